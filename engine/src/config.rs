@@ -140,9 +140,24 @@ pub enum Pretext {
     /// Adaptive masking of lesion patches, and its ablations down to `base` (MAE).
     #[default]
     Amlp,
+    /// Registered by the program with [`crate::pretrain::register`].
+    Own,
     /// Mask token on 60 % of 32 px units, masked L1 through a pixel head.
     #[serde(rename = "simmim")]
     SimMim,
+    /// Mask token on blocks of 40 % of the cells, oriented gradients.
+    #[serde(rename = "maskfeat")]
+    MaskFeat,
+    /// Cells hidden from every level of the encoder, normalised patches.
+    #[serde(rename = "convmae")]
+    ConvMae,
+    /// One visible patch in four, a quarter of these behind a token, normalised patches.
+    UmMae,
+    /// Pixels behind a token, the slice's spectrum.
+    #[serde(rename = "fremae")]
+    FreMae,
+    /// The centre square from its surroundings.
+    ContextEncoder,
 }
 
 /// The pre-training's method and its settings (sections 3.1 to 3.4).

@@ -64,8 +64,9 @@ impl Preset {
     /// # Errors
     /// A name that is no preset.
     pub fn named(name: &str) -> Result<&'static Self> {
-        PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| {
-            let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
+        let all = || PRESETS.iter().chain(crate::pretrain::own());
+        all().find(|preset| preset.name == name).ok_or_else(|| {
+            let names: Vec<&str> = all().map(|preset| preset.name).collect();
             Error::config("preset", name, format!("use {}", names.join(", ")))
         })
     }
@@ -125,6 +126,11 @@ pub const PRESETS: &[Preset] = &[
     amlp("dbscan", "amlp with DBSCAN (Table 6)"),
     mae(),
     crate::pretrain::masked::simmim::PRESET,
+    crate::pretrain::masked::maskfeat::PRESET,
+    crate::pretrain::masked::conv_mae::PRESET,
+    crate::pretrain::masked::um_mae::PRESET,
+    crate::pretrain::masked::fre_mae::PRESET,
+    crate::pretrain::masked::context_encoder::PRESET,
 ];
 
 /// Names of the fine-tuning presets and what each is.

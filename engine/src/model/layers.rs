@@ -103,6 +103,15 @@ impl Block {
         kernels.enter(relu(self.second_norm.forward(kernels.precision.convolve(&self.second, x))))
     }
 
+    /// Applies the block to the visible places of `x` `[B, C, H, W]`: what is masked is 0 before and after each convolution, and
+    /// no part of the statistics. `visible` `[B, 1, H, W]` is 1 on visible places, else 0.
+    pub fn forward_visible(&self, x: Tensor<4>, visible: &Tensor<4>, kernels: Kernels) -> Tensor<4> {
+        [(&self.first, &self.first_norm), (&self.second, &self.second_norm)].into_iter().fold(x, |x, (conv, norm)| {
+            let x = kernels.leave(kernels.convolve(conv, kernels.enter(x)));
+            relu(norm.forward_visible(x, visible)) * visible.clone()
+        })
+    }
+
     /// The block as one operation on `[B, H, W, C]`; `None` where a tensor is not on the CPU.
     fn fused(&self, skip: Option<&Tensor<4>>, x: &Tensor<4>) -> Option<Tensor<4>> {
         let units = [(&self.first, &self.first_norm), (&self.second, &self.second_norm)];
@@ -123,23 +132,55 @@ impl Block {
 
 /// Batch norm, instance norm or neither.
 #[derive(Module, Debug)]
-struct Normalisation {
+pub(super) struct Normalisation {
     batch: Option<BatchNorm>,
     instance: Option<InstanceNorm>,
 }
 
 impl Normalisation {
-    fn new(channels: usize, norm: Norm, device: &Device) -> Self {
+    pub fn new(channels: usize, norm: Norm, device: &Device) -> Self {
         Self {
             batch: (norm == Norm::Batch).then(|| BatchNormConfig::new(channels).init(device)),
             instance: (norm == Norm::Instance).then(|| InstanceNormConfig::new(channels).init(device)),
         }
     }
 
-    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+    /// Of `[B, C, H, W]`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         match (&self.batch, &self.instance) {
             (Some(norm), _) => norm.forward(x),
             (None, Some(norm)) => norm.forward(x),
+            (None, None) => x,
+        }
+    }
+
+    /// [`Normalisation::forward`] with the statistics of visible places.
+    fn forward_visible(&self, x: Tensor<4>, visible: &Tensor<4>) -> Tensor<4> {
+        let [_, channels, _, _] = x.dims();
+        let over_image = |x: Tensor<4>| x.sum_dim(3).sum_dim(2);
+        let affine = |x: Tensor<4>, numbers: [Tensor<1>; 2]| {
+            let [gamma, beta] = numbers.map(|numbers| numbers.reshape([1, channels, 1, 1]));
+            x * gamma + beta
+        };
+        match (&self.batch, &self.instance) {
+            (Some(norm), _) if x.device().is_autodiff() && self.trains() => {
+                let over_batch = |x: Tensor<4>| over_image(x).sum_dim(0);
+                let count = over_batch(visible.clone()).clamp_min(1.0);
+                let (centred, mean, variance) = moments(x, visible, &count, over_batch);
+                let scaled = centred / (variance.clone() + norm.epsilon).sqrt();
+                update(norm, mean.reshape([channels]), variance.reshape([channels]));
+                affine(scaled, [norm.gamma.val(), norm.beta.val()])
+            }
+            (Some(norm), _) => norm.forward(x),
+            (None, Some(norm)) => {
+                let count = over_image(visible.clone()).clamp_min(1.0);
+                let (centred, _, variance) = moments(x, visible, &count, over_image);
+                let scaled = centred / (variance + norm.epsilon).sqrt();
+                match norm.gamma.as_ref().zip(norm.beta.as_ref()) {
+                    Some((gamma, beta)) => affine(scaled, [gamma.val(), beta.val()]),
+                    None => scaled,
+                }
+            }
             (None, None) => x,
         }
     }
@@ -169,10 +210,44 @@ impl Normalisation {
     }
 }
 
+/// `x` less its mean over visible places, that mean and their variance; `sum` adds up what has one mean, `count` visible places.
+fn moments(
+    x: Tensor<4>,
+    visible: &Tensor<4>,
+    count: &Tensor<4>,
+    sum: impl Fn(Tensor<4>) -> Tensor<4>,
+) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
+    let mean = sum(x.clone() * visible.clone()) / count.clone();
+    let centred = x - mean.clone();
+    let variance = sum(centred.clone() * centred.clone() * visible.clone()) / count.clone();
+    (centred, mean, variance)
+}
+
 /// Moves the running statistics towards those of a batch, as burn's own batch norm does.
 fn update(norm: &BatchNorm, mean: Tensor<1>, variance: Tensor<1>) {
     for (state, new) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
         let old = state.value_sync().to_device(&new.device());
         state.update((old.mul_scalar(1.0 - norm.momentum) + new.mul_scalar(norm.momentum)).detach());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+    use crate::test_tensors::values;
+
+    /// A map that is 3 on its visible half and 100 elsewhere has a mean of 3, in the output and in the running statistics.
+    #[test]
+    fn masked_places_are_no_part_of_the_statistics() {
+        let device = Device::flex().autodiff();
+        let norm = Normalisation::new(1, Norm::Batch, &device);
+        let tensor = |numbers: [f32; 4]| Tensor::<4>::from_data(TensorData::new(numbers.to_vec(), [1, 1, 2, 2]), &device);
+        let (x, visible) = (tensor([3.0, 3.0, 100.0, 100.0]), tensor([1.0, 1.0, 0.0, 0.0]));
+        let output = values(norm.forward_visible(x, &visible));
+        assert!(output[..2].iter().all(|value| value.abs() < 1e-6), "{output:?}");
+        let mean = norm.batch.as_ref().map(|norm| values(norm.running_mean.value_sync()));
+        assert!((mean.unwrap_or_default()[0] - 0.3).abs() < 1e-6, "a tenth of the way from 0 to 3");
     }
 }

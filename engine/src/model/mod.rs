@@ -6,6 +6,9 @@
 //! | `layers.rs` | its layers, by our own kernels on the CPU and by burn elsewhere |
 //! | `masked.rs` | networks of masked pre-training: a U-Net with a mask token or a pixel head |
 //! | `heads.rs` | heads on pooled features, and the network of the methods that compare views |
+//! | `cell_head.rs` | a linear head on cells of the last block |
+//! | `fusion.rs` | two paths that join the encoder's levels |
+//! | `visible.rs` | a U-Net whose encoder computes on visible places only |
 //! | `mix.rs` | two networks mixed: moving averages, rates of layers |
 //! | `ema.rs` | a teacher: the moving average of a network |
 //! | `init.rs` | random weights by seed |
@@ -13,7 +16,9 @@
 //! | `record.rs` | weights as safetensors, and what of them is transferred |
 
 mod ema;
+mod fusion;
 mod heads;
+mod cell_head;
 mod init;
 mod layers;
 mod masked;
@@ -21,10 +26,14 @@ mod mix;
 mod precision;
 pub mod record;
 mod unet;
+mod visible;
 
 pub use ema::{Ema, capped_decay, cosine_decay};
+pub use fusion::{FusionNet, LEVELS as FUSION_LEVELS};
 pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
+pub use cell_head::{CellHeadNet, space_to_depth};
 pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
 pub use mix::mix;
 pub use precision::Precision;
 pub use unet::{Features, Norm, Trace, UNet, UNetConfig};
+pub use visible::VisibleUNet;

@@ -2,6 +2,8 @@
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
+use burn::tensor::module::max_pool2d;
+use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -183,6 +185,32 @@ impl UNet {
         Trace { bottleneck, last: kernels.leave(last), output }
     }
 
+    /// [`UNet::encode`] of visible pixels only: `visible` `[B, 1, H, W]` is 1 on these, else 0, in whole cells of the bottleneck.
+    /// Features are 0 at masked places, and statistics are those of visible ones.
+    pub fn encode_visible(&self, input: Tensor<4>, visible: &Tensor<4>, precision: Precision) -> Features {
+        let kernels = Kernels::new(precision, &input);
+        let (mut skips, mut visible) = (Vec::with_capacity(self.decoder.len()), visible.clone());
+        let mut x = input * visible.clone();
+        for (level, block) in self.encoder.iter().enumerate() {
+            if level > 0 {
+                skips.push(x.clone());
+                x = kernels.leave(kernels.max_pool(kernels.enter(x)));
+                visible = shrink(visible);
+            }
+            x = block.forward_visible(x, &visible, kernels);
+        }
+        Features { skips, bottleneck: x }
+    }
+
+    /// What the decoder and the head make of features, `[B, out, H, W]`.
+    pub fn output_of(&self, features: Features, precision: Precision) -> Tensor<4> {
+        let Features { skips, bottleneck } = features;
+        let kernels = Kernels::new(precision, &bottleneck);
+        let skips = skips.into_iter().map(|skip| kernels.enter(skip)).collect();
+        let last = self.decode_by(Features { skips, bottleneck: kernels.enter(bottleneck) }, kernels);
+        kernels.leave(kernels.convolve(&self.head, last))
+    }
+
     pub(super) fn forward_by(&self, input: Tensor<4>, kernels: Kernels) -> Tensor<4> {
         let features = self.encode_by(kernels.enter(input), kernels);
         kernels.leave(kernels.convolve(&self.head, self.decode_by(features, kernels)))
@@ -209,6 +237,11 @@ impl UNet {
         }
         x
     }
+}
+
+/// A mask of whole 2 x 2 pixels at half its size: every second pixel.
+pub(super) fn shrink(mask: Tensor<4>) -> Tensor<4> {
+    max_pool2d(mask, MaxPoolOptions::new([2, 2]).with_stride([2, 2]))
 }
 
 /// What the encoder gives to the decoder.

@@ -38,7 +38,8 @@ use crate::{Error, Result};
 use amlp::mps::PatchState;
 pub use amlp::validation::Validation;
 use registry::{Data, of};
-pub(crate) use registry::{Stepper, TIMED_SIGMA};
+pub use registry::register;
+pub(crate) use registry::{Stepper, TIMED_SIGMA, own};
 pub use slices::Slices;
 pub use spread::Spread;
 use synthetic::synthetic_slice;
@@ -122,6 +123,10 @@ pub fn numbers(pretext: Pretext) -> &'static [Number] {
 
 /// Settings with which the method cannot be trained.
 pub(crate) fn errors(config: &Config) -> Vec<Error> {
+    if config.method.pretext == Pretext::Own && own().is_none() {
+        let why = format!("the method {} belongs to another program, which must register it", config.preset);
+        return vec![Error::config("method.pretext", "own", why)];
+    }
     of(config.method.pretext).errors(config)
 }
 

@@ -1,6 +1,7 @@
 //! The pre-training methods by name. Whoever asks something of a method that depends on which it is asks [`of`].
 
 use std::marker::PhantomData;
+use std::sync::OnceLock;
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -8,12 +9,17 @@ use burn::tensor::{Device, Tensor};
 use super::amlp::mps::PatchState;
 use super::amlp::{Amlp, Trial};
 use super::masked::Masked;
+use super::masked::context_encoder::ContextEncoder;
+use super::masked::conv_mae::ConvMae;
+use super::masked::fre_mae::FreMae;
+use super::masked::maskfeat::MaskFeat;
 use super::masked::simmim::SimMim;
+use super::masked::um_mae::UmMae;
 use super::task::{PretextTask, Reconstruct};
 use super::training::{Pretraining, TaskObjective};
 use super::{Slices, Validation, network_config};
 use crate::cluster::ClusterConfig;
-use crate::config::{Config, Number, Pretext};
+use crate::config::{Config, Number, PRESETS, Preset, Pretext};
 use crate::device::Compute;
 use crate::event::{Control, EventSink};
 use crate::model::record::{Transfer, from_bytes};
@@ -23,11 +29,41 @@ use crate::trainer::{
 };
 use crate::{Error, Result};
 
+/// The method of the program's own, if it has registered one.
+static OWN: OnceLock<(Preset, &'static dyn Entry)> = OnceLock::new();
+
+/// Makes a method of the program's own a preset, so that configurations and study plans can name it. Its runs have
+/// `method.pretext = "own"`; a program that has not registered the method cannot read them.
+///
+/// # Errors
+/// A name that is taken; a second method.
+pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
+    if PRESETS.iter().any(|other| other.name == preset.name) {
+        return Err(Error::config("preset", preset.name, "the engine has a preset of this name; choose another"));
+    }
+    let name = preset.name;
+    let own = (Preset { pretext: Pretext::Own, ..preset }, &Of::<T>(PhantomData) as &'static dyn Entry);
+    let taken = |_| Error::config("preset", name, "a program registers one method of its own, once");
+    OWN.set(own).map_err(taken)
+}
+
+/// The preset of the program's own method.
+pub(crate) fn own() -> Option<&'static Preset> {
+    OWN.get().map(|(preset, _)| preset)
+}
+
 /// The method of a name.
 pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
     match pretext {
         Pretext::Amlp => &OfAmlp,
+        // Without one the settings are refused before anything is asked of it.
+        Pretext::Own => OWN.get().map_or(&OfAmlp as &dyn Entry, |(_, entry)| *entry),
         Pretext::SimMim => &Of::<Masked<SimMim>>(PhantomData),
+        Pretext::MaskFeat => &Of::<Masked<MaskFeat>>(PhantomData),
+        Pretext::ConvMae => &Of::<Masked<ConvMae>>(PhantomData),
+        Pretext::UmMae => &Of::<Masked<UmMae>>(PhantomData),
+        Pretext::FreMae => &Of::<Masked<FreMae>>(PhantomData),
+        Pretext::ContextEncoder => &Of::<Masked<ContextEncoder>>(PhantomData),
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::optim::SgdConfig;
+use burn::tensor::Tensor;
 
 use super::task::PretextTask;
 use super::training::TaskObjective;
@@ -34,17 +35,30 @@ pub(in crate::pretrain) fn objective<T: PretextTask>(config: &Config) -> TaskObj
 /// The gradient of the loss must be its slope: a step of plain gradient descent changes the loss by the step's length times the
 /// square of the gradient's norm.
 pub(in crate::pretrain) fn check_gradient<T: PretextTask>(config: &Config) {
+    let objective = objective::<T>(config);
+    let loss = |net: &T::Net, batch: &T::Batch| {
+        let device = GradientEngine::new(&Compute::cpu(), 0).device().clone();
+        objective.loss(net, batch, &MicroBatch::whole(config.training.batch, &device)).unwrap().objective
+    };
+    check_slope::<T>(config, loss);
+}
+
+/// [`check_gradient`] against the slope of `loss`, which at the start is the task's own.
+pub(in crate::pretrain) fn check_slope<T: PretextTask>(
+    config: &Config,
+    loss: impl Fn(&T::Net, &T::Batch) -> Tensor<1>,
+) {
     let (objective, size) = (objective::<T>(config), config.training.batch);
     let engine = GradientEngine::new(&Compute::cpu(), 0);
     let device = engine.device().clone();
     let batch = objective.synthetic_batch(size, 0).unwrap();
     let net = objective.build(3, &device);
+    let value = |net: &T::Net| loss(net, &batch).inner().into_data().iter::<f64>().next().unwrap();
     let micro = MicroBatch::whole(size, &device);
-    let loss_of = |net: &T::Net| objective.loss(net, &batch, &micro).unwrap();
-    let value = |net: &T::Net| loss_of(net).objective.inner().into_data().iter::<f64>().next().unwrap();
-    let (loss, norm) = (value(&net), gradient_norm(&net, &loss_of(&net).objective));
-    assert!(norm > 0.0 && loss.is_finite(), "no gradient: loss {loss}, norm {norm}");
-    let rate = 1e-3 * loss.abs().max(1e-3) / (norm * norm);
+    let start = objective.loss(&net, &batch, &micro).unwrap();
+    let (value_here, norm) = (value(&net), gradient_norm(&net, &start.objective));
+    assert!(norm > 0.0 && value_here.is_finite(), "no gradient: loss {value_here}, norm {norm}");
+    let rate = 1e-3 * value_here.abs().max(1e-3) / (norm * norm);
     let at = |rate: f64| {
         let (gradients, _) = engine.gradients(&objective, &net, &batch, size).unwrap();
         value(&SgdConfig::new().init().step(rate, net.clone(), gradients))

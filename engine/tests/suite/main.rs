@@ -21,6 +21,7 @@ mod jobs;
 mod learning;
 mod metrics_oracles;
 mod odd_files;
+mod own_method;
 mod presets;
 mod probes;
 mod recipe;

@@ -64,13 +64,15 @@ impl TrainExport {
 }
 
 /// A column of the exported curves.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum CurveColumn {
     Quantity(Quantity),
     /// A part of the loss as the paper prints it, and the column's name.
     Printed(&'static str, &'static str),
     /// Patches in a case of the label update, and the column's name.
     Case(fn(&CaseCounts) -> u64, &'static str),
+    /// A diagnostic of the method, by its name.
+    Diagnostic(String),
 }
 
 impl CurveColumn {
@@ -84,23 +86,32 @@ impl CurveColumn {
         Self::Case(|cases| cases.never_masked, "never_masked"),
     ];
 
-    fn all() -> impl Iterator<Item = Self> {
-        Quantity::ALL.into_iter().map(Self::Quantity).chain(Self::PRINTED).chain(Self::CASES)
+    fn all(runs: &[&OpenRun]) -> impl Iterator<Item = Self> {
+        let mut names: Vec<&str> = Vec::new();
+        for (name, _) in runs.iter().flat_map(|run| &run.history.summaries).flat_map(|row| row.diagnostics.iter()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let diagnostics: Vec<Self> = names.into_iter().map(|name| Self::Diagnostic(name.to_owned())).collect();
+        Quantity::ALL.into_iter().map(Self::Quantity).chain(Self::PRINTED).chain(Self::CASES).chain(diagnostics)
     }
 
-    fn key(self) -> &'static str {
+    fn key(&self) -> &str {
         match self {
             Self::Quantity(quantity) => quantity.key(),
             Self::Printed(_, key) | Self::Case(_, key) => key,
+            Self::Diagnostic(name) => name,
         }
     }
 
     /// Its value in an epoch as logged; empty without one.
-    fn text(self, history: &History, epoch: usize) -> String {
+    fn text(&self, history: &History, epoch: usize) -> String {
         let number = |value: Option<f64>| value.filter(|v| v.is_finite()).map_or_else(String::new, |v| v.to_string());
         match self {
             Self::Quantity(quantity) => number(quantity.value(history, epoch)),
             Self::Printed(part, _) => number(history.summary(epoch).and_then(|row| row.literal.as_ref()?.get(part))),
+            Self::Diagnostic(name) => number(history.summary(epoch).and_then(|row| row.diagnostics.get(name))),
             Self::Case(count, _) => {
                 history.relabel(epoch).map_or_else(String::new, |row| count(&row.cases).to_string())
             }
@@ -112,7 +123,7 @@ impl CurveColumn {
 pub fn curves_csv(runs: &[&OpenRun]) -> String {
     let has = |column: &CurveColumn, run: &OpenRun| (1..=run.last()).any(|n| !column.text(&run.history, n).is_empty());
     let columns: Vec<CurveColumn> =
-        CurveColumn::all().filter(|column| runs.iter().any(|run| has(column, run))).collect();
+        CurveColumn::all(runs).filter(|column| runs.iter().any(|run| has(column, run))).collect();
     let mut csv = format!("run,epoch,{}\n", columns.iter().map(|c| c.key()).collect::<Vec<_>>().join(","));
     for run in runs {
         for epoch in 1..=run.last() {

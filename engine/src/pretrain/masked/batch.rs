@@ -37,9 +37,24 @@ impl<T> MaskedBatch<T> {
         self.constant_loss
     }
 
+    /// Number of slices.
+    pub fn len(&self) -> usize {
+        self.slices.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.slices.is_empty()
+    }
+
     /// Some of the slices.
     pub fn slices(&self, range: Range<usize>) -> &[MaskedSlice<T>] {
         &self.slices[range]
+    }
+
+    #[cfg(test)]
+    pub(in crate::pretrain) fn slices_mut(&mut self) -> &mut [MaskedSlice<T>] {
+        &mut self.slices
     }
 
     /// Images `[b, C, S, S]` of some of the slices.

@@ -3,10 +3,20 @@
 //! | file | idea |
 //! |---|---|
 //! | `batch.rs` | slices with pixel masks and targets, on the host and on a device |
-//! | `simmim.rs` | SimMIM |
+//! | `normed.rs` | patches in units of their own contrast as a target |
+//! | `hog.rs` | oriented gradients as a target |
+//! | `simmim.rs`, `maskfeat.rs`, `conv_mae.rs` | SimMIM, MaskFeat, ConvMAE |
+//! | `um_mae.rs`, `fre_mae.rs`, `context_encoder.rs` | UM-MAE, FreMAE, context encoder |
 
 mod batch;
+pub(crate) mod context_encoder;
+pub(crate) mod conv_mae;
+pub(crate) mod fre_mae;
+mod hog;
+pub(crate) mod maskfeat;
+pub mod normed;
 pub(crate) mod simmim;
+pub(crate) mod um_mae;
 
 use std::ops::Range;
 
@@ -18,9 +28,10 @@ use super::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup, no_pixel
 use crate::config::{Config, Number};
 use crate::event::EpochSummary;
 use crate::model::record::{Transfer, from_bytes};
+use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 pub use batch::{MaskedBatch, MaskedSlice};
 
@@ -72,8 +83,11 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     }
 
     /// What the picture shows of a slice, `[S][S]`; by default the first channel of the output.
-    fn show(&self, _slice: &MaskedSlice<Self::Target>, output: Vec<f32>) -> Vec<f32> {
-        output
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn show(&self, _slice: &MaskedSlice<Self::Target>, output: Vec<f32>) -> Result<Vec<f32>> {
+        Ok(output)
     }
 
     /// The loss of some of the slices, and the picture of each.
@@ -189,7 +203,7 @@ impl<T: MaskedTask> PretextTask for Masked<T> {
         let micro = MicroBatch::whole(1, device);
         let output = StepOutput::of(self.loss(net, &batch, &micro)?, &micro)?;
         let masked = batch.masked_patches(0, T::mask_grid(&self.config));
-        let pixels = self.task.show(&batch.slices(0..1)[0], output.picture(0)?.unwrap_or_default());
+        let pixels = self.task.show(&batch.slices(0..1)[0], output.picture(0)?.unwrap_or_default())?;
         Ok(Picture { pixels, masked })
     }
 
@@ -214,6 +228,52 @@ pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
     }
 }
 
+/// Side of a mask cell in pixels: the stride of a bottleneck of depth 4.
+const CELL_PX: usize = 16;
+/// Patches along a side of a slice where a method counts patches, as MAE does.
+const PATCHES: usize = 16;
+
+/// The mask cells of a slice of `size` pixels.
+///
+/// # Errors
+/// A size that they do not divide.
+fn cells(size: usize) -> Result<PatchGrid> {
+    if size == 0 || !size.is_multiple_of(CELL_PX) {
+        let why = format!("must be a multiple of {CELL_PX}, the side of a mask cell");
+        return Err(Error::config("preprocess.size", size, why));
+    }
+    PatchGrid::new(size, size / CELL_PX)
+}
+
+/// The pixel mask `[S][S]` of masked patches, by index.
+pub fn pixel_mask(grid: &PatchGrid, masked: &[usize]) -> Vec<f32> {
+    let mut flags = vec![0.0; grid.count()];
+    masked.iter().for_each(|&patch| flags[patch] = 1.0);
+    grid.spread(&flags)
+}
+
+/// The squared error of the best constant output under weights, a mean over the slices: each slice gives its target
+/// `[C][S][S]` and the weights of its pixels `[S][S]`, which all channels share.
+pub fn constant_error<'a>(slices: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f64 {
+    let (mut count, [mut weight, mut sum, mut squares]) = (0usize, [0.0f64; 3]);
+    for (pixels, weights) in slices {
+        count += 1;
+        let channels = (pixels.len() / weights.len().max(1)).max(1) as f64;
+        for (value, w) in pixels.iter().zip(weights.iter().cycle()) {
+            let (value, w) = (f64::from(*value), f64::from(*w) / channels);
+            (weight, sum, squares) = (weight + w, sum + w * value, squares + w * value * value);
+        }
+    }
+    if weight > 0.0 { (squares - sum * sum / weight) / count as f64 } else { 0.0 }
+}
+
+/// The numbers of a picture.
+fn read(picture: Tensor<4>) -> Result<Vec<f32>> {
+    let data = picture.try_into_data();
+    let data = data.map_err(|e| ErrorKind::Compute { step: "reading a picture".into(), why: e.to_string() })?;
+    Ok(data.iter::<f32>().collect())
+}
+
 struct Reconstructing<N> {
     net: N,
     reconstruct: Reconstruction<N>,
@@ -222,5 +282,33 @@ struct Reconstructing<N> {
 impl<N: Module + Sync> Reconstruct for Reconstructing<N> {
     fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, _: Option<Tensor<4>>) -> [Tensor<4>; 2] {
         (self.reconstruct)(&self.net, image, pixel_mask)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Losses;
+
+    #[test]
+    fn the_best_constant_is_the_weighted_mean() {
+        // Values 1 and 3 count, 100 does not; a second slice has none that counts.
+        let error = constant_error([([1.0, 3.0, 100.0].as_slice(), [0.5, 0.5, 0.0].as_slice())].into_iter());
+        assert!((error - 1.0).abs() < 1e-12, "{error}");
+        let slices = [([1.0, 3.0].as_slice(), [0.5, 0.5].as_slice()), ([7.0, 7.0].as_slice(), [0.0, 0.0].as_slice())];
+        assert!((constant_error(slices.into_iter()) - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_network_that_gives_a_constant_is_warned_of_once_a_tenth_is_trained() {
+        let epoch = |epoch: usize, loss: f64| {
+            let diagnostics: Losses = [(CONSTANT_LOSS, 2.0)].into_iter().collect();
+            let mut summary = EpochSummary { epoch, loss, diagnostics, ..EpochSummary::default() };
+            warn_of_flat_output(Position { epoch, epochs: 20, step: 0 }, &mut summary);
+            (summary.diagnostics.get(LOSS_RATIO), summary.warnings.len())
+        };
+        assert_eq!(epoch(2, 2.0), (Some(1.0), 0));
+        assert_eq!(epoch(3, 2.0), (Some(1.0), 1));
+        assert_eq!(epoch(3, 1.5), (Some(0.75), 0));
     }
 }

@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<SimMim>>(&config());
+        // Of 32 pixels the only unit is masked, and batch norm divides by nothing but its epsilon.
+        check_gradient::<Masked<SimMim>>(&sized(48));
         check_micro_batches::<Masked<SimMim>>(&config());
     }
 

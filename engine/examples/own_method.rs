@@ -1,0 +1,118 @@
+//! A pre-training method of one's own beside the engine's: a denoising autoencoder, compared with others in a study whose plan
+//! names it: `[[methods]]`, `name = "denoise"`, `preset = "denoise"`.
+//!
+//! `cargo run --release -p engine --example own_method -- PLAN OUT`
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use engine::Result;
+use engine::config::{Config, Family, Number, Preset, Pretext};
+use engine::device::Compute;
+use engine::event::{Control, Event};
+use engine::model::UNet;
+use engine::model::record::Transfer;
+use engine::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
+use engine::pretrain::{network_config, register};
+use engine::seed::stream;
+use engine::study::{Place, Plan, Shard, run};
+use engine::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
+use rand_distr::{Distribution, StandardNormal};
+
+/// How it is listed and documented.
+const DENOISE: Preset = Preset {
+    name: "denoise",
+    pretext: Pretext::Own,
+    family: Family::Related,
+    what: "noise on the slice, which the network takes away",
+    about: "A denoising autoencoder adds noise to a slice and learns the slice. Noise is that of standardised intensities. \
+            Encoder and decoder are transferred.",
+    citation: "Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, ICML 2008",
+};
+
+/// A setting of its own: `[method.numbers]` in `config.toml`, `--number noise=0.3`.
+const NOISE: Number = Number { name: "noise", default: 0.5, range: [0.0, 10.0], what: "standard deviation of the noise" };
+
+struct Denoise(Config);
+
+/// Slices `[C][S][S]` and the same with noise.
+type Pairs = Vec<[Vec<f32>; 2]>;
+
+impl Denoise {
+    fn images(&self, pairs: &[[Vec<f32>; 2]], which: usize, device: &Device) -> Tensor<4> {
+        let (channels, size) = (self.0.data.modality.len(), self.0.preprocess.size);
+        let values: Vec<f32> = pairs.iter().flat_map(|pair| pair[which].iter().copied()).collect();
+        Tensor::from_data(TensorData::new(values, [pairs.len(), channels, size, size]), device)
+    }
+}
+
+impl PretextTask for Denoise {
+    type Net = UNet;
+    type Batch = Pairs;
+
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+    const NUMBERS: &'static [Number] = &[NOISE];
+
+    fn head(_: &Config) -> Head {
+        Head::default()
+    }
+
+    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
+        Ok(Self(setup.config.clone()))
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> UNet {
+        network_config(&self.0).init(seed, device)
+    }
+
+    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<Pairs> {
+        let deviation = NOISE.of(&self.0) as f32;
+        let pair = |sample: Sample| {
+            let mut draw = stream(self.0.seed, "denoise", &sample.place(at));
+            let mut noise = || -> f32 { StandardNormal.sample(&mut draw) };
+            let noisy = sample.data.pixels.iter().map(|pixel| pixel + deviation * noise()).collect();
+            [noisy, sample.data.pixels]
+        };
+        Ok(samples.into_iter().map(pair).collect())
+    }
+
+    fn loss(&self, net: &UNet, batch: &Pairs, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let pairs = &batch[micro.range.clone()];
+        let [noisy, clean] = [0, 1].map(|which| self.images(pairs, which, micro.device));
+        let output = net.forward_in(noisy, self.0.training.precision);
+        let value = (output.clone() - clean.clone()).powi_scalar(2).mean();
+        Ok(MicroLoss {
+            objective: micro.weighted(value.clone()),
+            parts: vec![("l2", value.clone())],
+            diagnostics: vec![("bias", (output.clone() - clean).mean())],
+            per_slice: None,
+            value,
+            output,
+        })
+    }
+
+    fn picture(&self, net: &UNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
+        let batch = self.collate(vec![sample], at)?;
+        let micro = MicroBatch::whole(1, device);
+        let output = StepOutput::of(self.loss(net, &batch, &micro)?, &micro)?;
+        Ok(Picture::new(output.picture(0)?.unwrap_or_default()))
+    }
+}
+
+/// Registers the method and carries a study out; its tables are `OUT/tables.md`.
+pub fn compare(plan: &str, out: &Path) -> Result<()> {
+    register::<Denoise>(DENOISE)?;
+    let plan = Plan::from_toml(plan, Path::new("plan.toml"))?;
+    let (compute, control, mut sink) = (Compute::cpu(), Control::default(), |_: &Event| Ok(()));
+    run(&plan, Place { out, compute: &compute, control: &control, sink: &mut sink }, Shard::WHOLE, &mut |_| {})?;
+    Ok(())
+}
+
+#[allow(clippy::print_stdout, dead_code, reason = "an example; a test includes it")]
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let usage = "usage: own_method PLAN OUT";
+    let [_, plan, out] = std::env::args().collect::<Vec<_>>().try_into().map_err(|_| usage)?;
+    compare(&std::fs::read_to_string(plan)?, Path::new(&out))?;
+    println!("{}", std::fs::read_to_string(Path::new(&out).join("tables.md"))?);
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! FreMAE (Wang et al., 2023): the spectrum of a slice from some of its pixels.
+
+use std::ops::Range;
+
+use burn::tensor::Device;
+
+use super::{MaskedBatch, MaskedLoss, MaskedTask};
+use crate::config::{Config, Family, Number, Preset, Pretext};
+use crate::loss::{Band, Spectrum, patch_features};
+use crate::masking::pattern::random;
+use crate::model::record::Transfer;
+use crate::model::{FUSION_LEVELS, FusionNet};
+use crate::preprocess::SliceData;
+use crate::pretrain::network_config;
+use crate::trainer::Head;
+use crate::{Error, Result};
+
+/// The preset.
+pub(crate) const PRESET: Preset = Preset {
+    name: "fremae",
+    pretext: Pretext::FreMae,
+    family: Family::Related,
+    what: "a mask token on 25 % of the tissue's pixels; high and low frequencies of the slice from the encoder's levels",
+    about: "FreMAE hides 25 % of the pixels of the foreground behind a mask token and learns the slice's spectrum: high \
+            frequencies from a path that joins the encoder's levels up to the finest, low ones from a path down to the coarsest, by \
+            squared errors weighted by their logarithm. \
+            Here the foreground is the slice's tissue and the paths read the first four levels of the U-Net; the original's \
+            learned spectral maps are left out. \
+            Only the encoder is transferred.",
+    citation: "Wang et al., FreMIM: Fourier Transform Meets Masked Image Modeling for Medical Image Segmentation, 2023 \
+               (arXiv 2304.10864)",
+};
+
+const SHARE: Number =
+    Number { name: "masked_share", default: 0.25, range: [0.01, 0.9], what: "share of the tissue's pixels that is hidden" };
+const LOW_WEIGHT: Number =
+    Number { name: "low_weight", default: 1.3, range: [0.0, 100.0], what: "weight of the low frequencies" };
+const HALF_WIDTH: Number = Number {
+    name: "half_width",
+    default: 0.078,
+    range: [0.01, 0.125],
+    what: "half-width of the square of low frequencies, over the slice's side",
+};
+
+/// Pixels of tissue behind a token; high frequencies at the slice's size, low ones at a quarter of it.
+pub struct FreMae {
+    config: Config,
+}
+
+impl MaskedTask for FreMae {
+    type Net = FusionNet;
+    type Target = ();
+
+    const TRANSFER: Transfer = Transfer::Encoder;
+    const NUMBERS: &'static [Number] = &[SHARE, LOW_WEIGHT, HALF_WIDTH];
+
+    fn errors(config: &Config) -> Vec<Error> {
+        let depth = config.network.depth;
+        let why = format!("must be at least {FUSION_LEVELS}: the spectrum is read from the first {FUSION_LEVELS} levels");
+        (depth < FUSION_LEVELS).then(|| Error::config("network.depth", depth, why)).into_iter().collect()
+    }
+
+    fn head(config: &Config) -> Head {
+        let network = network_config(config);
+        let area = config.preprocess.size * config.preprocess.size;
+        // Of each joint its input, convolution, norm and output: nine times the level's channels on either path.
+        let of_level = |level: usize| 2 * 9 * (network.width << level) * (area >> (2 * level));
+        // The two products of a difference with each table, their squares and weights.
+        let spectra = 12 * network.out_channels * (area + area / 16);
+        let activations = (0..FUSION_LEVELS).map(of_level).sum::<usize>() + spectra;
+        Head { weights: FusionNet::parameters(&network), activations }
+    }
+
+    fn new(config: &Config) -> Result<Self> {
+        Ok(Self { config: config.clone() })
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> FusionNet {
+        FusionNet::init(&network_config(&self.config), seed, device)
+    }
+
+    /// Hides the whole share of the tissue's pixels, rounded down.
+    fn mask(&self, data: &SliceData, place: [u64; 2]) -> Vec<f32> {
+        let tissue: Vec<usize> = (0..data.tissue.len()).filter(|pixel| data.tissue[*pixel]).collect();
+        let hidden = (tissue.len() as f64 * SHARE.of(&self.config) + 1e-9) as usize;
+        let mut mask = vec![0.0; data.tissue.len()];
+        random(tissue.len(), hidden, self.config.seed, &place).into_iter().for_each(|at| mask[tissue[at]] = 1.0);
+        mask
+    }
+
+    fn target(&self, _: &SliceData, _: &[f32], _: [u64; 2]) {}
+
+    fn loss(
+        &self,
+        net: &FusionNet,
+        batch: &MaskedBatch<()>,
+        range: Range<usize>,
+        device: &Device,
+    ) -> Result<MaskedLoss> {
+        let size = self.config.preprocess.size;
+        let half_width = HALF_WIDTH.of(&self.config) * size as f64;
+        let spectra = [
+            Spectrum::new(size, Band::High, half_width, device),
+            Spectrum::new(size / 4, Band::Low, half_width, device),
+        ];
+        let (image, mask) = (batch.images(range.clone(), device), batch.masks(range, device));
+        let [high, low] = net.forward(net.mask(image.clone(), mask), self.config.training.precision);
+        let small = patch_features(image.clone(), size / 4);
+        let weight = LOW_WEIGHT.of(&self.config);
+        let sum = |[of_high, of_low]: [_; 2]| {
+            let [high, low] = [spectra[0].error(&of_high), spectra[1].error(&of_low)];
+            (high.clone() + low.clone() * weight, high, low)
+        };
+        let (loss, of_high, of_low) = sum([high.clone() - image.clone(), low - small.clone()]);
+        // A constant has the zero frequency only: the mean of the batch is the best.
+        let (constant, _, _) = sum([image, small - mean(batch)]);
+        let diagnostics = vec![("high_error", of_high.detach()), ("low_error", of_low.detach())];
+        Ok(MaskedLoss { loss, name: "spectrum", constant: Some(constant), diagnostics, output: high })
+    }
+}
+
+/// The mean of a batch's pixels.
+fn mean(batch: &MaskedBatch<()>) -> f64 {
+    let slices = batch.slices(0..batch.len());
+    let sum: f64 = slices.iter().flat_map(|slice| &slice.pixels).map(|pixel| f64::from(*pixel)).sum();
+    sum / slices.iter().map(|slice| slice.pixels.len()).sum::<usize>().max(1) as f64
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::module::Module;
+
+    use super::*;
+    use crate::loss::spectrum_weights as weights;
+    use crate::pretrain::masked::Masked;
+    use crate::pretrain::testing::{check_micro_batches, check_slope, config, objective};
+    use crate::trainer::Objective;
+
+    /// The weights of errors are constants of a step: the slope is that of the loss with the weights of its start.
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
+        let (size, device) = (32, Device::flex().autodiff());
+        let spectra =
+            [(size, Band::High), (size / 4, Band::Low)].map(|(side, band)| Spectrum::new(side, band, 0.078 * 32.0, &device));
+        let powers = |net: &FusionNet, batch: &MaskedBatch<()>| {
+            let all = 0..batch.len();
+            let (image, mask) = (batch.images(all.clone(), &device), batch.masks(all, &device));
+            let [high, low] = net.forward(net.mask(image.clone(), mask), crate::model::Precision::F32);
+            [spectra[0].power(&(high - image.clone())), spectra[1].power(&(low - patch_features(image, 8)))]
+        };
+        let start = std::cell::OnceCell::new();
+        check_slope::<Masked<FreMae>>(&config(), |net, batch| {
+            let powers = powers(net, batch);
+            let weights: &[_; 2] = start.get_or_init(|| powers.clone().map(weights));
+            let [high, low] = [0, 1].map(|at| (powers[at].clone() * weights[at].clone()).mean());
+            high + low * 1.3
+        });
+        check_micro_batches::<Masked<FreMae>>(&config());
+    }
+
+    #[test]
+    fn a_quarter_of_the_tissues_pixels_is_hidden() {
+        let task = FreMae::new(&config()).unwrap();
+        let data = crate::pretrain::synthetic_slice(&config(), 3);
+        let tissue = data.tissue.iter().filter(|tissue| **tissue).count();
+        let mask = task.mask(&data, [1, 2]);
+        let hidden: Vec<usize> = (0..mask.len()).filter(|at| mask[*at] > 0.0).collect();
+        assert!(hidden.len() == tissue / 4 && hidden.iter().all(|at| data.tissue[*at]), "{} of {tissue}", hidden.len());
+        assert_ne!(mask, task.mask(&data, [2, 2]));
+    }
+
+    #[test]
+    fn the_memory_of_the_head_is_that_of_its_weights() {
+        let objective = objective::<Masked<FreMae>>(&config());
+        let device = Device::flex();
+        let unet = objective.network().init(0, &device).num_params();
+        // Batch norm counts its running statistics, which are not trained.
+        let running = 2 * (2 + 4 + 8 + 4 + 8 + 16);
+        assert_eq!(objective.build(0, &device).num_params() - running, unet + objective.head().weights);
+        let mut flat = config();
+        flat.network.depth = 3;
+        assert!(FreMae::errors(&flat)[0].to_string().contains("network.depth = 3"));
+    }
+}

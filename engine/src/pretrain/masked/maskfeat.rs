@@ -1,0 +1,191 @@
+//! MaskFeat (Wei et al., 2022): oriented gradients of what is hidden.
+
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor};
+
+use super::hog::{BINS, CELL, Hog, draw};
+use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, cells, constant_error, pixel_mask};
+use crate::config::{Config, Family, Preset, Pretext};
+use crate::masking::pattern::{BlockCounts, blocks};
+use crate::model::CellHeadNet;
+use crate::model::record::Transfer;
+use crate::patch::PatchGrid;
+use crate::preprocess::SliceData;
+use crate::pretrain::network_config;
+use crate::trainer::Head;
+use crate::{Error, Result};
+
+/// The preset.
+pub(crate) const PRESET: Preset = Preset {
+    name: "maskfeat",
+    pretext: Pretext::MaskFeat,
+    family: Family::Masked,
+    what: "a mask token on blocks of 40 % of the cells, oriented gradients (HOG) of the hidden cells",
+    about: "MaskFeat hides blocks of 40 % of the cells of 16 x 16 pixels behind a mask token and learns the oriented gradients \
+            of the hidden cells: nine bins of Sobel gradients in each 8 x 8 pixels, of length 1, by the mean squared error. \
+            Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a gradient do not count, and slices \
+            are not augmented. \
+            Encoder and decoder are transferred.",
+    citation: "Wei et al., Masked Feature Prediction for Self-Supervised Visual Pre-Training, CVPR 2022",
+};
+
+/// Blocks behind a token, HOG of the hidden cells through a linear head on the last block.
+pub struct MaskFeat {
+    config: Config,
+    grid: PatchGrid,
+    counts: BlockCounts,
+}
+
+/// Histograms of a slice, and what of them counts.
+pub struct HogTarget {
+    /// `[C * 9][S / 8][S / 8]`.
+    bins: Vec<f32>,
+    /// Equal on the masked cells that count, 0 elsewhere, 1 in all; `[S / 8][S / 8]`.
+    weights: Vec<f32>,
+}
+
+impl MaskFeat {
+    fn outputs(config: &Config) -> usize {
+        config.data.modality.len() * BINS
+    }
+
+    fn cells(&self) -> usize {
+        self.config.preprocess.size / CELL
+    }
+}
+
+impl MaskedTask for MaskFeat {
+    type Net = CellHeadNet;
+    type Target = HogTarget;
+
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+
+    fn errors(config: &Config) -> Vec<Error> {
+        cells(config.preprocess.size).err().into_iter().collect()
+    }
+
+    fn head(config: &Config) -> Head {
+        let (size, width) = (config.preprocess.size, config.network.width);
+        let outputs = Self::outputs(config);
+        // The token, the linear map with its bias; the last block cut into cells, and what the map gives.
+        let weights = 1 + (CELL * CELL * width + 1) * outputs;
+        Head { weights, activations: size * size * width + (size / CELL).pow(2) * outputs }
+    }
+
+    fn mask_grid(config: &Config) -> usize {
+        cells(config.preprocess.size).map_or(0, |cells| cells.grid())
+    }
+
+    fn new(config: &Config) -> Result<Self> {
+        let grid = cells(config.preprocess.size)?;
+        Ok(Self { config: config.clone(), grid, counts: BlockCounts::maskfeat(grid.count()) })
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> CellHeadNet {
+        CellHeadNet::init(&network_config(&self.config), CELL, Self::outputs(&self.config), seed, device)
+    }
+
+    fn mask(&self, _: &SliceData, place: [u64; 2]) -> Vec<f32> {
+        pixel_mask(&self.grid, &blocks(self.grid.grid(), self.counts, self.config.seed, &place))
+    }
+
+    fn target(&self, data: &SliceData, mask: &[f32], _: [u64; 2]) -> HogTarget {
+        let (size, cells) = (self.config.preprocess.size, self.cells());
+        let Hog { bins, counts } = Hog::of(&data.pixels, size);
+        let counts = |cell: usize| counts[cell] && mask[cell / cells * CELL * size + cell % cells * CELL] > 0.0;
+        let counted = (0..cells * cells).filter(|cell| counts(*cell)).count();
+        let weight = |cell: usize| if counts(cell) { 1.0 / counted as f32 } else { 0.0 };
+        HogTarget { bins, weights: (0..cells * cells).map(weight).collect() }
+    }
+
+    /// Bin by bin, the variance of the cells that count.
+    fn constant_loss(&self, slices: &[MaskedSlice<HogTarget>]) -> f64 {
+        let (area, outputs) = (self.cells() * self.cells(), Self::outputs(&self.config));
+        let of = |bin: usize| {
+            constant_error(slices.iter().map(|s| (&s.target.bins[bin * area..][..area], s.target.weights.as_slice())))
+        };
+        (0..outputs).map(of).sum::<f64>() / outputs as f64
+    }
+
+    fn loss(
+        &self,
+        net: &CellHeadNet,
+        batch: &MaskedBatch<HogTarget>,
+        range: Range<usize>,
+        device: &Device,
+    ) -> Result<MaskedLoss> {
+        let (cells, outputs, slices) = (self.cells(), Self::outputs(&self.config), range.len());
+        let masked = net.mask(batch.images(range.clone(), device), batch.masks(range.clone(), device));
+        let output = net.forward(masked, self.config.training.precision);
+        let bins = batch.maps(range.clone(), [outputs, cells], |target| &target.bins, device);
+        let weights = batch.maps(range, [1, cells], |target| &target.weights, device);
+        let error = (output.clone() - bins).powi_scalar(2) * weights;
+        let loss: Tensor<1> = error.sum() / (slices * outputs) as f64;
+        // As one channel, of which the picture is made.
+        let output = output.reshape([slices, 1, outputs * cells, cells]);
+        Ok(MaskedLoss { loss, name: "hog", constant: None, diagnostics: Vec::new(), output })
+    }
+
+    /// The output's histograms of the first channel where cells are hidden, the slice's own elsewhere.
+    fn show(&self, slice: &MaskedSlice<HogTarget>, output: Vec<f32>) -> Result<Vec<f32>> {
+        let (size, cells) = (self.config.preprocess.size, self.cells());
+        let hidden = |at: usize| {
+            let cell = at % (cells * cells);
+            slice.mask[cell / cells * CELL * size + cell % cells * CELL] > 0.0
+        };
+        let both = output.iter().zip(&slice.target.bins).take(BINS * cells * cells).enumerate();
+        let bins: Vec<f32> = both.map(|(at, (ours, theirs))| if hidden(at) { *ours } else { *theirs }).collect();
+        Ok(draw(&bins, size))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::module::Module;
+
+    use super::*;
+    use crate::pretrain::masked::Masked;
+    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
+    use crate::trainer::{MicroBatch, Objective, StepOutput};
+
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
+        check_gradient::<Masked<MaskFeat>>(&config());
+        check_micro_batches::<Masked<MaskFeat>>(&config());
+    }
+
+    #[test]
+    fn the_memory_of_the_head_is_that_of_its_weights() {
+        let objective = objective::<Masked<MaskFeat>>(&config());
+        let device = Device::flex();
+        let unet = objective.network().init(0, &device).num_params();
+        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
+    }
+
+    /// The target is that of the whole slice: what a mask hides does not reach the network, but its gradients are asked for.
+    #[test]
+    fn hidden_pixels_change_the_target_only() {
+        let config = sized(48);
+        let objective = objective::<Masked<MaskFeat>>(&config);
+        let device = Device::flex();
+        let net = objective.build(1, &device);
+        let batch = objective.synthetic_batch(1, 0).unwrap();
+        let slice = &batch.slices(0..1)[0];
+        let task = MaskFeat::new(&config).unwrap();
+        let run = |pixels: Vec<f32>| {
+            let data = SliceData { pixels: pixels.clone(), target: None, tissue: Vec::new() };
+            let target = task.target(&data, &slice.mask, [1, 0]);
+            let batch = MaskedBatch::new(&config, vec![MaskedSlice { pixels, mask: slice.mask.clone(), target }], 1.0);
+            let micro = MicroBatch::whole(1, &device);
+            let output = StepOutput::of(objective.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
+            (output.loss, output.picture(0).unwrap().unwrap())
+        };
+        let (plain, picture) = run(slice.pixels.clone());
+        let wave = |(at, pixel): (usize, &f32)| pixel + slice.mask[at] * (at % 5) as f32;
+        let (changed, same) = run(slice.pixels.iter().enumerate().map(wave).collect());
+        assert_eq!(picture, same, "a hidden pixel reached the network");
+        assert!((plain - changed).abs() > 1e-4, "{plain} {changed}");
+    }
+}
