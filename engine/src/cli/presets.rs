@@ -73,3 +73,24 @@ fn describe(preset: &Preset) -> String {
     }
     text
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::config::PRESETS;
+
+    #[test]
+    fn every_preset_is_listed_once_under_its_family_and_described_with_its_source() {
+        let list = list();
+        for preset in PRESETS {
+            let line = list.lines().filter(|line| line.split_whitespace().next() == Some(preset.name));
+            assert_eq!(line.count(), 1, "{}", preset.name);
+            let text = describe(preset);
+            assert!(text.contains(preset.citation) && text.contains(preset.family.title()), "{text}");
+        }
+        assert!(list.find("Masked image:").unwrap() < list.find("AMLP and ablations:").unwrap());
+        let fremae = describe(Preset::named("fremae").unwrap());
+        assert!(fremae.contains("  low_weight = 1.3 (0 to 100): "), "{fremae}");
+    }
+}

@@ -239,7 +239,7 @@ impl UNet {
     }
 }
 
-/// A mask of whole 2 x 2 pixels at half its size: every second pixel.
+/// A mask at half its size: 1 where any of 2 x 2 pixels is.
 pub(super) fn shrink(mask: Tensor<4>) -> Tensor<4> {
     max_pool2d(mask, MaxPoolOptions::new([2, 2]).with_stride([2, 2]))
 }

@@ -23,21 +23,26 @@ impl VisibleUNet {
         number_parameters(Self { unet: config.init(seed, device), tokens })
     }
 
+    /// Side of a cell of the bottleneck in pixels.
+    pub fn multiple(&self) -> usize {
+        1 << self.tokens.len().saturating_sub(1)
+    }
+
     /// The reconstruction `[B, C, H, W]` of an image; `pixel_mask` `[B, 1, H, W]` is 1 on masked pixels, which are whole cells of
     /// the bottleneck.
     pub fn forward(&self, image: Tensor<4>, pixel_mask: Tensor<4>, precision: Precision) -> Tensor<4> {
-        let visible = -pixel_mask.clone() + 1.0;
+        let mut visible = -pixel_mask + 1.0;
         let Features { skips, bottleneck } = self.unet.encode_visible(image, &visible, precision);
-        let mut masked = pixel_mask;
         let mut filled = Vec::with_capacity(self.tokens.len());
         for (level, (features, token)) in skips.into_iter().chain([bottleneck]).zip(&self.tokens).enumerate() {
             if level > 0 {
-                masked = shrink(masked);
+                visible = shrink(visible);
             }
             let [channels] = token.dims();
-            filled.push(features + masked.clone() * token.val().reshape([1, channels, 1, 1]));
+            let masked = -visible.clone() + 1.0;
+            filled.push(features + masked * token.val().reshape([1, channels, 1, 1]));
         }
-        let bottleneck = filled.pop().unwrap_or(masked);
+        let bottleneck = filled.pop().unwrap_or(visible);
         self.unet.output_of(Features { skips: filled, bottleneck }, precision)
     }
 }

@@ -232,13 +232,17 @@ mod tests {
         };
         let row = RelabelRow { epoch: 2, cases, flips: 0, differs: 0, agreement: 0.5, lesion_recall: None };
         let literal = Some([("rrl", 1.0), ("lcl", 1.74)].into_iter().collect());
-        let summaries = vec![EpochSummary { epoch: 2, literal, ..EpochSummary::default() }];
+        let diagnostics = [("loss_ratio", 0.75)].into_iter().collect();
+        let summaries = vec![EpochSummary { epoch: 2, literal, diagnostics, ..EpochSummary::default() }];
         let history = History { relabels: vec![row], summaries, ..History::default() };
         let of = |epoch: usize| -> Vec<String> {
             CurveColumn::PRINTED.into_iter().chain(CurveColumn::CASES).map(|c| c.text(&history, epoch)).collect()
         };
         assert_eq!(of(2), ["1", "1.74", "1", "20", "3", "4", "50"]);
         assert!(of(1).iter().all(String::is_empty), "no update in this epoch");
+        let ratio = CurveColumn::Diagnostic("loss_ratio".to_owned());
+        assert_eq!((ratio.key(), ratio.text(&history, 2).as_str()), ("loss_ratio", "0.75"));
+        assert!(ratio.text(&history, 1).is_empty());
     }
 
     #[test]

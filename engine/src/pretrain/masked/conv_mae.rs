@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::normed::{NormedTarget, normed_constant_loss, normed_loss};
 use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, Reconstruction, pixel_mask};
 use crate::config::{Config, Family, Preset, Pretext};
-use crate::loss::Variance;
+use crate::loss::{Variance, denormalise};
 use crate::masking::pattern::{masked_cells, random};
 use crate::model::record::Transfer;
 use crate::model::{Precision, VisibleUNet};
@@ -56,7 +56,9 @@ impl MaskedTask for ConvMae {
     const TRANSFER: Transfer = Transfer::Encoder;
     const RECONSTRUCT: Option<Reconstruction<VisibleUNet>> = Some(|net, image, pixel_mask| {
         let input = image.clone() * (-pixel_mask.clone() + 1.0);
-        [input, net.forward(image, pixel_mask, Precision::F32)]
+        let [_, _, size, _] = image.dims();
+        let output = net.forward(image.clone(), pixel_mask, Precision::F32);
+        [input, denormalise(output, image, size / net.multiple(), Variance::Unbiased)]
     });
 
     fn head(config: &Config) -> Head {

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use super::normed::{NormedTarget, normed_constant_loss, normed_loss};
 use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, PATCHES, Reconstruction, pixel_mask};
 use crate::config::{Config, Family, Preset, Pretext};
-use crate::loss::Variance;
+use crate::loss::{Variance, denormalise};
 use crate::masking::pattern::{random, uniform};
 use crate::model::record::Transfer;
 use crate::model::{MaskInput, MaskedUNet, Precision, TopSkip};
@@ -61,8 +61,9 @@ impl MaskedTask for UmMae {
 
     const TRANSFER: Transfer = Transfer::EncoderDecoder;
     const RECONSTRUCT: Option<Reconstruction<MaskedUNet>> = Some(|net, image, pixel_mask| {
-        let input = image * (-pixel_mask.clone() + 1.0);
-        [input.clone(), net.forward(input, pixel_mask, Precision::F32)]
+        let input = image.clone() * (-pixel_mask.clone() + 1.0);
+        let output = net.forward(input.clone(), pixel_mask, Precision::F32);
+        [input, denormalise(output, image, PATCHES, Variance::Unbiased)]
     });
 
     fn errors(config: &Config) -> Vec<Error> {
