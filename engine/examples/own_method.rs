@@ -31,7 +31,8 @@ const DENOISE: Preset = Preset {
 };
 
 /// A setting of its own: `[method.numbers]` in `config.toml`, `--number noise=0.3`.
-const NOISE: Number = Number { name: "noise", default: 0.5, range: [0.0, 10.0], what: "standard deviation of the noise" };
+const NOISE: Number =
+    Number { name: "noise", default: 0.5, range: [0.0, 10.0], what: "standard deviation of the noise" };
 
 struct Denoise(Config);
 

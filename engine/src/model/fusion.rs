@@ -53,10 +53,12 @@ impl FusionNet {
         let mut init = Initializer::named(seed, "fusion-head", device);
         let channels = |level: usize| config.width << level;
         let upsample = (1..LEVELS).rev().map(|l| init.conv_transpose(channels(l), channels(l - 1), 2)).collect();
-        let up = (0..LEVELS - 1).rev().map(|l| Joint::new(2 * channels(l), channels(l), config.norm, &mut init, device));
+        let up =
+            (0..LEVELS - 1).rev().map(|l| Joint::new(2 * channels(l), channels(l), config.norm, &mut init, device));
         let up = up.collect();
         // The four pixels of a cell of the level before have twice the channels of this one.
-        let down = (1..LEVELS).map(|l| Joint::new(3 * channels(l), channels(l), config.norm, &mut init, device)).collect();
+        let down =
+            (1..LEVELS).map(|l| Joint::new(3 * channels(l), channels(l), config.norm, &mut init, device)).collect();
         let high = init.conv(channels(0), config.out_channels, 1);
         let low = init.conv(channels(LEVELS - 1), config.out_channels, 1);
         let mask_token = Param::from_tensor(Tensor::zeros([1], device));
@@ -134,7 +136,10 @@ mod tests {
     #[test]
     fn a_line_stays_a_line_at_twice_the_size() {
         let device = Device::flex();
-        let line = Tensor::<4>::from_data(TensorData::new(vec![0.0f32, 4.0, 8.0, 0.0, 4.0, 8.0, 0.0, 4.0, 8.0], [1, 1, 3, 3]), &device);
+        let line = Tensor::<4>::from_data(
+            TensorData::new(vec![0.0f32, 4.0, 8.0, 0.0, 4.0, 8.0, 0.0, 4.0, 8.0], [1, 1, 3, 3]),
+            &device,
+        );
         let larger = values(twice(line));
         assert_eq!(larger.len(), 36);
         assert_eq!(larger[6..12], [0.0, 1.0, 3.0, 5.0, 7.0, 8.0]);

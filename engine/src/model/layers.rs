@@ -243,7 +243,8 @@ mod tests {
     fn masked_places_are_no_part_of_the_statistics() {
         let device = Device::flex().autodiff();
         let norm = Normalisation::new(1, Norm::Batch, &device);
-        let tensor = |numbers: [f32; 4]| Tensor::<4>::from_data(TensorData::new(numbers.to_vec(), [1, 1, 2, 2]), &device);
+        let tensor =
+            |numbers: [f32; 4]| Tensor::<4>::from_data(TensorData::new(numbers.to_vec(), [1, 1, 2, 2]), &device);
         let (x, visible) = (tensor([3.0, 3.0, 100.0, 100.0]), tensor([1.0, 1.0, 0.0, 0.0]));
         let output = values(norm.forward_visible(x, &visible));
         assert!(output[..2].iter().all(|value| value.abs() < 1e-6), "{output:?}");

@@ -15,10 +15,10 @@
 //! | `precision.rs` | f32, bf16, f16 |
 //! | `record.rs` | weights as safetensors, and what of them is transferred |
 
+mod cell_head;
 mod ema;
 mod fusion;
 mod heads;
-mod cell_head;
 mod init;
 mod layers;
 mod masked;
@@ -28,10 +28,10 @@ pub mod record;
 mod unet;
 mod visible;
 
+pub use cell_head::{CellHeadNet, space_to_depth};
 pub use ema::{Ema, capped_decay, cosine_decay};
 pub use fusion::{FusionNet, LEVELS as FUSION_LEVELS};
 pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
-pub use cell_head::{CellHeadNet, space_to_depth};
 pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
 pub use mix::mix;
 pub use precision::Precision;

@@ -37,8 +37,8 @@ use crate::{Error, Result};
 
 use amlp::mps::PatchState;
 pub use amlp::validation::Validation;
-use registry::{Data, of};
 pub use registry::register;
+use registry::{Data, of};
 pub(crate) use registry::{Stepper, TIMED_SIGMA, own};
 pub use slices::Slices;
 pub use spread::Spread;

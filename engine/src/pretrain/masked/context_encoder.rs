@@ -83,7 +83,13 @@ impl MaskedTask for ContextEncoder {
         let pixels = (side * side) as f32;
         let weight = |depth: Option<usize>| match depth {
             None => 0.0,
-            Some(depth) => if depth < RIM { RIM_WEIGHT / pixels } else { 1.0 / pixels },
+            Some(depth) => {
+                if depth < RIM {
+                    RIM_WEIGHT / pixels
+                } else {
+                    1.0 / pixels
+                }
+            }
         };
         Ok(Self { config: config.clone(), hidden, weights: all().map(weight).collect() })
     }

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 
 use super::normed::{NormedTarget, normed_constant_loss, normed_loss};
 use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, Reconstruction, pixel_mask};
+use crate::Result;
 use crate::config::{Config, Family, Preset, Pretext};
 use crate::loss::{Variance, denormalise};
 use crate::masking::pattern::{masked_cells, random};
@@ -15,7 +16,6 @@ use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::network_config;
 use crate::trainer::Head;
-use crate::Result;
 
 /// The preset.
 pub(crate) const PRESET: Preset = Preset {

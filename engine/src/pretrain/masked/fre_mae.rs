@@ -31,8 +31,12 @@ pub(crate) const PRESET: Preset = Preset {
                (arXiv 2304.10864)",
 };
 
-const SHARE: Number =
-    Number { name: "masked_share", default: 0.25, range: [0.01, 0.9], what: "share of the tissue's pixels that is hidden" };
+const SHARE: Number = Number {
+    name: "masked_share",
+    default: 0.25,
+    range: [0.01, 0.9],
+    what: "share of the tissue's pixels that is hidden",
+};
 const LOW_WEIGHT: Number =
     Number { name: "low_weight", default: 1.3, range: [0.0, 100.0], what: "weight of the low frequencies" };
 const HALF_WIDTH: Number = Number {
@@ -56,7 +60,8 @@ impl MaskedTask for FreMae {
 
     fn errors(config: &Config) -> Vec<Error> {
         let depth = config.network.depth;
-        let why = format!("must be at least {FUSION_LEVELS}: the spectrum is read from the first {FUSION_LEVELS} levels");
+        let why =
+            format!("must be at least {FUSION_LEVELS}: the spectrum is read from the first {FUSION_LEVELS} levels");
         (depth < FUSION_LEVELS).then(|| Error::config("network.depth", depth, why)).into_iter().collect()
     }
 
@@ -141,8 +146,8 @@ mod tests {
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
         let (size, device) = (32, Device::flex().autodiff());
-        let spectra =
-            [(size, Band::High), (size / 4, Band::Low)].map(|(side, band)| Spectrum::new(side, band, 0.078 * 32.0, &device));
+        let spectra = [(size, Band::High), (size / 4, Band::Low)]
+            .map(|(side, band)| Spectrum::new(side, band, 0.078 * 32.0, &device));
         let powers = |net: &FusionNet, batch: &MaskedBatch<()>| {
             let all = 0..batch.len();
             let (image, mask) = (batch.images(all.clone(), &device), batch.masks(all, &device));

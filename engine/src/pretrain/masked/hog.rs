@@ -51,9 +51,8 @@ fn votes(channel: &[f32], size: usize) -> Vec<f64> {
     };
     for row in 0..size {
         for column in 0..size {
-            let value = |down: isize, right: isize| {
-                f64::from(channel[reflected(row, down) * size + reflected(column, right)])
-            };
+            let value =
+                |down: isize, right: isize| f64::from(channel[reflected(row, down) * size + reflected(column, right)]);
             let gx = value(-1, -1) - value(-1, 1) + 2.0 * (value(0, -1) - value(0, 1)) + value(1, -1) - value(1, 1);
             let gy = value(-1, -1) - value(1, -1) + 2.0 * (value(-1, 0) - value(1, 0)) + value(-1, 1) - value(1, 1);
             let bin = (BINS as f64 * gx.atan2(gy) / PI).floor().rem_euclid(BINS as f64) as usize;
@@ -105,7 +104,9 @@ mod tests {
             let expected = (4 + 9 - k) % 9;
             assert!((of(expected) - 512.0).abs() < 1e-3, "k {k}: {:?}", (0..9).map(of).collect::<Vec<_>>());
             let hog = Hog::of(&ramp, 32);
-            assert!((hog.bins[(expected * 4 + 1) * 4 + 1] - 1.0).abs() < 1e-6 && hog.counts.iter().all(|counts| *counts));
+            assert!(
+                (hog.bins[(expected * 4 + 1) * 4 + 1] - 1.0).abs() < 1e-6 && hog.counts.iter().all(|counts| *counts)
+            );
         }
     }
 
@@ -134,7 +135,8 @@ mod tests {
         let mut bins = [0.0; 9];
         bins[0] = 1.0;
         let picture = draw(&bins, 8);
-        let (along, across) = (picture[3 * 8..5 * 8].iter().sum::<f32>(), (0..8).map(|row| picture[row * 8]).sum::<f32>());
+        let (along, across) =
+            (picture[3 * 8..5 * 8].iter().sum::<f32>(), (0..8).map(|row| picture[row * 8]).sum::<f32>());
         assert!(along >= 4.0 && across <= 2.0, "{picture:?}");
     }
 }

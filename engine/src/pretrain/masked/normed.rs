@@ -96,9 +96,13 @@ mod tests {
         [2, 3, 6, 7].into_iter().for_each(|at| pixels[at] = 5.0);
         let target = NormedTarget::of(&grid, &pixels, &[0, 1], Variance::Unbiased);
         assert!((target.flat_share - 0.5).abs() < 1e-12);
-        let output: Vec<f32> = target.pixels.iter().zip(0..).map(|(v, at)| v + if at % 4 < 2 { 2.0 } else { 9.0 }).collect();
-        assert!(target.undo(target.pixels.clone(), &pixels).unwrap().iter().zip(&pixels).all(|(a, b)| (a - b).abs() < 1e-4));
-        let constant = normed_constant_loss(&[MaskedSlice { pixels: pixels.clone(), mask: vec![0.0; 16], target }], |t| t);
+        let output: Vec<f32> =
+            target.pixels.iter().zip(0..).map(|(v, at)| v + if at % 4 < 2 { 2.0 } else { 9.0 }).collect();
+        assert!(
+            target.undo(target.pixels.clone(), &pixels).unwrap().iter().zip(&pixels).all(|(a, b)| (a - b).abs() < 1e-4)
+        );
+        let constant =
+            normed_constant_loss(&[MaskedSlice { pixels: pixels.clone(), mask: vec![0.0; 16], target }], |t| t);
         // Patches have a mean of 0 and a variance of (n - 1) / n about it.
         assert!((constant - 0.75).abs() < 1e-4, "{constant}");
         let target = NormedTarget::of(&grid, &pixels, &[0, 1], Variance::Unbiased);
