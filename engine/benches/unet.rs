@@ -1,8 +1,10 @@
-//! One training step (forward, backward, `AdamW`) and one inference of the U-Net, compared with `PyTorch`.
+//! One training step (forward, backward, `AdamW`) and inference of the U-Net, on one image and on a batch, compared with
+//! `PyTorch`.
 //!
-//! `cargo bench -p engine --bench unet`, with `AMLP_PEER_PYTHON` set for the comparison. Both sides use all cores, 160x160
-//! images, batch 4 in training and 1 in inference, single precision. They run alternately in separate processes, five times
-//! each. Times are medians over all runs; memory is the peak resident set size.
+//! `cargo bench -p engine --bench unet [-- --width 16,32,64 --batch 4,16 --simd avx512,avx2,portable]`, with `AMLP_PEER_PYTHON` set
+//! for the comparison; unless named, widths 16 and 32, batch 4 and the fastest instructions. Both sides use all cores, 160x160
+//! images, single precision and the same instruction set. They run alternately in separate processes, five times each. Times
+//! are medians over all runs; memory is the peak resident set size.
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]
 
 mod common;
@@ -12,31 +14,32 @@ use std::time::Instant;
 
 use anyhow::Context;
 use burn::module::Module;
-use burn::optim::{AdamWConfig, GradientsParams};
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
+use engine::config::TrainingConfig;
 use engine::model::{UNet, UNetConfig};
+use engine::trainer::optimizer;
 use serde_json::{Value, json};
 
 use common::{Seconds, ms, ratio};
 
 const SIZE: usize = 160;
-const BATCH: usize = 4;
 const RUNS: usize = 5;
 const TURNS: usize = 5;
-/// Times reported by a turn, in seconds. The peer reports the first two.
-const TIMES: [&str; 5] = ["train", "infer", "forward", "backward", "optimiser"];
+/// Times reported by a turn, in seconds. The peer reports the first three.
+const TIMES: [&str; 6] = ["train", "infer", "infer_batch", "forward", "backward", "optimiser"];
 
 /// Times a network of this width and returns `{"train": {"min", "median"}, .., "peak_mib"}`.
-fn ours(width: usize) -> anyhow::Result<Value> {
+fn ours(width: usize, batch: usize) -> anyhow::Result<Value> {
     let device = Device::flex();
     let tracked = device.clone().autodiff();
     let config = UNetConfig { width, ..UNetConfig::default() };
     let mut network = Some(config.init(0, &tracked));
-    let mut optimiser = AdamWConfig::new().init();
+    let mut optimiser = optimizer(&TrainingConfig::default());
     let random = |batch: usize, device: &Device| {
         Tensor::<4>::random([batch, 1, SIZE, SIZE], Distribution::Normal(0.0, 1.0), device)
     };
-    let (images, targets) = (random(BATCH, &tracked), random(BATCH, &tracked));
+    let (images, targets) = (random(batch, &tracked), random(batch, &tracked));
     let mut phases = [const { Vec::new() }; 3];
     let train = common::time(2, RUNS, || {
         let current = network.take()?;
@@ -55,20 +58,43 @@ fn ours(width: usize) -> anyhow::Result<Value> {
     let network: UNet = network.context("the network was lost in a step")?.valid();
     let image = random(1, &device);
     let infer = common::time(2, RUNS, || network.forward(image.clone()).into_data());
+    let images = random(batch, &device);
+    let infer_batch = common::time(2, RUNS, || network.forward(images.clone()).into_data());
     let [forward, backward, optimiser] = phases.map(|p| Seconds::of(p[2..].to_vec()));
     let mut report = serde_json::Map::new();
-    for (name, s) in TIMES.into_iter().zip([train, infer, forward, backward, optimiser]) {
+    for (name, s) in TIMES.into_iter().zip([train, infer, infer_batch, forward, backward, optimiser]) {
         report.insert(name.into(), json!({"min": s.min, "median": s.median}));
     }
     report.insert("peak_mib".into(), common::peak_mib().into());
     Ok(report.into())
 }
 
-/// Runs one turn of this program in a separate process, to measure its memory.
-fn turn(width: usize) -> anyhow::Result<Value> {
-    let output = Command::new(std::env::current_exe()?).args(["--one", &width.to_string()]).output()?;
-    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(serde_json::from_slice(&output.stdout)?)
+/// What is compared.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    width: usize,
+    batch: usize,
+    simd: &'a str,
+}
+
+impl Case<'_> {
+    /// Runs one turn of this program in a separate process, to measure its memory.
+    fn turn(self) -> anyhow::Result<Value> {
+        let mut turn = Command::new(std::env::current_exe()?);
+        turn.args(["--one", &self.width.to_string(), &self.batch.to_string()]).env("AMLP_SIMD", self.simd);
+        let output = turn.output()?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// What holds PyTorch to the same instructions.
+    fn peer(self) -> &'static [(&'static str, &'static str)] {
+        match self.simd {
+            "avx512" => &[],
+            "avx2" => &[("ATEN_CPU_CAPABILITY", "avx2"), ("ONEDNN_MAX_CPU_ISA", "AVX2")],
+            _ => &[("ATEN_CPU_CAPABILITY", "default"), ("ONEDNN_MAX_CPU_ISA", "SSE41")],
+        }
+    }
 }
 
 /// The median of one number over all turns.
@@ -76,16 +102,17 @@ fn median(turns: &[Value], number: impl Fn(&Value) -> Option<f64>) -> f64 {
     Seconds::of(turns.iter().filter_map(number).collect()).median
 }
 
-fn rows(width: usize, threads: usize) -> anyhow::Result<Vec<Vec<String>>> {
-    let options = [("width", width), ("size", SIZE), ("batch", BATCH), ("threads", threads), ("runs", RUNS)];
+fn rows(case: Case<'_>, threads: usize) -> anyhow::Result<Vec<Vec<String>>> {
+    let Case { width, batch, simd } = case;
+    let options = [("width", width), ("size", SIZE), ("batch", batch), ("threads", threads), ("runs", RUNS)];
     let mut arguments: Vec<String> = options.iter().flat_map(|(k, v)| [format!("--{k}"), v.to_string()]).collect();
     arguments.extend(["--layout".to_owned(), "channels last".to_owned()]);
     let (mut own, mut theirs) = (Vec::new(), Vec::new());
     let mut absent = None;
     for _ in 0..TURNS {
-        own.push(turn(width)?);
+        own.push(case.turn()?);
         if absent.is_none() {
-            match common::peer("unet_step.py", &arguments) {
+            match common::peer_with("unet_step.py", &arguments, case.peer()) {
                 Ok(report) => theirs.push(report),
                 Err(why) => absent = Some(why),
             }
@@ -99,29 +126,39 @@ fn rows(width: usize, threads: usize) -> anyhow::Result<Vec<Vec<String>>> {
         let of = |v: &Value| v[what]["median"].as_f64();
         let (a, b) = (median(&own, of), median(&theirs, of));
         let (cell, factor) = if b.is_nan() { ("-".into(), "-".into()) } else { (ms(b), ratio(b, a)) };
-        rows.push(vec![width.to_string(), format!("{what}, ms"), ms(a), cell, factor]);
+        rows.push(vec![simd.into(), width.to_string(), batch.to_string(), format!("{what}, ms"), ms(a), cell, factor]);
     }
     let of = |v: &Value| v["peak_mib"].as_f64();
     let (a, b) = (median(&own, of), median(&theirs, of));
     let (cell, factor) = if b.is_nan() { ("-".into(), "-".into()) } else { (format!("{b:.0}"), ratio(b, a)) };
-    rows.push(vec![width.to_string(), "peak memory, MiB".into(), format!("{a:.0}"), cell, factor]);
+    rows.push(vec![simd.into(), width.to_string(), batch.to_string(), "peak memory, MiB".into(), format!("{a:.0}"), cell, factor]);
     Ok(rows)
+}
+
+/// The values of an option, separated by commas.
+fn listed<'a>(arguments: &'a [String], option: &str, default: &'a str) -> Vec<&'a str> {
+    let at = arguments.iter().position(|argument| argument == option);
+    at.and_then(|at| arguments.get(at + 1)).map_or(default, String::as_str).split(',').collect()
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|a| a == "--one") {
-        println!("{}", ours(arguments.get(at + 1).context("--one needs a width")?.parse()?)?);
+        let number = |at: usize| anyhow::Ok(arguments.get(at).context("--one needs a width and a batch")?.parse()?);
+        println!("{}", ours(number(at + 1)?, number(at + 2)?)?);
         return Ok(());
     }
     let threads = common::threads();
-    println!(
-        "U-Net, {SIZE}x{SIZE}, batch {BATCH} (inference: one image), f32, {threads} threads; median of {TURNS} turns of {RUNS}"
-    );
+    println!("U-Net, {SIZE}x{SIZE}, f32, {threads} threads; median of {TURNS} turns of {RUNS}. infer: one image");
     let mut table = Vec::new();
-    for width in [16, 32] {
-        table.extend(rows(width, threads)?);
+    for simd in listed(&arguments, "--simd", engine::compute::instructions()?) {
+        for width in listed(&arguments, "--width", "16,32") {
+            for batch in listed(&arguments, "--batch", "4") {
+                let case = Case { width: width.parse()?, batch: batch.parse()?, simd };
+                table.extend(rows(case, threads)?);
+            }
+        }
     }
-    common::print_table(&["width", "what", "engine", "PyTorch", "PyTorch / engine"], &table);
+    common::print_table(&["simd", "width", "batch", "what", "engine", "PyTorch", "PyTorch / engine"], &table);
     Ok(())
 }

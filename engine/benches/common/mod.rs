@@ -63,9 +63,18 @@ pub fn peak_mib() -> f64 {
 
 /// Runs a script of `torch_peer` and parses the JSON it prints. The error is the reason why there is no result.
 pub fn peer(script: &str, arguments: &[String]) -> Result<serde_json::Value, String> {
+    peer_with(script, arguments, &[])
+}
+
+/// [`peer`] with environment variables.
+pub fn peer_with(
+    script: &str,
+    arguments: &[String],
+    variables: &[(&str, &str)],
+) -> Result<serde_json::Value, String> {
     let python = std::env::var_os(PEER_PYTHON).ok_or_else(|| format!("{PEER_PYTHON} is not set"))?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/torch_peer").join(script);
-    let output = Command::new(&python).arg(&script).args(arguments).output();
+    let output = Command::new(&python).arg(&script).args(arguments).envs(variables.iter().copied()).output();
     let output = output.map_err(|error| format!("{}: {error}", Path::new(&python).display()))?;
     if !output.status.success() {
         let last = String::from_utf8_lossy(&output.stderr);
