@@ -131,7 +131,15 @@ fn rows(case: Case<'_>, threads: usize) -> anyhow::Result<Vec<Vec<String>>> {
     let of = |v: &Value| v["peak_mib"].as_f64();
     let (a, b) = (median(&own, of), median(&theirs, of));
     let (cell, factor) = if b.is_nan() { ("-".into(), "-".into()) } else { (format!("{b:.0}"), ratio(b, a)) };
-    rows.push(vec![simd.into(), width.to_string(), batch.to_string(), "peak memory, MiB".into(), format!("{a:.0}"), cell, factor]);
+    rows.push(vec![
+        simd.into(),
+        width.to_string(),
+        batch.to_string(),
+        "peak memory, MiB".into(),
+        format!("{a:.0}"),
+        cell,
+        factor,
+    ]);
     Ok(rows)
 }
 

@@ -67,11 +67,7 @@ pub fn peer(script: &str, arguments: &[String]) -> Result<serde_json::Value, Str
 }
 
 /// [`peer`] with environment variables.
-pub fn peer_with(
-    script: &str,
-    arguments: &[String],
-    variables: &[(&str, &str)],
-) -> Result<serde_json::Value, String> {
+pub fn peer_with(script: &str, arguments: &[String], variables: &[(&str, &str)]) -> Result<serde_json::Value, String> {
     let python = std::env::var_os(PEER_PYTHON).ok_or_else(|| format!("{PEER_PYTHON} is not set"))?;
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/torch_peer").join(script);
     let output = Command::new(&python).arg(&script).args(arguments).envs(variables.iter().copied()).output();
