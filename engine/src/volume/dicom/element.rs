@@ -163,14 +163,20 @@ impl DataSet {
     }
 
     /// A private tag of a creator: `element` is its last two hexadecimal digits, such as `0x10` for CSA `(0029,xx10)`.
-    /// `None` if the creator reserved no block of the group.
+    /// `None` if the creator reserved no block of the group. Without any creator in the group it is its first block: some
+    /// programs drop the creators and keep the elements.
     pub fn private_tag(&self, group: u16, creator: &str, element: u8) -> Option<Tag> {
         let blocks = self.elements.iter().filter(|e| e.tag.0 == group && (0x10..=0xff).contains(&e.tag.1));
         let mut of_creator = blocks.filter(|e| {
             let name = e.bytes().trim_ascii_end();
             name.strip_suffix(b"\0").unwrap_or(name).eq_ignore_ascii_case(creator.as_bytes())
         });
-        of_creator.next().map(|e| Tag(group, e.tag.1 << 8 | u16::from(element)))
+        let anonymous = || {
+            let tag = Tag(group, 0x1000 | u16::from(element));
+            let named = self.elements.iter().any(|e| e.tag.0 == group && (0x10..=0xff).contains(&e.tag.1));
+            self.get(tag).filter(|_| !named).map(|e| e.tag)
+        };
+        of_creator.next().map(|e| Tag(group, e.tag.1 << 8 | u16::from(element))).or_else(anonymous)
     }
 
     /// Adds or replaces an element.

@@ -90,12 +90,15 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Reads a file's header; `None` if the file is not DICOM.
+    /// Reads a file's header; `None` if the file is not DICOM, or a DICOMDIR.
     ///
     /// # Errors
     /// As [`DicomFile::open`].
     pub fn read(source: &Source) -> Result<Option<Self>> {
-        Ok(DicomFile::if_dicom(source)?.map(|file| Self::of(&file)))
+        let file = DicomFile::if_dicom(source)?;
+        // A DICOMDIR within a folder is no instance.
+        let file = file.filter(|file| file.data.get(Tag::DIRECTORY_RECORD_SEQUENCE).is_none());
+        Ok(file.map(|file| Self::of(&file)))
     }
 
     pub fn of(file: &DicomFile) -> Self {

@@ -259,3 +259,7 @@ fn same_pixels(instances: &[Instance], a: Slice, b: Slice) -> bool {
     };
     read(a).is_some_and(|pixels| read(b) == Some(pixels))
 }
+
+#[cfg(test)]
+#[path = "library_tests.rs"]
+mod tests;

@@ -169,6 +169,9 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
     let tail_start = len.saturating_sub(22 + 65_535);
     let tail = read(tail_start, len)?;
     let end = tail.windows(4).rposition(|mark| mark == b"PK\x05\x06").ok_or_else(|| damaged("no end record"))?;
+    if tail.len() < end + 22 {
+        return Err(damaged("its end record is cut"));
+    }
     let (mut size, mut start) = (u64::from(word(&tail, end + 12)), u64::from(word(&tail, end + 16)));
     if start == u64::from(u32::MAX) || size == u64::from(u32::MAX) {
         // Zip64: the locator before the end record names the larger one.

@@ -124,5 +124,11 @@ fn private_blocks_are_found_by_creator() {
     let mut data = DataSet::new();
     data.put(Tag(0x0029, 0x0011), Vr::LO, Value::Bytes(b"SIEMENS CSA HEADER".to_vec()));
     assert_eq!(data.private_tag(0x0029, "SIEMENS CSA HEADER", 0x10), Some(Tag(0x0029, 0x1110)));
+    data.put(Tag(0x0029, 0x1010), Vr::OB, Value::Bytes(vec![1, 2]));
     assert_eq!(data.private_tag(0x0029, "OTHER", 0x10), None);
+    // The reference objects of PET have elements without their creator.
+    let mut dropped = DataSet::new();
+    dropped.put(Tag(0x7053, 0x1009), Vr::DS, Value::Bytes(b"0.5".to_vec()));
+    let tag = dropped.private_tag(0x7053, "Philips PET Private Group", 0x09);
+    assert_eq!(tag.and_then(|tag| dropped.number(tag)), Some(0.5));
 }

@@ -1,0 +1,242 @@
+//! Tests of listing, choosing and loading on files that are made up.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::super::{DataSet, Tag, Value, Vr, file_bytes, read, read_with_info, with_series};
+use super::*;
+use crate::volume::{ReadOptions, VoxelData};
+
+/// Text that identifies the patient: no message may hold it.
+const NAME: &str = "Doe^Jane";
+
+/// Slice `k` of `series`, 2 x 2 pixels whose stored values are `10 * k` to `10 * k + 3`.
+fn slice(series: i64, k: usize) -> DataSet {
+    let mut data = DataSet::new();
+    data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.2");
+    data.put_text(Tag::SOP_INSTANCE_UID, &format!("1.2.{series}.{k}"));
+    data.put_text(Tag::STUDY_INSTANCE_UID, "1.2");
+    data.put_text(Tag::SERIES_INSTANCE_UID, &format!("1.2.{series}"));
+    data.put_text(Tag::SERIES_NUMBER, &series.to_string());
+    data.put_text(Tag::MODALITY, "CT");
+    data.put_text(Tag::PATIENT_NAME, NAME);
+    data.put_text(Tag::PATIENT_ID, NAME);
+    data.put_text(Tag::SERIES_DESCRIPTION, NAME);
+    data.put_text(Tag::INSTANCE_NUMBER, &k.to_string());
+    data.put_text(Tag::IMAGE_POSITION_PATIENT, &format!("0\\0\\{}", 3 * k));
+    data.put_text(Tag::IMAGE_ORIENTATION_PATIENT, "1\\0\\0\\0\\1\\0");
+    data.put_text(Tag::PIXEL_SPACING, "1\\1");
+    data.put_text(Tag::RESCALE_INTERCEPT, "-1000");
+    data.put_text(Tag::RESCALE_SLOPE, "2");
+    for (tag, value) in [(Tag::ROWS, 2), (Tag::COLUMNS, 2), (Tag::BITS_ALLOCATED, 16), (Tag::SAMPLES_PER_PIXEL, 1)] {
+        data.put_u16(tag, &[value]);
+    }
+    let stored: Vec<u8> = (0..4).flat_map(|at| (10 * k as u16 + at).to_le_bytes()).collect();
+    data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(stored));
+    data
+}
+
+/// Writes slices 0 to `n - 1` of each series.
+fn study(folder: &Path, series: &[(i64, usize)]) {
+    for &(number, n) in series {
+        for k in 0..n {
+            write(folder, &format!("{number}-{k}"), &file_bytes(&slice(number, k)));
+        }
+    }
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn all() -> ReadOptions {
+    ReadOptions::default()
+}
+
+#[test]
+fn the_only_volume_is_opened_and_others_are_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 3), (9, 1)]);
+    write(folder.path(), "notes.txt", b"nothing");
+    let (volume, info) = read_with_info(folder.path(), &all()).unwrap();
+    assert_eq!(volume.grid.shape, [2, 2, 3]);
+    assert_eq!(volume.value([1, 1, 2]), 2.0 * 23.0 - 1000.0);
+    assert!(matches!(volume.data, VoxelData::U16(_)), "constant scaling keeps the stored type");
+    assert_eq!((info.unit.as_deref(), info.positions.len()), (Some("HU"), 3));
+    // The single image is not a volume, but can be chosen.
+    assert_eq!(read(&with_series(folder.path(), "9"), &all()).unwrap().grid.shape, [2, 2, 1]);
+    study(folder.path(), &[(4, 2)]);
+    let why = read(folder.path(), &all()).unwrap_err().to_string();
+    assert!(why.contains("3 (CT 2x2x3), 4 (CT 2x2x2)") && !why.contains("9 ("), "{why}");
+    assert_eq!(read(&with_series(folder.path(), "1.2.4"), &all()).unwrap().grid.shape, [2, 2, 2]);
+    let why = read(&with_series(folder.path(), "5"), &all()).unwrap_err().to_string();
+    assert!(why.starts_with("series = 5") && why.contains("4 (CT 2x2x2)"), "{why}");
+}
+
+#[test]
+fn scaling_that_differs_between_slices_becomes_floats() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 2)]);
+    let mut other = slice(3, 2);
+    other.put_text(Tag::RESCALE_SLOPE, "0.5");
+    write(folder.path(), "3-2", &file_bytes(&other));
+    let volume = read(folder.path(), &all()).unwrap();
+    assert!(matches!(volume.data, VoxelData::F32(_)));
+    assert_eq!([volume.value([0, 0, 1]), volume.value([1, 1, 2])], [-980.0, -988.5]);
+}
+
+#[test]
+fn memory_is_refused_before_it_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 2)]);
+    let budget = ReadOptions { memory_budget: 15, ..all() };
+    assert!(matches!(read(folder.path(), &budget).unwrap_err().kind(), ErrorKind::Memory { .. }));
+    assert!(read(folder.path(), &ReadOptions { memory_budget: 16, ..budget }).is_ok());
+    // A header that declares eight gigabytes of frames.
+    let mut huge = slice(3, 2);
+    huge.put_text(Tag::NUMBER_OF_FRAMES, "2000000000");
+    let path = write(folder.path(), "huge", &file_bytes(&huge));
+    let why = read(&path, &ReadOptions { memory_budget: u64::MAX, ..all() }).unwrap_err().to_string();
+    assert!(why.contains("(0028,0008)") && why.contains("exceed 8 GiB"), "{why}");
+}
+
+#[test]
+fn too_few_pixels_name_both_sizes_and_no_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes = file_bytes(&slice(3, 0));
+    let path = write(folder.path(), "cut", &bytes[..bytes.len() - 3]);
+    let why = read(&path, &all()).unwrap_err().to_string();
+    assert!(why.contains("8 bytes of pixels expected, 5 found") && why.contains(&hashed_uid("1.2.3.0")), "{why}");
+    assert!(!why.contains("Doe"), "{why}");
+}
+
+#[test]
+fn copies_are_left_out_and_damaged_files_are_named_without_their_path() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 3)]);
+    write(folder.path(), "Doe/copy", &file_bytes(&slice(3, 1)));
+    let bytes = file_bytes(&slice(3, 2));
+    write(folder.path(), "Doe/damaged", &bytes[..400]);
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    let series: Vec<&Series> = library.series().collect();
+    assert_eq!(series.len(), 1);
+    assert_eq!(series[0].stacks[0].grid().shape, [2, 2, 3]);
+    assert_eq!(series[0].warnings, ["1 second copy of a file is left out"]);
+    assert!(
+        library.warnings.len() == 1 && library.warnings[0].contains("damaged DICOM file"),
+        "{:?}",
+        library.warnings
+    );
+    let messages = format!("{:?}{:?}{:?}", library.warnings, series[0].warnings, series[0].stacks[0].warnings());
+    assert!(!messages.contains("Doe"), "{messages}");
+    assert_eq!(library.patients[0].name, NAME);
+}
+
+#[test]
+fn scanning_can_be_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 2)]);
+    let stopped = Library::scan(folder.path(), &|_, _| false);
+    assert!(matches!(stopped.unwrap_err().kind(), ErrorKind::Cancelled));
+    let stack =
+        Library::scan(folder.path(), &|done, total| done <= total).unwrap().select(folder.path(), None).unwrap();
+    assert!(matches!(stack.load(&all(), &|_, _| false).unwrap_err().kind(), ErrorKind::Cancelled));
+}
+
+#[test]
+fn slices_with_a_series_each_are_joined_by_their_number() {
+    let folder = tempfile::tempdir().unwrap();
+    for k in 0..3 {
+        let mut data = slice(3, k);
+        data.put_text(Tag::SERIES_INSTANCE_UID, &format!("1.2.3.{k}"));
+        write(folder.path(), &k.to_string(), &file_bytes(&data));
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    assert!(library.series().all(|series| series.warnings[0].contains("3 series of one image share number 3")));
+    assert_eq!(library.select(folder.path(), Some("3")).unwrap().grid().shape, [2, 2, 3]);
+}
+
+/// A zip archive of these files, every second one deflated.
+fn zip(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
+    let (mut out, mut directory) = (Vec::new(), Vec::new());
+    for (at, (name, bytes)) in files.iter().enumerate() {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        let (method, packed) = if at % 2 == 1 { (8_u16, encoder.finish().unwrap()) } else { (0, bytes.clone()) };
+        let offset = out.len() as u32;
+        let sizes = [0, packed.len() as u32, bytes.len() as u32].map(u32::to_le_bytes).concat();
+        let names = (name.len() as u16).to_le_bytes();
+        let head =
+            [&20_u16.to_le_bytes()[..], &[0, 0], &method.to_le_bytes(), &[0; 4], &sizes, &names, &[0, 0]].concat();
+        out.extend([b"PK\x03\x04", &head[..], name.as_bytes(), &packed].concat());
+        directory.extend([b"PK\x01\x02\x14\x00", &head[..], &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
+    }
+    let (start, size, count) = (out.len() as u32, directory.len() as u32, files.len() as u16);
+    out.extend(directory);
+    out.extend([b"PK\x05\x06\0\0\0\0", &count.to_le_bytes()[..], &count.to_le_bytes()].concat());
+    out.extend([&size.to_le_bytes()[..], &start.to_le_bytes(), &[0, 0]].concat());
+    out
+}
+
+#[test]
+fn a_zip_archive_is_read_like_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let members: Vec<(String, Vec<u8>)> = (0..4).map(|k| (format!("a/{k}"), file_bytes(&slice(3, k)))).collect();
+    let named: Vec<(&str, Vec<u8>)> = members.iter().map(|(name, bytes)| (&**name, bytes.clone())).collect();
+    let archive = zip(&named);
+    let path = write(folder.path(), "study.zip", &archive);
+    let volume = read(&path, &all()).unwrap();
+    assert_eq!((volume.grid.shape, volume.value([1, 1, 3])), ([2, 2, 4], 2.0 * 33.0 - 1000.0));
+    // A member that declares more than deflate could hold, and every cut of the archive: an error, never more memory.
+    let mut lying = archive.clone();
+    let entry = lying.windows(4).rposition(|mark| mark == b"PK\x01\x02").unwrap();
+    lying[entry + 24..entry + 28].copy_from_slice(&u32::to_le_bytes(1 << 30));
+    std::fs::write(&path, &lying).unwrap();
+    let library = Library::scan(&path, &|_, _| true).unwrap();
+    assert!(library.warnings[0].contains("declares a member larger than its bytes"), "{:?}", library.warnings);
+    for end in (30..archive.len()).step_by(7) {
+        std::fs::write(&path, &archive[..end]).unwrap();
+        assert!(Library::scan(&path, &|_, _| true).is_err(), "{end}");
+    }
+}
+
+/// A DICOMDIR of these file ids.
+fn directory(ids: &[&str]) -> Vec<u8> {
+    let mut data = DataSet::new();
+    data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.1.3.10");
+    data.put_text(Tag::SOP_INSTANCE_UID, "1.9");
+    let record = |id: &&str| {
+        let mut record = DataSet::new();
+        record.put_text(Tag::DIRECTORY_RECORD_TYPE, "IMAGE");
+        record.put_text(Tag::REFERENCED_FILE_ID, id);
+        record
+    };
+    data.put_items(Tag::DIRECTORY_RECORD_SEQUENCE, ids.iter().map(record).collect());
+    file_bytes(&data)
+}
+
+#[test]
+fn a_dicomdir_names_its_files_in_any_case_and_none_outside() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("disc");
+    for k in 0..2 {
+        write(&inside, &format!("images/im{k};1"), &file_bytes(&slice(3, k)));
+    }
+    write(folder.path(), "secret", &file_bytes(&slice(3, 7)));
+    let path = write(&inside, "DICOMDIR", &directory(&["IMAGES\\IM0", "IMAGES\\IM1", "..\\SECRET", "IMAGES\\IM5"]));
+    let library = Library::scan(&path, &|_, _| true).unwrap();
+    assert_eq!(library.select(&path, None).unwrap().grid().shape, [2, 2, 2]);
+    assert_eq!(library.warnings, ["2 files of the DICOMDIR do not exist"]);
+    // If nothing of it exists, the folder is searched.
+    std::fs::write(&path, directory(&["GONE"])).unwrap();
+    let library = Library::scan(&path, &|_, _| true).unwrap();
+    assert!(library.warnings[0].contains("searched instead"), "{:?}", library.warnings);
+    assert_eq!(library.select(&path, None).unwrap().grid().shape, [2, 2, 2]);
+}

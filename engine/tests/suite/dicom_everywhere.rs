@@ -1,0 +1,153 @@
+//! A DICOM series can be named wherever a NIfTI file can, and gives the same results.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::common::{cohort, finetune, finetune_config, patient};
+use engine::cohort::{Cohort, Layout};
+use engine::volume::dicom::{DataSet, Tag, Value, Vr, file_bytes, read, with_series};
+use engine::volume::nifti::write_volume;
+use engine::volume::{LabelVolume, ReadOptions, Volume};
+use glam::DVec3;
+use serde_json::Value as Json;
+
+/// Patient text: no output may hold it.
+const NAME: &str = "Doe^Jane";
+
+fn text(v: &[f64]) -> String {
+    v.iter().map(|x| format!("{x}")).collect::<Vec<_>>().join("\\")
+}
+
+/// Writes a volume as one DICOM file a slice, in hundredths of its values.
+fn write_series(folder: &Path, number: usize, volume: &Volume) {
+    std::fs::create_dir_all(folder).unwrap();
+    let [nx, ny, nz] = volume.grid.shape;
+    let m = volume.grid.world_from_voxel.matrix3;
+    let lps = |v: DVec3| [-v.x, -v.y, v.z];
+    let cosines = [lps(m.x_axis.normalize()), lps(m.y_axis.normalize())].concat();
+    let [sx, sy, _] = volume.grid.spacing_mm();
+    for k in 0..nz {
+        let mut data = DataSet::new();
+        let uid = format!("1.2.{number}.{k}");
+        for (tag, value) in [
+            (Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.128"),
+            (Tag::SOP_INSTANCE_UID, &uid),
+            (Tag::STUDY_INSTANCE_UID, &format!("1.2.{number}")),
+            (Tag::SERIES_INSTANCE_UID, &format!("1.2.{number}.0.1")),
+            (Tag::SERIES_NUMBER, "3"),
+            (Tag::MODALITY, "PT"),
+            (Tag::PATIENT_NAME, NAME),
+            (Tag::PATIENT_ID, NAME),
+            (Tag::UNITS, "GML"),
+            (Tag::INSTANCE_NUMBER, &(nz - k).to_string()),
+            (Tag::IMAGE_POSITION_PATIENT, &text(&lps(volume.grid.world([0, 0, k])))),
+            (Tag::IMAGE_ORIENTATION_PATIENT, &text(&cosines)),
+            (Tag::PIXEL_SPACING, &text(&[sy, sx])),
+            (Tag::RESCALE_SLOPE, "0.01"),
+            (Tag::RESCALE_INTERCEPT, "0"),
+        ] {
+            data.put_text(tag, value);
+        }
+        for (tag, value) in [(Tag::ROWS, ny), (Tag::COLUMNS, nx), (Tag::BITS_ALLOCATED, 16)] {
+            data.put_u16(tag, &[value as u16]);
+        }
+        let value = |at: usize| (volume.value([at % nx, at / nx, k]) * 100.0).round() as u16;
+        let stored = (0..nx * ny).flat_map(|at| value(at).to_le_bytes()).collect();
+        data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(stored));
+        std::fs::write(folder.join(format!("I{}", nz - k)), file_bytes(&data)).unwrap();
+    }
+}
+
+/// The series of a patient, and a NIfTI file of the same volume.
+fn twins(folder: &Path, number: usize) -> (PathBuf, PathBuf) {
+    let (series, file) = (folder.join("series"), folder.join("scan.nii.gz"));
+    write_series(&series, number, &patient(number).0);
+    write_volume(&file, &read(&series, &ReadOptions::default()).unwrap()).unwrap();
+    (series, file)
+}
+
+fn amlp(arguments: &[&str], paths: &[&Path]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_amlp")).args(arguments).args(paths).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("Doe"), "{stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn json(arguments: &[&str], paths: &[&Path]) -> Json {
+    serde_json::from_str(&amlp(arguments, paths)).unwrap()
+}
+
+#[test]
+fn info_lists_series_and_shows_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let (series, file) = twins(temp.path(), 1);
+    let text = amlp(&["info", "--json"], &[&series]);
+    assert!(!text.contains("Doe"), "{text}");
+    let list: Json = serde_json::from_str(&text).unwrap();
+    let entry = list["patients"][0]["studies"][0]["series"][0].as_object().unwrap();
+    let keys: Vec<&str> = entry.keys().map(String::as_str).collect();
+    let expected = "affine description frames max mean min modality number shape spacing_mm stackable transfer_syntax uid \
+                    unit warnings";
+    assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
+    assert_eq!((&entry["unit"], &entry["stackable"], &entry["number"]), (&"SUVbw".into(), &true.into(), &3.into()));
+    let nifti = json(&["info", "--json"], &[&file]);
+    for key in ["shape", "affine", "min", "max", "mean", "frames", "spacing_mm"] {
+        assert_eq!(entry[key], nifti[key], "{key}");
+    }
+    let one = json(&["info", "--json", "--series", "3"], &[&series]);
+    let keys = |value: &Json| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&one), keys(&nifti));
+    assert_eq!((&one["shape"], &one["max"], &one["format"]), (&nifti["shape"], &nifti["max"], &"dicom".into()));
+    assert!(amlp(&["info"], &[&series]).contains("PT   36 x 32 x 7"));
+}
+
+#[test]
+fn masking_and_segmenting_do_not_depend_on_the_format() {
+    let temp = tempfile::tempdir().unwrap();
+    let (series, file) = twins(temp.path(), 2);
+    let line =
+        ["mask", "--slice", "3", "--size", "32", "--grid", "8", "--spacing", "native", "--json", "--modality", "pet"];
+    assert_eq!(json(&line, &[&series]), json(&line, &[&file]));
+    assert_eq!(json(&line, &[&with_series(&series, "3")]), json(&line, &[&file]));
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample/model");
+    let out = temp.path().join("masks");
+    let line = ["segment", "--device", "cpu", "--threads", "2", "--model", model.to_str().unwrap(), "--out"];
+    amlp(&line, &[&out, &file]);
+    amlp(&line, &[&out, Path::new("--series"), Path::new("3"), Path::new("--json"), &series]);
+    let names =
+        std::fs::read_dir(&out).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".nii.gz")).collect();
+    names.sort();
+    assert!(names.len() == 2 && names[0].starts_with("pt_") && names[1] == "scan.nii.gz", "{names:?}");
+    let masks: Vec<LabelVolume> = names.iter().map(|name| LabelVolume::read(&out.join(name)).unwrap()).collect();
+    assert_eq!(masks[0].data, masks[1].data);
+    // A finished case is skipped.
+    let text = amlp(&line, &[&out, Path::new("--series"), Path::new("3"), &series]);
+    assert!(text.contains("finished before"), "{text}");
+}
+
+#[test]
+fn a_cohort_of_series_trains_like_one_of_files() {
+    let temp = tempfile::tempdir().unwrap();
+    let files = cohort(temp.path(), 6);
+    let series = temp.path().join("series");
+    for number in 0..6 {
+        let place = series.join(format!("P{number:02}"));
+        write_series(&place.join("scan"), number, &patient(number).0);
+        std::fs::copy(files.join(format!("P{number:02}/seg.nii.gz")), place.join("seg.nii.gz")).unwrap();
+        let volume = read(&place.join("scan"), &ReadOptions::default()).unwrap();
+        write_volume(&files.join(format!("P{number:02}/pet.nii.gz")), &volume).unwrap();
+    }
+    let found = Cohort::discover(&series).unwrap();
+    assert_eq!((found.cases.len(), found.layout), (6, Layout::FolderAPatient));
+    assert!(found.cases.iter().all(|case| case.images.len() == 1 && case.masks.len() == 1), "{:?}", found.cases);
+    let weights = |cohort: &Path, name: &str| {
+        let mut config = finetune_config(cohort, None);
+        config.training.epochs = 1;
+        let out = temp.path().join(name);
+        finetune(&config, &out, false, usize::MAX).unwrap();
+        std::fs::read(out.join("checkpoints/last/model.safetensors")).unwrap()
+    };
+    assert!(weights(&files, "a") == weights(&series, "b"), "the trained weights differ");
+}
