@@ -87,8 +87,8 @@ impl Config {
 
     fn check_method(&self, found: &mut Vec<Error>) {
         let method = &self.method;
-        found.extend(Number::errors(crate::pretrain::numbers(method.pretext), self));
         found.extend(crate::pretrain::errors(self));
+        found.extend(Number::errors(crate::pretrain::numbers(method.pretext), self));
         if method.pretext != Pretext::Amlp {
             let shared = MethodConfig {
                 pretext: method.pretext,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use engine::cohort::Cohort;
 use engine::config::Config;
+use engine::event::Stage;
 use engine::probe::{self, Pin, ProbeRecord, ProbeSlice};
 use engine::volume::{LabelVolume, Volume};
 use shaders::Cell;
@@ -241,7 +242,8 @@ fn upload_epoch(request: &RecordRequest, slice: &PinnedSlice, gpu: Option<&Gpu>)
     if record.side > 0 {
         let place = place(&slice.slice, record.side, slice.world_from_crop);
         seen.picture = Some(gpu.upload(&place.volume_of_bytes(&record.picture, record.range)?, 0)?);
-        if slice.slice.grid == 0 && slice.slice.side > 0 {
+        // A reconstruction has no threshold, a probability has.
+        if slice.slice.stage == Stage::Finetune && slice.slice.side > 0 {
             seen.edge = Some(gpu.upload_labels(&edge(record, slice)?)?);
         }
     }
