@@ -6,6 +6,7 @@ mod operations;
 mod orientations;
 mod sequences;
 mod strategies;
+mod watershed;
 
 use std::io::Cursor;
 

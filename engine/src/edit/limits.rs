@@ -23,6 +23,16 @@ impl Op {
                 brush.check()?;
                 tolerance.map_or(Ok(()), |tolerance| not_negative("tolerance", tolerance))
             }
+            Self::Watershed { label, inside, outside, smooth_mm, .. } => {
+                label_above_0(*label)?;
+                for (field, strokes) in [("inside", inside), ("outside", outside)] {
+                    if strokes.is_empty() {
+                        return Err(Error::config(field, "[]", "a watershed needs a stroke inside and one around"));
+                    }
+                    strokes.iter().try_for_each(Brush::check)?;
+                }
+                smooth_mm.map_or(Ok(()), |mm| not_negative("smooth_mm", mm))
+            }
             Self::Fill { axis, .. } => axis.map_or(Ok(()), check_axis),
             Self::FillHoles { label, axis, .. } => {
                 label_above_0(*label)?;

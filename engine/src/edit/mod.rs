@@ -11,6 +11,7 @@
 //! | `delta.rs` | changes: inverted, joined, packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
 //! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and what is connected by value or label |
+//! | `watershed.rs` | a lesion from strokes inside and around |
 //! | `morphology.rs`, `islands.rs` | outlines and components |
 //! | `interpolate.rs`, `between.rs` | gaps between slices |
 //! | `history.rs`, `journal.rs` | undo, and the format of the journal; [`crate::run::journal`] writes it |
@@ -32,6 +33,7 @@ pub mod op;
 mod region;
 pub mod steps;
 mod values;
+mod watershed;
 
 pub use delta::{Delta, DeltaRun, Packed};
 pub use history::History;
@@ -159,6 +161,10 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         Op::ThresholdGrow { label, place, min, max, overwrite } => {
             let (start, values) = (place.require(grid)?, scene.values(op, labels)?);
             add(values::threshold_grow(start, &range(*min, *max), values, labels, control)?, *label, *overwrite)
+        }
+        Op::Watershed { label, inside, outside, smooth_mm, overwrite } => {
+            let values = scene.values(op, labels)?;
+            add(watershed::watershed([inside, outside], *smooth_mm, values, labels, control)?, *label, *overwrite)
         }
         Op::KeepComponent { place, label } => {
             remove(islands::other_components(place.require(grid)?, *label, labels, control)?, None)

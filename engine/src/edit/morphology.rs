@@ -189,7 +189,7 @@ fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
 }
 
 /// Weights of a Gaussian, `sigma` in voxels, cut at four standard deviations.
-fn kernel(sigma: f64) -> Vec<f64> {
+pub(super) fn kernel(sigma: f64) -> Vec<f64> {
     let radius = (4.0 * sigma + 0.5) as isize;
     let weights: Vec<f64> = (-radius..=radius).map(|n| (-0.5 * (n as f64 / sigma).powi(2)).exp()).collect();
     let sum: f64 = weights.iter().sum();
@@ -197,7 +197,7 @@ fn kernel(sigma: f64) -> Vec<f64> {
 }
 
 /// Row by row: across i within a padded row, across j and k by adding whole rows.
-fn convolve(field: &mut [f64], shape: [usize; 3], axis: usize, kernel: &[f64]) {
+pub(super) fn convolve(field: &mut [f64], shape: [usize; 3], axis: usize, kernel: &[f64]) {
     let ([nx, ny, _], radius) = (shape, kernel.len() / 2);
     let source = field.to_vec();
     let within = |at: usize, offset: usize, n: usize| (at + offset).saturating_sub(radius).min(n - 1);

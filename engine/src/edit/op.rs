@@ -154,6 +154,23 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
+    /// Adds the voxels that a watershed of the values gives to the strokes inside, rather than to those around.
+    Watershed {
+        /// The label, not 0.
+        label: u16,
+        /// Strokes in the lesion.
+        inside: Vec<Brush>,
+        /// Strokes around it. They limit it to their box, made as wide along every axis as along its longest. A voxel of
+        /// both is outside.
+        outside: Vec<Brush>,
+        /// Standard deviation in mm of the Gaussian that smooths the values. Default: half the finest voxel spacing; 0
+        /// smooths nothing.
+        #[serde(default)]
+        smooth_mm: Option<f64>,
+        /// Other labels are replaced as well.
+        #[serde(default)]
+        overwrite: bool,
+    },
     /// Removes all 26-connected components but that at a voxel, over all labels.
     KeepComponent {
         /// A voxel of the component.
@@ -364,6 +381,7 @@ impl Op {
             Self::Interpolate { .. } => "interpolate",
             Self::RegionGrow { .. } => "region_grow",
             Self::ThresholdGrow { .. } => "threshold_grow",
+            Self::Watershed { .. } => "watershed",
             Self::KeepComponent { .. } => "keep_component",
             Self::RemoveComponent { .. } => "remove_component",
             Self::KeepLargest { .. } => "keep_largest",
@@ -391,6 +409,7 @@ impl Op {
             Self::Interpolate { label, .. } => of("Interpolate", *label),
             Self::RegionGrow { label, .. } => of("Region growing", *label),
             Self::ThresholdGrow { label, .. } => of("Growing in a range", *label),
+            Self::Watershed { label, .. } => of("Watershed", *label),
             Self::KeepComponent { label, .. } => maybe("Keep component", *label),
             Self::RemoveComponent { label, .. } => maybe("Remove component", *label),
             Self::KeepLargest { label } => maybe("Keep largest component", *label),

@@ -46,10 +46,10 @@ pub fn parse(json: &str) -> Result<Vec<Step>> {
     let steps: Vec<Value> =
         serde_json::from_str(json).map_err(|why| Error::config("ops", "JSON", format!("expected a list: {why}")))?;
     let named = |n: usize, error: Error| in_step(n, &error);
-    steps.into_iter().enumerate().map(|(n, value)| step(value).map_err(|error| named(n, error))).collect()
+    steps.iter().enumerate().map(|(n, value)| step(value).map_err(|error| named(n, error))).collect()
 }
 
-fn step(value: Value) -> Result<Step> {
+fn step(value: &Value) -> Result<Step> {
     let Some(name) = value.get("op").and_then(Value::as_str).map(str::to_owned) else {
         return Err(Error::config("op", "missing", "a step is an object with the name of an operation as \"op\""));
     };
@@ -58,15 +58,26 @@ fn step(value: Value) -> Result<Step> {
         check_keys(&given, &["op".to_owned()])?;
         return Ok(step.1);
     }
-    let op: Op = serde_json::from_value(value).map_err(|why| Error::config("op", &name, why.to_string()))?;
+    let op: Op = serde_json::from_value(value.clone()).map_err(|why| Error::config("op", &name, why.to_string()))?;
     // Flattened fields keep serde from refusing unknown keys; writing the operation again gives all known ones.
-    let known = serde_json::to_value(&op).ok().and_then(|value| match value {
-        Value::Object(fields) => Some(fields.keys().cloned().collect::<Vec<_>>()),
-        _ => None,
-    });
-    check_keys(&given, &known.unwrap_or_default())?;
+    check_against(value, &serde_json::to_value(&op).unwrap_or_default())?;
     op.check()?;
     Ok(Step::Edit(op))
+}
+
+/// Every key of a value, and of the values in it, must be known.
+fn check_against(given: &Value, known: &Value) -> Result<()> {
+    match (given, known) {
+        (Value::Object(given), Value::Object(known)) => {
+            let keys = |fields: &serde_json::Map<String, Value>| fields.keys().cloned().collect::<Vec<_>>();
+            check_keys(&keys(given), &keys(known))?;
+            given.iter().try_for_each(|(key, value)| known.get(key).map_or(Ok(()), |known| check_against(value, known)))
+        }
+        (Value::Array(given), Value::Array(known)) => {
+            given.iter().zip(known).try_for_each(|(given, known)| check_against(given, known))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_keys(given: &[String], known: &[String]) -> Result<()> {

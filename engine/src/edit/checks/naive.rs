@@ -12,19 +12,19 @@ pub struct Naive<'a> {
     pub other: &'a [u16],
 }
 
-type Voxel = [usize; 3];
+pub type Voxel = [usize; 3];
 
 fn near(mm: f64, limit: f64) -> bool {
     mm <= limit * (1.0 + 1e-9)
 }
 
 impl Naive<'_> {
-    fn voxels(&self) -> Vec<Voxel> {
+    pub fn voxels(&self) -> Vec<Voxel> {
         let [nx, ny, nz] = self.grid.shape;
         (0..nx * ny * nz).map(|at| [at % nx, at / nx % ny, at / (nx * ny)]).collect()
     }
 
-    fn at(&self, voxel: Voxel) -> usize {
+    pub fn at(&self, voxel: Voxel) -> usize {
         self.grid.index(voxel)
     }
 
@@ -211,6 +211,7 @@ impl Naive<'_> {
             | Op::Fill { .. }
             | Op::RegionGrow { .. }
             | Op::ThresholdGrow { .. }
+            | Op::Watershed { .. }
             | Op::Lasso { .. } => self.at_places(op, labels),
             Op::FillHoles { .. } | Op::Grow { .. } | Op::Shrink { .. } | Op::Smooth { .. } => self.outlines(op, labels),
             Op::RemoveComponent { .. }
@@ -275,6 +276,9 @@ impl Naive<'_> {
                 };
                 let found = self.connected(start, false, &inside);
                 if inside(start) { set(&found, *label, &over(*overwrite)) } else { None }
+            }
+            Op::Watershed { label, inside, outside, smooth_mm, overwrite } => {
+                set(&self.watershed(inside, outside, *smooth_mm)?, *label, &over(*overwrite))
             }
             Op::Lasso { label, points_mm, plane, action, through } => {
                 let inside = self.polygon(points_mm, *plane, *through);

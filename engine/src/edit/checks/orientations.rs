@@ -42,6 +42,8 @@ const OPS: &str = r#"[
     {"op":"smooth","label":1,"mm":2.9,"overwrite":true},
     {"op":"smooth","label":2,"method":"gaussian","mm":1.3},
     {"op":"region_grow","label":6,"point_mm":[8.1,8.3,-8.2],"tolerance":9,"max_radius_mm":7.1},
+    {"op":"watershed","label":10,"inside":[{"radius_mm":2.2,"points_mm":[[-5.2,4.1,-7.3],[-2.1,5.3,-7.3]],"connected":true}],
+        "outside":[{"radius_mm":1.4,"mode":"2d","points_mm":[[-12.3,8.2,-7.3],[4.2,9.1,-7.3]]},{"radius_mm":1.9,"points_mm":[[-4.1,-6.2,-9.1]]}]},
     {"op":"fill","label":7,"point_mm":[-9.3,-9.2,8.4]},
     {"op":"lasso","label":8,"plane":"axial","points_mm":[[-8.2,-8.1,-4.2],[7.9,-6.6,-4.2],[3.3,8.8,-4.2]]},
     {"op":"lasso","plane":"sagittal","action":"erase","through":true,"points_mm":[[0,-12.3,-9.7],[0,-6.1,-9.1],[0,-7.2,9.6]]},

@@ -84,7 +84,7 @@ fn plane() -> impl Strategy<Value = Plane> {
     prop_oneof![(0..3_usize).prop_map(Plane::Axis), named]
 }
 
-fn brush(grid: &Grid) -> impl Strategy<Value = Brush> + use<> {
+pub fn brush(grid: &Grid) -> impl Strategy<Value = Brush> + use<> {
     let points = prop::collection::vec(point(grid), 1..4);
     let mode = select(vec![Mode::Slice, Mode::Volume]);
     (0.3..6.0_f64, mode, plane(), points).prop_map(|(radius_mm, mode, plane, points_mm)| Brush {
@@ -125,6 +125,10 @@ pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
             Op::Lasso { label: Some(label), points_mm, plane, action, through }
         }),
     ];
+    let strokes = || prop::collection::vec(brush(grid), 1..3);
+    let watershed = (label(), strokes(), strokes(), prop::option::of(0.0..2.0_f64), any::<bool>()).prop_map(
+        |(label, inside, outside, smooth_mm, overwrite)| Op::Watershed { label, inside, outside, smooth_mm, overwrite },
+    );
     let outlines = prop_oneof![
         (label(), select(vec![Mode::Slice, Mode::Volume]), axis(), any::<bool>())
             .prop_map(|(label, mode, axis, overwrite)| Op::FillHoles { label, mode, axis, overwrite }),
@@ -134,6 +138,7 @@ pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
             .prop_map(|(label, method, mm, overwrite)| Op::Smooth { label, method, mm, overwrite }),
     ];
     let regions = prop_oneof![
+        watershed,
         (0..4_u16, place(grid), axis()).prop_map(|(label, place, axis)| Op::Fill { label, place, axis }),
         (label(), place(grid), 0.0..6.0_f64, prop::option::of(0.5..6.0_f64), any::<bool>()).prop_map(
             |(label, place, tolerance, max_radius_mm, overwrite)| Op::RegionGrow {
