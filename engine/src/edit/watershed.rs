@@ -153,7 +153,8 @@ fn flood(levels: &[u16], sides: &[Side], bounds: &VoxelBox, grid: &Grid, control
         let (largest, length) = (cost >> 48, (cost >> 1) & ((1 << 47) - 1));
         for axis in 0..3 {
             let place = at / strides[axis] % shape[axis];
-            let neighbours = [(place > 0, at.wrapping_sub(strides[axis])), (place + 1 < shape[axis], at + strides[axis])];
+            let neighbours =
+                [(place > 0, at.wrapping_sub(strides[axis])), (place + 1 < shape[axis], at + strides[axis])];
             for (_, next) in neighbours.into_iter().filter(|(exists, _)| *exists) {
                 let step = u64::from(levels[at].abs_diff(levels[next])).max(largest);
                 let offer = key(step, length + lengths[axis], inside[at]);

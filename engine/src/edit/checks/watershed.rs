@@ -45,9 +45,8 @@ impl Naive<'_> {
         });
         let in_box = |v: &Voxel| (0..3).all(|a| (ends[a][0]..=ends[a][1]).contains(&v[a]));
         let voxels: Vec<Voxel> = self.voxels().into_iter().filter(in_box).collect();
-        let cut = |v: &Voxel| {
-            (0..3).any(|a| v[a] == ends[a][0] && v[a] > 0 || v[a] == ends[a][1] && v[a] + 1 < shape[a])
-        };
+        let cut =
+            |v: &Voxel| (0..3).any(|a| v[a] == ends[a][0] && v[a] > 0 || v[a] == ends[a][1] && v[a] + 1 < shape[a]);
         let side = |v: &Voxel| match (outside[self.at(*v)], inside[self.at(*v)]) {
             (true, _) => Some(false),
             (false, true) => Some(true),
@@ -110,7 +109,8 @@ impl Naive<'_> {
 impl Basin {
     /// Voxels that share a face with one, each with the axis across it.
     fn neighbours(&self, n: usize) -> Vec<(usize, usize)> {
-        let apart = |m: usize| -> Vec<usize> { (0..3).map(|a| self.voxels[n][a].abs_diff(self.voxels[m][a])).collect() };
+        let apart =
+            |m: usize| -> Vec<usize> { (0..3).map(|a| self.voxels[n][a].abs_diff(self.voxels[m][a])).collect() };
         let touching = (0..self.voxels.len()).map(|m| (m, apart(m)));
         let touching = touching.filter(|(_, apart)| apart.iter().sum::<usize>() == 1);
         touching.map(|(m, apart)| (m, apart.iter().position(|&d| d == 1).unwrap())).collect()
