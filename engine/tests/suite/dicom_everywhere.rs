@@ -18,7 +18,7 @@ fn text(v: &[f64]) -> String {
     v.iter().map(|x| format!("{x}")).collect::<Vec<_>>().join("\\")
 }
 
-/// Writes a volume as one DICOM file a slice, in hundredths of its values.
+/// Writes a volume as one DICOM file a slice. The slope is a power of two, which NIfTI's 32-bit slope holds exactly.
 fn write_series(folder: &Path, number: usize, volume: &Volume) {
     std::fs::create_dir_all(folder).unwrap();
     let [nx, ny, nz] = volume.grid.shape;
@@ -43,7 +43,7 @@ fn write_series(folder: &Path, number: usize, volume: &Volume) {
             (Tag::IMAGE_POSITION_PATIENT, &text(&lps(volume.grid.world([0, 0, k])))),
             (Tag::IMAGE_ORIENTATION_PATIENT, &text(&cosines)),
             (Tag::PIXEL_SPACING, &text(&[sy, sx])),
-            (Tag::RESCALE_SLOPE, "0.01"),
+            (Tag::RESCALE_SLOPE, "0.0078125"),
             (Tag::RESCALE_INTERCEPT, "0"),
         ] {
             data.put_text(tag, value);
@@ -51,7 +51,7 @@ fn write_series(folder: &Path, number: usize, volume: &Volume) {
         for (tag, value) in [(Tag::ROWS, ny), (Tag::COLUMNS, nx), (Tag::BITS_ALLOCATED, 16)] {
             data.put_u16(tag, &[value as u16]);
         }
-        let value = |at: usize| (volume.value([at % nx, at / nx, k]) * 100.0).round() as u16;
+        let value = |at: usize| (volume.value([at % nx, at / nx, k]) * 128.0).round() as u16;
         let stored = (0..nx * ny).flat_map(|at| value(at).to_le_bytes()).collect();
         data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(stored));
         std::fs::write(folder.join(format!("I{}", nz - k)), file_bytes(&data)).unwrap();
