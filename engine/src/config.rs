@@ -158,6 +158,16 @@ pub enum Pretext {
     FreMae,
     /// The centre square from its surroundings.
     ContextEncoder,
+    /// Codes of masked cells, by a tokenizer of a teacher's features.
+    BeitV2,
+    /// Pixels, and features of a moving-average teacher that sees the whole slice.
+    #[serde(rename = "bootmae")]
+    BootMae,
+    /// Masks of what a moving-average teacher finds hard, and a loss that ranks patches by hardness.
+    Hpm,
+    /// Masks of what a moving-average teacher attends to.
+    #[serde(rename = "attmask")]
+    AttMask,
 }
 
 /// The pre-training's method and its settings (sections 3.1 to 3.4).

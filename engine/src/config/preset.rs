@@ -131,6 +131,10 @@ pub const PRESETS: &[Preset] = &[
     crate::pretrain::masked::um_mae::PRESET,
     crate::pretrain::masked::fre_mae::PRESET,
     crate::pretrain::masked::context_encoder::PRESET,
+    crate::pretrain::masked::beit::PRESET,
+    crate::pretrain::masked::bootmae::PRESET,
+    crate::pretrain::masked::hpm::PRESET,
+    crate::pretrain::masked::attmask::PRESET,
 ];
 
 /// Names of the fine-tuning presets and what each is.

@@ -63,6 +63,11 @@ impl MaskedUNet {
         }
     }
 
+    /// The bottleneck `[B, d, G, G]` of an image without a mask.
+    pub fn bottleneck(&self, image: Tensor<4>, precision: Precision) -> Tensor<4> {
+        self.unet.encode(image, precision).bottleneck
+    }
+
     /// The reconstruction `[B, C, H, W]` of a masked image; `pixel_mask` `[B, 1, H, W]` is 1 on masked pixels.
     pub fn forward(&self, masked: Tensor<4>, pixel_mask: Tensor<4>, precision: Precision) -> Tensor<4> {
         let MaskInput { channel, top_skip, .. } = self.input;

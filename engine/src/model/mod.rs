@@ -13,6 +13,7 @@
 //! | `ema.rs` | a teacher: the moving average of a network |
 //! | `init.rs` | random weights by seed |
 //! | `precision.rs` | f32, bf16, f16 |
+//! | `predictor.rs` | networks of masked pre-training that predict features |
 //! | `record.rs` | weights as safetensors, and what of them is transferred |
 
 mod cell_head;
@@ -24,6 +25,7 @@ mod layers;
 mod masked;
 mod mix;
 mod precision;
+mod predictor;
 pub mod record;
 mod unet;
 mod visible;
@@ -35,5 +37,6 @@ pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
 pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
 pub use mix::mix;
 pub use precision::Precision;
+pub use predictor::{PredictorNet, TokenHeads, TokenNet, cell_rows};
 pub use unet::{Features, Norm, Trace, UNet, UNetConfig};
 pub use visible::VisibleUNet;

@@ -13,6 +13,10 @@ use super::masked::context_encoder::ContextEncoder;
 use super::masked::conv_mae::ConvMae;
 use super::masked::fre_mae::FreMae;
 use super::masked::maskfeat::MaskFeat;
+use super::masked::attmask::AttMask;
+use super::masked::beit::BeitV2;
+use super::masked::bootmae::BootMae;
+use super::masked::hpm::Hpm;
 use super::masked::simmim::SimMim;
 use super::masked::um_mae::UmMae;
 use super::task::{PretextTask, Reconstruct};
@@ -58,6 +62,10 @@ pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
         Pretext::Amlp => &OfAmlp,
         // Without one the settings are refused before anything is asked of it.
         Pretext::Own => OWN.get().map_or(&OfAmlp as &dyn Entry, |(_, entry)| *entry),
+        Pretext::AttMask => &Of::<AttMask>(PhantomData),
+        Pretext::BeitV2 => &Of::<BeitV2>(PhantomData),
+        Pretext::BootMae => &Of::<BootMae>(PhantomData),
+        Pretext::Hpm => &Of::<Hpm>(PhantomData),
         Pretext::SimMim => &Of::<Masked<SimMim>>(PhantomData),
         Pretext::MaskFeat => &Of::<Masked<MaskFeat>>(PhantomData),
         Pretext::ConvMae => &Of::<Masked<ConvMae>>(PhantomData),

@@ -4,7 +4,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
-use crate::config::{Config, Number};
+use crate::config::{Config, Number, TrainingConfig};
 use crate::event::EpochSummary;
 use crate::model::record::Transfer;
 use crate::preprocess::SliceData;
@@ -97,6 +97,11 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// The network with random weights: a U-Net of [`super::network_config`] from the stream `weights`, heads from streams of
     /// their own, with numbered parameters.
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
+
+    /// The learning rate of a step, where it is not that of one schedule over the whole training.
+    fn rate(&self, _training: &TrainingConfig, _at: Position) -> Option<f64> {
+        None
+    }
 
     /// Collates a batch on the host, beside the step before: it may depend on nothing that a step changes.
     ///

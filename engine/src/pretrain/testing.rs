@@ -35,12 +35,20 @@ pub(in crate::pretrain) fn objective<T: PretextTask>(config: &Config) -> TaskObj
 /// The gradient of the loss must be its slope: a step of plain gradient descent changes the loss by the step's length times the
 /// square of the gradient's norm.
 pub(in crate::pretrain) fn check_gradient<T: PretextTask>(config: &Config) {
-    let objective = objective::<T>(config);
+    check_gradient_of(&objective::<T>(config), config, 0);
+}
+
+/// [`check_gradient`] of a task in a state, at a step.
+pub(in crate::pretrain) fn check_gradient_of<T: PretextTask>(
+    objective: &TaskObjective<T>,
+    config: &Config,
+    step: usize,
+) {
     let loss = |net: &T::Net, batch: &T::Batch| {
         let device = GradientEngine::new(&Compute::cpu(), 0).device().clone();
         objective.loss(net, batch, &MicroBatch::whole(config.training.batch, &device)).unwrap().objective
     };
-    check_slope::<T>(config, loss);
+    check_slope_of(objective, config, step, loss);
 }
 
 /// [`check_gradient`] against the slope of `loss`, which at the start is the task's own.
@@ -48,10 +56,19 @@ pub(in crate::pretrain) fn check_slope<T: PretextTask>(
     config: &Config,
     loss: impl Fn(&T::Net, &T::Batch) -> Tensor<1>,
 ) {
-    let (objective, size) = (objective::<T>(config), config.training.batch);
+    check_slope_of(&objective::<T>(config), config, 0, loss);
+}
+
+fn check_slope_of<T: PretextTask>(
+    objective: &TaskObjective<T>,
+    config: &Config,
+    step: usize,
+    loss: impl Fn(&T::Net, &T::Batch) -> Tensor<1>,
+) {
+    let size = config.training.batch;
     let engine = GradientEngine::new(&Compute::cpu(), 0);
     let device = engine.device().clone();
-    let batch = objective.synthetic_batch(size, 0).unwrap();
+    let batch = objective.synthetic_batch(size, step).unwrap();
     let net = objective.build(3, &device);
     let value = |net: &T::Net| loss(net, &batch).inner().into_data().iter::<f64>().next().unwrap();
     let micro = MicroBatch::whole(size, &device);
@@ -60,7 +77,7 @@ pub(in crate::pretrain) fn check_slope<T: PretextTask>(
     assert!(norm > 0.0 && value_here.is_finite(), "no gradient: loss {value_here}, norm {norm}");
     let rate = 1e-3 * value_here.abs().max(1e-3) / (norm * norm);
     let at = |rate: f64| {
-        let (gradients, _) = engine.gradients(&objective, &net, &batch, size).unwrap();
+        let (gradients, _) = engine.gradients(objective, &net, &batch, size).unwrap();
         value(&SgdConfig::new().init().step(rate, net.clone(), gradients))
     };
     let slope = (at(-rate) - at(rate)) / (2.0 * rate);
@@ -71,12 +88,17 @@ pub(in crate::pretrain) fn check_slope<T: PretextTask>(
 pub(in crate::pretrain) fn check_micro_batches<T: PretextTask>(config: &Config) {
     let mut config = config.clone();
     config.network.norm = crate::model::Norm::None;
-    let (objective, size) = (objective::<T>(&config), config.training.batch);
-    let batch = objective.synthetic_batch(size, 0).unwrap();
+    check_micro_batches_of(&objective::<T>(&config), &config, 0);
+}
+
+/// [`check_micro_batches`] of a task in a state, at a step.
+pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(objective: &TaskObjective<T>, config: &Config, step: usize) {
+    let size = config.training.batch;
+    let batch = objective.synthetic_batch(size, step).unwrap();
     let of = |micro: usize| {
         let engine = GradientEngine::new(&Compute::cpu(), micro);
         let net = objective.build(3, engine.device());
-        let (gradients, output) = engine.gradients(&objective, &net, &batch, size).unwrap();
+        let (gradients, output) = engine.gradients(objective, &net, &batch, size).unwrap();
         let moved = SgdConfig::new().init().step(0.1, net, gradients);
         (output, crate::model::record::to_bytes(&moved).unwrap())
     };

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::task::{PretextTask, Sample, TaskSetup};
 use super::{Slices, network_config, synthetic_slice};
 use crate::Result;
-use crate::config::Config;
+use crate::config::{Config, TrainingConfig};
 use crate::event::{EpochSummary, Event, Stage};
 use crate::model::UNetConfig;
 use crate::model::record::Transfer;
@@ -162,6 +162,10 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
             Ok(Sample { slice: slice as u64, patient: meta.case.into(), k: meta.k, data: self.slices.window(slice)? })
         };
         self.objective.task.collate(slices.par_iter().map(sample).collect::<Result<_>>()?, at)
+    }
+
+    fn rate(&self, training: &TrainingConfig, length: &Length, at: Position) -> f64 {
+        self.objective.task.rate(training, at).unwrap_or_else(|| length.rate(training, at.epoch, at.step))
     }
 
     fn after_step(

@@ -32,11 +32,6 @@ impl Length {
         training.rate((epoch - 1) * self.steps_per_epoch + index, self.steps)
     }
 
-    /// Learning rate of the last step of epoch `epoch`.
-    pub fn last_rate(&self, training: &TrainingConfig, epoch: usize) -> f64 {
-        self.rate(training, epoch, self.steps_of(epoch).saturating_sub(1))
-    }
-
     /// Steps of epoch `epoch`.
     pub fn steps_of(&self, epoch: usize) -> usize {
         self.steps.saturating_sub((epoch - 1) * self.steps_per_epoch).min(self.steps_per_epoch)

@@ -5,9 +5,11 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
+use super::Length;
 use super::memory::Head;
 use super::output::{MicroLoss, StepOutput};
 use crate::Result;
+use crate::config::TrainingConfig;
 use crate::event::{EpochSummary, Event, Stage};
 use crate::model::UNetConfig;
 use crate::model::record::Transfer;
@@ -90,6 +92,11 @@ pub trait Method: Objective {
     /// # Errors
     /// A slice that cannot be read.
     fn collate(&self, slices: &[usize], at: Position) -> Result<Self::Batch>;
+
+    /// The learning rate of a step.
+    fn rate(&self, training: &TrainingConfig, length: &Length, at: Position) -> f64 {
+        length.rate(training, at.epoch, at.step)
+    }
 
     /// Learns from a step: moving averages, queues, statistics of the epoch. Gives events of pinned slices and warnings.
     ///

@@ -83,7 +83,7 @@ pub fn train<M: Method>(
         for (step, slices) in batches.iter().enumerate().skip(trainer.steps_done()) {
             let at = Position { epoch, epochs: length.epochs, step };
             let batch = collated.take().unwrap_or_else(|| method.collate(slices, at))?;
-            let rate = length.rate(training, epoch, step);
+            let rate = method.rate(training, &length, at);
             // The next batch is collated beside the step.
             let ahead = || Some(method.collate(batches.get(step + 1)?, Position { step: step + 1, ..at }));
             let (output, next) = beside(|| trainer.step(&*method, &batch, slices, at, rate), ahead);
@@ -96,7 +96,8 @@ pub fn train<M: Method>(
         let at = Position { epoch, epochs: length.epochs, step: batches.len() };
         let end = trainer.guard("the end of an epoch", |net| method.end_epoch(net, at))?;
         trainer.record_end(epoch, &end)?;
-        last = trainer.meter.summary(epoch, length.last_rate(training, epoch));
+        let last_step = Position { step: batches.len().saturating_sub(1), ..at };
+        last = trainer.meter.summary(epoch, method.rate(training, &length, last_step));
         trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, at, &mut last))?;
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
         trainer.warn_once(&last.warnings)?;

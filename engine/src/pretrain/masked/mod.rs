@@ -7,15 +7,22 @@
 //! | `hog.rs` | oriented gradients as a target |
 //! | `simmim.rs`, `maskfeat.rs`, `conv_mae.rs` | SimMIM, MaskFeat, ConvMAE |
 //! | `um_mae.rs`, `fre_mae.rs`, `context_encoder.rs` | UM-MAE, FreMAE, context encoder |
+//! | `teacher.rs` | what the methods with a teacher share |
+//! | `attmask.rs`, `beit/`, `bootmae.rs`, `hpm.rs` | the methods with a teacher |
 
+pub(crate) mod attmask;
 mod batch;
+pub(crate) mod beit;
+pub(crate) mod bootmae;
 pub(crate) mod context_encoder;
 pub(crate) mod conv_mae;
 pub(crate) mod fre_mae;
 mod hog;
+pub(crate) mod hpm;
 pub(crate) mod maskfeat;
 pub mod normed;
 pub(crate) mod simmim;
+mod teacher;
 pub(crate) mod um_mae;
 
 use std::ops::Range;
@@ -217,8 +224,17 @@ impl<T: MaskedTask> PretextTask for Masked<T> {
 /// Replaces the loss of the best constant output by the loss ratio. A method that learns comes below it soon; a network that
 /// ignores its input stays at 1.
 pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
-    let Some(constant) = summary.diagnostics.take(CONSTANT_LOSS).filter(|constant| *constant > 0.0) else { return };
-    let ratio = summary.loss / constant;
+    if let Some(constant) = summary.diagnostics.take(CONSTANT_LOSS) {
+        warn_of_loss(at, summary.loss, constant, summary);
+    }
+}
+
+/// Sets the loss ratio of `loss` and the loss of the best constant output, and warns of one near 1.
+fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
+    if constant <= 0.0 {
+        return;
+    }
+    let ratio = loss / constant;
     summary.diagnostics.set(LOSS_RATIO, ratio);
     if 10 * at.epoch > at.epochs && ratio > MOST_RATIO {
         summary.warnings.push(format!(

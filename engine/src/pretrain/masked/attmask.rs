@@ -1,0 +1,336 @@
+//! `AttMask` (Kakogeorgiou et al., 2022): a teacher hides what it attends to.
+
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use rand::RngExt;
+use rayon::prelude::*;
+
+use super::Reconstructing;
+use super::teacher::{MEANS, Means, TEACHER, moments_of_masked, read, teacher_on, warn_of_constant_output};
+use crate::config::{Config, Family, Number, Preset, Pretext};
+use crate::event::EpochSummary;
+use crate::loss::{patch_errors, reconstruction};
+use crate::masking::pattern::random;
+use crate::masking::select::recall;
+use crate::model::record::{Transfer, from_bytes};
+use crate::model::{Ema, MaskInput, MaskedUNet, Precision, capped_decay, cosine_decay};
+use crate::patch::PatchGrid;
+use crate::pretrain::network_config;
+use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup};
+use crate::pretrain::tensors::{images, rows};
+use crate::run::checkpoint::CheckpointData;
+use crate::seed::stream;
+use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::{Error, Result};
+
+/// The preset.
+pub(crate) const PRESET: Preset = Preset {
+    name: "attmask",
+    pretext: Pretext::AttMask,
+    family: Family::Related,
+    what: "masks of the cells that a teacher attends to, in half of the slices; reconstruction as in mae",
+    about: "AttMask hides the part of an image that a teacher attends to most, since what is easy to fill in teaches little. \
+            Here a bottleneck cell's attention is the dot product of its features with the slice's mean in a moving average of the \
+            network; 10 to 50 % of the cells are hidden, by attention in half of the slices and at random in the others, and the \
+            loss is that of mae instead of iBOT's. \
+            Encoder and decoder are transferred.",
+    citation: "Kakogeorgiou et al., What to Hide from Your Students: Attention-Guided Masked Image Modeling, ECCV 2022",
+};
+
+/// Share of the slices that are masked by attention.
+const SALIENT: Number = Number {
+    name: "salient_share",
+    default: 0.5,
+    range: [0.0, 1.0],
+    what: "share of the slices that are masked by the teacher's attention",
+};
+
+/// Least and largest share of a batch's cells that is masked.
+const RATIOS: [f64; 2] = [0.1, 0.5];
+/// The teacher's decay in the first step; it rises to 1.
+const DECAY: f64 = 0.996;
+
+/// The `count` cells with the highest scores, the first of equals.
+fn salient(scores: &[f32], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    order.truncate(count);
+    order
+}
+
+/// The dot product of each cell's features with their mean over the slice: `[B, D, G, G]` to `[B, G^2]`.
+fn attention(features: Tensor<4>) -> Tensor<2> {
+    let [batch, channels, rows, columns] = features.dims();
+    let cells = features.reshape([batch, channels, rows * columns]);
+    let mean = cells.clone().mean_dim(2);
+    (cells * mean).sum_dim(1).reshape([batch, rows * columns])
+}
+
+/// How many of `cells` cells are masked at a ratio: int(r G^2), at least 1.
+fn masked(cells: usize, ratio: f64) -> usize {
+    ((cells as f64 * ratio + 1e-9).floor() as usize).max(1)
+}
+
+struct Slice {
+    /// `[C][S][S]`.
+    pixels: Vec<f32>,
+    /// Cells without tissue.
+    air: Vec<bool>,
+    /// Lesion cells, where a mask is read.
+    lesion: Option<Vec<bool>>,
+    /// Masked cells; `None` where the teacher chooses them.
+    chosen: Option<Vec<usize>>,
+}
+
+/// A batch on the host; the teacher masks some of its slices on the device.
+pub(crate) struct AttBatch {
+    slices: Vec<Slice>,
+    /// Masked cells of each slice.
+    count: usize,
+}
+
+/// A pre-training by `AttMask`.
+pub(crate) struct AttMask {
+    config: Config,
+    cells: PatchGrid,
+    /// Steps of the training, and of an epoch.
+    steps: [usize; 2],
+    teacher: Ema<MaskedUNet>,
+    means: Means,
+}
+
+fn cells(config: &Config) -> Result<PatchGrid> {
+    let size = config.preprocess.size;
+    PatchGrid::new(size, size / network_config(config).multiple())
+}
+
+fn network(config: &Config, seed: u64, device: &Device) -> MaskedUNet {
+    MaskedUNet::init(&network_config(config), MaskInput::default(), seed, device)
+}
+
+impl AttMask {
+    fn batch(&self, samples: Vec<Sample>, at: Position) -> AttBatch {
+        let (seed, n, share) = (self.config.seed, self.cells.count(), SALIENT.of(&self.config));
+        let ratio = stream(seed, "attmask-ratio", &[at.epoch as u64, at.step as u64]).random_range(RATIOS[0]..RATIOS[1]);
+        let count = masked(n, ratio);
+        let slice = |sample: Sample| {
+            let place = sample.place(at);
+            let by_teacher = stream(seed, "attmask-coin", &place).random_bool(share);
+            Slice {
+                chosen: (!by_teacher).then(|| random(n, count, seed, &place)),
+                air: self.cells.air_of_tissue(&sample.data.tissue),
+                lesion: sample.data.target.as_ref().map(|target| self.cells.lesion_patches(target)),
+                pixels: sample.data.pixels,
+            }
+        };
+        AttBatch { slices: samples.into_par_iter().map(slice).collect(), count }
+    }
+
+    fn image(&self, slices: &[Slice], device: &Device) -> Tensor<4> {
+        images(slices.iter().map(|slice| &slice.pixels), self.config.data.modality.len(), self.cells.size(), device)
+    }
+
+    /// Masked cells of each slice, `[b][N]`: 1 on these.
+    fn masks(&self, slices: &[Slice], count: usize, device: &Device) -> Result<Vec<Vec<f32>>> {
+        let n = self.cells.count();
+        let scores = if slices.iter().all(|slice| slice.chosen.is_some()) {
+            vec![0.0; n * slices.len()]
+        } else {
+            let image = self.image(slices, &device.clone().inner());
+            let features = teacher_on(&self.teacher, device).bottleneck(image, self.config.training.precision);
+            read(attention(features), "the teacher's attention")?
+        };
+        let mask = |(slice, scores): (&Slice, &[f32])| {
+            let mut mask = vec![0.0f32; n];
+            let chosen = slice.chosen.clone().unwrap_or_else(|| salient(scores, count));
+            chosen.into_iter().for_each(|cell| mask[cell] = 1.0);
+            mask
+        };
+        Ok(slices.iter().zip(scores.chunks(n)).map(mask).collect())
+    }
+
+    fn pixel_mask(&self, masks: &[Vec<f32>], device: &Device) -> Tensor<4> {
+        let pixels: Vec<Vec<f32>> = masks.iter().map(|mask| self.cells.spread(mask)).collect();
+        images(pixels.iter(), 1, self.cells.size(), device)
+    }
+}
+
+impl PretextTask for AttMask {
+    type Net = MaskedUNet;
+    type Batch = AttBatch;
+
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+    const NUMBERS: &'static [Number] = &[SALIENT];
+
+    fn errors(config: &Config) -> Vec<Error> {
+        cells(config).err().into_iter().collect()
+    }
+
+    fn head(config: &Config) -> Head {
+        // The teacher has weights only: no gradient and no moments, a quarter of what the optimiser keeps of a weight.
+        Head { weights: network_config(config).parameters() / 4, activations: config.preprocess.size.pow(2) }
+    }
+
+    fn mask_grid(config: &Config) -> usize {
+        cells(config).map_or(0, |cells| cells.grid())
+    }
+
+    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
+        let config = setup.config.clone();
+        let teacher = Ema::new(&network(&config, config.seed, setup.device));
+        let steps = [setup.length.steps, setup.length.steps_per_epoch];
+        Ok(Self { cells: cells(&config)?, steps, teacher, means: Means::default(), config })
+    }
+
+    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
+        network(&self.config, seed, device)
+    }
+
+    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<AttBatch> {
+        Ok(self.batch(samples, at))
+    }
+
+    fn loss(&self, net: &MaskedUNet, batch: &AttBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let (slices, device) = (&batch.slices[micro.range.clone()], micro.device);
+        let masks = self.masks(slices, batch.count, device)?;
+        let (image, mask) = (self.image(slices, device), self.pixel_mask(&masks, device));
+        let input = net.mask(image.clone(), mask.clone(), None);
+        let output = net.forward(input, mask, self.config.training.precision);
+        let errors = patch_errors(output.clone(), image, self.cells.grid());
+        let value = reconstruction(errors, rows(masks.iter(), device), batch.count);
+        let masked = slices.iter().zip(&masks).map(|(slice, mask)| (&*slice.pixels, self.cells.spread(mask)));
+        let diagnostics = moments_of_masked(masked, device);
+        let hits: Vec<Vec<f32>> = slices.iter().zip(&masks).map(|(slice, mask)| hits(slice, mask)).collect();
+        Ok(MicroLoss {
+            objective: micro.weighted(value.clone()),
+            parts: vec![("pred", value.clone())],
+            value,
+            diagnostics,
+            per_slice: Some(rows(hits.iter(), device)),
+            output,
+        })
+    }
+
+    fn after_step(&mut self, net: &mut MaskedUNet, _: &AttBatch, output: &StepOutput, at: Position) -> Result<()> {
+        for hits in &output.per_slice {
+            self.means.add("air_of_salient", hits[0], 1.0);
+            self.means.add("lesion_recall_of_salient", hits[1], 1.0);
+        }
+        let [steps, of_epoch] = self.steps;
+        let decay = cosine_decay(DECAY, (at.epoch - 1) * of_epoch + at.step, steps);
+        self.teacher.update(net, capped_decay(decay, steps));
+        Ok(())
+    }
+
+    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
+        self.means.take().iter().for_each(|(name, mean)| summary.diagnostics.set(name, mean));
+        warn_of_constant_output(at, "pred", summary);
+    }
+
+    fn state(&self) -> Result<Parts> {
+        Ok(vec![(TEACHER.into(), self.teacher.to_bytes()?), (MEANS.into(), self.means.to_bytes()?)])
+    }
+
+    fn restore(&mut self, parts: &mut CheckpointData) -> Result<()> {
+        self.means = Means::from_bytes(&parts.take(MEANS)?)?;
+        self.teacher.restore(&parts.take(TEACHER)?)
+    }
+
+    fn picture(&self, net: &MaskedUNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
+        let batch = self.batch(vec![sample], at);
+        let masks = self.masks(&batch.slices, batch.count, device)?;
+        let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
+        let mut pixels = read(output, "a reconstruction")?;
+        pixels.truncate(self.cells.size().pow(2));
+        Ok(Picture { pixels, masked: masks[0].iter().map(|masked| *masked > 0.0).collect() })
+    }
+
+    fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
+        let net = from_bytes(network(config, 0, device), weights)?.valid();
+        Ok(Box::new(Reconstructing { net, reconstruct }))
+    }
+}
+
+/// Share of air among the cells that the teacher has chosen, and their lesion recall; NaN where there is none.
+fn hits(slice: &Slice, mask: &[f32]) -> Vec<f32> {
+    if slice.chosen.is_some() {
+        return vec![f32::NAN; 2];
+    }
+    let chosen = || mask.iter().map(|masked| *masked > 0.0);
+    let air = chosen().zip(&slice.air).filter(|(chosen, air)| *chosen && **air).count();
+    let recall = slice.lesion.as_ref().and_then(|lesion| recall(lesion, chosen()));
+    vec![air as f32 / mask.iter().sum::<f32>().max(1.0), recall.map_or(f32::NAN, |recall| recall as f32)]
+}
+
+/// The masked image and its reconstruction.
+fn reconstruct(net: &MaskedUNet, image: Tensor<4>, pixel_mask: Tensor<4>) -> [Tensor<4>; 2] {
+    let input = net.mask(image, pixel_mask.clone(), None);
+    [input.clone(), net.forward(input, pixel_mask, Precision::F32)]
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
+    use crate::test_tensors::values;
+
+    #[test]
+    fn the_cells_of_most_attention_are_masked() {
+        assert_eq!(masked(4, 0.5), 2);
+        assert_eq!(salient(&[0.1, 0.4, 0.2, 0.3], masked(4, 0.5)), [1, 3]);
+        assert_eq!(salient(&[0.5; 4], 2), [0, 1]);
+        assert_eq!([0.1, 0.29, 0.5].map(|ratio| masked(100, ratio)), [10, 29, 50]);
+        assert_eq!(masked(4, 0.1), 1);
+    }
+
+    /// Cells (1, 0), (0, 1), (1, 2), (0, 1) have the mean (.5, 1).
+    #[test]
+    fn attention_is_the_product_with_the_mean() {
+        let features = vec![1.0f32, 0.0, 1.0, 0.0, 0.0, 1.0, 2.0, 1.0];
+        let map = Tensor::<4>::from_data(TensorData::new(features, [1, 2, 2, 2]), &Device::flex());
+        assert_eq!(values(attention(map)), [0.5, 1.0, 2.5, 1.0]);
+    }
+
+    #[test]
+    fn half_of_the_slices_are_masked_by_the_teacher_and_all_alike_in_number() {
+        let objective = objective::<AttMask>(&sized(96));
+        let batch = objective.synthetic_batch(64, 0).unwrap();
+        let by_teacher = batch.slices.iter().filter(|slice| slice.chosen.is_none()).count();
+        assert!((20..=44).contains(&by_teacher), "{by_teacher}");
+        let masks = objective.task.masks(&batch.slices, batch.count, &Device::flex()).unwrap();
+        assert!((3..=18).contains(&batch.count), "{}", batch.count);
+        for mask in &masks {
+            assert_eq!(mask.iter().filter(|m| **m > 0.0).count(), batch.count);
+        }
+        // The teacher's choice is that of its attention.
+        let at = batch.slices.iter().position(|slice| slice.chosen.is_none()).unwrap();
+        let image = objective.task.image(&batch.slices[at..=at], &Device::flex());
+        let features = objective.task.teacher.valid().bottleneck(image, Precision::F32);
+        let expected = salient(&values(attention(features)), batch.count);
+        assert!(expected.iter().all(|cell| masks[at][*cell] > 0.0));
+        let counts: std::collections::BTreeSet<usize> =
+            (0..20).map(|step| objective.synthetic_batch(1, step).unwrap().count).collect();
+        assert!(counts.len() > 5, "the ratio is drawn for every batch: {counts:?}");
+    }
+
+    #[test]
+    fn hits_are_shares_of_the_teacher_s_cells() {
+        let slice = |chosen| Slice {
+            pixels: Vec::new(),
+            air: vec![true, false, false, true],
+            lesion: Some(vec![false, true, true, false]),
+            chosen,
+        };
+        assert_eq!(hits(&slice(None), &[1.0, 1.0, 0.0, 0.0]), [0.5, 0.5]);
+        assert!(hits(&slice(Some(vec![0, 1])), &[1.0, 1.0, 0.0, 0.0]).iter().all(|hit| hit.is_nan()));
+    }
+
+    #[test]
+    fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
+        check_gradient::<AttMask>(&config());
+        check_micro_batches::<AttMask>(&config());
+    }
+}

@@ -1,0 +1,102 @@
+//! The three jobs of BEiT v2 within one training: shares .4, .2 and .4 of its steps.
+
+use crate::config::TrainingConfig;
+use crate::trainer::{Length, Position};
+
+/// What a step trains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The teacher reconstructs masked pixels.
+    Teacher,
+    /// The tokenizer learns codes for the teacher's features.
+    Tokenizer,
+    /// The student predicts the codes of masked cells.
+    Student,
+}
+
+/// Where the phases end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Phases {
+    /// Step after the last of teacher, tokenizer and student.
+    ends: [usize; 3],
+    of_epoch: usize,
+}
+
+impl Phases {
+    /// Every phase has a step if the training has three.
+    pub fn new(length: &Length) -> Self {
+        let (steps, share) = (length.steps, |share: f64| (share * length.steps as f64).round() as usize);
+        let teacher = share(0.4).min(steps.saturating_sub(2)).max(1);
+        let tokenizer = share(0.6).min(steps.saturating_sub(1)).max(teacher + 1);
+        Self { ends: [teacher, tokenizer, steps.max(tokenizer + 1)], of_epoch: length.steps_per_epoch }
+    }
+
+    fn step(&self, at: Position) -> usize {
+        (at.epoch - 1) * self.of_epoch + at.step
+    }
+
+    /// The phase of a step.
+    pub fn of(&self, at: Position) -> Phase {
+        match self.step(at) {
+            step if step < self.ends[0] => Phase::Teacher,
+            step if step < self.ends[1] => Phase::Tokenizer,
+            _ => Phase::Student,
+        }
+    }
+
+    /// The phase of the last step before a place between two epochs.
+    pub fn before(&self, at: Position) -> Phase {
+        match at.step {
+            0 => self.of(at),
+            step => self.of(Position { step: step - 1, ..at }),
+        }
+    }
+
+    /// True for the last step of the teacher.
+    pub fn ends_teacher(&self, at: Position) -> bool {
+        self.step(at) + 1 == self.ends[0]
+    }
+
+    /// The learning rate: each phase has the whole schedule, as a training by itself.
+    pub fn rate(&self, training: &TrainingConfig, at: Position) -> f64 {
+        let (step, phase) = (self.step(at), self.of(at) as usize);
+        let start = if phase == 0 { 0 } else { self.ends[phase - 1] };
+        training.rate(step - start, self.ends[phase] - start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Schedule;
+
+    fn phases(epochs: usize, of_epoch: usize) -> Phases {
+        Phases::new(&Length { epochs, steps_per_epoch: of_epoch, steps: epochs * of_epoch })
+    }
+
+    fn at(epoch: usize, step: usize) -> Position {
+        Position { epoch, epochs: 10, step }
+    }
+
+    #[test]
+    fn phases_have_their_shares_and_a_step_each() {
+        assert_eq!(phases(10, 7).ends, [28, 42, 70]);
+        assert_eq!(phases(800, 31).ends, [9920, 14880, 24800]);
+        assert_eq!([1, 2, 3, 4, 5].map(|steps| phases(1, steps).ends), [[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 3, 4], [2, 3, 5]]);
+        let phases = phases(5, 4);
+        let all: Vec<Phase> = (1..=5).flat_map(|epoch| (0..4).map(move |step| phases.of(at(epoch, step)))).collect();
+        let count = |phase| all.iter().filter(|p| **p == phase).count();
+        assert_eq!([Phase::Teacher, Phase::Tokenizer, Phase::Student].map(count), [8, 4, 8]);
+        assert!(phases.ends_teacher(at(2, 3)) && !phases.ends_teacher(at(2, 2)));
+        assert_eq!((phases.before(at(2, 4)), phases.before(at(3, 4))), (Phase::Teacher, Phase::Tokenizer));
+    }
+
+    #[test]
+    fn each_phase_has_the_whole_schedule() {
+        let training = TrainingConfig { lr: 1.0, warmup: 0.1, schedule: Schedule::Cosine, ..TrainingConfig::default() };
+        let phases = phases(5, 20);
+        let rates: Vec<f64> = (0..100).map(|step| phases.rate(&training, at(1 + step / 20, step % 20))).collect();
+        let of = |steps: usize| (0..steps).map(|step| training.rate(step, steps)).collect::<Vec<_>>();
+        assert_eq!(rates, [of(40), of(20), of(40)].concat());
+    }
+}

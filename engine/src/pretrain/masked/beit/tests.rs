@@ -1,0 +1,161 @@
+//! Tests of the three phases.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::pretrain::testing::{check_gradient, check_gradient_of, check_micro_batches, check_micro_batches_of, config, objective};
+use crate::pretrain::training::TaskObjective;
+use crate::trainer::Objective;
+
+/// A step of each phase: 10 epochs of 10 steps.
+const STEPS: [usize; 3] = [0, 45, 80];
+
+/// A task whose codes have started.
+fn tokenized(config: &Config) -> TaskObjective<BeitV2> {
+    let mut objective = objective::<BeitV2>(config);
+    let net = objective.build(3, &Device::flex());
+    let batch = objective.synthetic_batch(4, 0).unwrap();
+    objective.task.start_codes(&net, &batch).unwrap();
+    objective
+}
+
+#[test]
+fn batches_follow_the_phases() {
+    let objective = tokenized(&config());
+    let phases = STEPS.map(|step| objective.synthetic_batch(2, step).unwrap().phase);
+    assert_eq!(phases, [Phase::Teacher, Phase::Tokenizer, Phase::Student]);
+    let masked = |step: usize| {
+        let batch = objective.synthetic_batch(2, step).unwrap();
+        batch.masked.slices(0..2).iter().map(|s| s.mask.iter().filter(|m| **m > 0.0).count()).collect::<Vec<_>>()
+    };
+    // 192 of 256 patches of 2 x 2 px; nothing; 2 of 4 cells of 16 x 16 px.
+    assert_eq!(STEPS.map(masked), [vec![768; 2], vec![0; 2], vec![512; 2]]);
+}
+
+#[test]
+fn a_phase_without_codes_is_an_error() {
+    let objective = objective::<BeitV2>(&config());
+    let device = Device::flex();
+    let net = objective.build(1, &device);
+    for step in &STEPS[1..] {
+        let batch = objective.synthetic_batch(1, *step).unwrap();
+        let error = objective.loss(&net, &batch, &MicroBatch::whole(1, &device)).map(|_| ()).unwrap_err();
+        assert!(error.to_string().contains("codes"), "{error}");
+    }
+}
+
+/// With logits that say nothing the cross-entropy is ln 256.
+#[test]
+fn uniform_logits_cost_the_logarithm_of_the_codes() {
+    let objective = tokenized(&config());
+    let device = Device::flex();
+    let net = objective.build(1, &device);
+    let silent = crate::model::record::to_bytes(&net).unwrap();
+    let net = crate::model::record::from_bytes(net, &without(&silent, "classifier.")).unwrap();
+    let batch = objective.synthetic_batch(2, STEPS[2]).unwrap();
+    let micro = MicroBatch::whole(2, &device);
+    let output = StepOutput::of(objective.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
+    assert!((output.loss - 5.545_177).abs() < 1e-5, "{}", output.loss);
+    assert_eq!(output.per_slice.len(), 2);
+    assert!(output.per_slice.iter().flatten().all(|code| (0.0..256.0).contains(code) && code.fract() == 0.0));
+}
+
+/// The file with the tensors of a name's beginning set to 0.
+fn without(file: &[u8], prefix: &str) -> Vec<u8> {
+    let tensors = safetensors::SafeTensors::deserialize(file).unwrap();
+    let all: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, view)| {
+            let data = if name.starts_with(prefix) { vec![0; view.data().len()] } else { view.data().to_vec() };
+            (name.to_owned(), view.shape().to_vec(), data)
+        })
+        .collect();
+    let views = all.iter().map(|(name, shape, data)| {
+        (name.clone(), safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), data).unwrap())
+    });
+    safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()
+}
+
+/// Each phase trains its own part and leaves the others alone.
+#[test]
+fn phases_train_disjoint_parts() {
+    let objective = tokenized(&config());
+    let device = Device::flex().autodiff();
+    let net = objective.build(3, &device);
+    let trained = |step: usize| {
+        let batch = objective.synthetic_batch(4, step).unwrap();
+        let loss = objective.loss(&net, &batch, &MicroBatch::whole(4, &device)).unwrap();
+        let gradients = burn::optim::GradientsParams::from_grads(loss.objective.backward(), &net);
+        let moved = burn::optim::SgdConfig::new().init().step(0.1, net.clone(), gradients);
+        let of = |net: &TokenNet| crate::model::record::to_bytes(net).unwrap();
+        let (before, after) = (of(&net), of(&moved));
+        let (before, after) =
+            (safetensors::SafeTensors::deserialize(&before).unwrap(), safetensors::SafeTensors::deserialize(&after).unwrap());
+        let moved = before.names().into_iter().filter(|name| !name.contains("running_"));
+        let moved = moved.filter(|name| before.tensor(name).unwrap().data() != after.tensor(name).unwrap().data());
+        let room = |name: &str| name.split('.').next().unwrap().to_owned();
+        moved.map(room).collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(trained(STEPS[0]), "teacher");
+    assert_eq!(trained(STEPS[1]), "decode_first decode_last encode_first encode_last");
+    assert_eq!(trained(STEPS[2]), "classifier decoder encoder mask_token up");
+}
+
+#[test]
+fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
+    check_gradient::<BeitV2>(&config());
+    // The tokenizer's is straight through, so the loss has another slope.
+    check_gradient_of(&tokenized(&config()), &config(), STEPS[2]);
+    check_micro_batches::<BeitV2>(&config());
+    let mut without_norm = config();
+    without_norm.network.norm = crate::model::Norm::None;
+    for step in &STEPS[1..] {
+        check_micro_batches_of(&tokenized(&without_norm), &without_norm, *step);
+    }
+}
+
+#[test]
+fn an_epoch_of_two_phases_has_the_means_of_each() {
+    let mut task = objective::<BeitV2>(&config()).task;
+    task.tokens.start(&[1.0, 0.0], 2, 256, 1);
+    let at = Position { epoch: 5, epochs: 10, step: 10 };
+    task.means.add("mae", 2.0, 4.0);
+    task.means.add("ce", 5.0, 8.0);
+    task.means.add("code_accuracy", 0.25, 8.0);
+    task.tokens.count(&[vec![3.0, 3.0, 3.0, 4.0]]);
+    let diluted = Some([("mae", 2.0 / 3.0), ("ce", 10.0 / 3.0)].into_iter().collect());
+    let diagnostics = [("code_accuracy", 0.1)].into_iter().collect();
+    let mut summary = EpochSummary { parts: diluted, diagnostics, ..EpochSummary::default() };
+    task.diagnose(at, &mut summary);
+    let parts = summary.parts.unwrap();
+    assert_eq!((parts.get("mae"), parts.get("ce")), (Some(2.0), Some(5.0)));
+    assert_eq!(summary.diagnostics.get("code_accuracy"), Some(0.25));
+    assert!(summary.diagnostics.get(PERPLEXITY).is_some_and(|p| p < 2.0));
+    assert!(summary.warnings[0].contains("collapsed") && summary.warnings.len() == 1, "{:?}", summary.warnings);
+    let mut last = EpochSummary::default();
+    objective::<BeitV2>(&config()).task.diagnose(Position { epoch: 10, epochs: 10, step: 10 }, &mut last);
+    assert!(last.warnings.is_empty());
+}
+
+#[test]
+fn the_memory_of_the_heads_is_that_of_their_weights() {
+    let objective = objective::<BeitV2>(&config());
+    let (unet, net) = (objective.network().init(0, &Device::flex()), objective.build(0, &Device::flex()));
+    let running = unet.num_params() - objective.network().parameters();
+    assert_eq!(net.num_params() - 2 * running - objective.network().parameters(), objective.head().weights);
+}
+
+#[test]
+fn pictures_show_codes_once_there_are_any() {
+    let objective = tokenized(&config());
+    let device = Device::flex();
+    let net = objective.build(3, &device);
+    for (epoch, shows_codes) in [(4, false), (6, true), (10, true)] {
+        let data = crate::pretrain::synthetic_slice(&config(), 1);
+        let sample = Sample { slice: 1, patient: 1, k: 0, data };
+        let at = Position { epoch, epochs: 10, step: 10 };
+        let picture = objective.task.picture(&net, sample, at, &device).unwrap();
+        assert_eq!((picture.pixels.len(), picture.masked.len()), (32 * 32, 4));
+        assert_eq!(picture.pixels.iter().all(|v| v.fract() == 0.0 && *v < 256.0), shows_codes, "{epoch}");
+        assert_eq!(picture.masked.iter().filter(|m| **m).count(), if epoch == 10 { 2 } else { 0 });
+    }
+}
