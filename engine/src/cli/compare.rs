@@ -113,6 +113,7 @@ impl Args {
                 settings: toml::Table::new(),
             }],
             methods,
+            tables: Vec::new(),
         };
         plan.check()?;
         Ok(plan)

@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::progress::duration;
 use super::{interruptible, print_json, print_line, print_text, use_threads};
+use crate::cohort::Cohort;
 use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
 use crate::run::study::StudyFolder;
 use crate::study::{
-    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, ready_plan, run as run_study,
+    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan,
+    run as run_study,
 };
 use crate::words::plural;
 
@@ -21,6 +23,8 @@ pub const EXAMPLES: &str = "Examples:
   amlp study plan.toml --out study --dry-run       (what will run, and how many hours it takes)
   amlp study plan.toml --out study                 (Ctrl+C saves; the same command continues)
   amlp study plan.toml --out study --shard 2/8     (the second of eight jobs that share the folder)
+  amlp study paper --cohort BRATS --out paper --scale 0.25 --dry-run
+                                                   (all of the paper's tables on a quarter of the size: how long?)
 
 Learning rates are chosen per method on validation patients and frozen in study/plan.lock.json before any test patient is
 read. With shards, start them all once more when every one has ended: the first round may end with pilots, which all
@@ -29,20 +33,29 @@ shards must finish before the rates are frozen. Tables: study/tables.md, .csv, .
 /// Compares methods over test folds, label budgets, draws of the labelled patients and seeds, with statistics.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The plan, a TOML file.
+    /// The plan, a TOML file; with --cohort, the name of a ready plan.
     #[arg(required_unless_present = "print_plan")]
     plan: Option<PathBuf>,
     /// Folder of the study.
     #[arg(long, required_unless_present = "print_plan")]
     out: Option<PathBuf>,
+    /// Run the ready plan of this name on a folder of patients.
+    #[arg(long, value_name = "DIR")]
+    cohort: Option<PathBuf>,
+    /// Modalities of the cohort, each studied by itself [default: all of them].
+    #[arg(long, value_delimiter = ',', requires = "cohort")]
+    modality: Vec<String>,
+    /// Shrink slices, width and patients by this factor, 0.1 to 1.
+    #[arg(long, requires = "cohort")]
+    scale: Option<f64>,
     /// Do one part of the trainings: i/n, i from 1.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<Shard>,
     /// List the trainings and their hours, measured on a step of each, and stop.
     #[arg(long)]
     dry_run: bool,
-    /// Print a ready plan to edit: quick, evidence, paper-table-1 to paper-table-6.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["plan", "out", "shard", "dry_run", "json"])]
+    /// Print a ready plan to edit: quick, evidence, ablation, paper, paper-table-1 to paper-table-6, paper-figures.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["plan", "out", "cohort", "shard", "dry_run", "json"])]
     print_plan: Option<String>,
     /// Print the result as one JSON document.
     #[arg(long)]
@@ -68,7 +81,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return print_text(&ready_plan(name)?);
     }
     let (plan, out) = (args.plan.as_ref().context("no plan")?, args.out.as_ref().context("no --out")?);
-    let plan = Plan::read(plan)?;
+    let plan = match &args.cohort {
+        Some(cohort) => on_cohort(plan, cohort, args)?,
+        None => Plan::read(plan)?,
+    };
     let out = std::path::absolute(out)?;
     use_threads(plan.threads)?;
     let control = interruptible()?;
@@ -91,6 +107,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         ));
     }
     report(&plan, &out, args.shard.unwrap_or(Shard::WHOLE), &compute, &control, args.json)
+}
+
+/// A ready plan on a cohort.
+fn on_cohort(name: &Path, cohort: &Path, args: &Args) -> anyhow::Result<Plan> {
+    let cohort = std::path::absolute(cohort)?;
+    let found = Cohort::discover(&cohort)?;
+    let modalities = if args.modality.is_empty() {
+        found.modalities().into_keys().collect()
+    } else {
+        args.modality.iter().map(|modality| found.modality(modality)).collect::<Result<Vec<_>, _>>()?
+    };
+    Ok(plan_on_cohort(&name.to_string_lossy(), &cohort, &modalities, args.scale.unwrap_or(1.0))?)
 }
 
 /// Carries out a study and prints its tables.

@@ -42,7 +42,7 @@ use registry::{Data, of};
 pub(crate) use registry::{Stepper, TIMED_SIGMA, own};
 pub use slices::Slices;
 pub use spread::Spread;
-use synthetic::synthetic_slice;
+pub(crate) use synthetic::synthetic_slice;
 use task::Reconstruct;
 
 /// The report of a finished pre-training.

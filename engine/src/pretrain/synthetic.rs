@@ -7,7 +7,7 @@ use crate::preprocess::SliceData;
 use crate::seed::stream;
 
 /// An ellipse of tissue with a brighter disc in it, and in each channel texture of its own.
-pub(super) fn synthetic_slice(config: &Config, at: u64) -> SliceData {
+pub(crate) fn synthetic_slice(config: &Config, at: u64) -> SliceData {
     let (channels, size) = (config.data.modality.len(), config.preprocess.size);
     let area = size * size;
     let mut draw = stream(config.seed, "trial-slice", &[at]);

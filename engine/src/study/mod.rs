@@ -10,10 +10,11 @@
 //! | `address.rs` | a training's name is a digest of what it computes |
 //! | `runner.rs` | carries out one training, or finds it done |
 //! | `rates.rs` | learning rates chosen on validation patients, frozen in `plan.lock.json` |
-//! | `estimate.rs` | seconds per step, measured |
+//! | `scale.rs` | a ready plan on a cohort, at full size or shrunk |
+//! | `estimate.rs`, `clustering.rs` | seconds per step and of clusterings, measured |
 //! | `results.rs` | a row per scan of a test patient |
 //! | `statistics.rs`, `summary.rs` | intervals, tests, spreads |
-//! | `tables.rs`, `figures.rs`, `report.rs` | the tables, the pictures and the page |
+//! | `tables.rs`, `views.rs`, `figures.rs`, `report.rs` | the tables, what each shows, the pictures and the page |
 //! | `read.rs` | a study as it lies on the disk, for readers beside it |
 //! | `paper.rs` | the paper's own numbers |
 //!
@@ -31,6 +32,7 @@
 //! finds what an earlier start or another shard has finished.
 
 mod address;
+mod clustering;
 mod estimate;
 pub mod figures;
 mod job;
@@ -42,10 +44,12 @@ mod ready;
 pub mod report;
 mod results;
 mod runner;
+mod scale;
 mod split;
 pub mod statistics;
 pub mod summary;
 pub mod tables;
+pub mod views;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,6 +72,7 @@ pub use ready::{READY_PLANS, ready_plan};
 pub use results::{Gap, Results, Row};
 pub use runner::JobState;
 use runner::Runner;
+pub use scale::plan_on_cohort;
 pub use split::Fold;
 pub use summary::{Group, summarise};
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::Plan;
+use super::summary::Group;
 use super::tables::TextTable;
 use crate::cohort::canonical_modality;
 
@@ -59,6 +60,42 @@ pub fn tables(plan: &Plan) -> Vec<TextTable> {
     pairs.filter_map(|(modality, budget)| table(plan, modality, budget)).collect()
 }
 
+/// Puts the numbers of one of the paper's tables beside a study's: a column for each metric that it prints of any method.
+pub fn put_beside(table: &mut TextTable, source: &str, plan: &Plan, group: &Group) {
+    let cohort = plan.cohorts.iter().find(|cohort| cohort.name == group.cohort);
+    let Some([modality]) = cohort.map(|cohort| cohort.modality.as_slice()) else { return };
+    let modality = canonical_modality(modality);
+    // Table 6 is of one modality, which it does not name.
+    let is_own = |n: &Number<'_>| {
+        n.table == source
+            && n.budget == group.budget
+            && (n.modality.is_empty() || canonical_modality(n.modality) == modality)
+    };
+    for metric in &group.columns {
+        let preset = |name: &String| {
+            let method = plan.methods.iter().find(|method| method.name == *name)?;
+            Some(method.preset.as_deref().unwrap_or("sup"))
+        };
+        let value = |row: &Vec<String>| {
+            let preset = preset(row.first()?)?;
+            let own = |n: &Number<'_>| is_own(n) && n.method == preset && metric_of(n.metric) == Some(metric.heading());
+            numbers().find(own).map(|number| number.value)
+        };
+        let values: Vec<Option<&str>> = table.rows.iter().map(value).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        table.heading.push(format!("{} (paper)", metric.heading()));
+        table.rows.iter_mut().zip(values).for_each(|(row, value)| row.push(value.unwrap_or("-").to_owned()));
+        table.paper += 1;
+    }
+}
+
+/// Heading of a metric of the file.
+fn metric_of(name: &str) -> Option<&'static str> {
+    METRICS.iter().find(|(metric, _)| *metric == name).map(|(_, heading)| *heading)
+}
+
 fn table(plan: &Plan, modality: &str, budget: &str) -> Option<TextTable> {
     // Where two tables print the same number, the first stands.
     let mut found: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
@@ -79,7 +116,7 @@ fn table(plan: &Plan, modality: &str, budget: &str) -> Option<TextTable> {
     heading.extend(METRICS.iter().map(|(_, name)| (*name).to_owned()));
     heading.push("Source".into());
     let caption = format!("The paper: {}, {budget} labels", modality.to_uppercase());
-    (!rows.is_empty()).then_some(TextTable { caption, heading, rows, notes: Vec::new() })
+    (!rows.is_empty()).then_some(TextTable { caption, heading, rows, notes: Vec::new(), paper: 0 })
 }
 
 #[cfg(test)]
@@ -93,6 +130,29 @@ mod tests {
     fn every_number_is_read() {
         assert_eq!(numbers().count(), NUMBERS.lines().count() - 1);
         assert!(numbers().all(|n| n.value.parse::<f64>().is_ok()));
+    }
+
+    #[test]
+    fn the_numbers_of_one_table_stand_beside_a_study_s() {
+        let text = r#"
+            name = "x"
+            labels = { budgets = ["10%"] }
+            pretrain = {}
+            finetune = {}
+            cohorts = [{ name = "c", path = "c", modality = ["flair"] }]
+            methods = [{ name = "mine", preset = "kmeans" }, { name = "plus", preset = "amlp-plus" }]
+        "#;
+        let plan = Plan::from_toml(text, Path::new("plan.toml")).unwrap();
+        let group = &crate::study::summarise(&plan, &crate::study::Results::default())[0];
+        let mut table = crate::study::tables::table(group);
+        let own = table.heading.len();
+        put_beside(&mut table, "6", &plan, group);
+        assert_eq!((table.paper, table.heading[own..].join(", ").as_str()), (1, "DSC (paper)"));
+        let last: Vec<&str> = table.rows.iter().filter_map(|row| row.last().map(String::as_str)).collect();
+        assert_eq!(last, ["0.3633", "-"]);
+        assert!(table.html().contains("<td class=\"published\">0.3633</td>"));
+        put_beside(&mut table, "5", &plan, group);
+        assert_eq!(table.paper, 1, "Table 5 has neither method at this budget");
     }
 
     #[test]

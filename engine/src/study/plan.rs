@@ -10,6 +10,7 @@ use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
 use crate::study::summary::Metric;
+use crate::study::views::TablePlan;
 use crate::{Error, Result};
 
 /// A study: every method on every cohort, fold, label budget, draw of the labelled patients and seed.
@@ -43,6 +44,9 @@ pub struct Plan {
     pub cohorts: Vec<CohortPlan>,
     /// The methods, in the order of the tables.
     pub methods: Vec<MethodPlan>,
+    /// The tables of the report; without any, one of all methods for each cohort and label budget.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TablePlan>,
 }
 
 /// A cohort of a study.
@@ -73,12 +77,22 @@ pub struct SplitPlan {
     pub test: String,
     /// Validation patients of a fold, on whom learning rates are chosen: a percentage or a number.
     pub validation: String,
+    /// Patients of a cohort that the study uses, drawn from those with a mask first: a percentage or a number.
+    #[serde(skip_serializing_if = "is_everybody")]
+    pub patients: String,
 }
 
 impl Default for SplitPlan {
     fn default() -> Self {
-        Self { file: None, folds: 1, test: "20%".into(), validation: "10%".into() }
+        Self { file: None, folds: 1, test: "20%".into(), validation: "10%".into(), patients: EVERYBODY.into() }
     }
+}
+
+/// All patients of a cohort.
+const EVERYBODY: &str = "100%";
+
+fn is_everybody(patients: &str) -> bool {
+    patients == EVERYBODY
 }
 
 /// Labelled patients and seeds.
@@ -272,6 +286,10 @@ impl Plan {
         }
         count_of(&self.split.test, 100, "split.test")?;
         count_of(&self.split.validation, 100, "split.validation")?;
+        count_of(&self.split.patients, 100, "split.patients")?;
+        if self.split.file.is_some() && !is_everybody(&self.split.patients) {
+            return Err(Error::config("split.patients", &self.split.patients, "a split file names its patients"));
+        }
         for (stage, plan) in [("pretrain", &self.pretrain), ("finetune", &self.finetune)] {
             plan.length(stage)?;
             let field = |name: &str| format!("{stage}.{name}");
@@ -307,7 +325,7 @@ impl Plan {
                 self.pretrain_config(cohort, method)?;
             }
         }
-        Ok(())
+        self.tables.iter().try_for_each(|table| table.check(self))
     }
 
     /// Label budgets of a method.

@@ -7,12 +7,14 @@ pub const READY_PLANS: &[(&str, &str)] = &[
     ("quick", "three methods on the sample study in minutes: does everything work?"),
     ("evidence", "sup, base, amlp and amlp-plus at 5 % and 10 %, five draws, two seeds: an answer overnight"),
     ("ablation", "options beyond the paper, one change at a time over a recipe: a night on two cores"),
-    ("paper-table-1", "the paper's Tables 1 and 2: methods, with sup at 50 % and 100 %"),
-    ("paper-table-2", "the same as paper-table-1, which measures all of its metrics"),
+    ("paper", "all of the paper's tables in one study, in which equal trainings are done once"),
+    ("paper-table-1", "the paper's Table 1: methods, with sup at 50 % and 100 %; DSC and sensitivity"),
+    ("paper-table-2", "the paper's Table 2: the same methods; boundary IoU and HD95"),
     ("paper-table-3", "the paper's Table 3: parts of the method"),
     ("paper-table-4", "the paper's Table 4: masking order"),
     ("paper-table-5", "the paper's Table 5: losses"),
-    ("paper-table-6", "the paper's Table 6: clustering"),
+    ("paper-table-6", "the paper's Table 6: clustering, with its seconds a slice and how they grow with the patches"),
+    ("paper-figures", "the paper's Figs. 3 and 4: segmentations beside each other, and label updates"),
 ];
 
 /// The text of a ready plan.
@@ -24,41 +26,150 @@ pub fn ready_plan(name: &str) -> Result<String> {
         "quick" => include_str!("plans/quick.toml").to_owned(),
         "evidence" => include_str!("plans/evidence.toml").to_owned(),
         "ablation" => include_str!("plans/ablation.toml").to_owned(),
-        "paper-table-1" | "paper-table-2" => paper(name, &["5%", "10%"], &table_1()),
-        "paper-table-3" => paper(
-            name,
-            &["5%", "10%"],
-            &of(&["sup", "base", "mps", "amr", "crcl", "mps-amr", "mps-crcl", "amr-crcl", "amlp"]),
-        ),
-        "paper-table-4" => paper(name, &["10%"], &of(&["random", "background-first", "lesion-first"])),
-        "paper-table-5" => paper(name, &["5%"], &of(&["l2", "l2+arl", "l2+ccl", "amlp", "mps-amr"])),
-        "paper-table-6" => paper(name, &["10%"], &of(&["kmeans", "agglomerative", "tsne", "dbscan"])),
-        _ => {
-            let names: Vec<&str> = READY_PLANS.iter().map(|(name, _)| *name).collect();
-            return Err(Error::config("print-plan", name, format!("choose one of {}", names.join(", "))));
+        "paper" => whole_paper(),
+        "paper-figures" => {
+            let methods = of(&["sup", "mae", "simmim", "bootmae", "amlp"], &[]);
+            paper(name, &["5%", "10%"], &methods, "")
         }
+        name if name.starts_with("paper-table-") => {
+            let number = &name["paper-table-".len()..];
+            let table = TABLES.iter().find(|table| table.number == number).ok_or_else(|| unknown(name))?;
+            paper(name, table.budgets, &of(table.methods, &[]), &table.as_toml())
+        }
+        _ => return Err(unknown(name)),
     };
     Ok(text)
 }
 
-/// Methods by their presets.
-fn of(presets: &[&str]) -> String {
-    let method = |name: &&str| match *name {
-        "sup" => "\n[[methods]]\nname = \"sup\"\n".to_owned(),
-        name => format!("\n[[methods]]\nname = \"{name}\"\npreset = \"{name}\"\n"),
+fn unknown(name: &str) -> Error {
+    let names: Vec<&str> = READY_PLANS.iter().map(|(name, _)| *name).collect();
+    Error::config("print-plan", name, format!("choose one of {}", names.join(", ")))
+}
+
+/// A table of the paper.
+struct PaperTable {
+    number: &'static str,
+    title: &'static str,
+    /// Label budgets.
+    budgets: &'static [&'static str],
+    /// Presets in the paper's order; `sup` has none.
+    methods: &'static [&'static str],
+    metrics: &'static [&'static str],
+}
+
+/// Fully supervised training with more labels, beside Tables 1 and 2.
+const MORE_LABELS: &str = "sup (more labels)";
+
+const METHODS: &[&str] = &[
+    "sup", "mae", "simmim", "beit-v2", "bootmae", "amlp", MORE_LABELS,
+];
+
+/// The paper's six tables. Table 5 has `mps-amr` besides, the control of what its losses add.
+const TABLES: &[PaperTable] = &[
+    PaperTable {
+        number: "1",
+        title: "Methods: overlap",
+        budgets: &["5%", "10%", "50%", "100%"],
+        methods: METHODS,
+        metrics: &["dsc", "sensitivity"],
+    },
+    PaperTable {
+        number: "2",
+        title: "Methods: boundaries",
+        budgets: &["5%", "10%", "50%", "100%"],
+        methods: METHODS,
+        metrics: &["boundary_iou", "hd95_mm"],
+    },
+    PaperTable {
+        number: "3",
+        title: "Parts of the method",
+        budgets: &["5%", "10%"],
+        methods: &["sup", "base", "mps", "amr", "crcl", "mps-amr", "mps-crcl", "amr-crcl", "amlp"],
+        metrics: &["dsc", "hd95_mm"],
+    },
+    PaperTable {
+        number: "4",
+        title: "Masking order",
+        budgets: &["10%"],
+        methods: &["random", "background-first", "lesion-first"],
+        metrics: &["dsc", "hd95_mm"],
+    },
+    PaperTable {
+        number: "5",
+        title: "Losses",
+        budgets: &["5%"],
+        methods: &["l2", "l2+arl", "l2+ccl", "amlp", "mps-amr"],
+        metrics: &["dsc", "hd95_mm"],
+    },
+    PaperTable {
+        number: "6",
+        title: "Clustering",
+        budgets: &["10%"],
+        methods: &["kmeans", "agglomerative", "tsne", "dbscan"],
+        metrics: &["dsc"],
+    },
+];
+
+impl PaperTable {
+    fn as_toml(&self) -> String {
+        format!(
+            "\n[[tables]]\ntitle = \"Table {0}. {1}\"\npaper = \"{0}\"\nbudgets = {2}\nmethods = {3}\nmetrics = {4}\n",
+            self.number,
+            self.title,
+            list(self.budgets),
+            list(self.methods),
+            list(self.metrics)
+        )
+    }
+}
+
+fn list(words: &[&str]) -> String {
+    format!("[{}]", words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", "))
+}
+
+/// All tables in one study: each method with the label budgets of the tables that show it.
+fn whole_paper() -> String {
+    let mut methods: Vec<(&str, Vec<&str>)> = Vec::new();
+    for table in TABLES {
+        for method in table.methods {
+            let own = table.budgets.iter().copied().filter(|budget| ["5%", "10%"].contains(budget));
+            match methods.iter_mut().find(|(known, _)| known == method) {
+                Some((_, budgets)) => own.for_each(|budget| {
+                    if !budgets.contains(&budget) {
+                        budgets.push(budget);
+                    }
+                }),
+                None => methods.push((method, own.collect())),
+            }
+        }
+    }
+    let names: Vec<&str> = methods.iter().map(|(name, _)| *name).collect();
+    let text: String = TABLES.iter().map(PaperTable::as_toml).collect();
+    paper("paper", &["5%", "10%"], &of(&names, &methods), &text)
+}
+
+/// Methods by their presets, with budgets of their own where `budgets` has them.
+fn of(presets: &[&str], budgets: &[(&str, Vec<&str>)]) -> String {
+    let method = |name: &&str| {
+        let start = format!("\n[[methods]]\nname = \"{name}\"\n");
+        match *name {
+            "sup" => start,
+            MORE_LABELS => start + "budgets = [\"50%\", \"100%\"]\n",
+            name => {
+                let own = budgets.iter().find(|(known, own)| *known == name && own.len() < 2);
+                let own = own.map(|(_, own)| format!("budgets = {}\n", list(own))).unwrap_or_default();
+                format!("{start}preset = \"{name}\"\n{own}")
+            }
+        }
     };
     presets.iter().map(method).collect()
 }
 
-fn table_1() -> String {
-    let more = "\n[[methods]]\nname = \"sup (more labels)\"\nbudgets = [\"50%\", \"100%\"]\n";
-    of(&["sup", "mae", "simmim", "amlp"]) + more
-}
-
 /// The paper's settings on a cohort that is still to be named.
-fn paper(name: &str, budgets: &[&str], methods: &str) -> String {
-    let budgets: Vec<String> = budgets.iter().map(|budget| format!("\"{budget}\"")).collect();
-    format!(include_str!("plans/paper.toml.in"), name = name, budgets = budgets.join(", "), methods = methods)
+fn paper(name: &str, budgets: &[&str], methods: &str, tables: &str) -> String {
+    // The methods of Tables 1 and 2 with more labels name these budgets themselves.
+    let budgets: Vec<&str> = budgets.iter().copied().filter(|budget| ["5%", "10%"].contains(budget)).collect();
+    format!(include_str!("plans/paper.toml.in"), name = name, budgets = list(&budgets), methods = methods, tables = tables)
 }
 
 #[cfg(test)]
@@ -74,6 +185,8 @@ mod tests {
         for (name, _) in READY_PLANS {
             let plan = Plan::from_toml(&ready_plan(name).unwrap(), Path::new(name)).unwrap();
             assert!(plan.methods.len() >= 3, "{name}");
+            let tables = if *name == "paper" { 6 } else { usize::from(name.starts_with("paper-table")) };
+            assert_eq!(plan.tables.len(), tables, "{name}");
         }
         // A row of the ablation that changes nothing, or the same as another, would be trained in vain.
         let plan = Plan::from_toml(&ready_plan("ablation").unwrap(), Path::new("ablation")).unwrap();
@@ -85,6 +198,16 @@ mod tests {
         for (at, method) in plan.methods.iter().enumerate() {
             let same = plan.methods[..at].iter().find(|other| settings(other) == settings(method));
             assert!(same.is_none(), "{} is {:?}", method.name, same.map(|other| &other.name));
+        }
+        // The study of all tables has what each of them has.
+        let of = |name: &str| Plan::from_toml(&ready_plan(name).unwrap(), Path::new(name)).unwrap();
+        let whole = of("paper");
+        for (at, table) in whole.tables.iter().enumerate() {
+            let single = of(&format!("paper-table-{}", at + 1));
+            let (shown, alone) = (table.of(&whole), single.tables[0].of(&single));
+            let rows = |plan: &Plan| plan.methods.iter().map(|m| (m.name.clone(), plan.budgets(m).to_vec())).collect::<Vec<_>>();
+            assert_eq!(rows(&shown), rows(&alone), "{}", table.title);
+            assert_eq!(shown.metrics, alone.metrics, "{}", table.title);
         }
         assert!(ready_plan("paper-table-7").unwrap_err().to_string().contains("paper-table-6"));
     }

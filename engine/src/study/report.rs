@@ -2,44 +2,76 @@
 
 use std::fmt::Write;
 
+use super::clustering;
 use super::figures::{Pictures, Source, charts};
 use super::job::{Cell, Job};
-use super::paper;
+use super::paper::{self, put_beside};
 use super::plan::Plan;
 use super::rates::Lock;
 use super::results::Results;
 use super::runner::cost;
-use super::summary::summarise;
+use super::summary::{Group, summarise};
 use super::tables::{TextTable, csv, table};
+use super::views::TablePlan;
 use crate::Result;
 use crate::experiment::mean_sd;
 use crate::experiment::page::{Figure, NOTICE, document, escape, figure};
 use crate::run::study::StudyFolder;
 use crate::words::plural;
 
-/// Writes `results.csv`, `summary.json`, `tables.{md,csv,tex,html}`, `figures/` and `report.html`.
+/// Groups of results and their tables.
+struct Section {
+    groups: Vec<Group>,
+    tables: Vec<TextTable>,
+}
+
+/// The tables that the plan asks for with the paper's numbers beside them, or one of all methods for each group.
+fn sections(plan: &Plan, groups: &[Group], results: &Results) -> Vec<Section> {
+    if plan.tables.is_empty() {
+        let tables = groups.iter().map(table).collect();
+        return vec![Section { groups: groups.to_vec(), tables }];
+    }
+    let section = |asked: &TablePlan| {
+        let shown = asked.of(plan);
+        let groups = summarise(&shown, results);
+        let titled = |group: &Group| {
+            let mut table = table(group);
+            put_beside(&mut table, &asked.paper, &shown, group);
+            table.caption = format!("{}: {}", asked.title, table.caption);
+            table
+        };
+        Section { tables: groups.iter().map(titled).collect(), groups }
+    };
+    plan.tables.iter().map(section).collect()
+}
+
+/// Writes `results.csv`, `summary.json`, `tables.{md,csv,tex,html}`, `costs.md`, `figures/` and `report.html`.
 ///
 /// # Errors
 /// A file that cannot be written.
 pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results, folder: &StudyFolder) -> Result<()> {
     let groups = summarise(plan, results);
-    let mut tables: Vec<TextTable> = groups.iter().map(table).collect();
-    tables.push(rates_table(plan, lock));
+    let sections = sections(plan, &groups, results);
+    let rates = rates_table(plan, lock);
     // Seconds differ from run to run, so they stay out of the tables that two studies are compared by.
-    let costs = cost_table(plan, finals, folder);
-    let join = |text: fn(&TextTable) -> String| tables.iter().map(text).collect::<Vec<_>>().join("\n");
-    let published = paper::tables(plan);
+    let mut costs = vec![cost_table(plan, finals, folder)];
+    costs.extend(clustering::table(&clustering::costs(plan, folder)?));
+    let tables = || sections.iter().flat_map(|section| &section.tables).chain([&rates]);
+    let join = |text: fn(&TextTable) -> String| tables().map(text).collect::<Vec<_>>().join("\n");
+    let published = if plan.tables.is_empty() { paper::tables(plan) } else { Vec::new() };
     let markdown = published.iter().fold(join(TextTable::markdown), |text, table| text + "\n" + &table.markdown());
     let file = |name: &str, bytes: &[u8]| folder.write(name, bytes);
     file("results.csv", &results.csv()?)?;
     folder.write_json("summary.json", &groups)?;
     file("tables.md", markdown.as_bytes())?;
+    file("costs.md", costs.iter().map(TextTable::markdown).collect::<Vec<_>>().join("\n").as_bytes())?;
     file("tables.csv", csv(&groups).as_bytes())?;
     file("tables.tex", join(TextTable::latex).as_bytes())?;
     file("tables.html", document(&escape(&plan.name), &join(TextTable::html)).as_bytes())?;
     let source = Source { plan, finals, results, groups: &groups, folder };
     let pictures = source.draw()?;
-    file("report.html", page(source, &tables, &costs, &published, &pictures).as_bytes())
+    costs.insert(0, rates);
+    file("report.html", page(source, &sections, &costs, &published, &pictures).as_bytes())
 }
 
 /// The rates that each method was trained with, and what was tried.
@@ -69,6 +101,7 @@ fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
         heading: ["Cohort", "Method", "Chosen", "Tried"].map(str::to_owned).to_vec(),
         rows,
         notes: validated.collect(),
+        paper: 0,
     }
 }
 
@@ -95,19 +128,20 @@ fn cost_table(plan: &Plan, finals: &[(Cell, Job)], folder: &StudyFolder) -> Text
         heading: heading.map(str::to_owned).to_vec(),
         rows,
         notes: Vec::new(),
+        paper: 0,
     }
 }
 
 fn page(
     source: Source<'_>,
-    tables: &[TextTable],
-    costs: &TextTable,
+    sections: &[Section],
+    more: &[TextTable],
     published: &[TextTable],
     pictures: &Pictures,
 ) -> String {
-    let Source { plan, groups, results, .. } = source;
+    let Source { plan, results, .. } = source;
     let mut body = head(plan);
-    for (group, table) in groups.iter().zip(tables) {
+    for (group, table) in sections.iter().flat_map(|section| section.groups.iter().zip(&section.tables)) {
         let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
         let note = "A dot is a test patient: the mean over draws and seeds. The bar is the mean of all.";
         let _ = writeln!(
@@ -128,7 +162,7 @@ fn page(
     for why in &pictures.missing {
         let _ = writeln!(body, "<section><p>{}</p></section>", escape(why));
     }
-    for table in tables[groups.len()..].iter().chain([costs]) {
+    for table in more {
         let _ = writeln!(body, "<section class=\"wide\"><div class=\"scroll\">{}</div></section>", table.html());
     }
     if !published.is_empty() {

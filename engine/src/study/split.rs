@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rand::Rng;
+use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{CohortPlan, Plan, count_of};
@@ -56,6 +57,13 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
     let found = config.data.discover()?;
     let config = with_known_modalities(config, &found)?;
     let mut patients = eligible_patients(&config, &found, control)?;
+    let most = count_of(&plan.split.patients, patients.len(), "split.patients")?;
+    if most < patients.len() {
+        patients.shuffle(&mut seed::stream(plan.seed, "study: patients", &[]));
+        patients.sort_by_key(|(_, ml)| ml.is_none());
+        patients.truncate(most);
+        patients.sort_by(|a, b| a.0.cmp(&b.0));
+    }
     // Testing, validating and labelling all need a mask; the others are pre-trained on.
     let masked = patients.iter().filter(|(_, ml)| ml.is_some()).count();
     let (tests, vals) = (

@@ -14,6 +14,8 @@ pub struct TextTable {
     pub rows: Vec<Vec<String>>,
     /// Footnotes: trainings that failed, collapsed or have not converged.
     pub notes: Vec<String>,
+    /// How many of the last columns are the paper's own numbers, shown in grey.
+    pub paper: usize,
 }
 
 /// The table of a group: means, and of the first metric the spreads and the paired differences to each reference method.
@@ -43,7 +45,7 @@ pub fn table(group: &Group) -> TextTable {
         plural(group.labelled, "labelled patient", "labelled patients"),
         plural(group.patients, "test patient", "test patients")
     );
-    TextTable { caption, heading, rows, notes }
+    TextTable { caption, heading, rows, notes, paper: 0 }
 }
 
 fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut Vec<String>) -> Vec<String> {
@@ -133,7 +135,10 @@ impl TextTable {
     /// As an HTML table.
     pub fn html(&self) -> String {
         let line = |tag: &str, cells: &[String]| {
-            let cells: Vec<String> = cells.iter().map(|cell| format!("<{tag}>{}</{tag}>", escape(cell))).collect();
+            let own = cells.len().saturating_sub(self.paper);
+            let grey = |at: usize| if at < own { "" } else { " class=\"published\"" };
+            let cell = |(at, cell): (usize, &String)| format!("<{tag}{}>{}</{tag}>", grey(at), escape(cell));
+            let cells: Vec<String> = cells.iter().enumerate().map(cell).collect();
             format!("<tr>{}</tr>\n", cells.concat())
         };
         let mut text = format!("<h2>{}</h2>\n<table>\n{}", escape(&self.caption), line("th", &self.heading));
