@@ -12,8 +12,7 @@ use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
 use crate::run::study::StudyFolder;
 use crate::study::{
-    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan,
-    run as run_study,
+    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan, run as run_study,
 };
 use crate::words::plural;
 

@@ -209,7 +209,10 @@ mod tests {
         let vectors = net.to_codes(net.teacher_cells(image, precision));
         let lengths = values((vectors.clone() * vectors.clone()).sum_dim(1));
         assert!(lengths.iter().all(|length| (length - 1.0).abs() < 1e-4), "{lengths:?}");
-        assert_eq!((net.from_codes(vectors).dims(), net.classify(Tensor::zeros([3, 10], &device)).dims()), ([8, 8], [3, 5]));
+        assert_eq!(
+            (net.from_codes(vectors).dims(), net.classify(Tensor::zeros([3, 10], &device)).dims()),
+            ([8, 8], [3, 5])
+        );
 
         let mut other = TokenNet::init(&config(), HEADS, 6, &device);
         other.unet = config().init(7, &device);

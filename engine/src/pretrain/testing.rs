@@ -92,7 +92,11 @@ pub(in crate::pretrain) fn check_micro_batches<T: PretextTask>(config: &Config) 
 }
 
 /// [`check_micro_batches`] of a task in a state, at a step.
-pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(objective: &TaskObjective<T>, config: &Config, step: usize) {
+pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(
+    objective: &TaskObjective<T>,
+    config: &Config,
+    step: usize,
+) {
     let size = config.training.batch;
     let batch = objective.synthetic_batch(size, step).unwrap();
     let of = |micro: usize| {

@@ -34,8 +34,12 @@ pub struct ClusteringCost {
 impl ClusteringCost {
     /// e of `seconds ~ patches^e`: the slope of the least-squares line through the logarithms.
     pub fn exponent(&self) -> f64 {
-        let points: Vec<[f64; 2]> =
-            self.patches.iter().zip(&self.seconds).map(|(n, seconds)| [(*n as f64).ln(), seconds.max(1e-9).ln()]).collect();
+        let points: Vec<[f64; 2]> = self
+            .patches
+            .iter()
+            .zip(&self.seconds)
+            .map(|(n, seconds)| [(*n as f64).ln(), seconds.max(1e-9).ln()])
+            .collect();
         let mean = |k: usize| points.iter().map(|point| point[k]).sum::<f64>() / points.len() as f64;
         let [x, y] = [mean(0), mean(1)];
         let products: f64 = points.iter().map(|point| (point[0] - x) * (point[1] - y)).sum();

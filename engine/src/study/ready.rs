@@ -60,8 +60,7 @@ struct PaperTable {
 /// Fully supervised training with more labels, beside Tables 1 and 2.
 const MORE_LABELS: &str = "sup (more labels)";
 
-const METHODS: &[&str] =
-    &["sup", "mae", "maskfeat", "simmim", "convmae", "beit-v2", "bootmae", "amlp", MORE_LABELS];
+const METHODS: &[&str] = &["sup", "mae", "maskfeat", "simmim", "convmae", "beit-v2", "bootmae", "amlp", MORE_LABELS];
 
 /// The paper's six tables. Table 5 has `mps-amr` besides, the control of what its losses add.
 const TABLES: &[PaperTable] = &[
@@ -168,7 +167,13 @@ fn of(presets: &[&str], budgets: &[(&str, Vec<&str>)]) -> String {
 fn paper(name: &str, budgets: &[&str], methods: &str, tables: &str) -> String {
     // The methods of Tables 1 and 2 with more labels name these budgets themselves.
     let budgets: Vec<&str> = budgets.iter().copied().filter(|budget| ["5%", "10%"].contains(budget)).collect();
-    format!(include_str!("plans/paper.toml.in"), name = name, budgets = list(&budgets), methods = methods, tables = tables)
+    format!(
+        include_str!("plans/paper.toml.in"),
+        name = name,
+        budgets = list(&budgets),
+        methods = methods,
+        tables = tables
+    )
 }
 
 #[cfg(test)]
@@ -204,7 +209,9 @@ mod tests {
         for (at, table) in whole.tables.iter().enumerate() {
             let single = of(&format!("paper-table-{}", at + 1));
             let (shown, alone) = (table.of(&whole), single.tables[0].of(&single));
-            let rows = |plan: &Plan| plan.methods.iter().map(|m| (m.name.clone(), plan.budgets(m).to_vec())).collect::<Vec<_>>();
+            let rows = |plan: &Plan| {
+                plan.methods.iter().map(|m| (m.name.clone(), plan.budgets(m).to_vec())).collect::<Vec<_>>()
+            };
             assert_eq!(rows(&shown), rows(&alone), "{}", table.title);
             assert_eq!(shown.metrics, alone.metrics, "{}", table.title);
         }

@@ -36,7 +36,8 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
     let width = (WIDTH * scale).round().max(LEAST_WIDTH) as usize;
     let spacing = if scale < 1.0 { format!("[{0:?}, {0:?}, {0:?}]", SIDE / side as f64) } else { "\"iso\"".into() };
     let settings = format!("preprocess = {{ size = {side}, spacing = {spacing} }}\nnetwork = {{ width = {width} }}\n");
-    let settings: toml::Table = settings.parse().map_err(|e: toml::de::Error| Error::config("scale", scale, e.to_string()))?;
+    let settings: toml::Table =
+        settings.parse().map_err(|e: toml::de::Error| Error::config("scale", scale, e.to_string()))?;
     for stage in [&mut plan.pretrain, &mut plan.finetune] {
         stage.settings.extend(settings.clone());
     }

@@ -164,7 +164,16 @@ pub fn finetune(config: &Config, out: &Path, resume: bool, cancel_after: usize) 
 /// Everything that two equal runs must share: the logged events, and the weights and the state of the method byte by byte.
 pub fn fingerprint(run: &Path) -> (Vec<Event>, Vec<(String, Vec<u8>)>) {
     let events = read_events(&run.join("events.jsonl")).unwrap().into_iter().map(|(_, event)| event).collect();
-    let parts = ["model.safetensors", "labels.bin", "relevance.bin", "amlp.json", "teacher.safetensors", "means.json", "codes.bin", "code_uses.bin"];
+    let parts = [
+        "model.safetensors",
+        "labels.bin",
+        "relevance.bin",
+        "amlp.json",
+        "teacher.safetensors",
+        "means.json",
+        "codes.bin",
+        "code_uses.bin",
+    ];
     let read = |name: &&str| {
         let bytes = std::fs::read(run.join("checkpoints/last").join(name)).ok()?;
         Some(((*name).to_string(), bytes))

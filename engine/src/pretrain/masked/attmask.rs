@@ -111,7 +111,8 @@ fn network(config: &Config, seed: u64, device: &Device) -> MaskedUNet {
 impl AttMask {
     fn batch(&self, samples: Vec<Sample>, at: Position) -> AttBatch {
         let (seed, n, share) = (self.config.seed, self.cells.count(), SALIENT.of(&self.config));
-        let ratio = stream(seed, "attmask-ratio", &[at.epoch as u64, at.step as u64]).random_range(RATIOS[0]..RATIOS[1]);
+        let ratio =
+            stream(seed, "attmask-ratio", &[at.epoch as u64, at.step as u64]).random_range(RATIOS[0]..RATIOS[1]);
         let count = masked(n, ratio);
         let slice = |sample: Sample| {
             let place = sample.place(at);

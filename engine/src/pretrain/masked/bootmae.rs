@@ -51,11 +51,7 @@ const TARGET_SD: &str = "target_sd";
 /// The teacher's decay in epoch `e` (from 0) of `epochs`: from .999 to .9999 in an eighth of the epochs, to .99999 in half.
 pub(super) fn decay(e: usize, epochs: usize) -> f64 {
     let done = e as f64 / epochs.max(1) as f64;
-    if done < 0.125 {
-        0.999 + 0.0009 * done / 0.125
-    } else {
-        0.9999 + 0.000_09 * ((done - 0.125) / 0.375).min(1.0)
-    }
+    if done < 0.125 { 0.999 + 0.0009 * done / 0.125 } else { 0.9999 + 0.000_09 * ((done - 0.125) / 0.375).min(1.0) }
 }
 
 /// Weight of the feature loss in epoch `e` (from 0) of `epochs`.
@@ -124,7 +120,9 @@ impl BootMae {
         let slice = |sample: Sample| {
             let place = sample.place(at);
             let mut masked = vec![false; n];
-            blocks(side, BlockCounts::bootmae(n), self.config.seed, &place).into_iter().for_each(|cell| masked[cell] = true);
+            blocks(side, BlockCounts::bootmae(n), self.config.seed, &place)
+                .into_iter()
+                .for_each(|cell| masked[cell] = true);
             let pixels = NormalisedPatches::of(&self.cells, &sample.data.pixels, channels, Variance::Biased);
             let emphasis = emphasis(&masked, side);
             let emphasised = |weights: Vec<f32>| weights.iter().zip(&emphasis).map(|(w, e)| w * e).collect();
@@ -189,7 +187,8 @@ impl PretextTask for BootMae {
 
         let shape = [image.dims()[1], size];
         let target = masked.maps(range.clone(), shape, |target| &target.pixels.pixels, device);
-        let weights = |k: usize| rows(masked.slices(range.clone()).iter().map(|slice| &slice.target.weights[k]), device);
+        let weights =
+            |k: usize| rows(masked.slices(range.clone()).iter().map(|slice| &slice.target.weights[k]), device);
         let errors = patch_errors(trace.output.clone(), target, self.cells.grid());
         let pixel = weighted_mean(errors, weights(0));
 

@@ -119,12 +119,10 @@ mod tests {
     #[test]
     fn the_best_constant_has_the_variance_of_the_masked_pixels() {
         let device = Device::flex();
-        let slices = [
-            (vec![1.0f32, 3.0, 100.0], vec![1.0f32, 1.0, 0.0]),
-            (vec![100.0, 5.0, 7.0], vec![0.0, 1.0, 1.0]),
-        ];
+        let slices = [(vec![1.0f32, 3.0, 100.0], vec![1.0f32, 1.0, 0.0]), (vec![100.0, 5.0, 7.0], vec![0.0, 1.0, 1.0])];
         let moments = moments_of_masked(slices.iter().map(|(pixels, mask)| (&**pixels, mask.clone())), &device);
-        let mut summary = EpochSummary { parts: Some([("pred", 4.95)].into_iter().collect()), ..EpochSummary::default() };
+        let mut summary =
+            EpochSummary { parts: Some([("pred", 4.95)].into_iter().collect()), ..EpochSummary::default() };
         moments.into_iter().for_each(|(name, value)| summary.diagnostics.set(name, values(value)[0].into()));
         assert_eq!(summary.diagnostics.get("masked_mean"), Some(4.0));
         warn_of_constant_output(Position { epoch: 5, epochs: 10, step: 0 }, "pred", &mut summary);

@@ -48,8 +48,7 @@ pub(crate) const PRESET: Preset = Preset {
 };
 
 /// Number of codes.
-const CODES: Number =
-    Number { name: "codes", default: 256.0, range: [2.0, 8192.0], what: "codes of the tokenizer" };
+const CODES: Number = Number { name: "codes", default: 256.0, range: [2.0, 8192.0], what: "codes of the tokenizer" };
 /// Numbers of a code.
 const DIMENSION: usize = 32;
 /// Patches along a side of the teacher's masks, and the share that is masked.
@@ -346,7 +345,12 @@ impl PretextTask for BeitV2 {
         if phase == Phase::Student {
             let logits = net.classify(net.student_cells(net.mask(image, mask), Precision::F32));
             let predicted = read(logits.argmax(1).float(), "the student's codes")?;
-            codes.iter_mut().zip(predicted).zip(&masked).filter(|(_, masked)| **masked).for_each(|((code, predicted), _)| *code = predicted);
+            codes
+                .iter_mut()
+                .zip(predicted)
+                .zip(&masked)
+                .filter(|(_, masked)| **masked)
+                .for_each(|((code, predicted), _)| *code = predicted);
         }
         Ok(Picture { pixels: self.cells.spread(&codes), masked })
     }

@@ -82,7 +82,10 @@ mod tests {
     fn phases_have_their_shares_and_a_step_each() {
         assert_eq!(phases(10, 7).ends, [28, 42, 70]);
         assert_eq!(phases(800, 31).ends, [9920, 14880, 24800]);
-        assert_eq!([1, 2, 3, 4, 5].map(|steps| phases(1, steps).ends), [[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 3, 4], [2, 3, 5]]);
+        assert_eq!(
+            [1, 2, 3, 4, 5].map(|steps| phases(1, steps).ends),
+            [[1, 2, 3], [1, 2, 3], [1, 2, 3], [2, 3, 4], [2, 3, 5]]
+        );
         let phases = phases(5, 4);
         let all: Vec<Phase> = (1..=5).flat_map(|epoch| (0..4).map(move |step| phases.of(at(epoch, step)))).collect();
         let count = |phase| all.iter().filter(|p| **p == phase).count();

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::pretrain::testing::{check_gradient, check_gradient_of, check_micro_batches, check_micro_batches_of, config, objective};
+use crate::pretrain::testing::{
+    check_gradient, check_gradient_of, check_micro_batches, check_micro_batches_of, config, objective,
+};
 use crate::pretrain::training::TaskObjective;
 use crate::trainer::Objective;
 
@@ -88,8 +90,10 @@ fn phases_train_disjoint_parts() {
         let moved = burn::optim::SgdConfig::new().init().step(0.1, net.clone(), gradients);
         let of = |net: &TokenNet| crate::model::record::to_bytes(net).unwrap();
         let (before, after) = (of(&net), of(&moved));
-        let (before, after) =
-            (safetensors::SafeTensors::deserialize(&before).unwrap(), safetensors::SafeTensors::deserialize(&after).unwrap());
+        let (before, after) = (
+            safetensors::SafeTensors::deserialize(&before).unwrap(),
+            safetensors::SafeTensors::deserialize(&after).unwrap(),
+        );
         let moved = before.names().into_iter().filter(|name| !name.contains("running_"));
         let moved = moved.filter(|name| before.tensor(name).unwrap().data() != after.tensor(name).unwrap().data());
         let room = |name: &str| name.split('.').next().unwrap().to_owned();

@@ -20,7 +20,8 @@ impl Tokens {
     /// # Errors
     /// Before [`Tokens::start`].
     pub fn codebook(&self) -> Result<&Codebook> {
-        let missing = || ErrorKind::Compute { step: "reading the codes".into(), why: "the tokenizer has none yet".into() };
+        let missing =
+            || ErrorKind::Compute { step: "reading the codes".into(), why: "the tokenizer has none yet".into() };
         self.codebook.as_ref().ok_or_else(|| missing().into())
     }
 
@@ -98,7 +99,8 @@ mod tests {
         let mut tokens = Tokens::default();
         assert!(tokens.codebook().is_err() && tokens.end_epoch().is_none());
         let part = |parts: &Parts, name: &str| parts.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.clone());
-        let none = Tokens::from_parts(part(&tokens.parts(), CODES_PART), &part(&tokens.parts(), USES_PART).unwrap(), 2, 2);
+        let none =
+            Tokens::from_parts(part(&tokens.parts(), CODES_PART), &part(&tokens.parts(), USES_PART).unwrap(), 2, 2);
         assert!(none.unwrap().codebook.is_none());
         tokens.start(&[1.0, 0.0, 0.0, 1.0], 2, 2, 1);
         let first = tokens.codebook().unwrap().nearest(&[1.0, 0.0])[0];
