@@ -1,0 +1,120 @@
+//! Where the frames of a SEG lie: on the slices of their source, or on a grid of their own.
+
+use glam::{DAffine3, DMat3, DVec3};
+
+use super::source::SourceSeries;
+use crate::volume::Grid;
+use crate::words::plural;
+
+/// A frame's place as its file states it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct FramePlace {
+    /// World position of the first pixel in mm, RAS.
+    pub position: Option<DVec3>,
+    /// Steps to the next column and the next row in mm, RAS.
+    pub steps: Option<[DVec3; 2]>,
+    /// Images that it was made from, with the frame number where one is named.
+    pub sources: Vec<(String, Option<u32>)>,
+}
+
+impl FramePlace {
+    /// The voxel coordinates of three corner pixels in a grid.
+    fn corners(&self, grid: &Grid, size: [usize; 2]) -> Option<[DVec3; 3]> {
+        let (position, [column, row]) = (self.position?, self.steps?);
+        let last = size.map(|n| n.saturating_sub(1) as f64);
+        let corners = [position, position + column * last[0], position + row * last[1]];
+        Some(corners.map(|corner| grid.voxel_from_world().transform_point3(corner)))
+    }
+}
+
+/// The slice of each frame if the frames' pixels are those of the source's slices; `None` if they lie elsewhere. The note
+/// says where images and positions of the file disagree.
+pub(super) fn on_source(
+    places: &[FramePlace],
+    size: [usize; 2],
+    source: &SourceSeries,
+) -> Option<(Vec<usize>, Option<String>)> {
+    let grid = &source.grid;
+    if size != [grid.shape[0], grid.shape[1]] {
+        return None;
+    }
+    let positions = source.positions();
+    let mut disagreeing = 0;
+    let mut slices = Vec::with_capacity(places.len());
+    for place in places {
+        let named = match &place.sources[..] {
+            [(instance, frame)] => source.image(instance, *frame).map(|image| image.k),
+            _ => None,
+        };
+        let Some(corners) = place.corners(grid, size) else {
+            // Without a position the image that is named decides.
+            slices.push(named?);
+            continue;
+        };
+        let last = size.map(|n| n.saturating_sub(1) as f64);
+        let expected = [[0.0, 0.0], [last[0], 0.0], [0.0, last[1]]];
+        let lies_on = |k: usize| {
+            let first = grid.voxel_from_world().transform_point3(positions[k]);
+            corners.iter().zip(expected).all(|(corner, [i, j])| {
+                let off = *corner - (first + DVec3::new(i, j, 0.0));
+                // Half a voxel.
+                off.abs().max_element() <= 0.5
+            })
+        };
+        if let Some(k) = named.filter(|&k| lies_on(k)) {
+            slices.push(k);
+            continue;
+        }
+        let off = |k: &usize| corners[0].distance(grid.voxel_from_world().transform_point3(positions[*k]));
+        let nearest = (0..positions.len()).min_by(|a, b| off(a).total_cmp(&off(b)))?;
+        disagreeing += usize::from(named.is_some());
+        slices.push(Some(nearest).filter(|&k| lies_on(k))?);
+    }
+    let note = (disagreeing > 0).then(|| {
+        let frames = plural(disagreeing, "frame names", "frames name");
+        format!("{frames} an image at another position. The position counts")
+    });
+    Some((slices, note))
+}
+
+/// The grid that the frames themselves describe, and the slice of each. `between_mm` is the file's spacing between slices.
+/// The error says what is missing or uneven.
+pub(super) fn own_grid(
+    places: &[FramePlace],
+    size: [usize; 2],
+    between_mm: Option<f64>,
+) -> Result<(Grid, Vec<usize>), String> {
+    let known = |place: &FramePlace| place.position.zip(place.steps);
+    let Some(known) = places.iter().map(known).collect::<Option<Vec<_>>>() else {
+        return Err("it does not say where its frames lie, and its source is not in the same folder".into());
+    };
+    let Some(&(_, steps)) = known.first() else { return Err("it has no frames".into()) };
+    let tolerance = 1e-3 * steps[0].length().min(steps[1].length());
+    if known.iter().any(|(_, other)| (0..2).any(|a| steps[a].distance(other[a]) > tolerance)) {
+        return Err("its frames differ in orientation or pixel spacing".into());
+    }
+    let normal = steps[0].cross(steps[1]).normalize_or_zero();
+    // The normal of DICOM is row x column in LPS. RAS negates two axes, which keeps the product's sense.
+    let along: Vec<f64> = known.iter().map(|(position, _)| position.dot(normal)).collect();
+    let mut sorted = along.clone();
+    sorted.sort_by(f64::total_cmp);
+    sorted.dedup_by(|a, b| (*a - *b).abs() < 1e-3);
+    let smallest = sorted.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    let step = between_mm.filter(|mm| *mm > 0.0 && *mm <= smallest * 1.01);
+    let step = step.unwrap_or(if smallest.is_finite() { smallest } else { 1.0 });
+    let first = sorted[0];
+    let slice = |at: f64| (at - first) / step;
+    if let Some(uneven) = along.iter().map(|&at| slice(at)).find(|k| (k - k.round()).abs() > 0.05) {
+        return Err(format!("its frames are not evenly spaced: one lies {uneven:.3} slices from the first"));
+    }
+    let slices: Vec<usize> = along.iter().map(|&at| slice(at).round() as usize).collect();
+    let origin = known[slices.iter().position(|&k| k == 0).unwrap_or(0)].0;
+    if known.iter().zip(&slices).any(|((position, _), &k)| {
+        position.distance(origin + normal * (k as f64 * step)) > 0.1 * steps[0].length().max(step)
+    }) {
+        return Err("its frames are shifted against each other, as under a tilted gantry".into());
+    }
+    let depth = slices.iter().max().map_or(1, |last| last + 1);
+    let matrix3 = DMat3::from_cols(steps[0], steps[1], normal * step);
+    Ok((Grid::new([size[0], size[1], depth], DAffine3 { matrix3, translation: origin }), slices))
+}

@@ -1,0 +1,107 @@
+//! DICOM segmentations: reading SEG and RTSTRUCT as masks on the grid of their source, and writing SEG (PS3.3, A.51 and A.19).
+//!
+//! Segments may overlap, a [`LabelVolume`] has one label a voxel. A [`SegmentMasks`] therefore holds as many masks as the
+//! overlaps need, mostly one. The label of a segment is its number.
+
+mod bits;
+mod colour;
+mod frames;
+mod headers;
+mod layers;
+mod polygon;
+mod read;
+mod rtstruct;
+mod source;
+mod terms;
+mod write;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
+pub use read::{read, read_file};
+pub use source::{SourceImage, SourceSeries};
+pub use terms::{Code, Term, Terms};
+pub use write::{Algorithm, SegOptions, write_seg};
+
+use super::{LabelStyle, LabelTable, LabelVolume};
+use crate::words::plural;
+
+/// The kind of object that a segmentation was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SegmentationKind {
+    /// Pixels, one or several bits each.
+    Seg,
+    /// Contours.
+    Rtstruct,
+}
+
+/// A segment of a SEG, or a region of interest of an RTSTRUCT.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Segment {
+    /// Its number in the file, which is its label in the masks.
+    pub number: u16,
+    /// Its name; empty if it has none.
+    pub name: String,
+    /// Red, green and blue.
+    pub colour: Option<[u8; 3]>,
+    /// What it is by a vocabulary.
+    pub kind: Option<Code>,
+    /// The program that made it; `None` for manual work.
+    pub algorithm: Option<String>,
+    /// Voxels on the grid of the masks.
+    pub voxels: usize,
+}
+
+/// The masks of a SEG or RTSTRUCT.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentMasks {
+    /// What it was read from.
+    pub kind: SegmentationKind,
+    /// The segments by number. Empty ones are kept.
+    pub segments: Vec<Segment>,
+    /// Masks on one grid, at least one. Every segment is in one of them, whole.
+    pub layers: Vec<LabelVolume>,
+    /// What was done to read it, one sentence each.
+    pub notes: Vec<String>,
+}
+
+impl SegmentMasks {
+    /// Names and colours of the labels.
+    pub fn label_table(&self) -> LabelTable {
+        let style = |segment: &Segment| {
+            let style = LabelStyle { colour: segment.colour, ..LabelStyle::named(&segment.name) };
+            (segment.number, style)
+        };
+        LabelTable { labels: self.segments.iter().map(style).collect() }
+    }
+
+    /// All segments in one mask. Where segments overlap, the one of a later layer counts, and the second value says in how
+    /// many voxels.
+    pub fn merged(&self) -> (LabelVolume, Option<String>) {
+        let Some((first, rest)) = self.layers.split_first() else { unreachable!("there is at least one layer") };
+        let (mut labels, mut overlapping) = (first.iter().collect::<Vec<u16>>(), 0);
+        for layer in rest {
+            for (label, other) in labels.iter_mut().zip(layer.iter()).filter(|(_, other)| *other != 0) {
+                overlapping += usize::from(*label != 0);
+                *label = other;
+            }
+        }
+        let merged = LabelVolume { grid: first.grid.clone(), data: labels.into() };
+        let note = (overlapping > 0).then(|| {
+            let voxels = plural(overlapping, "voxel", "voxels");
+            format!("segments overlap in {voxels}, where the mask keeps the label of one of them")
+        });
+        (merged, note)
+    }
+
+    /// Counts the voxels of the segments on the masks.
+    fn count_voxels(&mut self) {
+        for (label, voxels) in self.layers.iter().flat_map(LabelVolume::voxel_counts) {
+            if let Some(segment) = self.segments.iter_mut().find(|segment| segment.number == label) {
+                segment.voxels = voxels;
+            }
+        }
+    }
+}

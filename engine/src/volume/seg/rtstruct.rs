@@ -1,0 +1,200 @@
+//! Reading RTSTRUCT: closed planar contours, filled slice by slice (PS3.3, C.8.8.6).
+//!
+//! Nothing is filled between planes. Of contour planes between two slices, the nearest to each slice's centre is taken.
+
+use std::collections::BTreeMap;
+
+use glam::DVec3;
+
+use super::layers::{Layers, Plane};
+use super::source::SourceSeries;
+use super::{Segment, SegmentMasks, SegmentationKind, polygon};
+use crate::volume::dicom::{DataSet, DicomFile, Tag};
+use crate::words::plural;
+use crate::Result;
+
+/// Contours within this distance of each other, in slices, lie in one plane.
+const SAME_PLANE: f64 = 0.05;
+/// A contour that leaves its plane by more than this, in slices, is not planar on this grid.
+const PLANAR: f64 = 0.5;
+
+/// A closed contour in voxel coordinates: its plane, and its vertices as (column, row).
+struct Contour {
+    k: f64,
+    points: Vec<[f64; 2]>,
+}
+
+/// What was left out of a structure set.
+#[derive(Default)]
+struct LeftOut {
+    other_types: BTreeMap<String, usize>,
+    not_planar: usize,
+    between: usize,
+    outside: usize,
+}
+
+pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
+    let data = &file.data;
+    let Some(source) = source else {
+        let why = "contours need the images that they were drawn on. Keep them in the same folder";
+        return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, why));
+    };
+    require_same_frame_of_reference(file, source)?;
+    let names = names(data);
+    let mut notes = Vec::new();
+    let mut left_out = LeftOut::default();
+    let (mut segments, mut filled) = (Vec::new(), Vec::new());
+    for (at, roi) in data.items(Tag::ROI_CONTOUR_SEQUENCE).iter().enumerate() {
+        let Ok(label) = u16::try_from(at + 1) else {
+            return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, "has more than 65535 regions of interest"));
+        };
+        let contours = contours(roi, source, &mut left_out);
+        filled.push((label, fill(&contours, source, &mut left_out)));
+        let number = roi.number(Tag::REFERENCED_ROI_NUMBER).map(|n| n as i64);
+        segments.push(Segment {
+            number: label,
+            name: number.and_then(|number| names.get(&number).cloned()).unwrap_or_default(),
+            colour: colour(&roi.numbers(Tag::ROI_DISPLAY_COLOR)),
+            kind: None,
+            algorithm: None,
+            voxels: 0,
+        });
+    }
+    if segments.is_empty() {
+        return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, "has no region of interest"));
+    }
+    let mut layers = Layers::new(&source.grid, segments.len() as u16);
+    filled.iter().for_each(|(label, planes)| layers.add(*label, planes));
+    notes.extend(left_out.notes());
+    let mut found = SegmentMasks { kind: SegmentationKind::Rtstruct, segments, layers: layers.into_volumes(), notes };
+    found.count_voxels();
+    Ok(found)
+}
+
+fn names(data: &DataSet) -> BTreeMap<i64, String> {
+    let rois = data.items(Tag::STRUCTURE_SET_ROI_SEQUENCE);
+    let named = |roi: &DataSet| Some((roi.number(Tag::ROI_NUMBER)? as i64, roi.text(Tag::ROI_NAME)?));
+    rois.iter().filter_map(named).collect()
+}
+
+fn colour(values: &[f64]) -> Option<[u8; 3]> {
+    let &[r, g, b] = values else { return None };
+    Some([r, g, b].map(|value| value as u8))
+}
+
+/// # Errors
+/// If the structure set names frames of reference and the source's is none of them.
+fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> Result<()> {
+    let data = &file.data;
+    let referenced = data.items(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
+    let rois = data.items(Tag::STRUCTURE_SET_ROI_SEQUENCE);
+    let named = referenced.iter().filter_map(|item| item.uid(Tag::FRAME_OF_REFERENCE_UID));
+    let of_rois = rois.iter().filter_map(|item| item.uid(Tag::REFERENCED_FRAME_OF_REFERENCE_UID));
+    let all: Vec<&str> = named.chain(of_rois).collect();
+    let its_own = source.frame_of_reference.as_deref();
+    if all.is_empty() || its_own.is_none_or(|uid| all.contains(&uid)) {
+        return Ok(());
+    }
+    let why = "lies in another frame of reference than the images, so its place among them is unknown";
+    Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
+}
+
+/// The closed contours of a region, in voxel coordinates.
+fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut LeftOut) -> Vec<Contour> {
+    let voxel_from_world = source.grid.voxel_from_world();
+    let positions: Vec<DVec3> =
+        source.positions().into_iter().map(|position| voxel_from_world.transform_point3(position)).collect();
+    let mut found = Vec::new();
+    for contour in roi.items(Tag::CONTOUR_SEQUENCE) {
+        let kind = contour.text(Tag::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
+        // A keyhole may be marked as such; it is filled alike.
+        if kind != "CLOSED_PLANAR" && kind != "CLOSEDPLANAR_XOR" {
+            *left_out.other_types.entry(kind).or_default() += 1;
+            continue;
+        }
+        let numbers = contour.numbers(Tag::CONTOUR_DATA);
+        let points: Vec<DVec3> = numbers
+            .chunks_exact(3)
+            .map(|p| voxel_from_world.transform_point3(DVec3::new(-p[0], -p[1], p[2])))
+            .map(|point| on_true_positions(point, &positions))
+            .collect();
+        let Some(first) = points.first() else { continue };
+        if points.iter().any(|point| !point.is_finite() || (point.z - first.z).abs() > PLANAR) {
+            left_out.not_planar += 1;
+            continue;
+        }
+        let k = points.iter().map(|point| point.z).sum::<f64>() / points.len() as f64;
+        found.push(Contour { k, points: points.into_iter().map(|point| [point.x, point.y]).collect() });
+    }
+    found
+}
+
+/// A point of the even grid with the slice index that the slices' own positions give it, and shifted as they are.
+fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
+    let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return point };
+    let beyond = |end: &DVec3, k: f64| DVec3::new(point.x - end.x, point.y - end.y, k + point.z - end.z);
+    if point.z <= first.z {
+        return beyond(first, 0.0);
+    }
+    if point.z >= last.z {
+        return beyond(last, (positions.len() - 1) as f64);
+    }
+    let above = positions.partition_point(|position| position.z <= point.z).clamp(1, positions.len() - 1);
+    let (low, high) = (positions[above - 1], positions[above]);
+    let share = (point.z - low.z) / (high.z - low.z);
+    let shift = low + (high - low) * share;
+    DVec3::new(point.x - shift.x, point.y - shift.y, (above - 1) as f64 + share)
+}
+
+/// Fills the contours of a region. Those of one plane are combined by exclusive or.
+fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut LeftOut) -> Vec<Plane> {
+    let [columns, rows, depth] = source.grid.shape;
+    let mut order: Vec<&Contour> = contours.iter().collect();
+    order.sort_by(|a, b| a.k.total_cmp(&b.k));
+    let groups: Vec<&[&Contour]> = order.chunk_by(|a, b| b.k - a.k <= SAME_PLANE).collect();
+    let mut nearest: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
+    for (at, group) in groups.iter().enumerate() {
+        let k = group[0].k.round();
+        if k < 0.0 || k >= depth as f64 {
+            left_out.outside += group.len();
+            continue;
+        }
+        let off = (group[0].k - k).abs();
+        let entry = nearest.entry(k as usize);
+        let mut replaced = None;
+        entry
+            .and_modify(|(best, kept)| {
+                replaced = Some(if off < *best { std::mem::replace(kept, at) } else { at });
+                *best = best.min(off);
+            })
+            .or_insert((off, at));
+        left_out.between += replaced.map_or(0, |at| groups[at].len());
+    }
+    let planes = nearest.into_iter().map(|(k, (_, at))| {
+        let points: Vec<Vec<[f64; 2]>> = groups[at].iter().map(|contour| contour.points.clone()).collect();
+        (k, polygon::fill(&points, columns, rows))
+    });
+    planes.collect()
+}
+
+impl LeftOut {
+    fn notes(&self) -> Vec<String> {
+        let mut notes: Vec<String> = self
+            .other_types
+            .iter()
+            .map(|(kind, count)| {
+                let kind = if kind.is_empty() { "no type" } else { kind };
+                format!("{} left out: only CLOSED_PLANAR is filled", plural(*count, &format!("{kind} contour is"), &format!("{kind} contours are")))
+            })
+            .collect();
+        let mut note = |count: usize, why: &str| {
+            if count > 0 {
+                notes.push(format!("{} left out: {why}", plural(count, "contour is", "contours are")));
+            }
+        };
+        note(self.not_planar, "drawn across the slices");
+        note(self.between, "another plane is nearer to the same slice");
+        note(self.outside, "outside the images");
+        notes
+    }
+}

@@ -1,0 +1,52 @@
+//! The series that a segmentation was made on: its grid, and which image shows each slice.
+
+use std::sync::Arc;
+
+use glam::DVec3;
+
+use crate::volume::Grid;
+use crate::volume::dicom::DataSet;
+
+/// A slice of the source: an image, or a frame of one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceImage {
+    /// Slice index in the grid.
+    pub k: usize,
+    /// The header of the image, which holds what a SEG copies. Frames of one image share it.
+    pub header: Arc<DataSet>,
+    /// `SOPInstanceUID`.
+    pub instance: String,
+    /// The frame of a multi-frame image, from 1 as DICOM counts.
+    pub frame: Option<u32>,
+    /// World position of its first pixel in mm, RAS.
+    pub position: DVec3,
+}
+
+/// The slices of a series as they are stacked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceSeries {
+    /// The grid of the stacked volume: i along a row, j along a column.
+    pub grid: Grid,
+    /// `SeriesInstanceUID`.
+    pub series: String,
+    /// `FrameOfReferenceUID`.
+    pub frame_of_reference: Option<String>,
+    /// The slices; of several at one place (time points), those of the volume first.
+    pub images: Vec<SourceImage>,
+    /// Why a SEG cannot say where these slices are, such as uneven spacing.
+    pub irregular: Option<String>,
+}
+
+impl SourceSeries {
+    /// The slice that an image, or a frame of it, shows.
+    pub(super) fn image(&self, instance: &str, frame: Option<u32>) -> Option<&SourceImage> {
+        let frame = |image: &SourceImage| image.frame.is_none() || image.frame == Some(frame.unwrap_or(1));
+        self.images.iter().find(|image| image.instance == instance && frame(image))
+    }
+
+    /// Where each slice's first pixel is, by k: of its image, or by the grid where no image shows it.
+    pub(super) fn positions(&self) -> Vec<DVec3> {
+        let of = |k| self.images.iter().find(|image| image.k == k).map(|image| image.position);
+        (0..self.grid.shape[2]).map(|k| of(k).unwrap_or_else(|| self.grid.world([0, 0, k]))).collect()
+    }
+}
