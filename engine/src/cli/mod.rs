@@ -8,6 +8,7 @@ pub mod bench;
 pub mod cohort;
 pub mod compare;
 pub mod consensus;
+pub mod convert;
 pub mod demo;
 pub mod devices;
 pub mod edit;
@@ -59,6 +60,9 @@ enum Verb {
     /// List a cohort's patients, and what is wrong with its files.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
+    /// Convert DICOM to a cohort.
+    #[command(after_help = convert::EXAMPLES)]
+    Convert(convert::Args),
     /// Show how the patches of a slice are clustered and masked.
     Mask(mask::Args),
     /// Pre-train a network without labels.
@@ -138,6 +142,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
     let done = match cli.verb {
         Verb::Info(args) => info::run(args),
         Verb::Cohort(args) => cohort::run(&args),
+        Verb::Convert(args) => convert::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
         Verb::Mask(args) => mask::run(&args),
         Verb::Presets(args) => presets::run(&args),

@@ -2,6 +2,7 @@
 
 mod finished;
 mod inputs;
+mod output;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -15,10 +16,11 @@ use crate::event::Control;
 use crate::findings::{Smallest, remove_smaller_than};
 use crate::predict::{Choice, Segmenter};
 use crate::volume::LabelVolume;
-use crate::volume::nifti::{replace_label, write_f32};
+use crate::volume::nifti::write_f32;
 use crate::{Error, ErrorKind, Result};
 use finished::Finished;
 use inputs::{Inputs, Scan};
+use output::{Format, Output};
 
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
@@ -26,6 +28,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine STUDY --series 3 --out masks      (a series of a DICOM folder, zip or DICOMDIR)
   amlp segment --model runs/fine COHORT --out masks               (the run's own cohort: its test patients)
   amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
+  amlp segment --model runs/fine STUDY --format seg --out masks   (DICOM in, DICOM SEG out)
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
 
 A case is skipped if its outputs are complete and were made by this model with these options from this scan, so a stopped
@@ -53,6 +56,12 @@ pub struct Args {
     /// Part of the run's split. Default: test for the run's own cohort, else all.
     #[arg(long, value_enum)]
     subset: Option<Part>,
+    /// Format of the masks. A DICOM SEG needs DICOM scans.
+    #[arg(long, value_enum, default_value_t = Format::Nifti)]
+    format: Format,
+    /// Table of coded terms by label name, for a DICOM SEG [default: the program's own].
+    #[arg(long, value_name = "FILE")]
+    terms: Option<PathBuf>,
     /// Also write the probabilities.
     #[arg(long)]
     probabilities: bool,
@@ -132,16 +141,18 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();
     }
     std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    let output = Output::new(args.format, args.terms.as_ref(), &args.model, &segmenter)?;
     let mut options = format!("probabilities {}, min_volume {:?}", args.probabilities, args.min_volume);
     if let Some(hu) = args.ct_offset {
         options += &format!(", ct_offset {hu}");
     }
+    options += &output.described;
     let mut done = Vec::new();
     for scan in &scans {
         control.check()?;
-        let segmented = match finished(args, scan, &segmenter, &options) {
+        let segmented = match finished(args, scan, &segmenter, &output, &options) {
             Some(case) => Ok(case),
-            None => segment(args, scan, &segmenter, &options, &control),
+            None => segment(args, scan, &segmenter, &output, &options, &control),
         };
         let case = match segmented {
             Ok(case) => case,
@@ -173,13 +184,13 @@ fn stops(error: &Error) -> bool {
 }
 
 /// The case as an earlier call left it, if nothing changed since.
-fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str) -> Option<Done> {
+fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, options: &str) -> Option<Done> {
     if args.again {
         return None;
     }
     let started = Instant::now();
     let record = Finished::find(scan, segmenter.digest(), options, &args.out)?;
-    let [mask, probability @ ..] = &*names(args, scan, segmenter) else { return None };
+    let [mask, probability @ ..] = &*names(args, scan, segmenter, output) else { return None };
     Some(Done {
         case: record.case,
         mask: args.out.join(mask),
@@ -191,8 +202,8 @@ fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str) -> O
 }
 
 /// File names of a case's outputs: the mask, then with --probabilities one probability per region.
-fn names(args: &Args, scan: &Scan, segmenter: &Segmenter) -> Vec<String> {
-    let mut names = vec![format!("{}.nii.gz", scan.case)];
+fn names(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output) -> Vec<String> {
+    let mut names = vec![output.name(&scan.case)];
     if args.probabilities {
         let regions = segmenter.config().data.targets.names();
         names.extend(regions.iter().map(|region| {
@@ -204,17 +215,26 @@ fn names(args: &Args, scan: &Scan, segmenter: &Segmenter) -> Vec<String> {
 }
 
 /// Segments one scan and writes its outputs atomically, then the record that the case is finished.
-fn segment(args: &Args, scan: &Scan, segmenter: &Segmenter, options: &str, control: &Control) -> Result<Done> {
+fn segment(
+    args: &Args,
+    scan: &Scan,
+    segmenter: &Segmenter,
+    output: &Output,
+    options: &str,
+    control: &Control,
+) -> Result<Done> {
     let started = Instant::now();
+    // Before the network runs: what cannot be written is not computed.
+    let series = output.source(scan)?;
     let images = scan.images.iter().map(ImageFile::read).collect::<Result<Vec<_>>>()?;
     let mut result = segmenter.segment(&images, &mut |_| {}, control)?;
     if let Some(ml) = args.min_volume {
         result.label = without_small(&result.label, ml)?;
     }
     let Some(source) = images.first() else { return Err(Error::config("input", &scan.case, "it has no image")) };
-    let names = names(args, scan, segmenter);
+    let names = names(args, scan, segmenter, output);
     let mask = args.out.join(&names[0]);
-    replace_label(&mask, &result.label, source)?;
+    output.write(&mask, &result.label, source, series.as_ref())?;
     let mut probability = Vec::new();
     for (field, name) in result.probability.into_iter().zip(&names[1..]) {
         let path = args.out.join(name);

@@ -7,6 +7,7 @@
 
 mod bids;
 mod case;
+pub mod convert;
 pub mod corrections;
 mod dataset_json;
 mod drafts;

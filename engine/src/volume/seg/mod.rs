@@ -16,7 +16,7 @@ mod terms;
 mod write;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 mod tests;
 
 pub use read::{read, read_file};

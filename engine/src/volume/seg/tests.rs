@@ -270,7 +270,7 @@ fn segs_of_other_programs_equal_their_masks() {
             let expected = LabelVolume::read(&corpus(&format!("seg/{name}__{label}.nii.gz")).unwrap()).unwrap();
             let layer = found.layers.iter().find(|layer| layer.labels().contains(&label)).unwrap();
             let own = LabelVolume::new(layer.grid.clone(), layer.mask(&[label]).iter().map(|&b| u8::from(b)).collect::<Vec<_>>());
-            let [own, expected] = [own.unwrap(), expected].map(|mask| trimmed(&mask));
+            let [own, expected] = [own.unwrap(), expected].map(|mask| places(&mask));
             assert_eq!(own, expected, "{name} {label}");
         }
     }
@@ -278,8 +278,8 @@ fn segs_of_other_programs_equal_their_masks() {
     assert!(empty.segments.iter().any(|segment| segment.voxels == 0), "{:?}", empty.segments);
 }
 
-/// World positions of the labelled voxels, in micrometres, sorted.
-fn trimmed(mask: &LabelVolume) -> Vec<[i64; 3]> {
+/// World positions of the labelled voxels in hundredths of a mm, sorted.
+fn places(mask: &LabelVolume) -> Vec<[i64; 3]> {
     let [columns, rows, _] = mask.grid.shape;
     let inside = mask.iter().enumerate().filter(|(_, label)| *label != 0);
     let world = inside.map(|(at, _)| mask.grid.world([at % columns, at / columns % rows, at / columns / rows]));
@@ -406,4 +406,24 @@ fn a_label_map_holds_segment_numbers() {
     let path = with_pixels(&source, "LABELMAP", |[i, _, _]| i as u8, folder.path());
     let error = read(&path, Some(&source)).unwrap_err().to_string();
     assert!(error.contains("a pixel is 3, but no segment has this number"), "{error}");
+}
+
+#[test]
+fn dcmqi_reads_the_same_voxels() {
+    let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
+    let path = folder.path().join("seg.dcm");
+    let first = mask(&source, |[i, j, k]| u16::from(k != 1 && (i + j) % 3 == 0));
+    let second = mask(&source, |[i, _, k]| if k > 0 && i > 1 { 2 } else { 0 });
+    write_seg(&path, &[first.clone(), second.clone()], &LabelTable::default(), &source, &options()).unwrap();
+    let mut command = Command::new("segimage2itkimage");
+    command.args(["--outputType", "nifti", "--prefix", "out", "--inputDICOM"]).arg(&path);
+    let Ok(output) = command.arg("--outputDirectory").arg(folder.path()).output() else {
+        println!("skipped: segimage2itkimage of dcmqi is not installed");
+        return;
+    };
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (label, expected) in [(1, first), (2, second)] {
+        let found = LabelVolume::read(&folder.path().join(format!("out-{label}.nii.gz"))).unwrap();
+        assert_eq!(places(&found), places(&expected), "segment {label}");
+    }
 }

@@ -1,0 +1,96 @@
+//! `amlp convert`: a cohort from DICOM.
+
+use std::path::PathBuf;
+
+use super::files::SomeFailed;
+use super::{interruptible, print_json, print_line, use_threads};
+use crate::cohort::LeftOut;
+use crate::cohort::convert::{ConvertOptions, ConvertedPatient, Refused, convert};
+use crate::words::plural;
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp convert /media/DICOM --out cohort
+  amlp convert export1 export2.zip --out cohort --key ../keys/cohort.tsv
+  amlp convert export --out cohort --resample      (uneven or tilted slices too)
+
+Patients get pseudonyms. The key file tells who they are: keep it apart from the cohort. A finished patient is skipped, so a
+stopped conversion continues with the same command. conversion.json says what was refused and why.
+
+This is no de-identification of images: faces and text within the pixels stay.";
+
+/// Converts DICOM to a cohort: a folder for each patient with images and mask as NIfTI and a JSON file beside each.
+#[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Args {
+    /// Files, folders, zip archives or DICOMDIRs.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// Folder for the cohort.
+    #[arg(long)]
+    out: PathBuf,
+    /// Key file of the pseudonyms, outside the cohort [default: OUT.key.tsv beside it].
+    #[arg(long, value_name = "FILE", conflicts_with = "keep_ids")]
+    key: Option<PathBuf>,
+    /// Name folders by patient id and keep UIDs, instead of pseudonyms and hashes.
+    #[arg(long)]
+    keep_ids: bool,
+    /// Resample uneven or tilted slices to even ones, instead of refusing them.
+    #[arg(long)]
+    resample: bool,
+    /// Convert finished patients again.
+    #[arg(long)]
+    again: bool,
+    /// CPU threads; 0: all cores.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    use_threads(args.threads)?;
+    let control = interruptible()?;
+    let options = ConvertOptions {
+        key: args.key.clone(),
+        keep_ids: args.keep_ids,
+        resample: args.resample,
+        again: args.again,
+    };
+    let mut failed = Ok(());
+    let mut tell = |patient: &ConvertedPatient| {
+        if !args.json && failed.is_ok() {
+            failed = print_line(&line(patient));
+        }
+    };
+    let report = convert(&args.sources, &args.out, &options, &control, &mut tell)?;
+    failed?;
+    if args.json {
+        print_json(&report)?;
+    }
+    if !report.skipped.is_empty() {
+        let objects = plural(report.skipped.len(), "object is no scan", "objects are no scans");
+        eprintln!("amlp: {objects}, see conversion.json");
+    }
+    let left_out = report.refused.iter().map(|refused| LeftOut::new(&name(refused), refused.why.clone()));
+    SomeFailed::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())
+}
+
+fn line(patient: &ConvertedPatient) -> String {
+    let images: Vec<&str> = patient.files.keys().filter_map(|name| name.strip_suffix(".nii.gz")).collect();
+    let before = if patient.finished_before { " (finished before)" } else { "" };
+    let images = if images.is_empty() { "nothing".into() } else { images.join(", ") };
+    let mut text = format!("{}: {images}{before}", patient.patient);
+    for warning in &patient.warnings {
+        text += &format!("\n  {warning}");
+    }
+    text
+}
+
+/// `P0001 CT 3f2a90b1c4d5e6f7`.
+fn name(refused: &Refused) -> String {
+    let parts = [refused.patient.as_deref().unwrap_or_default(), &refused.modality, &refused.id];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,97 @@
+//! The file of a segmentation: NIfTI, or a DICOM SEG for the archive that the images came from.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::predict::Segmenter;
+use crate::preprocess::{Targets, TumourPart};
+use crate::run::atomic::{keep_previous, sha256_file};
+use crate::volume::nifti::replace_label;
+use crate::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg};
+use crate::volume::{LabelStyle, LabelTable, LabelVolume, Volume, dicom};
+use crate::{Error, Result};
+
+use super::inputs::Scan;
+
+/// The format of the masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `.nii.gz`.
+    #[default]
+    Nifti,
+    /// DICOM SEG, `.dcm`; the scans must be DICOM.
+    Seg,
+}
+
+/// How the masks of a call are written.
+pub(super) struct Output {
+    format: Format,
+    options: SegOptions,
+    names: LabelTable,
+    /// What changes the files besides the model, for the record of finished cases.
+    pub described: String,
+}
+
+impl Output {
+    /// # Errors
+    /// A table of terms that cannot be read.
+    pub fn new(format: Format, terms: Option<&PathBuf>, model: &Path, segmenter: &Segmenter) -> Result<Self> {
+        let described = match (format, terms) {
+            (Format::Nifti, _) => String::new(),
+            (Format::Seg, None) => ", format seg".into(),
+            (Format::Seg, Some(path)) => format!(", format seg, terms {}", sha256_file(path)?),
+        };
+        let terms = terms.map_or_else(|| Ok(Terms::built_in()), |path| Terms::read(path))?;
+        let name = model.file_name().unwrap_or_default().to_string_lossy();
+        let version: String = segmenter.digest().chars().take(8).collect();
+        let algorithm = format!("{name} {version}, amlp {}", env!("CARGO_PKG_VERSION"));
+        let options = SegOptions {
+            algorithm: Algorithm::Automatic(algorithm),
+            terms,
+            description: "Segmentation, not for diagnosis".into(),
+        };
+        Ok(Self { format, options, names: names(segmenter.config()), described })
+    }
+
+    /// File name of a case's mask.
+    pub fn name(&self, case: &str) -> String {
+        format!("{case}.{}", if self.format == Format::Seg { "dcm" } else { "nii.gz" })
+    }
+
+    /// The DICOM series of a scan, which a SEG refers to; `None` for NIfTI.
+    ///
+    /// # Errors
+    /// For a SEG, a scan that is not DICOM, or whose slices a SEG cannot place.
+    pub fn source(&self, scan: &Scan) -> Result<Option<SourceSeries>> {
+        let Some(image) = scan.images.first().filter(|_| self.format == Format::Seg) else { return Ok(None) };
+        if !dicom::is_dicom(&image.path) {
+            let why = "a DICOM SEG needs the DICOM images that it refers to, and this scan is NIfTI. Write NIfTI";
+            return Err(Error::config("format", "seg", why));
+        }
+        let source = SourceSeries::of(&dicom::open(&image.path)?)?;
+        match &source.irregular {
+            Some(why) => Err(Error::config("format", "seg", format!("{why}, which a SEG cannot hold. Write NIfTI"))),
+            None => Ok(Some(source)),
+        }
+    }
+
+    /// Writes a mask. An earlier file of this name is kept as its previous version.
+    ///
+    /// # Errors
+    /// As [`replace_label`] and [`write_seg`]; an empty mask as SEG.
+    pub fn write(&self, path: &Path, mask: &LabelVolume, image: &Volume, source: Option<&SourceSeries>) -> Result<()> {
+        let Some(source) = source else { return replace_label(path, mask, image).map(drop) };
+        keep_previous(path)?;
+        write_seg(path, std::slice::from_ref(mask), &self.names, source, &self.options).map(drop)
+    }
+}
+
+/// The meaning of the labels that a model writes.
+fn names(config: &Config) -> LabelTable {
+    if config.data.targets == Targets::Binary {
+        return LabelTable { labels: [(1, LabelStyle::named("lesion"))].into() };
+    }
+    let parts = [TumourPart::Oedema, TumourPart::Core, TumourPart::Enhancing];
+    let labels = config.preprocess.label_map.written().into_iter().map(u16::from);
+    LabelTable { labels: labels.zip(parts.map(|part| LabelStyle::named(part.name()))).collect() }
+}

@@ -1,0 +1,189 @@
+//! The files of one image and of its mask.
+
+use std::path::{Path, PathBuf};
+
+use glam::DVec3;
+
+use super::even::Slices;
+use super::patient::Work;
+use super::program;
+use super::report::{ImageSidecar, MaskSidecar, write_json};
+use crate::run::atomic::sha256_file;
+use crate::volume::dicom::{ImageStack, Overlay, Series, hashed_uid, irregular};
+use crate::volume::nifti::{write_label, write_volume};
+use crate::volume::seg::{SourceSeries, read_file};
+use crate::volume::{Frames, Grid, LabelTable, LabelVolume, ReadOptions, Scale, Volume, VoxelData};
+use crate::words::plural;
+use crate::{Error, Result};
+
+/// An image that was converted, for its mask.
+pub(super) struct Image {
+    name: String,
+    /// As it was written.
+    grid: Grid,
+    source: SourceSeries,
+    /// The slices' true positions and stored grid, if they were resampled.
+    resampled: Option<(Grid, Vec<DVec3>)>,
+}
+
+/// Why something failed, without the paths that the user named: they may name the patient.
+pub(super) fn reason(error: &Error, sources: &[PathBuf]) -> String {
+    let mut text = error.to_string();
+    for source in sources {
+        text = text.replace(&source.display().to_string(), "the source");
+    }
+    text
+}
+
+/// Reads a volume and writes `STEM.nii.gz` and `STEM.json` in the patient's folder.
+///
+/// # Errors
+/// Slices that are uneven or tilted and may not be resampled; colours; a file that cannot be read or written.
+pub(super) fn convert(
+    work: &mut Work<'_>,
+    series: &Series,
+    stack: &ImageStack,
+    folder: &Path,
+    stem: &str,
+) -> Result<Image> {
+    let info = stack.info();
+    let uneven = irregular(stack, &info);
+    if let Some(why) = &uneven {
+        let why = if !work.options.resample {
+            format!("{why}, so a NIfTI file cannot hold it. Convert it with resampling")
+        } else if stack.frames() > 1 {
+            format!("{why}, and it has {}. Only a single volume is resampled", plural(stack.frames(), "frame", "frames"))
+        } else {
+            String::new()
+        };
+        if !why.is_empty() {
+            return Err(Error::config("series", hashed_uid(&series.uid), why));
+        }
+    }
+    let control = work.control;
+    let options = ReadOptions { frames: Frames::All, ..ReadOptions::default() };
+    let stored = stack.load(&options, &|_, _| control.check().is_ok())?;
+    stored.require_numbers(Path::new(&hashed_uid(&series.uid)))?;
+    let source = SourceSeries::of(stack)?;
+    let mut warnings = info.warnings.clone();
+    let (volume, resampled) = if uneven.is_some() {
+        let positions: Vec<DVec3> = info.positions.iter().map(|[x, y, z]| DVec3::new(-x, -y, *z)).collect();
+        let slices = Slices { grid: &stored.grid, positions: &positions };
+        let grid = slices.even_grid()?;
+        let values = stored.to_f32();
+        let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
+        let even = Volume::from_f32(grid.clone(), slices.values(&values, &grid, outside));
+        let [_, _, step] = grid.spacing_mm();
+        warnings.push(format!("resampled to even slices every {step:.3} mm, {outside} outside"));
+        (even, Some((stored.grid.clone(), positions)))
+    } else {
+        (stored, None)
+    };
+    if volume.file_frames > 1 {
+        warnings.push(format!("has {}: choose one where it is used", plural(volume.file_frames, "frame", "frames")));
+    }
+    make_folder(folder, stem)?;
+    let name = format!("{stem}.nii.gz");
+    let sum = write_volume(&folder.join(&name), &volume)?;
+    work.done.files.insert(name.clone(), sum);
+    let keep_ids = work.options.keep_ids;
+    let id = |uid: &str| if keep_ids { uid.to_owned() } else { hashed_uid(uid) };
+    let sidecar = ImageSidecar {
+        modality: info.modality.clone(),
+        units: info.unit.as_deref().map(bids_unit),
+        units_evidence: info.unit_evidence.clone(),
+        study: id(&info.study_uid),
+        series: id(&info.series_uid),
+        images: source.images.len(),
+        resampled: resampled.is_some(),
+        patient: keep_ids.then(|| work.name.to_owned()),
+        warnings: warnings.clone(),
+        converted_by: program(),
+    };
+    let json = format!("{stem}.json");
+    work.done.files.insert(json.clone(), write_json(&folder.join(&json), &sidecar)?);
+    work.done.warnings.extend(warnings.iter().map(|warning| format!("{name}: {warning}")));
+    Ok(Image { name, grid: volume.grid, source, resampled })
+}
+
+/// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` beside its image.
+///
+/// # Errors
+/// As [`read_file`], or a file that cannot be written.
+pub(super) fn convert_mask(
+    work: &mut Work<'_>,
+    overlay: &Overlay,
+    image: &Image,
+    folder: &Path,
+    stem: &str,
+) -> Result<()> {
+    let mut found = read_file(&overlay.open()?, Some(&image.source))?;
+    let mut warnings = std::mem::take(&mut found.notes);
+    let mut renamed = 0;
+    for segment in &mut found.segments {
+        let code = segment.kind.as_ref().map(|code| code.meaning.as_str()).unwrap_or_default();
+        if !work.options.keep_ids && (work.words.are_in(&segment.name) || work.words.are_in(code)) {
+            segment.name = format!("segment {}", segment.number);
+            segment.kind = None;
+            renamed += 1;
+        }
+        segment.algorithm = segment.algorithm.take().filter(|name| !work.words.are_in(name));
+    }
+    if renamed > 0 {
+        let segments = plural(renamed, "segment's name names", "segments' names name");
+        warnings.push(format!("{segments} the patient and is left out"));
+    }
+    let (mut mask, overlap) = found.merged();
+    warnings.extend(overlap);
+    if let Some((grid, positions)) = &image.resampled {
+        mask = Slices { grid, positions }.labels(&mask, &image.grid)?;
+        found.segments.iter_mut().for_each(|segment| segment.voxels = 0);
+        count(&mask, &mut found.segments);
+    }
+    if mask.labelled_voxels() == 0 {
+        warnings.push("the segmentation is empty".to_owned());
+    }
+    make_folder(folder, stem)?;
+    let name = format!("{stem}.nii.gz");
+    let path = folder.join(&name);
+    let like = Volume::new(image.grid.clone(), VoxelData::U8(Vec::new()), Scale::IDENTITY);
+    work.done.files.insert(name.clone(), write_label(&path, &mask, &like)?);
+    let table = LabelTable::path_beside(&path);
+    found.label_table().write(&table)?;
+    work.done.files.insert(format!("{stem}.labels.tsv"), sha256_file(&table)?);
+    let keep_ids = work.options.keep_ids;
+    let sidecar = MaskSidecar {
+        kind: found.kind,
+        image: image.name.rsplit('/').next().unwrap_or_default().to_owned(),
+        series: if keep_ids { overlay.series_uid.clone() } else { hashed_uid(&overlay.series_uid) },
+        segments: found.segments,
+        warnings: warnings.clone(),
+        converted_by: program(),
+    };
+    let json = format!("{stem}.json");
+    work.done.files.insert(json.clone(), write_json(&folder.join(&json), &sidecar)?);
+    work.done.warnings.extend(warnings.iter().map(|warning| format!("{name}: {warning}")));
+    Ok(())
+}
+
+fn count(mask: &LabelVolume, segments: &mut [crate::volume::seg::Segment]) {
+    for (label, voxels) in mask.voxel_counts() {
+        if let Some(segment) = segments.iter_mut().find(|segment| segment.number == label) {
+            segment.voxels = voxels;
+        }
+    }
+}
+
+/// The unit as BIDS and [`crate::cohort::is_in_suv`] write it.
+fn bids_unit(unit: &str) -> String {
+    match unit {
+        "Bq/ml" => "Bq/mL".into(),
+        other => other.into(),
+    }
+}
+
+fn make_folder(folder: &Path, stem: &str) -> Result<()> {
+    let path = folder.join(stem);
+    let parent = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))
+}

@@ -1,0 +1,120 @@
+//! Names of the files of a converted cohort, and what must not be in them.
+
+/// Words of a series description that tell an MR image's contrast, the first that fits. All words of a row must occur.
+const CONTRASTS: [(&[&str], &str); 12] = [
+    (&["flair"], "flair"),
+    (&["adc"], "adc"),
+    (&["dwi"], "dwi"),
+    (&["swi"], "swi"),
+    (&["t1ce"], "t1ce"),
+    (&["t1c"], "t1ce"),
+    (&["t1gd"], "t1ce"),
+    (&["t1", "gd"], "t1ce"),
+    (&["t1", "post"], "t1ce"),
+    (&["t1"], "t1"),
+    (&["t2"], "t2"),
+    (&["pd"], "pd"),
+];
+/// Endings of a word that name the same contrast: `t1w`, `t2_tse`.
+const WEIGHTED: &str = "w";
+/// Words of a patient's name and id from this length on are looked for, in bytes: two characters of Chinese are a name.
+const SHORTEST: usize = 3;
+
+/// The name of an image's file without ending: the modality, for MR the contrast where the description tells it by a word.
+pub(super) fn image_name(modality: &str, description: &str) -> String {
+    match modality {
+        "PT" => "pet".into(),
+        "MR" => {
+            let lower = description.to_lowercase();
+            let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
+            let has = |wanted: &&str| words.iter().any(|word| word == wanted || word.strip_suffix(WEIGHTED) == Some(*wanted));
+            let found = CONTRASTS.iter().find(|(wanted, _)| wanted.iter().all(has));
+            found.map_or("mr", |(_, name)| name).into()
+        }
+        other => {
+            let plain: String = other.chars().filter(char::is_ascii_alphanumeric).collect();
+            if plain.is_empty() { "image".into() } else { plain.to_lowercase() }
+        }
+    }
+}
+
+/// A name that no earlier file has: `ct`, `ct_2`, `ct_3`.
+pub(super) fn unused_name(name: &str, used: &[String]) -> String {
+    let numbered = (2..).map(|n| format!("{name}_{n}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !used.contains(name)).unwrap_or_default()
+}
+
+/// The words that identify a patient, in lower case.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PatientWords(Vec<String>);
+
+impl PatientWords {
+    /// The words of a patient's name and id.
+    pub fn of(texts: &[&str]) -> Self {
+        let lower: Vec<String> = texts.iter().map(|text| text.trim().to_lowercase()).collect();
+        let words = lower.iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric())).map(str::to_owned);
+        let mut all: Vec<String> = words.chain(lower.iter().cloned()).collect();
+        all.retain(|word| word.len() >= SHORTEST);
+        all.sort_unstable();
+        all.dedup();
+        Self(all)
+    }
+
+    /// True if a text has one of the words.
+    pub fn are_in(&self, text: &str) -> bool {
+        let lower = text.to_lowercase();
+        self.0.iter().any(|word| lower.contains(word))
+    }
+}
+
+/// A patient's id as the name of a folder: what a file system may refuse becomes `_`.
+pub(super) fn folder_name(id: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    let name: String = id.trim().chars().map(safe).collect();
+    // A leading point hides a folder, and two of them leave it.
+    let name = name.trim_start_matches('.').to_owned();
+    if name.is_empty() { "unnamed".into() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_named_by_modality_and_contrast() {
+        for (modality, description, name) in [
+            ("CT", "Thorax", "ct"),
+            ("PT", "", "pet"),
+            ("MR", "AX T2 FLAIR", "flair"),
+            ("MR", "t1_mprage_sag", "t1"),
+            ("MR", "Ax T1W post Gd", "t1ce"),
+            ("MR", "T2w TSE", "t2"),
+            ("MR", "localizer", "mr"),
+            ("NM", "", "nm"),
+            ("", "", "image"),
+            ("../x", "", "x"),
+        ] {
+            assert_eq!(image_name(modality, description), name, "{modality} {description}");
+        }
+        let used = ["ct".to_owned(), "ct_2".to_owned()];
+        assert_eq!((unused_name("ct", &used), unused_name("pet", &used)), ("ct_3".into(), "pet".into()));
+    }
+
+    #[test]
+    fn the_patient_is_recognised_in_a_text() {
+        let words = PatientWords::of(&["Mustermann^Max^^Dr.=山田", "QX-77 31"]);
+        for text in ["GTV mustermann", "MAX", "山田", "lesion qx-77 31", "MUSTERMANN_01"] {
+            assert!(words.are_in(text), "{text}");
+        }
+        for text in ["GTV", "", "lesion 77"] {
+            assert!(!words.are_in(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_become_names_of_folders() {
+        for (id, name) in [("4711", "4711"), ("A/B\\C", "A_B_C"), ("../../x", "_.._x"), (" ", "unnamed"), ("..", "unnamed")] {
+            assert_eq!(folder_name(id), name);
+        }
+    }
+}
