@@ -19,6 +19,7 @@ mod projection;
 mod quantile;
 pub mod resample;
 mod rounding;
+pub mod seg;
 mod stats;
 
 pub use axial::AxialSlices;

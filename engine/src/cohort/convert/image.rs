@@ -17,11 +17,11 @@ use crate::words::plural;
 use crate::{Error, Result};
 
 /// An image that was converted, for its mask.
-pub(super) struct Image {
+pub(super) struct Image<'a> {
     name: String,
     /// As it was written.
     grid: Grid,
-    source: SourceSeries,
+    stack: &'a ImageStack,
     /// The slices' true positions and stored grid, if they were resampled.
     resampled: Option<(Grid, Vec<DVec3>)>,
 }
@@ -39,13 +39,13 @@ pub(super) fn reason(error: &Error, sources: &[PathBuf]) -> String {
 ///
 /// # Errors
 /// Slices that are uneven or tilted and may not be resampled; colours; a file that cannot be read or written.
-pub(super) fn convert(
+pub(super) fn convert<'a>(
     work: &mut Work<'_>,
     series: &Series,
-    stack: &ImageStack,
+    stack: &'a ImageStack,
     folder: &Path,
     stem: &str,
-) -> Result<Image> {
+) -> Result<Image<'a>> {
     let info = stack.info();
     let uneven = irregular(stack, &info);
     if let Some(why) = &uneven {
@@ -64,7 +64,6 @@ pub(super) fn convert(
     let options = ReadOptions { frames: Frames::All, ..ReadOptions::default() };
     let stored = stack.load(&options, &|_, _| control.check().is_ok())?;
     stored.require_numbers(Path::new(&hashed_uid(&series.uid)))?;
-    let source = SourceSeries::of(stack)?;
     let mut warnings = info.warnings.clone();
     let (volume, resampled) = if uneven.is_some() {
         let positions: Vec<DVec3> = info.positions.iter().map(|[x, y, z]| DVec3::new(-x, -y, *z)).collect();
@@ -94,7 +93,7 @@ pub(super) fn convert(
         units_evidence: info.unit_evidence.clone(),
         study: id(&info.study_uid),
         series: id(&info.series_uid),
-        images: source.images.len(),
+        images: (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten().count(),
         resampled: resampled.is_some(),
         patient: keep_ids.then(|| work.name.to_owned()),
         warnings: warnings.clone(),
@@ -103,7 +102,7 @@ pub(super) fn convert(
     let json = format!("{stem}.json");
     work.done.files.insert(json.clone(), write_json(&folder.join(&json), &sidecar)?);
     work.done.warnings.extend(warnings.iter().map(|warning| format!("{name}: {warning}")));
-    Ok(Image { name, grid: volume.grid, source, resampled })
+    Ok(Image { name, grid: volume.grid, stack, resampled })
 }
 
 /// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` beside its image.
@@ -113,11 +112,11 @@ pub(super) fn convert(
 pub(super) fn convert_mask(
     work: &mut Work<'_>,
     overlay: &Overlay,
-    image: &Image,
+    image: &Image<'_>,
     folder: &Path,
     stem: &str,
 ) -> Result<()> {
-    let mut found = read_file(&overlay.open()?, Some(&image.source))?;
+    let mut found = read_file(&overlay.open()?, Some(&SourceSeries::of(image.stack)?))?;
     let mut warnings = std::mem::take(&mut found.notes);
     let mut renamed = 0;
     for segment in &mut found.segments {

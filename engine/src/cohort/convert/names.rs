@@ -1,41 +1,14 @@
 //! Names of the files of a converted cohort, and what must not be in them.
 
-/// Words of a series description that tell an MR image's contrast, the first that fits. All words of a row must occur.
-const CONTRASTS: [(&[&str], &str); 12] = [
-    (&["flair"], "flair"),
-    (&["adc"], "adc"),
-    (&["dwi"], "dwi"),
-    (&["swi"], "swi"),
-    (&["t1ce"], "t1ce"),
-    (&["t1c"], "t1ce"),
-    (&["t1gd"], "t1ce"),
-    (&["t1", "gd"], "t1ce"),
-    (&["t1", "post"], "t1ce"),
-    (&["t1"], "t1"),
-    (&["t2"], "t2"),
-    (&["pd"], "pd"),
-];
-/// Endings of a word that name the same contrast: `t1w`, `t2_tse`.
-const WEIGHTED: &str = "w";
+use crate::cohort::listing::modality_name;
+
 /// Words of a patient's name and id from this length on are looked for, in bytes: two characters of Chinese are a name.
 const SHORTEST: usize = 3;
 
-/// The name of an image's file without ending: the modality, for MR the contrast where the description tells it by a word.
+/// The name of an image's file without ending, as a cohort of DICOM folders names it.
 pub(super) fn image_name(modality: &str, description: &str) -> String {
-    match modality {
-        "PT" => "pet".into(),
-        "MR" => {
-            let lower = description.to_lowercase();
-            let words: Vec<&str> = lower.split(|c: char| !c.is_alphanumeric()).collect();
-            let has = |wanted: &&str| words.iter().any(|word| word == wanted || word.strip_suffix(WEIGHTED) == Some(*wanted));
-            let found = CONTRASTS.iter().find(|(wanted, _)| wanted.iter().all(has));
-            found.map_or("mr", |(_, name)| name).into()
-        }
-        other => {
-            let plain: String = other.chars().filter(char::is_ascii_alphanumeric).collect();
-            if plain.is_empty() { "image".into() } else { plain.to_lowercase() }
-        }
-    }
+    let name: String = modality_name(modality, description).chars().filter(char::is_ascii_alphanumeric).collect();
+    if name.is_empty() { "image".into() } else { name }
 }
 
 /// A name that no earlier file has: `ct`, `ct_2`, `ct_3`.
@@ -82,22 +55,13 @@ mod tests {
 
     #[test]
     fn images_are_named_by_modality_and_contrast() {
-        for (modality, description, name) in [
-            ("CT", "Thorax", "ct"),
-            ("PT", "", "pet"),
-            ("MR", "AX T2 FLAIR", "flair"),
-            ("MR", "t1_mprage_sag", "t1"),
-            ("MR", "Ax T1W post Gd", "t1ce"),
-            ("MR", "T2w TSE", "t2"),
-            ("MR", "localizer", "mr"),
-            ("NM", "", "nm"),
-            ("", "", "image"),
-            ("../x", "", "x"),
-        ] {
+        for (modality, description, name) in
+            [("CT", "Thorax", "ct"), ("MR", "AX T2 FLAIR", "flair"), ("", "", "image"), ("../x", "", "x")]
+        {
             assert_eq!(image_name(modality, description), name, "{modality} {description}");
         }
         let used = ["ct".to_owned(), "ct_2".to_owned()];
-        assert_eq!((unused_name("ct", &used), unused_name("pet", &used)), ("ct_3".into(), "pet".into()));
+        assert_eq!((unused_name("ct", &used), unused_name("pt", &used)), ("ct_3".into(), "pt".into()));
     }
 
     #[test]

@@ -126,6 +126,15 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// True for an error that the next series would meet too: cancelled, or the cohort cannot be written.
+fn stops(error: &Error, folder: &Path) -> bool {
+    match error.kind() {
+        ErrorKind::Cancelled => true,
+        ErrorKind::Io { path, .. } => path.starts_with(folder),
+        _ => false,
+    }
+}
+
 impl Work<'_> {
     /// Reports something that should have been converted. `uid` is hashed.
     fn refuse(&mut self, modality: &str, uid: &str, why: impl Into<String>) {
@@ -206,7 +215,7 @@ impl Work<'_> {
             let stem = format!("{below}{name}");
             let image = match image::convert(self, series, stack, folder, &stem) {
                 Ok(image) => image,
-                Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
+                Err(error) if stops(&error, folder) => return Err(error),
                 Err(error) => {
                     let why = reason(&error, self.sources);
                     self.refuse(&series.modality, &series.uid, why);
@@ -215,12 +224,16 @@ impl Work<'_> {
             };
             names.push(name);
             for &at in &scan.overlays {
-                if has_mask || !used.insert(at) {
+                if has_mask {
                     break;
+                }
+                if !used.insert(at) {
+                    continue;
                 }
                 let overlay = &overlays[at];
                 match image::convert_mask(self, overlay, &image, folder, &format!("{below}seg")) {
                     Ok(()) => has_mask = true,
+                    Err(error) if stops(&error, folder) => return Err(error),
                     Err(error) => {
                         let why = reason(&error, self.sources);
                         self.refuse(&overlay.modality, &overlay.series_uid, why);

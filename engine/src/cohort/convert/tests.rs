@@ -237,7 +237,7 @@ fn a_stopped_conversion_continues() {
     let out = folder.path().join("cohort");
     let control = Control::default();
     control.set(Signal::Cancel);
-    let error = convert(&[source.clone()], &out, &ConvertOptions::default(), &control, &mut |_| {}).unwrap_err();
+    let error = convert(std::slice::from_ref(&source), &out, &ConvertOptions::default(), &control, &mut |_| {}).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled));
     assert!(!out.join("P0001").exists());
     assert_eq!(run(&source, &out, &ConvertOptions::default()).patients[0].images(), 1);
@@ -311,7 +311,7 @@ fn a_pet_becomes_suv_with_its_contours_as_mask() {
     assert!(report.refused.is_empty(), "{:?}", report.refused);
     let place = out.join("P0001");
     assert_eq!(LabelVolume::read(&place.join("seg.nii.gz")).unwrap().labelled_voxels(), 174_690);
-    assert!(is_in_suv(&place.join("pet.nii.gz")).unwrap());
+    assert!(is_in_suv(&place.join("pt.nii.gz")).unwrap());
     let json = std::fs::read_to_string(place.join("seg.json")).unwrap();
     assert!(json.contains("\"voxels\": 174690") && json.contains("rtstruct"), "{json}");
     for (path, bytes) in files(&out) {

@@ -72,6 +72,7 @@ pub struct Series {
     pub stacks: Vec<ImageStack>,
     /// Irregularities of files that belong to no stack.
     pub warnings: Vec<String>,
+    pub(super) instances: Arc<Vec<Instance>>,
 }
 
 impl Library {
@@ -221,8 +222,9 @@ impl Series {
             files: before,
             stacks: Vec::new(),
             warnings,
+            instances: Arc::new(instances),
         };
-        let instances = Arc::new(instances);
+        let instances = Arc::clone(&series.instances);
         let count = found.len();
         for (at, stack) in found.into_iter().enumerate() {
             let name = if count > 1 { name_of(&instances, stack.first()) } else { String::new() };

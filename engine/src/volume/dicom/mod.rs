@@ -17,6 +17,7 @@ mod library;
 mod listing;
 mod load;
 mod mosaic;
+mod overlay;
 mod parse;
 mod pixels;
 mod rle;
@@ -34,6 +35,7 @@ pub use frames::Frames;
 pub use info::ScanInfo;
 pub use library::{Library, Patient, Series, Study};
 pub use load::{ImageStack, Progress};
+pub use overlay::{Overlay, irregular};
 pub use parse::PixelElement;
 pub use pixels::PixelLayout;
 pub use select::{

@@ -230,7 +230,7 @@ fn frames_are_placed_by_image_then_by_position_and_another_grid_is_said() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
     let label = mask(&source, |[i, j, k]| u16::from(i > j && k > 0));
-    write_seg(&path, &[label.clone()], &LabelTable::default(), &source, &options()).unwrap();
+    write_seg(&path, std::slice::from_ref(&label), &LabelTable::default(), &source, &options()).unwrap();
     // Other images at the same places: the positions decide.
     let mut others = source.clone();
     others.images.iter_mut().for_each(|image| image.instance += ".9");

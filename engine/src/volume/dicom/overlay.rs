@@ -1,0 +1,200 @@
+//! Segmentations and structure sets among the files of a library, and the images that they were made on.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::source::Source;
+use super::{DataSet, DicomFile, ImageStack, Library, ScanInfo, Series, Tag};
+use crate::parallel;
+use crate::volume::seg::{SourceImage, SourceSeries};
+use crate::Result;
+
+/// Modalities of objects that are shown over images.
+const MODALITIES: [&str; 2] = ["SEG", "RTSTRUCT"];
+/// Slices shifted by more than this within their planes are irregular, in mm.
+const SHIFT_MM: f64 = 0.1;
+
+/// A SEG or RTSTRUCT.
+#[derive(Clone, Debug)]
+pub struct Overlay {
+    source: Source,
+    /// `SEG` or `RTSTRUCT`.
+    pub modality: String,
+    /// SOPInstanceUID.
+    pub instance_uid: String,
+    /// SeriesInstanceUID.
+    pub series_uid: String,
+    /// SeriesInstanceUIDs of the images that it names.
+    pub series: BTreeSet<String>,
+    /// SOPInstanceUIDs of the images that it names.
+    pub images: BTreeSet<String>,
+    /// FrameOfReferenceUID.
+    pub frame_of_reference: String,
+    /// Date and time of its content as the file has them, to sort by.
+    pub made: String,
+}
+
+impl Overlay {
+    fn of(file: &DicomFile) -> Self {
+        let data = &file.data;
+        let text = |tag| data.text(tag).unwrap_or_default();
+        let uid = |tag| data.uid(tag).unwrap_or_default().to_owned();
+        let (mut series, mut images) = (BTreeSet::new(), BTreeSet::new());
+        collect(data, &mut series, &mut images);
+        let of_structures = data.item(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
+        let of_structures = of_structures.and_then(|item| item.uid(Tag::FRAME_OF_REFERENCE_UID));
+        let frame_of_reference = data.uid(Tag::FRAME_OF_REFERENCE_UID).or(of_structures).unwrap_or_default().to_owned();
+        let dates = [Tag::CONTENT_DATE, STRUCTURE_SET_DATE, Tag::SERIES_DATE].map(text);
+        let times = [Tag::CONTENT_TIME, STRUCTURE_SET_TIME, Tag::SERIES_TIME].map(text);
+        let first = |texts: [String; 3]| texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        Self {
+            source: file.source.clone(),
+            modality: text(Tag::MODALITY),
+            instance_uid: file.instance_uid().to_owned(),
+            series_uid: uid(Tag::SERIES_INSTANCE_UID),
+            series,
+            images,
+            frame_of_reference,
+            made: first(dates) + " " + &first(times),
+        }
+    }
+
+    /// Opens the file.
+    ///
+    /// # Errors
+    /// As [`DicomFile::open`].
+    pub fn open(&self) -> Result<DicomFile> {
+        DicomFile::from_source(&self.source)
+    }
+
+    /// True if it was made on the images of a stack: it names one of them or, where it names no image, their series or
+    /// frame of reference.
+    pub fn belongs_to(&self, stack: &ImageStack) -> bool {
+        let sources: Vec<_> = (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten().collect();
+        if !self.images.is_empty() {
+            return sources.iter().any(|(_, instance, _)| self.images.contains(*instance));
+        }
+        let info = stack.info();
+        if !self.series.is_empty() {
+            return self.series.contains(&info.series_uid);
+        }
+        !self.frame_of_reference.is_empty() && self.frame_of_reference == info.frame_of_reference
+    }
+}
+
+/// `StructureSetDate` and `StructureSetTime`.
+const STRUCTURE_SET_DATE: Tag = Tag(0x3006, 0x0008);
+const STRUCTURE_SET_TIME: Tag = Tag(0x3006, 0x0009);
+
+/// The series and images that an object names, wherever it does. Sequences nest no deeper than the parser's limit.
+fn collect(data: &DataSet, series: &mut BTreeSet<String>, images: &mut BTreeSet<String>) {
+    for sequence in [
+        Tag::REFERENCED_SERIES_SEQUENCE,
+        Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE,
+        Tag::RT_REFERENCED_STUDY_SEQUENCE,
+        Tag::RT_REFERENCED_SERIES_SEQUENCE,
+    ] {
+        for item in data.items(sequence) {
+            series.extend(item.uid(Tag::SERIES_INSTANCE_UID).map(str::to_owned));
+            collect(item, series, images);
+        }
+    }
+    for sequence in [Tag::REFERENCED_INSTANCE_SEQUENCE, Tag::CONTOUR_IMAGE_SEQUENCE] {
+        let named = data.items(sequence).iter().filter_map(|item| item.uid(Tag::REFERENCED_SOP_INSTANCE_UID));
+        images.extend(named.map(str::to_owned));
+    }
+}
+
+impl Series {
+    /// True for segmentations and structure sets.
+    pub fn is_overlay(&self) -> bool {
+        MODALITIES.contains(&self.modality.as_str())
+    }
+
+    /// Its segmentations and structure sets; none for images.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn overlays(&self) -> Result<Vec<Overlay>> {
+        if !self.is_overlay() {
+            return Ok(Vec::new());
+        }
+        self.instances.iter().map(|instance| Ok(Overlay::of(&DicomFile::from_source(&instance.source)?))).collect()
+    }
+}
+
+impl Library {
+    /// The segmentations and structure sets that were made on a stack, the newest first.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn overlays_of(&self, stack: &ImageStack) -> Result<Vec<Overlay>> {
+        let mut found = Vec::new();
+        for series in self.series() {
+            found.extend(series.overlays()?.into_iter().filter(|overlay| overlay.belongs_to(stack)));
+        }
+        found.sort_by(|a, b| b.made.cmp(&a.made));
+        Ok(found)
+    }
+}
+
+impl SourceSeries {
+    /// The slices of a stack with the headers of their images.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn of(stack: &ImageStack) -> Result<Self> {
+        let info = stack.info();
+        let is_mosaic = stack.stack.frames.iter().flatten().flatten().any(|slice| {
+            let instance = &stack.instances[slice.instance];
+            instance.planes[slice.plane].size != [instance.columns, instance.rows]
+        });
+        let used: BTreeSet<usize> = stack.stack.frames.iter().flatten().flatten().map(|slice| slice.instance).collect();
+        let used: Vec<usize> = used.into_iter().collect();
+        let headers = parallel::map(used.len(), |at| {
+            Ok(Arc::new(DicomFile::from_source(&stack.instances[used[at]].source)?.data))
+        });
+        let headers = headers.into_iter().collect::<Result<Vec<Arc<DataSet>>>>()?;
+        let mut images = Vec::new();
+        for (k, slice) in stack.stack.frames.iter().flat_map(|frame| frame.iter().enumerate()) {
+            let (Some(slice), Some(position)) = (slice, stack.stack.positions.get(k)) else { continue };
+            let instance = &stack.instances[slice.instance];
+            let Ok(at) = used.binary_search(&slice.instance) else { continue };
+            let frame = instance.planes[slice.plane].frame as u32 + 1;
+            images.push(SourceImage {
+                k,
+                header: Arc::clone(&headers[at]),
+                instance: instance.uid.clone(),
+                frame: (instance.frames > 1).then_some(frame),
+                position: glam::DVec3::new(-position.x, -position.y, position.z),
+            });
+        }
+        let irregular = if is_mosaic {
+            Some("each image is a mosaic of several slices, which a SEG cannot refer to".to_owned())
+        } else {
+            irregular(stack, &info)
+        };
+        Ok(Self {
+            grid: stack.grid().clone(),
+            series: info.series_uid,
+            frame_of_reference: Some(info.frame_of_reference).filter(|uid| !uid.is_empty()),
+            images,
+            irregular,
+        })
+    }
+}
+
+/// Why the slices of a stack do not lie on an even grid; `None` if they do.
+pub fn irregular(stack: &ImageStack, info: &ScanInfo) -> Option<String> {
+    if !info.evenly_spaced {
+        return Some("the slices are unevenly spaced".to_owned());
+    }
+    if info.tilt_degrees > 0.0 {
+        return Some(format!("the slices are tilted by {:.1} degrees against their stack", info.tilt_degrees));
+    }
+    let off = info.positions.iter().enumerate().map(|(k, [x, y, z])| {
+        stack.grid().world([0, 0, k]).distance(glam::DVec3::new(-x, -y, *z))
+    });
+    let shift = off.fold(0.0, f64::max);
+    (shift > SHIFT_MM).then(|| format!("the slices are shifted against each other by up to {shift:.2} mm"))
+}
