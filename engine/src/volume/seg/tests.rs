@@ -123,7 +123,7 @@ fn a_written_seg_is_read_back_bit_by_bit() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
     // Two overlapping labels in two masks, an empty label, a label without a name, and an empty slice in between.
-    let first = mask(&source, |[i, j, k]| if k != 1 && (i + j) % 3 == 0 { 1 } else { 0 });
+    let first = mask(&source, |[i, j, k]| u16::from(k != 1 && (i + j).is_multiple_of(3)));
     let second = mask(&source, |[i, _, k]| if k == 2 && i > 1 { 4 } else { 0 });
     let names = table(&[(1, "Läsion", [230, 159, 0]), (2, "oedema", [10, 20, 30])]);
     let notes = write_seg(&path, &[first.clone(), second.clone()], &names, &source, &options()).unwrap();
@@ -216,7 +216,7 @@ fn a_mask_on_another_grid_is_brought_back_to_the_images() {
     let flipped = label.clone().aligned(&ras, &MaskOptions::default(), "test", ["mask", "images"]).unwrap().0;
     assert_ne!(orientation, crate::volume::Orientation::IDENTITY);
     write_seg(&path, &[flipped], &LabelTable::default(), &source, &options()).unwrap();
-    assert_eq!(read(&path, Some(&source)).unwrap().layers, [label.clone()]);
+    assert_eq!(read(&path, Some(&source)).unwrap().layers, std::slice::from_ref(&label));
     // Twice as fine: no voxel is the same, so the nearest counts and that is said.
     let [x, y, z] = source.grid.spacing_mm();
     let fine = label.clone().on_grid(&source.grid.with_spacing([x / 2.0, y / 2.0, z]));
@@ -234,13 +234,13 @@ fn frames_are_placed_by_image_then_by_position_and_another_grid_is_said() {
     // Other images at the same places: the positions decide.
     let mut others = source.clone();
     others.images.iter_mut().for_each(|image| image.instance += ".9");
-    assert_eq!(read(&path, Some(&others)).unwrap().layers, [label.clone()]);
+    assert_eq!(read(&path, Some(&others)).unwrap().layers, std::slice::from_ref(&label));
     // Images that moved by a slice after the SEG was made: its positions count.
     let mut renamed = source.clone();
     renamed.images[1].instance = "1.2.3.2".into();
     renamed.images[2].instance = "1.2.3.1".into();
     let found = read(&path, Some(&renamed)).unwrap();
-    assert_eq!(found.layers, [label.clone()]);
+    assert_eq!(found.layers, std::slice::from_ref(&label));
     assert!(found.notes[0].contains("2 frames name an image at another position"), "{:?}", found.notes);
     // A coarser source.
     let [x, y, z] = source.grid.spacing_mm();
@@ -412,7 +412,7 @@ fn a_label_map_holds_segment_numbers() {
 fn dcmqi_reads_the_same_voxels() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
-    let first = mask(&source, |[i, j, k]| u16::from(k != 1 && (i + j) % 3 == 0));
+    let first = mask(&source, |[i, j, k]| u16::from(k != 1 && (i + j).is_multiple_of(3)));
     let second = mask(&source, |[i, _, k]| if k > 0 && i > 1 { 2 } else { 0 });
     write_seg(&path, &[first.clone(), second.clone()], &LabelTable::default(), &source, &options()).unwrap();
     let mut command = Command::new("segimage2itkimage");
