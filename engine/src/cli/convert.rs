@@ -53,12 +53,8 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let control = interruptible()?;
-    let options = ConvertOptions {
-        key: args.key.clone(),
-        keep_ids: args.keep_ids,
-        resample: args.resample,
-        again: args.again,
-    };
+    let options =
+        ConvertOptions { key: args.key.clone(), keep_ids: args.keep_ids, resample: args.resample, again: args.again };
     let mut failed = Ok(());
     let mut tell = |patient: &ConvertedPatient| {
         if !args.json && failed.is_ok() {

@@ -52,7 +52,10 @@ pub(super) fn convert<'a>(
         let why = if !work.options.resample {
             format!("{why}, so a NIfTI file cannot hold it. Convert it with resampling")
         } else if stack.frames() > 1 {
-            format!("{why}, and it has {}. Only a single volume is resampled", plural(stack.frames(), "frame", "frames"))
+            format!(
+                "{why}, and it has {}. Only a single volume is resampled",
+                plural(stack.frames(), "frame", "frames")
+            )
         } else {
             String::new()
         };

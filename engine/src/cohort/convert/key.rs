@@ -59,7 +59,8 @@ impl Key {
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_reader(text.as_bytes());
         // The message of the table reader may quote a line, which is patient text.
-        let unreadable = |_| Error::file(path, "is not a key file: expected the columns pseudonym and patient_id, by tabs");
+        let unreadable =
+            |_| Error::file(path, "is not a key file: expected the columns pseudonym and patient_id, by tabs");
         if reader.headers().map_err(unreadable)? != vec!["pseudonym", "patient_id"] {
             return Err(Error::file(path, "is not a key file: expected the columns pseudonym and patient_id, by tabs"));
         }

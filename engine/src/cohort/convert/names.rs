@@ -77,7 +77,9 @@ mod tests {
 
     #[test]
     fn ids_become_names_of_folders() {
-        for (id, name) in [("4711", "4711"), ("A/B\\C", "A_B_C"), ("../../x", "_.._x"), (" ", "unnamed"), ("..", "unnamed")] {
+        for (id, name) in
+            [("4711", "4711"), ("A/B\\C", "A_B_C"), ("../../x", "_.._x"), (" ", "unnamed"), ("..", "unnamed")]
+        {
             assert_eq!(folder_name(id), name);
         }
     }

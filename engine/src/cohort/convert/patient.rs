@@ -119,7 +119,9 @@ fn clear(folder: &Path) -> Result<()> {
     let Some(recorded) = ConvertedPatient::read(folder) else { return Ok(()) };
     for path in std::iter::once(folder.join(REPORT)).chain(recorded.files.keys().map(|name| folder.join(name))) {
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove", &path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("remove", &path)(error));
+            }
             _ => {}
         }
     }

@@ -5,9 +5,9 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result};
 use crate::run::atomic::{sha256_file, write_atomic};
 use crate::volume::seg::{Segment, SegmentationKind};
+use crate::{Error, Result};
 
 /// Name of the report in the cohort, and of the record in a patient's folder.
 pub const REPORT: &str = "conversion.json";
@@ -111,7 +111,8 @@ impl ConvertedPatient {
     /// The record of a patient's folder, if it was made from the same and no file has changed since.
     pub(super) fn finished(folder: &Path, made_from: &str) -> Option<Self> {
         let recorded = Self::read(folder)?;
-        let is_same = |(name, sum): (&String, &String)| sha256_file(&folder.join(name)).is_ok_and(|found| found == *sum);
+        let is_same =
+            |(name, sum): (&String, &String)| sha256_file(&folder.join(name)).is_ok_and(|found| found == *sum);
         let same = recorded.made_from == made_from && recorded.files.iter().all(is_same);
         same.then_some(Self { finished_before: true, ..recorded })
     }

@@ -192,8 +192,7 @@ fn messages_name_no_patient_either() {
     let mut told = String::new();
     let mut tell = |patient: &ConvertedPatient| told += &format!("{patient:?}");
     let out = folder.path().join("cohort");
-    let report =
-        convert(&[source], &out, &ConvertOptions::default(), &Control::default(), &mut tell).unwrap();
+    let report = convert(&[source], &out, &ConvertOptions::default(), &Control::default(), &mut tell).unwrap();
     assert_eq!(report.refused.len(), 3, "both series and the segmentation: {:?}", report.refused);
     assert_nothing_identifies(told.as_bytes(), "a message");
     assert_nothing_identifies(format!("{report:?}").as_bytes(), "the report");
@@ -237,7 +236,8 @@ fn a_stopped_conversion_continues() {
     let out = folder.path().join("cohort");
     let control = Control::default();
     control.set(Signal::Cancel);
-    let error = convert(std::slice::from_ref(&source), &out, &ConvertOptions::default(), &control, &mut |_| {}).unwrap_err();
+    let error =
+        convert(std::slice::from_ref(&source), &out, &ConvertOptions::default(), &control, &mut |_| {}).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled));
     assert!(!out.join("P0001").exists());
     assert_eq!(run(&source, &out, &ConvertOptions::default()).patients[0].images(), 1);

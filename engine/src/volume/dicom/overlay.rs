@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::source::Source;
 use super::{DataSet, DicomFile, ImageStack, Library, ScanInfo, Series, Tag};
+use crate::Result;
 use crate::parallel;
 use crate::volume::seg::{SourceImage, SourceSeries};
-use crate::Result;
 
 /// Modalities of objects that are shown over images.
 const MODALITIES: [&str; 2] = ["SEG", "RTSTRUCT"];
@@ -192,9 +192,11 @@ pub fn irregular(stack: &ImageStack, info: &ScanInfo) -> Option<String> {
     if info.tilt_degrees > 0.0 {
         return Some(format!("the slices are tilted by {:.1} degrees against their stack", info.tilt_degrees));
     }
-    let off = info.positions.iter().enumerate().map(|(k, [x, y, z])| {
-        stack.grid().world([0, 0, k]).distance(glam::DVec3::new(-x, -y, *z))
-    });
+    let off = info
+        .positions
+        .iter()
+        .enumerate()
+        .map(|(k, [x, y, z])| stack.grid().world([0, 0, k]).distance(glam::DVec3::new(-x, -y, *z)));
     let shift = off.fold(0.0, f64::max);
     (shift > SHIFT_MM).then(|| format!("the slices are shifted against each other by up to {shift:.2} mm"))
 }

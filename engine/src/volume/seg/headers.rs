@@ -68,8 +68,10 @@ impl<'a> Headers<'a> {
             data.put_text(tag, "");
             data.copy(first, tag);
             if data.texts(tag).iter().any(|text| text.contains(REPLACEMENT)) {
-                let why = format!("{tag} of the images cannot be read in their character set, so the archive would not \
-                                   recognise the patient. Save the mask as NIfTI");
+                let why = format!(
+                    "{tag} of the images cannot be read in their character set, so the archive would not \
+                                   recognise the patient. Save the mask as NIfTI"
+                );
                 return Err(Error::file(path, why));
             }
         }

@@ -72,10 +72,7 @@ mod tests {
         let nested =
             [rectangle([-0.5, 6.5], [-0.5, 6.5]), rectangle([0.5, 5.5], [0.5, 5.5]), rectangle([2.5, 3.5], [2.5, 3.5])];
         let inside = fill(&nested, 7, 7);
-        assert_eq!(
-            picture(&inside, 7),
-            ["#######", "#.....#", "#.....#", "#..#..#", "#.....#", "#.....#", "#######"]
-        );
+        assert_eq!(picture(&inside, 7), ["#######", "#.....#", "#.....#", "#..#..#", "#.....#", "#.....#", "#######"]);
         // The same hole as a keyhole: one contour that enters and leaves the hole along the same line.
         let keyhole = vec![
             [-0.5, -0.5],

@@ -9,10 +9,10 @@ use super::frames::{FramePlace, on_source, own_grid};
 use super::layers::{Layers, Plane};
 use super::source::SourceSeries;
 use super::{Code, Segment, SegmentMasks, SegmentationKind, colour, rtstruct};
+use crate::Result;
 use crate::volume::dicom::{DataSet, DicomFile, Frames, Tag};
 use crate::volume::{Grid, Relation};
 use crate::words::plural;
-use crate::Result;
 
 /// Share of the maximum from which a fractional pixel is inside.
 const INSIDE: f64 = 0.5;
@@ -224,7 +224,9 @@ fn fill(
             let values = decoded.frame(frame)?;
             let labels: Vec<u16> = (0..values.len()).map(|at| values.stored(at) as u16).collect();
             if let Some(unknown) = labels.iter().find(|label| **label != 0 && !numbers.contains(label)) {
-                return Err(file.error(Tag::PIXEL_DATA, format!("a pixel is {unknown}, but no segment has this number")));
+                return Err(
+                    file.error(Tag::PIXEL_DATA, format!("a pixel is {unknown}, but no segment has this number"))
+                );
             }
             layers.add_labels(k, &labels);
         }

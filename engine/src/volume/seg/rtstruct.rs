@@ -9,9 +9,9 @@ use glam::DVec3;
 use super::layers::{Layers, Plane};
 use super::source::SourceSeries;
 use super::{Segment, SegmentMasks, SegmentationKind, polygon};
+use crate::Result;
 use crate::volume::dicom::{DataSet, DicomFile, Tag};
 use crate::words::plural;
-use crate::Result;
 
 /// Contours within this distance of each other, in slices, lie in one plane.
 const SAME_PLANE: f64 = 0.05;
@@ -184,7 +184,10 @@ impl LeftOut {
             .iter()
             .map(|(kind, count)| {
                 let kind = if kind.is_empty() { "no type" } else { kind };
-                format!("{} left out: only CLOSED_PLANAR is filled", plural(*count, &format!("{kind} contour is"), &format!("{kind} contours are")))
+                format!(
+                    "{} left out: only CLOSED_PLANAR is filled",
+                    plural(*count, &format!("{kind} contour is"), &format!("{kind} contours are"))
+                )
             })
             .collect();
         let mut note = |count: usize, why: &str| {

@@ -135,8 +135,11 @@ fn a_written_seg_is_read_back_bit_by_bit() {
         let at = |layer: usize| found.layers[layer].clone().on_grid(&first.grid);
         assert_eq!((at(0), at(1), found.layers.len()), (first.clone(), second.clone(), 2));
         assert!(source.is_none() || *grid == first.grid);
-        let listed: Vec<_> =
-            found.segments.iter().map(|s| (s.number, s.name.as_str(), s.voxels, s.kind.clone().unwrap().meaning)).collect();
+        let listed: Vec<_> = found
+            .segments
+            .iter()
+            .map(|s| (s.number, s.name.as_str(), s.voxels, s.kind.clone().unwrap().meaning))
+            .collect();
         let voxels = [first.labelled_voxels(), second.labelled_voxels()];
         let lesion = || "Lesion".to_owned();
         let expected = [
@@ -182,7 +185,8 @@ fn a_seg_that_would_be_wrong_is_refused_in_words() {
     let path = folder.path().join("seg.dcm");
     let label = mask(&source, |[i, _, _]| u16::from(i == 0));
     let refused = |source: &SourceSeries, label: &LabelVolume| {
-        let error = write_seg(&path, std::slice::from_ref(label), &LabelTable::default(), source, &options()).unwrap_err();
+        let error =
+            write_seg(&path, std::slice::from_ref(label), &LabelTable::default(), source, &options()).unwrap_err();
         assert!(!path.exists());
         error.to_string()
     };
@@ -244,7 +248,8 @@ fn frames_are_placed_by_image_then_by_position_and_another_grid_is_said() {
     assert!(found.notes[0].contains("2 frames name an image at another position"), "{:?}", found.notes);
     // A coarser source.
     let [x, y, z] = source.grid.spacing_mm();
-    let coarse = SourceSeries { grid: source.grid.with_spacing([2.0 * x, 2.0 * y, z]), images: vec![], ..source.clone() };
+    let coarse =
+        SourceSeries { grid: source.grid.with_spacing([2.0 * x, 2.0 * y, z]), images: vec![], ..source.clone() };
     let found = read(&path, Some(&coarse)).unwrap();
     assert_eq!(found.layers[0].grid, coarse.grid);
     assert!(found.notes[0].contains("nearest"), "{:?}", found.notes);
@@ -269,7 +274,10 @@ fn segs_of_other_programs_equal_their_masks() {
         for label in 1..=labels as u16 {
             let expected = LabelVolume::read(&corpus(&format!("seg/{name}__{label}.nii.gz")).unwrap()).unwrap();
             let layer = found.layers.iter().find(|layer| layer.labels().contains(&label)).unwrap();
-            let own = LabelVolume::new(layer.grid.clone(), layer.mask(&[label]).iter().map(|&b| u8::from(b)).collect::<Vec<_>>());
+            let own = LabelVolume::new(
+                layer.grid.clone(),
+                layer.mask(&[label]).iter().map(|&b| u8::from(b)).collect::<Vec<_>>(),
+            );
             let [own, expected] = [own.unwrap(), expected].map(|mask| places(&mask));
             assert_eq!(own, expected, "{name} {label}");
         }

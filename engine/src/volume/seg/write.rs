@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::bits::Packer;
+use super::colour;
 use super::headers::{Headers, image_reference};
 use super::source::{SourceImage, SourceSeries};
 use super::terms::{Code, Terms};
-use super::colour;
 use crate::run::atomic::write_atomic;
 use crate::run::clock;
 use crate::volume::dicom::{DataSet, Tag, Value, Vr, file_bytes};
@@ -64,7 +64,8 @@ pub fn write_seg(
     options: &SegOptions,
 ) -> Result<Vec<String>> {
     if let Some(why) = &source.irregular {
-        let why = format!("a SEG cannot hold this mask: {why}. Viewers would show it at a wrong place. Save it as NIfTI");
+        let why =
+            format!("a SEG cannot hold this mask: {why}. Viewers would show it at a wrong place. Save it as NIfTI");
         return Err(Error::file(path, why));
     }
     let mut notes = Vec::new();
@@ -292,12 +293,7 @@ fn pointer_to(tag: Tag) -> Value {
 }
 
 /// The frames that are not empty, by segment and position.
-fn frames(
-    path: &Path,
-    data: &mut DataSet,
-    segments: &[Segment<'_>],
-    source: &SourceSeries,
-) -> Result<()> {
+fn frames(path: &Path, data: &mut DataSet, segments: &[Segment<'_>], source: &SourceSeries) -> Result<()> {
     let used: BTreeSet<usize> = segments.iter().flat_map(Segment::slices).collect();
     let rank: BTreeMap<usize, u32> = used.into_iter().zip(1..).collect();
     let size = source.grid.shape[0] * source.grid.shape[1];
