@@ -136,7 +136,7 @@ fn dicom_volumes(folder: &Path, others: &[PathBuf], skipped: &mut Vec<(PathBuf, 
     let mut files = Vec::new();
     for series in library.series() {
         for (at, stack) in series.stacks.iter().enumerate().filter(|(_, stack)| stack.is_stackable()) {
-            let path = dicom::with_series(folder, &dicom::selector_of(series, at));
+            let path = dicom::with_series(folder, &library.selector(series, at));
             files.push(NiftiFile { path, stem: modality_name(&series.modality, &series.description) });
             skipped.extend(stack.warnings().into_iter().map(|warning| (folder.to_path_buf(), warning)));
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Args;
 use crate::Result;
-use crate::volume::dicom::{self, ImageStack, Library, Series, selector_of};
+use crate::volume::dicom::{self, ImageStack, Library, Series};
 use crate::volume::{Frames, ReadOptions, Volume};
 
 /// The document of `--json`. Names and ids of patients are no part of it.
@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
 impl Document {
     fn of(library: &Library, with_values: bool) -> Self {
         let study = |study: &dicom::Study| StudyEntry {
-            series: study.series.iter().flat_map(|series| entries(series, with_values)).collect(),
+            series: study.series.iter().flat_map(|series| entries(library, series, with_values)).collect(),
         };
         let patient = |patient: &dicom::Patient| PatientEntry { studies: patient.studies.iter().map(study).collect() };
         Self { patients: library.patients.iter().map(patient).collect() }
@@ -108,7 +108,7 @@ impl Entry {
 }
 
 /// The entries of a series: one a volume or image.
-fn entries(series: &Series, with_values: bool) -> Vec<Entry> {
+fn entries(library: &Library, series: &Series, with_values: bool) -> Vec<Entry> {
     let base = || Entry {
         uid: series.uid.clone(),
         number: series.number,
@@ -133,7 +133,7 @@ fn entries(series: &Series, with_values: bool) -> Vec<Entry> {
         entry.unit = info.unit;
         entry.stackable = stack.is_stackable();
         entry.warnings.extend(info.warnings);
-        entry.selector = selector_of(series, at);
+        entry.selector = library.selector(series, at);
         entry.name.clone_from(&stack.name);
         if with_values {
             entry.add_values(stack);

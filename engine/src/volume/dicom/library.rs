@@ -197,7 +197,9 @@ impl Series {
         let mut warnings = Vec::new();
         instances.sort_by(|a, b| (a.number, &a.uid).cmp(&(b.number, &b.uid)));
         let before = instances.len();
-        instances.dedup_by(|a, b| !a.uid.is_empty() && a.uid == b.uid);
+        // Some programs give different slices one UID: a copy has the same position, too.
+        let position = |instance: &Instance| instance.planes.first().and_then(|plane| plane.position);
+        instances.dedup_by(|a, b| !a.uid.is_empty() && a.uid == b.uid && position(a) == position(b));
         if before > instances.len() {
             let copies = before - instances.len();
             warnings

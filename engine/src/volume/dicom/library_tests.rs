@@ -81,6 +81,32 @@ fn the_only_volume_is_opened_and_others_are_chosen() {
 }
 
 #[test]
+fn series_of_the_same_number_are_chosen_by_uid() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 2)]);
+    for k in 0..2 {
+        let mut data = slice(4, k);
+        data.put_text(Tag::SERIES_NUMBER, "3");
+        write(folder.path(), &format!("other-{k}"), &file_bytes(&data));
+    }
+    let why = read(folder.path(), &all()).unwrap_err().to_string();
+    assert!(why.contains("1.2.3 (CT 2x2x2), 1.2.4 (CT 2x2x2)"), "{why}");
+    assert_eq!(read(&with_series(folder.path(), "1.2.4"), &all()).unwrap().grid.shape, [2, 2, 2]);
+    assert!(read(&with_series(folder.path(), "3"), &all()).is_err());
+}
+
+#[test]
+fn slices_that_share_a_uid_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for k in 0..3 {
+        let mut data = slice(3, k);
+        data.put_text(Tag::SOP_INSTANCE_UID, "1.2.3.0");
+        write(folder.path(), &k.to_string(), &file_bytes(&data));
+    }
+    assert_eq!(read(folder.path(), &all()).unwrap().grid.shape, [2, 2, 3]);
+}
+
+#[test]
 fn scaling_that_differs_between_slices_becomes_floats() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path(), &[(3, 2)]);

@@ -39,7 +39,7 @@ pub use overlay::{Overlay, irregular};
 pub use parse::PixelElement;
 pub use pixels::PixelLayout;
 pub use select::{
-    is_collection, is_dicom, open, read, read_grid, read_with_info, selector_of, split_selector, summary, with_series,
+    is_collection, is_dicom, open, read, read_grid, read_with_info, split_selector, summary, with_series,
 };
 pub use tag::Tag;
 pub use vr::{Syntax, Vr};

@@ -119,6 +119,29 @@ fn the_first_element_decides_what_the_meta_information_does_not_say() {
     assert_eq!(data.text(Tag::IMAGE_TYPE).as_deref(), Some("AB"));
 }
 
+proptest::proptest! {
+    /// Whatever bytes are changed, inserted or cut: a data set or a named error, never a panic.
+    #[test]
+    fn damaged_files_never_panic(
+        changes in proptest::collection::vec((0..2000_usize, proptest::num::u8::ANY), 1..12),
+        end in 0..2000_usize,
+    ) {
+        let mut bytes = file_bytes(&sample());
+        for (at, value) in changes {
+            let at = at % bytes.len();
+            bytes[at] = value;
+        }
+        bytes.truncate(end.max(132));
+        if let Ok(meta) = parse_meta(&bytes, bytes.len()) {
+            for syntax in [Syntax::Explicit, Syntax::Implicit, Syntax::BigEndian] {
+                if let Ok((data, _)) = parse_data(&bytes, meta.end, bytes.len(), syntax) {
+                    data.elements().iter().for_each(|element| drop((data.texts(element.tag), data.numbers(element.tag))));
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn private_blocks_are_found_by_creator() {
     let mut data = DataSet::new();

@@ -124,13 +124,32 @@ impl Library {
         match (&candidates[..], &all[..], selector) {
             ([(series, at)], ..) | ([], [(series, at)], None) => Ok(series.stacks[*at].clone()),
             ([], _, Some(selector)) => {
-                Err(Error::config("series", selector, format!("{} holds {}", place.display(), list(&all))))
+                Err(Error::config("series", selector, format!("{} holds {}", place.display(), self.list(&all))))
             }
             (several, ..) => {
-                let listed = list(if several.is_empty() { &all } else { several });
+                let listed = self.list(if several.is_empty() { &all } else { several });
                 Err(Error::file(place, format!("holds several series. Choose one by its number: {listed}")))
             }
         }
+    }
+
+    /// Selectors with modality and shape. Descriptions stay out: they may name the patient.
+    fn list(&self, stacks: &[(&Series, usize)]) -> String {
+        let shown = stacks.iter().take(20).map(|(series, at)| {
+            let [x, y, z] = series.stacks[*at].grid().shape;
+            format!("{} ({} {x}x{y}x{z})", self.selector(series, *at), series.modality)
+        });
+        let more = if stacks.len() > 20 { format!(" and {} more", stacks.len() - 20) } else { String::new() };
+        shown.collect::<Vec<_>>().join(", ") + &more
+    }
+
+    /// The shortest selector of stack `at` of a series: the number of the series, or its UID where another series has that
+    /// number, with the number of the stack if it has several.
+    pub fn selector(&self, series: &Series, at: usize) -> String {
+        let shared = |number: i64| self.series().any(|other| other.number == Some(number) && other.uid != series.uid);
+        let number = series.number.filter(|number| !shared(*number));
+        let name = number.map_or_else(|| series.uid.clone(), |number| number.to_string());
+        if series.stacks.len() > 1 { format!("{name}:{}", at + 1) } else { name }
     }
 
     fn matching<'a>(selector: &str, all: &[(&'a Series, usize)]) -> Vec<(&'a Series, usize)> {
@@ -156,20 +175,4 @@ fn joined(candidates: &[(&Series, usize)], selector: Option<&str>) -> Option<Ima
     let instances = candidates.iter().flat_map(|(series, at)| series.stacks[*at].instances.iter().cloned());
     let mut series = Series::of(instances.collect());
     (series.stacks.len() == 1 && series.stacks[0].is_stackable()).then(|| series.stacks.remove(0))
-}
-
-/// Selectors with modality and shape. Descriptions stay out: they may name the patient.
-fn list(stacks: &[(&Series, usize)]) -> String {
-    let shown = stacks.iter().take(20).map(|(series, at)| {
-        let [x, y, z] = series.stacks[*at].grid().shape;
-        format!("{} ({} {x}x{y}x{z})", selector_of(series, *at), series.modality)
-    });
-    let more = if stacks.len() > 20 { format!(" and {} more", stacks.len() - 20) } else { String::new() };
-    shown.collect::<Vec<_>>().join(", ") + &more
-}
-
-/// The shortest selector of a stack of a series: its number, or its UID, and the number of the stack if it has several.
-pub fn selector_of(series: &Series, at: usize) -> String {
-    let name = series.number.map_or_else(|| series.uid.clone(), |number| number.to_string());
-    if series.stacks.len() > 1 { format!("{name}:{}", at + 1) } else { name }
 }
