@@ -168,6 +168,15 @@ pub enum Pretext {
     /// Masks of what a moving-average teacher attends to.
     #[serde(rename = "attmask")]
     AttMask,
+    /// Two views of a slice told from those of others (NT-Xent).
+    #[serde(rename = "simclr")]
+    SimClr,
+    /// A view finds its slice in a queue of earlier ones.
+    Moco,
+    /// A view predicts the other's embedding by a moving average of the network.
+    Byol,
+    /// Crops predict each other's assignment to prototypes.
+    Swav,
 }
 
 /// The pre-training's method and its settings (sections 3.1 to 3.4).

@@ -135,6 +135,10 @@ pub const PRESETS: &[Preset] = &[
     crate::pretrain::masked::bootmae::PRESET,
     crate::pretrain::masked::hpm::PRESET,
     crate::pretrain::masked::attmask::PRESET,
+    crate::pretrain::views::simclr::PRESET,
+    crate::pretrain::views::moco::PRESET,
+    crate::pretrain::views::byol::PRESET,
+    crate::pretrain::views::swav::PRESET,
 ];
 
 /// Names of the fine-tuning presets and what each is.

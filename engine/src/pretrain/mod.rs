@@ -8,6 +8,7 @@
 //! | `task.rs` | what every other method states |
 //! | `training.rs` | such a statement as a training |
 //! | `masked/` | masked-image methods |
+//! | `views/` | methods that compare views: SimCLR, MoCo, BYOL, SwAV |
 //! | `registry.rs` | the methods by name |
 //! | `synthetic.rs` | synthetic slices |
 //! | `tensors.rs` | numbers on the host as tensors |
@@ -23,6 +24,7 @@ mod tensors;
 #[cfg(test)]
 pub(crate) mod testing;
 mod training;
+pub(crate) mod views;
 
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -41,7 +43,6 @@ pub use registry::register;
 use registry::{Data, of};
 pub(crate) use registry::{Stepper, TIMED_SIGMA, own};
 pub use slices::Slices;
-pub use spread::Spread;
 pub(crate) use synthetic::synthetic_slice;
 use task::Reconstruct;
 

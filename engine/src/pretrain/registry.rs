@@ -21,6 +21,11 @@ use super::masked::simmim::SimMim;
 use super::masked::um_mae::UmMae;
 use super::task::{PretextTask, Reconstruct};
 use super::training::{Pretraining, TaskObjective};
+use super::views::Views;
+use super::views::byol::Byol;
+use super::views::moco::Moco;
+use super::views::simclr::SimClr;
+use super::views::swav::Swav;
 use super::{Slices, Validation, network_config};
 use crate::cluster::ClusterConfig;
 use crate::config::{Config, Number, PRESETS, Preset, Pretext};
@@ -72,6 +77,10 @@ pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
         Pretext::UmMae => &Of::<Masked<UmMae>>(PhantomData),
         Pretext::FreMae => &Of::<Masked<FreMae>>(PhantomData),
         Pretext::ContextEncoder => &Of::<Masked<ContextEncoder>>(PhantomData),
+        Pretext::SimClr => &Of::<Views<SimClr>>(PhantomData),
+        Pretext::Moco => &Of::<Views<Moco>>(PhantomData),
+        Pretext::Byol => &Of::<Views<Byol>>(PhantomData),
+        Pretext::Swav => &Of::<Views<Swav>>(PhantomData),
     }
 }
 

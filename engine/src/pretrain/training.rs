@@ -28,7 +28,9 @@ impl<T: PretextTask> TaskObjective<T> {
     /// # Errors
     /// Settings that cannot be used.
     pub fn new(config: &Config, slices: usize, device: &Device) -> Result<Self> {
-        let length = Length::new(&config.training, slices);
+        let batch = config.training.batch.max(1);
+        let of_epoch = if T::FILLS_BATCHES { slices.next_multiple_of(batch) } else { slices };
+        let length = Length::new(&config.training, of_epoch);
         let task = T::new(&TaskSetup { config, slices, length, device })?;
         Ok(Self { config: config.clone(), task })
     }

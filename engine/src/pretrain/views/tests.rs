@@ -1,0 +1,346 @@
+//! Tests that every method of views passes, and of what each keeps beside the network.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::GradientsParams;
+
+use super::byol::Byol;
+use super::moco::Moco;
+use super::simclr::SimClr;
+use super::swav::Swav;
+use super::*;
+use crate::config::TrainingConfig;
+use crate::device::Compute;
+use crate::model::Norm;
+use crate::model::record::to_bytes;
+use crate::pretrain::testing::{check_gradient, check_slope, config, objective};
+use crate::pretrain::training::TaskObjective;
+use crate::test_tensors::values;
+use crate::trainer::{GradientEngine, Length, Objective, optimizer};
+
+fn numbers(set: &[(&str, f64)]) -> Config {
+    let mut config = config();
+    config.method.numbers = set.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+    config
+}
+
+/// A training on synthetic slices.
+struct Trial<L> {
+    objective: TaskObjective<Views<L>>,
+    net: ViewNet,
+    optimizer: burn::optim::ModuleOptimizer,
+    engine: GradientEngine,
+    config: Config,
+}
+
+impl<L: ViewLoss> Trial<L> {
+    fn new(config: &Config, micro: usize) -> Self {
+        let (objective, engine) = (objective::<Views<L>>(config), GradientEngine::new(&Compute::cpu(), micro));
+        let net = objective.build(config.seed, engine.device());
+        Self { objective, net, optimizer: optimizer(&config.training), engine, config: config.clone() }
+    }
+
+    fn step(&mut self, step: usize) -> StepOutput {
+        let size = self.config.training.batch;
+        // Every step draws other views.
+        let at = Position { epoch: step + 1, epochs: self.config.training.epochs, step: 0 };
+        let data = |slice| crate::pretrain::synthetic_slice(&self.config, slice);
+        let sample = |slice| Sample { slice, patient: slice, k: 0, data: data(slice) };
+        let batch = self.objective.task.collate((0..size as u64).map(sample).collect(), at).unwrap();
+        let (gradients, output) = self.engine.gradients(&self.objective, &self.net, &batch, size).unwrap();
+        self.net = self.optimizer.step(self.config.training.lr, self.net.clone(), gradients);
+        self.objective.task.after_step(&mut self.net, &batch, &output, at).unwrap();
+        output
+    }
+
+    /// The numbers of an epoch in the second half of the training.
+    fn summary(&mut self, loss: f64) -> EpochSummary {
+        let mut summary = EpochSummary { loss, ..EpochSummary::default() };
+        let at = Position { epoch: self.config.training.epochs, epochs: self.config.training.epochs, step: 0 };
+        self.objective.task.diagnose(at, &mut summary);
+        summary
+    }
+}
+
+#[test]
+fn gradients_are_slopes() {
+    check_gradient::<Views<SimClr>>(&config());
+    check_gradient::<Views<Moco>>(&config());
+    check_gradient::<Views<Byol>>(&config());
+}
+
+/// Codes have no gradient, so they stay those of the start while the slope is measured.
+#[test]
+fn the_gradient_of_swapped_predictions_is_their_slope_at_fixed_codes() {
+    let mut config = config();
+    config.training.batch = 8;
+    let (objective, size) = (objective::<Views<Swav>>(&config), config.training.batch);
+    let device = GradientEngine::new(&Compute::cpu(), 0).device().clone();
+    let task = &objective.task;
+    let scores = |net: &ViewNet, batch: &ViewBatch| {
+        let [features, _] = task.features(net, batch, &MicroBatch::whole(size, &device));
+        let [_, scores] = Swav::scores(net, &features, &net.prototypes().unwrap());
+        scores
+    };
+    let start = objective.build(3, &device);
+    let of_start = scores(&start, &objective.synthetic_batch(size, 0).unwrap());
+    let codes = task.loss.codes(&of_start, &start.prototypes().unwrap());
+    check_slope::<Views<Swav>>(&config, |net, batch| task.loss.predict(&codes, &scores(net, batch)));
+}
+
+/// Every gradient, without running statistics: no head uses its own, and every pass over the batch moves them.
+fn check_micro<L: ViewLoss>() {
+    let mut config = config();
+    config.network.norm = Norm::None;
+    let (objective, size) = (objective::<Views<L>>(&config), config.training.batch);
+    let batch = objective.synthetic_batch(size, 0).unwrap();
+    let of = |micro: usize| {
+        let engine = GradientEngine::new(&Compute::cpu(), micro);
+        let net = objective.build(3, engine.device());
+        let (gradients, output) = engine.gradients(&objective, &net, &batch, size).unwrap();
+        let mut collect = Collect(&gradients, Vec::new());
+        net.visit(&mut collect);
+        (collect.1, output)
+    };
+    let (whole, expected) = of(0);
+    let largest = whole.iter().fold(0.0f32, |most, g| most.max(g.abs()));
+    assert!(largest > 1e-3, "nothing to compare");
+    for micro in [1, 2, 3] {
+        let (split, output) = of(micro);
+        let off = whole.iter().zip(&split).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(whole.len() == split.len() && off < 3e-5 * largest.max(1.0), "{micro}: off by {off} of {largest}");
+        assert!((output.loss / expected.loss - 1.0).abs() < 1e-5, "{} {}", output.loss, expected.loss);
+        for ((name, a), (_, b)) in output.diagnostics.iter().zip(&expected.diagnostics) {
+            assert!((a - b).abs() < 1e-4, "{name}: {a} {b}");
+        }
+        for (a, b) in output.per_slice.iter().zip(&expected.per_slice) {
+            assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3 * a.abs().max(1.0)), "another order of slices");
+        }
+    }
+}
+
+struct Collect<'a>(&'a GradientsParams, Vec<f32>);
+
+impl ModuleVisitor for Collect<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.0.get::<D>(param.id) {
+            self.1.extend(gradient.into_data().iter::<f32>());
+        }
+    }
+}
+
+#[test]
+fn micro_batches_give_the_loss_and_gradient_of_the_whole_batch() {
+    check_micro::<SimClr>();
+    check_micro::<Moco>();
+    check_micro::<Byol>();
+    check_micro::<Swav>();
+}
+
+/// What was stored after two steps continues as what was not.
+fn check_resume<L: ViewLoss>(set: &[(&str, f64)]) {
+    let config = numbers(set);
+    let run = |stored: bool| {
+        let mut trial = Trial::<L>::new(&config, 0);
+        (0..2).for_each(|step| drop(trial.step(step)));
+        if stored {
+            let mut parts = CheckpointData { parts: trial.objective.task.state().unwrap(), ..Default::default() };
+            let fresh = Trial::<L>::new(&config, 0);
+            trial.objective = fresh.objective;
+            trial.objective.task.restore(&mut parts).unwrap();
+        }
+        let losses: Vec<f64> = (2..4).map(|step| trial.step(step).loss).collect();
+        (losses, to_bytes(&trial.net).unwrap(), trial.objective.task.state().unwrap(), trial.summary(1.0))
+    };
+    let (plain, stored) = (run(false), run(true));
+    assert!(plain == stored, "{:?} {:?}", plain.0, stored.0);
+    let mut missing = CheckpointData::default();
+    assert!(Trial::<L>::new(&config, 0).objective.task.restore(&mut missing).is_err());
+}
+
+#[test]
+fn a_resumed_training_continues_bit_for_bit() {
+    check_resume::<SimClr>(&[]);
+    check_resume::<Moco>(&[("queue", 6.0)]);
+    check_resume::<Byol>(&[]);
+    // The queue is full after the second step.
+    check_resume::<Swav>(&[("queue", 8.0)]);
+}
+
+/// The numbers of an epoch of one step.
+fn diagnosed<L: ViewLoss>() -> EpochSummary {
+    let mut trial = Trial::<L>::new(&config(), 0);
+    let output = trial.step(0);
+    let mut summary = EpochSummary { loss: output.loss, ..EpochSummary::default() };
+    summary.diagnostics.add(output.diagnostics.iter().copied(), 1.0);
+    trial.objective.task.diagnose(Position { epoch: 1, epochs: 10, step: 0 }, &mut summary);
+    summary
+}
+
+#[test]
+fn diagnostics_tell_how_a_method_fares() {
+    let names = |summary: &EpochSummary| summary.diagnostics.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let spread = ["emb_std", "effective_rank"];
+    assert_eq!(names(&diagnosed::<Byol>()), spread);
+    for summary in [diagnosed::<SimClr>(), diagnosed::<Moco>()] {
+        assert_eq!(names(&summary), [ACCURACY, NEIGHBOUR_SHARE, spread[0], spread[1], "loss_ratio"]);
+        let ratio = summary.diagnostics.get("loss_ratio").unwrap();
+        assert!((0.01..3.0).contains(&ratio), "{ratio}");
+    }
+    let swav = diagnosed::<Swav>();
+    assert_eq!(names(&swav), [ACCURACY, spread[0], spread[1], "perplexity", "loss_ratio"]);
+    // Eight assignments at most, to 32 prototypes.
+    assert!((1.0..=8.0).contains(&swav.diagnostics.get("perplexity").unwrap()));
+    assert!(swav.warnings.is_empty(), "it is too early to tell");
+}
+
+/// Without its predictor BYOL has nothing that keeps embeddings apart.
+#[test]
+fn byol_without_its_predictor_collapses_and_is_flagged() {
+    let summary = |predictor: f64| {
+        let mut config = numbers(&[("predictor", predictor)]);
+        config.training = TrainingConfig { lr: 3e-2, batch: 8, ..config.training };
+        let mut trial = Trial::<Byol>::new(&config, 0);
+        let mut loss = 0.0;
+        for step in 0..COLLAPSE_STEPS {
+            // Only the last 20 steps count.
+            if step + 20 == COLLAPSE_STEPS {
+                trial.summary(0.0);
+            }
+            loss = trial.step(step).loss;
+        }
+        trial.summary(loss)
+    };
+    let (healthy, collapsed) = (summary(1.0), summary(0.0));
+    let std = |summary: &EpochSummary| summary.diagnostics.get("emb_std").unwrap();
+    assert!(std(&collapsed) < 0.2 * std(&healthy), "{} and {}", std(&collapsed), std(&healthy));
+    assert!(collapsed.warnings[0].contains("collapsed") && healthy.warnings.is_empty(), "{collapsed:?} {healthy:?}");
+}
+
+const COLLAPSE_STEPS: usize = 60;
+
+#[test]
+fn a_loss_of_equal_embeddings_is_flagged() {
+    let mut trial = Trial::<SimClr>::new(&config(), 0);
+    trial.step(0);
+    // Four slices: ln 7.
+    let flagged = trial.summary(1.945_91);
+    assert!((flagged.diagnostics.get("loss_ratio").unwrap() - 1.0).abs() < 1e-5);
+    assert!(flagged.warnings.iter().any(|warning| warning.contains("equal embeddings")), "{:?}", flagged.warnings);
+    assert!(!trial.summary(1.0).warnings.iter().any(|warning| warning.contains("equal embeddings")));
+}
+
+/// With batch norm, keys of one chunk share statistics: the shuffle decides which. Without it, they are what they would be in
+/// order.
+#[test]
+fn shuffled_keys_come_back_in_order() {
+    let keys = |norm: Norm, chunks: usize| {
+        let mut config = config();
+        config.network.norm = norm;
+        config.training.batch = 8;
+        let mut objective = objective::<Views<Moco>>(&config);
+        objective.task.plan.teacher_chunks = chunks;
+        let engine = GradientEngine::new(&Compute::cpu(), 0);
+        let batch = objective.synthetic_batch(8, 0).unwrap();
+        let net = objective.build(3, engine.device());
+        let [_, keys] = objective.task.features(&net, &batch, &MicroBatch::whole(8, engine.device()));
+        values(keys[0].clone().inner())
+    };
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    assert!(near(&keys(Norm::None, 4), &keys(Norm::None, 1)));
+    assert!(!near(&keys(Norm::Batch, 4), &keys(Norm::Batch, 1)));
+}
+
+#[test]
+fn keys_enter_the_queue_after_the_step() {
+    let config = numbers(&[("queue", 6.0)]);
+    let mut trial = Trial::<Moco>::new(&config, 0);
+    let before = values(trial.objective.task.loss.queue.rows(&Device::flex()));
+    let output = trial.step(0);
+    let after = values(trial.objective.task.loss.queue.rows(&Device::flex()));
+    assert_eq!(before[4 * 128..], after[4 * 128..], "six places, four slices");
+    let keys: Vec<f32> = output.per_slice.iter().flat_map(|row| row[128..].iter().map(|x| *x as f32)).collect();
+    assert_eq!(after[..4 * 128], keys);
+    let lengths = keys.chunks(128).map(|key| key.iter().map(|x| x * x).sum::<f32>());
+    lengths.for_each(|length| assert!((length - 1.0).abs() < 1e-5));
+}
+
+#[test]
+fn decays_follow_the_length_of_the_training() {
+    let setup = |steps: usize, config: &Config| {
+        let length = Length { epochs: 1, steps_per_epoch: steps, steps };
+        let setup = TaskSetup { config, slices: 1130, length, device: &Device::flex() };
+        (Byol::new(&setup).unwrap(), Moco::new(&setup).unwrap())
+    };
+    let config = config();
+    for (steps, first) in [(100, 0.97), (20_000, 0.98), (1_000_000, 0.996)] {
+        let (byol, _) = setup(steps, &config);
+        assert!((byol.decay(0) - first).abs() < 1e-12 && (byol.decay(steps) - 1.0).abs() < 1e-12, "{steps}");
+    }
+    let (_, moco) = setup(200, &config);
+    assert!((moco.decay(7) - 0.9).abs() < 1e-12 && moco.queue.capacity() == 565);
+    let (_, long) = setup(100_000, &config);
+    assert!((long.decay(7) - 0.99).abs() < 1e-12);
+}
+
+#[test]
+fn prototypes_crops_and_queue_follow_the_data() {
+    let mut config = config();
+    config.training.batch = 36;
+    for (size, side) in [(160, 64), (144, 64), (96, 48), (32, 16)] {
+        config.preprocess.size = size;
+        let sides: Vec<usize> = Swav::plan(&config).shapes.iter().map(|shape| shape.side).collect();
+        assert_eq!(sides, [&[size; 2][..], &[side; 6]].concat());
+    }
+    for (slices, prototypes, queue) in [(1130, 70, 252), (100, 32, 36), (40_000, 300, 1188)] {
+        let length = Length { epochs: 1, steps_per_epoch: 1000, steps: 1000 };
+        let swav = Swav::new(&TaskSetup { config: &config, slices, length, device: &Device::flex() }).unwrap();
+        assert_eq!(Swav::heads(&config, slices).prototypes, prototypes);
+        assert_eq!((swav.queues[0].capacity(), swav.queue_from, swav.frozen), (queue, 80, 10), "{slices}");
+    }
+}
+
+/// Prototypes rest for the first hundredth of the steps, then move and keep their length.
+#[test]
+fn prototypes_rest_then_move_at_unit_length() {
+    let mut trial = Trial::<Swav>::new(&config(), 0);
+    trial.objective.task.loss.frozen = 1;
+    let of = |trial: &Trial<Swav>| values(trial.net.prototypes().unwrap().inner());
+    let start = of(&trial);
+    trial.step(0);
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    assert!(near(&start, &of(&trial)));
+    trial.step(1);
+    assert!(!near(&start, &of(&trial)));
+    for prototype in of(&trial).chunks(128) {
+        assert!((prototype.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_batch_of_one_is_refused() {
+    let mut config = config();
+    config.training.batch = 1;
+    assert!(<Views<SimClr> as PretextTask>::errors(&config)[0].to_string().contains("at least 2"));
+    config.training.batch = 2;
+    assert!(<Views<SimClr> as PretextTask>::errors(&config).is_empty());
+}
+
+fn picture<L: ViewLoss>() -> Vec<f32> {
+    let (objective, device) = (objective::<Views<L>>(&config()), Device::flex());
+    let sample = Sample { slice: 5, patient: 1, k: 2, data: crate::pretrain::synthetic_slice(&config(), 1) };
+    let at = Position { epoch: 3, epochs: 10, step: 0 };
+    objective.task.picture(&objective.build(1, &device), sample, at, &device).unwrap().pixels
+}
+
+#[test]
+fn a_picture_shows_every_view() {
+    let (two, eight) = (picture::<SimClr>(), picture::<Swav>());
+    assert_eq!((two.len(), eight.len()), (1024, 1024));
+    let halves = |columns: std::ops::Range<usize>| -> Vec<f32> {
+        (0..16).flat_map(|row| two[32 * row..][columns.clone()].to_vec()).collect()
+    };
+    assert_ne!(halves(0..16), halves(16..32), "the two views are the same");
+    assert!(two[512..].iter().all(|x| *x == 0.0) && eight[512..].iter().any(|x| *x != 0.0));
+}
+
