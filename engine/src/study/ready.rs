@@ -60,7 +60,9 @@ struct PaperTable {
 /// Fully supervised training with more labels, beside Tables 1 and 2.
 const MORE_LABELS: &str = "sup (more labels)";
 
-const METHODS: &[&str] = &["sup", "mae", "maskfeat", "simmim", "convmae", "beit-v2", "bootmae", "amlp", MORE_LABELS];
+const METHODS: &[&str] = &[
+    "sup", "simclr", "byol", "swav", "mae", "maskfeat", "simmim", "convmae", "beit-v2", "bootmae", "amlp", MORE_LABELS,
+];
 
 /// The paper's six tables. Table 5 has `mps-amr` besides, the control of what its losses add.
 const TABLES: &[PaperTable] = &[
