@@ -61,7 +61,18 @@ struct PaperTable {
 const MORE_LABELS: &str = "sup (more labels)";
 
 const METHODS: &[&str] = &[
-    "sup", "simclr", "byol", "swav", "mae", "maskfeat", "simmim", "convmae", "beit-v2", "bootmae", "amlp", MORE_LABELS,
+    "sup",
+    "simclr",
+    "byol",
+    "swav",
+    "mae",
+    "maskfeat",
+    "simmim",
+    "convmae",
+    "beit-v2",
+    "bootmae",
+    "amlp",
+    MORE_LABELS,
 ];
 
 /// The paper's six tables. Table 5 has `mps-amr` besides, the control of what its losses add.

@@ -79,11 +79,8 @@ impl Crop {
 pub fn view(slice: &SliceData, size: usize, shape: ViewShape, stream: &mut Stream) -> Vec<f32> {
     let (mut sources, mut tissue) = (Vec::new(), Vec::new());
     for attempt in 0..=TRIES {
-        let crop = if attempt == TRIES {
-            Crop::whole(size as f64)
-        } else {
-            Crop::draw(size as f64, shape.area, stream)
-        };
+        let crop =
+            if attempt == TRIES { Crop::whole(size as f64) } else { Crop::draw(size as f64, shape.area, stream) };
         sources = crop.sources(shape.side);
         tissue = sources.iter().map(|&at| nearest(&slice.tissue, size, at)).collect();
         let share = tissue.iter().filter(|is| **is).count() as f64 / tissue.len() as f64;

@@ -11,8 +11,8 @@ use std::ops::Range;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rand::seq::SliceRandom;
 
-use super::{Views, ViewLoss};
 use super::batch::ViewBatch;
+use super::{ViewLoss, Views};
 use crate::model::ViewNet;
 use crate::seed::stream;
 use crate::trainer::MicroBatch;
@@ -45,7 +45,8 @@ impl<L: ViewLoss> Views<L> {
         let failed = |why: String| ErrorKind::Compute { step: "the features of a batch".into(), why };
         let values: Vec<f64> = all.try_into_data().map_err(|e| failed(e.to_string()))?.iter::<f64>().collect();
         let mut sums = vec![0.0; owners.len() * micro.of * d];
-        let places = owners.iter().enumerate().flat_map(|(view, slices)| slices.iter().map(move |slice| (view, *slice)));
+        let places =
+            owners.iter().enumerate().flat_map(|(view, slices)| slices.iter().map(move |slice| (view, *slice)));
         for ((view, slice), row) in places.zip(values.chunks_exact(d)) {
             sums[(view * micro.of + slice) * d..][..d].copy_from_slice(row);
         }

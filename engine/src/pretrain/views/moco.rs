@@ -5,7 +5,9 @@ use burn::tensor::Tensor;
 use super::batch::ViewBatch;
 use super::draw::ViewShape;
 use super::queue::Queue;
-use super::{ACCURACY, AREA, NEIGHBOUR_SHARE, NEIGHBOURS, Pass, Plan, ViewLoss, ViewOutput, intensity, number, temperature};
+use super::{
+    ACCURACY, AREA, NEIGHBOUR_SHARE, NEIGHBOURS, Pass, Plan, ViewLoss, ViewOutput, intensity, number, temperature,
+};
 use crate::Result;
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::loss::{info_nce, normalised};

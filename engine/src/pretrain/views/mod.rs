@@ -23,9 +23,9 @@ pub(crate) mod swav;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
+use super::network_config;
 use super::spread::Spread;
 use super::task::{Picture, PretextTask, Sample, TaskSetup};
-use super::network_config;
 use crate::config::{Config, Number};
 use crate::event::EpochSummary;
 use crate::model::record::Transfer;
@@ -50,7 +50,12 @@ const NEIGHBOURS: Number = Number {
 
 /// Change of intensities in a view.
 const fn intensity(default: f64) -> Number {
-    Number { name: "intensity", default, range: [0.0, 1.0], what: "largest change of contrast and brightness in a view" }
+    Number {
+        name: "intensity",
+        default,
+        range: [0.0, 1.0],
+        what: "largest change of contrast and brightness in a view",
+    }
 }
 
 /// Temperature of the similarities.

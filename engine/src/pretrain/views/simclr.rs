@@ -1,6 +1,8 @@
 //! SimCLR (Chen et al., 2020).
 
-use super::{ACCURACY, AREA, NEIGHBOUR_SHARE, NEIGHBOURS, Pass, Plan, ViewLoss, ViewOutput, intensity, number, temperature};
+use super::{
+    ACCURACY, AREA, NEIGHBOUR_SHARE, NEIGHBOURS, Pass, Plan, ViewLoss, ViewOutput, intensity, number, temperature,
+};
 use crate::Result;
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::loss::nt_xent;

@@ -126,12 +126,16 @@ impl ViewLoss for Swav {
 
     fn plan(config: &Config) -> Plan {
         let (size, multiple) = (config.preprocess.size, network_config(config).multiple());
-        let large =
-            ViewShape { side: size, area: [AREA.of(config), 1.0], intensity: INTENSITY.of(config), blur: 0.5 };
+        let large = ViewShape { side: size, area: [AREA.of(config), 1.0], intensity: INTENSITY.of(config), blur: 0.5 };
         let side = (0.43 * size as f64 / multiple as f64).round().max(1.0) as usize * multiple;
         let small = ViewShape { side, area: [0.05, 0.14], ..large };
         let shapes = [vec![large; LARGE], vec![small; CROPS - LARGE]].concat();
-        Plan { shapes, student: vec![(0..LARGE).collect(), (LARGE..CROPS).collect()], teacher: Vec::new(), teacher_chunks: 1 }
+        Plan {
+            shapes,
+            student: vec![(0..LARGE).collect(), (LARGE..CROPS).collect()],
+            teacher: Vec::new(),
+            teacher_chunks: 1,
+        }
     }
 
     fn heads(config: &Config, slices: usize) -> ViewHeads {

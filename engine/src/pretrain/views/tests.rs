@@ -179,7 +179,8 @@ fn diagnosed<L: ViewLoss>() -> EpochSummary {
 
 #[test]
 fn diagnostics_tell_how_a_method_fares() {
-    let names = |summary: &EpochSummary| summary.diagnostics.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+    let names =
+        |summary: &EpochSummary| summary.diagnostics.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
     let spread = ["emb_std", "effective_rank"];
     assert_eq!(names(&diagnosed::<Byol>()), spread);
     for summary in [diagnosed::<SimClr>(), diagnosed::<Moco>()] {
@@ -343,4 +344,3 @@ fn a_picture_shows_every_view() {
     assert_ne!(halves(0..16), halves(16..32), "the two views are the same");
     assert!(two[512..].iter().all(|x| *x == 0.0) && eight[512..].iter().any(|x| *x != 0.0));
 }
-
