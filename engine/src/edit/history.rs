@@ -1,7 +1,8 @@
 //! Undo and redo: every edit by name, without a limit of their number.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Delta, EditLabels, Packed, VoxelBox};
 use crate::{Error, ErrorKind, Result};
@@ -14,36 +15,75 @@ pub trait Storage: Read + Write + Seek + Send {}
 
 impl<T: Read + Write + Seek + Send> Storage for T {}
 
-/// A file for edits that exceed the memory budget.
+/// A file for edits that exceed the memory budget. Clones share it.
+#[derive(Clone)]
 pub struct Spill {
-    storage: Box<dyn Storage>,
+    file: Arc<Mutex<SpillFile>>,
     /// Names the file in errors.
     path: PathBuf,
+}
+
+struct SpillFile {
+    storage: Box<dyn Storage>,
     end: u64,
 }
 
 impl Spill {
     /// A spill at the beginning of an empty storage. `path` names it in errors.
     pub fn new(storage: impl Storage + 'static, path: PathBuf) -> Self {
-        Self { storage: Box::new(storage), path, end: 0 }
+        Self { file: Arc::new(Mutex::new(SpillFile { storage: Box::new(storage), end: 0 })), path }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<u64> {
-        let at = self.end;
-        self.storage.seek(SeekFrom::Start(at))?;
-        self.storage.write_all(bytes)?;
-        self.storage.flush()?;
-        self.end += bytes.len() as u64;
+    fn file(&self) -> MutexGuard<'_, SpillFile> {
+        // Every access seeks first.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<u64> {
+        let mut file = self.file();
+        let at = file.end;
+        let mut write = || {
+            file.storage.seek(SeekFrom::Start(at))?;
+            file.storage.write_all(bytes)?;
+            file.storage.flush()
+        };
+        write().map_err(Error::io("write", &self.path))?;
+        file.end += bytes.len() as u64;
         Ok(at)
     }
 
-    fn read(&mut self, at: u64, len: usize) -> io::Result<Vec<u8>> {
+    fn read(&self, at: u64, len: usize) -> Result<Vec<u8>> {
+        let mut file = self.file();
         let mut bytes = vec![0; len];
-        self.storage.seek(SeekFrom::Start(at))?;
-        self.storage.read_exact(&mut bytes)?;
+        let mut read = || {
+            file.storage.seek(SeekFrom::Start(at))?;
+            file.storage.read_exact(&mut bytes)
+        };
+        read().map_err(Error::io("read", &self.path))?;
         Ok(bytes)
     }
 }
+
+/// Edits beyond the memory budget of a [`History`], to be written while the history is used.
+pub struct Excess {
+    spill: Spill,
+    /// With the identity of their entries.
+    edits: Vec<(u64, Packed)>,
+}
+
+impl Excess {
+    /// Writes them. Then [`History::moved`] takes what is returned.
+    ///
+    /// # Errors
+    /// If the spill cannot be written. The edits stay in memory.
+    pub fn write(&self) -> Result<Moved> {
+        let place = |(id, packed): &(u64, Packed)| Ok((*id, self.spill.write(packed.bytes())?));
+        Ok(Moved(self.edits.iter().map(place).collect::<Result<_>>()?))
+    }
+}
+
+/// Where edits are in the spill, by the identity of their entries.
+pub struct Moved(Vec<(u64, u64)>);
 
 /// An edit in a [`History`].
 pub struct Entry {
@@ -53,6 +93,8 @@ pub struct Entry {
     pub voxels: usize,
     /// The box that it changed.
     pub bounds: Option<VoxelBox>,
+    /// Tells it from any other entry of the history, also from dropped ones.
+    id: u64,
     content: Content,
 }
 
@@ -67,17 +109,16 @@ pub struct History {
     entries: Vec<Entry>,
     /// Edits in effect; those behind can be redone.
     applied: usize,
-    /// The first so many edits are in the spill.
-    spilled: usize,
     memory: usize,
     budget: usize,
     spill: Spill,
+    next_id: u64,
 }
 
 impl History {
     /// An empty history of a mask of this shape. Edits beyond `budget` bytes go to the spill, oldest first.
     pub fn new(shape: [usize; 3], budget: usize, spill: Spill) -> Self {
-        Self { shape, entries: Vec::new(), applied: 0, spilled: 0, memory: 0, budget, spill }
+        Self { shape, entries: Vec::new(), applied: 0, memory: 0, budget, spill, next_id: 0 }
     }
 
     /// All edits, those that can be redone included.
@@ -105,41 +146,61 @@ impl History {
         self.memory
     }
 
-    /// Adds an edit that was just applied. What could be redone is dropped.
+    /// Adds an edit that was just applied, and moves older ones to the spill. What could be redone is dropped.
     ///
     /// # Errors
     /// If older edits cannot be moved to the spill. The edit is kept, and so are they, in memory.
     pub fn push(&mut self, name: impl Into<String>, delta: &Delta) -> Result<()> {
-        self.push_packed(name.into(), delta.pack())
+        self.add(name, delta);
+        let moved = self.excess().map(|excess| excess.write()).transpose()?;
+        moved.into_iter().for_each(|moved| self.moved(moved));
+        Ok(())
     }
 
-    /// [`History::push`] for an edit of a journal.
-    pub fn push_packed(&mut self, name: String, packed: Packed) -> Result<()> {
+    /// Adds an edit as [`History::push`], but writes nothing: what is beyond the budget is left to [`History::excess`].
+    pub fn add(&mut self, name: impl Into<String>, delta: &Delta) {
         for dropped in self.entries.drain(self.applied..) {
             if let Content::Memory(packed) = dropped.content {
                 self.memory -= packed.bytes().len();
             }
         }
-        self.spilled = self.spilled.min(self.applied);
+        let packed = delta.pack();
         self.memory += packed.bytes().len();
         let (voxels, bounds) = (packed.voxels(), packed.bounds());
-        self.entries.push(Entry { name, voxels, bounds, content: Content::Memory(packed) });
-        self.applied += 1;
-        self.spill_oldest()
+        let entry = Entry { name: name.into(), voxels, bounds, id: self.next_id, content: Content::Memory(packed) };
+        self.entries.push(entry);
+        (self.applied, self.next_id) = (self.applied + 1, self.next_id + 1);
     }
 
-    fn spill_oldest(&mut self) -> Result<()> {
-        while self.memory > self.budget && self.spilled < self.entries.len() {
-            let entry = &mut self.entries[self.spilled];
+    /// True if edits in memory are beyond the budget.
+    pub fn is_beyond_budget(&self) -> bool {
+        self.memory > self.budget
+    }
+
+    /// The oldest edits in memory, as many as are beyond the budget; `None` without any.
+    pub fn excess(&self) -> Option<Excess> {
+        let mut beyond = self.memory.saturating_sub(self.budget);
+        let mut edits = Vec::new();
+        for entry in &self.entries {
+            if let (1.., Content::Memory(packed)) = (beyond, &entry.content) {
+                beyond = beyond.saturating_sub(packed.bytes().len());
+                edits.push((entry.id, packed.clone()));
+            }
+        }
+        self.is_beyond_budget().then(|| Excess { spill: self.spill.clone(), edits })
+    }
+
+    /// Edits were written to the spill: they leave the memory. Those that were dropped since do not count.
+    pub fn moved(&mut self, moved: Moved) {
+        for (id, at) in moved.0 {
+            let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
+            let entry = &mut self.entries[place];
             if let Content::Memory(packed) = &entry.content {
                 let len = packed.bytes().len();
-                let at = self.spill.write(packed.bytes()).map_err(Error::io("write", &self.spill.path))?;
                 entry.content = Content::Spilled { at, len };
                 self.memory -= len;
             }
-            self.spilled += 1;
         }
-        Ok(())
     }
 
     /// Takes back the last edit in effect and returns what changed, `None` if there is none.
@@ -181,11 +242,11 @@ impl History {
         Ok(all)
     }
 
-    fn delta(&mut self, n: usize) -> Result<Delta> {
+    fn delta(&self, n: usize) -> Result<Delta> {
         match &self.entries[n].content {
             Content::Memory(packed) => Ok(packed.unpack()),
             Content::Spilled { at, len } => {
-                let bytes = self.spill.read(*at, *len).map_err(Error::io("read", &self.spill.path))?;
+                let bytes = self.spill.read(*at, *len)?;
                 Packed::read(&bytes, self.shape).map_err(|why| Error::file(&self.spill.path, why))
             }
         }

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{folder_of, sync_folder};
+use super::atomic::{folder_of, is_temporary, sync_folder};
 use super::journal::{self, Journal};
 use super::text::{read_json, write_json};
 use crate::edit::journal::{Kind, Record, Replay};
@@ -35,9 +35,15 @@ pub struct EditedCase {
     pub reference: Option<PathBuf>,
 }
 
+/// Bytes of edits from which on a journal is compacted: thousands of strokes with a large ball. The mask takes their place, so
+/// that a long session neither fills the disk nor takes long to restore.
+const LONGEST: u64 = 64 << 20;
+
 /// Edits that no file holds yet, being recorded.
 pub struct Autosave {
     journal: Journal,
+    /// Length of the journal from which on it is compacted.
+    compact_at: u64,
 }
 
 impl Autosave {
@@ -54,7 +60,12 @@ impl Autosave {
         // First what names the case: a journal without it could not be offered.
         write_json(&path.with_extension(SIDECAR), case)?;
         let journal = Journal::create(&path, base).inspect_err(|_| remove(&path))?;
-        Ok(Self { journal })
+        Ok(Self::over(journal, LONGEST))
+    }
+
+    fn over(journal: Journal, longest: u64) -> Self {
+        let compact_at = journal.bytes() + longest;
+        Self { journal, compact_at }
     }
 
     /// Continues a journal that was left behind, and replays it.
@@ -63,15 +74,25 @@ impl Autosave {
     /// As [`Journal::open`].
     pub fn resume(path: &Path) -> Result<(Self, Replay)> {
         let (journal, replay) = Journal::open(path)?;
-        Ok((Self { journal }, replay))
+        Ok((Self::over(journal, LONGEST), replay))
     }
 
-    /// Records a change that was just applied. It is on the disk within two seconds.
+    /// Records a change that was just applied. It is on the disk within two seconds. A long journal is compacted: its edits
+    /// are then restored as one, and those that follow by name.
     ///
     /// # Errors
     /// As [`Journal::append`]; the call may be repeated.
     pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
-        self.journal.append(kind, name, delta)
+        self.journal.append(kind, name, delta)?;
+        if self.journal.bytes() > self.compact_at {
+            let compacted = self.journal.labels().and_then(|labels| self.journal.compact(&labels));
+            if let Err(error) = compacted {
+                // The journal goes on as it was.
+                tracing::warn!("{}: cannot be compacted: {error}", self.path().display());
+            }
+            self.compact_at = self.journal.bytes() + LONGEST;
+        }
+        Ok(())
     }
 
     /// The journal.
@@ -131,6 +152,10 @@ pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result
     };
     for entry in entries {
         let path = entry.map_err(Error::io("read", folder))?.path();
+        if is_half_written(&path) && !journal::is_open(&path) {
+            remove(&path);
+            continue;
+        }
         let is_journal = path.extension().is_some_and(|ending| ending == EDITS);
         if !is_journal || journal::is_open(&path) {
             continue;
@@ -146,6 +171,12 @@ pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result
     }
     found.sort_by_key(|left: &LeftEdits| std::cmp::Reverse(left.time_ms));
     Ok((found, errors))
+}
+
+/// Whether this is what is left of a journal that was killed while it was created or compacted.
+fn is_half_written(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    is_temporary(&name) && name.contains(&format!(".{EDITS}."))
 }
 
 /// What is in a journal.
@@ -230,6 +261,55 @@ mod tests {
         assert!(left_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
         remove(&path);
         assert_eq!(files(&place), 0);
+    }
+
+    /// Killed while it is compacted, it is the old or the new journal, and what was half written is removed.
+    #[test]
+    fn a_long_journal_is_compacted_in_one_step() {
+        let folder = tempfile::tempdir().unwrap();
+        let grid = Grid::new([64, 64, 4], DAffine3::IDENTITY);
+        let mask = |n: usize| {
+            let voxels: Vec<u8> = (0..grid.len()).map(|at| u8::from((at * 7 + n).is_multiple_of(3))).collect();
+            EditLabels::from_volume(&LabelVolume::new(grid.clone(), voxels).unwrap())
+        };
+        let masks: Vec<EditLabels> = (0..8).map(mask).collect();
+        let (journal, longest) = {
+            let autosave = Autosave::create(folder.path(), &case(), &masks[0]).unwrap();
+            (autosave.journal, 20_000)
+        };
+        let mut autosave = Autosave::over(journal, longest);
+        let path = autosave.path().to_path_buf();
+        let mut folded = Vec::new();
+        for (n, pair) in masks.windows(2).enumerate() {
+            let before = std::fs::read(&path).unwrap();
+            autosave.append(Kind::Edit, &format!("Brush {n}"), &Delta::between(&pair[0], &pair[1])).unwrap();
+            autosave.compact_at = autosave.compact_at.min(autosave.journal.bytes() + longest);
+            folded.push(autosave.journal.header().folded);
+            // A kill before the rename leaves the old journal, and any part of the new one under another name.
+            let killed = folder.path().join("killed");
+            std::fs::create_dir_all(&killed).unwrap();
+            std::fs::write(killed.join("p.edits"), &before).unwrap();
+            write_json(&killed.join("p.json"), &case()).unwrap();
+            let new = std::fs::read(&path).unwrap();
+            for end in [0, 1, 9, new.len() / 2, new.len()] {
+                std::fs::write(killed.join(".p.edits.4711.0.tmp"), &new[..end]).unwrap();
+                let (found, errors) = left(&killed);
+                assert_eq!((found.iter().map(|left| left.edits).sum::<u64>(), errors.len()), (n as u64, 0));
+                assert!(!killed.join(".p.edits.4711.0.tmp").exists(), "{end}");
+                if n == 0 {
+                    // Nothing was edited: such a journal is removed.
+                    std::fs::write(killed.join("p.edits"), &before).unwrap();
+                    write_json(&killed.join("p.json"), &case()).unwrap();
+                }
+            }
+            std::fs::remove_dir_all(&killed).unwrap();
+        }
+        assert!(folded.windows(2).any(|pair| pair[0] < pair[1]), "{folded:?}");
+        drop(autosave);
+        let found = &left(folder.path()).0[0];
+        assert_eq!((found.edits, found.names.len() as u64), (7, 7 - folded[6]));
+        let (_, replay) = Autosave::resume(&path).unwrap();
+        assert_eq!((replay.labels, replay.header.opened_sha256), (masks[7].clone(), masks[0].sha256()));
     }
 
     #[test]

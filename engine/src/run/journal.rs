@@ -130,6 +130,18 @@ impl Journal {
         self.file.sync_data().map_err(Error::io("write", &self.path))
     }
 
+    /// The mask after the last record, read back from the file.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn labels(&mut self) -> Result<EditLabels> {
+        let mut bytes = Vec::new();
+        let read = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.read_to_end(&mut bytes));
+        let back = self.file.seek(SeekFrom::Start(self.written));
+        read.and(back).map_err(Error::io("read", &self.path))?;
+        Ok(replayed(&self.path, &bytes)?.labels)
+    }
+
     /// Makes `labels`, the mask after the last record, the base mask, and drops the records. The file is the old or the new
     /// journal at every moment.
     ///
@@ -168,7 +180,10 @@ fn replace_locked(path: &Path, bytes: &[u8]) -> Result<File> {
     let write = || {
         let mut file = File::options().read(true).write(true).create_new(true).open(&temporary)?;
         file.lock()?;
-        file.write_all(bytes)?;
+        let (head, tail) = bytes.split_at(bytes.len() / 2);
+        file.write_all(head)?;
+        fault::point("write-middle")?;
+        file.write_all(tail)?;
         file.sync_all()?;
         rename(&temporary, path)?;
         sync_folder(folder_of(path))?;
