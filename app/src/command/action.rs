@@ -74,7 +74,7 @@ pub const GESTURES: [(&str, &str); 18] = [
     ("Right drag", "zoom; with an edit tool: erase"),
     ("Shift + wheel", "size of the brush"),
     ("Alt + click", "with an edit tool: paint with the label under the pointer"),
-    ("Shift + left drag", "with the lasso: erase"),
+    ("Shift + left drag", "with the lasso: erase; with strokes of one click: draw around"),
     ("Wheel, Enter, Esc", "after one click: threshold, accept, drop"),
     ("Ctrl+Y", "redo, as Ctrl+Shift+Z"),
     ("Ctrl + wheel", "zoom around the pointer"),

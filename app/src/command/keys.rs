@@ -5,6 +5,7 @@ use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{
     Action, Command, EditCommand, MaskingCommand, OverlayCommand, TimelineCommand, ViewCommand, WindowCommand, actions,
+    typed_ahead,
 };
 use crate::state::timeline::WatchView;
 use crate::state::train::TrainPage;
@@ -37,6 +38,9 @@ const OTHER_KEYS: [(&str, &str); 1] = [("Ctrl+Y", "Ctrl+Shift+Z")];
 
 /// What the keys of this frame ask for.
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
+    if typed_ahead::deliver(ctx) {
+        return Vec::new();
+    }
     let typing = ctx.text_edit_focused();
     let pane = focus::focused(ctx);
     let typed_before = typed_before(ctx, typing);
@@ -61,21 +65,17 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
         actions(state).into_iter().filter_map(|a| parse(a.shortcut).map(|keys| (keys, a))).collect();
     // Ctrl+Shift+O before Ctrl+O: the one with more modifiers is meant.
     bound.sort_by_key(|(keys, _)| std::cmp::Reverse(modifier_count(keys.modifiers)));
-    for (keys, action) in bound {
+    bound.retain(|(keys, action)| {
         let plain = !keys.modifiers.command && !keys.modifiers.alt;
         let to_patches = pane == Some(Arrows::Patches) && is_arrow(keys.logical_key);
         // A text field undoes what was typed.
         let in_text = typing && matches!(action.command, Command::Edit(_));
         let taken = typing || to_patches || (control && works_controls(keys.logical_key));
-        let seen = is_seen(&action.command, state);
-        if !action.enabled
-            || !seen
-            || (taken && plain)
-            || in_text
-            || matches!(action.command, Command::Overlay(OverlayCommand::Hide(_)))
-        {
-            continue;
-        }
+        let is_held = matches!(action.command, Command::Overlay(OverlayCommand::Hide(_)));
+        action.enabled && is_seen(&action.command, state) && !(taken && plain) && !in_text && !is_held
+    });
+    typed_ahead::hold(ctx, bound.iter().map(|(keys, action)| (*keys, &action.command)));
+    for (keys, action) in bound {
         let again =
             OTHER_KEYS.iter().filter(|(_, usual)| *usual == action.shortcut).filter_map(|(other, _)| parse(other));
         for keys in again {

@@ -98,20 +98,13 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
         return worker::edit::refuse(state, why);
     }
     let Some(document) = &mut state.document else { return };
-    let has_voxels = document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
-    for mask in &mut document.masks {
-        let removed = mask.styles.labels.remove(&label).is_some();
-        mask.styles_changed |= removed && mask.role == MaskRole::Segmentation && mask.path.is_some();
-    }
-    document.name_labels();
-    if state.session.edit.label == label {
-        let left = state.document.as_ref().and_then(|document| document.label_rows().first().map(|row| row.value));
-        state.session.edit.label = if to > 0 { to } else { left.filter(|left| *left != label).unwrap_or(1) };
-    }
-    if has_voxels {
+    if document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label)) {
+        edit::end_drawing(state, jobs);
         let op = Op::Relabel { from: label, to, place: Place::default() };
-        edit::dispatch(state, jobs, EditCommand::Apply(Box::new(op)));
+        return worker::edit::start_removing(state, jobs, label, op);
     }
+    document.take_styles(label);
+    state.paint_instead(label, to);
 }
 
 /// Adds what `scope` names, once it is saved and the reviewer is known.

@@ -19,6 +19,7 @@ pub mod runs;
 pub mod study;
 pub mod timeline;
 pub mod train;
+mod typed_ahead;
 pub mod view;
 pub mod window;
 

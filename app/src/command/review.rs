@@ -6,7 +6,7 @@ use engine::review::{Entry, FindingVerdict, Verdict};
 use super::action::List;
 use super::{file, intent};
 use crate::state::intent::ReviewFile;
-use crate::state::{Dialog, Intent, MaskRole, Mode, PathPurpose, QueueOrder, ReviewStep, Severity, State};
+use crate::state::{Dialog, Intent, Mode, PathPurpose, QueueOrder, ReviewStep, Severity, State};
 use crate::worker::Jobs;
 use crate::worker::review::{decide, set_order};
 
@@ -107,8 +107,7 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
         }
         ReviewStep::Finding(at, verdict) => {
             let found = document.findings.as_ref().and_then(|list| list.entries.get(at));
-            let Some(finding) = found.filter(|found| found.role == MaskRole::Segmentation || !has_segmentation(state))
-            else {
+            let Some(finding) = found.filter(|_| state.judges_finding(at)) else {
                 return state.error("No verdict was given", "This finding is missed by the segmentation under review.");
             };
             let mut entry = entry;
@@ -116,10 +115,6 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
             give(state, jobs, entry, false);
         }
     }
-}
-
-fn has_segmentation(state: &State) -> bool {
-    state.document.as_ref().is_some_and(|document| document.segmentation().is_some())
 }
 
 /// Gives the open case its new entry, and goes on.

@@ -291,6 +291,13 @@ pub fn actions(list: &mut List, state: &State) {
     add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);
     let results = state.session.runs.results.is_some();
     add(list, results, "Results of another run", "", TrainCommand::ChooseResults);
+    if let Some(run) = &state.session.runs.results {
+        add(list, true, &format!("Evaluate {} again", name_of(run)), "", TrainCommand::Evaluate(run.clone()));
+    }
+    for (network, name) in [(Choice::Last, "last network"), (Choice::Best, "network of the best validation")] {
+        let other = state.session.runs.network != network;
+        add(list, other, &format!("Segment and evaluate by the {name}"), "", TrainCommand::ChooseNetwork(network));
+    }
     list.add(group, "Choose cohort…", "", Command::Intent(Intent::Ask(PathPurpose::Cohort)));
     list.add(group, "Type the cohort's path…", "", Command::File(FileCommand::TypePath(PathPurpose::Cohort)));
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);

@@ -15,8 +15,9 @@ use crate::state::{Intent, MaskRole, Notice, Remedy, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
 
-/// Width of a message over the strip.
+/// Smallest and largest width of a message over the strip: one that is alone is wider, so that more of it is read at once.
 const WIDTH: f32 = 284.0;
+const WIDEST: f32 = 440.0;
 /// Height of a message over a panel; over the strip it is as high as that, up to [`HIGHEST`].
 const HEIGHT: f32 = 88.0;
 const HIGHEST: f32 = 128.0;
@@ -48,8 +49,14 @@ impl Place {
             let room = window.width() - 2.0 * space::M;
             let fit = |room: f32| ((room + space::S) / (WIDTH + space::S)).floor().max(1.0) as usize;
             let all = fit(room).min(SHOWN);
-            let shown = if open <= all { open } else { fit(room - OLDER - space::S).min(SHOWN) };
-            let card = vec2(WIDTH.min(room), height);
+            let (shown, room) = if open <= all {
+                (open, room)
+            } else {
+                let room = room - OLDER - space::S;
+                (fit(room).min(SHOWN), room)
+            };
+            let each = (room + space::S) / shown as f32 - space::S;
+            let card = vec2(each.clamp(WIDTH, WIDEST).min(room), height);
             let corner = pos2(right, bottom - (settings.strip_height - height) / 2.0);
             return Self { card, across: true, shown, corner };
         }

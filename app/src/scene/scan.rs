@@ -116,6 +116,11 @@ impl ScanInfo {
         self.unit = unit;
     }
 
+    /// Whether the user said something of it.
+    pub fn is_said(&self) -> bool {
+        self.modality_from == Evidence::User || self.unit_from == Some(Evidence::User)
+    }
+
     /// The unit as written behind a value; empty without one.
     pub fn unit_symbol(&self) -> &'static str {
         self.unit.as_ref().map_or("", Unit::symbol)

@@ -1,12 +1,14 @@
 //! Correcting the segmentation: the choices of the edit tools, the stroke under way, and the undo list of a case.
 
+mod preview;
 mod undo;
 
+pub use preview::{Preview, Search, SeedStroke};
 pub use undo::{UndoEntry, UndoList, UndoStep};
 
 use engine::edit::journal::Kind;
 use engine::edit::op::{Brush, LassoAction, Mode, Op, Plane};
-use engine::edit::{Delta, EditLabels, VoxelBox};
+use engine::edit::{Delta, VoxelBox};
 use engine::volume::Grid;
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
@@ -39,6 +41,8 @@ pub struct EditChoices {
     pub lasso: LassoAction,
     /// The lasso goes through all slices.
     pub through: bool,
+    /// One click draws strokes, also where the network's probability is known.
+    pub by_strokes: bool,
     /// Largest distance in mm that region growing reaches; none without a limit.
     pub reach_mm: Option<f64>,
     /// How far whole labels grow, shrink or are smoothed, in mm.
@@ -60,6 +64,7 @@ impl Default for EditChoices {
             tolerance: None,
             lasso: LassoAction::Fill,
             through: false,
+            by_strokes: false,
             reach_mm: Some(30.0),
             distance_mm: 2.0,
             small_ml: 0.1,
@@ -94,7 +99,7 @@ pub struct Edits {
     pub stroke: Option<Stroke>,
     /// The lasso under way.
     pub lasso: Option<LassoPath>,
-    /// The component under a click, not accepted yet.
+    /// The lesion that one click or strokes found, not accepted yet.
     pub preview: Option<Preview>,
     /// Whether findings, measures and the projection follow the labels.
     pub follow: Follow,
@@ -149,38 +154,6 @@ pub struct LassoPath {
     pub action: LassoAction,
     /// Its corners in world mm.
     pub corners: Vec<DVec3>,
-}
-
-/// The component of the network's probability under a click, until it is accepted or dropped.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// World position of the click, in mm.
-    pub at: DVec3,
-    /// Probability there: the threshold is never above it.
-    pub highest: f64,
-    /// The component has this probability at least.
-    pub least: f64,
-    /// What it would change, and the changed voxels alone; none while they are looked for.
-    pub found: Option<(Delta, EditLabels)>,
-}
-
-/// Step of the threshold of a preview.
-const PREVIEW_STEP: f64 = 0.05;
-
-impl Preview {
-    /// At a place with this probability: from 0.5 on, or from that of the place.
-    pub fn new(at: DVec3, probability: f64) -> Self {
-        Self { at, highest: probability, least: probability.min(0.5), found: None }
-    }
-
-    /// Moves the threshold by steps. False if it is at its end.
-    pub fn step(&mut self, steps: i64) -> bool {
-        let before = self.least;
-        // Steps lie on whole multiples, whatever the threshold began with.
-        let wanted = ((self.least / PREVIEW_STEP).round() + steps as f64) * PREVIEW_STEP;
-        self.least = wanted.clamp(PREVIEW_STEP / 5.0, 1.0).min(self.highest);
-        self.least != before
-    }
 }
 
 /// A brush stroke from press to release: one entry of the undo list, whatever its number of pointer moves.
@@ -321,10 +294,16 @@ impl State {
     /// Whether a stroke or a lasso is under way.
     pub fn is_drawing(&self) -> bool {
         let edits = self.document.as_ref().map(|document| &document.edits);
-        edits.is_some_and(|edits| edits.stroke.is_some() || edits.lasso.is_some())
+        let seeds = |edits: &Edits| edits.preview.as_ref().is_some_and(|preview| preview.drawing);
+        edits.is_some_and(|edits| edits.stroke.is_some() || edits.lasso.is_some() || seeds(edits))
     }
 
-    /// The component under a click that waits to be accepted.
+    /// Whether one click draws strokes inside a lesion and around it: it was chosen, or there is no probability.
+    pub fn clicks_by_strokes(&self, document: &Document) -> bool {
+        self.session.edit.by_strokes || document.probability.is_none()
+    }
+
+    /// The lesion that waits to be accepted.
     pub fn preview(&self) -> Option<&Preview> {
         self.document.as_ref().and_then(|document| document.edits.preview.as_ref())
     }
@@ -359,17 +338,6 @@ mod tests {
         assert_eq!(choices.radius_mm, RADIUS_MM[1]);
         choices.set_radius(f64::NAN);
         assert_eq!(choices.radius_mm, RADIUS_MM[1]);
-    }
-
-    #[test]
-    fn a_threshold_moves_in_steps_and_keeps_the_click_inside() {
-        let mut preview = Preview::new(DVec3::ZERO, 0.83);
-        assert_eq!(preview.least, 0.5);
-        assert!(preview.step(2) && (preview.least - 0.6).abs() < 1e-9);
-        assert!(preview.step(20) && preview.least == 0.83);
-        assert!(!preview.step(1));
-        assert!(preview.step(-100) && preview.least == 0.01);
-        assert_eq!(Preview::new(DVec3::ZERO, 0.2).least, 0.2);
     }
 
     fn stroke(tool: ToolKind, erases: bool) -> Stroke {

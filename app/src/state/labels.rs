@@ -100,6 +100,29 @@ impl Document {
         Some(LabelTable { labels: values.into_iter().map(style).collect() })
     }
 
+    /// Removes the names and colours of a label, which a file may still hold.
+    pub fn take_styles(&mut self, label: u16) -> Vec<(MaskRole, u16, LabelStyle)> {
+        let mut taken = Vec::new();
+        for mask in &mut self.masks {
+            let style = mask.styles.labels.remove(&label);
+            mask.styles_changed |= style.is_some() && mask.role == MaskRole::Segmentation && mask.path.is_some();
+            taken.extend(style.map(|style| (mask.role, label, style)));
+        }
+        self.name_labels();
+        taken
+    }
+
+    /// Brings names and colours back, unless their labels have got others since.
+    pub fn give_styles(&mut self, styles: &[(MaskRole, u16, LabelStyle)]) {
+        for (role, label, style) in styles {
+            if let Some(mask) = self.mask_mut(*role) {
+                mask.styles.labels.entry(*label).or_insert_with(|| style.clone());
+                mask.styles_changed |= *role == MaskRole::Segmentation && mask.path.is_some();
+            }
+        }
+        self.name_labels();
+    }
+
     /// The labels of all masks, ascending.
     pub fn labels(&self) -> BTreeSet<u16> {
         self.masks.iter().flat_map(|mask| &mask.table).map(|entry| entry.value).collect()
@@ -171,6 +194,14 @@ impl Document {
 }
 
 impl State {
+    /// The tools paint with another label in place of one that is gone: with `other`, or the first of the table.
+    pub fn paint_instead(&mut self, gone: u16, other: u16) {
+        if self.session.edit.label == gone {
+            let first = self.document.as_ref().and_then(|document| document.label_rows().first().map(|row| row.value));
+            self.session.edit.label = if other > 0 { other } else { first.unwrap_or(1) };
+        }
+    }
+
     /// Names the labels of the masks, and hides and locks what the tables of masks that were just read say. Locks are those of
     /// the segmentation. A label map that the user gave names labels in place of the tables.
     pub(crate) fn take_over_styles(&mut self) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use engine::review::{CaseScore, Entry, FindingVerdict, Latest, Progress, Verdict};
 use serde::{Deserialize, Serialize};
 
-use super::{CaseId, CaseList, Document, ListedCase, State};
+use super::{CaseId, CaseList, Document, ListedCase, MaskRole, State};
 
 /// The longest pause between two inputs that counts as time spent on a case, in seconds.
 const LONGEST_PAUSE: f64 = 30.0;
@@ -185,6 +185,20 @@ impl CaseList {
 }
 
 impl State {
+    /// Whether a finding can have a verdict: it is one of the mask under review, of a case of the list.
+    pub fn judges_finding(&self, at: usize) -> bool {
+        let Some((_, document)) = self.reviewed() else { return false };
+        let entry = document.findings.as_ref().and_then(|list| list.entries.get(at));
+        entry.is_some_and(|entry| entry.role == MaskRole::Segmentation || document.segmentation().is_none())
+    }
+
+    /// The verdict on a finding of the open case.
+    pub fn finding_verdict(&self, at: usize) -> Option<FindingVerdict> {
+        let (case, document) = self.reviewed().filter(|_| self.judges_finding(at))?;
+        let finding = &document.findings.as_ref()?.entries.get(at)?.finding;
+        self.cases.review.entry(&case.name)?.on_finding(finding, &document.base().volume.grid)
+    }
+
     /// The case of the list that is open and shown, with its document.
     pub fn reviewed(&self) -> Option<(&ListedCase, &Document)> {
         let document = self.document.as_ref()?;

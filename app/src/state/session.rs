@@ -38,6 +38,8 @@ pub struct Session {
     pub measures: BTreeMap<PathBuf, Vec<Measure>>,
     /// Label, size and values of the edit tools.
     pub edit: EditChoices,
+    /// Images of closed cases whose modality or unit the user named: they keep it when they are opened again.
+    pub said: Vec<OpenImage>,
     /// Window/level by modality, kept across cases.
     pub windows: BTreeMap<String, WindowLevel>,
     /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.
@@ -234,18 +236,39 @@ impl OpenItems {
     }
 }
 
-impl OpenCase {
-    fn of(document: &Document) -> Self {
-        let image = |layer: &ImageLayer| OpenImage {
+impl OpenImage {
+    fn of(layer: &ImageLayer) -> Self {
+        Self {
             source: layer.source.clone(),
             name: layer.name.clone(),
             info: layer.info.clone(),
             window: layer.default_window,
             frame: layer.frame,
-        };
+        }
+    }
+}
+
+impl Session {
+    /// Keeps what the user said of the images of a case that is closed.
+    pub(super) fn keep_said(&mut self, document: &Document) {
+        self.said.retain(|said| document.images.iter().all(|layer| layer.source != said.source));
+        self.said.extend(document.images.iter().filter(|layer| layer.info.is_said()).map(OpenImage::of));
+    }
+
+    /// An image that was just read, with what the user said of it before.
+    pub(crate) fn as_said(&self, image: ImageLayer) -> ImageLayer {
+        match self.said.iter().find(|said| said.source == image.source) {
+            Some(said) => ImageLayer { info: said.info.clone(), default_window: said.window, ..image },
+            None => image,
+        }
+    }
+}
+
+impl OpenCase {
+    fn of(document: &Document) -> Self {
         Self {
             title: document.title.clone(),
-            images: document.images.iter().map(image).collect(),
+            images: document.images.iter().map(OpenImage::of).collect(),
             shown: document.shown,
             segmentation: document.segmentation().and_then(|mask| mask.path.clone()),
             reference: document.reference().map(MaskLayer::files).unwrap_or_default(),

@@ -56,10 +56,11 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
         ui.add(Label::new(RichText::new(why).font(font::body()).color(t.text_dim)).wrap().selectable(true));
     });
     column.add_space(space::L);
-    // The width of its content, so that it is centred.
+    // The width of its content, so that it is centred; in a narrow window it takes two lines.
     let width = 390.0_f32.min(column.available_width());
-    column.allocate_ui_with_layout(vec2(width, size::CONTROL), Layout::left_to_right(Align::Center), |ui| {
-        ui.spacing_mut().item_spacing.x = space::S;
+    let layout = Layout::left_to_right(Align::Center).with_main_wrap(true);
+    column.allocate_ui_with_layout(vec2(width, size::CONTROL), layout, |ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
         if ui.add(PushButton::primary("Try again").icon(icon::RETRY)).clicked() {
             sender.send(FileCommand::Retry);
         }

@@ -9,7 +9,7 @@
 //! | [`Pattern`] | swatches of a comparison |
 //! | [`ProgressRow`], [`Dialog`] | jobs and dialogs |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
-//! | [`scroll_across`] | wide tables |
+//! | [`scroll_across`], [`list_area`] | wide tables, lists in pages |
 //! | [`StripChart`] | a value per slice |
 //! | [`Markdown`] | manuals |
 //! | [`mod@format`], [`text`] | numbers, durations and names as text; sentences and captions |
@@ -61,7 +61,7 @@ pub use overlay::{keep_letter, letters_above, overlay_label, overlay_text, place
 pub use pattern::Pattern;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
-pub use scroll::scroll_across;
+pub use scroll::{list_area, scroll_across};
 pub use search::SearchField;
 pub use section::Section;
 pub use segmented::{Segment, Segmented};

@@ -38,8 +38,10 @@ fn buttons(ui: &mut Ui, buttons: Vec<PushButton<'_>>) -> Option<usize> {
     let gaps = space::S * buttons.len().saturating_sub(1) as f32;
     let width = buttons.iter().map(|button| button.width(ui)).sum::<f32>() + gaps;
     let mut clicked = None;
-    ui.allocate_ui_with_layout(vec2(width, size::CONTROL), egui::Layout::left_to_right(Align::Center), |ui| {
-        ui.spacing_mut().item_spacing.x = space::S;
+    // Where they do not fit in one line they take two.
+    let layout = egui::Layout::left_to_right(Align::Center).with_main_wrap(true);
+    ui.allocate_ui_with_layout(vec2(width.min(ui.available_width()), size::CONTROL), layout, |ui| {
+        ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
         for (index, button) in buttons.into_iter().enumerate() {
             if ui.add(button).clicked() {
                 clicked = Some(index);

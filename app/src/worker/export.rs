@@ -8,6 +8,7 @@ use engine::run::atomic::write_atomic;
 
 use self::picture::Picture;
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of, save};
+use crate::state::intent::file_name;
 use crate::state::names::{file_stem, with_ending};
 use crate::state::timeline::OpenRun;
 use crate::state::train::TrainExport;
@@ -133,7 +134,7 @@ impl Job for FileExport {
     type Output = ExportOutcome;
 
     fn spec(&self) -> Spec {
-        Spec::new(save::SLOT, format!("Writing {}", self.path.display()))
+        Spec::new(save::SLOT, format!("Writing {}", file_name(&self.path)))
     }
 
     fn run(&self, handle: &JobHandle) -> Result<ExportOutcome, Failure> {

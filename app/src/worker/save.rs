@@ -7,6 +7,7 @@ use engine::edit::EditLabels;
 use engine::volume::{LabelTable, LabelVolume, Volume, nifti};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
+use crate::state::intent::file_name;
 use crate::state::names::{file_stem, with_ending};
 use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
 
@@ -70,7 +71,7 @@ impl Job for Save {
     type Output = SaveOutcome;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, format!("Saving {}", self.path.display())).of_case(self.case)
+        Spec::new(SLOT, format!("Saving {}", file_name(&self.path))).of_case(self.case)
     }
 
     fn run(&self, _: &JobHandle) -> Result<SaveOutcome, Failure> {

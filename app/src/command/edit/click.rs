@@ -73,18 +73,14 @@ pub fn preview(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     }
     let Some(document) = &mut state.document else { return };
     let grid = DisplayGrid::new(&document.base().volume.grid, PlaneMode::Native);
-    let Some(probability) = &document.probability else {
-        let why = "One click takes a lesion from the network's probability, and this case has none. Segment now makes one, \
-                   or open one. Without a network, use the adaptive brush (G) or region growing (O).";
-        return edit::refuse(state, why);
-    };
+    let Some(probability) = &document.probability else { return };
     let Some(voxel) = grid.voxel_at(at) else { return };
     let value = probability.volume.value_at(voxel, 0);
     if value.is_nan() || value < LEAST_PROBABILITY {
         let why = format!("The network sees no lesion here: its probability is {value:.3}.");
         return edit::refuse(state, why);
     }
-    document.edits.preview = Some(Preview::new(at, value));
+    document.edits.preview = Some(Preview::of_click(at, value));
     edit::look_for(state, jobs);
 }
 
@@ -104,14 +100,13 @@ pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
     let label = state.session.edit.label;
     let Some(document) = &mut state.document else { return };
     let Some(preview) = document.edits.preview.take_if(|preview| preview.found.is_some()) else { return };
+    let name = match preview.least() {
+        Some(least) => format!("Lesion of the network, label {label}, p \u{2265} {least:.2}"),
+        None => format!("Lesion between strokes, label {label}"),
+    };
     if let Some((delta, _)) = preview.found {
         state.show_edited(Some(label));
-        edit::commit(
-            state,
-            jobs,
-            &format!("Lesion of the network, label {label}, p \u{2265} {:.2}", preview.least),
-            &delta,
-        );
+        edit::commit(state, jobs, &name, &delta);
     }
 }
 

@@ -3,6 +3,7 @@
 mod click;
 mod lasso;
 pub mod mask;
+mod seeds;
 mod stroke;
 mod undo;
 
@@ -56,6 +57,15 @@ pub enum EditCommand {
     Grow(DVec3),
     /// Looks for the lesion of the network's probability at a world position (mm), to be accepted.
     Preview(DVec3),
+    /// Begins a stroke inside a lesion, or around it, at a world position (mm).
+    BeginSeeds {
+        /// Around it.
+        outside: bool,
+        /// World position in mm.
+        at: DVec3,
+    },
+    /// Goes on to a world position (mm).
+    ExtendSeeds(DVec3),
     /// Raises (positive) or lowers the threshold of the previewed lesion by steps.
     StepPreview(i64),
     /// Adds the previewed lesion.
@@ -125,10 +135,13 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
         Do::CancelStroke => {
             stroke::cancel(state);
             lasso::cancel(state);
+            seeds::cancel(state, jobs);
         }
         Do::Fill { pane, erases, at } => click::fill(state, jobs, pane, erases, at),
         Do::Grow(at) => click::grow(state, jobs, at),
         Do::Preview(at) => click::preview(state, jobs, at),
+        Do::BeginSeeds { outside, at } => seeds::begin(state, jobs, outside, at),
+        Do::ExtendSeeds(to) => seeds::extend(state, to),
         Do::StepPreview(steps) => click::step_preview(state, jobs, steps),
         Do::AcceptPreview => click::accept_preview(state, jobs),
         Do::DropPreview => click::drop_preview(state, jobs),
@@ -154,9 +167,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
 }
 
 /// Ends the stroke or lasso under way.
-fn end_drawing(state: &mut State, jobs: &mut Jobs) {
+pub(super) fn end_drawing(state: &mut State, jobs: &mut Jobs) {
     stroke::end(state);
     lasso::end(state, jobs);
+    seeds::end(state, jobs);
 }
 
 /// Changes the measurements of the open case as a step of the undo list.
@@ -220,6 +234,11 @@ pub fn actions(list: &mut List, state: &State) {
         let other = state.session.edit.lasso != action;
         list.add_if(other, group, format!("Lasso {name}"), "", EditCommand::Choose(Box::new(choices)));
     }
+    let probability = document.is_some_and(|document| document.probability.is_some());
+    let by_strokes = !state.session.edit.by_strokes;
+    let name = if by_strokes { "One click: by strokes" } else { "One click: by the network" };
+    let choices = EditChoices { by_strokes, ..state.session.edit.clone() };
+    list.add_if(probability, group, name, "", EditCommand::Choose(Box::new(choices)));
     mask::actions(list, state);
     let reference = document.is_some_and(|document: &Document| document.reference().is_some());
     list.add_if(open && reference, group, "Correct a copy of the reference", "", Intent::CorrectReference);

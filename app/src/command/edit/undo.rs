@@ -41,7 +41,8 @@ pub fn jump(state: &mut State, jobs: &mut Jobs, applied: usize) {
 fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> bool {
     let Some(document) = &mut state.document else { return false };
     let list = &document.edits.list;
-    let name = list.next(back).map(|entry| entry.name.clone()).unwrap_or_default();
+    let Some(entry) = list.next(back) else { return false };
+    let (name, styles) = (entry.name.clone(), entry.styles.clone());
     let Some(mask) = document.masks.iter_mut().find(|mask| mask.role == MaskRole::Segmentation) else { return false };
     let moved = if back { list.history().undo(&mut mask.labels) } else { list.history().redo(&mut mask.labels) };
     let delta = match moved {
@@ -56,6 +57,11 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> bool {
     let (kind, revisions) = if back { (Kind::Undo, [after, before]) } else { (Kind::Redo, [before, after]) };
     // The labels are those of that revision again: a file that holds them is up to date.
     edit::changed(document, &delta, revisions[1]);
+    if back {
+        document.give_styles(&styles);
+    } else {
+        styles.iter().for_each(|(_, label, _)| drop(document.take_styles(*label)));
+    }
     edit::record(state, LabelChange { kind, name: &name, delta: &delta, revisions });
     state.show_edited(None);
     true

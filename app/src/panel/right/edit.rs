@@ -7,7 +7,7 @@ use egui::Ui;
 use engine::edit::op::{LassoAction, Mode};
 
 use crate::command::{EditCommand, Sender};
-use crate::state::edit::{EditChoices, Preview, RADIUS_MM};
+use crate::state::edit::{EditChoices, RADIUS_MM};
 use crate::state::{Document, State, ToolKind};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, Segmented, Toggle, format, text};
@@ -41,7 +41,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             ToolKind::AdaptiveBrush => tolerance(ui, state, document, sender),
             ToolKind::Lasso => lasso(ui, &state.session.edit, sender),
             ToolKind::Grow => grow(ui, state, document, sender),
-            ToolKind::OneClick => one_click(ui, document, sender),
+            ToolKind::OneClick => one_click(ui, state, document, sender),
             _ => {}
         }
     });
@@ -96,19 +96,33 @@ fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
 }
 
-/// The threshold of the previewed lesion, or how to get one.
-fn one_click(ui: &mut Ui, document: &Document, sender: &Sender) {
-    let Some(Preview { least, found, .. }) = &document.edits.preview else {
-        let what = if document.probability.is_some() {
-            "Click on a lesion. The wheel then moves the threshold, Enter adds the lesion."
-        } else {
-            "This case has no probability. Segment now makes one, or open one."
+/// By what one click finds a lesion, and what waits to be accepted.
+fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
+    let by_strokes = state.clicks_by_strokes(document);
+    if document.probability.is_some() {
+        let ways = [Segment::text(false, "Network"), Segment::text(true, "Strokes")];
+        let mut changed = state.session.edit.clone();
+        if Segmented::new("Found by", &ways).fill_width().show(ui, &mut changed.by_strokes).changed() {
+            choose(changed, sender);
+        }
+    }
+    let Some(preview) = &document.edits.preview else {
+        let what = match (document.probability.is_some(), by_strokes) {
+            (_, false) => "Click on a lesion. The wheel then moves the threshold, Enter adds the lesion.",
+            (true, true) => "Draw inside a lesion with the left button and around it with the right one.",
+            (false, true) => {
+                "This case has no probability of the network. Draw inside a lesion with the left button and around it with \
+                 the right one."
+            }
         };
         return text::hint(ui, icon::ONE_CLICK, what);
     };
-    text::note(ui, &format!("Voxels connected to the click with p \u{2265} {least:.2}"));
+    match preview.least() {
+        Some(least) => text::note(ui, &format!("Voxels connected to the click with p \u{2265} {least:.2}")),
+        None => text::note(ui, "More strokes correct the outline. It reaches as far as the strokes around it."),
+    };
     ui.horizontal(|ui| {
-        ui.add_enabled_ui(found.is_some(), |ui| {
+        ui.add_enabled_ui(preview.found.is_some(), |ui| {
             if ui.add(PushButton::primary("Add lesion").shortcut("Enter")).clicked() {
                 sender.send(EditCommand::AcceptPreview);
             }

@@ -1,6 +1,7 @@
 //! A finding as a table row of two lines: its size and status, and the shown image inside.
 
 use egui::{Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use engine::review::FindingVerdict;
 
 use crate::scene::Modality;
 use crate::state::view::Overlay;
@@ -103,6 +104,8 @@ pub(super) struct FindingRow<'a> {
     pub entry: &'a FindingEntry,
     pub document: &'a Document,
     pub columns: &'a Columns,
+    /// What the reviewer decided on it.
+    pub verdict: Option<FindingVerdict>,
 }
 
 impl FindingRow<'_> {
@@ -136,6 +139,7 @@ impl FindingRow<'_> {
         }
         let status = self.entry.status.name();
         facts.extend((!status.is_empty()).then(|| status.to_owned()));
+        facts.extend(self.verdict.map(|verdict| verdict.key().to_owned()));
         for part in &finding.labels {
             facts.push(format!("{} {}", self.document.label_name(part.label), format::volume(part.volume_ml)));
         }
@@ -159,6 +163,12 @@ impl FindingRow<'_> {
         let (upper, lower) = (rect.center().y - LINE, rect.center().y + LINE);
         let number = (self.at + 1).to_string();
         put(ui, pos2(rect.left() + PLACE - space::XS, upper), &number, font::number_small(), t.text_dim, PLACE);
+        if let Some(verdict) = self.verdict {
+            let color = if verdict == FindingVerdict::Accepted { t.ok } else { t.error };
+            let at = pos2(rect.left() + PLACE - space::XS, lower);
+            let mark = verdict_mark(verdict).char();
+            painter.text(at, Align2::RIGHT_CENTER, mark, Icon::font(size::ICON_SMALL), color);
+        }
         self.paint_labels(ui, rect, t);
         let rights = Columns::rights(rect);
         let width = rights[1] - rights[0] - space::XS;
@@ -200,6 +210,14 @@ impl FindingRow<'_> {
             top += height;
         }
         painter.rect_stroke(bar, radius::S, Stroke::new(1.0, t.line_strong), StrokeKind::Outside);
+    }
+}
+
+/// The icon of a verdict on a finding.
+pub(super) fn verdict_mark(verdict: FindingVerdict) -> Icon {
+    match verdict {
+        FindingVerdict::Accepted => icon::CHECK,
+        FindingVerdict::Rejected => icon::CLOSE,
     }
 }
 

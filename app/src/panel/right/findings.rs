@@ -1,15 +1,17 @@
 //! Findings of the mask, one row each. Small ones are folded away.
 
-use egui::{Id, Rect, ScrollArea, Ui};
+use egui::{Id, Rect, Ui};
+use engine::review::FindingVerdict;
 
+use super::super::chip::{Chip, chips};
 use super::export;
 use super::finding_row::{self, Columns, FindingRow};
 use crate::command::overlay::MAXIMUM_ML;
-use crate::command::{EditCommand, OverlayCommand, Sender};
-use crate::state::{CaseId, Document, FindingEntry, FindingList, MaskRole, PathPurpose, State};
+use crate::command::{EditCommand, OverlayCommand, ReviewCommand, Sender};
+use crate::state::{CaseId, Document, FindingEntry, FindingList, MaskRole, PathPurpose, ReviewStep, State};
 use crate::theme::{Icon, icon};
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
-use crate::widget::{format, text};
+use crate::widget::{format, list_area, text};
 
 /// Rows shown before the list scrolls.
 const ROWS: usize = 7;
@@ -44,6 +46,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
                 }
                 rows(ui, state, document, list, shown, sender);
                 correct(ui, state, list, sender);
+                judge(ui, state, sender);
                 fold(ui, state, list, sender);
                 inside(ui, state, document, list);
             }
@@ -70,7 +73,7 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
     let moved = ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen))
         != Some((document.id, state.session.view.finding));
     let height = finding_row::HEIGHT * shown.min(ROWS) as f32;
-    let area = ScrollArea::vertical().id_salt("findings").max_height(height).auto_shrink([false, true]);
+    let area = list_area("findings", height);
     area.show_rows(ui, finding_row::HEIGHT, shown, |ui, visible| {
         if let (true, Some(chosen)) = (moved && shown > ROWS, state.session.view.finding) {
             let top = ui.max_rect().top() + (chosen as f32 - visible.start as f32) * finding_row::HEIGHT;
@@ -78,7 +81,8 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
             ui.scroll_to_rect(row, None);
         }
         for at in visible {
-            let row = FindingRow { at, entry: &list.entries[at], document, columns: &columns };
+            let verdict = state.finding_verdict(at);
+            let row = FindingRow { at, entry: &list.entries[at], document, columns: &columns, verdict };
             if row.show(ui, state.session.view.finding == Some(at)).clicked() {
                 sender.send(OverlayCommand::GoToFinding(at));
             }
@@ -102,6 +106,25 @@ fn correct(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
             ui.add(button("Remove").icon(icon::TRASH)).accessible_name(format!("{remove} from the segmentation"));
         if removed.on_hover_text("Removes this finding from the segmentation").clicked() {
             sender.send(EditCommand::RemoveFinding(at));
+        }
+    });
+}
+
+/// The verdict on the chosen finding. Pressing the one that it has takes it back.
+fn judge(ui: &mut Ui, state: &State, sender: &Sender) {
+    let Some(at) = state.session.view.finding.filter(|at| state.judges_finding(*at)) else { return };
+    let given = state.finding_verdict(at);
+    chips(ui, |ui| {
+        let ways = [
+            (FindingVerdict::Accepted, "Accept", "It is a lesion"),
+            (FindingVerdict::Rejected, "Reject", "It is no lesion. The segmentation stays as it is"),
+        ];
+        for (verdict, label, hint) in ways {
+            let (chosen, name) = (given == Some(verdict), format!("{label} finding {}", at + 1));
+            let response = ui.add(Chip::new(label, &name).selected(chosen));
+            if response.on_hover_text(hint).clicked() {
+                sender.send(ReviewCommand::Step(ReviewStep::Finding(at, (!chosen).then_some(verdict))));
+            }
         }
     });
 }

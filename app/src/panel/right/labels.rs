@@ -1,12 +1,12 @@
 //! The labels of the open case: names, colours, which one is painted, hidden or locked, and their volumes.
 
-use egui::{Align, Color32, Layout, Popup, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Color32, Layout, Popup, PopupCloseBehavior, RichText, TextEdit, Ui};
 
 use crate::command::labels::{LabelCommand, cannot_remove};
 use crate::command::{EditCommand, OverlayCommand, Sender};
 use crate::state::{Document, LabelRow, State};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::{IconButton, ListRow, Section, format, text};
+use crate::widget::{IconButton, ListRow, Section, format, list_area, text};
 
 /// Rows shown before the list scrolls.
 const ROWS: usize = 8;
@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         }
         ui.spacing_mut().item_spacing.y = 0.0;
         let height = size::ROW * rows.len().min(ROWS) as f32;
-        let area = ScrollArea::vertical().id_salt("labels").max_height(height).auto_shrink([false, true]);
+        let area = list_area("labels", height);
         area.show(ui, |ui| {
             for row in &rows {
                 line(ui, state, &rows, row, sender);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use engine::edit::history::MEMORY_BUDGET;
 use engine::edit::{Delta, History};
 use engine::run::spill;
+use engine::volume::LabelStyle;
 
 use crate::state::document::Stash;
 use crate::state::{MaskLayer, MaskRole, Measure};
@@ -34,6 +35,8 @@ pub struct UndoEntry {
     pub name: String,
     /// What is done to undo it.
     pub step: UndoStep,
+    /// Names and colours of labels that went with their last voxel: undo brings them back, redo removes them again.
+    pub styles: Vec<(MaskRole, u16, LabelStyle)>,
 }
 
 /// Everything that can be undone or redone, oldest first.
@@ -44,6 +47,8 @@ pub struct UndoList {
     applied: usize,
     /// The label changes. Clones of a state, which are made to draw a picture, share it.
     history: Arc<Mutex<History>>,
+    /// Older label changes could not be moved to the disk.
+    keeps_all: bool,
 }
 
 impl std::fmt::Debug for UndoList {
@@ -55,12 +60,11 @@ impl std::fmt::Debug for UndoList {
 impl UndoList {
     /// An empty list for a mask of this shape.
     pub(super) fn new(shape: [usize; 3]) -> Self {
-        let spill = spill::lazily(std::env::temp_dir());
-        Self {
-            entries: Vec::new(),
-            applied: 0,
-            history: Arc::new(Mutex::new(History::new(shape, MEMORY_BUDGET, spill))),
-        }
+        Self::of(History::new(shape, MEMORY_BUDGET, spill::lazily(std::env::temp_dir())))
+    }
+
+    fn of(history: History) -> Self {
+        Self { entries: Vec::new(), applied: 0, history: Arc::new(Mutex::new(history)), keeps_all: false }
     }
 
     /// All entries.
@@ -85,25 +89,42 @@ impl UndoList {
 
     /// The label changes.
     pub fn history(&self) -> MutexGuard<'_, History> {
-        // Nothing in it is left half-changed by a panic.
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.history)
     }
 
     /// Adds a step that was just taken. What could be redone is dropped.
     pub fn push(&mut self, name: impl Into<String>, step: UndoStep) {
         self.entries.truncate(self.applied);
-        self.entries.push(UndoEntry { name: name.into(), step });
+        self.entries.push(UndoEntry { name: name.into(), step, styles: Vec::new() });
         self.applied += 1;
     }
 
-    /// Adds a label change that was just made.
-    ///
-    /// # Errors
-    /// If older changes cannot be moved to the disk. They are then kept in memory, and the change is added.
-    pub fn push_labels(&mut self, name: &str, delta: &Delta, [before, after]: [u64; 2]) -> engine::Result<()> {
-        let kept = self.history().push(name, delta);
+    /// Adds a label change that was just made. Nothing is written: see [`UndoList::spill`].
+    pub fn push_labels(&mut self, name: &str, delta: &Delta, [before, after]: [u64; 2]) {
+        self.history().add(name, delta);
         self.push(name, UndoStep::Labels { before, after });
-        kept
+        self.keeps_all = false;
+    }
+
+    /// What moves older label changes to the disk, on another thread; nothing while all fit into memory, or after
+    /// [`UndoList::keep_all`].
+    pub fn spill(&self) -> Option<impl FnOnce() -> engine::Result<()> + Send + use<>> {
+        let history = Arc::clone(&self.history);
+        (!self.keeps_all && self.history().is_beyond_budget()).then(|| {
+            move || {
+                // Written without the lock: the window goes on with the history.
+                let excess = lock(&history).excess();
+                if let Some(moved) = excess.map(|excess| excess.write()).transpose()? {
+                    lock(&history).moved(moved);
+                }
+                Ok(())
+            }
+        })
+    }
+
+    /// The disk refused: everything stays in memory until the next label change.
+    pub fn keep_all(&mut self) {
+        self.keeps_all = true;
     }
 
     /// The entry that undo (`back`) or redo is about.
@@ -119,5 +140,85 @@ impl UndoList {
     /// That entry was undone or redone.
     pub fn moved(&mut self, back: bool) {
         self.applied = if back { self.applied.saturating_sub(1) } else { (self.applied + 1).min(self.entries.len()) };
+    }
+}
+
+fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
+    // Nothing in it is left half-changed by a panic.
+    history.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+    use std::thread::ThreadId;
+
+    use engine::edit::EditLabels;
+    use engine::edit::history::Spill;
+    use engine::volume::{Grid, LabelVolume};
+
+    use super::*;
+
+    /// A disk that one thread must not write to.
+    struct Disk {
+        not_by: ThreadId,
+        bytes: Cursor<Vec<u8>>,
+    }
+
+    impl Read for Disk {
+        fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+            self.bytes.read(bytes)
+        }
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            assert!(std::thread::current().id() != self.not_by, "the window's thread writes");
+            self.bytes.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Seek for Disk {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.bytes.seek(to)
+        }
+    }
+
+    fn masks() -> Vec<EditLabels> {
+        let grid = Grid::new([40, 3, 2], glam::DAffine3::IDENTITY);
+        let mask = |n: usize| (0..grid.len()).map(|at| u16::from(at.is_multiple_of(n + 2))).collect::<Vec<_>>();
+        (0..6).filter_map(|n| LabelVolume::new(grid.clone(), mask(n)).ok()).map(|m| EditLabels::from_volume(&m)).collect()
+    }
+
+    #[test]
+    fn older_changes_reach_the_disk_by_another_thread() {
+        let masks = masks();
+        let disk = Disk { not_by: std::thread::current().id(), bytes: Cursor::default() };
+        let history = History::new(masks[0].shape(), 100, Spill::new(disk, "spill".into()));
+        let mut list = UndoList::of(history);
+        for (at, pair) in masks.windows(2).enumerate() {
+            let delta = Delta::between(&pair[0], &pair[1]);
+            list.push_labels("Brush", &delta, [at as u64, at as u64 + 1]);
+        }
+        let spill = list.spill();
+        // The list goes on meanwhile: an undone change that is dropped is not moved.
+        let mut labels = masks[5].clone();
+        assert!(list.history().undo(&mut labels).is_ok());
+        list.moved(true);
+        list.push_labels("Fill", &Delta::between(&masks[4], &masks[2]), [4, 9]);
+        labels = masks[2].clone();
+        let written = spill.map(|spill| std::thread::spawn(spill).join());
+        assert!(matches!(written, Some(Ok(Ok(())))), "{written:?}");
+        assert!(list.history().memory_bytes() <= 100 && list.spill().is_none());
+        for expected in [4, 3, 2, 1, 0] {
+            assert!(list.history().undo(&mut labels).is_ok());
+            assert!(labels == masks[expected], "{expected}");
+        }
+        list.keep_all();
+        assert!(list.spill().is_none());
     }
 }

@@ -5,8 +5,11 @@ use glam::{DVec2, DVec3};
 
 use super::case_view::{CaseView, PaneView};
 use crate::command::{EditCommand, Sender, ViewCommand};
+use crate::state::edit::Preview;
 use crate::state::{Mode, PaneId, ToolKind};
-use crate::view::tool::{self, Brush, Click, Crosshair, Drag, Ellipse, Lasso, Pan, Pane, Ruler, Tool, Window, Zoom};
+use crate::view::tool::{
+    self, Brush, Click, Crosshair, Drag, Ellipse, Lasso, Pan, Pane, Ruler, Seeds, Tool, Window, Zoom,
+};
 use crate::view::wheel::{self, Notches};
 use crate::widget::focus::{self, Arrows};
 
@@ -61,6 +64,7 @@ impl Pane for SlicePane<'_> {
             ToolKind::Lasso => Some(&Lasso),
             ToolKind::Fill => Some(&Click::Fill),
             ToolKind::Grow => Some(&Click::Grow),
+            ToolKind::OneClick if self.case.state.clicks_by_strokes(self.case.document) => Some(&Seeds),
             ToolKind::OneClick => Some(&Click::Preview),
         }
     }
@@ -154,7 +158,8 @@ impl SlicePane<'_> {
             self.zoom(factor, pos);
         }
         let by = notches.take(turned.notches);
-        if by != 0 && left == ToolKind::OneClick && self.case.state.preview().is_some() {
+        let threshold = self.case.state.preview().and_then(Preview::least);
+        if by != 0 && left == ToolKind::OneClick && threshold.is_some() {
             self.sender.send(EditCommand::StepPreview(by));
         } else if by != 0 && left.is_brush() && turned.shift {
             self.sender.send(EditCommand::Resize(by));

@@ -97,8 +97,8 @@ pub fn write(painter: &Painter, text: &PaneText<'_>, kept: &[Rect]) {
     let mut page = Page { painter, written: Vec::new(), kept, bright: colours == ColourMap::GreyInverted };
     letters(&mut page, text);
     let narrow = text.view.rect.width() < NARROW;
-    let below = upper_left(&mut page, text, narrow);
-    let below = upper_right(&mut page, text, narrow.then_some(below));
+    let (column, at_right) = heading(&mut page, text, narrow);
+    let below = window(&mut page, text, (narrow || at_right).then_some(column));
     let bottom = text.view.rect.bottom() - MARGIN;
     let above = if text.active { readout(&mut page, text, narrow) } else { bottom };
     // In a narrow pane the bar finds a place beside or above the readout, or above or below the letter at the edge.
@@ -143,28 +143,55 @@ fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
     }
 }
 
-/// Slice, images, interpolation; returns the position of the next line.
-fn upper_left(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> Pos2 {
+/// Room of the square before the name of a slice.
+const SQUARE: f32 = 14.0;
+
+/// Slice, images and frame. They tell a pane from the others and so always have a place: in the first corner where they cover
+/// no lesion, else in the upper left one. Interpolation and notes stand below as far as they cover nothing. Returns the
+/// column, and whether it is that of the upper right corner.
+fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, bool) {
     let (case, view) = (text.case, text.view);
     let t = case.tokens;
-    // Keeps clear of the letter at the upper edge.
-    let corner = view.rect.min + vec2(MARGIN, MARGIN + if narrow { LINE + 4.0 } else { 0.0 });
-    let title = if text.active { t.overlay_text } else { t.overlay_dim };
-    let name = text::slice(view);
-    if page.text(corner + vec2(14.0, 0.0), Align2::LEFT_TOP, &name, font::body(), title).is_some() {
-        // In the colour of this plane's line in the other panes.
-        let square = Rect::from_min_size(corner + vec2(0.0, 3.0), vec2(9.0, 9.0));
-        let edge = Stroke::new(1.0, t.overlay_halo);
-        page.painter.rect(square, 1.0, marks::plane_color(view.plane), edge, StrokeKind::Outside);
+    let mut lines =
+        vec![(text::slice(view), font::body(), if text.active { t.overlay_text } else { t.overlay_dim })];
+    lines.extend(text::images(case, view).map(|images| (images, font::caption(), t.overlay_text)));
+    lines.extend(text::frame(case, view).map(|frame| (frame, font::caption(), t.overlay_dim)));
+    // Keeps clear of the letters at the edges.
+    let top = view.rect.top() + MARGIN + if narrow { LINE + 4.0 } else { 0.0 };
+    let low = view.rect.center().y + LETTER;
+    let [left, right] = [view.rect.left() + MARGIN, view.rect.right() - MARGIN];
+    let corners = [(left, top), (right, top), (left, low), (right, low)];
+    let place = |page: &Page<'_>, (x, y): (f32, f32), n: usize| {
+        let (anchor, indent) = if x == left { (Align2::LEFT_TOP, SQUARE) } else { (Align2::RIGHT_TOP, 0.0) };
+        let at = match n {
+            0 => pos2(x + indent, y),
+            _ => pos2(x, y + 3.0 + LINE * n as f32),
+        };
+        (at, anchor, page.line(at, anchor, &lines[n].0, lines[n].1.clone()))
+    };
+    let fits = |corner: &&(f32, f32)| {
+        (0..lines.len()).all(|n| {
+            let mut rect = place(page, **corner, n).2;
+            rect.min.x -= if n == 0 { SQUARE } else { 0.0 };
+            page.is_free(rect) && view.rect.contains_rect(rect)
+        })
+    };
+    let clear = corners.iter().find(fits).copied();
+    let corner = clear.unwrap_or(corners[0]);
+    let places: Vec<_> = (0..lines.len()).map(|n| place(page, corner, n)).collect();
+    for ((at, anchor, rect), (words, font, color)) in places.iter().zip(lines) {
+        let write = if page.bright || clear.is_none() { overlay_label } else { overlay_text };
+        write(page.painter, *at, *anchor, &words, font, color);
+        page.written.push(*rect);
     }
-    let mut column = Column { at: corner + vec2(0.0, LINE + 3.0), anchor: Align2::LEFT_TOP, step: LINE };
+    // In the colour of this plane's line in the other panes.
+    let square = Rect::from_min_size(pos2(places[0].2.left() - SQUARE, corner.1 + 3.0), vec2(9.0, 9.0));
+    let edge = Stroke::new(1.0, t.overlay_halo);
+    page.painter.rect(square, 1.0, marks::plane_color(view.plane), edge, StrokeKind::Outside);
+
+    let at = pos2(corner.0, corner.1 + 3.0 + LINE * places.len() as f32);
+    let mut column = Column { at, anchor: places[0].1, step: LINE };
     let mut say = |text: &str, color| column.line(page, text, font::caption(), color);
-    if let Some(images) = text::images(case, view) {
-        say(&images, t.overlay_text);
-    }
-    if let Some(frame) = text::frame(case, view) {
-        say(&frame, t.overlay_dim);
-    }
     say(&text::making(case, view), t.overlay_dim);
     if let Some(overlay) = text::overlay(case) {
         say(overlay, t.overlay_text);
@@ -172,16 +199,15 @@ fn upper_left(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> Pos2 {
     for note in &text.picture.notes {
         say(note, t.overlay_measure);
     }
-    column.at
+    (column, corner == corners[1])
 }
 
-/// Window and zoom, in the upper right corner or, in a narrow pane, at `below`; returns the y below them.
-fn upper_right(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Pos2>) -> f32 {
+/// Window and zoom, in the upper right corner or where `below` goes on; returns the y below them.
+fn window(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Column>) -> f32 {
     let (case, view) = (text.case, text.view);
     let layer = case.layer(view.image);
-    let corner = (view.rect.right_top() + vec2(-MARGIN, MARGIN), Align2::RIGHT_TOP);
-    let (at, anchor) = below.map_or(corner, |at| (at, Align2::LEFT_TOP));
-    let mut column = Column { at, anchor, step: LINE };
+    let corner = view.rect.right_top() + vec2(-MARGIN, MARGIN);
+    let mut column = below.unwrap_or(Column { at: corner, anchor: Align2::RIGHT_TOP, step: LINE });
     if !layer.volume.data.is_colour() {
         let window = text::window(case.window(view.id, layer), layer.range);
         column.line(page, &window, font::number_small(), case.tokens.overlay_text);

@@ -1,12 +1,13 @@
-//! The outline of a lesion that waits to be accepted, and what its threshold is.
+//! The outline of a lesion that waits to be accepted, with the strokes that find it, and what it is found by.
 
-use egui::{Align2, Painter, Pos2};
+use egui::{Align2, Painter, Pos2, Stroke};
 use engine::edit::{EditLabels, VoxelBox};
 use glam::{DVec2, DVec3};
 
 use super::case_view::{CaseView, PaneView};
 use super::marks;
 use crate::scene::vector;
+use crate::state::edit::{Preview, Search, SeedStroke};
 use crate::theme::font;
 use crate::widget::{format, overlay_label};
 
@@ -20,22 +21,58 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
         return;
     }
     let colour = case.document.label_colour(case.state.session.edit.label);
-    let mut words = format!("p \u{2265} {:.2}", preview.least);
+    for stroke in preview.strokes() {
+        draw_stroke(painter, case, view, stroke);
+    }
+    if let Some((delta, alone)) = &preview.found
+        && let Some(bounds) = delta.bounds()
+    {
+        for segment in outline(view, alone, &bounds) {
+            marks::polyline(painter, &segment, WIDTH, colour, case.tokens.overlay_halo);
+        }
+    }
+    let at = match &preview.search {
+        Search::Click { at, .. } => Some(*at),
+        Search::Strokes(strokes) => strokes.last().and_then(|stroke| stroke.points.last()).copied(),
+    };
+    if let Some(at) = at.filter(|at| view.shows(*at) && !preview.drawing) {
+        let at = view.pos_of(at) + egui::vec2(14.0, -14.0);
+        let words = words(preview);
+        overlay_label(painter, at, Align2::LEFT_BOTTOM, &words, font::number_small(), case.tokens.overlay_measure);
+    }
+}
+
+/// What is found, or what is missing.
+fn words(preview: &Preview) -> String {
+    let search = preview.least().map_or_else(String::new, |least| format!("p \u{2265} {least:.2}, "));
     match &preview.found {
+        Some((delta, _)) if delta.is_empty() => format!("{search}nothing to add. Esc: drop"),
         Some((delta, alone)) => {
             let ml = delta.voxels() as f64 * alone.grid().voxel_volume_ml();
-            words = format!("{words}, {}. Enter: add, Esc: drop", format::volume(ml));
-            if let Some(bounds) = delta.bounds() {
-                for segment in outline(view, alone, &bounds) {
-                    marks::polyline(painter, &segment, WIDTH, colour, case.tokens.overlay_halo);
-                }
-            }
+            format!("{search}{}. Enter: add, Esc: drop", format::volume(ml))
         }
-        None => words.push('\u{2026}'),
+        None if preview.least().is_none() && !preview.has(true) => "Now around it: right button".to_owned(),
+        None if preview.least().is_none() && !preview.has(false) => "Now inside it: left button".to_owned(),
+        None => format!("{search}\u{2026}"),
     }
-    if view.shows(preview.at) {
-        let at = view.pos_of(preview.at) + egui::vec2(14.0, -14.0);
-        overlay_label(painter, at, Align2::LEFT_BOTTOM, &words, font::number_small(), case.tokens.overlay_measure);
+}
+
+/// The part of a stroke in the slice: solid inside the lesion, dashed around it.
+fn draw_stroke(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, stroke: &SeedStroke) {
+    let tokens = case.tokens;
+    let ink = case.document.label_colour(case.state.session.edit.label);
+    for part in stroke.points.split(|point| !view.shows(*point)).filter(|part| !part.is_empty()) {
+        let points: Vec<Pos2> = part.iter().map(|point| view.pos_of(*point)).collect();
+        if let [point] = points[..] {
+            let color = if stroke.outside { tokens.overlay_text } else { ink };
+            painter.circle_filled(point, WIDTH + 1.5, tokens.overlay_halo);
+            painter.circle_filled(point, WIDTH, color);
+        } else if stroke.outside {
+            painter.add(egui::Shape::line(points.clone(), Stroke::new(WIDTH + 2.0, tokens.overlay_halo)));
+            painter.extend(egui::Shape::dashed_line(&points, Stroke::new(WIDTH, tokens.overlay_text), 5.0, 4.0));
+        } else {
+            marks::polyline(painter, &points, WIDTH, ink, tokens.overlay_halo);
+        }
     }
 }
 

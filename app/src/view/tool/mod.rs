@@ -12,6 +12,7 @@ mod lasso;
 mod pan;
 mod pin;
 mod ruler;
+mod seeds;
 mod window;
 mod zoom;
 
@@ -26,6 +27,7 @@ pub use lasso::Lasso;
 pub use pan::Pan;
 pub use pin::Pin;
 pub use ruler::Ruler;
+pub use seeds::Seeds;
 pub use window::{Window, window_change};
 pub use zoom::Zoom;
 

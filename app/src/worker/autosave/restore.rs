@@ -76,10 +76,9 @@ impl Job for Restore {
         let base = file.as_ref().map_or(new_base, |mask| mask.revision);
         document.edits = Edits::new(document.base().volume.grid.shape);
         let mut revision = base;
-        let mut failed = None;
         for (record, after) in records.iter().zip(revisions) {
             let delta = record.changes.unpack();
-            failed = document.edits.list.push_labels(&record.effect(), &delta, [revision, after]).err().or(failed);
+            document.edits.list.push_labels(&record.effect(), &delta, [revision, after]);
             revision = after;
         }
         let mask = MaskLayer::new(MaskRole::Segmentation, replay.labels, revision);
@@ -102,9 +101,6 @@ impl Job for Restore {
         let detail: Vec<String> = copied.into_iter().chain(cut).collect();
         let severity = if detail.is_empty() { Severity::Info } else { Severity::Warning };
         state.notice(severity, format!("{count} restored on {}", self.left.case.title), detail.join(" "));
-        if let Some(error) = failed {
-            state.error("Older edits stay in memory", error);
-        }
         state.left_edits.found.retain(|left| left.path != self.left.path);
         state.session.view.finding = None;
         if let Some(recorder) = &mut jobs.recorder {

@@ -3,9 +3,10 @@
 
 mod operation;
 mod preview;
+mod spill;
 mod textures;
 
-pub use operation::start;
+pub use operation::{start, start_removing};
 pub use preview::{PREVIEW, look_for};
 pub use textures::{UPLOADS, project, upload_changes, upload_whole};
 
@@ -146,10 +147,8 @@ pub fn record(state: &mut State, change: LabelChange<'_>) {
     document.edits.unrecorded.push(KeptChange { kind, name: name.to_owned(), delta: delta.clone(), revisions });
     // It was found for other labels.
     document.edits.preview = None;
-    if change.kind == Kind::Edit
-        && let Err(error) = document.edits.list.push_labels(change.name, change.delta, change.revisions)
-    {
-        state.error("Older edits stay in memory", error);
+    if change.kind == Kind::Edit {
+        document.edits.list.push_labels(change.name, change.delta, change.revisions);
     }
 }
 
@@ -204,6 +203,7 @@ pub fn masks_replaced(state: &mut State, jobs: &mut Jobs) {
 
 /// Lets findings, measures and projection follow the edits once there was none for a moment; `now` in the window's seconds.
 pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
+    spill::start(state, jobs);
     let Some(document) = &mut state.document else { return };
     match document.edits.follow {
         Follow::Settled => {}

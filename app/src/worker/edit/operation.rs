@@ -19,10 +19,23 @@ struct Operation {
     image: Option<(Arc<Volume>, usize)>,
     other: Option<EditLabels>,
     locked: Vec<u16>,
+    /// The label whose name and colour go with its last voxel, and the one that is painted instead.
+    removes: Option<[u16; 2]>,
+}
+
+/// Gives the voxels of a label another one, 0 for none. Its name and colour go with them, and come back by undo.
+pub fn start_removing(state: &mut State, jobs: &mut Jobs, label: u16, op: Op) {
+    let to = if let Op::Relabel { to, .. } = op { to } else { 0 };
+    let name = op.title();
+    begin(state, jobs, op, name, Some([label, to]));
 }
 
 /// Changes the segmentation by an operation. The result is dropped, with a message, if the segmentation changes meanwhile.
 pub fn start(state: &mut State, jobs: &mut Jobs, op: Op, name: String) {
+    begin(state, jobs, op, name, None);
+}
+
+fn begin(state: &mut State, jobs: &mut Jobs, op: Op, name: String, removes: Option<[u16; 2]>) {
     if let Some(why) = refusal(state, jobs) {
         return refuse(state, why);
     }
@@ -43,6 +56,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, op: Op, name: String) {
         image,
         other: document.automatic.clone(),
         locked: state.session.edit.locked.clone(),
+        removes,
     });
 }
 
@@ -71,7 +85,18 @@ impl Job for Operation {
             Ok(_) if now != self.revision => {
                 refuse(state, format!("{}: the segmentation changed while it was computed. Do it again.", self.name));
             }
-            Ok(delta) => commit(state, jobs, &self.name, &delta),
+            Ok(delta) => {
+                commit(state, jobs, &self.name, &delta);
+                if let Some([label, to]) = self.removes
+                    && let Some(document) = &mut state.document
+                {
+                    let styles = document.take_styles(label);
+                    if let Some(entry) = document.edits.list.next_mut(true) {
+                        entry.styles = styles;
+                    }
+                    state.paint_instead(label, to);
+                }
+            }
             Err(failure) => failure.report(&self.name, state),
         }
     }

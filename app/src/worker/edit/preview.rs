@@ -1,57 +1,71 @@
-//! The component of the network's probability under a click.
+//! The lesion that one click or strokes look for.
 
 use std::sync::Arc;
 
-use engine::edit::op::Place;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
-use glam::DVec3;
 
-use crate::state::{CaseId, Slot, State};
+use super::{refuse, value_layer};
+use crate::state::edit::Search;
+use crate::state::{CaseId, ImageLayer, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// The component for the last threshold is looked for.
+/// One lesion is looked for at a time.
 pub const PREVIEW: Slot = Slot::exclusive("one click");
 
-struct FindComponent {
+struct FindLesion {
     case: CaseId,
-    at: DVec3,
-    least: f64,
-    label: u16,
+    search: Search,
+    op: Op,
     labels: EditLabels,
-    probability: Arc<Volume>,
+    /// The probability, or the shown image with its frame.
+    image: Arc<Volume>,
+    frame: usize,
     locked: Vec<u16>,
 }
 
-/// Looks for the component of the preview of the open case.
-pub fn look_for(state: &State, jobs: &mut Jobs) {
+/// Looks for the lesion that waits to be accepted in the open case. Strokes of one side alone find nothing.
+pub fn look_for(state: &mut State, jobs: &mut Jobs) {
+    jobs.cancel_slot(PREVIEW);
     let Some(document) = &state.document else { return };
-    let (Some(preview), Some(probability)) = (&document.edits.preview, &document.probability) else { return };
+    let Some(preview) = &document.edits.preview else { return };
+    let Some(op) = preview.op(state.session.edit.label, &document.base().volume.grid) else { return };
+    let (image, frame) = match (&preview.search, &document.probability) {
+        (Search::Click { .. }, Some(probability)) => (&probability.volume, 0),
+        (Search::Click { .. }, None) => return,
+        (Search::Strokes(_), _) => match value_layer(document) {
+            Ok(layer) => (&layer.volume, ImageLayer::held_frame(layer)),
+            Err(why) => return refuse(state, why),
+        },
+    };
     let empty = || EditLabels::new(document.base().volume.grid.clone());
-    jobs.start(FindComponent {
+    jobs.start(FindLesion {
         case: document.id,
-        at: preview.at,
-        least: preview.least,
-        label: state.session.edit.label,
+        search: preview.search.clone(),
+        op,
         labels: document.segmentation().map_or_else(empty, |mask| mask.labels.clone()),
-        probability: Arc::clone(&probability.volume),
+        image: Arc::clone(image),
+        frame,
         locked: state.session.edit.locked.clone(),
     });
 }
 
-impl Job for FindComponent {
+impl Job for FindLesion {
     type Output = (Delta, EditLabels);
 
     fn spec(&self) -> Spec {
-        Spec::new(PREVIEW, "Looking for the lesion under the click").of_case(self.case).quiet()
+        let title = match self.search {
+            Search::Click { .. } => "Looking for the lesion under the click",
+            Search::Strokes(_) => "Looking for the lesion between the strokes",
+        };
+        Spec::new(PREVIEW, title).of_case(self.case).quiet()
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
-        let place = Place { voxel: None, point_mm: Some(self.at.to_array()) };
-        let op = Op::ThresholdGrow { label: self.label, place, min: Some(self.least), max: None, overwrite: false };
-        let scene = Scene { image: Some(&self.probability), locked: &self.locked, ..Scene::default() };
-        let delta = plan(&op, &self.labels, &scene, &handle.control)?;
-        // Only background changes: the same changes of an empty mask are the component alone.
+        let scene =
+            Scene { image: Some(&self.image), frame: self.frame, locked: &self.locked, ..Scene::default() };
+        let delta = plan(&self.op, &self.labels, &scene, &handle.control)?;
+        // Only background changes: the same changes of an empty mask are the lesion alone.
         let mut alone = EditLabels::new(self.labels.grid().clone());
         let fits = delta.apply(&mut alone);
         debug_assert!(fits, "all of it was background");
@@ -60,13 +74,15 @@ impl Job for FindComponent {
 
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
         let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
-        let Some(preview) = preview.filter(|preview| (preview.at, preview.least) == (self.at, self.least)) else {
-            return;
-        };
+        let Some(preview) = preview.filter(|preview| preview.search == self.search) else { return };
         match result {
             Ok(found) => preview.found = Some(found),
+            Err(Failure::Cancelled) => {}
             Err(failure) => {
-                if let Some(document) = &mut state.document {
+                // Strokes stay: more of them may help.
+                if matches!(self.search, Search::Click { .. })
+                    && let Some(document) = &mut state.document
+                {
                     document.edits.preview = None;
                 }
                 failure.report(&self.spec().title, state);

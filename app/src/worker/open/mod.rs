@@ -217,6 +217,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     let Base { image, masks, findings, comparison, unloaded, request, others, warnings, label_map } = base;
     leave(jobs);
     state.close_document();
+    let image = state.session.as_said(image);
     let before = state.last_notice();
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);

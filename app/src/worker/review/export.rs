@@ -8,7 +8,7 @@ use engine::run::atomic::write_atomic;
 use engine::run::review::{Export, INDEX};
 use engine::volume::MaskOptions;
 
-use crate::state::intent::ReviewFile;
+use crate::state::intent::{ReviewFile, file_name};
 use crate::state::names::with_ending;
 use crate::state::{Dialog, PathPurpose, PathRequest, Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
@@ -77,7 +77,7 @@ impl Job for ExportReview {
     type Output = Outcome;
 
     fn spec(&self) -> Spec {
-        Spec::new(EXPORT, format!("Writing {}", self.path.display()))
+        Spec::new(EXPORT, format!("Writing {}", file_name(&self.path)))
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Outcome, Failure> {

@@ -141,7 +141,7 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
     let left = labelled(&window, 1).len();
     assert!(0 < left && left < core && state(&window).preview().is_none(), "{left} of {core}");
-    // Where the network sees nothing, and without a network, it says so.
+    // Where the network sees nothing, it says so.
     let said = |window: &Window| {
         let warnings = state(window).notices.iter().filter(|notice| notice.severity == Severity::Warning);
         warnings.map(|notice| notice.detail.clone()).collect::<Vec<_>>().join("; ")
@@ -149,10 +149,64 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     let corner = place(&window, PaneId::Axial, world(&window, [4.0, 4.0, 15.0]));
     paint(&mut window, &[corner]);
     assert!(said(&window).contains("sees no lesion here"), "{}", said(&window));
-    let mut window = open_files(&[&files.scan]);
-    press(&mut window, Key::V);
+    // Strokes can be chosen although there is a network.
+    click(&mut window, "Strokes");
     paint(&mut window, &[at]);
-    assert!(said(&window).contains("this case has none"), "{}", said(&window));
+    assert!(state(&window).preview().is_some_and(|preview| preview.has(false) && preview.least().is_none()));
+}
+
+#[test]
+fn strokes_inside_and_around_find_a_lesion_without_a_network() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let middle = world(&window, [13.0, 20.0, 8.0]);
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    press(&mut window, Key::V);
+    assert!(window.query_all_by_label_contains("This case has no probability of the network.").next().is_some());
+    let line = [10.0, 16.0].map(|x| place(&window, PaneId::Axial, world(&window, [x, 20.0, 8.0])));
+    let mut ring = around(&window, [[3.5, 23.5], [13.5, 26.5]], 8.0);
+    ring.push(ring[0]);
+    let found = |window: &Window| state(window).preview().and_then(|p| p.found.as_ref()).map(|(delta, _)| delta.voxels());
+    paint(&mut window, &line);
+    press(&mut window, Key::Enter);
+    let waits = state(&window).preview().is_some_and(|preview| preview.strokes().len() == 1);
+    assert!(waits && found(&window).is_none() && document(&window).segmentation().is_none(), "one side finds nothing");
+    stroke(&mut window, &ring, PointerButton::Secondary, Modifiers::NONE);
+    let first = found(&window).unwrap();
+    assert!(document(&window).segmentation().is_none(), "nothing is changed before it is accepted");
+    // A further stroke changes it; Escape while it is drawn takes it back, and then drops all.
+    let across = around(&window, [[10.0, 10.0], [14.0, 26.0]], 8.0);
+    super::edit_tools::begin_stroke(&mut window, &across, PointerButton::Secondary, Modifiers::NONE);
+    press(&mut window, Key::Escape);
+    super::edit_tools::release(&mut window, across[3], PointerButton::Secondary);
+    assert_eq!((found(&window), state(&window).preview().unwrap().strokes().len()), (Some(first), 2));
+    stroke(&mut window, &across, PointerButton::Secondary, Modifiers::NONE);
+    assert!(found(&window).unwrap() < first, "a stroke through the lesion cuts it");
+    press(&mut window, Key::Escape);
+    assert!(state(&window).preview().is_none() && document(&window).segmentation().is_none());
+    // Shift draws around as well.
+    paint(&mut window, &line);
+    stroke(&mut window, &ring, PointerButton::Primary, Modifiers::SHIFT);
+    let shown = slices(&window);
+    wheel(&mut window, "Axial", -1.0, Modifiers::NONE);
+    assert!(slices(&window) != shown, "the wheel goes through slices");
+    press(&mut window, Key::Enter);
+    assert_eq!(step_name(&window), "Lesion between strokes, label 1");
+    let is_true = |at: phantom::Voxel| lesion(at) == Some(0);
+    let stored = document(&window).base().volume.grid.clone();
+    let display = document(&window).display(PlaneMode::Native);
+    let canonical = |voxel: [usize; 3]| {
+        let index = display.display_from_world.transform_point3(stored.world(voxel)).round();
+        index.to_array().map(|n| n as usize)
+    };
+    let painted = labelled(&window, 1);
+    assert_eq!(painted.len(), first);
+    let both = painted.iter().filter(|&&voxel| is_true(canonical(voxel))).count();
+    let dice = 2.0 * both as f64 / (painted.len() + count(is_true)) as f64;
+    assert!(dice > 0.9, "{dice}");
+    press_with(&mut window, CTRL, Key::Z);
+    assert!(labelled(&window, 1).is_empty());
+    assert_eq!(errors(&window), [""; 0]);
 }
 
 #[test]

@@ -209,6 +209,12 @@ fn a_scan_of_pet_has_no_unit_until_something_says_it() {
     assert_eq!((image.default_window.low(), image.default_window.high()), (percentiles[0], percentiles[1]));
     send(&mut window, ViewCommand::SetUnit(Some(Unit::Suv)));
     assert_eq!((report(&window).window, report(&window).level), (Some(10.0), Some(5.0)));
+    // It stays when the case is opened again.
+    send(&mut window, Intent::open_paths(vec![files.scan.clone()]));
+    assert_eq!(document(&window).image().info.unit_symbol(), "HU");
+    send(&mut window, Intent::open_paths(vec![pet.clone()]));
+    assert_eq!(document(&window).image().info.unit_symbol(), "SUV");
+    assert_eq!((report(&window).window, report(&window).level), (Some(10.0), Some(5.0)));
     std::fs::write(files.path("activity_pet.json"), r#"{"Units": "Bq/mL"}"#).unwrap();
     let window = open_files(&[&pet]);
     assert_eq!(document(&window).image().info.unit, Some(Unit::BqPerMl));

@@ -3,8 +3,9 @@
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, TrainCommand, ViewCommand, WindowCommand};
 use amlp_viewer::state::train::TrainPage;
-use amlp_viewer::state::{Mode, PaneId, ToolKind};
-use egui::Key;
+use amlp_viewer::state::{Dialog, Mode, PaneId, PathPurpose, ToolKind};
+use egui::{Event, Key, Modifiers, Role};
+use egui_kittest::kittest::Queryable as _;
 
 use crate::phantom::Files;
 use crate::window::*;
@@ -110,4 +111,52 @@ fn keys_of_the_views_are_dead_on_the_first_page() {
     assert_dead(&mut window, "the welcome");
     send(&mut window, WindowCommand::SetMode(Mode::Masking));
     assert_dead(&mut window, "Masking without a scan");
+}
+
+/// A slow frame holds several keys.
+#[test]
+fn what_is_typed_after_a_key_that_opens_a_field_waits_for_it() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let before = (looks(&window), state(&window).session.settings.theme);
+    let key = |key, pressed, modifiers| Event::Key { key, physical_key: None, pressed, repeat: false, modifiers };
+    let in_one_frame = |window: &mut Window, opening: (Key, Modifiers), text: &str| {
+        let mut events = vec![key(opening.0, true, opening.1), key(opening.0, false, opening.1)];
+        for letter in text.chars() {
+            let pressed = Key::from_name(&letter.to_uppercase().to_string()).unwrap();
+            events.extend([key(pressed, true, Modifiers::NONE), Event::Text(letter.into())]);
+            events.push(key(pressed, false, Modifiers::NONE));
+        }
+        window.input_mut().events.extend(events);
+        window.step();
+    };
+    in_one_frame(&mut window, (Key::K, CTRL), "light");
+    settle(&mut window);
+    assert_eq!(state(&window).dialog, Some(Dialog::Palette { query: "light".to_owned(), chosen: 0 }));
+    assert_eq!((looks(&window), state(&window).session.settings.theme), before);
+    press(&mut window, Key::Enter);
+    assert!(state(&window).session.settings.theme != before.1 && state(&window).dialog.is_none());
+    in_one_frame(&mut window, (Key::L, CTRL), "scan");
+    settle(&mut window);
+    let request = state(&window).path_request(PathPurpose::Files);
+    assert_eq!(state(&window).dialog, Some(Dialog::Path { request, text: "scan".to_owned() }));
+    assert_eq!(looks(&window), before.0);
+    press(&mut window, Key::Escape);
+    // A key that opens nothing holds no other back.
+    in_one_frame(&mut window, (Key::Num3, Modifiers::NONE), "f");
+    settle(&mut window);
+    assert_eq!(state(&window).session.view.tool, ToolKind::Pan);
+}
+
+#[test]
+fn a_failed_save_says_why_in_its_message() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let path = files.path("a folder with a long name that is not there/and one more below/segmentation_of_today");
+    type_path(&mut window, PathPurpose::SaveSegmentation, &path);
+    let notice = state(&window).notices.last().unwrap();
+    assert_eq!(notice.title, "Saving segmentation_of_today.nii.gz failed");
+    let message = window.get_by_role(Role::Alert).rect();
+    assert!(message.width() > 400.0, "alone it has room: {message:?}");
+    assert!(notice.detail.contains("No such file"), "{}", notice.detail);
 }

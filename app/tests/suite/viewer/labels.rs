@@ -90,3 +90,30 @@ fn labels_are_merged_and_deleted_as_steps_that_can_be_undone_and_a_lock_holds() 
     press_with(&mut window, CTRL, Key::Z);
     assert_eq!((voxels(&window, 1), errors(&window)), (all, vec![]));
 }
+
+#[test]
+fn undoing_a_merge_brings_name_and_colour_back() {
+    let files = Files::on(&straight());
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let all = voxels(&window, 1);
+    send(&mut window, LabelCommand::Rename(1, "oedema".to_owned()));
+    send(&mut window, LabelCommand::SetColour(1, Color32::from_rgb(4, 5, 6)));
+    send(&mut window, LabelCommand::Add);
+    for merge in [LabelCommand::Merge { from: 1, into: 2 }, LabelCommand::Delete(1)] {
+        send(&mut window, merge);
+        assert!(!has(&window, "Paint with label 1"));
+        for _ in 0..2 {
+            press_with(&mut window, CTRL, Key::Z);
+            let looks = (document(&window).label_name(1), document(&window).label_colour(1), voxels(&window, 1));
+            assert_eq!(looks, ("oedema".to_owned(), Color32::from_rgb(4, 5, 6), all));
+            press_with(&mut window, CTRL, Key::Y);
+            assert!(!has(&window, "Paint with label 1") && voxels(&window, 1) == 0);
+        }
+        press_with(&mut window, CTRL, Key::Z);
+    }
+    // A label that was named anew in the meantime keeps its new name.
+    send(&mut window, LabelCommand::Delete(1));
+    send(&mut window, LabelCommand::Rename(1, "core".to_owned()));
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!((document(&window).label_name(1), errors(&window)), ("core".to_owned(), vec![]));
+}

@@ -6,7 +6,7 @@ use egui::epaint::TextShape;
 use egui::{Pos2, Rect, Role, Shape};
 use egui_kittest::kittest::Queryable as _;
 
-use crate::phantom::Files;
+use crate::phantom::{self, Files, STORED, straight};
 use crate::window::*;
 
 /// Every shape of the frame, in the order of painting.
@@ -121,5 +121,38 @@ fn letters_and_numbers_stand_on_plates() {
     assert!(of_panes.len() > 6, "{}", of_panes.len());
     for text in of_panes {
         assert!(plates(text) > 0, "{:?} at {:?}", text.galley.text(), text.pos);
+    }
+}
+
+/// Four images side by side differ by nothing but their name, which a lesion below it must not take away.
+#[test]
+fn every_pane_names_its_slice_and_image_whatever_lies_below() {
+    let files = Files::new();
+    let images: Vec<_> = ["flair", "t1", "t1ce", "t2"].iter().map(|name| files.path(&format!("p_{name}.nii.gz"))).collect();
+    for image in &images {
+        phantom::write_i16(image, &straight(), STORED, phantom::hounsfield);
+    }
+    let lesion = files.path("p_seg.nii.gz");
+    let names = |window: &Window, wanted: &str| {
+        let shapes = shapes(window);
+        let texts = shapes.iter().filter_map(|shape| if let Shape::Text(text) = shape { Some(text) } else { None });
+        texts.filter(|text| text.galley.text() == wanted && (220.0..620.0).contains(&text.pos.x)).count()
+    };
+    // In each corner and everywhere, but small enough for words to stay clear of it.
+    for reach in [[0, 16, 20, 36], [24, 40, 20, 36], [4, 36, 4, 16], [0, 40, 0, 36]] {
+        let [left, right, low, high] = reach;
+        let inside = |[x, y, _]: phantom::Voxel| (left..right).contains(&x) && (low..high).contains(&y);
+        phantom::write_mask(&lesion, &straight(), STORED, inside);
+        let paths: Vec<&std::path::Path> = images.iter().chain([&lesion]).map(|path| path.as_path()).collect();
+        let mut window = start(&args(&paths), [900.0, 600.0], None);
+        settle(&mut window);
+        for plane in ["Axial", "Sagittal", "Coronal"] {
+            let said = shapes(&window).iter().filter(|shape| matches!(shape, Shape::Text(text) if text.galley.text().starts_with(plane) && text.galley.text().contains('/'))).count();
+            assert!(said > 0, "{plane} over {reach:?}");
+        }
+        send(&mut window, amlp_viewer::command::ViewCommand::ToggleLinked);
+        for name in ["MR FLAIR", "MR T1", "MR T1CE", "MR T2"] {
+            assert!(names(&window, name) > 0, "{name} over {reach:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use amlp_viewer::command::{Command, FileCommand, ReviewCommand};
+use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ReviewCommand};
 use amlp_viewer::state::intent::ReviewFile;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, QueueOrder, Settings};
 use egui::{Event, Key, Modifiers};
@@ -259,8 +259,16 @@ fn findings_have_verdicts_and_everything_is_exported() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
-    let step = |verdict| ReviewCommand::Step(amlp_viewer::state::ReviewStep::Finding(0, verdict));
-    send(&mut window, step(Some(FindingVerdict::Rejected)));
+    send(&mut window, OverlayCommand::GoToFinding(0));
+    let given = |window: &Window| state(window).finding_verdict(0);
+    click(&mut window, "Accept finding 1");
+    assert_eq!(given(&window), Some(FindingVerdict::Accepted));
+    click(&mut window, "Accept finding 1");
+    assert_eq!(given(&window), None, "pressed again it is taken back");
+    click(&mut window, "Reject finding 1");
+    assert_eq!(given(&window), Some(FindingVerdict::Rejected));
+    let said = window.get_by_label("Finding 1").accesskit_node().description().unwrap_or_default();
+    assert!(said.contains("rejected"), "{said}");
     let entry = state(&window).cases.review.entry("patient_1").unwrap().clone();
     assert_eq!((entry.findings.len(), entry.verdict), (1, Verdict::ToDo));
     press(&mut window, Key::Enter);

@@ -1,11 +1,11 @@
 //! The undo list: a click goes to the state after a step.
 
-use egui::{ScrollArea, Ui};
+use egui::Ui;
 
 use crate::command::{EditCommand, Sender};
 use crate::state::Document;
 use crate::theme::{icon, size};
-use crate::widget::{ListRow, Section, text};
+use crate::widget::{ListRow, Section, list_area, text};
 
 /// Rows shown before the list scrolls.
 const ROWS: usize = 8;
@@ -21,8 +21,8 @@ pub(super) fn show(ui: &mut Ui, document: &Document, sender: &Sender) {
         }
         ui.spacing_mut().item_spacing.y = 0.0;
         let rows = count + 1;
-        let area = ScrollArea::vertical().id_salt("steps").max_height(size::ROW * rows.min(ROWS) as f32);
-        area.auto_shrink([false, true]).show_rows(ui, size::ROW, rows, |ui, visible| {
+        let area = list_area("steps", size::ROW * rows.min(ROWS) as f32);
+        area.show_rows(ui, size::ROW, rows, |ui, visible| {
             for row in visible {
                 // The last row is the case as it was opened.
                 let after = count - row;

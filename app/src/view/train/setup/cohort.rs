@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use egui::{Frame, Label, Margin, RichText, ScrollArea, Stroke, Ui};
+use egui::{Frame, Label, Margin, RichText, Stroke, Ui};
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{CohortCard, CohortState};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, radius, space};
-use crate::widget::format;
-use crate::widget::text;
+use crate::widget::{format, list_area, text};
 use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
 use crate::worker;
 
@@ -191,7 +190,7 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
     }
     let count = problems.len().to_string();
     Section::new("Problems in this cohort").note(&count).closed().show(ui, |ui| {
-        ScrollArea::vertical().id_salt("problems").max_height(PROBLEMS).show(ui, |ui| {
+        list_area("problems", PROBLEMS).show(ui, |ui| {
             for (at, problem) in problems.iter().enumerate() {
                 let file = problem.file.as_deref().map(Path::new);
                 let place = file.map_or_else(

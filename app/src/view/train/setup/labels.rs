@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use egui::{ScrollArea, Ui};
+use egui::Ui;
 use engine::cohort::split::Split;
 
 use super::chip;
@@ -11,7 +11,7 @@ use crate::state::State;
 use crate::state::train::form::labelled;
 use crate::state::train::{Form, Labels};
 use crate::theme::{icon, space};
-use crate::widget::text;
+use crate::widget::{list_area, text};
 use crate::widget::{NumberField, PushButton, Section, Toggle};
 
 /// Height above which the patients scroll.
@@ -93,7 +93,7 @@ fn patients(ui: &mut Ui, split: Option<&Split>, picked: &mut BTreeSet<String>) {
         return text::hint(ui, icon::PATIENT, "Choose a cohort to list its training patients.");
     };
     ui.add_space(space::XS);
-    ScrollArea::vertical().id_salt("patients").max_height(PATIENTS).auto_shrink([false, true]).show(ui, |ui| {
+    list_area("patients", PATIENTS).show(ui, |ui| {
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = egui::vec2(space::XS, space::XS);
             for id in labelled(split) {

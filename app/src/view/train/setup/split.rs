@@ -1,13 +1,12 @@
 //! Which patients train, validate and test in the next job, by name.
 
-use egui::{ScrollArea, Ui};
+use egui::Ui;
 use engine::cohort::split::Split;
 use engine::event::Stage;
 
 use crate::state::State;
 use crate::theme::space;
-use crate::widget::Section;
-use crate::widget::text;
+use crate::widget::{Section, list_area, text};
 
 /// Height above which the names scroll.
 const NAMES: f32 = 180.0;
@@ -18,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     let counts = format!("{} train, {} validation, {} test", split.train.len(), split.val.len(), split.test.len());
     ui.add_space(space::S);
     Section::new("Split").note(&counts).closed().show(ui, |ui| {
-        ScrollArea::vertical().id_salt("split").max_height(NAMES).auto_shrink([false, true]).show(ui, |ui| {
+        list_area("split", NAMES).show(ui, |ui| {
             for (part, patients) in parts(state, split) {
                 let names = if patients.is_empty() { "nobody".to_owned() } else { patients.join(", ") };
                 text::note(ui, &format!("{part}: {names}"));

@@ -1,0 +1,60 @@
+//! Strokes inside a lesion and around it, between which it is looked for.
+
+use glam::DVec3;
+
+use crate::state::State;
+use crate::state::edit::{Preview, SeedStroke};
+use crate::worker::Jobs;
+use crate::worker::edit;
+
+/// Begins a stroke. It joins those that wait.
+pub fn begin(state: &mut State, jobs: &mut Jobs, outside: bool, at: DVec3) {
+    super::end_drawing(state, jobs);
+    let Some(document) = &state.document else { return };
+    let refusal = edit::refusal(state, jobs).map(str::to_owned);
+    if let Some(why) = refusal.or_else(|| edit::value_layer(document).err()) {
+        return edit::refuse(state, why);
+    }
+    let Some(document) = &mut state.document else { return };
+    let waiting = document.edits.preview.take().filter(|preview| preview.least().is_none());
+    let mut preview = waiting.unwrap_or_else(Preview::of_strokes);
+    preview.drawing = true;
+    if let Some(strokes) = preview.strokes_mut() {
+        strokes.push(SeedStroke { outside, points: vec![at] });
+    }
+    document.edits.preview = Some(preview);
+}
+
+/// Goes on to a position.
+pub fn extend(state: &mut State, to: DVec3) {
+    let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
+    let strokes = preview.filter(|preview| preview.drawing).and_then(Preview::strokes_mut);
+    if let Some(stroke) = strokes.and_then(|strokes| strokes.last_mut())
+        && stroke.points.last() != Some(&to)
+    {
+        stroke.points.push(to);
+    }
+}
+
+/// Ends the stroke under way, and looks for the lesion.
+pub fn end(state: &mut State, jobs: &mut Jobs) {
+    let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
+    if preview.is_some_and(|preview| std::mem::take(&mut preview.drawing)) {
+        edit::look_for(state, jobs);
+    }
+}
+
+/// Takes the stroke under way back. What the others find is looked for again.
+pub fn cancel(state: &mut State, jobs: &mut Jobs) {
+    let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
+    let Some(preview) = preview.filter(|preview| preview.drawing) else { return };
+    if let Some(strokes) = preview.strokes_mut() {
+        strokes.pop();
+    }
+    if preview.strokes().is_empty()
+        && let Some(document) = &mut state.document
+    {
+        document.edits.preview = None;
+    }
+    end(state, jobs);
+}

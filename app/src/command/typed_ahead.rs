@@ -1,0 +1,85 @@
+//! Keys that follow one which opens a field, in the same frame: they are meant for the field, which is not there yet.
+//!
+//! A slow frame, as on an emulated graphics card, holds several keys. Without this the word typed after Ctrl+K would choose tools.
+
+use egui::{Context, Event, Id, KeyboardShortcut};
+
+use super::{Command, FileCommand, ReviewCommand, WindowCommand};
+use crate::state::Intent;
+
+/// Frames that keys wait for a field.
+const PATIENCE: u32 = 5;
+
+/// Keys that wait, in their order, and for how many frames they have.
+#[derive(Clone, Default)]
+struct Waiting {
+    events: Vec<Event>,
+    frames: u32,
+}
+
+fn waiting_id() -> Id {
+    Id::unique("keys that wait for a field")
+}
+
+fn is_key(event: &Event) -> bool {
+    matches!(event, Event::Key { .. } | Event::Text(_) | Event::Paste(_))
+}
+
+fn is_pressed(event: &Event) -> bool {
+    matches!(event, Event::Text(_) | Event::Paste(_) | Event::Key { pressed: true, .. })
+}
+
+/// Whether a command opens a field.
+fn opens(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Window(WindowCommand::OpenPalette)
+            | Command::File(FileCommand::TypePath(_))
+            | Command::Review(ReviewCommand::OpenComment)
+            | Command::Intent(Intent::Ask(_))
+    )
+}
+
+/// Gives the keys that wait to the field that has the keyboard by now. True while they still wait: those of this frame do, too.
+pub(super) fn deliver(ctx: &Context) -> bool {
+    let Some(mut waiting) = ctx.data_mut(|data| data.remove_temp::<Waiting>(waiting_id())) else { return false };
+    if ctx.text_edit_focused() || waiting.frames >= PATIENCE {
+        ctx.input_mut(|input| drop(input.events.splice(0..0, waiting.events)));
+        return false;
+    }
+    waiting.frames += 1;
+    wait(ctx, 0, waiting);
+    true
+}
+
+/// Lets the keys wait that follow the first press of a shortcut which opens a field.
+pub(super) fn hold<'a>(ctx: &Context, heard: impl Iterator<Item = (KeyboardShortcut, &'a Command)>) {
+    let opening: Vec<KeyboardShortcut> = heard.filter(|(_, command)| opens(command)).map(|(keys, _)| keys).collect();
+    let is_opening = |event: &Event| match event {
+        Event::Key { key, pressed: true, modifiers, .. } => {
+            opening.iter().any(|keys| keys.logical_key == *key && modifiers.matches_logically(keys.modifiers))
+        }
+        _ => false,
+    };
+    let after = ctx.input(|input| {
+        // The text of the key itself comes behind it.
+        let at = input.events.iter().position(is_opening)? + 1;
+        let own = input.events.get(at).is_some_and(|event| matches!(event, Event::Text(_)));
+        let at = at + usize::from(own && opening.iter().any(|keys| keys.modifiers.is_none()));
+        input.events[at..].iter().any(is_pressed).then_some(at)
+    });
+    if let Some(after) = after {
+        wait(ctx, after, Waiting::default());
+    }
+}
+
+/// Takes the keys from a position on out of this frame.
+fn wait(ctx: &Context, from: usize, mut waiting: Waiting) {
+    ctx.input_mut(|input| {
+        let (keys, others) = input.events.split_off(from).into_iter().partition(is_key);
+        input.events.extend::<Vec<Event>>(others);
+        waiting.events.extend::<Vec<Event>>(keys);
+    });
+    ctx.data_mut(|data| data.insert_temp(waiting_id(), waiting));
+    ctx.request_repaint();
+}

@@ -1,0 +1,191 @@
+//! A lesion that waits to be accepted: by the network's probability under a click, or by strokes inside of it and around it.
+
+use std::collections::BTreeMap;
+
+use engine::edit::op::{Brush, Mode, Op, Place, Plane};
+use engine::edit::{Delta, EditLabels};
+use engine::volume::Grid;
+use glam::DVec3;
+
+/// A lesion until it is accepted or dropped.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// How it is looked for.
+    pub search: Search,
+    /// A stroke is being drawn.
+    pub drawing: bool,
+    /// What it would change, and the changed voxels alone; none while they are looked for.
+    pub found: Option<(Delta, EditLabels)>,
+}
+
+/// How a lesion is looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Search {
+    /// The component of the network's probability at a click.
+    Click {
+        /// World position of the click, in mm.
+        at: DVec3,
+        /// Probability there: the threshold is never above it.
+        highest: f64,
+        /// The component has this probability at least.
+        least: f64,
+    },
+    /// A watershed of the shown image between strokes, in the order they were drawn in.
+    Strokes(Vec<SeedStroke>),
+}
+
+/// A stroke inside a lesion, or around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeedStroke {
+    /// Around it.
+    pub outside: bool,
+    /// Its points in world mm.
+    pub points: Vec<DVec3>,
+}
+
+/// Step of the threshold of a click.
+const STEP: f64 = 0.05;
+
+impl Preview {
+    /// At a place with this probability: from 0.5 on, or from that of the place.
+    pub fn of_click(at: DVec3, probability: f64) -> Self {
+        Self::new(Search::Click { at, highest: probability, least: probability.min(0.5) })
+    }
+
+    /// Without a stroke.
+    pub fn of_strokes() -> Self {
+        Self::new(Search::Strokes(Vec::new()))
+    }
+
+    fn new(search: Search) -> Self {
+        Self { search, drawing: false, found: None }
+    }
+
+    /// The probability that a click asks for.
+    pub fn least(&self) -> Option<f64> {
+        match self.search {
+            Search::Click { least, .. } => Some(least),
+            Search::Strokes(_) => None,
+        }
+    }
+
+    /// Moves the threshold of a click by steps. False if it is at its end.
+    pub fn step(&mut self, steps: i64) -> bool {
+        let Search::Click { highest, least, .. } = &mut self.search else { return false };
+        let before = *least;
+        // Steps lie on whole multiples, whatever the threshold began with.
+        let wanted = ((*least / STEP).round() + steps as f64) * STEP;
+        *least = wanted.clamp(STEP / 5.0, 1.0).min(*highest);
+        *least != before
+    }
+
+    /// The strokes, in their order.
+    pub fn strokes(&self) -> &[SeedStroke] {
+        match &self.search {
+            Search::Click { .. } => &[],
+            Search::Strokes(strokes) => strokes,
+        }
+    }
+
+    /// The strokes, to draw on. What was found for fewer of them no longer counts.
+    pub fn strokes_mut(&mut self) -> Option<&mut Vec<SeedStroke>> {
+        self.found = None;
+        match &mut self.search {
+            Search::Click { .. } => None,
+            Search::Strokes(strokes) => Some(strokes),
+        }
+    }
+
+    /// Whether a side has a stroke.
+    pub fn has(&self, outside: bool) -> bool {
+        self.strokes().iter().any(|stroke| stroke.outside == outside)
+    }
+
+    /// The operation that finds it on this grid, none while a side has no stroke.
+    pub fn op(&self, label: u16, grid: &Grid) -> Option<Op> {
+        match &self.search {
+            Search::Click { at, least, .. } => {
+                let place = Place { voxel: None, point_mm: Some(at.to_array()) };
+                Some(Op::ThresholdGrow { label, place, min: Some(*least), max: None, overwrite: false })
+            }
+            Search::Strokes(strokes) => {
+                let [inside, outside] = seeds(strokes, grid);
+                let op = |inside, outside| {
+                    let (inside, outside) = (vec![inside], vec![outside]);
+                    Op::Watershed { label, inside, outside, smooth_mm: None, overwrite: false }
+                };
+                inside.zip(outside).map(|(inside, outside)| op(inside, outside))
+            }
+        }
+    }
+}
+
+/// The voxels under the strokes inside, and under those around. A later stroke counts where it crosses an earlier one.
+fn seeds(strokes: &[SeedStroke], grid: &Grid) -> [Option<Brush>; 2] {
+    let fine = grid.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
+    let voxel_from_world = grid.voxel_from_world();
+    let mut sides = BTreeMap::new();
+    for SeedStroke { outside, points } in strokes {
+        let ends = points.iter().zip(points.iter().skip(1).chain(points.last()));
+        for (from, to) in ends {
+            let steps = (from.distance(*to) / (fine / 2.0)).ceil().max(1.0);
+            for n in 0..=steps as usize {
+                let voxel = voxel_from_world.transform_point3(from.lerp(*to, n as f64 / steps)).round();
+                sides.insert(voxel.to_array().map(|v| v as i64), *outside);
+            }
+        }
+    }
+    [false, true].map(|wanted| {
+        let of_side = sides.iter().filter(|(_, outside)| **outside == wanted);
+        let centre = |voxel: &[i64; 3]| {
+            grid.world_from_voxel.transform_point3(DVec3::from_array(voxel.map(|v| v as f64))).to_array()
+        };
+        let points_mm: Vec<[f64; 3]> = of_side.map(|(voxel, _)| centre(voxel)).collect();
+        // A ball this small holds the voxel at its centre alone.
+        let brush = |points_mm| Brush {
+            radius_mm: fine / 4.0,
+            mode: Mode::Volume,
+            plane: Plane::default(),
+            points_mm,
+            connected: false,
+        };
+        (!points_mm.is_empty()).then(|| brush(points_mm))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use glam::DAffine3;
+
+    #[test]
+    fn a_threshold_moves_in_steps_and_keeps_the_click_inside() {
+        let mut preview = Preview::of_click(DVec3::ZERO, 0.83);
+        let least = |preview: &Preview| preview.least().unwrap_or_default();
+        assert_eq!(least(&preview), 0.5);
+        assert!(preview.step(2) && (least(&preview) - 0.6).abs() < 1e-9);
+        assert!(preview.step(20) && least(&preview) == 0.83);
+        assert!(!preview.step(1));
+        assert!(preview.step(-100) && least(&preview) == 0.01);
+        assert_eq!(least(&Preview::of_click(DVec3::ZERO, 0.2)), 0.2);
+    }
+
+    #[test]
+    fn a_later_stroke_counts_where_it_crosses_an_earlier_one() {
+        let grid = Grid::new([9, 9, 3], DAffine3::from_scale(DVec3::new(2.0, 2.0, 5.0)));
+        let line = |outside, from: [f64; 3], to: [f64; 3]| SeedStroke {
+            outside,
+            points: vec![DVec3::from_array(from), DVec3::from_array(to)],
+        };
+        let mut preview = Preview::of_strokes();
+        let op = |preview: &Preview| preview.op(3, &grid);
+        assert!(op(&preview).is_none());
+        preview.strokes_mut().unwrap_or(&mut Vec::new()).push(line(false, [0.2, 4.3, 5.0], [6.1, 3.9, 5.0]));
+        assert!(op(&preview).is_none() && preview.has(false) && !preview.has(true), "one side alone finds nothing");
+        preview.strokes_mut().unwrap_or(&mut Vec::new()).push(line(true, [4.0, 0.0, 5.0], [4.0, 8.0, 5.0]));
+        let Some(Op::Watershed { label: 3, inside, outside, .. }) = op(&preview) else { panic!("{preview:?}") };
+        assert_eq!(inside[0].points_mm, [[0.0, 4.0, 5.0], [2.0, 4.0, 5.0], [6.0, 4.0, 5.0]]);
+        assert_eq!(outside[0].points_mm.len(), 5);
+        assert!(!inside[0].connected && inside[0].radius_mm < 1.0);
+    }
+}
