@@ -202,7 +202,7 @@ fn point(random: &mut Random, grid: &Grid) -> [f64; 3] {
 
 fn brush(random: &mut Random, grid: &Grid) -> Brush {
     let mode = if random.below(2) == 0 { Mode::Slice } else { Mode::Volume };
-    let points_mm = (0..1 + random.below(3)).map(|_| point(random, grid)).collect();
+    let points_mm = (0..=random.below(3)).map(|_| point(random, grid)).collect();
     let (radius_mm, plane) = (random.between(0.5, 5.0), Plane::Axis(random.below(3)));
     Brush { radius_mm, mode, plane, points_mm, connected: random.below(2) == 0 }
 }

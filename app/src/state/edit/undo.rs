@@ -110,16 +110,15 @@ impl UndoList {
     /// [`UndoList::keep_all`].
     pub fn spill(&self) -> Option<impl FnOnce() -> engine::Result<()> + Send + use<>> {
         let history = Arc::clone(&self.history);
-        (!self.keeps_all && self.history().is_beyond_budget()).then(|| {
-            move || {
-                // Written without the lock: the window goes on with the history.
-                let excess = lock(&history).excess();
-                if let Some(moved) = excess.map(|excess| excess.write()).transpose()? {
-                    lock(&history).moved(moved);
-                }
-                Ok(())
+        let spill = move || {
+            // Written without the lock: the window goes on with the history.
+            let excess = lock(&history).excess();
+            if let Some(moved) = excess.map(|excess| excess.write()).transpose()? {
+                lock(&history).moved(moved);
             }
-        })
+            Ok(())
+        };
+        (!self.keeps_all && self.history().is_beyond_budget()).then_some(spill)
     }
 
     /// The disk refused: everything stays in memory until the next label change.

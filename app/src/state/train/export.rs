@@ -124,7 +124,7 @@ pub fn curves_csv(runs: &[&OpenRun]) -> String {
     let has = |column: &CurveColumn, run: &OpenRun| (1..=run.last()).any(|n| !column.text(&run.history, n).is_empty());
     let columns: Vec<CurveColumn> =
         CurveColumn::all(runs).filter(|column| runs.iter().any(|run| has(column, run))).collect();
-    let mut csv = format!("run,epoch,{}\n", columns.iter().map(|c| c.key()).collect::<Vec<_>>().join(","));
+    let mut csv = format!("run,epoch,{}\n", columns.iter().map(CurveColumn::key).collect::<Vec<_>>().join(","));
     for run in runs {
         for epoch in 1..=run.last() {
             let values: Vec<String> = columns.iter().map(|column| column.text(&run.history, epoch)).collect();
