@@ -6,6 +6,7 @@ use amlp_viewer::scene::PlaneMode;
 use amlp_viewer::state::edit::EditChoices;
 use amlp_viewer::state::{PaneId, Severity};
 use egui::{Key, Modifiers, PointerButton, Pos2};
+use egui_kittest::kittest::Queryable as _;
 use engine::edit::op::LassoAction;
 use engine::volume::{Volume, nifti};
 use glam::DVec3;

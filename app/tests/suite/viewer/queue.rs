@@ -6,7 +6,7 @@ use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ReviewCommand};
 use amlp_viewer::state::intent::ReviewFile;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, QueueOrder, Settings};
 use egui::{Event, Key, Modifiers};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::edit::{Delta, EditLabels};
 use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
