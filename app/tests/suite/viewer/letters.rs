@@ -143,7 +143,7 @@ fn every_pane_names_its_slice_and_image_whatever_lies_below() {
         let [left, right, low, high] = reach;
         let inside = |[x, y, _]: phantom::Voxel| (left..right).contains(&x) && (low..high).contains(&y);
         phantom::write_mask(&lesion, &straight(), STORED, inside);
-        let paths: Vec<&std::path::Path> = images.iter().chain([&lesion]).map(|path| path.as_path()).collect();
+        let paths: Vec<&std::path::Path> = images.iter().chain([&lesion]).map(std::path::PathBuf::as_path).collect();
         let mut window = start(&args(&paths), [900.0, 600.0], None);
         settle(&mut window);
         for plane in ["Axial", "Sagittal", "Coronal"] {
