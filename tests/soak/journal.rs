@@ -42,7 +42,9 @@ fn soak() -> Result<(), Failure> {
     }
     let Checked { records, compactions, cuts } = all;
     let seconds = started.elapsed().as_secs_f64();
-    println!("{sequences} sequences, {records} records, {compactions} compactions, {cuts} cuts: all restored, {seconds:.0} s");
+    println!(
+        "{sequences} sequences, {records} records, {compactions} compactions, {cuts} cuts: all restored, {seconds:.0} s"
+    );
     Ok(())
 }
 

@@ -190,7 +190,10 @@ mod tests {
     fn masks() -> Vec<EditLabels> {
         let grid = Grid::new([40, 3, 2], glam::DAffine3::IDENTITY);
         let mask = |n: usize| (0..grid.len()).map(|at| u16::from(at.is_multiple_of(n + 2))).collect::<Vec<_>>();
-        (0..6).filter_map(|n| LabelVolume::new(grid.clone(), mask(n)).ok()).map(|m| EditLabels::from_volume(&m)).collect()
+        (0..6)
+            .filter_map(|n| LabelVolume::new(grid.clone(), mask(n)).ok())
+            .map(|m| EditLabels::from_volume(&m))
+            .collect()
     }
 
     #[test]

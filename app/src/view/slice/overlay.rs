@@ -152,8 +152,7 @@ const SQUARE: f32 = 14.0;
 fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, bool) {
     let (case, view) = (text.case, text.view);
     let t = case.tokens;
-    let mut lines =
-        vec![(text::slice(view), font::body(), if text.active { t.overlay_text } else { t.overlay_dim })];
+    let mut lines = vec![(text::slice(view), font::body(), if text.active { t.overlay_text } else { t.overlay_dim })];
     lines.extend(text::images(case, view).map(|images| (images, font::caption(), t.overlay_text)));
     lines.extend(text::frame(case, view).map(|frame| (frame, font::caption(), t.overlay_dim)));
     // Keeps clear of the letters at the edges.

@@ -62,8 +62,7 @@ impl Job for FindLesion {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
-        let scene =
-            Scene { image: Some(&self.image), frame: self.frame, locked: &self.locked, ..Scene::default() };
+        let scene = Scene { image: Some(&self.image), frame: self.frame, locked: &self.locked, ..Scene::default() };
         let delta = plan(&self.op, &self.labels, &scene, &handle.control)?;
         // Only background changes: the same changes of an empty mask are the lesion alone.
         let mut alone = EditLabels::new(self.labels.grid().clone());

@@ -167,7 +167,8 @@ fn strokes_inside_and_around_find_a_lesion_without_a_network() {
     let line = [10.0, 16.0].map(|x| place(&window, PaneId::Axial, world(&window, [x, 20.0, 8.0])));
     let mut ring = around(&window, [[3.5, 23.5], [13.5, 26.5]], 8.0);
     ring.push(ring[0]);
-    let found = |window: &Window| state(window).preview().and_then(|p| p.found.as_ref()).map(|(delta, _)| delta.voxels());
+    let found =
+        |window: &Window| state(window).preview().and_then(|p| p.found.as_ref()).map(|(delta, _)| delta.voxels());
     paint(&mut window, &line);
     press(&mut window, Key::Enter);
     let waits = state(&window).preview().is_some_and(|preview| preview.strokes().len() == 1);

@@ -128,7 +128,8 @@ fn letters_and_numbers_stand_on_plates() {
 #[test]
 fn every_pane_names_its_slice_and_image_whatever_lies_below() {
     let files = Files::new();
-    let images: Vec<_> = ["flair", "t1", "t1ce", "t2"].iter().map(|name| files.path(&format!("p_{name}.nii.gz"))).collect();
+    let images: Vec<_> =
+        ["flair", "t1", "t1ce", "t2"].iter().map(|name| files.path(&format!("p_{name}.nii.gz"))).collect();
     for image in &images {
         phantom::write_i16(image, &straight(), STORED, phantom::hounsfield);
     }

@@ -8,8 +8,8 @@ use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{CohortCard, CohortState};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, radius, space};
-use crate::widget::{format, list_area, text};
 use crate::widget::{ButtonKind, CardButton, IconButton, ListRow, ProgressRow, PropertyRow, PushButton, Section};
+use crate::widget::{format, list_area, text};
 use crate::worker;
 
 /// Height above which the problems scroll.

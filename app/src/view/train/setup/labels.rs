@@ -11,8 +11,8 @@ use crate::state::State;
 use crate::state::train::form::labelled;
 use crate::state::train::{Form, Labels};
 use crate::theme::{icon, space};
-use crate::widget::{list_area, text};
 use crate::widget::{NumberField, PushButton, Section, Toggle};
+use crate::widget::{list_area, text};
 
 /// Height above which the patients scroll.
 const PATIENTS: f32 = 150.0;
