@@ -75,7 +75,7 @@ pub struct PretrainReport {
 /// other methods. The loss on `validation` is logged. A dry run stops after the estimate and gives `None`.
 ///
 /// # Errors
-/// Those of [`train`].
+/// Those of [`crate::trainer::train`].
 pub fn pretrain(
     config: &Config,
     slices: &Slices,

@@ -1,4 +1,4 @@
-//! What a pre-training method states, from which [`super::training`] makes a training: its network, its batches, its loss, and
+//! What a pre-training method states, from which `training.rs` makes a training: its network, its batches, its loss, and
 //! what it learns from a step. AMLP alone, which updates patch labels, is a [`crate::trainer::Method`] of its own.
 
 use burn::module::Module;

@@ -15,7 +15,7 @@ impl Tag {
         self.0 % 2 == 1
     }
 
-    /// The value representation of a tag in [`KNOWN`]; `Vr::UL` for group lengths, else `None`.
+    /// The value representation of a tag in the table of this module; `Vr::UL` for group lengths, else `None`.
     pub fn vr(self) -> Option<Vr> {
         if self.1 == 0 {
             return Some(Vr::UL);

@@ -73,7 +73,7 @@ impl<'a> Tile<'a> {
         Self { shape, left, right, segments, start, tap_stride: None }
     }
 
-    /// The same of windows of [`TAPS`] rows: row `m` of the output sums the rows `m` to `m + 2` of the left factor, each times a
+    /// The same of windows of three rows: row `m` of the output sums the rows `m` to `m + 2` of the left factor, each times a
     /// right factor of its own, `tap_stride` numbers apart. A number of the left factor is loaded once for three products.
     #[inline]
     #[must_use]
