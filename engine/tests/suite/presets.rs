@@ -57,10 +57,15 @@ fn every_preset_trains_resumes_bit_for_bit_and_logs_diagnostics() {
 fn micro_batches_equal_the_whole_batch_or_are_refused() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
-    for Preset { name, .. } in trained() {
+    for Preset { name, family, .. } in trained() {
         let mut config = settings(name, &root);
         config.network.norm = engine::model::Norm::None;
         config.training.epochs = 1;
+        if *family == Family::Contrastive {
+            // AdamW makes whole steps of gradients that are 0 but for rounding, and batch norm in the heads enlarges them. At this
+            // rate no weight moves, so the losses of the batches are compared; the unit tests compare the gradients.
+            config.training.lr = 1e-12;
+        }
         let losses = |micro_batch: usize| {
             let mut config = config.clone();
             config.training.micro_batch = micro_batch;
