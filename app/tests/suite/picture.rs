@@ -35,7 +35,10 @@ impl Pictures {
             println!("skipped: the pictures are of an adapter on the processor");
             return None;
         }
-        let mut window = start(args, self.size, Some(screen));
+        // Not the user's own runs, whose unfinished ones the first page lists.
+        let nowhere = || Some(std::env::temp_dir().join("amlp-no-runs"));
+        let args = Args { workspace: args.workspace.clone().or_else(nowhere), ..args.clone() };
+        let mut window = start(&args, self.size, Some(screen));
         settle(&mut window);
         Some(window)
     }
