@@ -41,7 +41,8 @@ fn open(path: &Path) -> Harness<'static, App> {
         std::thread::sleep(Duration::from_millis(5));
         harness.step();
     }
-    harness.run();
+    // Scroll bars fade in for some frames after the last list has come.
+    harness.run_steps(20);
     harness
 }
 
