@@ -3,30 +3,14 @@
 #![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use engine::volume::dicom::{DataSet, DicomFile, Frames, ImageStack, Library, Tag, encode, open};
 use engine::volume::{Frames as Wanted, LabelVolume, MaskOptions, ReadOptions, Volume, VoxelData};
 use sha2::{Digest, Sha256};
 
-/// A folder of the corpus, or `None` with a printed line.
-fn folder(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus").join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: ../shared/corpus/{name} is absent");
-    None
-}
-
-/// The rows of a tab-separated table by column name.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).unwrap();
-    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    let rows = reader.records().map(|r| names.iter().cloned().zip(r.unwrap().iter().map(str::to_owned)).collect());
-    rows.collect()
-}
+use crate::corpus::{folder, table};
 
 /// Unpacks an archive into `to`; `false` with a printed line where tar or xz is missing.
 fn unpack(archive: &Path, to: &Path) -> bool {

@@ -3,29 +3,13 @@
 #![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engine::volume::{Frames, LabelVolume, ReadOptions, Relation, Scale, Volume, VoxelData};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// A folder of the corpus, or `None` with a printed line.
-fn folder(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus").join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: ../shared/corpus/{name} is absent");
-    None
-}
-
-/// The rows of a tab-separated table by column name.
-fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_path(path).unwrap();
-    let names: Vec<String> = reader.headers().unwrap().iter().map(str::to_owned).collect();
-    let rows = reader.records().map(|r| names.iter().cloned().zip(r.unwrap().iter().map(str::to_owned)).collect());
-    rows.collect()
-}
+use crate::corpus::{folder, table};
 
 fn read_all(path: &Path) -> engine::Result<Volume> {
     Volume::read_with(path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() })

@@ -8,6 +8,7 @@ mod cohorts;
 mod command_line;
 mod common;
 mod comparison;
+mod corpus;
 mod corpus_dicom;
 mod corpus_nifti;
 mod device_parity;
