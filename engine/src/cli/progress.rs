@@ -111,7 +111,7 @@ impl EventSink for Progress {
 
 fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
     let mut line = format!("epoch {}/{epochs}: loss {:.4}", s.epoch, s.loss);
-    if let Some(parts) = &s.parts {
+    if let Some(parts) = s.parts.as_ref().filter(|parts| !parts.is_empty()) {
         let parts: Vec<String> = parts.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
         line += &format!(" ({})", parts.join(", "));
     }
@@ -167,5 +167,21 @@ pub fn counter(what: &'static str) -> impl FnMut(usize, usize) {
             eprintln!("{what} of {scans} took {:.1} s", started.elapsed().as_secs_f64());
         }
         None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Losses;
+
+    /// SimCLR and SwAV printed an empty pair of brackets.
+    #[test]
+    fn a_loss_without_parts_has_no_brackets() {
+        let mut summary = EpochSummary { epoch: 1, loss: 2.0, parts: Some(Losses::default()), ..EpochSummary::default() };
+        summary.diagnostics.set("loss_ratio", 0.5);
+        assert_eq!(epoch_line(&summary, 2), "epoch 1/2: loss 2.0000, loss ratio 0.500");
+        summary.parts = Some([("pred", 2.0)].into_iter().collect());
+        assert_eq!(epoch_line(&summary, 2), "epoch 1/2: loss 2.0000 (pred 2.0000), loss ratio 0.500");
     }
 }

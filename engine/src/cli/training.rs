@@ -141,11 +141,11 @@ pub struct Output {
     pub tensorboard: bool,
 }
 
-/// Trains with the events going to the terminal and, if asked for, to TensorBoard.
+/// Trains with the events going to the terminal and, if asked for or if the run has such files, to TensorBoard.
 pub fn listen<R>(output: Output, run: &Path, train: impl FnOnce(&mut dyn EventSink) -> Result<R>) -> Result<R> {
     let (mut progress, mut board) = (Progress::new(), TensorBoard::new(run));
     let mut sinks: Vec<&mut dyn EventSink> = vec![&mut progress];
-    if output.tensorboard {
+    if output.tensorboard || TensorBoard::exists(run) {
         sinks.push(&mut board);
     }
     train(&mut Fanout(sinks))
@@ -257,4 +257,33 @@ pub fn parse_word<T: DeserializeOwned>(word: &str) -> std::result::Result<T, Str
     use serde::de::IntoDeserializer;
     let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
     T::deserialize(word).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Stage};
+
+    /// A run with event files that was resumed by its name alone ended in the midst of them.
+    #[test]
+    fn a_run_goes_on_with_its_event_files_without_being_asked() {
+        let temp = tempfile::tempdir().unwrap();
+        let started = Event::Started {
+            stage: Stage::Finetune,
+            epochs: 2,
+            steps_per_epoch: 3,
+            slices: 4,
+            parameters: 5,
+            device: "cpu".into(),
+            first_epoch: 2,
+        };
+        let files = |run: &Path| std::fs::read_dir(run.join("tensorboard")).map_or(0, Iterator::count);
+        for (exists, expected) in [(false, 0), (true, 1)] {
+            let run = temp.path().join(exists.to_string());
+            std::fs::create_dir_all(if exists { run.join("tensorboard") } else { run.clone() }).unwrap();
+            listen(Output { json: false, tensorboard: false }, &run, |sink| sink.event(&started)).unwrap();
+            assert_eq!(files(&run), expected);
+        }
+    }
 }

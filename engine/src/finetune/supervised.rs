@@ -14,7 +14,7 @@ use crate::model::{UNet, UNetConfig, record};
 use crate::predict::{Choice, Segmenter};
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
-use crate::probe::{Pin, PinnedPictures};
+use crate::probe::{PictureKind, Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint;
 use crate::trainer::{
@@ -163,7 +163,7 @@ impl Method for Supervised<'_> {
                 let step = "reading a probability".to_owned();
                 Error::from(ErrorKind::Compute { step, why: e.to_string() })
             })?;
-            Ok((data.iter::<f32>().collect(), Vec::new()))
+            Ok((data.iter::<f32>().collect(), PictureKind::Output, Vec::new()))
         };
         self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })

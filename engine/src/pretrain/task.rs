@@ -8,6 +8,7 @@ use crate::config::{Config, Number, TrainingConfig};
 use crate::event::EpochSummary;
 use crate::model::record::Transfer;
 use crate::preprocess::SliceData;
+use crate::probe::PictureKind;
 use crate::run::checkpoint::CheckpointData;
 use crate::trainer::{Head, Length, MicroBatch, MicroLoss, Parts, Position, StepOutput};
 use crate::{Error, Result};
@@ -50,12 +51,19 @@ pub struct Picture {
     pub pixels: Vec<f32>,
     /// The masked patches, in the order of a grid of [`PretextTask::mask_grid`] patches a side; empty without a grid.
     pub masked: Vec<bool>,
+    /// What the pixels show.
+    pub kind: PictureKind,
 }
 
 impl Picture {
-    /// A picture without a mask.
+    /// A network's output, without a mask.
     pub fn new(pixels: Vec<f32>) -> Self {
-        Self { pixels, masked: Vec::new() }
+        Self { pixels, masked: Vec::new(), kind: PictureKind::Output }
+    }
+
+    /// A network's output with the masked patches.
+    pub fn masked(pixels: Vec<f32>, masked: Vec<bool>) -> Self {
+        Self { masked, ..Self::new(pixels) }
     }
 }
 

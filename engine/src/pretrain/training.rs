@@ -188,7 +188,7 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
         let picture = |pin: &Pin, data: &SliceData| {
             let sample = Sample { slice: pin.key(), patient: pin.key(), k: pin.slice, data: data.clone() };
             let picture = task.picture(&net, sample, at, device)?;
-            Ok((picture.pixels, picture.masked))
+            Ok((picture.pixels, picture.kind, picture.masked))
         };
         self.probes.record(at.epoch, None, picture)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: None })

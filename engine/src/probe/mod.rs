@@ -36,6 +36,7 @@ mod tensors;
 
 pub(crate) use files::stored_pins;
 pub use files::{epochs, pins, read, read_slice};
+pub use picture::PictureKind;
 pub use pin::{Pin, Pins};
 pub(crate) use pinned::{PinnedPictures, TrainingSlice};
 pub use record::{MOST_BYTES, MOST_PATCHES, ProbeRecord, ProbeSlice};

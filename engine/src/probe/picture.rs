@@ -1,5 +1,22 @@
 //! Pictures in 8 bits, small enough.
 
+use serde::{Deserialize, Serialize};
+
+/// What the picture of a pinned slice shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PictureKind {
+    /// The network's output in the units of the slice: a reconstruction, or in fine-tuning a probability.
+    #[default]
+    Output,
+    /// The views that the epoch draws of the slice, side by side. They lie nowhere in the patient.
+    Views,
+    /// Histograms of oriented gradients, a star for each cell: those of masked cells as predicted.
+    Gradients,
+    /// The number of each cell's code: those of masked cells as predicted.
+    Codes,
+}
+
 /// The smallest and the largest of the finite values; 0 and 0 without any.
 pub(super) fn range_of(values: &[f32]) -> [f32; 2] {
     let finite = values.iter().copied().filter(|value| value.is_finite());

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::source::{Source, load};
-use super::{Pin, Pins, ProbeRecord, ProbeSlice, Recorder};
+use super::{PictureKind, Pin, Pins, ProbeRecord, ProbeSlice, Recorder};
 use crate::Result;
 use crate::cohort::Cohort;
 use crate::config::Config;
@@ -92,8 +92,8 @@ impl<'a> PinnedPictures<'a> {
         Ok(())
     }
 
-    /// Records what `picture` makes of each slice after an epoch: a picture `[S][S]` and the masked patches, none without a grid.
-    /// `range` is what black and white stand for; `None` takes the picture's own.
+    /// Records what `picture` makes of each slice after an epoch: a picture `[S][S]`, what it shows, and the masked patches, none
+    /// without a grid. `range` is what black and white stand for; `None` takes the picture's own.
     ///
     /// # Errors
     /// Those of `picture`.
@@ -101,12 +101,13 @@ impl<'a> PinnedPictures<'a> {
         &mut self,
         epoch: usize,
         range: Option<[f32; 2]>,
-        picture: impl Fn(&Pin, &SliceData) -> Result<(Vec<f32>, Vec<bool>)>,
+        picture: impl Fn(&Pin, &SliceData) -> Result<(Vec<f32>, PictureKind, Vec<bool>)>,
     ) -> Result<()> {
         for (pin, pinned) in &self.pinned {
             let mut record = ProbeRecord::empty(pin.clone(), self.stage, epoch, pinned.trained);
-            let (pixels, masked) = picture(pin, &pinned.data)?;
+            let (pixels, kind, masked) = picture(pin, &pinned.data)?;
             record.mask(masked);
+            record.kind = kind;
             record.draw(&pixels, self.config.preprocess.size, range);
             self.recorder.record(&record);
         }

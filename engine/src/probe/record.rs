@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Pin;
-use super::picture::{average, quantise, range_of, side_within, values};
+use super::picture::{PictureKind, average, quantise, range_of, side_within, values};
 use super::tensors::{self, TensorReader, TensorWriter};
 use crate::cluster::Clustering;
 use crate::event::Stage;
@@ -220,9 +220,12 @@ pub struct ProbeRecord {
     pub side: usize,
     /// What bytes 0 and 255 of the picture stand for.
     pub range: [f32; 2],
-    /// What the network made of the slice, `[side][side]`: in pre-training the reconstruction of the whole first channel,
-    /// in fine-tuning the probability of the first region. Where `side` is below the crop's size, means of blocks.
+    /// What the network made of the slice, `[side][side]`: in pre-training what `kind` says, of the first channel, in
+    /// fine-tuning the probability of the first region. Where `side` is below the crop's size, means of blocks.
     pub picture: Vec<u8>,
+    /// What the picture shows.
+    #[serde(default)]
+    pub kind: PictureKind,
 }
 
 impl ProbeRecord {
@@ -246,6 +249,7 @@ impl ProbeRecord {
             side: 0,
             range: [0.0; 2],
             picture: Vec::new(),
+            kind: PictureKind::default(),
         }
     }
 
@@ -291,6 +295,7 @@ impl ProbeRecord {
             sigma: self.sigma,
             side: self.side,
             range: self.range,
+            kind: self.kind,
         })
     }
 
@@ -324,6 +329,7 @@ impl ProbeRecord {
             side: head.side,
             range: head.range,
             picture: from.u8("picture")?,
+            kind: head.kind,
             ..Self::empty(head.pin, head.stage, head.epoch, head.trained)
         };
         for (at, patch) in record.order.iter().map(|patch| usize::from(*patch)).enumerate() {
@@ -371,6 +377,14 @@ struct RecordHead {
     sigma: Option<f64>,
     side: usize,
     range: [f32; 2],
+    /// Records of earlier versions hold outputs only.
+    #[serde(default, skip_serializing_if = "is_output")]
+    kind: PictureKind,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_output(kind: &PictureKind) -> bool {
+    *kind == PictureKind::Output
 }
 
 fn mismatched(path: &Path) -> Error {

@@ -33,6 +33,7 @@ fn full(size: usize, grid: usize, case: &str) -> ProbeRecord {
         losses: numbers(&mut draw),
         relative: numbers(&mut draw),
         mean_relative: numbers(&mut draw),
+        kind: PictureKind::Codes,
         ..ProbeRecord::empty(Pin::new(case, u32::MAX), Stage::Pretrain, 1_000_000, true)
     };
     let pixels: Vec<f32> = (0..size * size).map(|_| draw.random_range(-3.0..5.0)).collect();

@@ -35,6 +35,11 @@ impl TensorBoard {
         Self { folder: run.join(FOLDER), open: None, steps_per_epoch: 1, restarted: false }
     }
 
+    /// Whether the run has event files: it was started with them, and goes on with them when it is resumed.
+    pub fn exists(run: &Path) -> bool {
+        run.join(FOLDER).is_dir()
+    }
+
     fn start(&mut self, steps_per_epoch: usize) -> Result<()> {
         (self.steps_per_epoch, self.restarted) = (steps_per_epoch, true);
         std::fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;

@@ -115,6 +115,13 @@ impl PatchScale {
         Self([means, deviations])
     }
 
+    /// The slice `[C][S][S]` without each patch's mean and in units of its deviation.
+    pub fn normalised(&self, grid: &PatchGrid, pixels: &[f32]) -> Vec<f32> {
+        let [means, deviations] = [0, 1].map(|k| grid.spread(&self.0[k]));
+        let scales = means.iter().zip(&deviations).cycle();
+        pixels.iter().zip(scales).map(|(pixel, (mean, deviation))| (pixel - mean) / deviation).collect()
+    }
+
     /// Those of all slices of a batch; `None` without any.
     pub fn on<'a>(all: impl Iterator<Item = &'a Self>, grid: &PatchGrid, device: &Device) -> Option<DeviceScale> {
         let all: Vec<&Self> = all.collect();

@@ -39,6 +39,7 @@ use burn::tensor::Device;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::masked::warn_of_loss;
 use super::{Slices, network_config};
 use crate::config::Config;
 use crate::event::{CaseCounts, EpochSummary, Event, Losses, Stage};
@@ -100,6 +101,9 @@ struct Statistics {
     agreeing: u64,
     /// Masked patches.
     judged: u64,
+    /// `L_pred`, and that of the best constant output of each batch. Earlier versions did not sum it up.
+    #[serde(default)]
+    constant: [f64; 2],
 }
 
 impl<'a> Amlp<'a> {
@@ -301,6 +305,9 @@ impl Method for Amlp<'_> {
         self.probes.observe(self.patches, batch, output, &losses, at)?;
         self.statistics.slices += batch.len();
         self.statistics.literal.add(losses.literal(batch), batch.len() as f64);
+        let pred = output.parts.iter().find(|(name, _)| *name == "pred").map_or(f64::NAN, |(_, value)| *value);
+        let both = [pred, batch.constant_loss()];
+        self.statistics.constant.iter_mut().zip(both).for_each(|(sum, loss)| *sum += loss * batch.len() as f64);
         for (at, (&slice, judged)) in batch.members.iter().zip(&batch.judged).enumerate() {
             let (relative, labels) = (&losses.relative[at], &batch.label_ori[at]);
             self.relevance.add(slice, judged, relative);
@@ -323,12 +330,13 @@ impl Method for Amlp<'_> {
     }
 
     fn diagnostics(&mut self, net: &MaskedUNet, at: Position, summary: &mut EpochSummary) -> Result<()> {
-        let Statistics { slices, literal, agreeing, judged } = std::mem::take(&mut self.statistics);
+        let Statistics { slices, literal, agreeing, judged, constant } = std::mem::take(&mut self.statistics);
         let literal = literal.divided_by(slices.max(1) as f64);
         summary.literal =
             Some(["rrl", "lcl"].map(|name| (name, literal.get(name).unwrap_or(0.0))).into_iter().collect());
         summary.agreement = (judged > 0).then(|| agreeing as f64 / judged as f64);
         summary.sigma = Some(self.sigma(at));
+        warn_of_loss(at, constant[0], constant[1], summary);
         summary.gradient_norm = self.gradient_norms(net, at)?;
         summary.validation_loss = self.validation_loss(net, at)?;
         self.describe_labels(at, summary);

@@ -243,7 +243,7 @@ impl PretextTask for AttMask {
         let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
         let mut pixels = read(output, "a reconstruction")?;
         pixels.truncate(self.cells.size().pow(2));
-        Ok(Picture { pixels, masked: masks[0].iter().map(|masked| *masked > 0.0).collect() })
+        Ok(Picture::masked(pixels, masks[0].iter().map(|masked| *masked > 0.0).collect()))
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {

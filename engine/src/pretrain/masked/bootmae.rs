@@ -241,7 +241,7 @@ impl PretextTask for BootMae {
         let [_, output] = reconstruct(net, image, mask);
         let mut pixels = read(output, "a reconstruction")?;
         pixels.truncate(self.cells.size().pow(2));
-        Ok(Picture { pixels, masked: batch.masked_patches(0, self.cells.grid()) })
+        Ok(Picture::masked(pixels, batch.masked_patches(0, self.cells.grid())))
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {

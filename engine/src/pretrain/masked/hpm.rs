@@ -300,7 +300,7 @@ impl PretextTask for Hpm {
         let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
         let mut pixels = read(output, "a reconstruction")?;
         pixels.truncate(self.grid.size().pow(2));
-        Ok(Picture { pixels, masked: masks.patches[0].iter().map(|masked| *masked > 0.0).collect() })
+        Ok(Picture::masked(pixels, masks.patches[0].iter().map(|masked| *masked > 0.0).collect()))
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {

@@ -13,6 +13,7 @@ use crate::model::record::Transfer;
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::network_config;
+use crate::probe::PictureKind;
 use crate::trainer::Head;
 use crate::{Error, Result};
 
@@ -60,6 +61,7 @@ impl MaskedTask for MaskFeat {
     type Target = HogTarget;
 
     const TRANSFER: Transfer = Transfer::EncoderDecoder;
+    const SHOWS: PictureKind = PictureKind::Gradients;
 
     fn errors(config: &Config) -> Vec<Error> {
         cells(config.preprocess.size).err().into_iter().collect()

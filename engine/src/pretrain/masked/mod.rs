@@ -37,6 +37,7 @@ use crate::event::EpochSummary;
 use crate::model::record::{Transfer, from_bytes};
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
+use crate::probe::PictureKind;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
@@ -56,6 +57,9 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// Network, image and pixel mask to the masked image and its reconstruction, all `[B, C, S, S]`; `None` if the network does
     /// not reconstruct pixels.
     const RECONSTRUCT: Option<Reconstruction<Self::Net>> = None;
+
+    /// What [`MaskedTask::show`] makes of the output.
+    const SHOWS: PictureKind = PictureKind::Output;
 
     /// As [`PretextTask::errors`].
     fn errors(_config: &Config) -> Vec<Error> {
@@ -211,7 +215,7 @@ impl<T: MaskedTask> PretextTask for Masked<T> {
         let output = StepOutput::of(self.loss(net, &batch, &micro)?, &micro)?;
         let masked = batch.masked_patches(0, T::mask_grid(&self.config));
         let pixels = self.task.show(&batch.slices(0..1)[0], output.picture(0)?.unwrap_or_default())?;
-        Ok(Picture { pixels, masked })
+        Ok(Picture { kind: T::SHOWS, ..Picture::masked(pixels, masked) })
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
@@ -230,7 +234,7 @@ pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
 }
 
 /// Sets the loss ratio of `loss` and the loss of the best constant output, and warns of one near 1.
-fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
+pub(super) fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
     if constant <= 0.0 {
         return;
     }

@@ -30,6 +30,7 @@ use crate::config::{Config, Number};
 use crate::event::EpochSummary;
 use crate::model::record::Transfer;
 use crate::model::{Ema, ViewHeads, ViewNet};
+use crate::probe::PictureKind;
 use crate::run::checkpoint::CheckpointData;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
 use crate::{Error, ErrorKind, Result};
@@ -325,23 +326,27 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         self.loss.restore(parts)
     }
 
-    /// The views that an epoch draws of the slice: the large ones on top, small ones below.
+    /// The views that an epoch draws of the slice, as the slice is shown, i to the left and j upwards: two large ones side by
+    /// side, small ones below.
     fn picture(&self, _: &ViewNet, sample: Sample, at: Position, _: &Device) -> Result<Picture> {
         let size = self.config.preprocess.size;
         let batch = self.draw(&[sample], at);
+        let views: Vec<_> = batch.pictures().collect();
         let mut pixels = vec![0.0; size * size];
-        for (number, (side, view)) in batch.pictures().enumerate() {
+        // Alone, the large ones are in the middle.
+        let first = if views.len() > 2 { size / 2 } else { size / 4 };
+        for (number, (side, view)) in views.into_iter().enumerate() {
             // Two halves of a row, then thirds.
             let (per_row, place) = if number < 2 { (2, number) } else { (3, number - 2) };
             let tile = size / if number < 2 { 2 } else { 4 };
             let gap = size / per_row;
-            let top = if number < 2 { 0 } else { size / 2 + place / per_row * tile };
-            let left = place % per_row * gap + (gap - tile) / 2;
+            let right = size - (place % per_row + 1) * gap + (gap - tile) / 2;
+            let bottom = if number < 2 { first } else { size / 2 - (place / per_row + 1) * tile };
             for (i, row) in draw::resized(view, side, tile).chunks_exact(tile).enumerate() {
-                pixels[(top + i) * size + left..][..tile].copy_from_slice(row);
+                pixels[(right + i) * size + bottom..][..tile].copy_from_slice(row);
             }
         }
-        Ok(Picture::new(pixels))
+        Ok(Picture { kind: PictureKind::Views, ..Picture::new(pixels) })
     }
 }
 

@@ -340,9 +340,14 @@ fn picture<L: ViewLoss>() -> Vec<f32> {
 fn a_picture_shows_every_view() {
     let (two, eight) = (picture::<SimClr>(), picture::<Swav>());
     assert_eq!((two.len(), eight.len()), (1024, 1024));
-    let halves = |columns: std::ops::Range<usize>| -> Vec<f32> {
-        (0..16).flat_map(|row| two[32 * row..][columns.clone()].to_vec()).collect()
+    // `[i][j]`: i from right to left on the screen, j upwards.
+    let part = |of: &[f32], i: std::ops::Range<usize>, j: std::ops::Range<usize>| -> Vec<f32> {
+        i.flat_map(|i| of[32 * i..][j.clone()].to_vec()).collect()
     };
-    assert_ne!(halves(0..16), halves(16..32), "the two views are the same");
-    assert!(two[512..].iter().all(|x| *x == 0.0) && eight[512..].iter().any(|x| *x != 0.0));
+    let is_empty = |pixels: Vec<f32>| pixels.iter().all(|x| *x == 0.0);
+    assert_ne!(part(&two, 16..32, 8..24), part(&two, 0..16, 8..24), "the two views are the same");
+    assert!(!is_empty(part(&two, 16..32, 8..24)) && is_empty(part(&two, 0..32, 0..8)), "two are in the middle");
+    assert!(is_empty(part(&two, 0..32, 24..32)));
+    assert!(!is_empty(part(&eight, 0..32, 16..32)), "large ones above");
+    assert!(!is_empty(part(&eight, 0..32, 0..8)) && !is_empty(part(&eight, 0..32, 8..16)), "small ones below");
 }

@@ -26,6 +26,7 @@ use crate::patch::PatchGrid;
 use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
 use crate::pretrain::tensors::rows;
+use crate::probe::PictureKind;
 use crate::run::checkpoint::CheckpointData;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
 use crate::{Error, Result};
@@ -339,7 +340,7 @@ impl PretextTask for BeitV2 {
             let output = net.reconstruct(image * (-mask + 1.0), Precision::F32);
             let mut pixels = read(output, "a reconstruction")?;
             pixels.truncate(self.cells.size().pow(2));
-            return Ok(Picture { pixels, masked: vec![false; masked.len()] });
+            return Ok(Picture::masked(pixels, vec![false; masked.len()]));
         }
         let mut codes = read(self.codes_of(net, image.clone(), device)?, "the codes of a slice")?;
         if phase == Phase::Student {
@@ -352,7 +353,7 @@ impl PretextTask for BeitV2 {
                 .filter(|(_, masked)| **masked)
                 .for_each(|((code, predicted), _)| *code = predicted);
         }
-        Ok(Picture { pixels: self.cells.spread(&codes), masked })
+        Ok(Picture { kind: PictureKind::Codes, ..Picture::masked(self.cells.spread(&codes), masked) })
     }
 }
 

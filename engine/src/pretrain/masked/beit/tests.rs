@@ -159,6 +159,7 @@ fn pictures_show_codes_once_there_are_any() {
         let at = Position { epoch, epochs: 10, step: 10 };
         let picture = objective.task.picture(&net, sample, at, &device).unwrap();
         assert_eq!((picture.pixels.len(), picture.masked.len()), (32 * 32, 4));
+        assert_eq!(picture.kind == PictureKind::Codes, shows_codes, "{epoch}");
         assert_eq!(picture.pixels.iter().all(|v| v.fract() == 0.0 && *v < 256.0), shows_codes, "{epoch}");
         assert_eq!(picture.masked.iter().filter(|m| **m).count(), if epoch == 10 { 2 } else { 0 });
     }
