@@ -8,7 +8,7 @@ use engine::probe::Pin;
 use super::Command;
 use super::action::List;
 use crate::scene::Camera;
-use crate::state::timeline::{Compare, Labels, Layer, Series, WatchView};
+use crate::state::timeline::{Compare, Labels, Layer, OpenRun, Series, WatchView};
 use crate::state::train::TrainPage;
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::{Jobs, replay};
@@ -179,12 +179,12 @@ pub fn actions(list: &mut List, state: &State) {
     for view in WatchView::ALL {
         add(train && run.is_some(), format!("Watch: {}", view.name()), "", TimelineCommand::Show(view));
     }
-    let patches = run.is_some_and(|run| run.stage() == Stage::Pretrain);
+    let patches = run.is_some_and(OpenRun::has_labels);
     for labels in Labels::ALL {
         add(train && patches, format!("Labels: {}", labels.name()), "", TimelineCommand::ShowLabels(labels));
     }
     for layer in Layer::ALL {
-        let drawn = train && run.is_some_and(|run| layer.belongs_to(run.stage()));
+        let drawn = train && run.is_some_and(|run| layer.belongs_to(run));
         let on = timeline.look.shows(layer);
         let word = if on { "Hide" } else { "Show" };
         let label = format!("{word} on the probe: {}", layer.name());

@@ -1,6 +1,6 @@
 //! Legend of patch colours and symbols, in the lower right corner of a pane.
 
-use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
+use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
 
 use crate::theme::{self, font, radius, space};
 use crate::widget::overlay_text;
@@ -11,11 +11,6 @@ const SWATCH: f32 = 11.0;
 const PLATE: f32 = 0.75;
 /// Line spacing in points.
 pub const LINE: f32 = 17.0;
-
-/// Room of an orientation letter, from its middle.
-const LETTER: f32 = 16.0;
-/// Narrowest lines of a note beside that letter.
-const NARROWEST: f32 = 120.0;
 
 /// How a legend entry is drawn.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,21 +42,6 @@ pub fn room(painter: &Painter, entries: &[(&str, Sign)]) -> Vec2 {
 pub fn plate(painter: &Painter, rect: Rect) {
     let color = theme::tokens(painter.ctx()).image.gamma_multiply(PLATE);
     painter.rect_filled(rect.expand(space::XS), radius::M, color);
-}
-
-/// Lines of text in the lower left corner of a pane, clear of the letter in the middle of its lower edge. Returns where.
-pub fn note(painter: &Painter, pane: Rect, words: &str, font: FontId) -> Rect {
-    let tokens = theme::tokens(painter.ctx());
-    let room = pane.shrink(space::S);
-    let beside = room.width() / 2.0 - LETTER;
-    // In a narrow pane above the letter.
-    let (width, bottom) =
-        if beside >= NARROWEST { (beside, room.bottom()) } else { (room.width(), room.bottom() - LETTER) };
-    let galley = painter.layout(words.to_owned(), font, tokens.overlay_text, width);
-    let place = Align2::LEFT_BOTTOM.anchor_size(pos2(room.left(), bottom), galley.size());
-    plate(painter, place);
-    painter.galley(place.min, galley, tokens.overlay_text);
-    place
 }
 
 /// Draws the legend with its lower right corner at `corner`, first entry on top.
@@ -108,28 +88,6 @@ fn swatch(painter: &Painter, rect: Rect, sign: Sign) {
             let fill = if full { ink } else { tokens.image };
             painter.add(Shape::circle_filled(rect.center(), 4.5, tokens.overlay_halo));
             painter.circle(rect.center(), 3.5, fill, Stroke::new(1.0, ink));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_note_stays_clear_of_the_letter_below() {
-        let words = "Slice 12 of 40 (index 11)\npatch column 3, row 7: foreground, p 0.873, order 223";
-        for width in [120.0, 250.0, 320.0, 700.0] {
-            let pane = Rect::from_min_size(pos2(0.0, 0.0), vec2(width, 300.0));
-            let letter = Rect::from_center_size(pos2(pane.center().x, pane.bottom() - 12.0), vec2(12.0, 16.0));
-            let ctx = egui::Context::default();
-            theme::install(&ctx, theme::Theme::Dark);
-            let mut place = Rect::NOTHING;
-            let output = ctx.run_ui(egui::RawInput::default(), |ui| {
-                place = note(ui.painter(), pane, words, font::number_small());
-            });
-            output.drop_without_applying_deltas();
-            assert!(pane.contains_rect(place) && !place.intersects(letter), "{width}: {place}");
         }
     }
 }

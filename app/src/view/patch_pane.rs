@@ -342,8 +342,11 @@ impl PanePlacement<'_> {
         self.map.index_in_space(vector(pos - self.rect.min), self.slice)
     }
 
-    /// The patch at a screen position.
+    /// The patch at a screen position; none where the whole slice is one.
     fn patch_at(&self, pos: Pos2) -> Option<usize> {
+        if self.pane.grid < 2 {
+            return None;
+        }
         let at = self.patch_from_display.transform_point3(self.display_at(pos));
         let inside = |v: f64| v >= 0.0 && v < self.pane.grid as f64;
         (inside(at.x) && inside(at.y)).then(|| at.x as usize * self.pane.grid + at.y as usize)

@@ -3,6 +3,7 @@
 use engine::event::Stage;
 use serde::{Deserialize, Serialize};
 
+use super::OpenRun;
 use crate::scene::Camera;
 
 /// What the Watch page shows.
@@ -100,12 +101,13 @@ impl Layer {
         }
     }
 
-    /// Whether a loop records what it draws.
-    pub fn belongs_to(self, stage: Stage) -> bool {
+    /// Whether the run's method records what it draws.
+    pub fn belongs_to(self, run: &OpenRun) -> bool {
         match self {
             Self::Lesion => true,
-            Self::Heat | Self::Edge => stage == Stage::Finetune,
-            _ => stage == Stage::Pretrain,
+            Self::Heat | Self::Edge => run.stage() == Stage::Finetune,
+            Self::Masked => run.stage() == Stage::Pretrain,
+            Self::Labels | Self::Digits | Self::Flips | Self::Coins => run.has_labels(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::config::Config;
+use engine::config::{Config, Pretext};
 use engine::event::{Event, Stage};
 use engine::probe::Pin;
 use engine::run::History;
@@ -58,6 +58,16 @@ impl OpenRun {
     /// Pre-training or fine-tuning.
     pub fn stage(&self) -> Stage {
         self.config.stage
+    }
+
+    /// Whether its method labels the patches of every slice and updates the labels: AMLP and its ablations.
+    pub fn has_labels(&self) -> bool {
+        self.stage() == Stage::Pretrain && self.config.method.pretext == Pretext::Amlp
+    }
+
+    /// Whether it updates these labels: not every ablation does.
+    pub fn updates_labels(&self) -> bool {
+        self.has_labels() && self.config.method.relabel
     }
 
     /// The newest finished epoch; 0 before the first.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use engine::event::CaseCounts;
+use engine::event::{CaseCounts, EpochSummary, Losses};
 use engine::run::History;
+
+use crate::widget::format;
 
 /// Most points of a curve: more than any screen has columns.
 const MOST: usize = 2000;
 
 /// A quantity that an epoch may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
     /// Mean training loss.
     Loss,
@@ -53,11 +55,15 @@ pub enum Quantity {
     TrainingDice,
     /// Mean Dice of the validation patients.
     Dice,
+    /// A part of the loss that has no name above.
+    Part(String),
+    /// A diagnostic of the method.
+    Diagnostic(String),
 }
 
 impl Quantity {
-    /// All of them.
-    pub const ALL: [Self; 21] = [
+    /// Those that have a name of their own.
+    pub const NAMED: [Self; 21] = [
         Self::Loss,
         Self::Pred,
         Self::ValidationLoss,
@@ -81,9 +87,34 @@ impl Quantity {
         Self::Dice,
     ];
 
+    /// The parts of the loss that an epoch of the log has, in the order of the method; the loss itself where it has none.
+    pub fn losses(history: &History) -> Vec<Self> {
+        let names = names(history, |row| row.parts.as_ref());
+        let part = |name: &str| match name {
+            "pred" => Self::Pred,
+            "rrl" => Self::Rrl,
+            "lcl" => Self::Lcl,
+            name => Self::Part(name.to_owned()),
+        };
+        if names.is_empty() { vec![Self::Loss] } else { names.into_iter().map(part).collect() }
+    }
+
+    /// The diagnostics that an epoch of the log has, in the order of the method.
+    pub fn diagnostics(history: &History) -> Vec<Self> {
+        names(history, |row| Some(&row.diagnostics)).into_iter().map(|name| Self::Diagnostic(name.to_owned())).collect()
+    }
+
+    /// All that the log may have.
+    fn all(history: &History) -> impl Iterator<Item = Self> {
+        let parts = Self::losses(history).into_iter().filter(|quantity| !Self::NAMED.contains(quantity));
+        Self::NAMED.into_iter().chain(parts).chain(Self::diagnostics(history))
+    }
+
     /// The name in the window.
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
+            Self::Part(name) => name,
+            Self::Diagnostic(name) => diagnostic(name).0,
             Self::Loss => "Loss",
             Self::Pred | Self::PredGradient => "pred",
             Self::Rrl | Self::RrlGradient => "rrl",
@@ -104,9 +135,16 @@ impl Quantity {
         }
     }
 
+    /// What it tells, where the name does not say it.
+    pub fn meaning(&self) -> &str {
+        if let Self::Diagnostic(name) = self { diagnostic(name).1 } else { "" }
+    }
+
     /// The name in an exported table.
-    pub fn key(self) -> &'static str {
-        match self {
+    pub fn key(&self) -> String {
+        let name = match self {
+            Self::Part(name) => return format!("loss_{name}"),
+            Self::Diagnostic(name) => name,
             Self::Loss => "loss",
             Self::Pred => "loss_pred",
             Self::ValidationLoss => "validation_loss",
@@ -128,11 +166,12 @@ impl Quantity {
             Self::H3 => "h3_nat",
             Self::TrainingDice => "training_dice",
             Self::Dice => "validation_dice",
-        }
+        };
+        name.to_owned()
     }
 
     /// Its value in an epoch; none where it was not logged, or is not finite.
-    pub fn value(self, history: &History, epoch: usize) -> Option<f64> {
+    pub fn value(&self, history: &History, epoch: usize) -> Option<f64> {
         let relabel = || history.relabel(epoch);
         let value = match self {
             Self::Flips => relabel()?.flips as f64,
@@ -146,12 +185,17 @@ impl Quantity {
         value.is_finite().then_some(value)
     }
 
-    /// Whether a legend names it: a validation loss only where one was asked for.
-    pub fn is_listed(self, history: &History) -> bool {
-        self != Self::ValidationLoss || history.summaries.iter().any(|row| row.validation_loss.is_some())
+    /// A value of it as text. A Dice that is nothing but smoothing is 0.
+    pub fn text(&self, value: f64) -> String {
+        if matches!(self, Self::Dice | Self::TrainingDice) { format::ratio(value) } else { format::figures(value) }
     }
 
-    fn of_summary(self, row: &engine::event::EpochSummary) -> Option<f64> {
+    /// Whether a legend names it: a validation loss only where one was asked for.
+    pub fn is_listed(&self, history: &History) -> bool {
+        *self != Self::ValidationLoss || history.summaries.iter().any(|row| row.validation_loss.is_some())
+    }
+
+    fn of_summary(&self, row: &EpochSummary) -> Option<f64> {
         let entropy = |n: usize| row.entropy.and_then(|values| values[n]);
         match self {
             Self::Loss => Some(row.loss),
@@ -172,22 +216,58 @@ impl Quantity {
             Self::H1 => entropy(0),
             Self::H2 => entropy(1),
             Self::H3 => entropy(2),
+            Self::Part(name) => row.parts.as_ref()?.get(name),
+            Self::Diagnostic(name) => row.diagnostics.get(name),
             Self::Flips | Self::Differs | Self::Dice => None,
         }
     }
 
     /// Whether it is noisy enough to be smoothed.
-    fn is_noisy(self) -> bool {
+    fn is_noisy(&self) -> bool {
         matches!(
             self,
             Self::Loss
                 | Self::Pred
                 | Self::Rrl
                 | Self::Lcl
+                | Self::Part(_)
                 | Self::PredGradient
                 | Self::RrlGradient
                 | Self::LclGradient
         )
+    }
+}
+
+/// The names of an epoch's numbers that any epoch has, in the order in which they first appear.
+fn names<'a>(history: &'a History, of: impl Fn(&'a EpochSummary) -> Option<&'a Losses>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in history.summaries.iter().filter_map(of).flat_map(Losses::iter) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A diagnostic's name in the window, and what it tells. One that the window does not know has the name of the log.
+fn diagnostic(name: &str) -> (&str, &str) {
+    match name {
+        "loss_ratio" => ("Loss ratio", "Loss over that of an output that ignores the input: 1 has learned nothing"),
+        "accuracy" => ("Accuracy", "Fraction of views that are told from all others"),
+        "neighbour_pairs" => ("Neighbour pairs", "Fraction of pairs of slices left out as neighbours in one patient"),
+        "emb_std" => ("Embedding SD", "Of normalised embeddings over slices: near 0 is a collapse"),
+        "effective_rank" => ("Effective rank", "Directions that the embeddings use"),
+        "perplexity" => ("Prototype perplexity", "Prototypes that are used: 1 is a collapse"),
+        "code_perplexity" => ("Code perplexity", "Codes that are used: 1 is a collapse"),
+        "code_accuracy" => ("Code accuracy", "Fraction of masked cells whose code is predicted"),
+        "flat_share" => ("Flat patches", "Fraction of masked patches without contrast, left out of the loss"),
+        "target_sd" => ("Target SD", "Of the teacher's features over cells: near 0 is a collapse"),
+        "pairs_right" => ("Pairs in order", "Fraction of patch pairs ranked as their losses: 0.5 is chance"),
+        "air_of_hard" => ("Air of hard patches", "Fraction of air among the patches chosen as hard"),
+        "lesion_recall_of_hard" => ("Lesion recall of hard", "Lesion patches that are chosen as hard"),
+        "air_of_salient" => ("Air of salient cells", "Fraction of air among the cells that the teacher chooses"),
+        "lesion_recall_of_salient" => ("Lesion recall of salient", "Lesion cells that the teacher chooses"),
+        name => (name, ""),
     }
 }
 
@@ -215,13 +295,13 @@ impl Series {
             }
             (quantity, thinned(points))
         };
-        let lines = Quantity::ALL.into_iter().map(line).filter(|(_, points)| !points.is_empty()).collect();
+        let lines = Quantity::all(history).map(line).filter(|(_, points)| !points.is_empty()).collect();
         Self { lines, cases: cases(history) }
     }
 
     /// The points of a curve, by epoch; none if no epoch has the number.
-    pub fn line(&self, quantity: Quantity) -> &[[f64; 2]] {
-        self.lines.get(&quantity).map_or(&[], Vec::as_slice)
+    pub fn line(&self, quantity: &Quantity) -> &[[f64; 2]] {
+        self.lines.get(quantity).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -300,6 +380,32 @@ mod tests {
         assert!(thin.len() <= MOST);
         assert!(thin.contains(&[54_321.0, 9.0]) && thin.contains(&[77_777.0, -9.0]));
         assert!(thin.windows(2).all(|pair| pair[0][0] < pair[1][0]));
+    }
+
+    /// Of other methods than AMLP the window had no curve: their parts and diagnostics have other names.
+    #[test]
+    fn the_parts_and_diagnostics_of_any_method_are_curves() {
+        let row = |epoch, parts: &[(&str, f64)], diagnostics: &[(&str, f64)]| EpochSummary {
+            epoch,
+            loss: 2.0,
+            parts: Some(parts.iter().copied().collect()),
+            diagnostics: diagnostics.iter().copied().collect(),
+            ..EpochSummary::default()
+        };
+        let summaries = vec![
+            row(1, &[("mae", 1.0)], &[("loss_ratio", 0.9)]),
+            row(2, &[("ce", 5.5)], &[("code_accuracy", 0.25), ("own", 7.0)]),
+        ];
+        let history = History { summaries, ..History::default() };
+        let series = Series::of(&history, 0.0);
+        assert_eq!(Quantity::losses(&history), ["mae", "ce"].map(|name| Quantity::Part(name.into())));
+        assert_eq!(series.line(&Quantity::Part("ce".into())), [[2.0, 5.5]]);
+        let diagnostics = Quantity::diagnostics(&history);
+        assert_eq!(diagnostics.iter().map(Quantity::name).collect::<Vec<_>>(), ["Loss ratio", "Code accuracy", "own"]);
+        assert_eq!(diagnostics.iter().map(|d| series.line(d)[0][1]).collect::<Vec<_>>(), [0.9, 0.25, 7.0]);
+        // SimCLR has a loss without parts.
+        let plain = History { summaries: vec![row(1, &[], &[])], ..History::default() };
+        assert_eq!(Quantity::losses(&plain), [Quantity::Loss]);
     }
 
     #[test]

@@ -71,8 +71,6 @@ enum CurveColumn {
     Printed(&'static str, &'static str),
     /// Patches in a case of the label update, and the column's name.
     Case(fn(&CaseCounts) -> u64, &'static str),
-    /// A diagnostic of the method, by its name.
-    Diagnostic(String),
 }
 
 impl CurveColumn {
@@ -87,21 +85,25 @@ impl CurveColumn {
     ];
 
     fn all(runs: &[&OpenRun]) -> impl Iterator<Item = Self> {
-        let mut names: Vec<&str> = Vec::new();
-        for (name, _) in runs.iter().flat_map(|run| &run.history.summaries).flat_map(|row| row.diagnostics.iter()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
+        let mut logged: Vec<Quantity> = Vec::new();
+        for history in runs.iter().map(|run| &run.history) {
+            let new = Quantity::losses(history).into_iter().chain(Quantity::diagnostics(history));
+            let new: Vec<Quantity> = new.filter(|quantity| !logged.contains(quantity)).collect();
+            logged.extend(new);
         }
-        let diagnostics: Vec<Self> = names.into_iter().map(|name| Self::Diagnostic(name.to_owned())).collect();
-        Quantity::ALL.into_iter().map(Self::Quantity).chain(Self::PRINTED).chain(Self::CASES).chain(diagnostics)
+        let (parts, diagnostics): (Vec<_>, Vec<_>) = logged
+            .into_iter()
+            .filter(|quantity| !Quantity::NAMED.contains(quantity))
+            .partition(|quantity| matches!(quantity, Quantity::Part(_)));
+        let quantities = |of: Vec<Quantity>| of.into_iter().map(Self::Quantity);
+        let named = quantities(Quantity::NAMED.to_vec()).chain(quantities(parts));
+        named.chain(Self::PRINTED).chain(Self::CASES).chain(quantities(diagnostics))
     }
 
-    fn key(&self) -> &str {
+    fn key(&self) -> String {
         match self {
             Self::Quantity(quantity) => quantity.key(),
-            Self::Printed(_, key) | Self::Case(_, key) => key,
-            Self::Diagnostic(name) => name,
+            Self::Printed(_, key) | Self::Case(_, key) => (*key).to_owned(),
         }
     }
 
@@ -111,7 +113,6 @@ impl CurveColumn {
         match self {
             Self::Quantity(quantity) => number(quantity.value(history, epoch)),
             Self::Printed(part, _) => number(history.summary(epoch).and_then(|row| row.literal.as_ref()?.get(part))),
-            Self::Diagnostic(name) => number(history.summary(epoch).and_then(|row| row.diagnostics.get(name))),
             Self::Case(count, _) => {
                 history.relabel(epoch).map_or_else(String::new, |row| count(&row.cases).to_string())
             }
@@ -240,8 +241,8 @@ mod tests {
         };
         assert_eq!(of(2), ["1", "1.74", "1", "20", "3", "4", "50"]);
         assert!(of(1).iter().all(String::is_empty), "no update in this epoch");
-        let ratio = CurveColumn::Diagnostic("loss_ratio".to_owned());
-        assert_eq!((ratio.key(), ratio.text(&history, 2).as_str()), ("loss_ratio", "0.75"));
+        let ratio = CurveColumn::Quantity(Quantity::Diagnostic("loss_ratio".to_owned()));
+        assert_eq!((ratio.key(), ratio.text(&history, 2)), ("loss_ratio".to_owned(), "0.75".to_owned()));
         assert!(ratio.text(&history, 1).is_empty());
     }
 

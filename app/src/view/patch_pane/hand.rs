@@ -123,6 +123,9 @@ pub(super) fn interact(ui: &Ui, placed: &PanePlacement<'_>, response: &Response)
 /// unpins it. Arrows: the neighbour in their direction.
 fn by_keyboard(ui: &Ui, placed: &PanePlacement<'_>, response: &Response, last: Option<usize>) -> Option<usize> {
     let grid = placed.pane.grid;
+    if grid < 2 {
+        return None;
+    }
     let within = |patch: Option<usize>| patch.filter(|&patch| patch < grid * grid);
     let chosen = within(placed.pane.chosen);
     let asked = ui.input(|input| input.has_accesskit_action_request(response.id, Action::Click));

@@ -70,6 +70,30 @@ fn an_epoch_of_the_command_line_equals_the_log() {
     }
 }
 
+/// The note on the patch under the pointer lay over the last row of patches.
+#[test]
+fn the_note_on_a_patch_lies_below_every_patch() {
+    let mut window = start(&args_of(&folder("pretrain"), Some(12)), [1280.0, 800.0], None);
+    settle(&mut window);
+    for view in [WatchView::Probe, WatchView::Compare, WatchView::Sheet] {
+        send(&mut window, Command::Timeline(TimelineCommand::Show(view)));
+        let panes = window.query_all_by_role(Role::Canvas);
+        let named = panes.filter(|node| node.accesskit_node().label().is_some_and(|label| label.contains("epoch")));
+        let panes: Vec<egui::Rect> = named.map(|node| node.rect()).collect();
+        assert!(!panes.is_empty(), "{view:?}");
+        for pane in panes {
+            // Above the lower edge of the picture, whatever its margin is.
+            let side = pane.width().min(pane.height());
+            window.hover_at(pane.center() + egui::vec2(0.0, side / 2.0 - 0.1 * side - 2.0));
+            window.run_steps(2);
+            let note = window.get_by_label_contains("Patch R-L").rect();
+            assert!(note.top() >= pane.bottom() - 0.5, "{view:?}: {note} over {pane}");
+        }
+        window.hover_at(egui::pos2(1.0, 1.0));
+        window.run_steps(2);
+    }
+}
+
 #[test]
 fn a_run_is_chosen_for_segmentation_and_for_the_timeline_alike() {
     let run = folder("finetune");

@@ -9,7 +9,7 @@ use engine::run::history::{RelabelRow, RunState};
 
 use crate::command::Sender;
 use crate::state::State;
-use crate::state::timeline::OpenRun;
+use crate::state::timeline::{OpenRun, Quantity};
 use crate::state::timeline::series::shares;
 use crate::theme::{self, font, icon, space};
 use crate::widget::{Badge, PropertyRow, Section, Tone};
@@ -31,8 +31,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     pins::show(ui, state, sender);
     layers::show(ui, state, run, sender);
-    if let Some(row) = summary.filter(|_| run.stage() == Stage::Pretrain) {
-        update(ui, run, row.epoch);
+    if let Some(row) = summary.filter(|_| run.has_labels()) {
+        if run.updates_labels() {
+            update(ui, run, row.epoch);
+        }
         quality(ui, row);
         entropy(ui, row);
         gradients(ui, row);
@@ -52,6 +54,16 @@ fn part(name: &str) -> (String, &'static str) {
         "rrl" => "Attention reconstruction loss (Eq. 6)",
         "lcl" => "Category consistency loss (Eq. 7)",
         "l1" => "Mean absolute error of the masked pixels",
+        "l2" => "Mean squared error of the hidden square, its rim tenfold",
+        "hog" => "Mean squared error of the oriented gradients of masked cells",
+        "spectrum" => "Error of the low and high frequencies",
+        "pixel" => "Mean squared error of the masked pixels of normalised patches",
+        "feature" => "Error of the teacher's features of masked cells",
+        "rank" => "Order of the patches by their loss",
+        "mae" => "The teacher's mean squared error of the masked patches",
+        "cosine" => "1 minus the cosine of the tokenizer's and the teacher's features",
+        "commitment" => "Squared distance of the features from their codes",
+        "ce" => "Cross-entropy of the codes of masked cells",
         "dice" => "1 minus the Dice of the batch",
         "bce" => "Binary cross-entropy",
         _ => "Part of the loss",
@@ -79,12 +91,20 @@ fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
             line(ui, "Sigma", Some(sigma), "", "Masking ratio (Eq. 9)");
         }
         line(ui, "Learning rate", Some(row.learning_rate), "", "At the last step of the epoch");
+        for quantity in Quantity::diagnostics(&run.history) {
+            line(ui, quantity.name(), quantity.value(&run.history, row.epoch), "", quantity.meaning());
+        }
+        let warn = theme::tokens(ui).warn;
+        for warning in &row.warnings {
+            text::with_icon(ui, icon::WARN, warn, |ui| text::sentence(ui, warning));
+        }
         if run.stage() == Stage::Finetune {
             let hint = "Batch Dice of the training slices, augmented as they are trained on";
-            line(ui, "Training Dice", row.training_dice, "", hint);
+            let dice = |value: Option<f64>| value.map_or_else(|| format::NONE.to_owned(), format::ratio);
+            ui.add(PropertyRow::new("Training Dice", &dice(row.training_dice)).hint(hint));
             let found = run.history.validations.iter().find(|v| v.0 == row.epoch);
-            let dice = found.map(|v| v.1);
-            line(ui, "Validation Dice", dice, "", "Mean over the validation patients");
+            let validated = dice(found.map(|v| v.1));
+            ui.add(PropertyRow::new("Validation Dice", &validated).hint("Mean over the validation patients"));
             if found.is_some_and(|v| v.2) {
                 ui.add(Badge::new("best so far").tone(Tone::Ok));
             }

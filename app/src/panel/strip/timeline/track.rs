@@ -189,12 +189,14 @@ fn signs(painter: &Painter, t: &Tokens, run: &OpenRun, at: Pos2, right: f32) {
     };
     let words = [own, "slice recorded", "checkpoint"]
         .map(|word| painter.layout_no_wrap(word.to_owned(), font::caption(), t.text_dim));
-    let width: f32 = words.iter().map(|word| SIGN + word.size().x + space::M).sum();
+    // A method without labels never updates any.
+    let first = usize::from(run.stage() == Stage::Pretrain && !run.has_labels());
+    let width: f32 = words[first..].iter().map(|word| SIGN + word.size().x + space::M).sum();
     if at.x + width > right {
         return;
     }
     let mut x = at.x;
-    for (n, word) in words.into_iter().enumerate() {
+    for (n, word) in words.into_iter().enumerate().skip(first) {
         let sign = pos2(x + SIGN / 2.0 - 2.0, at.y);
         match (n, run.stage()) {
             (0, Stage::Pretrain) => {

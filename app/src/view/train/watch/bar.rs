@@ -1,7 +1,6 @@
 //! The bar above the views: view, run, labels.
 
 use egui::{Align, Layout, RichText, Ui};
-use engine::event::Stage;
 
 use crate::command::{Command, Sender, TimelineCommand, timeline::stage_name};
 use crate::state::timeline::{Labels, OpenRun, WatchView};
@@ -28,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
             if !run.live && ui.add(IconButton::new(icon::RETRY, "Reload the run").small()).clicked() {
                 send(TimelineCommand::Reload);
             }
-            if run.stage() == Stage::Pretrain && look.view == WatchView::Probe {
+            if run.has_labels() && look.view == WatchView::Probe {
                 let mut labels = look.labels;
                 let segments = Labels::ALL.map(|labels| Segment::text(labels, short(labels)));
                 if Segmented::new("Labels", &segments).show(ui, &mut labels).changed() {

@@ -4,14 +4,14 @@ use egui::{Align, Layout, Rect, RichText, Ui, UiBuilder, vec2};
 use engine::event::Stage;
 
 use super::pane::{self, Face};
-use super::probe::{GAP, follow, part, title, words};
+use super::probe::{GAP, follow, part, title, with_note, words};
 use super::sentence;
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::timeline::{Labels, OpenRun, Quantity};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
-use crate::widget::{format, text};
+use crate::widget::text;
 
 /// Height of the controls above each side.
 const HEAD: f32 = 66.0;
@@ -86,16 +86,17 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
 /// Key numbers of an epoch.
 fn facts(run: &OpenRun, epoch: usize) -> String {
     let wanted = match run.stage() {
-        Stage::Pretrain => [Quantity::Pred, Quantity::Sigma],
+        Stage::Pretrain if run.has_labels() => [Quantity::Pred, Quantity::Sigma],
+        Stage::Pretrain => [Quantity::Loss, Quantity::Diagnostic("loss_ratio".into())],
         Stage::Finetune => [Quantity::Loss, Quantity::Dice],
     };
-    let fact = |quantity: Quantity| {
+    let fact = |quantity: &Quantity| {
         let value = quantity.value(&run.history, epoch)?;
         // The Dice of an epoch is of the validation patients, never of the test patients.
-        let name = if quantity == Quantity::Dice { "Dice val" } else { quantity.name() };
-        Some(format!("{name} {}", format::figures(value)))
+        let name = if *quantity == Quantity::Dice { "Dice val" } else { quantity.name() };
+        Some(format!("{name} {}", quantity.text(value)))
     };
-    wanted.into_iter().filter_map(fact).collect::<Vec<_>>().join("   ")
+    wanted.iter().filter_map(fact).collect::<Vec<_>>().join("   ")
 }
 
 /// The slice of one side, and below it input, output and loss.
@@ -110,17 +111,21 @@ fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
         }
     };
     let camera = state.session.timeline.look.camera;
-    let face = if state.session.timeline.look.labels == Labels::Before { Face::Before } else { Face::After };
+    let before = probed.labelled && state.session.timeline.look.labels == Labels::Before;
+    let face = if before { Face::Before } else { Face::After };
+    let (area, line) = with_note(area, run.stage() == Stage::Pretrain);
+    let columns = pane::column(&probed);
     let small = ((area.height() - GAP) * 0.3).min(area.width() / 3.0).round();
     let (large, row) = area.split_top_bottom_at_y(area.bottom() - small - GAP);
     let row = Rect::from_min_max(egui::pos2(row.left(), row.top() + GAP), row.max);
     let name = format!("{letter}  {}", title(&probed, face));
     let response = pane::show(ui, large, state, &probed, face, &name, camera);
-    words(ui, large, state, &probed, &response);
+    words(ui, line, state, &probed, response.hovered);
     follow(&response, state, sender);
-    for (m, (face, name)) in pane::column(run.stage()).into_iter().enumerate() {
+    let count = columns.len();
+    for (m, (face, name)) in columns.into_iter().enumerate() {
         let name = format!("{letter}  {name}");
-        let response = pane::show(ui, part(row, m, 3, true), state, &probed, face, &name, camera);
+        let response = pane::show(ui, part(row, m, count, true), state, &probed, face, &name, camera);
         follow(&response, state, sender);
     }
 }

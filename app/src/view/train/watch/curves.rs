@@ -27,104 +27,112 @@ const EXPORTS: [(TrainExport, &str, Icon); 2] = [
     (TrainExport::CurvesTable, "CSV\u{2026}", icon::DOWNLOAD),
 ];
 
-const LOSSES: Chart<'static> = Chart {
-    title: "Losses",
-    unit: "loss terms",
-    content: Content::Lines(&[Quantity::Pred, Quantity::Rrl, Quantity::Lcl, Quantity::ValidationLoss]),
-    range: None,
-    may_be_log: true,
-};
-const CASES: Chart<'static> = Chart {
-    title: "Label update cases",
-    unit: "% of patches",
-    content: Content::Cases,
-    range: Some([0.0, 100.0]),
-    may_be_log: false,
-};
-const SIGMA: Chart<'static> = Chart {
-    title: "Masking ratio",
-    unit: "fraction of patches",
-    content: Content::Lines(&[Quantity::Sigma]),
-    range: Some([0.0, 1.0]),
-    may_be_log: false,
-};
-const FLIPS: Chart<'static> = Chart {
-    title: "Label updates",
-    unit: "patches",
-    content: Content::Lines(&[Quantity::Flips, Quantity::Differs]),
-    range: None,
-    may_be_log: false,
-};
-const RECALL: Chart<'static> = Chart {
-    title: "Agreement and recall",
-    unit: "fraction",
-    content: Content::Lines(&[Quantity::Agreement, Quantity::RecallForeground, Quantity::RecallMasked, Quantity::Air]),
-    range: Some([0.0, 1.0]),
-    may_be_log: false,
-};
-const ENTROPY: Chart<'static> = Chart {
-    title: "Entropy",
-    unit: "nat",
-    content: Content::Lines(&[Quantity::H1, Quantity::H2, Quantity::H3]),
-    range: None,
-    may_be_log: false,
-};
-const GRADIENTS: Chart<'static> = Chart {
-    title: "Gradient norms",
-    unit: "sampled step",
-    content: Content::Lines(&[Quantity::PredGradient, Quantity::RrlGradient, Quantity::LclGradient]),
-    range: None,
-    may_be_log: true,
-};
-const RATE: Chart<'static> = Chart {
-    title: "Learning rate",
-    unit: "per step",
-    content: Content::Lines(&[Quantity::Rate]),
-    range: None,
-    may_be_log: false,
-};
-const LOSS: Chart<'static> = Chart {
-    title: "Loss",
-    unit: "Dice + cross-entropy",
-    content: Content::Lines(&[Quantity::Loss]),
-    range: None,
-    may_be_log: true,
-};
-const DICE: Chart<'static> = Chart {
-    title: "Dice",
-    unit: "batch (training), mean of patients (validation)",
-    content: Content::Lines(&[Quantity::TrainingDice, Quantity::Dice]),
-    range: Some([0.0, 1.0]),
-    may_be_log: false,
-};
+/// A chart of several curves; those of a fixed range cannot have a logarithmic scale.
+fn lines(title: &str, unit: &'static str, quantities: &[Quantity], range: Option<[f64; 2]>) -> Chart {
+    Chart { title: title.into(), unit, content: Content::Lines(quantities.to_vec()), range, may_be_log: false }
+}
+
+/// The parts of the loss, of all methods that the runs have.
+fn losses(runs: &[&OpenRun]) -> Chart {
+    let mut all: Vec<Quantity> = Vec::new();
+    for quantity in runs.iter().flat_map(|run| Quantity::losses(&run.history)).chain([Quantity::ValidationLoss]) {
+        if !all.contains(&quantity) {
+            all.push(quantity);
+        }
+    }
+    // A method without parts has the loss itself.
+    let unit = if all[0] == Quantity::Loss { "of the method" } else { "loss terms" };
+    Chart { may_be_log: true, ..lines("Losses", unit, &all, None) }
+}
+
+fn cases() -> Chart {
+    let range = Some([0.0, 100.0]);
+    Chart { content: Content::Cases, ..lines("Label update cases", "% of patches", &[], range) }
+}
+
+fn sigma() -> Chart {
+    lines("Masking ratio", "fraction of patches", &[Quantity::Sigma], Some([0.0, 1.0]))
+}
+
+fn rate() -> Chart {
+    lines("Learning rate", "per step", &[Quantity::Rate], None)
+}
+
+/// The numbers of one method have scales of their own, so each has a chart.
+fn diagnostics(run: &OpenRun) -> impl Iterator<Item = Chart> {
+    let all = Quantity::diagnostics(&run.history).into_iter();
+    all.map(|quantity| lines(quantity.name(), "", std::slice::from_ref(&quantity), None))
+}
+
+fn loss_and_dice() -> [Chart; 2] {
+    let loss = Chart { may_be_log: true, ..lines("Loss", "Dice + cross-entropy", &[Quantity::Loss], None) };
+    let unit = "batch (training), mean of patients (validation)";
+    [loss, lines("Dice", unit, &[Quantity::TrainingDice, Quantity::Dice], Some([0.0, 1.0]))]
+}
 
 /// Charts below a probe.
-fn short(stage: Stage) -> [Chart<'static>; 3] {
-    match stage {
-        Stage::Pretrain => [LOSSES, CASES, SIGMA],
-        Stage::Finetune => [LOSS, DICE, RATE],
+fn short(runs: &[&OpenRun]) -> Vec<Chart> {
+    let Some(run) = runs.first() else { return Vec::new() };
+    match run.stage() {
+        Stage::Pretrain if run.updates_labels() => vec![losses(runs), cases(), sigma()],
+        Stage::Pretrain if run.has_labels() => vec![losses(runs)].into_iter().chain(diagnostics(run)).chain([sigma()]).collect(),
+        Stage::Pretrain => {
+            // The loss ratio tells of every method whether it learns.
+            let mut told: Vec<Chart> = diagnostics(run).collect();
+            told.sort_by_key(|chart| chart.title != "Loss ratio");
+            std::iter::once(losses(runs)).chain(told).chain([rate()]).take(SHARES.len()).collect()
+        }
+        Stage::Finetune => loss_and_dice().into_iter().chain([rate()]).collect(),
     }
 }
 
 /// All charts.
-fn all(stage: Stage) -> Vec<Chart<'static>> {
-    match stage {
-        Stage::Pretrain => vec![LOSSES, CASES, FLIPS, RECALL, ENTROPY, GRADIENTS, SIGMA, RATE],
-        Stage::Finetune => vec![LOSS, DICE, RATE],
+fn all(runs: &[&OpenRun]) -> Vec<Chart> {
+    let Some(run) = runs.first() else { return Vec::new() };
+    if run.stage() == Stage::Finetune {
+        return short(runs);
     }
+    let mut charts = vec![losses(runs)];
+    if run.has_labels() {
+        let recall =
+            [Quantity::Agreement, Quantity::RecallForeground, Quantity::RecallMasked, Quantity::Air];
+        let norms = [Quantity::PredGradient, Quantity::RrlGradient, Quantity::LclGradient];
+        if run.updates_labels() {
+            let updates = lines("Label updates", "patches", &[Quantity::Flips, Quantity::Differs], None);
+            charts.extend([cases(), updates]);
+        }
+        charts.extend([
+            lines("Agreement and recall", "fraction", &recall, Some([0.0, 1.0])),
+            lines("Entropy", "nat", &[Quantity::H1, Quantity::H2, Quantity::H3], None),
+            Chart { may_be_log: true, ..lines("Gradient norms", "sampled step", &norms, None) },
+            sigma(),
+        ]);
+    }
+    charts.extend(diagnostics(run));
+    charts.push(rate());
+    charts
+}
+
+/// The shown run, and those that are drawn over it.
+fn drawn<'a>(state: &'a State, run: &'a OpenRun) -> Vec<&'a OpenRun> {
+    let others = state.overlaid_runs().iter().filter(|other| other.stage() == run.stage());
+    std::iter::once(run).chain(others).collect()
 }
 
 /// A few charts side by side.
 pub(super) fn row(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).line);
-    let charts = short(run.stage());
+    let runs = drawn(state, run);
+    let charts = short(&runs);
     let top = Rect::from_min_max(pos2(area.left(), area.top() + GAP), area.max);
     let mut left = top.left();
+    // Logs of earlier versions have fewer numbers.
+    let all: f32 = SHARES.iter().take(charts.len()).sum();
     for (chart, share) in charts.iter().zip(SHARES) {
-        let right = (left + share * top.width()).round().min(top.right());
+        let right = (left + share / all * top.width()).round().min(top.right());
         let place = Rect::from_min_max(pos2(left, top.top()), pos2(right, top.bottom()));
-        show_one(ui, place, chart, state, run, sender);
+        show_one(ui, place, chart, state, &runs, sender);
         left = right + GAP;
     }
 }
@@ -142,7 +150,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
 fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let body = ui.max_rect();
     ui.painter().rect_filled(body, 0.0, theme::tokens(ui).line);
-    let charts = all(run.stage());
+    let runs = drawn(state, run);
+    let charts = all(&runs);
     let columns = if body.width() >= TWO_FROM { 2 } else { 1 };
     let rows = charts.len().div_ceil(columns);
     let each = ((body.height() - GAP * rows as f32) / rows as f32).max(LEAST).floor();
@@ -157,7 +166,7 @@ fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
             // The last of an odd number spans both columns.
             let alone = n + 1 == charts.len() && n % columns == 0;
             let place = if alone { line } else { part(line, n % columns, columns, true) };
-            show_one(ui, place, chart, state, run, sender);
+            show_one(ui, place, chart, state, &runs, sender);
         }
     });
 }
@@ -199,11 +208,10 @@ pub(in crate::view) fn export(ui: &mut Ui, state: &State) {
     }
 }
 
-fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart<'_>, state: &State, run: &OpenRun, sender: &Sender) {
+fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart, state: &State, runs: &[&OpenRun], sender: &Sender) {
     let mark = state.compared_run().map(|(_, epoch)| epoch);
-    let others = state.overlaid_runs().iter().filter(|other| other.stage() == run.stage());
-    let runs: Vec<&OpenRun> = std::iter::once(run).chain(others).collect();
-    if let Some(epoch) = chart.show(ui, rect, &runs, mark, state.session.timeline.look.log) {
-        sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage: run.stage(), epoch }));
+    let Some(stage) = runs.first().map(|run| run.stage()) else { return };
+    if let Some(epoch) = chart.show(ui, rect, runs, mark, state.session.timeline.look.log) {
+        sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage, epoch }));
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use egui::{Rect, Ui};
 use engine::event::Stage;
+use engine::probe::PictureKind;
 use shaders::PatchShow;
 
 use crate::scene::{Camera, ColourMap, Convention, crop};
@@ -25,7 +26,7 @@ pub(super) enum Face {
     After,
     /// Input of the network.
     Input,
-    /// Reconstruction or probability.
+    /// What the network or the method makes of it.
     Output,
     /// Relative loss of each masked patch; in fine-tuning the outline at probability 0.5.
     Judged,
@@ -50,6 +51,8 @@ pub(super) struct SliceAtEpoch {
     pub slice: Arc<PinnedSlice>,
     /// The wanted epoch, or until it is read the nearest one.
     pub epoch: Arc<EpochRecord>,
+    /// The run's method labels patches.
+    pub labelled: bool,
 }
 
 /// The selected slice at an epoch of a run, or why it cannot be shown.
@@ -73,7 +76,9 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Slice
     };
     let reading = || format!("Reading epoch {epoch} of {pin}\u{2026}");
     match (slice, found) {
-        (Some(slice), Some(epoch)) => Ok(SliceAtEpoch { slice: Arc::clone(slice), epoch: Arc::clone(epoch) }),
+        (Some(slice), Some(epoch)) => {
+            Ok(SliceAtEpoch { slice: Arc::clone(slice), epoch: Arc::clone(epoch), labelled: run.has_labels() })
+        }
         _ => Err(reading()),
     }
 }
@@ -116,7 +121,10 @@ pub(super) fn show_plain(
     camera: Camera,
 ) -> PatchResponse {
     face_of(state, probed, face, title, camera, |pane| {
-        let show = pane.show.only(PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS);
+        let shown = PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS;
+        // Without labels the masks are what changes from epoch to epoch.
+        let shown = if probed.labelled { shown } else { shown | PatchShow::MASKED };
+        let show = pane.show.only(shown);
         PatchPane { show, coins: &[], bare: true, slot: title, ..pane }.show(ui, rect)
     })
 }
@@ -162,14 +170,21 @@ fn face_of<R>(
         Face::Before | Face::After => {
             let before = face == Face::Before;
             let record = &epoch.record;
-            PatchPane {
+            let shown = PatchPane {
                 lesion,
                 cells: cells.map(|cells| if before { &cells.before } else { &cells.after }),
-                labels: if before { &record.before } else { &record.after },
-                show: patches(state),
-                digits: look.shows(Layer::Digits),
-                coins: if before { before_coins(state, epoch) } else { coins(state, epoch) },
+                show: patches(state, probed),
                 ..base
+            };
+            if probed.labelled {
+                PatchPane {
+                    labels: if before { &record.before } else { &record.after },
+                    digits: look.shows(Layer::Digits),
+                    coins: if before { before_coins(state, epoch) } else { coins(state, epoch) },
+                    ..shown
+                }
+            } else {
+                shown
             }
         }
         Face::Input => PatchPane {
@@ -180,11 +195,25 @@ fn face_of<R>(
         Face::Output if finetune => {
             PatchPane { picture: epoch.picture.as_ref(), window: [0.0, 1.0], colour_map: ColourMap::Hot, ..base }
         }
-        Face::Output => PatchPane { picture: epoch.picture.as_ref(), ..base },
+        Face::Output => output(epoch, &base),
         Face::Judged if finetune => PatchPane { lesion: epoch.edge.as_ref(), ..base },
         Face::Judged => PatchPane { cells: cells.map(|cells| &cells.relative), show: PatchShow::HEAT, ..base },
     };
     draw(pane)
+}
+
+/// What the method made of the slice in pre-training.
+fn output<'a>(epoch: &'a EpochRecord, base: &PatchPane<'a>) -> PatchPane<'a> {
+    let [low, high] = epoch.record.range;
+    let own = [low, if high > low { high } else { low + 1.0 }];
+    let shown = PatchPane { picture: epoch.picture.as_ref(), ..*base };
+    match epoch.record.kind {
+        PictureKind::Output => shown,
+        // Views are turned and flipped, and lie side by side: no letter fits.
+        PictureKind::Views => PatchPane { oriented: false, ..shown },
+        PictureKind::Gradients => PatchPane { window: own, ..shown },
+        PictureKind::Codes => PatchPane { window: own, colour_map: ColourMap::Viridis, smooth: false, ..shown },
+    }
 }
 
 fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
@@ -192,12 +221,15 @@ fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
 }
 
 /// Patch layers of a large pane.
-fn patches(state: &State) -> PatchShow {
+fn patches(state: &State, probed: &SliceAtEpoch) -> PatchShow {
     let look = &state.session.timeline.look;
+    if probed.slice.slice.grid == 0 {
+        return PatchShow::FRAME;
+    }
     (PatchShow::GRID | PatchShow::FRAME)
-        .with(PatchShow::CATEGORIES, look.shows(Layer::Labels))
+        .with(PatchShow::CATEGORIES, probed.labelled && look.shows(Layer::Labels))
         .with(PatchShow::MASKED, look.shows(Layer::Masked))
-        .with(PatchShow::FLIPS, look.shows(Layer::Flips))
+        .with(PatchShow::FLIPS, probed.labelled && look.shows(Layer::Flips))
 }
 
 fn coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
@@ -212,18 +244,36 @@ fn before_coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
 }
 
 /// The small panes beside a probe, with their names.
-pub(super) fn column(stage: Stage) -> [(Face, &'static str); 3] {
-    match stage {
-        Stage::Pretrain => [(Face::Input, "Input"), (Face::Output, "Reconstruction"), (Face::Judged, "Relative loss")],
-        Stage::Finetune => [(Face::Input, "Input"), (Face::Output, "Probability"), (Face::Judged, "Outline at 0.5")],
+pub(super) fn column(probed: &SliceAtEpoch) -> Vec<(Face, &'static str)> {
+    let record = &probed.epoch.record;
+    let output = (Face::Output, kind_name(record.kind));
+    match record.stage {
+        Stage::Finetune => {
+            vec![(Face::Input, "Input"), (Face::Output, "Probability"), (Face::Judged, "Outline at 0.5")]
+        }
+        Stage::Pretrain if probed.labelled => vec![(Face::Input, "Input"), output, (Face::Judged, "Relative loss")],
+        // The masks of other methods may not be patches: then the input is not known.
+        Stage::Pretrain if probed.slice.slice.grid > 0 => vec![(Face::Input, "Input"), output],
+        Stage::Pretrain => vec![output],
+    }
+}
+
+/// What a picture of pre-training shows, in a word or two.
+pub(super) fn kind_name(kind: PictureKind) -> &'static str {
+    match kind {
+        PictureKind::Output => "Reconstruction",
+        PictureKind::Views => "Views",
+        PictureKind::Gradients => "Oriented gradients",
+        PictureKind::Codes => "Codes",
     }
 }
 
 /// A patch in one line.
-pub(super) fn patch_words(epoch: &EpochRecord, grid: usize, patch: usize, convention: Convention) -> String {
-    let record = &epoch.record;
+pub(super) fn patch_words(probed: &SliceAtEpoch, patch: usize, convention: Convention) -> String {
+    let (record, grid) = (&probed.epoch.record, probed.slice.slice.grid);
     let mut words = vec![format!("Patch {}", crop::place_words(patch, grid, convention))];
-    if let (Some(before), Some(after)) = (record.before.get(patch), record.after.get(patch)) {
+    let labels = record.before.get(patch).zip(record.after.get(patch));
+    if let Some((before, after)) = labels.filter(|_| probed.labelled) {
         let flip = before != after;
         words.push(if flip { format!("label {before} \u{2192} {after}") } else { format!("label {after}") });
     }

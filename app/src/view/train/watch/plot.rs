@@ -22,20 +22,20 @@ const MARGIN: f64 = 0.08;
 /// Lower charts have no room for the name of their axis.
 const NAMED_FROM: f32 = 66.0;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Content {
     /// Curves.
-    Lines(&'static [Quantity]),
+    Lines(Vec<Quantity>),
     /// The four cases of the label update as stacked areas.
     Cases,
 }
 
 /// A chart over the epochs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Chart<'a> {
-    pub title: &'a str,
+#[derive(Clone, Debug)]
+pub(super) struct Chart {
+    pub title: String,
     /// Of the values.
-    pub unit: &'a str,
+    pub unit: &'static str,
     pub content: Content,
     /// Values at the lower and upper end; by default those of the data.
     pub range: Option<[f64; 2]>,
@@ -46,7 +46,7 @@ pub(super) struct Chart<'a> {
 /// Cases of the label update, from the bottom up.
 const CASES: [&str; 5] = ["1 stays", "0 stays", "was 1, coin", "was 0, coin", "never masked"];
 
-impl Chart<'_> {
+impl Chart {
     /// Draws it and returns the epoch that was clicked or dragged to. The first of `runs` is the shown one, the others
     /// are drawn over it. `mark` is the epoch to compare with.
     pub(super) fn show(
@@ -71,7 +71,7 @@ impl Chart<'_> {
         }
         let epochs = runs.iter().map(|run| run.epochs()).max().unwrap_or(1).max(1);
         let bounds = self.bounds(runs, log);
-        let mut inner = super::child(ui, body, self.title);
+        let mut inner = super::child(ui, body, &self.title);
         // The labels of the last ticks extend beyond the plot.
         inner.set_clip_rect(rect.intersect(ui.clip_rect()));
         let plot = self.frame(&inner, t, epochs, bounds, log);
@@ -84,12 +84,12 @@ impl Chart<'_> {
             }
             cursors(plot, t, cursor, mark);
         });
-        if let Content::Lines(quantities) = self.content {
+        if let Content::Lines(quantities) = &self.content {
             let painter = inner.painter().with_clip_rect(shown.transform.frame().expand(1.0).intersect(rect));
             // The shown run last, so that it lies on top.
             for (r, run) in runs.iter().enumerate().rev() {
                 for (q, quantity) in quantities.iter().enumerate() {
-                    for piece in pieces(run.series.line(*quantity), log) {
+                    for piece in pieces(run.series.line(quantity), log) {
                         let places = piece.iter().map(|p| shown.transform.position_from_point(&(*p).into()));
                         let places: Vec<Pos2> = places.collect();
                         painter.extend(curve::shapes(&places, color_of(t, r, q, runs.len()), style_of(q)));
@@ -97,10 +97,10 @@ impl Chart<'_> {
                 }
             }
         }
-        let empty = match self.content {
+        let empty = match &self.content {
             Content::Cases => run.series.cases.is_empty(),
             Content::Lines(all) => {
-                runs.iter().all(|run| all.iter().all(|quantity| run.series.line(*quantity).is_empty()))
+                runs.iter().all(|run| all.iter().all(|quantity| run.series.line(quantity).is_empty()))
             }
         };
         if empty {
@@ -129,9 +129,9 @@ impl Chart<'_> {
         if let (Some(range), false) = (self.range, log) {
             return range;
         }
-        let Content::Lines(quantities) = self.content else { return [0.0, 100.0] };
+        let Content::Lines(quantities) = &self.content else { return [0.0, 100.0] };
         let values = runs.iter().flat_map(|run| {
-            quantities.iter().flat_map(|quantity| run.series.line(*quantity).iter().filter_map(|p| scaled(p[1], log)))
+            quantities.iter().flat_map(|quantity| run.series.line(quantity).iter().filter_map(|p| scaled(p[1], log)))
         });
         let fold = |[low, high]: [f64; 2], v: f64| [low.min(v), high.max(v)];
         let [mut low, mut high] = values.fold([f64::INFINITY, f64::NEG_INFINITY], fold);
@@ -161,7 +161,7 @@ impl Chart<'_> {
         };
         let y = hints(AxisHints::new_y()).formatter(value).min_thickness(AXIS);
         let y = y.label_spacing(egui::Rangef::new(10.0, 14.0));
-        let plot = Plot::new(("chart", self.title.to_owned()))
+        let plot = Plot::new(("chart", self.title.clone()))
             .custom_x_axes(vec![x])
             .custom_y_axes(vec![y])
             .x_grid_spacer(move |input| marks(&input, true, (epochs as f64 / 6.0).max(1.0)))
@@ -180,7 +180,9 @@ impl Chart<'_> {
 
 /// The grid of a chart that is never zoomed or dragged, and labels nothing under the pointer by itself.
 pub(in crate::view::train) fn still<'a>(plot: Plot<'a>, t: &Tokens) -> Plot<'a> {
-    plot.grid_color(t.line)
+    // A plot keeps to its place, however low that is.
+    plot.min_size(egui::Vec2::ZERO)
+        .grid_color(t.line)
         .grid_fade(0.0)
         .grid_spacing(egui::Rangef::new(1.0, 2.0))
         .show_background(false)
@@ -243,7 +245,57 @@ fn epoch_at(transform: &PlotTransform, x: f32, last: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use engine::event::EpochSummary;
+    use engine::run::History;
+
     use super::*;
+    use crate::state::timeline::Series;
+
+    /// Below a probe in a low window, the numbers of the epochs were cut by the lower edge.
+    #[test]
+    fn a_low_chart_keeps_to_its_place() {
+        let summaries = (1..=8).map(|epoch| EpochSummary { epoch, loss: 1.0, ..EpochSummary::default() }).collect();
+        let history = History { summaries, epochs: 8, ..History::default() };
+        let run = OpenRun {
+            id: 1,
+            path: "/runs/1".into(),
+            name: "1".into(),
+            config: Arc::default(),
+            series: Series::of(&history, 0.0),
+            history,
+            live: false,
+            held_by: None,
+            stamp: engine::run::workspace::RunStamp::default(),
+            waiting: None,
+            cursor: None,
+            pins: Vec::new(),
+        };
+        let content = Content::Lines(vec![Quantity::Loss]);
+        let chart = Chart { title: "Loss".into(), unit: "", content, range: None, may_be_log: true };
+        for height in [96.0, 110.0, 132.0] {
+            let ctx = egui::Context::default();
+            theme::install(&ctx, theme::Theme::Dark);
+            let place = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, height));
+            let mut lowest = 0.0_f32;
+            for _ in 0..3 {
+                let screen = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, 300.0));
+                let input = egui::RawInput { screen_rect: Some(screen), ..egui::RawInput::default() };
+                let output = ctx.run_ui(input, |ui| {
+                    chart.show(ui, place, &[&run], None, false);
+                });
+                let texts = output.shapes.iter().filter_map(|clipped| match &clipped.shape {
+                    egui::Shape::Text(text) => Some(text.visual_bounding_rect().bottom()),
+                    _ => None,
+                });
+                lowest = texts.fold(0.0, f32::max);
+                output.drop_without_applying_deltas();
+            }
+            assert!(lowest > height - 40.0, "{height}: no numbers of the epochs");
+            assert!(lowest <= height + 1.0, "{height}: numbers end at {lowest}");
+        }
+    }
 
     #[test]
     fn a_logarithm_leaves_out_what_it_cannot_draw() {

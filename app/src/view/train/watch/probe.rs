@@ -1,6 +1,6 @@
 //! The pinned slice at the cursor, beside it input, reconstruction and relative loss, below a few curves.
 
-use egui::{Rect, Ui, pos2, vec2};
+use egui::{Align2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use engine::event::Stage;
 use shaders::ColourMap;
 
@@ -14,12 +14,14 @@ use crate::state::timeline::{Labels, Layer, OpenRun};
 use crate::theme::{self, font, palette, space};
 use crate::view::legend::{self, Sign};
 use crate::view::patch_pane::PatchResponse;
-use crate::widget::ColourBar;
+use crate::widget::{ColourBar, text};
 
 /// Height of the curves: fraction of the page, minimum and maximum in points.
 const CURVES: (f32, f32, f32) = (0.28, 132.0, 220.0);
-/// Maximum width of the column of small panes, as a fraction of the page.
-const COLUMN: f32 = 0.26;
+/// Maximum width of the column of one, two and three small panes, as a fraction of the page.
+const COLUMN: [f32; 3] = [0.4, 0.36, 0.26];
+/// Height of the line below the panes about the patch under the pointer.
+const NOTE: f32 = 20.0;
 /// Gap between panes.
 pub(super) const GAP: f32 = 1.0;
 /// Size of a colour bar, and minimum width of a pane where it stays clear of the letter below.
@@ -47,25 +49,32 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
 
 fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: &Sender) {
     let stage = probed.epoch.record.stage;
-    let width = ((area.height() - 2.0 * GAP) / 3.0).min(area.width() * COLUMN).round();
+    let (area, line) = with_note(area, probed.slice.slice.grid > 0);
+    let small = pane::column(probed);
+    let count = small.len() as f32;
+    let most = COLUMN[small.len().clamp(1, COLUMN.len()) - 1];
+    let width = ((area.height() - (count - 1.0) * GAP) / count).min(area.width() * most).round();
     let (large, column) = area.split_left_right_at_x(area.right() - width);
     let large = Rect::from_min_max(large.min, pos2(large.right() - GAP, large.bottom()));
     let camera = state.session.timeline.look.camera;
-    let faces: &[Face] = match (stage, state.session.timeline.look.labels) {
-        (Stage::Finetune, _) | (_, Labels::After) => &[Face::After],
-        (_, Labels::Before) => &[Face::Before],
-        (_, Labels::Both) => &[Face::Before, Face::After],
+    let faces: &[Face] = match state.session.timeline.look.labels {
+        Labels::Before if probed.labelled => &[Face::Before],
+        Labels::Both if probed.labelled => &[Face::Before, Face::After],
+        _ => &[Face::After],
     };
+    let mut hovered = None;
     for (n, face) in faces.iter().enumerate() {
         let rect = part(large, n, faces.len(), true);
         let title = title(probed, *face);
         let response = pane::show(ui, rect, state, probed, *face, &title, camera);
-        signs(ui, rect, state, stage);
-        words(ui, rect, state, probed, &response);
+        signs(ui, rect, state, probed);
+        hovered = hovered.or(response.hovered);
         follow(&response, state, sender);
     }
-    for (n, (face, name)) in pane::column(stage).into_iter().enumerate() {
-        let rect = part(column, n, 3, false);
+    words(ui, line, state, probed, hovered);
+    let count = small.len();
+    for (n, (face, name)) in small.into_iter().enumerate() {
+        let rect = part(column, n, count, false);
         let response = pane::show(ui, rect, state, probed, face, name, camera);
         if face == Face::Judged && stage == Stage::Pretrain {
             let ends = ["0".to_owned(), format!("{MOST_RELATIVE:.0}")];
@@ -76,9 +85,9 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: 
 }
 
 /// Legend of a large pane, if it fits beside the slice.
-fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
+fn signs(ui: &Ui, rect: Rect, state: &State, probed: &SliceAtEpoch) {
     let look = &state.session.timeline.look;
-    if stage == Stage::Finetune {
+    if probed.epoch.record.stage == Stage::Finetune {
         if look.shows(Layer::Heat) {
             let ends = ["0".to_owned(), "1".to_owned()];
             bar(ui, rect, ColourBar::new("Probability", &ends).colours(ColourMap::Hot).mark(0.5, "probability"));
@@ -94,8 +103,13 @@ fn signs(ui: &Ui, rect: Rect, state: &State, stage: Stage) {
         (Layer::Coins, "coin 0", Sign::Disc { full: false }),
         (Layer::Lesion, "reference", Sign::Outline(palette::label(1))),
     ];
-    let shown: Vec<(&str, Sign)> =
-        all.into_iter().filter(|(layer, ..)| look.shows(*layer)).map(|(_, text, sign)| (text, sign)).collect();
+    let is_drawn = |layer: Layer| match layer {
+        Layer::Lesion => true,
+        Layer::Masked => probed.slice.slice.grid > 0,
+        _ => probed.labelled,
+    };
+    let shown = all.into_iter().filter(|(layer, ..)| look.shows(*layer) && is_drawn(*layer));
+    let shown: Vec<(&str, Sign)> = shown.map(|(_, text, sign)| (text, sign)).collect();
     let painter = ui.painter().with_clip_rect(rect);
     let needed = legend::room(&painter, &shown) + vec2(2.0 * space::S, space::S);
     if (rect.width() - rect.height()) / 2.0 >= needed.x && rect.height() / 2.0 >= needed.y {
@@ -137,12 +151,22 @@ pub(super) fn title(probed: &SliceAtEpoch, face: Face) -> String {
     }
 }
 
-/// The hovered patch, at the lower edge of the pane.
-pub(super) fn words(ui: &Ui, rect: Rect, state: &State, probed: &SliceAtEpoch, response: &PatchResponse) {
-    let grid = probed.slice.slice.grid;
-    let Some(patch) = response.hovered.filter(|_| grid > 0) else { return };
-    let words = pane::patch_words(&probed.epoch, grid, patch, state.session.settings.convention);
-    legend::note(&ui.painter().with_clip_rect(rect), rect, &words, font::caption());
+/// The area of the panes, and below it that of the line about a patch, which lies over no picture.
+pub(super) fn with_note(area: Rect, has_patches: bool) -> (Rect, Rect) {
+    area.split_top_bottom_at_y(area.bottom() - if has_patches { NOTE } else { 0.0 })
+}
+
+/// The patch under the pointer, in the line below the panes.
+pub(super) fn words(ui: &Ui, line: Rect, state: &State, probed: &SliceAtEpoch, hovered: Option<usize>) {
+    let Some(patch) = hovered else { return };
+    let words = pane::patch_words(probed, patch, state.session.settings.convention);
+    let response = ui.interact(line, ui.scope_id().with("patch under the pointer"), Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
+    let room = line.shrink2(vec2(space::S, 0.0));
+    let color = theme::tokens::DARK.overlay_text;
+    let galley = text::one_line(ui, &words, font::caption(), color, room.width());
+    let place = Align2::LEFT_CENTER.anchor_size(room.left_center(), galley.size());
+    ui.painter().with_clip_rect(line).galley(place.min, galley, color);
 }
 
 /// Sends the input on a pane. Zoom and pan apply to all panes.

@@ -3,8 +3,8 @@
 use egui::{Align2, Rect, Ui, pos2, vec2};
 use engine::event::Stage;
 
-use super::pane::{self, Face};
-use super::probe::{GAP, follow, part, words};
+use super::pane::{self, Face, SliceAtEpoch};
+use super::probe::{GAP, follow, part, with_note, words};
 use super::sentence;
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
@@ -27,7 +27,7 @@ const SIDE: f32 = 22.0;
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     let finetune = run.stage() == Stage::Finetune;
-    let grid = if finetune { 0 } else { run.config.method.grid };
+    let grid = if run.has_labels() { run.config.method.grid } else { 0 };
     let width = (grid as f32 * PATCH).max(LEAST);
     let columns = (((area.width() - SIDE) / width).floor() as usize).clamp(1, MOST);
     if columns != state.session.timeline.look.columns {
@@ -41,11 +41,14 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         };
         return sentence(ui, area, &words);
     }
-    let rows: &[(Face, &str)] = if finetune {
-        &[(Face::After, "Probability"), (Face::Judged, "Outline at 0.5")]
-    } else {
-        &[(Face::Before, "Before update"), (Face::After, "After update")]
+    let rows: &[(Face, &str)] = match run.stage() {
+        Stage::Finetune => &[(Face::After, "Probability"), (Face::Judged, "Outline at 0.5")],
+        Stage::Pretrain if run.has_labels() => &[(Face::Before, "Before update"), (Face::After, "After update")],
+        Stage::Pretrain => &[(Face::After, "Slice"), (Face::Output, "Output")],
     };
+    let (area, line) = with_note(area, !finetune);
+    ui.painter().rect_filled(line, 0.0, theme::tokens(ui).image);
+    let mut hovered = None;
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).panel);
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
     let (_, head) = head.split_left_right_at_x(head.left() + SIDE);
@@ -56,8 +59,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         heading(ui, part(head, n, epochs.len(), true), state, run, epoch, sender);
         let column = part(body, n, epochs.len(), true);
         for (m, &(face, name)) in rows.iter().enumerate() {
-            cell(ui, part(column, m, rows.len(), false), state, run, (epoch, face, name), sender);
+            let found = cell(ui, part(column, m, rows.len(), false), state, run, (epoch, face, name), sender);
+            hovered = hovered.or(found);
         }
+    }
+    if let Some((probed, patch)) = hovered {
+        words(ui, line, state, &probed, Some(patch));
     }
 }
 
@@ -92,6 +99,7 @@ fn heading(ui: &mut Ui, rect: Rect, state: &State, run: &OpenRun, epoch: usize, 
     }
 }
 
+/// A slice at an epoch; the patch under the pointer.
 fn cell(
     ui: &mut Ui,
     rect: Rect,
@@ -99,7 +107,7 @@ fn cell(
     run: &OpenRun,
     (epoch, face, name): (usize, Face, &str),
     sender: &Sender,
-) {
+) -> Option<(SliceAtEpoch, usize)> {
     ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).image);
     // Never the nearest epoch in place of the wanted one.
     let found = pane::probed(state, run, epoch).and_then(|probed| {
@@ -108,15 +116,17 @@ fn cell(
     });
     match found {
         Ok(probed) => {
+            let name = if face == Face::Output { pane::kind_name(probed.epoch.record.kind) } else { name };
             let title = format!("{name}, epoch {epoch}");
             let response = pane::show_plain(ui, rect, state, &probed, face, &title, state.session.timeline.look.camera);
-            words(ui, rect, state, &probed, &response);
             follow(&response, state, sender);
+            Some((probed, response.hovered?))
         }
         Err(why) => {
             let mut dark = super::child(ui, rect, &format!("{name} {epoch}"));
             theme::on_image(&mut dark);
             sentence(&mut dark, rect, &why);
+            None
         }
     }
 }

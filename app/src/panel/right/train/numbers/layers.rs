@@ -14,10 +14,9 @@ use crate::widget::{format, text};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
-    let stage = run.stage();
     Section::new("On the probe").show(ui, |ui| {
         chips(ui, |ui| {
-            for layer in Layer::ALL.into_iter().filter(|layer| layer.belongs_to(stage)) {
+            for layer in Layer::ALL.into_iter().filter(|layer| layer.belongs_to(run)) {
                 let on = state.session.timeline.look.shows(layer);
                 let name = format!("Show {}", layer.name().to_lowercase());
                 if ui.add(Chip::new(layer.name(), &name).selected(on)).on_hover_text(meaning(layer)).clicked() {
@@ -25,9 +24,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
                 }
             }
         });
-        if stage == Stage::Pretrain {
+        if run.stage() == Stage::Pretrain {
             ui.add_space(space::XS);
-            legend(ui);
+            if run.has_labels() {
+                legend(ui);
+            }
             patch(ui, state, run);
         }
     });
@@ -68,18 +69,28 @@ fn legend(ui: &mut Ui) {
 
 /// Numbers of the selected patch at this epoch.
 fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
-    let Some(patch) = state.session.timeline.look.patch else {
+    let key = run.epoch().and_then(|epoch| state.record_key(run, epoch));
+    let probes = &state.cache.timeline.probes;
+    let slice = key.as_ref().and_then(|key| probes.slice(&key.slice)?.as_ref().ok());
+    let grid = slice.map_or(run.config.method.grid, |slice| slice.slice.grid);
+    if grid == 0 {
+        return;
+    }
+    let Some(patch) = state.session.timeline.look.patch.filter(|patch| *patch < grid * grid) else {
         text::note(ui, "Click a patch to see its numbers over the epochs.");
         return;
     };
-    let key = run.epoch().and_then(|epoch| state.record_key(run, epoch));
-    let seen = key.and_then(|key| state.cache.timeline.probes.record(&key)?.as_ref().ok());
-    let grid = run.config.method.grid.max(1);
+    let seen = key.and_then(|key| probes.record(&key)?.as_ref().ok());
     ui.spacing_mut().item_spacing.y = 0.0;
     let place = crop::place_words(patch, grid, state.session.settings.convention);
     ui.add(PropertyRow::new("Patch", &place).hint("Counted from 1, as shown: from the left and from the top"));
     let Some(seen) = seen else { return };
     let record = &seen.record;
+    let masked = if record.masked.get(patch) == Some(&true) { "yes" } else { "no" };
+    if !run.has_labels() {
+        ui.add(PropertyRow::new("Masked", masked));
+        return;
+    }
     let label = record.after.get(patch).map_or_else(|| format::NONE.to_owned(), ToString::to_string);
     ui.add(PropertyRow::new("Label", &label).hint("After this epoch"));
     let update = seen.update.as_ref();
@@ -90,7 +101,6 @@ fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let coin = update.and_then(|update| update.coins.get(patch).copied().flatten());
     let case = case.map(|case| coin.map_or_else(|| case.clone(), |coin| format!("{case}, coin {coin}")));
     ui.add(PropertyRow::new("Case", case.as_deref().unwrap_or(format::NONE)).hint("In the last update"));
-    let masked = if record.masked.get(patch) == Some(&true) { "yes" } else { "no" };
     ui.add(PropertyRow::new("Masked", masked));
     let number = |values: &[Option<f32>]| {
         let value = values.get(patch).copied().flatten();

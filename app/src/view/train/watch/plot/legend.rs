@@ -38,7 +38,7 @@ struct Entry {
     value: Arc<Galley>,
 }
 
-impl Chart<'_> {
+impl Chart {
     /// Height of title and legend.
     pub(super) fn head_height(&self, ui: &Ui, rect: Rect, runs: &[&OpenRun]) -> f32 {
         let epoch = runs.first().and_then(|run| run.epoch());
@@ -49,24 +49,24 @@ impl Chart<'_> {
     /// it one per run.
     fn keys(&self, t: &Tokens, runs: &[&OpenRun], epoch: Option<usize>) -> Vec<Key> {
         let Some(run) = runs.first() else { return Vec::new() };
-        let value = |run: &OpenRun, quantity: Quantity| {
+        let value = |run: &OpenRun, quantity: &Quantity| {
             let value = epoch.and_then(|epoch| quantity.value(&run.history, epoch));
-            value.map_or_else(|| format::NONE.to_owned(), format::figures)
+            value.map_or_else(|| format::NONE.to_owned(), |value| quantity.text(value))
         };
-        match self.content {
+        match &self.content {
             Content::Lines(quantities) => {
                 let several = runs.len() > 1;
                 let curve = |(q, quantity): (usize, &Quantity)| Key {
                     name: quantity.name().to_owned(),
                     color: color_of(t, 0, q, runs.len()),
                     style: style_of(q),
-                    value: value(run, *quantity),
+                    value: value(run, quantity),
                 };
                 let key = |(r, run): (usize, &&OpenRun)| Key {
                     name: shortened(&run.name),
                     color: color_of(t, r, 0, runs.len()),
                     style: LineStyle::Solid,
-                    value: if let [only] = quantities { value(run, *only) } else { String::new() },
+                    value: if let [only] = &quantities[..] { value(run, only) } else { String::new() },
                 };
                 let listed = quantities.iter().enumerate().filter(|(_, quantity)| quantity.is_listed(&run.history));
                 let curves = listed.filter(|_| !several || quantities.len() > 1).map(curve);
@@ -133,7 +133,7 @@ impl Chart<'_> {
             room -= galley.size().x;
             put(room, first, galley);
         }
-        let right = put(left, first, layout(self.title, font::strong(), t.text));
+        let right = put(left, first, layout(&self.title, font::strong(), t.text));
         let scale = if log { ", log" } else { "" };
         let unit = format!("{}{scale}", self.unit);
         let fits = |words: &str| {
