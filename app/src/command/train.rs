@@ -83,6 +83,8 @@ pub enum TrainCommand {
     ChooseResults,
     /// Sets the number of threads that compute; 0 leaves one core to the window.
     SetThreads(usize),
+    /// Trainings also write TensorBoard event files, or not.
+    SetTensorBoard(bool),
     /// Sets the folder of runs.
     SetWorkspace(PathBuf),
 }
@@ -147,6 +149,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             show_page(state, jobs, TrainPage::Results);
         }
         Do::SetThreads(threads) => state.session.settings.threads = threads,
+        Do::SetTensorBoard(on) => state.session.settings.tensorboard = on,
         Do::SetWorkspace(path) => {
             queue::leave(state, jobs);
             state.session.settings.workspace = Some(path);
@@ -304,6 +307,9 @@ pub fn actions(list: &mut List, state: &State) {
     add(list, state.cases.root.is_some(), "Use the open folder", "", TrainCommand::UseOpenFolder);
     let chosen = !matches!(state.cache.train.cohort, CohortState::None);
     add(list, chosen, "Check the cohort again", "", TrainCommand::ReadCohortAgain);
+    let board = state.session.settings.tensorboard;
+    let label = if board { "Write no TensorBoard files" } else { "Write TensorBoard files" };
+    add(list, true, label, "", TrainCommand::SetTensorBoard(!board));
     list.add(group, "Choose workspace…", "", Command::Intent(Intent::Ask(PathPurpose::Workspace)));
     add(list, true, "Use the paper's settings", "", TrainCommand::UsePaperSettings);
     let ready = state.session.mode == Mode::Train && state.training_obstacle().is_none();

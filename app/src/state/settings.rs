@@ -53,6 +53,8 @@ pub struct Settings {
     pub minimum_ml: f64,
     /// Threads that compute; 0 takes all cores but one, which is left to the window.
     pub threads: usize,
+    /// Trainings also write TensorBoard event files.
+    pub tensorboard: bool,
     /// The reviewer's initials, kept with every verdict; asked for before the first.
     pub initials: String,
     /// Where runs are kept, if the user chose it.
@@ -85,6 +87,7 @@ impl Default for Settings {
             strip_height: size::STRIP,
             minimum_ml: 0.05,
             threads: 0,
+            tensorboard: false,
             initials: String::new(),
             workspace: None,
             training: None,

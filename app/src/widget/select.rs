@@ -13,12 +13,22 @@ pub struct Select<'a, T> {
     label: &'a str,
     choices: &'a [(T, &'a str)],
     hint: &'a str,
+    explained: &'a [(&'a str, &'a str)],
 }
+
+/// Width and height of a list whose choices are explained, at most.
+const EXPLAINED: [f32; 2] = [600.0, 420.0];
 
 impl<'a, T: Clone + PartialEq> Select<'a, T> {
     /// A choice between `choices`, each with its name.
     pub fn new(label: &'a str, choices: &'a [(T, &'a str)]) -> Self {
-        Self { label, choices, hint: "Choose" }
+        Self { label, choices, hint: "Choose", explained: &[] }
+    }
+
+    /// Explains the choices: for each the title of its group, which stands above the first of them, and one line.
+    pub fn explained(mut self, explained: &'a [(&'a str, &'a str)]) -> Self {
+        self.explained = explained;
+        self
     }
 
     /// Text while the value is none of the choices.
@@ -52,11 +62,15 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                         theme::tokens(ui).text_dim,
                     );
                 });
+            let screen = ui.ctx().content_rect().size();
+            let combo = if self.explained.is_empty() { combo } else { combo.height(EXPLAINED[1].min(screen.y / 2.0)) };
             let shown = combo.show_ui(ui, |ui| {
+                if !self.explained.is_empty() {
+                    ui.set_min_width(EXPLAINED[0].min(0.6 * screen.x));
+                }
                 ui.spacing_mut().item_spacing.y = 0.0;
                 let steps = take_steps(ui);
-                let add = |(choice, name): &(T, &str)| ui.add(ListRow::new(name).selected(choice == value));
-                let rows: Vec<Response> = self.choices.iter().map(add).collect();
+                let rows: Vec<Response> = (0..self.choices.len()).map(|at| self.row(ui, at, value)).collect();
                 picked = rows.iter().position(Response::clicked);
                 let pressed = |key| ui.input(|i| i.key_pressed(key));
                 by_keyboard =
@@ -85,6 +99,20 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
             response.mark_changed();
         }
         response
+    }
+}
+
+impl<T: Clone + PartialEq> Select<'_, T> {
+    /// A row of the open list, below the title of its group if that begins here.
+    fn row(&self, ui: &mut Ui, at: usize, value: &T) -> Response {
+        let (choice, name) = &self.choices[at];
+        let row = ListRow::new(name).selected(choice == value);
+        let Some((group, about)) = self.explained.get(at) else { return ui.add(row) };
+        let before = at.checked_sub(1).and_then(|before| self.explained.get(before));
+        if before.is_none_or(|(before, _)| before != group) {
+            super::text::heading(ui, group);
+        }
+        ui.add(row.subtitle(about))
     }
 }
 
@@ -119,6 +147,29 @@ mod tests {
         harness.run();
         assert_eq!(*harness.state(), (2, 1));
         assert!(harness.query_by_label("Hot").is_none(), "the list is closed");
+    }
+
+    #[test]
+    fn a_group_has_one_title_and_every_choice_its_line() {
+        let mut harness = harness(
+            |ui, map: &mut u8| {
+                let choices = [(0, "mae"), (1, "simmim"), (2, "simclr")];
+                let explained = [("Masked", "hides patches"), ("Masked", "hides units"), ("Views", "compares views")];
+                Select::new("Preset", &choices).explained(&explained).show(ui, map);
+            },
+            0,
+        );
+        harness.get_by_label("Preset").click();
+        harness.run();
+        for title in ["Masked", "Views"] {
+            assert_eq!(harness.query_all_by_label(title).count(), 1, "{title}");
+        }
+        let top = |label: &str| harness.get_by_label(label).rect().top();
+        assert!(top("Masked") < top("simmim") && top("simmim") < top("Views") && top("Views") < top("simclr"));
+        assert!(harness.get_by_label("simclr").rect().height() > crate::theme::size::ROW, "a line below the name");
+        harness.get_by_label("simclr").click();
+        harness.run();
+        assert_eq!(*harness.state(), 2);
     }
 
     #[test]

@@ -124,6 +124,11 @@ impl Form {
         let modality_changed = self.pretrain.data.modality != before.pretrain.data.modality;
         // A method that was changed by hand survives a change of modality.
         let as_preset = !is_modified(&before.pretrain);
+        if preset_changed {
+            // Fields of the method before are not shown any more, so what is wrong in them cannot be corrected. Those that are
+            // still shown say it again.
+            self.invalid.retain(|(finetune, _), _| *finetune);
+        }
         if preset_changed || (modality_changed && as_preset) {
             let probes = std::mem::take(&mut self.pretrain.method.probes);
             self.pretrain.method = preset_of(&self.pretrain).method;

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use engine::ErrorKind;
 use engine::config::{Config, Pretext};
 use engine::device::{self, Compute};
-use engine::event::{Signal, Stage};
+use engine::event::{EventSink, Fanout, Signal, Stage};
 use engine::jobs::retrain::measure_change;
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
 use engine::probe::{Pin, Pins};
+use engine::run::tensorboard::TensorBoard;
 use engine::run::{RunFolder, checkpoint};
 
 use super::events::{Feed, Sink};
@@ -30,6 +31,8 @@ struct Train {
     queued: QueuedJob,
     workspace: PathBuf,
     threads: usize,
+    /// TensorBoard event files are written.
+    tensorboard: bool,
     /// Slices that the user wants pinned.
     wanted: Vec<Pin>,
     turn: Arc<Mutex<()>>,
@@ -54,6 +57,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
         queued,
         workspace: state.session.settings.workspace(),
         threads: super::threads(&state.session.settings),
+        tensorboard: state.session.settings.tensorboard,
         wanted: std::mem::take(&mut state.session.timeline.wanted),
         turn: Arc::clone(&jobs.alone),
         feed: Arc::new(Feed::new(Arc::clone(&jobs.wake))),
@@ -141,7 +145,12 @@ impl Train {
         let mut progress = |done: usize, of: usize| {
             handle.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
         };
-        let mut sink = Sink::new(handle, &self.feed);
+        let (mut window, mut board) = (Sink::new(handle, &self.feed), TensorBoard::new(run));
+        let mut sinks: Vec<&mut dyn EventSink> = vec![&mut window];
+        if self.tensorboard || TensorBoard::exists(run) {
+            sinks.push(&mut board);
+        }
+        let mut sink = Fanout(sinks);
         match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, run, start, &handle.control, &mut progress)?;

@@ -77,6 +77,6 @@ pub fn name_of(field: &str) -> &str {
         "training.layer_decay" => "Layer decay",
         "labels.norm_batches" => "Norm batches",
         "data.modality" => "Modality",
-        other => other,
+        other => other.strip_prefix("method.numbers.").unwrap_or(other),
     }
 }

@@ -1,7 +1,7 @@
-//! Method of pre-training: masking and losses.
+//! Method of pre-training: masking and losses of AMLP, the numbers of other methods.
 
 use egui::Ui;
-use engine::config::MaskFill;
+use engine::config::{MaskFill, MethodConfig, Pretext};
 use engine::pretrain::amlp::amr::RatioMode;
 use engine::pretrain::amlp::arl::Attention;
 use engine::pretrain::amlp::ccl::Consistency;
@@ -11,12 +11,60 @@ use super::field::{self, Number};
 use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::state::State;
 use crate::state::train::Form;
-use crate::widget::{Section, Toggle};
+use crate::widget::{NumberField, Section, Toggle, text};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
+    if form.pretrain.method.pretext != Pretext::Amlp {
+        let name = form.pretrain.preset.clone();
+        Section::new("Method").note(&name).show(ui, |ui| numbers(ui, state, form));
+        return;
+    }
     Section::new("Patches and masks").closed().show(ui, |ui| masking(ui, state, form));
     Section::new("Losses and labels").closed().show(ui, |ui| losses(ui, state, form));
+}
+
+/// The numbers of a method other than AMLP, which declares them itself.
+fn numbers(ui: &mut Ui, state: &State, form: &mut Form) {
+    let config = &mut form.pretrain;
+    let all = engine::pretrain::numbers(config.method.pretext);
+    if all.is_empty() {
+        text::note(ui, "This method has no numbers of its own.");
+    }
+    for number in all {
+        let label = sentence_case(number.name);
+        let note = format!("default {}, {}", number.default, number.what);
+        let mut value = number.of(config);
+        let [least, most] = number.range;
+        let step = match number.default {
+            default if most > 1.0 && default.fract() == 0.0 => 1.0,
+            _ if most < 0.5 => 0.001,
+            _ => 0.01,
+        };
+        let key = format!("method.numbers.{}", number.name);
+        let mut changed = false;
+        field::row(ui, field::problem(state, &key), &note, |ui| {
+            let field = NumberField::new(&mut value, &label).range(least..=most).at_most_decimals(6).step(step);
+            changed = field.show(ui).changed();
+        });
+        if changed {
+            config.method.numbers.insert(number.name.to_owned(), value);
+        }
+    }
+    recall(ui, &mut config.method);
+}
+
+/// "hard_share" as "Hard share".
+fn sentence_case(name: &str) -> String {
+    let words = name.replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn recall(ui: &mut Ui, method: &mut MethodConfig) {
+    field::row(ui, None, "logs recall from the reference, which is never trained on", |ui| {
+        ui.add(Toggle::new(&mut method.report_recall, "Report recall"));
+    });
 }
 
 fn share<'a>(label: &'a str, note: &'a str) -> Number<'a> {
@@ -77,7 +125,5 @@ fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
         let anchors = [(Anchor::Kmeans, "Clustering"), (Anchor::Previous, "Last update")];
         field::choice(ui, "Anchor", "label that an update starts from", &mut method.anchor, &anchors);
     });
-    field::row(ui, None, "logs recall from the reference, which is never trained on", |ui| {
-        ui.add(Toggle::new(&mut method.report_recall, "Report recall"));
-    });
+    recall(ui, method);
 }

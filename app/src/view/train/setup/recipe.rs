@@ -1,6 +1,7 @@
 //! Options beyond the paper, of both stages. Their defaults are the paper's.
 
 use egui::Ui;
+use engine::config::Pretext;
 use engine::event::Stage;
 use engine::model::TopSkip;
 use engine::pretrain::amlp::choice::ForegroundChoice;
@@ -15,9 +16,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     Section::new("Beyond the paper").note("off by default").closed().show(ui, |ui| {
         match form.stage {
             Stage::Pretrain => {
-                masks(ui, state, form);
-                losses(ui, state, form);
-                augmentation(ui, state, form);
+                if form.pretrain.method.pretext == Pretext::Amlp {
+                    masks(ui, state, form);
+                    losses(ui, state, form);
+                    augmentation(ui, state, form);
+                }
+                tissue(ui, state, form);
             }
             Stage::Finetune => transfer(ui, state, form),
         }
@@ -95,15 +99,15 @@ fn augmentation(ui: &mut Ui, state: &State, form: &mut Form) {
         field::number(ui, state, key, &number, value);
     };
     number("method.augment.intensity", "Intensity change", "contrast and brightness", &mut augment.intensity);
-    number(
-        "training.min_tissue",
-        "Least tissue",
-        "fraction of the crop; drops emptier slices",
-        &mut config.training.min_tissue,
-    );
     let every = "epochs between validation losses; 0: never";
     let validate = &mut config.method.validate_every;
     field::whole(ui, state, "method.validate_every", "Validate", every, validate, 0..=100_000);
+}
+
+fn tissue(ui: &mut Ui, state: &State, form: &mut Form) {
+    let note = "fraction of the crop; drops emptier slices";
+    let number = Number { label: "Least tissue", note, unit: "", most: 0.9, decimals: 2, step: 0.05 };
+    field::number(ui, state, "training.min_tissue", &number, &mut form.pretrain.training.min_tissue);
 }
 
 fn transfer(ui: &mut Ui, state: &State, form: &mut Form) {

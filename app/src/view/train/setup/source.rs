@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use egui::{Margin, TextEdit, Ui};
-use engine::config::PRESETS;
+use engine::config::Family;
 use engine::device::{DeviceChoice, DeviceInfo, DeviceList};
 use engine::event::Stage;
 
@@ -16,7 +16,7 @@ use crate::theme::{self, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
-use crate::widget::{Segment, Segmented, Select, control_row};
+use crate::widget::{Segment, Segmented, Select, Toggle, control_row};
 
 /// Stage, preset or starting point, modality and name.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender) {
@@ -43,12 +43,20 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender)
 }
 
 fn preset(ui: &mut Ui, form: &mut Form) {
-    let choices: Vec<(String, &str)> = PRESETS.iter().map(|preset| (preset.name.to_owned(), preset.name)).collect();
+    let all = || Family::ALL.into_iter().flat_map(Family::presets);
+    let choices: Vec<(String, &str)> = all().map(|preset| (preset.name.to_owned(), preset.name)).collect();
+    let explained: Vec<(&str, &str)> = all().map(|preset| (preset.family.title(), preset.what)).collect();
     let config = &mut form.pretrain;
-    let what = PRESETS.iter().find(|preset| preset.name == config.preset).map_or("", |preset| preset.what);
+    let chosen = all().find(|preset| preset.name == config.preset);
+    let what = chosen.map_or("", |preset| preset.what);
     // In front: the description may be cut.
     let note = if is_modified(config) { format!("modified: {what}") } else { what.to_owned() };
-    field::choice(ui, "Preset", &note, &mut config.preset, &choices);
+    field::row(ui, None, &note, |ui| {
+        let shown = Select::new("Preset", &choices).explained(&explained).show(ui, &mut config.preset);
+        if let Some(preset) = chosen {
+            shown.on_hover_text(format!("{}\n{}", preset.about, preset.citation));
+        }
+    });
 }
 
 /// The run that fine-tuning starts from. Its settings are read before they are used.
@@ -162,6 +170,12 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
         field::row(ui, None, &note, |ui| {
             if NumberField::new(&mut threads, "Threads").range(0..=1024).show(ui).changed() {
                 sender.send(Command::Train(TrainCommand::SetThreads(threads)));
+            }
+        });
+        let mut board = state.session.settings.tensorboard;
+        field::row(ui, None, "in the folder tensorboard of the run", |ui| {
+            if ui.add(Toggle::new(&mut board, "TensorBoard files")).changed() {
+                sender.send(Command::Train(TrainCommand::SetTensorBoard(board)));
             }
         });
         let workspace = state.session.settings.workspace();

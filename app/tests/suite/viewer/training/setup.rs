@@ -6,7 +6,9 @@ use amlp_viewer::command::{TrainCommand, WindowCommand};
 use amlp_viewer::state::train::{CohortState, Ending, Estimate, Labels, TrainPage};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, Session, Settings};
 use egui::Key;
+use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable as _;
+use engine::config::Family;
 use engine::preprocess::Spacing;
 
 use super::{Place, change, endings, enter, has_checkpoint, order, tiny, use_control};
@@ -92,9 +94,12 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     assert_eq!((estimate.epochs, estimate.patients), (2, 6));
     assert!(window.query_all_by_label_contains("parameters").next().is_some());
 
+    assert!(!state(&window).session.settings.tensorboard);
+    use_control(&mut window, "TensorBoard files");
     click(&mut window, "Start pre-training");
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
     let run = place.runs().join("amlp-pet");
+    assert_eq!(std::fs::read_dir(run.join("tensorboard")).unwrap().count(), 1, "the window writes them too");
     assert!(has_checkpoint(&run) && run.join("report.json").is_file());
     let stored = engine::jobs::stored_config(&run).unwrap();
     assert_eq!(stored.preprocess.spacing, Spacing::Millimetres([2.0, 2.5, 4.0]));
@@ -102,6 +107,47 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     click(&mut window, "Start pre-training");
     assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
     assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
+}
+
+/// Every method was in one list without a word, and its numbers could not be set.
+#[test]
+fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
+    let place = Place::new();
+    let mut window = place.window();
+    use_control(&mut window, "Preset");
+    let top = |window: &Window, label: &str| window.get_by_role_and_label(Role::ListBoxOption, label).rect().top();
+    for family in Family::ALL {
+        let title = window.get_by_label(family.title()).rect().top();
+        for preset in family.presets() {
+            assert!(top(&window, preset.name) > title, "{} stands below {}", preset.name, family.title());
+        }
+    }
+    window.get_by_role_and_label(Role::ListBoxOption, "simclr").click_accesskit();
+    window.run_steps(3);
+    let method = |window: &Window| state(window).session.train.form.pretrain.method.clone();
+    assert_eq!(method(&window).numbers.get("temperature"), Some(&0.1));
+    assert!(has(&window, "Temperature") && has(&window, "Neighbours"), "its numbers are fields");
+    // What belongs to AMLP alone cannot be set: the engine refuses it.
+    assert!(!has(&window, "Patches and masks") && !has(&window, "Losses and labels"));
+    enter(&mut window, "Temperature", "0.25");
+    assert_eq!(method(&window).numbers.get("temperature"), Some(&0.25));
+    enter(&mut window, "Temperature", "99");
+    assert!(state(&window).training_obstacle().is_some_and(|why| why.contains("0.01 to 10")));
+    // A field that is no longer shown is in nobody's way.
+    use_control(&mut window, "Preset");
+    window.get_by_role_and_label(Role::ListBoxOption, "simmim").click_accesskit();
+    window.run_steps(3);
+    assert!(has(&window, "This method has no numbers of its own.") && !has(&window, "Temperature"));
+    settle(&mut window);
+    assert_eq!(state(&window).training_obstacle(), None);
+    // And every one of them can be trained with as it is.
+    for preset in engine::config::PRESETS {
+        change(&mut window, |form| {
+            form.pretrain.preset = preset.name.into();
+            form.pretrain.network.depth = 4;
+        });
+        assert_eq!(state(&window).cache.train.problems, [], "{}", preset.name);
+    }
 }
 
 #[test]
