@@ -75,6 +75,17 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
+/// A value among others within a range of width `span`: as many decimals as tell them apart, and where that would be a long row
+/// of digits, three significant ones.
+pub fn in_span(value: f64, span: f64) -> String {
+    if needs_figures(span) { figures(value) } else { fixed(value, decimals(span)) }
+}
+
+/// Whether values within a range of width `span` have more than six decimals or seven digits before the point.
+pub fn needs_figures(span: f64) -> bool {
+    span > 0.0 && !(1e-3..1e7).contains(&span)
+}
+
 /// Decimals needed to distinguish values within a range of width `span`.
 pub fn decimals(span: f64) -> usize {
     if span.is_finite() && span > 0.0 { (3.0 - span.log10()).ceil().clamp(0.0, 6.0) as usize } else { 2 }
@@ -168,6 +179,15 @@ mod tests {
         assert_eq!([4095.0, 350.0, 20.0, 1.0, 0.004].map(decimals), [0, 1, 2, 3, 6]);
         assert_eq!(decimals(f64::NAN), 2);
         assert_eq!(decimals(0.0), 2);
+    }
+
+    /// Width and level of a scan of small values were 0.000001 and 0.000000, and those of large values ran over the pane.
+    #[test]
+    fn values_of_small_and_of_large_ranges_have_significant_digits() {
+        assert_eq!([3.2e7, 2.366e30].map(|v| in_span(v, v)), ["3.20e7", "2.37e30"]);
+        assert_eq!([(1.2e-6, 1.2e-6), (4.5e-7, 1.2e-6)].map(|(v, span)| in_span(v, span)), ["1.20e\u{2212}6", "4.50e\u{2212}7"]);
+        assert_eq!([(0.0012, 0.002), (350.0, 4095.0)].map(|(v, span)| in_span(v, span)), ["0.001200", "350"]);
+        assert_eq!(in_span(1.0, f64::NAN), "1.00");
     }
 
     #[test]

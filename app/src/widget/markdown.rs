@@ -4,10 +4,10 @@ mod parse;
 
 use egui::text::{LayoutJob, TextFormat};
 use egui::{
-    Align, Color32, FontId, Frame, Galley, Id, Label, Layout, Margin, Rect, ScrollArea, Sense, Stroke, Ui, Vec2, vec2,
+    Align, Color32, FontId, Frame, Galley, Id, Label, Layout, Margin, Rect, Sense, Stroke, Ui, Vec2, vec2,
 };
 
-use super::IconButton;
+use super::{IconButton, scroll_across};
 use crate::theme::{self, font, icon, radius, size, space};
 use parse::{Block, Content, Line, Run, Style};
 
@@ -211,7 +211,7 @@ fn code(ui: &mut Ui, at: usize, text: &str) {
     let frame = Frame::new().fill(t.field).stroke(border).corner_radius(radius::M).inner_margin(margin);
     let drawn = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
-        ScrollArea::horizontal().id_salt(("code", at)).show(ui, |ui| {
+        scroll_across(ui, &format!("code {at}"), |ui| {
             let text = egui::RichText::new(text).font(font::mono()).color(t.text);
             ui.add(Label::new(text).extend().selectable(true));
         });

@@ -7,7 +7,7 @@ use egui::emath::Numeric;
 use egui::text::CCursorRange;
 use egui::{Align2, Frame, Id, Key, Margin, Modifiers, Rect, Response, RichText, Stroke, TextEdit, Ui, UiBuilder};
 
-use super::{paint, property};
+use super::{format, paint, property};
 use crate::theme::{self, font, radius, size};
 
 /// Format and range of a number.
@@ -15,15 +15,30 @@ use crate::theme::{self, font, radius, size};
 pub(super) struct NumberSpec<'a> {
     pub range: RangeInclusive<f64>,
     pub step: f64,
-    pub decimals: usize,
+    pub digits: Digits,
     pub unit: &'a str,
     /// No border until it is used.
     pub quiet: bool,
 }
 
+/// How a number is written in its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Digits {
+    /// So many decimals.
+    Fixed(usize),
+    /// At most so many decimals, without zeros that say nothing.
+    AtMost(usize),
+    /// Three significant digits, for values of any size.
+    Significant,
+}
+
 impl NumberSpec<'_> {
     fn format(&self, value: f64) -> String {
-        format!("{value:.*}", self.decimals)
+        match self.digits {
+            Digits::Fixed(decimals) => format!("{value:.decimals$}"),
+            Digits::AtMost(decimals) => without_zeros(format!("{value:.decimals$}")),
+            Digits::Significant => format::figures(value).replace('\u{2212}', "-"),
+        }
     }
 
     /// Parses a number, or says what is wrong with it.
@@ -48,9 +63,14 @@ impl NumberSpec<'_> {
 
     /// A limit without trailing zeros.
     fn bound(&self, value: f64) -> String {
-        let text = self.format(value);
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+        without_zeros(self.format(value))
     }
+}
+
+fn without_zeros(text: String) -> String {
+    // Those of an exponent say something.
+    let is_plain = text.contains('.') && !text.contains('e');
+    if is_plain { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// Text being typed, and the value it would replace.
@@ -233,7 +253,7 @@ impl<'a, N: Numeric> NumberField<'a, N> {
     /// A field for `value` with steps of one and the limits of the type.
     pub fn new(value: &'a mut N, label: &'a str) -> Self {
         let spec =
-            NumberSpec { range: N::MIN.to_f64()..=N::MAX.to_f64(), step: 1.0, decimals: 0, unit: "", quiet: false };
+            NumberSpec { range: N::MIN.to_f64()..=N::MAX.to_f64(), step: 1.0, digits: Digits::Fixed(0), unit: "", quiet: false };
         Self { value, label, spec }
     }
 
@@ -245,7 +265,22 @@ impl<'a, N: Numeric> NumberField<'a, N> {
 
     /// Decimals, for floating-point numbers.
     pub fn decimals(mut self, decimals: usize) -> Self {
-        self.spec.decimals = if N::INTEGRAL { 0 } else { decimals };
+        self.spec.digits = Digits::Fixed(if N::INTEGRAL { 0 } else { decimals });
+        self
+    }
+
+    /// At most so many decimals, without zeros that say nothing.
+    pub fn at_most_decimals(mut self, decimals: usize) -> Self {
+        self.spec.digits = Digits::AtMost(decimals);
+        self
+    }
+
+    /// Digits and step for values within a range of width `span`.
+    pub fn in_span(mut self, span: f64) -> Self {
+        let (decimals, figures) = (format::decimals(span), format::needs_figures(span));
+        let least = if figures { 0.0 } else { 10_f64.powi(-(decimals as i32)) };
+        self.spec.digits = if figures { Digits::Significant } else { Digits::Fixed(decimals) };
+        self.spec.step = (span / 500.0).max(least);
         self
     }
 
@@ -284,7 +319,7 @@ mod tests {
     use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
     fn spec(decimals: usize) -> NumberSpec<'static> {
-        NumberSpec { range: 1.0..=4000.0, step: 1.0, decimals, unit: "HU", quiet: false }
+        NumberSpec { range: 1.0..=4000.0, step: 1.0, digits: Digits::Fixed(decimals), unit: "HU", quiet: false }
     }
 
     #[test]
@@ -297,10 +332,19 @@ mod tests {
 
     #[test]
     fn limits_are_named_without_zeros_that_say_nothing() {
-        let share = NumberSpec { range: 0.0..=1.0, step: 0.1, decimals: 6, unit: "", quiet: false };
+        let share = NumberSpec { range: 0.0..=1.0, step: 0.1, digits: Digits::Fixed(6), unit: "", quiet: false };
         assert_eq!(share.parse("-1"), Err("0 to 1".to_owned()));
         let fine = NumberSpec { range: 0.05..=10.0, ..share };
         assert_eq!(fine.parse("20"), Err("0.05 to 10".to_owned()));
+    }
+
+    #[test]
+    fn numbers_of_any_size_are_written_so_that_they_read_back() {
+        let of = |digits| NumberSpec { range: f64::MIN..=f64::MAX, step: 1.0, digits, unit: "", quiet: false };
+        let (figures, plain) = (of(Digits::Significant), of(Digits::AtMost(6)));
+        assert_eq!([1.234e-6, -2.5e-7, 0.012].map(|v| figures.format(v)), ["1.23e-6", "-2.50e-7", "0.0120"]);
+        assert_eq!(figures.parse(&figures.format(-2.5e-7)), Ok(-2.5e-7));
+        assert_eq!([0.1, 4096.0, 0.0, 0.996, 100.0].map(|v| plain.format(v)), ["0.1", "4096", "0", "0.996", "100"]);
     }
 
     #[test]

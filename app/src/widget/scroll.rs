@@ -3,10 +3,21 @@
 use egui::style::ScrollStyle;
 use egui::{ScrollArea, Ui};
 
+/// Opacity of a bar that is always visible: its colour is that of the text, which it must not be as bright as.
+const OPACITY: f32 = 0.5;
+
 /// Scrolls wide content sideways. The bar takes room of its own, so that it is always visible and covers no row.
 pub fn scroll_across<R>(ui: &mut Ui, salt: &str, content: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope(|ui| {
-        ui.spacing_mut().scroll = ScrollStyle { bar_width: 8.0, foreground_color: true, ..ScrollStyle::solid() };
+        ui.spacing_mut().scroll = ScrollStyle {
+            bar_width: 8.0,
+            floating_width: 6.0,
+            floating_allocated_width: 12.0,
+            dormant_handle_opacity: OPACITY,
+            active_handle_opacity: OPACITY,
+            interact_handle_opacity: 0.8,
+            ..ScrollStyle::floating()
+        };
         ScrollArea::horizontal().id_salt(salt).show(ui, content).inner
     })
     .inner
@@ -22,7 +33,43 @@ pub fn list_area(salt: &str, height: f32) -> ScrollArea {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::theme::{self, Theme};
     use crate::widget::testing::harness;
+    use egui::Rect;
+
+    /// The bar was as white as the text on the dark page.
+    #[test]
+    fn the_bar_below_a_wide_table_is_visible_and_quieter_than_text() {
+        for theme in [Theme::Dark, Theme::Light] {
+            let mut table = Rect::NOTHING;
+            let ctx = egui::Context::default();
+            theme::install(&ctx, theme);
+            let mut shapes = Vec::new();
+            // The first pass measures the table.
+            for _ in 0..3 {
+                let size = Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(200.0, 100.0));
+                let input = egui::RawInput { screen_rect: Some(size), ..egui::RawInput::default() };
+                let output = ctx.run_ui(input, |ui| {
+                    table = scroll_across(ui, "table", |ui| {
+                        ui.allocate_exact_size(egui::vec2(500.0, 40.0), egui::Sense::hover()).0
+                    });
+                });
+                shapes.clone_from(&output.shapes);
+                output.drop_without_applying_deltas();
+            }
+            let text = theme::tokens(&ctx).text;
+            let bars = shapes.iter().filter_map(|clipped| match &clipped.shape {
+                egui::Shape::Rect(rect) if rect.rect.height() < 10.0 && rect.fill.a() > 0 => Some(rect),
+                _ => None,
+            });
+            let bars: Vec<_> = bars.collect();
+            assert!(!bars.is_empty(), "{theme:?}: no bar");
+            for bar in bars {
+                assert!(bar.rect.top() >= table.bottom(), "{theme:?}: the bar covers the last row");
+                assert!((90..180).contains(&bar.fill.a()), "{theme:?}: {:?} beside {text:?}", bar.fill);
+            }
+        }
+    }
 
     #[test]
     fn a_list_at_the_lower_end_of_a_page_shows_all_rows_that_fit() {

@@ -8,7 +8,7 @@ use egui::{
     EventFilter, Id, Key, Modifiers, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, remap, remap_clamp, vec2,
 };
 
-use super::number::{NumberSpec, number_cell};
+use super::number::{Digits, NumberSpec, number_cell};
 use super::{paint, property};
 use crate::theme::{self, radius, size, space};
 
@@ -82,7 +82,7 @@ impl<'a, N: Numeric> Slider<'a, N> {
             let spec = NumberSpec {
                 range: self.range.clone(),
                 step: self.keyboard_step(),
-                decimals: self.decimals,
+                digits: Digits::Fixed(self.decimals),
                 unit: self.unit,
                 quiet: true,
             };

@@ -7,7 +7,6 @@ use crate::command::{Sender, ViewCommand};
 use crate::scene::{ColourMap, Modality, Preset, ScanInfo, Unit, WindowLevel};
 use crate::state::{Document, State};
 use crate::theme::icon;
-use crate::widget::format;
 use crate::widget::{IconButton, NumberField, Section, Select, Toggle};
 
 /// Draws it.
@@ -39,12 +38,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
 
 fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str, sender: &Sender) {
     let span = range.map_or(255.0, |[low, high]| high - low);
-    let decimals = format::decimals(span);
-    let step = (span / 500.0).max(10_f64.powi(-(decimals as i32)));
     let WindowLevel { mut width, mut level } = window;
     let width_field = NumberField::new(&mut width, "Width").range(f64::MIN_POSITIVE..=f64::MAX);
-    let width_field = width_field.decimals(decimals).step(step).unit(unit).show(ui);
-    let level_field = NumberField::new(&mut level, "Level").decimals(decimals).step(step).unit(unit).show(ui);
+    let level_field = NumberField::new(&mut level, "Level");
+    let [width_field, level_field] =
+        [width_field, level_field].map(|field| field.in_span(span).unit(unit).show(ui));
     let changed = width_field.accessible_name("Window width").changed();
     if level_field.accessible_name("Window level").changed() || changed {
         sender.send(ViewCommand::SetWindow { width, level });

@@ -10,7 +10,7 @@ use crate::command::{EditCommand, Sender};
 use crate::state::edit::{EditChoices, RADIUS_MM};
 use crate::state::{Document, State, ToolKind};
 use crate::theme::{Icon, icon};
-use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, Segmented, Toggle, format, text};
+use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, Segmented, Toggle, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
@@ -72,10 +72,9 @@ fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let image = document.image();
     let mut changed = state.session.edit.clone();
     let span = image.range.map_or(255.0, |[low, high]| high - low);
-    let (decimals, unit) = (format::decimals(span), image.info.unit_symbol());
-    let step = (span / 500.0).max(10_f64.powi(-(decimals as i32)));
+    let unit = image.info.unit_symbol();
     let mut value = state.edit_tolerance(image);
-    let field = NumberField::new(&mut value, "Tolerance").range(0.0..=f64::MAX).decimals(decimals).step(step);
+    let field = NumberField::new(&mut value, "Tolerance").range(0.0..=f64::MAX).in_span(span);
     if field.unit(unit).show(ui).changed() {
         changed.tolerance = Some(value);
     }
@@ -166,12 +165,11 @@ fn range(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         sender.send(EditCommand::SetRange((!visible).then_some(now)));
     }
     let span = image.range.map_or(255.0, |[low, high]| high - low);
-    let (decimals, unit) = (format::decimals(span), image.info.unit_symbol());
-    let step = (span / 500.0).max(10_f64.powi(-(decimals as i32)));
+    let unit = image.info.unit_symbol();
     let [mut low, mut high] = now;
     ui.add_enabled_ui(!visible, |ui| {
-        let from = NumberField::new(&mut low, "From").decimals(decimals).step(step).unit(unit).show(ui);
-        let to = NumberField::new(&mut high, "To").decimals(decimals).step(step).unit(unit).show(ui);
+        let from = NumberField::new(&mut low, "From").in_span(span).unit(unit).show(ui);
+        let to = NumberField::new(&mut high, "To").in_span(span).unit(unit).show(ui);
         let changed = from.accessible_name("Lowest value").changed();
         if to.accessible_name("Highest value").changed() || changed {
             sender.send(EditCommand::SetRange(Some([low, high])));
@@ -187,11 +185,10 @@ fn tolerance(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     if ui.add(Toggle::new(&mut automatic, "Automatic tolerance")).changed() {
         sender.send(EditCommand::SetTolerance((!automatic).then_some(span / 20.0)));
     }
-    let (decimals, unit) = (format::decimals(span), image.info.unit_symbol());
-    let step = (span / 500.0).max(10_f64.powi(-(decimals as i32)));
+    let unit = image.info.unit_symbol();
     let mut value = state.session.edit.tolerance.unwrap_or(span / 20.0);
     ui.add_enabled_ui(!automatic, |ui| {
-        let field = NumberField::new(&mut value, "Tolerance").range(0.0..=f64::MAX).decimals(decimals).step(step);
+        let field = NumberField::new(&mut value, "Tolerance").range(0.0..=f64::MAX).in_span(span);
         if field.unit(unit).show(ui).changed() {
             sender.send(EditCommand::SetTolerance(Some(value)));
         }

@@ -80,6 +80,9 @@ struct Column {
     step: f32,
 }
 
+/// A line of text with its font and colour.
+type Line = (String, FontId, Color32);
+
 impl Column {
     fn line(&mut self, page: &mut Page<'_>, text: &str, font: FontId, color: Color32) {
         if !text.is_empty() {
@@ -87,6 +90,40 @@ impl Column {
         }
         self.at.y += self.step;
     }
+
+    /// The column moved along its growth by whole lines.
+    fn moved(&self, lines: usize) -> Self {
+        let at = self.at + vec2(0.0, self.step * lines as f32);
+        Self { at, ..*self }
+    }
+
+    /// Whether all lines fit in `area` and cover nothing.
+    fn fits(&self, page: &Page<'_>, area: Rect, lines: &[Line]) -> bool {
+        lines.iter().enumerate().all(|(n, (text, font, _))| {
+            let rect = page.line(self.moved(n).at, self.anchor, text, font.clone());
+            page.is_free(rect) && area.contains_rect(rect)
+        })
+    }
+}
+
+/// Writes lines that must not be lost in the first of these columns where none covers anything, each column moved along the
+/// edge as far as `area` goes; where there is no such place, every line finds one of its own. Returns the y beyond the last line.
+fn block(page: &mut Page<'_>, area: Rect, columns: &[Column], lines: &[Line]) -> f32 {
+    let steps = (area.height() / LINE) as usize;
+    let places = || (0..steps).flat_map(|moved| columns.iter().map(move |column| column.moved(moved)));
+    if let Some(mut column) = places().find(|column| column.fits(page, area, lines)) {
+        lines.iter().for_each(|(text, font, color)| column.line(page, text, font.clone(), *color));
+        return column.at.y;
+    }
+    let mut end = columns.first().map_or(area.bottom(), |column| column.at.y);
+    for line in lines {
+        let place = places().find(|column| column.fits(page, area, std::slice::from_ref(line)));
+        if let Some(mut column) = place {
+            column.line(page, &line.0, line.1.clone(), line.2);
+            end = column.at.y;
+        }
+    }
+    end
 }
 
 /// Writes all text on a pane, the most important first, clear of `kept`: lesions, calipers and their words.
@@ -201,23 +238,30 @@ fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, b
     (column, corner == corners[1])
 }
 
-/// Window and zoom, in the upper right corner or where `below` goes on; returns the y below them.
+/// Window and zoom, in the upper right corner or where `below` goes on, else further down or on the left; returns the y below
+/// them.
 fn window(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Column>) -> f32 {
     let (case, view) = (text.case, text.view);
     let layer = case.layer(view.image);
-    let corner = view.rect.right_top() + vec2(-MARGIN, MARGIN);
-    let mut column = below.unwrap_or(Column { at: corner, anchor: Align2::RIGHT_TOP, step: LINE });
+    let top = view.rect.top() + MARGIN;
+    let corner = |x: f32, anchor: Align2| Column { at: pos2(x, top), anchor, step: LINE };
+    let corners = [
+        corner(view.rect.right() - MARGIN, Align2::RIGHT_TOP),
+        corner(view.rect.left() + MARGIN, Align2::LEFT_TOP),
+    ];
+    let columns: Vec<Column> = below.into_iter().chain(corners).collect();
+    let mut lines: Vec<Line> = Vec::new();
     if !layer.volume.data.is_colour() {
         let window = text::window(case.window(view.id, layer), layer.range);
-        column.line(page, &window, font::number_small(), case.tokens.overlay_text);
+        lines.push((window, font::number_small(), case.tokens.overlay_text));
     }
     let zoom = format!("zoom {:.1}×", case.state.session.view.camera(view.id).zoom);
-    column.line(page, &zoom, font::number_small(), case.tokens.overlay_dim);
-    column.at.y
+    lines.push((zoom, font::number_small(), case.tokens.overlay_dim));
+    block(page, view.rect, &columns, &lines)
 }
 
-/// Voxel, position, value, in the lower left corner or, where they would cover a lesion, in the lower right one; returns
-/// the y of their upper edge.
+/// Voxel, position, value, in the lower left corner or, where they would cover a lesion, in the lower right one or further up;
+/// returns the y of their upper edge.
 fn readout(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> f32 {
     let (case, view) = (text.case, text.view);
     // Keeps clear of the letter at the lower edge.
@@ -228,22 +272,12 @@ fn readout(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> f32 {
     let small = font::number_small;
     let mut lines = vec![(value, font::number(), ink), (world, small(), ink), (voxel, small(), dim)];
     lines.extend((!labels.is_empty()).then(|| (labels, small(), ink)));
+    let corner = |x: f32, anchor: Align2| Column { at: pos2(x, bottom), anchor, step: -LINE };
     let corners = [
-        (pos2(view.rect.left() + MARGIN, bottom), Align2::LEFT_BOTTOM),
-        (pos2(view.rect.right() - MARGIN, bottom), Align2::RIGHT_BOTTOM),
+        corner(view.rect.left() + MARGIN, Align2::LEFT_BOTTOM),
+        corner(view.rect.right() - MARGIN, Align2::RIGHT_BOTTOM),
     ];
-    let fits = |(at, anchor): &(Pos2, Align2)| {
-        lines.iter().enumerate().all(|(n, (text, font, _))| {
-            let at = *at - vec2(0.0, LINE * n as f32);
-            page.is_free(page.line(at, *anchor, text, font.clone()))
-        })
-    };
-    let (at, anchor) = corners.into_iter().find(fits).unwrap_or(corners[0]);
-    let mut column = Column { at, anchor, step: -LINE };
-    for (text, font, color) in &lines {
-        column.line(page, text, font.clone(), *color);
-    }
-    column.at.y - 4.0
+    block(page, view.rect, &corners, &lines) - 4.0
 }
 
 /// The scale bar at the right above `bottom`, if nothing is written there; returns the y of its upper edge.
@@ -321,6 +355,33 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Single lines of the readout were left out where a lesion lay below them.
+    #[test]
+    fn no_line_of_a_readout_is_lost_to_lesions_in_both_corners() {
+        let ctx = egui::Context::default();
+        let area = Rect::from_min_size(Pos2::ZERO, vec2(300.0, 200.0));
+        let input = egui::RawInput { screen_rect: Some(area), ..Default::default() };
+        let size = vec2(60.0, 20.0);
+        let [left, right] = [10.0, 230.0].map(|x| Rect::from_min_size(pos2(x, 155.0), size));
+        // A lesion across the whole pane leaves three lines below and above it.
+        let across = Rect::from_min_max(pos2(0.0, 60.0), pos2(300.0, 145.0));
+        for kept in [vec![], vec![left], vec![left, right], vec![left, right, across]] {
+            ctx.run_ui(input.clone(), |ui| {
+                crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
+                let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &kept, bright: false };
+                let line = |words: &str| (words.to_owned(), FontId::monospace(11.0), Color32::WHITE);
+                let lines = ["82 HU", "R 17.6, P 35.3", "(12, 30, 4)", "label 1"].map(line);
+                let corner = |x: f32, anchor: Align2| Column { at: pos2(x, 192.0), anchor, step: -LINE };
+                let corners = [corner(8.0, Align2::LEFT_BOTTOM), corner(292.0, Align2::RIGHT_BOTTOM)];
+                block(&mut page, area, &corners, &lines);
+                assert_eq!(page.written.len(), lines.len(), "{kept:?}");
+                let covers = |rect: &Rect| kept.iter().any(|kept| kept.intersects(*rect)) || !area.contains_rect(*rect);
+                assert!(!page.written.iter().any(covers), "{kept:?}: {:?}", page.written);
+            })
+            .drop_without_applying_deltas();
+        }
+    }
 
     #[test]
     fn what_would_cover_a_letter_is_not_written() {

@@ -38,8 +38,8 @@ pub fn slice(view: &PaneView<'_>) -> String {
 
 /// "W 350 L 50", with the digits of the fields beside the panes.
 pub fn window(window: WindowLevel, range: Option<[f64; 2]>) -> String {
-    let decimals = format::decimals(range.map_or(255.0, |[low, high]| high - low));
-    format!("W {} L {}", format::fixed(window.width, decimals), format::fixed(window.level, decimals))
+    let span = range.map_or(255.0, |[low, high]| high - low);
+    format!("W {} L {}", format::in_span(window.width, span), format::in_span(window.level, span))
 }
 
 /// Rounded to four significant digits.
@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(text(1500.0, -600.0, ct), "W 1500 L \u{2212}600");
         // The digits of the fields beside the panes: 2.315 is not 2.31 in one place and 2.315 in the other.
         assert_eq!(text(2.315, 1.157, Some([0.0, 9.5])), "W 2.315 L 1.157");
+        assert_eq!(text(1e-6, 5e-7, Some([0.0, 1e-6])), "W 1.00e\u{2212}6 L 5.00e\u{2212}7");
     }
 
     #[test]

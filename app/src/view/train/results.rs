@@ -157,12 +157,13 @@ fn notes(ui: &mut Ui, results: &Results) {
 /// Which patients were evaluated, after which epoch.
 fn of_whom(evaluation: &RunEvaluation) -> String {
     let part = match evaluation.part.as_str() {
-        "test" => "test patients",
-        "val" => "validation patients",
-        other => other,
+        "test" => ["test patient", "test patients"],
+        "val" => ["validation patient", "validation patients"],
+        other => [other; 2],
     };
+    let whom = format::plural(evaluation.patients.len(), part[0], part[1]);
     let network = if evaluation.checkpoint == Choice::Best { "best network" } else { "last network" };
-    format!("{} {part}, {network}, after epoch {}", evaluation.patients.len(), evaluation.epoch)
+    format!("{whom}, {network}, after epoch {}", evaluation.epoch)
 }
 
 /// The width that head and cells of a column need.

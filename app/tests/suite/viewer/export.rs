@@ -47,17 +47,19 @@ fn tables_hold_what_the_window_shows() {
     assert_eq!((measurements.len(), measurements[1][2].as_str(), measurements[1][4].as_str()), (2, "ruler", "50"));
 }
 
+/// What the last frame put onto the clipboard.
+fn copied(window: &Window) -> Option<String> {
+    window.output().platform_output.commands.iter().find_map(|command| match command {
+        egui::OutputCommand::CopyText(text) => Some(text.clone()),
+        _ => None,
+    })
+}
+
 #[test]
 fn a_table_is_copied_and_written_by_button() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
     let expected = table::csv(state(&window), PathPurpose::FindingsTable).unwrap();
-    let copied = |window: &Window| {
-        window.output().platform_output.commands.iter().find_map(|command| match command {
-            egui::OutputCommand::CopyText(text) => Some(text.clone()),
-            _ => None,
-        })
-    };
     window.get_by_label("Copy findings as CSV").scroll_to_me();
     window.run_steps(3);
     window.get_by_label("Copy findings as CSV").click();
@@ -89,4 +91,34 @@ fn the_views_are_written_as_a_picture() {
     let picture = image::load_from_memory(&bytes).unwrap().to_rgb8();
     let colours: std::collections::BTreeSet<[u8; 3]> = picture.pixels().map(|p| p.0).collect();
     assert!(colours.len() > 200, "anatomy and overlay are drawn: {}", colours.len());
+}
+
+/// At 900 by 600 the button read "Cop...".
+#[test]
+fn the_reason_of_a_failure_is_copied_by_a_whole_button_also_in_a_small_window() {
+    let files = Files::new();
+    let bad = files.path("bad_ct.nii");
+    fs::write(&bad, b"no scan").unwrap();
+    let failed = |size| {
+        let mut window = start(&args(&[&bad]), size, None);
+        settle(&mut window);
+        window
+    };
+    let (large, mut small) = (failed([1600.0, 900.0]), failed([900.0, 600.0]));
+    let buttons = |window: &Window| {
+        ["Try again", "Open another file", "Copy details"].map(|label| window.get_by_label(label).rect())
+    };
+    let (wide, narrow) = (buttons(&large), buttons(&small));
+    for at in 0..narrow.len() {
+        assert!(narrow[at].width() >= wide[at].width() - 0.5, "button {at} is cut: {} of {}", narrow[at], wide[at]);
+        let overlaps = |other: usize| other != at && narrow[other].intersects(narrow[at].shrink(1.0));
+        assert!(!(0..narrow.len()).any(overlaps), "button {at} lies on another: {narrow:?}");
+    }
+    small.get_by_label("Copy details").click();
+    let seen = (0..6).find_map(|_| {
+        small.step();
+        copied(&small)
+    });
+    let seen = seen.unwrap_or_default();
+    assert!(seen.starts_with(&bad.display().to_string()) && seen.lines().count() > 1, "{seen}");
 }

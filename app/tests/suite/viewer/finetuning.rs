@@ -3,6 +3,7 @@
 use amlp_viewer::command::TrainCommand;
 use amlp_viewer::state::train::{Column, Ending, TrainExport, TrainPage};
 use amlp_viewer::state::{Mode, PathPurpose};
+use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::event::Stage;
 use engine::predict::Choice;
@@ -72,6 +73,17 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     order(&mut window, TrainCommand::ChooseNetwork(Choice::Last));
     settle(&mut window);
     assert_eq!(state(&window).cache.results.evaluation.as_ref(), Some(&evaluation));
+    // The same by the palette, which had neither.
+    by_palette(&mut window, "best validation");
+    assert_eq!(state(&window).session.runs.network, Choice::Best);
+    assert_eq!(state(&window).cache.results.evaluation.as_ref().map(|e| e.checkpoint), Some(Choice::Best));
+    by_palette(&mut window, "by the last network");
+    assert_eq!(state(&window).cache.results.evaluation.as_ref(), Some(&evaluation));
+    std::fs::remove_dir_all(run.join("evaluation")).unwrap();
+    by_palette(&mut window, "Evaluate finetune-pet again");
+    assert!(run.join("evaluation").is_dir(), "evaluated once more");
+    let again = state(&window).cache.results.evaluation.clone().unwrap();
+    assert_eq!((again.checkpoint, again.mean, again.patients.len()), (Choice::Last, evaluation.mean, split.test.len()));
     click(&mut window, "Sort by Patient");
     let listed: Vec<String> = state(&window).cache.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);
@@ -100,6 +112,16 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert_eq!((state(&window).session.mode, errors(&window)), (Mode::Review, Vec::new()));
     assert_eq!(state(&window).session.runs.segment.as_ref(), Some(&run));
     assert!(crate::window::document(&window).is_unsaved(), "the open case was segmented");
+}
+
+/// Types a part of an action's name into the palette and chooses the first that is found.
+fn by_palette(window: &mut Window, words: &str) {
+    press_with(window, CTRL, Key::K);
+    window.get_by_label("Search actions").type_text(words);
+    settle(window);
+    press(window, Key::Enter);
+    settle(window);
+    assert_eq!((state(window).dialog.as_ref(), errors(window)), (None, Vec::new()), "{words}");
 }
 
 #[test]

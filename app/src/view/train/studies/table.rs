@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align2, Color32, FontId, Galley, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui};
+use egui::{Align2, Color32, FontId, Galley, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui};
 use egui::{WidgetInfo, pos2, vec2};
 use engine::study::summary::{Difference, Group, MethodSummary, Metric};
 
@@ -12,6 +12,7 @@ use crate::state::State;
 use crate::state::study::{StudyCell, column_of, is_distance};
 use crate::theme::{self, Icon, Tokens, font, icon, radius, size, space};
 use crate::widget::format::{self, fixed};
+use crate::widget::scroll_across;
 
 /// Height of a row, of a line of the heading, and between the lines of a cell.
 const ROW: f32 = 40.0;
@@ -127,7 +128,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         groups,
         methods,
     };
-    ScrollArea::horizontal().id_salt("study table").show(ui, |ui| table.draw(ui, state, sender));
+    scroll_across(ui, "study table", |ui| table.draw(ui, state, sender));
 }
 
 fn compared(reference: Option<&str>) -> String {
