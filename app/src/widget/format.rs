@@ -185,7 +185,10 @@ mod tests {
     #[test]
     fn values_of_small_and_of_large_ranges_have_significant_digits() {
         assert_eq!([3.2e7, 2.366e30].map(|v| in_span(v, v)), ["3.20e7", "2.37e30"]);
-        assert_eq!([(1.2e-6, 1.2e-6), (4.5e-7, 1.2e-6)].map(|(v, span)| in_span(v, span)), ["1.20e\u{2212}6", "4.50e\u{2212}7"]);
+        assert_eq!(
+            [(1.2e-6, 1.2e-6), (4.5e-7, 1.2e-6)].map(|(v, span)| in_span(v, span)),
+            ["1.20e\u{2212}6", "4.50e\u{2212}7"]
+        );
         assert_eq!([(0.0012, 0.002), (350.0, 4095.0)].map(|(v, span)| in_span(v, span)), ["0.001200", "350"]);
         assert_eq!(in_span(1.0, f64::NAN), "1.00");
     }

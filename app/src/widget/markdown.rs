@@ -3,9 +3,7 @@
 mod parse;
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{
-    Align, Color32, FontId, Frame, Galley, Id, Label, Layout, Margin, Rect, Sense, Stroke, Ui, Vec2, vec2,
-};
+use egui::{Align, Color32, FontId, Frame, Galley, Id, Label, Layout, Margin, Rect, Sense, Stroke, Ui, Vec2, vec2};
 
 use super::{IconButton, scroll_across};
 use crate::theme::{self, font, icon, radius, size, space};

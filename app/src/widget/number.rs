@@ -252,8 +252,13 @@ pub struct NumberField<'a, N: Numeric> {
 impl<'a, N: Numeric> NumberField<'a, N> {
     /// A field for `value` with steps of one and the limits of the type.
     pub fn new(value: &'a mut N, label: &'a str) -> Self {
-        let spec =
-            NumberSpec { range: N::MIN.to_f64()..=N::MAX.to_f64(), step: 1.0, digits: Digits::Fixed(0), unit: "", quiet: false };
+        let spec = NumberSpec {
+            range: N::MIN.to_f64()..=N::MAX.to_f64(),
+            step: 1.0,
+            digits: Digits::Fixed(0),
+            unit: "",
+            quiet: false,
+        };
         Self { value, label, spec }
     }
 

@@ -178,7 +178,8 @@ mod tests {
     /// SimCLR and SwAV printed an empty pair of brackets.
     #[test]
     fn a_loss_without_parts_has_no_brackets() {
-        let mut summary = EpochSummary { epoch: 1, loss: 2.0, parts: Some(Losses::default()), ..EpochSummary::default() };
+        let mut summary =
+            EpochSummary { epoch: 1, loss: 2.0, parts: Some(Losses::default()), ..EpochSummary::default() };
         summary.diagnostics.set("loss_ratio", 0.5);
         assert_eq!(epoch_line(&summary, 2), "epoch 1/2: loss 2.0000, loss ratio 0.500");
         summary.parts = Some([("pred", 2.0)].into_iter().collect());

@@ -41,8 +41,7 @@ fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str,
     let WindowLevel { mut width, mut level } = window;
     let width_field = NumberField::new(&mut width, "Width").range(f64::MIN_POSITIVE..=f64::MAX);
     let level_field = NumberField::new(&mut level, "Level");
-    let [width_field, level_field] =
-        [width_field, level_field].map(|field| field.in_span(span).unit(unit).show(ui));
+    let [width_field, level_field] = [width_field, level_field].map(|field| field.in_span(span).unit(unit).show(ui));
     let changed = width_field.accessible_name("Window width").changed();
     if level_field.accessible_name("Window level").changed() || changed {
         sender.send(ViewCommand::SetWindow { width, level });

@@ -245,10 +245,8 @@ fn window(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Column>) -> f3
     let layer = case.layer(view.image);
     let top = view.rect.top() + MARGIN;
     let corner = |x: f32, anchor: Align2| Column { at: pos2(x, top), anchor, step: LINE };
-    let corners = [
-        corner(view.rect.right() - MARGIN, Align2::RIGHT_TOP),
-        corner(view.rect.left() + MARGIN, Align2::LEFT_TOP),
-    ];
+    let corners =
+        [corner(view.rect.right() - MARGIN, Align2::RIGHT_TOP), corner(view.rect.left() + MARGIN, Align2::LEFT_TOP)];
     let columns: Vec<Column> = below.into_iter().chain(corners).collect();
     let mut lines: Vec<Line> = Vec::new();
     if !layer.volume.data.is_colour() {

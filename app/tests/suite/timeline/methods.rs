@@ -76,7 +76,10 @@ fn every_kind_of_method_shows_its_losses_diagnostics_and_pictures() {
             assert!(has(&window, &format!("{diagnostic} over the epochs")), "{name}: no chart of {diagnostic}");
             assert!(window.query_by_label_contains(&format!("{diagnostic} ")).is_some(), "{name}: no number");
         }
-        assert!(head.contains("loss_ratio") && head.contains(&part.replace("L_", "loss_")) == (part != "L_pred"), "{head}");
+        assert!(
+            head.contains("loss_ratio") && head.contains(&part.replace("L_", "loss_")) == (part != "L_pred"),
+            "{head}"
+        );
         assert!(!has(&window, "Masking ratio over the epochs"));
         // Its pages have no other fault.
         for view in WatchView::ALL {

@@ -221,7 +221,8 @@ impl MaskedBatch {
     fn target(&self, slice: &MaskedSlice) -> [Vec<f32>; 2] {
         let weight = 1.0 / (slice.judged.len().max(1) * (self.grid.size() / self.grid.grid()).pow(2)) as f32;
         let weights = self.grid.spread(&self.over_judged(slice, |_| weight));
-        let pixels = slice.scale.as_ref().map_or_else(|| slice.pixels.clone(), |s| s.normalised(&self.grid, &slice.pixels));
+        let pixels =
+            slice.scale.as_ref().map_or_else(|| slice.pixels.clone(), |s| s.normalised(&self.grid, &slice.pixels));
         [pixels, weights]
     }
 

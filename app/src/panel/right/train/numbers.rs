@@ -9,8 +9,8 @@ use engine::run::history::{RelabelRow, RunState};
 
 use crate::command::Sender;
 use crate::state::State;
-use crate::state::timeline::{OpenRun, Quantity};
 use crate::state::timeline::series::shares;
+use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, font, icon, space};
 use crate::widget::{Badge, PropertyRow, Section, Tone};
 use crate::widget::{format, text};

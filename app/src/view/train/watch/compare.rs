@@ -10,8 +10,8 @@ use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::timeline::{Labels, OpenRun, Quantity};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
-use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
 use crate::widget::text;
+use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
 
 /// Height of the controls above each side.
 const HEAD: f32 = 66.0;

@@ -75,7 +75,9 @@ fn short(runs: &[&OpenRun]) -> Vec<Chart> {
     let Some(run) = runs.first() else { return Vec::new() };
     match run.stage() {
         Stage::Pretrain if run.updates_labels() => vec![losses(runs), cases(), sigma()],
-        Stage::Pretrain if run.has_labels() => vec![losses(runs)].into_iter().chain(diagnostics(run)).chain([sigma()]).collect(),
+        Stage::Pretrain if run.has_labels() => {
+            vec![losses(runs)].into_iter().chain(diagnostics(run)).chain([sigma()]).collect()
+        }
         Stage::Pretrain => {
             // The loss ratio tells of every method whether it learns.
             let mut told: Vec<Chart> = diagnostics(run).collect();
@@ -94,8 +96,7 @@ fn all(runs: &[&OpenRun]) -> Vec<Chart> {
     }
     let mut charts = vec![losses(runs)];
     if run.has_labels() {
-        let recall =
-            [Quantity::Agreement, Quantity::RecallForeground, Quantity::RecallMasked, Quantity::Air];
+        let recall = [Quantity::Agreement, Quantity::RecallForeground, Quantity::RecallMasked, Quantity::Air];
         let norms = [Quantity::PredGradient, Quantity::RrlGradient, Quantity::LclGradient];
         if run.updates_labels() {
             let updates = lines("Label updates", "patches", &[Quantity::Flips, Quantity::Differs], None);
