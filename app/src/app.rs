@@ -46,7 +46,7 @@ impl App {
                     ..Session::default()
                 },
                 adapter,
-                demo: args.demo,
+                anonymous: args.demo || args.is_report(),
                 ..State::default()
             },
             jobs: Jobs::new(gpu, wake),
@@ -271,6 +271,7 @@ impl App {
             panel::strip::show(ui, state, sender);
             panel::left::show(ui, state, sender);
             panel::right::show(ui, state, sender);
+            panel::banner::show(ui, state, sender);
             view::show(ui, state, sender);
             panel::toasts::show(ui.ctx(), state, sender);
         });

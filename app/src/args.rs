@@ -14,7 +14,7 @@ use crate::theme::Theme;
 #[derive(Clone, Debug, Default, PartialEq, Parser)]
 #[command(name = "amlp-viewer", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Scans of one patient (.nii, .nii.gz, .hdr), a patient folder or a cohort folder
+    /// Scans of one patient (NIfTI or DICOM), a patient folder, a cohort folder, or a folder, zip archive or DICOMDIR of studies
     #[arg(value_name = "FILES|FOLDER")]
     pub paths: Vec<PathBuf>,
     /// Segmentation to review

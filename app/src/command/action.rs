@@ -50,6 +50,7 @@ impl List {
 pub fn actions(state: &State) -> Vec<Action> {
     let mut list = List(Vec::new());
     super::file::actions(&mut list, state);
+    super::series::actions(&mut list, state);
     super::view::actions(&mut list, state);
     super::overlay::actions(&mut list, state);
     super::review::actions(&mut list, state);
@@ -66,7 +67,7 @@ pub fn actions(state: &State) -> Vec<Action> {
 }
 
 /// Mouse gestures, for the help overlay.
-pub const GESTURES: [(&str, &str); 18] = [
+pub const GESTURES: [(&str, &str); 19] = [
     ("Wheel", "one slice; down is towards feet, posterior, patient's left"),
     ("Left drag", "the active tool"),
     ("Ctrl + left drag", "window/level, in any tool"),
@@ -80,6 +81,7 @@ pub const GESTURES: [(&str, &str); 18] = [
     ("Ctrl + wheel", "zoom around the pointer"),
     ("Shift + move", "the crosshair follows"),
     ("Double click", "maximise or restore a view"),
+    ("Drag a series", "onto a view: show it beside the open images if it is aligned with them, else alone"),
     ("Drop files", "open them; a mask goes onto the open image"),
     ("Esc", "take the stroke back, close a dialog or the last message, show all views again, go back a page (Train)"),
     ("S (hold)", "hide the overlay"),

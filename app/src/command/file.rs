@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::action::List;
 use super::intent;
 use crate::state::edit::UndoStep;
+use crate::state::names::series_name;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
 use crate::worker::{Jobs, analyse, dialog, save, segment};
 
@@ -97,8 +98,9 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
 fn save(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
     let file = state.document.as_ref().and_then(|document| document.mask(role)).and_then(|mask| mask.path.clone());
     match file {
-        Some(file) => save::to(state, jobs, role, &file, true),
-        None => dialog::ask(state, jobs, PathPurpose::save(role)),
+        // A series of a DICOM place is the archive's: a corrected one is a new file.
+        Some(file) if series_name(&file).is_none() => save::to(state, jobs, role, &file, true),
+        _ => dialog::ask(state, jobs, PathPurpose::save(role)),
     }
 }
 
@@ -108,7 +110,7 @@ pub(super) fn save_and_go_on(state: &mut State, jobs: &mut Jobs, next: Intent) {
     let role = MaskRole::Segmentation;
     let own = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
     state.after_saving = Some(next);
-    match own {
+    match own.filter(|file| series_name(file).is_none()) {
         Some(file) => save::to(state, jobs, role, &file, true),
         None => save::to(state, jobs, role, &save::proposed_path(state, role), false),
     }

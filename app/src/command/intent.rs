@@ -13,7 +13,7 @@ use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest,
 use crate::worker::layer::{self, LayerKind};
 use crate::worker::review::{export as export_review, join, set_order};
 use crate::worker::study::patient::show_method;
-use crate::worker::{Jobs, analyse, autosave, dialog, edit, export, open, save, segment};
+use crate::worker::{Jobs, analyse, autosave, dialog, edit, export, open, save, segment, series};
 
 /// Carries an intent out, or asks first if it would lose an unsaved segmentation.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
@@ -45,6 +45,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         | Intent::Visit(_)
         | Intent::OpenSample
         | Intent::OpenCase(_)
+        | Intent::OpenSeries(_)
         | Intent::StepCase(_)
         | Intent::CloseCase
         | Intent::Segment
@@ -56,6 +57,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
             let study = state.document.as_ref().and_then(|document| document.study.as_ref());
             !study.is_some_and(StudyMasks::is_remade)
         }
+        Intent::FuseSeries(pair) => !series::fuses_in_place(state, *pair),
         Intent::LoadMask(role) => *role == MaskRole::Segmentation,
         // The question before closing is asked by its own dialog, and the next case of a review by its own step.
         Intent::Review(_) | Intent::AddToLabels(_) | Intent::RestoreRun(_) | Intent::QuitNow => false,
@@ -95,6 +97,8 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             None => state.error("No sample study", "assets/sample was not found beside the program nor here"),
         },
         Intent::OpenCase(case) => open::open_case(state, jobs, case),
+        Intent::OpenSeries(id) => series::start(state, jobs, id),
+        Intent::FuseSeries(pair) => series::fuse(state, jobs, pair),
         Intent::StepCase(by) => {
             if let Some(case) = state.cases.neighbour(by) {
                 open::open_case(state, jobs, case);
@@ -102,9 +106,12 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         }
         Intent::CloseCase => {
             open::leave(jobs);
+            let series = state.series.take().filter(|_| state.document.is_some());
             state.close_document();
             state.failed = None;
             open::leave_cases(state);
+            // The series stay until the place is closed, too.
+            state.series = series;
         }
         Intent::Segment => segment::start(state, jobs),
         Intent::ShowMethod(at) => show_method(state, jobs, at),

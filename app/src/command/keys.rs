@@ -4,7 +4,7 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{
-    Action, Command, EditCommand, MaskingCommand, OverlayCommand, TimelineCommand, ViewCommand, WindowCommand, actions,
+    Action, Command, EditCommand, MaskingCommand, OverlayCommand, SeriesCommand, TimelineCommand, ViewCommand, WindowCommand, actions,
     typed_ahead,
 };
 use crate::state::timeline::WatchView;
@@ -180,6 +180,9 @@ fn escape(state: &State, taken: bool) -> Option<Command> {
     }
     if state.session.mode == Mode::Masking && state.session.masking.pinned.is_some() {
         return Some(MaskingCommand::Pin(None).into());
+    }
+    if state.document.is_some() && state.series.as_ref().is_some_and(|list| list.browsing) {
+        return Some(SeriesCommand::Browse(false).into());
     }
     if state.session.mode == Mode::Train {
         return super::back::way(state).filter(|_| !taken).map(|(_, command)| command);

@@ -16,6 +16,7 @@ pub mod masking;
 pub mod overlay;
 pub mod review;
 pub mod runs;
+pub mod series;
 pub mod study;
 pub mod timeline;
 pub mod train;
@@ -35,6 +36,7 @@ pub use masking::MaskingCommand;
 pub use overlay::OverlayCommand;
 pub use review::ReviewCommand;
 pub use runs::RunsCommand;
+pub use series::SeriesCommand;
 pub use study::StudyCommand;
 pub use timeline::TimelineCommand;
 pub use train::TrainCommand;
@@ -87,6 +89,8 @@ topics! {
     Runs(RunsCommand),
     /// The Studies page.
     Study(StudyCommand),
+    /// The series of a DICOM place.
+    Series(SeriesCommand),
 }
 
 /// Carries out a command, and starts what follows from it.
@@ -111,6 +115,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
         Command::Timeline(command) => timeline::dispatch(state, jobs, command),
         Command::Runs(command) => runs::dispatch(state, jobs, command),
         Command::Study(command) => study::dispatch(state, jobs, command),
+        Command::Series(command) => series::dispatch(state, jobs, command),
     }
 }
 

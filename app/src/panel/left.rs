@@ -1,10 +1,11 @@
-//! The left panel: cases of the open folder, and below them the layers of the open case.
+//! The left panel: cases of the open folder or series of the DICOM place, and below them the layers of the open case.
 
 mod cases;
 mod layers;
 mod masks;
 mod queue;
-mod thumbnails;
+mod series;
+pub(crate) mod thumbnails;
 
 use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 
@@ -31,7 +32,8 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let width = state.session.settings.left_width;
     let panel = Panel::left("left panel").default_size(width).size_range(WIDTHS).resizable(true).frame(frame);
     let shown = panel.show(ui, |ui| {
-        let empty = state.cases.cases.is_empty();
+        let list = state.series.as_ref().filter(|_| state.browsed().is_none());
+        let empty = state.cases.cases.is_empty() && list.is_none();
         let visiting = state.session.mode == Mode::Review && state.session.train.visiting;
         let way_back = if visiting { size::CONTROL + space::S } else { 0.0 };
         let height = if empty { NO_CASES + way_back } else { (ui.available_height() * CASES).round() };
@@ -47,7 +49,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 let of_study = state.document.as_ref().is_some_and(|document| document.study.is_some());
                 back(ui, if of_study { "Back to the study" } else { "Back to results" }, sender);
             }
-            cases::show(ui, state, sender);
+            match list {
+                Some(list) => series::show(ui, state, list, sender),
+                None => cases::show(ui, state, sender),
+            }
         });
         let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
         ScrollArea::vertical().id_salt("layers").auto_shrink(false).content_margin(room).show(ui, |ui| {

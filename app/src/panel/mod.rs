@@ -3,12 +3,14 @@
 //! | panel | what it holds |
 //! |---|---|
 //! | [`top`] | modes, case name, tools, view options |
+//! | [`banner`] | whose images are open |
 //! | [`left`] | cases of the folder, layers of the open case |
 //! | [`right`] | controls of the mode; in Review contrast, findings, agreement, segmentation |
 //! | [`strip`] | a value per axial slice, sigma over the epochs, or the timeline |
 //! | [`status`] | adapter, memory, jobs, messages |
 //! | [`toasts`] | messages that are not dismissed yet |
 
+pub mod banner;
 mod chip;
 pub mod left;
 mod memory;

@@ -28,6 +28,8 @@ pub enum Evidence {
     Modality,
     /// The JSON file beside the image.
     Sidecar,
+    /// The header of a DICOM series.
+    Dicom,
     /// The user says so.
     User,
 }
@@ -40,6 +42,7 @@ impl Evidence {
             Self::Name => "the file name",
             Self::Modality => "the modality",
             Self::Sidecar => "the sidecar file",
+            Self::Dicom => "the DICOM header",
             Self::User => "your choice",
         }
     }
@@ -95,6 +98,12 @@ impl ScanInfo {
         };
         let unit = sidecar.unit.clone().map(|unit| (unit, Evidence::Sidecar));
         Self::with_unit(modality, modality_from, unit)
+    }
+
+    /// From the header of a DICOM series. Values without a unit in the header have none: not every CT is in Hounsfield units.
+    pub fn of_dicom(modality: Modality, unit: Option<Unit>) -> Self {
+        let unit_from = unit.as_ref().map(|_| Evidence::Dicom);
+        Self { modality, modality_from: Evidence::Dicom, unit, unit_from }
     }
 
     fn with_unit(modality: Modality, modality_from: Evidence, unit: Option<(Unit, Evidence)>) -> Self {

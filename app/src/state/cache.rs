@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use engine::device::DeviceInfo;
 
-use super::CaseId;
+use super::{CaseId, Thumbnail};
 use super::masking::MaskingCache;
 use super::runs::{FollowCache, RunList};
 use super::study::StudyCache;
@@ -21,6 +22,8 @@ pub struct Cache {
     pub model: Option<ModelChannels>,
     /// Masks whose remedy was offered in this session: the message does not come again.
     pub offered_masks: BTreeSet<PathBuf>,
+    /// The middle slice of the series that is being opened.
+    pub first_slice: Option<Arc<Thumbnail>>,
     /// The case that is, or is being, read ahead of the open one.
     pub ahead: Option<CaseId>,
     /// The runs of the workspace.

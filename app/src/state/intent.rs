@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use engine::metrics::consensus::Method;
 
+use super::dicom::SeriesId;
+use super::names::series_name;
 use super::runs::TrashedRun;
 use super::train::TrainExport;
 use super::{CaseId, MaskRole, Request, ReviewStep};
@@ -23,6 +25,11 @@ pub enum Intent {
     OpenSample,
     /// Open a case of the list.
     OpenCase(CaseId),
+    /// Open a series of the open DICOM place. A segmentation is opened with the images that it was made on, or added to
+    /// them.
+    OpenSeries(SeriesId),
+    /// Open a CT series with a PET series in colours over it.
+    FuseSeries([SeriesId; 2]),
     /// Open the next (1) or previous (-1) case of the list.
     StepCase(i64),
     /// Close the case.
@@ -234,8 +241,11 @@ impl PathPurpose {
     }
 }
 
-/// A file's name without its folder, for messages.
+/// A file's name without its folder, or the name of a series, for messages.
 #[must_use]
 pub fn file_name(path: &Path) -> String {
+    if let Some(series) = series_name(path) {
+        return series;
+    }
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

@@ -17,6 +17,7 @@ fn document() -> Document {
     let image = ImageLayer {
         source: Source::Nifti("scan.nii".into()),
         name: "scan".into(),
+        dicom: None,
         info: ScanInfo { modality: Modality::Other, modality_from: Evidence::Values, unit: None, unit_from: None },
         volume: Arc::new(volume),
         frame: 0,

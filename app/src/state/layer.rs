@@ -9,6 +9,7 @@ use engine::edit::{EditLabels, VoxelBox};
 use engine::volume::{LabelTable, LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
 
+use super::DicomInfo;
 use super::edit::union;
 use crate::gpu::Texture;
 use crate::scene::{ColourMap, Modality, ScanInfo, WindowLevel};
@@ -17,7 +18,7 @@ use crate::theme::palette;
 /// What an image is read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
-    /// A NIfTI file.
+    /// A NIfTI file, or a DICOM series.
     Nifti(PathBuf),
     /// One frame of a 4-D NIfTI file, which is an image of its own.
     Channel(PathBuf, usize),
@@ -68,6 +69,8 @@ pub struct ImageLayer {
     pub name: String,
     /// What its values are.
     pub info: ScanInfo,
+    /// What the header of a DICOM series says; none for other files.
+    pub dicom: Option<Arc<DicomInfo>>,
     /// The voxels in the file's own type: all frames if they fit into memory, else the one that is shown.
     pub volume: Arc<Volume>,
     /// The frame that is shown, 0-based.
@@ -190,6 +193,8 @@ pub struct MaskLayer {
     pub dirty: Option<VoxelBox>,
     /// A job makes a texture; changes since then wait for it.
     pub awaits_texture: bool,
+    /// The network that made it; none for a mask that was drawn by hand or read.
+    pub algorithm: Option<String>,
     /// Number of frames in its file. With more than one, it follows the frame of its image.
     pub file_frames: usize,
 }
@@ -212,6 +217,7 @@ impl MaskLayer {
             saved_revision: None,
             dirty: None,
             awaits_texture: false,
+            algorithm: None,
             file_frames: 1,
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod cases;
+pub mod dicom;
 pub mod document;
 pub mod edit;
 pub mod intent;
@@ -29,6 +30,7 @@ use std::path::PathBuf;
 
 pub use cache::{Cache, ModelChannels};
 pub use cases::{CaseId, CaseList, CasePlace, ListedCase, Thumbnail};
+pub use dicom::{DicomInfo, ListedSeries, SeriesId, SeriesKind, SeriesList};
 pub use document::{Document, Entropy, FindingEntry, FindingList, RegionScore, Status, ValueSource};
 pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
 pub use job::{JobStatus, Slot};
@@ -161,14 +163,16 @@ pub struct State {
     pub failed: Option<FailedOpen>,
     /// The cases of the open folder.
     pub cases: CaseList,
+    /// The series of the open DICOM place.
+    pub series: Option<SeriesList>,
     /// Messages, oldest first.
     pub notices: Vec<Notice>,
     /// Running jobs, oldest first.
     pub jobs: Vec<JobStatus>,
     /// The dialog on top.
     pub dialog: Option<Dialog>,
-    /// The demonstration is under way, or was shown.
-    pub demo: bool,
+    /// Nothing that identifies a patient is drawn: the window is shown to others, or becomes a picture.
+    pub anonymous: bool,
     /// The adapter that draws, or why there is none.
     pub adapter: String,
     /// What is done once the segmentation is saved.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::run::atomic::PREVIOUS;
+use engine::volume::dicom::{hashed_uid, split_selector};
 
 use crate::scene::Modality;
 
@@ -72,8 +73,26 @@ fn ending(name: &str) -> Option<&'static str> {
     ENDINGS.into_iter().find(|ending| lower.ends_with(ending))
 }
 
-/// A file's name without the endings of NIfTI files.
+/// The series that a path chooses in a DICOM place, as it is called in the window; none for a file. A series that only its
+/// UID tells from others is called by a hash of it.
+pub fn series_name(path: &Path) -> Option<String> {
+    let selector = split_selector(path).1?;
+    let (name, part) = selector.split_once(':').map_or((selector, None), |(name, part)| (name, Some(part)));
+    let name = if name.contains('.') { hashed_uid(name) } else { name.to_owned() };
+    Some(part.map_or_else(|| format!("series {name}"), |part| format!("series {name}:{part}")))
+}
+
+/// Whether a path names a DICOM file, or a series of a DICOM place. Asks the name alone, never the disk.
+pub fn is_dicom_name(path: &Path) -> bool {
+    let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+    split_selector(path).1.is_some() || ending.is_some_and(|ending| ending == "dcm")
+}
+
+/// A file's name without the endings of NIfTI files; the name of a series.
 pub fn file_stem(path: &Path) -> String {
+    if let Some(series) = series_name(path) {
+        return series;
+    }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let replaced = name.strip_suffix(PREVIOUS).unwrap_or(&name);
     match ending(replaced) {
@@ -116,6 +135,17 @@ mod tests {
         assert_eq!(free("/d/ct_pred.nii.gz"), Path::new("/d/ct_pred_3.nii.gz"));
         assert_eq!(free("/d/table.csv"), Path::new("/d/table_2.csv"));
         assert_eq!(free("/d/new.nii"), Path::new("/d/new.nii"));
+    }
+
+    #[test]
+    fn a_series_is_called_by_its_number_or_by_a_hash() {
+        let name = |path: &str| series_name(Path::new(path));
+        assert_eq!(name("/d/study/series:3").as_deref(), Some("series 3"));
+        assert_eq!(name("/d/study/series:3:2").as_deref(), Some("series 3:2"));
+        assert!(name("/d/study/series:1.2.840.99:2").is_some_and(|name| !name.contains("840") && name.ends_with(":2")));
+        assert_eq!(name("/d/ct.nii.gz"), None);
+        assert!(is_dicom_name(Path::new("/d/a.DCM")) && is_dicom_name(Path::new("/d/a.zip/series:1")));
+        assert!(!is_dicom_name(Path::new("/d/ct.nii.gz")));
     }
 
     #[test]

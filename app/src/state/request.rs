@@ -16,6 +16,8 @@ pub struct Request {
     pub paths: Vec<PathBuf>,
     /// Files that are known to be images, each with its modality's name where the cohort says it.
     pub images: Vec<(Option<String>, ImageFile)>,
+    /// DICOM series are opened as cases of a review, not listed.
+    pub as_cases: bool,
     /// The segmentation.
     pub segmentation: Option<PathBuf>,
     /// The files of the reference. Several are regions, and the reference is their union.

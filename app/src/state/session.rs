@@ -130,6 +130,8 @@ pub struct OpenItems {
     pub case: Option<OpenCase>,
     /// The folder of cases.
     pub folder: Option<OpenFolder>,
+    /// The DICOM place whose series are listed.
+    pub series: Option<PathBuf>,
     /// The folder of the cohort to train on.
     pub cohort: Option<PathBuf>,
     /// The runs on the timeline.
@@ -230,6 +232,7 @@ impl OpenItems {
                 verdict: cases.review.filter,
                 order: cases.review.order.clone(),
             }),
+            series: state.series.as_ref().map(|list| list.place.clone()),
             cohort: state.cache.train.cohort.folder(),
             runs: (runs != OpenRuns::default()).then_some(runs),
         }

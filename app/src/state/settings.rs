@@ -51,6 +51,8 @@ pub struct Settings {
     pub strip_height: f32,
     /// Findings of a smaller volume are folded away, in ml.
     pub minimum_ml: f64,
+    /// Names, ids, dates and descriptions of patients are not drawn.
+    pub hide_patient: bool,
     /// Threads that compute; 0 takes all cores but one, which is left to the window.
     pub threads: usize,
     /// Trainings also write TensorBoard event files.
@@ -86,6 +88,7 @@ impl Default for Settings {
             right_width: size::RIGHT_PANEL,
             strip_height: size::STRIP,
             minimum_ml: 0.05,
+            hide_patient: false,
             threads: 0,
             tensorboard: false,
             initials: String::new(),

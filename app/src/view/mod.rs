@@ -8,11 +8,13 @@
 //! | [`uniforms`] | uniforms of the slice shader |
 //! | [`legend`] | legend of patch colours and symbols |
 //! | [`masking`], [`train`] | centre of the other modes |
+//! | [`mod@series`] | the series of a DICOM place |
 //! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
 
 pub mod legend;
 pub mod masking;
 pub mod patch_pane;
+pub(crate) mod series;
 pub mod slice;
 pub mod states;
 pub mod tool;
@@ -49,6 +51,14 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             return;
         }
         let opening = state.opening();
+        if let Some(list) = state.browsed() {
+            series::show(ui, state, list, sender);
+            states::drop_target(ui, area, state);
+            return;
+        }
+        if let (Some(job), Some(picture)) = (opening, &state.cache.first_slice) {
+            return states::first_slice(ui, area, picture, job, sender);
+        }
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
                 match state.session.mode {

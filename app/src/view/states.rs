@@ -1,12 +1,14 @@
 //! The centre without a case: loading, failed, drop target.
 
-use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
+use egui::{Align, Color32, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::command::{FileCommand, Sender};
-use crate::state::{Document, Intent, JobStatus, PathPurpose, State};
+use crate::state::intent::file_name;
+use crate::panel::left::thumbnails::Thumbnails;
+use crate::state::{Document, Intent, JobStatus, PathPurpose, State, Thumbnail};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::format;
 use crate::widget::{ButtonKind, LoadingState, PushButton};
 
 /// Width of the column.
@@ -24,6 +26,23 @@ pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
     if LoadingState::new(&text, job.progress).cancel().show(ui) {
         sender.send(FileCommand::CancelJob(job.id));
     }
+}
+
+/// Shown while a DICOM series loads: its middle slice, which is read first.
+pub fn first_slice(ui: &mut Ui, area: Rect, picture: &Arc<Thumbnail>, job: &JobStatus, sender: &Sender) {
+    let id = egui::Id::unique("first slice");
+    ui.interact(area, id, egui::Sense::click_and_drag());
+    ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.image);
+    let (texture, extent) = Thumbnails::of(ui).texture(ui, id, picture);
+    let (above, below) = area.split_top_bottom_at_y((area.bottom() - NOTICE).max(area.top()));
+    let scale = (above.size() / extent).min_elem().max(0.0);
+    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+    ui.painter().image(texture, Rect::from_center_size(above.center(), extent * scale), whole, Color32::WHITE);
+    let card = Rect::from_center_size(below.center(), vec2(WIDTH.min(below.width()), below.height() - space::L));
+    let t = theme::tokens(ui);
+    ui.painter().rect(card, radius::L, t.raised, Stroke::new(1.0, t.line_strong), StrokeKind::Inside);
+    let mut inner = ui.new_child(UiBuilder::new().max_rect(card.shrink(space::M)));
+    loading(&mut inner, job, sender);
 }
 
 /// Dims the views of the open case while another one loads, and names both: no case may look like the other.
@@ -49,7 +68,7 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
     let (at, _) = column.allocate_exact_size(vec2(32.0, 32.0), egui::Sense::hover());
     column.painter().text(at.center(), egui::Align2::CENTER_CENTER, icon::ERROR.char(), Icon::font(30.0), t.error);
     column.add_space(space::M);
-    let name = format::file_name(path);
+    let name = file_name(path);
     column.add(Label::new(RichText::new(format!("Cannot open {name}")).font(font::heading()).color(t.text)).wrap());
     column.add_space(space::S);
     ScrollArea::vertical().id_salt("why it failed").max_height(DETAIL).show(&mut column, |ui| {
@@ -98,7 +117,7 @@ pub fn drop_target(ui: &Ui, area: Rect, state: &State) {
     painter.rect(rect, radius::L, t.backdrop, Stroke::new(2.0, t.accent), StrokeKind::Inside);
     let (title, detail) = match state.document {
         Some(_) => ("Drop to open", "A mask is added to the open image. Other files replace it."),
-        None => ("Drop to open", "Scans with masks, or a folder of cases."),
+        None => ("Drop to open", "Scans with masks, a folder of cases, or DICOM."),
     };
     let center = rect.center();
     painter.text(center, egui::Align2::CENTER_BOTTOM, title, font::title(), theme::tokens::DARK.text);

@@ -46,12 +46,12 @@ fn cards(ui: &mut Ui, sender: &Sender) {
         sender.send(Intent::OpenSample);
     }
     ui.add_space(space::S);
-    let files = CardButton::new(icon::OPEN, "Open files", "NIfTI scans (.nii, .nii.gz), with or without masks");
+    let files = CardButton::new(icon::OPEN, "Open files", "NIfTI or DICOM, with or without masks");
     if ui.add(files.shortcut("Ctrl+O")).clicked() {
         sender.send(Intent::Ask(PathPurpose::Files));
     }
     ui.add_space(space::S);
-    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "One patient, or a cohort as a list of cases");
+    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "One patient, a cohort, or DICOM studies");
     if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
         sender.send(Intent::Ask(PathPurpose::Folder));
     }
@@ -106,7 +106,7 @@ fn short(path: &Path) -> String {
 /// Judged by name, since drawing must not touch the disk.
 fn is_scan(path: &Path) -> bool {
     let name = path.to_string_lossy().to_lowercase();
-    [".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|ending| name.ends_with(ending))
+    [".dcm", ".zip", ".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A case in the list of cases.
+//! A case in the list of cases, or a series in that of series.
 
 use egui::{Align2, Color32, Rect, Response, Role, Sense, TextureId, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
 
@@ -15,12 +15,13 @@ pub struct ThumbnailRow<'a> {
     texture: Option<(TextureId, Vec2)>,
     status: Option<(Icon, Tone, &'a str)>,
     selected: bool,
+    draggable: bool,
 }
 
 impl<'a> ThumbnailRow<'a> {
     /// A row with a title and a second line.
     pub fn new(title: &'a str, subtitle: &'a str) -> Self {
-        Self { title, subtitle, texture: None, status: None, selected: false }
+        Self { title, subtitle, texture: None, status: None, selected: false, draggable: false }
     }
 
     /// Its image with its size, for the aspect ratio; a placeholder without one.
@@ -38,6 +39,12 @@ impl<'a> ThumbnailRow<'a> {
     /// Whether this case is open.
     pub fn selected(mut self, selected: bool) -> Self {
         self.selected = selected;
+        self
+    }
+
+    /// Whether it can be dragged elsewhere; the caller sets what is dragged.
+    pub fn draggable(mut self) -> Self {
+        self.draggable = true;
         self
     }
 
@@ -74,7 +81,10 @@ impl<'a> ThumbnailRow<'a> {
 
 impl Widget for ThumbnailRow<'_> {
     fn ui(self, ui: &mut Ui) -> Response {
-        let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click());
+        let (rect, response) = {
+            let sense = if self.draggable { Sense::click_and_drag() } else { Sense::click() };
+            ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), sense)
+        };
         response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, ui.is_enabled(), self.selected, self.title));
         if ui.is_rect_visible(rect) {
             self.paint(ui, rect, &response);

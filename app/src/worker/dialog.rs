@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, export, review, save};
 use crate::state::intent::ReviewFile;
-use crate::state::names::unused_path;
+use crate::state::names::{is_dicom_name, unused_path};
 use crate::state::{Dialog, Intent, MaskRole, PathPurpose, PathRequest, Slot, State};
 
 /// One dialog is open at a time.
@@ -61,10 +61,16 @@ impl AskPath {
         let dialog = rfd::FileDialog::new().set_title(title(self.request.purpose));
         let proposed = unused_path(&self.proposed, Path::exists);
         let scans = |dialog: rfd::FileDialog| dialog.add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
+        // DICOM files have any name: a DICOMDIR has no ending.
+        let archives = |dialog: rfd::FileDialog| dialog.add_filter("DICOM", &["dcm", "zip"]).add_filter("All", &["*"]);
         let name = proposed.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let one = match self.request.purpose {
-            For::Files => return scans(dialog).pick_files(),
-            For::Segmentation | For::Reference | For::Probability => scans(dialog).pick_file(),
+            For::Files => return archives(scans(dialog)).pick_files(),
+            For::Segmentation | For::Reference => archives(scans(dialog)).pick_file(),
+            For::Probability => scans(dialog).pick_file(),
+            For::SaveSegmentation | For::SaveReference if is_dicom_name(&proposed) => {
+                scans(dialog.add_filter("DICOM SEG", &["dcm"])).set_file_name(name).save_file()
+            }
             For::SaveSegmentation | For::SaveReference => scans(dialog).set_file_name(name).save_file(),
             For::MaskingPicture | For::ViewPicture => {
                 dialog.add_filter("PNG", &["png"]).set_file_name(name).save_file()

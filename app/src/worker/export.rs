@@ -126,8 +126,16 @@ pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
         PathPurpose::ViewPicture => "view".to_owned(),
         _ => table::name(purpose).to_lowercase(),
     };
-    let stem = if matches!(purpose, PathPurpose::TrainExport(_)) { name_of(beside) } else { file_stem(beside) };
-    beside.with_file_name(format!("{stem}_{what}.{}", ending(purpose)))
+    let (folder, stem) = match &state.document {
+        Some(document) if document.dicom().is_some() && !matches!(purpose, PathPurpose::TrainExport(_)) => {
+            document.output_place()
+        }
+        _ => {
+            let stem = if matches!(purpose, PathPurpose::TrainExport(_)) { name_of(beside) } else { file_stem(beside) };
+            (beside.parent().map(Path::to_path_buf).unwrap_or_default(), stem)
+        }
+    };
+    folder.join(format!("{stem}_{what}.{}", ending(purpose)))
 }
 
 impl Job for FileExport {

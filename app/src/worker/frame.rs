@@ -78,11 +78,15 @@ impl Job for ShowFrame {
         let mut warnings = Vec::new();
         let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
         // Contrast stays while frames go by.
-        let image = ImageLayer { name: layer.name.clone(), default_window: layer.default_window, ..fresh };
+        let image = ImageLayer {
+            name: layer.name.clone(),
+            default_window: layer.default_window,
+            dicom: layer.dicom.clone(),
+            ..fresh
+        };
         let mut masks = Vec::new();
         for (role, files) in files {
-            let of = (&*image.volume, *frame);
-            match read_mask(*role, files, of, Remedy::default(), gpu.as_ref(), &mut warnings)? {
+            match read_mask(*role, files, (&image).into(), Remedy::default(), gpu.as_ref(), &mut warnings)? {
                 ReadMask::Layer(mask) => masks.push(*mask),
                 ReadMask::Unfit(mask) => return Err(Failure::Error(mask.details)),
             }
@@ -140,11 +144,12 @@ impl Job for Project {
         projection_of(&self.layer, self.gpu.as_ref())
     }
 
-    fn apply(self, result: Result<Projection, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<Projection, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
             Ok(projection) => {
                 if let Some(layer) = state.document.as_mut().and_then(|d| d.images.get_mut(self.image)) {
                     layer.projection = Some(projection);
+                    project_missing(state, jobs);
                 }
             }
             Err(failure) => failure.report(&self.spec().title, state),
@@ -187,11 +192,14 @@ pub fn project(state: &State, jobs: &mut Jobs, image: usize) {
     jobs.start(Project { case, image, layer, gpu });
 }
 
-/// Makes the projection of the shown image if it is not there yet.
+/// Makes the projection of the shown image, and then of the one over it, if they are not there yet.
 pub fn project_missing(state: &State, jobs: &mut Jobs) {
     let Some(document) = &state.document else { return };
-    if document.image().projection.is_none() {
-        project(state, jobs, document.shown);
+    let fused = state.session.view.fused.and_then(|fused| Some((fused, document.images.get(fused)?)));
+    match fused {
+        _ if document.image().projection.is_none() => project(state, jobs, document.shown),
+        Some((fused, layer)) if layer.projection.is_none() => project(state, jobs, fused),
+        _ => {}
     }
 }
 

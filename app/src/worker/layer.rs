@@ -1,16 +1,13 @@
 //! Masks and probabilities that the user adds to the open case.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use engine::volume::Volume;
 
 use super::open::{ReadMask, read_mask, read_probability};
 use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::state::edit::UndoStep;
 use crate::state::names::file_stem;
-use crate::state::{CaseId, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Severity, Slot, State, UnloadedMask};
+use crate::state::{CaseId, ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Severity, Slot, State, UnloadedMask};
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");
@@ -34,14 +31,12 @@ struct OpenLayer {
     /// How a mask is changed to fit the image.
     remedy: Remedy,
     slot: Slot,
-    image: Arc<Volume>,
-    /// The shown frame of the image.
-    frame: usize,
+    image: ImageLayer,
     gpu: Option<Gpu>,
 }
 
 enum Layer {
-    Mask(MaskLayer, Vec<String>),
+    Mask(Box<MaskLayer>, Vec<String>),
     /// The mask does not fit the image as it is.
     Unfit(UnloadedMask),
     Probability(ProbabilityLayer),
@@ -72,9 +67,8 @@ fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>
         state.error("No image is open", format!("{}: open the image that it belongs to first", first.display()));
         return;
     };
-    let (case, base, gpu) = (document.id, document.base(), jobs.gpu().cloned());
-    let (image, frame) = (Arc::clone(&base.volume), base.frame);
-    jobs.start(OpenLayer { case, kind, files, remedy, slot, image, frame, gpu });
+    let (case, image, gpu) = (document.id, document.base().clone(), jobs.gpu().cloned());
+    jobs.start(OpenLayer { case, kind, files, remedy, slot, image, gpu });
 }
 
 impl Job for OpenLayer {
@@ -86,7 +80,7 @@ impl Job for OpenLayer {
 
     fn run(&self, _: &JobHandle) -> Result<Layer, Failure> {
         match self.kind {
-            LayerKind::Probability => Ok(Layer::Probability(read_probability(&self.files[0], &self.image)?)),
+            LayerKind::Probability => Ok(Layer::Probability(read_probability(&self.files[0], &self.image.volume)?)),
             LayerKind::Mask(role) => self.mask(role),
         }
     }
@@ -128,8 +122,8 @@ impl OpenLayer {
     fn mask(&self, role: MaskRole) -> Result<Layer, Failure> {
         let gpu = self.gpu.as_ref();
         let mut warnings = Vec::new();
-        Ok(match read_mask(role, &self.files, (&self.image, self.frame), self.remedy, gpu, &mut warnings)? {
-            ReadMask::Layer(layer) => Layer::Mask(*layer, warnings),
+        Ok(match read_mask(role, &self.files, (&self.image).into(), self.remedy, gpu, &mut warnings)? {
+            ReadMask::Layer(layer) => Layer::Mask(layer, warnings),
             ReadMask::Unfit(mask) => Layer::Unfit(mask),
         })
     }

@@ -25,6 +25,7 @@ pub mod review;
 pub mod runs;
 pub mod save;
 pub mod segment;
+pub mod series;
 pub mod study;
 pub mod thumbnails;
 pub mod train;

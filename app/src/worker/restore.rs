@@ -1,7 +1,9 @@
 //! Restores a session after a restart, part by part, as files and runs are read.
 
+use std::path::PathBuf;
+
 use super::train::{cohort, evaluate};
-use super::{Jobs, frame, open, replay, review, study};
+use super::{Jobs, frame, open, replay, review, series, study};
 use crate::state::session::{OpenCase, OpenRuns, OpenTrack};
 use crate::state::timeline::Compare;
 use crate::state::{Document, Intent, PathPurpose, Request, Session, State};
@@ -12,11 +14,14 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     let controls = std::mem::take(&mut state.session.masking.controls);
     state.session.masking.controls = controls.within_limits();
     let (cohort, runs) = (session.open.cohort.clone(), session.open.runs.clone());
+    let series = session.open.series.clone();
     let case = session.open.case.as_ref().map(OpenCase::request);
     state.restoring = Some(Box::new(session));
     if let Some(request) = case {
         let again = Intent::Open(Box::new(request.clone()));
         open::start(state, jobs, request, again);
+    } else if let Some(place) = series {
+        open_place(state, jobs, place);
     } else {
         open_folder(state, jobs);
     }
@@ -38,9 +43,13 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
 fn open_folder(state: &mut State, jobs: &mut Jobs) {
     let folder = state.restoring.as_ref().and_then(|saved| saved.open.folder.as_ref());
     if let Some(root) = folder.map(|folder| folder.root.clone()) {
-        let request = Request { paths: vec![root.clone()], ..Request::default() };
-        open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![root]));
+        open_place(state, jobs, root);
     }
+}
+
+fn open_place(state: &mut State, jobs: &mut Jobs, place: PathBuf) {
+    let request = Request { paths: vec![place.clone()], ..Request::default() };
+    open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![place]));
 }
 
 /// All images of a case are open: if it is the saved one, its view is restored.
@@ -52,6 +61,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
         saved.open.folder = None;
         return;
     };
+    let place = saved.open.series.take();
     let frames = restore_images(document, case);
     let count = document.images.len();
     let (session, id) = (&mut state.session, document.id);
@@ -63,6 +73,9 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     state.cache.masking.change_case(Some(id));
     for (image, number) in frames {
         frame::start(state, jobs, image, number);
+    }
+    if let Some(place) = place {
+        series::relist::restore(jobs, place);
     }
     open_folder(state, jobs);
 }

@@ -1,4 +1,6 @@
-//! Saving a mask on exactly the image's grid.
+//! Saving a mask on exactly the image's grid: as NIfTI, or as DICOM SEG.
+
+mod seg;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,26 +8,35 @@ use std::sync::Arc;
 use engine::edit::EditLabels;
 use engine::volume::{LabelTable, LabelVolume, Volume, nifti};
 
-use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
+use self::seg::SegFile;
+use super::{Failure, Job, JobHandle, Jobs, Spec, segment, series};
 use crate::state::intent::file_name;
-use crate::state::names::{file_stem, with_ending};
+use crate::state::names::with_ending;
 use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
 
 /// Files are written side by side.
 pub const SLOT: Slot = Slot::shared("save");
 
-/// The name that is proposed for a mask of the open case. That of a reference tells it from the file it was made from.
+/// The name that is proposed for a mask of the open case: a SEG if the image is DICOM and its slices lie on an even grid.
+/// That of a reference tells it from the file it was made from.
 pub fn proposed_name(state: &State, role: MaskRole) -> String {
-    let stem = state.document.as_ref().map_or_else(|| "case".into(), |d| file_stem(d.base().path()));
+    let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.output_place().1);
+    let ending = ending(state.document.as_ref());
     match role {
-        MaskRole::Segmentation => format!("{stem}_pred.nii.gz"),
-        MaskRole::Reference => format!("{stem}_resampled_mask.nii.gz"),
+        MaskRole::Segmentation => format!("{stem}_pred.{ending}"),
+        MaskRole::Reference => format!("{stem}_resampled_mask.{ending}"),
     }
+}
+
+/// The ending of a mask's file.
+fn ending(document: Option<&Document>) -> &'static str {
+    let dicom = document.and_then(Document::dicom);
+    if dicom.is_some_and(|dicom| dicom.irregular.is_none()) { "dcm" } else { "nii.gz" }
 }
 
 /// The same beside the image, whether or not a file of this name exists.
 pub fn proposed_path(state: &State, role: MaskRole) -> PathBuf {
-    let folder = state.document.as_ref().and_then(|d| d.base().path().parent().map(Path::to_path_buf));
+    let folder = state.document.as_ref().map(|document| document.output_place().0);
     folder.unwrap_or_default().join(proposed_name(state, role))
 }
 
@@ -38,13 +49,16 @@ struct Save {
     /// An existing file may be replaced.
     overwrite: bool,
     labels: EditLabels,
-    /// The table of its labels, which is written beside it.
+    /// The table of its labels, which is written beside a NIfTI file.
     table: Option<LabelTable>,
+    /// What a SEG says besides the labels; none for a NIfTI file.
+    seg: Option<SegFile>,
     image: Arc<Volume>,
 }
 
 enum SaveOutcome {
-    Written,
+    /// With what was done to the labels.
+    Written(Vec<String>),
     /// The file exists, and the user has not said that it may be replaced.
     Exists,
 }
@@ -61,10 +75,12 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
         state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
         return;
     }
-    let (case, revision, path) = (document.id, mask.revision, with_ending(path.to_path_buf(), "nii.gz"));
+    let (case, revision) = (document.id, mask.revision);
+    let path = with_ending(path.to_path_buf(), ending(Some(document)));
     let (labels, image) = (mask.labels.clone(), Arc::clone(&document.base().volume));
     let table = document.table_to_save(role, &state.session.view.hidden_labels, &state.session.edit.locked);
-    jobs.start(Save { case, role, revision, path, overwrite, labels, table, image });
+    let seg = SegFile::of(document, role, &path);
+    jobs.start(Save { case, role, revision, path, overwrite, labels, table, seg, image });
 }
 
 impl Job for Save {
@@ -82,19 +98,25 @@ impl Job for Save {
         let labels = &labels.to_volume();
         // The guard before: labels that belong to another grid are never written as this image's.
         labels.grid.require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
+        if let Some(seg) = &self.seg {
+            return Ok(SaveOutcome::Written(seg.write(path, labels)?));
+        }
         nifti::replace_label(path, labels, image)?;
         check_written(path, labels, image)?;
         if let Some(table) = &self.table {
             table.write(&LabelTable::path_beside(path))?;
         }
-        Ok(SaveOutcome::Written)
+        Ok(SaveOutcome::Written(Vec::new()))
     }
 
-    fn apply(self, result: Result<SaveOutcome, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<SaveOutcome, Failure>, state: &mut State, jobs: &mut Jobs) {
         match result {
-            Ok(SaveOutcome::Written) => {
-                self.report_written(state);
+            Ok(SaveOutcome::Written(ref notes)) => {
+                self.report_written(state, notes);
                 self.list(state);
+                if self.seg.is_some() {
+                    series::relist::after_writing(state, jobs, &self.path);
+                }
                 let (hidden, locked) = (&state.session.view.hidden_labels, &state.session.edit.locked);
                 let table = state.document.as_ref().and_then(|d| d.table_to_save(self.role, hidden, locked));
                 if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(self.role)) {
@@ -125,7 +147,7 @@ impl Job for Save {
 
     fn apply_late(self, result: Result<SaveOutcome, Failure>, state: &mut State) {
         match result {
-            Ok(SaveOutcome::Written) => self.report_written(state),
+            Ok(SaveOutcome::Written(notes)) => self.report_written(state, &notes),
             Ok(SaveOutcome::Exists) => {
                 let why = format!("{} already exists, and its case is closed", self.path.display());
                 state.error(format!("The {} was not saved", self.role.word()), why);
@@ -145,7 +167,10 @@ impl Save {
         }
     }
 
-    fn report_written(&self, state: &mut State) {
+    fn report_written(&self, state: &mut State, notes: &[String]) {
+        for note in notes {
+            state.notice(Severity::Warning, format!("About the {}", self.role.word()), note);
+        }
         state.notice(Severity::Info, format!("{} saved", self.role.name()), self.path.display().to_string());
     }
 }

@@ -181,6 +181,10 @@ impl Job for Segment {
         }
         let probability = images[0].like(result.probability.into_iter().next().unwrap_or_default());
         let mask = mask_layer(MaskRole::Segmentation, None, &result.label, self.gpu.as_ref())?;
+        let name = self.model.file_name().unwrap_or_default().to_string_lossy();
+        let version: String = segmenter.digest().chars().take(8).collect();
+        let algorithm = Some(format!("{name} {version}, amlp {}", env!("CARGO_PKG_VERSION")));
+        let mask = MaskLayer { algorithm, ..mask };
         let mut note = format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64());
         for warning in segmenter.warnings() {
             note = format!("{note}. An older checkpoint was used: {warning}");

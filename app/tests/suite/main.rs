@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 
 mod common;
+mod dicom_study;
 #[cfg(target_os = "linux")]
 mod display;
 mod gpu_twin;

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::common;
+use crate::dicom_study::write_study;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::train::{Ending, Form, Labels};
-use amlp_viewer::state::{Intent, Mode, PathPurpose, Settings, Severity};
+use amlp_viewer::state::{Intent, Mode, PathPurpose, SeriesKind, Settings, Severity};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
 use egui::{Color32, ColorImage, Pos2, Rect, Vec2, ViewportId, ViewportInfo};
@@ -207,6 +208,33 @@ fn dialogs_and_messages() {
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);
         assert_eq!(errors.count(), 1);
         screen.picture(&format!("error_{name}"));
+    }
+}
+
+#[test]
+fn series_of_a_study_and_its_fusion() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    for (size, scale, name) in SIZES {
+        // As for a picture of the window: nobody is named.
+        let args = Args { paths: vec![study.clone()], screenshot: Some("picture.png".into()), ..Args::default() };
+        let Some(mut screen) = Screen::open(size, scale, &args) else { return };
+        screen.picture(&format!("series_{name}"));
+        screen.send(WindowCommand::SetTheme(Theme::Light));
+        let light = screen.picture(&format!("series_light_{name}"));
+        assert_eq!(screen.color(&light, 4.0, 400.0), Theme::Light.tokens().panel);
+        screen.send(WindowCommand::SetTheme(Theme::Dark));
+        let list = screen.app.state().series.clone().unwrap();
+        let pair = list.studies().find_map(|study| study.ct_and_pet()).unwrap();
+        screen.send(Intent::FuseSeries(pair));
+        let overlay = list.series().find(|series| matches!(series.kind, SeriesKind::Overlay(_))).unwrap();
+        screen.send(Intent::OpenSeries(overlay.id));
+        screen.send(WindowCommand::DismissAll);
+        let dark = screen.picture(&format!("fusion_{name}"));
+        assert!(screen.colors(&dark) > 100, "no anatomy is seen");
+        screen.send(WindowCommand::SetTheme(Theme::Light));
+        screen.picture(&format!("fusion_light_{name}"));
+        assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
     }
 }
 

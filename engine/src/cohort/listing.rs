@@ -145,7 +145,7 @@ fn dicom_volumes(folder: &Path, others: &[PathBuf], skipped: &mut Vec<(PathBuf, 
 }
 
 /// The name of a modality as cohorts use it: `ct`, `pt`, of an MR series `flair`, `t1ce`, `t1`, `t2`, ..., else `mr`.
-pub(super) fn modality_name(modality: &str, description: &str) -> String {
+pub fn modality_name(modality: &str, description: &str) -> String {
     let words = description.to_lowercase();
     let has = |words_of: &[&str]| words_of.iter().any(|word| words.contains(word));
     let name = match modality {

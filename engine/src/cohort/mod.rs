@@ -39,7 +39,7 @@ pub use fingerprint::{
     CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
 };
 pub use identity::CohortIdentity;
-pub use listing::scan_paths;
+pub use listing::{modality_name, scan_paths};
 pub(crate) use listing::{NiftiFile, scans_in};
 pub use meaning::{label_map_of_scan, label_table_of_mask};
 pub use names::canonical_modality;

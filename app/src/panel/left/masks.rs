@@ -4,6 +4,7 @@ use egui::{Align2, Color32, Label, Rect, RichText, Role, Sense, Ui, WidgetInfo, 
 
 use super::super::chip::{Chip, chips};
 use crate::command::{FileCommand, OverlayCommand, Sender};
+use crate::state::intent::file_name;
 use crate::state::view::Overlay;
 use crate::state::{Document, Intent, MaskLayer, MaskRole, State, UnloadedMask};
 use crate::theme::{self, font, icon, palette, size, space};
@@ -36,7 +37,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
 /// A mask of the case that is not loaded: why, and what helps.
 fn missing(ui: &mut Ui, unloaded: &UnloadedMask, sender: &Sender) {
     let t = theme::tokens(ui);
-    let name = format::file_name(unloaded.path());
+    let name = file_name(unloaded.path());
     text::with_icon(ui, icon::WARN, t.warn, |ui| {
         let heading = format!("The {} {name} is not loaded.", unloaded.role.word());
         ui.add(Label::new(RichText::new(heading).font(font::body()).color(t.text)).wrap());
@@ -89,10 +90,10 @@ fn draw(state: &State, document: &Document, layer: &MaskLayer, on: bool, sender:
 
 fn mask(ui: &mut Ui, state: &State, document: &Document, layer: &MaskLayer, sender: &Sender) {
     let (name, label) = (layer.role.name(), layer.role.word());
-    let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
+    let file = layer.path.as_deref().map(file_name);
     let drawn = state.draws(document, layer);
     let file = file.map(|file| match layer.more_files.len() {
-        0 => file.into_owned(),
+        0 => file,
         more => format!("{file} and {more} more"),
     });
     let row = ListRow::new(name).subtitle(file.as_deref().unwrap_or("not saved")).dim(!drawn);

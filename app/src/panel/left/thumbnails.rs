@@ -1,11 +1,11 @@
-//! Thumbnail textures: each is uploaded once; those of rows out of sight are freed.
+//! Thumbnail textures of cases and series: each is uploaded once; those of rows out of sight are freed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use egui::{ColorImage, Context, Id, TextureHandle, TextureId, TextureOptions, Vec2, vec2};
 
-use crate::state::{CaseId, Thumbnail};
+use crate::state::Thumbnail;
 
 /// Textures kept before any is freed: several screens of rows.
 const KEPT: usize = 256;
@@ -18,33 +18,33 @@ struct Entry {
     seen: u64,
 }
 
-/// Textures of the case list, by case.
+/// Textures of the lists, by an id of the case or series.
 #[derive(Clone, Default)]
-pub(super) struct Thumbnails(Arc<Mutex<HashMap<CaseId, Entry>>>);
+pub(crate) struct Thumbnails(Arc<Mutex<HashMap<Id, Entry>>>);
 
 impl Thumbnails {
     /// The cache of a window.
-    pub(super) fn of(ctx: &Context) -> Self {
+    pub(crate) fn of(ctx: &Context) -> Self {
         let id = Id::unique("thumbnails");
         ctx.data_mut(|data| data.get_temp_mut_or_default::<Self>(id).clone())
     }
 
-    /// A case's texture, uploaded if its thumbnail changed, and its size in pixels.
-    pub(super) fn texture(&self, ctx: &Context, case: CaseId, picture: &Arc<Thumbnail>) -> (TextureId, Vec2) {
+    /// The texture of a case or series, uploaded if its thumbnail changed, and its size in pixels.
+    pub(crate) fn texture(&self, ctx: &Context, of: Id, picture: &Arc<Thumbnail>) -> (TextureId, Vec2) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = ctx.cumulative_frame_nr();
-        let known = entries.get_mut(&case).filter(|entry| Arc::ptr_eq(&entry.picture, picture));
+        let known = entries.get_mut(&of).filter(|entry| Arc::ptr_eq(&entry.picture, picture));
         let id = if let Some(entry) = known {
             entry.seen = now;
             entry.texture.id()
         } else {
             let image = ColorImage::from_gray(picture.size, &picture.pixels);
-            let texture = ctx.load_texture(format!("case {}", case.0), image, TextureOptions::LINEAR);
+            let texture = ctx.load_texture(format!("thumbnail {of:?}"), image, TextureOptions::LINEAR);
             let id = texture.id();
             if entries.len() >= KEPT {
                 entries.retain(|_, entry| entry.seen + 1 >= now);
             }
-            entries.insert(case, Entry { picture: Arc::clone(picture), texture, seen: now });
+            entries.insert(of, Entry { picture: Arc::clone(picture), texture, seen: now });
             id
         };
         (id, vec2(picture.size[0] as f32, picture.size[1] as f32))
@@ -70,11 +70,11 @@ mod tests {
         let ctx = Context::default();
         let thumbnails = Thumbnails::of(&ctx);
         let (one, two) = (picture(1), picture(2));
-        let first = thumbnails.texture(&ctx, CaseId(0), &one);
+        let first = thumbnails.texture(&ctx, Id::unique(0), &one);
         assert_eq!(first.1, vec2(2.0, 1.0));
-        assert_eq!(Thumbnails::of(&ctx).texture(&ctx, CaseId(0), &one).0, first.0);
-        assert_ne!(thumbnails.texture(&ctx, CaseId(1), &one).0, first.0);
-        let replaced = thumbnails.texture(&ctx, CaseId(0), &two);
+        assert_eq!(Thumbnails::of(&ctx).texture(&ctx, Id::unique(0), &one).0, first.0);
+        assert_ne!(thumbnails.texture(&ctx, Id::unique(1), &one).0, first.0);
+        let replaced = thumbnails.texture(&ctx, Id::unique(0), &two);
         assert_ne!(replaced.0, first.0, "another folder's case at the same place");
         assert_eq!(thumbnails.len(), 2);
     }
@@ -85,7 +85,7 @@ mod tests {
         let thumbnails = Thumbnails::of(&ctx);
         for case in 0..3 * KEPT {
             ctx.run_ui(egui::RawInput::default(), |_| ()).drop_without_applying_deltas();
-            thumbnails.texture(&ctx, CaseId(case as u64), &picture(0));
+            thumbnails.texture(&ctx, Id::unique(("case", case)), &picture(0));
         }
         assert!(thumbnails.len() <= KEPT);
     }

@@ -9,7 +9,8 @@ use super::marks;
 use super::overlay::{self, PaneText};
 use super::picture::{self, Picture};
 use super::preview;
-use crate::command::Sender;
+use crate::command::{Sender, SeriesCommand};
+use crate::state::SeriesId;
 use crate::theme::size;
 use crate::view::tool;
 
@@ -25,6 +26,9 @@ pub struct Part {
 /// Draws a pane and sends what the user does with it.
 pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, part: Part, sender: &Sender) {
     let response = interact::sense(ui, view);
+    if let Some(dropped) = response.dnd_release_payload::<SeriesId>() {
+        sender.send(SeriesCommand::Drop(*dropped));
+    }
     let painter = ui.painter().with_clip_rect(view.rect.intersect(ui.clip_rect()));
     painter.rect_filled(view.rect, 0.0, case.tokens.image);
     let picture = picture::paint(&painter, case, view, style);
@@ -48,7 +52,7 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     preview::show(&painter, case, view);
     let Part { active, legend } = part;
     overlay::write(&painter, &PaneText { case, view, picture: &picture, active, legend }, &kept);
-    if response.has_focus() {
+    if response.has_focus() || response.dnd_hover_payload::<SeriesId>().is_some() {
         let ring = Stroke::new(size::FOCUS_RING, case.tokens.overlay_accent);
         painter.rect_stroke(view.rect, 0.0, ring, StrokeKind::Inside);
     }

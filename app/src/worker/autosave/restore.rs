@@ -83,8 +83,8 @@ impl Job for Restore {
         }
         let mask = MaskLayer::new(MaskRole::Segmentation, replay.labels, revision);
         document.set_mask(match file {
-            Some(MaskLayer { path, more_files, .. }) => {
-                MaskLayer { path, more_files, saved_revision: Some(base), ..mask }
+            Some(MaskLayer { path, more_files, algorithm, .. }) => {
+                MaskLayer { path, more_files, algorithm, saved_revision: Some(base), ..mask }
             }
             None => mask,
         });

@@ -51,7 +51,7 @@ pub(crate) fn read_base(
     let mut read = |named: &Option<String>, file: &ImageFile| {
         handle.progress(None, file_stem(&file.path));
         handle.check()?;
-        read_image(file, named.as_deref(), several, gpu, &mut warnings)
+        read_image(file, named.as_deref(), several, gpu, &mut warnings, handle)
     };
     let mut images = Vec::new();
     for (named, file) in &request.images {
@@ -78,7 +78,7 @@ pub(crate) fn read_base(
         if files.is_empty() {
             continue;
         }
-        match read_mask(role, &files, (&image.volume, image.frame), Remedy::default(), gpu, &mut warnings) {
+        match read_mask(role, &files, (&image).into(), Remedy::default(), gpu, &mut warnings) {
             Ok(ReadMask::Layer(mask)) => masks.push(*mask),
             Ok(ReadMask::Unfit(mask)) => unloaded.push(mask),
             Err(Failure::Cancelled) => return Err(Failure::Cancelled),
@@ -94,9 +94,11 @@ pub(crate) fn read_base(
     let lesions = analyse::findings(segmentation.as_ref(), reference.as_ref());
     // The analysis of the opened case says what was wrong.
     let (findings, comparison) = lesions.unwrap_or_default();
+    // A series lies in its folder, a zip archive beside the files around it.
+    let beside = image.dicom.as_ref().map(|dicom| dicom.folder.join(&dicom.file_name));
     let label_map = match given {
         Some(map) => (map.clone(), MapSource::Given),
-        None => label_map(&request, image.path(), &mut warnings),
+        None => label_map(&request, beside.as_deref().unwrap_or(image.path()), &mut warnings),
     };
     Ok(Base { image, masks, findings, comparison, unloaded, request, others: images, warnings, label_map })
 }

@@ -5,15 +5,19 @@
 //! and the analysis.
 
 mod base;
+mod dicom;
 mod folder;
 mod read;
 mod rest;
+mod series;
 
-pub use read::{ReadMask, front_axis, layer_of, mask_layer, mask_projection, read_image, read_mask, read_probability};
+pub use read::{MaskTarget, ReadMask, front_axis, layer_of, mask_layer, mask_projection, read_image, read_mask, read_probability};
 pub use rest::{OpenRest, REST};
 
 pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, look_through};
+pub(super) use series::listed;
+use series::{Place, look_into};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +27,7 @@ use engine::run::review::{ReviewLog, read};
 use engine::words::plural;
 
 use super::review::{self, Ahead, Prefetched};
+use super::layer::LayerKind;
 use super::{
     Failure, Job, JobHandle, Jobs, Spec, analyse, autosave, edit, frame, layer, restore, segment, study, thumbnails,
     values,
@@ -32,8 +37,8 @@ use crate::scene::Modality;
 use crate::state::intent::file_name;
 use crate::state::names::title_of;
 use crate::state::{
-    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, FindingList, Intent, PaneId, Request, Severity, Slot,
-    State, View,
+    CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, FindingList, Intent, MaskRole, PaneId, Request,
+    SeriesList, Severity, Slot, State, View,
 };
 
 /// One case is opened at a time.
@@ -64,6 +69,10 @@ enum Opening {
     /// With the verdicts of the folder as they are now: another window may write them.
     Case(Box<Base>, Option<Result<ReviewLog, String>>),
     Cases(Box<CaseList>),
+    /// The series of a DICOM place.
+    Series(Box<SeriesList>),
+    /// A SEG or RTSTRUCT for the open images.
+    Overlay(PathBuf),
 }
 
 /// Starts to open a case; it replaces the open one once its first image is read.
@@ -71,7 +80,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     if request.paths.is_empty() && request.images.is_empty() {
         return;
     }
-    state.failed = None;
+    (state.failed, state.cache.first_slice) = (None, None);
     let (id, gpu) = (CaseId(jobs.unused_id()), jobs.gpu().cloned());
     let listed = match &again {
         Intent::OpenCase(listed) => Some(*listed),
@@ -129,12 +138,19 @@ impl Job for Open {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Opening, Failure> {
-        let request = match self.request.folder() {
-            Some(folder) => match look_through(folder, &self.request)? {
+        let mut request = self.request.clone();
+        match look_into(&request, self.id.0, handle)? {
+            Place::Other => {}
+            Place::Image(image) => request = image,
+            Place::List(list) => return Ok(Opening::Series(list)),
+            Place::Overlay(path) => return Ok(Opening::Overlay(path)),
+        }
+        let request = match request.folder() {
+            Some(folder) => match look_through(folder, &request)? {
                 FolderContents::Patient(request) => request,
                 FolderContents::Cohort(list) => return Ok(Opening::Cases(Box::new(list))),
             },
-            None => by_role(&self.request),
+            None => by_role(&request),
         };
         handle.check()?;
         let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
@@ -147,8 +163,20 @@ impl Job for Open {
     }
 
     fn apply(self, result: Result<Opening, Failure>, state: &mut State, jobs: &mut Jobs) {
+        state.cache.first_slice = None;
         match result {
-            Ok(Opening::Cases(list)) => show_cases(state, jobs, *list),
+            Ok(Opening::Cases(list)) => {
+                state.series = None;
+                show_cases(state, jobs, *list);
+            }
+            Ok(Opening::Series(list)) => {
+                if !self.held_back(state) {
+                    show_series(state, jobs, *list);
+                }
+            }
+            Ok(Opening::Overlay(path)) => {
+                layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![path]);
+            }
             Ok(Opening::Case(base, verdicts)) => {
                 match verdicts {
                     Some(Ok(log)) => state.cases.review.merge(&log.entries),
@@ -170,9 +198,10 @@ impl Job for Open {
     }
 }
 
-/// Closes the folder of cases.
+/// Closes the folder of cases, or the DICOM place.
 pub fn leave_cases(state: &mut State) {
     state.cases = CaseList::default();
+    state.series = None;
     state.session.train.visiting = false;
 }
 
@@ -188,9 +217,9 @@ impl Open {
         held
     }
 
-    /// Whether the list of cases stays: the case is one of it, or a patient of a run's results.
+    /// Whether the list of cases or series stays: the case is one of it, or a patient of a run's results.
     fn is_of_list(&self) -> bool {
-        matches!(self.again, Intent::OpenCase(_) | Intent::Visit(_))
+        matches!(self.again, Intent::OpenCase(_) | Intent::Visit(_) | Intent::OpenSeries(_) | Intent::FuseSeries(_))
     }
 
     fn failed(self, failure: &Failure, state: &mut State) {
@@ -234,8 +263,12 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     document.comparison = comparison;
     state.session.view = kept_view(&state.session.view, request.images.len());
     state.session.view.crosshair = document.display(state.session.settings.planes).middle();
-    let path = state.cases.root.clone().filter(|_| state.cases.open.is_some()).unwrap_or_else(|| document.path.clone());
-    state.session.settings.remember(&path);
+    let listed = state.cases.root.clone().filter(|_| state.cases.open.is_some());
+    let place = state.series.as_mut().map(|list| {
+        list.browsing = false;
+        list.place.clone()
+    });
+    state.session.settings.remember(&listed.or(place).unwrap_or_else(|| document.path.clone()));
     state.document = Some(document);
     state.failed = None;
     // Locks belong to a case.
@@ -299,6 +332,19 @@ fn go_to_slice(state: &mut State, k: usize) {
         let why = format!("--slice {k}: {} has {}, 0 to {last}", document.title, plural(slices, "slice", "slices"));
         state.error("No such slice", why);
     }
+}
+
+/// Lists the series of a DICOM place. What was open before is closed: nothing on the screen may look as if it were of this
+/// patient.
+fn show_series(state: &mut State, jobs: &mut Jobs, list: SeriesList) {
+    state.dismiss_failed_opens();
+    leave(jobs);
+    state.close_document();
+    leave_cases(state);
+    state.failed = None;
+    state.session.settings.remember(&list.place);
+    state.series = Some(list);
+    super::series::thumbnails::start(state, jobs);
 }
 
 fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use engine::ErrorKind;
 use engine::cohort::{ImageFile, label_table_of_mask, read_masks, with_region};
 use engine::edit::EditLabels;
+use engine::volume::dicom::is_dicom;
 use engine::volume::{AlignedMask, Frames, Grid, LabelTable, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
 
+use super::dicom::{read_overlay, read_series};
 use crate::gpu::{Gpu, Texture};
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
 use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
-use crate::worker::Failure;
+use crate::worker::{Failure, JobHandle};
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
-const ALL_FRAMES: u64 = 1 << 30;
+pub(super) const ALL_FRAMES: u64 = 1 << 30;
 
-/// Reads one image and uploads it. `named` is the cohort's name for its modality. A frame that the cohort names is an image
+/// Reads one image, a NIfTI file or a DICOM series, and uploads it. `named` is the cohort's name for its modality. A frame that the cohort names is an image
 /// of one frame.
 ///
 /// # Errors
@@ -28,8 +30,12 @@ pub fn read_image(
     one_of_several: bool,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
+    handle: &JobHandle,
 ) -> Result<ImageLayer, Failure> {
     let path = file.path.as_path();
+    if is_dicom(path) {
+        return read_series(file, named, one_of_several, gpu, warnings, handle);
+    }
     let volume = match file.frame {
         Some(frame) => {
             let options = ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() };
@@ -103,6 +109,7 @@ pub fn layer_of(
     warnings.extend(texture.as_ref().and_then(|t| t.note()).map(|note| format!("{}: {note}", path.display())));
     Ok(ImageLayer {
         source: source.clone(),
+        dicom: None,
         name: if one_of_several { info.modality.name() } else { file_stem(path) },
         default_window: Preset::default_window(&info, percentiles.as_deref()),
         info,
@@ -112,6 +119,23 @@ pub fn layer_of(
         texture,
         projection: None,
     })
+}
+
+/// The image that a mask is read for.
+#[derive(Clone, Copy)]
+pub struct MaskTarget<'a> {
+    /// Its voxels.
+    pub volume: &'a Volume,
+    /// The frame that is shown.
+    pub frame: usize,
+    /// What it was read from.
+    pub path: &'a Path,
+}
+
+impl<'a> From<&'a ImageLayer> for MaskTarget<'a> {
+    fn from(layer: &'a ImageLayer) -> Self {
+        Self { volume: &layer.volume, frame: layer.frame, path: layer.path() }
+    }
 }
 
 /// A mask that was read for its image.
@@ -130,11 +154,17 @@ pub enum ReadMask {
 pub fn read_mask(
     role: MaskRole,
     files: &[PathBuf],
-    (image, frame): (&Volume, usize),
+    target: MaskTarget<'_>,
     remedy: Remedy,
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
 ) -> Result<ReadMask, Failure> {
+    let MaskTarget { volume: image, frame, .. } = target;
+    if let [file] = files
+        && is_dicom(file)
+    {
+        return Ok(ReadMask::Layer(Box::new(read_overlay(role, file, target, gpu, warnings)?)));
+    }
     let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
     let mut styles = LabelTable::default();
     if let Some(first) = files.first() {

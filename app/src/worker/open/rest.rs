@@ -10,7 +10,7 @@ use super::{read_image, read_probability};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
 use crate::state::{CaseId, ImageLayer, ProbabilityLayer, Request, Severity, Slot, Source, State};
-use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, restore};
+use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, restore};
 
 /// The rest of one case is read at a time.
 pub const REST: Slot = Slot::exclusive("open rest");
@@ -53,7 +53,7 @@ impl Job for OpenRest {
         let is_read = |file: &ImageFile| self.read.iter().any(|source| source.is(file));
         for (modality, file) in self.request.images.iter().filter(|(_, file)| !is_read(file)) {
             let mut warnings = Vec::new();
-            let layer = read_image(file, modality.as_deref(), true, gpu, &mut warnings);
+            let layer = read_image(file, modality.as_deref(), true, gpu, &mut warnings, handle);
             let request = self.request.clone();
             send(handle, &file.path, layer, warnings, move |state, image| add_image(state, &request, image))?;
         }
@@ -68,6 +68,7 @@ impl Job for OpenRest {
             failure.report(&self.spec().title, state);
         }
         restore::case_opened(state, jobs);
+        frame::project_missing(state, jobs);
         analyse::start(state, jobs);
         let next = state.document.as_mut().and_then(|document| document.once_opened.take());
         state.intents.extend(next);

@@ -1,14 +1,12 @@
 //! The segmentations of all methods of a study at once.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use engine::edit::EditLabels;
-use engine::volume::Volume;
 
 use crate::gpu::Gpu;
 use crate::state::study::{MethodOutlines, REFERENCE};
-use crate::state::{CaseId, Document, MaskRole, Remedy, Severity, Slot, State};
+use crate::state::{CaseId, Document, ImageLayer, MaskRole, Remedy, Severity, Slot, State};
 use crate::worker::open::{ReadMask, read_mask};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -22,8 +20,7 @@ struct ReadOutlines {
     /// Methods whose segmentation the study did not keep, or that have no colour left.
     left_out: Vec<String>,
     reference: Option<EditLabels>,
-    image: Arc<Volume>,
-    frame: usize,
+    image: ImageLayer,
     gpu: Option<Gpu>,
 }
 
@@ -40,9 +37,8 @@ pub fn show(state: &mut State, jobs: &mut Jobs) {
             _ => left_out.push(mask.method.clone()),
         }
     }
-    let base = document.base();
-    let (image, frame, gpu) = (Arc::clone(&base.volume), base.frame, jobs.gpu().cloned());
-    jobs.start(ReadOutlines { case: *id, files, left_out, reference, image, frame, gpu });
+    let (image, gpu) = (document.base().clone(), jobs.gpu().cloned());
+    jobs.start(ReadOutlines { case: *id, files, left_out, reference, image, gpu });
 }
 
 /// Draws the segmentation of one method again.
@@ -65,14 +61,9 @@ impl Job for ReadOutlines {
         for (method, path) in &self.files {
             handle.check()?;
             let files = std::slice::from_ref(path);
-            let read = read_mask(
-                MaskRole::Segmentation,
-                files,
-                (&self.image, self.frame),
-                Remedy::default(),
-                None,
-                &mut Vec::new(),
-            )?;
+            let target = (&self.image).into();
+            let read =
+                read_mask(MaskRole::Segmentation, files, target, Remedy::default(), None, &mut Vec::new())?;
             match read {
                 ReadMask::Layer(layer) => masks.push((method.clone(), layer.labels)),
                 ReadMask::Unfit(mask) => return Err(Failure::Error(format!("{}: {}", path.display(), mask.why))),

@@ -148,6 +148,7 @@ pub fn image(name: &str, modality: Modality) -> ImageLayer {
         source: Source::Nifti(PathBuf::from(format!("/data/{name}.nii.gz"))),
         name: name.to_owned(),
         info,
+        dicom: None,
         volume: Arc::new(volume),
         frame: 0,
         texture: None,

@@ -4,6 +4,7 @@
 mod autosave;
 mod cases;
 mod demo;
+mod dicom;
 mod edit_clicks;
 mod edit_steps;
 mod edit_tools;

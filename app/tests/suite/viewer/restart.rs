@@ -42,7 +42,7 @@ fn parsed(line: &[OsString]) -> Args {
 }
 
 /// A restart with the session of a window; what it reports is the same, word for word.
-fn again(window: &Window) -> Window {
+pub(super) fn again(window: &Window) -> Window {
     let (line, folder) = line_of(window);
     let new = open(&parsed(&line));
     assert_eq!(files_in(folder.path()), 0, "the session is taken");

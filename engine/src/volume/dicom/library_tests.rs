@@ -81,6 +81,18 @@ fn the_only_volume_is_opened_and_others_are_chosen() {
 }
 
 #[test]
+fn the_middle_slice_is_read_alone_and_earlier_versions_are_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 3)]);
+    write(folder.path(), "3-0.previous", &file_bytes(&slice(4, 0)));
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    assert_eq!(library.series().count(), 1);
+    let middle = library.series().next().unwrap().stacks[0].middle_slice().unwrap();
+    assert_eq!((middle.grid.shape, middle.value([1, 0, 0])), ([2, 2, 1], 2.0 * 11.0 - 1000.0));
+    assert_eq!(middle.grid.world([0, 0, 0]).z, 3.0);
+}
+
+#[test]
 fn series_of_the_same_number_are_chosen_by_uid() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path(), &[(3, 2)]);

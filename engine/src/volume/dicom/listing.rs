@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::source::{Member, Source};
 use super::{DataSet, DicomFile, Tag};
+use crate::run::atomic::PREVIOUS;
 use crate::words::plural;
 use crate::{Error, Result};
 
@@ -48,11 +49,16 @@ pub(super) fn is_zip(path: &Path) -> bool {
     starts_with(path, b"PK\x03\x04").unwrap_or(false)
 }
 
+/// True for hidden files, and for earlier versions of files that were replaced.
+fn is_passed_over(name: &str) -> bool {
+    name.starts_with('.') || name.ends_with(PREVIOUS)
+}
+
 /// The files directly in a folder, by path, without hidden ones.
 pub(super) fn files_in(folder: &Path) -> Result<Vec<Source>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten();
-    let named = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.')).map(|entry| entry.path());
-    let mut files: Vec<PathBuf> = named.filter(|path| path.is_file()).collect();
+    let named = entries.filter(|entry| !is_passed_over(&entry.file_name().to_string_lossy()));
+    let mut files: Vec<PathBuf> = named.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
     Ok(files.into_iter().map(|file| Source { path: file, shown: folder.to_path_buf(), member: None }).collect())
 }
@@ -76,9 +82,8 @@ fn files_under(root: &Path, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>> 
                 Err(error) => return Err(Error::io("list", root)(error)),
             };
             for entry in entries.flatten() {
-                let hidden = entry.file_name().to_string_lossy().starts_with('.');
                 let path = entry.path();
-                if hidden || entry.file_name() == "__MACOSX" {
+                if is_passed_over(&entry.file_name().to_string_lossy()) || entry.file_name() == "__MACOSX" {
                     continue;
                 }
                 // A link has its target's type.

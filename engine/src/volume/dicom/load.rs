@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use glam::{DAffine3, DVec3};
+
 use super::super::data::for_each_type;
 use super::info::ScanInfo;
 use super::instance::Instance;
@@ -136,6 +138,25 @@ impl ImageStack {
         volume.file_frames = total;
         volume.warnings = self.warnings();
         Ok(volume)
+    }
+
+    /// The slice nearest to the middle of the first frame, as a volume of one slice: a picture of the scan without reading
+    /// all of it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn middle_slice(&self) -> Result<Volume> {
+        let slots = self.stack.frames.first().map(Vec::as_slice).unwrap_or_default();
+        let middle = slots.len() / 2;
+        let known = (0..slots.len()).filter(|k| slots[*k].is_some()).min_by_key(|k| k.abs_diff(middle));
+        let slot = [known.and_then(|k| slots[k])];
+        let (scale, mut data) = self.prepare(1, &ReadOptions::default())?;
+        self.fill(&slot, scale, &mut data, &|_, _| true)?;
+        let [nx, ny, _] = self.stack.grid.shape;
+        let to_slice = DAffine3::from_translation(DVec3::new(0.0, 0.0, known.unwrap_or(0) as f64));
+        let world_from_voxel = self.stack.grid.world_from_voxel * to_slice;
+        let grid = Grid { shape: [nx, ny, 1], world_from_voxel, ..self.stack.grid.clone() };
+        Ok(Volume::new(grid, data, scale.unwrap_or(Scale::IDENTITY)))
     }
 
     /// Scaling of a plane: rescale, then the factor to SUV.

@@ -1,13 +1,14 @@
 //! Segmentations and structure sets among the files of a library, and the images that they were made on.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::source::Source;
-use super::{DataSet, DicomFile, ImageStack, Library, ScanInfo, Series, Tag};
-use crate::Result;
+use super::{DataSet, DicomFile, ImageStack, Library, ScanInfo, Series, Tag, split_selector};
 use crate::parallel;
 use crate::volume::seg::{SourceImage, SourceSeries};
+use crate::{Error, Result};
 
 /// Modalities of objects that are shown over images.
 const MODALITIES: [&str; 2] = ["SEG", "RTSTRUCT"];
@@ -123,7 +124,30 @@ impl Series {
     }
 }
 
+/// Opens the SEG or RTSTRUCT that a path names: a file, or a place and the part that chooses a series, with `:2` behind it
+/// for the second file of that series.
+///
+/// # Errors
+/// A file that cannot be read, a series that does not exist or holds neither.
+pub fn open_overlay(path: &Path) -> Result<DicomFile> {
+    let (place, Some(selector)) = split_selector(path) else { return DicomFile::open(path) };
+    let library = Library::scan(place, &|_, _| true)?;
+    for series in library.series().filter(|series| series.is_overlay()) {
+        for (at, instance) in series.instances.iter().enumerate() {
+            if library.overlay_selector(series, at) == selector {
+                return DicomFile::from_source(&instance.source);
+            }
+        }
+    }
+    Err(Error::file(place, "holds no segmentation or structure set of the chosen series"))
+}
+
 impl Library {
+    /// The selector of file `at` of a series of segmentations or structure sets, see [`open_overlay`].
+    pub fn overlay_selector(&self, series: &Series, at: usize) -> String {
+        self.selector_of(series, at, series.instances.len())
+    }
+
     /// The segmentations and structure sets that were made on a stack, the newest first.
     ///
     /// # Errors

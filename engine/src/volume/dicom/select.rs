@@ -146,10 +146,15 @@ impl Library {
     /// The shortest selector of stack `at` of a series: the number of the series, or its UID where another series has that
     /// number, with the number of the stack if it has several.
     pub fn selector(&self, series: &Series, at: usize) -> String {
+        self.selector_of(series, at, series.stacks.len())
+    }
+
+    /// The shortest selector of the part `at` of `parts` of a series.
+    pub(super) fn selector_of(&self, series: &Series, at: usize, parts: usize) -> String {
         let shared = |number: i64| self.series().any(|other| other.number == Some(number) && other.uid != series.uid);
         let number = series.number.filter(|number| !shared(*number));
         let name = number.map_or_else(|| series.uid.clone(), |number| number.to_string());
-        if series.stacks.len() > 1 { format!("{name}:{}", at + 1) } else { name }
+        if parts > 1 { format!("{name}:{}", at + 1) } else { name }
     }
 
     fn matching<'a>(selector: &str, all: &[(&'a Series, usize)]) -> Vec<(&'a Series, usize)> {

@@ -10,7 +10,7 @@ use super::layers::{Layers, Plane};
 use super::source::SourceSeries;
 use super::{Code, Segment, SegmentMasks, SegmentationKind, colour, rtstruct};
 use crate::Result;
-use crate::volume::dicom::{DataSet, DicomFile, Frames, Tag};
+use crate::volume::dicom::{DataSet, DicomFile, Frames, Tag, open_overlay};
 use crate::volume::{Grid, Relation};
 use crate::words::plural;
 
@@ -28,13 +28,13 @@ enum Pixels {
     Labels,
 }
 
-/// Reads a SEG or RTSTRUCT. With the series that it was made on, the masks are on that grid; without, a SEG is on its own
+/// Reads a SEG or RTSTRUCT: a file, or a series of a place as [`open_overlay`] names it. With the series that it was made on, the masks are on that grid; without, a SEG is on its own
 /// grid and an RTSTRUCT is refused.
 ///
 /// # Errors
 /// A file that cannot be read or is neither; frames that lie in another frame of reference, or that cannot be placed.
 pub fn read(path: &Path, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
-    read_file(&DicomFile::open(path)?, source)
+    read_file(&open_overlay(path)?, source)
 }
 
 /// [`read`] of an open file.

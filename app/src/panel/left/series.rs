@@ -1,0 +1,33 @@
+//! The series of the open DICOM place, beside the views.
+
+use egui::{Align, Layout, RichText, ScrollArea, Ui};
+
+use crate::command::{Sender, SeriesCommand};
+use crate::state::{SeriesList, State};
+use crate::theme::{self, font, icon, size, space};
+use crate::view::series;
+use crate::widget::IconButton;
+use crate::widget::{format, text};
+
+/// Draws them in the remaining space.
+pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
+    ui.add_space(space::XS);
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let browse = IconButton::new(icon::MAXIMISE, "Series browser").shortcut("Ctrl+D").small();
+            if ui.add(browse).clicked() {
+                sender.send(SeriesCommand::Browse(true));
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.set_min_height(size::ROW_DENSE);
+                let name = RichText::new(format::file_name(&list.place)).font(font::strong());
+                let shown = text::line(ui, name.color(theme::tokens(ui).text));
+                shown.on_hover_text(list.place.display().to_string());
+            });
+        });
+    });
+    ScrollArea::vertical().id_salt("series").auto_shrink(false).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        series::patients(ui, state, list, sender);
+    });
+}

@@ -1,0 +1,345 @@
+//! DICOM in the window: the series of the open place, and what is known of an image besides its voxels.
+//!
+//! Names, ids, dates and descriptions identify patients. They are shown in the list of series and in one banner, and never
+//! part of a title, a message or a file name; see [`State::shows_patient`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::cohort::{ImageFile, modality_name};
+use engine::volume::dicom::{ImageStack, split_selector};
+use engine::words::plural;
+
+use super::intent::file_name;
+use super::names::{file_stem, series_name};
+use super::{Document, Request, State, Thumbnail};
+
+/// Identifies a series of the list: the opening of the place, and its number in it. Never reused in a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SeriesId {
+    /// The opening of the place.
+    pub list: u64,
+    /// Its number in the list, from 0.
+    pub at: usize,
+}
+
+/// What the header of an image says besides how its voxels are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DicomInfo {
+    /// Whose image it is.
+    pub patient: PatientInfo,
+    /// A name for files that are made from it: modality and hash of the series' UID.
+    pub file_name: String,
+    /// The folder of files that are made from it.
+    pub folder: PathBuf,
+    /// FrameOfReferenceUID: images that share it are aligned.
+    pub frame_of_reference: String,
+    /// Why a SEG cannot say where its slices are; none if it can.
+    pub irregular: Option<String>,
+}
+
+/// What identifies a patient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PatientInfo {
+    /// PatientName.
+    pub name: String,
+    /// PatientID.
+    pub id: String,
+    /// Date of the study, or of the series, as `2024-02-29`.
+    pub date: String,
+}
+
+/// The series of a DICOM folder, zip archive or DICOMDIR.
+#[derive(Clone, Debug)]
+pub struct SeriesList {
+    /// The place.
+    pub place: PathBuf,
+    /// It is a folder, which can be a cohort as well.
+    pub is_folder: bool,
+    /// By PatientID.
+    pub patients: Vec<ListedPatient>,
+    /// What was left out, one sentence each.
+    pub warnings: Vec<String>,
+    /// The selected series.
+    pub chosen: Option<SeriesId>,
+    /// The list is in the centre, in place of the views of the open case.
+    pub browsing: bool,
+}
+
+/// A patient with their studies.
+#[derive(Clone, Debug)]
+pub struct ListedPatient {
+    /// PatientName.
+    pub name: String,
+    /// PatientID.
+    pub id: String,
+    /// By date.
+    pub studies: Vec<ListedStudy>,
+}
+
+/// A study with its series.
+#[derive(Clone, Debug)]
+pub struct ListedStudy {
+    /// StudyDescription.
+    pub description: String,
+    /// Date of its first series, as `2024-02-29`.
+    pub date: String,
+    /// By number. Volumes and images of one series are listed one by one.
+    pub series: Vec<ListedSeries>,
+}
+
+/// A volume, an image, or a segmentation.
+#[derive(Clone, Debug)]
+pub struct ListedSeries {
+    /// Identifies it.
+    pub id: SeriesId,
+    /// What opens it: the place with the part that chooses the series.
+    pub path: PathBuf,
+    /// What it is to the window.
+    pub kind: SeriesKind,
+    /// Modality: `CT`, `MR`, `PT`, `SEG`, ...
+    pub modality: String,
+    /// SeriesDescription, and what tells it from other volumes of its series.
+    pub description: String,
+    /// Date as `2024-02-29`.
+    pub date: String,
+    /// Number of files.
+    pub files: usize,
+    /// Irregularities, one sentence each.
+    pub warnings: Vec<String>,
+    /// A small picture, once it is made.
+    pub thumbnail: Option<Arc<Thumbnail>>,
+    /// Why there is no picture.
+    pub error: Option<String>,
+}
+
+/// What a series is to the window.
+#[derive(Clone, Debug)]
+pub enum SeriesKind {
+    /// A volume or a single image.
+    Image(Box<ImageStack>),
+    /// A SEG or RTSTRUCT, and the listed image that it was made on.
+    Overlay(Option<SeriesId>),
+    /// Reports, doses and others are listed only.
+    Other,
+}
+
+/// A date of DICOM, `20240229`, as it is shown.
+pub fn shown_date(date: &str) -> String {
+    match (date.get(..4), date.get(4..6), date.get(6..8)) {
+        (Some(year), Some(month), Some(day)) if date.len() == 8 => format!("{year}-{month}-{day}"),
+        _ => date.to_owned(),
+    }
+}
+
+impl ListedSeries {
+    /// Its name without anything that identifies the patient: `PET series 3`.
+    pub fn title(&self) -> String {
+        let modality = match self.modality.as_str() {
+            "PT" => "PET",
+            "" => "Unknown",
+            other => other,
+        };
+        format!("{modality} {}", series_name(&self.path).unwrap_or_else(|| file_name(&self.path)))
+    }
+
+    /// Size, number of files and, if the patient is shown, the date.
+    pub fn facts(&self, shows_patient: bool) -> String {
+        let mut facts = Vec::new();
+        match &self.kind {
+            SeriesKind::Image(stack) => {
+                let [x, y, z] = stack.grid().shape;
+                let frames = if stack.frames() > 1 { format!(" \u{d7} {}", stack.frames()) } else { String::new() };
+                let depth = if z > 1 { format!(" \u{d7} {z}") } else { String::new() };
+                facts.push(format!("{x} \u{d7} {y}{depth}{frames}"));
+                facts.push(plural(self.files, "image", "images"));
+            }
+            SeriesKind::Overlay(Some(_)) => facts.push("segmentation of this study".to_owned()),
+            SeriesKind::Overlay(None) => facts.push("its images are not here".to_owned()),
+            SeriesKind::Other => facts.push(plural(self.files, "file, listed only", "files, listed only")),
+        }
+        facts.extend(Some(self.date.clone()).filter(|date| shows_patient && !date.is_empty()));
+        facts.join(", ")
+    }
+
+    /// The volume or image.
+    pub fn stack(&self) -> Option<&ImageStack> {
+        match &self.kind {
+            SeriesKind::Image(stack) => Some(stack),
+            SeriesKind::Overlay(_) | SeriesKind::Other => None,
+        }
+    }
+
+    /// Whether it is a volume of this modality.
+    fn is_volume_of(&self, modality: &str) -> bool {
+        self.modality == modality && self.stack().is_some_and(ImageStack::is_stackable)
+    }
+
+    /// The image, as a request names it.
+    fn image(&self) -> (Option<String>, ImageFile) {
+        (Some(modality_name(&self.modality, &self.description)), ImageFile::new(self.path.clone()))
+    }
+}
+
+impl ListedStudy {
+    /// A CT and a PET volume that are aligned: the PET in SUV if one is, and the CT of most slices.
+    pub fn ct_and_pet(&self) -> Option<[SeriesId; 2]> {
+        let info = |series: &ListedSeries| series.stack().map(ImageStack::info);
+        let pets = self.series.iter().filter(|series| series.is_volume_of("PT"));
+        let pet = pets.max_by_key(|pet| info(pet).is_some_and(|info| info.unit.as_deref() == Some("SUVbw")))?;
+        let frame = info(pet)?.frame_of_reference;
+        let aligned = |ct: &&ListedSeries| info(ct).is_some_and(|info| info.frame_of_reference == frame);
+        let cts = self.series.iter().filter(|series| series.is_volume_of("CT")).filter(aligned);
+        let ct = cts.max_by_key(|ct| ct.stack().map_or(0, |stack| stack.grid().shape[2]))?;
+        Some([ct.id, pet.id])
+    }
+}
+
+impl SeriesList {
+    /// Every series, by patient and study.
+    pub fn series(&self) -> impl Iterator<Item = &ListedSeries> {
+        self.studies().flat_map(|study| &study.series)
+    }
+
+    /// Every study, by patient.
+    pub fn studies(&self) -> impl Iterator<Item = &ListedStudy> {
+        self.patients.iter().flat_map(|patient| &patient.studies)
+    }
+
+    /// A series of the list.
+    pub fn get(&self, id: SeriesId) -> Option<&ListedSeries> {
+        self.series().find(|series| series.id == id)
+    }
+
+    /// A series of the list, to change it.
+    pub fn get_mut(&mut self, id: SeriesId) -> Option<&mut ListedSeries> {
+        self.series_mut().find(|series| series.id == id)
+    }
+
+    /// Every series, to change it.
+    pub fn series_mut(&mut self) -> impl Iterator<Item = &mut ListedSeries> {
+        self.patients.iter_mut().flat_map(|patient| &mut patient.studies).flat_map(|study| &mut study.series)
+    }
+
+    /// The image that has to be open for a series to be seen: itself, or what a segmentation was made on.
+    pub fn image_of(&self, id: SeriesId) -> Option<&ListedSeries> {
+        match self.get(id)?.kind {
+            SeriesKind::Image(_) => self.get(id),
+            SeriesKind::Overlay(of) => self.get(of?),
+            SeriesKind::Other => None,
+        }
+    }
+
+    /// How to open images of the list, the first of them as that on which segmentations lie.
+    pub fn request(&self, images: &[SeriesId]) -> Option<Request> {
+        let images = images.iter().map(|id| self.get(*id)).collect::<Option<Vec<_>>>()?;
+        let titles: Vec<String> = images.iter().map(|series| series.title()).collect();
+        Some(Request {
+            title: Some(titles.join(" + ")),
+            images: images.into_iter().map(ListedSeries::image).collect(),
+            ..Request::default()
+        })
+    }
+
+    /// The one image of a place that has no other and no segmentation, besides single images beside a volume.
+    pub fn only_image(&self) -> Option<SeriesId> {
+        if self.series().any(|series| matches!(series.kind, SeriesKind::Overlay(_))) {
+            return None;
+        }
+        let images: Vec<&ListedSeries> = self.series().filter(|series| series.stack().is_some()).collect();
+        let is_volume = |series: &&ListedSeries| series.stack().is_some_and(ImageStack::is_stackable);
+        let volumes: Vec<&ListedSeries> = images.iter().copied().filter(is_volume).collect();
+        match (&volumes[..], &images[..]) {
+            ([only], _) | ([], [only]) => Some(only.id),
+            _ => None,
+        }
+    }
+}
+
+impl Document {
+    /// What the DICOM header of the image says on which masks lie.
+    pub fn dicom(&self) -> Option<&DicomInfo> {
+        self.base().dicom.as_deref()
+    }
+
+    /// Whether one of its images was read from this path.
+    pub fn has_image(&self, path: &Path) -> bool {
+        self.images.iter().any(|image| image.path() == path)
+    }
+
+    /// The folder and the first part of the name of files that are made from the case.
+    pub fn output_place(&self) -> (PathBuf, String) {
+        if let Some(dicom) = self.dicom() {
+            return (dicom.folder.clone(), dicom.file_name.clone());
+        }
+        let path = self.base().path();
+        (path.parent().map(Path::to_path_buf).unwrap_or_default(), file_stem(path))
+    }
+}
+
+impl State {
+    /// Whether names, ids, dates and descriptions of patients are drawn: not if the user hid them, in the demonstration or
+    /// in a picture of the window.
+    pub fn shows_patient(&self) -> bool {
+        !self.session.settings.hide_patient && !self.anonymous
+    }
+
+    /// The list of series that is in the centre: of the open place until a case is open, and when the user looks for
+    /// another one.
+    pub fn browsed(&self) -> Option<&SeriesList> {
+        let free = self.failed.is_none() && self.opening().is_none();
+        self.series.as_ref().filter(|list| free && (list.browsing || self.document.is_none()))
+    }
+
+    /// Whether a series of the list is in the panes, or drawn over them.
+    pub fn is_open_series(&self, series: &ListedSeries) -> bool {
+        let Some(document) = &self.document else { return false };
+        document.has_image(&series.path) || document.masks.iter().any(|mask| mask.path.as_ref() == Some(&series.path))
+    }
+
+    /// Whether a series shares its frame of reference with the open case, so that it can be shown beside it.
+    pub fn is_aligned(&self, series: &ListedSeries) -> bool {
+        let open = self.document.as_ref().and_then(Document::dicom);
+        let own = series.stack().map(|stack| stack.info().frame_of_reference);
+        open.zip(own).is_some_and(|(open, own)| !own.is_empty() && open.frame_of_reference == own)
+    }
+}
+
+/// The place that a path to a series lies in.
+pub fn place_of(path: &Path) -> &Path {
+    split_selector(path).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_and_facts_of_a_hidden_patient_tell_nobody() {
+        let series = ListedSeries {
+            id: SeriesId::default(),
+            path: "/d/study/series:1003".into(),
+            kind: SeriesKind::Overlay(None),
+            modality: "SEG".into(),
+            description: "Lesions of Jane".into(),
+            date: shown_date("20240229"),
+            files: 1,
+            warnings: Vec::new(),
+            thumbnail: None,
+            error: None,
+        };
+        assert_eq!(series.title(), "SEG series 1003");
+        assert_eq!(series.facts(true), "its images are not here, 2024-02-29");
+        assert_eq!(series.facts(false), "its images are not here");
+        let mut state = State::default();
+        assert!(state.shows_patient());
+        state.anonymous = true;
+        assert!(!state.shows_patient());
+    }
+
+    #[test]
+    fn odd_dates_are_shown_as_they_are() {
+        assert_eq!(shown_date("2024.02.29"), "2024.02.29");
+        assert_eq!(shown_date(""), "");
+    }
+}

@@ -1,0 +1,140 @@
+//! The series of a DICOM place: patients, their studies, their series. A series is opened by a double click or Enter, or
+//! dragged onto a view.
+
+use egui::{Align, Frame, Id, Key, Layout, Margin, RichText, ScrollArea, Ui};
+use engine::words::plural;
+
+use crate::command::{Command, Sender, SeriesCommand};
+use crate::panel::left::thumbnails::Thumbnails;
+use crate::state::dicom::{ListedPatient, ListedStudy};
+use crate::state::{Intent, ListedSeries, SeriesKind, SeriesList, State};
+use crate::theme::{self, font, icon, space};
+use crate::widget::{ButtonKind, PushButton, ThumbnailRow, Tone};
+use crate::widget::{format, text};
+
+/// The widest list.
+const WIDTH: f32 = 760.0;
+
+/// Draws the list in the centre.
+pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
+    ui.painter().rect_filled(ui.max_rect(), 0.0, theme::tokens(ui).window);
+    let side = ((ui.available_width() - WIDTH) / 2.0).max(space::XL).min(i8::MAX.into());
+    let room = Margin { left: side as i8, right: side as i8, top: space::L as i8, bottom: space::L as i8 };
+    Frame::new().inner_margin(room).show(ui, |ui| {
+        head(ui, state, list, sender);
+        ui.add_space(space::S);
+        ScrollArea::vertical().id_salt("series browser").auto_shrink(false).show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            patients(ui, state, list, sender);
+        });
+    });
+}
+
+/// Name of the place, what it holds, and the ways out.
+fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
+    let t = theme::tokens(ui);
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if state.document.is_some() {
+                let back = PushButton::new("Back to the views").icon(icon::CHEVRON_LEFT);
+                if ui.add(back).clicked() {
+                    sender.send(SeriesCommand::Browse(false));
+                }
+            }
+            if list.is_folder {
+                let cases = ui.add(PushButton::new("Open as cases").icon(icon::COHORT).kind(ButtonKind::Quiet));
+                if cases.on_hover_text("Lists the patients as the cases of a review").clicked() {
+                    sender.send(SeriesCommand::OpenAsCases);
+                }
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let name = format::file_name(&list.place);
+                let shown = text::line(ui, RichText::new(name).font(font::heading()).color(t.text));
+                shown.on_hover_text(list.place.display().to_string());
+            });
+        });
+    });
+    let (patients, series) = (list.patients.len(), list.series().count());
+    let count = format!("{}, {}", plural(patients, "patient", "patients"), plural(series, "series", "series"));
+    text::note(ui, &format!("{count}. Double-click or press Enter to open, or drag a series onto a view."));
+    for warning in &list.warnings {
+        text::with_icon(ui, icon::WARN, t.warn, |ui| text::note(ui, warning));
+    }
+}
+
+/// The list itself, in the centre and in the panel beside the views.
+pub(crate) fn patients(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
+    let thumbnails = Thumbnails::of(ui);
+    for (n, patient) in list.patients.iter().enumerate() {
+        ui.add_space(space::S);
+        let color = theme::tokens(ui).text;
+        text::line(ui, RichText::new(patient_title(patient, n, state)).font(font::strong()).color(color));
+        for (n, study) in patient.studies.iter().enumerate() {
+            study_head(ui, study, n, state, sender);
+            for series in &study.series {
+                row(ui, state, list, series, &thumbnails, sender);
+            }
+        }
+    }
+}
+
+fn patient_title(patient: &ListedPatient, n: usize, state: &State) -> String {
+    let known: Vec<&str> = [&*patient.name, &*patient.id].into_iter().filter(|text| !text.is_empty()).collect();
+    if state.shows_patient() && !known.is_empty() { known.join("  \u{b7}  ") } else { format!("Patient {}", n + 1) }
+}
+
+/// Date and description of a study, and what can be done with it as a whole.
+fn study_head(ui: &mut Ui, study: &ListedStudy, n: usize, state: &State, sender: &Sender) {
+    let known: Vec<&str> = [&*study.date, &*study.description].into_iter().filter(|text| !text.is_empty()).collect();
+    let shown = state.shows_patient() && !known.is_empty();
+    let title = if shown { known.join("  \u{b7}  ") } else { format!("Study {}", n + 1) };
+    let color = theme::tokens(ui).text_dim;
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if let Some(pair) = study.ct_and_pet()
+                && ui.add(PushButton::new("Fuse CT and PET").icon(icon::BLEND)).clicked()
+            {
+                sender.send(Intent::FuseSeries(pair));
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                text::line(ui, RichText::new(title).font(font::caption()).color(color));
+            });
+        });
+    });
+}
+
+fn row(
+    ui: &mut Ui,
+    state: &State,
+    list: &SeriesList,
+    series: &ListedSeries,
+    thumbnails: &Thumbnails,
+    sender: &Sender,
+) {
+    let (name, shows_patient) = (series.title(), state.shows_patient());
+    let facts = series.facts(shows_patient);
+    let described = shows_patient && !series.description.is_empty();
+    let title = if described { format!("{name}  \u{b7}  {}", series.description) } else { name.clone() };
+    let picture = series.thumbnail.as_ref();
+    let texture = picture.map(|picture| thumbnails.texture(ui, Id::unique(("series", series.id)), picture));
+    let warnings = series.warnings.join("\n");
+    let mut row = ThumbnailRow::new(&title, &facts).texture(texture).selected(list.chosen == Some(series.id)).draggable();
+    if let Some(why) = &series.error {
+        row = row.status(icon::ERROR, Tone::Error, why);
+    } else if !warnings.is_empty() {
+        row = row.status(icon::WARN, Tone::Warn, &warnings);
+    } else if state.is_open_series(series) {
+        row = row.status(icon::EYE, Tone::Accent, "open");
+    } else if matches!(series.kind, SeriesKind::Overlay(_)) {
+        row = row.status(icon::LAYERS, Tone::Accent, "shown over its images");
+    }
+    let response = ui.add(row).accessible_name(&name);
+    let entered = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if response.double_clicked() || entered {
+        sender.send(Intent::OpenSeries(series.id));
+    } else if response.clicked() {
+        response.request_focus();
+        sender.send(Command::Series(SeriesCommand::Choose(series.id)));
+    }
+    response.dnd_set_drag_payload(series.id);
+}

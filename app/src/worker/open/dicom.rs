@@ -1,0 +1,112 @@
+//! Reading a DICOM series as an image, and SEG or RTSTRUCT as a mask of it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use engine::ErrorKind;
+use engine::cohort::{ImageFile, modality_name};
+use engine::volume::dicom::{self, DataSet, ImageStack, Tag};
+use engine::volume::seg::{self, SourceSeries};
+use engine::volume::{Frames, ReadOptions, Relation, Volume};
+
+use super::read::{ALL_FRAMES, MaskTarget, layer_of, mask_layer};
+use crate::gpu::Gpu;
+use crate::scene::{Modality, ScanInfo, Unit};
+use crate::state::dicom::{PatientInfo, place_of, shown_date};
+use crate::state::{DicomInfo, ImageLayer, MaskLayer, MaskRole, Source};
+use crate::worker::{Failure, JobHandle};
+
+/// Reads a series and uploads it. `named` is the cohort's name for its modality.
+///
+/// # Errors
+/// What the reader or the device refuses; cancelled.
+pub(super) fn read_series(
+    file: &ImageFile,
+    named: Option<&str>,
+    one_of_several: bool,
+    gpu: Option<&Gpu>,
+    warnings: &mut Vec<String>,
+    handle: &JobHandle,
+) -> Result<ImageLayer, Failure> {
+    let path = file.path.as_path();
+    let stack = dicom::open(path)?;
+    handle.check()?;
+    let progress = |done: usize, total: usize| {
+        handle.progress(Some(done as f32 / total.max(1) as f32), format!("slice {done} of {total}"));
+        handle.check().is_ok()
+    };
+    let read = |frames, memory_budget| stack.load(&ReadOptions { frames, memory_budget }, &progress);
+    let volume = match file.frame {
+        Some(frame) => Volume { file_frames: 1, ..stack.load(&one_frame(frame), &progress)? },
+        None => match read(Frames::All, ALL_FRAMES) {
+            Err(error) if matches!(error.kind(), ErrorKind::Memory { .. }) => stack.load(&one_frame(0), &progress)?,
+            other => other?,
+        },
+    };
+    warnings.extend(volume.warnings.iter().map(|warning| format!("{}: {warning}", path.display())));
+    let header = stack.first_header()?.data;
+    let info = scan_info(&stack, &header, named);
+    let dicom = Some(Arc::new(dicom_info(path, &stack, &header)));
+    let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, gpu, warnings)?;
+    Ok(ImageLayer { dicom, ..layer })
+}
+
+fn one_frame(frame: usize) -> ReadOptions {
+    ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() }
+}
+
+/// Modality and unit: the modality by the header, and of an MR by its description.
+fn scan_info(stack: &ImageStack, header: &DataSet, named: Option<&str>) -> ScanInfo {
+    let info = stack.info();
+    let description = header.text(Tag::SERIES_DESCRIPTION).unwrap_or_default();
+    let by_header = Modality::named(&modality_name(&info.modality, &description));
+    let modality = by_header.or_else(|| named.and_then(Modality::named)).unwrap_or(Modality::Other);
+    ScanInfo::of_dicom(modality, info.unit.as_deref().and_then(Unit::parse))
+}
+
+fn dicom_info(path: &Path, stack: &ImageStack, header: &DataSet) -> DicomInfo {
+    let (info, text) = (stack.info(), |tag| header.text(tag).unwrap_or_default());
+    let place = place_of(path);
+    let folder = if place.is_dir() { Some(place) } else { place.parent() };
+    let dates = [text(Tag::STUDY_DATE), text(Tag::SERIES_DATE)];
+    let date = dates.iter().find(|date| !date.is_empty()).map(|date| shown_date(date)).unwrap_or_default();
+    DicomInfo {
+        patient: PatientInfo { name: text(Tag::PATIENT_NAME), id: text(Tag::PATIENT_ID), date },
+        file_name: stack.file_name(),
+        folder: folder.map(Path::to_path_buf).unwrap_or_default(),
+        irregular: dicom::irregular(stack, &info),
+        frame_of_reference: info.frame_of_reference,
+    }
+}
+
+/// Reads a SEG or RTSTRUCT on the grid of its image. Where segments overlap, one label is kept and the warnings say so.
+///
+/// # Errors
+/// What the reader or the device refuses, such as another frame of reference.
+pub(super) fn read_overlay(
+    role: MaskRole,
+    file: &Path,
+    target: MaskTarget<'_>,
+    gpu: Option<&Gpu>,
+    warnings: &mut Vec<String>,
+) -> Result<MaskLayer, Failure> {
+    let source = if dicom::is_dicom(target.path) {
+        Some(SourceSeries::of(&dicom::open(target.path)?)?)
+    } else {
+        None
+    };
+    let masks = seg::read(file, source.as_ref())?;
+    let (labels, overlap) = masks.merged();
+    let mut notes = masks.notes.clone();
+    notes.extend(overlap);
+    let labels = if labels.grid.relation(&target.volume.grid) == Relation::Different {
+        notes.push("it lies on another grid than the image. Each voxel takes the nearest label".to_owned());
+        labels.on_grid(&target.volume.grid)
+    } else {
+        labels
+    };
+    warnings.extend(notes.iter().map(|note| format!("{}: {note}", file.display())));
+    let algorithm = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
+    let layer = mask_layer(role, Some(file.to_path_buf()), &labels, gpu)?;
+    Ok(MaskLayer { styles: masks.label_table(), new_styles: true, algorithm, ..layer })
+}

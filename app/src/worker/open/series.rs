@@ -1,0 +1,192 @@
+//! What a DICOM place holds: one image, which is opened, or several, which are listed.
+
+use std::path::{Path, PathBuf};
+
+use engine::volume::dicom::{self, DicomFile, ImageStack, Library, Overlay, Series, Study, Tag};
+
+use crate::state::dicom::{ListedPatient, ListedStudy, shown_date};
+use crate::state::names::{is_mask_name, is_nifti_name};
+use crate::state::{ListedSeries, Request, SeriesId, SeriesKind, SeriesList};
+use crate::worker::{Failure, JobHandle};
+
+/// Folders are looked through this deep for a first DICOM or NIfTI file.
+const DEPTH: usize = 4;
+/// Files of a folder that are looked at before it is taken to hold no DICOM.
+const SAMPLES: usize = 8;
+
+/// What was pointed at.
+pub(super) enum Place {
+    /// No DICOM images to choose from.
+    Other,
+    /// One image.
+    Image(Request),
+    /// Several images, or one with segmentations.
+    List(Box<SeriesList>),
+    /// A segmentation, which belongs to other files.
+    Overlay(PathBuf),
+}
+
+/// Looks at what a request points at. Files that are named beside the place belong to one image: then nothing is listed.
+pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Result<Place, Failure> {
+    if request.names_something() || request.as_cases {
+        return Ok(Place::Other);
+    }
+    if let [file] = &request.paths[..]
+        && is_overlay(file)
+    {
+        return Ok(Place::Overlay(file.clone()));
+    }
+    let Some(place) = place(&request.paths) else { return Ok(Place::Other) };
+    let progress = |done: usize, total: usize| {
+        handle.progress(Some(done as f32 / total.max(1) as f32), format!("{done} of {total} files"));
+        handle.check().is_ok()
+    };
+    let library = Library::scan(&place, &progress)?;
+    if !library.has_images() {
+        return Ok(Place::Other);
+    }
+    let list = listed(&place, &library, list);
+    let only = list.only_image().and_then(|only| list.request(&[only]));
+    Ok(only.map_or_else(|| Place::List(Box::new(list)), Place::Image))
+}
+
+/// The one place that paths name: a DICOM collection, or the folder of several DICOM files.
+fn place(paths: &[PathBuf]) -> Option<PathBuf> {
+    match paths {
+        [] => None,
+        [folder] if folder.is_dir() => holds_dicom(folder).then(|| folder.clone()),
+        [file] => dicom::is_collection(file).then(|| file.clone()),
+        [first, rest @ ..] => {
+            let folder = first.parent()?;
+            let is_file = |path: &PathBuf| path.is_file() && !is_nifti_name(path) && dicom::is_dicom(path);
+            let same = rest.iter().all(|path| path.parent() == Some(folder));
+            (same && paths.iter().all(is_file)).then(|| folder.to_path_buf())
+        }
+    }
+}
+
+/// Whether a file is a SEG or RTSTRUCT.
+fn is_overlay(path: &Path) -> bool {
+    let is_file = path.is_file() && !is_nifti_name(path) && dicom::is_dicom(path) && !dicom::is_collection(path);
+    let modality = || DicomFile::open(path).ok()?.data.text(Tag::MODALITY);
+    is_file && modality().is_some_and(|modality| matches!(modality.as_str(), "SEG" | "RTSTRUCT"))
+}
+
+/// Whether a folder holds DICOM files and no NIfTI images, which are opened as cases.
+fn holds_dicom(root: &Path) -> bool {
+    let mut level = vec![root.to_path_buf()];
+    let mut found = false;
+    for _ in 0..DEPTH {
+        let mut next = Vec::new();
+        for folder in level {
+            let mut samples = 0;
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            for path in entries.map(|entry| entry.path()).filter(|path| !is_hidden(path)) {
+                if path.is_dir() {
+                    next.push(path);
+                } else if is_nifti_name(&path) {
+                    if !is_mask_name(&path) {
+                        return false;
+                    }
+                } else if !found && samples < SAMPLES {
+                    samples += 1;
+                    found = dicom::is_dicom(&path);
+                }
+            }
+        }
+        level = next;
+    }
+    found
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// The list of what a library holds; `list` is the opening of the place.
+pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> SeriesList {
+    let mut count = 0;
+    let mut unused = || {
+        count += 1;
+        SeriesId { list, at: count - 1 }
+    };
+    let mut overlays: Vec<(SeriesId, Overlay)> = Vec::new();
+    let mut study = |study: &Study| {
+        let series = study.series.iter().flat_map(|series| entries(place, library, series, &mut unused, &mut overlays));
+        let series: Vec<ListedSeries> = series.collect();
+        let dates = series.iter().map(|series| series.date.clone()).filter(|date| !date.is_empty());
+        ListedStudy { description: study.description.clone(), date: dates.min().unwrap_or_default(), series }
+    };
+    let mut patients = Vec::new();
+    for patient in &library.patients {
+        let studies = patient.studies.iter().map(&mut study).collect();
+        patients.push(ListedPatient { name: patient.name.clone(), id: patient.id.clone(), studies });
+    }
+    let mut list = SeriesList {
+        place: place.to_path_buf(),
+        is_folder: place.is_dir(),
+        patients,
+        warnings: library.warnings.clone(),
+        chosen: None,
+        browsing: true,
+    };
+    for (id, overlay) in overlays {
+        let of = list.series().find(|series| series.stack().is_some_and(|stack| overlay.belongs_to(stack)));
+        let of = of.map(|series| series.id);
+        if let Some(series) = list.get_mut(id) {
+            series.kind = SeriesKind::Overlay(of);
+        }
+    }
+    let first = list.series().find(|series| series.stack().is_some()).map(|series| series.id);
+    list.chosen = first;
+    list
+}
+
+/// One entry for each volume, image or segmentation of a series; one for a series of anything else.
+fn entries(
+    place: &Path,
+    library: &Library,
+    series: &Series,
+    unused: &mut impl FnMut() -> SeriesId,
+    overlays: &mut Vec<(SeriesId, Overlay)>,
+) -> Vec<ListedSeries> {
+    let entry = |id, selector: &str, kind, warnings: Vec<String>| ListedSeries {
+        id,
+        path: dicom::with_series(place, selector),
+        kind,
+        modality: series.modality.clone(),
+        description: series.description.clone(),
+        date: shown_date(&series.date),
+        files: series.files,
+        warnings: series.warnings.iter().cloned().chain(warnings).collect(),
+        thumbnail: None,
+        error: None,
+    };
+    let image = |(at, stack): (usize, &ImageStack), unused: &mut dyn FnMut() -> SeriesId| {
+        let selector = library.selector(series, at);
+        let listed = entry(unused(), &selector, SeriesKind::Image(Box::new(stack.clone())), stack.warnings());
+        let description = [listed.description.as_str(), stack.name.as_str()];
+        let description: Vec<&str> = description.into_iter().filter(|text| !text.is_empty()).collect();
+        let files = if series.stacks.len() > 1 { stack.sources(0).into_iter().flatten().count() } else { series.files };
+        ListedSeries { description: description.join(", "), files, ..listed }
+    };
+    if !series.stacks.is_empty() {
+        return series.stacks.iter().enumerate().map(|stack| image(stack, unused)).collect();
+    }
+    match series.overlays() {
+        Ok(found) if !found.is_empty() => {
+            let listed = found.into_iter().enumerate().map(|(at, overlay)| {
+                let id = unused();
+                overlays.push((id, overlay));
+                let selector = library.overlay_selector(series, at);
+                ListedSeries { files: 1, ..entry(id, &selector, SeriesKind::Overlay(None), Vec::new()) }
+            });
+            listed.collect()
+        }
+        Ok(_) => vec![entry(unused(), &library.overlay_selector(series, 0), SeriesKind::Other, Vec::new())],
+        Err(error) => {
+            let why = vec![error.to_string()];
+            vec![entry(unused(), &library.overlay_selector(series, 0), SeriesKind::Other, why)]
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The DICOM SEG of a mask, for the archive that its images came from.
+
+use std::path::{Path, PathBuf};
+
+use engine::run::atomic::keep_previous;
+use engine::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, read, write_seg};
+use engine::volume::{LabelStyle, LabelTable, LabelVolume, dicom};
+
+use crate::state::names::is_dicom_name;
+use crate::state::{Document, MaskRole};
+use crate::worker::Failure;
+
+/// What a SEG says besides the labels.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SegFile {
+    /// The DICOM images that the mask lies on; none if they are not DICOM.
+    images: Option<PathBuf>,
+    names: LabelTable,
+    algorithm: Algorithm,
+}
+
+impl SegFile {
+    /// For a mask of a case, if `path` is to be a SEG.
+    pub fn of(document: &Document, role: MaskRole, path: &Path) -> Option<Self> {
+        if !is_dicom_name(path) {
+            return None;
+        }
+        let images = document.dicom().map(|_| document.base().path().to_path_buf());
+        let named = |row: crate::state::LabelRow| {
+            let [red, green, blue, _] = row.colour.to_array();
+            (row.value, LabelStyle { colour: Some([red, green, blue]), ..LabelStyle::named(&row.name) })
+        };
+        let own = |row: &crate::state::LabelRow| {
+            document.mask(role).is_some_and(|mask| {
+                mask.table.iter().any(|entry| entry.value == row.value) || mask.styles.labels.contains_key(&row.value)
+            })
+        };
+        let labels = document.label_rows().into_iter().filter(own).map(named).collect();
+        Some(Self { images, names: LabelTable { labels }, algorithm: algorithm(document, role) })
+    }
+
+    /// Writes the labels and reads them back. A file of this name is kept as its previous version. The result holds what was
+    /// done to them, one sentence each.
+    ///
+    /// # Errors
+    /// Images that are not DICOM, or whose slices a SEG cannot place; what the writer refuses.
+    pub fn write(&self, path: &Path, labels: &LabelVolume) -> Result<Vec<String>, Failure> {
+        let Some(images) = &self.images else {
+            let why = "a DICOM SEG refers to DICOM images, and these images are NIfTI. Save as .nii.gz instead";
+            return Err(Failure::Error(format!("{}: {why}", path.display())));
+        };
+        let source = SourceSeries::of(&dicom::open(images)?)?;
+        let options = SegOptions {
+            algorithm: self.algorithm.clone(),
+            terms: Terms::built_in(),
+            description: "Segmentation, not for diagnosis".into(),
+        };
+        if source.irregular.is_none() {
+            keep_previous(path)?;
+        }
+        let notes = write_seg(path, std::slice::from_ref(labels), &self.names, &source, &options)?;
+        let (written, _) = read(path, Some(&source))?.merged();
+        if !written.iter().eq(labels.iter()) {
+            return Err(Failure::Error(format!("{}: the file does not hold what was written to it", path.display())));
+        }
+        Ok(notes)
+    }
+}
+
+/// Who made a mask: the network, a person who corrected it, or a person alone.
+fn algorithm(document: &Document, role: MaskRole) -> Algorithm {
+    let made_by = document.mask(role).and_then(|mask| mask.algorithm.clone());
+    match made_by {
+        Some(name) if role == MaskRole::Segmentation && document.is_corrected() => Algorithm::SemiAutomatic(name),
+        Some(name) => Algorithm::Automatic(name),
+        None => Algorithm::Manual,
+    }
+}

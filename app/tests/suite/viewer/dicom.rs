@@ -1,0 +1,222 @@
+//! A radiologist's way through a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for the
+//! archive, open it again. And what must not leave the study: who it is.
+
+use std::path::Path;
+
+use amlp_viewer::command::{EditCommand, FileCommand, SeriesCommand};
+use amlp_viewer::scene::{Evidence, Modality, Unit};
+use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, SeriesKind, Session, Severity};
+use egui::{Color32, Key, Modifiers, PointerButton, vec2};
+use egui_kittest::kittest::Queryable as _;
+use engine::edit::Op;
+use engine::edit::op::Place;
+use engine::volume::LabelVolume;
+use engine::volume::dicom::{self, DicomFile, Tag};
+use engine::volume::seg::{self, SourceSeries};
+
+use super::edit_tools::paint;
+use super::restart::again;
+use crate::dicom_study::{COLOUR, DESCRIPTION, Made, NAME, PATIENT_ID, write_series, write_study};
+use crate::phantom::{Files, straight};
+use crate::window::*;
+
+/// Opens a row of the list as with the keyboard.
+fn enter(window: &mut Window, row: &str) {
+    window.get_by_label(row).focus();
+    settle(window);
+    press(window, Key::Enter);
+}
+
+/// The labels of the segmentation that are not background.
+fn labelled(window: &Window) -> Vec<(usize, u16)> {
+    let labels = document(window).segmentation().unwrap().labels.to_volume();
+    labels.iter().enumerate().filter(|(_, label)| *label != 0).collect()
+}
+
+/// Everything that the program would write or say.
+fn said(window: &Window) -> String {
+    let notices = state(window).notices.iter().map(|notice| format!("{}: {}\n", notice.heading(), notice.detail));
+    let session = Session::of(state(window)).to_json().unwrap();
+    let report = serde_json::to_string(&report(window)).unwrap();
+    notices.chain([session, report]).collect()
+}
+
+#[track_caller]
+fn names_nobody(text: &str) {
+    for word in [NAME, "Doe", "Jane", PATIENT_ID, DESCRIPTION, "2024-02-29", "20240229"] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+}
+
+#[test]
+fn a_study_is_fused_corrected_and_saved_for_the_archive() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let mut window = open_files(&[&study]);
+    assert!(state(&window).document.is_none(), "several series: the user chooses");
+    assert!(has(&window, "CT series 2") && has(&window, "PET series 3") && has(&window, "SEG series 1003"));
+    let list = state(&window).series.as_ref().unwrap();
+    assert!(list.series().filter(|series| series.stack().is_some()).all(|series| series.thumbnail.is_some()));
+
+    enter(&mut window, "CT series 2");
+    let ct = document(&window).base();
+    assert_eq!((&ct.info.modality, &ct.info.unit), (&Modality::Ct, &Some(Unit::Hounsfield)));
+    assert_eq!((document(&window).title.as_str(), ct.info.modality_from), ("CT series 2", Evidence::Dicom));
+
+    click(&mut window, "Fuse CT and PET");
+    let images = &document(&window).images;
+    assert_eq!((images.len(), document(&window).shown, state(&window).session.view.fused), (2, 0, Some(1)));
+    assert_eq!((&images[1].info.modality, &images[1].info.unit), (&Modality::Pet, &Some(Unit::Suv)));
+    assert!(images.iter().all(|image| image.projection.is_some()));
+
+    enter(&mut window, "SEG series 1003");
+    assert_eq!(errors(&window), Vec::<String>::new());
+    assert_eq!(document(&window).label_name(1), "Lesion");
+    assert_eq!(document(&window).label_colour(1), Color32::from_rgb(COLOUR[0], COLOUR[1], COLOUR[2]));
+    assert!(!document(&window).is_unsaved() && !labelled(&window).is_empty());
+
+    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, place: Place::default() })));
+    let corrected = labelled(&window);
+    assert!(corrected.iter().all(|(_, label)| *label == 2) && document(&window).is_unsaved());
+    let archive = std::fs::read(study.join("lesions.dcm")).unwrap();
+    send(&mut window, FileCommand::Save);
+    let Some(Dialog::Path { request, text }) = state(&window).dialog.clone() else { panic!("it asks for a file") };
+    assert_eq!(request.purpose, PathPurpose::SaveSegmentation);
+    assert!(text.ends_with("_pred.dcm") && Path::new(&text).parent() == Some(&study), "{text}");
+    names_nobody(&text);
+    press(&mut window, Key::Enter);
+    let saved = Path::new(&text);
+    assert_eq!((errors(&window), document(&window).is_unsaved()), (Vec::new(), false));
+    assert!(std::fs::read(study.join("lesions.dcm")).unwrap() == archive, "the archive's file stays as it is");
+    let file = DicomFile::open(saved).unwrap().data;
+    assert_eq!(file.text(Tag::PATIENT_NAME).as_deref(), Some(NAME), "a SEG goes back to its patient");
+    names_nobody(&said(&window));
+
+    // Once more, to the same file.
+    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 2, to: 3, place: Place::default() })));
+    send(&mut window, FileCommand::Save);
+    assert_eq!((errors(&window), state(&window).dialog.is_none()), (Vec::new(), true));
+    drop(window);
+
+    let mut window = open_files(&[&study]);
+    let list = state(&window).series.as_ref().unwrap();
+    let overlays: Vec<_> = list.series().filter(|series| matches!(series.kind, SeriesKind::Overlay(Some(_)))).collect();
+    let of: Vec<String> = overlays.iter().map(|series| list.image_of(series.id).unwrap().title()).collect();
+    assert_eq!(of, ["CT series 2", "PET series 3"], "each with the images that it was made on, no earlier version");
+    let newest = overlays[0].id;
+    send(&mut window, Intent::OpenSeries(newest));
+    assert_eq!(document(&window).title, "CT series 2");
+    let voxels = |labels: &[(usize, u16)]| labels.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    assert_eq!(voxels(&labelled(&window)), voxels(&corrected));
+    assert!(labelled(&window).iter().all(|(_, label)| *label == 3));
+    names_nobody(&said(&window));
+}
+
+#[test]
+fn a_series_dropped_on_a_view_is_shown_beside_the_open_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let mut window = open_files(&[&study]);
+    enter(&mut window, "PET series 3");
+    assert_eq!(document(&window).images.len(), 1);
+    let (from, to) = (window.get_by_label("CT series 2").rect().center(), rect(&window, "Axial").center());
+    drag(&mut window, from, to, PointerButton::Primary, Modifiers::NONE);
+    assert_eq!((document(&window).images.len(), document(&window).shown), (2, 1));
+    assert_eq!(document(&window).image().info.modality, Modality::Ct);
+    // A second time it is only shown.
+    let pet = state(&window).series.as_ref().unwrap().series().nth(1).unwrap().id;
+    send(&mut window, SeriesCommand::Drop(pet));
+    assert_eq!((document(&window).images.len(), document(&window).shown), (2, 0));
+    assert_eq!(errors(&window), Vec::<String>::new());
+    let new = again(&window);
+    assert_eq!(state(&new).series.as_ref().map(|list| list.series().count()), Some(3), "the list comes back, too");
+}
+
+#[test]
+fn one_key_hides_who_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let mut window = open_files(&[&study]);
+    let shown = |window: &Window| window.query_all_by_label_contains(NAME).count() + usize::from(has(window, DESCRIPTION));
+    assert!(shown(&window) > 0, "the list says whose studies these are");
+    press(&mut window, Key::H);
+    assert_eq!(shown(&window), 0);
+    assert!(has(&window, "Patient 1"));
+    enter(&mut window, "CT series 2");
+    assert_eq!(shown(&window), 0);
+    press(&mut window, Key::H);
+    assert!(window.query_all_by_label_contains(&format!("Patient {NAME}")).next().is_some(), "the banner");
+}
+
+#[test]
+fn pictures_and_the_demonstration_show_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    for args in [
+        amlp_viewer::Args { screenshot: Some("a.png".into()), ..args(&[&study]) },
+        amlp_viewer::Args { state: Some("a.json".into()), ..args(&[&study]) },
+    ] {
+        let window = open(&args);
+        assert!(!state(&window).shows_patient());
+        assert_eq!(window.query_all_by_label_contains(NAME).count(), 0);
+    }
+}
+
+#[test]
+fn a_folder_of_one_series_opens_at_once_and_a_nifti_image_has_no_seg() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files::on(&straight());
+    let volume = engine::volume::Volume::read(&files.scan).unwrap();
+    let place = folder.path().join("one");
+    write_series(&place, &Made { number: 7, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
+    let window = open_files(&[&place]);
+    assert_eq!((document(&window).title.as_str(), state(&window).series.is_none()), ("CT series 7", true));
+    drop(window);
+
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    type_path(&mut window, PathPurpose::SaveSegmentation, &folder.path().join("a.dcm"));
+    let why = errors(&window).join("\n");
+    assert!(why.contains("these images are NIfTI") && !folder.path().join("a.dcm").exists(), "{why}");
+}
+
+#[test]
+fn an_uneven_stack_is_saved_as_nifti_and_a_seg_of_it_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files::on(&straight());
+    let volume = engine::volume::Volume::read(&files.scan).unwrap();
+    let place = folder.path().join("uneven");
+    let uneven = |k: usize| if k > 5 { 1.25 } else { 0.0 };
+    write_series(&place, &Made { number: 7, modality: "CT", volume: &volume, step: 1.0 }, uneven);
+    let mut window = open_files(&[&place]);
+    assert!(document(&window).dicom().unwrap().irregular.is_some());
+    assert!(state(&window).notices.iter().any(|notice| notice.severity == Severity::Warning), "it is said on opening");
+    press(&mut window, Key::B);
+    let middle = rect(&window, "Axial").center();
+    paint(&mut window, &[middle, middle + vec2(12.0, 0.0)]);
+    assert!(!labelled(&window).is_empty());
+    send(&mut window, FileCommand::SaveAs(MaskRole::Segmentation));
+    let Some(Dialog::Path { text, .. }) = state(&window).dialog.clone() else { panic!("it asks for a file") };
+    assert!(text.ends_with("_pred.nii.gz"), "{text}");
+    type_path(&mut window, PathPurpose::SaveSegmentation, &folder.path().join("a.dcm"));
+    let why = errors(&window).join("\n");
+    assert!(why.contains("unevenly spaced") && why.contains("NIfTI"), "{why}");
+    assert!(document(&window).is_unsaved() && !folder.path().join("a.dcm").exists());
+}
+
+#[test]
+fn a_structure_set_alone_asks_for_its_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let seg_file = study.join("lesions.dcm");
+    let window = open_files(&[&seg_file]);
+    assert!(errors(&window).join("\n").contains("open the image that it belongs to first"), "{:?}", errors(&window));
+    drop(window);
+    // Over its images it is added.
+    let mut window = open_files(&[&dicom::with_series(&study, "3")]);
+    send(&mut window, Intent::open_paths(vec![seg_file.clone()]));
+    assert_eq!(errors(&window), Vec::<String>::new());
+    let stack = dicom::open(&dicom::with_series(&study, "3")).unwrap();
+    let (expected, _) = seg::read(&seg_file, Some(&SourceSeries::of(&stack).unwrap())).unwrap().merged();
+    let shown: LabelVolume = document(&window).segmentation().unwrap().labels.to_volume();
+    assert!(shown.iter().eq(expected.iter()) && shown.iter().any(|label| label > 0));
+}
