@@ -9,11 +9,13 @@ use crate::panel::left::thumbnails::Thumbnails;
 use crate::state::dicom::{ListedPatient, ListedStudy};
 use crate::state::{Intent, ListedSeries, SeriesKind, SeriesList, State};
 use crate::theme::{self, font, icon, space};
-use crate::widget::{ButtonKind, PushButton, ThumbnailRow, Tone};
+use crate::widget::{ButtonKind, IconButton, PushButton, ThumbnailRow, Tone};
 use crate::widget::{format, text};
 
 /// The widest list.
 const WIDTH: f32 = 760.0;
+/// A narrower list has icons in place of buttons.
+const NARROW: f32 = 320.0;
 
 /// Draws the list in the centre.
 pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
@@ -92,7 +94,7 @@ fn study_head(ui: &mut Ui, study: &ListedStudy, n: usize, state: &State, sender:
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some(pair) = study.ct_and_pet()
-                && ui.add(PushButton::new("Fuse CT and PET").icon(icon::BLEND)).clicked()
+                && fuse_button(ui)
             {
                 sender.send(Intent::FuseSeries(pair));
             }
@@ -101,6 +103,15 @@ fn study_head(ui: &mut Ui, study: &ListedStudy, n: usize, state: &State, sender:
             });
         });
     });
+}
+
+/// With its name where there is room for it. True if it was clicked.
+fn fuse_button(ui: &mut Ui) -> bool {
+    let name = "Fuse CT and PET";
+    if ui.available_width() < NARROW {
+        return ui.add(IconButton::new(icon::BLEND, name).small()).clicked();
+    }
+    ui.add(PushButton::new(name).icon(icon::BLEND)).clicked()
 }
 
 fn row(
@@ -137,4 +148,8 @@ fn row(
         sender.send(Command::Series(SeriesCommand::Choose(series.id)));
     }
     response.dnd_set_drag_payload(series.id);
+    if warnings.is_empty() {
+        // In a narrow list it is cut short.
+        response.on_hover_text(format!("{title}\n{facts}"));
+    }
 }

@@ -21,6 +21,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if cases.cases.is_empty() {
         if state.opening().is_some() && state.document.is_none() {
             LoadingState::new("Opening", None).show(ui);
+        } else if state.browsed().is_some() {
+            EmptyState::new(icon::COHORT, "Choose a series. The others are then listed here.").show(ui);
         } else {
             let empty = EmptyState::new(icon::COHORT, "Open a folder to list its patients.");
             if empty.action("Open folder…", Some("Ctrl+Shift+O")).show(ui) {
