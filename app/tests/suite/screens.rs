@@ -11,6 +11,7 @@ use crate::dicom_study::write_study;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
+use amlp_viewer::state::dicom::ListedStudy;
 use amlp_viewer::state::train::{Ending, Form, Labels};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, SeriesKind, Settings, Severity};
 use amlp_viewer::theme::Theme;
@@ -225,7 +226,7 @@ fn series_of_a_study_and_its_fusion() {
         assert_eq!(screen.color(&light, 4.0, 400.0), Theme::Light.tokens().panel);
         screen.send(WindowCommand::SetTheme(Theme::Dark));
         let list = screen.app.state().series.clone().unwrap();
-        let pair = list.studies().find_map(|study| study.ct_and_pet()).unwrap();
+        let pair = list.studies().find_map(ListedStudy::ct_and_pet).unwrap();
         screen.send(Intent::FuseSeries(pair));
         let overlay = list.series().find(|series| matches!(series.kind, SeriesKind::Overlay(_))).unwrap();
         screen.send(Intent::OpenSeries(overlay.id));
