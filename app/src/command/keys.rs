@@ -4,8 +4,8 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::{
-    Action, Command, EditCommand, MaskingCommand, OverlayCommand, SeriesCommand, TimelineCommand, ViewCommand, WindowCommand, actions,
-    typed_ahead,
+    Action, Command, EditCommand, MaskingCommand, OverlayCommand, SeriesCommand, TimelineCommand, ViewCommand,
+    WindowCommand, actions, typed_ahead,
 };
 use crate::state::timeline::WatchView;
 use crate::state::train::TrainPage;

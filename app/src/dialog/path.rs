@@ -12,8 +12,7 @@ use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
 
 /// What a saved mask is.
-const MASK: &str =
-    "NIfTI (.nii.gz or .nii) on the grid of the image, or DICOM SEG (.dcm) of a DICOM image. Existing files are only \
+const MASK: &str = "NIfTI (.nii.gz or .nii) on the grid of the image, or DICOM SEG (.dcm) of a DICOM image. Existing files are only \
      overwritten after confirmation.";
 /// Explanation of the tables.
 const TABLE: &str = "CSV, with headings. Existing files are only overwritten after confirmation.";
@@ -23,7 +22,9 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
         PathPurpose::Files => ("Open a scan or folder", "Open", "A file (NIfTI or DICOM), a zip archive or a folder."),
         PathPurpose::Folder => ("Open a folder", "Open", "The folder of a patient, of a cohort or of DICOM studies."),
-        PathPurpose::Segmentation => ("Open a segmentation", "Open", "A mask (NIfTI, SEG or RTSTRUCT) of the open image."),
+        PathPurpose::Segmentation => {
+            ("Open a segmentation", "Open", "A mask (NIfTI, SEG or RTSTRUCT) of the open image.")
+        }
         PathPurpose::Reference => ("Open a reference", "Open", "A mask (NIfTI, SEG or RTSTRUCT) of the open image."),
         PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),

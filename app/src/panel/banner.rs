@@ -24,9 +24,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             let color = theme::tokens(ui).text;
             let line = crate::widget::text::one_line(ui, &text, font::strong(), color, rect.width());
             ui.painter().galley(Align2::LEFT_CENTER.anchor_size(rect.left_center(), line.size()).min, line, color);
-            response.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Patient {text}"))
-            });
+            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, format!("Patient {text}")));
             let hide = IconButton::new(icon::EYE_OFF, "Hide the patient").shortcut("H").small();
             if ui.add(hide).clicked() {
                 sender.send(SeriesCommand::ShowPatient(false));

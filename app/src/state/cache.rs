@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use engine::device::DeviceInfo;
 
-use super::{CaseId, Thumbnail};
 use super::masking::MaskingCache;
 use super::runs::{FollowCache, RunList};
 use super::study::StudyCache;
 use super::timeline::TimelineCache;
 use super::train::{Results, TrainCache};
+use super::{CaseId, Thumbnail};
 
 /// Lists, volumes, textures and results that no restart needs to keep.
 #[derive(Clone, Debug, Default)]

@@ -114,14 +114,7 @@ fn fuse_button(ui: &mut Ui) -> bool {
     ui.add(PushButton::new(name).icon(icon::BLEND)).clicked()
 }
 
-fn row(
-    ui: &mut Ui,
-    state: &State,
-    list: &SeriesList,
-    series: &ListedSeries,
-    thumbnails: &Thumbnails,
-    sender: &Sender,
-) {
+fn row(ui: &mut Ui, state: &State, list: &SeriesList, series: &ListedSeries, thumbnails: &Thumbnails, sender: &Sender) {
     let (name, shows_patient) = (series.title(), state.shows_patient());
     let facts = series.facts(shows_patient);
     let described = shows_patient && !series.description.is_empty();
@@ -129,7 +122,8 @@ fn row(
     let picture = series.thumbnail.as_ref();
     let texture = picture.map(|picture| thumbnails.texture(ui, Id::unique(("series", series.id)), picture));
     let warnings = series.warnings.join("\n");
-    let mut row = ThumbnailRow::new(&title, &facts).texture(texture).selected(list.chosen == Some(series.id)).draggable();
+    let mut row =
+        ThumbnailRow::new(&title, &facts).texture(texture).selected(list.chosen == Some(series.id)).draggable();
     if let Some(why) = &series.error {
         row = row.status(icon::ERROR, Tone::Error, why);
     } else if !warnings.is_empty() {

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::command::{FileCommand, Sender};
-use crate::state::intent::file_name;
 use crate::panel::left::thumbnails::Thumbnails;
+use crate::state::intent::file_name;
 use crate::state::{Document, Intent, JobStatus, PathPurpose, State, Thumbnail};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, LoadingState, PushButton};

@@ -106,7 +106,9 @@ fn short(path: &Path) -> String {
 /// Judged by name, since drawing must not touch the disk.
 fn is_scan(path: &Path) -> bool {
     let name = path.to_string_lossy().to_lowercase();
-    [".dcm", ".zip", ".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"].iter().any(|ending| name.ends_with(ending))
+    [".dcm", ".zip", ".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
 }
 
 #[cfg(test)]

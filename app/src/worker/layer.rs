@@ -7,7 +7,9 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 use crate::gpu::Gpu;
 use crate::state::edit::UndoStep;
 use crate::state::names::file_stem;
-use crate::state::{CaseId, ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Severity, Slot, State, UnloadedMask};
+use crate::state::{
+    CaseId, ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Severity, Slot, State, UnloadedMask,
+};
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");

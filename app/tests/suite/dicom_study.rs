@@ -96,8 +96,7 @@ pub fn write_mask(place: &Path, number: usize, mask: &LabelVolume, path: &Path) 
     let source = SourceSeries::of(&dicom::open(&dicom::with_series(place, &number.to_string())).unwrap()).unwrap();
     let lesion = LabelStyle { colour: Some(COLOUR), ..LabelStyle::named("Lesion") };
     let names = LabelTable { labels: [(1, lesion)].into() };
-    let options =
-        SegOptions { algorithm: Algorithm::Manual, terms: Terms::built_in(), description: "Lesions".into() };
+    let options = SegOptions { algorithm: Algorithm::Manual, terms: Terms::built_in(), description: "Lesions".into() };
     write_seg(path, std::slice::from_ref(mask), &names, &source, &options).unwrap();
 }
 

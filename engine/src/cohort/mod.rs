@@ -39,8 +39,8 @@ pub use fingerprint::{
     CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
 };
 pub use identity::CohortIdentity;
-pub use listing::{modality_name, scan_paths};
 pub(crate) use listing::{NiftiFile, scans_in};
+pub use listing::{modality_name, scan_paths};
 pub use meaning::{label_map_of_scan, label_table_of_mask};
 pub use names::canonical_modality;
 pub(crate) use names::is_mask_or_output;

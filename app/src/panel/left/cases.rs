@@ -121,7 +121,8 @@ fn row(ui: &mut Ui, case: &ListedCase, review: &Review, place: CasePlace, thumbn
     let facts = facts.join(", ");
     let comment = review.entry(&case.name).map(|entry| entry.comment.as_str()).filter(|comment| !comment.is_empty());
     let meaning = comment.map_or_else(|| facts.clone(), |comment| format!("{facts}\n{comment}"));
-    let texture = case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, Id::unique(("case", case.id)), thumbnail));
+    let texture =
+        case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, Id::unique(("case", case.id)), thumbnail));
     let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == CasePlace::Shown);
     if place == CasePlace::Opening {
         row = row.status(icon::BUSY, Tone::Accent, "opening");

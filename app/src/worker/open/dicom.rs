@@ -90,11 +90,7 @@ pub(super) fn read_overlay(
     gpu: Option<&Gpu>,
     warnings: &mut Vec<String>,
 ) -> Result<MaskLayer, Failure> {
-    let source = if dicom::is_dicom(target.path) {
-        Some(SourceSeries::of(&dicom::open(target.path)?)?)
-    } else {
-        None
-    };
+    let source = if dicom::is_dicom(target.path) { Some(SourceSeries::of(&dicom::open(target.path)?)?) } else { None };
     let masks = seg::read(file, source.as_ref())?;
     let (labels, overlap) = masks.merged();
     let mut notes = masks.notes.clone();

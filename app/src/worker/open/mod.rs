@@ -11,7 +11,9 @@ mod read;
 mod rest;
 mod series;
 
-pub use read::{MaskTarget, ReadMask, front_axis, layer_of, mask_layer, mask_projection, read_image, read_mask, read_probability};
+pub use read::{
+    MaskTarget, ReadMask, front_axis, layer_of, mask_layer, mask_projection, read_image, read_mask, read_probability,
+};
 pub use rest::{OpenRest, REST};
 
 pub(super) use base::{Base, read_base};
@@ -26,8 +28,8 @@ use engine::preprocess::LabelMap;
 use engine::run::review::{ReviewLog, read};
 use engine::words::plural;
 
-use super::review::{self, Ahead, Prefetched};
 use super::layer::LayerKind;
+use super::review::{self, Ahead, Prefetched};
 use super::{
     Failure, Job, JobHandle, Jobs, Spec, analyse, autosave, edit, frame, layer, restore, segment, study, thumbnails,
     values,

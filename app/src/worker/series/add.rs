@@ -70,7 +70,8 @@ fn show(state: &mut State, image: ImageLayer, shown: Shown) {
     for image in &mut document.images {
         image.name = image.info.modality.name();
     }
-    let chosen = |wanted: &Option<_>| document.images.iter().position(|image| Some(&image.info.modality) == wanted.as_ref());
+    let chosen =
+        |wanted: &Option<_>| document.images.iter().position(|image| Some(&image.info.modality) == wanted.as_ref());
     match shown {
         Shown::InPanes => (document.shown, view.modality) = (at, modality),
         Shown::AsChosen => {

@@ -62,8 +62,7 @@ impl Job for ReadOutlines {
             handle.check()?;
             let files = std::slice::from_ref(path);
             let target = (&self.image).into();
-            let read =
-                read_mask(MaskRole::Segmentation, files, target, Remedy::default(), None, &mut Vec::new())?;
+            let read = read_mask(MaskRole::Segmentation, files, target, Remedy::default(), None, &mut Vec::new())?;
             match read {
                 ReadMask::Layer(layer) => masks.push((method.clone(), layer.labels)),
                 ReadMask::Unfit(mask) => return Err(Failure::Error(format!("{}: {}", path.display(), mask.why))),

@@ -137,7 +137,8 @@ fn one_key_hides_who_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     let mut window = open_files(&[&study]);
-    let shown = |window: &Window| window.query_all_by_label_contains(NAME).count() + usize::from(has(window, DESCRIPTION));
+    let shown =
+        |window: &Window| window.query_all_by_label_contains(NAME).count() + usize::from(has(window, DESCRIPTION));
     assert!(shown(&window) > 0, "the list says whose studies these are");
     press(&mut window, Key::H);
     assert_eq!(shown(&window), 0);
