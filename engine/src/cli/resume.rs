@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::training::{Output, put};
+use super::training::{DeviceFlags, Output, put};
 use super::{finetune, pretrain};
 use crate::Error;
-use crate::device::DeviceList;
 use crate::event::Stage;
 use crate::jobs::{Start, stored_config};
 
@@ -25,42 +24,24 @@ pub struct Args {
     /// The run's cohort, where it lies now. It must hold the same scans.
     #[arg(long, value_name = "FOLDER")]
     cohort: Option<PathBuf>,
-    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
-    #[arg(long)]
-    device: Option<DeviceList>,
-    /// CPU threads; 0 uses all cores.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
-    #[arg(long)]
-    micro_batch: Option<usize>,
-    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
-    #[arg(long)]
-    memory_mib: Option<u64>,
-    /// Also write TensorBoard event files, into the folder tensorboard of the run.
-    #[arg(long)]
-    tensorboard: bool,
-    /// Print the report as one JSON document.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    device: DeviceFlags,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut config = stored_config(&args.run)?;
     put(&mut config.data.cohort, args.cohort.clone());
-    put(&mut config.device, args.device.clone());
-    put(&mut config.threads, args.threads);
-    put(&mut config.training.micro_batch, args.micro_batch);
-    put(&mut config.data.memory_mib, args.memory_mib);
+    args.device.put_in(&mut config);
     if !config.data.cohort.is_dir() {
         let why = "the run's cohort is not there. If it was moved, name its new place with --cohort FOLDER";
         return Err(Error::file(&config.data.cohort, why).into());
     }
     let start = Start { resume: true, ..Start::default() };
-    let output = Output { json: args.json, tensorboard: args.tensorboard };
     match config.stage {
-        Stage::Pretrain => pretrain::train(config, &args.run, start, output),
-        Stage::Finetune => finetune::train(config, &args.run, start, output),
+        Stage::Pretrain => pretrain::train(config, &args.run, start, args.output),
+        Stage::Finetune => finetune::train(config, &args.run, start, args.output),
     }
 }

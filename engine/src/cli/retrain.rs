@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use super::finetune::train;
-use super::training::{Output, put};
-use crate::device::DeviceList;
+use super::training::{DeviceFlags, Output, put};
 use crate::jobs::Start;
 use crate::jobs::retrain::retrain_config;
 
@@ -20,7 +19,6 @@ patients stay the same and are never trained on. Ctrl+C saves and exits with 130
 
 /// Continues a fine-tuning with corrected masks, and prints the Dice of the test patients before and after.
 #[derive(clap::Args)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Fine-tuned run to start from.
     run: PathBuf,
@@ -48,30 +46,16 @@ pub struct Args {
     /// Labelled training patients, instead of the run's and the corrected ones: all, or patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
-    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
-    #[arg(long)]
-    device: Option<DeviceList>,
-    /// CPU threads; 0 uses all cores.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
-    #[arg(long)]
-    micro_batch: Option<usize>,
-    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
-    #[arg(long)]
-    memory_mib: Option<u64>,
+    #[command(flatten)]
+    device: DeviceFlags,
     /// Fail if a scan or a mask would be left out.
     #[arg(long)]
     strict: bool,
     /// Print time and memory of the training, and stop.
     #[arg(long)]
     dry_run: bool,
-    /// Also write TensorBoard event files, into the folder tensorboard of the run.
-    #[arg(long)]
-    tensorboard: bool,
-    /// Print the report as one JSON document.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Runs the verb.
@@ -85,11 +69,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     put(&mut training.steps, args.steps);
     put(&mut training.lr, args.lr);
-    put(&mut training.micro_batch, args.micro_batch);
     put(&mut config.labels.labels, args.labels.clone());
-    put(&mut config.device, args.device.clone());
-    put(&mut config.threads, args.threads);
-    put(&mut config.data.memory_mib, args.memory_mib);
+    args.device.put_in(&mut config);
     let start = Start { dry: args.dry_run, strict: args.strict, ..Start::default() };
-    train(config, &args.out, start, Output { json: args.json, tensorboard: args.tensorboard })
+    train(config, &args.out, start, args.output)
 }

@@ -93,21 +93,11 @@ pub struct Shared {
     /// Seed of every random decision.
     #[arg(long)]
     pub seed: Option<u64>,
-    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
-    #[arg(long)]
-    pub device: Option<DeviceList>,
-    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
-    #[arg(long)]
-    pub micro_batch: Option<usize>,
+    #[command(flatten)]
+    pub device: DeviceFlags,
     /// Precision of the convolutions: f32, or bf16 where the device has it.
     #[arg(long, value_parser = parse_word::<Precision>)]
     pub precision: Option<Precision>,
-    /// CPU threads; 0 uses all cores.
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
-    #[arg(long)]
-    pub memory_mib: Option<u64>,
     /// Folder where prepared patients are cached between runs.
     #[arg(long)]
     pub cache: Option<PathBuf>,
@@ -116,6 +106,33 @@ pub struct Shared {
     /// Print the report as one JSON document.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Where a training runs, which changes nothing of what it computes.
+#[derive(Clone, clap::Args)]
+pub struct DeviceFlags {
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
+    #[arg(long)]
+    device: Option<DeviceList>,
+    /// CPU threads; 0 uses all cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
+    #[arg(long)]
+    micro_batch: Option<usize>,
+    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
+    #[arg(long)]
+    memory_mib: Option<u64>,
+}
+
+impl DeviceFlags {
+    /// Sets what was given.
+    pub fn put_in(&self, config: &mut Config) {
+        put(&mut config.device, self.device.clone());
+        put(&mut config.threads, self.threads);
+        put(&mut config.training.micro_batch, self.micro_batch);
+        put(&mut config.data.memory_mib, self.memory_mib);
+    }
 }
 
 /// How a single training meets its run folder.
@@ -133,12 +150,14 @@ pub struct RunFlags {
 }
 
 /// What a single training prints and writes beside its run.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, clap::Args)]
 pub struct Output {
-    /// The report is printed as one JSON document.
-    pub json: bool,
-    /// TensorBoard event files are written.
+    /// Also write TensorBoard event files, into the folder tensorboard of the run.
+    #[arg(long)]
     pub tensorboard: bool,
+    /// Print the report as one JSON document.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Trains with the events going to the terminal and, if asked for or if the run has such files, to TensorBoard.
@@ -202,7 +221,6 @@ impl Shared {
         }
         put(&mut t.steps, self.steps);
         put(&mut t.batch, self.batch);
-        put(&mut t.micro_batch, self.micro_batch);
         put(&mut t.precision, self.precision);
         put(&mut t.lr, self.lr);
         put(&mut t.weight_decay, self.weight_decay);
@@ -220,11 +238,9 @@ impl Shared {
         put(&mut config.preprocess.mask_threshold, self.masks.threshold);
         put(&mut config.preprocess.label_map, self.label_map.clone());
         put(&mut config.data.targets, self.targets);
-        put(&mut config.data.memory_mib, self.memory_mib);
         put(&mut config.data.cache, self.cache.clone());
         put(&mut config.seed, self.seed);
-        put(&mut config.device, self.device.clone());
-        put(&mut config.threads, self.threads);
+        self.device.put_in(&mut config);
         Ok(config)
     }
 }
