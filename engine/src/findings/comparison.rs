@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Components, Finding, check_len, measured};
 use crate::Result;
-use crate::volume::LabelVolume;
+use crate::volume::{Grid, LabelVolume};
 
 /// Voxels that two lesions must share for one to hit the other.
 pub const HIT_VOXELS: usize = 1;
@@ -179,35 +179,41 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
     let grid = &segmentation.grid;
     check_len(segmentation.len(), grid)?;
     check_len(reference.len(), grid)?;
-    let count = |(sum, mislabelled): &mut (Counts, usize), at: usize| {
-        let (s, r) = (segmentation.get(at), reference.get(at));
-        sum.prediction += usize::from(s != 0);
-        sum.truth += usize::from(r != 0);
-        sum.both += usize::from(s != 0 && r != 0);
-        *mislabelled += usize::from(s != 0 && r != 0 && s != r);
+    // What lies outside of both masks is looked at once, to find the components.
+    let (own, its) = rayon::join(|| Components::of_labels(segmentation), || Components::of_labels(reference));
+    let slices = grid.axial_slices();
+    let (mut counts, mut mislabelled_voxels) = (vec![Counts::default(); slices.count], 0);
+    let in_segmentation = matched(&own, grid, |slice, at| {
+        let (own, its) = (segmentation.get(at), reference.get(at));
+        counts[slices.canonical(slice)].prediction += 1;
+        counts[slices.canonical(slice)].both += usize::from(its != 0);
+        mislabelled_voxels += usize::from(its != 0 && its != own);
+        its != 0
+    });
+    let in_reference = matched(&its, grid, |slice, at| {
+        counts[slices.canonical(slice)].truth += 1;
+        segmentation.get(at) != 0
+    });
+    Ok(Comparison { mislabelled_voxels, slices: counts, segmentation: in_segmentation, reference: in_reference })
+}
+
+/// The lesions of a mask with the voxels of each that lie in the other one. `is_in_other` is asked about each voxel, by its
+/// stored axial slice and its position in memory.
+fn matched(components: &Components, grid: &Grid, mut is_in_other: impl FnMut(usize, usize) -> bool) -> Vec<MatchedFinding> {
+    let axis = grid.axial_slices().axis;
+    let mut overlap = |c: usize| {
+        let mut voxels = 0;
+        for (run, range) in components.runs(c).iter().zip(components.ranges(c)) {
+            for (n, at) in range.enumerate() {
+                let slice = [run.i as usize + n, run.j as usize, run.k as usize][axis];
+                voxels += usize::from(is_in_other(slice, at));
+            }
+        }
+        voxels
     };
-    let join = |(all, total): &mut (Counts, usize), (sum, mislabelled): &(Counts, usize)| {
-        all.prediction += sum.prediction;
-        all.truth += sum.truth;
-        all.both += sum.both;
-        *total += mislabelled;
-    };
-    let lesions = |mask: &LabelVolume, other: &LabelVolume| -> Vec<MatchedFinding> {
-        let components = Components::of_labels(mask);
-        let overlaps = components.overlaps(&other.inside());
-        let matched = |(finding, overlap_voxels)| MatchedFinding { finding, overlap_voxels };
-        measured(&components, grid).into_iter().zip(overlaps).map(matched).collect()
-    };
-    let (slices, (in_segmentation, in_reference)) = rayon::join(
-        || grid.sum_axial(count, join),
-        || rayon::join(|| lesions(segmentation, reference), || lesions(reference, segmentation)),
-    );
-    Ok(Comparison {
-        mislabelled_voxels: slices.iter().map(|(_, mislabelled)| mislabelled).sum(),
-        slices: slices.into_iter().map(|(counts, _)| counts).collect(),
-        segmentation: in_segmentation,
-        reference: in_reference,
-    })
+    let overlaps: Vec<usize> = (0..components.count()).map(&mut overlap).collect();
+    let join = |(finding, overlap_voxels)| MatchedFinding { finding, overlap_voxels };
+    measured(components, grid).into_iter().zip(overlaps).map(join).collect()
 }
 
 #[cfg(test)]
