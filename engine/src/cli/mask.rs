@@ -144,7 +144,7 @@ fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
     let mut warnings = image.warnings.clone();
     let label = match &args.label {
         Some(path) => {
-            let mask = LabelVolume::read_frame_for(path, &image, 0, &args.masks.options())?;
+            let mask = LabelVolume::read_frame_for(path, &image, args.frame.unwrap_or(0), &args.masks.options())?;
             warnings.extend(mask.notes);
             Some(mask.labels)
         }

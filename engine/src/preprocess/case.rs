@@ -25,9 +25,10 @@ pub fn read_case(
     with_label: bool,
     masks: &MaskOptions,
 ) -> Result<(Vec<Volume>, Option<LabelVolume>)> {
-    let images = modalities.iter().map(|modality| image_of(case, modality)?.read()).collect::<Result<Vec<_>>>()?;
+    let files = modalities.iter().map(|modality| image_of(case, modality)).collect::<Result<Vec<_>>>()?;
+    let images = files.iter().map(|file| file.read()).collect::<Result<Vec<_>>>()?;
     let label = match images.first() {
-        Some(first) if with_label => read_label(case, first, masks)?,
+        Some(first) if with_label => read_label(case, (first, frame_of(files[0])), masks)?,
         _ => None,
     };
     Ok((images, label))
@@ -78,8 +79,13 @@ fn image_of<'a>(case: &'a Case, modality: &str) -> Result<&'a ImageFile> {
     })
 }
 
-/// The union of the case's masks on the first image's grid; `None` without a mask.
-fn read_label(case: &Case, first: &Volume, masks: &MaskOptions) -> Result<Option<LabelVolume>> {
+/// The frame of an image, for masks that have one for each.
+fn frame_of(file: &ImageFile) -> usize {
+    file.frame.unwrap_or(0)
+}
+
+/// The union of the case's masks on the grid of the first image, of which this frame is read; `None` without a mask.
+fn read_label(case: &Case, first: (&Volume, usize), masks: &MaskOptions) -> Result<Option<LabelVolume>> {
     let mut union: Option<LabelVolume> = None;
     for path in &case.masks {
         let region = read_mask(case, path, first, masks)?;
@@ -92,8 +98,13 @@ fn read_label(case: &Case, first: &Volume, masks: &MaskOptions) -> Result<Option
 }
 
 /// A mask on the first image's grid, or else on that of another image of the case.
-fn read_mask(case: &Case, path: &Path, first: &Volume, masks: &MaskOptions) -> Result<LabelVolume> {
-    let misfit = match LabelVolume::read_frame_for(path, first, 0, masks) {
+fn read_mask(
+    case: &Case,
+    path: &Path,
+    (first, frame): (&Volume, usize),
+    masks: &MaskOptions,
+) -> Result<LabelVolume> {
+    let misfit = match LabelVolume::read_frame_for(path, first, frame, masks) {
         Ok(mask) => {
             for note in mask.notes {
                 tracing::warn!(case = case.id, "{}: {note}", path.display());
@@ -104,7 +115,7 @@ fn read_mask(case: &Case, path: &Path, first: &Volume, masks: &MaskOptions) -> R
     };
     for other in case.images.values() {
         if let Ok(image) = other.read()
-            && let Ok(mask) = LabelVolume::read_frame_for(path, &image, 0, masks)
+            && let Ok(mask) = LabelVolume::read_frame_for(path, &image, frame_of(other), masks)
         {
             tracing::info!(
                 case = case.id,

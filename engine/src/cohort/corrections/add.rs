@@ -108,9 +108,9 @@ fn initials(text: &str) -> Result<String> {
 /// The mask on the grid of the first image that it lies on, that image, and what was done.
 fn fitted(case: &Case, mask: &Path, options: &MaskOptions) -> Result<(LabelVolume, Volume, Vec<String>)> {
     let mut first_error = None;
-    for image in case.images.values() {
-        let image = image.read()?;
-        match LabelVolume::read_frame_for(mask, &image, 0, options) {
+    for file in case.images.values() {
+        let image = file.read()?;
+        match LabelVolume::read_frame_for(mask, &image, file.frame.unwrap_or(0), options) {
             Ok(aligned) => return Ok((aligned.labels, image, aligned.notes)),
             Err(error) => first_error = first_error.or(Some(error)),
         }
