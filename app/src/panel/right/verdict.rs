@@ -44,10 +44,10 @@ fn row(ui: &mut Ui, case: &str, verdict: Verdict, entry: Option<&Entry>, sender:
             let said = format!("Verdict of {case}: {}", verdict.name());
             badge.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
             if let Some(entry) = entry.filter(|entry| !entry.reviewer.is_empty()) {
-                let by = format!("{}, {:.0} s", entry.reviewer, entry.seconds);
-                let color = theme::tokens(ui).text_dim;
-                text::line(ui, RichText::new(by).font(font::caption()).color(color))
-                    .on_hover_text("Reviewer, and time spent on this case");
+                // The initials alone have room beside the longest verdict.
+                let (color, spent) = (theme::tokens(ui).text_dim, format!("{:.0} s spent on this case", entry.seconds));
+                text::line(ui, RichText::new(&entry.reviewer).font(font::caption()).color(color))
+                    .on_hover_text(format!("Reviewer {}, {spent}", entry.reviewer));
             }
         });
     });

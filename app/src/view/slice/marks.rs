@@ -92,22 +92,30 @@ pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, kep
     let Some(findings) = &case.document.findings else { return };
     let grid = &case.document.base().volume.grid;
     let display_from_voxel = view.grid.display_from_world * grid.world_from_voxel;
-    for (at, entry) in findings.entries.iter().take(case.state.shown_findings()).enumerate() {
-        if !case.state.marks(case.document, entry) {
-            continue;
-        }
+    let marked = findings.entries.iter().take(case.state.shown_findings()).enumerate().filter_map(|(at, entry)| {
         let chosen = case.state.session.view.finding == Some(at);
         let bounds = bounds(&display_from_voxel, &entry.finding);
         let met = (bounds[0][view.plane.axis()]..=bounds[1][view.plane.axis()]).contains(&(view.slice as f64));
         // A projection shows all findings: only the selected one is marked.
-        if !(if view.id.is_projection() { chosen } else { met }) {
-            continue;
-        }
+        let shown = if view.id.is_projection() { chosen } else { met };
+        let [a, b] = bounds.map(|index| view.pos(view.map.place_of_index(index)));
+        let corner = pos2(a.x.max(b.x), a.y.min(b.y));
+        (shown && case.state.marks(case.document, entry)).then_some((at, entry, chosen, corner))
+    });
+    let marked: Vec<_> = marked.collect();
+    // Words cover no bracket, also not that of a finding further down the list.
+    kept.extend(marked.iter().map(|(.., corner)| Rect::from_points(&bracket(*corner))));
+    for (at, entry, chosen, corner) in marked {
         if chosen {
             calipers(painter, case, view, &entry.finding, kept);
         }
-        number(painter, case, view, bounds, (&label(at, entry.status, chosen), chosen), kept);
+        number(painter, case, corner, (&label(at, entry.status, chosen), chosen), kept);
     }
+}
+
+/// Connects the number of a finding with the upper right corner of its box.
+fn bracket(corner: Pos2) -> [Pos2; 3] {
+    [corner - vec2(BRACKET, 0.0), corner, corner + vec2(0.0, BRACKET)]
 }
 
 /// Number of a finding; for the selected one also its status.
@@ -132,24 +140,23 @@ fn bounds(display_from_voxel: &DAffine3, finding: &Finding) -> [DVec3; 2] {
 fn number(
     painter: &Painter,
     case: &CaseView<'_>,
-    view: &PaneView<'_>,
-    bounds: [DVec3; 2],
+    corner: Pos2,
     (label, chosen): (&str, bool),
     kept: &mut Vec<Rect>,
 ) {
-    let [a, b] = bounds.map(|index| view.pos(view.map.place_of_index(index)));
-    let corner = pos2(a.x.max(b.x), a.y.min(b.y));
     let (font, color) =
         if chosen { (font::body(), case.tokens.overlay_measure) } else { (font::caption(), case.tokens.overlay_text) };
-    // A bracket at the corner of the box connects number and finding.
-    let bracket = [corner - vec2(BRACKET, 0.0), corner, corner + vec2(0.0, BRACKET)];
-    polyline(painter, &bracket, 1.0, color, case.tokens.overlay_halo);
-    let places = [
+    polyline(painter, &bracket(corner), 1.0, color, case.tokens.overlay_halo);
+    write(painter, &number_places(corner), label, (font, color), kept);
+}
+
+/// Where the number of a finding may stand, around its bracket.
+fn number_places(corner: Pos2) -> [(Pos2, Align2); 3] {
+    [
         (corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM),
         (corner + vec2(-BRACKET, -1.0), Align2::RIGHT_BOTTOM),
         (corner + vec2(4.0, BRACKET), Align2::LEFT_TOP),
-    ];
-    write(painter, &places, label, (font, color), kept);
+    ]
 }
 
 fn calipers(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, finding: &Finding, kept: &mut Vec<Rect>) {
@@ -264,6 +271,20 @@ mod tests {
         // Voxels 1 and 2 of six, counted from the other side.
         assert!(low.abs_diff_eq(DVec3::new(2.5, 1.5, 0.5), 1e-9), "{low}");
         assert!(high.abs_diff_eq(DVec3::new(4.5, 3.5, 2.5), 1e-9), "{high}");
+    }
+
+    /// The number stands beside its own bracket, and the words of calipers give way to it.
+    #[test]
+    fn words_cover_no_bracket() {
+        let corner = pos2(120.0, 60.0);
+        let kept = [Rect::from_points(&bracket(corner))];
+        assert_eq!(kept[0], Rect::from_min_max(pos2(113.0, 60.0), pos2(120.0, 67.0)));
+        let (pane, size) = (Rect::from_min_max(Pos2::ZERO, pos2(300.0, 200.0)), vec2(48.0, 12.0));
+        let places = number_places(corner);
+        assert_eq!(place_clear(pane, vec2(7.0, 14.0), &places, &kept).left_bottom(), corner + vec2(4.0, -1.0));
+        // Calipers that end left of the corner.
+        let at_end = [(corner + vec2(-20.0, 3.0), Align2::LEFT_CENTER), (corner + vec2(-40.0, 20.0), Align2::CENTER_TOP)];
+        assert_eq!(place_clear(pane, size, &at_end, &kept).top(), 80.0);
     }
 
     #[test]

@@ -23,6 +23,8 @@ const BAR: (f32, f32) = (110.0, 0.25);
 const BAR_HEIGHT: f32 = 22.0;
 /// Width of a legend's swatch, with the gap beside it.
 const SWATCH: f32 = 24.0;
+/// Least gap between words side by side on their plates.
+const BETWEEN_PLATES: f32 = 6.0;
 /// Half the height of a letter at the edge, with a gap.
 const LETTER: f32 = 14.0;
 
@@ -52,6 +54,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn is_free(&self, rect: Rect) -> bool {
+        let rect = if self.bright { rect.expand2(vec2(BETWEEN_PLATES, 0.0)) } else { rect };
         !self.written.iter().chain(self.kept).any(|other| other.intersects(rect))
     }
 
@@ -400,6 +403,13 @@ mod tests {
             assert!(!write(104.0), "what would cover it is left out");
             assert!(write(130.0));
             assert!(!write(170.0), "nor is what would cover a lesion");
+            // The number of a lesion just beside: the plates of both would meet.
+            let beside = page.line(pos2(60.0, 60.0), Align2::LEFT_CENTER, "W 10", FontId::monospace(11.0));
+            let number = [Rect::from_min_max(pos2(40.0, 50.0), pos2(beside.left() - 1.0, 70.0))];
+            for bright in [false, true] {
+                let page = Page { painter: ui.painter(), written: Vec::new(), kept: &number, bright };
+                assert_eq!(page.is_free(beside), !bright);
+            }
         })
         .drop_without_applying_deltas();
     }
