@@ -53,12 +53,13 @@ impl Random {
 struct Written {
     states: Vec<Vec<u16>>,
     ends: Vec<u64>,
-    folded: u64,
+    /// Names of the edits in effect at the end.
+    names: Vec<String>,
 }
 
-/// Does a random sequence of edits on a small mask and writes its journal in `folder`, then cuts the journal at `cuts` random
+/// Does a random sequence of edits on the frames of a small mask and writes its journal in `folder`, then cuts the journal at `cuts` random
 /// bytes, at the end of every record and beside it: what is restored is the state after the last whole record, and how many
-/// records and torn bytes there are is said right. A cut journal is continued.
+/// records and torn bytes there are is said right. A cut journal is continued. Compacted or not, it names the edits in effect.
 ///
 /// # Errors
 /// What differs.
@@ -86,30 +87,44 @@ fn expect<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, expect
 }
 
 fn values(labels: &EditLabels) -> Vec<u16> {
-    labels.to_volume().iter().collect()
+    labels.to_volumes().flat_map(|frame| frame.iter().collect::<Vec<_>>()).collect()
 }
 
 fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String> {
+    let failed = |error: engine::Error| error.to_string();
     let grid = grid(random);
-    let voxels: Vec<u16> = (0..grid.len()).map(|_| [0, 0, 0, 1, 2][random.below(5)]).collect();
+    let frame = |random: &mut Random| {
+        let voxels: Vec<u16> = (0..grid.len()).map(|_| [0, 0, 0, 1, 2][random.below(5)]).collect();
+        LabelVolume::new(grid.clone(), voxels).map_err(failed)
+    };
+    let mut labels = EditLabels::from_volume(&frame(random)?);
+    let more = [0, 0, 1, 2][random.below(4)];
+    for _ in 0..more {
+        labels.push_frame(&frame(random)?).map_err(failed)?;
+    }
     let image = Volume::from_f32(grid.clone(), (0..grid.len()).map(|_| random.below(40) as f32).collect());
     let other = EditLabels::new(grid.clone());
     let scene = Scene { image: Some(&image), other: Some(&other), ..Scene::default() };
-    let mut labels = EditLabels::from_volume(&LabelVolume::new(grid.clone(), voxels).map_err(|e| e.to_string())?);
     // Some of it is beyond the budget of the undo list.
     let budget = [0, 80, 1 << 20][random.below(3)];
     let spill = Spill::new(std::io::Cursor::new(Vec::new()), "spill".into());
-    let mut history = History::new(grid.shape, budget, spill);
-    let failed = |error: engine::Error| error.to_string();
+    let mut history = History::new(budget, spill);
     let mut journal = Journal::create(path, &labels).map_err(failed)?;
-    let mut written = Written { states: vec![values(&labels)], ends: vec![journal.bytes()], folded: 0 };
+    let mut written = Written { states: vec![values(&labels)], ends: vec![journal.bytes()], names: Vec::new() };
     let (mut copies, mut at) = (vec![values(&labels)], 0);
     let mut checked = Checked::default();
     for _ in 0..3 + random.below(22) {
         let (kind, name, delta) = match random.below(10) {
-            0..=1 => (Kind::Undo, "undo".to_owned(), history.undo(&mut labels).map_err(failed)?),
-            2 => (Kind::Redo, "redo".to_owned(), history.redo(&mut labels).map_err(failed)?),
+            0..=1 => {
+                let name = history.undo_name().unwrap_or_default().to_owned();
+                (Kind::Undo, name, history.undo(&mut labels).map_err(failed)?)
+            }
+            2 => {
+                let name = history.redo_name().unwrap_or_default().to_owned();
+                (Kind::Redo, name, history.redo(&mut labels).map_err(failed)?)
+            }
             _ => {
+                labels.show(random.below(labels.frames()));
                 let op = op(random, &grid);
                 // What is refused, such as the component of a voxel without a label, changes nothing.
                 let Ok(delta) = apply(&op, &mut labels, &scene, &Control::default()) else { continue };
@@ -127,14 +142,13 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
         written.ends.push(journal.bytes());
         checked.records += 1;
         if random.below(12) == 0 {
-            let whole = journal.labels().map_err(failed)?;
-            expect("the mask of the journal", &whole, &labels)?;
-            written.folded += journal.records();
-            journal.compact(&whole).map_err(failed)?;
-            written = Written { states: vec![values(&labels)], ends: vec![journal.bytes()], ..written };
+            journal.compact([0, 40, 1 << 20][random.below(3)]).map_err(failed)?;
+            written = Written::compacted(path, &copies[0])?;
+            expect("the mask of the compacted journal", &written.states.last(), &Some(&copies[at]))?;
             checked.compactions += 1;
         }
     }
+    written.names = history.entries()[..history.applied()].iter().map(|entry| entry.name.clone()).collect();
     history.jump(0, &mut labels).map_err(failed)?;
     expect("the mask after undoing all", &values(&labels), &copies[0])?;
     history.jump(usize::MAX, &mut labels).map_err(failed)?;
@@ -143,6 +157,26 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
 }
 
 impl Written {
+    /// What a compacted journal holds.
+    fn compacted(path: &Path, base: &[u16]) -> Result<Self, String> {
+        let found = read(path).map_err(|error| error.to_string())?;
+        let mut labels = found.base;
+        expect("the base mask of the compacted journal", &values(&labels)[..], base)?;
+        let mut states = vec![values(&labels)];
+        for record in &found.records {
+            expect("a record that fits", &record.changes.unpack().apply(&mut labels), &true)?;
+            states.push(values(&labels));
+        }
+        // Behind the magic lie header, base mask and records, each with its length.
+        let bytes = fs::read(path).map_err(|why| why.to_string())?;
+        let (mut ends, mut end) = (Vec::new(), 8);
+        while let Some(length) = bytes.get(end..end + 4) {
+            end += 8 + u32::from_le_bytes(length.try_into().map_err(|_| "four bytes")?) as usize;
+            ends.push(end as u64);
+        }
+        Ok(Self { states, ends: ends.split_off(1), names: Vec::new() })
+    }
+
     /// How many records a journal of so many bytes holds; none without its base mask.
     fn records(&self, bytes: usize) -> Option<usize> {
         self.ends.iter().filter(|&&end| end <= bytes as u64).count().checked_sub(1)
@@ -158,7 +192,9 @@ impl Written {
         let records = self.records(bytes.len()).unwrap_or_default();
         expect("the number of records", &found.records.len(), &records)?;
         expect("the mask", &values(&found.labels), &self.states[records])?;
-        expect("the edits before", &found.header.folded, &self.folded)?;
+        if records + 1 == self.states.len() {
+            expect("the names", &found.names(), &self.names)?;
+        }
         expect("the whole part", &found.whole, &self.ends[records])?;
         let torn = bytes.len() as u64 - self.ends[records];
         expect("the torn part", &found.cut.map_or(0, |cut| cut.bytes), &torn)
@@ -180,7 +216,7 @@ impl Written {
         expect("what follows the last record", &again.cut, &None)?;
         expect("the records of the journal that went on", &again.records.len(), &(records + 1))?;
         expect("the mask of the journal that went on", &again.labels, &labels)?;
-        let back = again.records.last().map_or_else(|| Delta::empty(found.base.shape()), |r| r.changes.unpack());
+        let back = again.records.last().map_or_else(|| Delta::empty(found.base.dims()), |r| r.changes.unpack());
         expect("the last change", &back, &delta)
     }
 }
@@ -192,7 +228,7 @@ fn grid(random: &mut Random) -> Grid {
         world_from_voxel[4 * axis] = random.between(0.5, 3.0);
     }
     let shape = std::array::from_fn(|_| 2 + random.below(7));
-    Header { version: VERSION, shape, world_from_voxel, oriented: true, opened_sha256: String::new(), folded: 0 }.grid()
+    Header { version: VERSION, shape, frames: 1, world_from_voxel, oriented: true, opened_sha256: String::new() }.grid()
 }
 
 fn point(random: &mut Random, grid: &Grid) -> [f64; 3] {

@@ -94,7 +94,7 @@ pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
 
 /// Gives the voxels of a label another one, 0 for none, as a step that can be undone; its row goes with its last voxel.
 fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
-    if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::refusal(state, jobs)) {
+    if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::busy(state, jobs)) {
         return worker::edit::refuse(state, why);
     }
     let Some(document) = &mut state.document else { return };

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::edit::EditLabels;
+use engine::edit::{EditLabels, VoxelBox};
 use engine::findings::comparison::Comparison;
 use engine::findings::{Finding, Values};
 use engine::metrics::Measures;
@@ -16,6 +16,9 @@ use super::edit::Edits;
 use super::study::{MethodOutlines, StudyMasks};
 use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, UnloadedMask};
 use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
+
+/// Of segmentation and reference, the revision and the shown frame. Results for others are dropped.
+pub type MaskRevisions = [Option<(u64, usize)>; 2];
 
 /// A case: images of one patient, and what is known of their lesions.
 #[derive(Clone, Debug)]
@@ -97,8 +100,8 @@ pub struct FindingList {
     pub entries: Vec<FindingEntry>,
     /// What their values are of; none until they are measured.
     pub values_of: Option<ValueSource>,
-    /// Revisions of the masks that they were found in.
-    pub revisions: [Option<u64>; 2],
+    /// The masks that they were found in.
+    pub revisions: MaskRevisions,
 }
 
 impl FindingList {
@@ -193,7 +196,7 @@ impl Document {
             listed,
             title,
             path: image.path().to_path_buf(),
-            edits: Edits::new(image.volume.grid.shape),
+            edits: Edits::default(),
             images: vec![image],
             shown: 0,
             masks: Vec::new(),
@@ -236,8 +239,14 @@ impl Document {
         self.mask(MaskRole::Reference)
     }
 
-    /// Puts a mask in the place of that of its role.
-    pub fn set_mask(&mut self, layer: MaskLayer) {
+    /// Puts a mask in the place of that of its role, with the frame of the first image.
+    pub fn set_mask(&mut self, mut layer: MaskLayer) {
+        let before = layer.labels.frame();
+        layer.labels.show(self.base().frame);
+        if layer.labels.frame() != before {
+            layer.table = MaskLayer::label_table(&layer.labels);
+            (layer.dirty, layer.projection) = (VoxelBox::whole(layer.labels.shape()), None);
+        }
         self.remove_mask(layer.role);
         self.masks.push(layer);
         self.masks.sort_by_key(|mask| mask.role);
@@ -287,9 +296,33 @@ impl Document {
         self.segmentation().is_some_and(|mask| !self.as_found.contains(&mask.revision))
     }
 
-    /// Revisions of segmentation and reference.
-    pub fn mask_revisions(&self) -> [Option<u64>; 2] {
-        MaskRole::ALL.map(|role| self.mask(role).map(|mask| mask.revision))
+    /// The labels of segmentation and reference that are shown.
+    pub fn mask_revisions(&self) -> MaskRevisions {
+        MaskRole::ALL.map(|role| self.mask(role).map(|mask| (mask.revision, mask.labels.frame())))
+    }
+
+    /// Whether the segmentation is one for all frames of the first image, which has several.
+    pub fn could_have_frames(&self) -> bool {
+        self.base().frames() > 1 && self.segmentation().is_some_and(|mask| mask.labels.frames() == 1)
+    }
+
+    /// Shows a frame of the masks that have several. False if there are none.
+    pub fn show_frame(&mut self, frame: usize) -> bool {
+        let mut several = false;
+        for mask in self.masks.iter_mut().filter(|mask| mask.labels.frames() > 1) {
+            mask.labels.show(frame);
+            mask.table = MaskLayer::label_table(&mask.labels);
+            several = true;
+        }
+        if let Some(automatic) = &mut self.automatic {
+            automatic.show(frame);
+        }
+        if several {
+            // It was found in another frame.
+            self.edits.preview = None;
+            self.name_labels();
+        }
+        several
     }
 
     /// The image whose grid everything lies on.

@@ -14,7 +14,7 @@ use glam::DVec3;
 use serde::{Deserialize, Serialize};
 
 use super::view::Overlay;
-use super::{Document, ImageLayer, PaneId, State, ToolKind};
+use super::{Document, ImageLayer, MaskLayer, PaneId, State, ToolKind};
 use crate::scene::{DisplayGrid, PlaneMode};
 
 /// Smallest and largest brush, in mm.
@@ -120,11 +120,10 @@ pub struct KeptChange {
     pub revisions: [u64; 2],
 }
 
-impl Edits {
-    /// None of a mask of this shape.
-    pub fn new(shape: [usize; 3]) -> Self {
+impl Default for Edits {
+    fn default() -> Self {
         Self {
-            list: UndoList::new(shape),
+            list: UndoList::new(),
             stroke: None,
             lasso: None,
             preview: None,
@@ -271,8 +270,11 @@ impl State {
         // The outlines of a study's methods would stand in its place.
         document.outlines = None;
         let both = document.has_both_masks();
+        // A comparison of lesions without their labels would show nothing of another label.
+        let alone = |mask: &MaskLayer| mask.table.iter().all(|entry| Some(entry.value) == label);
+        let hides = label.is_some() && !document.compares_labels() && !document.segmentation().is_none_or(alone);
         let (view, settings) = (&mut self.session.view, &mut self.session.settings);
-        if both && view.overlay == Overlay::Reference {
+        if both && (view.overlay == Overlay::Reference || view.overlay == Overlay::Comparison && hides) {
             view.overlay = Overlay::Segmentation;
         }
         if let Some(label) = label {
@@ -341,7 +343,7 @@ mod tests {
     }
 
     fn stroke(tool: ToolKind, erases: bool) -> Stroke {
-        let (name, delta) = (String::new(), Delta::empty([9; 3]));
+        let (name, delta) = (String::new(), Delta::empty([9, 9, 9, 1]));
         Stroke { tool, erases, plane: Plane::Axis(2), name, delta, revision: 1, refused: false }
     }
 

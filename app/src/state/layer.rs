@@ -171,7 +171,8 @@ pub struct MaskLayer {
     pub path: Option<PathBuf>,
     /// Further files whose labels were added to those of the first.
     pub more_files: Vec<PathBuf>,
-    /// The labels. A clone is a snapshot that costs nothing: jobs take one and make a volume of it on their thread.
+    /// The labels; those of several frames show the frame of the first image. A clone is a snapshot that costs nothing: jobs
+    /// take one and make a volume of it on their thread.
     pub labels: EditLabels,
     /// The labels that occur, ascending; empty while a segmentation is under way.
     pub table: Vec<LabelEntry>,
@@ -195,8 +196,6 @@ pub struct MaskLayer {
     pub awaits_texture: bool,
     /// The network that made it; none for a mask that was drawn by hand or read.
     pub algorithm: Option<String>,
-    /// Number of frames in its file. With more than one, it follows the frame of its image.
-    pub file_frames: usize,
 }
 
 impl MaskLayer {
@@ -218,7 +217,6 @@ impl MaskLayer {
             dirty: None,
             awaits_texture: false,
             algorithm: None,
-            file_frames: 1,
         }
     }
 

@@ -25,7 +25,7 @@ impl LeftBehind {
 
 /// "37 edits on p01, the last 12 minutes ago (2026-11-30 14:32 UTC)"; `now_ms` since 1970-01-01 UTC.
 pub fn sentence(left: &LeftEdits, now_ms: u64) -> String {
-    let edits = plural(left.edits as usize, "edit", "edits");
+    let edits = plural(left.names.len(), "edit", "edits");
     let minutes = now_ms.saturating_sub(left.time_ms) as usize / 60_000;
     let ago = match minutes {
         0 => "less than a minute".to_owned(),
@@ -45,14 +45,13 @@ mod tests {
         let mut left = LeftEdits {
             path: "1.edits".into(),
             case: engine::run::autosave::EditedCase { title: "p01".into(), ..Default::default() },
-            names: Vec::new(),
-            edits: 37,
+            names: vec!["Brush stroke".to_owned(); 37],
             time_ms: 1_764_032_460_000,
             cut: None,
         };
         let said = |left: &LeftEdits, minutes: u64| sentence(left, left.time_ms + minutes * 60_000);
         assert_eq!(said(&left, 12), "37 edits on p01, the last 12 minutes ago (2025-11-25 01:01 UTC)");
-        left.edits = 1;
+        left.names.truncate(1);
         assert!(said(&left, 0).starts_with("1 edit on p01, the last less than a minute ago"));
         assert!(said(&left, 200).contains("3 hours ago") && said(&left, 5000).contains("3 days ago"));
     }

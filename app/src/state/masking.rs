@@ -33,8 +33,8 @@ pub struct CaseKey {
     pub frame: usize,
     /// CT or not, where the user or the cohort says so; else the file's name and values decide.
     pub kind: Option<Kind>,
-    /// Revision of the reference.
-    pub truth: Option<u64>,
+    /// Revision and shown frame of the reference; none without one.
+    pub truth: Option<(u64, usize)>,
     /// How it is prepared.
     pub preprocess: PreprocessConfig,
 }
@@ -157,7 +157,7 @@ impl State {
             image: document.shown,
             frame: layer.frame,
             kind: told_kind(document),
-            truth: document.reference().map(|truth| truth.revision),
+            truth: document.mask_revisions()[1],
             preprocess: controls.preprocess.clone(),
         };
         let slice = self.file_slice()?;

@@ -10,6 +10,7 @@ use engine::metrics::{Options, boundary_iou, measure};
 use engine::volume::{LabelVolume, Volume};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, values};
+use crate::state::document::MaskRevisions;
 use crate::state::labels::Region;
 use crate::state::{CaseId, Document, Entropy, FindingEntry, FindingList, MaskRole, RegionScore, Slot, State, Status};
 
@@ -23,8 +24,7 @@ struct Analyse {
     reference: Option<EditLabels>,
     /// The findings, if they are known since the case was opened.
     known: Option<Lesions>,
-    /// Of segmentation and reference: results for others are dropped.
-    revisions: [Option<u64>; 2],
+    revisions: MaskRevisions,
     /// Labels that are measured apart; none if labels are not compared.
     regions: Vec<Region>,
     probability: Option<Arc<Volume>>,

@@ -1,16 +1,16 @@
 //! Frames of 4-D scans, and projections.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use engine::edit::EditLabels;
 use engine::volume::{Background, Frames, ReadOptions, Volume, percentile};
 
-use super::open::{ReadMask, front_axis, layer_of, read_mask};
-use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, values};
-use crate::gpu::Gpu;
+use super::open::{MaskProjection, front_axis, layer_of, mask_textures};
+use super::{Failure, Job, JobHandle, Jobs, Spec, analyse, edit, values};
+use crate::gpu::{Gpu, Texture};
 use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
-use crate::state::{CaseId, ImageLayer, MaskLayer, MaskRole, Remedy, Slot, State};
+use crate::state::{CaseId, ImageLayer, MaskRole, Slot, State};
 
 /// The last frame that was asked for counts.
 pub const FRAME: Slot = Slot::exclusive("frame");
@@ -31,15 +31,22 @@ struct ShowFrame {
     layer: ImageLayer,
     frame: usize,
     several: bool,
-    /// The files of masks that follow the frame.
-    masks: Vec<(MaskRole, Vec<PathBuf>)>,
+    /// The masks that follow the frame, with their revisions.
+    masks: Vec<(MaskRole, u64, EditLabels)>,
     gpu: Option<Gpu>,
 }
 
-/// A frame with the masks that belong to it.
+/// A frame of an image and of the masks that follow it.
 struct FrameLayers {
     image: ImageLayer,
-    masks: Vec<MaskLayer>,
+    masks: Vec<FrameOfMask>,
+}
+
+struct FrameOfMask {
+    role: MaskRole,
+    revision: u64,
+    texture: Option<Texture>,
+    projection: MaskProjection,
 }
 
 /// Shows another frame of an image.
@@ -48,12 +55,13 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
     let Some(layer) = document.images.get(image).cloned() else { return };
     let frame = frame.min(layer.frames() - 1);
     if frame == layer.frame {
-        return;
+        // Another one that was asked for no longer counts.
+        return jobs.cancel_slot(FRAME);
     }
     let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
-    // Masks lie on the first image. One with unsaved changes stays as it is.
-    let follows = |mask: &&MaskLayer| image == 0 && mask.file_frames > 1 && !mask.is_unsaved();
-    let masks = document.masks.iter().filter(follows).map(|mask| (mask.role, mask.files())).collect();
+    // Masks lie on the first image. One without frames of its own belongs to all of them.
+    let follows = document.masks.iter().filter(|mask| image == 0 && mask.labels.frames() > 1);
+    let masks = follows.map(|mask| (mask.role, mask.revision, mask.labels.clone())).collect();
     jobs.start(ShowFrame { case, image, layer, frame, several, masks, gpu });
 }
 
@@ -66,7 +74,7 @@ impl Job for ShowFrame {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<FrameLayers, Failure> {
-        let Self { layer, frame, several, masks: files, gpu, .. } = self;
+        let Self { layer, frame, several, gpu, .. } = self;
         let volume = if layer.volume.frames() > 1 {
             Arc::clone(&layer.volume)
         } else {
@@ -84,13 +92,14 @@ impl Job for ShowFrame {
             dicom: layer.dicom.clone(),
             ..fresh
         };
-        let mut masks = Vec::new();
-        for (role, files) in files {
-            match read_mask(*role, files, (&image).into(), Remedy::default(), gpu.as_ref(), &mut warnings)? {
-                ReadMask::Layer(mask) => masks.push(*mask),
-                ReadMask::Unfit(mask) => return Err(Failure::Error(mask.details)),
-            }
-        }
+        let upload = |(role, revision, labels): &(MaskRole, u64, EditLabels)| {
+            handle.check()?;
+            let mut labels = labels.clone();
+            labels.show(*frame);
+            let (texture, projection) = mask_textures(&labels, gpu.as_ref())?;
+            Ok(FrameOfMask { role: *role, revision: *revision, texture, projection })
+        };
+        let masks = self.masks.iter().map(upload).collect::<Result<_, Failure>>()?;
         Ok(FrameLayers { image, masks })
     }
 
@@ -101,17 +110,27 @@ impl Job for ShowFrame {
                 if let Some(slot) = document.images.get_mut(self.image) {
                     *slot = image;
                 }
-                let follow = !masks.is_empty();
-                for mask in masks {
-                    // What was changed or removed meanwhile is not replaced.
-                    if document.mask(mask.role).is_some_and(|old| !old.is_unsaved() && old.files() == mask.files()) {
-                        let corrected = document.is_corrected();
-                        document.set_mask(mask.as_read(jobs.unused_id()));
-                        if !corrected {
-                            document.note_as_found();
+                let follow = self.image == 0 && document.show_frame(self.frame);
+                // What was edited or exchanged meanwhile is uploaded as it is now.
+                let mut changed = Vec::new();
+                for mask in document.masks.iter_mut().filter(|mask| self.image == 0 && mask.labels.frames() > 1) {
+                    (mask.dirty, mask.awaits_texture, mask.projection) = (None, false, None);
+                    match masks.iter().find(|new| (new.role, new.revision) == (mask.role, mask.revision)) {
+                        Some(FrameOfMask { texture, projection, .. }) => {
+                            (mask.texture, mask.projection) = (texture.clone(), Some(projection.clone()));
                         }
+                        None => changed.push(mask.role),
                     }
                 }
+                if follow {
+                    // They are of another frame.
+                    jobs.cancel_slot(edit::PROJECT);
+                    jobs.cancel_slot(edit::PREVIEW);
+                }
+                if !changed.is_empty() {
+                    edit::project(state, jobs);
+                }
+                changed.into_iter().for_each(|role| edit::upload_whole(state, jobs, role));
                 project(state, jobs, self.image);
                 if follow {
                     analyse::start(state, jobs);

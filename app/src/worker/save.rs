@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::edit::EditLabels;
-use engine::volume::{LabelTable, LabelVolume, Volume, nifti};
+use engine::volume::{LabelTable, LabelVolume, MaskOptions, Volume, nifti};
 
 use self::seg::SegFile;
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment, series};
@@ -21,17 +21,18 @@ pub const SLOT: Slot = Slot::shared("save");
 /// That of a reference tells it from the file it was made from.
 pub fn proposed_name(state: &State, role: MaskRole) -> String {
     let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.output_place().1);
-    let ending = ending(state.document.as_ref());
+    let ending = ending(state.document.as_ref(), role);
     match role {
         MaskRole::Segmentation => format!("{stem}_pred.{ending}"),
         MaskRole::Reference => format!("{stem}_resampled_mask.{ending}"),
     }
 }
 
-/// The ending of a mask's file.
-fn ending(document: Option<&Document>) -> &'static str {
+/// The ending of a mask's file. A SEG holds one frame.
+fn ending(document: Option<&Document>, role: MaskRole) -> &'static str {
     let dicom = document.and_then(Document::dicom);
-    if dicom.is_some_and(|dicom| dicom.irregular.is_none()) { "dcm" } else { "nii.gz" }
+    let several = document.and_then(|document| document.mask(role)).is_some_and(|mask| mask.labels.frames() > 1);
+    if !several && dicom.is_some_and(|dicom| dicom.irregular.is_none()) { "dcm" } else { "nii.gz" }
 }
 
 /// The same beside the image, whether or not a file of this name exists.
@@ -76,7 +77,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
         return;
     }
     let (case, revision) = (document.id, mask.revision);
-    let path = with_ending(path.to_path_buf(), ending(Some(document)));
+    let path = with_ending(path.to_path_buf(), ending(Some(document), role));
     let (labels, image) = (mask.labels.clone(), Arc::clone(&document.base().volume));
     let table = document.table_to_save(role, &state.session.view.hidden_labels, &state.session.edit.locked);
     let seg = SegFile::of(document, role, &path);
@@ -95,14 +96,19 @@ impl Job for Save {
         if !self.overwrite && path.exists() {
             return Ok(SaveOutcome::Exists);
         }
-        let labels = &labels.to_volume();
         // The guard before: labels that belong to another grid are never written as this image's.
-        labels.grid.require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
-        if let Some(seg) = &self.seg {
-            return Ok(SaveOutcome::Written(seg.write(path, labels)?));
+        labels.grid().require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
+        let frames: Vec<LabelVolume> = labels.to_volumes().collect();
+        match (&self.seg, &frames[..]) {
+            (None, _) => {}
+            (Some(seg), [labels]) => return Ok(SaveOutcome::Written(seg.write(path, labels)?)),
+            (Some(_), _) => {
+                let why = "a DICOM SEG holds one mask, not one for each frame. Save it as .nii.gz";
+                return Err(Failure::Error(format!("{}: {why}", path.display())));
+            }
         }
-        nifti::replace_label(path, labels, image)?;
-        check_written(path, labels, image)?;
+        nifti::replace_labels(path, &frames, image)?;
+        check_written(path, &frames, image)?;
         if let Some(table) = &self.table {
             table.write(&LabelTable::path_beside(path))?;
         }
@@ -176,10 +182,12 @@ impl Save {
 }
 
 /// The guard after: the file holds the same labels at the same places.
-fn check_written(path: &Path, labels: &LabelVolume, image: &Volume) -> Result<(), Failure> {
-    let (read, _) = LabelVolume::read_for(path, image)?;
-    if read.data != labels.data {
-        return Err(Failure::Error(format!("{}: the file does not hold what was written to it", path.display())));
+fn check_written(path: &Path, frames: &[LabelVolume], image: &Volume) -> Result<(), Failure> {
+    let written = LabelVolume::read_frames_for(path, image, MaskOptions::default())?;
+    for (frame, labels) in frames.iter().enumerate() {
+        if written.frames() != frames.len() || written.read(frame)?.labels.data != labels.data {
+            return Err(Failure::Error(format!("{}: the file does not hold what was written to it", path.display())));
+        }
     }
     Ok(())
 }

@@ -180,7 +180,7 @@ impl Job for Segment {
             return Err(failure);
         }
         let probability = images[0].like(result.probability.into_iter().next().unwrap_or_default());
-        let mask = mask_layer(MaskRole::Segmentation, None, &result.label, self.gpu.as_ref())?;
+        let mask = mask_layer(MaskRole::Segmentation, None, EditLabels::from_volume(&result.label), self.gpu.as_ref())?;
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
         let version: String = segmenter.digest().chars().take(8).collect();
         let algorithm = Some(format!("{name} {version}, amlp {}", env!("CARGO_PKG_VERSION")));

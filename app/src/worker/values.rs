@@ -7,6 +7,7 @@ use engine::volume::{Grid, Volume};
 use rayon::prelude::*;
 
 use super::{Failure, Job, JobHandle, Jobs, Spec};
+use crate::state::document::MaskRevisions;
 use crate::state::{CaseId, Slot, State, ValueSource};
 
 /// One image is measured at a time.
@@ -16,7 +17,7 @@ pub const SLOT: Slot = Slot::exclusive("values");
 struct MeasureValues {
     case: CaseId,
     /// Results for other findings are dropped.
-    revisions: [Option<u64>; 2],
+    revisions: MaskRevisions,
     findings: Vec<Finding>,
     /// The grid of the masks.
     grid: Grid,

@@ -13,7 +13,7 @@ use crate::edit::{EditLabels, History, Scene};
 use crate::event::Control;
 use crate::run::journal::Journal;
 use crate::run::spill;
-use crate::volume::nifti::replace_label;
+use crate::volume::nifti::replace_labels;
 use crate::volume::{LabelVolume, Volume};
 use crate::words::plural;
 use crate::{Error, Result};
@@ -49,7 +49,7 @@ pub struct Args {
     /// Also write an edit journal; an existing file is replaced.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
-    /// Frame of a 4-D image, from 0.
+    /// Frame of a 4-D image, from 0. A 4-D mask is edited in this frame and keeps its others.
     #[arg(long, value_name = "N")]
     frame: Option<usize>,
     /// How masks are read.
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     for (n, step) in outcomes.iter().enumerate().filter(|(_, done)| done.voxels_changed == 0) {
         notes.push(format!("step {} ({}) changed nothing", n + 1, step.op));
     }
-    replace_label(&args.out, &labels.to_volume(), &image)?;
+    replace_labels(&args.out, &labels.to_volumes().collect::<Vec<_>>(), &image)?;
     for note in &notes {
         eprintln!("note: {note}");
     }
@@ -101,17 +101,19 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 impl Args {
     fn read_mask(&self, path: &std::path::Path, image: &Volume, notes: &mut Vec<String>) -> Result<EditLabels> {
-        let frame = self.frame.unwrap_or(0);
-        let mask = LabelVolume::read_frame_for(path, image, frame, &self.masks.options())?;
-        notes.extend(mask.notes);
-        if mask.frames > 1 {
-            notes.push(format!(
-                "{}: has {}, frame {frame} is used",
-                path.display(),
-                plural(mask.frames, "frame", "frames")
-            ));
+        let file = LabelVolume::read_frames_for(path, image, self.masks.options())?;
+        let first = file.read(0)?;
+        notes.extend(first.notes);
+        let mut labels = EditLabels::from_volume(&first.labels);
+        for frame in 1..file.frames() {
+            labels.push_frame(&file.read(frame)?.labels)?;
         }
-        Ok(EditLabels::from_volume(&mask.labels))
+        labels.show(self.frame.unwrap_or(0));
+        if file.frames() > 1 {
+            let (path, frames) = (path.display(), plural(file.frames(), "frame", "frames"));
+            notes.push(format!("{path}: has {frames}, frame {} is used", labels.frame()));
+        }
+        Ok(labels)
     }
 }
 
@@ -125,7 +127,7 @@ fn edit(
 ) -> anyhow::Result<Vec<Outcome>> {
     // An interruption ends the program; nothing but the journal is written until all is done.
     let control = Control::default();
-    let mut history = History::new(labels.shape(), MEMORY_BUDGET, spill::in_folder(&std::env::temp_dir())?);
+    let mut history = History::new(MEMORY_BUDGET, spill::in_folder(&std::env::temp_dir())?);
     let mut outcomes = Vec::with_capacity(steps.len());
     let mut failed_journal = false;
     let done = steps::run(steps, labels, &mut history, scene, &control, &mut |step, outcome, delta| {

@@ -1,5 +1,6 @@
 //! `amlp journal`: the mask that an edit journal leads to.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -7,7 +8,7 @@ use serde::Serialize;
 use crate::cohort::ImageFile;
 use crate::edit::journal::{Cut, Kind, Record, Replay};
 use crate::run::journal::read;
-use crate::volume::nifti::replace_label;
+use crate::volume::nifti::replace_labels;
 use crate::volume::{LabelData, LabelVolume, Scale, Volume, VoxelData};
 use crate::words::plural;
 
@@ -43,13 +44,14 @@ pub struct Args {
 struct Report<'a> {
     opened_sha256: &'a str,
     shape: [usize; 3],
-    folded: u64,
+    frames: usize,
     edits: usize,
     cut_bytes: u64,
     cut: Option<&'a str>,
     records: Vec<Line<'a>>,
-    label_voxels: &'a std::collections::BTreeMap<u16, usize>,
-    label_volumes_ml: std::collections::BTreeMap<u16, f64>,
+    /// Over all frames.
+    label_voxels: BTreeMap<u16, usize>,
+    label_volumes_ml: BTreeMap<u16, f64>,
 }
 
 #[derive(Serialize)]
@@ -57,14 +59,18 @@ struct Line<'a> {
     seq: u64,
     time_ms: u64,
     kind: Kind,
+    /// Of several edits that are one record, a line for each.
     name: &'a str,
+    /// Frame that it changed.
+    frame: Option<usize>,
     voxels_changed: usize,
 }
 
 impl<'a> Line<'a> {
     fn of(record: &'a Record) -> Self {
         let Record { seq, time_ms, kind, name, changes } = record;
-        Self { seq: *seq, time_ms: *time_ms, kind: *kind, name, voxels_changed: changes.voxels() }
+        let frame = changes.unpack().frame();
+        Self { seq: *seq, time_ms: *time_ms, kind: *kind, name, frame, voxels_changed: changes.voxels() }
     }
 }
 
@@ -75,12 +81,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         replay.keep(edits).map_err(|why| crate::Error::config("--edits", edits, why))?;
     }
     if let Some(out) = &args.out {
-        let labels = replay.labels.to_volume();
         let like = match &args.image {
             Some(path) => ImageFile::with_frame(path.clone(), Some(0)).read()?,
-            None => on_grid(&labels),
+            None => on_grid(&replay.labels.to_volume()),
         };
-        replace_label(out, &labels, &like)?;
+        replace_labels(out, &replay.labels.to_volumes().collect::<Vec<_>>(), &like)?;
     }
     if let Some(Cut { bytes, why }) = &replay.cut {
         let edits = plural(replay.records.len(), "edit is", "edits are");
@@ -93,22 +98,30 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         return super::print_json(&report(&replay));
     }
     replay.records.iter().try_for_each(|record| {
-        let Line { seq, name, voxels_changed, .. } = Line::of(record);
-        super::print_line(&format!("{seq:5}  {:<5} {voxels_changed:>9} voxels  {name}", kind_name(record.kind)))
+        let Record { seq, name, changes, .. } = record;
+        let (kind, voxels, names) = (kind_name(record.kind), changes.voxels(), name.replace('\n', "; "));
+        super::print_line(&format!("{seq:5}  {kind:<5} {voxels:>9} voxels  {names}"))
     })
 }
 
 fn report(replay: &Replay) -> Report<'_> {
+    let mut label_voxels = BTreeMap::new();
+    for frame in replay.labels.to_volumes() {
+        for (label, voxels) in frame.voxel_counts() {
+            *label_voxels.entry(label).or_default() += voxels;
+        }
+    }
+    let voxel_ml = replay.labels.grid().voxel_volume_ml();
     Report {
         opened_sha256: &replay.header.opened_sha256,
         shape: replay.header.shape,
-        folded: replay.header.folded,
+        frames: replay.header.frames,
         edits: replay.records.len(),
         cut_bytes: replay.cut.as_ref().map_or(0, |cut| cut.bytes),
         cut: replay.cut.as_ref().map(|cut| cut.why.as_str()),
         records: replay.records.iter().map(Line::of).collect(),
-        label_voxels: replay.labels.voxel_counts(),
-        label_volumes_ml: replay.labels.volumes_ml(),
+        label_volumes_ml: label_voxels.iter().map(|(&label, &voxels)| (label, voxels as f64 * voxel_ml)).collect(),
+        label_voxels,
     }
 }
 
@@ -117,6 +130,7 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Edit => "edit",
         Kind::Undo => "undo",
         Kind::Redo => "redo",
+        Kind::Edits => "edits",
     }
 }
 

@@ -22,6 +22,6 @@ fn values_of(labels: &EditLabels) -> Vec<u16> {
     labels.to_volume().iter().collect()
 }
 
-fn history(shape: [usize; 3], budget: usize) -> History {
-    History::new(shape, budget, Spill::new(Cursor::new(Vec::new()), "spill".into()))
+fn history(budget: usize) -> History {
+    History::new(budget, Spill::new(Cursor::new(Vec::new()), "spill".into()))
 }

@@ -6,7 +6,7 @@ use super::{EditLabels, VoxelBox};
 /// Voxels in a row along i that had one label and got another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeltaRun {
-    /// Position of the first voxel in memory.
+    /// Position of the first voxel among those of all frames.
     pub start: usize,
     /// Voxels.
     pub len: usize,
@@ -28,7 +28,7 @@ impl DeltaRun {
 /// changes have equal runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
-    shape: [usize; 3],
+    dims: [usize; 4],
     runs: Vec<DeltaRun>,
     voxels: usize,
     bounds: Option<VoxelBox>,
@@ -51,14 +51,14 @@ pub(super) struct Change {
 }
 
 impl Delta {
-    /// No change of a mask of this shape.
-    pub fn empty(shape: [usize; 3]) -> Self {
-        Self { shape, runs: Vec::new(), voxels: 0, bounds: None }
+    /// No change of a mask of so many voxels along i, j, k, and frames ([`EditLabels::dims`]).
+    pub fn empty(dims: [usize; 4]) -> Self {
+        Self { dims, runs: Vec::new(), voxels: 0, bounds: None }
     }
 
-    /// The changes of disjoint regions. Voxels with a locked label stay as they are.
+    /// The changes of disjoint regions of the shown frame. Voxels with a locked label stay as they are.
     pub(super) fn of(labels: &EditLabels, changes: &[Change], locked: &[u16]) -> Self {
-        let mut runs = Vec::new();
+        let (mut runs, first) = (Vec::new(), labels.first_voxel());
         for Change { region, label, over } in changes {
             let free = |old: u16| old != *label && !locked.contains(&old);
             let wanted = |old: u16| match *over {
@@ -68,25 +68,25 @@ impl Delta {
             for range in region.ranges() {
                 labels.each_run(range.clone(), |run, before| {
                     if free(before) && wanted(before) {
-                        runs.push(DeltaRun { start: run.start, len: run.len(), before, after: *label });
+                        runs.push(DeltaRun { start: first + run.start, len: run.len(), before, after: *label });
                     }
                 });
             }
         }
         runs.sort_unstable_by_key(|run| run.start);
-        Self::from_runs(labels.shape(), runs)
+        Self::from_runs(labels.dims(), runs)
     }
 
-    /// The changes that make `after` from `before`, which must have the same shape.
+    /// The changes that make `after` from `before`, which must have the same shape and number of frames.
     pub fn between(before: &EditLabels, after: &EditLabels) -> Self {
-        let mut delta = Self::empty(before.shape());
-        let plane = before.shape()[0] * before.shape()[1];
-        for k in 0..before.shape()[2] {
-            if std::ptr::eq(before.slab(k), after.slab(k)) {
+        let mut delta = Self::empty(before.dims());
+        let [nx, ny, nz, frames] = before.dims();
+        for slab in 0..nz * frames {
+            if before.shares(after, slab) {
                 continue;
             }
-            after.each_run(k * plane..(k + 1) * plane, |run, after| {
-                before.each_run(run, |run, before| {
+            after.each_run_of_all(slab * nx * ny..(slab + 1) * nx * ny, |run, after| {
+                before.each_run_of_all(run, |run, before| {
                     if before != after {
                         delta.push(DeltaRun { start: run.start, len: run.len(), before, after });
                     }
@@ -97,8 +97,8 @@ impl Delta {
     }
 
     /// `runs` ascend and do not overlap.
-    fn from_runs(shape: [usize; 3], runs: Vec<DeltaRun>) -> Self {
-        let mut delta = Self::empty(shape);
+    fn from_runs(dims: [usize; 4], runs: Vec<DeltaRun>) -> Self {
+        let mut delta = Self::empty(dims);
         for run in runs {
             delta.push(run);
         }
@@ -107,13 +107,13 @@ impl Delta {
 
     /// Adds a run behind all others. It is cut at the ends of rows and joined to the last one where it continues it.
     fn push(&mut self, run: DeltaRun) {
-        let [nx, ny, _] = self.shape;
+        let [nx, ny, nz, _] = self.dims;
         let mut rest = run;
         while rest.len > 0 {
             let i = rest.start % nx;
             let piece = DeltaRun { len: rest.len.min(nx - i), ..rest };
             rest = DeltaRun { start: piece.end(), len: rest.len - piece.len, ..rest };
-            let (j, k) = (piece.start / nx % ny, piece.start / (nx * ny));
+            let (j, k) = (piece.start / nx % ny, piece.start / (nx * ny) % nz);
             let row = VoxelBox { min: [i, j, k], max: [i + piece.len - 1, j, k] };
             self.bounds = Some(self.bounds.map_or(row, |all| all.union(&row)));
             self.voxels += piece.len;
@@ -130,9 +130,15 @@ impl Delta {
         }
     }
 
-    /// Voxels along i, j, k of the mask that it changes.
-    pub fn shape(&self) -> [usize; 3] {
-        self.shape
+    /// Voxels along i, j, k, and frames of the mask that it changes.
+    pub fn dims(&self) -> [usize; 4] {
+        self.dims
+    }
+
+    /// The first frame that it changes, 0-based: the only one of an operation. `None` if nothing changes.
+    pub fn frame(&self) -> Option<usize> {
+        let [nx, ny, nz, _] = self.dims;
+        self.runs.first().map(|run| run.start / (nx * ny * nz))
     }
 
     /// The runs, in memory order.
@@ -145,7 +151,7 @@ impl Delta {
         self.voxels
     }
 
-    /// The smallest box around the changed voxels: what has to be drawn again. `None` if nothing changes.
+    /// The smallest box around the changed voxels, whatever their frame: what has to be drawn again. `None` if nothing changes.
     pub fn bounds(&self) -> Option<VoxelBox> {
         self.bounds
     }
@@ -164,12 +170,12 @@ impl Delta {
 
     /// True if every run finds the label that it expects, so that [`Delta::apply`] may be called.
     pub fn fits(&self, labels: &EditLabels) -> bool {
-        if self.shape != labels.shape() {
+        if self.dims != labels.dims() {
             return false;
         }
         let mut fits = true;
         for run in &self.runs {
-            labels.each_run(run.start..run.end(), |_, label| fits &= label == run.before);
+            labels.each_run_of_all(run.start..run.end(), |_, label| fits &= label == run.before);
             if !fits {
                 break;
             }
@@ -192,7 +198,7 @@ impl Delta {
     /// Both changes as one, `next` after this one: a stroke from its parts. Both must be of one mask.
     #[must_use]
     pub fn then(&self, next: &Self) -> Self {
-        let mut both = Self::empty(self.shape);
+        let mut both = Self::empty(self.dims);
         let (mut first, mut second) = (self.runs.iter().copied(), next.runs.iter().copied());
         let (mut a, mut b) = (first.next(), second.next());
         loop {
@@ -246,7 +252,7 @@ impl Delta {
             end = run.end();
             labels = (run.before, run.after);
         }
-        Packed { bytes, shape: self.shape, voxels: self.voxels, bounds: self.bounds }
+        Packed { bytes, dims: self.dims, voxels: self.voxels, bounds: self.bounds }
     }
 }
 
@@ -262,7 +268,7 @@ fn rest(run: DeltaRun, len: usize) -> Option<DeltaRun> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packed {
     bytes: Vec<u8>,
-    shape: [usize; 3],
+    dims: [usize; 4],
     voxels: usize,
     bounds: Option<VoxelBox>,
 }
@@ -273,26 +279,31 @@ impl Packed {
         &self.bytes
     }
 
+    /// Voxels along i, j, k, and frames of the mask that it changes.
+    pub fn dims(&self) -> [usize; 4] {
+        self.dims
+    }
+
     /// Number of voxels that change.
     pub fn voxels(&self) -> usize {
         self.voxels
     }
 
-    /// The smallest box around the changed voxels.
+    /// The smallest box around the changed voxels, whatever their frame.
     pub fn bounds(&self) -> Option<VoxelBox> {
         self.bounds
     }
 
-    /// The changes of a mask of this shape from their bytes.
+    /// The changes of a mask of so many voxels and frames from their bytes.
     ///
     /// # Errors
     /// What is wrong with the bytes.
-    pub fn read(bytes: &[u8], shape: [usize; 3]) -> Result<Delta, &'static str> {
+    pub fn read(bytes: &[u8], dims: [usize; 4]) -> Result<Delta, &'static str> {
         let mut left = bytes;
         let mut get = || take(&mut left).ok_or("a number of the changes is cut off");
-        let size: usize = shape.iter().product();
+        let size: usize = dims.iter().product();
         let runs = get()?;
-        let mut delta = Delta::empty(shape);
+        let mut delta = Delta::empty(dims);
         let (mut end, mut labels) = (0_usize, (0, 0));
         for _ in 0..runs {
             let start = end.checked_add(get()?).ok_or("a run lies beyond the mask")?;
@@ -316,7 +327,7 @@ impl Packed {
     /// # Panics
     /// Never: it was packed from a [`Delta`] or read as one.
     pub fn unpack(&self) -> Delta {
-        Self::read(&self.bytes, self.shape).unwrap_or_else(|why| unreachable!("{why}"))
+        Self::read(&self.bytes, self.dims).unwrap_or_else(|why| unreachable!("{why}"))
     }
 }
 

@@ -4,13 +4,17 @@ use glam::DAffine3;
 
 #[test]
 fn runs_are_cut_at_rows_and_joined_within() {
-    let mut delta = Delta::empty([4, 3, 2]);
+    let mut delta = Delta::empty([4, 3, 2, 1]);
     delta.push(DeltaRun { start: 2, len: 3, before: 0, after: 1 });
     delta.push(DeltaRun { start: 5, len: 1, before: 0, after: 1 });
     delta.push(DeltaRun { start: 6, len: 1, before: 2, after: 1 });
     let run = |start, len, before| DeltaRun { start, len, before, after: 1 };
     assert_eq!(delta.runs(), [run(2, 2, 0), run(4, 2, 0), run(6, 1, 2)]);
     assert_eq!((delta.voxels(), delta.bounds()), (5, Some(VoxelBox { min: [0, 0, 0], max: [3, 1, 0] })));
+    // Of the second of two frames of 24 voxels: the box lies within the frame.
+    let mut delta = Delta::empty([4, 3, 2, 2]);
+    delta.push(DeltaRun { start: 24 + 13, len: 2, before: 0, after: 1 });
+    assert_eq!((delta.frame(), delta.bounds()), (Some(1), Some(VoxelBox { min: [1, 0, 1], max: [2, 0, 1] })));
 }
 
 #[test]
@@ -27,11 +31,11 @@ fn numbers_take_seven_bits_a_byte() {
 
 #[test]
 fn damaged_changes_are_refused() {
-    let shape = [4, 3, 2];
+    let dims = [4, 3, 2, 1];
     let packed = |numbers: &[usize]| {
         let mut bytes = Vec::new();
         numbers.iter().for_each(|&n| put(&mut bytes, n));
-        Packed::read(&bytes, shape)
+        Packed::read(&bytes, dims)
     };
     assert!(packed(&[1, 0, 4, 0, 1]).is_ok());
     for (numbers, why) in [
@@ -54,10 +58,10 @@ fn changes_of_another_mask_are_not_applied() {
     let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
     let mut labels = EditLabels::new(grid);
     let delta = Delta::from_runs(
-        [4, 1, 1],
+        [4, 1, 1, 1],
         vec![DeltaRun { start: 0, len: 1, before: 0, after: 1 }, DeltaRun { start: 2, len: 1, before: 5, after: 1 }],
     );
     assert!(!delta.apply(&mut labels));
     assert_eq!(labels.voxel_counts().len(), 0, "nothing is changed by half");
-    assert!(!Delta::empty([2, 2, 1]).fits(&labels), "another shape");
+    assert!(!Delta::empty([2, 2, 1, 1]).fits(&labels), "another shape");
 }

@@ -100,12 +100,11 @@ pub struct Entry {
 
 enum Content {
     Memory(Packed),
-    Spilled { at: u64, len: usize },
+    Spilled { at: u64, len: usize, dims: [usize; 4] },
 }
 
 /// The edits of a mask, oldest first, and how many of them are in effect.
 pub struct History {
-    shape: [usize; 3],
     entries: Vec<Entry>,
     /// Edits in effect; those behind can be redone.
     applied: usize,
@@ -116,9 +115,9 @@ pub struct History {
 }
 
 impl History {
-    /// An empty history of a mask of this shape. Edits beyond `budget` bytes go to the spill, oldest first.
-    pub fn new(shape: [usize; 3], budget: usize, spill: Spill) -> Self {
-        Self { shape, entries: Vec::new(), applied: 0, memory: 0, budget, spill, next_id: 0 }
+    /// An empty history. Edits beyond `budget` bytes go to the spill, oldest first.
+    pub fn new(budget: usize, spill: Spill) -> Self {
+        Self { entries: Vec::new(), applied: 0, memory: 0, budget, spill, next_id: 0 }
     }
 
     /// All edits, those that can be redone included.
@@ -196,8 +195,8 @@ impl History {
             let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
             let entry = &mut self.entries[place];
             if let Content::Memory(packed) = &entry.content {
-                let len = packed.bytes().len();
-                entry.content = Content::Spilled { at, len };
+                let (len, dims) = (packed.bytes().len(), packed.dims());
+                entry.content = Content::Spilled { at, len, dims };
                 self.memory -= len;
             }
         }
@@ -234,7 +233,7 @@ impl History {
     /// # Errors
     /// As [`History::undo`]. The edits before the failing one are then done.
     pub fn jump(&mut self, applied: usize, labels: &mut EditLabels) -> Result<Delta> {
-        let mut all = Delta::empty(self.shape);
+        let mut all = Delta::empty(labels.dims());
         while self.applied != applied.min(self.entries.len()) {
             let step = if self.applied > applied { self.undo(labels)? } else { self.redo(labels)? };
             all = step.map_or_else(|| all.clone(), |step| all.then(&step));
@@ -245,9 +244,9 @@ impl History {
     fn delta(&self, n: usize) -> Result<Delta> {
         match &self.entries[n].content {
             Content::Memory(packed) => Ok(packed.unpack()),
-            Content::Spilled { at, len } => {
+            Content::Spilled { at, len, dims } => {
                 let bytes = self.spill.read(*at, *len)?;
-                Packed::read(&bytes, self.shape).map_err(|why| Error::file(&self.spill.path, why))
+                Packed::read(&bytes, *dims).map_err(|why| Error::file(&self.spill.path, why))
             }
         }
     }

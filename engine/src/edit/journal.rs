@@ -7,6 +7,8 @@
 //!
 //! A journal holds its base mask, so that it can be replayed without the file that was opened. It holds no file name. Replaying
 //! ends at the first frame that is not whole, and says so ([`Replay::cut`]).
+//!
+//! A long journal is compacted ([`Replay::compacted`]): its older edits become one record that keeps their names.
 
 use std::io::{Read, Write};
 
@@ -17,8 +19,9 @@ use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
 use super::delta::{put, take};
-use super::{EditLabels, Packed};
+use super::{Delta, EditLabels, Packed};
 use crate::volume::Grid;
+use crate::words::plural;
 
 /// Version of the format that this program writes and reads.
 pub const VERSION: u32 = 1;
@@ -33,15 +36,23 @@ pub struct Header {
     pub version: u32,
     /// Voxels along i, j, k.
     pub shape: [usize; 3],
+    /// Frames of the mask.
+    #[serde(default = "one")]
+    pub frames: usize,
     /// World millimetres (RAS+) from voxel indices, by columns.
     pub world_from_voxel: [f64; 12],
     /// Whether the image records its orientation.
     pub oriented: bool,
-    /// [`EditLabels::sha256`] of the mask that was opened. It stays when the journal is compacted.
+    /// [`EditLabels::sha256`] of the base mask: the mask that was opened.
     pub opened_sha256: String,
-    /// Edits that are part of the base mask since the journal was compacted.
-    pub folded: u64,
 }
+
+fn one() -> usize {
+    1
+}
+
+/// Most voxels of a mask in a journal, over all frames. A larger number is damage.
+const MOST_VOXELS: usize = 1 << 36;
 
 impl Header {
     /// The header of a new journal.
@@ -50,11 +61,24 @@ impl Header {
         Self {
             version: VERSION,
             shape: grid.shape,
+            frames: base.frames(),
             world_from_voxel: grid.world_from_voxel.to_cols_array(),
             oriented: grid.oriented,
             opened_sha256: base.sha256(),
-            folded: 0,
         }
+    }
+
+    /// Voxels along i, j, k, and frames.
+    ///
+    /// # Errors
+    /// If no mask has so many.
+    fn dims(&self) -> Result<[usize; 4], String> {
+        let [nx, ny, nz] = self.shape;
+        let dims = [nx, ny, nz, self.frames];
+        let voxels = dims.iter().try_fold(1_usize, |all, &n| all.checked_mul(n));
+        let usable = voxels.is_some_and(|voxels| (1..=MOST_VOXELS).contains(&voxels));
+        let frames = || plural(self.frames, "frame", "frames");
+        if usable { Ok(dims) } else { Err(format!("header: no mask has {nx}x{ny}x{nz} voxels in {}", frames())) }
     }
 
     /// The grid of image and mask.
@@ -74,6 +98,8 @@ pub enum Kind {
     Undo,
     /// An edit was redone.
     Redo,
+    /// Several edits as one. The name of the record holds theirs, one a line.
+    Edits,
 }
 
 /// A change of a journal.
@@ -97,6 +123,7 @@ impl Record {
         match self.kind {
             Kind::Edit | Kind::Redo => self.name.clone(),
             Kind::Undo => format!("Undo of {}", self.name),
+            Kind::Edits => plural(self.name.lines().count(), "earlier edit", "earlier edits"),
         }
     }
 }
@@ -194,8 +221,9 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, String> {
         return Err(format!("format version {:?}, this program reads {VERSION}", version(&value).unwrap_or_default()));
     }
     let header: Header = serde_json::from_value(value).map_err(|why| format!("header: {why}"))?;
+    let dims = header.dims()?;
     let (payload, mut rest) = next_frame(rest).map_err(|why| format!("it has no base mask: {why}"))?;
-    let base = base(&header, payload)?;
+    let base = base(&header, dims, payload)?;
     let mut replay = Replay { header, labels: base.clone(), base, records: Vec::new(), whole: 0, cut: None };
     while !rest.is_empty() {
         match next_frame(rest).and_then(|(payload, after)| replay.add(payload).map(|()| after)) {
@@ -210,33 +238,93 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, String> {
     Ok(replay)
 }
 
-fn base(header: &Header, payload: &[u8]) -> Result<EditLabels, String> {
+fn base(header: &Header, dims: [usize; 4], payload: &[u8]) -> Result<EditLabels, String> {
     let failed = |why: &dyn std::fmt::Display| format!("base mask: {why}");
     let mut packed = Vec::new();
     DeflateDecoder::new(payload).read_to_end(&mut packed).map_err(|why| failed(&why))?;
-    let changes = Packed::read(&packed, header.shape).map_err(|why| failed(&why))?;
-    let mut labels = EditLabels::new(header.grid());
+    let changes = Packed::read(&packed, dims).map_err(|why| failed(&why))?;
+    let mut labels = EditLabels::new(header.grid()).repeated(header.frames);
     if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is no mask")) }
+}
+
+/// Names of edits in effect.
+fn names_of(done: &[&Record]) -> Vec<String> {
+    let mut names = Vec::<String>::new();
+    for record in done {
+        match record.kind {
+            Kind::Edits => names.extend(record.name.lines().map(str::to_owned)),
+            // The newest of those that are one record was undone.
+            Kind::Undo if names.last().is_some_and(|last| *last == record.name) => drop(names.pop()),
+            _ => names.push(record.effect()),
+        }
+    }
+    names
 }
 
 impl Replay {
     /// The records in effect, oldest first: without edits that were undone, and the undoing. Together they make
     /// [`Replay::labels`] of [`Replay::base`]. What is older than the journal may be undone in it: that stays.
     pub fn in_effect(&self) -> Vec<&Record> {
-        let (mut done, mut undone) = (Vec::<&Record>::new(), Vec::new());
+        let mut done = Vec::<&Record>::new();
+        // What was undone, the last one last: an edit of the journal, or none for an older one, whose undoing is in `done`.
+        let mut undone = Vec::<Option<&Record>>::new();
         for record in &self.records {
             match record.kind {
-                Kind::Edit => {
+                Kind::Edit | Kind::Edits => {
                     undone.clear();
                     done.push(record);
                 }
-                Kind::Undo if done.last().is_some_and(|last| last.kind != Kind::Undo) => undone.extend(done.pop()),
-                Kind::Redo if !undone.is_empty() => done.extend(undone.pop()),
-                Kind::Redo if done.last().is_some_and(|last| last.kind == Kind::Undo) => drop(done.pop()),
-                Kind::Undo | Kind::Redo => done.push(record),
+                Kind::Undo if done.last().is_some_and(|last| matches!(last.kind, Kind::Edit | Kind::Redo)) => {
+                    undone.push(done.pop());
+                }
+                Kind::Undo => {
+                    undone.push(None);
+                    done.push(record);
+                }
+                Kind::Redo => match undone.pop() {
+                    Some(Some(edit)) => done.push(edit),
+                    Some(None) => drop(done.pop()),
+                    None => done.push(record),
+                },
             }
         }
         done
+    }
+
+    /// Names of the edits in effect, oldest first, also of those that a compaction made one.
+    pub fn names(&self) -> Vec<String> {
+        names_of(&self.in_effect())
+    }
+
+    /// A journal of the same edits in effect: the newest ones with at most `keep` bytes of changes as they are, all older ones
+    /// as one record with their names. The second value is the number of its records.
+    pub fn compacted(&self, keep: usize) -> (Vec<u8>, u64) {
+        let done = self.in_effect();
+        let mut kept = 0;
+        let is_kept = |record: &&&Record| {
+            kept += record.changes.bytes().len();
+            kept <= keep
+        };
+        let newest = done.iter().rev().take_while(is_kept).count();
+        let (older, newer) = done.split_at(done.len() - newest);
+        let mut before = self.labels.clone();
+        for record in newer.iter().rev() {
+            let fits = record.changes.unpack().inverted().apply(&mut before);
+            debug_assert!(fits, "it is in effect");
+        }
+        let (names, changes) = (names_of(older), Delta::between(&self.base, &before));
+        let mut records = Vec::with_capacity(1 + newer.len());
+        if let Some(last) = older.last().filter(|_| !names.is_empty() || !changes.is_empty()) {
+            let (kind, name, time_ms) = (Kind::Edits, names.join("\n"), last.time_ms);
+            records.push(Record { seq: 1, time_ms, kind, name, changes: changes.pack() });
+        }
+        records.extend(newer.iter().copied().cloned());
+        let mut bytes = encode_start(&self.header, &self.base);
+        for (seq, record) in (1..).zip(&mut records) {
+            record.seq = seq;
+            bytes.extend(encode_record(record));
+        }
+        (bytes, records.len() as u64)
     }
 
     /// Goes back to the mask after the first `records` records.
@@ -266,11 +354,12 @@ impl Replay {
             0 => Kind::Edit,
             1 => Kind::Undo,
             2 => Kind::Redo,
+            3 => Kind::Edits,
             other => return Err(format!("kind {other} is unknown")),
         };
         let (name, changes) = left.split_at_checked(name).ok_or("its name is cut off")?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is no text")?;
-        let delta = Packed::read(changes, self.header.shape)?;
+        let delta = Packed::read(changes, self.base.dims())?;
         if !delta.apply(&mut self.labels) {
             return Err("it changes other labels than those before it".to_owned());
         }

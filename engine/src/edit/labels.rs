@@ -8,22 +8,29 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::{Delta, VoxelBox};
+use crate::Result;
 use crate::volume::{Grid, LabelData, LabelVolume};
 
-/// A mask on its grid, one slab for each index along k.
+/// A mask on its grid, one slab for each index along k of each frame.
+///
+/// Of a mask with several frames one is shown. Whatever reads labels reads that frame; a [`Delta`] knows the frame that it
+/// changes, whichever is shown.
 ///
 /// A clone costs one pointer per slab: it is the snapshot for saving, analysis and comparison. Only a [`Delta`] changes labels,
 /// and it copies a slab that is shared.
 #[derive(Clone, Debug)]
 pub struct EditLabels {
     grid: Arc<Grid>,
+    /// Frame by frame.
     slabs: Vec<Arc<LabelData>>,
-    /// Voxels of every label that occurs, without 0.
-    voxels: BTreeMap<u16, usize>,
+    /// Of each frame, the voxels of every label that occurs, without 0.
+    voxels: Vec<BTreeMap<u16, usize>>,
+    /// The shown frame, 0-based.
+    frame: usize,
 }
 
 impl PartialEq for EditLabels {
-    /// Same grid and the same label in every voxel, whatever the type of a slab.
+    /// Same grid and the same label in every voxel of every frame, whatever the type of a slab and the shown frame.
     fn eq(&self, other: &Self) -> bool {
         let same = |(a, b): (&Arc<LabelData>, &Arc<LabelData>)| Arc::ptr_eq(a, b) || same_labels(a, b);
         self.grid == other.grid && self.voxels == other.voxels && self.slabs.iter().zip(&other.slabs).all(same)
@@ -45,25 +52,89 @@ impl EditLabels {
     pub fn new(grid: Grid) -> Self {
         let [nx, ny, nz] = grid.shape;
         let slab = Arc::new(LabelData::U8(vec![0; nx * ny]));
-        Self { grid: Arc::new(grid), slabs: vec![slab; nz], voxels: BTreeMap::new() }
+        Self { grid: Arc::new(grid), slabs: vec![slab; nz], voxels: vec![BTreeMap::new()], frame: 0 }
     }
 
-    /// A mask with these labels.
+    /// A mask with these labels, of one frame.
     pub fn from_volume(labels: &LabelVolume) -> Self {
-        let plane = (labels.grid.shape[0] * labels.grid.shape[1]).max(1);
-        let slabs = match &labels.data {
-            LabelData::U8(v) => v.chunks(plane).map(|slab| Arc::new(LabelData::U8(slab.to_vec()))).collect(),
-            LabelData::U16(v) => v.chunks(plane).map(|slab| Arc::new(LabelData::from(slab.to_vec()))).collect(),
-        };
-        Self { grid: Arc::new(labels.grid.clone()), slabs, voxels: labels.voxel_counts().into_iter().collect() }
+        let mut mask = Self::new(labels.grid.clone());
+        (mask.slabs, mask.voxels) = mask.stored(labels);
+        mask
     }
 
-    /// The labels as a whole volume, in the smallest type that holds them.
+    /// Slabs and voxel counts of a frame. Empty slabs are shared: most slices of most masks are empty.
+    fn stored(&self, labels: &LabelVolume) -> (Vec<Arc<LabelData>>, Vec<BTreeMap<u16, usize>>) {
+        let plane = (labels.grid.shape[0] * labels.grid.shape[1]).max(1);
+        let empty = self.slabs.iter().find(|slab| matches!(&***slab, LabelData::U8(v) if v.iter().all(|&l| l == 0)));
+        let share = |data: LabelData| match empty {
+            Some(empty) if same_labels(empty, &data) => Arc::clone(empty),
+            _ => Arc::new(data),
+        };
+        let slabs = match &labels.data {
+            LabelData::U8(v) => v.chunks(plane).map(|slab| share(LabelData::U8(slab.to_vec()))).collect(),
+            LabelData::U16(v) => v.chunks(plane).map(|slab| share(LabelData::from(slab.to_vec()))).collect(),
+        };
+        (slabs, vec![labels.voxel_counts().into_iter().collect()])
+    }
+
+    /// Adds a frame behind all others.
+    ///
+    /// # Errors
+    /// If its grid is another one.
+    pub fn push_frame(&mut self, labels: &LabelVolume) -> Result<()> {
+        let what = || format!("frame {} of the mask and its first one", self.frames() + 1);
+        labels.grid.require_same(&self.grid, what)?;
+        let (slabs, voxels) = self.stored(labels);
+        self.slabs.extend(slabs);
+        self.voxels.extend(voxels);
+        Ok(())
+    }
+
+    /// This mask with the shown frame `frames` times and no other. They share their slabs until they are edited.
+    #[must_use]
+    pub fn repeated(&self, frames: usize) -> Self {
+        let slabs = &self.slabs[self.first_slab()..][..self.grid.shape[2]];
+        let slabs = slabs.iter().cycle().take(frames * slabs.len()).cloned().collect();
+        let voxels = vec![self.voxels[self.frame].clone(); frames];
+        Self { grid: Arc::clone(&self.grid), slabs, voxels, frame: 0 }
+    }
+
+    /// Number of frames.
+    pub fn frames(&self) -> usize {
+        self.voxels.len()
+    }
+
+    /// The shown frame, 0-based.
+    pub fn frame(&self) -> usize {
+        self.frame
+    }
+
+    /// Shows another frame, the last one at most. A mask of one frame belongs to all frames of its image.
+    pub fn show(&mut self, frame: usize) {
+        self.frame = frame.min(self.frames() - 1);
+    }
+
+    /// All frames as volumes, in their order.
+    pub fn to_volumes(&self) -> impl Iterator<Item = LabelVolume> {
+        (0..self.frames()).map(|frame| Self { frame, ..self.clone() }.to_volume())
+    }
+
+    fn first_slab(&self) -> usize {
+        self.frame * self.grid.shape[2]
+    }
+
+    /// Position of the shown frame's first voxel among those of all frames.
+    pub(super) fn first_voxel(&self) -> usize {
+        self.frame * self.grid.len()
+    }
+
+    /// The shown frame as a whole volume, in the smallest type that holds its labels.
     pub fn to_volume(&self) -> LabelVolume {
-        let narrow = self.voxels.keys().all(|&label| label <= 255);
+        let narrow = self.voxel_counts().keys().all(|&label| label <= 255);
+        let slabs = &self.slabs[self.first_slab()..][..self.grid.shape[2]];
         let data = if narrow {
             let mut all = Vec::with_capacity(self.grid.len());
-            for slab in &self.slabs {
+            for slab in slabs {
                 match &**slab {
                     LabelData::U8(v) => all.extend_from_slice(v),
                     LabelData::U16(v) => all.extend(v.iter().map(|&label| label as u8)),
@@ -72,7 +143,7 @@ impl EditLabels {
             LabelData::U8(all)
         } else {
             let mut all = Vec::with_capacity(self.grid.len());
-            for slab in &self.slabs {
+            for slab in slabs {
                 match &**slab {
                     LabelData::U8(v) => all.extend(v.iter().map(|&label| u16::from(label))),
                     LabelData::U16(v) => all.extend_from_slice(v),
@@ -93,15 +164,21 @@ impl EditLabels {
         self.grid.shape
     }
 
+    /// Voxels along i, j, k, and frames.
+    pub fn dims(&self) -> [usize; 4] {
+        let [nx, ny, nz] = self.grid.shape;
+        [nx, ny, nz, self.frames()]
+    }
+
     /// The labels of the slab at index `k`, first axis fastest.
     pub fn slab(&self, k: usize) -> &LabelData {
-        &self.slabs[k]
+        &self.slabs[self.first_slab() + k]
     }
 
     /// Label at a position in memory (see [`Grid::index`]).
     pub fn get(&self, at: usize) -> u16 {
         let plane = self.grid.shape[0] * self.grid.shape[1];
-        match &*self.slabs[at / plane] {
+        match self.slab(at / plane) {
             LabelData::U8(v) => u16::from(v[at % plane]),
             LabelData::U16(v) => v[at % plane],
         }
@@ -109,13 +186,13 @@ impl EditLabels {
 
     /// The labels that occur, without 0, each with its number of voxels.
     pub fn voxel_counts(&self) -> &BTreeMap<u16, usize> {
-        &self.voxels
+        &self.voxels[self.frame]
     }
 
     /// The volume of every label that occurs, in millilitres.
     pub fn volumes_ml(&self) -> BTreeMap<u16, f64> {
         let voxel_ml = self.grid.voxel_volume_ml();
-        self.voxels.iter().map(|(&label, &voxels)| (label, voxels as f64 * voxel_ml)).collect()
+        self.voxel_counts().iter().map(|(&label, &voxels)| (label, voxels as f64 * voxel_ml)).collect()
     }
 
     /// The labels of a box, first axis fastest: what a texture needs after a change.
@@ -143,11 +220,19 @@ impl EditLabels {
             }
             found
         };
-        (0..self.slabs.len()).into_par_iter().filter_map(of_slab).reduce_with(|a, b| a.union(&b))
+        (0..self.grid.shape[2]).into_par_iter().filter_map(of_slab).reduce_with(|a, b| a.union(&b))
     }
 
     /// Calls `f` for each maximal run of one label in a range of memory positions. Runs end with their slab.
     pub fn each_run(&self, range: Range<usize>, mut f: impl FnMut(Range<usize>, u16)) {
+        let first = self.first_voxel();
+        self.each_run_of_all(first + range.start..first + range.end, |run, label| {
+            f(run.start - first..run.end - first, label);
+        });
+    }
+
+    /// [`EditLabels::each_run`] by positions in all frames, one after the other.
+    pub(super) fn each_run_of_all(&self, range: Range<usize>, mut f: impl FnMut(Range<usize>, u16)) {
         let plane = self.grid.shape[0] * self.grid.shape[1];
         let mut start = range.start;
         while start < range.end {
@@ -162,22 +247,29 @@ impl EditLabels {
         }
     }
 
-    /// The changes that make this mask from an empty one.
-    pub fn as_delta(&self) -> Delta {
-        Delta::between(&Self::new((*self.grid).clone()), self)
+    /// Whether both masks share the slab at this place among those of all frames.
+    pub(super) fn shares(&self, other: &Self, slab: usize) -> bool {
+        Arc::ptr_eq(&self.slabs[slab], &other.slabs[slab])
     }
 
-    /// SHA-256 of shape and labels in hexadecimal: the same for equal masks, whatever file they come from.
+    /// The changes that make this mask from an empty one, in all frames.
+    pub fn as_delta(&self) -> Delta {
+        Delta::between(&Self::new((*self.grid).clone()).repeated(self.frames()), self)
+    }
+
+    /// SHA-256 of shape and labels of all frames in hexadecimal: the same for equal masks, whatever file they come from.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
-        for n in self.shape() {
+        let frames = Some(self.frames()).filter(|&frames| frames > 1);
+        for n in self.shape().into_iter().chain(frames) {
             hash.update((n as u64).to_le_bytes());
         }
         hash.update(self.as_delta().pack().bytes());
         hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    /// Replaces a run of one label by another. The run must lie in one slab and have the label `before` throughout.
+    /// Replaces a run of one label by another. The run, at its place among all frames, must lie in one slab and have the label
+    /// `before` throughout.
     pub(super) fn replace(&mut self, range: Range<usize>, before: u16, after: u16) {
         let plane = self.grid.shape[0] * self.grid.shape[1];
         let (slab, first) = (range.start / plane, range.start / plane * plane);
@@ -190,18 +282,15 @@ impl EditLabels {
             LabelData::U8(v) => v[within].fill(after as u8),
             LabelData::U16(v) => v[within].fill(after),
         }
-        self.count(before, after, range.len());
-    }
-
-    fn count(&mut self, before: u16, after: u16, voxels: usize) {
-        if let Some(left) = self.voxels.get_mut(&before) {
-            *left -= voxels;
+        let counts = &mut self.voxels[slab / self.grid.shape[2]];
+        if let Some(left) = counts.get_mut(&before) {
+            *left -= range.len();
             if *left == 0 {
-                self.voxels.remove(&before);
+                counts.remove(&before);
             }
         }
         if after != 0 {
-            *self.voxels.entry(after).or_default() += voxels;
+            *counts.entry(after).or_default() += range.len();
         }
     }
 }
@@ -242,6 +331,52 @@ mod tests {
         assert_eq!(edited.bounds_of(|label| label == 1).unwrap(), VoxelBox { min: [1, 0, 0], max: [2, 0, 0] });
         assert_eq!(edited.bounds_of(|label| label == 9), None);
         assert_eq!(edited.copy_box(&VoxelBox { min: [1, 0, 0], max: [2, 1, 1] }), [1, 1, 0, 2, 0, 0, 0, 300]);
+    }
+
+    #[test]
+    fn a_change_of_one_frame_leaves_the_others() {
+        let first = mask(vec![0, 1, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0]);
+        let mut edited = first.clone();
+        let second = LabelVolume::new(first.grid().clone(), vec![0_u16, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 400]).unwrap();
+        edited.push_frame(&second).unwrap();
+        assert_eq!((edited.dims(), edited.frame()), ([3, 2, 2, 2], 0));
+        assert_eq!(edited.voxel_counts(), first.voxel_counts());
+        edited.show(1);
+        assert_eq!(edited.to_volume(), second);
+        assert_eq!((edited.get(1), edited.get(11)), (7, 400));
+        assert_eq!(edited.bounds_of(|label| label == 400).unwrap(), VoxelBox { min: [2, 1, 1], max: [2, 1, 1] });
+        // The change is one of the second frame, whichever is shown when it is applied.
+        let start = edited.clone();
+        let mut changed = second.clone();
+        changed.data = LabelData::from(vec![0_u16, 7, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        let mut after = first.clone();
+        after.push_frame(&changed).unwrap();
+        let delta = Delta::between(&edited, &after);
+        assert_eq!((delta.frame(), delta.bounds()), (Some(1), Some(VoxelBox { min: [2, 0, 0], max: [2, 1, 1] })));
+        edited.show(0);
+        assert!(delta.apply(&mut edited));
+        assert_eq!((edited.to_volume(), edited.voxel_counts()), (first.to_volume(), first.voxel_counts()));
+        assert_eq!(edited.to_volumes().collect::<Vec<_>>(), [first.to_volume(), changed]);
+        assert!(edited != start && edited.sha256() != start.sha256());
+        assert!(delta.pack().unpack().inverted().apply(&mut edited));
+        assert_eq!((&edited, edited.sha256()), (&start, start.sha256()));
+        assert!(!delta.apply(&mut first.clone()), "a mask of one frame is another mask");
+        let mut other = Grid::new([3, 2, 2], DAffine3::IDENTITY);
+        other.world_from_voxel.translation.x = 4.0;
+        let shifted = LabelVolume { grid: other, ..second };
+        assert!(edited.push_frame(&shifted).unwrap_err().to_string().contains("frame 3 of the mask and its first one"));
+    }
+
+    #[test]
+    fn a_mask_for_all_frames_becomes_one_for_each() {
+        let one = mask(vec![1; 12]);
+        let each = one.repeated(3);
+        assert_eq!((each.frames(), each.to_volumes().all(|frame| frame == one.to_volume())), (3, true));
+        assert!(Arc::ptr_eq(&each.slabs[4], &one.slabs[0]), "frames share what was not edited");
+        assert_ne!(one.sha256(), each.sha256());
+        let mut far = each.clone();
+        far.show(9);
+        assert_eq!((far.frame(), far == each), (2, true), "the shown frame is no part of the mask");
     }
 
     #[test]

@@ -127,7 +127,7 @@ pub fn run(
             Step::Undo => history.undo(labels)?,
             Step::Redo => history.redo(labels)?,
         };
-        let delta = delta.unwrap_or_else(|| Delta::empty(labels.shape()));
+        let delta = delta.unwrap_or_else(|| Delta::empty(labels.dims()));
         let outcome = Outcome {
             op: step.name().to_owned(),
             voxels_changed: delta.voxels(),

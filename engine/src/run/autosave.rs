@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::{folder_of, is_temporary, sync_folder};
 use super::journal::{self, Journal};
 use super::text::{read_json, write_json};
-use crate::edit::journal::{Kind, Record, Replay};
+use crate::edit::journal::{Kind, Replay};
 use crate::edit::{Delta, EditLabels};
 use crate::{Error, ErrorKind, Result};
 
@@ -35,13 +35,15 @@ pub struct EditedCase {
     pub reference: Option<PathBuf>,
 }
 
-/// Bytes of edits from which on a journal is compacted: thousands of strokes with a large ball. The mask takes their place, so
-/// that a long session neither fills the disk nor takes long to restore.
+/// Bytes of edits from which on a journal is compacted: thousands of strokes with a large ball. The older half of them becomes
+/// one change with their names, so that a long session neither fills the disk nor takes long to restore.
 const LONGEST: u64 = 64 << 20;
 
 /// Edits that no file holds yet, being recorded.
 pub struct Autosave {
     journal: Journal,
+    /// Bytes of edits that are written between two compactions, of which half are kept as they are.
+    longest: u64,
     /// Length of the journal from which on it is compacted.
     compact_at: u64,
 }
@@ -65,7 +67,7 @@ impl Autosave {
 
     fn over(journal: Journal, longest: u64) -> Self {
         let compact_at = journal.bytes() + longest;
-        Self { journal, compact_at }
+        Self { journal, longest, compact_at }
     }
 
     /// Continues a journal that was left behind, and replays it.
@@ -77,20 +79,19 @@ impl Autosave {
         Ok((Self::over(journal, LONGEST), replay))
     }
 
-    /// Records a change that was just applied. It is on the disk within two seconds. A long journal is compacted: its edits
-    /// are then restored as one, and those that follow by name.
+    /// Records a change that was just applied. It is on the disk within two seconds. A long journal is compacted: its older
+    /// edits are then undone as one, and still listed by name.
     ///
     /// # Errors
     /// As [`Journal::append`]; the call may be repeated.
     pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
         self.journal.append(kind, name, delta)?;
         if self.journal.bytes() > self.compact_at {
-            let compacted = self.journal.labels().and_then(|labels| self.journal.compact(&labels));
-            if let Err(error) = compacted {
+            if let Err(error) = self.journal.compact(self.longest as usize / 2) {
                 // The journal goes on as it was.
                 tracing::warn!("{}: cannot be compacted: {error}", self.path().display());
             }
-            self.compact_at = self.journal.bytes() + LONGEST;
+            self.compact_at = self.journal.bytes() + self.longest;
         }
         Ok(())
     }
@@ -128,10 +129,8 @@ pub struct LeftEdits {
     pub path: PathBuf,
     /// The case.
     pub case: EditedCase,
-    /// Names of the edits in effect, oldest first, without those that were folded into the journal's mask.
+    /// Names of the edits in effect, oldest first.
     pub names: Vec<String>,
-    /// Number of edits in effect, at least that of the names.
-    pub edits: u64,
     /// When the last of them was made, in milliseconds since 1970-01-01 UTC; that of the journal's file without one.
     pub time_ms: u64,
     /// What of the journal cannot be read, if anything.
@@ -194,16 +193,15 @@ fn read_left(path: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<Left> 
         return Ok(Left::Unwanted);
     }
     let replay = journal::read(path)?;
-    let names: Vec<String> = replay.in_effect().into_iter().map(Record::effect).collect();
-    let edits = replay.header.folded + names.len() as u64;
-    if edits == 0 || (replay.header.folded == 0 && replay.labels == replay.base) {
+    let names = replay.names();
+    if replay.labels == replay.base {
         return Ok(Left::Nothing);
     }
     let modified = || std::fs::metadata(path).and_then(|data| data.modified()).ok();
     let of_file = || modified()?.duration_since(UNIX_EPOCH).ok().map(|time| time.as_millis() as u64);
     let time_ms = replay.records.last().map(|record| record.time_ms).or_else(of_file).unwrap_or_default();
     let cut = replay.cut.map(|cut| cut.why);
-    Ok(Left::Edits(Box::new(LeftEdits { path: path.to_path_buf(), case, names, edits, time_ms, cut })))
+    Ok(Left::Edits(Box::new(LeftEdits { path: path.to_path_buf(), case, names, time_ms, cut })))
 }
 
 #[cfg(test)]
@@ -249,7 +247,7 @@ mod tests {
         drop(autosave);
         let (found, errors) = left(&place);
         assert!(errors.is_empty() && found.len() == 1, "{errors:?}");
-        assert_eq!((found[0].edits, &found[0].case, &found[0].path), (2, &case(), &path));
+        assert_eq!((&found[0].case, &found[0].path), (&case(), &path));
         assert_eq!(found[0].names, ["Brush, label 1", "Fill, label 2"]);
         assert!(found[0].time_ms > 1_600_000_000_000);
 
@@ -257,34 +255,35 @@ mod tests {
         assert_eq!((&replay.labels, replay.header.opened_sha256), (&masks[2], masks[0].sha256()));
         autosave.append(Kind::Edit, "Brush, label 2", &delta(2)).unwrap();
         drop(autosave);
-        assert_eq!(left(&place).0[0].edits, 3);
+        assert_eq!(left(&place).0[0].names.len(), 3);
         assert!(left_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
         remove(&path);
         assert_eq!(files(&place), 0);
     }
 
-    /// Killed while it is compacted, it is the old or the new journal, and what was half written is removed.
+    /// Killed while it is compacted, it is the old or the new journal, and what was half written is removed. Either names all
+    /// edits.
     #[test]
     fn a_long_journal_is_compacted_in_one_step() {
         let folder = tempfile::tempdir().unwrap();
         let grid = Grid::new([64, 64, 4], DAffine3::IDENTITY);
         let mask = |n: usize| {
-            let voxels: Vec<u8> = (0..grid.len()).map(|at| u8::from((at * 7 + n).is_multiple_of(3))).collect();
+            let voxels: Vec<u8> = (0..grid.len()).map(|at| u8::from((at * 7 + n).is_multiple_of(3)) * (1 + n as u8)).collect();
             EditLabels::from_volume(&LabelVolume::new(grid.clone(), voxels).unwrap())
         };
         let masks: Vec<EditLabels> = (0..8).map(mask).collect();
         let (journal, longest) = {
             let autosave = Autosave::create(folder.path(), &case(), &masks[0]).unwrap();
-            (autosave.journal, 20_000)
+            // A change takes 44 KB: the third is one too many, and the newest is kept as it is.
+            (autosave.journal, 100_000)
         };
         let mut autosave = Autosave::over(journal, longest);
         let path = autosave.path().to_path_buf();
-        let mut folded = Vec::new();
+        let (mut compactions, names) = (0, |n: usize| (0..n).map(|n| format!("Brush {n}")).collect::<Vec<_>>());
         for (n, pair) in masks.windows(2).enumerate() {
             let before = std::fs::read(&path).unwrap();
             autosave.append(Kind::Edit, &format!("Brush {n}"), &Delta::between(&pair[0], &pair[1])).unwrap();
-            autosave.compact_at = autosave.compact_at.min(autosave.journal.bytes() + longest);
-            folded.push(autosave.journal.header().folded);
+            compactions += usize::from(autosave.journal.records() <= n as u64);
             // A kill before the rename leaves the old journal, and any part of the new one under another name.
             let killed = folder.path().join("killed");
             std::fs::create_dir_all(&killed).unwrap();
@@ -294,7 +293,8 @@ mod tests {
             for end in [0, 1, 9, new.len() / 2, new.len()] {
                 std::fs::write(killed.join(".p.edits.4711.0.tmp"), &new[..end]).unwrap();
                 let (found, errors) = left(&killed);
-                assert_eq!((found.iter().map(|left| left.edits).sum::<u64>(), errors.len()), (n as u64, 0));
+                let found = found.into_iter().next().map(|left| left.names).unwrap_or_default();
+                assert_eq!((found, errors.len()), (names(n), 0));
                 assert!(!killed.join(".p.edits.4711.0.tmp").exists(), "{end}");
                 if n == 0 {
                     // Nothing was edited: such a journal is removed.
@@ -304,12 +304,14 @@ mod tests {
             }
             std::fs::remove_dir_all(&killed).unwrap();
         }
-        assert!(folded.windows(2).any(|pair| pair[0] < pair[1]), "{folded:?}");
+        assert_eq!(compactions, 2);
         drop(autosave);
-        let found = &left(folder.path()).0[0];
-        assert_eq!((found.edits, found.names.len() as u64), (7, 7 - folded[6]));
+        assert_eq!(left(folder.path()).0[0].names, names(7));
         let (_, replay) = Autosave::resume(&path).unwrap();
-        assert_eq!((replay.labels, replay.header.opened_sha256), (masks[7].clone(), masks[0].sha256()));
+        assert_eq!((&replay.base, &replay.labels), (&masks[0], &masks[7]));
+        let kinds: Vec<(Kind, String)> = replay.records.iter().map(|record| (record.kind, record.effect())).collect();
+        let brush = |n: usize| (Kind::Edit, format!("Brush {n}"));
+        assert_eq!(kinds, [(Kind::Edits, "5 earlier edits".to_owned()), brush(5), brush(6)]);
     }
 
     #[test]

@@ -25,7 +25,6 @@ const SYNC_DELAY: Duration = Duration::from_secs(1);
 /// A journal open for appending.
 pub struct Journal {
     path: PathBuf,
-    header: Header,
     file: File,
     syncer: Syncer,
     /// Length of the file; always whole records.
@@ -43,14 +42,14 @@ impl Journal {
         if path.exists() {
             drop(open_locked(path)?);
         }
-        Self::start(path, Header::new(base), base)
+        Self::replace(path, &encode_start(&Header::new(base), base), 0)
     }
 
-    fn start(path: &Path, header: Header, base: &EditLabels) -> Result<Self> {
-        let start = encode_start(&header, base);
-        let file = replace_locked(path, &start)?;
-        Self::over(path, header, file, start.len() as u64, 0)
+    /// Writes a journal of so many records in one step.
+    fn replace(path: &Path, bytes: &[u8], records: u64) -> Result<Self> {
+        Self::over(path, replace_locked(path, bytes)?, bytes.len() as u64, records)
     }
+
 
     /// Opens a journal to continue it, and replays it. What follows the last whole record is cut off ([`Replay::cut`]).
     ///
@@ -66,14 +65,14 @@ impl Journal {
         if replay.cut.is_some() {
             file.set_len(replay.whole).and_then(|()| file.sync_all()).map_err(Error::io("write", path))?;
         }
-        let journal = Self::over(path, replay.header.clone(), file, replay.whole, replay.records.len() as u64)?;
+        let journal = Self::over(path, file, replay.whole, replay.records.len() as u64)?;
         Ok((journal, replay))
     }
 
-    fn over(path: &Path, header: Header, mut file: File, written: u64, records: u64) -> Result<Self> {
+    fn over(path: &Path, mut file: File, written: u64, records: u64) -> Result<Self> {
         file.seek(SeekFrom::Start(written)).map_err(Error::io("write", path))?;
         let syncer = Syncer::of(&file).map_err(Error::io("write", path))?;
-        Ok(Self { path: path.to_path_buf(), header, file, syncer, written, records })
+        Ok(Self { path: path.to_path_buf(), file, syncer, written, records })
     }
 
     /// The file.
@@ -81,12 +80,7 @@ impl Journal {
         &self.path
     }
 
-    /// What the edits are made on.
-    pub fn header(&self) -> &Header {
-        &self.header
-    }
-
-    /// Number of records, without those that were folded into the base mask.
+    /// Number of records.
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -130,26 +124,18 @@ impl Journal {
         self.file.sync_data().map_err(Error::io("write", &self.path))
     }
 
-    /// The mask after the last record, read back from the file.
+    /// Makes the older edits one record that keeps their names, and drops what was undone: see [`Replay::compacted`]. The file
+    /// is the old or the new journal at every moment.
     ///
     /// # Errors
-    /// If the file cannot be read.
-    pub fn labels(&mut self) -> Result<EditLabels> {
+    /// If the journal cannot be read or the new one written. The old one is then unchanged and can be continued.
+    pub fn compact(&mut self, keep: usize) -> Result<()> {
         let mut bytes = Vec::new();
         let read = self.file.seek(SeekFrom::Start(0)).and_then(|_| self.file.read_to_end(&mut bytes));
         let back = self.file.seek(SeekFrom::Start(self.written));
         read.and(back).map_err(Error::io("read", &self.path))?;
-        Ok(replayed(&self.path, &bytes)?.labels)
-    }
-
-    /// Makes `labels`, the mask after the last record, the base mask, and drops the records. The file is the old or the new
-    /// journal at every moment.
-    ///
-    /// # Errors
-    /// If the new journal cannot be written. The old one is then unchanged and can be continued.
-    pub fn compact(&mut self, labels: &EditLabels) -> Result<()> {
-        let header = Header { folded: self.header.folded + self.records, ..self.header.clone() };
-        *self = Self::start(&self.path, header, labels)?;
+        let (bytes, records) = replayed(&self.path, &bytes)?.compacted(keep);
+        *self = Self::replace(&self.path, &bytes, records)?;
         Ok(())
     }
 }

@@ -82,24 +82,108 @@ fn a_torn_tail_is_cut_and_said() {
 }
 
 #[test]
-fn compaction_keeps_the_mask_and_the_opened_one() {
+fn compaction_keeps_the_opened_mask_and_the_names() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p01.edits");
     let (base, deltas) = edits(6);
     let mut journal = Journal::create(&path, &base).unwrap();
-    for delta in &deltas[..4] {
-        journal.append(Kind::Edit, "Brush", delta).unwrap();
+    for (n, delta) in deltas[..4].iter().enumerate() {
+        journal.append(Kind::Edit, &format!("Brush {n}"), delta).unwrap();
     }
-    let now = replayed(&base, &deltas[..4]);
-    journal.compact(&now).unwrap();
-    assert_eq!((journal.records(), journal.header().folded), (0, 4));
-    journal.append(Kind::Edit, "Brush", &deltas[4]).unwrap();
-    drop(journal);
-    let replay = read(&path).unwrap();
-    assert_eq!((replay.records.len(), replay.header.folded), (1, 4));
-    assert_eq!((replay.base, replay.labels), (now, replayed(&base, &deltas[..5])));
-    assert_eq!(replay.header.opened_sha256, base.sha256());
+    journal.append(Kind::Undo, "Brush 3", &deltas[3].inverted()).unwrap();
+    journal.append(Kind::Edit, "Fill", &deltas[4]).unwrap();
+    // The newest as it is, the three before as one, and nothing of the undone one.
+    journal.compact(deltas[4].pack().bytes().len()).unwrap();
+    assert_eq!(journal.records(), 2);
+    let after = |n: &[usize]| replayed(&base, &n.iter().map(|&n| deltas[n].clone()).collect::<Vec<_>>());
+    let check = |names: &[&str], labels: &EditLabels| {
+        let replay = read(&path).unwrap();
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!((replay.names(), &replay.base, &replay.labels), (names, &base, labels));
+        assert_eq!(replay.header.opened_sha256, base.sha256());
+        let mut all = base.clone();
+        assert!(replay.in_effect().iter().all(|record| record.changes.unpack().apply(&mut all)));
+        assert_eq!(&all, labels);
+    };
+    check(&["Brush 0", "Brush 1", "Brush 2", "Fill"], &after(&[0, 1, 2, 4]));
+    // The program still knows each step: two are undone, one of them brought back, and compacted again.
+    journal.append(Kind::Undo, "Fill", &deltas[4].inverted()).unwrap();
+    journal.append(Kind::Undo, "Brush 2", &deltas[2].inverted()).unwrap();
+    check(&["Brush 0", "Brush 1"], &after(&[0, 1]));
+    journal.append(Kind::Redo, "Brush 2", &deltas[2]).unwrap();
+    check(&["Brush 0", "Brush 1", "Brush 2"], &after(&[0, 1, 2]));
+    journal.append(Kind::Edit, "Brush 5", &deltas[5]).unwrap();
+    journal.compact(0).unwrap();
+    assert_eq!((journal.records(), read(&path).unwrap().records[0].effect()), (1, "4 earlier edits".to_owned()));
+    check(&["Brush 0", "Brush 1", "Brush 2", "Brush 5"], &after(&[0, 1, 2, 5]));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+}
+
+/// What is undone beyond the journal's beginning is brought back in its order, and edits of the journal in theirs.
+#[test]
+fn what_was_undone_last_is_redone_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p01.edits");
+    let (empty, deltas) = edits(3);
+    let base = replayed(&empty, &deltas[..1]);
+    let mut journal = Journal::create(&path, &base).unwrap();
+    let check = |names: &[&str]| {
+        let (replay, mut labels) = (read(&path).unwrap(), base.clone());
+        assert_eq!(replay.names(), names);
+        assert!(replay.in_effect().iter().all(|record| record.changes.unpack().apply(&mut labels)), "{names:?}");
+        assert_eq!(labels, replay.labels);
+    };
+    journal.append(Kind::Edit, "Brush", &deltas[1]).unwrap();
+    journal.append(Kind::Undo, "Brush", &deltas[1].inverted()).unwrap();
+    journal.append(Kind::Undo, "Older", &deltas[0].inverted()).unwrap();
+    check(&["Undo of Older"]);
+    journal.append(Kind::Redo, "Older", &deltas[0]).unwrap();
+    check(&[]);
+    journal.append(Kind::Redo, "Brush", &deltas[1]).unwrap();
+    check(&["Brush"]);
+    for (kind, name, delta) in [
+        (Kind::Undo, "Brush", deltas[1].inverted()),
+        (Kind::Undo, "Older", deltas[0].inverted()),
+        (Kind::Edit, "Fill", deltas[2].clone()),
+        (Kind::Undo, "Fill", deltas[2].inverted()),
+        (Kind::Redo, "Fill", deltas[2].clone()),
+    ] {
+        journal.append(kind, name, &delta).unwrap();
+    }
+    check(&["Undo of Older", "Fill"]);
+}
+
+#[test]
+fn all_frames_are_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p01.edits");
+    let (one, deltas) = edits(4);
+    let base = replayed(&one, &deltas[..1]).repeated(3);
+    let mut labels = base.clone();
+    let mut journal = Journal::create(&path, &base).unwrap();
+    for frame in [2, 0, 2] {
+        labels.show(frame);
+        let op = crate::edit::Op::Grow { label: 1, mm: 1.0, overwrite: false };
+        let (scene, control) = (crate::edit::Scene::default(), crate::event::Control::default());
+        let delta = crate::edit::apply(&op, &mut labels, &scene, &control).unwrap();
+        assert_eq!(delta.frame(), Some(frame));
+        journal.append(Kind::Edit, "Grow", &delta).unwrap();
+    }
+    let replay = read(&path).unwrap();
+    assert_eq!((&replay.base, &replay.labels, replay.header.frames), (&base, &labels, 3));
+    let voxels: Vec<usize> = replay.labels.to_volumes().map(|frame| frame.labelled_voxels()).collect();
+    assert!(voxels[2] > voxels[0] && voxels[0] > voxels[1], "{voxels:?}");
+    journal.compact(0).unwrap();
+    assert_eq!(read(&path).unwrap().labels, labels);
+    drop(journal);
+    // A number of frames that no mask has is damage, not memory to ask for.
+    for frames in [0_usize, 1 << 40] {
+        let header = Header { frames, ..Header::new(&base) };
+        std::fs::write(&path, encode_start(&header, &base)).unwrap();
+        let error = read(&path).unwrap_err().to_string();
+        let frames = crate::words::plural(frames, "frame", "frames");
+        assert!(error.contains(&format!("no mask has 4x2x2 voxels in {frames}")), "{error}");
+    }
 }
 
 /// A new journal that cannot be written leaves the old one, which is continued.
@@ -116,7 +200,7 @@ fn a_failed_compaction_keeps_the_journal() {
     // Under another name the folder is missing for the new file, while the old file stays open.
     let moved = folder.path().join("moved");
     std::fs::rename(&place, &moved).unwrap();
-    let error = journal.compact(&replayed(&base, &deltas[..1])).unwrap_err().to_string();
+    let error = journal.compact(0).unwrap_err().to_string();
     assert!(error.contains("cannot write"), "{error}");
     journal.append(Kind::Edit, "Brush", &deltas[1]).unwrap();
     assert_eq!(read(&moved.join("p01.edits")).unwrap().labels, replayed(&base, &deltas[..2]));
@@ -132,7 +216,7 @@ fn one_program_writes() {
     assert!(error.contains("another window or program"), "{error}");
     assert!(Journal::create(&path, &base).is_err(), "a journal in use is not replaced");
     journal.append(Kind::Edit, "Brush", &deltas[0]).unwrap();
-    journal.compact(&replayed(&base, &deltas[..1])).unwrap();
+    journal.compact(0).unwrap();
     assert!(Journal::open(&path).is_err(), "still after a compaction");
     drop(journal);
     assert!(Journal::open(&path).is_ok());

@@ -98,7 +98,7 @@ mod tests {
         // A folder that does not exist yet: opening a file in it would fail.
         let later = folder.path().join("later");
         let grid = Grid::new([4, 4, 4], DAffine3::IDENTITY);
-        let mut history = History::new(grid.shape, 0, lazily(later.clone()));
+        let mut history = History::new(0, lazily(later.clone()));
         let mut labels = EditLabels::new(grid.clone());
         let full = EditLabels::from_volume(&LabelVolume::new(grid, vec![1_u8; 64]).unwrap());
         let delta = Delta::between(&labels, &full);
@@ -106,7 +106,7 @@ mod tests {
         assert!(history.push("all", &delta).is_err(), "the folder is missing");
         assert_eq!(history.undo_name(), Some("all"), "the edit is kept in memory all the same");
         std::fs::create_dir(&later).unwrap();
-        history.push("nothing", &Delta::empty(labels.shape())).unwrap();
+        history.push("nothing", &Delta::empty(labels.dims())).unwrap();
         assert_eq!(history.memory_bytes(), 0);
         history.jump(0, &mut labels).unwrap();
         assert!(labels.voxel_counts().is_empty());

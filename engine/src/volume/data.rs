@@ -76,6 +76,14 @@ impl VoxelData {
         }
     }
 
+    /// A copy of the voxels in a range of memory positions.
+    pub(super) fn part(&self, range: std::ops::Range<usize>) -> Self {
+        macro_rules! part {
+            ($($kind:ident)*) => { match self { $(Self::$kind(v) => Self::$kind(v[range].to_vec()),)* } };
+        }
+        part!(U8 I8 U16 I16 U32 I32 U64 I64 F32 F64 Rgb Rgba)
+    }
+
     /// Bytes of one voxel.
     pub fn bytes_per_voxel(&self) -> usize {
         match self {

@@ -44,6 +44,41 @@ pub struct AlignedMask {
     pub notes: Vec<String>,
 }
 
+/// The file of a mask, for the frames of its image: see [`LabelVolume::read_frames_for`].
+pub struct MaskFrames<'a> {
+    path: &'a Path,
+    image: &'a Volume,
+    options: MaskOptions,
+    frames: usize,
+    /// All frames; none if they do not fit into memory at once.
+    volume: Option<Volume>,
+}
+
+impl MaskFrames<'_> {
+    /// Number of frames.
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// The mask of a frame of the image, 0-based. A mask of one frame belongs to all frames.
+    ///
+    /// # Errors
+    /// As [`LabelVolume::read_frame_for`].
+    pub fn read(&self, frame: usize) -> Result<AlignedMask> {
+        let frame = if self.frames == 1 { 0 } else { frame };
+        let volume = match &self.volume {
+            Some(whole) => {
+                let missing = || Error::config("frame", frame, format!("the mask has {}", self.frames));
+                let data = whole.data.part(whole.frame_range(frame).ok_or_else(missing)?);
+                let (grid, warnings, header) = (whole.grid.clone(), whole.warnings.clone(), whole.header.clone());
+                Volume { grid, data, warnings, header, ..*whole }
+            }
+            None => LabelVolume::read_frame(self.path, frame)?,
+        };
+        LabelVolume::aligned_to(self.image, volume, self.path, &self.options)
+    }
+}
+
 /// A mask on its grid. Label 0 is background.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelVolume {
@@ -113,24 +148,50 @@ impl LabelVolume {
     /// frames. The message names both grids and the difference.
     pub fn read_frame_for(path: &Path, image: &Volume, frame: usize, options: &MaskOptions) -> Result<AlignedMask> {
         let mut volume = Self::read_frame(path, 0)?;
-        let (own, its) = (volume.file_frames, image.file_frames);
-        if own != 1 && own != its {
-            let frames = |n| plural(n, "frame", "frames");
-            let why = format!(
-                "has {}, its image has {}. A mask has one frame, or one for each frame of its image",
-                frames(own),
-                frames(its)
-            );
-            return Err(Error::file(path, why));
-        }
-        if own > 1 && frame > 0 {
+        let frames = Self::require_frames(path, &volume, image)?;
+        if frames > 1 && frame > 0 {
             volume = Self::read_frame(path, frame)?;
         }
+        Self::aligned_to(image, volume, path, options)
+    }
+
+    /// Reads the file of a mask, whose frames can then be taken one by one for the frames of the image.
+    ///
+    /// # Errors
+    /// As [`LabelVolume::read_frame_for`], as far as they do not concern labels.
+    pub fn read_frames_for<'a>(path: &'a Path, image: &'a Volume, options: MaskOptions) -> Result<MaskFrames<'a>> {
+        let whole = read_unchecked(path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() });
+        // What is too large at once is read frame by frame.
+        let (volume, all) = match whole {
+            Err(error) if matches!(error.kind(), ErrorKind::Memory { .. }) => (Self::read_frame(path, 0)?, false),
+            whole => (whole?, true),
+        };
+        let frames = Self::require_frames(path, &volume, image)?;
+        Ok(MaskFrames { path, image, options, frames, volume: all.then_some(volume) })
+    }
+
+    /// The number of frames of a mask.
+    ///
+    /// # Errors
+    /// If the image has another number of several frames.
+    fn require_frames(path: &Path, mask: &Volume, image: &Volume) -> Result<usize> {
+        let (own, its) = (mask.file_frames, image.file_frames);
+        if own == 1 || own == its {
+            return Ok(own);
+        }
+        let [own, its] = [own, its].map(|n| plural(n, "frame", "frames"));
+        let why = format!("has {own}, its image has {its}. A mask has one frame, or one for each frame of its image");
+        Err(Error::file(path, why))
+    }
+
+    /// The mask of one frame on the image's grid.
+    fn aligned_to(image: &Volume, volume: Volume, path: &Path, options: &MaskOptions) -> Result<AlignedMask> {
+        let frames = volume.file_frames;
         let (mask, mut notes) = Self::of_volume(path, volume, options)?;
         let what = format!("mask {} and its image", path.display());
         let (labels, note) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
         notes.extend(note);
-        Ok(AlignedMask { labels, frames: own, notes })
+        Ok(AlignedMask { labels, frames, notes })
     }
 
     /// Not [`Volume::read`], which warns of a volume of zeros: here that is a patient without lesions.

@@ -27,7 +27,7 @@ pub use background::Background;
 pub use data::{Extension, Frames, ReadOptions, Scale, SourceHeader, Volume, VoxelData};
 pub use grid::Grid;
 pub use hounsfield::{CtDoubt, ct_doubt};
-pub use label::{AlignedMask, LabelData, LabelVolume};
+pub use label::{AlignedMask, LabelData, LabelVolume, MaskFrames};
 pub use label_table::{LabelStyle, LabelTable};
 pub use matching::{GridMatch, Relation};
 pub use orient::Orientation;

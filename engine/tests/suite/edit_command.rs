@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::common::patient;
-use engine::volume::nifti::{write_label, write_volume};
-use engine::volume::{LabelVolume, Volume};
+use engine::volume::nifti::{replace_labels, write_label, write_volume};
+use engine::volume::{LabelVolume, MaskOptions, Scale, Volume, VoxelData};
 use serde_json::Value;
 
 const OPS: &str = r#"[
@@ -81,6 +81,39 @@ fn a_list_of_operations_changes_a_mask() {
     assert!(said.contains("8 edits are whole") && said.contains("left out: it is cut off"), "{said}");
     assert_eq!(labels(&restored).iter().filter(|&&l| l == 2).count(), count(5), "before it was relabelled");
     assert_eq!(std::fs::metadata(&journal).unwrap().len(), whole.len() as u64 - 3, "reading changes nothing");
+}
+
+/// A 4-D mask is edited in one frame and keeps its others; the journal as well.
+#[test]
+fn one_frame_of_a_mask_is_edited() {
+    let folder = tempfile::tempdir().unwrap();
+    let [image, mask, ops] = files(folder.path(), OPS);
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let frames = |path: &str| -> Vec<LabelVolume> {
+        let cine = Volume { file_frames: 3, ..Volume::read(image.as_ref()).unwrap() };
+        let read = LabelVolume::read_frames_for(path.as_ref(), &cine, MaskOptions::default()).unwrap();
+        (0..read.frames()).map(|frame| read.read(frame).unwrap().labels).collect()
+    };
+    // What the same list makes of the mask alone.
+    let alone = at("alone.nii.gz");
+    done(&amlp(&["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &alone]));
+    let (one, expected) = (frames(&mask).remove(0), frames(&alone).remove(0));
+    let still = Volume::read(image.as_ref()).unwrap();
+    let (cine, masks) = (at("cine.nii.gz"), at("masks.nii.gz"));
+    let values: Vec<f32> = (0..3).flat_map(|_| still.to_f32()).collect();
+    write_volume(cine.as_ref(), &Volume::new(still.grid.clone(), VoxelData::F32(values), Scale::IDENTITY)).unwrap();
+    replace_labels(masks.as_ref(), &[one.clone(), one.clone(), one.clone()], &still).unwrap();
+    let (out, journal, restored) = (at("out.nii.gz"), at("p02.edits"), at("restored.nii.gz"));
+    let edit = ["edit", "--image", &cine, "--mask", &masks, "--ops", &ops, "--out", &out, "--journal", &journal];
+    let (report, said) = done(&amlp(&[&edit[..], &["--frame", "1", "--json"]].concat()));
+    assert!(said.contains("has 3 frames, frame 1 is used"), "{said}");
+    assert_eq!(report["label_voxels"]["5"], expected.iter().filter(|&l| l == 5).count());
+    assert_eq!(frames(&out), [one.clone(), expected, one]);
+    let (listed, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--image", &cine, "--json"]));
+    assert_eq!((&listed["frames"], &listed["records"][0]["frame"]), (&3.into(), &1.into()));
+    assert_eq!(std::fs::read(&restored).unwrap(), std::fs::read(&out).unwrap());
+    let all: usize = frames(&out).iter().map(|frame| frame.iter().filter(|&l| l == 1).count()).sum();
+    assert_eq!(listed["label_voxels"]["1"], all);
 }
 
 #[test]

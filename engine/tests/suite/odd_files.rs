@@ -198,11 +198,39 @@ fn a_mask_of_several_frames_follows_its_image() {
         let mask = read(frame).unwrap();
         assert_eq!((mask.labels.labels(), mask.frames), (vec![frame as u16 + 1], 3));
     }
+    // All of them at once.
+    let path = patient.path("seg");
+    let all = LabelVolume::read_frames_for(&path, &cine, MaskOptions::default()).unwrap();
+    for frame in 0..3 {
+        assert_eq!(all.read(frame).unwrap(), read(frame).unwrap());
+    }
+    assert!(all.read(3).is_err() && all.frames() == 3);
     frames(1);
     assert_eq!(read(2).unwrap().labels.labels(), [1]);
+    let one = LabelVolume::read_frames_for(&path, &cine, MaskOptions::default()).unwrap();
+    assert_eq!((one.frames(), one.read(2).unwrap().labels.labels()), (1, vec![1]), "it belongs to all frames");
     frames(2);
+    assert!(LabelVolume::read_frames_for(&path, &cine, MaskOptions::default()).is_err());
     let error = read(0).unwrap_err().to_string();
     assert!(error.contains("has 2 frames, its image has 3 frames"), "{error}");
+}
+
+/// The mask of the chosen frame is trained on, not that of the first.
+#[test]
+fn a_frame_is_prepared_with_its_own_mask() {
+    let patient = Patient::new();
+    let expected = patient.prepare();
+    let (still, labels) = (patient.image.to_f32(), patient.label.iter().map(|l| l as u8));
+    let values: Vec<f32> = [0.0, 0.5, 1.0].iter().flat_map(|scale| still.iter().map(move |v| v * scale)).collect();
+    let cine = Volume::new(patient.image.grid.clone(), VoxelData::F32(values), Scale::IDENTITY);
+    write_volume(&patient.path("pet"), &cine).unwrap();
+    let empty = vec![0_u8; 2 * still.len()];
+    patient.write_mask_as(VoxelData::U8(empty.into_iter().chain(labels).collect()), Scale::IDENTITY);
+    let mut case = patient.case();
+    case.images.values_mut().for_each(|image| image.frame = Some(2));
+    let config = PreprocessConfig { spacing: Spacing::Native, size: 32, ..PreprocessConfig::default() };
+    let found = prepare_case(&case, &["pet".to_owned()], true, &Targets::Binary, &config, 0).unwrap();
+    assert_eq!((found.target, found.channels), (expected.target, expected.channels));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use engine::ErrorKind;
 use engine::volume::{
-    Frames, Grid, LabelData, LabelVolume, Orientation, ReadOptions, Relation, Scale, Volume, VoxelData, nifti,
+    Frames, Grid, LabelData, LabelVolume, MaskOptions, Orientation, ReadOptions, Relation, Scale, Volume, VoxelData,
+    nifti,
 };
 use glam::{DAffine3, DMat3, DVec3, EulerRot};
 use proptest::prelude::*;
@@ -313,6 +314,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_mask_of_several_frames_is_written_and_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let grid = oblique([0.1; 3], [1.0, 2.0, 3.0], [0.0; 3], [4, 3, 2]);
+    let path = folder.path().join("seg.nii.gz");
+    let image = Volume { file_frames: 3, ..image_on(&grid) };
+    for wide in [2_u16, 700] {
+        let frame = |n: u16| LabelVolume::new(grid.clone(), vec![n * wide / 2; grid.len()]).unwrap();
+        let frames = [0, 1, 2].map(frame);
+        nifti::replace_labels(&path, &frames, &image).unwrap();
+        let read = LabelVolume::read_frames_for(&path, &image, MaskOptions::default()).unwrap();
+        assert_eq!([0, 1, 2].map(|n| read.read(n).unwrap().labels), frames);
+        let whole = Volume::read_with(&path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() }).unwrap();
+        let (kind, header) = (whole.data.type_name(), whole.header.unwrap());
+        assert_eq!((header.dims, kind), (vec![4, 3, 2, 3], if wide > 255 { "uint16" } else { "uint8" }));
+    }
+    let previous = Volume::read(&engine::run::atomic::previous_path(&path)).unwrap();
+    assert_eq!(previous.file_frames, 3, "the mask before is kept");
 }
 
 /// The version before the last can be opened as it is.

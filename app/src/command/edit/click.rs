@@ -29,7 +29,7 @@ pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: 
     if !is_inside(state, at) {
         return;
     }
-    if let Some(why) = edit::refusal(state, jobs) {
+    if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
     }
     let Some(document) = &state.document else { return };
@@ -68,7 +68,7 @@ pub fn preview(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     if !is_inside(state, at) {
         return;
     }
-    if let Some(why) = edit::refusal(state, jobs) {
+    if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
     }
     let Some(document) = &mut state.document else { return };
@@ -94,7 +94,7 @@ pub fn step_preview(state: &mut State, jobs: &mut Jobs, steps: i64) {
 
 /// Adds the previewed lesion. One that is still looked for waits.
 pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
-    if let Some(why) = edit::refusal(state, jobs) {
+    if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
     }
     let label = state.session.edit.label;

@@ -12,7 +12,7 @@ use crate::worker::edit;
 /// Begins a lasso.
 pub fn begin(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: DVec3) {
     super::end_drawing(state, jobs);
-    if let Some(why) = edit::refusal(state, jobs) {
+    if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
     }
     let action = if erases { LassoAction::Erase } else { state.session.edit.lasso };

@@ -78,6 +78,8 @@ pub enum EditCommand {
     RemoveFinding(usize),
     /// Changes the segmentation by an operation, in the background.
     Apply(Box<Op>),
+    /// Makes the segmentation of all frames one for each of them.
+    SplitFrames,
     /// Takes back the last step.
     Undo,
     /// Brings back the step that was undone last.
@@ -151,6 +153,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
             end_drawing(state, jobs);
             let name = op.title();
             edit::start(state, jobs, *op, name);
+        }
+        Do::SplitFrames => {
+            end_drawing(state, jobs);
+            edit::split_frames(state, jobs);
         }
         Do::Undo => drop(undo::step(state, jobs, true)),
         Do::Redo => drop(undo::step(state, jobs, false)),
@@ -239,6 +245,8 @@ pub fn actions(list: &mut List, state: &State) {
     let name = if by_strokes { "One click: by strokes" } else { "One click: by the network" };
     let choices = EditChoices { by_strokes, ..state.session.edit.clone() };
     list.add_if(probability, group, name, "", EditCommand::Choose(Box::new(choices)));
+    let splits = document.is_some_and(Document::could_have_frames);
+    list.add_if(splits, group, "A mask for each frame", "", EditCommand::SplitFrames);
     mask::actions(list, state);
     let reference = document.is_some_and(|document: &Document| document.reference().is_some());
     list.add_if(open && reference, group, "Correct a copy of the reference", "", Intent::CorrectReference);

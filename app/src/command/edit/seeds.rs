@@ -11,7 +11,7 @@ use crate::worker::edit;
 pub fn begin(state: &mut State, jobs: &mut Jobs, outside: bool, at: DVec3) {
     super::end_drawing(state, jobs);
     let Some(document) = &state.document else { return };
-    let refusal = edit::refusal(state, jobs).map(str::to_owned);
+    let refusal = edit::busy(state, jobs).map(str::to_owned);
     if let Some(why) = refusal.or_else(|| edit::value_layer(document).err()) {
         return edit::refuse(state, why);
     }

@@ -14,7 +14,7 @@ use crate::worker::edit::{self, LabelChange};
 pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
     // One whose release never came.
     super::end_drawing(state, jobs);
-    if let Some(why) = edit::refusal(state, jobs) {
+    if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
     }
     let StrokeStart { tool, erases, pane, at } = start;
@@ -32,7 +32,8 @@ pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
         _ => format!("{} stroke, label {label}, {place}", tool.name()),
     };
     let revision = document.segmentation().map_or(0, |mask| mask.revision);
-    let delta = Delta::empty(document.base().volume.grid.shape);
+    let [nx, ny, nz] = document.base().volume.grid.shape;
+    let delta = Delta::empty(document.segmentation().map_or([nx, ny, nz, 1], |mask| mask.labels.dims()));
     let plane = document.edit_plane(pane, planes);
     if let Some(document) = &mut state.document {
         document.edits.stroke = Some(Stroke { tool, erases, plane, name, delta, revision, refused: false });

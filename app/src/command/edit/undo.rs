@@ -2,13 +2,14 @@
 
 use std::mem;
 
+use engine::edit::Delta;
 use engine::edit::journal::Kind;
 
 use crate::state::document::Stash;
 use crate::state::edit::UndoStep;
 use crate::state::{MaskRole, State};
-use crate::worker::Jobs;
 use crate::worker::edit::{self, LabelChange};
+use crate::worker::{Jobs, frame};
 
 /// Takes the last step back, or brings the last undone one back. False if there is none, or it is refused.
 pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
@@ -21,7 +22,12 @@ pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
         return false;
     }
     if let UndoStep::Labels { before, after } = entry.step {
-        return labels(state, back, [before, after]);
+        let Some(delta) = labels(state, back, [before, after]) else { return false };
+        // What changed is shown.
+        if let Some(frame) = delta.frame().filter(|_| delta.dims()[3] > 1) {
+            frame::start(state, jobs, 0, frame);
+        }
+        return true;
     }
     exchange(state, jobs, back);
     true
@@ -38,19 +44,20 @@ pub fn jump(state: &mut State, jobs: &mut Jobs, applied: usize) {
     }
 }
 
-fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> bool {
-    let Some(document) = &mut state.document else { return false };
+/// Undoes or redoes a label change, and returns what changed.
+fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<Delta> {
+    let document = state.document.as_mut()?;
     let list = &document.edits.list;
-    let Some(entry) = list.next(back) else { return false };
+    let entry = list.next(back)?;
     let (name, styles) = (entry.name.clone(), entry.styles.clone());
-    let Some(mask) = document.masks.iter_mut().find(|mask| mask.role == MaskRole::Segmentation) else { return false };
+    let mask = document.masks.iter_mut().find(|mask| mask.role == MaskRole::Segmentation)?;
     let moved = if back { list.history().undo(&mut mask.labels) } else { list.history().redo(&mut mask.labels) };
     let delta = match moved {
         Ok(Some(delta)) => delta,
-        Ok(None) => return false,
+        Ok(None) => return None,
         Err(error) => {
             state.error(if back { "Nothing was undone" } else { "Nothing was redone" }, error);
-            return false;
+            return None;
         }
     };
     document.edits.list.moved(back);
@@ -64,7 +71,7 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> bool {
     }
     edit::record(state, LabelChange { kind, name: &name, delta: &delta, revisions });
     state.show_edited(None);
-    true
+    Some(delta)
 }
 
 /// Exchanges what a step holds with what the state has.

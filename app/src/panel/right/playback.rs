@@ -2,10 +2,10 @@
 
 use egui::Ui;
 
-use crate::command::{Sender, ViewCommand};
+use crate::command::{EditCommand, Sender, ViewCommand};
 use crate::state::{Document, PaneId, State};
 use crate::theme::icon;
-use crate::widget::{IconButton, Section, Slider};
+use crate::widget::{IconButton, PushButton, Section, Slider, text};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
@@ -18,6 +18,14 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         Section::new("Time").note(&note).show(ui, |ui| {
             if Slider::new(&mut frame, "Frame", 1..=frames).show(ui).changed() {
                 sender.send(ViewCommand::SetFrame(frame - 1));
+            }
+            if document.could_have_frames() {
+                text::note(ui, "The segmentation is one mask for all frames.");
+                if ui.add(PushButton::new("One for each frame")).clicked() {
+                    sender.send(EditCommand::SplitFrames);
+                }
+            } else if document.segmentation().is_some_and(|mask| mask.labels.frames() > 1) {
+                text::note(ui, "Each frame has its own mask. Edits change the shown one.");
             }
         });
     }

@@ -58,9 +58,9 @@ impl std::fmt::Debug for UndoList {
 }
 
 impl UndoList {
-    /// An empty list for a mask of this shape.
-    pub(super) fn new(shape: [usize; 3]) -> Self {
-        Self::of(History::new(shape, MEMORY_BUDGET, spill::lazily(std::env::temp_dir())))
+    /// An empty list.
+    pub(super) fn new() -> Self {
+        Self::of(History::new(MEMORY_BUDGET, spill::lazily(std::env::temp_dir())))
     }
 
     fn of(history: History) -> Self {
@@ -200,7 +200,7 @@ mod tests {
     fn older_changes_reach_the_disk_by_another_thread() {
         let masks = masks();
         let disk = Disk { not_by: std::thread::current().id(), bytes: Cursor::default() };
-        let history = History::new(masks[0].shape(), 100, Spill::new(disk, "spill".into()));
+        let history = History::new(100, Spill::new(disk, "spill".into()));
         let mut list = UndoList::of(history);
         for (at, pair) in masks.windows(2).enumerate() {
             let delta = Delta::between(&pair[0], &pair[1]);

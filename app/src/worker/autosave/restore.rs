@@ -51,10 +51,14 @@ impl Job for Restore {
 
     fn run(&self, _: &JobHandle) -> Result<Restored, Failure> {
         let (autosave, replay) = Autosave::resume(&self.left.path)?;
-        let grid = replay.header.grid();
+        let (grid, title) = (replay.header.grid(), &self.left.case.title);
         if grid.relation(&self.image.grid) != Relation::Same {
             let (own, its) = (grid.describe(), self.image.grid.describe());
-            let title = &self.left.case.title;
+            return Err(Failure::Error(format!("{title}: the edits belong to {own}, the image has {its}")));
+        }
+        let (own, its) = (replay.labels.frames(), self.image.file_frames);
+        if own != 1 && own != its {
+            let [own, its] = [own, its].map(|frames| plural(frames, "frame", "frames"));
             return Err(Failure::Error(format!("{title}: the edits belong to {own}, the image has {its}")));
         }
         let is_edited = |mask: &EditLabels| mask.sha256() == replay.header.opened_sha256;
@@ -74,7 +78,7 @@ impl Job for Restore {
         let Some(document) = &mut state.document else { return };
         let file = document.remove_mask(MaskRole::Segmentation).filter(|_| same_file);
         let base = file.as_ref().map_or(new_base, |mask| mask.revision);
-        document.edits = Edits::new(document.base().volume.grid.shape);
+        document.edits = Edits::default();
         let mut revision = base;
         for (record, after) in records.iter().zip(revisions) {
             let delta = record.changes.unpack();
@@ -90,7 +94,7 @@ impl Job for Restore {
         });
         document.name_labels();
         document.forget_results();
-        let count = plural(records.len(), "edit", "edits");
+        let count = plural(self.left.names.len(), "edit", "edits");
         let copied = self.left.case.mask.as_ref().filter(|_| !same_file).map(|path| {
             format!(
                 "{} is not the file that was edited. The edits are restored as a copy that no file holds.",

@@ -15,7 +15,7 @@ use engine::edit::{Delta, EditLabels, Op, Scene};
 use engine::event::Control;
 use engine::volume::Relation;
 
-use super::{Jobs, analyse, frame, layer, segment};
+use super::{Jobs, analyse, layer, segment};
 use crate::state::edit::{Follow, KeptChange, UndoStep};
 use crate::state::{Document, ImageLayer, MaskLayer, MaskRole, Severity, Slot, State};
 
@@ -34,19 +34,10 @@ pub fn busy(state: &State, jobs: &Jobs) -> Option<&'static str> {
     if document.replaced.is_some() || runs(&[segment::SLOT]) {
         return Some("The network is segmenting this case. Let it finish, or cancel it.");
     }
-    if runs(&[Slot::OPEN, frame::FRAME, layer::SLOT, layer::METHOD]) {
+    if runs(&[Slot::OPEN, layer::SLOT, layer::METHOD]) {
         return Some("Files are still being read. Try again in a moment.");
     }
     runs(&[SLOT]).then_some("Another correction is being computed. Let it finish, or cancel it.")
-}
-
-/// Why the segmentation of the open case cannot be edited now.
-pub fn refusal(state: &State, jobs: &Jobs) -> Option<&'static str> {
-    let several = |document: &Document| document.segmentation().is_some_and(|mask| mask.file_frames > 1);
-    let frames = state.document.as_ref().is_some_and(several);
-    let why =
-        "Its file has several frames. Saving would keep the shown one only. Open a mask of one frame to correct it.";
-    busy(state, jobs).or(frames.then_some(why))
 }
 
 /// Says why the segmentation was not changed.
@@ -144,12 +135,14 @@ pub struct LabelChange<'a> {
 pub fn record(state: &mut State, change: LabelChange<'_>) {
     let Some(document) = &mut state.document else { return };
     let LabelChange { kind, name, delta, revisions } = change;
-    document.edits.unrecorded.push(KeptChange { kind, name: name.to_owned(), delta: delta.clone(), revisions });
+    let frame = delta.frame().filter(|_| kind == Kind::Edit && delta.dims()[3] > 1);
+    let name = frame.map_or_else(|| name.to_owned(), |frame| format!("{name}, frame {}", frame + 1));
     // It was found for other labels.
     document.edits.preview = None;
-    if change.kind == Kind::Edit {
-        document.edits.list.push_labels(change.name, change.delta, change.revisions);
+    if kind == Kind::Edit {
+        document.edits.list.push_labels(&name, delta, revisions);
     }
+    document.edits.unrecorded.push(KeptChange { kind, name, delta: delta.clone(), revisions });
 }
 
 /// Applies a planned change to the segmentation and keeps it.
@@ -187,6 +180,22 @@ pub fn copy_reference(state: &mut State, jobs: &mut Jobs) {
     document.forget_results();
     state.session.view.finding = None;
     masks_replaced(state, jobs);
+}
+
+/// Makes the segmentation that belongs to all frames of the first image one for each of them.
+pub fn split_frames(state: &mut State, jobs: &mut Jobs) {
+    if let Some(why) = busy(state, jobs) {
+        return refuse(state, why);
+    }
+    let revision = jobs.unused_id();
+    let Some(document) = state.document.as_mut().filter(|document| document.could_have_frames()) else { return };
+    let (frames, frame) = (document.base().frames(), document.base().frame);
+    let Some(before) = document.remove_mask(MaskRole::Segmentation) else { return };
+    let mut labels = before.labels.repeated(frames);
+    labels.show(frame);
+    document.set_mask(MaskLayer { labels, revision, ..before.clone() });
+    let step = UndoStep::Mask(MaskRole::Segmentation, Some(Box::new(before.stored())));
+    document.edits.list.push("A mask for each frame", step);
 }
 
 /// Masks were exchanged: what lacks a place on the graphics card gets one, and the case is measured.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
 
-use super::{SLOT, commit, refusal, refuse, value_layer};
+use super::{SLOT, commit, busy, refuse, value_layer};
 use crate::state::{CaseId, ImageLayer, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -36,7 +36,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, op: Op, name: String) {
 }
 
 fn begin(state: &mut State, jobs: &mut Jobs, op: Op, name: String, removes: Option<[u16; 2]>) {
-    if let Some(why) = refusal(state, jobs) {
+    if let Some(why) = busy(state, jobs) {
         return refuse(state, why);
     }
     let Some(document) = &state.document else { return };

@@ -65,7 +65,8 @@ impl Job for FindLesion {
         let scene = Scene { image: Some(&self.image), frame: self.frame, locked: &self.locked, ..Scene::default() };
         let delta = plan(&self.op, &self.labels, &scene, &handle.control)?;
         // Only background changes: the same changes of an empty mask are the lesion alone.
-        let mut alone = EditLabels::new(self.labels.grid().clone());
+        let mut alone = EditLabels::new(self.labels.grid().clone()).repeated(self.labels.frames());
+        alone.show(self.labels.frame());
         let fits = delta.apply(&mut alone);
         debug_assert!(fits, "all of it was background");
         Ok((delta, alone))

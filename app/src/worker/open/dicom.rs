@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use engine::ErrorKind;
 use engine::cohort::{ImageFile, modality_name};
+use engine::edit::EditLabels;
 use engine::volume::dicom::{self, DataSet, ImageStack, Tag};
 use engine::volume::seg::{self, SourceSeries};
 use engine::volume::{Frames, ReadOptions, Relation, Volume};
@@ -103,6 +104,6 @@ pub(super) fn read_overlay(
     };
     warnings.extend(notes.iter().map(|note| format!("{}: {note}", file.display())));
     let algorithm = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
-    let layer = mask_layer(role, Some(file.to_path_buf()), &labels, gpu)?;
+    let layer = mask_layer(role, Some(file.to_path_buf()), EditLabels::from_volume(&labels), gpu)?;
     Ok(MaskLayer { styles: masks.label_table(), new_styles: true, algorithm, ..layer })
 }

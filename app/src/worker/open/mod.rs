@@ -12,7 +12,8 @@ mod rest;
 mod series;
 
 pub use read::{
-    MaskTarget, ReadMask, front_axis, layer_of, mask_layer, mask_projection, read_image, read_mask, read_probability,
+    MaskProjection, MaskTarget, ReadMask, front_axis, layer_of, mask_layer, mask_projection, mask_textures, read_image,
+    read_mask, read_probability,
 };
 pub use rest::{OpenRest, REST};
 

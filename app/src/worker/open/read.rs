@@ -7,7 +7,7 @@ use engine::ErrorKind;
 use engine::cohort::{ImageFile, label_table_of_mask, read_masks, with_region};
 use engine::edit::EditLabels;
 use engine::volume::dicom::is_dicom;
-use engine::volume::{AlignedMask, Frames, Grid, LabelTable, LabelVolume, MaskOptions, ReadOptions, Volume, ct_doubt};
+use engine::volume::{Frames, Grid, LabelTable, LabelVolume, MaskFrames, MaskOptions, ReadOptions, Volume, ct_doubt};
 
 use super::dicom::{read_overlay, read_series};
 use crate::gpu::{Gpu, Texture};
@@ -146,8 +146,8 @@ pub enum ReadMask {
     Unfit(UnloadedMask),
 }
 
-/// Reads the mask of a frame onto the grid of its image: the union of its files, as trainings and evaluations read it. A
-/// mask that the remedy has changed is held by no file.
+/// Reads a mask onto the grid of its image, of which this frame is shown: the union of its files, as trainings and evaluations
+/// read it. A mask that the remedy has changed is held by no file.
 ///
 /// # Errors
 /// What the reader or the device refuses.
@@ -173,32 +173,57 @@ pub fn read_mask(
         styles = table;
     }
     if remedy.resample {
-        let resampled = read_masks(files, &options)?.0.on_grid(&image.grid);
-        let layer = MaskLayer { styles, new_styles: true, ..mask_layer(role, None, &resampled, gpu)? };
+        let resampled = EditLabels::from_volume(&read_masks(files, &options)?.0.on_grid(&image.grid));
+        let layer = MaskLayer { styles, new_styles: true, ..mask_layer(role, None, resampled, gpu)? };
         return Ok(ReadMask::Layer(Box::new(layer)));
     }
-    let mut union: Option<AlignedMask> = None;
-    for path in files {
-        let region = match LabelVolume::read_frame_for(path, image, frame, &options) {
-            Ok(region) => region,
-            Err(error) => return unfit(role, files, image, remedy, error).map(ReadMask::Unfit),
-        };
-        warnings.extend(region.notes.iter().map(|note| format!("{}: {note}", path.display())));
-        union = Some(match union {
-            Some(AlignedMask { labels, frames, notes }) => {
-                AlignedMask { labels: with_region(labels, region.labels), frames: frames.max(region.frames), notes }
-            }
-            None => region,
-        });
-    }
-    let Some(mask) = union else { return Err(Failure::Error(format!("no file of the {} is named", role.word()))) };
+    let mut labels = match read_frames(files, image, options, warnings) {
+        Ok(Some(labels)) => labels,
+        Ok(None) => return Err(Failure::Error(format!("no file of the {} is named", role.word()))),
+        Err(error) => return unfit(role, files, image, remedy, error).map(ReadMask::Unfit),
+    };
+    labels.show(frame);
     let path = files.first().filter(|_| !remedy.changes()).cloned();
-    let layer = MaskLayer { styles, new_styles: true, ..mask_layer(role, path, &mask.labels, gpu)? };
+    let layer = MaskLayer { styles, new_styles: true, ..mask_layer(role, path, labels, gpu)? };
     if remedy.changes() {
         return Ok(ReadMask::Layer(Box::new(layer)));
     }
     let more_files = files.get(1..).unwrap_or_default().to_vec();
-    Ok(ReadMask::Layer(Box::new(MaskLayer { file_frames: mask.frames, more_files, ..layer })))
+    Ok(ReadMask::Layer(Box::new(MaskLayer { more_files, ..layer })))
+}
+
+/// The union of the files of a mask, in every frame; none without a file.
+fn read_frames(
+    files: &[PathBuf],
+    image: &Volume,
+    options: MaskOptions,
+    warnings: &mut Vec<String>,
+) -> engine::Result<Option<EditLabels>> {
+    let masks = files.iter().map(|path| LabelVolume::read_frames_for(path, image, options));
+    let masks = masks.collect::<engine::Result<Vec<_>>>()?;
+    let mut labels: Option<EditLabels> = None;
+    for frame in 0..masks.iter().map(MaskFrames::frames).max().unwrap_or_default() {
+        let mut union: Option<LabelVolume> = None;
+        for (path, mask) in files.iter().zip(&masks) {
+            let region = mask.read(frame)?;
+            let notes = region.notes.iter().map(|note| format!("{}: {note}", path.display()));
+            notes.for_each(|note| {
+                // What holds for all frames is said once.
+                if !warnings.contains(&note) {
+                    warnings.push(note);
+                }
+            });
+            union = Some(match union {
+                Some(labels) => with_region(labels, region.labels),
+                None => region.labels,
+            });
+        }
+        match (&mut labels, union) {
+            (Some(labels), Some(union)) => labels.push_frame(&union)?,
+            (labels, union) => *labels = union.map(|union| EditLabels::from_volume(&union)),
+        }
+    }
+    Ok(labels)
 }
 
 /// How a mask that does not fit its image can be loaded all the same.
@@ -251,25 +276,35 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
 pub fn mask_layer(
     role: MaskRole,
     path: Option<PathBuf>,
-    labels: &LabelVolume,
+    labels: EditLabels,
     gpu: Option<&Gpu>,
 ) -> Result<MaskLayer, Failure> {
-    let projection = Some(mask_projection(labels, gpu)?);
+    let (texture, projection) = mask_textures(&labels, gpu)?;
+    Ok(MaskLayer { path, texture, projection: Some(projection), ..MaskLayer::new(role, labels, 0) })
+}
+
+/// A mask seen through from the front, uploaded.
+pub type MaskProjection = (Arc<LabelVolume>, Option<Texture>);
+
+/// The shown frame of a mask, uploaded, and its projection.
+///
+/// # Errors
+/// What the device refuses.
+pub fn mask_textures(labels: &EditLabels, gpu: Option<&Gpu>) -> Result<(Option<Texture>, MaskProjection), Failure> {
+    let shown = labels.to_volume();
+    let projection = mask_projection(&shown, gpu)?;
     let texture = match gpu {
-        Some(gpu) => Some(gpu.upload_labels(labels)?),
+        Some(gpu) => Some(gpu.upload_labels(&shown)?),
         None => None,
     };
-    Ok(MaskLayer { path, texture, projection, ..MaskLayer::new(role, EditLabels::from_volume(labels), 0) })
+    Ok((texture, projection))
 }
 
 /// A mask seen through from the front, uploaded.
 ///
 /// # Errors
 /// What the device refuses.
-pub fn mask_projection(
-    labels: &LabelVolume,
-    gpu: Option<&Gpu>,
-) -> Result<(Arc<LabelVolume>, Option<Texture>), Failure> {
+pub fn mask_projection(labels: &LabelVolume, gpu: Option<&Gpu>) -> Result<MaskProjection, Failure> {
     let projected = labels.max_projection(front_axis(&labels.grid))?;
     let texture = match gpu {
         Some(gpu) => Some(gpu.upload_labels(&projected)?),

@@ -39,6 +39,7 @@ impl Job for JoinMasks {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
+        // Of masks with several frames, those of the shown one are joined.
         let [segmentation, reference] = self.masks.each_ref().map(EditLabels::to_volume);
         let found = consensus(&[&segmentation, &reference], self.method)?;
         handle.check()?;
@@ -51,7 +52,7 @@ impl Job for JoinMasks {
             facts.push(format!("STAPLE has not converged after {} rounds", found.rounds));
         }
         facts.push(format!("{:.2} ml", found.labels.volume_ml()));
-        let layer = mask_layer(MaskRole::Segmentation, None, &found.labels, self.gpu.as_ref())?;
+        let layer = mask_layer(MaskRole::Segmentation, None, EditLabels::from_volume(&found.labels), self.gpu.as_ref())?;
         Ok((layer, facts.join(". ")))
     }
 

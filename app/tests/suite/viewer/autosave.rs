@@ -15,7 +15,7 @@ use crate::phantom::Files;
 use crate::window::*;
 
 /// The program that keeps unsaved edits in a folder.
-fn keeping(files: &[&Path], folder: &Path) -> Window {
+pub(super) fn keeping(files: &[&Path], folder: &Path) -> Window {
     let mut window = start(&args(files), SIZE, None);
     window.state_mut().keep_edits_in(folder);
     settle(&mut window);
@@ -86,6 +86,31 @@ fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
     assert_eq!(std::fs::read(previous_path(&files.prediction)).unwrap(), before);
     drop(window);
     assert!(!offered(&keeping(&[], &unsaved)));
+}
+
+/// As after hours of edits: the older ones are one change, but not without names, and not taken for saved.
+#[test]
+fn edits_of_a_compacted_journal_are_still_named_and_unsaved() {
+    let files = Files::new();
+    let unsaved = files.path("unsaved");
+    let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
+    let opened = labelled(&window, 1);
+    strokes(&mut window, 3);
+    let edited = labelled(&window, 1);
+    drop(window);
+    let mut entries = std::fs::read_dir(&unsaved).unwrap().map(|entry| entry.unwrap().path());
+    let journal = entries.find(|path| path.extension().is_some_and(|ending| ending == "edits")).unwrap();
+    engine::run::journal::Journal::open(&journal).unwrap().0.compact(0).unwrap();
+
+    let mut window = keeping(&[], &unsaved);
+    assert!(window.query_all_by_label_contains("3 edits on ").next().is_some());
+    assert!(window.query_all_by_label_contains("3  Brush stroke, label 1, ").next().is_some());
+    click(&mut window, "Restore");
+    assert_eq!((labelled(&window, 1), document(&window).is_unsaved(), files_in(&unsaved)), (edited, true, 2));
+    let list = &document(&window).edits.list;
+    assert_eq!((list.entries().len(), list.undo_name()), (1, Some("3 earlier edits")));
+    undo(&mut window);
+    assert_eq!((labelled(&window, 1), document(&window).is_unsaved(), files_in(&unsaved)), (opened, false, 0));
 }
 
 #[test]

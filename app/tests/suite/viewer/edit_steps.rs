@@ -2,14 +2,14 @@
 
 use amlp_viewer::command::{EditCommand, FileCommand, ViewCommand};
 use amlp_viewer::scene::PlaneMode;
-use amlp_viewer::state::{Dialog, Intent, MaskRole, PaneId, PathPurpose, Severity, ToolKind};
+use amlp_viewer::state::{Dialog, Intent, PaneId, PathPurpose, Severity, ToolKind};
 use amlp_viewer::worker::edit;
 use egui::{Key, Modifiers, PointerButton, vec2};
 use engine::edit::{Delta, Op};
-use engine::volume::{Grid, LabelVolume, Scale, Volume, VoxelData, nifti};
+use engine::volume::LabelVolume;
 
 use super::edit_tools::{begin_stroke, labelled, paint, place, release};
-use crate::phantom::{self, Files};
+use crate::phantom::Files;
 use crate::window::*;
 
 fn undo(window: &mut Window) {
@@ -188,31 +188,4 @@ fn edits_are_refused_while_the_mask_is_not_the_users() {
     let centre = rect(&window, "Axial").center();
     paint(&mut window, &[centre, centre + vec2(50.0, 0.0)]);
     assert!(labelled(&window, 1) == kept && !labelled(&window, 2).is_empty());
-}
-
-#[test]
-fn a_mask_of_several_frames_is_not_edited_and_one_of_a_moving_scan_is() {
-    let files = Files::new();
-    let (scan, mask) = (files.path("moving.nii.gz"), files.path("moving_pred.nii.gz"));
-    phantom::write_moving(&scan);
-    let grid = Grid::new([9, 8, 7], phantom::straight().world_from_voxel);
-    let labels = vec![1_u8; grid.len() * phantom::FRAMES];
-    nifti::write_volume(&mask, &Volume::new(grid, VoxelData::U8(labels), Scale::IDENTITY)).unwrap();
-    let mut window = open_files(&[&scan, &mask]);
-    press(&mut window, Key::E);
-    let at = rect(&window, "Axial").center();
-    let bytes = std::fs::read(&mask).unwrap();
-    paint(&mut window, &[at]);
-    assert!(warnings(&window).iter().any(|why| why.contains("several frames")), "{:?}", warnings(&window));
-    assert!(!document(&window).is_unsaved() && std::fs::read(&mask).unwrap() == bytes);
-    let mut window = open_files(&[&scan]);
-    send(&mut window, ViewCommand::SetFrame(3));
-    // Values of the shown frame: those of frame 3 begin at 3000.
-    press(&mut window, Key::R);
-    send(&mut window, EditCommand::SetRange(Some([3000.0, 3999.0])));
-    paint(&mut window, &[at]);
-    assert!(!labelled(&window, 1).is_empty());
-    send(&mut window, ViewCommand::SetFrame(0));
-    assert!(!labelled(&window, 1).is_empty(), "one mask for all frames");
-    assert_eq!(document(&window).mask(MaskRole::Segmentation).unwrap().file_frames, 1);
 }

@@ -300,6 +300,14 @@ fn what_is_edited_is_shown() {
     assert!(now.session.view.hidden_labels.is_empty() && now.session.settings.opacity > 0.0);
     assert_eq!(document(&window).reference().unwrap().labels, reference, "the reference is never painted");
     assert!(document(&window).segmentation().unwrap().is_unsaved());
+    // A comparison stays as long as it shows what is painted: lesions, but no labels that the reference does not have.
+    send(&mut window, OverlayCommand::Show(Overlay::Comparison));
+    paint(&mut window, &[at + egui::vec2(20.0, 0.0)]);
+    assert_eq!(state(&window).session.view.overlay, Overlay::Comparison);
+    send(&mut window, EditCommand::SetLabel(2));
+    paint(&mut window, &[at]);
+    assert!(!labelled(&window, 2).is_empty());
+    assert_eq!(state(&window).session.view.overlay, Overlay::Segmentation);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod cases;
 mod demo;
 mod dicom;
 mod edit_clicks;
+mod edit_frames;
 mod edit_steps;
 mod edit_tools;
 mod export;

@@ -55,7 +55,7 @@ proptest! {
     fn deltas_join_pack_and_read((setting, ops) in sequence(4)) {
         let (start, other) = (edited(setting.grid(), &setting.labels), edited(setting.grid(), &setting.other));
         let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
-        let (mut labels, mut all) = (start.clone(), Delta::empty(start.shape()));
+        let (mut labels, mut all) = (start.clone(), Delta::empty(start.dims()));
         for op in &ops {
             if let Ok(delta) = apply(op, &mut labels, &scene, &Control::default()) {
                 prop_assert_eq!(&delta.pack().unpack(), &delta);
@@ -65,9 +65,9 @@ proptest! {
         // Joining keeps runs maximal, so that it gives the same as a comparison of both ends.
         prop_assert_eq!(&all, &Delta::between(&start, &labels));
         let bytes = all.pack().bytes().to_vec();
-        prop_assert_eq!(&Packed::read(&bytes, start.shape()).unwrap(), &all);
+        prop_assert_eq!(&Packed::read(&bytes, start.dims()).unwrap(), &all);
         for end in 0..bytes.len() {
-            prop_assert!(Packed::read(&bytes[..end], start.shape()).is_err());
+            prop_assert!(Packed::read(&bytes[..end], start.dims()).is_err());
         }
     }
 

@@ -46,7 +46,7 @@ proptest! {
         let other = edited(setting.grid(), &setting.other);
         let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
         let mut labels = edited(setting.grid(), &setting.labels);
-        let mut history = history(labels.shape(), budget);
+        let mut history = history(budget);
         let mut copies = Copies { states: vec![setting.labels.clone()], at: 0 };
         for step in moves(ops, &choices) {
             let before = labels.clone();
@@ -73,7 +73,7 @@ proptest! {
                     Some(history.jump(to, &mut labels).unwrap())
                 }
             };
-            prop_assert_eq!(delta.unwrap_or_else(|| Delta::empty(labels.shape())), Delta::between(&before, &labels));
+            prop_assert_eq!(delta.unwrap_or_else(|| Delta::empty(labels.dims())), Delta::between(&before, &labels));
             prop_assert_eq!(&values_of(&labels), &copies.states[copies.at]);
             prop_assert_eq!((history.applied(), history.entries().len()), (copies.at, copies.states.len() - 1));
             prop_assert!(history.memory_bytes() <= budget);
@@ -174,7 +174,7 @@ fn a_hundred_thousand_edits_and_their_journal() {
     let grid = crate::volume::Grid::new([11, 9, 7], glam::DAffine3::from_scale(glam::DVec3::new(1.0, 1.2, 2.0)));
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(3);
     let base = edited(&grid, &(0..grid.len()).map(|at| (at % 13 == 0) as u16).collect::<Vec<_>>());
-    let (mut labels, mut history) = (base.clone(), history(grid.shape, 100_000));
+    let (mut labels, mut history) = (base.clone(), history(100_000));
     let start = encode_start(&Header::new(&base), &base);
     let (mut bytes, mut ends, mut hashes) = (start.clone(), vec![start.len()], vec![hash(&base)]);
     while hashes.len() <= 100_000 {

@@ -15,4 +15,4 @@ mod write;
 
 pub(super) use read::{read, read_grid};
 pub use summary::HeaderSummary;
-pub use write::{replace_label, write_f32, write_label, write_volume};
+pub use write::{replace_label, replace_labels, write_f32, write_label, write_volume};

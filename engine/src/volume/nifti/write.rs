@@ -26,14 +26,7 @@ const V1_DIM: usize = 32767;
 /// # Errors
 /// If the mask is not on the image's grid, the name ends in anything else, or the file cannot be written.
 pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
-    labels.grid.require_same(&like.grid, || format!("mask {} and its image", path.display()))?;
-    let data = match &labels.data {
-        LabelData::U8(v) => VoxelData::U8(v.clone()),
-        LabelData::U16(v) if v.iter().all(|&l| l <= 255) => VoxelData::U8(v.iter().map(|&l| l as u8).collect()),
-        LabelData::U16(v) => VoxelData::U16(v.clone()),
-    };
-    let content = Content { data: &data, scale: Scale::IDENTITY, intent: INTENT_LABEL };
-    write(path, &content, like)
+    write_atomic(path, &label_bytes(path, std::slice::from_ref(labels), like)?)
 }
 
 /// [`write_label`] to a place where an earlier mask may be: that is kept as [`atomic::previous_path`].
@@ -41,14 +34,41 @@ pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<S
 /// # Errors
 /// As [`write_label`], and if the earlier mask cannot be kept. It is unchanged then.
 pub fn replace_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
-    labels.grid.require_same(&like.grid, || format!("mask {} and its image", path.display()))?;
+    replace_labels(path, std::slice::from_ref(labels), like)
+}
+
+/// [`replace_label`] of a mask of several frames, one after the other.
+///
+/// # Errors
+/// As [`replace_label`].
+pub fn replace_labels(path: &Path, frames: &[LabelVolume], like: &Volume) -> Result<String> {
+    let bytes = label_bytes(path, frames, like)?;
     // Saved twice, the previous version is still the one before the change.
-    if !LabelVolume::read(path)
-        .is_ok_and(|old| old.grid.relation(&labels.grid) == Relation::Same && old.data == labels.data)
-    {
+    if !std::fs::read(path).is_ok_and(|old| old == bytes) {
         atomic::keep_previous(path)?;
     }
-    write_label(path, labels, like)
+    write_atomic(path, &bytes)
+}
+
+/// The file of a mask.
+fn label_bytes(path: &Path, frames: &[LabelVolume], like: &Volume) -> Result<Vec<u8>> {
+    for labels in frames {
+        labels.grid.require_same(&like.grid, || format!("mask {} and its image", path.display()))?;
+    }
+    let narrow = |labels: &LabelVolume| match &labels.data {
+        LabelData::U8(_) => true,
+        LabelData::U16(v) => v.iter().all(|&l| l <= 255),
+    };
+    let data = if frames.iter().all(narrow) {
+        let bytes = |labels: &LabelVolume| match &labels.data {
+            LabelData::U8(v) => v.clone(),
+            LabelData::U16(v) => v.iter().map(|&l| l as u8).collect(),
+        };
+        VoxelData::U8(frames.iter().flat_map(bytes).collect())
+    } else {
+        VoxelData::U16(frames.iter().flat_map(LabelVolume::iter).collect())
+    };
+    file_bytes(path, &Content { data: &data, scale: Scale::IDENTITY, intent: INTENT_LABEL }, like)
 }
 
 /// Writes values (one per voxel, file order) as 32-bit floats on the grid of an image. Returns the SHA-256 of the file.
@@ -79,6 +99,11 @@ struct Content<'a> {
 }
 
 fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
+    write_atomic(path, &file_bytes(path, content, like)?)
+}
+
+/// Header and voxels, compressed if the name says so.
+fn file_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Result<Vec<u8>> {
     let is = |p: &Path, ending: &str| p.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
     let gzip = is(path, "gz");
     let inner = if gzip { path.with_extension("") } else { path.to_path_buf() };
@@ -86,7 +111,7 @@ fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
         return Err(Error::file(path, "the name must end in .nii or .nii.gz"));
     }
     let header = header_bytes(path, content, like);
-    let bytes = if gzip {
+    Ok(if gzip {
         // The gzip header holds neither time nor name, so that the same mask gives the same file.
         let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
         encoder.write_all(&header).map_err(Error::io("compress", path))?;
@@ -101,8 +126,7 @@ fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
         })
         .map_err(Error::io("write", path))?;
         bytes
-    };
-    write_atomic(path, &bytes)
+    })
 }
 
 /// Passes the voxels to `sink` as little-endian bytes, piece by piece.
