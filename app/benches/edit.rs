@@ -96,7 +96,9 @@ fn lesions(grid: &Grid, moved: usize) -> LabelVolume {
     for (n, centre) in [[150, 150, 80], [360, 180, 150], [180, 350, 150], [330, 330, 230]].into_iter().enumerate() {
         let r = 12 + 6 * n;
         let offset = |v: usize| (v as f64 - r as f64).powi(2);
-        for [i, j, k] in (0..(2 * r + 1).pow(3)).map(|at| [at % (2 * r + 1), at / (2 * r + 1) % (2 * r + 1), at / (2 * r + 1).pow(2)]) {
+        for [i, j, k] in (0..(2 * r + 1).pow(3))
+            .map(|at| [at % (2 * r + 1), at / (2 * r + 1) % (2 * r + 1), at / (2 * r + 1).pow(2)])
+        {
             if offset(i) + offset(j) + offset(k) <= (r * r) as f64 {
                 labels[grid.index([centre[0] + moved + i - r, centre[1] + j - r, centre[2] + k - r])] = 1;
             }

@@ -199,7 +199,11 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
 
 /// The lesions of a mask with the voxels of each that lie in the other one. `is_in_other` is asked about each voxel, by its
 /// stored axial slice and its position in memory.
-fn matched(components: &Components, grid: &Grid, mut is_in_other: impl FnMut(usize, usize) -> bool) -> Vec<MatchedFinding> {
+fn matched(
+    components: &Components,
+    grid: &Grid,
+    mut is_in_other: impl FnMut(usize, usize) -> bool,
+) -> Vec<MatchedFinding> {
     let axis = grid.axial_slices().axis;
     let mut overlap = |c: usize| {
         let mut voxels = 0;

@@ -98,12 +98,7 @@ fn read_label(case: &Case, first: (&Volume, usize), masks: &MaskOptions) -> Resu
 }
 
 /// A mask on the first image's grid, or else on that of another image of the case.
-fn read_mask(
-    case: &Case,
-    path: &Path,
-    (first, frame): (&Volume, usize),
-    masks: &MaskOptions,
-) -> Result<LabelVolume> {
+fn read_mask(case: &Case, path: &Path, (first, frame): (&Volume, usize), masks: &MaskOptions) -> Result<LabelVolume> {
     let misfit = match LabelVolume::read_frame_for(path, first, frame, masks) {
         Ok(mask) => {
             for note in mask.notes {

@@ -268,7 +268,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let grid = Grid::new([64, 64, 4], DAffine3::IDENTITY);
         let mask = |n: usize| {
-            let voxels: Vec<u8> = (0..grid.len()).map(|at| u8::from((at * 7 + n).is_multiple_of(3)) * (1 + n as u8)).collect();
+            let voxels: Vec<u8> =
+                (0..grid.len()).map(|at| u8::from((at * 7 + n).is_multiple_of(3)) * (1 + n as u8)).collect();
             EditLabels::from_volume(&LabelVolume::new(grid.clone(), voxels).unwrap())
         };
         let masks: Vec<EditLabels> = (0..8).map(mask).collect();

@@ -50,7 +50,6 @@ impl Journal {
         Self::over(path, replace_locked(path, bytes)?, bytes.len() as u64, records)
     }
 
-
     /// Opens a journal to continue it, and replays it. What follows the last whole record is cut off ([`Replay::cut`]).
     ///
     /// # Errors

@@ -137,13 +137,7 @@ fn bounds(display_from_voxel: &DAffine3, finding: &Finding) -> [DVec3; 2] {
     [middle - reach, middle + reach]
 }
 
-fn number(
-    painter: &Painter,
-    case: &CaseView<'_>,
-    corner: Pos2,
-    (label, chosen): (&str, bool),
-    kept: &mut Vec<Rect>,
-) {
+fn number(painter: &Painter, case: &CaseView<'_>, corner: Pos2, (label, chosen): (&str, bool), kept: &mut Vec<Rect>) {
     let (font, color) =
         if chosen { (font::body(), case.tokens.overlay_measure) } else { (font::caption(), case.tokens.overlay_text) };
     polyline(painter, &bracket(corner), 1.0, color, case.tokens.overlay_halo);
@@ -283,7 +277,8 @@ mod tests {
         let places = number_places(corner);
         assert_eq!(place_clear(pane, vec2(7.0, 14.0), &places, &kept).left_bottom(), corner + vec2(4.0, -1.0));
         // Calipers that end left of the corner.
-        let at_end = [(corner + vec2(-20.0, 3.0), Align2::LEFT_CENTER), (corner + vec2(-40.0, 20.0), Align2::CENTER_TOP)];
+        let at_end =
+            [(corner + vec2(-20.0, 3.0), Align2::LEFT_CENTER), (corner + vec2(-40.0, 20.0), Align2::CENTER_TOP)];
         assert_eq!(place_clear(pane, size, &at_end, &kept).top(), 80.0);
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
 
-use super::{SLOT, commit, busy, refuse, value_layer};
+use super::{SLOT, busy, commit, refuse, value_layer};
 use crate::state::{CaseId, ImageLayer, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 

@@ -52,7 +52,8 @@ impl Job for JoinMasks {
             facts.push(format!("STAPLE has not converged after {} rounds", found.rounds));
         }
         facts.push(format!("{:.2} ml", found.labels.volume_ml()));
-        let layer = mask_layer(MaskRole::Segmentation, None, EditLabels::from_volume(&found.labels), self.gpu.as_ref())?;
+        let layer =
+            mask_layer(MaskRole::Segmentation, None, EditLabels::from_volume(&found.labels), self.gpu.as_ref())?;
         Ok((layer, facts.join(". ")))
     }
 
