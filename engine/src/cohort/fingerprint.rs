@@ -12,6 +12,7 @@ use crate::Result;
 use crate::event::Control;
 use crate::parallel;
 use crate::preprocess::{CtReader, Kind, KindChoice};
+use crate::volume::seg::open_segmentation;
 use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
@@ -323,6 +324,8 @@ impl CaseReport {
         if let Some(image) = image {
             let what = "the mask and its image";
             match label.clone().aligned(&image.grid, masks, what, ["mask", "image"]) {
+                // A SEG leaves out empty slices: that it covers a part of the image is no problem.
+                Ok(_) if open_segmentation(path).is_some() => {}
                 Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
                 Err(error) => {
                     let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use super::corrections::Corrections;
 use crate::run::RunFolder;
-use crate::volume::dicom::{self, Library};
+use crate::volume::dicom::{self, Library, Overlay};
+use crate::volume::seg::open_segmentation;
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Folders are searched this deep: `root/derivatives/labels/sub-1/ses-1/anat/file` and one to spare.
@@ -17,8 +19,14 @@ const DEPTH: usize = 6;
 /// Endings of NIfTI files that hold a header; the `.img` of a pair belongs to its `.hdr`.
 const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr.gz", ".hdr"];
 
+/// Ending of the SEGs that `amlp segment` writes.
+pub(super) const SEG_ENDING: &str = ".dcm";
+
 /// Files of other names that are looked at, to see whether a folder holds DICOM.
 const SAMPLES: usize = 4;
+
+/// The name of a DICOM segmentation, which is a mask whatever its file is called.
+const MASK: &str = "seg";
 
 /// Ending of the record that `amlp segment` writes beside a finished mask.
 const RECORD: &str = ".segmented.json";
@@ -73,9 +81,17 @@ pub fn scan_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(scans_in(folder)?.into_iter().map(|file| file.path).collect())
 }
 
-/// The masks directly in a folder, by name: those of `amlp segment` are what is asked for.
+/// The masks directly in a folder, by name: those of `amlp segment` are what is asked for. DICOM SEGs are named `CASE.dcm`.
 pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
-    Ok(entries(folder)?.files)
+    let mut masks = entries(folder)?.files;
+    for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if let Some(stem) = name.strip_suffix(SEG_ENDING).filter(|_| open_segmentation(&path).is_some()) {
+            masks.push(NiftiFile { stem: stem.to_owned(), path });
+        }
+    }
+    masks.sort();
+    Ok(masks)
 }
 
 /// Lists the scans under `root`, itself included.
@@ -102,13 +118,17 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
                 }
                 Err(error) => return Err(error),
             };
-            next.append(&mut found.folders);
-            let volumes = dicom_volumes(&path, &found.others, &mut listing.skipped);
-            if !volumes.is_empty() {
-                // A folder of slices is one image of the patient whose folder it lies in.
-                let home = if depth > 1 { path.parent().unwrap_or(&path) } else { &path };
-                listing.folders.push(Folder { path: home.to_path_buf(), files: volumes });
+            let (volumes, masks) = dicom_volumes(&path, &found.others, &mut listing.skipped);
+            // A folder of slices is one image of the patient whose folder it lies in, and a folder of one segmentation its
+            // mask. Beside folders of slices the segmentation lies in the patient's folder.
+            let parent = if depth > 1 { path.parent().unwrap_or(&path) } else { &path };
+            let home_of_masks = if volumes.is_empty() && !found.folders.is_empty() { &path } else { parent };
+            for (home, files) in [(parent, volumes), (home_of_masks, masks)] {
+                if !files.is_empty() {
+                    listing.folders.push(Folder { path: home.to_path_buf(), files });
+                }
             }
+            next.append(&mut found.folders);
             let files = found.without_outputs();
             if !files.is_empty() {
                 listing.folders.push(Folder { path, files });
@@ -121,27 +141,45 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
-/// The volumes among the DICOM files directly in a folder, named by modality and, for MR, by what the description says.
-fn dicom_volumes(folder: &Path, others: &[PathBuf], skipped: &mut Vec<(PathBuf, String)>) -> Vec<NiftiFile> {
+/// The volumes among the DICOM files directly in a folder, named by modality and, for MR, by what the description says, and
+/// its SEGs, the newest first.
+fn dicom_volumes(
+    folder: &Path,
+    others: &[PathBuf],
+    skipped: &mut Vec<(PathBuf, String)>,
+) -> (Vec<NiftiFile>, Vec<NiftiFile>) {
     if !others.iter().any(|path| dicom::is_dicom(path)) {
-        return Vec::new();
+        return Default::default();
     }
     let library = match Library::of_folder(folder) {
         Ok(library) => library,
         Err(error) => {
             skipped.push((folder.to_path_buf(), error.to_string()));
-            return Vec::new();
+            return Default::default();
         }
     };
-    let mut files = Vec::new();
+    let (mut files, mut overlays) = (Vec::new(), Vec::new());
     for series in library.series() {
+        match series.overlays() {
+            Ok(found) => overlays.extend(found),
+            Err(error) => skipped.push((folder.to_path_buf(), error.to_string())),
+        }
         for (at, stack) in series.stacks.iter().enumerate().filter(|(_, stack)| stack.is_stackable()) {
             let path = dicom::with_series(folder, &library.selector(series, at));
             files.push(NiftiFile { path, stem: modality_name(&series.modality, &series.description) });
             skipped.extend(stack.warnings().into_iter().map(|warning| (folder.to_path_buf(), warning)));
         }
     }
-    files
+    let (segmentations, contours): (Vec<Overlay>, Vec<Overlay>) =
+        overlays.into_iter().partition(|overlay| overlay.modality == "SEG");
+    if !contours.is_empty() {
+        let sets = plural(contours.len(), "structure set is", "structure sets are");
+        skipped.push((folder.to_path_buf(), format!("{sets} not used as a mask. Convert the folder into a cohort first")));
+    }
+    let mut segmentations: Vec<_> = segmentations.into_iter().map(|seg| (seg.made.clone(), seg.path().to_owned())).collect();
+    segmentations.sort_by(|a, b| b.cmp(a));
+    let mask = |(_, path)| NiftiFile { path, stem: MASK.to_owned() };
+    (files, segmentations.into_iter().map(mask).collect())
 }
 
 /// The name of a modality as cohorts use it: `ct`, `pt`, of an MR series `flair`, `t1ce`, `t1`, `t2`, ..., else `mr`.

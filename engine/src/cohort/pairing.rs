@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::drafts::stem_of;
-use super::listing::masks_in;
+use super::listing::{SEG_ENDING, masks_in};
 use super::names::segmented_image;
 use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, LeftOut};
@@ -57,11 +57,11 @@ pub struct Pairs {
     pub outside: Vec<String>,
 }
 
-/// The case a mask belongs to by its file's name: the name without `.nii`, `.nii.gz` or `.hdr`.
+/// The case a mask belongs to by its file's name: the name without `.nii`, `.nii.gz`, `.hdr` or, for a DICOM SEG, `.dcm`.
 /// `None` for other files and for probabilities (`<case>_prob.nii.gz`).
 pub fn case_id(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
-    let id = super::listing::stem(name)?;
+    let id = super::listing::stem(name).or_else(|| name.strip_suffix(SEG_ENDING))?;
     (!id.ends_with("_prob")).then(|| id.to_owned())
 }
 
@@ -113,11 +113,11 @@ impl Pairs {
             masks(prediction)?
         } else {
             let case = case_id(prediction)
-                .ok_or_else(|| Error::file(prediction, "is not named like a mask (.nii, .nii.gz, .hdr)"))?;
+                .ok_or_else(|| Error::file(prediction, "is not named like a mask (.nii, .nii.gz, .hdr, .dcm)"))?;
             BTreeMap::from([(case, prediction.to_path_buf())])
         };
         if predictions.is_empty() {
-            return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr)"));
+            return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr, or .dcm of a SEG)"));
         }
         let truths = truths(truth, &predictions, options)?;
         let predictions = by_image(&predictions, &truths);

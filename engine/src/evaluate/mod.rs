@@ -17,6 +17,7 @@ use serde::{Serialize, Serializer};
 use crate::cohort::{LeftOut, read_masks};
 use crate::metrics::{Measures, Options, measure};
 use crate::parallel;
+use crate::volume::seg::open_segmentation;
 use crate::volume::{LabelVolume, MaskOptions, Relation};
 use crate::{Error, Result};
 
@@ -172,6 +173,14 @@ pub fn evaluate_files(
     let mut notes: Vec<String> = oddities.into_iter().map(|note| format!("segmentation: {note}")).collect();
     let (expected, oddities) = read_masks(reference, masks)?;
     notes.extend(oddities.into_iter().map(|note| format!("reference: {note}")));
+    // The grid of a SEG ends at its first and last slice that is not empty.
+    let is_cropped = reference.iter().map(PathBuf::as_path).chain([segmentation]).any(|p| open_segmentation(p).is_some());
+    let union = || found.grid.union(&expected.grid).or_else(|| expected.grid.union(&found.grid));
+    let whole = if is_cropped { union() } else { None };
+    let [found, expected] = match whole {
+        Some(grid) => [found, expected].map(|mask| mask.on_grid(&grid)),
+        None => [found, expected],
+    };
     let mut measured = evaluate(&what, &found, &expected, targets, options, masks)?;
     measured.iter_mut().for_each(|measures| measures.notes.extend_from_slice(&notes));
     Ok(measured)

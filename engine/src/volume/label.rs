@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::data::read_unchecked;
 use super::rounding;
+use super::seg;
 use super::{Frames, Grid, MaskOptions, ReadOptions, Relation, Volume, crop, resample_labels};
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
@@ -110,12 +111,17 @@ impl LabelVolume {
         Ok(Self::read_with(path, &MaskOptions::default())?.0)
     }
 
-    /// Reads a mask of one frame. Values near a whole number are rounded, and NaN around the field of view is background.
-    /// The second value holds notes on both, and the file's warnings, one sentence each.
+    /// Reads a mask of one frame: a NIfTI file, or a DICOM SEG on the grid of its own frames. Values near a whole number are
+    /// rounded, and NaN around the field of view is background. The second value holds notes on both, and the file's
+    /// warnings, one sentence each.
     ///
     /// # Errors
-    /// As [`Volume::read`]. Also for more than one frame and for a value that is no label.
+    /// As [`Volume::read`]. Also for more than one frame, for a value that is no label, and for an RTSTRUCT, whose contours
+    /// need their image.
     pub fn read_with(path: &Path, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
+        if let Some(found) = Self::of_segmentation(path)? {
+            return Ok(found);
+        }
         let volume = Self::read_frame(path, 0)?;
         if volume.file_frames != 1 {
             return Err(Error::file(
@@ -131,6 +137,9 @@ impl LabelVolume {
     /// # Errors
     /// As [`LabelVolume::read_with`], but for the number of frames.
     pub(crate) fn read_first_frame(path: &Path) -> Result<Self> {
+        if let Some((mask, _)) = Self::of_segmentation(path)? {
+            return Ok(mask);
+        }
         Ok(Self::of_volume(path, Self::read_frame(path, 0)?, &MaskOptions::default())?.0)
     }
 
@@ -147,6 +156,12 @@ impl LabelVolume {
     /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has another number of
     /// frames. The message names both grids and the difference.
     pub fn read_frame_for(path: &Path, image: &Volume, frame: usize, options: &MaskOptions) -> Result<AlignedMask> {
+        let what = format!("mask {} and its image", path.display());
+        if let Some((mask, notes)) = Self::of_segmentation(path)? {
+            // A SEG leaves out empty slices: that it covers a part of the image needs no note.
+            let (labels, _) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
+            return Ok(AlignedMask { labels, frames: 1, notes });
+        }
         let mut volume = Self::read_frame(path, 0)?;
         let frames = Self::require_frames(path, &volume, image)?;
         if frames > 1 && frame > 0 {
@@ -188,10 +203,22 @@ impl LabelVolume {
     fn aligned_to(image: &Volume, volume: Volume, path: &Path, options: &MaskOptions) -> Result<AlignedMask> {
         let frames = volume.file_frames;
         let (mask, mut notes) = Self::of_volume(path, volume, options)?;
-        let what = format!("mask {} and its image", path.display());
         let (labels, note) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
         notes.extend(note);
         Ok(AlignedMask { labels, frames, notes })
+    }
+
+    /// All segments of a SEG on the grid of its frames; `None` for other files. Where segments overlap one of them counts,
+    /// with a note.
+    ///
+    /// # Errors
+    /// For an RTSTRUCT: the grid and the frame of reference of its image are not known here.
+    fn of_segmentation(path: &Path) -> Result<Option<(Self, Vec<String>)>> {
+        let Some(file) = seg::open_segmentation(path) else { return Ok(None) };
+        let mut found = seg::read_file(&file, None)?;
+        let (mask, overlap) = found.merged();
+        found.notes.extend(overlap);
+        Ok(Some((mask, found.notes)))
     }
 
     /// Not [`Volume::read`], which warns of a volume of zeros: here that is a patient without lesions.

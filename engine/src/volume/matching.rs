@@ -44,6 +44,8 @@ const SAME_SHARE: f64 = 0.01;
 const MOST_SHARE: f64 = 0.1;
 /// A difference above this is reported, in mm.
 const NOTED_MM: f64 = 1e-5;
+/// Most voxels of a grid that holds two others.
+const LARGEST_UNION: usize = 1 << 30;
 /// Relative difference below which two voxel sizes are equal.
 const SAME_SIZE: f64 = 0.01;
 
@@ -93,6 +95,23 @@ impl Grid {
             return of(Relation::Box { orientation, origin }, lattice_mm);
         }
         of(Relation::Different, corner_mm)
+    }
+
+    /// The smallest grid on the other's lattice that holds both; `None` where they lie on different lattices, or more than
+    /// [`LARGEST_UNION`] voxels apart.
+    pub fn union(&self, other: &Self) -> Option<Self> {
+        let own = self.reoriented(&self.axes_along(other)?);
+        let first = other.voxel_from_world().transform_point3(own.world([0; 3])).round().to_array();
+        let origin = first.map(|at| at as i64);
+        let tolerance_mm = self.tolerance_mm().min(other.tolerance_mm());
+        if own.corner_distance_mm(&other.cropped(origin, own.shape)) > tolerance_mm {
+            return None;
+        }
+        let low = origin.map(|at| at.min(0));
+        let end = |a: usize| (origin[a] + own.shape[a] as i64).max(other.shape[a] as i64);
+        let shape: [usize; 3] = std::array::from_fn(|a| (end(a) - low[a]) as usize);
+        let voxels = shape.iter().try_fold(1_usize, |product, n| product.checked_mul(*n))?;
+        (voxels <= LARGEST_UNION).then(|| other.cropped(low, shape))
     }
 
     /// The largest distance between corresponding corner voxels' centres in mm; infinite if a position is not finite.

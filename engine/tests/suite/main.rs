@@ -13,6 +13,7 @@ mod corpus_dicom;
 mod corpus_nifti;
 mod device_parity;
 mod devices;
+mod dicom_cohort;
 mod dicom_everywhere;
 mod edit_command;
 mod edit_oracles;

@@ -35,6 +35,7 @@ pub use frames::Frames;
 pub use info::ScanInfo;
 pub use library::{Library, Patient, Series, Study};
 pub use load::{ImageStack, Progress};
+pub(super) use overlay::SEGMENTATIONS;
 pub use overlay::{Overlay, irregular, open_overlay};
 pub use parse::PixelElement;
 pub use pixels::PixelLayout;

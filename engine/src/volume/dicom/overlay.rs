@@ -11,7 +11,7 @@ use crate::volume::seg::{SourceImage, SourceSeries};
 use crate::{Error, Result};
 
 /// Modalities of objects that are shown over images.
-const MODALITIES: [&str; 2] = ["SEG", "RTSTRUCT"];
+pub(in crate::volume) const SEGMENTATIONS: [&str; 2] = ["SEG", "RTSTRUCT"];
 /// Slices shifted by more than this within their planes are irregular, in mm.
 const SHIFT_MM: f64 = 0.1;
 
@@ -58,6 +58,11 @@ impl Overlay {
             frame_of_reference,
             made: first(dates) + " " + &first(times),
         }
+    }
+
+    /// The file that holds it: an archive for a member of one.
+    pub fn path(&self) -> &Path {
+        &self.source.path
     }
 
     /// Opens the file.
@@ -109,7 +114,7 @@ fn collect(data: &DataSet, series: &mut BTreeSet<String>, images: &mut BTreeSet<
 impl Series {
     /// True for segmentations and structure sets.
     pub fn is_overlay(&self) -> bool {
-        MODALITIES.contains(&self.modality.as_str())
+        SEGMENTATIONS.contains(&self.modality.as_str())
     }
 
     /// Its segmentations and structure sets; none for images.

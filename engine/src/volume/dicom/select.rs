@@ -12,6 +12,7 @@ use super::library::{Library, Series};
 use super::load::ImageStack;
 use super::{DicomFile, ScanInfo, Tag, listing, parse};
 use crate::run::atomic::sha256;
+use crate::volume::seg::open_segmentation;
 use crate::volume::{Grid, ReadOptions, Volume};
 use crate::{Error, Result};
 
@@ -81,11 +82,14 @@ pub fn read_grid(path: &Path) -> Result<Grid> {
     Ok(open(path)?.grid().clone())
 }
 
-/// Number of frames, and a digest of the instances that they come from.
+/// Number of frames, and a digest of the instances that they come from; of a segmentation, 1 and a digest of its own.
 ///
 /// # Errors
 /// As [`open`].
 pub fn summary(path: &Path) -> Result<(usize, String)> {
+    if let Some(file) = open_segmentation(path) {
+        return Ok((1, sha256(file.instance_uid().as_bytes())));
+    }
     let stack = open(path)?;
     let uids = (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten();
     let lines: Vec<String> = uids.map(|(_, uid, frame)| format!("{uid} {frame}")).collect();

@@ -19,7 +19,7 @@ mod write;
 #[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 mod tests;
 
-pub use read::{read, read_file};
+pub use read::{open_segmentation, read, read_file};
 pub use source::{SourceImage, SourceSeries};
 pub use terms::{Code, Term, Terms};
 pub use write::{Algorithm, SegOptions, write_seg};

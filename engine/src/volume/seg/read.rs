@@ -10,7 +10,7 @@ use super::layers::{Layers, Plane};
 use super::source::SourceSeries;
 use super::{Code, Segment, SegmentMasks, SegmentationKind, colour, rtstruct};
 use crate::Result;
-use crate::volume::dicom::{DataSet, DicomFile, Frames, Tag, open_overlay};
+use crate::volume::dicom::{self, DataSet, DicomFile, Frames, Tag, open_overlay};
 use crate::volume::{Grid, Relation};
 use crate::words::plural;
 
@@ -28,7 +28,19 @@ enum Pixels {
     Labels,
 }
 
-/// Reads a SEG or RTSTRUCT: a file, or a series of a place as [`open_overlay`] names it. With the series that it was made on, the masks are on that grid; without, a SEG is on its own
+/// The header of a SEG or RTSTRUCT; `None` if `path` names anything else.
+pub fn open_segmentation(path: &Path) -> Option<DicomFile> {
+    if !path.is_file() || !dicom::is_dicom(path) {
+        return None;
+    }
+    let is_segmentation = |file: &DicomFile| {
+        file.data.text(Tag::MODALITY).is_some_and(|modality| dicom::SEGMENTATIONS.contains(&&*modality))
+    };
+    DicomFile::open(path).ok().filter(is_segmentation)
+}
+
+/// Reads a SEG or RTSTRUCT: a file, or a series of a place as [`open_overlay`] names it. With the series that it was made on,
+/// the masks are on that grid; without, a SEG is on its own
 /// grid and an RTSTRUCT is refused.
 ///
 /// # Errors

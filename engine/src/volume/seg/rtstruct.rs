@@ -36,7 +36,7 @@ struct LeftOut {
 pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
     let data = &file.data;
     let Some(source) = source else {
-        let why = "contours need the images that they were drawn on. Keep them in the same folder";
+        let why = "contours need the images that they were drawn on. Convert them together";
         return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, why));
     };
     require_same_frame_of_reference(file, source)?;
