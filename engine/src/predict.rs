@@ -159,11 +159,8 @@ impl Segmenter {
             return Err(Error::config("input", plural(images.len(), "image", "images"), why));
         }
         let choice = self.config.preprocess.kind;
-        let kinds: Vec<Kind> = images
-            .iter()
-            .zip(modalities)
-            .map(|(v, m)| Kind::named(m, choice).unwrap_or_else(|| Kind::of(m, &v.to_f32(), choice)))
-            .collect();
+        let kinds: Vec<Kind> =
+            images.iter().zip(modalities).map(|(image, modality)| Kind::of(modality, image, choice)).collect();
         for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
             check_ct(image, kind, &self.config.preprocess, modality, CtReader::Model)?;
         }

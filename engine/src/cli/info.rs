@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::preprocess::{CtReader, Kind, KindChoice};
 use crate::volume::dicom;
 use crate::volume::{Background, Frames, ReadOptions, Scale, Volume, VoxelData, ct_doubt};
+use crate::words::plural;
 use crate::{Error, Result};
 
 /// Shown under `amlp info --help`.
@@ -88,6 +89,9 @@ pub struct Info {
     pub mean: Option<f64>,
     /// Number of NaN and infinite values.
     pub nonfinite: Option<u64>,
+    /// Padding of a DICOM image, and the values without it. `min`, `max` and `mean` are of all voxels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub padding: Option<Padding>,
     /// The constant value along the border of the first frame that was read; null if there is none.
     pub background: Option<f64>,
     /// What is unusual about the file.
@@ -97,6 +101,30 @@ pub struct Info {
     /// The background in words.
     #[serde(skip)]
     background_row: Option<String>,
+}
+
+/// Voxels outside the field of view, which the file marks.
+#[derive(Debug, Serialize)]
+pub struct Padding {
+    /// Their values, from and to.
+    pub values: [f64; 2],
+    /// Their number.
+    pub voxels: u64,
+    /// Smallest finite value of all others; null if there is none.
+    pub min_without: Option<f64>,
+    /// Largest finite value of all others.
+    pub max_without: Option<f64>,
+    /// Mean of the finite values of all others.
+    pub mean_without: Option<f64>,
+}
+
+impl Padding {
+    /// `None` for a volume without padding.
+    fn of(volume: &Volume) -> Option<Self> {
+        let (stats, voxels) = volume.stats_without_padding().filter(|(_, voxels)| *voxels > 0)?;
+        let values = volume.padding_values()?;
+        Some(Self { values, voxels, min_without: stats.min, max_without: stats.max, mean_without: stats.mean })
+    }
 }
 
 /// Runs the verb.
@@ -144,6 +172,7 @@ pub fn inspect(args: &Args) -> Result<Info> {
         max: stats.and_then(|s| s.max),
         mean: stats.and_then(|s| s.mean),
         nonfinite: stats.map(|s| s.nonfinite),
+        padding: Padding::of(&volume),
         background: background.map(|b| b.value),
         background_row: background_row(&volume, background),
         warnings,
@@ -230,9 +259,19 @@ impl Info {
         if self.frames > 1 {
             rows.push(("frames", self.frames.to_string()));
         }
+        let values = |min: f64, max: f64, mean: Option<f64>| {
+            let mean = mean.map_or_else(String::new, |m| format!(", mean {}", number(m)));
+            format!("{} to {}{mean}", number(min), number(max))
+        };
         if let (Some(min), Some(max)) = (self.min, self.max) {
-            let mean = self.mean.map_or_else(String::new, |m| format!(", mean {}", number(m)));
-            rows.push(("values", format!("{} to {}{mean}", number(min), number(max))));
+            rows.push(("values", values(min, max, self.mean)));
+        }
+        if let Some(Padding { values: [low, high], voxels, min_without, max_without, mean_without }) = self.padding {
+            let range = if low == high { number(low) } else { format!("{} to {}", number(low), number(high)) };
+            let voxels = plural(voxels as usize, "voxel", "voxels");
+            let rest = min_without.zip(max_without).map(|(min, max)| values(min, max, mean_without));
+            let rest = rest.map_or_else(String::new, |rest| format!(". Without it {rest}"));
+            rows.push(("padding", format!("{range}, {voxels}{rest}")));
         }
         if let Some(background) = &self.background_row {
             rows.push(("background", background.clone()));

@@ -155,6 +155,5 @@ impl InspectedCase {
 
 /// The intensity rules of an image, by `modality` if given, else by the file's name, else by the values.
 pub fn kind_of(name: &str, modality: Option<&str>, image: &Volume) -> Kind {
-    let name = modality.unwrap_or(name);
-    Kind::named(name, KindChoice::Auto).unwrap_or_else(|| Kind::of(name, &image.to_f32(), KindChoice::Auto))
+    Kind::of(modality.unwrap_or(name), image, KindChoice::Auto)
 }

@@ -44,12 +44,8 @@ pub fn prepare_case(
     seed: u64,
 ) -> Result<PreparedCase> {
     let (images, label) = read_case(case, modalities, with_label, &cfg.masks())?;
-    let kinds: Vec<Kind> = (images.iter().zip(modalities))
-        .map(|(image, modality)| {
-            // Decode the values only if the name does not determine the kind.
-            Kind::named(modality, cfg.kind).unwrap_or_else(|| Kind::of(modality, &image.to_f32(), cfg.kind))
-        })
-        .collect();
+    let kinds: Vec<Kind> =
+        images.iter().zip(modalities).map(|(image, modality)| Kind::of(modality, image, cfg.kind)).collect();
     for ((image, &kind), modality) in images.iter().zip(&kinds).zip(modalities) {
         check_ct(image, kind, cfg, &format!("{modality} of {}", case.id), CtReader::Training)?;
     }

@@ -6,11 +6,11 @@ use super::ct::CtOffset;
 use super::label_map::LabelMap;
 #[cfg(doc)]
 use crate::volume::Grid;
-use crate::volume::{Interpolation, MaskOptions};
+use crate::volume::{Interpolation, MaskOptions, Volume};
 use crate::{Error, Result};
 
 /// A scan of unknown modality whose lowest value is below this is treated as CT, in HU.
-const CT_MINIMUM_HU: f32 = -500.0;
+const CT_MINIMUM_HU: f64 = -500.0;
 
 /// Settings of [`super::prepare`]. The defaults are the paper's (sections 4.1 and 4.3).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -214,10 +214,10 @@ pub enum KindChoice {
 }
 
 impl Kind {
-    /// The kind of a scan: as `choice` sets it, else by the modality's name, else by the lowest value.
-    pub fn of(modality: &str, values: &[f32], choice: KindChoice) -> Self {
-        let lowest = || values.iter().copied().filter(|v| v.is_finite()).fold(f32::INFINITY, f32::min);
-        let by_value = || if lowest() < CT_MINIMUM_HU { Self::Ct } else { Self::Other };
+    /// The kind of a scan: as `choice` sets it, else by the modality's name, else by the lowest value but padding.
+    pub fn of(modality: &str, scan: &Volume, choice: KindChoice) -> Self {
+        let is_ct = || scan.percentiles(0, &[0.0]).is_some_and(|lowest| lowest[0] < CT_MINIMUM_HU);
+        let by_value = || if is_ct() { Self::Ct } else { Self::Other };
         Self::named(modality, choice).unwrap_or_else(by_value)
     }
 
@@ -271,11 +271,18 @@ mod tests {
 
     #[test]
     fn kinds_come_from_the_name_then_from_the_values() {
-        assert_eq!(Kind::of("ct", &[0.0], KindChoice::Auto), Kind::Ct);
-        assert_eq!(Kind::of("CT_venous", &[0.0], KindChoice::Auto), Kind::Ct);
-        assert_eq!(Kind::of("pet", &[-900.0], KindChoice::Auto), Kind::Other);
-        assert_eq!(Kind::of("image", &[-900.0, 20.0], KindChoice::Auto), Kind::Ct);
-        assert_eq!(Kind::of("image", &[-400.0, f32::NAN], KindChoice::Auto), Kind::Other);
-        assert_eq!(Kind::of("ct", &[-900.0], KindChoice::Other), Kind::Other);
+        let scan = |values: &[f32]| {
+            let grid = crate::volume::Grid::new([values.len(), 1, 1], glam::DAffine3::IDENTITY);
+            Volume::from_f32(grid, values.to_vec())
+        };
+        assert_eq!(Kind::of("ct", &scan(&[0.0]), KindChoice::Auto), Kind::Ct);
+        assert_eq!(Kind::of("CT_venous", &scan(&[0.0]), KindChoice::Auto), Kind::Ct);
+        assert_eq!(Kind::of("pet", &scan(&[-900.0]), KindChoice::Auto), Kind::Other);
+        assert_eq!(Kind::of("image", &scan(&[-900.0, 20.0]), KindChoice::Auto), Kind::Ct);
+        assert_eq!(Kind::of("image", &scan(&[-400.0, f32::NAN]), KindChoice::Auto), Kind::Other);
+        assert_eq!(Kind::of("ct", &scan(&[-900.0]), KindChoice::Other), Kind::Other);
+        // An MR with padding.
+        let padded = Volume { padding: Some([-2000.0, -2000.0]), ..scan(&[-2000.0, 20.0]) };
+        assert_eq!(Kind::of("image", &padded, KindChoice::Auto), Kind::Other);
     }
 }

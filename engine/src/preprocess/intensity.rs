@@ -21,21 +21,23 @@ pub(super) struct SourceChannel {
     pub values: Vec<f32>,
     /// Foreground region, in file order.
     pub region: Vec<bool>,
-    /// Number of non-finite values.
+    /// Number of non-finite values, without padding.
     pub nonfinite: u64,
     pub warnings: Vec<String>,
 }
 
-/// Finds the foreground region and clips a CT to its window. `grid` is the shape of the array and its axis closest to S-I.
+/// Finds the foreground region and clips a CT to its window. `padded` of the values are NaN because they are padding. `grid`
+/// is the shape of the array and its axis closest to S-I.
 pub(super) fn prepare_source(
     mut values: Vec<f32>,
+    padded: u64,
     kind: Kind,
     background: Option<Background>,
     grid: ([usize; 3], usize),
     cfg: &PreprocessConfig,
 ) -> SourceChannel {
     let mut warnings = Vec::new();
-    let nonfinite = values.iter().filter(|v| !v.is_finite()).count() as u64;
+    let nonfinite = values.iter().filter(|v| !v.is_finite()).count() as u64 - padded;
     if nonfinite > 0 {
         warnings.push(format!(
             "{} treated as background",
@@ -149,7 +151,7 @@ mod tests {
         }
         hu[2 + 6 * 2] = -1000.0;
         let cfg = PreprocessConfig { percentiles: [0.0, 100.0], ..PreprocessConfig::default() };
-        let found = prepare_source(hu, Kind::Ct, None, ([6, 6, 1], 2), &cfg);
+        let found = prepare_source(hu, 0, Kind::Ct, None, ([6, 6, 1], 2), &cfg);
         assert_eq!(found.region.iter().filter(|r| **r).count(), 16);
         assert_eq!(found.values.iter().copied().fold(0.0, f32::max), 150.0);
         let mut values = found.values;
@@ -164,7 +166,7 @@ mod tests {
             for kind in [Kind::Other, Kind::Ct] {
                 let shape = [values.len().min(2), 2, 2];
                 let cfg = PreprocessConfig::default();
-                let mut found = prepare_source(values.clone(), kind, None, (shape, 2), &cfg);
+                let mut found = prepare_source(values.clone(), 0, kind, None, (shape, 2), &cfg);
                 let plan = normalise(&mut found.values, &found.region, kind, &cfg, noise());
                 assert!(found.values.iter().all(|v| v.is_finite()) && plan.std > 0.0 && plan.fill.is_finite());
             }

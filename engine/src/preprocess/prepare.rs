@@ -57,9 +57,11 @@ pub fn prepare<V: Borrow<Volume>>(
     for (place, (image, &kind)) in images.iter().map(V::borrow).zip(kinds).enumerate() {
         let axial = image.grid.orientation().axis.iter().position(|&along| along == 2).unwrap_or(2);
         let mut values = voxel_values(image, place)?;
+        // Without a value, padding is background or air.
+        let padded = image.replace_padding(0, &mut values, f32::NAN);
         plan.warnings.extend(shift_ct(image, kind, cfg, &mut values));
         let background = if kind == Kind::Ct { None } else { Background::of(image, 0) };
-        let found = intensity::prepare_source(values, kind, background, (image.grid.shape, axial), cfg);
+        let found = intensity::prepare_source(values, padded, kind, background, (image.grid.shape, axial), cfg);
         plan.warnings.extend(found.warnings.iter().cloned());
         let (mut values, region) = if place == 0 {
             sample_on_source_grid(&found, &taps, cfg)

@@ -264,3 +264,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn padding_is_outside_of_the_region_whatever_its_value() {
+    let (grid, n) = (ras([12, 12, 3], [1.0, 1.0, 2.0]), 432);
+    let is_padding = |at: usize| at % 12 < 2;
+    let image = |values: &dyn Fn(usize) -> f32, padding: f32| {
+        // Of several values, so that without the mark it is no constant of the border.
+        let padding = |at: usize| padding - (at * 7919 % 5) as f32;
+        let values = (0..n).map(|at| if is_padding(at) { padding(at) } else { values(at) }).collect();
+        let highest = f64::from(padding(0));
+        Volume { padding: Some([highest - 4.0, highest]), ..Volume::from_f32(grid.clone(), values) }
+    };
+    // Noise up to the border, beside padding that is brighter than all of it.
+    let noisy = image(&|at| 50.0 + (at * 7919 % 97) as f32, 5000.0);
+    let prepared = prepare_one(&noisy, &native());
+    let channel = &prepared.plan.channels[0];
+    assert_eq!((channel.region_voxels, channel.nonfinite), (360, 0));
+    assert!(channel.clip[1] < 150.0 && channel.mean < 150.0, "{channel:?}");
+    assert!(prepared.plan.warnings.iter().all(|warning| !warning.contains("finite")), "{:?}", prepared.plan.warnings);
+    let padded: Vec<usize> = (0..n).filter(|at| is_padding(at / 12 % 12)).collect();
+    assert!(padded.iter().all(|&at| !prepared.tissue[at] && prepared.channels[0][at] == 0.0));
+    // Without the mark it is the brightest tissue.
+    let unmarked = prepare_one(&Volume { padding: None, ..noisy }, &native());
+    assert!(unmarked.plan.channels[0].clip[1] > 4000.0);
+
+    // A CT in air: padding is air with or without the mark, so that a NIfTI file of the scan, which has none, trains alike.
+    let body = |at: usize| if (4..9).contains(&(at % 12)) && (3..9).contains(&(at / 12 % 12)) { 40.0 } else { -1000.0 };
+    let ct = image(&|at| body(at) + (at * 7919 % 31) as f32, -2000.0);
+    let prepared = |image: &Volume| {
+        let images = std::slice::from_ref(image);
+        prepare(images, &[Kind::Ct], None, &Targets::Binary, &native(), 1).unwrap()
+    };
+    let (marked, unmarked) = (prepared(&ct), prepared(&Volume { padding: None, ..ct.clone() }));
+    assert_eq!((marked.channels, marked.plan), (unmarked.channels, unmarked.plan));
+}

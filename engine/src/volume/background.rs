@@ -1,5 +1,6 @@
 //! What surrounds the object in a scan: the one constant value along its border.
 
+use super::padding::is_within;
 use super::{Grid, Volume};
 
 /// The value of a scan's background. Skull-stripped MR has 0, a z-scored scan what 0 became, a CT often -1000 or the padding
@@ -10,8 +11,10 @@ pub struct Background {
     pub value: f64,
     /// Values this near to it are background too: half a step of stored integers, or rounding of floats.
     pub tolerance: f64,
-    /// Share of the border's voxels that have it, 0 to 1.
+    /// Share of the border's voxels that have it, 0 to 1. Beside another constant, padding is no part of the border.
     pub share: f64,
+    /// Values, from and to, that mark padding, which is background too.
+    padding: Option<[f64; 2]>,
 }
 
 /// A value on this share of the border at least is its background, ...
@@ -27,18 +30,27 @@ const FLOAT_ROUNDING: f64 = 1e-6;
 
 impl Background {
     /// The background of a frame in memory; `None` if no value is constant along the border or all voxels have it, and for
-    /// colours.
+    /// colours. Padding is the background where no other value is.
     pub fn of(volume: &Volume, frame: usize) -> Option<Self> {
+        Self::beside_padding(volume, frame).or_else(|| Self::of_padding(volume, frame))
+    }
+
+    /// The background as if the scan had no padding.
+    pub(super) fn beside_padding(volume: &Volume, frame: usize) -> Option<Self> {
         let first = volume.frame_range(frame)?.start;
         if volume.data.is_colour() {
             return None;
         }
-        let all = border(&volume.grid).count();
+        let padding = volume.padding_values();
         let value = |at: usize| volume.scale.apply(volume.data.stored(first + at));
-        let mut values: Vec<f64> = border(&volume.grid).map(value).filter(|v| v.is_finite()).collect();
+        let no_padding = |at: &usize| !is_within(volume.padding, volume.data.stored(first + at));
+        let all = border(&volume.grid).filter(no_padding).count();
+        let mut values: Vec<f64> =
+            border(&volume.grid).filter(no_padding).map(value).filter(|v| v.is_finite()).collect();
         let share = |count: usize| count as f64 / all.max(1) as f64;
         if share(values.len()) < 0.5 {
-            return Some(Self { value: f64::NAN, tolerance: 0.0, share: 1.0 - share(values.len()) });
+            let share = 1.0 - share(values.len());
+            return (all > 0).then_some(Self { value: f64::NAN, tolerance: 0.0, share, padding });
         }
         values.sort_by(f64::total_cmp);
         let largest = values.iter().fold(0.0, |largest: f64, v| largest.max(v.abs()));
@@ -56,16 +68,29 @@ impl Background {
         // Noise has values on either side; a single other one is a second constant, such as padding beside air.
         let neighbour = if near.len() > 1 { near.into_iter().max().unwrap_or(0) } else { 0 };
         let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
-        let found = Self { value: mode, tolerance, share: share(count) };
+        let found = Self { value: mode, tolerance, share: share(count), padding };
         let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(at)));
         (is_constant && !(count == values.len() && is_whole())).then_some(found)
+    }
+
+    fn of_padding(volume: &Volume, frame: usize) -> Option<Self> {
+        let (first, padding) = (volume.frame_range(frame)?.start, volume.padding_values()?);
+        let all = border(&volume.grid).count();
+        let stored = border(&volume.grid).map(|at| volume.data.stored(first + at));
+        let mut values: Vec<f64> = stored.filter(|stored| is_within(volume.padding, *stored)).collect();
+        values.sort_by(f64::total_cmp);
+        let share = values.len() as f64 / all.max(1) as f64;
+        let is_constant = values.len() >= FEWEST && share >= SMALLEST_SHARE;
+        let value = volume.scale.apply(*values.get(values.len() / 2)?);
+        is_constant.then_some(Self { value, tolerance: 0.0, share, padding: Some(padding) })
     }
 
     /// Whether a value of the scan is background. Values that are not finite always are.
     pub fn contains(&self, value: f64) -> bool {
         // Values may have passed through 32-bit floats since.
-        let tolerance = self.tolerance.max(FLOAT_ROUNDING * self.value.abs());
-        !value.is_finite() || (value - self.value).abs() <= tolerance
+        let near = |to: f64, tolerance: f64| (value - to).abs() <= tolerance.max(FLOAT_ROUNDING * to.abs());
+        let is_padding = |[low, high]: [f64; 2]| (low..=high).contains(&value) || near(low, 0.0) || near(high, 0.0);
+        !value.is_finite() || near(self.value, self.tolerance) || self.padding.is_some_and(is_padding)
     }
 }
 

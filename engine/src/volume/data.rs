@@ -214,6 +214,8 @@ pub struct Volume {
     pub data: VoxelData,
     /// Converts stored values to the scan's unit (HU, SUV, ...).
     pub scale: Scale,
+    /// Stored values, from and to, that mark padding outside the field of view; only DICOM has them.
+    pub padding: Option<[f64; 2]>,
     /// Number of frames in the file (1 for a 3-D scan): the product of all dimensions after the third.
     pub file_frames: usize,
     /// Irregularities found while reading, one sentence each.
@@ -249,7 +251,7 @@ impl Volume {
     pub fn new(grid: Grid, data: VoxelData, scale: Scale) -> Self {
         debug_assert_eq!(data.len() % grid.len().max(1), 0);
         let file_frames = data.len().checked_div(grid.len()).unwrap_or(1);
-        Self { grid, data, scale, file_frames, warnings: Vec::new(), header: None }
+        Self { grid, data, scale, padding: None, file_frames, warnings: Vec::new(), header: None }
     }
 
     /// A volume in memory with one frame, no scaling and no header. `data` is in file order, one value per voxel.
@@ -310,9 +312,14 @@ impl Volume {
         (frame < self.frames()).then(|| frame * n..frame * n + n)
     }
 
-    /// Scaled statistics over all frames in memory; `None` for colours.
+    /// Scaled statistics over all frames in memory, padding included; `None` for colours.
     pub fn stats(&self) -> Option<Stats> {
         stats::stats(&self.data, self.scale)
+    }
+
+    /// [`Volume::stats`] without padding, and the number of voxels that are padding; `None` if the scan has no padding.
+    pub fn stats_without_padding(&self) -> Option<(Stats, u64)> {
+        stats::stats_without(&self.data, self.scale, self.padding?)
     }
 
     /// # Errors

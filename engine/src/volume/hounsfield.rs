@@ -40,7 +40,7 @@ pub fn ct_doubt(volume: &Volume) -> Option<CtDoubt> {
     if high - low <= NARROWEST_HU {
         return Some(CtDoubt::Scaled { low, high });
     }
-    let background = Background::of(volume, 0).filter(|b| b.value.is_finite());
+    let background = Background::beside_padding(volume, 0).filter(|b| b.value.is_finite());
     let offset = |air: f64| CtDoubt::Offset { air, offset: if air.abs() < 10.0 { -1024.0 } else { -1000.0 - air } };
     if dark < AIR_HU {
         // Air or padding is there. Soft tissue must be too, unless an intercept was applied twice.
@@ -66,7 +66,9 @@ pub fn ct_doubt(volume: &Volume) -> Option<CtDoubt> {
 
 /// Median of the values above air.
 fn tissue_median(volume: &Volume, air: f64) -> Option<f64> {
-    let mut values: Vec<f32> = volume.to_f32().into_iter().filter(|v| f64::from(*v) > air + 1.0).collect();
+    let mut values = volume.to_f32();
+    volume.replace_padding(0, &mut values, f32::NAN);
+    values.retain(|v| f64::from(*v) > air + 1.0);
     super::percentile(&mut values, 50.0)
 }
 

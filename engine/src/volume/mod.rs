@@ -15,6 +15,7 @@ mod label_table;
 mod matching;
 pub mod nifti;
 mod orient;
+mod padding;
 mod projection;
 mod quantile;
 pub mod resample;

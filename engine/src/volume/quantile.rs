@@ -5,6 +5,7 @@
 //! percentiles are exact for every type.
 
 use super::data::for_each_type;
+use super::padding::is_within;
 use super::{Scale, Volume, VoxelData};
 use crate::parallel;
 
@@ -96,18 +97,32 @@ macro_rules! floats {
 }
 floats!(f32 as u32, f64 as u64);
 
+/// Which stored values count: those whose scaled value is finite, but no padding.
+#[derive(Clone, Copy)]
+struct Counted {
+    scale: Scale,
+    padding: Option<[f64; 2]>,
+}
+
+impl Counted {
+    fn contains<T: Ordered>(self, value: T) -> bool {
+        // The value itself is looked at only where there is padding.
+        value.is_finite(self.scale) && (self.padding.is_none() || !is_within(self.padding, T::of_key(value.key())))
+    }
+}
+
 /// Pieces for two rounds on every thread: each has a table of its own, which is to be small beside the piece.
 fn piece_of(values: usize) -> usize {
     values.div_ceil(2 * rayon::current_num_threads()).max(PIECE)
 }
 
 /// How many values with each of these prefixes have each digit at `shift`: one table a prefix, one after the other.
-fn count<T: Ordered>(values: &[T], scale: Scale, prefixes: &[u64], shift: u32) -> Vec<u64> {
+fn count<T: Ordered>(values: &[T], counted: Counted, prefixes: &[u64], shift: u32) -> Vec<u64> {
     let size = 1_usize << DIGIT.min(T::BITS);
     let above = shift + DIGIT;
     let of_piece = |piece: &[T]| {
         let mut tables = vec![0_u64; size * prefixes.len()];
-        let keys = piece.iter().filter(|value| value.is_finite(scale)).map(|value| value.key());
+        let keys = piece.iter().filter(|value| counted.contains(**value)).map(|value| value.key());
         let digit = |key: u64| (key >> shift) as usize & (size - 1);
         if above >= T::BITS {
             // The first pass: nothing stands above its digit.
@@ -151,11 +166,11 @@ struct Search {
     rest: u64,
 }
 
-/// The stored values of the ranks that `ranks` chooses, given how many finite values there are; `None` without any.
-fn select<T: Ordered>(values: &[T], scale: Scale, ranks: impl FnOnce(u64) -> Vec<u64>) -> Option<Vec<f64>> {
+/// The stored values of the ranks that `ranks` chooses, given how many values count; `None` without any.
+fn select<T: Ordered>(values: &[T], counted: Counted, ranks: impl FnOnce(u64) -> Vec<u64>) -> Option<Vec<f64>> {
     let size = 1_usize << DIGIT.min(T::BITS);
     let mut shift = T::BITS.saturating_sub(DIGIT);
-    let table = count(values, scale, &[0], shift);
+    let table = count(values, counted, &[0], shift);
     let n: u64 = table.iter().sum();
     if n == 0 {
         return None;
@@ -170,7 +185,7 @@ fn select<T: Ordered>(values: &[T], scale: Scale, ranks: impl FnOnce(u64) -> Vec
         let mut prefixes: Vec<u64> = searches.iter().map(|search| search.prefix).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
-        let tables: Vec<Vec<u64>> = prefixes.chunks(PREFIXES).map(|some| count(values, scale, some, shift)).collect();
+        let tables: Vec<Vec<u64>> = prefixes.chunks(PREFIXES).map(|some| count(values, counted, some, shift)).collect();
         for search in &mut searches {
             let Ok(at) = prefixes.binary_search(&search.prefix) else { continue };
             let start = at % PREFIXES * size;
@@ -182,9 +197,10 @@ fn select<T: Ordered>(values: &[T], scale: Scale, ranks: impl FnOnce(u64) -> Vec
 }
 
 /// The percentiles of some stored values, scaled.
-fn percentiles<T: Ordered>(values: &[T], scale: Scale, q: &[f64]) -> Option<Vec<f64>> {
+fn percentiles<T: Ordered>(values: &[T], counted: Counted, q: &[f64]) -> Option<Vec<f64>> {
+    let scale = counted.scale;
     let mut shares = Vec::with_capacity(q.len());
-    let found = select(values, scale, |n| {
+    let found = select(values, counted, |n| {
         let last = n - 1;
         let rank = |r: u64| if scale.slope < 0.0 { last - r.min(last) } else { r.min(last) };
         let mut ranks = Vec::with_capacity(2 * q.len());
@@ -224,29 +240,32 @@ impl Volume {
     /// The percentiles `q` (0 to 100; what lies outside is taken for the nearer end) of a frame held, scaled, with
     /// linear interpolation between neighbouring values as numpy's default.
     ///
-    /// Exact for every type, and the same bits whatever the number of threads. Values that are not finite are left out.
-    /// `None` for colours, a frame that is not held, or without a finite value.
+    /// Exact for every type, and the same bits whatever the number of threads. Values that are not finite, and padding, are left out.
+    /// `None` for colours, a frame that is not held, or without such a value.
     pub fn percentiles(&self, frame: usize, q: &[f64]) -> Option<Vec<f64>> {
         let held = self.frame_range(frame)?;
-        let scale = self.scale;
-        for_each_type!(&self.data, v => percentiles(&v[held], scale, q), _c => None)
+        let counted = Counted { scale: self.scale, padding: self.padding };
+        for_each_type!(&self.data, v => percentiles(&v[held], counted, q), _c => None)
     }
 
     /// How many voxels of a frame held have a scaled value in each of `bins` bins of equal width from `range[0]` to
     /// `range[1]`; a value on the border of two bins belongs to the upper, `range[1]` itself to the last. Values
-    /// outside, and those that are not finite, are not counted.
+    /// outside, those that are not finite, and padding are not counted.
     ///
     /// `None` for colours, a frame that is not held, no bin, or a range whose ends are not finite and rising.
     #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn histogram(&self, frame: usize, range: [f64; 2], bins: usize) -> Option<Vec<u64>> {
         let held = self.frame_range(frame)?;
-        let scale = self.scale;
+        let (scale, padding) = (self.scale, self.padding);
         if bins == 0 || !(range[1] - range[0]).is_finite() || range[0] >= range[1] {
             return None;
         }
         for_each_type!(
             &self.data,
-            v => Some(histogram(&v[held], |x| scale.apply(x as f64), range, bins)),
+            v => {
+                let value = |x| if is_within(padding, x) { f64::NAN } else { scale.apply(x) };
+                Some(histogram(&v[held], |x| value(x as f64), range, bins))
+            },
             _c => None
         )
     }

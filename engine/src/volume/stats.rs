@@ -1,6 +1,7 @@
 //! Summary statistics of a volume. The result is bit-identical for any number of threads.
 
 use super::data::for_each_type;
+use super::padding::is_within;
 use super::{Scale, VoxelData};
 use crate::parallel;
 
@@ -51,22 +52,30 @@ macro_rules! floats {
     ($($t:ty),*) => {$(
         impl Number for $t {
             fn partial(piece: &[Self]) -> (f64, f64, f64, u64) {
-                let (mut min, mut max, mut sum, mut finite) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0);
-                for x in piece.iter().map(|&x| f64::from(x)).filter(|x| x.is_finite()) {
-                    min = min.min(x);
-                    max = max.max(x);
-                    sum += x;
-                    finite += 1;
-                }
-                (min, max, sum, finite)
+                outline(piece.iter().map(|&x| f64::from(x)).filter(|x| x.is_finite()))
             }
         }
     )*};
 }
 floats!(f32, f64);
 
+/// Minimum, maximum, sum and count.
+fn outline(values: impl Iterator<Item = f64>) -> (f64, f64, f64, u64) {
+    let (mut min, mut max, mut sum, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0);
+    for x in values {
+        min = min.min(x);
+        max = max.max(x);
+        sum += x;
+        count += 1;
+    }
+    (min, max, sum, count)
+}
+
 fn summarise<T: Number>(values: &[T]) -> PartialStats {
-    let pieces = parallel::map_chunks(values, PIECE, T::partial);
+    joined(&parallel::map_chunks(values, PIECE, T::partial))
+}
+
+fn joined(pieces: &[(f64, f64, f64, u64)]) -> PartialStats {
     let start = PartialStats { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0.0, finite: 0 };
     pieces.iter().fold(start, |all, &(min, max, sum, finite)| PartialStats {
         min: all.min.min(min),
@@ -79,14 +88,35 @@ fn summarise<T: Number>(values: &[T]) -> PartialStats {
 /// Statistics of all voxels, scaled; `None` for colours.
 pub(super) fn stats(data: &VoxelData, scale: Scale) -> Option<Stats> {
     let part: PartialStats = for_each_type!(data, v => summarise(v), _c => return None);
-    let nonfinite = data.len() as u64 - part.finite;
+    Some(scaled(part, data.len() as u64, scale))
+}
+
+/// The same without stored values of a range, and the number of voxels that have them.
+#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+pub(super) fn stats_without(data: &VoxelData, scale: Scale, left_out: [f64; 2]) -> Option<(Stats, u64)> {
+    let is_in = |x: f64| !is_within(Some(left_out), x);
+    let (part, count) = for_each_type!(
+        data,
+        v => {
+            let of = |piece: &[_]| outline(piece.iter().map(|&x| x as f64).filter(|x| x.is_finite() && is_in(*x)));
+            let count = |piece: &[_]| piece.iter().filter(|x| is_in(**x as f64)).count() as u64;
+            (joined(&parallel::map_chunks(v, PIECE, of)), parallel::map_chunks(v, PIECE, count).iter().sum::<u64>())
+        },
+        _c => return None
+    );
+    Some((scaled(part, count, scale), data.len() as u64 - count))
+}
+
+/// Statistics of `count` voxels.
+fn scaled(part: PartialStats, count: u64, scale: Scale) -> Stats {
+    let nonfinite = count - part.finite;
     if part.finite == 0 {
-        return Some(Stats { min: None, max: None, mean: None, nonfinite });
+        return Stats { min: None, max: None, mean: None, nonfinite };
     }
     let (a, b) = (scale.apply(part.min), scale.apply(part.max));
     // Values near f64::MAX overflow in the sum; the mean is then undefined.
     let mean = Some(scale.apply(part.sum / part.finite as f64)).filter(|m| m.is_finite());
-    Some(Stats { min: Some(a.min(b)), max: Some(a.max(b)), mean, nonfinite })
+    Stats { min: Some(a.min(b)), max: Some(a.max(b)), mean, nonfinite }
 }
 
 /// The `q`-th percentile (0 to 100) with linear interpolation between neighbouring ranks, as numpy's default.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Args;
+use super::{Args, Padding};
 use crate::Result;
 use crate::volume::dicom::{self, ImageStack, Library, Series};
 use crate::volume::{Frames, ReadOptions, Volume};
@@ -38,6 +38,8 @@ struct Entry {
     min: Option<f64>,
     max: Option<f64>,
     mean: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    padding: Option<Padding>,
     transfer_syntax: String,
     stackable: bool,
     warnings: Vec<String>,
@@ -154,6 +156,7 @@ impl Entry {
                 self.min = stats.and_then(|stats| stats.min);
                 self.max = stats.and_then(|stats| stats.max);
                 self.mean = stats.and_then(|stats| stats.mean);
+                self.padding = Padding::of(&volume);
             }
             Err(error) => self.warnings.push(error.to_string()),
         }

@@ -62,6 +62,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
         grid: Grid { shape: layout.shape, world_from_voxel, oriented },
         data,
         scale: Scale { slope: header.slope, inter: header.inter },
+        padding: None,
         file_frames: layout.frames,
         warnings,
         header: Some(Box::new(source_header)),
