@@ -9,6 +9,11 @@ use crate::Result;
 use crate::volume::VoxelData;
 use crate::words::plural;
 
+/// Frames of this size, in bytes, may be of a single value, which compresses to next to nothing.
+pub(super) const SMALL: usize = 16 << 20;
+/// Larger ones have at least one compressed byte for so many: a header alone must not decide how much memory is taken.
+const EXPANSION: usize = 4096;
+
 /// Access to a file's frames.
 pub struct Frames<'a> {
     file: &'a DicomFile,
@@ -59,6 +64,10 @@ impl<'a> Frames<'a> {
             None if file.syntax == Syntax::Other => return Err(unsupported()),
             None => {
                 let bytes = file.read(pixels.offset, usize::MAX)?;
+                if layout.total_bytes() > bytes.len().saturating_mul(EXPANSION) + SMALL {
+                    let why = format!("{} compressed bytes cannot hold {}", bytes.len(), layout.total_bytes());
+                    return Err(file.error(pixels.tag, why));
+                }
                 let frames = split(&bytes, layout.frames).map_err(|why| file.error(pixels.tag, why))?;
                 Stored::Encapsulated { bytes, frames }
             }
@@ -102,6 +111,11 @@ impl<'a> Frames<'a> {
             "YBR_FULL" | "YBR_FULL_422" => self.file.syntax == Syntax::Jpeg,
             _ => false,
         }
+    }
+
+    /// True if colours are luminance, blue and red difference once decoded, each for every pixel.
+    pub(super) fn is_ybr(&self) -> bool {
+        self.layout.photometric == "YBR_FULL" && self.file.syntax != Syntax::Jpeg
     }
 
     /// [`DicomFile::error`] of the frames' file.

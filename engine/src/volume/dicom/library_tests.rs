@@ -131,6 +131,61 @@ fn scaling_that_differs_between_slices_becomes_floats() {
 }
 
 #[test]
+fn luminance_and_colour_differences_become_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut data = slice(3, 0);
+    data.put_text(Tag::PHOTOMETRIC_INTERPRETATION, "YBR_FULL");
+    for (tag, value) in [(Tag::SAMPLES_PER_PIXEL, 3), (Tag::PLANAR_CONFIGURATION, 0), (Tag::BITS_ALLOCATED, 8)] {
+        data.put_u16(tag, &[value]);
+    }
+    // Red, green, blue and grey as pydicom's convert_color_space maps them.
+    let pixels = vec![76, 85, 255, 150, 44, 21, 29, 255, 107, 128, 128, 128];
+    data.put(Tag::PIXEL_DATA, Vr::OB, Value::Bytes(pixels));
+    let path = write(folder.path(), "colours", &file_bytes(&data));
+    let expected = [[254, 0, 0], [0, 255, 1], [0, 0, 254], [128; 3]];
+    assert_eq!(read(&path, &all()).unwrap().data, VoxelData::Rgb(expected.to_vec()));
+    data.put_text(Tag::PHOTOMETRIC_INTERPRETATION, "PALETTE COLOR");
+    std::fs::write(&path, file_bytes(&data)).unwrap();
+    let why = read(&path, &all()).unwrap_err().to_string();
+    assert!(why.contains("colours of this kind cannot be shown"), "{why}");
+}
+
+#[test]
+fn pixels_that_a_file_does_not_hold_take_no_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut data = slice(3, 0);
+    data.put_u16(Tag::ROWS, &[60_000]);
+    data.put_u16(Tag::COLUMNS, &[10_000]);
+    let path = write(folder.path(), "wide", &file_bytes(&data));
+    let why = read(&path, &all()).unwrap_err().to_string();
+    assert!(why.contains("1200000000 bytes of pixels expected, 8 found"), "{why}");
+}
+
+#[test]
+fn padding_is_told_by_every_slice_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_padding = |k: usize, padding: u16| {
+        let mut data = slice(3, k);
+        data.put_u16(Tag::PIXEL_PADDING_VALUE, &[padding]);
+        write(folder.path(), &format!("3-{k}"), &file_bytes(&data));
+    };
+    (0..3).for_each(|k| with_padding(k, 11));
+    let volume = read(folder.path(), &all()).unwrap();
+    assert_eq!((volume.padding, volume.padding_values()), (Some([11.0, 11.0]), Some([-978.0, -978.0])));
+    assert_eq!(volume.stats_without_padding().unwrap().1, 1);
+    with_padding(2, 12);
+    assert_eq!(read(folder.path(), &all()).unwrap().padding, None);
+    // Slices scaled in their own ways.
+    let mut other = slice(3, 2);
+    other.put_u16(Tag::PIXEL_PADDING_VALUE, &[11]);
+    other.put_text(Tag::RESCALE_SLOPE, "4");
+    other.put_text(Tag::RESCALE_INTERCEPT, "-1022");
+    write(folder.path(), "3-2", &file_bytes(&other));
+    let volume = read(folder.path(), &all()).unwrap();
+    assert_eq!((volume.scale.slope, volume.padding), (1.0, Some([-978.0, -978.0])));
+}
+
+#[test]
 fn memory_is_refused_before_it_is_taken() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path(), &[(3, 2)]);

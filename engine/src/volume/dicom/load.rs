@@ -6,6 +6,7 @@ use std::sync::Arc;
 use glam::{DAffine3, DVec3};
 
 use super::super::data::for_each_type;
+use super::frames::SMALL;
 use super::info::ScanInfo;
 use super::instance::Instance;
 use super::stack::{Slice, Stack};
@@ -135,6 +136,7 @@ impl ImageStack {
         let (scale, mut data) = self.prepare(slots.len(), options)?;
         self.fill(&slots, scale, &mut data, progress)?;
         let mut volume = Volume::new(self.stack.grid.clone(), data, scale.unwrap_or(Scale::IDENTITY));
+        volume.padding = self.padding(scale.is_some());
         volume.file_frames = total;
         volume.warnings = self.warnings();
         Ok(volume)
@@ -156,7 +158,19 @@ impl ImageStack {
         let to_slice = DAffine3::from_translation(DVec3::new(0.0, 0.0, known.unwrap_or(0) as f64));
         let world_from_voxel = self.stack.grid.world_from_voxel * to_slice;
         let grid = Grid { shape: [nx, ny, 1], world_from_voxel, ..self.stack.grid.clone() };
-        Ok(Volume::new(grid, data, scale.unwrap_or(Scale::IDENTITY)))
+        let padding = self.padding(scale.is_some());
+        Ok(Volume { padding, ..Volume::new(grid, data, scale.unwrap_or(Scale::IDENTITY)) })
+    }
+
+    /// Reads a part of the first file before there is room for `slots` slices: its header can declare more pixels than the
+    /// file holds.
+    fn check_first(&self, slots: usize) -> Result<()> {
+        let file = DicomFile::from_source(&self.first().source)?;
+        let frames = Frames::open(&file)?;
+        if frames.layout.frame_bytes() * slots > SMALL {
+            frames.frame(0)?;
+        }
+        Ok(())
     }
 
     /// Scaling of a plane: rescale, then the factor to SUV.
@@ -167,6 +181,22 @@ impl ImageStack {
 
     fn factors(&self) -> Vec<f64> {
         self.instances.iter().map(|instance| self.factor(instance).map_or(1.0, |suv| suv.factor)).collect()
+    }
+
+    /// The stored values of padding, scaled as the voxels are where slices are scaled in their own ways; `None` where slices
+    /// differ in them.
+    fn padding(&self, is_stored: bool) -> Option<[f64; 2]> {
+        let factors = self.factors();
+        let of = |slice: &Slice| {
+            let stored = self.instances[slice.instance].padding?;
+            if is_stored {
+                return Some(stored);
+            }
+            let [a, b] = stored.map(|value| f64::from(self.scale_of(*slice, &factors).apply(value) as f32));
+            Some([a.min(b), a.max(b)])
+        };
+        let first = of(&self.stack.first()?)?;
+        self.slices().all(|slice| of(slice) == Some(first)).then_some(first)
     }
 
     /// Room for the voxels: in the stored type if all slices have the same type and scaling, which is returned; else
@@ -195,6 +225,7 @@ impl ImageStack {
             let (needed_mib, allowed_mib) = (needed.div_ceil(1 << 20), options.memory_budget >> 20);
             return Err(ErrorKind::Memory { what, needed_mib, allowed_mib }.into());
         }
+        self.check_first(slots)?;
         if !first.grey {
             return Ok((Some(Scale::IDENTITY), VoxelData::Rgb(vec![[0; 3]; voxels])));
         }
@@ -322,8 +353,17 @@ fn colours(frame: VoxelData, frames: &Frames) -> Result<VoxelData> {
         VoxelData::U8(values) if layout.samples == 3 && frames.is_rgb() => {
             Ok(VoxelData::Rgb(values.as_chunks::<3>().0.to_vec()))
         }
+        VoxelData::U8(values) if layout.samples == 3 && frames.is_ybr() => {
+            Ok(VoxelData::Rgb(values.as_chunks::<3>().0.iter().map(|pixel| rgb_from_ybr(*pixel)).collect()))
+        }
         _ => Err(frames.error(Tag::PHOTOMETRIC_INTERPRETATION, "colours of this kind cannot be shown")),
     }
+}
+
+/// Red, green and blue of YBR_FULL (PS3.3 C.7.6.3.1.2).
+fn rgb_from_ybr([y, b, r]: [u8; 3]) -> [u8; 3] {
+    let [y, b, r] = [f64::from(y), f64::from(b) - 128.0, f64::from(r) - 128.0];
+    [y + 1.402 * r, y - 0.344_136 * b - 0.714_136 * r, y + 1.772 * b].map(|value| value.round().clamp(0.0, 255.0) as u8)
 }
 
 /// A rectangle of a frame.

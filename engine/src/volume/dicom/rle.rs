@@ -8,7 +8,12 @@ pub(super) fn decode(stream: &[u8], pixels: usize, samples: usize, width: usize)
     if words[0] != segments {
         return Err(format!("{} RLE segments, {segments} expected", words[0]));
     }
-    let mut out = vec![0; pixels * segments];
+    // Two bytes stand for 128 at most.
+    let size = pixels * segments;
+    if size > stream.len().saturating_mul(64) {
+        return Err(format!("{} bytes of RLE cannot hold {size}", stream.len()));
+    }
+    let mut out = vec![0; size];
     for segment in 0..segments {
         let start = words[1 + segment];
         let end = if segment + 1 < segments { words[2 + segment] } else { stream.len() };
@@ -81,6 +86,8 @@ mod tests {
         assert_eq!(decode(&[0; 63], 1, 1, 1).unwrap_err(), "the RLE header is cut");
         assert_eq!(decode(&frame(&[&[0, 1]]), 1, 1, 2).unwrap_err(), "1 RLE segments, 2 expected");
         assert_eq!(decode(&frame(&[&[1, 5, 6]]), 3, 1, 1).unwrap_err(), "RLE segment 0 lacks 1 of 3 bytes");
+        // Refused before a gigabyte is taken.
+        assert_eq!(decode(&frame(&[&[129, 1]]), 1 << 30, 1, 1).unwrap_err(), "66 bytes of RLE cannot hold 1073741824");
         let mut outside = frame(&[&[0, 1]]);
         outside[4] = 200;
         assert_eq!(decode(&outside, 1, 1, 1).unwrap_err(), "RLE segment 0 lies outside of its frame");

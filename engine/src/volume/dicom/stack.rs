@@ -222,8 +222,9 @@ fn steps_with_gaps(steps: &[f64]) -> Option<Vec<usize>> {
     let fits =
         steps.iter().zip(&counts).all(|(step, n)| *n >= 1 && (step - base * *n as f64).abs() <= EVEN_MM * *n as f64);
     let single = counts.iter().filter(|n| **n == 1).count();
-    // A stack that would mostly consist of gaps is something else.
-    (fits && single < counts.len() && 2 * single > counts.len() && counts.iter().sum::<usize>() <= 4 * counts.len())
+    // A stack that would mostly consist of gaps is something else. Floats, because a step may be as long as they are.
+    let slices: f64 = counts.iter().map(|n| *n as f64).sum();
+    (fits && single < counts.len() && 2 * single > counts.len() && slices <= 4.0 * counts.len() as f64)
         .then_some(counts)
 }
 

@@ -52,6 +52,12 @@ fn position_orders_slices_and_the_grid_is_in_ras() {
 }
 
 #[test]
+fn a_step_of_more_slices_than_there_are_numbers_is_no_gap() {
+    let found = at_heights(&[0.0, 1.0, 2.0, 3.0, 1.8447e19]);
+    assert!(!found[0].is_even() && found[0].frames[0].len() == 5, "{:?}", found[0].warnings);
+}
+
+#[test]
 fn missing_slices_are_named_and_left_empty() {
     let found = at_heights(&[0.0, 2.0, 4.0, 8.0, 10.0]);
     assert_eq!(order(&found[0]), [[Some(0), Some(1), Some(2), None, Some(3), Some(4)]]);
