@@ -111,7 +111,7 @@ fn read_all(folder: &Path, paths: &[PathBuf]) -> Outcome {
     let stacks: Vec<&ImageStack> = library.series().flat_map(|series| &series.stacks).collect();
     let mut sources = Vec::new();
     for stack in stacks {
-        let _ = (stack.info(), stack.warnings(), stack.file_name());
+        let _ = (stack.info(), stack.warnings(), stack.file_name(), counted(stack.middle_slice(), &mut outcome).is_ok());
         let options = ReadOptions { frames: Wanted::All, ..ReadOptions::default() };
         outcome.volumes += usize::from(counted(stack.load(&options, &|_, _| true), &mut outcome).is_ok());
         sources.extend(counted(SourceSeries::of(stack), &mut outcome));

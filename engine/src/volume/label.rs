@@ -66,6 +66,9 @@ impl MaskFrames<'_> {
     /// # Errors
     /// As [`LabelVolume::read_frame_for`].
     pub fn read(&self, frame: usize) -> Result<AlignedMask> {
+        if let Some(found) = LabelVolume::of_segmentation_for(self.path, self.image, &self.options)? {
+            return Ok(found);
+        }
         let frame = if self.frames == 1 { 0 } else { frame };
         let volume = match &self.volume {
             Some(whole) => {
@@ -156,11 +159,8 @@ impl LabelVolume {
     /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has another number of
     /// frames. The message names both grids and the difference.
     pub fn read_frame_for(path: &Path, image: &Volume, frame: usize, options: &MaskOptions) -> Result<AlignedMask> {
-        let what = format!("mask {} and its image", path.display());
-        if let Some((mask, notes)) = Self::of_segmentation(path)? {
-            // A SEG leaves out empty slices: that it covers a part of the image needs no note.
-            let (labels, _) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
-            return Ok(AlignedMask { labels, frames: 1, notes });
+        if let Some(found) = Self::of_segmentation_for(path, image, options)? {
+            return Ok(found);
         }
         let mut volume = Self::read_frame(path, 0)?;
         let frames = Self::require_frames(path, &volume, image)?;
@@ -175,6 +175,9 @@ impl LabelVolume {
     /// # Errors
     /// As [`LabelVolume::read_frame_for`], as far as they do not concern labels.
     pub fn read_frames_for<'a>(path: &'a Path, image: &'a Volume, options: MaskOptions) -> Result<MaskFrames<'a>> {
+        if seg::open_segmentation(path).is_some() {
+            return Ok(MaskFrames { path, image, options, frames: 1, volume: None });
+        }
         let whole = read_unchecked(path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() });
         // What is too large at once is read frame by frame.
         let (volume, all) = match whole {
@@ -203,9 +206,19 @@ impl LabelVolume {
     fn aligned_to(image: &Volume, volume: Volume, path: &Path, options: &MaskOptions) -> Result<AlignedMask> {
         let frames = volume.file_frames;
         let (mask, mut notes) = Self::of_volume(path, volume, options)?;
+        let what = format!("mask {} and its image", path.display());
         let (labels, note) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
         notes.extend(note);
         Ok(AlignedMask { labels, frames, notes })
+    }
+
+    /// A SEG on its image's grid; `None` for other files. It leaves out empty slices: that it covers a part of the image needs
+    /// no note.
+    fn of_segmentation_for(path: &Path, image: &Volume, options: &MaskOptions) -> Result<Option<AlignedMask>> {
+        let Some((mask, notes)) = Self::of_segmentation(path)? else { return Ok(None) };
+        let what = format!("mask {} and its image", path.display());
+        let (labels, _) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
+        Ok(Some(AlignedMask { labels, frames: 1, notes }))
     }
 
     /// All segments of a SEG on the grid of its frames; `None` for other files. Where segments overlap one of them counts,
