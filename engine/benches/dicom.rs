@@ -66,7 +66,8 @@ fn slice(series: usize, k: usize, side: usize) -> DataSet {
 
 fn write(folder: &Path, series: usize, slices: usize, side: usize) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    (0..slices).try_for_each(|k| std::fs::write(folder.join(format!("{k:04}.dcm")), file_bytes(&slice(series, k, side))))
+    (0..slices)
+        .try_for_each(|k| std::fs::write(folder.join(format!("{k:04}.dcm")), file_bytes(&slice(series, k, side))))
 }
 
 /// A row of the table for a peer's work, or the reason why there is none.
@@ -83,23 +84,33 @@ fn main() -> anyhow::Result<()> {
     write(&headers, 1, HEADERS, SIDE / 2)?;
     write(&ct, 2, SLICES, SIDE)?;
 
-    let listed = common::time(1, RUNS, || Library::scan(&headers, &|_, _| true).map(|library| library.series().count()));
+    let listed =
+        common::time(1, RUNS, || Library::scan(&headers, &|_, _| true).map(|library| library.series().count()));
     println!("{:.0} headers a second", HEADERS as f64 / listed.min);
     let options = ReadOptions::default();
     let volume = read(&ct, &options)?;
-    println!("{:?}, {:.0} MiB, peak {:.0} MiB resident", volume.grid.shape, volume.memory_bytes() as f64 / 1_048_576.0, common::peak_mib());
+    println!(
+        "{:?}, {:.0} MiB, peak {:.0} MiB resident",
+        volume.grid.shape,
+        volume.memory_bytes() as f64 / 1_048_576.0,
+        common::peak_mib()
+    );
     drop(volume);
     let opened = common::time(0, RUNS, || read(&ct, &options).map(|volume| volume.memory_bytes()));
 
     let works = [(format!("{HEADERS} headers"), listed), (format!("CT of {SLICES} slices"), opened)];
     let mut rows = Vec::new();
-    let ours = |(work, seconds): &(String, Seconds)| vec![work.clone(), "engine".into(), ms(seconds.min), ms(seconds.median), "1.00".into()];
+    let ours = |(work, seconds): &(String, Seconds)| {
+        vec![work.clone(), "engine".into(), ms(seconds.min), ms(seconds.median), "1.00".into()]
+    };
     rows.extend(works.iter().map(ours));
     let text = |path: &Path| path.to_str().map(str::to_owned).context("the temporary folder's name is not text");
     match common::peer("load_dicom.py", &[text(&headers)?, text(&ct)?, RUNS.to_string()]) {
         Ok(peers) => {
             rows.extend(compared(&works[0].0, listed, peers.get("headers")));
-            rows.extend(["pydicom", "dcm2niix"].iter().filter_map(|name| compared(&works[1].0, opened, peers.get(name))));
+            rows.extend(
+                ["pydicom", "dcm2niix"].iter().filter_map(|name| compared(&works[1].0, opened, peers.get(name))),
+            );
         }
         Err(why) => println!("no comparison: {why}"),
     }

@@ -111,7 +111,8 @@ fn read_all(folder: &Path, paths: &[PathBuf]) -> Outcome {
     let stacks: Vec<&ImageStack> = library.series().flat_map(|series| &series.stacks).collect();
     let mut sources = Vec::new();
     for stack in stacks {
-        let _ = (stack.info(), stack.warnings(), stack.file_name(), counted(stack.middle_slice(), &mut outcome).is_ok());
+        let _ =
+            (stack.info(), stack.warnings(), stack.file_name(), counted(stack.middle_slice(), &mut outcome).is_ok());
         let options = ReadOptions { frames: Wanted::All, ..ReadOptions::default() };
         outcome.volumes += usize::from(counted(stack.load(&options, &|_, _| true), &mut outcome).is_ok());
         sources.extend(counted(SourceSeries::of(stack), &mut outcome));
@@ -202,7 +203,8 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
         // The value of a decimal or integer string.
         _ => {
             let text = TEXTS[random.below(TEXTS.len())].as_bytes();
-            let strings: Vec<usize> = elements(bytes).filter(|at| matches!(&bytes[at + 4..at + 6], b"DS" | b"IS")).collect();
+            let strings: Vec<usize> =
+                elements(bytes).filter(|at| matches!(&bytes[at + 4..at + 6], b"DS" | b"IS")).collect();
             if !strings.is_empty() {
                 let at = strings[random.below(strings.len())];
                 let length = usize::from(u16::from_le_bytes([bytes[at + 6], bytes[at + 7]]));
@@ -310,7 +312,8 @@ fn made() -> Vec<Place> {
     let runs = [129, 1, 129, 1, 129, 2, 129, 2];
     let frame = [&segments[..], &[0; 52], &runs].concat();
     let item = |value: &[u8]| [&[0xfe, 0xff, 0, 0xe0], &(value.len() as u32).to_le_bytes()[..], value].concat();
-    let pixels = [&b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"[..], &item(&[]), &item(&frame), b"\xfe\xff\xdd\xe0\0\0\0\0"];
+    let pixels =
+        [&b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"[..], &item(&[]), &item(&frame), b"\xfe\xff\xdd\xe0\0\0\0\0"];
     let packed = [&[0; 128][..], b"DICM", &encode(&meta), &encode(&image(0)), &pixels.concat()].concat();
     vec![place, vec![packed]]
 }

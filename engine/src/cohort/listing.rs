@@ -174,9 +174,11 @@ fn dicom_volumes(
         overlays.into_iter().partition(|overlay| overlay.modality == "SEG");
     if !contours.is_empty() {
         let sets = plural(contours.len(), "structure set is", "structure sets are");
-        skipped.push((folder.to_path_buf(), format!("{sets} not used as a mask. Convert the folder into a cohort first")));
+        skipped
+            .push((folder.to_path_buf(), format!("{sets} not used as a mask. Convert the folder into a cohort first")));
     }
-    let mut segmentations: Vec<_> = segmentations.into_iter().map(|seg| (seg.made.clone(), seg.path().to_owned())).collect();
+    let mut segmentations: Vec<_> =
+        segmentations.into_iter().map(|seg| (seg.made.clone(), seg.path().to_owned())).collect();
     segmentations.sort_by(|a, b| b.cmp(a));
     let mask = |(_, path)| NiftiFile { path, stem: MASK.to_owned() };
     (files, segmentations.into_iter().map(mask).collect())

@@ -174,7 +174,8 @@ pub fn evaluate_files(
     let (expected, oddities) = read_masks(reference, masks)?;
     notes.extend(oddities.into_iter().map(|note| format!("reference: {note}")));
     // The grid of a SEG ends at its first and last slice that is not empty.
-    let is_cropped = reference.iter().map(PathBuf::as_path).chain([segmentation]).any(|p| open_segmentation(p).is_some());
+    let is_cropped =
+        reference.iter().map(PathBuf::as_path).chain([segmentation]).any(|p| open_segmentation(p).is_some());
     let union = || found.grid.union(&expected.grid).or_else(|| expected.grid.union(&found.grid));
     let whole = if is_cropped { union() } else { None };
     let [found, expected] = match whole {

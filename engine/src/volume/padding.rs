@@ -57,8 +57,7 @@ mod tests {
             }
         };
         let data = VoxelData::I16((0..SHAPE.iter().product()).map(|at| stored(at) as i16).collect());
-        let mut volume =
-            Volume::new(Grid::new(SHAPE, DAffine3::IDENTITY), data, Scale { slope: 1.0, inter: -1024.0 });
+        let mut volume = Volume::new(Grid::new(SHAPE, DAffine3::IDENTITY), data, Scale { slope: 1.0, inter: -1024.0 });
         volume.padding = Some([-2000.0, -2000.0]);
         volume
     }

@@ -174,8 +174,8 @@ fn a_seg_holds_what_a_nifti_mask_holds_and_no_other_file_names_the_patient() {
         let mut found = files(&out.join(place)).into_iter().map(|(path, _)| path);
         found.find(|path| [".dcm", ".nii.gz"].iter().any(|end| path.to_string_lossy().ends_with(end))).unwrap()
     };
-    let [seg, mask, twin] =
-        [("seg", "segs", &scan), ("nifti", "masks", &scan), ("nifti", "twins", &nifti)].map(|(f, p, i)| segment(f, p, i));
+    let [seg, mask, twin] = [("seg", "segs", &scan), ("nifti", "masks", &scan), ("nifti", "twins", &nifti)]
+        .map(|(f, p, i)| segment(f, p, i));
     let expected = LabelVolume::read(&mask).unwrap();
     assert!(expected.labelled_voxels() > 100, "the model finds the lesion");
     assert_eq!(LabelVolume::read(&twin).unwrap().data, expected.data);
@@ -188,11 +188,17 @@ fn a_seg_holds_what_a_nifti_mask_holds_and_no_other_file_names_the_patient() {
     keep("info.json", &amlp(&["info", "--json"], &[&scan]));
     keep("info.txt", &amlp(&["info"], &[&scan]));
     keep("one.json", &amlp(&["info", "--json", "--series", "3"], &[&scan]));
-    amlp(&["convert"], &[&scan, &out.join("segs"), Path::new("--out"), &out.join("cohort"), Path::new("--key"), &root.join("key.tsv")]);
+    amlp(
+        &["convert"],
+        &[&scan, &out.join("segs"), Path::new("--out"), &out.join("cohort"), Path::new("--key"), &root.join("key.tsv")],
+    );
     keep("cohort.json", &amlp(&["cohort", "--json"], &[&out.join("cohort")]));
     let csv = out.join("scores.csv");
     amlp(&["evaluate", "--prediction"], &[&seg, Path::new("--truth"), &mask, Path::new("--csv"), &csv]);
-    amlp(&["mask", "--slice", "20", "--modality", "pet", "--out"], &[&out.join("mask.png"), Path::new("--label"), &seg, &scan]);
+    amlp(
+        &["mask", "--slice", "20", "--modality", "pet", "--out"],
+        &[&out.join("mask.png"), Path::new("--label"), &seg, &scan],
+    );
     fs::write(root.join("ops.json"), r#"[{"op":"grow","label":1,"mm":3}]"#).unwrap();
     let ops = [Path::new("--ops"), &root.join("ops.json"), Path::new("--out"), &out.join("edited.nii.gz")];
     let journal = [Path::new("--journal"), &out.join("edit.journal"), Path::new("--mask"), &seg];
