@@ -2,6 +2,7 @@
 //! archive, open it again. And what must not leave the study: who it is.
 
 use std::path::Path;
+use std::process::Command;
 
 use amlp_viewer::command::{EditCommand, FileCommand, SeriesCommand};
 use amlp_viewer::scene::{Evidence, Modality, Unit};
@@ -220,4 +221,48 @@ fn a_structure_set_alone_asks_for_its_images() {
     let (expected, _) = seg::read(&seg_file, Some(&SourceSeries::of(&stack).unwrap())).unwrap().merged();
     let shown: LabelVolume = document(&window).segmentation().unwrap().labels.to_volume();
     assert!(shown.iter().eq(expected.iter()) && shown.iter().any(|label| label > 0));
+}
+
+/// Unpacks an archive of the public corpus; false with a printed line where that is not possible.
+fn unpacked(archive: &Path, to: &Path) -> bool {
+    let unpacked = Command::new("tar").arg("xJf").arg(archive).arg("-C").arg(to).output();
+    let done = unpacked.is_ok_and(|output| output.status.success());
+    if !done {
+        println!("skipped: tar and xz cannot unpack {}", archive.display());
+    }
+    done
+}
+
+#[test]
+fn every_series_of_the_public_corpus_is_opened_or_listed() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/dicom-series");
+    let Ok(entries) = std::fs::read_dir(&corpus) else {
+        println!("skipped: {} is absent", corpus.display());
+        return;
+    };
+    let archives = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "xz"));
+    for archive in archives {
+        let folder = tempfile::tempdir().unwrap();
+        if !unpacked(&archive, folder.path()) {
+            continue;
+        }
+        let mut window = open_files(&[folder.path()]);
+        let name = archive.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!((errors(&window), state(&window).failed.is_none()), (Vec::new(), true), "{name}");
+        let listed = state(&window).series.as_ref();
+        assert!(listed.is_some() || state(&window).document.is_some(), "{name}");
+        let series = listed.map(|list| {
+            let image = list.series().find(|series| series.stack().is_some()).unwrap().id;
+            let overlay = list.series().find(|series| matches!(series.kind, SeriesKind::Overlay(Some(_))));
+            (image, overlay.map(|overlay| overlay.id))
+        });
+        if let Some((image, overlay)) = series {
+            for id in [Some(image), overlay].into_iter().flatten() {
+                send(&mut window, Intent::OpenSeries(id));
+                assert_eq!((errors(&window), state(&window).document.is_some()), (Vec::new(), true), "{name}");
+            }
+            assert!(overlay.is_none() || !labelled(&window).is_empty(), "{name}");
+        }
+        println!("{name}: {}", document(&window).title);
+    }
 }
