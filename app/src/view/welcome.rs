@@ -51,7 +51,7 @@ fn cards(ui: &mut Ui, sender: &Sender) {
         sender.send(Intent::Ask(PathPurpose::Files));
     }
     ui.add_space(space::S);
-    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "One patient, a cohort, or DICOM studies");
+    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "A patient, a cohort, or DICOM");
     if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
         sender.send(Intent::Ask(PathPurpose::Folder));
     }
