@@ -240,7 +240,8 @@ fn every_series_of_the_public_corpus_is_opened_or_listed() {
         println!("skipped: {} is absent", corpus.display());
         return;
     };
-    let archives = entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "xz"));
+    let archives =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "xz"));
     for archive in archives {
         let folder = tempfile::tempdir().unwrap();
         if !unpacked(&archive, folder.path()) {
