@@ -288,6 +288,8 @@ mod tests {
         let labels = |values: [u8; 4]| LabelVolume::new(grid.clone(), values.to_vec()).unwrap();
         let found = compare(&labels([1, 1, 4, 0]), &labels([1, 2, 2, 2])).unwrap();
         assert_eq!((found.mislabelled_voxels, found.slices[0].both), (2, 3));
+        let extra = compare(&labels([1, 1, 4, 3]), &labels([1, 2, 0, 0])).unwrap();
+        assert_eq!((extra.mislabelled_voxels, extra.slices[0].both), (1, 2), "an extra voxel has no wrong label");
         assert_eq!(found.lesions(0.0), Lesions { tp: 1, fp: 0, missed: 0 });
     }
 
