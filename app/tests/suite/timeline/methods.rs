@@ -74,7 +74,8 @@ fn every_kind_of_method_shows_its_losses_diagnostics_and_pictures() {
         send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Curves)));
         for diagnostic in diagnostics {
             assert!(has(&window, &format!("{diagnostic} over the epochs")), "{name}: no chart of {diagnostic}");
-            assert!(window.query_by_label_contains(&format!("{diagnostic} ")).is_some(), "{name}: no number");
+            let said = window.query_all_by_label_contains(&format!("{diagnostic} ")).count();
+            assert_eq!(said, 2, "{name}: a chart and a number of {diagnostic}");
         }
         assert!(
             head.contains("loss_ratio") && head.contains(&part.replace("L_", "loss_")) == (part != "L_pred"),

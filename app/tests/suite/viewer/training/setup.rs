@@ -114,6 +114,7 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
 fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
     let place = Place::new();
     let mut window = place.window();
+    change(&mut window, |form| form.pretrain.network.depth = 4);
     use_control(&mut window, "Preset");
     let top = |window: &Window, label: &str| window.get_by_role_and_label(Role::ListBoxOption, label).rect().top();
     for family in Family::ALL {
@@ -142,10 +143,7 @@ fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
     assert_eq!(state(&window).training_obstacle(), None);
     // And every one of them can be trained with as it is.
     for preset in engine::config::PRESETS {
-        change(&mut window, |form| {
-            form.pretrain.preset = preset.name.into();
-            form.pretrain.network.depth = 4;
-        });
+        change(&mut window, |form| form.pretrain.preset = preset.name.into());
         assert_eq!(state(&window).cache.train.problems, [], "{}", preset.name);
     }
 }
