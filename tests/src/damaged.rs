@@ -81,9 +81,14 @@ pub fn check(seed: u64, places: &[Place], folder: &Path) -> Result<Outcome, Stri
     }
     let size: usize = files.iter().map(Vec::len).sum();
     drop(files);
+    read_within(folder, &paths, size)
+}
+
+/// Reads a folder of files of `size` bytes in all.
+fn read_within(folder: &Path, paths: &[PathBuf], size: usize) -> Result<Outcome, String> {
     MEMORY.reset_peak_usage();
     let (before, started) = (MEMORY.current_usage(), Instant::now());
-    let read = catch_unwind(AssertUnwindSafe(|| read_all(folder, &paths)));
+    let read = catch_unwind(AssertUnwindSafe(|| read_all(folder, paths)));
     let (took, peak) = (started.elapsed(), MEMORY.peak_usage().saturating_sub(before));
     let mut outcome = read.map_err(|_| "a panic".to_owned())?;
     outcome.longest = took;
@@ -403,6 +408,19 @@ mod tests {
         }
         // Neither everything nor nothing is refused.
         assert!(all.volumes > 50 && all.frames > 50 && all.errors > 50, "{all:?}");
+    }
+
+    #[test]
+    fn pixels_that_a_file_does_not_hold_take_no_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut data = image(0);
+        data.put_u16(Tag::ROWS, &[60_000]);
+        data.put_u16(Tag::COLUMNS, &[10_000]);
+        data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(vec![0; 512]));
+        let path = folder.path().join("0");
+        fs::write(&path, file_bytes(&data)).expect("written");
+        let outcome = read_within(folder.path(), &[path], 1024).expect("1.2 GB are declared");
+        assert_eq!((outcome.volumes, outcome.frames), (0, 0), "{outcome:?}");
     }
 
     #[test]

@@ -151,7 +151,7 @@ fn luminance_and_colour_differences_become_colours() {
 }
 
 #[test]
-fn pixels_that_a_file_does_not_hold_take_no_memory() {
+fn pixels_that_a_file_does_not_hold_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = slice(3, 0);
     data.put_u16(Tag::ROWS, &[60_000]);
