@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egui::Color32;
 use engine::cohort::ImageFile;
 use engine::edit::{EditLabels, VoxelBox};
+use engine::volume::seg::Algorithm;
 use engine::volume::{LabelTable, LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -194,8 +195,8 @@ pub struct MaskLayer {
     pub dirty: Option<VoxelBox>,
     /// A job makes a texture; changes since then wait for it.
     pub awaits_texture: bool,
-    /// The network that made it; none for a mask that was drawn by hand or read.
-    pub algorithm: Option<String>,
+    /// Who made it, before what was corrected since.
+    pub algorithm: Algorithm,
 }
 
 impl MaskLayer {
@@ -216,7 +217,7 @@ impl MaskLayer {
             saved_revision: None,
             dirty: None,
             awaits_texture: false,
-            algorithm: None,
+            algorithm: Algorithm::Manual,
         }
     }
 

@@ -8,6 +8,7 @@ use engine::device::{self, DeviceChoice};
 use engine::edit::{EditLabels, VoxelBox};
 use engine::jobs::stored_config;
 use engine::predict::{Choice, Progress, Segmenter};
+use engine::volume::seg::Algorithm;
 use engine::volume::{LabelVolume, Volume};
 
 use super::open::{REST, mask_layer};
@@ -183,7 +184,7 @@ impl Job for Segment {
         let mask = mask_layer(MaskRole::Segmentation, None, EditLabels::from_volume(&result.label), self.gpu.as_ref())?;
         let name = self.model.file_name().unwrap_or_default().to_string_lossy();
         let version: String = segmenter.digest().chars().take(8).collect();
-        let algorithm = Some(format!("{name} {version}, amlp {}", env!("CARGO_PKG_VERSION")));
+        let algorithm = Algorithm::Automatic(format!("{name} {version}, amlp {}", env!("CARGO_PKG_VERSION")));
         let mask = MaskLayer { algorithm, ..mask };
         let mut note = format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64());
         for warning in segmenter.warnings() {

@@ -7,7 +7,7 @@ use engine::ErrorKind;
 use engine::cohort::{ImageFile, modality_name};
 use engine::edit::EditLabels;
 use engine::volume::dicom::{self, DataSet, ImageStack, Tag};
-use engine::volume::seg::{self, SourceSeries};
+use engine::volume::seg::{self, Algorithm, SourceSeries};
 use engine::volume::{Frames, ReadOptions, Relation, Volume};
 
 use super::read::{ALL_FRAMES, MaskTarget, layer_of, mask_layer};
@@ -103,7 +103,9 @@ pub(super) fn read_overlay(
         labels
     };
     warnings.extend(notes.iter().map(|note| format!("{}: {note}", file.display())));
-    let algorithm = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
+    // The file does not tell whether somebody corrected what the program made.
+    let made_by = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
+    let algorithm = made_by.map_or(Algorithm::Manual, Algorithm::SemiAutomatic);
     let layer = mask_layer(role, Some(file.to_path_buf()), EditLabels::from_volume(&labels), gpu)?;
     Ok(MaskLayer { styles: masks.label_table(), new_styles: true, algorithm, ..layer })
 }

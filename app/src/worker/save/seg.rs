@@ -69,10 +69,11 @@ impl SegFile {
 
 /// Who made a mask: the network, a person who corrected it, or a person alone.
 fn algorithm(document: &Document, role: MaskRole) -> Algorithm {
-    let made_by = document.mask(role).and_then(|mask| mask.algorithm.clone());
+    let made_by = document.mask(role).map_or(Algorithm::Manual, |mask| mask.algorithm.clone());
     match made_by {
-        Some(name) if role == MaskRole::Segmentation && document.is_corrected() => Algorithm::SemiAutomatic(name),
-        Some(name) => Algorithm::Automatic(name),
-        None => Algorithm::Manual,
+        Algorithm::Automatic(name) if role == MaskRole::Segmentation && document.is_corrected() => {
+            Algorithm::SemiAutomatic(name)
+        }
+        other => other,
     }
 }
