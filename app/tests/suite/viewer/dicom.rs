@@ -91,7 +91,8 @@ fn a_study_is_fused_corrected_and_saved_for_the_archive() {
     assert!(std::fs::read(study.join("lesions.dcm")).unwrap() == archive, "the archive's file stays as it is");
     let file = DicomFile::open(saved).unwrap().data;
     assert_eq!(file.text(Tag::PATIENT_NAME).as_deref(), Some(NAME), "a SEG goes back to its patient");
-    let made: Vec<_> = file.items(Tag::SEGMENT_SEQUENCE).iter().map(|item| item.text(Tag::SEGMENT_ALGORITHM_TYPE)).collect();
+    let made: Vec<_> =
+        file.items(Tag::SEGMENT_SEQUENCE).iter().map(|item| item.text(Tag::SEGMENT_ALGORITHM_TYPE)).collect();
     assert_eq!(made.last().unwrap().as_deref(), Some("MANUAL"), "no network had a part in it");
     names_nobody(&said(&window));
 
