@@ -52,6 +52,7 @@ pub mod findings;
 pub mod finetune;
 pub mod inspect;
 pub mod jobs;
+pub mod log;
 pub mod loss;
 pub mod manual;
 pub mod masking;

@@ -18,9 +18,7 @@ const SETTLING: usize = 4;
 
 /// Runs the program; the exit code is 1 if an error is shown in a report, 2 if nothing can be shown at all.
 pub fn run(args: &Args) -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "warn,wgpu_hal=off,egui_wgpu=error".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    engine::log::log_to_stderr("RUST_LOG", "warn,wgpu_hal=off,egui_wgpu=error");
     if args.is_report() && !has_display() {
         return headless::run(args);
     }

@@ -136,9 +136,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
     // Before anything is written, even to standard output.
     crate::run::atomic::survive_size_limit();
     let cli = Cli::parse_from(arguments);
-    let filter = tracing_subscriber::EnvFilter::try_from_env("AMLP_LOG").unwrap_or_else(|_| "warn,wgpu_hal=off".into());
-    // Fails inside another program that has installed a log of its own, which then stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    crate::log::log_to_stderr("AMLP_LOG", "warn,wgpu_hal=off");
     let done = match cli.verb {
         Verb::Info(args) => info::run(args),
         Verb::Cohort(args) => cohort::run(&args),
