@@ -25,7 +25,7 @@
 //! | [`words`] | counts in sentences |
 //! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
-//! | [`cli`], [`manual`] | the program `amlp`, one file per verb, and its manual |
+//! | [`cli`], [`manual`], [`log`] | the program `amlp`, one file per verb, its manual and its log |
 //!
 //! # Invariants
 //! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.
