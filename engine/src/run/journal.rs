@@ -139,10 +139,19 @@ impl Journal {
     }
 }
 
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a program that is being started by another thread has it for a moment.
+        let _ = self.file.unlock();
+    }
+}
+
 /// Whether a program, also this one, has a journal open for appending.
 pub fn is_open(path: &Path) -> bool {
-    let lock = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(path).is_ok_and(lock)
+    let Ok(file) = File::open(path) else { return false };
+    let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let _ = file.unlock();
+    held
 }
 
 /// Replays a journal without changing it.

@@ -241,3 +241,17 @@ fn a_write_is_flushed_a_moment_later_and_at_the_end() {
     thread.join().unwrap();
     assert_eq!(flushes.lock().unwrap().len(), 2, "what was written last is flushed when the writer goes");
 }
+
+/// A program that another thread starts has the files of this one between fork and exec.
+#[test]
+fn a_closed_journal_is_opened_again_while_a_starting_program_still_has_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p01.edits");
+    let journal = Journal::create(&path, &edits(1).0).unwrap();
+    let inherited = journal.file.try_clone().unwrap();
+    assert!(is_open(&path));
+    drop(journal);
+    assert!(!is_open(&path));
+    drop(Journal::open(&path).unwrap());
+    drop(inherited);
+}

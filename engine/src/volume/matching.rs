@@ -97,8 +97,8 @@ impl Grid {
         of(Relation::Different, corner_mm)
     }
 
-    /// The smallest grid on the other's lattice that holds both; `None` where they lie on different lattices, or more than
-    /// [`LARGEST_UNION`] voxels apart.
+    /// The smallest grid on the other's lattice that holds both; `None` where they lie on different lattices, or so far apart
+    /// that it would have more than 2^30 voxels.
     pub fn union(&self, other: &Self) -> Option<Self> {
         let own = self.reoriented(&self.axes_along(other)?);
         let first = other.voxel_from_world().transform_point3(own.world([0; 3])).round().to_array();
