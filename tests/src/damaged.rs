@@ -40,7 +40,7 @@ pub struct Outcome {
     pub segmentations: usize,
     /// Errors.
     pub errors: usize,
-    /// Most that was allocated beyond the room for three times the files, in bytes below [`ROOM`].
+    /// Most that was allocated beyond the room for three times the files, in bytes, below 64 MiB.
     pub memory: usize,
     /// Longest time that one place took.
     pub longest: Duration,

@@ -8,7 +8,7 @@
 //! | [`uniforms`] | uniforms of the slice shader |
 //! | [`legend`] | legend of patch colours and symbols |
 //! | [`masking`], [`train`] | centre of the other modes |
-//! | [`mod@series`] | the series of a DICOM place |
+//! | `series` | the series of a DICOM place |
 //! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
 
 pub mod legend;
