@@ -25,7 +25,7 @@ pub const SLOT: Slot = Slot::exclusive("edit");
 pub const PROJECT: Slot = Slot::exclusive("project masks");
 
 /// Findings, measures and projection follow an edit after so many seconds without another one.
-const FOLLOW_DELAY: f64 = 0.08;
+const FOLLOW_DELAY: f64 = 0.04;
 
 /// Why the masks of the open case cannot be changed now.
 pub fn busy(state: &State, jobs: &Jobs) -> Option<&'static str> {
