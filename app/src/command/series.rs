@@ -6,7 +6,7 @@ use super::intent;
 use crate::state::dicom::ListedStudy;
 use crate::state::{Intent, MaskRole, Request, SeriesId, SeriesKind, SeriesList, State};
 use crate::worker::Jobs;
-use crate::worker::series::{Shown, add, overlay};
+use crate::worker::series::{Placement, add, overlay};
 
 /// One thing to do.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,7 +57,7 @@ fn drop_on_view(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
     let open = document.and_then(|document| document.images.iter().position(|image| image.path() == series.path));
     match open {
         Some(image) => super::dispatch(state, jobs, super::ViewCommand::ShowImage(image)),
-        None if state.is_aligned(series) => add(state, jobs, id, Shown::InPanes),
+        None if state.is_aligned(series) => add(state, jobs, id, Placement::InPanes),
         None => intent::dispatch(state, jobs, Intent::OpenSeries(id)),
     }
 }

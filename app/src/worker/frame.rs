@@ -214,11 +214,10 @@ pub fn project(state: &State, jobs: &mut Jobs, image: usize) {
 /// Makes the projection of the shown image, and then of the one over it, if they are not there yet.
 pub fn project_missing(state: &State, jobs: &mut Jobs) {
     let Some(document) = &state.document else { return };
-    let fused = state.session.view.fused.and_then(|fused| Some((fused, document.images.get(fused)?)));
-    match fused {
-        _ if document.image().projection.is_none() => project(state, jobs, document.shown),
-        Some((fused, layer)) if layer.projection.is_none() => project(state, jobs, fused),
-        _ => {}
+    let missing = |at: &usize| document.images.get(*at).is_some_and(|layer| layer.projection.is_none());
+    let images = [Some(document.shown), state.session.view.fused];
+    if let Some(image) = images.into_iter().flatten().find(missing) {
+        project(state, jobs, image);
     }
 }
 

@@ -5,9 +5,9 @@ use crate::state::{CaseId, ImageLayer, Request, SeriesId, Severity, Slot, State}
 use crate::worker::open::read_image;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, values};
 
-/// How an added image is shown.
+/// Where an added image is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Placement {
     /// In the panes.
     InPanes,
     /// By the modalities that the user chose to see and to fuse.
@@ -18,16 +18,16 @@ pub enum Shown {
 struct AddImage {
     case: CaseId,
     request: Request,
-    shown: Shown,
+    placement: Placement,
     gpu: Option<Gpu>,
 }
 
 /// Adds a series of the list to the open case: it is shown in the panes, and masks stay where they are.
-pub fn add(state: &mut State, jobs: &mut Jobs, id: SeriesId, shown: Shown) {
+pub fn add(state: &mut State, jobs: &mut Jobs, id: SeriesId, placement: Placement) {
     let request = state.series.as_ref().and_then(|list| list.request(&[id]));
     let (Some(document), Some(request)) = (&state.document, request) else { return };
     let (case, gpu) = (document.id, jobs.gpu().cloned());
-    jobs.start(AddImage { case, request, shown, gpu });
+    jobs.start(AddImage { case, request, placement, gpu });
 }
 
 impl Job for AddImage {
@@ -53,7 +53,7 @@ impl Job for AddImage {
         for warning in warnings {
             state.notice(Severity::Warning, "About this file", warning);
         }
-        show(state, image, self.shown);
+        show(state, image, self.placement);
         frame::project_missing(state, jobs);
         values::start(state, jobs);
         analyse::start(state, jobs);
@@ -61,7 +61,7 @@ impl Job for AddImage {
 }
 
 /// Puts an image after the others. Several images of a case are named by their modality.
-fn show(state: &mut State, image: ImageLayer, shown: Shown) {
+fn show(state: &mut State, image: ImageLayer, placement: Placement) {
     let image = state.session.as_said(image);
     let Some(document) = state.document.as_mut().filter(|document| !document.has_image(image.path())) else { return };
     let (at, view) = (document.images.len(), &mut state.session.view);
@@ -72,9 +72,9 @@ fn show(state: &mut State, image: ImageLayer, shown: Shown) {
     }
     let chosen =
         |wanted: &Option<_>| document.images.iter().position(|image| Some(&image.info.modality) == wanted.as_ref());
-    match shown {
-        Shown::InPanes => (document.shown, view.modality) = (at, modality),
-        Shown::AsChosen => {
+    match placement {
+        Placement::InPanes => (document.shown, view.modality) = (at, modality),
+        Placement::AsChosen => {
             let (below, over) = (chosen(&view.modality), chosen(&view.fused_modality));
             document.shown = below.unwrap_or(document.shown);
             view.fused = over;

@@ -5,7 +5,7 @@ mod first_slice;
 pub(super) mod relist;
 pub(super) mod thumbnails;
 
-pub use add::{Shown, add};
+pub use add::{Placement, add};
 
 use super::layer::{self, LayerKind};
 use super::{Jobs, frame, open, values};
@@ -74,7 +74,7 @@ pub fn fuse(state: &mut State, jobs: &mut Jobs, pair: [SeriesId; 2]) {
         [] => fuse_open(state, jobs),
         [one] => {
             list.browsing = false;
-            add(state, jobs, one, Shown::AsChosen);
+            add(state, jobs, one, Placement::AsChosen);
         }
         _ => {
             open::start(state, jobs, request, Intent::FuseSeries(pair));
