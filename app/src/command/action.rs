@@ -68,25 +68,25 @@ pub fn actions(state: &State) -> Vec<Action> {
 
 /// Mouse gestures, for the help overlay.
 pub const GESTURES: [(&str, &str); 19] = [
-    ("Wheel", "one slice; down is towards feet, posterior, patient's left"),
+    ("Wheel", "next or previous slice; down goes towards the feet, the back or the patient's left"),
     ("Left drag", "the active tool"),
     ("Ctrl + left drag", "window/level, in any tool"),
     ("Middle drag, Space + drag", "pan"),
-    ("Right drag", "zoom; with an edit tool: erase"),
-    ("Shift + wheel", "size of the brush"),
-    ("Alt + click", "with an edit tool: paint with the label under the pointer"),
-    ("Shift + left drag", "with the lasso: erase; with strokes of one click: draw around"),
-    ("Wheel, Enter, Esc", "after one click: threshold, accept, drop"),
-    ("Ctrl+Y", "redo, as Ctrl+Shift+Z"),
+    ("Right drag", "zoom; with an edit tool, erase"),
+    ("Shift + wheel", "brush size"),
+    ("Alt + click", "with an edit tool, pick the label under the pointer"),
+    ("Shift + left drag", "with the lasso, erase; with One click by strokes, draw around the lesion"),
+    ("Wheel, Enter, Esc", "after One click: change the threshold, accept, discard"),
+    ("Ctrl+Y", "redo, like Ctrl+Shift+Z"),
     ("Ctrl + wheel", "zoom around the pointer"),
-    ("Shift + move", "the crosshair follows"),
+    ("Shift + move", "move the crosshair with the pointer"),
     ("Double click", "maximise or restore a view"),
-    ("Drag a series", "onto a view: show it beside the open images if it is aligned with them, else alone"),
-    ("Drop files", "open them; a mask goes onto the open image"),
-    ("Esc", "take the stroke back, close a dialog or the last message, show all views again, go back a page (Train)"),
+    ("Drag a series", "onto a view: add it to the open images if it is aligned with them, else open it alone"),
+    ("Drop files", "open them; a mask is added to the open image"),
+    ("Esc", "cancel the stroke, close a dialog or the last message, show all views, go back a page (Train)"),
     ("S (hold)", "hide the overlay"),
     ("Left, Right", "previous or next epoch (Masking, Train)"),
-    ("Space, arrows", "on a patch view that has the keyboard, as after a click: pin a patch, go to the next one"),
+    ("Space, arrows", "after a click on a patch view: pin a patch, move to the next patch"),
 ];
 
 /// The actions whose names hold every word of a query, best first.

@@ -78,10 +78,11 @@ const fn amlp(name: &'static str, what: &'static str) -> Preset {
         pretext: Pretext::Amlp,
         family: Family::Amlp,
         what,
-        about: "AMLP reconstructs masked patches, those that a clustering takes for lesions first (MPS), at a ratio that grows \
-                with the epochs (AMR), with weights by the relative loss (ARL) and labels that the loss corrects (CCL); its \
-                ablations leave parts of it out. \
-                Where the paper contradicts itself, the manual names the reading and the option for the other one. \
+        about: "AMLP reconstructs masked patches: likely lesion patches are masked first (MPS), at a ratio that grows \
+                with the epochs (AMR), with weights by relative loss (ARL) and labels that are corrected by the loss \
+                (CCL); its ablations leave parts of it out. \
+                Where the paper contradicts itself, the manual names the reading used and the option for the other \
+                one. \
                 Encoder and decoder are transferred.",
         citation: "Wang et al., AMLP: Adaptive Masking Lesion Patches for Self-supervised Medical Image Segmentation, 2023 \
                    (arXiv 2309.04312)",
@@ -93,10 +94,11 @@ const fn mae() -> Preset {
         name: "mae",
         pretext: Pretext::Amlp,
         family: Family::Masked,
-        what: "random masks at 75 %, reconstruction only: the same training as base",
-        about: "MAE hides 75 % of the patches at random and learns the mean squared error of the hidden pixels. \
-                Here hidden patches are set to 0 under a U-Net, which sees all places, so the original's speed from leaving hidden \
-                tokens out is lost; `method.loss.normalised` is its recipe with normalised patches. \
+        what: "random masks at 75 %, reconstruction only: the same as base",
+        about: "MAE masks 75 % of the patches at random and minimises the mean squared error of the masked pixels. \
+                Here masked patches are set to 0 under a U-Net, which processes every position, so the original's \
+                speed-up from dropping masked tokens is lost; `method.loss.normalised` is its variant with normalised \
+                patches. \
                 Encoder and decoder are transferred.",
         citation: "He et al., Masked Autoencoders Are Scalable Vision Learners, CVPR 2022",
     }
@@ -144,7 +146,7 @@ pub const PRESETS: &[Preset] = &[
 /// Names of the fine-tuning presets and what each is.
 pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
     ("finetune", "at least 400 steps at 1e-2, 30 % slices without lesion, flips, rotation, scaling, intensity"),
-    ("paper", "the paper's: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
+    ("paper", "as in the paper: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
 ];
 
 /// The fine-tuning of a preset's name.

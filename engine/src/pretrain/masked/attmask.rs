@@ -1,4 +1,4 @@
-//! `AttMask` (Kakogeorgiou et al., 2022): a teacher hides what it attends to.
+//! `AttMask` (Kakogeorgiou et al., 2022): a teacher masks the cells it attends to.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -28,11 +28,12 @@ pub(crate) const PRESET: Preset = Preset {
     name: "attmask",
     pretext: Pretext::AttMask,
     family: Family::Related,
-    what: "masks of the cells that a teacher attends to, in half of the slices; reconstruction as in mae",
-    about: "AttMask hides the part of an image that a teacher attends to most, since what is easy to fill in teaches little. \
-            Here a bottleneck cell's attention is the dot product of its features with the slice's mean in a moving average of the \
-            network; 10 to 50 % of the cells are hidden, by attention in half of the slices and at random in the others, and the \
-            loss is that of mae instead of iBOT's. \
+    what: "masks the cells that a teacher attends to, in half of the slices; reconstruction as in mae",
+    about: "AttMask masks the part of an image that a teacher attends to most, because regions that are easy to fill \
+            in teach little. \
+            Here a bottleneck cell's attention is the dot product of its features with the slice's mean in a moving \
+            average of the network; 10 to 50 % of the cells are masked, by attention in half of the slices and at \
+            random in the others, and the loss is that of mae instead of iBOT's. \
             Encoder and decoder are transferred.",
     citation: "Kakogeorgiou et al., What to Hide from Your Students: Attention-Guided Masked Image Modeling, ECCV 2022",
 };
@@ -45,12 +46,12 @@ const SALIENT: Number = Number {
     what: "share of the slices that are masked by the teacher's attention",
 };
 
-/// Least and largest share of a batch's cells that is masked.
+/// Range of the masked share of a batch's cells.
 const RATIOS: [f64; 2] = [0.1, 0.5];
 /// The teacher's decay in the first step; it rises to 1.
 const DECAY: f64 = 0.996;
 
-/// The `count` cells with the highest scores, the first of equals.
+/// The `count` cells with the highest scores; the first ones in a tie.
 fn salient(scores: &[f32], count: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..scores.len()).collect();
     order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
@@ -89,7 +90,7 @@ pub(crate) struct AttBatch {
     count: usize,
 }
 
-/// A pre-training by `AttMask`.
+/// A pre-training run with `AttMask`.
 pub(crate) struct AttMask {
     config: Config,
     cells: PatchGrid,

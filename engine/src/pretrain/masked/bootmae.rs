@@ -1,4 +1,4 @@
-//! `BootMAE` (Dong et al., 2022): pixels, and the features of a teacher that sees the whole slice.
+//! `BootMAE` (Dong et al., 2022): predicts pixels and the features of a teacher that sees the whole slice.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -26,10 +26,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::BootMae,
     family: Family::Masked,
     what: "block-wise masks of 75 %, normalised pixels and the features of a moving-average teacher",
-    about: "BootMAE hides three quarters of the bottleneck's cells in blocks and learns their normalised pixels together with the \
-            features that a moving average of the network finds in the whole slice. \
-            Here masked pixels are 0, the features are the bottleneck's through an MLP without cross-attention, errors inside a \
-            masked area count up to twice, and the feature loss rises to its weight within a quarter of the epochs. \
+    about: "BootMAE masks three quarters of the bottleneck's cells in blocks and predicts their normalised pixels \
+            together with the features that a moving average of the network computes from the whole slice. \
+            Here masked pixels are 0, the features are the bottleneck's through an MLP without cross-attention, \
+            errors inside a masked area count up to twice, and the feature loss ramps up over the first quarter of \
+            the epochs. \
             Encoder and decoder are transferred.",
     citation: "Dong et al., Bootstrapped Masked Autoencoders for Vision BERT Pretraining, ECCV 2022",
 };
@@ -76,7 +77,7 @@ fn layer_norm(rows: Tensor<2>) -> Tensor<2> {
     centred / (variance + LEAST_VARIANCE).sqrt()
 }
 
-/// What the loss knows of a slice.
+/// Target of a slice.
 pub(crate) struct BootTarget {
     pixels: NormalisedPatches,
     /// Weights of the cells' pixels and features, `[N]` each.
@@ -90,7 +91,7 @@ pub(crate) struct BootBatch {
     feature_weight: f64,
 }
 
-/// A pre-training by `BootMAE`.
+/// A pre-training run with `BootMAE`.
 pub(crate) struct BootMae {
     config: Config,
     cells: PatchGrid,
@@ -135,7 +136,7 @@ impl BootMae {
         };
         let slices = samples.into_par_iter().map(slice).collect();
         let weight = FEATURE_WEIGHT.of(&self.config) * feature_weight(at.epoch - 1, at.epochs);
-        // The collapse of its targets is what shows: a constant output is no measure of both losses.
+        // A constant output is no baseline for two losses, so a collapse is detected from the targets.
         BootBatch { masked: MaskedBatch::new(&self.config, slices, 0.0), feature_weight: weight }
     }
 }

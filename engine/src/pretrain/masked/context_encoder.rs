@@ -1,4 +1,4 @@
-//! Context encoder (Pathak et al., 2016): the centre of a slice from what surrounds it.
+//! Context encoder (Pathak et al., 2016): predicts the centre of a slice from its surroundings.
 
 use std::ops::Range;
 
@@ -18,11 +18,12 @@ pub(crate) const PRESET: Preset = Preset {
     name: "context-encoder",
     pretext: Pretext::ContextEncoder,
     family: Family::Related,
-    what: "the centre square hidden, L2 with its rim weighted ten times",
-    about: "The context encoder hides the centre square of half the slice's side, less a rim of 4 pixels, and learns its pixels by \
-            the squared error, that of the rim weighted ten times so that the square joins its surroundings. \
-            Here a U-Net with its skip connections takes the place of the bottleneck network, and the adversarial loss, which \
-            has a weight of .001 in the original, is left out. \
+    what: "centre square masked, L2 with its rim weighted ten times",
+    about: "The context encoder masks a centre square of half the slice's side, keeps a rim of 4 pixels of it \
+            visible, and reconstructs the square with a squared error that is ten times larger on the rim, so that \
+            the square joins its surroundings. \
+            Here a U-Net with skip connections replaces the bottleneck network, and the adversarial loss, which has a \
+            weight of .001 in the original, is omitted. \
             Encoder and decoder are transferred.",
     citation: "Pathak et al., Context Encoders: Feature Learning by Inpainting, CVPR 2016",
 };
@@ -32,7 +33,7 @@ const RIM: usize = 4;
 /// Weight of an error on the rim.
 const RIM_WEIGHT: f32 = 10.0;
 
-/// The centre square, hidden but for its rim; L2 through the U-Net's own head.
+/// The centre square, masked except for its rim; L2 through the U-Net's own head.
 pub struct ContextEncoder {
     config: Config,
     /// 1 on hidden pixels, `[S][S]`.

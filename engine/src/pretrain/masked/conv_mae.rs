@@ -1,4 +1,4 @@
-//! ConvMAE (Gao et al., 2022): masked convolutions, so that no level sees what is hidden.
+//! ConvMAE (Gao et al., 2022): masked convolutions, so that no level sees masked cells.
 
 use std::ops::Range;
 
@@ -23,11 +23,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::ConvMae,
     family: Family::Masked,
     what: "75 % of the bottleneck's cells hidden from every level of the encoder; normalised patches",
-    about: "ConvMAE hides 75 % of the cells of the coarsest level from every level of the encoder by masked convolutions, and \
-            learns the hidden cells as patches without their own mean and contrast. \
-            Here the cells are those of the U-Net's bottleneck, normalisation takes its statistics from visible places, the \
-            decoder gets a mask token for each level through its skip connections instead of the fused stages, and nearly \
-            constant patches do not count. \
+    about: "ConvMAE masks 75 % of the cells of the coarsest level, hides them from every level of the encoder by \
+            masked convolutions, and reconstructs them as normalised patches. \
+            Here the cells are those of the U-Net's bottleneck, normalisation layers take their statistics from \
+            visible positions, the decoder gets one mask token per level through its skip connections instead of the \
+            fused stages, and nearly constant patches are left out of the loss. \
             Only the encoder is transferred.",
     citation: "Gao et al., ConvMAE: Masked Convolution Meets Masked Autoencoders, NeurIPS 2022",
 };

@@ -1,4 +1,4 @@
-//! FreMAE (Wang et al., 2023): the spectrum of a slice from some of its pixels.
+//! FreMAE (Wang et al., 2023): predicts the spectrum of a slice from its visible pixels.
 
 use std::ops::Range;
 
@@ -21,11 +21,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::FreMae,
     family: Family::Related,
     what: "a mask token on 25 % of the tissue's pixels; high and low frequencies of the slice from the encoder's levels",
-    about: "FreMAE hides 25 % of the pixels of the foreground behind a mask token and learns the slice's spectrum: high \
-            frequencies from a path that joins the encoder's levels up to the finest, low ones from a path down to the coarsest, by \
-            squared errors weighted by their logarithm. \
-            Here the foreground is the slice's tissue and the paths read the first four levels of the U-Net; the original's \
-            learned spectral maps are left out. \
+    about: "FreMAE masks 25 % of the foreground pixels with a mask token and predicts the slice's spectrum: high \
+            frequencies from a path that joins the encoder's levels up to the finest, low frequencies from a path \
+            down to the coarsest, with squared errors weighted by their logarithm. \
+            Here the foreground is the slice's tissue and the paths read the first four levels of the U-Net; the \
+            original's learned spectral maps are omitted. \
             Only the encoder is transferred.",
     citation: "Wang et al., FreMIM: Fourier Transform Meets Masked Image Modeling for Medical Image Segmentation, 2023 \
                (arXiv 2304.10864)",

@@ -1,4 +1,4 @@
-//! HPM (Wang et al., 2023): the network tells how hard each patch is to reconstruct, and its teacher hides the hard ones.
+//! HPM (Wang et al., 2023): the network predicts how hard each patch is to reconstruct, and its teacher masks the hard ones.
 
 use burn::module::Module;
 use burn::tensor::activation::softplus;
@@ -28,10 +28,12 @@ pub(crate) const PRESET: Preset = Preset {
     name: "hpm",
     pretext: Pretext::Hpm,
     family: Family::Related,
-    what: "masks that turn from random to the patches which a teacher finds hardest, and a loss that ranks them",
-    about: "HPM reconstructs 75 % masked patches and ranks them by how hard they were; over the epochs up to half of the masked \
-            patches become those that a moving average of the network ranks hardest in the whole slice. \
-            Here the ranking head is a small MLP on the means of the U-Net's last block over each of 16 x 16 patches. \
+    what: "masks shift from random to the patches that a teacher finds hardest, with a loss that ranks them",
+    about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty; over the epochs, up to \
+            half of the masked patches are chosen as those that a moving average of the network ranks hardest in the \
+            whole slice. \
+            Here the ranking head is a small MLP on the U-Net's last block, averaged over each of the 16 x 16 \
+            patches. \
             Encoder and decoder are transferred.",
     citation: "Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",
 };
@@ -44,13 +46,13 @@ const HARD_SHARE: Number = Number {
     what: "share of the masked patches that are the hardest ones in the last epoch",
 };
 
-/// Patches along a side.
+/// Patches per side.
 const GRID: usize = 16;
 /// Share of the patches that is masked.
 const RATIO: f64 = 0.75;
-/// Hidden numbers of the ranking head.
+/// Hidden units of the ranking head.
 const HIDDEN: usize = 64;
-/// A share of pairs in the right order below this is a ranking that has learned nothing; by chance it is .5.
+/// Below this share of pairs in the right order, the ranking has learned nothing; chance is .5.
 const LEAST_RIGHT: f64 = 0.52;
 const RIGHT: &str = "pairs_right";
 
@@ -110,7 +112,7 @@ struct Masks {
     patches: Vec<Vec<f32>>,
 }
 
-/// A pre-training by HPM.
+/// A pre-training run with HPM.
 pub(crate) struct Hpm {
     config: Config,
     grid: PatchGrid,
@@ -128,7 +130,7 @@ fn network(config: &Config, seed: u64, device: &Device) -> PredictorNet {
     PredictorNet::init(&shape, predictor(config, &shape), seed, device)
 }
 
-/// How hard the network thinks each patch is, `[B, N]`.
+/// Predicted difficulty of each patch, `[B, N]`.
 fn scores(net: &PredictorNet, last: Tensor<4>, grid: usize) -> Tensor<2> {
     let [batch, _, _, _] = last.dims();
     net.predict(cell_rows(patch_features(last, grid))).reshape([batch, grid * grid])

@@ -1,4 +1,4 @@
-//! MaskFeat (Wei et al., 2022): oriented gradients of what is hidden.
+//! MaskFeat (Wei et al., 2022): predicts the oriented gradients of masked cells.
 
 use std::ops::Range;
 
@@ -23,10 +23,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::MaskFeat,
     family: Family::Masked,
     what: "a mask token on blocks of 40 % of the cells, oriented gradients (HOG) of the hidden cells",
-    about: "MaskFeat hides blocks of 40 % of the cells of 16 x 16 pixels behind a mask token and learns the oriented gradients \
-            of the hidden cells: nine bins of Sobel gradients in each 8 x 8 pixels, of length 1, by the mean squared error. \
-            Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a gradient do not count, and slices \
-            are not augmented. \
+    about: "MaskFeat masks 40 % of the cells of 16 x 16 pixels, in blocks, with a mask token and predicts the \
+            oriented gradients of the masked cells: nine bins of Sobel gradients per 8 x 8 pixels, normalised to unit \
+            length, with a mean squared error. \
+            Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a gradient are left out of \
+            the loss, and slices are not augmented. \
             Encoder and decoder are transferred.",
     citation: "Wei et al., Masked Feature Prediction for Self-Supervised Visual Pre-Training, CVPR 2022",
 };
@@ -38,7 +39,7 @@ pub struct MaskFeat {
     counts: BlockCounts,
 }
 
-/// Histograms of a slice, and what of them counts.
+/// Target histograms of a slice and their weights.
 pub struct HogTarget {
     /// `[C * 9][S / 8][S / 8]`.
     bins: Vec<f32>,

@@ -22,9 +22,9 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::SimMim,
     family: Family::Masked,
     what: "a mask token on 60 % of units of 32 pixels, masked L1 through a pixel head on the encoder",
-    about: "SimMIM hides 60 % of units of 32 x 32 pixels (16 x 16 where 32 does not divide the slice) behind a mask token and \
-            learns the mean absolute error of the masked pixels through a linear head on the encoder. \
-            Here the token stands in place of pixels instead of patch embeddings, the head reads the U-Net's bottleneck, and \
+    about: "SimMIM replaces 60 % of the units of 32 x 32 pixels (16 x 16 if 32 does not divide the slice) by a mask \
+            token and minimises the mean absolute error of the masked pixels through a linear head on the encoder. \
+            Here the token replaces pixels instead of patch embeddings, the head reads the U-Net's bottleneck, and \
             slices are not augmented. \
             Only the encoder is transferred.",
     citation: "Xie et al., SimMIM: A Simple Framework for Masked Image Modeling, CVPR 2022",

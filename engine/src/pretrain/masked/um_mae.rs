@@ -1,4 +1,4 @@
-//! UM-MAE (Li et al., 2022): uniform masks, of whose visible patches some are hidden again.
+//! UM-MAE (Li et al., 2022): uniform masks with secondary masking of visible patches.
 
 use std::ops::Range;
 
@@ -23,10 +23,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::UmMae,
     family: Family::Related,
     what: "one visible patch in each 2 x 2, a quarter of these behind a mask token; normalised patches",
-    about: "UM-MAE leaves one patch visible in each 2 x 2, hides a quarter of the visible ones again behind a mask token, and \
-            learns the hidden 75 % as patches without their own mean and contrast. \
-            Here the hidden patches are 0 in a grid of 16 x 16 under a U-Net, so the original's speed from packing visible \
-            patches together is lost; nearly constant patches do not count. \
+    about: "UM-MAE keeps one patch visible in each 2 x 2, masks a quarter of the visible ones again with a mask \
+            token, and reconstructs the masked 75 % as normalised patches. \
+            Here the masked patches are 0 in a 16 x 16 grid under a U-Net, so the original's speed-up from packing \
+            visible patches together is lost; nearly constant patches are left out of the loss. \
             Encoder and decoder are transferred.",
     citation: "Li et al., Uniform Masking: Enabling MAE Pre-training for Pyramid-based Vision Transformers with Locality, 2022 \
                (arXiv 2205.10063)",

@@ -15,10 +15,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Byol,
     family: Family::Contrastive,
     what: "one view predicts the other's embedding by a moving average of the network, without negatives",
-    about: "BYOL predicts the embedding that a moving average of the network gives the other view of the slice; there are no \
-            negatives, and the predictor and the slow target keep it from collapsing. \
-            Here hidden layers and embeddings shrink with the network's width, and the decay of the target starts lower in a short \
-            training: at 1 - clamp(400 / steps, .004, .03). \
+    about: "BYOL predicts the embedding of the other view by a moving average of the network; there are no negatives, \
+            and the predictor and the slow target prevent a collapse. \
+            Here hidden layers and embeddings scale with the network's width, and the target's decay starts lower in \
+            a short run: at 1 - clamp(400 / steps, .004, .03). \
             Only the encoder is transferred.",
     citation: "Grill et al., Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning, NeurIPS 2020",
 };
@@ -34,7 +34,7 @@ const PREDICTOR: Number = Number {
     name: "predictor",
     default: 1.0,
     range: [0.0, 1.0],
-    what: "1 predicts the target by a head of its own; 0 leaves the head out, and the training collapses",
+    what: "1: a separate head predicts the target; 0: no such head, and training collapses",
 };
 
 /// The distance of predictions to targets.

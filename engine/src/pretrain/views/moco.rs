@@ -23,10 +23,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Moco,
     family: Family::Contrastive,
     what: "a view finds its slice among a queue of earlier slices, embedded by a moving average of the network",
-    about: "MoCo v2 embeds one view of each slice by the network and the other by its moving average, and learns to find the \
-            latter among a queue of slices of earlier batches. \
-            Here the queue has at most half of the slices instead of 65,536 and leaves out the slice itself and its neighbours, \
-            the decay is .99, and the keys are shuffled through batch norm in four chunks instead of across devices. \
+    about: "MoCo v2 embeds one view of each slice with the network and the other with its moving average, and learns \
+            to identify the latter among a queue of slices from earlier batches. \
+            Here the queue holds at most half of the slices instead of 65,536 and excludes the slice itself and its \
+            neighbours, the decay is .99, and the keys are shuffled through batch norm in four chunks instead of \
+            across devices. \
             Only the encoder is transferred.",
     citation: "He et al., Momentum Contrast for Unsupervised Visual Representation Learning, CVPR 2020; Chen et al., Improved \
                Baselines with Momentum Contrastive Learning, 2020 (arXiv 2003.04297)",
@@ -46,7 +47,7 @@ const DECAY: Number = Number {
     range: [0.0, 1.0],
     what: "decay of the key network, at most 1 - 20 / steps",
 };
-/// Numbers of an embedding.
+/// Dimensions of an embedding.
 const DIM: usize = 128;
 const QUEUE_PART: &str = "queue";
 

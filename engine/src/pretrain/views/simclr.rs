@@ -17,11 +17,11 @@ pub(crate) const PRESET: Preset = Preset {
     name: "simclr",
     pretext: Pretext::SimClr,
     family: Family::Contrastive,
-    what: "two views of each slice are told from those of all others in the batch (NT-Xent)",
-    about: "SimCLR embeds two random views of each slice by a two-layer head on the encoder and learns to find the other view \
-            among those of all slices in the batch. \
-            Here views show at least 30 % of the slice and change tissue only, neighbouring slices of a patient are no negatives \
-            of each other, and batches are as small as the others' instead of 4096. \
+    what: "two views of each slice are matched among all views of the batch (NT-Xent)",
+    about: "SimCLR embeds two random views of each slice with a two-layer head on the encoder and learns to identify \
+            the other view among all views of the batch. \
+            Here views cover at least 30 % of the slice and change tissue only, neighbouring slices of a patient are \
+            not negatives of each other, and batches are as small as in the other methods instead of 4096. \
             Only the encoder is transferred.",
     citation: "Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020",
 };

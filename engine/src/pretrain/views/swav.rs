@@ -21,11 +21,11 @@ pub(crate) const PRESET: Preset = Preset {
     name: "swav",
     pretext: Pretext::Swav,
     family: Family::Contrastive,
-    what: "crops predict each other's assignment to prototypes, which share the slices out evenly",
-    about: "SwAV assigns two crops of each slice to prototypes, evenly over a batch and a queue (Sinkhorn), and learns to predict \
-            the assignment of either crop from the other and from six small crops. \
-            Here there are a sixteenth as many prototypes as slices (32 to 300 instead of 3000), the queue is as long as these \
-            need, and crops without tissue are drawn again. \
+    what: "crops predict each other's assignment to prototypes, with equal numbers of slices each",
+    about: "SwAV assigns two crops of each slice to prototypes, evenly over a batch and a queue (Sinkhorn), and \
+            learns to predict the assignment of either crop from the other and from six small crops. \
+            Here there are a sixteenth as many prototypes as slices (32 to 300 instead of 3000), the queue is sized \
+            accordingly, and crops without tissue are redrawn. \
             Only the encoder is transferred.",
     citation: "Caron et al., Unsupervised Learning of Visual Features by Contrasting Cluster Assignments, NeurIPS 2020",
 };
@@ -36,7 +36,7 @@ const EPSILON: Number = Number {
     name: "epsilon",
     default: 0.05,
     range: [0.025, 1.0],
-    what: "softness of the assignment; .03 where the training collapses",
+    what: "softness of the assignment; use .03 if training collapses",
 };
 const PROTOTYPES: Number = Number {
     name: "prototypes",
@@ -48,9 +48,9 @@ const QUEUE: Number = Number {
     name: "queue",
     default: 0.0,
     range: [0.0, 65_536.0],
-    what: "slices in the queue; 0 takes what four slices a prototype need beside the batch, at most half of the slices",
+    what: "slices in the queue; 0: four slices per prototype together with the batch, at most half of all slices",
 };
-/// Numbers of an embedding.
+/// Dimensions of an embedding.
 const DIM: usize = 128;
 /// Crops that have codes.
 const LARGE: usize = 2;
@@ -68,7 +68,7 @@ pub(crate) struct Swav {
     pub(super) queues: [Queue; LARGE],
     /// Step from which embeddings enter the queue.
     pub(super) queue_from: usize,
-    /// Steps in which the prototypes stay as they are.
+    /// Steps in which the prototypes are frozen.
     pub(super) frozen: usize,
     /// How often each prototype was nearest in the epoch.
     nearest: Vec<f64>,

@@ -1,8 +1,8 @@
-//! BEiT v2 (Peng et al., 2022): the codes of masked cells, which a tokenizer has fitted to the features of a teacher.
+//! BEiT v2 (Peng et al., 2022): predicts the codes of masked cells, from a tokenizer fitted to a teacher's features.
 //!
 //! | file | idea |
 //! |---|---|
-//! | `phases.rs` | teacher, tokenizer and student within one training |
+//! | `phases.rs` | teacher, tokenizer and student within one run |
 //! | `tokens.rs` | the codes, and how often each is used |
 
 mod phases;
@@ -39,27 +39,28 @@ pub(crate) const PRESET: Preset = Preset {
     name: "beit-v2",
     pretext: Pretext::BeitV2,
     family: Family::Masked,
-    what: "mae as a teacher, a codebook of its features, then the codes of masked cells: three phases in one training",
-    about: "BEiT v2 predicts, for masked cells, the codes of a tokenizer whose codebook was fitted to a teacher's features. \
-            Here the first .4 of the steps train the teacher as mae instead of taking CLIP, the next .2 its tokenizer of 256 codes \
-            of 32 numbers, and the last .4 the student, a fresh U-Net with block-wise masks of 38 % that predicts codes from its \
-            bottleneck and last block; there is no class token. \
+    what: "mae as a teacher, a codebook of its features, then the codes of masked cells: three phases in one run",
+    about: "BEiT v2 predicts, for masked cells, the codes of a tokenizer whose codebook was fitted to a teacher's \
+            features. \
+            Here the first .4 of the steps train the teacher as mae instead of using CLIP, the next .2 its tokenizer \
+            of 256 codes with 32 dimensions, and the last .4 the student, a fresh U-Net with block-wise masks of 38 % \
+            that predicts codes from its bottleneck and last block; there is no class token. \
             The student's encoder and decoder are transferred.",
     citation: "Peng et al., BEiT v2: Masked Image Modeling with Vector-Quantized Visual Tokenizers, 2022",
 };
 
 /// Number of codes.
 const CODES: Number = Number { name: "codes", default: 256.0, range: [2.0, 8192.0], what: "codes of the tokenizer" };
-/// Numbers of a code.
+/// Dimensions of a code.
 const DIMENSION: usize = 32;
-/// Patches along a side of the teacher's masks, and the share that is masked.
+/// Patches per side of the teacher's masks, and the share that is masked.
 const GRID: usize = 16;
 const RATIO: f64 = 0.75;
 /// A perplexity below this share of the codes is a collapse.
 const LEAST_PERPLEXITY: f64 = 0.05;
 const PERPLEXITY: &str = "code_perplexity";
 
-/// What the loss knows of a slice's mask.
+/// The mask of a slice, as the loss needs it.
 pub(crate) struct TokenTarget {
     /// Masked cells (student).
     cells: Vec<usize>,
@@ -74,7 +75,7 @@ pub(crate) struct TokenBatch {
     slices: usize,
 }
 
-/// A pre-training by BEiT v2.
+/// A pre-training run with BEiT v2.
 pub(crate) struct BeitV2 {
     config: Config,
     patches: PatchGrid,
