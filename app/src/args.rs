@@ -26,7 +26,7 @@ pub struct Args {
     /// Probability map of the network
     #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
-    /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: by dseg.tsv or dataset.json, else a
+    /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: from dseg.tsv or dataset.json, else a
     /// guess]
     #[arg(long, value_name = "MAP")]
     pub label_map: Option<LabelMap>,
@@ -51,13 +51,13 @@ pub struct Args {
     /// Window size in points
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub size: Option<[f32; 2]>,
-    /// Save a picture of the window once all jobs are done, then exit
+    /// Save a screenshot once all jobs are done, then exit
     #[arg(long, value_name = "PNG")]
     pub screenshot: Option<PathBuf>,
-    /// Save what is shown as JSON once all jobs are done, then exit
+    /// Save the displayed state as JSON once all jobs are done, then exit
     #[arg(long, value_name = "JSON")]
     pub state: Option<PathBuf>,
-    /// Run the whole job on the sample study, live: pre-train, fine-tune, segment, step through the findings
+    /// Run the full pipeline live on the sample study: pre-train, fine-tune, segment, step through the findings
     #[arg(long)]
     pub demo: bool,
     /// Steps of each training of the demo

@@ -1,24 +1,24 @@
-//! The desktop program of AMLP: review lesion segmentations, and watch a network train.
+//! The desktop program of AMLP: reviews lesion segmentations, and sets up and shows training runs.
 //!
 //! # Code map
-//! From top to bottom; a room imports only rooms below it.
+//! A module imports only the modules below it.
 //!
-//! | room | contents |
+//! | module | contents |
 //! |---|---|
-//! | [`args`], [`launch`] | command line; opens a window, or writes a picture without one |
-//! | [`app`] | one frame: results of jobs, keys and commands, then drawing |
-//! | [`panel`], [`dialog`] | lists, controls and dialogs: they read the state and send commands |
+//! | [`args`], [`launch`] | command line; opens a window, or writes a screenshot without one |
+//! | [`app`] | one frame: job results, keys and commands, then drawing |
+//! | [`panel`], [`dialog`] | lists, controls and dialogs, which read the state and send commands |
 //! | [`view`] | panes: slices, overlays, pointer tools |
-//! | [`command`] | everything the user can do; the only place that changes the state on request |
-//! | [`worker`] | background jobs: what they compute, and how results change the state |
+//! | [`command`] | all user actions; the only place that changes the state on request |
+//! | [`worker`] | background jobs: what they compute, and how their results change the state |
 //! | [`state`] | everything the window shows, as plain data |
 //! | [`scene`] | display geometry: planes, cameras, window/level, colour maps |
-//! | [`gpu`] | volumes on the graphics card, sliced by the shaders |
-//! | [`theme`], [`widget`] | colours, type, icons; the widgets all panels are built from |
+//! | [`gpu`] | volumes on the graphics card, sliced by shaders |
+//! | [`theme`], [`widget`] | colours, fonts, icons, and the widgets that panels are built from |
 //!
 //! # Invariants
 //! - Panels and views get `&State` and a [`command::Sender`]. Nothing is computed while drawing.
-//! - The window's thread never waits: whatever reads, writes or computes is a job.
+//! - The main thread never blocks: reading, writing and computing are jobs.
 //! - A result for a case that is no longer open is dropped.
 
 pub mod app;

@@ -119,7 +119,7 @@ pub(super) fn save_and_go_on(state: &mut State, jobs: &mut Jobs, next: Intent) {
 fn nothing_to_save(state: &State) -> &'static str {
     match &state.document {
         None => "No case is open.",
-        Some(document) if document.reference().is_some() => "The reference is the file that was opened.",
+        Some(document) if document.reference().is_some() => "The reference has not changed.",
         Some(_) => "This case has no segmentation. Press Segment now, or open one.",
     }
 }

@@ -94,7 +94,10 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
                 let request = Request { paths: vec![folder], ..Request::default() };
                 open::start(state, jobs, request, Intent::OpenSample);
             }
-            None => state.error("No sample study", "assets/sample was not found beside the program nor here"),
+            None => state.error(
+                "No sample study",
+                "assets/sample was found neither beside the program nor in the current folder",
+            ),
         },
         Intent::OpenCase(case) => open::open_case(state, jobs, case),
         Intent::OpenSeries(id) => series::start(state, jobs, id),

@@ -164,7 +164,7 @@ fn presses(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> usize 
     })
 }
 
-/// Escape closes what is on top; then it ends what is under way.
+/// Escape closes what is on top; then it ends what is in progress.
 fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
         return Some(WindowCommand::CloseDialog.into());

@@ -21,7 +21,7 @@ const LISTED: usize = 16;
 /// One thing to do with the labels of the open case.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LabelCommand {
-    /// Names a label; an empty name takes it back.
+    /// Names a label; an empty name removes the name.
     Rename(u16, String),
     /// Gives a label a colour.
     SetColour(u16, Color32),
@@ -89,7 +89,8 @@ pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
     let document = state.document.as_ref()?;
     let of_reference = document.reference().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
     let of_segmentation = document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
-    (of_reference && !of_segmentation).then_some("Only the reference has it, and it is not edited.")
+    (of_reference && !of_segmentation)
+        .then_some("Only the reference has this label, and the reference cannot be edited.")
 }
 
 /// Gives the voxels of a label another one, 0 for none, as a step that can be undone; its row goes with its last voxel.
@@ -131,7 +132,7 @@ pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
                 return state.error(title, "Open a case of the folder first.");
             };
             if document.replaced.is_some() {
-                return state.error(title, "The segmentation is under way. Let it finish, or cancel it.");
+                return state.error(title, "The network is still segmenting. Let it finish, or cancel it.");
             }
             if document.is_unsaved() {
                 // Added once it is saved.

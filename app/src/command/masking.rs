@@ -167,11 +167,11 @@ pub fn actions(list: &mut List, state: &State) {
     let run = state.run_for(RunUse::Reconstruct).is_some();
     list.add(group, "Choose pre-trained run…", "", Command::Intent(Intent::Ask(PathPurpose::MaskingRun)));
     list.add(group, "Pre-trained run by path…", "", Command::File(FileCommand::TypePath(PathPurpose::MaskingRun)));
-    list.add_if(run, group, "Take the settings of the run", "", send(MaskingCommand::TakeSettings));
+    list.add_if(run, group, "Use the run's settings", "", send(MaskingCommand::TakeSettings));
     list.add_if(
         state.session.runs.reconstruct.is_some(),
         group,
-        "Forget the pre-trained run",
+        "Close the pre-trained run",
         "",
         send(MaskingCommand::ForgetRun),
     );

@@ -81,7 +81,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ReviewCommand) {
 pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
     let Some((case, document)) = state.reviewed() else { return };
     if document.replaced.is_some() {
-        return state.error("No verdict was given", "The segmentation is under way. Let it finish, or cancel it.");
+        return state.error("No verdict was given", "The network is still segmenting. Let it finish, or cancel it.");
     }
     let entry = state.cases.review.entry(&case.name).cloned().unwrap_or_else(|| Entry::new(&case.name));
     if state.session.settings.initials.is_empty() {
@@ -108,7 +108,7 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
         ReviewStep::Finding(at, verdict) => {
             let found = document.findings.as_ref().and_then(|list| list.entries.get(at));
             let Some(finding) = found.filter(|_| state.judges_finding(at)) else {
-                return state.error("No verdict was given", "This finding is missed by the segmentation under review.");
+                return state.error("No verdict was given", "This finding is not in the segmentation under review.");
             };
             let mut entry = entry;
             entry.mark(&finding.finding, &document.base().volume.grid, verdict);

@@ -96,7 +96,7 @@ pub fn actions(list: &mut List, state: &State) {
     if !state.shows_runs() {
         return;
     }
-    list.add(group, "List the runs again", "", Command::Runs(RunsCommand::Refresh));
+    list.add(group, "Reload the list of runs", "", Command::Runs(RunsCommand::Refresh));
     for column in state.run_columns() {
         list.add(group, format!("Sort runs by {}", column.meaning()), "", Command::Runs(RunsCommand::Sort(column)));
     }

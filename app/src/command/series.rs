@@ -88,7 +88,7 @@ pub fn actions(list: &mut List, state: &State) {
         }
     }
     let folder = series.is_some_and(|list| list.is_folder);
-    list.add_if(folder, group, "Open the place as a list of cases", "", SeriesCommand::OpenAsCases);
+    list.add_if(folder, group, "Open as cases", "", SeriesCommand::OpenAsCases);
     let shown = !state.session.settings.hide_patient;
     let label = if shown { "Hide the patient" } else { "Show the patient" };
     list.add(group, label, "H", SeriesCommand::ShowPatient(!shown));

@@ -71,7 +71,7 @@ pub fn actions(list: &mut List, state: &State) {
         return;
     }
     let add = |list: &mut List, label: &str, command: StudyCommand| list.add(group, label, "", Command::Study(command));
-    add(list, "Look at the studies again", StudyCommand::Refresh);
+    add(list, "Reload the studies", StudyCommand::Refresh);
     if state.study_folder().is_none() {
         for study in state.cache.study.listed.iter().flatten() {
             add(list, &format!("Open {}", name_of(&study.path)), StudyCommand::Open(study.path.clone()));
@@ -85,6 +85,6 @@ pub fn actions(list: &mut List, state: &State) {
         add(list, &format!("Show {}", column_of(metric).meaning()), StudyCommand::ChooseMetric(metric));
     }
     for tab in StudyTab::ALL.into_iter().filter(|tab| *tab != session.tab) {
-        add(list, &format!("Below the table: {}", tab.name()), StudyCommand::ShowTab(tab));
+        add(list, &format!("Show below the table: {}", tab.name()), StudyCommand::ShowTab(tab));
     }
 }

@@ -47,7 +47,7 @@ pub enum TrainCommand {
     SetUpLike(PathBuf),
     /// Sets the paper's settings in both stages.
     UsePaperSettings,
-    /// Queues the job of the form; it starts if no other is under way.
+    /// Queues the job of the form; it starts if no other is in progress.
     Start,
     /// Removes a waiting job.
     Remove(u64),
@@ -106,7 +106,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         },
         Do::UseSample => match crate::sample::folder() {
             Some(folder) => cohort::start(state, jobs, &folder),
-            None => state.error("No sample study", "assets/sample was not found beside the program nor here."),
+            None => state.error(
+                "No sample study",
+                "assets/sample was found neither beside the program nor in the current folder.",
+            ),
         },
         Do::ReadCohortAgain => {
             if let Some(folder) = state.cache.train.cohort.folder() {
@@ -299,7 +302,7 @@ pub fn actions(list: &mut List, state: &State) {
     }
     for (network, name) in [(Choice::Last, "last network"), (Choice::Best, "network of the best validation")] {
         let other = state.session.runs.network != network;
-        add(list, other, &format!("Segment and evaluate by the {name}"), "", TrainCommand::ChooseNetwork(network));
+        add(list, other, &format!("Segment and evaluate with the {name}"), "", TrainCommand::ChooseNetwork(network));
     }
     list.add(group, "Choose cohort…", "", Command::Intent(Intent::Ask(PathPurpose::Cohort)));
     list.add(group, "Type the cohort's path…", "", Command::File(FileCommand::TypePath(PathPurpose::Cohort)));

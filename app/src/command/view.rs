@@ -1,4 +1,4 @@
-//! Commands about how the open case is looked at: slices, cameras, images, contrast, cine.
+//! Commands for the view of the open case: slices, cameras, images, contrast, cine.
 
 use glam::{DVec2, DVec3};
 
@@ -159,7 +159,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
     }
 }
 
-/// The grid that the panes look at.
+/// The grid that the panes display.
 fn display(state: &State) -> Option<DisplayGrid> {
     state.document.as_ref().map(|document| document.display(state.session.settings.planes))
 }

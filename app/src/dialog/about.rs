@@ -20,7 +20,7 @@ const LICENCES: [(&str, &str); 4] = [
          MIT licence.",
     ),
     (
-        "Type",
+        "Fonts",
         "Inter (The Inter Project Authors, SIL open font licence), Ubuntu Light (Canonical Ltd, Ubuntu font licence), Hack (Source Foundry Authors, MIT and Bitstream Vera licences), \
          Noto Emoji (Google, SIL open font licence), emoji-icon-font (John Slegers, MIT licence).",
     ),

@@ -84,8 +84,8 @@ pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     }
     match state.training.queue.len() {
         0 => {}
-        1 => facts.push("The queued training is offered at the next start.".into()),
-        more => facts.push(format!("The {more} queued trainings are offered at the next start.")),
+        1 => facts.push("The queued run is offered at the next start.".into()),
+        more => facts.push(format!("The {more} queued runs are offered at the next start.")),
     }
     let text = facts.join(" ");
     let [title, without, save, stop] = if state.restart {

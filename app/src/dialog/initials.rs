@@ -29,7 +29,7 @@ pub(super) fn show(ctx: &Context, typed: &str, sender: &Sender) {
         if response.changed() {
             sender.send(ReviewCommand::EditInitials(initials.clone()));
         }
-        text::note(ui, "Kept with every verdict, and between sessions. The palette changes them.");
+        text::note(ui, "Stored with every verdict and kept between sessions. Change them in the command palette.");
         !initials.trim().is_empty()
     });
     match answer {

@@ -30,7 +30,7 @@ pub(super) fn show(ctx: &Context, state: &State, path: &Path, sender: &Sender) {
             }
         });
         if let Some(cut) = &left.cut {
-            text::note(ui, &format!("The last edit is not whole and is left out: {cut}."));
+            text::note(ui, &format!("The last edit is incomplete and is left out: {cut}."));
         }
         if let Some((_, image, _)) = left.case.images.first() {
             text::note(ui, &image.display().to_string());

@@ -94,7 +94,7 @@ fn column(ui: &mut Ui, room: egui::Vec2, draw: impl FnOnce(&mut Ui)) {
 
 /// Which manual, the search, and the sections that hold its words.
 fn contents(ui: &mut Ui, reading: &mut Reading, listed: &[Section<'_>], shown: Option<Section<'_>>, focus: bool) {
-    let books = [Segment::text(Book::Window, "Window"), Segment::text(Book::Engine, "Engine")];
+    let books = [Segment::text(Book::Window, "Viewer"), Segment::text(Book::Engine, "Engine")];
     if Segmented::new("Manual of", &books).fill_width().show(ui, &mut reading.book).changed() {
         reading.title.clear();
     }

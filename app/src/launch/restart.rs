@@ -60,7 +60,7 @@ pub fn take(path: &Path) -> Result<Session, String> {
 /// # Errors
 /// The program's file is gone, or cannot be started.
 pub fn spawn(line: &[OsString]) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|e| format!("the program's own file is not known: {e}"))?;
+    let program = std::env::current_exe().map_err(|e| format!("cannot find the program's own file: {e}"))?;
     let started = Command::new(&program).args(line).spawn();
     started.map(|_| ()).map_err(|e| format!("{}: cannot be started: {e}", program.display()))
 }

@@ -16,7 +16,7 @@ pub(super) fn icon_of(verdict: Verdict) -> Icon {
     }
 }
 
-/// Its tone, which alone tells no two verdicts apart.
+/// Its tone. Tones alone do not distinguish all verdicts.
 pub(super) fn tone_of(verdict: Verdict) -> Tone {
     match verdict {
         Verdict::ToDo => Tone::Neutral,

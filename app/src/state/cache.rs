@@ -1,4 +1,4 @@
-//! What the program read or computed and can read or compute again.
+//! Data that can be read or computed again.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,14 +13,14 @@ use super::timeline::TimelineCache;
 use super::train::{Results, TrainCache};
 use super::{CaseId, Thumbnail};
 
-/// Lists, volumes, textures and results that no restart needs to keep.
+/// Lists, volumes, textures and results that a restart does not keep.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     /// Devices that can compute, once probed.
     pub devices: Vec<DeviceInfo>,
     /// What the model chosen for segmentation reads.
     pub model: Option<ModelChannels>,
-    /// Masks whose remedy was offered in this session: the message does not come again.
+    /// Masks whose remedy was already offered in this session. It is not offered again.
     pub offered_masks: BTreeSet<PathBuf>,
     /// The middle slice of the series that is being opened.
     pub first_slice: Option<Arc<Thumbnail>>,
@@ -28,11 +28,11 @@ pub struct Cache {
     pub ahead: Option<CaseId>,
     /// The runs of the workspace.
     pub runs: RunList,
-    /// What was last seen of the runs that other processes train.
+    /// The last known state of runs that other processes train.
     pub follow: FollowCache,
     /// The runs on the timeline, and their pinned slices.
     pub timeline: TimelineCache,
-    /// The cohort of the next job, and what follows from its form.
+    /// The cohort of the next job, and data derived from its form.
     pub train: TrainCache,
     /// Measures of the run whose results are shown.
     pub results: Results,
@@ -45,8 +45,8 @@ pub struct Cache {
 /// The images that a model reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelChannels {
-    /// The run that was chosen; none stands for the sample model.
+    /// The selected run; `None` for the sample model.
     pub run: Option<PathBuf>,
-    /// The modalities of its channels; none before they are read, or if they cannot be.
+    /// The modalities of its channels; empty before they are read, or if reading failed.
     pub modalities: Option<Vec<String>>,
 }

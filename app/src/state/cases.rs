@@ -20,11 +20,11 @@ pub struct CaseList {
     pub root: Option<PathBuf>,
     /// The cases, by name.
     pub cases: Vec<ListedCase>,
-    /// The chosen one: it is open, is being opened or could not be.
+    /// The selected case: open, being opened, or failed to open.
     pub open: Option<CaseId>,
-    /// What is wrong with the folder, by file.
+    /// Problems with the folder, by file.
     pub problems: Vec<String>,
-    /// What the list is narrowed down to.
+    /// Text that filters the list.
     pub filter: String,
     /// Verdicts on the cases.
     pub review: Review,
@@ -59,7 +59,7 @@ pub struct Thumbnail {
 }
 
 impl CaseList {
-    /// What the problems of the folder come to, in one line.
+    /// Summary of the folder's problems, in one line.
     pub fn problem_title(&self) -> String {
         let patient = |problem: &String| Some(problem.rsplit_once(": missing modality ")?.0.to_owned());
         let patients: Option<BTreeSet<String>> = self.problems.iter().map(patient).collect();
@@ -114,9 +114,9 @@ impl CaseList {
 /// What a case of the list is to the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CasePlace {
-    /// It is in the panes, or the centre says why it could not be opened.
+    /// Displayed in the panes, or its error is displayed.
     Shown,
-    /// It is being read: until it arrives another patient, or none, is in the panes.
+    /// Being read: the panes still show another patient, or none.
     Opening,
     /// Neither.
     Other,

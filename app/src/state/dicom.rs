@@ -1,4 +1,4 @@
-//! DICOM in the window: the series of the open place, and what is known of an image besides its voxels.
+//! DICOM in the window: the series of the open place, and metadata of an image.
 //!
 //! Names, ids, dates and descriptions identify patients. They are shown in the list of series and in one banner, and never
 //! part of a title, a message or a file name; see [`State::shows_patient`].
@@ -23,10 +23,10 @@ pub struct SeriesId {
     pub at: usize,
 }
 
-/// What the header of an image says besides how its voxels are read.
+/// Metadata from the header of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DicomInfo {
-    /// Whose image it is.
+    /// The patient.
     pub patient: PatientInfo,
     /// A name for files that are made from it: modality and hash of the series' UID.
     pub file_name: String,
@@ -34,7 +34,7 @@ pub struct DicomInfo {
     pub folder: PathBuf,
     /// FrameOfReferenceUID: images that share it are aligned.
     pub frame_of_reference: String,
-    /// Why a SEG cannot say where its slices are; none if it can.
+    /// Why a SEG cannot describe its slices; `None` if it can.
     pub irregular: Option<String>,
 }
 
@@ -58,7 +58,7 @@ pub struct SeriesList {
     pub is_folder: bool,
     /// By PatientID.
     pub patients: Vec<ListedPatient>,
-    /// What was left out, one sentence each.
+    /// What was left out, one sentence per item.
     pub warnings: Vec<String>,
     /// The selected series.
     pub chosen: Option<SeriesId>,
@@ -99,7 +99,7 @@ pub struct ListedSeries {
     pub kind: SeriesKind,
     /// Modality: `CT`, `MR`, `PT`, `SEG`, ...
     pub modality: String,
-    /// SeriesDescription, and what tells it from other volumes of its series.
+    /// SeriesDescription, and what distinguishes it from other volumes of its series.
     pub description: String,
     /// Date as `2024-02-29`.
     pub date: String,
@@ -113,7 +113,7 @@ pub struct ListedSeries {
     pub error: Option<String>,
 }
 
-/// What a series is to the window.
+/// Kind of a series.
 #[derive(Clone, Debug)]
 pub enum SeriesKind {
     /// A volume or a single image.
@@ -221,7 +221,7 @@ impl SeriesList {
         self.patients.iter_mut().flat_map(|patient| &mut patient.studies).flat_map(|study| &mut study.series)
     }
 
-    /// The image that has to be open for a series to be seen: itself, or what a segmentation was made on.
+    /// The image that must be open to display a series: itself, or the source of a segmentation.
     pub fn image_of(&self, id: SeriesId) -> Option<&ListedSeries> {
         match self.get(id)?.kind {
             SeriesKind::Image(_) => self.get(id),
@@ -230,7 +230,7 @@ impl SeriesList {
         }
     }
 
-    /// How to open images of the list, the first of them as that on which segmentations lie.
+    /// A request to open images of the list. Segmentations are on the grid of the first one.
     pub fn request(&self, images: &[SeriesId]) -> Option<Request> {
         let images = images.iter().map(|id| self.get(*id)).collect::<Option<Vec<_>>>()?;
         let titles: Vec<String> = images.iter().map(|series| series.title()).collect();
@@ -257,7 +257,7 @@ impl SeriesList {
 }
 
 impl Document {
-    /// What the DICOM header of the image says on which masks lie.
+    /// DICOM metadata of the image whose grid the masks use.
     pub fn dicom(&self) -> Option<&DicomInfo> {
         self.base().dicom.as_deref()
     }

@@ -55,7 +55,7 @@ pub struct Document {
     pub region_scores: Vec<RegionScore>,
     /// Uncertainty by slice.
     pub entropy: Option<Entropy>,
-    /// The segmentation that a running one has taken the place of.
+    /// The segmentation that a running segmentation replaces.
     pub replaced: Option<Box<Stash>>,
     /// Where the crosshair was put on opening. Until there are findings: if the user has not moved it by then, it goes to the
     /// largest of them.
@@ -64,7 +64,7 @@ pub struct Document {
     pub study: Option<StudyMasks>,
     /// All of them as outlines, while they are shown so.
     pub outlines: Option<MethodOutlines>,
-    /// What is to be done once all of its files are read.
+    /// What to do once all of its files are read.
     pub once_opened: Option<Intent>,
     /// Revisions of segmentations as they were read or made by the network: any other was changed by hand.
     pub as_found: Vec<u64>,
@@ -74,7 +74,7 @@ pub struct Document {
     pub edits: Edits,
 }
 
-/// A segmentation that a running one has taken the place of: it comes back if that ends early.
+/// A segmentation that a running segmentation replaces. It is restored if that one ends early.
 #[derive(Clone, Debug)]
 pub struct Stash {
     /// The mask, if there was one.
@@ -98,7 +98,7 @@ pub struct FindingList {
     pub role: MaskRole,
     /// By volume, largest first.
     pub entries: Vec<FindingEntry>,
-    /// What their values are of; none until they are measured.
+    /// The image whose values they have; `None` until measured.
     pub values_of: Option<ValueSource>,
     /// The masks that they were found in.
     pub revisions: MaskRevisions,
@@ -135,11 +135,11 @@ pub struct ValueSource {
 pub enum Status {
     /// There is no reference, or this is it.
     Unknown,
-    /// A segmented lesion that is one.
+    /// True positive.
     Hit,
-    /// A segmented lesion that is none.
+    /// False positive.
     Extra,
-    /// A lesion of the reference that the segmentation misses.
+    /// False negative: a lesion of the reference that the segmentation misses.
     Missed,
 }
 
@@ -342,12 +342,12 @@ impl Document {
         ValueSource { image: self.shown, frame: layer.frame, with_peak }
     }
 
-    /// The grid that the panes look at.
+    /// The grid that the panes display.
     pub fn display(&self, mode: PlaneMode) -> DisplayGrid {
         DisplayGrid::new(&self.base().volume.grid, mode)
     }
 
-    /// The grid that one pane looks at: projections look along the stored axes in either mode.
+    /// The grid that one pane displays: projections follow the stored axes in either mode.
     pub fn display_of(&self, pane: super::PaneId, mode: PlaneMode) -> DisplayGrid {
         self.display(if pane.is_projection() { PlaneMode::Native } else { mode })
     }
@@ -375,7 +375,7 @@ impl Document {
         self.masks.first()
     }
 
-    /// Stashes the segmentation for one that is under way.
+    /// Stashes the segmentation for one that is in progress.
     pub fn stash(&mut self) {
         self.replaced = Some(Box::new(self.take_segmentation()));
     }

@@ -1,4 +1,4 @@
-//! Correcting the segmentation: the choices of the edit tools, the stroke under way, and the undo list of a case.
+//! Correcting the segmentation: the choices of the edit tools, the stroke in progress, and the undo list of a case.
 
 mod preview;
 mod undo;
@@ -95,9 +95,9 @@ impl EditChoices {
 pub struct Edits {
     /// Everything that can be undone.
     pub list: UndoList,
-    /// The stroke under way.
+    /// The stroke in progress.
     pub stroke: Option<Stroke>,
-    /// The lasso under way.
+    /// The lasso in progress.
     pub lasso: Option<LassoPath>,
     /// The lesion that one click or strokes found, not accepted yet.
     pub preview: Option<Preview>,
@@ -242,7 +242,7 @@ impl Document {
 }
 
 impl State {
-    /// The values that the range brush paints: those that were chosen, else those that the shown image's window tells apart.
+    /// The values that the range brush paints: the chosen ones, else those within the shown image's window.
     pub fn edit_range(&self, image: &ImageLayer) -> [f64; 2] {
         let window = self.window_of(image);
         self.session.edit.range.unwrap_or([window.low(), window.high()])
@@ -288,12 +288,12 @@ impl State {
         }
     }
 
-    /// The stroke under way.
+    /// The stroke in progress.
     pub fn stroke(&self) -> Option<&Stroke> {
         self.document.as_ref().and_then(|document| document.edits.stroke.as_ref())
     }
 
-    /// Whether a stroke or a lasso is under way.
+    /// Whether a stroke or a lasso is in progress.
     pub fn is_drawing(&self) -> bool {
         let edits = self.document.as_ref().map(|document| &document.edits);
         let seeds = |edits: &Edits| edits.preview.as_ref().is_some_and(|preview| preview.drawing);

@@ -1,4 +1,4 @@
-//! What the user wants next, as plain data: it may have to wait for a save, a dialog or a job.
+//! Next steps of the user as plain data, because they may have to wait for a save, a dialog or a job.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::runs::TrashedRun;
 use super::train::TrainExport;
 use super::{CaseId, MaskRole, Request, ReviewStep};
 
-/// A step that can be held back and taken later. `command` carries it out.
+/// A step that can be deferred. `command` carries it out.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
     /// Ask for paths with the system's file dialog.
@@ -44,7 +44,7 @@ pub enum Intent {
     CorrectReference,
     /// Load a mask of the open case that needs a remedy.
     LoadMask(MaskRole),
-    /// Put the consensus of both masks in the place of the segmentation.
+    /// Replace the segmentation by the consensus of both masks.
     Consensus(Method),
     /// Take a step of the review.
     Review(ReviewStep),
@@ -71,7 +71,7 @@ impl Intent {
 pub struct PathRequest {
     /// What the path is for.
     pub purpose: PathPurpose,
-    /// What was open when the user was asked, if the purpose concerns it. The answer is refused for anything else.
+    /// What was open when the user was asked, if the purpose depends on it. The answer is refused if something else is open.
     pub of: Option<CaseRevision>,
 }
 
@@ -147,7 +147,7 @@ pub enum PathPurpose {
 pub enum LabelScope {
     /// That of the open case.
     OpenCase {
-        /// Take the place of another reviewer's mask.
+        /// Replace another reviewer's mask.
         replace: bool,
     },
     /// Those of all accepted and corrected cases of the folder.
@@ -170,7 +170,7 @@ pub enum ReviewFile {
 }
 
 impl ReviewFile {
-    /// What is written, in the order of the palette.
+    /// All exports, in the order of the palette.
     pub const EXPORTS: [Self; 4] = [Self::Cases, Self::Findings, Self::CasePage, Self::Pages];
 
     /// The title of its dialog and of its action.
@@ -189,13 +189,13 @@ impl ReviewFile {
     #[must_use]
     pub fn content(self) -> &'static str {
         match self {
-            Self::Cases => "CSV, one row a case. Existing files are only overwritten after confirmation.",
-            Self::Findings => "CSV, one row a finding. Existing files are only overwritten after confirmation.",
-            Self::CasePage => "A page (HTML) with pictures. Existing files are only overwritten after confirmation.",
+            Self::Cases => "CSV, one row per case. Existing files are only overwritten after confirmation.",
+            Self::Findings => "CSV, one row per finding. Existing files are only overwritten after confirmation.",
+            Self::CasePage => "An HTML page with images. Existing files are only overwritten after confirmation.",
             Self::Pages => {
-                "A folder for index.html and a page of every case. An existing report is only overwritten after confirmation."
+                "A folder for index.html and one page per case. An existing report is only overwritten after confirmation."
             }
-            Self::Order => "CSV with a column case, in the order of its rows, or by a column score, highest first.",
+            Self::Order => "CSV with a column \"case\", in row order or by a column \"score\", highest first.",
         }
     }
 

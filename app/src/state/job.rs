@@ -11,13 +11,13 @@ impl Slot {
     /// One case or folder is opened at a time.
     pub const OPEN: Self = Self::exclusive("open");
 
-    /// At most one job at a time: a new one replaces the one before.
+    /// At most one job at a time: a new one replaces the previous one.
     #[must_use]
     pub const fn exclusive(name: &'static str) -> Self {
         Self { name, shared: false }
     }
 
-    /// Any number of jobs side by side.
+    /// Any number of jobs in parallel.
     #[must_use]
     pub const fn shared(name: &'static str) -> Self {
         Self { name, shared: true }

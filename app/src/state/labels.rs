@@ -1,4 +1,4 @@
-//! What the labels of a case mean, and which of them are measured together.
+//! The meaning of a case's labels, and which of them are evaluated together.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{Document, LabelEntry, MaskLayer, MaskRole, State};
 use crate::scene::Modality;
 use crate::theme::palette;
 
-/// Labels that are measured as one.
+/// Labels that are evaluated as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// The name in the window.
@@ -43,7 +43,7 @@ impl LabelRow {
 }
 
 impl Document {
-    /// How a label is called and shown, by the table of the segmentation, else of the reference.
+    /// Name and colour of a label, from the table of the segmentation, else of the reference.
     fn style_of(&self, label: u16) -> Option<&LabelStyle> {
         self.masks.iter().find_map(|mask| mask.styles.labels.get(&label))
     }
@@ -72,7 +72,7 @@ impl Document {
         values.into_iter().map(row).collect()
     }
 
-    /// What the tumour parts say of a label.
+    /// The tumour part of a label, in words.
     fn meaning(&self, label: u16) -> Option<String> {
         let part = self.tumour_parts()?.part(label)?;
         Some(format!("{label} {}", part.name()))

@@ -16,7 +16,7 @@ use crate::gpu::Texture;
 use crate::scene::{ColourMap, Modality, ScanInfo, WindowLevel};
 use crate::theme::palette;
 
-/// What an image is read from.
+/// Source of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// A NIfTI file, or a DICOM series.
@@ -108,7 +108,7 @@ impl ImageLayer {
     }
 }
 
-/// A volume seen through along one axis.
+/// A projection of a volume along one axis.
 #[derive(Clone, Debug)]
 pub struct Projection {
     /// One voxel deep along the axis nearest to front-back.
@@ -120,7 +120,7 @@ pub struct Projection {
     pub window: Option<WindowLevel>,
 }
 
-/// What a mask is to its case.
+/// Role of a mask in its case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MaskRole {
     /// The segmentation under review.
@@ -175,7 +175,7 @@ pub struct MaskLayer {
     /// The labels; those of several frames show the frame of the first image. A clone is a snapshot that costs nothing: jobs
     /// take one and make a volume of it on their thread.
     pub labels: EditLabels,
-    /// The labels that occur, ascending; empty while a segmentation is under way.
+    /// The labels that occur, ascending; empty while a segmentation is in progress.
     pub table: Vec<LabelEntry>,
     /// Names, colours and locks of labels by its table beside it, whether or not they occur.
     pub styles: LabelTable,
@@ -195,7 +195,7 @@ pub struct MaskLayer {
     pub dirty: Option<VoxelBox>,
     /// A job makes a texture; changes since then wait for it.
     pub awaits_texture: bool,
-    /// Who made it, before what was corrected since.
+    /// Who made it, before any correction.
     pub algorithm: Algorithm,
 }
 
@@ -279,7 +279,7 @@ pub struct UnloadedMask {
     pub why: String,
     /// The error in full.
     pub details: String,
-    /// With what it can be loaded all the same.
+    /// How it can be loaded anyway.
     pub remedy: Option<Remedy>,
 }
 

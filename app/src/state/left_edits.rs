@@ -1,4 +1,4 @@
-//! Edits that an earlier start of the program left behind, as they are offered.
+//! Unsaved edits of an earlier session that can be restored.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use engine::words::plural;
 
 use super::runs::date;
 
-/// What was found, and what the user has still to be asked about.
+/// The edits found, and those to ask the user about.
 #[derive(Clone, Debug, Default)]
 pub struct LeftBehind {
     /// All that were found and are neither restored nor discarded, the newest first.

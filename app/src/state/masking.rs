@@ -1,4 +1,4 @@
-//! Masking mode: the controls, and what the engine found for the shown slice.
+//! Masking mode: the controls, and the engine's results for the current slice.
 //!
 //! Three jobs follow each other: the scan is prepared ([`CaseKey`]), the shown slice of it is clustered and masked
 //! ([`MaskRequest`]), and a pre-trained network fills the masked patches in ([`ReconstructionRequest`]). Each result remembers what it was
@@ -22,7 +22,7 @@ pub use sigma::RunSigma;
 use super::{CaseId, Document, Mode, State};
 use crate::scene::{Camera, DisplayGrid, Evidence, PlaneMode};
 
-/// What the preparation of a scan depends on.
+/// Key of a prepared scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseKey {
     /// The case.
@@ -46,7 +46,7 @@ pub struct MaskRequest {
     pub case: CaseKey,
     /// The file's own slice, from 0, along its axis nearest to S-I.
     pub slice: usize,
-    /// Patches along a side.
+    /// Patches per side.
     pub grid: usize,
     /// What decides which patches are masked.
     pub settings: MaskSettings,
@@ -85,9 +85,9 @@ pub struct ReconstructionRequest {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MaskingSession {
-    /// What is masked and how.
+    /// Settings of clustering and masking.
     pub controls: Controls,
-    /// What is drawn.
+    /// Displayed layers.
     pub shown: DisplayOptions,
     /// The patch whose numbers are shown.
     pub pinned: Option<usize>,
@@ -117,7 +117,7 @@ pub struct MaskingCache {
     pub network: Option<Network>,
     /// The scan in all modalities of that network, if it has several.
     pub channels: Option<AllChannels>,
-    /// What the network made of the slice.
+    /// The reconstruction of the slice.
     pub filled: Option<std::sync::Arc<ReconstructedSlice>>,
     /// Preparing.
     pub preparing: RequestStatus<CaseKey>,
@@ -172,7 +172,7 @@ impl State {
         Some(voxel[engine::findings::axial_axis(grid)])
     }
 
-    /// Values that are just black and just white in the crop.
+    /// Values shown as black and white in the crop.
     pub fn masking_window(&self) -> [f32; 2] {
         let prepared = self.cache.masking.prepared.as_ref();
         let [low, high] = prepared.map_or([0.0, 1.0], |prepared| prepared.window);

@@ -47,7 +47,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::scene::WindowLevel;
 
-/// What the window is for at the moment.
+/// Mode of the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -111,7 +111,7 @@ pub enum Dialog {
     },
     /// The segmentation is not saved, and something would lose it.
     Unsaved {
-        /// What waits for the answer.
+        /// What to do after the answer.
         next: Intent,
     },
     /// An earlier start left unsaved edits.
@@ -124,7 +124,7 @@ pub enum Dialog {
         /// Its folder.
         path: PathBuf,
     },
-    /// Everything that was said.
+    /// The message log.
     Log,
     /// Licences, versions, adapter.
     About,
@@ -132,7 +132,7 @@ pub enum Dialog {
     Initials {
         /// What was typed.
         text: String,
-        /// What waits for them.
+        /// What to do once they are known.
         next: Option<Intent>,
     },
 }
@@ -144,22 +144,22 @@ pub struct FailedOpen {
     pub path: PathBuf,
     /// Why not.
     pub why: String,
-    /// Opens the same again, with everything that was named beside it.
+    /// Opens the same files again.
     pub retry: Intent,
 }
 
 /// Everything the window shows.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// What a restart brings back.
+    /// State that a restart restores.
     pub session: Session,
     /// What can be read or computed again.
     pub cache: Cache,
-    /// The training under way, and those that wait or ended.
+    /// The training in progress, and those that wait or ended.
     pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,
-    /// A case that could not be opened, with the reason: shown in place of the views.
+    /// A case that could not be opened, with the reason, which replaces the views.
     pub failed: Option<FailedOpen>,
     /// The cases of the open folder.
     pub cases: CaseList,
@@ -171,13 +171,13 @@ pub struct State {
     pub jobs: Vec<JobStatus>,
     /// The dialog on top.
     pub dialog: Option<Dialog>,
-    /// Nothing that identifies a patient is drawn: the window is shown to others, or becomes a picture.
+    /// Hide everything that identifies a patient, for demonstrations and screenshots.
     pub anonymous: bool,
     /// The adapter that draws, or why there is none.
     pub adapter: String,
-    /// What is done once the segmentation is saved.
+    /// What to do once the segmentation is saved.
     pub after_saving: Option<Intent>,
-    /// What jobs want done next: carried out before the window is drawn.
+    /// Follow-up commands of jobs, carried out before the window is drawn.
     pub intents: Vec<Intent>,
     /// Unsaved edits that an earlier start left behind.
     pub left_edits: left_edits::LeftBehind,
@@ -187,7 +187,7 @@ pub struct State {
     pub restoring: Option<Box<Session>>,
     /// Set when the program should end.
     pub quit: bool,
-    /// Once it ends it restarts with the same view.
+    /// Restart with the same view after exit.
     pub restart: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What file names say: which files are masks, and what a case is called.
+//! Conventions of file names: which files are masks, and the name of a case.
 
 use std::path::{Path, PathBuf};
 

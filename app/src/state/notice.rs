@@ -8,7 +8,7 @@ use super::{CaseId, Intent, MaskRole, State, UnloadedMask};
 pub enum Severity {
     /// Something worth knowing.
     Info,
-    /// Something odd that did not stop the work.
+    /// Something unusual that did not stop the work.
     Warning,
     /// Something failed.
     Error,
@@ -25,9 +25,9 @@ pub struct Notice {
     pub title: String,
     /// The whole story: file, field, value.
     pub detail: String,
-    /// How often it was said while it was shown.
+    /// Number of repetitions while it was displayed.
     pub count: usize,
-    /// Takes back what it tells of.
+    /// Undoes what it reports.
     pub undo: Option<Intent>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
@@ -35,7 +35,7 @@ pub struct Notice {
     pub case: Option<NamedCase>,
     /// It says that a file could not be opened: it is dismissed once another one is.
     pub failed_open: bool,
-    /// The mask that can be loaded after all.
+    /// The mask that can still be loaded.
     pub offer: Option<MaskRole>,
 }
 
@@ -76,12 +76,12 @@ impl State {
         self.tell(severity, title.into(), detail.into(), None);
     }
 
-    /// Adds a message about something that `undo` takes back.
+    /// Adds a message about something that `undo` reverts.
     pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Intent) {
         self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
     }
 
-    /// A message that is shown already is counted there: it comes last again, and its time begins anew.
+    /// A message that is shown already is counted there: it comes last again, and its time starts again.
     fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
         let mut notice = Notice {

@@ -1,4 +1,4 @@
-//! The review of the open folder: verdicts, which cases are shown in which order, the time spent on the open case.
+//! The review of the open folder: verdicts, filter and order of the cases, time spent on the open case.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,9 +22,9 @@ pub enum QueueOrder {
     Uncertain,
     /// Lowest Dice of the segmentation against the reference first.
     LowestDice,
-    /// Largest change of the volume against the patient's scan before first.
+    /// Largest volume change since the patient's previous scan first.
     VolumeChange,
-    /// By a table of the user's.
+    /// By the user's own table.
     List(PathBuf),
 }
 
@@ -69,7 +69,7 @@ pub enum ReviewStep {
     },
     /// Gives the open case a comment.
     Comment(String),
-    /// Gives a finding of the open case, by its place in the list, a verdict, or takes it back.
+    /// Sets or clears the verdict on a finding of the open case, given by its place in the list.
     Finding(usize, Option<FindingVerdict>),
 }
 
@@ -80,7 +80,7 @@ pub struct Review {
     pub written: Latest,
     /// Verdicts on their way to the file, oldest first.
     pub waiting: Vec<Entry>,
-    /// What is odd about the file, one sentence each.
+    /// Warnings about the file, one sentence each.
     pub warnings: Vec<String>,
     /// Only cases of this verdict are shown.
     pub filter: Option<Verdict>,
@@ -90,7 +90,7 @@ pub struct Review {
     pub scores: BTreeMap<String, CaseScore>,
     /// Place of each case by name in an order other than the listed one.
     pub places: BTreeMap<String, usize>,
-    /// What is typed as a comment on the open case while its field is shown.
+    /// Text of the comment field while it is open.
     pub comment: Option<String>,
     /// The time spent on the open case.
     pub clock: Clock,
@@ -149,7 +149,7 @@ impl Clock {
         self.last_input = Some(now);
     }
 
-    /// Nobody looks at a case: the pause until the next input does not count.
+    /// No case is displayed: the time until the next input does not count.
     pub fn stop(&mut self) {
         self.last_input = None;
     }

@@ -1,4 +1,4 @@
-//! What the window shows, in numbers: the JSON of `--state`.
+//! The displayed state as JSON, for `--state`.
 
 mod run;
 
@@ -12,7 +12,7 @@ pub use run::{ProbeReport, RunReport};
 use super::{Document, FindingEntry, Mode, RegionScore, Severity, State};
 use crate::scene::{Convention, Letters, PlaneMode};
 
-/// The whole of it. Keys are a contract, described in MANUAL.md.
+/// The root object. Its keys are a public contract, described in MANUAL.md.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// The mode.
@@ -114,7 +114,7 @@ pub struct FindingReport {
 }
 
 impl Report {
-    /// What `state` shows now.
+    /// The report of `state`.
     pub fn of(state: &State) -> Self {
         let document = state.document.as_ref();
         let window = document.map(|d| state.window_of(d.image()));

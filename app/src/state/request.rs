@@ -12,7 +12,7 @@ use super::study::StudyMasks;
 pub struct Request {
     /// The case's name; that of the first file without one.
     pub title: Option<String>,
-    /// What the user pointed at: files, or one folder. Whoever opens it finds out which.
+    /// What the user selected: files, or one folder. The opening job determines which.
     pub paths: Vec<PathBuf>,
     /// Files that are known to be images, each with its modality's name where the cohort says it.
     pub images: Vec<(Option<String>, ImageFile)>,

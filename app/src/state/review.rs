@@ -1,4 +1,4 @@
-//! Going through findings and slices: questions that panels and commands ask alike.
+//! Navigation of findings and slices, shared by panels and commands.
 
 use engine::edit::EditLabels;
 use glam::DVec3;
@@ -12,18 +12,18 @@ use crate::scene::{DisplayGrid, Plane};
 pub struct Strip {
     /// What the values are, with their unit.
     pub title: &'static str,
-    /// What must be known to read them.
+    /// A note on how to read them.
     pub note: &'static str,
     /// One value a canonical axial slice, feet to head; none where there is nothing to measure.
     pub values: Vec<Option<f64>>,
     /// The value of a full bar.
     pub top: f64,
-    /// Slices in the order in which they deserve a look.
+    /// Slices, worst first.
     pub worst_first: Vec<usize>,
 }
 
 impl Document {
-    /// What the strip shows: per-slice Dice with a reference, else the entropy of the probability.
+    /// Values of the strip: Dice per slice with a reference, else the entropy of the probability.
     pub fn strip(&self) -> Option<Strip> {
         if let Some(comparison) = &self.comparison {
             return Some(Strip {

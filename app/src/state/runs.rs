@@ -19,7 +19,7 @@ pub use settings::{SettingDifference, differences};
 /// Status of a run, as far as this window knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunStatus<'a> {
-    /// It is the job under way.
+    /// Trained by the running job.
     Now(Phase),
     /// Another process trains or evaluates it.
     Elsewhere,
@@ -60,7 +60,7 @@ impl RunStatus<'_> {
 /// A run of the table.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
-    /// What is in its folder.
+    /// Contents of its folder.
     pub run: &'a RunEntry,
     /// Its status.
     pub status: RunStatus<'a>,
@@ -141,10 +141,10 @@ impl RunList {
     }
 }
 
-/// What was last seen of the runs that other processes train.
+/// The last known state of runs that other processes train.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FollowCache {
-    /// When they are looked at again, in the window's seconds.
+    /// Time of the next poll, in the window's seconds.
     pub due: f64,
     /// The runs of the workspace that this window does not train, as last listed.
     pub stamps: BTreeMap<PathBuf, RunStamp>,

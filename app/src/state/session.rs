@@ -1,4 +1,4 @@
-//! What a restart brings back, as one serialised value. The settings, which outlive the program, are a part of it.
+//! Everything that a restart restores, as one serialised value. It includes the settings, which persist between sessions.
 //!
 //! Scans and runs are named by their paths and read again, never copied.
 
@@ -32,7 +32,7 @@ pub struct Session {
     pub settings: Settings,
     /// The mode.
     pub mode: Mode,
-    /// How the open case is looked at.
+    /// View settings of the open case.
     pub view: View,
     /// Measurements, each case's under the file of its first image.
     pub measures: BTreeMap<PathBuf, Vec<Measure>>,
@@ -81,7 +81,7 @@ pub struct ChosenRuns {
     pub network: Choice,
 }
 
-/// What a run can be used for.
+/// Use of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunUse {
     /// Segments the open case.
@@ -138,7 +138,7 @@ pub struct OpenItems {
     pub runs: Option<OpenRuns>,
 }
 
-/// A case by its files. How it is looked at is in the session's view.
+/// A case by its files. Its view settings are in the session's view.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenCase {
     /// Its name.
@@ -252,13 +252,13 @@ impl OpenImage {
 }
 
 impl Session {
-    /// Keeps what the user said of the images of a case that is closed.
+    /// Keeps the user's choices for the images of a closed case.
     pub(super) fn keep_said(&mut self, document: &Document) {
         self.said.retain(|said| document.images.iter().all(|layer| layer.source != said.source));
         self.said.extend(document.images.iter().filter(|layer| layer.info.is_said()).map(OpenImage::of));
     }
 
-    /// An image that was just read, with what the user said of it before.
+    /// An image that was just read, with the user's earlier choices for it.
     pub(crate) fn as_said(&self, image: ImageLayer) -> ImageLayer {
         match self.said.iter().find(|said| said.source == image.source) {
             Some(said) => ImageLayer { info: said.info.clone(), default_window: said.window, ..image },

@@ -1,4 +1,4 @@
-//! What the user chose once and for all: kept between sessions, never anything about a patient but recent paths.
+//! Preferences that persist between sessions. They contain no patient data except recent paths.
 
 use std::path::{Path, PathBuf};
 
@@ -19,9 +19,9 @@ pub struct Settings {
     pub theme: Theme,
     /// Which side of the patient is on the left.
     pub convention: Convention,
-    /// Along which axes panes cut.
+    /// Axes along which panes cut.
     pub planes: PlaneMode,
-    /// Linear interpolation; else single voxels are seen.
+    /// Linear interpolation, else nearest neighbour.
     pub interpolate: bool,
     /// The left panel is open.
     pub left_panel: bool,
@@ -35,9 +35,9 @@ pub struct Settings {
     pub fill: bool,
     /// Outline the labels.
     pub outline: bool,
-    /// Slices a second.
+    /// Slices per second.
     pub cine_rate: f32,
-    /// Epochs a second while the timeline plays.
+    /// Epochs per second while the timeline plays.
     pub epoch_rate: f32,
     /// Files and folders opened before, newest first.
     pub recent: Vec<PathBuf>,
@@ -49,11 +49,11 @@ pub struct Settings {
     pub right_width: f32,
     /// Height of the bottom strip, in points.
     pub strip_height: f32,
-    /// Findings of a smaller volume are folded away, in ml.
+    /// Findings with a smaller volume in ml are collapsed.
     pub minimum_ml: f64,
     /// Names, ids, dates and descriptions of patients are not drawn.
     pub hide_patient: bool,
-    /// Threads that compute; 0 takes all cores but one, which is left to the window.
+    /// Compute threads; 0 uses all cores except one, which is left for the window.
     pub threads: usize,
     /// Trainings also write TensorBoard event files.
     pub tensorboard: bool,

@@ -1,4 +1,4 @@
-//! The Studies page: the studies that can be opened, the open one, and which part of it is looked at.
+//! The Studies page: available studies, the open one, and the displayed part of it.
 
 mod patients;
 
@@ -18,7 +18,7 @@ use crate::gpu::Texture;
 use crate::theme::palette;
 pub use patients::StudyPatient;
 
-/// What lies below the table of a study.
+/// Section below the table of a study.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StudyTab {
     /// One dot per patient, and the means over the label budgets.
@@ -76,11 +76,11 @@ pub struct StudySession {
 pub struct ListedStudy {
     /// Its folder.
     pub path: PathBuf,
-    /// How far it is, or why it cannot be read.
+    /// Its progress, or why it cannot be read.
     pub status: Result<StudyStatus, String>,
 }
 
-/// What was read of studies.
+/// Studies read from disk.
 #[derive(Clone, Debug, Default)]
 pub struct StudyCache {
     /// The studies of the workspace, and others that were opened; none while they are listed.
@@ -91,7 +91,7 @@ pub struct StudyCache {
     pub open: Option<Box<StudyRecord>>,
     /// Why it could not be read.
     pub failed: Option<String>,
-    /// When to look again, in the window's seconds.
+    /// Time of the next poll, in the window's seconds.
     pub due: f64,
 }
 
@@ -111,7 +111,7 @@ pub struct StudyMask {
 /// The segmentations of the open case by every method of a study.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StudyMasks {
-    /// One a method, in the order of the plan.
+    /// One per method, in the order of the plan.
     pub masks: Vec<StudyMask>,
     /// The shown one, by its place.
     pub shown: usize,

@@ -20,7 +20,7 @@ pub fn name(purpose: PathPurpose) -> &'static str {
 pub fn missing(purpose: PathPurpose) -> &'static str {
     match purpose {
         PathPurpose::FindingsTable => "This case has no findings yet.",
-        PathPurpose::AgreementTable => "The agreement is not measured: it needs a segmentation and a reference.",
+        PathPurpose::AgreementTable => "Agreement needs a segmentation and a reference.",
         _ => "This case has no measurements.",
     }
 }
@@ -62,7 +62,7 @@ fn number(value: Option<f64>) -> String {
     value.filter(|value| value.is_finite()).map(|value| value.to_string()).unwrap_or_default()
 }
 
-/// One row a finding, those below the minimum volume too. Labels have a column each.
+/// One row per finding, including those below the minimum volume. Each label has a column.
 fn findings(state: &State, document: &Document) -> Option<Vec<Row>> {
     let list = document.findings.as_ref()?;
     let labels: Vec<u16> = document.labels().into_iter().collect();
@@ -96,7 +96,7 @@ fn findings(state: &State, document: &Document) -> Option<Vec<Row>> {
     Some(std::iter::once(head).chain(list.entries.iter().enumerate().map(row)).collect())
 }
 
-/// One row a number: for all labels together, then by label and region.
+/// One row per value: for all labels together, then by label and region.
 fn agreement(state: &State, document: &Document) -> Option<Vec<Row>> {
     let metrics = document.metrics.as_ref()?;
     let mut rows = vec![cells(&["case", "region", "measure", "value", "unit"])];

@@ -1,4 +1,4 @@
-//! The open runs, live or replayed: their history, the cursors of both tracks, and what was recorded there.
+//! The open runs, live or replayed: their history, the cursors of both tracks, and their recorded slices.
 
 mod look;
 pub mod probes;
@@ -67,7 +67,7 @@ pub struct TimelineSession {
     pub playing: Option<f64>,
 }
 
-/// The open runs, and what was read of their pinned slices.
+/// The open runs, and their pinned slices as far as read.
 #[derive(Clone, Debug, Default)]
 pub struct TimelineCache {
     /// The upper track.

@@ -1,4 +1,4 @@
-//! Train mode: the form of the next job, the queue, and the job under way.
+//! Train mode: the form of the next job, the queue, and the running job.
 
 pub mod export;
 pub mod form;
@@ -168,7 +168,7 @@ impl TrainSession {
     }
 }
 
-/// The cohort of the next job, and what follows from cohort and form.
+/// The cohort of the next job, and data derived from cohort and form.
 #[derive(Clone, Debug, Default)]
 pub struct TrainCache {
     /// The cohort.
@@ -185,18 +185,18 @@ pub struct TrainCache {
     pub split: Option<Result<Split, String>>,
 }
 
-/// The training under way, and those that wait or ended.
+/// The running job, and queued and ended ones.
 #[derive(Clone, Debug, Default)]
 pub struct Training {
-    /// The job under way.
+    /// The running job.
     pub running: Option<RunningJob>,
-    /// The pinned slices of the job under way, shared with it.
+    /// The pinned slices of the running job, shared with it.
     pub pins: Option<LivePins>,
-    /// Jobs that wait for it to end, in order.
+    /// Queued jobs, in order.
     pub queue: Vec<QueuedJob>,
     /// Jobs that were queued when the program closed last and have not been started.
     pub left: Vec<QueuedJob>,
-    /// What the file of the queue holds: `left`, then `queue`.
+    /// Contents of the queue file: `left`, then `queue`.
     pub saved: Vec<QueuedJob>,
     /// The workspace of that file, once it was read.
     pub workspace: Option<PathBuf>,
@@ -225,7 +225,7 @@ impl Training {
 }
 
 impl State {
-    /// The interrupted runs to offer: not those under way, waiting, or dismissed.
+    /// The interrupted runs to offer: not those in progress, waiting, or dismissed.
     pub fn resumable_runs(&self) -> impl Iterator<Item = &RunEntry> {
         let training = &self.training;
         let offered = |run: &&RunEntry| !training.dismissed.contains(&run.path) && !training.is_taken(&run.path);
@@ -292,9 +292,9 @@ impl State {
     fn no_slice_problem(&self) -> Option<&'static str> {
         let Estimate::Known(known) = &self.cache.train.estimate else { return None };
         (known.slices == 0).then_some(match self.session.train.form.stage {
-            Stage::Pretrain => "No slice of the training patients can be trained on. Enlarge Crop, or lower Every slice.",
+            Stage::Pretrain => "The training patients have no usable slice. Enlarge Crop, or lower Every slice.",
             Stage::Finetune => {
-                "The labelled patients have no lesion inside the crop. Choose other patients at Labelled, or enlarge Crop."
+                "The labelled patients have no lesion inside the crop. Choose other patients under Labelled, or enlarge Crop."
             }
         })
     }
@@ -328,7 +328,7 @@ mod tests {
         assert_eq!(state.no_slice_problem(), None);
         state.cache.train.estimate = known(0);
         let why = state.no_slice_problem().unwrap_or_default();
-        assert!(why.contains("no lesion inside the crop") && why.contains("at Labelled"), "{why}");
+        assert!(why.contains("no lesion inside the crop") && why.contains("under Labelled"), "{why}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a case is looked at.
+//! View settings of a case.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ pub enum ToolKind {
     Crosshair,
     /// Window/level: sideways the width, up and down the level.
     Window,
-    /// Moves the picture.
+    /// Pans.
     Pan,
-    /// Magnifies.
+    /// Zooms.
     Zoom,
     /// Measures a length.
     Ruler,
@@ -108,7 +108,7 @@ impl ToolKind {
     }
 }
 
-/// One of the places in the centre that show something.
+/// A pane in the centre.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PaneId {
     /// Axial slice.
@@ -239,7 +239,7 @@ impl Overlay {
     }
 }
 
-/// How a case is looked at.
+/// View settings of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// The crosshair, in world mm.

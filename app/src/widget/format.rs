@@ -75,10 +75,16 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A value among others within a range of width `span`: as many decimals as tell them apart, and where that would be a long row
-/// of digits, three significant ones.
+/// A value among others within a range of width `span`: as many decimals as distinguish them, without trailing zeros. Three
+/// significant digits if the range is very small or very large.
 pub fn in_span(value: f64, span: f64) -> String {
-    if needs_figures(span) { figures(value) } else { fixed(value, decimals(span)) }
+    if needs_figures(span) { figures(value) } else { without_zeros(fixed(value, decimals(span))) }
+}
+
+/// A plain decimal number without trailing zeros; in scientific notation they are kept.
+pub fn without_zeros(text: String) -> String {
+    let is_plain = text.contains('.') && !text.contains('e');
+    if is_plain { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// Whether values within a range of width `span` have more than six decimals or seven digits before the point.
@@ -189,8 +195,9 @@ mod tests {
             [(1.2e-6, 1.2e-6), (4.5e-7, 1.2e-6)].map(|(v, span)| in_span(v, span)),
             ["1.20e\u{2212}6", "4.50e\u{2212}7"]
         );
-        assert_eq!([(0.0012, 0.002), (350.0, 4095.0)].map(|(v, span)| in_span(v, span)), ["0.001200", "350"]);
-        assert_eq!(in_span(1.0, f64::NAN), "1.00");
+        assert_eq!([(0.0012, 0.002), (350.0, 4095.0)].map(|(v, span)| in_span(v, span)), ["0.0012", "350"]);
+        assert_eq!([(10.0, 12.0), (5.0, 12.0), (0.25, 12.0)].map(|(v, span)| in_span(v, span)), ["10", "5", "0.25"]);
+        assert_eq!(in_span(1.0, f64::NAN), "1");
     }
 
     #[test]

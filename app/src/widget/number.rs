@@ -24,9 +24,9 @@ pub(super) struct NumberSpec<'a> {
 /// How a number is written in its field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Digits {
-    /// So many decimals.
+    /// This many decimals.
     Fixed(usize),
-    /// At most so many decimals, without zeros that say nothing.
+    /// At most this many decimals, without trailing zeros.
     AtMost(usize),
     /// Three significant digits, for values of any size.
     Significant,
@@ -36,7 +36,7 @@ impl NumberSpec<'_> {
     fn format(&self, value: f64) -> String {
         match self.digits {
             Digits::Fixed(decimals) => format!("{value:.decimals$}"),
-            Digits::AtMost(decimals) => without_zeros(format!("{value:.decimals$}")),
+            Digits::AtMost(decimals) => format::without_zeros(format!("{value:.decimals$}")),
             Digits::Significant => format::figures(value).replace('\u{2212}', "-"),
         }
     }
@@ -63,14 +63,8 @@ impl NumberSpec<'_> {
 
     /// A limit without trailing zeros.
     fn bound(&self, value: f64) -> String {
-        without_zeros(self.format(value))
+        format::without_zeros(self.format(value))
     }
-}
-
-fn without_zeros(text: String) -> String {
-    // Those of an exponent say something.
-    let is_plain = text.contains('.') && !text.contains('e');
-    if is_plain { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// Text being typed, and the value it would replace.
@@ -274,7 +268,7 @@ impl<'a, N: Numeric> NumberField<'a, N> {
         self
     }
 
-    /// At most so many decimals, without zeros that say nothing.
+    /// At most this many decimals, without trailing zeros.
     pub fn at_most_decimals(mut self, decimals: usize) -> Self {
         self.spec.digits = Digits::AtMost(decimals);
         self
@@ -284,7 +278,7 @@ impl<'a, N: Numeric> NumberField<'a, N> {
     pub fn in_span(mut self, span: f64) -> Self {
         let (decimals, figures) = (format::decimals(span), format::needs_figures(span));
         let least = if figures { 0.0 } else { 10_f64.powi(-(decimals as i32)) };
-        self.spec.digits = if figures { Digits::Significant } else { Digits::Fixed(decimals) };
+        self.spec.digits = if figures { Digits::Significant } else { Digits::AtMost(decimals) };
         self.spec.step = (span / 500.0).max(least);
         self
     }
@@ -336,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_named_without_zeros_that_say_nothing() {
+    fn limits_have_no_trailing_zeros() {
         let share = NumberSpec { range: 0.0..=1.0, step: 0.1, digits: Digits::Fixed(6), unit: "", quiet: false };
         assert_eq!(share.parse("-1"), Err("0 to 1".to_owned()));
         let fine = NumberSpec { range: 0.05..=10.0, ..share };

@@ -67,7 +67,7 @@ fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, 
             Ok(Content::Bytes(text.into_bytes()))
         }
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
-            let found = state.current_mask().ok_or("The shown slice is not clustered yet.")?;
+            let found = state.current_mask().ok_or("This slice is not clustered yet.")?;
             if purpose == PathPurpose::MaskingPicture {
                 return picture(Mode::Masking);
             }
@@ -75,7 +75,7 @@ fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, 
             let csv = found.slice.csv(&found.clusters, &found.masking, filled.map(|filled| &filled.made));
             csv.map(Content::Bytes).map_err(|error| error.to_string())
         }
-        PathPurpose::ViewPicture if state.document.is_none() => Err("No case is shown.".to_owned()),
+        PathPurpose::ViewPicture if state.document.is_none() => Err("No case is open.".to_owned()),
         PathPurpose::ViewPicture => picture(Mode::Review),
         _ => table::csv(state, purpose)
             .map(|text| Content::Bytes(text.into_bytes()))

@@ -95,7 +95,7 @@ impl Failure {
             Self::Cancelled => "It was cancelled.".into(),
             Self::Error(why) => why.clone(),
             Self::Panic(what) => {
-                format!("a defect in the program stopped this job; everything else keeps working. {what}")
+                format!("an internal error stopped this job, everything else keeps working. {what}")
             }
         }
     }

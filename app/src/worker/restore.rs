@@ -94,7 +94,7 @@ fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)
     frames
 }
 
-/// A case or a folder could not be opened: the rest is restored all the same.
+/// A case or a folder could not be opened: the rest is restored anyway.
 pub(super) fn opening_failed(state: &mut State, jobs: &mut Jobs) {
     let Some(saved) = &mut state.restoring else { return };
     if saved.open.case.take().is_some() {

@@ -18,7 +18,7 @@ use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest,
 pub const SLOT: Slot = Slot::shared("save");
 
 /// The name that is proposed for a mask of the open case: a SEG if the image is DICOM and its slices lie on an even grid.
-/// That of a reference tells it from the file it was made from.
+/// The name for a reference differs from the file it was made from.
 pub fn proposed_name(state: &State, role: MaskRole) -> String {
     let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.output_place().1);
     let ending = ending(state.document.as_ref(), role);
@@ -68,12 +68,12 @@ enum SaveOutcome {
 pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overwrite: bool) {
     let Some(document) = &state.document else { return };
     let Some(mask) = document.mask(role) else {
-        state.error("Nothing to save", format!("There is no {} of this case.", role.word()));
+        state.error("Nothing to save", format!("This case has no {}.", role.word()));
         return;
     };
     if role == MaskRole::Segmentation && jobs.runs(segment::SLOT) {
         state.after_saving = None;
-        state.error("Nothing was saved", "the segmentation is under way: let it finish, or cancel it");
+        state.error("Nothing was saved", "the network is still segmenting. Let it finish, or cancel it");
         return;
     }
     let (case, revision) = (document.id, mask.revision);
@@ -186,7 +186,7 @@ fn check_written(path: &Path, frames: &[LabelVolume], image: &Volume) -> Result<
     let written = LabelVolume::read_frames_for(path, image, MaskOptions::default())?;
     for (frame, labels) in frames.iter().enumerate() {
         if written.frames() != frames.len() || written.read(frame)?.labels.data != labels.data {
-            return Err(Failure::Error(format!("{}: the file does not hold what was written to it", path.display())));
+            return Err(Failure::Error(format!("{}: the file differs from what was written to it", path.display())));
         }
     }
     Ok(())

@@ -50,7 +50,7 @@ impl Job for ReadModel {
 
     fn run(&self, _: &JobHandle) -> Result<Vec<String>, Failure> {
         let model = self.run.clone().or_else(sample_model);
-        let model = model.ok_or_else(|| Failure::Error("there is no sample model".to_owned()))?;
+        let model = model.ok_or_else(|| Failure::Error("the sample model was not found".to_owned()))?;
         Ok(stored_config(&model)?.data.modality)
     }
 

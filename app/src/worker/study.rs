@@ -114,7 +114,7 @@ impl Job for ListStudies {
     }
 }
 
-/// What a look at a study gave.
+/// Result of reading a study.
 struct Look {
     status: StudyStatus,
     /// The whole study, if a training has ended since the last look.

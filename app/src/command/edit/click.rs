@@ -77,7 +77,7 @@ pub fn preview(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     let Some(voxel) = grid.voxel_at(at) else { return };
     let value = probability.volume.value_at(voxel, 0);
     if value.is_nan() || value < LEAST_PROBABILITY {
-        let why = format!("The network sees no lesion here: its probability is {value:.3}.");
+        let why = format!("No lesion here: the probability is {value:.3}.");
         return edit::refuse(state, why);
     }
     document.edits.preview = Some(Preview::of_click(at, value));
@@ -101,8 +101,8 @@ pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     let Some(preview) = document.edits.preview.take_if(|preview| preview.found.is_some()) else { return };
     let name = match preview.least() {
-        Some(least) => format!("Lesion of the network, label {label}, p \u{2265} {least:.2}"),
-        None => format!("Lesion between strokes, label {label}"),
+        Some(least) => format!("One click, label {label}, p \u{2265} {least:.2}"),
+        None => format!("One click by strokes, label {label}"),
     };
     if let Some((delta, _)) = preview.found {
         state.show_edited(Some(label));

@@ -18,7 +18,7 @@ pub fn begin(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at:
     let action = if erases { LassoAction::Erase } else { state.session.edit.lasso };
     let Some(document) = &mut state.document else { return };
     if action == LassoAction::Restore && document.automatic.is_none() {
-        let why = "No automatic segmentation of this case is known. Segment now makes one, or open one.";
+        let why = "This case has no automatic segmentation. Press Segment now, or open one.";
         return edit::refuse(state, why);
     }
     document.edits.lasso = Some(LassoPath { pane, action, corners: vec![at] });

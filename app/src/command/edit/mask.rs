@@ -17,7 +17,7 @@ pub fn finding(state: &mut State, jobs: &mut Jobs, at: usize, keep: bool) {
     let entries = state.document.as_ref().and_then(|document| document.findings.as_ref()).map(|list| &list.entries);
     let Some(entry) = entries.and_then(|entries| entries.get(at)) else { return };
     if entry.role == MaskRole::Reference {
-        return edit::refuse(state, "This finding is one of the reference, which is not changed.");
+        return edit::refuse(state, "This finding belongs to the reference, which cannot be edited.");
     }
     let Some(run) = entry.finding.runs.first() else { return };
     let place = Place { voxel: Some([run.i, run.j, run.k].map(|n| n as usize)), point_mm: None };
@@ -53,7 +53,7 @@ pub fn operations(choices: &EditChoices, document: &Document) -> Vec<(String, Op
     if other != label {
         let combine = |operation| Op::Boolean { operation, a: label, b: other, of: Operand::Own };
         found.push((format!("Relabel as {other}"), Op::Relabel { from: label, to: other, place: Place::default() }));
-        found.push((format!("Unite with label {other}"), combine(Boolean::Union)));
+        found.push((format!("Merge with label {other}"), combine(Boolean::Union)));
     }
     found.push(("Erase the whole label".to_owned(), Op::Relabel { from: label, to: 0, place: Place::default() }));
     found

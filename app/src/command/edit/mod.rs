@@ -84,7 +84,7 @@ pub enum EditCommand {
     Undo,
     /// Brings back the step that was undone last.
     Redo,
-    /// Undoes or redoes until so many steps are in effect.
+    /// Undoes or redoes until this many steps are in effect.
     JumpTo(usize),
     /// Paints with the label at a world position (mm).
     PickLabel(DVec3),
@@ -172,7 +172,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
     }
 }
 
-/// Ends the stroke or lasso under way.
+/// Ends the stroke or lasso in progress.
 pub(super) fn end_drawing(state: &mut State, jobs: &mut Jobs) {
     stroke::end(state);
     lasso::end(state, jobs);

@@ -36,7 +36,7 @@ pub fn extend(state: &mut State, to: DVec3) {
     }
 }
 
-/// Ends the stroke under way, and looks for the lesion.
+/// Ends the stroke in progress, and looks for the lesion.
 pub fn end(state: &mut State, jobs: &mut Jobs) {
     let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
     if preview.is_some_and(|preview| std::mem::take(&mut preview.drawing)) {

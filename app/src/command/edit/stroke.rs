@@ -42,7 +42,7 @@ pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
     extend(state, jobs, [at, at]);
 }
 
-/// Paints a segment of the stroke under way.
+/// Paints a segment of the stroke in progress.
 pub fn extend(state: &mut State, jobs: &mut Jobs, segment: [DVec3; 2]) {
     let Some(document) = &state.document else { return };
     let Some(stroke) = document.edits.stroke.as_ref().filter(|stroke| !stroke.refused) else { return };
@@ -76,7 +76,7 @@ fn apply(state: &mut State, jobs: &mut Jobs, delta: &Delta) {
     }
 }
 
-/// Ends the stroke under way.
+/// Ends the stroke in progress.
 pub fn end(state: &mut State) {
     let Some(document) = &mut state.document else { return };
     let Some(stroke) = document.edits.stroke.take() else { return };

@@ -11,7 +11,7 @@ use crate::state::{MaskRole, State};
 use crate::worker::edit::{self, LabelChange};
 use crate::worker::{Jobs, frame};
 
-/// Takes the last step back, or brings the last undone one back. False if there is none, or it is refused.
+/// Undoes the last step, or redoes the last undone one. False if there is none, or it is refused.
 pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
     // A stroke under way is the last step.
     super::end_drawing(state, jobs);

@@ -79,7 +79,7 @@ fn methods(ui: &mut Ui, document: &Document, study: &StudyMasks, sender: &Sender
         let row = ListRow::new(&mask.method).trailing(&dice).selected(shown);
         let colour = outlines.and_then(|outlines| outlines.colour(&mask.method));
         let row = ui.add(if let Some(colour) = colour { row.swatch(colour) } else { row });
-        let does = if mask.mask.is_some() { "Shows its segmentation" } else { "Its network segments the case" };
+        let does = if mask.mask.is_some() { "Show its segmentation" } else { "Segment the case with its network" };
         let row = row.accessible_name(format!("Segmentation by {}", mask.method));
         if row.on_hover_text(format!("{does}. Dice {dice}\n{}", mask.run.display())).clicked() && !shown {
             sender.send(Intent::ShowMethod(at));
@@ -127,7 +127,7 @@ fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
 fn probability(ui: &mut Ui, document: &Document, sender: &Sender) {
     let Some(layer) = &document.probability else { return };
     let file = layer.path.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy());
-    let row = ListRow::new("Probability").subtitle(file.as_deref().unwrap_or("Of the last segmentation"));
+    let row = ListRow::new("Probability").subtitle(file.as_deref().unwrap_or("From the last segmentation"));
     let remove = IconButton::new(icon::CLOSE, "Remove probability").small();
     let (_, removed) = row.icon(icon::CURVES).show_with(ui, |ui| ui.add(remove).clicked());
     if removed {

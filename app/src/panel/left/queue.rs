@@ -25,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let progress = cases.progress().to_string();
                 let shown = RichText::new(&progress).font(font::number_small()).color(theme::tokens(ui).text_dim);
-                text::line(ui, shown).on_hover_text("Cases with a final verdict, and the mean time spent on one");
+                text::line(ui, shown).on_hover_text("Cases with a final verdict, and the mean time per case");
             });
         },
     );
@@ -67,7 +67,7 @@ fn order(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
         if ui.add(own).clicked() {
             sender.send(Intent::Ask(PathPurpose::Review(ReviewFile::Order)));
         }
-        text::note(ui, "A CSV with a column case, by its rows or by a column score, highest first.");
+        text::note(ui, "A CSV file with a column \"case\", in row order or by a column \"score\", highest first.");
     });
 }
 

@@ -43,12 +43,7 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
     row("Precision", &format::ratio(m.precision), "", "Fraction of the segmentation that lies in the reference");
     row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Intersection over union of the two boundaries, in 3-D");
     if let Some(by_slice) = document.slice_boundary {
-        row(
-            "Boundary IoU, slices",
-            &format::ratio(by_slice.iou),
-            "",
-            "The same with the boundaries in each axial slice",
-        );
+        row("Boundary IoU, slices", &format::ratio(by_slice.iou), "", "The same, per axial slice");
     }
     row("HD95", &format::mm(m.hd95_mm), "mm", "95th percentile of the surface distances");
     row("Segmentation", &format::volume(m.volume_ml), "", "Volume of the segmentation");
@@ -60,7 +55,7 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
         let minimum = state.session.settings.minimum_ml;
         let lesions = comparison.lesions(minimum);
         let rule = format!(
-            "Lesions of {minimum} ml or more, all labels together. A lesion is hit if it shares one voxel or more with the \
+            "Lesions of {minimum} ml or more, all labels together. A lesion is hit if it shares at least one voxel with the \
              other mask."
         );
         text::heading(ui, &format!("Lesions from {minimum} ml"));
@@ -75,10 +70,7 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
         text::note(ui, note);
     }
     if document.slice_boundary.is_some_and(|by_slice| by_slice.swallowed) {
-        text::note(
-            ui,
-            "the boundary band in the slices is as wide as the masks, so boundary IoU of the slices is their IoU",
-        );
+        text::note(ui, "in the slices, the boundary band is as wide as the masks, so this is plain IoU");
     }
 }
 

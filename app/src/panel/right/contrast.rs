@@ -82,8 +82,8 @@ fn unit(ui: &mut Ui, info: &ScanInfo, sender: &Sender) {
     let mut choices = vec![(None, "Unknown")];
     choices.extend(Unit::PET.map(|unit| (Some(unit.clone()), unit.symbol())));
     let hint = info.unit_from.map_or_else(
-        || "Nothing says whether the values are SUV, Bq/ml or counts".to_owned(),
-        |from| format!("Known from {}", from.name()),
+        || "The file does not say whether the values are SUV, Bq/ml or counts".to_owned(),
+        |from| format!("From {}", from.name()),
     );
     let mut chosen = info.unit.clone();
     if Select::new("Unit", &choices).show(ui, &mut chosen).on_hover_text(hint).changed() {

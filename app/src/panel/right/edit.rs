@@ -62,8 +62,8 @@ fn lasso(ui: &mut Ui, choices: &EditChoices, sender: &Sender) {
     ];
     let mut changed = choices.clone();
     let action = Segmented::new("Inside the lasso", &actions).fill_width().show(ui, &mut changed.lasso);
-    let action = action.on_hover_text("Restore gives the voxels the labels of the automatic segmentation");
-    if action.changed() | ui.add(Toggle::new(&mut changed.through, "Through all slices")).changed() {
+    let action = action.on_hover_text("Restore brings back the labels of the automatic segmentation");
+    if action.changed() | ui.add(Toggle::new(&mut changed.through, "In all slices")).changed() {
         choose(changed, sender);
     }
 }
@@ -110,15 +110,15 @@ fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
             (_, false) => "Click on a lesion. The wheel then moves the threshold, Enter adds the lesion.",
             (true, true) => "Draw inside a lesion with the left button and around it with the right one.",
             (false, true) => {
-                "This case has no probability of the network. Draw inside a lesion with the left button and around it with \
-                 the right one."
+                "This case has no probability map. Draw inside a lesion with the left button and around it with the right \
+                 one."
             }
         };
         return text::hint(ui, icon::ONE_CLICK, what);
     };
     match preview.least() {
         Some(least) => text::note(ui, &format!("Voxels connected to the click with p \u{2265} {least:.2}")),
-        None => text::note(ui, "More strokes correct the outline. It reaches as far as the strokes around it."),
+        None => text::note(ui, "Draw more strokes to correct the outline. It stays within the strokes around it."),
     };
     ui.horizontal(|ui| {
         ui.add_enabled_ui(preview.found.is_some(), |ui| {
@@ -126,7 +126,7 @@ fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
                 sender.send(EditCommand::AcceptPreview);
             }
         });
-        if ui.add(PushButton::new("Drop").shortcut("Esc")).clicked() {
+        if ui.add(PushButton::new("Discard").shortcut("Esc")).clicked() {
             sender.send(EditCommand::DropPreview);
         }
     });

@@ -110,14 +110,14 @@ fn correct(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     });
 }
 
-/// The verdict on the chosen finding. Pressing the one that it has takes it back.
+/// The verdict on the selected finding. Pressing the current one clears it.
 fn judge(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(at) = state.session.view.finding.filter(|at| state.judges_finding(*at)) else { return };
     let given = state.finding_verdict(at);
     chips(ui, |ui| {
         let ways = [
             (FindingVerdict::Accepted, "Accept", "It is a lesion"),
-            (FindingVerdict::Rejected, "Reject", "It is no lesion. The segmentation stays as it is"),
+            (FindingVerdict::Rejected, "Reject", "It is not a lesion. The segmentation is not changed"),
         ];
         for (verdict, label, hint) in ways {
             let (chosen, name) = (given == Some(verdict), format!("{label} finding {}", at + 1));
@@ -136,7 +136,7 @@ fn fold(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     let unfolded = state.session.view.small_findings;
     if small > 0 {
         let what = format!("{} below {minimum} ml", format::plural(small, "finding", "findings"));
-        let label = if unfolded { format!("Fold {what}") } else { format!("Show {what}") };
+        let label = if unfolded { format!("Hide {what}") } else { format!("Show {what}") };
         let icon = if unfolded { icon::CHEVRON_UP } else { icon::CHEVRON_DOWN };
         if ui.add(PushButton::new(&label).icon(icon).kind(ButtonKind::Quiet)).clicked() {
             sender.send(OverlayCommand::ShowSmallFindings(!unfolded));

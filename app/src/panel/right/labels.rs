@@ -119,7 +119,7 @@ fn switches(ui: &mut Ui, state: &State, value: u16, sender: &Sender) {
 /// Delete and merge.
 fn more(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &Sender) {
     let value = row.value;
-    let response = ui.add(IconButton::new(icon::MORE, &format!("More for label {value}")).small());
+    let response = ui.add(IconButton::new(icon::MORE, &format!("More actions for label {value}")).small());
     let popup = Popup::menu(&response).close_behavior(PopupCloseBehavior::CloseOnClick).gap(space::XS);
     popup.width(MENU).accessible_name(format!("Label {value}")).show(|ui| {
         ui.spacing_mut().item_spacing.y = 0.0;

@@ -133,5 +133,5 @@ fn field(ui: &mut Ui, case: &str, typed: &str, sender: &Sender) {
             sender.send(ReviewCommand::Step(ReviewStep::Comment(comment)));
         }
     }
-    text::note(ui, "Enter keeps it, Esc drops it.");
+    text::note(ui, "Enter keeps the comment, Esc discards it.");
 }

@@ -77,12 +77,12 @@ impl UndoList {
         self.applied
     }
 
-    /// Name of the entry that undo takes back.
+    /// Name of the entry that undo reverts.
     pub fn undo_name(&self) -> Option<&str> {
         self.entries[..self.applied].last().map(|entry| entry.name.as_str())
     }
 
-    /// Name of the entry that redo brings back.
+    /// Name of the entry that redo restores.
     pub fn redo_name(&self) -> Option<&str> {
         self.entries.get(self.applied).map(|entry| entry.name.as_str())
     }

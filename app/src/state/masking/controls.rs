@@ -8,7 +8,7 @@ use engine::pretrain::amlp::amr::MaskRatio;
 use engine::pretrain::amlp::mps::Order;
 use serde::{Deserialize, Serialize};
 
-/// Patches along a side that can be chosen, as far as they divide the crop.
+/// Patches per side that can be chosen, as far as they divide the crop.
 pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
 /// The crop's side in pixels: the smallest and the largest that can be chosen.
 pub const SIZES: [usize; 2] = [16, 1024];
@@ -76,7 +76,7 @@ impl Controls {
         GRIDS.into_iter().filter(|&grid| self.preprocess.size.is_multiple_of(grid)).collect()
     }
 
-    /// Mask units that can be chosen, in patches along a side.
+    /// Mask units that can be chosen, in patches per side.
     pub fn units(&self) -> Vec<usize> {
         [1, 2, 4].into_iter().filter(|&unit| self.grid.is_multiple_of(unit) && self.grid > unit).collect()
     }
@@ -199,7 +199,7 @@ impl DisplayOptions {
     ];
 }
 
-/// Finds a switch.
+/// Accessor of a switch.
 pub type Switch = fn(&mut DisplayOptions) -> &mut bool;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What runs masked, to be compared with what is set.
+//! Masking ratios of runs, to compare with the current setting.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub struct RunSigma {
 }
 
 impl State {
-    /// What is known of runs: of the pre-training on the timeline, which may be under way, in the epoch at its cursor;
+    /// What is known of runs: of the pre-training on the timeline, which may be in progress, in the epoch at its cursor;
     /// and of the one that fills masked patches in, in the last epoch that it was trained for.
     pub fn run_sigmas(&self) -> Vec<RunSigma> {
         let mut found: Vec<RunSigma> = Vec::new();

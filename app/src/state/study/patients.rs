@@ -27,7 +27,7 @@ impl<'a> StudyPatient<'a> {
         (!finite.is_empty()).then(|| finite.iter().sum::<f64>() / finite.len() as f64)
     }
 
-    /// The segmentation that is worst by a metric; the first of equals.
+    /// The worst segmentation by a metric; the first one in a tie.
     pub fn worst(&self, metric: Metric) -> Option<&'a Row> {
         let badness = |row: &Row| badness(Some(metric.of(&row.measures)), metric);
         self.rows.iter().copied().rev().max_by(|a, b| badness(a).total_cmp(&badness(b)))
@@ -38,7 +38,7 @@ impl<'a> StudyPatient<'a> {
         self.rows.iter().map(|row| (row.cell.draw, row.cell.seed)).collect::<BTreeSet<_>>().len()
     }
 
-    /// What remarkable was found in any of the segmentations, each once.
+    /// Notes on the segmentations, each once.
     pub fn notes(&self) -> Vec<&'a str> {
         let mut notes: Vec<&str> =
             self.rows.iter().flat_map(|row| row.measures.notes.iter().map(String::as_str)).collect();
@@ -48,7 +48,7 @@ impl<'a> StudyPatient<'a> {
     }
 }
 
-/// How bad a value is; what cannot be measured is worst.
+/// Sort key of a value: missing values are worst.
 fn badness(value: Option<f64>, metric: Metric) -> f64 {
     match value.filter(|value| value.is_finite()) {
         Some(value) if is_distance(metric) => value,

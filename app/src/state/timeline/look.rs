@@ -112,7 +112,7 @@ impl Layer {
     }
 }
 
-/// How the runs are looked at.
+/// Display settings of the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Look {
     /// What the Watch page shows.

@@ -135,7 +135,7 @@ impl Quantity {
         }
     }
 
-    /// What it tells, where the name does not say it.
+    /// Explanation, if the name needs one.
     pub fn meaning(&self) -> &str {
         if let Self::Diagnostic(name) = self { diagnostic(name).1 } else { "" }
     }
@@ -249,24 +249,26 @@ fn names<'a>(history: &'a History, of: impl Fn(&'a EpochSummary) -> Option<&'a L
     names
 }
 
-/// A diagnostic's name in the window, and what it tells. One that the window does not know has the name of the log.
+/// A diagnostic's name and explanation in the window. An unknown one is shown with its name in the log.
 fn diagnostic(name: &str) -> (&str, &str) {
     match name {
-        "loss_ratio" => ("Loss ratio", "Loss over that of an output that ignores the input: 1 has learned nothing"),
-        "accuracy" => ("Accuracy", "Fraction of views that are told from all others"),
-        "neighbour_pairs" => ("Neighbour pairs", "Fraction of pairs of slices left out as neighbours in one patient"),
-        "emb_std" => ("Embedding SD", "Of normalised embeddings over slices: near 0 is a collapse"),
-        "effective_rank" => ("Effective rank", "Directions that the embeddings use"),
-        "perplexity" => ("Prototype perplexity", "Prototypes that are used: 1 is a collapse"),
-        "code_perplexity" => ("Code perplexity", "Codes that are used: 1 is a collapse"),
+        "loss_ratio" => {
+            ("Loss ratio", "Loss divided by that of an output that ignores the input. 1: nothing is learned")
+        }
+        "accuracy" => ("Accuracy", "Fraction of views matched to their partner"),
+        "neighbour_pairs" => ("Neighbour pairs", "Fraction of slice pairs left out because they are neighbours"),
+        "emb_std" => ("Embedding SD", "Standard deviation of normalised embeddings. Near 0: a collapse"),
+        "effective_rank" => ("Effective rank", "Number of directions that the embeddings use"),
+        "perplexity" => ("Prototype perplexity", "Number of prototypes in use. 1: a collapse"),
+        "code_perplexity" => ("Code perplexity", "Number of codes in use. 1: a collapse"),
         "code_accuracy" => ("Code accuracy", "Fraction of masked cells whose code is predicted"),
         "flat_share" => ("Flat patches", "Fraction of masked patches without contrast, left out of the loss"),
-        "target_sd" => ("Target SD", "Of the teacher's features over cells: near 0 is a collapse"),
-        "pairs_right" => ("Pairs in order", "Fraction of patch pairs ranked as their losses: 0.5 is chance"),
+        "target_sd" => ("Target SD", "Standard deviation of the teacher's features. Near 0: a collapse"),
+        "pairs_right" => ("Pairs in order", "Fraction of patch pairs ranked in the order of their losses. 0.5: chance"),
         "air_of_hard" => ("Air of hard patches", "Fraction of air among the patches chosen as hard"),
-        "lesion_recall_of_hard" => ("Lesion recall of hard", "Lesion patches that are chosen as hard"),
+        "lesion_recall_of_hard" => ("Lesion recall of hard", "Fraction of lesion patches chosen as hard"),
         "air_of_salient" => ("Air of salient cells", "Fraction of air among the cells that the teacher chooses"),
-        "lesion_recall_of_salient" => ("Lesion recall of salient", "Lesion cells that the teacher chooses"),
+        "lesion_recall_of_salient" => ("Lesion recall of salient", "Fraction of lesion cells that the teacher chooses"),
         name => (name, ""),
     }
 }

@@ -24,7 +24,7 @@ pub struct QueuedJob {
     pub folder: Option<PathBuf>,
 }
 
-/// Phase of the job under way.
+/// Phase of the running job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
     /// Patients are read and prepared.
@@ -53,7 +53,7 @@ impl Phase {
     }
 }
 
-/// The job under way.
+/// The running job.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunningJob {
     /// Its number in the queue.
@@ -76,7 +76,7 @@ pub struct RunningJob {
     pub steps_per_epoch: usize,
     /// Slices of an epoch.
     pub slices: usize,
-    /// The epoch under way, from 1.
+    /// The current epoch, from 1.
     pub epoch: usize,
     /// Steps of that epoch that are done.
     pub step: usize,
@@ -157,7 +157,7 @@ impl RunningJob {
         }
     }
 
-    /// Masking ratio of the epoch under way.
+    /// Masking ratio of the current epoch.
     pub fn sigma(&self) -> Option<f64> {
         let ratio = self.ratio.as_ref().filter(|_| self.epoch > 0)?;
         Some(ratio.sigma(self.epoch, self.epochs))
@@ -192,7 +192,7 @@ impl RunningJob {
     }
 }
 
-/// What the job under way does before its first step.
+/// What the running job does before its first step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparation<'a> {
     /// The job.
@@ -211,7 +211,7 @@ impl Preparation<'_> {
 }
 
 impl State {
-    /// The job under way, before its first step.
+    /// The running job, before its first step.
     pub fn preparing(&self) -> Option<Preparation<'_>> {
         let job = self.training.running.as_ref().filter(|job| job.phase == Phase::Preparing)?;
         let status = self.jobs.iter().find(|status| status.id == job.job);

@@ -1,4 +1,4 @@
-//! Measures of a fine-tuned run, patient by patient.
+//! Metrics of a fine-tuned run per patient.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl Column {
     }
 }
 
-/// Measures of a run, and how they are looked at.
+/// Metrics of a run, and how the table shows them.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
     /// The measures of the chosen run, once they are known.

@@ -106,7 +106,7 @@ impl Pane for SlicePane<'_> {
 }
 
 impl SlicePane<'_> {
-    /// Sends what the user does with the pane; the drag under way, if any.
+    /// Sends what the user does with the pane; the drag in progress, if any.
     pub fn interact(&mut self) -> Option<Drag> {
         let mut memory: Memory = self.ui.data(|data| data.get_temp(self.response.id)).unwrap_or_default();
         let left = self.case.state.session.view.tool;

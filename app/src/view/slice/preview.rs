@@ -46,13 +46,17 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
 fn words(preview: &Preview) -> String {
     let search = preview.least().map_or_else(String::new, |least| format!("p \u{2265} {least:.2}, "));
     match &preview.found {
-        Some((delta, _)) if delta.is_empty() => format!("{search}nothing to add. Esc: drop"),
+        Some((delta, _)) if delta.is_empty() => format!("{search}nothing to add. Esc: discard"),
         Some((delta, alone)) => {
             let ml = delta.voxels() as f64 * alone.grid().voxel_volume_ml();
-            format!("{search}{}. Enter: add, Esc: drop", format::volume(ml))
+            format!("{search}{}. Enter: add, Esc: discard", format::volume(ml))
         }
-        None if preview.least().is_none() && !preview.has(true) => "Now around it: right button".to_owned(),
-        None if preview.least().is_none() && !preview.has(false) => "Now inside it: left button".to_owned(),
+        None if preview.least().is_none() && !preview.has(true) => {
+            "Now draw around it with the right button".to_owned()
+        }
+        None if preview.least().is_none() && !preview.has(false) => {
+            "Now draw inside it with the left button".to_owned()
+        }
         None => format!("{search}\u{2026}"),
     }
 }

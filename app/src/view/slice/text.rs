@@ -176,13 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn windows_are_read_as_they_are_spoken() {
+    fn windows_have_no_trailing_zeros() {
         let text = |width, level, range| window(WindowLevel { width, level }, range);
         let ct = Some([-1024.0, 3071.0]);
         assert_eq!(text(350.0, 50.0, ct), "W 350 L 50");
         assert_eq!(text(1500.0, -600.0, ct), "W 1500 L \u{2212}600");
         // The digits of the fields beside the panes: 2.315 is not 2.31 in one place and 2.315 in the other.
         assert_eq!(text(2.315, 1.157, Some([0.0, 9.5])), "W 2.315 L 1.157");
+        assert_eq!(text(10.0, 5.0, Some([0.0, 9.5])), "W 10 L 5");
         assert_eq!(text(1e-6, 5e-7, Some([0.0, 1e-6])), "W 1.00e\u{2212}6 L 5.00e\u{2212}7");
     }
 

@@ -122,7 +122,7 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
     let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
     let mut network = state.session.runs.network;
     let choice = Segmented::new("Network", &networks).show(row, &mut network);
-    if choice.on_hover_text("The last network, or that of the best validation").changed() {
+    if choice.on_hover_text("The last network, or the one with the best validation").changed() {
         sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
     }
     if idle && results.evaluation.is_some() {
@@ -137,7 +137,7 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
             }
         }
         let continued = PushButton::new("Continue fine-tuning").icon(icon::TRAIN);
-        let hint = "Set up a training that continues this run with the corrected masks of its cohort";
+        let hint = "Set up a run that continues this one with the corrected masks of its cohort";
         if row.add(continued).on_hover_text(hint).clicked() {
             sender.send(Command::Train(TrainCommand::Retrain(Some(run.to_path_buf()))));
         }

@@ -131,7 +131,7 @@ fn progress(status: &StudyStatus) -> String {
     if !status.is_complete() {
         match status.seconds_left {
             Some(seconds) if status.processes > 0 => parts.push(format!("about {} left", format::duration(seconds))),
-            Some(seconds) => parts.push(format!("stopped, about {} left in one process", format::duration(seconds))),
+            Some(seconds) => parts.push(format!("stopped, about {} left for one process", format::duration(seconds))),
             None if status.processes == 0 => parts.push("stopped".into()),
             None => {}
         }

@@ -25,7 +25,7 @@ use crate::state::{Document, MaskLayer, MaskRole, Source, State};
 pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     match Recorder::new(folder.to_path_buf(), jobs.wake.clone()) {
         Ok(recorder) => jobs.recorder = Some(recorder),
-        Err(error) => return state.error("Edits are not kept for a crash", error.to_string()),
+        Err(error) => return state.error("Unsaved edits would not survive a crash", error.to_string()),
     }
     find(jobs, None);
 }
@@ -38,7 +38,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     if let Some(error) = recorder.take_failure() {
         recorder.recording = None;
         let what = format!("{error}. Save the segmentation often.");
-        state.error("Edits are not kept for a crash", what);
+        state.error("Unsaved edits would not survive a crash", what);
     }
     let Some(document) = &state.document else { return recorder.forget() };
     if recorder.recording.is_some_and(|recording| recording.case != document.id) {
@@ -60,7 +60,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
         }
         changes.into_iter().for_each(|change| recorder.append(change));
     }
-    // Whatever else the mask is now, such as a stroke under way, its edits stay recorded.
+    // Whatever else the mask is now, such as a stroke in progress, its edits stay recorded.
     let settled = |recording: Recording| {
         mask.revision == recording.revision && (!mask.is_unsaved() || recording.revision == recording.base)
     };

@@ -150,7 +150,7 @@ fn carry_out(orders: &Receiver<Order>, folder: &std::path::Path, shared: &Shared
             }
         };
         if let Err(error) = done {
-            // A change that is missing would end every replay: what was written is kept, and the next edit begins anew.
+            // A change that is missing would end every replay: what was written is kept, and the next edit starts a new one.
             open = None;
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }

@@ -96,10 +96,7 @@ impl Job for Restore {
         document.forget_results();
         let count = plural(self.left.names.len(), "edit", "edits");
         let copied = self.left.case.mask.as_ref().filter(|_| !same_file).map(|path| {
-            format!(
-                "{} is not the file that was edited. The edits are restored as a copy that no file holds.",
-                path.display()
-            )
+            format!("{} has changed since it was edited. The edits are restored as an unsaved copy.", path.display())
         });
         let cut = replay.cut.map(|cut| format!("The last edit was left out: {}.", cut.why));
         let detail: Vec<String> = copied.into_iter().chain(cut).collect();

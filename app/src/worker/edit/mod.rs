@@ -24,7 +24,7 @@ pub const SLOT: Slot = Slot::exclusive("edit");
 /// Projections of masks are made one after the other.
 pub const PROJECT: Slot = Slot::exclusive("project masks");
 
-/// Findings, measures and projection follow an edit after so many seconds without another one.
+/// Findings, measures and projection follow an edit after this many seconds without another edit.
 const FOLLOW_DELAY: f64 = 0.04;
 
 /// Why the masks of the open case cannot be changed now.
@@ -45,20 +45,21 @@ pub fn refuse(state: &mut State, why: impl Into<String>) {
     state.notice(Severity::Warning, "The segmentation was not changed", why);
 }
 
-/// The image whose values operations look at: the shown one.
+/// The image whose values operations use: the displayed one.
 ///
 /// # Errors
 /// If its voxels are not those of the masks, or colours.
 pub fn value_layer(document: &Document) -> Result<&ImageLayer, String> {
     let (shown, base) = (document.image(), document.base());
     if shown.volume.data.is_colour() {
-        return Err(format!("{} has colours, not values.", shown.name));
+        return Err(format!("{} is a colour image. This tool needs grey values.", shown.name));
     }
     match shown.volume.grid.relation(&base.volume.grid) {
         Relation::Same => Ok(shown),
-        _ => {
-            Err(format!("{} has other voxels than the segmentation. Show {} to work by values.", shown.name, base.name))
-        }
+        _ => Err(format!(
+            "{} is on another grid than the segmentation. Show {} to use this tool.",
+            shown.name, base.name
+        )),
     }
 }
 

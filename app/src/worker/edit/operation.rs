@@ -83,7 +83,7 @@ impl Job for Operation {
         match result {
             Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", self.name),
             Ok(_) if now != self.revision => {
-                refuse(state, format!("{}: the segmentation changed while it was computed. Do it again.", self.name));
+                refuse(state, format!("{}: the segmentation changed in the meantime. Try again.", self.name));
             }
             Ok(delta) => {
                 commit(state, jobs, &self.name, &delta);

@@ -1,4 +1,4 @@
-//! All images that a network of several modalities looks at: those of the open case, and those beside them in its folder.
+//! All images that a network of several modalities reads: those of the open case, and others in its folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, absolute};
@@ -74,12 +74,12 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSour
     }
     let needs = format!("the network was trained on {}", modalities.join(", "));
     if !missing.is_empty() {
-        let why = format!("{needs}: {} has no {}, nor is there one beside it", document.title, missing.join(", no "));
+        let why = format!("{needs}. Neither {} nor its folder has {}", document.title, missing.join(" or "));
         return Err(Failure::Error(why));
     }
     let shown = places.iter().position(|place| matches!(place, Place::Shown));
-    let shown =
-        shown.ok_or_else(|| Failure::Error(format!("{needs}: show one of these, not {}", document.image().name)))?;
+    let shown = shown
+        .ok_or_else(|| Failure::Error(format!("{needs}. Show one of these instead of {}", document.image().name)))?;
     Ok(ChannelSources { places, shown })
 }
 

@@ -51,7 +51,7 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
         Ok(cohort) => match &case_list(cohort).cases[..] {
             [case] => Ok(FolderContents::Patient(named.over(case.request()))),
             cases => Err(Failure::Error(format!(
-                "{} has {} patients: --mask, --truth, --probability and --slice go with the scans of one",
+                "{} has {} patients: --mask, --truth, --probability and --slice need the scans of one patient",
                 folder.display(),
                 cases.len()
             ))),

@@ -302,7 +302,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     }
 }
 
-/// What stays of how the last case was looked at.
+/// View settings that carry over from the last case.
 fn kept_view(view: &View, images: usize) -> View {
     let still_there = |pane: &PaneId| !matches!(pane, PaneId::Linked(image) if *image >= images);
     View {

@@ -50,7 +50,7 @@ pub fn read_image(
         && info.unit_from == Some(Evidence::Modality)
         && let Some(doubt) = ct_doubt(&volume)
     {
-        let shown = "It is shown without a unit, and the windows for CT do not fit it";
+        let shown = "It is shown without a unit, and the CT presets do not fit it";
         warnings.push(format!("{}: {doubt}. {shown}", path.display()));
         info.set_unit(None);
     }
@@ -226,7 +226,7 @@ fn read_frames(
     Ok(labels)
 }
 
-/// How a mask that does not fit its image can be loaded all the same.
+/// How a mask that does not fit its image can be loaded anyway.
 ///
 /// # Errors
 /// An error that has no remedy.
@@ -244,7 +244,7 @@ fn unfit(
         }
         ErrorKind::NoLabel { largest, .. } => {
             let threshold = Some(if *largest > 1.0 { largest / 2.0 } else { 0.5 });
-            let why = "Its values are no labels, as those of a soft mask: a threshold tells lesion from background.";
+            let why = "Its values are not labels, as in a soft mask. A threshold separates lesion from background.";
             (why.to_owned(), Remedy { threshold, ..remedy })
         }
         _ => return Err(error.into()),
@@ -264,7 +264,7 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
     let sizes = if its == of_image { format!("Both are {its}.") } else { format!("Mask: {its}. Image: {of_image}.") };
     let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
     Ok(format!(
-        "The mask lies on another grid than the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \
+        "The mask is on another grid than the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \
          its {own:.2} ml lie in the image."
     ))
 }
@@ -327,7 +327,10 @@ pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer,
     volume.grid.require_same(&image.grid, || format!("probability {} and its image", path.display()))?;
     let outside = volume.percentiles(0, &[0.0, 100.0]).is_none_or(|p| p[0] < 0.0 || p[1] > 1.0);
     if outside {
-        return Err(Failure::Error(format!("{}: not a probability: values lie outside of 0 to 1", path.display())));
+        return Err(Failure::Error(format!(
+            "{}: not a probability map, its values must be from 0 to 1",
+            path.display()
+        )));
     }
     Ok(ProbabilityLayer { path: Some(path.to_path_buf()), volume: Arc::new(volume) })
 }

@@ -113,7 +113,7 @@ fn show(state: &mut State, jobs: &mut Jobs, run: RunContent, base: Option<RunCon
     let last = run.history.epochs_done();
     if let Some(epoch) = epoch.filter(|epoch| !(1..=last).contains(epoch)) {
         let why = format!("{}: epoch = {epoch}: the run has epochs 1 to {last}", run.path.display());
-        state.error("There is no such epoch", why);
+        state.error("No such epoch", why);
     }
     let stage = run.config.stage;
     leave_strangers(state, &run, base.is_some());

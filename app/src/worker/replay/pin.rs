@@ -92,14 +92,14 @@ fn prepared(shown: &PinShownSlice) -> Result<Pin> {
     let config = &shown.config;
     let cohort = config.data.discover()?;
     let case = find(&cohort, shown).ok_or_else(|| {
-        let why = format!("the cohort {} does not have it", config.data.cohort.display());
+        let why = format!("it is not in the cohort {}", config.data.cohort.display());
         Error::config("patient", &shown.title, why)
     })?;
     let d = &config.data;
     let prepared = prepare_case(case, &d.modality, false, &d.targets, &config.preprocess, config.seed)?;
     let at = crop::affine(&prepared.plan.crop_affine()).inverse().transform_point3(shown.world).z.round();
     if !(0.0..prepared.shape[2] as f64).contains(&at) {
-        let why = format!("it lies outside of the {} prepared slices of {}", prepared.shape[2], case.id);
+        let why = format!("it is outside the {} prepared slices of {}", prepared.shape[2], case.id);
         return Err(Error::config("slice", at, why));
     }
     Ok(Pin::new(case.id.clone(), at as u32))

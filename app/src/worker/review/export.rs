@@ -45,8 +45,7 @@ pub fn export(state: &mut State, jobs: &mut Jobs, file: ReviewFile, path: &Path,
             return state.error("Nothing to export", "No case of the list is open.");
         }
         if state.document.as_ref().is_some_and(crate::state::Document::is_unsaved) {
-            let why =
-                "The segmentation of this case is not saved, and the report is made from its file. Save it first.";
+            let why = "The report reads the saved segmentation. Save this case first.";
             return state.error("Nothing to export", why);
         }
     }

@@ -1,4 +1,4 @@
-//! Reads the case that is looked at next while the user looks at the open one.
+//! Reads the next case in the background while the user reviews the open one.
 //!
 //! One case is held ahead: its base image with the masks, and the image of the chosen modality. It is used only if its files
 //! are unchanged. Cases above [`MOST_VOXELS`] are not read ahead, so that memory holds at most two of them.
@@ -111,7 +111,7 @@ pub fn prefetch(state: &mut State, jobs: &mut Jobs) {
     });
 }
 
-/// The case that is looked at next; none while none is looked at.
+/// The next case of the review; `None` while no case is open.
 fn next(state: &State) -> Option<CaseId> {
     let (case, _) = state.reviewed().filter(|_| state.session.mode == Mode::Review)?;
     state.cases.next_to_review(case.id)

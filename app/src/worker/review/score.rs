@@ -77,7 +77,7 @@ impl Job for ScoreCases {
                 }
                 if without > 0 {
                     let cases = plural(without, "case has no score", "cases have no score");
-                    state.notice(Severity::Info, "Cases ordered", format!("{cases}. Cases without one come last."));
+                    state.notice(Severity::Info, "Cases ordered", format!("{cases}. They come last."));
                 }
             }
             Err(failure) => {

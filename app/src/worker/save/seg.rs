@@ -61,7 +61,7 @@ impl SegFile {
         let notes = write_seg(path, std::slice::from_ref(labels), &self.names, &source, &options)?;
         let (written, _) = read(path, Some(&source))?.merged();
         if !written.iter().eq(labels.iter()) {
-            return Err(Failure::Error(format!("{}: the file does not hold what was written to it", path.display())));
+            return Err(Failure::Error(format!("{}: the file differs from what was written to it", path.display())));
         }
         Ok(notes)
     }

@@ -26,7 +26,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
         }
         SeriesKind::Overlay(_) => overlay(state, jobs, id, MaskRole::Segmentation),
         SeriesKind::Other => {
-            let what = format!("{} holds no images and no segmentation that the window can show.", series.title());
+            let what = format!("{} has no image or segmentation to show.", series.title());
             state.notice(Severity::Info, "Listed only", what);
         }
     }

@@ -160,7 +160,7 @@ pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     queue_changed(state, jobs);
 }
 
-/// Puts a job at the end of the queue; it starts at once if no other is under way.
+/// Puts a job at the end of the queue; it starts at once if no other is in progress.
 pub fn add(state: &mut State, jobs: &mut Jobs, job: QueuedJob) {
     if job.folder.is_some() {
         // It has not ended any more.

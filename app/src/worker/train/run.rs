@@ -45,7 +45,7 @@ struct TrainOutcome {
     run_exists: bool,
 }
 
-/// Starts the next job of the queue, if no other is under way.
+/// Starts the next job of the queue, if no other is in progress.
 pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     let training = &mut state.training;
     if training.running.is_some() || jobs.runs(SLOT) || training.closing || training.queue.is_empty() {
@@ -233,7 +233,7 @@ fn remove_if_empty(run: &Path) {
         run.discard()
     });
     if let Err(error) = removed {
-        tracing::warn!("{}: an empty run folder stays: {error}", run.display());
+        tracing::warn!("{}: cannot remove the empty run folder: {error}", run.display());
     }
 }
 
@@ -273,7 +273,7 @@ fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: Ending, run
             state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint."));
         }
         Ending::Stopped => {
-            let what = format!("{name} was stopped before its first step. Nothing of it is kept.");
+            let what = format!("{name} was stopped before its first step. Nothing was kept.");
             state.notice(Severity::Info, "Training stopped", what);
         }
         Ending::Failed(_) => {}
@@ -323,7 +323,7 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     state.training.closing = true;
     if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
-        let what = "The program ends once the checkpoint is saved. Close it again to end at once.";
+        let what = "AMLP closes once the checkpoint is saved. Close it again to quit at once.";
         state.notice(Severity::Info, "Saving the training", what);
     }
     quit_if_closed(state, jobs);

@@ -174,7 +174,7 @@ fn agreement_shows_the_measures() {
     ] {
         assert!(harness.query_by_label(&label).is_some(), "{label}");
     }
-    let note = "the boundary band in the slices is as wide as the masks, so boundary IoU of the slices is their IoU";
+    let note = "in the slices, the boundary band is as wide as the masks, so this is plain IoU";
     for swallowed in [false, true] {
         let document = harness.state_mut().state.document.as_mut().unwrap();
         document.slice_boundary = Some(BoundaryIou { swallowed, ..by_slice });

@@ -154,7 +154,7 @@ fn edits_of_a_file_that_has_changed_are_restored_as_a_copy() {
     let mask = document(&window).segmentation().unwrap();
     assert!(mask.path.is_none() && mask.is_unsaved(), "no file holds it");
     let said = state(&window).notices.iter().find(|notice| notice.title.starts_with("2 edits restored")).unwrap();
-    assert!(said.detail.contains("is not the file that was edited"), "{}", said.detail);
+    assert!(said.detail.contains("has changed since it was edited"), "{}", said.detail);
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     paint(&mut window, &[at]);
     press(&mut window, Key::Enter);
     assert_eq!((labelled(&window, 1).len(), state(&window).preview().is_none()), (core, true));
-    assert_eq!(step_name(&window), "Lesion of the network, label 1, p \u{2265} 0.50");
+    assert_eq!(step_name(&window), "One click, label 1, p \u{2265} 0.50");
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
     let left = labelled(&window, 1).len();
     assert!(0 < left && left < core && state(&window).preview().is_none(), "{left} of {core}");
@@ -149,7 +149,7 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     };
     let corner = place(&window, PaneId::Axial, world(&window, [4.0, 4.0, 15.0]));
     paint(&mut window, &[corner]);
-    assert!(said(&window).contains("sees no lesion here"), "{}", said(&window));
+    assert!(said(&window).contains("No lesion here"), "{}", said(&window));
     // Strokes can be chosen although there is a network.
     click(&mut window, "Strokes");
     paint(&mut window, &[at]);
@@ -163,7 +163,7 @@ fn strokes_inside_and_around_find_a_lesion_without_a_network() {
     let middle = world(&window, [13.0, 20.0, 8.0]);
     send(&mut window, ViewCommand::MoveCrosshair(middle));
     press(&mut window, Key::V);
-    assert!(window.query_all_by_label_contains("This case has no probability of the network.").next().is_some());
+    assert!(window.query_all_by_label_contains("This case has no probability map.").next().is_some());
     let line = [10.0, 16.0].map(|x| place(&window, PaneId::Axial, world(&window, [x, 20.0, 8.0])));
     let mut ring = around(&window, [[3.5, 23.5], [13.5, 26.5]], 8.0);
     ring.push(ring[0]);
@@ -193,7 +193,7 @@ fn strokes_inside_and_around_find_a_lesion_without_a_network() {
     wheel(&mut window, "Axial", -1.0, Modifiers::NONE);
     assert!(slices(&window) != shown, "the wheel goes through slices");
     press(&mut window, Key::Enter);
-    assert_eq!(step_name(&window), "Lesion between strokes, label 1");
+    assert_eq!(step_name(&window), "One click by strokes, label 1");
     let is_true = |at: phantom::Voxel| lesion(at) == Some(0);
     let stored = document(&window).base().volume.grid.clone();
     let display = document(&window).display(PlaneMode::Native);

@@ -74,7 +74,7 @@ fn labels_are_merged_and_deleted_as_steps_that_can_be_undone_and_a_lock_holds() 
     send(&mut window, LabelCommand::Delete(1));
     assert_eq!(voxels(&window, 1), all, "locked");
     click(&mut window, "Label 1: unlock");
-    click(&mut window, "More for label 1");
+    click(&mut window, "More actions for label 1");
     window.get_by_label("Merge label 1 into label 2").click();
     settle(&mut window);
     assert_eq!((voxels(&window, 1), voxels(&window, 2)), (0, all));

@@ -388,7 +388,7 @@ fn a_slice_without_tissue_has_no_foreground_and_says_so() {
     set(&mut window, |controls| controls.preprocess.size = 64);
     let shown = shown_report(&window);
     assert!(shown.labels.iter().all(|label| *label == 0) && shown.air_share.is_none());
-    assert!(has(&window, "no foreground") && has(&window, "Air in it \u{2013}"));
+    assert!(has(&window, "no foreground") && has(&window, "Air in foreground \u{2013}"));
     assert!(errors(&window).is_empty());
 }
 

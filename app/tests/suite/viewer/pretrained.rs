@@ -175,5 +175,5 @@ fn a_modality_that_is_nowhere_is_named() {
     // All modalities are there, but another image is shown.
     write_images(&other, 7, &["flair", "t1", "t2"]);
     let window = with_network(&[&other.join("t2.nii.gz")], &run);
-    assert!(errors(&window)[0].contains("show one of these"), "{:?}", errors(&window));
+    assert!(errors(&window)[0].contains("Show one of these"), "{:?}", errors(&window));
 }

@@ -154,7 +154,7 @@ fn notes_are_written_in_the_table() {
     send(&mut window, Command::Runs(RunsCommand::Sort(Column::Notes)));
     assert_eq!(names(&window)[0], "first");
     let all = actions(state(&window));
-    assert!(all.iter().any(|action| action.label == "List the runs again"));
+    assert!(all.iter().any(|action| action.label == "Reload the list of runs"));
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
         .state_mut()
         .dispatch(Intent::UsePaths(PathPurpose::SaveSegmentation.into(), vec![folder.path().join("half.nii.gz")]));
     window.step();
-    assert!(!folder.path().join("half.nii.gz").exists() && errors(&window)[0].contains("under way"));
+    assert!(!folder.path().join("half.nii.gz").exists() && errors(&window)[0].contains("still segmenting"));
 
     let job = state(&window).jobs.iter().find(|job| job.slot == worker::segment::SLOT).unwrap().id;
     send(&mut window, FileCommand::CancelJob(job));

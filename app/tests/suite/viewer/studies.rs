@@ -222,7 +222,7 @@ fn a_folder_without_a_study_says_so_and_one_elsewhere_is_remembered() {
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir_all(&elsewhere).unwrap();
     type_path(&mut window, PathPurpose::Study, &elsewhere);
-    assert!(state(&window).cache.study.failed.as_ref().is_some_and(|why| why.contains("holds no study")));
+    assert!(state(&window).cache.study.failed.as_ref().is_some_and(|why| why.contains("is not a study folder")));
     click(&mut window, "Another study");
     assert!(has(&window, "Study elsewhere"), "it can be opened again once it is one");
     assert_eq!(state(&window).session.settings.studies, [elsewhere]);

@@ -226,7 +226,7 @@ fn a_training_that_is_stopped_before_its_first_step_leaves_no_folder() {
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
     assert!(!run.exists(), "{:?}", std::fs::read_dir(&run).unwrap().collect::<Vec<_>>());
     let said: Vec<_> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
-    assert_eq!(said, ["mine was stopped before its first step. Nothing of it is kept."]);
+    assert_eq!(said, ["mine was stopped before its first step. Nothing was kept."]);
 }
 
 #[test]

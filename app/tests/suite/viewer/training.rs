@@ -129,12 +129,12 @@ pub fn queue_up(window: &mut Window, names: &[&str]) {
     }
 }
 
-/// The folder of the job under way.
+/// The folder of the running job.
 pub fn run_of(window: &Window) -> PathBuf {
     state(window).training.running.as_ref().unwrap().run.clone().unwrap()
 }
 
-/// Stops the job under way and waits until everything is over.
+/// Stops the running job and waits until everything is over.
 pub fn stop(window: &mut Window) {
     order(window, TrainCommand::Stop);
     settle(window);

@@ -60,7 +60,7 @@ fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let mut changed = false;
     if controls.order != Order::Random {
         let field = NumberField::new(&mut controls.mask.temperature, "Temperature").range(0.0..=1e4).decimals(1);
-        let why = "0: in order. Above, patches are drawn in proportion to exp(logit / temperature)";
+        let why = "0: masked in order. Above 0: drawn in proportion to exp(logit / temperature)";
         changed |= field.show(ui).on_hover_text(why).changed();
     }
     let hints = Slider::new(&mut controls.mask.hints, "Hints", 0.0..=0.9).decimals(2).step(0.05);

@@ -103,7 +103,7 @@ pub(super) fn buttons(ui: &mut Ui, state: &State, sender: &Sender) {
         let can_stop = running.is_some_and(|job| job.phase != Phase::Stopping);
         let stop = PushButton::new("Stop").icon(icon::STOP).shortcut("Shift+F5");
         let stop = ui.add_enabled(can_stop, stop);
-        if stop.on_hover_text("Stops after a checkpoint. The run can be resumed.").clicked() {
+        if stop.on_hover_text("Saves a checkpoint and stops. The run can be resumed.").clicked() {
             send(sender, TrainCommand::Stop);
         }
     });

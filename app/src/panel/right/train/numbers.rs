@@ -54,12 +54,12 @@ fn part(name: &str) -> (String, &'static str) {
         "rrl" => "Attention reconstruction loss (Eq. 6)",
         "lcl" => "Category consistency loss (Eq. 7)",
         "l1" => "Mean absolute error of the masked pixels",
-        "l2" => "Mean squared error of the hidden square, its rim tenfold",
+        "l2" => "Mean squared error of the masked square. Its rim counts tenfold",
         "hog" => "Mean squared error of the oriented gradients of masked cells",
         "spectrum" => "Error of the low and high frequencies",
         "pixel" => "Mean squared error of the masked pixels of normalised patches",
         "feature" => "Error of the teacher's features of masked cells",
-        "rank" => "Order of the patches by their loss",
+        "rank" => "Ranking of the patches by loss",
         "mae" => "The teacher's mean squared error of the masked patches",
         "cosine" => "1 minus the cosine of the tokenizer's and the teacher's features",
         "commitment" => "Squared distance of the features from their codes",
@@ -99,7 +99,7 @@ fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
             text::with_icon(ui, icon::WARN, warn, |ui| text::sentence(ui, warning));
         }
         if run.stage() == Stage::Finetune {
-            let hint = "Batch Dice of the training slices, augmented as they are trained on";
+            let hint = "Batch Dice of the augmented training slices";
             let dice = |value: Option<f64>| value.map_or_else(|| format::NONE.to_owned(), format::ratio);
             ui.add(PropertyRow::new("Training Dice", &dice(row.training_dice)).hint(hint));
             let found = run.history.validations.iter().find(|v| v.0 == row.epoch);
@@ -150,7 +150,7 @@ fn cases(ui: &mut Ui, row: &RelabelRow) {
     case(1, "2  stays 0", all.kept_background, "k-means 0, not important");
     case(2, "3  was 1, coin", all.doubted_foreground, "k-means 1, not important: drawn at random");
     case(3, "4  was 0, coin", all.doubted_background, "k-means 0, important: drawn at random");
-    case(4, "Never masked", all.never_masked, "Not masked since the last update; they keep their label");
+    case(4, "Never masked", all.never_masked, "Not masked since the last update, so the label stays");
 }
 
 fn quality(ui: &mut Ui, row: &EpochSummary) {

@@ -44,7 +44,7 @@ fn masks(ui: &mut Ui, state: &State, form: &mut Form) {
         let number = Number { label, note, unit: "", most, decimals: 2, step: if most > 1.0 { 1.0 } else { 0.05 } };
         field::number(ui, state, key, &number, value);
     };
-    let temperature = "draws the masked patches; 0: in order";
+    let temperature = "for drawing masked patches; 0: in order";
     number("method.mask.temperature", "Temperature", temperature, 1000.0, &mut mask.temperature);
     number("method.mask.hints", "Hints", "fraction of the foreground that stays visible", 0.9, &mut mask.hints);
     let unit = "pixels per side, a multiple of a patch; 0: a patch";
@@ -54,18 +54,18 @@ fn masks(ui: &mut Ui, state: &State, form: &mut Form) {
     });
     let skips = [(TopSkip::Keep, "Kept"), (TopSkip::Mask, "Masked"), (TopSkip::Drop, "Dropped")];
     field::choice(ui, "First skip", "features at full resolution", &mut mask.top_skip, &skips);
-    field::row(ui, None, "the pixel mask as another input", |ui| {
+    field::row(ui, None, "adds the pixel mask as an input", |ui| {
         ui.add(Toggle::new(&mut mask.channel, "Mask channel"));
     });
 }
 
 fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
     let loss = &mut form.pretrain.method.loss;
-    field::row(ui, None, "masked air does not count", |ui| {
+    field::row(ui, None, "leaves out masked patches of air", |ui| {
         ui.add(Toggle::new(&mut loss.tissue_only, "Loss of tissue"));
     });
     let normalised = field::problem(state, "method.loss.normalised");
-    field::row(ui, normalised, "without each patch's mean and deviation", |ui| {
+    field::row(ui, normalised, "by each patch's mean and deviation", |ui| {
         ui.add(Toggle::new(&mut loss.normalised, "Normalised patches"));
     });
     let mut number = |key: &str, label: &str, note: &str, most: f64, value: &mut f64| {
@@ -80,7 +80,7 @@ fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
         &mut loss.attention_max,
     );
     number("method.loss.lambda_ramp", "CCL ramp", "fraction of the epochs", 0.9, &mut loss.lambda_ramp);
-    let margin = "relabels only where the relative loss is that far from 1";
+    let margin = "least distance of the relative loss from 1";
     number("method.loss.doubt_margin", "Doubt margin", margin, 0.9, &mut loss.doubt_margin);
 }
 
@@ -105,14 +105,14 @@ fn augmentation(ui: &mut Ui, state: &State, form: &mut Form) {
 }
 
 fn tissue(ui: &mut Ui, state: &State, form: &mut Form) {
-    let note = "fraction of the crop; drops emptier slices";
+    let note = "fraction of the crop; skips emptier slices";
     let number = Number { label: "Least tissue", note, unit: "", most: 0.9, decimals: 2, step: 0.05 };
     field::number(ui, state, "training.min_tissue", &number, &mut form.pretrain.training.min_tissue);
 }
 
 fn transfer(ui: &mut Ui, state: &State, form: &mut Form) {
     let labels = &mut form.finetune.labels;
-    field::row(ui, None, "leaves the pre-trained decoder", |ui| {
+    field::row(ui, None, "without the pre-trained decoder", |ui| {
         ui.add(Toggle::new(&mut labels.encoder_only, "Encoder only"));
     });
     let norms = "unmasked batches before the first step";
@@ -126,7 +126,7 @@ fn optimiser(ui: &mut Ui, state: &State, form: &mut Form) {
         field::number(ui, state, key, &number, value);
     };
     number("training.clip_norm", "Gradient limit", "norm over all weights; 0: none", 1000.0, &mut training.clip_norm);
-    let layer = "rate of a layer over the next one's; 1: the same";
+    let layer = "rate relative to the next layer; 1: equal";
     number("training.layer_decay", "Layer decay", layer, 1.0, &mut training.layer_decay);
     let average = "decay of the averaged weights; 0: off";
     number("training.ema_decay", "Weight average", average, 0.9999, &mut training.ema_decay);

@@ -58,10 +58,10 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
         NumberField::new(&mut training.shift_px, "Shift").range(0..=512).unit("px").show(ui);
     });
     if pretrain {
-        let every = "trains on every n-th slice of a patient";
+        let every = "uses every n-th slice of a patient";
         field::whole(ui, state, "training.every_slice", "Every slice", every, &mut training.every_slice, 1..=1000);
     }
-    field::row(ui, None, "of all random numbers", |ui| {
+    field::row(ui, None, "for all random numbers", |ui| {
         NumberField::new(&mut config.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui);
     });
 }
@@ -72,7 +72,7 @@ fn length(ui: &mut Ui, state: &State, training: &mut TrainingConfig, paper: &str
         (0, 0) => paper.to_owned(),
         (0, least) => format!("{paper}; more if that is below {}", format::plural(least, "step", "steps")),
         (steps, _) => {
-            format!("not used: {} set. A new number replaces it.", format::plural(steps, "step is", "steps are"))
+            format!("unused: {} set. Typing a number replaces it.", format::plural(steps, "step is", "steps are"))
         }
     };
     let epochs = training.epochs;
@@ -82,7 +82,7 @@ fn length(ui: &mut Ui, state: &State, training: &mut TrainingConfig, paper: &str
         (training.steps, training.min_steps) = (0, 0);
     }
     if training.steps > 0 {
-        let note = "in all, instead of epochs; 0: by epochs";
+        let note = "total, instead of epochs; 0: use epochs";
         field::whole(ui, state, "training.steps", "Steps", note, &mut training.steps, 0..=100_000_000);
     }
 }

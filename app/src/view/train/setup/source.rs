@@ -71,7 +71,7 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
     let note = if chosen.as_os_str().is_empty() {
         "fully supervised baseline"
     } else if form.finetune.labels.corrections.is_some() {
-        "this run continues, with the corrected masks of its cohort"
+        "continues this run with the corrected masks of its cohort"
     } else {
         "encoder and decoder of this run, with a new head"
     };
@@ -166,7 +166,7 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
     Section::new("Machine").show(ui, |ui| {
         device(ui, state, form);
         let mut threads = state.session.settings.threads;
-        let note = format!("0: {} of {}, one is left for the window", engine::threads::beside_a_window(), cores());
+        let note = format!("0: {} of {}, one is left for the viewer", engine::threads::beside_a_window(), cores());
         field::row(ui, None, &note, |ui| {
             if NumberField::new(&mut threads, "Threads").range(0..=1024).show(ui).changed() {
                 sender.send(Command::Train(TrainCommand::SetThreads(threads)));
@@ -210,7 +210,7 @@ fn device(ui: &mut Ui, state: &State, form: &mut Form) {
     let auto = state.cache.devices.first().map_or_else(String::new, |info| format!("currently {}", info.id));
     let note = match config.device.all() {
         [DeviceChoice::Auto] => auto.as_str(),
-        [DeviceChoice::Cpu] => "shares the CPU with the window",
+        [DeviceChoice::Cpu] => "shares the CPU with the viewer",
         [_] => "independent of the display device",
         _ => "each batch is split among them",
     };

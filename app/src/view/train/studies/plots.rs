@@ -59,7 +59,7 @@ fn child(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
     child
 }
 
-/// A plot that is looked at and not moved.
+/// A plot without pan and zoom.
 fn still<'a>(name: &str, t: &'static Tokens, x: AxisHints<'a>, y: AxisHints<'a>) -> Plot<'a> {
     let hints = |axis: AxisHints<'a>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
     let plot = Plot::new(name.to_owned()).custom_x_axes(vec![hints(x)]).custom_y_axes(vec![hints(y)]);

@@ -82,7 +82,7 @@ fn warning(method: &MethodSummary) -> Option<String> {
         parts.push(format!("{trainings} nothing in any test patient."));
     }
     if method.unconverged > 0 {
-        let trainings = format::plural(method.unconverged, "fine-tuning has", "fine-tunings have");
+        let trainings = format::plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
         parts.push(format!("{trainings} not converged: differences are mostly noise."));
     }
     (!parts.is_empty()).then(|| parts.join("\n"))
@@ -317,7 +317,7 @@ mod tests {
         );
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
         let said = CellText::of(&noise, Metric::Dsc, Some("sup")).warning;
-        assert_eq!(said.as_deref(), Some("1 fine-tuning has not converged: differences are mostly noise."));
+        assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
         let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"));
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
         assert_eq!(failed.warning.as_deref(), Some("2 of 2 trainings failed. out of memory"));

@@ -79,7 +79,7 @@ fn short(runs: &[&OpenRun]) -> Vec<Chart> {
             vec![losses(runs)].into_iter().chain(diagnostics(run)).chain([sigma()]).collect()
         }
         Stage::Pretrain => {
-            // The loss ratio tells of every method whether it learns.
+            // The loss ratio shows for every method whether it learns.
             let mut told: Vec<Chart> = diagnostics(run).collect();
             told.sort_by_key(|chart| chart.title != "Loss ratio");
             std::iter::once(losses(runs)).chain(told).chain([rate()]).take(SHARES.len()).collect()

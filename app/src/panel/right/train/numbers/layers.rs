@@ -83,7 +83,7 @@ fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let seen = key.and_then(|key| probes.record(&key)?.as_ref().ok());
     ui.spacing_mut().item_spacing.y = 0.0;
     let place = crop::place_words(patch, grid, state.session.settings.convention);
-    ui.add(PropertyRow::new("Patch", &place).hint("Counted from 1, as shown: from the left and from the top"));
+    ui.add(PropertyRow::new("Patch", &place).hint("Counted from 1, from the left and from the top of the view"));
     let Some(seen) = seen else { return };
     let record = &seen.record;
     let masked = if record.masked.get(patch) == Some(&true) { "yes" } else { "no" };

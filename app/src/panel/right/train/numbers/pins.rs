@@ -32,9 +32,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         };
         let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
         let hint = if state.training.pins.is_some() {
-            "Recorded by the running training from its next step on"
+            "The running job records it from the next step on"
         } else {
-            "Recorded by the next training"
+            "The next run records it"
         };
         if ui.add_enabled(obstacle.is_none(), button).on_hover_text(hint).clicked() {
             send(TimelineCommand::Pin);

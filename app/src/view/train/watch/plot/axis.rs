@@ -11,7 +11,7 @@ pub(in crate::view::train) fn marks(input: &GridInput, whole: bool, least: f64) 
     let mut step = step.unwrap_or(power * 10.0).max(if whole { 1.0 } else { 0.0 });
     let (low, high) = input.bounds;
     let count = |step: f64| (high / step).floor() - (low / step).ceil();
-    // One label tells no scale.
+    // A single label shows no scale.
     while !whole && high > low && count(step) < 1.0 {
         step /= 2.0;
     }
@@ -70,7 +70,7 @@ fn plain(value: f64, decimals: usize) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
-/// With as many digits as tell neighbouring ticks apart.
+/// With enough digits to distinguish neighbouring ticks.
 fn scientific(value: f64, span: f64) -> String {
     let digits = (value.abs().log10().floor() - (span / 10.0).log10().floor()).clamp(0.0, 4.0) as usize;
     let text = format!("{value:.digits$e}").replace('-', "\u{2212}");
