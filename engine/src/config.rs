@@ -188,7 +188,7 @@ pub struct MethodConfig {
     /// Numbers of the method, by name; see [`crate::pretrain::numbers`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub numbers: BTreeMap<String, f64>,
-    /// Patches along a side; 16 gives the paper's N = 256 patches.
+    /// Patches per side; 16 gives the paper's N = 256 patches.
     pub grid: usize,
     /// Clustering of the patches (MPS).
     pub cluster: ClusterConfig,

@@ -36,7 +36,7 @@ pub enum ErrorKind {
         /// Why it cannot be used.
         why: String,
     },
-    /// A mask holds a value that is no label. A threshold would tell lesion from background.
+    /// A mask contains a value that is not a label. A threshold could separate lesion from background.
     #[error("{}: voxel {voxel:?} is {value}: {why}", path.display())]
     NoLabel {
         /// The file.
@@ -136,7 +136,7 @@ pub enum ErrorKind {
     InReview {
         /// `review.jsonl`.
         path: PathBuf,
-        /// The process that holds the lock; 0 if the system does not tell it.
+        /// The process that holds the lock; 0 if unknown.
         process: u32,
         /// Its machine.
         machine: String,
@@ -203,7 +203,7 @@ pub enum ErrorKind {
     },
 }
 
-/// The system's reason without its number, which tells users nothing.
+/// The system's reason without its error number, which means nothing to users.
 pub(crate) fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()

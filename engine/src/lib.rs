@@ -1,12 +1,12 @@
 //! AMLP (Adaptive Masking Lesion Patches): from medical volumes to an evaluated lesion segmentation.
 //!
 //! # Code map
-//! Each room imports only the rooms above it.
+//! Each module imports only the modules above it.
 //!
-//! | room | contents |
+//! | module | contents |
 //! |---|---|
 //! | [`error`] | one error type; its kind names the file, the field and the value |
-//! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI |
+//! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI, DICOM |
 //! | [`cohort`] | folder layouts, fingerprint, split by patient |
 //! | [`preprocess`] | crop, resample, normalise, recorded per case and invertible; the slice store |
 //! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, mask patterns |
@@ -14,24 +14,24 @@
 //! | [`trainer`] | the training loop, and the trait that methods implement |
 //! | [`pretrain`], [`finetune`] | the methods: AMLP (the paper's section 3), SimMIM, supervised fine-tuning |
 //! | [`predict`] | segmentation of whole volumes |
-//! | [`probe`] | pinned slices and their records per epoch |
+//! | [`probe`] | pinned slices, recorded at every epoch |
 //! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
-//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and measures of agreement |
-//! | [`edit`] | corrections of a mask: operations, undo, journal |
+//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and agreement metrics |
+//! | [`edit`] | mask editing: operations, undo, journal |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
-//! | [`jobs`], [`assess`] | whole trainings and evaluations, and their estimates |
-//! | [`review`] | verdicts on the cases of a cohort, their order, tables and pages |
-//! | [`study`] | methods compared over folds, draws and seeds, with statistics |
-//! | [`words`] | counts in sentences |
+//! | [`jobs`], [`assess`] | complete training and evaluation jobs, and their time and memory estimates |
+//! | [`review`] | review verdicts of a cohort, queue order, tables and report pages |
+//! | [`study`] | comparison of methods over folds, draws and seeds, with statistics |
+//! | [`words`] | singular and plural |
 //! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
-//! | [`cli`], [`manual`], [`log`] | the program `amlp`, one file per verb, its manual and its log |
+//! | [`cli`], [`manual`], [`log`] | the program `amlp` (one file per verb), its manual and its log |
 //!
 //! # Invariants
 //! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.
 //! - Voxel arrays are stored as in the file, first axis fastest.
-//! - On the CPU, the same seed, configuration and thread count give the same bits, whether a run was interrupted or not.
-//! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line touch the disk.
+//! - On the CPU, results are bit-identical for the same seed, configuration and thread count, even if the run was interrupted.
+//! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line access the disk.
 
 pub mod assess;
 pub mod augment;

@@ -32,11 +32,11 @@ pub type Place = Vec<Vec<u8>>;
 /// What came of reading damaged files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Volumes that were read all the same.
+    /// Volumes that were read anyway.
     pub volumes: usize,
-    /// Frames that were decoded all the same.
+    /// Frames that were decoded anyway.
     pub frames: usize,
-    /// Segmentations that were read all the same.
+    /// Segmentations that were read anyway.
     pub segmentations: usize,
     /// Errors.
     pub errors: usize,

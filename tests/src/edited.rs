@@ -177,7 +177,7 @@ impl Written {
         Ok(Self { states, ends: ends.split_off(1), names: Vec::new() })
     }
 
-    /// How many records a journal of so many bytes holds; none without its base mask.
+    /// How many records a journal of this many bytes holds; none without its base mask.
     fn records(&self, bytes: usize) -> Option<usize> {
         self.ends.iter().filter(|&&end| end <= bytes as u64).count().checked_sub(1)
     }

@@ -68,7 +68,7 @@ pub struct Report {
     pub device: String,
     /// What that is.
     pub device_name: String,
-    /// The processor's name, where the system tells.
+    /// The processor's name, if the system reports it.
     pub machine: Option<String>,
     /// Threads of the CPU.
     pub threads: usize,

@@ -14,9 +14,9 @@ pub const EXAMPLES: &str = "Examples:
   amlp bench --device cpu --threads 1
   amlp bench --preset simmim
 
-The step is that of pre-training by --preset: batch, losses, backward pass, AdamW and what the method learns from it, on
-synthetic slices. Inference takes a batch of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions; weights, losses and
-optimiser stay in f32. A dtype the device does not support is an error.";
+A step of the preset's pre-training on synthetic slices: batch, losses, backward pass, AdamW and the method's own update.
+Inference uses a batch of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions only;
+weights, losses and optimiser stay in f32. A dtype that the device does not support is an error.";
 
 /// Measures a training step by phase, and inference.
 #[derive(clap::Args)]

@@ -22,19 +22,19 @@ pub const EXAMPLES: &str = "Examples:
   amlp compare COHORT --modality flair --methods sup,base,amlp --seeds 0,1,2 --labels 5% --out runs/compare \\
     --spacing native --size 96 --width 8 --batch 8 --lr 1e-3 --epochs 20 --fine-batch 8
 
---epochs, --steps, --batch and --lr are those of pre-training, --fine-... those of fine-tuning; all other flags and the
-files of --config apply to both stages, --fine-config to fine-tuning alone. Settings under [method] override each preset.
+--epochs, --steps, --batch and --lr apply to pre-training, --fine-... to fine-tuning; all other flags and the files of
+--config apply to both stages, --fine-config to fine-tuning alone. Settings under [method] override each preset.
 All methods and seeds share one split and one set of labelled patients; only weights and training are seeded differently.
 Without --split the split is drawn once, with --seed or the first of --seeds. This is a study with one draw and fixed
-rates: `amlp study` has folds, draws of the labelled patients, and rates chosen on validation patients. The same command
-continues what was interrupted.";
+rates: `amlp study` has folds, draws of the labelled patients, and rates chosen on validation patients. Run the same
+command again to continue an interrupted comparison.";
 
 /// Compares pre-training methods on the same patients with paired seeds.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
-    /// sup (random weights) or presets of pretrain, separated by commas; differences are to the first.
+    /// sup (random weights) or pre-training presets, separated by commas; the first is the reference.
     #[arg(long, value_delimiter = ',', default_value = "sup,base,amlp")]
     methods: Vec<String>,
     /// Seeds of weights and training, separated by commas.
@@ -46,10 +46,10 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
-    /// Draw the labelled patients among all with a mask, also those without lesion.
+    /// Also draw patients with an empty mask.
     #[arg(long)]
     labels_any: bool,
-    /// TOML file of settings for fine-tuning alone, over those of --config.
+    /// TOML file of settings for fine-tuning only; they override --config.
     #[arg(long)]
     fine_config: Option<PathBuf>,
     /// Fine-tuning steps, instead of epochs.

@@ -16,16 +16,16 @@ Examples:
   amlp consensus reader1.nii.gz reader2.nii.gz reader3.nii.gz --out majority.nii.gz
   amlp consensus reader*.nii.gz --method staple --out staple.nii.gz --json";
 
-/// Joins the masks of several raters to one.
+/// Combines the masks of several raters into one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Masks on the same voxels, two or more.
+    /// Two or more masks on the same grid.
     #[arg(required = true, num_args = 2.., value_name = "MASK")]
     inputs: Vec<PathBuf>,
     /// File for the consensus: .nii or .nii.gz.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How masks are joined.
+    /// How masks are combined.
     #[arg(long, value_enum, default_value_t)]
     method: Method,
     /// How masks are read.

@@ -14,12 +14,12 @@ pub const EXAMPLES: &str = "Examples:
   amlp convert export1 export2.zip --out cohort --key ../keys/cohort.tsv
   amlp convert export --out cohort --resample      (uneven or tilted slices too)
 
-Patients get pseudonyms. The key file tells who they are: keep it apart from the cohort. A finished patient is skipped, so a
-stopped conversion continues with the same command. conversion.json says what was refused and why.
+Patients get pseudonyms. The key file says who they are, so store it apart from the cohort. Finished patients are skipped:
+run the same command again to continue a stopped conversion. conversion.json lists what was refused and why.
 
-This is no de-identification of images: faces and text within the pixels stay.";
+The pixels are not de-identified: faces and burned-in text stay.";
 
-/// Converts DICOM to a cohort: a folder for each patient with images and mask as NIfTI and a JSON file beside each.
+/// Converts DICOM to a cohort: one folder per patient with images and mask as NIfTI, and a JSON file beside each.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -38,7 +38,7 @@ pub struct Args {
     /// Resample uneven or tilted slices to even ones, instead of refusing them.
     #[arg(long)]
     resample: bool,
-    /// Convert finished patients again.
+    /// Also convert patients that are already finished.
     #[arg(long)]
     again: bool,
     /// CPU threads; 0: all cores.
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print_json(&report)?;
     }
     if !report.skipped.is_empty() {
-        let objects = plural(report.skipped.len(), "object is no scan", "objects are no scans");
+        let objects = plural(report.skipped.len(), "object is not a scan", "objects are not scans");
         eprintln!("amlp: {objects}, see conversion.json");
     }
     let left_out = report.refused.iter().map(|refused| LeftOut::new(&name(refused), refused.why.clone()));

@@ -18,7 +18,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp demo
   amlp demo --out my-demo --seed 7
 
-The output folder contains report.html, the segmentations of the held-out patients, pictures, scores, three run folders,
+The output folder contains report.html, the segmentations of the held-out patients, images, scores, three run folders,
 and model: the pre-trained and fine-tuned network alone, for amlp segment --model or the viewer.";
 
 /// Runs the complete workflow on the sample study: pre-train, fine-tune, segment, evaluate, report.
@@ -36,7 +36,7 @@ pub struct Args {
     /// Steps of pre-training.
     #[arg(long, default_value_t = 120)]
     steps: usize,
-    /// Steps of each fine-tuning.
+    /// Steps of each fine-tuning run.
     #[arg(long, default_value_t = 400)]
     fine_steps: usize,
     /// Device: auto, cpu, wgpu[:i] or cuda[:i].

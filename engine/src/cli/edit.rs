@@ -28,16 +28,16 @@ ops.json: [{"op":"paint","label":1,"radius_mm":5,"mode":"3d","points_mm":[[12,-3
            {"op":"remove_component","voxel":[40,60,12]},{"op":"undo"}]
 World coordinates are RAS+ mm, voxels are 0-based in the file's own order. `amlp manual operations` lists all operations."#;
 
-/// Changes a mask by a list of operations.
+/// Applies a list of operations to a mask.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Image of the mask: its grid, and its values for operations that look at them.
+    /// Image of the mask, for its grid and for operations that use image values.
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
     /// Mask to edit [default: an empty one].
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
-    /// Another mask, which `boolean` and `lasso` can take labels from.
+    /// Another mask, for `boolean` and `lasso`.
     #[arg(long, value_name = "FILE")]
     other: Option<PathBuf>,
     /// List of operations (JSON).
@@ -49,7 +49,7 @@ pub struct Args {
     /// Also write an edit journal; an existing file is replaced.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
-    /// Frame of a 4-D image, from 0. A 4-D mask is edited in this frame and keeps its others.
+    /// Frame of a 4-D image, from 0. Only this frame of a 4-D mask is edited.
     #[arg(long, value_name = "N")]
     frame: Option<usize>,
     /// How masks are read.

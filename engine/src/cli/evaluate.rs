@@ -23,8 +23,8 @@ Examples:
   amlp evaluate --prediction out --truth cohort --subset test --json
   amlp evaluate --prediction out --truth labelsTr --label 1 --label 2 --label 1+2 --hd95 pooled
 
-Without --label, every label but 0 counts as lesion, and the class is called label 1.
-Measures are of the whole 3-D mask, means are over cases. Conventions for empty masks are named in the notes.
+Without --label, every label except 0 counts as lesion, and the class is called label 1.
+Metrics are computed in 3-D, means are over cases. The notes state how empty masks are scored.
 Lesions are 26-connected components. tp: reference lesions hit by at least one voxel. fn: reference lesions missed.
 fp: segmented lesions that touch no reference voxel.";
 
@@ -38,7 +38,7 @@ pub struct Args {
     /// Reference mask, a folder of them with the same names, or a cohort.
     #[arg(long, value_name = "FILE|FOLDER|COHORT")]
     pub truth: PathBuf,
-    /// Label to measure by itself, or several together as in 1+4. Repeatable.
+    /// Evaluate this label alone, or several together as in 1+4. Repeatable.
     #[arg(long, value_name = "L")]
     pub label: Vec<Target>,
     /// 95th percentile: the larger of both directions (as MONAI), all distances pooled (as medpy), or weighted by surface area.
@@ -53,7 +53,7 @@ pub struct Args {
     /// How masks are read.
     #[command(flatten)]
     pub masks: MaskFlags,
-    /// Only this part of the run's split; cases without a segmentation are listed. `all`: every case with a reference.
+    /// Evaluate only this part of the run's split; cases without a segmentation are listed. `all`: every case with a reference.
     #[arg(long, value_enum)]
     pub subset: Option<Part>,
     /// Split to take the subset from [default: split.json beside or above the segmentations].
@@ -62,7 +62,7 @@ pub struct Args {
     /// Write the rows as CSV; "-" for standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
-    /// How files are found, and whether all must be used.
+    /// How files are found, and whether all of them must be used.
     #[command(flatten)]
     pub files: FileFlags,
     /// Print one JSON document.

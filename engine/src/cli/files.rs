@@ -6,7 +6,7 @@ use crate::words::plural;
 /// How files are interpreted, and whether all of them must be used.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FileFlags {
-    /// Name of the reference masks without ending, such as '*_annotation'. Default: by their names and values.
+    /// Name of the reference masks without extension, such as '*_annotation'. Default: found by names and values.
     #[arg(long, value_name = "PATTERN")]
     pub label_name: Option<NamePattern>,
     /// Frame of 4-D images, from 0.

@@ -23,8 +23,8 @@ pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality flair --from none --labels 5% --out runs/scratch
   amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
 
-A fine-tuning inherits split, preprocessing and network from its pre-training run. Labels that --validate reads count in
-the label budget. Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
+Split, preprocessing and network are inherited from the pre-training run. Labels read by --validate count towards the label
+budget. Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
 
 /// Fine-tunes a network on labelled training patients of a cohort.
 #[derive(clap::Args)]
@@ -33,16 +33,16 @@ pub struct Args {
     shared: Shared,
     #[command(flatten)]
     run: RunFlags,
-    /// Run to start from, or none for random weights. Of a fine-tuned run, the whole network is taken over.
+    /// Run to start from, or none for random weights. A fine-tuned run transfers its whole network.
     #[arg(long)]
     from: PathBuf,
     /// Named settings to start from: finetune, or paper (70 epochs at 1e-4, slices with lesion only, no augmentation).
     #[arg(long, default_value = "finetune")]
     preset: String,
-    /// Take over the encoder alone from the pre-training run.
+    /// Transfer only the encoder of the pre-training run.
     #[arg(long)]
     encoder_only: bool,
-    /// Re-estimate batch norm on so many batches of unmasked slices of all training patients before the first step.
+    /// Before the first step, re-estimate batch norm on this many batches of unmasked slices of all training patients.
     #[arg(long)]
     norm_batches: Option<usize>,
     /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
@@ -51,13 +51,13 @@ pub struct Args {
     /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
     #[arg(long, value_enum)]
     label_draw: Option<LabelDraw>,
-    /// Draw the labelled patients among all with a mask, also those without lesion.
+    /// Also draw patients with an empty mask.
     #[arg(long)]
     labels_any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     #[arg(long)]
     negative_slices: Option<f64>,
-    /// Validate every so many epochs, and keep the best network.
+    /// Validate every N epochs, and keep the best network.
     #[arg(long)]
     validate: Option<usize>,
     /// Turn off flips, rotation, scaling and intensity changes.
@@ -144,7 +144,7 @@ fn with_change(
     match measure_change(out, compute, control, &mut |done, of, _| measured(done, of)) {
         Ok(change) => report.before_after = change,
         Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error.into()),
-        Err(error) => eprintln!("amlp: Dice before and after is not known: {error}"),
+        Err(error) => eprintln!("amlp: cannot measure Dice before and after: {error}"),
     }
     Ok(report)
 }

@@ -30,10 +30,10 @@ pub struct Args {
     /// NIfTI-1 or -2 volume: .nii, .nii.gz, or either file of a .hdr/.img pair. Or DICOM: a file, folder, zip archive or
     /// DICOMDIR, whose series are listed.
     pub file: PathBuf,
-    /// Show this series of a DICOM folder: its number or UID, with :2 behind it for the second volume of a series.
+    /// Show this series of a DICOM folder, by number or UID; append :2 for the second volume of a series.
     #[arg(long, value_name = "N|UID")]
     pub series: Option<String>,
-    /// Print the value of voxel i,j,k, 0-based in the file's own order; i,j,k,t selects a frame too. Repeatable.
+    /// Print the value of voxel i,j,k, 0-based in the file's own order; i,j,k,t also selects a frame. Repeatable.
     #[arg(long, value_name = "I,J,K", allow_hyphen_values = true)]
     pub voxel: Vec<VoxelIndex>,
     /// Read this frame only, 0-based; by default, numbers cover all frames.
@@ -198,7 +198,7 @@ fn ct_warning(path: &Path, volume: &Volume) -> Option<String> {
     let name = path.file_name()?.to_string_lossy();
     let is_ct = Kind::named(&name, KindChoice::Auto) == Some(Kind::Ct);
     let doubt = is_ct.then(|| ct_doubt(volume)).flatten()?;
-    Some(format!("{doubt}. A training refuses it. {}", CtReader::Training.remedy(&doubt)))
+    Some(format!("{doubt}. Training refuses it. {}", CtReader::Training.remedy(&doubt)))
 }
 
 /// Memory index of a voxel given by two or more indices.

@@ -20,7 +20,7 @@ pub const EXAMPLES: &str = "Examples:
 
 The journal is not changed.";
 
-/// Lists the edits of a journal, and writes the mask that they lead to.
+/// Lists the edits of a journal, and writes the resulting mask.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Edit journal.
@@ -28,7 +28,7 @@ pub struct Args {
     /// File for the mask: .nii or .nii.gz.
     #[arg(long, value_name = "MASK")]
     out: Option<PathBuf>,
-    /// Image of the mask, whose geometry is then written exactly [default: the grid in the journal].
+    /// Image whose exact geometry the mask gets [default: the grid in the journal].
     #[arg(long, value_name = "FILE", requires = "out")]
     image: Option<PathBuf>,
     /// Replay only the first N records [default: all].
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(Cut { bytes, why }) = &replay.cut {
         let edits = plural(replay.records.len(), "edit is", "edits are");
         eprintln!(
-            "note: {edits} whole. The {} after that are left out: {why}",
+            "note: {edits} intact. The {} after that are left out: {why}",
             plural(*bytes as usize, "byte", "bytes")
         );
     }

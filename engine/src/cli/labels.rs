@@ -18,7 +18,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp labels list --cohort COHORT
   amlp retrain runs/fine --out runs/fine-2
 
-The cohort's own masks stay as they are. The newest mask of a case counts; earlier files stay in the folder.";
+The cohort's own masks are not changed. The newest mask of a case is used; earlier files stay in the folder.";
 
 /// Adds reviewed masks to a cohort's corrected masks, or lists them.
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ pub struct Args {
 enum Action {
     /// Add a reviewed mask of a case.
     Add(AddArgs),
-    /// List the masks that count, with their provenance.
+    /// List the masks in use, with their provenance.
     List(Place),
 }
 
@@ -56,22 +56,22 @@ struct AddArgs {
     /// Id of the case in the cohort.
     #[arg(long, value_name = "ID")]
     case: String,
-    /// The mask, on the voxels of one of the case's images.
+    /// The mask, on the grid of one of the case's images.
     #[arg(long, value_name = "FILE")]
     mask: PathBuf,
-    /// Initials of who reviewed it.
+    /// The reviewer's initials.
     #[arg(long, value_name = "XY")]
     reviewer: String,
-    /// Whether the segmentation was corrected, or right as it was.
+    /// Whether the segmentation was corrected, or accepted without changes.
     #[arg(long, value_enum, default_value = "corrected")]
     verdict: Verdict,
     /// Fine-tuned run that made the segmentation.
     #[arg(long, value_name = "RUN")]
     model: Option<PathBuf>,
-    /// The segmentation is by the run's network that validated best, instead of the last.
+    /// The segmentation was made by the run's network with the best validation, instead of the last.
     #[arg(long, requires = "model")]
     best: bool,
-    /// Take the place of another reviewer's mask of the case.
+    /// Supersede another reviewer's mask of the case.
     #[arg(long)]
     replace: bool,
     #[command(flatten)]

@@ -33,16 +33,16 @@ Patch index = (i div q) * grid + (j div q), with i towards the patient's right, 
 pub struct Args {
     /// Scan: .nii, .nii.gz, .hdr or .img.
     volume: PathBuf,
-    /// Slice of the file, from 0, along its axis nearest to head-foot.
+    /// Slice as stored in the file, from 0, along the axis nearest to head-foot.
     #[arg(long, value_name = "K")]
     slice: usize,
     /// Masked share of the patches, 0 to 1.
     #[arg(long, default_value_t = 0.5, conflicts_with_all = ["epoch", "epochs"])]
     sigma: f64,
-    /// Use the masking ratio of this epoch, from 1, of a training of --epochs epochs.
+    /// Use the masking ratio of this epoch, from 1, of a run of --epochs epochs.
     #[arg(long, value_name = "E", requires = "epochs")]
     epoch: Option<usize>,
-    /// Length of that training.
+    /// Length of that run.
     #[arg(long, value_name = "N", requires = "epoch")]
     epochs: Option<usize>,
     /// Masking order.
@@ -82,7 +82,7 @@ pub struct Args {
     /// Seed of the clustering and of random masks.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Write a picture of the slice, its categories and the masked image.
+    /// Write an image of the slice, its categories and the masked slice.
     #[arg(long, value_name = "PNG")]
     out: Option<PathBuf>,
     /// Print one JSON document.

@@ -8,7 +8,7 @@ pub struct MaskFlags {
     /// Accept masks whose corners differ by up to this much from their image's [default: 0.001 mm or 1 % of a voxel].
     #[arg(long, value_name = "MM", value_parser = positive)]
     pub grid_tolerance: Option<f64>,
-    /// Masks that are not whole numbers: values from P on are lesion.
+    /// For masks with values that are not whole numbers: values of P or more are lesion.
     #[arg(long, value_name = "P", value_parser = positive)]
     pub threshold: Option<f64>,
 }

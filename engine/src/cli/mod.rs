@@ -42,7 +42,7 @@ use clap::{Parser, Subcommand};
 use crate::ErrorKind;
 use crate::event::{Control, Signal};
 
-/// Self-supervised lesion segmentation with adaptive masking, from scans to an evaluated segmentation.
+/// Self-supervised lesion segmentation with adaptive masking: pre-training, fine-tuning, segmentation and evaluation.
 ///
 /// Research use only. Not a medical device.
 #[derive(Parser)]
@@ -57,7 +57,7 @@ enum Verb {
     /// Show a scan's grid, type and values.
     #[command(after_help = info::EXAMPLES)]
     Info(info::Args),
-    /// List a cohort's patients, and what is wrong with its files.
+    /// List a cohort's patients and the problems with its files.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
     /// Convert DICOM to a cohort.
@@ -71,13 +71,13 @@ enum Verb {
     /// Fine-tune a network with a few labelled patients.
     #[command(after_help = finetune::EXAMPLES)]
     Finetune(Box<finetune::Args>),
-    /// Resume an interrupted training of either stage.
+    /// Resume an interrupted run of either stage.
     #[command(after_help = resume::EXAMPLES)]
     Resume(resume::Args),
     /// Add reviewed masks to the labels of the next fine-tuning, or list them.
     #[command(after_help = labels::EXAMPLES)]
     Labels(labels::Args),
-    /// Continue a fine-tuning with corrected masks.
+    /// Continue a fine-tuned run with corrected masks.
     #[command(after_help = retrain::EXAMPLES)]
     Retrain(retrain::Args),
     /// Segment scans with a fine-tuned network.
@@ -85,13 +85,13 @@ enum Verb {
     Segment(segment::Args),
     /// Compare segmentations with reference masks.
     Evaluate(evaluate::Args),
-    /// Show the verdicts on a cohort, and export them with their findings.
+    /// Print the review verdicts of a cohort, and export them with their findings.
     #[command(after_help = review::EXAMPLES)]
     Review(review::Args),
-    /// Join the masks of several raters to one.
+    /// Combine the masks of several raters into one.
     #[command(after_help = consensus::EXAMPLES)]
     Consensus(consensus::Args),
-    /// Edit a mask by a list of operations.
+    /// Apply a list of operations to a mask.
     #[command(after_help = edit::EXAMPLES)]
     Edit(edit::Args),
     /// Restore a mask from an edit journal.
@@ -103,7 +103,7 @@ enum Verb {
     /// Compare methods over folds, draws and seeds, with statistics.
     #[command(after_help = study::EXAMPLES)]
     Study(study::Args),
-    /// Do the whole job on the sample study, with a report.
+    /// Run the full pipeline on the sample study, with a report.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
     /// Measure time and memory of a training step and of inference.
@@ -115,7 +115,7 @@ enum Verb {
     /// List the devices that can compute.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
-    /// Print the manual, whole or by topic.
+    /// Print the manual, or its sections on a topic.
     #[command(after_help = manual::EXAMPLES)]
     Manual(manual::Args),
 }
@@ -164,7 +164,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_cancelled(&error) => {
-            eprintln!("amlp: interrupted; the work so far is saved");
+            eprintln!("amlp: interrupted; completed work is saved");
             ExitCode::from(INTERRUPTED)
         }
         Err(error) if error.is::<files::SomeFailed>() => {

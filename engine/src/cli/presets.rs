@@ -13,7 +13,7 @@ pub const EXAMPLES: &str = "Examples:
 /// Lists the presets of `amlp pretrain`, or describes some of them.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Presets to describe: what each is, what is adapted, its numbers and its source.
+    /// Presets to describe: the method, our adaptations, its parameters and its source.
     names: Vec<String>,
     /// Print one JSON document.
     #[arg(long)]

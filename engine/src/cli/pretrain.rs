@@ -44,7 +44,7 @@ pub struct Args {
     /// Preset to start from.
     #[arg(long, default_value = "amlp")]
     preset: String,
-    /// Patches along a side.
+    /// Patches per side.
     #[arg(long)]
     grid: Option<usize>,
     /// Masking ratio of the first epoch.
@@ -86,7 +86,7 @@ pub struct Args {
     /// Epochs between label updates; 0: a twentieth of the training.
     #[arg(long)]
     period: Option<usize>,
-    /// Number of the method, see amlp presets NAME: NAME=VALUE. Repeatable.
+    /// Parameter of the method, as NAME=VALUE; see amlp presets NAME. Repeatable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = config::parse_number)]
     number: Vec<(String, f64)>,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use crate::pretrain::amlp::choice::ForegroundChoice;
 /// How the masked patches are drawn.
 #[derive(Debug, clap::Args)]
 pub struct DrawFlags {
-    /// Draw the masked patches, with this temperature of their logits; 0 takes them in order.
+    /// Draw the masked patches with this temperature of their logits; 0 takes them in order.
     #[arg(long)]
     temperature: Option<f64>,
     /// Share of the foreground that stays visible.
@@ -17,7 +17,7 @@ pub struct DrawFlags {
     /// Side of a mask unit in pixels, a multiple of a patch's; 0: a patch.
     #[arg(long, value_name = "PX")]
     unit: Option<usize>,
-    /// Let the masking ratio be a share of the units with tissue.
+    /// Make the masking ratio a share of the units with tissue.
     #[arg(long)]
     sigma_of_tissue: bool,
 }
@@ -41,16 +41,16 @@ pub struct Recipe {
     /// First skip connection of the network: keep, mask or drop.
     #[arg(long, value_parser = parse_word::<TopSkip>)]
     top_skip: Option<TopSkip>,
-    /// Give the network the pixel mask as another channel.
+    /// Add the pixel mask as an input channel.
     #[arg(long)]
     mask_channel: bool,
     /// Choose the foreground cluster without labels.
     #[arg(long, value_enum)]
     foreground_choice: Option<ForegroundChoice>,
-    /// Leave masked air out of the losses.
+    /// Leave masked patches of air out of the losses.
     #[arg(long)]
     loss_of_tissue: bool,
-    /// Reconstruct each patch without its mean and standard deviation.
+    /// Reconstruct each patch normalised by its mean and standard deviation.
     #[arg(long)]
     normalised: bool,
     /// Largest weight that the attention loss gives to a patch; 0 sets no limit.
@@ -59,10 +59,10 @@ pub struct Recipe {
     /// Share of the epochs in which the weight of the consistency loss rises.
     #[arg(long)]
     lambda_ramp: Option<f64>,
-    /// Doubt a label only where the mean relative loss is at least this far from 1.
+    /// Question a label only if the mean relative loss is at least this far from 1.
     #[arg(long)]
     doubt_margin: Option<f64>,
-    /// Draw the shift of each crop anew in every epoch.
+    /// Draw a new shift of each crop in every epoch.
     #[arg(long)]
     epoch_shift: bool,
     /// Flip batches along R and A at random.
@@ -71,10 +71,10 @@ pub struct Recipe {
     /// Largest change of contrast (share) and brightness (standard deviations).
     #[arg(long)]
     intensity: Option<f64>,
-    /// Leave out slices whose crop is tissue by less than this share.
+    /// Leave out slices with a smaller share of tissue in the crop.
     #[arg(long)]
     min_tissue: Option<f64>,
-    /// Log the reconstruction loss of the validation patients every so many epochs.
+    /// Log the reconstruction loss of the validation patients every N epochs.
     #[arg(long)]
     validate: Option<usize>,
 }

@@ -14,14 +14,14 @@ pub const EXAMPLES: &str = "Examples:
   amlp resume runs/fine --device cpu --threads 4
   amlp resume runs/pre --cohort /data/new/place                  (the cohort was moved or renamed)
 
-The run folder has the settings, the cohort and the stage. The options change where the training runs, not what it computes.";
+The run folder stores the settings, the cohort and the stage. The options change where the run computes, not what it computes.";
 
-/// Resumes an interrupted training from its last checkpoint.
+/// Resumes an interrupted run from its last checkpoint.
 #[derive(clap::Args)]
 pub struct Args {
     /// Run folder.
     run: PathBuf,
-    /// The run's cohort, where it lies now. It must hold the same scans.
+    /// Current location of the run's cohort. It must contain the same scans.
     #[arg(long, value_name = "FOLDER")]
     cohort: Option<PathBuf>,
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     put(&mut config.data.cohort, args.cohort.clone());
     args.device.put_in(&mut config);
     if !config.data.cohort.is_dir() {
-        let why = "the run's cohort is not there. If it was moved, name its new place with --cohort FOLDER";
+        let why = "the run's cohort was not found. If it was moved, give its new location with --cohort FOLDER";
         return Err(Error::file(&config.data.cohort, why).into());
     }
     let start = Start { resume: true, ..Start::default() };

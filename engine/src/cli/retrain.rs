@@ -13,11 +13,11 @@ pub const EXAMPLES: &str = "Examples:
   amlp retrain runs/fine --out runs/fine-2
   amlp retrain runs/fine --out runs/fine-2 --steps 300 --lr 0.001 --json
 
-Network, data, preprocessing, split and seed are the run's; a fifth of its learning rate, a third of its length. The corrected
-masks of training patients, and of patients that its split does not have, join its labelled patients. Validation and test
-patients stay the same and are never trained on. Ctrl+C saves and exits with 130; amlp resume NEW continues.";
+Network, data, preprocessing, split and seed are the run's, with a fifth of its learning rate and a third of its length. The
+corrected masks of training patients, and of patients outside its split, are added to its labelled patients. Validation and
+test patients stay the same and are never trained on. Ctrl+C saves and exits with 130; amlp resume NEW continues.";
 
-/// Continues a fine-tuning with corrected masks, and prints the Dice of the test patients before and after.
+/// Continues a fine-tuned run with corrected masks, and prints the Dice of the test patients before and after.
 #[derive(clap::Args)]
 pub struct Args {
     /// Fine-tuned run to start from.
@@ -28,22 +28,22 @@ pub struct Args {
     /// Folder of corrected masks [default: corrections in the cohort's folder].
     #[arg(long, value_name = "FOLDER")]
     corrections: Option<PathBuf>,
-    /// The run's cohort, where it lies now.
+    /// Current location of the run's cohort.
     #[arg(long, value_name = "FOLDER")]
     cohort: Option<PathBuf>,
-    /// Start from the network that validated best, instead of the last.
+    /// Start from the network with the best validation instead of the last.
     #[arg(long)]
     best: bool,
     /// Epochs.
     #[arg(long)]
     epochs: Option<usize>,
-    /// Steps in all, instead of epochs.
+    /// Total steps, instead of epochs.
     #[arg(long)]
     steps: Option<usize>,
     /// Learning rate.
     #[arg(long)]
     lr: Option<f64>,
-    /// Labelled training patients, instead of the run's and the corrected ones: all, or patients:ID,ID.
+    /// Labelled training patients, replacing the run's and the corrected ones: all, or patients:ID,ID.
     #[arg(long)]
     labels: Option<String>,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub struct Args {
     /// Fail if a scan or a mask would be left out.
     #[arg(long)]
     strict: bool,
-    /// Print time and memory of the training, and stop.
+    /// Print the estimated time and memory, then exit.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -24,9 +24,9 @@ Examples:
   amlp review patients --csv verdicts.csv --findings findings.csv --report report
   amlp review patients --order list --list priorities.csv --json
 
-Verdicts are given in the window. They are kept in review.jsonl in the folder of the cohort.";
+Verdicts are set in the viewer and stored in review.jsonl in the cohort's folder.";
 
-/// Shows the verdicts on the cases of a cohort, and exports them with their findings.
+/// Prints the review verdicts of a cohort, and exports them with their findings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the cohort.
@@ -37,16 +37,16 @@ pub struct Args {
     /// Order of the cases.
     #[arg(long, value_enum, default_value_t)]
     order: OrderName,
-    /// CSV with a column `case`, in the order of its rows or by a column `score`, highest first.
+    /// CSV with a column `case`, in row order or by a column `score`, highest first.
     #[arg(long, value_name = "FILE", required_if_eq("order", "list"))]
     list: Option<PathBuf>,
-    /// Write a row for every case as CSV.
+    /// Write one row per case as CSV.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write a row for every finding as CSV.
+    /// Write one row per finding as CSV.
     #[arg(long, value_name = "FILE")]
     findings: Option<PathBuf>,
-    /// Write a page for every case and one for the cohort (index.html).
+    /// Write one page per case, and index.html for the cohort.
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
     /// How masks are read.
@@ -68,11 +68,11 @@ enum OrderName {
     Listed,
     /// Highest mean entropy of the saved probability first.
     Uncertain,
-    /// Lowest Dice of the segmentation against the reference first.
+    /// Lowest Dice between segmentation and reference first.
     LowestDice,
-    /// Largest change of the volume against the patient's scan before first.
+    /// Largest volume change since the patient's previous scan first.
     VolumeChange,
-    /// As --list says.
+    /// In the order of --list.
     List,
 }
 
@@ -102,14 +102,14 @@ struct Row<'a> {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.list.is_some() && args.order != OrderName::List {
-        bail!("--list goes with --order list");
+        bail!("--list needs --order list");
     }
     let mut cohort = Cohort::discover_with(&args.folder, &args.files.discover_options())?;
     let mut warnings = Vec::new();
     if let Some(folder) = &args.segmentations {
         let unknown = cohort.take_segmentations(folder)?;
         if !unknown.is_empty() {
-            warnings.push(format!("{}: no case has the name {}", folder.display(), unknown.join(", ")));
+            warnings.push(format!("{}: no case is named {}", folder.display(), unknown.join(", ")));
         }
     }
     args.files.report(cohort.cases.len(), &cohort.left_out, &[])?;
@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let latest = latest(&log.entries);
     warnings.extend(log.warnings());
     let gone = latest.keys().filter(|case| cohort.case(case).is_none());
-    warnings.extend(gone.map(|case| format!("review.jsonl: {case} is no case of this folder")));
+    warnings.extend(gone.map(|case| format!("review.jsonl: {case} is not a case of this folder")));
     let order = args.order(&mut warnings)?;
     let control = super::interruptible()?;
     let bar = if std::io::stderr().is_terminal() {

@@ -31,8 +31,8 @@ pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine STUDY --format seg --out masks   (DICOM in, DICOM SEG out)
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
 
-A case is skipped if its outputs are complete and were made by this model with these options from this scan, so a stopped
-job continues with the same command. CASE.segmented.json holds the checksums.";
+A case is skipped if this model has already segmented this scan with these options, so run the same command again to continue
+a stopped job. CASE.segmented.json holds the checksums.";
 
 /// Segments scans: writes `CASE.nii.gz` on the scan's own grid, with --probabilities also `CASE_prob.nii.gz`.
 #[derive(clap::Args)]
@@ -44,10 +44,10 @@ pub struct Args {
     /// Scans, folders of scans, or cohorts.
     #[arg(required_unless_present = "cohort")]
     input: Vec<PathBuf>,
-    /// The model's own cohort, where it lies now: its test patients.
+    /// Current location of the model's own cohort, to segment its test patients.
     #[arg(long, value_name = "FOLDER")]
     cohort: Option<PathBuf>,
-    /// Series of a DICOM input: its number or UID, with :2 behind it for the second volume of a series.
+    /// Series of a DICOM input, by number or UID; append :2 for the second volume of a series.
     #[arg(long, value_name = "N|UID", conflicts_with = "cohort")]
     series: Option<String>,
     /// Folder for the masks.
@@ -59,7 +59,7 @@ pub struct Args {
     /// Format of the masks. A DICOM SEG needs DICOM scans.
     #[arg(long, value_enum, default_value_t = Format::Nifti)]
     format: Format,
-    /// Table of coded terms by label name, for a DICOM SEG [default: the program's own].
+    /// Table of coded terms by label name, for a DICOM SEG [default: built in].
     #[arg(long, value_name = "FILE")]
     terms: Option<PathBuf>,
     /// Also write the probabilities.
@@ -68,16 +68,16 @@ pub struct Args {
     /// Remove components smaller than this, in ml.
     #[arg(long)]
     min_volume: Option<f64>,
-    /// HU to add to a CT whose values cannot be Hounsfield units; 0 takes them as they are [default: the run's].
+    /// HU to add to a CT whose values cannot be Hounsfield units; 0 leaves them as they are [default: the run's].
     #[arg(long, value_name = "HU", allow_hyphen_values = true)]
     ct_offset: Option<f64>,
-    /// Use the network that validated best, instead of the last.
+    /// Use the network with the best validation instead of the last.
     #[arg(long)]
     best: bool,
-    /// Segment part i of n of the scans only, such as 2/8, for job arrays.
+    /// Segment only part i of n of the scans, such as 2/8, for job arrays.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
-    /// Segment finished cases again.
+    /// Also segment cases that are already done.
     #[arg(long)]
     again: bool,
     #[command(flatten)]

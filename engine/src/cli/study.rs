@@ -19,41 +19,41 @@ use crate::words::plural;
 /// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp study --print-plan evidence > plan.toml     (then name your cohort in it)
-  amlp study plan.toml --out study --dry-run       (what will run, and how many hours it takes)
+  amlp study plan.toml --out study --dry-run       (what will run, and for how many hours)
   amlp study plan.toml --out study                 (Ctrl+C saves; the same command continues)
   amlp study plan.toml --out study --shard 2/8     (the second of eight jobs that share the folder)
   amlp study paper --cohort BRATS --out paper --scale 0.25 --dry-run
-                                                   (all of the paper's tables on a quarter of the size: how long?)
+                                                   (how long all of the paper's tables take at a quarter of the size)
 
 Learning rates are chosen per method on validation patients and frozen in study/plan.lock.json before any test patient is
-read. With shards, start them all once more when every one has ended: the first round may end with pilots, which all
-shards must finish before the rates are frozen. Tables: study/tables.md, .csv, .tex, .html; the page: study/report.html.";
+read. With shards, run all of them again once every one has ended: the first round may end with the pilots, which all
+shards must finish before the rates are frozen. Results: study/tables.md, .csv, .tex, .html and study/report.html.";
 
 /// Compares methods over test folds, label budgets, draws of the labelled patients and seeds, with statistics.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The plan, a TOML file; with --cohort, the name of a ready plan.
+    /// The plan, a TOML file; with --cohort, the name of a built-in plan.
     #[arg(required_unless_present = "print_plan")]
     plan: Option<PathBuf>,
     /// Folder of the study.
     #[arg(long, required_unless_present = "print_plan")]
     out: Option<PathBuf>,
-    /// Run the ready plan of this name on a folder of patients.
+    /// Run the built-in plan of this name on a folder of patients.
     #[arg(long, value_name = "DIR")]
     cohort: Option<PathBuf>,
-    /// Modalities of the cohort, each studied by itself [default: all of them].
+    /// Modalities of the cohort, each studied separately [default: all of them].
     #[arg(long, value_delimiter = ',', requires = "cohort")]
     modality: Vec<String>,
-    /// Shrink slices, width and patients by this factor, 0.1 to 1.
+    /// Scale slices, width and patients by this factor, 0.1 to 1.
     #[arg(long, requires = "cohort")]
     scale: Option<f64>,
-    /// Do one part of the trainings: i/n, i from 1.
+    /// Run one part of the trainings: i/n, i from 1.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<Shard>,
-    /// List the trainings and their hours, measured on a step of each, and stop.
+    /// List the trainings and their hours, estimated from one step of each, then exit.
     #[arg(long)]
     dry_run: bool,
-    /// Print a ready plan to edit: quick, evidence, ablation, paper, paper-table-1 to paper-table-6, paper-figures.
+    /// Print a built-in plan to edit: quick, evidence, ablation, paper, paper-table-1 to paper-table-6, paper-figures.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["plan", "out", "cohort", "shard", "dry_run", "json"])]
     print_plan: Option<String>,
     /// Print the result as one JSON document.
@@ -135,7 +135,7 @@ pub(super) fn report(
     let waiting = progress.pilots_waiting;
     if waiting > 0 {
         eprintln!(
-            "{} missing. Start this shard again when they have ended.",
+            "{} missing. Run this shard again once they have ended.",
             plural(waiting, "pilot of other shards is", "pilots of other shards are")
         );
     }
@@ -148,10 +148,7 @@ pub(super) fn report(
         print_line(std::fs::read_to_string(&tables)?.trim_end())?;
     }
     if progress.failed > 0 {
-        anyhow::bail!(
-            "{} failed; the reasons stand below the tables",
-            plural(progress.failed, "training", "trainings")
-        );
+        anyhow::bail!("{} failed; the reasons are below the tables", plural(progress.failed, "training", "trainings"));
     }
     Ok(())
 }

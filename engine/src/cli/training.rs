@@ -40,7 +40,7 @@ pub struct Shared {
     /// Epochs.
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// Steps in all, instead of epochs.
+    /// Total steps, instead of epochs.
     #[arg(long)]
     pub steps: Option<usize>,
     /// Slices per step.
@@ -55,7 +55,7 @@ pub struct Shared {
     /// Largest norm of a step's gradient; 0 sets no limit.
     #[arg(long)]
     pub clip_norm: Option<f64>,
-    /// Learning rate of a layer over that of the next one towards the output; 1 trains all alike.
+    /// Learning rate of a layer relative to the next one towards the output; 1: the same for all.
     #[arg(long)]
     pub layer_decay: Option<f64>,
     /// Decay of a moving average of the weights, which is validated, kept and tested; 0 keeps the trained weights.
@@ -78,7 +78,7 @@ pub struct Shared {
     pub spacing: Option<Spacing>,
     #[command(flatten)]
     pub masks: MaskFlags,
-    /// HU to add to a CT whose values cannot be Hounsfield units; 0 takes them as they are.
+    /// HU to add to a CT whose values cannot be Hounsfield units; 0 leaves them as they are.
     #[arg(long, value_name = "HU", allow_hyphen_values = true)]
     pub ct_offset: Option<f64>,
     /// Targets made from the labels: binary, or regions (WT, TC, ET).
@@ -95,7 +95,7 @@ pub struct Shared {
     pub seed: Option<u64>,
     #[command(flatten)]
     pub device: DeviceFlags,
-    /// Precision of the convolutions: f32, or bf16 where the device has it.
+    /// Precision of the convolutions: f32, or bf16 if the device supports it.
     #[arg(long, value_parser = parse_word::<Precision>)]
     pub precision: Option<Precision>,
     /// Folder where prepared patients are cached between runs.
@@ -108,7 +108,7 @@ pub struct Shared {
     pub json: bool,
 }
 
-/// Where a training runs, which changes nothing of what it computes.
+/// Where a run computes. Does not change what it computes.
 #[derive(Clone, clap::Args)]
 pub struct DeviceFlags {
     /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
@@ -135,24 +135,24 @@ impl DeviceFlags {
     }
 }
 
-/// How a single training meets its run folder.
+/// What to do with the run folder of a single run.
 #[derive(clap::Args)]
 pub struct RunFlags {
     /// Resume the run in --out.
     #[arg(long)]
     pub resume: bool,
-    /// Print time and memory of the training, and stop.
+    /// Print the estimated time and memory, then exit.
     #[arg(long)]
     pub dry_run: bool,
-    /// Also write TensorBoard event files, into the folder tensorboard of the run.
+    /// Also write TensorBoard event files to tensorboard in the run folder.
     #[arg(long)]
     pub tensorboard: bool,
 }
 
-/// What a single training prints and writes beside its run.
+/// What a single run prints and writes besides its run folder.
 #[derive(Clone, Copy, clap::Args)]
 pub struct Output {
-    /// Also write TensorBoard event files, into the folder tensorboard of the run.
+    /// Also write TensorBoard event files to tensorboard in the run folder.
     #[arg(long)]
     pub tensorboard: bool,
     /// Print the report as one JSON document.
@@ -252,7 +252,7 @@ pub fn put<T>(place: &mut T, flag: Option<T>) {
     }
 }
 
-/// Says how many scans are used. Where some are left out, the training itself warns.
+/// Prints how many scans are used. If some are left out, the training itself warns.
 pub fn say_if_complete(selection: &Selection) {
     if selection.is_complete() {
         eprintln!("amlp: {selection}");
@@ -263,7 +263,7 @@ pub fn say_if_complete(selection: &Selection) {
 fn read_small(path: &Path) -> Result<String> {
     let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
     if length > 1 << 20 {
-        return Err(Error::file(path, format!("is no file of settings: {length} bytes, at most 1 MiB are read")));
+        return Err(Error::file(path, format!("is not a settings file: {length} bytes, more than 1 MiB")));
     }
     std::fs::read_to_string(path).map_err(Error::io("read", path))
 }

@@ -53,9 +53,9 @@ impl ImageFile {
 pub struct Case {
     /// Unique in its cohort.
     pub id: String,
-    /// The patient, who may have several scans; equal to `id` where names tell no session.
+    /// The patient, who may have several scans; equal to `id` if names contain no session.
     pub patient: String,
-    /// The visit, time point or date, if names tell it.
+    /// The session, time point or date, if names contain it.
     pub session: Option<String>,
     /// The images by modality, in lower case.
     pub images: BTreeMap<String, ImageFile>,
@@ -102,7 +102,7 @@ impl Case {
 /// second value holds what is unusual about the files.
 ///
 /// # Errors
-/// A file that is no mask; no file.
+/// A file that is not a mask; no file.
 pub fn read_masks(paths: &[PathBuf], options: &MaskOptions) -> Result<(LabelVolume, Vec<String>)> {
     let Some((first, rest)) = paths.split_first() else { return Err(Error::config("mask", "", "no file is named")) };
     let (mut union, mut notes) = LabelVolume::read_with(first, options)?;

@@ -152,7 +152,7 @@ impl Corrections {
                     newest.insert(correction.case.clone(), correction);
                 }
                 Ok(correction) => {
-                    let why = format!("mask is {}: is no plain file name", correction.mask);
+                    let why = format!("mask is {}: is not a plain file name", correction.mask);
                     found.notes.push(format!("{}: line {}: {why}. The line is ignored.", path.display(), at + 1));
                 }
                 Err(error) => {
@@ -208,9 +208,7 @@ impl Corrections {
         let mut applied = Applied::default();
         for mask in &self.masks {
             let Some(case) = cohort.cases.iter_mut().find(|case| case.id == mask.case) else {
-                applied
-                    .left_out
-                    .push(LeftOut::new(&mask.case, "has a corrected mask, but the cohort does not have it"));
+                applied.left_out.push(LeftOut::new(&mask.case, "has a corrected mask, but is not in the cohort"));
                 continue;
             };
             let is_in = |part: &[String]| part.contains(&case.patient) || part.contains(&case.id);
@@ -223,7 +221,7 @@ impl Corrections {
             match sha256_file(&path) {
                 Ok(found) if found == mask.sha256 => case.masks = vec![path],
                 Ok(_) => {
-                    let why = "its corrected mask was changed since it was added. Add it again";
+                    let why = "its corrected mask has changed since it was added. Add it again";
                     applied.left_out.push(LeftOut::new(&case.id, why));
                 }
                 Err(error) => applied.left_out.push(LeftOut::new(&case.id, error.to_string())),

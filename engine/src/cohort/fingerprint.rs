@@ -63,7 +63,7 @@ pub struct CaseFingerprint {
     pub id: String,
     /// The patient.
     pub patient: String,
-    /// The visit, time point or date; `null` where names tell none.
+    /// The session, time point or date; `null` if names contain none.
     pub session: Option<String>,
     /// The images by modality.
     pub images: BTreeMap<String, String>,
@@ -196,10 +196,8 @@ fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Proble
         let unknown = case.labels.iter().filter(|label| map.part(**label).is_none());
         let unknown: Vec<String> = unknown.map(u16::to_string).collect();
         if !unknown.is_empty() {
-            let what = format!(
-                "label {} is part of no region (WT, TC, ET). With binary targets it is lesion",
-                unknown.join(", ")
-            );
+            let what =
+                format!("label {} is in no region (WT, TC, ET). With binary targets it is lesion", unknown.join(", "));
             problems.push(Problem { case: Some(case.id.clone()), file: case.label.clone(), what });
         }
     }
@@ -306,7 +304,7 @@ impl CaseReport {
         self.case.background.insert(modality.to_owned(), value);
         let is_ct = Kind::named(modality, KindChoice::Auto) == Some(Kind::Ct);
         if let Some(doubt) = is_ct.then(|| ct_doubt(image)).flatten() {
-            self.report(path, format!("{doubt}. A training refuses it. {}", CtReader::Training.remedy(&doubt)));
+            self.report(path, format!("{doubt}. Training refuses it. {}", CtReader::Training.remedy(&doubt)));
         }
     }
 

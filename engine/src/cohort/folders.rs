@@ -137,8 +137,7 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
                 .iter()
                 .any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
         if !is_patient {
-            let masks =
-                plural(draft.images.len(), "mask in a folder of its own is", "masks in a folder of their own are");
+            let masks = plural(draft.images.len(), "mask in a separate folder is", "masks in a separate folder are");
             let what = format!("{masks} not used. Name the one to use");
             problems.push(Problem::of_file(None, &draft.owner, what));
         }
@@ -210,10 +209,10 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
             Role::Mask => certain.push(file),
             Role::MaskByWord if check.by_word(&file.path, &name) => by_word.push(file),
             Role::MaskByWord => {
-                note(&file.path, "is named like a mask but holds no labels. It is taken for an image".into());
+                note(&file.path, "is named like a mask but has no label values. It is used as an image".into());
                 images.insert(name, file.path);
             }
-            _ => note(&file.path, "not used: a mask of something else".into()),
+            _ => note(&file.path, "not used: not a lesion mask".into()),
         }
     }
     certain.sort_by_key(|file| mask_rank(without_id(&file.stem, &id)));
@@ -226,13 +225,13 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
     for file in masks_by_values(&mut images, check) {
         let why = "its values are few whole numbers on the image's grid";
         if chosen.is_empty() {
-            note(&file.path, format!("is taken for the mask: {why}"));
+            note(&file.path, format!("is used as the mask: {why}"));
             chosen.push(file);
         } else if segmentation.is_none() {
-            note(&file.path, format!("is taken for a segmentation: {why}"));
+            note(&file.path, format!("is used as the segmentation: {why}"));
             segmentation = Some(file.path);
         } else {
-            note(&file.path, format!("not used: {why}, and there is a segmentation"));
+            note(&file.path, format!("not used: {why}, but the case already has a segmentation"));
         }
     }
     if chosen.is_empty()
@@ -241,7 +240,7 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
         chosen.push(only.clone());
     } else if let Some(first) = further_masks.first() {
         let folder = first.path.parent().unwrap_or(&first.path);
-        note(folder, format!("{} further masks are not used. Name the one to use", further_masks.len()));
+        note(folder, format!("{} more masks are not used. Name the one to use", further_masks.len()));
     }
     if let [first, _, ..] = &*chosen {
         let mut names: Vec<&str> = chosen.iter().take(SHOWN).map(|file| file.stem.as_str()).collect();

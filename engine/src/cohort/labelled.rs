@@ -132,8 +132,8 @@ impl Split {
         let mut notes = Vec::new();
         if with_lesion < all {
             notes.push(format!(
-                "The labelled patients are drawn among the {} with a lesion. {} an empty mask. labels.any = true draws among \
-                 all {all}.",
+                "The labelled patients are drawn from the {} with a lesion. {} an empty mask. labels.any = true draws from all \
+                 {all}.",
                 plural(with_lesion, "training patient", "training patients"),
                 plural(all - with_lesion, "other has", "others have")
             ));
@@ -184,7 +184,7 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], budget: &LabelBudget, se
         LabelShare::All => total,
         LabelShare::Patients(ids) => {
             if let Some(id) = ids.iter().find(|id| !masked.contains(id)) {
-                let why = if lesion_ml.contains_key(id) { "has no mask" } else { "is no training patient" };
+                let why = if lesion_ml.contains_key(id) { "has no mask" } else { "is not a training patient" };
                 return Err(Error::config("labels", share, format!("{id} {why}")));
             }
             let mut chosen = ids.clone();
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(share.to_string().parse::<LabelShare>().unwrap(), share);
         assert_eq!(subset_of(&train, &share, LabelDraw::Random, 1).unwrap(), [ids[0].clone(), ids[2].clone()]);
         assert_eq!(subset_of(&train, &share, LabelDraw::Random, 2).unwrap().len(), 2);
-        for (id, why) in [("U", "U has no mask"), ("X", "X is no training patient")] {
+        for (id, why) in [("U", "U has no mask"), ("X", "X is not a training patient")] {
             let share = LabelShare::Patients(vec![ids[0].clone(), id.into()]);
             let error = subset_of(&train, &share, LabelDraw::Random, 1).unwrap_err().to_string();
             assert!(error.contains(why), "{error}");

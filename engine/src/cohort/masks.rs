@@ -12,7 +12,7 @@ use crate::volume::{LabelVolume, Relation, Volume};
 /// Most label values of a mask that is named as one.
 const LABELS_BY_WORD: usize = 64;
 
-/// Most label values of a mask that is told by its values.
+/// Maximum number of label values for a file to be recognised as a mask by its values.
 const LABELS_BY_VALUES: usize = 10;
 
 /// Confirms masks by their values, once for each kind of name.

@@ -61,7 +61,7 @@ const LABEL: &str = "";
 /// Whole names of a mask in a patient's own folder, the likeliest first.
 const LABEL_NAMES: [&str; 8] = ["seg", "mask", "label", "labels", "segmentation", "gtv", "gtvt", "lesion"];
 
-/// Whole names of an image whose modality they do not tell.
+/// Generic image names that contain no modality.
 const IMAGE_NAMES: [&str; 5] = ["image", "imaging", "scan", "volume", "t1post"];
 
 /// Words that name a mask, with or without a number (`roi2`).
@@ -118,7 +118,7 @@ fn is_mask_word(word: &str) -> bool {
     MASK_WORDS.contains(&plain) || plain.starts_with("lesion") || plain.ends_with("mask")
 }
 
-/// The role of a name that tells a mask or a segmentation of ours by a word; `None` for an image's.
+/// The role of a name that marks a mask or one of our segmentations by a word; `None` for an image.
 pub(super) fn mask_role(name: &str) -> Option<Role> {
     if segmented_image(name).is_some() {
         return Some(Role::Segmentation);
@@ -198,7 +198,7 @@ pub(super) fn is_known_modality(name: &str) -> bool {
     image || IMAGE_NAMES.contains(&name)
 }
 
-/// True for a whole name that tells the modality more exactly than "image" or "MR" does.
+/// True for a name that is more specific than "image" or "MR".
 pub(super) fn tells_modality(stem: &str) -> bool {
     let name = stem.to_lowercase();
     is_known_modality(&name)

@@ -143,7 +143,7 @@ impl Part {
         let Some(first) = unknown.first() else { return Ok(()) };
         let names: Vec<String> = info.channels.iter().map(|(number, name)| format!("{number} ({name})")).collect();
         let why = format!(
-            "the four digits at the end are no channel of {}, which has {}. If they belong to the id, put the masks into \
+            "the four digits at the end are not a channel of {}, which has {}. If they belong to the id, put the masks into \
              labelsTr under the same names, or append _0000 to the images",
             cohort.root.join(super::dataset_json::DATASET_JSON).display(),
             names.join(", ")

@@ -74,8 +74,9 @@ pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
-        let why =
-            format!("no split.json beside the segmentations or up to {LEVELS_UP} folders above; give --split FILE");
+        let why = format!(
+            "found no split.json beside the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
+        );
         Error::file(predictions, why)
     })
 }
@@ -279,7 +280,7 @@ fn by_image(
     by_case
 }
 
-/// Masks with the patients that their names tell.
+/// Masks with the patients in their names.
 fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
     let patients = patients(masks.keys().map(String::as_str));
     let patient = |case: &String| patients.get(case).map_or_else(|| case.clone(), |(patient, _)| patient.clone());
@@ -398,6 +399,6 @@ mod tests {
             assert!(find_split(&root.join(below)).unwrap().ends_with("run/split.json"), "{below}");
         }
         let error = find_split(&root.join("run/1/2/3")).unwrap_err().to_string();
-        assert!(error.contains("give --split FILE"), "{error}");
+        assert!(error.contains("Give --split FILE"), "{error}");
     }
 }

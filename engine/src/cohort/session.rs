@@ -30,7 +30,7 @@ pub(super) fn is_session_folder(name: &str, parent: &str) -> bool {
     is_date(name) || is_word(name, &WORDS) || (has_digit(parent) && (is_short(name) || is_word(name, &GENERAL_WORDS)))
 }
 
-/// Patient and session by scan id. A scan whose name tells no session is its own patient.
+/// Patient and session by scan id. A scan without a session in its name is its own patient.
 pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<String, (String, Option<String>)> {
     let ids: BTreeSet<&str> = ids.collect();
     let endings: Vec<_> = ids.iter().filter_map(|id| ending(id)).collect();

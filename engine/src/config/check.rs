@@ -98,7 +98,7 @@ impl Config {
                 ..MethodConfig::default()
             };
             if *method != shared {
-                let why = "patches, masks and losses of AMLP have no meaning here: leave them at their defaults";
+                let why = "this method does not use AMLP's patches, masks and losses: leave them at their defaults";
                 found.push(Error::config("method.pretext", &self.preset, why));
             }
             return;

@@ -49,7 +49,7 @@ pub struct LossConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Draws the shift of each crop anew in every epoch, instead of once.
+    /// Draws the shift of each crop again in every epoch, instead of once.
     pub shift: bool,
     /// Flips along R and A, drawn for every batch.
     pub flip: bool,
@@ -74,7 +74,7 @@ impl MaskConfig {
         found
     }
 
-    /// Patches along the side of a mask unit, for patches of `side` pixels in a grid of `grid` a side.
+    /// Patches along the side of a mask unit, for patches of `side` pixels in a grid of `grid` per side.
     ///
     /// # Errors
     /// A unit that patches or the crop do not divide into.

@@ -51,7 +51,7 @@ pub(super) struct Change {
 }
 
 impl Delta {
-    /// No change of a mask of so many voxels along i, j, k, and frames ([`EditLabels::dims`]).
+    /// No change of a mask of this many voxels along i, j, k, and frames ([`EditLabels::dims`]).
     pub fn empty(dims: [usize; 4]) -> Self {
         Self { dims, runs: Vec::new(), voxels: 0, bounds: None }
     }
@@ -161,7 +161,7 @@ impl Delta {
         self.runs.is_empty()
     }
 
-    /// The changes that take this one back.
+    /// The inverse changes.
     #[must_use]
     pub fn inverted(&self) -> Self {
         let back = |run: &DeltaRun| DeltaRun { before: run.after, after: run.before, ..*run };
@@ -294,7 +294,7 @@ impl Packed {
         self.bounds
     }
 
-    /// The changes of a mask of so many voxels and frames from their bytes.
+    /// The changes of a mask of this many voxels and frames from their bytes.
     ///
     /// # Errors
     /// What is wrong with the bytes.

@@ -135,7 +135,7 @@ impl History {
         self.entries[..self.applied].last().map(|entry| entry.name.as_str())
     }
 
-    /// Name of the edit that redo brings back.
+    /// Name of the edit that redo restores.
     pub fn redo_name(&self) -> Option<&str> {
         self.entries.get(self.applied).map(|entry| entry.name.as_str())
     }
@@ -202,7 +202,7 @@ impl History {
         }
     }
 
-    /// Takes back the last edit in effect and returns what changed, `None` if there is none.
+    /// Undoes the last edit and returns the changes; `None` if there is none.
     ///
     /// # Errors
     /// If the edit cannot be read from the spill, or the labels are not those that it left. Nothing is changed then.
@@ -214,7 +214,7 @@ impl History {
         Ok(Some(delta))
     }
 
-    /// Brings back the edit that was undone last and returns what changed, `None` if there is none.
+    /// Redoes the last undone edit and returns the changes; `None` if there is none.
     ///
     /// # Errors
     /// As [`History::undo`].

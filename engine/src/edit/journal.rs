@@ -71,7 +71,7 @@ impl Header {
     /// Voxels along i, j, k, and frames.
     ///
     /// # Errors
-    /// If no mask has so many.
+    /// If no mask is that large.
     fn dims(&self) -> Result<[usize; 4], String> {
         let [nx, ny, nz] = self.shape;
         let dims = [nx, ny, nz, self.frames];
@@ -244,7 +244,7 @@ fn base(header: &Header, dims: [usize; 4], payload: &[u8]) -> Result<EditLabels,
     DeflateDecoder::new(payload).read_to_end(&mut packed).map_err(|why| failed(&why))?;
     let changes = Packed::read(&packed, dims).map_err(|why| failed(&why))?;
     let mut labels = EditLabels::new(header.grid()).repeated(header.frames);
-    if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is no mask")) }
+    if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is not a mask")) }
 }
 
 /// Names of edits in effect.
@@ -358,7 +358,7 @@ impl Replay {
             other => return Err(format!("kind {other} is unknown")),
         };
         let (name, changes) = left.split_at_checked(name).ok_or("its name is cut off")?;
-        let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is no text")?;
+        let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is not text")?;
         let delta = Packed::read(changes, self.base.dims())?;
         if !delta.apply(&mut self.labels) {
             return Err("it changes other labels than those before it".to_owned());

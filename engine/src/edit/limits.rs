@@ -88,7 +88,11 @@ impl Plane {
             Self::Normal(normal) => {
                 let length = DVec3::from_array(normal).length();
                 let usable = length.is_finite() && length > 0.0;
-                if usable { Ok(()) } else { Err(Error::config("plane", format!("{normal:?}"), "it is no direction")) }
+                if usable {
+                    Ok(())
+                } else {
+                    Err(Error::config("plane", format!("{normal:?}"), "it is not a direction"))
+                }
             }
         }
     }

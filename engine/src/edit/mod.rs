@@ -52,7 +52,7 @@ use crate::findings::{Connectivity, axial_axis};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
-/// What operations look at beside the edited mask. Image and other mask lie on its grid.
+/// Inputs of operations besides the edited mask. Image and other mask are on its grid.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scene<'a> {
     /// The image, for operations by value.

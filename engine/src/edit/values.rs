@@ -1,4 +1,4 @@
-//! Operations that look at the image: adaptive brush and region growing.
+//! Operations that use image values: adaptive brush and region growing.
 
 use std::ops::RangeInclusive;
 
@@ -69,7 +69,7 @@ pub(super) fn threshold_grow(
     let Some(whole) = VoxelBox::whole(grid.shape) else { return Ok(Region::default()) };
     let seed = frame.value(grid.index(start));
     if !range.contains(&seed) {
-        let why = format!("its value {seed} lies outside of {} to {}", range.start(), range.end());
+        let why = format!("its value {seed} is outside {} to {}", range.start(), range.end());
         return Err(Error::config("voxel", format!("{start:?}"), why));
     }
     let inside = |at: usize| range.contains(&frame.value(at));

@@ -19,7 +19,7 @@ impl Losses {
         self.0.iter().find(|(part, _)| part == name).map(|(_, value)| *value)
     }
 
-    /// True if there is none.
+    /// True if there are no losses.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

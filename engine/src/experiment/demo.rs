@@ -337,7 +337,7 @@ fn verdict(methods: &[MethodScores], convergence: &[Convergence]) -> Vec<String>
         against(ellipsoid, "ellipsoid"),
         format!(
             "Mean DSC is {:.3} with pre-training and {:.3} from random weights, with the same labels and steps. One draw on a \
-             handful of patients proves nothing: another seed may turn the order round.",
+             handful of patients proves nothing: another seed may reverse the order.",
             model.mean_dsc, random.mean_dsc
         ),
         format!("The two networks {settled}: training Dice {}.", fits.join(" and ")),

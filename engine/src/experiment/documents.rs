@@ -127,7 +127,7 @@ fn input(report: &DemoReport, data: &DemoData, overlays: Vec<Figure>, relabellin
             seed: report.seed,
             facts: vec![
                 ("steps of pre-training".into(), report.steps.to_string()),
-                ("steps of each fine-tuning".into(), report.fine_steps.to_string()),
+                ("steps of each fine-tuning run".into(), report.fine_steps.to_string()),
                 ("labelled patients".into(), "drawn stratified by the lesion volumes of all training masks".into()),
                 ("device".into(), report.device.clone()),
                 ("tuned threshold".into(), format!("SUV {:.2}", report.threshold_suv)),

@@ -24,8 +24,8 @@ impl ModelCard<'_> {
     pub fn text(&self) -> String {
         let (report, exported) = (self.report, self.exported);
         let mut text = String::from("# Sample model\n\n");
-        text += "A small network for trying the program out. **Research use only**: not a medical device, not for clinical \
-                 use. It was trained on a handful of patients: it misses lesions and finds some that are none.\n\n";
+        text += "A small network for trying out the program. **Research use only**: not a medical device, not for clinical \
+                 use. It was trained on a handful of patients: it misses lesions and reports false positives.\n\n";
         let rows = [
             ("made with", format!("`{}`", self.command)),
             ("version", format!("amlp {}", env!("CARGO_PKG_VERSION"))),

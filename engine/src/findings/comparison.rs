@@ -1,4 +1,4 @@
-//! A segmentation against a reference, as a reviewer looks at it: lesion by lesion and slice by slice.
+//! Comparison of a segmentation with a reference, lesion by lesion and slice by slice.
 //!
 //! A lesion is a 26-connected component over all labels. A lesion of either mask is a hit by an overlap of
 //! [`HIT_VOXELS`] or more with any label of the other; evaluation counts lesions by the same [`Overlaps`].

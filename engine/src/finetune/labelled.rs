@@ -60,7 +60,7 @@ impl Labelled {
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
         if lesion.is_empty() {
             let names: Vec<&str> = cases.iter().map(|c| c.id.as_str()).collect();
-            let why = "none of these patients has lesion in its training crop";
+            let why = "none of these patients has a lesion in the training crop";
             return Err(Error::config("labels", names.join(", "), why));
         }
         let mut left_out = store.left_out().to_vec();

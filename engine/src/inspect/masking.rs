@@ -100,7 +100,7 @@ impl InspectedSlice {
     /// Clusters the patches. k-means of 256 patches takes a few milliseconds, the alternatives longer.
     ///
     /// # Errors
-    /// If the settings are invalid or the method does not support so many patches.
+    /// If the settings are invalid or the method does not support this many patches.
     pub fn cluster(&self, settings: &MaskSettings) -> Result<Clustering> {
         let (n, d) = (self.grid.count(), self.grid.dimension(self.channels));
         settings.cluster.check_patches(n)?;

@@ -125,7 +125,7 @@ impl InspectedCase {
             && self.plan().source_shape == slice.crop.source_shape
             && self.plan().affine_at(slice.crop.origin) == slice.world_from_crop;
         if !same {
-            let why = "belongs to a scan prepared on another grid";
+            let why = "belongs to a scan that was prepared on another grid";
             return Err(Error::config("slice", slice.file_slice, why));
         }
         Ok(self.cut(slice.file_slice, slice.grid, slice.crop.clone()))

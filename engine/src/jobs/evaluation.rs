@@ -107,7 +107,7 @@ pub fn evaluate_run(
     let segmenter = Segmenter::load(run, choice, compute)?;
     let data = &segmenter.config().data;
     if data.cohort.as_os_str().is_empty() {
-        return Err(Error::file(run, "names no cohort: its held-out patients are not known"));
+        return Err(Error::file(run, "names no cohort, so its held-out patients are unknown"));
     }
     let folder = RunFolder::resume(run)?;
     let (part, selection) = held_out(&folder, data)?;
@@ -162,7 +162,7 @@ pub(super) fn held_out(run: &RunFolder, data: &DataConfig) -> Result<(&'static s
     let split: Split = run.read_split()?;
     let (part, ids) = if split.test.is_empty() { ("val", split.val) } else { ("test", split.test) };
     if ids.is_empty() {
-        return Err(Error::file(&run.split_path(), "holds nobody out: there is nobody to evaluate on"));
+        return Err(Error::file(&run.split_path(), "has no held-out patients to evaluate on"));
     }
     Ok((part, data.discover()?.select(&ids, &data.modality).require_some()?))
 }

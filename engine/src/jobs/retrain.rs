@@ -46,12 +46,12 @@ pub fn retrain_config(run: &Path, cohort: Option<&Path>, corrections: Option<&Pa
         config.data.cohort = absolute(cohort)?;
     }
     if config.data.cohort.as_os_str().is_empty() {
-        return Err(Error::file(&run, "names no cohort. Name the folder of the patients to train on"));
+        return Err(Error::file(&run, "names no cohort. Give the folder of the patients to train on"));
     }
     let folder = corrections.map_or_else(|| Ok(Corrections::folder_of(&config.data.cohort)), absolute)?;
     let found = Corrections::read(&folder)?;
     if found.masks.is_empty() {
-        return Err(Error::file(&folder, "holds no corrected mask. Add corrected cases to the labels first"));
+        return Err(Error::file(&folder, "has no corrected mask. Add corrected cases to the labels first"));
     }
     let own: Split = RunFolder::open(&run)?.read_split()?;
     let labelled = own.labelled(&config.labels.budget()?)?;

@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use crate::seed::stream;
 
-/// Rounds of k-means that give the codes their start.
+/// Rounds of k-means that initialise the codes.
 const ROUNDS: usize = 10;
-/// What a code keeps of itself in a step in which it was chosen.
+/// Decay of a code in a step that uses it.
 const DECAY: f64 = 0.99;
 
 /// `K` codes of `D` numbers and length 1.
@@ -19,13 +19,13 @@ pub struct Codebook {
     dimension: usize,
 }
 
-/// Vectors as codes.
+/// Vectors quantised to codes.
 pub struct Quantised {
-    /// Numbers of the nearest codes, `[n, 1]`.
+    /// Indices of the nearest codes, `[n, 1]`.
     pub index: Tensor<2>,
-    /// The nearest codes, `[n, D]`; a gradient passes through them to the vectors as if they were these.
+    /// The nearest codes, `[n, D]`, with a straight-through gradient to the vectors.
     pub straight_through: Tensor<2>,
-    /// Mean squared difference of the vectors and their codes, whose gradient moves the vectors only.
+    /// Commitment loss: mean squared difference between vectors and codes, with a gradient for the vectors only.
     pub commitment: Tensor<1>,
 }
 
@@ -37,7 +37,7 @@ impl Codebook {
     }
 
     /// `count` codes by k-means under the cosine over `samples` `[n][D]` of length 1: ten rounds from samples drawn by `seed`.
-    /// Codes for which there are no samples left are random directions; a cluster without samples stays where it is.
+    /// If there are fewer samples than codes, the others are random directions. A cluster without samples keeps its centre.
     pub fn start(samples: &[f32], dimension: usize, count: usize, seed: u64) -> Self {
         let mut draw = stream(seed, "codes", &[]);
         let mut order: Vec<usize> = (0..samples.len() / dimension).collect();
@@ -63,7 +63,7 @@ impl Codebook {
         self.codes.len() / self.dimension
     }
 
-    /// True if there is none.
+    /// True if there are no codes.
     pub fn is_empty(&self) -> bool {
         self.codes.is_empty()
     }
@@ -78,7 +78,7 @@ impl Codebook {
         Tensor::from_data(TensorData::new(self.codes.clone(), [self.len(), self.dimension]), device)
     }
 
-    /// The code nearest to each of `samples` `[n][D]` by the cosine; the first of equals.
+    /// Index of the code nearest to each of `samples` `[n][D]` by cosine; the first one in a tie.
     pub fn nearest(&self, samples: &[f32]) -> Vec<usize> {
         let of = |sample: &[f32]| {
             let mut best = (0, f32::NEG_INFINITY);
@@ -105,7 +105,7 @@ impl Codebook {
             sum.iter_mut().zip(sample).for_each(|(sum, v)| *sum += f64::from(*v));
         }
         for (code, sum) in self.codes.chunks_exact_mut(self.dimension).zip(sums.chunks_exact_mut(self.dimension)) {
-            // Of no samples, or of samples that cancel out, there is no direction.
+            // Without samples, or if they cancel out, there is no direction.
             if !normalise(sum) {
                 continue;
             }
@@ -117,7 +117,7 @@ impl Codebook {
     }
 }
 
-/// Gives a vector length 1; `false` if it has no direction.
+/// Scales a vector to length 1; `false` if it has no direction.
 fn normalise(vector: &mut [f64]) -> bool {
     let length = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
     if length < 1e-12 {
@@ -127,7 +127,7 @@ fn normalise(vector: &mut [f64]) -> bool {
     true
 }
 
-/// Vectors of length 1, `[n, D]`, as the nearest of `codes` `[K, D]`.
+/// Quantises unit vectors `[n, D]` to the nearest of `codes` `[K, D]`.
 pub fn quantise(vectors: Tensor<2>, codes: &Tensor<2>) -> Quantised {
     let free = vectors.clone().detach();
     let index = free.clone().matmul(codes.clone().transpose()).argmax(1);

@@ -1,19 +1,19 @@
-//! Losses between two views of the same slice: NT-Xent, InfoNCE with a queue, BYOL's and SwAV's.
+//! Losses between two views of the same slice: NT-Xent, InfoNCE with a queue, and those of BYOL and SwAV.
 //!
-//! Shapes: `B` slices of a batch, `D` numbers of an embedding, `K` entries of a queue or prototypes. Similarities are cosines.
+//! Shapes: `B` slices per batch, `D` embedding dimensions, `K` queue entries or prototypes. Similarities are cosines.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::log_softmax;
 
-/// Taken from the logit of a pair that is no negative: its exponential is 0.
+/// Subtracted from the logit of a pair that is not a negative, so that its exponential is 0.
 const EXCLUDED: f64 = 1e9;
 
-/// A contrastive loss, and in how many rows the positive is more similar than every negative.
+/// A contrastive loss and its accuracy.
 #[derive(Clone, Debug)]
 pub struct Contrast {
     /// Mean cross-entropy of the positive among all candidates.
     pub loss: Tensor<1>,
-    /// Share of rows whose positive comes first, 0 to 1.
+    /// Share of rows whose positive is more similar than every negative, 0 to 1.
     pub accuracy: Tensor<1>,
 }
 
@@ -38,7 +38,7 @@ pub fn normalised(x: Tensor<2>) -> Tensor<2> {
 /// NT-Xent (Chen et al., SimCLR, 2020): the mean over the 2 `B` rows of `-s_ip / t + ln sum_(k != i) exp(s_ik / t)`, `p` the
 /// other view of the same slice.
 ///
-/// `a` and `b` are the two views' embeddings `[B, D]`. `excluded` `[B, B]` is 1 for slices that are no negatives of each other,
+/// `a` and `b` are the two views' embeddings `[B, D]`. `excluded` `[B, B]` is 1 for slices that are not negatives of each other,
 /// 0 on its diagonal.
 pub fn nt_xent(a: Tensor<2>, b: Tensor<2>, excluded: Option<Tensor<2>>, temperature: f64) -> Contrast {
     let ([batch, _], device) = (a.dims(), a.device());
@@ -55,7 +55,8 @@ pub fn nt_xent(a: Tensor<2>, b: Tensor<2>, excluded: Option<Tensor<2>>, temperat
 
 /// `InfoNCE` with a queue (He et al., MoCo, 2020): the cross-entropy of `[q k, q Q] / t` with the key as the right answer.
 ///
-/// `query` and `key` are `[B, D]`, `queue` is `[K, D]`, all of unit length; `excluded` `[B, K]` is 1 where an entry is no negative.
+/// `query` and `key` are `[B, D]`, `queue` is `[K, D]`, all of unit length. `excluded` `[B, K]` is 1 where an entry is not a
+/// negative.
 pub fn info_nce(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, excluded: Tensor<2>, temperature: f64) -> Contrast {
     let positive = (query.clone() * key).sum_dim(1) / temperature;
     let negatives = query.matmul(queue.transpose()) / temperature - excluded * EXCLUDED;
@@ -71,7 +72,7 @@ pub fn unit_distance(prediction: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
 }
 
 /// Soft codes of SwAV (Caron et al., 2020): `exp(scores / epsilon)`, its columns and rows normalised in turn. Rows sum to 1;
-/// columns approach `N / K`, with few iterations roughly. `scores` `[N, K]` are cosines; the codes have no gradient.
+/// columns approach `N / K`, roughly after few iterations. `scores` `[N, K]` are cosines; the codes have no gradient.
 pub fn sinkhorn(scores: Tensor<2>, epsilon: f64, iterations: usize) -> Tensor<2> {
     let [samples, prototypes] = scores.dims();
     let scores = scores.detach();

@@ -1,20 +1,20 @@
-//! Errors of spectra (Jiang et al., 2021): by orthonormal 2-D Fourier transforms, weighted by how large they are.
+//! Focal frequency loss (Jiang et al., 2021): errors of orthonormal 2-D Fourier transforms, weighted by their size.
 
 use std::f64::consts::PI;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// The transform of square images of one size, and the frequencies that count.
+/// The Fourier transform of square images of one size, restricted to a band of frequencies.
 #[derive(Clone, Debug)]
 pub struct Spectrum {
     /// cos(2 pi j k / n) / sqrt(n) and the sine, `[n, n]`.
     cosine: Tensor<4>,
     sine: Tensor<4>,
-    /// 1 for frequencies that count, `[1, 1, n, n]`.
+    /// 1 for frequencies in the band, `[1, 1, n, n]`.
     band: Tensor<4>,
 }
 
-/// Which frequencies count: those of a square around the zero frequency, or all others.
+/// A frequency band, defined by a square around the zero frequency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Band {
     /// Inside the square.
@@ -54,7 +54,7 @@ impl Spectrum {
         (power.clone() * weights(power)).mean()
     }
 
-    /// `|F|^2`, F the transform of `difference` `[B, C, n, n]` at the frequencies that count and 0 at others.
+    /// `|F|^2`, where F is the transform of `difference` `[B, C, n, n]`, 0 outside the band.
     pub fn power(&self, difference: &Tensor<4>) -> Tensor<4> {
         let rows = |table: &Tensor<4>| table.clone().matmul(difference.clone());
         let (cosine, sine) = (rows(&self.cosine), rows(&self.sine));
@@ -66,7 +66,7 @@ impl Spectrum {
     }
 }
 
-/// `v = ln(1 + |F|)` over its largest in each image, as a constant; `power` `[B, C, n, n]` is `|F|^2`.
+/// `v = ln(1 + |F|)` divided by its maximum in each image, detached; `power` `[B, C, n, n]` is `|F|^2`.
 pub fn weights(power: Tensor<4>) -> Tensor<4> {
     let [batch, channels, size, _] = power.dims();
     let weight = (power.detach().sqrt() + 1.0).log();

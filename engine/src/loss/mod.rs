@@ -1,6 +1,6 @@
-//! Losses on tensors that several methods share. Those of AMLP alone are in [`crate::pretrain::amlp`].
+//! Losses on tensors, shared by several methods. The losses of AMLP are in [`crate::pretrain::amlp`].
 //!
-//! Shapes: `B` slices of a batch, `C` channels, `S` pixels a side, `N` patches of a slice. Everything a patch has is `[B, N]`.
+//! Shapes: `B` slices per batch, `C` channels, `S` pixels per side, `N` patches per slice. Values per patch are `[B, N]`.
 
 mod codebook;
 mod contrastive;

@@ -5,20 +5,20 @@ use burn::tensor::Tensor;
 use super::patch_features;
 use crate::patch::PatchGrid;
 
-/// A patch of a smaller variance is flat; noise would be all that is left of it.
+/// A patch with a smaller variance is flat: normalised, it would be mere noise.
 const FLAT: f64 = 1e-4;
 
-/// How the variance of a patch of n pixels is estimated, and what is added to it.
+/// How the variance of a patch of n pixels is estimated, and its epsilon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variance {
-    /// Over n - 1, and 1e-6: MAE and what follows it.
+    /// Divided by n - 1, epsilon 1e-6: MAE and its successors.
     Unbiased,
-    /// Over n, and 1e-5: `BootMAE`.
+    /// Divided by n, epsilon 1e-5: `BootMAE`.
     Biased,
 }
 
 impl Variance {
-    /// What the sum of squares of `n` numbers is divided by, and what is added to the variance.
+    /// Divisor of the sum of `n` squares, and the epsilon that is added to the variance.
     fn terms(self, n: f64) -> (f64, f64) {
         match self {
             Self::Unbiased => ((n - 1.0).max(1.0), 1e-6),
@@ -32,7 +32,7 @@ impl Variance {
 pub struct NormalisedPatches {
     /// `[C][S][S]`, each patch as (x - mean) / SD over its pixels and channels.
     pub pixels: Vec<f32>,
-    /// Flat patches, `[N]`, which leave the loss.
+    /// Flat patches, `[N]`, which are left out of the loss.
     pub flat: Vec<bool>,
 }
 
@@ -77,7 +77,7 @@ pub fn weighted_mean(errors: Tensor<2>, weights: Tensor<2>) -> Tensor<1> {
     (errors * weights).sum() / batch as f64
 }
 
-/// A prediction of the normalised patches of `image`, both `[B, C, S, S]`, in the image's own units; `grid` patches a side.
+/// A prediction of the normalised patches of `image`, both `[B, C, S, S]`, in the image's own units; `grid` patches per side.
 pub fn denormalise(prediction: Tensor<4>, image: Tensor<4>, grid: usize, variance: Variance) -> Tensor<4> {
     let [batch, channels, size, _] = image.dims();
     let side = size / grid;

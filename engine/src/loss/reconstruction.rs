@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
-/// Mean squared error of every patch, `[B, N]`: over the patch's pixels and the channels.
+/// Mean squared error of every patch over its pixels and channels, `[B, N]`.
 ///
-/// `output` and `input` are `[B, C, S, S]`, `grid` patches along a side divide `S`.
+/// `output` and `input` are `[B, C, S, S]`; `grid`, the number of patches per side, divides `S`.
 pub fn patch_errors(output: Tensor<4>, input: Tensor<4>, grid: usize) -> Tensor<2> {
     let difference = output - input;
     patch_means(difference.clone() * difference, grid)
@@ -28,8 +28,8 @@ pub(crate) fn patch_features(image: Tensor<4>, grid: usize) -> Tensor<4> {
     avg_pool2d(image, AvgPoolOptions::new(side).with_stride(side))
 }
 
-/// [`patch_features`] without a pooling. With burn 0.22's fusion on wgpu the gradient of a pooled square is wrong, up to ten
-/// times the largest right one, unless something is read between the passes; the values are right.
+/// [`patch_features`] without pooling. With burn 0.22's fusion on wgpu, the gradient of a pooled square is wrong, by up to ten
+/// times the largest correct value, unless something is read between the passes; the forward values are correct.
 fn patch_features_by_axes(image: Tensor<4>, grid: usize) -> Tensor<4> {
     let [batch, channels, height, width] = image.dims();
     let cut = image.reshape([batch, channels, grid, height / grid, grid, width / grid]);

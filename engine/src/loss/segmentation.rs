@@ -1,12 +1,12 @@
-//! Dice and cross-entropy of fine-tuning. The paper does not name its loss; these are this project's choice.
+//! Dice and cross-entropy for fine-tuning. The paper does not name its loss; this is our choice.
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
 
-/// Smooths the Dice ratio of a region that neither the batch's target nor the output has.
+/// Smooths the Dice ratio of a region that is empty in both target and output.
 const SMOOTH: f64 = 1.0;
 
-/// The sums of the Dice ratio, for each region over the pixels of a batch.
+/// Numerator and denominator of the Dice ratio per region, summed over the pixels of a batch.
 pub struct Overlap {
     /// Sum of probability times target, `[R]`.
     pub intersection: Tensor<1>,
@@ -14,7 +14,7 @@ pub struct Overlap {
     pub sizes: Tensor<1>,
 }
 
-/// The sums of the Dice ratio. `logits` and `target` (0 or 1) are `[B, R, S, S]`, one channel a region.
+/// The Dice sums. `logits` and `target` (0 or 1) are `[B, R, S, S]`, one channel per region.
 pub fn overlap(logits: &Tensor<4>, target: &Tensor<4>) -> Overlap {
     let [batch, regions, height, width] = logits.dims();
     let by_region = |x: Tensor<4>| x.swap_dims(0, 1).reshape([regions, batch * height * width]);
@@ -37,9 +37,8 @@ pub fn dice_loss(sums: Overlap) -> Tensor<1> {
 }
 
 impl Overlap {
-    /// A number whose gradient, added over the micro-batches of a batch, is that of the batch's mean Dice
-    /// `(2 O + s) / (S + s)`. `intersection` and `sizes` are the sums O and S of the whole batch, as constants:
-    /// `(2 dO - D dS) / (S + s)`.
+    /// A surrogate whose gradient, summed over the micro-batches, is that of the batch's mean Dice `(2 O + s) / (S + s)`:
+    /// `(2 dO - D dS) / (S + s)`. `intersection` and `sizes` are the sums O and S of the whole batch, as constants.
     pub fn linear_dice(self, intersection: &[f64], sizes: &[f64]) -> Tensor<1> {
         let device = self.intersection.device();
         let regions = intersection.len().max(1) as f64;

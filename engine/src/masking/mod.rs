@@ -1,4 +1,4 @@
-//! Masks that do not depend on a network: patterns, and what a mask hits.
+//! Masks that do not depend on a network: random patterns, and lesion recall of a mask.
 //!
 //! | file | idea |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Random masks in which every slice has the same number of masked cells.
 //!
-//! A cell is a patch, a mask unit or what one place of the bottleneck stands for; a mask is a list of cells of a square grid,
-//! numbered row by row. Seed and place (epoch, slice) decide each draw.
+//! A cell is a patch, a mask unit or the field of one bottleneck position. A mask is a list of cells of a square grid, numbered
+//! row by row. Each draw depends only on the seed and its place (epoch, slice).
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -10,19 +10,19 @@ use crate::patch::PatchGrid;
 use crate::seed::stream;
 use crate::{Error, Result};
 
-/// Sides of a unit in pixels, the preferred first.
+/// Sides of a unit in pixels, preferred one first.
 const UNITS_PX: [usize; 2] = [32, 16];
-/// Patches of the image on which the block-wise masks were published: the counts below are shares of these.
+/// Patches per image in the publications of block-wise masks. The counts below are shares of these.
 const PUBLISHED_CELLS: usize = 196;
-/// Natural logarithm of a block's largest ratio of sides, 1 / 0.3.
+/// Natural logarithm of a block's largest aspect ratio, 1 / 0.3.
 const LOG_ASPECT: f64 = 1.203_972_804_325_936;
-/// Draws of a block before the rest of the mask is scattered.
+/// Attempts to place a block before the rest of the mask is scattered.
 const TRIES: usize = 10;
 
-/// The grid of mask units of a slice of `size` pixels: 32 px a side, else 16 px.
+/// The grid of mask units of a slice of `size` pixels: 32 px per side, else 16 px.
 ///
 /// # Errors
-/// A size that neither divides.
+/// A size that is a multiple of neither.
 pub fn units(size: usize) -> Result<PatchGrid> {
     let Some(side) = UNITS_PX.into_iter().find(|side| size > 0 && size.is_multiple_of(*side)) else {
         let why = "must be a multiple of 16, the side of a mask unit";
@@ -36,7 +36,7 @@ pub fn masked_units(units: usize) -> usize {
     (units * 3).div_ceil(5)
 }
 
-/// How many of `cells` cells are masked where a quarter of them, rounded down, stays visible.
+/// How many of `cells` cells are masked if a quarter of them, rounded down, stays visible.
 pub fn masked_cells(cells: usize) -> usize {
     cells - cells / 4
 }
@@ -49,16 +49,16 @@ pub fn random(n: usize, count: usize, seed: u64, place: &[u64]) -> Vec<usize> {
     order
 }
 
-/// How many cells a block-wise mask has.
+/// Cell counts of a block-wise mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockCounts {
     /// Masked cells.
     pub masked: usize,
-    /// Those of them that are drawn in blocks; the rest is scattered.
+    /// Masked cells that are drawn in blocks; the rest is scattered.
     pub in_blocks: usize,
     /// Smallest area of a block.
     pub least: usize,
-    /// Most cells that one block adds.
+    /// Maximum number of cells that one block adds.
     pub most: usize,
 }
 
@@ -89,7 +89,7 @@ fn share(cells: usize, of_published: usize) -> usize {
 
 /// A block-wise mask (Bao et al., 2022) of a grid of `side` x `side` cells: rectangles of random area and aspect until
 /// `in_blocks` cells are masked or ten draws in a row do not fit, then random cells up to `masked`, so that unlike the original
-/// no mask ends short.
+/// no mask is too small.
 pub fn blocks(side: usize, counts: BlockCounts, seed: u64, place: &[u64]) -> Vec<usize> {
     let cells = side * side;
     let mut draw = stream(seed, "mask-blocks", place);

@@ -1,7 +1,7 @@
-//! The masked set, and what it hits.
+//! The masked set and its lesion recall.
 
-/// n_m = floor(N sigma + 1e-9) patches, at most N. The small addend undoes the rounding of products such as
-/// 100 * 0.29, which would lose a patch.
+/// n_m = floor(N sigma + 1e-9) patches, at most N. The epsilon compensates for rounding in products such as 100 * 0.29, which
+/// would lose a patch.
 pub fn masked_count(patches: usize, sigma: f64) -> usize {
     ((patches as f64 * sigma + 1e-9).floor().max(0.0) as usize).min(patches)
 }
@@ -29,7 +29,7 @@ pub fn air_share(labels: &[u8], air: &[bool]) -> Option<f64> {
     share(foreground.zip(air).filter(|(foreground, _)| *foreground).map(|(_, air)| *air))
 }
 
-/// Share of the lesion patches that `chosen` holds; `None` without lesion patches.
+/// Share of the lesion patches that are in `chosen`; `None` without lesion patches.
 pub fn recall(lesion: &[bool], chosen: impl IntoIterator<Item = bool>) -> Option<f64> {
     share(lesion.iter().zip(chosen).filter(|(lesion, _)| **lesion).map(|(_, chosen)| chosen))
 }

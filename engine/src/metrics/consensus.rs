@@ -69,10 +69,10 @@ pub struct Consensus {
 /// Fewer than two masks or more than 64; masks with another number of voxels than the first.
 pub fn consensus(masks: &[&LabelVolume], method: Method) -> Result<Consensus> {
     let [first, _, ..] = masks else {
-        return Err(Error::config("masks", masks.len(), "a consensus needs two or more"));
+        return Err(Error::config("masks", masks.len(), "a consensus needs at least two"));
     };
     if masks.len() > MOST_RATERS {
-        return Err(Error::config("masks", masks.len(), format!("a consensus takes {MOST_RATERS} at most")));
+        return Err(Error::config("masks", masks.len(), format!("a consensus takes at most {MOST_RATERS}")));
     }
     for mask in masks {
         check_len(mask.len(), &first.grid)?;
@@ -238,7 +238,7 @@ mod tests {
         assert_eq!((labels, found.converged), (vec![0, 0], true));
         assert_eq!(joined(&[&[1, 2], &[1, 2]], Method::Staple).0, [1, 2]);
         let one = mask(&[1]);
-        assert!(consensus(&[&one], Method::Majority).unwrap_err().to_string().contains("two or more"));
+        assert!(consensus(&[&one], Method::Majority).unwrap_err().to_string().contains("at least two"));
         assert!(consensus(&[&one, &mask(&[1, 1])], Method::Majority).is_err());
         assert!(consensus(&[&one; 65], Method::Staple).is_err());
     }

@@ -97,7 +97,7 @@ impl Counts {
             notes.push("no reference: sensitivity is set to 1".to_owned());
         }
         if no_segmentation {
-            let value = if no_reference { "1, as there is no reference" } else { "0" };
+            let value = if no_reference { "1, because there is no reference" } else { "0" };
             notes.push(format!("no segmentation: precision is set to {value}"));
         }
         if no_reference != no_segmentation {

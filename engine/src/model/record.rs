@@ -60,7 +60,7 @@ pub fn from_bytes<N: Module>(network: N, bytes: &[u8]) -> Result<N> {
     let expected = shapes(&network);
     for name in file.names() {
         if !expected.contains_key(current_name(name)) {
-            return Err(failed("reading weights", format!("tensor {name} has no place in this network")));
+            return Err(failed("reading weights", format!("this network has no tensor {name}")));
         }
     }
     load(network, &file, expected, 0)

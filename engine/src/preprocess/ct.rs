@@ -60,7 +60,7 @@ impl CtReader {
     pub fn remedy(self, doubt: &CtDoubt) -> &'static str {
         match (self, doubt) {
             (Self::Training, CtDoubt::Offset { .. }) => {
-                "Set preprocess.ct_offset to the HU to add, or to 0 to take the values as they are, or preprocess.kind to other"
+                "Set preprocess.ct_offset to the HU to add, or to 0 to keep the values, or preprocess.kind to other"
             }
             (Self::Training, CtDoubt::Scaled { .. }) => {
                 "The window in HU would make it uniform. Set preprocess.kind to other, which normalises a scan by its own \

@@ -47,7 +47,7 @@ pub(super) fn prepare_source(
     let region = match kind {
         Kind::Other => {
             if background.is_none() {
-                warnings.push("no value is constant along the border, so every voxel but 0 counts as tissue".into());
+                warnings.push("no value is constant along the border, so every voxel except 0 counts as tissue".into());
             }
             let tissue = |v: f32| v.is_finite() && background.map_or(v != 0.0, |b| !b.contains(f64::from(v)));
             let region = parallel::map_values(&values, tissue);

@@ -192,7 +192,7 @@ impl FromStr for LabelMap {
             let label = label.trim().parse().ok().filter(|label| (1..=255).contains(label));
             let label: u16 = label.ok_or_else(|| bad("labels are 1 to 255"))?;
             let part = TumourPart::named(name.trim());
-            let part = part.ok_or_else(|| bad(&format!("{name} is none of core, oedema, enhancing, other")))?;
+            let part = part.ok_or_else(|| bad(&format!("{name} is not core, oedema, enhancing or other")))?;
             if parts.insert(label, part).is_some() {
                 return Err(bad(&format!("label {label} has two meanings")));
             }

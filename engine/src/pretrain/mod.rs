@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `slices.rs` | the slices of the training patients |
 //! | `amlp/` | the paper's method and its ablations, `base` (MAE) among them |
-//! | `spread.rs` | how far embeddings are apart |
-//! | `task.rs` | what every other method states |
-//! | `training.rs` | such a statement as a training |
+//! | `spread.rs` | spread of the embeddings |
+//! | `task.rs` | the trait of all other methods |
+//! | `training.rs` | runs such a task as a training method |
 //! | `masked/` | masked-image methods |
 //! | `views/` | methods that compare views: SimCLR, MoCo, BYOL, SwAV |
 //! | `registry.rs` | the methods by name |
@@ -46,7 +46,7 @@ pub use slices::Slices;
 pub(crate) use synthetic::synthetic_slice;
 use task::Reconstruct;
 
-/// The report of a finished pre-training.
+/// The report of a finished pre-training run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PretrainReport {
     /// Always `pretrain`.
@@ -107,17 +107,17 @@ pub fn network_config(config: &Config) -> UNetConfig {
     UNetConfig { in_channels, out_channels: channels, ..config.network.clone() }
 }
 
-/// What pre-training adds to that U-Net.
+/// Parameters and activations that pre-training adds to the U-Net.
 pub(crate) fn head(config: &Config) -> Head {
     of(config.method.pretext).head(config)
 }
 
-/// What fine-tuning takes over from a network pre-trained with these settings.
+/// What fine-tuning transfers from a network pre-trained with these settings.
 pub fn transfer(config: &Config) -> Transfer {
     of(config.method.pretext).transfer()
 }
 
-/// The numbers of a method in `[method.numbers]`.
+/// The parameters of a method in `[method.numbers]`.
 pub fn numbers(pretext: Pretext) -> &'static [Number] {
     of(pretext).numbers()
 }
@@ -125,7 +125,8 @@ pub fn numbers(pretext: Pretext) -> &'static [Number] {
 /// Settings with which the method cannot be trained.
 pub(crate) fn errors(config: &Config) -> Vec<Error> {
     if config.method.pretext == Pretext::Own && own().is_none() {
-        let why = format!("the method {} belongs to another program, which must register it", config.preset);
+        let why =
+            format!("the method {} is not registered. The program that defines it must register it", config.preset);
         return vec![Error::config("method.pretext", "own", why)];
     }
     of(config.method.pretext).errors(config)
@@ -135,7 +136,7 @@ pub(crate) fn errors(config: &Config) -> Vec<Error> {
 pub struct MaskedNet(Box<dyn Reconstruct>);
 
 impl MaskedNet {
-    /// Loads the network that a pre-training with these settings has stored, for inference.
+    /// Loads the network of a pre-training run with these settings, for inference.
     ///
     /// # Errors
     /// Weights of another network; a method whose network does not reconstruct pixels.

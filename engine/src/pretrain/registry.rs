@@ -1,4 +1,4 @@
-//! The pre-training methods by name. Whoever asks something of a method that depends on which it is asks [`of`].
+//! The pre-training methods by name: [`of`] looks one up.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -38,11 +38,11 @@ use crate::trainer::{
 };
 use crate::{Error, Result};
 
-/// The method of the program's own, if it has registered one.
+/// The method registered by the embedding program, if any.
 static OWN: OnceLock<(Preset, &'static dyn Entry)> = OnceLock::new();
 
-/// Makes a method of the program's own a preset, so that configurations and study plans can name it. Its runs have
-/// `method.pretext = "own"`; a program that has not registered the method cannot read them.
+/// Registers your own method as a preset, so that configurations and study plans can name it. Its runs have
+/// `method.pretext = "own"`; only a program that registers the method can read them.
 ///
 /// # Errors
 /// A name that is taken; a second method.
@@ -52,11 +52,11 @@ pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
     }
     let name = preset.name;
     let own = (Preset { pretext: Pretext::Own, ..preset }, &Of::<T>(PhantomData) as &'static dyn Entry);
-    let taken = |_| Error::config("preset", name, "a program registers one method of its own, once");
+    let taken = |_| Error::config("preset", name, "a program can register only one method, once");
     OWN.set(own).map_err(taken)
 }
 
-/// The preset of the program's own method.
+/// The preset of the registered method.
 pub(crate) fn own() -> Option<&'static Preset> {
     OWN.get().map(|(preset, _)| preset)
 }
@@ -84,7 +84,7 @@ pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
     }
 }
 
-/// The data of a pre-training.
+/// The data of a pre-training run.
 pub(crate) struct Data<'a> {
     pub slices: &'a Slices,
     /// The clustered patches of every slice for AMLP, empty for other methods.
@@ -92,18 +92,18 @@ pub(crate) struct Data<'a> {
     pub validation: Option<&'a Validation>,
 }
 
-/// Does a training step, numbered from 0.
+/// Runs a training step, numbered from 0.
 pub(crate) type Stepper = Box<dyn FnMut(usize) -> Result<()>>;
 
-/// What depends on the method.
+/// Functions of a method.
 pub(crate) trait Entry: Sync {
-    /// Its numbers in `[method.numbers]`.
+    /// Its parameters in `[method.numbers]`.
     fn numbers(&self) -> &'static [Number];
 
-    /// What fine-tuning takes over.
+    /// What fine-tuning transfers.
     fn transfer(&self) -> Transfer;
 
-    /// Settings with which it cannot be trained, beside those that every method has.
+    /// Errors of invalid settings, besides those common to all methods.
     fn errors(&self, config: &Config) -> Vec<Error>;
 
     /// What it adds to the U-Net.

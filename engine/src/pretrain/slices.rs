@@ -69,7 +69,7 @@ impl Slices {
         self.index.len()
     }
 
-    /// True if there is none.
+    /// True if there are no slices.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }

@@ -1,11 +1,11 @@
-//! How far the embeddings of different slices are apart: a collapse shows here before the loss tells it.
+//! Spread of the embeddings of different slices, which reveals a collapse earlier than the loss does.
 
 use crate::{ErrorKind, Result};
 
 /// Embeddings of an epoch, normalised to unit length: their scatter about the mean of their batch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Spread {
-    /// Numbers of an embedding.
+    /// Dimensions of an embedding.
     dim: usize,
     /// Rows less one a batch, summed over the batches.
     freedom: u64,
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Adds a batch's embeddings, which need no unit length.
+    /// Adds a batch's embeddings, of any length.
     pub fn add(&mut self, rows: &[&[f64]]) {
         let Some(dim) = rows.first().map(|row| row.len()) else { return };
         if self.dim != dim {
@@ -49,7 +49,7 @@ impl Spread {
         (squares > 0.0).then(|| trace * trace / squares)
     }
 
-    /// True if the embeddings are a tenth as far apart as they could be, or less.
+    /// True if the spread is at most a tenth of the possible one.
     pub fn is_collapsed(&self) -> bool {
         self.std().is_some_and(|std| std < 0.1 / (self.dim as f64).sqrt())
     }
@@ -60,7 +60,7 @@ impl Spread {
         head.into_iter().chain(self.scatter.iter().map(|sum| sum.to_le_bytes())).flatten().collect()
     }
 
-    /// Takes [`Spread::to_bytes`] back.
+    /// Inverse of [`Spread::to_bytes`].
     ///
     /// # Errors
     /// Damaged bytes.

@@ -1,5 +1,5 @@
-//! What a pre-training method states, from which `training.rs` makes a training: its network, its batches, its loss, and
-//! what it learns from a step. AMLP alone, which updates patch labels, is a [`crate::trainer::Method`] of its own.
+//! The trait of a pre-training method: its network, batches, loss and state updates. `training.rs` turns it into a
+//! [`crate::trainer::Method`]. Only AMLP, which updates patch labels, implements that trait directly.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -13,7 +13,7 @@ use crate::run::checkpoint::CheckpointData;
 use crate::trainer::{Head, Length, MicroBatch, MicroLoss, Parts, Position, StepOutput};
 use crate::{Error, Result};
 
-/// What a method is made for.
+/// Context in which a method is created.
 pub struct TaskSetup<'a> {
     /// The settings.
     pub config: &'a Config,
@@ -45,11 +45,11 @@ impl Sample {
     }
 }
 
-/// What is shown of a pinned slice after an epoch.
+/// Picture of a pinned slice after an epoch.
 pub struct Picture {
     /// `[S][S]`.
     pub pixels: Vec<f32>,
-    /// The masked patches, in the order of a grid of [`PretextTask::mask_grid`] patches a side; empty without a grid.
+    /// The masked patches, in the order of a grid of [`PretextTask::mask_grid`] patches per side; empty without a grid.
     pub masked: Vec<bool>,
     /// What the pixels show.
     pub kind: PictureKind,
@@ -67,33 +67,33 @@ impl Picture {
     }
 }
 
-/// A pre-training method. What it keeps beside the network, such as a teacher, a queue or codes, is in the struct itself: made
-/// in `new`, read in `loss`, updated in `after_step`, stored by `state` and `restore`.
+/// A pre-training method. State besides the network, such as a teacher, a queue or codes, is in the struct itself: created in
+/// `new`, read in `loss`, updated in `after_step`, saved and loaded by `state` and `restore`.
 pub trait PretextTask: Sized + Send + Sync + 'static {
     /// A U-Net with the method's heads.
     type Net: Module + Sync;
     /// A batch on the host.
     type Batch: Send + Sync;
 
-    /// What fine-tuning takes over. A decoder that is not transferred is that of the fresh network.
+    /// What fine-tuning transfers. A decoder that is not transferred starts from random weights.
     const TRANSFER: Transfer;
-    /// Its numbers in `[method.numbers]`.
+    /// Its parameters in `[method.numbers]`.
     const NUMBERS: &'static [Number] = &[];
     /// Why a batch cannot be split, for a loss that compares its slices with each other: micro-batches and several devices are
     /// refused with this sentence, which has no full stop.
     const WHOLE_BATCH: Option<&'static str> = None;
-    /// Fills a short last batch from the epoch's front.
+    /// Fills a short last batch with slices from the start of the epoch.
     const FILLS_BATCHES: bool = false;
 
-    /// Every setting with which it cannot be trained. Numbers are checked already.
+    /// Errors of all invalid settings. Parameters are checked already.
     fn errors(_config: &Config) -> Vec<Error> {
         Vec::new()
     }
 
-    /// Trained numbers and stored activations that it adds to the U-Net.
+    /// Parameters and stored activations that it adds to the U-Net.
     fn head(config: &Config) -> Head;
 
-    /// Patches along a side of its masks, for pictures; 0 where masks are no patches.
+    /// Patches per side of its masks, for pictures; 0 where masks are no patches.
     fn mask_grid(_config: &Config) -> usize {
         0
     }
@@ -106,7 +106,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// their own, with numbered parameters.
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
 
-    /// The learning rate of a step, where it is not that of one schedule over the whole training.
+    /// The learning rate of a step, if it does not follow one schedule over the whole run.
     fn rate(&self, _training: &TrainingConfig, _at: Position) -> Option<f64> {
         None
     }
@@ -131,7 +131,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// Those of the device.
     fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
 
-    /// Learns from a step: moving averages, queues, codes.
+    /// Called after a step, to update moving averages, queues and codes.
     ///
     /// # Errors
     /// Those of the device.
@@ -143,7 +143,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// is shown once, so it names no epoch.
     fn diagnose(&mut self, _at: Position, _summary: &mut EpochSummary) {}
 
-    /// What a checkpoint stores beside network and optimiser.
+    /// Checkpoint parts besides network and optimiser.
     ///
     /// # Errors
     /// State that cannot be written as bytes.
@@ -151,7 +151,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// Takes [`PretextTask::state`] back. Not called for a new run.
+    /// Restores [`PretextTask::state`]. Not called for a new run.
     ///
     /// # Errors
     /// Parts that are missing or damaged.
@@ -159,7 +159,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// What the network, which has no gradients, makes of a pinned slice.
+    /// The picture of a pinned slice, by a network without gradients.
     ///
     /// # Errors
     /// Those of the device.

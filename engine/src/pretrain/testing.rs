@@ -1,4 +1,4 @@
-//! What the tests of all methods share.
+//! Shared by the tests of all methods.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::optim::SgdConfig;

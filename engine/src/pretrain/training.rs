@@ -1,4 +1,4 @@
-//! A [`PretextTask`] as a training: slices become batches, pinned slices pictures.
+//! Runs a [`PretextTask`] as a training method: makes batches of slices, and pictures of pinned slices.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -71,7 +71,7 @@ impl<T: PretextTask> Objective for TaskObjective<T> {
     }
 }
 
-/// A pre-training by a task.
+/// A pre-training run of a task.
 pub(super) struct Pretraining<'a, T: PretextTask> {
     objective: TaskObjective<T>,
     session: &'a Session<'a>,
@@ -144,7 +144,7 @@ impl<T: PretextTask> Dataset for Pretraining<'_, T> {
     }
 }
 
-/// An epoch's order whose last batch is filled from its front.
+/// An epoch's order whose last batch is filled with slices from its start.
 fn filled(order: &[usize], batch: usize) -> Vec<usize> {
     let whole = order.len().next_multiple_of(batch);
     order.iter().copied().cycle().take(whole).collect()

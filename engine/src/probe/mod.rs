@@ -23,7 +23,7 @@
 //!   that is not trained on draws from streams of its own.
 //! - What is recorded of a slice that is trained on is what happened in the training step itself.
 //! - An interrupted and resumed run leaves the records of an uninterrupted one.
-//! - A record is on the disk before its event is told.
+//! - A record is on disk before its event is emitted.
 
 mod files;
 mod picture;

@@ -20,7 +20,7 @@ pub(crate) struct PinnedPictures<'a> {
     stage: Stage,
     recorder: Recorder<'a>,
     pinned: BTreeMap<Pin, Pinned>,
-    /// Patches along a side of the masks that are recorded; 0 for none.
+    /// Patches per side of the masks that are recorded; 0 for none.
     grid: usize,
 }
 
@@ -43,7 +43,7 @@ impl<'a> PinnedPictures<'a> {
         Self { config, cohort, stage, recorder, pinned: BTreeMap::new(), grid: 0 }
     }
 
-    /// Records masks of `grid` patches a side with the pictures; 0: none.
+    /// Records masks of `grid` patches per side with the pictures; 0: none.
     #[must_use]
     pub fn with_grid(self, grid: usize) -> Self {
         Self { grid, ..self }

@@ -38,7 +38,7 @@ pub struct ProbeSlice {
     pub trained: bool,
     /// Pixels along the crop's side, S.
     pub size: usize,
-    /// Patches along a side; 0 in fine-tuning, which knows no patches: then every list of patches is empty.
+    /// Patches per side; 0 in fine-tuning, which knows no patches: then every list of patches is empty.
     pub grid: usize,
     /// Maps crop voxel (i, j, k), k the prepared slice, to world mm: a 4x4 matrix, row by row. The shift of the
     /// training crop is in it.
@@ -55,9 +55,9 @@ pub struct ProbeSlice {
     pub probability: Vec<u8>,
     /// Patches without tissue.
     pub air: Vec<bool>,
-    /// Lesion patches, where a label is known and looked at.
+    /// Lesion patches, if a label is known and read.
     pub lesion: Option<Vec<bool>>,
-    /// Lesion pixels `[size][size]`, where a label is known and looked at.
+    /// Lesion pixels `[size][size]`, if a label is known and read.
     pub lesion_pixels: Option<Vec<bool>>,
 }
 

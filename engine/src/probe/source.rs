@@ -10,7 +10,7 @@ use crate::{Error, Result};
 pub(crate) struct Source {
     /// `[C][S][S]`.
     pub pixels: Vec<f32>,
-    /// Bit r of a byte tells whether the pixel belongs to region r, `[S][S]`; `None` without a label.
+    /// Bit r of a byte is set if the pixel belongs to region r, `[S][S]`; `None` without a label.
     pub target: Option<Vec<u8>>,
     /// True where there is tissue, `[S][S]`.
     pub tissue: Vec<bool>,
@@ -24,7 +24,7 @@ pub(crate) struct Source {
 /// A patient or slice that the cohort does not have; a scan that cannot be prepared.
 pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool) -> Result<Source> {
     let Some(case) = cohort.case(&pin.case) else {
-        return Err(Error::config("patient", &pin.case, "the cohort does not have it"));
+        return Err(Error::config("patient", &pin.case, "it is not in the cohort"));
     };
     let d = &config.data;
     let prepared = prepare_case(case, &d.modality, with_label, &d.targets, &config.preprocess, config.seed)?;

@@ -70,7 +70,7 @@ impl TensorWriter {
             views.collect::<Result<_, safetensors::SafeTensorError>>().map_err(|e| failed(e.to_string()))?;
         let mut bytes = safetensors::serialize(views, Some([(ENTRY.to_owned(), metadata)].into()))
             .map_err(|e| failed(e.to_string()))?;
-        let at = place_of(&bytes, UNKNOWN).ok_or_else(|| failed("the checksum has no place".into()))?;
+        let at = place_of(&bytes, UNKNOWN).ok_or_else(|| failed("there is no room for the checksum".into()))?;
         let sum = sha256(&bytes);
         bytes[at..at + sum.len()].copy_from_slice(sum.as_bytes());
         Ok(bytes)

@@ -22,7 +22,7 @@ pub enum Verdict {
     Corrected,
     /// The segmentation is not usable.
     Rejected,
-    /// Somebody else must look at it.
+    /// A second reader must look at it.
     SecondLook,
 }
 
@@ -142,7 +142,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A case that nobody has looked at.
+    /// A case that has not been reviewed.
     pub fn new(case: &str) -> Self {
         Self {
             version: VERSION,

@@ -32,7 +32,7 @@ pub struct MeasuredCase {
     pub case: String,
     /// The patient.
     pub patient: String,
-    /// The visit, if names tell it.
+    /// The session, if names contain it.
     pub session: Option<String>,
     /// The verdict; [`Entry::new`] without one.
     pub entry: Entry,

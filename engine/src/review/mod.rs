@@ -1,4 +1,4 @@
-//! Review of a cohort: a verdict for every case, the order in which cases are looked at, tables and pages.
+//! Review of a cohort: a verdict for every case, queue order, tables and report pages.
 //!
 //! | file | idea |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! Orders of the cases: which one is looked at first.
+//! Orders of the review queue.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

@@ -58,7 +58,7 @@ impl Convergence {
             (false, false) => dice,
             (false, true) => format!("{dice}, and the loss is still falling"),
         };
-        Some(format!("Not converged: {why}. Raise epochs or rate."))
+        Some(format!("Not converged: {why}. Raise the epochs or the learning rate."))
     }
 }
 
@@ -101,7 +101,9 @@ mod tests {
         assert!(low.advice().unwrap().contains("the training Dice is 0.400 (mean of the last 10 epochs), below 0.8"));
         let both = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.5))).unwrap().advice().unwrap();
         assert!(
-            both.contains("0.50") && both.contains("still falling") && both.contains("Raise epochs or rate"),
+            both.contains("0.50")
+                && both.contains("still falling")
+                && both.contains("Raise the epochs or the learning rate"),
             "{both}"
         );
     }

@@ -45,7 +45,7 @@ impl Journal {
         Self::replace(path, &encode_start(&Header::new(base), base), 0)
     }
 
-    /// Writes a journal of so many records in one step.
+    /// Writes a journal of this many records in one step.
     fn replace(path: &Path, bytes: &[u8], records: u64) -> Result<Self> {
         Self::over(path, replace_locked(path, bytes)?, bytes.len() as u64, records)
     }

@@ -51,10 +51,13 @@ pub struct ReviewLog {
 }
 
 impl ReviewLog {
-    /// What to tell the user about the file, one sentence each.
+    /// Warnings about the file, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let torn = (self.torn_bytes > 0).then(|| {
-            format!("{FILE}: the last line is torn ({} bytes) and left out. Its verdict was not kept", self.torn_bytes)
+            format!(
+                "{FILE}: the last line is incomplete ({} bytes) and left out, so its verdict is lost",
+                self.torn_bytes
+            )
         });
         torn.into_iter().chain(self.problems.iter().cloned()).collect()
     }

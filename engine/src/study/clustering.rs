@@ -15,7 +15,7 @@ use crate::run::study::StudyFolder;
 
 /// Measured once a study.
 const FILE: &str = "clustering.json";
-/// Patches along a side of the slices that are clustered.
+/// Patches per side of the slices that are clustered.
 const GRIDS: [usize; 3] = [8, 16, 32];
 /// Slices of each grid; the median counts.
 const SLICES: u64 = 3;
@@ -117,7 +117,7 @@ pub fn table(costs: &[ClusteringCost]) -> Option<TextTable> {
         "One thread, median of {SLICES} synthetic slices; patches keep their size. The paper states O(n) for k-means and O(n^2) \
          for the others."
     );
-    let caption = "Clustering: milliseconds a slice, and growth with the number of patches n".into();
+    let caption = "Clustering: milliseconds per slice, and growth with the number of patches n".into();
     Some(TextTable { caption, heading, rows: costs.iter().map(row).collect(), notes: vec![note], paper: 0 })
 }
 

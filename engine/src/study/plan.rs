@@ -279,7 +279,7 @@ impl Plan {
             return Err(empty(if self.labels.draws == 0 { "labels.draws" } else { "labels.seeds" }));
         }
         if self.split.file.is_some() && (self.cohorts.len() > 1 || self.split.folds > 1) {
-            return Err(Error::config("split.file", "", "a split file stands for one fold of one cohort"));
+            return Err(Error::config("split.file", "", "a split file defines one fold of one cohort"));
         }
         if self.split.folds == 0 {
             return Err(empty("split.folds"));
@@ -288,7 +288,11 @@ impl Plan {
         count_of(&self.split.validation, 100, "split.validation")?;
         count_of(&self.split.patients, 100, "split.patients")?;
         if self.split.file.is_some() && !is_everybody(&self.split.patients) {
-            return Err(Error::config("split.patients", &self.split.patients, "a split file names its patients"));
+            return Err(Error::config(
+                "split.patients",
+                &self.split.patients,
+                "a split file already names its patients",
+            ));
         }
         for (stage, plan) in [("pretrain", &self.pretrain), ("finetune", &self.finetune)] {
             plan.length(stage)?;
@@ -317,7 +321,7 @@ impl Plan {
                 budget.parse::<LabelShare>()?;
             }
             if method.preset.is_none() && !method.pretrain.is_empty() {
-                let why = "has settings of pre-training but no preset";
+                let why = "has pre-training settings but no preset";
                 return Err(Error::config("methods.name", &method.name, why));
             }
             for cohort in &self.cohorts {

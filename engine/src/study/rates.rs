@@ -152,7 +152,7 @@ impl Choice {
         }
         let mut best: Option<(f64, Rates)> = None;
         for Tried { rates, dsc, .. } in &tried {
-            // The first of equals stays.
+            // The first one wins a tie.
             if let Some(dsc) = dsc.filter(|dsc| best.is_none_or(|(best, _)| *dsc > best)) {
                 best = Some((dsc, *rates));
             }

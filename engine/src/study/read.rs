@@ -73,7 +73,7 @@ impl StudyStatus {
         self.count(|state| matches!(state, TrainingState::Failed(_)))
     }
 
-    /// Trainings under way.
+    /// Trainings in progress.
     pub fn running(&self) -> usize {
         self.count(|state| *state == TrainingState::Running)
     }
@@ -111,7 +111,7 @@ pub struct Segmented {
     pub run: PathBuf,
     /// Files, measures and worst slice.
     pub patient: PatientRow,
-    /// True if the file of the segmentation is there; else the run can make it again.
+    /// True if the file of the segmentation exists; else the run can recompute it.
     pub has_mask: bool,
 }
 
@@ -133,7 +133,7 @@ impl Stored {
     fn open(path: &Path) -> Result<Self> {
         let folder = StudyFolder::new(path);
         if !folder.is_started() {
-            return Err(Error::file(path, "holds no study: plan.toml and splits.json are written when one is started"));
+            return Err(Error::file(path, "is not a study folder: it has no plan.toml and splits.json"));
         }
         let file = folder.path("plan.toml");
         // As it was stored: its digest depends on how its paths are written.
@@ -141,7 +141,7 @@ impl Stored {
         let missing = || Error::file(&folder.path(SPLITS), "does not exist");
         let splits = folder.read::<Splits>(SPLITS)?.ok_or_else(missing)?;
         if splits.plan_sha256 != plan_digest(&plan)? {
-            return Err(Error::file(&file, "was changed after the study was started, so its trainings are not known"));
+            return Err(Error::file(&file, "has changed since the study was started, so its trainings are unknown"));
         }
         Ok(Self { folder, plan, splits })
     }

@@ -4,17 +4,17 @@ use crate::{Error, Result};
 
 /// Names of the ready plans and what each is for.
 pub const READY_PLANS: &[(&str, &str)] = &[
-    ("quick", "three methods on the sample study in minutes: does everything work?"),
-    ("evidence", "sup, base, amlp and amlp-plus at 5 % and 10 %, five draws, two seeds: an answer overnight"),
-    ("ablation", "options beyond the paper, one change at a time over a recipe: a night on two cores"),
-    ("paper", "all of the paper's tables in one study, in which equal trainings are done once"),
+    ("quick", "three methods on the sample study in minutes, to check that everything works"),
+    ("evidence", "sup, base, amlp and amlp-plus at 5 % and 10 %, five draws, two seeds; takes a night"),
+    ("ablation", "options beyond the paper, one change to a recipe at a time; takes a night on two cores"),
+    ("paper", "all of the paper's tables in one study; equal trainings run once"),
     ("paper-table-1", "the paper's Table 1: methods, with sup at 50 % and 100 %; DSC and sensitivity"),
     ("paper-table-2", "the paper's Table 2: the same methods; boundary IoU and HD95"),
     ("paper-table-3", "the paper's Table 3: parts of the method"),
     ("paper-table-4", "the paper's Table 4: masking order"),
     ("paper-table-5", "the paper's Table 5: losses"),
-    ("paper-table-6", "the paper's Table 6: clustering, with its seconds a slice and how they grow with the patches"),
-    ("paper-figures", "the paper's Figs. 3 and 4: segmentations beside each other, and label updates"),
+    ("paper-table-6", "the paper's Table 6: clustering, with its time per slice and how that grows with the patches"),
+    ("paper-figures", "the paper's Figs. 3 and 4: segmentations side by side, and label updates"),
 ];
 
 /// The text of a ready plan.

@@ -143,7 +143,7 @@ fn page(
     let mut body = head(plan);
     for (group, table) in sections.iter().flat_map(|section| section.groups.iter().zip(&section.tables)) {
         let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
-        let note = "A dot is a test patient: the mean over draws and seeds. The bar is the mean of all.";
+        let note = "Each dot is a test patient, averaged over draws and seeds. The bar is the mean of all patients.";
         let _ = writeln!(
             body,
             "<div class=\"charts\"><figure>{}<figcaption>{note}</figcaption></figure></div>\n</section>",
@@ -166,8 +166,8 @@ fn page(
         let _ = writeln!(body, "<section class=\"wide\"><div class=\"scroll\">{}</div></section>", table.html());
     }
     if !published.is_empty() {
-        body += "<section class=\"wide\"><h2>The paper's own numbers</h2>\n<p>Other data, other lengths of training: they are \
-                 here to be looked at, not to be compared with.</p>\n";
+        body += "<section class=\"wide\"><h2>The paper's own numbers</h2>\n<p>Other data and training lengths: for \
+                 orientation, not for comparison.</p>\n";
         published.iter().for_each(|table| body += &format!("<div class=\"scroll\">{}</div>\n", table.html()));
         body += "</section>\n";
     }

@@ -63,7 +63,7 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     corrected
 }
 
-/// Mean of a table of values and how far it moves when both its rows and its columns are drawn anew.
+/// Mean of a table of values and how far it moves when both its rows and its columns are resampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// Mean of all values.

@@ -83,7 +83,7 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
     }
     if method.unconverged > 0 {
         notes.push(format!(
-            "{}: fine-tunings that have not converged: {}. Differences are mostly noise: raise steps or rates.",
+            "{}: fine-tuning runs that have not converged: {}. Differences are mostly noise: raise steps or rates.",
             method.method, method.unconverged
         ));
     }

@@ -51,7 +51,7 @@ impl TablePlan {
             return Err(Error::config("tables.methods", &self.title, "needs at least one method"));
         }
         if let Some(name) = self.methods.iter().find(|name| !plan.methods.iter().any(|method| method.name == **name)) {
-            return Err(Error::config("tables.methods", name, "is no method of the plan"));
+            return Err(Error::config("tables.methods", name, "is not a method of the plan"));
         }
         let shown = self.of(plan);
         let has = |budget: &&String| shown.methods.iter().any(|method| shown.budgets(method).contains(budget));
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn what_the_plan_lacks_is_named() {
         for (from, to, expected) in [
-            ("\"late\", \"amlp\"]\n", "\"mae\"]\n", "mae: is no method"),
+            ("\"late\", \"amlp\"]\n", "\"mae\"]\n", "mae: is not a method"),
             ("budgets = [\"10%\"]\n        metrics", "budgets = [\"50%\"]\n        metrics", "50%: no method"),
             ("methods = [\"late\", \"amlp\"]", "methods = []", "at least one method"),
         ] {

@@ -1,4 +1,4 @@
-//! AdamW with burn's state, so that checkpoints read by either are the same, and with a kernel of our own on the CPU.
+//! AdamW with our own CPU kernel. Its state is burn's, so checkpoints are interchangeable.
 
 use burn::optim::{AdamW as OfBurn, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
@@ -8,7 +8,7 @@ use crate::compute::{self, AdamWStep};
 const BETA: [f32; 2] = [0.9, 0.999];
 const EPSILON: f32 = 1e-8;
 
-/// AdamW with decays of .9 and .999 and an epsilon of 1e-8.
+/// AdamW with betas of .9 and .999 and an epsilon of 1e-8.
 #[derive(Clone)]
 pub(super) struct AdamW {
     weight_decay: f32,

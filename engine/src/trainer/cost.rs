@@ -1,4 +1,4 @@
-//! Seconds and memory of a step, measured before a training starts.
+//! Time and memory of a step, measured before training starts.
 
 use std::time::Instant;
 
@@ -8,13 +8,13 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink};
 
-/// Slices of a measured step on the CPU, or one for each thread if those are more: enough to keep all threads busy. A step of
-/// the paper's batch and width would take a minute.
+/// Minimum number of slices in a measured step on the CPU, at least one per thread to keep all of them busy. A step with the
+/// paper's batch and width would take a minute.
 const SLICES: usize = 4;
 
-/// Seconds of a step on a batch of `size` slices: the second of two, by a network of its own. On the CPU, where a step takes as
-/// long as its slices together, they are extrapolated from a few slices. `control` may pause or cancel before either step; a
-/// pause is not measured.
+/// Seconds of a step on a batch of `size` slices: the second of two steps of a separate network. On the CPU, where time is
+/// proportional to the number of slices, it is extrapolated from a few slices. `control` may pause or cancel before either step;
+/// pauses are not measured.
 ///
 /// # Errors
 /// Those of the device; cancellation.
@@ -42,7 +42,7 @@ pub fn measure_step<O: Objective>(
     Ok(seconds)
 }
 
-/// Measures a step on the first batch and emits what the training will take.
+/// Measures a step on the first batch and emits the estimate for the whole run.
 pub(super) fn estimate<M: Method>(
     method: &M,
     config: &Config,

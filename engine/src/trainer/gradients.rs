@@ -1,8 +1,8 @@
-//! The gradient of a batch, whatever the devices hold at once.
+//! The gradient of a batch, with gradient accumulation and several devices.
 //!
-//! A batch goes through the network whole, or in micro-batches whose gradients are added: because `training.micro_batch` says
-//! so, or because several devices share it. The update is the same, except that batch norm takes its statistics from each
-//! micro-batch.
+//! A batch goes through the network whole or in micro-batches whose gradients are summed, either because of
+//! `training.micro_batch` or because several devices share it. The update is the same, except that batch norm takes its
+//! statistics from each micro-batch.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,7 +16,7 @@ use super::{MicroBatch, Objective};
 use crate::device::{Compute, Failure};
 use crate::{Error, ErrorKind, Result};
 
-/// The devices that train, and how many slices they take at once.
+/// The devices that train, and their micro-batch size.
 pub struct GradientEngine {
     /// The first holds the network; their tensors track gradients.
     devices: Vec<Device>,
@@ -36,7 +36,7 @@ impl GradientEngine {
         &self.devices[0]
     }
 
-    /// Most slices that go through a network at once in a batch of `size`.
+    /// Largest number of slices that go through a network at once in a batch of `size`.
     pub fn at_once(&self, size: usize) -> usize {
         let shares = micro_batches(size, self.devices.len(), self.micro_batch);
         shares.iter().flatten().map(Range::len).max().unwrap_or(0)
@@ -57,17 +57,17 @@ impl GradientEngine {
         self.guard(size, "a training step", || self.add_up(objective, net, batch, size))
     }
 
-    /// Waits until the devices have computed everything.
+    /// Waits until all devices are idle.
     ///
     /// # Errors
-    /// What failed since the last time, by the device's name.
+    /// A failure since the last call, naming the device.
     pub fn sync(&self) -> Result<()> {
         let wait = || self.devices.iter().try_for_each(Device::sync).map_err(|e| compute("a training step", &e));
         self.guard(1, "a training step", wait)
     }
 
-    /// Does `work`, which computes `slices` slices at a time on the devices. The tensor library reports some failures of a device
-    /// by a panic: these are errors here, as are all others, by the device's name.
+    /// Runs `work`, which computes `slices` slices at a time on the devices. The tensor library reports some failures of a device
+    /// by a panic: these become errors that name the device, like all others.
     ///
     /// # Errors
     /// Those of `work`.
@@ -157,7 +157,7 @@ impl GradientEngine {
         Ok(found.into_iter().flatten().reduce(add).unwrap_or_default())
     }
 
-    /// Does `work` with a network and the micro-batches of each device, side by side: the first device has `net` itself, the
+    /// Runs `work` with a network and the micro-batches of each device in parallel: the first device has `net` itself, the
     /// others have copies. The results are in the devices' order.
     fn on_every_device<N: Module + Sync, R: Send>(
         &self,
@@ -179,8 +179,7 @@ impl GradientEngine {
     }
 }
 
-/// How a batch is shared out: the micro-batches of each device that has any, as even as possible, so that batch norm never sees
-/// a single leftover slice.
+/// The micro-batches of each device that gets any, as even as possible, so that batch norm never sees a single leftover slice.
 fn micro_batches(size: usize, devices: usize, most: usize) -> Vec<Vec<Range<usize>>> {
     let even = |all: Range<usize>, shares: usize| {
         let cut = move |at: usize| all.start + all.len() * at / shares;
@@ -211,7 +210,7 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the tensor library panicked").to_owned()
 }
 
-/// Device errors carry a trace behind their first line.
+/// Device errors have a trace after their first line.
 fn first_line(error: &Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

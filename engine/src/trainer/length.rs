@@ -1,4 +1,4 @@
-//! How long a training is, and its learning rate at each step.
+//! Length and learning-rate schedule of a run.
 
 use crate::config::TrainingConfig;
 
@@ -9,13 +9,13 @@ pub struct Length {
     pub epochs: usize,
     /// Steps of a whole epoch.
     pub steps_per_epoch: usize,
-    /// Steps of the training.
+    /// Total steps.
     pub steps: usize,
 }
 
 impl Length {
-    /// The length for `slices` slices an epoch. A last batch below half the batch size is left out, since batch norm would learn
-    /// from a few slices; the shuffled order leaves out others in each epoch.
+    /// The length for `slices` slices per epoch. A last batch below half the batch size is left out, because its batch statistics
+    /// would be poor; the shuffled order leaves out different slices in each epoch.
     pub fn new(training: &TrainingConfig, slices: usize) -> Self {
         let (whole, rest) = (slices / training.batch.max(1), slices % training.batch.max(1));
         let steps_per_epoch = (whole + usize::from(2 * rest >= training.batch)).max(1);

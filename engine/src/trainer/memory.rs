@@ -1,4 +1,4 @@
-//! Memory of a training step, and whether the device has it.
+//! Memory of a training step, and whether it fits on the device.
 
 use crate::config::Config;
 use crate::device::Compute;
@@ -9,12 +9,12 @@ use crate::{ErrorKind, Result};
 /// Bytes of a mebibyte.
 const MIB: f64 = 1_048_576.0;
 
-/// What a method adds to its U-Net: a head, a mask token.
+/// Parameters and activations that a method adds to its U-Net, such as a head or a mask token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Head {
-    /// Trained numbers.
+    /// Trained parameters.
     pub weights: usize,
-    /// Numbers of a slice that are kept for the backward pass.
+    /// Activations per slice that are kept for the backward pass.
     pub activations: usize,
 }
 
@@ -26,21 +26,21 @@ pub fn memory_mib(config: &Config, network: &UNetConfig, head: Head, compute: &C
     (bytes / MIB).ceil() as u64
 }
 
-/// The largest batch whose step fits into `memory_mib` of one of the devices; 0 if not even one slice does.
+/// The largest batch whose step fits into `memory_mib` of one device; 0 if not even one slice does.
 fn suggest_batch(config: &Config, network: &UNetConfig, head: Head, memory_mib: u64) -> usize {
     let left = memory_mib as f64 * MIB - weight_bytes(config, network, head);
     (left / slice_bytes(config, network, head)).floor().max(0.0) as usize
 }
 
-/// Refuses a training that the device cannot do.
+/// Checks that the device can train.
 ///
 /// # Errors
-/// A precision that it lacks; a step that does not fit into its memory, with the batch that would. A device of unknown memory
-/// is trusted.
+/// An unsupported precision; a step that does not fit into memory, with a batch that would. If the memory is unknown, the check
+/// passes.
 pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: &Compute) -> Result<()> {
     compute.check_precision(config.training.precision)?;
     let devices = compute.all().count();
-    // Devices that are one and the same share their memory.
+    // A device that is listed twice has its memory once.
     let share = if compute.is_cpu() { devices as u64 } else { 1 };
     let Some(allowed_mib) = compute.memory_mib.map(|mib| mib / share) else { return Ok(()) };
     let needed_mib = memory_mib(config, network, head, compute);

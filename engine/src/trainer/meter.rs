@@ -6,7 +6,7 @@ use super::StepOutput;
 use crate::event::{EpochSummary, Losses};
 use crate::{ErrorKind, Result};
 
-/// Sums of the losses over the slices of an epoch so far. Part of every checkpoint.
+/// Sums of the losses over the slices of the current epoch. Part of every checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct EpochMeter {
     slices: usize,
@@ -18,7 +18,7 @@ pub struct EpochMeter {
 }
 
 impl EpochMeter {
-    /// Adds a step of `slices` slices: its loss, the parts of it and the method's diagnostics, means over the slices.
+    /// Adds a step of `slices` slices: its loss, the loss terms and the method's diagnostics, all means over the slices.
     pub fn add(&mut self, slices: usize, output: &StepOutput) {
         self.slices += slices;
         self.loss += output.loss * slices as f64;

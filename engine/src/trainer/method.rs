@@ -1,4 +1,4 @@
-//! What differs between trainings. The loop of [`super::train`] knows methods by these traits only.
+//! The traits that training methods implement. The loop in [`super::train`] knows methods only through them.
 
 use std::ops::Range;
 
@@ -18,14 +18,14 @@ use crate::run::checkpoint::CheckpointData;
 /// Named bytes of a checkpoint.
 pub type Parts = Vec<(String, Vec<u8>)>;
 
-/// A network and what it minimises.
+/// A network and its loss.
 pub trait Objective: Sync {
     /// A U-Net with what the method adds to it: heads, tokens, prototypes.
     type Net: Module + Sync;
     /// A batch on the host.
     type Batch: Send + Sync;
 
-    /// Shape of its U-Net.
+    /// Shape of the U-Net.
     fn network(&self) -> UNetConfig;
 
     /// What the method adds to it.
@@ -37,7 +37,7 @@ pub trait Objective: Sync {
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
 
     /// Whole-batch statistics that a micro-batch loss needs, such as the Dice numerator and denominator: sums over the
-    /// micro-batch's slices. They are asked for only if a batch is split. `None` where the loss is a mean over slices.
+    /// micro-batch's slices. Called only if a batch is split. `None` if the loss is a mean over slices.
     ///
     /// # Errors
     /// Those of the device.
@@ -73,10 +73,10 @@ pub trait Dataset {
 pub trait Method: Objective {
     /// Pre-training or fine-tuning.
     const STAGE: Stage;
-    /// What a fine-tuning takes over from the trained network.
+    /// What fine-tuning transfers from the trained network.
     const TRANSFER: Transfer;
 
-    /// The weights that a new run starts with; a resumed run does not ask for them.
+    /// The weights that a new run starts with; not called for a resumed run.
     ///
     /// # Errors
     /// A pre-trained network that cannot be read.
@@ -87,7 +87,8 @@ pub trait Method: Objective {
     /// The slices that it trains on.
     fn dataset(&self) -> &dyn Dataset;
 
-    /// Collates a batch on the host. It runs beside the step before, so it must depend on nothing that a step changes.
+    /// Collates a batch on the host. It runs in parallel with the previous step, so it must not depend on anything that a step
+    /// changes.
     ///
     /// # Errors
     /// A slice that cannot be read.
@@ -98,7 +99,7 @@ pub trait Method: Objective {
         length.rate(training, at.epoch, at.step)
     }
 
-    /// Learns from a step: moving averages, queues, statistics of the epoch. Gives events of pinned slices and warnings.
+    /// Called after a step, to update moving averages, queues and epoch statistics. Returns events of pinned slices and warnings.
     ///
     /// # Errors
     /// Those of the device.
@@ -110,13 +111,13 @@ pub trait Method: Objective {
         at: Position,
     ) -> Result<Vec<Event>>;
 
-    /// What happens between two epochs: label updates, validation, pinned slices. The network must not change.
+    /// Called between two epochs, for label updates, validation and pinned slices. The network must not change.
     ///
     /// # Errors
     /// Those of the device; cancellation during validation.
     fn end_epoch(&mut self, net: &Self::Net, at: Position) -> Result<EpochEnd>;
 
-    /// Adds the method's own numbers to the epoch's, and resets its counts.
+    /// Adds the method's own values to the epoch summary, and resets its counts.
     ///
     /// # Errors
     /// Those of the device.
@@ -124,13 +125,13 @@ pub trait Method: Objective {
         Ok(())
     }
 
-    /// What a checkpoint stores beside network and optimiser.
+    /// Checkpoint parts besides network and optimiser.
     ///
     /// # Errors
     /// State that cannot be written as bytes.
     fn state(&self) -> Result<Parts>;
 
-    /// Takes [`Method::state`] back. Called once before the first step; a new run has no parts.
+    /// Restores [`Method::state`]. Called once before the first step; a new run has no parts.
     ///
     /// # Errors
     /// Parts that are missing or damaged.
@@ -161,7 +162,7 @@ impl<'a> MicroBatch<'a> {
         self.range.len() == self.of
     }
 
-    /// Its part in a mean over the batch's slices.
+    /// Its weight in a mean over the batch's slices.
     pub fn share(&self) -> f64 {
         self.range.len() as f64 / self.of.max(1) as f64
     }
@@ -172,7 +173,7 @@ impl<'a> MicroBatch<'a> {
     }
 }
 
-/// Where a training stands.
+/// Position in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     /// Epoch, from 1.
@@ -183,7 +184,7 @@ pub struct Position {
     pub step: usize,
 }
 
-/// What the end of an epoch gives.
+/// Result of [`Method::end_epoch`].
 #[derive(Debug, Default)]
 pub struct EpochEnd {
     /// Label updates, pinned slices and warnings, in order.
@@ -192,7 +193,7 @@ pub struct EpochEnd {
     pub validation_dice: Option<f64>,
 }
 
-/// Where a run continues, and what its method had stored.
+/// Where a run continues, with the method's stored state.
 pub struct Resumed {
     /// Epoch to continue with, from 1.
     pub epoch: usize,

@@ -2,13 +2,13 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `method.rs` | what differs between trainings: network, loss, data, state |
-//! | `session.rs` | what a training holds: network, optimiser, checkpoints, log, control |
+//! | `method.rs` | the traits of a method: network, loss, data, state |
+//! | `session.rs` | state of a run: network, optimiser, checkpoints, log, control |
 //! | `gradients.rs` | the gradient of a batch, in micro-batches and on several devices |
 //! | `adamw.rs`, `clip.rs` | the optimiser; gradient clipping |
 //! | `output.rs` | the losses of a step as numbers |
 //! | `length.rs`, `meter.rs` | epochs and learning rate; running means of an epoch |
-//! | `cost.rs`, `memory.rs` | seconds and memory of a step |
+//! | `cost.rs`, `memory.rs` | time and memory of a step |
 
 mod adamw;
 mod clip;
@@ -53,8 +53,8 @@ pub struct Trained {
     pub seconds: f64,
 }
 
-/// Trains from random or initial weights, or from the run's newest checkpoint if it has one, and leaves checkpoints, log and
-/// pinned slices in the run folder. A dry run stops after the estimate and gives `None`.
+/// Trains from random or initial weights, or from the run's newest checkpoint if it has one. Writes checkpoints, log and pinned
+/// slices to the run folder. A dry run stops after the estimate and returns `None`.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Cancelled`] after a checkpoint; a loss that is not finite, with the slices of its batch; too little
@@ -74,7 +74,7 @@ pub fn train<M: Method>(
     }
     let mut trainer = Trainer::start(method, config, session, sink)?;
     trainer.emit_started(&length, method.dataset().order(1).len())?;
-    // A run that is resumed after its last epoch has nothing left to sum up.
+    // A run that is resumed after its last epoch has no step to summarise.
     let mut last = History::read(session.run.root())?.summaries.pop().unwrap_or_default();
     for epoch in trainer.epochs_done() + 1..=length.epochs {
         let order = method.dataset().order(epoch);
@@ -84,7 +84,7 @@ pub fn train<M: Method>(
             let at = Position { epoch, epochs: length.epochs, step };
             let batch = collated.take().unwrap_or_else(|| method.collate(slices, at))?;
             let rate = method.rate(training, &length, at);
-            // The next batch is collated beside the step.
+            // The next batch is collated in parallel with the step.
             let ahead = || Some(method.collate(batches.get(step + 1)?, Position { step: step + 1, ..at }));
             let (output, next) = beside(|| trainer.step(&*method, &batch, slices, at, rate), ahead);
             let output = output?;
@@ -109,7 +109,7 @@ pub fn train<M: Method>(
     Ok(Some(Trained { parameters, length, last, best_dice, seconds: started.elapsed().as_secs_f64() }))
 }
 
-/// Does `now` on this thread while another thread of the pool, if one is free, does `ahead`. No result depends on which.
+/// Runs `now` on this thread and `ahead` on another thread of the pool, if one is free. The results do not depend on it.
 fn beside<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
     let mut made = None;
     let done = rayon::in_place_scope(|scope| {

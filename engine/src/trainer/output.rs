@@ -9,16 +9,16 @@ use crate::{ErrorKind, Result};
 
 /// The loss of a micro-batch on the device.
 pub struct MicroLoss {
-    /// What is minimised. Added over the micro-batches of a batch, its gradient is that of the batch's loss.
+    /// The objective. Summed over the micro-batches of a batch, its gradient is that of the batch's loss.
     pub objective: Tensor<1>,
     /// The loss, as a mean over the micro-batch's slices.
     pub value: Tensor<1>,
-    /// The named parts of the loss, without their weights; means over the slices.
+    /// The named loss terms, unweighted; means over the slices.
     pub parts: Vec<(&'static str, Tensor<1>)>,
-    /// Numbers that say how the method fares, such as the accuracy of its task; means over the slices. The epoch's means of
-    /// them are [`crate::event::EpochSummary::diagnostics`].
+    /// Diagnostics such as the accuracy of the method's task; means over the slices. Their means over the epoch are
+    /// [`crate::event::EpochSummary::diagnostics`].
     pub diagnostics: Vec<(&'static str, Tensor<1>)>,
-    /// Numbers of each slice that the method wants to read, `[b, K]`.
+    /// Values per slice that the method reads back, `[b, K]`.
     pub per_slice: Option<Tensor<2>>,
     /// The network's output, `[b, C, S, S]`.
     pub output: Tensor<4>,
@@ -29,11 +29,11 @@ pub struct MicroLoss {
 pub struct StepOutput {
     /// The loss that was minimised.
     pub loss: f64,
-    /// Its named parts, without their weights.
+    /// The named loss terms, unweighted.
     pub parts: Vec<(&'static str, f64)>,
-    /// How the method fares: [`MicroLoss::diagnostics`].
+    /// [`MicroLoss::diagnostics`].
     pub diagnostics: Vec<(&'static str, f64)>,
-    /// What the method asked for of each slice: [`MicroLoss::per_slice`].
+    /// [`MicroLoss::per_slice`].
     pub per_slice: Vec<Vec<f64>>,
     /// The network's output of some of the slices, on their device.
     pub(super) output: Vec<(Range<usize>, Tensor<4>)>,
@@ -50,7 +50,7 @@ impl StepOutput {
         Ok(output)
     }
 
-    /// Adds a micro-batch: waits for its device, once, and reads its numbers.
+    /// Adds a micro-batch: waits for its device once and reads its values.
     pub(super) fn read(&mut self, loss: MicroLoss, micro: &MicroBatch<'_>) -> Result<()> {
         let slices = micro.range.len();
         let per_slice = loss.per_slice.map(|numbers| {
@@ -79,7 +79,7 @@ impl StepOutput {
         Ok(())
     }
 
-    /// Appends what another device computed of the slices that follow.
+    /// Appends the values of the following slices, computed by another device.
     pub(super) fn join(&mut self, other: Self) {
         self.loss += other.loss;
         add(&mut self.parts, other.parts);
@@ -112,7 +112,7 @@ impl StepOutput {
     }
 }
 
-/// Adds numbers in the same order to those of the slices before.
+/// Appends values in the same order to those of the previous slices.
 fn add(sums: &mut Vec<(&'static str, f64)>, more: impl IntoIterator<Item = (&'static str, f64)>) {
     for (at, (name, value)) in more.into_iter().enumerate() {
         match sums.get_mut(at) {

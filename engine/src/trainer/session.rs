@@ -1,4 +1,4 @@
-//! What a training holds while it runs: the network with its optimiser, checkpoints, the event log, pause and cancel.
+//! The state of a run while it trains: network, optimiser, checkpoints, event log, pause and cancel.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,21 +26,21 @@ use crate::{Error, ErrorKind, Result};
 
 /// Name of the weights in a checkpoint.
 pub const WEIGHTS: &str = "model.safetensors";
-/// Name of the weights that are trained, where [`WEIGHTS`] are their moving average.
+/// Name of the trained weights, if [`WEIGHTS`] is their moving average.
 const TRAINED: &str = "trained.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const STATE: &str = "state.json";
 /// Where earlier versions kept the running means.
 const TALLY: &str = "tally.json";
 
-/// Where a training runs, and what may change while it runs.
+/// Where a run trains, and what may change meanwhile.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
     /// Device that computes.
     pub compute: &'a Compute,
     /// The run folder, locked.
     pub run: &'a RunFolder,
-    /// Where pinned slices come from that are not trained on.
+    /// Source of pinned slices that are not trained on.
     pub cohort: &'a Cohort,
     /// The pinned slices; may change while the training runs.
     pub pins: &'a Pins,
@@ -55,7 +55,7 @@ pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
     ModuleOptimizer::from(AdamW::new(training.weight_decay))
 }
 
-/// Where a training stands, as its checkpoint says.
+/// Position in a run, as stored in its checkpoint.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     epochs_done: usize,
@@ -65,14 +65,14 @@ struct State {
     best: Option<f64>,
     /// Digest of the training data.
     data: String,
-    /// Steps in the moving average of the weights.
+    /// Steps averaged into the moving average of the weights.
     #[serde(default)]
     averaged: u64,
     /// Absent in checkpoints of earlier versions.
     meter: Option<EpochMeter>,
 }
 
-/// What a training starts with: initial weights, or those of a checkpoint.
+/// Where a run starts: initial weights, or a checkpoint.
 struct Beginning<N> {
     net: N,
     average: Option<N>,
@@ -82,7 +82,7 @@ struct Beginning<N> {
     log: EventLog,
 }
 
-/// A new training.
+/// A new run.
 fn begin<M: Method>(
     method: &mut M,
     config: &Config,
@@ -101,7 +101,7 @@ fn begin<M: Method>(
     })
 }
 
-/// A training from the run's newest undamaged checkpoint.
+/// A run resumed from its newest undamaged checkpoint.
 fn resume<M: Method>(
     method: &mut M,
     config: &Config,
@@ -149,11 +149,11 @@ fn resume<M: Method>(
     Ok(Beginning { net, average, optimizer, state, meter, log })
 }
 
-/// A training under way, with a network of type `N`.
+/// A run in progress, with a network of type `N`.
 pub struct Trainer<'a, N> {
     /// The network; its tensors track gradients.
     pub net: N,
-    /// Running means of the epoch under way.
+    /// Running means of the current epoch.
     pub meter: EpochMeter,
     /// Moving average of the weights, if there is one.
     average: Option<N>,
@@ -169,7 +169,7 @@ pub struct Trainer<'a, N> {
     control: &'a Control,
     state: State,
     resumed: bool,
-    /// Warnings that the listeners have had.
+    /// Warnings already sent to the listeners.
     warned: BTreeSet<String>,
 }
 
@@ -217,12 +217,12 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         Ok(trainer)
     }
 
-    /// Whole epochs that are done.
+    /// Completed epochs.
     pub fn epochs_done(&self) -> usize {
         self.state.epochs_done
     }
 
-    /// Steps that are done of the epoch after these.
+    /// Completed steps of the current epoch.
     pub fn steps_done(&self) -> usize {
         self.state.steps_done
     }
@@ -261,7 +261,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         Ok(output)
     }
 
-    /// Layer-wise learning rates: a step of AdamW is proportional to its rate, so a layer with a smaller rate takes a share of it.
+    /// Layer-wise learning rates: an AdamW update is proportional to the learning rate, so it is scaled per layer.
     fn slow_down(&mut self, before: &N) {
         let back = |name: &str| {
             let share = self.training.layer_decay.powi(self.network.layers_above(name) as i32);
@@ -270,7 +270,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.net = mix(self.net.clone(), before, back);
     }
 
-    /// Moves the average of the weights. Its decay rises from 0.1, so that the first weights are soon forgotten.
+    /// Updates the moving average of the weights. Its decay rises from 0.1, so that the first weights are soon forgotten.
     fn update_average(&mut self) {
         let Some(average) = self.average.take() else { return };
         let steps = self.state.averaged as f64;
@@ -279,12 +279,12 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.state.averaged += 1;
     }
 
-    /// The network that is validated and kept: the moving average where there is one.
+    /// The network that is validated and kept: the moving average if there is one.
     fn kept(&self) -> &N {
         self.average.as_ref().unwrap_or(&self.net)
     }
 
-    /// Looks at the network to keep, between two epochs; failures of a device are errors by its name.
+    /// Runs `work` on the network to keep, between two epochs; device failures become errors that name the device.
     ///
     /// # Errors
     /// Those of `work` and of the device.
@@ -309,7 +309,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         })
     }
 
-    /// Warns the listeners of what an epoch's summary says, once of each.
+    /// Sends the warnings of an epoch's summary to the listeners, each one once.
     ///
     /// # Errors
     /// Those of a listener.
@@ -320,7 +320,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         Ok(())
     }
 
-    /// Emits the start of a training of `slices` slices an epoch; the log of a resumed run has it already.
+    /// Emits the start of a run with `slices` slices per epoch; the log of a resumed run already has it.
     ///
     /// # Errors
     /// Those of [`Trainer::emit`].
@@ -337,7 +337,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         if self.resumed { self.sink.event(&started) } else { self.emit(&started) }
     }
 
-    /// Adds a step of `slices` slices to the epoch's means, and emits it and what the method learned from it.
+    /// Adds a step of `slices` slices to the epoch's means, and emits it with the method's events.
     ///
     /// # Errors
     /// Those of [`Trainer::emit`].

@@ -110,7 +110,7 @@ impl LabelTable {
                 Error::field(path, format!("line {}, {column}", at + 1), value, why)
             };
             let value = cell(Some(index)).unwrap_or_default();
-            let value: u16 = value.parse().map_err(|_| bad("index", value, "is no label value, 0 to 65535"))?;
+            let value: u16 = value.parse().map_err(|_| bad("index", value, "is not a label value, 0 to 65535"))?;
             let flag = |column: Option<usize>, name: &str, usual: bool| match cell(column).map(str::to_lowercase) {
                 None => Ok(usual),
                 Some(text) => match text.as_str() {
@@ -119,7 +119,8 @@ impl LabelTable {
                     other => Err(bad(name, other, "is neither 1 nor 0")),
                 },
             };
-            let parse = |text: &str| colour_of(text).ok_or_else(|| bad("color", text, "is no colour such as #E69F00"));
+            let parse =
+                |text: &str| colour_of(text).ok_or_else(|| bad("color", text, "is not a colour such as #E69F00"));
             let style = LabelStyle {
                 name: cell(Some(name)).unwrap_or_default().to_owned(),
                 colour: cell(colour).map(parse).transpose()?,
@@ -127,7 +128,7 @@ impl LabelTable {
                 locked: flag(locked, "locked", false)?,
             };
             if value > 0 && labels.insert(value, style).is_some() {
-                return Err(bad("index", &value.to_string(), "stands twice"));
+                return Err(bad("index", &value.to_string(), "occurs twice"));
             }
         }
         Ok(Self { labels })

@@ -171,7 +171,7 @@ fn a_mask_of_any_name_is_no_image() {
     let case = found.case("P02").unwrap();
     assert!(case.segmentation.as_ref().unwrap().ends_with("P02/out.nii.gz"), "{case:?}");
     assert!(case.masks.len() == 1 && case.masks[0].ends_with("P02/seg.nii.gz"), "{case:?}");
-    assert!(found.problems.iter().any(|p| p.what.contains("taken for a segmentation")), "{:?}", found.problems);
+    assert!(found.problems.iter().any(|p| p.what.contains("used as the segmentation")), "{:?}", found.problems);
 
     // The mask of a 4-D scan, one volume a frame.
     fs::remove_file(root.join("P03/seg.nii.gz")).unwrap();

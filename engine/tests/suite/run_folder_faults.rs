@@ -222,7 +222,7 @@ fn killed_at_every_point_and_finished() {
         let root = folder.path().join(format!("killed-{number}"));
         let mut done = 0;
         for round in 0..2 {
-            // The second kill comes early, so that it meets a run with work left, or repairs under way.
+            // The second kill comes early, so that it meets a run with work left, or repairs in progress.
             let limit = if round == 0 { passages } else { passages.min(4) };
             let fault = format!("{point}:{}", stream.random_range(1..=limit));
             let why = format!("{fault} in round {round}, seed 20");

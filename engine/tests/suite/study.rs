@@ -335,7 +335,7 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(!text.contains(note));
     // A few steps: a comparison of such networks compares noise.
-    assert!(text.contains("base: fine-tunings that have not converged: 1."), "{text}");
+    assert!(text.contains("base: fine-tuning runs that have not converged: 1."), "{text}");
     // As if the network had collapsed: its evaluation measures empty masks, and one scan could not be read.
     let run = rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
     let path = out.join("runs").join(run).join("evaluation/evaluation.json");
@@ -363,7 +363,7 @@ fn a_reader_sees_how_far_a_study_is() {
     plan.split.folds = 1;
     plan.methods.remove(2);
     let out = temp.path().join("studies/small");
-    assert!(read_status(&out).unwrap_err().to_string().contains("holds no study"));
+    assert!(read_status(&out).unwrap_err().to_string().contains("is not a study folder"));
     assert!(find_studies(temp.path()).unwrap().is_empty());
     // Stopped while the pilots run: the first is done.
     let control = Control::default();
@@ -415,5 +415,5 @@ fn a_reader_sees_how_far_a_study_is() {
     // A plan that was changed is no longer that of the trainings.
     let text = fs::read_to_string(out.join("plan.toml")).unwrap();
     fs::write(out.join("plan.toml"), text.replace("draws = 2", "draws = 1")).unwrap();
-    assert!(read_status(&out).unwrap_err().to_string().contains("was changed"));
+    assert!(read_status(&out).unwrap_err().to_string().contains("has changed"));
 }

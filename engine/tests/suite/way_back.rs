@@ -140,7 +140,7 @@ fn a_retraining_starts_from_the_whole_network_and_resumes_with_the_masks_it_bega
     let temp = tempfile::tempdir().unwrap();
     let ward = ward(temp.path());
     let why = |run: &Path| retrain_config(run, None, None, false).unwrap_err().to_string();
-    assert!(why(&ward.run).contains("holds no corrected mask"), "{}", why(&ward.run));
+    assert!(why(&ward.run).contains("has no corrected mask"), "{}", why(&ward.run));
     let (tested, mask) = (split(&ward.run).test[0].clone(), &ward.corrected[0].1);
     let reference = ward.root.join(&tested).join("seg.nii.gz");
     correct(&ward, &tested, &reference, Verdict::Accepted);

@@ -90,7 +90,7 @@ impl Inputs {
             // The error of the discovery says more than "no file".
             cohort?;
             let wanted = config.data.modality.join(", ");
-            return Err(Error::file(folder, format!("no patient here has {wanted}, and no other scan lies here")));
+            return Err(Error::file(folder, format!("no patient here has {wanted}, and there is no other scan")));
         }
         if !outputs.is_empty() {
             let names: Vec<&str> = outputs.iter().map(|file| file.stem.as_str()).collect();
@@ -134,7 +134,7 @@ impl Inputs {
                 let ids: Vec<String> = split.test.iter().chain(&new).cloned().collect();
                 self.notes.push(format!(
                     "{} is the model's own cohort: only its {} test patients and {} new ones are segmented. --subset all \
-                     takes everyone",
+                     segments everyone",
                     cohort.root.display(),
                     split.test.len(),
                     new.len()

@@ -65,7 +65,7 @@ impl Output {
     pub fn source(&self, scan: &Scan) -> Result<Option<SourceSeries>> {
         let Some(image) = scan.images.first().filter(|_| self.format == Format::Seg) else { return Ok(None) };
         if !dicom::is_dicom(&image.path) {
-            let why = "a DICOM SEG needs the DICOM images that it refers to, and this scan is NIfTI. Write NIfTI";
+            let why = "a DICOM SEG needs DICOM images, and this scan is NIfTI. Write NIfTI instead";
             return Err(Error::config("format", "seg", why));
         }
         let source = SourceSeries::of(&dicom::open(&image.path)?)?;

@@ -39,7 +39,11 @@ impl Slices<'_> {
             return Err(Error::config("slices", 0, "at least two are needed to resample them"));
         };
         if !step.is_finite() || step < SAME_MM {
-            return Err(Error::config("slices", along.len(), "cannot be resampled: two of them lie at one place"));
+            return Err(Error::config(
+                "slices",
+                along.len(),
+                "cannot be resampled: two of them are at the same position",
+            ));
         }
         let depth = ((last - first) / step - 1e-6).ceil() as usize + 1;
         let (mut low, mut high) = ([0_f64; 2], [0_f64; 2]);

@@ -1,4 +1,4 @@
-//! Pseudonyms of patients, and the key file that tells who they are. It stays apart from the cohort.
+//! Pseudonyms of patients, and the key file that identifies them. It is kept apart from the cohort.
 //!
 //! ```text
 //! pseudonym  patient_id
@@ -40,7 +40,7 @@ impl Key {
         let real = |path: &Path| path.canonicalize().or_else(|_| absolute(path));
         let folder = absolute(path)?.parent().map(Path::to_path_buf).unwrap_or_default();
         if real(&folder)?.starts_with(real(cohort)?) {
-            let why = "the key tells who the patients are, so it must not lie in the cohort. Choose another folder";
+            let why = "the key file identifies the patients, so it must not be in the cohort. Choose another folder";
             return Err(Error::config("key", path.display(), why));
         }
         let mut key = Self { path: path.to_path_buf(), by_patient: BTreeMap::new() };
@@ -72,7 +72,7 @@ impl Key {
             }
             let twice = self.by_patient.values().any(|known| *known == pseudonym);
             if twice || self.by_patient.insert(patient, pseudonym.clone()).is_some() {
-                return Err(Error::field(path, "pseudonym", pseudonym, "it or its patient stands twice"));
+                return Err(Error::field(path, "pseudonym", pseudonym, "it or its patient occurs twice"));
             }
         }
         Ok(())
@@ -165,7 +165,7 @@ mod tests {
             }
             for inside in [cohort.join("key.tsv"), cohort.join("below/key.tsv")] {
                 let error = Key::open(&inside, &cohort).unwrap_err().to_string();
-                assert!(error.contains("must not lie in the cohort"), "{error}");
+                assert!(error.contains("must not be in the cohort"), "{error}");
             }
         }
         assert!(Key::open(&folder.path().join("cohort_key.tsv"), &cohort).is_ok());

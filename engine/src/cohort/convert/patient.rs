@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 /// Counts up when the files of a conversion change, so that finished patients are made again.
 const FORMAT: u32 = 1;
 
-/// A patient's conversion under way.
+/// A patient's conversion in progress.
 pub(super) struct Work<'a> {
     /// Pseudonym or id: the folder's name.
     pub name: &'a str,
@@ -71,17 +71,17 @@ pub(super) fn convert(
         let has_images = studies.iter().flatten().any(|scan| scan.overlays.contains(&at));
         let is_mask = |name: &String| name.ends_with("seg.nii.gz");
         let why = if has_images && work.done.files.keys().any(is_mask) {
-            "another segmentation of the same study is the mask"
+            "another segmentation of the same study is used as the mask"
         } else if has_images {
             "the images that it was made on were refused"
         } else {
-            "the images that it was made on are not in the source, or are no volume"
+            "the images that it was made on are not in the source, or do not form a volume"
         };
         work.refuse(&overlay.modality, &overlay.series_uid, why);
     }
     work.done.made_from = made_from;
     if parts.iter().any(|part| part.id.is_empty()) {
-        work.done.warnings.push("has no PatientID, so each study is a patient of its own".to_owned());
+        work.done.warnings.push("has no PatientID, so each study becomes a separate patient".to_owned());
     }
     work.done.write(&folder)?;
     Ok(work.done)

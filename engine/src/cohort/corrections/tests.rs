@@ -108,7 +108,7 @@ fn what_cannot_be_added_is_named_and_leaves_nothing() {
     let gone = temp.path().join("gone.nii.gz");
     let long = "x".repeat(21);
     for (case, mask, reviewer, part) in [
-        ("p9", &good, "AB", "p9: is no case of"),
+        ("p9", &good, "AB", "p9: is not a case of"),
         ("p1", &other, "AB", "different grids"),
         ("p1", &label, "AB", "label is 7: the cohort's labels are 0 background, 1 lesion"),
         ("p1", &gone, "AB", "gone.nii.gz"),

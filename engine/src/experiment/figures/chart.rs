@@ -12,7 +12,7 @@ const MARGINS: [f64; 4] = [52.0, 14.0, 34.0, 40.0];
 const LEGEND_ROW: f64 = 17.0;
 /// Colours of Okabe and Ito, told apart by all; a page may change them by the classes s0, s1 ...
 const COLOURS: [&str; 4] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"];
-/// Dashes: the second thing that tells series apart.
+/// Dashes, which distinguish series besides colour.
 const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
 /// Radius of a dot, and pixels between the dots of neighbouring series.
 const DOT_RADIUS: f64 = 2.5;

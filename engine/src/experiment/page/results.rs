@@ -29,7 +29,7 @@ pub(super) fn scores(out: &mut String, input: &PageInput) {
     let _ = writeln!(
         out,
         "<p class=\"caution\">One seed, one split, {}: this page makes no claim that \
-         pre-training helps. Such a claim takes at least three paired seeds.</p>\n</section>",
+         pre-training helps. Such a claim needs at least three paired seeds.</p>\n</section>",
         plural(patients, "held-out patient", "held-out patients")
     );
 }

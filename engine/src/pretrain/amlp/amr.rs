@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// The highest ratio a schedule gives: at least one patch in a million stays visible.
 pub const HIGHEST: f64 = 1.0 - 1e-6;
 
-/// What the schedule is given by.
+/// How the schedule is specified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum RatioMode {
@@ -23,8 +23,7 @@ pub enum RatioMode {
 
 /// sigma(e) = `sigma_0` + ln(e) / tau for the epochs e = 1, 2, ... The default reaches 0.9 at the last epoch.
 ///
-/// One flat table, so that a configuration can be laid over another field by field; a mode ignores the fields that it
-/// does not name.
+/// One flat table, so that configurations can be merged field by field. A mode ignores the fields that it does not use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskRatio {
@@ -55,7 +54,7 @@ impl MaskRatio {
         self.errors().into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Every field that gives no schedule.
+    /// Errors of all invalid fields.
     pub fn errors(&self) -> Vec<Error> {
         let mut found: Vec<Error> = share("ratio.sigma_0", self.sigma_0).err().into_iter().collect();
         match self.mode {
@@ -85,11 +84,11 @@ impl MaskRatio {
             RatioMode::Adaptive | RatioMode::Fixed => 0.0,
         };
         let sigma = self.sigma_0 + grown;
-        // Impossible settings give no number; `validate` refuses them.
+        // Invalid settings are not finite here; `validate` refuses them.
         if sigma.is_nan() { 0.0 } else { sigma.clamp(0.0, HIGHEST) }
     }
 
-    /// tau for a training of `epochs` epochs; infinite where the ratio does not change.
+    /// tau for a run of `epochs` epochs; infinite if the ratio is constant.
     pub fn tau(&self, epochs: usize) -> f64 {
         match self.mode {
             RatioMode::Adaptive if epochs > 1 && self.sigma_max > self.sigma_0 => {

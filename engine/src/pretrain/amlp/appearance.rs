@@ -1,5 +1,5 @@
-//! How the network sees slices and gives them back: flipped, with other intensities, with normalised patches. All of it is undone
-//! on the output, so that losses and pictures are those of the slice as it is.
+//! Transforms of the network's input: flips, intensity changes, normalised patches. They are inverted on the output, so that
+//! losses and pictures are those of the original slice.
 
 use burn::tensor::{Device, Tensor};
 use rand::RngExt;
@@ -12,14 +12,14 @@ use crate::seed::stream;
 /// Added to the variance of a patch, as in MAE.
 const LEAST_VARIANCE: f64 = 1e-6;
 
-/// The appearance of some slices on a device.
+/// The transforms of some slices on a device.
 #[derive(Clone, Default)]
 pub struct Appearance {
     /// Flips along R and A.
     pub flip: [bool; 2],
     /// Factor and addend of each pixel, `[B, 1, S, S]`.
     pub intensity: Option<[Tensor<4>; 2]>,
-    /// What a normalised patch lost.
+    /// Means and deviations of normalised patches.
     pub scale: Option<DeviceScale>,
 }
 
@@ -52,7 +52,7 @@ impl Appearance {
     pub fn undo(&self, output: Tensor<4>) -> Tensor<4> {
         let output = self.flipped(output);
         match (&self.scale, self.intensity.clone()) {
-            // A normalised patch is the same whatever its contrast and brightness.
+            // A normalised patch does not depend on contrast and brightness.
             (Some(scale), _) => output * scale.pixels[1].clone() + scale.pixels[0].clone(),
             (None, Some([factor, addend])) => (output - addend) / factor,
             (None, None) => output,
@@ -67,7 +67,7 @@ impl Appearance {
         }
     }
 
-    /// `[B, C, S, S]` flipped; twice it is as it was.
+    /// Flips `[B, C, S, S]`; its own inverse.
     pub fn flipped(&self, image: Tensor<4>) -> Tensor<4> {
         match self.flip {
             [false, false] => image,

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Attention {
-    /// `mean(stop_gradient(rel_i) L_i)`: this project's reading, since the printed loss has no gradient.
+    /// `mean(stop_gradient(rel_i) L_i)`: our reading, because the printed loss has no gradient.
     #[default]
     Weighted,
     /// `mean(n L_i / stop_gradient(sum L))`: only the denominator is detached.
     Ratio,
-    /// Eq. 6 as printed: its mean is 1 whatever the network does, so it adds no gradient.
+    /// Eq. 6 as printed: its mean is always 1, so it has no gradient.
     Literal,
     /// Left out.
     Off,
@@ -55,7 +55,7 @@ pub fn attention(
     }
 }
 
-/// Below this sum of losses a slice is taken as perfectly reconstructed, and no patch as harder than another.
+/// Below this sum of losses, a slice counts as perfectly reconstructed and all patches as equally hard.
 pub const VANISHING: f64 = 1e-12;
 
 /// `rel_i` = n L_i / sum L over the n masked patches of one slice. Their mean is 1 by construction; if the sum is below

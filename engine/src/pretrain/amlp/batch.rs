@@ -192,11 +192,11 @@ pub struct DeviceBatch {
     pub consistency: ConsistencyTargets,
     /// Weight of the consistency loss.
     pub lambda: f64,
-    /// Patches along a side.
+    /// Patches per side.
     pub grid: usize,
     /// Masked patches of all these slices whose label was flipped.
     pub flipped: usize,
-    /// How the network sees and gives the slices.
+    /// Input transforms of the slices.
     pub appearance: Appearance,
 }
 
@@ -206,7 +206,7 @@ impl MaskedBatch {
         self.members.len()
     }
 
-    /// True if there is none.
+    /// True if there are no slices.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -286,7 +286,7 @@ mod tests {
     use crate::config::preset;
     use crate::test_tensors::values;
 
-    /// The loss of an output that is the same number everywhere, in the units in which patches are judged.
+    /// The loss of a constant output, in the units of the patch errors.
     fn pred(trial: &MaskedBatch, config: &Config, constant: f32) -> f64 {
         let batch = trial.on(0..trial.len(), &Device::flex());
         let output = batch.appearance.undo(Tensor::full(batch.image.dims(), constant, &Device::flex()));

@@ -12,7 +12,7 @@ use crate::cluster::Clustering;
 use crate::patch::PatchGrid;
 use crate::pretrain::Slices;
 
-/// What decides which cluster is the foreground.
+/// How the foreground cluster is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForegroundChoice {

@@ -35,7 +35,7 @@ pub struct Drawn {
 }
 
 impl<'a> Draw<'a> {
-    /// For settings that [`MaskConfig::errors`] and [`MaskConfig::unit`] accept; another unit counts as a patch.
+    /// For settings that [`MaskConfig::errors`] and [`MaskConfig::unit`] accept; an invalid unit is replaced by a patch.
     pub fn new(order: Order, mask: &'a MaskConfig, grid: &'a PatchGrid) -> Self {
         Self { order, mask, grid, unit: mask.unit(grid.side(), grid.grid()).unwrap_or(1) }
     }

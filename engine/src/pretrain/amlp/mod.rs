@@ -3,7 +3,7 @@
 //! | file | section |
 //! |---|---|
 //! | `mps.rs` | 3.1 masked patches selection: clustering and masking order |
-//! | `draw.rs` | that order as a distribution, in units, with hints |
+//! | `draw.rs` | random draws from that order, in units, with hints |
 //! | `choice.rs` | choice of the foreground cluster without labels |
 //! | `uncertainty.rs` | 3.1 the entropies H1, H2, H3 (Eqs. 1 to 5) |
 //! | `arl.rs` | 3.2 attention reconstruction loss (Eq. 6) |
@@ -13,11 +13,11 @@
 //! | `amr.rs` | 3.4 adaptive masking ratio (Eq. 9) |
 //! | `batch.rs` | masked slices on the host and on a device |
 //! | `appearance.rs` | augmentation and normalised patches |
-//! | `validation.rs` | the loss of patients that are not trained on |
-//! | `probes.rs` | what each epoch does to pinned slices |
+//! | `validation.rs` | the loss of the validation patients |
+//! | `probes.rs` | records of pinned slices |
 //! | `trial.rs` | batches of synthetic slices |
 //!
-//! Its ablations (Tables 3 to 6) are settings: `base`, which is also `mae`, has random masks of a fixed ratio and no second loss.
+//! Ablations (Tables 3 to 6) are settings: `base`, the same as `mae`, has random masks at a fixed ratio and one loss.
 
 pub mod amr;
 mod appearance;
@@ -77,7 +77,7 @@ const FOREGROUND: &str = "foreground.bin";
 /// Where earlier versions kept the statistics.
 const TALLY: &str = "tally.json";
 
-/// A pre-training by AMLP.
+/// A pre-training run with AMLP.
 pub struct Amlp<'a> {
     config: &'a Config,
     session: &'a Session<'a>,
@@ -224,7 +224,7 @@ impl<'a> Amlp<'a> {
             return Ok(None);
         }
         let (config, device) = (self.config, self.session.compute.training());
-        // Its running statistics are its own: looking at the network must not change it.
+        // A copy, so that its running statistics do not change the network's.
         let copy = net.valid().train();
         let training = &config.training;
         let most = GradientEngine::new(self.session.compute, training.micro_batch).at_once(training.batch);

@@ -1,5 +1,5 @@
-//! The pinned slices of a pre-training by AMLP: those that are trained on, recorded from the training steps themselves, and
-//! others, reconstructed after each epoch.
+//! The pinned slices of a pre-training run with AMLP. Training slices are recorded from the training steps; others are
+//! reconstructed after each epoch.
 
 use std::collections::BTreeMap;
 
@@ -47,14 +47,14 @@ pub(super) struct LabelUpdate {
     pub mean: Vec<Option<f64>>,
 }
 
-/// A slice that is trained on.
+/// A pinned training slice.
 struct Trained {
     slice: usize,
-    /// Its record of the epoch under way.
+    /// Its record of the current epoch.
     captured: Option<ProbeRecord>,
 }
 
-/// A slice that is not trained on. Its labels are updated by the same rule, from its reconstructions after each epoch.
+/// A pinned slice outside the training set. Its labels follow the same rule, based on its reconstructions after each epoch.
 struct Other {
     state: PatchState,
     pixels: Vec<f32>,
@@ -110,7 +110,7 @@ impl<'a> Probes<'a> {
             );
         }
         self.admit_new(patches);
-        // The rest belongs to pins that are gone.
+        // The rest belongs to removed pins.
         self.restored = Stored::default();
         Ok(())
     }
@@ -228,7 +228,7 @@ impl<'a> Probes<'a> {
         for (pin, trained) in &mut self.trained {
             let update = updates.iter().find(|update| update.slice == trained.slice);
             let record = trained.captured.take().or_else(|| {
-                // Its batch was left out of this epoch; its labels are updated all the same.
+                // Its batch was left out of this epoch; its labels are updated anyway.
                 let update = update?;
                 let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
                 Some(with_labels(empty, &update.outcome.before, sigma))

@@ -1,5 +1,4 @@
-//! Batches of synthetic slices: what benchmarks time, what devices are compared on, and what says before a training how long a
-//! step takes.
+//! Batches of synthetic slices, for benchmarks, device comparisons and time estimates.
 
 use burn::tensor::Device;
 use rayon::prelude::*;
@@ -15,7 +14,7 @@ use crate::preprocess::SliceData;
 use crate::pretrain::{network_config, synthetic_slice};
 use crate::trainer::{MicroBatch, MicroLoss, Objective};
 
-/// Slices of a body with a brighter lesion, clustered; every fifth label is flipped, so that every loss has something to do.
+/// Slices of a body with a brighter lesion, clustered; every fifth label is flipped, so that no loss is zero.
 pub struct Trial {
     config: Config,
     grid: PatchGrid,

@@ -17,7 +17,7 @@
 //! counts, which would add the variation between slices.
 //!
 //! H3 <= H2 <= H1 is the paper's expectation, not a theorem: with these definitions H grows as the categories get more
-//! even, so a clustering with a small foreground can lie below the truth. [`Uncertainty::holds`] says what is the case.
+//! even, so a clustering with a small foreground can have a lower H than the reference. See [`Uncertainty::holds`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,5 +1,5 @@
-//! The reconstruction loss of patients that are not trained on. Their masks are the same in every epoch, so that the losses of
-//! epochs can be compared.
+//! The reconstruction loss of the validation patients. Their masks are the same in every epoch, so that losses of different
+//! epochs are comparable.
 
 use std::path::Path;
 

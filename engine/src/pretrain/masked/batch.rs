@@ -42,7 +42,7 @@ impl<T> MaskedBatch<T> {
         self.slices.len()
     }
 
-    /// True if there is none.
+    /// True if there are no slices.
     pub fn is_empty(&self) -> bool {
         self.slices.is_empty()
     }
@@ -78,7 +78,7 @@ impl<T> MaskedBatch<T> {
         images(self.slices[range].iter().map(|slice| of(&slice.target)), channels, side, device)
     }
 
-    /// The patches of a grid of `grid` a side whose first pixel is masked in a slice; none for a grid of 0.
+    /// The patches of a grid of `grid` per side whose first pixel is masked in a slice; none for a grid of 0.
     pub fn masked_patches(&self, slice: usize, grid: usize) -> Vec<bool> {
         let Ok(grid) = PatchGrid::new(self.size, grid) else { return Vec::new() };
         let mask = &self.slices[slice].mask;

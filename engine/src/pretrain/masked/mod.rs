@@ -1,4 +1,4 @@
-//! Masked-image methods. Each states its mask, its fill, its target, its head and its loss; what they share is here.
+//! Masked-image methods. Each defines its mask, fill, target, head and loss; the shared parts are here.
 //!
 //! | file | idea |
 //! |---|---|
@@ -7,7 +7,7 @@
 //! | `hog.rs` | oriented gradients as a target |
 //! | `simmim.rs`, `maskfeat.rs`, `conv_mae.rs` | SimMIM, MaskFeat, ConvMAE |
 //! | `um_mae.rs`, `fre_mae.rs`, `context_encoder.rs` | UM-MAE, FreMAE, context encoder |
-//! | `teacher.rs` | what the methods with a teacher share |
+//! | `teacher.rs` | shared by the methods with a teacher |
 //! | `attmask.rs`, `beit/`, `bootmae.rs`, `hpm.rs` | the methods with a teacher |
 
 pub(crate) mod attmask;
@@ -43,11 +43,11 @@ use crate::{Error, ErrorKind, Result};
 
 pub use batch::{MaskedBatch, MaskedSlice};
 
-/// A method that reconstructs what a mask hides.
+/// A method that reconstructs masked regions.
 pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// A U-Net with mask token and head.
     type Net: Module + Sync;
-    /// What is reconstructed of a slice, where it is not the slice itself, and what the loss must know of its mask.
+    /// The target of a slice, if it is not the slice itself, and the loss's mask.
     type Target: Send + Sync;
 
     /// As [`PretextTask::TRANSFER`].
@@ -84,7 +84,7 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// The pixel mask of a slice, `[S][S]`: 1 on masked pixels, else 0.
     fn mask(&self, data: &SliceData, place: [u64; 2]) -> Vec<f32>;
 
-    /// What the loss compares the output with, and what else of the mask it must know.
+    /// The target of a slice.
     fn target(&self, data: &SliceData, mask: &[f32], place: [u64; 2]) -> Self::Target;
 
     /// The loss of the best constant output on these slices, which a network that ignores its input reaches: the mean over
@@ -225,8 +225,8 @@ impl<T: MaskedTask> PretextTask for Masked<T> {
     }
 }
 
-/// Replaces the loss of the best constant output by the loss ratio. A method that learns comes below it soon; a network that
-/// ignores its input stays at 1.
+/// Replaces the loss of the best constant output by the loss ratio. A network that learns drops below 1 soon; one that ignores
+/// its input stays at 1.
 pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
     if let Some(constant) = summary.diagnostics.take(CONSTANT_LOSS) {
         warn_of_loss(at, summary.loss, constant, summary);
@@ -242,7 +242,7 @@ pub(super) fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut
     summary.diagnostics.set(LOSS_RATIO, ratio);
     if 10 * at.epoch > at.epochs && ratio > MOST_RATIO {
         summary.warnings.push(format!(
-            "The loss is that of a constant output (ratio above {MOST_RATIO}), so the network has learned nothing of the \
+            "The loss is that of a constant output (ratio above {MOST_RATIO}), so the network has learned nothing about the \
              masked pixels. Raise training.lr, or train longer."
         ));
     }
@@ -250,7 +250,7 @@ pub(super) fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut
 
 /// Side of a mask cell in pixels: the stride of a bottleneck of depth 4.
 const CELL_PX: usize = 16;
-/// Patches along a side of a slice where a method counts patches, as MAE does.
+/// Patches per side of a slice where a method counts patches, as MAE does.
 const PATCHES: usize = 16;
 
 /// The mask cells of a slice of `size` pixels.

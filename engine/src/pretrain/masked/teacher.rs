@@ -1,5 +1,4 @@
-//! What the methods with a teacher share: its copy on a device, its numbers as constants, and an epoch's means of what only some
-//! slices have.
+//! Shared by the methods with a teacher: copies on a device, detached values, and epoch means over those slices that have a value.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ use crate::{ErrorKind, Result};
 
 /// Part of a checkpoint: the teacher's weights.
 pub(super) const TEACHER: &str = "teacher.safetensors";
-/// Part of a checkpoint: sums of the epoch under way.
+/// Part of a checkpoint: sums of the current epoch.
 pub(super) const MEANS: &str = "means.json";
 
 /// A copy of the teacher for a device, without gradients and with running statistics.
@@ -71,7 +70,7 @@ pub(super) fn warn_of_constant_output(at: Position, name: &str, summary: &mut Ep
     }
 }
 
-/// Sums of an epoch over what has the number: slices with a lesion, steps of a phase.
+/// Sums over an epoch, for values that only some slices or steps have.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Means(BTreeMap<String, (f64, f64)>);
 
@@ -85,7 +84,7 @@ impl Means {
         }
     }
 
-    /// Ends an epoch: gives its means and starts again.
+    /// Ends an epoch: returns its means and resets the sums.
     pub fn take(&mut self) -> Losses {
         std::mem::take(&mut self.0).into_iter().map(|(name, (sum, weights))| (name, sum / weights)).collect()
     }

@@ -1,4 +1,4 @@
-//! Views of a batch on the host, and which of its slices show much the same.
+//! Views of a batch on the host, and which of its slices are neighbours.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -19,7 +19,7 @@ pub struct SliceId {
 }
 
 impl SliceId {
-    /// True for slices of one patient at most `distance` apart, the slice itself among them: no negatives of each other.
+    /// True for slices of one patient at most `distance` apart, including the slice itself: not negatives of each other.
     pub fn is_near(self, other: Self, distance: usize) -> bool {
         self.patient == other.patient && self.k.abs_diff(other.k) as usize <= distance
     }
@@ -31,7 +31,7 @@ pub struct ViewBatch {
     channels: usize,
     /// The slices, in order.
     pub ids: Vec<SliceId>,
-    /// Epoch and first slice: the place of the batch's own draws.
+    /// Epoch and first slice, which seed the batch's own draws.
     pub place: [u64; 2],
 }
 
@@ -42,7 +42,7 @@ struct View {
 }
 
 impl ViewBatch {
-    /// Draws views of slices of `size` pixels a side in an epoch. Equal seeds, epochs and slices give equal views.
+    /// Draws views of slices of `size` pixels per side in an epoch. Equal seeds, epochs and slices give equal views.
     pub fn draw(samples: &[Sample], shapes: &[ViewShape], size: usize, seed: u64, epoch: usize) -> Self {
         let draw = |number: usize, shape: ViewShape| {
             let of = |(at, sample): (usize, &Sample)| {
@@ -73,7 +73,7 @@ impl ViewBatch {
         self.views.iter().filter_map(|view| Some((view.side, &view.pixels.first()?[..view.side * view.side])))
     }
 
-    /// Among the first `n` slices: 1 for two that are no negatives of each other, 0 elsewhere and on the diagonal, `[n, n]`, and
+    /// Among the first `n` slices: 1 for two that are not negatives of each other, 0 elsewhere and on the diagonal, `[n, n]`, and
     /// the share of such pairs.
     pub fn neighbours(&self, n: usize, distance: usize, device: &Device) -> (Tensor<2>, f64) {
         let near = |at: usize| at / n != at % n && self.ids[at / n].is_near(self.ids[at % n], distance);

@@ -1,4 +1,4 @@
-//! Random views of a slice: a crop, turned and flipped, with other intensities.
+//! Random views of a slice: crop, rotation, flip, intensity changes.
 //!
 //! Crops and flips are those of the originals, at scales that suit slices; hue, grey and solarisation have no meaning in one
 //! channel. Intensities change on tissue only, so that air stays what it is when the network is used.
@@ -15,7 +15,7 @@ const LEAST_TISSUE: f64 = 0.25;
 /// Largest rotation in degrees.
 const ROTATION_DEG: f64 = 10.0;
 
-/// What a view is drawn from.
+/// Distribution of a view.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ViewShape {
     /// Pixels along its side.
@@ -75,7 +75,7 @@ impl Crop {
     }
 }
 
-/// Draws a view of a slice of `size` pixels a side: `[C][side][side]`.
+/// Draws a view of a slice of `size` pixels per side: `[C][side][side]`.
 pub fn view(slice: &SliceData, size: usize, shape: ViewShape, stream: &mut Stream) -> Vec<f32> {
     let (mut sources, mut tissue) = (Vec::new(), Vec::new());
     for attempt in 0..=TRIES {
@@ -97,7 +97,7 @@ pub fn view(slice: &SliceData, size: usize, shape: ViewShape, stream: &mut Strea
     slice.pixels.chunks_exact(size * size).flat_map(channel).collect()
 }
 
-/// What happens to the intensities of tissue.
+/// Intensity changes of tissue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Intensities {
     /// Factor about the mean, and what is added, in standard deviations.
@@ -192,7 +192,7 @@ fn linear(image: &[f32], size: usize, at: [f64; 2]) -> f32 {
     row(i0) * (1.0 - u) + row(i1) * u
 }
 
-/// An image `[side][side]` at `to` pixels a side.
+/// An image `[side][side]` at `to` pixels per side.
 pub fn resized(image: &[f32], side: usize, to: usize) -> Vec<f32> {
     Crop::whole(side as f64).sources(to).iter().map(|&at| linear(image, side, at)).collect()
 }

@@ -1,4 +1,4 @@
-//! Features of a whole batch, also where it goes through the network in micro-batches.
+//! Features of a whole batch, even if it goes through the network in micro-batches.
 //!
 //! The losses compare slices with each other, so no micro-batch has a loss of its own. But they see slices only through the
 //! encoder's features, which are few numbers. So a first pass without gradients gathers the features of the whole batch. Then each

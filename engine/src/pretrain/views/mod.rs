@@ -3,13 +3,12 @@
 //! | file | idea |
 //! |---|---|
 //! | `draw.rs` | a random view of a slice |
-//! | `batch.rs` | views of a batch, and which slices are no negatives of each other |
-//! | `features.rs` | features of a whole batch, also where it goes through the network in micro-batches |
+//! | `batch.rs` | views of a batch, and which slices are not negatives of each other |
+//! | `features.rs` | features of a whole batch, even if it goes through the network in micro-batches |
 //! | `queue.rs` | embeddings of earlier batches |
 //! | `simclr.rs`, `moco.rs`, `byol.rs`, `swav.rs` | views, heads and loss of each method |
 //!
-//! Two slices of one patient that lie close together show much the same. They are no negatives of each other, unless `neighbours`
-//! is 0.
+//! Neighbouring slices of a patient look alike, so they are not negatives of each other unless `neighbours` is 0.
 
 mod batch;
 pub(crate) mod byol;
@@ -38,15 +37,15 @@ use crate::{Error, ErrorKind, Result};
 use batch::ViewBatch;
 use draw::ViewShape;
 
-/// Share of the slice that a view shows at least.
+/// Minimum share of the slice that a view shows.
 const AREA: Number =
     Number { name: "area", default: 0.3, range: [0.05, 1.0], what: "least share of the slice that a view shows" };
-/// Slices that are no negatives of each other.
+/// Slices that are not negatives of each other.
 const NEIGHBOURS: Number = Number {
     name: "neighbours",
     default: 3.0,
     range: [0.0, 1000.0],
-    what: "slices of a patient this far apart are no negatives of each other; 0 takes all as negatives",
+    what: "slices of a patient up to this far apart are not negatives of each other; 0: all are negatives",
 };
 
 /// Change of intensities in a view.
@@ -69,7 +68,7 @@ pub(crate) struct Plan {
     shapes: Vec<ViewShape>,
     student: Vec<Vec<usize>>,
     teacher: Vec<Vec<usize>>,
-    /// The teacher's slices are shuffled and go through in so many chunks.
+    /// Number of chunks in which the teacher's shuffled slices go through the network.
     teacher_chunks: usize,
 }
 
@@ -162,7 +161,7 @@ pub(crate) struct Views<L> {
     spread: Spread,
 }
 
-/// Where a training stands.
+/// Position in a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Progress {
     steps: usize,
@@ -174,7 +173,7 @@ const SPREAD: &str = "spread.bin";
 /// Names of diagnostics.
 const NEIGHBOUR_SHARE: &str = "neighbour_pairs";
 const ACCURACY: &str = "accuracy";
-/// A loss above this share of the loss of a collapse is one.
+/// A loss above this share of the collapsed loss counts as a collapse.
 const MOST_RATIO: f64 = 0.98;
 
 impl<L: ViewLoss> Views<L> {
@@ -301,7 +300,7 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         }
         if ratio.is_some_and(|ratio| ratio > MOST_RATIO) {
             summary.warnings.push(format!(
-                "The loss is that of equal embeddings (loss_ratio above {MOST_RATIO}), so no view is told from another. Raise \
+                "The loss is that of equal embeddings (loss_ratio above {MOST_RATIO}), so views are not distinguished. Raise \
                  training.lr, or train longer."
             ));
         }

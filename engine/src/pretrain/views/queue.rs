@@ -1,4 +1,4 @@
-//! A queue of embeddings of earlier batches.
+//! A queue of embeddings from earlier batches.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand_distr::{Distribution, StandardNormal};
@@ -43,7 +43,7 @@ impl Queue {
         queue
     }
 
-    /// Most rows.
+    /// Capacity in rows.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
@@ -93,7 +93,7 @@ impl Queue {
         Ok(vec![(format!("{name}.json"), head), (format!("{name}.bin"), rows)])
     }
 
-    /// Takes [`Queue::state`] back.
+    /// Restores [`Queue::state`].
     ///
     /// # Errors
     /// Parts that are missing, damaged or of a queue of another size.

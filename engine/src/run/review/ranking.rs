@@ -36,11 +36,11 @@ pub fn read_ranking(path: &Path) -> Result<Ranking> {
             }
             Some(text) => {
                 let value: Option<f64> = text.parse().ok().filter(|value: &f64| !value.is_nan());
-                value.ok_or_else(|| Error::field(path, format!("score of {id}"), text, "is no number"))?
+                value.ok_or_else(|| Error::field(path, format!("score of {id}"), text, "is not a number"))?
             }
         };
         if scores.insert(id.to_owned(), value).is_some() {
-            return Err(Error::field(path, "case", id, "stands twice"));
+            return Err(Error::field(path, "case", id, "occurs twice"));
         }
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -75,8 +75,8 @@ mod tests {
     fn what_gives_no_order_is_named() {
         for (text, said) in [
             ("id\np1\n", "has no column case"),
-            ("case\np1\np1\n", "case is p1: stands twice"),
-            ("case,score\np1,high\n", "score of p1 is high: is no number"),
+            ("case\np1\np1\n", "case is p1: occurs twice"),
+            ("case,score\np1,high\n", "score of p1 is high: is not a number"),
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -43,7 +43,7 @@ fn learning_curve(cohort: &str, groups: &[&Group], results: &Results) -> Chart {
         y: format!("mean {}", metric.heading()),
         scale: if metric.is_share() { Scale::Share } else { Scale::Linear },
         series,
-        note: "A dot is a test patient: the mean over draws and seeds.".into(),
+        note: "Each dot is a test patient, averaged over draws and seeds.".into(),
     }
 }
 

@@ -156,7 +156,9 @@ fn read_header(source: &Source, bytes: &mut Bytes, head: &[u8]) -> Result<DicomF
         warnings.push("the file has no preamble".to_owned());
     }
     let uid = meta.syntax.clone().unwrap_or_else(|| {
-        warnings.push("the file does not name its transfer syntax. Its first element tells the encoding".to_owned());
+        warnings.push(
+            "the file does not name its transfer syntax, so the encoding is taken from its first element".to_owned(),
+        );
         parse::guess_syntax(head, meta.end).to_owned()
     });
     let syntax = Syntax::of(&uid);

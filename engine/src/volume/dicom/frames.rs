@@ -202,7 +202,7 @@ fn split(bytes: &[u8], frames: usize) -> Result<Vec<Vec<Range<usize>>>, String> 
         return Ok(grouped);
     }
     let fragments = grouped.iter().map(Vec::len).sum::<usize>();
-    Err(format!("{fragments} fragments cannot be told apart as {}", plural(frames, "frame", "frames")))
+    Err(format!("{fragments} fragments cannot be assigned to {}", plural(frames, "frame", "frames")))
 }
 
 /// Fragments by the offsets of their frames, if these are sane. Offsets count from the first item after the table.

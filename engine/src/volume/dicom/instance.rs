@@ -1,4 +1,4 @@
-//! What stacking needs from the header of one file: its planes in patient space, their scaling, and what tells them apart.
+//! What stacking needs from the header of one file: its planes in patient space, their scaling, and what distinguishes them.
 
 use glam::DVec3;
 

@@ -16,7 +16,7 @@ const DEPTH: usize = 16;
 /// Most bytes of the directory of a zip archive.
 const DIRECTORY_LIMIT: u64 = 256 << 20;
 
-/// The files to look at, and sentences about what cannot be looked at.
+/// The files to read, and warnings about what cannot be read.
 pub(super) fn sources(path: &Path) -> Result<(Vec<Source>, Vec<String>)> {
     let meta = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if meta.is_dir() {
@@ -186,7 +186,7 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
         (size, start) = (long(&record, 40), long(&record, 48));
     }
     if size > DIRECTORY_LIMIT || start.checked_add(size).is_none_or(|end| end > len) {
-        return Err(damaged("its directory lies outside of the file"));
+        return Err(damaged("its directory is outside the file"));
     }
     let directory = read(start, size)?;
     let (mut found, mut at) = (Vec::new(), 0);

@@ -28,7 +28,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
 pub struct ImageStack {
     pub(super) instances: Arc<Vec<Instance>>,
     pub(super) stack: Stack,
-    /// What tells it from other stacks of its series, such as `echo 4.92 ms` or `phase`; empty if it is the only one.
+    /// What distinguishes it from other stacks of its series, such as `echo 4.92 ms` or `phase`; empty if it is the only one.
     pub name: String,
     /// Number among the stacks of its series, from 1.
     pub number: usize,
@@ -82,7 +82,7 @@ impl ImageStack {
     }
 
     /// A name for files made from the volume: modality, hash of the series' UID, number of the stack if it is not the
-    /// first. It does not tell the patient.
+    /// first. It does not identify the patient.
     pub fn file_name(&self) -> String {
         let first = self.first();
         let modality: String = first.modality.chars().filter(char::is_ascii_alphanumeric).collect();

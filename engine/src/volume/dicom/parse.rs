@@ -140,7 +140,7 @@ pub(super) fn start_of(bytes: &[u8]) -> usize {
     }
 }
 
-/// True if the first bytes of a file (at least 140, if it has so many) may be DICOM: after its preamble, or an element of
+/// True if the first bytes of a file (at least 140, if there are that many) may be DICOM: after its preamble, or an element of
 /// group 2 or 8 at the start.
 pub(super) fn looks_like_dicom(bytes: &[u8]) -> bool {
     if start_of(bytes) > 0 {

@@ -137,7 +137,7 @@ fn of_group(instances: &[Instance], group: &[Slice], same_pixels: SamePixels) ->
         }
         let dropped = drop_duplicates(&mut levels, fewest, same_pixels);
         if dropped > 0 {
-            let images = plural(dropped, "image repeats", "images repeat");
+            let images = plural(dropped, "image duplicates", "images duplicate");
             warnings.push(format!(
                 "{images} the pixels of another at the same position and {} left out",
                 if dropped == 1 { "is" } else { "are" }
@@ -148,7 +148,7 @@ fn of_group(instances: &[Instance], group: &[Slice], same_pixels: SamePixels) ->
     if fewest != most {
         let left_out: usize = levels.iter().map(|level| level.slices.len() - fewest).sum();
         warnings.push(format!(
-            "positions have {fewest} to {most} images. The first {} at each of them {} used, {} left out",
+            "positions have {fewest} to {most} images each. The first {} at each position {} used, {} left out",
             plural(fewest, "image", "images"),
             if fewest == 1 { "is" } else { "are" },
             plural(left_out, "image is", "images are"),

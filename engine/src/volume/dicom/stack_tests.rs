@@ -92,7 +92,7 @@ fn an_image_with_the_pixels_of_another_is_left_out() {
     let slices: Vec<DataSet> = (1..).zip([0.0, 2.0, 2.0]).map(|(n, z)| slice(n, [0.0, 0.0, z])).collect();
     let found = stacks(&instances(&slices), &|_, _| true);
     assert_eq!(order(&found[0]), [[Some(0), Some(1)]]);
-    assert!(found[0].warnings[0].contains("repeats the pixels of another"), "{:?}", found[0].warnings);
+    assert!(found[0].warnings[0].contains("duplicates the pixels of another"), "{:?}", found[0].warnings);
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Forms {
         let rest = 1.0 - (b * b + c * c + d * d);
         // The margin covers rounding to 32-bit floats.
         if rest < -1e-5 {
-            return Err(BadField::new("quatern", &format!("({b}, {c}, {d})"), "is no rotation, its norm exceeds 1"));
+            return Err(BadField::new("quatern", &format!("({b}, {c}, {d})"), "is not a rotation, its norm exceeds 1"));
         }
         let turn = DMat3::from_quat(DQuat::from_xyzw(b, c, d, rest.max(0.0).sqrt()).normalize());
         let [sx, sy, sz] = self.sizes(dims)?;

@@ -1,4 +1,4 @@
-//! What a file's header tells without its voxels: the number of frames, and a digest that identifies the header.
+//! Information from a file's header alone: the number of frames, and a digest that identifies the header.
 
 use std::path::Path;
 

@@ -71,8 +71,8 @@ pub(super) fn on_source(
         slices.push(Some(nearest).filter(|&k| lies_on(k))?);
     }
     let note = (disagreeing > 0).then(|| {
-        let frames = plural(disagreeing, "frame names", "frames name");
-        format!("{frames} an image at another position. The position counts")
+        let frames = plural(disagreeing, "frame references", "frames reference");
+        format!("{frames} an image at another position. The position is used")
     });
     Some((slices, note))
 }
@@ -86,7 +86,7 @@ pub(super) fn own_grid(
 ) -> Result<(Grid, Vec<usize>), String> {
     let known = |place: &FramePlace| place.position.zip(place.steps);
     let Some(known) = places.iter().map(known).collect::<Option<Vec<_>>>() else {
-        return Err("it does not say where its frames lie, and its source is not in the same folder".into());
+        return Err("it does not record the positions of its frames, and its source is not in the same folder".into());
     };
     let Some(&(_, steps)) = known.first() else { return Err("it has no frames".into()) };
     let tolerance = 1e-3 * steps[0].length().min(steps[1].length());

@@ -120,7 +120,7 @@ fn pixels(file: &DicomFile) -> Result<Pixels> {
         ("BINARY" | "FRACTIONAL" | "LABELMAP", _) => {
             Err(file.error(Tag::BITS_ALLOCATED, format!("{bits} does not fit the segmentation type {kind}")))
         }
-        _ => Err(file.error(Tag::SEGMENTATION_TYPE, "is none of BINARY, FRACTIONAL and LABELMAP")),
+        _ => Err(file.error(Tag::SEGMENTATION_TYPE, "is not BINARY, FRACTIONAL or LABELMAP")),
     }
 }
 

@@ -113,7 +113,7 @@ impl Terms {
                 rows.push((name, term));
             }
         }
-        let any = any.ok_or_else(|| Error::file(path, "has no row named *, for labels that no other row names"))?;
+        let any = any.ok_or_else(|| Error::file(path, "has no row named *, which is needed for all other labels"))?;
         Ok(Self { rows, any })
     }
 

@@ -245,7 +245,7 @@ fn frames_are_placed_by_image_then_by_position_and_another_grid_is_said() {
     renamed.images[2].instance = "1.2.3.1".into();
     let found = read(&path, Some(&renamed)).unwrap();
     assert_eq!(found.layers, std::slice::from_ref(&label));
-    assert!(found.notes[0].contains("2 frames name an image at another position"), "{:?}", found.notes);
+    assert!(found.notes[0].contains("2 frames reference an image at another position"), "{:?}", found.notes);
     // A coarser source.
     let [x, y, z] = source.grid.spacing_mm();
     let coarse =

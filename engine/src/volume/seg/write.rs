@@ -118,7 +118,7 @@ fn segments<'a>(path: &Path, masks: &'a [LabelVolume], names: &LabelTable) -> Re
     for mask in masks {
         for (label, slices) in slices_by_label(mask) {
             if by_label.insert(label, (mask, slices)).is_some() {
-                return Err(Error::config("label", label, "is in two masks, so it is not clear which is its segment"));
+                return Err(Error::config("label", label, "is in two masks, so its segment is ambiguous"));
             }
         }
     }
@@ -311,7 +311,7 @@ fn frames(path: &Path, data: &mut DataSet, segments: &[Segment<'_>], source: &So
     }
     let pixels = packer.into_bytes();
     if u32::try_from(pixels.len()).is_err() {
-        let why = format!("{} bytes of pixels are more than a SEG can hold. Save the mask as NIfTI", pixels.len());
+        let why = format!("{} bytes of pixels exceed the limit of a SEG. Save the mask as NIfTI", pixels.len());
         return Err(Error::file(path, why));
     }
     data.put_text(Tag::NUMBER_OF_FRAMES, &groups.len().to_string());

@@ -1,4 +1,4 @@
-//! The three jobs of BEiT v2 within one training: shares .4, .2 and .4 of its steps.
+//! The three phases of BEiT v2 within one run, with shares of .4, .2 and .4 of its steps.
 
 use crate::config::TrainingConfig;
 use crate::trainer::{Length, Position};
@@ -44,7 +44,7 @@ impl Phases {
         }
     }
 
-    /// The phase of the last step before a place between two epochs.
+    /// The phase of the last step before an epoch boundary.
     pub fn before(&self, at: Position) -> Phase {
         match at.step {
             0 => self.of(at),

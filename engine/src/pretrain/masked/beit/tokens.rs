@@ -1,4 +1,4 @@
-//! The codes of the tokenizer, and how often each was used in the epoch under way.
+//! The codes of the tokenizer, and how often each was used in the current epoch.
 
 use crate::loss::{Codebook, perplexity};
 use crate::trainer::Parts;
