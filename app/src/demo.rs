@@ -42,7 +42,7 @@ enum Step {
     Pretraining,
     /// The relabelling of the pre-trained run is shown until this time, in the window's seconds.
     Sheet(f64, PathBuf),
-    /// The form of a fine-tuning from this run is being filled in.
+    /// The form is being filled in for fine-tuning from this run.
     Preparing(PathBuf),
     /// Fine-tuning.
     Finetuning,

@@ -45,7 +45,7 @@ pub struct Assessment {
     pub notes: Vec<String>,
 }
 
-/// Reads the names and headers of a cohort's files, for a fine-tuning also the scans and masks of a few labelled patients,
+/// Reads the names and headers of a cohort's files, for a fine-tuning run also the scans and masks of a few labelled patients,
 /// measures one step, and adds up. `split` is the split of the training if it is known; else it is that of the pre-training run,
 /// or one of as many patients. `progress` gets a line for each part.
 ///

@@ -269,7 +269,7 @@ impl MethodConfig {
 #[serde(default, deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a setting by itself")]
 pub struct LabelConfig {
-    /// Run to start from; empty for random weights. Of a pre-training, what its method transfers is taken over; of a fine-tuning,
+    /// Run to start from; empty for random weights. A pre-training run transfers what its method defines, a fine-tuning run
     /// the whole network.
     pub from: PathBuf,
     /// Start from the network of that fine-tuning that validated best, instead of its last.

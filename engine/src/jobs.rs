@@ -49,7 +49,7 @@ impl Start<'_> {
     }
 }
 
-/// A pre-training, ready to run.
+/// A pre-training job, ready to start.
 pub struct PretrainJob {
     /// Its configuration.
     pub config: Config,
@@ -130,7 +130,7 @@ impl PretrainJob {
     }
 }
 
-/// A fine-tuning, ready to run.
+/// A fine-tuning job, ready to start.
 pub struct FinetuneJob {
     /// Its configuration.
     pub config: Config,

@@ -8,7 +8,7 @@ pub fn cores() -> usize {
 }
 
 /// All cores but one, at least one, so that a window can draw while a job computes.
-pub fn beside_a_window() -> usize {
+pub fn all_but_one() -> usize {
     (cores() - 1).max(1)
 }
 
@@ -44,6 +44,6 @@ mod tests {
             assert_eq!(with(threads, rayon::current_num_threads).unwrap(), threads);
         }
         assert_eq!(with(0, rayon::current_num_threads).unwrap(), cores());
-        assert!((1..=cores()).contains(&beside_a_window()));
+        assert!((1..=cores()).contains(&all_but_one()));
     }
 }

@@ -39,7 +39,7 @@ pub enum TrainCommand {
     OpenProblem(usize),
     /// Replaces the form by what the user made of it.
     Edit(Box<Form>),
-    /// Sets up a fine-tuning from a pre-trained run; from random weights without one.
+    /// Sets up a fine-tuning run from a pre-trained run, or from random weights.
     FinetuneFrom(Option<PathBuf>),
     /// Sets up the continuation of a fine-tuned run with the corrected masks; of the run chosen for segmenting without one.
     Retrain(Option<PathBuf>),

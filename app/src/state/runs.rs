@@ -123,7 +123,7 @@ impl RunList {
         self.all().iter().filter(|run| run.state == EntryState::Stopped && run.checkpoint)
     }
 
-    /// The pre-trained runs that a fine-tuning can start from.
+    /// The pre-trained runs that a fine-tuning run can start from.
     pub fn pretrained(&self) -> impl Iterator<Item = &RunEntry> {
         self.trained(Stage::Pretrain)
     }

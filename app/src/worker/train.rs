@@ -6,8 +6,8 @@
 //! | [`cohort`] | what is in a folder, and which of its patients train |
 //! | [`assess`] | time and memory of the next job |
 //! | [`same_name`] | the run that already has the name in the form |
-//! | [`start_from`] | a fine-tuning that starts from a run |
-//! | [`retrain`] | a fine-tuning that continues with corrected masks |
+//! | [`start_from`] | a fine-tuning run from another run |
+//! | [`retrain`] | a fine-tuning run that continues with corrected masks |
 //! | [`queue`] | what waits, saved beside the runs |
 //! | [`run`], [`events`] | the training itself, and what it reports |
 //! | [`evaluate`] | measures of the held-out patients of a run |
@@ -27,5 +27,5 @@ use crate::state::Settings;
 
 /// How many threads a job may use: as the user chose, else all but one for the window.
 pub fn threads(settings: &Settings) -> usize {
-    if settings.threads == 0 { engine::threads::beside_a_window() } else { settings.threads }
+    if settings.threads == 0 { engine::threads::all_but_one() } else { settings.threads }
 }

@@ -179,7 +179,7 @@ pub fn bench(options: &Options) -> Result<Report> {
     })
 }
 
-/// The settings of a pre-training of that shape.
+/// The settings of a pre-training run of that shape.
 fn config(options: &Options) -> Result<Config> {
     let network =
         UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };

@@ -132,8 +132,8 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     print(&with_change(report, out, &compute, &control)?, &left_out, out, output)
 }
 
-/// The report with the Dice before and after, where the training continued a fine-tuning. Trained it is in any case, so what
-/// keeps the Dice from being measured is said and no error.
+/// The report with the Dice before and after, if the run continued an earlier one. A failure to measure it is printed, not
+/// returned, because the training itself succeeded.
 fn with_change(
     mut report: FinetuneReport,
     out: &Path,

@@ -1,4 +1,4 @@
-//! The labelled patients of a fine-tuning, among those that train.
+//! The labelled patients of a fine-tuning run, among those that train.
 //!
 //! They are drawn at random among the patients whose mask has a lesion: a patient without one teaches nothing about lesions.
 //! No mask is read for it, since the split records every patient's lesion volume. Spreading the draw over these volumes is an

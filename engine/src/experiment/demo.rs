@@ -254,7 +254,7 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Settings of a pre-training of `steps` and a fine-tuning of `fine_steps`: a minute or two on two cores. Fine-tuning has the
+/// Settings of a pre-training run of `steps` and a fine-tuning run of `fine_steps`: a minute or two on two cores. Fine-tuning has the
 /// product's default rate and schedule.
 pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Result<(Config, Config)> {
     let mut pretrain = preset("amlp", &["pet".to_string()])?;

@@ -1,4 +1,4 @@
-//! A fine-tuning batch, and the Dice and cross-entropy loss of it.
+//! Batches of fine-tuning, with Dice and cross-entropy loss.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! The labelled slices of a fine-tuning, and the patients to validate on.
+//! The labelled slices of a fine-tuning run, and the patients to validate on.
 
 use std::path::Path;
 

@@ -63,7 +63,7 @@ pub struct FinetuneReport {
     pub last_dice: Option<f64>,
     /// Seconds that this process spent in the loop.
     pub seconds: f64,
-    /// Dice of the held-out patients before and after, where it continued a fine-tuning.
+    /// Dice of the held-out patients before and after, if it continued an earlier run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_after: Option<BeforeAfter>,
 }
@@ -79,7 +79,7 @@ pub struct PatientChange {
     pub after: Option<f64>,
 }
 
-/// Dice of the held-out patients by the network that a fine-tuning started from, and by its own.
+/// Dice of the held-out patients by the network that a fine-tuning run started from, and by its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BeforeAfter {
     /// Name of the run that it started from.

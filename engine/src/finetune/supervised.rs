@@ -22,7 +22,7 @@ use crate::trainer::{
 };
 use crate::{Error, ErrorKind, Result};
 
-/// A fine-tuning.
+/// A fine-tuning run.
 pub(super) struct Supervised<'a> {
     config: &'a Config,
     data: &'a Labelled,

@@ -1,4 +1,4 @@
-//! Continuing a fine-tuning with corrected masks: its settings, and the Dice of the held-out patients before and after.
+//! Continuing a fine-tuning run with corrected masks: its settings, and the Dice of the held-out patients before and after.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ use crate::run::report::{read_report, write_report};
 use crate::trainer::WEIGHTS;
 use crate::{Error, ErrorKind, Result};
 
-/// Learning rate of a retraining over that of the run: its network is near a good one already.
+/// Factor of the learning rate when a run is retrained: its network is already good.
 pub const RATE: f64 = 0.2;
-/// Length of a retraining over that of the run.
+/// Factor of the length when a run is retrained.
 pub const LENGTH: f64 = 1.0 / 3.0;
 
 /// The settings that continue the fine-tuning `run` with corrected masks: network, data, preprocessing, seed and split are the
@@ -91,7 +91,7 @@ pub fn model_id(run: &Path, choice: Choice) -> Result<ModelId> {
     Ok(ModelId { run: name_of(run), weights_sha256: sha256(&weights) })
 }
 
-/// Whether settings continue a fine-tuning. A run to start from that is gone was a pre-training, unless there are corrected
+/// Whether settings continue a fine-tuning run. A run to start from that is gone was a pre-training run, unless there are corrected
 /// masks.
 ///
 /// # Errors

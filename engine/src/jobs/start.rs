@@ -107,7 +107,7 @@ pub(super) fn open_run(
     Ok(Opened { run, split, corrections, new: true })
 }
 
-/// The corrected masks that a new fine-tuning trains on; none in pre-training.
+/// The corrected masks that a new fine-tuning run trains on; none in pre-training.
 pub(crate) fn corrections(config: &Config) -> Result<Corrections> {
     match &config.labels.corrections {
         Some(folder) if config.stage == Stage::Finetune => Corrections::read(folder),
@@ -115,7 +115,7 @@ pub(crate) fn corrections(config: &Config) -> Result<Corrections> {
     }
 }
 
-/// The split that a new fine-tuning takes over from the run it starts from, with the patients of its corrected masks; `None` if
+/// The split that a new fine-tuning run takes over from the run it starts from, with the patients of its corrected masks; `None` if
 /// it starts from random weights.
 ///
 /// # Errors
@@ -125,7 +125,7 @@ pub fn planned_split(config: &Config, cohort: &Cohort) -> Result<Option<Split>> 
     Ok(Some(corrections(config)?.extend(cohort, split)))
 }
 
-/// The split of the run that a fine-tuning starts from.
+/// The split of the run that a fine-tuning run starts from.
 pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
     if config.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
         return Ok(None);

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(output(TopSkip::Mask, &all), dropped, "everything is masked");
     }
 
-    /// A fine-tuning without masks must compute what the pre-trained network computes where nothing is masked.
+    /// A fine-tuning run without masks must compute what the pre-trained network computes where nothing is masked.
     #[test]
     fn the_mask_channel_is_an_input_and_is_dropped_by_the_transfer() {
         let device = Device::flex();

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 pub enum Transfer {
     /// The encoder: of methods whose loss does not train the decoder.
     Encoder,
-    /// Encoder and decoder; the head of a pre-training has other outputs.
+    /// Encoder and decoder; the head of a pre-training run has other outputs.
     EncoderDecoder,
     /// Everything: of a fine-tuned network with the same outputs.
     Whole,

@@ -1,4 +1,4 @@
-//! Whether a fine-tuning has converged, from the epochs in its log.
+//! Whether a fine-tuning run has converged, from the epochs in its log.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ const LEAST_FALL: f64 = 0.02;
 /// A mean over fewer epochs is mostly noise.
 const LEAST_WINDOW: usize = 3;
 
-/// Whether a fine-tuning has converged. A comparison of networks that have not compares noise.
+/// Whether a fine-tuning run has converged. A comparison of networks that have not compares noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Convergence {
     /// Number of epochs in the window: the last tenth, three at least. 0 in reports of earlier versions.

@@ -164,7 +164,7 @@ impl RunFolder {
         path.is_file().then(|| text::read_json(&path)).transpose()
     }
 
-    /// Stores the corrected masks that a fine-tuning trains on, so that it resumes with these.
+    /// Stores the corrected masks that a fine-tuning run trains on, so that it resumes with these.
     pub fn write_corrections<T: Serialize + ?Sized>(&self, corrections: &T) -> Result<String> {
         self.require_lock()?;
         text::write_json(&self.root.join(CORRECTIONS), corrections)

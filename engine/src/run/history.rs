@@ -255,7 +255,7 @@ impl History {
         self.validations.last().map(|row| (row.0, row.1))
     }
 
-    /// Whether the epochs so far have converged; `None` for a pre-training.
+    /// Whether the epochs so far have converged; `None` for a pre-training run.
     pub fn convergence(&self) -> Option<Convergence> {
         Convergence::of(&self.summaries)
     }

@@ -7,7 +7,7 @@
 //!   events.jsonl     one event per line; see [`log`]
 //!   checkpoints/     last, previous, best: one folder each; see [`checkpoint`]
 //!   probes/          records of the pinned slices; see [`crate::probe`]
-//!   corrections.json the corrected masks that a fine-tuning trains on; see [`crate::cohort::corrections`]
+//!   corrections.json the corrected masks that a fine-tuning run trains on; see [`crate::cohort::corrections`]
 //!   report.json      results of a finished run
 //!   tensorboard/     the same events as TensorBoard reads them, if asked for; see [`tensorboard`]
 //!   evaluation/      segmentations of the held-out patients by the last network and their measures, after an evaluation

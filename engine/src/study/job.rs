@@ -10,7 +10,7 @@ use crate::Result;
 use crate::cohort::split::Split;
 use crate::config::Config;
 
-/// What a fine-tuning of the study stands for.
+/// Identity of a fine-tuning run in the study.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
     /// Name of the cohort.
@@ -27,7 +27,7 @@ pub struct Cell {
     pub seed: u64,
 }
 
-/// A pre-training (if its method has one) and a fine-tuning from it.
+/// A pre-training run (if its method has one) and a fine-tuning run from it.
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Which patients train and are measured.

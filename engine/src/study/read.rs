@@ -174,7 +174,7 @@ impl Stored {
             let mut is_worked_on = false;
             for (name, stage) in own.chain([(&job.name, Stage::Finetune)]) {
                 let is_locked = !measured && self.folder.is_locked(name);
-                // A pre-training that several wait for is under way for the first of them.
+                // A pre-training run that several wait for is under way for the first of them.
                 is_worked_on |= is_locked && working.insert(name.clone());
                 clock.add(name, (stage, kind), is_locked);
             }

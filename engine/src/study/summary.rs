@@ -130,7 +130,7 @@ pub struct Group {
     pub cohort: String,
     /// The label budget.
     pub budget: String,
-    /// Labelled patients of a fine-tuning.
+    /// Labelled patients of a fine-tuning run.
     pub labelled: usize,
     /// Test patients.
     pub patients: usize,

@@ -68,7 +68,7 @@ fn a_finetuning_takes_what_was_estimated() {
     let (slices, per_epoch, _) = started(&events);
     assert_eq!((estimate.slices, estimate.steps), (slices, 4 * per_epoch));
 
-    // Without a pre-training the split is drawn at the start: the window knows it, the estimate alone does not.
+    // Without a pre-training run the split is drawn at the start: the window knows it, the estimate alone does not.
     config.labels.from = std::path::PathBuf::new();
     let known = assess(&config, Some(&split), &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap();
     assert_eq!((known.slices, known.labelled), (slices, 2));

@@ -88,7 +88,7 @@ pub fn finetune_config(cohort: &Path, from: Option<&Path>) -> Config {
 }
 
 /// A study of trainings of moments on `cohort`: `study` is its name, labels, split and methods; `width` that of the network;
-/// then the steps of a fine-tuning and its rates.
+/// then the steps of a fine-tuning run and its rates.
 pub fn small_study(study: &str, cohort: &Path, width: usize, (steps, rates): (usize, &str)) -> Plan {
     let text = format!(
         r#"{study}

@@ -23,7 +23,7 @@ fn split_of(run: &Path) -> Split {
     RunFolder::open(run).unwrap().read_split().unwrap()
 }
 
-/// The patients whose labels a fine-tuning has used.
+/// The patients whose labels a fine-tuning run has used.
 fn labelled(run: &Path) -> Vec<String> {
     let report: serde_json::Value = read_report(&RunFolder::open(run).unwrap()).unwrap();
     report["labelled"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()

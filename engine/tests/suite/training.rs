@@ -40,7 +40,7 @@ fn an_interrupted_finetuning_equals_an_uninterrupted_one() {
     }
 }
 
-/// A fine-tuning of a few steps was compared like any other, though its network had learned next to nothing.
+/// A fine-tuning run of a few steps was compared like any other, though its network had learned next to nothing.
 #[test]
 fn a_fine_tuning_logs_its_training_dice_and_says_that_it_has_not_converged() {
     let temp = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use name::{name_of, name_problem};
 pub use presets::{CPU_WIDTH, PAPER_WIDTH, is_modified, preset_of, usual_width};
 
-/// How the labelled patients of a fine-tuning are chosen.
+/// How the labelled patients of a fine-tuning run are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Labels {
     /// 5 % of the training patients, as in the paper.
@@ -39,9 +39,9 @@ pub enum Labels {
 pub struct Form {
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// The settings of a pre-training.
+    /// The settings of a pre-training run.
     pub pretrain: Config,
-    /// The settings of a fine-tuning.
+    /// The settings of a fine-tuning run.
     pub finetune: Config,
     /// The run folder's name inside the workspace.
     pub name: String,
@@ -57,7 +57,7 @@ pub struct Form {
     pub count: usize,
     /// Their names, for [`Labels::Picked`].
     pub picked: BTreeSet<String>,
-    /// Number fields with invalid text, and what is wrong with it. `true` marks those of a fine-tuning. Not saved: the text
+    /// Number fields with invalid text, and what is wrong with it. `true` marks those of a fine-tuning run. Not saved: the text
     /// itself is only in the field.
     #[serde(skip)]
     pub invalid: BTreeMap<(bool, String), String>,

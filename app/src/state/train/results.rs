@@ -144,7 +144,7 @@ impl Column {
 pub struct Results {
     /// The measures of the chosen run, once they are known.
     pub evaluation: Option<Arc<RunEvaluation>>,
-    /// Dice of the held-out patients before and after, if the run continued a fine-tuning.
+    /// Dice of the held-out patients before and after, if it continued an earlier run.
     pub change: Option<BeforeAfter>,
     /// Why there are no measures.
     pub why: Option<String>,

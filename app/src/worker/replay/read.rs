@@ -42,7 +42,7 @@ pub(super) fn held_by_another(pid: Option<u32>) -> Option<u32> {
     pid.filter(|pid| *pid != std::process::id())
 }
 
-/// Where the pre-training run of a fine-tuning in `run` may lie: where it was, or beside it if both were moved together.
+/// Where the pre-training run of a fine-tuning run in `run` may lie: where it was, or beside it if both were moved together.
 fn places(config: &Config, run: &Path) -> Vec<PathBuf> {
     let from = &config.labels.from;
     if from.as_os_str().is_empty() {
@@ -56,12 +56,12 @@ fn places(config: &Config, run: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// The pre-training run that a fine-tuning in `run` started from, if it exists.
+/// The pre-training run that a fine-tuning run in `run` started from, if it exists.
 pub fn base_of(config: &Config, run: &Path) -> Option<PathBuf> {
     places(config, run).into_iter().find(|place| RunFolder::is_run(place))
 }
 
-/// Whether a fine-tuning in `run` started from `base`.
+/// Whether a fine-tuning run in `run` started from `base`.
 pub fn is_base(config: &Config, run: &Path, base: &Path) -> bool {
     places(config, run).iter().any(|place| place == base)
 }

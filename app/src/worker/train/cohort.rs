@@ -99,13 +99,13 @@ fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     assess::start(state, jobs);
 }
 
-/// Reads the split of the run that a fine-tuning starts from, with the patients of its corrected masks.
+/// Reads the split of the run that a fine-tuning run starts from, with the patients of its corrected masks.
 struct ReadSplit {
     config: Config,
     cohort: Cohort,
 }
 
-/// Finds out which patients train, validate and test: those of the run that a fine-tuning starts from, else drawn.
+/// Finds out which patients train, validate and test: those of the run that a fine-tuning run starts from, else drawn.
 pub fn split(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(SPLIT);
     let Some(card) = state.cache.train.cohort.card() else {

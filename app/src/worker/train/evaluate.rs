@@ -36,7 +36,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
 }
 
 impl Job for MeasureRun {
-    /// The measures, and the Dice before and after where the run continued a fine-tuning.
+    /// The measures, and the Dice before and after if it continued an earlier run.
     type Output = (RunEvaluation, Option<BeforeAfter>);
 
     fn spec(&self) -> Spec {

@@ -191,7 +191,7 @@ impl Train {
     }
 }
 
-/// Measures the Dice before and after, where the training continued a fine-tuning. Trained it is in any case.
+/// Measures the Dice before and after, if it continued an earlier run. A failure here does not fail the run.
 fn measure(run: &Path, compute: &Compute, handle: &JobHandle) {
     let mut progress = |done: usize, of: usize, who: &str| {
         handle.progress(Some(done as f32 / of.max(1) as f32), format!("Dice before and after: {who}"));

@@ -1,4 +1,4 @@
-//! The form filled in from a run: a fine-tuning that starts from it, or a training with its settings.
+//! The form filled in from a run: a fine-tuning run that starts from it, or a training with its settings.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub struct ReadRunConfig {
 /// What the settings of a run are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigPurpose {
-    /// A fine-tuning starts from the run.
+    /// A fine-tuning run starts from the run.
     StartFrom,
     /// The next training is set up like it.
     SetUpLike,
@@ -51,7 +51,7 @@ impl Job for ReadRunConfig {
     }
 }
 
-/// Fills the form in for a fine-tuning from a run, which fixes the preprocessing and the network's shape.
+/// Fills the form in for a fine-tuning run from a run, which fixes the preprocessing and the network's shape.
 fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config) {
     if theirs.stage != Stage::Pretrain {
         let why = "is a fine-tuned run. Continue it with corrected masks, or start from a pre-trained run.";

@@ -1,4 +1,4 @@
-//! The researcher's way through the program on the sample study, in one sitting: masking, a pre-training that is paused,
+//! The researcher's way through the program on the sample study, in one sitting: masking, a pre-training run that is paused,
 //! resumed and cancelled, one that ends, fine-tuning, segmentation, measures.
 
 use amlp_viewer::state::Mode;

@@ -18,7 +18,7 @@ pub struct FinetuneCurve {
     pub validation: Vec<(usize, f64)>,
 }
 
-/// Losses, masking ratio, agreement and recalls of a pre-training. Curves without a value are left out.
+/// Losses, masking ratio, agreement and recalls of a pre-training run. Curves without a value are left out.
 pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
     let part = |name: &str, key: &str| series(name, epochs, |e| e.parts.as_ref()?.get(key));
     let losses = Chart {

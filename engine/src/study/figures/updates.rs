@@ -10,7 +10,7 @@ use crate::run::RunFolder;
 use crate::run::log::read_events;
 
 /// What each sheet shows, and the sheet, for every cohort and method that updates labels: one pinned slice of the pre-training
-/// of the first fold and seed. Methods that share a pre-training share the sheet.
+/// of the first fold and seed. Methods that share a pre-training run share the sheet.
 pub(super) fn sheets(source: Source<'_>) -> Vec<(String, Result<Option<Sheet>>)> {
     let mut sheets = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
@@ -32,7 +32,7 @@ pub(super) fn sheets(source: Source<'_>) -> Vec<(String, Result<Option<Sheet>>)>
     sheets
 }
 
-/// The sheet of a pre-training; `None` if it did not run, or updated no labels.
+/// The sheet of a pre-training run; `None` if it did not run, or updated no labels.
 fn sheet(source: Source<'_>, run: &str, title: &str, size: usize) -> Result<Option<Sheet>> {
     let path = source.folder.run(run);
     if !RunFolder::is_run(&path) {

@@ -11,7 +11,7 @@ pub const PAPER_WIDTH: usize = 64;
 pub const CPU_WIDTH: usize = 16;
 
 impl Form {
-    /// The form with the paper's settings in both stages. Data, device, seed, labelled patients and what a fine-tuning
+    /// The form with the paper's settings in both stages. Data, device, seed, labelled patients and what a fine-tuning run
     /// starts from stay.
     #[must_use]
     pub fn with_paper_settings(mut self) -> Self {

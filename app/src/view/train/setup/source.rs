@@ -166,7 +166,7 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
     Section::new("Machine").show(ui, |ui| {
         device(ui, state, form);
         let mut threads = state.session.settings.threads;
-        let note = format!("0: {} of {}, one is left for the viewer", engine::threads::beside_a_window(), cores());
+        let note = format!("0: {} of {}, one is left for the viewer", engine::threads::all_but_one(), cores());
         field::row(ui, None, &note, |ui| {
             if NumberField::new(&mut threads, "Threads").range(0..=1024).show(ui).changed() {
                 sender.send(Command::Train(TrainCommand::SetThreads(threads)));

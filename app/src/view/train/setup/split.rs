@@ -27,7 +27,7 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     });
 }
 
-/// The parts of the split, with the labelled patients of a fine-tuning.
+/// The parts of the split, with the labelled patients of a fine-tuning run.
 fn parts(state: &State, split: &Split) -> Vec<(&'static str, Vec<String>)> {
     let form = &state.session.train.form;
     let mut parts = vec![("Train", split.train.clone())];
