@@ -33,9 +33,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let units = patients.iter().map(StudyPatient::units).max().unwrap_or(1);
     let name = column_of(metric).meaning();
     let order = if units > 1 {
-        format!("{of}, means over {units} draws and seeds. Click one to open the draw with its worst {name}.")
+        format!("{of}, means over {units} draws and seeds. A click opens the draw with the worst {name}.")
     } else {
-        format!("{of}, the worst {name} first. Click one to open its worst slice.")
+        format!("{of}, the worst {name} first. A click opens the worst slice.")
     };
     text::note(ui, &order);
     ui.add_space(space::XS);
