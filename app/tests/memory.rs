@@ -29,6 +29,8 @@ fn write(path: PathBuf) -> PathBuf {
 
 #[test]
 fn an_open_volume_takes_its_voxels_and_little_more() {
+    // Every thread that counts voxels holds counters: as many threads as a workstation has.
+    rayon::ThreadPoolBuilder::new().num_threads(32).build_global().unwrap();
     let folder = tempfile::tempdir().unwrap();
     for name in ["ct.nii", "ct.nii.gz"] {
         let args = Args { paths: vec![write(folder.path().join(name))], ..Args::default() };

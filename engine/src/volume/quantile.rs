@@ -111,9 +111,12 @@ impl Counted {
     }
 }
 
-/// Pieces for two rounds on every thread: each has a table of its own, which is to be small beside the piece.
-fn piece_of(values: usize) -> usize {
-    values.div_ceil(2 * rayon::current_num_threads()).max(PIECE)
+/// Values in a piece: two rounds on every thread. Each piece has `counts` counters of its own, and all are held at once: a
+/// piece takes eight times their memory at least, so that many threads do not hold a second volume in counters.
+fn piece_of<T>(values: usize, counts: usize) -> usize {
+    let beside_counts = 8 * counts * size_of::<u32>() / size_of::<T>();
+    // A counter holds what one piece can have.
+    values.div_ceil(2 * rayon::current_num_threads()).max(PIECE).max(beside_counts).min(u32::MAX as usize)
 }
 
 /// How many values with each of these prefixes have each digit at `shift`: one table a prefix, one after the other.
@@ -121,7 +124,7 @@ fn count<T: Ordered>(values: &[T], counted: Counted, prefixes: &[u64], shift: u3
     let size = 1_usize << DIGIT.min(T::BITS);
     let above = shift + DIGIT;
     let of_piece = |piece: &[T]| {
-        let mut tables = vec![0_u64; size * prefixes.len()];
+        let mut tables = vec![0_u32; size * prefixes.len()];
         let keys = piece.iter().filter(|value| counted.contains(**value)).map(|value| value.key());
         let digit = |key: u64| (key >> shift) as usize & (size - 1);
         if above >= T::BITS {
@@ -136,13 +139,14 @@ fn count<T: Ordered>(values: &[T], counted: Counted, prefixes: &[u64], shift: u3
         }
         tables
     };
-    sum(&parallel::map_chunks(values, piece_of(values.len()), of_piece), size * prefixes.len())
+    let counts = size * prefixes.len();
+    sum(&parallel::map_chunks(values, piece_of::<T>(values.len(), counts), of_piece), counts)
 }
 
 /// The sum of tables of `size` counts.
-fn sum(tables: &[Vec<u64>], size: usize) -> Vec<u64> {
+fn sum(tables: &[Vec<u32>], size: usize) -> Vec<u64> {
     let mut all = vec![0; size];
-    tables.iter().for_each(|counts| all.iter_mut().zip(counts).for_each(|(all, count)| *all += count));
+    tables.iter().for_each(|counts| all.iter_mut().zip(counts).for_each(|(all, &count)| *all += u64::from(count)));
     all
 }
 
@@ -227,13 +231,13 @@ fn histogram<T: Ordered>(
 ) -> Vec<u64> {
     let per_bin = bins as f64 / (high - low);
     let of_piece = |piece: &[T]| {
-        let mut counts = vec![0_u64; bins];
+        let mut counts = vec![0_u32; bins];
         for value in piece.iter().map(|&x| value_of(x)).filter(|v| (low..=high).contains(v)) {
             counts[(((value - low) * per_bin) as usize).min(bins - 1)] += 1;
         }
         counts
     };
-    sum(&parallel::map_chunks(values, piece_of(values.len()), of_piece), bins)
+    sum(&parallel::map_chunks(values, piece_of::<T>(values.len(), bins), of_piece), bins)
 }
 
 impl Volume {
