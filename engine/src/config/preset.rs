@@ -5,6 +5,7 @@ use crate::cluster::{ForegroundRule, Method};
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::arl::Attention;
 use crate::pretrain::amlp::ccl::Consistency;
+use crate::pretrain::amlp::choice::ForegroundChoice;
 use crate::pretrain::amlp::mps::Order;
 use crate::{Error, Result};
 
@@ -107,7 +108,7 @@ const fn mae() -> Preset {
 /// The pre-training presets, family by family.
 pub const PRESETS: &[Preset] = &[
     amlp("amlp", "the paper's method: MPS, AMR, ARL and CCL"),
-    amlp("amlp-plus", "amlp with the foreground rule chosen per modality on labelled training cohorts"),
+    amlp("amlp-plus", "larger patches, drawn rather than in order and with hints, up to 75 %, reconstruction only"),
     amlp("base", "random masks at 75 %, reconstruction only (Table 3; l2 in Table 5)"),
     amlp("l2", "the same as base"),
     amlp("mps", "lesion patches first, at 75 %"),
@@ -173,15 +174,11 @@ pub fn finetune_preset(name: &str) -> Result<Config> {
     Ok(Config { preset: name.into(), training: TrainingConfig::paper_finetuning(), labels, ..fresh })
 }
 
-/// Modalities in which the brighter cluster without air holds most lesion patches, as measured on labelled training
-/// cohorts (gliomas, sarcomas): there `amlp-plus` leaves the paper's rule.
-const BRIGHT_LESIONS: &[&str] = &["flair", "t2", "pet", "pt"];
-
-/// The pre-training settings of a preset; `modalities` matter to `amlp-plus` only.
+/// The pre-training settings of a preset for these modalities.
 pub fn preset(name: &str, modalities: &[String]) -> Result<Config> {
     let Preset { pretext, .. } = *Preset::named(name)?;
     let method = if pretext == Pretext::Amlp {
-        method(name, modalities)
+        method(name)
     } else {
         let numbers = Number::defaults(crate::pretrain::numbers(pretext));
         MethodConfig { pretext, numbers, ..MethodConfig::default() }
@@ -192,14 +189,14 @@ pub fn preset(name: &str, modalities: &[String]) -> Result<Config> {
 }
 
 /// The settings of AMLP or an ablation.
-fn method(name: &str, modalities: &[String]) -> MethodConfig {
+fn method(name: &str) -> MethodConfig {
     let amlp = MethodConfig::default();
     let without_crcl =
         MethodConfig { attention: Attention::Off, consistency: Consistency::Off, relabel: false, ..amlp.clone() };
     let fixed = MaskRatio::fixed(0.75);
     let base = MethodConfig { order: Order::Random, ratio: fixed.clone(), ..without_crcl.clone() };
     match name {
-        "amlp-plus" => plus(amlp, modalities),
+        "amlp-plus" => plus(without_crcl),
         "base" | "mae" | "l2" => base,
         "mps" => MethodConfig { ratio: fixed, ..without_crcl },
         "amr" => MethodConfig { order: Order::Random, ..without_crcl },
@@ -223,11 +220,15 @@ fn method(name: &str, modalities: &[String]) -> MethodConfig {
     }
 }
 
-fn plus(mut method: MethodConfig, modalities: &[String]) -> MethodConfig {
-    if modalities.first().is_some_and(|m| BRIGHT_LESIONS.contains(&m.as_str())) {
-        method.cluster.foreground = ForegroundRule::Brighter;
-        method.cluster.tissue_only = true;
-    }
+/// The recipe of the engine's manual, "The recipe": no setting of it was chosen with lesion labels of the cohort.
+fn plus(mut method: MethodConfig) -> MethodConfig {
+    method.grid = 8;
+    method.foreground_choice = ForegroundChoice::Variance;
+    method.cluster.foreground = ForegroundRule::Brighter;
+    method.cluster.tissue_only = true;
+    method.ratio.sigma_max = 0.75;
+    method.mask.temperature = 10.0;
+    method.mask.hints = 0.2;
     method
 }
 
@@ -254,7 +255,7 @@ mod tests {
     #[test]
     fn every_ablation_is_a_training_of_its_own() {
         let of = |name: &str| preset(name, &["t1".into()]).unwrap().method;
-        let same = ["amlp-plus", "lesion-first", "kmeans"];
+        let same = ["lesion-first", "kmeans"];
         for Preset { name, .. } in Family::Amlp.presets().filter(|preset| preset.name != "amlp") {
             assert_eq!(of(name) == of("amlp"), same.contains(name), "{name}");
         }
@@ -290,8 +291,6 @@ mod tests {
         assert_eq!(of("base").consistency, Consistency::Off);
         assert_eq!(of("mps-amr").ratio, of("amlp").ratio);
         assert_ne!(of("mps").ratio, of("amlp").ratio);
-        assert_eq!(of("amlp-plus").cluster.foreground, ForegroundRule::Brighter);
-        let t1 = preset("amlp-plus", &["t1".into()]).unwrap().method;
-        assert_eq!(t1.cluster.foreground, ForegroundRule::Minority);
+        assert_eq!(of("amlp-plus").foreground_choice, ForegroundChoice::Variance);
     }
 }
