@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use engine::cohort::FingerprintCache;
+
 use crate::args::Args;
 use crate::command::{self, Command, EditCommand, Sender, TrainCommand, WindowCommand, dispatch, keys};
 use crate::demo::Demo;
@@ -115,6 +117,11 @@ impl App {
     /// Keeps unsaved edits in a folder, and offers those that an earlier start left there.
     pub fn keep_edits_in(&mut self, folder: &Path) {
         worker::autosave::start(&mut self.state, &mut self.jobs, folder);
+    }
+
+    /// Keeps what is read of cohorts here, so that only what has changed is read the next time.
+    pub fn keep_fingerprints_in(&mut self, cache: Option<FingerprintCache>) {
+        self.state.fingerprints = cache;
     }
 
     /// What is shown.

@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use engine::cohort::FingerprintCache;
+
 use super::{APP_ID, SETTLING, SIZE, restart, written};
 use crate::app::{App, stored_settings};
 use crate::args::Args;
@@ -123,11 +125,11 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         if let Err(why) = stored {
             app.warn("Settings were reset", why);
         }
-        if !args.is_report()
-            && !args.demo
-            && let Some(folder) = eframe::storage_dir(APP_ID)
-        {
-            app.keep_edits_in(&folder.join(UNSAVED));
+        if !args.is_report() && !args.demo {
+            app.keep_fingerprints_in(FingerprintCache::of_user());
+            if let Some(folder) = eframe::storage_dir(APP_ID) {
+                app.keep_edits_in(&folder.join(UNSAVED));
+            }
         }
         let reporting = Reporting { code: result, ..Reporting::default() };
         Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)

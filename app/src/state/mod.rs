@@ -179,6 +179,8 @@ pub struct State {
     pub after_saving: Option<Intent>,
     /// Follow-up commands of jobs, carried out before the window is drawn.
     pub intents: Vec<Intent>,
+    /// Where what was read of cohorts is kept.
+    pub fingerprints: Option<engine::cohort::FingerprintCache>,
     /// Unsaved edits that an earlier start left behind.
     pub left_edits: left_edits::LeftBehind,
     /// Text on its way to the clipboard.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::files::FileFlags;
 use super::masks::MaskFlags;
-use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, fingerprint_under};
+use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, FingerprintCache, FingerprintOptions, fingerprint_with};
 use crate::event::Control;
 use crate::words::plural;
 
@@ -32,6 +32,9 @@ pub struct Args {
     files: FileFlags,
     #[command(flatten)]
     masks: MaskFlags,
+    /// Read every file, also those that have not changed since the last time.
+    #[arg(long)]
+    fresh: bool,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -40,8 +43,13 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let cohort = Cohort::discover_with(&args.folder, &args.files.discover_options())?;
-    let (modality, masks) = (args.modality.as_deref(), args.masks.options());
-    let found = fingerprint_under(&cohort, modality, &masks, &Control::default(), &progress())?;
+    let cache = FingerprintCache::of_user();
+    let options = FingerprintOptions {
+        modality: args.modality.as_deref(),
+        masks: args.masks.options(),
+        cache: cache.as_ref().filter(|_| !args.fresh),
+    };
+    let found = fingerprint_with(&cohort, &options, &Control::default(), &progress())?;
     args.files.report(found.used(), &found.left_out, &found.masks_left_out)?;
     if args.json { super::print_json(&found) } else { super::print_text(&table(&found)) }
 }

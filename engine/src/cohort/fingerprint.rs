@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::case::read_masks;
-use super::{Case, Cohort, LabelNames, Layout, LeftOut, Problem};
+use super::{Case, Cohort, FingerprintCache, LabelNames, Layout, LeftOut, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
@@ -57,7 +57,7 @@ pub struct Fingerprint {
 }
 
 /// One case of a [`Fingerprint`]; what could not be read is `null`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseFingerprint {
     /// The scan's id.
     pub id: String,
@@ -105,40 +105,49 @@ pub struct VolumeRange {
     pub max: f64,
 }
 
+/// How a cohort is read for its fingerprint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FingerprintOptions<'a> {
+    /// Only this modality.
+    pub modality: Option<&'a str>,
+    /// How masks are read.
+    pub masks: MaskOptions,
+    /// Where what was read is kept; without it every file is read.
+    pub cache: Option<&'a FingerprintCache>,
+}
+
 /// Reads every image (of one modality, or of all) and every mask of a cohort, on all cores.
 pub fn fingerprint(cohort: &Cohort, modality: Option<&str>) -> Result<Fingerprint> {
-    fingerprint_with(cohort, modality, &|_, _| {})
+    let options = FingerprintOptions { modality, ..FingerprintOptions::default() };
+    fingerprint_with(cohort, &options, &Control::default(), &|_, _| {})
 }
 
-/// Like [`fingerprint`]; `progress` receives the number of cases done and in all, after each case.
-pub fn fingerprint_with(
-    cohort: &Cohort,
-    modality: Option<&str>,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Fingerprint> {
-    fingerprint_under(cohort, modality, &MaskOptions::default(), &Control::default(), progress)
-}
-
-/// Like [`fingerprint_with`]; masks are read with `masks`, and `control` may pause or cancel between cases.
+/// Like [`fingerprint`]. `control` may pause or cancel between cases; `progress` receives the number of cases done and in all,
+/// after each case.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Cancelled`]; a modality that the cohort does not have.
-pub fn fingerprint_under(
+pub fn fingerprint_with(
     cohort: &Cohort,
-    modality: Option<&str>,
-    masks: &MaskOptions,
+    options: &FingerprintOptions<'_>,
     control: &Control,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Fingerprint> {
-    let modality = modality.map(|name| cohort.modality(name)).transpose()?;
+    let modality = options.modality.map(|name| cohort.modality(name)).transpose()?;
+    let kept = options.cache.map(|cache| cache.open(cohort, modality.as_deref(), &options.masks));
     let done = AtomicUsize::new(0);
     let read = |at: usize| {
         control.pass()?;
-        let report = CaseReport::read(&cohort.cases[at], modality.as_deref(), masks);
+        let case = &cohort.cases[at];
+        let (stamp, before) = kept.as_ref().map_or((None, None), |kept| kept.find(case));
+        let report = before.cloned().unwrap_or_else(|| CaseReport::read(case, modality.as_deref(), &options.masks));
         progress(done.fetch_add(1, Ordering::Relaxed) + 1, cohort.cases.len());
-        Ok(report)
+        Ok((stamp, report))
     };
-    let reports: Vec<CaseReport> = parallel::map(cohort.cases.len(), read).into_iter().collect::<Result<_>>()?;
+    let reports: Vec<_> = parallel::map(cohort.cases.len(), read).into_iter().collect::<Result<_>>()?;
+    if let Some(kept) = kept {
+        kept.replace(reports.iter().filter_map(|(stamp, report)| Some((stamp.clone()?, report))));
+    }
     let mut problems = cohort.problems.clone();
     if let Some(modality) = &modality {
         // Missing images of other modalities do not matter here.
@@ -146,7 +155,7 @@ pub fn fingerprint_under(
     }
     let mut cases = Vec::with_capacity(reports.len());
     let (mut left_out, mut masks_left_out) = (cohort.left_out.clone(), Vec::new());
-    for report in reports {
+    for (_, report) in reports {
         problems.extend(report.problems);
         left_out.extend(report.unusable.map(|why| LeftOut::new(&report.case.id, why)));
         masks_left_out.extend(report.bad_mask.map(|why| LeftOut::new(&report.case.id, why)));
@@ -229,7 +238,8 @@ fn patient_volumes<'a>(cases: impl Iterator<Item = &'a CaseFingerprint>) -> BTre
 }
 
 /// One case's part of the fingerprint.
-struct CaseReport {
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct CaseReport {
     case: CaseFingerprint,
     problems: Vec<Problem>,
     /// Why the scan cannot be used.

@@ -2,7 +2,7 @@
 //!
 //! A patient has scans, at most one a session; a [`Case`] is one scan with its images and its mask. Splits, label budgets
 //! and statistics go by patient. [`Cohort::discover`] reads file names, `dataset.json`, and the values of a few files whose
-//! names leave open whether they are masks. [`fingerprint`] reads every file and reports problems by file. Neither repairs
+//! names leave open whether they are masks. [`fingerprint()`] reads every file and reports problems by file. Neither repairs
 //! or moves anything. [`corrections`] keeps reviewed masks beside the cohort for the next fine-tuning.
 
 mod bids;
@@ -12,6 +12,7 @@ pub mod corrections;
 mod dataset_json;
 mod drafts;
 mod fingerprint;
+mod fingerprint_cache;
 mod folders;
 mod identity;
 pub mod labelled;
@@ -31,13 +32,14 @@ pub mod split;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use case::{Case, ImageFile, read_masks, with_region};
 pub use dataset_json::LabelNames;
 pub use fingerprint::{
-    CaseFingerprint, Fingerprint, ValueCount, VolumeRange, fingerprint, fingerprint_under, fingerprint_with,
+    CaseFingerprint, Fingerprint, FingerprintOptions, ValueCount, VolumeRange, fingerprint, fingerprint_with,
 };
+pub use fingerprint_cache::FingerprintCache;
 pub use identity::CohortIdentity;
 pub(crate) use listing::{NiftiFile, scans_in};
 pub use listing::{modality_name, scan_paths};
@@ -81,7 +83,7 @@ impl std::fmt::Display for Layout {
 }
 
 /// A problem found in a cohort.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The case, if one is concerned.
     pub case: Option<String>,

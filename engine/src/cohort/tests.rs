@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::test_files::{grid, problems, summary, write, write_on};
 use super::*;
+use crate::event::Control;
 
 /// A cohort of these files: masks (labels 0 to 2) where the name says so, else images.
 fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
@@ -194,6 +195,46 @@ fn the_fingerprint_names_every_problem_by_file() {
     }
     assert_eq!(json["cases"][3]["shape"], serde_json::Value::Null);
     assert_eq!(json["labels"]["1"], 2);
+}
+
+#[test]
+fn a_cohort_is_read_once_and_again_where_a_file_has_changed() {
+    let (folder, caches) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let root = folder.path();
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    for id in ["a", "b"] {
+        for (name, value) in [("ct", 1), ("seg", 10)] {
+            let path = format!("{id}/{name}.nii.gz");
+            write(root, &path, value);
+            std::fs::File::options().write(true).open(root.join(path)).unwrap().set_modified(long_ago).unwrap();
+        }
+    }
+    let cohort = Cohort::discover(root).unwrap();
+    let cache = FingerprintCache::new(caches.path().join("cohorts"));
+    let read = |modality| {
+        let options = FingerprintOptions { modality, cache: Some(&cache), ..FingerprintOptions::default() };
+        fingerprint_with(&cohort, &options, &Control::default(), &|_, _| {}).unwrap()
+    };
+    let plain = fingerprint(&cohort, None).unwrap();
+    assert_eq!((read(None), read(None)), (plain.clone(), plain.clone()));
+    // Another lesion volume in what was kept shows where a value comes from.
+    let file = std::fs::read_dir(caches.path().join("cohorts")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (true_ml, kept_ml) = (plain.cases[0].lesion_ml, Some(77.0));
+    let own = format!("\"lesion_ml\":{}", true_ml.unwrap());
+    assert_eq!(text.matches(&own).count(), 2);
+    std::fs::write(&file, text.replace(&own, "\"lesion_ml\":77.0")).unwrap();
+    let volumes = |found: &Fingerprint| [0, 1].map(|case| found.cases[case].lesion_ml);
+    assert_eq!(volumes(&read(None)), [kept_ml; 2]);
+    assert_eq!(volumes(&read(Some("ct"))), [true_ml; 2], "another modality is another question");
+    let mask = std::fs::File::options().write(true).open(root.join("b/seg.nii.gz")).unwrap();
+    mask.set_modified(long_ago + std::time::Duration::from_secs(1)).unwrap();
+    assert_eq!(volumes(&read(None)), [kept_ml, true_ml]);
+    // A file that has just been written may be written again without another time.
+    mask.set_modified(std::time::SystemTime::now()).unwrap();
+    assert_eq!(volumes(&read(None)), [kept_ml, true_ml]);
+    std::fs::write(&file, "no JSON").unwrap();
+    assert_eq!(read(None), plain);
 }
 
 /// Real cohorts, if they are there.

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Start, differences};
 use crate::cohort::corrections::Corrections;
 use crate::cohort::split::{Part, Split};
-use crate::cohort::{Cohort, CohortIdentity, fingerprint_under};
+use crate::cohort::{Cohort, CohortIdentity, FingerprintOptions, fingerprint_with};
 use crate::config::Config;
 use crate::event::{Control, Stage};
 use crate::preprocess::Targets;
@@ -146,7 +146,8 @@ pub(crate) fn eligible_patients(
 ) -> Result<Vec<(String, Option<f64>)>> {
     let modalities = &config.data.modality;
     let first = modalities.first().map(String::as_str);
-    let fingerprint = fingerprint_under(cohort, first, &config.preprocess.masks(), control, &|_, _| {})?;
+    let options = FingerprintOptions { modality: first, masks: config.preprocess.masks(), cache: None };
+    let fingerprint = fingerprint_with(cohort, &options, control, &|_, _| {})?;
     Ok(fingerprint.volumes(cohort, modalities))
 }
 

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use engine::cohort::split::Split;
-use engine::cohort::{Cohort, fingerprint_under};
+use engine::cohort::{Cohort, FingerprintCache, FingerprintOptions, fingerprint_with};
 use engine::config::Config;
 use engine::event::Stage;
 use engine::jobs::planned_split;
-use engine::volume::MaskOptions;
 
 use super::{assess, form};
 use crate::state::train::{CohortCard, CohortState, Estimate, TrainPage};
@@ -25,6 +24,7 @@ const PREFERRED: [&str; 3] = ["flair", "pet", "t1ce"];
 struct ReadCohort {
     folder: PathBuf,
     threads: usize,
+    cache: Option<FingerprintCache>,
 }
 
 /// Reads a folder as the cohort of the next job.
@@ -36,7 +36,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     let train = &mut state.cache.train;
     train.cohort = CohortState::Reading(folder.clone());
     (train.estimate, train.split) = (Estimate::None, None);
-    jobs.start(ReadCohort { folder, threads: super::threads(&state.session.settings) });
+    let (threads, cache) = (super::threads(&state.session.settings), state.fingerprints.clone());
+    jobs.start(ReadCohort { folder, threads, cache });
 }
 
 /// Reads the cohort of the last session, once the form is on the screen: a large one takes its time.
@@ -61,7 +62,8 @@ impl Job for ReadCohort {
         let progress = |done: usize, of: usize| {
             handle.progress(Some(done as f32 / of.max(1) as f32), format!("patient {done} of {of}"));
         };
-        let read = || fingerprint_under(&cohort, None, &MaskOptions::default(), &handle.control, &progress);
+        let options = FingerprintOptions { cache: self.cache.as_ref(), ..FingerprintOptions::default() };
+        let read = || fingerprint_with(&cohort, &options, &handle.control, &progress);
         let fingerprint = engine::threads::with(self.threads, read)??;
         Ok(CohortCard { cohort, fingerprint })
     }

@@ -1,0 +1,135 @@
+//! What was read of a cohort's files, kept between runs: a large cohort is read once, then only what has changed.
+//!
+//! One JSON file a cohort. A case is taken from it if the size, the time of change and the first bytes of all its files are
+//! as they were. What cannot be read or written is as if it were not there: the cache saves time and nothing else.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::fingerprint::CaseReport;
+use super::{Case, Cohort};
+use crate::run::atomic::{sha256, write_atomic};
+use crate::volume::MaskOptions;
+
+/// Bytes that are compared of each file: the header, and of a compressed file as much as holds it.
+const HEAD: u64 = 4096;
+/// A file that changed this recently may change again without another time.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// The folder in which fingerprints are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FingerprintCache {
+    folder: PathBuf,
+}
+
+/// The file of one cohort.
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    /// The program that wrote it: another one may read files otherwise.
+    version: String,
+    /// What was read of the cases whose files have this stamp.
+    cases: BTreeMap<String, CaseReport>,
+}
+
+/// The cases of one cohort that were kept.
+pub(super) struct KeptCases {
+    path: PathBuf,
+    /// All that enters a stamp beside the files.
+    settings: String,
+    kept: Kept,
+}
+
+impl FingerprintCache {
+    /// Fingerprints kept in this folder. It is created when there is something to keep.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The user's cache folder: `amlp` in `$XDG_CACHE_HOME` or `~/.cache`, in `~/Library/Caches` or in `%LOCALAPPDATA%`. None
+    /// where the environment names no home.
+    pub fn of_user() -> Option<Self> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = |folder: &str| set("HOME").map(|home| home.join(folder));
+        let caches = if cfg!(windows) {
+            set("LOCALAPPDATA")
+        } else if cfg!(target_os = "macos") {
+            home("Library/Caches")
+        } else {
+            set("XDG_CACHE_HOME").filter(|folder| folder.is_absolute()).or_else(|| home(".cache"))
+        };
+        caches.map(|folder| Self::new(folder.join("amlp").join("cohorts")))
+    }
+
+    /// The cases that were kept of a cohort, read with these settings.
+    pub(super) fn open(&self, cohort: &Cohort, modality: Option<&str>, masks: &MaskOptions) -> KeptCases {
+        let root = std::path::absolute(&cohort.root).unwrap_or_else(|_| cohort.root.clone());
+        let settings = format!("{modality:?} {masks:?}");
+        let name = sha256(format!("{} {settings}", root.display()).as_bytes());
+        let path = self.folder.join(format!("{name}.json"));
+        let read = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
+        KeptCases { path, settings, kept: read.filter(|kept| kept.version == VERSION).unwrap_or_default() }
+    }
+}
+
+/// The version of the program is that of what it reads.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+impl KeptCases {
+    /// The stamp of a case, and what was read of the same files before. No stamp: the case must be read in any case.
+    pub fn find(&self, case: &Case) -> (Option<String>, Option<&CaseReport>) {
+        let stamp = self.stamp(case);
+        let report = stamp.as_ref().and_then(|stamp| self.kept.cases.get(stamp));
+        (stamp, report)
+    }
+
+    /// Keeps what was read, in place of all before.
+    pub fn replace<'a>(self, cases: impl Iterator<Item = (String, &'a CaseReport)>) {
+        let cases: BTreeMap<String, CaseReport> = cases.map(|(stamp, report)| (stamp, report.clone())).collect();
+        if cases.keys().eq(self.kept.cases.keys()) {
+            return;
+        }
+        let kept = Kept { version: VERSION.to_owned(), cases };
+        let written = || -> crate::Result<()> {
+            if let Some(folder) = self.path.parent() {
+                std::fs::create_dir_all(folder).map_err(crate::Error::io("create", folder))?;
+            }
+            let bytes = serde_json::to_vec(&kept).unwrap_or_default();
+            write_atomic(&self.path, &bytes).map(|_| ())
+        };
+        if let Err(error) = written() {
+            tracing::debug!("the fingerprint is not kept: {error}");
+        }
+    }
+
+    /// Tells the files of a case from any others and from themselves after a change.
+    fn stamp(&self, case: &Case) -> Option<String> {
+        let mut text = format!("{} {case:?}", self.settings);
+        let images = case.images.values().map(|image| image.path.as_path());
+        for path in images.chain(case.masks.iter().map(PathBuf::as_path)) {
+            text += &file_stamp(path)?;
+        }
+        Some(sha256(text.as_bytes()))
+    }
+}
+
+/// Size, time and first bytes of a NIfTI file; none for a folder, a pair of files, or one that is being written.
+fn file_stamp(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    if !name.ends_with(".nii") && !name.ends_with(".nii.gz") {
+        return None;
+    }
+    let file = File::open(path).ok()?;
+    let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let changed = about.modified().ok()?;
+    if SystemTime::now().duration_since(changed).is_ok_and(|age| age < SETTLED) {
+        return None;
+    }
+    let mut head = Vec::new();
+    file.take(HEAD).read_to_end(&mut head).ok()?;
+    Some(format!(" {} {changed:?} {}", about.len(), sha256(&head)))
+}
