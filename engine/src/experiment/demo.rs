@@ -257,7 +257,9 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
 /// Settings of a pre-training run of `steps` and a fine-tuning run of `fine_steps`: a minute or two on two cores. Fine-tuning has the
 /// product's default rate and schedule.
 pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Result<(Config, Config)> {
-    let mut pretrain = preset("amlp", &["pet".to_string()])?;
+    let mut pretrain = preset("amlp-plus", &["pet".to_string()])?;
+    // To be watched. Without CCL the new labels only change which patches come first.
+    pretrain.method.relabel = true;
     pretrain.seed = seed;
     pretrain.data.cohort = sample.to_path_buf();
     pretrain.preprocess.spacing = Spacing::Millimetres([3.0; 3]);
