@@ -26,7 +26,8 @@ const RUNS: usize = 9;
 fn peak(cpu: Cpu, threads: usize) -> f64 {
     let one = || {
         let (steps, width) = (256, 2 * cpu.lanes());
-        let rows = cpu.height(2, 64);
+        // A multiple of every tile that the registers hold.
+        let rows = 12;
         let (left, right) = (vec![0.5f32; rows * steps], vec![0.25f32; steps * width]);
         let mut out = vec![0.0f32; rows * width];
         let segments = [Segment { left: 0, right: 0, length: steps }];

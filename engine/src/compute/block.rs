@@ -3,9 +3,10 @@
 //! The backward pass keeps the input and the values before each normalisation. Normalised values are recomputed when they
 //! are read, which costs less than storing them.
 
+use super::channels;
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
-use super::norm::{Normalisation, Statistics, activate_in_place, column_sums, row_moments};
+use super::norm::{ActivateInPlace, Normalisation, Statistics, column_sums, row_moments};
 use super::ops::grid_of;
 use super::pack::Weights;
 use super::simd::cpu;
@@ -122,7 +123,7 @@ fn forward(inputs: [FlexTensor; 10], plans: [Plan; 2], recorded: bool) -> (FlexT
     let source = [Source { values: floats(&z1), channels: sizes::<4>(&z1)[3], activation }];
     let (z2, n2, active) = unit(grid, &source, [&w2, &b2, &g2, &s2], &second, recorded);
     let shape = sizes::<4>(&z2);
-    let output = if active { z2.clone() } else { tensor(n2.apply(grid, floats(&z2), shape[3]), shape) };
+    let output = if active { z2.clone() } else { tensor(n2.apply(cpu(), grid, floats(&z2), shape[3]), shape) };
     (output, BlockState { inputs, weights: [w1, w2], before_norm: [z1, z2], norms: [n1, n2] })
 }
 
@@ -143,14 +144,14 @@ fn unit(
         |moments: &[Vec<f32>]| Normalisation::new(grid, statistics, moments, floats(gamma), floats(beta), *epsilon);
     let norm = if of_batch {
         let rows = conv.product(&weights, Some(floats(bias)), &mut z, |_, rows| {
-            rows.chunks_exact(grid.width * output).map(|row| row_moments(row, output)).collect::<Vec<_>>()
+            rows.chunks_exact(grid.width * output).map(|row| row_moments(conv.cpu, row, output)).collect::<Vec<_>>()
         });
         normalise(&rows.concat())
     } else {
         let norm = normalise(&[]);
         conv.product(&weights, Some(floats(bias)), &mut z, |_, rows| {
             if !recorded {
-                activate_in_place(rows, norm.activation(), output);
+                channels::run(conv.cpu, output, ActivateInPlace { values: rows, activation: norm.activation() });
             }
         });
         norm
@@ -212,7 +213,7 @@ impl UnitGradient<'_> {
         [weight, bias, gamma, beta]: [Option<NodeId>; 4],
     ) -> Vec<f32> {
         let [output, _, kernel, _] = sizes(self.weight);
-        let back = self.norm.backward(self.grid, floats(self.z), dy, output);
+        let back = self.norm.backward(cpu(), self.grid, floats(self.z), dy, output);
         if let Some(id) = gamma {
             grads.register::<Flex>(id, tensor(back.gamma, [output]));
         }
@@ -221,7 +222,8 @@ impl UnitGradient<'_> {
         }
         if let Some(id) = bias {
             // Subtracting the mean cancels the bias, so its gradient is 0.
-            let sums = if self.norm.depends_on_values { vec![0.0; output] } else { column_sums(&back.dz, output) };
+            let sums =
+                if self.norm.depends_on_values { vec![0.0; output] } else { column_sums(cpu(), &back.dz, output) };
             grads.register::<Flex>(id, tensor(sums, [output]));
         }
         if let Some(id) = weight {

@@ -8,8 +8,9 @@ use std::ops::Range;
 use lanes::{Cpu, Left, PLACES, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
 
-use super::grid::{CACHED_FLOATS, Grid, with_scratch};
-use super::norm::relu;
+use super::channels::{self, Copy};
+use super::grid::{CACHED_FLOATS, Grid, stretch, with_scratch};
+use super::norm::Activate;
 use super::pack::{Panel, Weights, panel_of, panels};
 use super::winograd::{self, Tiles};
 
@@ -33,6 +34,9 @@ pub(super) struct Source<'a> {
     pub activation: Option<Activation<'a>>,
 }
 
+/// Panels of a weight gradient that share a task's input: more would not fit the cache.
+const PANELS_AT_ONCE: usize = 4;
+
 /// Rows per task: few enough for the cache and for enough tasks for all threads.
 fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
     let fits = (CACHED_FLOATS / numbers_per_row.max(1)).max(10);
@@ -42,16 +46,15 @@ fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
     grid.height.div_ceil(grid.height.div_ceil(rows)).next_multiple_of(2)
 }
 
-/// Reads rows of an image, padded with `halo` zeros on every side: `[rows + 2 halo, W + 2 halo, C]`, sources concatenated
-/// along the channels.
-fn read_rows(to: &mut Vec<f32>, grid: Grid, sources: &[Source<'_>], image: usize, rows: Range<usize>, halo: usize) {
+/// Reads rows of an image, padded with half a kernel of zeros on every side: `[rows + 2 halo, W + 2 halo, C]`, sources
+/// concatenated along the channels.
+fn read_rows(to: &mut Vec<f32>, conv: &Convolution<'_>, image: usize, rows: Range<usize>) {
+    let Convolution { cpu, grid, kernel, sources } = *conv;
+    let halo = kernel / 2;
     let channels: usize = sources.iter().map(|s| s.channels).sum();
     let padded = (grid.width + 2 * halo) * channels;
-    let needed = (rows.len() + 2 * halo) * padded;
-    if to.len() < needed {
-        to.resize(needed, 0.0);
-    }
-    for (row, line) in to[..needed].chunks_exact_mut(padded).enumerate() {
+    let to = stretch(to, (rows.len() + 2 * halo) * padded);
+    for (row, line) in to.chunks_exact_mut(padded).enumerate() {
         let y = rows.start + row;
         if y < halo || y >= grid.height + halo {
             line.fill(0.0);
@@ -69,19 +72,12 @@ fn read_rows(to: &mut Vec<f32>, grid: Grid, sources: &[Source<'_>], image: usize
             match source.activation {
                 None if c == channels => middle.copy_from_slice(from),
                 None => {
-                    for (to, from) in middle.chunks_exact_mut(channels).zip(from.chunks_exact(c)) {
-                        to[offset..offset + c].copy_from_slice(from);
-                    }
+                    channels::run(cpu, c, Copy { from, own: c, to: middle, channels, at: offset });
                 }
                 Some(Activation { scale, shift }) => {
                     let own = if scale.len() > c { image * c } else { 0 };
                     let (scale, shift) = (&scale[own..own + c], &shift[own..own + c]);
-                    for (to, from) in middle.chunks_exact_mut(channels).zip(from.chunks_exact(c)) {
-                        let to = &mut to[offset..offset + c];
-                        for (((to, &x), &scale), &shift) in to.iter_mut().zip(from).zip(scale).zip(shift) {
-                            *to = relu(scale * x + shift);
-                        }
-                    }
+                    channels::run(cpu, c, Activate { from, scale, shift, to: middle, channels, at: offset });
                 }
             }
             offset += c;
@@ -112,7 +108,7 @@ impl Convolution<'_> {
         out: &mut [f32],
         after: impl Fn(usize, &mut [f32]) -> T + Sync,
     ) -> Vec<T> {
-        let Self { grid, sources, .. } = *self;
+        let grid = self.grid;
         let columns = weights.columns();
         let panels = panels(self.cpu, columns);
         if weights.steps() >= grid.pixels() && panels.len() >= rayon::current_num_threads() {
@@ -130,7 +126,7 @@ impl Convolution<'_> {
         let packed = tiles.map_or_else(|| weights.pack(self.cpu), |_| winograd::pack_weights(weights, self.cpu));
         let pieces = pieces.into_par_iter().map(|(image, first, out)| {
             with_scratch(|input, scratch| {
-                read_rows(input, grid, sources, image, first..first + out.len() / row, self.kernel / 2);
+                read_rows(input, self, image, first..first + out.len() / row);
                 if let Some(tiles) = tiles {
                     return tiles.product(input, &packed, &panels, bias, out, scratch);
                 }
@@ -154,29 +150,34 @@ impl Convolution<'_> {
         out: &mut [f32],
         after: impl Fn(usize, &mut [f32]) -> T + Sync,
     ) -> Vec<T> {
-        let Self { grid, sources, .. } = *self;
+        let grid = self.grid;
+        let tiles = self.tiles(weights.columns());
         let images: Vec<Vec<f32>> = (0..grid.batch)
             .into_par_iter()
             .map(|image| {
                 let mut padded = Vec::new();
-                read_rows(&mut padded, grid, sources, image, 0..grid.height, self.kernel / 2);
-                padded
+                read_rows(&mut padded, self, image, 0..grid.height);
+                match tiles {
+                    Some(tiles) => tiles.spread_image(&padded),
+                    None => padded,
+                }
             })
             .collect();
-        let tiles = self.tiles(weights.columns());
         let parts = panels.par_iter().map(|&panel| {
             let alone = Panel { first: 0, ..panel };
             let bias = bias.map(|b| &b[panel.first..]);
             let mut part = vec![0.0; grid.pixels() * panel.wide];
             with_scratch(|packed, scratch| {
                 let stride = panel.vectors * self.cpu.lanes();
-                packed.clear();
                 let images = images.iter().zip(part.chunks_exact_mut(grid.area() * panel.wide));
                 if let Some(tiles) = tiles {
-                    packed.resize(PLACES * self.channels() * stride, 0.0);
+                    let packed = stretch(packed, PLACES * self.channels() * stride);
                     winograd::pack_panel(weights, self.cpu, panel, stride, packed);
-                    images.for_each(|(input, out)| tiles.product(input, packed, &[alone], bias, out, scratch));
+                    images.for_each(|(spread, out)| {
+                        tiles.product_of(spread, packed, &[alone], bias, out, &mut scratch[0]);
+                    });
                 } else {
+                    packed.clear();
                     packed.resize(self.steps() * stride, 0.0);
                     weights.pack_panel(panel, stride, packed);
                     images.for_each(|(input, out)| self.rows(input, packed, alone, panel.wide, bias, out));
@@ -229,24 +230,19 @@ impl Convolution<'_> {
         // Weights that exceed the cache are processed one kernel row at a time.
         let at_once = if packed.len() > 2 * CACHED_FLOATS { 1 } else { self.kernel };
         for (ky, y) in (0..self.kernel).step_by(at_once).flat_map(|ky| (0..rows).map(move |y| (ky, y))) {
-            let mut x = 0;
-            while x < width {
-                let height = self.cpu.height(panel.vectors, width - x);
-                let length = if windows { channels } else { self.kernel * channels };
-                let mut segments = [Segment { left: 0, right: 0, length }; 7];
-                for (i, s) in segments[..at_once].iter_mut().enumerate() {
-                    s.left = (y + ky + i) * self.padded_row() + x * channels;
-                    s.right = (ky + i) * self.kernel * channels * stride;
-                }
-                let shape = Shape { rows: height, vectors: panel.vectors, columns: panel.wide };
-                let left = Left { values: input, row_stride: channels, step_stride: 1 };
-                let right = Right { values: packed, step_stride: stride };
-                let start = if ky == 0 { start } else { Start::Output };
-                let tile = Tile::new(shape, left, right, &segments[..at_once], start);
-                let tile = if windows { tile.windows(channels * stride) } else { tile };
-                self.cpu.tile(&tile, &mut out[(y * width + x) * columns + panel.first..], columns);
-                x += height;
+            let length = if windows { channels } else { self.kernel * channels };
+            let mut segments = [Segment { left: 0, right: 0, length }; 7];
+            for (i, s) in segments[..at_once].iter_mut().enumerate() {
+                s.left = (y + ky + i) * self.padded_row();
+                s.right = (ky + i) * self.kernel * channels * stride;
             }
+            let shape = Shape { rows: width, vectors: panel.vectors, columns: panel.wide };
+            let left = Left { values: input, row_stride: channels, step_stride: 1 };
+            let right = Right { values: packed, step_stride: stride };
+            let start = if ky == 0 { start } else { Start::Output };
+            let tile = Tile::new(shape, left, right, &segments[..at_once], start);
+            let tile = if windows { tile.windows(channels * stride) } else { tile };
+            self.cpu.tile(&tile, &mut out[y * width * columns + panel.first..], columns);
         }
     }
 
@@ -266,24 +262,30 @@ impl Convolution<'_> {
         // Partial sums, each with its own copy of the gradient. Fewer if there are enough panels to parallelise.
         let shares = (16 / panels.len()).clamp(1, pieces.len());
         let share = pieces.len().div_ceil(shares);
-        let tasks: Vec<_> = pieces.chunks(share).flat_map(|p| panels.iter().map(move |&panel| (p, panel))).collect();
-        let one = |&(pieces, panel): &(&[(usize, usize)], Panel)| {
-            let mut sum = vec![0.0; steps * panel.wide];
-            with_scratch(|input, edge| {
+        // Panels of a task share its input. Which ones do changes no sum.
+        let group = (panels.len() * shares / (2 * rayon::current_num_threads())).clamp(1, PANELS_AT_ONCE);
+        let tasks: Vec<_> = pieces.chunks(share).flat_map(|p| panels.chunks(group).map(move |g| (p, g))).collect();
+        let one = |&(pieces, panels): &(&[(usize, usize)], &[Panel])| {
+            let mut sums: Vec<Vec<f32>> = panels.iter().map(|panel| vec![0.0; steps * panel.wide]).collect();
+            with_scratch(|input, scratch| {
                 for &(image, first) in pieces {
                     let rows = rows_at_once.min(grid.height - first);
-                    read_rows(input, grid, self.sources, image, first..first + rows, kernel / 2);
+                    read_rows(input, self, image, first..first + rows);
                     let row = grid.width * columns;
                     let dz = &dz[(image * grid.height + first) * row..][..rows * row];
                     match tiles {
-                        Some(tiles) => tiles.add_weight_gradient(input, dz, columns, panel, edge, &mut sum),
-                        None => self.add_weight_gradient(input, dz, columns, panel, edge, &mut sum),
+                        Some(tiles) => tiles.add_weight_gradient(input, dz, columns, panels, scratch, &mut sums),
+                        None => {
+                            for (&panel, sum) in panels.iter().zip(&mut sums) {
+                                self.add_weight_gradient(input, dz, columns, panel, &mut scratch[0], sum);
+                            }
+                        }
                     }
                 }
             });
-            sum
+            sums
         };
-        let mut parts: Vec<Vec<f32>> = tasks.par_iter().map(one).collect();
+        let mut parts: Vec<Vec<f32>> = tasks.par_iter().flat_map_iter(one).collect();
         // Add the partial sums in order, each panel's into its first.
         let (sums, others) = parts.split_at_mut(panels.len());
         sums.par_iter_mut().enumerate().for_each(|(panel, sum)| {
@@ -341,22 +343,17 @@ impl Convolution<'_> {
         for rows in rows.chunks((192 / width).max(1)) {
             for ky in 0..self.kernel {
                 let run = self.kernel * channels;
-                let mut m = 0;
-                while m < run {
-                    let height = self.cpu.height(panel.vectors, run - m);
-                    segments.clear();
-                    segments.extend(rows.iter().map(|y| Segment {
-                        left: (y + ky) * self.padded_row() + m,
-                        right: y * width * stride,
-                        length: width,
-                    }));
-                    let shape = Shape { rows: height, vectors: panel.vectors, columns: panel.wide };
-                    let left = Left { values: input, row_stride: 1, step_stride: channels };
-                    let right = Right { values: b, step_stride: stride };
-                    let tile = Tile::new(shape, left, right, &segments, Start::Output);
-                    self.cpu.tile(&tile, &mut sum[(ky * run + m) * panel.wide..], panel.wide);
-                    m += height;
-                }
+                segments.clear();
+                segments.extend(rows.iter().map(|y| Segment {
+                    left: (y + ky) * self.padded_row(),
+                    right: y * width * stride,
+                    length: width,
+                }));
+                let shape = Shape { rows: run, vectors: panel.vectors, columns: panel.wide };
+                let left = Left { values: input, row_stride: 1, step_stride: channels };
+                let right = Right { values: b, step_stride: stride };
+                let tile = Tile::new(shape, left, right, &segments, Start::Output);
+                self.cpu.tile(&tile, &mut sum[ky * run * panel.wide..], panel.wide);
             }
         }
     }

@@ -29,10 +29,18 @@ impl Grid {
 pub(super) const CACHED_FLOATS: usize = 40 << 10;
 
 thread_local! {
-    static SCRATCH: RefCell<(Vec<f32>, Vec<f32>)> = const { RefCell::new((Vec::new(), Vec::new())) };
+    static SCRATCH: RefCell<(Vec<f32>, [Vec<f32>; 2])> = const { RefCell::new((Vec::new(), [Vec::new(), Vec::new()])) };
 }
 
-/// Passes two thread-local buffers to `work`, which must not call this function again.
-pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>, &mut Vec<f32>) -> T) -> T {
-    SCRATCH.with_borrow_mut(|(a, b)| work(a, b))
+/// Passes thread-local buffers to `work`, which must not call this function again.
+pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>, &mut [Vec<f32>; 2]) -> T) -> T {
+    SCRATCH.with_borrow_mut(|(input, others)| work(input, others))
+}
+
+/// So many numbers of a buffer, which keep what was in them.
+pub(super) fn stretch(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+    if buffer.len() < length {
+        buffer.resize(length, 0.0);
+    }
+    &mut buffer[..length]
 }

@@ -16,14 +16,15 @@
 //! |---|---|---|
 //! | up to one vector of output channels | every product needs a load | windows: a load serves the three columns of a kernel's row |
 //! | 32 channels and more | multiplications | Winograd's tiles, 4 products an output instead of 9 (`winograd.rs`) |
-//! | more weights than pixels | reading weights | a task takes some panels and all pixels |
-//! | weight gradients | the sum over all pixels | a fixed number of partial sums, added in order |
+//! | more weights than pixels | reading weights | a task takes a panel and all pixels, whose tiles are transformed once |
+//! | weight gradients | the sum over all pixels | a fixed number of partial sums, added in order; up to four panels share an input |
 //!
 //! # One operation a block
 //! `block.rs` is a whole block for autodiff: convolution, normalisation and `ReLU`, twice. Moments are taken of each piece while it
 //! is in the cache (`norm.rs`), normalised values are computed again when they are read, and only the values before each
 //! normalisation are kept for the backward pass. `up.rs` is the transposed convolution, `pool.rs` the pooling, `ops.rs` makes them
-//! operations of autodiff by `tape.rs`, and `adamw.rs` is the optimiser's step in one pass.
+//! operations of autodiff by `tape.rs`, and `adamw.rs` is the optimiser's step in one pass. Passes without products
+//! (`channels.rs`) hold the constants and sums of up to 16 channels in registers, and are compiled for the instructions in use.
 //!
 //! # Adding a layer
 //! Write it forward and backward on slices of numbers, with its partial sums in an order that depends on shapes alone; test both
@@ -35,6 +36,7 @@
 
 mod adamw;
 mod block;
+mod channels;
 mod conv;
 mod grid;
 mod norm;

@@ -1,7 +1,15 @@
 //! Normalisation with `ReLU`: statistics, and gradients through both in one pass.
 
+#![allow(
+    clippy::inline_always,
+    clippy::needless_range_loop,
+    reason = "compiled for the instructions in use, as vectors"
+)]
+
+use lanes::Cpu;
 use rayon::prelude::*;
 
+use super::channels::{self, Pass, some};
 use super::conv::Activation;
 use super::grid::Grid;
 
@@ -54,20 +62,39 @@ pub(super) struct NormGradient {
 }
 
 /// Per channel, mean and sum of squared deviations over one row of pixels, `[2, C]`.
-pub(super) fn row_moments(row: &[f32], channels: usize) -> Vec<f32> {
-    let mut moments = vec![0.0; 2 * channels];
-    let (mean, squares) = moments.split_at_mut(channels);
-    for pixel in row.chunks_exact(channels) {
-        mean.iter_mut().zip(pixel).for_each(|(m, x)| *m += x);
-    }
-    let count = (row.len() / channels) as f32;
-    mean.iter_mut().for_each(|m| *m /= count);
-    for pixel in row.chunks_exact(channels) {
-        for ((s, &m), &x) in squares.iter_mut().zip(&*mean).zip(pixel) {
-            *s += (x - m) * (x - m);
+pub(super) fn row_moments(cpu: Cpu, row: &[f32], channels: usize) -> Vec<f32> {
+    channels::run(cpu, channels, Moments { row, channels, out: vec![0.0; 2 * channels] }).out
+}
+
+struct Moments<'a> {
+    row: &'a [f32],
+    channels: usize,
+    out: Vec<f32>,
+}
+
+impl Pass for Moments<'_> {
+    #[inline(always)]
+    fn channels<const N: usize>(&mut self, first: usize) {
+        let (mut mean, mut squares) = ([0.0; N], [0.0; N]);
+        for pixel in self.row.chunks_exact(self.channels) {
+            let x = &pixel[first..][..N];
+            for i in 0..N {
+                mean[i] += x[i];
+            }
         }
+        let count = (self.row.len() / self.channels) as f32;
+        for mean in &mut mean {
+            *mean /= count;
+        }
+        for pixel in self.row.chunks_exact(self.channels) {
+            let x = &pixel[first..][..N];
+            for i in 0..N {
+                squares[i] += (x[i] - mean[i]) * (x[i] - mean[i]);
+            }
+        }
+        self.out[first..][..N].copy_from_slice(&mean);
+        self.out[self.channels + first..][..N].copy_from_slice(&squares);
     }
-    moments
 }
 
 impl Normalisation {
@@ -105,13 +132,15 @@ impl Normalisation {
     }
 
     /// `max(0, scale z + shift)`.
-    pub fn apply(&self, grid: Grid, z: &[f32], channels: usize) -> Vec<f32> {
+    pub fn apply(&self, cpu: Cpu, grid: Grid, z: &[f32], channels: usize) -> Vec<f32> {
         let mut out = vec![0.0; z.len()];
         let size = PIECE.min(grid.area()) * channels;
         let images = out.par_chunks_mut(grid.area() * channels).zip(z.par_chunks(grid.area() * channels)).enumerate();
         images.for_each(|(image, (out, z))| {
             let (scale, shift) = self.of(image, channels);
-            out.par_chunks_mut(size).zip(z.par_chunks(size)).for_each(|(out, z)| activate(out, z, scale, shift));
+            out.par_chunks_mut(size).zip(z.par_chunks(size)).for_each(|(to, from)| {
+                channels::run(cpu, channels, Activate { from, scale, shift, to, channels, at: 0 });
+            });
         });
         out
     }
@@ -126,7 +155,7 @@ impl Normalisation {
     }
 
     /// Gradients, given `dy`, the gradient of the values after the `ReLU`. `dy` becomes `dz` in place.
-    pub fn backward(&self, grid: Grid, z: &[f32], mut dy: Vec<f32>, channels: usize) -> NormGradient {
+    pub fn backward(&self, cpu: Cpu, grid: Grid, z: &[f32], mut dy: Vec<f32>, channels: usize) -> NormGradient {
         let image_size = grid.area() * channels;
         let size = PIECE.min(grid.area()) * channels;
         let images = dy.par_chunks_mut(image_size).zip(z.par_chunks(image_size)).enumerate();
@@ -134,7 +163,7 @@ impl Normalisation {
         let sums: Vec<Vec<Vec<f32>>> = images
             .map(|(image, (dy, z))| {
                 let pieces = dy.par_chunks_mut(size).zip(z.par_chunks(size));
-                pieces.map(|(dy, z)| self.backward_relu(image, dy, z, channels)).collect()
+                pieces.map(|(dy, z)| self.backward_relu(cpu, image, dy, z, channels)).collect()
             })
             .collect();
         let groups = self.scale.len() / channels;
@@ -163,12 +192,7 @@ impl Normalisation {
                 .collect();
             let scale = &self.scale[own..own + channels];
             dy.par_chunks_mut(size).zip(z.par_chunks(size)).for_each(|(dy, z)| {
-                for (dy, z) in dy.chunks_exact_mut(channels).zip(z.chunks_exact(channels)) {
-                    let terms = scale.iter().zip(&slope).zip(&constant);
-                    for ((dy, &z), ((&scale, &slope), &constant)) in dy.iter_mut().zip(z).zip(terms) {
-                        *dy = scale * *dy + slope * z + constant;
-                    }
-                }
+                channels::run(cpu, channels, Finish { dy, z, scale, slope: &slope, constant: &constant });
             });
         });
         let over_groups = |of: usize| {
@@ -178,48 +202,124 @@ impl Normalisation {
     }
 
     /// Sets `dy` to 0 where the `ReLU` is inactive and returns the sums of `dy` and `dy x`, `[2, C]`.
-    fn backward_relu(&self, image: usize, dy: &mut [f32], z: &[f32], channels: usize) -> Vec<f32> {
+    fn backward_relu(&self, cpu: Cpu, image: usize, dy: &mut [f32], z: &[f32], channels: usize) -> Vec<f32> {
         let own = self.group(image, channels);
         let (scale, shift) = self.of(image, channels);
         let (mean, inverse) = (&self.mean[own..own + channels], &self.inverse[own..own + channels]);
-        let mut sums = vec![0.0; 2 * channels];
-        let (sum, product) = sums.split_at_mut(channels);
-        for (dy, z) in dy.chunks_exact_mut(channels).zip(z.chunks_exact(channels)) {
-            let constants = scale.iter().zip(shift).zip(mean);
-            let to = sum.iter_mut().zip(product.iter_mut());
-            for (((dy, &z), ((&scale, &shift), &mean)), (sum, product)) in dy.iter_mut().zip(z).zip(constants).zip(to) {
-                let kept = if scale * z + shift > 0.0 { *dy } else { 0.0 };
-                *dy = kept;
-                *sum += kept;
-                *product += kept * (z - mean);
+        let sums = vec![0.0; 2 * channels];
+        channels::run(cpu, channels, BackwardRelu { dy, z, scale, shift, mean, inverse, sums }).sums
+    }
+}
+
+struct BackwardRelu<'a> {
+    dy: &'a mut [f32],
+    z: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    mean: &'a [f32],
+    inverse: &'a [f32],
+    sums: Vec<f32>,
+}
+
+impl Pass for BackwardRelu<'_> {
+    #[inline(always)]
+    fn channels<const N: usize>(&mut self, first: usize) {
+        let [scale, shift, mean, inverse] =
+            [self.scale, self.shift, self.mean, self.inverse].map(|values| some::<N>(values, first));
+        let channels = self.scale.len();
+        let (mut sum, mut product) = ([0.0; N], [0.0; N]);
+        for (dy, z) in self.dy.chunks_exact_mut(channels).zip(self.z.chunks_exact(channels)) {
+            let (dy, z) = (&mut dy[first..][..N], &z[first..][..N]);
+            for i in 0..N {
+                let kept = if scale[i] * z[i] + shift[i] > 0.0 { dy[i] } else { 0.0 };
+                dy[i] = kept;
+                sum[i] += kept;
+                product[i] += kept * (z[i] - mean[i]);
             }
         }
-        product.iter_mut().zip(inverse).for_each(|(p, i)| *p *= i);
-        sums
+        for i in 0..N {
+            self.sums[first + i] = sum[i];
+            self.sums[channels + first + i] = product[i] * inverse[i];
+        }
+    }
+}
+
+/// `dy = scale dy + slope z + constant`.
+struct Finish<'a> {
+    dy: &'a mut [f32],
+    z: &'a [f32],
+    scale: &'a [f32],
+    slope: &'a [f32],
+    constant: &'a [f32],
+}
+
+impl Pass for Finish<'_> {
+    #[inline(always)]
+    fn channels<const N: usize>(&mut self, first: usize) {
+        let [scale, slope, constant] = [self.scale, self.slope, self.constant].map(|values| some::<N>(values, first));
+        let channels = self.scale.len();
+        for (dy, z) in self.dy.chunks_exact_mut(channels).zip(self.z.chunks_exact(channels)) {
+            let (dy, z) = (&mut dy[first..][..N], &z[first..][..N]);
+            for i in 0..N {
+                dy[i] = scale[i] * dy[i] + slope[i] * z[i] + constant[i];
+            }
+        }
     }
 }
 
 /// `max(0, x)` that propagates NaN, so that the loss reveals it.
-#[inline]
-pub(super) fn relu(x: f32) -> f32 {
+#[inline(always)]
+fn relu(x: f32) -> f32 {
     if 0.0 > x { 0.0 } else { x }
 }
 
-/// `max(0, scale z + shift)` per channel.
-fn activate(out: &mut [f32], z: &[f32], scale: &[f32], shift: &[f32]) {
-    let channels = scale.len();
-    for (out, z) in out.chunks_exact_mut(channels).zip(z.chunks_exact(channels)) {
-        for (((out, &z), &scale), &shift) in out.iter_mut().zip(z).zip(scale).zip(shift) {
-            *out = relu(scale * z + shift);
+/// `max(0, scale x + shift)` of pixels, into the channels from `at` on of pixels of `channels`.
+pub(super) struct Activate<'a> {
+    /// `[pixels, C]`.
+    pub from: &'a [f32],
+    /// `[C]`.
+    pub scale: &'a [f32],
+    /// `[C]`.
+    pub shift: &'a [f32],
+    /// `[pixels, channels]`.
+    pub to: &'a mut [f32],
+    pub channels: usize,
+    pub at: usize,
+}
+
+impl Pass for Activate<'_> {
+    #[inline(always)]
+    fn channels<const N: usize>(&mut self, first: usize) {
+        let [scale, shift] = [self.scale, self.shift].map(|values| some::<N>(values, first));
+        let own = self.scale.len();
+        for (to, from) in self.to.chunks_exact_mut(self.channels).zip(self.from.chunks_exact(own)) {
+            let (to, from) = (&mut to[self.at + first..][..N], &from[first..][..N]);
+            for i in 0..N {
+                to[i] = relu(scale[i] * from[i] + shift[i]);
+            }
         }
     }
 }
 
-/// [`activate`] in place.
-pub(super) fn activate_in_place(values: &mut [f32], activation: Activation<'_>, channels: usize) {
-    for pixel in values.chunks_exact_mut(channels) {
-        for ((x, &scale), &shift) in pixel.iter_mut().zip(activation.scale).zip(activation.shift) {
-            *x = relu(scale * *x + shift);
+/// [`Activate`] in place.
+pub(super) struct ActivateInPlace<'a> {
+    /// `[pixels, C]`.
+    pub values: &'a mut [f32],
+    /// `[C]` each.
+    pub activation: Activation<'a>,
+}
+
+impl Pass for ActivateInPlace<'_> {
+    #[inline(always)]
+    fn channels<const N: usize>(&mut self, first: usize) {
+        let Activation { scale, shift } = self.activation;
+        let channels = scale.len();
+        let [scale, shift] = [scale, shift].map(|values| some::<N>(values, first));
+        for pixel in self.values.chunks_exact_mut(channels) {
+            let x = &mut pixel[first..][..N];
+            for i in 0..N {
+                x[i] = relu(scale[i] * x[i] + shift[i]);
+            }
         }
     }
 }
@@ -237,16 +337,27 @@ fn merge(rows: &[Vec<f32>], width: usize, channels: usize) -> (Vec<f32>, Vec<f32
 }
 
 /// Column sums.
-pub(super) fn column_sums(values: &[f32], columns: usize) -> Vec<f32> {
-    let pieces: Vec<Vec<f32>> = values
-        .par_chunks(PIECE * columns)
-        .map(|piece| {
-            let mut sum = vec![0.0; columns];
-            for row in piece.chunks_exact(columns) {
-                sum.iter_mut().zip(row).for_each(|(s, x)| *s += x);
-            }
-            sum
-        })
-        .collect();
+pub(super) fn column_sums(cpu: Cpu, values: &[f32], columns: usize) -> Vec<f32> {
+    let one = |values| channels::run(cpu, columns, Sums { values, sums: vec![0.0; columns] }).sums;
+    let pieces: Vec<Vec<f32>> = values.par_chunks(PIECE * columns).map(one).collect();
     (0..columns).map(|c| pieces.iter().map(|p| f64::from(p[c])).sum::<f64>() as f32).collect()
+}
+
+struct Sums<'a> {
+    values: &'a [f32],
+    sums: Vec<f32>,
+}
+
+impl Pass for Sums<'_> {
+    #[inline(always)]
+    fn channels<const N: usize>(&mut self, first: usize) {
+        let mut sum = [0.0; N];
+        for row in self.values.chunks_exact(self.sums.len()) {
+            let x = &row[first..][..N];
+            for i in 0..N {
+                sum[i] += x[i];
+            }
+        }
+        self.sums[first..][..N].copy_from_slice(&sum);
+    }
 }

@@ -24,7 +24,7 @@ pub(super) fn grid_of(x: &FlexTensor) -> (Grid, usize) {
 pub fn max_pool(x: &Tensor<4>) -> Option<Tensor<4>> {
     let pooled = record(MaxPool, [Value::of(x)?], |[x], _| {
         let (grid, channels) = grid_of(&x);
-        let out = pool::forward(grid, floats(&x), channels);
+        let out = pool::forward(cpu(), grid, floats(&x), channels);
         (tensor(out, [grid.batch, grid.height / 2, grid.width / 2, channels]), x)
     });
     Some(pooled.tensor())
@@ -40,7 +40,7 @@ impl Backward<Flex, 1> for MaxPool {
         let dy = into_floats(grads.consume::<Flex>(&ops.node));
         let [Some(parent)] = ops.parents else { return };
         let (grid, channels) = grid_of(&ops.state);
-        let dx = pool::backward(grid, floats(&ops.state), &dy, channels);
+        let dx = pool::backward(cpu(), grid, floats(&ops.state), &dy, channels);
         grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&ops.state)));
     }
 }
@@ -126,7 +126,7 @@ impl Backward<Flex, 3> for Convolve {
             grads.register::<Flex>(parent.id, tensor(gradient, sizes::<4>(&weight)));
         }
         if let Some(parent) = to_bias {
-            grads.register::<Flex>(parent.id, tensor(norm::column_sums(&dy, output), [output]));
+            grads.register::<Flex>(parent.id, tensor(norm::column_sums(cpu, &dy, output), [output]));
         }
         if let Some(parent) = to_x {
             let weights = Weights { values: floats(&weight), output, input, kernel, back_to: Some((0, input)) };

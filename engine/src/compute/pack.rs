@@ -1,5 +1,7 @@
 //! Packing the right factor of a matrix product into panels of one or two vectors of columns, in the inner loop's order.
 
+use std::ops::Range;
+
 use lanes::Cpu;
 use rayon::prelude::*;
 
@@ -81,15 +83,27 @@ impl Weights<'_> {
     }
 
     /// Packs one panel, `[k, k, channels, stride]`.
-    pub fn pack_panel(&self, Panel { first, wide, .. }: Panel, stride: usize, to: &mut [f32]) {
-        let (area, input, output) = (self.kernel * self.kernel, self.input, self.output);
+    pub fn pack_panel(&self, panel: Panel, stride: usize, to: &mut [f32]) {
+        self.pack_channels(panel, stride, 0..self.channels(), to);
+    }
+
+    /// Packs some channels of a panel, `[k, k, channels, stride]`.
+    pub fn pack_channels(
+        &self,
+        Panel { first, wide, .. }: Panel,
+        stride: usize,
+        channels: Range<usize>,
+        to: &mut [f32],
+    ) {
+        let (area, input) = (self.kernel * self.kernel, self.input);
+        let count = channels.len();
         // Whole rows and a few channels at a time: addresses of adjacent kernel positions are often a power of two apart and
         // would evict each other from the cache.
         if let Some((start, _)) = self.back_to {
-            for c in 0..output {
-                let windows = &self.values[(c * input + start + first) * area..][..wide * area];
+            for (c, channel) in channels.enumerate() {
+                let windows = &self.values[(channel * input + start + first) * area..][..wide * area];
                 for at in 0..area {
-                    let to = &mut to[((area - 1 - at) * output + c) * stride..][..wide];
+                    let to = &mut to[((area - 1 - at) * count + c) * stride..][..wide];
                     for (to, window) in to.iter_mut().zip(windows.chunks_exact(area)) {
                         *to = window[at];
                     }
@@ -97,12 +111,12 @@ impl Weights<'_> {
             }
             return;
         }
-        for c in (0..input).step_by(16) {
-            let channels = 16.min(input - c);
+        for c in (0..count).step_by(16) {
+            let some = 16.min(count - c);
             for at in 0..area {
-                let to = &mut to[(at * input + c) * stride..][..channels * stride];
+                let to = &mut to[(at * count + c) * stride..][..some * stride];
                 for column in 0..wide {
-                    let windows = &self.values[((first + column) * input + c) * area..][..channels * area];
+                    let windows = &self.values[((first + column) * input + channels.start + c) * area..][..some * area];
                     for (to, window) in to.chunks_exact_mut(stride).zip(windows.chunks_exact(area)) {
                         to[column] = window[at];
                     }

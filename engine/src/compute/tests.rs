@@ -146,26 +146,28 @@ fn gradients_through_a_normalisation_agree_with_finite_differences() {
             Statistics::Fixed { mean: vec![0.1, -0.1], variance: vec![0.5, 2.0] },
             Statistics::None,
         ] {
-            normalisation_against_differences(Grid { batch: 2, height, width }, &statistics);
+            for cpu in Cpu::all() {
+                normalisation_against_differences(cpu, Grid { batch: 2, height, width }, &statistics);
+            }
         }
     }
 }
 
-fn normalisation_against_differences(grid: Grid, statistics: &Statistics) {
+fn normalisation_against_differences(cpu: Cpu, grid: Grid, statistics: &Statistics) {
     let channels = 2;
     let affine = [[0.8, 1.3], [0.3, 0.2]];
     let z = numbers(grid.pixels() * channels, 7);
     let dy = numbers(z.len(), 8);
     let normalise = |z: &[f32], [gamma, beta]: &[[f32; 2]; 2]| {
-        let moments: Vec<_> = z.chunks_exact(grid.width * channels).map(|r| row_moments(r, channels)).collect();
+        let moments: Vec<_> = z.chunks_exact(grid.width * channels).map(|r| row_moments(cpu, r, channels)).collect();
         Normalisation::new(grid, statistics, &moments, gamma, beta, 1e-5)
     };
-    let output = |z: &[f32], affine: &[[f32; 2]; 2]| normalise(z, affine).apply(grid, z, channels);
+    let output = |z: &[f32], affine: &[[f32; 2]; 2]| normalise(z, affine).apply(cpu, grid, z, channels);
     let slope = |up: &[f32], down: &[f32], step: f32| {
         let differences = up.iter().zip(down).zip(&dy).map(|((up, down), d)| f64::from(up - down) * f64::from(*d));
         differences.sum::<f64>() / (2.0 * f64::from(step))
     };
-    let back = normalise(&z, &affine).backward(grid, &z, dy.clone(), channels);
+    let back = normalise(&z, &affine).backward(cpu, grid, &z, dy.clone(), channels);
     let (mut kinks, step) = (0, 1e-3);
     for i in 0..z.len() {
         let moved = |by: f32| {
@@ -205,7 +207,12 @@ fn normalisation_against_differences(grid: Grid, statistics: &Statistics) {
 fn the_largest_of_four_is_kept_and_its_gradient_goes_to_the_first() {
     let grid = Grid { batch: 1, height: 2, width: 5 };
     let x = [1.0, 4.0, 7.0, 7.0, 0.0, 2.0, 3.0, 7.0, 7.0, 0.0];
-    assert_eq!(super::pool::forward(grid, &x, 1), [4.0, 7.0]);
-    let dx = super::pool::backward(grid, &x, &[1.5, 2.5], 1);
-    assert_eq!(dx, [0.0, 1.5, 2.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    // One channel, and as many as a vector and more have.
+    for (cpu, channels) in Cpu::all().into_iter().flat_map(|cpu| [1, 8, 27].map(|channels| (cpu, channels))) {
+        let repeat = |values: &[f32]| -> Vec<f32> { values.iter().flat_map(|&v| vec![v; channels]).collect() };
+        let x = repeat(&x);
+        assert_eq!(super::pool::forward(cpu, grid, &x, channels), repeat(&[4.0, 7.0]));
+        let dx = super::pool::backward(cpu, grid, &x, &repeat(&[1.5, 2.5]), channels);
+        assert_eq!(dx, repeat(&[0.0, 1.5, 2.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]));
+    }
 }

@@ -117,7 +117,7 @@ impl Upsampling {
                 }
             }
         }
-        (gradient, super::norm::column_sums(dy, output))
+        (gradient, super::norm::column_sums(cpu, dy, output))
     }
 
     fn add_weight_gradient(&self, x: &[f32], dy: &[f32], panel: Panel, edge: &mut Vec<f32>, sum: &mut [f32]) {
@@ -161,17 +161,7 @@ impl Product<'_> {
     fn write(&self, rows: usize, out: &mut [f32], out_stride: usize) {
         let Self { cpu, left, panel, .. } = *self;
         let right = Right { values: self.right, step_stride: panel.vectors * cpu.lanes() };
-        let mut segments = self.segments.to_vec();
-        let mut m = 0;
-        while m < rows {
-            let shape =
-                Shape { rows: cpu.height(panel.vectors, rows - m), vectors: panel.vectors, columns: panel.wide };
-            for (to, from) in segments.iter_mut().zip(self.segments) {
-                to.left = from.left + m * left.row_stride;
-            }
-            let tile = Tile::new(shape, left, right, &segments, self.start);
-            cpu.tile(&tile, &mut out[m * out_stride..], out_stride);
-            m += shape.rows;
-        }
+        let shape = Shape { rows, vectors: panel.vectors, columns: panel.wide };
+        cpu.tile(&Tile::new(shape, left, right, self.segments, self.start), out, out_stride);
     }
 }

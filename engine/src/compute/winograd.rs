@@ -6,7 +6,7 @@
 
 use lanes::{Cpu, Left, PLACES, Pixels, Planes, Right, Segment, Shape, Start, Tile};
 
-use super::grid::Grid;
+use super::grid::{Grid, stretch};
 use super::pack::{Panel, Weights, pack, panel_of};
 
 /// Tiles that are transformed together: enough that the weights are read seldom, few enough for the L2 cache.
@@ -28,12 +28,19 @@ pub(super) fn pack_weights(weights: &Weights<'_>, cpu: Cpu) -> Vec<f32> {
     pack(cpu, steps, weights.columns(), |panel, stride, to| pack_panel(weights, cpu, panel, stride, to))
 }
 
+/// Channels of weights that are transformed together: few enough for the L1 cache.
+const CHANNELS: usize = 8;
+
 /// Packs one panel of transformed weights, `[16, channels, stride]`.
 pub(super) fn pack_panel(weights: &Weights<'_>, cpu: Cpu, panel: Panel, stride: usize, to: &mut [f32]) {
-    let count = weights.channels() * stride;
-    let mut plain = vec![0.0; 9 * count];
-    weights.pack_panel(panel, stride, &mut plain);
-    cpu.spread_weights(&plain, count, to);
+    let channels = weights.channels();
+    let mut plain = vec![0.0; 9 * CHANNELS * stride];
+    for first in (0..channels).step_by(CHANNELS) {
+        let some = first..channels.min(first + CHANNELS);
+        let count = some.len() * stride;
+        weights.pack_channels(panel, stride, some, &mut plain);
+        cpu.spread_weights(&plain, count, &mut to[first * stride..], channels * stride);
+    }
 }
 
 /// Rows of an image as tiles.
@@ -91,6 +98,15 @@ impl Tiles {
         }
     }
 
+    /// The transformed tiles of a whole image, from its padded input.
+    pub fn spread_image(&self, input: &[f32]) -> Vec<f32> {
+        let rows = input.len() / self.padded_row() / 2 - 1;
+        let room = Room::new(rows * self.across, self.channels);
+        let mut planes = vec![0.0; room.len()];
+        self.spread(input, 0, rows, &room, &mut planes);
+        planes
+    }
+
     /// Computes some panels of rows of the output, `[rows, W, columns]`, from their padded input. `packed` holds the panels'
     /// [`pack_panel`], and `bias` a number a column.
     pub fn product(
@@ -100,35 +116,53 @@ impl Tiles {
         panels: &[Panel],
         bias: Option<&[f32]>,
         out: &mut [f32],
-        scratch: &mut Vec<f32>,
+        [inputs, outputs]: &mut [Vec<f32>; 2],
     ) {
         let columns: usize = panels.iter().map(|panel| panel.wide).sum();
         let row = 2 * self.across * columns;
         let rows = out.len() / (2 * row);
         let at_once = self.at_once(rows);
-        for first in (0..rows).step_by(at_once) {
-            let rows = at_once.min(rows - first);
-            let tiles = rows * self.across;
-            let (spread, sums) = (Room::new(tiles, self.channels), Room::new(tiles, columns));
-            let [inputs, outputs] = split(scratch, [spread.len(), sums.len()]);
-            self.spread(input, first, rows, &spread, inputs);
-            for place in 0..PLACES {
-                for &panel in panels {
-                    let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
-                    let to = place * sums.place_stride + panel.first;
-                    self.place(&spread, inputs, place, weights, panel, tiles, &mut outputs[to..], columns);
-                }
+        for (chunk, out) in out.chunks_mut(2 * at_once * row).enumerate() {
+            let rows = out.len() / (2 * row);
+            let room = Room::new(rows * self.across, self.channels);
+            let inputs = stretch(inputs, room.len());
+            self.spread(input, chunk * at_once, rows, &room, inputs);
+            self.product_of(inputs, packed, panels, bias, out, outputs);
+        }
+    }
+
+    /// [`Self::product`] of transformed tiles, all of whose rows are computed together.
+    pub fn product_of(
+        &self,
+        spread: &[f32],
+        packed: &[f32],
+        panels: &[Panel],
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+        outputs: &mut Vec<f32>,
+    ) {
+        let columns: usize = panels.iter().map(|panel| panel.wide).sum();
+        let row = 2 * self.across * columns;
+        let rows = out.len() / (2 * row);
+        let tiles = rows * self.across;
+        let (from, sums) = (Room::new(tiles, self.channels), Room::new(tiles, columns));
+        let outputs = stretch(outputs, sums.len());
+        for place in 0..PLACES {
+            for &panel in panels {
+                let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
+                let to = place * sums.place_stride + panel.first;
+                self.place(&from, spread, place, weights, panel, tiles, &mut outputs[to..], columns);
             }
-            for at in 0..rows {
-                let to = Pixels {
-                    first: 2 * (first + at) * row,
-                    row_stride: row,
-                    column_stride: columns,
-                    channels: columns,
-                    tiles: self.across,
-                };
-                self.cpu.gather_output(sums.planes(at * self.across), outputs, bias, to, out);
-            }
+        }
+        for at in 0..rows {
+            let to = Pixels {
+                first: 2 * at * row,
+                row_stride: row,
+                column_stride: columns,
+                channels: columns,
+                tiles: self.across,
+            };
+            self.cpu.gather_output(sums.planes(at * self.across), outputs, bias, to, out);
         }
     }
 
@@ -148,77 +182,60 @@ impl Tiles {
         let stride = vectors * self.cpu.lanes();
         let left = Left { values: inputs, row_stride: self.channels, step_stride: 1 };
         let right = Right { values: weights, step_stride: stride };
-        let mut tile = 0;
-        while tile < tiles {
-            let shape = Shape { rows: self.cpu.height(vectors, tiles - tile), vectors, columns: wide };
-            let segment = Segment {
-                left: place * spread.place_stride + tile * self.channels,
-                right: place * self.channels * stride,
-                length: self.channels,
-            };
-            let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Zero);
-            self.cpu.tile(&product, &mut out[tile * columns..], columns);
-            tile += shape.rows;
-        }
+        let shape = Shape { rows: tiles, vectors, columns: wide };
+        let segment =
+            Segment { left: place * spread.place_stride, right: place * self.channels * stride, length: self.channels };
+        let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Zero);
+        self.cpu.tile(&product, out, columns);
     }
 
-    /// Adds rows to one panel of the gradient of transformed weights, `[16, C, stride]`, given the padded input of the rows and
-    /// the gradient of their output, `dz` `[rows, W, columns]`.
+    /// Adds rows to some panels of the gradient of transformed weights, `[16, C, stride]` each, given the padded input of the
+    /// rows and the gradient of their output, `dz` `[rows, W, columns]`.
     pub fn add_weight_gradient(
         &self,
         input: &[f32],
         dz: &[f32],
         columns: usize,
-        panel: Panel,
-        scratch: &mut Vec<f32>,
-        sum: &mut [f32],
+        panels: &[Panel],
+        [inputs, outputs]: &mut [Vec<f32>; 2],
+        sums: &mut [Vec<f32>],
     ) {
-        let stride = panel.vectors * self.cpu.lanes();
         let row = 2 * self.across * columns;
         let rows = dz.len() / (2 * row);
         let at_once = self.at_once(rows);
         for first in (0..rows).step_by(at_once) {
             let rows = at_once.min(rows - first);
             let tiles = rows * self.across;
-            let (spread, gradients) = (Room::new(tiles, self.channels), Room::new(tiles, stride));
-            let [inputs, outputs] = split(scratch, [spread.len(), gradients.len()]);
+            let spread = Room::new(tiles, self.channels);
+            let inputs = stretch(inputs, spread.len());
             self.spread(input, first, rows, &spread, inputs);
-            for at in 0..rows {
-                let from = Pixels {
-                    first: 2 * (first + at) * row + panel.first,
-                    row_stride: row,
-                    column_stride: columns,
-                    channels: panel.wide,
-                    tiles: self.across,
-                };
-                self.cpu.spread_gradient(from, dz, gradients.planes(at * self.across), outputs);
-            }
-            let left = Left { values: inputs, row_stride: 1, step_stride: self.channels };
-            let right = Right { values: outputs, step_stride: stride };
-            for place in 0..PLACES {
-                let mut channel = 0;
-                while channel < self.channels {
-                    let rows = self.cpu.height(panel.vectors, self.channels - channel);
+            for (panel, sum) in panels.iter().zip(&mut *sums) {
+                let stride = panel.vectors * self.cpu.lanes();
+                let gradients = Room::new(tiles, stride);
+                let outputs = stretch(outputs, gradients.len());
+                for at in 0..rows {
+                    let from = Pixels {
+                        first: 2 * (first + at) * row + panel.first,
+                        row_stride: row,
+                        column_stride: columns,
+                        channels: panel.wide,
+                        tiles: self.across,
+                    };
+                    self.cpu.spread_gradient(from, dz, gradients.planes(at * self.across), outputs);
+                }
+                let left = Left { values: inputs, row_stride: 1, step_stride: self.channels };
+                let right = Right { values: outputs, step_stride: stride };
+                let shape = Shape { rows: self.channels, vectors: panel.vectors, columns: stride };
+                for (place, sum) in sum.chunks_exact_mut(self.channels * stride).enumerate() {
                     let segment = Segment {
-                        left: place * spread.place_stride + channel,
+                        left: place * spread.place_stride,
                         right: place * gradients.place_stride,
                         length: tiles,
                     };
-                    let shape = Shape { rows, vectors: panel.vectors, columns: stride };
                     let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Output);
-                    self.cpu.tile(&product, &mut sum[(place * self.channels + channel) * stride..], stride);
-                    channel += rows;
+                    self.cpu.tile(&product, sum, stride);
                 }
             }
         }
     }
-}
-
-/// Two stretches of a scratch buffer, whose numbers are arbitrary.
-fn split(scratch: &mut Vec<f32>, [first, second]: [usize; 2]) -> [&mut [f32]; 2] {
-    if scratch.len() < first + second {
-        scratch.resize(first + second, 0.0);
-    }
-    let (first, rest) = scratch.split_at_mut(first);
-    [first, &mut rest[..second]]
 }

@@ -6,7 +6,8 @@
 //! bounds checks. Portable Rust compiles to SSE2 on x86-64 and runs these loops at an eighth of the speed.
 //!
 //! # What keeps it sound
-//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only ways to the loops. Before they start they check every index that
+//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only ways to the loops ([`Cpu::run`] has none of its own, and runs
+//!   safe code). Before they start they check every index that
 //!   they will use, in arithmetic that cannot wrap. The fields of [`Tile`] and [`Cpu`] are private, so nothing can change between
 //!   the check and the loop.
 //! - A [`Cpu`] comes from [`Cpu::detect`] or [`Cpu::all`], so its instructions exist on this processor.
@@ -33,6 +34,15 @@ mod x86;
 pub use tile::{Left, Right, Segment, Shape, Start, Tile};
 pub use winograd::{PLACES, Pixels, Planes};
 
+/// Plain code that [`Cpu::run`] compiles for the instructions in use.
+pub trait Loop {
+    /// What it returns.
+    type Output;
+
+    /// The code. Mark it, and what it calls, `#[inline(always)]`: what is not inlined is compiled for every processor.
+    fn run(self) -> Self::Output;
+}
+
 /// The vector instructions in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpu(Kind);
@@ -45,9 +55,6 @@ enum Kind {
     Avx2,
     Portable,
 }
-
-/// Tile heights that are compiled, as far as a processor's registers allow.
-const HEIGHTS: [usize; 8] = [12, 10, 8, 6, 4, 3, 2, 1];
 
 impl Cpu {
     /// The fastest instruction set of this processor.
@@ -91,27 +98,24 @@ impl Cpu {
         }
     }
 
-    /// The tallest tile of `vectors` (1 or 2) that fits into `rows` and the registers: of two that need as many tiles to
-    /// cover `rows`, the lower one, so that the last tile is not a sliver.
-    pub fn height(self, vectors: usize, rows: usize) -> usize {
-        let most = match (self.0, vectors) {
+    /// Runs safe code compiled for these instructions. Rust fuses no product and sum, so that the numbers are the same with
+    /// all of them.
+    pub fn run<L: Loop>(self, code: L) -> L::Output {
+        match self.0 {
+            // SAFETY: `all` saw the instructions on this processor.
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx512, _) | (Kind::Avx2, 1) => 12,
+            Kind::Avx512 => unsafe { x86::run_avx512(code) },
+            // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            (Kind::Avx2, _) => 6,
-            (Kind::Portable, 1) => 4,
-            (Kind::Portable, _) => 2,
-        };
-        let mut fitting = HEIGHTS.into_iter().filter(|&h| h <= most && h <= rows);
-        let exact = fitting.clone().find(|&h| h * 2 > most && rows.is_multiple_of(h));
-        exact.or_else(|| fitting.next()).unwrap_or(1)
+            Kind::Avx2 => unsafe { x86::run_avx2(code) },
+            Kind::Portable => code.run(),
+        }
     }
 
-    /// Computes one tile into `out`, whose rows start `out_stride` numbers apart.
+    /// Computes a tile of any height into `out`, whose rows start `out_stride` numbers apart.
     ///
     /// # Panics
-    /// If an index lies outside its slice, or if no tile of this shape is compiled.
-    #[inline]
+    /// If an index lies outside its slice, or if no tile of this width is compiled.
     pub fn tile(self, tile: &Tile<'_>, out: &mut [f32], out_stride: usize) {
         tile.check(self.lanes(), out.len(), out_stride);
         match self.0 {

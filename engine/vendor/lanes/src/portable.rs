@@ -1,6 +1,6 @@
 //! Plain arrays, which the compiler turns into instructions that every processor of the target has.
 
-use crate::tile::{Tile, Vector, by_shape};
+use crate::tile::{Shape, Tile, Vector, by_shape};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Eight([f32; 8]);
@@ -45,5 +45,5 @@ impl Vector for Eight {
 /// # Safety
 /// [`Tile::check`] has passed.
 pub(crate) unsafe fn run(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
-    unsafe { by_shape!(Eight, t, out, out_stride, [4 3 2 1], [2 1], windows [4 3 2 1]) }
+    unsafe { by_shape!(Eight, t, out, out_stride, [1 2 3 4], [1 2]) }
 }

@@ -34,7 +34,7 @@ pub struct Segment {
 /// The size of a tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
-    /// Height: one that [`crate::Cpu::height`] gives.
+    /// Height, at least 1.
     pub rows: usize,
     /// Width in vectors: 1 or 2.
     pub vectors: usize,
@@ -140,22 +140,26 @@ pub(crate) const TAPS: usize = 3;
 /// The widest tile: two vectors of 16 numbers.
 pub(crate) const WIDEST: usize = 32;
 
-/// The loop. Inlined into functions that are compiled for the vector's instructions.
+/// Computes `ROWS` rows from `first` on. Inlined into functions that are compiled for the vector's instructions; without
+/// closures, which would be compiled without them.
 ///
 /// # Safety
-/// [`Tile::check`] has passed for `V::LANES` and this output, the tile's shape is `ROWS` and `VECTORS`, and the processor has
-/// the vector's instructions.
+/// [`Tile::check`] has passed for `V::LANES` and this output, the tile has these rows and `VECTORS`, and the processor has the
+/// vector's instructions.
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "registers by number: the loops are unrolled")]
 pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize, const TAPS: usize>(
     t: &Tile<'_>,
+    first: usize,
     out: &mut [f32],
     out_stride: usize,
 ) {
     const { assert!(V::LANES * VECTORS <= WIDEST) }
     let (columns, tap_stride) = (t.shape.columns, t.tap_stride.unwrap_or(0));
+    let Left { values: left, row_stride, step_stride } = t.left;
     // SAFETY: see above; the copies at the edges are bounded by `columns`.
     unsafe {
+        let out = out.as_mut_ptr().add(first * out_stride);
         let mut sum = [[V::zero(); VECTORS]; ROWS];
         let whole = columns == V::LANES * VECTORS;
         let mut edge = [0.0f32; WIDEST];
@@ -163,29 +167,42 @@ pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize,
             Start::Zero => {}
             Start::Row(row) => {
                 edge[..columns].copy_from_slice(&row[..columns]);
-                let first: [V; VECTORS] = std::array::from_fn(|v| V::load(edge.as_ptr().add(v * V::LANES)));
-                sum = [first; ROWS];
+                for v in 0..VECTORS {
+                    let start = V::load(edge.as_ptr().add(v * V::LANES));
+                    for m in 0..ROWS {
+                        sum[m][v] = start;
+                    }
+                }
             }
             Start::Output => {
-                for (m, sum) in sum.iter_mut().enumerate() {
-                    let mut from = out.as_ptr().add(m * out_stride);
+                for m in 0..ROWS {
+                    let mut from = out.add(m * out_stride).cast_const();
                     if !whole {
                         edge[..columns].copy_from_slice(std::slice::from_raw_parts(from, columns));
                         from = edge.as_ptr();
                     }
-                    *sum = std::array::from_fn(|v| V::load(from.add(v * V::LANES)));
+                    for v in 0..VECTORS {
+                        sum[m][v] = V::load(from.add(v * V::LANES));
+                    }
                 }
             }
         }
-        // The indices of an empty segment are not checked, so no pointer may be made of them.
-        for s in t.segments.iter().filter(|s| s.length > 0) {
-            let mut a = t.left.values.as_ptr().add(s.left);
+        for s in t.segments {
+            // The indices of an empty segment are not checked, so no pointer may be made of them.
+            if s.length == 0 {
+                continue;
+            }
+            let mut a = left.as_ptr().add(s.left + first * row_stride);
             let mut b = t.right.values.as_ptr().add(s.right);
             for _ in 0..s.length {
-                let right: [[V; VECTORS]; TAPS] =
-                    std::array::from_fn(|tap| std::array::from_fn(|v| V::load(b.add(tap * tap_stride + v * V::LANES))));
+                let mut right = [[V::zero(); VECTORS]; TAPS];
+                for tap in 0..TAPS {
+                    for v in 0..VECTORS {
+                        right[tap][v] = V::load(b.add(tap * tap_stride + v * V::LANES));
+                    }
+                }
                 for row in 0..ROWS + TAPS - 1 {
-                    let left = V::splat(a.add(row * t.left.row_stride));
+                    let left = V::splat(a.add(row * row_stride));
                     for tap in 0..TAPS {
                         // A plain bound would keep the loop from being unrolled.
                         if row >= tap && row - tap < ROWS {
@@ -196,19 +213,19 @@ pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize,
                     }
                 }
                 // Wrapping, as the last step leads beyond the slice; it is not read there.
-                a = a.wrapping_add(t.left.step_stride);
+                a = a.wrapping_add(step_stride);
                 b = b.wrapping_add(t.right.step_stride);
             }
         }
-        for (m, sum) in sum.iter().enumerate() {
-            let to = out.as_mut_ptr().add(m * out_stride);
+        for m in 0..ROWS {
+            let to = out.add(m * out_stride);
             if whole {
                 for v in 0..VECTORS {
-                    sum[v].store(to.add(v * V::LANES));
+                    sum[m][v].store(to.add(v * V::LANES));
                 }
             } else {
                 for v in 0..VECTORS {
-                    sum[v].store(edge.as_mut_ptr().add(v * V::LANES));
+                    sum[m][v].store(edge.as_mut_ptr().add(v * V::LANES));
                 }
                 std::slice::from_raw_parts_mut(to, columns).copy_from_slice(&edge[..columns]);
             }
@@ -216,20 +233,30 @@ pub(crate) unsafe fn compute<V: Vector, const ROWS: usize, const VECTORS: usize,
     }
 }
 
-/// Calls [`compute`] with the tile's shape as constants, and with a row stride of 1 as a constant where it is 1. Windows have
-/// heights of their own.
+/// Calls [`compute`] with blocks of at most the last of these heights, which the registers hold, for one vector, two vectors and
+/// windows. Heights differ by one at most, so that the last block is not a sliver. Heights are constants, and so is a row stride
+/// of 1.
 macro_rules! by_shape {
-    ($v:ty, $t:expr, $out:expr, $stride:expr, [$($one:literal)*], [$($two:literal)*], windows [$($window:literal)*]) => {{
+    ($v:ty, $t:expr, $out:expr, $stride:expr, [$($one:literal)*], [$($two:literal)*]) => {{
         use $crate::tile::{Left, TAPS, Tile, compute};
+        let Tile { shape: Shape { rows, vectors, .. }, tap_stride, .. } = *$t;
+        let unit = $t.left.row_stride == 1;
         // Rows side by side need no multiplication for their address.
-        let unit = Tile { left: Left { row_stride: 1, ..$t.left }, ..*$t };
-        match ($t.shape.vectors, $t.shape.rows, $t.left.row_stride == 1, $t.tap_stride.is_some()) {
-            $((1, $window, _, true) => compute::<$v, $window, 1, TAPS>($t, $out, $stride),)*
-            $((1, $one, true, false) => compute::<$v, $one, 1, 1>(&unit, $out, $stride),
-              (1, $one, false, false) => compute::<$v, $one, 1, 1>($t, $out, $stride),)*
-            $((2, $two, true, false) => compute::<$v, $two, 2, 1>(&unit, $out, $stride),
-              (2, $two, false, false) => compute::<$v, $two, 2, 1>($t, $out, $stride),)*
-            (vectors, rows, _, windows) => panic!("no tile of {rows} rows and {vectors} vectors (windows: {windows})"),
+        let beside = Tile { left: Left { row_stride: 1, ..$t.left }, ..*$t };
+        let most = if vectors == 1 { [$($one),*].len() } else { [$($two),*].len() };
+        let blocks = rows.div_ceil(most);
+        let mut first = 0;
+        for block in 0..blocks {
+            let height = rows / blocks + usize::from(block < rows % blocks);
+            match (vectors, height, unit, tap_stride.is_some()) {
+                $((1, $one, _, true) => compute::<$v, $one, 1, TAPS>($t, first, $out, $stride),
+                  (1, $one, true, false) => compute::<$v, $one, 1, 1>(&beside, first, $out, $stride),
+                  (1, $one, false, false) => compute::<$v, $one, 1, 1>($t, first, $out, $stride),)*
+                $((2, $two, true, false) => compute::<$v, $two, 2, 1>(&beside, first, $out, $stride),
+                  (2, $two, false, false) => compute::<$v, $two, 2, 1>($t, first, $out, $stride),)*
+                (_, _, _, windows) => panic!("no tile of {rows} rows and {vectors} vectors (windows: {windows})"),
+            }
+            first += height;
         }
     }};
 }

@@ -129,15 +129,15 @@ impl Cpu {
         by_cpu!(self, gradient(from, values.as_ptr(), to, planes.as_mut_ptr()));
     }
 
-    /// `G g G'` of 3x3 weights `[3, 3, count]`, to `[16, count]`.
+    /// `G g G'` of 3x3 weights `[3, 3, count]`, to sixteen times `count`, `place_stride` numbers apart.
     ///
     /// # Panics
     /// If a slice is too short, or `count` numbers fill no whole vectors.
-    pub fn spread_weights(self, values: &[f32], count: usize, to: &mut [f32]) {
+    pub fn spread_weights(self, values: &[f32], count: usize, to: &mut [f32], place_stride: usize) {
         assert!(count.is_multiple_of(self.lanes()), "{count} weights in vectors of {}", self.lanes());
         assert!(fits(count.checked_mul(9), values.len()), "fewer weights than 9 x {count}");
-        assert!(fits(count.checked_mul(PLACES), to.len()), "less room than 16 x {count}");
-        by_cpu!(self, weights(values.as_ptr(), count, to.as_mut_ptr()));
+        assert!(fits(end(0, [(PLACES - 1, place_stride), (0, 0)], count), to.len()), "less room than 16 x {count}");
+        by_cpu!(self, weights(values.as_ptr(), count, to.as_mut_ptr(), place_stride));
     }
 
     /// `G' u G` of `[16, count]` gradients of transformed weights: those of the weights, `[3, 3, count]`.
@@ -154,31 +154,44 @@ impl Cpu {
 
 // SAFETY of the loops below: the pixels and planes are checked for the vector in use, and the processor has its instructions.
 
+// No closures: they would be compiled without the vector's instructions, and call each of them.
+
+/// Down one column of a 4x4 input.
+#[inline(always)]
+unsafe fn down_input<V: Vector>(values: *const f32, row_stride: usize) -> [V; 4] {
+    unsafe {
+        let d = [
+            V::load(values),
+            V::load(values.add(row_stride)),
+            V::load(values.add(2 * row_stride)),
+            V::load(values.add(3 * row_stride)),
+        ];
+        [d[0].minus(d[2]), d[1].plus(d[2]), d[2].minus(d[1]), d[1].minus(d[3])]
+    }
+}
+
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "registers by number: the loops are unrolled")]
 unsafe fn input<V: Vector>(from: Pixels, values: *const f32, to: Planes, planes: *mut f32) {
     unsafe {
-        for channel in (0..from.channels).step_by(V::LANES) {
-            let values = values.add(from.first + channel);
-            let planes = planes.add(to.first + channel);
-            // Down a column of four numbers. Two columns are shared with the tile before.
-            let down = |x: usize| -> [V; 4] {
-                let d: [V; 4] =
-                    std::array::from_fn(|y| V::load(values.add(y * from.row_stride + x * from.column_stride)));
-                [d[0].minus(d[2]), d[1].plus(d[2]), d[2].minus(d[1]), d[1].minus(d[3])]
-            };
-            let (mut a, mut b) = (down(0), down(1));
-            for tile in 0..from.tiles {
-                let (c, d) = (down(2 * tile + 2), down(2 * tile + 3));
-                let planes = planes.add(tile * to.tile_stride);
+        // Channels innermost: sixteen streams are written in order, while a vector at a time would touch every line of the
+        // planes as often as it holds vectors. The two columns shared with the tile before are computed again.
+        for tile in 0..from.tiles {
+            let values = values.add(from.first + 2 * tile * from.column_stride);
+            let planes = planes.add(to.first + tile * to.tile_stride);
+            for channel in (0..from.channels).step_by(V::LANES) {
+                let values = values.add(channel);
+                let a = down_input::<V>(values, from.row_stride);
+                let b = down_input::<V>(values.add(from.column_stride), from.row_stride);
+                let c = down_input::<V>(values.add(2 * from.column_stride), from.row_stride);
+                let d = down_input::<V>(values.add(3 * from.column_stride), from.row_stride);
                 for y in 0..4 {
-                    let place = |x: usize| planes.add((4 * y + x) * to.place_stride);
-                    a[y].minus(c[y]).store(place(0));
-                    b[y].plus(c[y]).store(place(1));
-                    c[y].minus(b[y]).store(place(2));
-                    b[y].minus(d[y]).store(place(3));
+                    let place = planes.add(channel + 4 * y * to.place_stride);
+                    a[y].minus(c[y]).store(place);
+                    b[y].plus(c[y]).store(place.add(to.place_stride));
+                    c[y].minus(b[y]).store(place.add(2 * to.place_stride));
+                    b[y].minus(d[y]).store(place.add(3 * to.place_stride));
                 }
-                (a, b) = (c, d);
             }
         }
     }
@@ -188,19 +201,27 @@ unsafe fn input<V: Vector>(from: Pixels, values: *const f32, to: Planes, planes:
 #[allow(clippy::needless_range_loop, reason = "registers by number: the loops are unrolled")]
 unsafe fn output<V: Vector>(from: Planes, planes: *const f32, bias: Option<*const f32>, to: Pixels, values: *mut f32) {
     unsafe {
-        for channel in (0..to.channels).step_by(V::LANES) {
-            let bias = bias.map_or_else(|| V::zero(), |bias| V::load(bias.add(channel)));
-            for tile in 0..to.tiles {
-                let planes = planes.add(from.first + tile * from.tile_stride + channel);
-                let down: [[V; 2]; 4] = std::array::from_fn(|x| {
-                    let m: [V; 4] = std::array::from_fn(|y| V::load(planes.add((4 * y + x) * from.place_stride)));
-                    [m[0].plus(m[1]).plus(m[2]), m[1].minus(m[2]).minus(m[3])]
-                });
+        for tile in 0..to.tiles {
+            let planes = planes.add(from.first + tile * from.tile_stride);
+            let values = values.add(to.first + 2 * tile * to.column_stride);
+            for channel in (0..to.channels).step_by(V::LANES) {
+                let mut start = V::zero();
+                if let Some(bias) = bias {
+                    start = V::load(bias.add(channel));
+                }
+                let mut down = [[V::zero(); 2]; 4];
+                for x in 0..4 {
+                    let mut m = [V::zero(); 4];
+                    for y in 0..4 {
+                        m[y] = V::load(planes.add(channel + (4 * y + x) * from.place_stride));
+                    }
+                    down[x] = [m[0].plus(m[1]).plus(m[2]), m[1].minus(m[2]).minus(m[3])];
+                }
                 for y in 0..2 {
                     let m = [down[0][y], down[1][y], down[2][y], down[3][y]];
-                    let at = to.first + y * to.row_stride + 2 * tile * to.column_stride + channel;
-                    m[0].plus(m[1]).plus(m[2]).plus(bias).store(values.add(at));
-                    m[1].minus(m[2]).minus(m[3]).plus(bias).store(values.add(at + to.column_stride));
+                    let to_row = values.add(y * to.row_stride + channel);
+                    m[0].plus(m[1]).plus(m[2]).plus(start).store(to_row);
+                    m[1].minus(m[2]).minus(m[3]).plus(start).store(to_row.add(to.column_stride));
                 }
             }
         }
@@ -211,46 +232,68 @@ unsafe fn output<V: Vector>(from: Planes, planes: *const f32, bias: Option<*cons
 #[allow(clippy::needless_range_loop, reason = "registers by number: the loops are unrolled")]
 unsafe fn gradient<V: Vector>(from: Pixels, values: *const f32, to: Planes, planes: *mut f32) {
     unsafe {
-        for channel in (0..from.channels).step_by(V::LANES) {
-            for tile in 0..from.tiles {
-                let down: [[V; 4]; 2] = std::array::from_fn(|x| {
-                    let at = from.first + (2 * tile + x) * from.column_stride + channel;
+        for tile in 0..from.tiles {
+            let values = values.add(from.first + 2 * tile * from.column_stride);
+            let planes = planes.add(to.first + tile * to.tile_stride);
+            for channel in (0..from.channels).step_by(V::LANES) {
+                let mut down = [[V::zero(); 4]; 2];
+                for x in 0..2 {
+                    let at = x * from.column_stride + channel;
                     let d = [V::load(values.add(at)), V::load(values.add(at + from.row_stride))];
-                    [d[0], d[0].plus(d[1]), d[0].minus(d[1]), V::zero().minus(d[1])]
-                });
-                let planes = planes.add(to.first + tile * to.tile_stride + channel);
+                    down[x] = [d[0], d[0].plus(d[1]), d[0].minus(d[1]), V::zero().minus(d[1])];
+                }
                 for y in 0..4 {
                     let d = [down[0][y], down[1][y]];
-                    let place = |x: usize| planes.add((4 * y + x) * to.place_stride);
-                    d[0].store(place(0));
-                    d[0].plus(d[1]).store(place(1));
-                    d[0].minus(d[1]).store(place(2));
-                    V::zero().minus(d[1]).store(place(3));
+                    let place = planes.add(channel + 4 * y * to.place_stride);
+                    d[0].store(place);
+                    d[0].plus(d[1]).store(place.add(to.place_stride));
+                    d[0].minus(d[1]).store(place.add(2 * to.place_stride));
+                    V::zero().minus(d[1]).store(place.add(3 * to.place_stride));
                 }
             }
         }
     }
 }
 
+/// `G` along three weights.
+#[inline(always)]
+unsafe fn along_weights<V: Vector>(g: [V; 3], half: V) -> [V; 4] {
+    unsafe {
+        let (sum, middle) = (g[0].plus(g[2]).times(half), g[1].times(half));
+        [g[0], sum.plus(middle), sum.minus(middle), g[2]]
+    }
+}
+
 #[inline(always)]
 #[allow(clippy::needless_range_loop, reason = "registers by number: the loops are unrolled")]
-unsafe fn weights<V: Vector>(weights: *const f32, count: usize, to: *mut f32) {
+unsafe fn weights<V: Vector>(weights: *const f32, count: usize, to: *mut f32, place_stride: usize) {
     unsafe {
         let half = V::splat(&0.5);
-        let along = |g: [V; 3]| -> [V; 4] {
-            let (sum, middle) = (g[0].plus(g[2]).times(half), g[1].times(half));
-            [g[0], sum.plus(middle), sum.minus(middle), g[2]]
-        };
         for at in (0..count).step_by(V::LANES) {
-            let down: [[V; 4]; 3] =
-                std::array::from_fn(|x| along(std::array::from_fn(|y| V::load(weights.add((3 * y + x) * count + at)))));
+            let mut down = [[V::zero(); 4]; 3];
+            for x in 0..3 {
+                let mut g = [V::zero(); 3];
+                for y in 0..3 {
+                    g[y] = V::load(weights.add((3 * y + x) * count + at));
+                }
+                down[x] = along_weights(g, half);
+            }
             for y in 0..4 {
-                let row = along([down[0][y], down[1][y], down[2][y]]);
-                for (x, value) in row.into_iter().enumerate() {
-                    value.store(to.add((4 * y + x) * count + at));
+                let row = along_weights([down[0][y], down[1][y], down[2][y]], half);
+                for x in 0..4 {
+                    row[x].store(to.add((4 * y + x) * place_stride + at));
                 }
             }
         }
+    }
+}
+
+/// `G'` along four gradients.
+#[inline(always)]
+unsafe fn along_gradient<V: Vector>(u: [V; 4], half: V) -> [V; 3] {
+    unsafe {
+        let (sum, difference) = (u[1].plus(u[2]).times(half), u[1].minus(u[2]).times(half));
+        [u[0].plus(sum), difference, sum.plus(u[3])]
     }
 }
 
@@ -259,17 +302,19 @@ unsafe fn weights<V: Vector>(weights: *const f32, count: usize, to: *mut f32) {
 unsafe fn weight_gradient<V: Vector>(places: *const f32, count: usize, to: *mut f32) {
     unsafe {
         let half = V::splat(&0.5);
-        let along = |u: [V; 4]| -> [V; 3] {
-            let (sum, difference) = (u[1].plus(u[2]).times(half), u[1].minus(u[2]).times(half));
-            [u[0].plus(sum), difference, sum.plus(u[3])]
-        };
         for at in (0..count).step_by(V::LANES) {
-            let down: [[V; 3]; 4] =
-                std::array::from_fn(|x| along(std::array::from_fn(|y| V::load(places.add((4 * y + x) * count + at)))));
+            let mut down = [[V::zero(); 3]; 4];
+            for x in 0..4 {
+                let mut u = [V::zero(); 4];
+                for y in 0..4 {
+                    u[y] = V::load(places.add((4 * y + x) * count + at));
+                }
+                down[x] = along_gradient(u, half);
+            }
             for y in 0..3 {
-                let row = along([down[0][y], down[1][y], down[2][y], down[3][y]]);
-                for (x, value) in row.into_iter().enumerate() {
-                    value.store(to.add((3 * y + x) * count + at));
+                let row = along_gradient([down[0][y], down[1][y], down[2][y], down[3][y]], half);
+                for x in 0..3 {
+                    row[x].store(to.add((3 * y + x) * count + at));
                 }
             }
         }
@@ -301,8 +346,8 @@ macro_rules! compiled {
                 unsafe { super::gradient::<$vector>(from, values, to, planes) }
             }
             #[target_feature(enable = $features)]
-            pub unsafe fn weights(weights: *const f32, count: usize, to: *mut f32) {
-                unsafe { super::weights::<$vector>(weights, count, to) }
+            pub unsafe fn weights(weights: *const f32, count: usize, to: *mut f32, place_stride: usize) {
+                unsafe { super::weights::<$vector>(weights, count, to, place_stride) }
             }
             #[target_feature(enable = $features)]
             pub unsafe fn weight_gradient(places: *const f32, count: usize, to: *mut f32) {

@@ -62,14 +62,15 @@ fn values_and_weights_through_the_places_are_a_convolution() {
         let channels = row.from.channels;
         let mut spread = row.room();
         cpu.spread_input(row.from, &row.values, row.planes, &mut spread);
-        let mut weights = vec![0.0; PLACES * channels];
-        cpu.spread_weights(&row.weights, channels, &mut weights);
+        let stride = channels + 3;
+        let mut weights = vec![0.0; (PLACES - 1) * stride + channels];
+        cpu.spread_weights(&row.weights, channels, &mut weights, stride);
         let mut products = row.room();
         for (place, (tile, channel)) in (0..PLACES)
             .flat_map(|p| (0..tiles).flat_map(move |t| (0..channels).map(move |c| (t, c))).map(move |tile| (p, tile)))
         {
             let at = row.planes.first + place * row.planes.place_stride + tile * row.planes.tile_stride + channel;
-            products[at] = spread[at] * weights[place * channels + channel];
+            products[at] = spread[at] * weights[place * stride + channel];
         }
         let bias = numbers(channels, 4);
         for bias in [None, Some(bias.as_slice())] {
@@ -147,8 +148,9 @@ fn indices_out_of_range_are_refused() {
         assert!(!back(row.to, gradient, room.clone()));
         assert!(back(row.to, &cut(gradient), room.clone()));
         assert!(back(row.to, gradient, cut(&room)));
-        let weights =
-            |values: &[f32], count: usize, mut to: Vec<f32>| refused(|| cpu.spread_weights(values, count, &mut to));
+        let weights = |values: &[f32], count: usize, mut to: Vec<f32>| {
+            refused(|| cpu.spread_weights(values, count, &mut to, channels))
+        };
         let places = vec![0.0; PLACES * channels];
         assert!(!weights(&row.weights, channels, places.clone()));
         assert!(weights(&cut(&row.weights), channels, places.clone()));
@@ -162,6 +164,8 @@ fn indices_out_of_range_are_refused() {
         assert!(weight_gradient(&places, channels, cut(&row.weights)));
         assert!(weight_gradient(&places, channels - 1, row.weights.clone()));
         for wrapped in [usize::MAX, usize::MAX / 2 + 1, usize::MAX / 4 + 1] {
+            let mut to = places.clone();
+            assert!(refused(|| cpu.spread_weights(&row.weights, channels, &mut to, wrapped)));
             assert!(input(Pixels { row_stride: wrapped, ..row.from }, values, row.planes, room.clone()));
             assert!(input(Pixels { column_stride: wrapped, ..row.from }, values, row.planes, room.clone()));
             assert!(input(Pixels { tiles: wrapped, ..row.from }, values, row.planes, room.clone()));

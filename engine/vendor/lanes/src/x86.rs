@@ -6,7 +6,8 @@ use std::arch::x86_64::{
     _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
-use crate::tile::{Tile, Vector, by_shape};
+use crate::Loop;
+use crate::tile::{Shape, Tile, Vector, by_shape};
 
 // SAFETY of all below: as the trait asks.
 impl Vector for __m512 {
@@ -85,14 +86,26 @@ impl Vector for __m256 {
 /// [`Tile::check`] has passed, and the processor has these instructions.
 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
 pub(crate) unsafe fn avx512(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
-    unsafe {
-        by_shape!(__m512, t, out, out_stride, [12 10 8 6 4 3 2 1], [12 10 8 6 4 3 2 1], windows [12 10 8 6 4 3 2 1]);
-    }
+    unsafe { by_shape!(__m512, t, out, out_stride, [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6 7 8 9 10 11 12]) }
 }
 
 /// # Safety
 /// [`Tile::check`] has passed, and the processor has these instructions.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) unsafe fn avx2(t: &Tile<'_>, out: &mut [f32], out_stride: usize) {
-    unsafe { by_shape!(__m256, t, out, out_stride, [12 10 8 6 4 3 2 1], [6 4 3 2 1], windows [12 10 8 6 4 3 2 1]) }
+    unsafe { by_shape!(__m256, t, out, out_stride, [1 2 3 4 5 6 7 8 9 10 11 12], [1 2 3 4 5 6]) }
+}
+
+/// # Safety
+/// The processor has these instructions.
+#[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
+pub(crate) unsafe fn run_avx512<L: Loop>(code: L) -> L::Output {
+    code.run()
+}
+
+/// # Safety
+/// The processor has these instructions.
+#[target_feature(enable = "avx2,fma")]
+pub(crate) unsafe fn run_avx2<L: Loop>(code: L) -> L::Output {
+    code.run()
 }
