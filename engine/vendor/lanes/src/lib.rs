@@ -1,4 +1,4 @@
-//! The inner loops of convolutions on the CPU: one tile of a matrix product, held in vector registers, and the way of 3x3
+//! The inner loops of convolutions on the CPU: tiles of a matrix product, held in vector registers, and the way of 3x3
 //! convolutions to Winograd's tiles and back.
 //!
 //! # Why a crate of its own
@@ -6,10 +6,10 @@
 //! bounds checks. Portable Rust compiles to SSE2 on x86-64 and runs these loops at an eighth of the speed.
 //!
 //! # What keeps it sound
-//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only ways to the loops ([`Cpu::run`] has none of its own, and runs
-//!   safe code). Before they start they check every index that
-//!   they will use, in arithmetic that cannot wrap. The fields of [`Tile`] and [`Cpu`] are private, so nothing can change between
-//!   the check and the loop.
+//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only ways to the loops ([`Cpu::run`] has none of its own: it runs
+//!   safe code). Before they start they check every index that they will use, in arithmetic that cannot wrap. The fields of
+//!   [`Tile`] and [`Cpu`] are private, so nothing can change between the check and the loop.
+//! - [`keep_freed_memory`] sets numbers of the allocator, which change where memory comes from, not what it holds.
 //! - A [`Cpu`] comes from [`Cpu::detect`] or [`Cpu::all`], so its instructions exist on this processor.
 //! - The tests run every tile shape on every instruction set against a plain sum, on slices that end where the last
 //!   index says, and refuse each index that is out of range or overflows.
@@ -21,6 +21,7 @@
 //!       --manifest-path engine/vendor/lanes/Cargo.toml --lib
 //!   ```
 
+mod memory;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ mod winograd_tests;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+pub use memory::keep_freed_memory;
 pub use tile::{Left, Right, Segment, Shape, Start, Tile};
 pub use winograd::{PLACES, Pixels, Planes};
 
