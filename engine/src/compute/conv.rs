@@ -204,7 +204,7 @@ impl Convolution<'_> {
         let Self { cpu, grid, kernel, .. } = *self;
         let channels = self.channels();
         let across = grid.width / 2;
-        winograd::is_faster(kernel, grid, channels, columns).then_some(Tiles { cpu, across, channels })
+        winograd::is_faster(cpu, kernel, grid, channels, columns).then_some(Tiles { cpu, across, channels })
     }
 
     fn channels(&self) -> usize {

@@ -15,7 +15,7 @@
 //! | shape | limit | answer |
 //! |---|---|---|
 //! | up to one vector of output channels | every product needs a load | windows: a load serves the three columns of a kernel's row |
-//! | 32 channels and more | multiplications | Winograd's tiles, 4 products an output instead of 9 (`winograd.rs`) |
+//! | 32 channels and more (AVX2: 16) | multiplications | Winograd's tiles, 4 products an output instead of 9 (`winograd.rs`) |
 //! | more weights than pixels | reading weights | a task takes a panel and all pixels, whose tiles are transformed once |
 //! | weight gradients | the sum over all pixels | a fixed number of partial sums, added in order; up to four panels share an input |
 //!

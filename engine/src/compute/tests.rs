@@ -46,6 +46,8 @@ fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
         (1, 26, 20, 64, 32, 3),
         (3, 4, 100, 32, 32, 3),
         (2, 6, 6, 80, 112, 3),
+        (2, 8, 12, 16, 16, 3),
+        (1, 30, 40, 32, 16, 3),
         // Windows of a single vector of columns, and odd sizes of wide layers.
         (1, 12, 25, 16, 16, 3),
         (1, 5, 25, 32, 32, 3),

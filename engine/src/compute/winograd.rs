@@ -15,10 +15,12 @@ const TILES: usize = 48;
 /// Numbers between two places, so that their addresses do not differ by a power of two and evict each other.
 const GAP: usize = 16;
 
-/// Whether tiles are faster than sums: below 32 channels the way to the places and back costs what the products save. Depends
-/// on shapes alone, as the order of sums does.
-pub(super) fn is_faster(kernel: usize, grid: Grid, channels: usize, columns: usize) -> bool {
-    let wide = |count: usize| count >= 32 && count.is_multiple_of(16);
+/// Whether tiles are faster than sums: below 32 channels, 16 with AVX2, the way to the places and back costs what the products
+/// save. Portable sums stay as they are, because recorded results depend on them. Depends on shapes and instructions alone, as
+/// the order of sums does.
+pub(super) fn is_faster(cpu: Cpu, kernel: usize, grid: Grid, channels: usize, columns: usize) -> bool {
+    let least = if cpu.name() == "avx2" { 16 } else { 32 };
+    let wide = |count: usize| count >= least && count.is_multiple_of(16);
     kernel == 3 && wide(channels) && wide(columns) && grid.width.is_multiple_of(2) && grid.height.is_multiple_of(2)
 }
 
