@@ -6,7 +6,10 @@ use crate::{Error, Result};
 pub const READY_PLANS: &[(&str, &str)] = &[
     ("quick", "three methods on the sample study in minutes, to check that everything works"),
     ("evidence", "sup, base, amlp and amlp-plus at 5 % and 10 %, five draws, two seeds; takes a night"),
-    ("ablation", "options beyond the paper, one change to the recipe of amlp-plus at a time; takes a night on two cores"),
+    (
+        "ablation",
+        "options beyond the paper, one change to the recipe of amlp-plus at a time; takes a night on two cores",
+    ),
     ("paper", "all of the paper's tables in one study; equal trainings run once"),
     ("paper-table-1", "the paper's Table 1: methods, with sup at 50 % and 100 %; DSC and sensitivity"),
     ("paper-table-2", "the paper's Table 2: the same methods; boundary IoU and HD95"),
