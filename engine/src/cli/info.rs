@@ -89,7 +89,7 @@ pub struct Info {
     pub mean: Option<f64>,
     /// Number of NaN and infinite values.
     pub nonfinite: Option<u64>,
-    /// Padding of a DICOM image, and the values without it. `min`, `max` and `mean` are of all voxels.
+    /// Padding of a scan from DICOM, and the values without it. `min`, `max` and `mean` are of all voxels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padding: Option<Padding>,
     /// The constant value along the border of the first frame that was read; null if there is none.

@@ -214,7 +214,8 @@ pub struct Volume {
     pub data: VoxelData,
     /// Converts stored values to the scan's unit (HU, SUV, ...).
     pub scale: Scale,
-    /// Stored values, from and to, that mark padding outside the field of view; only DICOM has them.
+    /// Stored values, from and to, that mark padding outside the field of view: in DICOM, and in NIfTI files that
+    /// were converted from it.
     pub padding: Option<[f64; 2]>,
     /// Number of frames in the file (1 for a 3-D scan): the product of all dimensions after the third.
     pub file_frames: usize,

@@ -72,9 +72,13 @@ pub(super) fn convert<'a>(
         let positions: Vec<DVec3> = info.positions.iter().map(|[x, y, z]| DVec3::new(-x, -y, *z)).collect();
         let slices = Slices { grid: &stored.grid, positions: &positions };
         let grid = slices.even_grid()?;
-        let values = stored.to_f32();
+        let mut values = stored.to_f32();
+        // Nothing lies between tissue and padding.
+        stored.replace_padding(0, &mut values, f32::NAN);
         let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
-        let even = Volume::from_f32(grid.clone(), slices.values(&values, &grid, outside));
+        let mut sampled = slices.values(&values, &grid, outside);
+        sampled.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = outside);
+        let even = Volume::from_f32(grid.clone(), sampled);
         let [_, _, step] = grid.spacing_mm();
         warnings.push(format!("resampled to even slices every {step:.3} mm, {outside} outside"));
         (even, Some((stored.grid.clone(), positions)))

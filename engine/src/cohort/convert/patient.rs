@@ -14,7 +14,7 @@ use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Counts up when the files of a conversion change, so that finished patients are made again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A patient's conversion in progress.
 pub(super) struct Work<'a> {

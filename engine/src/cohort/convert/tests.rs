@@ -54,6 +54,19 @@ pub(crate) fn ct(folder: &Path, series: &str, heights: &[f64]) {
     }
 }
 
+/// Changes the elements of every file of a series that [`ct`] wrote.
+fn change_files(folder: &Path, change: impl Fn(&mut DataSet)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = DicomFile::open(&path).unwrap();
+        let pixels = file.pixel_bytes(40).unwrap();
+        let mut data = file.data;
+        change(&mut data);
+        data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(pixels));
+        std::fs::write(&path, file_bytes(&data)).unwrap();
+    }
+}
+
 fn patient() -> DataSet {
     let mut data = DataSet::new();
     for (tag, text) in [
@@ -182,6 +195,32 @@ fn a_study_becomes_a_case_of_a_cohort_without_its_patient() {
 }
 
 #[test]
+fn padding_stays_padding() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, out) = (folder.path().join("source"), folder.path().join("cohort"));
+    // The first four voxels of the first slice, -1000 to -997 HU, are padding.
+    for (series, heights) in [("3", [0.0, 3.0, 6.0, 9.0]), ("4", [0.0, 3.0, 7.0, 9.0])] {
+        ct(&source.join(series), series, &heights);
+        change_files(&source.join(series), |data| {
+            data.put_u16(Tag::PIXEL_PADDING_VALUE, &[0]);
+            data.put_u16(Tag::PIXEL_PADDING_RANGE_LIMIT, &[3]);
+        });
+    }
+    run(&source, &out, &ConvertOptions { resample: true, ..ConvertOptions::default() });
+    let dicom = Volume::read(&source.join("3")).unwrap();
+    let nifti = Volume::read(&out.join("P0001/ct.nii.gz")).unwrap();
+    assert_eq!((nifti.padding, nifti.padding_values()), (Some([0.0, 3.0]), Some([-1000.0, -997.0])));
+    assert_eq!((&nifti.data, nifti.scale), (&dicom.data, dicom.scale));
+    let (stats, padded) = nifti.stats_without_padding().unwrap();
+    assert_eq!((stats.min, padded), (Some(-996.0), 4));
+    assert_eq!(Some((stats, padded)), dicom.stats_without_padding());
+    assert_eq!(nifti.percentiles(0, &[0.0, 50.0]), dicom.percentiles(0, &[0.0, 50.0]));
+    // Resampled slices have the smallest value of tissue there, and nothing between it and padding.
+    let even = Volume::read(&out.join("P0001/ct_2.nii.gz")).unwrap();
+    assert_eq!((even.padding, even.value([0, 0, 0]), even.value([3, 0, 1])), (None, -996.0, -996.0));
+}
+
+#[test]
 fn messages_name_no_patient_either() {
     let folder = tempfile::tempdir().unwrap();
     let (source, _) = study(folder.path());
@@ -250,16 +289,10 @@ fn studies_without_a_patient_id_are_not_joined() {
     for (series, study) in [("3", "1.2.840.99.71"), ("4", "1.2.840.99.72")] {
         let place = source.join(series);
         ct(&place, series, &[0.0, 3.0]);
-        for entry in std::fs::read_dir(&place).unwrap() {
-            let path = entry.unwrap().path();
-            let file = DicomFile::open(&path).unwrap();
-            let pixels = file.pixel_bytes(40).unwrap();
-            let mut data = file.data;
+        change_files(&place, |data| {
             data.put_text(Tag::PATIENT_ID, "");
             data.put_text(Tag::STUDY_INSTANCE_UID, study);
-            data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(pixels));
-            std::fs::write(&path, file_bytes(&data)).unwrap();
-        }
+        });
     }
     let report = run(&source, &folder.path().join("cohort"), &ConvertOptions::default());
     let names: Vec<&str> = report.patients.iter().map(|patient| patient.patient.as_str()).collect();

@@ -2,6 +2,11 @@
 
 use crate::volume::Extension;
 
+/// `NIFTI_ECODE_COMMENT`: plain text.
+const COMMENT: i32 = 6;
+/// Start of the comment that holds the padding of a volume from DICOM, named after PixelPaddingValue (0028,0120).
+const PADDING: &str = "PixelPadding ";
+
 /// Parses the bytes between the four flag bytes and the voxels, and returns the extensions and an optional warning.
 ///
 /// A block of impossible size ends the list and is dropped with a warning. Voxels are located by `vox_offset`, so they
@@ -36,6 +41,25 @@ pub(super) fn parse(mut bytes: &[u8], big_endian: bool) -> (Vec<Extension>, Opti
     (found, odd)
 }
 
+/// The extension of a little-endian file for stored values, from and to, that mark padding.
+pub(super) fn of_padding([low, high]: [f64; 2]) -> Vec<u8> {
+    let text = format!("{PADDING}{low} {high}");
+    let size = (8 + text.len()).next_multiple_of(16);
+    let mut block = [size as i32, COMMENT].map(i32::to_le_bytes).concat();
+    block.extend(text.bytes());
+    block.resize(size, 0);
+    block
+}
+
+/// The stored values that an extension of [`of_padding`] marks as padding.
+pub(super) fn padding(extensions: &[Extension]) -> Option<[f64; 2]> {
+    extensions.iter().filter(|extension| extension.code == COMMENT).find_map(|extension| {
+        let text = std::str::from_utf8(&extension.data).ok()?.trim_end_matches('\0');
+        let (low, high) = text.strip_prefix(PADDING)?.split_once(' ')?;
+        Some([low.parse().ok()?, high.parse().ok()?])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +88,16 @@ mod tests {
         assert_eq!(parse(&[], true), (Vec::new(), None));
         // Byte-swapped, a size of 16 is far too large.
         assert!(parse(&block(16, 16), true).1.is_some());
+    }
+
+    #[test]
+    fn only_its_own_comment_marks_padding() {
+        let of = |code, text: &str| padding(&[Extension { code, data: text.into() }]);
+        assert_eq!(of(6, "PixelPadding -2000 -1990.5\0\0"), Some([-2000.0, -1990.5]));
+        for text in ["PixelPadding -2000", "PixelPadding a b", "a comment", "", "pixelpadding 1 2"] {
+            assert_eq!(of(6, text), None, "{text}");
+        }
+        assert_eq!((of(4, "PixelPadding 1 2"), padding(&[Extension { code: 6, data: vec![0xff] }])), (None, None));
     }
 
     #[test]

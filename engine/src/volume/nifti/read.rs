@@ -47,6 +47,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
     let data = layout.read(&header, &mut source, image_path, options, &mut warnings)?;
     let (world_from_voxel, oriented) =
         Forms::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
+    let padding = extension::padding(&extensions);
     let source_header = SourceHeader {
         format: format_name(&header, gzip),
         dims: layout.dims,
@@ -62,7 +63,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
         grid: Grid { shape: layout.shape, world_from_voxel, oriented },
         data,
         scale: Scale { slope: header.slope, inter: header.inter },
-        padding: None,
+        padding,
         file_frames: layout.frames,
         warnings,
         header: Some(Box::new(source_header)),

@@ -6,7 +6,9 @@ use std::path::Path;
 use flate2::{Compression, GzBuilder};
 use nifti::NiftiHeader;
 
+use super::extension;
 use super::geometry::{Forms, forms_from_grid};
+use super::header::{V1_LEN, V2_LEN};
 use crate::run::atomic::{self, write_atomic};
 use crate::volume::data::for_each_type;
 use crate::volume::{Grid, LabelData, LabelVolume, Relation, Scale, Volume, VoxelData};
@@ -68,7 +70,7 @@ fn label_bytes(path: &Path, frames: &[LabelVolume], like: &Volume) -> Result<Vec
     } else {
         VoxelData::U16(frames.iter().flat_map(LabelVolume::iter).collect())
     };
-    file_bytes(path, &Content { data: &data, scale: Scale::IDENTITY, intent: INTENT_LABEL }, like)
+    file_bytes(path, &Content { intent: INTENT_LABEL, ..Content::of(&data) }, like)
 }
 
 /// Writes values (one per voxel, file order) as 32-bit floats on the grid of an image. Returns the SHA-256 of the file.
@@ -80,22 +82,37 @@ pub fn write_f32(path: &Path, values: &[f32], like: &Volume) -> Result<String> {
         let why = format!("the grid of {} has {} voxels", path.display(), like.grid.len());
         return Err(Error::config("values", values.len(), why));
     }
-    let content = Content { data: &VoxelData::F32(values.to_vec()), scale: Scale::IDENTITY, intent: 0 };
-    write(path, &content, like)
+    write(path, &Content::of(&VoxelData::F32(values.to_vec())), like)
 }
 
-/// Writes a volume in its own type, scaling and grid. Returns the SHA-256 of the file.
+/// Writes a volume in its own type, scaling and grid, with its padding as a header extension. Returns the SHA-256 of the
+/// file.
 ///
 /// # Errors
 /// As [`write_label`].
 pub fn write_volume(path: &Path, volume: &Volume) -> Result<String> {
-    write(path, &Content { data: &volume.data, scale: volume.scale, intent: 0 }, volume)
+    let extension = volume.padding.map(extension::of_padding).unwrap_or_default();
+    write(path, &Content { scale: volume.scale, extension, ..Content::of(&volume.data) }, volume)
 }
 
 struct Content<'a> {
     data: &'a VoxelData,
     scale: Scale,
     intent: i16,
+    /// A header extension, or nothing.
+    extension: Vec<u8>,
+}
+
+impl<'a> Content<'a> {
+    /// Values without scaling, intent or extension.
+    fn of(data: &'a VoxelData) -> Self {
+        Self { data, scale: Scale::IDENTITY, intent: 0, extension: Vec::new() }
+    }
+
+    /// The four flag bytes and the extension.
+    fn after_header(&self) -> Vec<u8> {
+        [&[u8::from(!self.extension.is_empty()), 0, 0, 0][..], &self.extension].concat()
+    }
 }
 
 fn write(path: &Path, content: &Content<'_>, like: &Volume) -> Result<String> {
@@ -144,7 +161,7 @@ fn voxels(data: &VoxelData, mut sink: impl FnMut(&[u8]) -> std::io::Result<()>) 
     Ok(())
 }
 
-/// The header and its four flag bytes, up to the first voxel.
+/// The header, its four flag bytes and the extension, up to the first voxel.
 fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Vec<u8> {
     let grid = &like.grid;
     let frames = content.data.len().checked_div(grid.len()).unwrap_or(0);
@@ -243,7 +260,9 @@ impl HeaderWriter {
 
 fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
     let row = |r: usize| forms.srow[r].map(|v| v as f32);
+    let after = content.after_header();
     let mut h = NiftiHeader {
+        vox_offset: (V1_LEN + after.len()) as f32,
         dim: [1; 8],
         intent_code: content.intent,
         datatype: datatype(content.data),
@@ -270,21 +289,25 @@ fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
     out.f32(&[h.cal_max, h.cal_min, h.slice_duration, h.toffset]).i32(&[h.glmax, h.glmin]);
     out.bytes(&h.descrip).bytes(&h.aux_file).i16(&[h.qform_code, h.sform_code]);
     out.f32(&forms.quatern.map(|v| v as f32)).f32(&h.srow_x).f32(&h.srow_y).f32(&h.srow_z);
-    out.bytes(&h.intent_name).bytes(&h.magic).bytes(&[0; 4]);
+    out.bytes(&h.intent_name).bytes(&h.magic).bytes(&after);
     out.0
 }
 
 fn v2_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
+    let after = content.after_header();
     let mut dim = [1_i64; 8];
     dim[0] = dims.len() as i64;
     dim[1..=dims.len()].iter_mut().zip(dims).for_each(|(to, &d)| *to = d as i64);
     let mut out = HeaderWriter::default();
     out.i32(&[540]).bytes(b"n+2\0\r\n\x1a\n");
     out.i16(&[datatype(content.data), content.data.bytes_per_voxel() as i16 * 8]).i64(&dim);
-    out.f64(&[0.0; 3]).f64(&forms.pixdim).i64(&[544]).f64(&[content.scale.slope, content.scale.inter]);
+    out.f64(&[0.0; 3])
+        .f64(&forms.pixdim)
+        .i64(&[(V2_LEN + after.len()) as i64])
+        .f64(&[content.scale.slope, content.scale.inter]);
     out.f64(&[0.0; 4]).i64(&[0; 2]).bytes(&[0; 80 + 24]).i32(&[forms.qform_code, forms.sform_code]);
     out.f64(&forms.quatern).f64(&forms.srow[0]).f64(&forms.srow[1]).f64(&forms.srow[2]);
-    out.i32(&[0, forms.xyzt_units, i32::from(content.intent)]).bytes(&[0; 16 + 1 + 15]).bytes(&[0; 4]);
+    out.i32(&[0, forms.xyzt_units, i32::from(content.intent)]).bytes(&[0; 16 + 1 + 15]).bytes(&after);
     out.0
 }
 
@@ -297,9 +320,31 @@ mod tests {
     fn headers_have_their_lengths() {
         let grid = Grid::new([2, 1, 1], glam::DAffine3::IDENTITY);
         let volume = Volume::from_f32(grid, vec![1.0, 2.0]);
-        let content = Content { data: &volume.data, scale: volume.scale, intent: 0 };
+        let mut content = Content::of(&volume.data);
         let forms = forms_from_grid(&volume.grid);
         assert_eq!(v1_bytes(&[2, 1, 1], &content, &forms).len(), 352);
         assert_eq!(v2_bytes(&[2, 1, 1], &content, &forms).len(), 544);
+        content.extension = vec![0; 48];
+        assert_eq!(v1_bytes(&[2, 1, 1], &content, &forms).len(), 400);
+    }
+
+    #[test]
+    fn padding_is_written_with_a_volume_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let grid = |n: usize| Grid::new([n, 1, 1], glam::DAffine3::IDENTITY);
+        let stored = Volume::new(grid(2), VoxelData::I16(vec![-2000, 5]), Scale { slope: 0.5, inter: -1024.0 });
+        // So many voxels along an axis need NIfTI-2.
+        let long = Volume::from_f32(grid(40_000), (0..40_000_u16).map(|at| f32::from(at) / 3.0).collect());
+        for (volume, padding) in [(stored, [-2000.0, -1999.5]), (long, [-1e300, f64::from(0.1_f32)])] {
+            let path = folder.path().join("scan.nii.gz");
+            let volume = Volume { padding: Some(padding), ..volume };
+            write_volume(&path, &volume).unwrap();
+            let found = Volume::read(&path).unwrap();
+            assert_eq!((found.padding, &found.data, found.scale), (Some(padding), &volume.data, volume.scale));
+            assert_eq!((found.warnings, found.header.map(|header| header.extensions.len())), (Vec::new(), Some(1)));
+            // Other values on the same grid have none.
+            write_f32(&path, &volume.to_f32(), &volume).unwrap();
+            assert_eq!(Volume::read(&path).unwrap().padding, None);
+        }
     }
 }
