@@ -10,7 +10,6 @@ use super::corrections::Corrections;
 use crate::run::RunFolder;
 use crate::volume::dicom::{self, Library, Overlay};
 use crate::volume::seg::open_segmentation;
-use crate::words::plural;
 use crate::{Error, Result};
 
 /// Folders are searched this deep: `root/derivatives/labels/sub-1/ses-1/anat/file` and one to spare.
@@ -142,7 +141,7 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
 }
 
 /// The volumes among the DICOM files directly in a folder, named by modality and, for MR, by what the description says, and
-/// its SEGs, the newest first.
+/// its SEGs and RTSTRUCTs, the newest first.
 fn dicom_volumes(
     folder: &Path,
     others: &[PathBuf],
@@ -158,7 +157,7 @@ fn dicom_volumes(
             return Default::default();
         }
     };
-    let (mut files, mut overlays) = (Vec::new(), Vec::new());
+    let (mut files, mut overlays) = (Vec::new(), Vec::<Overlay>::new());
     for series in library.series() {
         match series.overlays() {
             Ok(found) => overlays.extend(found),
@@ -170,18 +169,9 @@ fn dicom_volumes(
             skipped.extend(stack.warnings().into_iter().map(|warning| (folder.to_path_buf(), warning)));
         }
     }
-    let (segmentations, contours): (Vec<Overlay>, Vec<Overlay>) =
-        overlays.into_iter().partition(|overlay| overlay.modality == "SEG");
-    if !contours.is_empty() {
-        let sets = plural(contours.len(), "structure set is", "structure sets are");
-        skipped
-            .push((folder.to_path_buf(), format!("{sets} not used as a mask. Convert the folder into a cohort first")));
-    }
-    let mut segmentations: Vec<_> =
-        segmentations.into_iter().map(|seg| (seg.made.clone(), seg.path().to_owned())).collect();
-    segmentations.sort_by(|a, b| b.cmp(a));
-    let mask = |(_, path)| NiftiFile { path, stem: MASK.to_owned() };
-    (files, segmentations.into_iter().map(mask).collect())
+    overlays.sort_by(|a, b| b.made.cmp(&a.made));
+    let mask = |overlay: &Overlay| NiftiFile { path: overlay.path().to_owned(), stem: MASK.to_owned() };
+    (files, overlays.iter().map(mask).collect())
 }
 
 /// The name of a modality as cohorts use it: `ct`, `pt`, of an MR series `flair`, `t1ce`, `t1`, `t2`, ..., else `mr`.

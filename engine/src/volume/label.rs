@@ -114,13 +114,13 @@ impl LabelVolume {
         Ok(Self::read_with(path, &MaskOptions::default())?.0)
     }
 
-    /// Reads a mask of one frame: a NIfTI file, or a DICOM SEG on the grid of its own frames. Values near a whole number are
+    /// Reads a mask of one frame: a NIfTI file, a DICOM SEG on the grid of its own frames, or an RTSTRUCT on the grid of the
+    /// images near it that it was drawn on. Values near a whole number are
     /// rounded, and NaN around the field of view is background. The second value holds notes on both, and the file's
     /// warnings, one sentence each.
     ///
     /// # Errors
-    /// As [`Volume::read`]. Also for more than one frame, for a value that is no label, and for an RTSTRUCT, whose contours
-    /// need their image.
+    /// As [`Volume::read`]. Also for more than one frame, for a value that is no label, and for an RTSTRUCT without its images.
     pub fn read_with(path: &Path, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
         if let Some(found) = Self::of_segmentation(path)? {
             return Ok(found);
@@ -212,7 +212,7 @@ impl LabelVolume {
         Ok(AlignedMask { labels, frames, notes })
     }
 
-    /// A SEG on its image's grid; `None` for other files. It leaves out empty slices: that it covers a part of the image needs
+    /// A SEG or RTSTRUCT on its image's grid; `None` for other files. A SEG leaves out empty slices: that it covers a part of the image needs
     /// no note.
     fn of_segmentation_for(path: &Path, image: &Volume, options: &MaskOptions) -> Result<Option<AlignedMask>> {
         let Some((mask, notes)) = Self::of_segmentation(path)? else { return Ok(None) };
@@ -221,11 +221,8 @@ impl LabelVolume {
         Ok(Some(AlignedMask { labels, frames: 1, notes }))
     }
 
-    /// All segments of a SEG on the grid of its frames; `None` for other files. Where segments overlap one of them counts,
-    /// with a note.
-    ///
-    /// # Errors
-    /// For an RTSTRUCT: the grid and the frame of reference of its image are not known here.
+    /// All segments of a SEG on the grid of its frames, or of an RTSTRUCT on that of its images; `None` for other files. Where
+    /// segments overlap one of them counts, with a note.
     fn of_segmentation(path: &Path) -> Result<Option<(Self, Vec<String>)>> {
         let Some(file) = seg::open_segmentation(path) else { return Ok(None) };
         let mut found = seg::read_file(&file, None)?;

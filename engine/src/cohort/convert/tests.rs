@@ -6,11 +6,11 @@ use std::process::Command;
 
 use super::*;
 use crate::ErrorKind;
-use crate::cohort::{Cohort, fingerprint, is_in_suv, label_table_of_mask};
+use crate::cohort::{Cohort, Problem, fingerprint, is_in_suv, label_table_of_mask, read_masks};
 use crate::event::Signal;
 use crate::volume::dicom::{DataSet, DicomFile, Tag, Value, Vr, file_bytes};
 use crate::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg};
-use crate::volume::{LabelStyle, LabelTable, LabelVolume, Volume};
+use crate::volume::{LabelStyle, LabelTable, LabelVolume, MaskOptions, Volume};
 
 /// What no file of a conversion may hold: name, id, birth date, accession number, UIDs.
 const SECRETS: [&str; 7] = ["Testfall", "Ottokar", "QX-7731-Z", "19570311", "ACC99812", "1.2.840.99", "20240229"];
@@ -117,6 +117,39 @@ fn structured_report(path: &Path) {
     std::fs::write(path, file_bytes(&data)).unwrap();
 }
 
+/// Writes an RTSTRUCT with a square on slices 1 and 2 of [`ct`], (i, j) = (1..3, 0..2), which names the images of a series.
+fn structure_set(path: &Path, series: Option<&str>) {
+    let texts = |texts: &[(Tag, &str)]| {
+        let mut data = DataSet::new();
+        texts.iter().for_each(|(tag, text)| data.put_text(*tag, text));
+        data
+    };
+    let contour = |z: u8| {
+        let corners = [(-9, 19), (-5, 19), (-5, 23), (-9, 23)].map(|(x, y)| format!("{x}\\{y}\\{z}")).join("\\");
+        texts(&[(Tag::CONTOUR_GEOMETRIC_TYPE, "CLOSED_PLANAR"), (Tag::CONTOUR_DATA, &corners)])
+    };
+    let mut roi = texts(&[(Tag::REFERENCED_ROI_NUMBER, "1")]);
+    roi.put_items(Tag::CONTOUR_SEQUENCE, vec![contour(3), contour(6)]);
+    let mut data = patient();
+    data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.481.3");
+    data.put_text(Tag::SOP_INSTANCE_UID, "1.2.840.99.8.1");
+    data.put_text(Tag::SERIES_INSTANCE_UID, "1.2.840.99.8");
+    data.put_text(Tag::MODALITY, "RTSTRUCT");
+    data.put_items(Tag::ROI_CONTOUR_SEQUENCE, vec![roi]);
+    if let Some(series) = series {
+        let mut named = texts(&[(Tag::SERIES_INSTANCE_UID, &format!("1.2.840.99.{series}"))]);
+        let image = texts(&[(Tag::REFERENCED_SOP_INSTANCE_UID, &format!("1.2.840.99.{series}.0"))]);
+        named.put_items(Tag::CONTOUR_IMAGE_SEQUENCE, vec![image]);
+        let mut study = DataSet::new();
+        study.put_items(Tag::RT_REFERENCED_SERIES_SEQUENCE, vec![named]);
+        let mut frame = texts(&[(Tag::FRAME_OF_REFERENCE_UID, "1.2.840.99.2")]);
+        frame.put_items(Tag::RT_REFERENCED_STUDY_SEQUENCE, vec![study]);
+        data.put_items(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![frame]);
+    }
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, file_bytes(&data)).unwrap();
+}
+
 fn run(source: &Path, out: &Path, options: &ConvertOptions) -> ConvertReport {
     convert(&[source.to_path_buf()], out, options, &Control::default(), &mut |_| {}).unwrap()
 }
@@ -192,6 +225,42 @@ fn a_study_becomes_a_case_of_a_cohort_without_its_patient() {
     }
     let key = std::fs::read_to_string(folder.path().join("cohort.key.tsv")).unwrap();
     assert!(key.contains("P0001\tQX-7731-Z"), "{key}");
+}
+
+#[test]
+fn a_structure_set_beside_its_images_is_a_mask_as_its_conversion_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("cohort");
+    let heights = [0.0, 3.0, 6.0, 9.0];
+    // In the folder of the images, above it, and beside it, where another CT has the same frame of reference.
+    for (images, contours) in [("p1", "p1/rs.dcm"), ("p2/ct", "p2/rs.dcm"), ("p3/ct", "p3/rs/rs.dcm")] {
+        ct(&root.join(images), "3", &heights);
+        structure_set(&root.join(contours), Some("3"));
+    }
+    ct(&root.join("p3/late"), "4", &heights);
+    let cohort = Cohort::discover(&root).unwrap();
+    assert_eq!(cohort.cases.len(), 3, "{:?}", cohort.cases);
+    run(&root.join("p3"), &folder.path().join("converted"), &ConvertOptions::default());
+    let converted = LabelVolume::read(&folder.path().join("converted/P0001/seg.nii.gz")).unwrap();
+    for case in &cohort.cases {
+        assert_eq!(case.masks.len(), 1, "{case:?}");
+        let (mask, notes) = read_masks(&case.masks, &MaskOptions::default()).unwrap();
+        assert_eq!((mask.labelled_voxels(), mask.get(mask.grid.index([1, 0, 1])), notes), (8, 1, Vec::new()));
+        assert_eq!(mask.on_grid(&converted.grid), converted, "{case:?}");
+    }
+    let found = fingerprint(&cohort, Some("ct")).unwrap();
+    let of_masks = |problem: &&Problem| problem.file.as_ref().is_some_and(|file| file.ends_with("rs.dcm"));
+    assert_eq!((found.labelled, found.problems.iter().find(of_masks)), (3, None));
+    // Two volumes fit contours that name no image; the images of contours may be missing.
+    let error = |path: &Path| LabelVolume::read(path).unwrap_err().to_string();
+    structure_set(&root.join("p3/late/rs.dcm"), None);
+    for k in 0..heights.len() {
+        let name = format!("Testfall_{k}.dcm");
+        std::fs::copy(root.join("p3/ct").join(&name), root.join("p3/late").join(format!("3_{name}"))).unwrap();
+    }
+    assert!(error(&root.join("p3/late/rs.dcm")).contains("several volumes"), "{}", error(&root.join("p3/late/rs.dcm")));
+    structure_set(&root.join("p4/rs.dcm"), Some("7"));
+    assert!(error(&root.join("p4/rs.dcm")).contains("neither in its folder"), "{}", error(&root.join("p4/rs.dcm")));
 }
 
 #[test]

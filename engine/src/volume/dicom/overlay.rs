@@ -1,9 +1,10 @@
 //! Segmentations and structure sets among the files of a library, and the images that they were made on.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::listing::files_in;
 use super::source::Source;
 use super::{DataSet, DicomFile, ImageStack, Library, ScanInfo, Series, Tag, split_selector};
 use crate::parallel;
@@ -12,6 +13,8 @@ use crate::{Error, Result};
 
 /// Modalities of objects that are shown over images.
 pub(in crate::volume) const SEGMENTATIONS: [&str; 2] = ["SEG", "RTSTRUCT"];
+/// Files of a folder that are looked at, to see whose it is.
+const SAMPLES: usize = 4;
 /// Slices shifted by more than this within their planes are irregular, in mm.
 const SHIFT_MM: f64 = 0.1;
 
@@ -168,6 +171,30 @@ impl Library {
 }
 
 impl SourceSeries {
+    /// The images that a structure set was drawn on: in its folder, or in a folder below or beside it.
+    ///
+    /// # Errors
+    /// If they are not there, are several volumes, or cannot be read.
+    pub fn near(file: &DicomFile) -> Result<Self> {
+        let overlay = Overlay::of(file);
+        for folder in folders_near(file)? {
+            let library = Library::of_folder(&folder)?;
+            let stacks = library.series().flat_map(|series| &series.stacks);
+            let found: Vec<&ImageStack> =
+                stacks.filter(|stack| stack.is_stackable() && overlay.belongs_to(stack)).collect();
+            match found[..] {
+                [] => {}
+                [only] => return Self::of(only),
+                _ => {
+                    let why = "several volumes near it fit the contours. Convert the one that they were drawn on";
+                    return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, why));
+                }
+            }
+        }
+        let why = "the images that the contours were drawn on are neither in its folder nor in one below or beside it";
+        Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, why))
+    }
+
     /// The slices of a stack with the headers of their images.
     ///
     /// # Errors
@@ -211,6 +238,28 @@ impl SourceSeries {
             irregular,
         })
     }
+}
+
+/// The folder of a file, the folders in it, and those beside it, as far as they begin with a file of the same patient: beside
+/// it may be a whole cohort.
+fn folders_near(file: &DicomFile) -> Result<Vec<PathBuf>> {
+    let own = std::path::absolute(&file.source.path).map_err(Error::io("read", &file.source.shown))?;
+    let own = own.parent().unwrap_or(&own);
+    let folders_in = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        folders.sort();
+        folders
+    };
+    let patient = file.data.text(Tag::PATIENT_ID).unwrap_or_default();
+    let is_same_patient = |folder: &PathBuf| {
+        let files = files_in(folder).unwrap_or_default();
+        let mut opened = files.iter().take(SAMPLES).filter_map(|source| DicomFile::if_dicom(source).ok().flatten());
+        opened.next().is_some_and(|first| first.data.text(Tag::PATIENT_ID).unwrap_or_default() == patient)
+    };
+    let beside = own.parent().map(folders_in).unwrap_or_default();
+    let others = folders_in(own).into_iter().chain(beside.into_iter().filter(|folder| *folder != own));
+    Ok(std::iter::once(own.to_path_buf()).chain(others.filter(is_same_patient)).collect())
 }
 
 /// Why the slices of a stack do not lie on an even grid; `None` if they do.

@@ -40,10 +40,12 @@ pub fn open_segmentation(path: &Path) -> Option<DicomFile> {
 }
 
 /// Reads a SEG or RTSTRUCT: a file, or a series of a place as [`open_overlay`] names it. With the series that it was made on,
-/// the masks are on that grid; without, a SEG is on its own grid and an RTSTRUCT is refused.
+/// the masks are on that grid; without, a SEG is on its own grid, and an RTSTRUCT on that of its images in the same folder, or
+/// in a folder below or beside it.
 ///
 /// # Errors
-/// A file that cannot be read or is neither; frames that lie in another frame of reference, or that cannot be placed.
+/// A file that cannot be read or is neither; frames that lie in another frame of reference, or that cannot be placed; an
+/// RTSTRUCT whose images are not found, or are several volumes.
 pub fn read(path: &Path, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
     read_file(&open_overlay(path)?, source)
 }

@@ -33,11 +33,16 @@ struct LeftOut {
     outside: usize,
 }
 
+/// Reads the regions on the grid of `source`, or of the images near the file that they were drawn on.
 pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
     let data = &file.data;
-    let Some(source) = source else {
-        let why = "contours need the images that they were drawn on. Convert them together";
-        return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, why));
+    let found;
+    let source = match source {
+        Some(source) => source,
+        None => {
+            found = SourceSeries::near(file)?;
+            &found
+        }
     };
     require_same_frame_of_reference(file, source)?;
     let names = names(data);
