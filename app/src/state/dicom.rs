@@ -36,6 +36,8 @@ pub struct DicomInfo {
     pub frame_of_reference: String,
     /// Why a SEG cannot describe its slices; `None` if it can.
     pub irregular: Option<String>,
+    /// Whether small values are bright (MONOCHROME1).
+    pub inverted: bool,
 }
 
 /// What identifies a patient.

@@ -102,9 +102,16 @@ impl ImageLayer {
         if self.volume.frames() > 1 { self.frame } else { 0 }
     }
 
-    /// Colour map by the convention of the modality: projections of PET are dark on white.
-    pub fn projection_colours(&self, chosen: ColourMap) -> ColourMap {
-        if self.info.modality == Modality::Pet && chosen == ColourMap::Grey { ColourMap::GreyInverted } else { chosen }
+    /// Colour map for the chosen one: grey is inverted where small values are bright (MONOCHROME1), and in projections of PET,
+    /// which are dark on white.
+    pub fn colours(&self, chosen: ColourMap, is_projection: bool) -> ColourMap {
+        let is_inverted = self.dicom.as_ref().is_some_and(|dicom| dicom.inverted);
+        let is_pet = is_projection && self.info.modality == Modality::Pet;
+        match chosen {
+            ColourMap::Grey if is_inverted || is_pet => ColourMap::GreyInverted,
+            ColourMap::GreyInverted if is_inverted => ColourMap::Grey,
+            chosen => chosen,
+        }
     }
 }
 

@@ -49,7 +49,11 @@ fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
         lesion: lesion.filter(|_| state.session.masking.shown.lesion),
         native: Some(Native { grid: &volume.grid, slice }),
         window: [window.low() as f32, window.high() as f32],
-        colour_map: if volume.data.is_colour() { ColourMap::Grey } else { state.session.view.colour_map },
+        colour_map: if volume.data.is_colour() {
+            ColourMap::Grey
+        } else {
+            layer.colours(state.session.view.colour_map, false)
+        },
         camera: state.session.masking.camera(true),
         ..*crop
     }

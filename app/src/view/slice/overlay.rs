@@ -132,8 +132,7 @@ fn block(page: &mut Page<'_>, area: Rect, columns: &[Column], lines: &[Line]) ->
 /// Writes all text on a pane, the most important first, clear of `kept`: lesions, calipers and their words.
 pub fn write(painter: &Painter, text: &PaneText<'_>, kept: &[Rect]) {
     let layer = text.case.layer(text.view.image);
-    let colours = text.case.state.session.view.colour_map;
-    let colours = if text.view.id.is_projection() { layer.projection_colours(colours) } else { colours };
+    let colours = layer.colours(text.case.state.session.view.colour_map, text.view.id.is_projection());
     let mut page = Page { painter, written: Vec::new(), kept, bright: colours == ColourMap::GreyInverted };
     letters(&mut page, text);
     let narrow = text.view.rect.width() < NARROW;

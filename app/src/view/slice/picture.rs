@@ -117,12 +117,10 @@ fn image(
     let layer = case.layer(drawn.image);
     let chosen =
         if drawn.second { case.state.session.view.fused_colour_map } else { case.state.session.view.colour_map };
-    let (texture, colours) = if view.id.is_projection() {
-        let texture = layer.projection.as_ref().and_then(|p| p.texture.clone());
-        (texture, if drawn.second { chosen } else { layer.projection_colours(chosen) })
-    } else {
-        (layer.texture.clone(), chosen)
-    };
+    let is_projection = view.id.is_projection();
+    let texture =
+        if is_projection { layer.projection.as_ref().and_then(|p| p.texture.clone()) } else { layer.texture.clone() };
+    let colours = if drawn.second { chosen } else { layer.colours(chosen, is_projection) };
     let rows = rows(case, view, map, &layer.volume.grid);
     let (window, smooth) = (case.window(view.id, layer), case.state.session.settings.interpolate);
     let image = uniforms::image(rows, window, colours, smooth, drawn.opacity);

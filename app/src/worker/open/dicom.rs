@@ -76,6 +76,7 @@ fn dicom_info(path: &Path, stack: &ImageStack, header: &DataSet) -> DicomInfo {
         file_name: stack.file_name(),
         folder: folder.map(Path::to_path_buf).unwrap_or_default(),
         irregular: dicom::irregular(stack, &info),
+        inverted: info.inverted,
         frame_of_reference: info.frame_of_reference,
     }
 }

@@ -30,8 +30,7 @@ impl Job for FirstSlice {
     }
 
     fn run(&self, _: &JobHandle) -> Result<Thumbnail, Failure> {
-        let (width, height, pixels) = engine::draw::thumbnail(&self.stack.middle_slice()?, SIDE)?;
-        Ok(Thumbnail { size: [width, height], pixels })
+        Ok(super::picture(&self.stack, SIDE)?)
     }
 
     fn apply(self, result: Result<Thumbnail, Failure>, state: &mut State, _: &mut Jobs) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::volume::dicom::ImageStack;
 
-use crate::state::{SeriesId, SeriesList, Slot, State, Thumbnail};
+use crate::state::{SeriesId, SeriesList, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// Side in pixels: twice that in the list, for dense screens.
@@ -34,9 +34,7 @@ impl Job for MakePictures {
         for (n, (id, stack)) in self.stacks.iter().enumerate() {
             handle.check()?;
             handle.progress(Some(n as f32 / self.stacks.len() as f32), "");
-            let made = stack.middle_slice().and_then(|slice| engine::draw::thumbnail(&slice, SIDE));
-            let made = made.map(|(width, height, pixels)| Arc::new(Thumbnail { size: [width, height], pixels }));
-            let (id, made) = (*id, made.map_err(|error| error.to_string()));
+            let (id, made) = (*id, super::picture(stack, SIDE).map(Arc::new).map_err(|error| error.to_string()));
             handle.send(move |state, _| {
                 let series = state.series.as_mut().and_then(|list| list.get_mut(id));
                 match (series, made) {

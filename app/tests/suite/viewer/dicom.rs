@@ -5,15 +5,15 @@ use std::path::Path;
 use std::process::Command;
 
 use amlp_viewer::command::{EditCommand, FileCommand, SeriesCommand};
-use amlp_viewer::scene::{Evidence, Modality, Unit};
+use amlp_viewer::scene::{ColourMap, Evidence, Modality, Unit};
 use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, SeriesKind, Session, Severity};
 use egui::{Color32, Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
 use engine::edit::Op;
 use engine::edit::op::Place;
-use engine::volume::LabelVolume;
-use engine::volume::dicom::{self, DicomFile, Tag};
+use engine::volume::dicom::{self, DicomFile, Tag, Value, Vr, file_bytes};
 use engine::volume::seg::{self, SourceSeries};
+use engine::volume::{Grid, LabelVolume, Volume};
 
 use super::edit_tools::paint;
 use super::restart::again;
@@ -134,6 +134,45 @@ fn a_series_dropped_on_a_view_is_shown_beside_the_open_one() {
     assert_eq!(errors(&window), Vec::<String>::new());
     let new = again(&window);
     assert_eq!(state(&new).series.as_ref().map(|list| list.series().count()), Some(3), "the list comes back, too");
+}
+
+#[test]
+fn small_values_of_monochrome1_are_bright() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("study");
+    let grid = Grid::new([12, 10, 4], straight().world_from_voxel);
+    let volume = Volume::from_f32(grid, (0..480_u16).map(|at| f32::from(at * 7 % 300)).collect());
+    for number in [2, 4] {
+        write_series(
+            &study.join(number.to_string()),
+            &Made { number, modality: "CT", volume: &volume, step: 1.0 },
+            |_| 0.0,
+        );
+    }
+    for entry in std::fs::read_dir(study.join("4")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = DicomFile::open(&path).unwrap();
+        let pixels = file.pixel_bytes(usize::MAX).unwrap();
+        let mut data = file.data;
+        data.put_text(Tag::PHOTOMETRIC_INTERPRETATION, "MONOCHROME1");
+        data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(pixels));
+        std::fs::write(&path, file_bytes(&data)).unwrap();
+    }
+    let mut window = open_files(&[&study]);
+    let pictures: Vec<Vec<u8>> = {
+        let list = state(&window).series.as_ref().unwrap();
+        list.series().map(|series| series.thumbnail.as_ref().unwrap().pixels.clone()).collect()
+    };
+    assert_eq!(pictures[0], pictures[1].iter().map(|pixel| 255 - pixel).collect::<Vec<_>>());
+    let grey = [ColourMap::Grey, ColourMap::GreyInverted];
+    for (row, expected) in [("CT series 2", grey), ("CT series 4", [grey[1], grey[0]])] {
+        enter(&mut window, row);
+        let image = document(&window).image();
+        assert_eq!(grey.map(|chosen| image.colours(chosen, false)), expected, "{row}");
+        assert_eq!(image.colours(ColourMap::Hot, false), ColourMap::Hot);
+        // Values stay as they are.
+        assert_eq!(image.volume.value([3, 2, 1]), volume.value([3, 2, 1]).round(), "{row}");
+    }
 }
 
 #[test]
