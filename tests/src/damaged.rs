@@ -11,7 +11,7 @@ use engine::volume::seg::{SourceSeries, read_file};
 use engine::volume::{Frames as Wanted, ReadOptions};
 use peak_alloc::PeakAlloc;
 
-use crate::edited::Random;
+use crate::random::Random;
 
 /// Counts what every program that links this crate allocates.
 #[global_allocator]
@@ -82,6 +82,21 @@ pub fn check(seed: u64, places: &[Place], folder: &Path) -> Result<Outcome, Stri
     let size: usize = files.iter().map(Vec::len).sum();
     drop(files);
     read_within(folder, &paths, size)
+}
+
+/// Writes bytes to `folder` and reads them in every way: a DICOM file, or a zip archive of several.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_file(bytes: &[u8], folder: &Path) -> Result<Outcome, String> {
+    let path = folder.join("0");
+    fs::write(&path, bytes).map_err(|error| error.to_string())?;
+    read_within(folder, &[path], bytes.len())
+}
+
+/// A place as one file: its only one, or a zip archive.
+pub fn as_file(place: &Place) -> Vec<u8> {
+    if let [only] = &place[..] { only.clone() } else { zipped(place) }
 }
 
 /// Reads a folder of files of `size` bytes in all.

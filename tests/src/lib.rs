@@ -2,3 +2,4 @@
 
 pub mod damaged;
 pub mod edited;
+pub mod random;

@@ -1,0 +1,55 @@
+//! Parser, codecs, stacking and segmentations on bytes that libFuzzer makes: a DICOM file or a zip archive of several.
+//!
+//! The engine is not linked but compiled in parts: with the instruments of libFuzzer its network takes an hour and 5 GB.
+#![no_main]
+#![allow(dead_code, reason = "only the readers run")]
+
+extern crate self as engine;
+
+#[path = "../../engine/src/run/atomic.rs"]
+mod atomic;
+#[path = "../../engine/src/run/clock.rs"]
+mod clock;
+#[path = "../src/damaged.rs"]
+mod damaged;
+#[path = "../../engine/src/error.rs"]
+mod error;
+#[path = "../../engine/src/run/fault.rs"]
+mod fault;
+#[path = "../../engine/src/parallel.rs"]
+mod parallel;
+#[path = "../src/random.rs"]
+mod random;
+#[path = "../../engine/src/volume/mod.rs"]
+mod volume;
+#[path = "../../engine/src/words.rs"]
+mod words;
+
+mod run {
+    pub use crate::{atomic, clock};
+}
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+
+pub use error::{Error, ErrorKind, Result};
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+fuzz_target!(
+    init: {
+        // A decoder that panics on a damaged frame is caught, and is no failure.
+        std::panic::set_hook(Box::new(|_| {}));
+        let folder = tempfile::tempdir().expect("a folder in TMPDIR");
+        FOLDER.set(folder.keep()).expect("set once");
+    },
+    |bytes: &[u8]| {
+        let folder = FOLDER.get().expect("set before the first run");
+        if let Err(why) = damaged::check_file(bytes, folder) {
+            eprintln!("{why}");
+            std::process::abort();
+        }
+    }
+);
