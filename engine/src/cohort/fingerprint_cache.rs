@@ -119,8 +119,8 @@ impl KeptCases {
 
 /// Size, time and first bytes of a NIfTI file; none for a folder, a pair of files, or one that is being written.
 fn file_stamp(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-    if !name.ends_with(".nii") && !name.ends_with(".nii.gz") {
+    let plain = if is(path, "gz") { path.with_extension("") } else { path.to_path_buf() };
+    if !is(&plain, "nii") {
         return None;
     }
     let file = File::open(path).ok()?;
@@ -132,4 +132,8 @@ fn file_stamp(path: &Path) -> Option<String> {
     let mut head = Vec::new();
     file.take(HEAD).read_to_end(&mut head).ok()?;
     Some(format!(" {} {changed:?} {}", about.len(), sha256(&head)))
+}
+
+fn is(path: &Path, ending: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(ending))
 }

@@ -36,13 +36,12 @@ struct LeftOut {
 /// Reads the regions on the grid of `source`, or of the images near the file that they were drawn on.
 pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
     let data = &file.data;
-    let found;
-    let source = match source {
-        Some(source) => source,
-        None => {
-            found = SourceSeries::near(file)?;
-            &found
-        }
+    let near;
+    let source = if let Some(source) = source {
+        source
+    } else {
+        near = SourceSeries::near(file)?;
+        &near
     };
     require_same_frame_of_reference(file, source)?;
     let names = names(data);
