@@ -2,7 +2,7 @@
 //!
 //! The engine is not linked but compiled in parts: with the instruments of libFuzzer its network takes an hour and 5 GB.
 #![no_main]
-#![allow(dead_code, reason = "only the readers run")]
+#![allow(dead_code, unused_imports, reason = "only the readers run")]
 
 extern crate self as engine;
 
@@ -26,7 +26,7 @@ mod volume;
 mod words;
 
 mod run {
-    pub use crate::{atomic, clock};
+    pub(crate) use crate::{atomic, clock};
 }
 
 use std::path::PathBuf;
