@@ -51,7 +51,7 @@ fn write_cohort(root: &Path, scan: &Path, label: &Path) -> anyhow::Result<()> {
 }
 
 fn row(what: &str, ours: Seconds, peer: Option<f64>) -> Vec<String> {
-    let [theirs, lead] = peer.map_or(["".into(), "".into()], |peer| [ms(peer), ratio(peer, ours.median)]);
+    let [theirs, lead] = peer.map_or([String::new(), String::new()], |peer| [ms(peer), ratio(peer, ours.median)]);
     vec![what.to_owned(), ms(ours.median), theirs, lead]
 }
 
@@ -63,7 +63,7 @@ fn main() -> anyhow::Result<()> {
     write_label(&truth, &mask(&image, 0.0)?, &image)?;
     write_label(&found, &mask(&image, 6.0)?, &image)?;
     // A file that was written this moment is read again.
-    let before = SystemTime::now() - Duration::from_secs(60);
+    let before = SystemTime::now() - Duration::from_mins(1);
     for path in [&scan, &truth, &found] {
         std::fs::File::options().write(true).open(path)?.set_modified(before)?;
     }

@@ -201,7 +201,7 @@ fn the_fingerprint_names_every_problem_by_file() {
 fn a_cohort_is_read_once_and_again_where_a_file_has_changed() {
     let (folder, caches) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = folder.path();
-    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
     for id in ["a", "b"] {
         for (name, value) in [("ct", 1), ("seg", 10)] {
             let path = format!("{id}/{name}.nii.gz");
