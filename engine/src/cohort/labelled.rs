@@ -339,7 +339,7 @@ mod tests {
         assert_eq!(labelled_subset(&train, &budget(LabelShare::Count(8), true), 1).unwrap().len(), 8);
         assert_eq!(labelled_subset(&train, &budget(LabelShare::All, false), 1).unwrap().len(), 8, "all means all");
         let note = split.label_notes(&budget(LabelShare::Count(1), false)).remove(0);
-        assert!(note.contains("among the 4 training patients") && note.contains("labels.any"), "{note}");
+        assert!(note.contains("from the 4 training patients") && note.contains("labels.any"), "{note}");
         assert!(split.label_notes(&budget(LabelShare::Count(1), true)).is_empty());
         train.iter_mut().for_each(|(_, ml)| *ml = Some(0.0));
         let error = labelled_subset(&train, &budget(LabelShare::Count(1), false), 1).unwrap_err().to_string();

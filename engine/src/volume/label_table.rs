@@ -206,7 +206,7 @@ mod tests {
             ("", ["seg.labels.tsv", "no column index"]),
             ("index\tcolor\n", ["seg.labels.tsv", "no column name"]),
             ("index,name\n1,x\n", ["seg.labels.tsv", "no column index"]),
-            ("index\tname\n-1\tx\n", ["line 2, index is -1", "no label value"]),
+            ("index\tname\n-1\tx\n", ["line 2, index is -1", "not a label value"]),
             ("index\tname\n1\tx\n1\ty\n", ["line 3, index is 1", "twice"]),
             ("index\tname\tcolor\n1\tx\tred\n", ["line 2, color is red", "#E69F00"]),
             ("index\tname\tcolor\n1\tx\t#12345\u{e9}\n", ["line 2, color", "#E69F00"]),
