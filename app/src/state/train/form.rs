@@ -121,15 +121,13 @@ impl Form {
             }
         }
         let preset_changed = self.pretrain.preset != before.pretrain.preset;
-        let modality_changed = self.pretrain.data.modality != before.pretrain.data.modality;
-        // A method that was changed by hand survives a change of modality.
-        let as_preset = !is_modified(&before.pretrain);
         if preset_changed {
             // Fields of the method before are not shown any more, so what is wrong in them cannot be corrected. Those that are
             // still shown say it again.
             self.invalid.retain(|(finetune, _), _| *finetune);
         }
-        if preset_changed || (modality_changed && as_preset) {
+        // A method that came with its preset, as that of a run or of the demonstration, is not that of the preset alone.
+        if preset_changed && self.pretrain.method == before.pretrain.method {
             let probes = std::mem::take(&mut self.pretrain.method.probes);
             self.pretrain.method = preset_of(&self.pretrain).method;
             self.pretrain.method.probes = probes;

@@ -118,7 +118,7 @@ fn the_manual_of_the_engine_is_a_click_away() {
     let mut harness = with(Dialog::Manual, State::default());
     click(&mut harness, "Engine");
     click(&mut harness, "Presets");
-    assert!(harness.query_by_label_contains("the paper leaves CCL out").is_some());
+    assert!(harness.query_by_label_contains("the paper omits CCL").is_some());
     harness.get_by_label("Search the manual").focus();
     harness.run();
     harness.get_by_label("Search the manual").type_text("failed.txt");

@@ -73,7 +73,7 @@ fn small_findings_are_folded_away_in_the_list_and_in_the_agreement() {
     click(&mut window, "Show 2 findings below 0.05 ml");
     assert_eq!(listed(&window), 5);
     send(&mut window, OverlayCommand::GoToFinding(4));
-    click(&mut window, "Fold 2 findings below 0.05 ml");
+    click(&mut window, "Hide 2 findings below 0.05 ml");
     assert_eq!((listed(&window), state(&window).session.view.finding), (3, None));
     send(&mut window, OverlayCommand::SetMinimumVolume(0.0));
     assert_eq!(listed(&window), 5);

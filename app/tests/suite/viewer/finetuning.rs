@@ -77,7 +77,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     by_palette(&mut window, "best validation");
     assert_eq!(state(&window).session.runs.network, Choice::Best);
     assert_eq!(state(&window).cache.results.evaluation.as_ref().map(|e| e.checkpoint), Some(Choice::Best));
-    by_palette(&mut window, "by the last network");
+    by_palette(&mut window, "with the last network");
     assert_eq!(state(&window).cache.results.evaluation.as_ref(), Some(&evaluation));
     std::fs::remove_dir_all(run.join("evaluation")).unwrap();
     by_palette(&mut window, "Evaluate finetune-pet again");
