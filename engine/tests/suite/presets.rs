@@ -60,9 +60,10 @@ fn micro_batches_equal_the_whole_batch_or_are_refused() {
         let mut config = settings(name, &root);
         config.network.norm = engine::model::Norm::None;
         config.training.epochs = 1;
-        if *family == Family::Contrastive {
-            // AdamW makes whole steps of gradients that are 0 but for rounding, and batch norm in the heads enlarges them. At this
-            // rate no weight moves, so the losses of the batches are compared; the unit tests compare the gradients.
+        if *family == Family::Contrastive || *name == "beit-v2" {
+            // AdamW makes whole steps of gradients that are 0 but for rounding, and batch norm in the heads enlarges them; of
+            // beit-v2 they choose other codes. At this rate no weight moves, so the losses of the batches are compared; the unit
+            // tests compare the gradients.
             config.training.lr = 1e-12;
         }
         let losses = |micro_batch: usize| {

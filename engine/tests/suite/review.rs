@@ -69,7 +69,7 @@ fn a_process_that_dies_within_a_verdict_loses_only_that_one() {
     assert!(!child.wait().unwrap().success());
     let log = read(folder.path()).unwrap();
     assert_eq!(log.entries.len(), 2);
-    assert!(log.torn_bytes > 0 && log.warnings()[0].contains("torn"), "{:?}", log.warnings());
+    assert!(log.torn_bytes > 0 && log.warnings()[0].contains("the last line is incomplete"), "{:?}", log.warnings());
     let (mut writer, _) = ReviewWriter::open(folder.path()).unwrap();
     writer.append(&entry("P02", Verdict::Rejected, 1.0)).unwrap();
     let after = read(folder.path()).unwrap();
