@@ -104,11 +104,20 @@ fn held_out_errors(run: &Path, config: &Config, settings: &MaskSettings) -> [f64
 /// Masked as in the last epoch: batch norm's running statistics are those of its masking ratio.
 #[test]
 fn pre_training_beats_predicting_the_mean_on_held_out_slices() {
+    // Rounding alone, by the instructions of the processor, moves the ratio of amlp by some hundredths. Portable kernels are the
+    // same everywhere, so the test runs itself with them.
+    if std::env::var("AMLP_SIMD").as_deref() != Ok("portable") {
+        let name = "learning::pre_training_beats_predicting_the_mean_on_held_out_slices";
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let output = again.args([name, "--exact"]).env("AMLP_SIMD", "portable").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let epochs = 25;
-    // Rounding alone, by the instructions of the processor, moves the ratio of amlp by some hundredths.
-    for (name, at_most) in [("base", 0.7), ("amlp", 0.95)] {
+    for (name, at_most) in [("base", 0.7), ("amlp", 0.9)] {
         let mut config = pretrain_config(&root);
         config.method = MethodConfig { grid: 8, ..preset(name, &["pet".into()]).unwrap().method };
         config.network.width = 4;
