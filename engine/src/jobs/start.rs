@@ -1,5 +1,6 @@
 //! The run folder of a job: created with a split, or opened to resume.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::{Start, differences};
@@ -86,7 +87,7 @@ pub(super) fn open_run(
             if let Some(pretraining) = inherited(config)? {
                 split.check_unseen(&pretraining, path)?;
             }
-            split
+            with_volumes(split, config, cohort, control)?
         }
         None => match inherited(config)? {
             Some(split) => {
@@ -136,6 +137,18 @@ pub(crate) fn inherited(config: &Config) -> Result<Option<Split>> {
 /// A new split by patient, stratified by lesion volume.
 pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
+}
+
+/// A split with the lesion volumes of all its patients: one that the user has written may leave them out, and labelled patients
+/// are drawn from them.
+pub(crate) fn with_volumes(mut split: Split, config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
+    let missing: BTreeSet<String> =
+        split.part(Part::All).into_iter().filter(|id| !split.lesion_ml.contains_key(id)).collect();
+    if !missing.is_empty() {
+        let volumes = eligible_patients(config, cohort, control)?;
+        split.lesion_ml.extend(volumes.into_iter().filter(|(id, _)| missing.contains(id)));
+    }
+    Ok(split)
 }
 
 /// The patients that can be trained or tested on, with their lesion volume in ml, `None` without a mask.

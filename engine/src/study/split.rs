@@ -10,7 +10,7 @@ use super::plan::{CohortPlan, Plan, count_of};
 use crate::cohort::labelled::{LabelBudget, labelled_subset};
 use crate::cohort::split::Split;
 use crate::event::Control;
-use crate::jobs::{eligible_patients, with_known_modalities};
+use crate::jobs::{eligible_patients, with_known_modalities, with_volumes};
 use crate::{Error, Result, seed};
 
 /// A test fold of a cohort.
@@ -47,15 +47,15 @@ impl Fold {
 /// # Errors
 /// A cohort that cannot be read; fewer patients with a mask than the folds need.
 pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<Fold>> {
-    if let Some(file) = &plan.split.file {
-        let split = Split::read(file)?;
-        let labelled = labelled_draws(plan, &split, 0)?;
-        return Ok(vec![Fold { split, labelled }]);
-    }
     let Some(method) = plan.methods.first() else { return Ok(Vec::new()) };
     let config = plan.finetune_config(cohort, method)?;
     let found = config.data.discover()?;
     let config = with_known_modalities(config, &found)?;
+    if let Some(file) = &plan.split.file {
+        let split = with_volumes(Split::read(file)?, &config, &found, control)?;
+        let labelled = labelled_draws(plan, &split, 0)?;
+        return Ok(vec![Fold { split, labelled }]);
+    }
     let mut patients = eligible_patients(&config, &found, control)?;
     let most = count_of(&plan.split.patients, patients.len(), "split.patients")?;
     if most < patients.len() {

@@ -103,6 +103,30 @@ fn trainings_say_what_they_leave_out() {
 }
 
 #[test]
+fn a_split_written_by_hand_needs_no_lesion_volumes() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 6);
+    let write = |name: &str, text: &str| {
+        let path = temp.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let settings = write("settings.toml", "[method]\ngrid = 8\n[network]\nwidth = 2\ndepth = 2\n");
+    let parts =
+        r#"{"version": 1, "seed": 0, "train": ["P00", "P01", "P02", "P03"], "val": [], "test": ["P04", "P05"]}"#;
+    let file = write("split.json", parts);
+    let out = temp.path().join("fine");
+    let line = ["finetune", "--from", "none", "--labels", "50%", "--modality", "pet", "--size", "32", "--epochs", "1"];
+    let line = [&line[..], &["--device", "cpu", "--config"]].concat();
+    let (code, _, errors) =
+        ended(&amlp(&line, &[&settings, Path::new("--split"), &file, Path::new("--out"), &out, &root]));
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("used 2 of 2 scans"), "half of the training patients is labelled: {errors}");
+    let split: Split = RunFolder::open(&out).unwrap().read_split().unwrap();
+    assert!(split.lesion_ml.len() == 6 && split.lesion_ml.values().all(|ml| ml.unwrap() > 0.0), "{split:?}");
+}
+
+#[test]
 fn a_moved_cohort_is_recognised() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
