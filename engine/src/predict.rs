@@ -63,7 +63,7 @@ impl Choice {
 }
 
 /// Opens a fine-tuning run and reads its configuration.
-fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
+pub(crate) fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
     let run = RunFolder::open(run)?;
     let config = Config::from_toml(&run.config_text()?, &run.config_path())?;
     if config.stage != Stage::Finetune {

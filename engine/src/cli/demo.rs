@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::export::{read_attribution, write_card};
 use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
@@ -94,11 +95,7 @@ fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport)
     let model = out.join("model");
     let exported = export_model(&out.join(MODEL_RUN), Choice::Last, &model)?;
     let attribution = sample.join("ATTRIBUTION.md");
-    let attribution = match std::fs::read_to_string(&attribution) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io("read", &attribution)(error).into()),
-    };
+    let attribution = attribution.exists().then(|| read_attribution(&attribution)).transpose()?;
     let threads = rayon::current_num_threads();
     // The device actually used, so that the same command makes the same network elsewhere; no folder of this machine.
     let device = report.device.split(' ').next().unwrap_or_default();
@@ -109,8 +106,17 @@ fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport)
     if let Some(name) = args.sample.as_deref().and_then(Path::file_name) {
         command += &format!(" --sample {}", name.to_string_lossy());
     }
-    let card = ModelCard { report, exported: &exported, command: &command, attribution: attribution.as_deref() };
-    write_atomic(&model.join("MODEL.md"), card.text().as_bytes())?;
+    let card = ModelCard {
+        exported: &exported,
+        command: Some(&command),
+        device: Some(&report.device),
+        pretrained: &report.train,
+        labelled: &report.labelled,
+        test: &report.test,
+        scores: report.methods.first(),
+        attribution: attribution.as_deref(),
+    };
+    write_card(&model, &card)?;
     Ok(model)
 }
 

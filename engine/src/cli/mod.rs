@@ -13,6 +13,7 @@ pub mod demo;
 pub mod devices;
 pub mod edit;
 pub mod evaluate;
+pub mod export;
 mod files;
 pub mod finetune;
 pub mod info;
@@ -85,6 +86,9 @@ enum Verb {
     Segment(segment::Args),
     /// Compare segmentations with reference masks.
     Evaluate(evaluate::Args),
+    /// Export a fine-tuned network to pass on, with a model card.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
     /// Print the review verdicts of a cohort, and export them with their findings.
     #[command(after_help = review::EXAMPLES)]
     Review(review::Args),
@@ -142,6 +146,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Verb::Cohort(args) => cohort::run(&args),
         Verb::Convert(args) => convert::run(&args),
         Verb::Evaluate(args) => evaluate::run(args),
+        Verb::Export(args) => export::run(&args),
         Verb::Mask(args) => mask::run(&args),
         Verb::Presets(args) => presets::run(&args),
         Verb::Pretrain(args) => pretrain::run(&args),

@@ -1,60 +1,66 @@
-//! `MODEL.md`: origin and intended use of the demo's network.
+//! `MODEL.md`: origin and intended use of a network that is passed on.
 
 use std::fmt::Write;
 
-use super::demo::DemoReport;
+use super::MethodScores;
 use crate::predict::ExportedModel;
 use crate::trainer::WEIGHTS;
 use crate::words::plural;
 
 /// Contents of the card.
 pub struct ModelCard<'a> {
-    /// The demo that made the network.
-    pub report: &'a DemoReport,
     /// The network.
     pub exported: &'a ExportedModel,
-    /// The command that made it.
-    pub command: &'a str,
-    /// `ATTRIBUTION.md` of the study, if it has one.
+    /// The command that made it, if one did.
+    pub command: Option<&'a str>,
+    /// The device that it was trained on.
+    pub device: Option<&'a str>,
+    /// Patients of the pre-training; none if it started from random weights.
+    pub pretrained: &'a [String],
+    /// Patients whose masks it was fine-tuned with.
+    pub labelled: &'a [String],
+    /// Test patients of its split.
+    pub test: &'a [String],
+    /// Scores of the test patients.
+    pub scores: Option<&'a MethodScores>,
+    /// Origin and licence of the training data.
     pub attribution: Option<&'a str>,
 }
 
 impl ModelCard<'_> {
     /// The card in Markdown. Without folders and times, so that the same network has the same card.
     pub fn text(&self) -> String {
-        let (report, exported) = (self.report, self.exported);
-        let mut text = String::from("# Sample model\n\n");
-        text += "A small network for trying out the program. **Research use only**: not a medical device, not for clinical \
-                 use. It was trained on a handful of patients: it misses lesions and reports false positives.\n\n";
+        let mut text = format!(
+            "# Lesion segmentation model\n\n**Research use only**: not a medical device, not for clinical use. The network was \
+             fine-tuned on {}: it misses lesions and reports false positives.\n\n| | |\n|---|---|\n",
+            plural(self.labelled.len(), "patient", "patients")
+        );
+        let patients = |ids: &[String]| if ids.is_empty() { "none".to_owned() } else { ids.join(", ") };
+        let exported = self.exported;
+        let weights = format!(
+            "`checkpoints/last/{WEIGHTS}`, {} bytes, after {}",
+            exported.bytes,
+            plural(exported.epoch, "epoch", "epochs")
+        );
+        let scores = self.scores.map(|scores| {
+            let cases: Vec<String> = scores.cases.iter().map(|c| format!("{} {:.3}", c.case, c.dsc)).collect();
+            format!("mean {:.3}, SD {:.3}: {}", scores.mean_dsc, scores.sd_dsc, cases.join(", "))
+        });
         let rows = [
-            ("made with", format!("`{}`", self.command)),
-            ("version", format!("amlp {}", env!("CARGO_PKG_VERSION"))),
-            ("device", report.device.clone()),
-            (
-                "weights",
-                format!(
-                    "`checkpoints/last/{WEIGHTS}`, {} bytes, after {}",
-                    exported.bytes,
-                    plural(exported.epoch, "epoch", "epochs")
-                ),
-            ),
-            ("SHA-256 of the weights", format!("`{}`", exported.sha256)),
-            ("pre-trained without masks on", report.train.join(", ")),
-            ("fine-tuned with the masks of", report.labelled.join(", ")),
-            ("held-out patients", report.test.join(", ")),
+            ("made with", self.command.map(|command| format!("`{command}`"))),
+            ("version", Some(format!("amlp {}", env!("CARGO_PKG_VERSION")))),
+            ("device", self.device.map(str::to_owned)),
+            ("weights", Some(weights)),
+            ("SHA-256 of the weights", Some(format!("`{}`", exported.sha256))),
+            ("pre-trained without masks on", Some(patients(self.pretrained))),
+            ("fine-tuned with the masks of", Some(patients(self.labelled))),
+            ("held-out patients", Some(patients(self.test))),
+            ("DSC of the held-out patients", scores),
         ];
-        text += "| | |\n|---|---|\n";
         for (name, value) in rows {
-            let _ = writeln!(text, "| {name} | {} |", value.replace('|', "\\|"));
-        }
-        if let Some(scores) = report.methods.first() {
-            let _ = writeln!(
-                text,
-                "| DSC of the held-out patients | mean {:.3}, SD {:.3}: {} |",
-                scores.mean_dsc,
-                scores.sd_dsc,
-                scores.cases.iter().map(|c| format!("{} {:.3}", c.case, c.dsc)).collect::<Vec<_>>().join(", ")
-            );
+            if let Some(value) = value {
+                let _ = writeln!(text, "| {name} | {} |", value.replace('|', "\\|"));
+            }
         }
         text += "\nThe folder is a run folder with its settings, its split and the weights alone: `amlp segment --model model \
                  scan.nii.gz --out masks`. It cannot be trained further, since the optimiser's state is not included.\n\n\
@@ -62,7 +68,7 @@ impl ModelCard<'_> {
         text += match self.attribution {
             // Its own heading would be a second title.
             Some(own) => own.trim().trim_start_matches(['#', ' ']),
-            None => "The study's folder has no ATTRIBUTION.md, so the origin and licence of the data are unknown.",
+            None => "No attribution was given, so the origin and licence of the data are unknown.",
         };
         text.push('\n');
         text
@@ -72,7 +78,7 @@ impl ModelCard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::{CaseScore, MethodScores};
+    use crate::experiment::CaseScore;
 
     #[test]
     fn the_card_tells_what_made_the_network() {
@@ -85,32 +91,22 @@ mod tests {
             volume_ml: 1.0,
             truth_volume_ml: 1.0,
         };
-        let report = DemoReport {
-            notice: String::new(),
-            seed: 3,
-            device: "cpu".into(),
-            train: vec!["A".into(), "B".into()],
-            labelled: vec!["B".into()],
-            test: vec!["T1".into()],
-            steps: 5,
-            fine_steps: 6,
-            convergence: Vec::new(),
-            threshold_suv: 1.0,
-            methods: vec![MethodScores::new("model", vec![score])],
-            verdict: Vec::new(),
-            seconds: Vec::new(),
-        };
+        let ids = ["A", "B", "T1"].map(str::to_owned);
+        let scores = MethodScores::new("model", vec![score]);
         let exported = ExportedModel { epoch: 2, bytes: 1234, sha256: "ab".repeat(32) };
-        let card = |attribution| {
-            ModelCard { report: &report, exported: &exported, command: "amlp demo --seed 3", attribution }.text()
+        let card = |scores, pretrained, attribution| {
+            let (labelled, test) = (&ids[1..2], &ids[2..]);
+            let (command, device) = (Some("amlp demo --seed 3"), Some("cpu"));
+            ModelCard { exported: &exported, command, device, pretrained, labelled, test, scores, attribution }.text()
         };
-        let text = card(Some("# Where it comes from\n\nCC BY 3.0\n"));
+        let text = card(Some(&scores), &ids[..2], Some("# Where it comes from\n\nCC BY 3.0\n"));
         for part in [
             "| made with | `amlp demo --seed 3` |",
             concat!("| version | amlp ", env!("CARGO_PKG_VERSION"), " |"),
             "1234 bytes, after 2 epochs",
             &"ab".repeat(32),
             "| pre-trained without masks on | A, B |",
+            "fine-tuned on 1 patient:",
             "| fine-tuned with the masks of | B |",
             "| held-out patients | T1 |",
             "mean 0.750, SD 0.000: T1 0.750",
@@ -119,6 +115,11 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
-        assert!(card(None).contains("no ATTRIBUTION.md"));
+        let text = card(None, &[], None);
+        assert!(
+            text.contains("No attribution was given") && text.contains("| pre-trained without masks on | none |"),
+            "{text}"
+        );
+        assert!(!text.contains("DSC"), "{text}");
     }
 }

@@ -133,6 +133,47 @@ fn an_exported_model_finds_what_its_run_finds() {
 }
 
 #[test]
+fn export_passes_a_network_on_with_a_card() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 6);
+    let (pre, run, model) = (temp.path().join("pre"), temp.path().join("run"), temp.path().join("model"));
+    pretrain(&pretrain_config(&root), &pre, false, 0).unwrap();
+    finetune(&finetune_config(&root, Some(&pre)), &run, false, 0).unwrap();
+    let origin = temp.path().join("origin.md");
+    fs::write(&origin, "Phantoms, CC0.\n").unwrap();
+    let export =
+        |run: &Path| amlp(&["export"], &[run, Path::new("--out"), &model, Path::new("--attribution"), &origin]);
+
+    let refused = export(&pre);
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && text.contains("Fine-tune it first") && !model.exists(), "{text}");
+
+    let said = succeeds(&export(&run));
+    assert_eq!(said.trim(), format!("Model: {}", model.display()));
+    let expected = ["MODEL.md", MANIFEST, WEIGHTS, "cohort.json", "config.toml", "split.json"];
+    assert_eq!(files(&model), expected);
+    let split: serde_json::Value = serde_json::from_slice(&fs::read(run.join("split.json")).unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(run.join("report.json")).unwrap()).unwrap();
+    let ids = |list: &serde_json::Value| {
+        list.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect::<Vec<_>>().join(", ")
+    };
+    let card = fs::read_to_string(model.join("MODEL.md")).unwrap();
+    for part in [
+        format!("| pre-trained without masks on | {} |", ids(&split["train"])),
+        format!("| fine-tuned with the masks of | {} |", ids(&report["labelled"])),
+        format!("| held-out patients | {} |", ids(&split["test"])),
+        sha256(&fs::read(model.join(WEIGHTS)).unwrap()),
+        "Phantoms, CC0.".into(),
+    ] {
+        assert!(card.contains(&part), "{part} is not in\n{card}");
+    }
+    assert!(!card.contains(&*temp.path().to_string_lossy()), "the card names a folder of this machine:\n{card}");
+    load(&model).unwrap();
+    let again = export(&run);
+    assert!(String::from_utf8_lossy(&again.stderr).contains("already exists"));
+}
+
+#[test]
 fn every_damage_is_a_named_error() {
     let temp = tempfile::tempdir().unwrap();
     let (_, model) = exported(temp.path());

@@ -1,0 +1,78 @@
+//! `amlp export`
+
+use std::path::{Path, PathBuf};
+
+use super::print_line;
+use crate::cohort::split::Split;
+use crate::config::Config;
+use crate::experiment::model_card::ModelCard;
+use crate::finetune::FinetuneReport;
+use crate::predict::{Choice, export_model, open_finetuned};
+use crate::run::RunFolder;
+use crate::run::atomic::write_atomic;
+use crate::run::report::read_report;
+use crate::{Error, Result};
+
+/// Shown under `--help`.
+pub const EXAMPLES: &str = "Examples:
+  amlp export runs/fine --out model
+  amlp export runs/fine --best --attribution ATTRIBUTION.md --out model
+
+The folder works wherever a fine-tuning run is expected for segmentation. It holds no scans and no folder names of this machine,
+but names the patients of the split.";
+
+/// Exports the network of a fine-tuning run as a small folder to pass on, with a model card.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Fine-tuning run.
+    run: PathBuf,
+    /// Folder to create for the model.
+    #[arg(long)]
+    out: PathBuf,
+    /// Export the network with the best validation instead of the last.
+    #[arg(long)]
+    best: bool,
+    /// Text on the origin and licence of the training data, for the model card.
+    #[arg(long, value_name = "FILE")]
+    attribution: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let attribution = args.attribution.as_deref().map(read_attribution).transpose()?;
+    let (run, config) = open_finetuned(&args.run)?;
+    let report: FinetuneReport = read_report(&run)?;
+    let pretrained = pretrained(&config)?;
+    let choice = if args.best { Choice::Best } else { Choice::Last };
+    let exported = export_model(&args.run, choice, &args.out)?;
+    let card = ModelCard {
+        exported: &exported,
+        command: None,
+        device: Some(&report.device),
+        pretrained: &pretrained,
+        labelled: &report.labelled,
+        test: &run.read_split::<Split>()?.test,
+        scores: None,
+        attribution: attribution.as_deref(),
+    };
+    write_card(&args.out, &card)?;
+    print_line(&format!("Model: {}", args.out.display()))
+}
+
+/// Training patients of the pre-training run; none if the network started from random weights.
+fn pretrained(config: &Config) -> Result<Vec<String>> {
+    if config.labels.from.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(RunFolder::open(&config.labels.from)?.read_split::<Split>()?.train)
+}
+
+/// Reads a text on the origin of the data.
+pub(super) fn read_attribution(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(Error::io("read", path))
+}
+
+/// Writes `MODEL.md` into the folder of a model.
+pub(super) fn write_card(model: &Path, card: &ModelCard<'_>) -> Result<()> {
+    write_atomic(&model.join("MODEL.md"), card.text().as_bytes()).map(drop)
+}
