@@ -64,7 +64,7 @@ impl App {
                 app.state.session.train.form = form;
                 app.state.cache.train.cohort = cohort.map_or(CohortState::None, CohortState::Remembered);
             }
-            Err(why) => app.warn("The form of the last training was reset", why.to_string()),
+            Err(why) => app.warn("The form of the last run was reset", why.to_string()),
         }
         app.start(args);
         app

@@ -60,7 +60,7 @@ pub struct Args {
     /// Run the full pipeline live on the sample study: pre-train, fine-tune, segment, step through the findings
     #[arg(long)]
     pub demo: bool,
-    /// Steps of each training of the demo
+    /// Steps of each run of the demo
     #[arg(long, value_name = "N", requires = "demo", hide = true)]
     pub demo_steps: Option<usize>,
     /// Session saved by a restart; replaces all other arguments

@@ -1,4 +1,4 @@
-//! What a training would take, without making a run folder, and what is wrong with its settings, field by field.
+//! What a run would take, without making a run folder, and what is wrong with its settings, field by field.
 
 mod count;
 
@@ -18,7 +18,7 @@ use crate::{ErrorKind, Result};
 
 use count::Count;
 
-/// What a training would take.
+/// What a run would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Assessment {
     /// Training patients.
@@ -46,7 +46,7 @@ pub struct Assessment {
 }
 
 /// Reads the names and headers of a cohort's files, for a fine-tuning run also the scans and masks of a few labelled patients,
-/// measures one step, and adds up. `split` is the split of the training if it is known; else it is that of the pre-training run,
+/// measures one step, and adds up. `split` is the split of the run if it is known; else it is that of the pre-training run,
 /// or one of as many patients. `progress` gets a line for each part.
 ///
 /// # Errors

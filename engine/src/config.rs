@@ -258,7 +258,7 @@ impl Default for MethodConfig {
 }
 
 impl MethodConfig {
-    /// Epochs between two label updates in a training of `epochs`.
+    /// Epochs between two label updates in a run of `epochs`.
     pub fn period(&self, epochs: usize) -> usize {
         if self.period > 0 { self.period } else { (epochs / 20).max(1) }
     }
@@ -272,16 +272,16 @@ pub struct LabelConfig {
     /// Run to start from; empty for random weights. A pre-training run transfers what its method defines, a fine-tuning run
     /// the whole network.
     pub from: PathBuf,
-    /// Start from the network of that fine-tuning that validated best, instead of its last.
+    /// Start from that fine-tuning run's best network on the validation patients, not its last.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub from_best: bool,
     /// Folder of corrected masks, which take the place of the training patients' own; see [`crate::cohort::corrections`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrections: Option<PathBuf>,
-    /// Takes over the encoder alone, also where the pre-training has trained the decoder.
+    /// Takes over the encoder alone, also where the pre-training run has trained the decoder.
     pub encoder_only: bool,
     /// Batches of unmasked slices of all training patients, labelled or not, on which batch norm re-estimates its running
-    /// statistics before the first step; 0 keeps those of the pre-training.
+    /// statistics before the first step; 0 keeps those of the pre-training run.
     pub norm_batches: usize,
     /// Labelled training patients: `5%`, a number, `all`, or by name: `patients:ID,ID`.
     pub labels: String,

@@ -193,7 +193,7 @@ pub struct EpochSummary {
     /// How the method fares, by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
     #[serde(skip_serializing_if = "Losses::is_empty")]
     pub diagnostics: Losses,
-    /// What is wrong with the training, one sentence each, such as a collapse. The listeners get each as a `Warning`, once.
+    /// Problems of the run, one sentence each, such as a collapse. Listeners get each once, as a `Warning`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Entropies H1, H2, H3 in nats (Eqs. 1 to 3); H3 only where labels exist.

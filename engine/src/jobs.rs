@@ -210,7 +210,7 @@ impl FinetuneJob {
     }
 }
 
-/// Says which scans are left out, before the training starts.
+/// Says which scans are left out, before the run starts.
 fn warn_of(selection: &Selection, sink: &mut dyn EventSink) -> Result<()> {
     if selection.is_complete() { Ok(()) } else { sink.event(&Event::Warning { message: selection.to_string() }) }
 }
@@ -224,7 +224,7 @@ fn patients_of<'a>(cohort: &Cohort, scans: impl Iterator<Item = &'a String>) -> 
 /// The report of a job with the scans that it left out, as `report.json` and `--json` have it.
 #[derive(Debug, serde::Serialize)]
 pub struct JobReport<'a, R> {
-    /// The training's own report.
+    /// The run's own report.
     #[serde(flatten)]
     pub report: &'a R,
     /// The scans that were not used.

@@ -43,7 +43,7 @@ const CONFIG: &str = "[training]\nevery_slice = 10\n";
 const CLOCK: &[&str] = &["t", "seq"];
 /// Checkpoint files that differ between two processes: see [`weights`].
 const UNCOMPARED: &[&str] = &["manifest.json", "optimizer.burnpack"];
-/// Events about the process, not the training.
+/// Events about the process, not the run.
 const PROCESS_EVENTS: &[&str] = &["started", "warning"];
 
 struct Options {

@@ -300,7 +300,6 @@ pub const RULES: &[WordRule] = &[
         view: View::Text,
         words: &[
             "} problems",
-            "} trainings",
             "} findings",
             "} edits",
             "} flips",

@@ -1,4 +1,4 @@
-//! The table of labels, and reviewed segmentations on their way to the labels of the next fine-tuning.
+//! The table of labels, and reviewed segmentations on their way to the labels of the next fine-tuning run.
 
 use std::collections::BTreeSet;
 

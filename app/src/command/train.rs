@@ -83,7 +83,7 @@ pub enum TrainCommand {
     ChooseResults,
     /// Sets the number of threads that compute; 0 leaves one core to the window.
     SetThreads(usize),
-    /// Trainings also write TensorBoard event files, or not.
+    /// Runs also write TensorBoard event files, or not.
     SetTensorBoard(bool),
     /// Sets the folder of runs.
     SetWorkspace(PathBuf),
@@ -214,7 +214,7 @@ fn set_up_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, purpose: Config
 
 fn start(state: &mut State, jobs: &mut Jobs) {
     if let Some(why) = state.training_obstacle() {
-        return state.error("The training cannot start", why);
+        return state.error("The run cannot start", why);
     }
     let form = &state.session.train.form;
     let (name, stage, config) = (form.name.trim().to_owned(), form.stage, Some(Box::new(form.config().clone())));

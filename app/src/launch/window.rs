@@ -53,7 +53,7 @@ impl eframe::App for Window {
 
     fn on_exit(&mut self) {
         if self.app.restarts() {
-            // The session at the very end: a training has saved its checkpoint by now.
+            // The session at the very end: a run has saved its checkpoint by now.
             let line = restart::prepare(self.app.state(), &restart::folders()).unwrap_or_else(|why| {
                 tracing::error!("the session cannot be saved, so the program restarts without it: {why}");
                 Vec::new()

@@ -50,7 +50,7 @@ pub enum Intent {
     Review(ReviewStep),
     /// Restore unsaved edits of the open case from their journal.
     RestoreEdits(PathBuf),
-    /// Add reviewed segmentations to the labels of the next fine-tuning.
+    /// Add reviewed segmentations to the labels of the next fine-tuning run.
     AddToLabels(LabelScope),
     /// Bring a run back from the trash.
     RestoreRun(TrashedRun),
@@ -142,7 +142,7 @@ pub enum PathPurpose {
     Review(ReviewFile),
 }
 
-/// Which segmentations are added to the labels of the next fine-tuning.
+/// Which segmentations are added to the labels of the next fine-tuning run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelScope {
     /// That of the open case.

@@ -155,7 +155,7 @@ pub struct State {
     pub session: Session,
     /// What can be read or computed again.
     pub cache: Cache,
-    /// The training in progress, and those that wait or ended.
+    /// The run in progress, and those that wait or ended.
     pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,

@@ -62,7 +62,7 @@ pub struct Session {
     pub open: OpenItems,
 }
 
-/// Which run is chosen for what, besides the watched ones and the one that the next fine-tuning starts from; see
+/// Which run is chosen for what, besides the watched ones and the one that the next fine-tuning run starts from; see
 /// [`State::run_for`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -88,7 +88,7 @@ pub enum RunUse {
     Segment,
     /// Reconstructs masked patches.
     Reconstruct,
-    /// The next fine-tuning starts from it.
+    /// The next fine-tuning run starts from it.
     StartFrom,
     /// Shown on the timeline.
     Watch,

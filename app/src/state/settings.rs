@@ -55,13 +55,13 @@ pub struct Settings {
     pub hide_patient: bool,
     /// Compute threads; 0 uses all cores except one, which is left for the window.
     pub threads: usize,
-    /// Trainings also write TensorBoard event files.
+    /// Runs also write TensorBoard event files.
     pub tensorboard: bool,
     /// The reviewer's initials, kept with every verdict; asked for before the first.
     pub initials: String,
     /// Where runs are kept, if the user chose it.
     pub workspace: Option<PathBuf>,
-    /// The form of the next training and its cohort, as the last session left them: a
+    /// The form of the next run and its cohort, as the last session left them: a
     /// [`RememberedTraining`](super::train::RememberedTraining). Read apart from the rest, so that a form of another
     /// version does not reset the settings.
     pub training: Option<serde_json::Value>,

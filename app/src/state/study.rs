@@ -26,20 +26,21 @@ pub enum StudyTab {
     Plots,
     /// The patients of the chosen cell.
     Patients,
-    /// The trainings that run, failed or wait.
-    Trainings,
+    /// Runs in progress, failed and waiting.
+    #[serde(rename = "Trainings")]
+    Progress,
 }
 
 impl StudyTab {
     /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::Plots, Self::Patients, Self::Trainings];
+    pub const ALL: [Self; 3] = [Self::Plots, Self::Patients, Self::Progress];
 
     /// The name in the window.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plots => "Plots",
             Self::Patients => "Patients",
-            Self::Trainings => "Trainings",
+            Self::Progress => "Progress",
         }
     }
 }

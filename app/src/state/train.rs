@@ -206,7 +206,7 @@ pub struct Training {
     pub last_id: u64,
     /// Interrupted runs that the user dismissed in this session.
     pub dismissed: Vec<PathBuf>,
-    /// The program ends as soon as the training has saved its checkpoint.
+    /// The program ends as soon as the run has saved its checkpoint.
     pub closing: bool,
 }
 

@@ -53,7 +53,7 @@ fn open_run(state: &State, jobs: &mut Jobs, run: RunContent) -> OpenRun {
     }
 }
 
-/// Closes the run of the other track unless both belong to one training.
+/// Closes the other track's run unless one of the two started from the other.
 fn leave_strangers(state: &mut State, run: &RunContent, has_base: bool) {
     let stage = run.config.stage;
     let other = other(stage);

@@ -26,7 +26,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
         open_folder(state, jobs);
     }
     if let Some(OpenRuns { pretrain, finetune, .. }) = runs {
-        // A fine-tuning run brings the pre-training that it started from.
+        // A fine-tuning run brings the pre-training run that it started from.
         if let Some(track) = finetune.or(pretrain) {
             replay::open(state, jobs, &track.path, None);
         }

@@ -25,7 +25,7 @@ struct ListStudies {
     again: bool,
 }
 
-/// Reads a study: the statistics only if another training has ended since the last look.
+/// Reads a study: the statistics only if another run has ended since the last look.
 struct ReadStudy {
     folder: PathBuf,
     known: Option<StudyStatus>,
@@ -117,7 +117,7 @@ impl Job for ListStudies {
 /// Result of reading a study.
 struct Look {
     status: StudyStatus,
-    /// The whole study, if a training has ended since the last look.
+    /// The whole study, if a run has ended since the last look.
     study: Option<Box<StudyRecord>>,
 }
 

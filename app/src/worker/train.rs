@@ -9,7 +9,7 @@
 //! | [`start_from`] | a fine-tuning run from another run |
 //! | [`retrain`] | a fine-tuning run that continues with corrected masks |
 //! | [`queue`] | what waits, saved beside the runs |
-//! | [`run`], [`events`] | the training itself, and what it reports |
+//! | [`run`], [`events`] | the run itself, and what it reports |
 //! | [`evaluate`] | measures of the held-out patients of a run |
 
 pub mod assess;

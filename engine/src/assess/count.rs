@@ -1,4 +1,4 @@
-//! How many slices a training has.
+//! How many slices a run has.
 
 use std::path::Path;
 
@@ -22,12 +22,12 @@ pub(super) struct Count<'a> {
     pub config: &'a Config,
     pub cohort: &'a Cohort,
     pub split: &'a Split,
-    /// The split is not the training's own, it only has as many patients.
+    /// The split is not the run's own, it only has as many patients.
     pub is_drawn: bool,
     pub control: &'a Control,
 }
 
-/// The slices of a training.
+/// The slices of a run.
 pub(super) struct Slices {
     /// Slices of an epoch.
     pub of_epoch: usize,

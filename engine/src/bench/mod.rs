@@ -188,7 +188,7 @@ fn config(options: &Options) -> Result<Config> {
     config.preprocess.size = options.size;
     config.training.batch = options.batch;
     config.training.micro_batch = options.micro_batch;
-    // Refused by the device, if at all: a benchmark may look at what a training may not use.
+    // Refused by the device, if at all: a benchmark may look at what a run may not use.
     config.training.precision = Precision::F32;
     if config.method.pretext == Pretext::Amlp {
         let divides = |grid: &usize| options.size.is_multiple_of(*grid);

@@ -71,7 +71,7 @@ pub struct Args {
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
         let mut fresh = finetune_preset(&self.preset)?;
-        // A resumed run has its settings and its network; the pre-training's folder may be gone.
+        // A resumed run has its settings and its network; the pre-training run's folder may be gone.
         if self.from != Path::new("none") && !self.run.resumes(&self.shared.out) {
             let theirs = stored_config(&self.from)?;
             fresh.preprocess = theirs.preprocess;
@@ -133,7 +133,7 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
 }
 
 /// The report with the Dice before and after, if the run continued an earlier one. A failure to measure it is printed, not
-/// returned, because the training itself succeeded.
+/// returned, because the run itself succeeded.
 fn with_change(
     mut report: FinetuneReport,
     out: &Path,

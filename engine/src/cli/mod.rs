@@ -74,7 +74,7 @@ enum Verb {
     /// Resume an interrupted run of either stage.
     #[command(after_help = resume::EXAMPLES)]
     Resume(resume::Args),
-    /// Add reviewed masks to the labels of the next fine-tuning, or list them.
+    /// Add reviewed masks to the labels of the next fine-tuning run, or list them.
     #[command(after_help = labels::EXAMPLES)]
     Labels(labels::Args),
     /// Continue a fine-tuned run with corrected masks.

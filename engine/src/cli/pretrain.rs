@@ -83,7 +83,7 @@ pub struct Args {
     /// Label an update starts from.
     #[arg(long, value_enum)]
     anchor: Option<Anchor>,
-    /// Epochs between label updates; 0: a twentieth of the training.
+    /// Epochs between label updates; 0: a twentieth of the run.
     #[arg(long)]
     period: Option<usize>,
     /// Parameter of the method, as NAME=VALUE; see amlp presets NAME. Repeatable.

@@ -1,4 +1,4 @@
-//! `amlp resume`: an interrupted training of either stage continues.
+//! `amlp resume`: an interrupted run of either stage continues.
 
 use std::path::PathBuf;
 

@@ -20,7 +20,7 @@ use crate::run::tensorboard::TensorBoard;
 use crate::run::{History, RunFolder};
 use crate::{Error, Result};
 
-/// Settings of a training. Each flag overrides the preset and the files of `--config`.
+/// Settings of a training run. Each flag overrides the preset and the files of `--config`.
 #[derive(Clone, clap::Args)]
 pub struct Shared {
     /// Folder of patients.
@@ -252,7 +252,7 @@ pub fn put<T>(place: &mut T, flag: Option<T>) {
     }
 }
 
-/// Prints how many scans are used. If some are left out, the training itself warns.
+/// Prints how many scans are used. If some are left out, the run itself warns.
 pub fn say_if_complete(selection: &Selection) {
     if selection.is_complete() {
         eprintln!("amlp: {selection}");

@@ -1,4 +1,4 @@
-//! Corrected masks of a cohort, for the next fine-tuning, with their provenance.
+//! Corrected masks of a cohort, for the next fine-tuning run, with their provenance.
 //!
 //! A folder, by default `corrections` in the cohort's, which discovery skips:
 //!
@@ -107,7 +107,7 @@ pub struct Corrections {
     pub notes: Vec<String>,
 }
 
-/// What a training does with corrected masks.
+/// Corrected masks that a run uses.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
     /// Masks that are not used although their scan is: of validation and test patients, whose reference stays.

@@ -340,7 +340,7 @@ impl CaseReport {
                     // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
                     let mut others = case.images.values().filter_map(|other| Volume::read_grid(&other.path).ok());
                     if !others.any(|grid| fits(&grid)) {
-                        // A training leaves it out too: its volume is no lesion's of this scan.
+                        // Training leaves it out too: its volume belongs to no lesion of this scan.
                         self.bad_mask = Some(error.to_string());
                         return self.report(path, error.to_string());
                     }

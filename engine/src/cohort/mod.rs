@@ -3,7 +3,7 @@
 //! A patient has scans, at most one a session; a [`Case`] is one scan with its images and its mask. Splits, label budgets
 //! and statistics go by patient. [`Cohort::discover`] reads file names, `dataset.json`, and the values of a few files whose
 //! names leave open whether they are masks. [`fingerprint()`] reads every file and reports problems by file. Neither repairs
-//! or moves anything. [`corrections`] keeps reviewed masks beside the cohort for the next fine-tuning.
+//! or moves anything. [`corrections`] keeps reviewed masks beside the cohort for the next fine-tuning run.
 
 mod bids;
 mod case;

@@ -55,7 +55,7 @@ pub struct DemoOptions {
     pub seed: u64,
     /// Steps of pre-training.
     pub steps: usize,
-    /// Steps of each fine-tuning.
+    /// Steps of each fine-tuning run.
     pub fine_steps: usize,
 }
 
@@ -76,9 +76,9 @@ pub struct DemoReport {
     pub test: Vec<String>,
     /// Steps of pre-training.
     pub steps: usize,
-    /// Steps of each fine-tuning.
+    /// Steps of each fine-tuning run.
     pub fine_steps: usize,
-    /// Whether the fine-tunings have converged: after pre-training, from random weights.
+    /// Whether the fine-tuning runs have converged: after pre-training, from random weights.
     pub convergence: Vec<Convergence>,
     /// The tuned threshold, in SUV.
     pub threshold_suv: f64,
@@ -108,7 +108,7 @@ pub struct DemoData {
     pub held: Vec<HeldOut>,
     /// Epochs of pre-training.
     pub epochs: Vec<EpochSummary>,
-    /// Name and epochs of each fine-tuning.
+    /// Name and epochs of each fine-tuning run.
     pub finetuning: Vec<(String, Vec<EpochSummary>)>,
     /// For each probe: its slice as trained on, and its updates.
     pub probes: Vec<(Vec<f32>, Vec<Probe>)>,

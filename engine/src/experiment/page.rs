@@ -36,7 +36,7 @@ pub struct PageInput {
     pub verdicts: Vec<String>,
     /// Cohort, patients and settings.
     pub setup: Setup,
-    /// Curves of the trainings.
+    /// Curves of the runs.
     pub charts: Vec<Chart>,
     /// Slices of the held-out patients with the methods' masks.
     pub overlays: Vec<Figure>,

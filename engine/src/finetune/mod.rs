@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `labelled.rs` | the labelled slices, and the patients to validate on |
 //! | `batch.rs` | augmented slices, and their Dice and cross-entropy |
-//! | `supervised.rs` | the training as a [`crate::trainer::Method`] |
+//! | `supervised.rs` | the run as a [`crate::trainer::Method`] |
 
 mod batch;
 mod labelled;
@@ -28,7 +28,7 @@ pub(crate) use labelled::negatives_of_epoch;
 use supervised::Supervised;
 pub use supervised::initial_network;
 
-/// The report of a finished fine-tuning.
+/// The report of a finished fine-tuning run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FinetuneReport {
     /// Always `finetune`.

@@ -60,8 +60,8 @@ impl<'a> Supervised<'a> {
     }
 }
 
-/// The network that fine-tuning starts with: random weights, under which the pre-training of `labels.from` puts what its method
-/// transfers; or the whole network of the fine-tuning of `labels.from`.
+/// The network that fine-tuning starts with: random weights, under which the pre-training run of `labels.from` puts what its method
+/// transfers; or the whole network of the fine-tuning run of `labels.from`.
 ///
 /// # Errors
 /// A run that cannot be read, or whose network has another shape.

@@ -18,7 +18,7 @@ pub enum Sigma {
     Epoch {
         /// Epoch, from 1.
         epoch: usize,
-        /// Number of epochs of the training.
+        /// Number of epochs of the run.
         epochs: usize,
         /// The schedule.
         ratio: MaskRatio,

@@ -109,7 +109,7 @@ pub fn is_continuation(config: &Config) -> Result<bool> {
 }
 
 /// Dice of the held-out patients of a finished retraining by the network that it started from and by its own, which is evaluated
-/// with it (see [`evaluate_run`]). The result is kept in the run's report. `None` for a training that continues no
+/// with it (see [`evaluate_run`]). The result is kept in the run's report. `None` for a run that continues no
 /// fine-tuning. `progress` hears how many segmentations of how many are done, and who is next.
 ///
 /// # Errors

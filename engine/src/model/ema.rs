@@ -72,7 +72,7 @@ pub fn cosine_decay(first: f64, step: usize, steps: usize) -> f64 {
     1.0 - (1.0 - first) * (1.0 + (PI * step as f64 / steps.max(1) as f64).cos()) / 2.0
 }
 
-/// At most `1 - 20 / steps`: a larger decay would leave much of the random start in the teacher of a training of `steps`.
+/// At most `1 - 20 / steps`: a larger decay would leave much of the random start in the teacher of a run of `steps`.
 pub fn capped_decay(decay: f64, steps: usize) -> f64 {
     decay.min(1.0 - 20.0 / steps.max(20) as f64)
 }

@@ -49,7 +49,7 @@ fn doubt(image: &Volume, kind: Kind) -> Option<CtDoubt> {
 /// What reads a CT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CtReader {
-    /// A training.
+    /// A training run.
     Training,
     /// A trained network.
     Model,

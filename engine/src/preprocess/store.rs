@@ -26,7 +26,7 @@ use crate::parallel;
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
-/// Case and warning of what this program has warned of: the trainings of a demo or a study prepare the same cases.
+/// Case and warning of what this program has warned of: the runs of a demo or a study prepare the same cases.
 static SAID: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
 
 /// Selects the slices a store keeps.

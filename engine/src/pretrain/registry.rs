@@ -238,7 +238,7 @@ impl Entry for OfAmlp {
         PatchState::cluster_all(config, slices, control)
     }
 
-    /// Slices are clustered before a training starts, so a step takes as long whatever the clustering.
+    /// Slices are clustered before a run starts, so a step takes as long whatever the clustering.
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
         let mut config = config.clone();
         config.method.cluster = ClusterConfig::default();

@@ -19,7 +19,7 @@ pub struct TaskSetup<'a> {
     pub config: &'a Config,
     /// Training slices.
     pub slices: usize,
-    /// Epochs and steps of the training.
+    /// Epochs and steps of the run.
     pub length: Length,
     /// The first device, without gradients.
     pub device: &'a Device,

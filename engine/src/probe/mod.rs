@@ -7,8 +7,8 @@
 //! | `picture.rs` | pictures in 8 bits, small enough |
 //! | `tensors.rs` | both as safetensors with a checksum |
 //! | `files.rs` | where they lie in the run folder, and reading them |
-//! | `recorder.rs` | pins during a training: store them, write records, warn |
-//! | `pinned.rs` | pinned slices of a training without patch labels: a picture after each epoch |
+//! | `recorder.rs` | pins during a run: store them, write records, warn |
+//! | `pinned.rs` | pinned slices of a run without patch labels: a picture after each epoch |
 //! | `source.rs` | a pinned slice that is not trained on |
 //!
 //! ```text

@@ -1,4 +1,4 @@
-//! Pinned slices of a training without patch labels: one picture of each after every epoch, and its mask if that consists of
+//! Pinned slices of a run without patch labels: one picture of each after every epoch, and its mask if that consists of
 //! patches.
 
 use std::collections::BTreeMap;
@@ -29,11 +29,11 @@ struct Pinned {
     trained: bool,
 }
 
-/// What a training knows of a slice.
+/// What a run knows of a slice.
 pub(crate) struct TrainingSlice {
     /// True if it is trained on.
     pub trained: bool,
-    /// Its crop and where that lies (crop voxel to world mm, row by row), if the training holds it.
+    /// Its crop and where that lies (crop voxel to world mm, row by row), if the run holds it.
     pub stored: Option<(SliceData, [f64; 16])>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> PinnedPictures<'a> {
         Ok(())
     }
 
-    /// Admits new pins and drops removed ones. `find` looks among the slices of the training.
+    /// Admits new pins and drops removed ones. `find` looks among the slices of the run.
     pub fn admit_new(&mut self, find: &dyn Fn(&Pin) -> Result<TrainingSlice>) {
         let Some(pins) = self.recorder.changed() else { return };
         self.pinned.retain(|pin, _| pins.contains(pin));

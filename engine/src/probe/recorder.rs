@@ -1,4 +1,4 @@
-//! Pins during a training: notice changes, store them, write slices and records, warn.
+//! Pins during a run: notice changes, store them, write slices and records, warn.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::event::{Event, Probe, Stage};
 use crate::run::{RunFolder, probes};
 use crate::{Error, Result};
 
-/// The pins of a training and their files. Nothing that fails here ends the training: it becomes a warning.
+/// The pins of a run and their files. Nothing that fails here ends the run: it becomes a warning.
 pub(crate) struct Recorder<'a> {
     run: &'a RunFolder,
     pins: &'a Pins,

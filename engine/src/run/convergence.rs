@@ -31,9 +31,9 @@ pub struct Convergence {
 }
 
 impl Convergence {
-    /// Of the epochs so far; `None` without a training Dice, which pre-trainings and logs of earlier versions do not have.
+    /// Of the epochs so far; `None` without a training Dice, which pre-training runs and logs of earlier versions do not have.
     pub fn of(epochs: &[EpochSummary]) -> Option<Self> {
-        // Never more than half of the epochs: a short training compares its halves.
+        // Never more than half of the epochs: a short run compares its halves.
         let window = (epochs.len() / 10).max(LEAST_WINDOW).min(epochs.len() / 2).max(1);
         let (before, last) = epochs.split_at(epochs.len().checked_sub(window)?);
         let training_dice = mean(last, |epoch| epoch.training_dice)?;
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_last_window_is_what_counts() {
-        // A single lucky epoch at the end does not make a training that has converged.
+        // A single lucky epoch at the end does not make a run that has converged.
         let lucky = epochs(|t| (0.5, if t > 0.995 { 0.95 } else { 0.6 }));
         assert!(!Convergence::of(&lucky).unwrap().converged);
         let one = &epochs(|_| (0.3, 0.85))[..1];

@@ -40,7 +40,7 @@ pub struct StepRow {
     pub learning_rate: f64,
 }
 
-/// Estimated cost of the training; see [`Event::Estimate`].
+/// Estimated cost of the run; see [`Event::Estimate`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EstimateRow {
     /// Total number of steps.
@@ -100,7 +100,7 @@ pub struct History {
     pub probes: BTreeMap<Pin, Vec<usize>>,
     /// The last step.
     pub last_step: Option<StepRow>,
-    /// Estimated cost of the training.
+    /// Estimated cost of the run.
     pub estimate: Option<EstimateRow>,
     /// Warnings, oldest first.
     pub warnings: Vec<String>,

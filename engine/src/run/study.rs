@@ -1,4 +1,4 @@
-//! The folder of a study: its documents, its runs, and why trainings failed. What the documents hold is defined by
+//! The folder of a study: its documents, its runs, and why some failed. What the documents hold is defined by
 //! [`crate::study`].
 
 use std::fs;
@@ -79,12 +79,12 @@ impl StudyFolder {
         Ok(self.path(&name))
     }
 
-    /// The error that ended the training of a run, if one did.
+    /// The error that ended a run, if any.
     pub fn failure(&self, run: &str) -> Option<String> {
         read_text(&self.failure_path(run)).ok().map(|why| why.trim().to_owned())
     }
 
-    /// Stores the error that ended the training of a run, or removes it.
+    /// Stores the error that ended a run, or removes it.
     ///
     /// # Errors
     /// A folder that cannot be written to.

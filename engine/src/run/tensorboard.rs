@@ -1,4 +1,4 @@
-//! TensorBoard event files: the scalars of a training.
+//! TensorBoard event files: the scalars of a run.
 //!
 //! A file is a sequence of TFRecords: length (u64), masked CRC-32C of the length, data, masked CRC-32C of the data, little endian.
 //! The data is a protobuf message `Event`, encoded by hand: `wall_time = 1` (double), `step = 2` (int64), and one of
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 /// Folder of the event files in a run.
 const FOLDER: &str = "tensorboard";
 
-/// Writes a training's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole training; the
+/// Writes a run's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole run; the
 /// numbers of an epoch stand at its last step.
 #[derive(Debug)]
 pub struct TensorBoard {
@@ -30,7 +30,7 @@ pub struct TensorBoard {
 }
 
 impl TensorBoard {
-    /// For the run folder `run`. The file is created when the training starts.
+    /// For the run folder `run`. The file is created when the run starts.
     pub fn new(run: &Path) -> Self {
         Self { folder: run.join(FOLDER), open: None, steps_per_epoch: 1, restarted: false }
     }

@@ -18,7 +18,7 @@ use crate::jobs::{FinetuneJob, PretrainJob, Start};
 use crate::run::study::StudyFolder;
 use crate::{Error, Result};
 
-/// One training of a study, and what it will take.
+/// One run of a study, and what it will take.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobEstimate {
     /// What it stands for.
@@ -35,16 +35,16 @@ pub struct JobEstimate {
     pub done: bool,
 }
 
-/// All trainings of a study.
+/// All runs of a study.
 #[derive(Clone, Debug, Serialize)]
 pub struct StudyEstimate {
-    /// Each training once. Before the lock is written, trainings that follow pilots are listed with the first pair of rates.
+    /// Each run once. Before the lock is written, runs that follow pilots are listed with the first pair of rates.
     pub jobs: Vec<JobEstimate>,
     /// Hours of those that are not finished.
     pub hours: f64,
 }
 
-/// Lists the trainings of a study and measures what each kind takes. Nothing is trained, and no lock is written.
+/// Lists the runs of a study and measures what each kind takes. Nothing is trained, and no lock is written.
 ///
 /// # Errors
 /// A cohort that cannot be read; cancellation.
@@ -114,7 +114,7 @@ struct StepMeter<'a> {
 }
 
 impl StepMeter<'_> {
-    /// Steps of a training and seconds per step.
+    /// Steps of a run and seconds per step.
     fn measure(&mut self, config: &Config, split: &Split) -> Result<(usize, f64)> {
         let mut kind = config.clone();
         // Same data and network: the same time, whatever the start, the rate and the patients of a draw.

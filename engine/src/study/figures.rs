@@ -24,7 +24,7 @@ use crate::run::study::StudyFolder;
 pub struct Source<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The trainings that are measured.
+    /// The runs that are measured.
     pub finals: &'a [(Cell, Job)],
     /// Their results.
     pub results: &'a Results,

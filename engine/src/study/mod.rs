@@ -6,9 +6,9 @@
 //! | `plan.rs` | `PLAN.toml`: what is compared |
 //! | `ready.rs` | plans to start from: the paper's tables, a quick one, a thorough one |
 //! | `split.rs` | test folds, validation patients, labelled draws |
-//! | `job.rs` | the plan as trainings |
-//! | `address.rs` | a training's name is a digest of what it computes |
-//! | `runner.rs` | carries out one training, or finds it done |
+//! | `job.rs` | the plan as runs |
+//! | `address.rs` | a run's name is a digest of what it computes |
+//! | `runner.rs` | carries out one run, or finds it done |
 //! | `rates.rs` | learning rates chosen on validation patients, frozen in `plan.lock.json` |
 //! | `scale.rs` | a ready plan on a cohort, at full size or shrunk |
 //! | `estimate.rs`, `clustering.rs` | seconds per step and of clusterings, measured |
@@ -23,12 +23,12 @@
 //!   plan.toml, splits.json     what was started, and who trains, validates and tests
 //!   plan.lock.json             the chosen rates, written before any test patient is read
 //!   runs/NAME/                 run folders; a name is a digest of what the run computes
-//!   failed/NAME.txt            the error of a training that failed; it is tried again when the study is started again
+//!   failed/NAME.txt            the error of a run that failed; it is tried again when the study is started again
 //!   results.csv                a row per scan of a test patient, method, fold, draw and seed
 //!   tables.{md,csv,tex,html}, summary.json, report.html, figures/
 //! ```
 //!
-//! Order of a study: pilots, which never learn who tests; then the lock; then the trainings that are measured. Each step
+//! Order of a study: pilots, which never learn who tests; then the lock; then the runs that are measured. Each step
 //! finds what an earlier start or another shard has finished.
 
 mod address;
@@ -66,7 +66,7 @@ pub use estimate::{JobEstimate, StudyEstimate, estimate};
 pub use job::{Cell, Job, Jobs, Rates};
 pub use plan::Plan;
 pub use rates::Lock;
-pub use read::{Segmented, StudyRecord, StudyStatus, Training, TrainingState};
+pub use read::{Segmented, StudyRecord, StudyRun, StudyRunState, StudyStatus};
 pub use read::{read_status, read_study, segmentations};
 pub use ready::{READY_PLANS, ready_plan};
 pub use results::{Gap, Results, Row};
@@ -90,7 +90,7 @@ pub struct Splits {
     pub steps: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
-/// Which part of a study's trainings a process carries out: `index` (from 1) of `count`.
+/// Which part of a study's runs a process carries out: `index` (from 1) of `count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// From 1 to `count`.
@@ -113,7 +113,7 @@ impl Shard {
 /// How far a study is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyProgress {
-    /// Trainings measured on test patients.
+    /// Runs measured on test patients.
     pub done: usize,
     /// Of which failed.
     pub failed: usize,
@@ -131,7 +131,7 @@ pub struct Place<'a> {
     pub compute: &'a Compute,
     /// Cancellation, between steps.
     pub control: &'a Control,
-    /// Hears the events of every training.
+    /// Receives the events of every run.
     pub sink: &'a mut dyn EventSink,
 }
 
@@ -166,17 +166,17 @@ impl Splits {
         folder.write_json(SPLITS, self)
     }
 
-    /// The trainings of the plan.
+    /// The runs of the plan.
     pub fn jobs<'a>(&'a self, plan: &'a Plan) -> Jobs<'a> {
         Jobs { plan, folds: &self.folds, steps: &self.steps }
     }
 }
 
 /// Carries out this shard's part of a study, then writes the tables of all that is finished. `heard` is
-/// called after each training.
+/// called after each run.
 ///
 /// # Errors
-/// A plan that does not fit the study in the folder; cancellation. A training that fails becomes a gap in the tables.
+/// A plan that does not fit the study in the folder; cancellation. A run that fails becomes a gap in the tables.
 pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&Ended<'_>)) -> Result<StudyProgress> {
     let Place { out, compute, control, sink } = place;
     let folder = &StudyFolder::new(out);
@@ -203,7 +203,7 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
 
     let finals = jobs.finals(&lock)?;
     let own: Vec<_> = finals.iter().filter(|(_, job)| shard.has(job.shard_key())).collect();
-    let mut clock = Clock::new("training", own.len());
+    let mut clock = Clock::new("run", own.len());
     for (cell, job) in own {
         let carry_out = || match lock.failure(&cell.cohort, &cell.method) {
             Some(why) => runner.refuse(job, why),
@@ -225,7 +225,7 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     Ok(StudyProgress { done: finals.len() - waiting - failed, failed, waiting, pilots_waiting: 0 })
 }
 
-/// A training of a study that has just ended.
+/// A run of a study that has just ended.
 pub struct Ended<'a> {
     /// `pilot` or `training`.
     pub what: &'static str,
@@ -241,12 +241,12 @@ pub struct Ended<'a> {
     pub seconds_left: Option<f64>,
 }
 
-/// Counts the trainings of a list and how long they take.
+/// Counts the runs of a list and how long they take.
 struct Clock {
     what: &'static str,
     all: usize,
     done: usize,
-    /// Trainings that took time, and the seconds of all of them.
+    /// Runs that took time, and the seconds of all of them.
     trained: (usize, f64),
 }
 

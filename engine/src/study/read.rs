@@ -17,9 +17,9 @@ use crate::run::History;
 use crate::run::study::{StudyFolder, read_plan};
 use crate::{Error, Result};
 
-/// How far a training of a study is.
+/// How far a run of a study is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrainingState {
+pub enum StudyRunState {
     /// Trained and measured.
     Done,
     /// Ended by this error. It is tried again when the study is started again.
@@ -30,25 +30,25 @@ pub enum TrainingState {
     Waiting,
 }
 
-/// A training of a study.
+/// A run of a study.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Training {
+pub struct StudyRun {
     /// What it stands for.
     pub label: String,
     /// Its cell of the tables; `None` for a pilot.
     pub cell: Option<Cell>,
     /// Folder of its fine-tuning.
-    pub run: PathBuf,
+    pub folder: PathBuf,
     /// How far it is.
-    pub state: TrainingState,
+    pub state: StudyRunState,
 }
 
 /// How far a study is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StudyStatus {
-    /// The pilots, then the trainings that are measured on test patients.
-    pub trainings: Vec<Training>,
-    /// True once the learning rates are frozen. Before that, run folders of the measured trainings are preliminary.
+    /// The pilots, then the runs that are measured on test patients.
+    pub runs: Vec<StudyRun>,
+    /// True once the learning rates are frozen. Before that, run folders of the measured runs are preliminary.
     pub frozen: bool,
     /// Processes at work.
     pub processes: usize,
@@ -58,34 +58,34 @@ pub struct StudyStatus {
 }
 
 impl StudyStatus {
-    /// Number of trainings in a state.
-    fn count(&self, is: impl Fn(&TrainingState) -> bool) -> usize {
-        self.trainings.iter().filter(|training| is(&training.state)).count()
+    /// Number of runs in a state.
+    fn count(&self, is: impl Fn(&StudyRunState) -> bool) -> usize {
+        self.runs.iter().filter(|run| is(&run.state)).count()
     }
 
-    /// Trainings that are measured.
+    /// Runs that are measured.
     pub fn done(&self) -> usize {
-        self.count(|state| *state == TrainingState::Done)
+        self.count(|state| *state == StudyRunState::Done)
     }
 
-    /// Trainings that failed.
+    /// Runs that failed.
     pub fn failed(&self) -> usize {
-        self.count(|state| matches!(state, TrainingState::Failed(_)))
+        self.count(|state| matches!(state, StudyRunState::Failed(_)))
     }
 
-    /// Trainings in progress.
+    /// Runs in progress.
     pub fn running(&self) -> usize {
-        self.count(|state| *state == TrainingState::Running)
+        self.count(|state| *state == StudyRunState::Running)
     }
 
-    /// Trainings that are still to be started.
+    /// Runs that are still to be started.
     pub fn waiting(&self) -> usize {
-        self.count(|state| *state == TrainingState::Waiting)
+        self.count(|state| *state == StudyRunState::Waiting)
     }
 
-    /// True if no training is left.
+    /// True if no run is left to do.
     pub fn is_complete(&self) -> bool {
-        self.done() + self.failed() == self.trainings.len()
+        self.done() + self.failed() == self.runs.len()
     }
 }
 
@@ -115,7 +115,7 @@ pub struct Segmented {
     pub has_mask: bool,
 }
 
-/// A training of the plan: what it stands for, and its cell unless it is a pilot.
+/// A run of the plan: its label, and its cell unless it is a pilot.
 struct Planned {
     label: String,
     cell: Option<Cell>,
@@ -141,13 +141,13 @@ impl Stored {
         let missing = || Error::file(&folder.path(SPLITS), "does not exist");
         let splits = folder.read::<Splits>(SPLITS)?.ok_or_else(missing)?;
         if splits.plan_sha256 != plan_digest(&plan)? {
-            return Err(Error::file(&file, "has changed since the study was started, so its trainings are unknown"));
+            return Err(Error::file(&file, "has changed since the study was started, so its runs are unknown"));
         }
         Ok(Self { folder, plan, splits })
     }
 
-    /// The trainings, and whether their rates are frozen.
-    fn trainings(&self, jobs: &Jobs<'_>) -> Result<(Vec<Planned>, bool)> {
+    /// The runs, and whether their rates are frozen.
+    fn runs(&self, jobs: &Jobs<'_>) -> Result<(Vec<Planned>, bool)> {
         let lock = Lock::read(jobs, &self.folder)?;
         let frozen = lock.is_some();
         let lock = lock.map_or_else(|| Lock::preliminary(jobs), Ok)?;
@@ -163,10 +163,10 @@ impl Stored {
     }
 
     fn status(&self) -> Result<StudyStatus> {
-        let (all, frozen) = self.trainings(&self.splits.jobs(&self.plan))?;
+        let (all, frozen) = self.runs(&self.splits.jobs(&self.plan))?;
         let mut clock = Clock { folder: &self.folder, trained: BTreeMap::new(), left: BTreeMap::new() };
         let mut working = BTreeSet::new();
-        let mut trainings = Vec::new();
+        let mut runs = Vec::new();
         for Planned { label, cell, job } in all {
             let measured = self.folder.is_measured(&job.name);
             let kind = cell.as_ref().map_or("pilot", |cell| cell.method.as_str());
@@ -180,22 +180,22 @@ impl Stored {
             }
             let failure = self.folder.failure(&job.name);
             let state = match failure {
-                _ if measured => TrainingState::Done,
-                _ if is_worked_on => TrainingState::Running,
-                Some(why) => TrainingState::Failed(why),
-                None => TrainingState::Waiting,
+                _ if measured => StudyRunState::Done,
+                _ if is_worked_on => StudyRunState::Running,
+                Some(why) => StudyRunState::Failed(why),
+                None => StudyRunState::Waiting,
             };
-            if matches!(state, TrainingState::Done | TrainingState::Failed(_)) {
+            if matches!(state, StudyRunState::Done | StudyRunState::Failed(_)) {
                 clock.settle(&job);
             }
-            trainings.push(Training { label, cell, run: self.folder.run(&job.name), state });
+            runs.push(StudyRun { label, cell, folder: self.folder.run(&job.name), state });
         }
         let seconds_left = clock.seconds_left().map(|seconds| seconds / working.len().max(1) as f64);
-        Ok(StudyStatus { trainings, frozen, processes: working.len(), seconds_left })
+        Ok(StudyStatus { runs, frozen, processes: working.len(), seconds_left })
     }
 }
 
-/// Stage and method of a training: those alike take as long.
+/// Stage and method of a run: those alike take as long.
 type Kind = (Stage, String);
 
 /// Judges by finished runs how long the others take.
@@ -219,7 +219,7 @@ impl Clock<'_> {
         }
     }
 
-    /// The training needs no more time.
+    /// The run needs no more time.
     fn settle(&mut self, job: &Job) {
         self.left.remove(&job.name);
     }
@@ -254,7 +254,7 @@ pub fn read_study(folder: &Path) -> Result<StudyRecord> {
     let status = stored.status()?;
     let (mut results, mut groups) = (Results::default(), Vec::new());
     if status.frozen {
-        let (all, _) = stored.trainings(&stored.splits.jobs(&stored.plan))?;
+        let (all, _) = stored.runs(&stored.splits.jobs(&stored.plan))?;
         let finals: Vec<(Cell, Job)> =
             all.into_iter().filter_map(|planned| Some((planned.cell?, planned.job))).collect();
         results = Results::read(&finals, &stored.folder)?;

@@ -10,7 +10,7 @@ pub const READY_PLANS: &[(&str, &str)] = &[
         "ablation",
         "options beyond the paper, one change to the recipe of amlp-plus at a time; takes a night on two cores",
     ),
-    ("paper", "all of the paper's tables in one study; equal trainings run once"),
+    ("paper", "all of the paper's tables in one study; identical runs are shared"),
     ("paper-table-1", "the paper's Table 1: methods, with sup at 50 % and 100 %; DSC and sensitivity"),
     ("paper-table-2", "the paper's Table 2: the same methods; boundary IoU and HD95"),
     ("paper-table-3", "the paper's Table 3: parts of the method"),

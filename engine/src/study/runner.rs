@@ -50,7 +50,7 @@ pub fn cost(folder: &StudyFolder, name: &str) -> Option<(f64, usize)> {
     Some((report.get("seconds")?.as_f64()?, usize::try_from(report.get("steps")?.as_u64()?).ok()?))
 }
 
-/// Whether a finished fine-tuning has converged, from its report; `None` where the report does not say.
+/// Whether a finished fine-tuning run has converged, from its report; `None` where the report does not say.
 pub fn converged(folder: &StudyFolder, name: &str) -> Option<bool> {
     let run = RunFolder::open(&folder.run(name)).ok()?;
     let report: serde_json::Value = read_report(&run).ok()?;
@@ -65,9 +65,9 @@ pub struct Runner<'a> {
     pub compute: &'a Compute,
     /// Cancellation.
     pub control: &'a Control,
-    /// Hears the events of every training.
+    /// Receives the events of every run.
     pub sink: &'a mut dyn EventSink,
-    /// Pre-trainings that failed in this start, with the reason: trainings that follow one share it.
+    /// Pre-training runs that failed in this start, with the reason: runs that follow one share it.
     pub failed: BTreeMap<String, String>,
 }
 

@@ -138,7 +138,7 @@ pub struct Group {
     pub scans: usize,
     /// The metrics in the order of the plan.
     pub columns: Vec<Metric>,
-    /// Scans of test patients that could not be segmented or measured in some training, with the reason.
+    /// Scans of test patients that could not be segmented or measured in some run, with the reason.
     pub left_out: Vec<String>,
     /// The methods in the order of the plan.
     pub methods: Vec<MethodSummary>,

@@ -57,7 +57,7 @@ pub trait Objective: Sync {
     fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
 }
 
-/// The slices of a training, numbered from 0.
+/// The slices of a run, numbered from 0.
 pub trait Dataset {
     /// Digest of the data: a checkpoint made on other data is refused.
     fn digest(&self) -> String;
@@ -69,7 +69,7 @@ pub trait Dataset {
     fn name(&self, slice: usize) -> String;
 }
 
-/// A training: an [`Objective`] with its data and its state.
+/// A run: an [`Objective`] with its data and its state.
 pub trait Method: Objective {
     /// Pre-training or fine-tuning.
     const STAGE: Stage;
@@ -178,7 +178,7 @@ impl<'a> MicroBatch<'a> {
 pub struct Position {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Epochs of the training.
+    /// Epochs of the run.
     pub epochs: usize,
     /// Step of the epoch, from 0.
     pub step: usize,

@@ -39,7 +39,7 @@ pub use method::{Dataset, EpochEnd, Method, MicroBatch, Objective, Parts, Positi
 pub use output::{MicroLoss, StepOutput};
 pub use session::{Session, Trainer, WEIGHTS, gradient_norm, optimizer};
 
-/// A finished training.
+/// A finished run.
 pub struct Trained {
     /// Weights of the network.
     pub parameters: usize,

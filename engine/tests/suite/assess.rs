@@ -1,4 +1,4 @@
-//! Estimates of what a training would take.
+//! Estimates of what a run would take.
 
 use crate::common::{cohort, finetune, finetune_config, pretrain, pretrain_config};
 use engine::ErrorKind;
@@ -44,7 +44,7 @@ fn a_pretraining_takes_what_was_estimated() {
     }
 }
 
-/// Not all slices of all patients: an hour was announced for a training of twenty minutes.
+/// Not all slices of all patients: an hour was announced for a run of twenty minutes.
 #[test]
 fn a_finetuning_takes_what_was_estimated() {
     let temp = tempfile::tempdir().unwrap();

@@ -65,7 +65,7 @@ fn one_bad_case_never_stops_the_others() {
 }
 
 #[test]
-fn trainings_say_what_they_leave_out() {
+fn training_reports_what_it_leaves_out() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let mut config = pretrain_config(&root);

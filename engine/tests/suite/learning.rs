@@ -162,7 +162,7 @@ fn exchange(root: &Path, id: &str) {
     write_label(&root.join(id).join("seg.nii.gz"), &label, &image).unwrap();
 }
 
-/// If any number of a test or validation patient reached a training, exchanging these patients would change its weights.
+/// If any number of a test or validation patient reached a run, exchanging these patients would change its weights.
 #[test]
 fn no_test_patient_reaches_a_training() {
     for (seed, patients, labels, unlabelled) in [(0, 6, "1", false), (1, 8, "50%", true), (2, 11, "all", true)] {

@@ -84,7 +84,7 @@ impl Patient {
         LabelVolume::read_for(&self.path("seg"), &self.image).unwrap()
     }
 
-    /// The mask is the original one everywhere: for the cohort, a training and an evaluation; a note contains `note`.
+    /// The mask is the original one everywhere: for the cohort, training and evaluation; a note contains `note`.
     fn is_unchanged_with(&self, note: &str) {
         let original = Self::new();
         let (mask, notes) = self.read();

@@ -18,7 +18,7 @@ use engine::run::history::RunState;
 use engine::run::{History, RunFolder};
 use glam::DVec3;
 
-/// Patches of the small pre-training.
+/// Patches of the small pre-training run.
 const N: usize = 64;
 
 /// Runs either job and collects its events; `act` sees each, with what it may change.

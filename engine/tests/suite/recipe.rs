@@ -1,4 +1,4 @@
-//! Options of the recipe that change a whole training: each does what it says, and a run with it resumes as any other.
+//! Options of the recipe that change a whole run: each does what it says, and a run with it resumes as any other.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -91,8 +91,8 @@ fn the_moving_average_is_that_of_the_weights() {
     config.training.ema_decay = 0.9;
     let averaged = run("averaged", &config);
     let after_2 = weights(&plain, "last", "model.safetensors");
-    assert!(after_2 == weights(&averaged, "last", "trained.safetensors"), "an average changes no training");
-    // A constant rate, so that the first step is the same in a training of one step.
+    assert!(after_2 == weights(&averaged, "last", "trained.safetensors"), "an average does not change training");
+    // A constant rate, so that the first step is the same in a run of one step.
     let one = |config: &Config| Config {
         training: engine::config::TrainingConfig {
             steps: 1,
@@ -251,7 +251,7 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     config.method.probes = vec![pin.to_string()];
     let run = temp.path().join("run");
     pretrain(&config, &run, false, 0).unwrap();
-    assert!(fingerprint(&parts).1 == fingerprint(&run).1, "a pin changes no training");
+    assert!(fingerprint(&parts).1 == fingerprint(&run).1, "a pin does not change training");
     let slice = probe::read_slice(&run, &pin, Stage::Pretrain).unwrap();
     assert!(!slice.trained, "the recorded crop is not the one that is trained on");
     config.method.augment.shift = false;
@@ -260,7 +260,7 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     assert!(weights(&run, "last", "model.safetensors") != weights(&fixed, "last", "model.safetensors"));
 }
 
-/// One change at a time must change the training, or it would be a row of an ablation that says nothing.
+/// One change at a time must change the run, or it would be a row of an ablation that says nothing.
 #[test]
 fn every_option_of_pretraining_changes_the_weights() {
     let temp = tempfile::tempdir().unwrap();

@@ -66,7 +66,7 @@ fn train(root: &Path, mode: &str) -> Result<()> {
     Ok(())
 }
 
-/// Saves; a full disk is said and survived, unless `mode` says that a limit ends the training.
+/// Saves; a full disk is said and survived, unless `mode` says that a limit ends the run.
 fn save(run: &RunFolder, slot: Slot, data: &CheckpointData, mode: &str) -> Result<bool> {
     match checkpoint::save(run, slot, data) {
         Err(error) if mode == "train" => {

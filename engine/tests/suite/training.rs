@@ -199,7 +199,7 @@ fn fine_tuning_takes_the_encoder_and_a_new_head() {
 
 /// Defect 13: the checkpoint holds the weights, so the pre-training may be gone.
 #[test]
-fn a_finetuning_is_resumed_without_its_pretrainings_folder() {
+fn a_finetuning_is_resumed_without_its_pretraining_folder() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let (pre, whole, cut) = (temp.path().join("pre"), temp.path().join("whole"), temp.path().join("cut"));

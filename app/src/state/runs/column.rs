@@ -15,7 +15,7 @@ pub enum Column {
     Name,
     /// Its status.
     Status,
-    /// The preset it started from; `finetune` for every fine-tuning.
+    /// The preset it started from; `finetune` for every fine-tuning run.
     Preset,
     /// Cohort and modalities.
     Data,

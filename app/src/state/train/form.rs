@@ -100,7 +100,7 @@ impl Form {
         }
     }
 
-    /// The run that the fine-tuning starts from, with a network of its own and without corrected masks; random weights for an
+    /// The run that fine-tuning starts from, with a network of its own and without corrected masks; random weights for an
     /// empty path.
     pub fn start_from(&mut self, run: PathBuf) {
         let labels = &mut self.finetune.labels;
@@ -155,7 +155,7 @@ impl Form {
         let from_run = !self.finetune.labels.from.as_os_str().is_empty();
         let config = self.config_mut();
         (config.data, config.device) = (theirs.data, theirs.device);
-        // A pre-trained network fixes shape and preprocessing of the fine-tuning, which are not those of the other stage.
+        // A pre-trained network fixes shape and preprocessing of fine-tuning, which are not those of the other stage.
         if !from_run {
             (config.preprocess, config.network) = (theirs.preprocess, theirs.network);
             config.seed = theirs.seed;

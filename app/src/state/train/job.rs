@@ -124,7 +124,7 @@ impl RunningJob {
         self.rate_mark = Some((now, steps));
     }
 
-    /// Applies an event of the training.
+    /// Applies an event of the run.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Started { epochs, steps_per_epoch, slices, device, first_epoch, .. } => {

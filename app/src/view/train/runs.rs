@@ -40,7 +40,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 LoadingState::new("Listing the runs of the workspace", None).show(ui);
             }
             (Some(runs), None) if runs.is_empty() => {
-                EmptyState::new(icon::BRAIN, "No runs yet. Start a training to create one.").show(ui);
+                EmptyState::new(icon::BRAIN, "No runs yet. Start training to create one.").show(ui);
             }
             (Some(_), None) => {
                 table::show(ui, state, sender);

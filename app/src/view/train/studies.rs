@@ -1,10 +1,10 @@
-//! Studies page: the list of studies, or one of them as a table, plots, patients and trainings.
+//! Studies page: the list of studies, or one of them as a table, plots, patients and runs.
 
 mod list;
 mod patients;
 mod plots;
+mod progress;
 mod table;
-mod trainings;
 
 use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Sense, Ui, UiBuilder, vec2};
 use engine::study::summary::Metric;
@@ -55,7 +55,7 @@ fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     head(ui, state, study, sender);
     if !study.status.is_complete() {
         ui.add_space(space::XS);
-        let share = (study.status.done() + study.status.failed()) as f32 / study.status.trainings.len().max(1) as f32;
+        let share = (study.status.done() + study.status.failed()) as f32 / study.status.runs.len().max(1) as f32;
         progress_bar(ui, "Progress of the study", Some(share), ui.available_width());
     }
     ui.add_space(space::S);
@@ -63,7 +63,7 @@ fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
         let what = "The learning rates are being chosen on validation patients. Results follow.";
         crate::widget::text::sentence(ui, what);
         ui.add_space(space::M);
-        trainings::show(ui, study);
+        progress::show(ui, study);
         return;
     }
     choices(ui, state, study, sender);
@@ -75,7 +75,7 @@ fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     match state.session.study.tab {
         StudyTab::Plots => plots::show(ui, state, bottom, sender),
         StudyTab::Patients => patients::show(ui, state, sender),
-        StudyTab::Trainings => trainings::show(ui, study),
+        StudyTab::Progress => progress::show(ui, study),
     }
 }
 
@@ -118,8 +118,7 @@ fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
 
 /// How far a study is, in words.
 fn progress(status: &StudyStatus) -> String {
-    let mut parts =
-        vec![format!("{} done", format::done_of(status.done(), status.trainings.len(), "training", "trainings"))];
+    let mut parts = vec![format!("{} done", format::done_of(status.done(), status.runs.len(), "run", "runs"))];
     let mut add = |count: usize, word: &str| {
         if count > 0 {
             parts.push(format!("{count} {word}"));
@@ -180,8 +179,8 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
 /// What lies below the table.
 fn tabs(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let failed = study.status.failed();
-    let trainings = if failed > 0 { format!("Trainings ({failed} failed)") } else { StudyTab::Trainings.name().into() };
-    let label = |tab: StudyTab| if tab == StudyTab::Trainings { trainings.as_str() } else { tab.name() };
+    let progress = if failed > 0 { format!("Progress ({failed} failed)") } else { StudyTab::Progress.name().into() };
+    let label = |tab: StudyTab| if tab == StudyTab::Progress { progress.as_str() } else { tab.name() };
     let segments = StudyTab::ALL.map(|tab| Segment::text(tab, label(tab)));
     let mut tab = state.session.study.tab;
     if Segmented::new("Below the table", &segments).show(ui, &mut tab).changed() {

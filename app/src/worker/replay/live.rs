@@ -21,7 +21,7 @@ struct ReadPast {
     id: u64,
     path: PathBuf,
     config: Arc<Config>,
-    /// Read the pre-training that it started from too.
+    /// Read the pre-training run that it started from too.
     with_base: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, restore};
 /// Runs may be read side by side; of several requests the newest is shown.
 pub const SLOT: Slot = Slot::shared("open-run");
 
-/// Reads a run that is to be shown, the pre-training that it started from, and runs to compare with.
+/// Reads a run that is to be shown, the pre-training run that it started from, and runs to compare with.
 struct OpenRunJob {
     serial: u64,
     shown: Option<PathBuf>,

@@ -50,7 +50,7 @@ impl Job for EstimateTraining {
     type Output = Result<Assessment, String>;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, "Estimating the training").quiet()
+        Spec::new(SLOT, "Estimating the run").quiet()
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {

@@ -1,6 +1,6 @@
-//! Events of a training on their way to the window.
+//! Events of a run on their way to the window.
 //!
-//! The training pushes events into a queue, in which only the newest step waits and milestones are never dropped. The
+//! The run pushes events into a queue, in which only the newest step waits and milestones are never dropped. The
 //! window takes them out with the job's other results.
 
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::worker::{JobHandle, Jobs, Wake, replay, runs};
 /// The window is woken no more often than this; while a job runs it looks at the jobs now and then anyway.
 const WAKES: Duration = Duration::from_millis(50);
 
-/// The events of one training.
+/// The events of one run.
 pub(super) struct Feed {
-    /// Unbounded: a window that is not drawn must not hold up the training.
+    /// Unbounded: a window that is not drawn must not hold up the run.
     queue: EventQueue,
     /// The run folder, once it is known. Nothing is pushed before.
     run: OnceLock<PathBuf>,
@@ -75,7 +75,7 @@ fn apply(state: &mut State, jobs: &mut Jobs, run: &Path, events: &[Event]) {
             running.apply(event);
         }
         if let Event::Warning { message } = event {
-            state.notice(Severity::Warning, "About the training", message.clone());
+            state.notice(Severity::Warning, "Warning from the run", message.clone());
         }
     }
     if let Some(running) = &mut state.training.running {

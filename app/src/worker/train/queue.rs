@@ -1,4 +1,4 @@
-//! The queue of trainings. It is saved in the workspace whenever it changes and offered at the next start.
+//! The queue of runs. It is saved in the workspace whenever it changes and offered at the next start.
 
 use std::path::{Path, PathBuf};
 
@@ -187,7 +187,7 @@ pub fn move_up(state: &mut State, jobs: &mut Jobs, id: u64) {
 }
 
 fn queue_changed(state: &mut State, jobs: &mut Jobs) {
-    // An estimate would compete with the training for the processor.
+    // An estimate would compete with the run for the processor.
     jobs.cancel_slot(assess::SLOT);
     run::start_next(state, jobs);
     save(state, jobs);

@@ -1,4 +1,4 @@
-//! The training itself, on a thread and a device of its own, never the window's.
+//! Runs the job on its own thread and device, independent of the display device.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use crate::state::train::{EndedJob, Ending, Estimate, Phase, QueuedJob, RunningJ
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 
-/// One training at a time; the others wait in the queue.
+/// One run at a time; the others wait in the queue.
 pub const SLOT: Slot = Slot::exclusive("train");
 /// Jobs that ended are remembered up to this many.
 const REMEMBERED: usize = 8;
@@ -39,7 +39,7 @@ struct Train {
     feed: Arc<Feed>,
 }
 
-/// How a training ended, and whether its run folder exists.
+/// How a run ended, and whether its run folder exists.
 struct TrainOutcome {
     result: Result<(), Failure>,
     run_exists: bool,
@@ -316,7 +316,7 @@ pub fn stop(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Ends the program once the training has saved its checkpoint; at once if there is none.
+/// Ends the program once the run has saved its checkpoint; at once if there is none.
 pub fn close(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_all();
     state.dialog = None;
@@ -324,7 +324,7 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
         let what = "AMLP closes once the checkpoint is saved. Close it again to quit at once.";
-        state.notice(Severity::Info, "Saving the training", what);
+        state.notice(Severity::Info, "Saving the run", what);
     }
     quit_if_closed(state, jobs);
 }

@@ -23,7 +23,7 @@ pub struct ReadRunConfig {
 pub enum ConfigPurpose {
     /// A fine-tuning run starts from the run.
     StartFrom,
-    /// The next training is set up like it.
+    /// The next run is set up like it.
     SetUpLike,
 }
 

@@ -1,4 +1,4 @@
-//! The recorded runs beside these tests: a short pre-training of the sample study and a fine-tuning run from it, each with two
+//! The recorded runs beside these tests: a short pre-training run of the sample study and a fine-tuning run from it, each with two
 //! pinned slices. They were made, and are made anew, by
 //!
 //! ```sh

@@ -153,7 +153,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
         send(&mut window, Command::Timeline(command));
     }
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Watch)));
-    // So short a training has learned nothing, which it warned of.
+    // So short a run has learned nothing, which it warned of.
     send(&mut window, WindowCommand::DismissAll);
     change(&mut window, |form| form.pretrain.training.lr = 0.25);
     settle(&mut window);

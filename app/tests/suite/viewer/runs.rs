@@ -102,7 +102,7 @@ fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
     send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert!(names(&window).is_empty() && state(&window).cache.runs.failed.is_none());
-    assert!(has(&window, "No runs yet. Start a training to create one."));
+    assert!(has(&window, "No runs yet. Start training to create one."));
     let file = folder.path().join("a file");
     fs::write(&file, "no folder").unwrap();
     let mut window = open_in(&file);

@@ -1,4 +1,4 @@
-//! What must hold when a training goes wrong, or is left at a bad moment.
+//! What must hold when a run goes wrong, or is left at a bad moment.
 
 use amlp_viewer::command::{TrainCommand, WindowCommand};
 use amlp_viewer::state::Dialog;
@@ -12,7 +12,7 @@ use super::training::{Place, change, endings, has_checkpoint, order, queue_up, r
 use crate::window::*;
 
 #[test]
-fn u1_trainings_are_started_and_stopped_and_leave_no_thread() {
+fn u1_runs_are_started_and_stopped_and_leave_no_thread() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.pretrain.training.epochs = 1000);
@@ -158,7 +158,7 @@ fn left(window: &Window) -> Vec<String> {
     state(window).training.left.iter().map(|job| job.name.clone()).collect()
 }
 
-/// Closes the program during a training, as the dialog offers.
+/// Closes the program during a run, as the dialog offers.
 fn save_and_close(mut window: Window) {
     window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);

@@ -196,7 +196,7 @@ fn a_training_is_paused_resumed_and_stopped() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(steps(&window), before);
-    assert!(!window.state().is_idle(), "a paused training is not over");
+    assert!(!window.state().is_idle(), "a paused run is not over");
     use_control(&mut window, "Resume");
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.steps_done() > before));
     use_control(&mut window, "Stop");
@@ -225,14 +225,14 @@ fn jobs_wait_for_each_other() {
     order(&mut window, TrainCommand::Start);
     assert_eq!(names(&window).len(), 3, "a run waits once");
     assert!(errors(&window)[0].contains("second is already in the queue"), "{:?}", errors(&window));
-    assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured beside a training");
+    assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured during a run");
     // All of the panel can be scrolled to, over the buttons that stay where they are.
     assert!(names(&window).iter().all(|name| {
         let row = window.get_by_label(&format!("Waiting: {name}")).rect();
         row.height() == amlp_viewer::theme::size::ROW_TALL
     }));
     window.get_by_label("Pin this slice").scroll_to_me();
-    // The panel scrolls over some frames, while the training goes on beside it.
+    // The panel scrolls over some frames, while the run goes on beside it.
     window.run_steps(20);
     let (pin, pause) = (window.get_by_label("Pin this slice").rect(), window.get_by_label("Pause").rect());
     assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");

@@ -24,7 +24,7 @@ fn masked(window: &Window) -> MaskReport {
     shown
 }
 
-/// Takes over the demonstration's settings for trainings of so many steps.
+/// Takes over the demonstration's settings for runs of so many steps.
 fn steps(window: &mut Window, count: usize) {
     let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count, count).unwrap();
     change(window, |form| {

@@ -162,7 +162,7 @@ fn names_in(cohort: &Cohort, config: &Config) -> Vec<String> {
     config.data.modality.iter().map(|name| cohort.modality(name).unwrap_or_else(|_| name.clone())).collect()
 }
 
-/// Whether a cohort is the model's own, wherever it lies: most of its scans have the ids and headers of the training's. Runs
+/// Whether a cohort is the model's own, wherever it lies: most of its scans have the ids and headers of the training cohort's. Runs
 /// of earlier versions recorded no headers: their folder or all their patients tell.
 fn is_own(cohort: &Cohort, model: &Path, config: &Config) -> Result<bool> {
     let run = RunFolder::open(model)?;

@@ -27,7 +27,7 @@ pub enum ForegroundChoice {
     Error,
 }
 
-/// Makes the chosen cluster the foreground of all slices, where it can be known before the training.
+/// Makes the chosen cluster the foreground of all slices, where it can be known before training.
 pub(super) fn choose(
     choice: ForegroundChoice,
     grid: &PatchGrid,

@@ -94,7 +94,7 @@ pub(crate) struct AttBatch {
 pub(crate) struct AttMask {
     config: Config,
     cells: PatchGrid,
-    /// Steps of the training, and of an epoch.
+    /// Steps of the run, and of an epoch.
     steps: [usize; 2],
     teacher: Ema<MaskedUNet>,
     means: Means,

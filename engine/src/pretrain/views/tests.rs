@@ -24,7 +24,7 @@ fn numbers(set: &[(&str, f64)]) -> Config {
     config
 }
 
-/// A training on synthetic slices.
+/// Training on synthetic slices.
 struct Trial<L> {
     objective: TaskObjective<Views<L>>,
     net: ViewNet,
@@ -53,7 +53,7 @@ impl<L: ViewLoss> Trial<L> {
         output
     }
 
-    /// The numbers of an epoch in the second half of the training.
+    /// The numbers of an epoch in the second half of the run.
     fn summary(&mut self, loss: f64) -> EpochSummary {
         let mut summary = EpochSummary { loss, ..EpochSummary::default() };
         let at = Position { epoch: self.config.training.epochs, epochs: self.config.training.epochs, step: 0 };

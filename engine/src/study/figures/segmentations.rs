@@ -142,7 +142,7 @@ fn missing(id: &str) -> Error {
     Error::config("patient", id, "the cohort no longer has its scan and reference")
 }
 
-/// The cohort of a training, and its settings with the cohort's own names of modalities.
+/// The cohort of a run, and its settings with the cohort's own names of modalities.
 fn open(config: &Config) -> Result<(Cohort, Config)> {
     let cohort = config.data.discover()?;
     let config = with_known_modalities(config.clone(), &cohort)?;

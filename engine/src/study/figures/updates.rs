@@ -9,7 +9,7 @@ use crate::probe;
 use crate::run::RunFolder;
 use crate::run::log::read_events;
 
-/// What each sheet shows, and the sheet, for every cohort and method that updates labels: one pinned slice of the pre-training
+/// What each sheet shows, and the sheet, for every cohort and method that updates labels: one pinned slice of the pre-training run
 /// of the first fold and seed. Methods that share a pre-training run share the sheet.
 pub(super) fn sheets(source: Source<'_>) -> Vec<(String, Result<Option<Sheet>>)> {
     let mut sheets = Vec::new();

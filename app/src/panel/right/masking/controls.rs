@@ -55,7 +55,7 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
     changed
 }
 
-/// What a training may do beyond the paper's order.
+/// What a run may do beyond the paper's order.
 fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let mut changed = false;
     if controls.order != Order::Random {

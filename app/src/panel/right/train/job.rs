@@ -1,4 +1,4 @@
-//! The running training and the queue: pause, resume, stop.
+//! The current run and the queue: pause, resume, stop.
 
 use egui::Ui;
 use engine::event::Stage;
@@ -37,7 +37,7 @@ fn job(ui: &mut Ui, state: &State) {
     let running = state.training.running.as_ref();
     let (title, what) = match running {
         Some(job) => (job.name.clone(), format!("{}: {}", stage_name(job.stage), job.phase.name())),
-        None => ("No training".to_owned(), "Set one up, or resume one".to_owned()),
+        None => ("No active run".to_owned(), "Set one up, or resume one".to_owned()),
     };
     let mark = running.map_or(icon::PENDING, |job| drawing(job.stage));
     let row = ui.add(ListRow::new(&title).subtitle(&what).icon(mark).dim(running.is_none()));

@@ -1,4 +1,4 @@
-//! The form of the next training, set up by the names of its fields.
+//! The form of the next run, set up by the names of its fields.
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;

@@ -310,7 +310,7 @@ impl PretextTask for BeitV2 {
         }
         if at.epoch == at.epochs && self.phases.before(at) != Phase::Student {
             summary.warnings.push(
-                "The training was too short for its third phase, so the network to transfer has random weights. Train for at \
+                "The run was too short for its third phase, so the network to transfer has random weights. Train for at \
                  least three steps."
                     .into(),
             );
