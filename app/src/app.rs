@@ -11,7 +11,7 @@ use crate::command::{self, Command, EditCommand, Sender, TrainCommand, WindowCom
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
-use crate::state::train::{CohortState, RememberedTraining, TrainPage};
+use crate::state::train::{CohortState, TrainPage, TrainSettings};
 use crate::state::{Dialog, Intent, Mode, Session, Settings, Severity, State};
 use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
@@ -36,8 +36,7 @@ impl App {
     pub fn new(ctx: &egui::Context, gpu: Option<Gpu>, args: &Args, settings: Settings) -> Self {
         let waker = ctx.clone();
         let wake: Wake = Arc::new(move || waker.request_repaint());
-        let remembered =
-            settings.training.clone().map_or_else(|| Ok(RememberedTraining::default()), serde_json::from_value);
+        let remembered = settings.training.clone().map_or_else(|| Ok(TrainSettings::default()), serde_json::from_value);
         let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
         let mut app = Self {
             state: State {
@@ -60,7 +59,7 @@ impl App {
         };
         app.jobs.set_painter(view::export);
         match remembered {
-            Ok(RememberedTraining { form, cohort }) => {
+            Ok(TrainSettings { form, cohort }) => {
                 app.state.session.train.form = form;
                 app.state.cache.train.cohort = cohort.map_or(CohortState::None, CohortState::Remembered);
             }
@@ -145,7 +144,7 @@ impl App {
     /// # Errors
     /// A value that JSON cannot hold.
     pub fn settings(&self) -> Result<String, serde_json::Error> {
-        let training = Some(serde_json::to_value(RememberedTraining::of(&self.state))?);
+        let training = Some(serde_json::to_value(TrainSettings::of(&self.state))?);
         Session::settings_json(&Settings { training, ..self.state.session.settings.clone() })
     }
 

@@ -10,7 +10,7 @@ use engine::experiment::demo::configs;
 
 use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use crate::state::timeline::WatchView;
-use crate::state::train::{Ending, Form, Labels, TrainPage};
+use crate::state::train::{Form, JobOutcome, Labels, TrainPage};
 use crate::state::view::Overlay;
 use crate::state::{Intent, Mode, Request, State};
 
@@ -143,7 +143,7 @@ impl Demo {
     /// The finished run of this stage. A run that did not finish ends the demonstration.
     fn ended(&mut self, state: &State, stage: Stage) -> Option<PathBuf> {
         let ended = state.training.ended.first().filter(|job| job.stage == stage)?;
-        if ended.how != Ending::Finished {
+        if ended.how != JobOutcome::Finished {
             self.step = Step::Over;
             return None;
         }

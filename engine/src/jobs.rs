@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cohort::{Cohort, LeftOut, Selection};
+use crate::cohort::{Cohort, ExcludedScan, Selection};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink};
-use crate::finetune::{FinetuneReport, Labelled, finetune};
+use crate::finetune::{FinetuneReport, LabelledData, finetune};
 use crate::pretrain::amlp::mps::PatchState;
 use crate::pretrain::{PretrainReport, Slices, Validation, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
@@ -137,7 +137,7 @@ pub struct FinetuneJob {
     /// Its run folder, locked.
     pub run: RunFolder,
     /// Its labelled slices.
-    pub labelled: Labelled,
+    pub labelled: LabelledData,
     /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
     /// a new one.
     pub pins: Arc<Pins>,
@@ -176,7 +176,8 @@ impl FinetuneJob {
                 Selection::default()
             };
             let folder = run.root();
-            let mut labelled = Labelled::load(&config, &selection.cases, &validation.cases, folder, control, progress)?;
+            let mut labelled =
+                LabelledData::load(&config, &selection.cases, &validation.cases, folder, control, progress)?;
             if config.labels.norm_batches > 0 {
                 let training = training_scans(&cohort, split, &config.data.modality);
                 labelled.load_unmasked(&config, &training.cases, folder, control, progress)?;
@@ -228,7 +229,7 @@ pub struct JobReport<'a, R> {
     #[serde(flatten)]
     pub report: &'a R,
     /// The scans that were not used.
-    pub left_out: &'a [LeftOut],
+    pub left_out: &'a [ExcludedScan],
 }
 
 /// Writes the report of a finished job, or emits and records the failure.

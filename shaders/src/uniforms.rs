@@ -174,7 +174,7 @@ impl Image {
 /// How labels and reference are compared.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Comparing {
+pub enum ComparisonMode {
     /// Not at all: the labels are drawn.
     #[default]
     Nothing = 0,
@@ -216,7 +216,7 @@ pub struct Slice {
     pub outline_px: f32,
     /// A [`Layers`].
     pub layers: u32,
-    /// A [`Comparing`]: other than 0, draws the comparison of labels and reference instead of the labels.
+    /// A [`ComparisonMode`]: other than 0, draws the comparison of labels and reference instead of the labels.
     pub comparing: u32,
     /// If not 0, the target converts from linear light on store, so the shader outputs linear light.
     pub srgb_target: u32,

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tests::edited::{Checked, check};
+use tests::edited::{SequenceReport, check};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -30,7 +30,7 @@ fn soak() -> Result<(), Failure> {
         }
     }
     let folder = tempfile::tempdir_in(folder.unwrap_or_else(std::env::temp_dir))?;
-    let (started, mut all) = (Instant::now(), Checked::default());
+    let (started, mut all) = (Instant::now(), SequenceReport::default());
     for seed in first..first + sequences {
         let checked = check(seed, cuts, folder.path()).map_err(|why| format!("seed {seed}: {why}"))?;
         all.records += checked.records;
@@ -40,7 +40,7 @@ fn soak() -> Result<(), Failure> {
             println!("{} of {sequences} sequences", seed - first + 1);
         }
     }
-    let Checked { records, compactions, cuts } = all;
+    let SequenceReport { records, compactions, cuts } = all;
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{sequences} sequences, {records} records, {compactions} compactions, {cuts} cuts: all restored, {seconds:.0} s"

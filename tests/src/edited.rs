@@ -15,7 +15,7 @@ use crate::random::Random;
 
 /// What one sequence held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct SequenceReport {
     /// Edits, undos and redos.
     pub records: usize,
     /// Times that the journal was compacted.
@@ -31,7 +31,7 @@ impl Random {
 }
 
 /// Every state of the mask since the journal began with its base mask, and where its records end.
-struct Written {
+struct RecordedJournal {
     states: Vec<Vec<u16>>,
     ends: Vec<u64>,
     /// Names of the edits in effect at the end.
@@ -44,7 +44,7 @@ struct Written {
 ///
 /// # Errors
 /// What differs.
-pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<Checked, String> {
+pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<SequenceReport, String> {
     let mut random = Random(seed);
     let path = folder.join("journal.edits");
     let (written, checked) = write(&mut random, &path)?;
@@ -60,7 +60,7 @@ pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<Checked, String> {
     let end = places[random.below(places.len())].max(written.ends[0] as usize);
     fs::write(&path, &bytes[..end]).map_err(|why| why.to_string())?;
     written.go_on(&path)?;
-    Ok(Checked { cuts: places.len(), ..checked })
+    Ok(SequenceReport { cuts: places.len(), ..checked })
 }
 
 fn expect<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, expected: &T) -> Result<(), String> {
@@ -71,7 +71,7 @@ fn values(labels: &EditLabels) -> Vec<u16> {
     labels.to_volumes().flat_map(|frame| frame.iter().collect::<Vec<_>>()).collect()
 }
 
-fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String> {
+fn write(random: &mut Random, path: &Path) -> Result<(RecordedJournal, SequenceReport), String> {
     let failed = |error: engine::Error| error.to_string();
     let grid = grid(random);
     let frame = |random: &mut Random| {
@@ -91,9 +91,9 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
     let spill = Spill::new(std::io::Cursor::new(Vec::new()), "spill".into());
     let mut history = History::new(budget, spill);
     let mut journal = Journal::create(path, &labels).map_err(failed)?;
-    let mut written = Written { states: vec![values(&labels)], ends: vec![journal.bytes()], names: Vec::new() };
+    let mut written = RecordedJournal { states: vec![values(&labels)], ends: vec![journal.bytes()], names: Vec::new() };
     let (mut copies, mut at) = (vec![values(&labels)], 0);
-    let mut checked = Checked::default();
+    let mut checked = SequenceReport::default();
     for _ in 0..3 + random.below(22) {
         let (kind, name, delta) = match random.below(10) {
             0..=1 => {
@@ -124,7 +124,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
         checked.records += 1;
         if random.below(12) == 0 {
             journal.compact([0, 40, 1 << 20][random.below(3)]).map_err(failed)?;
-            written = Written::compacted(path, &copies[0])?;
+            written = RecordedJournal::compacted(path, &copies[0])?;
             expect("the mask of the compacted journal", &written.states.last(), &Some(&copies[at]))?;
             checked.compactions += 1;
         }
@@ -137,7 +137,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
     Ok((written, checked))
 }
 
-impl Written {
+impl RecordedJournal {
     /// What a compacted journal holds.
     fn compacted(path: &Path, base: &[u16]) -> Result<Self, String> {
         let found = read(path).map_err(|error| error.to_string())?;
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn random_edits_are_restored_from_a_journal_cut_at_any_byte() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut all = Checked::default();
+        let mut all = SequenceReport::default();
         for seed in 0..400 {
             let checked = check(seed, 20, folder.path()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
             all.records += checked.records;

@@ -185,7 +185,7 @@ fn escape(state: &State, taken: bool) -> Option<Command> {
         return Some(SeriesCommand::Browse(false).into());
     }
     if state.session.mode == Mode::Train {
-        return super::back::way(state).filter(|_| !taken).map(|(_, command)| command);
+        return super::back::destination(state).filter(|_| !taken).map(|(_, command)| command);
     }
     state.session.view.maximised.is_some().then(|| ViewCommand::Maximise(None).into())
 }

@@ -12,7 +12,7 @@ use super::action::List;
 use super::{EditCommand, TrainCommand, edit, file};
 use crate::state::intent::LabelScope;
 use crate::state::{CaseList, Dialog, Document, Intent, MaskRole, State};
-use crate::worker::add_labels::{self, Reviewed};
+use crate::worker::add_labels::{self, ReviewedCase};
 use crate::worker::{self, Jobs};
 
 /// How many labels the palette lists.
@@ -143,7 +143,7 @@ pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
             };
             let own = if document.is_corrected() { Verdict::Corrected } else { Verdict::Accepted };
             let verdict = verdict_of(&state.cases, &case.name).unwrap_or(own);
-            let case = Reviewed { case: case.name.clone(), mask: Some(mask), verdict, reviewer: initials };
+            let case = ReviewedCase { case: case.name.clone(), mask: Some(mask), verdict, reviewer: initials };
             add_labels::start(state, jobs, root, vec![case], replace);
         }
     }
@@ -159,12 +159,12 @@ fn verdict_of(cases: &CaseList, case: &str) -> Option<Verdict> {
 }
 
 /// The accepted and corrected cases, each by who gave its verdict.
-fn reviewed(cases: &CaseList, initials: &str) -> Vec<Reviewed> {
+fn reviewed(cases: &CaseList, initials: &str) -> Vec<ReviewedCase> {
     let of = |case: &crate::state::ListedCase| {
         let verdict = verdict_of(cases, &case.name)?;
         let reviewer = cases.review.entry(&case.name).map(|entry| entry.reviewer.clone()).unwrap_or_default();
         let reviewer = if reviewer.is_empty() { initials.to_owned() } else { reviewer };
-        Some(Reviewed { case: case.name.clone(), mask: None, verdict, reviewer })
+        Some(ReviewedCase { case: case.name.clone(), mask: None, verdict, reviewer })
     };
     cases.cases.iter().filter_map(of).collect()
 }

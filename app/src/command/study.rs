@@ -8,7 +8,7 @@ use super::Command;
 use super::action::List;
 use crate::state::study::{StudyCell, StudyTab, column_of};
 use crate::state::{Intent, PathPurpose, State};
-use crate::worker::study::{close, look, open, open_patient, outlines};
+use crate::worker::study::{close, open, open_patient, outlines, refresh};
 use crate::worker::{Jobs, name_of};
 
 /// One thing to do.
@@ -43,7 +43,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
     match command {
         Do::Open(folder) => open(state, jobs, &folder),
         Do::Close => close(state, jobs),
-        Do::Refresh => look(state, jobs),
+        Do::Refresh => refresh(state, jobs),
         Do::ChooseCohort(name) => session.cohort = Some(name),
         Do::ChooseMetric(metric) => session.metric = metric,
         Do::ChooseReference(name) => session.reference = Some(name),

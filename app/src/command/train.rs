@@ -97,7 +97,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::Back => {
             state.session.train.go_back();
             runs::list_if_shown(state, jobs);
-            study::look_if_shown(state, jobs);
+            study::refresh_if_shown(state, jobs);
         }
         Do::UseCohort(folder) => cohort::start(state, jobs, &folder),
         Do::UseOpenFolder => match state.cases.root.clone() {
@@ -159,7 +159,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             state.cache.runs = RunList::default();
             runs::list(state, jobs);
             state.cache.study.listed = None;
-            study::look_if_shown(state, jobs);
+            study::refresh_if_shown(state, jobs);
         }
     }
 }
@@ -167,7 +167,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
 fn show_page(state: &mut State, jobs: &mut Jobs, page: TrainPage) {
     state.session.train.go_to(page);
     runs::list_if_shown(state, jobs);
-    study::look_if_shown(state, jobs);
+    study::refresh_if_shown(state, jobs);
 }
 
 fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
@@ -291,7 +291,7 @@ pub fn actions(list: &mut List, state: &State) {
         let here = state.session.mode == Mode::Train && train.page != page;
         add(list, here, &format!("Page: {}", page.name()), "", TrainCommand::ShowPage(page));
     }
-    if let Some((label, command)) = super::back::way(state) {
+    if let Some((label, command)) = super::back::destination(state) {
         list.add(group, label, "", command);
     }
     add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);

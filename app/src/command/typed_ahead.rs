@@ -12,7 +12,7 @@ const PATIENCE: u32 = 5;
 
 /// Keys that wait, in their order, and for how many frames they have.
 #[derive(Clone, Default)]
-struct Waiting {
+struct PendingKeys {
     events: Vec<Event>,
     frames: u32,
 }
@@ -42,7 +42,7 @@ fn opens(command: &Command) -> bool {
 
 /// Gives the keys that wait to the field that has the keyboard by now. True while they still wait: those of this frame do, too.
 pub(super) fn deliver(ctx: &Context) -> bool {
-    let Some(mut waiting) = ctx.data_mut(|data| data.remove_temp::<Waiting>(waiting_id())) else { return false };
+    let Some(mut waiting) = ctx.data_mut(|data| data.remove_temp::<PendingKeys>(waiting_id())) else { return false };
     if ctx.text_edit_focused() || waiting.frames >= PATIENCE {
         ctx.input_mut(|input| drop(input.events.splice(0..0, waiting.events)));
         return false;
@@ -69,12 +69,12 @@ pub(super) fn hold<'a>(ctx: &Context, heard: impl Iterator<Item = (KeyboardShort
         input.events[at..].iter().any(is_pressed).then_some(at)
     });
     if let Some(after) = after {
-        wait(ctx, after, Waiting::default());
+        wait(ctx, after, PendingKeys::default());
     }
 }
 
 /// Takes the keys from a position on out of this frame.
-fn wait(ctx: &Context, from: usize, mut waiting: Waiting) {
+fn wait(ctx: &Context, from: usize, mut waiting: PendingKeys) {
     ctx.input_mut(|input| {
         let (keys, others) = input.events.split_off(from).into_iter().partition(is_key);
         input.events.extend::<Vec<Event>>(others);

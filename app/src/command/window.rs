@@ -58,7 +58,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
             if state.shows_runs() {
                 runs::list(state, jobs);
             }
-            study::look_if_shown(state, jobs);
+            study::refresh_if_shown(state, jobs);
         }
         WindowCommand::SetTheme(theme) => state.session.settings.theme = theme,
         WindowCommand::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,

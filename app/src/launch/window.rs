@@ -17,7 +17,7 @@ const UNSAVED: &str = "unsaved";
 
 /// What a report needs besides the window.
 #[derive(Default)]
-struct Reporting {
+struct ReportRequest {
     /// Frames since the program has been idle.
     settled: usize,
     asked: bool,
@@ -31,7 +31,7 @@ type Line = Arc<Mutex<Option<Vec<OsString>>>>;
 struct Window {
     app: App,
     args: Args,
-    reporting: Reporting,
+    reporting: ReportRequest,
     restart: Line,
 }
 
@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
                 app.keep_edits_in(&folder.join(UNSAVED));
             }
         }
-        let reporting = Reporting { code: result, ..Reporting::default() };
+        let reporting = ReportRequest { code: result, ..ReportRequest::default() };
         Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)
     };
     eframe::run_native(APP_ID, options, Box::new(create)).map_err(|e| e.to_string())?;

@@ -126,7 +126,7 @@ impl ScanInfo {
     }
 
     /// Whether the user said something of it.
-    pub fn is_said(&self) -> bool {
+    pub fn is_stated(&self) -> bool {
         self.modality_from == Evidence::User || self.unit_from == Some(Evidence::User)
     }
 

@@ -102,14 +102,14 @@ pub struct Edits {
     /// The lesion that one click or strokes found, not accepted yet.
     pub preview: Option<Preview>,
     /// Whether findings, measures and the projection follow the labels.
-    pub follow: Follow,
+    pub follow: FollowState,
     /// Changes of the labels that are not on their way to the disk yet.
-    pub unrecorded: Vec<KeptChange>,
+    pub unrecorded: Vec<UnrecordedChange>,
 }
 
 /// A whole change of the segmentation's labels.
 #[derive(Clone, Debug)]
-pub struct KeptChange {
+pub struct UnrecordedChange {
     /// An edit, or how one was taken back or brought back.
     pub kind: Kind,
     /// Name of the edit.
@@ -127,7 +127,7 @@ impl Default for Edits {
             stroke: None,
             lasso: None,
             preview: None,
-            follow: Follow::Settled,
+            follow: FollowState::Settled,
             unrecorded: Vec::new(),
         }
     }
@@ -135,7 +135,7 @@ impl Default for Edits {
 
 /// How far findings, measures and the projection are behind the labels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Follow {
+pub enum FollowState {
     /// They follow, or their jobs run.
     Settled,
     /// The labels changed since the last frame.

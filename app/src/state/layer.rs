@@ -235,7 +235,7 @@ impl MaskLayer {
 
     /// As it was read from its file. One that no file holds as it is, such as a resampled one, is not saved.
     #[must_use]
-    pub fn as_read(self, revision: u64) -> Self {
+    pub fn with_saved_revision(self, revision: u64) -> Self {
         let saved_revision = self.path.is_some().then_some(revision);
         Self { revision, saved_revision, ..self }
     }

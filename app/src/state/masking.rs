@@ -15,7 +15,7 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{By, Controls, DisplayOptions, GRIDS, MOST_EPOCHS, SIZES, Switch};
+pub use controls::{Controls, DisplayOptions, GRIDS, MOST_EPOCHS, RatioSource, SIZES, Switch};
 pub use result::{AllChannels, ClusteredSlice, Network, Pictures, PreparedCase, ReconstructedSlice, RequestStatus};
 pub use sigma::RunSigma;
 
@@ -156,7 +156,7 @@ impl State {
             document: document.id,
             image: document.shown,
             frame: layer.frame,
-            kind: told_kind(document),
+            kind: stated_kind(document),
             truth: document.mask_revisions()[1],
             preprocess: controls.preprocess.clone(),
         };
@@ -196,7 +196,7 @@ impl State {
 }
 
 /// CT or not, if the user says so.
-fn told_kind(document: &Document) -> Option<Kind> {
+fn stated_kind(document: &Document) -> Option<Kind> {
     let layer = document.image();
     if layer.info.modality_from != Evidence::User {
         return None;

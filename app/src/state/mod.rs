@@ -9,7 +9,6 @@ pub mod intent;
 pub mod job;
 pub mod labels;
 pub mod layer;
-pub mod left_edits;
 pub mod masking;
 pub mod names;
 pub mod notice;
@@ -24,6 +23,7 @@ pub mod study;
 pub mod table;
 pub mod timeline;
 pub mod train;
+pub mod unsaved_edits;
 pub mod view;
 
 use std::path::PathBuf;
@@ -115,7 +115,7 @@ pub enum Dialog {
         next: Intent,
     },
     /// An earlier start left unsaved edits.
-    LeftEdits {
+    UnsavedEdits {
         /// Their journal.
         path: PathBuf,
     },
@@ -182,7 +182,7 @@ pub struct State {
     /// Where what was read of cohorts is kept.
     pub fingerprints: Option<engine::cohort::FingerprintCache>,
     /// Unsaved edits that an earlier start left behind.
-    pub left_edits: left_edits::LeftBehind,
+    pub unsaved_edits: unsaved_edits::UnsavedEditList,
     /// Text on its way to the clipboard.
     pub copied: Option<String>,
     /// The saved session that a restart is restoring, part by part.

@@ -129,7 +129,7 @@ impl State {
         self.dismiss_failed_opens();
         let Some(document) = self.document.take() else { return };
         self.dismiss(|notice| notice.warns_of(document.id));
-        self.session.keep_said(&document);
+        self.session.keep_user_modalities(&document);
     }
 
     /// Closes the toasts of messages.

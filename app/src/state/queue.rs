@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::review::{CaseScore, Entry, FindingVerdict, Latest, Progress, Verdict};
+use engine::review::{CaseScore, Entry, FindingVerdict, LatestEntries, Progress, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{CaseId, CaseList, Document, ListedCase, MaskRole, State};
@@ -77,7 +77,7 @@ pub enum ReviewStep {
 #[derive(Clone, Debug, Default)]
 pub struct Review {
     /// The last verdict of every case, as the file has it.
-    pub written: Latest,
+    pub written: LatestEntries,
     /// Verdicts on their way to the file, oldest first.
     pub waiting: Vec<Entry>,
     /// Warnings about the file, one sentence each.
@@ -163,7 +163,7 @@ impl Clock {
 impl CaseList {
     /// How far the review is.
     pub fn progress(&self) -> Progress {
-        let latest: Latest = self
+        let latest: LatestEntries = self
             .cases
             .iter()
             .filter_map(|case| Some((case.name.clone(), self.review.entry(&case.name)?.clone())))

@@ -253,13 +253,13 @@ impl OpenImage {
 
 impl Session {
     /// Keeps the user's choices for the images of a closed case.
-    pub(super) fn keep_said(&mut self, document: &Document) {
+    pub(super) fn keep_user_modalities(&mut self, document: &Document) {
         self.said.retain(|said| document.images.iter().all(|layer| layer.source != said.source));
-        self.said.extend(document.images.iter().filter(|layer| layer.info.is_said()).map(OpenImage::of));
+        self.said.extend(document.images.iter().filter(|layer| layer.info.is_stated()).map(OpenImage::of));
     }
 
     /// An image that was just read, with the user's earlier choices for it.
-    pub(crate) fn as_said(&self, image: ImageLayer) -> ImageLayer {
+    pub(crate) fn with_user_modality(&self, image: ImageLayer) -> ImageLayer {
         match self.said.iter().find(|said| said.source == image.source) {
             Some(said) => ImageLayer { info: said.info.clone(), default_window: said.window, ..image },
             None => image,

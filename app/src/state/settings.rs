@@ -62,7 +62,7 @@ pub struct Settings {
     /// Where runs are kept, if the user chose it.
     pub workspace: Option<PathBuf>,
     /// The form of the next run and its cohort, as the last session left them: a
-    /// [`RememberedTraining`](super::train::RememberedTraining). Read apart from the rest, so that a form of another
+    /// [`TrainSettings`](super::train::RememberedTraining). Read apart from the rest, so that a form of another
     /// version does not reset the settings.
     pub training: Option<serde_json::Value>,
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use export::TrainExport;
 pub use form::{Form, Labels};
-pub use job::{EndedJob, Ending, Phase, Preparation, QueuedJob, RunningJob};
+pub use job::{EndedJob, JobOutcome, Phase, Preparation, QueuedJob, RunningJob};
 pub use results::{Column, Results};
 
 use super::State;
@@ -67,14 +67,14 @@ pub struct CohortCard {
 /// What the next start of the program takes up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct RememberedTraining {
+pub struct TrainSettings {
     /// The form. Names of patients are not kept.
     pub form: Form,
     /// The folder of the cohort.
     pub cohort: Option<PathBuf>,
 }
 
-impl RememberedTraining {
+impl TrainSettings {
     /// That of a running program.
     pub fn of(state: &State) -> Self {
         let form = state.session.train.form.clone().without_patients();

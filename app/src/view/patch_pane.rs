@@ -36,7 +36,7 @@ pub struct Native<'a> {
 
 /// A second image over the first, such as a probability.
 #[derive(Clone, Copy, Debug)]
-pub struct Over<'a> {
+pub struct OverlayImage<'a> {
     /// Covers the area of the crop, with any number of pixels.
     pub picture: &'a Texture,
     /// Values with the first and last colour; lower values are transparent.
@@ -54,7 +54,7 @@ pub struct PatchPane<'a> {
     /// The image: texture of [`crop::Place::volume`], or the scan if `native` is set. Without it `missing` is shown.
     pub picture: Option<&'a Texture>,
     /// A second image over it.
-    pub over: Option<Over<'a>>,
+    pub over: Option<OverlayImage<'a>>,
     /// Labels on the grid of the image, drawn as outlines.
     pub lesion: Option<&'a Texture>,
     /// Shows this slice instead of the crop.

@@ -8,7 +8,7 @@ use poll_promise::Promise;
 
 use super::autosave::Recorder;
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
-use super::review::{Ahead, Keeper};
+use super::review::{PrefetchSlot, SharedVerdictQueue};
 use super::{Painter, Wake, update};
 use crate::gpu::Gpu;
 use crate::state::{JobStatus, Slot, State};
@@ -33,9 +33,9 @@ pub struct Jobs {
     /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
     pub(super) alone: Arc<Mutex<()>>,
     /// Writes the verdicts of the reviewed folder.
-    pub(super) keeper: Keeper,
+    pub(super) keeper: SharedVerdictQueue,
     /// The case that was read ahead.
-    pub(super) ahead: Ahead,
+    pub(super) ahead: PrefetchSlot,
     /// Writes the journal of unsaved edits, if they are kept.
     pub(super) recorder: Option<Recorder>,
 }

@@ -100,7 +100,7 @@ impl Job for OpenLayer {
                     let name = format!("Opened {}", role.word());
                     document.edits.list.push(name, UndoStep::Mask(role, Some(Box::new(before.stored()))));
                 }
-                document.set_mask(layer.as_read(revision));
+                document.set_mask(layer.with_saved_revision(revision));
                 if role == MaskRole::Segmentation {
                     document.note_as_found();
                 }

@@ -37,7 +37,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     if let Some(run) = state.session.runs.results.clone() {
         evaluate::start(state, jobs, run, false);
     }
-    study::look_if_shown(state, jobs);
+    study::refresh_if_shown(state, jobs);
 }
 
 fn open_folder(state: &mut State, jobs: &mut Jobs) {

@@ -8,8 +8,8 @@ mod write;
 
 pub use consensus::{CONSENSUS, join};
 pub use export::{EXPORT, export, proposed_path};
-pub(super) use prefetch::{Ahead, Prefetched};
 pub use prefetch::{PREFETCH, prefetch};
+pub(super) use prefetch::{PrefetchSlot, PrefetchedCase};
 pub use score::{SCORE, set_order};
-pub(super) use write::Keeper;
+pub(super) use write::SharedVerdictQueue;
 pub use write::{KEEP, decide};

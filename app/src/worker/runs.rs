@@ -72,7 +72,7 @@ impl Job for ListRuns {
                     failure.report(&self.spec().title, state);
                 }
                 (state.cache.runs.entries, state.cache.runs.failed) = (Some(Vec::new()), Some(failure.reason()));
-                same_name::look_again(state, jobs);
+                same_name::check_again(state, jobs);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Job for ListRuns {
 pub(super) fn listed(state: &mut State, jobs: &mut Jobs, runs: Vec<RunEntry>) {
     (state.cache.runs.entries, state.cache.runs.failed) = (Some(runs), None);
     update_running(state);
-    same_name::look_again(state, jobs);
+    same_name::check_again(state, jobs);
 }
 
 /// The entry of the run that is being trained follows the job: its folder was read when the runs were listed.

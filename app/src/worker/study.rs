@@ -37,7 +37,7 @@ pub fn open(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     state.session.study = StudySession { folder: Some(folder.to_path_buf()), metric, ..StudySession::default() };
     state.session.settings.remember_study(folder);
     state.cache.study = StudyCache { listed: state.cache.study.listed.take(), ..StudyCache::default() };
-    look(state, jobs);
+    refresh(state, jobs);
 }
 
 /// Leaves the study for the list.
@@ -45,18 +45,18 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     let metric = state.session.study.metric;
     state.session.study = StudySession { metric, ..StudySession::default() };
     state.cache.study = StudyCache { listed: state.cache.study.listed.take(), ..StudyCache::default() };
-    look(state, jobs);
+    refresh(state, jobs);
 }
 
 /// Looks if the page is on the screen.
-pub fn look_if_shown(state: &mut State, jobs: &mut Jobs) {
+pub fn refresh_if_shown(state: &mut State, jobs: &mut Jobs) {
     if state.shows_studies() {
-        look(state, jobs);
+        refresh(state, jobs);
     }
 }
 
 /// Looks at the open study, at the list without one.
-pub fn look(state: &State, jobs: &mut Jobs) {
+pub fn refresh(state: &State, jobs: &mut Jobs) {
     let cache = &state.cache.study;
     if let Some(folder) = state.study_folder() {
         let known = cache.open.as_ref().map(|study| study.status.clone());
@@ -79,7 +79,7 @@ pub fn poll(state: &mut State, jobs: &mut Jobs, now: f64) {
         return;
     }
     state.cache.study.due = now + PERIOD;
-    look(state, jobs);
+    refresh(state, jobs);
 }
 
 impl Job for ListStudies {

@@ -12,7 +12,7 @@ use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::dicom::ListedStudy;
-use amlp_viewer::state::train::{Ending, Form, Labels};
+use amlp_viewer::state::train::{Form, JobOutcome, Labels};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, SeriesKind, Settings, Severity};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
@@ -281,7 +281,7 @@ fn train_mode() {
             continue;
         }
         screen.send(Command::Train(TrainCommand::Start));
-        assert!(screen.app.state().training.ended.iter().all(|job| job.how == Ending::Finished));
+        assert!(screen.app.state().training.ended.iter().all(|job| job.how == JobOutcome::Finished));
         let run = screen.app.state().training.ended[0].run.clone();
         screen.send(Command::Train(TrainCommand::FinetuneFrom(run)));
         change(&mut screen, |form| (form.labels, form.finetune.training.epochs) = (Labels::Picked, 1));

@@ -6,7 +6,7 @@ use super::progress;
 use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::ErrorKind;
-use crate::cohort::LeftOut;
+use crate::cohort::ExcludedScan;
 use crate::cohort::labelled::LabelDraw;
 use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
@@ -149,7 +149,7 @@ fn with_change(
     Ok(report)
 }
 
-fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
+fn print(report: &FinetuneReport, left_out: &[ExcludedScan], out: &Path, output: Output) -> anyhow::Result<()> {
     if output.json {
         return print_json(&JobReport { report, left_out });
     }

@@ -167,7 +167,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
             eprintln!("amlp: interrupted; completed work is saved");
             ExitCode::from(INTERRUPTED)
         }
-        Err(error) if error.is::<files::SomeFailed>() => {
+        Err(error) if error.is::<files::PartialFailure>() => {
             eprintln!("amlp: {error}");
             ExitCode::from(SOME_FAILED)
         }

@@ -12,7 +12,8 @@ use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
 use crate::run::study::StudyFolder;
 use crate::study::{
-    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan, run as run_study,
+    EndedRun, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan,
+    run as run_study,
 };
 use crate::words::plural;
 
@@ -149,7 +150,7 @@ pub(super) fn report(
     Ok(())
 }
 
-fn line(ended: &Ended<'_>) -> String {
+fn line(ended: &EndedRun<'_>) -> String {
     let outcome = match ended.state {
         JobState::Done(evaluation) => {
             evaluation.mean.as_ref().map_or("no reference".into(), |mean| format!("DSC {:.3}", mean.dsc))
@@ -159,6 +160,6 @@ fn line(ended: &Ended<'_>) -> String {
     };
     let left = ended.seconds_left.filter(|seconds| *seconds > 0.0);
     let left = left.map(|seconds| format!(" (about {} left)", duration(seconds))).unwrap_or_default();
-    let Ended { what, number, all, label, .. } = ended;
+    let EndedRun { what, number, all, label, .. } = ended;
     format!("{what} {number} of {all}, {label}: {outcome}{left}")
 }

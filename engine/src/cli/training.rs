@@ -127,7 +127,7 @@ pub struct DeviceFlags {
 
 impl DeviceFlags {
     /// Sets what was given.
-    pub fn put_in(&self, config: &mut Config) {
+    pub fn apply_to(&self, config: &mut Config) {
         put(&mut config.device, self.device.clone());
         put(&mut config.threads, self.threads);
         put(&mut config.training.micro_batch, self.micro_batch);
@@ -240,7 +240,7 @@ impl Shared {
         put(&mut config.data.targets, self.targets);
         put(&mut config.data.cache, self.cache.clone());
         put(&mut config.seed, self.seed);
-        self.device.put_in(&mut config);
+        self.device.apply_to(&mut config);
         Ok(config)
     }
 }

@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::split::Split;
-use super::{Cohort, LeftOut};
+use super::{Cohort, ExcludedScan};
 use crate::run::atomic::sha256_file;
 use crate::run::clock::utc;
 use crate::{Error, Result};
 
-pub use add::{Added, Addition};
+pub use add::{AddOutcome, Addition};
 
 /// Folder in the cohort's.
 const FOLDER: &str = "corrections";
@@ -109,11 +109,11 @@ pub struct Corrections {
 
 /// Corrected masks that a run uses.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Applied {
+pub struct AppliedCorrections {
     /// Masks that are not used although their scan is: of validation and test patients, whose reference stays.
-    pub masks_left_out: Vec<LeftOut>,
+    pub masks_left_out: Vec<ExcludedScan>,
     /// Scans whose mask is damaged or missing. They are not used.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
 }
 
 impl Corrections {
@@ -204,17 +204,17 @@ impl Corrections {
     }
 
     /// Gives the scans of training patients their corrected masks, each checked against its digest.
-    pub fn apply(&self, cohort: &mut Cohort, split: &Split) -> Applied {
-        let mut applied = Applied::default();
+    pub fn apply(&self, cohort: &mut Cohort, split: &Split) -> AppliedCorrections {
+        let mut applied = AppliedCorrections::default();
         for mask in &self.masks {
             let Some(case) = cohort.cases.iter_mut().find(|case| case.id == mask.case) else {
-                applied.left_out.push(LeftOut::new(&mask.case, "has a corrected mask, but is not in the cohort"));
+                applied.left_out.push(ExcludedScan::new(&mask.case, "has a corrected mask, but is not in the cohort"));
                 continue;
             };
             let is_in = |part: &[String]| part.contains(&case.patient) || part.contains(&case.id);
             if let Some(part) = [("test", &split.test), ("validation", &split.val)].iter().find(|(_, ids)| is_in(ids)) {
                 let why = format!("its corrected mask is not trained on, since it is a {} patient", part.0);
-                applied.masks_left_out.push(LeftOut::new(&case.id, why));
+                applied.masks_left_out.push(ExcludedScan::new(&case.id, why));
                 continue;
             }
             let path = self.folder.join(&mask.mask);
@@ -222,9 +222,9 @@ impl Corrections {
                 Ok(found) if found == mask.sha256 => case.masks = vec![path],
                 Ok(_) => {
                     let why = "its corrected mask has changed since it was added. Add it again";
-                    applied.left_out.push(LeftOut::new(&case.id, why));
+                    applied.left_out.push(ExcludedScan::new(&case.id, why));
                 }
-                Err(error) => applied.left_out.push(LeftOut::new(&case.id, error.to_string())),
+                Err(error) => applied.left_out.push(ExcludedScan::new(&case.id, error.to_string())),
             }
         }
         applied

@@ -89,7 +89,7 @@ pub(super) struct Group<'a> {
 }
 
 /// A file with the scan it belongs to, if its name says so, and its role.
-struct Named<'a> {
+struct NamedFile<'a> {
     id: Option<String>,
     role: Role,
     file: &'a NiftiFile,
@@ -133,7 +133,7 @@ impl Group<'_> {
         scans: &[&(&'a NiftiFile, Option<FolderRole>)],
         further: &[&NiftiFile],
         problems: &mut Vec<Problem>,
-    ) -> Vec<Named<'a>> {
+    ) -> Vec<NamedFile<'a>> {
         let owner = name_of(&self.owner);
         let mut named = Vec::new();
         let mut plain: Vec<&'a NiftiFile> = Vec::new();
@@ -153,7 +153,7 @@ impl Group<'_> {
                 None if tells_modality(&file.stem) => whole_name(&file.stem, &owner),
                 None => mask_role(without_id(&file.stem, &owner)).unwrap_or_else(|| Role::Image(modality.clone())),
             };
-            named.push(Named { id, role, file, layout: Layout::FolderAPatient });
+            named.push(NamedFile { id, role, file, layout: Layout::FolderAPatient });
         }
         let known = plain.iter().any(|file| is_known_name(&file.stem));
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
@@ -164,13 +164,13 @@ impl Group<'_> {
                 // A folder of scans beside a folder of masks with the same names.
                 if further.iter().any(|mask| belongs_to(&mask.stem, &file.stem)) {
                     let (id, role) = (Some(file.stem.clone()), Role::Image("image".into()));
-                    named.push(Named { id, role, file, layout: Layout::FolderAPatient });
+                    named.push(NamedFile { id, role, file, layout: Layout::FolderAPatient });
                 } else {
                     problems.push(Problem::of_file(None, &file.path, "skipped: the file name matches no known layout"));
                 }
             }
         } else {
-            let whole = |file: &'a NiftiFile| Named {
+            let whole = |file: &'a NiftiFile| NamedFile {
                 id: None,
                 role: whole_name(&file.stem, &owner),
                 file,
@@ -182,11 +182,11 @@ impl Group<'_> {
     }
 
     /// Files with one id are a scan. Those without an id belong to the folder's patient.
-    fn assembled(&self, named: Vec<Named<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
+    fn assembled(&self, named: Vec<NamedFile<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
         let ids: BTreeSet<&String> = named.iter().filter_map(|file| file.id.as_ref()).collect();
         let only = ids.first().filter(|_| ids.len() == 1).map_or_else(|| name_of(&self.owner), |id| (*id).clone());
         let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
-        for Named { id, role, file, layout } in named {
+        for NamedFile { id, role, file, layout } in named {
             let by_folder = id.is_none();
             let id = id.unwrap_or_else(|| only.clone());
             let draft = drafts.entry(id.clone()).or_insert_with(|| Draft::new(&id, &self.owner, layout));
@@ -208,7 +208,7 @@ impl Group<'_> {
 
 /// Scans by the part of the names before the suffix. A further modality (`ID_dose`) belongs to the longest id that its name
 /// begins with.
-fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> Vec<Named<'a>> {
+fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> Vec<NamedFile<'a>> {
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for &file in files {
         let Some((id, role, family)) = split_suffix(&file.stem) else {
@@ -220,14 +220,14 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
             Family::Brats => Layout::Brats,
             Family::General => Layout::FolderAPatient,
         };
-        named.push(Named { id: Some(id.to_owned()), role, file, layout });
+        named.push(NamedFile { id: Some(id.to_owned()), role, file, layout });
     }
     let ids: BTreeSet<String> = named.iter().filter_map(|file| file.id.clone()).collect();
     for file in others {
         match ids.iter().filter(|id| belongs_to(&file.stem, id)).max_by_key(|id| id.len()) {
             Some(id) => {
                 let role = whole_name(&file.stem, id);
-                named.push(Named { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
+                named.push(NamedFile { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
             }
             None => {
                 problems.push(Problem::of_file(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::case::read_masks;
-use super::{Case, Cohort, FingerprintCache, LabelNames, Layout, LeftOut, Problem};
+use super::{Case, Cohort, ExcludedScan, FingerprintCache, LabelNames, Layout, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
@@ -31,9 +31,9 @@ pub struct Fingerprint {
     /// The scans, by id.
     pub cases: Vec<CaseFingerprint>,
     /// Scans that cannot be used: not in the cohort, without the modality that was asked for, or unreadable.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
     /// Masks that cannot be read.
-    pub masks_left_out: Vec<LeftOut>,
+    pub masks_left_out: Vec<ExcludedScan>,
     /// Every modality and how many cases have it.
     pub modalities: BTreeMap<String, usize>,
     /// The meaning of label values by `dataset.json`.
@@ -157,8 +157,8 @@ pub fn fingerprint_with(
     let (mut left_out, mut masks_left_out) = (cohort.left_out.clone(), Vec::new());
     for (_, report) in reports {
         problems.extend(report.problems);
-        left_out.extend(report.unusable.map(|why| LeftOut::new(&report.case.id, why)));
-        masks_left_out.extend(report.bad_mask.map(|why| LeftOut::new(&report.case.id, why)));
+        left_out.extend(report.unusable.map(|why| ExcludedScan::new(&report.case.id, why)));
+        masks_left_out.extend(report.bad_mask.map(|why| ExcludedScan::new(&report.case.id, why)));
         cases.push(report.case);
     }
     let mut labels = BTreeMap::new();

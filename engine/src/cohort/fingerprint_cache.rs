@@ -29,7 +29,7 @@ pub struct FingerprintCache {
 
 /// The file of one cohort.
 #[derive(Default, Serialize, Deserialize)]
-struct Kept {
+struct CacheFile {
     /// The program that wrote it: another one may read files otherwise.
     version: String,
     /// What was read of the cases whose files have this stamp.
@@ -37,11 +37,11 @@ struct Kept {
 }
 
 /// The cases of one cohort that were kept.
-pub(super) struct KeptCases {
+pub(super) struct CachedCases {
     path: PathBuf,
     /// All that enters a stamp beside the files.
     settings: String,
-    kept: Kept,
+    kept: CacheFile,
 }
 
 impl FingerprintCache {
@@ -66,20 +66,20 @@ impl FingerprintCache {
     }
 
     /// The cases that were kept of a cohort, read with these settings.
-    pub(super) fn open(&self, cohort: &Cohort, modality: Option<&str>, masks: &MaskOptions) -> KeptCases {
+    pub(super) fn open(&self, cohort: &Cohort, modality: Option<&str>, masks: &MaskOptions) -> CachedCases {
         let root = std::path::absolute(&cohort.root).unwrap_or_else(|_| cohort.root.clone());
         let settings = format!("{modality:?} {masks:?}");
         let name = sha256(format!("{} {settings}", root.display()).as_bytes());
         let path = self.folder.join(format!("{name}.json"));
-        let read = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-        KeptCases { path, settings, kept: read.filter(|kept| kept.version == VERSION).unwrap_or_default() }
+        let read = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<CacheFile>(&bytes).ok());
+        CachedCases { path, settings, kept: read.filter(|kept| kept.version == VERSION).unwrap_or_default() }
     }
 }
 
 /// The version of the program is that of what it reads.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-impl KeptCases {
+impl CachedCases {
     /// The stamp of a case, and what was read of the same files before. No stamp: the case must be read in any case.
     pub fn find(&self, case: &Case) -> (Option<String>, Option<&CaseReport>) {
         let stamp = self.stamp(case);
@@ -93,7 +93,7 @@ impl KeptCases {
         if cases.keys().eq(self.kept.cases.keys()) {
             return;
         }
-        let kept = Kept { version: VERSION.to_owned(), cases };
+        let kept = CacheFile { version: VERSION.to_owned(), cases };
         let written = || -> crate::Result<()> {
             if let Some(folder) = self.path.parent() {
                 std::fs::create_dir_all(folder).map_err(crate::Error::io("create", folder))?;

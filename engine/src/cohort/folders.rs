@@ -8,7 +8,7 @@ use super::listing::{Folder, Listing, NiftiFile};
 use super::masks::MaskCheck;
 use super::names::{FolderRole, Role, folder_role, is_known_modality, mask_rank, without_id};
 use super::session::{is_session_folder, patients};
-use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem, bids};
+use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem, bids};
 use crate::words::plural;
 use crate::{Error, Result};
 
@@ -52,7 +52,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
             problems.push(Problem { case: Some(draft.id.clone()), file: Some(file.clone()), what: what.into() });
             cohort
                 .left_out
-                .push(LeftOut::new(&draft.id, format!("another folder has a case with the same id ({file})")));
+                .push(ExcludedScan::new(&draft.id, format!("another folder has a case with the same id ({file})")));
         }
     }
     if cohort.cases.is_empty() {

@@ -48,7 +48,7 @@ pub use names::canonical_modality;
 pub(crate) use names::is_mask_or_output;
 pub use options::{DiscoverOptions, NamePattern};
 pub(crate) use selection::summary;
-pub use selection::{LeftOut, Selection};
+pub use selection::{ExcludedScan, Selection};
 pub use sidecar::is_in_suv;
 
 use crate::words::plural;
@@ -109,7 +109,7 @@ pub struct Cohort {
     /// The scans, by id.
     pub cases: Vec<Case>,
     /// Scans that the folder holds but the cohort does not, with the reason.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
     /// The meaning of label values by `dataset.json`; empty without one.
     pub labels: LabelNames,
     /// Problems that the file names show.

@@ -8,7 +8,7 @@ use super::dataset_json::DatasetInfo;
 use super::listing::{NiftiFile, scans_in};
 use super::names::{Family, Role, split_suffix};
 use super::session::patients;
-use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem};
+use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem};
 use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
 
@@ -124,7 +124,7 @@ impl Part {
             if cohort.case(&id).is_some() {
                 let file = case.images.values().next().map(|image| image.path.display().to_string());
                 let what = "skipped: imagesTr has a case with the same id".to_owned();
-                cohort.left_out.push(LeftOut::new(&id, "imagesTr has a case with the same id"));
+                cohort.left_out.push(ExcludedScan::new(&id, "imagesTr has a case with the same id"));
                 cohort.problems.push(Problem { case: Some(id), file, what });
             } else {
                 cohort.cases.push(case);

@@ -7,7 +7,7 @@ use super::drafts::stem_of;
 use super::listing::{SEG_ENDING, masks_in};
 use super::names::segmented_image;
 use super::session::patients;
-use super::{Case, Cohort, DiscoverOptions, LeftOut};
+use super::{Case, Cohort, DiscoverOptions, ExcludedScan};
 use crate::volume::dicom;
 use crate::words::plural;
 use crate::{Error, Result};
@@ -184,14 +184,14 @@ impl Pairs {
     }
 
     /// Cases that were to be evaluated and cannot be.
-    pub fn left_out(&self) -> Vec<LeftOut> {
-        let missing = self.expected_missing.iter().map(|case| LeftOut::new(case, "no segmentation"));
-        missing.chain(self.no_truth.iter().map(|case| LeftOut::new(case, "no reference"))).collect()
+    pub fn left_out(&self) -> Vec<ExcludedScan> {
+        let missing = self.expected_missing.iter().map(|case| ExcludedScan::new(case, "no segmentation"));
+        missing.chain(self.no_truth.iter().map(|case| ExcludedScan::new(case, "no reference"))).collect()
     }
 
     /// Reference masks that nothing is compared with, though nobody asked for their cases.
-    pub fn masks_left_out(&self) -> Vec<LeftOut> {
-        self.other_missing.iter().map(|case| LeftOut::new(case, "no segmentation")).collect()
+    pub fn masks_left_out(&self) -> Vec<ExcludedScan> {
+        self.other_missing.iter().map(|case| ExcludedScan::new(case, "no segmentation")).collect()
     }
 }
 
@@ -333,8 +333,9 @@ mod tests {
             (pairs.other_missing.clone(), pairs.no_truth.clone()),
             (vec!["c".into(), "d".into()], vec!["x".into()])
         );
-        let named =
-            |left_out: Vec<LeftOut>| left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>();
+        let named = |left_out: Vec<ExcludedScan>| {
+            left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>()
+        };
         assert_eq!(named(pairs.masks_left_out()), ["c: no segmentation", "d: no segmentation"]);
         assert_eq!(named(pairs.left_out()), ["x: no reference"]);
         assert!(pairs.warnings().is_empty());

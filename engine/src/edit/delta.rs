@@ -36,7 +36,7 @@ pub struct Delta {
 
 /// Which voxels a change may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum WritableVoxels {
     /// All of them.
     All,
     /// Those of this label.
@@ -47,7 +47,7 @@ pub(super) enum Over {
 pub(super) struct Change {
     pub region: Region,
     pub label: u16,
-    pub over: Over,
+    pub over: WritableVoxels,
 }
 
 impl Delta {
@@ -62,8 +62,8 @@ impl Delta {
         for Change { region, label, over } in changes {
             let free = |old: u16| old != *label && !locked.contains(&old);
             let wanted = |old: u16| match *over {
-                Over::All => true,
-                Over::Only(only) => old == only,
+                WritableVoxels::All => true,
+                WritableVoxels::Only(only) => old == only,
             };
             for range in region.ranges() {
                 labels.each_run(range.clone(), |run, before| {
@@ -237,7 +237,7 @@ impl Delta {
     }
 
     /// The changes in few bytes.
-    pub fn pack(&self) -> Packed {
+    pub fn pack(&self) -> PackedDelta {
         let mut bytes = Vec::with_capacity(4 * self.runs.len() + 8);
         put(&mut bytes, self.runs.len());
         let (mut end, mut labels) = (0, (0, 0));
@@ -252,7 +252,7 @@ impl Delta {
             end = run.end();
             labels = (run.before, run.after);
         }
-        Packed { bytes, dims: self.dims, voxels: self.voxels, bounds: self.bounds }
+        PackedDelta { bytes, dims: self.dims, voxels: self.voxels, bounds: self.bounds }
     }
 }
 
@@ -266,14 +266,14 @@ fn rest(run: DeltaRun, len: usize) -> Option<DeltaRun> {
 /// Number of runs, then for each run the gap since the last one's end, twice its length plus 1 if its labels are those of the
 /// run before, and else its labels before and after. All are LEB128 numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packed {
+pub struct PackedDelta {
     bytes: Vec<u8>,
     dims: [usize; 4],
     voxels: usize,
     bounds: Option<VoxelBox>,
 }
 
-impl Packed {
+impl PackedDelta {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

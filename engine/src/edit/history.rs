@@ -4,7 +4,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Delta, EditLabels, Packed, VoxelBox};
+use super::{Delta, EditLabels, PackedDelta, VoxelBox};
 use crate::{Error, ErrorKind, Result};
 
 /// Bytes of edits that a history keeps in memory unless told otherwise.
@@ -68,7 +68,7 @@ impl Spill {
 pub struct Excess {
     spill: Spill,
     /// With the identity of their entries.
-    edits: Vec<(u64, Packed)>,
+    edits: Vec<(u64, PackedDelta)>,
 }
 
 impl Excess {
@@ -77,7 +77,7 @@ impl Excess {
     /// # Errors
     /// If the spill cannot be written. The edits stay in memory.
     pub fn write(&self) -> Result<Moved> {
-        let place = |(id, packed): &(u64, Packed)| Ok((*id, self.spill.write(packed.bytes())?));
+        let place = |(id, packed): &(u64, PackedDelta)| Ok((*id, self.spill.write(packed.bytes())?));
         Ok(Moved(self.edits.iter().map(place).collect::<Result<_>>()?))
     }
 }
@@ -99,7 +99,7 @@ pub struct Entry {
 }
 
 enum Content {
-    Memory(Packed),
+    Memory(PackedDelta),
     Spilled { at: u64, len: usize, dims: [usize; 4] },
 }
 
@@ -246,7 +246,7 @@ impl History {
             Content::Memory(packed) => Ok(packed.unpack()),
             Content::Spilled { at, len, dims } => {
                 let bytes = self.spill.read(*at, *len)?;
-                Packed::read(&bytes, *dims).map_err(|why| Error::file(&self.spill.path, why))
+                PackedDelta::read(&bytes, *dims).map_err(|why| Error::file(&self.spill.path, why))
             }
         }
     }

@@ -3,7 +3,7 @@
 //! A file is the magic `AMLPEDIT` and frames. A frame is the length of its payload and the CRC-32 (IEEE) of the payload, both
 //! 32-bit little-endian, and the payload. The first payload is the [`Header`] as JSON; the second is the base mask as changes of
 //! an empty one, deflated; each further one is a record: sequence number, time, kind and length of the name as LEB128 numbers,
-//! the name in UTF-8, and the changes ([`Packed`]).
+//! the name in UTF-8, and the changes ([`PackedDelta`]).
 //!
 //! A journal holds its base mask, so that it can be replayed without the file that was opened. It holds no file name. Replaying
 //! ends at the first frame that is not whole, and says so ([`Replay::cut`]).
@@ -19,7 +19,7 @@ use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
 use super::delta::{put, take};
-use super::{Delta, EditLabels, Packed};
+use super::{Delta, EditLabels, PackedDelta};
 use crate::volume::Grid;
 use crate::words::plural;
 
@@ -114,7 +114,7 @@ pub struct Record {
     /// Name of the edit.
     pub name: String,
     /// What changed, as it was applied: of an undo, back to the labels before.
-    pub changes: Packed,
+    pub changes: PackedDelta,
 }
 
 impl Record {
@@ -242,7 +242,7 @@ fn base(header: &Header, dims: [usize; 4], payload: &[u8]) -> Result<EditLabels,
     let failed = |why: &dyn std::fmt::Display| format!("base mask: {why}");
     let mut packed = Vec::new();
     DeflateDecoder::new(payload).read_to_end(&mut packed).map_err(|why| failed(&why))?;
-    let changes = Packed::read(&packed, dims).map_err(|why| failed(&why))?;
+    let changes = PackedDelta::read(&packed, dims).map_err(|why| failed(&why))?;
     let mut labels = EditLabels::new(header.grid()).repeated(header.frames);
     if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is not a mask")) }
 }
@@ -359,7 +359,7 @@ impl Replay {
         };
         let (name, changes) = left.split_at_checked(name).ok_or("its name is cut off")?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is not text")?;
-        let delta = Packed::read(changes, self.base.dims())?;
+        let delta = PackedDelta::read(changes, self.base.dims())?;
         if !delta.apply(&mut self.labels) {
             return Err("it changes other labels than those before it".to_owned());
         }

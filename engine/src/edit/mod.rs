@@ -35,14 +35,14 @@ pub mod steps;
 mod values;
 mod watershed;
 
-pub use delta::{Delta, DeltaRun, Packed};
+pub use delta::{Delta, DeltaRun, PackedDelta};
 pub use history::History;
 pub use labels::EditLabels;
 pub use op::Op;
 pub use region::VoxelBox;
 
 use brush::Slice;
-use delta::{Change, Over};
+use delta::{Change, WritableVoxels};
 use op::{Boolean, LassoAction, Operand};
 use region::{BoxMask, Region};
 use values::Frame;
@@ -113,11 +113,12 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
     let grid = labels.grid();
     let axis_or_axial = |axis: &Option<usize>| axis.unwrap_or_else(|| axial_axis(grid));
     let add = |region: Region, label: u16, overwrite: bool| {
-        vec![Change { region, label, over: if overwrite { Over::All } else { Over::Only(0) } }]
+        vec![Change { region, label, over: if overwrite { WritableVoxels::All } else { WritableVoxels::Only(0) } }]
     };
-    let replace = |region: Region, label: u16| vec![Change { region, label, over: Over::All }];
-    let remove =
-        |region: Region, only: Option<u16>| vec![Change { region, label: 0, over: only.map_or(Over::All, Over::Only) }];
+    let replace = |region: Region, label: u16| vec![Change { region, label, over: WritableVoxels::All }];
+    let remove = |region: Region, only: Option<u16>| {
+        vec![Change { region, label: 0, over: only.map_or(WritableVoxels::All, WritableVoxels::Only) }]
+    };
     Ok(match op {
         Op::Paint { label, brush } => replace(brush::brush(brush, grid, control)?, *label),
         Op::Erase { label, brush } => remove(brush::brush(brush, grid, control)?, *label),
@@ -174,7 +175,7 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         }
         Op::KeepLargest { label } => remove(islands::components(*label, labels, |rank, _| rank > 0), None),
         Op::RemoveSmall { ml, label } => {
-            let least = crate::findings::Smallest::Ml(*ml).in_voxels(grid);
+            let least = crate::findings::MinimumSize::Ml(*ml).in_voxels(grid);
             remove(islands::components(*label, labels, |_, voxels| voxels < least), None)
         }
         Op::Relabel { from, to, place } => match place.find(grid)? {
@@ -216,9 +217,9 @@ fn boolean(operation: Boolean, [a, b]: [u16; 2], labels: &EditLabels, second: &E
         Boolean::Intersect => (Region::default(), own.filtered(|at| !in_second(at))),
         Boolean::Subtract => (Region::default(), own.filtered(in_second)),
     };
-    let mut changes = vec![Change { region: gained, label: a, over: Over::All }];
+    let mut changes = vec![Change { region: gained, label: a, over: WritableVoxels::All }];
     if !lost.ranges().is_empty() {
-        changes.push(Change { region: lost, label: 0, over: Over::Only(a) });
+        changes.push(Change { region: lost, label: 0, over: WritableVoxels::Only(a) });
     }
     changes
 }
@@ -229,6 +230,6 @@ fn restore(region: &Region, other: &EditLabels) -> Vec<Change> {
     for range in region.ranges() {
         other.each_run(range.clone(), |run, label| of_label.entry(label).or_default().push(run));
     }
-    let change = |(label, ranges)| Change { region: Region::new(ranges), label, over: Over::All };
+    let change = |(label, ranges)| Change { region: Region::new(ranges), label, over: WritableVoxels::All };
     of_label.into_iter().map(change).collect()
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::EditLabels;
 use super::brush::ROUNDING;
 use super::op::{Mode, Smoothing};
-use super::region::{BoxMask, Region, Slicing, VoxelBox};
+use super::region::{BoxMask, Region, SliceLayout, VoxelBox};
 use crate::Result;
 use crate::event::Control;
 use crate::findings::{Components, Connectivity};
@@ -57,7 +57,7 @@ pub(super) fn holes(label: u16, mode: Mode, axis: usize, labels: &EditLabels, co
     match mode {
         Mode::Volume => enclosed(&inverted(&mask.bits), mask.shape(), 3, |at| bits[at] = true),
         Mode::Slice => {
-            let slicing = Slicing::new(mask.shape(), axis);
+            let slicing = SliceLayout::new(mask.shape(), axis);
             let outside = inverted(&mask.bits);
             for n in 0..slicing.count {
                 control.check()?;
@@ -104,10 +104,10 @@ pub(super) fn smooth(
 }
 
 /// A label's voxels in its box, and what they become.
-type Smoothed = Option<(BoxMask, Vec<bool>)>;
+type SmoothedLabel = Option<(BoxMask, Vec<bool>)>;
 
 /// Counts the label in the ball around each voxel, as far as the image reaches, by running sums along i.
-fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<Smoothed> {
+fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<SmoothedLabel> {
     let reach = margin(mm, labels);
     let Some(mask) = mask_of(label, labels, reach) else { return Ok(None) };
     let (shape, spacing) = (mask.shape(), labels.grid().spacing_mm());
@@ -158,7 +158,7 @@ fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
 }
 
 /// The Gaussian mean of the signed distance (negative inside), by a kernel of four standard deviations that repeats the border.
-fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<Smoothed> {
+fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<SmoothedLabel> {
     let spacing = labels.grid().spacing_mm();
     let kernels = spacing.map(|spacing| kernel(mm / spacing));
     let reach: [usize; 3] = std::array::from_fn(|a| kernels[a].len() / 2);

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Serialize, Serializer};
 
-use crate::cohort::{LeftOut, read_masks};
+use crate::cohort::{ExcludedScan, read_masks};
 use crate::metrics::{Measures, Options, measure};
 use crate::parallel;
 use crate::volume::seg::open_segmentation;
@@ -218,7 +218,7 @@ pub fn evaluate_pairs(
             let measures: Vec<Result<Measures, String>> = match measured {
                 Ok(measures) => measures.into_iter().map(Ok).collect(),
                 Err(error) => {
-                    left_out.push(LeftOut::new(&pair.case, error.to_string()));
+                    left_out.push(ExcludedScan::new(&pair.case, error.to_string()));
                     let why = error.to_string();
                     first_error.get_or_insert(error);
                     vec![Err(why); targets.len()]

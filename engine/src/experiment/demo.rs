@@ -91,7 +91,7 @@ pub struct DemoReport {
 }
 
 /// A held-out patient with its segmentations.
-pub struct HeldOut {
+pub struct HeldOutPatient {
     /// The patient.
     pub id: String,
     /// The scan.
@@ -105,7 +105,7 @@ pub struct HeldOut {
 /// Input of the figures, beside the report.
 pub struct DemoData {
     /// The held-out patients.
-    pub held: Vec<HeldOut>,
+    pub held: Vec<HeldOutPatient>,
     /// Epochs of pre-training.
     pub epochs: Vec<EpochSummary>,
     /// Name and epochs of each fine-tuning run.
@@ -219,7 +219,7 @@ pub fn demo(
         }
         masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
         masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
-        held.push(HeldOut { id, image, truth, masks });
+        held.push(HeldOutPatient { id, image, truth, masks });
     }
     clock.lap("segmentation");
 
@@ -302,7 +302,7 @@ fn fit_baselines(labelled: Vec<(String, Volume, LabelVolume)>) -> (Threshold, El
     (Threshold::tune(&pairs), Ellipsoid::fit(&labels))
 }
 
-fn score(held: &[HeldOut]) -> Result<Vec<MethodScores>> {
+fn score(held: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
     let names = held.first().map_or(0, |h| h.masks.len());
     (0..names)
         .map(|m| {

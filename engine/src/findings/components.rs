@@ -146,14 +146,14 @@ impl Components {
 
 /// The smallest component worth keeping.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Smallest {
+pub enum MinimumSize {
     /// So many voxels.
     Voxels(usize),
     /// So many millilitres.
     Ml(f64),
 }
 
-impl Smallest {
+impl MinimumSize {
     /// The size in voxels of a grid, rounded up.
     pub fn in_voxels(self, grid: &Grid) -> usize {
         match self {
@@ -169,7 +169,7 @@ impl Smallest {
 ///
 /// # Errors
 /// If `mask` does not have one entry a voxel.
-pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: Smallest) -> Result<usize> {
+pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: MinimumSize) -> Result<usize> {
     check_len(mask.len(), grid)?;
     let voxels = smallest.in_voxels(grid);
     let components = Components::new(mask, grid.shape);
@@ -399,11 +399,11 @@ mod tests {
         let grid = Grid { shape: [9, 1, 1], world_from_voxel, oriented: true };
         let all = [true, true, true, false, true, true, false, true, false];
         let mut mask = all;
-        assert_eq!(remove_smaller_than(&mut mask, &grid, Smallest::Voxels(2)).unwrap(), 1);
+        assert_eq!(remove_smaller_than(&mut mask, &grid, MinimumSize::Voxels(2)).unwrap(), 1);
         assert_eq!(mask, [true, true, true, false, true, true, false, false, false]);
         let mut mask = all;
-        assert_eq!(remove_smaller_than(&mut mask, &grid, Smallest::Ml(0.03)).unwrap(), 2);
+        assert_eq!(remove_smaller_than(&mut mask, &grid, MinimumSize::Ml(0.03)).unwrap(), 2);
         assert_eq!(mask, [true, true, true, false, false, false, false, false, false]);
-        assert!(remove_smaller_than(&mut [true; 3], &grid, Smallest::Voxels(2)).is_err());
+        assert!(remove_smaller_than(&mut [true; 3], &grid, MinimumSize::Voxels(2)).is_err());
     }
 }

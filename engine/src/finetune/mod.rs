@@ -20,10 +20,10 @@ use crate::event::{Control, Event, EventSink, Stage};
 use crate::model::UNetConfig;
 use crate::run::{Convergence, History};
 use crate::seed::stream;
-use crate::trainer::{Session, Trained, measure_step, train};
+use crate::trainer::{Session, TrainOutput, measure_step, train};
 
 pub use batch::{DiceCrossEntropy, Samples};
-pub use labelled::Labelled;
+pub use labelled::LabelledData;
 pub(crate) use labelled::negatives_of_epoch;
 use supervised::Supervised;
 pub use supervised::initial_network;
@@ -100,12 +100,12 @@ pub struct BeforeAfter {
 /// Those of [`train`]; a pre-trained network that cannot be read.
 pub fn finetune(
     config: &Config,
-    data: &Labelled,
+    data: &LabelledData,
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<Option<FinetuneReport>> {
     let trained = train(&mut Supervised::new(config, data, session), config, session, sink)?;
-    let Some(Trained { length, last, best_dice, seconds, .. }) = trained else { return Ok(None) };
+    let Some(TrainOutput { length, last, best_dice, seconds, .. }) = trained else { return Ok(None) };
     let history = History::read(session.run.root())?;
     let convergence = history.convergence();
     if let Some(message) = convergence.as_ref().and_then(Convergence::advice) {

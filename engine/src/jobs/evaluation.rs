@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cohort::split::Split;
-use crate::cohort::{Case, LeftOut, Selection, summary};
+use crate::cohort::{Case, ExcludedScan, Selection, summary};
 use crate::config::DataConfig;
 use crate::device::Compute;
 use crate::evaluate::Mean;
@@ -79,7 +79,7 @@ pub struct RunEvaluation {
     pub mean: Option<Mean>,
     /// Held-out scans that could not be segmented or measured, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
 }
 
 impl RunEvaluation {
@@ -122,7 +122,7 @@ pub fn evaluate_run(
         match evaluate_case(&segmenter, case, mask, Some(&staged), control) {
             Ok(row) => patients.push(row),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-            Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+            Err(error) => left_out.push(ExcludedScan::new(&case.id, error.to_string())),
         }
     }
     if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {

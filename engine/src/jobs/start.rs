@@ -26,7 +26,7 @@ pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Resu
 }
 
 /// A run folder with its split.
-pub(super) struct Opened {
+pub(super) struct OpenedRun {
     pub run: RunFolder,
     pub split: Split,
     /// The corrected masks that it trains on: those that a resumed run has stored.
@@ -35,7 +35,7 @@ pub(super) struct Opened {
     new: bool,
 }
 
-impl Opened {
+impl OpenedRun {
     /// Prepares the training data. A new run whose data cannot be read, or that is cancelled meanwhile, leaves no folder.
     pub fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
         load(&self.split).inspect_err(|_| {
@@ -54,7 +54,7 @@ pub(super) fn open_run(
     out: &Path,
     start: Start<'_>,
     control: &Control,
-) -> Result<Opened> {
+) -> Result<OpenedRun> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
         // Read with today's defaults: settings that are newer than the run are no difference.
@@ -77,7 +77,7 @@ pub(super) fn open_run(
         failure::clear(&run)?;
         let mut corrections = run.read_corrections::<Corrections>()?.unwrap_or_default();
         corrections.find_again(&cohort.root);
-        return Ok(Opened { run, split, corrections, new: false });
+        return Ok(OpenedRun { run, split, corrections, new: false });
     }
     let split = match start.split {
         Some(path) => {
@@ -104,7 +104,7 @@ pub(super) fn open_run(
         run.write_corrections(&corrections)?;
     }
     run.write_cohort(&CohortIdentity::of(cohort, &config.data.modality))?;
-    Ok(Opened { run, split, corrections, new: true })
+    Ok(OpenedRun { run, split, corrections, new: true })
 }
 
 /// The corrected masks that a new fine-tuning run trains on; none in pre-training.

@@ -20,7 +20,7 @@ pub struct Codebook {
 }
 
 /// Vectors quantised to codes.
-pub struct Quantised {
+pub struct QuantisedVectors {
     /// Indices of the nearest codes, `[n, 1]`.
     pub index: Tensor<2>,
     /// The nearest codes, `[n, D]`, with a straight-through gradient to the vectors.
@@ -128,13 +128,13 @@ fn normalise(vector: &mut [f64]) -> bool {
 }
 
 /// Quantises unit vectors `[n, D]` to the nearest of `codes` `[K, D]`.
-pub fn quantise(vectors: Tensor<2>, codes: &Tensor<2>) -> Quantised {
+pub fn quantise(vectors: Tensor<2>, codes: &Tensor<2>) -> QuantisedVectors {
     let free = vectors.clone().detach();
     let index = free.clone().matmul(codes.clone().transpose()).argmax(1);
     let [n, _] = vectors.dims();
     let chosen = codes.clone().select(0, index.clone().reshape([n]));
     let difference = vectors.clone() - chosen.clone();
-    Quantised {
+    QuantisedVectors {
         index: index.float(),
         straight_through: vectors + (chosen - free),
         commitment: (difference.clone() * difference).mean(),
@@ -173,7 +173,7 @@ mod tests {
         let book = Codebook::new(CODES.to_vec(), 2);
         assert_eq!(book.nearest(&VECTORS), [0, 0, 1]);
         let vectors = rows(VECTORS.to_vec(), 3, &device).require_grad();
-        let Quantised { index, straight_through, commitment } = quantise(vectors.clone(), &book.on(&device));
+        let QuantisedVectors { index, straight_through, commitment } = quantise(vectors.clone(), &book.on(&device));
         assert_eq!(values(index), [0.0, 0.0, 1.0]);
         near(&values(straight_through.clone()), &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0], 1e-6);
         near(&values(commitment.clone()), &[0.133_333], 1e-6);

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::cell_head::space_to_depth;
 use super::init::Initializer;
 use super::layers::{Kernels, Normalisation};
-use super::masked::hide;
+use super::masked::apply_mask;
 use super::record::number_parameters;
 use super::{Norm, Precision, UNet, UNetConfig};
 
@@ -77,7 +77,7 @@ impl FusionNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The image `[B, C, S, S]` whose high frequencies count, and the image `[B, C, S/4, S/4]` whose low frequencies count.

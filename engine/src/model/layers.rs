@@ -116,7 +116,7 @@ impl Block {
     fn fused(&self, skip: Option<&Tensor<4>>, x: &Tensor<4>) -> Option<Tensor<4>> {
         let units = [(&self.first, &self.first_norm), (&self.second, &self.second_norm)];
         let [first, second] = units.map(|(conv, norm)| {
-            let (affine, norm) = norm.for_cpu(x.device().is_autodiff() && norm.trains());
+            let (affine, norm) = norm.for_cpu(x.device().is_autodiff() && norm.is_trainable());
             Some(Unit { weight: conv.weight.val(), bias: conv.bias.as_ref()?.val(), affine, norm })
         });
         let (from, beside) = skip.map_or((x, None), |skip| (skip, Some(x)));
@@ -163,7 +163,7 @@ impl Normalisation {
             x * gamma + beta
         };
         match (&self.batch, &self.instance) {
-            (Some(norm), _) if x.device().is_autodiff() && self.trains() => {
+            (Some(norm), _) if x.device().is_autodiff() && self.is_trainable() => {
                 let over_batch = |x: Tensor<4>| over_image(x).sum_dim(0);
                 let count = over_batch(visible.clone()).clamp_min(1.0);
                 let (centred, mean, variance) = moments(x, visible, &count, over_batch);
@@ -185,7 +185,7 @@ impl Normalisation {
         }
     }
 
-    fn trains(&self) -> bool {
+    fn is_trainable(&self) -> bool {
         self.batch.as_ref().is_some_and(|norm| norm.training.is_enabled())
     }
 

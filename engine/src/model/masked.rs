@@ -9,7 +9,7 @@ use super::record::number_parameters;
 use super::{Precision, UNet, UNetConfig};
 
 /// `image` `[B, C, H, W]` with `fill` in place of the masked pixels; `pixel_mask` `[B, 1, H, W]` is 1 on these, 0 elsewhere.
-pub fn hide(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> Tensor<4> {
+pub fn apply_mask(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> Tensor<4> {
     image * (-pixel_mask.clone() + 1.0) + pixel_mask * fill
 }
 
@@ -57,8 +57,8 @@ impl MaskedUNet {
     /// The masked image: masked pixels are `noise` `[B, C, H, W]` if given, else the mask token if there is one, else 0.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>, noise: Option<Tensor<4>>) -> Tensor<4> {
         match (noise, &self.mask_token) {
-            (Some(noise), _) => hide(image, pixel_mask, noise),
-            (None, Some(token)) => hide(image, pixel_mask, token.val().reshape([1, 1, 1, 1])),
+            (Some(noise), _) => apply_mask(image, pixel_mask, noise),
+            (None, Some(token)) => apply_mask(image, pixel_mask, token.val().reshape([1, 1, 1, 1])),
             (None, None) => image * (-pixel_mask + 1.0),
         }
     }
@@ -107,7 +107,7 @@ impl PixelHeadNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The reconstruction `[B, C, H, W]` of a masked image.
@@ -149,7 +149,7 @@ mod tests {
         let device = Device::flex();
         let tensor = |v: [f32; 4]| Tensor::<4>::from_data(TensorData::new(v.to_vec(), [1, 1, 2, 2]), &device);
         let (image, mask) = (tensor([1.0, 2.0, 3.0, 4.0]), tensor([0.0, 1.0, 0.0, 1.0]));
-        let hidden = hide(image.clone(), mask.clone(), Tensor::full([1, 1, 1, 1], 7.0, &device));
+        let hidden = apply_mask(image.clone(), mask.clone(), Tensor::full([1, 1, 1, 1], 7.0, &device));
         assert_eq!(values(hidden), [1.0, 7.0, 3.0, 7.0]);
         let plain = MaskedUNet::init(&config(), MaskInput::default(), 1, &device);
         assert_eq!(values(plain.mask(image.clone(), mask.clone(), None)), [1.0, 0.0, 3.0, 0.0]);

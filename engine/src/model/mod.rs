@@ -34,7 +34,7 @@ pub use cell_head::{CellHeadNet, space_to_depth};
 pub use ema::{Ema, capped_decay, cosine_decay};
 pub use fusion::{FusionNet, LEVELS as FUSION_LEVELS};
 pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
-pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
+pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, apply_mask};
 pub use mix::mix;
 pub use precision::Precision;
 pub use predictor::{PredictorNet, TokenHeads, TokenNet, cell_rows};

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::heads::{Mlp, MlpShape};
 use super::init::Initializer;
-use super::masked::hide;
+use super::masked::apply_mask;
 use super::record::number_parameters;
 use super::{Features, Precision, Trace, UNet, UNetConfig};
 use crate::loss::{normalised, patch_features};
@@ -139,7 +139,7 @@ impl TokenNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The student's features of every cell of a masked image, `[B G^2, d + width]`: its bottleneck, and its last block's mean

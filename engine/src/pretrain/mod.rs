@@ -34,7 +34,7 @@ use crate::device::Compute;
 use crate::event::{Control, EpochSummary, EventSink, Stage};
 use crate::model::UNetConfig;
 use crate::model::record::Transfer;
-use crate::trainer::{Head, Session, Trained};
+use crate::trainer::{Head, Session, TrainOutput};
 use crate::{Error, Result};
 
 use amlp::mps::PatchState;
@@ -86,7 +86,7 @@ pub fn pretrain(
 ) -> Result<Option<PretrainReport>> {
     let data = Data { slices, patches, validation };
     let trained = of(config.method.pretext).train(config, data, session, sink)?;
-    Ok(trained.map(|Trained { parameters, length, last, seconds, .. }| PretrainReport {
+    Ok(trained.map(|TrainOutput { parameters, length, last, seconds, .. }| PretrainReport {
         stage: Stage::Pretrain,
         preset: config.preset.clone(),
         device: session.compute.name.clone(),

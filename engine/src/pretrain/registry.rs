@@ -34,7 +34,7 @@ use crate::event::{Control, EventSink};
 use crate::model::record::{Transfer, from_bytes};
 use crate::model::{MaskedUNet, Precision};
 use crate::trainer::{
-    GradientEngine, Head, Method, Objective, Position, Session, Trained, measure_step, optimizer, train,
+    GradientEngine, Head, Method, Objective, Position, Session, TrainOutput, measure_step, optimizer, train,
 };
 use crate::{Error, Result};
 
@@ -116,7 +116,7 @@ pub(crate) trait Entry: Sync {
         data: Data<'_>,
         session: &Session<'_>,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Trained>>;
+    ) -> Result<Option<TrainOutput>>;
 
     /// The clustered patches of every slice, if it has any.
     fn patches(&self, config: &Config, slices: &Slices, control: &Control) -> Result<Vec<PatchState>>;
@@ -167,7 +167,7 @@ impl<T: PretextTask> Entry for Of<T> {
         data: Data<'_>,
         session: &Session<'_>,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Trained>> {
+    ) -> Result<Option<TrainOutput>> {
         train(&mut Pretraining::<T>::new(config, session, data.slices)?, config, session, sink)
     }
 
@@ -229,7 +229,7 @@ impl Entry for OfAmlp {
         data: Data<'_>,
         session: &Session<'_>,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Trained>> {
+    ) -> Result<Option<TrainOutput>> {
         let mut method = Amlp::new(config, session, data.slices, data.patches, data.validation)?;
         train(&mut method, config, session, sink)
     }

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::cohort::{Case, LeftOut};
+use crate::cohort::{Case, ExcludedScan};
 use crate::config::Config;
 use crate::event::Control;
 use crate::preprocess::{CasePlan, LabelUse, SliceData, SliceMeta, SliceStore};
@@ -75,12 +75,12 @@ impl Slices {
     }
 
     /// Scans that could not be prepared, with the reason.
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> &[ExcludedScan] {
         self.store.left_out()
     }
 
     /// Scans that are trained on without their mask, with the reason.
-    pub fn masks_left_out(&self) -> &[LeftOut] {
+    pub fn masks_left_out(&self) -> &[ExcludedScan] {
         self.store.masks_left_out()
     }
 

@@ -19,12 +19,12 @@ pub(crate) struct PinnedPictures<'a> {
     cohort: &'a Cohort,
     stage: Stage,
     recorder: Recorder<'a>,
-    pinned: BTreeMap<Pin, Pinned>,
+    pinned: BTreeMap<Pin, TrackedPin>,
     /// Patches per side of the masks that are recorded; 0 for none.
     grid: usize,
 }
 
-struct Pinned {
+struct TrackedPin {
     data: SliceData,
     trained: bool,
 }
@@ -88,7 +88,7 @@ impl<'a> PinnedPictures<'a> {
             slice = slice.with_unclustered(&grid, grid.air_of_tissue(&data.tissue), lesion);
         }
         self.recorder.slice(&slice.at(world_from_crop));
-        self.pinned.insert(pin.clone(), Pinned { data, trained });
+        self.pinned.insert(pin.clone(), TrackedPin { data, trained });
         Ok(())
     }
 

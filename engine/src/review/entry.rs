@@ -170,10 +170,10 @@ impl Entry {
 }
 
 /// The last entry of every case that has one.
-pub type Latest = BTreeMap<String, Entry>;
+pub type LatestEntries = BTreeMap<String, Entry>;
 
 /// The last entry of every case.
-pub fn latest(entries: &[Entry]) -> Latest {
+pub fn latest(entries: &[Entry]) -> LatestEntries {
     entries.iter().map(|entry| (entry.case.clone(), entry.clone())).collect()
 }
 
@@ -192,7 +192,7 @@ pub struct Progress {
 
 impl Progress {
     /// The progress over these cases.
-    pub fn of<'a>(cases: impl Iterator<Item = &'a str>, latest: &Latest) -> Self {
+    pub fn of<'a>(cases: impl Iterator<Item = &'a str>, latest: &LatestEntries) -> Self {
         let mut progress = Self { verdicts: Verdict::ALL.map(|verdict| (verdict, 0)).into(), ..Self::default() };
         let mut seconds = 0.0;
         for case in cases {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Entry, FindingVerdict, Latest};
+use super::{Entry, FindingVerdict, LatestEntries};
 use crate::cohort::{Case, Cohort, ImageFile, canonical_modality, is_in_suv, read_masks, with_region};
 use crate::event::Control;
 use crate::findings::{Finding, Values, findings};
@@ -157,7 +157,7 @@ impl MeasuredCase {
 /// [`ErrorKind::Cancelled`], and what `each` returns.
 pub fn measure_cohort(
     cohort: &Cohort,
-    latest: &Latest,
+    latest: &LatestEntries,
     masks: &MaskOptions,
     control: &Control,
     progress: &dyn Fn(usize, usize, &str),

@@ -17,7 +17,7 @@ mod page;
 mod picture;
 mod table;
 
-pub use entry::{Entry, FindingMark, FindingVerdict, Latest, Progress, Verdict, anchor_mm, latest};
+pub use entry::{Entry, FindingMark, FindingVerdict, LatestEntries, Progress, Verdict, anchor_mm, latest};
 pub use measure::{CaseVolumes, MeasuredCase, MeasuredFinding, measure_cohort};
 pub use order::{CaseScore, Order, Ranking, rank, scores};
 pub use page::{case_page, cohort_page, page_name};

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::picture::Slices;
 use super::table::time;
-use super::{CaseVolumes, Latest, MeasuredCase, MeasuredFinding, Progress, Verdict};
+use super::{CaseVolumes, LatestEntries, MeasuredCase, MeasuredFinding, Progress, Verdict};
 use crate::Result;
 use crate::experiment::page::{NOTICE, document, embedded, escape, facts, href};
 use crate::words::plural;
@@ -54,7 +54,7 @@ pub fn case_page(case: &MeasuredCase, volumes: Option<&CaseVolumes>) -> Result<S
 }
 
 /// The page of a cohort: progress, and a row for every case that leads to its page.
-pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &Latest) -> String {
+pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &LatestEntries) -> String {
     let progress = Progress::of(cases.iter().map(|case| case.case.as_str()), latest);
     let mut body = String::new();
     head(&mut body, &format!("Review of {name}"), &format!("{progress}."));

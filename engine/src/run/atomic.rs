@@ -98,7 +98,7 @@ fn write_and_rename(
 /// Creates the file `path`, which must not exist, writes it by `fill`, and flushes it to the disk.
 fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<String> {
     let file = File::options().write(true).create_new(true).open(path)?;
-    let mut out = Hashing { inner: BufWriter::with_capacity(1 << 16, file), sum: Sha256::new() };
+    let mut out = HashingWriter { inner: BufWriter::with_capacity(1 << 16, file), sum: Sha256::new() };
     fault::point("write-before")?;
     fill(&mut out)?;
     out.flush()?;
@@ -207,12 +207,12 @@ pub fn survive_size_limit() {
 }
 
 /// Writer that also computes the SHA-256.
-struct Hashing<W> {
+struct HashingWriter<W> {
     inner: W,
     sum: Sha256,
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
         self.sum.update(&bytes[..count]);

@@ -118,31 +118,31 @@ pub fn remove(path: &Path) {
             tracing::warn!("{}: cannot be removed: {error}", file.display());
         }
     }
-    // Best effort: a removal that is lost in a power cut offers the edits once more.
+    // Best effort: if a power cut undoes the removal, the edits are offered once more.
     let _ = sync_folder(folder_of(path));
 }
 
-/// Edits that a program left behind.
+/// Unsaved edits of a program that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LeftEdits {
+pub struct UnsavedEdits {
     /// The journal.
     pub path: PathBuf,
     /// The case.
     pub case: EditedCase,
     /// Names of the edits in effect, oldest first.
     pub names: Vec<String>,
-    /// When the last of them was made, in milliseconds since 1970-01-01 UTC; that of the journal's file without one.
+    /// Time of the last edit in milliseconds since 1970-01-01 UTC, or of the journal file if it has none.
     pub time_ms: u64,
-    /// What of the journal cannot be read, if anything.
+    /// Why the rest of the journal cannot be read, if so.
     pub cut: Option<String>,
 }
 
-/// The edits of the cases that are `wanted` in a folder that no running program works on, newest first, and the errors of
+/// Edits of the `wanted` cases whose journals no running program has open, newest first, and the errors of
 /// journals that cannot be restored. Journals that change nothing are removed.
 ///
 /// # Errors
 /// If the folder cannot be read. One that does not exist holds nothing.
-pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<(Vec<LeftEdits>, Vec<Error>)> {
+pub fn unsaved_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<(Vec<UnsavedEdits>, Vec<Error>)> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -159,49 +159,49 @@ pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result
         if !is_journal || journal::is_open(&path) {
             continue;
         }
-        match read_left(&path, &wanted) {
-            Ok(Left::Edits(left)) => found.push(*left),
-            Ok(Left::Unwanted) => {}
-            Ok(Left::Nothing) => remove(&path),
-            // Removed by another window in this moment.
+        match read_journal(&path, &wanted) {
+            Ok(JournalContent::Edits(left)) => found.push(*left),
+            Ok(JournalContent::Unwanted) => {}
+            Ok(JournalContent::Nothing) => remove(&path),
+            // Another window has just removed it.
             Err(error) if matches!(error.kind(), ErrorKind::Io { .. }) && !path.exists() => {}
             Err(error) => errors.push(error),
         }
     }
-    found.sort_by_key(|left: &LeftEdits| std::cmp::Reverse(left.time_ms));
+    found.sort_by_key(|left: &UnsavedEdits| std::cmp::Reverse(left.time_ms));
     Ok((found, errors))
 }
 
-/// Whether this is what is left of a journal that was killed while it was created or compacted.
+/// Whether this is the temporary file of a journal whose creation or compaction was interrupted.
 fn is_half_written(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     is_temporary(&name) && name.contains(&format!(".{EDITS}."))
 }
 
 /// What is in a journal.
-enum Left {
-    Edits(Box<LeftEdits>),
+enum JournalContent {
+    Edits(Box<UnsavedEdits>),
     /// Of another case.
     Unwanted,
-    /// Its mask is that which was edited.
+    /// Its edits change nothing.
     Nothing,
 }
 
-fn read_left(path: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<Left> {
+fn read_journal(path: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<JournalContent> {
     let case: EditedCase = read_json(&path.with_extension(SIDECAR))?;
     if !wanted(&case) {
-        return Ok(Left::Unwanted);
+        return Ok(JournalContent::Unwanted);
     }
     let replay = journal::read(path)?;
     let names = replay.names();
     if replay.labels == replay.base {
-        return Ok(Left::Nothing);
+        return Ok(JournalContent::Nothing);
     }
     let modified = || std::fs::metadata(path).and_then(|data| data.modified()).ok();
     let of_file = || modified()?.duration_since(UNIX_EPOCH).ok().map(|time| time.as_millis() as u64);
     let time_ms = replay.records.last().map(|record| record.time_ms).or_else(of_file).unwrap_or_default();
     let cut = replay.cut.map(|cut| cut.why);
-    Ok(Left::Edits(Box::new(LeftEdits { path: path.to_path_buf(), case, names, time_ms, cut })))
+    Ok(JournalContent::Edits(Box::new(UnsavedEdits { path: path.to_path_buf(), case, names, time_ms, cut })))
 }
 
 #[cfg(test)]
@@ -222,8 +222,8 @@ mod tests {
         EditedCase { title: "p01".into(), images, mask: Some("p01/seg.nii.gz".into()), reference: None }
     }
 
-    fn left(folder: &Path) -> (Vec<LeftEdits>, Vec<Error>) {
-        left_edits(folder, |_| true).unwrap()
+    fn left(folder: &Path) -> (Vec<UnsavedEdits>, Vec<Error>) {
+        unsaved_edits(folder, |_| true).unwrap()
     }
 
     fn files(folder: &Path) -> usize {
@@ -256,7 +256,7 @@ mod tests {
         autosave.append(Kind::Edit, "Brush, label 2", &delta(2)).unwrap();
         drop(autosave);
         assert_eq!(left(&place).0[0].names.len(), 3);
-        assert!(left_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
+        assert!(unsaved_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
         remove(&path);
         assert_eq!(files(&place), 0);
     }

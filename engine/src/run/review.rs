@@ -22,7 +22,7 @@ pub use ranking::read_ranking;
 
 use super::atomic::{folder_of, survive_size_limit, sync_folder};
 use super::clock::{now_ms, utc};
-use super::lock::{Lock, Locking, lock_file};
+use super::lock::{Lock, LockOutcome, lock_file};
 use super::{fault, machine, text};
 use crate::review::Entry;
 use crate::{Error, ErrorKind, Result};
@@ -124,7 +124,7 @@ pub struct ReviewWriter {
 
 /// The line in the lock file.
 #[derive(Serialize, Deserialize)]
-struct Owner {
+struct LockOwner {
     process: u32,
     machine: String,
     since: String,
@@ -137,11 +137,11 @@ impl ReviewWriter {
     /// [`ErrorKind::InReview`] while another program writes them; a folder that is read-only.
     pub fn open(root: &Path) -> Result<(Self, ReviewLog)> {
         survive_size_limit();
-        let owner = Owner { process: std::process::id(), machine: machine::host_name(), since: utc(now_ms()) };
+        let owner = LockOwner { process: std::process::id(), machine: machine::host_name(), since: utc(now_ms()) };
         let owner = serde_json::to_string(&owner).map_err(|e| Error::file(root, e.to_string()))?;
         let lock = match lock_file(&root.join(LOCK), &owner).map_err(|error| explained(error, root))? {
-            Locking::Taken(lock, _) => lock,
-            Locking::Held(owner) => return Err(in_review(root, &owner)),
+            LockOutcome::Taken(lock, _) => lock,
+            LockOutcome::Held(owner) => return Err(in_review(root, &owner)),
         };
         let path = root.join(FILE);
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
@@ -192,8 +192,8 @@ impl ReviewWriter {
 
 fn in_review(root: &Path, owner: &str) -> Error {
     // Not readable on some systems while it is locked.
-    let unknown = || Owner { process: 0, machine: "an unknown machine".into(), since: "an unknown time".into() };
-    let Owner { process, machine, since } = serde_json::from_str(owner).unwrap_or_else(|_| unknown());
+    let unknown = || LockOwner { process: 0, machine: "an unknown machine".into(), since: "an unknown time".into() };
+    let LockOwner { process, machine, since } = serde_json::from_str(owner).unwrap_or_else(|_| unknown());
     ErrorKind::InReview { path: root.join(FILE), process, machine, since }.into()
 }
 

@@ -1,4 +1,4 @@
-//! The runs of a study, each addressed by what it computes.
+//! The runs of a study, named by a digest of what they compute.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job is given to a shard by its first run, so that no two shards share one.
+    /// Jobs are assigned to shards by their first run, so that no two shards share a run.
     pub fn shard_key(&self) -> &str {
         self.pretrain.as_ref().map_or(&self.name, |(name, _)| name)
     }
@@ -90,7 +90,7 @@ pub struct Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// Pairs of rates that a method may choose from.
+    /// Candidate pairs of rates of a method.
     pub fn candidates(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Vec<Rates>> {
         let rates = |plan: &StagePlan, own: f64| if plan.rates.is_empty() { vec![own] } else { plan.rates.clone() };
         let fine = rates(&self.plan.finetune, self.plan.finetune_config(cohort, method)?.training.lr);
@@ -126,8 +126,8 @@ impl Jobs<'_> {
         Ok(pilots)
     }
 
-    /// The runs that are measured on test patients, with the rates of the lock. A method without rates, whose pilots all
-    /// failed, has the first pair here and is not carried out.
+    /// The runs that are measured on test patients, with the rates of the lock. A method whose pilots all failed has no rates:
+    /// it is listed with the first pair and not run.
     pub fn finals(&self, lock: &Lock) -> Result<Vec<(Cell, Job)>> {
         let mut finals = Vec::new();
         for (cohort, method) in self.pairs() {

@@ -1,4 +1,4 @@
-//! A study as it lies on the disk, for a reader beside the processes that carry it out. Nothing is changed.
+//! Reads a study's status from disk, without changing anything, while other processes may work on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -50,10 +50,9 @@ pub struct StudyStatus {
     pub runs: Vec<StudyRun>,
     /// True once the learning rates are frozen. Before that, run folders of the measured runs are preliminary.
     pub frozen: bool,
-    /// Processes at work.
+    /// Processes working on the study.
     pub processes: usize,
-    /// Seconds that those processes, or one if there is none, need for the rest, judged by what is trained so far.
-    /// `None` if nothing can be judged by.
+    /// Estimated seconds left with these processes (at least one); `None` if no run has finished.
     pub seconds_left: Option<f64>,
 }
 
@@ -104,7 +103,7 @@ pub struct StudyRecord {
 
 /// A scan of a test patient as one method segmented it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Segmented {
+pub struct SegmentedScan {
     /// The method.
     pub method: String,
     /// Its run.
@@ -116,20 +115,20 @@ pub struct Segmented {
 }
 
 /// A run of the plan: its label, and its cell unless it is a pilot.
-struct Planned {
+struct PlannedRun {
     label: String,
     cell: Option<Cell>,
     job: Job,
 }
 
 /// The documents of a study that was started.
-struct Stored {
+struct StudyDocuments {
     folder: StudyFolder,
     plan: Plan,
     splits: Splits,
 }
 
-impl Stored {
+impl StudyDocuments {
     fn open(path: &Path) -> Result<Self> {
         let folder = StudyFolder::new(path);
         if !folder.is_started() {
@@ -147,16 +146,16 @@ impl Stored {
     }
 
     /// The runs, and whether their rates are frozen.
-    fn runs(&self, jobs: &Jobs<'_>) -> Result<(Vec<Planned>, bool)> {
+    fn runs(&self, jobs: &Jobs<'_>) -> Result<(Vec<PlannedRun>, bool)> {
         let lock = Lock::read(jobs, &self.folder)?;
         let frozen = lock.is_some();
         let lock = lock.map_or_else(|| Lock::preliminary(jobs), Ok)?;
-        let pilot = |pilot: Pilot| Planned {
+        let pilot = |pilot: Pilot| PlannedRun {
             label: format!("pilot: {}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates),
             cell: None,
             job: pilot.job,
         };
-        let measured = |(cell, job): (Cell, Job)| Planned { label: cell.to_string(), cell: Some(cell), job };
+        let measured = |(cell, job): (Cell, Job)| PlannedRun { label: cell.to_string(), cell: Some(cell), job };
         let (pilots, finals) = (jobs.pilots()?, jobs.finals(&lock)?);
         let all = pilots.into_iter().map(pilot).chain(finals.into_iter().map(measured)).collect();
         Ok((all, frozen))
@@ -167,7 +166,7 @@ impl Stored {
         let mut clock = Clock { folder: &self.folder, trained: BTreeMap::new(), left: BTreeMap::new() };
         let mut working = BTreeSet::new();
         let mut runs = Vec::new();
-        for Planned { label, cell, job } in all {
+        for PlannedRun { label, cell, job } in all {
             let measured = self.folder.is_measured(&job.name);
             let kind = cell.as_ref().map_or("pilot", |cell| cell.method.as_str());
             let own = job.pretrain.iter().map(|(name, _)| (name, Stage::Pretrain));
@@ -242,7 +241,7 @@ impl Clock<'_> {
 /// # Errors
 /// A folder without a study, or with one whose documents do not belong together.
 pub fn read_status(folder: &Path) -> Result<StudyStatus> {
-    Stored::open(folder)?.status()
+    StudyDocuments::open(folder)?.status()
 }
 
 /// The study in a folder: how far it is, and the statistics of all that is measured.
@@ -250,7 +249,7 @@ pub fn read_status(folder: &Path) -> Result<StudyStatus> {
 /// # Errors
 /// As [`read_status`]; an evaluation that is damaged.
 pub fn read_study(folder: &Path) -> Result<StudyRecord> {
-    let stored = Stored::open(folder)?;
+    let stored = StudyDocuments::open(folder)?;
     let status = stored.status()?;
     let (mut results, mut groups) = (Results::default(), Vec::new());
     if status.frozen {
@@ -267,7 +266,7 @@ pub fn read_study(folder: &Path) -> Result<StudyRecord> {
 ///
 /// # Errors
 /// A run whose evaluation is missing or damaged.
-pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<Segmented>> {
+pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<SegmentedScan>> {
     let study = StudyFolder::new(folder);
     let mut found = Vec::new();
     for row in rows {
@@ -278,7 +277,7 @@ pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<Segmented>> {
             return Err(Error::file(&run, format!("has no evaluation of {} any more", row.scan)));
         };
         let has_mask = study.has_file(&patient.mask);
-        found.push(Segmented { method: row.cell.method.clone(), run, patient, has_mask });
+        found.push(SegmentedScan { method: row.cell.method.clone(), run, patient, has_mask });
     }
     Ok(found)
 }

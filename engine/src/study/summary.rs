@@ -1,6 +1,6 @@
 //! Means, spreads and paired differences of a study, by cohort and label budget.
 //!
-//! Everything goes by patient: a patient with several scans counts once, with the mean over the scans.
+//! All statistics are per patient. A patient with several scans counts once, with their mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::statistics::{Interval, crossed_interval, holm, wilcoxon};
 use crate::experiment::mean_sd;
 use crate::metrics::Measures;
 
-/// Methods that the others are compared with, where the study has them; else the first method.
+/// Methods that the others are compared with, if the study has them; otherwise the first method.
 const REFERENCES: [&str; 3] = ["sup", "base", "amlp"];
 
 /// A measured quantity.
@@ -114,11 +114,11 @@ pub struct MethodSummary {
     pub metrics: BTreeMap<Metric, Spread>,
     /// Differences to the reference methods.
     pub differences: Vec<Difference>,
-    /// Why cells have no result, each reason once.
+    /// Reasons for missing results, without duplicates.
     pub failures: Vec<String>,
     /// Cells whose network marks nothing.
     pub collapsed: usize,
-    /// Cells whose fine-tuning has not converged: a comparison with them compares noise.
+    /// Cells whose fine-tuning has not converged; comparisons with them are mostly noise.
     #[serde(default)]
     pub unconverged: usize,
 }

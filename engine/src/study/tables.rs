@@ -14,11 +14,11 @@ pub struct TextTable {
     pub rows: Vec<Vec<String>>,
     /// Footnotes: runs that failed, collapsed or have not converged.
     pub notes: Vec<String>,
-    /// How many of the last columns are the paper's own numbers, shown in grey.
+    /// Number of trailing columns with the paper's numbers, shown in grey.
     pub paper: usize,
 }
 
-/// The table of a group: means, and of the first metric the spreads and the paired differences to each reference method.
+/// The table of a group: means of all metrics, and spreads and paired differences of the first.
 pub fn table(group: &Group) -> TextTable {
     let is_reference = |name: &&str| group.methods.iter().any(|m| m.differences.iter().any(|d| d.to == **name));
     let references: Vec<&str> =

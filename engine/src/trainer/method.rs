@@ -135,7 +135,7 @@ pub trait Method: Objective {
     ///
     /// # Errors
     /// Parts that are missing or damaged.
-    fn restore(&mut self, resumed: &mut Resumed) -> Result<()>;
+    fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()>;
 }
 
 /// Some slices of a batch that go through the network together, on one device.
@@ -194,7 +194,7 @@ pub struct EpochEnd {
 }
 
 /// Where a run continues, with the method's stored state.
-pub struct Resumed {
+pub struct ResumePoint {
     /// Epoch to continue with, from 1.
     pub epoch: usize,
     /// Parts of the checkpoint; `None` at the start of a run.

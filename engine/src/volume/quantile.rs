@@ -17,7 +17,7 @@ const DIGIT: u32 = 16;
 const PREFIXES: usize = 8;
 
 /// A numeric voxel type whose values can be ordered by an unsigned integer.
-trait Ordered: Copy + Send + Sync {
+trait OrderedBits: Copy + Send + Sync {
     /// Bits of the key.
     const BITS: u32;
     /// A number that grows with the value.
@@ -30,7 +30,7 @@ trait Ordered: Copy + Send + Sync {
 
 macro_rules! unsigned {
     ($($t:ty),*) => {$(
-        impl Ordered for $t {
+        impl OrderedBits for $t {
             const BITS: u32 = <$t>::BITS;
             fn key(self) -> u64 {
                 u64::from(self)
@@ -48,7 +48,7 @@ unsigned!(u8, u16, u32, u64);
 
 macro_rules! signed {
     ($($t:ty as $u:ty),*) => {$(
-        impl Ordered for $t {
+        impl OrderedBits for $t {
             const BITS: u32 = <$t>::BITS;
             fn key(self) -> u64 {
                 u64::from(self as $u ^ (1 << (<$t>::BITS - 1)))
@@ -64,7 +64,7 @@ macro_rules! signed {
 }
 signed!(i8 as u8, i16 as u16, i32 as u32);
 
-impl Ordered for i64 {
+impl OrderedBits for i64 {
     const BITS: u32 = 64;
     fn key(self) -> u64 {
         self as u64 ^ (1 << 63)
@@ -79,7 +79,7 @@ impl Ordered for i64 {
 
 macro_rules! floats {
     ($($t:ty as $u:ty),*) => {$(
-        impl Ordered for $t {
+        impl OrderedBits for $t {
             const BITS: u32 = <$u>::BITS;
             fn key(self) -> u64 {
                 let (bits, sign) = (self.to_bits(), 1 << (<$u>::BITS - 1));
@@ -99,13 +99,13 @@ floats!(f32 as u32, f64 as u64);
 
 /// Which stored values count: those whose scaled value is finite, but no padding.
 #[derive(Clone, Copy)]
-struct Counted {
+struct CountedValues {
     scale: Scale,
     padding: Option<[f64; 2]>,
 }
 
-impl Counted {
-    fn contains<T: Ordered>(self, value: T) -> bool {
+impl CountedValues {
+    fn contains<T: OrderedBits>(self, value: T) -> bool {
         // The value itself is looked at only where there is padding.
         value.is_finite(self.scale) && (self.padding.is_none() || !is_within(self.padding, T::of_key(value.key())))
     }
@@ -120,7 +120,7 @@ fn piece_of<T>(values: usize, counts: usize) -> usize {
 }
 
 /// How many values with each of these prefixes have each digit at `shift`: one table a prefix, one after the other.
-fn count<T: Ordered>(values: &[T], counted: Counted, prefixes: &[u64], shift: u32) -> Vec<u64> {
+fn count<T: OrderedBits>(values: &[T], counted: CountedValues, prefixes: &[u64], shift: u32) -> Vec<u64> {
     let size = 1_usize << DIGIT.min(T::BITS);
     let above = shift + DIGIT;
     let of_piece = |piece: &[T]| {
@@ -171,7 +171,11 @@ struct Search {
 }
 
 /// The stored values of the ranks that `ranks` chooses, given how many values count; `None` without any.
-fn select<T: Ordered>(values: &[T], counted: Counted, ranks: impl FnOnce(u64) -> Vec<u64>) -> Option<Vec<f64>> {
+fn select<T: OrderedBits>(
+    values: &[T],
+    counted: CountedValues,
+    ranks: impl FnOnce(u64) -> Vec<u64>,
+) -> Option<Vec<f64>> {
     let size = 1_usize << DIGIT.min(T::BITS);
     let mut shift = T::BITS.saturating_sub(DIGIT);
     let table = count(values, counted, &[0], shift);
@@ -201,7 +205,7 @@ fn select<T: Ordered>(values: &[T], counted: Counted, ranks: impl FnOnce(u64) ->
 }
 
 /// The percentiles of some stored values, scaled.
-fn percentiles<T: Ordered>(values: &[T], counted: Counted, q: &[f64]) -> Option<Vec<f64>> {
+fn percentiles<T: OrderedBits>(values: &[T], counted: CountedValues, q: &[f64]) -> Option<Vec<f64>> {
     let scale = counted.scale;
     let mut shares = Vec::with_capacity(q.len());
     let found = select(values, counted, |n| {
@@ -223,7 +227,7 @@ fn percentiles<T: Ordered>(values: &[T], counted: Counted, q: &[f64]) -> Option<
 }
 
 /// Counts of values in bins of equal width.
-fn histogram<T: Ordered>(
+fn histogram<T: OrderedBits>(
     values: &[T],
     value_of: impl Fn(T) -> f64 + Sync,
     [low, high]: [f64; 2],
@@ -248,7 +252,7 @@ impl Volume {
     /// `None` for colours, a frame that is not held, or without such a value.
     pub fn percentiles(&self, frame: usize, q: &[f64]) -> Option<Vec<f64>> {
         let held = self.frame_range(frame)?;
-        let counted = Counted { scale: self.scale, padding: self.padding };
+        let counted = CountedValues { scale: self.scale, padding: self.padding };
         for_each_type!(&self.data, v => percentiles(&v[held], counted, q), _c => None)
     }
 

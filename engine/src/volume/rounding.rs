@@ -40,7 +40,7 @@ fn label(value: f64, tolerance: f64) -> Option<u16> {
 
 /// What the values of a mask are.
 #[derive(Clone, Copy, Default)]
-struct Census {
+struct ValueCounts {
     largest: u16,
     rounded: u64,
     farthest: f64,
@@ -48,7 +48,7 @@ struct Census {
     bad: u64,
 }
 
-impl Census {
+impl ValueCounts {
     fn add(mut self, value: f64, tolerance: f64) -> Self {
         match label(value, tolerance) {
             _ if value.is_nan() => self.nan += 1,
@@ -97,15 +97,15 @@ pub(super) fn labels(
     };
     // Two passes over the values avoid a temporary copy in a wider type.
     let tolerance = tolerance(&data, scale);
-    let census: Census = for_each_type!(
+    let census: ValueCounts = for_each_type!(
         &data,
         v => {
             let of_piece = |piece: &[_]| {
-                piece.iter().fold(Census::default(), |census, &x| census.add(scale.apply(x as f64), tolerance))
+                piece.iter().fold(ValueCounts::default(), |census, &x| census.add(scale.apply(x as f64), tolerance))
             };
-            parallel::map_chunks(v, parallel::PIECE, of_piece).into_iter().fold(Census::default(), Census::join)
+            parallel::map_chunks(v, parallel::PIECE, of_piece).into_iter().fold(ValueCounts::default(), ValueCounts::join)
         },
-        _c => Census::default()
+        _c => ValueCounts::default()
     );
     let whole = if census.bad > 0 {
         Err(first_bad(path, grid, &data, scale, tolerance))
@@ -135,7 +135,7 @@ pub(super) fn labels(
     Ok((labels, notes(&census, &data, scale)))
 }
 
-fn notes(census: &Census, data: &VoxelData, scale: Scale) -> Vec<String> {
+fn notes(census: &ValueCounts, data: &VoxelData, scale: Scale) -> Vec<String> {
     let mut notes = Vec::new();
     if census.rounded > 0 {
         let why = if data.is_integer() {

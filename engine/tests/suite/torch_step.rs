@@ -76,12 +76,12 @@ fn tensors<N: Module>(network: &N) -> BTreeMap<String, Vec<f32>> {
 
 /// Gradients by the names of their parameters.
 fn named<N: Module>(network: &N, gradients: &GradientsParams) -> BTreeMap<String, Vec<f32>> {
-    struct Collect<'a> {
+    struct GradientCollector<'a> {
         gradients: &'a GradientsParams,
         path: Vec<String>,
         found: BTreeMap<String, Vec<f32>>,
     }
-    impl ModuleVisitor for Collect<'_> {
+    impl ModuleVisitor for GradientCollector<'_> {
         fn enter_module(&mut self, name: &str, _container_type: &str) {
             self.path.push(name.into());
         }
@@ -97,7 +97,7 @@ fn named<N: Module>(network: &N, gradients: &GradientsParams) -> BTreeMap<String
             }
         }
     }
-    let mut collect = Collect { gradients, path: Vec::new(), found: BTreeMap::new() };
+    let mut collect = GradientCollector { gradients, path: Vec::new(), found: BTreeMap::new() };
     network.visit(&mut collect);
     collect.found
 }

@@ -17,7 +17,7 @@ pub const MOST_EPOCHS: usize = 10_000;
 
 /// What gives the masking ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum By {
+pub enum RatioSource {
     /// A number.
     #[default]
     Sigma,
@@ -29,7 +29,7 @@ pub enum By {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
     /// What gives the masking ratio.
-    pub by: By,
+    pub by: RatioSource,
     /// Share of the patches that is masked, 0 to 1.
     pub sigma: f64,
     /// Epoch of the schedule, from 1.
@@ -55,7 +55,7 @@ pub struct Controls {
 impl Default for Controls {
     fn default() -> Self {
         Self {
-            by: By::Sigma,
+            by: RatioSource::Sigma,
             sigma: 0.5,
             epoch: 1,
             epochs: 800,
@@ -109,8 +109,8 @@ impl Controls {
     /// What the engine is asked for.
     pub fn mask_settings(&self) -> MaskSettings {
         let sigma = match self.by {
-            By::Sigma => Sigma::Fixed(self.sigma),
-            By::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
+            RatioSource::Sigma => Sigma::Fixed(self.sigma),
+            RatioSource::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
         };
         let (cluster, mask) = (self.cluster.clone(), self.mask.clone());
         MaskSettings { cluster, order: self.order, mask, sigma, seed: self.seed }
@@ -122,7 +122,7 @@ impl Controls {
         let epochs = config.training.epochs.max(1);
         let method = &config.method;
         let controls = Self {
-            by: By::Epoch,
+            by: RatioSource::Epoch,
             epoch: self.epoch.min(epochs),
             epochs,
             ratio: method.ratio.clone(),
@@ -251,7 +251,7 @@ mod tests {
         assert!(!controls.fits(&config));
         let taken = controls.of_run(&config);
         assert!(taken.fits(&config));
-        assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (By::Epoch, 20, 20, 5));
+        assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (RatioSource::Epoch, 20, 20, 5));
         assert_eq!(taken.cluster, config.method.cluster);
     }
 

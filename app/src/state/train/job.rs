@@ -223,7 +223,7 @@ impl State {
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum JobOutcome {
     /// Trained to the end.
     Finished,
     /// Stopped by the user.
@@ -244,7 +244,7 @@ pub struct EndedJob {
     /// The run folder, if it got one.
     pub run: Option<PathBuf>,
     /// How it ended.
-    pub how: Ending,
+    pub how: JobOutcome,
 }
 
 #[cfg(test)]

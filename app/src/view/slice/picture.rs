@@ -2,7 +2,7 @@
 
 use engine::volume::Grid;
 use glam::{DVec2, DVec3};
-use shaders::{Comparing, LabelMode, Slice};
+use shaders::{ComparisonMode, LabelMode, Slice};
 
 use super::case_view::{CaseView, Masks, PaneView, canonical_from_display};
 use super::stack::{ImagePass, Stack, stack};
@@ -93,7 +93,7 @@ fn slice_paint(
             Masks::Methods(_) if projection => {}
             Masks::Methods(outlines) => {
                 paint.labels.clone_from(&outlines.texture);
-                paint.uniforms.comparing = Comparing::Several as u32;
+                paint.uniforms.comparing = ComparisonMode::Several as u32;
                 // Drawn whether labels are filled, outlined or neither.
                 paint.uniforms.label_mode = LabelMode::Outline as u32;
             }
@@ -101,7 +101,7 @@ fn slice_paint(
                 (paint.labels, paint.truth) = (labels(segmentation, projection), labels(reference, projection));
                 // A projection shows the largest label along a ray, which says nothing about the labels of a voxel.
                 let labels = case.document.compares_labels() && !projection;
-                paint.uniforms.comparing = if labels { Comparing::Labels } else { Comparing::Place } as u32;
+                paint.uniforms.comparing = if labels { ComparisonMode::Labels } else { ComparisonMode::Place } as u32;
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
-use crate::widget::{Segment, Segmented, scroll_across};
+use crate::widget::{Segment, SegmentedControl, scroll_across};
 use crate::worker;
 
 /// Minimum width of the name column and of number columns.
@@ -121,7 +121,7 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
     }
     let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
     let mut network = state.session.runs.network;
-    let choice = Segmented::new("Network", &networks).show(row, &mut network);
+    let choice = SegmentedControl::new("Network", &networks).show(row, &mut network);
     if choice.on_hover_text("The last network, or the one with the best validation").changed() {
         sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
     }

@@ -14,7 +14,7 @@ use crate::command::{Command, Sender, StudyCommand};
 use crate::state::State;
 use crate::state::study::{StudyTab, column_of};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, Segmented};
+use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, SegmentedControl};
 use crate::widget::{format, progress_bar};
 
 /// Margin around the page.
@@ -149,7 +149,7 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
             if references.len() > 1 {
                 let segments: Vec<_> = references.iter().map(|name| Segment::text(*name, name)).collect();
                 let mut chosen = state.study_reference().unwrap_or_default();
-                if Segmented::new("Compare with", &segments).show(ui, &mut chosen).changed() {
+                if SegmentedControl::new("Compare with", &segments).show(ui, &mut chosen).changed() {
                     send(StudyCommand::ChooseReference(chosen.to_owned()));
                 }
                 let color = theme::tokens(ui).text_dim;
@@ -160,7 +160,7 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
             let name = |metric: &Metric| Segment::text(*metric, column_of(*metric).head()[0]);
             let metrics: Vec<_> = study.plan.metrics.iter().map(name).collect();
             let mut metric = state.study_metric();
-            if Segmented::new("Metric", &metrics).show(ui, &mut metric).changed() {
+            if SegmentedControl::new("Metric", &metrics).show(ui, &mut metric).changed() {
                 send(StudyCommand::ChooseMetric(metric));
             }
         },
@@ -170,7 +170,7 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
         let names: Vec<&str> = study.plan.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();
         let segments: Vec<_> = names.iter().map(|name| Segment::text(*name, name)).collect();
         let mut chosen = state.study_cohort().unwrap_or_default();
-        if Segmented::new("Cohort", &segments).show(ui, &mut chosen).changed() {
+        if SegmentedControl::new("Cohort", &segments).show(ui, &mut chosen).changed() {
             send(StudyCommand::ChooseCohort(chosen.to_owned()));
         }
     }
@@ -183,7 +183,7 @@ fn tabs(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let label = |tab: StudyTab| if tab == StudyTab::Progress { progress.as_str() } else { tab.name() };
     let segments = StudyTab::ALL.map(|tab| Segment::text(tab, label(tab)));
     let mut tab = state.session.study.tab;
-    if Segmented::new("Below the table", &segments).show(ui, &mut tab).changed() {
+    if SegmentedControl::new("Below the table", &segments).show(ui, &mut tab).changed() {
         sender.send(Command::Study(StudyCommand::ShowTab(tab)));
     }
 }

@@ -18,7 +18,7 @@ pub use restore::restore;
 
 use super::Jobs;
 use crate::scene::Modality;
-use crate::state::edit::KeptChange;
+use crate::state::edit::UnrecordedChange;
 use crate::state::{Document, MaskLayer, MaskRole, Source, State};
 
 /// Begins to record edits in a folder, and looks for those that an earlier start left there.
@@ -71,7 +71,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
 
 /// The changes that lead to the labels as they are, apart from a stroke under way: what was done to a mask that another one
 /// has taken the place of since is left out.
-fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<KeptChange>) -> Vec<KeptChange> {
+fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<UnrecordedChange>) -> Vec<UnrecordedChange> {
     let stroke = document.edits.stroke.as_ref().filter(|stroke| !stroke.delta.is_empty());
     let mut now = stroke.map_or(mask.revision, |stroke| stroke.revision);
     let mut from = changes.len();

@@ -11,7 +11,7 @@ use engine::edit::EditLabels;
 use engine::run::autosave::{Autosave, EditedCase};
 
 use crate::state::CaseId;
-use crate::state::edit::KeptChange;
+use crate::state::edit::UnrecordedChange;
 use crate::worker::Wake;
 
 /// What is recorded at the moment.
@@ -30,7 +30,7 @@ enum Order {
     Begin(Box<EditedCase>, EditLabels),
     /// A journal of an earlier start is continued.
     Adopt(Box<Autosave>),
-    Append(Box<KeptChange>),
+    Append(Box<UnrecordedChange>),
     /// The edits are saved or discarded.
     Forget,
 }
@@ -91,7 +91,7 @@ impl Recorder {
         self.order(Order::Adopt(Box::new(autosave)));
     }
 
-    pub(super) fn append(&mut self, change: KeptChange) {
+    pub(super) fn append(&mut self, change: UnrecordedChange) {
         if let Some(recording) = &mut self.recording {
             recording.revision = change.revisions[1];
             self.order(Order::Append(Box::new(change)));

@@ -16,7 +16,7 @@ use engine::event::Control;
 use engine::volume::Relation;
 
 use super::{Jobs, analyse, layer, segment};
-use crate::state::edit::{Follow, KeptChange, UndoStep};
+use crate::state::edit::{FollowState, UndoStep, UnrecordedChange};
 use crate::state::{Document, ImageLayer, MaskLayer, MaskRole, Severity, Slot, State};
 
 /// One whole-mask operation at a time.
@@ -114,7 +114,7 @@ pub fn changed(document: &mut Document, delta: &Delta, revision: u64) {
         mask.table = MaskLayer::label_table(&mask.labels);
     }
     document.name_labels();
-    document.edits.follow = Follow::Changed;
+    document.edits.follow = FollowState::Changed;
     // Whoever edits looks at a place of their own already.
     document.opened_at = None;
 }
@@ -143,7 +143,7 @@ pub fn record(state: &mut State, change: LabelChange<'_>) {
     if kind == Kind::Edit {
         document.edits.list.push_labels(&name, delta, revisions);
     }
-    document.edits.unrecorded.push(KeptChange { kind, name, delta: delta.clone(), revisions });
+    document.edits.unrecorded.push(UnrecordedChange { kind, name, delta: delta.clone(), revisions });
 }
 
 /// Applies a planned change to the segmentation and keeps it.
@@ -216,11 +216,11 @@ pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
     spill::start(state, jobs);
     let Some(document) = &mut state.document else { return };
     match document.edits.follow {
-        Follow::Settled => {}
-        Follow::Changed => document.edits.follow = Follow::Due(now + FOLLOW_DELAY),
-        Follow::Due(due) if now < due => {}
-        Follow::Due(_) => {
-            document.edits.follow = Follow::Settled;
+        FollowState::Settled => {}
+        FollowState::Changed => document.edits.follow = FollowState::Due(now + FOLLOW_DELAY),
+        FollowState::Due(due) if now < due => {}
+        FollowState::Due(_) => {
+            document.edits.follow = FollowState::Settled;
             analyse::follow_edit(state, jobs);
             project(state, jobs);
         }
@@ -230,8 +230,8 @@ pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
 /// Seconds until [`advance`] has something to do.
 pub fn wait(state: &State, now: f64) -> Option<f64> {
     match state.document.as_ref()?.edits.follow {
-        Follow::Settled => None,
-        Follow::Changed => Some(0.0),
-        Follow::Due(due) => Some(due - now),
+        FollowState::Settled => None,
+        FollowState::Changed => Some(0.0),
+        FollowState::Due(due) => Some(due - now),
     }
 }

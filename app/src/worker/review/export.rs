@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::cohort::Cohort;
-use engine::review::{CaseVolumes, Latest, MeasuredCase, case_page, page_name};
+use engine::review::{CaseVolumes, LatestEntries, MeasuredCase, case_page, page_name};
 use engine::run::atomic::write_atomic;
 use engine::run::review::{Export, INDEX};
 use engine::volume::MaskOptions;
@@ -23,7 +23,7 @@ struct ExportReview {
     path: PathBuf,
     overwrite: bool,
     root: PathBuf,
-    latest: Latest,
+    latest: LatestEntries,
     /// The case whose page is written.
     case: Option<String>,
 }

@@ -24,10 +24,10 @@ pub const PREFETCH: Slot = Slot::exclusive("prefetch");
 const MOST_VOXELS: usize = 160 << 20;
 
 /// Where the case that was read ahead waits.
-pub(crate) type Ahead = Arc<Mutex<Option<Prefetched>>>;
+pub(crate) type PrefetchSlot = Arc<Mutex<Option<PrefetchedCase>>>;
 
 /// A case that was read ahead, and what it was read for.
-pub(crate) struct Prefetched {
+pub(crate) struct PrefetchedCase {
     request: Request,
     modality: Option<Modality>,
     label_map: Option<LabelMap>,
@@ -52,10 +52,10 @@ impl Stamp {
     }
 }
 
-impl Prefetched {
+impl PrefetchedCase {
     /// The base image and the masks, if they are those of this request as its files are now. Asks the disk: for jobs alone.
     pub(crate) fn take(
-        ahead: &Ahead,
+        ahead: &PrefetchSlot,
         request: &Request,
         modality: Option<&Modality>,
         label_map: Option<&LabelMap>,
@@ -73,7 +73,7 @@ impl Prefetched {
 }
 
 /// A panic leaves no case half read here.
-fn lock(ahead: &Mutex<Option<Prefetched>>) -> MutexGuard<'_, Option<Prefetched>> {
+fn lock(ahead: &Mutex<Option<PrefetchedCase>>) -> MutexGuard<'_, Option<PrefetchedCase>> {
     ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -84,7 +84,7 @@ struct Prefetch {
     modality: Option<Modality>,
     label_map: Option<LabelMap>,
     gpu: Option<Gpu>,
-    ahead: Ahead,
+    ahead: PrefetchSlot,
 }
 
 /// Starts to read the next case ahead once the open one is read and measured.
@@ -139,7 +139,7 @@ impl Job for Prefetch {
         let request = self.request.clone();
         let mut ahead = lock(&self.ahead);
         handle.check()?;
-        *ahead = Some(Prefetched { request, modality, label_map, stamps, base });
+        *ahead = Some(PrefetchedCase { request, modality, label_map, stamps, base });
         Ok(())
     }
 

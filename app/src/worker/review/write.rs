@@ -17,21 +17,21 @@ pub const KEEP: Slot = Slot::shared("verdicts");
 /// Verdicts that wait, each with its folder, and the writer of the folder that was reviewed last. It holds the folder's lock
 /// until another folder is reviewed or the program ends.
 #[derive(Default)]
-pub(crate) struct Keeping {
+pub(crate) struct VerdictQueue {
     queue: Mutex<VecDeque<(PathBuf, Entry)>>,
     writer: Mutex<Option<(PathBuf, ReviewWriter)>>,
 }
 
 /// Shared by the jobs that write.
-pub(crate) type Keeper = Arc<Keeping>;
+pub(crate) type SharedVerdictQueue = Arc<VerdictQueue>;
 
 /// Writes the waiting verdicts. A second job finds what the first has left.
 struct KeepVerdicts {
-    keeper: Keeper,
+    keeper: SharedVerdictQueue,
 }
 
 #[derive(Default)]
-struct Kept {
+struct WriteOutcome {
     written: Vec<(PathBuf, Entry)>,
     /// Files as they were when they were opened for writing.
     opened: Vec<(PathBuf, ReviewLog)>,
@@ -55,17 +55,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Job for KeepVerdicts {
-    type Output = Kept;
+    type Output = WriteOutcome;
 
     fn spec(&self) -> Spec {
         Spec::new(KEEP, "Keeping the verdict").quiet()
     }
 
-    fn run(&self, _: &JobHandle) -> Result<Kept, Failure> {
+    fn run(&self, _: &JobHandle) -> Result<WriteOutcome, Failure> {
         // The writer first: whoever has it takes the oldest verdicts.
         let mut writer = lock(&self.keeper.writer);
         let waiting = std::mem::take(&mut *lock(&self.keeper.queue));
-        let mut kept = Kept::default();
+        let mut kept = WriteOutcome::default();
         for (root, entry) in waiting {
             if kept.failures.iter().any(|(failed, _)| *failed == root) {
                 continue;
@@ -78,14 +78,15 @@ impl Job for KeepVerdicts {
         Ok(kept)
     }
 
-    fn apply(self, result: Result<Kept, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<WriteOutcome, Failure>, state: &mut State, _: &mut Jobs) {
         let root = state.cases.root.clone();
         let is_open = |folder: &PathBuf| Some(folder) == root.as_ref();
         let kept = match result {
             Ok(kept) => kept,
-            Err(failure) => {
-                Kept { failures: root.iter().map(|r| (r.clone(), failure.clone())).collect(), ..Kept::default() }
-            }
+            Err(failure) => WriteOutcome {
+                failures: root.iter().map(|r| (r.clone(), failure.clone())).collect(),
+                ..WriteOutcome::default()
+            },
         };
         for (_, log) in kept.opened.iter().filter(|(folder, _)| is_open(folder)) {
             // Another program may have written since the folder was opened.
@@ -114,7 +115,7 @@ fn append(
     held: &mut Option<(PathBuf, ReviewWriter)>,
     root: &Path,
     entry: &Entry,
-    kept: &mut Kept,
+    kept: &mut WriteOutcome,
 ) -> engine::Result<()> {
     if held.as_ref().is_none_or(|(other, _)| other != root) {
         *held = None;

@@ -81,5 +81,5 @@ fn leave_form(state: &mut State, jobs: &mut Jobs, run: &Path) {
         form.start_from(PathBuf::new());
         form::edit(state, jobs, form);
     }
-    same_name::look_again(state, jobs);
+    same_name::check_again(state, jobs);
 }

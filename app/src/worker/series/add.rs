@@ -62,7 +62,7 @@ impl Job for AddImage {
 
 /// Puts an image after the others. Several images of a case are named by their modality.
 fn show(state: &mut State, image: ImageLayer, placement: Placement) {
-    let image = state.session.as_said(image);
+    let image = state.session.with_user_modality(image);
     let Some(document) = state.document.as_mut().filter(|document| !document.has_image(image.path())) else { return };
     let (at, view) = (document.images.len(), &mut state.session.view);
     let modality = Some(image.info.modality.clone());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use engine::cohort::ImageFile;
 use engine::predict::Choice;
-use engine::study::{Row, Segmented, segmentations};
+use engine::study::{Row, SegmentedScan, segmentations};
 
 use super::outlines;
 use crate::state::study::{StudyMask, StudyMasks};
@@ -25,17 +25,17 @@ pub(super) struct FindPatient {
 }
 
 impl Job for FindPatient {
-    type Output = Vec<Segmented>;
+    type Output = Vec<SegmentedScan>;
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Finding the files of {}", self.patient)).quiet()
     }
 
-    fn run(&self, _: &JobHandle) -> Result<Vec<Segmented>, Failure> {
+    fn run(&self, _: &JobHandle) -> Result<Vec<SegmentedScan>, Failure> {
         Ok(segmentations(&self.folder, &self.rows)?)
     }
 
-    fn apply(self, result: Result<Vec<Segmented>, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<Vec<SegmentedScan>, Failure>, state: &mut State, _: &mut Jobs) {
         let found = match result {
             Ok(found) => found,
             Err(failure) => return failure.report(&format!("Opening {}", self.patient), state),
@@ -64,7 +64,7 @@ impl Job for FindPatient {
     }
 }
 
-fn mask(found: &Segmented) -> StudyMask {
+fn mask(found: &SegmentedScan) -> StudyMask {
     StudyMask {
         method: found.method.clone(),
         run: found.run.clone(),

@@ -31,7 +31,7 @@ pub fn changed(state: &mut State, jobs: &mut Jobs, before: &Form) {
     if settings_changed || form.invalid_field() != before.invalid_field() {
         assess::start(state, jobs);
     }
-    same_name::look(state, jobs);
+    same_name::check(state, jobs);
 }
 
 /// The invalid settings, and what they must be.

@@ -21,7 +21,7 @@ const FILE: &str = ".queue.json";
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct QueueFile {
     version: u32,
     jobs: Vec<StoredJob>,
 }
@@ -45,7 +45,7 @@ pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<QueuedJob>, String
     }
     let wrong = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
-    let stored: Stored = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let stored: QueueFile = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     if stored.version != VERSION {
         return Err(wrong(format!("version = {}: this program reads {VERSION}", stored.version)));
     }
@@ -72,7 +72,7 @@ fn write(workspace: &Path, waiting: &[QueuedJob]) -> Result<(), Failure> {
         Ok(StoredJob { name: job.name.clone(), stage: job.stage, config, folder: job.folder.clone() })
     };
     let jobs = waiting.iter().map(stored).collect::<engine::Result<_>>()?;
-    let text = serde_json::to_vec_pretty(&Stored { version: VERSION, jobs })
+    let text = serde_json::to_vec_pretty(&QueueFile { version: VERSION, jobs })
         .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
     std::fs::create_dir_all(workspace)
         .map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;

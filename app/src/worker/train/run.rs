@@ -17,7 +17,7 @@ use super::events::{Feed, Sink};
 use super::{assess, queue};
 use crate::state::timeline::LivePins;
 use crate::state::train::form::name_problem;
-use crate::state::train::{EndedJob, Ending, Estimate, Phase, QueuedJob, RunningJob};
+use crate::state::train::{EndedJob, Estimate, JobOutcome, Phase, QueuedJob, RunningJob};
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 
@@ -102,11 +102,11 @@ impl Job for Train {
         let TrainOutcome { result, run_exists } = result
             .unwrap_or_else(|failure| TrainOutcome { result: Err(failure), run_exists: self.feed.run().is_some() });
         let how = match &result {
-            Ok(()) => Ending::Finished,
-            Err(Failure::Cancelled) => Ending::Stopped,
+            Ok(()) => JobOutcome::Finished,
+            Err(Failure::Cancelled) => JobOutcome::Stopped,
             Err(failure) => {
                 failure.report(&title, state);
-                Ending::Failed(failure.reason())
+                JobOutcome::Failed(failure.reason())
             }
         };
         ended(state, jobs, self.queued, how, run_exists);
@@ -257,7 +257,7 @@ fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: 
 }
 
 /// The job is over, in whichever way.
-fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: Ending, run_exists: bool) {
+fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: JobOutcome, run_exists: bool) {
     let Some(running) = state.training.running.take() else { return };
     let RunningJob { id, name, stage, run, .. } = running;
     if let Some(run) = &run {
@@ -265,18 +265,18 @@ fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: Ending, run
     }
     let closing = state.training.closing;
     match &how {
-        Ending::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
+        JobOutcome::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
         // It has no checkpoint to resume from: it waits for its turn again.
-        Ending::Stopped if closing && !run_exists => state.training.queue.insert(0, queued),
-        Ending::Stopped if closing => {}
-        Ending::Stopped if run_exists => {
+        JobOutcome::Stopped if closing && !run_exists => state.training.queue.insert(0, queued),
+        JobOutcome::Stopped if closing => {}
+        JobOutcome::Stopped if run_exists => {
             state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint."));
         }
-        Ending::Stopped => {
+        JobOutcome::Stopped => {
             let what = format!("{name} was stopped before its first step. Nothing was kept.");
             state.notice(Severity::Info, "Training stopped", what);
         }
-        Ending::Failed(_) => {}
+        JobOutcome::Failed(_) => {}
     }
     state.training.ended.insert(0, EndedJob { id, name, stage, run, how });
     state.training.ended.truncate(REMEMBERED);

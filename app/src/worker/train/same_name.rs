@@ -17,7 +17,7 @@ struct ReadSameName {
 }
 
 /// Compares the form with the run of its name; reads that run's settings first, if they are not known.
-pub fn look(state: &mut State, jobs: &mut Jobs) {
+pub fn check(state: &mut State, jobs: &mut Jobs) {
     let form = &state.session.train.form;
     let run = state.session.settings.workspace().join(form.name.trim());
     // A generated name gets a number where it is taken.
@@ -36,9 +36,9 @@ pub fn look(state: &mut State, jobs: &mut Jobs) {
 }
 
 /// The same after runs came or went: what was known may be about another run.
-pub fn look_again(state: &mut State, jobs: &mut Jobs) {
+pub fn check_again(state: &mut State, jobs: &mut Jobs) {
     state.cache.train.same_name = None;
-    look(state, jobs);
+    check(state, jobs);
 }
 
 impl Job for ReadSameName {

@@ -13,7 +13,7 @@ use engine::event::Control;
 use engine::volume::{Grid, LabelData, LabelVolume, Orientation, Volume, VoxelData};
 use glam::{DAffine3, DVec3};
 use scene::{Scene, WIDTH, blobs, draw, draw_all, every_type, oblique_grid, phantom, rows, small_grid, volume};
-use shaders::{ColourMap, Comparing, Image, Interpolation, LabelMode, labels_shown};
+use shaders::{ColourMap, ComparisonMode, Image, Interpolation, LabelMode, labels_shown};
 
 #[test]
 fn every_type_nearest_and_linear() {
@@ -119,7 +119,7 @@ fn the_comparison_with_the_truth() {
     let LabelData::U8(labels) = &mut reference.data else { panic!("small labels") };
     labels.iter_mut().step_by(3).filter(|label| **label > 0).for_each(|label| *label = 1 + *label % 3);
     (scene.labels, scene.truth) = (Some(blobs(&grid, 0.3)), Some(reference));
-    scene.uniforms.comparing = Comparing::Labels as u32;
+    scene.uniforms.comparing = ComparisonMode::Labels as u32;
     scene.uniforms.label_opacity = 1.0;
     for pixels_per_point in [1.0, 2.0] {
         scene.pixels_per_point = pixels_per_point;

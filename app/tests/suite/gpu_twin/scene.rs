@@ -98,13 +98,13 @@ pub fn draw(screen: &Offscreen, pane: &SlicePaint) -> Vec<[u8; 4]> {
 }
 
 /// The texels of a volume, put together here on their own.
-enum Owned {
+enum OwnedTexels {
     U8(Vec<u8>),
     U16(Vec<u16>),
     U32(Vec<u32>),
 }
 
-impl Owned {
+impl OwnedTexels {
     fn of_volume(volume: &Volume) -> Self {
         let floats = |v: Vec<f32>| Self::U32(v.into_iter().map(f32::to_bits).collect());
         match &volume.data {
@@ -178,10 +178,10 @@ impl Scene {
     fn by_twin(&self, pane: &SlicePaint) -> Vec<[u8; 4]> {
         let mut slice = pane.complete().unwrap();
         slice.pixels_per_point = self.pixels_per_point;
-        let base = Owned::of_volume(&self.base);
-        let fused = self.fused.as_ref().map(Owned::of_volume);
-        let labels = self.labels.as_ref().map(Owned::of_labels);
-        let truth = self.truth.as_ref().map(Owned::of_labels);
+        let base = OwnedTexels::of_volume(&self.base);
+        let fused = self.fused.as_ref().map(OwnedTexels::of_volume);
+        let labels = self.labels.as_ref().map(OwnedTexels::of_labels);
+        let truth = self.truth.as_ref().map(OwnedTexels::of_labels);
         let grid = &self.base.grid;
         let textures = Textures {
             base: Some(base.texture(grid)),

@@ -7,7 +7,7 @@ use amlp_viewer::state::{Dialog, Intent};
 use egui::{Key, vec2};
 use egui_kittest::kittest::Queryable as _;
 use engine::run::atomic::previous_path;
-use engine::run::autosave::left_edits;
+use engine::run::autosave::unsaved_edits;
 use engine::volume::{LabelVolume, nifti};
 
 use super::edit_tools::{labelled, paint};
@@ -41,7 +41,7 @@ fn files_in(folder: &Path) -> usize {
 }
 
 fn offered(window: &Window) -> bool {
-    matches!(state(window).dialog, Some(Dialog::LeftEdits { .. }))
+    matches!(state(window).dialog, Some(Dialog::UnsavedEdits { .. }))
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_is_left_for_later_is_offered_when_the_case_is_opened_again_and_can_be_di
     strokes(&mut window, 1);
     // Another window of the same program: those edits are not its business.
     let other = keeping(&[&files.scan, &files.prediction], &unsaved);
-    assert!(!offered(&other) && state(&other).left_edits.found.is_empty());
+    assert!(!offered(&other) && state(&other).unsaved_edits.found.is_empty());
     drop((window, other));
 
     let mut window = keeping(&[], &unsaved);
@@ -173,5 +173,5 @@ fn what_the_user_gives_up_is_not_offered_again() {
     assert_eq!(files_in(&unsaved), 2);
     send(&mut window, Intent::QuitNow);
     drop(window);
-    assert!(files_in(&unsaved) == 0 && left_edits(&unsaved, |_| true).unwrap().0.is_empty());
+    assert!(files_in(&unsaved) == 0 && unsaved_edits(&unsaved, |_| true).unwrap().0.is_empty());
 }

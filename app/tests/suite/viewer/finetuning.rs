@@ -1,7 +1,7 @@
 //! From a pre-trained run to measures: fine-tuning with patients picked by name, segmenting, the table of results.
 
 use amlp_viewer::command::TrainCommand;
-use amlp_viewer::state::train::{Column, Ending, TrainExport, TrainPage};
+use amlp_viewer::state::train::{Column, JobOutcome, TrainExport, TrainPage};
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
@@ -16,7 +16,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     let place = Place::new();
     let mut window = place.window();
     click(&mut window, "Start pre-training");
-    assert_eq!(endings(&window), [Ending::Finished]);
+    assert_eq!(endings(&window), [JobOutcome::Finished]);
     let pretrained = state(&window).training.ended[0].run.clone().unwrap();
 
     use_control(&mut window, "Fine-tune from amlp-pet");
@@ -42,7 +42,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     change(&mut window, |form| (form.finetune.training.epochs, form.finetune.labels.validate_every) = (12, 4));
     settle(&mut window);
     click(&mut window, "Start fine-tuning");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
     let run = place.runs().join("finetune-pet");
     assert!(has_checkpoint(&run));
 
@@ -145,5 +145,5 @@ fn from_random_weights_everything_can_be_set() {
     train(&mut window, 500);
     assert!(run_of(&window).ends_with("supervised-pet"));
     stop(&mut window);
-    assert_eq!(endings(&window), [Ending::Stopped]);
+    assert_eq!(endings(&window), [JobOutcome::Stopped]);
 }

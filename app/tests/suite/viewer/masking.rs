@@ -8,7 +8,7 @@ use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
 use amlp_viewer::scene::Convention;
 use amlp_viewer::scene::crop::place_words;
-use amlp_viewer::state::masking::{By, Controls, DisplayOptions};
+use amlp_viewer::state::masking::{Controls, DisplayOptions, RatioSource};
 use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose};
 use amlp_viewer::worker;
 use egui::{Key, Modifiers};
@@ -120,7 +120,7 @@ fn controls_change_the_engines_labels_and_numbers() {
     press(&mut window, Key::Enter);
     assert_eq!(
         (state(&window).session.masking.controls.by, state(&window).session.masking.controls.epoch),
-        (By::Epoch, 40)
+        (RatioSource::Epoch, 40)
     );
     let later = check(&window);
     assert!(later.sigma > 0.5 && later.labels == tissue.labels && later.masked != tissue.masked);
@@ -177,7 +177,7 @@ fn left_and_right_go_through_the_epochs() {
     let mut window = phantom_window(&files);
     press(&mut window, Key::ArrowRight);
     let controls = |window: &Window| state(window).session.masking.controls.clone();
-    assert_eq!((controls(&window).by, controls(&window).epoch), (By::Epoch, 1), "the epoch that was left");
+    assert_eq!((controls(&window).by, controls(&window).epoch), (RatioSource::Epoch, 1), "the epoch that was left");
     assert!((shown_report(&window).sigma - 0.25).abs() < 1e-12);
     press(&mut window, Key::ArrowRight);
     press(&mut window, Key::ArrowRight);

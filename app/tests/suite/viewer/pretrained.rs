@@ -17,7 +17,7 @@ use engine::preprocess::{Kind, Spacing};
 use engine::volume::{Volume, nifti};
 
 use super::masking::masking_args;
-use super::segmentation::{Deaf, patient};
+use super::segmentation::{SilentSink, patient};
 use crate::window::*;
 
 /// Writes a patient's images, a file a modality: each with values of its own, the further ones also where there is no body.
@@ -46,7 +46,7 @@ fn pretrained(folder: &Path, modalities: &[&str]) -> PathBuf {
     (config.training.epochs, config.training.batch, config.training.shift_px) = (2, 8, 2);
     let (run, control) = (folder.join("pretraining"), Control::default());
     let mut job = PretrainJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
-    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    job.train(&Compute::cpu(), &mut SilentSink, &control).unwrap();
     run
 }
 

@@ -40,9 +40,9 @@ fn write_large(path: &std::path::Path) {
 }
 
 /// Holds a job until it is told to go on.
-struct Held(mpsc::Sender<()>);
+struct HeldJob(mpsc::Sender<()>);
 
-impl Held {
+impl HeldJob {
     fn new() -> (Self, mpsc::Receiver<()>) {
         let (sender, receiver) = mpsc::channel();
         (Self(sender), receiver)
@@ -72,7 +72,7 @@ fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
 fn u3_a_late_result_of_opening_is_dropped() {
     let files = Files::new();
     let mut window = open(&Args::default());
-    let (held, wait) = Held::new();
+    let (held, wait) = HeldJob::new();
     let (_, jobs) = window.state_mut().parts();
     let work = move |_: &JobHandle| wait.recv().map_err(|e| Failure::Error(e.to_string()));
     jobs.start_with(spec(worker::open::SLOT, None, "Opening A"), work, |_, _, state, _| {
@@ -94,7 +94,7 @@ fn u3_a_late_result_for_a_closed_case_is_dropped() {
     let id = document(&window).id;
     let volume = Volume::from_f32(phantom::oblique(), vec![0.5; phantom::oblique().len()]);
     for close in [true, false] {
-        let (held, wait) = Held::new();
+        let (held, wait) = HeldJob::new();
         let late = ProbabilityLayer { path: None, volume: std::sync::Arc::new(volume.clone()) };
         let id = if close { id } else { document(&window).id };
         // In a slot that is not cancelled by opening another case.

@@ -10,7 +10,7 @@ use amlp_viewer::command::{
 use amlp_viewer::launch::restart;
 use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::state::timeline::WatchView;
-use amlp_viewer::state::train::{Ending, TrainPage};
+use amlp_viewer::state::train::{JobOutcome, TrainPage};
 use amlp_viewer::state::view::Overlay;
 use amlp_viewer::state::{Dialog, Intent, MaskRole, Mode, Notice, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
@@ -136,7 +136,7 @@ fn u8_masking_comes_back_with_its_numbers() {
 fn trained(place: &Place) -> Window {
     let mut window = place.window();
     click(&mut window, "Start pre-training");
-    assert_eq!(endings(&window), [Ending::Finished]);
+    assert_eq!(endings(&window), [JobOutcome::Finished]);
     window
 }
 

@@ -38,9 +38,9 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-pub struct Deaf;
+pub struct SilentSink;
 
-impl EventSink for Deaf {
+impl EventSink for SilentSink {
     fn event(&mut self, _: &Event) -> engine::Result<()> {
         Ok(())
     }
@@ -70,7 +70,7 @@ fn model(folder: &Path) -> (PathBuf, PathBuf) {
     config.labels.labels = "3".into();
     let (run, model, control) = (folder.join("run"), folder.join("model"), Control::default());
     let mut job = FinetuneJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
-    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    job.train(&Compute::cpu(), &mut SilentSink, &control).unwrap();
     export_model(&run, Choice::Last, &model).unwrap();
     (model, scan)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, TimelineCommand, TrainCommand};
-use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, RunningJob, TrainPage};
+use amlp_viewer::state::train::{CohortState, Estimate, Form, JobOutcome, Phase, RunningJob, TrainPage};
 use amlp_viewer::state::{Intent, Request, State};
 use amlp_viewer::worker::train::run;
 use amlp_viewer::worker::{Failure, JobHandle, Spec};
@@ -145,7 +145,7 @@ pub fn has_checkpoint(run: &Path) -> bool {
     run.join("checkpoints/last").is_dir()
 }
 
-pub fn endings(window: &Window) -> Vec<Ending> {
+pub fn endings(window: &Window) -> Vec<JobOutcome> {
     state(window).training.ended.iter().map(|job| job.how.clone()).collect()
 }
 
@@ -159,7 +159,7 @@ fn a_training_that_fails_is_named_by_its_number_and_never_as_the_run_whose_name_
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
     let ended = &state(&window).training.ended[0];
-    assert!(matches!(ended.how, Ending::Failed(_)), "{:?}", ended.how);
+    assert!(matches!(ended.how, JobOutcome::Failed(_)), "{:?}", ended.how);
     assert_eq!(ended.name, "amlp-pet-2");
     let titles: Vec<&str> = state(&window).notices.iter().map(|notice| notice.title.as_str()).collect();
     assert!(titles.iter().any(|title| title.contains("amlp-pet-2")), "{titles:?}");
@@ -201,7 +201,7 @@ fn a_training_is_paused_resumed_and_stopped() {
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.steps_done() > before));
     use_control(&mut window, "Stop");
     settle(&mut window);
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Stopped]));
     assert_eq!(window.state().jobs().threads(), 0);
 
     // It goes on where it was.
@@ -210,7 +210,7 @@ fn a_training_is_paused_resumed_and_stopped() {
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.epoch > done));
     assert_eq!(run_of(&window), run);
     stop(&mut window);
-    assert_eq!(endings(&window), [Ending::Stopped], "one run is listed once");
+    assert_eq!(endings(&window), [JobOutcome::Stopped], "one run is listed once");
 }
 
 #[test]
@@ -241,7 +241,8 @@ fn jobs_wait_for_each_other() {
     assert_eq!(names(&window), ["fourth", "second"]);
     stop(&mut window);
     let ended: Vec<_> = state(&window).training.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
-    let expected = [("second", &Ending::Finished), ("fourth", &Ending::Finished), ("amlp-pet", &Ending::Stopped)];
+    let expected =
+        [("second", &JobOutcome::Finished), ("fourth", &JobOutcome::Finished), ("amlp-pet", &JobOutcome::Stopped)];
     assert_eq!(ended, expected);
 }
 

@@ -2,7 +2,7 @@
 //! resumed and cancelled, one that ends, fine-tuning, segmentation, measures.
 
 use amlp_viewer::state::Mode;
-use amlp_viewer::state::train::{CohortState, Column, Ending, Labels, Phase, TrainPage};
+use amlp_viewer::state::train::{CohortState, Column, JobOutcome, Labels, Phase, TrainPage};
 use amlp_viewer::{Args, sample};
 use egui::Key;
 use engine::config::Config;
@@ -71,13 +71,13 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.steps_done() > done));
     use_control(&mut window, "Stop");
     settle(&mut window);
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Stopped]));
     assert!(has_checkpoint(&cancelled));
 
     steps(&mut window, 20);
     use_control(&mut window, "Set up");
     click(&mut window, "Start pre-training");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
     let pretrained = state(&window).training.ended[0].run.clone().unwrap();
     assert_ne!(pretrained, cancelled);
     let name = pretrained.file_name().unwrap().to_string_lossy().into_owned();
@@ -92,7 +92,7 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     settle(&mut window);
     assert_eq!(state(&window).session.train.form.stage, Stage::Finetune);
     click(&mut window, "Start fine-tuning");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
     let finetuned = state(&window).training.ended[0].run.clone().unwrap();
     let seen = state(&window).cache.timeline.finetune.as_ref().unwrap();
     assert!(!seen.history.validations.is_empty(), "a Dice was seen while it trained");

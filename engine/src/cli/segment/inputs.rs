@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Args;
 use crate::cohort::split::{Part, Split};
-use crate::cohort::{Cohort, CohortIdentity, ImageFile, LeftOut, NiftiFile, is_mask_or_output, scans_in};
+use crate::cohort::{Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, is_mask_or_output, scans_in};
 use crate::config::Config;
 use crate::run::RunFolder;
 use crate::volume::dicom::{self, Library};
@@ -25,7 +25,7 @@ pub struct Scan {
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub scans: Vec<Scan>,
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
     /// What was decided about the inputs, one sentence each.
     pub notes: Vec<String>,
 }

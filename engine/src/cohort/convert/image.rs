@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use glam::DVec3;
 
 use super::even::Slices;
-use super::patient::Work;
+use super::patient::PatientConversion;
 use super::program;
 use super::report::{ImageSidecar, MaskSidecar, write_json};
 use crate::run::atomic::sha256_file;
@@ -40,7 +40,7 @@ pub(super) fn reason(error: &Error, sources: &[PathBuf]) -> String {
 /// # Errors
 /// Slices that are uneven or tilted and may not be resampled; colours; a file that cannot be read or written.
 pub(super) fn convert<'a>(
-    work: &mut Work<'_>,
+    work: &mut PatientConversion<'_>,
     series: &Series,
     stack: &'a ImageStack,
     folder: &Path,
@@ -117,7 +117,7 @@ pub(super) fn convert<'a>(
 /// # Errors
 /// As [`read_file`], or a file that cannot be written.
 pub(super) fn convert_mask(
-    work: &mut Work<'_>,
+    work: &mut PatientConversion<'_>,
     overlay: &Overlay,
     image: &Image<'_>,
     folder: &Path,

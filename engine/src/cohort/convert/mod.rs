@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use key::Key;
-pub use report::{ConvertReport, ConvertedPatient, REPORT, Refused};
+pub use report::{ConvertReport, ConvertedPatient, REPORT, RefusedImage};
 
 use crate::event::Control;
 use crate::volume::dicom::{Library, Patient, Study};
@@ -54,7 +54,7 @@ pub fn convert(
             patients.entry(patient.0).or_default().push(patient.1);
         }
         let id = format!("source {}", at + 1);
-        let unread = |why| Refused { patient: None, modality: String::new(), id: id.clone(), why };
+        let unread = |why| RefusedImage { patient: None, modality: String::new(), id: id.clone(), why };
         report.refused.extend(library.warnings.into_iter().map(unread));
     }
     if let (true, Some(source)) = (patients.is_empty(), sources.first()) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::image::reason;
 use super::names::{PatientWords, image_name, unused_name};
-use super::report::{ConvertedPatient, REPORT, Refused};
+use super::report::{ConvertedPatient, REPORT, RefusedImage};
 use super::{ConvertOptions, image};
 use crate::event::Control;
 use crate::run::atomic::sha256;
@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 const FORMAT: u32 = 2;
 
 /// A patient's conversion in progress.
-pub(super) struct Work<'a> {
+pub(super) struct PatientConversion<'a> {
     /// Pseudonym or id: the folder's name.
     pub name: &'a str,
     pub options: &'a ConvertOptions,
@@ -59,7 +59,7 @@ pub(super) fn convert(
     let texts: Vec<&str> = parts.iter().flat_map(|part| [part.id.as_str(), part.name.as_str()]).collect();
     // Without what it was made from, the record of an interrupted conversion only lists the files to clear.
     let done = ConvertedPatient { patient: name.to_owned(), ..ConvertedPatient::default() };
-    let mut work = Work { name, options, control, words: PatientWords::of(&texts), sources, done };
+    let mut work = PatientConversion { name, options, control, words: PatientWords::of(&texts), sources, done };
     let mut used = BTreeSet::new();
     let studies = work.studies(parts, &overlays);
     let sessions = studies.len();
@@ -137,15 +137,15 @@ fn stops(error: &Error, folder: &Path) -> bool {
     }
 }
 
-impl Work<'_> {
+impl PatientConversion<'_> {
     /// Reports something that should have been converted. `uid` is hashed.
     fn refuse(&mut self, modality: &str, uid: &str, why: impl Into<String>) {
         let refused = self.named(modality, uid, why.into());
         self.done.refused.push(refused);
     }
 
-    fn named(&self, modality: &str, uid: &str, why: String) -> Refused {
-        Refused { patient: Some(self.name.to_owned()), modality: modality.to_owned(), id: hashed_uid(uid), why }
+    fn named(&self, modality: &str, uid: &str, why: String) -> RefusedImage {
+        RefusedImage { patient: Some(self.name.to_owned()), modality: modality.to_owned(), id: hashed_uid(uid), why }
     }
 
     /// The volumes of each study that has one, by date. Everything else is refused or skipped.

@@ -20,9 +20,9 @@ pub struct ConvertReport {
     /// The patients of the cohort, by name.
     pub patients: Vec<ConvertedPatient>,
     /// Series and segmentations that should be in the cohort but could not be converted.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedImage>,
     /// Objects that are no scans: reports, presentation states, localisers.
-    pub skipped: Vec<Refused>,
+    pub skipped: Vec<RefusedImage>,
 }
 
 /// A patient of a converted cohort.
@@ -35,9 +35,9 @@ pub struct ConvertedPatient {
     /// What is unusual about the files, one sentence each.
     pub warnings: Vec<String>,
     /// What of this patient was refused.
-    pub refused: Vec<Refused>,
+    pub refused: Vec<RefusedImage>,
     /// What of this patient is no scan.
-    pub skipped: Vec<Refused>,
+    pub skipped: Vec<RefusedImage>,
     /// Hash of the instances and options that it was made from; empty while it is being converted.
     pub made_from: String,
     /// True if an earlier conversion finished it.
@@ -47,7 +47,7 @@ pub struct ConvertedPatient {
 
 /// Something that was not converted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedImage {
     /// The patient; `None` for a file that cannot be read.
     pub patient: Option<String>,
     /// Modality of the series; empty if unknown.

@@ -36,7 +36,7 @@ pub struct Addition<'a> {
 
 /// What became of an [`Addition`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Added {
+pub struct AddOutcome {
     /// The record.
     pub correction: Correction,
     /// The mask of this case that counted until now. Its file stays.
@@ -54,7 +54,7 @@ impl Corrections {
     /// A case that the cohort does not have; a mask on other voxels, or with a label that `dataset.json` does not name;
     /// another reviewer's mask of the case, unless [`Addition::replace`] is set; initials that are empty or too long; a file
     /// that cannot be read or written.
-    pub fn add(cohort: &Cohort, folder: &Path, addition: &Addition<'_>, options: &MaskOptions) -> Result<Added> {
+    pub fn add(cohort: &Cohort, folder: &Path, addition: &Addition<'_>, options: &MaskOptions) -> Result<AddOutcome> {
         let reviewer = initials(addition.reviewer)?;
         let case = cohort.case(addition.case).ok_or_else(|| {
             let known: Vec<&str> = cohort.cases.iter().take(10).map(|case| case.id.as_str()).collect();
@@ -76,7 +76,7 @@ impl Corrections {
         if let Some(same) = earlier.as_ref().filter(|earlier| {
             earlier.sha256 == sha256 && earlier.verdict == addition.verdict && earlier.reviewer == reviewer
         }) {
-            return Ok(Added { correction: same.clone(), replaced: None, notes });
+            return Ok(AddOutcome { correction: same.clone(), replaced: None, notes });
         }
         let correction = Correction {
             case: case.id.clone(),
@@ -90,7 +90,7 @@ impl Corrections {
             model: addition.model.clone(),
         };
         append(&folder.join(RECORD), &correction)?;
-        Ok(Added { correction, replaced: earlier, notes })
+        Ok(AddOutcome { correction, replaced: earlier, notes })
     }
 }
 

@@ -30,7 +30,7 @@ fn addition<'a>(case: &'a str, mask: &'a Path, reviewer: &'a str) -> Addition<'a
     Addition { case, mask, verdict: Verdict::Corrected, reviewer, model: None, replace: false }
 }
 
-fn add(cohort: &Cohort, addition: &Addition<'_>) -> Result<Added> {
+fn add(cohort: &Cohort, addition: &Addition<'_>) -> Result<AddOutcome> {
     Corrections::add(cohort, &Corrections::folder_of(&cohort.root), addition, &MaskOptions::default())
 }
 

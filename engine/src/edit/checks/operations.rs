@@ -8,7 +8,7 @@ use super::strategies::{op, sequence, setting};
 use super::{edited, values_of};
 use crate::ErrorKind;
 use crate::edit::op::{Brush, Mode, Op, Place, Plane};
-use crate::edit::{Delta, EditLabels, Packed, Scene, VoxelBox, apply, plan, steps};
+use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, plan, steps};
 use crate::event::{Control, Signal};
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
@@ -65,9 +65,9 @@ proptest! {
         // Joining keeps runs maximal, so that it gives the same as a comparison of both ends.
         prop_assert_eq!(&all, &Delta::between(&start, &labels));
         let bytes = all.pack().bytes().to_vec();
-        prop_assert_eq!(&Packed::read(&bytes, start.dims()).unwrap(), &all);
+        prop_assert_eq!(&PackedDelta::read(&bytes, start.dims()).unwrap(), &all);
         for end in 0..bytes.len() {
-            prop_assert!(Packed::read(&bytes[..end], start.dims()).is_err());
+            prop_assert!(PackedDelta::read(&bytes[..end], start.dims()).is_err());
         }
     }
 

@@ -90,7 +90,7 @@ proptest! {
         let other = edited(setting.grid(), &setting.other);
         let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
         let base = edited(setting.grid(), &setting.labels);
-        let mut journal = Written::new(&base);
+        let mut journal = RecordedJournal::new(&base);
         let mut labels = base.clone();
         for op in &ops {
             if let Ok(delta) = apply(op, &mut labels, &scene, &Control::default()) {
@@ -121,7 +121,7 @@ proptest! {
 }
 
 /// A journal in memory with the state after each of its records.
-struct Written {
+struct RecordedJournal {
     base: EditLabels,
     bytes: Vec<u8>,
     /// Where the start and each record ends.
@@ -130,7 +130,7 @@ struct Written {
     names: Vec<String>,
 }
 
-impl Written {
+impl RecordedJournal {
     fn new(base: &EditLabels) -> Self {
         let bytes = encode_start(&Header::new(base), base);
         Self { base: base.clone(), ends: vec![bytes.len()], bytes, states: vec![base.clone()], names: Vec::new() }

@@ -49,7 +49,7 @@ use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::trainer::{
-    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed,
+    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint,
     Session, StepOutput, gradient_norm,
 };
 use crate::{Error, ErrorKind, Result};
@@ -357,7 +357,7 @@ impl Method for Amlp<'_> {
         Ok(parts)
     }
 
-    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+    fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()> {
         if let Some(parts) = &mut resumed.parts {
             let n = self.grid.count();
             let patches = self.patches.len() * n;

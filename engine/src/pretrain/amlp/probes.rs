@@ -19,7 +19,7 @@ use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
 use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Recorder, load};
-use crate::trainer::{Parts, Position, Resumed, Session, StepOutput};
+use crate::trainer::{Parts, Position, ResumePoint, Session, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
 /// Part of a checkpoint; absent without pinned slices.
@@ -34,9 +34,9 @@ pub(super) struct Probes<'a> {
     slices: &'a Slices,
     grid: PatchGrid,
     recorder: Recorder<'a>,
-    trained: BTreeMap<Pin, Trained>,
-    others: BTreeMap<Pin, Other>,
-    restored: Stored,
+    trained: BTreeMap<Pin, TrainedPin>,
+    others: BTreeMap<Pin, UntrainedPin>,
+    restored: StoredPins,
 }
 
 /// What an update of the labels did to one training slice.
@@ -48,14 +48,14 @@ pub(super) struct LabelUpdate {
 }
 
 /// A pinned training slice.
-struct Trained {
+struct TrainedPin {
     slice: usize,
     /// Its record of the current epoch.
     captured: Option<ProbeRecord>,
 }
 
 /// A pinned slice outside the training set. Its labels follow the same rule, based on its reconstructions after each epoch.
-struct Other {
+struct UntrainedPin {
     state: PatchState,
     pixels: Vec<f32>,
     tissue: Vec<bool>,
@@ -73,7 +73,7 @@ pub(super) struct View {
 
 /// The part of a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
-struct Stored {
+struct StoredPins {
     captured: Vec<ProbeRecord>,
     others: BTreeMap<Pin, StoredPatches>,
 }
@@ -89,12 +89,12 @@ struct StoredPatches {
 impl<'a> Probes<'a> {
     pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices, grid: PatchGrid) -> Self {
         let recorder = Recorder::new(session.run, session.pins, Stage::Pretrain);
-        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), Stored::default());
+        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), StoredPins::default());
         Self { session, config, slices, grid, recorder, trained, others, restored }
     }
 
     /// Takes what the checkpoint knows of the run's pins; records of epochs that come again are removed.
-    pub fn restore(&mut self, resumed: &mut Resumed, patches: &[PatchState]) -> Result<()> {
+    pub fn restore(&mut self, resumed: &mut ResumePoint, patches: &[PatchState]) -> Result<()> {
         self.recorder.forget_from(resumed.epoch)?;
         if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
             let failed = |why: String| ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
@@ -111,7 +111,7 @@ impl<'a> Probes<'a> {
         }
         self.admit_new(patches);
         // The rest belongs to removed pins.
-        self.restored = Stored::default();
+        self.restored = StoredPins::default();
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl<'a> Probes<'a> {
                 self.recorder.refuse(&pin, &error);
             }
         }
-        self.restored = Stored::default();
+        self.restored = StoredPins::default();
     }
 
     fn admit(&mut self, patches: &[PatchState], pin: &Pin) -> Result<()> {
@@ -158,7 +158,7 @@ impl<'a> Probes<'a> {
             let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
             self.recorder.slice(&self.slice(pin, true, &window, state).at(world_from_crop));
             let captured = self.restored.captured.iter().find(|record| record.pin == *pin).cloned();
-            self.trained.insert(pin.clone(), Trained { slice, captured });
+            self.trained.insert(pin.clone(), TrainedPin { slice, captured });
             return Ok(());
         }
         let source = load(self.session.cohort, self.config, pin, self.config.method.report_recall)?;
@@ -175,7 +175,8 @@ impl<'a> Probes<'a> {
         {
             (state.label, relevance) = (label, stored);
         }
-        self.others.insert(pin.clone(), Other { state, pixels: window.pixels, tissue: window.tissue, relevance });
+        self.others
+            .insert(pin.clone(), UntrainedPin { state, pixels: window.pixels, tissue: window.tissue, relevance });
         Ok(())
     }
 
@@ -218,7 +219,7 @@ impl<'a> Probes<'a> {
             return Ok(Vec::new());
         }
         let (net, device) = (net.valid(), &self.session.compute.device);
-        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&net, device), at);
+        let view = |(pin, other): (&Pin, &UntrainedPin)| other.view(pin, self.config, &self.grid, (&net, device), at);
         self.others.iter().map(view).collect()
     }
 
@@ -262,7 +263,7 @@ impl<'a> Probes<'a> {
             let (sums, counts) = (sums.to_vec(), counts.to_vec());
             (pin.clone(), StoredPatches { label: other.state.label.clone(), sums, counts })
         });
-        let stored = Stored {
+        let stored = StoredPins {
             captured: self.trained.values().filter_map(|trained| trained.captured.clone()).collect(),
             others: others.collect(),
         };
@@ -271,7 +272,7 @@ impl<'a> Probes<'a> {
     }
 }
 
-impl Other {
+impl UntrainedPin {
     /// Reconstructs the slice after an epoch, masked as a training slice is, with random draws of its own.
     fn view(
         &self,

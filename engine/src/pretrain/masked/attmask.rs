@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::Reconstructing;
+use super::MaskedReconstructor;
 use super::teacher::{MEANS, Means, TEACHER, moments_of_masked, read, teacher_on, warn_of_constant_output};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
@@ -249,7 +249,7 @@ impl PretextTask for AttMask {
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::teacher::{TEACHER, constant, read, teacher_on};
-use super::{MaskedBatch, MaskedSlice, Reconstructing};
+use super::{MaskedBatch, MaskedReconstructor, MaskedSlice};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{NormalisedPatches, Variance, denormalise, patch_errors, weighted_mean};
@@ -247,7 +247,7 @@ impl PretextTask for BootMae {
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 

@@ -221,7 +221,7 @@ impl<T: MaskedTask> PretextTask for Masked<T> {
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let Some(reconstruct) = T::RECONSTRUCT else { return Err(no_pixels(config)) };
         let net = from_bytes(T::new(config)?.build(0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 
@@ -294,12 +294,12 @@ fn read(picture: Tensor<4>) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
 }
 
-struct Reconstructing<N> {
+struct MaskedReconstructor<N> {
     net: N,
     reconstruct: Reconstruction<N>,
 }
 
-impl<N: Module + Sync> Reconstruct for Reconstructing<N> {
+impl<N: Module + Sync> Reconstruct for MaskedReconstructor<N> {
     fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, _: Option<Tensor<4>>) -> [Tensor<4>; 2] {
         (self.reconstruct)(&self.net, image, pixel_mask)
     }

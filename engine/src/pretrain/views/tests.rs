@@ -98,7 +98,7 @@ fn check_micro<L: ViewLoss>() {
         let engine = GradientEngine::new(&Compute::cpu(), micro);
         let net = objective.build(3, engine.device());
         let (gradients, output) = engine.gradients(&objective, &net, &batch, size).unwrap();
-        let mut collect = Collect(&gradients, Vec::new());
+        let mut collect = GradientCollector(&gradients, Vec::new());
         net.visit(&mut collect);
         (collect.1, output)
     };
@@ -119,9 +119,9 @@ fn check_micro<L: ViewLoss>() {
     }
 }
 
-struct Collect<'a>(&'a GradientsParams, Vec<f32>);
+struct GradientCollector<'a>(&'a GradientsParams, Vec<f32>);
 
-impl ModuleVisitor for Collect<'_> {
+impl ModuleVisitor for GradientCollector<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.0.get::<D>(param.id) {
             self.1.extend(gradient.into_data().iter::<f32>());

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::super::atomic::write_atomic;
 use crate::cohort::Cohort;
 use crate::event::Control;
-use crate::review::{Latest, MeasuredCase, case_page, cases_csv, cohort_page, findings_csv, measure_cohort, page_name};
+use crate::review::{
+    LatestEntries, MeasuredCase, case_page, cases_csv, cohort_page, findings_csv, measure_cohort, page_name,
+};
 use crate::volume::MaskOptions;
 use crate::{Error, Result};
 
@@ -30,7 +32,7 @@ pub struct Export {
 /// A file or folder that cannot be written, two cases whose pages would have one name, cancellation.
 pub fn export(
     cohort: &Cohort,
-    latest: &Latest,
+    latest: &LatestEntries,
     to: &Export,
     masks: &MaskOptions,
     control: &Control,

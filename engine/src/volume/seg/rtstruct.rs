@@ -26,7 +26,7 @@ struct Contour {
 
 /// What was left out of a structure set.
 #[derive(Default)]
-struct LeftOut {
+struct Omissions {
     other_types: BTreeMap<String, usize>,
     not_planar: usize,
     between: usize,
@@ -46,7 +46,7 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
     require_same_frame_of_reference(file, source)?;
     let names = names(data);
     let mut notes = Vec::new();
-    let mut left_out = LeftOut::default();
+    let mut left_out = Omissions::default();
     let (mut segments, mut filled) = (Vec::new(), Vec::new());
     for (at, roi) in data.items(Tag::ROI_CONTOUR_SEQUENCE).iter().enumerate() {
         let Ok(label) = u16::try_from(at + 1) else {
@@ -104,7 +104,7 @@ fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> R
 }
 
 /// The closed contours of a region, in voxel coordinates.
-fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut LeftOut) -> Vec<Contour> {
+fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> Vec<Contour> {
     let voxel_from_world = source.grid.voxel_from_world();
     let positions: Vec<DVec3> =
         source.positions().into_iter().map(|position| voxel_from_world.transform_point3(position)).collect();
@@ -151,7 +151,7 @@ fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
 }
 
 /// Fills the contours of a region. Those of one plane are combined by exclusive or.
-fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut LeftOut) -> Vec<Plane> {
+fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut Omissions) -> Vec<Plane> {
     let [columns, rows, depth] = source.grid.shape;
     let mut order: Vec<&Contour> = contours.iter().collect();
     order.sort_by(|a, b| a.k.total_cmp(&b.k));
@@ -181,7 +181,7 @@ fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut LeftOut) -> 
     planes.collect()
 }
 
-impl LeftOut {
+impl Omissions {
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self
             .other_types

@@ -70,7 +70,7 @@ fn table(ui: &mut Ui, runs: &[&str], rows: &[SettingDifference]) {
             let SettingDifference { name, values } = &rows[row.index()];
             row.col(|ui| cell(ui, name, false));
             for value in values {
-                row.col(|ui| cell(ui, said(name, value.as_deref()), false));
+                row.col(|ui| cell(ui, value_text(name, value.as_deref()), false));
             }
         });
     });
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn no_value_is_an_empty_cell() {
-        assert_eq!(said("labels.from", Some("")), "random weights");
-        assert_eq!([said("a.b", Some("")), said("a.b", None), said("seed", Some("1"))], ["empty", NONE, "1"]);
+        assert_eq!(value_text("labels.from", Some("")), "random weights");
+        assert_eq!([value_text("a.b", Some("")), said("a.b", None), said("seed", Some("1"))], ["empty", NONE, "1"]);
     }
 }

@@ -90,13 +90,20 @@ fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
 }
 
 /// A part as it was drawn.
-struct Drawn {
+struct TableOutput {
     offset: f32,
     hovered: Option<usize>,
     height: f32,
 }
 
-fn table(ui: &mut Ui, state: &State, rows: &[Row<'_>], part: &Part<'_>, shared: Shared, sender: &Sender) -> Drawn {
+fn table(
+    ui: &mut Ui,
+    state: &State,
+    rows: &[Row<'_>],
+    part: &Part<'_>,
+    shared: Shared,
+    sender: &Sender,
+) -> TableOutput {
     let top = ui.max_rect().top();
     let mut builder = TableBuilder::new(ui)
         .id_salt(part.salt)
@@ -133,7 +140,7 @@ fn table(ui: &mut Ui, state: &State, rows: &[Row<'_>], part: &Part<'_>, shared: 
             }
         });
     });
-    Drawn { offset: output.state.clamped_offset().y, hovered, height: output.inner_rect.bottom() - top }
+    TableOutput { offset: output.state.clamped_offset().y, hovered, height: output.inner_rect.bottom() - top }
 }
 
 /// The width that the longest text of a column needs, within limits.

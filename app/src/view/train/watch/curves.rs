@@ -10,7 +10,7 @@ use crate::state::timeline::{OpenRun, Quantity};
 use crate::state::train::TrainExport;
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, Icon, icon, space};
-use crate::widget::{PushButton, Segment, Segmented, Slider};
+use crate::widget::{PushButton, Segment, SegmentedControl, Slider};
 
 /// Minimum height of a chart on the Curves page.
 const LEAST: f32 = 178.0;
@@ -180,7 +180,7 @@ fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.spacing_mut().item_spacing.x = space::L;
         let mut log = look.log;
         let scales = [Segment::text(false, "Linear"), Segment::text(true, "Log")];
-        if Segmented::new("Scale of losses", &scales).show(ui, &mut log).changed() {
+        if SegmentedControl::new("Scale of losses", &scales).show(ui, &mut log).changed() {
             send(TimelineCommand::SetLog(log));
         }
         let mut smoothing = look.smoothing;

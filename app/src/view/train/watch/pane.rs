@@ -10,7 +10,7 @@ use shaders::PatchShow;
 use crate::scene::{Camera, ColourMap, Convention, crop};
 use crate::state::State;
 use crate::state::timeline::{EpochRecord, Layer, OpenRun, PinnedSlice, RecordKey};
-use crate::view::patch_pane::{Over, PatchPane, PatchResponse};
+use crate::view::patch_pane::{OverlayImage, PatchPane, PatchResponse};
 
 /// Opacity of the probability over the slice.
 const HEAT: f32 = 0.65;
@@ -216,8 +216,8 @@ fn output<'a>(epoch: &'a EpochRecord, base: &PatchPane<'a>) -> PatchPane<'a> {
     }
 }
 
-fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
-    Over { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
+fn probability(picture: &crate::gpu::Texture, opacity: f32) -> OverlayImage<'_> {
+    OverlayImage { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
 }
 
 /// Patch layers of a large pane.

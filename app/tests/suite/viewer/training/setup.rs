@@ -3,7 +3,7 @@
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{TrainCommand, WindowCommand};
-use amlp_viewer::state::train::{CohortState, Ending, Estimate, Labels, TrainPage};
+use amlp_viewer::state::train::{CohortState, Estimate, JobOutcome, Labels, TrainPage};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, Session, Settings};
 use egui::Key;
 use egui::accesskit::Role;
@@ -97,7 +97,7 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     assert!(!state(&window).session.settings.tensorboard);
     use_control(&mut window, "TensorBoard files");
     click(&mut window, "Start pre-training");
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Finished]));
     let run = place.runs().join("amlp-pet");
     assert_eq!(std::fs::read_dir(run.join("tensorboard")).unwrap().count(), 1, "the window writes them too");
     assert!(has_checkpoint(&run) && run.join("report.json").is_file());
