@@ -1,16 +1,16 @@
-//! Editing a mask: operations, what they change, undo, and the journal. Nothing here opens a file or knows a window.
+//! Mask editing: operations, deltas, undo and the journal. This module does no file access and knows no window.
 //!
-//! A tool makes an [`Op`]; [`plan`] turns it into a [`Delta`], the runs of voxels that change with their labels before and after;
-//! [`Delta::apply`] changes [`EditLabels`]; [`History`] keeps it for undo, [`journal`] for a crash. [`Delta::bounds`] is what has
-//! to be drawn again. A long operation is planned on a clone, which costs nothing, and its delta applied when it is done.
+//! A tool makes an [`Op`]; [`plan`] turns it into a [`Delta`], the runs of voxels that change with their labels before and
+//! after; [`Delta::apply`] changes [`EditLabels`]; [`History`] keeps it for undo, [`journal`] for a crash. [`Delta::bounds`]
+//! must be redrawn. A long operation is planned on a clone, which is cheap, and its delta is applied at the end.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `labels.rs` | the mask, in slabs that copies share |
-//! | `op.rs`, `limits.rs`, `steps.rs` | the operations, the values that they may have, and lists of them as JSON |
+//! | `op.rs`, `limits.rs`, `steps.rs` | the operations, limits of their parameters, and lists of them as JSON |
 //! | `delta.rs` | changes: inverted, joined, packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
-//! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and what is connected by value or label |
+//! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and regions connected by value or label |
 //! | `watershed.rs` | a lesion from strokes inside and around |
 //! | `morphology.rs`, `islands.rs` | outlines and components |
 //! | `interpolate.rs`, `between.rs` | gaps between slices |
@@ -52,7 +52,7 @@ use crate::findings::{Connectivity, axial_axis};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
-/// Inputs of operations besides the edited mask. Image and other mask are on its grid.
+/// Other inputs of operations. Image and second mask are on the edited mask's grid.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scene<'a> {
     /// The image, for operations by value.
@@ -61,11 +61,11 @@ pub struct Scene<'a> {
     pub frame: usize,
     /// Another mask, such as the automatic segmentation.
     pub other: Option<&'a EditLabels>,
-    /// Labels whose voxels stay as they are. An operation that would add to one is refused.
+    /// Labels that must not change. An operation that would add to one is refused.
     pub locked: &'a [u16],
 }
 
-/// Changes the labels by an operation and returns what changed.
+/// Applies an operation and returns the change.
 ///
 /// # Errors
 /// As [`plan`]; the labels are then unchanged.

@@ -44,7 +44,7 @@ impl VoxelBox {
         }
     }
 
-    /// The box with `margin` more voxels on each side, as far as a grid of this shape reaches.
+    /// The box with `margin` more voxels on each side, clipped to a grid of this shape.
     #[must_use]
     pub fn padded(&self, margin: [usize; 3], shape: [usize; 3]) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl BoxMask {
         self.bounds.shape()
     }
 
-    /// The voxels of a grid of this `shape` whose bit in `bits` is set. `bits` lies over the box.
+    /// The voxels of a grid of this `shape` whose bit in `bits` is set. `bits` covers the box.
     pub fn region(bounds: &VoxelBox, bits: &[bool], shape: [usize; 3]) -> Region {
         let mut ranges = Vec::new();
         let width = bounds.shape()[0];
@@ -165,7 +165,7 @@ impl BoxMask {
     }
 }
 
-/// How a 2-D slice of a box lies in memory: across `axis`, the lower of the other two axes fastest.
+/// Memory layout of a 2-D slice of a box across `axis`; the lower of the other two axes is fastest.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SliceLayout {
     /// Pixels along both axes of a slice.

@@ -55,7 +55,7 @@ pub enum Connectivity {
     Full,
 }
 
-/// The connected components of a mask, whatever their labels, largest first, equal ones by their first voxel in memory.
+/// The connected components of a mask over all labels, largest first, ties by their first voxel in memory.
 #[derive(Clone, Debug)]
 pub struct Components {
     shape: [usize; 3],
@@ -137,7 +137,7 @@ impl Components {
         numbers
     }
 
-    /// How many voxels of each component lie where `other` (same shape) is true.
+    /// Voxels of each component where `other` (same shape) is true.
     pub fn overlaps(&self, other: &[bool]) -> Vec<usize> {
         let of = |c| self.ranges(c).map(|range| other[range].iter().filter(|&&inside| inside).count()).sum();
         parallel::map(self.count(), of)
@@ -158,7 +158,7 @@ impl MinimumSize {
     pub fn in_voxels(self, grid: &Grid) -> usize {
         match self {
             Self::Voxels(n) => n,
-            // The tolerance keeps a size written in decimals from missing its own voxel count by a rounding error.
+            // The tolerance absorbs rounding errors of sizes given as decimals.
             Self::Ml(ml) => (ml / grid.voxel_volume_ml() - 1e-6).ceil().max(0.0) as usize,
         }
     }
@@ -168,7 +168,7 @@ impl MinimumSize {
 /// Returns how many components were removed.
 ///
 /// # Errors
-/// If `mask` does not have one entry a voxel.
+/// If `mask` does not have one entry per voxel.
 pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: MinimumSize) -> Result<usize> {
     check_len(mask.len(), grid)?;
     let voxels = smallest.in_voxels(grid);

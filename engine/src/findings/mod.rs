@@ -1,6 +1,6 @@
 //! Findings: the connected components of a mask and their measures, shared by evaluation and the viewer.
 //!
-//! Lesions are 26-connected components: voxels that touch by a face, an edge or a corner belong together.
+//! Lesions are 26-connected components: voxels that share a face, an edge or a corner are connected.
 //!
 //! | file | idea |
 //! |---|---|

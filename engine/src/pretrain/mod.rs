@@ -159,7 +159,7 @@ pub(crate) fn patches(config: &Config, slices: &Slices, control: &Control) -> Re
     of(config.method.pretext).patches(config, slices, control)
 }
 
-/// Seconds of a step on a batch of `slices` synthetic slices: the time of a step does not depend on what the slices show.
+/// Seconds of a step on `slices` synthetic slices; step time does not depend on image content.
 ///
 /// # Errors
 /// Settings that cannot be used; those of the device; cancellation.

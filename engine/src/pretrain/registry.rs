@@ -45,7 +45,7 @@ static OWN: OnceLock<(Preset, &'static dyn Entry)> = OnceLock::new();
 /// `method.pretext = "own"`; only a program that registers the method can read them.
 ///
 /// # Errors
-/// A name that is taken; a second method.
+/// A name that is already used; a second method.
 pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
     if PRESETS.iter().any(|other| other.name == preset.name) {
         return Err(Error::config("preset", preset.name, "the engine has a preset of this name; choose another"));
@@ -65,7 +65,7 @@ pub(crate) fn own() -> Option<&'static Preset> {
 pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
     match pretext {
         Pretext::Amlp => &OfAmlp,
-        // Without one the settings are refused before anything is asked of it.
+        // Without a registered method the settings are refused before this is reached.
         Pretext::Own => OWN.get().map_or(&OfAmlp as &dyn Entry, |(_, entry)| *entry),
         Pretext::AttMask => &Of::<AttMask>(PhantomData),
         Pretext::BeitV2 => &Of::<BeitV2>(PhantomData),
@@ -124,8 +124,8 @@ pub(crate) trait Entry: Sync {
     /// Seconds of a step on a batch of `slices` synthetic slices.
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64>;
 
-    /// What does one whole step on synthetic slices each time it is called, numbered from 0: batch, forward and backward pass,
-    /// optimiser, and what the method learns from a step.
+    /// Returns a closure that runs one full step on synthetic slices, numbered from 0: batch, forward and backward pass,
+    /// optimiser and the method's own update.
     fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper>;
 
     /// The network of a run, for inference.
@@ -238,7 +238,7 @@ impl Entry for OfAmlp {
         PatchState::cluster_all(config, slices, control)
     }
 
-    /// Slices are clustered before a run starts, so a step takes as long whatever the clustering.
+    /// Slices are clustered before a run starts, so step time does not depend on the clustering.
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
         let mut config = config.clone();
         config.method.cluster = ClusterConfig::default();

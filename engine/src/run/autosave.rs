@@ -1,8 +1,8 @@
 //! Unsaved edits of masks: a [`Journal`] for each case that is being edited, in a folder of the user, not of the cohort.
 //!
-//! Beside `NAME.edits` lies `NAME.json`, which names the files of the case, so that the edits can be offered when the program
-//! starts again. A journal is removed when its edits are saved or discarded; one that is left belongs to a program that was
-//! killed, or to one that is running, which holds its lock.
+//! `NAME.json` next to `NAME.edits` names the files of the case, so that the edits can be offered at the next start. A journal
+//! is removed when its edits are saved or discarded. A remaining one belongs to a killed program, or to a running one, which
+//! holds its lock.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Ending of a journal.
 const EDITS: &str = "edits";
-/// Ending of what names its case.
+/// Extension of the file that names the case.
 const SIDECAR: &str = "json";
 
 /// The case that is edited: enough to open it again.
@@ -27,22 +27,22 @@ const SIDECAR: &str = "json";
 pub struct EditedCase {
     /// Its name in the window.
     pub title: String,
-    /// Its images, each with its modality where that is known, and the frame of a 4-D file. The mask lies on the first.
+    /// Its images, each with its modality if known and the frame of a 4-D file. The mask is on the grid of the first.
     pub images: Vec<(Option<String>, PathBuf, Option<usize>)>,
-    /// The file of the mask; none if no file holds it yet.
+    /// The file of the mask; none if it was never saved.
     pub mask: Option<PathBuf>,
     /// The file of the reference, if one is open.
     pub reference: Option<PathBuf>,
 }
 
-/// Bytes of edits from which on a journal is compacted: thousands of strokes with a large ball. The older half of them becomes
-/// one change with their names, so that a long session neither fills the disk nor takes long to restore.
+/// Bytes of edits at which a journal is compacted: thousands of strokes with a large ball. The older half becomes one change
+/// with their names, so that a long session does not fill the disk and restores fast.
 const LONGEST: u64 = 64 << 20;
 
-/// Edits that no file holds yet, being recorded.
+/// Records unsaved edits.
 pub struct Autosave {
     journal: Journal,
-    /// Bytes of edits that are written between two compactions, of which half are kept as they are.
+    /// Bytes of edits between two compactions, of which half are kept unmerged.
     longest: u64,
     /// Length of the journal from which on it is compacted.
     compact_at: u64,
@@ -59,7 +59,7 @@ impl Autosave {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{now}-{}-{number}.{EDITS}", std::process::id()));
-        // First what names the case: a journal without it could not be offered.
+        // The case first: a journal without it could not be offered.
         write_json(&path.with_extension(SIDECAR), case)?;
         let journal = Journal::create(&path, base).inspect_err(|_| remove(&path))?;
         Ok(Self::over(journal, LONGEST))
@@ -79,8 +79,8 @@ impl Autosave {
         Ok((Self::over(journal, LONGEST), replay))
     }
 
-    /// Records a change that was just applied. It is on the disk within two seconds. A long journal is compacted: its older
-    /// edits are then undone as one, and still listed by name.
+    /// Records a change that was just applied. It is on disk within two seconds. A long journal is compacted: its older edits
+    /// are then undone together, but still listed by name.
     ///
     /// # Errors
     /// As [`Journal::append`]; the call may be repeated.
@@ -88,7 +88,7 @@ impl Autosave {
         self.journal.append(kind, name, delta)?;
         if self.journal.bytes() > self.compact_at {
             if let Err(error) = self.journal.compact(self.longest as usize / 2) {
-                // The journal goes on as it was.
+                // The journal continues uncompacted.
                 tracing::warn!("{}: cannot be compacted: {error}", self.path().display());
             }
             self.compact_at = self.journal.bytes() + self.longest;
@@ -109,7 +109,7 @@ impl Autosave {
     }
 }
 
-/// Removes a journal that was left behind, and what names its case. What cannot be removed is offered again.
+/// Removes the journal of an ended program and its case file. If that fails, the edits are offered again.
 pub fn remove(path: &Path) {
     for file in [path.to_path_buf(), path.with_extension(SIDECAR)] {
         if let Err(error) = std::fs::remove_file(&file)
@@ -141,7 +141,7 @@ pub struct UnsavedEdits {
 /// journals that cannot be restored. Journals that change nothing are removed.
 ///
 /// # Errors
-/// If the folder cannot be read. One that does not exist holds nothing.
+/// If the folder cannot be read. A missing folder is empty.
 pub fn unsaved_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<(Vec<UnsavedEdits>, Vec<Error>)> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     let entries = match std::fs::read_dir(folder) {
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(files(&place), 0);
     }
 
-    /// Killed while it is compacted, it is the old or the new journal, and what was half written is removed. Either names all
+    /// After a kill during compaction the journal is the old or the new one, and partial files are removed. Both name all
     /// edits.
     #[test]
     fn a_long_journal_is_compacted_in_one_step() {
@@ -275,7 +275,7 @@ mod tests {
         let masks: Vec<EditLabels> = (0..8).map(mask).collect();
         let (journal, longest) = {
             let autosave = Autosave::create(folder.path(), &case(), &masks[0]).unwrap();
-            // A change takes 44 KB: the third is one too many, and the newest is kept as it is.
+            // A change takes 44 KB: the third exceeds the limit, and the newest is kept unmerged.
             (autosave.journal, 100_000)
         };
         let mut autosave = Autosave::over(journal, longest);
@@ -298,7 +298,7 @@ mod tests {
                 assert_eq!((found, errors.len()), (names(n), 0));
                 assert!(!killed.join(".p.edits.4711.0.tmp").exists(), "{end}");
                 if n == 0 {
-                    // Nothing was edited: such a journal is removed.
+                    // A journal without edits is removed.
                     std::fs::write(killed.join("p.edits"), &before).unwrap();
                     write_json(&killed.join("p.json"), &case()).unwrap();
                 }
@@ -333,7 +333,7 @@ mod tests {
         drop(autosave);
         assert_eq!(left(folder.path()).0[0].names, ["Undo of Brush"]);
         remove(&path);
-        // Saved: nothing is left.
+        // Saved: no journal remains.
         let mut autosave = Autosave::create(folder.path(), &case(), &before).unwrap();
         autosave.append(Kind::Edit, "Brush", &delta).unwrap();
         autosave.remove();

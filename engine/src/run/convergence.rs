@@ -24,7 +24,7 @@ pub struct Convergence {
     pub mean_loss: f64,
     /// Mean training Dice over the window.
     pub training_dice: f64,
-    /// The mean loss of the window is well below that of the window before it.
+    /// The mean loss of the window is well below that of the previous window.
     pub loss_falling: bool,
     /// The training Dice is high enough and the loss has settled.
     pub converged: bool,
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn noise_of_single_epochs_is_no_falling_loss() {
-        // 14 epochs that have settled: one epoch lies a third above the rest.
+        // 14 settled epochs, one of them a third above the rest.
         let settled: Vec<_> = epochs(|t| (if (t - 0.13).abs() < 1e-9 { 0.4 } else { 0.3 }, 0.9))[..14].to_vec();
         assert!(Convergence::of(&settled).unwrap().converged);
         // Halves of four epochs, one of them a start from random weights.

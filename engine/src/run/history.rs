@@ -266,8 +266,8 @@ impl History {
     }
 }
 
-/// Inserts a row by epoch and returns its index. Drops rows of the same and later epochs, because training goes back
-/// only to repeat them.
+/// Inserts a row by epoch and returns its index. Drops rows of the same and later epochs, which training repeats after going
+/// back.
 fn put<T>(rows: &mut Vec<T>, row: T, epoch: impl Fn(&T) -> usize) -> usize {
     let at = rows.partition_point(|other| epoch(other) < epoch(&row));
     rows.truncate(at);

@@ -25,7 +25,7 @@ pub struct Lock {
 
 /// What came of locking a file.
 pub(super) enum LockOutcome {
-    /// The lock, and what an owner that died left in the file; empty after a clean release.
+    /// The lock, and the text of a dead owner; empty after a clean release.
     Taken(Lock, String),
     /// What the live owner wrote into the file; empty on systems where a locked file cannot be read, such as Windows.
     Held(String),
@@ -95,7 +95,7 @@ pub fn held_by(root: &Path) -> Option<u32> {
     }
 }
 
-/// What the live owner wrote. It is written just after locking, so an incomplete line is read again for a moment.
+/// Text of the live owner. It is written just after locking, so an incomplete line is retried for a while.
 fn owner_of(file: &mut File) -> String {
     for _ in 0..10 {
         if let Some(owner) = read_owner(file) {

@@ -4,9 +4,9 @@
 //! {"version":1,"case":"p01","verdict":"accepted","comment":"","reviewer":"AB","time_ms":1767225600000,"seconds":48.5}
 //! ```
 //!
-//! Any number of programs read the file, one writes it: the writer holds the lock on `review.lock`, which names its process,
-//! machine and time. A kill or a full disk leaves at most one torn line at the end. Readers leave it out, and the next writer
-//! cuts it off.
+//! Any number of programs may read the file, one may write it: the writer holds the lock on `review.lock`, which names its
+//! process, machine and time. A kill or a full disk leaves at most one torn line at the end, which readers ignore and the next
+//! writer truncates.
 
 mod export;
 mod ranking;
@@ -39,12 +39,12 @@ const LIMIT: u64 = 256 << 20;
 /// The version of an entry that this program reads.
 const VERSION: u32 = 1;
 
-/// What `review.jsonl` holds.
+/// Content of `review.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReviewLog {
     /// The verdicts, oldest first.
     pub entries: Vec<Entry>,
-    /// Bytes of a torn last line, which is left out; 0 without one.
+    /// Bytes of a torn last line, which is ignored; otherwise 0.
     pub torn_bytes: usize,
     /// Lines that cannot be read, one sentence each.
     pub problems: Vec<String>,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::edit::history::Spill;
 use crate::{Error, Result};
 
-/// A spill in a new file of `folder`, such as the system's folder for temporary files. It is gone with the process.
+/// A spill in a new file of `folder`, such as the system's temporary folder. It is deleted when the process ends.
 pub fn in_folder(folder: &Path) -> Result<Spill> {
     let (file, path) = create(folder)?;
     Ok(Spill::new(file, path))

@@ -18,14 +18,14 @@ use crate::{Error, Result};
 /// Folder of the event files in a run.
 const FOLDER: &str = "tensorboard";
 
-/// Writes a run's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole run; the
-/// numbers of an epoch stand at its last step.
+/// Writes a run's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole run; an epoch's
+/// numbers are recorded at its last step.
 #[derive(Debug)]
 pub struct TensorBoard {
     folder: PathBuf,
     open: Option<(PathBuf, BufWriter<File>)>,
     steps_per_epoch: usize,
-    /// No step has been written since the start: TensorBoard drops what an interrupted process wrote from this step on.
+    /// True until the first step is written, which tells TensorBoard to drop later steps of an interrupted process.
     restarted: bool,
 }
 
@@ -35,7 +35,7 @@ impl TensorBoard {
         Self { folder: run.join(FOLDER), open: None, steps_per_epoch: 1, restarted: false }
     }
 
-    /// Whether the run has event files: it was started with them, and goes on with them when it is resumed.
+    /// Whether the run has event files. A run that has them gets more when it is resumed.
     pub fn exists(run: &Path) -> bool {
         run.join(FOLDER).is_dir()
     }
@@ -157,7 +157,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     [&length[..], &checksum(&length), data, &checksum(data)].concat()
 }
 
-/// The mask that keeps a checksum of data with embedded checksums from being weak.
+/// CRC mask of TFRecord, for data with embedded checksums.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

@@ -1,4 +1,4 @@
-//! What counts as a label: the one rule by which stored values become whole numbers.
+//! The one rule by which stored values become labels.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use crate::{Error, ErrorKind, Result};
 /// How masks are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MaskOptions {
-    /// How far corners of a mask and its image may differ, in mm; by default as [`Grid::compare`] says.
+    /// Tolerance in mm for the corners of a mask and its image; by default that of [`Grid::compare`].
     pub grid_tolerance_mm: Option<f64>,
-    /// Masks with values that are no labels: values from this on are lesion (label 1), all others background.
+    /// Threshold for masks whose values are not labels: values of at least this are lesion (label 1), all others background.
     pub threshold: Option<f64>,
 }
 
@@ -79,7 +79,7 @@ impl ValueCounts {
 /// Converts stored values to labels. The second value holds notes, one sentence each.
 ///
 /// # Errors
-/// For colours, and for a value that is no label. The message names the first such voxel.
+/// For colours, and for a value that is not a label. The message names the first such voxel.
 #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
 pub(super) fn labels(
     path: &Path,
@@ -199,8 +199,7 @@ fn voxel(grid: &Grid, at: usize) -> [usize; 3] {
     [at % nx, at / nx % ny, at / (nx * ny)]
 }
 
-/// NaN counts as background where it surrounds the field of view, or at least touches no label: else it may stand for
-/// anything.
+/// NaN is background if it surrounds the field of view or touches no label; otherwise it is ambiguous.
 fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Result<()> {
     let is_nan = |at: usize| scale.apply(data.stored(at)).is_nan();
     if 2 * border(grid).filter(|&at| is_nan(at)).count() > border(grid).count() {

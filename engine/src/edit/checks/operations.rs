@@ -1,4 +1,4 @@
-//! Every operation against its slow twin, and what no twin says.
+//! Every operation against its naive implementation, and further properties.
 
 use glam::{DAffine3, DVec3};
 use proptest::prelude::*;
@@ -44,7 +44,7 @@ proptest! {
         let locked = [locked];
         let scene = Scene { image: Some(&setting.image), other: Some(&other), locked: &locked, ..Scene::default() };
         for op in &ops {
-            // Refused where it adds to the locked label.
+            // Refused if it would add to the locked label.
             let _ = apply(op, &mut labels, &scene, &Control::default());
         }
         let of = |all: &[u16]| all.iter().map(|&l| l == locked[0]).collect::<Vec<_>>();
@@ -71,7 +71,7 @@ proptest! {
         }
     }
 
-    /// A stroke holds the discs and balls of all points of its lines.
+    /// A stroke contains the discs or balls of all points on its lines.
     #[test]
     fn a_stroke_is_painted_between_its_points(setting in setting(), mut ops in setting().prop_flat_map(|s| {
         prop::collection::vec(op(s.grid()), 12)
@@ -99,7 +99,7 @@ proptest! {
     }
 }
 
-/// What holds for the delta of every operation.
+/// Properties of every operation's delta.
 fn check_delta(delta: &Delta, before: &EditLabels, after: &EditLabels) -> Result<(), TestCaseError> {
     prop_assert_eq!(delta, &Delta::between(before, after));
     let mut back = after.clone();

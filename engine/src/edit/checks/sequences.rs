@@ -78,7 +78,7 @@ proptest! {
             prop_assert_eq!((history.applied(), history.entries().len()), (copies.at, copies.states.len() - 1));
             prop_assert!(history.memory_bytes() <= budget);
         }
-        // All the way back and forth again.
+        // Undo everything, then redo everything.
         history.jump(0, &mut labels).unwrap();
         prop_assert_eq!(&values_of(&labels), &copies.states[0]);
         history.jump(usize::MAX, &mut labels).unwrap();
@@ -100,7 +100,7 @@ proptest! {
         for end in 0..=journal.bytes.len() {
             journal.check_prefix(&journal.bytes[..end])?;
         }
-        // A wrong bit is found: what stands before it is restored.
+        // A wrong bit is detected: everything before it is restored.
         let mut wrong = journal.bytes.clone();
         let at = flipped.index(wrong.len());
         wrong[at] ^= 0x10;
@@ -112,7 +112,7 @@ proptest! {
         } else {
             prop_assert_eq!(whole, 0);
         }
-        // Zeros behind the end, as a file system leaves them.
+        // Zeros after the end, as a file system may leave them.
         let found = replay(&[journal.bytes.clone(), vec![0; 64]].concat()).unwrap();
         let cut = found.cut.unwrap();
         prop_assert_eq!((cut.bytes, cut.why.as_str()), (64, "it is empty"));

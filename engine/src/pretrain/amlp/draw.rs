@@ -40,7 +40,7 @@ impl<'a> Draw<'a> {
         Self { order, mask, grid, unit: mask.unit(grid.side(), grid.grid()).unwrap_or(1) }
     }
 
-    /// The order of all patches with these labels. Seed and place (epoch, slice) decide random draws.
+    /// The order of all patches with these labels. Random draws depend on seed and place (epoch, slice).
     pub fn patches(&self, labels: &[u8], clustering: &Clustering, (seed, place): (u64, &[u64])) -> MaskingOrder {
         let (kind, temperature, logit) = (self.order, self.mask.temperature, &clustering.logit);
         let patches = match kind {

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Part of a checkpoint; absent without pinned slices.
 const PART: &str = "probes.json";
-/// Its name in checkpoints of version 0.1, which held it in another format.
+/// Its name in checkpoints of version 0.1, which used another format.
 const PART_BEFORE: &str = "probes.bin";
 
 /// The pinned slices.
@@ -43,7 +43,7 @@ pub(super) struct Probes<'a> {
 pub(super) struct LabelUpdate {
     pub slice: usize,
     pub outcome: RelabelOutcome,
-    /// The mean relative losses that it judged by.
+    /// The mean relative losses it is based on.
     pub mean: Vec<Option<f64>>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Probes<'a> {
         Self { session, config, slices, grid, recorder, trained, others, restored }
     }
 
-    /// Takes what the checkpoint knows of the run's pins; records of epochs that come again are removed.
+    /// Restores the pins from the checkpoint and removes records of epochs that will be repeated.
     pub fn restore(&mut self, resumed: &mut ResumePoint, patches: &[PatchState]) -> Result<()> {
         self.recorder.forget_from(resumed.epoch)?;
         if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
@@ -110,7 +110,7 @@ impl<'a> Probes<'a> {
             );
         }
         self.admit_new(patches);
-        // The rest belongs to removed pins.
+        // The rest are removed pins.
         self.restored = StoredPins::default();
         Ok(())
     }
@@ -152,7 +152,7 @@ impl<'a> Probes<'a> {
             let why = format!("a slice of more than {MOST_PATCHES} patches is not recorded");
             return Err(Error::config("method.grid", self.grid.grid(), why));
         }
-        // Where crops move from epoch to epoch, the recorded crop is none that is trained on.
+        // If crops are shifted at random, the recorded crop is not one that is trained on.
         if let Some(slice) = self.slices.find(pin).filter(|_| !self.config.method.augment.shift) {
             let (window, state) = (self.slices.window(slice)?, &patches[slice]);
             let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
@@ -253,7 +253,7 @@ impl<'a> Probes<'a> {
         self.recorder.events()
     }
 
-    /// What a checkpoint stores: nothing without pins.
+    /// Checkpoint parts; none without pins.
     pub fn parts(&self) -> Result<Parts> {
         if self.trained.values().all(|trained| trained.captured.is_none()) && self.others.is_empty() {
             return Ok(Vec::new());
@@ -273,7 +273,7 @@ impl<'a> Probes<'a> {
 }
 
 impl UntrainedPin {
-    /// Reconstructs the slice after an epoch, masked as a training slice is, with random draws of its own.
+    /// Reconstructs the slice after an epoch, masked like a training slice, with its own random stream.
     fn view(
         &self,
         pin: &Pin,
@@ -292,7 +292,7 @@ impl UntrainedPin {
         Ok(View { record, judged: batch.judged.swap_remove(0), relative: losses.relative.swap_remove(0) })
     }
 
-    /// Adds a view's relative losses and updates the labels if it is time; gives the whole record.
+    /// Adds a view's relative losses, updates the labels at the end of a period, and returns the full record.
     fn judge(&mut self, view: View, config: &Config, at: Position) -> ProbeRecord {
         let View { mut record, judged, relative } = view;
         self.relevance.add(0, &judged, &relative);
@@ -336,7 +336,7 @@ fn captured(
     Ok(record)
 }
 
-/// A record with the labels in force and empty lists beside them.
+/// A record with the current labels and empty lists otherwise.
 fn with_labels(record: ProbeRecord, labels: &[u8], sigma: f64) -> ProbeRecord {
     let n = labels.len();
     ProbeRecord {

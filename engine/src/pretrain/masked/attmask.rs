@@ -169,7 +169,7 @@ impl PretextTask for AttMask {
     }
 
     fn head(config: &Config) -> Head {
-        // The teacher has weights only: no gradient and no moments, a quarter of what the optimiser keeps of a weight.
+        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
         Head { weights: network_config(config).parameters() / 4, activations: config.preprocess.size.pow(2) }
     }
 
@@ -253,7 +253,7 @@ impl PretextTask for AttMask {
     }
 }
 
-/// Share of air among the cells that the teacher has chosen, and their lesion recall; NaN where there is none.
+/// Share of air among the teacher's cells, and their lesion recall; NaN if undefined.
 fn hits(slice: &Slice, mask: &[f32]) -> Vec<f32> {
     if slice.chosen.is_some() {
         return vec![f32::NAN; 2];

@@ -33,12 +33,12 @@ const RIM: usize = 4;
 /// Weight of an error on the rim.
 const RIM_WEIGHT: f32 = 10.0;
 
-/// The centre square, masked except for its rim; L2 through the U-Net's own head.
+/// Masks the centre square except for its rim; L2 loss on the U-Net's output.
 pub struct ContextEncoder {
     config: Config,
     /// 1 on hidden pixels, `[S][S]`.
     hidden: Vec<f32>,
-    /// Weights of the errors, `[S][S]`: one over the square's pixels, ten times that on its rim.
+    /// Error weights, `[S][S]`: 1 over the number of the square's pixels, ten times that on its rim.
     weights: Vec<f32>,
 }
 

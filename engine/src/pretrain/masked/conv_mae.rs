@@ -63,7 +63,7 @@ impl MaskedTask for ConvMae {
 
     fn head(config: &Config) -> Head {
         let network = network_config(config);
-        // A token a level. The masks and the filled features of each level are kept besides the U-Net's own.
+        // One token per level. The masks and filled features of each level add to the U-Net's activations.
         let weights = (0..=network.depth).map(|level| network.width << level).sum();
         let pixels = config.preprocess.size * config.preprocess.size;
         let activations = (0..=network.depth).map(|level| 4 * (network.width << level) * (pixels >> (2 * level))).sum();

@@ -142,7 +142,7 @@ mod tests {
     use crate::pretrain::testing::{check_micro_batches, check_slope, config, objective};
     use crate::trainer::Objective;
 
-    /// The weights of errors are constants of a step: the slope is that of the loss with the weights of its start.
+    /// The error weights are constant within a step: the slope is that of the loss with the initial weights.
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
         let (size, device) = (32, Device::flex().autodiff());

@@ -71,7 +71,7 @@ impl MaskedTask for MaskFeat {
     fn head(config: &Config) -> Head {
         let (size, width) = (config.preprocess.size, config.network.width);
         let outputs = Self::outputs(config);
-        // The token, the linear map with its bias; the last block cut into cells, and what the map gives.
+        // Weights: token and linear map with bias. Activations: the last block cut into cells, and the map's output.
         let weights = 1 + (CELL * CELL * width + 1) * outputs;
         Head { weights, activations: size * size * width + (size / CELL).pow(2) * outputs }
     }
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
     }
 
-    /// The target is that of the whole slice: what a mask hides does not reach the network, but its gradients are asked for.
+    /// The target covers the whole slice: masked pixels do not reach the network, but their gradients are predicted.
     #[test]
     fn hidden_pixels_change_the_target_only() {
         let config = sized(48);

@@ -60,7 +60,7 @@ impl MaskedTask for SimMim {
         let network = network_config(config);
         let (cells, pixels) =
             (config.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
-        // The token, the linear map with its bias; the pixels before and after they are put in their place.
+        // Weights: token and linear map with bias. Activations: the pixels before and after rearrangement.
         Head { weights: 1 + (network.bottleneck() + 1) * pixels, activations: 2 * cells * cells * pixels }
     }
 

@@ -38,7 +38,7 @@ pub struct UmMae {
     grid: PatchGrid,
 }
 
-/// What is hidden and what is reconstructed.
+/// Mask and target of a slice.
 pub struct UniformTarget {
     normed: NormedTarget,
     /// 1 on visible patches that take the token, `[S][S]`.
@@ -46,7 +46,7 @@ pub struct UniformTarget {
 }
 
 impl UmMae {
-    /// Hidden patches, and visible ones that take the token: a quarter of the visible.
+    /// Hidden patches, and the quarter of the visible ones that take the token.
     fn patches(&self, place: [u64; 2]) -> (Vec<usize>, Vec<usize>) {
         let hidden = uniform(PATCHES, self.config.seed, &place);
         let visible: Vec<usize> = (0..self.grid.count()).filter(|patch| hidden.binary_search(patch).is_err()).collect();

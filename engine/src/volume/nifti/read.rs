@@ -122,7 +122,7 @@ fn pair_of(path: &Path) -> Result<Option<Pair>> {
         candidates.reverse();
     }
     let Some(partner) = candidates.iter().find(|p| p.exists()).cloned() else {
-        // If the header is not NIfTI at all, that is the better message.
+        // If the header is not NIfTI at all, that message is more useful.
         if is_header {
             read_header(path, &mut Source::open(path)?, &mut Vec::new())?;
         }

@@ -225,7 +225,7 @@ mod tests {
         for at in 10..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 4;
-            // The bits that fill up the last byte of the stream mean nothing.
+            // The padding bits of the stream's last byte are ignored.
             if let Ok((content, _)) = read(&bad, 43) {
                 assert_eq!((at, content), (good.len() - 9, b"the quick brown fox jumps over the lazy dog".to_vec()));
             }

@@ -1,6 +1,6 @@
 //! Reading RTSTRUCT: closed planar contours, filled slice by slice (PS3.3, C.8.8.6).
 //!
-//! Nothing is filled between planes. Of contour planes between two slices, the nearest to each slice's centre is taken.
+//! Gaps between planes are not filled. If several contour planes fall on one slice, the nearest to its centre is used.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::Result;
 use crate::volume::dicom::{DataSet, DicomFile, Tag};
 use crate::words::plural;
 
-/// Contours within this distance of each other, in slices, lie in one plane.
+/// Contours within this distance, in slices, are in one plane.
 const SAME_PLANE: f64 = 0.05;
 /// A contour that leaves its plane by more than this, in slices, is not planar on this grid.
 const PLANAR: f64 = 0.5;
@@ -87,7 +87,7 @@ fn colour(values: &[f64]) -> Option<[u8; 3]> {
 }
 
 /// # Errors
-/// If the structure set names frames of reference and the source's is none of them.
+/// If the structure set names frames of reference, and the source's is not among them.
 fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> Result<()> {
     let data = &file.data;
     let referenced = data.items(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
@@ -133,7 +133,7 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
     found
 }
 
-/// A point of the even grid with the slice index that the slices' own positions give it, and shifted as they are.
+/// Converts a point of the regular grid to the slices' true positions and in-plane shifts.
 fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
     let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return point };
     let beyond = |end: &DVec3, k: f64| DVec3::new(point.x - end.x, point.y - end.y, k + point.z - end.z);
