@@ -110,7 +110,7 @@ pub struct Edits {
 /// A whole change of the segmentation's labels.
 #[derive(Clone, Debug)]
 pub struct UnrecordedChange {
-    /// An edit, or how one was taken back or brought back.
+    /// An edit, an undo or a redo.
     pub kind: Kind,
     /// Name of the edit.
     pub name: String,

@@ -11,7 +11,7 @@ use engine::volume::MaskOptions;
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
 use crate::state::{Severity, Slot, State};
 
-/// They are added one batch after the other.
+/// Batches are added one after the other.
 pub const SLOT: Slot = Slot::shared("labels");
 
 /// A reviewed case.
@@ -19,11 +19,11 @@ pub const SLOT: Slot = Slot::shared("labels");
 pub struct ReviewedCase {
     /// Its name in the folder.
     pub case: String,
-    /// Its mask; none for the segmentation that is saved beside the scan.
+    /// Its mask; `None` for the segmentation saved next to the scan.
     pub mask: Option<PathBuf>,
-    /// What was said of it.
+    /// The reviewer's verdict.
     pub verdict: Verdict,
-    /// Who said so.
+    /// The reviewer.
     pub reviewer: String,
 }
 
@@ -32,7 +32,7 @@ struct AddToLabels {
     root: PathBuf,
     cases: Vec<ReviewedCase>,
     replace: bool,
-    /// The run chosen for segmenting, and which of its networks.
+    /// The run selected for segmentation, and which of its networks.
     model: Option<(PathBuf, Choice)>,
 }
 

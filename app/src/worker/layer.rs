@@ -39,7 +39,7 @@ struct OpenLayer {
 
 enum Layer {
     Mask(Box<MaskLayer>, Vec<String>),
-    /// The mask does not fit the image as it is.
+    /// The mask does not fit the image without a remedy.
     Unfit(UnloadedMask),
     Probability(ProbabilityLayer),
 }

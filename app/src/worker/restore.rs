@@ -8,7 +8,7 @@ use crate::state::session::{OpenCase, OpenRuns, OpenTrack};
 use crate::state::timeline::Compare;
 use crate::state::{Document, Intent, PathPurpose, Request, Session, State};
 
-/// Restores what needs no reading, and starts to read the rest.
+/// Restores what needs no file access, and starts reading the rest.
 pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     state.session = session.clone();
     let controls = std::mem::take(&mut state.session.masking.controls);
@@ -68,7 +68,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     session.view = saved.view.clone();
     session.view.fused = session.view.fused.filter(|&fused| fused < count);
     (session.masking.pinned, session.masking.cameras) = (saved.masking.pinned, saved.masking.cameras);
-    // What the restart opened is no news.
+    // Files reopened at the restart do not change the recent list.
     session.settings.recent.clone_from(&saved.settings.recent);
     state.cache.masking.change_case(Some(id));
     for (image, number) in frames {
@@ -80,8 +80,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     open_folder(state, jobs);
 }
 
-/// Gives the frames that are still to be read, by image. One is read at a time: that of the image in the panes is last,
-/// so that nothing cancels it.
+/// Returns the frames still to read, by image. One is read at a time, the displayed image's last, so that nothing cancels it.
 fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)> {
     let mut frames = Vec::new();
     for (at, (layer, image)) in document.images.iter_mut().zip(case.images).enumerate() {
@@ -126,7 +125,7 @@ pub(super) fn folder_listed(state: &mut State, jobs: &mut Jobs) -> bool {
     true
 }
 
-/// A run was opened on its track: cursors and comparison are restored.
+/// Restores cursors and comparison after a run was opened on its track.
 pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
     let Some(saved) = &mut state.restoring else { return };
     let Some(runs) = &saved.open.runs else { return };
@@ -157,7 +156,7 @@ pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// A run was opened beside the shown one.
+/// Restores the comparison after a further run was opened.
 pub(super) fn compared_run_opened(state: &mut State) {
     let Some(saved) = &mut state.restoring else { return };
     let Some(runs) = saved.open.runs.take() else { return };

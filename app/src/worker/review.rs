@@ -1,4 +1,4 @@
-//! The review of the open folder: verdicts on their way to the disk, scores of the cases, tables and pages.
+//! Review of the open folder: writes verdicts, scores cases, exports tables and pages.
 
 mod consensus;
 mod export;

@@ -19,7 +19,7 @@ const CHANGE: Slot = Slot::shared("change-run");
 /// Lists the runs of a workspace.
 struct ListRuns {
     workspace: PathBuf,
-    /// Read what waits in the queue of the workspace too.
+    /// Also read the workspace's queue.
     with_queue: bool,
 }
 
@@ -28,7 +28,7 @@ struct RunListing {
     queue: Option<Result<Vec<QueuedJob>, String>>,
 }
 
-/// Lists the runs of the workspace again: at the start, when a page that shows them opens, and when runs come or go.
+/// Lists the workspace's runs: at the start, when a page that shows them opens, and when runs are added or removed.
 pub fn list(state: &mut State, jobs: &mut Jobs) {
     let workspace = state.session.settings.workspace();
     let with_queue = state.training.workspace.as_ref() != Some(&workspace);
@@ -140,7 +140,7 @@ impl Job for TrashRun {
     }
 }
 
-/// Moves a run from the trash back to where it was.
+/// Restores a run from the trash.
 pub struct RestoreRun(pub TrashedRun);
 
 impl Job for RestoreRun {

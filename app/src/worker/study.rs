@@ -12,20 +12,20 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession};
 use crate::state::{Slot, State};
 
-/// One look at a time.
+/// One read at a time.
 pub const SLOT: Slot = Slot::exclusive("study");
-/// Seconds between two looks.
+/// Polling interval in seconds.
 const PERIOD: f64 = 3.0;
 
 /// Lists the studies of a workspace, and others that were opened before.
 struct ListStudies {
     workspace: PathBuf,
     opened: Vec<PathBuf>,
-    /// Not the first look.
+    /// Not the first read.
     again: bool,
 }
 
-/// Reads a study: the statistics only if another run has ended since the last look.
+/// Reads a study; the statistics only if another run has ended since the last read.
 struct ReadStudy {
     folder: PathBuf,
     known: Option<StudyStatus>,
@@ -55,7 +55,7 @@ pub fn refresh_if_shown(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Looks at the open study, at the list without one.
+/// Refreshes the open study, or the list of studies.
 pub fn refresh(state: &State, jobs: &mut Jobs) {
     let cache = &state.cache.study;
     if let Some(folder) = state.study_folder() {
@@ -68,7 +68,7 @@ pub fn refresh(state: &State, jobs: &mut Jobs) {
     }
 }
 
-/// Seconds until the next look; none while the page is not on the screen.
+/// Seconds until the next read; `None` while the page is not shown.
 pub fn wait(state: &State, now: f64) -> Option<f64> {
     state.shows_studies().then_some(state.cache.study.due - now)
 }
@@ -117,7 +117,7 @@ impl Job for ListStudies {
 /// Result of reading a study.
 struct Look {
     status: StudyStatus,
-    /// The whole study, if a run has ended since the last look.
+    /// The whole study, if a run has ended since the last read.
     study: Option<Box<StudyRecord>>,
 }
 

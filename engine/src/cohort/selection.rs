@@ -1,4 +1,4 @@
-//! Which scans a job uses, and which it leaves out for what reason.
+//! The scans that a job uses, and the excluded ones with reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// A scan that is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExcludedScan {
-    /// The scan's id, or the patient's where none of its scans is found.
+    /// The scan's id, or the patient's if none of its scans was found.
     pub case: String,
     /// The reason.
     pub why: String,
@@ -22,7 +22,7 @@ impl ExcludedScan {
     }
 }
 
-/// The scans that a job uses, and those that it leaves out.
+/// The scans that a job uses, and the excluded ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Used.
@@ -34,8 +34,8 @@ pub struct Selection {
 }
 
 impl Cohort {
-    /// The scans of some patients that have all of `modalities`, and those of the patients that lack one. An id may also be
-    /// that of a scan.
+    /// Selects the scans of some patients that have all of `modalities`, and lists those that lack one. Ids may be of patients
+    /// or scans.
     pub fn select<'a>(&self, ids: impl IntoIterator<Item = &'a String>, modalities: &[String]) -> Selection {
         let mut selection = Selection::default();
         for id in ids {
@@ -81,7 +81,7 @@ impl Selection {
         if self.is_complete() { Ok(()) } else { Err(Error::config("--strict", "on", self.to_string())) }
     }
 
-    /// Whether there is anything to work on.
+    /// Fails if no scan is selected.
     ///
     /// # Errors
     /// The reasons, if no scan is used.

@@ -7,7 +7,7 @@ use engine::run::autosave::{UnsavedEdits, remove, unsaved_edits};
 use crate::state::{Dialog, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One look at a time.
+/// One read at a time.
 const SLOT: Slot = Slot::exclusive("find unsaved edits");
 /// Several may be discarded.
 const DISCARD: Slot = Slot::shared("discard unsaved edits");
@@ -15,7 +15,7 @@ const DISCARD: Slot = Slot::shared("discard unsaved edits");
 /// Looks for unsaved edits of earlier sessions.
 struct FindUnsavedEdits {
     folder: PathBuf,
-    /// Those of this image alone.
+    /// Only those of this image.
     of: Option<PathBuf>,
 }
 
@@ -66,7 +66,7 @@ impl Job for FindUnsavedEdits {
         if of_other_case {
             return;
         }
-        // The newest is offered first, so it is put on top.
+        // The newest is offered first, so it goes on top.
         let offers = found.iter().rev().map(|left| left.path.clone());
         state.unsaved_edits.offers = offers.collect();
         state.unsaved_edits.found.retain(|known| found.iter().all(|left| left.path != known.path));

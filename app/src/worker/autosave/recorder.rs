@@ -14,7 +14,7 @@ use crate::state::CaseId;
 use crate::state::edit::UnrecordedChange;
 use crate::worker::Wake;
 
-/// What is recorded at the moment.
+/// The current recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recording {
     /// The case.
@@ -52,7 +52,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for journals in `folder`, which is made with the first of them.
+    /// A recorder for journals in `folder`, which is created with the first journal.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -150,7 +150,7 @@ fn carry_out(orders: &Receiver<Order>, folder: &std::path::Path, shared: &Shared
             }
         };
         if let Err(error) = done {
-            // A change that is missing would end every replay: what was written is kept, and the next edit starts a new one.
+            // A missing change would end every replay, so the journal is kept and the next edit starts a new one.
             open = None;
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }

@@ -22,7 +22,7 @@ struct Restore {
     case: CaseId,
     left: UnsavedEdits,
     image: Arc<Volume>,
-    /// The segmentation that its file holds now.
+    /// The segmentation currently in its file.
     mask: Option<EditLabels>,
 }
 

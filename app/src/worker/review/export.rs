@@ -57,7 +57,7 @@ pub fn export(state: &mut State, jobs: &mut Jobs, file: ReviewFile, path: &Path,
     jobs.start(ExportReview { request, file, path, overwrite, root, latest, case });
 }
 
-/// What is proposed for a file of the review: beside the cases.
+/// Proposed path of a review file: in the cases' folder.
 pub fn proposed_path(state: &State, file: ReviewFile) -> PathBuf {
     let Some(root) = &state.cases.root else { return PathBuf::new() };
     match file {

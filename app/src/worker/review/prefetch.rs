@@ -1,7 +1,7 @@
 //! Reads the next case in the background while the user reviews the open one.
 //!
-//! One case is held ahead: its base image with the masks, and the image of the chosen modality. It is used only if its files
-//! are unchanged. Cases above [`MOST_VOXELS`] are not read ahead, so that memory holds at most two of them.
+//! Prefetches one case: its base image with the masks, and the image of the selected modality. It is used only if its files are
+//! unchanged. Cases above [`MOST_VOXELS`] are not prefetched, so that at most two are in memory.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,16 +17,16 @@ use crate::scene::Modality;
 use crate::state::{CaseId, Mode, Request, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One case is read ahead.
+/// One case is prefetched.
 pub const PREFETCH: Slot = Slot::exclusive("prefetch");
 
-/// Voxels of all images of a case that is read ahead: some gigabyte in main memory and on the graphics card.
+/// Maximum voxels of a prefetched case: about a gigabyte in main memory and on the graphics card.
 const MOST_VOXELS: usize = 160 << 20;
 
-/// Where the case that was read ahead waits.
+/// Slot of the prefetched case.
 pub(crate) type PrefetchSlot = Arc<Mutex<Option<PrefetchedCase>>>;
 
-/// A case that was read ahead, and what it was read for.
+/// A prefetched case and its request.
 pub(crate) struct PrefetchedCase {
     request: Request,
     modality: Option<Modality>,
@@ -53,7 +53,8 @@ impl Stamp {
 }
 
 impl PrefetchedCase {
-    /// The base image and the masks, if they are those of this request as its files are now. Asks the disk: for jobs alone.
+    /// The base image and the masks, if they match this request and its files are unchanged. Accesses the disk, so call it from
+    /// jobs only.
     pub(crate) fn take(
         ahead: &PrefetchSlot,
         request: &Request,
@@ -67,12 +68,12 @@ impl PrefetchedCase {
                 && case.label_map.as_ref() == label_map
                 && case.stamps == Stamp::of(request)
         });
-        // Whatever is held is not the next case any more.
+        // The prefetched case is no longer the next one.
         held.take().filter(|_| fits).map(|case| case.base)
     }
 }
 
-/// A panic leaves no case half read here.
+/// A panic cannot leave a partial case here.
 fn lock(ahead: &Mutex<Option<PrefetchedCase>>) -> MutexGuard<'_, Option<PrefetchedCase>> {
     ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -126,7 +127,7 @@ impl Job for Prefetch {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let grids = self.request.images.iter().map(|(_, file)| Volume::read_grid(&file.path));
-        // A file that cannot be read says so when its case is opened.
+        // An unreadable file is reported when its case is opened.
         let voxels: usize = grids.flatten().map(|grid| grid.len()).sum();
         if voxels > MOST_VOXELS {
             return Ok(());
@@ -144,7 +145,7 @@ impl Job for Prefetch {
     }
 
     fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
-        // Opening the case says what is wrong with it; until then nobody asked for it.
+        // Errors are reported when the user opens the case.
         if let Err(failure) = result {
             tracing::info!("case {:?} was not read ahead: {}", self.case, failure.reason());
         }

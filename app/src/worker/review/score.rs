@@ -26,7 +26,7 @@ struct RankedCases {
     notes: Vec<String>,
 }
 
-/// Orders the list of cases. Until the scores are there it keeps the order of the folder.
+/// Orders the list of cases. Keeps the folder's order until the scores are available.
 pub fn set_order(state: &mut State, jobs: &mut Jobs, order: QueueOrder) {
     jobs.cancel_slot(SCORE);
     state.cases.review.set_order(order.clone());

@@ -22,7 +22,7 @@ struct AddImage {
     gpu: Option<Gpu>,
 }
 
-/// Adds a series of the list to the open case: it is shown in the panes, and masks stay where they are.
+/// Adds a listed series to the open case and shows it; masks do not move.
 pub fn add(state: &mut State, jobs: &mut Jobs, id: SeriesId, placement: Placement) {
     let request = state.series.as_ref().and_then(|list| list.request(&[id]));
     let (Some(document), Some(request)) = (&state.document, request) else { return };

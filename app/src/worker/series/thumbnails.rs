@@ -10,7 +10,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 /// Side in pixels: twice that in the list, for dense screens.
 const SIDE: usize = 96;
 
-/// Makes the pictures of all series, one after the other.
+/// Makes the thumbnails of all series, one after the other.
 struct MakePictures {
     stacks: Vec<(SeriesId, ImageStack)>,
 }

@@ -18,7 +18,7 @@ const SLOT: Slot = Slot::exclusive("study patient");
 pub(super) struct FindPatient {
     pub folder: PathBuf,
     pub patient: String,
-    /// The method whose segmentation is shown first, by its place in `rows`.
+    /// Index in `rows` of the method shown first.
     pub shown: usize,
     /// The patient as each method segmented it.
     pub rows: Vec<Row>,
@@ -73,7 +73,7 @@ fn mask(found: &SegmentedScan) -> StudyMask {
     }
 }
 
-/// Shows the segmentation of a method of the study; its network makes it where the study did not keep the file.
+/// Shows the segmentation of a method of the study. If the file was not kept, its network computes it.
 pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     let Some(document) = &mut state.document else { return };
     let Some(study) = &mut document.study else { return };
@@ -83,7 +83,7 @@ pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     jobs.cancel_slot(outlines::SLOT);
     jobs.cancel_slot(layer::METHOD);
     jobs.cancel_slot(segment::SLOT);
-    // Half a segmentation of another method is none.
+    // Discard another method's partial segmentation.
     document.restore_stashed();
     if let Some(path) = mask {
         layer::start_method(state, jobs, &path);
@@ -94,7 +94,7 @@ pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     }
 }
 
-/// A case of a study was opened: the shown method's network segments it if no file holds its segmentation.
+/// After a case of a study was opened: segments it with the shown method's network if its file does not exist.
 pub fn case_opened(state: &mut State, jobs: &mut Jobs) {
     let study = state.document.as_ref().and_then(|document| document.study.as_ref());
     if let Some(shown) = study.filter(|study| study.is_remade()).map(|study| study.shown) {

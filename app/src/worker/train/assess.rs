@@ -46,7 +46,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
 }
 
 impl Job for EstimateTraining {
-    /// The estimate, or what is wrong with the settings.
+    /// The estimate, or the error in the settings.
     type Output = Result<Assessment, String>;
 
     fn spec(&self) -> Spec {

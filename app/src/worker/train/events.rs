@@ -1,7 +1,7 @@
-//! Events of a run on their way to the window.
+//! Passes a run's events to the window.
 //!
-//! The run pushes events into a queue, in which only the newest step waits and milestones are never dropped. The
-//! window takes them out with the job's other results.
+//! The run pushes events into a queue that keeps only the newest step but every milestone. The window takes them with the job's
+//! other results.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -73,7 +73,7 @@ pub(super) fn convert<'a>(
         let slices = Slices { grid: &stored.grid, positions: &positions };
         let grid = slices.even_grid()?;
         let mut values = stored.to_f32();
-        // Nothing lies between tissue and padding.
+        // No values between tissue and padding.
         stored.replace_padding(0, &mut values, f32::NAN);
         let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
         let mut sampled = slices.values(&values, &grid, outside);
@@ -112,7 +112,7 @@ pub(super) fn convert<'a>(
     Ok(Image { name, grid: volume.grid, stack, resampled })
 }
 
-/// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` beside its image.
+/// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` next to its image.
 ///
 /// # Errors
 /// As [`read_file`], or a file that cannot be written.

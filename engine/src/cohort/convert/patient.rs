@@ -57,7 +57,7 @@ pub(super) fn convert(
     }
     clear(&folder)?;
     let texts: Vec<&str> = parts.iter().flat_map(|part| [part.id.as_str(), part.name.as_str()]).collect();
-    // Without what it was made from, the record of an interrupted conversion only lists the files to clear.
+    // Without sources, so that the record of an interrupted conversion only lists files to clear.
     let done = ConvertedPatient { patient: name.to_owned(), ..ConvertedPatient::default() };
     let mut work = PatientConversion { name, options, control, words: PatientWords::of(&texts), sources, done };
     let mut used = BTreeSet::new();
@@ -114,7 +114,7 @@ fn made_from(parts: &[Patient], overlays: &[Overlay], options: &ConvertOptions) 
     sha256([instances.join("\n"), options].join("\n").as_bytes())
 }
 
-/// Removes what an earlier conversion left in a patient's folder, the record first. Other files stay.
+/// Removes an earlier conversion's files from a patient's folder, the record first. Keeps other files.
 fn clear(folder: &Path) -> Result<()> {
     let Some(recorded) = ConvertedPatient::read(folder) else { return Ok(()) };
     for path in std::iter::once(folder.join(REPORT)).chain(recorded.files.keys().map(|name| folder.join(name))) {
@@ -128,7 +128,7 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// True for an error that the next series would meet too: cancelled, or the cohort cannot be written.
+/// True for an error that affects all series: cancellation, or a cohort that cannot be written.
 fn stops(error: &Error, folder: &Path) -> bool {
     match error.kind() {
         ErrorKind::Cancelled => true,
@@ -148,7 +148,7 @@ impl PatientConversion<'_> {
         RefusedImage { patient: Some(self.name.to_owned()), modality: modality.to_owned(), id: hashed_uid(uid), why }
     }
 
-    /// The volumes of each study that has one, by date. Everything else is refused or skipped.
+    /// The volumes of each study, by date. Other objects are refused or skipped.
     fn studies<'p>(&mut self, parts: &'p [Patient], overlays: &[Overlay]) -> Vec<Vec<Scan<'p>>> {
         let mut studies: Vec<(&str, Vec<Scan<'p>>)> = Vec::new();
         let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -199,7 +199,7 @@ impl PatientConversion<'_> {
         volumes
     }
 
-    /// Converts the volumes of a study, and the newest segmentation of the first that has one.
+    /// Converts the volumes of a study, and the newest segmentation of the first volume that has one.
     fn study(
         &mut self,
         scans: &[Scan<'_>],
