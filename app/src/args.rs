@@ -124,12 +124,12 @@ fn parse_size(text: &str) -> Result<[f32; 2], String> {
 }
 
 impl Args {
-    /// True if the program writes what it shows and ends.
+    /// True if the program writes its output and exits.
     pub fn is_report(&self) -> bool {
         self.screenshot.is_some() || self.state.is_some()
     }
 
-    /// What to open where something is named beside the paths: files, or one patient's folder, with their masks.
+    /// The request, if options name files or one patient's folder with masks.
     pub fn request(&self) -> Option<Request> {
         (!self.paths.is_empty()).then(|| Request {
             paths: self.paths.clone(),

@@ -21,7 +21,7 @@ const VALIDATE_EVERY: usize = 3;
 const SHOWN: f64 = 2.5;
 /// Seconds that the labels of the whole pre-training are shown side by side.
 const SHEET: f64 = 6.0;
-/// How many findings are shown, largest first: a poor network leaves dozens of tiny ones.
+/// Maximum number of findings shown, largest first: a poor network has dozens of tiny ones.
 const MOST: usize = 6;
 /// Seed of split, weights and training.
 const SEED: u64 = 1;

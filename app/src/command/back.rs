@@ -7,7 +7,7 @@ use crate::state::timeline::WatchView;
 use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
 
-/// Where Escape and the button beside the tabs lead, in words, and what leads there. None on the first page.
+/// Label and command of going back with Escape or the button; `None` on the first page.
 pub fn destination(state: &State) -> Option<(String, Command)> {
     if state.session.mode != Mode::Train {
         return None;

@@ -1,4 +1,4 @@
-//! The table of labels, and reviewed segmentations on their way to the labels of the next fine-tuning run.
+//! The label table, and adding reviewed segmentations to the labels of the next fine-tuning run.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub enum LabelCommand {
     Delete(u16),
     /// Gives all voxels of a label another one.
     Merge {
-        /// The label that is gone then.
+        /// The label to remove.
         from: u16,
         /// The label that its voxels get.
         into: u16,
@@ -93,7 +93,7 @@ pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
         .then_some("Only the reference has this label, and the reference cannot be edited.")
 }
 
-/// Gives the voxels of a label another one, 0 for none, as a step that can be undone; its row goes with its last voxel.
+/// Relabels the voxels of a label, 0 deletes them, as an undo step, and removes its row.
 fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::busy(state, jobs)) {
         return worker::edit::refuse(state, why);
@@ -108,7 +108,7 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     state.paint_instead(label, to);
 }
 
-/// Adds what `scope` names, once it is saved and the reviewer is known.
+/// Adds the segmentations of `scope`, once saved and the reviewer is known.
 pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
     let title = "Nothing was added to the labels";
     let Some(root) = state.cases.root.clone() else {

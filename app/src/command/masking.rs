@@ -17,7 +17,7 @@ use crate::worker::Jobs;
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskingCommand {
-    /// Replaces the controls: what is masked and how.
+    /// Replaces the controls.
     Set(Box<Controls>),
     /// Chooses what is drawn.
     Show(DisplayOptions),
@@ -31,9 +31,9 @@ pub enum MaskingCommand {
     SetCamera(bool, Camera),
     /// Changes the crop's contrast: width and level, in widths.
     ChangeContrast(DVec2),
-    /// Tries again what failed or was cancelled.
+    /// Retries a failed or cancelled job.
     Retry,
-    /// Reconstructs with the watched run again, if there is one.
+    /// Reconstructs with the watched run again, if any.
     ForgetRun,
     /// Takes over the settings of the run that reconstructs.
     TakeSettings,
@@ -41,7 +41,7 @@ pub enum MaskingCommand {
     Reset,
 }
 
-/// Narrowest and widest contrast, in widths of the slice's own.
+/// Minimum and maximum contrast width, relative to the slice's default.
 const WIDTHS: [f64; 2] = [0.02, 20.0];
 
 /// Carries out a command.

@@ -28,11 +28,11 @@ pub enum StudyCommand {
     ChooseReference(String),
     /// Chooses a cell of the table and lists its patients.
     ChooseCell(StudyCell),
-    /// Shows what lies below the table.
+    /// Shows a tab below the table.
     ShowTab(StudyTab),
     /// Opens a patient of a cell at its worst slice.
     OpenPatient(StudyCell, String),
-    /// Draws the segmentations of all methods as outlines at once, or that of one again.
+    /// Shows the segmentations of all methods as outlines, or one method's again.
     ShowAll(bool),
 }
 

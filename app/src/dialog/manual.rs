@@ -43,7 +43,7 @@ impl Book {
 /// What is being read. It lives in egui's memory, as a scroll position does.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Reading {
-    /// The frame in which it was shown last: a gap says that the dialog was opened again.
+    /// The last frame in which it was shown; a gap means that the dialog was reopened.
     frame: u64,
     book: Book,
     query: String,

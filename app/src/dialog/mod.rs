@@ -28,8 +28,7 @@ use egui::{Context, Ui};
 use crate::command::Sender;
 use crate::state::{Dialog, State};
 
-/// Draws what lies below the dialogs. While one is open, nothing there sees the pointer: a tooltip that was open would
-/// stay above the dialog.
+/// Draws the content below dialogs. While one is open, it gets no pointer events, so that no tooltip covers the dialog.
 pub fn below(ui: &mut Ui, state: &State, draw: impl FnOnce(&mut Ui)) {
     if state.dialog.is_none() {
         return draw(ui);

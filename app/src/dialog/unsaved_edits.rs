@@ -1,4 +1,4 @@
-//! Edits that an earlier start left behind: what they are, and what becomes of them.
+//! Dialog about unsaved edits of an earlier session.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};

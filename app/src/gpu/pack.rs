@@ -15,7 +15,7 @@ pub(super) struct Plan {
     pub stored: [usize; 3],
     /// Orientation of the stored axes along R, A, S.
     pub orientation: Orientation,
-    /// Every `2^shift`-th voxel along axis `a` is kept.
+    /// Keeps every `2^shift`-th voxel along axis `a`.
     pub shift: [u32; 3],
 }
 
@@ -38,7 +38,7 @@ impl Plan {
         std::array::from_fn(|a| texels(self.stored[a], self.shift[a]))
     }
 
-    /// Stored index of a texel, counted from the canonical end so that every axis order of an image keeps the same voxels.
+    /// Stored index of a texel, counted from the canonical end, so that the same voxels are kept for any axis order.
     pub fn stored_at(&self, axis: usize, texel: usize) -> usize {
         if self.orientation.flip[axis] {
             let last = self.texels()[axis] - 1;
@@ -75,7 +75,7 @@ impl Plan {
         first(indices.start)..first(indices.end).max(first(indices.start))
     }
 
-    /// The smallest box of stored voxels that a region of texels is taken from.
+    /// The smallest box of stored voxels behind a region of texels.
     pub fn voxels_of(&self, Region { first, size }: Region) -> VoxelBox {
         VoxelBox {
             min: std::array::from_fn(|a| self.stored_at(a, first[a])),
@@ -278,7 +278,7 @@ mod tests {
             if !region.is_empty() {
                 let mut buffer = Vec::new();
                 prop_assert_eq!(pack(&plan, region, &voxels, &Pack::AS_IS, &mut buffer), &expected[..]);
-                // The same by way of a copy of the box.
+                // The same via a copy of the box.
                 let read = plan.voxels_of(region);
                 let voxel = |at: [usize; 3]| -> u32 {
                     let v: [usize; 3] = std::array::from_fn(|a| read.min[a] + at[a]);

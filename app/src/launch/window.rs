@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         .with_min_inner_size([1.0, 1.0]);
     let options = eframe::NativeOptions {
         viewport,
-        // A report shows the size that was asked for, not the one of the last session.
+        // A report uses the requested size, not the last session's.
         persist_window: !args.is_report() && args.size.is_none(),
         wgpu_options: crate::gpu::configuration(),
         ..eframe::NativeOptions::default()
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)
     };
     eframe::run_native(APP_ID, options, Box::new(create)).map_err(|e| e.to_string())?;
-    // Only now: the window is gone, its settings are saved, and the old device is released.
+    // Only now are the window closed, its settings saved, and the old device released.
     if let Some(line) = restart.lock().unwrap_or_else(PoisonError::into_inner).take()
         && let Err(why) = restart::spawn(&line)
     {

@@ -1,4 +1,4 @@
-//! Writes what the command line asked for: the picture and the numbers of what is shown.
+//! Writes the requested output: the picture and the numbers.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -39,7 +39,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// What to do to see something here.
+/// Hint on how to fill this strip.
 fn nothing(ui: &mut Ui, state: &State) {
     let text = match &state.document {
         None => "Open a case to see the agreement or the uncertainty of every slice.",
@@ -91,7 +91,7 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     });
 }
 
-/// Steps through the slices from the worst one, and what the values are.
+/// Buttons to step through the slices from the worst, and a description of the values.
 fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
     let count = strip.worst_first.len();

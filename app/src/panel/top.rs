@@ -9,7 +9,7 @@ use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, PushButton, Segment, SegmentedControl, Toggle, Tone};
 
-/// A narrower window names the modes in tooltips alone: else the tools would lie over them.
+/// A narrower window names the modes only in tooltips, to make room for the tools.
 const NARROW: f32 = 1060.0;
 /// A narrower one has the tools that edit in a menu.
 const CROWDED: f32 = 860.0;
@@ -139,7 +139,7 @@ fn tools(ui: &mut Ui, state: &State, group: &str, tools: &[ToolKind], sender: &S
     }
 }
 
-/// The tools that correct the segmentation: in a menu where there is no room.
+/// The editing tools; in a menu if they do not fit.
 fn edit_tools(ui: &mut Ui, state: &State, sender: &Sender) {
     let usable = state.session.mode == Mode::Review && state.document.is_some();
     ui.add_enabled_ui(usable, |ui| {

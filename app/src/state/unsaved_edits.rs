@@ -10,9 +10,9 @@ use super::runs::date;
 /// The edits found, and those to ask the user about.
 #[derive(Clone, Debug, Default)]
 pub struct UnsavedEditList {
-    /// All that were found and are neither restored nor discarded, the newest first.
+    /// Those neither restored nor discarded, newest first.
     pub found: Vec<UnsavedEdits>,
-    /// Journals to ask about, the next one last.
+    /// Journals to ask the user about, next one last.
     pub offers: Vec<PathBuf>,
 }
 

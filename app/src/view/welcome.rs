@@ -96,7 +96,7 @@ fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// The last two components of a path: file names alone are often the same.
+/// The last two components of a path, since file names are often the same.
 fn short(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();

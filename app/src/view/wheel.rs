@@ -14,7 +14,7 @@ const ZOOM_PER_NOTCH: f64 = 1.15;
 pub struct WheelMovement {
     /// Notches without Ctrl, positive away from the user.
     pub notches: f64,
-    /// Shift was held with some of them.
+    /// Shift was held for some of them.
     pub shift: bool,
     /// Magnification by Ctrl + wheel or pinch.
     pub zoom: Option<f64>,

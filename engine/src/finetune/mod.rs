@@ -63,7 +63,7 @@ pub struct FinetuneReport {
     pub last_dice: Option<f64>,
     /// Seconds that this process spent in the loop.
     pub seconds: f64,
-    /// Dice of the held-out patients before and after, if it continued an earlier run.
+    /// Dice of the held-out patients before and after, if the run continued another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_after: Option<BeforeAfter>,
 }

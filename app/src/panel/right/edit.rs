@@ -95,7 +95,7 @@ fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
 }
 
-/// By what one click finds a lesion, and what waits to be accepted.
+/// Settings of the one-click tool, and the preview.
 fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let by_strokes = state.clicks_by_strokes(document);
     if document.probability.is_some() {
@@ -177,7 +177,7 @@ fn range(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     });
 }
 
-/// How far the adaptive brush may leave the value under the pointer.
+/// Tolerance of the adaptive brush around the value under the pointer.
 fn tolerance(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let image = document.image();
     let span = image.range.map_or(255.0, |[low, high]| high - low);

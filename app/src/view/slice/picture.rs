@@ -1,4 +1,4 @@
-//! The image of a pane: textures and uniforms for the shader, or the reason why there is none.
+//! The image of a pane: textures and uniforms for the shader, or the reason for a missing image.
 
 use engine::volume::Grid;
 use glam::{DVec2, DVec3};
@@ -16,7 +16,7 @@ use crate::view::uniforms;
 pub struct Picture {
     /// Why nothing is drawn.
     pub missing: Option<String>,
-    /// How the drawing deviates from what was asked for.
+    /// Deviations of the drawing from the request.
     pub notes: Vec<String>,
 }
 
@@ -99,7 +99,7 @@ fn slice_paint(
             }
             Masks::Both { segmentation, reference } => {
                 (paint.labels, paint.truth) = (labels(segmentation, projection), labels(reference, projection));
-                // A projection shows the largest label along a ray, which says nothing about the labels of a voxel.
+                // A projection shows the largest label along a ray, so labels of voxels cannot be compared.
                 let labels = case.document.compares_labels() && !projection;
                 paint.uniforms.comparing = if labels { ComparisonMode::Labels } else { ComparisonMode::Place } as u32;
             }

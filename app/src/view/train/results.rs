@@ -94,7 +94,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Name of the run, and what can be done with it.
+/// Name of the run, and its buttons.
 fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
     let results = &state.cache.results;
     let t = theme::tokens(ui);
@@ -147,7 +147,7 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
     }
 }
 
-/// What is to be known about the measures.
+/// Notes on the measures.
 fn notes(ui: &mut Ui, results: &Results) {
     for (note, count) in results.notes() {
         text::note(ui, &format!("{}: {note}.", format::plural(count, "patient", "patients")));
@@ -223,7 +223,7 @@ fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
     let [first, second] = [(lines[0], -shift), (lines[1], shift)].map(|(line, shift)| {
         painter.text(egui::pos2(x, rect.center().y + shift), anchor, line, font::caption(), color)
     });
-    // Beside the longer line: a line that is empty has no width.
+    // Beside the longer line; an empty line has no width.
     let beside = if left {
         first.right() + space::XS + mark / 2.0
     } else {

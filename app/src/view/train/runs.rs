@@ -73,7 +73,7 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The notes of a run, while they are typed. Not in the table, whose last column may be scrolled out of view.
+/// Edits the notes of a run, outside the table, whose last column may be scrolled out of view.
 fn notes_field(ui: &mut Ui, run: &Path, typed: &str, sender: &Sender) {
     let t = theme::tokens(ui);
     let name = format!("Notes of {}", format::file_name(run));

@@ -50,7 +50,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
-    // The plots fill what the rest leaves of the page, however far it is scrolled.
+    // The plots fill the rest of the page, independent of scrolling.
     let bottom = ui.cursor().top() + ui.clip_rect().height() - f32::from(ROOM.top + ROOM.bottom);
     head(ui, state, study, sender);
     if !study.status.is_complete() {
@@ -95,7 +95,7 @@ fn another(ui: &mut Ui, sender: &Sender) {
     }
 }
 
-/// Name of the study, and how far it is.
+/// Name and progress of the study.
 fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let t = theme::tokens(ui);
     row(
@@ -176,7 +176,7 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     }
 }
 
-/// What lies below the table.
+/// The tabs below the table.
 fn tabs(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let failed = study.status.failed();
     let progress = if failed > 0 { format!("Progress ({failed} failed)") } else { StudyTab::Progress.name().into() };
@@ -188,7 +188,7 @@ fn tabs(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     }
 }
 
-/// Nothing to show below the table, and why.
+/// Empty state below the table, with the reason.
 fn nothing(ui: &mut Ui, drawing: crate::theme::Icon, what: &str) {
     ui.allocate_ui(vec2(ui.available_width(), 140.0), |ui| {
         EmptyState::new(drawing, what).show(ui);

@@ -13,16 +13,16 @@ use engine::event::{Event, EventQueue, EventSink};
 use crate::state::{Severity, State};
 use crate::worker::{JobHandle, Jobs, Wake, replay, runs};
 
-/// The window is woken no more often than this; while a job runs it looks at the jobs now and then anyway.
+/// Minimum interval between wake-ups of the window, which also polls its jobs.
 const WAKES: Duration = Duration::from_millis(50);
 
 /// The events of one run.
 pub(super) struct Feed {
     /// Unbounded: a window that is not drawn must not hold up the run.
     queue: EventQueue,
-    /// The run folder, once it is known. Nothing is pushed before.
+    /// The run folder, once known. Nothing is pushed before.
     run: OnceLock<PathBuf>,
-    /// A delivery is on its way.
+    /// A delivery is pending.
     scheduled: AtomicBool,
     wake: Wake,
     begin: Instant,

@@ -33,7 +33,7 @@ struct Train {
     threads: usize,
     /// TensorBoard event files are written.
     tensorboard: bool,
-    /// Slices that the user wants pinned.
+    /// Slices to pin.
     wanted: Vec<Pin>,
     turn: Arc<Mutex<()>>,
     feed: Arc<Feed>,
@@ -45,7 +45,7 @@ struct TrainOutcome {
     run_exists: bool,
 }
 
-/// Starts the next job of the queue, if no other is in progress.
+/// Starts the next job of the queue, if none is running.
 pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     let training = &mut state.training;
     if training.running.is_some() || jobs.runs(SLOT) || training.closing || training.queue.is_empty() {
@@ -78,14 +78,14 @@ impl Job for Train {
 
     fn run(&self, handle: &JobHandle) -> Result<TrainOutcome, Failure> {
         let run = self.run_folder()?;
-        // A number is added where the name is taken. A failure is then about this run, never about the other.
+        // Adds a number if the name is in use, so that a failure is about this run and not the other.
         let name = name_of(&run);
         handle.send(move |state, _| {
             if let Some(running) = &mut state.training.running {
                 running.name = name;
             }
         });
-        // Also where a name was given: its run is resumed if it exists.
+        // Also for a given name: an existing run is resumed.
         let is_new = !RunFolder::is_run(&run);
         let result = self.train(&run, handle);
         if result.is_err() && is_new {
@@ -116,7 +116,7 @@ impl Job for Train {
 impl Train {
     fn run_folder(&self) -> Result<PathBuf, Failure> {
         let Self { queued, workspace, .. } = self;
-        // A run that is resumed by its path keeps its name; one that was typed must stay inside the workspace.
+        // A run resumed by path keeps its name; a typed name must stay inside the workspace.
         let typed = queued.folder.is_some() && queued.config.is_some();
         if let Some(why) = name_problem(&queued.name).filter(|_| typed) {
             return Err(Failure::Error(format!("name = {:?}: {why}", queued.name)));
@@ -256,7 +256,7 @@ fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: 
     runs::list(state, jobs);
 }
 
-/// The job is over, in whichever way.
+/// Called when the job has ended, with any outcome.
 fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: JobOutcome, run_exists: bool) {
     let Some(running) = state.training.running.take() else { return };
     let RunningJob { id, name, stage, run, .. } = running;
@@ -329,7 +329,7 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     quit_if_closed(state, jobs);
 }
 
-/// Ends the program if it is to be closed and nothing is being saved any more.
+/// Ends the program if closing was requested and no save is in progress.
 pub(super) fn quit_if_closed(state: &mut State, jobs: &Jobs) {
     if state.training.closing && !jobs.runs(SLOT) && jobs.at_work(queue::SLOT) == 0 {
         state.quit = true;
@@ -354,7 +354,7 @@ mod tests {
             remove_if_empty(&run);
             assert_eq!(run.exists(), stays, "{log:?}");
         }
-        // Not a run: only where nothing is in it.
+        // Not a run, so only if it is empty.
         let other = folder.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("notes.txt"), "mine").unwrap();

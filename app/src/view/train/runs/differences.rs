@@ -37,8 +37,8 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     });
 }
 
-/// A value as it is shown. An empty one is told apart from one that a run lacks.
-fn said<'a>(name: &str, value: Option<&'a str>) -> &'a str {
+/// Text of a value. Empty and missing values differ.
+fn value_text<'a>(name: &str, value: Option<&'a str>) -> &'a str {
     match value {
         Some("") if name == "labels.from" => "random weights",
         Some("") => "empty",

@@ -132,7 +132,7 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
     let counted = |pairs: Vec<(String, usize)>| {
         let all = found.cases.len();
         let shown = pairs.iter().take(NAMED).map(|(what, n)| {
-            // Only values that some cases lack carry a count.
+            // Counts are shown only for values that some cases lack.
             if *n == all { what.clone() } else { format!("{what} ({n})") }
         });
         let mut text = shown.collect::<Vec<_>>().join(", ");

@@ -152,7 +152,7 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
             if !differs.is_empty() {
                 field.on_hover_text(format!("It differs from the form in:\n{}", differs.join("\n")));
             }
-            // The suggested name does not return by itself, which would disturb typing.
+            // The suggested name does not return automatically, which would disturb typing.
             let usual = IconButton::new(icon::RESET, "Use the suggested name").small();
             if ui.add_enabled(form.named, usual).clicked() {
                 form.named = false;

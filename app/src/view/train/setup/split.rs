@@ -34,7 +34,7 @@ fn parts(state: &State, split: &Split) -> Vec<(&'static str, Vec<String>)> {
     if form.stage == Stage::Finetune {
         let labels = &form.finetune.labels;
         let labelled = labels.budget().and_then(|budget| split.labelled(&budget));
-        // What is wrong with the choice is said at its field.
+        // Problems of the choice are shown at its field.
         parts.extend(labelled.ok().map(|labelled| ("Labelled", labelled)));
     }
     parts.extend([("Validation", split.val.clone()), ("Test", split.test.clone())]);

@@ -104,7 +104,7 @@ fn takes(state: &State, known: &Assessment) -> String {
 }
 
 fn more(known: &Assessment, stage: Stage) -> String {
-    // A fine-tuning run trains on the labelled patients alone.
+    // Fine-tuning trains on the labelled patients only.
     let patients = match stage {
         Stage::Pretrain => format::plural(known.patients, "patient", "patients"),
         Stage::Finetune => format::plural(known.labelled, "labelled patient", "labelled patients"),

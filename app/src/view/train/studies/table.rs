@@ -30,7 +30,7 @@ struct CellText {
     mean: [String; 2],
     difference: [String; 2],
     p: String,
-    /// 1 if the interval says better, -1 if it says worse.
+    /// 1 if the interval is on the better side, -1 on the worse.
     verdict: i8,
     /// What is missing, in a sentence.
     warning: Option<String>,
