@@ -190,7 +190,7 @@ pub struct EpochSummary {
     /// Recall of lesion patches by the masked patches, where labels exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_masked: Option<f64>,
-    /// How the method fares, by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
+    /// Diagnostics of the method by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
     #[serde(skip_serializing_if = "Losses::is_empty")]
     pub diagnostics: Losses,
     /// Problems of the run, one sentence each, such as a collapse. Listeners get each once, as a `Warning`.

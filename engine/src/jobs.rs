@@ -1,4 +1,4 @@
-//! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
+//! Whole jobs, from a configuration to a finished run folder, as started by the command line, the demo and the window.
 
 pub mod evaluation;
 pub mod retrain;
@@ -29,7 +29,7 @@ pub(crate) use start::{corrections, eligible_patients, with_known_modalities};
 /// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start<'a> {
-    /// Resume the run in the folder, if there is one.
+    /// Resume the run in the folder, if it exists.
     pub resume: bool,
     /// Take this split instead of drawing or inheriting one.
     pub split: Option<&'a Path>,
@@ -61,8 +61,7 @@ pub struct PretrainJob {
     pub patches: Vec<PatchState>,
     /// The validation patients, if their loss is logged.
     pub validation: Option<Validation>,
-    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
-    /// a new one.
+    /// The pinned slices, which may change while the job runs: initially those stored in a resumed run, or `method.probes`.
     pub pins: Arc<Pins>,
     /// The scans that are trained on, and those that are left out.
     pub selection: Selection,
@@ -138,8 +137,7 @@ pub struct FinetuneJob {
     pub run: RunFolder,
     /// Its labelled slices.
     pub labelled: LabelledData,
-    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
-    /// a new one.
+    /// The pinned slices, which may change while the job runs: initially those stored in a resumed run, or `method.probes`.
     pub pins: Arc<Pins>,
     /// The scans that are trained on, and those that are left out.
     pub selection: Selection,
@@ -241,10 +239,10 @@ fn finish<R: serde::Serialize>(
     sink: &mut dyn EventSink,
 ) -> Result<Option<R>> {
     let done = done.inspect_err(|error| {
-        // The error itself is returned; a listener that fails now has nothing to add.
+        // The error itself is returned; errors of the listener are ignored now.
         let _ = sink.event(&Event::Failed { message: error.to_string() });
         if !dry && !matches!(error.kind(), ErrorKind::Cancelled) {
-            // On a full disk there is no room for the reason either.
+            // On a full disk this may fail too.
             let _ = failure::write(run, &error.to_string());
         }
     })?;
@@ -273,7 +271,7 @@ pub fn stored_config(run: &Path) -> Result<Config> {
     Config::from_toml(&run.config_text()?, &run.config_path())
 }
 
-/// Settings that may change when a run is resumed: where it runs and which slices it records, not what it computes.
+/// Settings that may change when a run is resumed: device and recorded slices, not results.
 const FREE: [&str; 6] =
     ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "method.probes: "];
 

@@ -113,7 +113,7 @@ pub struct Image {
     pub order: [u32; 3],
     /// Bit `a` is set if texture axis `a` runs against its canonical axis.
     pub flip: u32,
-    /// Reduction: along texture axis `a` the texture holds every `2^shift[a]`-th voxel, starting at canonical voxel 0.
+    /// Reduction: along texture axis `a` the texture has every `2^shift[a]`-th voxel, starting at canonical voxel 0.
     pub shift: [u32; 3],
     /// A [`ColourMap`].
     pub colour_map: u32,
@@ -175,12 +175,12 @@ impl Image {
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ComparisonMode {
-    /// Not at all: the labels are drawn.
+    /// No comparison: the labels are drawn.
     #[default]
     Nothing = 0,
-    /// Whether both are there, whatever their labels.
+    /// Only the presence of labels is compared.
     Place = 1,
-    /// The same, and different labels at one place as a class of their own.
+    /// The same, with different labels at one place as a separate class.
     Labels = 2,
     /// The labels are masks of several segmentations, a bit each: each is an outline in its colour of the palette.
     Several = 3,
@@ -192,7 +192,7 @@ pub enum ComparisonMode {
 pub struct Slice {
     /// The image. Labels and reference are on its grid.
     pub base: Image,
-    /// A second image over it, on its own grid.
+    /// An overlaid image, on its own grid.
     pub fused: Image,
     /// Colours of labels 1 to 16 (gamma space, straight opacity), repeated for larger labels.
     pub palette: [[f32; 4]; 16],

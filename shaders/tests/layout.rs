@@ -118,7 +118,7 @@ fn named_numbers_agree() {
             found.push((name, value));
         }
     }
-    // The parser's order has no meaning.
+    // The parser's order is arbitrary.
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected);

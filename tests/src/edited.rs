@@ -13,7 +13,7 @@ use engine::volume::{Grid, LabelVolume, Volume};
 
 use crate::random::Random;
 
-/// What one sequence held.
+/// Counts of one sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SequenceReport {
     /// Edits, undos and redos.
@@ -56,7 +56,7 @@ pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<SequenceReport, St
     for &end in &places {
         written.check(&bytes[..end]).map_err(|why| format!("cut at {end} of {}: {why}", bytes.len()))?;
     }
-    // One cut as a killed program leaves it: the journal is opened and goes on.
+    // One cut, as left by a killed program: the journal is opened and continued.
     let end = places[random.below(places.len())].max(written.ends[0] as usize);
     fs::write(&path, &bytes[..end]).map_err(|why| why.to_string())?;
     written.go_on(&path)?;
@@ -86,7 +86,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(RecordedJournal, SequenceR
     let image = Volume::from_f32(grid.clone(), (0..grid.len()).map(|_| random.below(40) as f32).collect());
     let other = EditLabels::new(grid.clone());
     let scene = Scene { image: Some(&image), other: Some(&other), ..Scene::default() };
-    // Some of it is beyond the budget of the undo list.
+    // Part of it exceeds the budget of the undo list.
     let budget = [0, 80, 1 << 20][random.below(3)];
     let spill = Spill::new(std::io::Cursor::new(Vec::new()), "spill".into());
     let mut history = History::new(budget, spill);
@@ -107,7 +107,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(RecordedJournal, SequenceR
             _ => {
                 labels.show(random.below(labels.frames()));
                 let op = op(random, &grid);
-                // What is refused, such as the component of a voxel without a label, changes nothing.
+                // A refused operation, such as the component of an unlabelled voxel, changes nothing.
                 let Ok(delta) = apply(&op, &mut labels, &scene, &Control::default()) else { continue };
                 history.push(op.title(), &delta).map_err(failed)?;
                 copies.truncate(at + 1);
@@ -138,7 +138,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(RecordedJournal, SequenceR
 }
 
 impl RecordedJournal {
-    /// What a compacted journal holds.
+    /// Content of a compacted journal.
     fn compacted(path: &Path, base: &[u16]) -> Result<Self, String> {
         let found = read(path).map_err(|error| error.to_string())?;
         let mut labels = found.base;
@@ -148,7 +148,7 @@ impl RecordedJournal {
             expect("a record that fits", &record.changes.unpack().apply(&mut labels), &true)?;
             states.push(values(&labels));
         }
-        // Behind the magic lie header, base mask and records, each with its length.
+        // The magic is followed by header, base mask and records, each with its length.
         let bytes = fs::read(path).map_err(|why| why.to_string())?;
         let (mut ends, mut end) = (Vec::new(), 8);
         while let Some(length) = bytes.get(end..end + 4) {
@@ -158,7 +158,7 @@ impl RecordedJournal {
         Ok(Self { states, ends: ends.split_off(1), names: Vec::new() })
     }
 
-    /// How many records a journal of this many bytes holds; none without its base mask.
+    /// Number of records in a journal of this many bytes; `None` if the base mask is incomplete.
     fn records(&self, bytes: usize) -> Option<usize> {
         self.ends.iter().filter(|&&end| end <= bytes as u64).count().checked_sub(1)
     }
@@ -224,7 +224,7 @@ fn brush(random: &mut Random, grid: &Grid) -> Brush {
     Brush { radius_mm, mode, plane, points_mm, connected: random.below(2) == 0 }
 }
 
-/// Any operation but `interpolate`, whose slices random labels do not have.
+/// Any operation except `interpolate`, which needs slices that random labels do not have.
 fn op(random: &mut Random, grid: &Grid) -> Op {
     let label = random.label();
     let place = Place { voxel: Some(std::array::from_fn(|a| random.below(grid.shape[a]))), point_mm: None };

@@ -110,7 +110,7 @@ pub fn install(ctx: &Context, theme: Theme) {
     ctx.set_theme(theme.egui());
 }
 
-/// Something with a theme: a window, or a part of it.
+/// A window, or a part of it, with a theme.
 pub trait HasTheme {
     /// Its theme.
     fn theme(&self) -> Theme;
@@ -134,7 +134,7 @@ pub fn tokens(themed: &impl HasTheme) -> &'static Tokens {
     HasTheme::theme(themed).tokens()
 }
 
-/// Uses the dark theme in a part of the window that lies over an image.
+/// Uses the dark theme in a part of the window over an image.
 pub fn on_image(ui: &mut Ui) {
     let style = ui.ctx().style_of(egui::Theme::Dark);
     ui.set_style(style);

@@ -41,7 +41,7 @@ impl NumberSpec<'_> {
         }
     }
 
-    /// Parses a number, or says what is wrong with it.
+    /// Parses a number, or describes the problem.
     fn parse(&self, text: &str) -> Result<f64, String> {
         let unit = self.unit.trim();
         let text = text.trim();
@@ -97,8 +97,8 @@ fn beside_id() -> Id {
     Id::unique("a place beside number fields")
 }
 
-/// Draws a control whose problem the caller shows beside it: the problem is returned instead of being drawn below the
-/// field. `wrong` gives the field an error border.
+/// Draws a control and returns its problem for the caller to show, instead of drawing it below the field. `wrong` gives the
+/// field an error border.
 pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> Option<String> {
     ui.data_mut(|data| {
         data.insert_temp(beside_id(), ProblemSpace { wrong, problem: None });
@@ -219,7 +219,7 @@ pub(super) fn number_cell(
             response.show_tooltip_text(text);
         }
     }
-    // Typing alone changes the draft, not the value.
+    // Typing changes the draft, not the value.
     response.flags.set(egui::response::Flags::CHANGED, changed);
     response
 }

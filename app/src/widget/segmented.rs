@@ -12,7 +12,7 @@ pub struct Segment<'a, T> {
     pub value: T,
     /// Its label.
     pub label: &'a str,
-    /// Its icon, beside the label or instead of it.
+    /// Its icon, next to the label or instead of it.
     pub icon: Option<Icon>,
     /// Its shortcut, for the tooltip.
     pub shortcut: Option<&'a str>,

@@ -254,7 +254,7 @@ impl<'a> StripChart<'a> {
         }
     }
 
-    /// All bars as one mesh; one bar per pixel column where there are more values than pixels.
+    /// All bars as one mesh; one bar per pixel column if there are more values than pixels.
     fn paint_bars(&self, painter: &Painter, plot: &Plot, t: &Tokens) {
         if plot.count == 0 {
             return;

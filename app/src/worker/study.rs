@@ -115,37 +115,37 @@ impl Job for ListStudies {
 }
 
 /// Result of reading a study.
-struct Look {
+struct StudyUpdate {
     status: StudyStatus,
     /// The whole study, if a run has ended since the last read.
     study: Option<Box<StudyRecord>>,
 }
 
 impl Job for ReadStudy {
-    type Output = Look;
+    type Output = StudyUpdate;
 
     fn spec(&self) -> Spec {
         let spec = Spec::new(SLOT, format!("Reading {}", name_of(&self.folder))).quiet();
         if self.known.is_some() { spec.hidden() } else { spec }
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Look, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<StudyUpdate, Failure> {
         let status = read_status(&self.folder)?;
         handle.check()?;
         let ended = |status: &StudyStatus| (status.frozen, status.done(), status.failed());
         if self.known.as_ref().is_some_and(|known| ended(known) == ended(&status)) {
-            return Ok(Look { status, study: None });
+            return Ok(StudyUpdate { status, study: None });
         }
-        Ok(Look { status, study: Some(Box::new(read_study(&self.folder)?)) })
+        Ok(StudyUpdate { status, study: Some(Box::new(read_study(&self.folder)?)) })
     }
 
-    fn apply(self, result: Result<Look, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<StudyUpdate, Failure>, state: &mut State, _: &mut Jobs) {
         if state.study_folder() != Some(&self.folder) {
             return;
         }
         let cache = &mut state.cache.study;
         match result {
-            Ok(Look { status, study }) => {
+            Ok(StudyUpdate { status, study }) => {
                 cache.failed = None;
                 if let Some(study) = study {
                     cache.open = Some(study);

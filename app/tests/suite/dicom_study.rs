@@ -7,7 +7,7 @@ use engine::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg}
 use engine::volume::{LabelStyle, LabelTable, LabelVolume, Volume};
 use glam::DVec3;
 
-/// Text that identifies the patient: nothing that is written or said may hold it.
+/// Text that identifies the patient and must not appear in any output.
 pub const NAME: &str = "Doe^Jane";
 /// The same.
 pub const PATIENT_ID: &str = "QX-7731";

@@ -17,12 +17,12 @@ use crate::{Error, Result};
 /// Most labelled patients that are prepared to count their lesion slices; more are estimated from these.
 const MOST_PREPARED: usize = 8;
 
-/// What is counted, and where.
+/// Input of the slice count.
 pub(super) struct Count<'a> {
     pub config: &'a Config,
     pub cohort: &'a Cohort,
     pub split: &'a Split,
-    /// The split is not the run's own, it only has as many patients.
+    /// The split is not the run's, but has the same number of patients.
     pub is_drawn: bool,
     pub control: &'a Control,
 }

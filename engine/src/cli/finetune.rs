@@ -126,7 +126,7 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     say_if_complete(&job.selection);
     let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
     let Some(report) = report else { return Ok(()) };
-    // Its evaluation locks the run again.
+    // The evaluation locks the run again.
     let left_out = std::mem::take(&mut job.selection.left_out);
     drop(job);
     print(&with_change(report, out, &compute, &control)?, &left_out, out, output)
@@ -154,7 +154,7 @@ fn print(report: &FinetuneReport, left_out: &[ExcludedScan], out: &Path, output:
         return print_json(&JobReport { report, left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
-    // The loss of one epoch beside the Dice of many would contradict it.
+    // Showing the loss of one epoch with the Dice of many would be inconsistent.
     let fit = report.convergence.map_or_else(
         || format!("loss {:.4}", report.loss),
         |c| format!("loss {:.4}, training Dice {:.3}{}", c.mean_loss, c.training_dice, c.over()),

@@ -47,7 +47,7 @@ fn on(topic: &str) -> crate::Result<String> {
     Ok(text)
 }
 
-/// The manual is checked against the program, so that neither can change without the other.
+/// Tests that the manual and the program agree.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {

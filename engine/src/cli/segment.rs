@@ -178,12 +178,12 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     PartialFailure::check(done.len(), left_out)
 }
 
-/// True for an error that the next scan would meet too.
+/// True for an error that would affect the next scan too.
 fn stops(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Device { .. } | ErrorKind::DeviceLost { .. })
 }
 
-/// The case as an earlier call left it, if nothing changed since.
+/// The result of an earlier call, if nothing has changed since.
 fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, options: &str) -> Option<Done> {
     if args.again {
         return None;
@@ -224,7 +224,7 @@ fn segment(
     control: &Control,
 ) -> Result<Done> {
     let started = Instant::now();
-    // Before the network runs: what cannot be written is not computed.
+    // Checked before the network runs, so that nothing is computed that cannot be written.
     let series = output.source(scan)?;
     let images = scan.images.iter().map(ImageFile::read).collect::<Result<Vec<_>>>()?;
     let mut result = segmenter.segment(&images, &mut |_| {}, control)?;

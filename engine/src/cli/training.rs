@@ -126,7 +126,7 @@ pub struct DeviceFlags {
 }
 
 impl DeviceFlags {
-    /// Sets what was given.
+    /// Applies the given flags.
     pub fn apply_to(&self, config: &mut Config) {
         put(&mut config.device, self.device.clone());
         put(&mut config.threads, self.threads);
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, Stage};
 
-    /// A run with event files that was resumed by its name alone ended in the midst of them.
+    /// A run with event files that was resumed by name only used to stop writing them.
     #[test]
     fn a_run_goes_on_with_its_event_files_without_being_asked() {
         let temp = tempfile::tempdir().unwrap();

@@ -65,7 +65,7 @@ pub struct TrainingConfig {
     pub shift_px: usize,
     /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
     pub every_slice: usize,
-    /// Pre-train on slices only whose crop is tissue by at least this share.
+    /// Pre-train only on slices whose crop has at least this share of tissue.
     pub min_tissue: f64,
     /// Epochs between two checkpoints.
     pub checkpoint_every: usize,

@@ -76,14 +76,14 @@ impl Excess {
     ///
     /// # Errors
     /// If the spill cannot be written. The edits stay in memory.
-    pub fn write(&self) -> Result<Moved> {
+    pub fn write(&self) -> Result<SpilledEdits> {
         let place = |(id, packed): &(u64, PackedDelta)| Ok((*id, self.spill.write(packed.bytes())?));
-        Ok(Moved(self.edits.iter().map(place).collect::<Result<_>>()?))
+        Ok(SpilledEdits(self.edits.iter().map(place).collect::<Result<_>>()?))
     }
 }
 
 /// Where edits are in the spill, by the identity of their entries.
-pub struct Moved(Vec<(u64, u64)>);
+pub struct SpilledEdits(Vec<(u64, u64)>);
 
 /// An edit in a [`History`].
 pub struct Entry {
@@ -190,7 +190,7 @@ impl History {
     }
 
     /// Frees the memory of edits that were written to the spill. Ignores edits dropped since.
-    pub fn moved(&mut self, moved: Moved) {
+    pub fn moved(&mut self, moved: SpilledEdits) {
         for (id, at) in moved.0 {
             let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
             let entry = &mut self.entries[place];

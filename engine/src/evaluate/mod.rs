@@ -93,7 +93,7 @@ impl Serialize for Target {
 /// Permuted or flipped axes and a mask that is cropped are aligned by world position, with a note.
 ///
 /// # Errors
-/// If the masks do not lie on the same voxels. `what` names both in the message, as in "a.nii and b.nii".
+/// If the masks do not have the same voxels. `what` names both in the message, as in "a.nii and b.nii".
 pub fn evaluate(
     what: &str,
     segmentation: &LabelVolume,
@@ -159,7 +159,7 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
 /// becomes a note.
 ///
 /// # Errors
-/// If a file is not a readable mask, or the two do not lie on the same voxels; then the message names both.
+/// If a file is not a readable mask, or the two do not have the same voxels; then the message names both.
 pub fn evaluate_files(
     segmentation: &Path,
     reference: &[PathBuf],

@@ -16,11 +16,11 @@ use crate::{Error, Result};
 pub struct CaseResult {
     /// Scan id.
     pub case: String,
-    /// The patient: the mean goes by patient.
+    /// The patient, over which the mean is taken.
     pub patient: String,
     /// The measured label or union of labels.
     pub label: Target,
-    /// The measures, or the reason why there are none.
+    /// The measures, or the reason for missing ones.
     pub measures: Result<Measures, String>,
 }
 
@@ -151,7 +151,7 @@ pub struct Report {
     /// Cases that could not be measured, with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<ExcludedScan>,
-    /// References without a segmentation, which nobody asked for.
+    /// References without a segmentation that were not requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub masks_left_out: Vec<ExcludedScan>,
     /// Segmentations outside the subset, in one sentence.

@@ -81,7 +81,7 @@ impl EventQueue {
         events
     }
 
-    /// Closes the queue: drops its events and all later ones. For a listener that is going away.
+    /// Closes the queue: drops its events and all later ones. Called when the listener ends.
     pub fn close(&self) {
         let mut pending = self.lock();
         *pending = QueueState { closed: true, ..QueueState::default() };

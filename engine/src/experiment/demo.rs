@@ -31,9 +31,9 @@ use crate::{Error, Result};
 const TESTS: usize = 4;
 /// Labelled training patients.
 const LABELLED: usize = 4;
-/// So few patients are spread over the lesion volumes; the report says so.
+/// With so few patients the draw is stratified by lesion volume, as the report states.
 const LABEL_DRAW: LabelDraw = LabelDraw::Stratified;
-/// Training patients whose label updates are pictured.
+/// Number of training patients whose label updates are drawn.
 const PROBES: usize = 3;
 /// The two networks.
 const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
@@ -116,7 +116,7 @@ pub struct DemoData {
     pub grid: PatchGrid,
 }
 
-/// Passes all events on and keeps those that the figures need.
+/// Forwards all events and keeps those that the figures need.
 struct Recorder<'a> {
     inner: &'a mut dyn EventSink,
     epochs: Vec<EpochSummary>,
@@ -258,7 +258,7 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
 /// product's default rate and schedule.
 pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Result<(Config, Config)> {
     let mut pretrain = preset("amlp-plus", &["pet".to_string()])?;
-    // To be watched. Without CCL the new labels only change which patches come first.
+    // For display. Without CCL the new labels only affect the masking order.
     pretrain.method.relabel = true;
     pretrain.seed = seed;
     pretrain.data.cohort = sample.to_path_buf();

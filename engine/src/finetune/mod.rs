@@ -84,7 +84,7 @@ pub struct PatientChange {
 pub struct BeforeAfter {
     /// Name of the run that it started from.
     pub from: String,
-    /// Which part of the split was held out: `test`, or `val` where nobody tests.
+    /// The held-out part of the split: `test`, or `val` if there are no test patients.
     pub part: String,
     /// The patients.
     pub patients: Vec<PatientChange>,

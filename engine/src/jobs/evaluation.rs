@@ -1,4 +1,4 @@
-//! A fine-tuned run on its held-out patients: their masks, how well each agrees with the truth, and where it is worst.
+//! Evaluation of a fine-tuned run on its held-out patients: masks, measures and worst slices.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub struct PatientRow {
 }
 
 impl PatientRow {
-    /// The files of the reference mask: their union counts.
+    /// The files of the reference mask, which is their union.
     pub fn reference(&self) -> Vec<PathBuf> {
         self.truth.iter().chain(&self.more_truth).cloned().collect()
     }
@@ -66,7 +66,7 @@ impl PatientRow {
 pub struct RunEvaluation {
     /// Version of the document.
     pub version: u32,
-    /// Which part of the split was held out: `test`, or `val` where nobody tests.
+    /// The held-out part of the split: `test`, or `val` if there are no test patients.
     pub part: String,
     /// Checkpoint that segmented: earlier versions knew the last one only.
     #[serde(default)]
@@ -89,9 +89,9 @@ impl RunEvaluation {
     }
 }
 
-/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) with the
+/// Segments the held-out patients of a fine-tuned run (the split's test patients, else its validation patients) with the
 /// `choice` of its networks into `RUN/evaluation/CASE.nii.gz` (`RUN/evaluation-best/` for the best), measures them, and stores
-/// the result beside the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
+/// the result with the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
 /// patients of how many are done, and who is next.
 ///
 /// # Errors
@@ -196,7 +196,7 @@ pub(super) fn evaluate_case(
         worst_dice: None,
     };
     if let Some(truth) = truth {
-        // It may have been drawn on another image of the patient.
+        // It may be on the grid of another image of the patient.
         score(&mut row, &found, &truth.on_grid(&found.grid))?;
     }
     Ok(row)

@@ -1,4 +1,4 @@
-//! The codebook of a vector-quantised tokenizer (BEiT v2; Peng et al., 2022): unit vectors that stand for directions of features.
+//! The codebook of a vector-quantised tokenizer (BEiT v2; Peng et al., 2022): unit vectors that represent feature directions.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::SliceRandom;
@@ -141,7 +141,7 @@ pub fn quantise(vectors: Tensor<2>, codes: &Tensor<2>) -> QuantisedVectors {
     }
 }
 
-/// Perplexity of a distribution by counts: e to its entropy, from 1 to the number of counts; 0 without any.
+/// Perplexity of a distribution given by counts: exp of its entropy, from 1 to the number of counts; 0 without any.
 pub fn perplexity(counts: &[f64]) -> f64 {
     let all = counts.iter().sum::<f64>();
     if all <= 0.0 {
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(values(index), [0.0, 0.0, 1.0]);
         near(&values(straight_through.clone()), &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0], 1e-6);
         near(&values(commitment.clone()), &[0.133_333], 1e-6);
-        // Straight through: the gradient of the codes is that of the vectors.
+        // Straight-through: the codes' gradient is passed to the vectors.
         let factors = rows(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, &device);
         let gradient = vectors.grad(&(straight_through * factors).sum().backward()).unwrap();
         near(&values(gradient), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1e-6);
@@ -204,7 +204,7 @@ mod tests {
         assert!(perplexity(&[0.0; 3]).abs() < 1e-12);
     }
 
-    /// Directions in three bundles, of which two codes lie in one at the start with a fair chance: the bundles are found.
+    /// Directions in three bundles: k-means finds them even if two codes start in one.
     #[test]
     fn codes_start_on_the_bundles_of_the_samples() {
         let bundle =

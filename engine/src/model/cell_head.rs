@@ -8,8 +8,8 @@ use super::masked::apply_mask;
 use super::record::number_parameters;
 use super::{Precision, UNet, UNetConfig};
 
-/// A U-Net whose last block is read in cells of `side` x `side` pixels by a linear map, with a mask token. The U-Net's own head
-/// is there, untrained.
+/// A U-Net with a mask token and a linear head that reads its last block in cells of `side` x `side` pixels. The U-Net's output
+/// layer exists but is not trained.
 #[derive(Module, Debug)]
 pub struct CellHeadNet {
     unet: UNet,

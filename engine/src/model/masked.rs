@@ -1,4 +1,4 @@
-//! Networks of masked pre-training: a U-Net with what its method adds to it.
+//! Networks of masked pre-training: a U-Net with method-specific additions.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -13,8 +13,7 @@ pub fn apply_mask(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> T
     image * (-pixel_mask.clone() + 1.0) + pixel_mask * fill
 }
 
-/// What the decoder sees of the first level, whose features are as fine as the slice: with them it can fill in masked patches by
-/// interpolation.
+/// The decoder's access to the first level, whose features have the slice's resolution and let it interpolate masked patches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopSkip {
@@ -84,8 +83,8 @@ impl MaskedUNet {
     }
 }
 
-/// A U-Net's encoder under a linear pixel head: each cell of the bottleneck gives the pixels it stands for. The decoder is
-/// there, untrained, so that every checkpoint holds a whole U-Net.
+/// A U-Net's encoder with a linear pixel head: each cell of the bottleneck predicts its pixels. The decoder is included but not
+/// trained, so that every checkpoint has a complete U-Net.
 #[derive(Module, Debug)]
 pub struct PixelHeadNet {
     unet: UNet,
@@ -226,8 +225,8 @@ mod tests {
         assert!(transfer(wider.init(2, &device), &trained, Transfer::Encoder, 0).is_err());
     }
 
-    /// With a dropped skip the full resolution reaches the output through the poolings only; with a masked one what lies behind
-    /// a mask does not reach it.
+    /// With a dropped skip, the full resolution reaches the output only through the poolings; with a masked one, masked
+    /// features do not reach it.
     #[test]
     fn the_top_skip_is_kept_masked_or_dropped() {
         let device = Device::flex();
@@ -245,7 +244,7 @@ mod tests {
         assert_eq!(output(TopSkip::Mask, &all), dropped, "everything is masked");
     }
 
-    /// A fine-tuning run without masks must compute what the pre-trained network computes where nothing is masked.
+    /// Fine-tuning without masks must compute the same as the pre-trained network with nothing masked.
     #[test]
     fn the_mask_channel_is_an_input_and_is_dropped_by_the_transfer() {
         let device = Device::flex();

@@ -26,10 +26,10 @@ use crate::parallel;
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
-/// Case and warning of what this program has warned of: the runs of a demo or a study prepare the same cases.
+/// Warnings already given, by case: the runs of a demo or a study prepare the same cases.
 static SAID: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
 
-/// Selects the slices a store keeps.
+/// Selects the slices of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SliceFilter {
@@ -242,7 +242,7 @@ impl SliceStore {
         &self.masks_left_out
     }
 
-    /// Warnings of the preprocessing that are not in `said` yet, each once with the cases that it is about. Adds them.
+    /// Preprocessing warnings that are not in `said` yet, each once with its cases. Adds them to `said`.
     fn new_warnings(&self, said: &mut BTreeSet<[String; 2]>) -> Vec<String> {
         let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {

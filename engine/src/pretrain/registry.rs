@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::amlp::mps::PatchState;
 use super::amlp::{Amlp, Trial};
-use super::masked::Masked;
+use super::masked::MaskedMethod;
 use super::masked::attmask::AttMask;
 use super::masked::beit::BeitV2;
 use super::masked::bootmae::BootMae;
@@ -39,7 +39,7 @@ use crate::trainer::{
 use crate::{Error, Result};
 
 /// The method registered by the embedding program, if any.
-static OWN: OnceLock<(Preset, &'static dyn Entry)> = OnceLock::new();
+static OWN: OnceLock<(Preset, &'static dyn MethodEntry)> = OnceLock::new();
 
 /// Registers your own method as a preset, so that configurations and study plans can name it. Its runs have
 /// `method.pretext = "own"`; only a program that registers the method can read them.
@@ -51,7 +51,7 @@ pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
         return Err(Error::config("preset", preset.name, "the engine has a preset of this name; choose another"));
     }
     let name = preset.name;
-    let own = (Preset { pretext: Pretext::Own, ..preset }, &Of::<T>(PhantomData) as &'static dyn Entry);
+    let own = (Preset { pretext: Pretext::Own, ..preset }, &TaskEntry::<T>(PhantomData) as &'static dyn MethodEntry);
     let taken = |_| Error::config("preset", name, "a program can register only one method, once");
     OWN.set(own).map_err(taken)
 }
@@ -62,25 +62,25 @@ pub(crate) fn own() -> Option<&'static Preset> {
 }
 
 /// The method of a name.
-pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
+pub(crate) fn of(pretext: Pretext) -> &'static dyn MethodEntry {
     match pretext {
-        Pretext::Amlp => &OfAmlp,
+        Pretext::Amlp => &AmlpEntry,
         // Without a registered method the settings are refused before this is reached.
-        Pretext::Own => OWN.get().map_or(&OfAmlp as &dyn Entry, |(_, entry)| *entry),
-        Pretext::AttMask => &Of::<AttMask>(PhantomData),
-        Pretext::BeitV2 => &Of::<BeitV2>(PhantomData),
-        Pretext::BootMae => &Of::<BootMae>(PhantomData),
-        Pretext::Hpm => &Of::<Hpm>(PhantomData),
-        Pretext::SimMim => &Of::<Masked<SimMim>>(PhantomData),
-        Pretext::MaskFeat => &Of::<Masked<MaskFeat>>(PhantomData),
-        Pretext::ConvMae => &Of::<Masked<ConvMae>>(PhantomData),
-        Pretext::UmMae => &Of::<Masked<UmMae>>(PhantomData),
-        Pretext::FreMae => &Of::<Masked<FreMae>>(PhantomData),
-        Pretext::ContextEncoder => &Of::<Masked<ContextEncoder>>(PhantomData),
-        Pretext::SimClr => &Of::<Views<SimClr>>(PhantomData),
-        Pretext::Moco => &Of::<Views<Moco>>(PhantomData),
-        Pretext::Byol => &Of::<Views<Byol>>(PhantomData),
-        Pretext::Swav => &Of::<Views<Swav>>(PhantomData),
+        Pretext::Own => OWN.get().map_or(&AmlpEntry as &dyn MethodEntry, |(_, entry)| *entry),
+        Pretext::AttMask => &TaskEntry::<AttMask>(PhantomData),
+        Pretext::BeitV2 => &TaskEntry::<BeitV2>(PhantomData),
+        Pretext::BootMae => &TaskEntry::<BootMae>(PhantomData),
+        Pretext::Hpm => &TaskEntry::<Hpm>(PhantomData),
+        Pretext::SimMim => &TaskEntry::<MaskedMethod<SimMim>>(PhantomData),
+        Pretext::MaskFeat => &TaskEntry::<MaskedMethod<MaskFeat>>(PhantomData),
+        Pretext::ConvMae => &TaskEntry::<MaskedMethod<ConvMae>>(PhantomData),
+        Pretext::UmMae => &TaskEntry::<MaskedMethod<UmMae>>(PhantomData),
+        Pretext::FreMae => &TaskEntry::<MaskedMethod<FreMae>>(PhantomData),
+        Pretext::ContextEncoder => &TaskEntry::<MaskedMethod<ContextEncoder>>(PhantomData),
+        Pretext::SimClr => &TaskEntry::<Views<SimClr>>(PhantomData),
+        Pretext::Moco => &TaskEntry::<Views<Moco>>(PhantomData),
+        Pretext::Byol => &TaskEntry::<Views<Byol>>(PhantomData),
+        Pretext::Swav => &TaskEntry::<Views<Swav>>(PhantomData),
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct Data<'a> {
 pub(crate) type Stepper = Box<dyn FnMut(usize) -> Result<()>>;
 
 /// Functions of a method.
-pub(crate) trait Entry: Sync {
+pub(crate) trait MethodEntry: Sync {
     /// Its parameters in `[method.numbers]`.
     fn numbers(&self) -> &'static [Number];
 
@@ -132,9 +132,9 @@ pub(crate) trait Entry: Sync {
     fn reconstructor(&self, config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>>;
 }
 
-struct Of<T>(PhantomData<fn() -> T>);
+struct TaskEntry<T>(PhantomData<fn() -> T>);
 
-impl<T: PretextTask> Entry for Of<T> {
+impl<T: PretextTask> MethodEntry for TaskEntry<T> {
     fn numbers(&self) -> &'static [Number] {
         T::NUMBERS
     }
@@ -201,12 +201,12 @@ impl<T: PretextTask> Entry for Of<T> {
     }
 }
 
-struct OfAmlp;
+struct AmlpEntry;
 
 /// Share of the patches that is masked in a timed step.
 pub(crate) const TIMED_SIGMA: f64 = 0.75;
 
-impl Entry for OfAmlp {
+impl MethodEntry for AmlpEntry {
     fn numbers(&self) -> &'static [Number] {
         &[]
     }

@@ -13,7 +13,7 @@ use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::run::RunFolder;
 
-/// The pinned slices, each as the network sees it: the training crop without augmentation.
+/// The pinned slices as input of the network: the training crop without augmentation.
 pub(crate) struct PinnedPictures<'a> {
     config: &'a Config,
     cohort: &'a Cohort,
@@ -29,11 +29,11 @@ struct TrackedPin {
     trained: bool,
 }
 
-/// What a run knows of a slice.
+/// A slice in a run.
 pub(crate) struct TrainingSlice {
     /// True if it is trained on.
     pub trained: bool,
-    /// Its crop and where that lies (crop voxel to world mm, row by row), if the run holds it.
+    /// Its crop and the crop's transform (voxel to world mm, row by row), if the run has it.
     pub stored: Option<(SliceData, [f64; 16])>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> PinnedPictures<'a> {
         Self { grid, ..self }
     }
 
-    /// Starts with `epoch`: records from it on are removed, they come again.
+    /// Starts with `epoch`, and removes records from it on, which will be repeated.
     ///
     /// # Errors
     /// Records that cannot be removed.
@@ -59,7 +59,7 @@ impl<'a> PinnedPictures<'a> {
         Ok(())
     }
 
-    /// Admits new pins and drops removed ones. `find` looks among the slices of the run.
+    /// Admits new pins and drops removed ones. `find` searches the slices of the run.
     pub fn admit_new(&mut self, find: &dyn Fn(&Pin) -> Result<TrainingSlice>) {
         let Some(pins) = self.recorder.changed() else { return };
         self.pinned.retain(|pin, _| pins.contains(pin));
@@ -92,8 +92,8 @@ impl<'a> PinnedPictures<'a> {
         Ok(())
     }
 
-    /// Records what `picture` makes of each slice after an epoch: a picture `[S][S]`, what it shows, and the masked patches, none
-    /// without a grid. `range` is what black and white stand for; `None` takes the picture's own.
+    /// Records the result of `picture` for each slice after an epoch: a picture `[S][S]`, its kind, and the masked patches, if
+    /// there is a grid. `range` is the value range from black to white; by default the picture's.
     ///
     /// # Errors
     /// Those of `picture`.

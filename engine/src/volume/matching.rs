@@ -157,8 +157,8 @@ impl Grid {
 }
 
 impl GridMatch {
-    /// Note for the user on how two grids were matched. `names` are the names of their images in the text, as in `["mask",
-    /// "image"]`.
+    /// Note for the user on how two grids were matched. `names` are the names of their images in the text, as in
+    /// `["mask", "image"]`.
     pub fn note(&self, [name, its]: [&str; 2], own: &Grid, other: &Grid) -> Option<String> {
         let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
         let size = |g: &Grid| g.shape.map(|n| n.to_string()).join("x");

@@ -1,4 +1,4 @@
-//! Cohorts as people have them, by the command line: nothing is left out silently, and one bad case never stops the others.
+//! Realistic cohorts on the command line: nothing is left out silently, and one bad case never stops the others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn model(folder: &Path, root: &Path) -> PathBuf {
     run
 }
 
-/// Replaces a patient's mask by one that holds no labels.
+/// Replaces a patient's mask by one with invalid labels.
 fn spoil_mask(root: &Path, id: &str) {
     let (image, _) = patient(1);
     write_volume(&root.join(id).join("seg.nii.gz"), &Volume::from_f32(image.grid.clone(), vec![0.5; image.grid.len()]))

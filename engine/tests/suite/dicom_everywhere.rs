@@ -1,4 +1,4 @@
-//! A DICOM series can be named wherever a NIfTI file can, and gives the same results.
+//! A DICOM series is accepted wherever a NIfTI file is, with the same results.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

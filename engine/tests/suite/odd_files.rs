@@ -1,4 +1,4 @@
-//! Files as people have them: each test makes one kind of odd grid, value or label, and says what must come out.
+//! Realistic files: each test makes one kind of unusual grid, value or label, and states the expected result.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::common::patient;
 
-/// A patient's files in a folder of their own.
+/// A patient's files in a separate folder.
 struct Patient {
     folder: TempDir,
     image: Volume,
@@ -73,7 +73,7 @@ impl Patient {
         self.problems_of(1)
     }
 
-    /// What the cohort says if so many of its masks are used.
+    /// The cohort's problems, given the number of used masks.
     fn problems_of(&self, labelled: usize) -> Vec<String> {
         let found = fingerprint(&Cohort::discover(self.folder.path()).unwrap(), None).unwrap();
         assert_eq!((found.labelled, found.masks_left_out.len()), (labelled, 1 - labelled));
@@ -304,7 +304,7 @@ fn label_values_mean_what_the_cohort_says() {
     let error = target(Targets::Regions, "").unwrap_err().to_string();
     assert!(error.contains("seg.nii.gz: label is 255"), "{error}");
     assert_eq!(target(Targets::Regions, "255=ET").unwrap(), 0b111);
-    // A single label is the lesion: neither a meaning nor a problem is made up.
+    // A single label is the lesion: no meaning is guessed and no problem reported.
     let found = fingerprint(&Cohort::discover(patient.folder.path()).unwrap(), None).unwrap();
     assert!(found.label_meaning.is_none() && found.problems.is_empty(), "{:?}", found.problems);
     relabelled(4);

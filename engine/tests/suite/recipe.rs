@@ -32,7 +32,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Every option of the recipe that goes with the others.
+/// All options of the recipe that can be combined.
 fn everything(cohort: &Path) -> Config {
     let mut config = pretrain_config(cohort);
     let method = &mut config.method;
@@ -166,7 +166,7 @@ fn an_encoder_alone_is_taken_over() {
     assert_eq!([&encoder[inner], &encoder[outer]], [&pretrained[inner], &fresh[outer]]);
 }
 
-/// The statistics of a fresh batch norm are 0 and 1, and a step moves them a tenth of the way.
+/// The statistics of a fresh batch norm are 0 and 1, and a step moves them by a tenth.
 #[test]
 fn batch_norm_is_estimated_before_the_first_step_without_moving_weights() {
     let temp = tempfile::tempdir().unwrap();

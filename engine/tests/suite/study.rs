@@ -66,8 +66,8 @@ pub fn assert_same_tables(one: &Path, other: &Path) {
     assert!(names.is_empty() && one.len() == other.len(), "{names:?}");
 }
 
-/// Carries a study out at once, stopped after every `steps` steps, and as two shards that are each started twice. All end in
-/// the same tables. Gives the folder of the first.
+/// Runs a study in one go, interrupted after every `steps` steps, and as two shards started twice each. All give the same
+/// tables. Returns the folder of the first.
 pub fn every_way(plan: &Plan, folder: &Path, steps: usize) -> PathBuf {
     let reference = folder.join("reference");
     let (progress, _) = whole(plan, &reference);
@@ -292,7 +292,7 @@ fn a_training_that_fails_stays_in_the_table_with_its_reason() {
     let row = text.lines().find(|line| line.starts_with("| base")).unwrap();
     assert!(row.contains("| - |"), "{row}");
     assert!(text.contains("base: 1 of 1 run failed."), "{text}");
-    // It is tried again, and another plan is not taken for this one.
+    // It is retried, and another plan is not confused with this one.
     assert_eq!(whole(&plan, &out).0.failed, 1);
     plan.labels.draws = 2;
     let control = Control::default();
@@ -316,7 +316,7 @@ fn a_method_whose_pilots_all_fail_stays_in_the_table_and_the_others_are_trained(
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(text.contains("base: 1 of 1 run failed. every pilot failed, the first with: "), "{text}");
     assert!(text.contains("| balls | base | - |"), "no rates: {text}");
-    // The next start tries the pilots again, and leaves the rates that are chosen.
+    // The next start retries the pilots and keeps the chosen rates.
     let lock = |out: &Path| fs::read(out.join("plan.lock.json")).unwrap();
     let before = lock(&out);
     assert_eq!((whole(&plan, &out).0, lock(&out) == before), (progress, true));
@@ -388,7 +388,7 @@ fn a_reader_sees_how_far_a_study_is() {
     assert_eq!((study.status.done(), study.status.seconds_left), (8, Some(0.0)));
     let stored: serde_json::Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
     assert_eq!(serde_json::to_value(&study.groups).unwrap(), stored, "the numbers of the tables");
-    // Every method's segmentation of a patient; a mask that is removed is said to be.
+    // Every method's segmentation of a patient; a removed mask is reported.
     let first = &study.results.rows[0];
     let alike = |row: &&engine::study::Row| row.scan == first.scan && row.cell.draw == first.cell.draw;
     let rows: Vec<_> = study.results.rows.iter().filter(alike).cloned().collect();

@@ -120,7 +120,7 @@ fn the_plan_of_table_3_is_stopped_continued_and_sharded() {
     for method in &plan.methods {
         assert!(text.contains(&format!("| {} | 0.", method.name)), "{}: {text}", method.name);
     }
-    // The paper's own numbers stand in columns of their own.
+    // The paper's numbers are in separate columns.
     assert!(text.contains("### Table 3. Parts of the method: my cohort, 5% labels"), "{text}");
     let base = text.lines().find(|line| line.starts_with("| base | ")).unwrap();
     assert!(text.contains("| DSC (paper) | HD95 (mm) (paper) |") && base.ends_with("| 0.5692 | 62.342 |"), "{base}");
@@ -181,7 +181,7 @@ fn the_quick_plan_is_interrupted_continued_and_shared_by_two_processes() {
     assert_eq!(ended(spawn(&plan, &stopped, &[])).0, Some(0));
     assert_same_tables(&stopped, &reference);
 
-    // Two shards at the same time, then both once more: the first round ends with the pilots.
+    // Two shards at the same time, then both again: the first round ends with the pilots.
     for _ in 0..2 {
         let shards = ["1/2", "2/2"].map(|shard| spawn(&plan, &shared, &["--shard", shard]));
         for shard in shards {

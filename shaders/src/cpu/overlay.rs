@@ -73,7 +73,7 @@ pub(super) fn greys(slice: &Slice, region: u32) -> bool {
     classes && region != 0 && slice.label_opacity > 0.0
 }
 
-/// The brightness of a colour; grey stays bit for bit what it is.
+/// The brightness of a colour; grey is unchanged bit for bit.
 pub(super) fn grey(rgb: Vec3) -> Vec3 {
     Vec3::splat(rgb.y + (rgb.x - rgb.y) * 0.3 + (rgb.z - rgb.y) * 0.1)
 }
@@ -129,7 +129,7 @@ fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: 
     }
 }
 
-/// Outlines of several segmentations. Where some coincide, their colours take turns as dashes.
+/// Outlines of several segmentations. Coinciding ones alternate as dashes.
 fn outlines(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, bits: u32) -> (Vec3, f32) {
     let w = slice.outline_px;
     let around = (0..9).map(|n| Vec2::new((n % 3) as f32 - 1.0, (n / 3) as f32 - 1.0));

@@ -310,7 +310,7 @@ fn classes_are_told_apart_on_every_colour_of_a_hot_image() {
             }
         }
     }
-    // Away from the lesion the image keeps its colours, and a grey one stays as it was.
+    // Away from the lesion the image keeps its colours, and a grey image is unchanged.
     assert_eq!(pixels[3 * 256 + 85], [255, 0, 0, 255]);
     let grey = super::overlay::grey(glam::Vec3::splat(0.3));
     assert_eq!(grey, glam::Vec3::splat(0.3));

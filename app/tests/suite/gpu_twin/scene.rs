@@ -10,7 +10,7 @@ use shaders::{Image, Patches, Slice};
 
 pub const WIDTH: u32 = 160;
 pub const HEIGHT: u32 = 120;
-/// Where panes lie in the frame, in points: off the origin.
+/// Position of panes in the frame, in points, off the origin.
 const CORNER: egui::Pos2 = pos2(13.0, 7.0);
 
 /// An anisotropic grid, turned away from every axis.
@@ -97,7 +97,7 @@ pub fn draw(screen: &Offscreen, pane: &SlicePaint) -> Vec<[u8; 4]> {
     draw_all(screen, std::slice::from_ref(pane), 1.0).remove(0)
 }
 
-/// The texels of a volume, put together here on their own.
+/// The texels of a volume, packed independently.
 enum OwnedTexels {
     U8(Vec<u8>),
     U16(Vec<u16>),
@@ -140,7 +140,7 @@ impl OwnedTexels {
     }
 }
 
-/// Everything a pane can show, on the card and beside it.
+/// Everything a pane can show, on the GPU and on the CPU.
 pub struct Scene {
     pub base: Volume,
     pub fused: Option<Volume>,

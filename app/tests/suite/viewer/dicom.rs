@@ -1,5 +1,5 @@
-//! A radiologist's way through a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for the
-//! archive, open it again. And what must not leave the study: who it is.
+//! A radiologist's workflow with a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for the
+//! archive, reopen it. The patient's identity must not leave the study.
 
 use std::path::Path;
 use std::process::Command;
@@ -34,7 +34,7 @@ fn labelled(window: &Window) -> Vec<(usize, u16)> {
     labels.iter().enumerate().filter(|(_, label)| *label != 0).collect()
 }
 
-/// Everything that the program would write or say.
+/// All text that the program would write or show.
 fn said(window: &Window) -> String {
     let notices = state(window).notices.iter().map(|notice| format!("{}: {}\n", notice.heading(), notice.detail));
     let session = Session::of(state(window)).to_json().unwrap();
@@ -170,7 +170,7 @@ fn small_values_of_monochrome1_are_bright() {
         let image = document(&window).image();
         assert_eq!(grey.map(|chosen| image.colours(chosen, false)), expected, "{row}");
         assert_eq!(image.colours(ColourMap::Hot, false), ColourMap::Hot);
-        // Values stay as they are.
+        // Values do not change.
         assert_eq!(image.volume.value([3, 2, 1]), volume.value([3, 2, 1]).round(), "{row}");
     }
 }

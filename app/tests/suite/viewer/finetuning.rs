@@ -64,7 +64,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert!(csv.starts_with(head) && csv.lines().count() == 1 + split.test.len(), "{csv}");
     let latex = exported(&mut window, TrainExport::ResultsLatex);
     assert!(latex.contains("\\toprule") && latex.contains(&format!("Mean (SD) & {mean:.3}")), "{latex}");
-    // The network of the best validation has an evaluation of its own.
+    // The best network by validation has a separate evaluation.
     order(&mut window, TrainCommand::ChooseNetwork(Choice::Best));
     settle(&mut window);
     let best = state(&window).cache.results.evaluation.clone().unwrap();
@@ -88,7 +88,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     let listed: Vec<String> = state(&window).cache.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);
 
-    // The worst slice of a patient, with both masks. The list of cases stays, and the way back is one press.
+    // The worst slice of a patient, with both masks. The list of cases stays, and one press goes back.
     let listed = state(&window).cases.cases.len();
     assert!(listed > 2, "the cohort is open in Review");
     let (case, slice) = (&evaluation.patients[0].case, evaluation.patients[0].worst_slice.unwrap());
@@ -107,14 +107,14 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert_eq!((state(&window).session.mode, state(&window).session.train.page), (Mode::Train, TrainPage::Results));
     assert!(state(&window).cache.results.evaluation.is_some());
 
-    // One press from the run to a segmentation with it.
+    // One click from the run to a segmentation with it.
     click(&mut window, "Segment with this run");
     assert_eq!((state(&window).session.mode, errors(&window)), (Mode::Review, Vec::new()));
     assert_eq!(state(&window).session.runs.segment.as_ref(), Some(&run));
     assert!(crate::window::document(&window).is_unsaved(), "the open case was segmented");
 }
 
-/// Types a part of an action's name into the palette and chooses the first that is found.
+/// Types a part of an action's name into the palette and selects the first match.
 fn by_palette(window: &mut Window, words: &str) {
     press_with(window, CTRL, Key::K);
     window.get_by_label("Search actions").type_text(words);

@@ -1,4 +1,4 @@
-//! The built program where there is neither a display nor an adapter.
+//! The built program without display and adapter.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;

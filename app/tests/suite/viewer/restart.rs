@@ -41,7 +41,7 @@ fn parsed(line: &[OsString]) -> Args {
     Args::try_parse_from(std::iter::once(&"amlp-viewer".into()).chain(line)).unwrap()
 }
 
-/// A restart with the session of a window; what it reports is the same, word for word.
+/// A restart with the session of a window; its report must be identical.
 pub(super) fn again(window: &Window) -> Window {
     let (line, folder) = line_of(window);
     let new = open(&parsed(&line));
@@ -153,7 +153,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
         send(&mut window, Command::Timeline(command));
     }
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Watch)));
-    // So short a run has learned nothing, which it warned of.
+    // Such a short run has learned nothing, which it warned of.
     send(&mut window, WindowCommand::DismissAll);
     change(&mut window, |form| form.pretrain.training.lr = 0.25);
     settle(&mut window);
@@ -164,7 +164,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     assert_eq!(state(&new).session.train.page, TrainPage::Watch);
     assert_eq!(state(&new).session.train.form, state(&window).session.train.form);
 
-    // Beside another epoch of itself, and beside another run.
+    // Compared with another epoch of itself, and with another run.
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(2)));
     again(&window);

@@ -33,7 +33,7 @@ fn plan(cohort: &Path) -> Plan {
     small_study(study, cohort, 4, (12, "[1e-2, 3e-2]"))
 }
 
-/// Carries the study out, or `steps` training steps of it.
+/// Runs the study, or `steps` training steps of it.
 fn carry_out(plan: &Plan, out: &Path, steps: usize) -> engine::Result<()> {
     let control = Control::default();
     let mut watcher = Watcher::new(&control, steps);
@@ -59,7 +59,7 @@ fn page(workspace: &Path) -> Window {
     window
 }
 
-/// What a control says beside its name.
+/// The description of a control.
 fn described(window: &Window, label: &str) -> String {
     window.get_by_label(label).accesskit_node().data().description().unwrap_or_default().to_owned()
 }
@@ -77,7 +77,7 @@ fn from_the_table_over_a_patient_to_every_methods_segmentation() {
     click(&mut window, "Study small");
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     assert_eq!(state(&window).study_groups().len(), 2);
-    // The cell says what the engine's summary does.
+    // The cell agrees with the engine's summary.
     let group = record.groups.iter().find(|group| group.budget == "4").unwrap();
     let base = group.methods.iter().find(|method| method.method == "base").unwrap();
     let difference = base.differences.iter().find(|d| d.to == "sup" && d.metric == Metric::Dsc).unwrap();
@@ -158,7 +158,7 @@ fn a_segmentation_that_was_not_kept_is_made_by_its_network() {
         masks.iter().map(|mask| LabelVolume::read(mask.mask.as_ref().unwrap()).unwrap()).collect();
     masks.iter().for_each(|mask| fs::remove_file(mask.mask.as_ref().unwrap()).unwrap());
 
-    // The shown one at once, the other when it is chosen.
+    // The shown one immediately, the other when selected.
     send(&mut window, Command::Study(StudyCommand::OpenPatient(cell("base"), patient)));
     assert_eq!(errors(&window), Vec::<String>::new());
     let labels = |window: &Window| document(window).segmentation().unwrap().labels.to_volume();
@@ -202,7 +202,7 @@ fn a_study_that_another_process_carries_out_is_followed() {
     window.run_steps(2);
     click(&mut window, "Progress (1 failed)");
     assert!(has(&window, &last.label) && has(&window, "the device ran out of memory"));
-    // Nothing is looked at while another page is shown.
+    // Nothing is polled while another page is shown.
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     fs::remove_dir_all(&out).unwrap();
     window.run_steps(400);

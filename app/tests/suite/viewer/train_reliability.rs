@@ -1,4 +1,4 @@
-//! What must hold when a run goes wrong, or is left at a bad moment.
+//! Reliability when a run fails or is interrupted at a bad moment.
 
 use amlp_viewer::command::{TrainCommand, WindowCommand};
 use amlp_viewer::state::Dialog;
@@ -18,7 +18,7 @@ fn u1_runs_are_started_and_stopped_and_leave_no_thread() {
     change(&mut window, |form| form.pretrain.training.epochs = 1000);
     for round in 0..20 {
         order(&mut window, TrainCommand::Start);
-        // At another moment each time: while patients are prepared, at the first step, later.
+        // At a different moment each time: during preparation, at the first step, later.
         for _ in 0..round {
             window.step();
             std::thread::sleep(std::time::Duration::from_millis(8));
@@ -29,7 +29,7 @@ fn u1_runs_are_started_and_stopped_and_leave_no_thread() {
     wait_for(&mut window, |app| app.jobs().threads() == 0);
     assert_eq!(errors(&window), [""; 0]);
     assert!(endings(&window).iter().all(|how| *how == JobOutcome::Stopped));
-    // What never came to a step leaves nothing behind.
+    // A run without a step leaves nothing behind.
     for run in std::fs::read_dir(place.runs()).unwrap().flatten() {
         assert!(has_checkpoint(&run.path()), "{}", run.path().display());
     }
@@ -102,7 +102,7 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("A run \"mine\" exists"), "{said:?}");
     assert_eq!(endings(&window), [JobOutcome::Stopped], "it was not started");
-    // The name of a run of one stage is none of the other's.
+    // A run's name of one stage does not affect the other.
     change(&mut window, |form| form.stage = engine::event::Stage::Finetune);
     assert_eq!(state(&window).session.train.form.name, "supervised-pet");
     change(&mut window, |form| form.stage = engine::event::Stage::Pretrain);
@@ -185,7 +185,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
     click(&mut window, "Start second");
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Finished]));
     assert!(has_checkpoint(&place.runs().join("second")));
-    // Killed now: what is left of it is on the disk already.
+    // Killed now: its state is already on disk.
     drop(window);
     let mut window = place.window();
     assert_eq!(left(&window), ["fourth"]);
@@ -205,7 +205,7 @@ fn a_queue_that_cannot_be_read_is_said() {
     assert_eq!((left(&window), errors(&window)), (Vec::new(), Vec::new()));
 }
 
-/// Starts a job under a name of the user's whose estimate takes a while, and waits until its folder is there.
+/// Starts a named job with a slow estimate, and waits until its folder exists.
 fn begin_slowly(window: &mut Window, place: &Place) -> std::path::PathBuf {
     change(window, |form| {
         (form.pretrain.network.width, form.pretrain.network.depth) = (64, 4);

@@ -26,7 +26,7 @@ use crate::window::*;
 /// How many patients the cohort has: 6 train, 1 validates, 2 test.
 const PATIENTS: usize = 9;
 
-/// A cohort of small patients, and a workspace beside it.
+/// A cohort of small patients, and a workspace.
 pub struct Place(TempDir);
 
 impl Place {
@@ -53,7 +53,7 @@ impl Place {
     /// A window in Train mode on the cohort.
     pub fn window(&self) -> Window {
         let mut window = start(&self.args(), SIZE, None);
-        // The estimate of the paper's settings is of no interest here, and takes its time.
+        // The slow estimate of the paper's settings is irrelevant here.
         wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Ready(_)));
         change(&mut window, tiny);
         settle(&mut window);
@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-/// Settings that train in moments.
+/// Settings that train in a moment.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
         config.device = DeviceChoice::Cpu.into();
@@ -92,7 +92,7 @@ pub fn order(window: &mut Window, command: TrainCommand) {
     window.step();
 }
 
-/// Presses a control by its name, wherever the page is scrolled to, without waiting for jobs.
+/// Presses a control by its name at any scroll position, without waiting for jobs.
 pub fn use_control(window: &mut Window, label: &str) {
     window.get_by_label(label).click_accesskit();
     window.run_steps(3);
@@ -108,7 +108,7 @@ fn enter(window: &mut Window, label: &str, text: &str) {
     window.run_steps(2);
 }
 
-/// Starts a job of so many epochs and waits until it trains.
+/// Starts a job with this many epochs and waits until it trains.
 pub fn train(window: &mut Window, epochs: usize) {
     change(window, |form| form.config_mut().training.epochs = epochs);
     order(window, TrainCommand::Start);
@@ -204,7 +204,7 @@ fn a_training_is_paused_resumed_and_stopped() {
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Stopped]));
     assert_eq!(window.state().jobs().threads(), 0);
 
-    // It goes on where it was.
+    // It continues where it was.
     let done = state(&window).cache.runs.unfinished().next().unwrap().epochs_done;
     use_control(&mut window, "Resume amlp-pet");
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.epoch > done));
@@ -226,13 +226,13 @@ fn jobs_wait_for_each_other() {
     assert_eq!(names(&window).len(), 3, "a run waits once");
     assert!(errors(&window)[0].contains("second is already in the queue"), "{:?}", errors(&window));
     assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured during a run");
-    // All of the panel can be scrolled to, over the buttons that stay where they are.
+    // The whole panel can be scrolled above the fixed buttons.
     assert!(names(&window).iter().all(|name| {
         let row = window.get_by_label(&format!("Waiting: {name}")).rect();
         row.height() == amlp_viewer::theme::size::ROW_TALL
     }));
     window.get_by_label("Pin this slice").scroll_to_me();
-    // The panel scrolls over some frames, while the run goes on beside it.
+    // The panel scrolls over several frames while the run continues.
     window.run_steps(20);
     let (pin, pause) = (window.get_by_label("Pin this slice").rect(), window.get_by_label("Pause").rect());
     assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");

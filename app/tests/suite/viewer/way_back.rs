@@ -1,4 +1,4 @@
-//! The way back through the window: segment, correct, accept, add to the labels, continue fine-tuning.
+//! The correction loop in the window: segment, correct, accept, add to the labels, continue fine-tuning.
 
 use std::path::{Path, PathBuf};
 
@@ -66,7 +66,7 @@ fn open_case(window: &mut Window, name: &str) {
     send(window, Intent::OpenCase(id));
 }
 
-/// Draws the lesion as it is, in place of the segmentation.
+/// Replaces the segmentation by the true lesion.
 fn correct(window: &mut Window, number: usize) {
     let (state, jobs) = window.state_mut().parts();
     let before = state.document.as_ref().unwrap().segmentation().unwrap().labels.clone();

@@ -1,5 +1,5 @@
-//! The researcher's way through the program on the sample study, in one sitting: masking, a pre-training run that is paused,
-//! resumed and cancelled, one that ends, fine-tuning, segmentation, measures.
+//! A researcher's workflow on the sample study in one session: masking, a pre-training run that is paused, resumed and
+//! cancelled, one that finishes, fine-tuning, segmentation, measures.
 
 use amlp_viewer::state::Mode;
 use amlp_viewer::state::train::{CohortState, Column, JobOutcome, Labels, Phase, TrainPage};
@@ -15,7 +15,7 @@ use super::masking::{expected, set};
 use super::training::{change, endings, has_checkpoint, run_of, train, use_control};
 use crate::window::*;
 
-/// What the window reports of the shown slice, after it was compared with what the engine says of the file.
+/// The window's report of the shown slice, after comparison with the engine's.
 fn masked(window: &Window) -> MaskReport {
     let shown = report(window).masking.unwrap();
     let case = sample::folder().unwrap().join(&state(window).cases.chosen().unwrap().name);
@@ -24,7 +24,7 @@ fn masked(window: &Window) -> MaskReport {
     shown
 }
 
-/// Takes over the demonstration's settings for runs of so many steps.
+/// Uses the demonstration's settings, with runs of this many steps.
 fn steps(window: &mut Window, count: usize) {
     let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count, count).unwrap();
     change(window, |form| {

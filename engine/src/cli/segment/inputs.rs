@@ -87,7 +87,7 @@ impl Inputs {
             return self.add_series(folder, args);
         }
         if files.is_empty() {
-            // The error of the discovery says more than "no file".
+            // The error of the discovery is more specific than "no file".
             cohort?;
             let wanted = config.data.modality.join(", ");
             return Err(Error::file(folder, format!("no patient here has {wanted}, and there is no other scan")));
@@ -162,8 +162,8 @@ fn names_in(cohort: &Cohort, config: &Config) -> Vec<String> {
     config.data.modality.iter().map(|name| cohort.modality(name).unwrap_or_else(|_| name.clone())).collect()
 }
 
-/// Whether a cohort is the model's own, wherever it lies: most of its scans have the ids and headers of the training cohort's. Runs
-/// of earlier versions recorded no headers: their folder or all their patients tell.
+/// Whether a cohort is the model's own, at any location: most of its scans have the ids and headers of the training cohort's.
+/// For runs of earlier versions, which recorded no headers, the folder or all patients must match.
 fn is_own(cohort: &Cohort, model: &Path, config: &Config) -> Result<bool> {
     let run = RunFolder::open(model)?;
     if let Some(recorded) = run.read_cohort::<CohortIdentity>()? {

@@ -3,7 +3,7 @@
 use super::chart::{Chart, Scale, Series};
 use crate::event::EpochSummary;
 
-/// Says where lesion patches come from in a run without labels.
+/// Note on the source of lesion patches in a run without labels.
 const LESION_NOTE: &str = "Agreement is the share of masked patches whose label by reconstruction loss equals their k-means label. \
     Lesion patches are counted with the reference masks, which training never sees.";
 

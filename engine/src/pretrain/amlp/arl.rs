@@ -21,8 +21,8 @@ pub enum Attention {
     Off,
 }
 
-/// `rel_i` of every masked patch, `[B, N]`, 0 elsewhere, detached. `errors` are [`crate::loss::patch_errors`], `counts` `[B,
-/// 1]` the masked patches of each slice. If a slice's errors sum to less than 1e-12, every masked patch has 1.
+/// `rel_i` of every masked patch, `[B, N]`, 0 elsewhere, detached. `errors` are [`crate::loss::patch_errors`], `counts`
+/// `[B, 1]` the masked patches of each slice. If a slice's errors sum to less than 1e-12, every masked patch has 1.
 pub fn relative(errors: Tensor<2>, masked: Tensor<2>, counts: Tensor<2>) -> Tensor<2> {
     let errors = errors.detach() * masked.clone();
     let sums = errors.clone().sum_dim(1);

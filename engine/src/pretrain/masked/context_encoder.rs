@@ -136,13 +136,13 @@ impl MaskedTask for ContextEncoder {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, sized};
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<ContextEncoder>>(&config());
-        check_micro_batches::<Masked<ContextEncoder>>(&config());
+        check_gradient::<MaskedMethod<ContextEncoder>>(&config());
+        check_micro_batches::<MaskedMethod<ContextEncoder>>(&config());
     }
 
     /// At 160 pixels 72 x 72 of 80 x 80 are hidden, and an error of 1 everywhere is (5184 + 10 * 1216) / 6400.

@@ -149,19 +149,19 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
     use crate::trainer::{MicroBatch, Objective, StepOutput};
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<MaskFeat>>(&config());
-        check_micro_batches::<Masked<MaskFeat>>(&config());
+        check_gradient::<MaskedMethod<MaskFeat>>(&config());
+        check_micro_batches::<MaskedMethod<MaskFeat>>(&config());
     }
 
     #[test]
     fn the_memory_of_the_head_is_that_of_its_weights() {
-        let objective = objective::<Masked<MaskFeat>>(&config());
+        let objective = objective::<MaskedMethod<MaskFeat>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
         assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn hidden_pixels_change_the_target_only() {
         let config = sized(48);
-        let objective = objective::<Masked<MaskFeat>>(&config);
+        let objective = objective::<MaskedMethod<MaskFeat>>(&config);
         let device = Device::flex();
         let net = objective.build(1, &device);
         let batch = objective.synthetic_batch(1, 0).unwrap();

@@ -132,7 +132,7 @@ pub struct MaskedLoss {
 }
 
 /// A masked-image method as a pre-training task.
-pub struct Masked<T> {
+pub struct MaskedMethod<T> {
     config: Config,
     task: T,
 }
@@ -144,7 +144,7 @@ const CONSTANT_LOSS: &str = "constant_loss";
 /// A loss ratio above this is a collapse.
 const MOST_RATIO: f64 = 0.98;
 
-impl<T: MaskedTask> Masked<T> {
+impl<T: MaskedTask> MaskedMethod<T> {
     fn batch(&self, samples: Vec<Sample>, at: Position) -> MaskedBatch<T::Target> {
         let masked = |sample: Sample| {
             let place = sample.place(at);
@@ -158,7 +158,7 @@ impl<T: MaskedTask> Masked<T> {
     }
 }
 
-impl<T: MaskedTask> PretextTask for Masked<T> {
+impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
     type Net = T::Net;
     type Batch = MaskedBatch<T::Target>;
 

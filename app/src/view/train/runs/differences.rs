@@ -83,6 +83,9 @@ mod tests {
     #[test]
     fn no_value_is_an_empty_cell() {
         assert_eq!(value_text("labels.from", Some("")), "random weights");
-        assert_eq!([value_text("a.b", Some("")), said("a.b", None), said("seed", Some("1"))], ["empty", NONE, "1"]);
+        assert_eq!(
+            [value_text("a.b", Some("")), value_text("a.b", None), value_text("seed", Some("1"))],
+            ["empty", NONE, "1"]
+        );
     }
 }

@@ -69,7 +69,12 @@ fn record() -> StudyRecord {
                 let why = "the device ran out of memory at a batch of 16. Set training.micro_batch to 4".to_owned();
                 let failed = (m, b, draw) == (3, 1, 2);
                 let state = if failed { StudyRunState::Failed(why.clone()) } else { StudyRunState::Done };
-                runs.push(StudyRun { label: cell.to_string(), cell: Some(cell.clone()), run: "runs/a".into(), state });
+                runs.push(StudyRun {
+                    label: cell.to_string(),
+                    cell: Some(cell.clone()),
+                    folder: "runs/a".into(),
+                    state,
+                });
                 if failed {
                     results.gaps.push(engine::study::Gap { cell, failed: Some(why) });
                     continue;
@@ -99,7 +104,7 @@ fn the_studies_page_in_both_themes() {
     let (state, _) = window.state_mut().parts();
     state.session.study.folder = Some("studies/lgg".into());
     state.cache.study.open = Some(Box::new(record()));
-    // Nothing on the disk takes its place.
+    // Disk polling must not replace it.
     state.cache.study.due = f64::INFINITY;
     state.session.train.page = TrainPage::Studies;
     settle(&mut window);
