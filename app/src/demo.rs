@@ -19,7 +19,7 @@ const VALIDATE_EVERY: usize = 3;
 
 /// Seconds that each finding is shown.
 const SHOWN: f64 = 2.5;
-/// Seconds that the labels of the whole pre-training are shown side by side.
+/// Seconds that the labels of the whole pre-training run are shown side by side.
 const SHEET: f64 = 6.0;
 /// Maximum number of findings shown, largest first: a poor network has dozens of tiny ones.
 const MOST: usize = 6;

@@ -7,7 +7,7 @@ use crate::event::EpochSummary;
 const LESION_NOTE: &str = "Agreement is the share of masked patches whose label by reconstruction loss equals their k-means label. \
     Lesion patches are counted with the reference masks, which training never sees.";
 
-/// A fine-tuning's numbers.
+/// The numbers of a fine-tuning run.
 #[derive(Clone, Debug, Default)]
 pub struct FinetuneCurve {
     /// Name in the legend ("from pre-training").

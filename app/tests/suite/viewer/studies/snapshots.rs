@@ -116,5 +116,5 @@ fn the_studies_page_in_both_themes() {
     PICTURES.compare(&mut window, "studies_light");
     send(&mut window, WindowCommand::SetTheme(Theme::Dark));
     study(&mut window, StudyCommand::ShowTab(StudyTab::Progress));
-    PICTURES.compare(&mut window, "studies_trainings");
+    PICTURES.compare(&mut window, "studies_progress");
 }
