@@ -94,10 +94,8 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
                 let request = Request { paths: vec![folder], ..Request::default() };
                 open::start(state, jobs, request, Intent::OpenSample);
             }
-            None => state.error(
-                "No sample study",
-                "assets/sample was found neither beside the program nor in the current folder",
-            ),
+            None => state
+                .error("No sample study", "assets/sample was not found next to the program or in the current folder"),
         },
         Intent::OpenCase(case) => open::open_case(state, jobs, case),
         Intent::OpenSeries(id) => series::start(state, jobs, id),

@@ -106,10 +106,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         },
         Do::UseSample => match crate::sample::folder() {
             Some(folder) => cohort::start(state, jobs, &folder),
-            None => state.error(
-                "No sample study",
-                "assets/sample was found neither beside the program nor in the current folder.",
-            ),
+            None => state
+                .error("No sample study", "assets/sample was not found next to the program or in the current folder."),
         },
         Do::ReadCohortAgain => {
             if let Some(folder) = state.cache.train.cohort.folder() {

@@ -90,7 +90,7 @@ impl FromStr for Theme {
     /// Reads `dark` or `light`; the error names both.
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|theme| theme.name() == text);
-        found.ok_or_else(|| format!("\"{text}\" is no theme: dark or light"))
+        found.ok_or_else(|| format!("unknown theme \"{text}\". Use dark or light"))
     }
 }
 

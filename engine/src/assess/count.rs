@@ -97,7 +97,7 @@ impl Count<'_> {
             }
         }
         if self.is_drawn {
-            notes.push("The labelled patients are drawn at the start. Slices are those of as many others.".into());
+            notes.push("The labelled patients are drawn at the start. Slices are counted for the same number of other patients.".into());
         } else if prepared != scans {
             notes.push(format!(
                 "Slices are estimated from {prepared} of {} of the labelled patients.",

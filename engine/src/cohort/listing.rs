@@ -136,7 +136,7 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
         }
         level = next;
     }
-    listing.skipped.extend(level.into_iter().map(|path| (path, "lies too deep and is not searched".into())));
+    listing.skipped.extend(level.into_iter().map(|path| (path, "is nested too deep and was not searched".into())));
     listing.folders.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(listing)
 }

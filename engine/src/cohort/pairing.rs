@@ -75,7 +75,7 @@ pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         let why = format!(
-            "found no split.json beside the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
+            "found no split.json next to the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
         );
         Error::file(predictions, why)
     })

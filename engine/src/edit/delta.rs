@@ -306,14 +306,14 @@ impl PackedDelta {
         let mut delta = Delta::empty(dims);
         let (mut end, mut labels) = (0_usize, (0, 0));
         for _ in 0..runs {
-            let start = end.checked_add(get()?).ok_or("a run lies beyond the mask")?;
+            let start = end.checked_add(get()?).ok_or("a run extends beyond the mask")?;
             let len = get()?;
             if len & 1 == 0 {
                 let label = |value: usize| u16::try_from(value).map_err(|_| "a label is larger than 65535");
                 labels = (label(get()?)?, label(get()?)?);
             }
             let len = len >> 1;
-            end = start.checked_add(len).filter(|&end| end <= size).ok_or("a run lies beyond the mask")?;
+            end = start.checked_add(len).filter(|&end| end <= size).ok_or("a run extends beyond the mask")?;
             if len == 0 || labels.0 == labels.1 {
                 return Err("a run changes nothing");
             }

@@ -432,7 +432,7 @@ impl Place {
     /// If both are given, or the voxel lies outside the grid.
     pub(super) fn find(&self, grid: &Grid) -> Result<Option<[usize; 3]>> {
         let [nx, ny, nz] = grid.shape;
-        let outside = || format!("lies outside the image of {nx}x{ny}x{nz} voxels");
+        let outside = || format!("is outside the image of {nx}x{ny}x{nz} voxels");
         match (self.voxel, self.point_mm) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(Error::config("point_mm", "given", "voxel is given as well. Give one of them")),

@@ -134,8 +134,7 @@ fn legend() -> Vec<(Mark, String)> {
         (Mark::Line(INK), "white line: reference".into()),
         (
             Mark::None,
-            "DSC is that of the whole patient, not of this slice. R, L: the patient's right and left; anterior is up."
-                .into(),
+            "DSC of the whole patient, not of this slice. R, L: the patient's right and left; anterior is up.".into(),
         ),
     ]
 }

@@ -108,7 +108,7 @@ impl Scan {
             let job = shown().map(|(_, job)| job).find(|job| job.name == row.run).ok_or_else(|| missing(id))?;
             let mask = mask_of(source, job, id)?;
             if mask.grid.shape != stored {
-                return Err(Error::config("mask", id, "its grid is no longer that of the image"));
+                return Err(Error::config("mask", id, "its grid no longer matches the image"));
             }
             methods.push((name, row.measures.dsc, Some(orientation.apply(&mask.inside(), stored))));
         }

@@ -105,7 +105,7 @@ pub(super) fn own_grid(
     let first = sorted[0];
     let slice = |at: f64| (at - first) / step;
     if let Some(uneven) = along.iter().map(|&at| slice(at)).find(|k| (k - k.round()).abs() > 0.05) {
-        return Err(format!("its frames are not evenly spaced: one lies {uneven:.3} slices from the first"));
+        return Err(format!("its frames are not evenly spaced: one is {uneven:.3} slices from the first"));
     }
     let slices: Vec<usize> = along.iter().map(|&at| slice(at).round() as usize).collect();
     let origin = known[slices.iter().position(|&k| k == 0).unwrap_or(0)].0;

@@ -101,7 +101,7 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
 
 fn moved_note(own: &Grid, source: &Grid) -> String {
     format!(
-        "the segmentation lies on another grid than its source ({} vs {}). Each voxel takes the nearest label",
+        "the segmentation is on another grid than its source ({} vs {}). Each voxel takes the nearest label",
         own.describe(),
         source.describe()
     )
@@ -217,7 +217,7 @@ fn require_same_frame_of_reference(
     if own == its || names_source() {
         return Ok(());
     }
-    let why = "lies in another frame of reference than the images, so its place among them is unknown";
+    let why = "has another frame of reference than the images, so its position is unknown";
     Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
 }
 

@@ -99,7 +99,7 @@ fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> R
     if all.is_empty() || its_own.is_none_or(|uid| all.contains(&uid)) {
         return Ok(());
     }
-    let why = "lies in another frame of reference than the images, so its place among them is unknown";
+    let why = "has another frame of reference than the images, so its position is unknown";
     Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
 }
 

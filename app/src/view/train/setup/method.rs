@@ -29,7 +29,7 @@ fn numbers(ui: &mut Ui, state: &State, form: &mut Form) {
     let config = &mut form.pretrain;
     let all = engine::pretrain::numbers(config.method.pretext);
     if all.is_empty() {
-        text::note(ui, "This method has no numbers of its own.");
+        text::note(ui, "This method has no parameters.");
     }
     for number in all {
         let label = sentence_case(number.name);

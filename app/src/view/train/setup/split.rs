@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     Section::new("Split").note(&counts).closed().show(ui, |ui| {
         list_area("split", NAMES).show(ui, |ui| {
             for (part, patients) in parts(state, split) {
-                let names = if patients.is_empty() { "nobody".to_owned() } else { patients.join(", ") };
+                let names = if patients.is_empty() { "none".to_owned() } else { patients.join(", ") };
                 text::note(ui, &format!("{part}: {names}"));
                 ui.add_space(space::XS);
             }

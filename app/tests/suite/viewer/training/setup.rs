@@ -138,7 +138,7 @@ fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
     use_control(&mut window, "Preset");
     window.get_by_role_and_label(Role::ListBoxOption, "simmim").click_accesskit();
     window.run_steps(3);
-    assert!(has(&window, "This method has no numbers of its own.") && !has(&window, "Temperature"));
+    assert!(has(&window, "This method has no parameters.") && !has(&window, "Temperature"));
     settle(&mut window);
     assert_eq!(state(&window).training_obstacle(), None);
     // Each of them can be trained with unchanged.
