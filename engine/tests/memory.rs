@@ -41,7 +41,7 @@ fn gzipped(path: &Path) -> PathBuf {
     zipped
 }
 
-/// The same volume with its bytes in the other order: header fields of NIfTI-1, and voxels of `width` bytes.
+/// The same volume with swapped byte order: header fields of NIfTI-1, and voxels of `width` bytes.
 fn byte_swapped(path: &Path, to: &Path, width: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     let mut swap = |at: usize, width: usize, count: usize| {
@@ -130,7 +130,7 @@ fn resident_memory(folder: &Path) {
     assert!(peak > decoded / 2, "peak {peak} cannot be right");
 }
 
-/// A 4-D file, all of it and one frame after the other.
+/// A 4-D file, as a whole and frame by frame.
 fn every_frame_of_a_series(folder: &Path) {
     let grid = engine::volume::Grid::new([128, 128, 110], DAffine3::IDENTITY);
     let data = VoxelData::I16(values(5 * grid.len()).map(|v| v as i16 & 0x3ff).collect());

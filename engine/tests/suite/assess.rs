@@ -1,4 +1,4 @@
-//! Estimates of what a run would take.
+//! Estimates of a run's time and memory.
 
 use crate::common::{cohort, finetune, finetune_config, pretrain, pretrain_config};
 use engine::ErrorKind;
@@ -14,7 +14,7 @@ fn look(config: &Config) -> engine::assess::Assessment {
     assess(config, None, &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap()
 }
 
-/// Length as the loop reports it: slices, steps of an epoch, weights.
+/// Length as reported by the loop: slices, steps per epoch, weights.
 fn started(events: &[Event]) -> (usize, usize, usize) {
     let found = events.iter().find_map(|event| match event {
         Event::Started { slices, steps_per_epoch, parameters, .. } => Some((*slices, *steps_per_epoch, *parameters)),

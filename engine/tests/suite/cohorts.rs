@@ -131,13 +131,13 @@ fn a_moved_cohort_is_recognised() {
     write_label(&moved.join("Q/seg.nii.gz"), &label, &image).unwrap();
     assert_eq!(segment(&[&moved]), [split.test.clone(), vec!["Q".into()]].concat());
 
-    // Resuming finds the cohort at its new place, and the run remembers it.
+    // Resuming finds the cohort at its new location, which the run stores.
     let mut config = finetune_config(&moved, None);
     config.training.epochs = 1;
     finetune(&config, &model, true, 0).unwrap();
     let stored = engine::jobs::stored_config(&model).unwrap();
     assert_eq!(stored.data.cohort, moved);
-    // So does the program, whose run knows only the old place.
+    // So does the program, whose run has only the old location.
     let again = temp.path().join("again");
     fs::rename(&moved, &again).unwrap();
     let resume = |more: &[&Path]| ended(&amlp(&["resume", "--device", "cpu"], &[&[model.as_path()], more].concat()));
@@ -160,7 +160,7 @@ fn a_moved_cohort_is_recognised() {
     assert!(error.contains("data.cohort"), "{error}");
 }
 
-/// A mask beside the scan under a name that says nothing became a modality that all other patients lacked.
+/// A mask with an unknown name next to the scan used to become a modality that all other patients lacked.
 #[test]
 fn a_mask_of_any_name_is_no_image() {
     let temp = tempfile::tempdir().unwrap();

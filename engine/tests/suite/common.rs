@@ -40,7 +40,7 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-/// Writes `patients` of them, a folder each.
+/// Writes `patients` of them, one folder each.
 pub fn cohort(folder: &Path, patients: usize) -> PathBuf {
     let root = folder.join("cohort");
     for number in 0..patients {
@@ -141,7 +141,7 @@ impl EventSink for Watcher<'_> {
     }
 }
 
-/// Pre-trains; `cancel_after` steps of this process, `resume` what is in `out`.
+/// Pre-trains; cancels after `cancel_after` steps of this process, `resume`s the run in `out`.
 pub fn pretrain(config: &Config, out: &Path, resume: bool, cancel_after: usize) -> engine::Result<Vec<Event>> {
     let control = Control::default();
     let start = Start { resume, ..Start::default() };

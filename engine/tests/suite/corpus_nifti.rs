@@ -1,4 +1,4 @@
-//! The public corpora of NIfTI files: every row of their tables must come out as it says.
+//! The public corpora of NIfTI files: every row of their tables must be reproduced.
 
 #![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
 
@@ -41,7 +41,7 @@ fn check_load(row: &BTreeMap<String, String>, volume: &Volume, warn: bool) -> Re
         return Err(format!("shape {:?}", header.dims));
     }
     let affine: Vec<f64> = serde_json::from_str(&row["affine"]).unwrap();
-    // The table gives the affine as stored; the volume's is in millimetres whatever the header's unit.
+    // The table has the affine as stored; the volume's is in millimetres for any header unit.
     let unit = if header.xyzt_units & 7 == 3 { 1e-3 } else { 1.0 };
     let rows = volume.grid.affine_rows();
     if !rows[..12].iter().zip(&affine).all(|(a, e)| (a - e * unit).abs() <= 1e-5 * unit.min(1.0)) {
@@ -228,7 +228,7 @@ fn real_files_agree_with_nibabel() {
             }
             (Err(e), true) if complex && e.to_string().contains("unsupported datatype") => Ok(()),
             (Err(e), true) => Err(format!("refused: {e}")),
-            // What nibabel cannot load (a file alone of a pair it did not find, ...) may load or not, by name.
+            // Files that nibabel cannot load (half of a pair, ...) may load or fail, with the file's name.
             (Ok(_), false) => Ok(()),
             (Err(e), false) => names_the_file(&e, &row["file"]),
         };

@@ -23,7 +23,7 @@ pub fn assert_names_nobody(text: &str) {
     assert!(named.is_none(), "{named:?} is in {text}");
 }
 
-/// Writes a volume as one DICOM file a slice. The slope is a power of two, which NIfTI's 32-bit slope holds exactly.
+/// Writes a volume as one DICOM file per slice. The slope is a power of two, which NIfTI's 32-bit slope holds exactly.
 pub fn write_series(folder: &Path, number: usize, volume: &Volume) {
     std::fs::create_dir_all(folder).unwrap();
     let [nx, ny, nz] = volume.grid.shape;

@@ -103,7 +103,7 @@ fn moved(grid: &Grid, mm: f64) -> Grid {
     moved
 }
 
-/// nibabel#1069: int16 with the automatic slope that its range asks for.
+/// nibabel#1069: int16 with the automatic slope for its range.
 #[test]
 fn labels_saved_with_a_slope_stay_labels() {
     let patient = Patient::new();
@@ -215,7 +215,7 @@ fn a_mask_of_several_frames_follows_its_image() {
     assert!(error.contains("has 2 frames, its image has 3 frames"), "{error}");
 }
 
-/// The mask of the chosen frame is trained on, not that of the first.
+/// The mask of the selected frame is trained on, not the first frame's.
 #[test]
 fn a_frame_is_prepared_with_its_own_mask() {
     let patient = Patient::new();

@@ -1,4 +1,4 @@
-//! Options of the recipe that change a whole run: each does what it says, and a run with it resumes as any other.
+//! Options of the recipe that affect a whole run: each works, and a run with it can be resumed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -260,7 +260,7 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     assert!(weights(&run, "last", "model.safetensors") != weights(&fixed, "last", "model.safetensors"));
 }
 
-/// One change at a time must change the run, or it would be a row of an ablation that says nothing.
+/// Each single change must affect the run, or its ablation row would be meaningless.
 #[test]
 fn every_option_of_pretraining_changes_the_weights() {
     let temp = tempfile::tempdir().unwrap();
