@@ -49,7 +49,7 @@ fn main() {
     window.settle(&mut app);
     app.dispatch(Do::SetRadius(20.0 * MM));
     window.frame(&mut app, vec![key(Key::B, true), key(Key::B, false)]);
-    // The second stroke beside the first, whose voxels are painted already.
+    // The second stroke next to the first, whose voxels are already painted.
     for (mode, name, start) in [(Mode::Volume, "ball", START), (Mode::Slice, "disc", START + vec2(0.0, 80.0))] {
         app.dispatch(Do::SetMode(mode));
         window.frame(&mut app, vec![Event::PointerMoved(start)]);
@@ -108,7 +108,7 @@ fn lesions(grid: &Grid, moved: usize) -> LabelVolume {
     LabelVolume::new(grid.clone(), labels).unwrap()
 }
 
-/// What stands in for the system's window.
+/// Stand-in for the system's window.
 struct Window {
     ctx: egui::Context,
     screen: Option<Offscreen>,

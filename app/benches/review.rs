@@ -3,8 +3,8 @@
 //! ```sh
 //! cargo bench -p app --bench review
 //! ```
-//! Cases of 240x240x155 int16 (.nii.gz) with a mask. The next one is read ahead, as while a user looks at a case; for
-//! comparison the same without waiting for that.
+//! Cases of 240x240x155 int16 (.nii.gz) with a mask. The next one is prefetched, as during a review; for comparison the same
+//! without waiting for the prefetch.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
 use std::path::Path;

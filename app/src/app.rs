@@ -11,7 +11,7 @@ use crate::command::{self, Command, EditCommand, Sender, TrainCommand, WindowCom
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
-use crate::state::train::{CohortState, RememberedTraining, TrainPage};
+use crate::state::train::{CohortState, TrainPage, TrainSettings};
 use crate::state::{Dialog, Intent, Mode, Session, Settings, Severity, State};
 use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
@@ -19,25 +19,24 @@ use crate::{dialog, panel, theme, view};
 /// The key of the stored settings.
 const SETTINGS: &str = "settings";
 
-/// The program: its state, its jobs and what it was started for.
+/// The program: state, jobs and start options.
 pub struct App {
     state: State,
     jobs: Jobs,
     sender: Sender,
     demo: Option<Demo>,
     shown: Option<(theme::Theme, String)>,
-    /// Not a report, which ends by itself: settings are kept, and changes on the disk are followed.
+    /// False for a report, which ends by itself. Otherwise settings are saved and changes on disk are followed.
     stays_open: bool,
     lost_told: bool,
 }
 
 impl App {
-    /// A window that shows what the command line asks for. Without a `gpu` slices are not drawn; everything else works.
+    /// A window for the command line's request. Without a `gpu` slices are not drawn; everything else works.
     pub fn new(ctx: &egui::Context, gpu: Option<Gpu>, args: &Args, settings: Settings) -> Self {
         let waker = ctx.clone();
         let wake: Wake = Arc::new(move || waker.request_repaint());
-        let remembered =
-            settings.training.clone().map_or_else(|| Ok(RememberedTraining::default()), serde_json::from_value);
+        let remembered = settings.training.clone().map_or_else(|| Ok(TrainSettings::default()), serde_json::from_value);
         let adapter = gpu.as_ref().map_or_else(|| "no graphics adapter".to_owned(), Gpu::adapter_name);
         let mut app = Self {
             state: State {
@@ -60,11 +59,11 @@ impl App {
         };
         app.jobs.set_painter(view::export);
         match remembered {
-            Ok(RememberedTraining { form, cohort }) => {
+            Ok(TrainSettings { form, cohort }) => {
                 app.state.session.train.form = form;
                 app.state.cache.train.cohort = cohort.map_or(CohortState::None, CohortState::Remembered);
             }
-            Err(why) => app.warn("The form of the last training was reset", why.to_string()),
+            Err(why) => app.warn("The form of the last run was reset", why.to_string()),
         }
         app.start(args);
         app
@@ -79,7 +78,7 @@ impl App {
             }
             None => self.show(args),
         }
-        // A report of another mode does not hang on what lies in the home folder.
+        // A report of another mode must not depend on the home folder.
         if !args.is_report() || self.state.session.mode == Mode::Train || args.workspace.is_some() {
             worker::runs::list(&mut self.state, &mut self.jobs);
         }
@@ -119,7 +118,7 @@ impl App {
         worker::autosave::start(&mut self.state, &mut self.jobs, folder);
     }
 
-    /// Keeps what is read of cohorts here, so that only what has changed is read the next time.
+    /// Caches cohort fingerprints here, so that only changed files are read next time.
     pub fn keep_fingerprints_in(&mut self, cache: Option<FingerprintCache>) {
         self.state.fingerprints = cache;
     }
@@ -134,7 +133,7 @@ impl App {
         &self.jobs
     }
 
-    /// The state and the jobs, for tests that start jobs of their own.
+    /// The state and the jobs, for tests that start jobs.
     #[doc(hidden)]
     pub fn parts(&mut self) -> (&mut State, &mut Jobs) {
         (&mut self.state, &mut self.jobs)
@@ -145,16 +144,16 @@ impl App {
     /// # Errors
     /// A value that JSON cannot hold.
     pub fn settings(&self) -> Result<String, serde_json::Error> {
-        let training = Some(serde_json::to_value(RememberedTraining::of(&self.state))?);
+        let training = Some(serde_json::to_value(TrainSettings::of(&self.state))?);
         Session::settings_json(&Settings { training, ..self.state.session.settings.clone() })
     }
 
-    /// Carries out a command at once.
+    /// Executes a command.
     pub fn dispatch(&mut self, command: impl Into<Command>) {
         dispatch(&mut self.state, &mut self.jobs, command);
     }
 
-    /// Declines offers that nobody can answer, see [`State::decline_offers`].
+    /// See [`State::decline_offers`].
     pub fn decline_offers(&mut self) {
         self.state.decline_offers();
     }
@@ -164,7 +163,7 @@ impl App {
         self.state.quit && self.state.restart
     }
 
-    /// True when nothing is being done and the demonstration is over.
+    /// True if no job is running and the demonstration is over.
     pub fn is_idle(&self) -> bool {
         let settled = worker::edit::wait(&self.state, 0.0).is_none();
         settled && self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
@@ -248,7 +247,7 @@ impl App {
         waits.extend(worker::study::wait(&self.state, now).filter(|_| self.stays_open));
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         if !self.jobs.idle() {
-            // An adapter on the processor takes its time from the job.
+            // A software adapter competes with the job for the processor.
             let software = self.jobs.gpu().is_some_and(Gpu::is_software);
             waits.push(if software { 0.5 } else { 0.1 });
         }
@@ -257,7 +256,7 @@ impl App {
         }
     }
 
-    /// The window is to be closed: at once, or after a question.
+    /// Handles a request to close the window, possibly after a question.
     fn on_close(&mut self, ctx: &egui::Context) {
         if ctx.input(|i| i.viewport().close_requested()) && !self.state.quit {
             self.dispatch(WindowCommand::Quit);
@@ -269,7 +268,7 @@ impl App {
         }
     }
 
-    /// Draws, then carries out what was clicked.
+    /// Draws, then executes the commands.
     pub fn ui(&mut self, ui: &mut egui::Ui) {
         let (state, sender) = (&self.state, &self.sender);
         dialog::below(ui, state, |ui| {
@@ -290,7 +289,7 @@ impl App {
         for command in commands {
             self.dispatch(command);
         }
-        // A stroke whose release no pane heard, as when the layout changed below the pointer.
+        // A stroke whose release was not delivered to a pane, for example after a layout change.
         if self.state.is_drawing() && !ui.input(|i| i.pointer.any_down()) {
             self.dispatch(EditCommand::EndStroke);
         }
@@ -323,7 +322,7 @@ impl eframe::App for App {
     }
 }
 
-/// The settings of the last session; those of the first without one.
+/// The settings of the last session, or the defaults.
 ///
 /// # Errors
 /// Settings that this version cannot read.

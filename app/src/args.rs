@@ -60,7 +60,7 @@ pub struct Args {
     /// Run the full pipeline live on the sample study: pre-train, fine-tune, segment, step through the findings
     #[arg(long)]
     pub demo: bool,
-    /// Steps of each training of the demo
+    /// Steps of each run of the demo
     #[arg(long, value_name = "N", requires = "demo", hide = true)]
     pub demo_steps: Option<usize>,
     /// Session saved by a restart; replaces all other arguments
@@ -124,12 +124,12 @@ fn parse_size(text: &str) -> Result<[f32; 2], String> {
 }
 
 impl Args {
-    /// True if the program writes what it shows and ends.
+    /// True if the program writes its output and exits.
     pub fn is_report(&self) -> bool {
         self.screenshot.is_some() || self.state.is_some()
     }
 
-    /// What to open where something is named beside the paths: files, or one patient's folder, with their masks.
+    /// The request, if options name files or one patient's folder with masks.
     pub fn request(&self) -> Option<Request> {
         (!self.paths.is_empty()).then(|| Request {
             paths: self.paths.clone(),

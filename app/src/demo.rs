@@ -10,7 +10,7 @@ use engine::experiment::demo::configs;
 
 use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use crate::state::timeline::WatchView;
-use crate::state::train::{Ending, Form, Labels, TrainPage};
+use crate::state::train::{Form, JobOutcome, Labels, TrainPage};
 use crate::state::view::Overlay;
 use crate::state::{Intent, Mode, Request, State};
 
@@ -19,13 +19,13 @@ const VALIDATE_EVERY: usize = 3;
 
 /// Seconds that each finding is shown.
 const SHOWN: f64 = 2.5;
-/// Seconds that the labels of the whole pre-training are shown side by side.
+/// Seconds that the labels of the whole pre-training run are shown side by side.
 const SHEET: f64 = 6.0;
-/// How many findings are shown, largest first: a poor network leaves dozens of tiny ones.
+/// Maximum number of findings shown, largest first: a poor network has dozens of tiny ones.
 const MOST: usize = 6;
 /// Seed of split, weights and training.
 const SEED: u64 = 1;
-/// Steps of each training: minutes on two cores.
+/// Steps of each run: minutes on two cores.
 const STEPS: usize = 800;
 /// Labelled patients.
 const LABELLED: usize = 4;
@@ -75,7 +75,7 @@ impl Default for Demo {
 }
 
 impl Demo {
-    /// A demonstration whose trainings take `steps` steps each.
+    /// A demonstration whose runs take `steps` steps each.
     pub fn of_steps(steps: usize) -> Self {
         Self { step: Step::Begin, steps }
     }
@@ -122,7 +122,7 @@ impl Demo {
         }
     }
 
-    /// Starts a training once its patients are known.
+    /// Starts a run once its patients are known.
     fn set_up(&mut self, state: &State) -> Vec<Command> {
         let ready = state.cache.train.cohort.card().is_some() && matches!(state.cache.train.split, Some(Ok(_)));
         let form = match &self.step {
@@ -140,10 +140,10 @@ impl Demo {
         ]
     }
 
-    /// The run of a finished training of this stage. A training that did not finish ends the demonstration.
+    /// The finished run of this stage. A run that did not finish ends the demonstration.
     fn ended(&mut self, state: &State, stage: Stage) -> Option<PathBuf> {
         let ended = state.training.ended.first().filter(|job| job.stage == stage)?;
-        if ended.how != Ending::Finished {
+        if ended.how != JobOutcome::Finished {
             self.step = Step::Over;
             return None;
         }
@@ -196,7 +196,7 @@ fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
     configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps, steps).ok()
 }
 
-/// The form of the pre-training.
+/// The form of the pre-training run.
 fn pretraining(state: &State, steps: usize) -> Option<Form> {
     let (config, _) = settings(state, steps)?;
     let mut form = state.session.train.form.clone();
@@ -205,7 +205,7 @@ fn pretraining(state: &State, steps: usize) -> Option<Form> {
     Some(form)
 }
 
-/// The form of the fine-tuning, once it has the settings of the pre-trained run.
+/// The form of the fine-tuning run, once it has the settings of the pre-trained run.
 fn finetuning(state: &State, run: &Path, steps: usize) -> Option<Form> {
     let mut form = state.session.train.form.clone();
     if form.stage != Stage::Finetune || form.finetune.labels.from != run {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Its folder: beside the program, where it was built, or below the working directory.
+/// Its folder: next to the program, in the build tree, or below the working directory.
 pub fn folder() -> Option<PathBuf> {
     let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(|p| p.join("assets/sample")));
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");

@@ -1,7 +1,6 @@
 //! Memory of an open volume, counted by the allocator: at most 1.3 times the decoded voxels, while it is opened and after.
 //!
-//! Growing a block counts as having the old and the new at once. The only test of its process, so that what it counts is
-//! its own.
+//! Growing a block counts both the old and the new block. The only test of its process, so that nothing else is counted.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// 64 MiB of int16: large against what fonts, layout and the program itself take.
+/// 64 MiB of int16: large compared with fonts, layout and the program itself.
 const SHAPE: [usize; 3] = [256, 256, 512];
 const ALLOWED: f64 = 1.3;
 
@@ -29,7 +28,7 @@ fn write(path: PathBuf) -> PathBuf {
 
 #[test]
 fn an_open_volume_takes_its_voxels_and_little_more() {
-    // Every thread that counts voxels holds counters: as many threads as a workstation has.
+    // Every counting thread has counters, so use as many threads as a workstation.
     rayon::ThreadPoolBuilder::new().num_threads(32).build_global().unwrap();
     let folder = tempfile::tempdir().unwrap();
     for name in ["ct.nii", "ct.nii.gz"] {
@@ -45,7 +44,7 @@ fn an_open_volume_takes_its_voxels_and_little_more() {
             });
             output.textures_delta.clear();
         };
-        // Fonts and layout first: they are not the volume's.
+        // Allocate fonts and layout first.
         while !app.is_idle() {
             frame(&mut app);
         }
@@ -64,7 +63,7 @@ fn an_open_volume_takes_its_voxels_and_little_more() {
         let held = MEMORY.current_usage().saturating_sub(before) as f64 / decoded;
         let peak = MEMORY.peak_usage().saturating_sub(before) as f64 / decoded;
         assert!(app.state().document.is_some() && !app.state().shows_error(), "{:?}", app.state().notices);
-        // The measure itself must be able to fail: the voxels were counted.
+        // Checks the measurement itself: the voxels were counted.
         assert!(held >= 1.0, "{name}: {held:.3} cannot be right");
         assert!(
             held <= ALLOWED && peak <= ALLOWED,

@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
     let image = Volume::read(&scan)?;
     write_label(&truth, &mask(&image, 0.0)?, &image)?;
     write_label(&found, &mask(&image, 6.0)?, &image)?;
-    // A file that was written this moment is read again.
+    // A file written just now is read again.
     let before = SystemTime::now() - Duration::from_mins(1);
     for path in [&scan, &truth, &found] {
         std::fs::File::options().write(true).open(path)?.set_modified(before)?;

@@ -70,7 +70,7 @@ fn write(folder: &Path, series: usize, slices: usize, side: usize) -> std::io::R
         .try_for_each(|k| std::fs::write(folder.join(format!("{k:04}.dcm")), file_bytes(&slice(series, k, side))))
 }
 
-/// A row of the table for a peer's work, or the reason why there is none.
+/// A row of the table for a peer's work, or the reason for its absence.
 fn compared(work: &str, ours: Seconds, peer: Option<&serde_json::Value>) -> Option<Vec<String>> {
     let peer = peer?;
     let theirs = Seconds::from_json(peer)?;

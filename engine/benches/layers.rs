@@ -1,4 +1,4 @@
-//! Every layer of the U-Net beside what the processor could do.
+//! Every layer of the U-Net compared with the processor's limits.
 //!
 //! `cargo bench -p engine --bench layers [-- WIDTH [BATCH]]`: 160x160, width 16 and batch 4 unless named. `AMLP_SIMD` chooses the
 //! instructions.

@@ -18,17 +18,17 @@ const RUNS: usize = 9;
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// The system allocator with a count of allocated bytes and their peak.
-struct Counting;
+struct CountingAllocator;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 #[allow(unsafe_code, reason = "an allocator needs unsafe code; every call is forwarded to the system's")]
 // SAFETY: every call is forwarded to `System` with the same layout.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
         unsafe { System.alloc(layout) }

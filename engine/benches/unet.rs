@@ -87,7 +87,7 @@ impl Case<'_> {
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
-    /// What holds PyTorch to the same instructions.
+    /// Limits PyTorch to the same instructions.
     fn peer(self) -> &'static [(&'static str, &'static str)] {
         match self.simd {
             "avx512" => &[],

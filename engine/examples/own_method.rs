@@ -1,5 +1,5 @@
-//! A pre-training method of one's own beside the engine's: a denoising autoencoder, compared with others in a study whose plan
-//! names it: `[[methods]]`, `name = "denoise"`, `preset = "denoise"`.
+//! A user-defined pre-training method: a denoising autoencoder, compared with the engine's methods in a study whose plan names
+//! it: `[[methods]]`, `name = "denoise"`, `preset = "denoise"`.
 //!
 //! `cargo run --release -p engine --example own_method -- PLAN OUT`
 
@@ -30,7 +30,7 @@ const DENOISE: Preset = Preset {
     citation: "Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, ICML 2008",
 };
 
-/// A setting of its own: `[method.numbers]` in `config.toml`, `--number noise=0.3`.
+/// A method-specific setting: `[method.numbers]` in `config.toml`, `--number noise=0.3`.
 const NOISE: Number =
     Number { name: "noise", default: 0.5, range: [0.0, 10.0], what: "standard deviation of the noise" };
 

@@ -1,4 +1,4 @@
-//! What a training would take, without making a run folder, and what is wrong with its settings, field by field.
+//! Estimates time and memory of a run without creating a run folder, and reports invalid settings by field.
 
 mod count;
 
@@ -18,12 +18,12 @@ use crate::{ErrorKind, Result};
 
 use count::Count;
 
-/// What a training would take.
+/// Estimated cost of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Assessment {
     /// Training patients.
     pub patients: usize,
-    /// Of these, the ones whose masks are used: read for the log in pre-training, trained on in fine-tuning.
+    /// Of these, the ones whose masks are used: for the log in pre-training, for training in fine-tuning.
     pub labelled: usize,
     /// Slices of an epoch; see [`Assessment::notes`] for how they were counted.
     pub slices: usize,
@@ -35,19 +35,19 @@ pub struct Assessment {
     pub parameters: usize,
     /// Seconds of one step, measured on synthetic slices.
     pub seconds_per_step: f64,
-    /// Seconds of all steps; preparing the patients comes on top.
+    /// Seconds of all steps, without preparing the patients.
     pub seconds: f64,
-    /// MiB of a training step, beside the slices.
+    /// MiB of a training step, without the slices.
     pub memory_mib: u64,
     /// MiB of the slices.
     pub slices_mib: u64,
-    /// How the numbers were found, and what was odd, one sentence each.
+    /// Notes on the estimate, one sentence each.
     pub notes: Vec<String>,
 }
 
 /// Reads the names and headers of a cohort's files, for a fine-tuning run also the scans and masks of a few labelled patients,
-/// measures one step, and adds up. `split` is the split of the training if it is known; else it is that of the pre-training run,
-/// or one of as many patients. `progress` gets a line for each part.
+/// measures one step, and extrapolates. `split` is the run's split if known; else the pre-training run's is used, or one with
+/// the same number of patients. `progress` gets a line for each part.
 ///
 /// # Errors
 /// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
@@ -115,8 +115,8 @@ pub fn assess(
     })
 }
 
-/// Every setting that cannot be trained with: its name as in `config.toml`, and why. Besides what [`Config::errors`] finds, a
-/// cohort must be named.
+/// Every invalid setting: its name as in `config.toml`, and the reason. In addition to [`Config::errors`], a cohort must be
+/// set.
 pub fn field_errors(config: &Config) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if config.data.cohort.as_os_str().is_empty() {
@@ -129,7 +129,7 @@ pub fn field_errors(config: &Config) -> Vec<(String, String)> {
     found
 }
 
-/// A split of as many patients as the real one: which they are is another matter.
+/// A split with the same number of patients as the real one.
 fn draw(config: &Config, cohort: &Cohort) -> Split {
     let mut patients: BTreeMap<String, Option<f64>> = BTreeMap::new();
     for case in cohort.cases.iter().filter(|case| is_complete(config, case)) {

@@ -1,5 +1,5 @@
-//! Light augmentation for fine-tuning: flips, small rotations and scalings, contrast and brightness. Shifts come
-//! from the slice store, which holds what lies beside the crop.
+//! Light augmentation for fine-tuning: flips, small rotations and scalings, contrast and brightness. Shifts come from the slice
+//! store, which contains a margin around the crop.
 
 use crate::config::LabelConfig;
 use crate::parallel;
@@ -37,7 +37,7 @@ impl Augmentation {
     }
 
     /// Applies it to a slice: `pixels` `[C][S][S]` (linear, `fill` beside the slice), `target` and `tissue` `[S][S]` (nearest).
-    /// Contrast and brightness change tissue only: air keeps its value, as it does when the network is used.
+    /// Contrast and brightness change tissue only: air keeps its value, as in later use.
     pub fn apply(
         &self,
         pixels: &[f32],
@@ -63,7 +63,7 @@ impl Augmentation {
         (out, labels)
     }
 
-    /// Where output pixel (i, j) comes from.
+    /// Source position of output pixel (i, j).
     fn source(&self, i: usize, j: usize, size: usize) -> [f64; 2] {
         let centre = (size as f64 - 1.0) / 2.0;
         let mut p = [i as f64 - centre, j as f64 - centre];
@@ -82,7 +82,7 @@ fn linear(image: &[f32], size: usize, [i, j]: [f64; 2], fill: f32) -> f32 {
     let (i0, j0) = (i.floor(), j.floor());
     let (u, v) = ((i - i0) as f32, (j - j0) as f32);
     let at = |di: i64, dj: i64| pixel(image, size, i0 as i64 + di, j0 as i64 + dj).unwrap_or(fill);
-    // Weights of 0 must not let a pixel beside the slice in.
+    // Pixels outside the slice must not contribute, even with weight 0.
     let row = |di| if v == 0.0 { at(di, 0) } else { at(di, 0) * (1.0 - v) + at(di, 1) * v };
     if u == 0.0 { row(0) } else { row(0) * (1.0 - u) + row(1) * u }
 }
@@ -153,7 +153,7 @@ mod tests {
             let expected = if tissue[at] { 2.3 } else { 0.0 };
             assert!((value - expected).abs() < 1e-6, "pixel {at} is {value}, not {expected}");
         }
-        // What an enlarged or turned slice shows beside the scan is air as well.
+        // The area outside the scan in a scaled or rotated slice is air as well.
         let shrunk = Augmentation { scale: 0.5, ..brighter };
         let (image, _) = shrunk.apply(&pixels, &[0; 64], &tissue, &[-2.0], 8);
         assert!((image[0] + 2.0).abs() < 1e-6, "{}", image[0]);

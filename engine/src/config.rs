@@ -34,8 +34,8 @@ pub use training::{Schedule, TrainingConfig};
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
 
-/// Settings of earlier versions that files may still hold. They changed no result: how often losses were read, and whether the
-/// network has a mask token, which `method.fill` says.
+/// Settings of earlier versions that files may still have, and that did not affect results: the interval of reading losses, and
+/// whether the network has a mask token, which follows from `method.fill`.
 const RETIRED: [(&str, &str); 2] = [("training", "read_every"), ("network", "learned_fill")];
 
 /// All settings of a run. The same configuration on the same data gives the same result.
@@ -132,8 +132,8 @@ pub enum MaskFill {
     Noise,
 }
 
-/// The pre-training's method, by the name of its preset. All but AMLP leave out the settings that follow, except `numbers`,
-/// `report_recall` and `probes`.
+/// The pre-training's method, by the name of its preset. All methods except AMLP ignore the settings that follow, apart from
+/// `numbers`, `report_recall` and `probes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pretext {
@@ -163,12 +163,12 @@ pub enum Pretext {
     /// Pixels, and features of a moving-average teacher that sees the whole slice.
     #[serde(rename = "bootmae")]
     BootMae,
-    /// Masks of what a moving-average teacher finds hard, and a loss that ranks patches by hardness.
+    /// Masks the patches that a moving-average teacher finds hard, with a loss that ranks patches by hardness.
     Hpm,
-    /// Masks of what a moving-average teacher attends to.
+    /// Masks the patches that a moving-average teacher attends to.
     #[serde(rename = "attmask")]
     AttMask,
-    /// Two views of a slice told from those of others (NT-Xent).
+    /// Distinguishes two views of a slice from those of others (NT-Xent).
     #[serde(rename = "simclr")]
     SimClr,
     /// A view finds its slice in a queue of earlier ones.
@@ -224,8 +224,8 @@ pub struct MethodConfig {
     pub report_recall: bool,
     /// Epochs between two reconstructions of the split's validation patients, whose loss is logged; 0 never reconstructs them.
     pub validate_every: usize,
-    /// Slices pinned when a run starts: `PATIENT:SLICE`, counting prepared slices from 0. Either stage records what each
-    /// epoch does to them.
+    /// Slices pinned when a run starts: `PATIENT:SLICE`, counting prepared slices from 0. Both stages record them at every
+    /// epoch.
     pub probes: Vec<String>,
 }
 
@@ -258,7 +258,7 @@ impl Default for MethodConfig {
 }
 
 impl MethodConfig {
-    /// Epochs between two label updates in a training of `epochs`.
+    /// Epochs between two label updates in a run of `epochs`.
     pub fn period(&self, epochs: usize) -> usize {
         if self.period > 0 { self.period } else { (epochs / 20).max(1) }
     }
@@ -272,16 +272,16 @@ pub struct LabelConfig {
     /// Run to start from; empty for random weights. A pre-training run transfers what its method defines, a fine-tuning run
     /// the whole network.
     pub from: PathBuf,
-    /// Start from the network of that fine-tuning that validated best, instead of its last.
+    /// Start from that fine-tuning run's best network on the validation patients, not its last.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub from_best: bool,
-    /// Folder of corrected masks, which take the place of the training patients' own; see [`crate::cohort::corrections`].
+    /// Folder of corrected masks, which replace those of the training patients; see [`crate::cohort::corrections`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrections: Option<PathBuf>,
-    /// Takes over the encoder alone, also where the pre-training has trained the decoder.
+    /// Transfers only the encoder, even if the pre-training run trained the decoder.
     pub encoder_only: bool,
     /// Batches of unmasked slices of all training patients, labelled or not, on which batch norm re-estimates its running
-    /// statistics before the first step; 0 keeps those of the pre-training.
+    /// statistics before the first step; 0 keeps those of the pre-training run.
     pub norm_batches: usize,
     /// Labelled training patients: `5%`, a number, `all`, or by name: `patients:ID,ID`.
     pub labels: String,
@@ -307,7 +307,7 @@ impl LabelConfig {
     /// Which training patients are labelled.
     ///
     /// # Errors
-    /// If `labels` is no share, number or list of patients.
+    /// If `labels` is not a share, number or list of patients.
     pub fn budget(&self) -> Result<LabelBudget> {
         Ok(LabelBudget { share: self.labels.parse()?, draw: self.draw, any: self.any })
     }
@@ -366,7 +366,7 @@ impl Config {
         }
     }
 
-    /// These settings with those of a TOML text over them; unknown settings are errors.
+    /// These settings overridden by a TOML text; unknown settings are errors.
     pub fn overlay(&self, text: &str, path: &Path) -> Result<Self> {
         let over = parse(text, path)?;
         let mut table = toml::Table::try_from(self).map_err(|e| Error::file(path, e.to_string()))?;

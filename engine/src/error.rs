@@ -24,7 +24,7 @@ pub enum ErrorKind {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// A field of a file holds an unusable value.
+    /// A field of a file has an unusable value.
     #[error("{}: {field} is {value}: {why}", path.display())]
     Field {
         /// The file.

@@ -190,10 +190,10 @@ pub struct EpochSummary {
     /// Recall of lesion patches by the masked patches, where labels exist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_masked: Option<f64>,
-    /// How the method fares, by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
+    /// Diagnostics of the method by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
     #[serde(skip_serializing_if = "Losses::is_empty")]
     pub diagnostics: Losses,
-    /// What is wrong with the training, one sentence each, such as a collapse. The listeners get each as a `Warning`, once.
+    /// Problems of the run, one sentence each, such as a collapse. Listeners get each once, as a `Warning`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
     /// Entropies H1, H2, H3 in nats (Eqs. 1 to 3); H3 only where labels exist.

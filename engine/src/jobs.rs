@@ -1,4 +1,4 @@
-//! Whole jobs, from a configuration to a finished run folder: what the command line, the demo and the window start.
+//! Whole jobs, from a configuration to a finished run folder, as started by the command line, the demo and the window.
 
 pub mod evaluation;
 pub mod retrain;
@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::cohort::{Cohort, LeftOut, Selection};
+use crate::cohort::{Cohort, ExcludedScan, Selection};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink};
-use crate::finetune::{FinetuneReport, Labelled, finetune};
+use crate::finetune::{FinetuneReport, LabelledData, finetune};
 use crate::pretrain::amlp::mps::PatchState;
 use crate::pretrain::{PretrainReport, Slices, Validation, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
@@ -29,7 +29,7 @@ pub(crate) use start::{corrections, eligible_patients, with_known_modalities, wi
 /// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Start<'a> {
-    /// Resume the run in the folder, if there is one.
+    /// Resume the run in the folder, if it exists.
     pub resume: bool,
     /// Take this split instead of drawing or inheriting one.
     pub split: Option<&'a Path>,
@@ -61,8 +61,7 @@ pub struct PretrainJob {
     pub patches: Vec<PatchState>,
     /// The validation patients, if their loss is logged.
     pub validation: Option<Validation>,
-    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
-    /// a new one.
+    /// The pinned slices, which may change while the job runs: initially those stored in a resumed run, or `method.probes`.
     pub pins: Arc<Pins>,
     /// The scans that are trained on, and those that are left out.
     pub selection: Selection,
@@ -137,9 +136,8 @@ pub struct FinetuneJob {
     /// Its run folder, locked.
     pub run: RunFolder,
     /// Its labelled slices.
-    pub labelled: Labelled,
-    /// The pinned slices, which may change while the job runs: those that a resumed run has stored, those of `method.probes` in
-    /// a new one.
+    pub labelled: LabelledData,
+    /// The pinned slices, which may change while the job runs: initially those stored in a resumed run, or `method.probes`.
     pub pins: Arc<Pins>,
     /// The scans that are trained on, and those that are left out.
     pub selection: Selection,
@@ -176,7 +174,8 @@ impl FinetuneJob {
                 Selection::default()
             };
             let folder = run.root();
-            let mut labelled = Labelled::load(&config, &selection.cases, &validation.cases, folder, control, progress)?;
+            let mut labelled =
+                LabelledData::load(&config, &selection.cases, &validation.cases, folder, control, progress)?;
             if config.labels.norm_batches > 0 {
                 let training = training_scans(&cohort, split, &config.data.modality);
                 labelled.load_unmasked(&config, &training.cases, folder, control, progress)?;
@@ -210,7 +209,7 @@ impl FinetuneJob {
     }
 }
 
-/// Says which scans are left out, before the training starts.
+/// Says which scans are left out, before the run starts.
 fn warn_of(selection: &Selection, sink: &mut dyn EventSink) -> Result<()> {
     if selection.is_complete() { Ok(()) } else { sink.event(&Event::Warning { message: selection.to_string() }) }
 }
@@ -224,11 +223,11 @@ fn patients_of<'a>(cohort: &Cohort, scans: impl Iterator<Item = &'a String>) -> 
 /// The report of a job with the scans that it left out, as `report.json` and `--json` have it.
 #[derive(Debug, serde::Serialize)]
 pub struct JobReport<'a, R> {
-    /// The training's own report.
+    /// The run's own report.
     #[serde(flatten)]
     pub report: &'a R,
     /// The scans that were not used.
-    pub left_out: &'a [LeftOut],
+    pub left_out: &'a [ExcludedScan],
 }
 
 /// Writes the report of a finished job, or emits and records the failure.
@@ -240,10 +239,10 @@ fn finish<R: serde::Serialize>(
     sink: &mut dyn EventSink,
 ) -> Result<Option<R>> {
     let done = done.inspect_err(|error| {
-        // The error itself is returned; a listener that fails now has nothing to add.
+        // The error itself is returned; errors of the listener are ignored now.
         let _ = sink.event(&Event::Failed { message: error.to_string() });
         if !dry && !matches!(error.kind(), ErrorKind::Cancelled) {
-            // On a full disk there is no room for the reason either.
+            // On a full disk this may fail too.
             let _ = failure::write(run, &error.to_string());
         }
     })?;
@@ -272,7 +271,7 @@ pub fn stored_config(run: &Path) -> Result<Config> {
     Config::from_toml(&run.config_text()?, &run.config_path())
 }
 
-/// Settings that may change when a run is resumed: where it runs and which slices it records, not what it computes.
+/// Settings that may change when a run is resumed: device and recorded slices, not results.
 const FREE: [&str; 6] =
     ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "method.probes: "];
 

@@ -15,7 +15,7 @@
 //! | [`pretrain`], [`finetune`] | the methods: AMLP (the paper's section 3), SimMIM, supervised fine-tuning |
 //! | [`predict`] | segmentation of whole volumes |
 //! | [`probe`] | pinned slices, recorded at every epoch |
-//! | [`inspect`] | one slice as the method sees it: patches, clusters, masked set, reconstruction |
+//! | [`inspect`] | one slice from the method's view: patches, clusters, masked set, reconstruction |
 //! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and agreement metrics |
 //! | [`edit`] | mask editing: operations, undo, journal |
 //! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |

@@ -4,7 +4,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 /// Writes the log to standard error, without times. `variable` of the environment says what is logged, such as `info` or
-/// `warn,wgpu_core=debug`; without it, `default` does. Inside a program that has installed a log of its own, that one stays.
+/// `warn,wgpu_core=debug`; without it, `default` does. Keeps a log already installed by the program.
 pub fn log_to_stderr(variable: &str, default: &str) {
     let chosen = std::env::var(variable).ok();
     let (filter, refused) = filter(chosen.as_deref(), default);

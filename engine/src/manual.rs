@@ -15,7 +15,7 @@ pub struct Section<'a> {
 }
 
 impl Section<'_> {
-    /// Whether the text holds every word of a query, in upper or lower case.
+    /// Whether the text contains every word of a query, ignoring case.
     pub fn matches(&self, query: &str) -> bool {
         let text = self.text.to_lowercase();
         query.to_lowercase().split_whitespace().all(|word| text.contains(word))
@@ -33,7 +33,7 @@ pub fn sections(text: &str) -> Vec<Section<'_>> {
     whole.map(|(at, &(start, level, title))| Section { level, title, text: &text[start..end_of(at, level)] }).collect()
 }
 
-/// Byte offset, level and title of every heading; lines of code blocks are none.
+/// Byte offset, level and title of every heading, ignoring code blocks.
 fn headings(text: &str) -> Vec<(usize, usize, &str)> {
     let (mut found, mut offset, mut code) = (Vec::new(), 0, false);
     for line in text.split_inclusive('\n') {

@@ -1,8 +1,8 @@
 //! Parallel loops whose thread handling is compiled once.
 //!
-//! An iterator of rayon compiles its splitting and stealing anew for every closure and element type, which was a third of
-//! this crate's code. Here the pool calls every closure through one pointer. That costs nanoseconds a call, so a call
-//! should be worth microseconds: a slice, a row of pieces, a case.
+//! Rayon's iterators are compiled anew for every closure and element type, which was a third of this crate's code. Here the
+//! pool calls every closure through one pointer. That costs nanoseconds a call, so a call should be worth microseconds: a
+//! slice, a row of pieces, a case.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -37,7 +37,7 @@ pub(crate) fn chunks_mut<T: Send>(values: &mut [T], size: usize, f: impl Fn(usiz
     for_each(pieces.len(), &|at| f(at, &mut lock(&pieces[at])));
 }
 
-/// Calls `f` with every piece of what is divided into pieces.
+/// Calls `f` with every piece.
 pub(crate) fn for_each_piece<T: Send>(pieces: impl Iterator<Item = T>, f: impl Fn(T) + Sync) {
     let pieces: Vec<Mutex<Option<T>>> = pieces.map(|piece| Mutex::new(Some(piece))).collect();
     for_each(pieces.len(), &|at| {
@@ -63,7 +63,7 @@ pub(crate) fn change_values<T: Copy + Send>(values: &mut [T], f: impl Fn(usize, 
     });
 }
 
-/// No lock here guards more than one value: a panic leaves nothing half changed.
+/// No lock here guards more than one value, so poisoning is harmless.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

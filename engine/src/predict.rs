@@ -118,7 +118,7 @@ impl Segmenter {
         if most == 0 { self } else { Self { at_once: most.min(self.at_once), ..self } }
     }
 
-    /// Adds `hu` to a CT whose values cannot be Hounsfield units, instead of what the training was told.
+    /// Adds `hu` to a CT whose values cannot be Hounsfield units, instead of the run's own offset.
     pub(crate) fn with_ct_offset(mut self, hu: f64) -> Self {
         self.config.preprocess.ct_offset = CtOffset::Hu(hu);
         self

@@ -1,7 +1,6 @@
 //! Peak memory of opening a volume, counted by the allocator and by the kernel: at most 1.3 times the decoded voxels.
 //!
-//! Growing a block counts as having the old and the new at once. The only test of its process, so that what it counts is
-//! its own.
+//! Growing a block counts both the old and the new block. The only test of its process, so that nothing else is counted.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 
 use std::io::Write;
@@ -15,7 +14,7 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What the work returns, and the most that was held during it beyond what was held before.
+/// The result of `work`, and its peak memory above the start.
 fn peak_of<T>(work: impl FnOnce() -> T) -> (T, f64) {
     MEMORY.reset_peak_usage();
     let before = MEMORY.current_usage();
@@ -29,7 +28,7 @@ fn assert_within(path: &Path, frames: Frames, allowed: f64) -> Volume {
         peak_of(|| Volume::read_with(path, &ReadOptions { frames, ..ReadOptions::default() }).unwrap());
     let share = peak / volume.memory_bytes() as f64;
     assert!(share <= allowed, "{}: {share:.3} times the {} decoded bytes", path.display(), volume.memory_bytes());
-    // The measure itself must be able to fail: the voxels were counted.
+    // Checks the measurement itself: the voxels were counted.
     assert!(share >= 1.0, "{}: {share:.3} cannot be right", path.display());
     volume
 }
@@ -42,7 +41,7 @@ fn gzipped(path: &Path) -> PathBuf {
     zipped
 }
 
-/// The same volume with its bytes in the other order: header fields of NIfTI-1, and voxels of `width` bytes.
+/// The same volume with swapped byte order: header fields of NIfTI-1, and voxels of `width` bytes.
 fn byte_swapped(path: &Path, to: &Path, width: usize) {
     let mut bytes = std::fs::read(path).unwrap();
     let mut swap = |at: usize, width: usize, count: usize| {
@@ -110,7 +109,7 @@ fn status(name: &str) -> Option<u64> {
     Some(line.trim_start_matches(':').trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// The resident memory of the process, which counts what the allocator does not see, such as mapped files.
+/// The resident memory of the process, which includes memory outside the allocator, such as mapped files.
 fn resident_memory(folder: &Path) {
     let grid = engine::volume::Grid::new([240, 240, 155], DAffine3::from_scale(DVec3::new(-1.0, -1.0, 1.0)));
     let n = grid.len();
@@ -127,11 +126,11 @@ fn resident_memory(folder: &Path) {
     let peak = status("VmHWM").unwrap().saturating_sub(before);
     let (decoded, allowed) = (volume.memory_bytes(), volume.memory_bytes() * 13 / 10 + (16 << 20));
     assert!(decoded == 2 * n as u64 && peak <= allowed, "peak {peak}, allowed {allowed}");
-    // The measure itself must be able to fail: the voxels are there.
+    // Checks the measurement itself: the voxels were counted.
     assert!(peak > decoded / 2, "peak {peak} cannot be right");
 }
 
-/// A 4-D file, all of it and one frame after the other.
+/// A 4-D file, as a whole and frame by frame.
 fn every_frame_of_a_series(folder: &Path) {
     let grid = engine::volume::Grid::new([128, 128, 110], DAffine3::IDENTITY);
     let data = VoxelData::I16(values(5 * grid.len()).map(|v| v as i16 & 0x3ff).collect());
@@ -143,7 +142,7 @@ fn every_frame_of_a_series(folder: &Path) {
     }
 }
 
-/// A mask is decoded, then turned into labels of one byte each; what is stored as bytes stays as it is.
+/// A mask is decoded, then converted to labels of one byte each; byte masks are used directly.
 fn masks(folder: &Path) {
     let grid = engine::volume::Grid::new([128, 128, 128], DAffine3::IDENTITY);
     let labels = || values(grid.len()).map(|v| v & 3);
@@ -166,7 +165,7 @@ fn masks(folder: &Path) {
 
 fn percentiles_and_thumbnails_copy_nothing(path: &Path) {
     let volume = Volume::read(path).unwrap();
-    // However many threads count, their counters stay small beside the voxels.
+    // The counters stay small compared with the voxels for any number of threads.
     for threads in [2, 32] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         let (found, peak) = peak_of(|| pool.install(|| volume.percentiles(0, &[1.0, 50.0, 99.0]).unwrap()));

@@ -12,7 +12,7 @@ mod uniforms;
 
 pub use parts::Parts;
 pub use patches::{Cell, PatchShow, Patches};
-pub use uniforms::{ColourMap, Comparing, Image, Interpolation, Kind, LabelMode, Layers, Slice, labels_shown};
+pub use uniforms::{ColourMap, ComparisonMode, Image, Interpolation, Kind, LabelMode, Layers, Slice, labels_shown};
 
 /// Source of the slice shader: entry points `vs_main` and `fs_main`, three vertices, no vertex buffer. Bindings of group 0:
 /// the [`Slice`], then the textures of base, fused, labels, reference and patches. Pipeline constants: [`Parts::constants`].

@@ -113,7 +113,7 @@ pub struct Image {
     pub order: [u32; 3],
     /// Bit `a` is set if texture axis `a` runs against its canonical axis.
     pub flip: u32,
-    /// Reduction: along texture axis `a` the texture holds every `2^shift[a]`-th voxel, starting at canonical voxel 0.
+    /// Reduction: along texture axis `a` the texture has every `2^shift[a]`-th voxel, starting at canonical voxel 0.
     pub shift: [u32; 3],
     /// A [`ColourMap`].
     pub colour_map: u32,
@@ -174,13 +174,13 @@ impl Image {
 /// How labels and reference are compared.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Comparing {
-    /// Not at all: the labels are drawn.
+pub enum ComparisonMode {
+    /// No comparison: the labels are drawn.
     #[default]
     Nothing = 0,
-    /// Whether both are there, whatever their labels.
+    /// Only the presence of labels is compared.
     Place = 1,
-    /// The same, and different labels at one place as a class of their own.
+    /// The same, with different labels at one place as a separate class.
     Labels = 2,
     /// The labels are masks of several segmentations, a bit each: each is an outline in its colour of the palette.
     Several = 3,
@@ -192,7 +192,7 @@ pub enum Comparing {
 pub struct Slice {
     /// The image. Labels and reference are on its grid.
     pub base: Image,
-    /// A second image over it, on its own grid.
+    /// An overlaid image, on its own grid.
     pub fused: Image,
     /// Colours of labels 1 to 16 (gamma space, straight opacity), repeated for larger labels.
     pub palette: [[f32; 4]; 16],
@@ -216,7 +216,7 @@ pub struct Slice {
     pub outline_px: f32,
     /// A [`Layers`].
     pub layers: u32,
-    /// A [`Comparing`]: other than 0, draws the comparison of labels and reference instead of the labels.
+    /// A [`ComparisonMode`]: other than 0, draws the comparison of labels and reference instead of the labels.
     pub comparing: u32,
     /// If not 0, the target converts from linear light on store, so the shader outputs linear light.
     pub srgb_target: u32,

@@ -6,8 +6,8 @@ use std::mem::{offset_of, size_of};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use naga::{Module, TypeInner};
 use shaders::{
-    Cell, ColourMap, Comparing, Image, Interpolation, Kind, LabelMode, Layers, Parts, PatchShow, Patches, SLICE_WGSL,
-    Slice,
+    Cell, ColourMap, ComparisonMode, Image, Interpolation, Kind, LabelMode, Layers, Parts, PatchShow, Patches,
+    SLICE_WGSL, Slice,
 };
 
 /// Name, offset and size of every member of a Rust struct.
@@ -89,8 +89,8 @@ fn named_numbers_agree() {
         ("CLASS_FALSE_POSITIVE", 2),
         ("CLASS_FALSE_NEGATIVE", 3),
         ("CLASS_WRONG_LABEL", 4),
-        ("COMPARING_LABELS", Comparing::Labels as u32),
-        ("COMPARING_SEVERAL", Comparing::Several as u32),
+        ("COMPARING_LABELS", ComparisonMode::Labels as u32),
+        ("COMPARING_SEVERAL", ComparisonMode::Several as u32),
         ("SHOW_GRID", PatchShow::GRID.bits()),
         ("SHOW_CATEGORIES", PatchShow::CATEGORIES.bits()),
         ("SHOW_MASKED", PatchShow::MASKED.bits()),
@@ -118,7 +118,7 @@ fn named_numbers_agree() {
             found.push((name, value));
         }
     }
-    // The parser's order has no meaning.
+    // The parser's order is arbitrary.
     found.sort_unstable();
     expected.sort_unstable();
     assert_eq!(found, expected);

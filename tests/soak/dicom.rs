@@ -1,37 +1,45 @@
 //! Damaged DICOM files, one place after the other: see [`tests::damaged`].
 //!
 //! ```sh
-//! cargo run --release -p tests --example dicom -- [--runs 100000] [--seed 1] [--seconds 600] [--folder FOLDER]
-//! cargo run --release -p tests --example dicom -- --seeds FOLDER
+//! cargo run --release -p tests --example dicom -- --help
 //! ```
 //!
-//! The files are written in a temporary folder, or in `FOLDER`: a folder in memory is much faster. After a panic, too much
-//! memory or too much time the exit code is 1 and the seed is printed. After an abort of the process the damaged files are
-//! in the folder. `--seeds` writes the undamaged places, each as one file, for the target in `tests/fuzz`.
+//! The files are written to a temporary folder, or to `FOLDER`, which is much faster in memory. After a panic, too much memory
+//! or too much time the exit code is 1 and the seed is printed. After an abort of the process the damaged files are in the
+//! folder. `--seeds` writes the undamaged places, each as one file, for the target in `tests/fuzz`.
 #![allow(clippy::print_stdout, reason = "the program's result")]
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::Parser;
 use tests::damaged::{Outcome, as_file, check, places};
 
 type Failure = Box<dyn std::error::Error>;
 
-fn soak() -> Result<(), Failure> {
-    let (mut runs, mut first, mut seconds, mut folder, mut seeds) = (100_000, 1_u64, u64::MAX, None, None);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-        match name.as_str() {
-            "--runs" => runs = value.parse()?,
-            "--seed" => first = value.parse()?,
-            "--seconds" => seconds = value.parse()?,
-            "--folder" => folder = Some(PathBuf::from(value)),
-            "--seeds" => seeds = Some(PathBuf::from(value)),
-            _ => return Err(format!("unknown option {name}").into()),
-        }
-    }
+/// Damages DICOM files at random and reads them.
+#[derive(Parser)]
+struct Options {
+    /// Damaged places.
+    #[arg(long, default_value_t = 100_000)]
+    runs: u64,
+    /// Seed of the first one.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Time limit in seconds.
+    #[arg(long, default_value_t = u64::MAX, hide_default_value = true)]
+    seconds: u64,
+    /// Folder for the files, for example in memory [default: a temporary folder].
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// Only write the undamaged places into this folder.
+    #[arg(long)]
+    seeds: Option<PathBuf>,
+}
+
+fn soak(options: Options) -> Result<(), Failure> {
+    let Options { runs, seed: first, seconds, folder, seeds } = options;
     let folder = tempfile::tempdir_in(folder.unwrap_or_else(std::env::temp_dir))?;
     let places = places(&folder.path().join("series"))?;
     if let Some(seeds) = seeds {
@@ -64,7 +72,7 @@ fn soak() -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    match soak() {
+    match soak(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("{why}");

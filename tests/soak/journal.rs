@@ -1,7 +1,7 @@
 //! Random sequences of edits, each with a journal that is cut at random bytes: see [`tests::edited`].
 //!
 //! ```sh
-//! cargo run --release -p tests --example journal -- [--sequences 100000] [--seed 1] [--cuts 20] [--folder FOLDER]
+//! cargo run --release -p tests --example journal -- --help
 //! ```
 //!
 //! The journals are written in a temporary folder, or in `FOLDER`: a folder in memory is much faster. The exit code is 1 and the
@@ -12,25 +12,32 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use tests::edited::{Checked, check};
+use clap::Parser;
+use tests::edited::{SequenceReport, check};
 
 type Failure = Box<dyn std::error::Error>;
 
-fn soak() -> Result<(), Failure> {
-    let (mut sequences, mut first, mut cuts, mut folder) = (100_000, 1_u64, 20, None);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-        match name.as_str() {
-            "--sequences" => sequences = value.parse()?,
-            "--seed" => first = value.parse()?,
-            "--cuts" => cuts = value.parse()?,
-            "--folder" => folder = Some(PathBuf::from(value)),
-            _ => return Err(format!("unknown option {name}").into()),
-        }
-    }
+/// Edits masks at random, cuts each journal at random bytes, and checks what is restored.
+#[derive(Parser)]
+struct Options {
+    /// Sequences of edits.
+    #[arg(long, default_value_t = 100_000)]
+    sequences: u64,
+    /// Seed of the first sequence.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Cuts per sequence.
+    #[arg(long, default_value_t = 20)]
+    cuts: usize,
+    /// Folder for the journals, for example in memory [default: a temporary folder].
+    #[arg(long)]
+    folder: Option<PathBuf>,
+}
+
+fn soak(options: Options) -> Result<(), Failure> {
+    let Options { sequences, seed: first, cuts, folder } = options;
     let folder = tempfile::tempdir_in(folder.unwrap_or_else(std::env::temp_dir))?;
-    let (started, mut all) = (Instant::now(), Checked::default());
+    let (started, mut all) = (Instant::now(), SequenceReport::default());
     for seed in first..first + sequences {
         let checked = check(seed, cuts, folder.path()).map_err(|why| format!("seed {seed}: {why}"))?;
         all.records += checked.records;
@@ -40,7 +47,7 @@ fn soak() -> Result<(), Failure> {
             println!("{} of {sequences} sequences", seed - first + 1);
         }
     }
-    let Checked { records, compactions, cuts } = all;
+    let SequenceReport { records, compactions, cuts } = all;
     let seconds = started.elapsed().as_secs_f64();
     println!(
         "{sequences} sequences, {records} records, {compactions} compactions, {cuts} cuts: all restored, {seconds:.0} s"
@@ -49,7 +56,7 @@ fn soak() -> Result<(), Failure> {
 }
 
 fn main() -> ExitCode {
-    match soak() {
+    match soak(Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("{why}");

@@ -2,13 +2,13 @@
 //!
 //! ```sh
 //! cargo build --release -p engine
-//! cargo run --release -p tests --example kill9 -- target/release/amlp [--kills 200] [--seed 1] [--keep FOLDER]
+//! cargo run --release -p tests --example kill9 -- target/release/amlp --kills 200
 //! ```
 //!
-//! The first run is uninterrupted. Another run is killed again and again, each time after a random fraction of half the first
-//! run's duration, and resumed. When it finishes, its events (without times) and the files of its last checkpoint must equal
-//! those of the uninterrupted run. Then it starts over until all kills are used up, and the last run may finish. One line
-//! reports the result. The exit code is 1 if anything differs or a run cannot be resumed.
+//! The first run is uninterrupted. Another run is killed repeatedly, each time after a random fraction of half the first run's
+//! duration, and resumed. When it finishes, its events (without times) and the files of its last checkpoint must equal those of
+//! the uninterrupted run. Then it starts over until all kills are used up, and the last run may finish. One line reports the
+//! result. The exit code is 1 if anything differs or a run cannot be resumed.
 #![allow(clippy::print_stdout, reason = "the program's result")]
 
 use std::fs;
@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use clap::Parser;
 use serde_json::Value;
+use tests::random::Random;
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -43,45 +45,23 @@ const CONFIG: &str = "[training]\nevery_slice = 10\n";
 const CLOCK: &[&str] = &["t", "seq"];
 /// Checkpoint files that differ between two processes: see [`weights`].
 const UNCOMPARED: &[&str] = &["manifest.json", "optimizer.burnpack"];
-/// Events about the process, not the training.
+/// Events about the process, not the run.
 const PROCESS_EVENTS: &[&str] = &["started", "warning"];
 
+/// Kills a small pre-training run at random moments, resumes it, and compares it with an uninterrupted one.
+#[derive(Parser)]
 struct Options {
+    /// The program `amlp`.
     amlp: PathBuf,
+    /// Number of kills.
+    #[arg(long, default_value_t = 200)]
     kills: usize,
+    /// Seed of the moments.
+    #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Folder for the runs, which is kept [default: a temporary folder].
+    #[arg(long)]
     keep: Option<PathBuf>,
-}
-
-fn options() -> Result<Options, Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let amlp = arguments.next().ok_or("usage: kill9 AMLP [--kills N] [--seed S] [--keep FOLDER]")?;
-    let mut options =
-        Options { amlp: fs::canonicalize(&amlp).map_err(|e| format!("{amlp}: {e}"))?, kills: 200, seed: 1, keep: None };
-    while let Some(name) = arguments.next() {
-        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-        match name.as_str() {
-            "--kills" => options.kills = value.parse()?,
-            "--seed" => options.seed = value.parse()?,
-            "--keep" => options.keep = Some(value.into()),
-            _ => return Err(format!("unknown option {name}").into()),
-        }
-    }
-    Ok(options)
-}
-
-/// Random moments from the seed (`SplitMix64`).
-struct Moments(u64);
-
-impl Moments {
-    /// Uniform in 0 to 1.
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }
 
 /// Starts the run in `folder`, or resumes it if it has a checkpoint.
@@ -145,7 +125,7 @@ fn events(folder: &Path) -> Result<Vec<Value>, Failure> {
 }
 
 /// Name and content of each file of the last checkpoint, except the manifest, which holds the checksum of the optimiser state,
-/// and the optimiser state, whose entries have identifiers that burn draws again in each process. A wrong optimiser state shows
+/// and the optimiser state, whose entries have identifiers that burn draws anew in each process. A wrong optimiser state shows
 /// in the weights and events of every epoch after a resume.
 fn weights(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut files = Vec::new();
@@ -176,21 +156,25 @@ fn difference(expected: &Path, found: &Path) -> Result<Option<String>, Failure> 
     Ok((!differing.is_empty()).then(|| format!("the last checkpoint's {}", differing.join(", "))))
 }
 
-fn soak(options: &Options, place: &Path) -> Result<String, Failure> {
+fn soak(options: &Options) -> Result<String, Failure> {
+    let temporary = tempfile::tempdir()?;
+    let place = options.keep.as_deref().unwrap_or(temporary.path());
+    fs::create_dir_all(place)?;
     let log = place.join("stderr.txt");
     let reference = place.join("uninterrupted");
     let born = Instant::now();
-    live(start(&options.amlp, &reference, &log)?, None, &log)?;
+    let amlp = fs::canonicalize(&options.amlp).map_err(|e| format!("{}: {e}", options.amlp.display()))?;
+    live(start(&amlp, &reference, &log)?, None, &log)?;
     let whole = born.elapsed();
     eprintln!("uninterrupted: {:.1} s, {} events", whole.as_secs_f64(), events(&reference)?.len());
 
     let folder = place.join("interrupted");
-    let mut moments = Moments(options.seed);
+    let mut moments = Random(options.seed);
     let (mut kills, mut finished, mut lives) = (0, 0, 0);
     while kills < options.kills || lives > 0 {
-        let deadline = (kills < options.kills).then(|| whole.mul_f64(0.5 * moments.next()));
+        let deadline = (kills < options.kills).then(|| whole.mul_f64(moments.between(0.0, 0.5)));
         lives += 1;
-        if !live(start(&options.amlp, &folder, &log)?, deadline, &log)? {
+        if !live(start(&amlp, &folder, &log)?, deadline, &log)? {
             kills += 1;
             continue;
         }
@@ -214,13 +198,8 @@ fn soak(options: &Options, place: &Path) -> Result<String, Failure> {
 }
 
 fn main() -> ExitCode {
-    let result = options().and_then(|options| {
-        let temporary = tempfile::tempdir()?;
-        let place = options.keep.clone().unwrap_or_else(|| temporary.path().to_path_buf());
-        fs::create_dir_all(&place)?;
-        soak(&options, &place)
-    });
-    match result {
+    let options = Options::parse();
+    match soak(&options) {
         Ok(line) => {
             println!("passed: {line}");
             ExitCode::SUCCESS

@@ -1,4 +1,4 @@
-//! Damaged DICOM files: whatever is changed in them, reading ends with a volume or an error, in bounded memory and time.
+//! Damaged DICOM files: after any damage, reading ends with a volume or an error, in bounded memory and time.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,20 +13,20 @@ use peak_alloc::PeakAlloc;
 
 use crate::random::Random;
 
-/// Counts what every program that links this crate allocates.
+/// Counts the allocations of every program that links this crate.
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Reading may allocate three times the size of the files, and this.
 const ROOM: usize = 64 << 20;
-/// Reading a few small files may take so long.
+/// Time limit for reading a few small files.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Larger files make a run slow and find nothing more.
+/// Larger files only slow a run down.
 const LARGEST_FILE: u64 = 600 << 10;
 /// Files of a series that are read together.
 const SLICES: usize = 4;
 
-/// Files that lie in one folder.
+/// The files of one folder.
 pub type Place = Vec<Vec<u8>>;
 
 /// What came of reading damaged files.
@@ -40,7 +40,7 @@ pub struct Outcome {
     pub segmentations: usize,
     /// Errors.
     pub errors: usize,
-    /// Most that was allocated beyond the room for three times the files, in bytes, below 64 MiB.
+    /// Maximum allocation beyond three times the size of the files, in bytes, below 64 MiB.
     pub memory: usize,
     /// Longest time that one place took.
     pub longest: Duration,
@@ -58,7 +58,7 @@ impl Outcome {
     }
 }
 
-/// Damages a place as `seed` says, writes it to `folder` and reads it in every way.
+/// Damages a place with this `seed`, writes it to `folder` and reads it in every way.
 ///
 /// # Errors
 /// A panic, too much memory or too much time. The files stay in `folder`.
@@ -155,7 +155,7 @@ fn read_frames(file: &DicomFile, outcome: &mut Outcome) {
     }
 }
 
-/// Counts errors. Their text is made, as it would be for a user.
+/// Counts errors, and formats them as for a user.
 fn counted<T>(result: engine::Result<T>, outcome: &mut Outcome) -> engine::Result<T> {
     if let Err(error) = &result {
         outcome.errors += usize::from(!error.to_string().is_empty());
@@ -275,8 +275,7 @@ fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
     archive
 }
 
-/// Places to damage: made here, and of the public corpus where it lies beside the repository. Series are unpacked in
-/// `folder`.
+/// Places to damage: generated, and from the public corpus if it is next to the repository. Series are unpacked in `folder`.
 ///
 /// # Errors
 /// A file of the corpus that cannot be read.

@@ -13,9 +13,9 @@ use engine::volume::{Grid, LabelVolume, Volume};
 
 use crate::random::Random;
 
-/// What one sequence held.
+/// Counts of one sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct SequenceReport {
     /// Edits, undos and redos.
     pub records: usize,
     /// Times that the journal was compacted.
@@ -31,7 +31,7 @@ impl Random {
 }
 
 /// Every state of the mask since the journal began with its base mask, and where its records end.
-struct Written {
+struct RecordedJournal {
     states: Vec<Vec<u16>>,
     ends: Vec<u64>,
     /// Names of the edits in effect at the end.
@@ -44,7 +44,7 @@ struct Written {
 ///
 /// # Errors
 /// What differs.
-pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<Checked, String> {
+pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<SequenceReport, String> {
     let mut random = Random(seed);
     let path = folder.join("journal.edits");
     let (written, checked) = write(&mut random, &path)?;
@@ -56,11 +56,11 @@ pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<Checked, String> {
     for &end in &places {
         written.check(&bytes[..end]).map_err(|why| format!("cut at {end} of {}: {why}", bytes.len()))?;
     }
-    // One cut as a killed program leaves it: the journal is opened and goes on.
+    // One cut, as left by a killed program: the journal is opened and continued.
     let end = places[random.below(places.len())].max(written.ends[0] as usize);
     fs::write(&path, &bytes[..end]).map_err(|why| why.to_string())?;
     written.go_on(&path)?;
-    Ok(Checked { cuts: places.len(), ..checked })
+    Ok(SequenceReport { cuts: places.len(), ..checked })
 }
 
 fn expect<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, expected: &T) -> Result<(), String> {
@@ -71,7 +71,7 @@ fn values(labels: &EditLabels) -> Vec<u16> {
     labels.to_volumes().flat_map(|frame| frame.iter().collect::<Vec<_>>()).collect()
 }
 
-fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String> {
+fn write(random: &mut Random, path: &Path) -> Result<(RecordedJournal, SequenceReport), String> {
     let failed = |error: engine::Error| error.to_string();
     let grid = grid(random);
     let frame = |random: &mut Random| {
@@ -86,14 +86,14 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
     let image = Volume::from_f32(grid.clone(), (0..grid.len()).map(|_| random.below(40) as f32).collect());
     let other = EditLabels::new(grid.clone());
     let scene = Scene { image: Some(&image), other: Some(&other), ..Scene::default() };
-    // Some of it is beyond the budget of the undo list.
+    // Part of it exceeds the budget of the undo list.
     let budget = [0, 80, 1 << 20][random.below(3)];
     let spill = Spill::new(std::io::Cursor::new(Vec::new()), "spill".into());
     let mut history = History::new(budget, spill);
     let mut journal = Journal::create(path, &labels).map_err(failed)?;
-    let mut written = Written { states: vec![values(&labels)], ends: vec![journal.bytes()], names: Vec::new() };
+    let mut written = RecordedJournal { states: vec![values(&labels)], ends: vec![journal.bytes()], names: Vec::new() };
     let (mut copies, mut at) = (vec![values(&labels)], 0);
-    let mut checked = Checked::default();
+    let mut checked = SequenceReport::default();
     for _ in 0..3 + random.below(22) {
         let (kind, name, delta) = match random.below(10) {
             0..=1 => {
@@ -107,7 +107,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
             _ => {
                 labels.show(random.below(labels.frames()));
                 let op = op(random, &grid);
-                // What is refused, such as the component of a voxel without a label, changes nothing.
+                // A refused operation, such as the component of an unlabelled voxel, changes nothing.
                 let Ok(delta) = apply(&op, &mut labels, &scene, &Control::default()) else { continue };
                 history.push(op.title(), &delta).map_err(failed)?;
                 copies.truncate(at + 1);
@@ -124,7 +124,7 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
         checked.records += 1;
         if random.below(12) == 0 {
             journal.compact([0, 40, 1 << 20][random.below(3)]).map_err(failed)?;
-            written = Written::compacted(path, &copies[0])?;
+            written = RecordedJournal::compacted(path, &copies[0])?;
             expect("the mask of the compacted journal", &written.states.last(), &Some(&copies[at]))?;
             checked.compactions += 1;
         }
@@ -137,8 +137,8 @@ fn write(random: &mut Random, path: &Path) -> Result<(Written, Checked), String>
     Ok((written, checked))
 }
 
-impl Written {
-    /// What a compacted journal holds.
+impl RecordedJournal {
+    /// Content of a compacted journal.
     fn compacted(path: &Path, base: &[u16]) -> Result<Self, String> {
         let found = read(path).map_err(|error| error.to_string())?;
         let mut labels = found.base;
@@ -148,7 +148,7 @@ impl Written {
             expect("a record that fits", &record.changes.unpack().apply(&mut labels), &true)?;
             states.push(values(&labels));
         }
-        // Behind the magic lie header, base mask and records, each with its length.
+        // The magic is followed by header, base mask and records, each with its length.
         let bytes = fs::read(path).map_err(|why| why.to_string())?;
         let (mut ends, mut end) = (Vec::new(), 8);
         while let Some(length) = bytes.get(end..end + 4) {
@@ -158,7 +158,7 @@ impl Written {
         Ok(Self { states, ends: ends.split_off(1), names: Vec::new() })
     }
 
-    /// How many records a journal of this many bytes holds; none without its base mask.
+    /// Number of records in a journal of this many bytes; `None` if the base mask is incomplete.
     fn records(&self, bytes: usize) -> Option<usize> {
         self.ends.iter().filter(|&&end| end <= bytes as u64).count().checked_sub(1)
     }
@@ -224,7 +224,7 @@ fn brush(random: &mut Random, grid: &Grid) -> Brush {
     Brush { radius_mm, mode, plane, points_mm, connected: random.below(2) == 0 }
 }
 
-/// Any operation but `interpolate`, whose slices random labels do not have.
+/// Any operation except `interpolate`, which needs slices that random labels do not have.
 fn op(random: &mut Random, grid: &Grid) -> Op {
     let label = random.label();
     let place = Place { voxel: Some(std::array::from_fn(|a| random.below(grid.shape[a]))), point_mm: None };
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn random_edits_are_restored_from_a_journal_cut_at_any_byte() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut all = Checked::default();
+        let mut all = SequenceReport::default();
         for seed in 0..400 {
             let checked = check(seed, 20, folder.path()).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
             all.records += checked.records;

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["launch", "app", "args", "demo", "main"],
 ];
 
-/// A file of `app/src`, and what is wrong with its imports.
+/// Files of `app/src` with wrong imports.
 pub const BAD: &[(&str, &str)] = &[
     ("app/src/view/pane.rs", "use crate::{theme, launch::window};"),
     ("app/src/gpu/texture.rs", "fn f(state: &crate::state::State) {}"),
@@ -43,7 +43,7 @@ pub fn violations_of(file: &File) -> Vec<String> {
         return Vec::new();
     }
     let module = file.module();
-    // lib.rs declares the rooms; it belongs to none.
+    // lib.rs declares the rooms and is in none.
     let Some(&room) = module.first().or((file.path == "app/src/main.rs").then_some(&"main")) else { return Vec::new() };
     let Some(own) = layer(room) else {
         return vec![format!("{}:1: `{room}` belongs to no layer of the app", file.path)];

@@ -6,8 +6,7 @@
 //! | [`layers`] | the layers of the app: no room imports one above it |
 //! | [`shape::RULES`] | the top level, manifests, reasons of `allow`, files that no module names |
 //!
-//! Each rule carries a sample that breaks it and one that does not, and is tested on both: a rule that cannot fail
-//! guards nothing.
+//! Each rule has a sample that breaks it and one that does not, and is tested on both.
 #![allow(clippy::print_stdout, reason = "says when the whole check had to be skipped")]
 
 mod layers;
@@ -70,7 +69,7 @@ fn imports_against_the_layers_are_found() {
     assert_eq!(layers::violations(&files(layers::GOOD)), Vec::<String>::new());
 }
 
-/// A room that was renamed or removed would leave its rule watching nothing.
+/// The rule of a renamed or removed room would check nothing.
 #[test]
 fn every_room_of_the_engine_exists() {
     let Some(files) = tracked_files() else {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::source::File;
 
-/// Everything that may lie at the top, besides dot-files.
+/// Allowed top-level entries, apart from dot-files.
 const TOP_LEVEL: &[&str] = &[
     "Cargo.lock",
     "Cargo.toml",
@@ -164,7 +164,7 @@ fn no_orphans(files: &[File]) -> Vec<String> {
         } else {
             vec![format!("{package}/src/{folder}.rs"), format!("{package}/src/{folder}/mod.rs")]
         };
-        // A module may lie elsewhere by `#[path = "..."]`, which a file of the same folder then says.
+        // A module may be elsewhere by `#[path = "..."]` in a file of the same folder.
         let attribute = format!("path = \"{name}.rs\"");
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         let by_path = files.iter().any(|f| f.is_in(folder) && f.text.contains(&attribute));

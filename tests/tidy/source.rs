@@ -20,7 +20,7 @@ pub fn index() -> Option<Vec<String>> {
 pub struct File {
     /// Path from the root, with `/`.
     pub path: String,
-    /// Its text as it stands.
+    /// Its text.
     pub text: String,
 }
 
@@ -29,7 +29,7 @@ impl File {
         Self { path: path.to_owned(), text: text.to_owned() }
     }
 
-    /// Reads a tracked file; none if it is not text or was deleted without being taken out of the index.
+    /// Reads a tracked file; `None` if it is not text, or was deleted but is still in the index.
     pub fn read(path: &str) -> Option<Self> {
         std::fs::read_to_string(root().join(path)).ok().map(|text| Self { path: path.to_owned(), text })
     }
@@ -44,12 +44,12 @@ impl File {
         rest.is_some_and(|r| r.is_empty() || r == ".rs" || r.starts_with('/') || room.ends_with('/'))
     }
 
-    /// The code: comments and the contents of strings are blank, lines stay where they are.
+    /// The code, with comments and string contents blanked. Line numbers do not change.
     pub fn code(&self) -> String {
         blank_comments_and_strings(&self.text)
     }
 
-    /// The code without what is compiled for tests only.
+    /// The code without test-only items.
     pub fn production_code(&self) -> String {
         let is_test_file = self.path.ends_with("tests.rs") || self.path.contains("/tests/");
         if is_test_file { String::new() } else { blank_test_items(&self.code()) }
@@ -130,7 +130,7 @@ fn blank_comments_and_strings(text: &str) -> String {
             i += 1;
             continue;
         }
-        // An empty pair of quotes stays, so that attributes and calls keep their shape.
+        // Keeps an empty pair of quotes, so that attributes and calls keep their shape.
         code.push_str(if quoted { "\"\"" } else { " " });
         code.extend(chars[i..end].iter().filter(|c| **c == '\n'));
         i = end;
@@ -170,8 +170,8 @@ fn blank_test_items(code: &str) -> String {
     }
 }
 
-/// The code with each `use` written out, so that `use std::{fs, io}` reads `std::fs std::io`, and `super::` and
-/// `self::` at a use's start as paths from the crate's root. Lines stay where they are.
+/// The code with each `use` written out, so that `use std::{fs, io}` reads `std::fs std::io`, and a leading `super::` or
+/// `self::` as a path from the crate's root. Line numbers do not change.
 pub fn with_full_paths(code: &str, module: &[&str]) -> String {
     let mut out = String::with_capacity(code.len());
     let mut rest = code;
@@ -239,7 +239,7 @@ pub fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// The first line (from 1) on which `word` stands for itself: not as part of a longer name.
+/// The first line (from 1) with `word` as a whole name.
 pub fn line_of(code: &str, word: &str) -> Option<usize> {
     code.lines()
         .position(|line| {

@@ -7,7 +7,7 @@ use crate::source::{File, line_of, with_full_paths};
 pub enum View {
     /// Code of tests included, comments and strings left out; each `use` written out in full.
     Code,
-    /// The same without what is compiled for tests only.
+    /// The same without test-only items.
     Production,
     /// Everything, in every text file.
     Text,
@@ -19,7 +19,7 @@ pub struct WordRule {
     pub why: &'static str,
     /// Rooms (see [`File::is_in`]) that the rule watches; all when empty.
     pub within: &'static [&'static str],
-    /// Rooms that it leaves out.
+    /// Excluded rooms.
     pub except: &'static [&'static str],
     pub view: View,
     pub words: &'static [&'static str],
@@ -300,7 +300,6 @@ pub const RULES: &[WordRule] = &[
         view: View::Text,
         words: &[
             "} problems",
-            "} trainings",
             "} findings",
             "} edits",
             "} flips",

@@ -1,9 +1,9 @@
 //! Pages of the gallery, arranged as in the application.
 
-use amlp_viewer::theme::{self, Theme, Themed, font, icon, palette, size, space};
+use amlp_viewer::theme::{self, HasTheme, Theme, font, icon, palette, size, space};
 use amlp_viewer::widget::{
     Badge, ButtonKind, CardButton, Dialog, EmptyState, ErrorState, IconButton, ListRow, LoadingState, NumberField,
-    ProgressRow, PropertyRow, PushButton, SearchField, Section, Segment, Segmented, Select, Slider, StatusItem,
+    ProgressRow, PropertyRow, PushButton, SearchField, Section, Segment, SegmentedControl, Select, Slider, StatusItem,
     StripChart, ThumbnailRow, Toggle, Tone, keycaps, overlay_text,
 };
 use egui::{
@@ -120,9 +120,9 @@ impl Gallery {
 
     fn top_bar(&mut self, ui: &mut Ui) {
         ui.horizontal_centered(|ui| {
-            Segmented::new("Page", &PAGES).show(ui, &mut self.page);
+            SegmentedControl::new("Page", &PAGES).show(ui, &mut self.page);
             ui.add_space(space::L);
-            Segmented::new("Tool", &TOOLS).icons_only().show(ui, &mut self.tool);
+            SegmentedControl::new("Tool", &TOOLS).icons_only().show(ui, &mut self.tool);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 let theme = ui.theme();
@@ -218,7 +218,7 @@ impl Gallery {
 
     fn display(&mut self, ui: &mut Ui) {
         let planes = [Segment::text(0, "Native"), Segment::text(1, "World")];
-        Segmented::new("Planes", &planes).fill_width().show(ui, &mut self.plane);
+        SegmentedControl::new("Planes", &planes).fill_width().show(ui, &mut self.plane);
         ui.add_space(space::XS);
         NumberField::new(&mut self.window, "Window").range(1.0..=4000.0).unit("HU").show(ui);
         NumberField::new(&mut self.level, "Level").range(-1000.0..=3000.0).unit("HU").show(ui);

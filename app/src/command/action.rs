@@ -6,7 +6,7 @@ use crate::state::State;
 /// Something to do, by name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
-    /// The group it stands in.
+    /// Its group.
     pub group: &'static str,
     /// What it does.
     pub label: String,
@@ -14,7 +14,7 @@ pub struct Action {
     pub shortcut: &'static str,
     /// What is sent.
     pub command: Command,
-    /// False where it makes no sense now.
+    /// False if it currently has no effect.
     pub enabled: bool,
 }
 
@@ -89,13 +89,13 @@ pub const GESTURES: [(&str, &str); 19] = [
     ("Space, arrows", "after a click on a patch view: pin a patch, move to the next patch"),
 ];
 
-/// The actions whose names hold every word of a query, best first.
+/// The actions whose names contain every word of a query, best first.
 pub fn matching<'a>(actions: &'a [Action], query: &str) -> Vec<&'a Action> {
     let words: Vec<String> = query.to_lowercase().split_whitespace().map(str::to_owned).collect();
     let text = |action: &Action| format!("{} {}", action.group, action.label).to_lowercase();
     let fits = |action: &&Action| action.enabled && words.iter().all(|w| text(action).contains(w.as_str()));
     let mut found: Vec<&Action> = actions.iter().filter(fits).collect();
-    // A name that starts with what was typed is meant more likely; otherwise the list's own order.
+    // Names that start with the query come first; otherwise list order.
     let starts = |action: &Action| words.first().is_some_and(|w| action.label.to_lowercase().starts_with(w.as_str()));
     found.sort_by_key(|action| !starts(action));
     found

@@ -44,8 +44,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: AutosaveCommand) {
 
 fn restore(state: &mut State, jobs: &mut Jobs, path: PathBuf) {
     // The others are asked about at the next start.
-    (state.dialog, state.left_edits.offers) = (None, Vec::new());
-    let Some(case) = state.left_edits.of(&path).map(|left| left.case.clone()) else { return };
+    (state.dialog, state.unsaved_edits.offers) = (None, Vec::new());
+    let Some(case) = state.unsaved_edits.of(&path).map(|left| left.case.clone()) else { return };
     let image =
         |(modality, path, frame): (Option<String>, PathBuf, Option<usize>)| (modality, ImageFile { path, frame });
     let request = Request {
@@ -61,6 +61,6 @@ fn restore(state: &mut State, jobs: &mut Jobs, path: PathBuf) {
 
 /// What the palette offers.
 pub fn actions(list: &mut List, state: &State) {
-    let left = !state.left_edits.found.is_empty() && !matches!(state.dialog, Some(Dialog::LeftEdits { .. }));
+    let left = !state.unsaved_edits.found.is_empty() && !matches!(state.dialog, Some(Dialog::UnsavedEdits { .. }));
     list.add_if(left, "Edit", "Restore unsaved edits…", "", Command::Autosave(AutosaveCommand::Offer));
 }

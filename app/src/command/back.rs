@@ -1,4 +1,4 @@
-//! The way back in Train mode: from a page to the one before it, from a comparison to the probe.
+//! Back in Train mode: to the previous page, or from a comparison to the probe.
 
 use super::Command;
 use super::timeline::TimelineCommand;
@@ -7,8 +7,8 @@ use crate::state::timeline::WatchView;
 use crate::state::train::TrainPage;
 use crate::state::{Mode, State};
 
-/// Where Escape and the button beside the tabs lead, in words, and what leads there. None on the first page.
-pub fn way(state: &State) -> Option<(String, Command)> {
+/// Label and command of going back with Escape or the button; `None` on the first page.
+pub fn destination(state: &State) -> Option<(String, Command)> {
     if state.session.mode != Mode::Train {
         return None;
     }

@@ -16,7 +16,7 @@ pub enum FileCommand {
     TypePath(PathPurpose),
     /// Narrows the list of cases.
     FilterCases(String),
-    /// Tries again to open what could not be opened.
+    /// Retries a failed opening.
     Retry,
     /// Saves the mask that has changes, else the segmentation, to its file; asks for one if it has none.
     Save,
@@ -24,9 +24,9 @@ pub enum FileCommand {
     SaveAs(MaskRole),
     /// Replaces an existing file.
     SaveOver(PathRequest, PathBuf),
-    /// Saves the segmentation, then takes the step that would have lost it.
+    /// Saves the segmentation, then runs the intent that would have lost it.
     SaveThen(Intent),
-    /// Gives the unsaved segmentation up and takes the step that the question was about.
+    /// Discards the unsaved segmentation and runs the pending intent.
     Discard,
     /// Removes the reference.
     RemoveReference,
@@ -36,7 +36,7 @@ pub enum FileCommand {
     Copy(PathPurpose),
     /// Chooses the device that computes.
     SetDevice(String),
-    /// Segments with the sample study's model, whichever run was chosen.
+    /// Segments with the sample study's model, whatever the selected run.
     UseSampleModel,
     /// Cancels a job.
     CancelJob(u64),
@@ -104,8 +104,8 @@ fn save(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
     }
 }
 
-/// Saves the segmentation and goes on: in its own file, else beside the image under the proposed name. If another file has that
-/// name, it asks.
+/// Saves the segmentation and continues: to its own file, else next to the image under the proposed name. Asks if that file
+/// exists.
 pub(super) fn save_and_go_on(state: &mut State, jobs: &mut Jobs, next: Intent) {
     let role = MaskRole::Segmentation;
     let own = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
@@ -163,7 +163,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(segment::refusal(state).is_none(), group, "Segment now", "Ctrl+Enter", Intent::Segment);
     list.add(group, "Choose model…", "", Intent::Ask(PathPurpose::Model));
     list.add_if(state.session.runs.segment.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
-    // Always there: with nothing to save, it says so.
+    // Always enabled: reports if there is nothing to save.
     list.add(group, "Save", "Ctrl+S", FileCommand::Save);
     let (role, other) = if segmentation || !reference {
         (MaskRole::Segmentation, MaskRole::Reference)

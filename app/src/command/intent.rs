@@ -1,4 +1,4 @@
-//! Steps that may have to wait. Nothing unsaved is lost without a question: what would lose it waits for the answer.
+//! Steps that may have to wait: any that would lose unsaved work asks first.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::worker::review::{export as export_review, join, set_order};
 use crate::worker::study::patient::show_method;
 use crate::worker::{Jobs, analyse, autosave, dialog, edit, export, open, save, segment, series};
 
-/// Carries an intent out, or asks first if it would lose an unsaved segmentation.
+/// Runs an intent, or asks first if it would lose an unsaved segmentation.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
     if state.document.as_ref().is_some_and(Document::is_unsaved) && loses_segmentation(state, &intent) {
         state.dialog = Some(Dialog::Unsaved { next: intent });
@@ -24,7 +24,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
     }
 }
 
-/// Whether the open case's segmentation is gone after this, and the user has not been asked about it yet.
+/// Whether this would lose the open case's segmentation without the user having been asked.
 fn loses_segmentation(state: &State, intent: &Intent) -> bool {
     match intent {
         Intent::Ask(purpose) => {
@@ -33,11 +33,11 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         Intent::UsePaths(request, paths) => {
             let takes_its_place = match request.purpose {
                 PathPurpose::Folder | PathPurpose::Segmentation => true,
-                // Masks alone are added to the open image: only a segmentation takes the segmentation's place.
+                // If only masks are given, they are added to the open image, and only a segmentation replaces the segmentation.
                 PathPurpose::Files => !paths.iter().all(|path| is_reference(path)),
                 _ => false,
             };
-            // The user was asked before the dialog opened, and the segmentation is still the same.
+            // The user was asked before the dialog opened, and the segmentation has not changed.
             let asked = request.of.is_some() && request.of == state.case_revision();
             takes_its_place && !asked
         }
@@ -59,7 +59,7 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         }
         Intent::FuseSeries(pair) => !series::fuses_in_place(state, *pair),
         Intent::LoadMask(role) => *role == MaskRole::Segmentation,
-        // The question before closing is asked by its own dialog, and the next case of a review by its own step.
+        // Closing has its own dialog, and the next case of a review its own step.
         Intent::Review(_) | Intent::AddToLabels(_) | Intent::RestoreRun(_) | Intent::QuitNow => false,
     }
 }
@@ -68,7 +68,7 @@ fn is_reference(path: &Path) -> bool {
     is_mask_name(path) && !is_segmentation_name(path)
 }
 
-/// Carries an intent out whatever becomes of an unsaved segmentation.
+/// Runs an intent without asking about an unsaved segmentation.
 pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
     match intent {
         Intent::Ask(purpose) => {
@@ -94,10 +94,8 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
                 let request = Request { paths: vec![folder], ..Request::default() };
                 open::start(state, jobs, request, Intent::OpenSample);
             }
-            None => state.error(
-                "No sample study",
-                "assets/sample was found neither beside the program nor in the current folder",
-            ),
+            None => state
+                .error("No sample study", "assets/sample was not found next to the program or in the current folder"),
         },
         Intent::OpenCase(case) => open::open_case(state, jobs, case),
         Intent::OpenSeries(id) => series::start(state, jobs, id),
@@ -121,7 +119,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         Intent::RemoveSegmentation => {
             if let Some(document) = &mut state.document {
                 document.edits.stroke = None;
-                // Slices of a running segmentation are nothing to keep.
+                // Discard the slices of a running segmentation.
                 document.restore_stashed();
                 let before = document.take_segmentation();
                 if before.segmentation.is_some() {
@@ -141,15 +139,14 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         Intent::AddToLabels(scope) => labels::add(state, jobs, scope),
         Intent::RestoreRun(trashed) => carry_out(state, jobs, RunsCommand::Restore(trashed)),
         Intent::QuitNow => {
-            // The user was asked about what is unsaved.
+            // The user was asked about unsaved edits.
             autosave::forget(jobs);
             window::quit_now(state, jobs);
         }
     }
 }
 
-/// Uses paths for what they were asked for. An answer about a case that is no longer open, or about a segmentation that
-/// has changed, is refused.
+/// Uses paths for their purpose. Refuses an answer for a case that is no longer open or a segmentation that has changed.
 fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
     let Some(first) = paths.first().cloned() else { return };
     if let Some(why) = state.refusal(&request) {
@@ -195,7 +192,7 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
     }
 }
 
-/// Paths that were opened, typed or dropped: masks alone are added to the open image.
+/// Paths that were opened, typed or dropped. If they are only masks, they are added to the open image.
 fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
     let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
     if state.document.is_some() && masks_only {

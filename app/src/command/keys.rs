@@ -1,5 +1,4 @@
-//! From keys to commands. Letter keys are dead while a text field has the focus, and those that work on views where
-//! there are none.
+//! Maps keys to commands. Letter keys are disabled while a text field has the focus, and view keys if no view is shown.
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
@@ -13,7 +12,7 @@ use crate::state::{Intent, Mode, State};
 use crate::widget::focus::{self, Arrows};
 use crate::widget::space_bar;
 
-/// The keys that a shortcut's text stands for; none for gestures that are written like keys.
+/// Parses a shortcut's text; `None` for gestures.
 pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
     let mut modifiers = Modifiers::NONE;
     let mut key = None;
@@ -36,7 +35,7 @@ pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
 /// Second shortcuts of actions, with the first.
 const OTHER_KEYS: [(&str, &str); 1] = [("Ctrl+Y", "Ctrl+Shift+Z")];
 
-/// What the keys of this frame ask for.
+/// The commands of this frame's keys.
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     if typed_ahead::deliver(ctx) {
         return Vec::new();
@@ -44,18 +43,18 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     let typing = ctx.text_edit_focused();
     let pane = focus::focused(ctx);
     let typed_before = typed_before(ctx, typing);
-    // A button or slider that has the keyboard keeps the keys that work it; a pane has no use for them.
+    // A focused button or slider keeps the keys that operate it; a pane does not need them.
     let list_is_open = egui::Popup::is_any_open(ctx);
     let control = (ctx.egui_wants_keyboard_input() && pane.is_none()) || list_is_open;
     let mut found = Vec::new();
     if ctx.input(|i| i.key_pressed(Key::Escape)) {
-        // An open list is closed by it, and a field is left.
+        // Escape first closes an open list or leaves a field.
         found.extend(escape(state, typed_before).filter(|_| !list_is_open));
     }
     if state.dialog.is_some() {
         return found;
     }
-    // A lesion that waits takes Enter before everything else.
+    // A preview takes Enter first.
     if state.preview().is_some() && !typing && ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter)) {
         found.push(EditCommand::AcceptPreview.into());
     }
@@ -68,7 +67,7 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     bound.retain(|(keys, action)| {
         let plain = !keys.modifiers.command && !keys.modifiers.alt;
         let to_patches = pane == Some(Arrows::Patches) && is_arrow(keys.logical_key);
-        // A text field undoes what was typed.
+        // A text field handles undo itself.
         let in_text = typing && matches!(action.command, Command::Edit(_));
         let taken = typing || to_patches || (control && works_controls(keys.logical_key));
         let is_held = matches!(action.command, Command::Overlay(OverlayCommand::Hide(_)));
@@ -90,7 +89,7 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     found
 }
 
-/// Whether a field had the keyboard in the frame before: Escape has taken it away by now.
+/// Whether a field had the focus in the previous frame, before Escape removed it.
 fn typed_before(ctx: &egui::Context, typing: bool) -> bool {
     let id = egui::Id::unique("a field has the keyboard");
     ctx.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(id), typing))
@@ -111,7 +110,7 @@ fn shows_case(state: &State) -> bool {
     state.session.mode != Mode::Train && state.document.is_some()
 }
 
-/// Whether what a command changes could be seen: keys that work on views are dead where there are none.
+/// Whether a command's effect is visible: view keys are disabled without views.
 fn is_seen(command: &Command, state: &State) -> bool {
     match command {
         Command::View(ViewCommand::SetInterpolation(_)) => shows_case(state) || shows_probe(state),
@@ -131,7 +130,7 @@ fn modifier_count(modifiers: Modifiers) -> usize {
     usize::from(modifiers.command) + usize::from(modifiers.shift) + usize::from(modifiers.alt)
 }
 
-/// Commands that repeat while their key is held; all others take a press of their own each time.
+/// Commands that repeat while their key is held; others need a press each.
 fn repeats(command: &Command) -> bool {
     matches!(
         command,
@@ -146,8 +145,7 @@ fn repeats(command: &Command) -> bool {
     )
 }
 
-/// How often a shortcut was pressed in this frame, being held included if that counts; `?` is its character, wherever a
-/// keyboard has it.
+/// Presses of a shortcut in this frame, optionally including key repeat; `?` is matched by character on any keyboard.
 fn presses(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> usize {
     if keys.logical_key == Key::Questionmark {
         let typed = |e: &egui::Event| matches!(e, egui::Event::Text(text) if text == "?");
@@ -159,12 +157,12 @@ fn presses(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> usize 
         };
         let fresh = i.events.iter().any(first);
         let count = i.count_and_consume_key(keys.modifiers, keys.logical_key);
-        // Switches, questions and dialogs take one press a frame: two would undo each other.
+        // Toggles, questions and dialogs accept one press per frame, since two would cancel out.
         if repeats { count } else { usize::from(count > 0 && fresh) }
     })
 }
 
-/// Escape closes what is on top; then it ends what is in progress.
+/// Escape closes the topmost item, then ends what is in progress.
 fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
         return Some(WindowCommand::CloseDialog.into());
@@ -185,12 +183,12 @@ fn escape(state: &State, taken: bool) -> Option<Command> {
         return Some(SeriesCommand::Browse(false).into());
     }
     if state.session.mode == Mode::Train {
-        return super::back::way(state).filter(|_| !taken).map(|(_, command)| command);
+        return super::back::destination(state).filter(|_| !taken).map(|(_, command)| command);
     }
     state.session.view.maximised.is_some().then(|| ViewCommand::Maximise(None).into())
 }
 
-/// S hides the overlay as long as it is held.
+/// S hides the overlay while held.
 fn held(ctx: &egui::Context, state: &State, typing: bool) -> Option<Command> {
     let heard = !typing && shows_case(state);
     let down = heard && ctx.input(|i| i.key_down(Key::S) && !i.modifiers.command && !i.modifiers.alt);

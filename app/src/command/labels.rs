@@ -1,4 +1,4 @@
-//! The table of labels, and reviewed segmentations on their way to the labels of the next fine-tuning.
+//! The label table, and adding reviewed segmentations to the labels of the next fine-tuning run.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::action::List;
 use super::{EditCommand, TrainCommand, edit, file};
 use crate::state::intent::LabelScope;
 use crate::state::{CaseList, Dialog, Document, Intent, MaskRole, State};
-use crate::worker::add_labels::{self, Reviewed};
+use crate::worker::add_labels::{self, ReviewedCase};
 use crate::worker::{self, Jobs};
 
 /// How many labels the palette lists.
@@ -33,7 +33,7 @@ pub enum LabelCommand {
     Delete(u16),
     /// Gives all voxels of a label another one.
     Merge {
-        /// The label that is gone then.
+        /// The label to remove.
         from: u16,
         /// The label that its voxels get.
         into: u16,
@@ -93,7 +93,7 @@ pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
         .then_some("Only the reference has this label, and the reference cannot be edited.")
 }
 
-/// Gives the voxels of a label another one, 0 for none, as a step that can be undone; its row goes with its last voxel.
+/// Relabels the voxels of a label, 0 deletes them, as an undo step, and removes its row.
 fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::busy(state, jobs)) {
         return worker::edit::refuse(state, why);
@@ -108,7 +108,7 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     state.paint_instead(label, to);
 }
 
-/// Adds what `scope` names, once it is saved and the reviewer is known.
+/// Adds the segmentations of `scope`, once saved and the reviewer is known.
 pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
     let title = "Nothing was added to the labels";
     let Some(root) = state.cases.root.clone() else {
@@ -143,7 +143,7 @@ pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
             };
             let own = if document.is_corrected() { Verdict::Corrected } else { Verdict::Accepted };
             let verdict = verdict_of(&state.cases, &case.name).unwrap_or(own);
-            let case = Reviewed { case: case.name.clone(), mask: Some(mask), verdict, reviewer: initials };
+            let case = ReviewedCase { case: case.name.clone(), mask: Some(mask), verdict, reviewer: initials };
             add_labels::start(state, jobs, root, vec![case], replace);
         }
     }
@@ -159,12 +159,12 @@ fn verdict_of(cases: &CaseList, case: &str) -> Option<Verdict> {
 }
 
 /// The accepted and corrected cases, each by who gave its verdict.
-fn reviewed(cases: &CaseList, initials: &str) -> Vec<Reviewed> {
+fn reviewed(cases: &CaseList, initials: &str) -> Vec<ReviewedCase> {
     let of = |case: &crate::state::ListedCase| {
         let verdict = verdict_of(cases, &case.name)?;
         let reviewer = cases.review.entry(&case.name).map(|entry| entry.reviewer.clone()).unwrap_or_default();
         let reviewer = if reviewer.is_empty() { initials.to_owned() } else { reviewer };
-        Some(Reviewed { case: case.name.clone(), mask: None, verdict, reviewer })
+        Some(ReviewedCase { case: case.name.clone(), mask: None, verdict, reviewer })
     };
     cases.cases.iter().filter_map(of).collect()
 }

@@ -9,7 +9,7 @@ use glam::DVec2;
 use super::action::List;
 use super::{Command, FileCommand};
 use crate::scene::Camera;
-use crate::state::masking::{By, Controls, DisplayOptions};
+use crate::state::masking::{Controls, DisplayOptions, RatioSource};
 use crate::state::session::RunUse;
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::Jobs;
@@ -17,7 +17,7 @@ use crate::worker::Jobs;
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskingCommand {
-    /// Replaces the controls: what is masked and how.
+    /// Replaces the controls.
     Set(Box<Controls>),
     /// Chooses what is drawn.
     Show(DisplayOptions),
@@ -31,9 +31,9 @@ pub enum MaskingCommand {
     SetCamera(bool, Camera),
     /// Changes the crop's contrast: width and level, in widths.
     ChangeContrast(DVec2),
-    /// Tries again what failed or was cancelled.
+    /// Retries a failed or cancelled job.
     Retry,
-    /// Reconstructs with the watched run again, if there is one.
+    /// Reconstructs with the watched run again, if any.
     ForgetRun,
     /// Takes over the settings of the run that reconstructs.
     TakeSettings,
@@ -41,7 +41,7 @@ pub enum MaskingCommand {
     Reset,
 }
 
-/// Narrowest and widest contrast, in widths of the slice's own.
+/// Minimum and maximum contrast width, relative to the slice's default.
 const WIDTHS: [f64; 2] = [0.02, 20.0];
 
 /// Carries out a command.
@@ -53,7 +53,7 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
         MaskingCommand::SetEpoch(epoch) => go_to(state, epoch),
         MaskingCommand::StepEpoch(by) => {
             // The first key press returns to the last epoch.
-            let by = if masking.controls.by == By::Epoch { by } else { 0 };
+            let by = if masking.controls.by == RatioSource::Epoch { by } else { 0 };
             let epoch = masking.controls.epoch as i64 + by;
             go_to(state, usize::try_from(epoch).unwrap_or(1));
         }
@@ -96,7 +96,7 @@ fn set(state: &mut State, controls: Controls) {
 
 fn go_to(state: &mut State, epoch: usize) {
     let controls = state.session.masking.controls.clone();
-    set(state, Controls { by: By::Epoch, epoch, ..controls });
+    set(state, Controls { by: RatioSource::Epoch, epoch, ..controls });
 }
 
 /// Chooses the run that reconstructs masked patches.
@@ -146,7 +146,7 @@ pub fn actions(list: &mut List, state: &State) {
         change(&mut controls);
         list.add(group, label, "", send(MaskingCommand::Set(Box::new(controls))));
     };
-    change("Ratio by a number".into(), &|c| c.by = By::Sigma);
+    change("Ratio by a number".into(), &|c| c.by = RatioSource::Sigma);
     change("Next seed".into(), &|c| c.seed = c.seed.wrapping_add(1));
     change("Tissue only on or off".into(), &|c| c.cluster.tissue_only ^= true);
     for (method, name) in METHODS {

@@ -1,7 +1,7 @@
-//! Everything the user can do, as values. Panels and keys send commands; [`dispatch()`] alone carries them out.
+//! Everything the user can do, as values. Panels and keys send commands; only [`dispatch()`] executes them.
 //!
-//! One module per topic: its enum, what each command does, and its table of palette entries with their shortcuts. What
-//! may have to wait for a save or a dialog is an [`Intent`], which the state can hold.
+//! One module per topic: its enum, the implementation, and its palette entries with shortcuts. Steps that may have to wait for
+//! a save or a dialog are [`Intent`]s, stored in the state.
 
 pub mod action;
 pub mod autosave;
@@ -93,7 +93,7 @@ topics! {
     Series(SeriesCommand),
 }
 
-/// Carries out a command, and starts what follows from it.
+/// Executes a command, and starts follow-up jobs.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: impl Into<Command>) {
     carry_out(state, jobs, command.into());
     worker::update(state, jobs);
@@ -119,14 +119,14 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
     }
 }
 
-/// Carries out what jobs want done next.
+/// Executes the intents of jobs.
 pub fn dispatch_intents(state: &mut State, jobs: &mut Jobs) {
     for intent in std::mem::take(&mut state.intents) {
         dispatch(state, jobs, intent);
     }
 }
 
-/// Where panels put the commands they want carried out.
+/// Queue of commands from panels.
 #[derive(Debug, Default)]
 pub struct Sender(std::cell::RefCell<Vec<Command>>);
 

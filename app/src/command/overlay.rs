@@ -93,7 +93,7 @@ fn go_to_finding(state: &mut State, at: usize) {
     let planes = state.session.settings.planes;
     state.session.view.finding = Some(at);
     state.session.view.crosshair = document.display(planes).snapped(document.look_at(entry));
-    // All panes show it: one that was moved away from the crosshair comes back.
+    // All panes show it; one that was panned away returns to the crosshair.
     for pane in PaneId::REVIEW {
         let camera = &mut state.session.view.panes[View::slot(pane)].camera;
         if camera.zoom > 1.0 {

@@ -29,7 +29,7 @@ pub enum ReviewCommand {
     AskInitials,
     /// The initials as typed.
     EditInitials(String),
-    /// Keeps the typed initials, and goes on with what waited for them.
+    /// Stores the typed initials and continues with the pending step.
     KeepInitials,
 }
 
@@ -117,7 +117,7 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
     }
 }
 
-/// Gives the open case its new entry, and goes on.
+/// Gives the open case its new entry, and continues.
 fn give(state: &mut State, jobs: &mut Jobs, entry: Entry, next: bool) {
     let open = state.cases.open;
     // What is next depends on the filter, which the new verdict may not match any more.

@@ -15,7 +15,7 @@ use crate::worker::{Jobs, name_of, runs};
 pub enum RunsCommand {
     /// Lists the workspace again.
     Refresh,
-    /// Sorts by a column; by the same one again, in the other direction.
+    /// Sorts by a column; again by the same one reverses the order.
     Sort(Column),
     /// Shows or hides the column of a setting, by its name in `config.toml`.
     ToggleSetting(String),

@@ -1,4 +1,4 @@
-//! Commands about the series of a DICOM place, and about what identifies a patient.
+//! Commands for the series of a DICOM folder, and for patient identification.
 
 use super::Command;
 use super::action::List;
@@ -15,13 +15,13 @@ pub enum SeriesCommand {
     Browse(bool),
     /// Selects a series.
     Choose(SeriesId),
-    /// Shows a series that was dropped on a view: beside the open images if it is aligned with them, else alone.
+    /// Shows a series dropped on a view: with the open images if it is aligned with them, else alone.
     Drop(SeriesId),
     /// Shows a segmentation as the reference.
     OpenReference(SeriesId),
     /// Opens the place as a list of cases.
     OpenAsCases,
-    /// Draws what identifies the patient, or hides it.
+    /// Shows or hides the patient's identification.
     ShowPatient(bool),
 }
 

@@ -8,7 +8,7 @@ use super::Command;
 use super::action::List;
 use crate::state::study::{StudyCell, StudyTab, column_of};
 use crate::state::{Intent, PathPurpose, State};
-use crate::worker::study::{close, look, open, open_patient, outlines};
+use crate::worker::study::{close, open, open_patient, outlines, refresh};
 use crate::worker::{Jobs, name_of};
 
 /// One thing to do.
@@ -28,11 +28,11 @@ pub enum StudyCommand {
     ChooseReference(String),
     /// Chooses a cell of the table and lists its patients.
     ChooseCell(StudyCell),
-    /// Shows what lies below the table.
+    /// Shows a tab below the table.
     ShowTab(StudyTab),
     /// Opens a patient of a cell at its worst slice.
     OpenPatient(StudyCell, String),
-    /// Draws the segmentations of all methods as outlines at once, or that of one again.
+    /// Shows the segmentations of all methods as outlines, or one method's again.
     ShowAll(bool),
 }
 
@@ -43,7 +43,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
     match command {
         Do::Open(folder) => open(state, jobs, &folder),
         Do::Close => close(state, jobs),
-        Do::Refresh => look(state, jobs),
+        Do::Refresh => refresh(state, jobs),
         Do::ChooseCohort(name) => session.cohort = Some(name),
         Do::ChooseMetric(metric) => session.metric = metric,
         Do::ChooseReference(name) => session.reference = Some(name),

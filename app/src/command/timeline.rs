@@ -18,7 +18,7 @@ use crate::worker::{Jobs, replay};
 pub enum TimelineCommand {
     /// Shows the run of a folder.
     Open(PathBuf),
-    /// Compares runs of one stage: the first is shown, the others stand beside it. A single one stands beside the shown
+    /// Compares runs of one stage: the first is shown and compared with the others. A single one is compared with the shown
     /// run.
     Compare(Vec<PathBuf>),
     /// Sets the epoch that the shown one is compared with.

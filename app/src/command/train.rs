@@ -37,21 +37,21 @@ pub enum TrainCommand {
     ReadCohortAgain,
     /// Opens the files of a problem of the cohort, by its place in the list.
     OpenProblem(usize),
-    /// Replaces the form by what the user made of it.
+    /// Replaces the form by the edited one.
     Edit(Box<Form>),
     /// Sets up a fine-tuning run from a pre-trained run, or from random weights.
     FinetuneFrom(Option<PathBuf>),
-    /// Sets up the continuation of a fine-tuned run with the corrected masks; of the run chosen for segmenting without one.
+    /// Sets up the continuation of a fine-tuned run with the corrected masks; by default of the run selected for segmentation.
     Retrain(Option<PathBuf>),
     /// Fills the form in with the settings of a run.
     SetUpLike(PathBuf),
     /// Sets the paper's settings in both stages.
     UsePaperSettings,
-    /// Queues the job of the form; it starts if no other is in progress.
+    /// Queues the job of the form; it starts if no other is running.
     Start,
     /// Removes a waiting job.
     Remove(u64),
-    /// Queues a job that waited when the program was closed last; all of them without a number.
+    /// Queues a job left from the last session, or all.
     TakeUp(Option<u64>),
     /// Moves a waiting job up the queue.
     MoveUp(u64),
@@ -67,11 +67,11 @@ pub enum TrainCommand {
     Dismiss(PathBuf),
     /// Segments the open case with a fine-tuned run.
     SegmentWith(PathBuf),
-    /// Segments and measures the held-out patients of a run, whatever is stored.
+    /// Segments and measures a run's held-out patients, even if results are stored.
     Evaluate(PathBuf),
     /// Shows the measures of a run; measures it if none are stored.
     ShowResults(PathBuf),
-    /// Chooses which network of a run segments and is evaluated: the last, or that of the best validation.
+    /// Selects the network of a run to segment with and evaluate: the last, or the best by validation.
     ChooseNetwork(Choice),
     /// Sorts the table of measures.
     SortResults(Column),
@@ -83,7 +83,7 @@ pub enum TrainCommand {
     ChooseResults,
     /// Sets the number of threads that compute; 0 leaves one core to the window.
     SetThreads(usize),
-    /// Trainings also write TensorBoard event files, or not.
+    /// Runs also write TensorBoard event files, or not.
     SetTensorBoard(bool),
     /// Sets the folder of runs.
     SetWorkspace(PathBuf),
@@ -97,7 +97,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::Back => {
             state.session.train.go_back();
             runs::list_if_shown(state, jobs);
-            study::look_if_shown(state, jobs);
+            study::refresh_if_shown(state, jobs);
         }
         Do::UseCohort(folder) => cohort::start(state, jobs, &folder),
         Do::UseOpenFolder => match state.cases.root.clone() {
@@ -106,10 +106,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         },
         Do::UseSample => match crate::sample::folder() {
             Some(folder) => cohort::start(state, jobs, &folder),
-            None => state.error(
-                "No sample study",
-                "assets/sample was found neither beside the program nor in the current folder.",
-            ),
+            None => state
+                .error("No sample study", "assets/sample was not found next to the program or in the current folder."),
         },
         Do::ReadCohortAgain => {
             if let Some(folder) = state.cache.train.cohort.folder() {
@@ -159,7 +157,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             state.cache.runs = RunList::default();
             runs::list(state, jobs);
             state.cache.study.listed = None;
-            study::look_if_shown(state, jobs);
+            study::refresh_if_shown(state, jobs);
         }
     }
 }
@@ -167,7 +165,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
 fn show_page(state: &mut State, jobs: &mut Jobs, page: TrainPage) {
     state.session.train.go_to(page);
     runs::list_if_shown(state, jobs);
-    study::look_if_shown(state, jobs);
+    study::refresh_if_shown(state, jobs);
 }
 
 fn show_results(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
@@ -198,7 +196,7 @@ fn retrain(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     jobs.start(ReadRetraining { run, folder, best });
 }
 
-/// The results that are shown become those of the other network.
+/// Shows the results of the other network.
 fn choose_network(state: &mut State, jobs: &mut Jobs, network: Choice) {
     state.session.runs.network = network;
     if let Some(run) = state.session.runs.results.clone() {
@@ -214,7 +212,7 @@ fn set_up_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, purpose: Config
 
 fn start(state: &mut State, jobs: &mut Jobs) {
     if let Some(why) = state.training_obstacle() {
-        return state.error("The training cannot start", why);
+        return state.error("The run cannot start", why);
     }
     let form = &state.session.train.form;
     let (name, stage, config) = (form.name.trim().to_owned(), form.stage, Some(Box::new(form.config().clone())));
@@ -244,7 +242,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
         (None, None) => return,
     };
     state.session.mode = Mode::Review;
-    // As an image of its own, whatever it is: the problem should be visible.
+    // As a separate image, so that the problem is visible.
     let images = paths.into_iter().map(|path| (None, ImageFile::new(path))).collect();
     carry_out(state, jobs, Intent::Open(Box::new(Request { images, ..Request::default() })));
 }
@@ -291,7 +289,7 @@ pub fn actions(list: &mut List, state: &State) {
         let here = state.session.mode == Mode::Train && train.page != page;
         add(list, here, &format!("Page: {}", page.name()), "", TrainCommand::ShowPage(page));
     }
-    if let Some((label, command)) = super::back::way(state) {
+    if let Some((label, command)) = super::back::destination(state) {
         list.add(group, label, "", command);
     }
     add(list, train.visiting, "Back to the results", "", TrainCommand::BackToResults);

@@ -1,6 +1,7 @@
-//! Keys that follow one which opens a field, in the same frame: they are meant for the field, which is not there yet.
+//! Keys typed after one that opens a field, in the same frame, before the field exists.
 //!
-//! A slow frame, as on an emulated graphics card, holds several keys. Without this the word typed after Ctrl+K would choose tools.
+//! A slow frame, as on an emulated graphics card, contains several keys. Without this, a word typed after Ctrl+K would select
+//! tools.
 
 use egui::{Context, Event, Id, KeyboardShortcut};
 
@@ -12,7 +13,7 @@ const PATIENCE: u32 = 5;
 
 /// Keys that wait, in their order, and for how many frames they have.
 #[derive(Clone, Default)]
-struct Waiting {
+struct PendingKeys {
     events: Vec<Event>,
     frames: u32,
 }
@@ -40,9 +41,9 @@ fn opens(command: &Command) -> bool {
     )
 }
 
-/// Gives the keys that wait to the field that has the keyboard by now. True while they still wait: those of this frame do, too.
+/// Delivers pending keys to the focused field. Returns true while they are still pending, together with those of this frame.
 pub(super) fn deliver(ctx: &Context) -> bool {
-    let Some(mut waiting) = ctx.data_mut(|data| data.remove_temp::<Waiting>(waiting_id())) else { return false };
+    let Some(mut waiting) = ctx.data_mut(|data| data.remove_temp::<PendingKeys>(waiting_id())) else { return false };
     if ctx.text_edit_focused() || waiting.frames >= PATIENCE {
         ctx.input_mut(|input| drop(input.events.splice(0..0, waiting.events)));
         return false;
@@ -62,19 +63,19 @@ pub(super) fn hold<'a>(ctx: &Context, heard: impl Iterator<Item = (KeyboardShort
         _ => false,
     };
     let after = ctx.input(|input| {
-        // The text of the key itself comes behind it.
+        // The text event follows its key.
         let at = input.events.iter().position(is_opening)? + 1;
         let own = input.events.get(at).is_some_and(|event| matches!(event, Event::Text(_)));
         let at = at + usize::from(own && opening.iter().any(|keys| keys.modifiers.is_none()));
         input.events[at..].iter().any(is_pressed).then_some(at)
     });
     if let Some(after) = after {
-        wait(ctx, after, Waiting::default());
+        wait(ctx, after, PendingKeys::default());
     }
 }
 
 /// Takes the keys from a position on out of this frame.
-fn wait(ctx: &Context, from: usize, mut waiting: Waiting) {
+fn wait(ctx: &Context, from: usize, mut waiting: PendingKeys) {
     ctx.input_mut(|input| {
         let (keys, others) = input.events.split_off(from).into_iter().partition(is_key);
         input.events.extend::<Vec<Event>>(others);

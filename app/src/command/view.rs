@@ -11,7 +11,7 @@ use crate::worker::{Jobs, frame, values};
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ViewCommand {
-    /// Chooses what the left button does.
+    /// Selects the left button's tool.
     SetTool(ToolKind),
     /// Moves the crosshair to a world position in mm.
     MoveCrosshair(DVec3),
@@ -35,7 +35,7 @@ pub enum ViewCommand {
         pane: PaneId,
         /// By how much.
         factor: f64,
-        /// The place that stays where it is.
+        /// The fixed point.
         anchor: DVec2,
         /// The pane's size.
         size: DVec2,
@@ -77,9 +77,9 @@ pub enum ViewCommand {
     UsePreset(usize),
     /// Contrast from the shown slice's values.
     AutoContrast,
-    /// Says what modality the shown image has.
+    /// Sets the modality of the shown image.
     SetModality(Modality),
-    /// Says what unit the shown image's values have.
+    /// Sets the unit of the shown image.
     SetUnit(Option<Unit>),
     /// Chooses the image in the panes.
     ShowImage(usize),
@@ -199,7 +199,7 @@ fn show_image(state: &mut State, jobs: &mut Jobs, image: usize) {
     values::start(state, jobs);
 }
 
-/// PET lies in colours over the anatomy: a CT or MR that is fused with a shown PET takes its place below.
+/// PET is drawn in colour over the anatomy: a CT or MR fused with a shown PET becomes the base.
 fn fuse(state: &mut State, jobs: &mut Jobs, image: Option<usize>) {
     let Some(document) = &state.document else { return };
     let mut image = image.filter(|&image| image < document.images.len() && image != document.shown);
@@ -261,7 +261,7 @@ pub fn advance_cine(state: &mut State, now: f64) -> bool {
     let by = if slice + 1 < display.shape[axis] { 1 } else { -(slice as i64) };
     step_slice(state, cine.pane, by);
     let period = 1.0 / f64::from(state.session.settings.cine_rate);
-    // A cine that could not keep up goes on from here instead of catching up.
+    // A cine that cannot keep up continues from here instead of catching up.
     state.session.view.cine = Some(Cine { due: (cine.due + period).max(now), ..cine });
     true
 }
@@ -314,7 +314,7 @@ pub fn actions(list: &mut List, state: &State) {
     }
 }
 
-/// The images of a case that has several: which is shown, and which lies over it.
+/// For a case with several images: the shown and the overlaid one.
 fn images(list: &mut List, state: &State, document: &Document) {
     let group = "View";
     for (index, image) in document.images.iter().enumerate().filter(|(index, _)| *index != document.shown) {

@@ -58,7 +58,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
             if state.shows_runs() {
                 runs::list(state, jobs);
             }
-            study::look_if_shown(state, jobs);
+            study::refresh_if_shown(state, jobs);
         }
         WindowCommand::SetTheme(theme) => state.session.settings.theme = theme,
         WindowCommand::ToggleLeft => state.session.settings.left_panel = !state.session.settings.left_panel,
@@ -92,7 +92,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
     }
 }
 
-/// Ends the program after a question, if there is one to ask.
+/// Ends the program, after a question if needed.
 fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     state.restart = restart;
     let unsaved = state.document.as_ref().is_some_and(Document::is_unsaved);
@@ -108,7 +108,7 @@ fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     }
 }
 
-/// Ends the program, and restarts it if that was asked for.
+/// Ends the program, and restarts it if requested.
 pub(super) fn quit_now(state: &mut State, jobs: &mut Jobs) {
     train::run::close(state, jobs);
 }

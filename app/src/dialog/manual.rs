@@ -6,7 +6,7 @@ use engine::manual::{Section, sections};
 use super::sheet::Sheet;
 use crate::command::Sender;
 use crate::theme::{size, space};
-use crate::widget::{ListRow, Markdown, SearchField, Segment, Segmented, text};
+use crate::widget::{ListRow, Markdown, SearchField, Segment, SegmentedControl, text};
 
 /// The manual of the window.
 pub const WINDOW: &str = include_str!("../../MANUAL.md");
@@ -43,7 +43,7 @@ impl Book {
 /// What is being read. It lives in egui's memory, as a scroll position does.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Reading {
-    /// The frame in which it was shown last: a gap says that the dialog was opened again.
+    /// The last frame in which it was shown; a gap means that the dialog was reopened.
     frame: u64,
     book: Book,
     query: String,
@@ -95,7 +95,7 @@ fn column(ui: &mut Ui, room: egui::Vec2, draw: impl FnOnce(&mut Ui)) {
 /// Which manual, the search, and the sections that hold its words.
 fn contents(ui: &mut Ui, reading: &mut Reading, listed: &[Section<'_>], shown: Option<Section<'_>>, focus: bool) {
     let books = [Segment::text(Book::Window, "Viewer"), Segment::text(Book::Engine, "Engine")];
-    if Segmented::new("Manual of", &books).fill_width().show(ui, &mut reading.book).changed() {
+    if SegmentedControl::new("Manual of", &books).fill_width().show(ui, &mut reading.book).changed() {
         reading.title.clear();
     }
     ui.add_space(space::S);

@@ -7,7 +7,7 @@
 //! | `path` | path entry where the system has no file dialog |
 //! | `initials` | the reviewer's initials |
 //! | `confirm` | overwrite, delete, unsaved work, quit |
-//! | `left_edits` | unsaved edits of an earlier start |
+//! | `unsaved_edits` | unsaved edits of an earlier start |
 //! | `manual` | manuals of window and engine |
 //! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
@@ -16,20 +16,19 @@ mod about;
 mod confirm;
 mod help;
 mod initials;
-mod left_edits;
 mod log;
 mod manual;
 mod palette;
 mod path;
 mod sheet;
+mod unsaved_edits;
 
 use egui::{Context, Ui};
 
 use crate::command::Sender;
 use crate::state::{Dialog, State};
 
-/// Draws what lies below the dialogs. While one is open, nothing there sees the pointer: a tooltip that was open would
-/// stay above the dialog.
+/// Draws the content below dialogs. While one is open, it gets no pointer events, so that no tooltip covers the dialog.
 pub fn below(ui: &mut Ui, state: &State, draw: impl FnOnce(&mut Ui)) {
     if state.dialog.is_none() {
         return draw(ui);
@@ -51,7 +50,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
         Some(Dialog::Close) => confirm::close(ctx, state, sender),
         Some(Dialog::DeviceLost { why }) => confirm::device_lost(ctx, why, sender),
         Some(Dialog::Unsaved { next }) => confirm::unsaved(ctx, state, next, sender),
-        Some(Dialog::LeftEdits { path }) => left_edits::show(ctx, state, path, sender),
+        Some(Dialog::UnsavedEdits { path }) => unsaved_edits::show(ctx, state, path, sender),
         Some(Dialog::DeleteRun { path }) => confirm::delete_run(ctx, path, sender),
         Some(Dialog::Log) => log::show(ctx, state, sender),
         Some(Dialog::Initials { text, .. }) => initials::show(ctx, text, sender),

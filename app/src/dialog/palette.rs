@@ -30,7 +30,7 @@ pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sen
         |ui| {
             let typed = field(ui, query);
             let found = matching(&all, &typed);
-            // What was typed in this very frame counts.
+            // Includes text typed in this frame.
             let from = if typed == query { chosen } else { 0 };
             let last = found.len() as i64 - 1;
             let chosen = (from as i64).min(last) + moved;

@@ -55,7 +55,7 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// What a path looks like.
+/// Example of a path.
 fn example(purpose: PathPurpose) -> &'static str {
     match purpose {
         PathPurpose::Folder

@@ -40,7 +40,7 @@ impl Gpu {
         let lost = Arc::new(OnceLock::new());
         let (by_loss, by_error) = (Arc::clone(&lost), Arc::clone(&lost));
         state.device.set_device_lost_callback(move |reason, message| {
-            // Only the first error is kept: later ones follow from it.
+            // Only the first error is kept; later ones follow from it.
             let _ = by_loss.set(format!("the graphics device was lost ({reason:?}): {}", error::one_line(&message)));
         });
         // The default handler panics, which would lose unsaved work.

@@ -15,7 +15,7 @@ pub(super) struct Plan {
     pub stored: [usize; 3],
     /// Orientation of the stored axes along R, A, S.
     pub orientation: Orientation,
-    /// Every `2^shift`-th voxel along axis `a` is kept.
+    /// Keeps every `2^shift`-th voxel along axis `a`.
     pub shift: [u32; 3],
 }
 
@@ -38,7 +38,7 @@ impl Plan {
         std::array::from_fn(|a| texels(self.stored[a], self.shift[a]))
     }
 
-    /// Stored index of a texel, counted from the canonical end so that every axis order of an image keeps the same voxels.
+    /// Stored index of a texel, counted from the canonical end, so that the same voxels are kept for any axis order.
     pub fn stored_at(&self, axis: usize, texel: usize) -> usize {
         if self.orientation.flip[axis] {
             let last = self.texels()[axis] - 1;
@@ -75,7 +75,7 @@ impl Plan {
         first(indices.start)..first(indices.end).max(first(indices.start))
     }
 
-    /// The smallest box of stored voxels that a region of texels is taken from.
+    /// The smallest box of stored voxels behind a region of texels.
     pub fn voxels_of(&self, Region { first, size }: Region) -> VoxelBox {
         VoxelBox {
             min: std::array::from_fn(|a| self.stored_at(a, first[a])),
@@ -119,7 +119,7 @@ impl Region {
     }
 
     /// The box in chunks: whole planes if small enough, else rows.
-    pub fn portions(self, bytes_per_texel: usize) -> impl Iterator<Item = Self> {
+    pub fn blocks(self, bytes_per_texel: usize) -> impl Iterator<Item = Self> {
         let [width, height, depth] = self.size;
         let row = (width * bytes_per_texel).max(1);
         let rows = (PORTION_BYTES / row).clamp(1, height.max(1));
@@ -155,13 +155,13 @@ impl<S, T> Pack<S, T> {
 /// The texels of a chunk in order, borrowed from the stored values where contiguous, else collected in `buffer`.
 pub(super) fn pack<'a, S: Copy, T: Copy>(
     plan: &Plan,
-    portion: Region,
+    block: Region,
     stored: &'a [S],
     how: &Pack<S, T>,
     buffer: &'a mut Vec<T>,
 ) -> &'a [T] {
     let [nx, ny, _] = plan.stored;
-    let Region { first, size } = portion;
+    let Region { first, size } = block;
     let whole_rows = size[0] == nx && (size[1] == ny || size[2] == 1);
     if whole_rows && !plan.is_reduced() {
         let start = nx * (first[1] + ny * first[2]);
@@ -215,15 +215,15 @@ mod tests {
     }
 
     #[test]
-    fn portions_are_bounded_and_cover_the_box_once() {
+    fn blocks_are_bounded_and_cover_the_box_once() {
         for (size, bytes) in [([512, 512, 300], 2), ([2048, 2048, 3], 4), ([4096, 1, 1], 4), ([1, 1, 9000], 1)] {
             let region = Region { first: [0; 3], size };
             let mut rows = vec![0_u8; size[1] * size[2]];
-            for portion in region.portions(bytes) {
-                assert!(portion.size.iter().product::<usize>() * bytes <= PORTION_BYTES, "{size:?}");
-                assert_eq!(portion.size[0], size[0]);
-                for z in portion.first[2]..portion.first[2] + portion.size[2] {
-                    for y in portion.first[1]..portion.first[1] + portion.size[1] {
+            for block in region.blocks(bytes) {
+                assert!(block.size.iter().product::<usize>() * bytes <= PORTION_BYTES, "{size:?}");
+                assert_eq!(block.size[0], size[0]);
+                for z in block.first[2]..block.first[2] + block.size[2] {
+                    for y in block.first[1]..block.first[1] + block.size[1] {
                         rows[y + size[1] * z] += 1;
                     }
                 }
@@ -278,7 +278,7 @@ mod tests {
             if !region.is_empty() {
                 let mut buffer = Vec::new();
                 prop_assert_eq!(pack(&plan, region, &voxels, &Pack::AS_IS, &mut buffer), &expected[..]);
-                // The same by way of a copy of the box.
+                // The same via a copy of the box.
                 let read = plan.voxels_of(region);
                 let voxel = |at: [usize; 3]| -> u32 {
                     let v: [usize; 3] = std::array::from_fn(|a| read.min[a] + at[a]);

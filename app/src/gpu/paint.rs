@@ -19,11 +19,10 @@ pub struct SlicePaint {
     pub labels: Option<Texture>,
     /// Reference on the grid of the base.
     pub truth: Option<Texture>,
-    /// Patch grid over all of them.
+    /// Patch grid on top.
     pub patches: Option<PatchPaint>,
-    /// Rows, windows, colour maps, interpolation, opacities and label modes. [`paint`] adds what follows from textures
-    /// (shape, kind, axes, scale, layers) and pane (origin, pixels per point, target), and the uniforms of
-    /// [`SlicePaint::patches`].
+    /// Rows, windows, colour maps, interpolation, opacities and label modes. [`paint`] fills in the fields of textures (shape,
+    /// kind, axes, scale, layers) and pane (origin, pixels per point, target), and the uniforms of [`SlicePaint::patches`].
     pub uniforms: Slice,
 }
 
@@ -40,7 +39,7 @@ impl PatchPaint {
     /// The uniforms completed from the texture.
     ///
     /// # Errors
-    /// A texture that is no square patch grid.
+    /// A texture that is not a square patch grid.
     fn complete(&self) -> Result<Patches, GpuError> {
         let mut patches = self.uniforms;
         match self.cells.as_ref().map(Texture::shape) {

@@ -119,7 +119,7 @@ impl Gpu {
         if frame >= frames {
             return Err(GpuError::NoFrame { frame, frames });
         }
-        let new = New { gpu: self, grid: &volume.grid, scale: volume.scale };
+        let new = TextureBuilder { gpu: self, grid: &volume.grid, scale: volume.scale };
         let all = frame * n..frame * n + n;
         match &volume.data {
             VoxelData::U8(v) => new.place(Kind::Unsigned, &v[all], &Pack::AS_IS, None),
@@ -150,7 +150,7 @@ impl Gpu {
     /// # Errors
     /// Empty grid, out of memory, lost device.
     pub fn upload_labels(&self, labels: &LabelVolume) -> Result<Texture, GpuError> {
-        let new = New { gpu: self, grid: &labels.grid, scale: Scale::IDENTITY };
+        let new = TextureBuilder { gpu: self, grid: &labels.grid, scale: Scale::IDENTITY };
         match &labels.data {
             LabelData::U8(v) => new.place(Kind::Unsigned, v, &Pack::AS_IS, None),
             LabelData::U16(v) => new.place(Kind::Unsigned, v, &Pack::AS_IS, None),
@@ -169,7 +169,7 @@ impl Gpu {
         }
         // The pane positions the patches.
         let plane = Grid::new([grid, grid, 1], DAffine3::IDENTITY);
-        let new = New { gpu: self, grid: &plane, scale: Scale::IDENTITY };
+        let new = TextureBuilder { gpu: self, grid: &plane, scale: Scale::IDENTITY };
         new.place(Kind::Unsigned, cells, &Pack::AS_IS, None)
     }
 
@@ -205,14 +205,14 @@ impl Gpu {
         changed: &VoxelBox,
         texel: impl Fn(u16) -> Result<T, GpuError>,
     ) -> Result<(), GpuError> {
-        self.in_portions::<T>(texture, plan, plan.region_of(changed), |portion| {
-            let read = plan.voxels_of(portion);
+        self.in_blocks::<T>(texture, plan, plan.region_of(changed), |block| {
+            let read = plan.voxels_of(block);
             let (voxels, shape) = (labels.copy_box(&read), read.shape());
             let texels: Result<Vec<T>, GpuError> = plan
-                .within(portion, &read)
+                .within(block, &read)
                 .map(|at| texel(voxels[at[0] + shape[0] * (at[1] + shape[1] * at[2])]))
                 .collect();
-            self.write_portion(texture, portion, &texels?);
+            self.write_block(texture, block, &texels?);
             Ok(())
         })
     }
@@ -227,14 +227,14 @@ impl Gpu {
         how: &Pack<S, T>,
     ) -> Result<(), GpuError> {
         let mut buffer = Vec::new();
-        self.in_portions::<T>(texture, plan, region, |portion| {
-            self.write_portion(texture, portion, pack(plan, portion, stored, how, &mut buffer));
+        self.in_blocks::<T>(texture, plan, region, |block| {
+            self.write_block(texture, block, pack(plan, block, stored, how, &mut buffer));
             Ok(())
         })
     }
 
     /// Writes a region chunk by chunk; at most two are in flight.
-    fn in_portions<T>(
+    fn in_blocks<T>(
         &self,
         texture: &wgpu::Texture,
         plan: &Plan,
@@ -247,8 +247,8 @@ impl Gpu {
         let bytes = memory_bytes(plan, texture.format());
         caught(&self.device, bytes, || {
             let mut last = None;
-            for portion in region.portions(size_of::<T>()) {
-                write(portion)?;
+            for block in region.blocks(size_of::<T>()) {
+                write(block)?;
                 let sent = self.queue.submit(std::iter::empty());
                 if let Some(before) = last.replace(sent) {
                     let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(PATIENCE) };
@@ -262,7 +262,7 @@ impl Gpu {
         })?
     }
 
-    fn write_portion<T: Pod>(&self, texture: &wgpu::Texture, Region { first, size }: Region, texels: &[T]) {
+    fn write_block<T: Pod>(&self, texture: &wgpu::Texture, Region { first, size }: Region, texels: &[T]) {
         let [width, height, depth] = size.map(|n| n as u32);
         let [x, y, z] = first.map(|n| n as u32);
         let target = wgpu::TexelCopyTextureInfo {
@@ -282,13 +282,13 @@ impl Gpu {
 }
 
 /// Description of a texture.
-struct New<'a> {
+struct TextureBuilder<'a> {
     gpu: &'a Gpu,
     grid: &'a Grid,
     scale: Scale,
 }
 
-impl New<'_> {
+impl TextureBuilder<'_> {
     fn place_as_float<S: Copy>(&self, (stored, how, inexact): (&[S], Pack<S, u32>, bool)) -> Result<Texture, GpuError> {
         let note = "drawn as 32-bit floats, to about seven digits; the readout shows the stored values";
         self.place(Kind::Float, stored, &how, inexact.then_some(note))

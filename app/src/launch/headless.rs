@@ -10,7 +10,7 @@ use crate::args::Args;
 use crate::gpu::offscreen::Offscreen;
 use crate::state::Settings;
 
-/// Time between looks at the jobs.
+/// Polling interval.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Runs the program until its jobs are idle, then writes the report.
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> ExitCode {
         });
         match &screen {
             Some(screen) => screen.take_textures(&mut output),
-            // Without an adapter nobody draws them.
+            // Without an adapter they are not drawn.
             None => output.textures_delta.clear(),
         }
         app.decline_offers();
@@ -69,7 +69,7 @@ fn finish(
     }
 }
 
-/// Pixels a point: what a window would take from the same variable.
+/// Pixels per point, from the same variable as a window.
 fn scale() -> f32 {
     let named = std::env::var("WINIT_X11_SCALE_FACTOR").ok().and_then(|text| text.parse::<f32>().ok());
     named.filter(|scale| (0.5..=8.0).contains(scale)).unwrap_or(1.0)

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use crate::args::Args;
 
-/// Under which name the system keeps the window and its settings.
+/// Name of the window and its settings in the system.
 const APP_ID: &str = "amlp-viewer";
 /// Size of a new window in points.
 const SIZE: [f32; 2] = [1280.0, 800.0];
@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> ExitCode {
     }
 }
 
-/// Whether a window may open. Only where displays are named by the environment can one be known to be missing.
+/// Whether a window may open. A missing display can be detected only where the environment names displays.
 fn has_display() -> bool {
     let named = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !cfg!(all(unix, not(target_os = "macos"))) || named("DISPLAY") || named("WAYLAND_DISPLAY")

@@ -1,4 +1,4 @@
-//! Restarts the program: the session goes through a file that the new process reads once.
+//! Restarts the program, passing the session in a file that the new process reads once.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,15 @@ use engine::run::atomic::write_atomic;
 
 use crate::state::{Session, State};
 
-/// The folders in which the session may be saved: beside the settings, else among the temporary files.
+/// Candidate folders for the session: the settings' folder, then the temporary folder.
 pub fn folders() -> Vec<PathBuf> {
     eframe::storage_dir(super::APP_ID).into_iter().chain([std::env::temp_dir()]).collect()
 }
 
-/// Saves the session in the first of the folders that can be written, and gives the command line of a process that
-/// restores it.
+/// Saves the session in the first writable folder, and returns the command line to restore it.
 ///
 /// # Errors
-/// Why it cannot be saved in any of them.
+/// If it cannot be saved in any of them.
 pub fn prepare(state: &State, folders: &[PathBuf]) -> Result<Vec<OsString>, String> {
     let text = Session::of(state).to_json().map_err(|e| e.to_string())?;
     let mut errors = Vec::new();
@@ -45,7 +44,7 @@ fn save(text: &str, path: &Path) -> Result<(), String> {
 /// Reads a saved session and removes its file, which names files of a patient.
 ///
 /// # Errors
-/// A file that does not exist, or holds no session of this version of the program.
+/// A missing file, or one without a session of this version.
 pub fn take(path: &Path) -> Result<Session, String> {
     let wrong = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
@@ -55,10 +54,10 @@ pub fn take(path: &Path) -> Result<Session, String> {
     Session::from_json(&text).map_err(wrong)
 }
 
-/// Starts the program again, as a process of its own.
+/// Starts the program again as a separate process.
 ///
 /// # Errors
-/// The program's file is gone, or cannot be started.
+/// A missing executable, or one that cannot be started.
 pub fn spawn(line: &[OsString]) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| format!("cannot find the program's own file: {e}"))?;
     let started = Command::new(&program).args(line).spawn();

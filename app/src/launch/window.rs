@@ -17,7 +17,7 @@ const UNSAVED: &str = "unsaved";
 
 /// What a report needs besides the window.
 #[derive(Default)]
-struct Reporting {
+struct ReportRequest {
     /// Frames since the program has been idle.
     settled: usize,
     asked: bool,
@@ -31,7 +31,7 @@ type Line = Arc<Mutex<Option<Vec<OsString>>>>;
 struct Window {
     app: App,
     args: Args,
-    reporting: Reporting,
+    reporting: ReportRequest,
     restart: Line,
 }
 
@@ -53,7 +53,7 @@ impl eframe::App for Window {
 
     fn on_exit(&mut self) {
         if self.app.restarts() {
-            // The session at the very end: a training has saved its checkpoint by now.
+            // The session at the very end: a run has saved its checkpoint by now.
             let line = restart::prepare(self.app.state(), &restart::folders()).unwrap_or_else(|why| {
                 tracing::error!("the session cannot be saved, so the program restarts without it: {why}");
                 Vec::new()
@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         .with_min_inner_size([1.0, 1.0]);
     let options = eframe::NativeOptions {
         viewport,
-        // A report shows the size that was asked for, not the one of the last session.
+        // A report uses the requested size, not the last session's.
         persist_window: !args.is_report() && args.size.is_none(),
         wgpu_options: crate::gpu::configuration(),
         ..eframe::NativeOptions::default()
@@ -131,11 +131,11 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
                 app.keep_edits_in(&folder.join(UNSAVED));
             }
         }
-        let reporting = Reporting { code: result, ..Reporting::default() };
+        let reporting = ReportRequest { code: result, ..ReportRequest::default() };
         Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)
     };
     eframe::run_native(APP_ID, options, Box::new(create)).map_err(|e| e.to_string())?;
-    // Only now: the window is gone, its settings are saved, and the old device is released.
+    // Only now are the window closed, its settings saved, and the old device released.
     if let Some(line) = restart.lock().unwrap_or_else(PoisonError::into_inner).take()
         && let Err(why) = restart::spawn(&line)
     {

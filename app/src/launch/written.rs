@@ -1,4 +1,4 @@
-//! Writes what the command line asked for: the picture and the numbers of what is shown.
+//! Writes the requested output: the picture and the numbers.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub fn write(app: &App, args: &Args, picture: Option<&egui::ColorImage>) -> Exit
         put(path, report.to_json().map(String::into_bytes).map_err(|e| e.to_string()));
     }
     if let Some(path) = &args.screenshot {
-        put(path, picture.map_or_else(|| Err("nothing was drawn: there is no adapter".into()), to_png));
+        put(path, picture.map_or_else(|| Err("not drawn: no graphics adapter".into()), to_png));
     }
     for error in report.errors {
         tracing::error!("{error}");

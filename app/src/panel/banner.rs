@@ -1,4 +1,4 @@
-//! The one line that says whose images are open.
+//! The banner with the patient's identity.
 
 use egui::{Align2, Panel, Sense, Ui, vec2};
 
@@ -8,7 +8,7 @@ use crate::state::{Document, Mode, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::IconButton;
 
-/// Draws it above the views, unless it is hidden or nothing from DICOM is open.
+/// Draws it above the views, unless hidden or without DICOM images.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let shown = state.shows_patient() && state.session.mode != Mode::Train && state.browsed().is_none();
     let dicom = state.document.as_ref().and_then(Document::dicom).filter(|_| shown);
@@ -33,7 +33,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Name, id and date, as far as they are known.
+/// Name, id and date, if known.
 fn text(patient: &PatientInfo) -> String {
     let parts = [&patient.name, &patient.id, &patient.date];
     let known: Vec<&str> = parts.into_iter().map(String::as_str).filter(|part| !part.is_empty()).collect();

@@ -26,7 +26,7 @@ use egui::{Frame, Margin, Ui};
 use crate::state::State;
 use crate::theme::{self, space};
 
-/// Whether another case is being read while one is shown: what belongs to the shown one is dimmed.
+/// Whether another case is loading while one is shown, which is then dimmed.
 fn loads_another(state: &State) -> bool {
     state.document.is_some() && state.opening().is_some()
 }

@@ -11,7 +11,7 @@ use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::text;
-use crate::widget::{IconButton, StripChart, Worst};
+use crate::widget::{IconButton, StripChart, WorstEnd};
 
 /// Width of the column beside the bars.
 const SIDE: f32 = 184.0;
@@ -39,7 +39,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// What to do to see something here.
+/// Hint on how to fill this strip.
 fn nothing(ui: &mut Ui, state: &State) {
     let text = match &state.document {
         None => "Open a case to see the agreement or the uncertainty of every slice.",
@@ -76,7 +76,7 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     let mut ui = ui.new_child(UiBuilder::new().max_rect(bars));
     let values: Vec<Option<f32>> = strip.values.iter().map(|value| value.map(|v| v as f32)).collect();
     // Low Dice is bad, high entropy is bad.
-    let worst = if document.comparison.is_some() { Worst::Low } else { Worst::High };
+    let worst = if document.comparison.is_some() { WorstEnd::Low } else { WorstEnd::High };
     let chart = StripChart::new(strip.title, &values).range(0.0..=strip.top as f32).cursor(Some(slice)).worst(worst);
     let chart = chart.height(whole.height());
     let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| chosen != slice) else { return };
@@ -91,7 +91,7 @@ fn chart(ui: &mut Ui, state: &State, document: &Document, strip: &Strip, sender:
     });
 }
 
-/// Steps through the slices from the worst one, and what the values are.
+/// Buttons to step through the slices from the worst, and a description of the values.
 fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 2.0;
     let count = strip.worst_first.len();

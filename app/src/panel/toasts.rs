@@ -1,6 +1,6 @@
 //! Messages that are not dismissed yet. Dismissed ones stay in the log.
 //!
-//! They cover no image: they lie side by side over the bottom strip or, without it, one below the other over a side panel.
+//! They never cover an image: they are side by side over the bottom strip or, without it, stacked over a side panel.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::state::{Intent, MaskRole, Notice, Remedy, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
 
-/// Smallest and largest width of a message over the strip: one that is alone is wider, so that more of it is read at once.
+/// Minimum and maximum width of a message over the strip; a single one is wider.
 const WIDTH: f32 = 284.0;
 const WIDEST: f32 = 440.0;
 /// Height of a message over a panel; over the strip it is as high as that, up to [`HIGHEST`].
@@ -31,7 +31,7 @@ const OLDER: f32 = 84.0;
 struct Place {
     /// Size of one.
     card: Vec2,
-    /// One beside the other, else one below the other.
+    /// Side by side, otherwise stacked.
     across: bool,
     /// Number that is shown.
     shown: usize,
@@ -60,7 +60,7 @@ impl Place {
             let corner = pos2(right, bottom - (settings.strip_height - height) / 2.0);
             return Self { card, across: true, shown, corner };
         }
-        // Without strip and panels there is no place that covers no image.
+        // Without strip and panels, every position covers an image.
         let (width, right) = if settings.right_panel || !settings.left_panel {
             (settings.right_width, right)
         } else {
@@ -137,7 +137,7 @@ pub(crate) fn mark(severity: Severity) -> (Icon, Tone) {
     }
 }
 
-/// A message of a fixed size: its text scrolls, and below it stands what can be done.
+/// A message of fixed size, with scrolling text and buttons below.
 fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sender) {
     let t = theme::tokens(ui);
     let frame = Frame::new()
@@ -228,7 +228,7 @@ fn actions(ui: &mut Ui, state: &State, notice: &Notice, sender: &Sender) {
     }
 }
 
-/// Seconds until a message is dismissed by itself. Errors stay; an undo is offered longer.
+/// Seconds until a message is dismissed automatically. Errors stay; an undo is offered longer.
 fn seconds(notice: &Notice) -> Option<f64> {
     match notice.severity {
         // The layers offer it too.

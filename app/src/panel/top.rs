@@ -7,9 +7,9 @@ use crate::scene::{Convention, PlaneMode};
 use crate::state::{Intent, Mode, PathPurpose, State, ToolKind};
 use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
-use crate::widget::{Badge, IconButton, PushButton, Segment, Segmented, Toggle, Tone};
+use crate::widget::{Badge, IconButton, PushButton, Segment, SegmentedControl, Toggle, Tone};
 
-/// A narrower window names the modes in tooltips alone: else the tools would lie over them.
+/// A narrower window names the modes only in tooltips, to make room for the tools.
 const NARROW: f32 = 1060.0;
 /// A narrower one has the tools that edit in a menu.
 const CROWDED: f32 = 860.0;
@@ -86,7 +86,7 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
         segment(Mode::Train, icon::TRAIN, "F3"),
     ];
     let mut mode = state.session.mode;
-    let mut modes = Segmented::new("Mode", &segments);
+    let mut modes = SegmentedControl::new("Mode", &segments);
     if ui.ctx().content_rect().width() < NARROW {
         modes = modes.icons_only();
     }
@@ -134,12 +134,12 @@ fn tools(ui: &mut Ui, state: &State, group: &str, tools: &[ToolKind], sender: &S
         .map(|(tool, label)| Segment::icon(*tool, label.as_str(), icon_of(*tool)).shortcut(tool.key()))
         .collect();
     let mut tool = state.session.view.tool;
-    if Segmented::new(group, &segments).icons_only().bare().show(ui, &mut tool).changed() {
+    if SegmentedControl::new(group, &segments).icons_only().bare().show(ui, &mut tool).changed() {
         sender.send(ViewCommand::SetTool(tool));
     }
 }
 
-/// The tools that correct the segmentation: in a menu where there is no room.
+/// The editing tools; in a menu if they do not fit.
 fn edit_tools(ui: &mut Ui, state: &State, sender: &Sender) {
     let usable = state.session.mode == Mode::Review && state.document.is_some();
     ui.add_enabled_ui(usable, |ui| {
@@ -201,7 +201,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
         Segment::text(Convention::Neurological, "Right"),
     ];
     let mut convention = settings.convention;
-    if Segmented::new("Convention", &conventions).fill_width().show(ui, &mut convention).changed() {
+    if SegmentedControl::new("Convention", &conventions).fill_width().show(ui, &mut convention).changed() {
         sender.send(ViewCommand::SetConvention(convention));
     }
     ui.add_space(space::S);
@@ -209,7 +209,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
     let planes =
         [Segment::text(PlaneMode::Native, "As acquired"), Segment::text(PlaneMode::World, "Along the patient")];
     let mut plane = settings.planes;
-    if Segmented::new("Planes", &planes).fill_width().show(ui, &mut plane).changed() {
+    if SegmentedControl::new("Planes", &planes).fill_width().show(ui, &mut plane).changed() {
         sender.send(ViewCommand::SetPlanes(plane));
     }
     ui.add_space(space::S);

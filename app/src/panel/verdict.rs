@@ -1,4 +1,4 @@
-//! How verdicts look: each has an icon and a word, and its colour only repeats them.
+//! Appearance of verdicts: icon and word; the colour is redundant.
 
 use engine::review::Verdict;
 

@@ -1,8 +1,8 @@
-//! The grid that panes cut: an orthogonal grid whose axes are R, A, S.
+//! The display grid of panes: orthogonal, with axes R, A, S.
 //!
 //! In [`PlaneMode::Native`] it is the stored grid with axes permuted and flipped to the nearest anatomical direction (the
-//! canonical grid), so an oblique scan is shown as it was acquired. In [`PlaneMode::World`] it lies along the patient's
-//! axes and covers the scan.
+//! canonical grid), so an oblique scan is shown as acquired. In [`PlaneMode::World`] it is along the patient's axes and covers
+//! the scan.
 
 use engine::volume::{Grid, Orientation};
 use glam::{DAffine3, DMat3, DVec2, DVec3};
@@ -89,8 +89,8 @@ impl DisplayGrid {
         inside.then(|| self.orientation.source_voxel(rounded, self.orientation.source_shape(self.canonical_shape)))
     }
 
-    /// A world position clamped to the grid and, in [`PlaneMode::Native`], rounded to the voxel centre. In
-    /// [`PlaneMode::World`] slices lie between voxels too.
+    /// A world position clamped to the grid and, in [`PlaneMode::Native`], rounded to the voxel centre. In [`PlaneMode::World`]
+    /// slices may be between voxels.
     pub fn snapped(&self, world: DVec3) -> DVec3 {
         match self.mode {
             PlaneMode::Native => self.world(self.index_at(world)),

@@ -5,7 +5,7 @@
 //! | [`plane`] | axial, sagittal, coronal; radiological or neurological convention |
 //! | [`display_grid`] | the grid that panes cut, native or along the patient's axes; orientation letters |
 //! | [`camera`] | zoom and pan; screen positions to display indices and back |
-//! | [`crop`] | where a preprocessed slice and its patches lie in the patient |
+//! | [`crop`] | world positions of a preprocessed slice and its patches |
 //! | [`scan`] | modality and unit of the values, with the evidence |
 //! | [`window`], [`colour_map`] | window/level with its presets, and colour maps |
 

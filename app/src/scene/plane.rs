@@ -1,4 +1,4 @@
-//! Anatomical planes, and how they lie on the screen.
+//! Anatomical planes, and their orientation on the screen.
 
 use serde::{Deserialize, Serialize};
 

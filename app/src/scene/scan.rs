@@ -1,23 +1,23 @@
-//! What the values of an image are, and how that is known.
+//! Modality and unit of an image, with their sources.
 
 use serde::{Deserialize, Serialize};
 
 use super::Modality;
 
-/// What the values of an image are, and how that is known.
+/// Modality and unit of an image, with their sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanInfo {
     /// The modality.
     pub modality: Modality,
-    /// How the modality is known.
+    /// Source of the modality.
     pub modality_from: Evidence,
-    /// The unit of the values. None without evidence: names and values alone do not tell SUV from Bq/ml.
+    /// The unit of the values. `None` without evidence: names and values cannot distinguish SUV from Bq/ml.
     pub unit: Option<Unit>,
-    /// How the unit is known.
+    /// Source of the unit.
     pub unit_from: Option<Evidence>,
 }
 
-/// How something about an image is known.
+/// Source of a property of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Evidence {
     /// Guessed from the values.
@@ -30,7 +30,7 @@ pub enum Evidence {
     Sidecar,
     /// The header of a DICOM series.
     Dicom,
-    /// The user says so.
+    /// Set by the user.
     User,
 }
 
@@ -88,7 +88,7 @@ impl Unit {
 }
 
 impl ScanInfo {
-    /// From what is known of a file: the cohort's name for its modality, its own name, its sidecar, its lowest value.
+    /// From the cohort's name for its modality, the file name, the sidecar and the lowest value.
     pub fn new(named: Option<&str>, stem: &str, sidecar: &Sidecar, lowest: Option<f64>) -> Self {
         let by_name = named.and_then(Modality::named).or_else(|| Modality::named(stem));
         let (modality, modality_from) = match (by_name, &sidecar.modality) {
@@ -112,21 +112,21 @@ impl ScanInfo {
         Self { modality, modality_from, unit, unit_from }
     }
 
-    /// The user says what modality it is. A unit that a file or the user named stays.
+    /// Sets the modality by the user. Keeps a unit from a file or the user.
     pub fn set_modality(&mut self, modality: Modality) {
         let said = self.unit_from.filter(|from| *from != Evidence::Modality);
         let unit = self.unit.take().zip(said);
         *self = Self::with_unit(modality, Evidence::User, unit);
     }
 
-    /// The user says what unit the values have.
+    /// Sets the unit by the user.
     pub fn set_unit(&mut self, unit: Option<Unit>) {
         self.unit_from = unit.as_ref().map(|_| Evidence::User);
         self.unit = unit;
     }
 
-    /// Whether the user said something of it.
-    pub fn is_said(&self) -> bool {
+    /// Whether the user set modality or unit.
+    pub fn is_stated(&self) -> bool {
         self.modality_from == Evidence::User || self.unit_from == Some(Evidence::User)
     }
 
@@ -135,7 +135,7 @@ impl ScanInfo {
         self.unit.as_ref().map_or("", Unit::symbol)
     }
 
-    /// The key under which window/level is kept across cases: of the modality, and of the unit where it may differ.
+    /// Key of window/level across cases: the modality, and the unit if it may differ.
     pub fn window_key(&self) -> String {
         match (&self.modality, &self.unit) {
             (Modality::Pet, Some(unit)) => format!("pet {}", unit.symbol()),
@@ -149,7 +149,7 @@ impl ScanInfo {
     }
 }
 
-/// What the JSON file beside an image says, as BIDS and dcm2niix write it.
+/// The JSON sidecar of an image, as written by BIDS tools and dcm2niix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sidecar {
     /// From `Modality`.
@@ -162,7 +162,7 @@ impl Sidecar {
     /// From its text.
     ///
     /// # Errors
-    /// What is not JSON; a `Units` that is none.
+    /// Text that is not JSON; an invalid `Units`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let json: serde_json::Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
         let field = |name: &str| json.get(name).and_then(serde_json::Value::as_str);

@@ -18,7 +18,7 @@ pub enum Modality {
     Other,
 }
 
-/// Minimum below which a scan is taken for CT: air has -1000 HU.
+/// A scan with lower values is assumed to be CT: air has -1000 HU.
 const CT_MINIMUM_HU: f64 = -500.0;
 
 impl Modality {
@@ -46,7 +46,7 @@ impl Modality {
         })
     }
 
-    /// Key under which window/level is kept across cases.
+    /// Key of window/level across cases.
     pub fn key(&self) -> String {
         match self {
             Self::Ct => "ct".into(),
@@ -99,7 +99,7 @@ impl WindowLevel {
         Self { width, level: low + (high - low).max(0.0) / 2.0 }
     }
 
-    /// This window after the change from `before` to `now` at its own scale: widened by the same factor, shifted by as many
+    /// This window after the relative change from `before` to `now`: scaled by the same factor, shifted by the same number of
     /// widths.
     #[must_use]
     pub fn following(self, before: Self, now: Self) -> Self {
@@ -152,7 +152,7 @@ pub const PERCENTILE_PRESETS: [Preset; 3] = [
 ];
 
 impl Preset {
-    /// The presets of a scan: fixed ones only for the unit that they are meant for.
+    /// The presets of a scan; fixed ones only for the matching unit.
     pub fn of(info: &ScanInfo) -> &'static [Self] {
         match (&info.modality, &info.unit) {
             (Modality::Ct, Some(Unit::Hounsfield)) => &CT_PRESETS,

@@ -13,14 +13,14 @@ use super::timeline::TimelineCache;
 use super::train::{Results, TrainCache};
 use super::{CaseId, Thumbnail};
 
-/// Lists, volumes, textures and results that a restart does not keep.
+/// Lists, volumes, textures and results that are lost at a restart.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
     /// Devices that can compute, once probed.
     pub devices: Vec<DeviceInfo>,
     /// What the model chosen for segmentation reads.
     pub model: Option<ModelChannels>,
-    /// Masks whose remedy was already offered in this session. It is not offered again.
+    /// Masks whose remedy was already offered in this session.
     pub offered_masks: BTreeSet<PathBuf>,
     /// The middle slice of the series that is being opened.
     pub first_slice: Option<Arc<Thumbnail>>,
@@ -28,7 +28,7 @@ pub struct Cache {
     pub ahead: Option<CaseId>,
     /// The runs of the workspace.
     pub runs: RunList,
-    /// The last known state of runs that other processes train.
+    /// The last known state of runs trained by other processes.
     pub follow: FollowCache,
     /// The runs on the timeline, and their pinned slices.
     pub timeline: TimelineCache,

@@ -39,13 +39,13 @@ pub struct ListedCase {
     pub name: String,
     /// The images by modality.
     pub images: BTreeMap<String, ImageFile>,
-    /// A segmentation that was saved beside the images.
+    /// A segmentation saved next to the images.
     pub segmentation: Option<PathBuf>,
     /// The files of the reference mask, which is their union.
     pub masks: Vec<PathBuf>,
     /// A small picture, once it is made.
     pub thumbnail: Option<Arc<Thumbnail>>,
-    /// Why there is no picture.
+    /// Reason for a missing thumbnail.
     pub error: Option<String>,
 }
 
@@ -90,7 +90,7 @@ impl CaseList {
         self.cases.iter().find(has_all).filter(|_| !images.is_empty()).map(|case| case.id)
     }
 
-    /// The cases whose name holds the filter's text and that have the filter's verdict, in the order of the review.
+    /// The cases that match the filter's text and verdict, in review order.
     pub fn matching(&self) -> Vec<&ListedCase> {
         let (wanted, review) = (self.filter.to_lowercase(), &self.review);
         let is_wanted = |case: &&ListedCase| {
@@ -123,8 +123,7 @@ pub enum CasePlace {
 }
 
 impl State {
-    /// What a case of the list is to the views. The open case decides, as it does for the title and the panes: the list
-    /// never marks another patient.
+    /// Place of a listed case, determined by the open case like title and panes, so that the list never marks another patient.
     pub fn place_of(&self, case: CaseId) -> CasePlace {
         let (chosen, shown) = (self.cases.open == Some(case), self.document.as_ref().map(|document| document.listed));
         match (shown, self.opening()) {

@@ -28,9 +28,9 @@ pub struct SeriesId {
 pub struct DicomInfo {
     /// The patient.
     pub patient: PatientInfo,
-    /// A name for files that are made from it: modality and hash of the series' UID.
+    /// Base name of derived files: modality and hash of the series' UID.
     pub file_name: String,
-    /// The folder of files that are made from it.
+    /// Folder of derived files.
     pub folder: PathBuf,
     /// FrameOfReferenceUID: images that share it are aligned.
     pub frame_of_reference: String,
@@ -101,7 +101,7 @@ pub struct ListedSeries {
     pub kind: SeriesKind,
     /// Modality: `CT`, `MR`, `PT`, `SEG`, ...
     pub modality: String,
-    /// SeriesDescription, and what distinguishes it from other volumes of its series.
+    /// SeriesDescription, and the difference from other volumes of its series.
     pub description: String,
     /// Date as `2024-02-29`.
     pub date: String,
@@ -111,7 +111,7 @@ pub struct ListedSeries {
     pub warnings: Vec<String>,
     /// A small picture, once it is made.
     pub thumbnail: Option<Arc<Thumbnail>>,
-    /// Why there is no picture.
+    /// Reason for a missing thumbnail.
     pub error: Option<String>,
 }
 
@@ -126,7 +126,7 @@ pub enum SeriesKind {
     Other,
 }
 
-/// A date of DICOM, `20240229`, as it is shown.
+/// Display text of a DICOM date, `20240229`.
 pub fn shown_date(date: &str) -> String {
     match (date.get(..4), date.get(4..6), date.get(6..8)) {
         (Some(year), Some(month), Some(day)) if date.len() == 8 => format!("{year}-{month}-{day}"),
@@ -243,7 +243,7 @@ impl SeriesList {
         })
     }
 
-    /// The one image of a place that has no other and no segmentation, besides single images beside a volume.
+    /// The only image of a folder without segmentations, ignoring single images next to a volume.
     pub fn only_image(&self) -> Option<SeriesId> {
         if self.series().any(|series| matches!(series.kind, SeriesKind::Overlay(_))) {
             return None;
@@ -286,8 +286,7 @@ impl State {
         !self.session.settings.hide_patient && !self.anonymous
     }
 
-    /// The list of series that is in the centre: of the open place until a case is open, and when the user looks for
-    /// another one.
+    /// The list of series in the centre: until a case is open, or when the user browses for another one.
     pub fn browsed(&self) -> Option<&SeriesList> {
         let free = self.failed.is_none() && self.opening().is_none();
         self.series.as_ref().filter(|list| free && (list.browsing || self.document.is_none()))
@@ -299,7 +298,7 @@ impl State {
         document.has_image(&series.path) || document.masks.iter().any(|mask| mask.path.as_ref() == Some(&series.path))
     }
 
-    /// Whether a series shares its frame of reference with the open case, so that it can be shown beside it.
+    /// Whether a series shares its frame of reference with the open case, so that both can be shown together.
     pub fn is_aligned(&self, series: &ListedSeries) -> bool {
         let open = self.document.as_ref().and_then(Document::dicom);
         let own = series.stack().map(|stack| stack.info().frame_of_reference);
@@ -307,7 +306,7 @@ impl State {
     }
 }
 
-/// The place that a path to a series lies in.
+/// The folder of a path to a series.
 pub fn place_of(path: &Path) -> &Path {
     split_selector(path).0
 }

@@ -20,7 +20,7 @@ use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
 /// Of segmentation and reference, the revision and the shown frame. Results for others are dropped.
 pub type MaskRevisions = [Option<(u64, usize)>; 2];
 
-/// A case: images of one patient, and what is known of their lesions.
+/// A case: images of one patient, with masks and results.
 #[derive(Clone, Debug)]
 pub struct Document {
     /// Identifies this opening of the case: opened again, it has another.
@@ -31,7 +31,7 @@ pub struct Document {
     pub title: String,
     /// What was opened: a file, or a folder of one patient.
     pub path: PathBuf,
-    /// The images; never empty. Masks lie on the first one's grid.
+    /// The images; never empty. Masks are on the first one's grid.
     pub images: Vec<ImageLayer>,
     /// The image in the panes.
     pub shown: usize,
@@ -39,15 +39,15 @@ pub struct Document {
     pub masks: Vec<MaskLayer>,
     /// Masks of the case that are not loaded, at most one of each role.
     pub unloaded: Vec<UnloadedMask>,
-    /// The tumour part of each label value, and how it is known.
+    /// The tumour part of each label value, and its source.
     pub label_map: (LabelMap, MapSource),
     /// The network's probability.
     pub probability: Option<ProbabilityLayer>,
-    /// The findings of the segmentation, of the reference without one.
+    /// The findings of the segmentation, or else of the reference.
     pub findings: Option<FindingList>,
     /// Segmentation against reference.
     pub comparison: Option<Arc<Comparison>>,
-    /// All measures of the segmentation against the reference, whatever their labels.
+    /// All measures of the segmentation against the reference, over all labels.
     pub metrics: Option<Measures>,
     /// Boundary IoU with the band of each axial slice; [`Measures::boundary_iou`] has that of the volume.
     pub slice_boundary: Option<BoundaryIou>,
@@ -57,18 +57,17 @@ pub struct Document {
     pub entropy: Option<Entropy>,
     /// The segmentation that a running segmentation replaces.
     pub replaced: Option<Box<Stash>>,
-    /// Where the crosshair was put on opening. Until there are findings: if the user has not moved it by then, it goes to the
-    /// largest of them.
+    /// Initial crosshair position. If the user has not moved it once findings are available, it goes to the largest.
     pub opened_at: Option<DVec3>,
     /// The segmentations by the methods of a study, if the case was opened from one.
     pub study: Option<StudyMasks>,
-    /// All of them as outlines, while they are shown so.
+    /// All of them as outlines, while shown.
     pub outlines: Option<MethodOutlines>,
     /// What to do once all of its files are read.
     pub once_opened: Option<Intent>,
-    /// Revisions of segmentations as they were read or made by the network: any other was changed by hand.
+    /// Revisions of unedited segmentations, as read or computed; any other was changed by hand.
     pub as_found: Vec<u64>,
-    /// The segmentation as it was read or made by the network.
+    /// The unedited segmentation, as read or computed.
     pub automatic: Option<EditLabels>,
     /// The correction of the segmentation.
     pub edits: Edits,
@@ -84,7 +83,7 @@ pub struct Stash {
 }
 
 impl Stash {
-    /// As an undo list keeps it.
+    /// Form stored in the undo list.
     #[must_use]
     pub fn stored(self) -> Self {
         Self { segmentation: self.segmentation.map(MaskLayer::stored), ..self }
@@ -94,13 +93,13 @@ impl Stash {
 /// The findings of a mask.
 #[derive(Clone, Debug)]
 pub struct FindingList {
-    /// The mask whose lesions they are. Missed ones are the reference's.
+    /// The mask of the findings. Missed lesions are the reference's.
     pub role: MaskRole,
     /// By volume, largest first.
     pub entries: Vec<FindingEntry>,
-    /// The image whose values they have; `None` until measured.
+    /// The image of their values; `None` until measured.
     pub values_of: Option<ValueSource>,
-    /// The masks that they were found in.
+    /// Revisions of their masks.
     pub revisions: MaskRevisions,
 }
 
@@ -119,21 +118,21 @@ impl FindingList {
     }
 }
 
-/// The image whose values findings have.
+/// The image from which the findings' values are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueSource {
     /// Its place in the case.
     pub image: usize,
     /// Its frame.
     pub frame: usize,
-    /// Whether the highest mean of 1 ml belongs to them: in PET in SUV.
+    /// Whether the values include the peak over 1 ml, as for PET in SUV.
     pub with_peak: bool,
 }
 
 /// Whether a finding agrees with the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// There is no reference, or this is it.
+    /// There is no reference, or the finding is from it.
     Unknown,
     /// True positive.
     Hit,
@@ -173,7 +172,7 @@ pub struct FindingEntry {
 pub struct RegionScore {
     /// The name in the window.
     pub name: String,
-    /// The labels that it is made of.
+    /// Its labels.
     pub labels: Vec<u16>,
     /// Dice; none where neither mask has it.
     pub dice: Option<f64>,
@@ -184,7 +183,7 @@ pub struct RegionScore {
 /// Mean entropy of the probability, slice by slice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entropy {
-    /// In bits, by canonical axial slice, feet to head; none where nothing is uncertain enough to count.
+    /// In bits, per canonical axial slice, feet to head; `None` for slices without uncertain voxels.
     pub by_slice: Vec<Option<f64>>,
 }
 
@@ -239,7 +238,7 @@ impl Document {
         self.mask(MaskRole::Reference)
     }
 
-    /// Puts a mask in the place of that of its role, with the frame of the first image.
+    /// Sets the mask of its role, at the frame of the first image.
     pub fn set_mask(&mut self, mut layer: MaskLayer) {
         let before = layer.labels.frame();
         layer.labels.show(self.base().frame);
@@ -268,7 +267,7 @@ impl Document {
         self.masks.len() > 1
     }
 
-    /// Whether labels are compared too: both masks have several. A mask of one label says only where a lesion is.
+    /// Whether labels are compared too: if both masks have several.
     pub fn compares_labels(&self) -> bool {
         self.has_both_masks() && self.masks.iter().all(|mask| mask.table.len() > 1)
     }
@@ -279,12 +278,12 @@ impl Document {
         Some(comparison.mislabelled_voxels as f64 * self.base().volume.grid.voxel_volume_ml())
     }
 
-    /// Whether the segmentation has changes that no file holds. Slices of a running segmentation are nothing to save.
+    /// Whether the segmentation has unsaved changes. Slices of a running segmentation do not count.
     pub fn is_unsaved(&self) -> bool {
         self.replaced.is_none() && self.segmentation().is_some_and(MaskLayer::is_unsaved)
     }
 
-    /// The segmentation is now as it was read or made.
+    /// Marks the segmentation as unedited.
     pub fn note_as_found(&mut self) {
         let revision = self.segmentation().map(|mask| mask.revision);
         self.as_found.extend(revision);
@@ -306,7 +305,7 @@ impl Document {
         self.base().frames() > 1 && self.segmentation().is_some_and(|mask| mask.labels.frames() == 1)
     }
 
-    /// Shows a frame of the masks that have several. False if there are none.
+    /// Shows a frame of the multi-frame masks. False if there are none.
     pub fn show_frame(&mut self, frame: usize) -> bool {
         let mut several = false;
         for mask in self.masks.iter_mut().filter(|mask| mask.labels.frames() > 1) {
@@ -318,14 +317,14 @@ impl Document {
             automatic.show(frame);
         }
         if several {
-            // It was found in another frame.
+            // It belongs to another frame.
             self.edits.preview = None;
             self.name_labels();
         }
         several
     }
 
-    /// The image whose grid everything lies on.
+    /// The image that defines the grid.
     pub fn base(&self) -> &ImageLayer {
         &self.images[0]
     }
@@ -359,18 +358,18 @@ impl Document {
         Some(layer.volume.value_at(voxel, layer.held_frame()))
     }
 
-    /// The masks that are not loaded and that no other one stands in for.
+    /// The masks that are not loaded and not replaced by others.
     pub fn missing_masks(&self) -> impl Iterator<Item = &UnloadedMask> {
         self.unloaded.iter().filter(|unloaded| self.mask(unloaded.role).is_none())
     }
 
-    /// The mask that is saved next: one with changes that no file holds, else the segmentation.
+    /// The mask to save next: one with unsaved changes, else the segmentation.
     pub fn mask_to_save(&self) -> Option<&MaskLayer> {
         let unsaved = self.masks.iter().find(|mask| mask.is_unsaved());
         unsaved.or_else(|| self.segmentation())
     }
 
-    /// The mask that the findings are taken from.
+    /// The mask of the findings.
     pub fn listed_mask(&self) -> Option<&MaskLayer> {
         self.masks.first()
     }
@@ -390,22 +389,22 @@ impl Document {
         true
     }
 
-    /// Forgets what was computed from masks that have changed.
+    /// Drops the results of masks that have changed.
     pub fn forget_results(&mut self) {
         (self.findings, self.comparison, self.metrics, self.entropy) = (None, None, None, None);
         self.slice_boundary = None;
         self.region_scores.clear();
     }
 
-    /// Where to look first: the largest finding, else the middle.
+    /// Initial position: the largest finding, else the middle.
     pub fn first_look(&self, mode: PlaneMode) -> DVec3 {
         let display = self.display(mode);
         let largest = self.findings.as_ref().and_then(|f| f.entries.first());
         largest.map_or_else(|| display.middle(), |entry| display.snapped(self.look_at(entry)))
     }
 
-    /// Where to look at a finding. In the axial slice of its longest diameter, where the calipers are, unless the
-    /// finding lies scattered around its centre there: then at its centre of mass.
+    /// Position to show a finding: in the axial slice of its longest diameter, where the calipers are; at its centre of mass if
+    /// the finding is scattered there.
     pub fn look_at(&self, entry: &FindingEntry) -> DVec3 {
         let grid = &self.base().volume.grid;
         let at_calipers = centre_of(&entry.finding, grid);
@@ -414,8 +413,7 @@ impl Document {
     }
 }
 
-/// Where to look at a finding: its centre of mass, moved into the axial slice of its longest diameter, where the
-/// calipers are.
+/// Position to show a finding: its centre of mass, moved into the axial slice of its longest diameter, where the calipers are.
 pub fn centre_of(finding: &Finding, grid: &Grid) -> DVec3 {
     let mut voxel = DVec3::from_array(finding.centroid_voxel);
     voxel[finding.diameter.axis] = finding.diameter.slice as f64;

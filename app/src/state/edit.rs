@@ -20,7 +20,7 @@ use crate::scene::{DisplayGrid, PlaneMode};
 /// Smallest and largest brush, in mm.
 pub const RADIUS_MM: [f64; 2] = [0.1, 200.0];
 
-/// What the edit tools do, as the user chose it.
+/// The user's settings of the edit tools.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EditChoices {
@@ -34,14 +34,13 @@ pub struct EditChoices {
     pub mode: Mode,
     /// Smallest and largest value that the range brush paints, in the image's unit; the visible ones if none is chosen.
     pub range: Option<[f64; 2]>,
-    /// Largest difference from the value under the pointer that the adaptive brush paints; found from the image if none is
-    /// chosen.
+    /// Tolerance of the adaptive brush around the value under the pointer; by default derived from the image.
     pub tolerance: Option<f64>,
-    /// What the lasso does with what it encloses.
+    /// Action of the lasso.
     pub lasso: LassoAction,
-    /// The lasso goes through all slices.
+    /// The lasso applies to all slices.
     pub through: bool,
-    /// One click draws strokes, also where the network's probability is known.
+    /// One click draws strokes even if a probability is available.
     pub by_strokes: bool,
     /// Largest distance in mm that region growing reaches; none without a limit.
     pub reach_mm: Option<f64>,
@@ -99,18 +98,18 @@ pub struct Edits {
     pub stroke: Option<Stroke>,
     /// The lasso in progress.
     pub lasso: Option<LassoPath>,
-    /// The lesion that one click or strokes found, not accepted yet.
+    /// The lesion found by one click or strokes, not accepted yet.
     pub preview: Option<Preview>,
     /// Whether findings, measures and the projection follow the labels.
-    pub follow: Follow,
-    /// Changes of the labels that are not on their way to the disk yet.
-    pub unrecorded: Vec<KeptChange>,
+    pub follow: FollowState,
+    /// Label changes not passed to the recorder yet.
+    pub unrecorded: Vec<UnrecordedChange>,
 }
 
 /// A whole change of the segmentation's labels.
 #[derive(Clone, Debug)]
-pub struct KeptChange {
-    /// An edit, or how one was taken back or brought back.
+pub struct UnrecordedChange {
+    /// An edit, an undo or a redo.
     pub kind: Kind,
     /// Name of the edit.
     pub name: String,
@@ -127,7 +126,7 @@ impl Default for Edits {
             stroke: None,
             lasso: None,
             preview: None,
-            follow: Follow::Settled,
+            follow: FollowState::Settled,
             unrecorded: Vec::new(),
         }
     }
@@ -135,7 +134,7 @@ impl Default for Edits {
 
 /// How far findings, measures and the projection are behind the labels.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Follow {
+pub enum FollowState {
     /// They follow, or their jobs run.
     Settled,
     /// The labels changed since the last frame.
@@ -160,7 +159,7 @@ pub struct LassoPath {
 pub struct Stroke {
     /// The tool of the press.
     pub tool: ToolKind,
-    /// It removes labels, whatever the tool.
+    /// It removes labels, with any tool.
     pub erases: bool,
     /// The plane of its discs.
     pub plane: Plane,
@@ -170,7 +169,7 @@ pub struct Stroke {
     pub delta: Delta,
     /// Revision of the segmentation before it.
     pub revision: u64,
-    /// A part of it was refused, and the user was told.
+    /// A part of it was refused and reported.
     pub refused: bool,
 }
 
@@ -188,8 +187,8 @@ impl Stroke {
         }
     }
 
-    /// The points of a brush along a segment. The disc of a small brush may lie between the centres of all voxels: it then
-    /// paints the voxels under the pointer.
+    /// The points of a brush along a segment. If the disc of a small brush contains no voxel centre, it paints the voxels under
+    /// the pointer.
     fn line(&self, radius_mm: f64, grid: &Grid, [from, to]: [DVec3; 2]) -> Brush {
         let spacing = grid.spacing_mm();
         let coarse = spacing.iter().copied().fold(0.0, f64::max);
@@ -248,8 +247,7 @@ impl State {
         self.session.edit.range.unwrap_or([window.low(), window.high()])
     }
 
-    /// Largest difference from the value of a click that region growing takes: the chosen one, else a twentieth of the
-    /// image's range.
+    /// Tolerance of region growing around the clicked value: the user's, else a twentieth of the image's range.
     pub fn edit_tolerance(&self, image: &ImageLayer) -> f64 {
         let span = image.range.map_or(255.0, |[low, high]| high - low);
         self.session.edit.tolerance.unwrap_or(span / 20.0)
@@ -264,13 +262,13 @@ impl State {
         }
     }
 
-    /// Shows what was edited: the segmentation, and the label.
+    /// Makes the edited segmentation and label visible.
     pub fn show_edited(&mut self, label: Option<u16>) {
         let Some(document) = &mut self.document else { return };
-        // The outlines of a study's methods would stand in its place.
+        // The outlines of a study's methods would replace it.
         document.outlines = None;
         let both = document.has_both_masks();
-        // A comparison of lesions without their labels would show nothing of another label.
+        // A comparison without labels would not show another label.
         let alone = |mask: &MaskLayer| mask.table.iter().all(|entry| Some(entry.value) == label);
         let hides = label.is_some() && !document.compares_labels() && !document.segmentation().is_none_or(alone);
         let (view, settings) = (&mut self.session.view, &mut self.session.settings);
@@ -300,7 +298,7 @@ impl State {
         edits.is_some_and(|edits| edits.stroke.is_some() || edits.lasso.is_some() || seeds(edits))
     }
 
-    /// Whether one click draws strokes inside a lesion and around it: it was chosen, or there is no probability.
+    /// Whether one click draws strokes inside and around a lesion: by the user's choice, or without a probability.
     pub fn clicks_by_strokes(&self, document: &Document) -> bool {
         self.session.edit.by_strokes || document.probability.is_none()
     }
@@ -311,7 +309,7 @@ impl State {
     }
 }
 
-/// The box that holds both, if there are any.
+/// The union of both boxes, if any.
 pub fn union(a: Option<VoxelBox>, b: Option<VoxelBox>) -> Option<VoxelBox> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.union(&b)),

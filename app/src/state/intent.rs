@@ -15,11 +15,11 @@ use super::{CaseId, MaskRole, Request, ReviewStep};
 pub enum Intent {
     /// Ask for paths with the system's file dialog.
     Ask(PathPurpose),
-    /// Use paths for what they were asked for.
+    /// Use paths for their purpose.
     UsePaths(PathRequest, Vec<PathBuf>),
-    /// Open a case whose files are known.
+    /// Open a case with known files.
     Open(Box<Request>),
-    /// Open a patient of the results or of a study; the list of cases stays, and the way back is offered.
+    /// Open a patient of the results or of a study, keeping the list of cases and offering to go back.
     Visit(Box<Request>),
     /// Open the sample study.
     OpenSample,
@@ -50,7 +50,7 @@ pub enum Intent {
     Review(ReviewStep),
     /// Restore unsaved edits of the open case from their journal.
     RestoreEdits(PathBuf),
-    /// Add reviewed segmentations to the labels of the next fine-tuning.
+    /// Add reviewed segmentations to the labels of the next fine-tuning run.
     AddToLabels(LabelScope),
     /// Bring a run back from the trash.
     RestoreRun(TrashedRun),
@@ -71,12 +71,12 @@ impl Intent {
 pub struct PathRequest {
     /// What the path is for.
     pub purpose: PathPurpose,
-    /// What was open when the user was asked, if the purpose depends on it. The answer is refused if something else is open.
+    /// The case open at the request, if the purpose depends on it. The answer is refused if another is open.
     pub of: Option<CaseRevision>,
 }
 
 impl From<PathPurpose> for PathRequest {
-    /// About whatever is open when the answer is used.
+    /// Applies to whatever is open when the answer is used.
     fn from(purpose: PathPurpose) -> Self {
         Self { purpose, of: None }
     }
@@ -142,7 +142,7 @@ pub enum PathPurpose {
     Review(ReviewFile),
 }
 
-/// Which segmentations are added to the labels of the next fine-tuning.
+/// Which segmentations are added to the labels of the next fine-tuning run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelScope {
     /// That of the open case.
@@ -150,7 +150,7 @@ pub enum LabelScope {
         /// Replace another reviewer's mask.
         replace: bool,
     },
-    /// Those of all accepted and corrected cases of the folder.
+    /// All accepted and corrected cases of the folder.
     Reviewed,
 }
 
@@ -220,7 +220,7 @@ impl PathPurpose {
         }
     }
 
-    /// Whether the answer belongs to the case that is open when the user is asked.
+    /// Whether the answer belongs to the case open at the request.
     #[must_use]
     pub fn concerns_case(self) -> bool {
         matches!(

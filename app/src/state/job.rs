@@ -1,4 +1,4 @@
-//! Background jobs as the window shows them.
+//! Background jobs as shown in the window.
 
 /// Which jobs exclude each other. Starting a job in an exclusive slot cancels the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct JobStatus {
     pub slot: Slot,
     /// What it does, in a few words.
     pub title: String,
-    /// 0 to 1, where known.
+    /// 0 to 1, if known.
     pub progress: Option<f32>,
     /// The current step, such as "slice 3 of 12".
     pub detail: String,

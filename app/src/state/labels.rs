@@ -10,7 +10,7 @@ use super::{Document, LabelEntry, MaskLayer, MaskRole, State};
 use crate::scene::Modality;
 use crate::theme::palette;
 
-/// Labels that are evaluated as one.
+/// Labels that are evaluated together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// The name in the window.
@@ -27,11 +27,11 @@ const REGIONS: [&str; 3] = ["WT (whole tumour)", "TC (tumour core)", "ET (enhanc
 pub struct LabelRow {
     /// The label.
     pub value: u16,
-    /// Its name; empty if nobody named it.
+    /// Its name, or empty.
     pub name: String,
     /// Its colour.
     pub colour: Color32,
-    /// Volume in the segmentation, in the reference without one; none without a voxel.
+    /// Volume in the segmentation, or else in the reference; `None` without voxels.
     pub volume_ml: Option<f64>,
 }
 
@@ -48,7 +48,7 @@ impl Document {
         self.masks.iter().find_map(|mask| mask.styles.labels.get(&label))
     }
 
-    /// The colour of a label: its own, else that of the palette.
+    /// The colour of a label: its own, else from the palette.
     pub fn label_colour(&self, label: u16) -> Color32 {
         let own = self.style_of(label).and_then(|style| style.colour);
         own.map_or_else(|| palette::label(u32::from(label)), |[red, green, blue]| Color32::from_rgb(red, green, blue))
@@ -78,8 +78,7 @@ impl Document {
         Some(format!("{label} {}", part.name()))
     }
 
-    /// The table that is saved with a mask, with every colour written out: names, hidden and locked labels as they are now.
-    /// Nothing if there is nothing to keep.
+    /// The table to save with a mask, with explicit colours, names, hidden and locked labels; `None` if all are defaults.
     pub fn table_to_save(&self, role: MaskRole, hidden: &BTreeSet<u16>, locked: &[u16]) -> Option<LabelTable> {
         let mask = self.mask(role)?;
         let keeps = |value: &u16| {
@@ -136,8 +135,8 @@ impl Document {
         named.or_else(styled).unwrap_or_else(|| format!("Label {label}"))
     }
 
-    /// The tumour parts that label values stand for. A guess counts only if it knows all of several labels, and the
-    /// convention of BraTS up to 2021 only beside the FLAIR and contrast-enhanced T1 of a brain tumour.
+    /// The tumour parts of label values. A guess must cover all labels, of which there must be several. The BraTS convention up
+    /// to 2021 is guessed only with the FLAIR and contrast-enhanced T1 of a brain tumour.
     fn tumour_parts(&self) -> Option<&LabelMap> {
         let (map, source) = &self.label_map;
         let labels = self.labels();
@@ -151,7 +150,7 @@ impl Document {
         counts.then_some(map)
     }
 
-    /// The guessed meaning of the labels, and from what it is guessed; nothing if it is known or not used.
+    /// The guessed meaning of the labels, and its source; `None` if it is known or unused.
     pub fn guessed_labels(&self) -> Option<String> {
         let map = self.tumour_parts().filter(|_| self.label_map.1.is_guess())?;
         Some(format!("Label meanings {map}: {}.", self.label_map.1.describe()))
@@ -167,7 +166,7 @@ impl Document {
         }
     }
 
-    /// What is measured beside all labels together; nothing if labels are not compared.
+    /// Regions measured in addition to all labels together; empty if labels are not compared.
     pub fn regions(&self) -> Vec<Region> {
         if !self.compares_labels() {
             return Vec::new();
@@ -194,7 +193,7 @@ impl Document {
 }
 
 impl State {
-    /// The tools paint with another label in place of one that is gone: with `other`, or the first of the table.
+    /// Replaces a removed label in the tools by `other`, or by the first of the table.
     pub fn paint_instead(&mut self, gone: u16, other: u16) {
         if self.session.edit.label == gone {
             let first = self.document.as_ref().and_then(|document| document.label_rows().first().map(|row| row.value));
@@ -202,8 +201,8 @@ impl State {
         }
     }
 
-    /// Names the labels of the masks, and hides and locks what the tables of masks that were just read say. Locks are those of
-    /// the segmentation. A label map that the user gave names labels in place of the tables.
+    /// Takes label names, hidden and locked labels from the tables of newly read masks. Locks come from the segmentation. A
+    /// label map given by the user overrides the tables' names.
     pub(crate) fn take_over_styles(&mut self) {
         let Some(document) = &mut self.document else { return };
         let (map, source) = document.label_map.clone();

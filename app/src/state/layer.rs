@@ -21,7 +21,7 @@ use crate::theme::palette;
 pub enum Source {
     /// A NIfTI file, or a DICOM series.
     Nifti(PathBuf),
-    /// One frame of a 4-D NIfTI file, which is an image of its own.
+    /// One frame of a 4-D NIfTI file, as a separate image.
     Channel(PathBuf, usize),
 }
 
@@ -36,7 +36,7 @@ impl From<&ImageFile> for Source {
 }
 
 impl Source {
-    /// The file that stands for the source in messages, titles and proposed names.
+    /// The file that represents the source in messages, titles and proposed names.
     pub fn path(&self) -> &Path {
         match self {
             Self::Nifti(path) | Self::Channel(path, _) => path,
@@ -70,9 +70,9 @@ pub struct ImageLayer {
     pub name: String,
     /// What its values are.
     pub info: ScanInfo,
-    /// What the header of a DICOM series says; none for other files.
+    /// Metadata of a DICOM series; `None` for other files.
     pub dicom: Option<Arc<DicomInfo>>,
-    /// The voxels in the file's own type: all frames if they fit into memory, else the one that is shown.
+    /// The voxels in the file's own type: all frames if they fit into memory, else the shown one.
     pub volume: Arc<Volume>,
     /// The frame that is shown, 0-based.
     pub frame: usize,
@@ -87,7 +87,7 @@ pub struct ImageLayer {
 }
 
 impl ImageLayer {
-    /// The file that stands for its source.
+    /// The file that represents its source.
     pub fn path(&self) -> &Path {
         self.source.path()
     }
@@ -97,7 +97,7 @@ impl ImageLayer {
         self.volume.file_frames.max(1)
     }
 
-    /// The frame that is shown, among those that are held in memory.
+    /// Index of the shown frame among those in memory.
     pub fn held_frame(&self) -> usize {
         if self.volume.frames() > 1 { self.frame } else { 0 }
     }
@@ -122,8 +122,8 @@ pub struct Projection {
     pub volume: Arc<Volume>,
     /// The voxels on the graphics card.
     pub texture: Option<Texture>,
-    /// Window/level of its own, from percentiles of what is seen: a projection is brighter than the slices. None for
-    /// colours and without a finite value.
+    /// Separate window/level from percentiles of the projection, which is brighter than the slices. `None` for colours and
+    /// without finite values.
     pub window: Option<WindowLevel>,
 }
 
@@ -179,16 +179,16 @@ pub struct MaskLayer {
     pub path: Option<PathBuf>,
     /// Further files whose labels were added to those of the first.
     pub more_files: Vec<PathBuf>,
-    /// The labels; those of several frames show the frame of the first image. A clone is a snapshot that costs nothing: jobs
-    /// take one and make a volume of it on their thread.
+    /// The labels, at the frame of the first image. A clone is a cheap snapshot, which jobs convert to a volume on their
+    /// thread.
     pub labels: EditLabels,
     /// The labels that occur, ascending; empty while a segmentation is in progress.
     pub table: Vec<LabelEntry>,
-    /// Names, colours and locks of labels by its table beside it, whether or not they occur.
+    /// Names, colours and locks of labels from its table file, including unused labels.
     pub styles: LabelTable,
-    /// Which labels its table hides and locks was not taken over yet.
+    /// Hidden and locked labels of its table have not been applied yet.
     pub new_styles: bool,
-    /// Names or colours were changed since the table beside it was written.
+    /// Names or colours have changed since its table was written.
     pub styles_changed: bool,
     /// The labels on the graphics card.
     pub texture: Option<Texture>,
@@ -196,7 +196,7 @@ pub struct MaskLayer {
     pub projection: Option<(Arc<LabelVolume>, Option<Texture>)>,
     /// Changes with the labels: no two states of any mask of this session share it.
     pub revision: u64,
-    /// The revision that the file holds; none if no file holds this mask.
+    /// The revision in the file; `None` if it was never saved.
     pub saved_revision: Option<u64>,
     /// The box that changed since it was uploaded.
     pub dirty: Option<VoxelBox>,
@@ -207,7 +207,7 @@ pub struct MaskLayer {
 }
 
 impl MaskLayer {
-    /// A mask that no file holds, not uploaded yet.
+    /// An unsaved mask, not uploaded yet.
     pub fn new(role: MaskRole, labels: EditLabels, revision: u64) -> Self {
         Self {
             role,
@@ -233,14 +233,15 @@ impl MaskLayer {
         Self { table: Vec::new(), texture, ..Self::new(MaskRole::Segmentation, labels, revision) }
     }
 
-    /// As it was read from its file. One that no file holds as it is, such as a resampled one, is not saved.
+    /// Sets the revision of a mask just read. It is also the saved revision, unless the mask differs from its file, as after
+    /// resampling.
     #[must_use]
-    pub fn as_read(self, revision: u64) -> Self {
+    pub fn with_saved_revision(self, revision: u64) -> Self {
         let saved_revision = self.path.is_some().then_some(revision);
         Self { revision, saved_revision, ..self }
     }
 
-    /// As an undo list keeps it: without its place on the graphics card.
+    /// Form stored in the undo list: without texture.
     #[must_use]
     pub fn stored(self) -> Self {
         Self { texture: None, projection: None, dirty: None, awaits_texture: false, ..self }
@@ -307,7 +308,7 @@ pub struct Remedy {
 }
 
 impl Remedy {
-    /// Whether the mask is no longer what its files hold.
+    /// Whether the mask differs from its files.
     pub fn changes(self) -> bool {
         self != Self::default()
     }

@@ -1,8 +1,8 @@
 //! Masking mode: the controls, and the engine's results for the current slice.
 //!
 //! Three jobs follow each other: the scan is prepared ([`CaseKey`]), the shown slice of it is clustered and masked
-//! ([`MaskRequest`]), and a pre-trained network fills the masked patches in ([`ReconstructionRequest`]). Each result remembers what it was
-//! made for, so that an outdated one is known as such: it stays on the screen until the next one comes.
+//! ([`MaskRequest`]), and a pre-trained network fills the masked patches in ([`ReconstructionRequest`]). Each result stores its
+//! request, so that outdated ones are recognised. They are shown until replaced.
 
 mod controls;
 mod result;
@@ -15,7 +15,7 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{By, Controls, DisplayOptions, GRIDS, MOST_EPOCHS, SIZES, Switch};
+pub use controls::{Controls, DisplayOptions, GRIDS, MOST_EPOCHS, RatioSource, SIZES, Switch};
 pub use result::{AllChannels, ClusteredSlice, Network, Pictures, PreparedCase, ReconstructedSlice, RequestStatus};
 pub use sigma::RunSigma;
 
@@ -31,9 +31,9 @@ pub struct CaseKey {
     pub image: usize,
     /// Its frame.
     pub frame: usize,
-    /// CT or not, where the user or the cohort says so; else the file's name and values decide.
+    /// CT or not, if set by the user or the cohort; else the file's name and values decide.
     pub kind: Option<Kind>,
-    /// Revision and shown frame of the reference; none without one.
+    /// Revision and shown frame of the reference, if any.
     pub truth: Option<(u64, usize)>,
     /// How it is prepared.
     pub preprocess: PreprocessConfig,
@@ -58,14 +58,14 @@ impl MaskRequest {
         self.case == other.case && self.slice == other.slice && self.grid == other.grid
     }
 
-    /// Whether another request cuts its slice in the same way, so that the results can be drawn together.
+    /// Whether another request has the same crop and patches, so that the results can be drawn together.
     pub fn same_patches(&self, other: &Self) -> bool {
         self.case.document == other.case.document
             && self.case.preprocess == other.case.preprocess
             && self.grid == other.grid
     }
 
-    /// Whether another request is for the same pixels clustered in the same way.
+    /// Whether another request has the same pixels and clustering.
     pub fn same_clusters(&self, other: &Self) -> bool {
         let (a, b) = (&self.settings, &other.settings);
         self.same_slice(other) && a.cluster == b.cluster && a.seed == b.seed
@@ -93,25 +93,25 @@ pub struct MaskingSession {
     pub pinned: Option<usize>,
     /// Zoom and pan of the crop, and of the native slice.
     pub cameras: [Camera; 2],
-    /// Width factor and shift (in widths) of the crop's contrast, from its own.
+    /// Width factor and shift (in widths) relative to the crop's default contrast.
     pub contrast: Option<DVec2>,
 }
 
 impl MaskingSession {
-    /// The camera of what the large pane shows.
+    /// The camera of the large pane.
     pub fn camera(&self, native: bool) -> Camera {
         self.cameras[usize::from(native)]
     }
 }
 
-/// The shown slice of Masking mode, as far as it was computed.
+/// Results for the shown slice of Masking mode.
 #[derive(Clone, Debug, Default)]
 pub struct MaskingCache {
-    /// The case that everything below belongs to.
+    /// The case of all fields below.
     pub document: Option<CaseId>,
     /// The prepared scan.
     pub prepared: Option<PreparedCase>,
-    /// The clustered and masked slice: that of [`State::wanted_mask`], or the one before it.
+    /// The clustered and masked slice: of [`State::wanted_mask`], or the previous one.
     pub found: Option<std::sync::Arc<ClusteredSlice>>,
     /// The network that reconstructs masked patches.
     pub network: Option<Network>,
@@ -128,7 +128,7 @@ pub struct MaskingCache {
 }
 
 impl MaskingCache {
-    /// Drops everything that belongs to the last case. The network stays.
+    /// Drops everything of the last case except the network.
     pub fn change_case(&mut self, document: Option<CaseId>) {
         *self = Self { document, network: self.network.take(), ..Self::default() };
     }
@@ -138,7 +138,7 @@ impl MaskingCache {
         (self.network, self.filled, self.filling.failed) = (None, None, None);
     }
 
-    /// The failure that stands in place of the slice: without a scan nothing else can be shown.
+    /// The failure shown instead of the slice if there is no scan.
     pub fn failure(&self) -> Option<&str> {
         let preparing = self.preparing.failed.as_ref().map(|(_, why)| why);
         let clustering = self.clustering.failed.as_ref().map(|(_, why)| why);
@@ -147,7 +147,7 @@ impl MaskingCache {
 }
 
 impl State {
-    /// What Masking mode is asked to show now; none without a case.
+    /// The current request of Masking mode; `None` without a case.
     pub fn wanted_mask(&self) -> Option<MaskRequest> {
         let document = self.document.as_ref()?;
         let controls = &self.session.masking.controls;
@@ -156,7 +156,7 @@ impl State {
             document: document.id,
             image: document.shown,
             frame: layer.frame,
-            kind: told_kind(document),
+            kind: stated_kind(document),
             truth: document.mask_revisions()[1],
             preprocess: controls.preprocess.clone(),
         };
@@ -182,7 +182,7 @@ impl State {
         [(middle - half) as f32, (middle + half) as f32]
     }
 
-    /// What was found, if it is what is wanted.
+    /// The result, if it matches the current request.
     pub fn current_mask(&self) -> Option<&ClusteredSlice> {
         let wanted = self.wanted_mask()?;
         self.cache.masking.found.as_deref().filter(|found| found.wanted == wanted)
@@ -195,8 +195,8 @@ impl State {
     }
 }
 
-/// CT or not, if the user says so.
-fn told_kind(document: &Document) -> Option<Kind> {
+/// CT or not, if set by the user.
+fn stated_kind(document: &Document) -> Option<Kind> {
     let layer = document.image();
     if layer.info.modality_from != Evidence::User {
         return None;

@@ -9,7 +9,6 @@ pub mod intent;
 pub mod job;
 pub mod labels;
 pub mod layer;
-pub mod left_edits;
 pub mod masking;
 pub mod names;
 pub mod notice;
@@ -24,6 +23,7 @@ pub mod study;
 pub mod table;
 pub mod timeline;
 pub mod train;
+pub mod unsaved_edits;
 pub mod view;
 
 use std::path::PathBuf;
@@ -90,7 +90,7 @@ pub enum Dialog {
     Manual,
     /// A path to type, where no file dialog can open.
     Path {
-        /// What will be done with it.
+        /// Its request.
         request: PathRequest,
         /// What was typed.
         text: String,
@@ -115,7 +115,7 @@ pub enum Dialog {
         next: Intent,
     },
     /// An earlier start left unsaved edits.
-    LeftEdits {
+    UnsavedEdits {
         /// Their journal.
         path: PathBuf,
     },
@@ -132,7 +132,7 @@ pub enum Dialog {
     Initials {
         /// What was typed.
         text: String,
-        /// What to do once they are known.
+        /// The intent to run once they are known.
         next: Option<Intent>,
     },
 }
@@ -155,7 +155,7 @@ pub struct State {
     pub session: Session,
     /// What can be read or computed again.
     pub cache: Cache,
-    /// The training in progress, and those that wait or ended.
+    /// The run in progress, and those that wait or ended.
     pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,
@@ -173,17 +173,17 @@ pub struct State {
     pub dialog: Option<Dialog>,
     /// Hide everything that identifies a patient, for demonstrations and screenshots.
     pub anonymous: bool,
-    /// The adapter that draws, or why there is none.
+    /// The graphics adapter, or the reason for its absence.
     pub adapter: String,
     /// What to do once the segmentation is saved.
     pub after_saving: Option<Intent>,
     /// Follow-up commands of jobs, carried out before the window is drawn.
     pub intents: Vec<Intent>,
-    /// Where what was read of cohorts is kept.
+    /// Cache of cohort fingerprints.
     pub fingerprints: Option<engine::cohort::FingerprintCache>,
     /// Unsaved edits that an earlier start left behind.
-    pub left_edits: left_edits::LeftBehind,
-    /// Text on its way to the clipboard.
+    pub unsaved_edits: unsaved_edits::UnsavedEditList,
+    /// Text for the clipboard.
     pub copied: Option<String>,
     /// The saved session that a restart is restoring, part by part.
     pub restoring: Option<Box<Session>>,
@@ -206,7 +206,7 @@ impl State {
         Some(CaseRevision { case: document.id, revision })
     }
 
-    /// A request for a path about what is open now.
+    /// A path request bound to the open case.
     pub fn path_request(&self, purpose: PathPurpose) -> PathRequest {
         PathRequest { purpose, of: self.case_revision() }
     }
@@ -222,13 +222,13 @@ impl State {
         changed.then_some("the segmentation changed after you were asked. Save it again.")
     }
 
-    /// Window/level of an image: what was chosen for its modality, else its own default.
+    /// Window/level of an image: the user's for its modality, else its default.
     pub fn window_of(&self, layer: &ImageLayer) -> WindowLevel {
         self.session.windows.get(&layer.info.window_key()).copied().unwrap_or(layer.default_window)
     }
 
-    /// Sets window and level of an image for its modality. Narrower than a ten-thousandth of the scan's range nothing can
-    /// be told apart; values that are not finite change nothing.
+    /// Sets window and level of an image for its modality. The width is at least a ten-thousandth of the scan's range; values
+    /// that are not finite are ignored.
     pub fn set_window(&mut self, image: usize, window: WindowLevel) {
         let Some(image) = self.document.as_ref().and_then(|document| document.images.get(image)) else { return };
         let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
@@ -238,8 +238,8 @@ impl State {
         }
     }
 
-    /// Window/level of an image's projection. Where values have a unit it is that of the slices; elsewhere the
-    /// projection has one of its own, which follows what is done to that of the slices.
+    /// Window/level of an image's projection. If values have a unit, it equals that of the slices; otherwise it is separate and
+    /// follows changes of the slices' window.
     pub fn projection_window_of(&self, layer: &ImageLayer) -> WindowLevel {
         let slices = self.window_of(layer);
         let own = layer.projection.as_ref().and_then(|projection| projection.window);

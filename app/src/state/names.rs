@@ -10,7 +10,7 @@ use crate::scene::Modality;
 /// Endings of NIfTI files, longest first.
 const ENDINGS: [&str; 6] = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"];
 
-/// Whether a file's name says that it is a mask.
+/// Whether a file has a mask's name.
 pub fn is_mask_name(path: &Path) -> bool {
     const WORDS: [&str; 13] = [
         "seg",
@@ -30,7 +30,7 @@ pub fn is_mask_name(path: &Path) -> bool {
     last_word(path).is_some_and(|last| WORDS.contains(&last.as_str()))
 }
 
-/// Whether a mask's name says that it is an automatic segmentation, as those that this program saves.
+/// Whether a mask has the name of an automatic segmentation, like those saved by this program.
 pub fn is_segmentation_name(path: &Path) -> bool {
     last_word(path).is_some_and(|last| matches!(last.as_str(), "pred" | "prediction"))
 }
@@ -52,7 +52,7 @@ pub fn unused_path(path: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
     let length = ending(&name).map_or_else(|| path.extension().map_or(0, |e| e.len() + 1), str::len);
     let (stem, ending) = name.split_at(name.len() - length);
     let numbered = |n: u32| path.with_file_name(format!("{stem}_{n}{ending}"));
-    // Should all of these exist, the question whether to overwrite comes in any case.
+    // If all of these exist, the user is asked about overwriting anyway.
     (2..10_000).map(numbered).find(|path| !exists(path)).unwrap_or_else(|| path.to_path_buf())
 }
 
@@ -62,7 +62,7 @@ pub fn with_ending(path: PathBuf, ending: &str) -> PathBuf {
     if name.is_empty() || name.contains('.') { path } else { path.with_file_name(format!("{name}.{ending}")) }
 }
 
-/// Whether a path ends like a NIfTI file, or like one that was replaced. Asks the name alone, never the disk.
+/// Whether a path has the name of a NIfTI file, or of a replaced one. Does not access the disk.
 pub fn is_nifti_name(path: &Path) -> bool {
     let name = path.to_string_lossy();
     ending(name.strip_suffix(PREVIOUS).unwrap_or(&name)).is_some()
@@ -73,8 +73,8 @@ fn ending(name: &str) -> Option<&'static str> {
     ENDINGS.into_iter().find(|ending| lower.ends_with(ending))
 }
 
-/// The series that a path chooses in a DICOM place, as it is called in the window; none for a file. A series that only its
-/// UID tells from others is called by a hash of it.
+/// Display name of the series that a path selects in a DICOM folder; `None` for a file. A series that is only distinguished by
+/// UID is named by a hash of it.
 pub fn series_name(path: &Path) -> Option<String> {
     let selector = split_selector(path).1?;
     let (name, part) = selector.split_once(':').map_or((selector, None), |(name, part)| (name, Some(part)));
@@ -82,7 +82,7 @@ pub fn series_name(path: &Path) -> Option<String> {
     Some(part.map_or_else(|| format!("series {name}"), |part| format!("series {name}:{part}")))
 }
 
-/// Whether a path names a DICOM file, or a series of a DICOM place. Asks the name alone, never the disk.
+/// Whether a path names a DICOM file, or a series in a DICOM folder. Does not access the disk.
 pub fn is_dicom_name(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
     split_selector(path).1.is_some() || ending.is_some_and(|ending| ending == "dcm")
@@ -101,7 +101,7 @@ pub fn file_stem(path: &Path) -> String {
     }
 }
 
-/// A case's name from its first file; with the folder's name where the file is named after its modality alone.
+/// A case's name from its first file; with the folder's name if the file is named only by modality.
 pub(crate) fn title_of(path: &Path) -> String {
     let stem = file_stem(path);
     let folder = path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());

@@ -1,4 +1,4 @@
-//! Messages to the user: what they are about, and when their toasts close.
+//! Messages to the user.
 
 use super::intent::file_name;
 use super::{CaseId, Intent, MaskRole, State, UnloadedMask};
@@ -14,7 +14,7 @@ pub enum Severity {
     Error,
 }
 
-/// A message to the user: shown once as a toast, kept in the log panel.
+/// A message to the user: shown as a toast and kept in the log panel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// Counts up.
@@ -27,13 +27,13 @@ pub struct Notice {
     pub detail: String,
     /// Number of repetitions while it was displayed.
     pub count: usize,
-    /// Undoes what it reports.
+    /// Undoes the reported action.
     pub undo: Option<Intent>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
     /// The case that it is about: its warnings and errors are dismissed once that case is closed.
     pub case: Option<NamedCase>,
-    /// It says that a file could not be opened: it is dismissed once another one is.
+    /// Reports a failed opening; dismissed when another file is opened.
     pub failed_open: bool,
     /// The mask that can still be loaded.
     pub offer: Option<MaskRole>,
@@ -49,7 +49,7 @@ pub struct NamedCase {
 }
 
 impl Notice {
-    /// The title, after the case unless it names that itself, and how often it was said if that is more than once.
+    /// The title, prefixed with the case unless it names it, and the number of repetitions.
     pub fn heading(&self) -> String {
         let title = match &self.case {
             Some(case) if !self.title.contains(&case.title) => format!("{}: {}", case.title, self.title),
@@ -58,7 +58,7 @@ impl Notice {
         if self.count > 1 { format!("{title} \u{d7}{}", self.count) } else { title }
     }
 
-    /// Whether it is shown and says the same as another.
+    /// Whether it is shown and equals another.
     fn stands_for(&self, other: &Self) -> bool {
         let says = |notice: &Self| notice.title == self.title && notice.detail == self.detail;
         !self.dismissed && self.severity == other.severity && says(other) && self.undo == other.undo
@@ -81,7 +81,7 @@ impl State {
         self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
     }
 
-    /// A message that is shown already is counted there: it comes last again, and its time starts again.
+    /// A repeated message increments the count of the shown one, which moves to the end and restarts its timer.
     fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
         let mut notice = Notice {
@@ -114,22 +114,22 @@ impl State {
         self.notices.iter_mut().filter(|n| n.id > before).for_each(|notice| notice.case = Some(named.clone()));
     }
 
-    /// The messages after `before` say that a file could not be opened.
+    /// Marks the messages after `before` as failed openings.
     pub fn mark_failed_open(&mut self, before: u64) {
         self.notices.iter_mut().filter(|notice| notice.id > before).for_each(|notice| notice.failed_open = true);
     }
 
-    /// Dismisses what was said of files that could not be opened.
+    /// Dismisses messages about failed openings.
     pub fn dismiss_failed_opens(&mut self) {
         self.dismiss(|notice| notice.failed_open);
     }
 
-    /// Closes the case. Its warnings and errors go with it; the log keeps them.
+    /// Closes the case and dismisses its warnings and errors, which stay in the log.
     pub fn close_document(&mut self) {
         self.dismiss_failed_opens();
         let Some(document) = self.document.take() else { return };
         self.dismiss(|notice| notice.warns_of(document.id));
-        self.session.keep_said(&document);
+        self.session.keep_user_modalities(&document);
     }
 
     /// Closes the toasts of messages.
@@ -137,8 +137,8 @@ impl State {
         self.notices.iter_mut().filter(|notice| which(notice)).for_each(|notice| notice.dismissed = true);
     }
 
-    /// A mask of the open case is not loaded. The layers say so as long as the case has none of its role. The message that
-    /// offers a remedy comes once a session for masks that belong to the case, and whenever the user opens one.
+    /// Registers a mask of the open case that could not be loaded. The layers list it while the case has no mask of its role. A
+    /// remedy is offered once per session for masks found with the case, and whenever the user opens one.
     pub fn add_unloaded(&mut self, unloaded: UnloadedMask, chosen: bool) {
         let (role, path) = (unloaded.role, unloaded.path().to_path_buf());
         let Some(document) = &mut self.document else { return };
@@ -154,7 +154,7 @@ impl State {
         }
     }
 
-    /// A mask was loaded: nothing is offered for its role any more.
+    /// Drops offers for a role after its mask was loaded.
     pub fn settle_offer(&mut self, role: MaskRole) {
         self.dismiss_failed_opens();
         self.dismiss(|notice| notice.offer == Some(role));
@@ -163,7 +163,7 @@ impl State {
         }
     }
 
-    /// Turns offers that nobody can answer, as without a window, into the errors that they would mend.
+    /// Without a window, turns offers into errors.
     pub fn decline_offers(&mut self) {
         let masks = self.document.iter_mut().flat_map(|document| &mut document.unloaded);
         let declined: Vec<String> = masks

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use engine::review::{CaseScore, Entry, FindingVerdict, Latest, Progress, Verdict};
+use engine::review::{CaseScore, Entry, FindingVerdict, LatestEntries, Progress, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{CaseId, CaseList, Document, ListedCase, MaskRole, State};
 
-/// The longest pause between two inputs that counts as time spent on a case, in seconds.
+/// The longest pause between inputs that counts as working time, in seconds.
 const LONGEST_PAUSE: f64 = 30.0;
 
 /// The order of the cases in the list.
@@ -24,7 +24,7 @@ pub enum QueueOrder {
     LowestDice,
     /// Largest volume change since the patient's previous scan first.
     VolumeChange,
-    /// By the user's own table.
+    /// By the user's table.
     List(PathBuf),
 }
 
@@ -60,7 +60,7 @@ impl QueueOrder {
 pub enum ReviewStep {
     /// The segmentation is good: saved first if it is not, and corrected if it was changed. Goes to the next case.
     Accept,
-    /// Gives the open case a verdict, and goes to the next case if `next`.
+    /// Gives the open case a verdict, and opens the next case if `next`.
     Decide {
         /// The verdict.
         verdict: Verdict,
@@ -69,16 +69,16 @@ pub enum ReviewStep {
     },
     /// Gives the open case a comment.
     Comment(String),
-    /// Sets or clears the verdict on a finding of the open case, given by its place in the list.
+    /// Sets or clears the verdict on a finding of the open case, by its index in the list.
     Finding(usize, Option<FindingVerdict>),
 }
 
 /// The review of a folder.
 #[derive(Clone, Debug, Default)]
 pub struct Review {
-    /// The last verdict of every case, as the file has it.
-    pub written: Latest,
-    /// Verdicts on their way to the file, oldest first.
+    /// The last verdict of every case in the file.
+    pub written: LatestEntries,
+    /// Verdicts not written yet, oldest first.
     pub waiting: Vec<Entry>,
     /// Warnings about the file, one sentence each.
     pub warnings: Vec<String>,
@@ -86,9 +86,9 @@ pub struct Review {
     pub filter: Option<Verdict>,
     /// The order of the cases.
     pub order: QueueOrder,
-    /// Scores by case name, once they are computed.
+    /// Scores by case name, once computed.
     pub scores: BTreeMap<String, CaseScore>,
-    /// Place of each case by name in an order other than the listed one.
+    /// Rank of each case by name, in an order other than the listed one.
     pub places: BTreeMap<String, usize>,
     /// Text of the comment field while it is open.
     pub comment: Option<String>,
@@ -123,8 +123,7 @@ impl Review {
     }
 }
 
-/// Time spent on one opening of a case. It counts while the window is used: from one input to the next, at most half a
-/// minute.
+/// Time spent on an open case: the sum of the intervals between inputs, each at most half a minute.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Clock {
     case: Option<CaseId>,
@@ -133,7 +132,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// `case` is shown at `now` (seconds): its first moment counts like an input.
+    /// `case` is shown at `now` (seconds), which counts as an input.
     pub fn shown(&mut self, case: CaseId, now: f64) {
         if self.case != Some(case) {
             *self = Self { case: Some(case), seconds: 0.0, last_input: None };
@@ -154,7 +153,7 @@ impl Clock {
         self.last_input = None;
     }
 
-    /// Takes the seconds that were counted since the last verdict.
+    /// Returns the seconds since the last verdict and resets them.
     pub fn take(&mut self) -> f64 {
         std::mem::take(&mut self.seconds)
     }
@@ -163,7 +162,7 @@ impl Clock {
 impl CaseList {
     /// How far the review is.
     pub fn progress(&self) -> Progress {
-        let latest: Latest = self
+        let latest: LatestEntries = self
             .cases
             .iter()
             .filter_map(|case| Some((case.name.clone(), self.review.entry(&case.name)?.clone())))
@@ -171,8 +170,7 @@ impl CaseList {
         Progress::of(self.cases.iter().map(|case| case.name.as_str()), &latest)
     }
 
-    /// The case that is looked at after this one: the next shown one without a final verdict, from the start again after the
-    /// last. If every shown case has one, simply the next.
+    /// The next case to review: the next listed one without a final verdict, wrapping around. If all have one, the next.
     pub fn next_to_review(&self, after: CaseId) -> Option<CaseId> {
         let shown = self.matching();
         let place = shown.iter().position(|case| case.id == after);

@@ -63,13 +63,13 @@ pub struct PaneReport {
 /// The crosshair.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CrosshairReport {
-    /// Voxel index of the image as stored, 0-based; null outside of it.
+    /// Voxel index of the image as stored, 0-based; null outside.
     pub voxel: Option<[usize; 3]>,
     /// World position, mm, RAS+.
     pub world_mm: [f64; 3],
-    /// Value of the image; null outside of it or if it is not finite.
+    /// Value of the image; null outside or if it is not finite.
     pub value: Option<f64>,
-    /// Label of the segmentation, of the reference without one; null without a mask.
+    /// Label of the segmentation, or else of the reference; null without a mask.
     pub label: Option<u16>,
 }
 
@@ -78,7 +78,7 @@ pub struct CrosshairReport {
 pub struct RegionReport {
     /// Its name.
     pub name: String,
-    /// The labels that it is made of.
+    /// Its labels.
     pub labels: Vec<u16>,
     /// Dice; null where neither mask has it.
     pub dice: Option<f64>,

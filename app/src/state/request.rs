@@ -10,11 +10,11 @@ use super::study::StudyMasks;
 /// The files of a case by role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The case's name; that of the first file without one.
+    /// The case's name; by default the first file's.
     pub title: Option<String>,
     /// What the user selected: files, or one folder. The opening job determines which.
     pub paths: Vec<PathBuf>,
-    /// Files that are known to be images, each with its modality's name where the cohort says it.
+    /// Known image files, each with its modality's name in the cohort.
     pub images: Vec<(Option<String>, ImageFile)>,
     /// DICOM series are opened as cases of a review, not listed.
     pub as_cases: bool,
@@ -26,14 +26,14 @@ pub struct Request {
     pub probability: Option<PathBuf>,
     /// The slice to show, 0-based, of the file's axis nearest to S-I.
     pub slice: Option<usize>,
-    /// The segmentations by the methods of a study. The shown one is made by its network if no file holds it.
+    /// The segmentations by the methods of a study. The shown one is computed by its network if its file does not exist.
     pub study: Option<StudyMasks>,
     /// The journal of unsaved edits that are restored once the case is open.
     pub restore: Option<PathBuf>,
 }
 
 impl Request {
-    /// Whether anything is named beside the images.
+    /// Whether anything besides images is named.
     #[must_use]
     pub fn names_something(&self) -> bool {
         self.segmentation.is_some() || !self.reference.is_empty() || self.probability.is_some() || self.slice.is_some()
@@ -44,7 +44,7 @@ impl Request {
         self.paths.first().or(self.images.first().map(|(_, file)| &file.path)).map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// The folder that was pointed at, if it is one. Asks the disk: for jobs alone.
+    /// The requested path, if it is a folder. Accesses the disk, so call it from jobs only.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match &self.paths[..] {
             [folder] if folder.is_dir() => Some(folder),
@@ -52,7 +52,7 @@ impl Request {
         }
     }
 
-    /// The request that discovery of a folder made, with what is named here in place of what was discovered.
+    /// A request discovered from a folder, overridden by the files named here.
     pub(crate) fn over(&self, discovered: Self) -> Self {
         Self {
             segmentation: self.segmentation.clone().or(discovered.segmentation),

@@ -7,14 +7,14 @@ use super::view::Overlay;
 use super::{Document, FindingEntry, MaskLayer, MaskRole, Measure, Mode, PaneId, State};
 use crate::scene::{DisplayGrid, Plane};
 
-/// Number and kind of what the bottom strip shows.
+/// Content of the bottom strip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strip {
     /// What the values are, with their unit.
     pub title: &'static str,
     /// A note on how to read them.
     pub note: &'static str,
-    /// One value a canonical axial slice, feet to head; none where there is nothing to measure.
+    /// One value per canonical axial slice, feet to head; `None` for slices without a value.
     pub values: Vec<Option<f64>>,
     /// The value of a full bar.
     pub top: f64,
@@ -55,7 +55,7 @@ impl Document {
 }
 
 impl State {
-    /// Goes to the largest finding of a case that was just opened, unless the user looks elsewhere already.
+    /// Shows the largest finding of a newly opened case, unless the user has moved already.
     pub(crate) fn look_at_first_finding(&mut self) {
         let planes = self.session.settings.planes;
         let Some(document) = &mut self.document else { return };
@@ -73,7 +73,7 @@ impl State {
         display.index_at(self.session.view.crosshair)[plane.axis()]
     }
 
-    /// The panes that are shown, in reading order: beside Review only the axial one.
+    /// The visible panes, in reading order; outside Review only the axial one.
     pub fn shown_panes(&self) -> Vec<PaneId> {
         match (&self.document, self.session.mode) {
             (None, _) => Vec::new(),
@@ -82,7 +82,7 @@ impl State {
         }
     }
 
-    /// The pane that keys go to: beside Review there is only the axial one.
+    /// The pane that receives keys; outside Review there is only the axial one.
     pub fn active_pane(&self) -> PaneId {
         self.session.view.active.filter(|_| self.session.mode == Mode::Review).unwrap_or(PaneId::Axial)
     }
@@ -108,7 +108,7 @@ impl State {
         visible && labelled && document.mask(entry.role).is_some_and(|mask| self.draws(document, mask))
     }
 
-    /// How many findings of the list are shown: those of the minimum volume or more, which come first, or all.
+    /// Number of listed findings shown: those of at least the minimum volume, which come first, or all.
     pub fn shown_findings(&self) -> usize {
         let Some(list) = self.document.as_ref().and_then(|document| document.findings.as_ref()) else { return 0 };
         let minimum = if self.session.view.small_findings { 0.0 } else { self.session.settings.minimum_ml };
@@ -127,7 +127,7 @@ impl State {
         path.and_then(|path| self.session.measures.get(path)).map_or(&[], Vec::as_slice)
     }
 
-    /// The finding after (`by` = 1) or before (-1) the chosen one, around the end of what is shown.
+    /// The finding after (`by` = 1) or before (-1) the selected one, wrapping around.
     pub fn neighbour_finding(&self, by: i64) -> Option<usize> {
         let count = self.shown_findings() as i64;
         let next = match self.session.view.finding {

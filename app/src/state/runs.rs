@@ -16,7 +16,7 @@ use super::{Mode, State};
 pub use column::{Column, date, validation};
 pub use settings::{SettingDifference, differences};
 
-/// Status of a run, as far as this window knows.
+/// Status of a run, as known to this window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunStatus<'a> {
     /// Trained by the running job.
@@ -84,7 +84,7 @@ impl Row<'_> {
     }
 }
 
-/// A run that lies in the trash, and where it was.
+/// A run in the trash, and its original path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrashedRun {
     /// Where it was.
@@ -103,7 +103,7 @@ pub struct RunList {
 }
 
 impl RunList {
-    /// All of them; none before they were listed.
+    /// All runs; empty before they are listed.
     pub fn all(&self) -> &[RunEntry] {
         self.entries.as_deref().unwrap_or_default()
     }
@@ -141,7 +141,7 @@ impl RunList {
     }
 }
 
-/// The last known state of runs that other processes train.
+/// The last known state of runs trained by other processes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FollowCache {
     /// Time of the next poll, in the window's seconds.
@@ -206,8 +206,7 @@ impl State {
         self.cache.runs.run(self.session.runs.selected.as_deref()?)
     }
 
-    /// The runs that a comparison would show: those that are ticked. Where that is one or none, the selected run counts,
-    /// and then the watched one.
+    /// The runs to compare: the ticked ones. If at most one is ticked, also the selected run, and then the watched one.
     ///
     /// # Errors
     /// What is missing.

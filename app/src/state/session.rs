@@ -1,4 +1,4 @@
-//! Everything that a restart restores, as one serialised value. It includes the settings, which persist between sessions.
+//! The state that a restart restores, as one serialised value. Includes the settings, which persist between sessions.
 //!
 //! Scans and runs are named by their paths and read again, never copied.
 
@@ -21,10 +21,10 @@ use super::train::TrainSession;
 use super::{Document, ImageLayer, MaskLayer, Measure, Mode, QueueOrder, Request, Settings, Source, State, View};
 use crate::scene::{ScanInfo, WindowLevel};
 
-/// Version of the serialised form. Version 1 was the settings alone and carried no number.
+/// Version of the serialised form. Version 1 had only the settings and no number.
 const VERSION: u64 = 4;
 
-/// The user's choices, and by [`OpenItems`] what is open.
+/// The user's choices, and the open items ([`OpenItems`]).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Session {
@@ -38,15 +38,15 @@ pub struct Session {
     pub measures: BTreeMap<PathBuf, Vec<Measure>>,
     /// Label, size and values of the edit tools.
     pub edit: EditChoices,
-    /// Images of closed cases whose modality or unit the user named: they keep it when they are opened again.
+    /// Images of closed cases whose modality or unit the user set, to restore it when they are opened again.
     pub said: Vec<OpenImage>,
     /// Window/level by modality, kept across cases.
     pub windows: BTreeMap<String, WindowLevel>,
     /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.
     pub device: String,
-    /// What the labels of masks mean, as given on the command line.
+    /// Label map from the command line.
     pub label_map: Option<LabelMap>,
-    /// Which run is chosen for what.
+    /// The selected runs.
     pub runs: ChosenRuns,
     /// Choices of Masking mode.
     pub masking: MaskingSession,
@@ -62,14 +62,14 @@ pub struct Session {
     pub open: OpenItems,
 }
 
-/// Which run is chosen for what, besides the watched ones and the one that the next fine-tuning starts from; see
+/// The runs selected for each purpose, except the watched ones and the start of the next fine-tuning run; see
 /// [`State::run_for`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChosenRuns {
-    /// Segments the open case; the sample study's model without one.
+    /// Segments the open case; by default the sample study's model.
     pub segment: Option<PathBuf>,
-    /// Reconstructs masked patches; the watched pre-training without one.
+    /// Reconstructs masked patches; by default the watched pre-training run.
     pub reconstruct: Option<PathBuf>,
     /// Its measures are shown on the Results page.
     pub results: Option<PathBuf>,
@@ -77,7 +77,7 @@ pub struct ChosenRuns {
     pub selected: Option<PathBuf>,
     /// Ticked in the table of runs, to be compared.
     pub ticked: Vec<PathBuf>,
-    /// The network of a run that segments and is evaluated: the last, or that of the best validation.
+    /// The network of a run to segment with and evaluate: the last, or the best by validation.
     pub network: Choice,
 }
 
@@ -88,7 +88,7 @@ pub enum RunUse {
     Segment,
     /// Reconstructs masked patches.
     Reconstruct,
-    /// The next fine-tuning starts from it.
+    /// The next fine-tuning run starts from it.
     StartFrom,
     /// Shown on the timeline.
     Watch,
@@ -143,7 +143,7 @@ pub struct OpenItems {
 pub struct OpenCase {
     /// Its name.
     pub title: String,
-    /// Its images; masks lie on the first one's grid.
+    /// Its images; masks are on the first one's grid.
     pub images: Vec<OpenImage>,
     /// The image in the panes.
     pub shown: usize,
@@ -165,7 +165,7 @@ pub struct OpenImage {
     pub source: Source,
     /// The name in the window.
     pub name: String,
-    /// What its values are, as the user sees it.
+    /// Modality and unit of its values.
     pub info: ScanInfo,
     /// Its window/level unless one was chosen.
     pub window: WindowLevel,
@@ -253,13 +253,13 @@ impl OpenImage {
 
 impl Session {
     /// Keeps the user's choices for the images of a closed case.
-    pub(super) fn keep_said(&mut self, document: &Document) {
+    pub(super) fn keep_user_modalities(&mut self, document: &Document) {
         self.said.retain(|said| document.images.iter().all(|layer| layer.source != said.source));
-        self.said.extend(document.images.iter().filter(|layer| layer.info.is_said()).map(OpenImage::of));
+        self.said.extend(document.images.iter().filter(|layer| layer.info.is_stated()).map(OpenImage::of));
     }
 
     /// An image that was just read, with the user's earlier choices for it.
-    pub(crate) fn as_said(&self, image: ImageLayer) -> ImageLayer {
+    pub(crate) fn with_user_modality(&self, image: ImageLayer) -> ImageLayer {
         match self.said.iter().find(|said| said.source == image.source) {
             Some(said) => ImageLayer { info: said.info.clone(), default_window: said.window, ..image },
             None => image,
@@ -301,7 +301,7 @@ impl OpenCase {
 }
 
 impl Session {
-    /// The session of a running program, what is open included.
+    /// The session of the running program, including open items.
     pub fn of(state: &State) -> Self {
         let mut session = Self { open: OpenItems::of(state), ..state.session.clone() };
         // Measures that are not made yet are not made by a restart either.
@@ -317,7 +317,7 @@ impl Session {
         serde_json::to_string_pretty(&versioned(serde_json::to_value(self)?))
     }
 
-    /// The part that outlives the program, as JSON: the settings, and nothing about a patient but recent paths.
+    /// The persistent part as JSON: the settings, and nothing about patients except recent paths.
     ///
     /// # Errors
     /// A value that JSON cannot hold.
@@ -325,10 +325,10 @@ impl Session {
         serde_json::to_string(&versioned(serde_json::json!({ "settings": settings })))
     }
 
-    /// Reads either of them. What is left out has its default value.
+    /// Reads either form. Missing fields get defaults.
     ///
     /// # Errors
-    /// Text that is no session of a version which this program reads.
+    /// Text that is not a session of a supported version.
     pub fn from_json(text: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
         match value.get("version") {

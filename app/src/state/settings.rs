@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::scene::{Convention, PlaneMode};
 use crate::theme::{Theme, size};
 
-/// How many recent files are kept.
+/// Maximum number of recent files.
 const RECENT: usize = 8;
 
 /// Preferences.
@@ -55,15 +55,14 @@ pub struct Settings {
     pub hide_patient: bool,
     /// Compute threads; 0 uses all cores except one, which is left for the window.
     pub threads: usize,
-    /// Trainings also write TensorBoard event files.
+    /// Runs also write TensorBoard event files.
     pub tensorboard: bool,
-    /// The reviewer's initials, kept with every verdict; asked for before the first.
+    /// The reviewer's initials, stored with every verdict; requested before the first.
     pub initials: String,
-    /// Where runs are kept, if the user chose it.
+    /// Workspace folder, if set by the user.
     pub workspace: Option<PathBuf>,
-    /// The form of the next training and its cohort, as the last session left them: a
-    /// [`RememberedTraining`](super::train::RememberedTraining). Read apart from the rest, so that a form of another
-    /// version does not reset the settings.
+    /// The form of the next run and its cohort from the last session: a [`TrainSettings`](super::train::TrainSettings). Read
+    /// apart from the rest, so that a form of another version does not reset the settings.
     pub training: Option<serde_json::Value>,
 }
 
@@ -98,11 +97,11 @@ impl Default for Settings {
     }
 }
 
-/// Name of the folder in which runs are kept unless the user chose another.
+/// Name of the default workspace folder.
 const WORKSPACE: &str = "amlp-runs";
 
 impl Settings {
-    /// Where runs are kept: as the user chose, else a folder in their home.
+    /// The workspace folder: the user's choice, else a folder in their home.
     pub fn workspace(&self) -> PathBuf {
         let usual = || std::env::home_dir().unwrap_or_default().join(WORKSPACE);
         self.workspace.clone().unwrap_or_else(usual)

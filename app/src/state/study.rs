@@ -26,20 +26,21 @@ pub enum StudyTab {
     Plots,
     /// The patients of the chosen cell.
     Patients,
-    /// The trainings that run, failed or wait.
-    Trainings,
+    /// Runs in progress, failed and waiting.
+    #[serde(rename = "Trainings")]
+    Progress,
 }
 
 impl StudyTab {
     /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::Plots, Self::Patients, Self::Trainings];
+    pub const ALL: [Self; 3] = [Self::Plots, Self::Patients, Self::Progress];
 
     /// The name in the window.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plots => "Plots",
             Self::Patients => "Patients",
-            Self::Trainings => "Trainings",
+            Self::Progress => "Progress",
         }
     }
 }
@@ -47,7 +48,7 @@ impl StudyTab {
 /// A method at a label budget: a cell of the table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyCell {
-    /// The label budget, as the plan writes it.
+    /// The label budget, as in the plan.
     pub budget: String,
     /// The method.
     pub method: String,
@@ -57,9 +58,9 @@ pub struct StudyCell {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StudySession {
-    /// Folder of the open study; the list of studies without one.
+    /// Folder of the open study; without one the list is shown.
     pub folder: Option<PathBuf>,
-    /// The shown cohort; the first without one.
+    /// The shown cohort; by default the first.
     pub cohort: Option<String>,
     /// The shown metric.
     pub metric: Metric,
@@ -67,7 +68,7 @@ pub struct StudySession {
     pub reference: Option<String>,
     /// The chosen cell.
     pub cell: Option<StudyCell>,
-    /// What lies below the table.
+    /// The tabs below the table.
     pub tab: StudyTab,
 }
 
@@ -83,7 +84,7 @@ pub struct ListedStudy {
 /// Studies read from disk.
 #[derive(Clone, Debug, Default)]
 pub struct StudyCache {
-    /// The studies of the workspace, and others that were opened; none while they are listed.
+    /// The studies of the workspace, and others opened; `None` until listed.
     pub listed: Option<Vec<ListedStudy>>,
     /// Why they could not be listed.
     pub list_failed: Option<String>,
@@ -100,9 +101,9 @@ pub struct StudyCache {
 pub struct StudyMask {
     /// The method.
     pub method: String,
-    /// The run whose last network segmented.
+    /// The run whose last network made it.
     pub run: PathBuf,
-    /// Its file; none if the study did not keep it.
+    /// Its file; `None` if the study did not keep it.
     pub mask: Option<PathBuf>,
     /// Dice against the reference.
     pub dice: Option<f64>,
@@ -127,19 +128,19 @@ impl StudyMasks {
 /// The name of the reference among the methods.
 pub const REFERENCE: &str = "Reference";
 
-/// The segmentations of all methods and the reference, drawn as outlines at once.
+/// The segmentations of all methods and the reference, drawn together as outlines.
 #[derive(Clone, Debug)]
 pub struct MethodOutlines {
     /// Their names, each in the colour of its place ([`palette::LABELS`]).
     pub names: Vec<String>,
-    /// Bit n of a voxel: it belongs to the n-th.
+    /// Bit n of a voxel: it is in the n-th segmentation.
     pub bits: Arc<LabelVolume>,
     /// The bits on the graphics card.
     pub texture: Option<Texture>,
 }
 
 impl MethodOutlines {
-    /// The most that have a colour of their own.
+    /// Maximum number of distinct colours.
     pub const MOST: usize = palette::LABELS.len();
 
     /// The bits of masks on one grid: of the first [`Self::MOST`] at most. `None` without any.
@@ -241,7 +242,7 @@ impl State {
         Some((group, group.methods.iter().find(|method| method.method == cell.method)?))
     }
 
-    /// The label budget whose patients are drawn: that of the chosen cell, else the first.
+    /// The label budget whose patients are drawn: the selected cell's, else the first.
     pub fn study_group(&self) -> Option<&Group> {
         self.study_cell().map(|(group, _)| group).or_else(|| self.study_groups().into_iter().next())
     }

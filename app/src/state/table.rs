@@ -16,7 +16,7 @@ pub fn name(purpose: PathPurpose) -> &'static str {
     }
 }
 
-/// Why there is no table.
+/// Reason for a missing table.
 pub fn missing(purpose: PathPurpose) -> &'static str {
     match purpose {
         PathPurpose::FindingsTable => "This case has no findings yet.",
@@ -49,7 +49,7 @@ pub fn csv(state: &State, purpose: PathPurpose) -> Option<String> {
 
 type Row = Vec<String>;
 
-/// A cell as CSV (RFC 4180): quoted where it holds a comma, a quote or a line break.
+/// A CSV cell (RFC 4180), quoted if it contains a comma, a quote or a line break.
 fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
 }

@@ -25,7 +25,7 @@ pub use series::{Quantity, Series};
 pub struct OpeningRun {
     /// Unique in this session; the newest request wins.
     pub serial: u64,
-    /// The run that goes onto its track, else the first of those beside the shown run.
+    /// The run to open on its track, or else the first to compare with.
     pub path: PathBuf,
     /// The epoch to show.
     pub epoch: Option<usize>,
@@ -34,14 +34,14 @@ pub struct OpeningRun {
 /// What the shown epoch is compared with.
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
-    /// Other runs of its stage: the first stands beside the shown run, the curves of all are overlaid. Empty for two
-    /// epochs of the shown run.
+    /// Other runs of its stage: the first is shown next to the shown run, the curves of all are overlaid. Empty when comparing
+    /// two epochs of the shown run.
     pub runs: Vec<OpenRun>,
-    /// The epoch of the first; without one that of the cursor (another run), or the first epoch (the same run).
+    /// The epoch of the first; by default the cursor's (another run) or the first epoch (the same run).
     pub epoch: Option<usize>,
 }
 
-/// The pins of the job that trains, shared with it.
+/// The running job's pins, shared with it.
 #[derive(Clone, Debug)]
 pub struct LivePins {
     /// Its run.
@@ -60,14 +60,14 @@ pub struct TimelineSession {
     pub pin: Option<Pin>,
     /// Slices to pin in the next job.
     pub wanted: Vec<Pin>,
-    /// How the runs are drawn.
+    /// Display settings of the runs.
     pub look: Look,
     /// The timeline plays; when the next epoch is due, in the window's seconds.
     #[serde(skip)]
     pub playing: Option<f64>,
 }
 
-/// The open runs, and their pinned slices as far as read.
+/// The open runs, and the pinned slices read so far.
 #[derive(Clone, Debug, Default)]
 pub struct TimelineCache {
     /// The upper track.
@@ -101,7 +101,7 @@ impl TimelineCache {
         }
     }
 
-    /// The run of a folder, in whichever track.
+    /// The run of a folder, on either track.
     pub fn of_path(&mut self, path: &Path) -> Option<&mut OpenRun> {
         [self.pretrain.as_mut(), self.finetune.as_mut()].into_iter().flatten().find(|run| run.path == path)
     }
@@ -134,7 +134,7 @@ impl State {
         (run.last() > 0).then_some((run, epoch))
     }
 
-    /// The other runs whose curves are drawn over those of the shown run.
+    /// The other runs whose curves are overlaid.
     pub fn overlaid_runs(&self) -> &[OpenRun] {
         self.cache.timeline.compare.as_ref().map_or(&[], |compare| &compare.runs)
     }
@@ -149,7 +149,7 @@ impl State {
         pins
     }
 
-    /// The settings that prepare a slice to be pinned: those of the watched run, before the first one those of the form.
+    /// Settings to prepare a slice for pinning: the watched run's, or else the form's.
     pub fn pin_config(&self) -> Option<Arc<Config>> {
         let form = || {
             let config = self.session.train.form.config();
@@ -167,11 +167,11 @@ impl State {
         }
     }
 
-    /// Chooses a slice if none is chosen, or if the chosen one is gone.
+    /// Selects a slice if none is selected or it no longer exists.
     pub fn settle_pin(&mut self) {
         let pins = self.pins();
         if self.session.timeline.pin.as_ref().is_none_or(|pin| !pins.contains(pin)) {
-            // One that the shown run recorded, before any other.
+            // Prefer one recorded by the shown run.
             let recorded = self.watched_run().and_then(|run| run.history.probes.keys().next().cloned());
             self.session.timeline.pin = recorded.or_else(|| pins.into_iter().next());
         }
@@ -184,8 +184,8 @@ impl State {
         Some(RecordKey { slice: SliceKey { run: run.id, stage: run.stage(), pin: pin.clone() }, epoch })
     }
 
-    /// The epochs of the row of Fig. 4, at most `count`: updates of the chosen slice, spread over what is recorded. In
-    /// fine-tuning, which has no updates, any epochs.
+    /// At most `count` epochs for the row of Fig. 4: updates of the selected slice, spread over its records. In fine-tuning,
+    /// which has no updates, any epochs.
     pub fn sheet_epochs(&self, run: &OpenRun, count: usize) -> Vec<usize> {
         let Some(pin) = &self.session.timeline.pin else { return Vec::new() };
         let recorded = run.recorded(pin);

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use export::TrainExport;
 pub use form::{Form, Labels};
-pub use job::{EndedJob, Ending, Phase, Preparation, QueuedJob, RunningJob};
+pub use job::{EndedJob, JobOutcome, Phase, Preparation, QueuedJob, RunningJob};
 pub use results::{Column, Results};
 
 use super::State;
@@ -64,17 +64,17 @@ pub struct CohortCard {
     pub fingerprint: Fingerprint,
 }
 
-/// What the next start of the program takes up.
+/// State of Train mode restored at the next start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct RememberedTraining {
-    /// The form. Names of patients are not kept.
+pub struct TrainSettings {
+    /// The form, without patient names.
     pub form: Form,
     /// The folder of the cohort.
     pub cohort: Option<PathBuf>,
 }
 
-impl RememberedTraining {
+impl TrainSettings {
     /// That of a running program.
     pub fn of(state: &State) -> Self {
         let form = state.session.train.form.clone().without_patients();
@@ -99,7 +99,7 @@ pub enum CohortState {
 }
 
 impl CohortState {
-    /// What is in it, once that is known.
+    /// Its card, once read.
     pub fn card(&self) -> Option<&CohortCard> {
         if let Self::Ready(card) = self { Some(card) } else { None }
     }
@@ -122,7 +122,7 @@ pub enum Estimate {
     None,
     /// Being measured.
     Running,
-    /// A training runs: an estimate measured beside it would be wrong.
+    /// A run is in progress, which would distort the estimate.
     Waiting,
     /// Measured.
     Known(Box<Assessment>),
@@ -136,7 +136,7 @@ pub enum Estimate {
 pub struct TrainSession {
     /// The page in the centre.
     pub page: TrainPage,
-    /// The pages that lead to it, the first one first; none of them twice.
+    /// The pages visited before, oldest first, without duplicates.
     pub past: Vec<TrainPage>,
     /// The form of the next job.
     pub form: Form,
@@ -173,7 +173,7 @@ impl TrainSession {
 pub struct TrainCache {
     /// The cohort.
     pub cohort: CohortState,
-    /// Invalid settings of the form: the setting's name in `config.toml`, and what it must be.
+    /// Invalid settings of the form: the name in `config.toml`, and the problem.
     pub problems: Vec<(String, String)>,
     /// The run that already has the name in the form, with its settings if they can be read.
     pub same_name: Option<(PathBuf, Option<Box<Config>>)>,
@@ -206,12 +206,12 @@ pub struct Training {
     pub last_id: u64,
     /// Interrupted runs that the user dismissed in this session.
     pub dismissed: Vec<PathBuf>,
-    /// The program ends as soon as the training has saved its checkpoint.
+    /// The program ends as soon as the run has saved its checkpoint.
     pub closing: bool,
 }
 
 impl Training {
-    /// A number that no other job of this session has.
+    /// A job number unique in this session.
     pub fn new_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -236,7 +236,7 @@ impl State {
     pub fn run_name_problem(&self) -> Option<String> {
         let form = &self.session.train.form;
         let (name, named) = (form.name.trim(), form.named);
-        // A generated name is valid, and gets a number where it is taken.
+        // A generated name is valid, and gets a number if it is in use.
         if let Some(why) = form::name_problem(name).filter(|_| named) {
             return Some(why.to_owned());
         }
@@ -288,7 +288,7 @@ impl State {
         unknown_split.or_else(labels).or_else(|| self.no_slice_problem().map(str::to_owned))
     }
 
-    /// Why there is nothing to train on, if the estimate found no slice.
+    /// Reason for an empty training set, if the estimate found no slice.
     fn no_slice_problem(&self) -> Option<&'static str> {
         let Estimate::Known(known) = &self.cache.train.estimate else { return None };
         (known.slices == 0).then_some(match self.session.train.form.stage {
@@ -344,7 +344,7 @@ mod tests {
             seen.push(train.page);
         }
         assert_eq!(seen, [TrainPage::Results, TrainPage::Setup]);
-        // Started on another page, the form is still where it ends.
+        // Going back always ends at the form, even if started on another page.
         let watching = TrainSession { page: TrainPage::Watch, ..TrainSession::default() };
         assert_eq!(watching.before(), Some(TrainPage::Setup));
     }

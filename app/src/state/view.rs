@@ -27,11 +27,11 @@ pub enum ToolKind {
     Brush,
     /// Removes labels.
     Eraser,
-    /// Paints voxels whose value lies in a range.
+    /// Paints voxels with values in a range.
     RangeBrush,
     /// Paints voxels that are like the one under the pointer.
     AdaptiveBrush,
-    /// Fills, erases or restores what is drawn around.
+    /// Fills, erases or restores an outlined area.
     Lasso,
     /// Fills the area of one label in a slice.
     Fill,
@@ -119,7 +119,7 @@ pub enum PaneId {
     Coronal,
     /// Maximum intensity projection, from the front.
     Projection,
-    /// An axial slice of one of the case's images, beside those of the others.
+    /// An axial slice of one of the case's images, next to the others'.
     Linked(usize),
 }
 
@@ -151,7 +151,7 @@ impl PaneId {
     }
 }
 
-/// One pane's own settings.
+/// Settings of one pane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pane {
     /// Zoom and pan.
@@ -167,8 +167,7 @@ pub struct Measure {
     pub plane: Plane,
     /// Its two ends (ruler) or two corners (ellipse), in world mm.
     pub ends_mm: [DVec3; 2],
-    /// Mean and standard deviation of the voxels inside, of an ellipse. Not saved unless they are finite: JSON has no
-    /// other numbers.
+    /// Mean and standard deviation of the voxels inside an ellipse. Saved only if finite, since JSON has no other numbers.
     #[serde(serialize_with = "finite_only")]
     pub statistics: Option<Statistics>,
 }
@@ -190,7 +189,7 @@ pub enum MeasureKind {
 /// Values of the voxels inside of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Statistics {
-    /// The image whose values these are, by its place in the case.
+    /// Index of the image that was measured.
     pub image: usize,
     /// Its frame, 0-based.
     pub frame: usize,
@@ -213,7 +212,7 @@ pub struct Cine {
     pub due: f64,
 }
 
-/// How segmentation and reference are drawn when there are both.
+/// How segmentation and reference are drawn if both exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Overlay {
     /// The segmentation.
@@ -297,7 +296,7 @@ impl Default for View {
             colour_map: ColourMap::Grey,
             fused: None,
             fused_opacity: 0.5,
-            // Grey over grey could not be told apart.
+            // Grey over grey would be indistinguishable.
             fused_colour_map: ColourMap::Hot,
             modality: None,
             fused_modality: None,
@@ -309,7 +308,7 @@ impl Default for View {
 }
 
 impl View {
-    /// Where a pane keeps its camera. All linked axial slices move as one.
+    /// Index of a pane's camera. All linked axial slices share one.
     pub fn slot(pane: PaneId) -> usize {
         match pane {
             PaneId::Axial | PaneId::Linked(_) => 0,

@@ -29,7 +29,7 @@ const CELL: [usize; 2] = [4, 6];
 /// Font size in pixels per pixel of a digit: a box of the usual text is as high as a line.
 const SIZE_PER_PIXEL: f32 = 13.0;
 
-/// Draws the characters that nothing else can.
+/// Draws characters that no font has.
 pub(super) fn rasterizer() -> GlyphRasterizer {
     GlyphRasterizer::new("amlp hex box", |request: &GlyphRasterizerRequest<'_>| {
         request.cluster.chars().next().map(|c| glyph(c, request.font_size_px))
@@ -42,7 +42,7 @@ fn glyph(c: char, font_size: f32) -> RasterizedGlyph {
     let digits: Vec<usize> = text.chars().filter_map(|d| d.to_digit(16)).map(|d| d as usize).collect();
     let columns = digits.len().div_ceil(2);
     let scale = (font_size / SIZE_PER_PIXEL).round().max(1.0) as usize;
-    // A frame of one pixel and one of air around the cells, whose last pixel is air too.
+    // One pixel of frame and one of space around the cells, which end with a space pixel.
     let [width, height] = [columns * CELL[0] + 3, 2 * CELL[1] + 3];
     let mut image = ColorImage::filled([width * scale, height * scale], Color32::TRANSPARENT);
     for y in 0..height * scale {
@@ -52,7 +52,7 @@ fn glyph(c: char, font_size: f32) -> RasterizedGlyph {
             }
         }
     }
-    // The foot of the box lies below the baseline, as that of a "g" does.
+    // The box extends below the baseline, like a "g".
     let descent = (3 * scale) as f32;
     let [width, height] = image.size.map(|side| side as f32);
     let offset_px = vec2(scale as f32, descent - height);

@@ -90,7 +90,7 @@ impl FromStr for Theme {
     /// Reads `dark` or `light`; the error names both.
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|theme| theme.name() == text);
-        found.ok_or_else(|| format!("\"{text}\" is no theme: dark or light"))
+        found.ok_or_else(|| format!("unknown theme \"{text}\". Use dark or light"))
     }
 }
 
@@ -110,19 +110,19 @@ pub fn install(ctx: &Context, theme: Theme) {
     ctx.set_theme(theme.egui());
 }
 
-/// Something with a theme: a window, or a part of it.
-pub trait Themed {
+/// A window, or a part of it, with a theme.
+pub trait HasTheme {
     /// Its theme.
     fn theme(&self) -> Theme;
 }
 
-impl Themed for Context {
+impl HasTheme for Context {
     fn theme(&self) -> Theme {
         if Self::theme(self) == egui::Theme::Dark { Theme::Dark } else { Theme::Light }
     }
 }
 
-impl Themed for Ui {
+impl HasTheme for Ui {
     fn theme(&self) -> Theme {
         if self.visuals().dark_mode { Theme::Dark } else { Theme::Light }
     }
@@ -130,11 +130,11 @@ impl Themed for Ui {
 
 /// Colours by role in a window or a part of it.
 #[must_use]
-pub fn tokens(themed: &impl Themed) -> &'static Tokens {
-    Themed::theme(themed).tokens()
+pub fn tokens(themed: &impl HasTheme) -> &'static Tokens {
+    HasTheme::theme(themed).tokens()
 }
 
-/// Uses the dark theme in a part of the window that lies over an image.
+/// Uses the dark theme in a part of the window over an image.
 pub fn on_image(ui: &mut Ui) {
     let style = ui.ctx().style_of(egui::Theme::Dark);
     ui.set_style(style);
@@ -159,7 +159,7 @@ mod tests {
         let ctx = Context::default();
         for theme in Theme::ALL {
             install(&ctx, theme);
-            assert_eq!(Themed::theme(&ctx), theme);
+            assert_eq!(HasTheme::theme(&ctx), theme);
             assert_eq!(ctx.global_style().visuals.panel_fill, theme.tokens().panel);
             assert_eq!(tokens(&ctx).text, theme.tokens().text);
         }

@@ -84,7 +84,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// Sends the user's input on a pane.
+    /// Sends commands for the user's input on a pane.
     fn answer(&self, found: &PatchResponse, native: bool, sender: &Sender) {
         if found.notches != 0 {
             sender.send(ViewCommand::StepSlice { pane: PaneId::Axial, by: found.notches });
@@ -110,7 +110,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// The large pane, and unless it is `alone` the three panes of the column, on whole pixels.
+/// The large pane and, unless `alone`, the three panes of the column, on whole pixels.
 fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rect; 3]>) {
     let whole = |v: f32| (v * pixels_per_point).round() / pixels_per_point;
     if alone {
@@ -129,7 +129,7 @@ fn arrange(area: Rect, alone: bool, pixels_per_point: f32) -> (Rect, Option<[Rec
     (large, Some([pane(0), pane(1), pane(2)]))
 }
 
-/// The running job whose progress is shown over the old result. k-means is too quick for that.
+/// The running job whose progress is shown over the old result; k-means is too fast for that.
 fn slow_job(state: &State) -> Option<&JobStatus> {
     let slow = |job: &&JobStatus| match job.slot {
         worker::masking::PREPARE => true,

@@ -3,7 +3,7 @@
 //! | module | idea |
 //! |---|---|
 //! | [`mod@slice`] | the slice panes of a case: images, overlays, text |
-//! | [`patch_pane`] | a preprocessed slice with its patches, in the other modes |
+//! | [`patch_pane`] | a preprocessed slice with its patches, for the other modes |
 //! | [`tool`], [`wheel`] | pointer tools, one file each; wheel and trackpad |
 //! | [`uniforms`] | uniforms of the slice shader |
 //! | [`legend`] | legend of patch colours and symbols |
@@ -29,7 +29,7 @@ use crate::command::Sender;
 use crate::state::{Mode, State};
 use crate::theme;
 
-/// Draws what an exported picture shows: the views of a case, the view of Masking mode, the charts of Train mode.
+/// Draws the content of an exported picture: the views of a case, the view of Masking mode or the charts of Train mode.
 pub fn export(ui: &mut Ui, state: &State) {
     let (area, sender) = (ui.max_rect(), Sender::default());
     match (state.session.mode, &state.document) {

@@ -20,7 +20,7 @@ pub use hand::Surface;
 /// Width of the outline of a lesion, in points.
 const OUTLINE: f32 = 1.5;
 
-/// Margin for name and letters, which must not lie on the edge of the picture: fraction of the shorter side, minimum and maximum in points.
+/// Margin for name and letters: fraction of the shorter side, minimum and maximum in points.
 const MARGIN: (f64, f64, f64) = (0.07, 17.0, 24.0);
 /// Margin without a name, for a line of small letters.
 const BARE_MARGIN: f64 = 13.0;
@@ -36,7 +36,7 @@ pub struct Native<'a> {
 
 /// A second image over the first, such as a probability.
 #[derive(Clone, Copy, Debug)]
-pub struct Over<'a> {
+pub struct OverlayImage<'a> {
     /// Covers the area of the crop, with any number of pixels.
     pub picture: &'a Texture,
     /// Values with the first and last colour; lower values are transparent.
@@ -54,7 +54,7 @@ pub struct PatchPane<'a> {
     /// The image: texture of [`crop::Place::volume`], or the scan if `native` is set. Without it `missing` is shown.
     pub picture: Option<&'a Texture>,
     /// A second image over it.
-    pub over: Option<Over<'a>>,
+    pub over: Option<OverlayImage<'a>>,
     /// Labels on the grid of the image, drawn as outlines.
     pub lesion: Option<&'a Texture>,
     /// Shows this slice instead of the crop.
@@ -89,13 +89,13 @@ pub struct PatchPane<'a> {
     pub chosen: Option<usize>,
     /// Name, written into the corner and read by screen readers.
     pub title: &'a str,
-    /// Identifies the pane where `title` changes, so that it keeps the keyboard focus.
+    /// Stable id of the pane, so that it keeps the keyboard focus when `title` changes.
     pub slot: &'a str,
     /// Hides the name except from screen readers, and lets the slice fill the pane.
     pub bare: bool,
     /// Badge, such as "not trained on".
     pub badge: Option<&'a str>,
-    /// Shown where there is no image.
+    /// Shown if there is no image.
     pub missing: &'a str,
     /// Zoom and pan.
     pub camera: Camera,
@@ -369,7 +369,7 @@ impl PanePlacement<'_> {
 /// Screen position of the grid origin, and its steps along i and j.
 fn lattice(patch_from_display: &DAffine3, map: &PaneMap, slice: f64) -> [DVec2; 3] {
     let display_from_patch = patch_from_display.inverse();
-    // The grid is seen along the slices' axis, which it stands across.
+    // The grid is viewed along the slices' axis.
     let depth = patch_from_display.transform_point3(DVec3::new(0.0, 0.0, slice)).z;
     let at = |i: f64, j: f64| map.place_of_index(display_from_patch.transform_point3(DVec3::new(i, j, depth)));
     let origin = at(0.0, 0.0);

@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sende
     });
 }
 
-/// Name of the place, what it holds, and the ways out.
+/// Name and content of the folder, and its buttons.
 fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
     let t = theme::tokens(ui);
     ui.horizontal(|ui| {
@@ -64,7 +64,7 @@ fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
     }
 }
 
-/// The list itself, in the centre and in the panel beside the views.
+/// The list, in the centre or in the panel beside the views.
 pub(crate) fn patients(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
     let thumbnails = Thumbnails::of(ui);
     for (n, patient) in list.patients.iter().enumerate() {
@@ -85,7 +85,7 @@ fn patient_title(patient: &ListedPatient, n: usize, state: &State) -> String {
     if state.shows_patient() && !known.is_empty() { known.join("  \u{b7}  ") } else { format!("Patient {}", n + 1) }
 }
 
-/// Date and description of a study, and what can be done with it as a whole.
+/// Date and description of a study, and its buttons.
 fn study_head(ui: &mut Ui, study: &ListedStudy, n: usize, state: &State, sender: &Sender) {
     let known: Vec<&str> = [&*study.date, &*study.description].into_iter().filter(|text| !text.is_empty()).collect();
     let shown = state.shows_patient() && !known.is_empty();
@@ -105,7 +105,7 @@ fn study_head(ui: &mut Ui, study: &ListedStudy, n: usize, state: &State, sender:
     });
 }
 
-/// With its name where there is room for it. True if it was clicked.
+/// Shows its name if that fits. True if clicked.
 fn fuse_button(ui: &mut Ui) -> bool {
     let name = "Fuse CT and PET";
     if ui.available_width() < NARROW {

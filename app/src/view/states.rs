@@ -15,7 +15,7 @@ use crate::widget::{ButtonKind, LoadingState, PushButton};
 const WIDTH: f32 = 460.0;
 /// How much of the open case is covered while another one loads.
 const DIMMED: f32 = 0.72;
-/// Height of the card that says so.
+/// Height of the card.
 const NOTICE: f32 = 150.0;
 /// Height above which the error scrolls.
 const DETAIL: f32 = 160.0;
@@ -45,7 +45,7 @@ pub fn first_slice(ui: &mut Ui, area: Rect, picture: &Arc<Thumbnail>, job: &JobS
     loading(&mut inner, job, sender);
 }
 
-/// Dims the views of the open case while another one loads, and names both: no case may look like the other.
+/// Dims the views of the open case while another one loads, and names both, so that they are not confused.
 pub fn loading_another(ui: &mut Ui, area: Rect, document: &Document, job: &JobStatus, sender: &Sender) {
     // Nothing below is clicked, drawn on or measured.
     ui.interact(area, egui::Id::unique("another case loads"), egui::Sense::click_and_drag());
@@ -75,7 +75,7 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
         ui.add(Label::new(RichText::new(why).font(font::body()).color(t.text_dim)).wrap().selectable(true));
     });
     column.add_space(space::L);
-    // The width of its content, so that it is centred; in a narrow window it takes two lines.
+    // The width of its content, to centre it; two lines in a narrow window.
     let width = 390.0_f32.min(column.available_width());
     let layout = Layout::left_to_right(Align::Center).with_main_wrap(true);
     column.allocate_ui_with_layout(vec2(width, size::CONTROL), layout, |ui| {
@@ -92,7 +92,7 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
     });
 }
 
-/// A centred column whose top is at a fraction of the height and does not move when its content grows.
+/// A centred column with a fixed top at a fraction of the height.
 pub fn column(ui: &mut Ui, from: f32) -> Ui {
     let area = ui.max_rect();
     let width = WIDTH.min(area.width() - 2.0 * space::XL).max(120.0);

@@ -12,7 +12,7 @@ use crate::command::{Command, Sender, TrainCommand, back};
 use crate::state::State;
 use crate::state::train::TrainPage;
 use crate::theme::{self, icon, size, space};
-use crate::widget::{IconButton, Segment, Segmented};
+use crate::widget::{IconButton, Segment, SegmentedControl};
 
 /// Draws it.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -31,17 +31,17 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn tabs(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.spacing_mut().item_spacing.x = space::S;
-    let way = back::way(state);
-    let label = way.as_ref().map_or("Back", |(label, _)| label.as_str());
+    let back = back::destination(state);
+    let label = back.as_ref().map_or("Back", |(label, _)| label.as_str());
     let button = IconButton::new(icon::CHEVRON_LEFT, label).shortcut("Escape").small();
-    if ui.add_enabled(way.is_some(), button).clicked()
-        && let Some((_, command)) = way.clone()
+    if ui.add_enabled(back.is_some(), button).clicked()
+        && let Some((_, command)) = back.clone()
     {
         sender.send(command);
     }
     let segments = TrainPage::ALL.map(|page| Segment::text(page, page.name()));
     let mut page = state.session.train.page;
-    if Segmented::new("Page", &segments).show(ui, &mut page).changed() {
+    if SegmentedControl::new("Page", &segments).show(ui, &mut page).changed() {
         sender.send(Command::Train(TrainCommand::ShowPage(page)));
     }
 }

@@ -57,12 +57,12 @@ fn cards(ui: &mut Ui, sender: &Sender) {
     }
 }
 
-/// An interrupted training of this or an earlier session.
+/// An interrupted run of this or an earlier session.
 fn unfinished(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(run) = state.resumable_runs().next() else { return };
     let t = theme::tokens(ui);
     ui.add_space(space::XL);
-    ui.add(Label::new(RichText::new("Unfinished training").font(font::strong()).color(t.text)));
+    ui.add(Label::new(RichText::new("Unfinished run").font(font::strong()).color(t.text)));
     ui.add_space(space::XS);
     let so_far = format::done_of(run.epochs_done, run.epochs, "epoch", "epochs");
     let row = ListRow::new(&run.name).subtitle(&so_far).icon(icon::TRAIN);
@@ -96,7 +96,7 @@ fn recent(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// The last two components of a path: file names alone are often the same.
+/// The last two components of a path, since file names are often the same.
 fn short(path: &Path) -> String {
     let mut parts: Vec<_> = path.components().rev().take(2).map(|c| c.as_os_str().to_string_lossy()).collect();
     parts.reverse();

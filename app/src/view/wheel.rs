@@ -11,18 +11,18 @@ const ZOOM_PER_NOTCH: f64 = 1.15;
 
 /// Wheel movement in a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Turned {
+pub struct WheelMovement {
     /// Notches without Ctrl, positive away from the user.
     pub notches: f64,
-    /// Shift was held with some of them.
+    /// Shift was held for some of them.
     pub shift: bool,
     /// Magnification by Ctrl + wheel or pinch.
     pub zoom: Option<f64>,
 }
 
 /// Reads the wheel events of this frame.
-pub fn turned(input: &InputState) -> Turned {
-    let mut turned = Turned::default();
+pub fn turned(input: &InputState) -> WheelMovement {
+    let mut turned = WheelMovement::default();
     for event in &input.events {
         match event {
             Event::MouseWheel { unit, delta, modifiers, .. } => {
@@ -87,9 +87,9 @@ mod tests {
         assert_eq!(wheel.take(0.0), 0);
     }
 
-    fn after(events: Vec<Event>) -> Turned {
+    fn after(events: Vec<Event>) -> WheelMovement {
         let ctx = egui::Context::default();
-        let mut found = Turned::default();
+        let mut found = WheelMovement::default();
         let output = ctx.run_ui(egui::RawInput { events, ..Default::default() }, |ui| {
             found = ui.input(turned);
         });
@@ -112,7 +112,7 @@ mod tests {
         use MouseWheelUnit::{Line, Page, Point};
         let none = egui::Modifiers::NONE;
         let found = after(vec![event(Line, 2.0, none), event(Point, -10.0, none), event(Page, 1.0, none)]);
-        assert_eq!(found, Turned { notches: 11.5, shift: false, zoom: None });
+        assert_eq!(found, WheelMovement { notches: 11.5, shift: false, zoom: None });
         assert!(after(vec![event(Line, 1.0, egui::Modifiers::SHIFT)]).shift);
         let found = after(vec![event(Line, 1.0, egui::Modifiers::COMMAND), Event::Zoom(2.0)]);
         assert_eq!(found.notches, 0.0);

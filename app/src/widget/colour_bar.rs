@@ -78,7 +78,7 @@ impl<'a> ColourBar<'a> {
     }
 }
 
-/// The middle of a text of some width near `x` that stays clear of the numbers to its left and right; none without room.
+/// Centre of a text of some width near `x`, clear of the numbers to its left and right; `None` if it does not fit.
 fn between(x: f32, width: f32, [left, right]: [f32; 2]) -> Option<f32> {
     let least = left + GAP + width / 2.0;
     let most = right - GAP - width / 2.0;

@@ -90,7 +90,7 @@ impl<'a> Dialog<'a> {
         self
     }
 
-    /// Shows it; the answer in the frame in which it is given.
+    /// Shows it; returns the answer in the frame in which it is given.
     pub fn show(self, ctx: &Context, content: impl FnOnce(&mut Ui)) -> Option<DialogResult> {
         let enabled = self.enabled;
         self.show_checked(ctx, |ui| {
@@ -99,7 +99,7 @@ impl<'a> Dialog<'a> {
         })
     }
 
-    /// The same for content that says whether the default action is enabled: what was typed in this very frame counts.
+    /// The same for content that decides whether the default action is enabled, including text typed in this frame.
     pub fn show_checked(mut self, ctx: &Context, content: impl FnOnce(&mut Ui) -> bool) -> Option<DialogResult> {
         let t = theme::tokens(ctx);
         let id = Id::unique(("dialog", self.title));

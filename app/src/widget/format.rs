@@ -81,7 +81,7 @@ pub fn in_span(value: f64, span: f64) -> String {
     if needs_figures(span) { figures(value) } else { without_zeros(fixed(value, decimals(span))) }
 }
 
-/// A plain decimal number without trailing zeros; in scientific notation they are kept.
+/// A decimal number without trailing zeros; scientific notation keeps them.
 pub fn without_zeros(text: String) -> String {
     let is_plain = text.contains('.') && !text.contains('e');
     if is_plain { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }

@@ -99,7 +99,7 @@ impl<'a> ListRow<'a> {
             }
             paint::focus_ring(ui, &response, rect, radius::M);
         }
-        // Controls first: the text takes the remaining width.
+        // Controls first; the text gets the remaining width.
         let inner = rect.shrink2(vec2(space::S, 0.0));
         let layout = Layout::right_to_left(Align::Center);
         let builder = UiBuilder::new().max_rect(inner).layout(layout).id_salt(("row controls", self.title));

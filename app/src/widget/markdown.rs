@@ -1,4 +1,4 @@
-//! Markdown as it is written in the manuals: headings, paragraphs, lists, tables, code, links.
+//! The Markdown of the manuals: headings, paragraphs, lists, tables, code, links.
 
 mod parse;
 
@@ -16,7 +16,7 @@ const GUTTER: f32 = space::L;
 /// Height of a line of text over its font's size.
 const LEADING: f32 = 1.45;
 
-/// Markdown, drawn as wide as the space it is in.
+/// Markdown, drawn as wide as the available space.
 #[must_use = "call show"]
 pub struct Markdown<'a> {
     text: &'a str,
@@ -87,7 +87,7 @@ impl<'a> Markdown<'a> {
         if under(response.hover_pos()).is_some() {
             ui.ctx().set_cursor_icon(egui::CursorIcon::PointingHand);
         }
-        // By the keyboard there is no place: the first link is meant.
+        // A keyboard activation has no position, so it opens the first link.
         let first = || line.iter().find_map(|run| run.link.clone());
         let by_pointer = response.interact_pointer_pos();
         response.clicked().then(|| if by_pointer.is_some() { under(by_pointer) } else { first() }).flatten()
@@ -223,8 +223,7 @@ fn code(ui: &mut Ui, at: usize, text: &str) {
     }
 }
 
-/// Widths of columns that want `wanted` and have `room` together: narrow ones get what they want, the others share the
-/// rest alike.
+/// Distributes `room` over columns with widths `wanted`: narrow ones get their width, the others share the rest equally.
 fn shared_out(wanted: &[f32], room: f32) -> Vec<f32> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));

@@ -3,7 +3,7 @@
 //! | widget | use |
 //! |---|---|
 //! | [`IconButton`], [`PushButton`], [`CardButton`] | actions |
-//! | [`Segmented`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
+//! | [`SegmentedControl`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
 //! | [`Section`], [`PropertyRow`], [`ListRow`], [`ThumbnailRow`] | panels and lists |
 //! | [`Badge`], [`keycaps`], [`StatusItem`] | status and shortcuts |
 //! | [`Pattern`] | swatches of a comparison |
@@ -64,11 +64,11 @@ pub use property::{PropertyRow, control_row};
 pub use scroll::{list_area, scroll_across};
 pub use search::SearchField;
 pub use section::Section;
-pub use segmented::{Segment, Segmented};
+pub use segmented::{Segment, SegmentedControl};
 pub use select::Select;
 pub use slider::Slider;
 pub use state_view::{EmptyState, ErrorState, LoadingState};
-pub use strip::{Mark, StripChart, StripOutput, Worst};
+pub use strip::{Mark, StripChart, StripOutput, WorstEnd};
 pub use thumbnail::ThumbnailRow;
 pub use toggle::Toggle;
 

@@ -41,7 +41,7 @@ impl NumberSpec<'_> {
         }
     }
 
-    /// Parses a number, or says what is wrong with it.
+    /// Parses a number, or describes the problem.
     fn parse(&self, text: &str) -> Result<f64, String> {
         let unit = self.unit.trim();
         let text = text.trim();
@@ -75,7 +75,7 @@ struct Draft {
 }
 
 /// Problems of number fields by label, `None` for valid input.
-type Entered = BTreeMap<String, Option<String>>;
+type NumberProblems = BTreeMap<String, Option<String>>;
 
 fn entered_id() -> Id {
     Id::unique("what number fields hold")
@@ -83,12 +83,12 @@ fn entered_id() -> Id {
 
 /// Takes the problems of the number fields drawn since the last call, by label; `None` for valid input.
 pub fn take_entered(ctx: &egui::Context) -> BTreeMap<String, Option<String>> {
-    ctx.data_mut(|data| data.remove_temp::<Entered>(entered_id())).unwrap_or_default()
+    ctx.data_mut(|data| data.remove_temp::<NumberProblems>(entered_id())).unwrap_or_default()
 }
 
 /// Space beside a number field for its problem.
 #[derive(Clone, Default)]
-struct Beside {
+struct ProblemSpace {
     wrong: bool,
     problem: Option<String>,
 }
@@ -97,14 +97,14 @@ fn beside_id() -> Id {
     Id::unique("a place beside number fields")
 }
 
-/// Draws a control whose problem the caller shows beside it: the problem is returned instead of being drawn below the
-/// field. `wrong` gives the field an error border.
+/// Draws a control and returns its problem for the caller to show, instead of drawing it below the field. `wrong` gives the
+/// field an error border.
 pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> Option<String> {
     ui.data_mut(|data| {
-        data.insert_temp(beside_id(), Beside { wrong, problem: None });
+        data.insert_temp(beside_id(), ProblemSpace { wrong, problem: None });
     });
     control(ui);
-    ui.data_mut(|data| data.remove_temp::<Beside>(beside_id())).and_then(|beside| beside.problem)
+    ui.data_mut(|data| data.remove_temp::<ProblemSpace>(beside_id())).and_then(|beside| beside.problem)
 }
 
 /// The editable cell, in `rect`. Invalid text stays, with an error border and the reason below it, and does not change the
@@ -121,7 +121,7 @@ pub(super) fn number_cell(
     // A disabled field drops its draft, which could not be corrected.
     let stands = |draft: &Draft| draft.instead_of == *value && ui.is_enabled();
     let mut draft = ui.data(|data| data.get_temp::<Draft>(id)).filter(stands);
-    let beside = ui.data(|data| data.get_temp::<Beside>(beside_id()));
+    let beside = ui.data(|data| data.get_temp::<ProblemSpace>(beside_id()));
     let mut changed = false;
     let focused = ui.memory(|memory| memory.has_focus(id));
     if focused {
@@ -202,10 +202,10 @@ pub(super) fn number_cell(
         } else {
             data.remove::<Draft>(id);
         }
-        let entered = data.get_temp_mut_or_default::<Entered>(entered_id());
+        let entered = data.get_temp_mut_or_default::<NumberProblems>(entered_id());
         entered.insert(name.to_owned(), problem.clone());
         if beside.is_some() {
-            data.get_temp_mut_or_default::<Beside>(beside_id()).problem.clone_from(&problem);
+            data.get_temp_mut_or_default::<ProblemSpace>(beside_id()).problem.clone_from(&problem);
         }
     });
     if let Some(problem) = problem {
@@ -219,7 +219,7 @@ pub(super) fn number_cell(
             response.show_tooltip_text(text);
         }
     }
-    // Typing alone changes the draft, not the value.
+    // Typing changes the draft, not the value.
     response.flags.set(egui::response::Flags::CHANGED, changed);
     response
 }

@@ -34,7 +34,7 @@ pub fn plate(painter: &Painter, rect: Rect) {
     painter.rect_filled(rect.expand2(vec2(2.0, 0.0)), radius::S, color);
 }
 
-/// The first of the places where text of this size lies wholly within `bounds`; else the first one, moved inside.
+/// The first of the places where text of this size fits within `bounds`; else the first place, moved inside.
 pub fn place_within(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)]) -> Rect {
     let mut rects = places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size));
     let first = rects.clone().next().unwrap_or(Rect::from_min_size(bounds.min, size));
@@ -45,7 +45,7 @@ pub fn place_within(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)]) -> Rect
     })
 }
 
-/// Like `place_within`, but first the places that cover nothing of `kept`.
+/// Like `place_within`, but prefers places that overlap nothing in `kept`.
 pub fn place_clear(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)], kept: &[Rect]) -> Rect {
     let clear = |rect: &Rect| bounds.contains_rect(*rect) && !kept.iter().any(|other| other.intersects(*rect));
     let mut rects = places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size));
@@ -67,7 +67,7 @@ fn letters_id() -> Id {
     Id::unique("orientation letters")
 }
 
-/// Remembers an orientation letter that was painted at `rect`: what is drawn over it later calls [`letters_above`].
+/// Stores an orientation letter painted at `rect`, for [`letters_above`].
 pub fn keep_letter(ctx: &Context, rect: Rect, text: &str, font: FontId) {
     let frame = ctx.cumulative_pass_nr();
     ctx.data_mut(|data| {
@@ -79,14 +79,13 @@ pub fn keep_letter(ctx: &Context, rect: Rect, text: &str, font: FontId) {
     });
 }
 
-/// Paints the orientation letters of this frame that `cover` hides once more, above it: a side of the patient is never
-/// out of sight.
+/// Repaints the orientation letters of this frame that `cover` hides above it, so that they are always visible.
 pub fn letters_above(ctx: &Context, cover: Rect) {
     let letters: Letters = ctx.data(|data| data.get_temp(letters_id())).unwrap_or_default();
     if letters.0 != ctx.cumulative_pass_nr() {
         return;
     }
-    // Layers that are no area are painted after the areas of their order.
+    // Layers other than areas are painted after the areas of their order.
     let painter = ctx.layer_painter(LayerId::new(Order::Middle, Id::unique("letters above")));
     let t = &theme::tokens::DARK;
     for letter in letters.1.iter().filter(|letter| letter.rect.intersects(cover)) {
@@ -111,7 +110,7 @@ mod tests {
         let clear = place_clear(pane, size, &[beside_left, (pos2(150.0, 60.0), Align2::CENTER_TOP)], &[lesion]);
         assert_eq!(clear.top(), 60.0, "over no lesion");
         assert_eq!(place_clear(pane, size, &[beside_left], &[lesion]).right(), 150.0, "no better place");
-        // A line across the whole pane: neither end has room.
+        // A line across the whole pane: no room at either end.
         let ends = [(pos2(195.0, 52.0), Align2::LEFT_CENTER), (pos2(105.0, 148.0), Align2::RIGHT_CENTER)];
         let rect = place_within(pane, size, &ends);
         assert!(pane.contains_rect(rect), "{rect:?}");

@@ -1,4 +1,4 @@
-//! Swatches of the classes of a comparison, as the shader draws them.
+//! Swatches of the classes of a comparison, matching the shader.
 
 use egui::{Color32, Painter, Rect, Stroke, StrokeKind, pos2, vec2};
 

@@ -49,7 +49,7 @@ impl Widget for PropertyRow<'_> {
                 let unit = paint::line(ui, self.unit, font::caption(), t.text_dim, rect.width() / 3.0);
                 right = paint::put(painter, rect.right_center(), Align2::RIGHT_CENTER, unit).left() - space::XS;
             }
-            // The label takes what the value leaves, at least half of the row.
+            // The label gets the remaining width, at least half of the row.
             let value = paint::line(ui, self.value, font::number(), t.text, f32::INFINITY);
             let left = (right - rect.left() - value.size().x - space::S).max(rect.width() * 0.5);
             let label = paint::line(ui, self.label, font::body(), t.text_dim, left);

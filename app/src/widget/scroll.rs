@@ -3,10 +3,10 @@
 use egui::style::ScrollStyle;
 use egui::{ScrollArea, Ui};
 
-/// Opacity of a bar that is always visible: its colour is that of the text, which it must not be as bright as.
+/// Opacity of a permanent scroll bar: it has the text colour, but must be dimmer.
 const OPACITY: f32 = 0.5;
 
-/// Scrolls wide content sideways. The bar takes room of its own, so that it is always visible and covers no row.
+/// Scrolls wide content sideways. The bar has reserved space, so that it is always visible and covers no row.
 pub fn scroll_across<R>(ui: &mut Ui, salt: &str, content: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope(|ui| {
         ui.spacing_mut().scroll = ScrollStyle {
@@ -23,8 +23,8 @@ pub fn scroll_across<R>(ui: &mut Ui, salt: &str, content: impl FnOnce(&mut Ui) -
     .inner
 }
 
-/// A list that scrolls beyond a height, inside of a page that scrolls too. Left to itself it would be lower the nearer it is
-/// to the page's lower end, and hide rows for which there is room.
+/// A list with a maximum height inside a scrolling page. By default egui would shrink it near the lower end of the page, hiding
+/// rows that fit.
 pub fn list_area(salt: &str, height: f32) -> ScrollArea {
     let area = ScrollArea::vertical().id_salt(salt).max_height(height).min_scrolled_height(height);
     area.auto_shrink([false, true])
@@ -37,7 +37,7 @@ mod tests {
     use crate::widget::testing::harness;
     use egui::Rect;
 
-    /// The bar was as white as the text on the dark page.
+    /// The bar used to be as white as the text on the dark page.
     #[test]
     fn the_bar_below_a_wide_table_is_visible_and_quieter_than_text() {
         for theme in [Theme::Dark, Theme::Light] {

@@ -12,7 +12,7 @@ pub struct Segment<'a, T> {
     pub value: T,
     /// Its label.
     pub label: &'a str,
-    /// Its icon, beside the label or instead of it.
+    /// Its icon, next to the label or instead of it.
     pub icon: Option<Icon>,
     /// Its shortcut, for the tooltip.
     pub shortcut: Option<&'a str>,
@@ -39,7 +39,7 @@ impl<'a, T> Segment<'a, T> {
 
 /// A row of segments, one of them selected.
 #[must_use = "call show"]
-pub struct Segmented<'a, T> {
+pub struct SegmentedControl<'a, T> {
     label: &'a str,
     segments: &'a [Segment<'a, T>],
     fill_width: bool,
@@ -47,7 +47,7 @@ pub struct Segmented<'a, T> {
     bare: bool,
 }
 
-impl<'a, T: Copy + PartialEq> Segmented<'a, T> {
+impl<'a, T: Copy + PartialEq> SegmentedControl<'a, T> {
     /// A choice between `segments`.
     pub fn new(label: &'a str, segments: &'a [Segment<'a, T>]) -> Self {
         Self { label, segments, fill_width: false, icons_only: false, bare: false }
@@ -171,7 +171,7 @@ mod tests {
     fn choosing_changes_the_value_once() {
         let mut harness = harness(
             |ui, (tool, changes): &mut (Tool, i32)| {
-                *changes += i32::from(Segmented::new("Tool", &TOOLS).icons_only().show(ui, tool).changed());
+                *changes += i32::from(SegmentedControl::new("Tool", &TOOLS).icons_only().show(ui, tool).changed());
             },
             (Tool::Crosshair, 0),
         );
@@ -191,7 +191,7 @@ mod tests {
             |ui, tool: &mut Tool| {
                 let texts =
                     [Segment::text(Tool::Crosshair, "A long label"), Segment::text(Tool::Ruler, "Another long one")];
-                ui.allocate_ui(vec2(90.0, size::CONTROL), |ui| Segmented::new("Tool", &texts).show(ui, tool));
+                ui.allocate_ui(vec2(90.0, size::CONTROL), |ui| SegmentedControl::new("Tool", &texts).show(ui, tool));
             },
             Tool::Crosshair,
         );

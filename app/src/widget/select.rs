@@ -25,13 +25,13 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
         Self { label, choices, hint: "Choose", explained: &[] }
     }
 
-    /// Explains the choices: for each the title of its group, which stands above the first of them, and one line.
+    /// Explains the choices: for each the title of its group, shown above the group's first, and one line.
     pub fn explained(mut self, explained: &'a [(&'a str, &'a str)]) -> Self {
         self.explained = explained;
         self
     }
 
-    /// Text while the value is none of the choices.
+    /// Text while the value is not among the choices.
     pub fn hint(mut self, hint: &'a str) -> Self {
         self.hint = hint;
         self

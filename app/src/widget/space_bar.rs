@@ -4,12 +4,12 @@ use egui::{Context, Event, Id, Key};
 
 /// Owner of the keyboard focus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
+enum FocusHolder {
     Nobody,
     Widget(Id),
 }
 
-impl From<Option<Id>> for Holder {
+impl From<Option<Id>> for FocusHolder {
     fn from(id: Option<Id>) -> Self {
         id.map_or(Self::Nobody, Self::Widget)
     }
@@ -21,9 +21,9 @@ struct Memory {
     /// The last evaluated frame.
     pass: Option<u64>,
     /// Focus at the press, until another input intervenes.
-    alone: Option<Holder>,
+    alone: Option<FocusHolder>,
     /// Focus of a tap completed in that frame.
-    tapped: Option<Holder>,
+    tapped: Option<FocusHolder>,
 }
 
 /// Whether a tap of the space bar ended in this frame that began with the focus on `holder`.

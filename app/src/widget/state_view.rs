@@ -38,7 +38,7 @@ fn buttons(ui: &mut Ui, buttons: Vec<PushButton<'_>>) -> Option<usize> {
     let gaps = space::S * buttons.len().saturating_sub(1) as f32;
     let width = buttons.iter().map(|button| button.width(ui)).sum::<f32>() + gaps;
     let mut clicked = None;
-    // Where they do not fit in one line they take two.
+    // Two lines if they do not fit in one.
     let layout = egui::Layout::left_to_right(Align::Center).with_main_wrap(true);
     ui.allocate_ui_with_layout(vec2(width.min(ui.available_width()), size::CONTROL), layout, |ui| {
         ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
@@ -51,7 +51,7 @@ fn buttons(ui: &mut Ui, buttons: Vec<PushButton<'_>>) -> Option<usize> {
     clicked
 }
 
-/// No content yet, and what to do about it.
+/// Placeholder for empty content, with a hint.
 #[must_use = "call show"]
 pub struct EmptyState<'a> {
     icon: Icon,

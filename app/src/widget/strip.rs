@@ -16,7 +16,7 @@ use crate::theme::{self, Tokens, font, radius, size, space};
 
 /// Which end of the range is bad. Where several slices share a pixel, the worst is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worst {
+pub enum WorstEnd {
     /// Small values, as for Dice.
     Low,
     /// Large values, as for entropy.
@@ -40,7 +40,7 @@ pub struct StripChart<'a> {
     values: &'a [Option<f32>],
     range: RangeInclusive<f32>,
     cursor: Option<usize>,
-    worst: Worst,
+    worst: WorstEnd,
     color: Option<Color32>,
     decimals: usize,
     noun: &'a str,
@@ -85,7 +85,7 @@ impl<'a> StripChart<'a> {
             values,
             range: 0.0..=1.0,
             cursor: None,
-            worst: Worst::Low,
+            worst: WorstEnd::Low,
             color: None,
             decimals: 2,
             noun: "Slice",
@@ -108,7 +108,7 @@ impl<'a> StripChart<'a> {
     }
 
     /// Which end of the range is bad.
-    pub fn worst(mut self, worst: Worst) -> Self {
+    pub fn worst(mut self, worst: WorstEnd) -> Self {
         self.worst = worst;
         self
     }
@@ -254,7 +254,7 @@ impl<'a> StripChart<'a> {
         }
     }
 
-    /// All bars as one mesh; one bar per pixel column where there are more values than pixels.
+    /// All bars as one mesh; one bar per pixel column if there are more values than pixels.
     fn paint_bars(&self, painter: &Painter, plot: &Plot, t: &Tokens) {
         if plot.count == 0 {
             return;
@@ -326,8 +326,8 @@ impl<'a> StripChart<'a> {
     fn worst_of(&self, values: &[Option<f32>]) -> Option<f32> {
         let values = values.iter().flatten().copied().filter(|value| value.is_finite());
         match self.worst {
-            Worst::Low => values.reduce(f32::min),
-            Worst::High => values.reduce(f32::max),
+            WorstEnd::Low => values.reduce(f32::min),
+            WorstEnd::High => values.reduce(f32::max),
         }
     }
 

@@ -94,7 +94,7 @@ fn an_empty_strip_has_nothing_to_choose() {
 fn the_worst_of_crowded_values_is_kept() {
     let values = [Some(0.9), None, Some(0.1), Some(f32::NAN)];
     assert_eq!(StripChart::new("Dice", &values).worst_of(&values), Some(0.1));
-    assert_eq!(StripChart::new("Entropy", &values).worst(Worst::High).worst_of(&values), Some(0.9));
+    assert_eq!(StripChart::new("Entropy", &values).worst(WorstEnd::High).worst_of(&values), Some(0.9));
     assert_eq!(StripChart::new("Dice", &values).worst_of(&[None, None]), None);
 }
 

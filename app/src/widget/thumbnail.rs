@@ -1,4 +1,4 @@
-//! A case in the list of cases, or a series in that of series.
+//! A row of the list of cases or of series.
 
 use egui::{Align2, Color32, Rect, Response, Role, Sense, TextureId, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
 

@@ -48,7 +48,7 @@ impl Widget for Toggle<'_> {
             let x = lerp(track.left() + radius..=track.right() - radius, how_on);
             let knob = if t.dark { t.text_dim.lerp_to_gamma(t.on_accent, how_on) } else { t.raised };
             painter.circle_filled(pos2(x, track.center().y), radius - 3.0, knob);
-            // As bright as the label of any other control.
+            // Same brightness as labels of other controls.
             let color = if response.hovered() { t.text } else { t.text_dim };
             let label = paint::line(ui, self.label, font::body(), color, rect.width() - TRACK.x - space::S);
             paint::put(painter, rect.left_center(), Align2::LEFT_CENTER, label);

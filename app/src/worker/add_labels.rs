@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use engine::cohort::Cohort;
-use engine::cohort::corrections::{Added, Addition, Corrections, Verdict};
+use engine::cohort::corrections::{AddOutcome, Addition, Corrections, Verdict};
 use engine::jobs::retrain::model_id;
 use engine::predict::Choice;
 use engine::volume::MaskOptions;
@@ -11,36 +11,36 @@ use engine::volume::MaskOptions;
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment};
 use crate::state::{Severity, Slot, State};
 
-/// They are added one batch after the other.
+/// Batches are added one after the other.
 pub const SLOT: Slot = Slot::shared("labels");
 
 /// A reviewed case.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Reviewed {
+pub struct ReviewedCase {
     /// Its name in the folder.
     pub case: String,
-    /// Its mask; none for the segmentation that is saved beside the scan.
+    /// Its mask; `None` for the segmentation saved next to the scan.
     pub mask: Option<PathBuf>,
-    /// What was said of it.
+    /// The reviewer's verdict.
     pub verdict: Verdict,
-    /// Who said so.
+    /// The reviewer.
     pub reviewer: String,
 }
 
 /// Adds the masks of some cases of a folder.
 struct AddToLabels {
     root: PathBuf,
-    cases: Vec<Reviewed>,
+    cases: Vec<ReviewedCase>,
     replace: bool,
-    /// The run chosen for segmenting, and which of its networks.
+    /// The run selected for segmentation, and which of its networks.
     model: Option<(PathBuf, Choice)>,
 }
 
 /// What became of each case.
-type Outcomes = Vec<(String, Result<Added, String>)>;
+type Outcomes = Vec<(String, Result<AddOutcome, String>)>;
 
 /// Adds the masks of some cases of the folder `root`. As the model, the one that is chosen for segmenting is recorded.
-pub fn start(state: &State, jobs: &mut Jobs, root: PathBuf, cases: Vec<Reviewed>, replace: bool) {
+pub fn start(state: &State, jobs: &mut Jobs, root: PathBuf, cases: Vec<ReviewedCase>, replace: bool) {
     let chosen = state.session.runs.segment.clone().map(|run| (run, state.session.runs.network));
     let model = chosen.or_else(|| segment::sample_model().map(|run| (run, Choice::Last)));
     jobs.start(AddToLabels { root, cases, replace, model });
@@ -93,7 +93,7 @@ impl Job for AddToLabels {
 
 /// Says which cases are added, which masks were replaced, and why others are not added.
 fn report(state: &mut State, outcomes: &Outcomes) {
-    let of = |added: &Added| {
+    let of = |added: &AddOutcome| {
         let replaced = added.replaced.as_ref().map(|old| format!(", instead of the one {}", old.describe()));
         format!("{}{}", added.correction.case, replaced.unwrap_or_default())
     };

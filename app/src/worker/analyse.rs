@@ -22,25 +22,25 @@ struct Analyse {
     case: CaseId,
     segmentation: Option<EditLabels>,
     reference: Option<EditLabels>,
-    /// The findings, if they are known since the case was opened.
+    /// The findings, if they were computed when the case was opened.
     known: Option<Lesions>,
     revisions: MaskRevisions,
     /// Labels that are measured apart; none if labels are not compared.
     regions: Vec<Region>,
     probability: Option<Arc<Volume>>,
-    /// What is shown stays until it is measured again: the masks are those of before an edit.
+    /// Keep showing the previous results until new ones arrive, as after an edit.
     follows_edit: bool,
 }
 
 /// Findings, and the comparison of two masks.
 type Lesions = (Option<FindingList>, Option<Arc<Comparison>>);
 
-/// Starts the analysis of the open case as it is now.
+/// Starts the analysis of the open case.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     begin(state, jobs, false);
 }
 
-/// Starts it after an edit: what is shown stays until new results arrive.
+/// Starts it after an edit; the previous results are shown until new ones arrive.
 pub(super) fn follow_edit(state: &mut State, jobs: &mut Jobs) {
     begin(state, jobs, true);
 }
@@ -51,7 +51,7 @@ fn begin(state: &mut State, jobs: &mut Jobs, follows_edit: bool) {
     let revisions = document.mask_revisions();
     let known = document.findings.clone().filter(|list| list.revisions == revisions);
     let labels = |role| document.mask(role).map(|mask| mask.labels.clone());
-    // Entropy is that of the probability, which no edit changes.
+    // Edits do not change the probability, so entropy stays valid.
     let probability = document.probability.as_ref().filter(|_| !follows_edit || document.entropy.is_none());
     jobs.start(Analyse {
         case: document.id,
@@ -134,7 +134,7 @@ impl Analyse {
             }
             (document.findings, document.comparison) = (found, comparison);
             if follows_edit {
-                // The same lesion stays chosen, wherever the list has it now.
+                // Keeps the same lesion selected, at its new list position.
                 let chosen = chosen.and_then(|at| before.as_ref()?.entries.get(at));
                 let after = document.findings.as_ref();
                 state.session.view.finding = chosen.zip(after).and_then(|(entry, list)| list.same_lesion(entry));
@@ -191,7 +191,7 @@ fn score(region: &Region, segmentation: &LabelVolume, reference: &LabelVolume) -
         return Ok(RegionScore { name, labels, dice: None, hd95_mm: None });
     }
     let measures = measure(&masks[0], &masks[1], &segmentation.grid, &Options::default())?;
-    // Without a surface in both masks there is no distance.
+    // The distance is undefined unless both masks have a surface.
     let hd95_mm = (in_segmentation && in_reference).then_some(measures.hd95_mm);
     Ok(RegionScore { name, labels, dice: Some(measures.dsc), hd95_mm })
 }

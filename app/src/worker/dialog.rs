@@ -1,4 +1,4 @@
-//! The system's file dialogs, on a thread of their own. Where the system has none, a path can be typed.
+//! The system's file dialogs, on a separate thread. Without them, the user types a path.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub enum Answer {
     NoDialog(PathBuf),
 }
 
-/// Asks for a path by the system's dialog. A second one replaces the first, whose answer is dropped.
+/// Asks for a path with the system's dialog. A second request replaces the first, whose answer is dropped.
 pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
     jobs.start(AskPath { request: state.path_request(purpose), proposed: proposed(state, purpose) });
 }
@@ -40,7 +40,7 @@ impl Job for AskPath {
     }
 
     fn run(&self, _: &JobHandle) -> Result<Answer, Failure> {
-        // A dialog that the user closed and one that cannot open look alike to the caller: find out beforehand.
+        // A closed dialog and one that cannot open look the same, so check first.
         if !exists() {
             return Ok(Answer::NoDialog(unused_path(&self.proposed, Path::exists)));
         }
@@ -128,7 +128,7 @@ fn title(purpose: PathPurpose) -> &'static str {
     }
 }
 
-/// Goes on with the answer. Closing a dialog does nothing; only where there is none can a path be typed.
+/// Handles the answer. A closed dialog does nothing; if there are no dialogs, a path can be typed.
 pub fn answered(state: &mut State, request: PathRequest, answer: Answer) {
     match answer {
         Answer::Chosen(paths) => state.intents.push(Intent::UsePaths(request, paths)),
@@ -141,7 +141,7 @@ pub fn answered(state: &mut State, request: PathRequest, answer: Answer) {
     }
 }
 
-/// What is proposed for a file that is written; empty for what is opened.
+/// Proposed path of a file to write; empty for files to open.
 pub fn proposed(state: &State, purpose: PathPurpose) -> PathBuf {
     match purpose {
         PathPurpose::SaveSegmentation => save::proposed_path(state, MaskRole::Segmentation),
@@ -165,7 +165,7 @@ fn exists() -> bool {
     has_portal() || has_zenity()
 }
 
-/// Other systems bring their own.
+/// Other systems always have dialogs.
 #[cfg(not(target_os = "linux"))]
 fn exists() -> bool {
     true

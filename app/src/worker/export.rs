@@ -15,7 +15,7 @@ use crate::state::train::TrainExport;
 use crate::state::train::export::{curves_csv, network_word, results_csv, results_latex};
 use crate::state::{Dialog, Mode, PathPurpose, PathRequest, Severity, State, table};
 
-/// Writes a file. It is written as it was shown, even if the case is closed by then.
+/// Writes a file from a snapshot, even if the case is closed meanwhile.
 struct FileExport {
     /// What is exported, with the case and revision that were open.
     request: PathRequest,
@@ -32,7 +32,7 @@ enum Content {
 
 enum ExportOutcome {
     Written,
-    /// The file exists, and the user has not said that it may be replaced.
+    /// The file exists, and the user has not confirmed replacing it.
     Exists,
 }
 
@@ -47,7 +47,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path,
     }
 }
 
-/// The content of a file, or why there is none.
+/// The content of a file, or the reason why it is unavailable.
 fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, String> {
     let picture = |mode: Mode| -> Result<Content, String> {
         let painter = jobs.painter().ok_or("This window does not draw pictures.")?;
@@ -106,7 +106,7 @@ fn ending(purpose: PathPurpose) -> &'static str {
     }
 }
 
-/// The proposed file, beside the run or the image; empty if none is open.
+/// The proposed file, next to the run or the image; empty if none is open.
 pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
     let beside = match purpose {
         PathPurpose::TrainExport(kind) if kind.is_of_curves() => state.watched_run().map(|run| run.path.as_path()),

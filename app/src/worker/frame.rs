@@ -12,15 +12,15 @@ use crate::scene::WindowLevel;
 use crate::state::layer::Projection;
 use crate::state::{CaseId, ImageLayer, MaskRole, Slot, State};
 
-/// The last frame that was asked for counts.
+/// Only the last requested frame is read.
 pub const FRAME: Slot = Slot::exclusive("frame");
 /// One projection is made at a time.
 pub const PROJECT: Slot = Slot::exclusive("project");
 
 /// Percentiles of the rays' maxima that are black and white.
 const PERCENTILES: [f64; 2] = [1.0, 99.9];
-/// White is at most this many times as far above the median ray as the 5th percentile is below it: a few hot voxels end
-/// many rays, and would darken all others.
+/// Limits white to this many times the distance of the 5th percentile from the median ray, so that a few hot voxels, which end
+/// many rays, do not darken all others.
 const FENCE: f64 = 4.0;
 
 /// Shows another frame of a 4-D image.
@@ -55,11 +55,11 @@ pub fn start(state: &State, jobs: &mut Jobs, image: usize, frame: usize) {
     let Some(layer) = document.images.get(image).cloned() else { return };
     let frame = frame.min(layer.frames() - 1);
     if frame == layer.frame {
-        // Another one that was asked for no longer counts.
+        // Cancels an earlier request.
         return jobs.cancel_slot(FRAME);
     }
     let (case, several, gpu) = (document.id, document.images.len() > 1, jobs.gpu().cloned());
-    // Masks lie on the first image. One without frames of its own belongs to all of them.
+    // Masks are on the first image's grid. A mask of one frame applies to all of them.
     let follows = document.masks.iter().filter(|mask| image == 0 && mask.labels.frames() > 1);
     let masks = follows.map(|mask| (mask.role, mask.revision, mask.labels.clone())).collect();
     jobs.start(ShowFrame { case, image, layer, frame, several, masks, gpu });
@@ -111,7 +111,7 @@ impl Job for ShowFrame {
                     *slot = image;
                 }
                 let follow = self.image == 0 && document.show_frame(self.frame);
-                // What was edited or exchanged meanwhile is uploaded as it is now.
+                // Masks edited or replaced meanwhile are uploaded in their current state.
                 let mut changed = Vec::new();
                 for mask in document.masks.iter_mut().filter(|mask| self.image == 0 && mask.labels.frames() > 1) {
                     (mask.dirty, mask.awaits_texture, mask.projection) = (None, false, None);
@@ -188,7 +188,7 @@ pub fn projection_of(layer: &ImageLayer, gpu: Option<&Gpu>) -> Result<Projection
     Ok(Projection { volume, texture, window })
 }
 
-/// The window of a projection by its rays' maxima. Rays that meet nothing but background do not decide what is white.
+/// The window of a projection, from its rays' maxima. Rays through background only do not affect white.
 fn projection_window(projected: &Volume, background: Option<Background>) -> Option<WindowLevel> {
     let [low, brightest] = projected.percentiles(0, &PERCENTILES)?.try_into().ok()?;
     let is_tissue = |v: &f32| v.is_finite() && background.is_none_or(|b| !b.contains(f64::from(*v)));
@@ -211,7 +211,7 @@ pub fn project(state: &State, jobs: &mut Jobs, image: usize) {
     jobs.start(Project { case, image, layer, gpu });
 }
 
-/// Makes the projection of the shown image, and then of the one over it, if they are not there yet.
+/// Makes missing projections, first of the shown image, then of the overlaid one.
 pub fn project_missing(state: &State, jobs: &mut Jobs) {
     let Some(document) = &state.document else { return };
     let missing = |at: &usize| document.images.get(*at).is_some_and(|layer| layer.projection.is_none());
@@ -231,7 +231,7 @@ mod tests {
     use crate::scene::{ScanInfo, Sidecar, Unit};
     use crate::state::Source;
 
-    /// 10 x 20 x 10 voxels that grow from front to back, so that every ray ends bright; one of them is very bright.
+    /// 10 x 20 x 10 voxels with values rising from front to back, so that every ray is bright; one is very bright.
     fn layer(name: &str, unit: Option<Unit>) -> ImageLayer {
         let grid = Grid::new([10, 20, 10], DAffine3::IDENTITY);
         let mut values: Vec<f32> = (0..grid.len()).map(|n| (n / 10 % 20 * 10 + n % 10) as f32).collect();
@@ -254,7 +254,7 @@ mod tests {
         let slices = state.window_of(&layer);
         let own = state.projection_window_of(&layer);
         assert!(slices.low() < 20.0 && slices.high() < 200.0, "{slices:?}");
-        // Rays end at 190 to 199, but for one: the window begins there and is not set by the one alone.
+        // Ray maxima are 190 to 199 except for one. The window starts there and is not set by the outlier.
         assert!(own.low() >= 190.0 && own.high() > 199.0 && own.high() < 9000.0, "{own:?}");
         state.session.windows.insert(layer.info.window_key(), WindowLevel { width: slices.width / 2.0, ..slices });
         let narrower = state.projection_window_of(&layer);

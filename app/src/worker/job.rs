@@ -1,4 +1,4 @@
-//! A job: a request, the work on a thread of its own, and what the result does to the state.
+//! A job: a request, work on a separate thread, and the effect of its result on the state.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -15,7 +15,7 @@ pub trait Job: Send + 'static {
     /// What the work yields.
     type Output: Send + 'static;
 
-    /// How the job is listed, which jobs it replaces, and which case it belongs to.
+    /// The job's title, slot and case.
     fn spec(&self) -> Spec;
 
     /// The work, on a worker thread. A panic becomes [`Failure::Panic`].
@@ -27,8 +27,8 @@ pub trait Job: Send + 'static {
     /// Changes the state by the result, on the window's thread.
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, jobs: &mut Jobs);
 
-    /// Called in place of [`Job::apply`] if the case the job belongs to was closed in the meantime. The result is
-    /// dropped unless there is something to report, such as a file that was written.
+    /// Called instead of [`Job::apply`] if the job's case was closed meanwhile. Drops the result, except for reports such as a
+    /// written file.
     fn apply_late(self, _result: Result<Self::Output, Failure>, _state: &mut State)
     where
         Self: Sized,
@@ -36,23 +36,23 @@ pub trait Job: Send + 'static {
     }
 }
 
-/// How a job is listed and where it belongs.
+/// Title, slot and case of a job.
 #[derive(Clone, Debug)]
 pub struct Spec {
     /// Which jobs it replaces.
     pub slot: Slot,
-    /// The case it belongs to: its results are dropped once that case is closed.
+    /// Its case: the result is dropped if that case is closed.
     pub case: Option<CaseId>,
     /// What it does, in a few words.
     pub title: String,
     /// Listed only if it lasts.
     pub quiet: bool,
-    /// Never listed: the user sees it in another way.
+    /// Never listed.
     pub hidden: bool,
 }
 
 impl Spec {
-    /// A listed job that belongs to no case.
+    /// A listed job without a case.
     pub fn new(slot: Slot, title: impl Into<String>) -> Self {
         Self { slot, case: None, title: title.into(), quiet: false, hidden: false }
     }
@@ -134,7 +134,7 @@ impl From<crate::gpu::GpuError> for Failure {
     }
 }
 
-/// A result on its way to the window's thread; called with `true` if its case is closed.
+/// A result queued for the window's thread; called with `true` if its case is closed.
 pub(super) type Delivery = Box<dyn FnOnce(bool, &mut State, &mut Jobs) + Send>;
 
 #[derive(Clone, Debug, Default)]
@@ -157,13 +157,13 @@ impl JobHandle {
         Self { control: Control::default(), progress: Mutex::default(), partial: Mutex::default(), wake }
     }
 
-    /// Reports progress, 0 to 1 where known, and the current step.
+    /// Reports progress, 0 to 1 if known, and the current step.
     pub fn progress(&self, fraction: Option<f32>, detail: impl Into<String>) {
         self.note(fraction, detail);
         (self.wake)();
     }
 
-    /// Reports progress without waking the window, for what changes many times a second.
+    /// Reports progress without waking the window, for frequent updates.
     pub fn note(&self, fraction: Option<f32>, detail: impl Into<String>) {
         *lock(&self.progress) = Progress { fraction, detail: detail.into() };
     }
@@ -199,7 +199,7 @@ impl JobHandle {
             self.check()?;
             match turn.try_lock() {
                 Ok(guard) => return Ok(guard),
-                // The lock guards no data: a panic elsewhere leaves nothing inconsistent.
+                // The lock guards no data, so poisoning is harmless.
                 Err(TryLockError::Poisoned(guard)) => return Ok(guard.into_inner()),
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             }

@@ -8,7 +8,7 @@ use poll_promise::Promise;
 
 use super::autosave::Recorder;
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
-use super::review::{Ahead, Keeper};
+use super::review::{PrefetchSlot, SharedVerdictQueue};
 use super::{Painter, Wake, update};
 use crate::gpu::Gpu;
 use crate::state::{JobStatus, Slot, State};
@@ -23,25 +23,25 @@ struct JobEntry {
     abandoned: bool,
 }
 
-/// Every running job, and what jobs share.
+/// All running jobs and their shared resources.
 pub struct Jobs {
     pub(super) wake: Wake,
     gpu: Option<Gpu>,
     next: u64,
     running: Vec<JobEntry>,
     painter: Option<Painter>,
-    /// Held by the one job that trains or measures a step: two at a time would share processor and memory.
+    /// Locked by the job that trains or measures a step, so that only one does at a time.
     pub(super) alone: Arc<Mutex<()>>,
     /// Writes the verdicts of the reviewed folder.
-    pub(super) keeper: Keeper,
+    pub(super) keeper: SharedVerdictQueue,
     /// The case that was read ahead.
-    pub(super) ahead: Ahead,
-    /// Writes the journal of unsaved edits, if they are kept.
+    pub(super) ahead: PrefetchSlot,
+    /// Writes the journal of unsaved edits, if enabled.
     pub(super) recorder: Option<Recorder>,
 }
 
 impl Jobs {
-    /// `wake` is called from worker threads whenever there is something to deliver.
+    /// `wake` is called from worker threads when results are ready.
     pub fn new(gpu: Option<Gpu>, wake: Wake) -> Self {
         Self {
             wake,
@@ -61,7 +61,7 @@ impl Jobs {
         self.gpu.as_ref()
     }
 
-    /// Sets what draws exported pictures.
+    /// Sets the painter of exported pictures.
     pub fn set_painter(&mut self, painter: Painter) {
         self.painter = Some(painter);
     }
@@ -71,7 +71,7 @@ impl Jobs {
         self.painter
     }
 
-    /// Starts a job on a thread of its own. In an exclusive slot it replaces the job before it.
+    /// Starts a job on a new thread. In an exclusive slot it replaces the previous job.
     pub fn start<J: Job>(&mut self, job: J) -> u64 {
         let spec = job.spec();
         let title = spec.title.clone();
@@ -103,7 +103,7 @@ impl Jobs {
         })
     }
 
-    /// `body` is called on the new thread with the handle, or here with the reason why there is no thread.
+    /// Calls `body` on a new thread with the handle, or here with the error if no thread can be started.
     fn spawn(
         &mut self,
         spec: Spec,
@@ -120,7 +120,7 @@ impl Jobs {
             sender.send(body(started));
             wake();
         };
-        // Shared with the thread, so that it can still be called if there is none.
+        // Shared, so that it can still be called if no thread was started.
         let finish = Arc::new(Mutex::new(Some(finish)));
         let take = |finish: &Mutex<Option<_>>| finish.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (on_thread, its_finish) = (Arc::clone(&handle), Arc::clone(&finish));
@@ -177,7 +177,7 @@ impl Jobs {
         }
     }
 
-    /// Whether a job of this slot runs whose result is still wanted.
+    /// Whether an uncancelled job of this slot is running.
     pub fn runs(&self, slot: Slot) -> bool {
         self.running.iter().any(|job| job.spec.slot == slot && !job.abandoned)
     }
@@ -187,7 +187,7 @@ impl Jobs {
         self.running.iter().filter(|job| job.spec.slot == slot).count()
     }
 
-    /// True when nothing runs whose result is wanted, and every edit is written.
+    /// True if no uncancelled job is running and every edit is written.
     pub fn idle(&self) -> bool {
         self.running.iter().all(|job| job.abandoned) && self.recorder.as_ref().is_none_or(Recorder::is_idle)
     }
@@ -202,7 +202,7 @@ impl Jobs {
         let Some(at) = self.running.iter().position(|job| job.id == id) else { return (None, Vec::new()) };
         let job = &self.running[at];
         let (spec, abandoned) = (job.spec.clone(), job.abandoned);
-        // Asked before the partial results are taken: they all come before the end.
+        // Checked before taking partial results, since they all precede the end.
         let ended = job.result.ready().is_some();
         let mut deliveries = job.handle.take_partial();
         if ended {
@@ -235,8 +235,7 @@ impl Drop for Jobs {
     }
 }
 
-/// Lets what the jobs left change the state, oldest job first. The one place where results for a closed case are
-/// recognised.
+/// Applies job results to the state, oldest job first. Only this function checks whether a result's case is closed.
 pub fn deliver(state: &mut State, jobs: &mut Jobs) {
     let ids: Vec<u64> = jobs.running.iter().map(|job| job.id).collect();
     let mut changed = false;

@@ -39,7 +39,7 @@ struct OpenLayer {
 
 enum Layer {
     Mask(Box<MaskLayer>, Vec<String>),
-    /// The mask does not fit the image as it is.
+    /// The mask does not fit the image without a remedy.
     Unfit(UnloadedMask),
     Probability(ProbabilityLayer),
 }
@@ -100,7 +100,7 @@ impl Job for OpenLayer {
                     let name = format!("Opened {}", role.word());
                     document.edits.list.push(name, UndoStep::Mask(role, Some(Box::new(before.stored()))));
                 }
-                document.set_mask(layer.as_read(revision));
+                document.set_mask(layer.with_saved_revision(revision));
                 if role == MaskRole::Segmentation {
                     document.note_as_found();
                 }

@@ -1,5 +1,5 @@
-//! Masking mode: three jobs follow each other, so that every control and every way to another slice leads to the same
-//! ones. The scan is prepared, the shown slice clustered and masked, the masked patches reconstructed.
+//! Masking mode runs three jobs in sequence: prepare the scan, cluster and mask the shown slice, reconstruct the masked
+//! patches. Every control and every change of slice leads to the same jobs.
 
 mod channels;
 mod cluster;
@@ -16,8 +16,7 @@ pub use cluster::SLOT as CLUSTER;
 pub use prepare::SLOT as PREPARE;
 pub use reconstruct::SLOT as RECONSTRUCT;
 
-/// Starts what the shown slice and the controls need and nobody computed yet. Called after a command or a result: either
-/// may change what is wanted.
+/// Starts the missing jobs for the shown slice and controls. Called after every command and result.
 pub fn update(state: &mut State, jobs: &mut Jobs) {
     leave_closed_case(state, jobs);
     if state.session.mode != Mode::Masking {
@@ -38,7 +37,7 @@ pub fn update(state: &mut State, jobs: &mut Jobs) {
     reconstruct::start(state, jobs);
 }
 
-/// Another case is open, or none: nothing of the last one is kept but the controls.
+/// After the case changed, drops everything except the controls.
 fn leave_closed_case(state: &mut State, jobs: &mut Jobs) {
     let open = state.document.as_ref().map(|document| document.id);
     if state.cache.masking.document == open {

@@ -1,9 +1,9 @@
-//! Jobs: work on threads of their own, so that the window never waits.
+//! Jobs: background work on separate threads, so that the window never waits.
 //!
-//! A [`Job`] is one typed value in one file: its fields are the request, `run` computes on a thread, `apply` changes
-//! the state by the result. A result belongs to a case or to none; [`deliver`] drops those of closed cases. A panic in a
-//! job becomes a [`Failure`]. No job knows commands: what should follow from a result is a function of this room, or an
-//! [`Intent`](crate::state::Intent) in the state.
+//! A [`Job`] is one typed value in one file: its fields are the request, `run` computes on a thread, `apply` changes the state
+//! by the result. A result may belong to a case; [`deliver`] drops those of closed cases. A panic in a job becomes a
+//! [`Failure`]. Jobs do not issue commands: follow-up work is a function of this module, or an [`Intent`](crate::state::Intent)
+//! in the state.
 
 pub mod add_labels;
 pub mod analyse;
@@ -39,14 +39,14 @@ use crate::state::State;
 pub use job::{Failure, Job, JobHandle, Spec};
 pub use jobs::{Jobs, deliver};
 
-/// Asks the window to look at the jobs again; called from any thread.
+/// Wakes the window to collect results; may be called from any thread.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Draws a view for an exported picture. It is handed to the jobs because the views are a layer above them.
 pub type Painter = fn(&mut egui::Ui, &State);
 
-/// Starts what follows from a command, a result or the clock: the slice of Masking mode, the cohort of the last session
-/// and the records of pinned slices are those that the state asks for.
+/// Starts follow-up jobs after a command, a result or a timer: the slice of Masking mode, the cohort of the last session, and
+/// records of pinned slices.
 pub fn update(state: &mut State, jobs: &mut Jobs) {
     masking::update(state, jobs);
     segment::read_model(state, jobs);

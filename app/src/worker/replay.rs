@@ -1,4 +1,4 @@
-//! The timeline: opening runs, following those that train, reading what was recorded of pinned slices.
+//! The timeline: opens runs, follows active ones, and reads records of pinned slices.
 
 pub mod follow;
 mod live;
@@ -53,7 +53,7 @@ fn open_run(state: &State, jobs: &mut Jobs, run: RunContent) -> OpenRun {
     }
 }
 
-/// Closes the run of the other track unless both belong to one training.
+/// Closes the other track's run unless one of the two started from the other.
 fn leave_strangers(state: &mut State, run: &RunContent, has_base: bool) {
     let stage = run.config.stage;
     let other = other(stage);
@@ -85,7 +85,7 @@ pub fn close(state: &mut State, stage: Stage) {
     state.settle_pin();
 }
 
-/// Takes the run off a track and ends the comparison; the other track is shown then, if it has a run.
+/// Closes a track's run and ends the comparison; then shows the other track if it has a run.
 pub fn leave(state: &mut State, stage: Stage) {
     close(state, stage);
     end_comparison(state);

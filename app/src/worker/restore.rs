@@ -8,7 +8,7 @@ use crate::state::session::{OpenCase, OpenRuns, OpenTrack};
 use crate::state::timeline::Compare;
 use crate::state::{Document, Intent, PathPurpose, Request, Session, State};
 
-/// Restores what needs no reading, and starts to read the rest.
+/// Restores what needs no file access, and starts reading the rest.
 pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     state.session = session.clone();
     let controls = std::mem::take(&mut state.session.masking.controls);
@@ -26,7 +26,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
         open_folder(state, jobs);
     }
     if let Some(OpenRuns { pretrain, finetune, .. }) = runs {
-        // A fine-tuning run brings the pre-training that it started from.
+        // A fine-tuning run brings the pre-training run that it started from.
         if let Some(track) = finetune.or(pretrain) {
             replay::open(state, jobs, &track.path, None);
         }
@@ -37,7 +37,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     if let Some(run) = state.session.runs.results.clone() {
         evaluate::start(state, jobs, run, false);
     }
-    study::look_if_shown(state, jobs);
+    study::refresh_if_shown(state, jobs);
 }
 
 fn open_folder(state: &mut State, jobs: &mut Jobs) {
@@ -68,7 +68,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     session.view = saved.view.clone();
     session.view.fused = session.view.fused.filter(|&fused| fused < count);
     (session.masking.pinned, session.masking.cameras) = (saved.masking.pinned, saved.masking.cameras);
-    // What the restart opened is no news.
+    // Files reopened at the restart do not change the recent list.
     session.settings.recent.clone_from(&saved.settings.recent);
     state.cache.masking.change_case(Some(id));
     for (image, number) in frames {
@@ -80,8 +80,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     open_folder(state, jobs);
 }
 
-/// Gives the frames that are still to be read, by image. One is read at a time: that of the image in the panes is last,
-/// so that nothing cancels it.
+/// Returns the frames still to read, by image. One is read at a time, the displayed image's last, so that nothing cancels it.
 fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)> {
     let mut frames = Vec::new();
     for (at, (layer, image)) in document.images.iter_mut().zip(case.images).enumerate() {
@@ -126,7 +125,7 @@ pub(super) fn folder_listed(state: &mut State, jobs: &mut Jobs) -> bool {
     true
 }
 
-/// A run was opened on its track: cursors and comparison are restored.
+/// Restores cursors and comparison after a run was opened on its track.
 pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
     let Some(saved) = &mut state.restoring else { return };
     let Some(runs) = &saved.open.runs else { return };
@@ -157,7 +156,7 @@ pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// A run was opened beside the shown one.
+/// Restores the comparison after a further run was opened.
 pub(super) fn compared_run_opened(state: &mut State) {
     let Some(saved) = &mut state.restoring else { return };
     let Some(runs) = saved.open.runs.take() else { return };

@@ -1,4 +1,4 @@
-//! The review of the open folder: verdicts on their way to the disk, scores of the cases, tables and pages.
+//! Review of the open folder: writes verdicts, scores cases, exports tables and pages.
 
 mod consensus;
 mod export;
@@ -8,8 +8,8 @@ mod write;
 
 pub use consensus::{CONSENSUS, join};
 pub use export::{EXPORT, export, proposed_path};
-pub(super) use prefetch::{Ahead, Prefetched};
 pub use prefetch::{PREFETCH, prefetch};
+pub(super) use prefetch::{PrefetchSlot, PrefetchedCase};
 pub use score::{SCORE, set_order};
-pub(super) use write::Keeper;
+pub(super) use write::SharedVerdictQueue;
 pub use write::{KEEP, decide};

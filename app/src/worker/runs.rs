@@ -19,7 +19,7 @@ const CHANGE: Slot = Slot::shared("change-run");
 /// Lists the runs of a workspace.
 struct ListRuns {
     workspace: PathBuf,
-    /// Read what waits in the queue of the workspace too.
+    /// Also read the workspace's queue.
     with_queue: bool,
 }
 
@@ -28,7 +28,7 @@ struct RunListing {
     queue: Option<Result<Vec<QueuedJob>, String>>,
 }
 
-/// Lists the runs of the workspace again: at the start, when a page that shows them opens, and when runs come or go.
+/// Lists the workspace's runs: at the start, when a page that shows them opens, and when runs are added or removed.
 pub fn list(state: &mut State, jobs: &mut Jobs) {
     let workspace = state.session.settings.workspace();
     let with_queue = state.training.workspace.as_ref() != Some(&workspace);
@@ -72,7 +72,7 @@ impl Job for ListRuns {
                     failure.report(&self.spec().title, state);
                 }
                 (state.cache.runs.entries, state.cache.runs.failed) = (Some(Vec::new()), Some(failure.reason()));
-                same_name::look_again(state, jobs);
+                same_name::check_again(state, jobs);
             }
         }
     }
@@ -82,7 +82,7 @@ impl Job for ListRuns {
 pub(super) fn listed(state: &mut State, jobs: &mut Jobs, runs: Vec<RunEntry>) {
     (state.cache.runs.entries, state.cache.runs.failed) = (Some(runs), None);
     update_running(state);
-    same_name::look_again(state, jobs);
+    same_name::check_again(state, jobs);
 }
 
 /// The entry of the run that is being trained follows the job: its folder was read when the runs were listed.
@@ -140,7 +140,7 @@ impl Job for TrashRun {
     }
 }
 
-/// Moves a run from the trash back to where it was.
+/// Restores a run from the trash.
 pub struct RestoreRun(pub TrashedRun);
 
 impl Job for RestoreRun {

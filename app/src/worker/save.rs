@@ -17,8 +17,8 @@ use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest,
 /// Files are written side by side.
 pub const SLOT: Slot = Slot::shared("save");
 
-/// The name that is proposed for a mask of the open case: a SEG if the image is DICOM and its slices lie on an even grid.
-/// The name for a reference differs from the file it was made from.
+/// Proposed file name for a mask of the open case: a SEG if the image is DICOM with evenly spaced slices. A reference's name
+/// differs from its source file.
 pub fn proposed_name(state: &State, role: MaskRole) -> String {
     let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.output_place().1);
     let ending = ending(state.document.as_ref(), role);
@@ -28,14 +28,14 @@ pub fn proposed_name(state: &State, role: MaskRole) -> String {
     }
 }
 
-/// The ending of a mask's file. A SEG holds one frame.
+/// The extension of a mask's file. A SEG has one frame.
 fn ending(document: Option<&Document>, role: MaskRole) -> &'static str {
     let dicom = document.and_then(Document::dicom);
     let several = document.and_then(|document| document.mask(role)).is_some_and(|mask| mask.labels.frames() > 1);
     if !several && dicom.is_some_and(|dicom| dicom.irregular.is_none()) { "dcm" } else { "nii.gz" }
 }
 
-/// The same beside the image, whether or not a file of this name exists.
+/// The same name next to the image, whether or not the file exists.
 pub fn proposed_path(state: &State, role: MaskRole) -> PathBuf {
     let folder = state.document.as_ref().map(|document| document.output_place().0);
     folder.unwrap_or_default().join(proposed_name(state, role))
@@ -50,17 +50,17 @@ struct Save {
     /// An existing file may be replaced.
     overwrite: bool,
     labels: EditLabels,
-    /// The table of its labels, which is written beside a NIfTI file.
+    /// Its label table, written next to a NIfTI file.
     table: Option<LabelTable>,
-    /// What a SEG says besides the labels; none for a NIfTI file.
+    /// Further content of a SEG; `None` for a NIfTI file.
     seg: Option<SegFile>,
     image: Arc<Volume>,
 }
 
 enum SaveOutcome {
-    /// With what was done to the labels.
+    /// Written, with notes on changes to the labels.
     Written(Vec<String>),
-    /// The file exists, and the user has not said that it may be replaced.
+    /// The file exists, and the user has not confirmed replacing it.
     Exists,
 }
 
@@ -96,7 +96,7 @@ impl Job for Save {
         if !self.overwrite && path.exists() {
             return Ok(SaveOutcome::Exists);
         }
-        // The guard before: labels that belong to another grid are never written as this image's.
+        // Check before writing: never write labels of another grid.
         labels.grid().require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
         let frames: Vec<LabelVolume> = labels.to_volumes().collect();
         match (&self.seg, &frames[..]) {
@@ -127,7 +127,7 @@ impl Job for Save {
                 let table = state.document.as_ref().and_then(|d| d.table_to_save(self.role, hidden, locked));
                 if let Some(mask) = state.document.as_mut().and_then(|d| d.mask_mut(self.role)) {
                     mask.styles_changed &= table != self.table;
-                    // What changed while the file was written is still unsaved. The file holds all regions of a reference.
+                    // Changes made during the write stay unsaved. The file has all regions of a reference.
                     (mask.saved_revision, mask.path, mask.more_files) =
                         (Some(self.revision), Some(self.path), Vec::new());
                 }
@@ -181,7 +181,7 @@ impl Save {
     }
 }
 
-/// The guard after: the file holds the same labels at the same places.
+/// Check after writing: the file has the same labels at the same positions.
 fn check_written(path: &Path, frames: &[LabelVolume], image: &Volume) -> Result<(), Failure> {
     let written = LabelVolume::read_frames_for(path, image, MaskOptions::default())?;
     for (frame, labels) in frames.iter().enumerate() {

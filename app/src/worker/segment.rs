@@ -26,7 +26,7 @@ pub const SLOT: Slot = Slot::exclusive("segment");
 /// How often the overlay follows the slices that finish.
 const RENEWAL: Duration = Duration::from_millis(300);
 
-/// The sample study's model, beside the sample study.
+/// The sample study's model, stored next to it.
 pub fn sample_model() -> Option<PathBuf> {
     crate::sample::folder().map(|sample| sample.join("model"))
 }
@@ -55,12 +55,12 @@ impl Job for ReadModel {
     }
 
     fn apply(self, result: Result<Vec<String>, Failure>, state: &mut State, _: &mut Jobs) {
-        // A model that cannot be read says so when it is used.
+        // An unreadable model is reported when it is used.
         state.cache.model = Some(ModelChannels { run: self.run, modalities: result.ok() });
     }
 }
 
-/// Reads what the chosen model needs, if nobody did yet.
+/// Reads the selected model's channels, unless they are known.
 pub(super) fn read_model(state: &mut State, jobs: &mut Jobs) {
     let run = state.session.runs.segment.clone();
     if state.document.is_none() || state.cache.model.as_ref().is_some_and(|model| model.run == run) {
@@ -70,7 +70,7 @@ pub(super) fn read_model(state: &mut State, jobs: &mut Jobs) {
     jobs.start(ReadModel { run });
 }
 
-/// Why the open case cannot be segmented with the chosen model, as far as it is known before the attempt.
+/// Why the open case cannot be segmented with the selected model, as far as is known beforehand.
 pub fn refusal(state: &State) -> Option<String> {
     let Some(document) = &state.document else { return Some("Open a scan first.".to_owned()) };
     let model = state.cache.model.as_ref().filter(|model| model.run == state.session.runs.segment);
@@ -90,7 +90,7 @@ fn channels<'a>(images: &'a [ImageLayer], wanted: &[String]) -> Result<Vec<&'a I
         Modality::Mr(sequence) => sequence.clone(),
         other => other.key(),
     };
-    // A single image of unknown modality is what the user wants segmented; a known one must be the right one.
+    // A single image of unknown modality is accepted; a known modality must match.
     let single = wanted.len() == 1 && images.len() == 1;
     let unknown = images.first().filter(|layer| single && layer.info.modality == Modality::Other);
     let of_modality =
@@ -212,7 +212,7 @@ impl Job for Segment {
                 state.notice(Severity::Info, "Segmentation finished", note);
             }
             Err(failure) => {
-                // Half a segmentation is none.
+                // Discard a partial segmentation.
                 let restored = document.restore_stashed();
                 failure.report(&self.spec().title, state);
                 if !restored {
@@ -224,7 +224,7 @@ impl Job for Segment {
     }
 }
 
-/// The slices that are finished so far, as the window shows them.
+/// The finished slices, as shown in the window.
 struct Preview {
     labels: LabelVolume,
     /// Axial slices from the feet that are in `labels`.
@@ -246,7 +246,7 @@ impl Preview {
         }
     }
 
-    /// Hands over the slices that finished since the last renewal: the whole mask the first time, then what changed.
+    /// Sends newly finished slices: the whole mask the first time, then only changes.
     fn follow(&mut self, progress: &Progress<'_>, handle: &JobHandle) -> Result<(), Failure> {
         let settled = progress.settled();
         if self.renewed.elapsed() < RENEWAL || settled == self.shown {

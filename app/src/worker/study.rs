@@ -12,20 +12,20 @@ use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession};
 use crate::state::{Slot, State};
 
-/// One look at a time.
+/// One read at a time.
 pub const SLOT: Slot = Slot::exclusive("study");
-/// Seconds between two looks.
+/// Polling interval in seconds.
 const PERIOD: f64 = 3.0;
 
 /// Lists the studies of a workspace, and others that were opened before.
 struct ListStudies {
     workspace: PathBuf,
     opened: Vec<PathBuf>,
-    /// Not the first look.
+    /// Not the first read.
     again: bool,
 }
 
-/// Reads a study: the statistics only if another training has ended since the last look.
+/// Reads a study; the statistics only if another run has ended since the last read.
 struct ReadStudy {
     folder: PathBuf,
     known: Option<StudyStatus>,
@@ -37,7 +37,7 @@ pub fn open(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     state.session.study = StudySession { folder: Some(folder.to_path_buf()), metric, ..StudySession::default() };
     state.session.settings.remember_study(folder);
     state.cache.study = StudyCache { listed: state.cache.study.listed.take(), ..StudyCache::default() };
-    look(state, jobs);
+    refresh(state, jobs);
 }
 
 /// Leaves the study for the list.
@@ -45,18 +45,18 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     let metric = state.session.study.metric;
     state.session.study = StudySession { metric, ..StudySession::default() };
     state.cache.study = StudyCache { listed: state.cache.study.listed.take(), ..StudyCache::default() };
-    look(state, jobs);
+    refresh(state, jobs);
 }
 
 /// Looks if the page is on the screen.
-pub fn look_if_shown(state: &mut State, jobs: &mut Jobs) {
+pub fn refresh_if_shown(state: &mut State, jobs: &mut Jobs) {
     if state.shows_studies() {
-        look(state, jobs);
+        refresh(state, jobs);
     }
 }
 
-/// Looks at the open study, at the list without one.
-pub fn look(state: &State, jobs: &mut Jobs) {
+/// Refreshes the open study, or the list of studies.
+pub fn refresh(state: &State, jobs: &mut Jobs) {
     let cache = &state.cache.study;
     if let Some(folder) = state.study_folder() {
         let known = cache.open.as_ref().map(|study| study.status.clone());
@@ -68,7 +68,7 @@ pub fn look(state: &State, jobs: &mut Jobs) {
     }
 }
 
-/// Seconds until the next look; none while the page is not on the screen.
+/// Seconds until the next read; `None` while the page is not shown.
 pub fn wait(state: &State, now: f64) -> Option<f64> {
     state.shows_studies().then_some(state.cache.study.due - now)
 }
@@ -79,7 +79,7 @@ pub fn poll(state: &mut State, jobs: &mut Jobs, now: f64) {
         return;
     }
     state.cache.study.due = now + PERIOD;
-    look(state, jobs);
+    refresh(state, jobs);
 }
 
 impl Job for ListStudies {
@@ -115,37 +115,37 @@ impl Job for ListStudies {
 }
 
 /// Result of reading a study.
-struct Look {
+struct StudyUpdate {
     status: StudyStatus,
-    /// The whole study, if a training has ended since the last look.
+    /// The whole study, if a run has ended since the last read.
     study: Option<Box<StudyRecord>>,
 }
 
 impl Job for ReadStudy {
-    type Output = Look;
+    type Output = StudyUpdate;
 
     fn spec(&self) -> Spec {
         let spec = Spec::new(SLOT, format!("Reading {}", name_of(&self.folder))).quiet();
         if self.known.is_some() { spec.hidden() } else { spec }
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Look, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<StudyUpdate, Failure> {
         let status = read_status(&self.folder)?;
         handle.check()?;
         let ended = |status: &StudyStatus| (status.frozen, status.done(), status.failed());
         if self.known.as_ref().is_some_and(|known| ended(known) == ended(&status)) {
-            return Ok(Look { status, study: None });
+            return Ok(StudyUpdate { status, study: None });
         }
-        Ok(Look { status, study: Some(Box::new(read_study(&self.folder)?)) })
+        Ok(StudyUpdate { status, study: Some(Box::new(read_study(&self.folder)?)) })
     }
 
-    fn apply(self, result: Result<Look, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<StudyUpdate, Failure>, state: &mut State, _: &mut Jobs) {
         if state.study_folder() != Some(&self.folder) {
             return;
         }
         let cache = &mut state.cache.study;
         match result {
-            Ok(Look { status, study }) => {
+            Ok(StudyUpdate { status, study }) => {
                 cache.failed = None;
                 if let Some(study) = study {
                     cache.open = Some(study);

@@ -1,4 +1,4 @@
-//! Thumbnails for the list of cases.
+//! Thumbnails of the listed cases and series.
 
 use std::sync::Arc;
 
@@ -6,53 +6,69 @@ use engine::cohort::ImageFile;
 use engine::volume::{Frames, ReadOptions, Volume};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec};
-use crate::state::{CaseId, ListedCase, Slot, State, Thumbnail};
+use crate::state::{ListedCase, Slot, State, Thumbnail};
 
 /// Side in pixels: twice that in the list, for dense screens.
 const SIDE: usize = 96;
 
-/// Makes the thumbnails of all cases, one after the other.
-struct MakeThumbnails {
-    files: Vec<(CaseId, ImageFile)>,
+/// A thumbnail, or the reason why there is none.
+type Made = Result<Arc<Thumbnail>, String>;
+
+/// Makes the thumbnails of a list one after the other.
+pub(super) struct MakeThumbnails<Id, Source> {
+    pub slot: Slot,
+    pub title: &'static str,
+    pub sources: Vec<(Id, Source)>,
+    /// Makes a thumbnail of at most this side in pixels.
+    pub make: fn(&Source, usize) -> engine::Result<Thumbnail>,
+    /// Stores the result, if the item is still listed.
+    pub store: fn(&mut State, Id, Made),
 }
 
 /// Makes the thumbnails of the listed cases in the background.
 pub fn start(state: &State, jobs: &mut Jobs) {
     let first_image = |case: &ListedCase| case.images.values().next().map(|file| (case.id, file.clone()));
-    jobs.start(MakeThumbnails { files: state.cases.cases.iter().filter_map(first_image).collect() });
+    jobs.start(MakeThumbnails {
+        slot: Slot::exclusive("thumbnails"),
+        title: "Making thumbnails",
+        sources: state.cases.cases.iter().filter_map(first_image).collect(),
+        make: of_file,
+        store: |state, case, made| match (state.cases.get_mut(case), made) {
+            (Some(case), Ok(thumbnail)) => case.thumbnail = Some(thumbnail),
+            (Some(case), Err(why)) => case.error = Some(why),
+            (None, _) => {}
+        },
+    });
 }
 
-impl Job for MakeThumbnails {
+fn of_file(file: &ImageFile, side: usize) -> engine::Result<Thumbnail> {
+    let frames = Frames::One(file.frame.unwrap_or(0));
+    let volume = Volume::read_with(&file.path, &ReadOptions { frames, ..ReadOptions::default() })?;
+    let (width, height, pixels) = engine::draw::thumbnail(&volume, side)?;
+    Ok(Thumbnail { size: [width, height], pixels })
+}
+
+impl<Id: Copy + Send + 'static, Source: Send + 'static> Job for MakeThumbnails<Id, Source> {
     type Output = ();
 
     fn spec(&self) -> Spec {
-        Spec::new(Slot::exclusive("thumbnails"), "Making thumbnails").quiet()
+        Spec::new(self.slot, self.title).quiet()
     }
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
-        for (n, (case, file)) in self.files.iter().enumerate() {
+        for (n, (id, source)) in self.sources.iter().enumerate() {
             handle.check()?;
-            handle.progress(Some(n as f32 / self.files.len() as f32), "");
-            let frames = Frames::One(file.frame.unwrap_or(0));
-            let volume = Volume::read_with(&file.path, &ReadOptions { frames, ..ReadOptions::default() });
-            let made = volume.and_then(|volume| engine::draw::thumbnail(&volume, SIDE));
-            let made = made.map(|(width, height, pixels)| Arc::new(Thumbnail { size: [width, height], pixels }));
-            let (case, made) = (*case, made.map_err(|e| e.to_string()));
-            handle.send(move |state, _| {
-                if let Some(case) = state.cases.get_mut(case) {
-                    match made {
-                        Ok(thumbnail) => case.thumbnail = Some(thumbnail),
-                        Err(why) => case.error = Some(why),
-                    }
-                }
-            });
+            handle.progress(Some(n as f32 / self.sources.len() as f32), "");
+            let made = (self.make)(source, SIDE).map(Arc::new).map_err(|error| error.to_string());
+            let (id, store) = (*id, self.store);
+            handle.send(move |state, _| store(state, id, made));
         }
         Ok(())
     }
 
     fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
         if let Err(failure) = result {
-            failure.report(&self.spec().title, state);
+            failure.report(self.title, state);
         }
     }
 }

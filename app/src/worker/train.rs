@@ -2,14 +2,14 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`form`] | what follows from a change of the form |
-//! | [`cohort`] | what is in a folder, and which of its patients train |
+//! | [`form`] | effects of a change of the form |
+//! | [`cohort`] | reads a cohort and its split |
 //! | [`assess`] | time and memory of the next job |
 //! | [`same_name`] | the run that already has the name in the form |
 //! | [`start_from`] | a fine-tuning run from another run |
 //! | [`retrain`] | a fine-tuning run that continues with corrected masks |
-//! | [`queue`] | what waits, saved beside the runs |
-//! | [`run`], [`events`] | the training itself, and what it reports |
+//! | [`queue`] | the queue, saved in the workspace |
+//! | [`run`], [`events`] | the run and its events |
 //! | [`evaluate`] | measures of the held-out patients of a run |
 
 pub mod assess;
@@ -25,7 +25,7 @@ pub mod start_from;
 
 use crate::state::Settings;
 
-/// How many threads a job may use: as the user chose, else all but one for the window.
+/// Number of threads for a job: the user's setting, else all but one.
 pub fn threads(settings: &Settings) -> usize {
     if settings.threads == 0 { engine::threads::all_but_one() } else { settings.threads }
 }

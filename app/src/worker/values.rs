@@ -23,7 +23,7 @@ struct MeasureValues {
     grid: Grid,
     source: ValueSource,
     image: Arc<Volume>,
-    /// The frame, among those held in memory.
+    /// The frame, among those in memory.
     frame: usize,
 }
 
@@ -33,7 +33,7 @@ pub fn start(state: &State, jobs: &mut Jobs) {
     let Some(list) = &document.findings else { return };
     let source = document.value_source();
     if list.values_of == Some(source) {
-        // What is still measured for the image before would take their place.
+        // A pending measurement of the previous image would replace them.
         return jobs.cancel_slot(SLOT);
     }
     let layer = document.image();

@@ -13,7 +13,7 @@ fn jobs() -> Jobs {
     Jobs::new(None, Arc::new(|| ()))
 }
 
-/// Delivers until `ready`, then once more.
+/// Delivers until `ready`, then one last time.
 fn wait(state: &mut State, jobs: &mut Jobs, ready: impl Fn(&Jobs) -> bool) {
     let start = Instant::now();
     while !ready(jobs) {
@@ -28,7 +28,7 @@ fn ended(jobs: &Jobs) -> bool {
     jobs.threads() == 0
 }
 
-/// Writes what it is told, partial results first, into the filter of the case list: any field of the state would do.
+/// Writes its texts, partial results first, into the filter of the case list, as an arbitrary state field.
 struct Note {
     slot: Slot,
     case: Option<CaseId>,
@@ -42,7 +42,7 @@ impl Note {
         Self { slot, case: None, parts: Vec::new(), end, go: None }
     }
 
-    /// Waits for the returned end to be dropped or used before it goes on.
+    /// Blocks until the returned sender is used or dropped.
     fn held(mut self) -> (Self, mpsc::Sender<()>) {
         let (sender, receiver) = mpsc::channel();
         self.go = Some(receiver);

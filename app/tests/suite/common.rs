@@ -2,8 +2,8 @@
 
 use amlp_viewer::gpu::offscreen::Offscreen;
 
-/// A screen that nobody sees, or `None` without an adapter, which the test's output then says. Where
-/// `AMLP_REQUIRE_GPU=1` is set a missing adapter is a failure.
+/// An offscreen renderer, or `None` with a message without an adapter. With `AMLP_REQUIRE_GPU=1` a missing adapter is a
+/// failure.
 #[allow(clippy::print_stdout, reason = "says that the test had to be skipped")]
 pub fn offscreen() -> Option<Offscreen> {
     match Offscreen::open() {

@@ -7,7 +7,7 @@ use engine::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg}
 use engine::volume::{LabelStyle, LabelTable, LabelVolume, Volume};
 use glam::DVec3;
 
-/// Text that identifies the patient: nothing that is written or said may hold it.
+/// Text that identifies the patient and must not appear in any output.
 pub const NAME: &str = "Doe^Jane";
 /// The same.
 pub const PATIENT_ID: &str = "QX-7731";
@@ -18,7 +18,7 @@ pub const DESCRIPTION: &str = "Whole body of Jane";
 pub const COLOUR: [u8; 3] = [230, 159, 0];
 
 /// What a series is written with.
-pub struct Made<'a> {
+pub struct SeriesSpec<'a> {
     pub number: usize,
     pub modality: &'a str,
     pub volume: &'a Volume,
@@ -35,8 +35,8 @@ fn lps(v: DVec3) -> [f64; 3] {
 }
 
 /// Writes a volume as one file a slice; `move_mm` shifts a slice along the stack.
-pub fn write_series(folder: &Path, made: &Made<'_>, move_mm: impl Fn(usize) -> f64) {
-    let Made { number, modality, volume, step } = made;
+pub fn write_series(folder: &Path, made: &SeriesSpec<'_>, move_mm: impl Fn(usize) -> f64) {
+    let SeriesSpec { number, modality, volume, step } = made;
     std::fs::create_dir_all(folder).unwrap();
     let [nx, ny, nz] = volume.grid.shape;
     let m = volume.grid.world_from_voxel.matrix3;
@@ -107,8 +107,10 @@ pub fn write_study(root: &Path) -> PathBuf {
     let read = |name: &str| Volume::read(&patient.join(name)).unwrap();
     let (ct, pet) = (read("ct.nii.gz"), read("pet.nii.gz"));
     let (mask, _) = LabelVolume::read_for(&patient.join("seg.nii.gz"), &pet).unwrap();
-    write_series(&place.join("a"), &Made { number: 2, modality: "CT", volume: &ct, step: 1.0 }, |_| 0.0);
-    write_series(&place.join("b"), &Made { number: 3, modality: "PT", volume: &pet, step: 1.0 / 1024.0 }, |_| 0.0);
+    write_series(&place.join("a"), &SeriesSpec { number: 2, modality: "CT", volume: &ct, step: 1.0 }, |_| 0.0);
+    write_series(&place.join("b"), &SeriesSpec { number: 3, modality: "PT", volume: &pet, step: 1.0 / 1024.0 }, |_| {
+        0.0
+    });
     write_mask(&place, 3, &mask, &place.join("lesions.dcm"));
     place
 }

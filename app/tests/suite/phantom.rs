@@ -50,7 +50,7 @@ pub fn truth(at: Voxel) -> bool {
     lesion(at).is_some()
 }
 
-/// A prediction: the first lesion two voxels off, the second one right, the third one missed, and one that is none.
+/// A segmentation: the first lesion is two voxels off, the second right, the third missed, and one is a false positive.
 pub fn prediction(at: Voxel) -> bool {
     let first = at[0] >= 2 && lesion([at[0] - 2, at[1], at[2]]) == Some(0);
     first || lesion(at) == Some(1) || blob(at, [29.4, 25.2, 5.1], [2.6, 1.7, 1.3])
@@ -94,7 +94,7 @@ pub fn write_mask(path: &Path, grid: &Grid, order: Orientation, inside: impl Fn(
     nifti::write_label(path, &LabelVolume::new(grid, labels).unwrap(), &like).unwrap();
 }
 
-/// Writes a PET-like scan of floats on a grid of its own, coarser and not oblique.
+/// Writes a PET-like scan of floats on a different grid, coarser and not oblique.
 pub fn write_pet(path: &Path) {
     let matrix3 = DMat3::from_diagonal(DVec3::new(4.0, 4.0, 5.0));
     let grid = Grid::new([24, 22, 20], DAffine3 { matrix3, translation: DVec3::new(-60.0, -40.0, -30.0) });
@@ -117,7 +117,7 @@ pub fn write_moving(path: &Path) {
     nifti::write_volume(path, &Volume::new(grid, VoxelData::I16(values.collect()), Scale::IDENTITY)).unwrap();
 }
 
-/// A scan of one patient with its masks, in a folder of its own.
+/// A scan of one patient with its masks, in a separate folder.
 pub struct Files {
     pub folder: TempDir,
     pub scan: PathBuf,
@@ -142,7 +142,7 @@ impl Files {
         Self { scan, truth: reference, prediction: predicted, folder }
     }
 
-    /// Another file beside them.
+    /// Another file in their folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -1,7 +1,7 @@
-//! Pictures of a window, compared with those that lie beside the test programs.
+//! Pictures of a window, compared with the stored ones.
 //!
-//! They were drawn by an adapter on the processor, whose pixels are the same everywhere; others are not compared with
-//! them. `UPDATE_SNAPSHOTS=1` draws them anew.
+//! They were drawn by a software adapter, whose pixels are the same everywhere; other adapters are not compared.
+//! `UPDATE_SNAPSHOTS=1` redraws them.
 
 use std::path::Path;
 
@@ -28,14 +28,14 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// A window that is drawn by an adapter on the processor; `None` without one.
+    /// A window drawn by a software adapter; `None` without one.
     pub fn window(&self, args: &Args) -> Option<Window> {
         let screen = screen()?;
         if !Gpu::new(&screen).is_software() {
             println!("skipped: the pictures are of an adapter on the processor");
             return None;
         }
-        // Not the user's own runs, whose unfinished ones the first page lists.
+        // Not the user's runs, which the first page would list.
         let nowhere = || Some(std::env::temp_dir().join("amlp-no-runs"));
         let args = Args { workspace: args.workspace.clone().or_else(nowhere), ..args.clone() };
         let mut window = start(&args, self.size, Some(screen));
@@ -46,7 +46,7 @@ impl Pictures {
     /// Compares the window with its picture. Adapter and memory, at the left of the line at the bottom, are left out.
     pub fn compare(&self, window: &mut Window, name: &str) {
         send(window, Command::Window(WindowCommand::DismissAll));
-        // What moves has come to rest.
+        // Let animations finish.
         window.remove_cursor();
         window.run_steps(60);
         window.mask(Rect::from_min_max(pos2(0.0, self.size[1] - 24.0), pos2(420.0, self.size[1])));
@@ -60,9 +60,9 @@ impl Pictures {
     }
 }
 
-/// Writes a picture again, as small as it can be.
+/// Rewrites a picture as small as possible.
 fn pack(path: &Path) {
-    // One that is drawn anew may be written only once its window is gone.
+    // A redrawn one may be written only after its window has closed.
     let Ok(picture) = image::open(path) else { return };
     let picture = picture.to_rgb8();
     let encoded = |filter| {
@@ -71,7 +71,7 @@ fn pack(path: &Path) {
         picture.write_with_encoder(encoder).unwrap();
         bytes
     };
-    // Flat panels are smallest as they are, soft images by their differences.
+    // Flat panels compress best unfiltered, soft images by differences.
     let all = [FilterType::NoFilter, FilterType::Up, FilterType::Paeth, FilterType::Adaptive].map(encoded);
     std::fs::write(path, all.iter().min_by_key(|bytes| bytes.len()).unwrap()).unwrap();
 }

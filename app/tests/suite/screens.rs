@@ -1,7 +1,7 @@
 //! The whole window as pictures, on the sample study: at both sizes that the layout is made for, in both themes.
 //!
-//! The pictures lie in cargo's folder for temporary files of tests, to be looked at. What is asserted is what would make
-//! them useless: nothing drawn, no image in the views, a panel without its colour, an error on the screen.
+//! The pictures are in cargo's temporary folder for inspection. Asserts only what would make them useless: nothing drawn, no
+//! image in the views, a panel without its colour, an error on the screen.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, TrainCommand, WindowCommand};
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::state::dicom::ListedStudy;
-use amlp_viewer::state::train::{Ending, Form, Labels};
+use amlp_viewer::state::train::{Form, JobOutcome, Labels};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, SeriesKind, Settings, Severity};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::{App, Args};
@@ -21,10 +21,10 @@ use engine::device::DeviceChoice;
 use engine::preprocess::Spacing;
 use engine::volume::{LabelVolume, Volume, nifti};
 
-/// How long jobs may take.
+/// Time limit for jobs.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// A window that nobody sees.
+/// An offscreen window.
 struct Screen {
     offscreen: Offscreen,
     ctx: egui::Context,
@@ -60,7 +60,7 @@ impl Screen {
         output
     }
 
-    /// Draws until nothing is being done.
+    /// Draws until the program is idle.
     fn settle(&mut self) {
         let mut idle = 0;
         while idle < 4 {
@@ -76,7 +76,7 @@ impl Screen {
         self.settle();
     }
 
-    /// Draws a picture and keeps it under a name.
+    /// Draws a picture and saves it under a name.
     fn picture(&mut self, name: &str) -> ColorImage {
         self.settle();
         // Small animations end before the picture is taken.
@@ -123,7 +123,7 @@ fn patient() -> PathBuf {
     sample().join("STS_006")
 }
 
-/// A prediction that is nearly right: the reference two voxels to the right, and a small lesion that is none.
+/// A nearly correct segmentation: the reference shifted two voxels to the right, and a small false positive.
 fn prediction(folder: &Path) -> PathBuf {
     let image = Volume::read(&patient().join("pet.nii.gz")).unwrap();
     let (truth, _) = LabelVolume::read_for(&patient().join("seg.nii.gz"), &image).unwrap();
@@ -204,7 +204,7 @@ fn dialogs_and_messages() {
         screen.send(WindowCommand::OpenManual);
         screen.picture(&format!("manual_light_{name}"));
         screen.send(WindowCommand::CloseDialog);
-        // A file that is none: the error stays, and the open case too.
+        // An invalid file: the error stays, and so does the open case.
         screen.send(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![sample().join("ATTRIBUTION.md")]));
         let errors = screen.app.state().notices.iter().filter(|notice| notice.severity == Severity::Error);
         assert_eq!(errors.count(), 1);
@@ -217,7 +217,7 @@ fn series_of_a_study_and_its_fusion() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     for (size, scale, name) in SIZES {
-        // As for a picture of the window: nobody is named.
+        // As for a picture of the window, without patient names.
         let args = Args { paths: vec![study.clone()], screenshot: Some("picture.png".into()), ..Args::default() };
         let Some(mut screen) = Screen::open(size, scale, &args) else { return };
         screen.picture(&format!("series_{name}"));
@@ -246,7 +246,7 @@ fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
     screen.send(Command::Train(TrainCommand::Edit(Box::new(form))));
 }
 
-/// Settings that train in moments.
+/// Settings that train in a moment.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
         config.device = DeviceChoice::Cpu.into();
@@ -266,7 +266,7 @@ fn train_mode() {
         let Some(mut screen) = Screen::open(size, scale, &args) else { return };
         screen.picture(&format!("train_empty_{name}"));
         screen.app.dispatch(Command::Train(TrainCommand::UseCohort(sample())));
-        // Before the estimate of the paper's settings, which takes its time, comes to its first step.
+        // Before the slow estimate of the paper's settings reaches its first step.
         while screen.app.state().cache.train.cohort.card().is_none() {
             drop(screen.frame());
             std::thread::sleep(Duration::from_millis(5));
@@ -281,7 +281,7 @@ fn train_mode() {
             continue;
         }
         screen.send(Command::Train(TrainCommand::Start));
-        assert!(screen.app.state().training.ended.iter().all(|job| job.how == Ending::Finished));
+        assert!(screen.app.state().training.ended.iter().all(|job| job.how == JobOutcome::Finished));
         let run = screen.app.state().training.ended[0].run.clone();
         screen.send(Command::Train(TrainCommand::FinetuneFrom(run)));
         change(&mut screen, |form| (form.labels, form.finetune.training.epochs) = (Labels::Picked, 1));

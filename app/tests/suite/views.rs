@@ -66,7 +66,7 @@ fn wheel(harness: &mut Harness<'_, App>, lines: f32, modifiers: Modifiers) {
         source: egui::MouseWheelSource::Unknown,
         modifiers,
     });
-    // Not until nothing moves: egui smooths the wheel over many frames, which panes do not wait for.
+    // Not until idle: egui smooths the wheel over many frames, which panes do not wait for.
     harness.run_steps(2);
 }
 
@@ -203,7 +203,7 @@ fn tools_measure_in_millimetres_and_double_click_maximises() {
         }
         harness.run();
         assert_eq!(report(&harness).panes.len(), expected);
-        // Two pairs of clicks must not be taken for four: time goes by in frames.
+        // Two pairs of clicks must not count as four; time advances with frames.
         harness.run_steps(40);
     }
 }

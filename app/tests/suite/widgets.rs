@@ -1,7 +1,7 @@
 //! The gallery of widgets as pictures, in both themes and at both sizes that the layout is made for.
 //!
-//! The pictures lie in cargo's folder for temporary files of tests. What is asserted is what a wrong theme would break:
-//! a picture is not empty, panels have their token's colour, and images are black in both themes.
+//! The pictures are in cargo's temporary folder. Asserts what a wrong theme would break: a picture is not empty, panels have
+//! their token's colour, and images are black in both themes.
 
 #[path = "../../examples/gallery/show.rs"]
 mod show;
@@ -32,14 +32,14 @@ fn window(
         .with_size(size)
         .with_pixels_per_point(scale)
         .with_render_cursor(false)
-        // The harness sets its own theme after the set-up of the context.
+        // The harness sets its theme after the setup of the context.
         .with_theme(if theme == Theme::Dark { egui::Theme::Dark } else { egui::Theme::Light })
         .with_context_setup(move |ctx| theme::install(ctx, theme))
         .renderer(renderer)
         .build_ui_state(|ui, gallery: &mut Gallery| gallery.show(ui), gallery)
 }
 
-/// Draws what the window shows and leaves the picture among the files of the tests.
+/// Draws the window and saves the picture among the test files.
 fn save(harness: &mut Harness<'_, Gallery>, name: &str) -> image::RgbaImage {
     let picture = harness.render().expect("the window renders");
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gallery-{name}.png"));
@@ -77,7 +77,7 @@ fn pages_are_drawn_in_both_themes_and_scales() {
     }
 }
 
-/// Focus, tooltip, open list and a wrong number, as they are drawn.
+/// Appearance of focus, tooltip, open list and invalid number.
 #[test]
 fn states_of_controls_are_drawn() {
     for theme in Theme::ALL {
@@ -104,7 +104,7 @@ fn states_of_controls_are_drawn() {
     }
 }
 
-/// What is in the way of this test is not drawn: it runs without an adapter.
+/// Runs without an adapter.
 #[test]
 fn nothing_moves_when_a_value_changes_or_an_error_appears() {
     let mut harness = Harness::builder()

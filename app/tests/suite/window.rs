@@ -1,4 +1,4 @@
-//! The program in a window that nobody sees, and a user's hands.
+//! The program in an offscreen window, with simulated input.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 
-/// How long jobs may take before a test gives up.
+/// Time limit for jobs.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// Ctrl as a window reports it.
 pub const CTRL: Modifiers = Modifiers { ctrl: true, command: true, ..Modifiers::NONE };
@@ -62,9 +62,9 @@ fn start_of(args: &Args, settings: Settings, size: [f32; 2], screen: Option<Rend
     let frame = |ui: &mut egui::Ui, app: &mut App| {
         let ctx = ui.ctx().clone();
         app.logic(&ctx);
-        // What is scrolled to is there at once.
+        // Scrolling is immediate.
         ctx.all_styles_mut(|style| style.scroll_animation = egui::style::ScrollAnimation::none());
-        // Without the margin that the harness leaves around.
+        // Without the harness's margin.
         let mut whole = ui.new_child(UiBuilder::new().max_rect(ctx.content_rect()));
         whole.set_clip_rect(ctx.content_rect());
         app.ui(&mut whole);
@@ -72,7 +72,7 @@ fn start_of(args: &Args, settings: Settings, size: [f32; 2], screen: Option<Rend
     builder.build_ui_state(frame, app)
 }
 
-/// A device to draw with, emulated on the processor where there is such a one; `None` without any, which the output says.
+/// A render device, preferably software; `None` with a message if there is none.
 pub fn screen() -> Option<RenderState> {
     crate::common::offscreen()?;
     let mut setup = gpu::configuration().wgpu_setup;
@@ -82,11 +82,11 @@ pub fn screen() -> Option<RenderState> {
     Some(create_render_state(setup, RendererOptions::PREDICTABLE))
 }
 
-/// Draws frames until nothing is being done.
+/// Draws frames until the program is idle.
 pub fn settle(window: &mut Window) {
     wait_for(window, App::is_idle);
     window.run_steps(3);
-    // What was shown last may have asked for more.
+    // The last frame may have started more.
     wait_for(window, App::is_idle);
 }
 
@@ -136,7 +136,7 @@ pub fn errors(window: &Window) -> Vec<String> {
     errors.flat_map(|n| std::iter::repeat_n(format!("{}: {}", n.title, n.detail), n.count)).collect()
 }
 
-/// Whether a control with this name is there.
+/// Whether a control with this name exists.
 pub fn has(window: &Window, label: &str) -> bool {
     window.query_all_by_label(label).next().is_some()
 }
@@ -176,7 +176,7 @@ pub fn type_path(window: &mut Window, purpose: PathPurpose, path: &Path) {
     press(window, Key::Enter);
 }
 
-/// Where a pane lies.
+/// Rectangle of a pane.
 pub fn rect(window: &Window, pane: &str) -> Rect {
     window.get_by_label(pane).rect()
 }

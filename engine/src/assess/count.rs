@@ -1,4 +1,4 @@
-//! How many slices a training has.
+//! How many slices a run has.
 
 use std::path::Path;
 
@@ -17,17 +17,17 @@ use crate::{Error, Result};
 /// Most labelled patients that are prepared to count their lesion slices; more are estimated from these.
 const MOST_PREPARED: usize = 8;
 
-/// What is counted, and where.
+/// Input of the slice count.
 pub(super) struct Count<'a> {
     pub config: &'a Config,
     pub cohort: &'a Cohort,
     pub split: &'a Split,
-    /// The split is not the training's own, it only has as many patients.
+    /// The split is not the run's, but has the same number of patients.
     pub is_drawn: bool,
     pub control: &'a Control,
 }
 
-/// The slices of a training.
+/// The slices of a run.
 pub(super) struct Slices {
     /// Slices of an epoch.
     pub of_epoch: usize,
@@ -97,7 +97,7 @@ impl Count<'_> {
             }
         }
         if self.is_drawn {
-            notes.push("The labelled patients are drawn at the start. Slices are those of as many others.".into());
+            notes.push("The labelled patients are drawn at the start. Slices are counted for the same number of other patients.".into());
         } else if prepared != scans {
             notes.push(format!(
                 "Slices are estimated from {prepared} of {} of the labelled patients.",

@@ -64,7 +64,7 @@ pub struct Phases {
 pub struct Report {
     /// Preset of pre-training.
     pub preset: String,
-    /// What was asked for.
+    /// The requested device.
     pub device: String,
     /// What that is.
     pub device_name: String,
@@ -82,7 +82,7 @@ pub struct Report {
     pub size: usize,
     /// Slices of a step.
     pub batch: usize,
-    /// Slices that went through the network at once in training; fewer than the batch where memory ran out.
+    /// Slices that went through the network at once in training; fewer than the batch if memory was short.
     pub at_once: usize,
     /// Precision of the convolutions.
     pub dtype: Precision,
@@ -104,8 +104,8 @@ pub struct Report {
     pub infer_img_s: f64,
     /// The step's phases, of AMLP and its ablations.
     pub phases: Option<Phases>,
-    /// On the CPU the process's largest resident set while it measured; elsewhere what the device's allocator holds. Nothing
-    /// where neither is known.
+    /// On the CPU the process's largest resident set while it measured; elsewhere what the device's allocator holds. `None` if
+    /// neither is known.
     pub peak_memory_mib: Option<u64>,
 }
 
@@ -144,7 +144,7 @@ pub fn bench(options: &Options) -> Result<Report> {
     let config = config(options)?;
     let compute = open_all(&options.device)?;
     check_device(&config, &config.network, head(&config), &compute)?;
-    // What was read and compiled before is no part of the measurement.
+    // Exclude earlier reading and compiling from the measurement.
     machine::forget_peak();
     let train = train(options, &config, &compute)?;
     let at_once = GradientEngine::new(&compute, options.micro_batch).at_once(options.batch);
@@ -188,7 +188,7 @@ fn config(options: &Options) -> Result<Config> {
     config.preprocess.size = options.size;
     config.training.batch = options.batch;
     config.training.micro_batch = options.micro_batch;
-    // Refused by the device, if at all: a benchmark may look at what a training may not use.
+    // Only the device may refuse it: a benchmark may use settings that runs may not.
     config.training.precision = Precision::F32;
     if config.method.pretext == Pretext::Amlp {
         let divides = |grid: &usize| options.size.is_multiple_of(*grid);
@@ -207,7 +207,7 @@ fn wait(compute: &Compute) -> Result<()> {
     waited.map_err(|e| ErrorKind::Compute { step: "waiting for the device".into(), why: e.to_string() }.into())
 }
 
-/// Whole training steps, as the loop takes them.
+/// Full training steps, as in the training loop.
 fn train(options: &Options, config: &Config, compute: &Compute) -> Result<Times> {
     let mut step = stepper(config, compute)?;
     let mut taken = 0;

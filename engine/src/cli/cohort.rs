@@ -87,7 +87,7 @@ fn table(found: &Fingerprint) -> String {
     let _ = writeln!(text, "background  {}", backgrounds(found));
     let width_of = |of: &dyn Fn(&CaseFingerprint) -> usize| found.cases.iter().map(of).max().unwrap_or(0);
     let scan = width_of(&|case| case.id.chars().count()).max(4);
-    // Where every patient has one scan, the column would repeat the first.
+    // If every patient has one scan, the column would repeat the first.
     let patient = if found.patients == found.scans { 0 } else { width_of(&|case| case.patient.chars().count()).max(7) };
     let (shape, spacing) = ("shape", "spacing (mm)");
     let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", "patient") };

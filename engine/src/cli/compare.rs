@@ -91,7 +91,7 @@ impl Args {
         finetune.labels.any |= self.labels_any;
         let plan = Plan {
             name: "compare".into(),
-            // Every training has its own seed; this one draws the split.
+            // Every run has its own seed; this one draws the split.
             seed: self.shared.seed.or(self.seeds.first().copied()).unwrap_or_default(),
             device: finetune.device.clone(),
             threads: finetune.threads,

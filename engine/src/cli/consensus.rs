@@ -46,7 +46,7 @@ struct Report {
     converged: bool,
 }
 
-/// A mask, and what STAPLE estimates of its rater.
+/// A mask with STAPLE's estimates for its rater.
 #[derive(Serialize)]
 struct Input {
     file: String,
@@ -56,7 +56,7 @@ struct Input {
 
 /// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    // The first mask's own file gives geometry and header of the result.
+    // Geometry and header of the result come from the first mask's file.
     let like = Volume::read(&args.inputs[0])?;
     let mut notes = Vec::new();
     let read = |path: &PathBuf| -> Result<LabelVolume> {

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::files::SomeFailed;
+use super::files::PartialFailure;
 use super::{interruptible, print_json, print_line, use_threads};
-use crate::cohort::LeftOut;
-use crate::cohort::convert::{ConvertOptions, ConvertedPatient, Refused, convert};
+use crate::cohort::ExcludedScan;
+use crate::cohort::convert::{ConvertOptions, ConvertedPatient, RefusedImage, convert};
 use crate::words::plural;
 
 /// Shown under `--help`.
@@ -70,8 +70,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let objects = plural(report.skipped.len(), "object is not a scan", "objects are not scans");
         eprintln!("amlp: {objects}, see conversion.json");
     }
-    let left_out = report.refused.iter().map(|refused| LeftOut::new(&name(refused), refused.why.clone()));
-    SomeFailed::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())
+    let left_out = report.refused.iter().map(|refused| ExcludedScan::new(&name(refused), refused.why.clone()));
+    PartialFailure::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())
 }
 
 fn line(patient: &ConvertedPatient) -> String {
@@ -86,7 +86,7 @@ fn line(patient: &ConvertedPatient) -> String {
 }
 
 /// `P0001 CT 3f2a90b1c4d5e6f7`.
-fn name(refused: &Refused) -> String {
+fn name(refused: &RefusedImage) -> String {
     let parts = [refused.patient.as_deref().unwrap_or_default(), &refused.modality, &refused.id];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

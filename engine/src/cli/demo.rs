@@ -28,7 +28,7 @@ pub struct Args {
     /// Folder for the results [default: amlp-demo, or the first free amlp-demo-N].
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Folder of the sample study [default: assets/sample beside the sources or here].
+    /// Folder of the sample study [default: assets/sample next to the sources or here].
     #[arg(long)]
     sample: Option<PathBuf>,
     /// Seed of split, weights and training.
@@ -161,7 +161,7 @@ fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::R
     Ok(())
 }
 
-/// The sample study beside the sources of this program, or below the working folder.
+/// The sample study next to the sources of this program, or below the working folder.
 fn sample_folder() -> crate::Result<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
     let candidates = [built, PathBuf::from("assets/sample")];
@@ -169,7 +169,7 @@ fn sample_folder() -> crate::Result<PathBuf> {
         Error::config(
             "sample",
             "assets/sample",
-            "not found beside the sources or in the current folder. Give its path with --sample",
+            "not found next to the sources or in the current folder. Give its path with --sample",
         )
     })
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 
-use super::files::{FileFlags, SomeFailed};
+use super::files::{FileFlags, PartialFailure};
 use super::masks::MaskFlags;
 use crate::cohort::split::{Part, Split};
 use crate::evaluate::{Pairs, Report, Subset, Target, evaluate_pairs, find_split};
@@ -128,11 +128,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     if args.csv_to_stdout() {
         super::print_text(&String::from_utf8(report.to_csv()?).context("CSV")?)?;
-        return SomeFailed::check(done, report.left_out);
+        return PartialFailure::check(done, report.left_out);
     }
     if let Some(path) = &args.csv {
         crate::run::atomic::write_atomic(path, &report.to_csv()?)?;
     }
     if args.json { super::print_line(&report.to_json()?) } else { super::print_text(&report.to_table()) }?;
-    SomeFailed::check(done, report.left_out)
+    PartialFailure::check(done, report.left_out)
 }

@@ -1,6 +1,6 @@
 //! Flags for finding scans and masks, and the report of scans that a verb leaves out.
 
-use crate::cohort::{DiscoverOptions, LeftOut, NamePattern, summary};
+use crate::cohort::{DiscoverOptions, ExcludedScan, NamePattern, summary};
 use crate::words::plural;
 
 /// How files are interpreted, and whether all of them must be used.
@@ -27,7 +27,7 @@ impl FileFlags {
     ///
     /// # Errors
     /// With `--strict`, if one is.
-    pub fn report(&self, used: usize, left_out: &[LeftOut], masks_left_out: &[LeftOut]) -> crate::Result<()> {
+    pub fn report(&self, used: usize, left_out: &[ExcludedScan], masks_left_out: &[ExcludedScan]) -> crate::Result<()> {
         let summary = summary(used, left_out, masks_left_out);
         if self.strict && !(left_out.is_empty() && masks_left_out.is_empty()) {
             return Err(crate::Error::config("--strict", "on", summary));
@@ -39,24 +39,24 @@ impl FileFlags {
 
 /// Some scans failed or were left out, the others are done.
 #[derive(Debug)]
-pub struct SomeFailed {
+pub struct PartialFailure {
     done: usize,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<ExcludedScan>,
 }
 
-impl SomeFailed {
+impl PartialFailure {
     /// Ends a verb whose results are written.
     ///
     /// # Errors
     /// If a scan failed or was left out: the program then ends with exit code 3.
-    pub fn check(done: usize, left_out: Vec<LeftOut>) -> anyhow::Result<()> {
+    pub fn check(done: usize, left_out: Vec<ExcludedScan>) -> anyhow::Result<()> {
         if left_out.is_empty() { Ok(()) } else { Err(Self { done, left_out }.into()) }
     }
 }
 
-impl std::error::Error for SomeFailed {}
+impl std::error::Error for PartialFailure {}
 
-impl std::fmt::Display for SomeFailed {
+impl std::fmt::Display for PartialFailure {
     /// A table of the failures, one a line.
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = self.done + self.left_out.len();
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn failures_are_a_table() {
-        let left_out = vec![LeftOut::new("P7", "missing modality t1"), LeftOut::new("P10", "unreadable")];
-        let text = SomeFailed { done: 3, left_out }.to_string();
+        let left_out = vec![ExcludedScan::new("P7", "missing modality t1"), ExcludedScan::new("P10", "unreadable")];
+        let text = PartialFailure { done: 3, left_out }.to_string();
         assert_eq!(text, "2 of 5 scans are not done:\n  P7   missing modality t1\n  P10  unreadable");
-        assert!(SomeFailed::check(3, Vec::new()).is_ok());
+        assert!(PartialFailure::check(3, Vec::new()).is_ok());
     }
 }

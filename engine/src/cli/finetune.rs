@@ -6,7 +6,7 @@ use super::progress;
 use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::ErrorKind;
-use crate::cohort::LeftOut;
+use crate::cohort::ExcludedScan;
 use crate::cohort::labelled::LabelDraw;
 use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
@@ -71,7 +71,7 @@ pub struct Args {
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
         let mut fresh = finetune_preset(&self.preset)?;
-        // A resumed run has its settings and its network; the pre-training's folder may be gone.
+        // A resumed run has its settings and its network; the pre-training run's folder may be gone.
         if self.from != Path::new("none") && !self.run.resumes(&self.shared.out) {
             let theirs = stored_config(&self.from)?;
             fresh.preprocess = theirs.preprocess;
@@ -126,14 +126,14 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     say_if_complete(&job.selection);
     let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
     let Some(report) = report else { return Ok(()) };
-    // Its evaluation locks the run again.
+    // The evaluation locks the run again.
     let left_out = std::mem::take(&mut job.selection.left_out);
     drop(job);
     print(&with_change(report, out, &compute, &control)?, &left_out, out, output)
 }
 
 /// The report with the Dice before and after, if the run continued an earlier one. A failure to measure it is printed, not
-/// returned, because the training itself succeeded.
+/// returned, because the run itself succeeded.
 fn with_change(
     mut report: FinetuneReport,
     out: &Path,
@@ -149,12 +149,12 @@ fn with_change(
     Ok(report)
 }
 
-fn print(report: &FinetuneReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
+fn print(report: &FinetuneReport, left_out: &[ExcludedScan], out: &Path, output: Output) -> anyhow::Result<()> {
     if output.json {
         return print_json(&JobReport { report, left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
-    // The loss of one epoch beside the Dice of many would contradict it.
+    // Showing the loss of one epoch with the Dice of many would be inconsistent.
     let fit = report.convergence.map_or_else(
         || format!("loss {:.4}", report.loss),
         |c| format!("loss {:.4}, training Dice {:.3}{}", c.mean_loss, c.training_dice, c.over()),

@@ -186,7 +186,7 @@ pub(super) fn shape_of(volume: &Volume) -> Vec<usize> {
     volume.grid.shape.into_iter().chain(frames).collect()
 }
 
-/// The background in words; nothing for colours.
+/// Text of the background; empty for colours.
 fn background_row(volume: &Volume, background: Option<Background>) -> Option<String> {
     let share = |b: Background| format!("{b}, constant on {:.0} % of the border", b.share * 100.0);
     let none = || "none: no value is constant along the border".to_owned();

@@ -1,4 +1,4 @@
-//! `amlp labels`: corrected masks of a cohort, for the next fine-tuning.
+//! `amlp labels`: corrected masks of a cohort, for the next fine-tuning run.
 
 use std::path::{Path, PathBuf};
 

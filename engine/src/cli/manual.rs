@@ -47,7 +47,7 @@ fn on(topic: &str) -> crate::Result<String> {
     Ok(text)
 }
 
-/// The manual is checked against the program, so that neither can change without the other.
+/// Tests that the manual and the program agree.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -58,9 +58,9 @@ mod tests {
     use super::*;
     use crate::config::{Config, Family, PRESETS};
 
-    /// Verbs that take the options of both trainings.
-    const TRAININGS: [&str; 3] = ["pretrain", "finetune", "compare"];
-    const SHARED: &str = "Options of both trainings";
+    /// Commands that take the options of both stages.
+    const TRAINERS: [&str; 3] = ["pretrain", "finetune", "compare"];
+    const SHARED: &str = "Options of both stages";
 
     fn section(title: &str) -> &'static str {
         let found = sections(TEXT).into_iter().find(|section| section.title == title);
@@ -89,7 +89,7 @@ mod tests {
                 .filter_map(|a| a.get_long())
                 .map(str::to_owned)
                 .collect();
-            let taken: &BTreeSet<String> = if TRAININGS.contains(&name) { &shared } else { &BTreeSet::new() };
+            let taken: &BTreeSet<String> = if TRAINERS.contains(&name) { &shared } else { &BTreeSet::new() };
             let absent: Vec<&String> = real.iter().filter(|o| !named.contains(*o) && !taken.contains(*o)).collect();
             assert!(absent.is_empty(), "MANUAL.md, amlp {name}: describe {absent:?}");
             let stale: Vec<&String> = named.iter().chain(taken).filter(|option| !real.contains(*option)).collect();

@@ -75,7 +75,7 @@ enum Verb {
     /// Resume an interrupted run of either stage.
     #[command(after_help = resume::EXAMPLES)]
     Resume(resume::Args),
-    /// Add reviewed masks to the labels of the next fine-tuning, or list them.
+    /// Add reviewed masks to the labels of the next fine-tuning run, or list them.
     #[command(after_help = labels::EXAMPLES)]
     Labels(labels::Args),
     /// Continue a fine-tuned run with corrected masks.
@@ -172,7 +172,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
             eprintln!("amlp: interrupted; completed work is saved");
             ExitCode::from(INTERRUPTED)
         }
-        Err(error) if error.is::<files::SomeFailed>() => {
+        Err(error) if error.is::<files::PartialFailure>() => {
             eprintln!("amlp: {error}");
             ExitCode::from(SOME_FAILED)
         }

@@ -7,7 +7,7 @@ use super::recipe::Recipe;
 use super::training::{Output, RunFlags, Shared, finished_report, listen, parse_word, put, say_if_complete};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
-use crate::cohort::LeftOut;
+use crate::cohort::ExcludedScan;
 use crate::config::{self, Config, MaskFill};
 use crate::device::open_all;
 use crate::jobs::{JobReport, PretrainJob, Start};
@@ -83,7 +83,7 @@ pub struct Args {
     /// Label an update starts from.
     #[arg(long, value_enum)]
     anchor: Option<Anchor>,
-    /// Epochs between label updates; 0: a twentieth of the training.
+    /// Epochs between label updates; 0: a twentieth of the run.
     #[arg(long)]
     period: Option<usize>,
     /// Parameter of the method, as NAME=VALUE; see amlp presets NAME. Repeatable.
@@ -151,7 +151,7 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
 }
 
-fn print(report: &PretrainReport, left_out: &[LeftOut], out: &Path, output: Output) -> anyhow::Result<()> {
+fn print(report: &PretrainReport, left_out: &[ExcludedScan], out: &Path, output: Output) -> anyhow::Result<()> {
     if output.json {
         return print_json(&JobReport { report, left_out });
     }

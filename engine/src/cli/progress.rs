@@ -9,7 +9,7 @@ use crate::Result;
 use crate::event::{EpochSummary, Event, EventSink};
 use crate::words::plural;
 
-/// Progress of a training.
+/// Progress of a run.
 pub struct Progress {
     bar: Option<ProgressBar>,
     steps_per_epoch: usize,

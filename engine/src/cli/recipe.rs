@@ -23,7 +23,7 @@ pub struct DrawFlags {
 }
 
 impl DrawFlags {
-    /// Overrides the settings that flags were given for.
+    /// Overrides settings with the given flags.
     pub fn apply(&self, mask: &mut MaskConfig) {
         put(&mut mask.temperature, self.temperature);
         put(&mut mask.hints, self.hints);
@@ -80,7 +80,7 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// Overrides the settings that flags were given for.
+    /// Overrides settings with the given flags.
     pub fn apply(&self, config: &mut Config) {
         put(&mut config.training.min_tissue, self.min_tissue);
         let method = &mut config.method;

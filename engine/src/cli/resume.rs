@@ -1,4 +1,4 @@
-//! `amlp resume`: an interrupted training of either stage continues.
+//! `amlp resume`: an interrupted run of either stage continues.
 
 use std::path::PathBuf;
 
@@ -34,7 +34,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut config = stored_config(&args.run)?;
     put(&mut config.data.cohort, args.cohort.clone());
-    args.device.put_in(&mut config);
+    args.device.apply_to(&mut config);
     if !config.data.cohort.is_dir() {
         let why = "the run's cohort was not found. If it was moved, give its new location with --cohort FOLDER";
         return Err(Error::file(&config.data.cohort, why).into());

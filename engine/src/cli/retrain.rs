@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     put(&mut training.steps, args.steps);
     put(&mut training.lr, args.lr);
     put(&mut config.labels.labels, args.labels.clone());
-    args.device.put_in(&mut config);
+    args.device.apply_to(&mut config);
     let start = Start { dry: args.dry_run, strict: args.strict, ..Start::default() };
     train(config, &args.out, start, args.output)
 }

@@ -9,10 +9,10 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::files::{FileFlags, SomeFailed};
+use super::files::{FileFlags, PartialFailure};
 use super::masks::MaskFlags;
-use crate::cohort::{Cohort, LeftOut};
-use crate::review::{CaseScore, Latest, Order, Progress, Verdict, latest, rank, scores};
+use crate::cohort::{Cohort, ExcludedScan};
+use crate::review::{CaseScore, LatestEntries, Order, Progress, Verdict, latest, rank, scores};
 use crate::run::clock::utc;
 use crate::run::review::{Export, export, read, read_ranking};
 
@@ -131,7 +131,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut failed = Vec::new();
     if to != Export::default() {
         let cases = export(&cohort, &latest, &to, &args.masks.options(), &control, &progress)?;
-        let problem = |case: crate::review::MeasuredCase| Some(LeftOut::new(&case.case, case.problem?));
+        let problem = |case: crate::review::MeasuredCase| Some(ExcludedScan::new(&case.case, case.problem?));
         failed.extend(cases.into_iter().filter_map(problem));
     }
     bar.finish_and_clear();
@@ -147,7 +147,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     } else {
         super::print_text(&table(&state, &rows.collect::<Vec<_>>()))?;
     }
-    SomeFailed::check(cohort.cases.len() - failed.len(), failed)
+    PartialFailure::check(cohort.cases.len() - failed.len(), failed)
 }
 
 impl Args {
@@ -167,7 +167,7 @@ impl Args {
     }
 }
 
-fn row<'a>(scored: &'a CaseScore, latest: &'a Latest) -> Row<'a> {
+fn row<'a>(scored: &'a CaseScore, latest: &'a LatestEntries) -> Row<'a> {
     let entry = latest.get(&scored.case);
     Row {
         case: &scored.case,

@@ -7,18 +7,18 @@ mod output;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::files::{FileFlags, SomeFailed};
+use super::files::{FileFlags, PartialFailure};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cohort::split::Part;
-use crate::cohort::{ImageFile, LeftOut};
+use crate::cohort::{ExcludedScan, ImageFile};
 use crate::device::{DeviceChoice, open};
 use crate::event::Control;
-use crate::findings::{Smallest, remove_smaller_than};
+use crate::findings::{MinimumSize, remove_smaller_than};
 use crate::predict::{Choice, Segmenter};
 use crate::volume::LabelVolume;
 use crate::volume::nifti::write_f32;
 use crate::{Error, ErrorKind, Result};
-use finished::Finished;
+use finished::FinishedSegmentation;
 use inputs::{Inputs, Scan};
 use output::{Format, Output};
 
@@ -159,7 +159,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             Err(error) if args.files.strict || stops(&error) => return Err(error.into()),
             Err(error) => {
                 eprintln!("amlp: {}: {error}", scan.case);
-                left_out.push(LeftOut::new(&scan.case, error.to_string()));
+                left_out.push(ExcludedScan::new(&scan.case, error.to_string()));
                 continue;
             }
         };
@@ -175,21 +175,21 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             "model": args.model, "checkpoint": choice, "device": compute.name, "cases": &done, "left_out": &left_out
         }))?;
     }
-    SomeFailed::check(done.len(), left_out)
+    PartialFailure::check(done.len(), left_out)
 }
 
-/// True for an error that the next scan would meet too.
+/// True for an error that would affect the next scan too.
 fn stops(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Device { .. } | ErrorKind::DeviceLost { .. })
 }
 
-/// The case as an earlier call left it, if nothing changed since.
+/// The result of an earlier call, if nothing has changed since.
 fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, options: &str) -> Option<Done> {
     if args.again {
         return None;
     }
     let started = Instant::now();
-    let record = Finished::find(scan, segmenter.digest(), options, &args.out)?;
+    let record = FinishedSegmentation::find(scan, segmenter.digest(), options, &args.out)?;
     let [mask, probability @ ..] = &*names(args, scan, segmenter, output) else { return None };
     Some(Done {
         case: record.case,
@@ -224,7 +224,7 @@ fn segment(
     control: &Control,
 ) -> Result<Done> {
     let started = Instant::now();
-    // Before the network runs: what cannot be written is not computed.
+    // Checked before the network runs, so that nothing is computed that cannot be written.
     let series = output.source(scan)?;
     let images = scan.images.iter().map(ImageFile::read).collect::<Result<Vec<_>>>()?;
     let mut result = segmenter.segment(&images, &mut |_| {}, control)?;
@@ -243,7 +243,7 @@ fn segment(
     }
     let voxels = (0..source.grid.len()).filter(|&i| result.label.get(i) > 0).count();
     let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
-    Finished::of(scan, segmenter.digest(), options, (&args.out, &names), volume_ml)?.write(&args.out)?;
+    FinishedSegmentation::of(scan, segmenter.digest(), options, (&args.out, &names), volume_ml)?.write(&args.out)?;
     let (case, seconds) = (scan.case.clone(), started.elapsed().as_secs_f64());
     Ok(Done { case, mask, probability, volume_ml, seconds, skipped: false })
 }
@@ -251,7 +251,7 @@ fn segment(
 /// Removes components below `ml`, taken over all labels together.
 fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
     let mut kept: Vec<bool> = (0..label.grid.len()).map(|i| label.get(i) > 0).collect();
-    remove_smaller_than(&mut kept, &label.grid, Smallest::Ml(ml))?;
+    remove_smaller_than(&mut kept, &label.grid, MinimumSize::Ml(ml))?;
     let values: Vec<u16> = kept.iter().enumerate().map(|(i, &kept)| if kept { label.get(i) } else { 0 }).collect();
     LabelVolume::new(label.grid.clone(), values)
 }

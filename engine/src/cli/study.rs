@@ -12,7 +12,8 @@ use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
 use crate::run::study::StudyFolder;
 use crate::study::{
-    Ended, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan, run as run_study,
+    EndedRun, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan,
+    run as run_study,
 };
 use crate::words::plural;
 
@@ -47,10 +48,10 @@ pub struct Args {
     /// Scale slices, width and patients by this factor, 0.1 to 1.
     #[arg(long, requires = "cohort")]
     scale: Option<f64>,
-    /// Run one part of the trainings: i/n, i from 1.
+    /// Do one part of the runs: i/n, i from 1.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<Shard>,
-    /// List the trainings and their hours, estimated from one step of each, then exit.
+    /// List the runs and their hours, estimated from one step of each, then exit.
     #[arg(long)]
     dry_run: bool,
     /// Print a built-in plan to edit: quick, evidence, ablation, paper, paper-table-1 to paper-table-6, paper-figures.
@@ -99,11 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let time = if job.done { "done".into() } else { duration(job.seconds) };
             print_line(&format!("{:<34} {:>7} steps {time:>8}  {}", job.run, job.steps, job.label))?;
         }
-        return print_line(&format!(
-            "{}, {:.1} hours",
-            plural(estimate.jobs.len(), "training", "trainings"),
-            estimate.hours
-        ));
+        return print_line(&format!("{}, {:.1} hours", plural(estimate.jobs.len(), "run", "runs"), estimate.hours));
     }
     report(&plan, &out, args.shard.unwrap_or(Shard::WHOLE), &compute, &control, args.json)
 }
@@ -148,12 +145,12 @@ pub(super) fn report(
         print_line(std::fs::read_to_string(&tables)?.trim_end())?;
     }
     if progress.failed > 0 {
-        anyhow::bail!("{} failed; the reasons are below the tables", plural(progress.failed, "training", "trainings"));
+        anyhow::bail!("{} failed; the reasons are below the tables", plural(progress.failed, "run", "runs"));
     }
     Ok(())
 }
 
-fn line(ended: &Ended<'_>) -> String {
+fn line(ended: &EndedRun<'_>) -> String {
     let outcome = match ended.state {
         JobState::Done(evaluation) => {
             evaluation.mean.as_ref().map_or("no reference".into(), |mean| format!("DSC {:.3}", mean.dsc))
@@ -163,6 +160,6 @@ fn line(ended: &Ended<'_>) -> String {
     };
     let left = ended.seconds_left.filter(|seconds| *seconds > 0.0);
     let left = left.map(|seconds| format!(" (about {} left)", duration(seconds))).unwrap_or_default();
-    let Ended { what, number, all, label, .. } = ended;
+    let EndedRun { what, number, all, label, .. } = ended;
     format!("{what} {number} of {all}, {label}: {outcome}{left}")
 }

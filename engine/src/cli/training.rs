@@ -20,7 +20,7 @@ use crate::run::tensorboard::TensorBoard;
 use crate::run::{History, RunFolder};
 use crate::{Error, Result};
 
-/// Settings of a training. Each flag overrides the preset and the files of `--config`.
+/// Settings of a training run. Each flag overrides the preset and the files of `--config`.
 #[derive(Clone, clap::Args)]
 pub struct Shared {
     /// Folder of patients.
@@ -126,8 +126,8 @@ pub struct DeviceFlags {
 }
 
 impl DeviceFlags {
-    /// Sets what was given.
-    pub fn put_in(&self, config: &mut Config) {
+    /// Applies the given flags.
+    pub fn apply_to(&self, config: &mut Config) {
         put(&mut config.device, self.device.clone());
         put(&mut config.threads, self.threads);
         put(&mut config.training.micro_batch, self.micro_batch);
@@ -240,7 +240,7 @@ impl Shared {
         put(&mut config.data.targets, self.targets);
         put(&mut config.data.cache, self.cache.clone());
         put(&mut config.seed, self.seed);
-        self.device.put_in(&mut config);
+        self.device.apply_to(&mut config);
         Ok(config)
     }
 }
@@ -252,7 +252,7 @@ pub fn put<T>(place: &mut T, flag: Option<T>) {
     }
 }
 
-/// Prints how many scans are used. If some are left out, the training itself warns.
+/// Prints how many scans are used. If some are left out, the run itself warns.
 pub fn say_if_complete(selection: &Selection) {
     if selection.is_complete() {
         eprintln!("amlp: {selection}");
@@ -281,7 +281,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, Stage};
 
-    /// A run with event files that was resumed by its name alone ended in the midst of them.
+    /// A run with event files that was resumed by name only used to stop writing them.
     #[test]
     fn a_run_goes_on_with_its_event_files_without_being_asked() {
         let temp = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{KmeansOptions, TsneOptions};
 use crate::{Error, Result};
 
-/// Most patches for methods that hold a matrix of all pairs (128 MiB).
+/// Maximum number of patches for methods with a matrix of all pairs (128 MiB).
 const MOST_PATCHES: usize = 4096;
 
 /// Clustering method (paper, Table 6).
@@ -119,7 +119,7 @@ impl ClusterConfig {
     }
 
     /// # Errors
-    /// As [`ClusterConfig::validate`]. Also for more than 4096 patches with any method but k-means, because the others hold a
+    /// As [`ClusterConfig::validate`]. Also for more than 4096 patches with any method but k-means, because the others need a
     /// matrix of all pairs.
     pub fn check_patches(&self, patches: usize) -> Result<()> {
         self.validate()?;

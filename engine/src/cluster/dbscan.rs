@@ -2,7 +2,7 @@
 
 use super::ward::squared_between;
 
-/// Two clusters and the radius that found them.
+/// Two clusters and the radius used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DbscanClusters {
     /// 0 for the largest dense cluster, 1 for all else.

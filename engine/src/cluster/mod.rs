@@ -102,7 +102,7 @@ impl Clustering {
         Self { labels, logit, probability, air: air.to_vec(), ..self.clone() }
     }
 
-    /// Makes the foreground the background, and the other way round. Air that was left out stays background.
+    /// Swaps foreground and background. Excluded air stays background.
     pub fn swap(&mut self) {
         if self.centres[0].is_empty() {
             return;

@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// What scikit-learn finds in 256 made patches of 100 pixels.
+/// scikit-learn's results on 256 synthetic patches of 100 pixels.
 struct Reference {
     /// A bright disc in tissue in air, or noise alone.
     tissue: bool,

@@ -5,7 +5,7 @@ use kodama::{Method, linkage};
 /// The two clusters joined by the last merge, as labels 0 and 1 of `points` `[n][d]`. Cluster 0 holds the first point.
 /// `None` for fewer than two points.
 ///
-/// O(n^2) time; holds half a matrix of distances.
+/// O(n^2) time; stores half a matrix of distances.
 pub fn ward(points: &[f32], d: usize) -> Option<Vec<u8>> {
     if d == 0 {
         return None;

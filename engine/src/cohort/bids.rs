@@ -2,12 +2,12 @@
 
 use super::names::{Role, canonical_modality, mask_role};
 
-/// What a BIDS name says.
+/// The parts of a BIDS name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BidsName {
     /// `sub-01`.
     pub patient: String,
-    /// `ses-1`, if there is one.
+    /// `ses-1`, if present.
     pub session: Option<String>,
     pub role: Role,
 }

@@ -22,7 +22,7 @@ impl ImageFile {
         Self { path, frame: None }
     }
 
-    /// A file, and this frame of it if it has several. A header that cannot be read leaves the error to [`ImageFile::read`].
+    /// A file, with this frame if it has several. An unreadable header is reported by [`ImageFile::read`].
     pub fn with_frame(path: PathBuf, frame: Option<usize>) -> Self {
         let is_4d = || HeaderSummary::read(&path).is_ok_and(|header| header.frames > 1);
         let frame = frame.filter(|_| is_4d());
@@ -48,7 +48,7 @@ impl ImageFile {
     }
 }
 
-/// One scan: what is segmented, measured and trained on as a whole.
+/// One scan: the unit of segmentation, measurement and training.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
     /// Unique in its cohort.
@@ -61,14 +61,14 @@ pub struct Case {
     pub images: BTreeMap<String, ImageFile>,
     /// The files of the reference mask. Several are regions, and the mask is their union.
     pub masks: Vec<PathBuf>,
-    /// A segmentation that the program saved beside the scan (`<image>_pred.nii.gz`).
+    /// A segmentation saved by this program next to the scan (`<image>_pred.nii.gz`).
     pub segmentation: Option<PathBuf>,
     /// True for a case of a folder of test images (`imagesTs`): it needs no mask and never trains.
     pub held_out: bool,
 }
 
 impl Case {
-    /// The files of the images by modality. A 4-D file stands once, under the first of its channels.
+    /// The files of the images by modality. A 4-D file is listed once, under its first channel.
     pub fn image_paths(&self) -> BTreeMap<String, PathBuf> {
         let mut paths: BTreeMap<String, PathBuf> = BTreeMap::new();
         for (modality, image) in &self.images {
@@ -79,7 +79,7 @@ impl Case {
         paths
     }
 
-    /// The folder that holds its first file.
+    /// The folder of its first file.
     pub fn folder(&self) -> Option<&Path> {
         let mut files = self.images.values().map(|image| &image.path).chain(&self.masks);
         files.next().and_then(|file| file.parent())
@@ -98,8 +98,8 @@ impl Case {
     }
 }
 
-/// Reads a mask of one or several files: their union on the grid of the first, where the first file's label counts. The
-/// second value holds what is unusual about the files.
+/// Reads a mask of one or several files: their union on the grid of the first; on overlap the first file's label wins. The
+/// second value has warnings about the files.
 ///
 /// # Errors
 /// A file that is not a mask; no file.

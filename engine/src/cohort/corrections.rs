@@ -1,4 +1,4 @@
-//! Corrected masks of a cohort, for the next fine-tuning, with their provenance.
+//! Corrected masks of a cohort, for the next fine-tuning run, with their provenance.
 //!
 //! A folder, by default `corrections` in the cohort's, which discovery skips:
 //!
@@ -8,8 +8,8 @@
 //!   p01.3f2a9c01.nii.gz        its mask, named by the case and the digest
 //! ```
 //!
-//! Nothing is overwritten: another mask of a case has another name, and lines are only appended, so an interruption loses at
-//! most the mask being added. The cohort's own masks stay as they are.
+//! Nothing is overwritten: masks have unique names and lines are only appended, so an interruption loses at most the mask being
+//! added. The cohort's own masks are not changed.
 
 mod add;
 
@@ -21,12 +21,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::split::Split;
-use super::{Cohort, LeftOut};
+use super::{Cohort, ExcludedScan};
 use crate::run::atomic::sha256_file;
 use crate::run::clock::utc;
 use crate::{Error, Result};
 
-pub use add::{Added, Addition};
+pub use add::{AddOutcome, Addition};
 
 /// Folder in the cohort's.
 const FOLDER: &str = "corrections";
@@ -35,11 +35,11 @@ const RECORD: &str = "corrections.jsonl";
 /// Largest record that is read in bytes: some hundred thousand masks.
 const RECORD_BYTES: u64 = 64 << 20;
 
-/// What a reviewer says of a segmentation.
+/// A reviewer's verdict on a segmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// Right as the model made it.
+    /// Accepted without changes.
     Accepted,
     /// Right after corrections.
     Corrected,
@@ -55,7 +55,7 @@ impl Verdict {
     }
 }
 
-/// The network that made the segmentation a mask goes back to.
+/// The network whose segmentation the mask is based on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelId {
     /// Name of its run folder.
@@ -64,7 +64,7 @@ pub struct ModelId {
     pub weights_sha256: String,
 }
 
-/// A mask that was added, and where it comes from.
+/// A corrected mask with its provenance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Correction {
     /// The scan's id.
@@ -77,13 +77,13 @@ pub struct Correction {
     pub sha256: String,
     /// Volume of all labels in ml.
     pub lesion_ml: f64,
-    /// What the reviewer said.
+    /// The reviewer's verdict.
     pub verdict: Verdict,
     /// The reviewer's initials.
     pub reviewer: String,
     /// When it was added, in milliseconds since 1970.
     pub time_ms: u64,
-    /// The network whose segmentation was reviewed; absent for a mask drawn by hand.
+    /// The network whose segmentation was reviewed; absent for a hand-drawn mask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelId>,
 }
@@ -100,20 +100,20 @@ impl Correction {
 pub struct Corrections {
     /// The folder.
     pub folder: PathBuf,
-    /// The mask that counts for each case, by case.
+    /// The current mask of each case, by case.
     pub masks: Vec<Correction>,
     /// Lines of the record that cannot be read, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// What a training does with corrected masks.
+/// Corrected masks that a run uses.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Applied {
-    /// Masks that are not used although their scan is: of validation and test patients, whose reference stays.
-    pub masks_left_out: Vec<LeftOut>,
-    /// Scans whose mask is damaged or missing. They are not used.
-    pub left_out: Vec<LeftOut>,
+pub struct AppliedCorrections {
+    /// Unused masks of used scans: validation and test patients keep their reference.
+    pub masks_left_out: Vec<ExcludedScan>,
+    /// Scans that are not used because their mask is damaged or missing.
+    pub left_out: Vec<ExcludedScan>,
 }
 
 impl Corrections {
@@ -122,13 +122,12 @@ impl Corrections {
         cohort.join(FOLDER)
     }
 
-    /// Whether a folder holds corrected masks.
+    /// Whether a folder contains corrected masks.
     pub(super) fn is_folder(folder: &Path) -> bool {
         folder.join(RECORD).is_file()
     }
 
-    /// Reads the record; empty if there is none. Lines that cannot be read, such as one cut off by a full disk, are left out
-    /// with a note.
+    /// Reads the record; empty if missing. Unreadable lines, such as one truncated by a full disk, are skipped with a note.
     ///
     /// # Errors
     /// A record that cannot be read.
@@ -164,20 +163,20 @@ impl Corrections {
         Ok(found)
     }
 
-    /// Takes the folder in the cohort's if this one is gone, as after a move of both.
+    /// Falls back to the folder inside the cohort if this one is missing, for example because both were moved.
     pub(crate) fn find_again(&mut self, cohort: &Path) {
         if !self.masks.is_empty() && !self.folder.is_dir() {
             self.folder = Self::folder_of(cohort);
         }
     }
 
-    /// The mask that counts for a case.
+    /// The current mask of a case.
     pub fn of_case(&self, case: &str) -> Option<&Correction> {
         self.masks.iter().find(|mask| mask.case == case)
     }
 
-    /// The split with the corrected patients: those that no part has are added to the training patients, and training patients
-    /// have the lesion volume of their corrected mask. Validation and test patients stay as they are.
+    /// The split with the corrected patients: patients in no part are added to training, and training patients get the lesion
+    /// volume of their corrected mask. Validation and test patients do not change.
     #[must_use]
     pub fn extend(&self, cohort: &Cohort, mut split: Split) -> Split {
         for mask in self.masks.iter().filter(|mask| cohort.case(&mask.case).is_some()) {
@@ -204,17 +203,17 @@ impl Corrections {
     }
 
     /// Gives the scans of training patients their corrected masks, each checked against its digest.
-    pub fn apply(&self, cohort: &mut Cohort, split: &Split) -> Applied {
-        let mut applied = Applied::default();
+    pub fn apply(&self, cohort: &mut Cohort, split: &Split) -> AppliedCorrections {
+        let mut applied = AppliedCorrections::default();
         for mask in &self.masks {
             let Some(case) = cohort.cases.iter_mut().find(|case| case.id == mask.case) else {
-                applied.left_out.push(LeftOut::new(&mask.case, "has a corrected mask, but is not in the cohort"));
+                applied.left_out.push(ExcludedScan::new(&mask.case, "has a corrected mask, but is not in the cohort"));
                 continue;
             };
             let is_in = |part: &[String]| part.contains(&case.patient) || part.contains(&case.id);
             if let Some(part) = [("test", &split.test), ("validation", &split.val)].iter().find(|(_, ids)| is_in(ids)) {
                 let why = format!("its corrected mask is not trained on, since it is a {} patient", part.0);
-                applied.masks_left_out.push(LeftOut::new(&case.id, why));
+                applied.masks_left_out.push(ExcludedScan::new(&case.id, why));
                 continue;
             }
             let path = self.folder.join(&mask.mask);
@@ -222,16 +221,16 @@ impl Corrections {
                 Ok(found) if found == mask.sha256 => case.masks = vec![path],
                 Ok(_) => {
                     let why = "its corrected mask has changed since it was added. Add it again";
-                    applied.left_out.push(LeftOut::new(&case.id, why));
+                    applied.left_out.push(ExcludedScan::new(&case.id, why));
                 }
-                Err(error) => applied.left_out.push(LeftOut::new(&case.id, error.to_string())),
+                Err(error) => applied.left_out.push(ExcludedScan::new(&case.id, error.to_string())),
             }
         }
         applied
     }
 }
 
-/// A name that leads to no other folder.
+/// True for a name without path components.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0'])
 }

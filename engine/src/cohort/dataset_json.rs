@@ -37,17 +37,17 @@ impl LabelNames {
 /// The part of `dataset.json` that discovery needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct DatasetInfo {
-    /// Channel names by number, in lower case. A name that stands twice has its number appended.
+    /// Channel names by number, in lower case. Duplicates get their number appended.
     pub channels: BTreeMap<usize, String>,
     /// Label values.
     pub labels: LabelNames,
 }
 
 impl DatasetInfo {
-    /// Reads `root/dataset.json`; empty if there is none.
+    /// Reads `root/dataset.json`; empty if missing.
     ///
     /// # Errors
-    /// A file that is no JSON, or whose channels or labels cannot be interpreted. The message names key and value.
+    /// A file that is not JSON, or whose channels or labels are invalid. The message names key and value.
     pub fn read(root: &Path) -> Result<Self> {
         let path = root.join(DATASET_JSON);
         if !path.is_file() {
@@ -167,7 +167,7 @@ fn label_of(value: &Value) -> Option<u16> {
     number_of(value).and_then(|label| u16::try_from(label).ok())
 }
 
-/// Appends the number to names that stand twice ("MRI", "MRI").
+/// Appends the number to duplicate names ("MRI", "MRI").
 fn unique(channels: BTreeMap<usize, String>) -> BTreeMap<usize, String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for name in channels.values() {

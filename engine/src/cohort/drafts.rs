@@ -1,4 +1,4 @@
-//! The scans of one folder, before they have their final names: which files belong together, and in which role.
+//! Groups the files of one folder into scans and assigns roles, before the scans get their final names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use super::names::{
 };
 use super::{DiscoverOptions, Layout, Problem};
 
-/// A scan's files, and where they come from.
+/// A scan's files and their origin.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     /// Its name by its files or its folder.
     pub id: String,
-    /// The patient and the session, where the names of the files say them (BIDS).
+    /// Patient and session, if the file names contain them (BIDS).
     pub patient: Option<String>,
     /// The session by its folder.
     pub session: Option<String>,
     pub layout: Layout,
-    /// The folder that it belongs to: the patient's own, or one of many patients.
+    /// Its folder: the patient's own, or one shared by many patients.
     pub owner: PathBuf,
     /// True for the only scan of its folder.
     pub alone: bool,
@@ -28,9 +28,9 @@ pub(super) struct Draft {
     pub by_folder: bool,
     /// Images by modality.
     pub images: BTreeMap<String, PathBuf>,
-    /// Files that may be the reference mask, by what their names say.
+    /// Candidates for the reference mask, by name.
     pub masks: Vec<(Role, NiftiFile)>,
-    /// Masks in a folder below, used only where the scan has no other.
+    /// Masks in a subfolder, used only if the scan has no other.
     pub further_masks: Vec<NiftiFile>,
     /// A segmentation of ours.
     pub segmentation: Option<PathBuf>,
@@ -53,7 +53,7 @@ impl Draft {
         }
     }
 
-    /// The name of the folder that it belongs to.
+    /// Name of its folder.
     pub fn folder_name(&self) -> String {
         name_of(&self.owner)
     }
@@ -82,14 +82,14 @@ pub(super) fn name_of(folder: &Path) -> String {
 pub(super) struct Group<'a> {
     pub owner: PathBuf,
     pub session: Option<String>,
-    /// The files, each with the role of the folder below `owner` that holds it.
+    /// The files, each with the role of its subfolder of `owner`.
     pub files: Vec<(&'a NiftiFile, Option<FolderRole>)>,
-    /// True for the cohort's own folder, which is a patient's only if its files are named so.
+    /// True for the cohort's root, which is a patient's folder only if its files are named so.
     pub at_root: bool,
 }
 
 /// A file with the scan it belongs to, if its name says so, and its role.
-struct Named<'a> {
+struct NamedFile<'a> {
     id: Option<String>,
     role: Role,
     file: &'a NiftiFile,
@@ -127,13 +127,13 @@ impl Group<'_> {
         drafts
     }
 
-    /// What the names of the files say.
+    /// Interprets the file names.
     fn named<'a>(
         &self,
         scans: &[&(&'a NiftiFile, Option<FolderRole>)],
         further: &[&NiftiFile],
         problems: &mut Vec<Problem>,
-    ) -> Vec<Named<'a>> {
+    ) -> Vec<NamedFile<'a>> {
         let owner = name_of(&self.owner);
         let mut named = Vec::new();
         let mut plain: Vec<&'a NiftiFile> = Vec::new();
@@ -153,7 +153,7 @@ impl Group<'_> {
                 None if tells_modality(&file.stem) => whole_name(&file.stem, &owner),
                 None => mask_role(without_id(&file.stem, &owner)).unwrap_or_else(|| Role::Image(modality.clone())),
             };
-            named.push(Named { id, role, file, layout: Layout::FolderAPatient });
+            named.push(NamedFile { id, role, file, layout: Layout::FolderAPatient });
         }
         let known = plain.iter().any(|file| is_known_name(&file.stem));
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
@@ -161,16 +161,16 @@ impl Group<'_> {
             named.extend(suffixed_names(&plain, problems));
         } else if self.at_root && !known {
             for file in plain {
-                // A folder of scans beside a folder of masks with the same names.
+                // A folder of scans next to a folder of masks with the same names.
                 if further.iter().any(|mask| belongs_to(&mask.stem, &file.stem)) {
                     let (id, role) = (Some(file.stem.clone()), Role::Image("image".into()));
-                    named.push(Named { id, role, file, layout: Layout::FolderAPatient });
+                    named.push(NamedFile { id, role, file, layout: Layout::FolderAPatient });
                 } else {
                     problems.push(Problem::of_file(None, &file.path, "skipped: the file name matches no known layout"));
                 }
             }
         } else {
-            let whole = |file: &'a NiftiFile| Named {
+            let whole = |file: &'a NiftiFile| NamedFile {
                 id: None,
                 role: whole_name(&file.stem, &owner),
                 file,
@@ -181,12 +181,12 @@ impl Group<'_> {
         named
     }
 
-    /// Files with one id are a scan. Those without an id belong to the folder's patient.
-    fn assembled(&self, named: Vec<Named<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
+    /// Files with the same id form a scan. Those without an id are the folder's patient's.
+    fn assembled(&self, named: Vec<NamedFile<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
         let ids: BTreeSet<&String> = named.iter().filter_map(|file| file.id.as_ref()).collect();
         let only = ids.first().filter(|_| ids.len() == 1).map_or_else(|| name_of(&self.owner), |id| (*id).clone());
         let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
-        for Named { id, role, file, layout } in named {
+        for NamedFile { id, role, file, layout } in named {
             let by_folder = id.is_none();
             let id = id.unwrap_or_else(|| only.clone());
             let draft = drafts.entry(id.clone()).or_insert_with(|| Draft::new(&id, &self.owner, layout));
@@ -206,9 +206,8 @@ impl Group<'_> {
     }
 }
 
-/// Scans by the part of the names before the suffix. A further modality (`ID_dose`) belongs to the longest id that its name
-/// begins with.
-fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> Vec<Named<'a>> {
+/// Groups scans by the name before the suffix. Another modality (`ID_dose`) is assigned to the longest matching id.
+fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> Vec<NamedFile<'a>> {
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for &file in files {
         let Some((id, role, family)) = split_suffix(&file.stem) else {
@@ -220,14 +219,14 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
             Family::Brats => Layout::Brats,
             Family::General => Layout::FolderAPatient,
         };
-        named.push(Named { id: Some(id.to_owned()), role, file, layout });
+        named.push(NamedFile { id: Some(id.to_owned()), role, file, layout });
     }
     let ids: BTreeSet<String> = named.iter().filter_map(|file| file.id.clone()).collect();
     for file in others {
         match ids.iter().filter(|id| belongs_to(&file.stem, id)).max_by_key(|id| id.len()) {
             Some(id) => {
                 let role = whole_name(&file.stem, id);
-                named.push(Named { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
+                named.push(NamedFile { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
             }
             None => {
                 problems.push(Problem::of_file(
@@ -241,12 +240,12 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
     named
 }
 
-/// True if a name is an id, or begins with it and a separator.
+/// True if a name equals an id, or begins with it and a separator.
 fn belongs_to(stem: &str, id: &str) -> bool {
     stem.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.', ' ']))
 }
 
-/// The scan that a mask in a folder below belongs to: the only one, else by its name.
+/// The scan of a mask in a subfolder: the only one, else by name.
 fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str) -> Option<&'a mut Draft> {
     if let [only] = drafts {
         return Some(only);
@@ -254,8 +253,8 @@ fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str) -> Option<&'a mut Draft> {
     drafts.iter_mut().filter(|draft| belongs_to(stem, &draft.id)).max_by_key(|draft| draft.id.len())
 }
 
-/// Gives masks whose name is that of no image to the scan that their name begins with, or to the folder's only scan that
-/// has none: patient 355 of BraTS 2020 has its mask under another name (`W39_1998.09.19_Segm.nii`).
+/// Assigns masks without a matching image name to the scan that their name begins with, or to the folder's only scan without a
+/// mask: patient 355 of BraTS 2020 has its mask under another name (`W39_1998.09.19_Segm.nii`).
 fn adopt(scans: &mut [Draft], stray: Draft, problems: &mut Vec<Problem>) {
     let by_name = scans.iter_mut().filter(|scan| belongs_to(&stray.id, &scan.id)).max_by_key(|scan| scan.id.len());
     if let Some(owner) = by_name {

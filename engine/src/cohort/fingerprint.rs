@@ -1,4 +1,4 @@
-//! What is in a cohort's files, and what is wrong with them.
+//! Content and problems of a cohort's files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::case::read_masks;
-use super::{Case, Cohort, FingerprintCache, LabelNames, Layout, LeftOut, Problem};
+use super::{Case, Cohort, ExcludedScan, FingerprintCache, LabelNames, Layout, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
@@ -30,17 +30,17 @@ pub struct Fingerprint {
     pub scans: usize,
     /// The scans, by id.
     pub cases: Vec<CaseFingerprint>,
-    /// Scans that cannot be used: not in the cohort, without the modality that was asked for, or unreadable.
-    pub left_out: Vec<LeftOut>,
+    /// Scans that cannot be used: not in the cohort, without the requested modality, or unreadable.
+    pub left_out: Vec<ExcludedScan>,
     /// Masks that cannot be read.
-    pub masks_left_out: Vec<LeftOut>,
+    pub masks_left_out: Vec<ExcludedScan>,
     /// Every modality and how many cases have it.
     pub modalities: BTreeMap<String, usize>,
     /// The meaning of label values by `dataset.json`.
     pub label_names: LabelNames,
     /// Every label value and in how many cases it occurs.
     pub labels: BTreeMap<u16, usize>,
-    /// What the labels mean for the regions WT, TC and ET, and how that is known; `null` with a single label.
+    /// Meaning of the labels for the regions WT, TC and ET, and its source; `null` with a single label.
     pub label_meaning: Option<String>,
     /// Lesion volumes of the labelled patients in ml, the mean over a patient's scans; `null` if there are none.
     pub lesion_ml: Option<VolumeRange>,
@@ -56,7 +56,7 @@ pub struct Fingerprint {
     pub problems: Vec<Problem>,
 }
 
-/// One case of a [`Fingerprint`]; what could not be read is `null`.
+/// One case of a [`Fingerprint`]; unreadable values are `null`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseFingerprint {
     /// The scan's id.
@@ -69,9 +69,9 @@ pub struct CaseFingerprint {
     pub images: BTreeMap<String, String>,
     /// The mask; the first file of several.
     pub label: Option<String>,
-    /// All files of the mask: their union counts.
+    /// All files of the mask, which is their union.
     pub masks: Vec<String>,
-    /// A segmentation that the program saved beside the scan.
+    /// A segmentation saved by this program next to the scan.
     pub segmentation: Option<String>,
     /// Shape of the first image read.
     pub shape: Option<[usize; 3]>,
@@ -79,7 +79,7 @@ pub struct CaseFingerprint {
     pub spacing_mm: Option<[f64; 3]>,
     /// The directions in which i, j, k grow, such as `RAS`.
     pub orientation: Option<String>,
-    /// The constant value along the border of each image that was read; `null` where there is none.
+    /// The constant value along the border of each image; `null` if there is none.
     pub background: BTreeMap<String, Option<f64>>,
     /// The label values found, without 0.
     pub labels: Vec<u16>,
@@ -112,7 +112,7 @@ pub struct FingerprintOptions<'a> {
     pub modality: Option<&'a str>,
     /// How masks are read.
     pub masks: MaskOptions,
-    /// Where what was read is kept; without it every file is read.
+    /// Cache of results; without it every file is read.
     pub cache: Option<&'a FingerprintCache>,
 }
 
@@ -157,8 +157,8 @@ pub fn fingerprint_with(
     let (mut left_out, mut masks_left_out) = (cohort.left_out.clone(), Vec::new());
     for (_, report) in reports {
         problems.extend(report.problems);
-        left_out.extend(report.unusable.map(|why| LeftOut::new(&report.case.id, why)));
-        masks_left_out.extend(report.bad_mask.map(|why| LeftOut::new(&report.case.id, why)));
+        left_out.extend(report.unusable.map(|why| ExcludedScan::new(&report.case.id, why)));
+        masks_left_out.extend(report.bad_mask.map(|why| ExcludedScan::new(&report.case.id, why)));
         cases.push(report.case);
     }
     let mut labels = BTreeMap::new();
@@ -190,8 +190,8 @@ pub fn fingerprint_with(
     })
 }
 
-/// What the labels mean. A single label is the lesion, whatever its value: no meaning is guessed for it. Labels that no
-/// region knows are reported with their files.
+/// Meaning of the labels. A single label is the lesion, whatever its value. Labels outside all regions are reported with their
+/// files.
 fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Problem>) -> Result<Option<String>> {
     let labels: BTreeSet<u16> = cases.iter().flat_map(|case| case.labels.iter().copied()).collect();
     if labels.iter().all(|label| *label == 1) {
@@ -219,8 +219,8 @@ impl Fingerprint {
         self.cases.iter().filter(|case| !self.left_out.iter().any(|left| left.case == case.id)).count()
     }
 
-    /// Ids and lesion volumes of the patients that may be split, as [`super::split::Split::draw`] takes them: those with a
-    /// scan that has all of `modalities` and is not in a test folder. A patient's volume is the mean over its scans.
+    /// Ids and lesion volumes of the patients for [`super::split::Split::draw`]: those with a scan that has all of `modalities`
+    /// and is not in a test folder. A patient's volume is the mean over its scans.
     pub fn volumes(&self, cohort: &Cohort, modalities: &[String]) -> Vec<(String, Option<f64>)> {
         let usable = |id: &str| cohort.case(id).is_some_and(|case| !case.held_out && case.has_all(modalities));
         patient_volumes(self.cases.iter().filter(|case| usable(&case.id))).into_iter().collect()
@@ -307,9 +307,9 @@ impl CaseReport {
         report
     }
 
-    /// Background, and what speaks against the unit.
+    /// Background, and doubts about the unit.
     fn read_values(&mut self, modality: &str, path: &Path, image: &Volume) {
-        // NaN is no number in JSON.
+        // JSON has no NaN.
         let value = Background::of(image, 0).map(|b| b.value).filter(|value| value.is_finite());
         self.case.background.insert(modality.to_owned(), value);
         let is_ct = Kind::named(modality, KindChoice::Auto) == Some(Kind::Ct);
@@ -332,7 +332,7 @@ impl CaseReport {
         if let Some(image) = image {
             let what = "the mask and its image";
             match label.clone().aligned(&image.grid, masks, what, ["mask", "image"]) {
-                // A SEG leaves out empty slices: that it covers a part of the image is no problem.
+                // A SEG omits empty slices, so partial coverage is not a problem.
                 Ok(_) if open_segmentation(path).is_some() => {}
                 Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
                 Err(error) => {
@@ -340,7 +340,7 @@ impl CaseReport {
                     // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
                     let mut others = case.images.values().filter_map(|other| Volume::read_grid(&other.path).ok());
                     if !others.any(|grid| fits(&grid)) {
-                        // A training leaves it out too: its volume is no lesion's of this scan.
+                        // Training leaves it out too: its volume belongs to no lesion of this scan.
                         self.bad_mask = Some(error.to_string());
                         return self.report(path, error.to_string());
                     }
@@ -360,7 +360,7 @@ impl CaseReport {
     }
 }
 
-/// An error's text without the path that stands beside it anyway.
+/// An error's text without the path, which is shown separately.
 fn without_path(path: &Path, error: &crate::Error) -> String {
     let text = error.to_string();
     text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_owned()

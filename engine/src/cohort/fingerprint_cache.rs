@@ -1,7 +1,7 @@
-//! What was read of a cohort's files, kept between runs: a large cohort is read once, then only what has changed.
+//! Cache of a cohort's fingerprint: a large cohort is read once, then only changed files.
 //!
-//! One JSON file a cohort. A case is taken from it if the size, the time of change and the first bytes of all its files are
-//! as they were. What cannot be read or written is as if it were not there: the cache saves time and nothing else.
+//! One JSON file per cohort. A case is cached as long as size, modification time and first bytes of all its files are
+//! unchanged. Cache files that cannot be read or written are ignored.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,12 +16,12 @@ use super::{Case, Cohort};
 use crate::run::atomic::{sha256, write_atomic};
 use crate::volume::MaskOptions;
 
-/// Bytes that are compared of each file: the header, and of a compressed file as much as holds it.
+/// Bytes compared per file: enough for the header, also of a compressed file.
 const HEAD: u64 = 4096;
 /// A file that changed this recently may change again without another time.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// The folder in which fingerprints are kept.
+/// A folder of cached fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FingerprintCache {
     folder: PathBuf,
@@ -29,23 +29,23 @@ pub struct FingerprintCache {
 
 /// The file of one cohort.
 #[derive(Default, Serialize, Deserialize)]
-struct Kept {
+struct CacheFile {
     /// The program that wrote it: another one may read files otherwise.
     version: String,
-    /// What was read of the cases whose files have this stamp.
+    /// Reports by the stamp of the case's files.
     cases: BTreeMap<String, CaseReport>,
 }
 
-/// The cases of one cohort that were kept.
-pub(super) struct KeptCases {
+/// The cached cases of one cohort.
+pub(super) struct CachedCases {
     path: PathBuf,
-    /// All that enters a stamp beside the files.
+    /// Settings that are part of a stamp.
     settings: String,
-    kept: Kept,
+    kept: CacheFile,
 }
 
 impl FingerprintCache {
-    /// Fingerprints kept in this folder. It is created when there is something to keep.
+    /// A cache in this folder, which is created on the first write.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
@@ -65,35 +65,35 @@ impl FingerprintCache {
         caches.map(|folder| Self::new(folder.join("amlp").join("cohorts")))
     }
 
-    /// The cases that were kept of a cohort, read with these settings.
-    pub(super) fn open(&self, cohort: &Cohort, modality: Option<&str>, masks: &MaskOptions) -> KeptCases {
+    /// The cached cases of a cohort read with these settings.
+    pub(super) fn open(&self, cohort: &Cohort, modality: Option<&str>, masks: &MaskOptions) -> CachedCases {
         let root = std::path::absolute(&cohort.root).unwrap_or_else(|_| cohort.root.clone());
         let settings = format!("{modality:?} {masks:?}");
         let name = sha256(format!("{} {settings}", root.display()).as_bytes());
         let path = self.folder.join(format!("{name}.json"));
-        let read = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Kept>(&bytes).ok());
-        KeptCases { path, settings, kept: read.filter(|kept| kept.version == VERSION).unwrap_or_default() }
+        let read = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<CacheFile>(&bytes).ok());
+        CachedCases { path, settings, kept: read.filter(|kept| kept.version == VERSION).unwrap_or_default() }
     }
 }
 
-/// The version of the program is that of what it reads.
+/// Changes with every version of the program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-impl KeptCases {
-    /// The stamp of a case, and what was read of the same files before. No stamp: the case must be read in any case.
+impl CachedCases {
+    /// The stamp of a case, and its cached report. Without a stamp the case must be read.
     pub fn find(&self, case: &Case) -> (Option<String>, Option<&CaseReport>) {
         let stamp = self.stamp(case);
         let report = stamp.as_ref().and_then(|stamp| self.kept.cases.get(stamp));
         (stamp, report)
     }
 
-    /// Keeps what was read, in place of all before.
+    /// Replaces the cache file's content.
     pub fn replace<'a>(self, cases: impl Iterator<Item = (String, &'a CaseReport)>) {
         let cases: BTreeMap<String, CaseReport> = cases.map(|(stamp, report)| (stamp, report.clone())).collect();
         if cases.keys().eq(self.kept.cases.keys()) {
             return;
         }
-        let kept = Kept { version: VERSION.to_owned(), cases };
+        let kept = CacheFile { version: VERSION.to_owned(), cases };
         let written = || -> crate::Result<()> {
             if let Some(folder) = self.path.parent() {
                 std::fs::create_dir_all(folder).map_err(crate::Error::io("create", folder))?;
@@ -106,7 +106,7 @@ impl KeptCases {
         }
     }
 
-    /// Tells the files of a case from any others and from themselves after a change.
+    /// A stamp that changes whenever a file of the case changes.
     fn stamp(&self, case: &Case) -> Option<String> {
         let mut text = format!("{} {case:?}", self.settings);
         let images = case.images.values().map(|image| image.path.as_path());

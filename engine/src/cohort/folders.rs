@@ -8,11 +8,11 @@ use super::listing::{Folder, Listing, NiftiFile};
 use super::masks::MaskCheck;
 use super::names::{FolderRole, Role, folder_role, is_known_modality, mask_rank, without_id};
 use super::session::{is_session_folder, patients};
-use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem, bids};
+use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem, bids};
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Files shown in a message before it says how many more.
+/// Files listed in a message before "and N more".
 const SHOWN: usize = 4;
 
 /// Finds the scans of a listing.
@@ -36,7 +36,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     name_scans(&mut drafts, root);
     let ids: Vec<String> = drafts.iter().map(|draft| draft.id.clone()).collect();
     let by_name = patients(ids.iter().map(String::as_str));
-    // Of duplicates the first by path stays, so that a copy in a subfolder never wins.
+    // Of duplicates the first by path is kept, so that a copy in a subfolder never wins.
     let mut known: BTreeSet<String> = BTreeSet::new();
     for draft in drafts {
         if known.insert(draft.id.clone()) {
@@ -52,7 +52,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
             problems.push(Problem { case: Some(draft.id.clone()), file: Some(file.clone()), what: what.into() });
             cohort
                 .left_out
-                .push(LeftOut::new(&draft.id, format!("another folder has a case with the same id ({file})")));
+                .push(ExcludedScan::new(&draft.id, format!("another folder has a case with the same id ({file})")));
         }
     }
     if cohort.cases.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     Ok(cohort)
 }
 
-/// The scans with BIDS names, which say patient and session wherever the files lie, and the other files.
+/// The scans with BIDS names, which identify patient and session regardless of the folder, and the other files.
 fn bids_drafts(
     folders: Vec<Folder>,
     options: &DiscoverOptions,
@@ -94,7 +94,7 @@ fn bids_drafts(
     (scans, others)
 }
 
-/// The files by the patient's folder and session that they belong to, by path.
+/// Groups the files by patient folder and session.
 fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     let mut groups: BTreeMap<(PathBuf, Option<String>), Group<'a>> = BTreeMap::new();
     for folder in folders {
@@ -122,7 +122,7 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     groups.into_values().collect()
 }
 
-/// A folder below a patient's own that holds nothing but masks of the patient's image is no patient.
+/// A subfolder that contains only masks of the patient's image is not a patient.
 fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut MaskCheck, problems: &mut Vec<Problem>) {
     let owners: BTreeMap<PathBuf, PathBuf> = drafts
         .iter()
@@ -145,7 +145,7 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
     });
 }
 
-/// Gives every scan an id of its own: by its files, by its folder, or by patient and session.
+/// Gives every scan a unique id: from its files, its folder, or patient and session.
 fn name_scans(drafts: &mut [Draft], root: &Path) {
     let place = |draft: &Draft| (draft.folder_name(), draft.session.clone());
     let named_by_files = |draft: &Draft| draft.id != draft.folder_name();
@@ -169,8 +169,8 @@ fn name_scans(drafts: &mut [Draft], root: &Path) {
     }
 }
 
-/// Folders of the same names in several folders are sessions (`P1/first`, `P2/first`) where they are few, else patients
-/// (`site1/001`, `site2/001`, `HGG/001`, `LGG/001`). Both are named by the folder above too.
+/// Folder names that repeat are sessions if they are few (`P1/first`, `P2/first`), else patients (`site1/001`, `site2/001`,
+/// `HGG/001`, `LGG/001`). Both get the parent folder's name as prefix.
 fn name_by_parent(drafts: &mut [Draft], root: &Path) {
     let unnamed = |draft: &Draft| draft.by_folder && draft.session.is_none() && draft.patient.is_none();
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
@@ -254,7 +254,7 @@ fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
     Case { id, patient: patient.unwrap_or_default(), session, images, masks, segmentation, held_out: false }
 }
 
-/// Takes the files of unknown names whose values are those of a mask out of `images`, by name.
+/// Moves files with unknown names and mask-like values out of `images`, by name.
 fn masks_by_values(images: &mut BTreeMap<String, PathBuf>, check: &mut MaskCheck) -> Vec<NiftiFile> {
     let known = images.iter().find(|(name, _)| is_known_modality(name)).or_else(|| images.iter().next());
     let Some(image) = known.map(|(_, path)| path.clone()) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! Recognises a cohort by its content, wherever its folder lies.
+//! Identifies a cohort by content, independent of its location.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct CohortIdentity {
 const VERSION: u32 = 1;
 
 impl CohortIdentity {
-    /// The identity of the scans that have all of `modalities`. A scan whose headers cannot be read is not part of it.
+    /// The identity of the scans that have all of `modalities`. Scans with unreadable headers are excluded.
     pub fn of(cohort: &Cohort, modalities: &[String]) -> Self {
         let complete = cohort.cases.iter().filter(|case| case.has_all(modalities));
         let digest = |images: &BTreeMap<String, super::ImageFile>| -> Result<String> {

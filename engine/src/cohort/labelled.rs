@@ -1,8 +1,8 @@
 //! The labelled patients of a fine-tuning run, among those that train.
 //!
-//! They are drawn at random among the patients whose mask has a lesion: a patient without one teaches nothing about lesions.
-//! No mask is read for it, since the split records every patient's lesion volume. Spreading the draw over these volumes is an
-//! option ([`LabelDraw::Stratified`]), and so is drawing among patients without lesion too ([`LabelBudget::any`]).
+//! They are drawn at random among the patients whose mask has a lesion. This reads no mask, since the split records every
+//! patient's lesion volume. Options: stratify by these volumes ([`LabelDraw::Stratified`]), and include patients without lesion
+//! ([`LabelBudget::any`]).
 
 use std::collections::BTreeMap;
 
@@ -35,8 +35,8 @@ pub enum LabelDraw {
     /// At random by seed: no mask is read to choose them.
     #[default]
     Random,
-    /// Spread over the lesion volumes. This reads the volumes of every training mask, including those that are then not
-    /// trained on, so the label budget is larger than it looks.
+    /// Stratified by lesion volume. This uses the volumes of all training masks, including those not trained on, so the real
+    /// label budget is larger.
     Stratified,
 }
 
@@ -125,7 +125,7 @@ impl Split {
         labelled_subset(&self.train.iter().map(of).collect::<Vec<_>>(), budget, self.seed)
     }
 
-    /// What to know about the draw: which patients it leaves out, and which masks it read beyond the chosen patients' own.
+    /// Notes on the draw: excluded patients, and masks used beyond those of the chosen patients.
     pub fn label_notes(&self, budget: &LabelBudget) -> Vec<String> {
         let volumes: Vec<f64> = self.train.iter().filter_map(|id| self.lesion_ml.get(id).copied().flatten()).collect();
         let (all, with_lesion) = (volumes.len(), volumes.iter().filter(|ml| budget.admits(**ml)).count());
@@ -162,10 +162,10 @@ pub(super) fn by_volume<'a>(
 /// The labelled patients among `train` (ids with their lesion volume in ml, `None` without a mask): sorted ids of
 /// max(1, round(p n)) patients, n being the number of patients that may be drawn.
 ///
-/// Subsets of one seed and draw are nested: 5 % lies within 10 %.
+/// Subsets of one seed and draw are nested: 5 % is a subset of 10 %.
 ///
 /// # Errors
-/// If no patient can be drawn, fewer than the number asked for can, or a named patient has no mask or does not train.
+/// If too few patients can be drawn, or a named patient has no mask or is not a training patient.
 pub fn labelled_subset(train: &[(String, Option<f64>)], budget: &LabelBudget, seed: u64) -> Result<Vec<String>> {
     let share = &budget.share;
     let lesion_ml: BTreeMap<String, Option<f64>> = train.iter().cloned().collect();
@@ -222,7 +222,7 @@ fn spread(ordered: &[String], stream: &mut Stream) -> Vec<String> {
         few.shuffle(stream);
         return few;
     }
-    // The odd one belongs to either half.
+    // The middle one counts as either half.
     let middle = ordered.len() / 2 + if stream.random() { ordered.len() % 2 } else { 0 };
     let (low, high) = (spread(&ordered[..middle], stream), spread(&ordered[middle..], stream));
     let (mut low, mut high) = (low.into_iter(), high.into_iter());
@@ -359,7 +359,7 @@ mod tests {
                     smaller = subset;
                 }
             }
-            // Of any prefix, the lower half of the volumes has half, give or take one.
+            // Half of any prefix, plus or minus one, is from the lower half of the volumes.
             let half = LabelShare::Count(count.div_ceil(2));
             let half = subset_of(&all, &half, LabelDraw::Stratified, seed).unwrap();
             let volumes: BTreeMap<String, Option<f64>> = all.iter().cloned().collect();

@@ -149,7 +149,7 @@ fn ids_that_end_in_four_digits_are_told_by_their_masks() {
     let folder = make(&masks);
     let cohort = Cohort::discover(folder.path()).unwrap();
     assert_eq!(summary(&cohort), ["vert_0000 ct+", "vert_0001 ct+", "vert_0002 ct+", "vert_0009 ct"]);
-    // Without masks nothing tells ids from channels: the numbers beyond the channels are refused.
+    // Without masks, ids and channels cannot be told apart, so numbers that are not channels are refused.
     let error = Cohort::discover(make(&[]).path()).unwrap_err().to_string();
     assert!(error.contains("vert_0001") && error.contains("0 (ct)") && error.contains("labelsTr"), "{error}");
 }

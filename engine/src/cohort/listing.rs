@@ -1,7 +1,8 @@
 //! The one listing of scans under a folder: of a cohort, of scans to segment, of segmentations to evaluate.
 //!
-//! It leaves out what is no scan of the user's: hidden files and `AppleDouble` companions (`._scan.nii.gz`), `__MACOSX`, run
-//! folders, corrected masks, probabilities and finished masks of `amlp segment`. Each folder is visited once, so links cannot loop.
+//! It leaves out everything that is not a user's scan: hidden files and `AppleDouble` companions (`._scan.nii.gz`), `__MACOSX`,
+//! run folders, corrected masks, probabilities and finished masks of `amlp segment`. Each folder is visited once, so links
+//! cannot loop.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,19 +16,19 @@ use crate::{Error, Result};
 /// Folders are searched this deep: `root/derivatives/labels/sub-1/ses-1/anat/file` and one to spare.
 const DEPTH: usize = 6;
 
-/// Endings of NIfTI files that hold a header; the `.img` of a pair belongs to its `.hdr`.
+/// Extensions of NIfTI files with a header; the `.img` of a pair goes with its `.hdr`.
 const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr.gz", ".hdr"];
 
 /// Ending of the SEGs that `amlp segment` writes.
 pub(super) const SEG_ENDING: &str = ".dcm";
 
-/// Files of other names that are looked at, to see whether a folder holds DICOM.
+/// Files with other names that are sampled to detect DICOM.
 const SAMPLES: usize = 4;
 
-/// The name of a DICOM segmentation, which is a mask whatever its file is called.
+/// The name of a DICOM segmentation, which is a mask whatever its file name.
 const MASK: &str = "seg";
 
-/// Ending of the record that `amlp segment` writes beside a finished mask.
+/// Extension of the record that `amlp segment` writes for a finished mask.
 const RECORD: &str = ".segmented.json";
 
 /// A NIfTI file by its name.
@@ -48,13 +49,13 @@ pub(super) struct Folder {
 
 /// The scans under a folder.
 pub(super) struct Listing {
-    /// Every folder that holds scans, by path.
+    /// Every folder with scans, by path.
     pub folders: Vec<Folder>,
     /// What was not searched, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
 }
 
-/// The name without its NIfTI ending, if it has one. Hidden files have none.
+/// The name without its NIfTI extension; `None` for other and hidden files.
 pub(crate) fn stem(name: &str) -> Option<&str> {
     let lower = name.to_ascii_lowercase();
     let length = ENDINGS.iter().find_map(|ending| lower.strip_suffix(ending))?.len();
@@ -80,7 +81,7 @@ pub fn scan_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(scans_in(folder)?.into_iter().map(|file| file.path).collect())
 }
 
-/// The masks directly in a folder, by name: those of `amlp segment` are what is asked for. DICOM SEGs are named `CASE.dcm`.
+/// The masks directly in a folder, by name, including those of `amlp segment`. DICOM SEGs are named `CASE.dcm`.
 pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
     let mut masks = entries(folder)?.files;
     for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten() {
@@ -118,8 +119,8 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
                 Err(error) => return Err(error),
             };
             let (volumes, masks) = dicom_volumes(&path, &found.others, &mut listing.skipped);
-            // A folder of slices is one image of the patient whose folder it lies in, and a folder of one segmentation its
-            // mask. Beside folders of slices the segmentation lies in the patient's folder.
+            // A folder of slices is one image of the patient of its parent folder, and a folder with one segmentation is the
+            // mask. Next to folders of slices, the segmentation is in the patient's folder.
             let parent = if depth > 1 { path.parent().unwrap_or(&path) } else { &path };
             let home_of_masks = if volumes.is_empty() && !found.folders.is_empty() { &path } else { parent };
             for (home, files) in [(parent, volumes), (home_of_masks, masks)] {
@@ -135,13 +136,13 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
         }
         level = next;
     }
-    listing.skipped.extend(level.into_iter().map(|path| (path, "lies too deep and is not searched".into())));
+    listing.skipped.extend(level.into_iter().map(|path| (path, "is nested too deep and was not searched".into())));
     listing.folders.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(listing)
 }
 
-/// The volumes among the DICOM files directly in a folder, named by modality and, for MR, by what the description says, and
-/// its SEGs and RTSTRUCTs, the newest first.
+/// The volumes among the DICOM files directly in a folder, named by modality and, for MR, by the series description, and its
+/// SEGs and RTSTRUCTs, newest first.
 fn dicom_volumes(
     folder: &Path,
     others: &[PathBuf],

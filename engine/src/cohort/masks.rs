@@ -1,15 +1,15 @@
-//! Which files are a case's masks, where names alone do not say it.
+//! Detects a case's masks where names are ambiguous.
 //!
-//! A name with a mask's word (`ct_mask`, `GT`, `Finding1_ROI`) is a mask if its values are few whole numbers. A name that
-//! nobody knows is one if moreover it lies on the image's grid and most of it is background. A few files of each kind of
-//! name are read, never the whole cohort.
+//! A name with a mask's word (`ct_mask`, `GT`, `Finding1_ROI`) is a mask if its values are few whole numbers. A file with an
+//! unknown name must also be on the image's grid and mostly background. A few files per kind of name are read, never the whole
+//! cohort.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::volume::{LabelVolume, Relation, Volume};
 
-/// Most label values of a mask that is named as one.
+/// Maximum number of label values of a file named as a mask.
 const LABELS_BY_WORD: usize = 64;
 
 /// Maximum number of label values for a file to be recognised as a mask by its values.
@@ -22,7 +22,7 @@ pub(super) struct MaskCheck {
 }
 
 impl MaskCheck {
-    /// Whether a file with a mask's word in its name holds labels. A file that cannot be read counts as what its name says.
+    /// Whether a file with a mask's word in its name contains labels. An unreadable file is classified by name.
     pub fn by_word(&mut self, path: &Path, name: &str) -> bool {
         let holds_labels = || match LabelVolume::read_first_frame(path) {
             Ok(mask) => Some(mask.labels().len() <= LABELS_BY_WORD),
@@ -32,7 +32,7 @@ impl MaskCheck {
         self.decide(&format!("word {}", kind_of(name)), holds_labels).unwrap_or(true)
     }
 
-    /// Whether a file whose name says nothing is a mask of `image`.
+    /// Whether a file with an unknown name is a mask of `image`.
     pub fn by_values(&mut self, path: &Path, name: &str, image: &Path) -> bool {
         let is_mask = || {
             let grid = Volume::read_grid(image).ok()?;
@@ -44,7 +44,7 @@ impl MaskCheck {
         self.decide(&format!("values {}", kind_of(name)), is_mask).unwrap_or(false)
     }
 
-    /// The decision for a kind of name; an undecided file leaves it to the next one.
+    /// The decision for a kind of name; an undecided file defers to the next one.
     fn decide(&mut self, kind: &str, look: impl FnOnce() -> Option<bool>) -> Option<bool> {
         if let Some(known) = self.by_kind.get(kind) {
             return Some(*known);

@@ -1,4 +1,4 @@
-//! What the label values of a cohort mean: from its own tables, else a guess.
+//! Meaning of a cohort's label values: from its tables, else a guess.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::preprocess::{LabelMap, MapSource};
 use crate::volume::LabelTable;
 use crate::{Error, Result};
 
-/// Label table of BIDS beside the cohort: columns `index` and `name`.
+/// BIDS label table in the cohort: columns `index` and `name`.
 const DSEG_TSV: &str = "dseg.tsv";
 
-/// How many folders above a scan a table is looked for: BIDS has it three above `sub-01/ses-1/anat/scan.nii.gz`.
+/// Number of parent folders to search for a table: BIDS has it three above `sub-01/ses-1/anat/scan.nii.gz`.
 const LEVELS_UP: usize = 3;
 
 /// The tumour part of each label value of a scan that is opened without its cohort: from the nearest `dseg.tsv` or
@@ -59,9 +59,9 @@ fn read_dseg(path: &Path) -> Result<BTreeMap<u16, String>> {
     Ok(LabelTable::read(path)?.labels.into_iter().map(|(value, style)| (value, style.name)).collect())
 }
 
-/// Names, colours and locks of a mask's labels, from the first of: `<mask>.labels.tsv` and `labels.tsv` beside it, a BIDS
+/// Names, colours and locks of a mask's labels, from the first of: `<mask>.labels.tsv` and `labels.tsv` in its folder, a BIDS
 /// table of its name (`<mask>.tsv` of a `..._dseg`), and the nearest `dseg.tsv` or `dataset.json` in its folder or up to three
-/// above. Empty if there is none. A table that cannot be read is left out, with a message that names it.
+/// levels up. Empty if there is none. An unreadable table is skipped with a message.
 pub fn label_table_of_mask(mask: &Path) -> (LabelTable, Vec<String>) {
     let mask = std::path::absolute(mask).unwrap_or_else(|_| mask.to_path_buf());
     let own = LabelTable::path_beside(&mask);
@@ -122,7 +122,7 @@ mod tests {
         std::fs::write(folder.path().join("dataset.json"), dataset).unwrap();
         let (map, source) = Cohort::discover(folder.path()).unwrap().label_map().unwrap();
         assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));
-        // A scan of the cohort that is opened alone.
+        // A scan of the cohort opened as a single file.
         let scan = found.cases[0].images.values().next().unwrap().path.clone();
         let (map, source) = label_map_of_scan(&scan, &["a name"]).unwrap();
         assert_eq!((map.to_string().as_str(), source), ("1=oedema,2=enhancing,3=core", MapSource::Cohort));

@@ -1,9 +1,9 @@
 //! A folder of patients: layouts, fingerprint, and the split by patient.
 //!
-//! A patient has scans, at most one a session; a [`Case`] is one scan with its images and its mask. Splits, label budgets
-//! and statistics go by patient. [`Cohort::discover`] reads file names, `dataset.json`, and the values of a few files whose
-//! names leave open whether they are masks. [`fingerprint()`] reads every file and reports problems by file. Neither repairs
-//! or moves anything. [`corrections`] keeps reviewed masks beside the cohort for the next fine-tuning.
+//! A patient has at most one scan per session; a [`Case`] is one scan with its images and its mask. Splits, label budgets and
+//! statistics are per patient. [`Cohort::discover`] reads file names, `dataset.json`, and the values of a few files whose names
+//! are ambiguous. [`fingerprint()`] reads every file and reports problems by file. Neither repairs or moves anything.
+//! [`corrections`] keeps reviewed masks beside the cohort for the next fine-tuning run.
 
 mod bids;
 mod case;
@@ -48,7 +48,7 @@ pub use names::canonical_modality;
 pub(crate) use names::is_mask_or_output;
 pub use options::{DiscoverOptions, NamePattern};
 pub(crate) use selection::summary;
-pub use selection::{LeftOut, Selection};
+pub use selection::{ExcludedScan, Selection};
 pub use sidecar::is_in_suv;
 
 use crate::words::plural;
@@ -104,13 +104,13 @@ impl Problem {
 pub struct Cohort {
     /// The folder.
     pub root: PathBuf,
-    /// How it is laid out; the commonest layout if there are several.
+    /// Its layout; the most common if there are several.
     pub layout: Layout,
     /// The scans, by id.
     pub cases: Vec<Case>,
-    /// Scans that the folder holds but the cohort does not, with the reason.
-    pub left_out: Vec<LeftOut>,
-    /// The meaning of label values by `dataset.json`; empty without one.
+    /// Scans in the folder that are not in the cohort, with the reason.
+    pub left_out: Vec<ExcludedScan>,
+    /// The meaning of label values in `dataset.json`; empty without one.
     pub labels: LabelNames,
     /// Problems that the file names show.
     pub problems: Vec<Problem>,
@@ -128,7 +128,7 @@ impl Cohort {
         Self::discover_with(root, &DiscoverOptions::default())
     }
 
-    /// Like [`Cohort::discover`], with the user's choices where names leave it open.
+    /// Like [`Cohort::discover`], with the user's choices for ambiguous names.
     pub fn discover_with(root: &Path, options: &DiscoverOptions) -> Result<Self> {
         if !root.is_dir() {
             let why =

@@ -11,13 +11,13 @@ pub(super) enum Role {
     MaskByWord,
     /// A mask that the user named.
     ChosenMask,
-    /// A mask of something else than lesions, such as the brain.
+    /// A mask of something other than lesions, such as the brain.
     OtherMask,
-    /// A segmentation that the program saved beside the scan.
+    /// A segmentation saved by this program next to the scan.
     Segmentation,
 }
 
-/// Which challenge a suffix is known from.
+/// The challenge that uses a suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
     Brats,
@@ -25,7 +25,8 @@ pub(super) enum Family {
     General,
 }
 
-/// Suffixes that say what a file is (`ID_t1ce`, `ID-t1c`, `ID_gtvt`); those of BraTS 2023 get their older names.
+/// Suffixes that identify the content of a file (`ID_t1ce`, `ID-t1c`, `ID_gtvt`); those of BraTS 2023 are mapped to the older
+/// names.
 const SUFFIXES: [(&str, &str, Family); 26] = [
     ("t1", "t1", Family::Brats),
     ("t1n", "t1", Family::Brats),
@@ -58,7 +59,7 @@ const SUFFIXES: [(&str, &str, Family); 26] = [
 /// Stands for a mask in [`SUFFIXES`].
 const LABEL: &str = "";
 
-/// Whole names of a mask in a patient's own folder, the likeliest first.
+/// Full names of a mask in a patient's folder, most likely first.
 const LABEL_NAMES: [&str; 8] = ["seg", "mask", "label", "labels", "segmentation", "gtv", "gtvt", "lesion"];
 
 /// Generic image names that contain no modality.
@@ -102,7 +103,7 @@ const MASK_WORDS: [&str; 34] = [
     "instances",
 ];
 
-/// Words that name what is not the lesion.
+/// Words for masks of something other than the lesion.
 const OTHER_WORDS: [&str; 7] = ["brain", "head", "body", "skull", "tissue", "air", "fov"];
 
 fn words(name: &str) -> Vec<String> {
@@ -132,7 +133,7 @@ pub(super) fn mask_role(name: &str) -> Option<Role> {
     Some(if other { Role::OtherMask } else { Role::MaskByWord })
 }
 
-/// The name of the image that a segmentation of ours belongs to: `ct` for `ct_pred` and `ct_pred_2`.
+/// The image name of one of our segmentations: `ct` for `ct_pred` and `ct_pred_2`.
 pub(super) fn segmented_image(stem: &str) -> Option<&str> {
     let without_number = stem.trim_end_matches(|c: char| c.is_ascii_digit());
     let numbered = without_number.strip_suffix('_').unwrap_or(stem);
@@ -144,7 +145,7 @@ pub(crate) fn is_mask_or_output(stem: &str) -> bool {
     mask_role(stem).is_some()
 }
 
-/// Splits `ID_suffix` or `ID-suffix` where the suffix is known.
+/// Splits `ID_suffix` or `ID-suffix` if the suffix is known.
 pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
     let at = stem.rfind(['_', '-']).filter(|&at| at > 0)?;
     let suffix = stem[at + 1..].to_lowercase();
@@ -159,7 +160,7 @@ pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
     (!id.is_empty()).then_some((id, role, family))
 }
 
-/// What a file in a patient's own folder is by its whole name. The folder's name in it says nothing about its role.
+/// Role of a file in a patient's folder by its full name, ignoring the folder's name in it.
 pub(super) fn whole_name(stem: &str, folder: &str) -> Role {
     let name = without_id(stem, folder).to_lowercase();
     if LABEL_NAMES.contains(&name.as_str()) {
@@ -179,20 +180,20 @@ pub(super) fn without_id<'a>(stem: &'a str, id: &str) -> &'a str {
     start.or_else(|| stem.strip_suffix(id).and_then(|rest| separated(rest, false))).unwrap_or(stem)
 }
 
-/// Place of a mask's whole name among those of a patient's folder: the first is the reference.
+/// Rank of a mask's full name in a patient's folder: the first is the reference.
 pub(super) fn mask_rank(stem: &str) -> usize {
     let name = stem.to_lowercase();
     LABEL_NAMES.iter().position(|known| *known == name).unwrap_or(LABEL_NAMES.len())
 }
 
-/// True if a whole name is that of a mask or of a modality known from somewhere.
+/// True if a full name is a known mask or modality.
 pub(super) fn is_known_name(stem: &str) -> bool {
     let name = stem.to_lowercase();
     let word = name.chars().all(char::is_alphanumeric) && is_mask_word(&name);
     LABEL_NAMES.contains(&name.as_str()) || word || is_known_modality(&name)
 }
 
-/// True for a modality known from somewhere.
+/// True for a known modality.
 pub(super) fn is_known_modality(name: &str) -> bool {
     let image = SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL);
     image || IMAGE_NAMES.contains(&name)
@@ -206,10 +207,10 @@ pub(super) fn tells_modality(stem: &str) -> bool {
         && !["image", "mr", "mri"].contains(&name.as_str())
 }
 
-/// What a folder below a patient's own holds, by its name.
+/// Content of a patient's subfolder, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FolderRole {
-    /// Scans of the patient; it adds nothing to their names.
+    /// Scans of the patient; the folder name is not part of their names.
     Scans,
     /// Scans of this modality.
     Modality(String),
@@ -217,7 +218,7 @@ pub(super) enum FolderRole {
     Masks,
 }
 
-/// The role of a folder that is no patient's; `None` for any other.
+/// The role of a subfolder; `None` for a patient's folder.
 pub(super) fn folder_role(name: &str) -> Option<FolderRole> {
     let name = name.to_lowercase();
     match name.as_str() {

@@ -8,11 +8,11 @@ use super::dataset_json::DatasetInfo;
 use super::listing::{NiftiFile, scans_in};
 use super::names::{Family, Role, split_suffix};
 use super::session::patients;
-use super::{Case, Cohort, DiscoverOptions, ImageFile, Layout, LeftOut, Problem};
+use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem};
 use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
 
-/// True for such a folder: it has `imagesTr` or `imagesTs`.
+/// True for an nnU-Net folder: it has `imagesTr` or `imagesTs`.
 pub(super) fn is_layout(root: &Path) -> bool {
     root.join("imagesTr").is_dir() || root.join("imagesTs").is_dir()
 }
@@ -51,7 +51,7 @@ struct Part {
     held_out: bool,
 }
 
-/// What an image's name says.
+/// Interpretation of an image's name.
 enum ImageName<'a> {
     /// `CASE_0000`.
     Channel(&'a str, usize),
@@ -76,7 +76,7 @@ impl Part {
         self.labels.iter().any(|label| label.stem == id)
     }
 
-    /// Whether four digits at the end of a name are a channel. They belong to the id where masks have names with them
+    /// Whether four digits at the end of a name are a channel. They are part of the id if masks have them too
     /// (`labelsTr/vert_0003`).
     fn is_numbered(&self) -> bool {
         let numbered = || self.images.iter().filter_map(|image| split_channel(&image.stem).map(|(id, _)| (image, id)));
@@ -124,7 +124,7 @@ impl Part {
             if cohort.case(&id).is_some() {
                 let file = case.images.values().next().map(|image| image.path.display().to_string());
                 let what = "skipped: imagesTr has a case with the same id".to_owned();
-                cohort.left_out.push(LeftOut::new(&id, "imagesTr has a case with the same id"));
+                cohort.left_out.push(ExcludedScan::new(&id, "imagesTr has a case with the same id"));
                 cohort.problems.push(Problem { case: Some(id), file, what });
             } else {
                 cohort.cases.push(case);
@@ -133,7 +133,7 @@ impl Part {
         Ok(())
     }
 
-    /// Refuses numbers that `dataset.json` does not have as channels: they are more likely part of the id.
+    /// Refuses numbers that are not channels in `dataset.json`: they are probably part of the id.
     fn check_channels(&self, cohort: &Cohort, info: &DatasetInfo, numbered: bool) -> Result<()> {
         let unknown = |file: &&NiftiFile| match self.name(&file.stem, numbered) {
             ImageName::Channel(_, channel) => !info.channels.is_empty() && !info.channels.contains_key(&channel),

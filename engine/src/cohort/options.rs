@@ -1,4 +1,4 @@
-//! How files are interpreted where names and layout leave it open.
+//! Options for the interpretation of ambiguous files.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::{Error, Result};
 pub struct DiscoverOptions {
     /// Which files are the reference masks. Without it, names and values decide.
     pub label_name: Option<NamePattern>,
-    /// The frame, from 0, to take of 4-D images that are not channels of `dataset.json`.
+    /// The frame, from 0, of 4-D images that are not channels of `dataset.json`.
     pub frame: Option<usize>,
 }
 
 impl DiscoverOptions {
-    /// The role of a file, which has this role by its name. Where the user names the masks, all others are of something else.
+    /// The role of a file, given its role by name. If the user names the masks, all other masks are ignored.
     pub(super) fn role(&self, by_name: Role, path: &Path) -> Role {
         match (&self.label_name, by_name) {
             (Some(pattern), _) if pattern.matches(path) => Role::ChosenMask,

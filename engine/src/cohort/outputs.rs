@@ -17,7 +17,7 @@ impl Case {
         self.segmentation.as_ref().map_or(&self.masks, std::slice::from_ref)
     }
 
-    /// The probability saved beside the segmentation: `CASE_prob.nii.gz` for `CASE.nii.gz`, `ct_prob.nii.gz` for
+    /// The probability saved with the segmentation: `CASE_prob.nii.gz` for `CASE.nii.gz`, `ct_prob.nii.gz` for
     /// `ct_pred.nii.gz`.
     pub fn probability(&self) -> Option<PathBuf> {
         let segmentation = self.segmentation.as_ref()?;
@@ -30,8 +30,8 @@ impl Case {
 }
 
 impl Cohort {
-    /// Takes the segmentations of a folder, named `CASE.nii.gz` as `amlp segment` writes them, in place of those beside the
-    /// scans. Gives the names of masks that belong to no case.
+    /// Uses the segmentations of a folder, named `CASE.nii.gz` as by `amlp segment`, instead of those next to the scans.
+    /// Returns the names of masks without a case.
     ///
     /// # Errors
     /// A folder that cannot be listed, or that has no segmentation of any case.

@@ -7,15 +7,15 @@ use super::drafts::stem_of;
 use super::listing::{SEG_ENDING, masks_in};
 use super::names::segmented_image;
 use super::session::patients;
-use super::{Case, Cohort, DiscoverOptions, LeftOut};
+use super::{Case, Cohort, DiscoverOptions, ExcludedScan};
 use crate::volume::dicom;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// How far above the predictions a run's `split.json` is looked for: `RUN/predictions/test` is two.
+/// Number of parent folders to search for a run's `split.json`: two for `RUN/predictions/test`.
 const LEVELS_UP: usize = 2;
 
-/// Names shown in a message before it says "and N more".
+/// Names listed in a message before "and N more".
 const SHOWN: usize = 10;
 
 /// A case's two files.
@@ -23,11 +23,11 @@ const SHOWN: usize = 10;
 pub struct Pair {
     /// The scan's id.
     pub case: String,
-    /// The patient: the mean of an evaluation goes by patient.
+    /// The patient, over which evaluations average.
     pub patient: String,
     /// The segmentation.
     pub prediction: PathBuf,
-    /// The files of the reference: their union counts.
+    /// The files of the reference, which is their union.
     pub truth: Vec<PathBuf>,
 }
 
@@ -42,40 +42,40 @@ pub enum Subset {
     Cases(BTreeSet<String>),
 }
 
-/// All pairs, and what has no partner.
+/// All pairs, and cases without a partner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
     /// By case.
     pub found: Vec<Pair>,
-    /// Cases that were asked for by [`Subset::AllTruth`] or [`Subset::Cases`] and have a reference but no segmentation.
+    /// Requested cases ([`Subset::AllTruth`] or [`Subset::Cases`]) with a reference but no segmentation.
     pub expected_missing: Vec<String>,
-    /// Cases with a reference and no segmentation, that nobody asked for.
+    /// Other cases with a reference but no segmentation.
     pub other_missing: Vec<String>,
-    /// Cases with a segmentation, or asked for, and no reference.
+    /// Requested or segmented cases without a reference.
     pub no_truth: Vec<String>,
     /// Segmentations outside the subset.
     pub outside: Vec<String>,
 }
 
-/// The case a mask belongs to by its file's name: the name without `.nii`, `.nii.gz`, `.hdr` or, for a DICOM SEG, `.dcm`.
-/// `None` for other files and for probabilities (`<case>_prob.nii.gz`).
+/// The case of a mask by its file name: the name without `.nii`, `.nii.gz`, `.hdr` or, for a DICOM SEG, `.dcm`. `None` for
+/// other files and for probabilities (`<case>_prob.nii.gz`).
 pub fn case_id(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let id = super::listing::stem(name).or_else(|| name.strip_suffix(SEG_ENDING))?;
     (!id.ends_with("_prob")).then(|| id.to_owned())
 }
 
-/// The `split.json` beside the predictions or up to two folders above them.
+/// The `split.json` in the predictions' folder or up to two levels up.
 ///
 /// # Errors
-/// If there is none; the message says where it was looked for.
+/// If there is none; the message lists the folders searched.
 pub fn find_split(predictions: &Path) -> Result<PathBuf> {
     let absolute = std::path::absolute(predictions).map_err(Error::io("read", predictions))?;
     let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         let why = format!(
-            "found no split.json beside the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
+            "found no split.json next to the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
         );
         Error::file(predictions, why)
     })
@@ -84,11 +84,11 @@ pub fn find_split(predictions: &Path) -> Result<PathBuf> {
 impl Pairs {
     /// Pairs a file or folder of segmentations with a reference file, a folder of masks, or a cohort.
     ///
-    /// Two files belong together whatever their names. In folders, masks belong together by case id (see [`case_id`]);
-    /// if no file of the reference's folder has the name of a segmentation, the folder is taken as a cohort.
+    /// Two files are a pair whatever their names. In folders, masks are paired by case id (see [`case_id`]). If no name
+    /// matches, the reference's folder is read as a cohort.
     ///
     /// # Errors
-    /// If something cannot be listed, a case has two files, or not a single pair is found.
+    /// If a folder cannot be listed, a case has two files, or no pair is found.
     pub fn find(prediction: &Path, truth: &Path, subset: &Subset) -> Result<Self> {
         Self::find_with(prediction, truth, subset, &DiscoverOptions::default())
     }
@@ -174,7 +174,7 @@ impl Pairs {
         pairs
     }
 
-    /// One sentence, if there is something to say that no list of what is left out says.
+    /// A warning, if needed, about cases that are in no list of excluded ones.
     pub fn warnings(&self) -> Vec<String> {
         let outside = (!self.outside.is_empty()).then(|| {
             let segmentations = plural(self.outside.len(), "segmentation", "segmentations");
@@ -184,14 +184,14 @@ impl Pairs {
     }
 
     /// Cases that were to be evaluated and cannot be.
-    pub fn left_out(&self) -> Vec<LeftOut> {
-        let missing = self.expected_missing.iter().map(|case| LeftOut::new(case, "no segmentation"));
-        missing.chain(self.no_truth.iter().map(|case| LeftOut::new(case, "no reference"))).collect()
+    pub fn left_out(&self) -> Vec<ExcludedScan> {
+        let missing = self.expected_missing.iter().map(|case| ExcludedScan::new(case, "no segmentation"));
+        missing.chain(self.no_truth.iter().map(|case| ExcludedScan::new(case, "no reference"))).collect()
     }
 
-    /// Reference masks that nothing is compared with, though nobody asked for their cases.
-    pub fn masks_left_out(&self) -> Vec<LeftOut> {
-        self.other_missing.iter().map(|case| LeftOut::new(case, "no segmentation")).collect()
+    /// Reference masks without a segmentation whose cases were not requested.
+    pub fn masks_left_out(&self) -> Vec<ExcludedScan> {
+        self.other_missing.iter().map(|case| ExcludedScan::new(case, "no segmentation")).collect()
     }
 }
 
@@ -212,11 +212,11 @@ struct Reference {
     patient: String,
     /// Names of the case's images, without ending.
     images: Vec<String>,
-    /// The files; their union counts.
+    /// The files, whose union is the mask.
     masks: Vec<PathBuf>,
 }
 
-/// The masks that lie directly in a folder, by case.
+/// The masks directly in a folder, by case.
 fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let mut masks = BTreeMap::new();
     for file in masks_in(folder)? {
@@ -237,7 +237,7 @@ fn truths(
     // A cohort's folder may hold a case's images under two names of one case id, so a clash is not an error yet.
     let mut direct = masks(folder);
     if let Ok(direct) = &mut direct {
-        // A segmentation that lies beside its scan is no reference, and none of itself.
+        // A segmentation saved next to its scan is not a reference, not even for itself.
         let names: BTreeSet<String> = direct.keys().cloned().collect();
         let is_saved = |case: &str| segmented_image(case).is_some_and(|image| names.contains(image));
         direct.retain(|case, path| predictions.get(case) != Some(path) && !is_saved(case));
@@ -247,7 +247,7 @@ fn truths(
     }
     let cohort = match Cohort::discover_with(folder, options) {
         Ok(cohort) => cohort,
-        // A folder of masks, none of them predicted: the caller lists both sides.
+        // A folder of masks without any match: the caller lists both sides.
         Err(error) => return direct.ok().filter(|masks| !masks.is_empty()).map(by_patient).ok_or(error),
     };
     let labelled = cohort.cases.into_iter().filter(|case| !case.masks.is_empty());
@@ -266,14 +266,14 @@ fn by_image(
     let case_of = |name: &str| {
         let image = segmented_image(name)?;
         let owns = |reference: &Reference| reference.images.iter().any(|own| own == image);
-        // `ct_pred` belongs to every patient's `ct`: such a name says nothing.
+        // `ct_pred` matches every patient's `ct`, so such a name is ambiguous.
         let mut owners = references.iter().filter(|(_, reference)| owns(reference)).map(|(case, _)| case);
         owners.next().filter(|_| owners.next().is_none()).cloned()
     };
     let mut by_case = BTreeMap::new();
     for (name, path) in segmentations {
         let case = if references.contains_key(name) { None } else { case_of(name) };
-        // A second one of a case keeps its name, and is reported as one without a reference.
+        // A second one of a case keeps its name and is reported as lacking a reference.
         let case = case.filter(|case| !segmentations.contains_key(case) && !by_case.contains_key(case));
         by_case.insert(case.unwrap_or_else(|| name.clone()), path.clone());
     }
@@ -333,8 +333,9 @@ mod tests {
             (pairs.other_missing.clone(), pairs.no_truth.clone()),
             (vec!["c".into(), "d".into()], vec!["x".into()])
         );
-        let named =
-            |left_out: Vec<LeftOut>| left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>();
+        let named = |left_out: Vec<ExcludedScan>| {
+            left_out.into_iter().map(|l| format!("{}: {}", l.case, l.why)).collect::<Vec<_>>()
+        };
         assert_eq!(named(pairs.masks_left_out()), ["c: no segmentation", "d: no segmentation"]);
         assert_eq!(named(pairs.left_out()), ["x: no reference"]);
         assert!(pairs.warnings().is_empty());
@@ -365,7 +366,7 @@ mod tests {
         touch(root, &["brats/P2_t1.nii.gz", "brats/P2_seg.nii.gz"]);
         let pairs = Pairs::find(&root.join("p"), &root.join("brats"), &Subset::Predicted).unwrap();
         assert!(pairs.found[0].truth[0].ends_with("P2_seg.nii.gz"));
-        // As the window saves it beside the image.
+        // As the viewer saves it next to the image.
         touch(root, &["brats/P2_t1_pred.nii.gz"]);
         let saved = root.join("brats/P2_t1_pred.nii.gz");
         let pairs = Pairs::find(&saved, &root.join("brats"), &Subset::Predicted).unwrap();

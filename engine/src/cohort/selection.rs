@@ -1,4 +1,4 @@
-//! Which scans a job uses, and which it leaves out for what reason.
+//! The scans that a job uses, and the excluded ones with reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,34 +8,34 @@ use crate::{Error, Result};
 
 /// A scan that is left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// The scan's id, or the patient's where none of its scans is found.
+pub struct ExcludedScan {
+    /// The scan's id, or the patient's if none of its scans was found.
     pub case: String,
     /// The reason.
     pub why: String,
 }
 
-impl LeftOut {
+impl ExcludedScan {
     /// A scan with the reason.
     pub fn new(case: &str, why: impl Into<String>) -> Self {
         Self { case: case.to_owned(), why: why.into() }
     }
 }
 
-/// The scans that a job uses, and those that it leaves out.
+/// The scans that a job uses, and the excluded ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Used.
     pub cases: Vec<Case>,
     /// Not used.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
     /// Masks that are not used although their scan is.
-    pub masks_left_out: Vec<LeftOut>,
+    pub masks_left_out: Vec<ExcludedScan>,
 }
 
 impl Cohort {
-    /// The scans of some patients that have all of `modalities`, and those of the patients that lack one. An id may also be
-    /// that of a scan.
+    /// Selects the scans of some patients that have all of `modalities`, and lists those that lack one. Ids may be of patients
+    /// or scans.
     pub fn select<'a>(&self, ids: impl IntoIterator<Item = &'a String>, modalities: &[String]) -> Selection {
         let mut selection = Selection::default();
         for id in ids {
@@ -64,7 +64,7 @@ impl Selection {
     pub fn leave_out(&mut self, case: &str, why: impl Into<String>) {
         self.cases.retain(|used| used.id != case);
         if !self.left_out.iter().any(|left| left.case == case) {
-            self.left_out.push(LeftOut::new(case, why));
+            self.left_out.push(ExcludedScan::new(case, why));
         }
     }
 
@@ -81,7 +81,7 @@ impl Selection {
         if self.is_complete() { Ok(()) } else { Err(Error::config("--strict", "on", self.to_string())) }
     }
 
-    /// Whether there is anything to work on.
+    /// Fails if no scan is selected.
     ///
     /// # Errors
     /// The reasons, if no scan is used.
@@ -98,7 +98,7 @@ impl std::fmt::Display for Selection {
 }
 
 /// "used 6 of 8 scans, left out 2: P3 (missing modality t1), P5 (...)".
-pub(crate) fn summary(used: usize, left_out: &[LeftOut], masks_left_out: &[LeftOut]) -> String {
+pub(crate) fn summary(used: usize, left_out: &[ExcludedScan], masks_left_out: &[ExcludedScan]) -> String {
     let all = used + left_out.len();
     let mut text = format!("used {used} of {}", plural(all, "scan", "scans"));
     if !left_out.is_empty() {
@@ -110,8 +110,8 @@ pub(crate) fn summary(used: usize, left_out: &[LeftOut], masks_left_out: &[LeftO
     text
 }
 
-fn reasons(left_out: &[LeftOut]) -> String {
-    let reason = |left: &LeftOut| format!("{} ({})", left.case, left.why);
+fn reasons(left_out: &[ExcludedScan]) -> String {
+    let reason = |left: &ExcludedScan| format!("{} ({})", left.case, left.why);
     left_out.iter().map(reason).collect::<Vec<_>>().join(", ")
 }
 
@@ -128,7 +128,7 @@ mod tests {
         selection.leave_out("b", "missing modality t1");
         selection.leave_out("b", "twice");
         assert_eq!(selection.to_string(), "used 2 of 3 scans, left out 1: b (missing modality t1)");
-        selection.masks_left_out.push(LeftOut::new("a", "label is 0.5"));
+        selection.masks_left_out.push(ExcludedScan::new("a", "label is 0.5"));
         let error = selection.require_complete().map_err(|error| error.to_string());
         assert!(error.is_err_and(|text| text.contains("left out 1: b") && text.ends_with("a (label is 0.5)")));
         assert!(Selection::default().require_some().is_err());

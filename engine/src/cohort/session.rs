@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Words that name a session, alone or with a number: `ses-1`, `visit2`, `followup`.
+/// Words for a session, with or without a number: `ses-1`, `visit2`, `followup`.
 const WORDS: [&str; 12] =
     ["ses", "sess", "session", "visit", "tp", "timepoint", "baseline", "bl", "followup", "fu", "preop", "postop"];
 
@@ -19,13 +19,13 @@ const SHORT: [&str; 5] = ["m", "w", "v", "d", "y"];
 /// How sure it is that an ending names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Certainty {
-    /// The form is that of sessions only.
+    /// Only sessions have this form.
     Certain,
-    /// Also a patient's number has this form: what the other names are decides.
+    /// Patients' numbers have this form too: the other names decide.
     Possible,
 }
 
-/// True if a folder's name is that of a session of `parent`, the folder above.
+/// True if a folder's name denotes a session of its `parent` folder.
 pub(super) fn is_session_folder(name: &str, parent: &str) -> bool {
     is_date(name) || is_word(name, &WORDS) || (has_digit(parent) && (is_short(name) || is_word(name, &GENERAL_WORDS)))
 }

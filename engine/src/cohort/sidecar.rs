@@ -1,4 +1,4 @@
-//! The JSON file beside an image, in the fields of BIDS.
+//! The JSON sidecar of an image, with BIDS fields.
 
 use std::io::ErrorKind as Io;
 use std::path::Path;
@@ -9,8 +9,8 @@ use crate::{Error, Result};
 /// Names of the standardised uptake value in `Units`.
 const SUV: [&str; 4] = ["suv", "suvbw", "g/ml", "gml"];
 
-/// Whether the values of an image are SUV: `scan.json` beside `scan.nii.gz` says so in `Units`. Without such a file nobody
-/// knows, and the answer is no.
+/// Whether the values of an image are SUV by the `Units` in its sidecar, `scan.json` for `scan.nii.gz`. False without a
+/// sidecar.
 ///
 /// # Errors
 /// A file that cannot be read or is not JSON.

@@ -1,7 +1,7 @@
 //! Training, validation and test patients.
 //!
-//! The split goes by patient: all scans of a patient are in one part. It is stratified by lesion volume: patients are
-//! sorted by it, and each part draws from small, medium and large lesions alike.
+//! The split is by patient: all scans of a patient are in one part. It is stratified by lesion volume, so that each part has
+//! small, medium and large lesions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Config;
 use crate::{Error, Result};
 
-/// A number that a method declares: its name, its default and what it may be.
+/// A number declared by a method: name, default and range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number {
     /// Name in `[method.numbers]`.
@@ -14,7 +14,7 @@ pub struct Number {
     pub default: f64,
     /// Least and largest value.
     pub range: [f64; 2],
-    /// What it is, in a few words.
+    /// Short description.
     pub what: &'static str,
 }
 
@@ -34,7 +34,7 @@ impl Number {
         all.iter().map(|number| (number.name.to_owned(), number.default)).collect()
     }
 
-    /// Every number in the settings that is none of these or lies outside its range.
+    /// Errors of unknown numbers and of numbers outside their range.
     pub(crate) fn errors(all: &[Self], config: &Config) -> Vec<Error> {
         let error = |(name, value): (&String, &f64)| {
             let why = match all.iter().find(|number| number.name == name) {
@@ -55,7 +55,7 @@ impl Number {
 /// Reads `NAME=VALUE`.
 ///
 /// # Errors
-/// A text without `=`, or whose value is no number.
+/// A text without `=`, or whose value is not a number.
 pub fn parse_number(text: &str) -> Result<(String, f64)> {
     let bad = || Error::config("number", text, "expected NAME=VALUE");
     let (name, value) = text.split_once('=').ok_or_else(bad)?;

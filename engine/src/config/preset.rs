@@ -16,17 +16,17 @@ pub struct Preset {
     pub name: &'static str,
     /// Its method.
     pub pretext: Pretext,
-    /// The presets that it stands beside.
+    /// Its family.
     pub family: Family,
-    /// What it is, in one line.
+    /// Description in one line.
     pub what: &'static str,
-    /// What it is, what is adapted to slices and the U-Net, what is transferred: three sentences.
+    /// Description, adaptations to slices and the U-Net, and what is transferred: three sentences.
     pub about: &'static str,
     /// The paper it comes from.
     pub citation: &'static str,
 }
 
-/// Presets that belong together.
+/// A group of presets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// The paper's method and its ablations.
@@ -63,7 +63,7 @@ impl Preset {
     /// The preset of a name.
     ///
     /// # Errors
-    /// A name that is no preset.
+    /// An unknown name.
     pub fn named(name: &str) -> Result<&'static Self> {
         let all = || PRESETS.iter().chain(crate::pretrain::own());
         all().find(|preset| preset.name == name).ok_or_else(|| {
@@ -144,7 +144,7 @@ pub const PRESETS: &[Preset] = &[
     crate::pretrain::views::swav::PRESET,
 ];
 
-/// Names of the fine-tuning presets and what each is.
+/// Names and descriptions of the fine-tuning presets.
 pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
     ("finetune", "at least 400 steps at 1e-2, 30 % slices without lesion, flips, rotation, scaling, intensity"),
     ("paper", "as in the paper: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
@@ -153,7 +153,7 @@ pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
 /// The fine-tuning of a preset's name.
 ///
 /// # Errors
-/// A name that is no preset.
+/// An unknown name.
 pub fn finetune_preset(name: &str) -> Result<Config> {
     let fresh = Config::finetune();
     let labels = match name {

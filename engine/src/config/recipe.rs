@@ -35,7 +35,7 @@ pub struct MaskConfig {
 pub struct LossConfig {
     /// Masked patches of air do not count.
     pub tissue_only: bool,
-    /// Each patch is reconstructed with its own mean and standard deviation taken away, as in MAE.
+    /// Each patch is normalised by its mean and standard deviation before reconstruction, as in MAE.
     pub normalised: bool,
     /// Largest weight that ARL gives to a patch; 0 sets no limit.
     pub attention_max: f64,

@@ -94,7 +94,7 @@ fn a_run_made_before_the_label_draw_was_a_setting_keeps_its_stratified_patients(
     assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap().labels.draw, LabelDraw::Random);
 }
 
-/// Settings that this version adds: their defaults are what earlier versions did.
+/// New settings default to the behaviour of earlier versions.
 #[test]
 fn a_run_made_before_the_recipe_is_read_and_its_settings_are_compared_by_name() {
     let mut changed = config();
@@ -132,7 +132,7 @@ fn a_run_made_before_the_recipe_is_read_and_its_settings_are_compared_by_name() 
     assert_eq!(Config::from_toml(&old, Path::new("config.toml")).unwrap(), config());
 }
 
-/// Settings that a version no longer has do not keep its runs from being read.
+/// Retired settings do not prevent reading old runs.
 #[test]
 fn retired_settings_are_ignored_in_a_runs_file_and_refused_elsewhere() {
     let text = config().to_toml().unwrap();

@@ -1,4 +1,4 @@
-//! Length, learning rate and optimiser of a training.
+//! Length, learning rate and optimiser of a run.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ pub struct TrainingConfig {
     pub epochs: usize,
     /// Total steps; 0 trains for `epochs`.
     pub steps: usize,
-    /// Fewest steps of a training of `epochs`, which is longer where its epochs have too few: a handful of labelled slices is a
+    /// Fewest steps of a run of `epochs`, which is longer where its epochs have too few: a handful of labelled slices is a
     /// step or two an epoch. 0 sets no limit.
     pub min_steps: usize,
     /// Slices per step.
@@ -65,7 +65,7 @@ pub struct TrainingConfig {
     pub shift_px: usize,
     /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
     pub every_slice: usize,
-    /// Pre-train on slices only whose crop is tissue by at least this share.
+    /// Pre-train only on slices whose crop has at least this share of tissue.
     pub min_tissue: f64,
     /// Epochs between two checkpoints.
     pub checkpoint_every: usize,

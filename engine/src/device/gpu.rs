@@ -66,7 +66,7 @@ fn name_of(device: &Device, otherwise: &str) -> String {
     if debug.is_empty() { otherwise.to_string() } else { format!("{otherwise} {debug}") }
 }
 
-/// Enumerates devices. A driver that panics counts as absent.
+/// Enumerates devices. A driver that panics is treated as absent.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 fn enumerate_safely(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
     configure_kernel_cache();

@@ -107,7 +107,7 @@ const GLYPHS: [[u8; 8]; 95] = [
     [0x00, 0x00, 0x08, 0x15, 0x02, 0x00, 0x00, 0x00], // ~
 ];
 
-/// The rows of a character; a question mark for what the font does not have.
+/// The rows of a character; a question mark for missing characters.
 fn glyph(character: char) -> &'static [u8; 8] {
     let at = (character as usize).checked_sub(32).filter(|at| *at < GLYPHS.len());
     &GLYPHS[at.unwrap_or('?' as usize - 32)]

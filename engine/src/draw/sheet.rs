@@ -95,7 +95,7 @@ pub fn sheet(title: &str, rows: &[Row], legend: &[(Mark, String)]) -> Canvas {
     canvas
 }
 
-/// Lines that every caption of a row has room for.
+/// Number of caption lines of a row.
 fn caption_lines(captions: &[Vec<String>]) -> i64 {
     captions.iter().map(Vec::len).max().unwrap_or(0) as i64
 }
@@ -120,7 +120,7 @@ fn draw_row(canvas: &mut Canvas, mut y: i64, cell_w: i64, row: &Row, captions: &
     }
 }
 
-/// Room that a mark's sample takes at the left of its text.
+/// Width of a mark's sample left of its text.
 fn indent(mark: Mark) -> i64 {
     if matches!(mark, Mark::None) { 0 } else { SAMPLE[0] + 12 }
 }
@@ -174,7 +174,7 @@ fn wrapped(text: &str, width: i64, scale: i64) -> Vec<String> {
     lines
 }
 
-/// A word of at most `most` characters, two dots for what is cut.
+/// A word shortened to at most `most` characters, with two dots.
 fn shortened(word: &str, most: usize) -> String {
     if word.chars().count() <= most {
         return word.into();

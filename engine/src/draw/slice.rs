@@ -3,7 +3,7 @@
 use super::canvas::on_hatch;
 use super::{Canvas, Rect, Rgb};
 
-/// Where a slice `[nx][ny]` (row i along R, column j along A) lies on the canvas.
+/// Placement of a slice `[nx][ny]` (row i along R, column j along A) on the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SliceView {
     /// The screen rectangle that the slice fills.

@@ -9,7 +9,7 @@ const WINDOW: [f64; 2] = [1.0, 99.0];
 /// The largest side that is drawn.
 const LARGEST: usize = 4096;
 
-/// The middle axial slice of the first frame held, in 8-bit grey: width, height, and the pixels row by row from the top.
+/// The middle axial slice of the first loaded frame, in 8-bit grey: width, height, and the pixels row by row from the top.
 ///
 /// Radiological: the patient's right is on the left, anterior is up. The picture has the slice's proportions in mm and its
 /// longer side has `side` pixels (1 to 4096), the other at least one. Smaller pictures are averaged, larger ones repeat
@@ -64,7 +64,7 @@ fn shares(voxels: usize, pixels: usize) -> Vec<Vec<(usize, f32)>> {
         .collect()
 }
 
-/// The weighted mean of the finite values in a box of the slice; none without one.
+/// The weighted mean of the finite values in a box of the slice; `None` without any.
 fn mean(slice: &[f32], width: usize, line: &[(usize, f32)], column: &[(usize, f32)]) -> Option<f32> {
     let (mut sum, mut weight) = (0.0, 0.0);
     for &(row, by) in line {

@@ -1,8 +1,8 @@
 //! The slices between two outlines: components matched, aligned, and turned into each other by geodesic distance.
 //!
-//! After Albu et al. 2008 (morphology-based interslice interpolation) and Zukic et al. 2016. Instead of a sequence of dilations
-//! whose median is sought again and again, every pixel that only one of both outlines has gets the time at which it vanishes or
-//! appears, from its geodesic distance to what both share. At a share `t` of the way, a share `t` of these changes is done.
+//! After Albu et al. 2008 (morphology-based interslice interpolation) and Zukic et al. 2016. Instead of repeated median
+//! dilations, every pixel in only one of the outlines gets the time at which it appears or disappears, from its geodesic
+//! distance to the intersection. At time `t`, a share `t` of these changes is applied.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -33,8 +33,8 @@ pub(super) fn between(from: &[bool], to: &[bool], gap: usize, frame: Frame) -> V
     slices
 }
 
-/// Pairs of outlines that turn into each other. Components that overlap belong together; where one overlaps several, its pixels
-/// go to the nearest of them. One without a partner shrinks to its centre.
+/// Pairs of outlines to interpolate. Overlapping components are paired. If one overlaps several, its pixels are assigned to the
+/// nearest. A component without a partner shrinks to its centre.
 fn matched(from: &[bool], to: &[bool], frame: Frame) -> Vec<(Pixels, Pixels)> {
     let (a, b) = (parts(from, frame), parts(to, frame));
     let mut pairs = Vec::new();
@@ -58,7 +58,7 @@ fn parts(slice: &[bool], frame: Frame) -> Vec<Pixels> {
     (0..components.count()).map(|c| components.ranges(c).flatten().collect()).collect()
 }
 
-/// The part that each pixel belongs to.
+/// Index of the part of each pixel.
 fn owners(parts: &[Pixels], len: usize) -> Vec<Option<usize>> {
     let mut owners = vec![None; len];
     for (n, pixels) in parts.iter().enumerate() {
@@ -75,7 +75,7 @@ fn partners(pixels: &[usize], others: &[Option<usize>]) -> Vec<usize> {
     found
 }
 
-/// The pixels for which no other overlapping part is nearer than part `m`.
+/// The pixels whose nearest overlapping part is `m`.
 fn share(pixels: &[usize], others: &[Option<usize>], m: usize, frame: Frame) -> Pixels {
     let all = partners(pixels, others);
     if all.len() == 1 {
@@ -114,7 +114,7 @@ impl Frame {
         std::array::from_fn(|a| positions().map(|at| at[a] as f64).sum::<f64>() / pixels.len() as f64)
     }
 
-    /// The pixels nearest to the centroid: several where they are equally near, so that no direction is preferred.
+    /// The pixels nearest to the centroid, including ties, so that no direction is preferred.
     fn centre(self, pixels: &[usize]) -> Pixels {
         let middle = self.centroid(pixels);
         let squared = |p: usize| {
@@ -163,8 +163,8 @@ impl Frame {
         distance
     }
 
-    /// The displacement from `a` to `b` that makes them overlap most, the shortest of equal ones: uphill from no displacement
-    /// and from that of the centroids.
+    /// The displacement of `a` with the largest overlap with `b`, the shortest on ties: hill climbing from zero and from the
+    /// displacement of the centroids.
     fn align(self, a: &[usize], b: &[usize]) -> Shift {
         let inside = self.bits(a);
         let back = |shift: Shift, p: usize| self.moved(p, shift.map(|d| -d)).is_some_and(|p| inside[p]);
@@ -196,12 +196,12 @@ impl Frame {
         if centred.0 > still.0 { centred.1[0] } else { still.1[0] }
     }
 
-    /// Adds to each slice what `a` has become on its way to `b`.
+    /// Adds the interpolation between `a` and `b` to each slice.
     fn morph(self, a: &[usize], b: &[usize], slices: &mut [Vec<bool>]) {
         let gap = slices.len() + 1;
         let shift = self.align(a, b);
         let nearer_to_a = a.len() >= b.len();
-        // `b` where `a` lies, in a frame that is wide enough for it.
+        // `b` moved onto `a`, in a frame with a sufficient margin.
         let margin = shift.map(isize::unsigned_abs);
         let wide = Self { size: std::array::from_fn(|n| self.size[n] + 2 * margin[n]), ..self };
         let into_wide = |pixels: &[usize], by: Shift| -> Pixels {
@@ -234,7 +234,7 @@ impl Frame {
     fn times(self, pixels: &[usize], both: &[usize], other: &[bool]) -> impl Iterator<Item = (usize, u32)> {
         let distance = self.geodesic(pixels, both);
         let reached = |far: &&u32| **far < u32::MAX;
-        // Half a pixel more, so that the farthest one has a moment as well.
+        // Half a pixel more, so that the farthest pixel also changes before the end.
         let largest = f64::from(distance.iter().filter(reached).max().copied().unwrap_or(0)) + 500.0;
         let time = move |far: u32| ((f64::from(far) / largest).min(1.0) * f64::from(END)).round() as u32;
         let alone = pixels.iter().zip(distance).filter(|(p, _)| !other[**p]);
@@ -242,7 +242,7 @@ impl Frame {
     }
 }
 
-/// The time at which one outline has become the other, in whole numbers, so that there and back is the same.
+/// End time. An integer, so that both directions give the same result.
 const END: u32 = 1 << 20;
 
 /// A pixel that only one of two outlines has.
@@ -253,9 +253,8 @@ struct Change {
     appears: bool,
 }
 
-/// How many of the changes, sorted by time, are done when `wanted` should be. Those of one time are done together. Of two numbers
-/// that are equally near, the one that leaves more pixels is taken, then the one `early` or late, so that there and back is the
-/// same.
+/// Number of changes, sorted by time, to apply for a target of `wanted`. Simultaneous changes are applied together. Ties go to
+/// the number that keeps more pixels, then to the one `early` or late, so that both directions give the same result.
 fn done(changes: &[Change], wanted: f64, early: bool) -> usize {
     let Some(last) = changes.len().checked_sub(1) else { return 0 };
     let time = changes[(wanted as usize).min(last)].time;
@@ -267,7 +266,7 @@ fn done(changes: &[Change], wanted: f64, early: bool) -> usize {
     if to_before.total_cmp(&to_after).then(tie) == Ordering::Greater { after } else { before }
 }
 
-/// Rounds; a half goes towards zero or away from it.
+/// Rounds, halves towards zero or away from it.
 fn round(value: f64, half_to_zero: bool) -> isize {
     let whole = value.abs().fract() == 0.5 && half_to_zero;
     (if whole { value.trunc() } else { value.round() }) as isize

@@ -11,7 +11,7 @@ use crate::findings::axial_axis;
 use crate::volume::Grid;
 use crate::{Error, Result};
 
-/// Relative tolerance of distances: a voxel at exactly the radius belongs to the brush, however its distance is rounded.
+/// Relative tolerance of distances, so that a voxel at exactly the radius is inside despite rounding.
 pub(super) const ROUNDING: f64 = 1e-9;
 
 /// The voxels of a brush.
@@ -64,7 +64,7 @@ fn reach(segment: [DVec3; 2], radius: f64, grid: &Grid) -> [Range<usize>; 3] {
     })
 }
 
-/// Voxels whose centre is within `radius` of a segment. The distance along a row is convex, so they are one range of it.
+/// Voxels whose centre is within `radius` of a segment. The distance is convex along a row, so each row has one range.
 fn capsule(segment: [DVec3; 2], radius: f64, grid: &Grid, ranges: &mut Vec<Range<usize>>) {
     let [is, js, ks] = reach(segment, radius, grid);
     let limit = radius * radius * (1.0 + 2.0 * ROUNDING);
@@ -93,7 +93,7 @@ fn axis_of(name: PlaneName, grid: &Grid) -> usize {
     (0..3).find(|&a| orientation.axis[a] == wanted).unwrap_or(wanted)
 }
 
-/// A plane in voxel coordinates: `normal . voxel` is constant on it. One voxel of each column along `axis` lies on it.
+/// A plane in voxel coordinates: `normal . voxel` is constant. It contains one voxel of each column along `axis`.
 pub(super) struct Slice {
     axis: usize,
     /// Scaled so that its component along `axis` is 1.
@@ -145,7 +145,7 @@ impl Slice {
         inside.then_some(voxel)
     }
 
-    /// Voxels of the plane whose column meets it within `radius` of a segment.
+    /// Voxels of the plane within `radius` of a segment, measured at their columns' intersection with the plane.
     fn disc(&self, segment: [DVec3; 2], radius: f64, grid: &Grid, ranges: &mut Vec<Range<usize>>) {
         let anchors = segment.map(|point| self.anchor(point, grid));
         let offset = self.normal.dot(anchors[0]);
@@ -197,7 +197,8 @@ impl Slice {
     }
 }
 
-/// Where the sides of a polygon cross the line `v`, along `a`. A side owns its lower end only, so that a corner counts once.
+/// Intersections of a polygon's sides with the line `v`, along `a`. A side includes only its lower end, so that a corner counts
+/// once.
 fn crossings(corners: &[DVec3], a: usize, b: usize, v: f64) -> Vec<f64> {
     let next = corners.iter().cycle().skip(1);
     let sides = corners.iter().zip(next);

@@ -1,4 +1,4 @@
-//! Operations against slow twins, and against themselves.
+//! Property tests of the operations, against naive implementations and for consistency.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod naive;

@@ -34,9 +34,9 @@ pub struct Delta {
     bounds: Option<VoxelBox>,
 }
 
-/// Which voxels a change may take.
+/// Voxels that a change may overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Over {
+pub(super) enum WritableVoxels {
     /// All of them.
     All,
     /// Those of this label.
@@ -47,7 +47,7 @@ pub(super) enum Over {
 pub(super) struct Change {
     pub region: Region,
     pub label: u16,
-    pub over: Over,
+    pub over: WritableVoxels,
 }
 
 impl Delta {
@@ -56,14 +56,14 @@ impl Delta {
         Self { dims, runs: Vec::new(), voxels: 0, bounds: None }
     }
 
-    /// The changes of disjoint regions of the shown frame. Voxels with a locked label stay as they are.
+    /// The changes of disjoint regions of the shown frame. Voxels with a locked label do not change.
     pub(super) fn of(labels: &EditLabels, changes: &[Change], locked: &[u16]) -> Self {
         let (mut runs, first) = (Vec::new(), labels.first_voxel());
         for Change { region, label, over } in changes {
             let free = |old: u16| old != *label && !locked.contains(&old);
             let wanted = |old: u16| match *over {
-                Over::All => true,
-                Over::Only(only) => old == only,
+                WritableVoxels::All => true,
+                WritableVoxels::Only(only) => old == only,
             };
             for range in region.ranges() {
                 labels.each_run(range.clone(), |run, before| {
@@ -105,7 +105,7 @@ impl Delta {
         delta
     }
 
-    /// Adds a run behind all others. It is cut at the ends of rows and joined to the last one where it continues it.
+    /// Appends a run. It is split at row ends and merged with the last run if it continues it.
     fn push(&mut self, run: DeltaRun) {
         let [nx, ny, nz, _] = self.dims;
         let mut rest = run;
@@ -135,7 +135,7 @@ impl Delta {
         self.dims
     }
 
-    /// The first frame that it changes, 0-based: the only one of an operation. `None` if nothing changes.
+    /// The first changed frame, 0-based; an operation changes only one. `None` if nothing changes.
     pub fn frame(&self) -> Option<usize> {
         let [nx, ny, nz, _] = self.dims;
         self.runs.first().map(|run| run.start / (nx * ny * nz))
@@ -151,7 +151,7 @@ impl Delta {
         self.voxels
     }
 
-    /// The smallest box around the changed voxels, whatever their frame: what has to be drawn again. `None` if nothing changes.
+    /// The bounding box of the changed voxels over all frames, which must be redrawn. `None` if nothing changes.
     pub fn bounds(&self) -> Option<VoxelBox> {
         self.bounds
     }
@@ -168,7 +168,7 @@ impl Delta {
         Self { runs: self.runs.iter().map(back).collect(), ..self.clone() }
     }
 
-    /// True if every run finds the label that it expects, so that [`Delta::apply`] may be called.
+    /// True if every run has the label it expects, so that [`Delta::apply`] will succeed.
     pub fn fits(&self, labels: &EditLabels) -> bool {
         if self.dims != labels.dims() {
             return false;
@@ -183,7 +183,7 @@ impl Delta {
         fits
     }
 
-    /// Changes the labels. Returns false, and changes nothing, if the mask is not the one that the changes were made for.
+    /// Changes the labels. Returns false and changes nothing if the delta belongs to another state of the mask.
     #[must_use = "false means that nothing was changed"]
     pub fn apply(&self, labels: &mut EditLabels) -> bool {
         if !self.fits(labels) {
@@ -195,7 +195,7 @@ impl Delta {
         true
     }
 
-    /// Both changes as one, `next` after this one: a stroke from its parts. Both must be of one mask.
+    /// Composes this change with `next`, as for the parts of a stroke. Both must belong to one mask.
     #[must_use]
     pub fn then(&self, next: &Self) -> Self {
         let mut both = Self::empty(self.dims);
@@ -216,7 +216,7 @@ impl Delta {
                     continue;
                 }
             };
-            // Up to where the one that begins earlier is alone.
+            // The part before the other run begins.
             let alone_a = y.start.saturating_sub(x.start).min(x.len);
             let alone_b = x.start.saturating_sub(y.start).min(y.len);
             if alone_a > 0 {
@@ -237,7 +237,7 @@ impl Delta {
     }
 
     /// The changes in few bytes.
-    pub fn pack(&self) -> Packed {
+    pub fn pack(&self) -> PackedDelta {
         let mut bytes = Vec::with_capacity(4 * self.runs.len() + 8);
         put(&mut bytes, self.runs.len());
         let (mut end, mut labels) = (0, (0, 0));
@@ -252,7 +252,7 @@ impl Delta {
             end = run.end();
             labels = (run.before, run.after);
         }
-        Packed { bytes, dims: self.dims, voxels: self.voxels, bounds: self.bounds }
+        PackedDelta { bytes, dims: self.dims, voxels: self.voxels, bounds: self.bounds }
     }
 }
 
@@ -261,19 +261,19 @@ fn rest(run: DeltaRun, len: usize) -> Option<DeltaRun> {
     (run.len > len).then(|| DeltaRun { start: run.start + len, len: run.len - len, ..run })
 }
 
-/// A [`Delta`] in few bytes: two or three per run. History and journal keep this.
+/// A [`Delta`] packed to two or three bytes per run, for history and journal.
 ///
-/// Number of runs, then for each run the gap since the last one's end, twice its length plus 1 if its labels are those of the
-/// run before, and else its labels before and after. All are LEB128 numbers.
+/// Format, in LEB128 numbers: the number of runs; then for each run the gap since the previous end, and twice its length, plus
+/// 1 if its labels equal those of the previous run; otherwise its labels before and after follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packed {
+pub struct PackedDelta {
     bytes: Vec<u8>,
     dims: [usize; 4],
     voxels: usize,
     bounds: Option<VoxelBox>,
 }
 
-impl Packed {
+impl PackedDelta {
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -289,7 +289,7 @@ impl Packed {
         self.voxels
     }
 
-    /// The smallest box around the changed voxels, whatever their frame.
+    /// The bounding box of the changed voxels over all frames.
     pub fn bounds(&self) -> Option<VoxelBox> {
         self.bounds
     }
@@ -306,14 +306,14 @@ impl Packed {
         let mut delta = Delta::empty(dims);
         let (mut end, mut labels) = (0_usize, (0, 0));
         for _ in 0..runs {
-            let start = end.checked_add(get()?).ok_or("a run lies beyond the mask")?;
+            let start = end.checked_add(get()?).ok_or("a run extends beyond the mask")?;
             let len = get()?;
             if len & 1 == 0 {
                 let label = |value: usize| u16::try_from(value).map_err(|_| "a label is larger than 65535");
                 labels = (label(get()?)?, label(get()?)?);
             }
             let len = len >> 1;
-            end = start.checked_add(len).filter(|&end| end <= size).ok_or("a run lies beyond the mask")?;
+            end = start.checked_add(len).filter(|&end| end <= size).ok_or("a run extends beyond the mask")?;
             if len == 0 || labels.0 == labels.1 {
                 return Err("a run changes nothing");
             }
@@ -325,13 +325,13 @@ impl Packed {
     /// The changes.
     ///
     /// # Panics
-    /// Never: it was packed from a [`Delta`] or read as one.
+    /// Unreachable: it was packed from a [`Delta`] or validated when read.
     pub fn unpack(&self) -> Delta {
         Self::read(&self.bytes, self.dims).unwrap_or_else(|why| unreachable!("{why}"))
     }
 }
 
-/// Appends a number as LEB128: seven bits a byte, the lowest first, the highest bit set in all but the last byte.
+/// Appends a number as LEB128.
 pub(super) fn put(bytes: &mut Vec<u8>, mut value: usize) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);
@@ -340,7 +340,7 @@ pub(super) fn put(bytes: &mut Vec<u8>, mut value: usize) {
     bytes.push(value as u8);
 }
 
-/// Takes a number off the front. `None` if it is cut off or too large.
+/// Reads a number from the front. `None` if it is truncated or too large.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<usize> {
     let mut value = 0_usize;
     for shift in (0..64).step_by(7) {

@@ -35,7 +35,7 @@ fn damaged_changes_are_refused() {
     let packed = |numbers: &[usize]| {
         let mut bytes = Vec::new();
         numbers.iter().for_each(|&n| put(&mut bytes, n));
-        Packed::read(&bytes, dims)
+        PackedDelta::read(&bytes, dims)
     };
     assert!(packed(&[1, 0, 4, 0, 1]).is_ok());
     for (numbers, why) in [

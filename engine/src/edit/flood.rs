@@ -1,12 +1,11 @@
-//! Floods: voxels connected to a start by voxels for which a condition holds.
+//! Flood fill: voxels connected to a start through voxels that satisfy a condition.
 
 use super::region::{BoxMask, Region, VoxelBox};
 use crate::Result;
 use crate::event::Control;
 use crate::findings::Connectivity;
 
-/// The voxels connected to `start`, which belongs to them, inside `bounds` of a grid of this `shape`. `wanted` gets positions
-/// in memory.
+/// The voxels connected to `start`, including it, inside `bounds` of a grid of this `shape`. `wanted` takes memory positions.
 pub(super) fn flood(
     start: [usize; 3],
     bounds: &VoxelBox,

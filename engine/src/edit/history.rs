@@ -4,10 +4,10 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Delta, EditLabels, Packed, VoxelBox};
+use super::{Delta, EditLabels, PackedDelta, VoxelBox};
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes of edits that a history keeps in memory unless told otherwise.
+/// Default limit of edits in memory, in bytes.
 pub const MEMORY_BUDGET: usize = 256 << 20;
 
 /// Where edits go that exceed the memory budget: see [`crate::run::spill`].
@@ -68,22 +68,22 @@ impl Spill {
 pub struct Excess {
     spill: Spill,
     /// With the identity of their entries.
-    edits: Vec<(u64, Packed)>,
+    edits: Vec<(u64, PackedDelta)>,
 }
 
 impl Excess {
-    /// Writes them. Then [`History::moved`] takes what is returned.
+    /// Writes them. Pass the result to [`History::moved`].
     ///
     /// # Errors
     /// If the spill cannot be written. The edits stay in memory.
-    pub fn write(&self) -> Result<Moved> {
-        let place = |(id, packed): &(u64, Packed)| Ok((*id, self.spill.write(packed.bytes())?));
-        Ok(Moved(self.edits.iter().map(place).collect::<Result<_>>()?))
+    pub fn write(&self) -> Result<SpilledEdits> {
+        let place = |(id, packed): &(u64, PackedDelta)| Ok((*id, self.spill.write(packed.bytes())?));
+        Ok(SpilledEdits(self.edits.iter().map(place).collect::<Result<_>>()?))
     }
 }
 
 /// Where edits are in the spill, by the identity of their entries.
-pub struct Moved(Vec<(u64, u64)>);
+pub struct SpilledEdits(Vec<(u64, u64)>);
 
 /// An edit in a [`History`].
 pub struct Entry {
@@ -93,13 +93,13 @@ pub struct Entry {
     pub voxels: usize,
     /// The box that it changed.
     pub bounds: Option<VoxelBox>,
-    /// Tells it from any other entry of the history, also from dropped ones.
+    /// Unique among all entries of the history, including dropped ones.
     id: u64,
     content: Content,
 }
 
 enum Content {
-    Memory(Packed),
+    Memory(PackedDelta),
     Spilled { at: u64, len: usize, dims: [usize; 4] },
 }
 
@@ -130,7 +130,7 @@ impl History {
         self.applied
     }
 
-    /// Name of the edit that undo takes back.
+    /// Name of the edit to undo.
     pub fn undo_name(&self) -> Option<&str> {
         self.entries[..self.applied].last().map(|entry| entry.name.as_str())
     }
@@ -148,7 +148,7 @@ impl History {
     /// Adds an edit that was just applied, and moves older ones to the spill. What could be redone is dropped.
     ///
     /// # Errors
-    /// If older edits cannot be moved to the spill. The edit is kept, and so are they, in memory.
+    /// If older edits cannot be moved to the spill. All edits then stay in memory.
     pub fn push(&mut self, name: impl Into<String>, delta: &Delta) -> Result<()> {
         self.add(name, delta);
         let moved = self.excess().map(|excess| excess.write()).transpose()?;
@@ -156,7 +156,7 @@ impl History {
         Ok(())
     }
 
-    /// Adds an edit as [`History::push`], but writes nothing: what is beyond the budget is left to [`History::excess`].
+    /// Adds an edit as [`History::push`] does, but writes nothing; see [`History::excess`].
     pub fn add(&mut self, name: impl Into<String>, delta: &Delta) {
         for dropped in self.entries.drain(self.applied..) {
             if let Content::Memory(packed) = dropped.content {
@@ -189,8 +189,8 @@ impl History {
         self.is_beyond_budget().then(|| Excess { spill: self.spill.clone(), edits })
     }
 
-    /// Edits were written to the spill: they leave the memory. Those that were dropped since do not count.
-    pub fn moved(&mut self, moved: Moved) {
+    /// Frees the memory of edits that were written to the spill. Ignores edits dropped since.
+    pub fn moved(&mut self, moved: SpilledEdits) {
         for (id, at) in moved.0 {
             let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
             let entry = &mut self.entries[place];
@@ -228,7 +228,7 @@ impl History {
         Ok(Some(delta))
     }
 
-    /// Undoes or redoes until `applied` edits are in effect, at most all, and returns what changed altogether.
+    /// Undoes or redoes until `applied` edits (at most all) are in effect, and returns the total change.
     ///
     /// # Errors
     /// As [`History::undo`]. The edits before the failing one are then done.
@@ -246,7 +246,7 @@ impl History {
             Content::Memory(packed) => Ok(packed.unpack()),
             Content::Spilled { at, len, dims } => {
                 let bytes = self.spill.read(*at, *len)?;
-                Packed::read(&bytes, *dims).map_err(|why| Error::file(&self.spill.path, why))
+                PackedDelta::read(&bytes, *dims).map_err(|why| Error::file(&self.spill.path, why))
             }
         }
     }

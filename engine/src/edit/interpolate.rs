@@ -4,15 +4,15 @@ use rayon::prelude::*;
 
 use super::EditLabels;
 use super::between::{Frame, between};
-use super::region::{BoxMask, Region, Slicing, in_plane};
+use super::region::{BoxMask, Region, SliceLayout, in_plane};
 use crate::Result;
 use crate::event::Control;
 
-/// The voxels of a label in the slices across `axis` that lie between slices with the label and have none of it.
+/// Interpolates a label in the empty slices across `axis` between slices that have it.
 pub(super) fn interpolate(label: u16, axis: usize, labels: &EditLabels, control: &Control) -> Result<Region> {
     let Some(bounds) = labels.bounds_of(|other| other == label) else { return Ok(Region::default()) };
     let mask = BoxMask::of(labels, bounds, |other| other == label);
-    let slicing = Slicing::new(mask.shape(), axis);
+    let slicing = SliceLayout::new(mask.shape(), axis);
     let slices: Vec<(usize, Vec<bool>)> = (0..slicing.count)
         .map(|n| (n, slicing.slice(&mask.bits, n)))
         .filter(|(_, slice)| slice.contains(&true))

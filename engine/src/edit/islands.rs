@@ -50,7 +50,7 @@ pub(super) fn other_components(
     Ok(all.filtered(|at| !is_kept(at)))
 }
 
-/// The components of one label, or over all labels, for which `removed` holds. It gets rank by size and number of voxels.
+/// The components of one label, or over all labels, that `removed` selects by size rank and number of voxels.
 pub(super) fn components(label: Option<u16>, labels: &EditLabels, removed: impl Fn(usize, usize) -> bool) -> Region {
     let is_inside = |other: u16| label.map_or(other != 0, |label| other == label);
     let Some(bounds) = labels.bounds_of(is_inside) else { return Region::default() };

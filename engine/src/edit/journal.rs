@@ -1,12 +1,12 @@
-//! The format of an edit journal: a mask as it was, and every change since.
+//! The format of an edit journal: a base mask and every change since.
 //!
 //! A file is the magic `AMLPEDIT` and frames. A frame is the length of its payload and the CRC-32 (IEEE) of the payload, both
 //! 32-bit little-endian, and the payload. The first payload is the [`Header`] as JSON; the second is the base mask as changes of
 //! an empty one, deflated; each further one is a record: sequence number, time, kind and length of the name as LEB128 numbers,
-//! the name in UTF-8, and the changes ([`Packed`]).
+//! the name in UTF-8, and the changes ([`PackedDelta`]).
 //!
-//! A journal holds its base mask, so that it can be replayed without the file that was opened. It holds no file name. Replaying
-//! ends at the first frame that is not whole, and says so ([`Replay::cut`]).
+//! A journal contains its base mask, so that it can be replayed without the opened file. It contains no file name. Replay stops
+//! at the first incomplete frame and reports it ([`Replay::cut`]).
 //!
 //! A long journal is compacted ([`Replay::compacted`]): its older edits become one record that keeps their names.
 
@@ -19,7 +19,7 @@ use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
 use super::delta::{put, take};
-use super::{Delta, EditLabels, Packed};
+use super::{Delta, EditLabels, PackedDelta};
 use crate::volume::Grid;
 use crate::words::plural;
 
@@ -98,7 +98,7 @@ pub enum Kind {
     Undo,
     /// An edit was redone.
     Redo,
-    /// Several edits as one. The name of the record holds theirs, one a line.
+    /// Several edits merged. The record's name lists theirs, one per line.
     Edits,
 }
 
@@ -113,8 +113,8 @@ pub struct Record {
     pub kind: Kind,
     /// Name of the edit.
     pub name: String,
-    /// What changed, as it was applied: of an undo, back to the labels before.
-    pub changes: Packed,
+    /// The change as applied; for an undo, the reverse change.
+    pub changes: PackedDelta,
 }
 
 impl Record {
@@ -128,7 +128,7 @@ impl Record {
     }
 }
 
-/// Bytes at the end of a journal that are no whole record.
+/// An incomplete record at the end of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     /// How many.
@@ -157,7 +157,7 @@ pub struct Replay {
 /// The beginning of a journal: magic, header and base mask.
 pub fn encode_start(header: &Header, base: &EditLabels) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
-    // Numbers, a boolean and a text: nothing that JSON cannot hold.
+    // Cannot fail: numbers, a boolean and a text.
     frame(&mut bytes, &serde_json::to_vec(header).unwrap_or_else(|why| unreachable!("{why}")));
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::fast());
     let packed = base.as_delta().pack();
@@ -192,12 +192,12 @@ fn checksum(payload: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// The payload of the frame at the front, and what follows it.
+/// The payload of the first frame, and the remaining bytes.
 fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let head: [u8; FRAME] = bytes.get(..FRAME).and_then(|head| head.try_into().ok()).ok_or("it is cut off")?;
     let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let len = number(0) as usize;
-    // A file system may leave zeros after a power cut; their checksum would be right.
+    // A file system may leave zeros after a power cut, whose checksum would match.
     if len == 0 {
         return Err("it is empty".to_owned());
     }
@@ -208,7 +208,7 @@ fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     Ok((payload, &bytes[FRAME + len..]))
 }
 
-/// Replays a journal: the labels after its last whole record, and what follows that.
+/// Replays a journal up to its last complete record.
 ///
 /// # Errors
 /// What is wrong with the header or the base mask. Nothing can be restored then.
@@ -242,7 +242,7 @@ fn base(header: &Header, dims: [usize; 4], payload: &[u8]) -> Result<EditLabels,
     let failed = |why: &dyn std::fmt::Display| format!("base mask: {why}");
     let mut packed = Vec::new();
     DeflateDecoder::new(payload).read_to_end(&mut packed).map_err(|why| failed(&why))?;
-    let changes = Packed::read(&packed, dims).map_err(|why| failed(&why))?;
+    let changes = PackedDelta::read(&packed, dims).map_err(|why| failed(&why))?;
     let mut labels = EditLabels::new(header.grid()).repeated(header.frames);
     if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is not a mask")) }
 }
@@ -266,7 +266,7 @@ impl Replay {
     /// [`Replay::labels`] of [`Replay::base`]. What is older than the journal may be undone in it: that stays.
     pub fn in_effect(&self) -> Vec<&Record> {
         let mut done = Vec::<&Record>::new();
-        // What was undone, the last one last: an edit of the journal, or none for an older one, whose undoing is in `done`.
+        // Undone edits, latest last: an edit of the journal, or `None` for an older one whose undo is in `done`.
         let mut undone = Vec::<Option<&Record>>::new();
         for record in &self.records {
             match record.kind {
@@ -296,8 +296,8 @@ impl Replay {
         names_of(&self.in_effect())
     }
 
-    /// A journal of the same edits in effect: the newest ones with at most `keep` bytes of changes as they are, all older ones
-    /// as one record with their names. The second value is the number of its records.
+    /// A compacted journal with the same edits in effect: the newest, up to `keep` bytes of changes, are kept; older ones
+    /// become one record with their names. The second value is the number of records.
     pub fn compacted(&self, keep: usize) -> (Vec<u8>, u64) {
         let done = self.in_effect();
         let mut kept = 0;
@@ -327,10 +327,10 @@ impl Replay {
         (bytes, records.len() as u64)
     }
 
-    /// Goes back to the mask after the first `records` records.
+    /// Rewinds to the mask after the first `records` records.
     ///
     /// # Errors
-    /// If there are fewer. Nothing is changed then.
+    /// If there are fewer records. Nothing is changed then.
     pub fn keep(&mut self, records: usize) -> Result<(), String> {
         if records > self.records.len() {
             return Err(format!("the journal has {} whole records", self.records.len()));
@@ -359,7 +359,7 @@ impl Replay {
         };
         let (name, changes) = left.split_at_checked(name).ok_or("its name is cut off")?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is not text")?;
-        let delta = Packed::read(changes, self.base.dims())?;
+        let delta = PackedDelta::read(changes, self.base.dims())?;
         if !delta.apply(&mut self.labels) {
             return Err("it changes other labels than those before it".to_owned());
         }

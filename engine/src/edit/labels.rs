@@ -1,4 +1,4 @@
-//! The mask that is edited: slabs that copies share until one of them is written.
+//! The edited mask: copy-on-write slabs.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,8 +13,7 @@ use crate::volume::{Grid, LabelData, LabelVolume};
 
 /// A mask on its grid, one slab for each index along k of each frame.
 ///
-/// Of a mask with several frames one is shown. Whatever reads labels reads that frame; a [`Delta`] knows the frame that it
-/// changes, whichever is shown.
+/// One frame of a multi-frame mask is shown, and labels are read from it. A [`Delta`] knows the frame that it changes.
 ///
 /// A clone costs one pointer per slab: it is the snapshot for saving, analysis and comparison. Only a [`Delta`] changes labels,
 /// and it copies a slab that is shared.
@@ -30,7 +29,7 @@ pub struct EditLabels {
 }
 
 impl PartialEq for EditLabels {
-    /// Same grid and the same label in every voxel of every frame, whatever the type of a slab and the shown frame.
+    /// Equal grid and labels in every frame. Slab types and the shown frame do not matter.
     fn eq(&self, other: &Self) -> bool {
         let same = |(a, b): (&Arc<LabelData>, &Arc<LabelData>)| Arc::ptr_eq(a, b) || same_labels(a, b);
         self.grid == other.grid && self.voxels == other.voxels && self.slabs.iter().zip(&other.slabs).all(same)
@@ -62,7 +61,7 @@ impl EditLabels {
         mask
     }
 
-    /// Slabs and voxel counts of a frame. Empty slabs are shared: most slices of most masks are empty.
+    /// Slabs and voxel counts of a frame. Empty slabs are shared, since most slices are empty.
     fn stored(&self, labels: &LabelVolume) -> (Vec<Arc<LabelData>>, Vec<BTreeMap<u16, usize>>) {
         let plane = (labels.grid.shape[0] * labels.grid.shape[1]).max(1);
         let empty = self.slabs.iter().find(|slab| matches!(&***slab, LabelData::U8(v) if v.iter().all(|&l| l == 0)));
@@ -77,7 +76,7 @@ impl EditLabels {
         (slabs, vec![labels.voxel_counts().into_iter().collect()])
     }
 
-    /// Adds a frame behind all others.
+    /// Appends a frame.
     ///
     /// # Errors
     /// If its grid is another one.
@@ -90,7 +89,7 @@ impl EditLabels {
         Ok(())
     }
 
-    /// This mask with the shown frame `frames` times and no other. They share their slabs until they are edited.
+    /// A mask with `frames` copies of the shown frame, which share slabs until they are edited.
     #[must_use]
     pub fn repeated(&self, frames: usize) -> Self {
         let slabs = &self.slabs[self.first_slab()..][..self.grid.shape[2]];
@@ -109,7 +108,7 @@ impl EditLabels {
         self.frame
     }
 
-    /// Shows another frame, the last one at most. A mask of one frame belongs to all frames of its image.
+    /// Shows another frame, clamped to the last. A mask of one frame applies to all frames of its image.
     pub fn show(&mut self, frame: usize) {
         self.frame = frame.min(self.frames() - 1);
     }
@@ -123,12 +122,12 @@ impl EditLabels {
         self.frame * self.grid.shape[2]
     }
 
-    /// Position of the shown frame's first voxel among those of all frames.
+    /// Position of the shown frame's first voxel among all frames.
     pub(super) fn first_voxel(&self) -> usize {
         self.frame * self.grid.len()
     }
 
-    /// The shown frame as a whole volume, in the smallest type that holds its labels.
+    /// The shown frame as a volume, in the smallest type that fits its labels.
     pub fn to_volume(&self) -> LabelVolume {
         let narrow = self.voxel_counts().keys().all(|&label| label <= 255);
         let slabs = &self.slabs[self.first_slab()..][..self.grid.shape[2]];
@@ -195,7 +194,7 @@ impl EditLabels {
         self.voxel_counts().iter().map(|(&label, &voxels)| (label, voxels as f64 * voxel_ml)).collect()
     }
 
-    /// The labels of a box, first axis fastest: what a texture needs after a change.
+    /// The labels of a box, first axis fastest, for a texture update.
     pub fn copy_box(&self, bounds: &VoxelBox) -> Vec<u16> {
         let mut copy = Vec::with_capacity(bounds.len());
         for (_, row) in bounds.rows(self.shape()) {
@@ -204,7 +203,7 @@ impl EditLabels {
         copy
     }
 
-    /// The smallest box around the voxels that have one of the labels that `wanted` selects.
+    /// Bounding box of the voxels whose label `wanted` selects.
     pub fn bounds_of(&self, wanted: impl Fn(u16) -> bool + Sync) -> Option<VoxelBox> {
         let [nx, ny, _] = self.shape();
         let of_slab = |k: usize| {
@@ -231,7 +230,7 @@ impl EditLabels {
         });
     }
 
-    /// [`EditLabels::each_run`] by positions in all frames, one after the other.
+    /// [`EditLabels::each_run`] with positions over all frames.
     pub(super) fn each_run_of_all(&self, range: Range<usize>, mut f: impl FnMut(Range<usize>, u16)) {
         let plane = self.grid.shape[0] * self.grid.shape[1];
         let mut start = range.start;
@@ -247,7 +246,7 @@ impl EditLabels {
         }
     }
 
-    /// Whether both masks share the slab at this place among those of all frames.
+    /// Whether both masks share this slab, counted over all frames.
     pub(super) fn shares(&self, other: &Self, slab: usize) -> bool {
         Arc::ptr_eq(&self.slabs[slab], &other.slabs[slab])
     }
@@ -257,7 +256,7 @@ impl EditLabels {
         Delta::between(&Self::new((*self.grid).clone()).repeated(self.frames()), self)
     }
 
-    /// SHA-256 of shape and labels of all frames in hexadecimal: the same for equal masks, whatever file they come from.
+    /// Hexadecimal SHA-256 of shape and labels of all frames, independent of the source file.
     pub fn sha256(&self) -> String {
         let mut hash = Sha256::new();
         let frames = Some(self.frames()).filter(|&frames| frames > 1);
@@ -268,7 +267,7 @@ impl EditLabels {
         hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    /// Replaces a run of one label by another. The run, at its place among all frames, must lie in one slab and have the label
+    /// Replaces a run of one label by another. The run, positioned over all frames, must be in one slab and have the label
     /// `before` throughout.
     pub(super) fn replace(&mut self, range: Range<usize>, before: u16, after: u16) {
         let plane = self.grid.shape[0] * self.grid.shape[1];
@@ -345,7 +344,7 @@ mod tests {
         assert_eq!(edited.to_volume(), second);
         assert_eq!((edited.get(1), edited.get(11)), (7, 400));
         assert_eq!(edited.bounds_of(|label| label == 400).unwrap(), VoxelBox { min: [2, 1, 1], max: [2, 1, 1] });
-        // The change is one of the second frame, whichever is shown when it is applied.
+        // The change belongs to the second frame, whichever frame is shown when it is applied.
         let start = edited.clone();
         let mut changed = second.clone();
         changed.data = LabelData::from(vec![0_u16, 7, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

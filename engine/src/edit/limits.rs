@@ -1,4 +1,4 @@
-//! The values that an operation may have, whatever mask and image it is applied to.
+//! Limits of an operation's parameters, independent of mask and image.
 
 use glam::DVec3;
 

@@ -1,16 +1,16 @@
-//! Editing a mask: operations, what they change, undo, and the journal. Nothing here opens a file or knows a window.
+//! Mask editing: operations, deltas, undo and the journal. This module does no file access and knows no window.
 //!
-//! A tool makes an [`Op`]; [`plan`] turns it into a [`Delta`], the runs of voxels that change with their labels before and after;
-//! [`Delta::apply`] changes [`EditLabels`]; [`History`] keeps it for undo, [`journal`] for a crash. [`Delta::bounds`] is what has
-//! to be drawn again. A long operation is planned on a clone, which costs nothing, and its delta applied when it is done.
+//! A tool makes an [`Op`]; [`plan`] turns it into a [`Delta`], the runs of voxels that change with their labels before and
+//! after; [`Delta::apply`] changes [`EditLabels`]; [`History`] keeps it for undo, [`journal`] for a crash. [`Delta::bounds`]
+//! must be redrawn. A long operation is planned on a clone, which is cheap, and its delta is applied at the end.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `labels.rs` | the mask, in slabs that copies share |
-//! | `op.rs`, `limits.rs`, `steps.rs` | the operations, the values that they may have, and lists of them as JSON |
+//! | `op.rs`, `limits.rs`, `steps.rs` | the operations, limits of their parameters, and lists of them as JSON |
 //! | `delta.rs` | changes: inverted, joined, packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
-//! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and what is connected by value or label |
+//! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and regions connected by value or label |
 //! | `watershed.rs` | a lesion from strokes inside and around |
 //! | `morphology.rs`, `islands.rs` | outlines and components |
 //! | `interpolate.rs`, `between.rs` | gaps between slices |
@@ -35,14 +35,14 @@ pub mod steps;
 mod values;
 mod watershed;
 
-pub use delta::{Delta, DeltaRun, Packed};
+pub use delta::{Delta, DeltaRun, PackedDelta};
 pub use history::History;
 pub use labels::EditLabels;
 pub use op::Op;
 pub use region::VoxelBox;
 
 use brush::Slice;
-use delta::{Change, Over};
+use delta::{Change, WritableVoxels};
 use op::{Boolean, LassoAction, Operand};
 use region::{BoxMask, Region};
 use values::Frame;
@@ -52,7 +52,7 @@ use crate::findings::{Connectivity, axial_axis};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
-/// Inputs of operations besides the edited mask. Image and other mask are on its grid.
+/// Other inputs of operations. Image and second mask are on the edited mask's grid.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scene<'a> {
     /// The image, for operations by value.
@@ -61,11 +61,11 @@ pub struct Scene<'a> {
     pub frame: usize,
     /// Another mask, such as the automatic segmentation.
     pub other: Option<&'a EditLabels>,
-    /// Labels whose voxels stay as they are. An operation that would add to one is refused.
+    /// Labels that must not change. An operation that would add to one is refused.
     pub locked: &'a [u16],
 }
 
-/// Changes the labels by an operation and returns what changed.
+/// Applies an operation and returns the change.
 ///
 /// # Errors
 /// As [`plan`]; the labels are then unchanged.
@@ -113,11 +113,12 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
     let grid = labels.grid();
     let axis_or_axial = |axis: &Option<usize>| axis.unwrap_or_else(|| axial_axis(grid));
     let add = |region: Region, label: u16, overwrite: bool| {
-        vec![Change { region, label, over: if overwrite { Over::All } else { Over::Only(0) } }]
+        vec![Change { region, label, over: if overwrite { WritableVoxels::All } else { WritableVoxels::Only(0) } }]
     };
-    let replace = |region: Region, label: u16| vec![Change { region, label, over: Over::All }];
-    let remove =
-        |region: Region, only: Option<u16>| vec![Change { region, label: 0, over: only.map_or(Over::All, Over::Only) }];
+    let replace = |region: Region, label: u16| vec![Change { region, label, over: WritableVoxels::All }];
+    let remove = |region: Region, only: Option<u16>| {
+        vec![Change { region, label: 0, over: only.map_or(WritableVoxels::All, WritableVoxels::Only) }]
+    };
     Ok(match op {
         Op::Paint { label, brush } => replace(brush::brush(brush, grid, control)?, *label),
         Op::Erase { label, brush } => remove(brush::brush(brush, grid, control)?, *label),
@@ -174,7 +175,7 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         }
         Op::KeepLargest { label } => remove(islands::components(*label, labels, |rank, _| rank > 0), None),
         Op::RemoveSmall { ml, label } => {
-            let least = crate::findings::Smallest::Ml(*ml).in_voxels(grid);
+            let least = crate::findings::MinimumSize::Ml(*ml).in_voxels(grid);
             remove(islands::components(*label, labels, |_, voxels| voxels < least), None)
         }
         Op::Relabel { from, to, place } => match place.find(grid)? {
@@ -216,9 +217,9 @@ fn boolean(operation: Boolean, [a, b]: [u16; 2], labels: &EditLabels, second: &E
         Boolean::Intersect => (Region::default(), own.filtered(|at| !in_second(at))),
         Boolean::Subtract => (Region::default(), own.filtered(in_second)),
     };
-    let mut changes = vec![Change { region: gained, label: a, over: Over::All }];
+    let mut changes = vec![Change { region: gained, label: a, over: WritableVoxels::All }];
     if !lost.ranges().is_empty() {
-        changes.push(Change { region: lost, label: 0, over: Over::Only(a) });
+        changes.push(Change { region: lost, label: 0, over: WritableVoxels::Only(a) });
     }
     changes
 }
@@ -229,6 +230,6 @@ fn restore(region: &Region, other: &EditLabels) -> Vec<Change> {
     for range in region.ranges() {
         other.each_run(range.clone(), |run, label| of_label.entry(label).or_default().push(run));
     }
-    let change = |(label, ranges)| Change { region: Region::new(ranges), label, over: Over::All };
+    let change = |(label, ranges)| Change { region: Region::new(ranges), label, over: WritableVoxels::All };
     of_label.into_iter().map(change).collect()
 }

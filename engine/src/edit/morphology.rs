@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::EditLabels;
 use super::brush::ROUNDING;
 use super::op::{Mode, Smoothing};
-use super::region::{BoxMask, Region, Slicing, VoxelBox};
+use super::region::{BoxMask, Region, SliceLayout, VoxelBox};
 use crate::Result;
 use crate::event::Control;
 use crate::findings::{Components, Connectivity};
@@ -57,7 +57,7 @@ pub(super) fn holes(label: u16, mode: Mode, axis: usize, labels: &EditLabels, co
     match mode {
         Mode::Volume => enclosed(&inverted(&mask.bits), mask.shape(), 3, |at| bits[at] = true),
         Mode::Slice => {
-            let slicing = Slicing::new(mask.shape(), axis);
+            let slicing = SliceLayout::new(mask.shape(), axis);
             let outside = inverted(&mask.bits);
             for n in 0..slicing.count {
                 control.check()?;
@@ -69,7 +69,7 @@ pub(super) fn holes(label: u16, mode: Mode, axis: usize, labels: &EditLabels, co
     Ok(BoxMask::region(&mask.bounds, &bits, labels.shape()))
 }
 
-/// Calls `found` for the voxels of components that do not touch the border along the first `axes` axes.
+/// Calls `found` for the voxels of components that do not touch the border of the first `axes` axes.
 fn enclosed(outside: &[bool], shape: [usize; 3], axes: usize, mut found: impl FnMut(usize)) {
     let components = Components::connected(outside, shape, Connectivity::Face);
     for c in 0..components.count() {
@@ -103,15 +103,15 @@ pub(super) fn smooth(
     Ok([gained, lost].map(|bits| BoxMask::region(&mask.bounds, &bits, labels.shape())))
 }
 
-/// A label's voxels in its box, and what they become.
-type Smoothed = Option<(BoxMask, Vec<bool>)>;
+/// A label's box and its voxels after smoothing.
+type SmoothedLabel = Option<(BoxMask, Vec<bool>)>;
 
-/// Counts the label in the ball around each voxel, as far as the image reaches, by running sums along i.
-fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<Smoothed> {
+/// Counts the label in the ball around each voxel, within the image, by running sums along i.
+fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<SmoothedLabel> {
     let reach = margin(mm, labels);
     let Some(mask) = mask_of(label, labels, reach) else { return Ok(None) };
     let (shape, spacing) = (mask.shape(), labels.grid().spacing_mm());
-    // Rows of the ball: offsets along j and k, and how far each row reaches along i.
+    // Rows of the ball: offsets along j and k, and half-length along i.
     let mut rows = Vec::new();
     for k in -(reach[2] as isize)..=reach[2] as isize {
         for j in -(reach[1] as isize)..=reach[1] as isize {
@@ -158,11 +158,11 @@ fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
 }
 
 /// The Gaussian mean of the signed distance (negative inside), by a kernel of four standard deviations that repeats the border.
-fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<Smoothed> {
+fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<SmoothedLabel> {
     let spacing = labels.grid().spacing_mm();
     let kernels = spacing.map(|spacing| kernel(mm / spacing));
     let reach: [usize; 3] = std::array::from_fn(|a| kernels[a].len() / 2);
-    // Beyond the kernel's reach of the label all distances are positive. A result there needs distances up to twice as far.
+    // Beyond the kernel's radius all distances are positive, so distances up to twice the radius are needed.
     let Some(mask) = mask_of(label, labels, reach.map(|n| 2 * n + 1)) else { return Ok(None) };
     let (shape, outside) = (mask.shape(), inverted(&mask.bits));
     if !outside.contains(&true) {
@@ -181,7 +181,7 @@ fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
         control.check()?;
         convolve(&mut field, shape, axis, kernel);
     }
-    // A mean of 0 up to rounding leaves the voxel as it is, so that the result is the same for every order of the axes.
+    // A mean of 0 up to rounding does not change the voxel, so that the result is the same for every axis order.
     let scale = 1e-9 * spacing[0];
     let new = mask.bits.iter().zip(&field).map(|(&old, &mean)| if mean.abs() < scale { old } else { mean < 0.0 });
     let new = new.collect();

@@ -1,4 +1,4 @@
-//! The operations: what the window's tools and an operation list do.
+//! The operations of the window's tools and of operation lists.
 
 use glam::DVec3;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use crate::{Error, Result};
 
 /// One edit of a mask. World coordinates are RAS+ millimetres, voxels are 0-based in the file's own order.
 ///
-/// Unless an operation says otherwise, it changes only background and its own label: other labels stay.
+/// Unless stated otherwise, an operation changes only background and its own label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Op {
-    /// Gives the voxels of the brush a label, whatever they had.
+    /// Gives all voxels of the brush a label.
     Paint {
         /// The label, not 0.
         label: u16,
@@ -29,7 +29,7 @@ pub enum Op {
         #[serde(flatten)]
         brush: Brush,
     },
-    /// Paints only voxels whose value lies in a range.
+    /// Paints only voxels with values in a range.
     ThresholdPaint {
         /// The label, not 0.
         label: u16,
@@ -81,7 +81,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Adds the voxels whose centre is at most so far from one of a label.
+    /// Dilates a label by a distance between voxel centres.
     Grow {
         /// The label.
         label: u16,
@@ -91,7 +91,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Removes the voxels of a label whose centre is at most so far from one without it. The border of the image is none.
+    /// Erodes a label by a distance between voxel centres. The border of the image does not erode it.
     Shrink {
         /// The label.
         label: u16,
@@ -137,7 +137,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Adds the voxels that are 26-connected to a voxel and whose value, like its own, lies in a range.
+    /// Adds the voxels that are 26-connected to a voxel through values in a range.
     ThresholdGrow {
         /// The label, not 0.
         label: u16,
@@ -154,7 +154,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Adds the voxels that a watershed of the values gives to the strokes inside, rather than to those around.
+    /// Adds the voxels that a watershed of the values assigns to the inside strokes.
     Watershed {
         /// The label, not 0.
         label: u16,
@@ -176,7 +176,7 @@ pub enum Op {
         /// A voxel of the component.
         #[serde(flatten)]
         place: Place,
-        /// The components of this label alone.
+        /// Only the components of this label.
         #[serde(default)]
         label: Option<u16>,
     },
@@ -191,7 +191,7 @@ pub enum Op {
     },
     /// Removes all 26-connected components but the largest, of equal ones all but the first in memory.
     KeepLargest {
-        /// The components of this label alone. Default: over all labels together.
+        /// Only the components of this label. Default: components over all labels.
         #[serde(default)]
         label: Option<u16>,
     },
@@ -199,7 +199,7 @@ pub enum Op {
     RemoveSmall {
         /// Volume in millilitres.
         ml: f64,
-        /// The components of this label alone. Default: over all labels together.
+        /// Only the components of this label. Default: components over all labels.
         #[serde(default)]
         label: Option<u16>,
     },
@@ -213,7 +213,7 @@ pub enum Op {
         #[serde(flatten)]
         place: Place,
     },
-    /// Combines two labels. The result becomes label `a`, and what `a` had beyond it becomes background.
+    /// Combines two labels. The result becomes label `a`; the rest of `a` becomes background.
     Boolean {
         /// How.
         operation: Boolean,
@@ -221,7 +221,7 @@ pub enum Op {
         a: u16,
         /// The second label.
         b: u16,
-        /// The mask that `b` is taken from.
+        /// The mask of label `b`.
         #[serde(default)]
         of: Operand,
     },
@@ -247,7 +247,7 @@ pub enum Op {
 /// A round brush at points in world mm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Brush {
-    /// Radius in mm. The brush holds the voxels whose centre is at most so far from a point.
+    /// Radius in mm, measured from a point to voxel centres.
     pub radius_mm: f64,
     /// A ball, or a disc in one slice.
     #[serde(default)]
@@ -268,7 +268,7 @@ pub struct Place {
     /// Index (i, j, k).
     #[serde(default)]
     pub voxel: Option<[usize; 3]>,
-    /// World position in mm; the nearest voxel counts.
+    /// World position in mm; the nearest voxel is used.
     #[serde(default)]
     pub point_mm: Option<[f64; 3]>,
 }
@@ -295,7 +295,7 @@ pub enum Plane {
     Axis(usize),
     /// Across the voxel axis nearest to a direction of the patient.
     Named(PlaneName),
-    /// Across a direction in world mm, through the point. It holds one voxel of each column along the voxel axis that is
+    /// Perpendicular to a direction in world mm, through the point. Contains one voxel of each column along the voxel axis
     /// nearest to the normal.
     Normal([f64; 3]),
 }
@@ -322,7 +322,7 @@ pub enum PlaneName {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Smoothing {
-    /// A voxel has the label if most voxels of the ball around it have; on a tie it stays as it is.
+    /// A voxel gets the label if most voxels of the ball around it have it; ties do not change it.
     #[default]
     Majority,
     /// A voxel has the label if the Gaussian mean of the signed distance to the outline is negative.
@@ -341,7 +341,7 @@ pub enum Boolean {
     Subtract,
 }
 
-/// The mask that a second label is taken from.
+/// The mask of the second label.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operand {
@@ -361,7 +361,7 @@ pub enum LassoAction {
     Fill,
     /// They become background.
     Erase,
-    /// They get the labels of the other mask (`Scene::other`).
+    /// Copies the labels of the other mask (`Scene::other`).
     Restore,
 }
 
@@ -432,7 +432,7 @@ impl Place {
     /// If both are given, or the voxel lies outside the grid.
     pub(super) fn find(&self, grid: &Grid) -> Result<Option<[usize; 3]>> {
         let [nx, ny, nz] = grid.shape;
-        let outside = || format!("lies outside the image of {nx}x{ny}x{nz} voxels");
+        let outside = || format!("is outside the image of {nx}x{ny}x{nz} voxels");
         match (self.voxel, self.point_mm) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => Err(Error::config("point_mm", "given", "voxel is given as well. Give one of them")),

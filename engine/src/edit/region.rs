@@ -44,7 +44,7 @@ impl VoxelBox {
         }
     }
 
-    /// The box with `margin` more voxels on each side, as far as a grid of this shape reaches.
+    /// The box with `margin` more voxels on each side, clipped to a grid of this shape.
     #[must_use]
     pub fn padded(&self, margin: [usize; 3], shape: [usize; 3]) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl BoxMask {
         self.bounds.shape()
     }
 
-    /// The voxels of a grid of this `shape` whose bit in `bits` is set. `bits` lies over the box.
+    /// The voxels of a grid of this `shape` whose bit in `bits` is set. `bits` covers the box.
     pub fn region(bounds: &VoxelBox, bits: &[bool], shape: [usize; 3]) -> Region {
         let mut ranges = Vec::new();
         let width = bounds.shape()[0];
@@ -165,9 +165,9 @@ impl BoxMask {
     }
 }
 
-/// How a 2-D slice of a box lies in memory: across `axis`, the lower of the other two axes fastest.
+/// Memory layout of a 2-D slice of a box across `axis`; the lower of the other two axes is fastest.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slicing {
+pub(super) struct SliceLayout {
     /// Pixels along both axes of a slice.
     pub size: [usize; 2],
     /// Number of slices.
@@ -175,7 +175,7 @@ pub(super) struct Slicing {
     steps: [usize; 3],
 }
 
-impl Slicing {
+impl SliceLayout {
     pub fn new(shape: [usize; 3], axis: usize) -> Self {
         let [u, v] = in_plane(axis);
         let step = [1, shape[0], shape[0] * shape[1]];
@@ -229,7 +229,7 @@ mod tests {
         let shape = [2, 3, 4];
         let values: Vec<usize> = (0..24).collect();
         for axis in 0..3 {
-            let (slicing, [u, v]) = (Slicing::new(shape, axis), in_plane(axis));
+            let (slicing, [u, v]) = (SliceLayout::new(shape, axis), in_plane(axis));
             for n in 0..slicing.count {
                 for (p, value) in slicing.slice(&values, n).into_iter().enumerate() {
                     let voxel = [value % 2, value / 2 % 3, value / 6];

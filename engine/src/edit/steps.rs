@@ -41,7 +41,7 @@ const ALIASES: [(&str, &str); 1] = [("axis", "plane")];
 /// Reads an operation list.
 ///
 /// # Errors
-/// The number of the step, from 1, and what is wrong with it: an unknown operation or key, a missing or unusable value.
+/// The number of the step, from 1, and the fault: an unknown operation or key, a missing or invalid value.
 pub fn parse(json: &str) -> Result<Vec<Step>> {
     let steps: Vec<Value> =
         serde_json::from_str(json).map_err(|why| Error::config("ops", "JSON", format!("expected a list: {why}")))?;
@@ -59,13 +59,13 @@ fn step(value: &Value) -> Result<Step> {
         return Ok(step.1);
     }
     let op: Op = serde_json::from_value(value.clone()).map_err(|why| Error::config("op", &name, why.to_string()))?;
-    // Flattened fields keep serde from refusing unknown keys; writing the operation again gives all known ones.
+    // Flattened fields keep serde from refusing unknown keys, so the keys are compared with those of the serialised operation.
     check_against(value, &serde_json::to_value(&op).unwrap_or_default())?;
     op.check()?;
     Ok(Step::Edit(op))
 }
 
-/// Every key of a value, and of the values in it, must be known.
+/// Checks recursively that every key is known.
 fn check_against(given: &Value, known: &Value) -> Result<()> {
     match (given, known) {
         (Value::Object(given), Value::Object(known)) => {
@@ -98,13 +98,12 @@ fn in_step(n: usize, error: &Error) -> Error {
     }
 }
 
-/// Does the steps in order. `done` gets each one with what it did and what changed; its error ends the list.
+/// Runs the steps in order. `done` is called with each step, its result and its change; an error from it ends the list.
 ///
-/// A step that changes nothing counts for undo like any other. Undo without an edit in effect, and redo without one undone,
-/// change nothing.
+/// A step that changes nothing is still an undo step. Undo and redo without an edit do nothing.
 ///
 /// # Errors
-/// The number of the step, from 1, and what is wrong with it. The labels are then as the steps before left them.
+/// The number of the step, from 1, and the fault. The previous steps stay applied.
 pub fn run(
     steps: &[Step],
     labels: &mut EditLabels,

@@ -57,7 +57,7 @@ pub(super) fn region_grow(
 /// Voxels 26-connected to `start` whose value lies in a range, as that of `start` must.
 ///
 /// # Errors
-/// If the value of `start` lies outside.
+/// If the value of `start` is outside the range.
 pub(super) fn threshold_grow(
     start: [usize; 3],
     range: &RangeInclusive<f64>,
@@ -111,7 +111,7 @@ pub(super) fn adaptive(
         };
         let similar = |at: usize| (frame.value(at) - seed).abs() <= limit && inside(at);
         let found = flood(start, &bounds, grid.shape, Connectivity::Face, similar, control)?;
-        // The start itself may lie outside a brush that is smaller than a voxel.
+        // The start may be outside a brush smaller than a voxel.
         ranges.extend_from_slice(found.filtered(inside).ranges());
     }
     Ok(Region::new(ranges))

@@ -1,4 +1,4 @@
-//! The seeded watershed: a lesion from strokes inside of it and around it.
+//! Seeded watershed: a lesion from strokes inside and around it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,21 +15,21 @@ use crate::{Error, Result};
 
 /// Steps between the lowest and the highest value of the box.
 pub(super) const LEVELS: f64 = 4095.0;
-/// Added before rounding to a step, so that a value between two steps goes to one of them whatever the order of its sum.
+/// Added before quantising, so that a value between two steps is rounded the same way for any summation order.
 pub(super) const BETWEEN: f64 = 1e-6;
 /// Path lengths count in units of 1 / 1000 mm, which add up the same in any order.
 pub(super) const PER_MM: f64 = 1000.0;
 
 /// The voxels nearer to the strokes `inside` than to those around them.
 ///
-/// A path costs its largest step of values, and of equal paths the longer one costs more; on a tie a voxel is outside. This is
-/// a cut after Cousty et al., "Watershed cuts: minimum spanning forests and the drop of water principle", IEEE TPAMI 31(8), 2009.
-/// Only the box of all strokes takes part, made as wide along every axis as along its longest. Its faces count as outside, but
-/// for those at the border of the image. Values are smoothed by a Gaussian of standard deviation `smooth_mm`, by default half the
-/// finest voxel spacing; those that are not finite count as the lowest.
+/// The cost of a path is its largest step in value, then its length; on a tie a voxel is outside. This is a cut after Cousty et
+/// al., "Watershed cuts: minimum spanning forests and the drop of water principle", IEEE TPAMI 31(8), 2009. Only the bounding
+/// box of all strokes is used, extended to a cube. Its faces are outside seeds, except at the border of the image. Values are
+/// smoothed by a Gaussian of standard deviation `smooth_mm`, by default half the finest voxel spacing; values that are not
+/// finite count as the lowest.
 ///
 /// # Errors
-/// If no voxel of `inside` or `outside` lies in the image. A voxel of both is outside.
+/// If `inside` or `outside` has no voxel in the image. A voxel of both is outside.
 pub(super) fn watershed(
     [inside, outside]: [&[Brush]; 2],
     smooth_mm: Option<f64>,
@@ -71,7 +71,7 @@ fn seeds(field: &str, brushes: &[Brush], grid: &Grid, control: &Control) -> Resu
     if region.ranges().is_empty() { Err(missing()) } else { Ok(region) }
 }
 
-/// The box, as wide in mm along every axis as along its longest, as far as the image reaches.
+/// The box extended to a cube in mm, clipped to the image.
 fn widened(bounds: VoxelBox, grid: &Grid) -> VoxelBox {
     let spacing = grid.spacing_mm();
     let side = |a: usize| bounds.shape()[a] as f64 * spacing[a];

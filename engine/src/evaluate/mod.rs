@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Serialize, Serializer};
 
-use crate::cohort::{LeftOut, read_masks};
+use crate::cohort::{ExcludedScan, read_masks};
 use crate::metrics::{Measures, Options, measure};
 use crate::parallel;
 use crate::volume::seg::open_segmentation;
@@ -93,7 +93,7 @@ impl Serialize for Target {
 /// Permuted or flipped axes and a mask that is cropped are aligned by world position, with a note.
 ///
 /// # Errors
-/// If the masks do not lie on the same voxels. `what` names both in the message, as in "a.nii and b.nii".
+/// If the masks do not have the same voxels. `what` names both in the message, as in "a.nii and b.nii".
 pub fn evaluate(
     what: &str,
     segmentation: &LabelVolume,
@@ -159,7 +159,7 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
 /// becomes a note.
 ///
 /// # Errors
-/// If a file is not a readable mask, or the two do not lie on the same voxels; then the message names both.
+/// If a file is not a readable mask, or the two do not have the same voxels; then the message names both.
 pub fn evaluate_files(
     segmentation: &Path,
     reference: &[PathBuf],
@@ -218,7 +218,7 @@ pub fn evaluate_pairs(
             let measures: Vec<Result<Measures, String>> = match measured {
                 Ok(measures) => measures.into_iter().map(Ok).collect(),
                 Err(error) => {
-                    left_out.push(LeftOut::new(&pair.case, error.to_string()));
+                    left_out.push(ExcludedScan::new(&pair.case, error.to_string()));
                     let why = error.to_string();
                     first_error.get_or_insert(error);
                     vec![Err(why); targets.len()]

@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, SerializeStruct};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::Target;
-use crate::cohort::LeftOut;
+use crate::cohort::ExcludedScan;
 use crate::metrics::{Lesions, Measures};
 use crate::{Error, Result};
 
@@ -16,11 +16,11 @@ use crate::{Error, Result};
 pub struct CaseResult {
     /// Scan id.
     pub case: String,
-    /// The patient: the mean goes by patient.
+    /// The patient, over which the mean is taken.
     pub patient: String,
     /// The measured label or union of labels.
     pub label: Target,
-    /// The measures, or the reason why there are none.
+    /// The measures, or the reason for missing ones.
     pub measures: Result<Measures, String>,
 }
 
@@ -150,10 +150,10 @@ pub struct Report {
     pub mean: Vec<(Target, Mean)>,
     /// Cases that could not be measured, with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
-    /// References without a segmentation, which nobody asked for.
+    pub left_out: Vec<ExcludedScan>,
+    /// References without a segmentation that were not requested.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub masks_left_out: Vec<LeftOut>,
+    pub masks_left_out: Vec<ExcludedScan>,
     /// Segmentations outside the subset, in one sentence.
     #[serde(skip)]
     pub warnings: Vec<String>,

@@ -24,7 +24,7 @@ impl Losses {
         self.0.is_empty()
     }
 
-    /// Removes a part and gives its number.
+    /// Removes a part and returns its number.
     pub fn take(&mut self, name: &str) -> Option<f64> {
         let at = self.0.iter().position(|(part, _)| part == name)?;
         Some(self.0.remove(at).1)

@@ -43,7 +43,7 @@ impl EventQueue {
 
     /// Calls `wake` after every event, on the thread that pushes it.
     #[must_use]
-    pub fn waking(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn with_wake(mut self, wake: impl Fn() + Send + Sync + 'static) -> Self {
         self.wake = Some(Box::new(wake));
         self
     }
@@ -81,7 +81,7 @@ impl EventQueue {
         events
     }
 
-    /// Closes the queue: drops its events and all later ones. For a listener that is going away.
+    /// Closes the queue: drops its events and all later ones. Called when the listener ends.
     pub fn close(&self) {
         let mut pending = self.lock();
         *pending = QueueState { closed: true, ..QueueState::default() };
@@ -188,7 +188,7 @@ mod tests {
     fn every_event_wakes_the_listener() {
         let woken = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&woken);
-        let queue = EventQueue::new(4).waking(move || {
+        let queue = EventQueue::new(4).with_wake(move || {
             counter.fetch_add(1, Ordering::SeqCst);
         });
         (&queue).event(&step(1)).unwrap();

@@ -31,9 +31,9 @@ use crate::{Error, Result};
 const TESTS: usize = 4;
 /// Labelled training patients.
 const LABELLED: usize = 4;
-/// So few patients are spread over the lesion volumes; the report says so.
+/// With so few patients the draw is stratified by lesion volume, as the report states.
 const LABEL_DRAW: LabelDraw = LabelDraw::Stratified;
-/// Training patients whose label updates are pictured.
+/// Number of training patients whose label updates are drawn.
 const PROBES: usize = 3;
 /// The two networks.
 const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
@@ -55,7 +55,7 @@ pub struct DemoOptions {
     pub seed: u64,
     /// Steps of pre-training.
     pub steps: usize,
-    /// Steps of each fine-tuning.
+    /// Steps of each fine-tuning run.
     pub fine_steps: usize,
 }
 
@@ -76,9 +76,9 @@ pub struct DemoReport {
     pub test: Vec<String>,
     /// Steps of pre-training.
     pub steps: usize,
-    /// Steps of each fine-tuning.
+    /// Steps of each fine-tuning run.
     pub fine_steps: usize,
-    /// Whether the fine-tunings have converged: after pre-training, from random weights.
+    /// Whether the fine-tuning runs have converged: after pre-training, from random weights.
     pub convergence: Vec<Convergence>,
     /// The tuned threshold, in SUV.
     pub threshold_suv: f64,
@@ -91,7 +91,7 @@ pub struct DemoReport {
 }
 
 /// A held-out patient with its segmentations.
-pub struct HeldOut {
+pub struct HeldOutPatient {
     /// The patient.
     pub id: String,
     /// The scan.
@@ -105,10 +105,10 @@ pub struct HeldOut {
 /// Input of the figures, beside the report.
 pub struct DemoData {
     /// The held-out patients.
-    pub held: Vec<HeldOut>,
+    pub held: Vec<HeldOutPatient>,
     /// Epochs of pre-training.
     pub epochs: Vec<EpochSummary>,
-    /// Name and epochs of each fine-tuning.
+    /// Name and epochs of each fine-tuning run.
     pub finetuning: Vec<(String, Vec<EpochSummary>)>,
     /// For each probe: its slice as trained on, and its updates.
     pub probes: Vec<(Vec<f32>, Vec<Probe>)>,
@@ -116,7 +116,7 @@ pub struct DemoData {
     pub grid: PatchGrid,
 }
 
-/// Passes all events on and keeps those that the figures need.
+/// Forwards all events and keeps those that the figures need.
 struct Recorder<'a> {
     inner: &'a mut dyn EventSink,
     epochs: Vec<EpochSummary>,
@@ -219,7 +219,7 @@ pub fn demo(
         }
         masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
         masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
-        held.push(HeldOut { id, image, truth, masks });
+        held.push(HeldOutPatient { id, image, truth, masks });
     }
     clock.lap("segmentation");
 
@@ -258,7 +258,7 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
 /// product's default rate and schedule.
 pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Result<(Config, Config)> {
     let mut pretrain = preset("amlp-plus", &["pet".to_string()])?;
-    // To be watched. Without CCL the new labels only change which patches come first.
+    // For display. Without CCL the new labels only affect the masking order.
     pretrain.method.relabel = true;
     pretrain.seed = seed;
     pretrain.data.cohort = sample.to_path_buf();
@@ -302,7 +302,7 @@ fn fit_baselines(labelled: Vec<(String, Volume, LabelVolume)>) -> (Threshold, El
     (Threshold::tune(&pairs), Ellipsoid::fit(&labels))
 }
 
-fn score(held: &[HeldOut]) -> Result<Vec<MethodScores>> {
+fn score(held: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
     let names = held.first().map_or(0, |h| h.masks.len());
     (0..names)
         .map(|m| {

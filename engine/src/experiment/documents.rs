@@ -1,6 +1,6 @@
 //! The demo's pictures, table and report page.
 
-use super::demo::{DemoData, DemoReport, HeldOut};
+use super::demo::{DemoData, DemoReport, HeldOutPatient};
 use super::figures::{
     FinetuneCurve, OverlayInput, OverlayMask, RelabelRow, axial_slice, finetuning_charts, fullest_slice, overlay,
     pretraining_charts, relabel_sheet,
@@ -47,7 +47,7 @@ fn heading(probe: &Probe) -> String {
 }
 
 /// The overlay of a held-out patient, and the slice it shows.
-fn picture(held: &HeldOut, report: &DemoReport, at: usize) -> Result<Option<(usize, Vec<u8>)>> {
+fn picture(held: &HeldOutPatient, report: &DemoReport, at: usize) -> Result<Option<(usize, Vec<u8>)>> {
     let (grid, orientation) = held.image.grid.reoriented_to_ras();
     let source = held.image.grid.shape;
     let truth: Vec<bool> = held.truth.iter().map(|label| label > 0).collect();

@@ -66,7 +66,7 @@ impl ModelCard<'_> {
                  scan.nii.gz --out masks`. It cannot be trained further, since the optimiser's state is not included.\n\n\
                  ## The data it was trained on\n\n";
         text += match self.attribution {
-            // Its own heading would be a second title.
+            // Skips its heading, which would be a second title.
             Some(own) => own.trim().trim_start_matches(['#', ' ']),
             None => "No attribution was given, so the origin and licence of the data are unknown.",
         };

@@ -36,7 +36,7 @@ pub struct PageInput {
     pub verdicts: Vec<String>,
     /// Cohort, patients and settings.
     pub setup: Setup,
-    /// Curves of the trainings.
+    /// Curves of the runs.
     pub charts: Vec<Chart>,
     /// Slices of the held-out patients with the methods' masks.
     pub overlays: Vec<Figure>,
@@ -71,7 +71,7 @@ pub struct Setup {
     pub facts: Vec<(String, String)>,
 }
 
-/// A picture beside the page.
+/// A picture in the page's folder.
 #[derive(Clone, Debug, Default)]
 pub struct Figure {
     /// Path relative to the page, `/` between its parts.
@@ -80,7 +80,7 @@ pub struct Figure {
     pub alt: String,
     /// Below the picture.
     pub caption: String,
-    /// Width and height in pixels, if known: the page does not jump while it loads.
+    /// Width and height in pixels, if known, to avoid layout shifts while loading.
     pub size: Option<[u32; 2]>,
 }
 

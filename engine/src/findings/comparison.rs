@@ -1,7 +1,7 @@
 //! Comparison of a segmentation with a reference, lesion by lesion and slice by slice.
 //!
-//! A lesion is a 26-connected component over all labels. A lesion of either mask is a hit by an overlap of
-//! [`HIT_VOXELS`] or more with any label of the other; evaluation counts lesions by the same [`Overlaps`].
+//! A lesion is a 26-connected component over all labels. A lesion of either mask is hit if it overlaps any label of the other
+//! by [`HIT_VOXELS`] or more. Evaluation uses the same [`Overlaps`].
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct Lesions {
     pub missed: usize,
 }
 
-/// The components of two masks, and how much of each lies in the other mask.
+/// The components of two masks and their overlaps with the other mask.
 pub struct Overlaps {
     /// The true lesions.
     pub truth: Components,
@@ -57,7 +57,7 @@ impl Overlaps {
     }
 }
 
-/// The one rule by which a lesion counts as hit.
+/// The one definition of a hit.
 fn is_hit(overlap_voxels: usize) -> bool {
     overlap_voxels >= HIT_VOXELS
 }
@@ -104,12 +104,12 @@ impl FromIterator<(bool, bool)> for Counts {
     }
 }
 
-/// A lesion of one mask, and how much of it lies in the other.
+/// A lesion of one mask and its overlap with the other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MatchedFinding {
     /// The lesion.
     pub finding: Finding,
-    /// Its voxels that lie in the other mask, whatever their label.
+    /// Its voxels in the other mask, with any label.
     pub overlap_voxels: usize,
 }
 
@@ -119,7 +119,7 @@ impl MatchedFinding {
         is_hit(self.overlap_voxels)
     }
 
-    /// Share of the lesion that lies in the other mask, 0 to 1.
+    /// Share of the lesion in the other mask, 0 to 1.
     pub fn overlap(&self) -> f64 {
         self.overlap_voxels as f64 / self.finding.voxels as f64
     }
@@ -134,7 +134,7 @@ pub struct Comparison {
     pub segmentation: Vec<MatchedFinding>,
     /// The lesions of the reference.
     pub reference: Vec<MatchedFinding>,
-    /// Voxels that lie in both masks with different labels.
+    /// Voxels in both masks with different labels.
     pub mislabelled_voxels: usize,
 }
 
@@ -157,8 +157,8 @@ impl Comparison {
         order.into_iter().map(|(_, _, number)| number).collect()
     }
 
-    /// Counts the lesions of at least `minimum_ml`: those of the reference that are hit and missed, and those of the
-    /// segmentation that are none. A lesion is hit by a segmented lesion of any size.
+    /// Counts the lesions of at least `minimum_ml`: hits and misses of the reference, and false positives of the segmentation.
+    /// A lesion is hit by a segmented lesion of any size.
     pub fn lesions(&self, minimum_ml: f64) -> Lesions {
         let count = |lesions: &[MatchedFinding], hit: bool| {
             lesions.iter().filter(|l| l.finding.volume_ml >= minimum_ml && l.is_hit() == hit).count()
@@ -179,7 +179,7 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
     let grid = &segmentation.grid;
     check_len(segmentation.len(), grid)?;
     check_len(reference.len(), grid)?;
-    // What lies outside of both masks is looked at once, to find the components.
+    // Voxels outside both masks are visited only once, to find the components.
     let (own, its) = rayon::join(|| Components::of_labels(segmentation), || Components::of_labels(reference));
     let slices = grid.axial_slices();
     let (mut counts, mut mislabelled_voxels) = (vec![Counts::default(); slices.count], 0);
@@ -197,8 +197,7 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
     Ok(Comparison { mislabelled_voxels, slices: counts, segmentation: in_segmentation, reference: in_reference })
 }
 
-/// The lesions of a mask with the voxels of each that lie in the other one. `is_in_other` is asked about each voxel, by its
-/// stored axial slice and its position in memory.
+/// The lesions of a mask with their overlap. `is_in_other` takes a voxel's stored axial slice and memory position.
 fn matched(
     components: &Components,
     grid: &Grid,
@@ -274,7 +273,7 @@ mod tests {
         assert_eq!(of(&found.reference), [(1, 32, 16), (2, 6, 1), (3, 4, 0), (4, 1, 1)]);
         assert_eq!(of(&found.segmentation), [(1, 16, 16), (2, 4, 0), (3, 2, 1), (4, 1, 1)]);
         assert!((found.reference[1].overlap() - 1.0 / 6.0).abs() < 1e-15);
-        // They are the very findings of their own masks.
+        // They equal the findings of each mask.
         let own: Vec<Finding> = found.reference.iter().map(|m| m.finding.clone()).collect();
         assert_eq!(own, findings(&mask_of(&truth, &grid)));
         // Voxels of 10 mm3: from four voxels on, the hit of one voxel does not count, nor that of two.

@@ -55,7 +55,7 @@ pub enum Connectivity {
     Full,
 }
 
-/// The connected components of a mask, whatever their labels, largest first, equal ones by their first voxel in memory.
+/// The connected components of a mask over all labels, largest first, ties by their first voxel in memory.
 #[derive(Clone, Debug)]
 pub struct Components {
     shape: [usize; 3],
@@ -137,7 +137,7 @@ impl Components {
         numbers
     }
 
-    /// How many voxels of each component lie where `other` (same shape) is true.
+    /// Voxels of each component where `other` (same shape) is true.
     pub fn overlaps(&self, other: &[bool]) -> Vec<usize> {
         let of = |c| self.ranges(c).map(|range| other[range].iter().filter(|&&inside| inside).count()).sum();
         parallel::map(self.count(), of)
@@ -146,19 +146,19 @@ impl Components {
 
 /// The smallest component worth keeping.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Smallest {
+pub enum MinimumSize {
     /// So many voxels.
     Voxels(usize),
     /// So many millilitres.
     Ml(f64),
 }
 
-impl Smallest {
+impl MinimumSize {
     /// The size in voxels of a grid, rounded up.
     pub fn in_voxels(self, grid: &Grid) -> usize {
         match self {
             Self::Voxels(n) => n,
-            // The tolerance keeps a size written in decimals from missing its own voxel count by a rounding error.
+            // The tolerance absorbs rounding errors of sizes given as decimals.
             Self::Ml(ml) => (ml / grid.voxel_volume_ml() - 1e-6).ceil().max(0.0) as usize,
         }
     }
@@ -168,8 +168,8 @@ impl Smallest {
 /// Returns how many components were removed.
 ///
 /// # Errors
-/// If `mask` does not have one entry a voxel.
-pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: Smallest) -> Result<usize> {
+/// If `mask` does not have one entry per voxel.
+pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: MinimumSize) -> Result<usize> {
     check_len(mask.len(), grid)?;
     let voxels = smallest.in_voxels(grid);
     let components = Components::new(mask, grid.shape);
@@ -399,11 +399,11 @@ mod tests {
         let grid = Grid { shape: [9, 1, 1], world_from_voxel, oriented: true };
         let all = [true, true, true, false, true, true, false, true, false];
         let mut mask = all;
-        assert_eq!(remove_smaller_than(&mut mask, &grid, Smallest::Voxels(2)).unwrap(), 1);
+        assert_eq!(remove_smaller_than(&mut mask, &grid, MinimumSize::Voxels(2)).unwrap(), 1);
         assert_eq!(mask, [true, true, true, false, true, true, false, false, false]);
         let mut mask = all;
-        assert_eq!(remove_smaller_than(&mut mask, &grid, Smallest::Ml(0.03)).unwrap(), 2);
+        assert_eq!(remove_smaller_than(&mut mask, &grid, MinimumSize::Ml(0.03)).unwrap(), 2);
         assert_eq!(mask, [true, true, true, false, false, false, false, false, false]);
-        assert!(remove_smaller_than(&mut [true; 3], &grid, Smallest::Voxels(2)).is_err());
+        assert!(remove_smaller_than(&mut [true; 3], &grid, MinimumSize::Voxels(2)).is_err());
     }
 }

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::Run;
 use crate::volume::Grid;
 
-/// The longest diameter of a component within one axial slice, between outer corners of its voxels. A single voxel has its
-/// diagonal; measuring between voxel centres would give one voxel less.
+/// The longest diameter of a component within one axial slice, between outer corners of its voxels. For a single voxel this is
+/// its diagonal. Measuring between voxel centres would give one voxel less.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Diameter {
     /// Length in mm.

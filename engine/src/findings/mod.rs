@@ -1,6 +1,6 @@
 //! Findings: the connected components of a mask and their measures, shared by evaluation and the viewer.
 //!
-//! Lesions are 26-connected components: voxels that touch by a face, an edge or a corner belong together.
+//! Lesions are 26-connected components: voxels that share a face, an edge or a corner are connected.
 //!
 //! | file | idea |
 //! |---|---|
@@ -17,7 +17,7 @@ mod entropy;
 mod values;
 
 pub use comparison::{Comparison, Counts, Lesions, MatchedFinding, compare};
-pub use components::{Components, Connectivity, Run, Smallest, Voxel, remove_smaller_than};
+pub use components::{Components, Connectivity, MinimumSize, Run, Voxel, remove_smaller_than};
 pub use diameter::{Diameter, axial_axis};
 pub use entropy::{CONSIDERED_ABOVE, mean_entropy, slice_entropy};
 pub use values::Values;

@@ -17,9 +17,8 @@ pub struct Values {
     pub mean: f64,
     /// Largest value.
     pub max: f64,
-    /// Highest mean of a sphere of 1 ml whose centre is one of the image's voxels inside the finding (SUVpeak in a PET
-    /// scan in SUV), if it was asked for. The sphere holds the voxels whose centres lie in it, also those outside the
-    /// finding.
+    /// Highest mean of a sphere of 1 ml whose centre is one of the image's voxels inside the finding (SUVpeak in a PET scan in
+    /// SUV), if requested. The sphere includes the voxels whose centres are in it, even outside the finding.
     pub peak: Option<f64>,
 }
 
@@ -42,7 +41,7 @@ impl Finding {
                 centres.extend(with_peak.then_some(voxel));
             }
         }
-        // A fine mask meets the voxels of a coarse image several times.
+        // A fine mask hits each voxel of a coarse image several times.
         centres.sort_unstable();
         centres.dedup();
         (count > 0).then(|| Values { mean: sum / count as f64, max, peak: peak(&centres, image, frame) })
@@ -91,7 +90,7 @@ fn peak(centres: &[[usize; 3]], image: &Volume, frame: usize) -> Option<f64> {
 /// The voxels of a sphere of 1 ml around a voxel, as differences of indices.
 fn sphere(grid: &Grid) -> Vec<[i64; 3]> {
     let matrix = grid.world_from_voxel.matrix3;
-    // Along an axis the sphere reaches as far as the rows of the inverse say, however oblique the axes are.
+    // The rows of the inverse give the sphere's extent along each axis, also for oblique axes.
     let rows = matrix.inverse().transpose();
     let reach = [rows.x_axis, rows.y_axis, rows.z_axis].map(|row| (PEAK_RADIUS_MM * row.length()).floor() as i64);
     let mut offsets = Vec::new();

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::Samples;
 use crate::augment::Augmentation;
-use crate::cohort::{Case, LeftOut};
+use crate::cohort::{Case, ExcludedScan};
 use crate::config::Config;
 use crate::event::Control;
 use crate::preprocess::{LabelUse, PreparedCase, SliceStore, prepare_case};
@@ -25,7 +25,7 @@ pub(crate) fn negatives_of_epoch(config: &Config, lesion: usize, negative: usize
 }
 
 /// The labelled slices, and the patients to validate on.
-pub struct Labelled {
+pub struct LabelledData {
     pub(super) store: SliceStore,
     /// Slices with lesion.
     pub(super) lesion: Vec<usize>,
@@ -37,10 +37,10 @@ pub struct Labelled {
     pub(super) validation: Vec<(String, PreparedCase)>,
     /// Slices on which batch norm is re-estimated before the first step.
     pub(super) unmasked: Option<Slices>,
-    left_out: Vec<LeftOut>,
+    left_out: Vec<ExcludedScan>,
 }
 
-impl Labelled {
+impl LabelledData {
     /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them. Those
     /// that cannot be read or prepared are left out.
     ///
@@ -70,7 +70,7 @@ impl Labelled {
             let d = &config.data;
             match prepare_case(case, &d.modality, true, &d.targets, &config.preprocess, config.seed) {
                 Ok(volume) => prepared.push((case.id.clone(), volume)),
-                Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+                Err(error) => left_out.push(ExcludedScan::new(&case.id, error.to_string())),
             }
         }
         let negatives = negatives_of_epoch(config, lesion.len(), negative.len());
@@ -97,7 +97,7 @@ impl Labelled {
     }
 
     /// Patients that could not be prepared, with the reason.
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> &[ExcludedScan] {
         &self.left_out
     }
 
@@ -137,7 +137,7 @@ impl Labelled {
     }
 }
 
-impl Dataset for Labelled {
+impl Dataset for LabelledData {
     fn digest(&self) -> String {
         self.store.digest()
     }

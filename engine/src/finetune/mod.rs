@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `labelled.rs` | the labelled slices, and the patients to validate on |
 //! | `batch.rs` | augmented slices, and their Dice and cross-entropy |
-//! | `supervised.rs` | the training as a [`crate::trainer::Method`] |
+//! | `supervised.rs` | the run as a [`crate::trainer::Method`] |
 
 mod batch;
 mod labelled;
@@ -20,15 +20,15 @@ use crate::event::{Control, Event, EventSink, Stage};
 use crate::model::UNetConfig;
 use crate::run::{Convergence, History};
 use crate::seed::stream;
-use crate::trainer::{Session, Trained, measure_step, train};
+use crate::trainer::{Session, TrainOutput, measure_step, train};
 
 pub use batch::{DiceCrossEntropy, Samples};
-pub use labelled::Labelled;
+pub use labelled::LabelledData;
 pub(crate) use labelled::negatives_of_epoch;
 use supervised::Supervised;
 pub use supervised::initial_network;
 
-/// The report of a finished fine-tuning.
+/// The report of a finished fine-tuning run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FinetuneReport {
     /// Always `finetune`.
@@ -63,7 +63,7 @@ pub struct FinetuneReport {
     pub last_dice: Option<f64>,
     /// Seconds that this process spent in the loop.
     pub seconds: f64,
-    /// Dice of the held-out patients before and after, if it continued an earlier run.
+    /// Dice of the held-out patients before and after, if the run continued another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_after: Option<BeforeAfter>,
 }
@@ -84,7 +84,7 @@ pub struct PatientChange {
 pub struct BeforeAfter {
     /// Name of the run that it started from.
     pub from: String,
-    /// Which part of the split was held out: `test`, or `val` where nobody tests.
+    /// The held-out part of the split: `test`, or `val` if there are no test patients.
     pub part: String,
     /// The patients.
     pub patients: Vec<PatientChange>,
@@ -100,12 +100,12 @@ pub struct BeforeAfter {
 /// Those of [`train`]; a pre-trained network that cannot be read.
 pub fn finetune(
     config: &Config,
-    data: &Labelled,
+    data: &LabelledData,
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<Option<FinetuneReport>> {
     let trained = train(&mut Supervised::new(config, data, session), config, session, sink)?;
-    let Some(Trained { length, last, best_dice, seconds, .. }) = trained else { return Ok(None) };
+    let Some(TrainOutput { length, last, best_dice, seconds, .. }) = trained else { return Ok(None) };
     let history = History::read(session.run.root())?;
     let convergence = history.convergence();
     if let Some(message) = convergence.as_ref().and_then(Convergence::advice) {

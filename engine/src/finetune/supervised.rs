@@ -4,7 +4,7 @@ use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{DiceCrossEntropy, Labelled, Samples, network_config};
+use super::{DiceCrossEntropy, LabelledData, Samples, network_config};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{EpochSummary, Event, Stage};
@@ -18,20 +18,21 @@ use crate::probe::{PictureKind, Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint;
 use crate::trainer::{
-    Dataset, EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session, StepOutput, WEIGHTS,
+    Dataset, EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint, Session, StepOutput,
+    WEIGHTS,
 };
 use crate::{Error, ErrorKind, Result};
 
 /// A fine-tuning run.
 pub(super) struct Supervised<'a> {
     config: &'a Config,
-    data: &'a Labelled,
+    data: &'a LabelledData,
     session: &'a Session<'a>,
     probes: PinnedPictures<'a>,
 }
 
 impl<'a> Supervised<'a> {
-    pub fn new(config: &'a Config, data: &'a Labelled, session: &'a Session<'a>) -> Self {
+    pub fn new(config: &'a Config, data: &'a LabelledData, session: &'a Session<'a>) -> Self {
         let probes = PinnedPictures::new(config, session.cohort, session.run, session.pins, Stage::Finetune);
         Self { config, data, session, probes }
     }
@@ -60,8 +61,8 @@ impl<'a> Supervised<'a> {
     }
 }
 
-/// The network that fine-tuning starts with: random weights, under which the pre-training of `labels.from` puts what its method
-/// transfers; or the whole network of the fine-tuning of `labels.from`.
+/// The network that fine-tuning starts with: random weights, under which the pre-training run of `labels.from` puts what its method
+/// transfers; or the whole network of the fine-tuning run of `labels.from`.
 ///
 /// # Errors
 /// A run that cannot be read, or whose network has another shape.
@@ -178,7 +179,7 @@ impl Method for Supervised<'_> {
         Ok(Vec::new())
     }
 
-    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+    fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()> {
         self.probes.start(resumed.epoch, &|pin| self.data.find(pin))
     }
 }

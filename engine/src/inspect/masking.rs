@@ -9,7 +9,7 @@ use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::uncertainty::{Uncertainty, uncertainty};
 use crate::{Error, Result};
 
-/// The masking ratio, fixed or that of an epoch.
+/// The masking ratio, fixed or of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sigma {
     /// This share of the patches, 0 to 1.
@@ -18,7 +18,7 @@ pub enum Sigma {
     Epoch {
         /// Epoch, from 1.
         epoch: usize,
-        /// Number of epochs of the training.
+        /// Number of epochs of the run.
         epochs: usize,
         /// The schedule.
         ratio: MaskRatio,

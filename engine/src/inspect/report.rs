@@ -66,8 +66,8 @@ pub struct MaskReport {
     pub crop: Crop,
 }
 
-/// CSV columns. `row` and `column` index the crop, from 0 along R and A. `r_l` and `a_p` are the same place as the window
-/// shows it: from 1 along L and P.
+/// CSV columns. `row` and `column` index the crop, from 0 along R and A. `r_l` and `a_p` are the same position as shown in the
+/// window: from 1 along L and P.
 const COLUMNS: [&str; 13] = [
     "patch",
     "row",

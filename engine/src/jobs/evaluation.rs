@@ -1,4 +1,4 @@
-//! A fine-tuned run on its held-out patients: their masks, how well each agrees with the truth, and where it is worst.
+//! Evaluation of a fine-tuned run on its held-out patients: masks, measures and worst slices.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cohort::split::Split;
-use crate::cohort::{Case, LeftOut, Selection, summary};
+use crate::cohort::{Case, ExcludedScan, Selection, summary};
 use crate::config::DataConfig;
 use crate::device::Compute;
 use crate::evaluate::Mean;
@@ -55,7 +55,7 @@ pub struct PatientRow {
 }
 
 impl PatientRow {
-    /// The files of the reference mask: their union counts.
+    /// The files of the reference mask, which is their union.
     pub fn reference(&self) -> Vec<PathBuf> {
         self.truth.iter().chain(&self.more_truth).cloned().collect()
     }
@@ -66,7 +66,7 @@ impl PatientRow {
 pub struct RunEvaluation {
     /// Version of the document.
     pub version: u32,
-    /// Which part of the split was held out: `test`, or `val` where nobody tests.
+    /// The held-out part of the split: `test`, or `val` if there are no test patients.
     pub part: String,
     /// Checkpoint that segmented: earlier versions knew the last one only.
     #[serde(default)]
@@ -79,7 +79,7 @@ pub struct RunEvaluation {
     pub mean: Option<Mean>,
     /// Held-out scans that could not be segmented or measured, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
 }
 
 impl RunEvaluation {
@@ -89,9 +89,9 @@ impl RunEvaluation {
     }
 }
 
-/// Segments the held-out patients of a fine-tuned run (those of the split that test, else those that validate) with the
+/// Segments the held-out patients of a fine-tuned run (the split's test patients, else its validation patients) with the
 /// `choice` of its networks into `RUN/evaluation/CASE.nii.gz` (`RUN/evaluation-best/` for the best), measures them, and stores
-/// the result beside the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
+/// the result with the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
 /// patients of how many are done, and who is next.
 ///
 /// # Errors
@@ -122,7 +122,7 @@ pub fn evaluate_run(
         match evaluate_case(&segmenter, case, mask, Some(&staged), control) {
             Ok(row) => patients.push(row),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-            Err(error) => left_out.push(LeftOut::new(&case.id, error.to_string())),
+            Err(error) => left_out.push(ExcludedScan::new(&case.id, error.to_string())),
         }
     }
     if let Some(first) = left_out.first().filter(|_| patients.is_empty()) {
@@ -196,7 +196,7 @@ pub(super) fn evaluate_case(
         worst_dice: None,
     };
     if let Some(truth) = truth {
-        // It may have been drawn on another image of the patient.
+        // It may be on the grid of another image of the patient.
         score(&mut row, &found, &truth.on_grid(&found.grid))?;
     }
     Ok(row)

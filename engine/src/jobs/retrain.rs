@@ -30,8 +30,8 @@ pub const LENGTH: f64 = 1.0 / 3.0;
 /// run's. It starts from the run's last network, or from its best by validation, with a fifth of the learning rate and a third
 /// of the length. The labelled patients are the run's and the corrected ones that are held out in no part of its split.
 ///
-/// `cohort` is where the run's cohort lies now, if it was moved. `corrections` is the folder of corrected masks; without one, that
-/// in the cohort's folder.
+/// `cohort` is the current location of the run's cohort, if it was moved. `corrections` is the folder of corrected masks;
+/// without one, that in the cohort's folder.
 ///
 /// # Errors
 /// A pre-training run; a run without cohort; no corrected mask, or none of a patient that may be trained on.
@@ -84,15 +84,15 @@ pub fn retrain_config(run: &Path, cohort: Option<&Path>, corrections: Option<&Pa
 /// The network of a run, as corrected masks record it.
 ///
 /// # Errors
-/// A folder that is no run, or holds no such network.
+/// A folder that is not a run, or has no such network.
 pub fn model_id(run: &Path, choice: Choice) -> Result<ModelId> {
     let folder = RunFolder::open(run)?;
     let weights = checkpoint::load_part(&folder, choice.slots(), WEIGHTS)?.content;
     Ok(ModelId { run: name_of(run), weights_sha256: sha256(&weights) })
 }
 
-/// Whether settings continue a fine-tuning run. A run to start from that is gone was a pre-training run, unless there are corrected
-/// masks.
+/// Whether settings continue a fine-tuning run. A missing start run is assumed to be a pre-training run, unless there are
+/// corrected masks.
 ///
 /// # Errors
 /// A run with corrected masks whose start cannot be read.
@@ -108,9 +108,9 @@ pub fn is_continuation(config: &Config) -> Result<bool> {
     }
 }
 
-/// Dice of the held-out patients of a finished retraining by the network that it started from and by its own, which is evaluated
-/// with it (see [`evaluate_run`]). The result is kept in the run's report. `None` for a training that continues no
-/// fine-tuning. `progress` hears how many segmentations of how many are done, and who is next.
+/// Dice of the held-out patients of a finished retraining by the network that it started from and by its own, which is
+/// evaluated with it (see [`evaluate_run`]). The result is kept in the run's report. `None` for a run that continues no
+/// fine-tuning. `progress` gets the number of finished segmentations, the total, and the next case.
 ///
 /// # Errors
 /// The run that it started from is gone; no held-out patient can be read; [`ErrorKind::Cancelled`].

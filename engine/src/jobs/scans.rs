@@ -6,8 +6,8 @@ use crate::cohort::{Cohort, Selection};
 use crate::config::Config;
 use crate::preprocess::read_case;
 
-/// The scans of the training patients. Scans of patients that no part of the split has are left out: they lack a modality, or
-/// the split is the user's own.
+/// The scans of the training patients. Scans of patients in no part of the split are left out: they lack a modality, or the
+/// user's split omits them.
 pub(super) fn training_scans(cohort: &Cohort, split: &Split, modalities: &[String]) -> Selection {
     let mut selection = cohort.select(&split.train, modalities);
     let held_out: Vec<&String> = split.val.iter().chain(&split.test).collect();
@@ -22,7 +22,7 @@ pub(super) fn training_scans(cohort: &Cohort, split: &Split, modalities: &[Strin
     selection
 }
 
-/// The scans of the labelled patients. Training patients whose mask cannot be read are never drawn, and are named.
+/// The scans of the labelled patients. Training patients with an unreadable mask are never drawn, and are reported.
 pub(super) fn labelled_scans(cohort: &Cohort, split: &Split, config: &Config) -> Result<Selection> {
     let modalities = &config.data.modality;
     let mut selection = with_mask(cohort.select(&split.labelled(&config.labels.budget()?)?, modalities));

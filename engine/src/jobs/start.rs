@@ -13,7 +13,7 @@ use crate::preprocess::Targets;
 use crate::run::{RunFolder, failure};
 use crate::{Error, Result};
 
-/// Modalities by the names that the cohort uses, and labels by what they mean in it.
+/// Resolves modalities to the cohort's names, and labels to their meaning in it.
 pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {
     for modality in &mut config.data.modality {
         *modality = cohort.modality(modality)?;
@@ -27,7 +27,7 @@ pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Resu
 }
 
 /// A run folder with its split.
-pub(super) struct Opened {
+pub(super) struct OpenedRun {
     pub run: RunFolder,
     pub split: Split,
     /// The corrected masks that it trains on: those that a resumed run has stored.
@@ -36,12 +36,12 @@ pub(super) struct Opened {
     new: bool,
 }
 
-impl Opened {
+impl OpenedRun {
     /// Prepares the training data. A new run whose data cannot be read, or that is cancelled meanwhile, leaves no folder.
     pub fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
         load(&self.split).inspect_err(|_| {
             if self.new {
-                // The first error counts. The next start reports an empty run in its way.
+                // Keep the first error. The next start reports an empty run in its way.
                 let _ = self.run.discard();
             }
         })
@@ -55,10 +55,10 @@ pub(super) fn open_run(
     out: &Path,
     start: Start<'_>,
     control: &Control,
-) -> Result<Opened> {
+) -> Result<OpenedRun> {
     if start.resume && RunFolder::is_run(out) {
         let run = RunFolder::resume(out)?;
-        // Read with today's defaults: settings that are newer than the run are no difference.
+        // Read with current defaults, so that settings newer than the run are not differences.
         let stored = Config::from_toml(&run.config_text()?, &run.config_path())?;
         let split = run.read_split()?;
         let mut differences = differences(&stored, config)?;
@@ -78,7 +78,7 @@ pub(super) fn open_run(
         failure::clear(&run)?;
         let mut corrections = run.read_corrections::<Corrections>()?.unwrap_or_default();
         corrections.find_again(&cohort.root);
-        return Ok(Opened { run, split, corrections, new: false });
+        return Ok(OpenedRun { run, split, corrections, new: false });
     }
     let split = match start.split {
         Some(path) => {
@@ -105,7 +105,7 @@ pub(super) fn open_run(
         run.write_corrections(&corrections)?;
     }
     run.write_cohort(&CohortIdentity::of(cohort, &config.data.modality))?;
-    Ok(Opened { run, split, corrections, new: true })
+    Ok(OpenedRun { run, split, corrections, new: true })
 }
 
 /// The corrected masks that a new fine-tuning run trains on; none in pre-training.
@@ -116,8 +116,8 @@ pub(crate) fn corrections(config: &Config) -> Result<Corrections> {
     }
 }
 
-/// The split that a new fine-tuning run takes over from the run it starts from, with the patients of its corrected masks; `None` if
-/// it starts from random weights.
+/// The split that a new fine-tuning run inherits from the run it starts from, with the patients of its corrected masks; `None`
+/// if it starts from random weights.
 ///
 /// # Errors
 /// A split or a record of corrected masks that cannot be read.
@@ -164,8 +164,8 @@ pub(crate) fn eligible_patients(
     Ok(fingerprint.volumes(cohort, modalities))
 }
 
-/// True if `cohort` is the one that a run was started with, wherever it lies now: the same scans with the same headers. Runs
-/// of earlier versions recorded no headers; of them the patients must be there, and their checkpoint compares the data.
+/// True if `cohort` is the run's cohort, at any location: the same scans with the same headers. Runs of earlier versions
+/// recorded no headers; for them the patients must exist, and the checkpoint compares the data.
 ///
 /// # Errors
 /// A record that cannot be read.

@@ -1,4 +1,4 @@
-//! The codebook of a vector-quantised tokenizer (BEiT v2; Peng et al., 2022): unit vectors that stand for directions of features.
+//! The codebook of a vector-quantised tokenizer (BEiT v2; Peng et al., 2022): unit vectors that represent feature directions.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::seq::SliceRandom;
@@ -20,7 +20,7 @@ pub struct Codebook {
 }
 
 /// Vectors quantised to codes.
-pub struct Quantised {
+pub struct QuantisedVectors {
     /// Indices of the nearest codes, `[n, 1]`.
     pub index: Tensor<2>,
     /// The nearest codes, `[n, D]`, with a straight-through gradient to the vectors.
@@ -128,20 +128,20 @@ fn normalise(vector: &mut [f64]) -> bool {
 }
 
 /// Quantises unit vectors `[n, D]` to the nearest of `codes` `[K, D]`.
-pub fn quantise(vectors: Tensor<2>, codes: &Tensor<2>) -> Quantised {
+pub fn quantise(vectors: Tensor<2>, codes: &Tensor<2>) -> QuantisedVectors {
     let free = vectors.clone().detach();
     let index = free.clone().matmul(codes.clone().transpose()).argmax(1);
     let [n, _] = vectors.dims();
     let chosen = codes.clone().select(0, index.clone().reshape([n]));
     let difference = vectors.clone() - chosen.clone();
-    Quantised {
+    QuantisedVectors {
         index: index.float(),
         straight_through: vectors + (chosen - free),
         commitment: (difference.clone() * difference).mean(),
     }
 }
 
-/// Perplexity of a distribution by counts: e to its entropy, from 1 to the number of counts; 0 without any.
+/// Perplexity of a distribution given by counts: exp of its entropy, from 1 to the number of counts; 0 without any.
 pub fn perplexity(counts: &[f64]) -> f64 {
     let all = counts.iter().sum::<f64>();
     if all <= 0.0 {
@@ -173,11 +173,11 @@ mod tests {
         let book = Codebook::new(CODES.to_vec(), 2);
         assert_eq!(book.nearest(&VECTORS), [0, 0, 1]);
         let vectors = rows(VECTORS.to_vec(), 3, &device).require_grad();
-        let Quantised { index, straight_through, commitment } = quantise(vectors.clone(), &book.on(&device));
+        let QuantisedVectors { index, straight_through, commitment } = quantise(vectors.clone(), &book.on(&device));
         assert_eq!(values(index), [0.0, 0.0, 1.0]);
         near(&values(straight_through.clone()), &[1.0, 0.0, 1.0, 0.0, 0.0, 1.0], 1e-6);
         near(&values(commitment.clone()), &[0.133_333], 1e-6);
-        // Straight through: the gradient of the codes is that of the vectors.
+        // Straight-through: the codes' gradient is passed to the vectors.
         let factors = rows(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 3, &device);
         let gradient = vectors.grad(&(straight_through * factors).sum().backward()).unwrap();
         near(&values(gradient), &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], 1e-6);
@@ -204,7 +204,7 @@ mod tests {
         assert!(perplexity(&[0.0; 3]).abs() < 1e-12);
     }
 
-    /// Directions in three bundles, of which two codes lie in one at the start with a fair chance: the bundles are found.
+    /// Directions in three bundles: k-means finds them even if two codes start in one.
     #[test]
     fn codes_start_on_the_bundles_of_the_samples() {
         let bundle =

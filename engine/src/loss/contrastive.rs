@@ -1,4 +1,4 @@
-//! Losses between two views of the same slice: NT-Xent, InfoNCE with a queue, and those of BYOL and SwAV.
+//! Losses between two views of a slice: NT-Xent, InfoNCE with a queue, BYOL and SwAV.
 //!
 //! Shapes: `B` slices per batch, `D` embedding dimensions, `K` queue entries or prototypes. Similarities are cosines.
 
@@ -64,8 +64,8 @@ pub fn info_nce(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, excluded: Te
     Contrast::new(Tensor::cat(vec![positive, negatives], 1), answer)
 }
 
-/// Mean squared distance of two embeddings of unit length, `2 - 2 cos`: 0 to 4. BYOL (Grill et al., 2020) adds that of either
-/// view's prediction to the other view's target.
+/// Mean squared distance of two embeddings of unit length, `2 - 2 cos`: 0 to 4. BYOL (Grill et al., 2020) sums it over both
+/// views, each prediction against the other view's target.
 pub fn unit_distance(prediction: Tensor<2>, target: Tensor<2>) -> Tensor<1> {
     let cosine = (normalised(prediction) * normalised(target)).sum_dim(1);
     -cosine.mean() * 2.0 + 2.0
@@ -116,7 +116,7 @@ mod tests {
             // The length of an embedding does not matter.
             near(nt_xent(a.clone(), b.clone() * 3.0, None, temperature).loss, expected);
         }
-        // Only b0 is nearer to another slice, a1, than to its own.
+        // Only b0 is closer to another slice, a1, than to its own.
         near(nt_xent(a, two([0.6, 0.8, -0.6, 0.9]), None, 0.1).accuracy, 0.75);
     }
 
@@ -151,7 +151,7 @@ mod tests {
             near(found.loss, expected);
             near(found.accuracy, 1.0);
         }
-        // Without the first entry only exp(-5) stands against exp(3).
+        // Without the first entry only exp(-5) competes with exp(3).
         near(info_nce(query, key, queue, one([1.0, 0.0]), 0.2).loss, (-8.0f32).exp().ln_1p());
         // A collapse gives ln(1 + K).
         let ones = |n| normalised(Tensor::<2>::ones([n, 2], &device));

@@ -26,7 +26,7 @@ pub enum Band {
 }
 
 impl Spectrum {
-    /// For images of `size` x `size`; `half_width` is that of the square in frequencies.
+    /// For images of `size` x `size`; `half_width` is the square's, in frequencies.
     pub fn new(size: usize, band: Band, half_width: f64, device: &Device) -> Self {
         let table = |of: fn(f64) -> f64| {
             let entry = |at: usize| {

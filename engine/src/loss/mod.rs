@@ -9,7 +9,7 @@ mod normed;
 mod reconstruction;
 mod segmentation;
 
-pub use codebook::{Codebook, Quantised, perplexity, quantise};
+pub use codebook::{Codebook, QuantisedVectors, perplexity, quantise};
 pub use contrastive::{Contrast, info_nce, normalised, nt_xent, sinkhorn, swapped_prediction, unit_distance};
 pub use frequency::{Band, Spectrum, weights as spectrum_weights};
 pub use normed::{NormalisedPatches, Variance, denormalise, weighted_mean};

@@ -54,8 +54,7 @@ impl NormalisedPatches {
         Self { pixels: grid.assemble(&patches, channels), flat }
     }
 
-    /// Weights of the patches in the loss, `[N]`: one over the number of `masked` patches that are not flat, on these; 0 on all
-    /// others.
+    /// Weights of the patches in the loss, `[N]`: 1 over the number of `masked` patches that are not flat; 0 elsewhere.
     pub fn weights(&self, masked: &[bool]) -> Vec<f32> {
         let counts: Vec<bool> = masked.iter().zip(&self.flat).map(|(masked, flat)| *masked && !flat).collect();
         let n = counts.iter().filter(|counts| **counts).count().max(1) as f32;
@@ -77,7 +76,8 @@ pub fn weighted_mean(errors: Tensor<2>, weights: Tensor<2>) -> Tensor<1> {
     (errors * weights).sum() / batch as f64
 }
 
-/// A prediction of the normalised patches of `image`, both `[B, C, S, S]`, in the image's own units; `grid` patches per side.
+/// Converts a prediction of the normalised patches of `image`, both `[B, C, S, S]`, to the image's units; `grid` patches per
+/// side.
 pub fn denormalise(prediction: Tensor<4>, image: Tensor<4>, grid: usize, variance: Variance) -> Tensor<4> {
     let [batch, channels, size, _] = image.dims();
     let side = size / grid;

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// Sides of a unit in pixels, preferred one first.
 const UNITS_PX: [usize; 2] = [32, 16];
-/// Patches per image in the publications of block-wise masks. The counts below are shares of these.
+/// Patches per image in the publications on block-wise masks. The counts below are shares of these.
 const PUBLISHED_CELLS: usize = 196;
 /// Natural logarithm of a block's largest aspect ratio, 1 / 0.3.
 const LOG_ASPECT: f64 = 1.203_972_804_325_936;
@@ -36,7 +36,7 @@ pub fn masked_units(units: usize) -> usize {
     (units * 3).div_ceil(5)
 }
 
-/// How many of `cells` cells are masked if a quarter of them, rounded down, stays visible.
+/// Number of masked cells if a quarter of `cells`, rounded down, stays visible.
 pub fn masked_cells(cells: usize) -> usize {
     cells - cells / 4
 }

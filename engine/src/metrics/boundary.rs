@@ -32,9 +32,9 @@ pub fn default_width(grid: &Grid) -> usize {
 
 /// Width of the band along each axis in voxels; 0 along an axis that is not eroded.
 ///
-/// A configured width counts voxels along every axis, as in the original definition. The default width is one length in
-/// mm, 2 % of the diagonal of an axial slice, so that the band of a scan with thick slices does not swallow it: at least 1
-/// voxel within the slice, and possibly none across. An axis of one voxel is never eroded.
+/// A configured width counts voxels along every axis, as in the original definition. The default width is one length in mm, 2 %
+/// of the diagonal of an axial slice, so that the band does not cover whole scans with thick slices: at least 1 voxel within
+/// the slice, and possibly none across. An axis of one voxel is never eroded.
 pub(super) fn widths(grid: &Grid, options: &Options) -> Result<[usize; 3]> {
     let (axial, spacing) = (axial_axis(grid), grid.spacing_mm());
     let of_axis = |a: usize| {
@@ -162,7 +162,7 @@ mod tests {
         let volume = |shape, mm| of(shape, mm, Boundary::Volume, None);
         assert_eq!(volume([160, 160, 40], [1.0; 3]), Some([5, 5, 5]));
         assert_eq!(volume([160, 160, 40], [0.9, 0.9, 3.0]), Some([5, 5, 1]));
-        // Slices thicker than twice the band: none of it lies across them.
+        // Slices thicker than twice the band: no band across them.
         assert_eq!(volume([30, 28, 8], [0.4, 0.4, 6.0]), Some([1, 1, 0]));
         assert_eq!(volume([160, 160, 40], [1.0, 2.0, 1.0]), Some([7, 4, 7]));
         assert_eq!(volume([160, 160, 1], [1.0, 1.0, 9.0]), Some([5, 5, 0]));

@@ -46,14 +46,14 @@ pub enum Method {
 pub struct Rater {
     /// Share of the true lesion that the rater marks.
     pub sensitivity: f64,
-    /// Share of the true background that the rater leaves.
+    /// Share of the true background that the rater leaves unmarked.
     pub specificity: f64,
 }
 
 /// One mask from several.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consensus {
-    /// The mask. A lesion voxel has the label that most raters give it, the lowest of equal ones.
+    /// The mask. A lesion voxel has the majority label, the lowest on ties.
     pub labels: LabelVolume,
     /// The raters in the order of their masks; empty for a majority.
     pub raters: Vec<Rater>,
@@ -63,7 +63,7 @@ pub struct Consensus {
     pub converged: bool,
 }
 
-/// Joins the masks of several raters, which lie on one grid.
+/// Combines the masks of several raters on one grid.
 ///
 /// # Errors
 /// Fewer than two masks or more than 64; masks with another number of voxels than the first.
@@ -100,7 +100,7 @@ pub fn consensus(masks: &[&LabelVolume], method: Method) -> Result<Consensus> {
     Ok(Consensus { labels: LabelVolume::new(first.grid.clone(), labels)?, raters, rounds, converged })
 }
 
-/// The label that most masks give a voxel, background left out; the lowest of equal ones.
+/// The most common label of a voxel, ignoring background; the lowest on ties.
 fn commonest(masks: &[&LabelVolume], at: usize) -> u16 {
     let mut votes: BTreeMap<u16, usize> = BTreeMap::new();
     masks.iter().map(|mask| mask.get(at)).filter(|label| *label != 0).for_each(|l| *votes.entry(l).or_default() += 1);
@@ -115,8 +115,8 @@ struct Staple {
     converged: bool,
 }
 
-/// STAPLE over the patterns of decisions and their number of voxels. Without a marked or without an unmarked voxel there is
-/// nothing to estimate: the start values stay.
+/// STAPLE over the patterns of decisions and their number of voxels. Without marked or without unmarked voxels the start values
+/// are returned.
 fn staple(counts: &BTreeMap<u64, usize>, raters: usize) -> Staple {
     let voxels: usize = counts.values().sum();
     let marked: f64 = counts.iter().map(|(pattern, count)| f64::from(pattern.count_ones()) * *count as f64).sum();
@@ -154,7 +154,7 @@ fn weights(counts: &BTreeMap<u64, usize>, raters: &[Rater], prior: f64) -> BTree
     counts.keys().map(|pattern| (*pattern, of(*pattern))).collect()
 }
 
-/// M-step. A class without any weight leaves its estimate as it was.
+/// M-step. A class without weight keeps its estimate.
 fn estimated(counts: &BTreeMap<u64, usize>, weights: &BTreeMap<u64, f64>, before: &[Rater]) -> Vec<Rater> {
     let of = |(at, before): (usize, &Rater)| {
         let (mut lesion, mut marked, mut background, mut left) = (0.0, 0.0, 0.0, 0.0);
@@ -243,7 +243,7 @@ mod tests {
         assert!(consensus(&[&one; 65], Method::Staple).is_err());
     }
 
-    /// Voxel by voxel, as the equations are printed.
+    /// Voxel by voxel, as in the published equations.
     fn naive(masks: &[Vec<bool>]) -> (Vec<bool>, Vec<[f64; 2]>) {
         let (raters, voxels) = (masks.len(), masks[0].len());
         let marked = masks.iter().flatten().filter(|m| **m).count();

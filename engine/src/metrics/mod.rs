@@ -9,8 +9,8 @@
 //! | HD95 (Eq. 13) | 95th percentile of surface distances, see [`surface`] | both empty: 0; one empty: the scan's diagonal, noted |
 //! | lesions | 26-connected components, detected by any overlap | none to find: all zero |
 //!
-//! Distances are in mm along the grid's axes with the spacing of each axis, so a sheared grid is taken as straight. Along an
-//! axis of one voxel a mask has neither surface nor boundary band.
+//! Distances are in mm along the grid's axes with the spacing of each axis, ignoring shear. Along an axis of one voxel a mask
+//! has neither surface nor boundary band.
 
 pub mod boundary;
 pub mod consensus;
@@ -40,7 +40,7 @@ const EPSILON: f64 = 1e-4;
 pub struct Options {
     /// Which 95th percentile is the Hausdorff distance.
     pub hd95: Hd95,
-    /// In which neighbourhood the boundary band is taken.
+    /// Neighbourhood of the boundary band.
     pub boundary: Boundary,
     /// Width of the boundary band in voxels along every axis. The default is 2 % of the diagonal of an axial slice, in voxels of
     /// each axis.
@@ -112,7 +112,7 @@ impl Counts {
 /// The result does not depend on the number of threads.
 ///
 /// # Errors
-/// If a mask does not have one entry a voxel, or the boundary width is 0.
+/// If a mask does not have one entry per voxel, or the boundary width is 0.
 pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: &Options) -> Result<Measures> {
     check_len(segmentation.len(), grid)?;
     check_len(reference.len(), grid)?;
@@ -144,7 +144,7 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
     })
 }
 
-/// Boundary IoU (Eq. 12) alone, as [`measure`] computes it.
+/// Only the boundary IoU (Eq. 12) of [`measure`].
 ///
 /// # Errors
 /// As [`measure`].
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_band_that_swallows_a_thin_slab_is_noted() {
-        // Two slices of 5 mm. Erosion by voxels leaves nothing; by 1.8 mm it leaves the inside of each slice.
+        // Two slices of 5 mm. Erosion by voxels removes everything; by 1.8 mm it keeps the inside of each slice.
         let shape = [40, 40, 4];
         let slab = |shift: usize| -> Vec<bool> {
             let inside = |n: usize| {

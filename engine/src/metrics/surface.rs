@@ -12,18 +12,18 @@ use crate::volume::{Grid, percentile};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hd95 {
-    /// The larger of the two directed 95th percentiles, from each mask's surface to the other's, as MONAI and
-    /// MetricsReloaded have it. The surface is the mask without its 6-connected erosion.
+    /// The larger of the two directed 95th percentiles, from each mask's surface to the other's, as in MONAI and
+    /// MetricsReloaded. The surface is the mask without its 6-connected erosion.
     #[default]
     Directed,
-    /// The 95th percentile of the distances of both directions taken together, as medpy has it.
+    /// The 95th percentile of the pooled distances of both directions, as in medpy.
     Pooled,
     /// The larger of the two directed 95th percentiles weighted by surface area, as in the package surface-distance:
     /// elements between voxel centres, with their area from the 2x2x2 voxels around.
     Area,
 }
 
-/// The scan's diagonal in mm: the distance that stands for an empty mask.
+/// The scan's diagonal in mm: the distance used for an empty mask.
 pub fn diagonal_mm(grid: &Grid) -> f64 {
     let spacing = grid.spacing_mm();
     (0..3).map(|axis| (grid.shape[axis] as f64 * spacing[axis]).powi(2)).sum::<f64>().sqrt()
@@ -67,7 +67,7 @@ fn surface(mask: &[bool], [nx, ny, _]: [usize; 3], flat: [bool; 3]) -> Vec<bool>
     let plane = nx * ny;
     let mut out = vec![false; mask.len()];
     let inner = mask.len().saturating_sub(2 * plane);
-    // Rows and planes follow each other in memory; what wraps around meets the margin, which is never surface.
+    // Rows and planes are contiguous in memory; neighbours that wrap around are in the margin, which is never surface.
     parallel::chunks_mut(&mut out[plane..plane + inner], 1 << 15, |chunk, out| {
         let start = plane + (chunk << 15);
         let at = |offset: usize| &mask[offset..offset + out.len()];

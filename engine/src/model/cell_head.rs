@@ -4,12 +4,12 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::init::Initializer;
-use super::masked::hide;
+use super::masked::apply_mask;
 use super::record::number_parameters;
 use super::{Precision, UNet, UNetConfig};
 
-/// A U-Net whose last block is read in cells of `side` x `side` pixels by a linear map, with a mask token. The U-Net's own head
-/// is there, untrained.
+/// A U-Net with a mask token and a linear head that reads its last block in cells of `side` x `side` pixels. The U-Net's output
+/// layer exists but is not trained.
 #[derive(Module, Debug)]
 pub struct CellHeadNet {
     unet: UNet,
@@ -31,7 +31,7 @@ impl CellHeadNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The outputs of every cell, `[B, outputs, H / side, W / side]`, of a masked image.

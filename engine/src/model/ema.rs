@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use super::{mix, record};
 use crate::Result;
 
-/// A teacher: a copy of a network whose weights and running statistics follow it. Its own weights have no gradient.
+/// A teacher: a copy of a network whose weights and running statistics are a moving average. Its weights are detached.
 #[derive(Clone, Debug)]
 pub struct Ema<N> {
     net: N,
@@ -20,13 +20,13 @@ impl<N: Module> Ema<N> {
         Self { net: detached(net) }
     }
 
-    /// The teacher. On tensors that track gradients, batch norm uses batch statistics, and nothing is kept for a backward pass.
+    /// The teacher. On tensors that track gradients, batch norm uses batch statistics; nothing is stored for a backward pass.
     pub fn net(&self) -> &N {
         &self.net
     }
 
-    /// A copy of the teacher for tensors of a device that tracks gradients. Its passes leave the teacher's running statistics
-    /// alone.
+    /// A copy of the teacher for tensors of a device that tracks gradients. Its passes do not change the teacher's running
+    /// statistics.
     pub fn on(&self, device: &Device) -> N {
         let copy = detached(&self.net);
         if copy.devices().contains(device) { copy } else { detached(&copy.valid().fork(&device.clone().inner())) }
@@ -39,7 +39,7 @@ impl<N: Module> Ema<N> {
 
     /// The update after an optimiser step: every weight and running statistic becomes `decay teacher + (1 - decay) net`.
     pub fn update(&mut self, net: &N, decay: f64) {
-        // The copy takes in what passes with batch statistics have left in the teacher's running statistics.
+        // The copy includes pending updates of the teacher's running statistics.
         self.net = mix(detached(&self.net), net, |_| 1.0 - decay);
     }
 
@@ -56,13 +56,13 @@ impl<N: Module> Ema<N> {
     /// # Errors
     /// Weights of another network.
     pub fn restore(&mut self, bytes: &[u8]) -> Result<()> {
-        // Into a copy: what passes with batch statistics have left behind would come back over what is loaded.
+        // Loaded into a copy: pending updates of running statistics would otherwise overwrite the loaded values.
         self.net = detached(&record::from_bytes(detached(&self.net), bytes)?);
         Ok(())
     }
 }
 
-/// A copy with its own running statistics, whose weights have no gradient.
+/// A copy with separate running statistics and detached weights.
 fn detached<N: Module>(net: &N) -> N {
     net.valid().train().no_grad()
 }
@@ -72,7 +72,7 @@ pub fn cosine_decay(first: f64, step: usize, steps: usize) -> f64 {
     1.0 - (1.0 - first) * (1.0 + (PI * step as f64 / steps.max(1) as f64).cos()) / 2.0
 }
 
-/// At most `1 - 20 / steps`: a larger decay would leave much of the random start in the teacher of a training of `steps`.
+/// At most `1 - 20 / steps`: a larger decay would leave much of the random start in the teacher of a run of `steps`.
 pub fn capped_decay(decay: f64, steps: usize) -> f64 {
     decay.min(1.0 - 20.0 / steps.max(20) as f64)
 }

@@ -1,4 +1,4 @@
-//! A U-Net's encoder under two paths that join its levels: one to the finest, one to the coarsest of them (Wang et al., 2023).
+//! A U-Net's encoder with two fusion paths over its levels: one to the finest, one to the coarsest (Wang et al., 2023).
 
 use burn::module::{Module, Param};
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
@@ -8,14 +8,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::cell_head::space_to_depth;
 use super::init::Initializer;
 use super::layers::{Kernels, Normalisation};
-use super::masked::hide;
+use super::masked::apply_mask;
 use super::record::number_parameters;
 use super::{Norm, Precision, UNet, UNetConfig};
 
 /// Levels that the paths join, from the finest: those at S to S/8.
 pub const LEVELS: usize = 4;
 
-/// The encoder, a mask token, and what reads the encoder's levels.
+/// The encoder, a mask token, and the fusion paths.
 #[derive(Module, Debug)]
 pub struct FusionNet {
     unet: UNet,
@@ -65,7 +65,7 @@ impl FusionNet {
         number_parameters(Self { unet: config.init(seed, device), mask_token, upsample, up, down, high, low })
     }
 
-    /// Trained numbers beside the U-Net's.
+    /// Trained parameters besides the U-Net's.
     pub fn parameters(config: &UNetConfig) -> usize {
         let channels = |level: usize| config.width << level;
         let norm = if config.norm == Norm::None { 0 } else { 2 };
@@ -77,7 +77,7 @@ impl FusionNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The image `[B, C, S, S]` whose high frequencies count, and the image `[B, C, S/4, S/4]` whose low frequencies count.
@@ -98,13 +98,13 @@ impl FusionNet {
     }
 }
 
-/// Twice the size by bilinear interpolation, pixels taken as areas: `[B, C, n, n]` to `[B, C, 2n, 2n]`.
+/// Bilinear upsampling by 2 with half-pixel centres: `[B, C, n, n]` to `[B, C, 2n, 2n]`.
 fn twice(image: Tensor<4>) -> Tensor<4> {
     let [_, _, size, _] = image.dims();
     let device = image.device();
     let mut weights = vec![0.0f32; 2 * size * size];
     for (at, row) in weights.chunks_exact_mut(size).enumerate() {
-        // Pixel `at` of the larger image lies a quarter of a pixel before or behind the centre of pixel `at / 2`.
+        // Pixel `at` of the larger image is a quarter of a pixel before or after the centre of pixel `at / 2`.
         let beside = if at % 2 == 0 { (at / 2).saturating_sub(1) } else { (at / 2 + 1).min(size - 1) };
         row[at / 2] += 0.75;
         row[beside] += 0.25;
@@ -124,7 +124,7 @@ mod tests {
             let device = Device::flex();
             let config = UNetConfig { width: 2, depth: 4, norm, ..UNetConfig::default() };
             let net = FusionNet::init(&config, 1, &device);
-            // Batch norm counts its running statistics, which are not trained.
+            // Batch norm's parameter count includes its running statistics, which are not trained.
             let running = if norm == Norm::Batch { 2 * (2 + 4 + 8 + 4 + 8 + 16) } else { 0 };
             let unet = config.init(1, &device).num_params();
             assert_eq!(net.num_params() - running - unet, FusionNet::parameters(&config));

@@ -103,7 +103,7 @@ fn normed(norm: Option<&BatchNorm>, x: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// What a [`ViewNet`] has beside its U-Net.
+/// The heads of a [`ViewNet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ViewHeads {
     /// Of the pooled bottleneck.
@@ -122,8 +122,8 @@ impl ViewHeads {
     }
 }
 
-/// A U-Net's encoder under heads on the mean of its bottleneck. The decoder is there, untrained, so that every checkpoint holds a
-/// whole U-Net.
+/// A U-Net's encoder with heads on the mean of its bottleneck. The decoder is included but not trained, so that every
+/// checkpoint has a complete U-Net.
 #[derive(Module, Debug)]
 pub struct ViewNet {
     unet: UNet,
@@ -134,7 +134,7 @@ pub struct ViewNet {
 }
 
 impl ViewNet {
-    /// Random weights drawn from `seed`: those of the U-Net are the same as without heads.
+    /// Random weights from `seed`; the U-Net's are the same as without heads.
     pub fn init(config: &UNetConfig, heads: ViewHeads, seed: u64, device: &Device) -> Self {
         let mut init = Initializer::named(seed, "view-heads", device);
         let projector = Mlp::new(heads.projector, &mut init, device);
@@ -156,7 +156,7 @@ impl ViewNet {
         self.projector.forward(features)
     }
 
-    /// The predictions of projections: these themselves without a predictor.
+    /// The predictions of projections; the projections themselves without a predictor.
     pub fn predict(&self, projections: Tensor<2>) -> Tensor<2> {
         match &self.predictor {
             Some(predictor) => predictor.forward(projections),
@@ -169,7 +169,7 @@ impl ViewNet {
         self.prototypes.as_ref().map(Param::val)
     }
 
-    /// With prototypes of unit length, as every step must leave them.
+    /// Normalises the prototypes to unit length, required after every step.
     #[must_use]
     pub fn with_unit_prototypes(mut self) -> Self {
         self.prototypes = self.prototypes.map(|prototypes| {
@@ -182,7 +182,7 @@ impl ViewNet {
         self
     }
 
-    /// The same network whose heads have no gradient.
+    /// The same network with detached heads.
     #[must_use]
     pub fn with_fixed_heads(&self) -> Self {
         let Self { unet, projector, predictor, prototypes } = self.clone();
@@ -216,7 +216,7 @@ mod tests {
     fn the_trained_numbers_are_counted() {
         let device = Device::flex();
         let net = ViewNet::init(&config(), heads(), 1, &device);
-        // Batch norm counts its running statistics, which are not trained.
+        // Batch norm's parameter count includes its running statistics, which are not trained.
         let running = 2 * (5 + 6 + 5);
         let unet = config().init(1, &device).num_params();
         assert_eq!(net.num_params() - running - unet, heads().parameters());

@@ -1,5 +1,5 @@
-//! Random weights from the engine's own streams, so that a seed means the same network on every device
-//! (a backend's generator is global and would be shared with whatever else runs in the process).
+//! Random weights from the engine's own streams, so that a seed means the same network on every device (a backend's generator
+//! is global and shared with the whole process).
 
 use burn::module::Param;
 use burn::nn::PaddingConfig2d;
@@ -21,7 +21,7 @@ impl<'a> Initializer<'a> {
         Self::named(seed, "weights", device)
     }
 
-    /// Weights of something else, from a stream of its own: the U-Net's stay the same beside it.
+    /// Weights of an additional module from a separate stream, so that the U-Net's do not change.
     pub(super) fn named(seed: u64, name: &str, device: &'a Device) -> Self {
         Self { stream: stream(seed, name, &[]), device }
     }
@@ -50,7 +50,7 @@ impl<'a> Initializer<'a> {
             .with_stride([kernel, kernel])
             .with_initializer(burn::nn::Initializer::Zeros)
             .init(self.device);
-        // Fan-in as PyTorch counts it for transposed convolutions: the output side.
+        // PyTorch's fan-in for transposed convolutions: the output side.
         let bound = bound(output * kernel * kernel);
         conv.weight = self.uniform([input, output, kernel, kernel], bound);
         conv.bias = Some(self.uniform([output], bound));

@@ -1,7 +1,7 @@
 //! The U-Net's layers: our own kernels on the CPU in f32, burn's operations everywhere else.
 //!
-//! Our kernels ([`crate::compute`]) keep channels side by side, so between two layers a tensor is `[B, H, W, C]` where they run,
-//! and `[B, C, H, W]` elsewhere. Both give the same numbers up to rounding.
+//! Our kernels ([`crate::compute`]) store channels last: with them, tensors between layers are `[B, H, W, C]`, otherwise
+//! `[B, C, H, W]`. Both give the same numbers up to rounding.
 
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
@@ -30,17 +30,17 @@ impl Kernels {
         Self { precision, own: precision == Precision::F32 && compute::is_supported(input) }
     }
 
-    /// `[B, C, H, W]` as the layers want it.
+    /// Converts `[B, C, H, W]` to the kernels' layout.
     pub fn enter(self, x: Tensor<4>) -> Tensor<4> {
         if self.own { x.permute([0, 2, 3, 1]) } else { x }
     }
 
-    /// Back to `[B, C, H, W]`.
+    /// Converts back to `[B, C, H, W]`.
     pub fn leave(self, x: Tensor<4>) -> Tensor<4> {
         if self.own { x.permute([0, 3, 1, 2]) } else { x }
     }
 
-    /// The largest of every 2x2 pixels.
+    /// 2x2 max pooling.
     pub fn max_pool(self, x: Tensor<4>) -> Tensor<4> {
         match self.own_kernel(|| compute::max_pool(&x)) {
             Some(pooled) => pooled,
@@ -103,8 +103,8 @@ impl Block {
         kernels.enter(relu(self.second_norm.forward(kernels.precision.convolve(&self.second, x))))
     }
 
-    /// Applies the block to the visible places of `x` `[B, C, H, W]`: what is masked is 0 before and after each convolution, and
-    /// no part of the statistics. `visible` `[B, 1, H, W]` is 1 on visible places, else 0.
+    /// Applies the block to the visible places of `x` `[B, C, H, W]`: masked places are 0 before and after each convolution,
+    /// and excluded from the statistics. `visible` `[B, 1, H, W]` is 1 on visible places, else 0.
     pub fn forward_visible(&self, x: Tensor<4>, visible: &Tensor<4>, kernels: Kernels) -> Tensor<4> {
         [(&self.first, &self.first_norm), (&self.second, &self.second_norm)].into_iter().fold(x, |x, (conv, norm)| {
             let x = kernels.leave(kernels.convolve(conv, kernels.enter(x)));
@@ -116,7 +116,7 @@ impl Block {
     fn fused(&self, skip: Option<&Tensor<4>>, x: &Tensor<4>) -> Option<Tensor<4>> {
         let units = [(&self.first, &self.first_norm), (&self.second, &self.second_norm)];
         let [first, second] = units.map(|(conv, norm)| {
-            let (affine, norm) = norm.for_cpu(x.device().is_autodiff() && norm.trains());
+            let (affine, norm) = norm.for_cpu(x.device().is_autodiff() && norm.is_trainable());
             Some(Unit { weight: conv.weight.val(), bias: conv.bias.as_ref()?.val(), affine, norm })
         });
         let (from, beside) = skip.map_or((x, None), |skip| (skip, Some(x)));
@@ -163,7 +163,7 @@ impl Normalisation {
             x * gamma + beta
         };
         match (&self.batch, &self.instance) {
-            (Some(norm), _) if x.device().is_autodiff() && self.trains() => {
+            (Some(norm), _) if x.device().is_autodiff() && self.is_trainable() => {
                 let over_batch = |x: Tensor<4>| over_image(x).sum_dim(0);
                 let count = over_batch(visible.clone()).clamp_min(1.0);
                 let (centred, mean, variance) = moments(x, visible, &count, over_batch);
@@ -185,11 +185,11 @@ impl Normalisation {
         }
     }
 
-    fn trains(&self) -> bool {
+    fn is_trainable(&self) -> bool {
         self.batch.as_ref().is_some_and(|norm| norm.training.is_enabled())
     }
 
-    /// Gamma and beta, and where the statistics come from.
+    /// Gamma and beta, and the source of the statistics.
     fn for_cpu(&self, batch_statistics: bool) -> (Option<[Tensor<1>; 2]>, UnitNorm) {
         match (&self.batch, &self.instance) {
             (Some(norm), _) => {
@@ -223,7 +223,7 @@ fn moments(
     (centred, mean, variance)
 }
 
-/// Moves the running statistics towards those of a batch, as burn's own batch norm does.
+/// Updates the running statistics from a batch, as burn's batch norm does.
 fn update(norm: &BatchNorm, mean: Tensor<1>, variance: Tensor<1>) {
     for (state, new) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
         let old = state.value_sync().to_device(&new.device());

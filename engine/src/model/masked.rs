@@ -1,4 +1,4 @@
-//! Networks of masked pre-training: a U-Net with what its method adds to it.
+//! Networks of masked pre-training: a U-Net with method-specific additions.
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -9,12 +9,11 @@ use super::record::number_parameters;
 use super::{Precision, UNet, UNetConfig};
 
 /// `image` `[B, C, H, W]` with `fill` in place of the masked pixels; `pixel_mask` `[B, 1, H, W]` is 1 on these, 0 elsewhere.
-pub fn hide(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> Tensor<4> {
+pub fn apply_mask(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> Tensor<4> {
     image * (-pixel_mask.clone() + 1.0) + pixel_mask * fill
 }
 
-/// What the decoder sees of the first level, whose features are as fine as the slice: with them it can fill in masked patches by
-/// interpolation.
+/// The decoder's access to the first level, whose features have the slice's resolution and let it interpolate masked patches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopSkip {
@@ -57,8 +56,8 @@ impl MaskedUNet {
     /// The masked image: masked pixels are `noise` `[B, C, H, W]` if given, else the mask token if there is one, else 0.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>, noise: Option<Tensor<4>>) -> Tensor<4> {
         match (noise, &self.mask_token) {
-            (Some(noise), _) => hide(image, pixel_mask, noise),
-            (None, Some(token)) => hide(image, pixel_mask, token.val().reshape([1, 1, 1, 1])),
+            (Some(noise), _) => apply_mask(image, pixel_mask, noise),
+            (None, Some(token)) => apply_mask(image, pixel_mask, token.val().reshape([1, 1, 1, 1])),
             (None, None) => image * (-pixel_mask + 1.0),
         }
     }
@@ -84,8 +83,8 @@ impl MaskedUNet {
     }
 }
 
-/// A U-Net's encoder under a linear pixel head: each cell of the bottleneck gives the pixels it stands for. The decoder is
-/// there, untrained, so that every checkpoint holds a whole U-Net.
+/// A U-Net's encoder with a linear pixel head: each cell of the bottleneck predicts its pixels. The decoder is included but not
+/// trained, so that every checkpoint has a complete U-Net.
 #[derive(Module, Debug)]
 pub struct PixelHeadNet {
     unet: UNet,
@@ -107,7 +106,7 @@ impl PixelHeadNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The reconstruction `[B, C, H, W]` of a masked image.
@@ -149,7 +148,7 @@ mod tests {
         let device = Device::flex();
         let tensor = |v: [f32; 4]| Tensor::<4>::from_data(TensorData::new(v.to_vec(), [1, 1, 2, 2]), &device);
         let (image, mask) = (tensor([1.0, 2.0, 3.0, 4.0]), tensor([0.0, 1.0, 0.0, 1.0]));
-        let hidden = hide(image.clone(), mask.clone(), Tensor::full([1, 1, 1, 1], 7.0, &device));
+        let hidden = apply_mask(image.clone(), mask.clone(), Tensor::full([1, 1, 1, 1], 7.0, &device));
         assert_eq!(values(hidden), [1.0, 7.0, 3.0, 7.0]);
         let plain = MaskedUNet::init(&config(), MaskInput::default(), 1, &device);
         assert_eq!(values(plain.mask(image.clone(), mask.clone(), None)), [1.0, 0.0, 3.0, 0.0]);
@@ -226,8 +225,8 @@ mod tests {
         assert!(transfer(wider.init(2, &device), &trained, Transfer::Encoder, 0).is_err());
     }
 
-    /// With a dropped skip the full resolution reaches the output through the poolings only; with a masked one what lies behind
-    /// a mask does not reach it.
+    /// With a dropped skip, the full resolution reaches the output only through the poolings; with a masked one, masked
+    /// features do not reach it.
     #[test]
     fn the_top_skip_is_kept_masked_or_dropped() {
         let device = Device::flex();
@@ -245,7 +244,7 @@ mod tests {
         assert_eq!(output(TopSkip::Mask, &all), dropped, "everything is masked");
     }
 
-    /// A fine-tuning run without masks must compute what the pre-trained network computes where nothing is masked.
+    /// Fine-tuning without masks must compute the same as the pre-trained network with nothing masked.
     #[test]
     fn the_mask_channel_is_an_input_and_is_dropped_by_the_transfer() {
         let device = Device::flex();

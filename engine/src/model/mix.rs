@@ -9,10 +9,10 @@ use burn::tensor::Tensor;
 use super::record::Path;
 
 /// `from` moved towards `to`: every weight and running statistic becomes `from + share (to - from)`, with the share of its name
-/// in a checkpoint. A share of 0 leaves it as it is.
+/// in a checkpoint. A share of 0 changes nothing.
 pub fn mix<N: Module>(from: N, to: &N, share: impl Fn(&str) -> f64) -> N {
     let mut tensors = Tensors { path: Path::default(), ids: BTreeMap::new(), values: GradientsParams::new() };
-    // A running statistic holds its last update back until it is read again; `valid` brings it up to date.
+    // A running statistic defers its last update until it is read again; `valid` applies it.
     to.valid().visit(&mut tensors);
     from.map(&mut Mixer { path: Path::default(), to: tensors, share })
 }

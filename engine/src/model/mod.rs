@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `unet.rs` | shape, encoder, decoder, head |
-//! | `layers.rs` | its layers, by our own kernels on the CPU and by burn elsewhere |
+//! | `layers.rs` | its layers, with our kernels on the CPU and burn elsewhere |
 //! | `masked.rs` | networks of masked pre-training: a U-Net with a mask token or a pixel head |
 //! | `heads.rs` | heads on pooled features, and the network of the methods that compare views |
 //! | `cell_head.rs` | a linear head on cells of the last block |
@@ -14,7 +14,7 @@
 //! | `init.rs` | random weights by seed |
 //! | `precision.rs` | f32, bf16, f16 |
 //! | `predictor.rs` | networks of masked pre-training that predict features |
-//! | `record.rs` | weights as safetensors, and what of them is transferred |
+//! | `record.rs` | weights as safetensors, and their transfer |
 
 mod cell_head;
 mod ema;
@@ -34,7 +34,7 @@ pub use cell_head::{CellHeadNet, space_to_depth};
 pub use ema::{Ema, capped_decay, cosine_decay};
 pub use fusion::{FusionNet, LEVELS as FUSION_LEVELS};
 pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
-pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, hide};
+pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, apply_mask};
 pub use mix::mix;
 pub use precision::Precision;
 pub use predictor::{PredictorNet, TokenHeads, TokenNet, cell_rows};

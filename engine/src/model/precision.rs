@@ -29,7 +29,7 @@ impl Precision {
         }
     }
 
-    /// The tensors' type where it is not f32.
+    /// The tensors' type, if not f32.
     pub fn reduced(self) -> Option<FloatDType> {
         match self {
             Self::F32 => None,

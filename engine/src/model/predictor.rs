@@ -1,4 +1,4 @@
-//! Networks of the masked methods that predict features beside pixels.
+//! Networks of the masked methods that predict features.
 
 use burn::module::{Module, Param};
 use burn::tensor::activation::tanh;
@@ -6,12 +6,12 @@ use burn::tensor::{Device, Tensor};
 
 use super::heads::{Mlp, MlpShape};
 use super::init::Initializer;
-use super::masked::hide;
+use super::masked::apply_mask;
 use super::record::number_parameters;
 use super::{Features, Precision, Trace, UNet, UNetConfig};
 use crate::loss::{normalised, patch_features};
 
-/// A feature map `[B, D, G, G]` as one row a cell, `[B G^2, D]`.
+/// A feature map `[B, D, G, G]` as one row per cell, `[B G^2, D]`.
 pub fn cell_rows(features: Tensor<4>) -> Tensor<2> {
     let [batch, channels, rows, columns] = features.dims();
     features.permute([0, 2, 3, 1]).reshape([batch * rows * columns, channels])
@@ -58,7 +58,7 @@ pub struct TokenHeads {
 }
 
 impl TokenHeads {
-    /// Trained numbers of everything that a [`TokenNet`] has beside the U-Net of the student.
+    /// Trained parameters of a [`TokenNet`] besides the student's U-Net.
     pub fn parameters(self, config: &UNetConfig) -> usize {
         let (d, linear) = (config.bottleneck(), |input: usize, output: usize| (input + 1) * output);
         let tokenizer = 2 * linear(d, d) + linear(d, self.dimension) + linear(self.dimension, d);
@@ -67,7 +67,7 @@ impl TokenHeads {
 }
 
 /// The three networks of BEiT v2: a teacher that reconstructs, a tokenizer on its bottleneck, and the student, a U-Net whose
-/// cells are classified into codes. What a phase does not train has no gradient in it and stays as it is.
+/// cells are classified into codes. Parts that a phase does not train are detached and unchanged.
 #[derive(Module, Debug)]
 pub struct TokenNet {
     unet: UNet,
@@ -139,7 +139,7 @@ impl TokenNet {
 
     /// The masked image, with the mask token on masked pixels.
     pub fn mask(&self, image: Tensor<4>, pixel_mask: Tensor<4>) -> Tensor<4> {
-        hide(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
+        apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
     /// The student's features of every cell of a masked image, `[B G^2, d + width]`: its bottleneck, and its last block's mean
@@ -190,7 +190,7 @@ mod tests {
         let running = |net: &UNet| net.num_params() - config().parameters();
         let unet = config().init(1, &device);
         let net = TokenNet::init(&config(), HEADS, 1, &device);
-        // Batch norm counts its running statistics, which are not trained.
+        // Batch norm's parameter count includes its running statistics, which are not trained.
         assert_eq!(net.num_params() - 2 * running(&unet), config().parameters() + HEADS.parameters(&config()));
         let shape = MlpShape { hidden_norm: false, ..MlpShape::new(8, 8, 8) };
         let net = PredictorNet::init(&config(), shape, 1, &device);

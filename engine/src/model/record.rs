@@ -10,10 +10,10 @@ use safetensors::tensor::{Dtype, TensorView};
 use super::UNet;
 use crate::{Error, ErrorKind, Result};
 
-/// What fine-tuning takes over from an earlier network; the rest keeps its random weights.
+/// The part of an earlier network that fine-tuning transfers; the rest keeps its random weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
-    /// The encoder: of methods whose loss does not train the decoder.
+    /// Only the encoder, for methods whose loss does not train the decoder.
     Encoder,
     /// Encoder and decoder; the head of a pre-training run has other outputs.
     EncoderDecoder,
@@ -31,15 +31,15 @@ impl Transfer {
     }
 }
 
-/// The network's weights and running statistics as safetensors, f32, each under its path in the module. The U-Net of a
-/// larger network stands at the top: `encoder.0.first.weight`, never `unet.encoder...`. Equal weights are equal bytes.
+/// The network's weights and running statistics as safetensors, f32, each under its path in the module. The U-Net of a larger
+/// network is at the top level: `encoder.0.first.weight`, never `unet.encoder...`. Equal weights are equal bytes.
 ///
 /// # Errors
 /// A weight that is not finite.
 pub fn to_bytes<N: Module>(network: &N) -> Result<Vec<u8>> {
     let mut collector = Collector::default();
-    // A running statistic holds its last update back until it is read again; `valid` brings it up to date. Without it
-    // a checkpoint would lack the last step, and a resumed training would differ.
+    // A running statistic defers its last update until it is read again; `valid` applies it. Without it a checkpoint would lack
+    // the last step, and a resumed training would differ.
     network.valid().visit(&mut collector);
     collector.refuse_non_finite()?;
     let views: Vec<(String, TensorView<'_>)> = collector
@@ -66,8 +66,8 @@ pub fn from_bytes<N: Module>(network: N, bytes: &[u8]) -> Result<N> {
     load(network, &file, expected, 0)
 }
 
-/// A U-Net with the transferred part of another's weights, which [`to_bytes`] wrote. The other network may have further
-/// parts, and `extra_inputs` input channels behind those of the U-Net, which are dropped.
+/// A U-Net with the transferred part of another's weights, which [`to_bytes`] wrote. The other network may have further parts,
+/// and `extra_inputs` additional input channels, which are dropped.
 ///
 /// # Errors
 /// A transferred tensor that is missing or of another shape, by name.
@@ -101,7 +101,7 @@ fn load<N: Module>(
                 format!("tensor {name} is {:?} {:?}, this network needs F32 {needed:?}", view.dtype(), view.shape());
             return Err(failed("reading weights", why));
         }
-        // Of each output, the inputs that this network has come first.
+        // For each output, this network's inputs come first.
         let of_output = |shape: &[usize]| shape.iter().skip(1).product::<usize>().max(1);
         let outputs = view.data().as_chunks::<4>().0.chunks(of_output(&needed));
         let kept = outputs.flat_map(|inputs| &inputs[..of_output(&shape)]);
@@ -123,7 +123,7 @@ fn shapes<N: Module>(network: &N) -> BTreeMap<String, Vec<usize>> {
     collector.tensors.into_iter().map(|(name, (shape, _))| (name, shape)).collect()
 }
 
-/// Where a visit of a module stands.
+/// Current path of a module visit.
 #[derive(Default)]
 pub(super) struct Path(Vec<String>);
 
@@ -155,7 +155,7 @@ struct Collector {
 }
 
 impl Collector {
-    /// Weights with which nothing can be computed are never kept.
+    /// Non-finite weights are never stored.
     fn refuse_non_finite(&self) -> Result<()> {
         let finite = |bytes: &[u8]| bytes.as_chunks::<4>().0.iter().all(|b| f32::from_le_bytes(*b).is_finite());
         match self.tensors.iter().find(|(_, (_, bytes))| !finite(bytes)) {

@@ -30,7 +30,7 @@ pub enum Norm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UNetConfig {
-    /// Channels of the first level; each level below has twice as many. The paper's network is taken to have 64.
+    /// Channels of the first level; each level below has twice as many. The paper's network is assumed to have 64.
     pub width: usize,
     /// Number of 2x2 poolings.
     pub depth: usize,
@@ -38,7 +38,7 @@ pub struct UNetConfig {
     pub norm: Norm,
     /// Input channels.
     pub in_channels: usize,
-    /// Output channels: those of the image in pre-training, one a region in fine-tuning.
+    /// Output channels: the image's in pre-training, one per region in fine-tuning.
     pub out_channels: usize,
 }
 
@@ -108,7 +108,7 @@ impl UNetConfig {
         }
     }
 
-    /// A network with random weights drawn from `seed` alone: the same on every device.
+    /// A network with random weights that depend only on `seed`, not on the device.
     pub fn init(&self, seed: u64, device: &Device) -> UNet {
         let mut init = Initializer::new(seed, device);
         let channels: Vec<usize> = (0..=self.depth).map(|level| self.width << level).collect();
@@ -175,7 +175,7 @@ impl UNet {
         kernels.leave(self.decode_by(Features { skips, bottleneck: kernels.enter(bottleneck) }, kernels))
     }
 
-    /// [`UNet::forward_in`] with what it computes on the way.
+    /// [`UNet::forward_in`] with intermediate results.
     pub fn trace(&self, input: Tensor<4>, precision: Precision) -> Trace {
         let kernels = Kernels::new(precision, &input);
         let features = self.encode_by(kernels.enter(input), kernels);
@@ -185,8 +185,8 @@ impl UNet {
         Trace { bottleneck, last: kernels.leave(last), output }
     }
 
-    /// [`UNet::encode`] of visible pixels only: `visible` `[B, 1, H, W]` is 1 on these, else 0, in whole cells of the bottleneck.
-    /// Features are 0 at masked places, and statistics are those of visible ones.
+    /// [`UNet::encode`] on visible pixels only: `visible` `[B, 1, H, W]` is 1 on these, else 0, in whole cells of the
+    /// bottleneck. Features are 0 at masked places, and statistics cover visible ones only.
     pub fn encode_visible(&self, input: Tensor<4>, visible: &Tensor<4>, precision: Precision) -> Features {
         let kernels = Kernels::new(precision, &input);
         let (mut skips, mut visible) = (Vec::with_capacity(self.decoder.len()), visible.clone());
@@ -244,7 +244,7 @@ pub(super) fn shrink(mask: Tensor<4>) -> Tensor<4> {
     max_pool2d(mask, MaxPoolOptions::new([2, 2]).with_stride([2, 2]))
 }
 
-/// What the encoder gives to the decoder.
+/// Input of the decoder.
 #[derive(Clone, Debug)]
 pub struct Features {
     /// Level `l` is `[B, width 2^l, H/2^l, W/2^l]`, finest first.
@@ -253,7 +253,7 @@ pub struct Features {
     pub bottleneck: Tensor<4>,
 }
 
-/// A forward pass: what heads read beside the output.
+/// A forward pass: the output, and the features that heads read.
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// `[B, width 2^depth, H/2^depth, W/2^depth]`.

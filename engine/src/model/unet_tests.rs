@@ -3,7 +3,7 @@ use burn::tensor::{Distribution, FloatDType, TensorData};
 
 use super::*;
 
-/// burn's own operations.
+/// burn's operations.
 const GENERAL: Kernels = Kernels { precision: Precision::F32, own: false };
 
 #[test]
@@ -21,7 +21,7 @@ fn parameters_are_counted_without_making_them() {
         let config = UNetConfig { width: 5, depth, norm, in_channels: 2, out_channels: 3 };
         assert_eq!(config.parameters(), config.init(0, &device).num_params(), "{config:?}");
     }
-    // Running statistics are no parameters, though they are counted among the module's numbers.
+    // Running statistics are not parameters, although the module counts them.
     let batch = UNetConfig { norm: Norm::Batch, ..UNetConfig::default() };
     let instance = UNetConfig { norm: Norm::Instance, ..UNetConfig::default() };
     assert_eq!(batch.parameters(), instance.parameters());
@@ -141,8 +141,8 @@ impl burn::module::ModuleMapper for Double {
 }
 
 /// Gradients of a masked reconstruction: most of the image is exactly 0, so that whole windows of a pooling are equal. By our
-/// kernels in single precision, or by burn's operations in double. What is seen of the image is changed by `nudge` of itself, which
-/// leaves every 0 as it is.
+/// kernels in single precision, or by burn's operations in double. Visible values are scaled by `1 + nudge`, which keeps every
+/// 0.
 fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
     let config = UNetConfig { width: 8, depth: 4, ..UNetConfig::default() };
     let device = Device::flex().autodiff();
@@ -185,9 +185,9 @@ fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
     collect.of
 }
 
-/// A rectifier or a pooling that is close to a tie flips by a rounding error, and the gradient jumps. How far is measured on the
-/// reference itself, on images that differ in the last digits: our kernels, whose rounding depends on the instruction set, may
-/// differ by as much, and in sum by a thousandth.
+/// A rectifier or a pooling that is close to a tie flips by a rounding error, and the gradient jumps. The tolerance is measured
+/// on the reference, with images that differ in the last digits: our kernels, whose rounding depends on the instruction set,
+/// may differ by as much, and in sum by a thousandth.
 #[test]
 fn gradients_agree_where_most_of_the_image_is_hidden() {
     let own = masked_gradients(None, true);
@@ -196,7 +196,8 @@ fn gradients_agree_where_most_of_the_image_is_hidden() {
     let all = exact.iter().flatten().fold(0.0f32, |m, x| m.max(x.abs()));
     for (i, (own, other)) in own.iter().zip(&exact).enumerate() {
         let jump = nudged.iter().map(|n| largest_difference(&n[i], other)).fold(0.0, f32::max);
-        // Against the largest of all: a bias before a batch norm has a gradient of exactly 0 here, and of rounding there.
+        // Relative to the largest gradient: that of a bias before a batch norm is exactly 0 in one and rounding noise in the
+        // other.
         let (difference, most) = (largest_difference(own, other), 1e-4 * all + 3.0 * jump);
         assert!(difference < most, "gradient {i} of {} differs by {difference}, more than {most}", own.len());
     }

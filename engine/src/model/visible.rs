@@ -1,4 +1,4 @@
-//! A U-Net whose encoder computes on visible places only, as sparse convolutions do (Tian et al., 2023; Gao et al., 2022).
+//! A U-Net whose encoder computes on visible places only, like sparse convolutions (Tian et al., 2023; Gao et al., 2022).
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -86,7 +86,7 @@ mod tests {
         }
     }
 
-    /// Where nothing is masked the encoder is the U-Net's own.
+    /// With nothing masked, the encoder equals the U-Net's.
     #[test]
     fn without_a_mask_it_is_the_u_net() {
         for norm in [super::super::Norm::Batch, super::super::Norm::Instance, super::super::Norm::None] {

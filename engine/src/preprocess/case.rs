@@ -12,7 +12,7 @@ use crate::cohort::{Case, ImageFile, with_region};
 use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result, seed};
 
-/// Reads the images of `modalities`, in this order, and the label if the case has one and `with_label` is set.
+/// Reads the images of `modalities`, in this order, and the label if it exists and `with_label` is set.
 ///
 /// The label may be on the grid of the first image or of any other image of the case: HECKTOR 2022 has labels on the
 /// CT grid only. Masks are read with `masks`.
@@ -75,7 +75,7 @@ fn image_of<'a>(case: &'a Case, modality: &str) -> Result<&'a ImageFile> {
     })
 }
 
-/// The frame of an image, for masks that have one for each.
+/// The frame of an image, for masks with one per frame.
 fn frame_of(file: &ImageFile) -> usize {
     file.frame.unwrap_or(0)
 }

@@ -32,7 +32,7 @@ pub struct PreprocessConfig {
     pub kind: KindChoice,
     /// HU added to a CT whose values cannot be Hounsfield units. By default such a scan is refused.
     pub ct_offset: CtOffset,
-    /// Meaning of the labels for the regions WT, TC and ET. Empty: that of the cohort, else a guess.
+    /// Meaning of the labels for the regions WT, TC and ET. Empty: the cohort's, else a guess.
     pub label_map: LabelMap,
     /// Largest difference between corners of a mask and its image, in mm; 0: the default of [`Grid::compare`].
     pub grid_tolerance_mm: f64,
@@ -196,7 +196,7 @@ pub enum BackgroundFill {
 pub enum Kind {
     /// Hounsfield units. Clipped to a window; the foreground region is the body.
     Ct,
-    /// Any other modality. The foreground region is what is not [`crate::volume::Background`].
+    /// Any other modality. The foreground is everything except [`crate::volume::Background`].
     Other,
 }
 

@@ -6,13 +6,13 @@ use super::config::{Kind, PreprocessConfig};
 use crate::volume::{CtDoubt, Volume, ct_doubt};
 use crate::{Error, Result};
 
-/// What is done with a CT whose values cannot be Hounsfield units ([`ct_doubt`]).
+/// Handling of a CT whose values cannot be Hounsfield units ([`ct_doubt`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum CtOffset {
     /// It is refused for training and segmentation.
     #[default]
     None,
-    /// This is added to its values, in HU. 0 takes them as they are.
+    /// Added to its values, in HU; 0 keeps them.
     Hu(f64),
 }
 
@@ -49,7 +49,7 @@ fn doubt(image: &Volume, kind: Kind) -> Option<CtDoubt> {
 /// What reads a CT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CtReader {
-    /// A training.
+    /// A training run.
     Training,
     /// A trained network.
     Model,

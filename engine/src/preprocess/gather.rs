@@ -32,7 +32,7 @@ pub(super) struct AxisMap {
     pub stride: usize,
 }
 
-/// Tolerance in voxels within which halfway counts as a tie; a tie goes to the lower voxel along the output axis.
+/// Tolerance in voxels for ties at the midpoint; ties go to the lower voxel along the output axis.
 const TIE: f64 = 1e-6;
 
 impl AxisMap {

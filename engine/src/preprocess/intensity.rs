@@ -12,7 +12,7 @@ use rand::RngExt;
 /// Value of air in a CT, also used for non-finite voxels.
 const AIR_HU: f32 = -1024.0;
 
-/// Standard deviation relative to the mean below which a region counts as constant.
+/// A region with a smaller standard deviation relative to its mean is constant.
 const CONSTANT: f64 = 1e-9;
 
 /// A channel on its source grid, before resampling.

@@ -270,13 +270,13 @@ fn padding_is_outside_of_the_region_whatever_its_value() {
     let (grid, n) = (ras([12, 12, 3], [1.0, 1.0, 2.0]), 432);
     let is_padding = |at: usize| at % 12 < 2;
     let image = |values: &dyn Fn(usize) -> f32, padding: f32| {
-        // Of several values, so that without the mark it is no constant of the border.
+        // Of several values, so that without the marking it is not a constant border.
         let padding = |at: usize| padding - (at * 7919 % 5) as f32;
         let values = (0..n).map(|at| if is_padding(at) { padding(at) } else { values(at) }).collect();
         let highest = f64::from(padding(0));
         Volume { padding: Some([highest - 4.0, highest]), ..Volume::from_f32(grid.clone(), values) }
     };
-    // Noise up to the border, beside padding that is brighter than all of it.
+    // Noise up to the border, next to brighter padding.
     let noisy = image(&|at| 50.0 + (at * 7919 % 97) as f32, 5000.0);
     let prepared = prepare_one(&noisy, &native());
     let channel = &prepared.plan.channels[0];

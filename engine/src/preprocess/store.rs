@@ -20,16 +20,16 @@ use self::spill::{FrameStorage, Rows, TISSUE};
 use super::config::PreprocessConfig;
 use super::plan::CasePlan;
 use super::targets::Targets;
-use crate::cohort::{Case, LeftOut};
+use crate::cohort::{Case, ExcludedScan};
 use crate::event::Control;
 use crate::parallel;
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
-/// Case and warning of what this program has warned of: the trainings of a demo or a study prepare the same cases.
+/// Warnings already given, by case: the runs of a demo or a study prepare the same cases.
 static SAID: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
 
-/// Selects the slices a store keeps.
+/// Selects the slices of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SliceFilter {
@@ -126,8 +126,8 @@ pub struct SliceStore {
     storage: FrameStorage,
     metas: Vec<SliceMeta>,
     cases: Vec<CaseMeta>,
-    left_out: Vec<LeftOut>,
-    masks_left_out: Vec<LeftOut>,
+    left_out: Vec<ExcludedScan>,
+    masks_left_out: Vec<ExcludedScan>,
     channels: usize,
     size: usize,
     margin: usize,
@@ -174,7 +174,7 @@ impl SliceStore {
                     Ok(frames) => store.add(frames, options)?,
                     Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
                     Err(error) => {
-                        store.left_out.push(LeftOut::new(&case.id, error.to_string()));
+                        store.left_out.push(ExcludedScan::new(&case.id, error.to_string()));
                         first_error.get_or_insert(error);
                     }
                 }
@@ -198,7 +198,7 @@ impl SliceStore {
     fn add(&mut self, mut case: CaseFrames, options: &StoreOptions) -> Result<()> {
         case.meta.first = self.metas.len();
         let number = self.cases.len() as u32;
-        self.masks_left_out.extend(case.mask_left_out.map(|why| LeftOut::new(&case.meta.id, why)));
+        self.masks_left_out.extend(case.mask_left_out.map(|why| ExcludedScan::new(&case.meta.id, why)));
         self.metas.extend(case.metas.iter().map(|meta| SliceMeta { case: number, ..*meta }));
         self.cases.push(case.meta);
         if self.bytes() > options.memory_budget {
@@ -233,16 +233,16 @@ impl SliceStore {
     }
 
     /// Cases that could not be prepared, with the reason.
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> &[ExcludedScan] {
         &self.left_out
     }
 
     /// Cases in the store whose label could not be read, with the reason.
-    pub fn masks_left_out(&self) -> &[LeftOut] {
+    pub fn masks_left_out(&self) -> &[ExcludedScan] {
         &self.masks_left_out
     }
 
-    /// Warnings of the preprocessing that are not in `said` yet, each once with the cases that it is about. Adds them.
+    /// Preprocessing warnings that are not in `said` yet, each once with its cases. Adds them to `said`.
     fn new_warnings(&self, said: &mut BTreeSet<[String; 2]>) -> Vec<String> {
         let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {

@@ -50,7 +50,7 @@ impl Targets {
         label.iter().map(|label| bits[usize::from(label)]).collect()
     }
 
-    /// The labels of a mask that no region knows.
+    /// The labels of a mask that are in no region.
     pub fn unknown(self, label: &LabelVolume, map: &LabelMap) -> Vec<u16> {
         let map = map.known();
         let is_unknown = |label: &u16| self == Self::Regions && map.part(*label).is_none();
@@ -80,7 +80,7 @@ mod tests {
         let new: LabelMap = "1=NETC,2=SNFH,3=ET,4=RC".parse().unwrap();
         let bits = |l| Targets::Regions.bits(l, &new);
         assert_eq!([bits(1), bits(2), bits(3), bits(4)], [3, 1, 7, 0]);
-        // Binary: whatever is not 0.
+        // Binary: all nonzero labels.
         assert_eq!([0, 7, 255].map(|l| Targets::Binary.bits(l, &new)), [0, 1, 1]);
     }
 

@@ -34,7 +34,7 @@ use crate::device::Compute;
 use crate::event::{Control, EpochSummary, EventSink, Stage};
 use crate::model::UNetConfig;
 use crate::model::record::Transfer;
-use crate::trainer::{Head, Session, Trained};
+use crate::trainer::{Head, Session, TrainOutput};
 use crate::{Error, Result};
 
 use amlp::mps::PatchState;
@@ -86,7 +86,7 @@ pub fn pretrain(
 ) -> Result<Option<PretrainReport>> {
     let data = Data { slices, patches, validation };
     let trained = of(config.method.pretext).train(config, data, session, sink)?;
-    Ok(trained.map(|Trained { parameters, length, last, seconds, .. }| PretrainReport {
+    Ok(trained.map(|TrainOutput { parameters, length, last, seconds, .. }| PretrainReport {
         stage: Stage::Pretrain,
         preset: config.preset.clone(),
         device: session.compute.name.clone(),
@@ -159,7 +159,7 @@ pub(crate) fn patches(config: &Config, slices: &Slices, control: &Control) -> Re
     of(config.method.pretext).patches(config, slices, control)
 }
 
-/// Seconds of a step on a batch of `slices` synthetic slices: the time of a step does not depend on what the slices show.
+/// Seconds of a step on `slices` synthetic slices; step time does not depend on image content.
 ///
 /// # Errors
 /// Settings that cannot be used; those of the device; cancellation.

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::amlp::mps::PatchState;
 use super::amlp::{Amlp, Trial};
-use super::masked::Masked;
+use super::masked::MaskedMethod;
 use super::masked::attmask::AttMask;
 use super::masked::beit::BeitV2;
 use super::masked::bootmae::BootMae;
@@ -34,24 +34,24 @@ use crate::event::{Control, EventSink};
 use crate::model::record::{Transfer, from_bytes};
 use crate::model::{MaskedUNet, Precision};
 use crate::trainer::{
-    GradientEngine, Head, Method, Objective, Position, Session, Trained, measure_step, optimizer, train,
+    GradientEngine, Head, Method, Objective, Position, Session, TrainOutput, measure_step, optimizer, train,
 };
 use crate::{Error, Result};
 
 /// The method registered by the embedding program, if any.
-static OWN: OnceLock<(Preset, &'static dyn Entry)> = OnceLock::new();
+static OWN: OnceLock<(Preset, &'static dyn MethodEntry)> = OnceLock::new();
 
 /// Registers your own method as a preset, so that configurations and study plans can name it. Its runs have
 /// `method.pretext = "own"`; only a program that registers the method can read them.
 ///
 /// # Errors
-/// A name that is taken; a second method.
+/// A name that is already used; a second method.
 pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
     if PRESETS.iter().any(|other| other.name == preset.name) {
         return Err(Error::config("preset", preset.name, "the engine has a preset of this name; choose another"));
     }
     let name = preset.name;
-    let own = (Preset { pretext: Pretext::Own, ..preset }, &Of::<T>(PhantomData) as &'static dyn Entry);
+    let own = (Preset { pretext: Pretext::Own, ..preset }, &TaskEntry::<T>(PhantomData) as &'static dyn MethodEntry);
     let taken = |_| Error::config("preset", name, "a program can register only one method, once");
     OWN.set(own).map_err(taken)
 }
@@ -62,25 +62,25 @@ pub(crate) fn own() -> Option<&'static Preset> {
 }
 
 /// The method of a name.
-pub(crate) fn of(pretext: Pretext) -> &'static dyn Entry {
+pub(crate) fn of(pretext: Pretext) -> &'static dyn MethodEntry {
     match pretext {
-        Pretext::Amlp => &OfAmlp,
-        // Without one the settings are refused before anything is asked of it.
-        Pretext::Own => OWN.get().map_or(&OfAmlp as &dyn Entry, |(_, entry)| *entry),
-        Pretext::AttMask => &Of::<AttMask>(PhantomData),
-        Pretext::BeitV2 => &Of::<BeitV2>(PhantomData),
-        Pretext::BootMae => &Of::<BootMae>(PhantomData),
-        Pretext::Hpm => &Of::<Hpm>(PhantomData),
-        Pretext::SimMim => &Of::<Masked<SimMim>>(PhantomData),
-        Pretext::MaskFeat => &Of::<Masked<MaskFeat>>(PhantomData),
-        Pretext::ConvMae => &Of::<Masked<ConvMae>>(PhantomData),
-        Pretext::UmMae => &Of::<Masked<UmMae>>(PhantomData),
-        Pretext::FreMae => &Of::<Masked<FreMae>>(PhantomData),
-        Pretext::ContextEncoder => &Of::<Masked<ContextEncoder>>(PhantomData),
-        Pretext::SimClr => &Of::<Views<SimClr>>(PhantomData),
-        Pretext::Moco => &Of::<Views<Moco>>(PhantomData),
-        Pretext::Byol => &Of::<Views<Byol>>(PhantomData),
-        Pretext::Swav => &Of::<Views<Swav>>(PhantomData),
+        Pretext::Amlp => &AmlpEntry,
+        // Without a registered method the settings are refused before this is reached.
+        Pretext::Own => OWN.get().map_or(&AmlpEntry as &dyn MethodEntry, |(_, entry)| *entry),
+        Pretext::AttMask => &TaskEntry::<AttMask>(PhantomData),
+        Pretext::BeitV2 => &TaskEntry::<BeitV2>(PhantomData),
+        Pretext::BootMae => &TaskEntry::<BootMae>(PhantomData),
+        Pretext::Hpm => &TaskEntry::<Hpm>(PhantomData),
+        Pretext::SimMim => &TaskEntry::<MaskedMethod<SimMim>>(PhantomData),
+        Pretext::MaskFeat => &TaskEntry::<MaskedMethod<MaskFeat>>(PhantomData),
+        Pretext::ConvMae => &TaskEntry::<MaskedMethod<ConvMae>>(PhantomData),
+        Pretext::UmMae => &TaskEntry::<MaskedMethod<UmMae>>(PhantomData),
+        Pretext::FreMae => &TaskEntry::<MaskedMethod<FreMae>>(PhantomData),
+        Pretext::ContextEncoder => &TaskEntry::<MaskedMethod<ContextEncoder>>(PhantomData),
+        Pretext::SimClr => &TaskEntry::<Views<SimClr>>(PhantomData),
+        Pretext::Moco => &TaskEntry::<Views<Moco>>(PhantomData),
+        Pretext::Byol => &TaskEntry::<Views<Byol>>(PhantomData),
+        Pretext::Swav => &TaskEntry::<Views<Swav>>(PhantomData),
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) struct Data<'a> {
 pub(crate) type Stepper = Box<dyn FnMut(usize) -> Result<()>>;
 
 /// Functions of a method.
-pub(crate) trait Entry: Sync {
+pub(crate) trait MethodEntry: Sync {
     /// Its parameters in `[method.numbers]`.
     fn numbers(&self) -> &'static [Number];
 
@@ -116,7 +116,7 @@ pub(crate) trait Entry: Sync {
         data: Data<'_>,
         session: &Session<'_>,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Trained>>;
+    ) -> Result<Option<TrainOutput>>;
 
     /// The clustered patches of every slice, if it has any.
     fn patches(&self, config: &Config, slices: &Slices, control: &Control) -> Result<Vec<PatchState>>;
@@ -124,17 +124,17 @@ pub(crate) trait Entry: Sync {
     /// Seconds of a step on a batch of `slices` synthetic slices.
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64>;
 
-    /// What does one whole step on synthetic slices each time it is called, numbered from 0: batch, forward and backward pass,
-    /// optimiser, and what the method learns from a step.
+    /// Returns a closure that runs one full step on synthetic slices, numbered from 0: batch, forward and backward pass,
+    /// optimiser and the method's own update.
     fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper>;
 
     /// The network of a run, for inference.
     fn reconstructor(&self, config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>>;
 }
 
-struct Of<T>(PhantomData<fn() -> T>);
+struct TaskEntry<T>(PhantomData<fn() -> T>);
 
-impl<T: PretextTask> Entry for Of<T> {
+impl<T: PretextTask> MethodEntry for TaskEntry<T> {
     fn numbers(&self) -> &'static [Number] {
         T::NUMBERS
     }
@@ -167,7 +167,7 @@ impl<T: PretextTask> Entry for Of<T> {
         data: Data<'_>,
         session: &Session<'_>,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Trained>> {
+    ) -> Result<Option<TrainOutput>> {
         train(&mut Pretraining::<T>::new(config, session, data.slices)?, config, session, sink)
     }
 
@@ -201,12 +201,12 @@ impl<T: PretextTask> Entry for Of<T> {
     }
 }
 
-struct OfAmlp;
+struct AmlpEntry;
 
 /// Share of the patches that is masked in a timed step.
 pub(crate) const TIMED_SIGMA: f64 = 0.75;
 
-impl Entry for OfAmlp {
+impl MethodEntry for AmlpEntry {
     fn numbers(&self) -> &'static [Number] {
         &[]
     }
@@ -229,7 +229,7 @@ impl Entry for OfAmlp {
         data: Data<'_>,
         session: &Session<'_>,
         sink: &mut dyn EventSink,
-    ) -> Result<Option<Trained>> {
+    ) -> Result<Option<TrainOutput>> {
         let mut method = Amlp::new(config, session, data.slices, data.patches, data.validation)?;
         train(&mut method, config, session, sink)
     }
@@ -238,7 +238,7 @@ impl Entry for OfAmlp {
         PatchState::cluster_all(config, slices, control)
     }
 
-    /// Slices are clustered before a training starts, so a step takes as long whatever the clustering.
+    /// Slices are clustered before a run starts, so step time does not depend on the clustering.
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
         let mut config = config.clone();
         config.method.cluster = ClusterConfig::default();

@@ -3,7 +3,7 @@
 use rand::RngExt;
 use rand::seq::SliceRandom;
 
-use crate::cohort::{Case, LeftOut};
+use crate::cohort::{Case, ExcludedScan};
 use crate::config::Config;
 use crate::event::Control;
 use crate::preprocess::{CasePlan, LabelUse, SliceData, SliceMeta, SliceStore};
@@ -26,8 +26,8 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between two of them. A scan that cannot be
-    /// read or prepared is left out.
+    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between scans. A scan that cannot be read or
+    /// prepared is left out.
     ///
     /// # Errors
     /// If no scan can be prepared, or there is no slice to train on.
@@ -75,12 +75,12 @@ impl Slices {
     }
 
     /// Scans that could not be prepared, with the reason.
-    pub fn left_out(&self) -> &[LeftOut] {
+    pub fn left_out(&self) -> &[ExcludedScan] {
         self.store.left_out()
     }
 
     /// Scans that are trained on without their mask, with the reason.
-    pub fn masks_left_out(&self) -> &[LeftOut] {
+    pub fn masks_left_out(&self) -> &[ExcludedScan] {
         self.store.masks_left_out()
     }
 
@@ -94,12 +94,12 @@ impl Slices {
         self.store.channels()
     }
 
-    /// What is known of a slice.
+    /// Metadata of a slice.
     pub fn meta(&self, slice: usize) -> &SliceMeta {
         self.store.meta(self.index[slice])
     }
 
-    /// A slice's place in the store, from which its random draws come.
+    /// A slice's index in the store, which seeds its random draws.
     pub(super) fn place(&self, slice: usize) -> u64 {
         self.index[slice] as u64
     }
@@ -118,7 +118,7 @@ impl Slices {
         self.store.window(self.index[slice], drawn_shift(self.most, self.seed, "pretrain-epoch-shift", &place))
     }
 
-    /// A slice as it is trained on, with its target and tissue.
+    /// A training slice with target and tissue.
     ///
     /// # Errors
     /// A spilled slice that cannot be read.
@@ -126,7 +126,7 @@ impl Slices {
         self.store.window(self.index[slice], self.shifts[slice])
     }
 
-    /// A slice as it is trained on, `[C][S][S]`.
+    /// A training slice, `[C][S][S]`.
     ///
     /// # Errors
     /// A spilled slice that cannot be read.
@@ -145,7 +145,7 @@ impl Slices {
         &self.store.cases()[self.meta(slice).case as usize].plan
     }
 
-    /// The slice of a patient with the most lesion, or with the most tissue where no label is known.
+    /// The patient's slice with the largest lesion area, or with the most tissue if there are no labels.
     pub fn fullest_slice(&self, patient: usize) -> Option<usize> {
         let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
         of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))

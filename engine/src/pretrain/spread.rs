@@ -33,8 +33,8 @@ impl Spread {
         self.freedom += rows.len() as u64 - 1;
     }
 
-    /// Standard deviation of a coordinate, averaged over the coordinates: `1 / sqrt(dim)` if embeddings point everywhere, 0 if
-    /// they are all the same. `None` without two embeddings in a batch.
+    /// Standard deviation of a coordinate, averaged over the coordinates: `1 / sqrt(dim)` for uniformly distributed embeddings,
+    /// 0 if they are all equal. `None` without two embeddings in a batch.
     pub fn std(&self) -> Option<f64> {
         let diagonal = (0..self.dim).map(|j| self.scatter[j * self.dim + j]);
         let sum: f64 = diagonal.map(|sum| (sum / self.freedom as f64).sqrt()).sum();
@@ -108,7 +108,7 @@ mod tests {
         assert!((found.effective_rank().unwrap() - 2.0).abs() < 1e-12);
     }
 
-    /// A collapsed network still moves from step to step: only what differs within a batch counts.
+    /// A collapsed network still changes from step to step, so only differences within a batch count.
     #[test]
     fn equal_embeddings_are_collapsed_wherever_they_drift() {
         let found = spread(&[&[&[1.0, 0.0], &[1.0, 0.0]], &[&[0.0, 1.0], &[0.0, 1.0]]]);

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::preprocess::SliceData;
 use crate::seed::stream;
 
-/// An ellipse of tissue with a brighter disc in it, and in each channel texture of its own.
+/// An ellipse of tissue with a brighter disc, and independent texture per channel.
 pub(crate) fn synthetic_slice(config: &Config, at: u64) -> SliceData {
     let (channels, size) = (config.data.modality.len(), config.preprocess.size);
     let area = size * size;

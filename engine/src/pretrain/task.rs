@@ -19,7 +19,7 @@ pub struct TaskSetup<'a> {
     pub config: &'a Config,
     /// Training slices.
     pub slices: usize,
-    /// Epochs and steps of the training.
+    /// Epochs and steps of the run.
     pub length: Length,
     /// The first device, without gradients.
     pub device: &'a Device,
@@ -28,7 +28,7 @@ pub struct TaskSetup<'a> {
 /// A slice of a batch.
 #[derive(Clone)]
 pub struct Sample {
-    /// Number of the slice: with the epoch, the place of its random draws. A pinned slice has one that no training slice has.
+    /// Slice number; with the epoch it seeds the random draws. Pinned slices have numbers that no training slice has.
     pub slice: u64,
     /// Number of its patient.
     pub patient: u64,
@@ -93,7 +93,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// Parameters and stored activations that it adds to the U-Net.
     fn head(config: &Config) -> Head;
 
-    /// Patches per side of its masks, for pictures; 0 where masks are no patches.
+    /// Patches per side of its masks, for pictures; 0 if masks are not made of patches.
     fn mask_grid(_config: &Config) -> usize {
         0
     }
@@ -102,8 +102,8 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// Settings that cannot be used.
     fn new(setup: &TaskSetup<'_>) -> Result<Self>;
 
-    /// The network with random weights: a U-Net of [`super::network_config`] from the stream `weights`, heads from streams of
-    /// their own, with numbered parameters.
+    /// The network with random weights: a U-Net of [`super::network_config`] from the stream `weights`, heads from separate
+    /// streams, with numbered parameters.
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
 
     /// The learning rate of a step, if it does not follow one schedule over the whole run.
@@ -111,7 +111,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
         None
     }
 
-    /// Collates a batch on the host, beside the step before: it may depend on nothing that a step changes.
+    /// Collates a batch on the host, in parallel with the previous step, so it must not depend on anything a step changes.
     ///
     /// # Errors
     /// Slices that cannot be used.

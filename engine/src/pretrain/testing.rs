@@ -51,7 +51,7 @@ pub(in crate::pretrain) fn check_gradient_of<T: PretextTask>(
     check_slope_of(objective, config, step, loss);
 }
 
-/// [`check_gradient`] against the slope of `loss`, which at the start is the task's own.
+/// [`check_gradient`] against the slope of `loss`, which is initially the task's loss.
 pub(in crate::pretrain) fn check_slope<T: PretextTask>(
     config: &Config,
     loss: impl Fn(&T::Net, &T::Batch) -> Tensor<1>,

@@ -14,7 +14,7 @@ use crate::model::record::Transfer;
 use crate::preprocess::SliceData;
 use crate::probe::{Pin, PinnedPictures, TrainingSlice};
 use crate::trainer::{
-    Dataset, EpochEnd, Head, Length, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed, Session,
+    Dataset, EpochEnd, Head, Length, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint, Session,
     StepOutput,
 };
 
@@ -203,7 +203,7 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
         self.objective.task.state()
     }
 
-    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+    fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()> {
         if let Some(parts) = &mut resumed.parts {
             self.objective.task.restore(parts)?;
         }

@@ -1,4 +1,4 @@
-//! Where probes lie in a run folder, and reading them. Readers need no lock, also while the run is training.
+//! Files of probes in a run folder, and reading them. Readers need no lock, even while the run is training.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::event::Stage;
 use crate::run::probes;
 use crate::{Error, ErrorKind, Result};
 
-/// A slice's own file holds at most this many bytes.
+/// Maximum size of a slice's file in bytes.
 const MOST_SLICE_BYTES: u64 = 4 << 20;
 
 /// The first part of the names of a stage's files.
@@ -37,7 +37,7 @@ pub(super) fn epoch_of(stage: Stage, name: &str) -> Option<usize> {
     (record_name(stage, epoch) == name).then_some(epoch)
 }
 
-/// The pinned slice as it was stored once.
+/// The stored pinned slice.
 pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
     let (path, bytes) = bytes_of(run, pin, &slice_name(stage), MOST_SLICE_BYTES)?;
     let slice = ProbeSlice::from_bytes(&bytes, &path)?;
@@ -68,7 +68,7 @@ fn bytes_of(run: &Path, pin: &Pin, name: &str, limit: u64) -> Result<(PathBuf, V
     Ok((path, bytes))
 }
 
-/// The slices that are pinned in a run, in order; none if nothing was ever pinned there.
+/// The pinned slices of a run, in order.
 pub fn pins(run: &Path) -> Result<Vec<Pin>> {
     Ok(stored_pins(run)?.unwrap_or_default())
 }
@@ -78,7 +78,7 @@ pub(crate) fn stored_pins(run: &Path) -> Result<Option<Vec<Pin>>> {
     probes::read_pins(run)
 }
 
-/// The epochs that a run recorded of a pinned slice, rising; none where nothing can be read.
+/// The recorded epochs of a pinned slice, ascending; empty if nothing can be read.
 pub fn epochs(run: &Path, pin: &Pin, stage: Stage) -> Vec<usize> {
     let names = probes::files(run, &pin.folder()).unwrap_or_default();
     let mut epochs: Vec<usize> = names.iter().filter_map(|name| epoch_of(stage, name)).collect();

@@ -1,14 +1,14 @@
-//! Probes: slices that the user pins, also while a loop runs, and what each epoch did to them.
+//! Probes: slices pinned by the user, even during a run, and their records at every epoch.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `pin.rs` | which slices are pinned |
-//! | `record.rs` | what is kept: once a slice, and once an epoch |
+//! | `record.rs` | the records: one per slice, and one per epoch |
 //! | `picture.rs` | pictures in 8 bits, small enough |
 //! | `tensors.rs` | both as safetensors with a checksum |
-//! | `files.rs` | where they lie in the run folder, and reading them |
-//! | `recorder.rs` | pins during a training: store them, write records, warn |
-//! | `pinned.rs` | pinned slices of a training without patch labels: a picture after each epoch |
+//! | `files.rs` | their files in the run folder, and reading them |
+//! | `recorder.rs` | pins during a run: store them, write records, warn |
+//! | `pinned.rs` | pinned slices of a run without patch labels: a picture after each epoch |
 //! | `source.rs` | a pinned slice that is not trained on |
 //!
 //! ```text

@@ -9,11 +9,11 @@ pub enum PictureKind {
     /// The network's output in the units of the slice: a reconstruction, or in fine-tuning a probability.
     #[default]
     Output,
-    /// The views that the epoch draws of the slice, side by side. They lie nowhere in the patient.
+    /// The views that the epoch draws of the slice, side by side, without position in the patient.
     Views,
-    /// Histograms of oriented gradients, a star for each cell: those of masked cells as predicted.
+    /// Histograms of oriented gradients, a star per cell; predicted ones for masked cells.
     Gradients,
-    /// The number of each cell's code: those of masked cells as predicted.
+    /// The code index of each cell; predicted ones for masked cells.
     Codes,
 }
 
@@ -27,11 +27,11 @@ pub(super) fn range_of(values: &[f32]) -> [f32; 2] {
 /// Values as bytes: 0 at the range's low end and below it, 255 at its high end and above it. What is not a number is 0.
 pub(super) fn quantise(values: &[f32], [low, high]: [f32; 2]) -> Vec<u8> {
     let scale = if high > low { 255.0 / f64::from(high - low) } else { 0.0 };
-    // A cast takes what lies outside to the nearest byte, and NaN to 0.
+    // The cast clamps to the nearest byte, and converts NaN to 0.
     values.iter().map(|value| (f64::from(value - low) * scale).round() as u8).collect()
 }
 
-/// The values that bytes stand for.
+/// Decodes bytes to values.
 pub(super) fn values(bytes: &[u8], [low, high]: [f32; 2]) -> Vec<f32> {
     bytes.iter().map(|byte| low + (high - low) * f32::from(*byte) / 255.0).collect()
 }
@@ -52,7 +52,7 @@ pub(super) fn average(pixels: &[f32], size: usize, side: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / (q * q) as f64) as f32).collect()
 }
 
-/// The largest side that divides `size` and whose square is at most `most` pixels; 1 at least.
+/// The largest divisor of `size` whose square is at most `most` pixels; at least 1.
 pub(super) fn side_within(size: usize, most: usize) -> usize {
     (1..=size).rev().find(|side| size.is_multiple_of(*side) && side * side <= most).unwrap_or(1)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::run::atomic::sha256;
 use crate::{Error, Result};
 
-/// Longest name of a patient that is recorded, in bytes: that of a file.
+/// Maximum length of a recorded patient name in bytes, as for file names.
 const LONGEST: usize = 255;
 
 /// A slice of a patient, written `CASE:SLICE`.
@@ -77,8 +77,8 @@ impl<'de> Deserialize<'de> for Pin {
 
 /// The pinned slices, shared between a loop and whoever pins.
 ///
-/// A loop looks at every step. A slice that is pinned before its batch comes is recorded from this epoch on, else from
-/// the next.
+/// The loop checks the pins at every step. A slice pinned before its batch is recorded from this epoch on, otherwise from the
+/// next.
 #[derive(Debug, Default)]
 pub struct Pins {
     pins: Mutex<BTreeSet<Pin>>,
@@ -97,7 +97,7 @@ impl Pins {
         self.change(|pins| pins.insert(pin))
     }
 
-    /// Lets a slice go; false if it was not pinned. What was recorded of it stays.
+    /// Unpins a slice; false if it was not pinned. Its records are kept.
     pub fn remove(&self, pin: &Pin) -> bool {
         self.change(|pins| pins.remove(pin))
     }

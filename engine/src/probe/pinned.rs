@@ -1,4 +1,4 @@
-//! Pinned slices of a training without patch labels: one picture of each after every epoch, and its mask if that consists of
+//! Pinned slices of a run without patch labels: one picture of each after every epoch, and its mask if that consists of
 //! patches.
 
 use std::collections::BTreeMap;
@@ -13,27 +13,27 @@ use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::run::RunFolder;
 
-/// The pinned slices, each as the network sees it: the training crop without augmentation.
+/// The pinned slices as input of the network: the training crop without augmentation.
 pub(crate) struct PinnedPictures<'a> {
     config: &'a Config,
     cohort: &'a Cohort,
     stage: Stage,
     recorder: Recorder<'a>,
-    pinned: BTreeMap<Pin, Pinned>,
+    pinned: BTreeMap<Pin, TrackedPin>,
     /// Patches per side of the masks that are recorded; 0 for none.
     grid: usize,
 }
 
-struct Pinned {
+struct TrackedPin {
     data: SliceData,
     trained: bool,
 }
 
-/// What a training knows of a slice.
+/// A slice in a run.
 pub(crate) struct TrainingSlice {
     /// True if it is trained on.
     pub trained: bool,
-    /// Its crop and where that lies (crop voxel to world mm, row by row), if the training holds it.
+    /// Its crop and the crop's transform (voxel to world mm, row by row), if the run has it.
     pub stored: Option<(SliceData, [f64; 16])>,
 }
 
@@ -49,7 +49,7 @@ impl<'a> PinnedPictures<'a> {
         Self { grid, ..self }
     }
 
-    /// Starts with `epoch`: records from it on are removed, they come again.
+    /// Starts with `epoch`, and removes records from it on, which will be repeated.
     ///
     /// # Errors
     /// Records that cannot be removed.
@@ -59,7 +59,7 @@ impl<'a> PinnedPictures<'a> {
         Ok(())
     }
 
-    /// Admits new pins and drops removed ones. `find` looks among the slices of the training.
+    /// Admits new pins and drops removed ones. `find` searches the slices of the run.
     pub fn admit_new(&mut self, find: &dyn Fn(&Pin) -> Result<TrainingSlice>) {
         let Some(pins) = self.recorder.changed() else { return };
         self.pinned.retain(|pin, _| pins.contains(pin));
@@ -88,12 +88,12 @@ impl<'a> PinnedPictures<'a> {
             slice = slice.with_unclustered(&grid, grid.air_of_tissue(&data.tissue), lesion);
         }
         self.recorder.slice(&slice.at(world_from_crop));
-        self.pinned.insert(pin.clone(), Pinned { data, trained });
+        self.pinned.insert(pin.clone(), TrackedPin { data, trained });
         Ok(())
     }
 
-    /// Records what `picture` makes of each slice after an epoch: a picture `[S][S]`, what it shows, and the masked patches, none
-    /// without a grid. `range` is what black and white stand for; `None` takes the picture's own.
+    /// Records the result of `picture` for each slice after an epoch: a picture `[S][S]`, its kind, and the masked patches, if
+    /// there is a grid. `range` is the value range from black to white; by default the picture's.
     ///
     /// # Errors
     /// Those of `picture`.

@@ -1,4 +1,4 @@
-//! What is kept of a pinned slice: once a run ([`ProbeSlice`]) and once an epoch ([`ProbeRecord`]).
+//! Records of a pinned slice: one per run ([`ProbeSlice`]) and one per epoch ([`ProbeRecord`]).
 
 use std::path::Path;
 
@@ -14,20 +14,20 @@ use crate::{Error, Result};
 
 /// Bytes of a record's file at most.
 pub const MOST_BYTES: usize = 32 << 10;
-/// Patches of a slice at most; a finer grid leaves no room for a picture, and is not recorded.
+/// Maximum number of patches of a slice; a finer grid leaves no space for a picture and is not recorded.
 pub const MOST_PATCHES: usize = 40 * 40;
-/// Bytes of a record beside patches and picture: the safetensors header with the longest patient name.
+/// Bytes of a record apart from patches and picture: the safetensors header with the longest patient name.
 const HEADER: usize = 2048;
-/// Side of a slice's own picture at most, in pixels.
+/// Maximum side of a slice's picture in pixels.
 const MOST_SIDE: usize = 512;
 
-/// Side of an epoch's picture: what fits beside the worst case of `patches` patches.
+/// Side of an epoch's picture that fits with the worst case of `patches` patches.
 fn side_for(size: usize, patches: usize) -> usize {
     // Two labels, case and coin: a byte each. Order: two bytes. Three losses: four bytes each.
     side_within(size, MOST_BYTES.saturating_sub(HEADER + 18 * patches))
 }
 
-/// A pinned slice as the network sees it. All fields `[i][j]`, i along R, j along A; patches in the order of the grid.
+/// A pinned slice as input of the network. All fields `[i][j]`, i along R, j along A; patches in the order of the grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSlice {
     /// Which slice.
@@ -38,14 +38,14 @@ pub struct ProbeSlice {
     pub trained: bool,
     /// Pixels along the crop's side, S.
     pub size: usize,
-    /// Patches per side; 0 in fine-tuning, which knows no patches: then every list of patches is empty.
+    /// Patches per side; 0 in fine-tuning, which has no patches, so that all lists of patches are empty.
     pub grid: usize,
     /// Maps crop voxel (i, j, k), k the prepared slice, to world mm: a 4x4 matrix, row by row. The shift of the
     /// training crop is in it.
     pub world_from_crop: [f64; 16],
     /// Pixels along the stored picture's side; below `size` only for crops above 512 pixels.
     pub side: usize,
-    /// What bytes 0 and 255 of the picture stand for.
+    /// Values of bytes 0 and 255 of the picture.
     pub range: [f32; 2],
     /// The first channel, `[side][side]`.
     pub pixels: Vec<u8>,
@@ -92,7 +92,7 @@ impl ProbeSlice {
         }
     }
 
-    /// The same, where it lies.
+    /// The same, with its transform.
     #[must_use]
     pub(crate) fn at(self, world_from_crop: [f64; 16]) -> Self {
         Self { world_from_crop, ..self }
@@ -111,14 +111,14 @@ impl ProbeSlice {
         }
     }
 
-    /// The same, cut into patches that no method has clustered: all of them are background.
+    /// The same, with unclustered patches, all background.
     #[must_use]
     pub(crate) fn with_unclustered(self, grid: &PatchGrid, air: Vec<bool>, lesion: Option<Vec<bool>>) -> Self {
         let n = grid.count();
         Self { grid: grid.grid(), kmeans: vec![0; n], probability: vec![0; n], air, lesion, ..self }
     }
 
-    /// The values that the picture's bytes stand for, `[side][side]`.
+    /// The picture's values, `[side][side]`.
     pub fn values(&self) -> Vec<f32> {
         values(&self.pixels, self.range)
     }
@@ -182,8 +182,7 @@ impl ProbeSlice {
     }
 }
 
-/// One epoch of a pinned slice. Patches in the order of the grid; in fine-tuning, which knows none, every list but the
-/// picture is empty.
+/// One epoch of a pinned slice. Patches in the order of the grid; in fine-tuning all lists except the picture are empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeRecord {
     /// Which slice.
@@ -192,8 +191,8 @@ pub struct ProbeRecord {
     pub stage: Stage,
     /// From 1.
     pub epoch: usize,
-    /// True if the loop trains on it: then all that follows is the training step's own. Otherwise it comes from a look at
-    /// the slice at the end of the epoch.
+    /// True if the loop trains on it. Then all fields below come from the training step, otherwise from an evaluation at the
+    /// end of the epoch.
     pub trained: bool,
     /// Masking ratio (pre-training).
     pub sigma: Option<f64>,
@@ -213,15 +212,15 @@ pub struct ProbeRecord {
     pub losses: Vec<Option<f32>>,
     /// Relative losses (Eq. 6) of the masked patches.
     pub relative: Vec<Option<f32>>,
-    /// Mean relative loss over the period, which the update judged by; empty without an update.
+    /// Mean relative loss over the period, on which the update is based; empty without an update.
     pub mean_relative: Vec<Option<f32>>,
     /// Pixels along the picture's side: the crop's, or the largest divisor of it whose picture fits into the file. 0 if
     /// there is no picture.
     pub side: usize,
-    /// What bytes 0 and 255 of the picture stand for.
+    /// Values of bytes 0 and 255 of the picture.
     pub range: [f32; 2],
-    /// What the network made of the slice, `[side][side]`: in pre-training what `kind` says, of the first channel, in
-    /// fine-tuning the probability of the first region. Where `side` is below the crop's size, means of blocks.
+    /// The network's output for the slice, `[side][side]`: in pre-training the first channel, of type `kind`; in fine-tuning
+    /// the probability of the first region. Block means if `side` is below the crop's size.
     pub picture: Vec<u8>,
     /// What the picture shows.
     #[serde(default)]
@@ -229,7 +228,7 @@ pub struct ProbeRecord {
 }
 
 impl ProbeRecord {
-    /// A record of an epoch with nothing in it yet.
+    /// An empty record of an epoch.
     pub(crate) fn empty(pin: Pin, stage: Stage, epoch: usize, trained: bool) -> Self {
         Self {
             pin,
@@ -262,7 +261,7 @@ impl ProbeRecord {
         self.masked = masked;
     }
 
-    /// Puts a picture of `size` x `size` pixels in, averaged where it is too large.
+    /// Sets a picture of `size` x `size` pixels, averaged if it is too large.
     pub(crate) fn draw(&mut self, pixels: &[f32], size: usize, range: Option<[f32; 2]>) {
         self.side = side_for(size, self.before.len());
         let pixels = average(pixels, size, self.side);
@@ -270,7 +269,7 @@ impl ProbeRecord {
         self.picture = quantise(&pixels, self.range);
     }
 
-    /// The values that the picture's bytes stand for, `[side][side]`.
+    /// The picture's values, `[side][side]`.
     pub fn values(&self) -> Vec<f32> {
         values(&self.picture, self.range)
     }

@@ -1,4 +1,4 @@
-//! Tests of what is kept of a pinned slice, as bytes and as files.
+//! Tests of the records of a pinned slice, as bytes and as files.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
@@ -16,7 +16,7 @@ fn place() -> &'static Path {
     Path::new("a.safetensors")
 }
 
-/// A record in which everything is there and nothing can be deflated.
+/// A full, incompressible record.
 fn full(size: usize, grid: usize, case: &str) -> ProbeRecord {
     let mut draw = stream(1, "record", &[size as u64, grid as u64]);
     let n = grid * grid;
@@ -184,7 +184,7 @@ fn files_lie_where_they_are_looked_for() {
     assert_eq!(read_slice(&root, &Pin::new("P 1", 7), Stage::Pretrain).unwrap(), slice(32, 8));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing lies outside the run");
 
-    // A file in the place of another is no record of that one.
+    // A file in place of another is not accepted as its record.
     let place = |epoch: usize| root.join("probes").join(pin.folder()).join(format!("pretrain-{epoch:06}.safetensors"));
     fs::copy(place(3), place(4)).unwrap();
     let error = read(&root, &pin, Stage::Pretrain, 4).unwrap_err().to_string();
@@ -198,7 +198,7 @@ fn files_lie_where_they_are_looked_for() {
     assert!(matches!(error.kind(), ErrorKind::Version { .. }), "{error}");
     fs::remove_file(place(7).with_extension("probe")).unwrap();
 
-    // Epochs that come again are removed, and so is what a killed writer left.
+    // Repeated epochs are removed, and so are a killed writer's files.
     fs::write(place(3).with_file_name(".pretrain-000003.safetensors.1.2.tmp"), b"half").unwrap();
     drop(run);
     let run = RunFolder::resume(&root).unwrap();

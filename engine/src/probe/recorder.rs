@@ -1,4 +1,4 @@
-//! Pins during a training: notice changes, store them, write slices and records, warn.
+//! Pins during a run: notice changes, store them, write slices and records, warn.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::event::{Event, Probe, Stage};
 use crate::run::{RunFolder, probes};
 use crate::{Error, Result};
 
-/// The pins of a training and their files. Nothing that fails here ends the training: it becomes a warning.
+/// The pins of a run and their files. Nothing that fails here ends the run: it becomes a warning.
 pub(crate) struct Recorder<'a> {
     run: &'a RunFolder,
     pins: &'a Pins,
@@ -24,7 +24,7 @@ impl<'a> Recorder<'a> {
         Self { run, pins, stage, seen: None, refused: BTreeSet::new(), events: Vec::new() }
     }
 
-    /// Removes the records from `epoch` on: no checkpoint covers these epochs, they come again.
+    /// Removes the records from `epoch` on, which no checkpoint covers and which will be repeated.
     pub fn forget_from(&self, epoch: usize) -> Result<()> {
         probes::remove(self.run, |name| epoch_of(self.stage, name).is_some_and(|recorded| recorded >= epoch))
     }
@@ -54,7 +54,7 @@ impl<'a> Recorder<'a> {
         self.refused.insert(pin.clone());
     }
 
-    /// Writes a slice's own file.
+    /// Writes a slice's file.
     pub fn slice(&mut self, slice: &ProbeSlice) {
         let name = slice_name(self.stage);
         let written = slice.to_bytes().and_then(|bytes| probes::write(self.run, &slice.pin.folder(), &name, &bytes));
@@ -84,7 +84,7 @@ impl<'a> Recorder<'a> {
     }
 }
 
-/// What the log keeps of a record.
+/// The log entry of a record.
 fn log_entry(record: &ProbeRecord) -> Probe {
     let digits = |values: &[u8]| values.iter().map(|v| char::from(b'0' + v)).collect();
     Probe {

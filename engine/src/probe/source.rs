@@ -10,9 +10,9 @@ use crate::{Error, Result};
 pub(crate) struct Source {
     /// `[C][S][S]`.
     pub pixels: Vec<f32>,
-    /// Bit r of a byte is set if the pixel belongs to region r, `[S][S]`; `None` without a label.
+    /// Bit r of a byte is set if the pixel is in region r, `[S][S]`; `None` without a label.
     pub target: Option<Vec<u8>>,
-    /// True where there is tissue, `[S][S]`.
+    /// True at tissue, `[S][S]`.
     pub tissue: Vec<bool>,
     /// Maps crop voxel (i, j, k) to world mm, row by row.
     pub world_from_crop: [f64; 16],

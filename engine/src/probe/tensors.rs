@@ -1,7 +1,7 @@
 //! A probe as a safetensors file: named arrays, with the scalar fields as JSON in the metadata.
 //!
-//! The metadata have one entry, `probe`: `{"version": 2, "sha256": "...", "head": {...}}`. The checksum covers the whole
-//! file, with zeros in its own place.
+//! The metadata have one entry, `probe`: `{"version": 2, "sha256": "...", "head": {...}}`. The checksum covers the whole file,
+//! with its own bytes zeroed.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::run::atomic::sha256;
 use crate::{Error, ErrorKind, Result};
 
-/// Version of the format. Version 1 was a binary format of its own, in files that end in `.probe`.
+/// Version of the format. Version 1 was a custom binary format, in `.probe` files.
 pub(super) const VERSION: u32 = 2;
 const ENTRY: &str = "probe";
 const UNKNOWN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -57,7 +57,7 @@ impl TensorWriter {
     /// The bytes of the file. Equal content gives equal bytes.
     ///
     /// # Errors
-    /// A picture whose length is not `side` x `side`; a head that is no JSON.
+    /// A picture whose length is not `side` x `side`; a head that is not JSON.
     pub fn seal<H: Serialize>(&self, head: &H) -> Result<Vec<u8>> {
         let failed = |why: String| ErrorKind::Compute { step: "writing a probe".into(), why };
         let metadata = Metadata { version: VERSION, sha256: UNKNOWN.into(), head };
@@ -77,7 +77,7 @@ impl TensorWriter {
     }
 }
 
-/// Where a checksum stands in a file. It is looked for from the front: the metadata come first.
+/// Position of the checksum in a file, searched from the front, where the metadata are.
 fn place_of(bytes: &[u8], sum: &str) -> Option<usize> {
     bytes.windows(UNKNOWN.len()).position(|window| window == sum.as_bytes())
 }

@@ -16,13 +16,13 @@ pub enum Verdict {
     /// Nothing yet.
     #[default]
     ToDo,
-    /// The segmentation is good as it is.
+    /// The segmentation is correct.
     Accepted,
     /// The segmentation was changed and is good now.
     Corrected,
     /// The segmentation is not usable.
     Rejected,
-    /// A second reader must look at it.
+    /// A second reader must review it.
     SecondLook,
 }
 
@@ -52,7 +52,7 @@ impl Verdict {
         }
     }
 
-    /// Whether the case needs nobody any more.
+    /// Whether the review of the case is finished.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Accepted | Self::Corrected | Self::Rejected)
     }
@@ -64,7 +64,7 @@ impl Verdict {
 pub enum FindingVerdict {
     /// It is a lesion.
     Accepted,
-    /// It is none.
+    /// It is not a lesion.
     Rejected,
 }
 
@@ -78,7 +78,7 @@ impl FindingVerdict {
     }
 }
 
-/// A verdict on a finding. It stays with the finding that holds the point, however the mask changes elsewhere.
+/// A verdict on a finding. It stays with the finding that contains the point, even if the mask changes elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FindingMark {
@@ -89,7 +89,7 @@ pub struct FindingMark {
 }
 
 impl FindingMark {
-    /// Whether the point lies in a finding that was measured on `grid`.
+    /// Whether the point is in a finding measured on `grid`.
     pub fn is_on(&self, finding: &Finding, grid: &Grid) -> bool {
         let voxel = grid.voxel_from_world().transform_point3(DVec3::from(self.at_mm)).round();
         let [i, j, k] = voxel.to_array();
@@ -100,7 +100,7 @@ impl FindingMark {
     }
 }
 
-/// The centre of the finding's voxel nearest to its centre of mass, which itself may lie outside. World millimetres.
+/// The centre of the finding's voxel nearest to its centre of mass, which itself may be outside. World millimetres.
 pub fn anchor_mm(finding: &Finding, grid: &Grid) -> [f64; 3] {
     let centre = DVec3::from(finding.centroid_voxel);
     let nearest = |run: &crate::findings::Run| {
@@ -116,7 +116,7 @@ pub fn anchor_mm(finding: &Finding, grid: &Grid) -> [f64; 3] {
 /// The version of [`Entry`] that this program writes.
 pub(crate) const VERSION: u32 = 1;
 
-/// A verdict on a case: one line of `review.jsonl`. The last one of a case counts.
+/// A verdict on a case: one line of `review.jsonl`. The last one of a case is valid.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// Version of the record.
@@ -125,7 +125,7 @@ pub struct Entry {
     pub case: String,
     /// The verdict.
     pub verdict: Verdict,
-    /// What the reviewer has to say; may be empty.
+    /// The reviewer's comment; may be empty.
     #[serde(default)]
     pub comment: String,
     /// The reviewer's initials.
@@ -161,7 +161,7 @@ impl Entry {
         self.findings.iter().rev().find(|mark| mark.is_on(finding, grid)).map(|mark| mark.verdict)
     }
 
-    /// Gives or, with `None`, takes back the verdict on a finding.
+    /// Sets or, with `None`, removes the verdict on a finding.
     pub fn mark(&mut self, finding: &Finding, grid: &Grid, verdict: Option<FindingVerdict>) {
         self.findings.retain(|mark| !mark.is_on(finding, grid));
         let at_mm = anchor_mm(finding, grid);
@@ -169,11 +169,11 @@ impl Entry {
     }
 }
 
-/// The last entry of every case that has one.
-pub type Latest = BTreeMap<String, Entry>;
+/// The last entry of each reviewed case.
+pub type LatestEntries = BTreeMap<String, Entry>;
 
 /// The last entry of every case.
-pub fn latest(entries: &[Entry]) -> Latest {
+pub fn latest(entries: &[Entry]) -> LatestEntries {
     entries.iter().map(|entry| (entry.case.clone(), entry.clone())).collect()
 }
 
@@ -192,7 +192,7 @@ pub struct Progress {
 
 impl Progress {
     /// The progress over these cases.
-    pub fn of<'a>(cases: impl Iterator<Item = &'a str>, latest: &Latest) -> Self {
+    pub fn of<'a>(cases: impl Iterator<Item = &'a str>, latest: &LatestEntries) -> Self {
         let mut progress = Self { verdicts: Verdict::ALL.map(|verdict| (verdict, 0)).into(), ..Self::default() };
         let mut seconds = 0.0;
         for case in cases {
@@ -280,7 +280,7 @@ mod tests {
         let found = findings(&before);
         assert_eq!(found.len(), 2);
         let mut entry = Entry::new("a");
-        // The centre of a ring is no part of it.
+        // The centre of a ring is outside it.
         entry.mark(&found[0], &before.grid, Some(FindingVerdict::Accepted));
         entry.mark(&found[1], &before.grid, Some(FindingVerdict::Accepted));
         entry.mark(&found[1], &before.grid, Some(FindingVerdict::Rejected));

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Entry, FindingVerdict, Latest};
+use super::{Entry, FindingVerdict, LatestEntries};
 use crate::cohort::{Case, Cohort, ImageFile, canonical_modality, is_in_suv, read_masks, with_region};
 use crate::event::Control;
 use crate::findings::{Finding, Values, findings};
@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The volumes of a case.
 pub struct CaseVolumes {
-    /// Modality of the image on whose grid the masks lie.
+    /// Modality of the image on whose grid the masks are.
     pub base_name: String,
     /// That image.
     pub base: Volume,
@@ -21,7 +21,7 @@ pub struct CaseVolumes {
     pub base_is_suv: bool,
     /// The mask under review: the segmentation, else the reference. `None` if the case has neither.
     pub mask: Option<LabelVolume>,
-    /// The reference beside a segmentation.
+    /// The reference, if there is also a segmentation.
     pub reference: Option<LabelVolume>,
 }
 
@@ -34,7 +34,7 @@ pub struct MeasuredCase {
     pub patient: String,
     /// The session, if names contain it.
     pub session: Option<String>,
-    /// The verdict; [`Entry::new`] without one.
+    /// The verdict; by default [`Entry::new`].
     pub entry: Entry,
     /// What the findings are of: `segmentation`, `reference`, or empty without a mask.
     pub mask: &'static str,
@@ -131,7 +131,7 @@ impl MeasuredCase {
         measured
     }
 
-    /// A case with its verdict alone.
+    /// A case with only its verdict.
     fn unmeasured(case: &Case, entry: Option<&Entry>) -> Self {
         Self {
             case: case.id.clone(),
@@ -148,16 +148,16 @@ impl MeasuredCase {
     }
 }
 
-/// Measures the cases of a cohort, one after the other. `progress` receives the number of cases done, their number and the
-/// case at work; `each` every case with its volumes, unless it could not be read.
+/// Measures the cases of a cohort, one after the other. `progress` gets the number of finished cases, the total and the current
+/// case; `each` gets every readable case with its volumes.
 ///
 /// A case that cannot be read is listed with its [`MeasuredCase::problem`].
 ///
 /// # Errors
-/// [`ErrorKind::Cancelled`], and what `each` returns.
+/// [`ErrorKind::Cancelled`], and errors of `each`.
 pub fn measure_cohort(
     cohort: &Cohort,
-    latest: &Latest,
+    latest: &LatestEntries,
     masks: &MaskOptions,
     control: &Control,
     progress: &dyn Fn(usize, usize, &str),

@@ -2,13 +2,13 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `entry.rs` | verdicts, one line of `review.jsonl` each; the last one of a case counts |
+//! | `entry.rs` | verdicts, one line of `review.jsonl` each; the last one of a case is valid |
 //! | `measure.rs` | the findings of a case with their values and verdicts |
 //! | `order.rs` | orders of the cases: most uncertain, lowest Dice, largest change, a list |
 //! | `table.rs` | cases and findings as CSV |
 //! | `page.rs`, `picture.rs` | a page for a case and one for the cohort |
 //!
-//! Nothing here writes to the disk: [`crate::run::review`] keeps verdicts and writes exports.
+//! Nothing here writes to disk: [`crate::run::review`] stores verdicts and writes exports.
 
 mod entry;
 mod measure;
@@ -17,7 +17,7 @@ mod page;
 mod picture;
 mod table;
 
-pub use entry::{Entry, FindingMark, FindingVerdict, Latest, Progress, Verdict, anchor_mm, latest};
+pub use entry::{Entry, FindingMark, FindingVerdict, LatestEntries, Progress, Verdict, anchor_mm, latest};
 pub use measure::{CaseVolumes, MeasuredCase, MeasuredFinding, measure_cohort};
 pub use order::{CaseScore, Order, Ranking, rank, scores};
 pub use page::{case_page, cohort_page, page_name};

@@ -14,7 +14,7 @@ use crate::volume::{MaskOptions, Volume};
 /// An order of the cases.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Order {
-    /// By name, as the cohort lists them.
+    /// By name, as in the cohort.
     #[default]
     Listed,
     /// Highest mean entropy of the saved probability first.
@@ -23,7 +23,7 @@ pub enum Order {
     LowestDice,
     /// Largest change of the volume against the scan of the same patient before it first.
     VolumeChange,
-    /// By a list that the user gives.
+    /// By the user's list.
     Ranking(Ranking),
 }
 
@@ -43,7 +43,7 @@ pub struct Ranking {
 pub struct CaseScore {
     /// The case.
     pub case: String,
-    /// The score: entropy in bits, Dice, change in ml, or what the list says.
+    /// The score: entropy in bits, Dice, change in ml, or from the list.
     pub score: Option<f64>,
     /// Why it has none.
     pub why: Option<String>,
@@ -59,7 +59,7 @@ impl Order {
 /// Scores the cases of a cohort for an order. The result is in the cohort's order; [`rank`] sorts it. `progress` receives the
 /// number of cases done, their number and the case at work.
 ///
-/// A case whose score cannot be computed says why.
+/// Cases whose score cannot be computed have a reason.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Cancelled`].
@@ -94,7 +94,7 @@ pub fn scores(
     Ok(scored)
 }
 
-/// The places of the scores in the order: cases without a score last, equal ones as they are listed.
+/// The rank of each score in the order: cases without a score last, ties in listed order.
 pub fn rank(order: &Order, scores: &[CaseScore]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..scores.len()).collect();
     places.sort_by(|&a, &b| match (scores[a].score, scores[b].score) {
@@ -153,7 +153,7 @@ fn volume_ml(case: &Case, masks: &MaskOptions) -> Result<f64, String> {
     read_masks(files, masks).map(|(mask, _)| mask.volume_ml()).map_err(|error| error.to_string())
 }
 
-/// Words of a session that comes before all others.
+/// Words for the first session.
 const FIRST: [&str; 4] = ["baseline", "bl", "pre", "preop"];
 
 /// Earlier scan first: a baseline, then sessions by their numbers (`2` before `10`), then by name.

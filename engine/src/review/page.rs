@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::picture::Slices;
 use super::table::time;
-use super::{CaseVolumes, Latest, MeasuredCase, MeasuredFinding, Progress, Verdict};
+use super::{CaseVolumes, LatestEntries, MeasuredCase, MeasuredFinding, Progress, Verdict};
 use crate::Result;
 use crate::experiment::page::{NOTICE, document, embedded, escape, facts, href};
 use crate::words::plural;
@@ -15,14 +15,14 @@ const PICTURES: usize = 6;
 /// Findings listed in the table of a case; tiny ones may be hundreds.
 const LISTED: usize = 50;
 
-/// The file name of a case's page: its id, with `_` for what a file name cannot hold everywhere.
+/// The file name of a case's page: its id, with `_` for characters that are not portable in file names.
 pub fn page_name(case: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '_' };
     format!("{}.html", case.chars().map(safe).collect::<String>().trim_start_matches('.'))
 }
 
-/// The page of a case: verdict, pictures of the largest findings, table of the findings. `volumes` is none for a case that
-/// could not be read.
+/// The page of a case: verdict, pictures of the largest findings, table of the findings. `volumes` is `None` for an unreadable
+/// case.
 pub fn case_page(case: &MeasuredCase, volumes: Option<&CaseVolumes>) -> Result<String> {
     let mut body = String::new();
     head(&mut body, &case.case, &summary(case));
@@ -54,7 +54,7 @@ pub fn case_page(case: &MeasuredCase, volumes: Option<&CaseVolumes>) -> Result<S
 }
 
 /// The page of a cohort: progress, and a row for every case that leads to its page.
-pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &Latest) -> String {
+pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &LatestEntries) -> String {
     let progress = Progress::of(cases.iter().map(|case| case.case.as_str()), latest);
     let mut body = String::new();
     head(&mut body, &format!("Review of {name}"), &format!("{progress}."));

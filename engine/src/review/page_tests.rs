@@ -33,7 +33,7 @@ fn patient(folder: &std::path::Path) -> Cohort {
     Cohort::discover(folder).unwrap()
 }
 
-fn measured(cohort: &Cohort, latest: &Latest, page: &mut String) -> Vec<MeasuredCase> {
+fn measured(cohort: &Cohort, latest: &LatestEntries, page: &mut String) -> Vec<MeasuredCase> {
     let each = &mut |volumes: &CaseVolumes, row: &MeasuredCase| {
         *page = case_page(row, Some(volumes))?;
         Ok(())
@@ -46,7 +46,7 @@ fn tables_and_pages_say_what_was_decided_and_found() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = patient(folder.path());
     let mut page = String::new();
-    let first = measured(&cohort, &Latest::new(), &mut page);
+    let first = measured(&cohort, &LatestEntries::new(), &mut page);
     let grid = Volume::read_grid(&cohort.cases[0].images["pet"].path).unwrap();
     let mut entry = Entry {
         verdict: Verdict::Corrected,
@@ -83,7 +83,7 @@ fn a_case_that_cannot_be_read_has_a_row_and_a_page_that_say_so() {
     let case = Case { id: "gone".into(), patient: "gone".into(), images, ..Case::default() };
     let folder = tempfile::tempdir().unwrap();
     let cohort = Cohort { cases: vec![case], ..patient(folder.path()) };
-    let cases = measured(&cohort, &Latest::new(), &mut String::new());
+    let cases = measured(&cohort, &LatestEntries::new(), &mut String::new());
     let why = cases[0].problem.clone().unwrap();
     assert!(why.contains("ct.nii"), "{why}");
     let page = case_page(&cases[0], None).unwrap();

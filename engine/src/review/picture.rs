@@ -18,7 +18,7 @@ pub(super) struct Slices {
     spacing_mm: [f64; 2],
     image: Vec<f32>,
     mask: Vec<bool>,
-    /// Empty without a reference beside the segmentation.
+    /// Empty unless there are both segmentation and reference.
     reference: Vec<bool>,
 }
 

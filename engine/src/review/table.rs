@@ -4,7 +4,7 @@ use super::MeasuredCase;
 use crate::run::clock::utc;
 use crate::{Error, Result};
 
-/// One row a case: verdict, comment, reviewer, time, and what its mask holds.
+/// One row per case: verdict, comment, reviewer, time and mask statistics.
 pub fn cases_csv(cases: &[MeasuredCase]) -> Result<Vec<u8>> {
     let head = [
         "case",

@@ -1,7 +1,7 @@
 //! Atomic file writes: a file is its old or its new version, never a mixture.
 //!
 //! Writes a temporary file in the same folder, flushes it (fsync), renames it over the old file, and flushes the folder.
-//! One complete version is on disk for any reader, after a kill at any moment, and on a full disk.
+//! Readers always find a complete version, even after a kill at any moment or on a full disk.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -43,17 +43,17 @@ pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::R
 /// Ending of the version of a file that was replaced last.
 pub const PREVIOUS: &str = ".previous";
 
-/// `seg.nii.gz.previous` of `seg.nii.gz`: beside it, and no scan or mask by its name.
+/// `seg.nii.gz.previous` for `seg.nii.gz`; the name is neither a scan's nor a mask's.
 pub fn previous_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(PREVIOUS);
     PathBuf::from(name)
 }
 
-/// Keeps the file at `path`, if there is one, as [`previous_path`] before it is replaced. Both names have it until then.
+/// Keeps the file at `path`, if any, as [`previous_path`] before it is replaced. Until then both names refer to it.
 ///
 /// # Errors
-/// If it cannot be kept. The file should not be replaced then.
+/// If it cannot be kept. Do not replace the file then.
 pub fn keep_previous(path: &Path) -> Result<()> {
     if !path.is_file() {
         return Ok(());
@@ -66,7 +66,7 @@ pub fn keep_previous(path: &Path) -> Result<()> {
         sync_folder(folder_of(path))
     };
     keep().map_err(|source| {
-        // Best effort: the name tells that it is a temporary file.
+        // Best effort: the name identifies it as a temporary file.
         let _ = fs::remove_file(&temporary);
         Error::io("keep the earlier version as", &previous)(source)
     })
@@ -98,7 +98,7 @@ fn write_and_rename(
 /// Creates the file `path`, which must not exist, writes it by `fill`, and flushes it to the disk.
 fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<String> {
     let file = File::options().write(true).create_new(true).open(path)?;
-    let mut out = Hashing { inner: BufWriter::with_capacity(1 << 16, file), sum: Sha256::new() };
+    let mut out = HashingWriter { inner: BufWriter::with_capacity(1 << 16, file), sum: Sha256::new() };
     fault::point("write-before")?;
     fill(&mut out)?;
     out.flush()?;
@@ -207,12 +207,12 @@ pub fn survive_size_limit() {
 }
 
 /// Writer that also computes the SHA-256.
-struct Hashing<W> {
+struct HashingWriter<W> {
     inner: W,
     sum: Sha256,
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.inner.write(bytes)?;
         self.sum.update(&bytes[..count]);

@@ -1,8 +1,8 @@
 //! Unsaved edits of masks: a [`Journal`] for each case that is being edited, in a folder of the user, not of the cohort.
 //!
-//! Beside `NAME.edits` lies `NAME.json`, which names the files of the case, so that the edits can be offered when the program
-//! starts again. A journal is removed when its edits are saved or discarded; one that is left belongs to a program that was
-//! killed, or to one that is running, which holds its lock.
+//! `NAME.json` next to `NAME.edits` names the files of the case, so that the edits can be offered at the next start. A journal
+//! is removed when its edits are saved or discarded. A remaining one belongs to a killed program, or to a running one, which
+//! holds its lock.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// Ending of a journal.
 const EDITS: &str = "edits";
-/// Ending of what names its case.
+/// Extension of the file that names the case.
 const SIDECAR: &str = "json";
 
 /// The case that is edited: enough to open it again.
@@ -27,22 +27,22 @@ const SIDECAR: &str = "json";
 pub struct EditedCase {
     /// Its name in the window.
     pub title: String,
-    /// Its images, each with its modality where that is known, and the frame of a 4-D file. The mask lies on the first.
+    /// Its images, each with its modality if known and the frame of a 4-D file. The mask is on the grid of the first.
     pub images: Vec<(Option<String>, PathBuf, Option<usize>)>,
-    /// The file of the mask; none if no file holds it yet.
+    /// The file of the mask; none if it was never saved.
     pub mask: Option<PathBuf>,
     /// The file of the reference, if one is open.
     pub reference: Option<PathBuf>,
 }
 
-/// Bytes of edits from which on a journal is compacted: thousands of strokes with a large ball. The older half of them becomes
-/// one change with their names, so that a long session neither fills the disk nor takes long to restore.
+/// Bytes of edits at which a journal is compacted: thousands of strokes with a large ball. The older half becomes one change
+/// with their names, so that a long session does not fill the disk and restores fast.
 const LONGEST: u64 = 64 << 20;
 
-/// Edits that no file holds yet, being recorded.
+/// Records unsaved edits.
 pub struct Autosave {
     journal: Journal,
-    /// Bytes of edits that are written between two compactions, of which half are kept as they are.
+    /// Bytes of edits between two compactions, of which half are kept unmerged.
     longest: u64,
     /// Length of the journal from which on it is compacted.
     compact_at: u64,
@@ -59,7 +59,7 @@ impl Autosave {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{now}-{}-{number}.{EDITS}", std::process::id()));
-        // First what names the case: a journal without it could not be offered.
+        // The case first: a journal without it could not be offered.
         write_json(&path.with_extension(SIDECAR), case)?;
         let journal = Journal::create(&path, base).inspect_err(|_| remove(&path))?;
         Ok(Self::over(journal, LONGEST))
@@ -79,8 +79,8 @@ impl Autosave {
         Ok((Self::over(journal, LONGEST), replay))
     }
 
-    /// Records a change that was just applied. It is on the disk within two seconds. A long journal is compacted: its older
-    /// edits are then undone as one, and still listed by name.
+    /// Records a change that was just applied. It is on disk within two seconds. A long journal is compacted: its older edits
+    /// are then undone together, but still listed by name.
     ///
     /// # Errors
     /// As [`Journal::append`]; the call may be repeated.
@@ -88,7 +88,7 @@ impl Autosave {
         self.journal.append(kind, name, delta)?;
         if self.journal.bytes() > self.compact_at {
             if let Err(error) = self.journal.compact(self.longest as usize / 2) {
-                // The journal goes on as it was.
+                // The journal continues uncompacted.
                 tracing::warn!("{}: cannot be compacted: {error}", self.path().display());
             }
             self.compact_at = self.journal.bytes() + self.longest;
@@ -109,7 +109,7 @@ impl Autosave {
     }
 }
 
-/// Removes a journal that was left behind, and what names its case. What cannot be removed is offered again.
+/// Removes the journal of an ended program and its case file. If that fails, the edits are offered again.
 pub fn remove(path: &Path) {
     for file in [path.to_path_buf(), path.with_extension(SIDECAR)] {
         if let Err(error) = std::fs::remove_file(&file)
@@ -118,31 +118,31 @@ pub fn remove(path: &Path) {
             tracing::warn!("{}: cannot be removed: {error}", file.display());
         }
     }
-    // Best effort: a removal that is lost in a power cut offers the edits once more.
+    // Best effort: if a power cut undoes the removal, the edits are offered once more.
     let _ = sync_folder(folder_of(path));
 }
 
-/// Edits that a program left behind.
+/// Unsaved edits of a program that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LeftEdits {
+pub struct UnsavedEdits {
     /// The journal.
     pub path: PathBuf,
     /// The case.
     pub case: EditedCase,
     /// Names of the edits in effect, oldest first.
     pub names: Vec<String>,
-    /// When the last of them was made, in milliseconds since 1970-01-01 UTC; that of the journal's file without one.
+    /// Time of the last edit in milliseconds since 1970-01-01 UTC, or of the journal file if it has none.
     pub time_ms: u64,
-    /// What of the journal cannot be read, if anything.
+    /// Why the rest of the journal cannot be read, if so.
     pub cut: Option<String>,
 }
 
-/// The edits of the cases that are `wanted` in a folder that no running program works on, newest first, and the errors of
+/// Edits of the `wanted` cases whose journals no running program has open, newest first, and the errors of
 /// journals that cannot be restored. Journals that change nothing are removed.
 ///
 /// # Errors
-/// If the folder cannot be read. One that does not exist holds nothing.
-pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<(Vec<LeftEdits>, Vec<Error>)> {
+/// If the folder cannot be read. A missing folder is empty.
+pub fn unsaved_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<(Vec<UnsavedEdits>, Vec<Error>)> {
     let (mut found, mut errors) = (Vec::new(), Vec::new());
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -159,49 +159,49 @@ pub fn left_edits(folder: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result
         if !is_journal || journal::is_open(&path) {
             continue;
         }
-        match read_left(&path, &wanted) {
-            Ok(Left::Edits(left)) => found.push(*left),
-            Ok(Left::Unwanted) => {}
-            Ok(Left::Nothing) => remove(&path),
-            // Removed by another window in this moment.
+        match read_journal(&path, &wanted) {
+            Ok(JournalContent::Edits(left)) => found.push(*left),
+            Ok(JournalContent::Unwanted) => {}
+            Ok(JournalContent::Nothing) => remove(&path),
+            // Another window has just removed it.
             Err(error) if matches!(error.kind(), ErrorKind::Io { .. }) && !path.exists() => {}
             Err(error) => errors.push(error),
         }
     }
-    found.sort_by_key(|left: &LeftEdits| std::cmp::Reverse(left.time_ms));
+    found.sort_by_key(|left: &UnsavedEdits| std::cmp::Reverse(left.time_ms));
     Ok((found, errors))
 }
 
-/// Whether this is what is left of a journal that was killed while it was created or compacted.
+/// Whether this is the temporary file of a journal whose creation or compaction was interrupted.
 fn is_half_written(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     is_temporary(&name) && name.contains(&format!(".{EDITS}."))
 }
 
 /// What is in a journal.
-enum Left {
-    Edits(Box<LeftEdits>),
+enum JournalContent {
+    Edits(Box<UnsavedEdits>),
     /// Of another case.
     Unwanted,
-    /// Its mask is that which was edited.
+    /// Its edits change nothing.
     Nothing,
 }
 
-fn read_left(path: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<Left> {
+fn read_journal(path: &Path, wanted: impl Fn(&EditedCase) -> bool) -> Result<JournalContent> {
     let case: EditedCase = read_json(&path.with_extension(SIDECAR))?;
     if !wanted(&case) {
-        return Ok(Left::Unwanted);
+        return Ok(JournalContent::Unwanted);
     }
     let replay = journal::read(path)?;
     let names = replay.names();
     if replay.labels == replay.base {
-        return Ok(Left::Nothing);
+        return Ok(JournalContent::Nothing);
     }
     let modified = || std::fs::metadata(path).and_then(|data| data.modified()).ok();
     let of_file = || modified()?.duration_since(UNIX_EPOCH).ok().map(|time| time.as_millis() as u64);
     let time_ms = replay.records.last().map(|record| record.time_ms).or_else(of_file).unwrap_or_default();
     let cut = replay.cut.map(|cut| cut.why);
-    Ok(Left::Edits(Box::new(LeftEdits { path: path.to_path_buf(), case, names, time_ms, cut })))
+    Ok(JournalContent::Edits(Box::new(UnsavedEdits { path: path.to_path_buf(), case, names, time_ms, cut })))
 }
 
 #[cfg(test)]
@@ -222,8 +222,8 @@ mod tests {
         EditedCase { title: "p01".into(), images, mask: Some("p01/seg.nii.gz".into()), reference: None }
     }
 
-    fn left(folder: &Path) -> (Vec<LeftEdits>, Vec<Error>) {
-        left_edits(folder, |_| true).unwrap()
+    fn left(folder: &Path) -> (Vec<UnsavedEdits>, Vec<Error>) {
+        unsaved_edits(folder, |_| true).unwrap()
     }
 
     fn files(folder: &Path) -> usize {
@@ -256,12 +256,12 @@ mod tests {
         autosave.append(Kind::Edit, "Brush, label 2", &delta(2)).unwrap();
         drop(autosave);
         assert_eq!(left(&place).0[0].names.len(), 3);
-        assert!(left_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
+        assert!(unsaved_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
         remove(&path);
         assert_eq!(files(&place), 0);
     }
 
-    /// Killed while it is compacted, it is the old or the new journal, and what was half written is removed. Either names all
+    /// After a kill during compaction the journal is the old or the new one, and partial files are removed. Both name all
     /// edits.
     #[test]
     fn a_long_journal_is_compacted_in_one_step() {
@@ -275,7 +275,7 @@ mod tests {
         let masks: Vec<EditLabels> = (0..8).map(mask).collect();
         let (journal, longest) = {
             let autosave = Autosave::create(folder.path(), &case(), &masks[0]).unwrap();
-            // A change takes 44 KB: the third is one too many, and the newest is kept as it is.
+            // A change takes 44 KB: the third exceeds the limit, and the newest is kept unmerged.
             (autosave.journal, 100_000)
         };
         let mut autosave = Autosave::over(journal, longest);
@@ -298,7 +298,7 @@ mod tests {
                 assert_eq!((found, errors.len()), (names(n), 0));
                 assert!(!killed.join(".p.edits.4711.0.tmp").exists(), "{end}");
                 if n == 0 {
-                    // Nothing was edited: such a journal is removed.
+                    // A journal without edits is removed.
                     std::fs::write(killed.join("p.edits"), &before).unwrap();
                     write_json(&killed.join("p.json"), &case()).unwrap();
                 }
@@ -333,7 +333,7 @@ mod tests {
         drop(autosave);
         assert_eq!(left(folder.path()).0[0].names, ["Undo of Brush"]);
         remove(&path);
-        // Saved: nothing is left.
+        // Saved: no journal remains.
         let mut autosave = Autosave::create(folder.path(), &case(), &before).unwrap();
         autosave.append(Kind::Edit, "Brush", &delta).unwrap();
         autosave.remove();

@@ -10,9 +10,8 @@
 //! | 4. rename `.last.new.tmp` to `last` | last, previous |
 //! | 5. remove `.previous.old.tmp` | last, previous |
 //!
-//! A process may be killed between or within these steps. [`RunFolder::resume`] repairs each of these states; readers
-//! without the lock read from whichever place holds the checkpoint. `best` is replaced in the same way, but its
-//! predecessor is removed.
+//! A process may be killed between or within these steps. [`RunFolder::resume`] repairs each of these states; readers without
+//! the lock look in all places. `best` is replaced in the same way, but its predecessor is removed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -81,7 +80,7 @@ pub struct CheckpointData {
 }
 
 impl CheckpointData {
-    /// The content of the part `name`, if there is one.
+    /// The content of the part `name`, if it exists.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.parts.iter().find(|(part, _)| part == name).map(|(_, content)| content.as_slice())
     }
@@ -89,7 +88,7 @@ impl CheckpointData {
     /// Removes and returns the part `name`.
     ///
     /// # Errors
-    /// If there is no such part; the message lists the existing ones.
+    /// If the part does not exist; the message lists the existing ones.
     pub fn take(&mut self, name: &str) -> Result<Vec<u8>> {
         match self.parts.iter().position(|(part, _)| part == name) {
             Some(index) => Ok(self.parts.swap_remove(index).1),
@@ -161,9 +160,8 @@ fn pass(point: &str, checkpoints: &Path) -> Result<()> {
     fault::point(point).map_err(Error::io("write", checkpoints))
 }
 
-/// Repairs every state that a killed save can leave in `checkpoints`: a complete new checkpoint is moved to its slot if
-/// that is empty, a replaced one is restored if its slot is empty, the rest is removed. Returns the repairs, one line
-/// each. The lock must be held.
+/// Repairs every state that a killed save can leave in `checkpoints`: if a slot is empty, moves the complete new checkpoint
+/// there, or else restores the replaced one; removes the rest. Returns the repairs, one line each. The lock must be held.
 pub(super) fn recover_interrupted_saves(checkpoints: &Path) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for slot in [Slot::Last, Slot::Best] {
@@ -280,7 +278,7 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
                 Ok(content) => {
                     let instead = format!("{} is used instead", slot.name());
                     let damage = damage.iter().map(|error| format!("{error}. {instead}"));
-                    // Only a missing `last` deserves a warning: there is no `best` before a validation.
+                    // Only a missing `last` is worth a warning: `best` does not exist before a validation.
                     let gone = absent.iter().filter(|name| **name == Slot::Last.name());
                     let gone = gone.map(|name| format!("{}: {name} is missing. {instead}", checkpoints.display()));
                     let warnings = damage.chain(gone).collect();

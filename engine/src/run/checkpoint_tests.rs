@@ -136,7 +136,7 @@ fn a_missing_last_is_said() {
     assert!(warnings[0].contains("last is missing"), "{warnings:?}");
 }
 
-/// Every state between two steps of a save, made by hand: what a reader finds and what resuming leaves.
+/// Every state between two steps of a save: what a reader finds, and the state after resuming.
 #[test]
 fn every_state_between_two_renames_is_put_right() {
     // (epoch in each place; 1 is the oldest), epochs that a reader finds as last and previous, then after resuming.

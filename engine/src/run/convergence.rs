@@ -24,16 +24,16 @@ pub struct Convergence {
     pub mean_loss: f64,
     /// Mean training Dice over the window.
     pub training_dice: f64,
-    /// The mean loss of the window is well below that of the window before it.
+    /// The mean loss of the window is well below that of the previous window.
     pub loss_falling: bool,
     /// The training Dice is high enough and the loss has settled.
     pub converged: bool,
 }
 
 impl Convergence {
-    /// Of the epochs so far; `None` without a training Dice, which pre-trainings and logs of earlier versions do not have.
+    /// Of the epochs so far; `None` without a training Dice, which pre-training runs and logs of earlier versions do not have.
     pub fn of(epochs: &[EpochSummary]) -> Option<Self> {
-        // Never more than half of the epochs: a short training compares its halves.
+        // Never more than half of the epochs: a short run compares its halves.
         let window = (epochs.len() / 10).max(LEAST_WINDOW).min(epochs.len() / 2).max(1);
         let (before, last) = epochs.split_at(epochs.len().checked_sub(window)?);
         let training_dice = mean(last, |epoch| epoch.training_dice)?;
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn noise_of_single_epochs_is_no_falling_loss() {
-        // 14 epochs that have settled: one epoch lies a third above the rest.
+        // 14 settled epochs, one of them a third above the rest.
         let settled: Vec<_> = epochs(|t| (if (t - 0.13).abs() < 1e-9 { 0.4 } else { 0.3 }, 0.9))[..14].to_vec();
         assert!(Convergence::of(&settled).unwrap().converged);
         // Halves of four epochs, one of them a start from random weights.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn the_last_window_is_what_counts() {
-        // A single lucky epoch at the end does not make a training that has converged.
+        // A single lucky epoch at the end does not make a run that has converged.
         let lucky = epochs(|t| (0.5, if t > 0.995 { 0.95 } else { 0.6 }));
         assert!(!Convergence::of(&lucky).unwrap().converged);
         let one = &epochs(|_| (0.3, 0.85))[..1];

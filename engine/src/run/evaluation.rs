@@ -23,7 +23,7 @@ fn folder(run: &Path, slot: Slot) -> PathBuf {
     run.join(if slot == Slot::Best { "evaluation-best" } else { "evaluation" })
 }
 
-/// Where an evaluation lies until it is complete.
+/// Folder of an incomplete evaluation.
 fn staging_folder(run: &Path, slot: Slot) -> PathBuf {
     run.join(if slot == Slot::Best { ".evaluation-best.new.tmp" } else { ".evaluation.new.tmp" })
 }
@@ -68,7 +68,7 @@ impl<'a> StagedEvaluation<'a> {
 
 impl Drop for StagedEvaluation<'_> {
     fn drop(&mut self) {
-        // Best effort: the next evaluation removes what is left. After `finish` nothing is.
+        // Best effort: the next evaluation removes the rest. No-op after `finish`.
         let _ = remove_folder(&self.folder);
     }
 }

@@ -152,7 +152,7 @@ impl RunFolder {
         write_atomic(&self.config_path(), config_toml.as_bytes()).map(drop)
     }
 
-    /// Stores what the cohort is recognised by.
+    /// Stores the identity of the cohort.
     pub fn write_cohort<T: Serialize + ?Sized>(&self, identity: &T) -> Result<String> {
         self.require_lock()?;
         text::write_json(&self.root.join(COHORT), identity)

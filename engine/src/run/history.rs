@@ -40,7 +40,7 @@ pub struct StepRow {
     pub learning_rate: f64,
 }
 
-/// Estimated cost of the training; see [`Event::Estimate`].
+/// Estimated cost of the run; see [`Event::Estimate`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EstimateRow {
     /// Total number of steps.
@@ -100,7 +100,7 @@ pub struct History {
     pub probes: BTreeMap<Pin, Vec<usize>>,
     /// The last step.
     pub last_step: Option<StepRow>,
-    /// Estimated cost of the training.
+    /// Estimated cost of the run.
     pub estimate: Option<EstimateRow>,
     /// Warnings, oldest first.
     pub warnings: Vec<String>,
@@ -266,8 +266,8 @@ impl History {
     }
 }
 
-/// Inserts a row by epoch and returns its index. Drops rows of the same and later epochs, because training goes back
-/// only to repeat them.
+/// Inserts a row by epoch and returns its index. Drops rows of the same and later epochs, which training repeats after going
+/// back.
 fn put<T>(rows: &mut Vec<T>, row: T, epoch: impl Fn(&T) -> usize) -> usize {
     let at = rows.partition_point(|other| epoch(other) < epoch(&row));
     rows.truncate(at);

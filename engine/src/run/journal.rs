@@ -1,8 +1,8 @@
 //! The file of an edit journal: appended to at every edit, on the disk within two seconds. See [`crate::edit::journal`] for its
 //! format.
 //!
-//! A kill or a power cut leaves a whole prefix of the edits and at most one torn record, which is cut off when the journal is
-//! opened again. One program writes a journal: its file is locked.
+//! After a kill or a power cut the journal has a complete prefix of the edits and at most one torn record, which is truncated
+//! when the journal is opened. The file is locked for a single writer.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -53,12 +53,12 @@ impl Journal {
     /// Opens a journal to continue it, and replays it. What follows the last whole record is cut off ([`Replay::cut`]).
     ///
     /// # Errors
-    /// For a file that is no journal or has no whole header and base mask, and one that another program writes.
+    /// For a file that is not a journal, whose header or base mask is incomplete, or that another program writes.
     pub fn open(path: &Path) -> Result<(Self, Replay)> {
         survive_size_limit();
         let mut file = open_locked(path)?;
         let mut bytes = Vec::new();
-        // Through the locked file itself: on Windows no other may read it.
+        // Read through the locked handle: on Windows no other handle may.
         file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         let replay = replayed(path, &bytes)?;
         if replay.cut.is_some() {
@@ -123,8 +123,7 @@ impl Journal {
         self.file.sync_data().map_err(Error::io("write", &self.path))
     }
 
-    /// Makes the older edits one record that keeps their names, and drops what was undone: see [`Replay::compacted`]. The file
-    /// is the old or the new journal at every moment.
+    /// Merges the older edits into one record with their names and drops undone ones: see [`Replay::compacted`]. Atomic.
     ///
     /// # Errors
     /// If the journal cannot be read or the new one written. The old one is then unchanged and can be continued.
@@ -141,7 +140,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // Closing the file is not enough: a program that is being started by another thread has it for a moment.
+        // Closing the file is not enough: a child process that another thread is starting may briefly hold the handle.
         let _ = self.file.unlock();
     }
 }
@@ -157,7 +156,7 @@ pub fn is_open(path: &Path) -> bool {
 /// Replays a journal without changing it.
 ///
 /// # Errors
-/// For a file that is no journal or has no whole header and base mask.
+/// For a file that is not a journal, or whose header or base mask is incomplete.
 pub fn read(path: &Path) -> Result<Replay> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     replayed(path, &bytes)
@@ -167,8 +166,8 @@ fn replayed(path: &Path, bytes: &[u8]) -> Result<Replay> {
     replay(bytes).map_err(|why| Error::file(path, format!("no edit can be restored: {why}")))
 }
 
-/// Writes a new file, locks it, and renames it into place: a reader finds the old or the new one, and no other program can lock
-/// the new one in between.
+/// Writes a new file, locks it, and renames it into place. Readers find the old or the new one, and no other program can take
+/// the lock in between.
 fn replace_locked(path: &Path, bytes: &[u8]) -> Result<File> {
     let temporary = temporary_path(path)?;
     let write = || {
@@ -184,7 +183,7 @@ fn replace_locked(path: &Path, bytes: &[u8]) -> Result<File> {
         Ok(file)
     };
     write().map_err(|source| {
-        // Best effort: the name tells that it is a temporary file.
+        // Best effort: the name identifies it as a temporary file.
         let _ = std::fs::remove_file(&temporary);
         Error::io("write", path)(source)
     })
@@ -199,7 +198,7 @@ fn open_locked(path: &Path) -> Result<File> {
     }
 }
 
-/// A thread that flushes a file a moment after each write, so that no edit waits for the disk.
+/// A thread that flushes a file shortly after each write, so that edits do not wait for the disk.
 struct Syncer {
     wake: Option<Sender<()>>,
     failure: Arc<Mutex<Option<io::Error>>>,
@@ -233,7 +232,7 @@ impl Syncer {
     }
 }
 
-/// Calls `flush` [`SYNC_DELAY`] after the first of several writes, and at once when the writer is gone.
+/// Calls `flush` [`SYNC_DELAY`] after the first of several writes, and immediately when the writer is dropped.
 fn flush_later(woken: &Receiver<()>, flush: impl Fn()) {
     while woken.recv().is_ok() {
         let due = Instant::now() + SYNC_DELAY;

@@ -92,7 +92,7 @@ fn compaction_keeps_the_opened_mask_and_the_names() {
     }
     journal.append(Kind::Undo, "Brush 3", &deltas[3].inverted()).unwrap();
     journal.append(Kind::Edit, "Fill", &deltas[4]).unwrap();
-    // The newest as it is, the three before as one, and nothing of the undone one.
+    // The newest unmerged, the three before it merged, and the undone one dropped.
     journal.compact(deltas[4].pack().bytes().len()).unwrap();
     assert_eq!(journal.records(), 2);
     let after = |n: &[usize]| replayed(&base, &n.iter().map(|&n| deltas[n].clone()).collect::<Vec<_>>());
@@ -106,7 +106,7 @@ fn compaction_keeps_the_opened_mask_and_the_names() {
         assert_eq!(&all, labels);
     };
     check(&["Brush 0", "Brush 1", "Brush 2", "Fill"], &after(&[0, 1, 2, 4]));
-    // The program still knows each step: two are undone, one of them brought back, and compacted again.
+    // Undo still works step by step: two are undone, one redone, then compacted again.
     journal.append(Kind::Undo, "Fill", &deltas[4].inverted()).unwrap();
     journal.append(Kind::Undo, "Brush 2", &deltas[2].inverted()).unwrap();
     check(&["Brush 0", "Brush 1"], &after(&[0, 1]));
@@ -176,7 +176,7 @@ fn all_frames_are_restored() {
     journal.compact(0).unwrap();
     assert_eq!(read(&path).unwrap().labels, labels);
     drop(journal);
-    // A number of frames that no mask has is damage, not memory to ask for.
+    // An impossible number of frames is damage and must not be allocated.
     for frames in [0_usize, 1 << 40] {
         let header = Header { frames, ..Header::new(&base) };
         std::fs::write(&path, encode_start(&header, &base)).unwrap();
@@ -186,7 +186,7 @@ fn all_frames_are_restored() {
     }
 }
 
-/// A new journal that cannot be written leaves the old one, which is continued.
+/// If the new journal cannot be written, the old one is continued.
 #[cfg(unix)]
 #[test]
 fn a_failed_compaction_keeps_the_journal() {

@@ -24,8 +24,8 @@ pub struct Lock {
 }
 
 /// What came of locking a file.
-pub(super) enum Locking {
-    /// The lock, and what an owner that died left in the file; empty after a clean release.
+pub(super) enum LockOutcome {
+    /// The lock, and the text of a dead owner; empty after a clean release.
     Taken(Lock, String),
     /// What the live owner wrote into the file; empty on systems where a locked file cannot be read, such as Windows.
     Held(String),
@@ -35,13 +35,13 @@ pub(super) enum Locking {
 ///
 /// # Errors
 /// [`ErrorKind::Io`], such as for a read-only folder.
-pub(super) fn lock_file(path: &Path, owner: &str) -> Result<Locking> {
+pub(super) fn lock_file(path: &Path, owner: &str) -> Result<LockOutcome> {
     let failed = |action| Error::io(action, path);
     let open = File::options().read(true).write(true).create(true).truncate(false).open(path);
     let mut file = open.map_err(failed("open for writing"))?;
     match file.try_lock() {
         Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Locking::Held(owner_of(&mut file))),
+        Err(TryLockError::WouldBlock) => return Ok(LockOutcome::Held(owner_of(&mut file))),
         Err(TryLockError::Error(source)) => return Err(failed("lock")(source)),
     }
     let left = read_owner(&mut file).unwrap_or_default();
@@ -52,7 +52,7 @@ pub(super) fn lock_file(path: &Path, owner: &str) -> Result<Locking> {
         file.sync_all()
     };
     write().map_err(failed("write"))?;
-    Ok(Locking::Taken(Lock { file }, left))
+    Ok(LockOutcome::Taken(Lock { file }, left))
 }
 
 impl Lock {
@@ -64,8 +64,8 @@ impl Lock {
     /// Windows); [`ErrorKind::Io`] for a read-only folder.
     pub fn take(root: &Path) -> Result<(Self, Option<u32>)> {
         match lock_file(&root.join(NAME), &std::process::id().to_string())? {
-            Locking::Taken(lock, left) => Ok((lock, left.parse().ok())),
-            Locking::Held(owner) => {
+            LockOutcome::Taken(lock, left) => Ok((lock, left.parse().ok())),
+            LockOutcome::Held(owner) => {
                 let pid = owner.parse().unwrap_or_default();
                 Err(ErrorKind::Locked { path: root.to_path_buf(), pid }.into())
             }
@@ -95,7 +95,7 @@ pub fn held_by(root: &Path) -> Option<u32> {
     }
 }
 
-/// What the live owner wrote. It is written just after locking, so an incomplete line is read again for a moment.
+/// Text of the live owner. It is written just after locking, so an incomplete line is retried for a while.
 fn owner_of(file: &mut File) -> String {
     for _ in 0..10 {
         if let Some(owner) = read_owner(file) {

@@ -32,7 +32,7 @@ const MAX_BUFFER_AGE: Duration = Duration::from_millis(500);
 /// Maximum line length in bytes. A longer line is not a valid event.
 const LONGEST_LINE: u64 = 16 << 20;
 
-/// The fields of a line beside its event.
+/// The fields of a line apart from its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineMeta {
     /// Position in the log, from 1.

@@ -99,7 +99,7 @@ fn numbers_that_are_not_finite_read_back() {
             })),
         ];
         write(&mut EventLog::create(&path).unwrap(), &events);
-        // NaN equals nothing, so fields are compared as text.
+        // NaN does not equal itself, so fields are compared as text.
         let read: Vec<Event> = read_events(&path).unwrap().into_iter().map(|(_, event)| event).collect();
         assert_eq!(format!("{read:?}"), format!("{events:?}"));
     }

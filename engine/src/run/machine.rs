@@ -7,7 +7,7 @@ use std::fs;
 /// Bytes per MiB.
 const MIB: u64 = 1 << 20;
 
-/// Memory available to this process in MiB: that of the machine, or the control group's limit if smaller.
+/// Memory available to this process in MiB: the machine's, or the control group's limit if smaller.
 pub fn memory_mib() -> Option<u64> {
     let physical = field_mib("/proc/meminfo", "MemTotal:")?;
     let limit = |path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();

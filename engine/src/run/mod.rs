@@ -17,7 +17,7 @@
 //!   lock             locked by the process that writes here; see [`lock`]
 //! ```
 //!
-//! Beside the runs, [`journal`], [`autosave`] and [`spill`] keep edits of a mask: see [`crate::edit`].
+//! [`journal`], [`autosave`] and [`spill`] store edits of a mask: see [`crate::edit`].
 //!
 //! # Invariants
 //! - A file is its old or its new version, never a mixture: every write goes through [`atomic`]. The event log, which

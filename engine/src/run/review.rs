@@ -4,9 +4,9 @@
 //! {"version":1,"case":"p01","verdict":"accepted","comment":"","reviewer":"AB","time_ms":1767225600000,"seconds":48.5}
 //! ```
 //!
-//! Any number of programs read the file, one writes it: the writer holds the lock on `review.lock`, which names its process,
-//! machine and time. A kill or a full disk leaves at most one torn line at the end. Readers leave it out, and the next writer
-//! cuts it off.
+//! Any number of programs may read the file, one may write it: the writer holds the lock on `review.lock`, which names its
+//! process, machine and time. A kill or a full disk leaves at most one torn line at the end, which readers ignore and the next
+//! writer truncates.
 
 mod export;
 mod ranking;
@@ -22,7 +22,7 @@ pub use ranking::read_ranking;
 
 use super::atomic::{folder_of, survive_size_limit, sync_folder};
 use super::clock::{now_ms, utc};
-use super::lock::{Lock, Locking, lock_file};
+use super::lock::{Lock, LockOutcome, lock_file};
 use super::{fault, machine, text};
 use crate::review::Entry;
 use crate::{Error, ErrorKind, Result};
@@ -39,12 +39,12 @@ const LIMIT: u64 = 256 << 20;
 /// The version of an entry that this program reads.
 const VERSION: u32 = 1;
 
-/// What `review.jsonl` holds.
+/// Content of `review.jsonl`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReviewLog {
     /// The verdicts, oldest first.
     pub entries: Vec<Entry>,
-    /// Bytes of a torn last line, which is left out; 0 without one.
+    /// Bytes of a torn last line, which is ignored; otherwise 0.
     pub torn_bytes: usize,
     /// Lines that cannot be read, one sentence each.
     pub problems: Vec<String>,
@@ -124,7 +124,7 @@ pub struct ReviewWriter {
 
 /// The line in the lock file.
 #[derive(Serialize, Deserialize)]
-struct Owner {
+struct LockOwner {
     process: u32,
     machine: String,
     since: String,
@@ -137,11 +137,11 @@ impl ReviewWriter {
     /// [`ErrorKind::InReview`] while another program writes them; a folder that is read-only.
     pub fn open(root: &Path) -> Result<(Self, ReviewLog)> {
         survive_size_limit();
-        let owner = Owner { process: std::process::id(), machine: machine::host_name(), since: utc(now_ms()) };
+        let owner = LockOwner { process: std::process::id(), machine: machine::host_name(), since: utc(now_ms()) };
         let owner = serde_json::to_string(&owner).map_err(|e| Error::file(root, e.to_string()))?;
         let lock = match lock_file(&root.join(LOCK), &owner).map_err(|error| explained(error, root))? {
-            Locking::Taken(lock, _) => lock,
-            Locking::Held(owner) => return Err(in_review(root, &owner)),
+            LockOutcome::Taken(lock, _) => lock,
+            LockOutcome::Held(owner) => return Err(in_review(root, &owner)),
         };
         let path = root.join(FILE);
         let open = File::options().read(true).write(true).create(true).truncate(false).open(&path);
@@ -192,8 +192,8 @@ impl ReviewWriter {
 
 fn in_review(root: &Path, owner: &str) -> Error {
     // Not readable on some systems while it is locked.
-    let unknown = || Owner { process: 0, machine: "an unknown machine".into(), since: "an unknown time".into() };
-    let Owner { process, machine, since } = serde_json::from_str(owner).unwrap_or_else(|_| unknown());
+    let unknown = || LockOwner { process: 0, machine: "an unknown machine".into(), since: "an unknown time".into() };
+    let LockOwner { process, machine, since } = serde_json::from_str(owner).unwrap_or_else(|_| unknown());
     ErrorKind::InReview { path: root.join(FILE), process, machine, since }.into()
 }
 

@@ -44,7 +44,7 @@ fn a_line_torn_at_any_byte_is_left_out_and_cut_off() {
     for length in first..whole.len() {
         std::fs::write(&path, &whole[..length]).unwrap();
         let log = read(root).unwrap();
-        // The last byte is the line break: without it the verdict itself is whole.
+        // The last byte is the line break: without it the verdict is still complete.
         let kept = 1 + usize::from(length == whole.len() - 1);
         assert_eq!((log.entries.len(), log.torn_bytes), (kept, if kept == 1 { length - first } else { 0 }), "{length}");
         assert_eq!(log.warnings().len(), usize::from(log.torn_bytes > 0));

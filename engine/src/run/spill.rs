@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::edit::history::Spill;
 use crate::{Error, Result};
 
-/// A spill in a new file of `folder`, such as the system's folder for temporary files. It is gone with the process.
+/// A spill in a new file of `folder`, such as the system's temporary folder. It is deleted when the process ends.
 pub fn in_folder(folder: &Path) -> Result<Spill> {
     let (file, path) = create(folder)?;
     Ok(Spill::new(file, path))
@@ -16,16 +16,16 @@ pub fn in_folder(folder: &Path) -> Result<Spill> {
 
 /// The same, but the file is created once something is written to it. Errors then name the folder.
 pub fn lazily(folder: PathBuf) -> Spill {
-    Spill::new(Lazy { folder: folder.clone(), file: None }, folder)
+    Spill::new(LazyFile { folder: folder.clone(), file: None }, folder)
 }
 
 /// A file that does not exist before it is written to.
-struct Lazy {
+struct LazyFile {
     folder: PathBuf,
     file: Option<File>,
 }
 
-impl Lazy {
+impl LazyFile {
     fn file(&mut self) -> io::Result<&mut File> {
         if self.file.is_none() {
             self.file = Some(create(&self.folder).map_err(io::Error::other)?.0);
@@ -34,13 +34,13 @@ impl Lazy {
     }
 }
 
-impl Read for Lazy {
+impl Read for LazyFile {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         self.file()?.read(bytes)
     }
 }
 
-impl Write for Lazy {
+impl Write for LazyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file()?.write(bytes)
     }
@@ -50,7 +50,7 @@ impl Write for Lazy {
     }
 }
 
-impl Seek for Lazy {
+impl Seek for LazyFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.file()?.seek(to)
     }

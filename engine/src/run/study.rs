@@ -1,4 +1,4 @@
-//! The folder of a study: its documents, its runs, and why trainings failed. What the documents hold is defined by
+//! The folder of a study: its documents, its runs, and why some failed. What the documents hold is defined by
 //! [`crate::study`].
 
 use std::fs;
@@ -67,7 +67,7 @@ impl StudyFolder {
         self.write(name, &bytes)
     }
 
-    /// Stores a text once under a name made of its digest, and gives its path.
+    /// Stores a text under a name derived from its digest and returns its path.
     ///
     /// # Errors
     /// A folder that cannot be written to.
@@ -79,12 +79,12 @@ impl StudyFolder {
         Ok(self.path(&name))
     }
 
-    /// The error that ended the training of a run, if one did.
+    /// The error that ended a run, if any.
     pub fn failure(&self, run: &str) -> Option<String> {
         read_text(&self.failure_path(run)).ok().map(|why| why.trim().to_owned())
     }
 
-    /// Stores the error that ended the training of a run, or removes it.
+    /// Stores the error that ended a run, or removes it.
     ///
     /// # Errors
     /// A folder that cannot be written to.
@@ -114,7 +114,7 @@ impl StudyFolder {
         ["plan.toml", "splits.json"].iter().all(|name| self.path(name).is_file())
     }
 
-    /// True if the held-out patients of a run are segmented by its last network and measured.
+    /// True if a run's held-out patients have been segmented by its last network and measured.
     pub fn is_measured(&self, run: &str) -> bool {
         evaluation::path(&self.run(run), Slot::Last, "evaluation.json").is_file()
     }
@@ -129,7 +129,7 @@ impl StudyFolder {
         path.starts_with(&self.0) && path.is_file()
     }
 
-    /// Calls `f` with a folder that is removed afterwards; the study's own folder goes as well if nothing else is in it.
+    /// Calls `f` with a temporary folder. Afterwards also removes the study's folder if it is empty.
     ///
     /// # Errors
     /// Those of `f`; a folder that cannot be written to or removed.
@@ -158,7 +158,7 @@ pub fn find_studies(root: &Path) -> Result<Vec<PathBuf>> {
         if StudyFolder::new(&path).is_started() {
             found.push(path);
         } else {
-            // A folder that cannot be listed is skipped, it holds none of the user's studies.
+            // Folders that cannot be listed are skipped; they contain none of the user's studies.
             let inner = folders(&path).unwrap_or_default();
             found.extend(inner.into_iter().filter(|path| StudyFolder::new(path).is_started()));
         }

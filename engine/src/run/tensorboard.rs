@@ -1,4 +1,4 @@
-//! TensorBoard event files: the scalars of a training.
+//! TensorBoard event files: the scalars of a run.
 //!
 //! A file is a sequence of TFRecords: length (u64), masked CRC-32C of the length, data, masked CRC-32C of the data, little endian.
 //! The data is a protobuf message `Event`, encoded by hand: `wall_time = 1` (double), `step = 2` (int64), and one of
@@ -18,24 +18,24 @@ use crate::{Error, Result};
 /// Folder of the event files in a run.
 const FOLDER: &str = "tensorboard";
 
-/// Writes a training's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole training; the
-/// numbers of an epoch stand at its last step.
+/// Writes a run's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole run; an epoch's
+/// numbers are recorded at its last step.
 #[derive(Debug)]
 pub struct TensorBoard {
     folder: PathBuf,
     open: Option<(PathBuf, BufWriter<File>)>,
     steps_per_epoch: usize,
-    /// No step has been written since the start: TensorBoard drops what an interrupted process wrote from this step on.
+    /// True until the first step is written, which tells TensorBoard to drop later steps of an interrupted process.
     restarted: bool,
 }
 
 impl TensorBoard {
-    /// For the run folder `run`. The file is created when the training starts.
+    /// For the run folder `run`. The file is created when the run starts.
     pub fn new(run: &Path) -> Self {
         Self { folder: run.join(FOLDER), open: None, steps_per_epoch: 1, restarted: false }
     }
 
-    /// Whether the run has event files: it was started with them, and goes on with them when it is resumed.
+    /// Whether the run has event files. A run that has them gets more when it is resumed.
     pub fn exists(run: &Path) -> bool {
         run.join(FOLDER).is_dir()
     }
@@ -157,7 +157,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     [&length[..], &checksum(&length), data, &checksum(data)].concat()
 }
 
-/// The mask that keeps a checksum of data with embedded checksums from being weak.
+/// CRC mask of TFRecord, for data with embedded checksums.
 fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }

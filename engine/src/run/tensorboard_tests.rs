@@ -1,4 +1,4 @@
-//! Tests that read the event files back by TFRecord's and protobuf's own rules.
+//! Tests that parse the event files as TFRecord and protobuf.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
@@ -124,7 +124,7 @@ fn a_training_is_read_back_as_it_was() {
         board.event(&event).unwrap();
     }
     board.event(&Event::Epoch(Box::new(summary))).unwrap();
-    // A resumed process would write a file of its own.
+    // A resumed process would write a new file.
     board.event(&step(2, 1, 0.25)).unwrap();
     board.event(&Event::Finished { stage, epochs: 3 }).unwrap();
     let files: Vec<PathBuf> =

@@ -129,7 +129,7 @@ fn run_folders(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
             runs.push((path, name));
             continue;
         }
-        // A folder that cannot be listed is skipped, it holds none of the user's runs.
+        // Folders that cannot be listed are skipped; they contain none of the user's runs.
         let inner = folders(&path).unwrap_or_default().into_iter();
         runs.extend(inner.filter(|(path, _)| looks_like_run(path)).map(|(path, its)| (path, format!("{name}/{its}"))));
     }
@@ -298,7 +298,7 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
         entry.labels = Some(config.labels.labels);
         entry.from = (!config.labels.from.as_os_str().is_empty()).then_some(config.labels.from);
     }
-    // A running run is listed as such even if part of it cannot be read.
+    // A run in progress is listed as such even if part of it cannot be read.
     let held = lock::held_by(&entry.path);
     entry.state = held.map_or_else(EntryState::default, |pid| EntryState::Training { pid });
     let history = History::read(&entry.path);

@@ -1,4 +1,4 @@
-//! Addresses of runs: a digest of what a run computes, so that equal settings are trained once and found again.
+//! Addresses of runs: a digest of what a run computes, so that runs with equal settings are shared.
 
 use std::path::PathBuf;
 
@@ -9,21 +9,21 @@ use crate::run::atomic::sha256;
 use crate::run::diff_config;
 use crate::{Error, Result};
 
-/// Settings that do not change what a run learns: where it runs, and what its preset is called.
+/// Settings that do not affect the result: the machine and the preset's name.
 const NO_IDENTITY: [&str; 5] = ["preset: ", "device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
 
 /// Name of the folder of a run: stage, seed, and a digest of the settings that differ from the stage's defaults and of the
 /// split. Settings that later versions add do not change it as long as they keep their defaults.
 ///
 /// # Errors
-/// Settings or a split that cannot be written down.
+/// Settings or a split that cannot be serialised.
 pub fn run_name(config: &Config, split: &Split) -> Result<String> {
     let (stage, defaults) = match config.stage {
         Stage::Pretrain => ("pretrain", Config::default()),
         Stage::Finetune => ("finetune", Config::finetune()),
     };
     let mut own = config.clone();
-    // The pre-training's name says what it is; where the study lies does not matter.
+    // The name of the pre-training run identifies it; the study's location does not matter.
     own.labels.from = config.labels.from.file_name().map(PathBuf::from).unwrap_or_default();
     let value = |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
     let mut settings = diff_config(&value(&defaults)?, &value(&own)?);

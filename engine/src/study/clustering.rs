@@ -1,4 +1,4 @@
-//! What clustering costs, and how its cost grows with the number of patches (the paper claims O(n) for k-means).
+//! Cost of clustering and its growth with the number of patches (the paper claims O(n) for k-means).
 
 use std::time::Instant;
 
@@ -13,11 +13,11 @@ use crate::patch::PatchGrid;
 use crate::pretrain::synthetic_slice;
 use crate::run::study::StudyFolder;
 
-/// Measured once a study.
+/// Measured once per study.
 const FILE: &str = "clustering.json";
 /// Patches per side of the slices that are clustered.
 const GRIDS: [usize; 3] = [8, 16, 32];
-/// Slices of each grid; the median counts.
+/// Slices per grid; the median is reported.
 const SLICES: u64 = 3;
 
 /// Cost of a method's clustering.
@@ -47,8 +47,8 @@ impl ClusteringCost {
     }
 }
 
-/// The clustering costs of the methods of a plan, if these cluster in different ways. Measured once on synthetic slices, then read
-/// from the study's folder.
+/// Clustering costs of a plan's methods, if they use different clusterings. Measured once on synthetic slices, then read from
+/// the study's folder.
 ///
 /// # Errors
 /// A folder that cannot be read or written.
@@ -73,7 +73,7 @@ pub fn costs(plan: &Plan, folder: &StudyFolder) -> Result<Vec<ClusteringCost>> {
     Ok(costs)
 }
 
-/// Times a clustering on slices of more and more patches of the same size.
+/// Times a clustering on slices with an increasing number of patches of one size.
 fn measure(name: &str, config: &Config) -> Result<ClusteringCost> {
     let side = (config.preprocess.size / config.method.grid.max(1)).max(1);
     let seconds = |grid: usize| -> Result<f64> {

@@ -1,4 +1,4 @@
-//! What a study will take: seconds per step of each method, measured on its own data before anything is trained.
+//! Time estimate of a study: seconds per step of each method, measured on the study's data before training.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::jobs::{FinetuneJob, PretrainJob, Start};
 use crate::run::study::StudyFolder;
 use crate::{Error, Result};
 
-/// One training of a study, and what it will take.
+/// Estimate of one run of a study.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobEstimate {
     /// What it stands for.
@@ -31,20 +31,20 @@ pub struct JobEstimate {
     pub steps: usize,
     /// Seconds it will take.
     pub seconds: f64,
-    /// True if it is finished.
+    /// True if the run is finished.
     pub done: bool,
 }
 
-/// All trainings of a study.
+/// All runs of a study.
 #[derive(Clone, Debug, Serialize)]
 pub struct StudyEstimate {
-    /// Each training once. Before the lock is written, trainings that follow pilots are listed with the first pair of rates.
+    /// Each run once. Before the lock is written, runs that follow pilots are listed with the first pair of rates.
     pub jobs: Vec<JobEstimate>,
-    /// Hours of those that are not finished.
+    /// Hours of the unfinished runs.
     pub hours: f64,
 }
 
-/// Lists the trainings of a study and measures what each kind takes. Nothing is trained, and no lock is written.
+/// Lists the runs of a study and measures the time of each kind. Trains nothing and writes no lock.
 ///
 /// # Errors
 /// A cohort that cannot be read; cancellation.
@@ -80,8 +80,8 @@ pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, contro
     Ok(StudyEstimate { jobs: listed, hours })
 }
 
-/// Steps of pre-training by cohort and method, where the plan gives seconds of compute: those over the measured seconds per
-/// step. Fixed at a study's first start, since another measurement would give other steps.
+/// Steps of pre-training by cohort and method, where the plan gives seconds of compute: seconds divided by the measured seconds
+/// per step. Fixed at the study's first start, because each measurement differs.
 pub(super) fn steps_of_seconds(
     plan: &Plan,
     folds: &BTreeMap<String, Vec<Fold>>,
@@ -114,10 +114,10 @@ struct StepMeter<'a> {
 }
 
 impl StepMeter<'_> {
-    /// Steps of a training and seconds per step.
+    /// Steps of a run and seconds per step.
     fn measure(&mut self, config: &Config, split: &Split) -> Result<(usize, f64)> {
         let mut kind = config.clone();
-        // Same data and network: the same time, whatever the start, the rate and the patients of a draw.
+        // With the same data and network the time does not depend on initial weights, rate or labelled draw.
         (kind.seed, kind.training.lr, kind.labels.from) = (0, 1.0, PathBuf::new());
         if kind.training.steps > 0 {
             kind.training.steps = 1;

@@ -19,12 +19,12 @@ use crate::experiment::figures::svg_file;
 use crate::experiment::page::Figure;
 use crate::run::study::StudyFolder;
 
-/// What figures are drawn from.
+/// Input of the figures.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The trainings that are measured.
+    /// The runs that are measured.
     pub finals: &'a [(Cell, Job)],
     /// Their results.
     pub results: &'a Results,
@@ -46,8 +46,8 @@ pub struct Pictures {
 }
 
 impl Source<'_> {
-    /// Draws the pictures into the study's folder. One that cannot be drawn, such as of a cohort that has been moved, is named
-    /// in the report and costs no table.
+    /// Draws the pictures into the study's folder. One that cannot be drawn, for example because the cohort has moved, is named
+    /// in the report. The tables are unaffected.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -72,7 +72,7 @@ impl Source<'_> {
         Ok(pictures)
     }
 
-    /// Writes a picture beside the report and lists it there, or says why it is missing.
+    /// Writes a picture next to the report and lists it there, or records why it is missing.
     fn keep(
         self,
         what: &str,
@@ -93,7 +93,7 @@ impl Source<'_> {
     }
 }
 
-/// A picture as PNG, with its texts.
+/// A picture as PNG, with its title and caption.
 struct Sheet {
     png: Vec<u8>,
     alt: String,

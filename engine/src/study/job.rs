@@ -1,4 +1,4 @@
-//! The trainings of a study, each addressed by what it computes.
+//! The runs of a study, named by a digest of what they compute.
 
 use std::collections::BTreeMap;
 
@@ -34,14 +34,14 @@ pub struct Job {
     pub split: Split,
     /// The pre-training and the name of its run.
     pub pretrain: Option<(String, Config)>,
-    /// The name of the fine-tuning's run.
+    /// Name of the fine-tuning run.
     pub name: String,
-    /// The fine-tuning. Its `labels.from` holds the name of the pre-training's run, not yet its folder.
+    /// The fine-tuning. Its `labels.from` holds the name of the pre-training run, not yet its folder.
     pub finetune: Config,
 }
 
 impl Job {
-    /// A job is given to a shard by its first training, so that no two shards share one.
+    /// Jobs are assigned to shards by their first run, so that no two shards share a run.
     pub fn shard_key(&self) -> &str {
         self.pretrain.as_ref().map_or(&self.name, |(name, _)| name)
     }
@@ -66,7 +66,7 @@ pub struct Pilot {
     pub method: String,
     /// Rates of pre-training (`None` for random weights) and fine-tuning.
     pub rates: Rates,
-    /// The training.
+    /// The run.
     pub job: Job,
 }
 
@@ -79,7 +79,7 @@ pub struct Rates {
     pub finetune: f64,
 }
 
-/// Expands a plan into its trainings.
+/// Expands a plan into its runs.
 pub struct Jobs<'a> {
     /// The plan.
     pub plan: &'a Plan,
@@ -90,7 +90,7 @@ pub struct Jobs<'a> {
 }
 
 impl Jobs<'_> {
-    /// Pairs of rates that a method may choose from.
+    /// Candidate pairs of rates of a method.
     pub fn candidates(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Vec<Rates>> {
         let rates = |plan: &StagePlan, own: f64| if plan.rates.is_empty() { vec![own] } else { plan.rates.clone() };
         let fine = rates(&self.plan.finetune, self.plan.finetune_config(cohort, method)?.training.lr);
@@ -126,8 +126,8 @@ impl Jobs<'_> {
         Ok(pilots)
     }
 
-    /// The trainings that are measured on test patients, with the rates of the lock. A method without rates, whose pilots all
-    /// failed, has the first pair here and is not carried out.
+    /// The runs that are measured on test patients, with the rates of the lock. A method whose pilots all failed has no rates:
+    /// it is listed with the first pair and not run.
     pub fn finals(&self, lock: &Lock) -> Result<Vec<(Cell, Job)>> {
         let mut finals = Vec::new();
         for (cohort, method) in self.pairs() {

@@ -1,21 +1,20 @@
-//! A study: methods compared on the same patients, draws of the labelled patients and seeds, with statistics that say what
-//! the data can and cannot tell.
+//! A study compares methods on the same patients, labelled draws and seeds, with intervals and tests.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `plan.rs` | `PLAN.toml`: what is compared |
 //! | `ready.rs` | plans to start from: the paper's tables, a quick one, a thorough one |
 //! | `split.rs` | test folds, validation patients, labelled draws |
-//! | `job.rs` | the plan as trainings |
-//! | `address.rs` | a training's name is a digest of what it computes |
-//! | `runner.rs` | carries out one training, or finds it done |
+//! | `job.rs` | expands the plan into runs |
+//! | `address.rs` | a run's name is a digest of what it computes |
+//! | `runner.rs` | runs one job unless it is done |
 //! | `rates.rs` | learning rates chosen on validation patients, frozen in `plan.lock.json` |
 //! | `scale.rs` | a ready plan on a cohort, at full size or shrunk |
 //! | `estimate.rs`, `clustering.rs` | seconds per step and of clusterings, measured |
 //! | `results.rs` | a row per scan of a test patient |
 //! | `statistics.rs`, `summary.rs` | intervals, tests, spreads |
 //! | `tables.rs`, `views.rs`, `figures.rs`, `report.rs` | the tables, what each shows, the pictures and the page |
-//! | `read.rs` | a study as it lies on the disk, for readers beside it |
+//! | `read.rs` | reads a study's status from disk |
 //! | `paper.rs` | the paper's own numbers |
 //!
 //! ```text
@@ -23,13 +22,13 @@
 //!   plan.toml, splits.json     what was started, and who trains, validates and tests
 //!   plan.lock.json             the chosen rates, written before any test patient is read
 //!   runs/NAME/                 run folders; a name is a digest of what the run computes
-//!   failed/NAME.txt            the error of a training that failed; it is tried again when the study is started again
+//!   failed/NAME.txt            the error of a run that failed; it is tried again when the study is started again
 //!   results.csv                a row per scan of a test patient, method, fold, draw and seed
 //!   tables.{md,csv,tex,html}, summary.json, report.html, figures/
 //! ```
 //!
-//! Order of a study: pilots, which never learn who tests; then the lock; then the trainings that are measured. Each step
-//! finds what an earlier start or another shard has finished.
+//! Order: pilots, which never see the test patients; the lock; the measured runs. Each step skips what an earlier start or
+//! another shard has finished.
 
 mod address;
 mod clustering;
@@ -66,7 +65,7 @@ pub use estimate::{JobEstimate, StudyEstimate, estimate};
 pub use job::{Cell, Job, Jobs, Rates};
 pub use plan::Plan;
 pub use rates::Lock;
-pub use read::{Segmented, StudyRecord, StudyStatus, Training, TrainingState};
+pub use read::{SegmentedScan, StudyRecord, StudyRun, StudyRunState, StudyStatus};
 pub use read::{read_status, read_study, segmentations};
 pub use ready::{READY_PLANS, ready_plan};
 pub use results::{Gap, Results, Row};
@@ -90,7 +89,7 @@ pub struct Splits {
     pub steps: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
-/// Which part of a study's trainings a process carries out: `index` (from 1) of `count`.
+/// The part of a study that a process runs: `index` (from 1) of `count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// From 1 to `count`.
@@ -113,11 +112,11 @@ impl Shard {
 /// How far a study is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyProgress {
-    /// Trainings measured on test patients.
+    /// Runs measured on test patients.
     pub done: usize,
     /// Of which failed.
     pub failed: usize,
-    /// Not run yet, here or by another shard.
+    /// Not finished yet, here or by another shard.
     pub waiting: usize,
     /// Pilots that other shards still have to finish.
     pub pilots_waiting: usize,
@@ -131,7 +130,7 @@ pub struct Place<'a> {
     pub compute: &'a Compute,
     /// Cancellation, between steps.
     pub control: &'a Control,
-    /// Hears the events of every training.
+    /// Receives the events of every run.
     pub sink: &'a mut dyn EventSink,
 }
 
@@ -157,7 +156,7 @@ impl Splits {
         Ok(Self { plan_sha256: digest, folds, steps })
     }
 
-    /// Writes the splits and the plan they were drawn for, unless they are there.
+    /// Writes the splits and the plan they were drawn for, unless they exist.
     fn store(&self, plan: &Plan, folder: &StudyFolder) -> Result<()> {
         if folder.read::<Self>(SPLITS)?.is_some() {
             return Ok(());
@@ -166,18 +165,17 @@ impl Splits {
         folder.write_json(SPLITS, self)
     }
 
-    /// The trainings of the plan.
+    /// The runs of the plan.
     pub fn jobs<'a>(&'a self, plan: &'a Plan) -> Jobs<'a> {
         Jobs { plan, folds: &self.folds, steps: &self.steps }
     }
 }
 
-/// Carries out this shard's part of a study, then writes the tables of all that is finished. `heard` is
-/// called after each training.
+/// Runs this shard's part of a study, then writes the tables of all finished runs. Calls `heard` after each run.
 ///
 /// # Errors
-/// A plan that does not fit the study in the folder; cancellation. A training that fails becomes a gap in the tables.
-pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&Ended<'_>)) -> Result<StudyProgress> {
+/// A plan that does not fit the study in the folder; cancellation. A run that fails becomes a gap in the tables.
+pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&EndedRun<'_>)) -> Result<StudyProgress> {
     let Place { out, compute, control, sink } = place;
     let folder = &StudyFolder::new(out);
     let splits = Splits::read_or_draw(plan, folder, compute, control)?;
@@ -203,7 +201,7 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
 
     let finals = jobs.finals(&lock)?;
     let own: Vec<_> = finals.iter().filter(|(_, job)| shard.has(job.shard_key())).collect();
-    let mut clock = Clock::new("training", own.len());
+    let mut clock = Clock::new("run", own.len());
     for (cell, job) in own {
         let carry_out = || match lock.failure(&cell.cohort, &cell.method) {
             Some(why) => runner.refuse(job, why),
@@ -214,7 +212,7 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     let mut results = Results::read(&finals, folder)?;
     loop {
         report::write(plan, &lock, &finals, &results, folder)?;
-        // Another shard that ended meanwhile may have written fuller tables, which these have replaced.
+        // Another shard may have ended meanwhile and written fuller tables, which were just overwritten.
         let written = std::mem::replace(&mut results, Results::read(&finals, folder)?);
         if written.gaps == results.gaps {
             break;
@@ -225,9 +223,9 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     Ok(StudyProgress { done: finals.len() - waiting - failed, failed, waiting, pilots_waiting: 0 })
 }
 
-/// A training of a study that has just ended.
-pub struct Ended<'a> {
-    /// `pilot` or `training`.
+/// A run that has just ended.
+pub struct EndedRun<'a> {
+    /// `pilot` or `run`.
     pub what: &'static str,
     /// Its number, from 1, of `all`.
     pub number: usize,
@@ -237,16 +235,16 @@ pub struct Ended<'a> {
     pub label: &'a str,
     /// How it ended.
     pub state: &'a JobState,
-    /// Seconds that the remaining ones will take, judged by those that were trained so far.
+    /// Estimated seconds for the remaining runs.
     pub seconds_left: Option<f64>,
 }
 
-/// Counts the trainings of a list and how long they take.
+/// Counts runs and measures their time.
 struct Clock {
     what: &'static str,
     all: usize,
     done: usize,
-    /// Trainings that took time, and the seconds of all of them.
+    /// Number of runs trained here, and their total seconds.
     trained: (usize, f64),
 }
 
@@ -259,20 +257,20 @@ impl Clock {
         &mut self,
         label: &str,
         carry_out: impl FnOnce() -> Result<JobState>,
-        heard: &mut dyn FnMut(&Ended<'_>),
+        heard: &mut dyn FnMut(&EndedRun<'_>),
     ) -> Result<()> {
         self.done += 1;
         let start = Instant::now();
         let state = carry_out()?;
         let seconds = start.elapsed().as_secs_f64();
-        // What an earlier start finished is found within moments.
+        // Runs finished by an earlier start return at once and are not timed.
         if seconds > 0.5 {
             self.trained = (self.trained.0 + 1, self.trained.1 + seconds);
         }
         let (trained, seconds) = self.trained;
         let seconds_left = (trained > 0).then(|| seconds / trained as f64 * (self.all - self.done) as f64);
         let (what, number, all) = (self.what, self.done, self.all);
-        heard(&Ended { what, number, all, label, state: &state, seconds_left });
+        heard(&EndedRun { what, number, all, label, state: &state, seconds_left });
         Ok(())
     }
 }

@@ -60,12 +60,12 @@ pub fn tables(plan: &Plan) -> Vec<TextTable> {
     pairs.filter_map(|(modality, budget)| table(plan, modality, budget)).collect()
 }
 
-/// Puts the numbers of one of the paper's tables beside a study's: a column for each metric that it prints of any method.
-pub fn put_beside(table: &mut TextTable, source: &str, plan: &Plan, group: &Group) {
+/// Adds the numbers of one of the paper's tables to a study's table: a column per published metric.
+pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, group: &Group) {
     let cohort = plan.cohorts.iter().find(|cohort| cohort.name == group.cohort);
     let Some([modality]) = cohort.map(|cohort| cohort.modality.as_slice()) else { return };
     let modality = canonical_modality(modality);
-    // Table 6 is of one modality, which it does not name.
+    // Table 6 covers one modality and does not name it.
     let is_own = |n: &Number<'_>| {
         n.table == source
             && n.budget == group.budget
@@ -97,7 +97,7 @@ fn metric_of(name: &str) -> Option<&'static str> {
 }
 
 fn table(plan: &Plan, modality: &str, budget: &str) -> Option<TextTable> {
-    // Where two tables print the same number, the first stands.
+    // If two tables print the same number, the first is used.
     let mut found: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
     for number in numbers().filter(|n| n.budget == budget && canonical_modality(n.modality) == modality) {
         found.entry((number.method, number.metric)).or_insert((number.value, number.table));
@@ -146,12 +146,12 @@ mod tests {
         let group = &crate::study::summarise(&plan, &crate::study::Results::default())[0];
         let mut table = crate::study::tables::table(group);
         let own = table.heading.len();
-        put_beside(&mut table, "6", &plan, group);
+        add_published_columns(&mut table, "6", &plan, group);
         assert_eq!((table.paper, table.heading[own..].join(", ").as_str()), (1, "DSC (paper)"));
         let last: Vec<&str> = table.rows.iter().filter_map(|row| row.last().map(String::as_str)).collect();
         assert_eq!(last, ["0.3633", "-"]);
         assert!(table.html().contains("<td class=\"published\">0.3633</td>"));
-        put_beside(&mut table, "5", &plan, group);
+        add_published_columns(&mut table, "5", &plan, group);
         assert_eq!(table.paper, 1, "Table 5 has neither method at this budget");
     }
 

@@ -147,10 +147,9 @@ pub struct StagePlan {
     /// Length in seconds of measured compute: steps are this over the measured seconds per step of each method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
-    /// Learning rates to choose from, for each method by itself; with a single one nothing is chosen, and none leaves the
-    /// rate of the settings.
+    /// Candidate learning rates, selected per method. One value is used as it is; none keeps the rate of the settings.
     pub rates: Vec<f64>,
-    /// Share of the length that pilots, which choose the rates, are trained for; by default half of pre-training and all of
+    /// Share of the length that pilots, which select the rates, run for; by default half of pre-training and all of
     /// fine-tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pilot_share: Option<f64>,
@@ -195,7 +194,7 @@ pub enum StageLength {
 }
 
 impl StagePlan {
-    /// The length, of which only one may be given; `stage` is for the error.
+    /// The length; only one unit may be given. `stage` names the stage in the error.
     pub fn length(&self, stage: &str) -> Result<StageLength> {
         let given = [
             self.steps.map(StageLength::Steps),

@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 pub const FILE: &str = "plan.lock.json";
 const VERSION: u32 = 1;
 
-/// What is fixed before the test patients are read.
+/// Choices frozen before the test patients are read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lock {
     version: u32,
@@ -31,16 +31,16 @@ pub struct Choice {
     /// The chosen rates; `None` if no pilot finished.
     pub rates: Option<Rates>,
     /// Every pair that was tried.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<PilotResult>,
     /// The labelled patients of the pilots.
     pub labelled: Vec<String>,
-    /// The patients whose masks chose the rates: they count in the label budget.
+    /// The patients whose masks selected the rates. They count towards the label budget.
     pub validated: Vec<String>,
 }
 
-/// A pair of rates and what its pilot reached.
+/// A pair of rates and its pilot's result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Tried {
+pub struct PilotResult {
     /// The rates.
     #[serde(flatten)]
     pub rates: Rates,
@@ -50,14 +50,14 @@ pub struct Tried {
     pub failed: Option<String>,
 }
 
-/// SHA-256 of a plan without device and threads, which change no result.
+/// SHA-256 of a plan without device and threads, which do not affect results.
 pub fn plan_digest(plan: &Plan) -> Result<String> {
     let portable = Plan { device: crate::device::DeviceList::default(), threads: 0, ..plan.clone() };
     Ok(sha256(portable.to_toml()?.as_bytes()))
 }
 
 impl Lock {
-    /// The lock of a study in `out`, if it is written.
+    /// The lock of a study in `out`, if it exists.
     ///
     /// # Errors
     /// A lock of another plan or version.
@@ -75,8 +75,8 @@ impl Lock {
         Ok(Some(lock))
     }
 
-    /// The lock of a study in `out`; frozen now if every pilot has ended. `None` while pilots are missing. A choice once made
-    /// stays: only methods whose pilots had all failed get another one.
+    /// The lock of a study in `out`; frozen now if every pilot has ended. `None` while pilots are missing. Choices are final,
+    /// except for methods whose pilots had all failed.
     ///
     /// # Errors
     /// A lock of another plan or version.
@@ -113,7 +113,7 @@ impl Lock {
         self.rates.values().flat_map(BTreeMap::values).all(|choice| choice.rates.is_some())
     }
 
-    /// A lock with the first pair of rates of every method, to list what will run before the pilots have.
+    /// A lock with the first pair of rates of every method, to list the runs before the pilots are done.
     pub fn preliminary(jobs: &Jobs<'_>) -> Result<Self> {
         let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
         for (cohort, method) in jobs.pairs() {
@@ -148,10 +148,10 @@ impl Choice {
                 JobState::Failed(why) => (None, Some(why)),
                 JobState::Done(evaluation) => (evaluation.mean.as_ref().map(|mean| mean.dsc), None),
             };
-            tried.push(Tried { rates: pilot.rates, dsc, failed });
+            tried.push(PilotResult { rates: pilot.rates, dsc, failed });
         }
         let mut best: Option<(f64, Rates)> = None;
-        for Tried { rates, dsc, .. } in &tried {
+        for PilotResult { rates, dsc, .. } in &tried {
             // The first one wins a tie.
             if let Some(dsc) = dsc.filter(|dsc| best.is_none_or(|(best, _)| *dsc > best)) {
                 best = Some((dsc, *rates));

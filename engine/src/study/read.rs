@@ -1,4 +1,4 @@
-//! A study as it lies on the disk, for a reader beside the processes that carry it out. Nothing is changed.
+//! Reads a study's status from disk, without changing anything, while other processes may work on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ use crate::run::History;
 use crate::run::study::{StudyFolder, read_plan};
 use crate::{Error, Result};
 
-/// How far a training of a study is.
+/// How far a run of a study is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TrainingState {
+pub enum StudyRunState {
     /// Trained and measured.
     Done,
     /// Ended by this error. It is tried again when the study is started again.
@@ -30,62 +30,61 @@ pub enum TrainingState {
     Waiting,
 }
 
-/// A training of a study.
+/// A run of a study.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Training {
+pub struct StudyRun {
     /// What it stands for.
     pub label: String,
     /// Its cell of the tables; `None` for a pilot.
     pub cell: Option<Cell>,
     /// Folder of its fine-tuning.
-    pub run: PathBuf,
+    pub folder: PathBuf,
     /// How far it is.
-    pub state: TrainingState,
+    pub state: StudyRunState,
 }
 
 /// How far a study is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StudyStatus {
-    /// The pilots, then the trainings that are measured on test patients.
-    pub trainings: Vec<Training>,
-    /// True once the learning rates are frozen. Before that, run folders of the measured trainings are preliminary.
+    /// The pilots, then the runs that are measured on test patients.
+    pub runs: Vec<StudyRun>,
+    /// True once the learning rates are frozen. Before that, run folders of the measured runs are preliminary.
     pub frozen: bool,
-    /// Processes at work.
+    /// Processes working on the study.
     pub processes: usize,
-    /// Seconds that those processes, or one if there is none, need for the rest, judged by what is trained so far.
-    /// `None` if nothing can be judged by.
+    /// Estimated seconds left with these processes (at least one); `None` if no run has finished.
     pub seconds_left: Option<f64>,
 }
 
 impl StudyStatus {
-    /// Number of trainings in a state.
-    fn count(&self, is: impl Fn(&TrainingState) -> bool) -> usize {
-        self.trainings.iter().filter(|training| is(&training.state)).count()
+    /// Number of runs in a state.
+    fn count(&self, is: impl Fn(&StudyRunState) -> bool) -> usize {
+        self.runs.iter().filter(|run| is(&run.state)).count()
     }
 
-    /// Trainings that are measured.
+    /// Runs that are measured.
     pub fn done(&self) -> usize {
-        self.count(|state| *state == TrainingState::Done)
+        self.count(|state| *state == StudyRunState::Done)
     }
 
-    /// Trainings that failed.
+    /// Runs that failed.
     pub fn failed(&self) -> usize {
-        self.count(|state| matches!(state, TrainingState::Failed(_)))
+        self.count(|state| matches!(state, StudyRunState::Failed(_)))
     }
 
-    /// Trainings in progress.
+    /// Runs in progress.
     pub fn running(&self) -> usize {
-        self.count(|state| *state == TrainingState::Running)
+        self.count(|state| *state == StudyRunState::Running)
     }
 
-    /// Trainings that are still to be started.
+    /// Runs that are still to be started.
     pub fn waiting(&self) -> usize {
-        self.count(|state| *state == TrainingState::Waiting)
+        self.count(|state| *state == StudyRunState::Waiting)
     }
 
-    /// True if no training is left.
+    /// True if no run is left to do.
     pub fn is_complete(&self) -> bool {
-        self.done() + self.failed() == self.trainings.len()
+        self.done() + self.failed() == self.runs.len()
     }
 }
 
@@ -104,7 +103,7 @@ pub struct StudyRecord {
 
 /// A scan of a test patient as one method segmented it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Segmented {
+pub struct SegmentedScan {
     /// The method.
     pub method: String,
     /// Its run.
@@ -115,21 +114,21 @@ pub struct Segmented {
     pub has_mask: bool,
 }
 
-/// A training of the plan: what it stands for, and its cell unless it is a pilot.
-struct Planned {
+/// A run of the plan: its label, and its cell unless it is a pilot.
+struct PlannedRun {
     label: String,
     cell: Option<Cell>,
     job: Job,
 }
 
 /// The documents of a study that was started.
-struct Stored {
+struct StudyDocuments {
     folder: StudyFolder,
     plan: Plan,
     splits: Splits,
 }
 
-impl Stored {
+impl StudyDocuments {
     fn open(path: &Path) -> Result<Self> {
         let folder = StudyFolder::new(path);
         if !folder.is_started() {
@@ -141,33 +140,33 @@ impl Stored {
         let missing = || Error::file(&folder.path(SPLITS), "does not exist");
         let splits = folder.read::<Splits>(SPLITS)?.ok_or_else(missing)?;
         if splits.plan_sha256 != plan_digest(&plan)? {
-            return Err(Error::file(&file, "has changed since the study was started, so its trainings are unknown"));
+            return Err(Error::file(&file, "has changed since the study was started, so its runs are unknown"));
         }
         Ok(Self { folder, plan, splits })
     }
 
-    /// The trainings, and whether their rates are frozen.
-    fn trainings(&self, jobs: &Jobs<'_>) -> Result<(Vec<Planned>, bool)> {
+    /// The runs, and whether their rates are frozen.
+    fn runs(&self, jobs: &Jobs<'_>) -> Result<(Vec<PlannedRun>, bool)> {
         let lock = Lock::read(jobs, &self.folder)?;
         let frozen = lock.is_some();
         let lock = lock.map_or_else(|| Lock::preliminary(jobs), Ok)?;
-        let pilot = |pilot: Pilot| Planned {
+        let pilot = |pilot: Pilot| PlannedRun {
             label: format!("pilot: {}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates),
             cell: None,
             job: pilot.job,
         };
-        let measured = |(cell, job): (Cell, Job)| Planned { label: cell.to_string(), cell: Some(cell), job };
+        let measured = |(cell, job): (Cell, Job)| PlannedRun { label: cell.to_string(), cell: Some(cell), job };
         let (pilots, finals) = (jobs.pilots()?, jobs.finals(&lock)?);
         let all = pilots.into_iter().map(pilot).chain(finals.into_iter().map(measured)).collect();
         Ok((all, frozen))
     }
 
     fn status(&self) -> Result<StudyStatus> {
-        let (all, frozen) = self.trainings(&self.splits.jobs(&self.plan))?;
+        let (all, frozen) = self.runs(&self.splits.jobs(&self.plan))?;
         let mut clock = Clock { folder: &self.folder, trained: BTreeMap::new(), left: BTreeMap::new() };
         let mut working = BTreeSet::new();
-        let mut trainings = Vec::new();
-        for Planned { label, cell, job } in all {
+        let mut runs = Vec::new();
+        for PlannedRun { label, cell, job } in all {
             let measured = self.folder.is_measured(&job.name);
             let kind = cell.as_ref().map_or("pilot", |cell| cell.method.as_str());
             let own = job.pretrain.iter().map(|(name, _)| (name, Stage::Pretrain));
@@ -180,22 +179,22 @@ impl Stored {
             }
             let failure = self.folder.failure(&job.name);
             let state = match failure {
-                _ if measured => TrainingState::Done,
-                _ if is_worked_on => TrainingState::Running,
-                Some(why) => TrainingState::Failed(why),
-                None => TrainingState::Waiting,
+                _ if measured => StudyRunState::Done,
+                _ if is_worked_on => StudyRunState::Running,
+                Some(why) => StudyRunState::Failed(why),
+                None => StudyRunState::Waiting,
             };
-            if matches!(state, TrainingState::Done | TrainingState::Failed(_)) {
+            if matches!(state, StudyRunState::Done | StudyRunState::Failed(_)) {
                 clock.settle(&job);
             }
-            trainings.push(Training { label, cell, run: self.folder.run(&job.name), state });
+            runs.push(StudyRun { label, cell, folder: self.folder.run(&job.name), state });
         }
         let seconds_left = clock.seconds_left().map(|seconds| seconds / working.len().max(1) as f64);
-        Ok(StudyStatus { trainings, frozen, processes: working.len(), seconds_left })
+        Ok(StudyStatus { runs, frozen, processes: working.len(), seconds_left })
     }
 }
 
-/// Stage and method of a training: those alike take as long.
+/// Stage and method of a run: those alike take as long.
 type Kind = (Stage, String);
 
 /// Judges by finished runs how long the others take.
@@ -219,7 +218,7 @@ impl Clock<'_> {
         }
     }
 
-    /// The training needs no more time.
+    /// The run needs no more time.
     fn settle(&mut self, job: &Job) {
         self.left.remove(&job.name);
     }
@@ -242,7 +241,7 @@ impl Clock<'_> {
 /// # Errors
 /// A folder without a study, or with one whose documents do not belong together.
 pub fn read_status(folder: &Path) -> Result<StudyStatus> {
-    Stored::open(folder)?.status()
+    StudyDocuments::open(folder)?.status()
 }
 
 /// The study in a folder: how far it is, and the statistics of all that is measured.
@@ -250,11 +249,11 @@ pub fn read_status(folder: &Path) -> Result<StudyStatus> {
 /// # Errors
 /// As [`read_status`]; an evaluation that is damaged.
 pub fn read_study(folder: &Path) -> Result<StudyRecord> {
-    let stored = Stored::open(folder)?;
+    let stored = StudyDocuments::open(folder)?;
     let status = stored.status()?;
     let (mut results, mut groups) = (Results::default(), Vec::new());
     if status.frozen {
-        let (all, _) = stored.trainings(&stored.splits.jobs(&stored.plan))?;
+        let (all, _) = stored.runs(&stored.splits.jobs(&stored.plan))?;
         let finals: Vec<(Cell, Job)> =
             all.into_iter().filter_map(|planned| Some((planned.cell?, planned.job))).collect();
         results = Results::read(&finals, &stored.folder)?;
@@ -267,7 +266,7 @@ pub fn read_study(folder: &Path) -> Result<StudyRecord> {
 ///
 /// # Errors
 /// A run whose evaluation is missing or damaged.
-pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<Segmented>> {
+pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<SegmentedScan>> {
     let study = StudyFolder::new(folder);
     let mut found = Vec::new();
     for row in rows {
@@ -278,7 +277,7 @@ pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<Segmented>> {
             return Err(Error::file(&run, format!("has no evaluation of {} any more", row.scan)));
         };
         let has_mask = study.has_file(&patient.mask);
-        found.push(Segmented { method: row.cell.method.clone(), run, patient, has_mask });
+        found.push(SegmentedScan { method: row.cell.method.clone(), run, patient, has_mask });
     }
     Ok(found)
 }

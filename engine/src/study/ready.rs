@@ -10,7 +10,7 @@ pub const READY_PLANS: &[(&str, &str)] = &[
         "ablation",
         "options beyond the paper, one change to the recipe of amlp-plus at a time; takes a night on two cores",
     ),
-    ("paper", "all of the paper's tables in one study; equal trainings run once"),
+    ("paper", "all of the paper's tables in one study; identical runs are shared"),
     ("paper-table-1", "the paper's Table 1: methods, with sup at 50 % and 100 %; DSC and sensitivity"),
     ("paper-table-2", "the paper's Table 2: the same methods; boundary IoU and HD95"),
     ("paper-table-3", "the paper's Table 3: parts of the method"),
@@ -49,7 +49,7 @@ fn unknown(name: &str) -> Error {
     Error::config("print-plan", name, format!("choose one of {}", names.join(", ")))
 }
 
-/// A table of the paper.
+/// One of the paper's tables.
 struct PaperTable {
     number: &'static str,
     title: &'static str,
@@ -60,7 +60,7 @@ struct PaperTable {
     metrics: &'static [&'static str],
 }
 
-/// Fully supervised training with more labels, beside Tables 1 and 2.
+/// Fully supervised training with more labels, shown with Tables 1 and 2.
 const MORE_LABELS: &str = "sup (more labels)";
 
 const METHODS: &[&str] = &[
@@ -78,7 +78,7 @@ const METHODS: &[&str] = &[
     MORE_LABELS,
 ];
 
-/// The paper's six tables. Table 5 has `mps-amr` besides, the control of what its losses add.
+/// The paper's six tables. Table 5 also has `mps-amr`, the control for its losses.
 const TABLES: &[PaperTable] = &[
     PaperTable {
         number: "1",
@@ -162,7 +162,7 @@ fn whole_paper() -> String {
     paper("paper", &["5%", "10%"], &of(&names, &methods), &text)
 }
 
-/// Methods by their presets, with budgets of their own where `budgets` has them.
+/// Methods by preset; `budgets` overrides the budgets of some.
 fn of(presets: &[&str], budgets: &[(&str, Vec<&str>)]) -> String {
     let method = |name: &&str| {
         let start = format!("\n[[methods]]\nname = \"{name}\"\n");
@@ -179,7 +179,7 @@ fn of(presets: &[&str], budgets: &[(&str, Vec<&str>)]) -> String {
     presets.iter().map(method).collect()
 }
 
-/// The paper's settings on a cohort that is still to be named.
+/// The paper's settings; the cohort is still to be named.
 fn paper(name: &str, budgets: &[&str], methods: &str, tables: &str) -> String {
     // The methods of Tables 1 and 2 with more labels name these budgets themselves.
     let budgets: Vec<&str> = budgets.iter().copied().filter(|budget| ["5%", "10%"].contains(budget)).collect();
@@ -208,7 +208,7 @@ mod tests {
             let tables = if *name == "paper" { 6 } else { usize::from(name.starts_with("paper-table")) };
             assert_eq!(plan.tables.len(), tables, "{name}");
         }
-        // A row of the ablation that changes nothing, or the same as another, would be trained in vain.
+        // Every ablation row must change something, and no two the same.
         let plan = Plan::from_toml(&ready_plan("ablation").unwrap(), Path::new("ablation")).unwrap();
         let settings = |method: &crate::study::plan::MethodPlan| {
             let pretrain = plan.pretrain_config(&plan.cohorts[0], method).unwrap();
@@ -219,7 +219,7 @@ mod tests {
             let same = plan.methods[..at].iter().find(|other| settings(other) == settings(method));
             assert!(same.is_none(), "{} is {:?}", method.name, same.map(|other| &other.name));
         }
-        // The study of all tables has what each of them has.
+        // The combined study contains every table.
         let of = |name: &str| Plan::from_toml(&ready_plan(name).unwrap(), Path::new(name)).unwrap();
         let whole = of("paper");
         for (at, table) in whole.tables.iter().enumerate() {

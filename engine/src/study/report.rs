@@ -1,11 +1,11 @@
-//! Writes what a study found: tables, every patient's values, figures, and one page that shows all of it.
+//! Writes the results of a study: tables, per-patient values, figures and a report page.
 
 use std::fmt::Write;
 
 use super::clustering;
 use super::figures::{Pictures, Source, charts};
 use super::job::{Cell, Job};
-use super::paper::{self, put_beside};
+use super::paper::{self, add_published_columns};
 use super::plan::Plan;
 use super::rates::Lock;
 use super::results::Results;
@@ -36,7 +36,7 @@ fn sections(plan: &Plan, groups: &[Group], results: &Results) -> Vec<Section> {
         let groups = summarise(&shown, results);
         let titled = |group: &Group| {
             let mut table = table(group);
-            put_beside(&mut table, &asked.paper, &shown, group);
+            add_published_columns(&mut table, &asked.paper, &shown, group);
             table.caption = format!("{}: {}", asked.title, table.caption);
             table
         };
@@ -53,7 +53,7 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     let groups = summarise(plan, results);
     let sections = sections(plan, &groups, results);
     let rates = rates_table(plan, lock);
-    // Seconds differ from run to run, so they stay out of the tables that two studies are compared by.
+    // Times differ from run to run, so they are not in the tables that studies are compared by.
     let mut costs = vec![cost_table(plan, finals, folder)];
     costs.extend(clustering::table(&clustering::costs(plan, folder)?));
     let tables = || sections.iter().flat_map(|section| &section.tables).chain([&rates]);
@@ -74,7 +74,7 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     file("report.html", page(source, &sections, &costs, &published, &pictures).as_bytes())
 }
 
-/// The rates that each method was trained with, and what was tried.
+/// The rates of each method, and the candidates.
 fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
     let mut rows = Vec::new();
     for cohort in &plan.cohorts {
@@ -180,7 +180,7 @@ const SEGMENTATIONS: &str = "Which patients are shown depends on the first colum
 const UPDATES: &str = "1, green, is a lesion patch; 0, purple, background. A yellow frame marks a patch whose label the update \
     changes. A 1 is a guess, not a finding: no reference takes part in an update.";
 
-/// Pictures with a heading and a sentence about all of them.
+/// Pictures with a heading and a common caption.
 fn gallery(body: &mut String, title: &str, about: &str, pictures: &[Figure]) {
     if pictures.is_empty() {
         return;

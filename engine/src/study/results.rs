@@ -1,8 +1,8 @@
-//! What was measured: one row per scan of a test patient and cell.
+//! Results: one row per test scan and cell.
 
 use super::job::{Cell, Job};
 use super::runner::{JobState, converged};
-use crate::cohort::LeftOut;
+use crate::cohort::ExcludedScan;
 use crate::jobs::evaluation::RunEvaluation;
 use crate::metrics::Measures;
 use crate::run::study::StudyFolder;
@@ -46,7 +46,7 @@ pub struct Results {
     /// Cells whose fine-tuning has not converged.
     pub unconverged: Vec<Cell>,
     /// Scans of test patients that a cell could not segment or measure.
-    pub left_out: Vec<(Cell, LeftOut)>,
+    pub left_out: Vec<(Cell, ExcludedScan)>,
 }
 
 impl Results {
@@ -83,14 +83,14 @@ impl Results {
         let labelled = job.finetune.labels.labels.split(',').count();
         self.left_out.extend(evaluation.left_out.into_iter().map(|left| (cell.clone(), left)));
         for row in evaluation.patients {
-            // Evaluations of earlier versions name no patient: then the scan stands for one.
+            // Evaluations of earlier versions have no patient; the scan id is used.
             let patient = if row.patient.is_empty() { row.case.clone() } else { row.patient };
             match row.measures {
                 Some(measures) => {
                     let (cell, run) = (cell.clone(), job.name.clone());
                     self.rows.push(Row { cell, labelled, patient, scan: row.case, measures, run });
                 }
-                None => self.left_out.push((cell.clone(), LeftOut::new(&row.case, "has no reference mask"))),
+                None => self.left_out.push((cell.clone(), ExcludedScan::new(&row.case, "has no reference mask"))),
             }
         }
     }

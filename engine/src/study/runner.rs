@@ -1,4 +1,4 @@
-//! Carries out one job of a study, and finds what is already there.
+//! Runs one job of a study, unless it is already done.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -50,14 +50,14 @@ pub fn cost(folder: &StudyFolder, name: &str) -> Option<(f64, usize)> {
     Some((report.get("seconds")?.as_f64()?, usize::try_from(report.get("steps")?.as_u64()?).ok()?))
 }
 
-/// Whether a finished fine-tuning has converged, from its report; `None` where the report does not say.
+/// Whether a finished fine-tuning run has converged, from its report; `None` where the report does not say.
 pub fn converged(folder: &StudyFolder, name: &str) -> Option<bool> {
     let run = RunFolder::open(&folder.run(name)).ok()?;
     let report: serde_json::Value = read_report(&run).ok()?;
     report.get("converged")?.as_bool()
 }
 
-/// Where and with what jobs are carried out.
+/// Runs jobs on one device.
 pub struct Runner<'a> {
     /// Folder of the study.
     pub folder: &'a StudyFolder,
@@ -65,15 +65,15 @@ pub struct Runner<'a> {
     pub compute: &'a Compute,
     /// Cancellation.
     pub control: &'a Control,
-    /// Hears the events of every training.
+    /// Receives the events of every run.
     pub sink: &'a mut dyn EventSink,
-    /// Pre-trainings that failed in this start, with the reason: trainings that follow one share it.
+    /// Pre-training runs that failed since this start, with the reason, which their fine-tuning runs share.
     pub failed: BTreeMap<String, String>,
 }
 
 impl Runner<'_> {
-    /// Trains and measures a job unless that is done. An error other than cancellation becomes the job's state, and so does
-    /// another process that works on it (missing).
+    /// Trains and measures a job unless it is done. Errors other than cancellation become the job's state. A job that another
+    /// process works on is `Missing`.
     ///
     /// # Errors
     /// Cancellation; a state that cannot be stored.
@@ -118,13 +118,12 @@ impl Runner<'_> {
         evaluate_run(&self.folder.run(&job.name), Choice::Last, self.compute, self.control, &mut |_, _, _| {})
     }
 
-    /// Trains with these settings unless a finished run has them. `watched` records the label updates of one slice.
+    /// Trains with these settings unless a finished run exists. `watched` records the label updates of one slice.
     fn train(&mut self, name: &str, mut config: Config, split: &Path, watched: bool) -> Result<()> {
         let run = self.folder.run(name);
         if RunFolder::is_run(&run) {
             let stored = stored_config(&run)?;
-            // Presets with equal settings share a run, which keeps the name it was started under; and the study may have
-            // been moved.
+            // Presets with equal settings share a run, which keeps its first name. The study may also have moved.
             config.preset.clone_from(&stored.preset);
             config.labels.from.clone_from(&stored.labels.from);
             let differences = differences(&stored, &config)?;
@@ -153,8 +152,8 @@ impl Runner<'_> {
     }
 }
 
-/// The slice whose label updates are pictured: the fullest of the first training patient with a lesion, or of the first one
-/// where no mask is read.
+/// The slice whose label updates are drawn: the one with the largest lesion area in the first training patient with a lesion,
+/// or in the first patient if no mask is read.
 fn pictured(slices: &Slices) -> Option<usize> {
     let mut fullest = (0..slices.patients()).filter_map(|patient| slices.fullest_slice(patient));
     let first = fullest.clone().next();

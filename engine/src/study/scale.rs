@@ -9,14 +9,14 @@ use crate::{Error, Result};
 /// Side of the paper's crop in pixels and width of its network.
 const SIDE: f64 = 160.0;
 const WIDTH: f64 = 64.0;
-/// Sides are multiples of this, which every method can divide, and at least three of it.
+/// Sides are multiples of this, as every method requires, and at least three times as large.
 const MULTIPLE: f64 = 16.0;
 /// The narrowest network.
 const LEAST_WIDTH: f64 = 4.0;
 
-/// The ready plan `name` on the scans of `path`, each modality by itself. A scale below 1 multiplies the side of the crop, the
-/// slices of a patient, the network's width and the number of patients by itself, and the voxel size by its inverse, so that the
-/// crop shows the same body. Time falls about with its sixth power.
+/// The ready plan `name` on the scans of `path`, each modality separately. A scale below 1 shrinks the crop side, the slices
+/// per patient, the network width and the number of patients by this factor, and enlarges the voxels by its inverse, so that
+/// the crop covers the same part of the body. Time falls about with its sixth power.
 ///
 /// # Errors
 /// A name that is no ready plan; a scale outside 0.1 to 1; no modality.

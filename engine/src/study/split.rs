@@ -32,7 +32,7 @@ impl Fold {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// The split without test patients, for pilots: they never learn who tests.
+    /// The split without test patients, for pilots, which must not see them.
     pub fn without_test(&self) -> Split {
         let mut split = self.split.clone();
         for id in std::mem::take(&mut split.test) {
@@ -64,7 +64,7 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         patients.truncate(most);
         patients.sort_by(|a, b| a.0.cmp(&b.0));
     }
-    // Testing, validating and labelling all need a mask; the others are pre-trained on.
+    // Testing, validation and labelling need a mask; the other patients are used for pre-training only.
     let masked = patients.iter().filter(|(_, ml)| ml.is_some()).count();
     let (tests, vals) = (
         count_of(&plan.split.test, masked, "split.test")?.max(1),

@@ -22,8 +22,8 @@ pub struct Wilcoxon {
 /// Exact two-sided Wilcoxon signed-rank test of paired differences. Zeros are left out (Wilcoxon's own rule); without any other
 /// difference p is 1.
 ///
-/// The distribution of the rank sum under the null hypothesis is counted over all 2^n signs by dynamic programming, in
-/// units of half a rank so that mean ranks of ties stay whole numbers.
+/// Dynamic programming counts the null distribution of the rank sum over all 2^n signs, in units of half a rank so that mean
+/// ranks of ties are integers.
 pub fn wilcoxon(differences: &[f64]) -> Wilcoxon {
     let mut nonzero: Vec<f64> = differences.iter().copied().filter(|d| *d != 0.0).collect();
     nonzero.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
@@ -63,7 +63,7 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     corrected
 }
 
-/// Mean of a table of values and how far it moves when both its rows and its columns are resampled.
+/// Mean of a table of values, with its variation under resampling of both rows and columns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     /// Mean of all values.
@@ -77,8 +77,8 @@ pub struct Interval {
 }
 
 /// 95 % percentile interval of the mean of `values[draw][patient]`: draws and patients are resampled independently, with
-/// replacement. All resamples are used where there are at most [`RESAMPLES`], else as many random ones by `seed`. `None`
-/// without values, or if rows differ in length.
+/// replacement. All resamples are enumerated if there are at most [`RESAMPLES`]; otherwise that many are drawn with `seed`.
+/// `None` without values, or if rows differ in length.
 pub fn crossed_interval(values: &[Vec<f64>], seed: u64) -> Option<Interval> {
     let (rows, columns) = (values.len(), values.first()?.len());
     if columns == 0 || values.iter().any(|row| row.len() != columns) {
@@ -168,7 +168,7 @@ mod tests {
     fn two_by_two_has_sixteen_resamples() {
         let interval = crossed_interval(&[vec![0.1, 0.3], vec![0.2, 0.0]], 0).unwrap();
         assert!((interval.mean - 0.15).abs() < 1e-12 && (interval.sd - 0.061_237_2).abs() < 1e-7, "{interval:?}");
-        // One draw and one patient each alone: the extremes are the smallest and the largest value.
+        // With one draw and one patient the extremes are the smallest and the largest value.
         assert!(interval.low >= 0.0 && interval.low < 0.05 && interval.high > 0.25 && interval.high <= 0.3);
     }
 

@@ -1,6 +1,6 @@
 //! Means, spreads and paired differences of a study, by cohort and label budget.
 //!
-//! Everything goes by patient: a patient with several scans counts once, with the mean over the scans.
+//! All statistics are per patient. A patient with several scans counts once, with their mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::statistics::{Interval, crossed_interval, holm, wilcoxon};
 use crate::experiment::mean_sd;
 use crate::metrics::Measures;
 
-/// Methods that the others are compared with, where the study has them; else the first method.
+/// Methods that the others are compared with, if the study has them; otherwise the first method.
 const REFERENCES: [&str; 3] = ["sup", "base", "amlp"];
 
 /// A measured quantity.
@@ -114,11 +114,11 @@ pub struct MethodSummary {
     pub metrics: BTreeMap<Metric, Spread>,
     /// Differences to the reference methods.
     pub differences: Vec<Difference>,
-    /// Why cells have no result, each reason once.
+    /// Reasons for missing results, without duplicates.
     pub failures: Vec<String>,
     /// Cells whose network marks nothing.
     pub collapsed: usize,
-    /// Cells whose fine-tuning has not converged: a comparison with them compares noise.
+    /// Cells whose fine-tuning has not converged; comparisons with them are mostly noise.
     #[serde(default)]
     pub unconverged: usize,
 }
@@ -138,7 +138,7 @@ pub struct Group {
     pub scans: usize,
     /// The metrics in the order of the plan.
     pub columns: Vec<Metric>,
-    /// Scans of test patients that could not be segmented or measured in some training, with the reason.
+    /// Scans of test patients that could not be segmented or measured in some run, with the reason.
     pub left_out: Vec<String>,
     /// The methods in the order of the plan.
     pub methods: Vec<MethodSummary>,

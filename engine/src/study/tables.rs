@@ -12,13 +12,13 @@ pub struct TextTable {
     pub heading: Vec<String>,
     /// Rows of cells.
     pub rows: Vec<Vec<String>>,
-    /// Footnotes: trainings that failed, collapsed or have not converged.
+    /// Footnotes: runs that failed, collapsed or have not converged.
     pub notes: Vec<String>,
-    /// How many of the last columns are the paper's own numbers, shown in grey.
+    /// Number of trailing columns with the paper's numbers, shown in grey.
     pub paper: usize,
 }
 
-/// The table of a group: means, and of the first metric the spreads and the paired differences to each reference method.
+/// The table of a group: means of all metrics, and spreads and paired differences of the first.
 pub fn table(group: &Group) -> TextTable {
     let is_reference = |name: &&str| group.methods.iter().any(|m| m.differences.iter().any(|d| d.to == **name));
     let references: Vec<&str> =
@@ -31,7 +31,7 @@ pub fn table(group: &Group) -> TextTable {
     let mut notes = Vec::new();
     let rows = group.methods.iter().map(|method| row(group, method, &references, &mut notes)).collect();
     if !group.left_out.is_empty() {
-        notes.push(format!("Test scans left out in some training: {}.", group.left_out.join("; ")));
+        notes.push(format!("Test scans left out in some run: {}.", group.left_out.join("; ")));
     }
     let scans = if group.scans > group.patients {
         format!(" with {}", plural(group.scans, "scan", "scans"))
@@ -64,21 +64,16 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
     let [done, all] = method.units;
     if !method.failures.is_empty() {
         let lost = all - done;
-        let trainings = plural(all, "training", "trainings");
-        notes.push(format!("{}: {lost} of {trainings} failed. {}", method.method, method.failures.join(" ")));
+        let runs = plural(all, "run", "runs");
+        notes.push(format!("{}: {lost} of {runs} failed. {}", method.method, method.failures.join(" ")));
     } else if done < all {
-        notes.push(format!(
-            "{}: {} of {} not run yet.",
-            method.method,
-            all - done,
-            plural(all, "training has", "trainings have")
-        ));
+        notes.push(format!("{}: {} of {} not done yet.", method.method, all - done, plural(all, "run is", "runs are")));
     }
     if method.collapsed > 0 {
         notes.push(format!(
             "{}: {} nothing in any test patient.",
             method.method,
-            plural(method.collapsed, "training marks", "trainings mark")
+            plural(method.collapsed, "run marks", "runs mark")
         ));
     }
     if method.unconverged > 0 {

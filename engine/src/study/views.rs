@@ -1,4 +1,4 @@
-//! Tables that a plan asks for by name: some of its methods, budgets and metrics under a title, as the paper prints them.
+//! Tables that a plan defines: selected methods, budgets and metrics under a title, as in the paper.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::plan::{MethodPlan, Plan};
 use super::summary::Metric;
 use crate::{Error, Result};
 
-/// One table of a study's report. A plan without any gets a table for each cohort and label budget, of all methods.
+/// One table of a study's report. Without any, the report has a table of all methods for each cohort and label budget.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TablePlan {
@@ -14,10 +14,10 @@ pub struct TablePlan {
     pub title: String,
     /// Names of methods of the plan, its rows in this order.
     pub methods: Vec<String>,
-    /// Label budgets; those of the study if there is none.
+    /// Label budgets; by default the study's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub budgets: Vec<String>,
-    /// Metrics, its columns in this order; those of the study if there is none. Differences are those of the first.
+    /// Metrics, its columns in this order; by default the study's. Differences use the first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<Metric>,
     /// Number of the paper's table whose values stand beside the study's; empty for none.
@@ -26,7 +26,7 @@ pub struct TablePlan {
 }
 
 impl TablePlan {
-    /// The plan with what the table shows of it.
+    /// The plan reduced to the table's methods, budgets and metrics.
     pub fn of(&self, plan: &Plan) -> Plan {
         let mut plan = plan.clone();
         let all = std::mem::take(&mut plan.methods);

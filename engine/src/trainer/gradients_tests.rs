@@ -41,15 +41,15 @@ fn samples(config: &Config) -> Samples {
 
 /// Every gradient, in the network's order.
 fn numbers<N: Module>(net: &N, gradients: &GradientsParams) -> Vec<f32> {
-    struct Collect<'a>(&'a GradientsParams, Vec<f32>);
-    impl ModuleVisitor for Collect<'_> {
+    struct GradientCollector<'a>(&'a GradientsParams, Vec<f32>);
+    impl ModuleVisitor for GradientCollector<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.get::<D>(param.id) {
                 self.1.extend(gradient.into_data().iter::<f32>());
             }
         }
     }
-    let mut collect = Collect(gradients, Vec::new());
+    let mut collect = GradientCollector(gradients, Vec::new());
     net.visit(&mut collect);
     assert!(!collect.1.is_empty());
     collect.1
@@ -102,8 +102,8 @@ fn accumulated_gradients_of_finetuning_are_those_of_the_whole_batch() {
 /// A loss that took the Dice of each micro-batch would give another update: the whole-batch statistics prevent it.
 #[test]
 fn without_whole_batch_statistics_dice_would_be_another() {
-    struct Alone<'a>(DiceCrossEntropy<'a>);
-    impl Objective for Alone<'_> {
+    struct PerMicroBatchDice<'a>(DiceCrossEntropy<'a>);
+    impl Objective for PerMicroBatchDice<'_> {
         type Net = UNet;
         type Batch = Samples;
         fn network(&self) -> UNetConfig {
@@ -120,7 +120,7 @@ fn without_whole_batch_statistics_dice_would_be_another() {
     }
     let config = config(Norm::None);
     let (right, _) = gradients(&DiceCrossEntropy(&config), &samples(&config), 1, 2);
-    let (wrong, _) = gradients(&Alone(DiceCrossEntropy(&config)), &samples(&config), 1, 2);
+    let (wrong, _) = gradients(&PerMicroBatchDice(DiceCrossEntropy(&config)), &samples(&config), 1, 2);
     let off = right.iter().zip(&wrong).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off > 1e-4, "{off}");
 }
@@ -144,9 +144,9 @@ fn two_devices_step_as_one_does_in_two_micro_batches() {
 }
 
 /// Whatever a device reports, as an error or as a panic.
-struct Fails(&'static str, bool);
+struct FailingObjective(&'static str, bool);
 
-impl Objective for Fails {
+impl Objective for FailingObjective {
     type Net = UNet;
     type Batch = ();
     fn network(&self) -> UNetConfig {
@@ -161,7 +161,7 @@ impl Objective for Fails {
     }
 }
 
-fn failure(objective: &Fails, size: usize, micro: usize) -> Error {
+fn failure(objective: &FailingObjective, size: usize, micro: usize) -> Error {
     let engine = engine(1, micro);
     let net = objective.build(0, engine.device());
     engine.gradients(objective, &net, &(), size).map(|(_, output)| output).unwrap_err()
@@ -170,7 +170,7 @@ fn failure(objective: &Fails, size: usize, micro: usize) -> Error {
 #[test]
 fn too_little_memory_is_an_error_that_names_what_may_fit() {
     for panics in [false, true] {
-        let objective = Fails("out of device memory allocating 4096 bytes", panics);
+        let objective = FailingObjective("out of device memory allocating 4096 bytes", panics);
         let error = failure(&objective, 8, 0);
         let ErrorKind::DeviceMemory { device, what, why } = error.kind() else { panic!("{error}") };
         assert_eq!((device.as_str(), why.contains("4096 bytes")), ("cpu", true));
@@ -186,17 +186,17 @@ fn too_little_memory_is_an_error_that_names_what_may_fit() {
 #[test]
 fn a_lost_device_is_named_and_other_errors_stay() {
     for panics in [false, true] {
-        let error = failure(&Fails("the device is lost", panics), 1, 0);
+        let error = failure(&FailingObjective("the device is lost", panics), 1, 0);
         assert!(matches!(error.kind(), ErrorKind::DeviceLost { device, .. } if device == "cpu"), "{error}");
     }
-    let error = failure(&Fails("index out of bounds", false), 1, 0);
+    let error = failure(&FailingObjective("index out of bounds", false), 1, 0);
     assert!(matches!(error.kind(), ErrorKind::Compute { .. }), "{error}");
 }
 
 #[test]
 #[should_panic(expected = "index out of bounds")]
 fn a_panic_that_is_no_devices_stays_a_panic() {
-    failure(&Fails("index out of bounds", true), 1, 0);
+    failure(&FailingObjective("index out of bounds", true), 1, 0);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::config::TrainingConfig;
 
-/// Epochs and steps of a training.
+/// Epochs and steps of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Length {
     /// Epochs; the last may be cut short by `steps`.

@@ -57,7 +57,7 @@ pub trait Objective: Sync {
     fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
 }
 
-/// The slices of a training, numbered from 0.
+/// The slices of a run, numbered from 0.
 pub trait Dataset {
     /// Digest of the data: a checkpoint made on other data is refused.
     fn digest(&self) -> String;
@@ -69,7 +69,7 @@ pub trait Dataset {
     fn name(&self, slice: usize) -> String;
 }
 
-/// A training: an [`Objective`] with its data and its state.
+/// A run: an [`Objective`] with its data and its state.
 pub trait Method: Objective {
     /// Pre-training or fine-tuning.
     const STAGE: Stage;
@@ -135,7 +135,7 @@ pub trait Method: Objective {
     ///
     /// # Errors
     /// Parts that are missing or damaged.
-    fn restore(&mut self, resumed: &mut Resumed) -> Result<()>;
+    fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()>;
 }
 
 /// Some slices of a batch that go through the network together, on one device.
@@ -178,7 +178,7 @@ impl<'a> MicroBatch<'a> {
 pub struct Position {
     /// Epoch, from 1.
     pub epoch: usize,
-    /// Epochs of the training.
+    /// Epochs of the run.
     pub epochs: usize,
     /// Step of the epoch, from 0.
     pub step: usize,
@@ -194,7 +194,7 @@ pub struct EpochEnd {
 }
 
 /// Where a run continues, with the method's stored state.
-pub struct Resumed {
+pub struct ResumePoint {
     /// Epoch to continue with, from 1.
     pub epoch: usize,
     /// Parts of the checkpoint; `None` at the start of a run.

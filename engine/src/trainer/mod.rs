@@ -35,12 +35,12 @@ pub use gradients::GradientEngine;
 pub use length::Length;
 pub use memory::{Head, check_device, memory_mib};
 pub use meter::EpochMeter;
-pub use method::{Dataset, EpochEnd, Method, MicroBatch, Objective, Parts, Position, Resumed};
+pub use method::{Dataset, EpochEnd, Method, MicroBatch, Objective, Parts, Position, ResumePoint};
 pub use output::{MicroLoss, StepOutput};
 pub use session::{Session, Trainer, WEIGHTS, gradient_norm, optimizer};
 
-/// A finished training.
-pub struct Trained {
+/// A finished run.
+pub struct TrainOutput {
     /// Weights of the network.
     pub parameters: usize,
     /// Its epochs and steps.
@@ -64,7 +64,7 @@ pub fn train<M: Method>(
     config: &Config,
     session: &Session<'_>,
     sink: &mut dyn EventSink,
-) -> Result<Option<Trained>> {
+) -> Result<Option<TrainOutput>> {
     let (started, training) = (Instant::now(), &config.training);
     let length = Length::new(training, method.dataset().order(1).len());
     check_device(config, &method.network(), method.head(), session.compute)?;
@@ -106,7 +106,7 @@ pub fn train<M: Method>(
     }
     trainer.emit(&Event::Finished { stage: M::STAGE, epochs: length.epochs })?;
     let (parameters, best_dice) = (trainer.net.num_params(), trainer.best_dice());
-    Ok(Some(Trained { parameters, length, last, best_dice, seconds: started.elapsed().as_secs_f64() }))
+    Ok(Some(TrainOutput { parameters, length, last, best_dice, seconds: started.elapsed().as_secs_f64() }))
 }
 
 /// Runs `now` on this thread and `ahead` on another thread of the pool, if one is free. The results do not depend on it.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::adamw::AdamW;
 use super::clip::clip;
-use super::method::{EpochEnd, Position, Resumed};
+use super::method::{EpochEnd, Position, ResumePoint};
 use super::{EpochMeter, GradientEngine, Length, Method, StepOutput};
 use crate::cohort::Cohort;
 use crate::config::{Config, TrainingConfig};
@@ -73,7 +73,7 @@ struct State {
 }
 
 /// Where a run starts: initial weights, or a checkpoint.
-struct Beginning<N> {
+struct InitialState<N> {
     net: N,
     average: Option<N>,
     optimizer: ModuleOptimizer,
@@ -88,10 +88,10 @@ fn begin<M: Method>(
     config: &Config,
     run: &RunFolder,
     engine: &GradientEngine,
-) -> Result<Beginning<M::Net>> {
+) -> Result<InitialState<M::Net>> {
     let net = method.initial(config.seed, engine.device())?;
-    method.restore(&mut Resumed { epoch: 1, parts: None })?;
-    Ok(Beginning {
+    method.restore(&mut ResumePoint { epoch: 1, parts: None })?;
+    Ok(InitialState {
         average: (config.training.ema_decay > 0.0).then(|| net.valid().train()),
         net,
         optimizer: optimizer(&config.training),
@@ -108,7 +108,7 @@ fn resume<M: Method>(
     run: &RunFolder,
     engine: &GradientEngine,
     sink: &mut dyn EventSink,
-) -> Result<Beginning<M::Net>> {
+) -> Result<InitialState<M::Net>> {
     let (mut parts, warnings) = checkpoint::load(run)?;
     for message in warnings {
         sink.event(&Event::Warning { message })?;
@@ -141,12 +141,12 @@ fn resume<M: Method>(
         Some(meter) => meter.clone(),
         None => EpochMeter::from_earlier(parts.get(TALLY).unwrap_or_default())?,
     };
-    method.restore(&mut Resumed { epoch: state.epochs_done + 1, parts: Some(parts) })?;
+    method.restore(&mut ResumePoint { epoch: state.epochs_done + 1, parts: Some(parts) })?;
     let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
     if let Some(message) = warning {
         sink.event(&Event::Warning { message })?;
     }
-    Ok(Beginning { net, average, optimizer, state, meter, log })
+    Ok(InitialState { net, average, optimizer, state, meter, log })
 }
 
 /// A run in progress, with a network of type `N`.
@@ -192,7 +192,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let resumed = checkpoint::has_checkpoint(run);
         let start =
             if resumed { resume(method, config, run, &engine, sink)? } else { begin(method, config, run, &engine)? };
-        let Beginning { net, average, optimizer, state, meter, log } = start;
+        let InitialState { net, average, optimizer, state, meter, log } = start;
         let mut trainer = Self {
             net,
             meter,
@@ -280,7 +280,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     }
 
     /// The network that is validated and kept: the moving average if there is one.
-    fn kept(&self) -> &N {
+    fn evaluated(&self) -> &N {
         self.average.as_ref().unwrap_or(&self.net)
     }
 
@@ -289,7 +289,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     /// # Errors
     /// Those of `work` and of the device.
     pub fn guard<T>(&self, what: &str, work: impl FnOnce(&N) -> Result<T>) -> Result<T> {
-        self.engine.guard(self.training.batch, what, || work(self.kept()))
+        self.engine.guard(self.training.batch, what, || work(self.evaluated()))
     }
 
     /// Logs an event and passes it to the listeners.
@@ -382,7 +382,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let best = self.state.best.is_none_or(|best| dice > best);
         if best {
             self.state.best = Some(dice);
-            let parts = vec![(WEIGHTS.to_string(), record::to_bytes(self.kept())?)];
+            let parts = vec![(WEIGHTS.to_string(), record::to_bytes(self.evaluated())?)];
             checkpoint::save(self.run, Slot::Best, &CheckpointData { epoch, step: 0, parts })?;
         }
         self.emit(&Event::Validation { epoch, dice, best })
@@ -411,7 +411,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let mut parts = method.state()?;
         let optimizer = self.optimizer.into_bytes().map_err(|e| failed("the optimiser's state", e.to_string()))?;
         let state = serde_json::to_vec(&self.state).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
-        parts.push((WEIGHTS.into(), record::to_bytes(self.kept())?));
+        parts.push((WEIGHTS.into(), record::to_bytes(self.evaluated())?));
         if self.average.is_some() {
             parts.push((TRAINED.into(), record::to_bytes(&self.net)?));
         }

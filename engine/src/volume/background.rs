@@ -3,15 +3,14 @@
 use super::padding::is_within;
 use super::{Grid, Volume};
 
-/// The value of a scan's background. Skull-stripped MR has 0, a z-scored scan what 0 became, a CT often -1000 or the padding
-/// outside its field of view.
+/// Background value of a scan: 0 in skull-stripped MR, the image of 0 in a z-scored scan, often -1000 or padding in CT.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Background {
     /// The value in the scan's unit. NaN if the border is not finite.
     pub value: f64,
     /// Values this near to it are background too: half a step of stored integers, or rounding of floats.
     pub tolerance: f64,
-    /// Share of the border's voxels that have it, 0 to 1. Beside another constant, padding is no part of the border.
+    /// Share of the border's voxels with this value, 0 to 1. Padding does not count as border if there is another constant.
     pub share: f64,
     /// Values, from and to, that mark padding, which is background too.
     padding: Option<[f64; 2]>,
@@ -23,14 +22,14 @@ const SMALLEST_SHARE: f64 = 0.05;
 const TIMES_A_NEIGHBOUR: usize = 4;
 /// Values are near each other within this many steps.
 const NEAR_STEPS: f64 = 16.0;
-/// Fewer voxels than this are no evidence of a constant.
+/// Minimum number of voxels to call a value constant.
 const FEWEST: usize = 8;
 /// Relative rounding error of a constant stored as 32-bit floats.
 const FLOAT_ROUNDING: f64 = 1e-6;
 
 impl Background {
-    /// The background of a frame in memory; `None` if no value is constant along the border or all voxels have it, and for
-    /// colours. Padding is the background where no other value is.
+    /// The background of a frame in memory. `None` for colours, if no value is constant along the border, or if all voxels have
+    /// it. Padding is the background only if nothing else is.
     pub fn of(volume: &Volume, frame: usize) -> Option<Self> {
         Self::beside_padding(volume, frame).or_else(|| Self::of_padding(volume, frame))
     }
@@ -45,7 +44,7 @@ impl Background {
         let value = |at: usize| volume.scale.apply(volume.data.stored(first + at));
         let no_padding = |at: &usize| !is_within(volume.padding, volume.data.stored(first + at));
         let all = border(&volume.grid).filter(no_padding).count();
-        // Sized beforehand: a vector that grows takes three times as much for a moment.
+        // Allocated at full size: growing would need up to three times the memory.
         let mut values = Vec::with_capacity(all);
         values.extend(border(&volume.grid).filter(no_padding).map(value).filter(|v| v.is_finite()));
         let share = |count: usize| count as f64 / all.max(1) as f64;
@@ -66,7 +65,7 @@ impl Background {
         let step = runs.windows(2).map(|pair| pair[1][0] - pair[0][0]).fold(f64::INFINITY, f64::min);
         let is_near = |run: &&[f64]| run[0] != most[0] && (run[0] - mode).abs() <= NEAR_STEPS * step;
         let near: Vec<usize> = runs.iter().copied().filter(is_near).map(<[f64]>::len).collect();
-        // Noise has values on either side; a single other one is a second constant, such as padding beside air.
+        // Noise has values on both sides. A single other value is a second constant, such as padding next to air.
         let neighbour = if near.len() > 1 { near.into_iter().max().unwrap_or(0) } else { 0 };
         let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
         let found = Self { value: mode, tolerance, share: share(count), padding };
@@ -101,8 +100,8 @@ impl std::fmt::Display for Background {
     }
 }
 
-/// Positions in memory of the voxels on the faces of a volume, rising. Faces across an axis of one voxel do not count, since
-/// every voxel of a single slice lies on them.
+/// Ascending memory positions of the voxels on the faces of a volume. Faces across an axis of one voxel are skipped, since they
+/// contain every voxel.
 pub(super) fn border(grid: &Grid) -> impl Iterator<Item = usize> {
     let [nx, ny, nz] = grid.shape;
     let on_face = |at: usize, n: usize| n > 1 && (at == 0 || at + 1 == n);

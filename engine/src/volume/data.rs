@@ -177,7 +177,7 @@ impl std::fmt::Debug for Extension {
     }
 }
 
-/// The header fields needed to write another volume on exactly the same grid. Text fields are not kept.
+/// The header fields needed to write another volume on exactly the same grid. Text fields are dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceHeader {
     /// File format: `nifti-1` or `nifti-2`, followed by ` pair` and ` gzip` where they apply.
@@ -214,8 +214,7 @@ pub struct Volume {
     pub data: VoxelData,
     /// Converts stored values to the scan's unit (HU, SUV, ...).
     pub scale: Scale,
-    /// Stored values, from and to, that mark padding outside the field of view: in DICOM, and in NIfTI files that
-    /// were converted from it.
+    /// Range of stored values that mark padding outside the field of view, from DICOM or a NIfTI file converted from it.
     pub padding: Option<[f64; 2]>,
     /// Number of frames in the file (1 for a 3-D scan): the product of all dimensions after the third.
     pub file_frames: usize,

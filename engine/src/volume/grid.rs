@@ -82,7 +82,7 @@ impl Grid {
         let score = |axis: &[usize; 3]| (0..3).map(|a| columns[a][axis[a]].abs()).sum::<f64>();
         let mut best = PERMUTATIONS[0];
         for axis in &PERMUTATIONS[1..] {
-            // On a tie (45 degrees) the first permutation wins; the margin keeps rounding from deciding.
+            // On a tie (45 degrees) the first permutation wins, independent of rounding.
             if score(axis) > score(&best) + 1e-9 {
                 best = *axis;
             }

@@ -23,9 +23,9 @@ pub enum CtDoubt {
 
 /// Tissue, bone and air span more than this, in HU.
 const NARROWEST_HU: f64 = 50.0;
-/// A scan with values below this holds air, in HU.
+/// Values below this are air, in HU.
 const AIR_HU: f64 = -200.0;
-/// Fat is below this, in HU. Only the inside of an organ has nothing there.
+/// Fat is below this, in HU. Only a scan of an organ's interior has no such voxels.
 const FAT_HU: f64 = -50.0;
 /// Soft tissue of any scan has values in this range, in HU.
 const SOFT_TISSUE_HU: [f64; 2] = [-200.0, 300.0];

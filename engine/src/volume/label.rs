@@ -61,7 +61,7 @@ impl MaskFrames<'_> {
         self.frames
     }
 
-    /// The mask of a frame of the image, 0-based. A mask of one frame belongs to all frames.
+    /// The mask of a frame of the image, 0-based. A mask of one frame applies to all frames.
     ///
     /// # Errors
     /// As [`LabelVolume::read_frame_for`].
@@ -152,8 +152,8 @@ impl LabelVolume {
         Ok((labels, notes))
     }
 
-    /// Reads the mask of frame `frame` (0-based) of an image and aligns it to the image's grid by world position. A mask of
-    /// one frame belongs to all frames.
+    /// Reads the mask of frame `frame` (0-based) of an image and aligns it to the image's grid by world position. A mask of one
+    /// frame applies to all frames.
     ///
     /// # Errors
     /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has another number of
@@ -170,7 +170,7 @@ impl LabelVolume {
         Self::aligned_to(image, volume, path, options)
     }
 
-    /// Reads the file of a mask, whose frames can then be taken one by one for the frames of the image.
+    /// Opens a mask file for reading frame by frame.
     ///
     /// # Errors
     /// As [`LabelVolume::read_frame_for`], as far as they do not concern labels.
@@ -179,7 +179,7 @@ impl LabelVolume {
             return Ok(MaskFrames { path, image, options, frames: 1, volume: None });
         }
         let whole = read_unchecked(path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() });
-        // What is too large at once is read frame by frame.
+        // Files too large for memory are read frame by frame.
         let (volume, all) = match whole {
             Err(error) if matches!(error.kind(), ErrorKind::Memory { .. }) => (Self::read_frame(path, 0)?, false),
             whole => (whole?, true),
@@ -212,8 +212,8 @@ impl LabelVolume {
         Ok(AlignedMask { labels, frames, notes })
     }
 
-    /// A SEG or RTSTRUCT on its image's grid; `None` for other files. A SEG leaves out empty slices: that it covers a part of the image needs
-    /// no note.
+    /// A SEG or RTSTRUCT on its image's grid; `None` for other files. A SEG omits empty slices, so partial coverage needs no
+    /// note.
     fn of_segmentation_for(path: &Path, image: &Volume, options: &MaskOptions) -> Result<Option<AlignedMask>> {
         let Some((mask, notes)) = Self::of_segmentation(path)? else { return Ok(None) };
         let what = format!("mask {} and its image", path.display());
@@ -222,7 +222,7 @@ impl LabelVolume {
     }
 
     /// All segments of a SEG on the grid of its frames, or of an RTSTRUCT on that of its images; `None` for other files. Where
-    /// segments overlap one of them counts, with a note.
+    /// segments overlap, one wins, with a note.
     fn of_segmentation(path: &Path) -> Result<Option<(Self, Vec<String>)>> {
         let Some(file) = seg::open_segmentation(path) else { return Ok(None) };
         let mut found = seg::read_file(&file, None)?;
@@ -243,11 +243,11 @@ impl LabelVolume {
         Ok((Self { grid, data }, warnings))
     }
 
-    /// The mask on the grid of its image, if both lie on the same voxels: in any axis order, or as a box of the lattice. A
-    /// note says what was done; `names` are as for [`super::GridMatch::note`].
+    /// The mask on the grid of its image, if both have the same voxels, in any axis order or as a sub-box. A note describes the
+    /// conversion; `names` are as for [`super::GridMatch::note`].
     ///
     /// # Errors
-    /// If they lie on other voxels, or a label lies outside the image. `what` names both in the message.
+    /// If the voxels differ, or a label is outside the image. `what` names both in the message.
     pub fn aligned(
         self,
         image: &Grid,
@@ -421,7 +421,7 @@ mod tests {
         let (padded, note) = part.clone().aligned(&mask.grid, &options, "a and b", NAMES).unwrap();
         assert_eq!(padded, mask);
         assert!(note.unwrap().contains("a box of 3x2x2 voxels"));
-        // The other way round, background outside may go, but no label.
+        // In the other direction, background outside the image may be dropped, but not labels.
         let (back, _) = mask.clone().aligned(&part.grid, &options, "a and b", NAMES).unwrap();
         assert_eq!(back, part);
         let narrow = mask.grid.cropped([2, 1, 1], [2, 2, 2]);

@@ -1,4 +1,4 @@
-//! Names, colours and locks of a mask's labels: a tab-separated table beside the mask.
+//! Names, colours and locks of a mask's labels: a tab-separated table next to the mask.
 //!
 //! ```text
 //! index  name    color    visible  locked
@@ -6,7 +6,7 @@
 //! 2      core    n/a      1        1
 //! ```
 //!
-//! `index` (or `value`) and `name` are required, so that a BIDS `dseg.tsv` is such a table too. The background is no label.
+//! `index` (or `value`) and `name` are required, so that a BIDS `dseg.tsv` is such a table too. The background is not a label.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct LabelStyle {
     pub colour: Option<[u8; 3]>,
     /// It is drawn.
     pub visible: bool,
-    /// Edits leave its voxels as they are.
+    /// Edits do not change its voxels.
     pub locked: bool,
 }
 
@@ -62,7 +62,7 @@ impl LabelTable {
         Self { labels: named.map(|(value, name)| (*value, LabelStyle::named(name))).collect() }
     }
 
-    /// The table that belongs to a mask: `seg.labels.tsv` beside `seg.nii.gz`.
+    /// Path of a mask's table: `seg.labels.tsv` for `seg.nii.gz`.
     pub fn path_beside(mask: &Path) -> PathBuf {
         let name = mask.file_name().unwrap_or_default().to_string_lossy();
         let lower = name.to_ascii_lowercase();
@@ -74,7 +74,7 @@ impl LabelTable {
     /// Reads a table.
     ///
     /// # Errors
-    /// A file that cannot be read, or is no such table. The message names line and value.
+    /// A file that cannot be read, or is not a label table. The message names line and value.
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > MOST_BYTES {

@@ -1,17 +1,17 @@
-//! Comparing two grids by world position: the one place that decides whether two images lie on the same voxels.
+//! Comparison of two grids by world position. Only this module decides whether two images have the same voxels.
 
 use super::{Grid, Orientation};
 use crate::{ErrorKind, Result};
 
-/// How one grid lies against another.
+/// Relation of one grid to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// Same voxels in the same order.
     Same,
     /// Same voxels with permuted or flipped axes. The orientation maps arrays of the first grid to the second.
     Reordered(Orientation),
-    /// Another box of the other grid's lattice, such as a mask cropped to its lesion: voxel (0, 0, 0) of the reoriented
-    /// first grid is voxel `origin` of the second.
+    /// Another box of the same lattice, such as a mask cropped to its lesion: voxel (0, 0, 0) of the reoriented first grid is
+    /// voxel `origin` of the second.
     Box {
         /// Maps arrays of the first grid to the axes of the second.
         orientation: Orientation,
@@ -27,7 +27,7 @@ pub enum Relation {
 /// The result of [`Grid::compare`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GridMatch {
-    /// How the first grid lies against the second.
+    /// Relation of the first grid to the second.
     pub relation: Relation,
     /// Largest distance between corresponding corner voxels in mm: of the whole grids, or within the lattice for
     /// [`Relation::Box`]. Infinite if the axes do not correspond.
@@ -40,11 +40,11 @@ pub struct GridMatch {
 const SAME_MM: f64 = 1e-3;
 /// Corners may differ by this share of the smallest voxel size.
 const SAME_SHARE: f64 = 0.01;
-/// [`SAME_MM`] never exceeds this share of the smallest voxel size, as it would in microscopy.
+/// Limits [`SAME_MM`] to this share of the smallest voxel size, for microscopy.
 const MOST_SHARE: f64 = 0.1;
 /// A difference above this is reported, in mm.
 const NOTED_MM: f64 = 1e-5;
-/// Most voxels of a grid that holds two others.
+/// Maximum number of voxels of a union grid.
 const LARGEST_UNION: usize = 1 << 30;
 /// Relative difference below which two voxel sizes are equal.
 const SAME_SIZE: f64 = 0.01;
@@ -56,7 +56,7 @@ impl Grid {
     }
 
     /// # Errors
-    /// If the grids do not have the same voxels in the same order. `what` names both in the message.
+    /// If the grids differ in voxels or axis order. `what` names both in the message.
     pub fn require_same(&self, other: &Self, what: impl FnOnce() -> String) -> Result<()> {
         let found = self.compare(other, None);
         if found.relation == Relation::Same {
@@ -97,8 +97,7 @@ impl Grid {
         of(Relation::Different, corner_mm)
     }
 
-    /// The smallest grid on the other's lattice that holds both; `None` where they lie on different lattices, or so far apart
-    /// that it would have more than 2^30 voxels.
+    /// The smallest grid that contains both. `None` if their lattices differ, or if it would have more than 2^30 voxels.
     pub fn union(&self, other: &Self) -> Option<Self> {
         let own = self.reoriented(&self.axes_along(other)?);
         let first = other.voxel_from_world().transform_point3(own.world([0; 3])).round().to_array();
@@ -125,8 +124,8 @@ impl Grid {
         SAME_MM.max(SAME_SHARE * finest).min(MOST_SHARE * finest)
     }
 
-    /// Whether exactly one grid records an orientation and the other one's voxel sizes do not contradict it: they are
-    /// equal, or the 1 mm of a header that nobody filled in.
+    /// Whether exactly one grid records an orientation and the other one's voxel sizes do not contradict it: they are equal, or
+    /// the default 1 mm of an unset header.
     fn matches_by_voxel(&self, other: &Self) -> bool {
         let (known, unknown) = match (self.oriented, other.oriented) {
             (true, false) => (self.spacing_mm(), other.spacing_mm()),
@@ -158,7 +157,7 @@ impl Grid {
 }
 
 impl GridMatch {
-    /// What a user should know about two grids that were matched. `names` are what the text calls their owners, as in
+    /// Note for the user on how two grids were matched. `names` are the names of their images in the text, as in
     /// `["mask", "image"]`.
     pub fn note(&self, [name, its]: [&str; 2], own: &Grid, other: &Grid) -> Option<String> {
         let codes = |g: &Grid| g.axis_codes().unwrap_or_else(|| "no orientation".to_owned());
@@ -188,7 +187,7 @@ impl GridMatch {
         }
     }
 
-    /// Why two grids differ, for an error.
+    /// Describes how two grids differ, for an error.
     pub fn difference(&self, own: &Grid, other: &Grid) -> String {
         let sorted = |g: &Grid| {
             let mut shape = g.shape;
@@ -288,11 +287,11 @@ mod tests {
             let expected = Relation::Box { orientation, origin: [1, 0, 1] };
             assert_eq!(stored.relation(&grid()), expected);
         }
-        // A larger one too: what lies outside is for the caller to judge.
+        // Also a larger grid; the caller decides about the voxels outside.
         let larger = grid().cropped([-1, -2, 0], [7, 7, 3]);
         let expected = Relation::Box { orientation: Orientation::IDENTITY, origin: [-1, -2, 0] };
         assert_eq!(larger.relation(&grid()), expected);
-        // Off the lattice by a tenth of a voxel, beside the image, or of other voxel sizes.
+        // Off the lattice by a tenth of a voxel, next to the image, or with other voxel sizes.
         let mut off = part.clone();
         off.world_from_voxel.translation.x += 0.2;
         let beside = grid().cropped([5, 0, 0], [3, 2, 2]);
@@ -317,7 +316,7 @@ mod tests {
             assert!(known.compare(&unknown, None).note(["mask", "image"], &known, &unknown).is_some());
         }
         assert_eq!(known.relation(&sizes([2.0, 3.0, 5.0])), Relation::Different);
-        // A mirrored box is no evidence of a flip where one side only guesses.
+        // A mirrored box does not prove a flip if one orientation is only a guess.
         let oriented = Grid { oriented: true, ..sizes([2.0, 3.0, 4.0]) };
         let mirrored = oriented.reoriented(&Orientation { flip: [true, false, false], ..Orientation::IDENTITY });
         assert_eq!(mirrored.relation(&sizes([2.0, 3.0, 4.0])), Relation::ByVoxel);

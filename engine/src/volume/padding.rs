@@ -1,10 +1,10 @@
-//! Padding: pixels outside the field of view, which a DICOM file marks by values of their own (PixelPaddingValue, PS3.3
-//! C.7.5.1.1.2). They keep their values, but are no part of statistics, background or tissue.
+//! Padding: pixels outside the field of view, marked by PixelPaddingValue in DICOM (PS3.3 C.7.5.1.1.2). They keep their values
+//! but do not count in statistics, background or tissue.
 
 use super::data::for_each_type;
 use super::{Volume, VoxelData};
 
-/// True if a stored value lies in the range of padding.
+/// True if a stored value is padding.
 pub(super) fn is_within(padding: Option<[f64; 2]>, stored: f64) -> bool {
     padding.is_some_and(|[low, high]| (low..=high).contains(&stored))
 }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn padding_does_not_hide_a_missing_intercept() {
         assert_eq!(ct_doubt(&ct(0.0)), None);
-        // As stored: padding at -2000 is no air.
+        // As stored: padding at -2000 is not air.
         let raw = Volume { scale: Scale::IDENTITY, ..ct(0.0) };
         assert!(ct_doubt(&raw).is_some());
         assert_eq!(ct_doubt(&Volume { padding: None, ..raw }), None);

@@ -74,7 +74,7 @@ fn extreme<T: Extreme>(values: &[T], shape: [usize; 3], axis: usize, smallest: b
 }
 
 impl Grid {
-    /// The grid of a projection along a stored axis: one voxel along it, as long as the whole extent and centred in it.
+    /// The grid of a projection along a stored axis: one voxel along it that spans the whole extent.
     #[must_use]
     pub fn projected(&self, axis: usize) -> Self {
         let (mut shape, mut middle) = (self.shape, glam::DVec3::ZERO);

@@ -1,4 +1,4 @@
-//! Percentiles and histograms of a frame where it lies: its voxels are counted, never copied or sorted.
+//! Percentiles and histograms of a frame in place: voxels are counted, never copied or sorted.
 //!
 //! Every numeric type maps to unsigned integers in the order of its values. A value of a given rank is found digit by
 //! digit, 16 bits a pass over the voxels: one pass for types of up to 16 bits, two for 32, four for 64. Hence the
@@ -9,15 +9,15 @@ use super::padding::is_within;
 use super::{Scale, Volume, VoxelData};
 use crate::parallel;
 
-/// Voxels that a thread counts at a time, at least.
+/// Minimum voxels per work item.
 const PIECE: usize = 1 << 18;
 /// Bits that one pass decides.
 const DIGIT: u32 = 16;
-/// Prefixes looked at in one pass: bounds the memory of the tables.
+/// Prefixes counted in one pass; bounds the memory of the tables.
 const PREFIXES: usize = 8;
 
-/// A numeric voxel type whose values can be ordered by an unsigned integer.
-trait Ordered: Copy + Send + Sync {
+/// A numeric voxel type that maps to unsigned integers in the order of its values.
+trait OrderedBits: Copy + Send + Sync {
     /// Bits of the key.
     const BITS: u32;
     /// A number that grows with the value.
@@ -30,7 +30,7 @@ trait Ordered: Copy + Send + Sync {
 
 macro_rules! unsigned {
     ($($t:ty),*) => {$(
-        impl Ordered for $t {
+        impl OrderedBits for $t {
             const BITS: u32 = <$t>::BITS;
             fn key(self) -> u64 {
                 u64::from(self)
@@ -48,7 +48,7 @@ unsigned!(u8, u16, u32, u64);
 
 macro_rules! signed {
     ($($t:ty as $u:ty),*) => {$(
-        impl Ordered for $t {
+        impl OrderedBits for $t {
             const BITS: u32 = <$t>::BITS;
             fn key(self) -> u64 {
                 u64::from(self as $u ^ (1 << (<$t>::BITS - 1)))
@@ -64,7 +64,7 @@ macro_rules! signed {
 }
 signed!(i8 as u8, i16 as u16, i32 as u32);
 
-impl Ordered for i64 {
+impl OrderedBits for i64 {
     const BITS: u32 = 64;
     fn key(self) -> u64 {
         self as u64 ^ (1 << 63)
@@ -79,7 +79,7 @@ impl Ordered for i64 {
 
 macro_rules! floats {
     ($($t:ty as $u:ty),*) => {$(
-        impl Ordered for $t {
+        impl OrderedBits for $t {
             const BITS: u32 = <$u>::BITS;
             fn key(self) -> u64 {
                 let (bits, sign) = (self.to_bits(), 1 << (<$u>::BITS - 1));
@@ -97,30 +97,30 @@ macro_rules! floats {
 }
 floats!(f32 as u32, f64 as u64);
 
-/// Which stored values count: those whose scaled value is finite, but no padding.
+/// Selects the stored values to count: finite when scaled, and not padding.
 #[derive(Clone, Copy)]
-struct Counted {
+struct CountedValues {
     scale: Scale,
     padding: Option<[f64; 2]>,
 }
 
-impl Counted {
-    fn contains<T: Ordered>(self, value: T) -> bool {
-        // The value itself is looked at only where there is padding.
+impl CountedValues {
+    fn contains<T: OrderedBits>(self, value: T) -> bool {
+        // The value itself matters only if there is padding.
         value.is_finite(self.scale) && (self.padding.is_none() || !is_within(self.padding, T::of_key(value.key())))
     }
 }
 
-/// Values in a piece: two rounds on every thread. Each piece has `counts` counters of its own, and all are held at once: a
-/// piece takes eight times their memory at least, so that many threads do not hold a second volume in counters.
+/// Values per work item: two items per thread. Each item has its own `counts` counters. An item's values take at least eight
+/// times the memory of its counters, so that the counters of many threads do not add up to a second volume.
 fn piece_of<T>(values: usize, counts: usize) -> usize {
     let beside_counts = 8 * counts * size_of::<u32>() / size_of::<T>();
-    // A counter holds what one piece can have.
+    // A counter must be able to count a whole item.
     values.div_ceil(2 * rayon::current_num_threads()).max(PIECE).max(beside_counts).min(u32::MAX as usize)
 }
 
-/// How many values with each of these prefixes have each digit at `shift`: one table a prefix, one after the other.
-fn count<T: Ordered>(values: &[T], counted: Counted, prefixes: &[u64], shift: u32) -> Vec<u64> {
+/// Counts the digits at `shift` of the values with each of these prefixes: one table per prefix, concatenated.
+fn count<T: OrderedBits>(values: &[T], counted: CountedValues, prefixes: &[u64], shift: u32) -> Vec<u64> {
     let size = 1_usize << DIGIT.min(T::BITS);
     let above = shift + DIGIT;
     let of_piece = |piece: &[T]| {
@@ -128,7 +128,7 @@ fn count<T: Ordered>(values: &[T], counted: Counted, prefixes: &[u64], shift: u3
         let keys = piece.iter().filter(|value| counted.contains(**value)).map(|value| value.key());
         let digit = |key: u64| (key >> shift) as usize & (size - 1);
         if above >= T::BITS {
-            // The first pass: nothing stands above its digit.
+            // First pass: no prefix above the digit.
             keys.for_each(|key| tables[digit(key)] += 1);
         } else {
             for key in keys {
@@ -150,7 +150,7 @@ fn sum(tables: &[Vec<u32>], size: usize) -> Vec<u64> {
     all
 }
 
-/// The digit in whose bin a rank falls, and the rank within the bin.
+/// The digit whose bin contains a rank, and the rank within the bin.
 fn bin_of(table: &[u64], rank: u64) -> (u64, u64) {
     let mut below = 0;
     for (digit, &count) in table.iter().enumerate() {
@@ -159,19 +159,23 @@ fn bin_of(table: &[u64], rank: u64) -> (u64, u64) {
         }
         below += count;
     }
-    // Ranks come from the table's own sum.
+    // Ranks are below the table's sum.
     (table.len() as u64 - 1, 0)
 }
 
-/// A rank on its way to a value.
+/// Search state of one rank.
 struct Search {
     prefix: u64,
     /// Rank among the values with this prefix.
     rest: u64,
 }
 
-/// The stored values of the ranks that `ranks` chooses, given how many values count; `None` without any.
-fn select<T: Ordered>(values: &[T], counted: Counted, ranks: impl FnOnce(u64) -> Vec<u64>) -> Option<Vec<f64>> {
+/// The stored values at the ranks that `ranks` returns for the number of counted values; `None` without any.
+fn select<T: OrderedBits>(
+    values: &[T],
+    counted: CountedValues,
+    ranks: impl FnOnce(u64) -> Vec<u64>,
+) -> Option<Vec<f64>> {
     let size = 1_usize << DIGIT.min(T::BITS);
     let mut shift = T::BITS.saturating_sub(DIGIT);
     let table = count(values, counted, &[0], shift);
@@ -201,7 +205,7 @@ fn select<T: Ordered>(values: &[T], counted: Counted, ranks: impl FnOnce(u64) ->
 }
 
 /// The percentiles of some stored values, scaled.
-fn percentiles<T: Ordered>(values: &[T], counted: Counted, q: &[f64]) -> Option<Vec<f64>> {
+fn percentiles<T: OrderedBits>(values: &[T], counted: CountedValues, q: &[f64]) -> Option<Vec<f64>> {
     let scale = counted.scale;
     let mut shares = Vec::with_capacity(q.len());
     let found = select(values, counted, |n| {
@@ -223,7 +227,7 @@ fn percentiles<T: Ordered>(values: &[T], counted: Counted, q: &[f64]) -> Option<
 }
 
 /// Counts of values in bins of equal width.
-fn histogram<T: Ordered>(
+fn histogram<T: OrderedBits>(
     values: &[T],
     value_of: impl Fn(T) -> f64 + Sync,
     [low, high]: [f64; 2],
@@ -241,22 +245,22 @@ fn histogram<T: Ordered>(
 }
 
 impl Volume {
-    /// The percentiles `q` (0 to 100; what lies outside is taken for the nearer end) of a frame held, scaled, with
-    /// linear interpolation between neighbouring values as numpy's default.
+    /// The percentiles `q` (clamped to 0 to 100) of a loaded frame, scaled, with linear interpolation between neighbouring
+    /// values as numpy's default.
     ///
-    /// Exact for every type, and the same bits whatever the number of threads. Values that are not finite, and padding, are left out.
-    /// `None` for colours, a frame that is not held, or without such a value.
+    /// Exact for every type, and bit-identical for any number of threads. Values that are not finite, and padding, are left
+    /// out. `None` for colours, a frame that is not loaded, or without values.
     pub fn percentiles(&self, frame: usize, q: &[f64]) -> Option<Vec<f64>> {
         let held = self.frame_range(frame)?;
-        let counted = Counted { scale: self.scale, padding: self.padding };
+        let counted = CountedValues { scale: self.scale, padding: self.padding };
         for_each_type!(&self.data, v => percentiles(&v[held], counted, q), _c => None)
     }
 
-    /// How many voxels of a frame held have a scaled value in each of `bins` bins of equal width from `range[0]` to
-    /// `range[1]`; a value on the border of two bins belongs to the upper, `range[1]` itself to the last. Values
-    /// outside, those that are not finite, and padding are not counted.
+    /// Histogram of the scaled values of a loaded frame: `bins` bins of equal width from `range[0]` to `range[1]`. A value on a
+    /// border belongs to the upper bin, `range[1]` to the last. Values outside, values that are not finite, and padding are not
+    /// counted.
     ///
-    /// `None` for colours, a frame that is not held, no bin, or a range whose ends are not finite and rising.
+    /// `None` for colours, a frame that is not loaded, no bin, or a range that is not finite and ascending.
     #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
     pub fn histogram(&self, frame: usize, range: [f64; 2], bins: usize) -> Option<Vec<u64>> {
         let held = self.frame_range(frame)?;
@@ -344,7 +348,7 @@ mod tests {
     #[test]
     fn percentiles_are_numpys() {
         let volume = volume(VoxelData::I16(vec![3, 1, 4, 1, 5, 9, 2, 6]), 1, Scale::IDENTITY);
-        // numpy.percentile([3,1,4,1,5,9,2,6], [0, 1, 37, 50, 99, 100]); beyond the ends is the end.
+        // numpy.percentile([3,1,4,1,5,9,2,6], [0, 1, 37, 50, 99, 100]); q is clamped.
         let found = volume.percentiles(0, &[0.0, 1.0, 37.0, 50.0, 99.0, 100.0, -5.0, 200.0]).unwrap();
         for (found, expected) in found.iter().zip([1.0, 1.0, 2.59, 3.5, 8.79, 9.0, 1.0, 9.0]) {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");

@@ -80,7 +80,7 @@ fn linear(source: &[f32], shape: [usize; 3], position: DVec3) -> Option<f32> {
             return None;
         }
         let at = position[a].clamp(0.0, (shape[a] - 1) as f64);
-        // A position at a voxel centre up to rounding gives exactly that voxel: resampling to the same grid is lossless.
+        // A position at a voxel centre, up to rounding, gives exactly that voxel, so resampling to the same grid is lossless.
         let at = if (at - at.round()).abs() < SLACK { at.round() } else { at };
         low[a] = at as usize;
         high[a] = (low[a] + 1).min(shape[a] - 1);

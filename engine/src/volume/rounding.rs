@@ -1,4 +1,4 @@
-//! What counts as a label: the one rule by which stored values become whole numbers.
+//! The one rule by which stored values become labels.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use crate::{Error, ErrorKind, Result};
 /// How masks are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct MaskOptions {
-    /// How far corners of a mask and its image may differ, in mm; by default as [`Grid::compare`] says.
+    /// Tolerance in mm for the corners of a mask and its image; by default that of [`Grid::compare`].
     pub grid_tolerance_mm: Option<f64>,
-    /// Masks with values that are no labels: values from this on are lesion (label 1), all others background.
+    /// Threshold for masks whose values are not labels: values of at least this are lesion (label 1), all others background.
     pub threshold: Option<f64>,
 }
 
@@ -40,7 +40,7 @@ fn label(value: f64, tolerance: f64) -> Option<u16> {
 
 /// What the values of a mask are.
 #[derive(Clone, Copy, Default)]
-struct Census {
+struct ValueCounts {
     largest: u16,
     rounded: u64,
     farthest: f64,
@@ -48,7 +48,7 @@ struct Census {
     bad: u64,
 }
 
-impl Census {
+impl ValueCounts {
     fn add(mut self, value: f64, tolerance: f64) -> Self {
         match label(value, tolerance) {
             _ if value.is_nan() => self.nan += 1,
@@ -79,7 +79,7 @@ impl Census {
 /// Converts stored values to labels. The second value holds notes, one sentence each.
 ///
 /// # Errors
-/// For colours, and for a value that is no label. The message names the first such voxel.
+/// For colours, and for a value that is not a label. The message names the first such voxel.
 #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
 pub(super) fn labels(
     path: &Path,
@@ -97,15 +97,15 @@ pub(super) fn labels(
     };
     // Two passes over the values avoid a temporary copy in a wider type.
     let tolerance = tolerance(&data, scale);
-    let census: Census = for_each_type!(
+    let census: ValueCounts = for_each_type!(
         &data,
         v => {
             let of_piece = |piece: &[_]| {
-                piece.iter().fold(Census::default(), |census, &x| census.add(scale.apply(x as f64), tolerance))
+                piece.iter().fold(ValueCounts::default(), |census, &x| census.add(scale.apply(x as f64), tolerance))
             };
-            parallel::map_chunks(v, parallel::PIECE, of_piece).into_iter().fold(Census::default(), Census::join)
+            parallel::map_chunks(v, parallel::PIECE, of_piece).into_iter().fold(ValueCounts::default(), ValueCounts::join)
         },
-        _c => Census::default()
+        _c => ValueCounts::default()
     );
     let whole = if census.bad > 0 {
         Err(first_bad(path, grid, &data, scale, tolerance))
@@ -135,7 +135,7 @@ pub(super) fn labels(
     Ok((labels, notes(&census, &data, scale)))
 }
 
-fn notes(census: &Census, data: &VoxelData, scale: Scale) -> Vec<String> {
+fn notes(census: &ValueCounts, data: &VoxelData, scale: Scale) -> Vec<String> {
     let mut notes = Vec::new();
     if census.rounded > 0 {
         let why = if data.is_integer() {
@@ -199,8 +199,7 @@ fn voxel(grid: &Grid, at: usize) -> [usize; 3] {
     [at % nx, at / nx % ny, at / (nx * ny)]
 }
 
-/// NaN counts as background where it surrounds the field of view, or at least touches no label: else it may stand for
-/// anything.
+/// NaN is background if it surrounds the field of view or touches no label; otherwise it is ambiguous.
 fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Result<()> {
     let is_nan = |at: usize| scale.apply(data.stored(at)).is_nan();
     if 2 * border(grid).filter(|&at| is_nan(at)).count() > border(grid).count() {

@@ -1,4 +1,4 @@
-//! Estimates of what a training would take.
+//! Estimates of a run's time and memory.
 
 use crate::common::{cohort, finetune, finetune_config, pretrain, pretrain_config};
 use engine::ErrorKind;
@@ -14,7 +14,7 @@ fn look(config: &Config) -> engine::assess::Assessment {
     assess(config, None, &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap()
 }
 
-/// Length as the loop reports it: slices, steps of an epoch, weights.
+/// Length as reported by the loop: slices, steps per epoch, weights.
 fn started(events: &[Event]) -> (usize, usize, usize) {
     let found = events.iter().find_map(|event| match event {
         Event::Started { slices, steps_per_epoch, parameters, .. } => Some((*slices, *steps_per_epoch, *parameters)),
@@ -44,7 +44,7 @@ fn a_pretraining_takes_what_was_estimated() {
     }
 }
 
-/// Not all slices of all patients: an hour was announced for a training of twenty minutes.
+/// Not all slices of all patients: the estimate was an hour for a run of twenty minutes.
 #[test]
 fn a_finetuning_takes_what_was_estimated() {
     let temp = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn a_finetuning_takes_what_was_estimated() {
     let (slices, per_epoch, _) = started(&events);
     assert_eq!((estimate.slices, estimate.steps), (slices, 4 * per_epoch));
 
-    // Without a pre-training run the split is drawn at the start: the window knows it, the estimate alone does not.
+    // Without a pre-training run the split is drawn at the start, which the window knows but the estimate does not.
     config.labels.from = std::path::PathBuf::new();
     let known = assess(&config, Some(&split), &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap();
     assert_eq!((known.slices, known.labelled), (slices, 2));
@@ -109,7 +109,7 @@ fn it_can_be_cancelled_and_refuses_what_training_refuses() {
     let out = temp.path().join("run");
     let error = PretrainJob::prepare(wrong, &out, Start::default(), &Control::default(), &mut |_, _| {}).err().unwrap();
     assert!(error.to_string().contains("pet (8 cases)") && !out.exists(), "{error}");
-    // A patient whose file is cut is said, and the others are counted.
+    // A patient with a truncated file is reported, and the others are counted.
     std::fs::write(config.data.cohort.join("P03/pet.nii.gz"), "cut").unwrap();
     let estimate = look(&config);
     assert!(estimate.notes.iter().any(|note| note.starts_with("P03 is not counted")), "{:?}", estimate.notes);
@@ -147,7 +147,7 @@ fn every_wrong_field_is_named_as_in_the_file() {
         "method.lambda",
     ];
     assert_eq!(fields(&config), expected);
-    // Each stands in the file under this name, and the first is what validation says.
+    // Each is in the file under this name, and the first is reported by validation.
     let file: toml::Value = toml::from_str(&config.to_toml().unwrap()).unwrap();
     for field in fields(&config) {
         let found = field.split('.').try_fold(&file, |table, key| table.get(key));

@@ -1,4 +1,4 @@
-//! Cohorts as people have them, by the command line: nothing is left out silently, and one bad case never stops the others.
+//! Realistic cohorts on the command line: nothing is left out silently, and one bad case never stops the others.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn model(folder: &Path, root: &Path) -> PathBuf {
     run
 }
 
-/// Replaces a patient's mask by one that holds no labels.
+/// Replaces a patient's mask by one with invalid labels.
 fn spoil_mask(root: &Path, id: &str) {
     let (image, _) = patient(1);
     write_volume(&root.join(id).join("seg.nii.gz"), &Volume::from_f32(image.grid.clone(), vec![0.5; image.grid.len()]))
@@ -65,7 +65,7 @@ fn one_bad_case_never_stops_the_others() {
 }
 
 #[test]
-fn trainings_say_what_they_leave_out() {
+fn training_reports_what_it_leaves_out() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let mut config = pretrain_config(&root);
@@ -155,13 +155,13 @@ fn a_moved_cohort_is_recognised() {
     write_label(&moved.join("Q/seg.nii.gz"), &label, &image).unwrap();
     assert_eq!(segment(&[&moved]), [split.test.clone(), vec!["Q".into()]].concat());
 
-    // Resuming finds the cohort at its new place, and the run remembers it.
+    // Resuming finds the cohort at its new location, which the run stores.
     let mut config = finetune_config(&moved, None);
     config.training.epochs = 1;
     finetune(&config, &model, true, 0).unwrap();
     let stored = engine::jobs::stored_config(&model).unwrap();
     assert_eq!(stored.data.cohort, moved);
-    // So does the program, whose run knows only the old place.
+    // So does the program, whose run has only the old location.
     let again = temp.path().join("again");
     fs::rename(&moved, &again).unwrap();
     let resume = |more: &[&Path]| ended(&amlp(&["resume", "--device", "cpu"], &[&[model.as_path()], more].concat()));
@@ -184,7 +184,7 @@ fn a_moved_cohort_is_recognised() {
     assert!(error.contains("data.cohort"), "{error}");
 }
 
-/// A mask beside the scan under a name that says nothing became a modality that all other patients lacked.
+/// A mask with an unknown name next to the scan used to become a modality that all other patients lacked.
 #[test]
 fn a_mask_of_any_name_is_no_image() {
     let temp = tempfile::tempdir().unwrap();

@@ -137,7 +137,7 @@ fn errors_are_one_line_and_wrong_calls_are_told_apart() {
     assert_eq!(amlp().args(["pretrain", "x", "--epochs", "many"]).output().unwrap().status.code(), Some(2));
 }
 
-/// The system ends a process that writes beyond its limit, unless the process says otherwise.
+/// The system kills a process that writes beyond its limit, unless the process handles the signal.
 #[cfg(unix)]
 #[test]
 fn output_beyond_the_file_size_limit_is_an_error_and_not_the_end() {
@@ -185,8 +185,8 @@ fn an_interrupt_saves_exits_with_130_and_resumes_to_the_same_end() {
     assert_same(&whole, &cut);
 }
 
-/// Ten kill points, drawn by a fixed rule over the places where a save can die; after each the run goes on to the same
-/// end as one that was never killed.
+/// Ten kill points, sampled by a fixed rule from all points of a save. After each, the run finishes like one that was never
+/// killed.
 #[cfg(debug_assertions)]
 #[test]
 fn a_run_killed_while_saving_resumes_to_the_same_end() {

@@ -40,7 +40,7 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-/// Writes `patients` of them, a folder each.
+/// Writes `patients` of them, one folder each.
 pub fn cohort(folder: &Path, patients: usize) -> PathBuf {
     let root = folder.join("cohort");
     for number in 0..patients {
@@ -53,7 +53,7 @@ pub fn cohort(folder: &Path, patients: usize) -> PathBuf {
     root
 }
 
-/// Settings of a small pre-training.
+/// Settings of a small pre-training run.
 pub fn pretrain_config(cohort: &Path) -> Config {
     let mut config = preset("amlp", &["pet".into()]).unwrap();
     config.data.cohort = cohort.to_path_buf();
@@ -70,7 +70,7 @@ pub fn pretrain_config(cohort: &Path) -> Config {
     config
 }
 
-/// Settings of a small fine-tuning.
+/// Settings of a small fine-tuning run.
 pub fn finetune_config(cohort: &Path, from: Option<&Path>) -> Config {
     let pretrain = pretrain_config(cohort);
     let mut config = Config::finetune();
@@ -87,7 +87,7 @@ pub fn finetune_config(cohort: &Path, from: Option<&Path>) -> Config {
     config
 }
 
-/// A study of trainings of moments on `cohort`: `study` is its name, labels, split and methods; `width` that of the network;
+/// A study of very short runs on `cohort`: `study` is its name, labels, split and methods; `width` that of the network;
 /// then the steps of a fine-tuning run and its rates.
 pub fn small_study(study: &str, cohort: &Path, width: usize, (steps, rates): (usize, &str)) -> Plan {
     let text = format!(
@@ -141,7 +141,7 @@ impl EventSink for Watcher<'_> {
     }
 }
 
-/// Pre-trains; `cancel_after` steps of this process, `resume` what is in `out`.
+/// Pre-trains; cancels after `cancel_after` steps of this process, `resume`s the run in `out`.
 pub fn pretrain(config: &Config, out: &Path, resume: bool, cancel_after: usize) -> engine::Result<Vec<Event>> {
     let control = Control::default();
     let start = Start { resume, ..Start::default() };

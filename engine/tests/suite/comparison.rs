@@ -15,7 +15,7 @@ use engine::run::checkpoint::{self, Slot};
 use engine::volume::nifti::{write_label, write_volume};
 use engine::volume::{Interpolation, LabelVolume, Volume, resample_f32, resample_labels};
 
-/// Patients whose mask was drawn on a finer CT: the PET is segmented.
+/// Patients whose mask is on the grid of a finer CT; the PET is segmented.
 fn cohort_with_masks_on_ct(folder: &Path, patients: usize) -> PathBuf {
     let root = folder.join("cohort");
     for number in 0..patients {
@@ -75,14 +75,14 @@ fn nobody_who_was_pre_trained_on_is_tested() {
     let error = prepare(&own).unwrap_err().to_string();
     assert!(error.contains("own.json") && error.contains(&seen) && error.contains("pre-trained"), "{error}");
     assert!(!out.exists(), "no run is left behind");
-    // Fewer test patients, and those who validated train: all of them are new to the network.
+    // Fewer test patients, and the validation patients become training patients: all are new to the network.
     let mut own = split;
     own.test.truncate(1);
     own.train.append(&mut own.val);
     prepare(&own).unwrap();
 }
 
-/// Checkpoints of early versions hold a digest of Debug texts, which nothing today can be compared with.
+/// Checkpoints of early versions have a digest of Debug texts, which cannot be compared any more.
 #[test]
 fn a_checkpoint_with_an_unversioned_data_digest_is_resumed_with_a_warning() {
     let temp = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Where the public corpora of files lie, and their tables.
+//! Locations of the public corpora and their tables.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The public corpora of DICOM files and series: every row of their tables must come out as it says.
+//! The public corpora of DICOM files and series: every row of their tables must be reproduced.
 
 #![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
 
@@ -123,7 +123,7 @@ fn every_series_is_read_as_its_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.iter().map(|line| format!("{line}\n")).collect::<String>());
 }
 
-/// Stored numbers of every frame in the type that pydicom gives them.
+/// Stored numbers of every frame in pydicom's type.
 fn stored(file: &DicomFile) -> engine::Result<(Vec<u8>, String)> {
     let frames = Frames::open(file)?;
     let mut bytes = Vec::new();
@@ -161,12 +161,12 @@ fn every_file_is_read_as_its_table_says() {
                     bytes.chunks_exact_mut(2).for_each(<[u8]>::reverse);
                 }
                 let sha = digest(&bytes);
-                // Decoders of lossy JPEG round in their own ways.
+                // Decoders of lossy JPEG round differently.
                 let near = name.ends_with("JPGExtended.dcm") && range_is_near(&bytes, row);
                 if expected && sha != row["array_sha16"] && !near {
                     wrong.push(format!("{name}: {kind} {sha}, {} {} expected", row["array_dtype"], row["array_sha16"]));
                 }
-                // Beyond what the table's reader can do: no elements of a group that it needs, frames deflated one by one.
+                // Beyond the capabilities of the table's reader: a missing group, frames deflated individually.
                 if !expected && !["GH1339.dcm", "liver_deflate.dcm"].iter().any(|known| name.ends_with(known)) {
                     wrong.push(format!("{name}: {} bytes read, pydicom: {}", bytes.len(), row["pixels"]));
                 }
@@ -203,7 +203,7 @@ fn reference_objects_have_their_uptake() {
         let volume = stack.load(&all_frames(), &|_, _| true).unwrap();
         let info = stack.info();
         let mask = LabelVolume::read(&entry.path().join("mask/DRO_mask.nii.gz"));
-        // The phantom is as large as the image where no mask comes with it.
+        // Without a mask the phantom is as large as the image.
         let values: Vec<f32> = match mask {
             Ok(mask) => {
                 let aligned = mask.aligned(&volume.grid, &MaskOptions::default(), "mask", ["mask", "image"]).unwrap().0;
@@ -230,7 +230,7 @@ fn reference_objects_have_their_uptake() {
 #[test]
 fn hostile_files_end_in_a_named_error() {
     let Some(root) = folder("dicom-series/hostile") else { return };
-    // Its header is right, so that the declared length is met when pixels are wanted.
+    // Its header is valid, so that the error occurs only when pixels are read.
     let error = Volume::read(&root.join("len4g.dcm")).unwrap_err().to_string();
     assert!(error.contains("holds no DICOM image"), "{error}");
     let file = DicomFile::open(&root.join("len4g.dcm")).unwrap();
@@ -289,7 +289,7 @@ fn restarts_and_predictors_of_lossless_jpeg_and_damaged_frames() {
         let wide = encapsulated("1.2.840.10008.1.2.4.57", [64, 65_000], 12, &stream);
         let error = decode(&wide).unwrap_err().to_string();
         assert!(error.contains("(7FE0,0010)"), "{error}");
-        // Whatever byte is changed, and wherever the stream is cut: numbers or a named error, never a panic.
+        // Any changed byte and any truncation gives numbers or a named error, never a panic.
         for at in (0..stream.len()).step_by(97) {
             let mut damaged = stream.clone();
             damaged[at] ^= 0x55;

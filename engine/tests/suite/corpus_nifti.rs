@@ -1,4 +1,4 @@
-//! The public corpora of NIfTI files: every row of their tables must come out as it says.
+//! The public corpora of NIfTI files: every row of their tables must be reproduced.
 
 #![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
 
@@ -41,7 +41,7 @@ fn check_load(row: &BTreeMap<String, String>, volume: &Volume, warn: bool) -> Re
         return Err(format!("shape {:?}", header.dims));
     }
     let affine: Vec<f64> = serde_json::from_str(&row["affine"]).unwrap();
-    // The table gives the affine as stored; the volume's is in millimetres whatever the header's unit.
+    // The table has the affine as stored; the volume's is in millimetres for any header unit.
     let unit = if header.xyzt_units & 7 == 3 { 1e-3 } else { 1.0 };
     let rows = volume.grid.affine_rows();
     if !rows[..12].iter().zip(&affine).all(|(a, e)| (a - e * unit).abs() <= 1e-5 * unit.min(1.0)) {
@@ -55,7 +55,7 @@ fn check_load(row: &BTreeMap<String, String>, volume: &Volume, warn: bool) -> Re
     }
 }
 
-/// The row's mask, laid on its image, must hold at every world position what the mask's own file holds there.
+/// The row's mask, aligned to its image, must have the value of the mask's own file at every world position.
 fn check_mask(path: &Path, image: &Volume, own: &Volume, warn: bool) -> Result<(), String> {
     let (mask, warnings) = LabelVolume::read_for(path, image).map_err(|e| e.to_string())?;
     if warnings.is_empty() == warn {
@@ -79,7 +79,7 @@ fn check_mask(path: &Path, image: &Volume, own: &Volume, warn: bool) -> Result<(
 fn check_row(folder: &Path, row: &BTreeMap<String, String>) -> Result<(), String> {
     let path = folder.join(&row["file"]);
     let read = read_all(&path);
-    // The header alone says the same place; of a hostile one it may say anything or nothing.
+    // The header alone gives the same position; for a hostile one, anything or nothing.
     let place = Volume::read_grid(&path);
     if let Ok(volume) = &read
         && !place.as_ref().is_ok_and(|grid| *grid == volume.grid)
@@ -101,7 +101,7 @@ fn check_row(folder: &Path, row: &BTreeMap<String, String>) -> Result<(), String
         (_, Ok(volume), None) => check_load(row, &volume, warn),
         (_, Ok(mut volume), Some(image)) => {
             check_mask(&path, &image, &volume, warn)?;
-            // The mask's own file is fine; what is odd is how it lies against its image.
+            // The mask's file is fine; only its alignment with the image is unusual.
             volume.warnings.clear();
             check_load(row, &volume, false)
         }
@@ -146,7 +146,7 @@ fn no_text_of_a_header_comes_out() {
     assert!(!bytes.windows(3).any(|w| w == b"DOE"));
 }
 
-/// SHA-256 of the values as nibabel gives them (unscaled in their own type, scaled as float64), little-endian.
+/// SHA-256 of the values as in nibabel (unscaled in their own type, scaled as float64), little-endian.
 fn data_hash(volume: &Volume) -> String {
     let (mut bytes, scale) = (Vec::new(), volume.scale);
     macro_rules! all {
@@ -175,7 +175,7 @@ fn data_hash(volume: &Volume) -> String {
     Sha256::digest(&bytes)[..8].iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// Six significant digits are what the table gives of an affine, eight of a value.
+/// The table has six significant digits of an affine, eight of a value.
 fn near(got: f64, text: &str, relative: f64, absolute: f64) -> bool {
     let expected: f64 = text.parse().unwrap();
     (got - expected).abs() <= relative * expected.abs() + absolute
@@ -228,7 +228,7 @@ fn real_files_agree_with_nibabel() {
             }
             (Err(e), true) if complex && e.to_string().contains("unsupported datatype") => Ok(()),
             (Err(e), true) => Err(format!("refused: {e}")),
-            // What nibabel cannot load (a file alone of a pair it did not find, ...) may load or not, by name.
+            // Files that nibabel cannot load (half of a pair, ...) may load or fail, with the file's name.
             (Ok(_), false) => Ok(()),
             (Err(e), false) => names_the_file(&e, &row["file"]),
         };

@@ -29,8 +29,8 @@ fn config() -> Config {
 
 /// Every gradient of a loss, in the network's order.
 fn gradients<N: Module>(network: &N, loss: &Tensor<1>) -> Vec<f64> {
-    struct Collect<'a>(&'a GradientsParams, Vec<f64>);
-    impl ModuleVisitor for Collect<'_> {
+    struct GradientCollector<'a>(&'a GradientsParams, Vec<f64>);
+    impl ModuleVisitor for GradientCollector<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.get::<D>(param.id) {
                 self.1.extend(gradient.into_data().iter::<f64>());
@@ -38,7 +38,7 @@ fn gradients<N: Module>(network: &N, loss: &Tensor<1>) -> Vec<f64> {
         }
     }
     let gradients = GradientsParams::from_grads(loss.backward(), network);
-    let mut collect = Collect(&gradients, Vec::new());
+    let mut collect = GradientCollector(&gradients, Vec::new());
     network.visit(&mut collect);
     collect.1
 }

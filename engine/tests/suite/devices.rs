@@ -1,4 +1,4 @@
-//! Several devices, micro-batches, devices that cannot do a training, and the benchmark of a device.
+//! Several devices, micro-batches, devices that cannot train, and the benchmark of a device.
 
 use std::path::Path;
 use std::process::{Command, Output};

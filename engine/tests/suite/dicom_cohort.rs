@@ -1,5 +1,5 @@
-//! A cohort of DICOM series with SEGs as references: every verb gives what it gives for the same cohort in NIfTI, and no file
-//! that a session writes names the patient.
+//! A cohort of DICOM series with SEGs as references: every command gives the same results as for the cohort in NIfTI, and no
+//! written file names the patient.
 
 use std::fs;
 use std::io::Read;
@@ -23,7 +23,7 @@ fn options() -> SegOptions {
     SegOptions { algorithm, terms: Terms::built_in(), description: "Lesions".into() }
 }
 
-/// Writes a mask as SEG on a series, and as NIfTI beside `image`.
+/// Writes a mask as SEG on a series, and as NIfTI next to `image`.
 fn write_masks(series: &Path, mask: &LabelVolume, seg: &Path, image: &Volume, nifti: &Path) {
     let source = SourceSeries::of(&open(series).unwrap()).unwrap();
     write_seg(seg, std::slice::from_ref(mask), &LabelTable::default(), &source, &options()).unwrap();
@@ -51,7 +51,7 @@ fn twin_cohorts(root: &Path) {
         write_series(&scan, number, &image);
         let image = read(&scan, &ReadOptions::default()).unwrap();
         write_volume(&files.join("pet.nii.gz"), &image).unwrap();
-        // Beside the folder of slices, or in a folder of its own.
+        // Next to the folder of slices, or in a separate folder.
         let seg = if number % 2 == 0 { series.join("lesions.dcm") } else { series.join("x/1") };
         fs::create_dir_all(seg.parent().unwrap()).unwrap();
         write_masks(&scan, &mask, &seg, &image, &files.join("seg.nii.gz"));
@@ -60,7 +60,7 @@ fn twin_cohorts(root: &Path) {
     }
 }
 
-/// A document without what names files and formats.
+/// A document without names of files and formats.
 fn without_paths(mut document: Json) -> Json {
     fn strip(value: &mut Json) {
         match value {
@@ -78,7 +78,7 @@ fn without_paths(mut document: Json) -> Json {
     document
 }
 
-/// Every file under a folder, with its bytes, inflated where they are gzipped.
+/// Every file under a folder with its bytes, after gzip decompression.
 fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(folder) = folders.pop() {
@@ -122,7 +122,7 @@ fn verbs_do_not_depend_on_the_format_of_a_cohort() {
     assert_eq!(about(&series), about(&nifti));
     assert_eq!(about(&series)["labelled"], PATIENTS);
 
-    // A SEG leaves out empty slices, so neither of two has all that the other has.
+    // A SEG omits empty slices, so each of the two has slices that the other lacks.
     let scores = |found: &str, truth: &Path| {
         let line = ["evaluate", "--json", "--prediction"];
         without_paths(json(&line, &[&root.join(found), Path::new("--truth"), truth]))
@@ -183,7 +183,7 @@ fn a_seg_holds_what_a_nifti_mask_holds_and_no_other_file_names_the_patient() {
     let scores = json(&["evaluate", "--json", "--prediction"], &[&seg, Path::new("--truth"), &mask]);
     assert_eq!(scores["cases"][0]["dsc"], 1.0, "{scores}");
 
-    // A session over the patient's files: what it prints is kept, too.
+    // A session over the patient's files, with its output.
     let keep = |name: &str, text: &str| fs::write(out.join(name), text).unwrap();
     keep("info.json", &amlp(&["info", "--json"], &[&scan]));
     keep("info.txt", &amlp(&["info"], &[&scan]));
@@ -203,7 +203,7 @@ fn a_seg_holds_what_a_nifti_mask_holds_and_no_other_file_names_the_patient() {
     let ops = [Path::new("--ops"), &root.join("ops.json"), Path::new("--out"), &out.join("edited.nii.gz")];
     let journal = [Path::new("--journal"), &out.join("edit.journal"), Path::new("--mask"), &seg];
     amlp(&["edit", "--image"], &[&[scan.as_path()][..], &ops, &journal].concat());
-    // The SEG returns to the archive and keeps the patient.
+    // The SEG goes to the archive and keeps the patient.
     assert!(String::from_utf8_lossy(&fs::read(&seg).unwrap()).contains("Musterfrau"));
     fs::remove_file(&seg).unwrap();
     assert!(assert_files_name_nobody(&out) > 12);

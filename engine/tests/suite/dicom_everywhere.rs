@@ -1,4 +1,4 @@
-//! A DICOM series can be named wherever a NIfTI file can, and gives the same results.
+//! A DICOM series is accepted wherever a NIfTI file is, with the same results.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,7 +23,7 @@ pub fn assert_names_nobody(text: &str) {
     assert!(named.is_none(), "{named:?} is in {text}");
 }
 
-/// Writes a volume as one DICOM file a slice. The slope is a power of two, which NIfTI's 32-bit slope holds exactly.
+/// Writes a volume as one DICOM file per slice. The slope is a power of two, which NIfTI's 32-bit slope holds exactly.
 pub fn write_series(folder: &Path, number: usize, volume: &Volume) {
     std::fs::create_dir_all(folder).unwrap();
     let [nx, ny, nz] = volume.grid.shape;

@@ -67,7 +67,7 @@ fn a_list_of_operations_changes_a_mask() {
     let like = Volume::read(image.as_ref()).unwrap();
     assert_eq!(LabelVolume::read(out.as_ref()).unwrap().grid, like.grid);
 
-    // The journal leads to the same mask, and a part of it to a part of the way.
+    // The journal gives the same mask, and a part of it an intermediate state.
     let (listed, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--image", &image, "--json"]));
     assert_eq!((&listed["edits"], &listed["cut_bytes"]), (&9.into(), &0.into()));
     assert_eq!(listed["records"][1]["name"], "Grow, label 1");
@@ -83,7 +83,7 @@ fn a_list_of_operations_changes_a_mask() {
     assert_eq!(std::fs::metadata(&journal).unwrap().len(), whole.len() as u64 - 3, "reading changes nothing");
 }
 
-/// A 4-D mask is edited in one frame and keeps its others; the journal as well.
+/// A 4-D mask is edited in one frame and keeps the others, also via the journal.
 #[test]
 fn one_frame_of_a_mask_is_edited() {
     let folder = tempfile::tempdir().unwrap();
@@ -94,7 +94,7 @@ fn one_frame_of_a_mask_is_edited() {
         let read = LabelVolume::read_frames_for(path.as_ref(), &cine, MaskOptions::default()).unwrap();
         (0..read.frames()).map(|frame| read.read(frame).unwrap().labels).collect()
     };
-    // What the same list makes of the mask alone.
+    // The result of the same list on a single-frame mask.
     let alone = at("alone.nii.gz");
     done(&amlp(&["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &alone]));
     let (one, expected) = (frames(&mask).remove(0), frames(&alone).remove(0));
@@ -137,7 +137,7 @@ fn a_wrong_list_names_its_step_and_writes_nothing() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("it is not an edit journal"));
 }
 
-/// Kills the program while it edits: the journal restores what a shorter list of operations gives.
+/// Kills the program while it edits: the journal restores the result of a shorter list of operations.
 #[test]
 fn after_a_kill_the_journal_restores_a_prefix() {
     let folder = tempfile::tempdir().unwrap();
@@ -157,7 +157,7 @@ fn after_a_kill_the_journal_restores_a_prefix() {
         let edit = ["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &out, "--journal", &journal];
         let mut child =
             Command::new(env!("CARGO_BIN_EXE_amlp")).args(edit).stdout(std::process::Stdio::null()).spawn().unwrap();
-        // From the moment the journal exists, a little longer every time.
+        // Counted from the creation of the journal, a little longer every time.
         while !Path::new(&journal).exists() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(std::time::Duration::from_micros(200));
         }

@@ -1,4 +1,4 @@
-//! `amlp evaluate` on files: what it prints, through the functions that the program calls.
+//! Output of `amlp evaluate` on files, through the program's functions.
 
 use std::path::Path;
 

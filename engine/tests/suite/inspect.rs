@@ -1,4 +1,4 @@
-//! A slice as the method sees it: the library says what the program prints, and a pre-trained network reconstructs it.
+//! A slice as the method sees it: library and program agree, and a pre-trained network reconstructs it.
 
 use std::path::Path;
 use std::process::Command;
@@ -194,7 +194,7 @@ fn a_pretrained_network_reconstructs_a_masked_slice() {
     let found = slice.cluster(&MaskSettings::default()).unwrap();
     let table = rows(&slice.csv(&found, &masking, Some(&made)).unwrap());
     assert!(table.iter().zip(&masking.masked).all(|(row, masked)| row[9].is_empty() != *masked));
-    // Nothing masked: nothing lost, and the network gets the slice as it is.
+    // Nothing masked: no loss, and the network gets the unchanged slice.
     let none = Masking { sigma: 0.0, order: masking.order.clone(), masked: vec![false; 64] };
     let made = network.reconstruct(&slice, &none).unwrap();
     assert!(made.input == slice.pixels && made.losses.iter().all(Option::is_none));
@@ -203,7 +203,7 @@ fn a_pretrained_network_reconstructs_a_masked_slice() {
 #[test]
 fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
     let (image, _) = patient(2);
-    // Tissue far from the body: the training crop of both together lies elsewhere.
+    // Tissue far from the body moves the training crop of both.
     let mut values = image.to_f32();
     values[5] = 90.0;
     values.iter_mut().for_each(|v| *v *= 3.0);
@@ -219,7 +219,7 @@ fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
     assert!(cut.pixels[..1024] == slice.pixels && cut.pixels[1024..] != slice.pixels);
     let turned = both.reordered(&[1, 0]).slice_like(&slice).unwrap();
     assert!(turned.pixels[1024..] == slice.pixels && turned.pixels[..1024] == cut.pixels[1024..]);
-    // Stored right to left, this patient's slices lie elsewhere.
+    // Stored right to left, this patient's slices have other positions.
     let error = alone(&patient(1).0).slice_like(&slice).unwrap_err().to_string();
     assert!(error.contains("another grid"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! `amlp segment` as the jobs of an array: parts that make up the whole, started again without doing anything twice.
+//! `amlp segment` in job arrays: the parts make up the whole, and a restart repeats nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::common::{cohort, finetune, finetune_config};
 use serde_json::Value;
 
-/// Segments everybody into `out`; gives which cases were skipped.
+/// Segments all cases into `out`; returns which were skipped.
 fn segment(model: &Path, root: &Path, out: &Path, more: &[&str]) -> BTreeMap<String, bool> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amlp"));
     command.args(["segment", "--json", "--device", "cpu", "--subset", "all", "--model"]).arg(model).arg(root);
@@ -52,7 +52,7 @@ fn jobs_do_each_case_once_and_go_on_where_they_were_stopped() {
     assert_eq!(redone, ["P00", "P01"]);
     assert!(std::fs::read(&cut).unwrap() == bytes, "the cut mask is whole again");
     assert!(segment(&model, &root, &whole, &[]).values().all(|skipped| *skipped));
-    // Other options, another model, or being told so: everything is done anew.
+    // Other options, another model or an explicit request: everything is redone.
     assert!(segment(&model, &root, &whole, &["--min-volume", "0.01"]).values().all(|skipped| !*skipped));
     assert!(segment(&model, &root, &whole, &["--min-volume", "0.01", "--again"]).values().all(|skipped| !*skipped));
     let other = temp.path().join("other");

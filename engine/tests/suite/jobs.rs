@@ -1,4 +1,4 @@
-//! Jobs as a window starts them: resumed from what is stored, paused and cancelled while they prepare, ended by an error.
+//! Jobs as started by the window: resumed from stored state, paused and cancelled during preparation, ended by an error.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use engine::run::checkpoint::load;
 use engine::run::workspace::{EntryState, RunEntry, list, unfinished};
 use engine::{ErrorKind, Result};
 
-/// Prepares a job of either stage and gives what came of it.
+/// Prepares a job of either stage and returns the outcome.
 fn prepare(
     config: &Config,
     out: &Path,
@@ -154,7 +154,7 @@ fn slices_pinned_while_fine_tuning_are_recorded_from_then_on() {
     assert_eq!(probe::pins(&run).unwrap(), [unseen]);
 }
 
-/// T12: the second job on a run is told who holds it.
+/// T12: the second job on a run gets an error that names the holder.
 #[test]
 fn two_jobs_do_not_share_a_run() {
     let temp = tempfile::tempdir().unwrap();
@@ -170,12 +170,12 @@ fn two_jobs_do_not_share_a_run() {
     assert_eq!(entry(temp.path(), &run).state, EntryState::Stopped);
 }
 
-/// T13: the run says why it ended, and its last checkpoint holds numbers only.
+/// T13: the run records why it ended, and its last checkpoint has finite numbers only.
 #[test]
 fn a_loss_that_explodes_leaves_finite_weights_and_the_reason() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
-    // One step an epoch, so that a checkpoint stands between the step that explodes and the loss that shows it.
+    // One step per epoch, so that there is a checkpoint between the exploding step and the loss that shows it.
     (config.training.lr, config.training.batch) = (1e30, 1000);
     let run = temp.path().join("run");
     let error = pretrain(&config, &run, false, 0).unwrap_err();
@@ -190,7 +190,7 @@ fn a_loss_that_explodes_leaves_finite_weights_and_the_reason() {
         let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         assert!(values.into_iter().all(f32::is_finite), "{name}");
     }
-    // Going on forgets the reason; here it comes again.
+    // Resuming clears the reason; here it recurs.
     prepare(&config, &run, true, &Control::default(), &mut |_, _| {}).unwrap();
     assert_eq!(entry(temp.path(), &run).state, EntryState::Stopped);
 }

@@ -1,4 +1,4 @@
-//! What training must achieve: it fits what it sees, it generalises, and no test patient has a part in it.
+//! Requirements on training: it fits, it generalises, and no test patient influences it.
 
 use std::path::Path;
 
@@ -76,8 +76,8 @@ fn one_slice_is_overfitted_by_fine_tuning() {
     assert!(2.0 * both / sizes > 0.95, "DSC {}", 2.0 * both / sizes);
 }
 
-/// Sums of squares over the masked pixels of held-out slices: the network's error, and that of the best constant, which
-/// is the mean of the very pixels that are to be predicted.
+/// Sums of squares over the masked pixels of held-out slices: of the network, and of the best constant, the mean of the pixels
+/// to predict.
 fn held_out_errors(run: &Path, config: &Config, settings: &MaskSettings) -> [f64; 2] {
     let network = Reconstructor::load(run, &Compute::cpu()).unwrap();
     let (mut of_network, mut of_mean) = (0.0, 0.0);
@@ -101,11 +101,11 @@ fn held_out_errors(run: &Path, config: &Config, settings: &MaskSettings) -> [f64
     [of_network, of_mean]
 }
 
-/// Masked as in the last epoch: batch norm's running statistics are those of its masking ratio.
+/// Masked as in the last epoch, to which batch norm's running statistics belong.
 #[test]
 fn pre_training_beats_predicting_the_mean_on_held_out_slices() {
-    // Rounding alone, by the instructions of the processor, moves the ratio of amlp by some hundredths. Portable kernels are the
-    // same everywhere, so the test runs itself with them.
+    // Rounding differences between processors move the ratio of amlp by some hundredths. Portable kernels are the same
+    // everywhere, so the test reruns itself with them.
     if std::env::var("AMLP_SIMD").as_deref() != Ok("portable") {
         let name = "learning::pre_training_beats_predicting_the_mean_on_held_out_slices";
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
@@ -136,7 +136,7 @@ fn pre_training_beats_predicting_the_mean_on_held_out_slices() {
     }
 }
 
-/// Pre-trains, then fine-tunes from it, for two steps each; gives the weights of both.
+/// Pre-trains, then fine-tunes, for two steps each; returns the weights of both.
 fn train_both(root: &Path, out: &Path, (seed, labels): (u64, &str), split: Option<&Path>) -> [Vec<u8>; 2] {
     let (control, compute) = (Control::default(), Compute::cpu());
     let start = Start { split, ..Start::default() };
@@ -162,7 +162,7 @@ fn exchange(root: &Path, id: &str) {
     write_label(&root.join(id).join("seg.nii.gz"), &label, &image).unwrap();
 }
 
-/// If any number of a test or validation patient reached a training, exchanging these patients would change its weights.
+/// If any number of a test or validation patient reached a run, exchanging these patients would change its weights.
 #[test]
 fn no_test_patient_reaches_a_training() {
     for (seed, patients, labels, unlabelled) in [(0, 6, "1", false), (1, 8, "50%", true), (2, 11, "all", true)] {
@@ -201,7 +201,7 @@ proptest! {
         let split = Split::draw(&patients, seed);
         prop_assert!(split.train.iter().all(|id| !split.test.contains(id) && !split.val.contains(id)));
         prop_assert!(split.val.iter().all(|id| !split.test.contains(id)));
-        // Without a labelled training patient there is nothing to choose.
+        // Without a labelled training patient there is nothing to draw.
         for draw in [LabelDraw::Random, LabelDraw::Stratified] {
             if let Ok(labelled) = split.labelled(&LabelBudget { share: share.parse::<LabelShare>().unwrap(), draw, any: false }) {
                 prop_assert!(!labelled.is_empty() && labelled.iter().all(|id| split.train.contains(id)));

@@ -1,6 +1,6 @@
 //! The engine's integration tests: one program, so that the dependencies are linked once.
 //!
-//! Only a test that needs a process of its own, such as one that counts memory, is a program beside this one.
+//! Tests that need a separate process, such as memory counts, are separate programs.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 
 mod assess;

@@ -75,7 +75,7 @@ fn measures_equal_the_oracles() {
             assert_eq!(&found, sizes, "{}: components", case.name);
         }
         let with = |options: &Options| measure(&prediction, &truth, &grid, options).unwrap();
-        // The references take a single slice for a slab, all of whose voxels are surface.
+        // The references treat a single slice as a slab whose voxels are all surface.
         let flat = case.shape.contains(&1);
         // MONAI computes in f32.
         for (name, hd95, tolerance) in [
@@ -108,8 +108,8 @@ fn measures_equal_the_oracles() {
     }
 }
 
-/// Widths come with the IoU in 3-D and per slice; "width" is the usual one. In 3-D the references erode as many voxels along
-/// every axis, which the default does only where all spacings are equal.
+/// Widths come with the IoU in 3-D and per slice; "width" is the usual one. In 3-D the references erode the same number of
+/// voxels along every axis, which the default does only for equal spacings.
 fn check_boundaries(case: &Case, grid: &Grid, with: &dyn Fn(&Options) -> Measures, deviations: &mut Deviations) {
     assert_eq!(case.boundary["width"].as_u64().unwrap(), default_width(grid) as u64, "{}", case.name);
     for (width, expected) in case.boundary.iter().filter(|(key, _)| *key != "width") {

@@ -1,4 +1,4 @@
-//! Files as people have them: each test makes one kind of odd grid, value or label, and says what must come out.
+//! Realistic files: each test makes one kind of unusual grid, value or label, and states the expected result.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::common::patient;
 
-/// A patient's files in a folder of their own.
+/// A patient's files in a separate folder.
 struct Patient {
     folder: TempDir,
     image: Volume,
@@ -73,7 +73,7 @@ impl Patient {
         self.problems_of(1)
     }
 
-    /// What the cohort says if so many of its masks are used.
+    /// The cohort's problems, given the number of used masks.
     fn problems_of(&self, labelled: usize) -> Vec<String> {
         let found = fingerprint(&Cohort::discover(self.folder.path()).unwrap(), None).unwrap();
         assert_eq!((found.labelled, found.masks_left_out.len()), (labelled, 1 - labelled));
@@ -84,7 +84,7 @@ impl Patient {
         LabelVolume::read_for(&self.path("seg"), &self.image).unwrap()
     }
 
-    /// The mask is the original one everywhere: for the cohort, a training and an evaluation; a note contains `note`.
+    /// The mask is the original one everywhere: for the cohort, training and evaluation; a note contains `note`.
     fn is_unchanged_with(&self, note: &str) {
         let original = Self::new();
         let (mask, notes) = self.read();
@@ -103,7 +103,7 @@ fn moved(grid: &Grid, mm: f64) -> Grid {
     moved
 }
 
-/// nibabel#1069: int16 with the automatic slope that its range asks for.
+/// nibabel#1069: int16 with the automatic slope for its range.
 #[test]
 fn labels_saved_with_a_slope_stay_labels() {
     let patient = Patient::new();
@@ -215,7 +215,7 @@ fn a_mask_of_several_frames_follows_its_image() {
     assert!(error.contains("has 2 frames, its image has 3 frames"), "{error}");
 }
 
-/// The mask of the chosen frame is trained on, not that of the first.
+/// The mask of the selected frame is trained on, not the first frame's.
 #[test]
 fn a_frame_is_prepared_with_its_own_mask() {
     let patient = Patient::new();
@@ -304,7 +304,7 @@ fn label_values_mean_what_the_cohort_says() {
     let error = target(Targets::Regions, "").unwrap_err().to_string();
     assert!(error.contains("seg.nii.gz: label is 255"), "{error}");
     assert_eq!(target(Targets::Regions, "255=ET").unwrap(), 0b111);
-    // A single label is the lesion: neither a meaning nor a problem is made up.
+    // A single label is the lesion: no meaning is guessed and no problem reported.
     let found = fingerprint(&Cohort::discover(patient.folder.path()).unwrap(), None).unwrap();
     assert!(found.label_meaning.is_none() && found.problems.is_empty(), "{:?}", found.problems);
     relabelled(4);

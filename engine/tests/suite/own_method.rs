@@ -1,4 +1,4 @@
-//! A method of one's own, from the example, appears in a study.
+//! The user-defined method of the example appears in a study.
 
 use crate::common::{cohort, small_study};
 

@@ -1,4 +1,4 @@
-//! Every pre-training preset trains on a tiny cohort, resumes bit for bit, and says how it fares.
+//! Every pre-training preset trains on a tiny cohort, resumes bit for bit, and reports diagnostics.
 
 use crate::common::{assert_same, cohort, pretrain, pretrain_config};
 use engine::config::{Config, Family, PRESETS, Preset, preset};
@@ -16,7 +16,7 @@ fn settings(preset_name: &str, cohort: &std::path::Path) -> Config {
     config
 }
 
-/// The other presets of the family differ in settings of AMLP only, which tests of their own cover.
+/// The other presets of the family differ in settings of AMLP only, which have separate tests.
 fn trained() -> impl Iterator<Item = &'static Preset> {
     PRESETS.iter().filter(|preset| preset.family != Family::Amlp || preset.name == "amlp")
 }

@@ -1,4 +1,4 @@
-//! Probes as a whole: they record what happened, change nothing, and survive an interruption.
+//! Probes end to end: they record correctly, change nothing, and survive an interruption.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,10 +18,10 @@ use engine::run::history::RunState;
 use engine::run::{History, RunFolder};
 use glam::DVec3;
 
-/// Patches of the small pre-training.
+/// Patches of the small pre-training run.
 const N: usize = 64;
 
-/// Runs either job and collects its events; `act` sees each, with what it may change.
+/// Runs either job and collects its events; `act` is called with each and the mutable state.
 fn job(
     config: &Config,
     out: &Path,
@@ -104,7 +104,7 @@ fn records(run: &Path, pin: &Pin, stage: Stage) -> Vec<ProbeRecord> {
 #[test]
 fn a_run_with_pins_is_the_run_without() {
     let temp = tempfile::tempdir().unwrap();
-    // Draws of every kind, and epochs at which nothing else would look at the network.
+    // All kinds of random draws, and epochs at which nothing else evaluates the network.
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     (config.method.fill, config.method.order) = (MaskFill::Noise, Order::Random);
     config.method.period = 2;
@@ -193,7 +193,7 @@ fn a_record_is_what_the_step_did() {
     assert!(records.windows(2).all(|pair| pair[0].after == pair[1].before));
 }
 
-/// The losses are those of the very picture that was recorded.
+/// The losses match the recorded picture.
 fn check_reconstruction(record: &ProbeRecord, pixels: &[f32]) {
     let step = (record.range[1] - record.range[0]) / 255.0;
     let picture = record.values();
@@ -366,7 +366,7 @@ fn two_seeds_throw_other_coins() {
     let pin = Pin::new(split(&config, temp.path()).train[0].clone(), 3);
     let flips = |seed: u64| {
         let mut config = Config { seed, ..config.clone() };
-        // The same patients train, whatever the seed.
+        // The same patients train for any seed.
         config.method.probes = vec![pin.to_string()];
         let run = temp.path().join(format!("seed{seed}"));
         let path = temp.path().join("split/split.json");
@@ -428,7 +428,7 @@ fn fine_tuning_records_the_probability() {
     }
 }
 
-/// The lesion lies in the world where the patient's own mask has it.
+/// The lesion has the same world position as in the patient's mask.
 fn check_place(rows: &[f64; 16], lesion: &[bool], pin: &Pin) {
     let number = pin.case[1..].parse().unwrap();
     let (_, label) = crate::common::patient(number);

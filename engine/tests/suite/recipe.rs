@@ -1,4 +1,4 @@
-//! Options of the recipe that change a whole training: each does what it says, and a run with it resumes as any other.
+//! Options of the recipe that affect a whole run: each works, and a run with it can be resumed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// Every option of the recipe that goes with the others.
+/// All options of the recipe that can be combined.
 fn everything(cohort: &Path) -> Config {
     let mut config = pretrain_config(cohort);
     let method = &mut config.method;
@@ -91,8 +91,8 @@ fn the_moving_average_is_that_of_the_weights() {
     config.training.ema_decay = 0.9;
     let averaged = run("averaged", &config);
     let after_2 = weights(&plain, "last", "model.safetensors");
-    assert!(after_2 == weights(&averaged, "last", "trained.safetensors"), "an average changes no training");
-    // A constant rate, so that the first step is the same in a training of one step.
+    assert!(after_2 == weights(&averaged, "last", "trained.safetensors"), "an average does not change training");
+    // A constant rate, so that the first step is the same in a run of one step.
     let one = |config: &Config| Config {
         training: engine::config::TrainingConfig {
             steps: 1,
@@ -166,7 +166,7 @@ fn an_encoder_alone_is_taken_over() {
     assert_eq!([&encoder[inner], &encoder[outer]], [&pretrained[inner], &fresh[outer]]);
 }
 
-/// The statistics of a fresh batch norm are 0 and 1, and a step moves them a tenth of the way.
+/// The statistics of a fresh batch norm are 0 and 1, and a step moves them by a tenth.
 #[test]
 fn batch_norm_is_estimated_before_the_first_step_without_moving_weights() {
     let temp = tempfile::tempdir().unwrap();
@@ -251,7 +251,7 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     config.method.probes = vec![pin.to_string()];
     let run = temp.path().join("run");
     pretrain(&config, &run, false, 0).unwrap();
-    assert!(fingerprint(&parts).1 == fingerprint(&run).1, "a pin changes no training");
+    assert!(fingerprint(&parts).1 == fingerprint(&run).1, "a pin does not change training");
     let slice = probe::read_slice(&run, &pin, Stage::Pretrain).unwrap();
     assert!(!slice.trained, "the recorded crop is not the one that is trained on");
     config.method.augment.shift = false;
@@ -260,7 +260,7 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     assert!(weights(&run, "last", "model.safetensors") != weights(&fixed, "last", "model.safetensors"));
 }
 
-/// One change at a time must change the training, or it would be a row of an ablation that says nothing.
+/// Each single change must affect the run, or its ablation row would be meaningless.
 #[test]
 fn every_option_of_pretraining_changes_the_weights() {
     let temp = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Recall of lesion patches on real scans, against the reference measured with scikit-learn (shared/data/README.md).
 //!
-//! The reference knows all patients; this takes a few, so the bounds are loose. What they must show is that the choice
-//! of the foreground matters as much as the reference says. `AMLP_RECALL_PATIENTS=48` measures all.
+//! The reference uses all patients; this test uses a few, so the bounds are loose. They must show that the choice of the
+//! foreground matters as much as in the reference. `AMLP_RECALL_PATIENTS=48` measures all.
 
 use std::path::{Path, PathBuf};
 

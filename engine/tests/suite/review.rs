@@ -19,7 +19,7 @@ fn entry(case: &str, verdict: Verdict, seconds: f64) -> Entry {
     Entry { verdict, seconds, reviewer: "AB".into(), time_ms: 1_767_225_600_000, ..Entry::new(case) }
 }
 
-/// The other process of the tests below, which is this test alone: writes verdicts until its input ends.
+/// The child process of the tests below: writes verdicts until its input ends.
 #[test]
 fn writer_process() {
     let Some(root) = std::env::var_os(ROOT) else { return };
@@ -90,7 +90,7 @@ fn names(queue: &Value) -> Vec<&str> {
     queue["queue"].as_array().unwrap().iter().map(|row| row["case"].as_str().unwrap()).collect()
 }
 
-/// Four patients; three have a segmentation of which more and more is missing, two of them a probability.
+/// Four patients; three have an increasingly incomplete segmentation, two of them a probability.
 fn reviewed(folder: &Path) -> PathBuf {
     let root = cohort(folder, 4);
     for number in 0..3 {

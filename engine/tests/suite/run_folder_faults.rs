@@ -1,7 +1,7 @@
 //! Run folders under kill -9, full disks, file-size limits and a second process, each in a child process.
 //!
-//! The child is this test program itself: the test `child` trains a pretended model in the run folder that the
-//! environment names. `AMLP_FAULT` (see `engine::run::fault`) kills it at a chosen moment; only debug builds obey it.
+//! The child is this test program itself: the test `child` trains a mock model in the run folder given by the environment.
+//! `AMLP_FAULT` (see `engine::run::fault`) kills it at a given point; only debug builds support it.
 
 use std::fs;
 use std::io::Write;
@@ -17,7 +17,7 @@ use rand::RngExt;
 
 const EPOCHS: usize = 6;
 const STEPS: usize = 5;
-/// Which folder the child works in; without it the test `child` does nothing.
+/// The child's folder; without it the test `child` does nothing.
 const FOLDER: &str = "AMLP_TEST_FOLDER";
 /// What the child does: `train`, `large` (the weights outgrow a limit in epoch 4), `talk` (the log does), `hold`.
 const MODE: &str = "AMLP_TEST_MODE";
@@ -66,7 +66,7 @@ fn train(root: &Path, mode: &str) -> Result<()> {
     Ok(())
 }
 
-/// Saves; a full disk is said and survived, unless `mode` says that a limit ends the training.
+/// Saves; a full disk is reported and survived, unless by `mode` a limit ends the run.
 fn save(run: &RunFolder, slot: Slot, data: &CheckpointData, mode: &str) -> Result<bool> {
     match checkpoint::save(run, slot, data) {
         Err(error) if mode == "train" => {
@@ -136,8 +136,8 @@ fn events(root: &Path) -> Vec<(u64, Event)> {
     read_events(&path).unwrap().into_iter().map(|(meta, event)| (meta.seq, event)).collect()
 }
 
-/// The run's checkpoints are whole, what they say is what training gives, and no more than one epoch after `done` was
-/// lost. Returns the newest epoch on disk.
+/// The run's checkpoints are complete and correct, and at most one epoch after `done` was lost. Returns the newest epoch on
+/// disk.
 fn check_after_kill(root: &Path, done: usize, why: &str) -> usize {
     let Ok(run) = RunFolder::open(root) else {
         assert_eq!(done, 0, "{why}: the run is gone");
@@ -158,7 +158,7 @@ fn check_after_kill(root: &Path, done: usize, why: &str) -> usize {
     data.epoch
 }
 
-/// The finished run, however it came about, equals the uninterrupted one, and nothing else lies about.
+/// The finished run equals the uninterrupted one, without leftover files.
 fn check_finished(root: &Path, reference: &Path, why: &str) {
     let [run, whole] = [root, reference].map(|root| RunFolder::open(root).unwrap());
     for slot in [Slot::Last, Slot::Previous, Slot::Best] {
@@ -205,7 +205,7 @@ const POINTS: [(&str, u64); 14] = [
     ("checkpoint-aside", 7),
     ("checkpoint-demoted", 7),
     ("checkpoint-promoted", 9),
-    // Again, for a kill that is the first one or none at all: the first passage is in `create`.
+    // Again, in case the kill is the first one: the first passage is in `create`.
     ("rename-before", 1),
 ];
 
@@ -222,7 +222,7 @@ fn killed_at_every_point_and_finished() {
         let root = folder.path().join(format!("killed-{number}"));
         let mut done = 0;
         for round in 0..2 {
-            // The second kill comes early, so that it meets a run with work left, or repairs in progress.
+            // The second kill comes early, so that it hits a run with work left, or repairs in progress.
             let limit = if round == 0 { passages } else { passages.min(4) };
             let fault = format!("{point}:{}", stream.random_range(1..=limit));
             let why = format!("{fault} in round {round}, seed 20");
@@ -238,7 +238,7 @@ fn killed_at_every_point_and_finished() {
     }
 }
 
-/// T6: a save that meets a full disk is reported, leaves the earlier checkpoints, and training goes on.
+/// T6: a save on a full disk is reported, keeps the earlier checkpoints, and training continues.
 #[test]
 fn a_full_disk_while_saving() {
     if hooks_are_off() {
@@ -299,7 +299,7 @@ fn a_log_beyond_the_file_size_limit() {
     assert!(events(&root).len() > 100);
 }
 
-/// T12: the second process is told who holds the run; after kill -9 the lock is free and the death is said.
+/// T12: the second process gets an error that names the holder; after kill -9 the lock is free and the death is reported.
 #[test]
 fn two_processes_on_one_run() {
     let folder = tempfile::tempdir().unwrap();

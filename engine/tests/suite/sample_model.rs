@@ -1,4 +1,4 @@
-//! The small model that the demo leaves: what is in it, that it segments, and that damage is named.
+//! The small model written by the demo: its content, that it segments, and that damage is reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -87,7 +87,7 @@ fn the_demo_leaves_a_small_model_that_segments() {
     let mask = |folder: PathBuf, name: &str| LabelVolume::read(&folder.join(format!("{name}.nii.gz"))).unwrap();
     assert_eq!(mask(again, "pet"), mask(out.join("masks"), held[0]));
 
-    // Beside the patients it is no patient and no problem.
+    // Next to the patients it is neither a patient nor a problem.
     let cohort = Cohort::discover(&root).unwrap();
     fs::rename(&model, root.join("model")).unwrap();
     assert_eq!(Cohort::discover(&root).unwrap(), cohort);

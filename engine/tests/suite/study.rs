@@ -13,7 +13,7 @@ use engine::run::study::find_studies;
 use engine::run::{RunFolder, lock};
 use engine::study::plan::MethodPlan;
 use engine::study::summary::Metric;
-use engine::study::{Place, Plan, Shard, StudyProgress, TrainingState, run};
+use engine::study::{Place, Plan, Shard, StudyProgress, StudyRunState, run};
 use engine::study::{read_status, read_study, segmentations};
 use engine::volume::nifti::{write_label, write_volume};
 
@@ -66,8 +66,8 @@ pub fn assert_same_tables(one: &Path, other: &Path) {
     assert!(names.is_empty() && one.len() == other.len(), "{names:?}");
 }
 
-/// Carries a study out at once, stopped after every `steps` steps, and as two shards that are each started twice. All end in
-/// the same tables. Gives the folder of the first.
+/// Runs a study in one go, interrupted after every `steps` steps, and as two shards started twice each. All give the same
+/// tables. Returns the folder of the first.
 pub fn every_way(plan: &Plan, folder: &Path, steps: usize) -> PathBuf {
     let reference = folder.join("reference");
     let (progress, _) = whole(plan, &reference);
@@ -104,8 +104,8 @@ fn every_way_through_a_study_ends_in_the_same_tables() {
     let temp = tempfile::tempdir().unwrap();
     let plan = plan(&cohort(temp.path(), 10));
     let reference = every_way(&plan, temp.path(), 7);
-    // Pilots: four fine-tunings from one pre-training and from random weights. Finals: two folds of one pre-training, four
-    // fine-tunings from it and four from random weights. Base and mae are one training.
+    // Pilots: four fine-tuning runs from one pre-training run and from random weights. Finals: two folds of one pre-training run, four
+    // fine-tuning runs from it and four from random weights. Base and mae are one run.
     assert_eq!(fs::read_dir(reference.join("runs")).unwrap().count(), (1 + 4) + (2 + 8));
     let expected = tables(&reference);
     let (again, steps) = whole(&plan, &reference);
@@ -291,8 +291,8 @@ fn a_training_that_fails_stays_in_the_table_with_its_reason() {
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     let row = text.lines().find(|line| line.starts_with("| base")).unwrap();
     assert!(row.contains("| - |"), "{row}");
-    assert!(text.contains("base: 1 of 1 training failed."), "{text}");
-    // It is tried again, and another plan is not taken for this one.
+    assert!(text.contains("base: 1 of 1 run failed."), "{text}");
+    // It is retried, and another plan is not confused with this one.
     assert_eq!(whole(&plan, &out).0.failed, 1);
     plan.labels.draws = 2;
     let control = Control::default();
@@ -314,9 +314,9 @@ fn a_method_whose_pilots_all_fail_stays_in_the_table_and_the_others_are_trained(
     let (progress, _) = whole(&plan, &out);
     assert_eq!(progress, StudyProgress { done: 1, failed: 1, ..StudyProgress::default() });
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
-    assert!(text.contains("base: 1 of 1 training failed. every pilot failed, the first with: "), "{text}");
+    assert!(text.contains("base: 1 of 1 run failed. every pilot failed, the first with: "), "{text}");
     assert!(text.contains("| balls | base | - |"), "no rates: {text}");
-    // The next start tries the pilots again, and leaves the rates that are chosen.
+    // The next start retries the pilots and keeps the chosen rates.
     let lock = |out: &Path| fs::read(out.join("plan.lock.json")).unwrap();
     let before = lock(&out);
     assert_eq!((whole(&plan, &out).0, lock(&out) == before), (progress, true));
@@ -331,7 +331,7 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     plan.methods.truncate(2);
     let out = temp.path().join("study");
     whole(&plan, &out);
-    let note = "base: 1 training marks nothing in any test patient.";
+    let note = "base: 1 run marks nothing in any test patient.";
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(!text.contains(note));
     // A few steps: a comparison of such networks compares noise.
@@ -350,10 +350,7 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
     assert_eq!(whole(&plan, &out).0.done, 2);
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(text.contains(note) && text.contains("| base | 0.000 |"), "{text}");
-    assert!(
-        text.contains(&format!("left out in some training: {} (a damaged file).", lost.as_str().unwrap())),
-        "{text}"
-    );
+    assert!(text.contains(&format!("left out in some run: {} (a damaged file).", lost.as_str().unwrap())), "{text}");
 }
 
 #[test]
@@ -372,17 +369,17 @@ fn a_reader_sees_how_far_a_study_is() {
     assert_eq!(find_studies(temp.path()).unwrap(), std::slice::from_ref(&out));
     let status = read_status(&out).unwrap();
     // Two pilots of each method, and two draws.
-    assert_eq!(status.trainings.len(), 4 + 4);
+    assert_eq!(status.runs.len(), 4 + 4);
     assert_eq!((status.done(), status.waiting(), status.frozen), (1, 7, false));
-    assert!(status.trainings[0].label.starts_with("pilot: balls, sup"), "{}", status.trainings[0].label);
+    assert!(status.runs[0].label.starts_with("pilot: balls, sup"), "{}", status.runs[0].label);
     assert!(status.seconds_left.is_none(), "no pre-training has ended that could be judged by");
     assert!(read_study(&out).unwrap().groups.is_empty());
     // Another process works on the second.
-    let second = status.trainings[1].run.clone();
+    let second = status.runs[1].folder.clone();
     let held = lock::Lock::take(&second).unwrap();
     let status = read_status(&out).unwrap();
     assert_eq!((status.running(), status.waiting(), status.processes), (1, 6, 1));
-    assert_eq!(status.trainings[1].state, TrainingState::Running);
+    assert_eq!(status.runs[1].state, StudyRunState::Running);
     drop(held);
 
     whole(&plan, &out);
@@ -391,7 +388,7 @@ fn a_reader_sees_how_far_a_study_is() {
     assert_eq!((study.status.done(), study.status.seconds_left), (8, Some(0.0)));
     let stored: serde_json::Value = serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
     assert_eq!(serde_json::to_value(&study.groups).unwrap(), stored, "the numbers of the tables");
-    // Every method's segmentation of a patient; a mask that is removed is said to be.
+    // Every method's segmentation of a patient; a removed mask is reported.
     let first = &study.results.rows[0];
     let alike = |row: &&engine::study::Row| row.scan == first.scan && row.cell.draw == first.cell.draw;
     let rows: Vec<_> = study.results.rows.iter().filter(alike).cloned().collect();
@@ -402,17 +399,17 @@ fn a_reader_sees_how_far_a_study_is() {
     let masks: Vec<bool> = segmentations(&out, &rows).unwrap().iter().map(|one| one.has_mask).collect();
     assert_eq!(masks, [true, false]);
 
-    // A training without its measures waits again, and one that failed has its reason.
-    let runs: Vec<_> = study.status.trainings.iter().rev().take(2).map(|training| training.run.clone()).collect();
+    // A run without its measures waits again, and one that failed has its reason.
+    let runs: Vec<_> = study.status.runs.iter().rev().take(2).map(|run| run.folder.clone()).collect();
     runs.iter().for_each(|run| fs::remove_dir_all(run.join("evaluation")).unwrap());
     let name = runs[0].file_name().unwrap().to_str().unwrap();
     fs::create_dir_all(out.join("failed")).unwrap();
     fs::write(out.join(format!("failed/{name}.txt")), "out of memory").unwrap();
     let status = read_status(&out).unwrap();
     assert_eq!((status.done(), status.failed(), status.waiting()), (6, 1, 1));
-    assert_eq!(status.trainings[7].state, TrainingState::Failed("out of memory".into()));
+    assert_eq!(status.runs[7].state, StudyRunState::Failed("out of memory".into()));
     assert!(status.seconds_left.is_some_and(|seconds| seconds >= 0.0));
-    // A plan that was changed is no longer that of the trainings.
+    // A changed plan no longer describes the runs.
     let text = fs::read_to_string(out.join("plan.toml")).unwrap();
     fs::write(out.join("plan.toml"), text.replace("draws = 2", "draws = 1")).unwrap();
     assert!(read_status(&out).unwrap_err().to_string().contains("has changed"));

@@ -4,7 +4,7 @@
 //! the tables differ in the third decimal. So the study runs with portable kernels, which are the same everywhere. The
 //! system's exponentials and logarithms are not: they use FMA where the processor has it, and without it this test is skipped.
 //!
-//! After a change that is meant to change results, `UPDATE_GOLDEN=1` writes the tables anew.
+//! After an intended change of results, `UPDATE_GOLDEN=1` rewrites the tables.
 
 use std::fs;
 use std::path::Path;

@@ -20,7 +20,7 @@ fn printed(name: &str, root: &Path, modality: &str) -> Plan {
     Plan::from_toml(&text, Path::new(name)).unwrap()
 }
 
-/// The plan with trainings of a few steps of a tiny network.
+/// The plan with runs of a few steps of a tiny network.
 fn shortened(mut plan: Plan) -> Plan {
     for (stage, steps, more) in [(&mut plan.pretrain, 6, "method = { grid = 8 }\n"), (&mut plan.finetune, 2, "")] {
         (stage.steps, stage.slices, stage.epochs) = (Some(steps), None, None);
@@ -60,7 +60,7 @@ fn brats(folder: &Path) -> PathBuf {
 fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
     let temp = tempfile::tempdir().unwrap();
     let mut plan = shortened(printed("evidence", &brats(temp.path()), "flair"));
-    // Two of five draws, two of three rates: the trainings are as many as a test has time for.
+    // Two of five draws, two of three rates: the runs are as many as a test has time for.
     plan.labels.draws = 2;
     plan.pretrain.rates.truncate(2);
     plan.finetune.rates.truncate(2);
@@ -86,7 +86,7 @@ fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
 }
 
 #[test]
-fn the_unshortened_evidence_plan_lists_its_trainings_and_hours() {
+fn the_unshortened_evidence_plan_lists_its_runs_and_hours() {
     let temp = tempfile::tempdir().unwrap();
     let file = temp.path().join("plan.toml");
     let text = ready_plan("evidence").unwrap().replace("COHORT", &brats(temp.path()).display().to_string());
@@ -104,7 +104,7 @@ fn the_unshortened_evidence_plan_lists_its_trainings_and_hours() {
     }
     // Pilots: three methods at three rates, each fine-tuned at three rates, and so is sup. Finals: three methods with two
     // seeds, then four methods, two seeds and five draws; with five training patients both budgets are one patient, and
-    // draws of the same patient are one training.
+    // draws of the same patient are one run.
     assert_eq!(trainings["pretrain"], 3 * 3 + 3 * 2, "{trainings:?}");
     let (pilots, draws) = (3 * 3 * 3 + 3, 1..=5);
     assert!(draws.map(|draws| pilots + 4 * 2 * draws).any(|count| trainings["finetune"] == count), "{trainings:?}");
@@ -120,7 +120,7 @@ fn the_plan_of_table_3_is_stopped_continued_and_sharded() {
     for method in &plan.methods {
         assert!(text.contains(&format!("| {} | 0.", method.name)), "{}: {text}", method.name);
     }
-    // The paper's own numbers stand in columns of their own.
+    // The paper's numbers are in separate columns.
     assert!(text.contains("### Table 3. Parts of the method: my cohort, 5% labels"), "{text}");
     let base = text.lines().find(|line| line.starts_with("| base | ")).unwrap();
     assert!(text.contains("| DSC (paper) | HD95 (mm) (paper) |") && base.ends_with("| 0.5692 | 62.342 |"), "{base}");
@@ -144,7 +144,7 @@ fn ended(child: Child) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Presses Ctrl+C after a training has ended, while the next one runs.
+/// Presses Ctrl+C after a run has ended, while the next one runs.
 #[cfg(unix)]
 fn interrupted(mut child: Child, after: &str) -> (Option<i32>, String) {
     let mut said = String::new();
@@ -172,16 +172,16 @@ fn the_quick_plan_is_interrupted_continued_and_shared_by_two_processes() {
     let [reference, stopped, shared] = ["reference", "stopped", "shared"].map(|name| temp.path().join(name));
     let (code, said) = ended(spawn(&plan, &reference, &[]));
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("training 6 of 6") && said.contains(" left)"), "{said}");
+    assert!(said.contains("run 6 of 6") && said.contains(" left)"), "{said}");
 
-    for after in ["pilot 1 of 6", "training 2 of 6"] {
+    for after in ["pilot 1 of 6", "run 2 of 6"] {
         let (code, said) = interrupted(spawn(&plan, &stopped, &[]), after);
         assert_eq!(code, Some(130), "{said}");
     }
     assert_eq!(ended(spawn(&plan, &stopped, &[])).0, Some(0));
     assert_same_tables(&stopped, &reference);
 
-    // Two shards at the same time, then both once more: the first round ends with the pilots.
+    // Two shards at the same time, then both again: the first round ends with the pilots.
     for _ in 0..2 {
         let shards = ["1/2", "2/2"].map(|shard| spawn(&plan, &shared, &["--shard", shard]));
         for shard in shards {

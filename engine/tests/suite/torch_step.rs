@@ -46,7 +46,7 @@ impl Oracle {
         Tensor::from_data(TensorData::new(values.clone(), shape.clone()), device)
     }
 
-    /// Every tensor of the network at a moment, by its name in a checkpoint.
+    /// Every tensor of the network at a point in time, by its name in a checkpoint.
     fn moment(&self, moment: &str) -> BTreeMap<String, Vec<f32>> {
         let prefix = format!("{moment}.");
         let named = self.0.iter().filter_map(|(name, (_, v))| Some((name.strip_prefix(&prefix)?, v)));
@@ -76,12 +76,12 @@ fn tensors<N: Module>(network: &N) -> BTreeMap<String, Vec<f32>> {
 
 /// Gradients by the names of their parameters.
 fn named<N: Module>(network: &N, gradients: &GradientsParams) -> BTreeMap<String, Vec<f32>> {
-    struct Collect<'a> {
+    struct GradientCollector<'a> {
         gradients: &'a GradientsParams,
         path: Vec<String>,
         found: BTreeMap<String, Vec<f32>>,
     }
-    impl ModuleVisitor for Collect<'_> {
+    impl ModuleVisitor for GradientCollector<'_> {
         fn enter_module(&mut self, name: &str, _container_type: &str) {
             self.path.push(name.into());
         }
@@ -97,12 +97,12 @@ fn named<N: Module>(network: &N, gradients: &GradientsParams) -> BTreeMap<String
             }
         }
     }
-    let mut collect = Collect { gradients, path: Vec::new(), found: BTreeMap::new() };
+    let mut collect = GradientCollector { gradients, path: Vec::new(), found: BTreeMap::new() };
     network.visit(&mut collect);
     collect.found
 }
 
-/// Batch norm takes the mean away, so the bias before it has no gradient but rounding, of which AdamW makes a full step.
+/// Batch norm removes the mean, so the bias before it has only rounding errors as gradient, which AdamW turns into a full step.
 fn before_a_norm(name: &str) -> bool {
     name.ends_with(".first.bias") || name.ends_with(".second.bias")
 }
@@ -170,7 +170,7 @@ fn compare<N: Module>(
         let ([weights, moves], [expected, by]) =
             (weights_and_moves(&found, &before), weights_and_moves(&expected, &before));
         assert_near(&moment, &weights, &expected, NEAR);
-        // Of a weight that a step hardly changes 1e-4 would say little: the change itself to a hundredth of the largest.
+        // For weights that hardly change, 1e-4 would be weak, so the change itself is compared, to a hundredth of the largest.
         assert_near(&format!("{moment}, moved by"), &moves, &by, 1e-2 * largest(by.values()));
     }
 }

@@ -1,4 +1,4 @@
-//! Training as a whole: deterministic, resumable at any step, refused where it must be.
+//! Training end to end: deterministic, resumable at any step, refused when invalid.
 
 use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
 use engine::ErrorKind;
@@ -199,7 +199,7 @@ fn fine_tuning_takes_the_encoder_and_a_new_head() {
 
 /// Defect 13: the checkpoint holds the weights, so the pre-training may be gone.
 #[test]
-fn a_finetuning_is_resumed_without_its_pretrainings_folder() {
+fn a_finetuning_is_resumed_without_its_pretraining_folder() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let (pre, whole, cut) = (temp.path().join("pre"), temp.path().join("whole"), temp.path().join("cut"));
@@ -210,12 +210,12 @@ fn a_finetuning_is_resumed_without_its_pretrainings_folder() {
     std::fs::remove_dir_all(&pre).unwrap();
     finetune(&config, &cut, true, 0).unwrap();
     assert_same(&whole, &cut);
-    // A run that never saved a checkpoint still needs it, and says where it was.
+    // A run without a checkpoint still needs it, and reports where it was.
     let error = finetune(&config, &temp.path().join("new"), false, 0).unwrap_err().to_string();
     assert!(error.contains("pre"), "{error}");
 }
 
-/// A method that shares nothing with AMLP but the loop: it learns, resumes bit for bit, and hands over its encoder alone.
+/// A method that shares only the loop with AMLP: it learns, resumes bit for bit, and transfers only its encoder.
 #[test]
 fn simmim_trains_resumes_and_transfers_its_encoder() {
     let temp = tempfile::tempdir().unwrap();
@@ -288,7 +288,7 @@ fn a_checkpoint_of_the_earlier_version_is_resumed() {
     assert_same(&whole, &cut);
 }
 
-/// Moves the running means to where that version kept them.
+/// Moves the running means to their place in that version.
 fn as_an_earlier_version(run: &mut RunFolder) {
     use engine::run::checkpoint::{Slot, load_slot, save};
     let mut data = load_slot(run, Slot::Last).unwrap();

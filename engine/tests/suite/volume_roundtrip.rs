@@ -28,7 +28,7 @@ fn voxels(shape: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     (0..shape.iter().product()).map(move |n| [n % shape[0], n / shape[0] % shape[1], n / (shape[0] * shape[1])])
 }
 
-/// Every voxel of the mask read back lies where it was, to what a 32-bit header can say.
+/// Every voxel of the mask read back has its position, within the precision of a 32-bit header.
 fn assert_same_place(a: &Grid, b: &Grid, tolerance_mm: f64) {
     assert_eq!(a.shape, b.shape);
     for v in voxels(a.shape) {
@@ -53,12 +53,12 @@ fn all_48_axis_orders_and_flips_come_back() {
 
             let mask = LabelVolume { grid: image.grid.clone(), data: labels_on(&grid).data };
             nifti::write_label(&path, &mask, &image).unwrap();
-            // From the image's own header on, every bit of the geometry is kept.
+            // Every bit of the geometry in the image's header is kept.
             let back = LabelVolume::read(&path).unwrap();
             assert_eq!(back, mask);
             assert_eq!(LabelVolume::read_for(&path, &image).unwrap(), (mask, Vec::new()));
 
-            // The same mask in another order is put right.
+            // The same mask in another axis order is reoriented.
             let other = labels_on(&grid);
             let other = LabelVolume {
                 grid: base.clone(),
@@ -161,7 +161,7 @@ fn long_axes_and_64_bit_geometry_are_written_as_nifti_2() {
     assert_eq!(back.header.as_ref().unwrap().format, "nifti-2 gzip");
     assert_eq!(back.grid.relation(&grid), Relation::Same);
     assert_eq!(back.to_f32(), image_on(&grid).to_f32());
-    // 0.001 is no 32-bit float: a mask on this scan must stay NIfTI-2 to lie in the same place.
+    // 0.001 is not a 32-bit float: a mask on this scan must stay NIfTI-2 to have the same position.
     nifti::write_label(&path, &labels_on(&back.grid), &back).unwrap();
     assert_eq!(LabelVolume::read(&path).unwrap().grid, back.grid);
 }
@@ -204,7 +204,7 @@ fn frames_and_every_type_come_back() {
     }
 }
 
-/// What a viewer does with a 4-D file that it does not want to hold as a whole.
+/// As a viewer reads a 4-D file without loading it all.
 #[test]
 fn frames_one_by_one_are_those_of_the_whole() {
     let folder = tempfile::tempdir().unwrap();
@@ -259,10 +259,10 @@ proptest! {
         let path = folder.path().join("m.nii");
         nifti::write_label(&path, &labels_on(&grid), &image_on(&grid)).unwrap();
         let (back, warnings) = LabelVolume::read_for(&path, &image_on(&grid)).unwrap();
-        // Far from the origin, 32 bits are coarser than what goes unmentioned.
+        // Far from the origin, 32-bit rounding exceeds the tolerance without warning.
         prop_assert!(warnings.iter().all(|note| note.starts_with("a corner of the mask differs by 0.000")), "{:?}", warnings);
         prop_assert_eq!(back.data, labels_on(&grid).data);
-        // The quaternion alone must place the voxels there too.
+        // The quaternion by itself must give the same positions.
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[254..256].fill(0);
         std::fs::write(&path, &bytes).unwrap();
@@ -336,7 +336,7 @@ fn a_mask_of_several_frames_is_written_and_read() {
     assert_eq!(previous.file_frames, 3, "the mask before is kept");
 }
 
-/// The version before the last can be opened as it is.
+/// The previous version can be opened.
 #[test]
 fn a_mask_that_is_replaced_keeps_its_previous_version() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The way back: segment, correct, accept, retrain, and segment better, as a user runs it.
+//! The correction loop as a user runs it: segment, correct, accept, retrain, and segment better.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,7 +18,7 @@ use engine::run::report::read_report;
 use engine::volume::MaskOptions;
 use serde_json::Value;
 
-/// Patients whose reference is kept from the cohort: they are corrected later.
+/// Patients whose reference is withheld from the cohort, to be corrected later.
 const UNLABELLED: usize = 4;
 
 /// A cohort in which the last patients have no mask yet, their masks, and a weak network that was trained on one other.
@@ -129,7 +129,7 @@ fn segment_correct_accept_retrain_and_the_rest_is_segmented_better() {
     assert_eq!((second.test, second.val), (first.test, first.val));
     let stored: FinetuneReport = read_report(&RunFolder::open(&next).unwrap()).unwrap();
     assert_eq!(serde_json::to_value(stored.before_after).unwrap(), *change);
-    // The finished run still says it.
+    // The finished run still reports it.
     let again = amlp(&["resume", next.to_str().unwrap()], &[]);
     let text = String::from_utf8_lossy(&again.stdout).into_owned();
     assert!(text.contains("before (fine) and after") && text.contains(&format!("{after:.4}")), "{text}");

@@ -4,7 +4,7 @@ use glam::{Vec2, Vec3, Vec4};
 
 use super::image::{canonical, inside, texel};
 use super::{Texture, Textures};
-use crate::{Comparing, LabelMode, Layers, Slice};
+use crate::{ComparisonMode, LabelMode, Layers, Slice};
 
 const TRUE_POSITIVE: u32 = 1;
 const FALSE_POSITIVE: u32 = 2;
@@ -34,7 +34,7 @@ fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: 
 
 /// The region that outlines follow: a label, or a class of the comparison; of several segmentations, their bits.
 fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
-    if slice.comparing == Comparing::Several as u32 {
+    if slice.comparing == ComparisonMode::Several as u32 {
         return stored_label(slice, textures.labels.as_ref(), Layers::Labels, pixel);
     }
     let label = label_at(slice, textures.labels.as_ref(), Layers::Labels, pixel);
@@ -46,7 +46,7 @@ fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
         (0, 0) => 0,
         (0, _) => FALSE_NEGATIVE,
         (_, 0) => FALSE_POSITIVE,
-        (a, b) if a != b && slice.comparing == Comparing::Labels as u32 => WRONG_LABEL,
+        (a, b) if a != b && slice.comparing == ComparisonMode::Labels as u32 => WRONG_LABEL,
         _ => TRUE_POSITIVE,
     }
 }
@@ -69,11 +69,11 @@ pub(super) fn drawn_region(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) 
 
 /// Whether the image is grey below this region: under a comparison.
 pub(super) fn greys(slice: &Slice, region: u32) -> bool {
-    let classes = slice.comparing != 0 && slice.comparing != Comparing::Several as u32;
+    let classes = slice.comparing != 0 && slice.comparing != ComparisonMode::Several as u32;
     classes && region != 0 && slice.label_opacity > 0.0
 }
 
-/// The brightness of a colour; grey stays bit for bit what it is.
+/// The brightness of a colour; grey is unchanged bit for bit.
 pub(super) fn grey(rgb: Vec3) -> Vec3 {
     Vec3::splat(rgb.y + (rgb.x - rgb.y) * 0.3 + (rgb.z - rgb.y) * 0.1)
 }
@@ -81,7 +81,7 @@ pub(super) fn grey(rgb: Vec3) -> Vec3 {
 /// Colour and opacity of the overlay.
 pub(super) fn colour(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, region: u32) -> (Vec3, f32) {
     let Some(index) = region.checked_sub(1) else { return (Vec3::ZERO, 0.0) };
-    if slice.comparing == Comparing::Several as u32 {
+    if slice.comparing == ComparisonMode::Several as u32 {
         return outlines(slice, textures, pixel, region);
     }
     let (colour, alpha) = if slice.comparing == 0 {
@@ -129,7 +129,7 @@ fn comparison_alpha(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, class: 
     }
 }
 
-/// Outlines of several segmentations. Where some coincide, their colours take turns as dashes.
+/// Outlines of several segmentations. Coinciding ones alternate as dashes.
 fn outlines(slice: &Slice, textures: &Textures<'_>, pixel: Vec2, bits: u32) -> (Vec3, f32) {
     let w = slice.outline_px;
     let around = (0..9).map(|n| Vec2::new((n % 3) as f32 - 1.0, (n / 3) as f32 - 1.0));

@@ -1,7 +1,7 @@
 //! Tests of the CPU twin against values computed by hand.
 
 use super::{Texels, Texture, Textures, render};
-use crate::{ColourMap, Comparing, Image, Interpolation, Kind, LabelMode, Layers, Slice, colour, labels_shown};
+use crate::{ColourMap, ComparisonMode, Image, Interpolation, Kind, LabelMode, Layers, Slice, colour, labels_shown};
 
 /// One pixel per voxel of the first slice.
 const ONE_TO_ONE: [[f32; 4]; 3] = [[1.0, 0.0, 0.0, -0.5], [0.0, 1.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
@@ -285,7 +285,7 @@ fn classes_are_told_apart_on_every_colour_of_a_hot_image() {
     let slice = Slice {
         base,
         layers: Layers::Both as u32,
-        comparing: Comparing::Place as u32,
+        comparing: ComparisonMode::Place as u32,
         label_opacity: 0.45,
         ..Slice::default()
     };
@@ -310,7 +310,7 @@ fn classes_are_told_apart_on_every_colour_of_a_hot_image() {
             }
         }
     }
-    // Away from the lesion the image keeps its colours, and a grey one stays as it was.
+    // Away from the lesion the image keeps its colours, and a grey image is unchanged.
     assert_eq!(pixels[3 * 256 + 85], [255, 0, 0, 255]);
     let grey = super::overlay::grey(glam::Vec3::splat(0.3));
     assert_eq!(grey, glam::Vec3::splat(0.3));
@@ -321,7 +321,7 @@ fn a_wrong_label_at_the_right_place_is_chequered() {
     let shape = [2, 1, 1];
     let mut slice = label_pane(shape);
     slice.base.rows = [[1.0 / 24.0, 0.0, 0.0, -0.5], [0.0, 1.0 / 24.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
-    (slice.layers, slice.comparing) = (Layers::Both as u32, Comparing::Labels as u32);
+    (slice.layers, slice.comparing) = (Layers::Both as u32, ComparisonMode::Labels as u32);
     slice.label_opacity = 1.0;
     let textures = Textures {
         labels: Some(texture(shape, Texels::U8(&[1, 2]))),
@@ -346,7 +346,7 @@ fn several_segmentations_are_outlines_that_take_turns_where_they_coincide() {
     let bits = [0_u8, 0b11, 0b11, 0b11, 0b10, 0b10, 0, 0];
     let mut slice = label_pane(shape);
     slice.base.rows = [[1.0 / 20.0, 0.0, 0.0, -0.5], [0.0, 1.0 / 140.0, 0.0, -0.5], [0.0, 0.0, 1.0, 0.0]];
-    slice.comparing = Comparing::Several as u32;
+    slice.comparing = ComparisonMode::Several as u32;
     let textures = Textures { labels: Some(texture(shape, Texels::U8(&bits))), ..Textures::default() };
     let pixels = render(&slice, &textures, 160, 140);
     let at = |x: usize, y: usize| pixels[y * 160 + x];

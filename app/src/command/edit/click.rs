@@ -10,14 +10,14 @@ use crate::state::{PaneId, State};
 use crate::worker::Jobs;
 use crate::worker::edit;
 
-/// A click where the network's probability is lower finds nothing.
+/// Minimum probability for a click.
 const LEAST_PROBABILITY: f64 = 0.01;
 
 fn place(at: DVec3) -> Place {
     Place { voxel: None, point_mm: Some(at.to_array()) }
 }
 
-/// False outside the image, where there is nothing to click on.
+/// Whether a position is inside the image.
 fn is_inside(state: &State, at: DVec3) -> bool {
     let grid = state.document.as_ref().map(|document| document.display(PlaneMode::Native));
     grid.is_some_and(|grid: DisplayGrid| grid.voxel_at(at).is_some())
@@ -42,7 +42,7 @@ pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: 
     edit::apply(state, jobs, &Op::Fill { label, place: place(at), axis }, &name);
 }
 
-/// Adds what is connected to a position and has a similar value.
+/// Adds voxels connected to a position with similar values.
 pub fn grow(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     super::end_drawing(state, jobs);
     if !is_inside(state, at) {
@@ -92,7 +92,7 @@ pub fn step_preview(state: &mut State, jobs: &mut Jobs, steps: i64) {
     }
 }
 
-/// Adds the previewed lesion. One that is still looked for waits.
+/// Adds the previewed lesion, unless it is still being computed.
 pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
     if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);

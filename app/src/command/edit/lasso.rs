@@ -40,7 +40,7 @@ pub fn cancel(state: &mut State) {
     }
 }
 
-/// Changes what the lasso encloses.
+/// Applies the lasso.
 pub fn end(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     // A click encloses nothing.

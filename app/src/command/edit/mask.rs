@@ -11,7 +11,7 @@ use crate::state::{Document, MaskRole, State};
 use crate::worker::Jobs;
 use crate::worker::edit;
 
-/// Keeps a finding alone, or removes it.
+/// Keeps only a finding, or removes it.
 pub fn finding(state: &mut State, jobs: &mut Jobs, at: usize, keep: bool) {
     super::end_drawing(state, jobs);
     let entries = state.document.as_ref().and_then(|document| document.findings.as_ref()).map(|list| &list.entries);

@@ -33,7 +33,7 @@ pub enum EditCommand {
     BeginLasso {
         /// The pane.
         pane: PaneId,
-        /// It erases, whatever was chosen.
+        /// Erases, whatever the settings.
         erases: bool,
         /// World position in mm.
         at: DVec3,
@@ -46,7 +46,7 @@ pub enum EditCommand {
     CancelStroke,
     /// Fills the area of one label at a world position (mm), or erases it.
     Fill {
-        /// The pane: the area lies in its slice.
+        /// The pane whose slice contains the area.
         pane: PaneId,
         /// Erases it.
         erases: bool,
@@ -78,7 +78,7 @@ pub enum EditCommand {
     RemoveFinding(usize),
     /// Changes the segmentation by an operation, in the background.
     Apply(Box<Op>),
-    /// Makes the segmentation of all frames one for each of them.
+    /// Splits the segmentation of all frames into one per frame.
     SplitFrames,
     /// Takes back the last step.
     Undo,
@@ -96,9 +96,9 @@ pub enum EditCommand {
     Resize(i64),
     /// Paints discs or balls.
     SetMode(Mode),
-    /// Sets smallest and largest value of the range brush; none takes the visible ones.
+    /// Sets the range brush's limits; `None` uses the display window.
     SetRange(Option<[f64; 2]>),
-    /// Sets the largest difference of the adaptive brush; none finds it from the image.
+    /// Sets the adaptive brush's tolerance; `None` derives it from the image.
     SetTolerance(Option<f64>),
     /// Sets all of them.
     Choose(Box<EditChoices>),
@@ -109,7 +109,7 @@ pub enum EditCommand {
 pub struct StrokeStart {
     /// The brush.
     pub tool: ToolKind,
-    /// It erases, whatever the brush.
+    /// Erases, with any brush.
     pub erases: bool,
     /// The pane.
     pub pane: PaneId,
@@ -191,7 +191,7 @@ fn measures(state: &mut State, jobs: &mut Jobs, name: &str, change: impl FnOnce(
     }
 }
 
-/// The label of the segmentation, of the reference where it has none. Background picks nothing.
+/// Picks the label of the segmentation, or else of the reference. Ignores background.
 fn pick(state: &mut State, at: DVec3) {
     let Some(document) = &state.document else { return };
     let labels = document.masks.iter().map(|mask| document.label_at(&mask.labels, at));

@@ -1,4 +1,4 @@
-//! Strokes inside a lesion and around it, between which it is looked for.
+//! Strokes inside and around a lesion, from which it is computed.
 
 use glam::DVec3;
 
@@ -36,7 +36,7 @@ pub fn extend(state: &mut State, to: DVec3) {
     }
 }
 
-/// Ends the stroke in progress, and looks for the lesion.
+/// Ends the stroke in progress, and computes the lesion.
 pub fn end(state: &mut State, jobs: &mut Jobs) {
     let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
     if preview.is_some_and(|preview| std::mem::take(&mut preview.drawing)) {
@@ -44,7 +44,7 @@ pub fn end(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Takes the stroke under way back. What the others find is looked for again.
+/// Cancels the stroke in progress, and recomputes the lesion from the others.
 pub fn cancel(state: &mut State, jobs: &mut Jobs) {
     let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
     let Some(preview) = preview.filter(|preview| preview.drawing) else { return };

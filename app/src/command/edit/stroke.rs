@@ -1,4 +1,4 @@
-//! Brush strokes: each pointer move is applied at once, the whole is one step of the undo list.
+//! Brush strokes: each pointer move is applied at once; the whole stroke is one undo step.
 
 use engine::edit::Delta;
 use engine::edit::journal::Kind;
@@ -12,7 +12,7 @@ use crate::worker::edit::{self, LabelChange};
 
 /// Begins a stroke with a dab at its start.
 pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
-    // One whose release never came.
+    // Ends one that was never released.
     super::end_drawing(state, jobs);
     if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
@@ -87,7 +87,7 @@ pub fn end(state: &mut State) {
     }
 }
 
-/// Takes the stroke under way back.
+/// Cancels the stroke in progress.
 pub fn cancel(state: &mut State) {
     let Some(document) = &mut state.document else { return };
     let Some(stroke) = document.edits.stroke.take().filter(|stroke| !stroke.delta.is_empty()) else { return };

@@ -13,7 +13,7 @@ use crate::worker::{Jobs, frame};
 
 /// Undoes the last step, or redoes the last undone one. False if there is none, or it is refused.
 pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
-    // A stroke under way is the last step.
+    // A stroke in progress is the last step.
     super::end_drawing(state, jobs);
     let Some(entry) = state.document.as_ref().and_then(|document| document.edits.list.next(back)) else { return false };
     let of_masks = !matches!(entry.step, UndoStep::Measures(_));
@@ -62,7 +62,7 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<De
     };
     document.edits.list.moved(back);
     let (kind, revisions) = if back { (Kind::Undo, [after, before]) } else { (Kind::Redo, [before, after]) };
-    // The labels are those of that revision again: a file that holds them is up to date.
+    // The labels have that revision again, so a file with it is up to date.
     edit::changed(document, &delta, revisions[1]);
     if back {
         document.give_styles(&styles);
@@ -74,7 +74,7 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<De
     Some(delta)
 }
 
-/// Exchanges what a step holds with what the state has.
+/// Swaps a step's content with the state.
 fn exchange(state: &mut State, jobs: &mut Jobs, back: bool) {
     let Some(document) = &mut state.document else { return };
     let Some(entry) = document.edits.list.next_mut(back) else { return };

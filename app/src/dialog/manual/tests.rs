@@ -1,4 +1,4 @@
-//! The window's manual is checked against the window, so that neither can change without the other.
+//! Tests that the manual and the window agree.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeSet;

@@ -34,7 +34,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     style(ui, state, sender);
 }
 
-/// A mask of the case that is not loaded: why, and what helps.
+/// A mask of the case that is not loaded, with the reason and the remedy.
 fn missing(ui: &mut Ui, unloaded: &UnloadedMask, sender: &Sender) {
     let t = theme::tokens(ui);
     let name = file_name(unloaded.path());
@@ -185,7 +185,7 @@ fn legend_row(ui: &mut Ui, name: &str, pattern: Pattern, color: Color32) {
     let name = ui.painter().text(name_at, Align2::LEFT_CENTER, name, font::body(), t.text);
     let words = ui.painter().layout_no_wrap(pattern.name().to_owned(), font::caption(), t.text_dim);
     let place = Align2::RIGHT_CENTER.anchor_size(pos2(rect.right() - space::S, middle), words.size());
-    // In a narrow panel the swatch alone shows the pattern.
+    // In a narrow panel only the swatch shows the pattern.
     if name.right() + space::M <= place.left() {
         ui.painter().galley(place.min, words, t.text_dim);
     }

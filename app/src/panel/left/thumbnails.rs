@@ -50,7 +50,7 @@ impl Thumbnails {
         (id, vec2(picture.size[0] as f32, picture.size[1] as f32))
     }
 
-    /// How many textures are held.
+    /// Number of textures.
     #[cfg(test)]
     fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -40,7 +40,7 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
     };
     row("Dice", &format::ratio(m.dsc), "", "2 |A \u{2229} B| / (|A| + |B|)");
     row("Sensitivity", &format::ratio(m.sensitivity), "", "Fraction of the reference that is segmented");
-    row("Precision", &format::ratio(m.precision), "", "Fraction of the segmentation that lies in the reference");
+    row("Precision", &format::ratio(m.precision), "", "Fraction of the segmentation inside the reference");
     row("Boundary IoU", &format::ratio(m.boundary_iou), "", "Intersection over union of the two boundaries, in 3-D");
     if let Some(by_slice) = document.slice_boundary {
         row("Boundary IoU, slices", &format::ratio(by_slice.iou), "", "The same, per axial slice");

@@ -10,7 +10,7 @@ use crate::command::{EditCommand, Sender};
 use crate::state::edit::{EditChoices, RADIUS_MM};
 use crate::state::{Document, State, ToolKind};
 use crate::theme::{Icon, icon};
-use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, Segmented, Toggle, text};
+use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, SegmentedControl, Toggle, text};
 
 /// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
@@ -61,7 +61,7 @@ fn lasso(ui: &mut Ui, choices: &EditChoices, sender: &Sender) {
         Segment::text(LassoAction::Restore, "Restore"),
     ];
     let mut changed = choices.clone();
-    let action = Segmented::new("Inside the lasso", &actions).fill_width().show(ui, &mut changed.lasso);
+    let action = SegmentedControl::new("Inside the lasso", &actions).fill_width().show(ui, &mut changed.lasso);
     let action = action.on_hover_text("Restore brings back the labels of the automatic segmentation");
     if action.changed() | ui.add(Toggle::new(&mut changed.through, "In all slices")).changed() {
         choose(changed, sender);
@@ -95,13 +95,13 @@ fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     }
 }
 
-/// By what one click finds a lesion, and what waits to be accepted.
+/// Settings of the one-click tool, and the preview.
 fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let by_strokes = state.clicks_by_strokes(document);
     if document.probability.is_some() {
         let ways = [Segment::text(false, "Network"), Segment::text(true, "Strokes")];
         let mut changed = state.session.edit.clone();
-        if Segmented::new("Found by", &ways).fill_width().show(ui, &mut changed.by_strokes).changed() {
+        if SegmentedControl::new("Found by", &ways).fill_width().show(ui, &mut changed.by_strokes).changed() {
             choose(changed, sender);
         }
     }
@@ -151,7 +151,7 @@ fn brush(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let shapes = [Segment::text(Mode::Slice, "2-D disc"), Segment::text(Mode::Volume, "3-D ball")];
     let mut mode = choices.mode;
-    if Segmented::new("Brush shape", &shapes).fill_width().show(ui, &mut mode).changed() {
+    if SegmentedControl::new("Brush shape", &shapes).fill_width().show(ui, &mut mode).changed() {
         sender.send(EditCommand::SetMode(mode));
     }
 }
@@ -177,7 +177,7 @@ fn range(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     });
 }
 
-/// How far the adaptive brush may leave the value under the pointer.
+/// Tolerance of the adaptive brush around the value under the pointer.
 fn tolerance(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let image = document.image();
     let span = image.range.map_or(255.0, |[low, high]| high - low);

@@ -121,7 +121,7 @@ impl FindingRow<'_> {
         response.on_hover_text(self.description())
     }
 
-    /// Mean, maximum and peak as text; empty where there are none.
+    /// Mean, maximum and peak as text; empty if missing.
     fn values(&self) -> [String; 3] {
         let number = format::figures;
         match self.entry.values {

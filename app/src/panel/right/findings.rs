@@ -91,7 +91,7 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
     ui.data_mut(|data| data.insert_temp(seen, (document.id, state.session.view.finding)));
 }
 
-/// Keeps the chosen finding of the segmentation alone, or removes it.
+/// Keeps only the selected finding of the segmentation, or removes it.
 fn correct(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     let chosen = state.session.view.finding.and_then(|at| Some((at, list.entries.get(at)?)));
     let Some((at, _)) = chosen.filter(|(_, entry)| entry.role == MaskRole::Segmentation) else { return };

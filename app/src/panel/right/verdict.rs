@@ -76,12 +76,12 @@ fn buttons(ui: &mut Ui, verdict: Verdict, sender: &Sender) {
     }
 }
 
-/// From reviewed masks to the next training.
+/// From reviewed masks to the next run.
 fn way_back(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
-        let hint = "Keep this segmentation for the next fine-tuning, with your initials and the model";
+        let hint = "Keep this segmentation for the next fine-tuning run, with your initials and the model";
         let add = ui.add_enabled(labels::can_add(state), PushButton::new("Add to the labels").icon(icon::ADD));
         if add.on_hover_text(hint).clicked() {
             sender.send(Intent::AddToLabels(LabelScope::OpenCase { replace: false }));

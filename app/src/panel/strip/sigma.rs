@@ -5,10 +5,10 @@ use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
 use super::SIDE;
 use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
-use crate::state::masking::{By, Controls, RunSigma};
+use crate::state::masking::{Controls, RatioSource, RunSigma};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::text;
-use crate::widget::{IconButton, Mark, StripChart, Worst, format};
+use crate::widget::{IconButton, Mark, StripChart, WorstEnd, format};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -21,8 +21,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut ui = ui.new_child(UiBuilder::new().max_rect(chart));
     let sigma = |epoch: usize| Some(controls.ratio.sigma(epoch, controls.epochs) as f32);
     let values: Vec<Option<f32>> = (1..=controls.epochs).map(sigma).collect();
-    let cursor = (controls.by == By::Epoch).then(|| controls.epoch - 1);
-    let chart = StripChart::new("Sigma over the epochs (Eq. 9)", &values).curve().worst(Worst::High);
+    let cursor = (controls.by == RatioSource::Epoch).then(|| controls.epoch - 1);
+    let chart = StripChart::new("Sigma over the epochs (Eq. 9)", &values).curve().worst(WorstEnd::High);
     let marks = marks(state);
     let chart = chart.cursor(cursor).noun("Epoch").decimals(3).marks(&marks).height(whole.height());
     if let Some(chosen) = chart.show(&mut ui).chosen.filter(|&chosen| Some(chosen) != cursor) {
@@ -35,8 +35,8 @@ fn marks(state: &State) -> Vec<Mark> {
     let controls = &state.session.masking.controls;
     let place = |epoch: usize| epoch.checked_sub(1).filter(|&index| index < controls.epochs);
     let (index, sigma) = match controls.by {
-        By::Sigma => (None, controls.sigma),
-        By::Epoch => (place(controls.epoch), controls.ratio.sigma(controls.epoch, controls.epochs)),
+        RatioSource::Sigma => (None, controls.sigma),
+        RatioSource::Epoch => (place(controls.epoch), controls.ratio.sigma(controls.epoch, controls.epochs)),
     };
     let own = Mark { name: "set".into(), index, value: sigma as f32, own: true };
     let of_run = |run: RunSigma| Mark {
@@ -63,8 +63,8 @@ fn about(mut ui: Ui, controls: &Controls, sender: &Sender) {
         step(IconButton::new(icon::CHEVRON_RIGHT, "Next epoch").shortcut("Right"), MaskingCommand::StepEpoch(1));
         step(IconButton::new(icon::SKIP_FORWARD, "Last epoch"), MaskingCommand::SetEpoch(controls.epochs));
         let place = match controls.by {
-            By::Epoch => format!("{} / {}", controls.epoch, controls.epochs),
-            By::Sigma => format::plural(controls.epochs, "epoch", "epochs"),
+            RatioSource::Epoch => format!("{} / {}", controls.epoch, controls.epochs),
+            RatioSource::Sigma => format::plural(controls.epochs, "epoch", "epochs"),
         };
         let color = theme::tokens(ui).text_dim;
         ui.label(RichText::new(place).font(font::caption()).color(color));
@@ -76,8 +76,8 @@ fn about(mut ui: Ui, controls: &Controls, sender: &Sender) {
         format!("sigma = {:.2}", controls.ratio.sigma_0)
     };
     let now = match controls.by {
-        By::Sigma => format!("{curve} (set to {:.3})", controls.sigma),
-        By::Epoch => curve,
+        RatioSource::Sigma => format!("{curve} (set to {:.3})", controls.sigma),
+        RatioSource::Epoch => curve,
     };
     text::note(&mut ui, &now);
 }

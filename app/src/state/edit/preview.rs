@@ -1,4 +1,4 @@
-//! A lesion that waits to be accepted: by the network's probability under a click, or by strokes inside of it and around it.
+//! The preview of a lesion, from the network's probability at a click, or from strokes inside and around it.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use glam::DVec3;
 /// A lesion until it is accepted or dropped.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    /// How it is looked for.
+    /// How it is searched.
     pub search: Search,
     /// A stroke is being drawn.
     pub drawing: bool,
-    /// What it would change, and the changed voxels alone; none while they are looked for.
+    /// Its change, and the changed voxels as a mask; `None` during the search.
     pub found: Option<(Delta, EditLabels)>,
 }
 
-/// How a lesion is looked for.
+/// How a lesion is searched.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Search {
     /// The component of the network's probability at a click.
@@ -47,7 +47,7 @@ pub struct SeedStroke {
 const STEP: f64 = 0.05;
 
 impl Preview {
-    /// At a place with this probability: from 0.5 on, or from that of the place.
+    /// Search at a click, with threshold 0.5 or the probability there if lower.
     pub fn of_click(at: DVec3, probability: f64) -> Self {
         Self::new(Search::Click { at, highest: probability, least: probability.min(0.5) })
     }
@@ -61,7 +61,7 @@ impl Preview {
         Self { search, drawing: false, found: None }
     }
 
-    /// The probability that a click asks for.
+    /// The threshold of a click.
     pub fn least(&self) -> Option<f64> {
         match self.search {
             Search::Click { least, .. } => Some(least),
@@ -73,7 +73,7 @@ impl Preview {
     pub fn step(&mut self, steps: i64) -> bool {
         let Search::Click { highest, least, .. } = &mut self.search else { return false };
         let before = *least;
-        // Steps lie on whole multiples, whatever the threshold began with.
+        // Thresholds are multiples of the step, whatever the initial value.
         let wanted = ((*least / STEP).round() + steps as f64) * STEP;
         *least = wanted.clamp(STEP / 5.0, 1.0).min(*highest);
         *least != before
@@ -87,7 +87,7 @@ impl Preview {
         }
     }
 
-    /// The strokes, to draw on. What was found for fewer of them no longer counts.
+    /// The strokes, to add to. Drops the result for fewer strokes.
     pub fn strokes_mut(&mut self) -> Option<&mut Vec<SeedStroke>> {
         self.found = None;
         match &mut self.search {
@@ -101,7 +101,7 @@ impl Preview {
         self.strokes().iter().any(|stroke| stroke.outside == outside)
     }
 
-    /// The operation that finds it on this grid, none while a side has no stroke.
+    /// The operation to find it on this grid; `None` while a side has no stroke.
     pub fn op(&self, label: u16, grid: &Grid) -> Option<Op> {
         match &self.search {
             Search::Click { at, least, .. } => {
@@ -120,7 +120,7 @@ impl Preview {
     }
 }
 
-/// The voxels under the strokes inside, and under those around. A later stroke counts where it crosses an earlier one.
+/// The voxels under the inside strokes, and under the outside ones. Where strokes cross, the later one wins.
 fn seeds(strokes: &[SeedStroke], grid: &Grid) -> [Option<Brush>; 2] {
     let fine = grid.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
     let voxel_from_world = grid.voxel_from_world();
@@ -141,7 +141,7 @@ fn seeds(strokes: &[SeedStroke], grid: &Grid) -> [Option<Brush>; 2] {
             grid.world_from_voxel.transform_point3(DVec3::from_array(voxel.map(|v| v as f64))).to_array()
         };
         let points_mm: Vec<[f64; 3]> = of_side.map(|(voxel, _)| centre(voxel)).collect();
-        // A ball this small holds the voxel at its centre alone.
+        // A ball this small contains only the voxel at its centre.
         let brush = |points_mm| Brush {
             radius_mm: fine / 4.0,
             mode: Mode::Volume,

@@ -10,10 +10,10 @@ use engine::volume::LabelStyle;
 use crate::state::document::Stash;
 use crate::state::{MaskLayer, MaskRole, Measure};
 
-/// A step that can be undone. Other than a label change, it holds what is exchanged with the state to undo or redo it.
+/// A step that can be undone. Steps other than label changes store the value to swap with the state.
 #[derive(Clone, Debug)]
 pub enum UndoStep {
-    /// A label change, which the [`History`] holds in the same order.
+    /// A label change, stored in the [`History`] in the same order.
     Labels {
         /// Revision of the segmentation before the change.
         before: u64,
@@ -92,7 +92,7 @@ impl UndoList {
         lock(&self.history)
     }
 
-    /// Adds a step that was just taken. What could be redone is dropped.
+    /// Adds a step and drops undone ones.
     pub fn push(&mut self, name: impl Into<String>, step: UndoStep) {
         self.entries.truncate(self.applied);
         self.entries.push(UndoEntry { name: name.into(), step, styles: Vec::new() });
@@ -106,12 +106,12 @@ impl UndoList {
         self.keeps_all = false;
     }
 
-    /// What moves older label changes to the disk, on another thread; nothing while all fit into memory, or after
+    /// A closure that moves older label changes to disk, for another thread; `None` while all fit into memory, or after
     /// [`UndoList::keep_all`].
     pub fn spill(&self) -> Option<impl FnOnce() -> engine::Result<()> + Send + use<>> {
         let history = Arc::clone(&self.history);
         let spill = move || {
-            // Written without the lock: the window goes on with the history.
+            // Written without the lock, so that the window can use the history.
             let excess = lock(&history).excess();
             if let Some(moved) = excess.map(|excess| excess.write()).transpose()? {
                 lock(&history).moved(moved);
@@ -131,7 +131,7 @@ impl UndoList {
         if back { self.entries[..self.applied].last() } else { self.entries.get(self.applied) }
     }
 
-    /// The same, to exchange what it holds.
+    /// The same, mutable.
     pub fn next_mut(&mut self, back: bool) -> Option<&mut UndoEntry> {
         if back { self.entries[..self.applied].last_mut() } else { self.entries.get_mut(self.applied) }
     }
@@ -207,7 +207,7 @@ mod tests {
             list.push_labels("Brush", &delta, [at as u64, at as u64 + 1]);
         }
         let spill = list.spill();
-        // The list goes on meanwhile: an undone change that is dropped is not moved.
+        // The list changes meanwhile: a dropped change is not moved.
         let mut labels = masks[5].clone();
         assert!(list.history().undo(&mut labels).is_ok());
         list.moved(true);

@@ -1,4 +1,4 @@
-//! The controls of Masking mode: what is masked and how, and what is drawn.
+//! The controls of Masking mode, for masking and display.
 
 use engine::cluster::{ClusterConfig, Method};
 use engine::config::{Config, MaskConfig};
@@ -8,16 +8,16 @@ use engine::pretrain::amlp::amr::MaskRatio;
 use engine::pretrain::amlp::mps::Order;
 use serde::{Deserialize, Serialize};
 
-/// Patches per side that can be chosen, as far as they divide the crop.
+/// Selectable patches per side; they must divide the crop.
 pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
 /// The crop's side in pixels: the smallest and the largest that can be chosen.
 pub const SIZES: [usize; 2] = [16, 1024];
 /// Most epochs of a schedule.
 pub const MOST_EPOCHS: usize = 10_000;
 
-/// What gives the masking ratio.
+/// Source of the masking ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum By {
+pub enum RatioSource {
     /// A number.
     #[default]
     Sigma,
@@ -25,11 +25,11 @@ pub enum By {
     Epoch,
 }
 
-/// What the user chooses. The defaults are those of `amlp mask`.
+/// The user's settings. Defaults as for `amlp mask`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
-    /// What gives the masking ratio.
-    pub by: By,
+    /// Source of the masking ratio.
+    pub by: RatioSource,
     /// Share of the patches that is masked, 0 to 1.
     pub sigma: f64,
     /// Epoch of the schedule, from 1.
@@ -55,7 +55,7 @@ pub struct Controls {
 impl Default for Controls {
     fn default() -> Self {
         Self {
-            by: By::Sigma,
+            by: RatioSource::Sigma,
             sigma: 0.5,
             epoch: 1,
             epochs: 800,
@@ -86,7 +86,7 @@ impl Controls {
         self.preprocess.size / self.grid.max(1)
     }
 
-    /// The same with every number within its limits, and a patch count that divides the crop if there is one.
+    /// Clamps every number to its limits and chooses a patch count that divides the crop, if possible.
     #[must_use]
     pub fn within_limits(mut self) -> Self {
         self.sigma = if self.sigma.is_finite() { self.sigma.clamp(0.0, 1.0) } else { 0.5 };
@@ -106,11 +106,11 @@ impl Controls {
         self
     }
 
-    /// What the engine is asked for.
+    /// The settings for the engine.
     pub fn mask_settings(&self) -> MaskSettings {
         let sigma = match self.by {
-            By::Sigma => Sigma::Fixed(self.sigma),
-            By::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
+            RatioSource::Sigma => Sigma::Fixed(self.sigma),
+            RatioSource::Epoch => Sigma::Epoch { epoch: self.epoch, epochs: self.epochs, ratio: self.ratio.clone() },
         };
         let (cluster, mask) = (self.cluster.clone(), self.mask.clone());
         MaskSettings { cluster, order: self.order, mask, sigma, seed: self.seed }
@@ -122,7 +122,7 @@ impl Controls {
         let epochs = config.training.epochs.max(1);
         let method = &config.method;
         let controls = Self {
-            by: By::Epoch,
+            by: RatioSource::Epoch,
             epoch: self.epoch.min(epochs),
             epochs,
             ratio: method.ratio.clone(),
@@ -152,7 +152,7 @@ impl Controls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct DisplayOptions {
-    /// The slice on the scan's own grid, in place of the crop.
+    /// Show the slice on the scan's grid instead of the crop.
     pub native: bool,
     /// Fill and outline in the colour of the category.
     pub categories: bool,
@@ -251,7 +251,7 @@ mod tests {
         assert!(!controls.fits(&config));
         let taken = controls.of_run(&config);
         assert!(taken.fits(&config));
-        assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (By::Epoch, 20, 20, 5));
+        assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (RatioSource::Epoch, 20, 20, 5));
         assert_eq!(taken.cluster, config.method.cluster);
     }
 

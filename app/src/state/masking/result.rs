@@ -1,4 +1,4 @@
-//! Results of the jobs of Masking mode, each with the request it belongs to.
+//! Results of the jobs of Masking mode, each with its request.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -54,7 +54,7 @@ impl<K: PartialEq> RequestStatus<K> {
 /// A scan prepared as for training.
 #[derive(Clone, Debug)]
 pub struct PreparedCase {
-    /// The request it belongs to.
+    /// Its request.
     pub key: CaseKey,
     /// The scan.
     pub case: Arc<InspectedCase>,
@@ -65,11 +65,11 @@ pub struct PreparedCase {
 /// The scan in all modalities that a network was trained on, on the grid of the shown image.
 #[derive(Clone, Debug)]
 pub struct AllChannels {
-    /// The request it belongs to.
+    /// Its request.
     pub key: CaseKey,
     /// The modalities, in the network's order.
     pub modalities: Vec<String>,
-    /// Which of them is shown.
+    /// The index shown.
     pub shown: usize,
     /// The scan.
     pub case: Arc<InspectedCase>,
@@ -84,14 +84,14 @@ pub struct Pictures {
     pub lesion: Option<Texture>,
     /// The patches, with the foreground probability as heat.
     pub cells: Option<Texture>,
-    /// The crop goes beyond the scan.
+    /// The crop extends beyond the scan.
     pub padded: bool,
 }
 
 /// A slice, clustered and masked.
 #[derive(Clone, Debug)]
 pub struct ClusteredSlice {
-    /// The request it belongs to.
+    /// Its request.
     pub wanted: MaskRequest,
     /// Its pixels and patches.
     pub slice: Arc<InspectedSlice>,
@@ -129,7 +129,7 @@ impl std::fmt::Debug for Network {
 /// A reconstructed slice.
 #[derive(Clone, Debug)]
 pub struct ReconstructedSlice {
-    /// The request it belongs to.
+    /// Its request.
     pub filling: ReconstructionRequest,
     /// Its input, its output and the losses.
     pub made: Reconstruction,

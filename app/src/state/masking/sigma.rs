@@ -17,8 +17,8 @@ pub struct RunSigma {
 }
 
 impl State {
-    /// What is known of runs: of the pre-training on the timeline, which may be in progress, in the epoch at its cursor;
-    /// and of the one that fills masked patches in, in the last epoch that it was trained for.
+    /// Masking ratios of runs: of the pre-training run on the timeline, which may be in progress, at the cursor's epoch; and of
+    /// the run that reconstructs masked patches, at its last epoch.
     pub fn run_sigmas(&self) -> Vec<RunSigma> {
         let mut found: Vec<RunSigma> = Vec::new();
         let track = self.cache.timeline.pretrain.as_ref();

@@ -29,21 +29,20 @@ pub struct RunReport {
     pub relabel: Option<Value>,
     /// The log's `validation` line of that epoch, if it had one.
     pub validation: Option<Value>,
-    /// What was recorded of the chosen slice in that epoch; null if nothing was.
+    /// Record of the selected slice in that epoch; null without one.
     pub probe: Option<ProbeReport>,
     /// The run is done.
     pub finished: bool,
 }
 
-/// One epoch of a pinned slice. Patches stand in the order of the grid, patch = i * grid + j, i along R; in fine-tuning,
-/// which knows none, all of them are empty.
+/// One epoch of a pinned slice. Patches are in grid order, patch = i * grid + j, i along R; empty in fine-tuning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ProbeReport {
     /// The patient.
     pub case: String,
     /// Prepared slice, from 0.
     pub slice: u32,
-    /// False if the slice is only looked at and never trained on.
+    /// False if the slice is not trained on.
     pub trained: bool,
     /// Labels in force during the epoch, one digit a patch, as in the log.
     pub before: String,
@@ -62,7 +61,7 @@ pub struct ProbeReport {
 }
 
 impl RunReport {
-    /// What the timeline shows; of a run that is not read, or cannot be, the folder alone.
+    /// The content of the timeline; only the folder for a run that is not or cannot be read.
     pub fn of(state: &State) -> Option<Self> {
         if let Some(run) = state.watched_run() {
             return Some(Self::of_run(state, run));

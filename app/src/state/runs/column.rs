@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::Row;
 use crate::widget::format;
 
-/// The columns of the table, by which it can be sorted.
+/// The sortable columns of the table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Column {
     /// The folder's name.
     Name,
     /// Its status.
     Status,
-    /// The preset it started from; `finetune` for every fine-tuning.
+    /// The preset it started from; `finetune` for every fine-tuning run.
     Preset,
     /// Cohort and modalities.
     Data,
@@ -43,7 +43,7 @@ pub enum Column {
 }
 
 impl Column {
-    /// Those that every table has, from left to right. Settings stand before the notes.
+    /// The columns of every table, from left to right. Settings are inserted before the notes.
     pub const FIXED: [Self; 13] = [
         Self::Name,
         Self::Status,
@@ -85,12 +85,12 @@ impl Column {
         if let Self::Setting(name) = self { name } else { self.head() }
     }
 
-    /// Whether it holds numbers, which are right-aligned.
+    /// Whether its values are numbers, which are right-aligned.
     pub fn is_number(&self) -> bool {
         self.is_dice() || matches!(self, Self::Epochs | Self::Loss)
     }
 
-    /// Whether the largest comes first when the column is chosen.
+    /// Whether the column initially sorts in descending order.
     pub fn begins_falling(&self) -> bool {
         self.is_dice() || matches!(self, Self::Epochs | Self::Date)
     }
@@ -110,7 +110,7 @@ impl Column {
         }
     }
 
-    /// What a Dice column holds; none for the other columns.
+    /// Description of a Dice column; `None` for others.
     pub fn explained(&self) -> Option<&'static str> {
         match self {
             Self::BestValidation => Some("Best mean Dice of the validation patients during training, and its epoch"),
@@ -154,7 +154,7 @@ impl Column {
         }
     }
 
-    /// Whether a run has nothing in it: such runs come last, whichever way the column is sorted.
+    /// Whether a run has no value; such runs come last in either sort order.
     pub(super) fn is_empty(&self, row: &Row<'_>) -> bool {
         self.text(row).is_empty()
     }
@@ -193,7 +193,7 @@ pub fn date(seconds: f64) -> String {
     }
     let minutes = (seconds / 60.0) as i64;
     let (days, minute) = (minutes.div_euclid(1440), minutes.rem_euclid(1440));
-    // Years are counted from the first of March, so that a leap day is a year's last.
+    // Years start on the first of March, so that a leap day is the last day of a year.
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let of_era = shifted.rem_euclid(146_097);

@@ -81,8 +81,8 @@ impl State {
         found
     }
 
-    /// Every method's segmentation of a patient, with the draw and seed for which that of a cell is worst: the place of
-    /// the cell's own among them, and all of them in the order of the plan.
+    /// All methods' segmentations of a patient in plan order, for the draw and seed in which the cell's method is worst, and
+    /// the index of that method.
     pub fn study_segmentations(&self, cell: &StudyCell, patient: &str) -> Option<(usize, Vec<Row>)> {
         let study = self.cache.study.open.as_ref()?;
         let group = self.study_groups().into_iter().find(|group| group.budget == cell.budget)?;

@@ -74,7 +74,7 @@ pub enum Layer {
     Flips,
     /// What the coins of the last update showed.
     Coins,
-    /// Outline of the lesion, where a label is known.
+    /// Outline of the lesion, if there is a label.
     Lesion,
     /// The probability as heat (fine-tuning).
     Heat,
@@ -101,7 +101,7 @@ impl Layer {
         }
     }
 
-    /// Whether the run's method records what it draws.
+    /// Whether the run's method records its data.
     pub fn belongs_to(self, run: &OpenRun) -> bool {
         match self {
             Self::Lesion => true,
@@ -154,7 +154,7 @@ impl Look {
         self.layers[layer as usize]
     }
 
-    /// Draws a part or leaves it out.
+    /// Shows or hides a layer.
     pub fn show(&mut self, layer: Layer, on: bool) {
         self.layers[layer as usize] = on;
     }

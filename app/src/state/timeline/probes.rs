@@ -9,7 +9,7 @@ use glam::DAffine3;
 
 use crate::gpu::Texture;
 
-/// Epochs that are kept.
+/// Maximum number of cached epochs.
 const MOST: usize = 96;
 
 /// A pinned slice of an open run.
@@ -37,7 +37,7 @@ pub struct RecordKey {
 pub struct PinnedSlice {
     /// What was recorded.
     pub slice: ProbeSlice,
-    /// Where it lies.
+    /// Its position.
     pub world_from_crop: DAffine3,
     /// The scan's orientation is known. Without it there are no letters.
     pub oriented: bool,
@@ -45,7 +45,7 @@ pub struct PinnedSlice {
     pub window: [f32; 2],
     /// The slice as a texture.
     pub picture: Option<Texture>,
-    /// The reference on the picture's grid, if there is one.
+    /// The reference on the picture's grid, if any.
     pub lesion: Option<Texture>,
 }
 
@@ -142,7 +142,7 @@ impl Probes {
         self.slices.insert(key, seen);
     }
 
-    /// Keeps an epoch. Of too many, the oldest that are not `needed` are dropped.
+    /// Caches an epoch, dropping the oldest that are not `needed`.
     pub fn keep(&mut self, key: RecordKey, seen: ReadResult<EpochRecord>, needed: &BTreeSet<RecordKey>) {
         self.clock += 1;
         self.records.insert(key, (self.clock, seen));
@@ -159,18 +159,18 @@ impl Probes {
         self.records.retain(|key, _| key.slice.run != run);
     }
 
-    /// Forgets what could not be read, so that it is tried again.
+    /// Drops failures, so that reads are retried.
     pub fn forget_failures(&mut self) {
         self.slices.retain(|_, seen| seen.is_ok());
         self.records.retain(|_, (_, seen)| seen.is_ok());
     }
 
-    /// How many epochs are held.
+    /// Number of cached epochs.
     pub fn len(&self) -> usize {
         self.records.len()
     }
 
-    /// Whether none is held.
+    /// Whether no epoch is cached.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }

@@ -30,7 +30,7 @@ pub struct OpenRun {
     pub live: bool,
     /// The other process that trains or evaluates it; 0 if the system does not report its id.
     pub held_by: Option<u32>,
-    /// Its folder as last read, to notice what another process changes.
+    /// Stamp of its folder when last read, to detect changes by another process.
     pub stamp: RunStamp,
     /// Events that arrived while its past was still being read; none once that is done.
     pub waiting: Option<Vec<Event>>,
@@ -46,7 +46,7 @@ impl OpenRun {
         self.live || self.held_by.is_some()
     }
 
-    /// Who trains it, in a word or two; none if nobody does.
+    /// Short description of who trains it, if anyone.
     pub fn trainer(&self) -> Option<&'static str> {
         match (self.live, self.held_by) {
             (true, _) => Some("live"),

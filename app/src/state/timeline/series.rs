@@ -62,7 +62,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// Those that have a name of their own.
+    /// Series with a fixed name.
     pub const NAMED: [Self; 21] = [
         Self::Loss,
         Self::Pred,
@@ -87,7 +87,7 @@ impl Quantity {
         Self::Dice,
     ];
 
-    /// The parts of the loss that an epoch of the log has, in the order of the method; the loss itself where it has none.
+    /// The loss terms of an epoch in the log, in the method's order; the loss itself if there are none.
     pub fn losses(history: &History) -> Vec<Self> {
         let names = names(history, |row| row.parts.as_ref());
         let part = |name: &str| match name {
@@ -170,7 +170,7 @@ impl Quantity {
         name.to_owned()
     }
 
-    /// Its value in an epoch; none where it was not logged, or is not finite.
+    /// Its value in an epoch; `None` if it was not logged or is not finite.
     pub fn value(&self, history: &History, epoch: usize) -> Option<f64> {
         let relabel = || history.relabel(epoch);
         let value = match self {
@@ -185,12 +185,12 @@ impl Quantity {
         value.is_finite().then_some(value)
     }
 
-    /// A value of it as text. A Dice that is nothing but smoothing is 0.
+    /// A value as text. A Dice that is only the smoothing constant is 0.
     pub fn text(&self, value: f64) -> String {
         if matches!(self, Self::Dice | Self::TrainingDice) { format::ratio(value) } else { format::figures(value) }
     }
 
-    /// Whether a legend names it: a validation loss only where one was asked for.
+    /// Whether a legend lists it: a validation loss only if it was requested.
     pub fn is_listed(&self, history: &History) -> bool {
         *self != Self::ValidationLoss || history.summaries.iter().any(|row| row.validation_loss.is_some())
     }
@@ -320,7 +320,7 @@ pub fn shares(cases: &CaseCounts) -> [f64; 5] {
     counts.map(|count| count as f64 / all)
 }
 
-/// An update judges the epochs since the one before it.
+/// An update covers the epochs since the previous one.
 fn cases(history: &History) -> Vec<([f64; 2], [f64; 5])> {
     let mut from = 0.0;
     let row = |row: &engine::run::history::RelabelRow| {

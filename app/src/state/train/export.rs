@@ -38,7 +38,7 @@ impl TrainExport {
         }
     }
 
-    /// What the file holds, in a sentence.
+    /// Content of the file, in one sentence.
     pub fn content(self) -> &'static str {
         match self {
             Self::CurvesTable => "CSV, one row per run and epoch, without smoothing.",
@@ -67,7 +67,7 @@ impl TrainExport {
 #[derive(Clone)]
 enum CurveColumn {
     Quantity(Quantity),
-    /// A part of the loss as the paper prints it, and the column's name.
+    /// A loss term as printed in the paper, and the column's name.
     Printed(&'static str, &'static str),
     /// Patches in a case of the label update, and the column's name.
     Case(fn(&CaseCounts) -> u64, &'static str),
@@ -107,7 +107,7 @@ impl CurveColumn {
         }
     }
 
-    /// Its value in an epoch as logged; empty without one.
+    /// Its logged value in an epoch, or empty.
     fn text(&self, history: &History, epoch: usize) -> String {
         let number = |value: Option<f64>| value.filter(|v| v.is_finite()).map_or_else(String::new, |v| v.to_string());
         match self {
@@ -143,8 +143,8 @@ pub fn network_word(results: &Results) -> &'static str {
     }
 }
 
-/// Results as CSV, one row per patient in the shown order, with the network and what is to be known about the measures.
-/// A measure that a patient does not have is empty.
+/// Results as CSV, one row per patient in the shown order, with the network and notes on the measures. Missing measures are
+/// empty.
 pub fn results_csv(results: &Results) -> String {
     let mut csv = Column::ALL.map(Column::key).join(",") + ",network,epoch,notes\n";
     let epoch = results.evaluation.as_ref().map_or(0, |evaluation| evaluation.epoch);

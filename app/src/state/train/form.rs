@@ -34,7 +34,7 @@ pub enum Labels {
     Picked,
 }
 
-/// The settings of the next job, as the user edits them.
+/// The settings of the next job, as edited by the user.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Form {
     /// Pre-training or fine-tuning.
@@ -47,7 +47,7 @@ pub struct Form {
     pub name: String,
     /// The user chose that name; else it follows preset and modality.
     pub named: bool,
-    /// The name that the user chose in the other stage.
+    /// The user's name in the other stage.
     pub other_name: Option<String>,
     /// How the labelled patients are chosen.
     pub labels: Labels,
@@ -57,8 +57,8 @@ pub struct Form {
     pub count: usize,
     /// Their names, for [`Labels::Picked`].
     pub picked: BTreeSet<String>,
-    /// Number fields with invalid text, and what is wrong with it. `true` marks those of a fine-tuning run. Not saved: the text
-    /// itself is only in the field.
+    /// Number fields with invalid text, with the problem. `true` marks fine-tuning. Not saved, because the text exists only in
+    /// the field.
     #[serde(skip)]
     pub invalid: BTreeMap<(bool, String), String>,
 }
@@ -100,8 +100,8 @@ impl Form {
         }
     }
 
-    /// The run that the fine-tuning starts from, with a network of its own and without corrected masks; random weights for an
-    /// empty path.
+    /// Sets the run that fine-tuning starts from, with its network and without corrected masks; random weights for an empty
+    /// path.
     pub fn start_from(&mut self, run: PathBuf) {
         let labels = &mut self.finetune.labels;
         (labels.from, labels.from_best, labels.corrections) = (run, false, None);
@@ -113,7 +113,7 @@ impl Form {
         let typed = self.name != before.name;
         if self.stage != before.stage {
             self.take_over(before);
-            // A folder holds one run, so a chosen name stays with its stage.
+            // A folder contains one run, so a user's name stays with its stage.
             let here = std::mem::replace(&mut self.other_name, before.named.then(|| before.name.clone()));
             if !typed {
                 self.named = here.is_some();
@@ -122,11 +122,11 @@ impl Form {
         }
         let preset_changed = self.pretrain.preset != before.pretrain.preset;
         if preset_changed {
-            // Fields of the method before are not shown any more, so what is wrong in them cannot be corrected. Those that are
-            // still shown say it again.
+            // Fields of the previous method are no longer shown, so their problems cannot be corrected. Fields still shown
+            // report again.
             self.invalid.retain(|(finetune, _), _| *finetune);
         }
-        // A method that came with its preset, as that of a run or of the demonstration, is not that of the preset alone.
+        // A method set together with its preset, as by a run or the demonstration, may differ from the preset's.
         if preset_changed && self.pretrain.method == before.pretrain.method {
             let probes = std::mem::take(&mut self.pretrain.method.probes);
             self.pretrain.method = preset_of(&self.pretrain).method;
@@ -141,7 +141,7 @@ impl Form {
             }
         }
         self.finetune.labels.labels = self.label_text();
-        // A name that the user cleared stays empty: a generated one would be in the way of typing.
+        // A name cleared by the user stays empty; a generated one would disturb typing.
         self.named |= typed;
         if !self.named {
             self.rename();
@@ -149,13 +149,13 @@ impl Form {
         self
     }
 
-    /// Takes over from the other stage what both have in common.
+    /// Copies the settings shared with the other stage.
     fn take_over(&mut self, before: &Self) {
         let theirs = before.config().clone();
         let from_run = !self.finetune.labels.from.as_os_str().is_empty();
         let config = self.config_mut();
         (config.data, config.device) = (theirs.data, theirs.device);
-        // A pre-trained network fixes shape and preprocessing of the fine-tuning, which are not those of the other stage.
+        // Shape and preprocessing of fine-tuning come from the pre-trained network, not from the other stage.
         if !from_run {
             (config.preprocess, config.network) = (theirs.preprocess, theirs.network);
             config.seed = theirs.seed;
@@ -211,7 +211,7 @@ impl Form {
         }
     }
 
-    /// An invalid number field of the chosen stage, and what is wrong with it.
+    /// An invalid number field of the current stage, with its problem.
     pub fn invalid_field(&self) -> Option<(&str, &str)> {
         let finetune = self.stage == Stage::Finetune;
         let found = self.invalid.iter().find(|((of, _), _)| *of == finetune);

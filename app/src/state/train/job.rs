@@ -1,4 +1,4 @@
-//! Jobs of Train mode as the window shows them.
+//! Jobs of Train mode as shown in the window.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ pub struct QueuedJob {
     pub name: String,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// Its settings; none stands for those stored in the run that it resumes.
+    /// Its settings; `None` uses those stored in the resumed run.
     pub config: Option<Box<Config>>,
     /// The run to resume, or to begin under this very path if it does not exist.
     pub folder: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct RunningJob {
     pub name: String,
     /// Pre-training or fine-tuning.
     pub stage: Stage,
-    /// The run folder, once it is known.
+    /// The run folder, once known.
     pub run: Option<PathBuf>,
     /// What it is doing.
     pub phase: Phase,
@@ -124,7 +124,7 @@ impl RunningJob {
         self.rate_mark = Some((now, steps));
     }
 
-    /// Applies an event of the training.
+    /// Applies an event of the run.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Started { epochs, steps_per_epoch, slices, device, first_epoch, .. } => {
@@ -168,7 +168,7 @@ impl RunningJob {
         self.epoch.saturating_sub(1) * self.steps_per_epoch + self.step
     }
 
-    /// Progress, 0 to 1, once it is known.
+    /// Progress, 0 to 1, once known.
     pub fn fraction(&self) -> Option<f32> {
         let all = self.epochs * self.steps_per_epoch;
         (all > 0).then(|| self.steps_done() as f32 / all as f32)
@@ -197,9 +197,9 @@ impl RunningJob {
 pub struct Preparation<'a> {
     /// The job.
     pub job: &'a RunningJob,
-    /// What is being prepared.
+    /// Description of the current item.
     pub what: String,
-    /// Progress of that, 0 to 1, if it is known.
+    /// Its progress, 0 to 1, if known.
     pub fraction: Option<f32>,
 }
 
@@ -223,7 +223,7 @@ impl State {
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum JobOutcome {
     /// Trained to the end.
     Finished,
     /// Stopped by the user.
@@ -244,7 +244,7 @@ pub struct EndedJob {
     /// The run folder, if it got one.
     pub run: Option<PathBuf>,
     /// How it ended.
-    pub how: Ending,
+    pub how: JobOutcome,
 }
 
 #[cfg(test)]

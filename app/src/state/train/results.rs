@@ -142,17 +142,17 @@ impl Column {
 /// Metrics of a run, and how the table shows them.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// The measures of the chosen run, once they are known.
+    /// The measures of the selected run, once known.
     pub evaluation: Option<Arc<RunEvaluation>>,
-    /// Dice of the held-out patients before and after, if it continued an earlier run.
+    /// Dice of the held-out patients before and after, if the run continued another.
     pub change: Option<BeforeAfter>,
-    /// Why there are no measures.
+    /// Reason for missing measures.
     pub why: Option<String>,
     /// By which column the patients are sorted.
     pub column: Column,
     /// Largest first.
     pub falling: bool,
-    /// The patients as they are listed, by their place in the evaluation.
+    /// Indices into the evaluation, in listed order.
     pub order: Vec<usize>,
 }
 
@@ -172,7 +172,7 @@ impl Results {
         self.arrange();
     }
 
-    /// What the measures of some patients come with: each note, and how many patients have it.
+    /// Notes on the measures, each with its number of patients.
     pub fn notes(&self) -> Vec<(&str, usize)> {
         let mut found: Vec<(&str, usize)> = Vec::new();
         let measures = self.evaluation.iter().flat_map(|e| &e.patients).filter_map(|row| row.measures.as_ref());
@@ -192,7 +192,7 @@ impl Results {
         self.arrange();
     }
 
-    /// The patients as they are listed.
+    /// The patients in listed order.
     pub fn rows(&self) -> impl Iterator<Item = (usize, &PatientRow)> {
         let patients = self.evaluation.iter().flat_map(|e| &e.patients).collect::<Vec<_>>();
         self.order.iter().filter_map(move |&at| Some((at, *patients.get(at)?)))
@@ -221,7 +221,7 @@ impl Results {
             let by_value = match (value(a), value(b)) {
                 (Some(x), Some(y)) if self.falling => y.total_cmp(&x),
                 (Some(x), Some(y)) => x.total_cmp(&y),
-                // Who was not measured stands last either way.
+                // Unmeasured patients come last in either order.
                 (x, y) => y.is_some().cmp(&x.is_some()),
             };
             let by_name =

@@ -23,7 +23,7 @@ const BAR: (f32, f32) = (26.0, 6.0);
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
-    // An older result is dimmed; one that was cut in another way cannot be drawn with the new patches.
+    // An older result is dimmed; one with other patches cannot be drawn.
     let filled = shared.state.cache.masking.filled.as_deref();
     let filled = filled.filter(|filled| filled.filling.wanted.same_patches(&shared.found.wanted));
     input(ui, shared, top, filled, sender);
@@ -83,7 +83,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Reconstr
     }
 }
 
-/// Why there is no output.
+/// Reason for a missing output.
 fn missing(shared: &Shared<'_>, without_run: &str) -> String {
     match (&shared.state.cache.masking.filling.failed, shared.state.run_for(RunUse::Reconstruct)) {
         (Some((_, why)), Some(_)) => crop_problem(shared).unwrap_or_else(|| why.clone()),
@@ -92,7 +92,7 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
     }
 }
 
-/// Why the network cannot take this crop, in the words of its control.
+/// Why the network cannot process this crop, naming the control.
 fn crop_problem(shared: &Shared<'_>) -> Option<String> {
     let config = &shared.state.cache.masking.network.as_ref()?.config;
     let (crop, multiple) = (shared.found.slice.grid.size(), config.network.multiple());

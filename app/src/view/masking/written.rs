@@ -13,7 +13,7 @@ const BAR: egui::Vec2 = vec2(120.0, 26.0);
 /// The least width of the text.
 const WORDS: f32 = 160.0;
 
-/// Draws it: the text on the left, the legend on the right where there is room for both.
+/// Draws the text on the left, and the legend on the right if both fit.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, foot: Rect, hovered: Option<usize>) {
     let room = foot.shrink2(vec2(space::S, space::XS));
     let right = legend(ui, shared, room);
@@ -37,7 +37,7 @@ fn words(shared: &Shared<'_>, hovered: Option<usize>) -> String {
     format!("{slice}\npatch {place}: {category}, p {:.3}, order {}", report.probability[patch], found.places[patch])
 }
 
-/// Legend and colour bar from the right, where the text keeps its room; the x at which they begin.
+/// Draws legend and colour bar from the right, leaving space for the text; returns their left edge.
 fn legend(ui: &mut Ui, shared: &Shared<'_>, room: Rect) -> f32 {
     let shown = shared.state.session.masking.shown;
     let mut right = room.right();
@@ -59,7 +59,7 @@ fn legend(ui: &mut Ui, shared: &Shared<'_>, room: Rect) -> f32 {
         ColourBar::new("Foreground probability", &ends).mark(0.5, "probability").show(ui, bar);
         right -= BAR.x + space::L;
     }
-    // Columns of as many lines as there is room for, the last one first.
+    // Columns of as many lines as fit, last one first.
     let lines = ((room.height() / legend::LINE) as usize).max(1);
     for column in entries.chunks(lines).rev() {
         let painter = ui.painter().with_clip_rect(room);

@@ -21,7 +21,7 @@ struct Memory {
     patch: Option<usize>,
 }
 
-/// The left button pins patches, whichever tool slice panes use.
+/// The left button pins patches, independent of the slice panes' tool.
 const LEFT: ToolKind = ToolKind::Crosshair;
 
 /// A patch pane as tools see it.
@@ -40,7 +40,7 @@ impl Pane for Surface<'_> {
             ToolKind::Pan => Some(&Pan),
             ToolKind::Zoom => Some(&Zoom),
             ToolKind::Crosshair | ToolKind::Ruler | ToolKind::Ellipse => Some(&Pin),
-            // Patches belong to no mask.
+            // Patches are not part of a mask.
             ToolKind::Brush
             | ToolKind::Eraser
             | ToolKind::RangeBrush
@@ -107,7 +107,7 @@ pub(super) fn interact(ui: &Ui, placed: &PanePlacement<'_>, response: &Response)
         surface.found.notches = memory.wheel.take(turned.notches);
     }
     tool::follow(ui, response, &mut surface, LEFT, &mut memory.drag);
-    // A click by keyboard is independent of where the pointer rests.
+    // A keyboard click does not depend on the pointer position.
     if surface.found.clicked.is_none() && response.has_focus() {
         surface.found.clicked = by_keyboard(ui, placed, response, memory.patch);
         memory.patch = surface.found.clicked.or(memory.patch);

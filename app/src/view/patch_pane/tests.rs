@@ -300,7 +300,7 @@ fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
     }
     window.run();
     assert_eq!((clicked(&mut window), focused(&window)), (Some(3), Some(Arrows::Slices)));
-    // The pin comes back from whoever shows the pane, and the title changes with it.
+    // The caller sets the pin, and the title changes with it.
     (window.state_mut().pane.chosen, window.state_mut().pane.title) = (Some(3), "Another epoch");
     window.run();
     assert_eq!(focused(&window), Some(Arrows::Patches));

@@ -75,7 +75,7 @@ fn texts(painter: &Painter, placed: &PanePlacement<'_>, tokens: &Tokens) {
     // Shapes of one kind together, so that the renderer batches them.
     let (mut plates, mut text) = (Vec::new(), Vec::new());
     let mut put = |middle: Pos2, galley: Arc<Galley>, size: f32| {
-        // Digits have no descenders: their centre is that of the line.
+        // Digits have no descenders, so their centre is the line's.
         let plate = vec2(galley.size().x, size * PLATE.0) + Vec2::splat(2.0 * size * PLATE.1);
         let plate = Rect::from_center_size(middle, plate);
         plates.push(Shape::rect_filled(plate, radius::S, tokens.image.gamma_multiply(PLATE_ALPHA)));
@@ -151,7 +151,7 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
             (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
-            // Where the margin is too small for the letter, a plate tells it from the picture.
+            // If the margin is too small for the letter, it gets a plate.
             if anchor.anchor_size(pos, size(text)).intersects(picture) {
                 plate(painter, anchor.anchor_size(pos, size(text)));
             }
@@ -164,8 +164,8 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
     }
 }
 
-/// Where the letter of the upper edge stands: in the middle, in a narrow pane after the name on its line, and only where
-/// that leaves no room below the name.
+/// Position of the upper edge's letter: in the middle; in a narrow pane after the name on its line; below the name if neither
+/// fits.
 pub(super) fn top_of_letter(rect: Rect, name: Rect, letter: Vec2) -> Pos2 {
     let beside = name.right() + space::S + letter.x / 2.0;
     let x = if beside.is_finite() { rect.center().x.max(beside) } else { rect.center().x };

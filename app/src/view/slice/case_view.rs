@@ -29,7 +29,7 @@ pub enum Masks<'a> {
 }
 
 impl<'a> Masks<'a> {
-    /// The masks that `overlay` selects; a single mask is always shown. The outlines of all methods take their place.
+    /// The masks that `overlay` selects; a single mask is always shown. Outlines of all methods replace them.
     pub fn of(document: &'a Document, overlay: Overlay) -> Self {
         if let Some(outlines) = &document.outlines {
             return Self::Methods(outlines);
@@ -55,7 +55,7 @@ pub struct CaseView<'a> {
     pub document: &'a Document,
     /// The grid of the slice panes.
     pub display: DisplayGrid,
-    /// The native grid of the first image, along which projections look.
+    /// The native grid of the first image, along whose axes projections are taken.
     pub native: DisplayGrid,
     /// Masks to draw.
     pub masks: Masks<'a>,

@@ -56,7 +56,7 @@ impl Pane for SlicePane<'_> {
             ToolKind::Window => Some(&Window),
             ToolKind::Pan => Some(&Pan),
             ToolKind::Zoom => Some(&Zoom),
-            // A projection shows points of any depth: distances in it are no distances in the patient.
+            // A projection shows points at any depth, so its distances are not distances in the patient.
             _ if self.view.id.is_projection() => None,
             ToolKind::Ruler => Some(&Ruler),
             ToolKind::Ellipse => Some(&Ellipse),
@@ -106,7 +106,7 @@ impl Pane for SlicePane<'_> {
 }
 
 impl SlicePane<'_> {
-    /// Sends what the user does with the pane; the drag in progress, if any.
+    /// Sends commands for the user's input; returns the drag in progress, if any.
     pub fn interact(&mut self) -> Option<Drag> {
         let mut memory: Memory = self.ui.data(|data| data.get_temp(self.response.id)).unwrap_or_default();
         let left = self.case.state.session.view.tool;
@@ -129,7 +129,7 @@ impl SlicePane<'_> {
         [drag.start_mm, self.world_at(drag.now.clamp(self.view.rect.min, self.view.rect.max))]
     }
 
-    /// Whether a drag ends where it began in the image, which may have moved below the pointer.
+    /// Whether a drag ends where it began in the image, which may have moved under the pointer.
     pub fn is_click(&self, drag: &Drag) -> bool {
         Drag { from: self.view.pos_of(drag.start_mm), ..*drag }.is_click()
     }

@@ -26,7 +26,7 @@ const BRACKET: f32 = 7.0;
 /// Width of measuring lines.
 const WIDTH: f32 = 1.5;
 
-/// Colour of a plane's line in the other panes.
+/// Colour of a plane's line in other panes.
 pub fn plane_color(plane: Plane) -> Color32 {
     match plane {
         Plane::Sagittal => Color32::from_rgb(0xE3, 0xC1, 0x6F),
@@ -67,11 +67,11 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     }
 }
 
-/// Share of a pane from which on a lesion is too large for words to stay clear of it.
+/// Share of a pane above which a lesion is too large for text to avoid it.
 const FILLS: f32 = 0.35;
 
-/// Screen rectangles of the lesions in the slice, marked or not; in a projection that of the selected one. Those that fill
-/// the pane are left out: zoomed in, nothing could be written.
+/// Screen rectangles of the lesions in the slice, marked or not; in a projection that of the selected one. Those that fill the
+/// pane are ignored, or no text could be placed when zoomed in.
 pub fn lesions(case: &CaseView<'_>, view: &PaneView<'_>) -> Vec<Rect> {
     let Some(findings) = &case.document.findings else { return Vec::new() };
     let display_from_voxel = view.grid.display_from_world * case.document.base().volume.grid.world_from_voxel;
@@ -103,7 +103,7 @@ pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, kep
         (shown && case.state.marks(case.document, entry)).then_some((at, entry, chosen, corner))
     });
     let marked: Vec<_> = marked.collect();
-    // Words cover no bracket, also not that of a finding further down the list.
+    // Text must not cover any bracket, including those of later findings.
     kept.extend(marked.iter().map(|(.., corner)| Rect::from_points(&bracket(*corner))));
     for (at, entry, chosen, corner) in marked {
         if chosen {
@@ -144,7 +144,7 @@ fn number(painter: &Painter, case: &CaseView<'_>, corner: Pos2, (label, chosen):
     write(painter, &number_places(corner), label, (font, color), kept);
 }
 
-/// Where the number of a finding may stand, around its bracket.
+/// Candidate positions of a finding's number around its bracket.
 fn number_places(corner: Pos2) -> [(Pos2, Align2); 3] {
     [
         (corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM),
@@ -216,7 +216,7 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str,
     write(painter, &places, words, (font::number_small(), color), kept);
 }
 
-/// Writes at the first of the places where the words cover nothing of `kept` and are not cut by the edge of the pane.
+/// Writes at the first place where the text overlaps nothing in `kept` and is not clipped by the pane.
 fn write(
     painter: &Painter,
     places: &[(Pos2, Align2)],
@@ -267,7 +267,7 @@ mod tests {
         assert!(high.abs_diff_eq(DVec3::new(4.5, 3.5, 2.5), 1e-9), "{high}");
     }
 
-    /// The number stands beside its own bracket, and the words of calipers give way to it.
+    /// The number is placed next to its bracket, and caliper text avoids it.
     #[test]
     fn words_cover_no_bracket() {
         let corner = pos2(120.0, 60.0);

@@ -2,7 +2,7 @@
 //!
 //! | module | idea |
 //! |---|---|
-//! | [`case_view`] | what all panes of a frame share; a pane on the screen |
+//! | [`case_view`] | data shared by all panes of a frame; a pane on the screen |
 //! | [`layout`] | arrangement of the panes |
 //! | [`stack`], [`picture`] | images and labels of a pane |
 //! | [`pane`] | one pane as a widget |

@@ -21,7 +21,7 @@ const NARROW: f32 = 300.0;
 const BAR: (f32, f32) = (110.0, 0.25);
 /// Height of the scale bar with its length.
 const BAR_HEIGHT: f32 = 22.0;
-/// Width of a legend's swatch, with the gap beside it.
+/// Width of a legend's swatch, including the gap.
 const SWATCH: f32 = 24.0;
 /// Least gap between words side by side on their plates.
 const BETWEEN_PLATES: f32 = 6.0;
@@ -42,13 +42,13 @@ pub struct PaneText<'a> {
     pub legend: bool,
 }
 
-/// What is written on a pane so far. Nothing covers what is written already, the letters first, nor lesions and calipers.
+/// Tracks the text written on a pane. Text covers neither earlier text nor lesions and calipers.
 struct Page<'a> {
     painter: &'a Painter,
     written: Vec<Rect>,
-    /// Lesions, calipers and their words.
+    /// Lesions, calipers and their text.
     kept: &'a [Rect],
-    /// Every line has a plate: the image is bright where it shows nothing.
+    /// Every line gets a plate, because the image's background is bright.
     bright: bool,
 }
 
@@ -58,13 +58,13 @@ impl Page<'_> {
         !self.written.iter().chain(self.kept).any(|other| other.intersects(rect))
     }
 
-    /// Where a line of text is; lines stand closer together than their letters are high.
+    /// Rectangle of a line of text; lines are spaced closer than the letters' height.
     fn line(&self, at: Pos2, anchor: Align2, text: &str, font: FontId) -> Rect {
         let size = self.painter.layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER).size();
         anchor.anchor_size(at, size).shrink2(vec2(0.0, LEADING))
     }
 
-    /// Writes text where nothing is written yet; its rectangle if it was written.
+    /// Writes text if its place is free, and returns its rectangle.
     fn text(&mut self, at: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Option<Rect> {
         let rect = self.line(at, anchor, text, font.clone());
         if !self.is_free(rect) {
@@ -109,8 +109,8 @@ impl Column {
     }
 }
 
-/// Writes lines that must not be lost in the first of these columns where none covers anything, each column moved along the
-/// edge as far as `area` goes; where there is no such place, every line finds one of its own. Returns the y beyond the last line.
+/// Writes mandatory lines in the first of these columns that is free, moving each column along the edge within `area`. If none
+/// is, places every line separately. Returns the y below the last line.
 fn block(page: &mut Page<'_>, area: Rect, columns: &[Column], lines: &[Line]) -> f32 {
     let steps = (area.height() / LINE) as usize;
     let places = || (0..steps).flat_map(|moved| columns.iter().map(move |column| column.moved(moved)));
@@ -129,7 +129,7 @@ fn block(page: &mut Page<'_>, area: Rect, columns: &[Column], lines: &[Line]) ->
     end
 }
 
-/// Writes all text on a pane, the most important first, clear of `kept`: lesions, calipers and their words.
+/// Writes all text on a pane, the most important first, avoiding `kept`: lesions, calipers and their text.
 pub fn write(painter: &Painter, text: &PaneText<'_>, kept: &[Rect]) {
     let layer = text.case.layer(text.view.image);
     let colours = layer.colours(text.case.state.session.view.colour_map, text.view.id.is_projection());
@@ -140,7 +140,7 @@ pub fn write(painter: &Painter, text: &PaneText<'_>, kept: &[Rect]) {
     let below = window(&mut page, text, (narrow || at_right).then_some(column));
     let bottom = text.view.rect.bottom() - MARGIN;
     let above = if text.active { readout(&mut page, text, narrow) } else { bottom };
-    // In a narrow pane the bar finds a place beside or above the readout, or above or below the letter at the edge.
+    // In a narrow pane the bar is placed beside or above the readout, or above or below the edge's letter.
     let middle = text.view.rect.center().y;
     let bar = [bottom, above, middle - LETTER, below + BAR_HEIGHT].into_iter().find_map(|y| scale(&mut page, text, y));
     if text.legend {
@@ -185,9 +185,9 @@ fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
 /// Room of the square before the name of a slice.
 const SQUARE: f32 = 14.0;
 
-/// Slice, images and frame. They tell a pane from the others and so always have a place: in the first corner where they cover
-/// no lesion, else in the upper left one. Interpolation and notes stand below as far as they cover nothing. Returns the
-/// column, and whether it is that of the upper right corner.
+/// Slice, images and frame, which identify the pane and are always written: in the first corner where they cover no lesion,
+/// else in the upper left one. Interpolation and notes follow below if they fit. Returns the column, and whether it is in the
+/// upper right corner.
 fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, bool) {
     let (case, view) = (text.case, text.view);
     let t = case.tokens;
@@ -222,7 +222,7 @@ fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, b
         write(page.painter, *at, *anchor, &words, font, color);
         page.written.push(*rect);
     }
-    // In the colour of this plane's line in the other panes.
+    // The colour of this plane's line in other panes.
     let square = Rect::from_min_size(pos2(places[0].2.left() - SQUARE, corner.1 + 3.0), vec2(9.0, 9.0));
     let edge = Stroke::new(1.0, t.overlay_halo);
     page.painter.rect(square, 1.0, marks::plane_color(view.plane), edge, StrokeKind::Outside);
@@ -240,8 +240,7 @@ fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, b
     (column, corner == corners[1])
 }
 
-/// Window and zoom, in the upper right corner or where `below` goes on, else further down or on the left; returns the y below
-/// them.
+/// Window and zoom, in the upper right corner or at `below`, else further down or on the left; returns the y below them.
 fn window(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Column>) -> f32 {
     let (case, view) = (text.case, text.view);
     let layer = case.layer(view.image);
@@ -338,7 +337,7 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
         galley.size().x
     };
     let width = SWATCH + lines.iter().map(|(words, ..)| measure(words)).fold(0.0, f32::max);
-    // All of it or nothing: the left panel has it too.
+    // Written only if all of it fits; the left panel shows it too.
     if !page.is_free(Rect::from_min_max(pos2(right - width, bottom - height), pos2(right, bottom))) {
         return;
     }
@@ -364,7 +363,7 @@ mod tests {
         let input = egui::RawInput { screen_rect: Some(area), ..Default::default() };
         let size = vec2(60.0, 20.0);
         let [left, right] = [10.0, 230.0].map(|x| Rect::from_min_size(pos2(x, 155.0), size));
-        // A lesion across the whole pane leaves three lines below and above it.
+        // A lesion across the whole pane leaves room for three lines above and below.
         let across = Rect::from_min_max(pos2(0.0, 60.0), pos2(300.0, 145.0));
         for kept in [vec![], vec![left], vec![left, right], vec![left, right, across]] {
             ctx.run_ui(input.clone(), |ui| {
@@ -402,7 +401,7 @@ mod tests {
             assert!(!write(104.0), "what would cover it is left out");
             assert!(write(130.0));
             assert!(!write(170.0), "nor is what would cover a lesion");
-            // The number of a lesion just beside: the plates of both would meet.
+            // The number of a lesion next to it, so that both plates would touch.
             let beside = page.line(pos2(60.0, 60.0), Align2::LEFT_CENTER, "W 10", FontId::monospace(11.0));
             let number = [Rect::from_min_max(pos2(40.0, 50.0), pos2(beside.left() - 1.0, 70.0))];
             for bright in [false, true] {

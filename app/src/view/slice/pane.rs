@@ -23,7 +23,7 @@ pub struct Part {
     pub legend: bool,
 }
 
-/// Draws a pane and sends what the user does with it.
+/// Draws a pane and handles its input.
 pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, part: Part, sender: &Sender) {
     let response = interact::sense(ui, view);
     if let Some(dropped) = response.dnd_release_payload::<SeriesId>() {

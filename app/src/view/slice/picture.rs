@@ -1,8 +1,8 @@
-//! The image of a pane: textures and uniforms for the shader, or the reason why there is none.
+//! The image of a pane: textures and uniforms for the shader, or the reason for a missing image.
 
 use engine::volume::Grid;
 use glam::{DVec2, DVec3};
-use shaders::{Comparing, LabelMode, Slice};
+use shaders::{ComparisonMode, LabelMode, Slice};
 
 use super::case_view::{CaseView, Masks, PaneView, canonical_from_display};
 use super::stack::{ImagePass, Stack, stack};
@@ -16,7 +16,7 @@ use crate::view::uniforms;
 pub struct Picture {
     /// Why nothing is drawn.
     pub missing: Option<String>,
-    /// How the drawing deviates from what was asked for.
+    /// Deviations of the drawing from the request.
     pub notes: Vec<String>,
 }
 
@@ -93,15 +93,15 @@ fn slice_paint(
             Masks::Methods(_) if projection => {}
             Masks::Methods(outlines) => {
                 paint.labels.clone_from(&outlines.texture);
-                paint.uniforms.comparing = Comparing::Several as u32;
+                paint.uniforms.comparing = ComparisonMode::Several as u32;
                 // Drawn whether labels are filled, outlined or neither.
                 paint.uniforms.label_mode = LabelMode::Outline as u32;
             }
             Masks::Both { segmentation, reference } => {
                 (paint.labels, paint.truth) = (labels(segmentation, projection), labels(reference, projection));
-                // A projection shows the largest label along a ray, which says nothing about the labels of a voxel.
+                // A projection shows the largest label along a ray, so labels of voxels cannot be compared.
                 let labels = case.document.compares_labels() && !projection;
-                paint.uniforms.comparing = if labels { Comparing::Labels } else { Comparing::Place } as u32;
+                paint.uniforms.comparing = if labels { ComparisonMode::Labels } else { ComparisonMode::Place } as u32;
             }
         }
     }

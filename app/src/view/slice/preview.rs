@@ -1,4 +1,4 @@
-//! The outline of a lesion that waits to be accepted, with the strokes that find it, and what it is found by.
+//! The preview of a lesion: its outline, strokes and description.
 
 use egui::{Align2, Painter, Pos2, Stroke};
 use engine::edit::{EditLabels, VoxelBox};
@@ -42,7 +42,7 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     }
 }
 
-/// What is found, or what is missing.
+/// Describes the result, or what is missing.
 fn words(preview: &Preview) -> String {
     let search = preview.least().map_or_else(String::new, |least| format!("p \u{2265} {least:.2}, "));
     match &preview.found {

@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(of(DVec2::new(1.2, 1.2), DVec2::new(1.4, 1.4)), None);
         assert_eq!(of(DVec2::new(-9.0, -9.0), DVec2::new(-2.0, -2.0)), None);
         assert_eq!(of(DVec2::new(1.0, 1.0), DVec2::new(1.0, 3.0)), None);
-        // Half outside: only what is there counts: (0, 0), (1, 0), (0, 1).
+        // Half outside: only voxels inside count: (0, 0), (1, 0), (0, 1).
         assert_eq!(of(DVec2::new(-1.1, -1.1), DVec2::new(1.1, 1.1)).map(|s| s.voxels), Some(3));
     }
 

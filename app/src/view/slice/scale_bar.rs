@@ -1,7 +1,7 @@
 //! Length of the scale bar.
 
-/// The largest of 1, 2, 5, 10, 20, 50, ... mm (and 0.5, 0.2, ...) that is at most `longest` points long where one mm is
-/// `points_per_mm`. None if there is no scale.
+/// The largest of 1, 2, 5, 10, 20, 50, ... mm (and 0.5, 0.2, ...) that is at most `longest` points long at `points_per_mm`.
+/// `None` without a scale.
 pub fn length_mm(points_per_mm: f64, longest: f64) -> Option<f64> {
     let limit = longest / points_per_mm;
     if !limit.is_finite() || limit <= 0.0 {

@@ -60,7 +60,7 @@ pub fn stack(input: StackInput) -> Stack {
     match (input.second, second) {
         (None, _) => Stack { base: None, over: Some(first), labels: true },
         (Some((_, true, opacity)), Some(second)) => {
-            // The same mixture in the other order: the second image below, the first with the complementary opacity above.
+            // The same blend in reverse order: the second image below, the first above with the complementary opacity.
             let below = ImagePass { opacity: 1.0, transparent_low: false, ..second };
             Stack { base: Some(below), over: Some(ImagePass { opacity: 1.0 - opacity, ..first }), labels: true }
         }
@@ -69,7 +69,7 @@ pub fn stack(input: StackInput) -> Stack {
 }
 
 impl CaseView<'_> {
-    /// Images and labels that a pane asks for.
+    /// Images and labels of a pane.
     pub fn stack_input(&self, pane: PaneId) -> StackInput {
         let base = &self.document.base().volume.grid;
         let fits = |image: usize| image == 0 || self.layer(image).volume.grid.relation(base) == Relation::Same;

@@ -36,7 +36,7 @@ pub fn slice(view: &PaneView<'_>) -> String {
     format!("{} {}/{}", view.id.plane().name(), view.slice + 1, view.grid.shape[view.plane.axis()])
 }
 
-/// "W 350 L 50", with the digits of the fields beside the panes.
+/// "W 350 L 50", with the decimals of the panel's fields.
 pub fn window(window: WindowLevel, range: Option<[f64; 2]>) -> String {
     let span = range.map_or(255.0, |[low, high]| high - low);
     format!("W {} L {}", format::in_span(window.width, span), format::in_span(window.level, span))
@@ -91,7 +91,7 @@ pub fn readout(case: &CaseView<'_>, view: &PaneView<'_>) -> [String; 4] {
     let voxel = DisplayGrid::new(grid, PlaneMode::Native).voxel_at(at);
     let voxel = voxel.map_or_else(|| "outside".to_owned(), |[i, j, k]| format!("({i}, {j}, {k})"));
     let labels = labels(document, at).unwrap_or_default();
-    // Of a fusion both values are read, each by its name where its unit does not tell it.
+    // For a fusion, both values are shown, with names if units do not distinguish them.
     let fused =
         case.second(view.id).map(|second| format!(", {} {}", case.layer(second).name, value(document, second, at)));
     [labels, voxel, world(at, grid.oriented), value(document, image, at) + &fused.unwrap_or_default()]
@@ -181,7 +181,7 @@ mod tests {
         let ct = Some([-1024.0, 3071.0]);
         assert_eq!(text(350.0, 50.0, ct), "W 350 L 50");
         assert_eq!(text(1500.0, -600.0, ct), "W 1500 L \u{2212}600");
-        // The digits of the fields beside the panes: 2.315 is not 2.31 in one place and 2.315 in the other.
+        // The decimals of the panel's fields, so that both show 2.315.
         assert_eq!(text(2.315, 1.157, Some([0.0, 9.5])), "W 2.315 L 1.157");
         assert_eq!(text(10.0, 5.0, Some([0.0, 9.5])), "W 10 L 5");
         assert_eq!(text(1e-6, 5e-7, Some([0.0, 1e-6])), "W 1.00e\u{2212}6 L 5.00e\u{2212}7");

@@ -53,14 +53,14 @@ impl Tool<SlicePane<'_>> for Brush {
     fn hover(&self, pane: &SlicePane<'_>, at: Pos2, painter: &Painter) {
         let radius_mm = pane.case.state.session.edit.radius_mm;
         circle(pane, at, radius_mm, painter);
-        let held = Held { pane: pane.view.id, at: pane.world_at(at), pass: painter.ctx().cumulative_pass_nr() };
+        let held = BrushPlace { pane: pane.view.id, at: pane.world_at(at), pass: painter.ctx().cumulative_pass_nr() };
         painter.ctx().data_mut(|data| data.insert_temp(held_id(), held));
     }
 }
 
 /// The pane that the pointer is over with a brush.
 #[derive(Clone, Copy)]
-struct Held {
+struct BrushPlace {
     pane: PaneId,
     at: DVec3,
     pass: u64,
@@ -73,7 +73,7 @@ fn held_id() -> Id {
 /// Draws the section of the ball that is under the pointer in another pane.
 pub fn ball_section(pane: &SlicePane<'_>, painter: &Painter) {
     let choices = &pane.case.state.session.edit;
-    let held: Option<Held> = painter.ctx().data(|data| data.get_temp(held_id()));
+    let held: Option<BrushPlace> = painter.ctx().data(|data| data.get_temp(held_id()));
     let now = painter.ctx().cumulative_pass_nr();
     let Some(held) = held.filter(|held| held.pass + 1 >= now && held.pane != pane.view.id) else { return };
     if choices.mode == Mode::Slice || pane.view.id.is_projection() {

@@ -7,11 +7,11 @@ use super::{Drag, Tool};
 use crate::command::EditCommand;
 use crate::view::slice::interact::SlicePane;
 
-/// What a click with the left button does. The right button erases the area of the slice under the pointer, with each of them.
+/// Effect of a click with the left button. The right button always erases the area of the slice under the pointer.
 pub enum Click {
     /// Gives the area of the slice the label.
     Fill,
-    /// Adds what is connected and has a similar value.
+    /// Adds connected voxels with similar values.
     Grow,
     /// Previews the component that reaches a probability; the wheel moves the threshold, Enter accepts, Escape drops.
     Preview,

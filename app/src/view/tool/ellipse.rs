@@ -11,8 +11,8 @@ use crate::view::slice::interact::SlicePane;
 use crate::view::slice::marks;
 use crate::view::slice::sample::{EllipseValues, Sampler};
 
-/// Mean and standard deviation in the ellipse between press and release. They are computed at the release only: a large
-/// ellipse holds many voxels.
+/// Mean and standard deviation in the ellipse between press and release. Computed at the release only, since a large ellipse
+/// has many voxels.
 pub struct Ellipse;
 
 impl Tool<SlicePane<'_>> for Ellipse {

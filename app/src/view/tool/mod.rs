@@ -1,4 +1,4 @@
-//! Pointer tools: what a drag or a click on a pane does.
+//! Pointer tools: actions of a drag or a click on a pane.
 //!
 //! [`follow`] turns pointer events into `press`, `drag` and `release` of the tool that the button and the modifiers
 //! select. Tools hold no data: a gesture is a [`Drag`], everything else is in the state behind the pane. A new tool is a
@@ -37,11 +37,11 @@ use crate::state::ToolKind;
 pub trait Tool<P> {
     /// Shape of the pointer; `held` during a drag.
     fn cursor(&self, held: bool) -> CursorIcon;
-    /// The button goes down. A click is a press and a release at one position.
+    /// The button is pressed. A click is a press and a release at one position.
     fn press(&self, _pane: &mut P, _drag: &Drag) {}
     /// The pointer moved with the button down.
     fn drag(&self, _pane: &mut P, _drag: &Drag) {}
-    /// The button goes up. Not called when Escape cancels the drag.
+    /// The button is released. Not called when Escape cancels the drag.
     fn release(&self, _pane: &mut P, _drag: &Drag) {}
     /// Draws over the image during a drag.
     fn draw(&self, _pane: &P, _drag: &Drag, _painter: &Painter) {}
@@ -63,7 +63,7 @@ pub trait Pane: Sized {
     fn change_window(&mut self, by: DVec2);
     /// Moves the image by `by` points.
     fn pan(&mut self, by: DVec2);
-    /// Magnifies by `factor`; `anchor` stays where it is on the screen.
+    /// Magnifies by `factor` around `anchor`.
     fn zoom(&mut self, factor: f64, anchor: Pos2);
 }
 
@@ -106,8 +106,8 @@ impl Drag {
     }
 }
 
-/// The tool that a button selects. The left button is that of the pane's tool, `left`, unless Space or Ctrl is held. The
-/// right one zooms, but belongs to a tool that edits.
+/// The tool that a button selects. The left button uses the pane's tool, `left`, unless Space or Ctrl is held. The right one
+/// zooms, except with editing tools.
 pub fn of_button(button: PointerButton, modifiers: Modifiers, space: bool, left: ToolKind) -> Option<ToolKind> {
     match button {
         PointerButton::Middle => Some(ToolKind::Pan),

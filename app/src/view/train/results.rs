@@ -16,7 +16,7 @@ use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
-use crate::widget::{Segment, Segmented, scroll_across};
+use crate::widget::{Segment, SegmentedControl, scroll_across};
 use crate::worker;
 
 /// Minimum width of the name column and of number columns.
@@ -94,7 +94,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// Name of the run, and what can be done with it.
+/// Name of the run, and its buttons.
 fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
     let results = &state.cache.results;
     let t = theme::tokens(ui);
@@ -121,7 +121,7 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
     }
     let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
     let mut network = state.session.runs.network;
-    let choice = Segmented::new("Network", &networks).show(row, &mut network);
+    let choice = SegmentedControl::new("Network", &networks).show(row, &mut network);
     if choice.on_hover_text("The last network, or the one with the best validation").changed() {
         sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
     }
@@ -147,7 +147,7 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
     }
 }
 
-/// What is to be known about the measures.
+/// Notes on the measures.
 fn notes(ui: &mut Ui, results: &Results) {
     for (note, count) in results.notes() {
         text::note(ui, &format!("{}: {note}.", format::plural(count, "patient", "patients")));
@@ -223,7 +223,7 @@ fn head_cell(ui: &mut Ui, results: &Results, column: Column, sender: &Sender) {
     let [first, second] = [(lines[0], -shift), (lines[1], shift)].map(|(line, shift)| {
         painter.text(egui::pos2(x, rect.center().y + shift), anchor, line, font::caption(), color)
     });
-    // Beside the longer line: a line that is empty has no width.
+    // Beside the longer line; an empty line has no width.
     let beside = if left {
         first.right() + space::XS + mark / 2.0
     } else {

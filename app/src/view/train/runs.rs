@@ -40,7 +40,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 LoadingState::new("Listing the runs of the workspace", None).show(ui);
             }
             (Some(runs), None) if runs.is_empty() => {
-                EmptyState::new(icon::BRAIN, "No runs yet. Start a training to create one.").show(ui);
+                EmptyState::new(icon::BRAIN, "No runs yet. Start training to create one.").show(ui);
             }
             (Some(_), None) => {
                 table::show(ui, state, sender);
@@ -73,7 +73,7 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The notes of a run, while they are typed. Not in the table, whose last column may be scrolled out of view.
+/// Edits the notes of a run, outside the table, whose last column may be scrolled out of view.
 fn notes_field(ui: &mut Ui, run: &Path, typed: &str, sender: &Sender) {
     let t = theme::tokens(ui);
     let name = format!("Notes of {}", format::file_name(run));

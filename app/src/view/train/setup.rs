@@ -1,4 +1,4 @@
-//! Setup page: the cohort and the form of the next training.
+//! Setup page: the cohort and the form of the next run.
 
 mod chip;
 mod cohort;

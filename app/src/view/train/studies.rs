@@ -1,10 +1,10 @@
-//! Studies page: the list of studies, or one of them as a table, plots, patients and trainings.
+//! Studies page: the list of studies, or one of them as a table, plots, patients and runs.
 
 mod list;
 mod patients;
 mod plots;
+mod progress;
 mod table;
-mod trainings;
 
 use egui::{Align, Frame, Label, Layout, Margin, RichText, ScrollArea, Sense, Ui, UiBuilder, vec2};
 use engine::study::summary::Metric;
@@ -14,7 +14,7 @@ use crate::command::{Command, Sender, StudyCommand};
 use crate::state::State;
 use crate::state::study::{StudyTab, column_of};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, Segmented};
+use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, SegmentedControl};
 use crate::widget::{format, progress_bar};
 
 /// Margin around the page.
@@ -50,12 +50,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
-    // The plots fill what the rest leaves of the page, however far it is scrolled.
+    // The plots fill the rest of the page, independent of scrolling.
     let bottom = ui.cursor().top() + ui.clip_rect().height() - f32::from(ROOM.top + ROOM.bottom);
     head(ui, state, study, sender);
     if !study.status.is_complete() {
         ui.add_space(space::XS);
-        let share = (study.status.done() + study.status.failed()) as f32 / study.status.trainings.len().max(1) as f32;
+        let share = (study.status.done() + study.status.failed()) as f32 / study.status.runs.len().max(1) as f32;
         progress_bar(ui, "Progress of the study", Some(share), ui.available_width());
     }
     ui.add_space(space::S);
@@ -63,7 +63,7 @@ fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
         let what = "The learning rates are being chosen on validation patients. Results follow.";
         crate::widget::text::sentence(ui, what);
         ui.add_space(space::M);
-        trainings::show(ui, study);
+        progress::show(ui, study);
         return;
     }
     choices(ui, state, study, sender);
@@ -75,7 +75,7 @@ fn page(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     match state.session.study.tab {
         StudyTab::Plots => plots::show(ui, state, bottom, sender),
         StudyTab::Patients => patients::show(ui, state, sender),
-        StudyTab::Trainings => trainings::show(ui, study),
+        StudyTab::Progress => progress::show(ui, study),
     }
 }
 
@@ -95,7 +95,7 @@ fn another(ui: &mut Ui, sender: &Sender) {
     }
 }
 
-/// Name of the study, and how far it is.
+/// Name and progress of the study.
 fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let t = theme::tokens(ui);
     row(
@@ -118,8 +118,7 @@ fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
 
 /// How far a study is, in words.
 fn progress(status: &StudyStatus) -> String {
-    let mut parts =
-        vec![format!("{} done", format::done_of(status.done(), status.trainings.len(), "training", "trainings"))];
+    let mut parts = vec![format!("{} done", format::done_of(status.done(), status.runs.len(), "run", "runs"))];
     let mut add = |count: usize, word: &str| {
         if count > 0 {
             parts.push(format!("{count} {word}"));
@@ -150,7 +149,7 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
             if references.len() > 1 {
                 let segments: Vec<_> = references.iter().map(|name| Segment::text(*name, name)).collect();
                 let mut chosen = state.study_reference().unwrap_or_default();
-                if Segmented::new("Compare with", &segments).show(ui, &mut chosen).changed() {
+                if SegmentedControl::new("Compare with", &segments).show(ui, &mut chosen).changed() {
                     send(StudyCommand::ChooseReference(chosen.to_owned()));
                 }
                 let color = theme::tokens(ui).text_dim;
@@ -161,7 +160,7 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
             let name = |metric: &Metric| Segment::text(*metric, column_of(*metric).head()[0]);
             let metrics: Vec<_> = study.plan.metrics.iter().map(name).collect();
             let mut metric = state.study_metric();
-            if Segmented::new("Metric", &metrics).show(ui, &mut metric).changed() {
+            if SegmentedControl::new("Metric", &metrics).show(ui, &mut metric).changed() {
                 send(StudyCommand::ChooseMetric(metric));
             }
         },
@@ -171,25 +170,25 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
         let names: Vec<&str> = study.plan.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();
         let segments: Vec<_> = names.iter().map(|name| Segment::text(*name, name)).collect();
         let mut chosen = state.study_cohort().unwrap_or_default();
-        if Segmented::new("Cohort", &segments).show(ui, &mut chosen).changed() {
+        if SegmentedControl::new("Cohort", &segments).show(ui, &mut chosen).changed() {
             send(StudyCommand::ChooseCohort(chosen.to_owned()));
         }
     }
 }
 
-/// What lies below the table.
+/// The tabs below the table.
 fn tabs(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let failed = study.status.failed();
-    let trainings = if failed > 0 { format!("Trainings ({failed} failed)") } else { StudyTab::Trainings.name().into() };
-    let label = |tab: StudyTab| if tab == StudyTab::Trainings { trainings.as_str() } else { tab.name() };
+    let progress = if failed > 0 { format!("Progress ({failed} failed)") } else { StudyTab::Progress.name().into() };
+    let label = |tab: StudyTab| if tab == StudyTab::Progress { progress.as_str() } else { tab.name() };
     let segments = StudyTab::ALL.map(|tab| Segment::text(tab, label(tab)));
     let mut tab = state.session.study.tab;
-    if Segmented::new("Below the table", &segments).show(ui, &mut tab).changed() {
+    if SegmentedControl::new("Below the table", &segments).show(ui, &mut tab).changed() {
         sender.send(Command::Study(StudyCommand::ShowTab(tab)));
     }
 }
 
-/// Nothing to show below the table, and why.
+/// Empty state below the table, with the reason.
 fn nothing(ui: &mut Ui, drawing: crate::theme::Icon, what: &str) {
     ui.allocate_ui(vec2(ui.available_width(), 140.0), |ui| {
         EmptyState::new(drawing, what).show(ui);

@@ -76,7 +76,7 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         return;
     }
-    let words = "Start a training or open a run to see its pinned slices and curves epoch by epoch.";
+    let words = "Start training or open a run to see its pinned slices and curves epoch by epoch.";
     if EmptyState::new(icon::TRAIN, words).action("Open run\u{2026}", None).show(ui) {
         sender.send(Intent::Ask(PathPurpose::Run));
     }

@@ -61,7 +61,7 @@ struct Reader {
     marker: Option<String>,
     code: Option<String>,
     table: Vec<Vec<Line>>,
-    /// Inside a picture, whose description is left out.
+    /// Inside a picture, whose description is skipped.
     picture: bool,
 }
 
@@ -84,7 +84,7 @@ impl Reader {
     fn start(&mut self, tag: Tag<'_>) {
         match tag {
             Tag::List(first) => {
-                // The text of an item that holds a list of its own.
+                // The text of an item with a nested list.
                 self.finish_line();
                 self.lists.push(first);
             }

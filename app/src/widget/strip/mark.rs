@@ -16,7 +16,7 @@ const DASH: (f32, f32) = (4.0, 4.0);
 pub struct Mark {
     /// Its name.
     pub name: String,
-    /// Its index; without one it is a dashed line across the strip.
+    /// Its index; `None` draws a dashed line across the strip.
     pub index: Option<usize>,
     /// The value.
     pub value: f32,

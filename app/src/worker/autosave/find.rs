@@ -1,40 +1,40 @@
-//! Edits that an earlier start left behind: found, offered, discarded.
+//! Finds, offers and discards unsaved edits of earlier sessions.
 
 use std::path::{Path, PathBuf};
 
-use engine::run::autosave::{LeftEdits, left_edits, remove};
+use engine::run::autosave::{UnsavedEdits, remove, unsaved_edits};
 
 use crate::state::{Dialog, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One look at a time.
+/// One read at a time.
 const SLOT: Slot = Slot::exclusive("find unsaved edits");
 /// Several may be discarded.
 const DISCARD: Slot = Slot::shared("discard unsaved edits");
 
-/// Looks for edits that were left behind.
-struct FindLeft {
+/// Looks for unsaved edits of earlier sessions.
+struct FindUnsavedEdits {
     folder: PathBuf,
-    /// Those of this image alone.
+    /// Only those of this image.
     of: Option<PathBuf>,
 }
 
 /// Looks for edits of any case, or of the case with this image.
 pub fn find(jobs: &mut Jobs, of: Option<&Path>) {
     if let Some(folder) = jobs.recorder.as_ref().map(|recorder| recorder.folder().to_path_buf()) {
-        jobs.start(FindLeft { folder, of: of.map(Path::to_path_buf) });
+        jobs.start(FindUnsavedEdits { folder, of: of.map(Path::to_path_buf) });
     }
 }
 
-/// A case was opened: edits of it that were left behind are offered.
+/// Offers unsaved edits of the case just opened.
 pub fn case_opened(state: &State, jobs: &mut Jobs) {
     if let Some(document) = &state.document {
         find(jobs, Some(document.base().path()));
     }
 }
 
-impl Job for FindLeft {
-    type Output = (Vec<LeftEdits>, Vec<engine::Error>);
+impl Job for FindUnsavedEdits {
+    type Output = (Vec<UnsavedEdits>, Vec<engine::Error>);
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, "Looking for unsaved edits").hidden()
@@ -48,7 +48,7 @@ impl Job for FindLeft {
             Some(of) => image.is_some_and(|image| same(image, of)),
             None => true,
         };
-        Ok(left_edits(&self.folder, |case| is_wanted(case.images.first().map(|(_, path, _)| path.as_path())))?)
+        Ok(unsaved_edits(&self.folder, |case| is_wanted(case.images.first().map(|(_, path, _)| path.as_path())))?)
     }
 
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
@@ -66,11 +66,11 @@ impl Job for FindLeft {
         if of_other_case {
             return;
         }
-        // The newest is offered first, so it is put on top.
+        // The newest is offered first, so it goes on top.
         let offers = found.iter().rev().map(|left| left.path.clone());
-        state.left_edits.offers = offers.collect();
-        state.left_edits.found.retain(|known| found.iter().all(|left| left.path != known.path));
-        state.left_edits.found.extend(found);
+        state.unsaved_edits.offers = offers.collect();
+        state.unsaved_edits.found.retain(|known| found.iter().all(|left| left.path != known.path));
+        state.unsaved_edits.found.extend(found);
         offer_next(state);
     }
 }
@@ -78,15 +78,15 @@ impl Job for FindLeft {
 /// Asks about the next edits that were left behind.
 pub fn offer_next(state: &mut State) {
     if state.dialog.is_none()
-        && let Some(path) = state.left_edits.offers.pop()
+        && let Some(path) = state.unsaved_edits.offers.pop()
     {
-        state.dialog = Some(Dialog::LeftEdits { path });
+        state.dialog = Some(Dialog::UnsavedEdits { path });
     }
 }
 
 /// Removes edits that were left behind.
 pub fn discard(state: &mut State, jobs: &mut Jobs, path: &Path) {
-    state.left_edits.found.retain(|left| left.path != path);
+    state.unsaved_edits.found.retain(|left| left.path != path);
     let (path, title) = (path.to_path_buf(), "Discarding unsaved edits");
     let run = move |_: &JobHandle| {
         remove(&path);

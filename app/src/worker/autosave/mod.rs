@@ -1,7 +1,7 @@
-//! Unsaved edits on the disk: recorded while they are made, offered after a crash, restored.
+//! Records unsaved edits on disk, offers them after a crash, and restores them.
 //!
-//! [`follow`] hands each change of the segmentation's labels to the [`Recorder`], which begins a journal with the first one
-//! after the mask was opened or saved, and removes it once nothing of it is unsaved any more.
+//! [`follow`] hands each change of the segmentation's labels to the [`Recorder`], which starts a journal at the first change
+//! after opening or saving the mask, and removes it when nothing is unsaved.
 
 mod find;
 mod recorder;
@@ -18,10 +18,10 @@ pub use restore::restore;
 
 use super::Jobs;
 use crate::scene::Modality;
-use crate::state::edit::KeptChange;
+use crate::state::edit::UnrecordedChange;
 use crate::state::{Document, MaskLayer, MaskRole, Source, State};
 
-/// Begins to record edits in a folder, and looks for those that an earlier start left there.
+/// Starts recording edits in a folder, and looks for unsaved edits of earlier sessions.
 pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     match Recorder::new(folder.to_path_buf(), jobs.wake.clone()) {
         Ok(recorder) => jobs.recorder = Some(recorder),
@@ -30,7 +30,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     find(jobs, None);
 }
 
-/// Records what changed since the last call, and ends the recording of what is saved, undone or closed.
+/// Records changes since the last call, and stops recording what was saved, undone or closed.
 pub fn follow(state: &mut State, jobs: &mut Jobs) {
     let changes =
         state.document.as_mut().map(|document| std::mem::take(&mut document.edits.unrecorded)).unwrap_or_default();
@@ -69,9 +69,9 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// The changes that lead to the labels as they are, apart from a stroke under way: what was done to a mask that another one
-/// has taken the place of since is left out.
-fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<KeptChange>) -> Vec<KeptChange> {
+/// The changes that lead to the current labels, without a stroke in progress. Changes of a mask that has been replaced are
+/// dropped.
+fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<UnrecordedChange>) -> Vec<UnrecordedChange> {
     let stroke = document.edits.stroke.as_ref().filter(|stroke| !stroke.delta.is_empty());
     let mut now = stroke.map_or(mask.revision, |stroke| stroke.revision);
     let mut from = changes.len();
@@ -82,14 +82,14 @@ fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<KeptChange>
     changes.split_off(from)
 }
 
-/// The user has decided about the unsaved edits: nothing of them is offered again.
+/// Discards the unsaved edits after the user's decision.
 pub fn forget(jobs: &mut Jobs) {
     if let Some(recorder) = &mut jobs.recorder {
         recorder.forget();
     }
 }
 
-/// The files of a case whose edits begin at a revision of its segmentation.
+/// The files of a case whose edits start at a revision of its segmentation.
 fn edited_case(document: &Document, base: u64) -> EditedCase {
     let image = |source: &Source| {
         let file = source.file();

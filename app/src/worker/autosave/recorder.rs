@@ -11,10 +11,10 @@ use engine::edit::EditLabels;
 use engine::run::autosave::{Autosave, EditedCase};
 
 use crate::state::CaseId;
-use crate::state::edit::KeptChange;
+use crate::state::edit::UnrecordedChange;
 use crate::worker::Wake;
 
-/// What is recorded at the moment.
+/// The current recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recording {
     /// The case.
@@ -30,7 +30,7 @@ enum Order {
     Begin(Box<EditedCase>, EditLabels),
     /// A journal of an earlier start is continued.
     Adopt(Box<Autosave>),
-    Append(Box<KeptChange>),
+    Append(Box<UnrecordedChange>),
     /// The edits are saved or discarded.
     Forget,
 }
@@ -52,7 +52,7 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for journals in `folder`, which is made with the first of them.
+    /// A recorder for journals in `folder`, which is created with the first journal.
     ///
     /// # Errors
     /// If no thread can be started.
@@ -91,7 +91,7 @@ impl Recorder {
         self.order(Order::Adopt(Box::new(autosave)));
     }
 
-    pub(super) fn append(&mut self, change: KeptChange) {
+    pub(super) fn append(&mut self, change: UnrecordedChange) {
         if let Some(recording) = &mut self.recording {
             recording.revision = change.revisions[1];
             self.order(Order::Append(Box::new(change)));
@@ -150,7 +150,7 @@ fn carry_out(orders: &Receiver<Order>, folder: &std::path::Path, shared: &Shared
             }
         };
         if let Err(error) = done {
-            // A change that is missing would end every replay: what was written is kept, and the next edit starts a new one.
+            // A missing change would end every replay, so the journal is kept and the next edit starts a new one.
             open = None;
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }

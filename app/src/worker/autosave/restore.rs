@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use engine::edit::EditLabels;
 use engine::edit::journal::Replay;
-use engine::run::autosave::{Autosave, LeftEdits};
+use engine::run::autosave::{Autosave, UnsavedEdits};
 use engine::volume::{Relation, Volume};
 use engine::words::plural;
 
@@ -20,13 +20,13 @@ const SLOT: Slot = Slot::exclusive("restore edits");
 /// Replays a journal on the open case.
 struct Restore {
     case: CaseId,
-    left: LeftEdits,
+    left: UnsavedEdits,
     image: Arc<Volume>,
-    /// The segmentation that its file holds now.
+    /// The segmentation currently in its file.
     mask: Option<EditLabels>,
 }
 
-struct Restored {
+struct RestoredEdits {
     autosave: Autosave,
     replay: Replay,
     /// The file of the segmentation is the one that was edited.
@@ -36,20 +36,20 @@ struct Restored {
 /// Restores edits on the open case, which is theirs.
 pub fn restore(state: &mut State, jobs: &mut Jobs, path: &Path) {
     let Some(document) = &state.document else { return };
-    let Some(left) = state.left_edits.found.iter().find(|left| left.path == path).cloned() else { return };
+    let Some(left) = state.unsaved_edits.found.iter().find(|left| left.path == path).cloned() else { return };
     let mask = document.segmentation().filter(|mask| !mask.is_unsaved()).map(|mask| mask.labels.clone());
     let (case, image) = (document.id, Arc::clone(&document.base().volume));
     jobs.start(Restore { case, left, image, mask });
 }
 
 impl Job for Restore {
-    type Output = Restored;
+    type Output = RestoredEdits;
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Restoring the edits of {}", self.left.case.title)).of_case(self.case)
     }
 
-    fn run(&self, _: &JobHandle) -> Result<Restored, Failure> {
+    fn run(&self, _: &JobHandle) -> Result<RestoredEdits, Failure> {
         let (autosave, replay) = Autosave::resume(&self.left.path)?;
         let (grid, title) = (replay.header.grid(), &self.left.case.title);
         if grid.relation(&self.image.grid) != Relation::Same {
@@ -63,12 +63,12 @@ impl Job for Restore {
         }
         let is_edited = |mask: &EditLabels| mask.sha256() == replay.header.opened_sha256;
         let same_file = self.left.case.mask.is_some() && self.mask.as_ref().is_some_and(is_edited);
-        Ok(Restored { autosave, replay, same_file })
+        Ok(RestoredEdits { autosave, replay, same_file })
     }
 
-    fn apply(self, result: Result<Restored, Failure>, state: &mut State, jobs: &mut Jobs) {
+    fn apply(self, result: Result<RestoredEdits, Failure>, state: &mut State, jobs: &mut Jobs) {
         let title = self.spec().title;
-        let Restored { autosave, replay, same_file } = match result {
+        let RestoredEdits { autosave, replay, same_file } = match result {
             Ok(restored) => restored,
             Err(failure) => return failure.report(&title, state),
         };
@@ -102,7 +102,7 @@ impl Job for Restore {
         let detail: Vec<String> = copied.into_iter().chain(cut).collect();
         let severity = if detail.is_empty() { Severity::Info } else { Severity::Warning };
         state.notice(severity, format!("{count} restored on {}", self.left.case.title), detail.join(" "));
-        state.left_edits.found.retain(|left| left.path != self.left.path);
+        state.unsaved_edits.found.retain(|left| left.path != self.left.path);
         state.session.view.finding = None;
         if let Some(recorder) = &mut jobs.recorder {
             recorder.adopt(autosave, Recording { case: self.case, base, revision });

@@ -1,5 +1,5 @@
-//! Corrections of the segmentation. Every change of its labels, an edit as well as its undo and redo, passes through
-//! [`change`], which draws it, and once it is whole through [`record`], which keeps it.
+//! Corrections of the segmentation. Every change of its labels, including undo and redo, goes through [`change`], which redraws
+//! it, and on completion through [`record`], which stores it.
 
 mod operation;
 mod preview;
@@ -16,12 +16,12 @@ use engine::event::Control;
 use engine::volume::Relation;
 
 use super::{Jobs, analyse, layer, segment};
-use crate::state::edit::{Follow, KeptChange, UndoStep};
+use crate::state::edit::{FollowState, UndoStep, UnrecordedChange};
 use crate::state::{Document, ImageLayer, MaskLayer, MaskRole, Severity, Slot, State};
 
 /// One whole-mask operation at a time.
 pub const SLOT: Slot = Slot::exclusive("edit");
-/// Projections of masks are made one after the other.
+/// One projection of a mask at a time.
 pub const PROJECT: Slot = Slot::exclusive("project masks");
 
 /// Findings, measures and projection follow an edit after this many seconds without another edit.
@@ -48,7 +48,7 @@ pub fn refuse(state: &mut State, why: impl Into<String>) {
 /// The image whose values operations use: the displayed one.
 ///
 /// # Errors
-/// If its voxels are not those of the masks, or colours.
+/// If its grid is not that of the masks, or for colours.
 pub fn value_layer(document: &Document) -> Result<&ImageLayer, String> {
     let (shown, base) = (document.image(), document.base());
     if shown.volume.data.is_colour() {
@@ -63,7 +63,7 @@ pub fn value_layer(document: &Document) -> Result<&ImageLayer, String> {
     }
 }
 
-/// What an operation would change in the segmentation, in an empty one if there is none.
+/// Plans an operation on the segmentation, or on an empty one if there is none.
 ///
 /// # Errors
 /// What is wrong with the operation here, as a sentence.
@@ -95,8 +95,8 @@ pub fn ensure_segmentation(state: &mut State, jobs: &mut Jobs) {
     upload_whole(state, jobs, MaskRole::Segmentation);
 }
 
-/// Applies a change, or a part of one, to the segmentation's labels, which then have this revision. False, and nothing
-/// changes, if it was made for other labels.
+/// Applies a change, or a part of one, to the segmentation's labels and sets their revision. Returns false and changes nothing
+/// if it was made for other labels.
 #[must_use]
 pub fn change(document: &mut Document, delta: &Delta, revision: u64) -> bool {
     let Some(mask) = document.mask_mut(MaskRole::Segmentation) else { return false };
@@ -114,15 +114,15 @@ pub fn changed(document: &mut Document, delta: &Delta, revision: u64) {
         mask.table = MaskLayer::label_table(&mask.labels);
     }
     document.name_labels();
-    document.edits.follow = Follow::Changed;
-    // Whoever edits looks at a place of their own already.
+    document.edits.follow = FollowState::Changed;
+    // An editing user has navigated already.
     document.opened_at = None;
 }
 
 /// A whole change of the segmentation's labels that is in effect.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelChange<'a> {
-    /// An edit, or how one was taken back or brought back.
+    /// An edit, an undo or a redo.
     pub kind: Kind,
     /// Name of the edit.
     pub name: &'a str,
@@ -138,15 +138,15 @@ pub fn record(state: &mut State, change: LabelChange<'_>) {
     let LabelChange { kind, name, delta, revisions } = change;
     let frame = delta.frame().filter(|_| kind == Kind::Edit && delta.dims()[3] > 1);
     let name = frame.map_or_else(|| name.to_owned(), |frame| format!("{name}, frame {}", frame + 1));
-    // It was found for other labels.
+    // It was computed for other labels.
     document.edits.preview = None;
     if kind == Kind::Edit {
         document.edits.list.push_labels(&name, delta, revisions);
     }
-    document.edits.unrecorded.push(KeptChange { kind, name, delta: delta.clone(), revisions });
+    document.edits.unrecorded.push(UnrecordedChange { kind, name, delta: delta.clone(), revisions });
 }
 
-/// Applies a planned change to the segmentation and keeps it.
+/// Applies a planned change to the segmentation and records it.
 pub fn commit(state: &mut State, jobs: &mut Jobs, name: &str, delta: &Delta) {
     ensure_segmentation(state, jobs);
     let after = jobs.unused_id();
@@ -158,7 +158,7 @@ pub fn commit(state: &mut State, jobs: &mut Jobs, name: &str, delta: &Delta) {
     }
 }
 
-/// Plans a quick operation and applies it at once.
+/// Plans and applies a quick operation.
 pub fn apply(state: &mut State, jobs: &mut Jobs, op: &Op, name: &str) {
     match plan(state, op) {
         Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", name),
@@ -183,7 +183,7 @@ pub fn copy_reference(state: &mut State, jobs: &mut Jobs) {
     masks_replaced(state, jobs);
 }
 
-/// Makes the segmentation that belongs to all frames of the first image one for each of them.
+/// Splits a segmentation that applies to all frames of the first image into one per frame.
 pub fn split_frames(state: &mut State, jobs: &mut Jobs) {
     if let Some(why) = busy(state, jobs) {
         return refuse(state, why);
@@ -199,7 +199,7 @@ pub fn split_frames(state: &mut State, jobs: &mut Jobs) {
     document.edits.list.push("A mask for each frame", step);
 }
 
-/// Masks were exchanged: what lacks a place on the graphics card gets one, and the case is measured.
+/// Call after masks were replaced: uploads them where needed and measures the case.
 pub fn masks_replaced(state: &mut State, jobs: &mut Jobs) {
     for role in MaskRole::ALL {
         let mask = state.document.as_ref().and_then(|document| document.mask(role));
@@ -211,16 +211,16 @@ pub fn masks_replaced(state: &mut State, jobs: &mut Jobs) {
     analyse::start(state, jobs);
 }
 
-/// Lets findings, measures and projection follow the edits once there was none for a moment; `now` in the window's seconds.
+/// Updates findings, measures and projection after a pause in editing; `now` in the window's seconds.
 pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
     spill::start(state, jobs);
     let Some(document) = &mut state.document else { return };
     match document.edits.follow {
-        Follow::Settled => {}
-        Follow::Changed => document.edits.follow = Follow::Due(now + FOLLOW_DELAY),
-        Follow::Due(due) if now < due => {}
-        Follow::Due(_) => {
-            document.edits.follow = Follow::Settled;
+        FollowState::Settled => {}
+        FollowState::Changed => document.edits.follow = FollowState::Due(now + FOLLOW_DELAY),
+        FollowState::Due(due) if now < due => {}
+        FollowState::Due(_) => {
+            document.edits.follow = FollowState::Settled;
             analyse::follow_edit(state, jobs);
             project(state, jobs);
         }
@@ -230,8 +230,8 @@ pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
 /// Seconds until [`advance`] has something to do.
 pub fn wait(state: &State, now: f64) -> Option<f64> {
     match state.document.as_ref()?.edits.follow {
-        Follow::Settled => None,
-        Follow::Changed => Some(0.0),
-        Follow::Due(due) => Some(due - now),
+        FollowState::Settled => None,
+        FollowState::Changed => Some(0.0),
+        FollowState::Due(due) => Some(due - now),
     }
 }

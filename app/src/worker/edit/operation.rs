@@ -19,11 +19,11 @@ struct Operation {
     image: Option<(Arc<Volume>, usize)>,
     other: Option<EditLabels>,
     locked: Vec<u16>,
-    /// The label whose name and colour go with its last voxel, and the one that is painted instead.
+    /// The label to remove with its name and colour, and the label to paint with instead.
     removes: Option<[u16; 2]>,
 }
 
-/// Gives the voxels of a label another one, 0 for none. Its name and colour go with them, and come back by undo.
+/// Relabels all voxels of a label; 0 deletes them. Its name and colour are removed too, and restored by undo.
 pub fn start_removing(state: &mut State, jobs: &mut Jobs, label: u16, op: Op) {
     let to = if let Op::Relabel { to, .. } = op { to } else { 0 };
     let name = op.title();

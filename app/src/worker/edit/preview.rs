@@ -1,4 +1,4 @@
-//! The lesion that one click or strokes look for.
+//! Preview of a lesion found from a click or strokes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::state::edit::Search;
 use crate::state::{CaseId, ImageLayer, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One lesion is looked for at a time.
+/// One search at a time.
 pub const PREVIEW: Slot = Slot::exclusive("one click");
 
 struct FindLesion {
@@ -24,7 +24,7 @@ struct FindLesion {
     locked: Vec<u16>,
 }
 
-/// Looks for the lesion that waits to be accepted in the open case. Strokes of one side alone find nothing.
+/// Computes the preview in the open case. Strokes of one side only give none.
 pub fn look_for(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(PREVIEW);
     let Some(document) = &state.document else { return };
@@ -64,7 +64,7 @@ impl Job for FindLesion {
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
         let scene = Scene { image: Some(&self.image), frame: self.frame, locked: &self.locked, ..Scene::default() };
         let delta = plan(&self.op, &self.labels, &scene, &handle.control)?;
-        // Only background changes: the same changes of an empty mask are the lesion alone.
+        // Only background changes, so applying the changes to an empty mask gives just the lesion.
         let mut alone = EditLabels::new(self.labels.grid().clone()).repeated(self.labels.frames());
         alone.show(self.labels.frame());
         let fits = delta.apply(&mut alone);
@@ -79,7 +79,7 @@ impl Job for FindLesion {
             Ok(found) => preview.found = Some(found),
             Err(Failure::Cancelled) => {}
             Err(failure) => {
-                // Strokes stay: more of them may help.
+                // Keep the strokes: more of them may help.
                 if matches!(self.search, Search::Click { .. })
                     && let Some(document) = &mut state.document
                 {

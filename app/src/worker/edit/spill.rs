@@ -3,7 +3,7 @@
 use crate::state::{Slot, State};
 use crate::worker::{Failure, JobHandle, Jobs, Spec};
 
-/// Edits are moved by one job after the other.
+/// One job moves edits at a time.
 const SPILL: Slot = Slot::exclusive("spill edits");
 
 /// Moves older edits of the open case to the disk, if they exceed the memory budget.

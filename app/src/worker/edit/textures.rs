@@ -1,4 +1,4 @@
-//! Masks on the graphics card: what changed of them, whole ones, and their projections.
+//! Masks on the graphics card: partial and full uploads, and projections.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 /// One mask of a role is uploaded at a time: segmentation, reference.
 pub const UPLOADS: [Slot; 2] = [Slot::exclusive("upload segmentation"), Slot::exclusive("upload reference")];
 
-/// Uploads what changed of the masks. A few slices, or the box of a stroke, take less than a frame.
+/// Uploads changes of the masks. A few slices, or the box of a stroke, take less than a frame.
 pub fn upload_changes(state: &mut State, jobs: &mut Jobs) {
     let (Some(document), Some(gpu)) = (&mut state.document, jobs.gpu()) else { return };
     let (mut failed, mut too_narrow) = (None, Vec::new());
@@ -67,7 +67,7 @@ impl Job for Upload {
 
     fn apply(self, result: Result<Texture, Failure>, state: &mut State, _: &mut Jobs) {
         let mask = state.document.as_mut().and_then(|document| document.mask_mut(self.role));
-        // Another mask has taken its place unless it still waits.
+        // If it is not pending, it was replaced.
         let Some(mask) = mask.filter(|mask| mask.awaits_texture) else { return };
         mask.awaits_texture = false;
         match result {

@@ -1,4 +1,4 @@
-//! What the window shows, drawn once more on a screen that nobody sees.
+//! Renders the window's view offscreen.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::theme::{self, Theme};
 use crate::worker::masking::pictures;
 use crate::worker::{Failure, Painter};
 
-/// Size of a picture in points: that of charts is higher.
+/// Size of a picture in points; charts are taller.
 const VIEW: egui::Vec2 = vec2(1040.0, 780.0);
 const CHARTS: egui::Vec2 = vec2(1040.0, 900.0);
 /// Pixels per point.
@@ -29,12 +29,12 @@ pub(super) struct Picture {
 }
 
 impl Picture {
-    /// Of what is shown now.
+    /// A picture of the current view.
     pub(super) fn of(state: &State, mode: Mode, painter: Painter) -> Self {
         Self { state: Box::new(shown(state, mode)), painter }
     }
 
-    /// Draws it with textures of its own.
+    /// Renders it with separate textures.
     pub(super) fn png(&self) -> Result<Vec<u8>, Failure> {
         let mut state = State::clone(&self.state);
         let screen = Offscreen::open()?;

@@ -1,4 +1,4 @@
-//! All images that a network of several modalities reads: those of the open case, and others in its folder.
+//! The images for a multi-modality network: those of the open case, and others in its folder.
 
 use std::collections::BTreeMap;
 use std::path::{Path, absolute};
@@ -21,7 +21,7 @@ pub(super) fn prepare(
     modalities: &[String],
 ) -> Result<AllChannels, Failure> {
     let found = find(document, modalities)?;
-    // The shown image comes first: it gives the grid.
+    // The shown image comes first and defines the grid.
     let mut images = vec![shown.image()?];
     let mut kinds = vec![shown.kind(&images[0])];
     for (modality, place) in modalities.iter().zip(&found.places) {
@@ -35,14 +35,14 @@ pub(super) fn prepare(
         images.push(image);
     }
     let case = InspectedCase::prepare(&images, &kinds, None, &key.preprocess, 0)?;
-    // Those before the shown one stand one place later than the network wants them.
+    // Those before the shown one are shifted by one from the network's order.
     let mut order: Vec<usize> = (1..images.len()).collect();
     order.insert(found.shown, 0);
     let (key, modalities) = (key.clone(), modalities.to_vec());
     Ok(AllChannels { key, modalities, shown: found.shown, case: Arc::new(case.reordered(&order)) })
 }
 
-/// Where the images lie.
+/// Sources of the images.
 struct ChannelSources<'a> {
     places: Vec<Place<'a>>,
     /// The modality that is shown, by its place.
@@ -83,8 +83,7 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSour
     Ok(ChannelSources { places, shown })
 }
 
-/// The images of the case that a file belongs to, by modality, as a cohort's layout has them: in the file's folder, or in the
-/// one above it.
+/// The images of a file's case by modality, in a cohort layout: in the file's folder or its parent.
 fn beside(path: &Path) -> BTreeMap<String, ImageFile> {
     let folders = path.ancestors().skip(1).take(2);
     let cases = folders.filter_map(|folder| Cohort::discover(folder).ok()).flat_map(|cohort| cohort.cases);

@@ -13,7 +13,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// The newest request replaces the one before.
 pub const SLOT: Slot = Slot::exclusive("cluster");
-/// Threads that may cluster side by side: the one that is wanted, and one that does not know yet that it is cancelled.
+/// Maximum threads that cluster in parallel: the current one, and one that has not noticed its cancellation yet.
 const SIDE_BY_SIDE: usize = 2;
 
 /// Clusters and masks a slice.
@@ -93,7 +93,7 @@ impl Job for ClusterSlice {
 }
 
 impl ClusterSlice {
-    /// The pixels and clusters, taken from the slice before as far as they are the same.
+    /// The pixels and clusters, reused from the previous slice if unchanged.
     fn clusters(&self) -> Result<(Arc<InspectedSlice>, Arc<Clustering>), Failure> {
         let Self { wanted, case, before, .. } = self;
         if let Some(before) = before.as_ref().filter(|before| before.wanted.same_clusters(wanted)) {

@@ -16,7 +16,7 @@ fn place(slice: &InspectedSlice) -> Place {
     Place { size, side: size, world_from_crop, oriented: slice.oriented }
 }
 
-/// What is drawn of a slice; the pixels of `kept` are those of this slice already.
+/// The textures of a slice; reuses the pixels of `kept` if they are of this slice.
 pub(super) fn of_slice(
     slice: &InspectedSlice,
     clusters: &Clustering,
@@ -46,7 +46,7 @@ pub(super) fn of_slice(
             let cell = Cell {
                 foreground,
                 masked: masking.masked[patch],
-                // Foreground where there is no scan is a finding, not something to hide.
+                // Foreground outside the scan is a finding and must be shown.
                 padding: outside[patch] && !foreground,
                 heat: Some(byte(clusters.probability[patch])),
                 ..Cell::default()
@@ -93,7 +93,7 @@ fn byte(share: f32) -> u8 {
     (share.clamp(0.0, 1.0) * 255.0).round() as u8
 }
 
-/// Pixels of the crop, `[S][S]`, that lie outside of the scan.
+/// Pixels of the crop, `[S][S]`, outside the scan.
 fn padding(slice: &InspectedSlice, plan: &CasePlan) -> Vec<bool> {
     let size = slice.grid.size();
     let beyond = |axis: usize, at: usize| {

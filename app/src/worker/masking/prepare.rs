@@ -15,7 +15,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// One scan is prepared at a time.
 pub const SLOT: Slot = Slot::exclusive("prepare");
-/// Slices whose values decide the window of all of them.
+/// Number of slices sampled for the window.
 const SAMPLED: usize = 12;
 /// What is black and white, in percent of their tissue.
 const PERCENTILES: (f64, f64) = (0.5, 99.5);
@@ -99,7 +99,7 @@ impl ShownImage {
         })
     }
 
-    /// CT or not: as the user or the cohort says, else by name and values.
+    /// CT or not: set by the user or the cohort, else from name and values.
     pub(super) fn kind(&self, image: &Volume) -> preprocess::Kind {
         self.kind.unwrap_or_else(|| kind_of_file(&self.path, None, image))
     }
@@ -110,7 +110,7 @@ pub(super) fn kind_of_file(path: &Path, modality: Option<&str>, image: &Volume) 
     kind_of(&name_of(path), modality, image)
 }
 
-/// What is just black and just white in every slice of a scan: percentiles of the tissue of some of them.
+/// The window for all slices of a scan: tissue percentiles of some of them.
 fn window_of(case: &InspectedCase) -> Result<[f32; 2], Failure> {
     let slices = case.file_slices();
     let mut values = Vec::new();

@@ -120,8 +120,8 @@ impl Job for Reconstruct {
             Err(failure) => {
                 let chosen = state.session.runs.reconstruct.as_ref();
                 let loaded = state.cache.masking.network.as_ref().map(|network| &network.run);
-                // A watched run was not chosen for this, and what a network says of one slice it says of the next as
-                // well: the pane shows it.
+                // The watched run was not explicitly selected, and its error would repeat for every slice, so it is shown in
+                // the pane.
                 let in_pane = chosen.is_none() || chosen == loaded;
                 state.cache.masking.filling.fail(&failure.reason());
                 if !in_pane || failure == Failure::Cancelled {
@@ -133,7 +133,7 @@ impl Job for Reconstruct {
 }
 
 impl Reconstruct {
-    /// The scan in all `modalities` of the network: those of the last slice, if they are the same.
+    /// The scan in all `modalities` of the network, reused from the last slice if unchanged.
     fn all_channels(&self, modalities: &[String], handle: &JobHandle) -> Result<AllChannels, Failure> {
         let key = &self.filling.wanted.case;
         let same = |before: &&AllChannels| before.key == *key && before.modalities == modalities;

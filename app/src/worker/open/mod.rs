@@ -30,7 +30,7 @@ use engine::run::review::{ReviewLog, read};
 use engine::words::plural;
 
 use super::layer::LayerKind;
-use super::review::{self, Ahead, Prefetched};
+use super::review::{self, PrefetchSlot, PrefetchedCase};
 use super::{
     Failure, Job, JobHandle, Jobs, Spec, analyse, autosave, edit, frame, layer, restore, segment, study, thumbnails,
     values,
@@ -63,7 +63,7 @@ struct Open {
     label_map: Option<LabelMap>,
     gpu: Option<Gpu>,
     /// Where the case may wait already.
-    ahead: Ahead,
+    ahead: PrefetchSlot,
     /// The folder of the case, if it is one of the list.
     root: Option<PathBuf>,
 }
@@ -157,7 +157,7 @@ impl Job for Open {
         };
         handle.check()?;
         let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
-        let base = match Prefetched::take(&self.ahead, &request, modality, given) {
+        let base = match PrefetchedCase::take(&self.ahead, &request, modality, given) {
             Some(base) => base,
             None => read_base(request, modality, given, self.gpu.as_ref(), handle)?,
         };
@@ -249,7 +249,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     let Base { image, masks, findings, comparison, unloaded, request, others, warnings, label_map } = base;
     leave(jobs);
     state.close_document();
-    let image = state.session.as_said(image);
+    let image = state.session.with_user_modality(image);
     let before = state.last_notice();
     for warning in warnings {
         state.notice(Severity::Warning, "About this file", warning);
@@ -259,7 +259,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     let mut document = Document { label_map, ..Document::new(id, listed, title, image) };
     document.study.clone_from(&request.study);
     for mask in masks {
-        document.set_mask(mask.as_read(jobs.unused_id()));
+        document.set_mask(mask.with_saved_revision(jobs.unused_id()));
     }
     document.note_as_found();
     document.findings = findings.map(|list| FindingList { revisions: document.mask_revisions(), ..list });

@@ -101,7 +101,7 @@ fn send<T: Send + 'static>(
 /// Adds an image at the place that the request has for it. The modality that the user chose in the case before is shown,
 /// and fused, as soon as it is there.
 pub(super) fn add_image(state: &mut State, request: &Request, image: ImageLayer) {
-    let image = state.session.as_said(image);
+    let image = state.session.with_user_modality(image);
     let Some(document) = &mut state.document else { return };
     let rank = |source: &Source| request.images.iter().position(|(_, file)| source.is(file));
     let at = document.images.partition_point(|layer| rank(&layer.source) <= rank(&image.source));

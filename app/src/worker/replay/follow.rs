@@ -11,13 +11,13 @@ use crate::state::{Mode, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, runs};
 
 const SLOT: Slot = Slot::exclusive("follow");
-/// Seconds between two looks.
+/// Polling interval in seconds.
 const PERIOD: f64 = 2.0;
 
-/// Reads what changed since the last look: the list of runs, and the open runs.
+/// Reads changes since the last poll: the list of runs, and the open runs.
 struct PollRuns {
     workspace: PathBuf,
-    /// The run that this window trains: its events arrive by themselves.
+    /// The run trained by this program, whose events arrive without polling.
     own: Option<PathBuf>,
     known: BTreeMap<PathBuf, RunStamp>,
     open: Vec<(u64, PathBuf, RunStamp)>,
@@ -25,7 +25,7 @@ struct PollRuns {
 
 struct Changes {
     stamps: BTreeMap<PathBuf, RunStamp>,
-    /// The list, if a run of it changed.
+    /// The list, if it changed.
     entries: Option<Vec<RunEntry>>,
     open: Vec<OpenRunChange>,
 }
@@ -38,7 +38,7 @@ struct OpenRunChange {
     content: Option<RunContent>,
 }
 
-/// Seconds until the next look; none while nothing is followed.
+/// Seconds until the next poll; `None` if nothing is followed.
 pub fn wait(state: &State, now: f64) -> Option<f64> {
     let follows = state.session.mode == Mode::Train && state.cache.runs.entries.is_some();
     follows.then_some(state.cache.follow.due - now)

@@ -15,13 +15,13 @@ use crate::state::State;
 use crate::state::timeline::{LivePins, OpenRun, Series};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
-/// Reads what the folder of a run recorded before it was resumed.
+/// Reads a run's history from before it was resumed.
 struct ReadPast {
     /// The run's number.
     id: u64,
     path: PathBuf,
     config: Arc<Config>,
-    /// Read the pre-training that it started from too.
+    /// Read the pre-training run that it started from too.
     with_base: bool,
 }
 
@@ -70,7 +70,7 @@ impl Job for ReadPast {
     }
 
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
-        // Without its past the run shows what happens from now on.
+        // Without its history the run shows new events only.
         let (history, pins) = result.unwrap_or_default();
         let smoothing = state.session.timeline.look.smoothing;
         let Some(run) = state.cache.timeline.runs_mut().find(|run| run.id == self.id) else { return };
@@ -115,14 +115,14 @@ pub fn end_live(state: &mut State, run: &Path) {
     state.training.pins.take_if(|live| live.run == run);
 }
 
-/// A run that no job trains is not running, whatever its log says.
+/// A run without a job is not active, whatever its log says.
 fn settle_state(run: &mut OpenRun) {
     if !run.live && run.history.state == RunState::Running {
         run.history.state = RunState::Idle;
     }
 }
 
-/// The pins of the job that trains: they are shown, and changed, while it runs.
+/// Shares the running job's pins, so that they can be shown and changed.
 pub fn share_pins(state: &mut State, pins: LivePins) {
     if state.cache.timeline.of_path(&pins.run).is_some_and(|open| open.live) {
         state.training.pins = Some(pins);
@@ -130,7 +130,7 @@ pub fn share_pins(state: &mut State, pins: LivePins) {
     }
 }
 
-/// The pins of the job are those of its track.
+/// Shows the job's pins on its track.
 pub(super) fn show_pins(state: &mut State) {
     let Some(live) = &state.training.pins else { return };
     let pins = live.pins.list();

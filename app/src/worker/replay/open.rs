@@ -1,4 +1,4 @@
-//! Opening runs: one on its track, others beside it to compare.
+//! Opens runs: one on its track, others for comparison.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, restore};
 /// Runs may be read side by side; of several requests the newest is shown.
 pub const SLOT: Slot = Slot::shared("open-run");
 
-/// Reads a run that is to be shown, the pre-training that it started from, and runs to compare with.
+/// Reads a run that is to be shown, the pre-training run that it started from, and runs to compare with.
 struct OpenRunJob {
     serial: u64,
     shown: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub fn open(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize
     start(state, jobs, Some(path.to_path_buf()), Vec::new(), epoch);
 }
 
-/// Compares runs of one stage. The first is shown, the others stand beside it; a single one stands beside the shown run.
+/// Compares runs of one stage. The first is shown and compared with the others; a single one is compared with the shown run.
 pub fn compare(state: &mut State, jobs: &mut Jobs, paths: &[PathBuf]) {
     let [first, others @ ..] = paths else { return };
     if others.is_empty() {
@@ -70,7 +70,7 @@ impl Job for OpenRunJob {
     fn run(&self, handle: &JobHandle) -> Result<RunsContent, Failure> {
         let shown = self.shown.as_deref().map(read_run).transpose()?;
         handle.check()?;
-        // A base that cannot be read is no reason not to show the run itself.
+        // The run is shown even if its base cannot be read.
         let base = shown.as_ref().filter(|run| run.config.stage == Stage::Finetune);
         let base = base.and_then(|run| base_of(&run.config, &run.path)).and_then(|base| read_run(&base).ok());
         let mut others = Vec::new();

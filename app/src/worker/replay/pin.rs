@@ -19,7 +19,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 /// What is missing without a run and a cohort.
 pub const NOTHING_TO_PIN_FOR: &str = "Choose a cohort in Set up, or open a run: its settings prepare the slice.";
 
-/// Pins a slice in the job that trains, else for the next one, and shows it. The job notices on its next step.
+/// Pins a slice in the running job, or for the next one, and shows it. The job notices on its next step.
 pub fn add(state: &mut State, pin: Pin) {
     match &state.training.pins {
         Some(live) => {
@@ -32,7 +32,7 @@ pub fn add(state: &mut State, pin: Pin) {
     state.session.timeline.pin = Some(pin);
 }
 
-/// Unpins a slice. What was recorded of it stays.
+/// Unpins a slice. Its records are kept.
 pub fn remove(state: &mut State, pin: &Pin) {
     if let Some(live) = &state.training.pins {
         live.pins.remove(pin);
@@ -42,8 +42,7 @@ pub fn remove(state: &mut State, pin: &Pin) {
     state.settle_pin();
 }
 
-/// Pins the axial slice that is shown of the open case: its number among the prepared slices is found by its position in
-/// the patient.
+/// Pins the open case's shown axial slice, after finding its index among the prepared slices by world position.
 pub struct PinShownSlice {
     case: CaseId,
     config: Arc<Config>,
@@ -52,7 +51,7 @@ pub struct PinShownSlice {
     world: DVec3,
 }
 
-/// Starts [`PinShownSlice`], or says what is missing.
+/// Starts [`PinShownSlice`], or reports what is missing.
 pub fn pin_shown_slice(state: &mut State, jobs: &mut Jobs) {
     let refuse = |state: &mut State, why: &str| state.notice(Severity::Warning, "Nothing was pinned", why);
     let Some(document) = &state.document else { return refuse(state, "Open a case first.") };

@@ -56,8 +56,7 @@ pub fn toggle(state: &mut State) {
     state.session.timeline.playing = Some(f64::NEG_INFINITY);
 }
 
-/// Shows the next epoch when it is due, and stops at the end; `now` in the window's seconds. Called every frame: time is
-/// what moves it.
+/// Shows the next epoch when it is due, and stops at the end; `now` in the window's seconds. Called every frame.
 pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
     let Some(due) = state.session.timeline.playing else { return };
     let at_end = state.watched_run().is_none_or(|run| run.epoch().is_none_or(|epoch| epoch >= run.last()));
@@ -76,6 +75,6 @@ pub fn advance(state: &mut State, jobs: &mut Jobs, now: f64) {
         read_missing_probes(state, jobs);
     }
     let due = if due.is_finite() { due } else { now };
-    // A timeline that could not keep up continues from here.
+    // If playback could not keep up, it continues from here.
     state.session.timeline.playing = Some((due + period(state)).max(now));
 }

@@ -1,4 +1,4 @@
-//! Reading what was recorded of pinned slices, a few epochs ahead of the cursor.
+//! Reads records of pinned slices, a few epochs ahead of the cursor.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 const SLOT: Slot = Slot::exclusive("probes");
 
-/// Epochs that one job reads at most: the cursor may have gone elsewhere meanwhile.
+/// Maximum epochs per job, because the cursor may move meanwhile.
 const BATCH: usize = 8;
 /// Epochs that are read ahead of the cursor and behind it.
 const AHEAD: usize = 4;
@@ -60,10 +60,10 @@ pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
     keys
 }
 
-/// Reads epochs and the slices they belong to.
+/// Reads epochs and their slices.
 struct ReadProbes {
     requests: Vec<RecordRequest>,
-    /// Slices that are known.
+    /// Slices already read.
     slices: BTreeMap<SliceKey, Arc<PinnedSlice>>,
     gpu: Option<Gpu>,
 }
@@ -115,7 +115,7 @@ impl Job for ReadProbes {
 
     fn apply(self, result: Result<(), Failure>, state: &mut State, jobs: &mut Jobs) {
         if let Err(failure) = result {
-            // What was not read is not tried again by itself.
+            // Failed reads are not retried automatically.
             for request in self.requests {
                 if !state.cache.timeline.probes.knows(&request.key) {
                     keep_epoch(state, request.key, Err(failure.reason()));
@@ -127,7 +127,7 @@ impl Job for ReadProbes {
     }
 }
 
-/// Whether a run is still open: what was read for another is stale.
+/// Whether a run is still open; otherwise its result is stale.
 fn is_open(state: &State, run: u64) -> bool {
     state.cache.timeline.runs().any(|open| open.id == run)
 }
@@ -196,7 +196,7 @@ fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlic
 /// read; false if it no longer exists.
 fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
     let named = &config.data.cohort;
-    // A cohort without a whole path is looked for here, and in every folder above the run.
+    // A relative cohort path is resolved here, and against every parent folder of the run.
     let above = run.ancestors().filter(|_| named.is_relative()).map(|folder| folder.join(named));
     let places = std::iter::once(named.clone()).chain(above).filter(|place| place.is_dir());
     let grid = places.filter_map(|place| Cohort::discover(&place).ok()).find_map(|cohort| {
@@ -221,7 +221,7 @@ fn window_of(slice: &ProbeSlice) -> [f32; 2] {
     }
 }
 
-/// A square field with another number of pixels along its side; each takes the nearest.
+/// Resamples a square field by nearest neighbour.
 fn resampled<T: Copy>(field: &[T], from: usize, to: usize) -> Vec<T> {
     let at = |n: usize| n * from / to.max(1);
     (0..to * to).filter_map(|n| field.get(at(n / to) * from + at(n % to)).copied()).collect()
@@ -254,7 +254,7 @@ fn upload_epoch(request: &RecordRequest, slice: &PinnedSlice, gpu: Option<&Gpu>)
     Ok(seen)
 }
 
-/// Where the probability is one half or more, on the slice's own grid.
+/// Mask of probability 0.5 or more, on the slice's grid.
 fn edge(record: &ProbeRecord, slice: &PinnedSlice) -> Result<LabelVolume, Failure> {
     let inside: Vec<bool> = record.picture.iter().map(|byte| *byte >= HALF).collect();
     let inside = resampled(&inside, record.side, slice.slice.side);
@@ -264,7 +264,7 @@ fn edge(record: &ProbeRecord, slice: &PinnedSlice) -> Result<LabelVolume, Failur
     Ok(LabelVolume::new(ones.grid.clone(), twos)?)
 }
 
-/// The patches as the card draws them.
+/// The patches in the shader's format.
 fn cells(gpu: &Gpu, grid: usize, record: &ProbeRecord, update: Option<&Update>) -> Result<Cells, Failure> {
     let upload = |cell: &dyn Fn(usize) -> Cell| -> Result<Texture, Failure> {
         let bits: Vec<u32> = (0..grid * grid).map(|patch| cell(patch).bits()).collect();
@@ -277,7 +277,7 @@ fn cells(gpu: &Gpu, grid: usize, record: &ProbeRecord, update: Option<&Update>) 
     let before = upload(&|patch| Cell {
         foreground: label(&record.before, patch),
         masked: masked(patch),
-        // What this epoch's own update flips comes after.
+        // Flips of this epoch's own update come later.
         flipped: !own && flipped(patch),
         ..Cell::default()
     })?;

@@ -18,7 +18,7 @@ pub struct RunContent {
     pub history: History,
     /// Its pinned slices.
     pub pins: Vec<Pin>,
-    /// The folder as it was before it was read.
+    /// Stamp of the folder before reading.
     pub stamp: RunStamp,
 }
 
@@ -37,12 +37,12 @@ pub fn read_run(path: &Path) -> Result<RunContent> {
     Ok(RunContent { path: path.to_path_buf(), config, history, pins, stamp })
 }
 
-/// A process that holds a lock, if it is not this one.
+/// The process that holds a lock, unless it is this one.
 pub(super) fn held_by_another(pid: Option<u32>) -> Option<u32> {
     pid.filter(|pid| *pid != std::process::id())
 }
 
-/// Where the pre-training run of a fine-tuning run in `run` may lie: where it was, or beside it if both were moved together.
+/// Possible locations of the pre-training run of the fine-tuning run `run`: the original one, or next to it if both were moved.
 fn places(config: &Config, run: &Path) -> Vec<PathBuf> {
     let from = &config.labels.from;
     if from.as_os_str().is_empty() {

@@ -20,7 +20,7 @@ struct JoinMasks {
     gpu: Option<Gpu>,
 }
 
-/// Puts the consensus of both masks in the place of the segmentation, unsaved. The files of both stay as they are.
+/// Replaces the segmentation by the consensus of both masks, unsaved. Neither file changes.
 pub fn join(state: &mut State, jobs: &mut Jobs, method: Method) {
     let Some(document) = &state.document else { return };
     let labels = |role| document.mask(role).map(|mask| mask.labels.clone());
@@ -39,7 +39,7 @@ impl Job for JoinMasks {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
-        // Of masks with several frames, those of the shown one are joined.
+        // For multi-frame masks, joins the shown frame.
         let [segmentation, reference] = self.masks.each_ref().map(EditLabels::to_volume);
         let found = consensus(&[&segmentation, &reference], self.method)?;
         handle.check()?;

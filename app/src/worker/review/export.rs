@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::cohort::Cohort;
-use engine::review::{CaseVolumes, Latest, MeasuredCase, case_page, page_name};
+use engine::review::{CaseVolumes, LatestEntries, MeasuredCase, case_page, page_name};
 use engine::run::atomic::write_atomic;
 use engine::run::review::{Export, INDEX};
 use engine::volume::MaskOptions;
@@ -23,7 +23,7 @@ struct ExportReview {
     path: PathBuf,
     overwrite: bool,
     root: PathBuf,
-    latest: Latest,
+    latest: LatestEntries,
     /// The case whose page is written.
     case: Option<String>,
 }
@@ -57,7 +57,7 @@ pub fn export(state: &mut State, jobs: &mut Jobs, file: ReviewFile, path: &Path,
     jobs.start(ExportReview { request, file, path, overwrite, root, latest, case });
 }
 
-/// What is proposed for a file of the review: beside the cases.
+/// Proposed path of a review file: in the cases' folder.
 pub fn proposed_path(state: &State, file: ReviewFile) -> PathBuf {
     let Some(root) = &state.cases.root else { return PathBuf::new() };
     match file {

@@ -1,7 +1,7 @@
 //! Reads the next case in the background while the user reviews the open one.
 //!
-//! One case is held ahead: its base image with the masks, and the image of the chosen modality. It is used only if its files
-//! are unchanged. Cases above [`MOST_VOXELS`] are not read ahead, so that memory holds at most two of them.
+//! Prefetches one case: its base image with the masks, and the image of the selected modality. It is used only if its files are
+//! unchanged. Cases above [`MOST_VOXELS`] are not prefetched, so that at most two are in memory.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,17 +17,17 @@ use crate::scene::Modality;
 use crate::state::{CaseId, Mode, Request, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One case is read ahead.
+/// One case is prefetched.
 pub const PREFETCH: Slot = Slot::exclusive("prefetch");
 
-/// Voxels of all images of a case that is read ahead: some gigabyte in main memory and on the graphics card.
+/// Maximum voxels of a prefetched case: about a gigabyte in main memory and on the graphics card.
 const MOST_VOXELS: usize = 160 << 20;
 
-/// Where the case that was read ahead waits.
-pub(crate) type Ahead = Arc<Mutex<Option<Prefetched>>>;
+/// Slot of the prefetched case.
+pub(crate) type PrefetchSlot = Arc<Mutex<Option<PrefetchedCase>>>;
 
-/// A case that was read ahead, and what it was read for.
-pub(crate) struct Prefetched {
+/// A prefetched case and its request.
+pub(crate) struct PrefetchedCase {
     request: Request,
     modality: Option<Modality>,
     label_map: Option<LabelMap>,
@@ -52,10 +52,11 @@ impl Stamp {
     }
 }
 
-impl Prefetched {
-    /// The base image and the masks, if they are those of this request as its files are now. Asks the disk: for jobs alone.
+impl PrefetchedCase {
+    /// The base image and the masks, if they match this request and its files are unchanged. Accesses the disk, so call it from
+    /// jobs only.
     pub(crate) fn take(
-        ahead: &Ahead,
+        ahead: &PrefetchSlot,
         request: &Request,
         modality: Option<&Modality>,
         label_map: Option<&LabelMap>,
@@ -67,13 +68,13 @@ impl Prefetched {
                 && case.label_map.as_ref() == label_map
                 && case.stamps == Stamp::of(request)
         });
-        // Whatever is held is not the next case any more.
+        // The prefetched case is no longer the next one.
         held.take().filter(|_| fits).map(|case| case.base)
     }
 }
 
-/// A panic leaves no case half read here.
-fn lock(ahead: &Mutex<Option<Prefetched>>) -> MutexGuard<'_, Option<Prefetched>> {
+/// A panic cannot leave a partial case here.
+fn lock(ahead: &Mutex<Option<PrefetchedCase>>) -> MutexGuard<'_, Option<PrefetchedCase>> {
     ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -84,7 +85,7 @@ struct Prefetch {
     modality: Option<Modality>,
     label_map: Option<LabelMap>,
     gpu: Option<Gpu>,
-    ahead: Ahead,
+    ahead: PrefetchSlot,
 }
 
 /// Starts to read the next case ahead once the open one is read and measured.
@@ -126,7 +127,7 @@ impl Job for Prefetch {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let grids = self.request.images.iter().map(|(_, file)| Volume::read_grid(&file.path));
-        // A file that cannot be read says so when its case is opened.
+        // An unreadable file is reported when its case is opened.
         let voxels: usize = grids.flatten().map(|grid| grid.len()).sum();
         if voxels > MOST_VOXELS {
             return Ok(());
@@ -139,12 +140,12 @@ impl Job for Prefetch {
         let request = self.request.clone();
         let mut ahead = lock(&self.ahead);
         handle.check()?;
-        *ahead = Some(Prefetched { request, modality, label_map, stamps, base });
+        *ahead = Some(PrefetchedCase { request, modality, label_map, stamps, base });
         Ok(())
     }
 
     fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
-        // Opening the case says what is wrong with it; until then nobody asked for it.
+        // Errors are reported when the user opens the case.
         if let Err(failure) = result {
             tracing::info!("case {:?} was not read ahead: {}", self.case, failure.reason());
         }

@@ -20,13 +20,13 @@ struct ScoreCases {
     order: QueueOrder,
 }
 
-struct Scored {
+struct RankedCases {
     /// In the order of the list.
     ranked: Vec<CaseScore>,
     notes: Vec<String>,
 }
 
-/// Orders the list of cases. Until the scores are there it keeps the order of the folder.
+/// Orders the list of cases. Keeps the folder's order until the scores are available.
 pub fn set_order(state: &mut State, jobs: &mut Jobs, order: QueueOrder) {
     jobs.cancel_slot(SCORE);
     state.cases.review.set_order(order.clone());
@@ -36,13 +36,13 @@ pub fn set_order(state: &mut State, jobs: &mut Jobs, order: QueueOrder) {
 }
 
 impl Job for ScoreCases {
-    type Output = Scored;
+    type Output = RankedCases;
 
     fn spec(&self) -> Spec {
         Spec::new(SCORE, "Ordering the cases")
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Scored, Failure> {
+    fn run(&self, handle: &JobHandle) -> Result<RankedCases, Failure> {
         let (order, notes) = match &self.order {
             QueueOrder::Listed => (Order::Listed, Vec::new()),
             QueueOrder::Uncertain => (Order::Uncertain, Vec::new()),
@@ -59,16 +59,16 @@ impl Job for ScoreCases {
         let progress = |done: usize, all: usize, case: &str| handle.progress(Some(done as f32 / all as f32), case);
         let scored = scores(&cohort, &order, &MaskOptions::default(), &handle.control, &progress)?;
         let ranked = rank(&order, &scored).into_iter().map(|at| scored[at].clone()).collect();
-        Ok(Scored { ranked, notes })
+        Ok(RankedCases { ranked, notes })
     }
 
-    fn apply(self, result: Result<Scored, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<RankedCases, Failure>, state: &mut State, _: &mut Jobs) {
         let review = &mut state.cases.review;
         if state.cases.root.as_ref() != Some(&self.root) || review.order != self.order {
             return;
         }
         match result {
-            Ok(Scored { ranked, notes }) => {
+            Ok(RankedCases { ranked, notes }) => {
                 let without = ranked.iter().filter(|scored| scored.score.is_none()).count();
                 review.places = ranked.iter().enumerate().map(|(place, s)| (s.case.clone(), place)).collect();
                 review.scores = ranked.into_iter().map(|scored| (scored.case.clone(), scored)).collect();

@@ -1,4 +1,4 @@
-//! Verdicts on their way to `review.jsonl`, in the order in which they were given.
+//! Writes verdicts to `review.jsonl` in the order they were given.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -11,35 +11,35 @@ use engine::run::review::{ReviewLog, ReviewWriter};
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// Verdicts are written.
+/// Slot of the writing jobs.
 pub const KEEP: Slot = Slot::shared("verdicts");
 
-/// Verdicts that wait, each with its folder, and the writer of the folder that was reviewed last. It holds the folder's lock
-/// until another folder is reviewed or the program ends.
+/// Pending verdicts with their folders, and the writer of the last reviewed folder, which keeps the folder's lock until another
+/// folder is reviewed or the program ends.
 #[derive(Default)]
-pub(crate) struct Keeping {
+pub(crate) struct VerdictQueue {
     queue: Mutex<VecDeque<(PathBuf, Entry)>>,
     writer: Mutex<Option<(PathBuf, ReviewWriter)>>,
 }
 
-/// Shared by the jobs that write.
-pub(crate) type Keeper = Arc<Keeping>;
+/// Shared by the writing jobs.
+pub(crate) type SharedVerdictQueue = Arc<VerdictQueue>;
 
-/// Writes the waiting verdicts. A second job finds what the first has left.
+/// Writes the pending verdicts. A second job writes what the first has not taken.
 struct KeepVerdicts {
-    keeper: Keeper,
+    keeper: SharedVerdictQueue,
 }
 
 #[derive(Default)]
-struct Kept {
+struct WriteOutcome {
     written: Vec<(PathBuf, Entry)>,
-    /// Files as they were when they were opened for writing.
+    /// Logs as they were when opened for writing.
     opened: Vec<(PathBuf, ReviewLog)>,
-    /// Folders whose other verdicts could not be written, and why.
+    /// Folders whose remaining verdicts could not be written, with the error.
     failures: Vec<(PathBuf, Failure)>,
 }
 
-/// Gives a case of the list a verdict, comment or mark: shown at once, and written in the background.
+/// Gives a listed case a verdict, comment or mark. It is shown at once and written in the background.
 pub fn decide(state: &mut State, jobs: &mut Jobs, entry: Entry) {
     let Some(root) = state.cases.root.clone() else { return };
     let entry = Entry { reviewer: state.session.settings.initials.clone(), time_ms: now_ms(), ..entry };
@@ -49,23 +49,23 @@ pub fn decide(state: &mut State, jobs: &mut Jobs, entry: Entry) {
     jobs.start(KeepVerdicts { keeper });
 }
 
-/// A panic leaves no verdict half written: the writer appends whole lines.
+/// Poisoning is harmless: the writer appends whole lines.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Job for KeepVerdicts {
-    type Output = Kept;
+    type Output = WriteOutcome;
 
     fn spec(&self) -> Spec {
         Spec::new(KEEP, "Keeping the verdict").quiet()
     }
 
-    fn run(&self, _: &JobHandle) -> Result<Kept, Failure> {
-        // The writer first: whoever has it takes the oldest verdicts.
+    fn run(&self, _: &JobHandle) -> Result<WriteOutcome, Failure> {
+        // Lock the writer first, so that its holder takes the oldest verdicts.
         let mut writer = lock(&self.keeper.writer);
         let waiting = std::mem::take(&mut *lock(&self.keeper.queue));
-        let mut kept = Kept::default();
+        let mut kept = WriteOutcome::default();
         for (root, entry) in waiting {
             if kept.failures.iter().any(|(failed, _)| *failed == root) {
                 continue;
@@ -78,14 +78,15 @@ impl Job for KeepVerdicts {
         Ok(kept)
     }
 
-    fn apply(self, result: Result<Kept, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<WriteOutcome, Failure>, state: &mut State, _: &mut Jobs) {
         let root = state.cases.root.clone();
         let is_open = |folder: &PathBuf| Some(folder) == root.as_ref();
         let kept = match result {
             Ok(kept) => kept,
-            Err(failure) => {
-                Kept { failures: root.iter().map(|r| (r.clone(), failure.clone())).collect(), ..Kept::default() }
-            }
+            Err(failure) => WriteOutcome {
+                failures: root.iter().map(|r| (r.clone(), failure.clone())).collect(),
+                ..WriteOutcome::default()
+            },
         };
         for (_, log) in kept.opened.iter().filter(|(folder, _)| is_open(folder)) {
             // Another program may have written since the folder was opened.
@@ -101,7 +102,7 @@ impl Job for KeepVerdicts {
         }
         for (folder, failure) in kept.failures {
             if is_open(&folder) {
-                // The list shows what the file has, never a verdict that is lost.
+                // The list shows the file's content, never a lost verdict.
                 state.cases.review.waiting.clear();
             }
             state.error("The verdict was not kept", failure.reason());
@@ -114,7 +115,7 @@ fn append(
     held: &mut Option<(PathBuf, ReviewWriter)>,
     root: &Path,
     entry: &Entry,
-    kept: &mut Kept,
+    kept: &mut WriteOutcome,
 ) -> engine::Result<()> {
     if held.as_ref().is_none_or(|(other, _)| other != root) {
         *held = None;

@@ -33,7 +33,7 @@ fn is(path: Option<&PathBuf>, run: &Path) -> bool {
     path.is_some_and(|path| same(path, run))
 }
 
-/// Tracks, the comparison, and what is being read.
+/// Removes it from tracks and comparison, and cancels reads.
 fn leave_timeline(state: &mut State, run: &Path) {
     for stage in [Stage::Pretrain, Stage::Finetune] {
         if state.cache.timeline.track(stage).is_some_and(|open| same(&open.path, run)) {
@@ -49,7 +49,7 @@ fn leave_timeline(state: &mut State, run: &Path) {
     }
 }
 
-/// The list of runs, and what is offered about jobs that ended.
+/// Removes it from the list of runs and from offers about ended jobs.
 fn leave_lists(state: &mut State, run: &Path) {
     if let Some(runs) = &mut state.cache.runs.entries {
         runs.retain(|entry| !same(&entry.path, run));
@@ -74,12 +74,12 @@ fn leave_choices(state: &mut State, run: &Path) {
     }
 }
 
-/// The form of the next job: what it starts from, and what its name means.
+/// Removes it from the form: as start of the next job, and as a name conflict.
 fn leave_form(state: &mut State, jobs: &mut Jobs, run: &Path) {
     if same(&state.session.train.form.finetune.labels.from, run) {
         let mut form = state.session.train.form.clone();
         form.start_from(PathBuf::new());
         form::edit(state, jobs, form);
     }
-    same_name::look_again(state, jobs);
+    same_name::check_again(state, jobs);
 }

@@ -10,10 +10,10 @@ use crate::state::names::is_dicom_name;
 use crate::state::{Document, MaskRole};
 use crate::worker::Failure;
 
-/// What a SEG says besides the labels.
+/// Content of a SEG apart from the labels.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SegFile {
-    /// The DICOM images that the mask lies on; none if they are not DICOM.
+    /// The DICOM images of the mask; `None` if they are not DICOM.
     images: Option<PathBuf>,
     names: LabelTable,
     algorithm: Algorithm,
@@ -39,11 +39,11 @@ impl SegFile {
         Some(Self { images, names: LabelTable { labels }, algorithm: algorithm(document, role) })
     }
 
-    /// Writes the labels and reads them back. A file of this name is kept as its previous version. The result holds what was
-    /// done to them, one sentence each.
+    /// Writes the labels and reads them back. An existing file is kept as the previous version. Returns notes on changes to the
+    /// labels, one sentence each.
     ///
     /// # Errors
-    /// Images that are not DICOM, or whose slices a SEG cannot place; what the writer refuses.
+    /// Images that are not DICOM, or whose slices a SEG cannot describe; errors of the writer.
     pub fn write(&self, path: &Path, labels: &LabelVolume) -> Result<Vec<String>, Failure> {
         let Some(images) = &self.images else {
             let why = "a DICOM SEG refers to DICOM images, and these images are NIfTI. Save as .nii.gz instead";
@@ -67,7 +67,7 @@ impl SegFile {
     }
 }
 
-/// Who made a mask: the network, a person who corrected it, or a person alone.
+/// The author of a mask: the network, a person correcting it, or a person.
 fn algorithm(document: &Document, role: MaskRole) -> Algorithm {
     let made_by = document.mask(role).map_or(Algorithm::Manual, |mask| mask.algorithm.clone());
     match made_by {

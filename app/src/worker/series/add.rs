@@ -22,7 +22,7 @@ struct AddImage {
     gpu: Option<Gpu>,
 }
 
-/// Adds a series of the list to the open case: it is shown in the panes, and masks stay where they are.
+/// Adds a listed series to the open case and shows it; masks do not move.
 pub fn add(state: &mut State, jobs: &mut Jobs, id: SeriesId, placement: Placement) {
     let request = state.series.as_ref().and_then(|list| list.request(&[id]));
     let (Some(document), Some(request)) = (&state.document, request) else { return };
@@ -62,7 +62,7 @@ impl Job for AddImage {
 
 /// Puts an image after the others. Several images of a case are named by their modality.
 fn show(state: &mut State, image: ImageLayer, placement: Placement) {
-    let image = state.session.as_said(image);
+    let image = state.session.with_user_modality(image);
     let Some(document) = state.document.as_mut().filter(|document| !document.has_image(image.path())) else { return };
     let (at, view) = (document.images.len(), &mut state.session.view);
     let modality = Some(image.info.modality.clone());

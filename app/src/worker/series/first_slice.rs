@@ -37,7 +37,7 @@ impl Job for FirstSlice {
         match result {
             Ok(picture) if state.opening().is_some() => state.cache.first_slice = Some(Arc::new(picture)),
             Ok(_) => {}
-            // Opening the series says what is wrong with it.
+            // Errors are reported when the series is opened.
             Err(failure) => tracing::info!("no first slice: {}", failure.reason()),
         }
     }

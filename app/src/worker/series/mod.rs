@@ -46,7 +46,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
     }
 }
 
-/// Shows a segmentation over its images, which are opened first if they are not open.
+/// Shows a segmentation over its images, opening them first if needed.
 pub fn overlay(state: &mut State, jobs: &mut Jobs, id: SeriesId, role: MaskRole) {
     let Some(list) = &mut state.series else { return };
     let Some(path) = list.get(id).map(|series| series.path.clone()) else { return };
@@ -69,7 +69,7 @@ pub fn overlay(state: &mut State, jobs: &mut Jobs, id: SeriesId, role: MaskRole)
     }
 }
 
-/// Whether a CT and a PET can be fused without closing the open case: it has one of them.
+/// Whether CT and PET can be fused in the open case, because it has one of them.
 pub fn fuses_in_place(state: &State, pair: [SeriesId; 2]) -> bool {
     let paths = |list: &SeriesList| pair.map(|id| list.get(id).map(|series| series.path.clone()));
     let (Some(document), Some(paths)) = (&state.document, state.series.as_ref().map(paths)) else { return false };

@@ -1,4 +1,4 @@
-//! Lists a DICOM place beside the open case: again after a file was written to it, and after a restart.
+//! Lists the open DICOM folder again after a file was written to it, and after a restart.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ struct Relist {
     restores: bool,
 }
 
-/// Lists the open place again if `written` lies in it.
+/// Lists the open folder again if it contains `written`.
 pub(in crate::worker) fn after_writing(state: &State, jobs: &mut Jobs, written: &Path) {
     let place = state.series.as_ref().map(|list| list.place.clone());
     if let Some(place) = place.filter(|place| written.starts_with(place)) {

@@ -1,4 +1,4 @@
-//! The segmentations of all methods of a study at once.
+//! Shows the segmentations of all methods of a study together.
 
 use std::path::PathBuf;
 
@@ -17,14 +17,14 @@ struct ReadOutlines {
     case: CaseId,
     /// Method and file.
     files: Vec<(String, PathBuf)>,
-    /// Methods whose segmentation the study did not keep, or that have no colour left.
+    /// Methods without a stored segmentation or beyond the available colours.
     left_out: Vec<String>,
     reference: Option<EditLabels>,
     image: ImageLayer,
     gpu: Option<Gpu>,
 }
 
-/// Draws the segmentations of all methods as outlines, beside the reference.
+/// Draws the segmentations of all methods as outlines, with the reference.
 pub fn show(state: &mut State, jobs: &mut Jobs) {
     let Some(Document { id, study: Some(study), .. }) = &state.document else { return };
     let Some(document) = &state.document else { return };

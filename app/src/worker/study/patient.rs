@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use engine::cohort::ImageFile;
 use engine::predict::Choice;
-use engine::study::{Row, Segmented, segmentations};
+use engine::study::{Row, SegmentedScan, segmentations};
 
 use super::outlines;
 use crate::state::study::{StudyMask, StudyMasks};
@@ -18,24 +18,24 @@ const SLOT: Slot = Slot::exclusive("study patient");
 pub(super) struct FindPatient {
     pub folder: PathBuf,
     pub patient: String,
-    /// The method whose segmentation is shown first, by its place in `rows`.
+    /// Index in `rows` of the method shown first.
     pub shown: usize,
     /// The patient as each method segmented it.
     pub rows: Vec<Row>,
 }
 
 impl Job for FindPatient {
-    type Output = Vec<Segmented>;
+    type Output = Vec<SegmentedScan>;
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Finding the files of {}", self.patient)).quiet()
     }
 
-    fn run(&self, _: &JobHandle) -> Result<Vec<Segmented>, Failure> {
+    fn run(&self, _: &JobHandle) -> Result<Vec<SegmentedScan>, Failure> {
         Ok(segmentations(&self.folder, &self.rows)?)
     }
 
-    fn apply(self, result: Result<Vec<Segmented>, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<Vec<SegmentedScan>, Failure>, state: &mut State, _: &mut Jobs) {
         let found = match result {
             Ok(found) => found,
             Err(failure) => return failure.report(&format!("Opening {}", self.patient), state),
@@ -64,7 +64,7 @@ impl Job for FindPatient {
     }
 }
 
-fn mask(found: &Segmented) -> StudyMask {
+fn mask(found: &SegmentedScan) -> StudyMask {
     StudyMask {
         method: found.method.clone(),
         run: found.run.clone(),
@@ -73,7 +73,7 @@ fn mask(found: &Segmented) -> StudyMask {
     }
 }
 
-/// Shows the segmentation of a method of the study; its network makes it where the study did not keep the file.
+/// Shows the segmentation of a method of the study. If the file was not kept, its network computes it.
 pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     let Some(document) = &mut state.document else { return };
     let Some(study) = &mut document.study else { return };
@@ -83,7 +83,7 @@ pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     jobs.cancel_slot(outlines::SLOT);
     jobs.cancel_slot(layer::METHOD);
     jobs.cancel_slot(segment::SLOT);
-    // Half a segmentation of another method is none.
+    // Discard another method's partial segmentation.
     document.restore_stashed();
     if let Some(path) = mask {
         layer::start_method(state, jobs, &path);
@@ -94,7 +94,7 @@ pub fn show_method(state: &mut State, jobs: &mut Jobs, at: usize) {
     }
 }
 
-/// A case of a study was opened: the shown method's network segments it if no file holds its segmentation.
+/// After a case of a study was opened: segments it with the shown method's network if its file does not exist.
 pub fn case_opened(state: &mut State, jobs: &mut Jobs) {
     let study = state.document.as_ref().and_then(|document| document.study.as_ref());
     if let Some(shown) = study.filter(|study| study.is_remade()).map(|study| study.shown) {

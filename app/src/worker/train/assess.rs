@@ -46,11 +46,11 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
 }
 
 impl Job for EstimateTraining {
-    /// The estimate, or what is wrong with the settings.
+    /// The estimate, or the error in the settings.
     type Output = Result<Assessment, String>;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, "Estimating the training").quiet()
+        Spec::new(SLOT, "Estimating the run").quiet()
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {

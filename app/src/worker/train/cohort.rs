@@ -1,4 +1,4 @@
-//! Reading a cohort: what is in its files, and which of its patients train.
+//! Reads a cohort: its files and its split.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     jobs.start(ReadCohort { folder, threads, cache });
 }
 
-/// Reads the cohort of the last session, once the form is on the screen: a large one takes its time.
+/// Reads the cohort of the last session once the form is shown, since a large one takes time.
 pub fn read_remembered(state: &mut State, jobs: &mut Jobs) {
     let shown = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Setup;
     if let (true, CohortState::Remembered(folder)) = (shown, &state.cache.train.cohort) {
@@ -107,7 +107,7 @@ struct ReadSplit {
     cohort: Cohort,
 }
 
-/// Finds out which patients train, validate and test: those of the run that a fine-tuning run starts from, else drawn.
+/// Determines the split: that of the run that fine-tuning starts from, else drawn.
 pub fn split(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(SPLIT);
     let Some(card) = state.cache.train.cohort.card() else {
@@ -156,7 +156,7 @@ fn split_known(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>)
     }
     state.cache.train.split = Some(split);
     if state.label_problem().is_some() {
-        // More labelled patients than there are: nothing to estimate.
+        // More labelled patients than available: nothing to estimate.
         assess::start(state, jobs);
     }
     if state.session.train.form.config() != before.config() {

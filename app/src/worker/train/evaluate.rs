@@ -1,4 +1,4 @@
-//! Measures of the patients that a fine-tuned run holds out.
+//! Measures of a fine-tuned run's held-out patients.
 
 use std::path::{Path, PathBuf};
 
@@ -16,18 +16,18 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 /// One run is measured at a time.
 pub const SLOT: Slot = Slot::exclusive("evaluate");
 
-/// Reads the stored measures of a run; segments and measures its held-out patients if there are none.
+/// Reads a run's stored measures; if there are none, segments and measures its held-out patients.
 struct MeasureRun {
     run: PathBuf,
     /// The network that segments.
     network: Choice,
-    /// Measure again, whatever is stored.
+    /// Measure again, even if results are stored.
     again: bool,
     device: DeviceChoice,
     threads: usize,
 }
 
-/// Chooses a run for the Results page and reads its measures; measures it where there are none, or `again`.
+/// Selects a run for the Results page and reads its measures; measures it if there are none, or `again`.
 pub fn start(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
     (state.session.runs.results, state.cache.results) = (Some(run.clone()), Results::default());
     let device = state.session.train.form.config().device.first();
@@ -78,7 +78,7 @@ impl Job for MeasureRun {
     }
 }
 
-/// What the report of a run says of the Dice before and after. A run that has not ended has no report.
+/// The Dice before and after from a run's report; an unfinished run has none.
 fn before_after(run: &Path) -> Option<BeforeAfter> {
     read_report::<FinetuneReport>(&RunFolder::open(run).ok()?).ok()?.before_after
 }

@@ -1,7 +1,7 @@
-//! Events of a training on their way to the window.
+//! Passes a run's events to the window.
 //!
-//! The training pushes events into a queue, in which only the newest step waits and milestones are never dropped. The
-//! window takes them out with the job's other results.
+//! The run pushes events into a queue that keeps only the newest step but every milestone. The window takes them with the job's
+//! other results.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,16 +13,16 @@ use engine::event::{Event, EventQueue, EventSink};
 use crate::state::{Severity, State};
 use crate::worker::{JobHandle, Jobs, Wake, replay, runs};
 
-/// The window is woken no more often than this; while a job runs it looks at the jobs now and then anyway.
+/// Minimum interval between wake-ups of the window, which also polls its jobs.
 const WAKES: Duration = Duration::from_millis(50);
 
-/// The events of one training.
+/// The events of one run.
 pub(super) struct Feed {
-    /// Unbounded: a window that is not drawn must not hold up the training.
+    /// Unbounded: a window that is not drawn must not hold up the run.
     queue: EventQueue,
-    /// The run folder, once it is known. Nothing is pushed before.
+    /// The run folder, once known. Nothing is pushed before.
     run: OnceLock<PathBuf>,
-    /// A delivery is on its way.
+    /// A delivery is pending.
     scheduled: AtomicBool,
     wake: Wake,
     begin: Instant,
@@ -75,7 +75,7 @@ fn apply(state: &mut State, jobs: &mut Jobs, run: &Path, events: &[Event]) {
             running.apply(event);
         }
         if let Event::Warning { message } = event {
-            state.notice(Severity::Warning, "About the training", message.clone());
+            state.notice(Severity::Warning, "Warning from the run", message.clone());
         }
     }
     if let Some(running) = &mut state.training.running {

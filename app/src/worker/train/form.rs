@@ -14,7 +14,7 @@ pub fn edit(state: &mut State, jobs: &mut Jobs, form: Form) {
     changed(state, jobs, &before);
 }
 
-/// Checks the form, and computes again what depends on what changed since `before`.
+/// Checks the form, and recomputes what depends on the changes since `before`.
 pub fn changed(state: &mut State, jobs: &mut Jobs, before: &Form) {
     let form = &state.session.train.form;
     state.cache.train.problems = problems(form);
@@ -31,13 +31,13 @@ pub fn changed(state: &mut State, jobs: &mut Jobs, before: &Form) {
     if settings_changed || form.invalid_field() != before.invalid_field() {
         assess::start(state, jobs);
     }
-    same_name::look(state, jobs);
+    same_name::check(state, jobs);
 }
 
-/// The invalid settings, and what they must be.
+/// The invalid settings, with their problems.
 fn problems(form: &Form) -> Vec<(String, String)> {
     let mut found = field_errors(form.config());
-    // Reported where the cohort is chosen.
+    // Reported with the cohort.
     found.retain(|(field, _)| field != "data.cohort");
     if form.labels == Labels::Picked && form.picked.is_empty() {
         let labels = found.iter_mut().filter(|(field, _)| field == "labels.labels");

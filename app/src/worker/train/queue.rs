@@ -1,4 +1,4 @@
-//! The queue of trainings. It is saved in the workspace whenever it changes and offered at the next start.
+//! The queue of runs. It is saved in the workspace whenever it changes and offered at the next start.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const FILE: &str = ".queue.json";
 const VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct QueueFile {
     version: u32,
     jobs: Vec<StoredJob>,
 }
@@ -30,7 +30,7 @@ struct Stored {
 struct StoredJob {
     name: String,
     stage: Stage,
-    /// As in `config.toml`, which knows its own version.
+    /// As in `config.toml`, which has its own version.
     config: Option<String>,
     /// Named so in version 1 of the file.
     #[serde(rename = "goes_on")]
@@ -45,7 +45,7 @@ pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<QueuedJob>, String
     }
     let wrong = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(&path).map_err(|e| wrong(e.to_string()))?;
-    let stored: Stored = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
+    let stored: QueueFile = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
     if stored.version != VERSION {
         return Err(wrong(format!("version = {}: this program reads {VERSION}", stored.version)));
     }
@@ -56,7 +56,7 @@ pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<QueuedJob>, String
     stored.jobs.into_iter().map(queued).collect()
 }
 
-/// Writes what waits; no file where nothing does.
+/// Writes the queue; removes the file if it is empty.
 fn write(workspace: &Path, waiting: &[QueuedJob]) -> Result<(), Failure> {
     let path = workspace.join(FILE);
     if waiting.is_empty() {
@@ -72,7 +72,7 @@ fn write(workspace: &Path, waiting: &[QueuedJob]) -> Result<(), Failure> {
         Ok(StoredJob { name: job.name.clone(), stage: job.stage, config, folder: job.folder.clone() })
     };
     let jobs = waiting.iter().map(stored).collect::<engine::Result<_>>()?;
-    let text = serde_json::to_vec_pretty(&Stored { version: VERSION, jobs })
+    let text = serde_json::to_vec_pretty(&QueueFile { version: VERSION, jobs })
         .map_err(|e| Failure::Error(format!("{}: {e}", path.display())))?;
     std::fs::create_dir_all(workspace)
         .map_err(|e| Failure::Error(format!("{}: cannot create: {e}", workspace.display())))?;
@@ -107,20 +107,20 @@ impl Job for SaveQueue {
     }
 }
 
-/// Saves the queue if it changed. Called wherever it does, and after each save: one file is written at a time.
+/// Saves the queue if it changed. Called after every change and every save, so that only one write is in progress.
 pub fn save(state: &mut State, jobs: &mut Jobs) {
     let training = &mut state.training;
     let unchanged = training.left.iter().chain(&training.queue).eq(&training.saved);
     if unchanged || jobs.at_work(SLOT) > 0 {
         return;
     }
-    // Never before the file was read: what waited there would be lost.
+    // Not before the file was read: its jobs would be lost.
     let Some(workspace) = training.workspace.clone() else { return };
     training.saved = training.left.iter().chain(&training.queue).cloned().collect();
     jobs.start(SaveQueue { workspace, waiting: training.saved.clone() });
 }
 
-/// The file of the workspace was read: what waited there is offered, and from now on the file follows the queue.
+/// Offers the jobs read from the workspace's file. From now on the file follows the queue.
 pub(in crate::worker) fn restored(
     state: &mut State,
     jobs: &mut Jobs,
@@ -138,7 +138,7 @@ pub(in crate::worker) fn restored(
     save(state, jobs);
 }
 
-/// Another workspace is chosen: the queue goes along, what was left stays.
+/// On a change of workspace, moves the queue; unanswered offers stay.
 pub fn leave(state: &mut State, jobs: &mut Jobs) {
     let training = &mut state.training;
     if let Some(workspace) = training.workspace.take()
@@ -149,7 +149,7 @@ pub fn leave(state: &mut State, jobs: &mut Jobs) {
     (training.left, training.saved) = Default::default();
 }
 
-/// Takes up a job that was left, or all of them.
+/// Queues one offered job, or all.
 pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     let training = &mut state.training;
     let left = std::mem::take(&mut training.left);
@@ -160,7 +160,7 @@ pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
     queue_changed(state, jobs);
 }
 
-/// Puts a job at the end of the queue; it starts at once if no other is in progress.
+/// Appends a job to the queue; it starts at once if no other is running.
 pub fn add(state: &mut State, jobs: &mut Jobs, job: QueuedJob) {
     if job.folder.is_some() {
         // It has not ended any more.
@@ -177,7 +177,7 @@ pub fn remove(state: &mut State, jobs: &mut Jobs, id: u64) {
     save(state, jobs);
 }
 
-/// Lets a waiting job start before the one ahead of it.
+/// Moves a queued job up by one.
 pub fn move_up(state: &mut State, jobs: &mut Jobs, id: u64) {
     let queue = &mut state.training.queue;
     if let Some(at) = queue.iter().position(|job| job.id == id).filter(|at| *at > 0) {
@@ -187,7 +187,7 @@ pub fn move_up(state: &mut State, jobs: &mut Jobs, id: u64) {
 }
 
 fn queue_changed(state: &mut State, jobs: &mut Jobs) {
-    // An estimate would compete with the training for the processor.
+    // An estimate would compete with the run for the processor.
     jobs.cancel_slot(assess::SLOT);
     run::start_next(state, jobs);
     save(state, jobs);

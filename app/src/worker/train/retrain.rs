@@ -14,7 +14,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 pub struct ReadRetraining {
     /// The fine-tuned run.
     pub run: PathBuf,
-    /// The folder that is open in Review: the cohort of a run whose own is not there.
+    /// The folder open in Review, used if the run's cohort folder is missing.
     pub folder: Option<PathBuf>,
     /// Start from the network that validated best.
     pub best: bool,

@@ -1,4 +1,4 @@
-//! The training itself, on a thread and a device of its own, never the window's.
+//! Runs the job on its own thread and device, independent of the display device.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -17,11 +17,11 @@ use super::events::{Feed, Sink};
 use super::{assess, queue};
 use crate::state::timeline::LivePins;
 use crate::state::train::form::name_problem;
-use crate::state::train::{EndedJob, Ending, Estimate, Phase, QueuedJob, RunningJob};
+use crate::state::train::{EndedJob, Estimate, JobOutcome, Phase, QueuedJob, RunningJob};
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 
-/// One training at a time; the others wait in the queue.
+/// One run at a time; the others wait in the queue.
 pub const SLOT: Slot = Slot::exclusive("train");
 /// Jobs that ended are remembered up to this many.
 const REMEMBERED: usize = 8;
@@ -33,19 +33,19 @@ struct Train {
     threads: usize,
     /// TensorBoard event files are written.
     tensorboard: bool,
-    /// Slices that the user wants pinned.
+    /// Slices to pin.
     wanted: Vec<Pin>,
     turn: Arc<Mutex<()>>,
     feed: Arc<Feed>,
 }
 
-/// How a training ended, and whether its run folder exists.
+/// How a run ended, and whether its run folder exists.
 struct TrainOutcome {
     result: Result<(), Failure>,
     run_exists: bool,
 }
 
-/// Starts the next job of the queue, if no other is in progress.
+/// Starts the next job of the queue, if none is running.
 pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     let training = &mut state.training;
     if training.running.is_some() || jobs.runs(SLOT) || training.closing || training.queue.is_empty() {
@@ -78,14 +78,14 @@ impl Job for Train {
 
     fn run(&self, handle: &JobHandle) -> Result<TrainOutcome, Failure> {
         let run = self.run_folder()?;
-        // A number is added where the name is taken. A failure is then about this run, never about the other.
+        // Adds a number if the name is in use, so that a failure is about this run and not the other.
         let name = name_of(&run);
         handle.send(move |state, _| {
             if let Some(running) = &mut state.training.running {
                 running.name = name;
             }
         });
-        // Also where a name was given: its run is resumed if it exists.
+        // Also for a given name: an existing run is resumed.
         let is_new = !RunFolder::is_run(&run);
         let result = self.train(&run, handle);
         if result.is_err() && is_new {
@@ -102,11 +102,11 @@ impl Job for Train {
         let TrainOutcome { result, run_exists } = result
             .unwrap_or_else(|failure| TrainOutcome { result: Err(failure), run_exists: self.feed.run().is_some() });
         let how = match &result {
-            Ok(()) => Ending::Finished,
-            Err(Failure::Cancelled) => Ending::Stopped,
+            Ok(()) => JobOutcome::Finished,
+            Err(Failure::Cancelled) => JobOutcome::Stopped,
             Err(failure) => {
                 failure.report(&title, state);
-                Ending::Failed(failure.reason())
+                JobOutcome::Failed(failure.reason())
             }
         };
         ended(state, jobs, self.queued, how, run_exists);
@@ -116,7 +116,7 @@ impl Job for Train {
 impl Train {
     fn run_folder(&self) -> Result<PathBuf, Failure> {
         let Self { queued, workspace, .. } = self;
-        // A run that is resumed by its path keeps its name; one that was typed must stay inside the workspace.
+        // A run resumed by path keeps its name; a typed name must stay inside the workspace.
         let typed = queued.folder.is_some() && queued.config.is_some();
         if let Some(why) = name_problem(&queued.name).filter(|_| typed) {
             return Err(Failure::Error(format!("name = {:?}: {why}", queued.name)));
@@ -256,8 +256,8 @@ fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: 
     runs::list(state, jobs);
 }
 
-/// The job is over, in whichever way.
-fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: Ending, run_exists: bool) {
+/// Called when the job has ended, with any outcome.
+fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: JobOutcome, run_exists: bool) {
     let Some(running) = state.training.running.take() else { return };
     let RunningJob { id, name, stage, run, .. } = running;
     if let Some(run) = &run {
@@ -265,18 +265,18 @@ fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: Ending, run
     }
     let closing = state.training.closing;
     match &how {
-        Ending::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
+        JobOutcome::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
         // It has no checkpoint to resume from: it waits for its turn again.
-        Ending::Stopped if closing && !run_exists => state.training.queue.insert(0, queued),
-        Ending::Stopped if closing => {}
-        Ending::Stopped if run_exists => {
+        JobOutcome::Stopped if closing && !run_exists => state.training.queue.insert(0, queued),
+        JobOutcome::Stopped if closing => {}
+        JobOutcome::Stopped if run_exists => {
             state.notice(Severity::Info, "Training stopped", format!("{name} can be resumed from its checkpoint."));
         }
-        Ending::Stopped => {
+        JobOutcome::Stopped => {
             let what = format!("{name} was stopped before its first step. Nothing was kept.");
             state.notice(Severity::Info, "Training stopped", what);
         }
-        Ending::Failed(_) => {}
+        JobOutcome::Failed(_) => {}
     }
     state.training.ended.insert(0, EndedJob { id, name, stage, run, how });
     state.training.ended.truncate(REMEMBERED);
@@ -316,7 +316,7 @@ pub fn stop(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Ends the program once the training has saved its checkpoint; at once if there is none.
+/// Ends the program once the run has saved its checkpoint; at once if there is none.
 pub fn close(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_all();
     state.dialog = None;
@@ -324,12 +324,12 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     if let Some(running) = &mut state.training.running {
         running.phase = Phase::Stopping;
         let what = "AMLP closes once the checkpoint is saved. Close it again to quit at once.";
-        state.notice(Severity::Info, "Saving the training", what);
+        state.notice(Severity::Info, "Saving the run", what);
     }
     quit_if_closed(state, jobs);
 }
 
-/// Ends the program if it is to be closed and nothing is being saved any more.
+/// Ends the program if closing was requested and no save is in progress.
 pub(super) fn quit_if_closed(state: &mut State, jobs: &Jobs) {
     if state.training.closing && !jobs.runs(SLOT) && jobs.at_work(queue::SLOT) == 0 {
         state.quit = true;
@@ -354,7 +354,7 @@ mod tests {
             remove_if_empty(&run);
             assert_eq!(run.exists(), stays, "{log:?}");
         }
-        // Not a run: only where nothing is in it.
+        // Not a run, so only if it is empty.
         let other = folder.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("notes.txt"), "mine").unwrap();

@@ -1,4 +1,4 @@
-//! The run that already has the name in the form: it is resumed, if its settings are those of the form.
+//! The existing run with the name in the form. It is resumed if its settings equal the form's.
 
 use std::path::PathBuf;
 
@@ -16,11 +16,11 @@ struct ReadSameName {
     run: PathBuf,
 }
 
-/// Compares the form with the run of its name; reads that run's settings first, if they are not known.
-pub fn look(state: &mut State, jobs: &mut Jobs) {
+/// Compares the form with the run of its name, after reading that run's settings.
+pub fn check(state: &mut State, jobs: &mut Jobs) {
     let form = &state.session.train.form;
     let run = state.session.settings.workspace().join(form.name.trim());
-    // A generated name gets a number where it is taken.
+    // A generated name gets a number if it is in use.
     let given = form.named && name_problem(&form.name).is_none();
     let train = &mut state.cache.train;
     if !given || state.cache.runs.run(&run).is_none() {
@@ -35,10 +35,10 @@ pub fn look(state: &mut State, jobs: &mut Jobs) {
     jobs.start(ReadSameName { run });
 }
 
-/// The same after runs came or went: what was known may be about another run.
-pub fn look_again(state: &mut State, jobs: &mut Jobs) {
+/// The same after the list of runs changed, since the name may refer to another run.
+pub fn check_again(state: &mut State, jobs: &mut Jobs) {
     state.cache.train.same_name = None;
-    look(state, jobs);
+    check(state, jobs);
 }
 
 impl Job for ReadSameName {

@@ -1,4 +1,4 @@
-//! The form filled in from a run: a fine-tuning run that starts from it, or a training with its settings.
+//! Fills in the form from a run: to fine-tune from it, or to train with its settings.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ pub struct ReadRunConfig {
 pub enum ConfigPurpose {
     /// A fine-tuning run starts from the run.
     StartFrom,
-    /// The next training is set up like it.
+    /// The next run is set up like it.
     SetUpLike,
 }
 
@@ -60,7 +60,7 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     let before = state.session.train.form.clone();
     let mut form = before.clone();
     form.stage = Stage::Finetune;
-    // Made consistent first: what both stages share would else be taken over from the form.
+    // Made consistent first, or settings shared by both stages would be copied from the form.
     form = form.settled(&before, &state.cache.devices);
     let switched = form.clone();
     let config = &mut form.finetune;

@@ -16,7 +16,7 @@ use x11rb::wrapper::ConnectionExt as _;
 use super::PATIENCE;
 use super::xvfb::Xvfb;
 
-/// A connection of its own to the display, with a window to drag from.
+/// A separate connection to the display, with a window to drag from.
 pub struct Hand {
     pub(super) connection: RustConnection,
     pub(super) root: Window,
@@ -58,7 +58,7 @@ impl Hand {
 
     fn title(&self, window: Window) -> String {
         let (name, kind) = (self.atom("_NET_WM_NAME"), self.atom("UTF8_STRING"));
-        // A window may be gone before it is asked.
+        // A window may close before it is queried.
         let reply = self.connection.get_property(false, window, name, kind, 0, 1024).unwrap().reply();
         reply.map(|r| String::from_utf8_lossy(&r.value).into_owned()).unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl Hand {
         self.answer(&uris, "XdndFinished");
     }
 
-    /// Hands the files over when they are asked for, until the window says `message`; once they were handed over.
+    /// Serves the files on request until the window sends `message`; returns whether they were requested.
     fn answer(&self, uris: &str, message: &str) -> ClientMessageEvent {
         let (wanted, begin) = (self.atom(message), Instant::now());
         let mut said = None;
@@ -87,12 +87,12 @@ impl Hand {
                 Some(Event::SelectionRequest(request)) => self.hand_over(&request, uris),
                 Some(Event::ClientMessage(event)) if event.type_ == wanted => said = Some(event),
                 Some(_) => {}
-                // The window asks for the files right before it answers.
+                // The window requests the files right before it answers.
                 None if said.is_some() => break,
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         }
-        // What was asked for last has arrived before the window looks at the next message.
+        // The last request must arrive before the window reads the next message.
         self.connection.sync().unwrap();
         said.unwrap_or_else(|| panic!("the window never said {message}"))
     }

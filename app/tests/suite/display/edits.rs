@@ -42,7 +42,7 @@ impl Hand {
         std::thread::sleep(std::time::Duration::from_millis(40));
     }
 
-    /// Keys go to this window, as soon as it is on the display: its title is there before.
+    /// Focuses this window once it is mapped; its title exists earlier.
     fn focus(&self, window: Window, child: &mut Child) {
         let set = || self.connection.set_input_focus(InputFocus::PARENT, window, x11rb::CURRENT_TIME).unwrap();
         until(child, "a window that takes keys", || set().check().ok());
@@ -73,7 +73,7 @@ impl Hand {
     }
 }
 
-/// Tries until something is there; the program must not end meanwhile.
+/// Retries until it succeeds; the program must not exit meanwhile.
 fn until<T>(child: &mut Child, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let begin = Instant::now();
     loop {
@@ -109,7 +109,7 @@ fn u6_edits_of_a_killed_window_are_restored_by_the_next_one() {
     let mut strokes = 0;
     let edits = until(&mut child, "edits on the disk", || {
         hand.press(&[u32::from(b'b')]);
-        // Elsewhere each time: a stroke that changes nothing is no edit.
+        // At a different place each time: a stroke without effect is not an edit.
         let down = 15 * (strokes % 10);
         strokes += 1;
         hand.drag(window, &[[400, 120 + down], [430, 130 + down], [450, 140 + down]]);

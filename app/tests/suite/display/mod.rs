@@ -1,5 +1,5 @@
-//! The built program on a display of its own: a real window, real drag and drop, and a display that nothing can draw on.
-//! Without the program `Xvfb` these tests say so; where `AMLP_REQUIRE_GPU=1` is set its absence is a failure.
+//! The built program on a virtual display: a real window, real drag and drop, and a display without graphics. Without the
+//! program `Xvfb` these tests say so; where `AMLP_REQUIRE_GPU=1` is set its absence is a failure.
 
 mod drop;
 mod edits;
@@ -15,7 +15,7 @@ use xvfb::Xvfb;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The program on a display, with settings of its own.
+/// The program on a display, with its own settings folder.
 fn program(display: &Xvfb, home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amlp-viewer"));
     for name in ["WAYLAND_DISPLAY", "WAYLAND_SOCKET", "RUST_LOG"] {

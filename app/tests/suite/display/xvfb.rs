@@ -1,4 +1,4 @@
-//! A display that nobody sees.
+//! A virtual display.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,7 +10,7 @@ pub struct Xvfb {
 }
 
 impl Xvfb {
-    /// Starts one on a free number, or says why the test is skipped.
+    /// Starts one on a free number, or reports why the test is skipped.
     pub fn start() -> Option<Self> {
         let arguments = ["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"];
         let started = Command::new("Xvfb").args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();

@@ -1,4 +1,4 @@
-//! Panes drawn by the adapter against the shaders' twin on the CPU, and against the voxels themselves.
+//! Compares panes drawn by the adapter with the shaders' CPU twin, and with the voxels.
 
 mod patches;
 mod scene;
@@ -13,7 +13,7 @@ use engine::event::Control;
 use engine::volume::{Grid, LabelData, LabelVolume, Orientation, Volume, VoxelData};
 use glam::{DAffine3, DVec3};
 use scene::{Scene, WIDTH, blobs, draw, draw_all, every_type, oblique_grid, phantom, rows, small_grid, volume};
-use shaders::{ColourMap, Comparing, Image, Interpolation, LabelMode, labels_shown};
+use shaders::{ColourMap, ComparisonMode, Image, Interpolation, LabelMode, labels_shown};
 
 #[test]
 fn every_type_nearest_and_linear() {
@@ -119,7 +119,7 @@ fn the_comparison_with_the_truth() {
     let LabelData::U8(labels) = &mut reference.data else { panic!("small labels") };
     labels.iter_mut().step_by(3).filter(|label| **label > 0).for_each(|label| *label = 1 + *label % 3);
     (scene.labels, scene.truth) = (Some(blobs(&grid, 0.3)), Some(reference));
-    scene.uniforms.comparing = Comparing::Labels as u32;
+    scene.uniforms.comparing = ComparisonMode::Labels as u32;
     scene.uniforms.label_opacity = 1.0;
     for pixels_per_point in [1.0, 2.0] {
         scene.pixels_per_point = pixels_per_point;
@@ -161,7 +161,7 @@ fn render_state(limits: fn(&mut wgpu::Limits)) -> egui_wgpu::RenderState {
 
 /// The stored form of a canonical volume in another axis order, and its grid.
 fn stored_as(orientation: &Orientation, canonical: &Grid, values: &[i16]) -> Volume {
-    // `orientation` leads from the stored array to the canonical one; the way back makes the stored array.
+    // `orientation` maps the stored array to the canonical one; its inverse makes the stored array.
     let shape = orientation.source_shape(canonical.shape);
     let data = orientation.inverse(values, shape);
     let grid = canonical.reoriented(&orientation.inverted());
@@ -203,7 +203,7 @@ fn all_48_axis_orders_look_alike_and_show_the_voxels_they_should() {
     assert_eq!(different, 0, "axis orders that look different");
 }
 
-/// A label wherever the value is high, so that labels move with the voxels.
+/// Labels voxels with high values, so that labels move with the voxels.
 fn labels_of(volume: &Volume) -> LabelVolume {
     let labels: Vec<u16> = volume.to_f32().iter().map(|&v| u16::from(v > 10.0)).collect();
     LabelVolume::new(volume.grid.clone(), labels).unwrap()
@@ -310,7 +310,7 @@ fn the_box_of_a_stroke_is_uploaded_for_every_axis_order_and_only_it() {
         assert!(pane(&texture) != whole, "{orientation:?}");
         gpu.update_labels(&texture, &labels, &delta.bounds().unwrap()).unwrap();
         assert!(pane(&texture) == whole, "{orientation:?}");
-        // Another box than that of the change leaves the picture as it was.
+        // Updating another box does not change the picture.
         let other = gpu.upload_labels(&before).unwrap();
         let corner = VoxelBox { min: [0; 3], max: [0; 3] };
         gpu.update_labels(&other, &labels, &corner).unwrap();
@@ -363,11 +363,11 @@ fn a_lost_device_is_named_and_ends_uploads() {
     assert_eq!(refused, Err(GpuError::Device(lost)));
 }
 
-/// An adapter on the processor may compile a shader anew for other parameters, and keep what it compiled for ever.
+/// A software adapter may recompile a shader for new parameters and never free it.
 #[cfg(target_os = "linux")]
 #[test]
 fn panes_of_ever_other_parameters_leave_nothing_behind() {
-    /// What the process holds, in MiB. The other tests of this file take some tens of it meanwhile.
+    /// Resident memory in MiB. Other tests of this file add some tens of MiB.
     fn resident() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

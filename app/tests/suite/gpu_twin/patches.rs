@@ -111,10 +111,10 @@ fn show(screen: &Offscreen, pane: &PatchPane<'_>, scale: f32) -> ColorImage {
     screen.draw(&ctx, &output).unwrap()
 }
 
-/// Where a position in the patient is on the screen, worked out on its own.
+/// Screen position of a world position, computed independently.
 fn pixel_of(grid: &Grid, camera: Camera, convention: Convention, world: DVec3, scale: f32) -> (usize, usize) {
     let display = DisplayGrid::new(grid, PlaneMode::Native);
-    // The slice is fitted into the middle of the pane: 7 % of its sides stay free.
+    // The slice is fitted into the pane with a 7 % margin.
     let room = PANE.shrink(0.07 * PANE.width());
     let size = DVec2::new(f64::from(room.width()), f64::from(room.height()));
     let map = PaneMap::new(&display, Plane::Axial, convention, camera, size);
@@ -133,7 +133,7 @@ fn in_patch(patch: usize, u: f64, v: f64) -> DVec3 {
 #[test]
 fn patches_of_a_prepared_slice_cover_its_pixels() {
     let Some(screen) = common::offscreen() else { return };
-    // Each patch has a grey of its own: 8 times its number.
+    // Each patch has a distinct grey: 8 times its number.
     let q = SIZE / PATCHES;
     let pixels: Vec<f32> = (0..SIZE * SIZE).map(|n| (8 * (n / SIZE / q * PATCHES + n % SIZE / q)) as f32).collect();
     let picture = screen.gpu().upload(&place().volume(&pixels, None).unwrap(), 0).unwrap();
@@ -237,7 +237,7 @@ fn drawn_area(picture: &ColorImage, (x, y): (usize, usize)) -> bool {
     picture.size[0] > x && inside(x, left, right) && inside(y, top, bottom)
 }
 
-/// Whether some of the pixels beside a place are lines of padding.
+/// Whether pixels near a place show padding lines.
 fn hatched(picture: &ColorImage, (x, y): (usize, usize)) -> bool {
     let light: Vec<u8> = (0..14).map(|d| picture[(x - 7 + d, y)].r()).collect();
     light.iter().max() > light.iter().min().map(|v| v + 30).as_ref()

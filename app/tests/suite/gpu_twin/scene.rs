@@ -10,7 +10,7 @@ use shaders::{Image, Patches, Slice};
 
 pub const WIDTH: u32 = 160;
 pub const HEIGHT: u32 = 120;
-/// Where panes lie in the frame, in points: off the origin.
+/// Position of panes in the frame, in points, off the origin.
 const CORNER: egui::Pos2 = pos2(13.0, 7.0);
 
 /// An anisotropic grid, turned away from every axis.
@@ -97,14 +97,14 @@ pub fn draw(screen: &Offscreen, pane: &SlicePaint) -> Vec<[u8; 4]> {
     draw_all(screen, std::slice::from_ref(pane), 1.0).remove(0)
 }
 
-/// The texels of a volume, put together here on their own.
-enum Owned {
+/// The texels of a volume, packed independently.
+enum OwnedTexels {
     U8(Vec<u8>),
     U16(Vec<u16>),
     U32(Vec<u32>),
 }
 
-impl Owned {
+impl OwnedTexels {
     fn of_volume(volume: &Volume) -> Self {
         let floats = |v: Vec<f32>| Self::U32(v.into_iter().map(f32::to_bits).collect());
         match &volume.data {
@@ -140,7 +140,7 @@ impl Owned {
     }
 }
 
-/// Everything a pane can show, on the card and beside it.
+/// Everything a pane can show, on the GPU and on the CPU.
 pub struct Scene {
     pub base: Volume,
     pub fused: Option<Volume>,
@@ -178,10 +178,10 @@ impl Scene {
     fn by_twin(&self, pane: &SlicePaint) -> Vec<[u8; 4]> {
         let mut slice = pane.complete().unwrap();
         slice.pixels_per_point = self.pixels_per_point;
-        let base = Owned::of_volume(&self.base);
-        let fused = self.fused.as_ref().map(Owned::of_volume);
-        let labels = self.labels.as_ref().map(Owned::of_labels);
-        let truth = self.truth.as_ref().map(Owned::of_labels);
+        let base = OwnedTexels::of_volume(&self.base);
+        let fused = self.fused.as_ref().map(OwnedTexels::of_volume);
+        let labels = self.labels.as_ref().map(OwnedTexels::of_labels);
+        let truth = self.truth.as_ref().map(OwnedTexels::of_labels);
         let grid = &self.base.grid;
         let textures = Textures {
             base: Some(base.texture(grid)),

@@ -19,7 +19,7 @@ use glam::{DAffine3, DVec3};
 /// Shape of the phantom.
 pub const SHAPE: [usize; 3] = [20, 16, 12];
 
-/// What the panels look at, and what they wanted.
+/// The state of the panels, and the commands they sent.
 pub struct Bench {
     pub state: State,
     jobs: Jobs,
@@ -41,7 +41,7 @@ impl Bench {
         self
     }
 
-    /// Carries out a command, and what comes of it.
+    /// Executes a command and its follow-ups.
     pub fn carry_out(&mut self, command: impl Into<Command>) {
         dispatch(&mut self.state, &mut self.jobs, command);
         self.settle();
@@ -179,7 +179,7 @@ pub fn segmentation() -> MaskLayer {
     mask(MaskRole::Segmentation, &[([2, 2, 2], [6, 6, 6], 1), ([12, 10, 8], [14, 12, 10], 1)])
 }
 
-/// The first of them shifted by one slice, and one that the segmentation misses.
+/// The first shifted by one slice, and one that the segmentation misses.
 pub fn reference() -> MaskLayer {
     mask(MaskRole::Reference, &[([2, 2, 3], [6, 6, 7], 1), ([16, 2, 10], [18, 4, 12], 1)])
 }
@@ -193,7 +193,7 @@ pub fn document(images: Vec<ImageLayer>) -> Document {
     document
 }
 
-/// A CT is open, nothing lies over it.
+/// A CT without overlay.
 pub fn ct() -> State {
     State { document: Some(document(vec![image("ct", Modality::Ct)])), ..State::default() }
 }

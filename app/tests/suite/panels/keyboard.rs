@@ -1,4 +1,4 @@
-//! Everything can be reached by keyboard, and every control has a name of its own.
+//! Everything is reachable by keyboard, and every control has a unique name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,7 +35,7 @@ fn is_control(role: Role) -> bool {
     )
 }
 
-/// The names of all controls that can be used now.
+/// The names of all enabled controls.
 fn controls(harness: &Harness<'_, Bench>) -> Vec<String> {
     let all = harness.query_all_by(|node| is_control(node.role()));
     let usable = all.filter(|node| !node.accesskit_node().is_disabled());

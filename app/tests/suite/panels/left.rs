@@ -89,7 +89,7 @@ fn a_mask_that_is_not_loaded_says_why_and_what_helps() {
         remedy: Some(Remedy { resample: true, threshold: None }),
     };
     state.add_unloaded(unloaded.clone(), false);
-    // The message is closed, and does not come again when the case is visited again.
+    // The message is dismissed, and does not reappear when the case is reopened.
     state.notices[0].dismissed = true;
     state.add_unloaded(unloaded, false);
     assert_eq!(state.notices.len(), 1);
@@ -160,7 +160,7 @@ fn prediction_and_reference_are_drawn_alone_or_compared() {
     assert_eq!(clicked(&mut harness, "Show reference"), Command::Overlay(OverlayCommand::Show(Overlay::Comparison)));
     assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::Overlay(OverlayCommand::Show(Overlay::Reference)));
     assert!(harness.query_by_label("Show segmentation").is_some());
-    // Nothing is left once the last one is hidden; showing it brings back what it was.
+    // Hiding the last one hides everything; showing it restores the previous state.
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::ShowLabel(1, false)));
     assert!(harness.query_by_label("Show reference").is_some());
     click(&mut harness, "Show reference");

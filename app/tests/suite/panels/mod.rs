@@ -1,5 +1,5 @@
-//! The panels and dialogs as a user works with them: what is clicked, typed and pressed becomes commands, and what
-//! they show is what the state holds. No window and no adapter is needed.
+//! Panels and dialogs under user input: clicks and keys become commands, and the display follows the state. Needs neither
+//! window nor adapter.
 
 mod bench;
 mod dialogs;

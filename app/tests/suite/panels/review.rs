@@ -245,7 +245,7 @@ fn measurements_are_listed_and_removed() {
 /// The middle of a slice's bar in a strip.
 fn bar(harness: &Harness<'_, Bench>, title: &str, slice: usize) -> egui::Pos2 {
     let strip = harness.get_by_role_and_label(Role::Slider, title).rect();
-    // The gutter on the left and the margin on the right, as the strip draws them.
+    // The strip's left gutter and right margin.
     let (left, right) = (strip.left() + 34.0, strip.right() - 12.0);
     egui::pos2(left + (right - left) * (slice as f32 + 0.5) / bench::SHAPE[2] as f32, strip.center().y)
 }

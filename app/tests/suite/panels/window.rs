@@ -159,7 +159,7 @@ fn time_under_the_pointer_does_not_count() {
 #[test]
 fn as_many_messages_are_shown_as_fit_and_the_rest_is_in_the_log() {
     let mut harness = window(Bench::new(bench::said(Severity::Error, 6)));
-    // Four beside one another, with the count of the older ones.
+    // Four side by side, with the count of the older ones.
     assert!(harness.query_by_label("Message 2").is_none());
     assert!(harness.query_by_label("Message 3").is_some());
     click(&mut harness, "2 more");

@@ -17,14 +17,14 @@ use serde_json::Value;
 use crate::small_cohort;
 use crate::window::*;
 
-/// A window in Train mode that nobody looks at.
+/// An offscreen window in Train mode.
 fn window() -> Window {
     let mut window = open(&Args::default());
     send(&mut window, WindowCommand::SetMode(Mode::Train));
     window
 }
 
-/// Trains without a window and gives every event that a listener gets.
+/// Trains without a window and returns every event sent to a listener.
 fn trained(config: &Config, out: &Path) -> Vec<Event> {
     match config.stage {
         Stage::Pretrain => small_cohort::pretrain(config, out, false, usize::MAX).unwrap(),
@@ -32,7 +32,7 @@ fn trained(config: &Config, out: &Path) -> Vec<Event> {
     }
 }
 
-/// What is shown of the run, without what tells how far it is.
+/// The shown state of the run, without progress.
 fn shown(window: &Window) -> Value {
     let run: RunReport = report(window).run.unwrap();
     let mut value = serde_json::to_value(run).unwrap();
@@ -42,7 +42,7 @@ fn shown(window: &Window) -> Value {
     value
 }
 
-/// Follows a job event by event; what was shown after each epoch.
+/// Follows a job event by event; returns what was shown after each epoch.
 fn followed(window: &mut Window, run: &Path, config: &Config, events: &[Event]) -> Vec<Value> {
     let (state, jobs) = window.state_mut().parts();
     replay::begin_live(state, jobs, run, config);

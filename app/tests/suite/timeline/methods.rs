@@ -82,7 +82,7 @@ fn every_kind_of_method_shows_its_losses_diagnostics_and_pictures() {
             "{head}"
         );
         assert!(!has(&window, "Masking ratio over the epochs"));
-        // Its pages have no other fault.
+        // Its pages have no other problem.
         for view in WatchView::ALL {
             send(&mut window, Command::Timeline(TimelineCommand::Show(view)));
             let set = TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 };

@@ -22,7 +22,7 @@ pub fn args_of(run: &Path, epoch: Option<usize>) -> Args {
     Args { run: Some(run.to_path_buf()), mode: ModeArg::Train, epoch, ..Args::default() }
 }
 
-/// The lines of a log of one kind and epoch, without what is not shown.
+/// The log lines of one kind and epoch, without fields that are not shown.
 fn logged(run: &Path, kind: &str, epoch: usize) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("events.jsonl")).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -82,7 +82,7 @@ fn the_note_on_a_patch_lies_below_every_patch() {
         let panes: Vec<egui::Rect> = named.map(|node| node.rect()).collect();
         assert!(!panes.is_empty(), "{view:?}");
         for pane in panes {
-            // Above the lower edge of the picture, whatever its margin is.
+            // Above the lower edge of the picture, for any margin.
             let side = pane.width().min(pane.height());
             window.hover_at(pane.center() + egui::vec2(0.0, side / 2.0 - 0.1 * side - 2.0));
             window.run_steps(2);
@@ -268,7 +268,7 @@ fn a_probe_has_letters_only_if_its_scan_tells_which_way_is_right() {
     let (scan, grid) = (patient.join("pet.nii"), Grid::new([4, 4, 4], glam::DAffine3::IDENTITY));
     nifti::write_volume(&scan, &Volume::from_f32(grid, (0..64).map(|n| n as f32).collect())).unwrap();
     assert!(is_oriented(&run));
-    // Both codes of the header are 0: nothing is known of the patient's axes.
+    // Both codes of the header are 0: the patient's axes are unknown.
     let mut bytes = std::fs::read(&scan).unwrap();
     bytes[252..256].fill(0);
     std::fs::write(&scan, bytes).unwrap();
@@ -333,7 +333,7 @@ fn folders_that_are_broken_are_named_errors() {
     }
     let window = open(&args_of(&temp.path().join("nothing"), None));
     assert!(errors(&window).join("\n").contains("no such folder"));
-    // One record alone: everything else is shown.
+    // Only one record: everything else is shown.
     let (_, window) = broken("record", &|run| {
         let pin = &probe::pins(run).unwrap()[0];
         let file = std::fs::read_dir(run.join("probes")).unwrap().map(|entry| entry.unwrap().path());

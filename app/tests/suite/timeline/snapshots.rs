@@ -16,7 +16,7 @@ const PICTURES: Pictures = Pictures { size: [1100.0, 700.0], off: 300, most: 600
 /// A window with room for the page.
 fn window(args: &Args) -> Option<Window> {
     let mut window = PICTURES.window(args)?;
-    // Pixels as they are make a smaller file than what is interpolated between them.
+    // Nearest-neighbour pixels compress better than interpolated ones.
     send(&mut window, ViewCommand::SetInterpolation(false));
     send(&mut window, WindowCommand::ToggleLeft);
     Some(window)

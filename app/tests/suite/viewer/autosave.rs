@@ -7,14 +7,14 @@ use amlp_viewer::state::{Dialog, Intent};
 use egui::{Key, vec2};
 use egui_kittest::kittest::Queryable as _;
 use engine::run::atomic::previous_path;
-use engine::run::autosave::left_edits;
+use engine::run::autosave::unsaved_edits;
 use engine::volume::{LabelVolume, nifti};
 
 use super::edit_tools::{labelled, paint};
 use crate::phantom::Files;
 use crate::window::*;
 
-/// The program that keeps unsaved edits in a folder.
+/// The program with a folder for unsaved edits.
 pub(super) fn keeping(files: &[&Path], folder: &Path) -> Window {
     let mut window = start(&args(files), SIZE, None);
     window.state_mut().keep_edits_in(folder);
@@ -41,7 +41,7 @@ fn files_in(folder: &Path) -> usize {
 }
 
 fn offered(window: &Window) -> bool {
-    matches!(state(window).dialog, Some(Dialog::LeftEdits { .. }))
+    matches!(state(window).dialog, Some(Dialog::UnsavedEdits { .. }))
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
     assert_eq!(labelled(&window, 1), edited);
     assert!(document(&window).is_unsaved());
     assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&files.prediction));
-    // They can be undone, and then nothing is left to restore.
+    // They can be undone, and then there is nothing to restore.
     undo(&mut window);
     undo(&mut window);
     assert_eq!(labelled(&window, 1), opened);
@@ -80,7 +80,7 @@ fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
     press_with(&mut window, CTRL, Key::Y);
     assert!(labelled(&window, 1) == edited && files_in(&unsaved) == 2);
 
-    // Saved, nothing is left, and the file that was replaced is kept.
+    // After saving no journal remains, and the replaced file is kept.
     press_with(&mut window, CTRL, Key::S);
     assert_eq!(files_in(&unsaved), 0);
     assert_eq!(std::fs::read(previous_path(&files.prediction)).unwrap(), before);
@@ -88,7 +88,7 @@ fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
     assert!(!offered(&keeping(&[], &unsaved)));
 }
 
-/// As after hours of edits: the older ones are one change, but not without names, and not taken for saved.
+/// As after hours of edits: the older ones are merged, but keep their names and count as unsaved.
 #[test]
 fn edits_of_a_compacted_journal_are_still_named_and_unsaved() {
     let files = Files::new();
@@ -121,7 +121,7 @@ fn what_is_left_for_later_is_offered_when_the_case_is_opened_again_and_can_be_di
     strokes(&mut window, 1);
     // Another window of the same program: those edits are not its business.
     let other = keeping(&[&files.scan, &files.prediction], &unsaved);
-    assert!(!offered(&other) && state(&other).left_edits.found.is_empty());
+    assert!(!offered(&other) && state(&other).unsaved_edits.found.is_empty());
     drop((window, other));
 
     let mut window = keeping(&[], &unsaved);
@@ -173,5 +173,5 @@ fn what_the_user_gives_up_is_not_offered_again() {
     assert_eq!(files_in(&unsaved), 2);
     send(&mut window, Intent::QuitNow);
     drop(window);
-    assert!(files_in(&unsaved) == 0 && left_edits(&unsaved, |_| true).unwrap().0.is_empty());
+    assert!(files_in(&unsaved) == 0 && unsaved_edits(&unsaved, |_| true).unwrap().0.is_empty());
 }

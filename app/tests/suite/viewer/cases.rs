@@ -120,7 +120,7 @@ fn letters_are_typed_and_not_obeyed_in_a_text_field() {
     let view = &state(&window).session.view;
     assert_eq!((view.finding, view.crosshair, view.tool), (before.0.finding, before.0.crosshair, before.0.tool));
     assert_eq!((view.overlay, view.cine, state(&window).session.settings.opacity), (before.0.overlay, None, before.1));
-    // With Ctrl a key is no letter.
+    // With Ctrl a key does not type a letter.
     press_with(&mut window, CTRL, Key::K);
     assert!(has(&window, "Search actions"));
     press(&mut window, Key::Escape);

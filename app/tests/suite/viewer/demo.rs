@@ -1,4 +1,4 @@
-//! The demonstration does the whole job, with trainings that are shorter than a user's.
+//! The demonstration does the whole job, with shorter runs than a user's.
 
 use std::time::{Duration, Instant};
 
@@ -29,7 +29,7 @@ fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
     }
     let timeline = &state(&window).cache.timeline;
     for stage in [Stage::Pretrain, Stage::Finetune] {
-        let run = timeline.track(stage).expect("both trainings are on the timeline");
+        let run = timeline.track(stage).expect("both runs are on the timeline");
         assert_eq!(run.history.state, RunState::Finished, "{stage:?}");
         assert!(run.path.starts_with(workspace.path()));
     }

@@ -1,5 +1,5 @@
-//! A radiologist's way through a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for the
-//! archive, open it again. And what must not leave the study: who it is.
+//! A radiologist's workflow with a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for the
+//! archive, reopen it. The patient's identity must not leave the study.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ use engine::volume::{Grid, LabelVolume, Volume};
 
 use super::edit_tools::paint;
 use super::restart::again;
-use crate::dicom_study::{COLOUR, DESCRIPTION, Made, NAME, PATIENT_ID, write_series, write_study};
+use crate::dicom_study::{COLOUR, DESCRIPTION, NAME, PATIENT_ID, SeriesSpec, write_series, write_study};
 use crate::phantom::{Files, straight};
 use crate::window::*;
 
@@ -34,7 +34,7 @@ fn labelled(window: &Window) -> Vec<(usize, u16)> {
     labels.iter().enumerate().filter(|(_, label)| *label != 0).collect()
 }
 
-/// Everything that the program would write or say.
+/// All text that the program would write or show.
 fn said(window: &Window) -> String {
     let notices = state(window).notices.iter().map(|notice| format!("{}: {}\n", notice.heading(), notice.detail));
     let session = Session::of(state(window)).to_json().unwrap();
@@ -145,7 +145,7 @@ fn small_values_of_monochrome1_are_bright() {
     for number in [2, 4] {
         write_series(
             &study.join(number.to_string()),
-            &Made { number, modality: "CT", volume: &volume, step: 1.0 },
+            &SeriesSpec { number, modality: "CT", volume: &volume, step: 1.0 },
             |_| 0.0,
         );
     }
@@ -170,7 +170,7 @@ fn small_values_of_monochrome1_are_bright() {
         let image = document(&window).image();
         assert_eq!(grey.map(|chosen| image.colours(chosen, false)), expected, "{row}");
         assert_eq!(image.colours(ColourMap::Hot, false), ColourMap::Hot);
-        // Values stay as they are.
+        // Values do not change.
         assert_eq!(image.volume.value([3, 2, 1]), volume.value([3, 2, 1]).round(), "{row}");
     }
 }
@@ -212,7 +212,7 @@ fn a_folder_of_one_series_opens_at_once_and_a_nifti_image_has_no_seg() {
     let files = Files::on(&straight());
     let volume = engine::volume::Volume::read(&files.scan).unwrap();
     let place = folder.path().join("one");
-    write_series(&place, &Made { number: 7, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
+    write_series(&place, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
     let window = open_files(&[&place]);
     assert_eq!((document(&window).title.as_str(), state(&window).series.is_none()), ("CT series 7", true));
     drop(window);
@@ -230,7 +230,7 @@ fn an_uneven_stack_is_saved_as_nifti_and_a_seg_of_it_is_refused_in_words() {
     let volume = engine::volume::Volume::read(&files.scan).unwrap();
     let place = folder.path().join("uneven");
     let uneven = |k: usize| if k > 5 { 1.25 } else { 0.0 };
-    write_series(&place, &Made { number: 7, modality: "CT", volume: &volume, step: 1.0 }, uneven);
+    write_series(&place, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, uneven);
     let mut window = open_files(&[&place]);
     assert!(document(&window).dicom().unwrap().irregular.is_some());
     assert!(state(&window).notices.iter().any(|notice| notice.severity == Severity::Warning), "it is said on opening");

@@ -46,7 +46,7 @@ fn the_lasso_fills_erases_and_restores_what_it_encloses() {
     assert_eq!(step_name(&window), "Lasso, label 2, slice 9");
     stroke(&mut window, &path, PointerButton::Primary, Modifiers::SHIFT);
     assert_eq!((labelled(&window, 2).len(), step_name(&window)), (0, "Lasso eraser, slice 9".to_owned()));
-    // The whole first lesion of the slice goes by the right button, and half of it comes back.
+    // The right button removes the whole first lesion of the slice, and half of it is restored.
     let all = around(&window, [[5.5, 30.5], [10.5, 30.5]], 8.0);
     stroke(&mut window, &all, PointerButton::Secondary, Modifiers::NONE);
     let gone = automatic.voxel_counts()[&1] - labelled(&window, 1).len();
@@ -142,7 +142,7 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
     let left = labelled(&window, 1).len();
     assert!(0 < left && left < core && state(&window).preview().is_none(), "{left} of {core}");
-    // Where the network sees nothing, it says so.
+    // Where the network finds nothing, a message says so.
     let said = |window: &Window| {
         let warnings = state(window).notices.iter().filter(|notice| notice.severity == Severity::Warning);
         warnings.map(|notice| notice.detail.clone()).collect::<Vec<_>>().join("; ")
@@ -176,7 +176,7 @@ fn strokes_inside_and_around_find_a_lesion_without_a_network() {
     stroke(&mut window, &ring, PointerButton::Secondary, Modifiers::NONE);
     let first = found(&window).unwrap();
     assert!(document(&window).segmentation().is_none(), "nothing is changed before it is accepted");
-    // A further stroke changes it; Escape while it is drawn takes it back, and then drops all.
+    // A further stroke changes it; Escape cancels it while drawing, and again drops all.
     let across = around(&window, [[10.0, 10.0], [14.0, 26.0]], 8.0);
     super::edit_tools::begin_stroke(&mut window, &across, PointerButton::Secondary, Modifiers::NONE);
     press(&mut window, Key::Escape);

@@ -80,7 +80,7 @@ fn an_edit_changes_the_shown_frame_and_undo_shows_what_it_changes() {
     assert_eq!(frame_and_labels(&window), (4, vec![1]));
     let of_one_voxel = found_ml(&window);
     assert!(of_one_voxel > 0.0 && of_fourth > 2.0 * of_one_voxel, "{of_fourth} and {of_one_voxel} ml");
-    // Steps of other frames are shown as they are undone and redone.
+    // Undo and redo show the frame of their step.
     press_with(&mut window, CTRL, Key::Z);
     assert_eq!(frame_and_labels(&window), (3, vec![1]));
     press_with(&mut window, CTRL, Key::Z);

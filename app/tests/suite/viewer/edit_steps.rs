@@ -16,7 +16,7 @@ fn undo(window: &mut Window) {
     press_with(window, CTRL, Key::Z);
 }
 
-/// Names of the undo list, oldest first, and how many of them are in effect.
+/// Names of the undo list, oldest first, and the number in effect.
 fn names(window: &Window) -> (Vec<String>, usize) {
     let list = &document(window).edits.list;
     (list.entries().iter().map(|entry| entry.name.clone()).collect(), list.applied())
@@ -154,7 +154,7 @@ fn an_operation_on_the_whole_mask_is_a_job_whose_result_fits_or_is_dropped() {
     assert_eq!(document(&window).segmentation().unwrap().labels, other);
     assert!(warnings(&window)[0].contains("Grow, label 1"), "{:?}", warnings(&window));
     assert_eq!(names(&window).0, ["Meanwhile"]);
-    // An operation that cannot be done here says why.
+    // An operation that is impossible here reports why.
     send(&mut window, EditCommand::Apply(Box::new(Op::Grow { label: 1, mm: -4.0, overwrite: false })));
     assert!(errors(&window)[0].contains("must be above 0"), "{:?}", errors(&window));
 }

@@ -1,4 +1,4 @@
-//! Painting with the mouse: what each tool changes, in every plane, and its keys.
+//! Painting with the mouse: the effect of each tool in every plane, and its keys.
 
 use amlp_viewer::command::{EditCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{PaneMap, PlaneMode};
@@ -64,7 +64,7 @@ pub(super) fn labelled(window: &Window, label: u16) -> Vec<[usize; 3]> {
     inside.map(|at| [at % nx, at / nx % ny, at / (nx * ny)]).collect()
 }
 
-/// The stored voxels within a radius of a line in mm; in one slice across a direction of the patient, if it is given.
+/// The stored voxels within a radius of a line in mm; if a direction is given, only in one slice across it.
 fn near(grid: &Grid, [from, to]: [DVec3; 2], radius: f64, across: Option<DVec3>) -> Vec<[usize; 3]> {
     let voxels = phantom::voxels(grid.shape);
     let inside = voxels.filter(|&voxel| {
@@ -126,7 +126,7 @@ fn a_stroke_is_one_step_with_a_name_and_leaves_no_gaps() {
     assert_eq!(document(&window).edits.list.entries().len(), 1);
     assert_eq!(undo_name(&window).as_deref(), Some("Brush stroke, label 1, slice 12"));
     assert!(document(&window).is_unsaved());
-    // A case without a segmentation got one that is held by no file, and none of it is left.
+    // A case without a segmentation got an unsaved one, which is removed again.
     press_with(&mut window, CTRL, Key::Z);
     assert!(labelled(&window, 1).is_empty() && !document(&window).is_unsaved());
     let again = Modifiers { shift: true, ..CTRL };
@@ -135,7 +135,7 @@ fn a_stroke_is_one_step_with_a_name_and_leaves_no_gaps() {
         assert_eq!(labelled(&window, 1), expected, "{key:?}");
         press_with(&mut window, CTRL, Key::Z);
     }
-    // A new edit drops what could be redone.
+    // A new edit drops undone ones.
     press(&mut window, Key::E);
     paint(&mut window, &[ends[0]]);
     assert_eq!(undo_name(&window), None, "there was nothing to erase");
@@ -212,7 +212,7 @@ fn escape_takes_a_stroke_back_and_nothing_else() {
     assert_eq!(labelled(&window, 1), before);
     assert_eq!((undo_name(&window), document(&window).is_unsaved()), (None, false));
     assert!(state(&window).session.view.maximised.is_some());
-    // The button is still down: what follows belongs to no stroke.
+    // The button is still down, but further moves are not part of a stroke.
     window.event(Event::PointerMoved(at));
     release(&mut window, at, PointerButton::Primary);
     assert_eq!((labelled(&window, 1), undo_name(&window)), (before, None));
@@ -270,7 +270,7 @@ fn brushes_by_value_paint_only_what_fits() {
     assert!(painted == expected && painted.len() < all && painted.len() > 10);
     assert_eq!(undo_name(&window).as_deref(), Some("Range brush stroke, label 1, slice 9"));
     press_with(&mut window, CTRL, Key::Z);
-    // Without a chosen range, what the window tells apart.
+    // Without a set range, the display window.
     send(&mut window, EditCommand::SetRange(None));
     send(&mut window, ViewCommand::SetWindow { width: 40.0, level: 160.0 });
     paint(&mut window, &[at]);
@@ -300,7 +300,7 @@ fn what_is_edited_is_shown() {
     assert!(now.session.view.hidden_labels.is_empty() && now.session.settings.opacity > 0.0);
     assert_eq!(document(&window).reference().unwrap().labels, reference, "the reference is never painted");
     assert!(document(&window).segmentation().unwrap().is_unsaved());
-    // A comparison stays as long as it shows what is painted: lesions, but no labels that the reference does not have.
+    // The comparison stays while it shows the painted label, that is, for lesions but not for labels missing in the reference.
     send(&mut window, OverlayCommand::Show(Overlay::Comparison));
     paint(&mut window, &[at + egui::vec2(20.0, 0.0)]);
     assert_eq!(state(&window).session.view.overlay, Overlay::Comparison);

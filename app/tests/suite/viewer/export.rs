@@ -47,7 +47,7 @@ fn tables_hold_what_the_window_shows() {
     assert_eq!((measurements.len(), measurements[1][2].as_str(), measurements[1][4].as_str()), (2, "ruler", "50"));
 }
 
-/// What the last frame put onto the clipboard.
+/// The clipboard text of the last frame.
 fn copied(window: &Window) -> Option<String> {
     window.output().platform_output.commands.iter().find_map(|command| match command {
         egui::OutputCommand::CopyText(text) => Some(text.clone()),

@@ -101,7 +101,7 @@ fn each_label_has_its_score_and_a_wrong_label_is_an_error_of_its_own() {
     let wrong = count(|at| segmentation(at) != reference(at)) as f64 * VOXEL_ML;
     assert!(wrong > 0.0 && (document(&window).wrong_label_ml().unwrap() - wrong).abs() < 1e-9);
     assert!(has(&window, "Wrong label: chequered"));
-    // A mask of one label says only where lesions are.
+    // A mask of one label has no label information.
     let window = open_files(&[&files.scan, &files.prediction, &theirs]);
     assert!(report(&window).regions.is_empty() && document(&window).wrong_label_ml().is_none());
     assert!(has(&window, "Labels are not compared: one of the masks has a single label."));

@@ -1,7 +1,7 @@
 //! From a pre-trained run to measures: fine-tuning with patients picked by name, segmenting, the table of results.
 
 use amlp_viewer::command::TrainCommand;
-use amlp_viewer::state::train::{Column, Ending, TrainExport, TrainPage};
+use amlp_viewer::state::train::{Column, JobOutcome, TrainExport, TrainPage};
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
@@ -16,7 +16,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     let place = Place::new();
     let mut window = place.window();
     click(&mut window, "Start pre-training");
-    assert_eq!(endings(&window), [Ending::Finished]);
+    assert_eq!(endings(&window), [JobOutcome::Finished]);
     let pretrained = state(&window).training.ended[0].run.clone().unwrap();
 
     use_control(&mut window, "Fine-tune from amlp-pet");
@@ -42,7 +42,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     change(&mut window, |form| (form.finetune.training.epochs, form.finetune.labels.validate_every) = (12, 4));
     settle(&mut window);
     click(&mut window, "Start fine-tuning");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
     let run = place.runs().join("finetune-pet");
     assert!(has_checkpoint(&run));
 
@@ -64,7 +64,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert!(csv.starts_with(head) && csv.lines().count() == 1 + split.test.len(), "{csv}");
     let latex = exported(&mut window, TrainExport::ResultsLatex);
     assert!(latex.contains("\\toprule") && latex.contains(&format!("Mean (SD) & {mean:.3}")), "{latex}");
-    // The network of the best validation has an evaluation of its own.
+    // The best network by validation has a separate evaluation.
     order(&mut window, TrainCommand::ChooseNetwork(Choice::Best));
     settle(&mut window);
     let best = state(&window).cache.results.evaluation.clone().unwrap();
@@ -88,7 +88,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     let listed: Vec<String> = state(&window).cache.results.rows().map(|(_, row)| row.case.clone()).collect();
     assert_eq!(listed, split.test);
 
-    // The worst slice of a patient, with both masks. The list of cases stays, and the way back is one press.
+    // The worst slice of a patient, with both masks. The list of cases stays, and one press goes back.
     let listed = state(&window).cases.cases.len();
     assert!(listed > 2, "the cohort is open in Review");
     let (case, slice) = (&evaluation.patients[0].case, evaluation.patients[0].worst_slice.unwrap());
@@ -107,14 +107,14 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     assert_eq!((state(&window).session.mode, state(&window).session.train.page), (Mode::Train, TrainPage::Results));
     assert!(state(&window).cache.results.evaluation.is_some());
 
-    // One press from the run to a segmentation with it.
+    // One click from the run to a segmentation with it.
     click(&mut window, "Segment with this run");
     assert_eq!((state(&window).session.mode, errors(&window)), (Mode::Review, Vec::new()));
     assert_eq!(state(&window).session.runs.segment.as_ref(), Some(&run));
     assert!(crate::window::document(&window).is_unsaved(), "the open case was segmented");
 }
 
-/// Types a part of an action's name into the palette and chooses the first that is found.
+/// Types a part of an action's name into the palette and selects the first match.
 fn by_palette(window: &mut Window, words: &str) {
     press_with(window, CTRL, Key::K);
     window.get_by_label("Search actions").type_text(words);
@@ -145,5 +145,5 @@ fn from_random_weights_everything_can_be_set() {
     train(&mut window, 500);
     assert!(run_of(&window).ends_with("supervised-pet"));
     stop(&mut window);
-    assert_eq!(endings(&window), [Ending::Stopped]);
+    assert_eq!(endings(&window), [JobOutcome::Stopped]);
 }

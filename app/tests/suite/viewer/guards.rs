@@ -1,4 +1,4 @@
-//! Answers, results and saves belong to the case and revision they were asked for: nothing is lost or mixed up.
+//! Answers, results and saves belong to the case and revision of their request: nothing is lost or mixed up.
 
 use std::path::{Path, PathBuf};
 
@@ -241,7 +241,7 @@ fn the_first_image_is_shown_with_its_findings_before_anything_else_is_measured()
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
-    // Opened once the window is there: its first frames are drawn before a test sees any.
+    // Opened after the window, whose first frames are drawn before a test sees them.
     let mut window = start(&args(&[]), SIZE, None);
     let paths = [&files.scan, &pet, &files.prediction, &files.truth].map(Clone::clone);
     window.state_mut().dispatch(Intent::open_paths(paths.to_vec()));

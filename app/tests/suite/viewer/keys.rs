@@ -37,7 +37,7 @@ const KEYS: [Key; 23] = [
     Key::S,
 ];
 
-/// What keys change of the views.
+/// The view state that keys change.
 fn looks(window: &Window) -> String {
     let state = state(window);
     let settings = &state.session.settings;
@@ -77,7 +77,7 @@ fn keys_of_the_views_are_dead_where_there_are_none() {
     window.key_down(Key::S);
     window.run_steps(2);
     assert!(state(&window).session.view.hide_overlay);
-    // The views go while the key is held.
+    // The views disappear while the key is held.
     send(&mut window, WindowCommand::SetMode(Mode::Train));
     assert!(!state(&window).session.view.hide_overlay);
     window.key_up(Key::S);
@@ -113,7 +113,7 @@ fn keys_of_the_views_are_dead_on_the_first_page() {
     assert_dead(&mut window, "Masking without a scan");
 }
 
-/// A slow frame holds several keys.
+/// A slow frame contains several keys.
 #[test]
 fn what_is_typed_after_a_key_that_opens_a_field_waits_for_it() {
     let files = Files::new();
@@ -142,7 +142,7 @@ fn what_is_typed_after_a_key_that_opens_a_field_waits_for_it() {
     assert_eq!(state(&window).dialog, Some(Dialog::Path { request, text: "scan".to_owned() }));
     assert_eq!(looks(&window), before.0);
     press(&mut window, Key::Escape);
-    // A key that opens nothing holds no other back.
+    // A key that opens nothing does not delay others.
     in_one_frame(&mut window, (Key::Num3, Modifiers::NONE), "f");
     settle(&mut window);
     assert_eq!(state(&window).session.view.tool, ToolKind::Pan);

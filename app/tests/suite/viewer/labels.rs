@@ -111,7 +111,7 @@ fn undoing_a_merge_brings_name_and_colour_back() {
         }
         press_with(&mut window, CTRL, Key::Z);
     }
-    // A label that was named anew in the meantime keeps its new name.
+    // A label renamed meanwhile keeps its new name.
     send(&mut window, LabelCommand::Delete(1));
     send(&mut window, LabelCommand::Rename(1, "core".to_owned()));
     press_with(&mut window, CTRL, Key::Z);

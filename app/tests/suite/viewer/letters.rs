@@ -1,4 +1,4 @@
-//! Orientation letters: nothing covers them.
+//! Orientation letters are never covered.
 
 use amlp_viewer::command::WindowCommand;
 use amlp_viewer::state::{Intent, Mode, PathPurpose};
@@ -62,7 +62,7 @@ fn no_message_covers_an_image() {
     }
 }
 
-/// Without strip and panels there is no other place.
+/// Without strip and panels there is no other position.
 #[test]
 fn a_message_over_a_letter_leaves_it_in_sight() {
     let files = Files::new();
@@ -97,7 +97,7 @@ fn a_message_over_a_letter_leaves_it_in_sight() {
     }
 }
 
-/// A letter is white: on the white projection of a PET scan nothing but its plate tells it from the image.
+/// Letters are white: on the white projection of a PET scan only the plate makes them visible.
 #[test]
 fn letters_and_numbers_stand_on_plates() {
     let files = Files::new();
@@ -124,7 +124,7 @@ fn letters_and_numbers_stand_on_plates() {
     }
 }
 
-/// Four images side by side differ by nothing but their name, which a lesion below it must not take away.
+/// Four images side by side are distinguished only by their names, which a lesion must not hide.
 #[test]
 fn every_pane_names_its_slice_and_image_whatever_lies_below() {
     let files = Files::new();
@@ -139,7 +139,7 @@ fn every_pane_names_its_slice_and_image_whatever_lies_below() {
         let texts = shapes.iter().filter_map(|shape| if let Shape::Text(text) = shape { Some(text) } else { None });
         texts.filter(|text| text.galley.text() == wanted && (220.0..620.0).contains(&text.pos.x)).count()
     };
-    // In each corner and everywhere, but small enough for words to stay clear of it.
+    // In each corner and everywhere, but small enough for text to avoid it.
     for reach in [[0, 16, 20, 36], [24, 40, 20, 36], [4, 36, 4, 16], [0, 40, 0, 36]] {
         let [left, right, low, high] = reach;
         let inside = |[x, y, _]: phantom::Voxel| (left..right).contains(&x) && (low..high).contains(&y);

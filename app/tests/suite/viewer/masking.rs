@@ -1,4 +1,4 @@
-//! Masking mode: the window shows the engine's own results, follows every control, and keeps what was chosen.
+//! Masking mode: the window shows the engine's results, follows every control, and keeps the settings.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, FileCommand, MaskingCommand, ViewCommand, actions};
 use amlp_viewer::scene::Convention;
 use amlp_viewer::scene::crop::place_words;
-use amlp_viewer::state::masking::{By, Controls, DisplayOptions};
+use amlp_viewer::state::masking::{Controls, DisplayOptions, RatioSource};
 use amlp_viewer::state::{Dialog, Intent, Mode, PaneId, PathPurpose};
 use amlp_viewer::worker;
 use egui::{Key, Modifiers};
@@ -53,7 +53,7 @@ fn show(window: &mut Window, change: impl FnOnce(&mut DisplayOptions)) {
     send(window, Command::Masking(MaskingCommand::Show(shown)));
 }
 
-/// What the engine itself says of a file's slice under the window's settings.
+/// The engine's result for a file's slice with the window's settings.
 pub fn expected(window: &Window, scan: &Path, truth: Option<&Path>, slice: usize) -> MaskReport {
     let controls = &state(window).session.masking.controls;
     let image = Volume::read(scan).unwrap();
@@ -82,13 +82,13 @@ fn at_first_the_window_shows_what_the_command_line_prints() {
     assert_eq!(shown, expected(&window, &files.scan, Some(&files.truth), 3));
     assert_ne!(shown.preprocessed_slice, 3);
     let json: serde_json::Value = serde_json::from_str(&report(&window).to_json().unwrap()).unwrap();
-    // Through text on both sides, as the command line prints it: a value made directly would widen each number.
+    // Both via text, as printed by the command line, because direct values would widen each number.
     let printed: serde_json::Value = serde_json::from_str(&serde_json::to_string(&shown).unwrap()).unwrap();
     assert_eq!(json["masking"], printed);
     send_mode_and_back(window);
 }
 
-/// Beside Masking mode nothing of it is reported.
+/// Outside Masking mode none of it is reported.
 fn send_mode_and_back(mut window: Window) {
     let before = report(&window).masking;
     press(&mut window, Key::F1);
@@ -120,7 +120,7 @@ fn controls_change_the_engines_labels_and_numbers() {
     press(&mut window, Key::Enter);
     assert_eq!(
         (state(&window).session.masking.controls.by, state(&window).session.masking.controls.epoch),
-        (By::Epoch, 40)
+        (RatioSource::Epoch, 40)
     );
     let later = check(&window);
     assert!(later.sigma > 0.5 && later.labels == tissue.labels && later.masked != tissue.masked);
@@ -128,7 +128,7 @@ fn controls_change_the_engines_labels_and_numbers() {
         &window,
         &format!("Masked {} of 64 at {:.3}", later.masked.iter().filter(|m| **m).count(), later.sigma)
     ));
-    // By what the palette sends.
+    // By the palette's commands.
     set(&mut window, |controls| {
         controls.cluster.foreground = ForegroundRule::Brighter;
         controls.order = Order::Random;
@@ -177,7 +177,7 @@ fn left_and_right_go_through_the_epochs() {
     let mut window = phantom_window(&files);
     press(&mut window, Key::ArrowRight);
     let controls = |window: &Window| state(window).session.masking.controls.clone();
-    assert_eq!((controls(&window).by, controls(&window).epoch), (By::Epoch, 1), "the epoch that was left");
+    assert_eq!((controls(&window).by, controls(&window).epoch), (RatioSource::Epoch, 1), "the epoch that was left");
     assert!((shown_report(&window).sigma - 0.25).abs() < 1e-12);
     press(&mut window, Key::ArrowRight);
     press(&mut window, Key::ArrowRight);
@@ -296,7 +296,7 @@ fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
     assert!(state(&window).cache.masking.found.is_some());
     set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
     assert_eq!(shown_report(&window), quick);
-    // Another case: what was asked of the last one never arrives.
+    // Another case: results requested for the last one never arrive.
     window.state_mut().dispatch(slow);
     window.step();
     let pet = files.path("other_pet.nii.gz");
@@ -432,7 +432,7 @@ fn the_view_is_written_as_a_picture() {
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     let pictures = [&crop, &native].map(|path| image::open(path).unwrap().to_rgb8());
     assert_eq!(pictures[0].dimensions(), (2080, 1560));
-    // Categories are there: far more green than red, and purple.
+    // All categories are present: far more green than red, and purple.
     let count = |of: &dyn Fn([i32; 3]) -> bool| pictures[0].pixels().filter(|p| of(p.0.map(i32::from))).count();
     let green = count(&|[r, g, b]| g > 40 && g > r + 20 && g > b + 20);
     let purple = count(&|[r, g, b]| b > 40 && b > g + 30 && r > g);

@@ -1,5 +1,5 @@
-//! The whole program without a window, worked with as a user does: by the names of its controls, by keys and mouse.
-//! What is asserted is what it shows in numbers, the report of `--state`.
+//! The whole program without a window, operated like a user: by the names of its controls, by keys and mouse. Asserts on the
+//! numbers of the `--state` report.
 
 mod autosave;
 mod cases;

@@ -1,4 +1,4 @@
-//! A mask that cannot be shown as it is never hides its scan.
+//! A mask that does not fit never hides its scan.
 
 use std::path::{Path, PathBuf};
 

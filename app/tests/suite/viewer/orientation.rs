@@ -23,7 +23,7 @@ fn write(folder: &Path, grid: &Grid, order: &Orientation) -> [std::path::PathBuf
     paths
 }
 
-/// A report without what may differ: the stored index of the voxel, of which it is checked that it is the right one.
+/// A report without the stored voxel index, which may differ and is checked separately.
 fn comparable(window: &Window) -> Report {
     let mut report = report(window);
     let grid = &document(window).base().volume.grid;
@@ -39,7 +39,7 @@ fn comparable(window: &Window) -> Report {
     report
 }
 
-/// Rounds what is computed by sums in memory order.
+/// Rounds values computed by sums in memory order.
 fn rounded(mut report: Report) -> Report {
     let round = |v: f64| (v * 1e6).round() / 1e6;
     if let Some(crosshair) = &mut report.crosshair {
@@ -58,7 +58,7 @@ fn rounded(mut report: Report) -> Report {
     report
 }
 
-/// What is shown after the same things were done to every order: opened, stepped, clicked, with planes of both kinds.
+/// The state after the same actions in every order: open, step, click, with both kinds of planes.
 fn looks(window: &mut Window) -> Vec<Report> {
     let mut looks = vec![comparable(window)];
     for (pane, notches) in [("Axial", -3.0), ("Sagittal", 4.0), ("Coronal", 2.0)] {
@@ -83,7 +83,7 @@ fn looks(window: &mut Window) -> Vec<Report> {
     looks.into_iter().map(rounded).collect()
 }
 
-/// Saves the prediction and looks at what is in the file.
+/// Saves the segmentation and checks the file.
 fn saved_as_it_was(window: &mut Window, folder: &Path, order: &Orientation, canonical: &Grid) {
     let out = folder.join("out.nii.gz");
     if out.exists() {
@@ -100,7 +100,7 @@ fn saved_as_it_was(window: &mut Window, folder: &Path, order: &Orientation, cano
     }
 }
 
-/// Everything between the panels but the line that tells the stored index of the voxel.
+/// The area between the panels, without the line with the stored voxel index.
 fn pixels(window: &mut Window) -> RgbaImage {
     let picture = window.render().unwrap();
     let area = ["Axial", "Sagittal", "Coronal", "MIP"].map(|pane| rect(window, pane));
@@ -118,7 +118,7 @@ fn pixels(window: &mut Window) -> RgbaImage {
     picture
 }
 
-/// Opens one order after the other in one window and compares all that is seen with the first.
+/// Opens all orders in one window and compares everything shown with the first.
 fn all_orders_are_one(grid: &Grid, drawn: bool) {
     let folder = tempfile::tempdir().unwrap();
     let screen = if drawn { screen() } else { None };

@@ -1,4 +1,4 @@
-//! Masking mode with a pre-trained network: what it fills in, and its epoch on the strip of sigma.
+//! Masking mode with a pre-trained network: its reconstruction, and its epoch on the sigma strip.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use engine::preprocess::{Kind, Spacing};
 use engine::volume::{Volume, nifti};
 
 use super::masking::masking_args;
-use super::segmentation::{Deaf, patient};
+use super::segmentation::{SilentSink, patient};
 use crate::window::*;
 
-/// Writes a patient's images, a file a modality: each with values of its own, the further ones also where there is no body.
+/// Writes a patient's images, one file per modality, with different values, in the further ones also outside the body.
 fn write_images(place: &Path, number: usize, modalities: &[&str]) {
     fs::create_dir_all(place).unwrap();
     let (image, label) = patient(number);
@@ -46,7 +46,7 @@ fn pretrained(folder: &Path, modalities: &[&str]) -> PathBuf {
     (config.training.epochs, config.training.batch, config.training.shift_px) = (2, 8, 2);
     let (run, control) = (folder.join("pretraining"), Control::default());
     let mut job = PretrainJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
-    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    job.train(&Compute::cpu(), &mut SilentSink, &control).unwrap();
     run
 }
 
@@ -87,7 +87,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let loss = text.lines().next().unwrap().split(',').position(|column| column == "loss").unwrap();
     let losses = text.lines().skip(1).filter(|row| !row.split(',').nth(loss).unwrap().is_empty()).count();
     assert_eq!(losses, state(&window).cache.masking.found.as_ref().unwrap().masking.count());
-    // The ratio that is set, and that of the run in its last epoch, stand on the strip.
+    // The strip shows the current ratio and the run's ratio in its last epoch.
     let strip = |window: &Window| {
         let strip = window.get_by_label("Sigma over the epochs (Eq. 9)");
         strip.accesskit_node().data().description().unwrap().to_owned()
@@ -98,7 +98,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     click(&mut window, "Close the pre-trained run");
     assert!(!strip(&window).contains("pretraining"));
     assert!(spoken(&window, "Reconstruction").contains("Choose a pre-trained run"));
-    // A run on the timeline is marked at its cursor, with what it logged.
+    // A run on the timeline is marked at its cursor, with its logged ratio.
     send(&mut window, Command::Timeline(TimelineCommand::Open(run)));
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));
     send(&mut window, WindowCommand::SetMode(Mode::Masking));
@@ -106,7 +106,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     let told = strip(&window);
     assert!(told.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{told}");
     send(&mut window, Command::Timeline(TimelineCommand::Close));
-    // A folder that is no run is named, once.
+    // A folder that is not a run is reported once.
     type_path(&mut window, PathPurpose::MaskingRun, folder.path());
     assert_eq!(errors(&window).len(), 1);
     press(&mut window, Key::ArrowUp);

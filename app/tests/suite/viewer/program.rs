@@ -1,4 +1,4 @@
-//! The built program where there is neither a display nor an adapter.
+//! The built program without display and adapter.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -77,7 +77,7 @@ fn u9_without_a_display_the_demonstration_runs_in_the_terminal() {
             break true;
         }
     };
-    // The training itself is the engine's to test.
+    // The engine's tests cover the training itself.
     drop(child.kill());
     drop(stderr.read_to_string(&mut String::new()));
     child.wait().unwrap();

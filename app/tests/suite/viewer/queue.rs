@@ -76,7 +76,7 @@ fn verdicts_are_given_by_keys_and_shown_again_after_a_restart() {
     assert!(has(&window, "xn") && !has(&window, "Comment"), "shown, and its field is closed");
     click(&mut window, "Needs a second look");
     assert_eq!(verdicts(&window)[2], SecondLook);
-    // A verdict is taken back by another one, without leaving the case.
+    // Another verdict replaces it, without leaving the case.
     click(&mut window, "Case patient_2");
     send(&mut window, ReviewCommand::Step(amlp_viewer::state::ReviewStep::Decide { verdict: Accepted, next: false }));
     assert_eq!(title(&window), "patient_2");
@@ -149,7 +149,7 @@ fn accepting_a_segmentation_without_a_file_saves_it_beside_the_scan() {
     click(&mut window, "Case patient_3");
     send(&mut window, Intent::CorrectReference);
     assert!(document(&window).is_unsaved() && !beside.exists());
-    // Another file of that name is replaced only if the user says so.
+    // Another file of that name is replaced only if the user confirms.
     std::fs::write(&beside, b"of another program").unwrap();
     press(&mut window, Key::Enter);
     assert!(matches!(state(&window).dialog, Some(Dialog::Overwrite { .. })));

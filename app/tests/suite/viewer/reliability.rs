@@ -1,4 +1,4 @@
-//! What must hold when things go wrong at a bad moment.
+//! Reliability under failures at bad moments.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ fn spec(slot: Slot, case: Option<CaseId>, title: &str) -> Spec {
     Spec { case, ..Spec::new(slot, title) }
 }
 
-/// Starts a job whose failure is reported like any other's.
+/// Starts a job that fails.
 fn start_job(window: &mut Window, spec: Spec, work: impl FnOnce(&JobHandle) -> Result<(), Failure> + Send + 'static) {
     let (_, jobs) = window.state_mut().parts();
     jobs.start_with(spec, work, |result, spec, state, _| {
@@ -27,7 +27,7 @@ fn start_job(window: &mut Window, spec: Spec, work: impl FnOnce(&JobHandle) -> R
     });
 }
 
-/// All threads have ended, those whose results are not wanted included.
+/// Waits until all threads have ended, including cancelled ones.
 fn threads_end(window: &mut Window) {
     wait_for(window, |app| app.jobs().threads() == 0);
     window.run_steps(2);
@@ -39,10 +39,10 @@ fn write_large(path: &std::path::Path) {
     phantom::write_i16(path, &grid, Orientation::IDENTITY, |[i, j, k]| ((i * j + 7 * k) % 1500) as i16);
 }
 
-/// Holds a job until it is told to go on.
-struct Held(mpsc::Sender<()>);
+/// Blocks a job until released.
+struct HeldJob(mpsc::Sender<()>);
 
-impl Held {
+impl HeldJob {
     fn new() -> (Self, mpsc::Receiver<()>) {
         let (sender, receiver) = mpsc::channel();
         (Self(sender), receiver)
@@ -72,7 +72,7 @@ fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
 fn u3_a_late_result_of_opening_is_dropped() {
     let files = Files::new();
     let mut window = open(&Args::default());
-    let (held, wait) = Held::new();
+    let (held, wait) = HeldJob::new();
     let (_, jobs) = window.state_mut().parts();
     let work = move |_: &JobHandle| wait.recv().map_err(|e| Failure::Error(e.to_string()));
     jobs.start_with(spec(worker::open::SLOT, None, "Opening A"), work, |_, _, state, _| {
@@ -94,7 +94,7 @@ fn u3_a_late_result_for_a_closed_case_is_dropped() {
     let id = document(&window).id;
     let volume = Volume::from_f32(phantom::oblique(), vec![0.5; phantom::oblique().len()]);
     for close in [true, false] {
-        let (held, wait) = Held::new();
+        let (held, wait) = HeldJob::new();
         let late = ProbabilityLayer { path: None, volume: std::sync::Arc::new(volume.clone()) };
         let id = if close { id } else { document(&window).id };
         // In a slot that is not cancelled by opening another case.
@@ -149,7 +149,7 @@ fn what_became_of_saving_is_said_even_if_another_case_is_open_by_then() {
     }
 }
 
-/// Starts a job that ends only when it is told to stop, which is heard at the other end.
+/// Starts a job that ends only when cancelled, which the receiver observes.
 fn endless(window: &mut Window, slot: Slot) -> mpsc::Receiver<()> {
     let (sender, stopped) = mpsc::channel();
     start_job(window, spec(slot, None, "Endless"), move |handle| {
@@ -281,7 +281,7 @@ fn u10_one_pixel_is_drawn_too() {
     }
 }
 
-/// Memory that this process holds, in bytes; none where that is not known.
+/// Resident memory of this process in bytes; `None` if unknown.
 fn resident() -> Option<i64> {
     let text = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -291,7 +291,7 @@ fn resident() -> Option<i64> {
 /// Says to a process of this program that it is to scroll itself.
 const ALONE: &str = "AMLP_TEST_ALONE";
 
-/// Other tests would be counted with it: it runs in a process of its own.
+/// Runs in a separate process, since other tests would be counted too.
 #[test]
 fn u10_ten_thousand_slices_leave_memory_flat() {
     if std::env::var_os(ALONE).is_some() {

@@ -10,7 +10,7 @@ use amlp_viewer::command::{
 use amlp_viewer::launch::restart;
 use amlp_viewer::scene::{Convention, PlaneMode};
 use amlp_viewer::state::timeline::WatchView;
-use amlp_viewer::state::train::{Ending, TrainPage};
+use amlp_viewer::state::train::{JobOutcome, TrainPage};
 use amlp_viewer::state::view::Overlay;
 use amlp_viewer::state::{Dialog, Intent, MaskRole, Mode, Notice, PaneId, PathPurpose, Session, Severity, ToolKind};
 use amlp_viewer::theme::Theme;
@@ -41,7 +41,7 @@ fn parsed(line: &[OsString]) -> Args {
     Args::try_parse_from(std::iter::once(&"amlp-viewer".into()).chain(line)).unwrap()
 }
 
-/// A restart with the session of a window; what it reports is the same, word for word.
+/// A restart with the session of a window; its report must be identical.
 pub(super) fn again(window: &Window) -> Window {
     let (line, folder) = line_of(window);
     let new = open(&parsed(&line));
@@ -136,7 +136,7 @@ fn u8_masking_comes_back_with_its_numbers() {
 fn trained(place: &Place) -> Window {
     let mut window = place.window();
     click(&mut window, "Start pre-training");
-    assert_eq!(endings(&window), [Ending::Finished]);
+    assert_eq!(endings(&window), [JobOutcome::Finished]);
     window
 }
 
@@ -153,7 +153,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
         send(&mut window, Command::Timeline(command));
     }
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Watch)));
-    // So short a training has learned nothing, which it warned of.
+    // Such a short run has learned nothing, which it warned of.
     send(&mut window, WindowCommand::DismissAll);
     change(&mut window, |form| form.pretrain.training.lr = 0.25);
     settle(&mut window);
@@ -164,7 +164,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
     assert_eq!(state(&new).session.train.page, TrainPage::Watch);
     assert_eq!(state(&new).session.train.form, state(&window).session.train.form);
 
-    // Beside another epoch of itself, and beside another run.
+    // Compared with another epoch of itself, and with another run.
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(2)));
     again(&window);

@@ -179,7 +179,7 @@ fn slice_dice_and_metrics_are_what_can_be_counted() {
     statuses.sort_unstable();
     assert_eq!(statuses, ["extra", "hit", "hit", "missed"]);
 
-    // The worst slices are those where only one of the masks has anything, the one with the most of it first.
+    // The worst slices are those where only one of the masks has voxels, the one with most first.
     let wrong = |k: usize| count(|at| at[2] == k && prediction(at) != truth(at));
     let zeros: Vec<usize> = (0..SHAPE[2]).filter(|&k| dice[k] == Some(0.0)).collect();
     let worst = zeros.iter().copied().max_by_key(|&k| (wrong(k), std::cmp::Reverse(k))).unwrap();
@@ -233,7 +233,7 @@ fn the_palette_finds_and_does() {
     press(&mut window, Key::Enter);
     assert_eq!((report(&window).window, report(&window).level), (Some(1500.0), Some(-600.0)));
     assert_eq!(state(&window).dialog, None);
-    // Whatever can be done now is found by its own name, among the first that are listed.
+    // Every enabled action is found by its name, among the first in the list.
     let all = actions(state(&window));
     for action in all.iter().filter(|action| action.enabled) {
         let found = matching(&all, &action.label);

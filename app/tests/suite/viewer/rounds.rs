@@ -1,4 +1,4 @@
-//! From case to case: what stays, what goes, and that no patient looks like another.
+//! Switching cases: what is kept, what is dropped, and that patients are not confused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn a_segmentation_saved_beside_the_scan_is_loaded_as_one() {
         assert_eq!(segmentation.path.as_ref(), Some(&folder.join(name)));
         assert!(document.reference().is_none() && !document.is_unsaved());
     }
-    // A third one is proposed under a name of its own.
+    // A third one gets a different proposed name.
     let request = state(&window).path_request(PathPurpose::SaveSegmentation);
     assert!(fs::exists(amlp_viewer::worker::save::proposed_path(state(&window), MaskRole::Segmentation)).unwrap());
     send(&mut window, Intent::Ask(request.purpose));
@@ -110,7 +110,7 @@ fn a_folder_that_cannot_be_opened_keeps_the_open_cohort() {
     assert_eq!(document(&window).title, "patient_1");
     press_with(&mut window, CTRL, Key::ArrowDown);
     assert_eq!(document(&window).title, "patient_2");
-    // A case of the list that cannot be read leaves the highlight on the one that is shown.
+    // If a listed case cannot be read, the shown one stays highlighted.
     fs::write(root.join("patient_3/ct.nii.gz"), b"no scan").unwrap();
     press_with(&mut window, CTRL, Key::ArrowDown);
     assert_eq!((open_place(&window), document(&window).title.as_str()), (Some(1), "patient_2"));
@@ -201,7 +201,7 @@ fn a_mask_of_a_listed_case_that_cannot_be_used_is_named_and_the_case_opens() {
     assert!(document(&window).title == "patient_1" && document(&window).reference().is_none());
     assert!(errors(&window).len() == 1 && errors(&window)[0].contains("seg.nii.gz"), "{:?}", errors(&window));
     assert_eq!(unloaded(&window), [(MaskRole::Reference, false)]);
-    // What was said of it ends with the case, and names it.
+    // Messages about it end with the case, and name it.
     let mut window = window;
     let shown = |window: &Window| -> Vec<String> {
         state(window).notices.iter().filter(|notice| !notice.dismissed).map(Notice::heading).collect()

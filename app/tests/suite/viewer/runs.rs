@@ -19,7 +19,7 @@ use engine::run::log::EventLog;
 
 use crate::window::*;
 
-/// A run that told of `done` of five epochs.
+/// A run with `done` of five epochs logged.
 fn run(root: &Path, name: &str, stage: Stage, done: usize, dice: Option<f64>) {
     let mut config = if stage == Stage::Pretrain { Config::default() } else { Config::finetune() };
     config.data.modality = vec!["flair".into()];
@@ -86,7 +86,7 @@ fn all_runs_of_the_workspace_are_listed_sorted_and_filtered() {
     assert_eq!(names(&window), ["second", "third"]);
     send(&mut window, Command::Runs(RunsCommand::Filter("nothing like it".into())));
     assert!(has(&window, "No run matches the filter."));
-    // A run that another process puts there is seen the next time, or when asked for.
+    // A run added by another process is listed at the next poll, or on request.
     run(folder.path(), "fourth", Stage::Pretrain, 1, None);
     send(&mut window, Command::Runs(RunsCommand::Filter(String::new())));
     send(&mut window, Command::Runs(RunsCommand::Refresh));
@@ -102,7 +102,7 @@ fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
     send(&mut window, WindowCommand::SetMode(Mode::Train));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     assert!(names(&window).is_empty() && state(&window).cache.runs.failed.is_none());
-    assert!(has(&window, "No runs yet. Start a training to create one."));
+    assert!(has(&window, "No runs yet. Start training to create one."));
     let file = folder.path().join("a file");
     fs::write(&file, "no folder").unwrap();
     let mut window = open_in(&file);
@@ -127,7 +127,7 @@ fn a_run_is_deleted_to_the_trash_only_after_a_question() {
     click(&mut window, "Move to trash");
     assert!(!path.exists() && folder.path().join(".trash/second-1").is_dir());
     assert!(!names(&window).contains(&"second".into()) && state(&window).session.runs.selected.is_none());
-    // A run that someone works in stays.
+    // A run in use is not deleted.
     let held = RunFolder::create(&folder.path().join("held"), &Config::default().to_toml().unwrap()).unwrap();
     send(&mut window, Command::Runs(RunsCommand::Delete(held.root().to_path_buf())));
     assert!(folder.path().join("held").exists());
@@ -184,7 +184,7 @@ fn two_ticked_runs_of_one_stage_are_compared() {
     assert_eq!(state(&window).compared_run().map(|(run, _)| run.name.as_str()), Some("second"));
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
 
-    // The watched run stands in for a second one.
+    // The watched run serves as the second one.
     send(&mut window, Command::Timeline(TimelineCommand::EndComparison));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     for name in ["second", "third"] {
@@ -298,7 +298,7 @@ fn the_form_is_set_up_like_a_run() {
 }
 
 #[cfg(unix)]
-/// A run that looks as if another process trained it: the lock is held, and its file names that process.
+/// A run that appears to be trained by another process: its lock is held and names that process.
 fn held_by_another(root: &Path, name: &str) -> (RunFolder, EventLog) {
     run(root, name, Stage::Finetune, 2, Some(0.5));
     let held = RunFolder::resume(&root.join(name)).unwrap();
@@ -326,7 +326,7 @@ fn a_run_that_another_process_trains_is_followed() {
         Some((row.status.name().to_owned(), row.run.epochs_done))
     };
     wait_for(&mut window, |app| entry(app.state()) == Some(("trained by another process".into(), 3)));
-    // A run that comes while the page is open is listed without being asked for.
+    // A run added while the page is open is listed automatically.
     run(folder.path(), "new", Stage::Pretrain, 1, None);
     wait_for(&mut window, |app| app.state().cache.runs.all().iter().any(|run| run.name == "new"));
     drop(held);
@@ -424,7 +424,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
         press(&mut window, Key::Escape);
         assert_eq!(place(&window), (expected, WatchView::Probe));
     }
-    // A run without a checkpoint has no measures: said, with a way out.
+    // A run without a checkpoint has no measures: reported, with a remedy.
     send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
     assert!(has(&window, "second has no results"));
     send(&mut window, WindowCommand::DismissAll);
@@ -432,7 +432,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
     assert!(has(&window, "Results of third") && state(&window).session.runs.results.is_none());
     click(&mut window, "Back to Set up");
     assert_eq!(state(&window).session.train.page, TrainPage::Setup);
-    // In a field Escape is the field's own.
+    // In a field Escape applies to the field.
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     click(&mut window, "Run third");
     click(&mut window, "Notes");
@@ -441,7 +441,7 @@ fn every_page_has_a_way_back_by_button_and_escape() {
     assert!(state(&window).session.run_table.editing.is_none() && state(&window).session.train.page == TrainPage::Runs);
 }
 
-/// A window whose runs are kept in a folder.
+/// A window with this workspace.
 pub(super) fn open_in(workspace: &Path) -> Window {
     let mut window = open(&Args::default());
     send(&mut window, Command::Train(TrainCommand::SetWorkspace(workspace.to_path_buf())));

@@ -1,4 +1,4 @@
-//! Segmenting, saving, opening again; masks that fit, that are put right, that are refused.
+//! Segmenting, saving, reopening; masks that fit, are repaired, or are refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,15 +38,15 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-pub struct Deaf;
+pub struct SilentSink;
 
-impl EventSink for Deaf {
+impl EventSink for SilentSink {
     fn event(&mut self, _: &Event) -> engine::Result<()> {
         Ok(())
     }
 }
 
-/// Trains a tiny network and exports it; the scan of a patient it has not seen lies beside it.
+/// Trains a tiny network and exports it, with the scan of an unseen patient.
 fn model(folder: &Path) -> (PathBuf, PathBuf) {
     let cohort = folder.join("cohort");
     for number in 0..6 {
@@ -70,7 +70,7 @@ fn model(folder: &Path) -> (PathBuf, PathBuf) {
     config.labels.labels = "3".into();
     let (run, model, control) = (folder.join("run"), folder.join("model"), Control::default());
     let mut job = FinetuneJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
-    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    job.train(&Compute::cpu(), &mut SilentSink, &control).unwrap();
     export_model(&run, Choice::Last, &model).unwrap();
     (model, scan)
 }
@@ -78,7 +78,7 @@ fn model(folder: &Path) -> (PathBuf, PathBuf) {
 /// A window on the scan with the model chosen.
 fn ready(model: &Path, scan: &Path) -> Window {
     let mut window = open(&Args { run: Some(model.to_path_buf()), ..args(&[scan]) });
-    // The processor, whatever else this machine has.
+    // Always the CPU.
     send(&mut window, FileCommand::SetDevice("cpu".into()));
     window
 }
@@ -145,7 +145,7 @@ fn a_segmentation_is_made_saved_and_opened_again() {
     assert_eq!(LabelVolume::read(&saved).unwrap().grid.relation(&image.grid), Relation::Same);
 }
 
-/// A scan that takes a network a while: the ball of a patient within a wide field.
+/// A scan that is slow to segment: a patient's ball in a wide field.
 fn large_scan(path: &Path) {
     let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
     let grid = Grid::new([224, 224, 60], DAffine3 { matrix3, translation: DVec3::new(200.0, -200.0, 8.0) });
@@ -173,7 +173,7 @@ fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
     let halfway = |app: &amlp_viewer::App| app.state().document.as_ref().is_some_and(|d| d.replaced.is_some());
     wait_for(&mut window, halfway);
     assert!(labels(&window) != before, "the slices so far are shown");
-    // Half of a segmentation is never saved as one.
+    // A partial segmentation is never saved.
     window
         .state_mut()
         .dispatch(Intent::UsePaths(PathPurpose::SaveSegmentation.into(), vec![folder.path().join("half.nii.gz")]));

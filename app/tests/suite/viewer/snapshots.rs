@@ -23,7 +23,7 @@ fn welcome() {
 fn review_with_a_reference_in_both_themes() {
     let files = Files::on(&straight());
     let Some(mut window) = PICTURES.window(&args(&[&files.scan, &files.prediction, &files.truth])) else { return };
-    // Voxels as they are make a smaller file than what is interpolated between them.
+    // Nearest-neighbour voxels compress better than interpolated ones.
     send(&mut window, ViewCommand::SetInterpolation(false));
     PICTURES.compare(&mut window, "review");
     send(&mut window, WindowCommand::SetTheme(Theme::Light));

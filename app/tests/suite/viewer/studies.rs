@@ -33,7 +33,7 @@ fn plan(cohort: &Path) -> Plan {
     small_study(study, cohort, 4, (12, "[1e-2, 3e-2]"))
 }
 
-/// Carries the study out, or `steps` training steps of it.
+/// Runs the study, or `steps` training steps of it.
 fn carry_out(plan: &Plan, out: &Path, steps: usize) -> engine::Result<()> {
     let control = Control::default();
     let mut watcher = Watcher::new(&control, steps);
@@ -59,7 +59,7 @@ fn page(workspace: &Path) -> Window {
     window
 }
 
-/// What a control says beside its name.
+/// The description of a control.
 fn described(window: &Window, label: &str) -> String {
     window.get_by_label(label).accesskit_node().data().description().unwrap_or_default().to_owned()
 }
@@ -77,7 +77,7 @@ fn from_the_table_over_a_patient_to_every_methods_segmentation() {
     click(&mut window, "Study small");
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
     assert_eq!(state(&window).study_groups().len(), 2);
-    // The cell says what the engine's summary does.
+    // The cell agrees with the engine's summary.
     let group = record.groups.iter().find(|group| group.budget == "4").unwrap();
     let base = group.methods.iter().find(|method| method.method == "base").unwrap();
     let difference = base.differences.iter().find(|d| d.to == "sup" && d.metric == Metric::Dsc).unwrap();
@@ -90,8 +90,8 @@ fn from_the_table_over_a_patient_to_every_methods_segmentation() {
     click(&mut window, "HD95");
     assert!(described(&window, "base at 4").starts_with("HD95"));
     click(&mut window, "Dice");
-    click(&mut window, "Trainings");
-    assert!(has(&window, "All trainings are done. None failed."));
+    click(&mut window, "Progress");
+    assert!(has(&window, "All runs are done. None failed."));
 
     // A cell lists its patients, the worst first.
     click(&mut window, "base at 4");
@@ -158,7 +158,7 @@ fn a_segmentation_that_was_not_kept_is_made_by_its_network() {
         masks.iter().map(|mask| LabelVolume::read(mask.mask.as_ref().unwrap()).unwrap()).collect();
     masks.iter().for_each(|mask| fs::remove_file(mask.mask.as_ref().unwrap()).unwrap());
 
-    // The shown one at once, the other when it is chosen.
+    // The shown one immediately, the other when selected.
     send(&mut window, Command::Study(StudyCommand::OpenPatient(cell("base"), patient)));
     assert_eq!(errors(&window), Vec::<String>::new());
     let labels = |window: &Window| document(window).segmentation().unwrap().labels.to_volume();
@@ -178,31 +178,31 @@ fn a_study_that_another_process_carries_out_is_followed() {
     let mut window = page(&workspace);
     let status = |window: &Window| state(window).cache.study.open.as_ref().unwrap().status.clone();
     click(&mut window, "Study small");
-    assert_eq!((status(&window).done(), status(&window).trainings.len()), (1, 4 + 8));
-    assert!(has(&window, "1 of 12 trainings done, 11 waiting, stopped"));
+    assert_eq!((status(&window).done(), status(&window).runs.len()), (1, 4 + 8));
+    assert!(has(&window, "1 of 12 runs done, 11 waiting, stopped"));
     assert!(has(&window, "The learning rates are being chosen on validation patients. Results follow."));
 
-    let held = Lock::take(&status(&window).trainings[1].run).unwrap();
+    let held = Lock::take(&status(&window).runs[1].folder).unwrap();
     wait_for(&mut window, |app| app.state().cache.study.open.as_ref().unwrap().status.running() == 1);
     window.run_steps(2);
-    assert!(has(&window, "1 of 12 trainings done, 1 running, 10 waiting"));
+    assert!(has(&window, "1 of 12 runs done, 1 running, 10 waiting"));
     drop(held);
     carry_out(&plan, &out, usize::MAX).unwrap();
     wait_for(&mut window, |app| app.state().cache.study.open.as_ref().unwrap().status.is_complete());
     window.run_steps(2);
-    assert!(has(&window, "12 of 12 trainings done") && has(&window, "sup at 4"));
+    assert!(has(&window, "12 of 12 runs done") && has(&window, "sup at 4"));
 
-    // A training that fails is named with its reason, in the table and below it.
-    let last = status(&window).trainings.last().unwrap().clone();
-    fs::remove_dir_all(last.run.join("evaluation")).unwrap();
+    // A run that fails is named with its reason, in the table and below it.
+    let last = status(&window).runs.last().unwrap().clone();
+    fs::remove_dir_all(last.folder.join("evaluation")).unwrap();
     fs::create_dir_all(out.join("failed")).unwrap();
-    let name = last.run.file_name().unwrap().to_str().unwrap();
+    let name = last.folder.file_name().unwrap().to_str().unwrap();
     fs::write(out.join(format!("failed/{name}.txt")), "the device ran out of memory").unwrap();
     wait_for(&mut window, |app| app.state().cache.study.open.as_ref().unwrap().status.failed() == 1);
     window.run_steps(2);
-    click(&mut window, "Trainings (1 failed)");
+    click(&mut window, "Progress (1 failed)");
     assert!(has(&window, &last.label) && has(&window, "the device ran out of memory"));
-    // Nothing is looked at while another page is shown.
+    // Nothing is polled while another page is shown.
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
     fs::remove_dir_all(&out).unwrap();
     window.run_steps(400);

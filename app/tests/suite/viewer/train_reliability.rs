@@ -1,8 +1,8 @@
-//! What must hold when a training goes wrong, or is left at a bad moment.
+//! Reliability when a run fails or is interrupted at a bad moment.
 
 use amlp_viewer::command::{TrainCommand, WindowCommand};
 use amlp_viewer::state::Dialog;
-use amlp_viewer::state::train::{Ending, Phase};
+use amlp_viewer::state::train::{JobOutcome, Phase};
 use amlp_viewer::worker::{self, Failure, JobHandle, Spec};
 use engine::run::RunFolder;
 use engine::volume::nifti;
@@ -12,13 +12,13 @@ use super::training::{Place, change, endings, has_checkpoint, order, queue_up, r
 use crate::window::*;
 
 #[test]
-fn u1_trainings_are_started_and_stopped_and_leave_no_thread() {
+fn u1_runs_are_started_and_stopped_and_leave_no_thread() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.pretrain.training.epochs = 1000);
     for round in 0..20 {
         order(&mut window, TrainCommand::Start);
-        // At another moment each time: while patients are prepared, at the first step, later.
+        // At a different moment each time: during preparation, at the first step, later.
         for _ in 0..round {
             window.step();
             std::thread::sleep(std::time::Duration::from_millis(8));
@@ -28,8 +28,8 @@ fn u1_trainings_are_started_and_stopped_and_leave_no_thread() {
     }
     wait_for(&mut window, |app| app.jobs().threads() == 0);
     assert_eq!(errors(&window), [""; 0]);
-    assert!(endings(&window).iter().all(|how| *how == Ending::Stopped));
-    // What never came to a step leaves nothing behind.
+    assert!(endings(&window).iter().all(|how| *how == JobOutcome::Stopped));
+    // A run without a step leaves nothing behind.
     for run in std::fs::read_dir(place.runs()).unwrap().flatten() {
         assert!(has_checkpoint(&run.path()), "{}", run.path().display());
     }
@@ -82,7 +82,7 @@ fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
     assert!(said.len() == 1 && said[0].contains("Pre-training x") && said[0].contains("index 7"), "{said:?}");
     window.state_mut().dispatch(WindowCommand::DismissAll);
     click(&mut window, "Start pre-training");
-    assert_eq!(endings(&window), [Ending::Finished]);
+    assert_eq!(endings(&window), [JobOutcome::Finished]);
 }
 
 #[test]
@@ -101,8 +101,8 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     assert!(state(&window).cache.train.name_conflict.iter().any(|line| line.contains("training.lr")));
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("A run \"mine\" exists"), "{said:?}");
-    assert_eq!(endings(&window), [Ending::Stopped], "it was not started");
-    // The name of a run of one stage is none of the other's.
+    assert_eq!(endings(&window), [JobOutcome::Stopped], "it was not started");
+    // A run's name of one stage does not affect the other.
     change(&mut window, |form| form.stage = engine::event::Stage::Finetune);
     assert_eq!(state(&window).session.train.form.name, "supervised-pet");
     change(&mut window, |form| form.stage = engine::event::Stage::Pretrain);
@@ -149,7 +149,7 @@ fn t13_a_loss_that_is_no_number_stops_and_names_the_batch() {
     settle(&mut window);
     let said = errors(&window);
     assert!(said.len() == 1 && said[0].contains("epoch 1") && said[0].contains("slices P"), "{said:?}");
-    assert!(matches!(&endings(&window)[0], Ending::Failed(_)));
+    assert!(matches!(&endings(&window)[0], JobOutcome::Failed(_)));
     assert_eq!(window.state().jobs().threads(), 0);
 }
 
@@ -158,7 +158,7 @@ fn left(window: &Window) -> Vec<String> {
     state(window).training.left.iter().map(|job| job.name.clone()).collect()
 }
 
-/// Closes the program during a training, as the dialog offers.
+/// Closes the program during a run, as the dialog offers.
 fn save_and_close(mut window: Window) {
     window.state_mut().dispatch(WindowCommand::Quit);
     window.run_steps(2);
@@ -183,14 +183,14 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
     );
     use_control(&mut window, "Remove third");
     click(&mut window, "Start second");
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Finished]));
     assert!(has_checkpoint(&place.runs().join("second")));
-    // Killed now: what is left of it is on the disk already.
+    // Killed now: its state is already on disk.
     drop(window);
     let mut window = place.window();
     assert_eq!(left(&window), ["fourth"]);
     click(&mut window, "Start fourth");
-    assert_eq!(endings(&window), [Ending::Finished]);
+    assert_eq!(endings(&window), [JobOutcome::Finished]);
     drop(window);
     assert_eq!(left(&place.window()), [""; 0]);
 }
@@ -205,7 +205,7 @@ fn a_queue_that_cannot_be_read_is_said() {
     assert_eq!((left(&window), errors(&window)), (Vec::new(), Vec::new()));
 }
 
-/// Starts a job under a name of the user's whose estimate takes a while, and waits until its folder is there.
+/// Starts a named job with a slow estimate, and waits until its folder exists.
 fn begin_slowly(window: &mut Window, place: &Place) -> std::path::PathBuf {
     change(window, |form| {
         (form.pretrain.network.width, form.pretrain.network.depth) = (64, 4);
@@ -223,7 +223,7 @@ fn a_training_that_is_stopped_before_its_first_step_leaves_no_folder() {
     let mut window = place.window();
     let run = begin_slowly(&mut window, &place);
     stop(&mut window);
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Stopped]));
     assert!(!run.exists(), "{:?}", std::fs::read_dir(&run).unwrap().collect::<Vec<_>>());
     let said: Vec<_> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
     assert_eq!(said, ["mine was stopped before its first step. Nothing was kept."]);

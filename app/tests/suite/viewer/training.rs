@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{Command, TimelineCommand, TrainCommand};
-use amlp_viewer::state::train::{CohortState, Ending, Estimate, Form, Phase, RunningJob, TrainPage};
+use amlp_viewer::state::train::{CohortState, Estimate, Form, JobOutcome, Phase, RunningJob, TrainPage};
 use amlp_viewer::state::{Intent, Request, State};
 use amlp_viewer::worker::train::run;
 use amlp_viewer::worker::{Failure, JobHandle, Spec};
@@ -26,7 +26,7 @@ use crate::window::*;
 /// How many patients the cohort has: 6 train, 1 validates, 2 test.
 const PATIENTS: usize = 9;
 
-/// A cohort of small patients, and a workspace beside it.
+/// A cohort of small patients, and a workspace.
 pub struct Place(TempDir);
 
 impl Place {
@@ -53,7 +53,7 @@ impl Place {
     /// A window in Train mode on the cohort.
     pub fn window(&self) -> Window {
         let mut window = start(&self.args(), SIZE, None);
-        // The estimate of the paper's settings is of no interest here, and takes its time.
+        // The slow estimate of the paper's settings is irrelevant here.
         wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Ready(_)));
         change(&mut window, tiny);
         settle(&mut window);
@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-/// Settings that train in moments.
+/// Settings that train in a moment.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
         config.device = DeviceChoice::Cpu.into();
@@ -92,7 +92,7 @@ pub fn order(window: &mut Window, command: TrainCommand) {
     window.step();
 }
 
-/// Presses a control by its name, wherever the page is scrolled to, without waiting for jobs.
+/// Presses a control by its name at any scroll position, without waiting for jobs.
 pub fn use_control(window: &mut Window, label: &str) {
     window.get_by_label(label).click_accesskit();
     window.run_steps(3);
@@ -108,7 +108,7 @@ fn enter(window: &mut Window, label: &str, text: &str) {
     window.run_steps(2);
 }
 
-/// Starts a job of so many epochs and waits until it trains.
+/// Starts a job with this many epochs and waits until it trains.
 pub fn train(window: &mut Window, epochs: usize) {
     change(window, |form| form.config_mut().training.epochs = epochs);
     order(window, TrainCommand::Start);
@@ -145,7 +145,7 @@ pub fn has_checkpoint(run: &Path) -> bool {
     run.join("checkpoints/last").is_dir()
 }
 
-pub fn endings(window: &Window) -> Vec<Ending> {
+pub fn endings(window: &Window) -> Vec<JobOutcome> {
     state(window).training.ended.iter().map(|job| job.how.clone()).collect()
 }
 
@@ -159,7 +159,7 @@ fn a_training_that_fails_is_named_by_its_number_and_never_as_the_run_whose_name_
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
     let ended = &state(&window).training.ended[0];
-    assert!(matches!(ended.how, Ending::Failed(_)), "{:?}", ended.how);
+    assert!(matches!(ended.how, JobOutcome::Failed(_)), "{:?}", ended.how);
     assert_eq!(ended.name, "amlp-pet-2");
     let titles: Vec<&str> = state(&window).notices.iter().map(|notice| notice.title.as_str()).collect();
     assert!(titles.iter().any(|title| title.contains("amlp-pet-2")), "{titles:?}");
@@ -196,21 +196,21 @@ fn a_training_is_paused_resumed_and_stopped() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     assert_eq!(steps(&window), before);
-    assert!(!window.state().is_idle(), "a paused training is not over");
+    assert!(!window.state().is_idle(), "a paused run is not over");
     use_control(&mut window, "Resume");
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.steps_done() > before));
     use_control(&mut window, "Stop");
     settle(&mut window);
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Stopped]));
     assert_eq!(window.state().jobs().threads(), 0);
 
-    // It goes on where it was.
+    // It continues where it was.
     let done = state(&window).cache.runs.unfinished().next().unwrap().epochs_done;
     use_control(&mut window, "Resume amlp-pet");
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.epoch > done));
     assert_eq!(run_of(&window), run);
     stop(&mut window);
-    assert_eq!(endings(&window), [Ending::Stopped], "one run is listed once");
+    assert_eq!(endings(&window), [JobOutcome::Stopped], "one run is listed once");
 }
 
 #[test]
@@ -225,14 +225,14 @@ fn jobs_wait_for_each_other() {
     order(&mut window, TrainCommand::Start);
     assert_eq!(names(&window).len(), 3, "a run waits once");
     assert!(errors(&window)[0].contains("second is already in the queue"), "{:?}", errors(&window));
-    assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured beside a training");
-    // All of the panel can be scrolled to, over the buttons that stay where they are.
+    assert_eq!(state(&window).cache.train.estimate, Estimate::Waiting, "nothing is measured during a run");
+    // The whole panel can be scrolled above the fixed buttons.
     assert!(names(&window).iter().all(|name| {
         let row = window.get_by_label(&format!("Waiting: {name}")).rect();
         row.height() == amlp_viewer::theme::size::ROW_TALL
     }));
     window.get_by_label("Pin this slice").scroll_to_me();
-    // The panel scrolls over some frames, while the training goes on beside it.
+    // The panel scrolls over several frames while the run continues.
     window.run_steps(20);
     let (pin, pause) = (window.get_by_label("Pin this slice").rect(), window.get_by_label("Pause").rect());
     assert!(pin.top() > 40.0 && pin.bottom() < pause.top() && pause.bottom() < 800.0, "{pin:?} {pause:?}");
@@ -241,7 +241,8 @@ fn jobs_wait_for_each_other() {
     assert_eq!(names(&window), ["fourth", "second"]);
     stop(&mut window);
     let ended: Vec<_> = state(&window).training.ended.iter().map(|job| (job.name.as_str(), &job.how)).collect();
-    let expected = [("second", &Ending::Finished), ("fourth", &Ending::Finished), ("amlp-pet", &Ending::Stopped)];
+    let expected =
+        [("second", &JobOutcome::Finished), ("fourth", &JobOutcome::Finished), ("amlp-pet", &JobOutcome::Stopped)];
     assert_eq!(ended, expected);
 }
 

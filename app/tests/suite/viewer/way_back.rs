@@ -1,11 +1,11 @@
-//! The way back through the window: segment, correct, accept, add to the labels, continue fine-tuning.
+//! The correction loop in the window: segment, correct, accept, add to the labels, continue fine-tuning.
 
 use std::path::{Path, PathBuf};
 
 use amlp_viewer::Args;
 use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::intent::LabelScope;
-use amlp_viewer::state::train::{Ending, Labels, TrainPage};
+use amlp_viewer::state::train::{JobOutcome, Labels, TrainPage};
 use amlp_viewer::state::{Dialog, Intent, Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::Queryable as _;
@@ -20,7 +20,7 @@ use engine::preprocess::Spacing;
 use engine::run::RunFolder;
 use engine::volume::{LabelVolume, nifti};
 
-use super::segmentation::{Deaf, patient};
+use super::segmentation::{SilentSink, patient};
 use super::training::{change, endings};
 use crate::window::*;
 
@@ -50,7 +50,7 @@ fn place(folder: &Path) -> (PathBuf, PathBuf) {
     config.labels.labels = "1".into();
     let (run, control) = (folder.join("runs/fine"), Control::default());
     let mut job = FinetuneJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
-    job.train(&Compute::cpu(), &mut Deaf, &control).unwrap();
+    job.train(&Compute::cpu(), &mut SilentSink, &control).unwrap();
     (cohort, run)
 }
 
@@ -66,7 +66,7 @@ fn open_case(window: &mut Window, name: &str) {
     send(window, Intent::OpenCase(id));
 }
 
-/// Draws the lesion as it is, in place of the segmentation.
+/// Replaces the segmentation by the true lesion.
 fn correct(window: &mut Window, number: usize) {
     let (state, jobs) = window.state_mut().parts();
     let before = state.document.as_ref().unwrap().segmentation().unwrap().labels.clone();
@@ -119,7 +119,7 @@ fn a_reviewer_corrects_three_cases_and_the_next_network_is_better() {
     settle(&mut window);
     assert_eq!(state(&window).training_obstacle(), None);
     click(&mut window, "Start fine-tuning");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
 
     click(&mut window, "Results of retrained-pet");
     assert_eq!((errors(&window), state(&window).session.train.page), (Vec::new(), TrainPage::Results));

@@ -1,8 +1,8 @@
-//! The researcher's way through the program on the sample study, in one sitting: masking, a pre-training run that is paused,
-//! resumed and cancelled, one that ends, fine-tuning, segmentation, measures.
+//! A researcher's workflow on the sample study in one session: masking, a pre-training run that is paused, resumed and
+//! cancelled, one that finishes, fine-tuning, segmentation, measures.
 
 use amlp_viewer::state::Mode;
-use amlp_viewer::state::train::{CohortState, Column, Ending, Labels, Phase, TrainPage};
+use amlp_viewer::state::train::{CohortState, Column, JobOutcome, Labels, Phase, TrainPage};
 use amlp_viewer::{Args, sample};
 use egui::Key;
 use engine::config::Config;
@@ -15,7 +15,7 @@ use super::masking::{expected, set};
 use super::training::{change, endings, has_checkpoint, run_of, train, use_control};
 use crate::window::*;
 
-/// What the window reports of the shown slice, after it was compared with what the engine says of the file.
+/// The window's report of the shown slice, after comparison with the engine's.
 fn masked(window: &Window) -> MaskReport {
     let shown = report(window).masking.unwrap();
     let case = sample::folder().unwrap().join(&state(window).cases.chosen().unwrap().name);
@@ -24,7 +24,7 @@ fn masked(window: &Window) -> MaskReport {
     shown
 }
 
-/// Takes over the demonstration's settings for trainings of so many steps.
+/// Uses the demonstration's settings, with runs of this many steps.
 fn steps(window: &mut Window, count: usize) {
     let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count, count).unwrap();
     change(window, |form| {
@@ -71,13 +71,13 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.steps_done() > done));
     use_control(&mut window, "Stop");
     settle(&mut window);
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Stopped]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Stopped]));
     assert!(has_checkpoint(&cancelled));
 
     steps(&mut window, 20);
     use_control(&mut window, "Set up");
     click(&mut window, "Start pre-training");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
     let pretrained = state(&window).training.ended[0].run.clone().unwrap();
     assert_ne!(pretrained, cancelled);
     let name = pretrained.file_name().unwrap().to_string_lossy().into_owned();
@@ -92,7 +92,7 @@ fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
     settle(&mut window);
     assert_eq!(state(&window).session.train.form.stage, Stage::Finetune);
     click(&mut window, "Start fine-tuning");
-    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &Ending::Finished));
+    assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
     let finetuned = state(&window).training.ended[0].run.clone().unwrap();
     let seen = state(&window).cache.timeline.finetune.as_ref().unwrap();
     assert!(!seen.history.validations.is_empty(), "a Dice was seen while it trained");

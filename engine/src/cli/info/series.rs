@@ -7,7 +7,7 @@ use crate::Result;
 use crate::volume::dicom::{self, ImageStack, Library, Series};
 use crate::volume::{Frames, ReadOptions, Volume};
 
-/// The document of `--json`. Names and ids of patients are no part of it.
+/// The document of `--json`, without names and ids of patients.
 #[derive(Debug, Serialize)]
 struct Document {
     patients: Vec<PatientEntry>,
@@ -43,7 +43,7 @@ struct Entry {
     transfer_syntax: String,
     stackable: bool,
     warnings: Vec<String>,
-    /// What `--series` takes.
+    /// Argument for `--series`.
     #[serde(skip)]
     selector: String,
     #[serde(skip)]

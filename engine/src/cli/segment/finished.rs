@@ -18,7 +18,7 @@ use crate::{Error, Result};
 
 /// The record of a finished case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Finished {
+pub(super) struct FinishedSegmentation {
     /// The case.
     pub case: String,
     /// Digest of weights, settings and program version.
@@ -33,7 +33,7 @@ pub(super) struct Finished {
     pub volume_ml: f64,
 }
 
-impl Finished {
+impl FinishedSegmentation {
     /// Records a case whose outputs are `names` in `out`.
     pub fn of(
         scan: &Scan,
@@ -100,20 +100,20 @@ mod tests {
         std::fs::write(out.join("a.nii.gz"), b"mask").unwrap();
         let scan = Scan { case: "a".into(), images: vec![ImageFile::new(image.clone())] };
         let names = ["a.nii.gz".to_owned()];
-        assert!(Finished::find(&scan, "m", "o", &out).is_none(), "nothing was recorded");
-        let record = Finished::of(&scan, "m", "o", (&out, &names), 1.5).unwrap();
+        assert!(FinishedSegmentation::find(&scan, "m", "o", &out).is_none(), "nothing was recorded");
+        let record = FinishedSegmentation::of(&scan, "m", "o", (&out, &names), 1.5).unwrap();
         record.write(&out).unwrap();
-        assert_eq!(Finished::find(&scan, "m", "o", &out), Some(record));
-        assert!(Finished::find(&scan, "another", "o", &out).is_none());
-        assert!(Finished::find(&scan, "m", "another", &out).is_none());
+        assert_eq!(FinishedSegmentation::find(&scan, "m", "o", &out), Some(record));
+        assert!(FinishedSegmentation::find(&scan, "another", "o", &out).is_none());
+        assert!(FinishedSegmentation::find(&scan, "m", "another", &out).is_none());
         for (path, whole) in [(out.join("a.nii.gz"), &b"mask"[..]), (image, b"scan")] {
             std::fs::write(&path, b"cut").unwrap();
-            assert!(Finished::find(&scan, "m", "o", &out).is_none(), "{}", path.display());
+            assert!(FinishedSegmentation::find(&scan, "m", "o", &out).is_none(), "{}", path.display());
             std::fs::write(&path, whole).unwrap();
-            assert!(Finished::find(&scan, "m", "o", &out).is_some());
+            assert!(FinishedSegmentation::find(&scan, "m", "o", &out).is_some());
         }
         std::fs::remove_file(out.join("a.nii.gz")).unwrap();
-        assert!(Finished::find(&scan, "m", "o", &out).is_none());
+        assert!(FinishedSegmentation::find(&scan, "m", "o", &out).is_none());
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
         std::fs::write(&image, b"scan").unwrap();
         let scan = Scan { case: "a".into(), images: vec![ImageFile::new(image)] };
         let names = ["../scan.nii".to_owned()];
-        Finished::of(&scan, "m", "o", (&out, &names), 0.0).unwrap().write(&out).unwrap();
-        assert!(Finished::find(&scan, "m", "o", &out).is_none());
+        FinishedSegmentation::of(&scan, "m", "o", (&out, &names), 0.0).unwrap().write(&out).unwrap();
+        assert!(FinishedSegmentation::find(&scan, "m", "o", &out).is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Args;
 use crate::cohort::split::{Part, Split};
-use crate::cohort::{Cohort, CohortIdentity, ImageFile, LeftOut, NiftiFile, is_mask_or_output, scans_in};
+use crate::cohort::{Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, is_mask_or_output, scans_in};
 use crate::config::Config;
 use crate::run::RunFolder;
 use crate::volume::dicom::{self, Library};
@@ -25,7 +25,7 @@ pub struct Scan {
 #[derive(Debug, Default)]
 pub(super) struct Inputs {
     pub scans: Vec<Scan>,
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<ExcludedScan>,
     /// What was decided about the inputs, one sentence each.
     pub notes: Vec<String>,
 }
@@ -87,7 +87,7 @@ impl Inputs {
             return self.add_series(folder, args);
         }
         if files.is_empty() {
-            // The error of the discovery says more than "no file".
+            // The error of the discovery is more specific than "no file".
             cohort?;
             let wanted = config.data.modality.join(", ");
             return Err(Error::file(folder, format!("no patient here has {wanted}, and there is no other scan")));
@@ -162,8 +162,8 @@ fn names_in(cohort: &Cohort, config: &Config) -> Vec<String> {
     config.data.modality.iter().map(|name| cohort.modality(name).unwrap_or_else(|_| name.clone())).collect()
 }
 
-/// Whether a cohort is the model's own, wherever it lies: most of its scans have the ids and headers of the training's. Runs
-/// of earlier versions recorded no headers: their folder or all their patients tell.
+/// Whether a cohort is the model's own, at any location: most of its scans have the ids and headers of the training cohort's.
+/// For runs of earlier versions, which recorded no headers, the folder or all patients must match.
 fn is_own(cohort: &Cohort, model: &Path, config: &Config) -> Result<bool> {
     let run = RunFolder::open(model)?;
     if let Some(recorded) = run.read_cohort::<CohortIdentity>()? {

@@ -5,18 +5,18 @@ use glam::{DAffine3, DMat3, DVec3};
 use crate::volume::{Grid, LabelVolume};
 use crate::{Error, Result};
 
-/// Slices nearer than this to each other lie at one place, in mm.
+/// Slices closer than this, in mm, have the same position.
 const SAME_MM: f64 = 1e-3;
 
 /// Slices where they truly are.
 pub(super) struct Slices<'a> {
-    /// The grid that they are stored on; its columns and rows are the slices' own.
+    /// The grid of the slices; it shares their columns and rows.
     pub grid: &'a Grid,
     /// World position of each slice's first voxel in mm, RAS, ascending along the slices' normal.
     pub positions: &'a [DVec3],
 }
 
-/// Where a voxel of the even grid lies among the slices.
+/// Position of an even-grid voxel among the slices.
 struct Place {
     /// The slices below and above.
     slices: [usize; 2],
@@ -27,10 +27,10 @@ struct Place {
 }
 
 impl Slices<'_> {
-    /// The even grid. It covers all slices, however they are shifted against each other.
+    /// The even grid. It covers all slices, including shifted ones.
     ///
     /// # Errors
-    /// If two slices lie at one place, or there are fewer than two.
+    /// If two slices have the same position, or there are fewer than two.
     pub fn even_grid(&self) -> Result<Grid> {
         let m = self.grid.world_from_voxel.matrix3;
         let along = self.along();
@@ -78,7 +78,7 @@ impl Slices<'_> {
         [m.x_axis, m.y_axis].map(|axis| vector.dot(axis) / axis.length_squared())
     }
 
-    /// Where slice `k` of the even grid lies.
+    /// Position of slice `k` of the even grid.
     fn place(&self, to: &Grid, k: usize, along: &[f64]) -> Place {
         let at = to.spacing_mm()[2] * k as f64;
         let above = along.partition_point(|mm| *mm <= at).clamp(1, along.len() - 1);
@@ -161,7 +161,7 @@ mod tests {
         Grid::new(shape, DAffine3::from_scale(DVec3::new(2.0, 2.0, z)))
     }
 
-    /// Slices of a field that is linear in space are sampled exactly, wherever they lie.
+    /// A linear field is sampled exactly at any slice positions.
     fn check(positions: &[DVec3], shape: [usize; 2], expected: [usize; 3]) {
         let grid = grid([shape[0], shape[1], positions.len()], 3.0);
         let field = |p: DVec3| 3.0 * p.x - 2.0 * p.y + 0.5 * p.z + 7.0;

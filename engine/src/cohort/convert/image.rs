@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use glam::DVec3;
 
 use super::even::Slices;
-use super::patient::Work;
+use super::patient::PatientConversion;
 use super::program;
 use super::report::{ImageSidecar, MaskSidecar, write_json};
 use crate::run::atomic::sha256_file;
@@ -40,7 +40,7 @@ pub(super) fn reason(error: &Error, sources: &[PathBuf]) -> String {
 /// # Errors
 /// Slices that are uneven or tilted and may not be resampled; colours; a file that cannot be read or written.
 pub(super) fn convert<'a>(
-    work: &mut Work<'_>,
+    work: &mut PatientConversion<'_>,
     series: &Series,
     stack: &'a ImageStack,
     folder: &Path,
@@ -73,7 +73,7 @@ pub(super) fn convert<'a>(
         let slices = Slices { grid: &stored.grid, positions: &positions };
         let grid = slices.even_grid()?;
         let mut values = stored.to_f32();
-        // Nothing lies between tissue and padding.
+        // No values between tissue and padding.
         stored.replace_padding(0, &mut values, f32::NAN);
         let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
         let mut sampled = slices.values(&values, &grid, outside);
@@ -112,12 +112,12 @@ pub(super) fn convert<'a>(
     Ok(Image { name, grid: volume.grid, stack, resampled })
 }
 
-/// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` beside its image.
+/// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` next to its image.
 ///
 /// # Errors
 /// As [`read_file`], or a file that cannot be written.
 pub(super) fn convert_mask(
-    work: &mut Work<'_>,
+    work: &mut PatientConversion<'_>,
     overlay: &Overlay,
     image: &Image<'_>,
     folder: &Path,

@@ -1,4 +1,4 @@
-//! Pseudonyms of patients, and the key file that identifies them. It is kept apart from the cohort.
+//! Pseudonyms of patients, and the key file that identifies them, which is stored outside the cohort.
 //!
 //! ```text
 //! pseudonym  patient_id
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 /// Largest key file that is read, in bytes.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// The pseudonyms given so far.
+/// The pseudonyms assigned so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key file of a cohort where the user names none: `COHORT.key.tsv` beside it.
+    /// Default key file of a cohort: `COHORT.key.tsv` next to its folder.
     pub fn path_beside(cohort: &Path) -> PathBuf {
         let mut name = cohort.file_name().unwrap_or_default().to_owned();
         name.push(".key.tsv");
@@ -33,7 +33,7 @@ impl Key {
     /// Opens a key file, or starts one. Nothing is written yet.
     ///
     /// # Errors
-    /// A key file within the cohort, one that cannot be read, or one that gives a pseudonym twice.
+    /// A key file inside the cohort, one that cannot be read, or one with a duplicate pseudonym.
     pub fn open(path: &Path, cohort: &Path) -> Result<Self> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io("read", path));
         // Links are followed where the folders exist already.

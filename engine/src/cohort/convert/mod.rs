@@ -1,4 +1,4 @@
-//! From DICOM to a cohort: a folder for each patient with images, a mask and a JSON file beside each.
+//! Converts DICOM to a cohort: a folder per patient with images, a mask and a JSON sidecar for each.
 //!
 //! Patients get pseudonyms by default. No file of the cohort has text of a patient: UIDs are hashed, descriptions are left out,
 //! and names of segments that contain the patient's name are replaced. The key of the pseudonyms stays apart.
@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use key::Key;
-pub use report::{ConvertReport, ConvertedPatient, REPORT, Refused};
+pub use report::{ConvertReport, ConvertedPatient, REPORT, RefusedImage};
 
 use crate::event::Control;
 use crate::volume::dicom::{Library, Patient, Study};
@@ -33,8 +33,8 @@ pub struct ConvertOptions {
     pub again: bool,
 }
 
-/// Converts every patient under `sources`, and writes the report `conversion.json` in the cohort. A patient that an earlier
-/// conversion finished from the same images is left as it is. `progress` gets each patient when it is done.
+/// Converts every patient under `sources`, and writes the report `conversion.json` in the cohort. A patient already converted
+/// from the same images is skipped. `progress` is called after each patient.
 ///
 /// # Errors
 /// A source that cannot be read, a cohort or key file that cannot be written, cancelled. What is wrong with single series is
@@ -54,7 +54,7 @@ pub fn convert(
             patients.entry(patient.0).or_default().push(patient.1);
         }
         let id = format!("source {}", at + 1);
-        let unread = |why| Refused { patient: None, modality: String::new(), id: id.clone(), why };
+        let unread = |why| RefusedImage { patient: None, modality: String::new(), id: id.clone(), why };
         report.refused.extend(library.warnings.into_iter().map(unread));
     }
     if let (true, Some(source)) = (patients.is_empty(), sources.first()) {
@@ -81,7 +81,7 @@ pub fn convert(
     Ok(report)
 }
 
-/// A patient by id. Of one without, each study is a patient of its own: nothing says that they are one person.
+/// A patient by id. Without an id, each study becomes a separate patient, since nothing connects them.
 fn with_id(patient: Patient) -> Vec<(String, Patient)> {
     if !patient.id.is_empty() {
         return vec![(patient.id.clone(), patient)];

@@ -1,8 +1,8 @@
-//! Names of the files of a converted cohort, and what must not be in them.
+//! File names of a converted cohort, and the words that must not appear in them.
 
 use crate::cohort::listing::modality_name;
 
-/// Words of a patient's name and id from this length on are looked for, in bytes: two characters of Chinese are a name.
+/// Minimum length in bytes of the words of a patient's name and id to search for: two Chinese characters can be a name.
 const SHORTEST: usize = 3;
 
 /// The name of an image's file without ending, as a cohort of DICOM folders names it.
@@ -33,18 +33,18 @@ impl PatientWords {
         Self(all)
     }
 
-    /// True if a text has one of the words.
+    /// True if a text contains one of the words.
     pub fn are_in(&self, text: &str) -> bool {
         let lower = text.to_lowercase();
         self.0.iter().any(|word| lower.contains(word))
     }
 }
 
-/// A patient's id as the name of a folder: what a file system may refuse becomes `_`.
+/// A patient's id as a folder name: characters that a file system may refuse become `_`.
 pub(super) fn folder_name(id: &str) -> String {
     let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
     let name: String = id.trim().chars().map(safe).collect();
-    // A leading point hides a folder, and two of them leave it.
+    // A leading dot hides a folder, and two lead out of it.
     let name = name.trim_start_matches('.').to_owned();
     if name.is_empty() { "unnamed".into() } else { name }
 }

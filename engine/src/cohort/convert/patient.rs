@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::image::reason;
 use super::names::{PatientWords, image_name, unused_name};
-use super::report::{ConvertedPatient, REPORT, Refused};
+use super::report::{ConvertedPatient, REPORT, RefusedImage};
 use super::{ConvertOptions, image};
 use crate::event::Control;
 use crate::run::atomic::sha256;
@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 const FORMAT: u32 = 2;
 
 /// A patient's conversion in progress.
-pub(super) struct Work<'a> {
+pub(super) struct PatientConversion<'a> {
     /// Pseudonym or id: the folder's name.
     pub name: &'a str,
     pub options: &'a ConvertOptions,
@@ -57,9 +57,9 @@ pub(super) fn convert(
     }
     clear(&folder)?;
     let texts: Vec<&str> = parts.iter().flat_map(|part| [part.id.as_str(), part.name.as_str()]).collect();
-    // Without what it was made from, the record of an interrupted conversion only lists the files to clear.
+    // Without sources, so that the record of an interrupted conversion only lists files to clear.
     let done = ConvertedPatient { patient: name.to_owned(), ..ConvertedPatient::default() };
-    let mut work = Work { name, options, control, words: PatientWords::of(&texts), sources, done };
+    let mut work = PatientConversion { name, options, control, words: PatientWords::of(&texts), sources, done };
     let mut used = BTreeSet::new();
     let studies = work.studies(parts, &overlays);
     let sessions = studies.len();
@@ -114,7 +114,7 @@ fn made_from(parts: &[Patient], overlays: &[Overlay], options: &ConvertOptions) 
     sha256([instances.join("\n"), options].join("\n").as_bytes())
 }
 
-/// Removes what an earlier conversion left in a patient's folder, the record first. Other files stay.
+/// Removes an earlier conversion's files from a patient's folder, the record first. Keeps other files.
 fn clear(folder: &Path) -> Result<()> {
     let Some(recorded) = ConvertedPatient::read(folder) else { return Ok(()) };
     for path in std::iter::once(folder.join(REPORT)).chain(recorded.files.keys().map(|name| folder.join(name))) {
@@ -128,7 +128,7 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// True for an error that the next series would meet too: cancelled, or the cohort cannot be written.
+/// True for an error that affects all series: cancellation, or a cohort that cannot be written.
 fn stops(error: &Error, folder: &Path) -> bool {
     match error.kind() {
         ErrorKind::Cancelled => true,
@@ -137,18 +137,18 @@ fn stops(error: &Error, folder: &Path) -> bool {
     }
 }
 
-impl Work<'_> {
+impl PatientConversion<'_> {
     /// Reports something that should have been converted. `uid` is hashed.
     fn refuse(&mut self, modality: &str, uid: &str, why: impl Into<String>) {
         let refused = self.named(modality, uid, why.into());
         self.done.refused.push(refused);
     }
 
-    fn named(&self, modality: &str, uid: &str, why: String) -> Refused {
-        Refused { patient: Some(self.name.to_owned()), modality: modality.to_owned(), id: hashed_uid(uid), why }
+    fn named(&self, modality: &str, uid: &str, why: String) -> RefusedImage {
+        RefusedImage { patient: Some(self.name.to_owned()), modality: modality.to_owned(), id: hashed_uid(uid), why }
     }
 
-    /// The volumes of each study that has one, by date. Everything else is refused or skipped.
+    /// The volumes of each study, by date. Other objects are refused or skipped.
     fn studies<'p>(&mut self, parts: &'p [Patient], overlays: &[Overlay]) -> Vec<Vec<Scan<'p>>> {
         let mut studies: Vec<(&str, Vec<Scan<'p>>)> = Vec::new();
         let mut known: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -199,7 +199,7 @@ impl Work<'_> {
         volumes
     }
 
-    /// Converts the volumes of a study, and the newest segmentation of the first that has one.
+    /// Converts the volumes of a study, and the newest segmentation of the first volume that has one.
     fn study(
         &mut self,
         scans: &[Scan<'_>],

@@ -1,4 +1,4 @@
-//! What a conversion made, what it refused and why. No patient text: pseudonyms and hashes only.
+//! The report of a conversion: results, refused objects and reasons. Contains pseudonyms and hashes, no patient text.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 /// Name of the report in the cohort, and of the record in a patient's folder.
 pub const REPORT: &str = "conversion.json";
 
-/// A conversion, as `conversion.json` in the cohort holds it.
+/// Content of `conversion.json` in the cohort.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ConvertReport {
     /// Version of the program.
@@ -20,9 +20,9 @@ pub struct ConvertReport {
     /// The patients of the cohort, by name.
     pub patients: Vec<ConvertedPatient>,
     /// Series and segmentations that should be in the cohort but could not be converted.
-    pub refused: Vec<Refused>,
-    /// Objects that are no scans: reports, presentation states, localisers.
-    pub skipped: Vec<Refused>,
+    pub refused: Vec<RefusedImage>,
+    /// Objects other than scans: reports, presentation states, localisers.
+    pub skipped: Vec<RefusedImage>,
 }
 
 /// A patient of a converted cohort.
@@ -35,9 +35,9 @@ pub struct ConvertedPatient {
     /// What is unusual about the files, one sentence each.
     pub warnings: Vec<String>,
     /// What of this patient was refused.
-    pub refused: Vec<Refused>,
-    /// What of this patient is no scan.
-    pub skipped: Vec<Refused>,
+    pub refused: Vec<RefusedImage>,
+    /// Objects of this patient other than scans.
+    pub skipped: Vec<RefusedImage>,
     /// Hash of the instances and options that it was made from; empty while it is being converted.
     pub made_from: String,
     /// True if an earlier conversion finished it.
@@ -47,7 +47,7 @@ pub struct ConvertedPatient {
 
 /// Something that was not converted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct RefusedImage {
     /// The patient; `None` for a file that cannot be read.
     pub patient: Option<String>,
     /// Modality of the series; empty if unknown.
@@ -58,7 +58,7 @@ pub struct Refused {
     pub why: String,
 }
 
-/// The JSON file beside an image.
+/// The JSON sidecar of an image.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ImageSidecar {
@@ -66,9 +66,9 @@ pub(super) struct ImageSidecar {
     /// As BIDS names it: `HU`, `SUV`, `Bq/mL`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<String>,
-    /// How the unit is known; for SUV the route.
+    /// Source of the unit; for SUV the conversion used.
     pub units_evidence: String,
-    /// Hashed, unless ids are kept.
+    /// Hashed unless ids are kept.
     pub study: String,
     pub series: String,
     pub images: usize,
@@ -79,14 +79,14 @@ pub(super) struct ImageSidecar {
     pub converted_by: String,
 }
 
-/// The JSON file beside a mask.
+/// The JSON sidecar of a mask.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct MaskSidecar {
     pub kind: SegmentationKind,
-    /// The image whose grid it is on, as a file name.
+    /// File name of the image whose grid it is on.
     pub image: String,
-    /// Hashed, unless ids are kept.
+    /// Hashed unless ids are kept.
     pub series: String,
     pub segments: Vec<Segment>,
     pub warnings: Vec<String>,
@@ -100,7 +100,7 @@ impl ConvertedPatient {
         self.files.keys().filter(|name| name.ends_with(".nii.gz") && !is_mask(name)).count()
     }
 
-    /// The record of a patient's folder; `None` without one, or if it names files elsewhere.
+    /// The record of a patient's folder; `None` if missing, or if it names files outside the folder.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read(folder.join(REPORT)).ok()?;
         let recorded: Self = serde_json::from_slice(&text).ok()?;

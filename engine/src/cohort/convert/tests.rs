@@ -154,7 +154,7 @@ fn run(source: &Path, out: &Path, options: &ConvertOptions) -> ConvertReport {
     convert(&[source.to_path_buf()], out, options, &Control::default(), &mut |_| {}).unwrap()
 }
 
-/// Every file under a folder with its bytes, decompressed where it is gzip.
+/// Every file under a folder with its bytes, after gzip decompression.
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -232,7 +232,7 @@ fn a_structure_set_beside_its_images_is_a_mask_as_its_conversion_is() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("cohort");
     let heights = [0.0, 3.0, 6.0, 9.0];
-    // In the folder of the images, above it, and beside it, where another CT has the same frame of reference.
+    // In the folder of the images, its parent, and a sibling, where another CT has the same frame of reference.
     for (images, contours) in [("p1", "p1/rs.dcm"), ("p2/ct", "p2/rs.dcm"), ("p3/ct", "p3/rs/rs.dcm")] {
         ct(&root.join(images), "3", &heights);
         structure_set(&root.join(contours), Some("3"));
@@ -284,7 +284,7 @@ fn padding_stays_padding() {
     assert_eq!((stats.min, padded), (Some(-996.0), 4));
     assert_eq!(Some((stats, padded)), dicom.stats_without_padding());
     assert_eq!(nifti.percentiles(0, &[0.0, 50.0]), dicom.percentiles(0, &[0.0, 50.0]));
-    // Resampled slices have the smallest value of tissue there, and nothing between it and padding.
+    // Resampled slices have the smallest tissue value there, and no values between it and padding.
     let even = Volume::read(&out.join("P0001/ct_2.nii.gz")).unwrap();
     assert_eq!((even.padding, even.value([0, 0, 0]), even.value([3, 0, 1])), (None, -996.0, -996.0));
 }
@@ -329,7 +329,7 @@ fn finished_patients_are_left_alone_and_changed_ones_made_again() {
     assert_eq!((even.grid.shape, even.grid.spacing_mm()), ([5, 4, 6], [2.0, 2.0, 2.0]));
     // Slices at 0, 3, 7, 9 mm with 400 a slice: 4 mm is a quarter of the way from 3 to 7.
     assert!((even.value([0, 0, 2]) - (400.0 + 100.0 - 1000.0)).abs() < 1e-3);
-    // Without resampling it is gone again.
+    // Without resampling it is removed again.
     run(&source, &out, &options);
     assert!(!out.join("P0001/ct_2.nii.gz").exists());
     ct(&source.join("new"), "5", &[0.0, 3.0]);

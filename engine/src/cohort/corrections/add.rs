@@ -22,39 +22,38 @@ const LONGEST_INITIALS: usize = 20;
 pub struct Addition<'a> {
     /// The scan's id in the cohort.
     pub case: &'a str,
-    /// The mask. It must lie on the voxels of one of the case's images.
+    /// The mask, on the voxels of one of the case's images.
     pub mask: &'a Path,
-    /// What the reviewer said.
+    /// The reviewer's verdict.
     pub verdict: Verdict,
     /// The reviewer's initials.
     pub reviewer: &'a str,
     /// The network whose segmentation was reviewed.
     pub model: Option<ModelId>,
-    /// Take the place of another reviewer's mask of the case. One's own is always replaced.
+    /// Replace another reviewer's mask of the case. A reviewer's own mask is always replaced.
     pub replace: bool,
 }
 
 /// What became of an [`Addition`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Added {
+pub struct AddOutcome {
     /// The record.
     pub correction: Correction,
-    /// The mask of this case that counted until now. Its file stays.
+    /// The previous mask of this case. Its file is kept.
     pub replaced: Option<Correction>,
     /// What was done to fit the mask to its image.
     pub notes: Vec<String>,
 }
 
 impl Corrections {
-    /// Adds a reviewed mask of a case of `cohort` to `folder`, which is made if it does not exist. The mask is written on the
-    /// grid of the image that it lies on. Adding the same mask
-    /// with the same verdict again changes nothing.
+    /// Adds a reviewed mask of a case of `cohort` to `folder`, which is created if missing. The mask is written on the grid of
+    /// its image. Adding the same mask and verdict again changes nothing.
     ///
     /// # Errors
     /// A case that the cohort does not have; a mask on other voxels, or with a label that `dataset.json` does not name;
     /// another reviewer's mask of the case, unless [`Addition::replace`] is set; initials that are empty or too long; a file
     /// that cannot be read or written.
-    pub fn add(cohort: &Cohort, folder: &Path, addition: &Addition<'_>, options: &MaskOptions) -> Result<Added> {
+    pub fn add(cohort: &Cohort, folder: &Path, addition: &Addition<'_>, options: &MaskOptions) -> Result<AddOutcome> {
         let reviewer = initials(addition.reviewer)?;
         let case = cohort.case(addition.case).ok_or_else(|| {
             let known: Vec<&str> = cohort.cases.iter().take(10).map(|case| case.id.as_str()).collect();
@@ -76,7 +75,7 @@ impl Corrections {
         if let Some(same) = earlier.as_ref().filter(|earlier| {
             earlier.sha256 == sha256 && earlier.verdict == addition.verdict && earlier.reviewer == reviewer
         }) {
-            return Ok(Added { correction: same.clone(), replaced: None, notes });
+            return Ok(AddOutcome { correction: same.clone(), replaced: None, notes });
         }
         let correction = Correction {
             case: case.id.clone(),
@@ -90,7 +89,7 @@ impl Corrections {
             model: addition.model.clone(),
         };
         append(&folder.join(RECORD), &correction)?;
-        Ok(Added { correction, replaced: earlier, notes })
+        Ok(AddOutcome { correction, replaced: earlier, notes })
     }
 }
 
@@ -105,7 +104,7 @@ fn initials(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// The mask on the grid of the first image that it lies on, that image, and what was done.
+/// The mask on the grid of the first matching image, that image, and notes.
 fn fitted(case: &Case, mask: &Path, options: &MaskOptions) -> Result<(LabelVolume, Volume, Vec<String>)> {
     let mut first_error = None;
     for file in case.images.values() {
@@ -132,9 +131,9 @@ fn check_labels(cohort: &Cohort, path: &Path, labels: &LabelVolume) -> Result<()
     })
 }
 
-/// Writes a mask under a name that holds its digest, and returns name and digest.
+/// Writes a mask under a name that contains its digest, and returns name and digest.
 fn write_mask(folder: &Path, case: &str, labels: &LabelVolume, image: &Volume) -> Result<(String, String)> {
-    // Written under a name of its own first: the digest is that of the finished file.
+    // Written under a temporary name first, because the digest is of the finished file.
     let draft = folder.join(format!(".{case}.{}.{}.nii.gz", std::process::id(), now_ms()));
     let sha256 = write_label(&draft, labels, image)?;
     let name = format!("{case}.{}.nii.gz", &sha256[..8]);
@@ -161,7 +160,7 @@ fn append(path: &Path, correction: &Correction) -> Result<()> {
             file.read_exact(&mut last)?;
         }
         if last != [b'\n'] {
-            // A line that was cut off stays a line of its own.
+            // Keeps a truncated line separate.
             line.insert(0, b'\n');
         }
         file.write_all(&line)?;

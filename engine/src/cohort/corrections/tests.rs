@@ -30,7 +30,7 @@ fn addition<'a>(case: &'a str, mask: &'a Path, reviewer: &'a str) -> Addition<'a
     Addition { case, mask, verdict: Verdict::Corrected, reviewer, model: None, replace: false }
 }
 
-fn add(cohort: &Cohort, addition: &Addition<'_>) -> Result<Added> {
+fn add(cohort: &Cohort, addition: &Addition<'_>) -> Result<AddOutcome> {
     Corrections::add(cohort, &Corrections::folder_of(&cohort.root), addition, &MaskOptions::default())
 }
 
@@ -44,7 +44,7 @@ fn masks_are_added_with_their_provenance_and_the_cohort_stays_the_same() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path().join("cohort");
     let before = cohort(&root);
-    // Written in another axis order: it belongs on the image's grid.
+    // Stored in another axis order; must be written on the image's grid.
     let (grid, order) = grid([4, 3, 2]).reoriented_to_ras();
     let mut labels = vec![0_u8; 24];
     (labels[2], labels[3]) = (1, 2);
@@ -83,7 +83,7 @@ fn another_readers_mask_is_replaced_only_when_asked_and_its_file_stays() {
     assert_eq!(second.replaced.as_ref(), Some(&first));
     let folder = Corrections::folder_of(&cohort.root);
     assert!(folder.join(&first.mask).is_file() && folder.join(&second.correction.mask).is_file());
-    // One's own mask is replaced, and the same mask again is the same file.
+    // A reviewer's own mask is replaced, and an equal mask gives the same file.
     let third = add(&cohort, &Addition { verdict: Verdict::Accepted, ..addition("p1", &mine, "CD") }).unwrap();
     assert_eq!((third.correction.mask.as_str(), third.correction.verdict), (first.mask.as_str(), Verdict::Accepted));
     let again = add(&cohort, &Addition { verdict: Verdict::Accepted, ..addition("p1", &mine, "CD") }).unwrap();

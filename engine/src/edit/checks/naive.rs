@@ -302,7 +302,7 @@ impl Naive<'_> {
             Op::FillHoles { label, mode, axis, overwrite } => {
                 let across = axis.unwrap_or_else(|| self.axis(Plane::default()));
                 let across = (*mode == Mode::Slice).then_some(across);
-                // A label that does not occur encloses nothing.
+                // A label without voxels encloses nothing.
                 if !labels.contains(label) {
                     return Some(labels.to_vec());
                 }
@@ -354,7 +354,7 @@ impl Naive<'_> {
             Op::KeepLargest { label } => {
                 let components = self.components(&any(*label));
                 let size = |c: &Vec<bool>| c.iter().filter(|inside| **inside).count();
-                // The last of the largest in reverse is the first of them.
+                // Of several largest components, the first.
                 let largest = components.iter().rev().max_by_key(|c| size(c));
                 let removed: Vec<&Vec<bool>> = components.iter().filter(|c| Some(*c) != largest).collect();
                 set(&(0..labels.len()).map(|at| removed.iter().any(|c| c[at])).collect::<Vec<_>>(), 0, &all)

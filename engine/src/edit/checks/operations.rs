@@ -1,4 +1,4 @@
-//! Every operation against its slow twin, and what no twin says.
+//! Every operation against its naive implementation, and further properties.
 
 use glam::{DAffine3, DVec3};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use super::strategies::{op, sequence, setting};
 use super::{edited, values_of};
 use crate::ErrorKind;
 use crate::edit::op::{Brush, Mode, Op, Place, Plane};
-use crate::edit::{Delta, EditLabels, Packed, Scene, VoxelBox, apply, plan, steps};
+use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, plan, steps};
 use crate::event::{Control, Signal};
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
@@ -44,7 +44,7 @@ proptest! {
         let locked = [locked];
         let scene = Scene { image: Some(&setting.image), other: Some(&other), locked: &locked, ..Scene::default() };
         for op in &ops {
-            // Refused where it adds to the locked label.
+            // Refused if it would add to the locked label.
             let _ = apply(op, &mut labels, &scene, &Control::default());
         }
         let of = |all: &[u16]| all.iter().map(|&l| l == locked[0]).collect::<Vec<_>>();
@@ -65,13 +65,13 @@ proptest! {
         // Joining keeps runs maximal, so that it gives the same as a comparison of both ends.
         prop_assert_eq!(&all, &Delta::between(&start, &labels));
         let bytes = all.pack().bytes().to_vec();
-        prop_assert_eq!(&Packed::read(&bytes, start.dims()).unwrap(), &all);
+        prop_assert_eq!(&PackedDelta::read(&bytes, start.dims()).unwrap(), &all);
         for end in 0..bytes.len() {
-            prop_assert!(Packed::read(&bytes[..end], start.dims()).is_err());
+            prop_assert!(PackedDelta::read(&bytes[..end], start.dims()).is_err());
         }
     }
 
-    /// A stroke holds the discs and balls of all points of its lines.
+    /// A stroke contains the discs or balls of all points on its lines.
     #[test]
     fn a_stroke_is_painted_between_its_points(setting in setting(), mut ops in setting().prop_flat_map(|s| {
         prop::collection::vec(op(s.grid()), 12)
@@ -99,7 +99,7 @@ proptest! {
     }
 }
 
-/// What holds for the delta of every operation.
+/// Properties of every operation's delta.
 fn check_delta(delta: &Delta, before: &EditLabels, after: &EditLabels) -> Result<(), TestCaseError> {
     prop_assert_eq!(delta, &Delta::between(before, after));
     let mut back = after.clone();

@@ -1,4 +1,4 @@
-//! The same edits in world coordinates give the same result in the patient, however the voxels are stored.
+//! Edits in world coordinates give the same result in the patient for any axis order.
 
 use glam::{DAffine3, DMat3, DVec3};
 

@@ -78,7 +78,7 @@ proptest! {
             prop_assert_eq!((history.applied(), history.entries().len()), (copies.at, copies.states.len() - 1));
             prop_assert!(history.memory_bytes() <= budget);
         }
-        // All the way back and forth again.
+        // Undo everything, then redo everything.
         history.jump(0, &mut labels).unwrap();
         prop_assert_eq!(&values_of(&labels), &copies.states[0]);
         history.jump(usize::MAX, &mut labels).unwrap();
@@ -90,7 +90,7 @@ proptest! {
         let other = edited(setting.grid(), &setting.other);
         let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
         let base = edited(setting.grid(), &setting.labels);
-        let mut journal = Written::new(&base);
+        let mut journal = RecordedJournal::new(&base);
         let mut labels = base.clone();
         for op in &ops {
             if let Ok(delta) = apply(op, &mut labels, &scene, &Control::default()) {
@@ -100,7 +100,7 @@ proptest! {
         for end in 0..=journal.bytes.len() {
             journal.check_prefix(&journal.bytes[..end])?;
         }
-        // A wrong bit is found: what stands before it is restored.
+        // A wrong bit is detected: everything before it is restored.
         let mut wrong = journal.bytes.clone();
         let at = flipped.index(wrong.len());
         wrong[at] ^= 0x10;
@@ -112,7 +112,7 @@ proptest! {
         } else {
             prop_assert_eq!(whole, 0);
         }
-        // Zeros behind the end, as a file system leaves them.
+        // Zeros after the end, as a file system may leave them.
         let found = replay(&[journal.bytes.clone(), vec![0; 64]].concat()).unwrap();
         let cut = found.cut.unwrap();
         prop_assert_eq!((cut.bytes, cut.why.as_str()), (64, "it is empty"));
@@ -121,7 +121,7 @@ proptest! {
 }
 
 /// A journal in memory with the state after each of its records.
-struct Written {
+struct RecordedJournal {
     base: EditLabels,
     bytes: Vec<u8>,
     /// Where the start and each record ends.
@@ -130,7 +130,7 @@ struct Written {
     names: Vec<String>,
 }
 
-impl Written {
+impl RecordedJournal {
     fn new(base: &EditLabels) -> Self {
         let bytes = encode_start(&Header::new(base), base);
         Self { base: base.clone(), ends: vec![bytes.len()], bytes, states: vec![base.clone()], names: Vec::new() }

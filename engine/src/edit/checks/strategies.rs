@@ -62,7 +62,7 @@ pub fn setting() -> impl Strategy<Value = Setting> {
 
 fn point(grid: &Grid) -> impl Strategy<Value = [f64; 3]> + use<> {
     let grid = grid.clone();
-    // Also a little outside, and on no voxel's centre, where rounding would decide what a polygon holds.
+    // Also slightly outside, and never on a voxel centre, where rounding would decide about inside and outside.
     prop::array::uniform3(-0.15..1.15_f64).prop_map(move |share| {
         let voxel = DVec3::from_array(std::array::from_fn(|a| share[a] * grid.shape[a] as f64 - 0.5));
         grid.world_from_voxel.transform_point3(voxel).to_array()

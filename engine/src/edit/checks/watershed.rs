@@ -1,4 +1,4 @@
-//! The watershed against its definition, and what follows from it.
+//! The watershed against its definition and its consequences.
 
 use glam::{DAffine3, DVec3};
 use proptest::prelude::*;
@@ -78,7 +78,7 @@ impl Naive<'_> {
         Some(Basin { seeds: voxels.iter().map(side).collect(), voxels, levels })
     }
 
-    /// Voxels that the watershed gives to the strokes inside; `None` if it is refused.
+    /// Voxels that the watershed assigns to the inside strokes; `None` if it is refused.
     pub fn watershed(&self, inside: &[Brush], outside: &[Brush], smooth_mm: Option<f64>) -> Option<Vec<bool>> {
         let basin = self.basin(inside, outside, smooth_mm)?;
         let lengths = self.grid.spacing_mm().map(|spacing| (spacing * PER_MM).round() as i64);

@@ -1,23 +1,23 @@
-//! A chart as a small SVG: axes in the page's own ink, series told apart by colour and by dashes.
+//! A chart as a small SVG: axes in the page's text colour, series distinguished by colour and dashes.
 
 use std::fmt::Write;
 
 use crate::experiment::page::escape;
 
-/// Size of the drawing in its own units.
+/// Size of the drawing in SVG units.
 const SIZE: [f64; 2] = [440.0, 280.0];
 /// Left, right, top (the legend's rows come on top of it) and bottom margins of the plot.
 const MARGINS: [f64; 4] = [52.0, 14.0, 34.0, 40.0];
 /// Height of a row of the legend, which has two columns.
 const LEGEND_ROW: f64 = 17.0;
-/// Colours of Okabe and Ito, told apart by all; a page may change them by the classes s0, s1 ...
+/// Colours of Okabe and Ito, distinguishable by everyone; a page may override them by the classes s0, s1 ...
 const COLOURS: [&str; 4] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"];
 /// Dashes, which distinguish series besides colour.
 const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
 /// Radius of a dot, and pixels between the dots of neighbouring series.
 const DOT_RADIUS: f64 = 2.5;
 const DOT_SHIFT: f64 = 6.0;
-/// Greater numbers are no measurement and not drawn.
+/// Greater numbers are invalid and not drawn.
 const GREATEST: f64 = 1e15;
 
 /// Curves in one pair of axes.
@@ -44,7 +44,7 @@ pub struct Series {
     pub name: String,
     /// x and y, x rising.
     pub points: Vec<[f64; 2]>,
-    /// Single values that the curve stands for, each a small dot beside it.
+    /// Individual values behind the curve, each a small dot.
     pub dots: Vec<[f64; 2]>,
 }
 
@@ -148,7 +148,7 @@ impl Chart {
                 curve(&mut svg, &plot, &x, &y, at, series);
             }
             for (at, series) in self.series.iter().enumerate() {
-                // Series stand beside each other, or their dots would hide one another.
+                // Series are shifted sideways, or their dots would overlap.
                 let aside = (at as f64 - (self.series.len() as f64 - 1.0) / 2.0) * DOT_SHIFT;
                 dots(&mut svg, &plot, &x, &y, at, aside, series);
             }
@@ -316,7 +316,7 @@ pub fn page_colour(at: usize) -> String {
     format!("var(--s{at}, {})", COLOURS[at % COLOURS.len()])
 }
 
-/// An `<svg>` element of a page as a file of its own, on white, in colours that do not depend on a page.
+/// An `<svg>` element of a page as a separate file, on white, in page-independent colours.
 pub fn svg_file(element: &str) -> String {
     let start = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" color=\"#1f2328\" \
                  style=\"background:#fff\" ";

@@ -1,13 +1,13 @@
-//! The curves drawn of a training.
+//! The curves drawn of a run.
 
 use super::chart::{Chart, Scale, Series};
 use crate::event::EpochSummary;
 
-/// Says where lesion patches come from in a training without labels.
+/// Note on the source of lesion patches in a run without labels.
 const LESION_NOTE: &str = "Agreement is the share of masked patches whose label by reconstruction loss equals their k-means label. \
     Lesion patches are counted with the reference masks, which training never sees.";
 
-/// A fine-tuning's numbers.
+/// The numbers of a fine-tuning run.
 #[derive(Clone, Debug, Default)]
 pub struct FinetuneCurve {
     /// Name in the legend ("from pre-training").
@@ -51,7 +51,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
     measured(vec![losses, shares])
 }
 
-/// Training loss, training Dice and validation Dice of several fine-tunings.
+/// Training loss, training Dice and validation Dice of several fine-tuning runs.
 pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
     let losses = Chart {
         title: "Fine-tuning: training loss".into(),

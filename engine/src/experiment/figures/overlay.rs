@@ -46,7 +46,7 @@ pub struct OverlayInput<'a> {
 pub struct OverlayMask<'a> {
     /// The method in a few words.
     pub name: &'a str,
-    /// DSC of the whole patient, not of the slice alone.
+    /// DSC of the whole patient, not of the slice.
     pub dsc: f64,
     /// The mask, `nx * ny`; `None` where the method has no result.
     pub mask: Option<&'a [bool]>,
@@ -69,7 +69,7 @@ pub fn fullest_slice(truth: &[bool], slice_len: usize) -> Option<usize> {
 
 /// The picture as a PNG: panels in radiological convention and true proportion, with a legend in words.
 ///
-/// Refuses arrays that do not have `nx * ny` values, and a spacing that is no length.
+/// Refuses arrays without `nx * ny` values, and an invalid spacing.
 pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
     let panels = panels(input, PANEL, false)?;
     let columns = if panels.len() <= 4 { panels.len() } else { panels.len().div_ceil(2).min(4) };
@@ -134,8 +134,7 @@ fn legend() -> Vec<(Mark, String)> {
         (Mark::Line(INK), "white line: reference".into()),
         (
             Mark::None,
-            "DSC is that of the whole patient, not of this slice. R, L: the patient's right and left; anterior is up."
-                .into(),
+            "DSC of the whole patient, not of this slice. R, L: the patient's right and left; anterior is up.".into(),
         ),
     ]
 }

@@ -9,12 +9,12 @@ use crate::{Error, Result};
 
 /// Updates shown of a slice.
 pub const MOST_UPDATES: usize = 5;
-/// Least side of a patch in pixels: room for a digit that a page may make half as large.
+/// Minimum side of a patch in pixels, so that its digit is readable even at half size.
 const PATCH: usize = 20;
 /// By how much the grey window is wider than the scan's values.
 const DIMMED: f32 = 1.6;
 
-/// A slice and what the label updates did to it.
+/// A slice and its label updates.
 #[derive(Clone, Copy, Debug)]
 pub struct RelabelRow<'a> {
     /// The slice as trained on, its first channel, `[S][S]`: row i along R, column j along A.
@@ -81,7 +81,7 @@ fn picture(slice: &RelabelRow, labels: &[u8], before: &[u8], after: &[u8]) -> Ca
     let view = SliceView::fitted(Rect::new(0, 0, side, side), [grid.size(); 2], [1.0; 2]);
     let mut canvas = Canvas::new(side as usize, side as usize);
     let [low, high] = percentile_window(slice.pixels, 1.0, 99.5);
-    // A darker picture than usual: the digits, not the scan, are what is to be read.
+    // Darker than usual, so that the digits stand out.
     canvas.blit_slice(&view, slice.pixels, [low, low + (high - low) * DIMMED], true);
     for (patch, label) in labels.iter().enumerate() {
         let (rect, colour) = (view.patch(grid, patch), colour::category(*label));

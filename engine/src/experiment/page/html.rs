@@ -21,7 +21,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A relative path as a link: what has a meaning in an address (`:` among it, so that no scheme remains) is encoded.
+/// A relative path as a link: reserved characters are encoded, including `:`, so that it cannot be a scheme.
 pub(crate) fn href(path: &str) -> String {
     let mut out = String::new();
     // A leading slash would leave the page's folder.
@@ -41,7 +41,7 @@ pub(super) fn png_size(png: &[u8]) -> Option<[u32; 2]> {
     (png.get(12..16)? == b"IHDR").then_some([number(16)?, number(20)?])
 }
 
-/// A picture with its caption; the picture leads to the file, where it has its full size.
+/// A picture with its caption, linked to the full-size file.
 pub fn figure(out: &mut String, figure: &Figure) {
     let size = figure.size.map(|[w, h]| format!(" width=\"{w}\" height=\"{h}\"")).unwrap_or_default();
     let _ = writeln!(
@@ -80,7 +80,7 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// Names and what they stand for.
+/// Names and values.
 pub(crate) fn facts(out: &mut String, facts: impl Iterator<Item = (String, String)>) {
     out.push_str("<dl>\n");
     for (name, value) in facts {

@@ -99,9 +99,9 @@ fn it_says_what_it_must() {
     assert!(html.contains("Vallières") && html.contains("CC BY 3.0") && html.contains("Soft-tissue-Sarcoma"));
     assert!(html.contains("<dt>Seed</dt><dd>17</dd>") && html.contains("<dt>Held out</dt><dd>none</dd>"));
     assert!(html.contains("1 min 15 s") && html.contains("1 min 17 s"), "a part and the sum");
-    // Nothing is fetched from elsewhere and nothing runs.
+    // The page loads nothing external and has no scripts.
     assert!(!html.contains("<script") && !html.contains("<link") && !html.contains("src=\"http"));
-    // A page about nothing is a page, too.
+    // An empty page is valid, too.
     assert_eq!(unbalanced(&page(&PageInput::default())), Vec::<String>::new());
 }
 

@@ -41,14 +41,14 @@ pub(super) fn key(case: &Case, options: &StoreOptions) -> Result<String> {
     let settings =
         serde_json::to_vec(&(modalities, *with_labels != LabelUse::None, targets, config, margin, keep, seed));
     add(&settings.map_err(|e| Error::config("cache", "settings", e.to_string()))?);
-    // All images count, not only the channels: the label may be on the grid of any of them.
+    // Includes all images, not only the channels: the label may be on the grid of any of them.
     let masks = case.masks.iter().filter(|_| *with_labels != LabelUse::None).map(|path| (path, None));
     for (path, frame) in case.images.values().map(|image| (&image.path, image.frame)).chain(masks) {
         if let Some(frame) = frame {
             add(&frame.to_le_bytes());
         }
         if dicom::is_dicom(path) {
-            // A series is many files: the UIDs of its instances tell it.
+            // A series has many files; the UIDs of its instances identify it.
             add(HeaderSummary::read(path)?.digest.as_bytes());
             continue;
         }

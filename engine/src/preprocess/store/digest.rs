@@ -1,4 +1,4 @@
-//! A digest of a store's contents, by which a checkpoint recognises its training data.
+//! A digest of a store's content, by which a checkpoint recognises its training data.
 //!
 //! What is hashed is written out field by field below and carries a version, so that adding a field to a struct does not
 //! turn every checkpoint into one of other data. Numbers are little-endian, floats by their bits, lists and texts after
@@ -9,17 +9,17 @@ use crate::preprocess::{CasePlan, ChannelPlan, Kind};
 use crate::run::atomic::sha256;
 use crate::volume::Interpolation;
 
-/// Version of what is hashed. Raise it with every change to the functions below.
+/// Version of the hashed content. Increase it with every change to the functions below.
 const VERSION: &str = "v1:";
 
-/// How a stored digest compares with that of today's data.
+/// Result of comparing a stored digest with the current data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestMatch {
     /// The same data.
     Same,
     /// Other scans, labels or preprocessing.
     Different,
-    /// The digest has another version or none (checkpoints of early versions): nothing can be said.
+    /// The digest has another version or none (checkpoints of early versions).
     Unknown,
 }
 
@@ -57,7 +57,7 @@ fn digest(cases: &[CaseMeta], metas: &[SliceMeta]) -> String {
     format!("{VERSION}{}", sha256(&bytes.0))
 }
 
-/// Collects what is hashed.
+/// Collects the bytes to hash.
 #[derive(Default)]
 struct Bytes(Vec<u8>);
 
@@ -178,7 +178,7 @@ mod tests {
         (vec![case], vec![SliceMeta { case: 0, k: 2, lesion_pixels: 3, tissue_pixels: 9, nonzero: true }])
     }
 
-    /// The number comes from a script that packs the fields as the head of this file says.
+    /// The number comes from a script that packs the fields as documented at the top of this file.
     #[test]
     fn what_is_hashed_is_defined() {
         let (cases, metas) = sample();

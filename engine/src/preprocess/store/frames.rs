@@ -12,7 +12,7 @@ pub(super) struct CaseFrames {
     pub meta: CaseMeta,
     pub metas: Vec<SliceMeta>,
     pub frames: Vec<Frame>,
-    /// Why the case's label was not read although it has one.
+    /// Why the case's existing label was not read.
     pub mask_left_out: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub(super) fn load_or_prepare_frames(case: &Case, options: &StoreOptions) -> Res
             return Ok(found);
         }
         let prepared = prepare_frames(case, options)?;
-        // A cached case would be taken for one without a label, silently.
+        // A cached case would silently count as one without a label.
         if prepared.mask_left_out.is_none()
             && let Err(error) = cache::save(folder, &key, &prepared)
         {
@@ -40,7 +40,7 @@ fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
     let prepare = |with_label| prepare_case(case, modalities, with_label, targets, config, *seed);
     let mut mask_left_out = None;
     let prepared = match prepare(*labels != LabelUse::None) {
-        // The error may be the image's: then it comes again.
+        // The error may be the image's and then recurs.
         Err(error) if *labels == LabelUse::Optional && !case.masks.is_empty() => {
             mask_left_out = Some(error.to_string());
             prepare(false)?

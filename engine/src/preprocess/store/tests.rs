@@ -138,7 +138,7 @@ fn a_warning_of_many_cases_is_given_once() {
     let mut said = BTreeSet::new();
     let warnings = store.new_warnings(&mut said);
     assert_eq!(warnings, ["P2: 1 voxel is not finite", "2 of 3 cases: no border (P0, P2)"]);
-    assert!(store.new_warnings(&mut said).is_empty(), "not again by the next training of the same program");
+    assert!(store.new_warnings(&mut said).is_empty(), "not again by the next run of the same program");
     store.cases[1].plan.warnings = vec!["no border".into()];
     assert_eq!(store.new_warnings(&mut said), ["P1: no border"]);
 }

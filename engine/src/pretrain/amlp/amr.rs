@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The highest ratio a schedule gives: at least one patch in a million stays visible.
+/// Highest ratio of a schedule: at least one patch in a million stays visible.
 pub const HIGHEST: f64 = 1.0 - 1e-6;
 
 /// How the schedule is specified.
@@ -15,7 +15,7 @@ pub enum RatioMode {
     /// `sigma_0` and `sigma_max`: tau = ln(E) / (`sigma_max` - `sigma_0`).
     #[default]
     Adaptive,
-    /// `sigma_0` and `tau`, which the paper does not give.
+    /// `sigma_0` and `tau`, which the paper does not specify.
     Tau,
     /// `sigma_0` in every epoch (0.75 in MAE).
     Fixed,

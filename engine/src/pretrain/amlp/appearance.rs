@@ -33,7 +33,7 @@ pub struct DeviceScale {
 }
 
 impl Appearance {
-    /// That of a slice `[C][S][S]` as it is, which is not augmented.
+    /// The identity for a slice `[C][S][S]`, without augmentation.
     pub(crate) fn plain(method: &MethodConfig, grid: &PatchGrid, pixels: &[f32], device: &Device) -> Self {
         let channels = pixels.len() / (grid.size() * grid.size());
         let scale = method.loss.normalised.then(|| PatchScale::of(grid, pixels, channels));
@@ -48,7 +48,7 @@ impl Appearance {
         }
     }
 
-    /// An output of the network in the slices' own orientation and intensities.
+    /// A network output in the original orientation and intensities.
     pub fn undo(&self, output: Tensor<4>) -> Tensor<4> {
         let output = self.flipped(output);
         match (&self.scale, self.intensity.clone()) {
@@ -90,7 +90,7 @@ impl Intensity {
         Self([on_tissue(factor, 1.0), on_tissue(addend, 0.0)])
     }
 
-    /// Those of all slices of a batch; `None` without any.
+    /// Collects those of all slices of a batch; `None` without any.
     pub fn on<'a>(all: impl Iterator<Item = &'a Self>, size: usize, device: &Device) -> Option<[Tensor<4>; 2]> {
         let all: Vec<&Self> = all.collect();
         let pixels = |k: usize| images(all.iter().map(|slice| &slice.0[k]), 1, size, device);
@@ -122,7 +122,7 @@ impl PatchScale {
         pixels.iter().zip(scales).map(|(pixel, (mean, deviation))| (pixel - mean) / deviation).collect()
     }
 
-    /// Those of all slices of a batch; `None` without any.
+    /// Collects those of all slices of a batch; `None` without any.
     pub fn on<'a>(all: impl Iterator<Item = &'a Self>, grid: &PatchGrid, device: &Device) -> Option<DeviceScale> {
         let all: Vec<&Self> = all.collect();
         let spread = |k: usize| {
@@ -179,7 +179,7 @@ mod tests {
         let scale = PatchScale::of(&grid, &pixels, 1);
         let appearance =
             Appearance { scale: PatchScale::on(std::iter::once(&scale), &grid, &device), ..Appearance::default() };
-        // A network that gives nothing but the means errs by one deviation everywhere but in flat patches.
+        // A network that outputs only the means errs by one deviation everywhere except in flat patches.
         let means = appearance.undo(Tensor::zeros([1, 1, 4, 4], &device));
         let errors = crate::loss::patch_errors(means, image(pixels, 4, &device), 2);
         let errors = values(appearance.errors(errors));

@@ -1,7 +1,7 @@
 //! Attention reconstruction loss, ARL (section 3.2, Eq. 6).
 //!
 //! The relative loss of a masked patch is `rel_i = n L_i / sum L` over the n masked patches of its slice. It weights the
-//! reconstruction (on tensors), and says which patches count as important in the label update (on plain numbers).
+//! reconstruction (on tensors) and decides which patches are important in the label update (on plain numbers).
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,7 @@ pub enum Attention {
 }
 
 /// `rel_i` of every masked patch, `[B, N]`, 0 elsewhere, detached. `errors` are [`crate::loss::patch_errors`], `counts`
-/// `[B, 1]` the masked patches of each slice.
-/// Where a slice's errors sum to less than 1e-12 every masked patch has 1.
+/// `[B, 1]` the masked patches of each slice. If a slice's errors sum to less than 1e-12, every masked patch has 1.
 pub fn relative(errors: Tensor<2>, masked: Tensor<2>, counts: Tensor<2>) -> Tensor<2> {
     let errors = errors.detach() * masked.clone();
     let sums = errors.clone().sum_dim(1);
@@ -55,11 +54,11 @@ pub fn attention(
     }
 }
 
-/// Below this sum of losses, a slice counts as perfectly reconstructed and all patches as equally hard.
+/// Below this sum of losses, a slice is perfectly reconstructed and all patches are equally hard.
 pub const VANISHING: f64 = 1e-12;
 
-/// `rel_i` = n L_i / sum L over the n masked patches of one slice. Their mean is 1 by construction; if the sum is below
-/// 1e-12 (or no number at all) each is 1.
+/// `rel_i` = n L_i / sum L over the n masked patches of one slice. Their mean is 1 by construction; if the sum is below 1e-12
+/// or NaN, each is 1.
 pub fn relative_losses(losses: &[f64]) -> Vec<f64> {
     let sum: f64 = losses.iter().sum();
     if !sum.is_finite() || sum < VANISHING {
@@ -68,7 +67,7 @@ pub fn relative_losses(losses: &[f64]) -> Vec<f64> {
     losses.iter().map(|loss| losses.len() as f64 * loss / sum).collect()
 }
 
-/// True for a patch that counts as important: its (mean) relative loss is at least the mean of all, 1.
+/// True for an important patch: its (mean) relative loss is at least 1, the mean of all.
 pub fn important(relative_loss: f64) -> bool {
     relative_loss >= 1.0
 }

@@ -83,8 +83,8 @@ impl<'a> Masker<'a> {
         draw.patches(&state.label, &state.clustering, (self.config.seed, &place)).masked(self.sigma)
     }
 
-    /// One slice with its patches masked. `place` (epoch, slice) makes its random draws its own; `tissue` `[S][S]` is where
-    /// intensities may change.
+    /// One slice with its patches masked. `place` (epoch, slice) seeds its random draws; `tissue` `[S][S]` is where intensities
+    /// may change.
     pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, tissue: &[bool], place: [u64; 2]) -> MaskedSlice {
         let (config, method) = (self.config, &self.config.method);
         let chosen = self.chosen(state, place);
@@ -178,15 +178,15 @@ pub struct DeviceBatch {
     pub image: Tensor<4>,
     /// 1 on masked pixels, `[B, 1, S, S]`.
     pub pixel_mask: Tensor<4>,
-    /// What replaces masked pixels where it is noise, `[B, C, S, S]`.
+    /// Noise that replaces masked pixels, if any, `[B, C, S, S]`.
     pub noise: Option<Tensor<4>>,
     /// 1 for masked patches whose errors count, `[B, N]`.
     pub masked: Tensor<2>,
-    /// `masked` times `count` over the slice's number of them, `[B, N]`: every slice weighs the same in a mean.
+    /// `masked` times `count` over the slice's masked patches, `[B, N]`, so that every slice has the same weight in a mean.
     pub weights: Tensor<2>,
-    /// Masked patches that count, of each slice, `[B, 1]`.
+    /// Counted masked patches per slice, `[B, 1]`.
     pub counts: Tensor<2>,
-    /// Most of them in a slice.
+    /// Maximum of `counts` over the slices.
     pub count: usize,
     /// What the consistency loss needs.
     pub consistency: ConsistencyTargets,
@@ -270,7 +270,7 @@ impl MaskedBatch {
         }
     }
 
-    /// A number for each patch, `[N]`: that of `of` for those that count, else 0.
+    /// A number per patch, `[N]`: from `of` for counted patches, else 0.
     fn over_judged(&self, slice: &MaskedSlice, of: impl Fn(usize) -> f32) -> Vec<f32> {
         let mut all = vec![0.0; self.grid.count()];
         slice.judged.iter().for_each(|&patch| all[patch] = of(patch));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::loss::patch_means;
 
-/// xi of Eq. 7, which keeps the logarithm finite.
+/// xi of Eq. 7; keeps the logarithm finite.
 pub const XI: f64 = 1e-10;
 
 /// How the category consistency loss enters the objective.
@@ -73,7 +73,7 @@ pub fn consistency(
 /// Eq. 7 for one patch as printed: a cross-entropy between two hard labels, 23.03 where they differ and 0 otherwise.
 pub fn literal_consistency(label_ori: u8, label_new: u8) -> f64 {
     let (ori, new) = (f64::from(label_ori.min(1)), f64::from(label_new.min(1)));
-    // The loss is taken where the labels differ; where they agree the formula would leave -ln(1 + xi).
+    // The loss covers patches whose labels differ; for equal labels the formula would give -ln(1 + xi).
     if label_ori.min(1) == label_new.min(1) {
         return 0.0;
     }

@@ -27,7 +27,7 @@ pub enum ForegroundChoice {
     Error,
 }
 
-/// Makes the chosen cluster the foreground of all slices, where it can be known before the training.
+/// Makes the chosen cluster the foreground of all slices, if the rule can decide before training.
 pub(super) fn choose(
     choice: ForegroundChoice,
     grid: &PatchGrid,
@@ -51,7 +51,7 @@ pub(super) fn is_darker(patches: &[PatchState]) -> bool {
     foreground < background
 }
 
-/// True if the period's losses say that the background is reconstructed worse than the foreground.
+/// True if the background was reconstructed worse than the foreground in this period.
 pub(super) fn background_is_harder(patches: &[PatchState], relevance: &Relevance) -> bool {
     let means = patches.iter().enumerate().filter_map(|(slice, state)| {
         mean_by_label(&state.clustering.labels, &relevance.mean(slice), &state.clustering.air)

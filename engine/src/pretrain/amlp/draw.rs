@@ -25,7 +25,7 @@ pub struct Draw<'a> {
 
 /// The patches of a slice in masking order, unit by unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drawn {
+pub struct MaskingOrder {
     /// All patches.
     pub order: Vec<usize>,
     /// Units that the masking ratio is a share of.
@@ -40,8 +40,8 @@ impl<'a> Draw<'a> {
         Self { order, mask, grid, unit: mask.unit(grid.side(), grid.grid()).unwrap_or(1) }
     }
 
-    /// The order of all patches with these labels. Seed and place (epoch, slice) decide random draws.
-    pub fn patches(&self, labels: &[u8], clustering: &Clustering, (seed, place): (u64, &[u64])) -> Drawn {
+    /// The order of all patches with these labels. Random draws depend on seed and place (epoch, slice).
+    pub fn patches(&self, labels: &[u8], clustering: &Clustering, (seed, place): (u64, &[u64])) -> MaskingOrder {
         let (kind, temperature, logit) = (self.order, self.mask.temperature, &clustering.logit);
         let patches = match kind {
             Order::Random => order(kind, labels, logit, seed, place),
@@ -67,11 +67,11 @@ impl<'a> Draw<'a> {
             drawn[..maskable].sort_by_key(|unit| hints.contains(unit));
         }
         let order = drawn.into_iter().flat_map(|unit| units.patches(unit)).collect();
-        Drawn { order, maskable, unit: self.unit.pow(2) }
+        MaskingOrder { order, maskable, unit: self.unit.pow(2) }
     }
 }
 
-impl Drawn {
+impl MaskingOrder {
     /// The number of masked patches at a ratio: whole units.
     pub fn count(&self, sigma: f64) -> usize {
         masked_count(self.maskable, sigma) * self.unit

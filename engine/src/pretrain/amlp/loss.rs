@@ -35,8 +35,8 @@ pub fn forward(net: &MaskedUNet, batch: &DeviceBatch, config: &Config) -> Tensor
     appearance.undo(net.forward(input, pixel_mask, config.training.precision))
 }
 
-/// Eq. 8 of a reconstruction. The consistency loss counts masked patches whose label was flipped: only masked patches are
-/// reconstructed (Algorithm 1), visible ones the network can copy.
+/// Eq. 8 of a reconstruction. The consistency loss covers masked patches with a flipped label. Only masked patches are
+/// reconstructed (Algorithm 1); visible ones could be copied.
 pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> AmlpLoss {
     let errors = batch.appearance.errors(patch_errors(output.clone(), batch.image.clone(), batch.grid));
     let mut rel = relative(errors.clone(), batch.masked.clone(), batch.counts.clone());
@@ -94,7 +94,7 @@ pub fn evaluate(net: &MaskedUNet, batch: &MaskedBatch, config: &Config, device: 
     StepOutput::of(micro_loss(net, batch, &micro, config), &micro)
 }
 
-/// Losses of the masked patches of a batch that count, in the order of [`MaskedBatch::judged`].
+/// Losses of the counted masked patches of a batch, in the order of [`MaskedBatch::judged`].
 pub struct PatchLosses {
     /// `L_i`.
     pub errors: Vec<Vec<f64>>,

@@ -49,7 +49,7 @@ use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::trainer::{
-    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, Resumed,
+    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint,
     Session, StepOutput, gradient_norm,
 };
 use crate::{Error, ErrorKind, Result};
@@ -128,8 +128,8 @@ impl<'a> Amlp<'a> {
         self.config.method.ratio.sigma(at.epoch, at.epochs)
     }
 
-    /// Updates every label from the period's relative losses, if it is time, and starts the next period. Gives the event and
-    /// what happened to the slices in `watched`.
+    /// At the end of a period, updates every label from its relative losses and starts the next. Returns the event and the
+    /// updates of the slices in `watched`.
     fn update_labels(&mut self, at: Position, watched: &[usize]) -> Option<(Event, Vec<LabelUpdate>)> {
         let (config, epoch) = (self.config, at.epoch);
         let period = config.method.period(at.epochs);
@@ -186,7 +186,7 @@ impl<'a> Amlp<'a> {
         validation.loss(&net.valid(), self.config, &compute.device, at.epochs, at_once).map(Some)
     }
 
-    /// What the patches' labels say of an epoch.
+    /// Statistics of the patch labels in an epoch.
     fn describe_labels(&self, at: Position, summary: &mut EpochSummary) {
         let config = self.config;
         let count = masked_count(self.grid.count(), self.sigma(at));
@@ -217,8 +217,7 @@ impl<'a> Amlp<'a> {
         }
     }
 
-    /// The norm of each loss's gradient on the epoch's first batch, as far as it fits through the network at once, in a fifth of
-    /// the epochs.
+    /// The gradient norm of each loss on the epoch's first micro-batch, in every fifth epoch.
     fn gradient_norms(&self, net: &MaskedUNet, at: Position) -> Result<Option<Losses>> {
         if !(at.epoch - 1).is_multiple_of((at.epochs / 5).max(1)) {
             return Ok(None);
@@ -357,7 +356,7 @@ impl Method for Amlp<'_> {
         Ok(parts)
     }
 
-    fn restore(&mut self, resumed: &mut Resumed) -> Result<()> {
+    fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()> {
         if let Some(parts) = &mut resumed.parts {
             let n = self.grid.count();
             let patches = self.patches.len() * n;

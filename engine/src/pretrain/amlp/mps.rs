@@ -1,7 +1,7 @@
 //! Masked patches selection, MPS (section 3.1; orders of Table 4).
 //!
-//! The patches of each slice are clustered once into foreground and background. Patches are masked in order of their label and
-//! of their logit; the first n_m of them are. `draw.rs` makes a distribution of that order.
+//! The patches of each slice are clustered once into foreground and background. Patches are ordered by label and logit, and the
+//! first n_m are masked. `draw.rs` randomises that order.
 
 use std::cmp::Ordering;
 
@@ -32,7 +32,7 @@ pub struct PatchState {
 }
 
 impl PatchState {
-    /// Clusters the patches of one slice; `place` makes its random draws its own.
+    /// Clusters the patches of one slice; `place` seeds its random draws.
     pub(in crate::pretrain) fn new(config: &Config, grid: &PatchGrid, window: &SliceData, place: u64) -> Self {
         let channels = window.pixels.len() / window.tissue.len().max(1);
         let patches = grid.patches(&window.pixels, channels);
@@ -55,7 +55,7 @@ impl PatchState {
         Self { label: clustering.labels.clone(), clustering, lesion: None }
     }
 
-    /// Makes the foreground the background, and forgets what the network has learned of the labels.
+    /// Swaps foreground and background, and drops the labels learned so far.
     pub(super) fn swap(&mut self) {
         self.clustering.swap();
         self.label.clone_from(&self.clustering.labels);
@@ -93,9 +93,8 @@ pub enum Order {
 /// All patches in masking order. Ties go by index in every order, so `background-first` is the mirror image of
 /// `lesion-first` except among equal logits.
 ///
-/// Before the first update of the labels, `labels` are those of the clustering, and with k-means the groups only
-/// repeat what the logits say; afterwards a patch with `label_new` 1 comes before all with 0. `seed` and `place`
-/// (epoch, slice) matter for `random` only.
+/// Before the first label update, `labels` come from the clustering, and with k-means the groups follow from the logits.
+/// Afterwards, a patch with `label_new` 1 comes before all with 0. `seed` and `place` (epoch, slice) matter for `random` only.
 pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, place: &[u64]) -> Vec<usize> {
     debug_assert_eq!(labels.len(), logit.len());
     let mut order: Vec<usize> = (0..labels.len().min(logit.len())).collect();
@@ -112,7 +111,7 @@ pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, place: &[u64]
     order
 }
 
-/// By value, so that both zeros are equal; anything that is not a number comes last in size.
+/// By value, so that both zeros are equal; NaN sorts last.
 fn compare(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }

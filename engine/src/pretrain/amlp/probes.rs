@@ -19,12 +19,12 @@ use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
 use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Recorder, load};
-use crate::trainer::{Parts, Position, Resumed, Session, StepOutput};
+use crate::trainer::{Parts, Position, ResumePoint, Session, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
 /// Part of a checkpoint; absent without pinned slices.
 const PART: &str = "probes.json";
-/// Its name in checkpoints of version 0.1, which held it in another format.
+/// Its name in checkpoints of version 0.1, which used another format.
 const PART_BEFORE: &str = "probes.bin";
 
 /// The pinned slices.
@@ -34,28 +34,28 @@ pub(super) struct Probes<'a> {
     slices: &'a Slices,
     grid: PatchGrid,
     recorder: Recorder<'a>,
-    trained: BTreeMap<Pin, Trained>,
-    others: BTreeMap<Pin, Other>,
-    restored: Stored,
+    trained: BTreeMap<Pin, TrainedPin>,
+    others: BTreeMap<Pin, UntrainedPin>,
+    restored: StoredPins,
 }
 
 /// What an update of the labels did to one training slice.
 pub(super) struct LabelUpdate {
     pub slice: usize,
     pub outcome: RelabelOutcome,
-    /// The mean relative losses that it judged by.
+    /// The mean relative losses it is based on.
     pub mean: Vec<Option<f64>>,
 }
 
 /// A pinned training slice.
-struct Trained {
+struct TrainedPin {
     slice: usize,
     /// Its record of the current epoch.
     captured: Option<ProbeRecord>,
 }
 
 /// A pinned slice outside the training set. Its labels follow the same rule, based on its reconstructions after each epoch.
-struct Other {
+struct UntrainedPin {
     state: PatchState,
     pixels: Vec<f32>,
     tissue: Vec<bool>,
@@ -73,7 +73,7 @@ pub(super) struct View {
 
 /// The part of a checkpoint.
 #[derive(Default, Serialize, Deserialize)]
-struct Stored {
+struct StoredPins {
     captured: Vec<ProbeRecord>,
     others: BTreeMap<Pin, StoredPatches>,
 }
@@ -89,12 +89,12 @@ struct StoredPatches {
 impl<'a> Probes<'a> {
     pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices, grid: PatchGrid) -> Self {
         let recorder = Recorder::new(session.run, session.pins, Stage::Pretrain);
-        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), Stored::default());
+        let (trained, others, restored) = (BTreeMap::new(), BTreeMap::new(), StoredPins::default());
         Self { session, config, slices, grid, recorder, trained, others, restored }
     }
 
-    /// Takes what the checkpoint knows of the run's pins; records of epochs that come again are removed.
-    pub fn restore(&mut self, resumed: &mut Resumed, patches: &[PatchState]) -> Result<()> {
+    /// Restores the pins from the checkpoint and removes records of epochs that will be repeated.
+    pub fn restore(&mut self, resumed: &mut ResumePoint, patches: &[PatchState]) -> Result<()> {
         self.recorder.forget_from(resumed.epoch)?;
         if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
             let failed = |why: String| ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
@@ -110,8 +110,8 @@ impl<'a> Probes<'a> {
             );
         }
         self.admit_new(patches);
-        // The rest belongs to removed pins.
-        self.restored = Stored::default();
+        // The rest are removed pins.
+        self.restored = StoredPins::default();
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl<'a> Probes<'a> {
                 self.recorder.refuse(&pin, &error);
             }
         }
-        self.restored = Stored::default();
+        self.restored = StoredPins::default();
     }
 
     fn admit(&mut self, patches: &[PatchState], pin: &Pin) -> Result<()> {
@@ -152,13 +152,13 @@ impl<'a> Probes<'a> {
             let why = format!("a slice of more than {MOST_PATCHES} patches is not recorded");
             return Err(Error::config("method.grid", self.grid.grid(), why));
         }
-        // Where crops move from epoch to epoch, the recorded crop is none that is trained on.
+        // If crops are shifted at random, the recorded crop is not one that is trained on.
         if let Some(slice) = self.slices.find(pin).filter(|_| !self.config.method.augment.shift) {
             let (window, state) = (self.slices.window(slice)?, &patches[slice]);
             let world_from_crop = self.slices.plan(slice).shifted_affine(self.slices.shift(slice));
             self.recorder.slice(&self.slice(pin, true, &window, state).at(world_from_crop));
             let captured = self.restored.captured.iter().find(|record| record.pin == *pin).cloned();
-            self.trained.insert(pin.clone(), Trained { slice, captured });
+            self.trained.insert(pin.clone(), TrainedPin { slice, captured });
             return Ok(());
         }
         let source = load(self.session.cohort, self.config, pin, self.config.method.report_recall)?;
@@ -175,7 +175,8 @@ impl<'a> Probes<'a> {
         {
             (state.label, relevance) = (label, stored);
         }
-        self.others.insert(pin.clone(), Other { state, pixels: window.pixels, tissue: window.tissue, relevance });
+        self.others
+            .insert(pin.clone(), UntrainedPin { state, pixels: window.pixels, tissue: window.tissue, relevance });
         Ok(())
     }
 
@@ -218,7 +219,7 @@ impl<'a> Probes<'a> {
             return Ok(Vec::new());
         }
         let (net, device) = (net.valid(), &self.session.compute.device);
-        let view = |(pin, other): (&Pin, &Other)| other.view(pin, self.config, &self.grid, (&net, device), at);
+        let view = |(pin, other): (&Pin, &UntrainedPin)| other.view(pin, self.config, &self.grid, (&net, device), at);
         self.others.iter().map(view).collect()
     }
 
@@ -252,7 +253,7 @@ impl<'a> Probes<'a> {
         self.recorder.events()
     }
 
-    /// What a checkpoint stores: nothing without pins.
+    /// Checkpoint parts; none without pins.
     pub fn parts(&self) -> Result<Parts> {
         if self.trained.values().all(|trained| trained.captured.is_none()) && self.others.is_empty() {
             return Ok(Vec::new());
@@ -262,7 +263,7 @@ impl<'a> Probes<'a> {
             let (sums, counts) = (sums.to_vec(), counts.to_vec());
             (pin.clone(), StoredPatches { label: other.state.label.clone(), sums, counts })
         });
-        let stored = Stored {
+        let stored = StoredPins {
             captured: self.trained.values().filter_map(|trained| trained.captured.clone()).collect(),
             others: others.collect(),
         };
@@ -271,8 +272,8 @@ impl<'a> Probes<'a> {
     }
 }
 
-impl Other {
-    /// Reconstructs the slice after an epoch, masked as a training slice is, with random draws of its own.
+impl UntrainedPin {
+    /// Reconstructs the slice after an epoch, masked like a training slice, with its own random stream.
     fn view(
         &self,
         pin: &Pin,
@@ -291,7 +292,7 @@ impl Other {
         Ok(View { record, judged: batch.judged.swap_remove(0), relative: losses.relative.swap_remove(0) })
     }
 
-    /// Adds a view's relative losses and updates the labels if it is time; gives the whole record.
+    /// Adds a view's relative losses, updates the labels at the end of a period, and returns the full record.
     fn judge(&mut self, view: View, config: &Config, at: Position) -> ProbeRecord {
         let View { mut record, judged, relative } = view;
         self.relevance.add(0, &judged, &relative);
@@ -335,7 +336,7 @@ fn captured(
     Ok(record)
 }
 
-/// A record with the labels in force and empty lists beside them.
+/// A record with the current labels and empty lists otherwise.
 fn with_labels(record: ProbeRecord, labels: &[u8], sigma: f64) -> ProbeRecord {
     let n = labels.len();
     ProbeRecord {

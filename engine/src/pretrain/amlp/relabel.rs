@@ -46,7 +46,7 @@ impl Relevance {
         Self { patches, sum: vec![0.0; slices * patches], count: vec![0; slices * patches] }
     }
 
-    /// Sums taken from a checkpoint: `sum` and `count` are `[slices][patches]`. `None` if the lengths do not fit.
+    /// Restores sums from a checkpoint: `sum` and `count` are `[slices][patches]`. `None` if the lengths are wrong.
     pub fn from_parts(patches: usize, sum: Vec<f64>, count: Vec<u32>) -> Option<Self> {
         let fits =
             sum.len() == count.len() && (patches > 0 || sum.is_empty()) && sum.len().is_multiple_of(patches.max(1));
@@ -116,11 +116,11 @@ pub struct RelabelOutcome {
     pub after: Vec<u8>,
     /// The case of each patch.
     pub case: Vec<Case>,
-    /// How many patches fell into each case.
+    /// Number of patches per case.
     pub counts: CaseCounts,
     /// Patches whose label changed.
     pub flips: u64,
-    /// Patches whose new label is not that of the clustering.
+    /// Patches whose new label differs from the clustering.
     pub differs_from_kmeans: u64,
     /// Patches masked in the period whose importance agrees with the clustering's label.
     pub agreeing: u64,
@@ -133,8 +133,8 @@ pub struct RelabelOutcome {
 pub struct RelabelRule {
     /// What `label_ori` is.
     pub anchor: Anchor,
-    /// A patch is judged only where its mean relative loss is at least this far from 1; nearer to it counts as agreeing with
-    /// `label_ori`. The paper's is 0.
+    /// Minimum distance of a patch's mean relative loss from 1; closer patches count as agreeing with `label_ori`. 0 in the
+    /// paper.
     pub margin: f64,
 }
 
@@ -147,9 +147,9 @@ impl RelabelRule {
 
 /// Updates the labels of one slice.
 ///
-/// `kmeans` are the clustering's labels, `current` those in force, `mean` the patches' mean relative losses over the
-/// period ([`Relevance::mean`]). `period` counts the updates of the run, `slice` is the slice's number in the run: with
-/// the seed and the patch they decide the coin, and nothing else does.
+/// `kmeans` are the clustering's labels, `current` those in force, `mean` the patches' mean relative losses over the period
+/// ([`Relevance::mean`]). `period` counts the updates of the run, `slice` is the slice's number in the run: with the seed and
+/// the patch they determine the coin.
 pub fn relabel(
     kmeans: &[u8],
     current: &[u8],

@@ -7,8 +7,8 @@
 //!
 //! H = - sum over category c and masked m of (n_cm / N) ln(n_cm / N), with 0 ln 0 = 0
 //!
-//! (Eqs. 1 to 3 leave out the minus sign, without which "reduced uncertainty" would mean growth). All three are taken
-//! at the same number of masked patches, so that only categories and order differ:
+//! (Eqs. 1 to 3 leave out the minus sign, without which "reduced uncertainty" would mean growth). All three use the same number
+//! of masked patches, so that only categories and order differ:
 //! - H1: the clustering's labels and the order they give, before any training;
 //! - H2: the labels after the network's last update and the order they give;
 //! - H3: the categories of the label (lesion patches) masked in the best order, lesion first; only with a label.
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::mps::{Order, order};
 
-/// H1, H2, H3 in nats, and whether they are in the order that the paper expects.
+/// H1, H2, H3 in nats, and whether they have the order that the paper expects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Uncertainty {
     /// Before training.

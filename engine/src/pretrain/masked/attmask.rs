@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::Reconstructing;
+use super::MaskedReconstructor;
 use super::teacher::{MEANS, Means, TEACHER, moments_of_masked, read, teacher_on, warn_of_constant_output};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
@@ -94,7 +94,7 @@ pub(crate) struct AttBatch {
 pub(crate) struct AttMask {
     config: Config,
     cells: PatchGrid,
-    /// Steps of the training, and of an epoch.
+    /// Steps of the run, and of an epoch.
     steps: [usize; 2],
     teacher: Ema<MaskedUNet>,
     means: Means,
@@ -169,7 +169,7 @@ impl PretextTask for AttMask {
     }
 
     fn head(config: &Config) -> Head {
-        // The teacher has weights only: no gradient and no moments, a quarter of what the optimiser keeps of a weight.
+        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
         Head { weights: network_config(config).parameters() / 4, activations: config.preprocess.size.pow(2) }
     }
 
@@ -249,11 +249,11 @@ impl PretextTask for AttMask {
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 
-/// Share of air among the cells that the teacher has chosen, and their lesion recall; NaN where there is none.
+/// Share of air among the teacher's cells, and their lesion recall; NaN if undefined.
 fn hits(slice: &Slice, mask: &[f32]) -> Vec<f32> {
     if slice.chosen.is_some() {
         return vec![f32::NAN; 2];

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::teacher::{TEACHER, constant, read, teacher_on};
-use super::{MaskedBatch, MaskedSlice, Reconstructing};
+use super::{MaskedBatch, MaskedReconstructor, MaskedSlice};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{NormalisedPatches, Variance, denormalise, patch_errors, weighted_mean};
@@ -136,7 +136,7 @@ impl BootMae {
         };
         let slices = samples.into_par_iter().map(slice).collect();
         let weight = FEATURE_WEIGHT.of(&self.config) * feature_weight(at.epoch - 1, at.epochs);
-        // A constant output is no baseline for two losses, so a collapse is detected from the targets.
+        // Two losses have no constant-output baseline, so a collapse is detected from the targets.
         BootBatch { masked: MaskedBatch::new(&self.config, slices, 0.0), feature_weight: weight }
     }
 }
@@ -155,7 +155,7 @@ impl PretextTask for BootMae {
     fn head(config: &Config) -> Head {
         let (network, predictor) = (network_config(config), predictor(config));
         let cells = (config.preprocess.size / network.multiple()).pow(2);
-        // The teacher has weights only: no gradient and no moments, a quarter of what the optimiser keeps of a weight.
+        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
         let teacher = (network.parameters() + predictor.parameters()) / 4;
         let pixels = network.in_channels * config.preprocess.size.pow(2);
         Head { weights: predictor.parameters() + teacher, activations: 6 * cells * network.bottleneck() + 2 * pixels }
@@ -247,11 +247,11 @@ impl PretextTask for BootMae {
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 
-/// The masked image and its reconstruction, whose visible cells are of no meaning.
+/// The masked image and its reconstruction; visible cells are meaningless.
 fn reconstruct(net: &PredictorNet, image: Tensor<4>, pixel_mask: Tensor<4>) -> [Tensor<4>; 2] {
     let input = image.clone() * (-pixel_mask + 1.0);
     let Trace { bottleneck, output, .. } = net.trace(input.clone(), Precision::F32);
@@ -324,7 +324,7 @@ mod tests {
         assert_eq!(objective.head().weights, weights + (unet + weights) / 4);
     }
 
-    /// What is masked does not reach the network, and what is visible does not count.
+    /// Masked pixels do not reach the network, and visible ones do not count in the loss.
     #[test]
     fn only_masked_cells_are_learned_and_they_are_hidden() {
         let config = crate::pretrain::testing::sized(64);

@@ -33,12 +33,12 @@ const RIM: usize = 4;
 /// Weight of an error on the rim.
 const RIM_WEIGHT: f32 = 10.0;
 
-/// The centre square, masked except for its rim; L2 through the U-Net's own head.
+/// Masks the centre square except for its rim; L2 loss on the U-Net's output.
 pub struct ContextEncoder {
     config: Config,
     /// 1 on hidden pixels, `[S][S]`.
     hidden: Vec<f32>,
-    /// Weights of the errors, `[S][S]`: one over the square's pixels, ten times that on its rim.
+    /// Error weights, `[S][S]`: 1 over the number of the square's pixels, ten times that on its rim.
     weights: Vec<f32>,
 }
 
@@ -136,13 +136,13 @@ impl MaskedTask for ContextEncoder {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, sized};
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<ContextEncoder>>(&config());
-        check_micro_batches::<Masked<ContextEncoder>>(&config());
+        check_gradient::<MaskedMethod<ContextEncoder>>(&config());
+        check_micro_batches::<MaskedMethod<ContextEncoder>>(&config());
     }
 
     /// At 160 pixels 72 x 72 of 80 x 80 are hidden, and an error of 1 everywhere is (5184 + 10 * 1216) / 6400.

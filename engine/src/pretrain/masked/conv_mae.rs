@@ -63,7 +63,7 @@ impl MaskedTask for ConvMae {
 
     fn head(config: &Config) -> Head {
         let network = network_config(config);
-        // A token a level. The masks and the filled features of each level are kept besides the U-Net's own.
+        // One token per level. The masks and filled features of each level add to the U-Net's activations.
         let weights = (0..=network.depth).map(|level| network.width << level).sum();
         let pixels = config.preprocess.size * config.preprocess.size;
         let activations = (0..=network.depth).map(|level| 4 * (network.width << level) * (pixels >> (2 * level))).sum();
@@ -117,14 +117,14 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
     use crate::trainer::Objective;
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<ConvMae>>(&sized(64));
-        check_micro_batches::<Masked<ConvMae>>(&config());
+        check_gradient::<MaskedMethod<ConvMae>>(&sized(64));
+        check_micro_batches::<MaskedMethod<ConvMae>>(&config());
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn the_memory_of_the_head_is_that_of_its_tokens() {
-        let objective = objective::<Masked<ConvMae>>(&config());
+        let objective = objective::<MaskedMethod<ConvMae>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
         assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);

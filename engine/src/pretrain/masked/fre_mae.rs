@@ -138,11 +138,11 @@ mod tests {
 
     use super::*;
     use crate::loss::spectrum_weights as weights;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_micro_batches, check_slope, config, objective};
     use crate::trainer::Objective;
 
-    /// The weights of errors are constants of a step: the slope is that of the loss with the weights of its start.
+    /// The error weights are constant within a step: the slope is that of the loss with the initial weights.
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
         let (size, device) = (32, Device::flex().autodiff());
@@ -155,13 +155,13 @@ mod tests {
             [spectra[0].power(&(high - image.clone())), spectra[1].power(&(low - patch_features(image, 8)))]
         };
         let start = std::cell::OnceCell::new();
-        check_slope::<Masked<FreMae>>(&config(), |net, batch| {
+        check_slope::<MaskedMethod<FreMae>>(&config(), |net, batch| {
             let powers = powers(net, batch);
             let weights: &[_; 2] = start.get_or_init(|| powers.clone().map(weights));
             let [high, low] = [0, 1].map(|at| (powers[at].clone() * weights[at].clone()).mean());
             high + low * 1.3
         });
-        check_micro_batches::<Masked<FreMae>>(&config());
+        check_micro_batches::<MaskedMethod<FreMae>>(&config());
     }
 
     #[test]
@@ -177,10 +177,10 @@ mod tests {
 
     #[test]
     fn the_memory_of_the_head_is_that_of_its_weights() {
-        let objective = objective::<Masked<FreMae>>(&config());
+        let objective = objective::<MaskedMethod<FreMae>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
-        // Batch norm counts its running statistics, which are not trained.
+        // Batch norm's parameter count includes its running statistics, which are not trained.
         let running = 2 * (2 + 4 + 8 + 4 + 8 + 16);
         assert_eq!(objective.build(0, &device).num_params() - running, unet + objective.head().weights);
         let mut flat = config();

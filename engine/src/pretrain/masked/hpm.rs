@@ -5,7 +5,7 @@ use burn::tensor::activation::softplus;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::Reconstructing;
+use super::MaskedReconstructor;
 use super::teacher::{MEANS, Means, TEACHER, moments_of_masked, read, teacher_on, warn_of_constant_output};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
@@ -52,7 +52,7 @@ const GRID: usize = 16;
 const RATIO: f64 = 0.75;
 /// Hidden units of the ranking head.
 const HIDDEN: usize = 64;
-/// Below this share of pairs in the right order, the ranking has learned nothing; chance is .5.
+/// If fewer pairs than this share are in the right order, the ranking has not learned; chance is .5.
 const LEAST_RIGHT: f64 = 0.52;
 const RIGHT: &str = "pairs_right";
 
@@ -73,7 +73,7 @@ struct Ranking {
 }
 
 /// The mean over the pairs of a slice with `l_i > l_j` of `softplus(s_j - s_i)`, and the share of them with `s_i > s_j`. Scores
-/// `s` and losses `l`, which get no gradient, are `[B, M]`.
+/// `s` and detached losses `l` are `[B, M]`.
 fn ranking(scores: Tensor<2>, losses: Tensor<2>) -> Ranking {
     let [batch, n] = scores.dims();
     let difference = |of: Tensor<2>| of.clone().reshape([batch, n, 1]) - of.reshape([batch, 1, n]);
@@ -158,7 +158,7 @@ impl Hpm {
         images(slices.iter().map(|slice| &slice.pixels), self.config.data.modality.len(), self.grid.size(), device)
     }
 
-    /// The `hard` patches of each slice that the teacher finds hardest, then random ones.
+    /// The `hard` patches that the teacher ranks hardest in each slice, then random ones.
     fn masks(&self, slices: &[Slice], hard: usize, device: &Device) -> Result<Masks> {
         let n = self.grid.count();
         let hardness = if hard == 0 {
@@ -209,7 +209,7 @@ impl PretextTask for Hpm {
         let network = network_config(config);
         let predictor = predictor(config, &network);
         let (n, masked) = (GRID * GRID, masked_count(GRID * GRID, RATIO));
-        // The teacher has weights only: no gradient and no moments, a quarter of what the optimiser keeps of a weight.
+        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
         let teacher = (network.parameters() + predictor.parameters()) / 4;
         let activations = n * (network.width + 3 * HIDDEN) + 5 * masked * masked;
         Head { weights: predictor.parameters() + teacher, activations }
@@ -307,11 +307,11 @@ impl PretextTask for Hpm {
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 
-/// Share of air among the hard patches, and the lesion recall of these; NaN where there is none.
+/// Share of air among the hard patches, and their lesion recall; NaN if undefined.
 fn hits(slice: &Slice, hard: &[usize]) -> Vec<f32> {
     if hard.is_empty() {
         return vec![f32::NAN; 2];

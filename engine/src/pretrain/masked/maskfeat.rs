@@ -71,7 +71,7 @@ impl MaskedTask for MaskFeat {
     fn head(config: &Config) -> Head {
         let (size, width) = (config.preprocess.size, config.network.width);
         let outputs = Self::outputs(config);
-        // The token, the linear map with its bias; the last block cut into cells, and what the map gives.
+        // Weights: token and linear map with bias. Activations: the last block cut into cells, and the map's output.
         let weights = 1 + (CELL * CELL * width + 1) * outputs;
         Head { weights, activations: size * size * width + (size / CELL).pow(2) * outputs }
     }
@@ -149,29 +149,29 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
     use crate::trainer::{MicroBatch, Objective, StepOutput};
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<MaskFeat>>(&config());
-        check_micro_batches::<Masked<MaskFeat>>(&config());
+        check_gradient::<MaskedMethod<MaskFeat>>(&config());
+        check_micro_batches::<MaskedMethod<MaskFeat>>(&config());
     }
 
     #[test]
     fn the_memory_of_the_head_is_that_of_its_weights() {
-        let objective = objective::<Masked<MaskFeat>>(&config());
+        let objective = objective::<MaskedMethod<MaskFeat>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
         assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
     }
 
-    /// The target is that of the whole slice: what a mask hides does not reach the network, but its gradients are asked for.
+    /// The target covers the whole slice: masked pixels do not reach the network, but their gradients are predicted.
     #[test]
     fn hidden_pixels_change_the_target_only() {
         let config = sized(48);
-        let objective = objective::<Masked<MaskFeat>>(&config);
+        let objective = objective::<MaskedMethod<MaskFeat>>(&config);
         let device = Device::flex();
         let net = objective.build(1, &device);
         let batch = objective.synthetic_batch(1, 0).unwrap();

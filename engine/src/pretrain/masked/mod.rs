@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `batch.rs` | slices with pixel masks and targets, on the host and on a device |
-//! | `normed.rs` | patches in units of their own contrast as a target |
+//! | `normed.rs` | normalised patches as a target |
 //! | `hog.rs` | oriented gradients as a target |
 //! | `simmim.rs`, `maskfeat.rs`, `conv_mae.rs` | SimMIM, MaskFeat, ConvMAE |
 //! | `um_mae.rs`, `fre_mae.rs`, `context_encoder.rs` | UM-MAE, FreMAE, context encoder |
@@ -87,8 +87,8 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// The target of a slice.
     fn target(&self, data: &SliceData, mask: &[f32], place: [u64; 2]) -> Self::Target;
 
-    /// The loss of the best constant output on these slices, which a network that ignores its input reaches: the mean over
-    /// slices. Not asked for where [`MaskedLoss::constant`] is given.
+    /// The loss of the best constant output on these slices, which a network that ignores its input reaches: mean over slices.
+    /// Not called if [`MaskedLoss::constant`] is set.
     fn constant_loss(&self, _slices: &[MaskedSlice<Self::Target>]) -> f64 {
         f64::NAN
     }
@@ -132,19 +132,19 @@ pub struct MaskedLoss {
 }
 
 /// A masked-image method as a pre-training task.
-pub struct Masked<T> {
+pub struct MaskedMethod<T> {
     config: Config,
     task: T,
 }
 
-/// Name of the loss over that of the best constant output.
+/// Name of the ratio of the loss to that of the best constant output.
 pub const LOSS_RATIO: &str = "loss_ratio";
 /// Name of the loss of the best constant output.
 const CONSTANT_LOSS: &str = "constant_loss";
 /// A loss ratio above this is a collapse.
 const MOST_RATIO: f64 = 0.98;
 
-impl<T: MaskedTask> Masked<T> {
+impl<T: MaskedTask> MaskedMethod<T> {
     fn batch(&self, samples: Vec<Sample>, at: Position) -> MaskedBatch<T::Target> {
         let masked = |sample: Sample| {
             let place = sample.place(at);
@@ -158,7 +158,7 @@ impl<T: MaskedTask> Masked<T> {
     }
 }
 
-impl<T: MaskedTask> PretextTask for Masked<T> {
+impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
     type Net = T::Net;
     type Batch = MaskedBatch<T::Target>;
 
@@ -221,7 +221,7 @@ impl<T: MaskedTask> PretextTask for Masked<T> {
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let Some(reconstruct) = T::RECONSTRUCT else { return Err(no_pixels(config)) };
         let net = from_bytes(T::new(config)?.build(0, device), weights)?.valid();
-        Ok(Box::new(Reconstructing { net, reconstruct }))
+        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
     }
 }
 
@@ -250,7 +250,7 @@ pub(super) fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut
 
 /// Side of a mask cell in pixels: the stride of a bottleneck of depth 4.
 const CELL_PX: usize = 16;
-/// Patches per side of a slice where a method counts patches, as MAE does.
+/// Patches per side of a slice, as in MAE.
 const PATCHES: usize = 16;
 
 /// The mask cells of a slice of `size` pixels.
@@ -272,8 +272,8 @@ pub fn pixel_mask(grid: &PatchGrid, masked: &[usize]) -> Vec<f32> {
     grid.spread(&flags)
 }
 
-/// The squared error of the best constant output under weights, a mean over the slices: each slice gives its target
-/// `[C][S][S]` and the weights of its pixels `[S][S]`, which all channels share.
+/// Weighted squared error of the best constant output, mean over the slices. Each slice has a target `[C][S][S]` and pixel
+/// weights `[S][S]` for all channels.
 pub fn constant_error<'a>(slices: impl Iterator<Item = (&'a [f32], &'a [f32])>) -> f64 {
     let (mut count, [mut weight, mut sum, mut squares]) = (0usize, [0.0f64; 3]);
     for (pixels, weights) in slices {
@@ -294,12 +294,12 @@ fn read(picture: Tensor<4>) -> Result<Vec<f32>> {
     Ok(data.iter::<f32>().collect())
 }
 
-struct Reconstructing<N> {
+struct MaskedReconstructor<N> {
     net: N,
     reconstruct: Reconstruction<N>,
 }
 
-impl<N: Module + Sync> Reconstruct for Reconstructing<N> {
+impl<N: Module + Sync> Reconstruct for MaskedReconstructor<N> {
     fn reconstruct(&self, image: Tensor<4>, pixel_mask: Tensor<4>, _: Option<Tensor<4>>) -> [Tensor<4>; 2] {
         (self.reconstruct)(&self.net, image, pixel_mask)
     }
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn the_best_constant_is_the_weighted_mean() {
-        // Values 1 and 3 count, 100 does not; a second slice has none that counts.
+        // Values 1 and 3 have weight, 100 has none; a second slice has no weights.
         let error = constant_error([([1.0, 3.0, 100.0].as_slice(), [0.5, 0.5, 0.0].as_slice())].into_iter());
         assert!((error - 1.0).abs() < 1e-12, "{error}");
         let slices = [([1.0, 3.0].as_slice(), [0.5, 0.5].as_slice()), ([7.0, 7.0].as_slice(), [0.0, 0.0].as_slice())];

@@ -14,7 +14,8 @@ use crate::patch::PatchGrid;
 pub struct NormedTarget {
     /// Normalised pixels, `[C][S][S]`.
     pub pixels: Vec<f32>,
-    /// Weight of each pixel, `[S][S]`: equal on the masked patches that are not flat, 0 elsewhere, 1 in all. All 0 if none counts.
+    /// Weight of each pixel, `[S][S]`: equal on masked patches that are not flat, 0 elsewhere, with sum 1. All 0 if every
+    /// masked patch is flat.
     pub weights: Vec<f32>,
     /// Share of flat patches among the masked, 0 to 1.
     pub flat_share: f64,

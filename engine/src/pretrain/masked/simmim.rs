@@ -60,7 +60,7 @@ impl MaskedTask for SimMim {
         let network = network_config(config);
         let (cells, pixels) =
             (config.preprocess.size / network.multiple(), network.in_channels * network.multiple().pow(2));
-        // The token, the linear map with its bias; the pixels before and after they are put in their place.
+        // Weights: token and linear map with bias. Activations: the pixels before and after rearrangement.
         Head { weights: 1 + (network.bottleneck() + 1) * pixels, activations: 2 * cells * cells * pixels }
     }
 
@@ -121,7 +121,7 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
     use crate::trainer::{MicroBatch, Objective, StepOutput};
 
@@ -131,18 +131,18 @@ mod tests {
         for (size, masked) in [(32, 32 * 32), (48, 6 * 256), (160, 15 * 1024)] {
             let task = SimMim::new(&sized(size)).unwrap();
             assert_eq!(task.masked_pixels(), masked, "{size}");
-            let batch = objective::<Masked<SimMim>>(&sized(size)).synthetic_batch(3, 0).unwrap();
+            let batch = objective::<MaskedMethod<SimMim>>(&sized(size)).synthetic_batch(3, 0).unwrap();
             for slice in batch.slices(0..3) {
                 assert_eq!(slice.mask.iter().filter(|m| **m > 0.0).count(), masked, "{size}");
             }
         }
-        let batch = objective::<Masked<SimMim>>(&sized(48)).synthetic_batch(2, 0).unwrap();
+        let batch = objective::<MaskedMethod<SimMim>>(&sized(48)).synthetic_batch(2, 0).unwrap();
         assert_ne!(batch.slices(0..1)[0].mask, batch.slices(1..2)[0].mask);
     }
 
     #[test]
     fn the_memory_of_the_head_is_that_of_its_weights() {
-        let objective = objective::<Masked<SimMim>>(&config());
+        let objective = objective::<MaskedMethod<SimMim>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
         assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
@@ -152,8 +152,8 @@ mod tests {
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
         // Of 32 pixels the only unit is masked, and batch norm divides by nothing but its epsilon.
-        check_gradient::<Masked<SimMim>>(&sized(48));
-        check_micro_batches::<Masked<SimMim>>(&config());
+        check_gradient::<MaskedMethod<SimMim>>(&sized(48));
+        check_micro_batches::<MaskedMethod<SimMim>>(&config());
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
     fn visible_pixels_do_not_count_and_masked_ones_do_not_reach_the_network() {
         let config = sized(48);
         let device = Device::flex();
-        let objective = objective::<Masked<SimMim>>(&config);
+        let objective = objective::<MaskedMethod<SimMim>>(&config);
         let net = objective.build(1, &device);
         let loss = |shift: f32| {
             let batch = objective.synthetic_batch(1, 0).unwrap();

@@ -22,7 +22,7 @@ pub(super) fn teacher_on<N: Module>(teacher: &Ema<N>, device: &Device) -> N {
     teacher.valid().fork(&device.clone().inner())
 }
 
-/// A tensor without gradients as a constant beside tensors of `device`.
+/// A detached tensor on `device`.
 pub(super) fn constant<const D: usize>(tensor: Tensor<D>, device: &Device) -> Tensor<D> {
     if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
 }
@@ -40,8 +40,8 @@ pub(super) fn read<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<Vec<
 /// Mean of the masked pixels and of their squares.
 const MOMENTS: [&str; 2] = ["masked_mean", "masked_square"];
 
-/// The first two moments of the masked pixels of some slices, `[C][S][S]` and `[S][S]`, as diagnostics. Every slice must have as
-/// many of them, so that the moments of a batch are the means over its slices.
+/// The first two moments of the masked pixels of some slices, `[C][S][S]` and `[S][S]`, as diagnostics. Every slice must have
+/// the same number of them, so that a batch's moments are the means over its slices.
 pub(super) fn moments_of_masked<'a>(
     slices: impl Iterator<Item = (&'a [f32], Vec<f32>)>,
     device: &Device,
@@ -75,7 +75,7 @@ pub(super) fn warn_of_constant_output(at: Position, name: &str, summary: &mut Ep
 pub(super) struct Means(BTreeMap<String, (f64, f64)>);
 
 impl Means {
-    /// Adds a value that stands for `weight` things; none if it is not finite.
+    /// Adds a value with a weight; skips it if it is not finite.
     pub fn add(&mut self, name: &str, value: f64, weight: f64) {
         if value.is_finite() {
             let (sum, weights) = self.0.entry(name.to_owned()).or_default();
@@ -101,7 +101,7 @@ impl Means {
     /// From a checkpoint.
     ///
     /// # Errors
-    /// Bytes that are no sums.
+    /// Bytes that are not sums.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let failed = |e: serde_json::Error| ErrorKind::Compute { step: format!("reading {MEANS}"), why: e.to_string() };
         Ok(serde_json::from_slice(bytes).map_err(failed)?)

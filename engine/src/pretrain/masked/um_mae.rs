@@ -38,7 +38,7 @@ pub struct UmMae {
     grid: PatchGrid,
 }
 
-/// What is hidden and what is reconstructed.
+/// Mask and target of a slice.
 pub struct UniformTarget {
     normed: NormedTarget,
     /// 1 on visible patches that take the token, `[S][S]`.
@@ -46,7 +46,7 @@ pub struct UniformTarget {
 }
 
 impl UmMae {
-    /// Hidden patches, and visible ones that take the token: a quarter of the visible.
+    /// Hidden patches, and the quarter of the visible ones that take the token.
     fn patches(&self, place: [u64; 2]) -> (Vec<usize>, Vec<usize>) {
         let hidden = uniform(PATCHES, self.config.seed, &place);
         let visible: Vec<usize> = (0..self.grid.count()).filter(|patch| hidden.binary_search(patch).is_err()).collect();
@@ -132,14 +132,14 @@ mod tests {
     use burn::module::Module;
 
     use super::*;
-    use crate::pretrain::masked::Masked;
+    use crate::pretrain::masked::MaskedMethod;
     use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective};
     use crate::trainer::Objective;
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
-        check_gradient::<Masked<UmMae>>(&config());
-        check_micro_batches::<Masked<UmMae>>(&config());
+        check_gradient::<MaskedMethod<UmMae>>(&config());
+        check_micro_batches::<MaskedMethod<UmMae>>(&config());
     }
 
     /// 48 patches are seen, 16 take the token, 192 are hidden, and none is two of these.
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn the_network_sees_48_patches() {
         let config = config();
-        let objective = objective::<Masked<UmMae>>(&config);
+        let objective = objective::<MaskedMethod<UmMae>>(&config);
         let device = Device::flex();
         let net = objective.build(1, &device);
         let (mut batch, task) = (objective.synthetic_batch(1, 0).unwrap(), UmMae::new(&config).unwrap());
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn the_token_is_all_that_the_head_adds() {
-        let objective = objective::<Masked<UmMae>>(&config());
+        let objective = objective::<MaskedMethod<UmMae>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
         assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);

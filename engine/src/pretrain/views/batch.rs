@@ -1,4 +1,4 @@
-//! Views of a batch on the host, and which of its slices are neighbours.
+//! Views of a batch on the host, and its pairs of neighbouring slices.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -31,7 +31,7 @@ pub struct ViewBatch {
     channels: usize,
     /// The slices, in order.
     pub ids: Vec<SliceId>,
-    /// Epoch and first slice, which seed the batch's own draws.
+    /// Epoch and first slice, which seed the batch's draws.
     pub place: [u64; 2],
 }
 

@@ -1,7 +1,7 @@
 //! Random views of a slice: crop, rotation, flip, intensity changes.
 //!
-//! Crops and flips are those of the originals, at scales that suit slices; hue, grey and solarisation have no meaning in one
-//! channel. Intensities change on tissue only, so that air stays what it is when the network is used.
+//! Crops and flips follow the originals, at scales that suit slices. Hue, grey and solarisation do not apply to one channel.
+//! Intensities change on tissue only, so that air looks as in later use.
 
 use rand::RngExt;
 
@@ -28,7 +28,7 @@ pub struct ViewShape {
     pub blur: f64,
 }
 
-/// Where the pixels of a view lie in the slice.
+/// Position of a view in the slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Crop {
     /// Centre in pixels; the middle of the first pixel is at 0.5.
@@ -58,7 +58,7 @@ impl Crop {
         Self { centre, extent, turn, flip: stream.random_bool(0.5) }
     }
 
-    /// Where pixel `(i, j)` of a view of `side` pixels comes from, as a pixel's index along both axes.
+    /// Source position of pixel `(i, j)` of a view of `side` pixels, as fractional pixel indices.
     fn source(&self, i: usize, j: usize, side: usize) -> [f64; 2] {
         let along = |at: usize, extent: f64| ((at as f64 + 0.5) / side as f64 - 0.5) * extent;
         let [mut p, q] = [along(i, self.extent[0]), along(j, self.extent[1])];
@@ -241,7 +241,7 @@ mod tests {
         let pixels: Vec<f32> =
             Crop::whole(SIZE as f64).sources(SIZE).iter().map(|&at| linear(&slice.pixels, SIZE, at)).collect();
         assert_eq!(pixels, slice.pixels);
-        // Half as many pixels stand between four of them.
+        // At half the size, each pixel lies between four.
         let half = Crop::whole(SIZE as f64).source(0, 1, SIZE / 2);
         assert!((half[0] - 0.5).abs() < 1e-12 && (half[1] - 2.5).abs() < 1e-12, "{half:?}");
     }

@@ -80,7 +80,7 @@ pub(crate) trait ViewLoss: Sized + Send + Sync + 'static {
     /// Its views.
     fn plan(config: &Config) -> Plan;
 
-    /// Its heads in a training of `slices` slices.
+    /// Its heads in a run of `slices` slices.
     fn heads(config: &Config, slices: usize) -> ViewHeads;
 
     /// # Errors
@@ -293,7 +293,7 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         }
         if spread.is_collapsed() {
             summary.warnings.push(format!(
-                "The training has collapsed: embeddings of different slices are almost equal (emb_std below a tenth of {:.4}). \
+                "Training has collapsed: embeddings of different slices are almost equal (emb_std below a tenth of {:.4}). \
                  Lower training.lr or enlarge training.batch.",
                 1.0 / (dim as f64).sqrt()
             ));

@@ -105,7 +105,7 @@ impl Queue {
         let whole = rest.is_empty() && queue.rows.len() == queue.owners.len() * queue.dim;
         let fits = [queue.dim, queue.capacity] == [self.dim, self.capacity] && queue.owners.len() <= queue.capacity;
         if !whole || !fits || queue.next >= queue.capacity.max(1) {
-            return Err(damaged(name, "its size is not that of this training"));
+            return Err(damaged(name, "its size is not that of this run"));
         }
         *self = queue;
         Ok(())

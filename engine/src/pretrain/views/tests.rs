@@ -24,7 +24,7 @@ fn numbers(set: &[(&str, f64)]) -> Config {
     config
 }
 
-/// A training on synthetic slices.
+/// Training on synthetic slices.
 struct Trial<L> {
     objective: TaskObjective<Views<L>>,
     net: ViewNet,
@@ -53,7 +53,7 @@ impl<L: ViewLoss> Trial<L> {
         output
     }
 
-    /// The numbers of an epoch in the second half of the training.
+    /// The numbers of an epoch in the second half of the run.
     fn summary(&mut self, loss: f64) -> EpochSummary {
         let mut summary = EpochSummary { loss, ..EpochSummary::default() };
         let at = Position { epoch: self.config.training.epochs, epochs: self.config.training.epochs, step: 0 };
@@ -98,7 +98,7 @@ fn check_micro<L: ViewLoss>() {
         let engine = GradientEngine::new(&Compute::cpu(), micro);
         let net = objective.build(3, engine.device());
         let (gradients, output) = engine.gradients(&objective, &net, &batch, size).unwrap();
-        let mut collect = Collect(&gradients, Vec::new());
+        let mut collect = GradientCollector(&gradients, Vec::new());
         net.visit(&mut collect);
         (collect.1, output)
     };
@@ -119,9 +119,9 @@ fn check_micro<L: ViewLoss>() {
     }
 }
 
-struct Collect<'a>(&'a GradientsParams, Vec<f32>);
+struct GradientCollector<'a>(&'a GradientsParams, Vec<f32>);
 
-impl ModuleVisitor for Collect<'_> {
+impl ModuleVisitor for GradientCollector<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.0.get::<D>(param.id) {
             self.1.extend(gradient.into_data().iter::<f32>());

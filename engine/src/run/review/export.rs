@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::super::atomic::write_atomic;
 use crate::cohort::Cohort;
 use crate::event::Control;
-use crate::review::{Latest, MeasuredCase, case_page, cases_csv, cohort_page, findings_csv, measure_cohort, page_name};
+use crate::review::{
+    LatestEntries, MeasuredCase, case_page, cases_csv, cohort_page, findings_csv, measure_cohort, page_name,
+};
 use crate::volume::MaskOptions;
 use crate::{Error, Result};
 
@@ -24,13 +26,13 @@ pub struct Export {
     pub report: Option<PathBuf>,
 }
 
-/// Measures the cases of a cohort and writes what is asked for. Existing files are replaced. Gives the measured cases.
+/// Measures the cases of a cohort and writes the requested files, replacing existing ones. Returns the measured cases.
 ///
 /// # Errors
 /// A file or folder that cannot be written, two cases whose pages would have one name, cancellation.
 pub fn export(
     cohort: &Cohort,
-    latest: &Latest,
+    latest: &LatestEntries,
     to: &Export,
     masks: &MaskOptions,
     control: &Control,
@@ -64,11 +66,11 @@ pub fn export(
     Ok(cases)
 }
 
-/// Every case has a page of its own.
+/// Page names must be unique.
 fn require_own_names(cohort: &Cohort, folder: &Path) -> Result<()> {
     let mut names = BTreeMap::from([(INDEX.to_owned(), "the cohort's page")]);
     for case in &cohort.cases {
-        // Some file systems do not tell upper from lower case.
+        // Some file systems ignore case.
         if let Some(other) = names.insert(page_name(&case.id).to_lowercase(), &case.id) {
             let why = format!("the pages of {} and {other} would have the same name. Rename one of them", case.id);
             return Err(Error::file(folder, why));

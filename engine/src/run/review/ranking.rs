@@ -1,4 +1,4 @@
-//! The user's own order of cases, from a CSV.
+//! The user's order of cases, from a CSV.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// score has none.
 ///
 /// # Errors
-/// A file that cannot be read or has no column `case`; a case that stands twice; a score that is no number.
+/// A file that cannot be read or has no column `case`; a duplicate case; a score that is not a number.
 pub fn read_ranking(path: &Path) -> Result<Ranking> {
     let bad = |e: csv::Error| Error::file(path, e.to_string());
     let mut table = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(bad)?;

@@ -1,7 +1,7 @@
 //! Slices x methods with the reference's contour, as the paper's Fig. 3.
 //!
-//! Which patients are shown does not depend on how well a pre-trained method does: those at the quartiles and the median of
-//! `sup` (or the first method), each with its slice of the most lesion.
+//! The patients shown do not depend on a pre-trained method's results: they are the quartiles and the median of `sup` (or of
+//! the first method). Each is shown at the slice with the largest lesion area.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::study::summary::{Group, patient_means};
 use crate::volume::LabelVolume;
 use crate::{Error, Result};
 
-/// The method that chooses the patients, where the study has it.
+/// Method whose results select the patients, if the study includes it.
 const CHOOSER: &str = "sup";
 
 /// The sheet of a group, with the networks of the first draw and the first seed; `None` without a measured patient.
@@ -29,7 +29,7 @@ pub(super) fn sheet(source: Source<'_>, group: &Group) -> Result<Option<Sheet>> 
     let mut scans = Vec::new();
     for patient in &patients {
         let own = source.results.rows.iter().filter(|row| is_shown(source, group, &row.cell));
-        // Of several scans the first.
+        // The first of several scans.
         let Some(scan) = own.filter(|row| row.patient == *patient).map(|row| &row.scan).min() else { continue };
         scans.push(Scan::read(source, group, scan)?);
     }
@@ -62,7 +62,7 @@ fn is_shown(source: Source<'_>, group: &Group, cell: &Cell) -> bool {
     (&cell.cohort, &cell.budget) == (&group.cohort, &group.budget) && cell.draw == 0 && cell.seed == first_seed(source)
 }
 
-/// The patients at a quarter, the half and three quarters of the way from the lowest to the highest value.
+/// The patients at the first quartile, the median and the third quartile.
 fn at_quartiles(means: &BTreeMap<&str, f64>) -> Vec<String> {
     let mut sorted: Vec<(&str, f64)> = means.iter().map(|(patient, mean)| (*patient, *mean)).collect();
     sorted.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(b.0)));
@@ -71,7 +71,7 @@ fn at_quartiles(means: &BTreeMap<&str, f64>) -> Vec<String> {
     places.into_iter().filter_map(|at| sorted.get(at)).map(|(patient, _)| (*patient).to_owned()).collect()
 }
 
-/// A scan of a test patient along the patient's axes, with the reference and the mask of each method.
+/// A test scan in patient orientation, with the reference and the mask of each method.
 struct Scan {
     id: String,
     modality: String,
@@ -108,7 +108,7 @@ impl Scan {
             let job = shown().map(|(_, job)| job).find(|job| job.name == row.run).ok_or_else(|| missing(id))?;
             let mask = mask_of(source, job, id)?;
             if mask.grid.shape != stored {
-                return Err(Error::config("mask", id, "its grid is no longer that of the image"));
+                return Err(Error::config("mask", id, "its grid no longer matches the image"));
             }
             methods.push((name, row.measures.dsc, Some(orientation.apply(&mask.inside(), stored))));
         }
@@ -142,7 +142,7 @@ fn missing(id: &str) -> Error {
     Error::config("patient", id, "the cohort no longer has its scan and reference")
 }
 
-/// The cohort of a training, and its settings with the cohort's own names of modalities.
+/// The cohort of a run, and its settings with the cohort's own names of modalities.
 fn open(config: &Config) -> Result<(Cohort, Config)> {
     let cohort = config.data.discover()?;
     let config = with_known_modalities(config.clone(), &cohort)?;
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(of(&five), ["d", "c", "b"]);
         assert_eq!(of(&five[..2]), ["e", "d"]);
         assert_eq!(of(&[("only", 0.0)]), ["only"]);
-        // Equals go by name, so that the choice does not depend on the order of the rows.
+        // Ties are broken by name, so that the choice does not depend on row order.
         assert_eq!(of(&[("b", 0.5), ("c", 0.5), ("a", 0.5), ("d", 0.5)]), ["b", "c", "d"]);
         assert!(of(&[]).is_empty());
     }

@@ -9,8 +9,8 @@ use crate::probe;
 use crate::run::RunFolder;
 use crate::run::log::read_events;
 
-/// What each sheet shows, and the sheet, for every cohort and method that updates labels: one pinned slice of the pre-training
-/// of the first fold and seed. Methods that share a pre-training run share the sheet.
+/// Title and sheet for every cohort and method that updates labels: one pinned slice of the pre-training run of the first fold
+/// and seed. Methods that share a pre-training run share the sheet.
 pub(super) fn sheets(source: Source<'_>) -> Vec<(String, Result<Option<Sheet>>)> {
     let mut sheets = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
@@ -65,7 +65,7 @@ fn sheet(source: Source<'_>, run: &str, title: &str, size: usize) -> Result<Opti
     }))
 }
 
-/// A stored picture `[side][side]` in the pixels of the slice `[size][size]`: large slices are stored as means of blocks.
+/// A stored picture `[side][side]` in the pixels of the slice `[size][size]`: large slices are stored block-averaged.
 fn enlarged(values: &[f32], side: usize, size: usize) -> Vec<f32> {
     let place = |at: usize| at * side / size.max(1);
     let pixel =

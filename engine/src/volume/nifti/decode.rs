@@ -10,9 +10,9 @@ use crate::{Error, Result};
 
 /// Bytes decoded at a time. Small enough to stay in the CPU cache between decompression and conversion.
 const PIECE: usize = 1 << 17;
-/// Bytes allocated at first for compressed data, whose length only the header states.
+/// Initial allocation in bytes for compressed data, whose length is known from the header only.
 const INITIAL_BYTES: usize = 4 << 20;
-/// Once 1 / `TRUST_DIVISOR` of the voxels has been decoded, the rest is allocated as the header states.
+/// Once 1 / `TRUST_DIVISOR` of the voxels is decoded, the size in the header is trusted and the rest is allocated.
 const TRUST_DIVISOR: usize = 4;
 
 /// A contiguous block of voxels to decode.

@@ -1,4 +1,4 @@
-//! The voxel-to-world transform: from the sform, else the qform, else the voxel sizes alone.
+//! The voxel-to-world transform: from the sform, else the qform, else the voxel sizes.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use glam::{DAffine3, DMat3, DQuat, DVec3};
 use super::header::Header;
 use crate::{Error, Result};
 
-/// The header fields that define the geometry. Also used to check what a header to be written would mean.
+/// The header fields that define the geometry. Also used to check a header before it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Forms {
     pub qform_code: i32,
@@ -49,7 +49,7 @@ const LAST_CODE: i32 = 5;
 impl Forms {
     /// The transform to RAS+ millimetres, and whether the file records its orientation.
     ///
-    /// `dims` are the file's dimensions. A missing axis has one voxel and needs no size.
+    /// `dims` are the file's dimensions. A missing axis has one voxel and no size.
     pub fn world_from_voxel(&self, path: &Path, dims: &[u64], warnings: &mut Vec<String>) -> Result<(DAffine3, bool)> {
         let mm = self.length_unit_mm(warnings);
         for (name, code) in [("sform_code", self.sform_code), ("qform_code", self.qform_code)] {

@@ -6,7 +6,7 @@ use super::decode::{VoxelBlock, decode};
 use super::extension;
 use super::geometry::Forms;
 use super::header::{Header, V1_LEN, V2_LEN, extra_header_bytes};
-use super::source::{Source, Trailing};
+use super::source::{Source, TrailingData};
 use crate::volume::{Extension, Frames, Grid, ReadOptions, Scale, SourceHeader, Volume};
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
@@ -122,7 +122,7 @@ fn pair_of(path: &Path) -> Result<Option<Pair>> {
         candidates.reverse();
     }
     let Some(partner) = candidates.iter().find(|p| p.exists()).cloned() else {
-        // If the header is not NIfTI at all, that is the better message.
+        // If the header is not NIfTI at all, that message is more useful.
         if is_header {
             read_header(path, &mut Source::open(path)?, &mut Vec::new())?;
         }
@@ -245,7 +245,7 @@ fn read_pair_extensions(header: &Header, source: &mut Source, warnings: &mut Vec
     let got = source.read_full(&mut region)?;
     region.truncate(got);
     match source.finish()? {
-        Trailing::Nothing => {}
+        TrailingData::Nothing => {}
         _ => warnings.push("bytes after the header file's extensions are ignored".to_owned()),
     }
     Ok(parse_extensions(&region, header.big_endian, warnings))
@@ -331,10 +331,10 @@ impl Layout {
             return Err(Error::file(path, why));
         }
         match source.finish()? {
-            Trailing::Nothing => {}
-            Trailing::Bytes(n) => warnings.push(format!("{n} bytes after the voxels are ignored")),
-            Trailing::Garbage => warnings.push("bytes after the gzip stream are ignored".to_owned()),
-            Trailing::TooLong => warnings.push(
+            TrailingData::Nothing => {}
+            TrailingData::Bytes(n) => warnings.push(format!("{n} bytes after the voxels are ignored")),
+            TrailingData::Garbage => warnings.push("bytes after the gzip stream are ignored".to_owned()),
+            TrailingData::TooLong => warnings.push(
                 "far more data follows the voxels than the header states. It is not read, so the checksum is not verified"
                     .to_owned(),
             ),

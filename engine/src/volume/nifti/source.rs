@@ -28,7 +28,7 @@ enum Stream {
 
 /// What follows the voxels.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Trailing {
+pub(super) enum TrailingData {
     Nothing,
     /// This many bytes.
     Bytes(u64),
@@ -116,21 +116,21 @@ impl Source {
     }
 
     /// Reports what follows the voxels. A gzipped file is read to its trailer, so that its checksum is verified.
-    pub fn finish(&mut self) -> Result<Trailing> {
+    pub fn finish(&mut self) -> Result<TrailingData> {
         if !self.is_gzip() {
             return Ok(match self.file_len.saturating_sub(self.position) {
-                0 => Trailing::Nothing,
-                n => Trailing::Bytes(n),
+                0 => TrailingData::Nothing,
+                n => TrailingData::Bytes(n),
             });
         }
         let rest = self.skip(EXCESS_LIMIT + 1)?;
         if rest > EXCESS_LIMIT {
-            return Ok(Trailing::TooLong);
+            return Ok(TrailingData::TooLong);
         }
         Ok(match &self.stream {
-            Stream::Gzip(members) if members.garbage => Trailing::Garbage,
-            _ if rest > 0 => Trailing::Bytes(rest),
-            _ => Trailing::Nothing,
+            Stream::Gzip(members) if members.garbage => TrailingData::Garbage,
+            _ if rest > 0 => TrailingData::Bytes(rest),
+            _ => TrailingData::Nothing,
         })
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         e.finish().unwrap()
     }
 
-    fn read(bytes: &[u8], take: usize) -> Result<(Vec<u8>, Trailing)> {
+    fn read(bytes: &[u8], take: usize) -> Result<(Vec<u8>, TrailingData)> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x");
         std::fs::write(&path, bytes).unwrap();
@@ -208,12 +208,12 @@ mod tests {
     #[test]
     fn members_padding_and_garbage() {
         let two = [member(b"abc"), member(b""), member(b"def")].concat();
-        assert_eq!(read(&two, 6).unwrap(), (b"abcdef".to_vec(), Trailing::Nothing));
-        assert_eq!(read(&two, 4).unwrap(), (b"abcd".to_vec(), Trailing::Bytes(2)));
+        assert_eq!(read(&two, 6).unwrap(), (b"abcdef".to_vec(), TrailingData::Nothing));
+        assert_eq!(read(&two, 4).unwrap(), (b"abcd".to_vec(), TrailingData::Bytes(2)));
         let padded = [two.clone(), vec![0; 1000]].concat();
-        assert_eq!(read(&padded, 6).unwrap(), (b"abcdef".to_vec(), Trailing::Nothing));
+        assert_eq!(read(&padded, 6).unwrap(), (b"abcdef".to_vec(), TrailingData::Nothing));
         let more = [two, b"trailing".to_vec()].concat();
-        assert_eq!(read(&more, 6).unwrap(), (b"abcdef".to_vec(), Trailing::Garbage));
+        assert_eq!(read(&more, 6).unwrap(), (b"abcdef".to_vec(), TrailingData::Garbage));
     }
 
     #[test]
@@ -225,7 +225,7 @@ mod tests {
         for at in 10..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 4;
-            // The bits that fill up the last byte of the stream mean nothing.
+            // The padding bits of the stream's last byte are ignored.
             if let Ok((content, _)) = read(&bad, 43) {
                 assert_eq!((at, content), (good.len() - 9, b"the quick brown fox jumps over the lazy dog".to_vec()));
             }
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn plain_bytes_stay_as_they_are() {
-        assert_eq!(read(b"abcdef", 4).unwrap(), (b"abcd".to_vec(), Trailing::Bytes(2)));
-        assert_eq!(read(b"", 4).unwrap(), (Vec::new(), Trailing::Nothing));
+        assert_eq!(read(b"abcdef", 4).unwrap(), (b"abcd".to_vec(), TrailingData::Bytes(2)));
+        assert_eq!(read(b"", 4).unwrap(), (Vec::new(), TrailingData::Nothing));
     }
 }

@@ -31,10 +31,10 @@ pub fn write_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<S
     write_atomic(path, &label_bytes(path, std::slice::from_ref(labels), like)?)
 }
 
-/// [`write_label`] to a place where an earlier mask may be: that is kept as [`atomic::previous_path`].
+/// [`write_label`] that keeps an earlier mask as [`atomic::previous_path`].
 ///
 /// # Errors
-/// As [`write_label`], and if the earlier mask cannot be kept. It is unchanged then.
+/// As [`write_label`], and if the earlier mask cannot be kept. The mask is unchanged then.
 pub fn replace_label(path: &Path, labels: &LabelVolume, like: &Volume) -> Result<String> {
     replace_labels(path, std::slice::from_ref(labels), like)
 }
@@ -129,7 +129,7 @@ fn file_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Result<Vec<u
     }
     let header = header_bytes(path, content, like);
     Ok(if gzip {
-        // The gzip header holds neither time nor name, so that the same mask gives the same file.
+        // The gzip header has no time and no name, so that equal masks give equal files.
         let mut encoder = GzBuilder::new().write(Vec::new(), Compression::default());
         encoder.write_all(&header).map_err(Error::io("compress", path))?;
         voxels(content.data, |piece| encoder.write_all(piece)).map_err(Error::io("compress", path))?;
@@ -174,8 +174,8 @@ fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Vec<u8> {
     }
 }
 
-/// The source's forms and true if they describe the grid, so that they are kept exactly. Otherwise forms computed from
-/// the grid and false: these may be rounded to 32 bits.
+/// The source's forms and true if they describe the grid exactly. Otherwise forms computed from the grid, which may be rounded
+/// to 32 bits, and false.
 fn forms_for_output(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
     let Some(source) = &like.header else { return (forms_from_grid(grid), false) };
     let mut pixdim = source.pixdim;

@@ -22,7 +22,7 @@ const KAPPA: f64 = 24389.0 / 27.0;
 const DEFAULT: [[u8; 3]; 7] =
     [[230, 159, 0], [86, 180, 233], [0, 158, 115], [240, 228, 66], [0, 114, 178], [213, 94, 0], [204, 121, 167]];
 
-/// The colour of a label that has none of its own.
+/// Default colour of a label.
 pub(super) fn default_colour(label: u16) -> [u8; 3] {
     DEFAULT[usize::from(label.saturating_sub(1)) % DEFAULT.len()]
 }

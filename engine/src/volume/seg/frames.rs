@@ -1,4 +1,4 @@
-//! Where the frames of a SEG lie: on the slices of their source, or on a grid of their own.
+//! Positions of a SEG's frames: on the slices of their source, or on their own grid.
 
 use glam::{DAffine3, DMat3, DVec3};
 
@@ -27,8 +27,8 @@ impl FramePlace {
     }
 }
 
-/// The slice of each frame if the frames' pixels are those of the source's slices; `None` if they lie elsewhere. The note
-/// says where images and positions of the file disagree.
+/// The slice of each frame if the frames match the source's slices; otherwise `None`. The note reports disagreements between
+/// referenced images and positions.
 pub(super) fn on_source(
     places: &[FramePlace],
     size: [usize; 2],
@@ -77,8 +77,8 @@ pub(super) fn on_source(
     Some((slices, note))
 }
 
-/// The grid that the frames themselves describe, and the slice of each. `between_mm` is the file's spacing between slices.
-/// The error says what is missing or uneven.
+/// The grid described by the frames, and the slice of each. `between_mm` is the file's spacing between slices. The error names
+/// what is missing or uneven.
 pub(super) fn own_grid(
     places: &[FramePlace],
     size: [usize; 2],
@@ -94,7 +94,7 @@ pub(super) fn own_grid(
         return Err("its frames differ in orientation or pixel spacing".into());
     }
     let normal = steps[0].cross(steps[1]).normalize_or_zero();
-    // The normal of DICOM is row x column in LPS. RAS negates two axes, which keeps the product's sense.
+    // The normal of DICOM is row x column in LPS. RAS negates two axes, which keeps the product's orientation.
     let along: Vec<f64> = known.iter().map(|(position, _)| position.dot(normal)).collect();
     let mut sorted = along.clone();
     sorted.sort_by(f64::total_cmp);
@@ -105,7 +105,7 @@ pub(super) fn own_grid(
     let first = sorted[0];
     let slice = |at: f64| (at - first) / step;
     if let Some(uneven) = along.iter().map(|&at| slice(at)).find(|k| (k - k.round()).abs() > 0.05) {
-        return Err(format!("its frames are not evenly spaced: one lies {uneven:.3} slices from the first"));
+        return Err(format!("its frames are not evenly spaced: one is {uneven:.3} slices from the first"));
     }
     let slices: Vec<usize> = along.iter().map(|&at| slice(at).round() as usize).collect();
     let origin = known[slices.iter().position(|&k| k == 0).unwrap_or(0)].0;

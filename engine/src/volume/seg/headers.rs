@@ -1,4 +1,4 @@
-//! What a SEG takes from the headers of its source images.
+//! Attributes that a SEG copies from its source images.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -24,7 +24,7 @@ const COPIED: [Tag; 12] = [
     Tag::FRAME_OF_REFERENCE_UID,
     Tag::POSITION_REFERENCE_INDICATOR,
 ];
-/// Stands where a byte is no text in the file's character set.
+/// Replaces bytes that are invalid in the file's character set.
 const REPLACEMENT: char = '\u{FFFD}';
 
 /// The headers of a series, one for each image.
@@ -52,8 +52,8 @@ impl<'a> Headers<'a> {
     /// Copies patient, study and frame of reference. What the source lacks stays empty.
     ///
     /// # Errors
-    /// Without study or frame of reference, and for a text whose character set cannot be read: the archive would take the
-    /// SEG for another patient's.
+    /// If the study or the frame of reference is missing, or a text's character set is unknown: the archive could assign the
+    /// SEG to another patient.
     pub fn copy_study(&self, path: &Path, data: &mut DataSet) -> Result<()> {
         let first = &*self.first.header;
         for (tag, name) in
@@ -96,8 +96,8 @@ impl<'a> Headers<'a> {
         item
     }
 
-    /// The text of an attribute of an image as it stands in the file. Of a multi-frame image, it is the frame's own
-    /// functional group's, else the shared one's.
+    /// The text of an image's attribute as in the file. For a multi-frame image, from the frame's functional group, else from
+    /// the shared one.
     ///
     /// # Errors
     /// If the image does not have it.

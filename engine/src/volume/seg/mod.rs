@@ -1,7 +1,7 @@
 //! DICOM segmentations: reading SEG and RTSTRUCT as masks on the grid of their source, and writing SEG (PS3.3, A.51 and A.19).
 //!
-//! Segments may overlap, a [`LabelVolume`] has one label a voxel. A [`SegmentMasks`] therefore holds as many masks as the
-//! overlaps need, mostly one. The label of a segment is its number.
+//! Segments may overlap, but a [`LabelVolume`] has one label per voxel. So [`SegmentMasks`] has as many masks as the overlaps
+//! need, usually one. A segment's label is its number.
 
 mod bits;
 mod colour;
@@ -61,7 +61,7 @@ pub struct SegmentMasks {
     pub kind: SegmentationKind,
     /// The segments by number. Empty ones are kept.
     pub segments: Vec<Segment>,
-    /// Masks on one grid, at least one. Every segment is in one of them, whole.
+    /// Masks on one grid, at least one. Each segment is entirely in one of them.
     pub layers: Vec<LabelVolume>,
     /// What was done to read it, one sentence each.
     pub notes: Vec<String>,
@@ -77,8 +77,7 @@ impl SegmentMasks {
         LabelTable { labels: self.segments.iter().map(style).collect() }
     }
 
-    /// All segments in one mask. Where segments overlap, the one of a later layer counts, and the second value says in how
-    /// many voxels.
+    /// All segments in one mask. Where segments overlap, the later layer wins; the second value is the number of such voxels.
     pub fn merged(&self) -> (LabelVolume, Option<String>) {
         let Some((first, rest)) = self.layers.split_first() else { unreachable!("there is at least one layer") };
         let (mut labels, mut overlapping) = (first.iter().collect::<Vec<u16>>(), 0);

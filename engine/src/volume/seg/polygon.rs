@@ -1,13 +1,13 @@
 //! Filling closed contours: a pixel is inside if its centre is, by the even-odd rule.
 
-/// Vertices are rounded to this part of a pixel, so that one that lies on a pixel's centre by its text lies there after the
-/// change of coordinates too.
+/// Vertices are rounded to this fraction of a pixel, so that a vertex on a pixel centre stays there after the change of
+/// coordinates.
 const STEP: f64 = 1.0 / 65536.0;
 
-/// The pixels of an image of `columns` x `rows` inside an odd number of `contours`, row by row. Vertices are (column, row)
-/// with whole numbers at pixel centres; the last is joined to the first. Several contours are thereby combined by
-/// exclusive or: a contour within another is a hole. A centre exactly on a contour counts where the inside lies towards
-/// larger columns, or towards larger rows.
+/// The pixels of an image of `columns` x `rows` inside an odd number of `contours`, row by row. Vertices are (column, row) with
+/// whole numbers at pixel centres; the last is joined to the first. Contours are combined by exclusive or: a contour within
+/// another is a hole. A centre exactly on a contour is inside if the interior is towards larger columns, or towards larger
+/// rows.
 pub(super) fn fill(contours: &[Vec<[f64; 2]>], columns: usize, rows: usize) -> Vec<bool> {
     let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); rows];
     for contour in contours {
@@ -15,7 +15,7 @@ pub(super) fn fill(contours: &[Vec<[f64; 2]>], columns: usize, rows: usize) -> V
         for (at, &from) in snapped.iter().enumerate() {
             let to = snapped[(at + 1) % snapped.len()];
             let (low, high) = if from[1] <= to[1] { (from, to) } else { (to, from) };
-            // Half open, so that a vertex on a row's centre counts for one of its two edges.
+            // Half open, so that a vertex on a row's centre belongs to one of its two edges.
             let (first, last) = (low[1].ceil().max(0.0), high[1].ceil().min(rows as f64));
             let reached = crossings.iter_mut().enumerate().take(last.max(0.0) as usize).skip(first as usize);
             for (row, crossings) in reached {

@@ -22,7 +22,7 @@ const INSIDE: f64 = 0.5;
 enum Pixels {
     /// A bit each.
     Binary,
-    /// A byte each; the value that stands for 1.
+    /// One byte per pixel, with the value of probability 1.
     Fractional(u16),
     /// A segment number each, of 8 or 16 bits.
     Labels,
@@ -39,13 +39,13 @@ pub fn open_segmentation(path: &Path) -> Option<DicomFile> {
     DicomFile::open(path).ok().filter(is_segmentation)
 }
 
-/// Reads a SEG or RTSTRUCT: a file, or a series of a place as [`open_overlay`] names it. With the series that it was made on,
-/// the masks are on that grid; without, a SEG is on its own grid, and an RTSTRUCT on that of its images in the same folder, or
-/// in a folder below or beside it.
+/// Reads a SEG or RTSTRUCT: a file, or a series selected as for [`open_overlay`]. With its source series, the masks are on that
+/// grid. Without, a SEG is on its own grid, and an RTSTRUCT on the grid of its images, found in the same folder, in a subfolder
+/// or in a sibling folder.
 ///
 /// # Errors
-/// A file that cannot be read or is neither; frames that lie in another frame of reference, or that cannot be placed; an
-/// RTSTRUCT whose images are not found, or are several volumes.
+/// A file that cannot be read or is neither; frames with another frame of reference or without position; an RTSTRUCT whose
+/// images are not found, or form several volumes.
 pub fn read(path: &Path, source: Option<&SourceSeries>) -> Result<SegmentMasks> {
     read_file(&open_overlay(path)?, source)
 }
@@ -101,7 +101,7 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
 
 fn moved_note(own: &Grid, source: &Grid) -> String {
     format!(
-        "the segmentation lies on another grid than its source ({} vs {}). Each voxel takes the nearest label",
+        "the segmentation is on another grid than its source ({} vs {}). Each voxel takes the nearest label",
         own.describe(),
         source.describe()
     )
@@ -217,7 +217,7 @@ fn require_same_frame_of_reference(
     if own == its || names_source() {
         return Ok(());
     }
-    let why = "lies in another frame of reference than the images, so its place among them is unknown";
+    let why = "has another frame of reference than the images, so its position is unknown";
     Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
 }
 

@@ -1,6 +1,6 @@
 //! Reading RTSTRUCT: closed planar contours, filled slice by slice (PS3.3, C.8.8.6).
 //!
-//! Nothing is filled between planes. Of contour planes between two slices, the nearest to each slice's centre is taken.
+//! Gaps between planes are not filled. If several contour planes fall on one slice, the nearest to its centre is used.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::Result;
 use crate::volume::dicom::{DataSet, DicomFile, Tag};
 use crate::words::plural;
 
-/// Contours within this distance of each other, in slices, lie in one plane.
+/// Contours within this distance, in slices, are in one plane.
 const SAME_PLANE: f64 = 0.05;
 /// A contour that leaves its plane by more than this, in slices, is not planar on this grid.
 const PLANAR: f64 = 0.5;
@@ -26,7 +26,7 @@ struct Contour {
 
 /// What was left out of a structure set.
 #[derive(Default)]
-struct LeftOut {
+struct Omissions {
     other_types: BTreeMap<String, usize>,
     not_planar: usize,
     between: usize,
@@ -46,7 +46,7 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
     require_same_frame_of_reference(file, source)?;
     let names = names(data);
     let mut notes = Vec::new();
-    let mut left_out = LeftOut::default();
+    let mut left_out = Omissions::default();
     let (mut segments, mut filled) = (Vec::new(), Vec::new());
     for (at, roi) in data.items(Tag::ROI_CONTOUR_SEQUENCE).iter().enumerate() {
         let Ok(label) = u16::try_from(at + 1) else {
@@ -87,7 +87,7 @@ fn colour(values: &[f64]) -> Option<[u8; 3]> {
 }
 
 /// # Errors
-/// If the structure set names frames of reference and the source's is none of them.
+/// If the structure set names frames of reference, and the source's is not among them.
 fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> Result<()> {
     let data = &file.data;
     let referenced = data.items(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
@@ -99,12 +99,12 @@ fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> R
     if all.is_empty() || its_own.is_none_or(|uid| all.contains(&uid)) {
         return Ok(());
     }
-    let why = "lies in another frame of reference than the images, so its place among them is unknown";
+    let why = "has another frame of reference than the images, so its position is unknown";
     Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
 }
 
 /// The closed contours of a region, in voxel coordinates.
-fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut LeftOut) -> Vec<Contour> {
+fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> Vec<Contour> {
     let voxel_from_world = source.grid.voxel_from_world();
     let positions: Vec<DVec3> =
         source.positions().into_iter().map(|position| voxel_from_world.transform_point3(position)).collect();
@@ -133,7 +133,7 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut LeftOut) -> Vec
     found
 }
 
-/// A point of the even grid with the slice index that the slices' own positions give it, and shifted as they are.
+/// Converts a point of the regular grid to the slices' true positions and in-plane shifts.
 fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
     let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return point };
     let beyond = |end: &DVec3, k: f64| DVec3::new(point.x - end.x, point.y - end.y, k + point.z - end.z);
@@ -151,7 +151,7 @@ fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
 }
 
 /// Fills the contours of a region. Those of one plane are combined by exclusive or.
-fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut LeftOut) -> Vec<Plane> {
+fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut Omissions) -> Vec<Plane> {
     let [columns, rows, depth] = source.grid.shape;
     let mut order: Vec<&Contour> = contours.iter().collect();
     order.sort_by(|a, b| a.k.total_cmp(&b.k));
@@ -181,7 +181,7 @@ fn fill(contours: &[Contour], source: &SourceSeries, left_out: &mut LeftOut) -> 
     planes.collect()
 }
 
-impl LeftOut {
+impl Omissions {
     fn notes(&self) -> Vec<String> {
         let mut notes: Vec<String> = self
             .other_types

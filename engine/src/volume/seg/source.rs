@@ -12,7 +12,7 @@ use crate::volume::dicom::DataSet;
 pub struct SourceImage {
     /// Slice index in the grid.
     pub k: usize,
-    /// The header of the image, which holds what a SEG copies. Frames of one image share it.
+    /// The header of the image, from which a SEG copies attributes. Frames of one image share it.
     pub header: Arc<DataSet>,
     /// `SOPInstanceUID`.
     pub instance: String,
@@ -22,7 +22,7 @@ pub struct SourceImage {
     pub position: DVec3,
 }
 
-/// The slices of a series as they are stacked.
+/// The slices of a series in stacking order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceSeries {
     /// The grid of the stacked volume: i along a row, j along a column.
@@ -31,14 +31,14 @@ pub struct SourceSeries {
     pub series: String,
     /// `FrameOfReferenceUID`.
     pub frame_of_reference: Option<String>,
-    /// The slices; of several at one place (time points), those of the volume first.
+    /// The slices. If several have one position (time points), those of the volume come first.
     pub images: Vec<SourceImage>,
-    /// Why a SEG cannot say where these slices are, such as uneven spacing.
+    /// Why a SEG cannot describe these slices, such as uneven spacing.
     pub irregular: Option<String>,
 }
 
 impl SourceSeries {
-    /// The slice that an image, or a frame of it, shows.
+    /// The slice of an image or frame.
     pub(super) fn image(&self, instance: &str, frame: Option<u32>) -> Option<&SourceImage> {
         let frame = |image: &SourceImage| image.frame.is_none() || image.frame == Some(frame.unwrap_or(1));
         self.images.iter().find(|image| image.instance == instance && frame(image))

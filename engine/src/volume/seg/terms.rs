@@ -1,15 +1,14 @@
-//! The coded terms of segments: what a label's name means in the vocabularies of DICOM (CID 7150 and CID 7159).
+//! Coded terms of segments: maps label names to DICOM vocabularies (CID 7150 and CID 7159).
 //!
-//! The table is a CSV file of one row a name; `terms.csv` is used where the user gives none. The row `*` is for names that
-//! no other row has.
+//! The table is a CSV file with one row per name; `terms.csv` is the default. The row `*` applies to all other names.
 
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// The table that is used where the user gives none.
+/// The default table.
 const BUILT_IN: &str = include_str!("terms.csv");
-/// Stands for every name that no other row has.
+/// Matches every name without its own row.
 const ANY: &str = "*";
 /// Largest table that is read, in bytes.
 const MOST_BYTES: u64 = 4 << 20;
@@ -117,8 +116,8 @@ impl Terms {
         Ok(Self { rows, any })
     }
 
-    /// The term of a label: of the row with its name, else of the first row whose name is a word of it, else of the row
-    /// `*`. Capitals do not count.
+    /// The term of a label: from the row with its name, else from the first row whose name is one of its words, else from `*`.
+    /// Ignores case.
     pub fn of(&self, label: &str) -> &Term {
         let label = label.trim().to_lowercase();
         let words: Vec<&str> = label.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();

@@ -1,4 +1,4 @@
-//! SEG and RTSTRUCT against files of other programs, and against what this program writes.
+//! Reads SEG and RTSTRUCT files of other programs and of this one.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -221,7 +221,7 @@ fn a_mask_on_another_grid_is_brought_back_to_the_images() {
     assert_ne!(orientation, crate::volume::Orientation::IDENTITY);
     write_seg(&path, &[flipped], &LabelTable::default(), &source, &options()).unwrap();
     assert_eq!(read(&path, Some(&source)).unwrap().layers, std::slice::from_ref(&label));
-    // Twice as fine: no voxel is the same, so the nearest counts and that is said.
+    // Twice as fine: no voxel matches, so the nearest is used, with a note.
     let [x, y, z] = source.grid.spacing_mm();
     let fine = label.clone().on_grid(&source.grid.with_spacing([x / 2.0, y / 2.0, z]));
     let notes = write_seg(&path, &[fine], &LabelTable::default(), &source, &options()).unwrap();
@@ -313,7 +313,7 @@ fn an_rtstruct_is_filled_by_the_even_odd_rule() {
         .map(|(at, _)| at / (source.grid.shape[0] * source.grid.shape[1]))
         .collect();
     assert_eq!(slices.len(), 16);
-    // Without its images, those in the folder beside it are found.
+    // Without given images, those in the sibling folder are found.
     let alone = read(&place.join("RS/RS_dro_0_0.dcm"), None).unwrap();
     assert_eq!(alone.layers[0].data, found.layers[0].data);
 }
@@ -355,7 +355,7 @@ fn contours_of_one_plane_make_holes_and_other_planes_are_not_mixed_in() {
     let contours = [
         ("CLOSED_PLANAR", square(-0.5, 3.5, 1.0)),
         ("CLOSED_PLANAR", square(0.5, 2.5, 1.0)),
-        // Between slices 1 and 2, nearer to 1, whose own plane is nearer still.
+        // Between slices 1 and 2, nearer to 1, which has a still nearer plane.
         ("CLOSED_PLANAR", square(-0.5, 3.5, 1.3)),
         ("CLOSED_PLANAR", square(-0.5, 0.5, 9.0)),
         ("POINT", vec![[0.0, 0.0, 0.0]]),

@@ -1,7 +1,7 @@
 //! Writing SEG: one bit a pixel, on the slices of the source, in explicit little endian (PS3.3, A.51 and C.8.20).
 //!
-//! Empty frames are left out, empty segments are kept. Positions, orientation and pixel spacing are the source's own text, so
-//! that nothing can be flipped or rounded.
+//! Empty frames are left out, empty segments are kept. Positions, orientation and pixel spacing are copied as text, so that
+//! nothing can be flipped or rounded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub enum Algorithm {
     Manual,
     /// A person with the help of this program or model.
     SemiAutomatic(String),
-    /// This model, with nobody's corrections.
+    /// This model, without corrections.
     Automatic(String),
 }
 
@@ -50,8 +50,8 @@ pub struct SegOptions {
     pub description: String,
 }
 
-/// Writes masks as one SEG for the archive of its source, atomically. Labels become segments of the same number; no two
-/// masks may have a label in common. The result holds what was done to the masks, one sentence each.
+/// Writes masks as one SEG for the archive of its source, atomically. Labels become segments of the same number; masks must not
+/// share labels. Returns notes on changes to the masks, one sentence each.
 ///
 /// # Errors
 /// If no voxel is labelled, if the place of the slices cannot be stated (uneven, tilted, no frame of reference), if a mask
@@ -96,7 +96,7 @@ fn on_source(path: &Path, mask: &LabelVolume, grid: &Grid) -> Result<(LabelVolum
         return mask.clone().aligned(grid, &MaskOptions::default(), &what, ["mask", "images"]);
     }
     let note = format!(
-        "the mask lies on another grid than the images ({} vs {}). Each voxel takes the nearest label",
+        "the mask is on another grid than the images ({} vs {}). Each voxel takes the nearest label",
         mask.grid.describe(),
         grid.describe()
     );
@@ -108,7 +108,7 @@ struct Segment<'a> {
     number: u16,
     name: String,
     colour: [u8; 3],
-    /// The mask that holds it and the slices where it is; `None` for an empty segment.
+    /// Its mask and slices; `None` for an empty segment.
     mask: Option<(&'a LabelVolume, BTreeSet<usize>)>,
 }
 
@@ -186,7 +186,7 @@ impl Segment<'_> {
     }
 }
 
-/// A text without what the value representation LO cannot hold, cut to its length.
+/// A text reduced to the characters and the length that LO allows.
 fn text(value: &str) -> String {
     let clean = value.chars().map(|c| if c.is_control() || c == '\\' { ' ' } else { c });
     clean.take(LONGEST_TEXT).collect::<String>().trim().to_owned()

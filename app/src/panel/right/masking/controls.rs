@@ -10,9 +10,9 @@ use super::super::super::chip::{Chip, chips};
 use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
-use crate::state::masking::{By, Controls, DisplayOptions, MOST_EPOCHS, SIZES};
+use crate::state::masking::{Controls, DisplayOptions, MOST_EPOCHS, RatioSource, SIZES};
 use crate::theme::{icon, space};
-use crate::widget::{IconButton, NumberField, Section, Segment, Segmented, Select, Slider, Toggle};
+use crate::widget::{IconButton, NumberField, Section, Segment, SegmentedControl, Select, Slider, Toggle};
 use crate::widget::{format, text};
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -35,15 +35,15 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
-    let by = [Segment::text(By::Sigma, "Sigma"), Segment::text(By::Epoch, "Epoch")];
-    let mut changed = Segmented::new("Ratio by", &by).fill_width().show(ui, &mut controls.by).changed();
+    let by = [Segment::text(RatioSource::Sigma, "Sigma"), Segment::text(RatioSource::Epoch, "Epoch")];
+    let mut changed = SegmentedControl::new("Ratio by", &by).fill_width().show(ui, &mut controls.by).changed();
     ui.add_space(2.0);
     match controls.by {
-        By::Sigma => {
+        RatioSource::Sigma => {
             let slider = Slider::new(&mut controls.sigma, "Sigma", 0.0..=1.0).decimals(3).step(0.005);
             changed |= slider.show(ui).changed();
         }
-        By::Epoch => {
+        RatioSource::Epoch => {
             let slider = Slider::new(&mut controls.epoch, "Epoch", 1..=controls.epochs);
             changed |= slider.shortcut("Right").show(ui).changed();
             let field = NumberField::new(&mut controls.epochs, "Epochs").range(1..=MOST_EPOCHS);
@@ -55,7 +55,7 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
     changed
 }
 
-/// What a training may do beyond the paper's order.
+/// What a run may do beyond the paper's order.
 fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let mut changed = false;
     if controls.order != Order::Random {

@@ -1,11 +1,11 @@
-//! The running training and the queue: pause, resume, stop.
+//! The current run and the queue: pause, resume, stop.
 
 use egui::Ui;
 use engine::event::Stage;
 
 use crate::command::{Command, Sender, TrainCommand};
 use crate::state::State;
-use crate::state::train::{EndedJob, Ending, Phase, RunningJob};
+use crate::state::train::{EndedJob, JobOutcome, Phase, RunningJob};
 use crate::theme::{self, Icon, icon, space};
 use crate::widget::{IconButton, ListRow, PropertyRow, PushButton, Section, progress_bar};
 use crate::widget::{format, text};
@@ -37,7 +37,7 @@ fn job(ui: &mut Ui, state: &State) {
     let running = state.training.running.as_ref();
     let (title, what) = match running {
         Some(job) => (job.name.clone(), format!("{}: {}", stage_name(job.stage), job.phase.name())),
-        None => ("No training".to_owned(), "Set one up, or resume one".to_owned()),
+        None => ("No active run".to_owned(), "Set one up, or resume one".to_owned()),
     };
     let mark = running.map_or(icon::PENDING, |job| drawing(job.stage));
     let row = ui.add(ListRow::new(&title).subtitle(&what).icon(mark).dim(running.is_none()));
@@ -149,9 +149,9 @@ fn ended(ui: &mut Ui, state: &State, sender: &Sender) {
 fn ended_row(ui: &mut Ui, state: &State, job: &EndedJob, sender: &Sender) {
     let t = theme::tokens(ui);
     let (mark, color, what) = match &job.how {
-        Ending::Finished => (icon::DONE, t.ok, "Finished".to_owned()),
-        Ending::Stopped => (icon::STOP, t.text_dim, "Stopped".to_owned()),
-        Ending::Failed(why) => (icon::ERROR, t.error, why.clone()),
+        JobOutcome::Finished => (icon::DONE, t.ok, "Finished".to_owned()),
+        JobOutcome::Stopped => (icon::STOP, t.text_dim, "Stopped".to_owned()),
+        JobOutcome::Failed(why) => (icon::ERROR, t.error, why.clone()),
     };
     let row = ListRow::new(&job.name).subtitle(&what).icon_colored(mark, color);
     let (response, ()) = row.show_with(ui, |ui| {
@@ -163,15 +163,15 @@ fn ended_row(ui: &mut Ui, state: &State, job: &EndedJob, sender: &Sender) {
             }
         };
         match (&job.how, job.stage) {
-            (Ending::Finished, Stage::Pretrain) => {
+            (JobOutcome::Finished, Stage::Pretrain) => {
                 act(ui, icon::BRAIN, "Fine-tune from", TrainCommand::FinetuneFrom(Some(run.clone())));
             }
-            (Ending::Finished, Stage::Finetune) => {
+            (JobOutcome::Finished, Stage::Finetune) => {
                 act(ui, icon::SEGMENT, "Segment with", TrainCommand::SegmentWith(run.clone()));
                 act(ui, icon::BARS, "Results of", TrainCommand::ShowResults(run.clone()));
             }
             // A run without a checkpoint cannot be resumed.
-            (Ending::Stopped | Ending::Failed(_), _) => {
+            (JobOutcome::Stopped | JobOutcome::Failed(_), _) => {
                 if state.cache.runs.unfinished().any(|entry| entry.path == *run) || can_be_resumed(state, job) {
                     act(ui, icon::PLAY, "Continue", TrainCommand::Resume(run.clone()));
                 }

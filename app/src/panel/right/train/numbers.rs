@@ -47,7 +47,7 @@ fn line(ui: &mut Ui, label: &str, value: Option<f64>, unit: &str, hint: &str) {
     ui.add(PropertyRow::new(label, &value).unit(unit).hint(hint));
 }
 
-/// The label of a part of the loss, and what it is.
+/// Label and description of a loss term.
 fn part(name: &str) -> (String, &'static str) {
     let hint = match name {
         "pred" => "Reconstruction: mean squared error of the masked patches",

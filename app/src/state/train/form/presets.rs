@@ -1,18 +1,18 @@
-//! Presets of the form: what they set, and whether a form differs from its own.
+//! Presets of the form: applying them, and detecting deviations.
 
 use engine::config::{Config, LabelConfig, finetune_preset, preset};
 use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 
 use super::Form;
 
-/// Width of the paper's network, as far as it can be inferred.
+/// Width of the paper's network, inferred.
 pub const PAPER_WIDTH: usize = 64;
-/// Default width on a CPU, where the paper's would take days.
+/// Default width on a CPU, on which the paper's would take days.
 pub const CPU_WIDTH: usize = 16;
 
 impl Form {
-    /// The form with the paper's settings in both stages. Data, device, seed, labelled patients and what a fine-tuning run
-    /// starts from stay.
+    /// The form with the paper's settings in both stages. Keeps data, device, seed, labelled patients and the start of
+    /// fine-tuning.
     #[must_use]
     pub fn with_paper_settings(mut self) -> Self {
         let from_run = !self.finetune.labels.from.as_os_str().is_empty();
@@ -46,7 +46,7 @@ pub fn preset_of(config: &Config) -> Config {
     preset(&config.preset, &config.data.modality).unwrap_or_default()
 }
 
-/// Whether the method differs from that of the preset. Pinned slices are no part of the method.
+/// Whether the method differs from the preset's, ignoring pinned slices.
 pub fn is_modified(config: &Config) -> bool {
     let mut usual = preset_of(config).method;
     usual.probes.clone_from(&config.method.probes);

@@ -99,7 +99,7 @@ fn a_preset_replaces_the_method_and_nothing_else() {
     let form = changed(&form, |f| f.pretrain.method.lambda = 0.5);
     let form = changed(&form, |f| f.pretrain.data.modality = vec!["flair".into()]);
     assert_eq!((form.pretrain.method.lambda, form.name.as_str()), (0.5, "background-first-flair"));
-    // A run whose method was changed by hand brings it along with its preset.
+    // A run with a modified method keeps it together with its preset.
     let mut run = preset("crcl", &[]).unwrap_or_default();
     run.method.lambda = 0.25;
     let form = Form::default().like(&run).settled(&Form::default(), &devices());

@@ -37,8 +37,8 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     });
 }
 
-/// A value as it is shown. An empty one is told apart from one that a run lacks.
-fn said<'a>(name: &str, value: Option<&'a str>) -> &'a str {
+/// Text of a value. Empty and missing values differ.
+fn value_text<'a>(name: &str, value: Option<&'a str>) -> &'a str {
     match value {
         Some("") if name == "labels.from" => "random weights",
         Some("") => "empty",
@@ -70,7 +70,7 @@ fn table(ui: &mut Ui, runs: &[&str], rows: &[SettingDifference]) {
             let SettingDifference { name, values } = &rows[row.index()];
             row.col(|ui| cell(ui, name, false));
             for value in values {
-                row.col(|ui| cell(ui, said(name, value.as_deref()), false));
+                row.col(|ui| cell(ui, value_text(name, value.as_deref()), false));
             }
         });
     });
@@ -82,7 +82,10 @@ mod tests {
 
     #[test]
     fn no_value_is_an_empty_cell() {
-        assert_eq!(said("labels.from", Some("")), "random weights");
-        assert_eq!([said("a.b", Some("")), said("a.b", None), said("seed", Some("1"))], ["empty", NONE, "1"]);
+        assert_eq!(value_text("labels.from", Some("")), "random weights");
+        assert_eq!(
+            [value_text("a.b", Some("")), value_text("a.b", None), value_text("seed", Some("1"))],
+            ["empty", NONE, "1"]
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::theme::{self, Icon, Tokens, font, icon};
 use crate::widget::text;
 use crate::widget::{IconButton, ListRow};
 
-/// Draws the cells of a run: its tick if asked for, then those of `columns`. The response is that of all of them.
+/// Draws the cells of a run: optionally its tick, then those of `columns`. Returns their combined response.
 pub(super) fn show(
     cells: &mut TableRow<'_, '_>,
     state: &State,

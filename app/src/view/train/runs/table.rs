@@ -1,4 +1,4 @@
-//! The table of runs: ticks and names stay where they are while the other columns scroll sideways.
+//! The table of runs: ticks and names stay fixed while the other columns scroll sideways.
 
 use egui::scroll_area::ScrollBarVisibility;
 use egui::{Align, Align2, Id, Layout, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
@@ -18,7 +18,7 @@ const TICK: f32 = 24.0;
 /// Minimum and maximum width of a column.
 const WIDTHS: [f32; 2] = [40.0, 240.0];
 const NOTES: f32 = 120.0;
-/// Most of the table that the names take.
+/// Maximum share of the table for the names.
 const NAMES: f32 = 0.6;
 /// Width of icon and margins of a name, and of the button after a status.
 const NAME_ICON: f32 = size::ICON + 3.0 * space::S;
@@ -36,7 +36,7 @@ struct Shared {
 /// A part of the table.
 struct Part<'a> {
     salt: &'a str,
-    /// Begins with the ticks; the names stay.
+    /// The fixed part with ticks and names.
     fixed: bool,
     columns: &'a [Column],
     widths: &'a [f32],
@@ -73,7 +73,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let moving = Part { salt: "runs", fixed: false, columns: &columns[names..], widths: &widths[names..] };
     let height = scroll_across(&mut child(ui, right, "moving"), "runs", |ui| draw(ui, &moving));
     let fixed = Part { salt: "names of runs", fixed: true, columns: &columns[..names], widths: &widths[..names] };
-    // As high as the other, whose bar takes room.
+    // As high as the other, which has a scroll bar.
     let left = Rect::from_min_size(left.min, vec2(left.width(), height));
     draw(&mut child(ui, left, "fixed"), &fixed);
     if after.offset != before.offset || after.hovered != before.hovered {
@@ -89,14 +89,21 @@ fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
     child
 }
 
-/// A part as it was drawn.
-struct Drawn {
+/// Layout of a drawn part.
+struct TableOutput {
     offset: f32,
     hovered: Option<usize>,
     height: f32,
 }
 
-fn table(ui: &mut Ui, state: &State, rows: &[Row<'_>], part: &Part<'_>, shared: Shared, sender: &Sender) -> Drawn {
+fn table(
+    ui: &mut Ui,
+    state: &State,
+    rows: &[Row<'_>],
+    part: &Part<'_>,
+    shared: Shared,
+    sender: &Sender,
+) -> TableOutput {
     let top = ui.max_rect().top();
     let mut builder = TableBuilder::new(ui)
         .id_salt(part.salt)
@@ -133,7 +140,7 @@ fn table(ui: &mut Ui, state: &State, rows: &[Row<'_>], part: &Part<'_>, shared: 
             }
         });
     });
-    Drawn { offset: output.state.clamped_offset().y, hovered, height: output.inner_rect.bottom() - top }
+    TableOutput { offset: output.state.clamped_offset().y, hovered, height: output.inner_rect.bottom() - top }
 }
 
 /// The width that the longest text of a column needs, within limits.

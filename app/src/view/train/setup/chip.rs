@@ -12,7 +12,7 @@ pub(super) fn chip(ui: &mut Ui, word: &str, name: &str, on: bool) -> Response {
     let t = theme::tokens(ui);
     let color = if on { t.accent_text } else { t.text_dim };
     let galley = ui.painter().layout_no_wrap(word.to_owned(), font::body(), color);
-    // The width includes the tick, so that a click moves nothing.
+    // The width includes the tick, so that a click does not move the layout.
     let mark = size::ICON_SMALL + space::XS;
     let (rect, response) =
         ui.allocate_exact_size(vec2(galley.size().x + mark + 2.0 * space::S, HEIGHT), Sense::click());

@@ -26,9 +26,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.spacing_mut().item_spacing.y = space::XS;
         match &state.cache.train.cohort {
             CohortState::None | CohortState::Remembered(_) => choose(ui, state, sender),
-            CohortState::Reading(folder) => looking(ui, state, folder, sender),
+            CohortState::Reading(folder) => show_reading(ui, state, folder, sender),
             CohortState::Failed(folder, why) => failed(ui, folder, why, sender),
-            CohortState::Ready(card) => found(ui, state, card, sender),
+            CohortState::Ready(card) => show_card(ui, state, card, sender),
         }
     });
 }
@@ -65,7 +65,7 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-fn looking(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
+fn show_reading(ui: &mut Ui, state: &State, folder: &Path, sender: &Sender) {
     let job = state.jobs.iter().find(|job| job.slot == worker::train::cohort::SLOT);
     let title = format!("Reading {}", format::file_name(folder));
     let progress = ProgressRow::new(&title, job.and_then(|job| job.progress));
@@ -95,7 +95,7 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
     });
 }
 
-fn found(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
+fn show_card(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let root = &card.cohort.root;
     let path = root.display().to_string();
     let name = format::file_name(root);
@@ -132,7 +132,7 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
     let counted = |pairs: Vec<(String, usize)>| {
         let all = found.cases.len();
         let shown = pairs.iter().take(NAMED).map(|(what, n)| {
-            // Only values that some cases lack carry a count.
+            // Counts are shown only for values that some cases lack.
             if *n == all { what.clone() } else { format!("{what} ({n})") }
         });
         let mut text = shown.collect::<Vec<_>>().join(", ");

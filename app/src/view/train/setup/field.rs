@@ -1,4 +1,4 @@
-//! A row of the form: a control, and beside it the paper's value or the problem.
+//! A row of the form: a control, and the paper's value or the problem beside it.
 
 use std::ops::RangeInclusive;
 
@@ -17,7 +17,7 @@ pub(super) fn problem<'a>(state: &'a State, key: &str) -> Option<&'a str> {
     state.cache.train.problems.iter().find(of).map(|(_, why)| why.as_str())
 }
 
-/// A control with a note, which a problem replaces so that nothing moves.
+/// A control with a note, which a problem replaces in place.
 pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl FnOnce(&mut Ui)) {
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), size::FORM_ROW), Sense::hover());
     let split = (rect.left() + CONTROL).min(rect.right());

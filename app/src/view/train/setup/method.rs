@@ -24,12 +24,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     Section::new("Losses and labels").closed().show(ui, |ui| losses(ui, state, form));
 }
 
-/// The numbers of a method other than AMLP, which declares them itself.
+/// The numbers that a method other than AMLP declares.
 fn numbers(ui: &mut Ui, state: &State, form: &mut Form) {
     let config = &mut form.pretrain;
     let all = engine::pretrain::numbers(config.method.pretext);
     if all.is_empty() {
-        text::note(ui, "This method has no numbers of its own.");
+        text::note(ui, "This method has no parameters.");
     }
     for number in all {
         let label = sentence_case(number.name);

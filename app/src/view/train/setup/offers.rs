@@ -1,4 +1,4 @@
-//! Interrupted runs and queued trainings of an earlier session.
+//! Interrupted and queued runs of an earlier session.
 
 use egui::{Frame, Margin, Stroke, Ui};
 
@@ -32,7 +32,7 @@ fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
     ui.add_space(space::M);
 }
 
-/// Trainings that were queued when the program closed.
+/// Runs that were queued when the program closed.
 fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
     let left = &state.training.left;
     if left.is_empty() {

@@ -16,12 +16,12 @@ use crate::theme::{self, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
-use crate::widget::{Segment, Segmented, Select, Toggle, control_row};
+use crate::widget::{Segment, SegmentedControl, Select, Toggle, control_row};
 
 /// Stage, preset or starting point, modality and name.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender) {
     let stages = [Segment::text(Stage::Pretrain, "Pre-train"), Segment::text(Stage::Finetune, "Fine-tune")];
-    Segmented::new("Stage", &stages).fill_width().show(ui, &mut form.stage);
+    SegmentedControl::new("Stage", &stages).fill_width().show(ui, &mut form.stage);
     ui.add_space(space::S);
     let paper = |ui: &mut Ui| {
         let button = PushButton::new("Paper's settings").kind(ButtonKind::Quiet);
@@ -152,7 +152,7 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
             if !differs.is_empty() {
                 field.on_hover_text(format!("It differs from the form in:\n{}", differs.join("\n")));
             }
-            // The suggested name does not return by itself, which would disturb typing.
+            // The suggested name does not return automatically, which would disturb typing.
             let usual = IconButton::new(icon::RESET, "Use the suggested name").small();
             if ui.add_enabled(form.named, usual).clicked() {
                 form.named = false;

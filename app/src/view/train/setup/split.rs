@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     Section::new("Split").note(&counts).closed().show(ui, |ui| {
         list_area("split", NAMES).show(ui, |ui| {
             for (part, patients) in parts(state, split) {
-                let names = if patients.is_empty() { "nobody".to_owned() } else { patients.join(", ") };
+                let names = if patients.is_empty() { "none".to_owned() } else { patients.join(", ") };
                 text::note(ui, &format!("{part}: {names}"));
                 ui.add_space(space::XS);
             }
@@ -34,7 +34,7 @@ fn parts(state: &State, split: &Split) -> Vec<(&'static str, Vec<String>)> {
     if form.stage == Stage::Finetune {
         let labels = &form.finetune.labels;
         let labelled = labels.budget().and_then(|budget| split.labelled(&budget));
-        // What is wrong with the choice is said at its field.
+        // Problems of the choice are shown at its field.
         parts.extend(labelled.ok().map(|labelled| ("Labelled", labelled)));
     }
     parts.extend([("Validation", split.val.clone()), ("Test", split.test.clone())]);

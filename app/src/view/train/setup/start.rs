@@ -31,7 +31,7 @@ impl Bar {
     /// For a page of `width` points inside its margins.
     pub(super) fn of(ui: &Ui, state: &State, width: f32) -> Self {
         let t = theme::tokens(ui);
-        let (first, second, color) = said(state, t);
+        let (first, second, color) = status(state, t);
         let width = (width - BUTTON - space::L).max(80.0);
         let layout = |text, font, color| ui.painter().layout(text, font, color, width);
         let paragraphs = [layout(first, font::strong(), color), layout(second, font::caption(), t.text_dim)];
@@ -80,7 +80,7 @@ fn button(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 /// Two paragraphs, estimate and details, with the colour of the first.
-fn said(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
+fn status(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
     match (state.training_obstacle(), &state.cache.train.estimate) {
         (Some(why), _) => (why, String::new(), t.warn),
         (None, Estimate::Known(known)) => (takes(state, known), more(known, state.session.train.form.stage), t.text),
@@ -104,7 +104,7 @@ fn takes(state: &State, known: &Assessment) -> String {
 }
 
 fn more(known: &Assessment, stage: Stage) -> String {
-    // A fine-tuning run trains on the labelled patients alone.
+    // Fine-tuning trains on the labelled patients only.
     let patients = match stage {
         Stage::Pretrain => format::plural(known.patients, "patient", "patients"),
         Stage::Finetune => format::plural(known.labelled, "labelled patient", "labelled patients"),

@@ -98,7 +98,7 @@ fn patient_row(row: &mut TableRow<'_, '_>, patient: &StudyPatient<'_>, units: us
         });
     });
     for column in &Column::ALL[1..] {
-        // A mean of counts is no whole number.
+        // A mean of counts is not an integer.
         let decimals = column.decimals().max(usize::from(units > 1));
         row.col(|ui| number(ui, patient.mean(*column), decimals));
     }

@@ -41,7 +41,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, bottom: f32, sender: &Sender) {
     curves(ui, Rect::from_min_max(pos2(right.left() + space::S, right.top()), right.max), state);
 }
 
-/// Paints a chart's ground and title; gives the place below it.
+/// Paints a chart's background and title; returns the rest.
 fn card(ui: &Ui, rect: Rect, title: &str) -> Rect {
     let t = theme::tokens(ui);
     ui.painter().rect_filled(rect, theme::radius::M, t.panel);
@@ -215,7 +215,7 @@ fn curves(ui: &mut Ui, rect: Rect, state: &State) {
     shown.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &title));
 }
 
-/// Draws names and lines of the methods at the top of a place; gives the height that they take.
+/// Draws names and lines of the methods at the top of `place`; returns their height.
 fn legend(ui: &Ui, place: Rect, series: &[(&str, Vec<[f64; 2]>)]) -> f32 {
     let t = theme::tokens(ui);
     let (mut x, mut y) = (place.left(), place.top() + LEGEND / 2.0);

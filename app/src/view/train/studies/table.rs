@@ -30,7 +30,7 @@ struct CellText {
     mean: [String; 2],
     difference: [String; 2],
     p: String,
-    /// 1 if the interval says better, -1 if it says worse.
+    /// 1 if the interval is on the better side, -1 on the worse.
     verdict: i8,
     /// What is missing, in a sentence.
     warning: Option<String>,
@@ -71,19 +71,19 @@ fn warning(method: &MethodSummary) -> Option<String> {
     if !method.failures.is_empty() {
         parts.push(format!(
             "{} failed. {}",
-            format::done_of(all - done, all, "training", "trainings"),
+            format::done_of(all - done, all, "run", "runs"),
             method.failures.join(" ")
         ));
     } else if done < all {
-        parts.push(format!("{} not run yet.", format::done_of(all - done, all, "training has", "trainings have")));
+        parts.push(format!("{} not done yet.", format::done_of(all - done, all, "run is", "runs are")));
     }
     if method.collapsed > 0 {
-        let trainings = format::plural(method.collapsed, "training marks", "trainings mark");
-        parts.push(format!("{trainings} nothing in any test patient."));
+        let runs = format::plural(method.collapsed, "run marks", "runs mark");
+        parts.push(format!("{runs} nothing in any test patient."));
     }
     if method.unconverged > 0 {
-        let trainings = format::plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
-        parts.push(format!("{trainings} not converged: differences are mostly noise."));
+        let runs = format::plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
+        parts.push(format!("{runs} not converged: differences are mostly noise."));
     }
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
@@ -313,14 +313,14 @@ mod tests {
         let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"));
         assert_eq!(
             (waiting.mean[1].as_str(), waiting.warning.as_deref()),
-            ("waiting", Some("2 of 2 trainings have not run yet."))
+            ("waiting", Some("2 of 2 runs are not done yet."))
         );
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
         let said = CellText::of(&noise, Metric::Dsc, Some("sup")).warning;
         assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
         let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"));
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
-        assert_eq!(failed.warning.as_deref(), Some("2 of 2 trainings failed. out of memory"));
+        assert_eq!(failed.warning.as_deref(), Some("2 of 2 runs failed. out of memory"));
         let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None);
         assert_eq!((done.warning, done.p.as_str()), (None, format::NONE));
     }

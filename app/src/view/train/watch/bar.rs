@@ -7,7 +7,7 @@ use crate::state::timeline::{Labels, OpenRun, WatchView};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, space};
 use crate::widget::text;
-use crate::widget::{Badge, IconButton, Segment, Segmented, Tone};
+use crate::widget::{Badge, IconButton, Segment, SegmentedControl, Tone};
 
 /// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
@@ -17,7 +17,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         ui.spacing_mut().item_spacing.x = space::S;
         let mut view = look.view;
         let views = WatchView::ALL.map(|view| Segment::text(view, view.name()));
-        if Segmented::new("Watch", &views).show(ui, &mut view).changed() {
+        if SegmentedControl::new("Watch", &views).show(ui, &mut view).changed() {
             send(TimelineCommand::Show(view));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -30,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
             if run.has_labels() && look.view == WatchView::Probe {
                 let mut labels = look.labels;
                 let segments = Labels::ALL.map(|labels| Segment::text(labels, short(labels)));
-                if Segmented::new("Labels", &segments).show(ui, &mut labels).changed() {
+                if SegmentedControl::new("Labels", &segments).show(ui, &mut labels).changed() {
                     send(TimelineCommand::ShowLabels(labels));
                 }
             }

@@ -10,7 +10,7 @@ use crate::state::timeline::{OpenRun, Quantity};
 use crate::state::train::TrainExport;
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, Icon, icon, space};
-use crate::widget::{PushButton, Segment, Segmented, Slider};
+use crate::widget::{PushButton, Segment, SegmentedControl, Slider};
 
 /// Minimum height of a chart on the Curves page.
 const LEAST: f32 = 178.0;
@@ -27,12 +27,12 @@ const EXPORTS: [(TrainExport, &str, Icon); 2] = [
     (TrainExport::CurvesTable, "CSV\u{2026}", icon::DOWNLOAD),
 ];
 
-/// A chart of several curves; those of a fixed range cannot have a logarithmic scale.
+/// A chart of several curves; with a fixed range it cannot be logarithmic.
 fn lines(title: &str, unit: &'static str, quantities: &[Quantity], range: Option<[f64; 2]>) -> Chart {
     Chart { title: title.into(), unit, content: Content::Lines(quantities.to_vec()), range, may_be_log: false }
 }
 
-/// The parts of the loss, of all methods that the runs have.
+/// The loss terms of all methods in the runs.
 fn losses(runs: &[&OpenRun]) -> Chart {
     let mut all: Vec<Quantity> = Vec::new();
     for quantity in runs.iter().flat_map(|run| Quantity::losses(&run.history)).chain([Quantity::ValidationLoss]) {
@@ -58,7 +58,7 @@ fn rate() -> Chart {
     lines("Learning rate", "per step", &[Quantity::Rate], None)
 }
 
-/// The numbers of one method have scales of their own, so each has a chart.
+/// A method's numbers have different scales, so each gets a chart.
 fn diagnostics(run: &OpenRun) -> impl Iterator<Item = Chart> {
     let all = Quantity::diagnostics(&run.history).into_iter();
     all.map(|quantity| lines(quantity.name(), "", std::slice::from_ref(&quantity), None))
@@ -164,7 +164,7 @@ fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
                 pos2(rect.left(), rect.top() + GAP + (n / columns) as f32 * (each + GAP)),
                 vec2(rect.width(), each),
             );
-            // The last of an odd number spans both columns.
+            // The last of an odd number of charts spans both columns.
             let alone = n + 1 == charts.len() && n % columns == 0;
             let place = if alone { line } else { part(line, n % columns, columns, true) };
             show_one(ui, place, chart, state, &runs, sender);
@@ -180,7 +180,7 @@ fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.spacing_mut().item_spacing.x = space::L;
         let mut log = look.log;
         let scales = [Segment::text(false, "Linear"), Segment::text(true, "Log")];
-        if Segmented::new("Scale of losses", &scales).show(ui, &mut log).changed() {
+        if SegmentedControl::new("Scale of losses", &scales).show(ui, &mut log).changed() {
             send(TimelineCommand::SetLog(log));
         }
         let mut smoothing = look.smoothing;

@@ -10,7 +10,7 @@ use shaders::PatchShow;
 use crate::scene::{Camera, ColourMap, Convention, crop};
 use crate::state::State;
 use crate::state::timeline::{EpochRecord, Layer, OpenRun, PinnedSlice, RecordKey};
-use crate::view::patch_pane::{Over, PatchPane, PatchResponse};
+use crate::view::patch_pane::{OverlayImage, PatchPane, PatchResponse};
 
 /// Opacity of the probability over the slice.
 const HEAT: f32 = 0.65;
@@ -26,7 +26,7 @@ pub(super) enum Face {
     After,
     /// Input of the network.
     Input,
-    /// What the network or the method makes of it.
+    /// The output of the network or the method.
     Output,
     /// Relative loss of each masked patch; in fine-tuning the outline at probability 0.5.
     Judged,
@@ -122,7 +122,7 @@ pub(super) fn show_plain(
 ) -> PatchResponse {
     face_of(state, probed, face, title, camera, |pane| {
         let shown = PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS;
-        // Without labels the masks are what changes from epoch to epoch.
+        // Without labels, the masks change from epoch to epoch.
         let shown = if probed.labelled { shown } else { shown | PatchShow::MASKED };
         let show = pane.show.only(shown);
         PatchPane { show, coins: &[], bare: true, slot: title, ..pane }.show(ui, rect)
@@ -202,22 +202,22 @@ fn face_of<R>(
     draw(pane)
 }
 
-/// What the method made of the slice in pre-training.
+/// The method's output for the slice in pre-training.
 fn output<'a>(epoch: &'a EpochRecord, base: &PatchPane<'a>) -> PatchPane<'a> {
     let [low, high] = epoch.record.range;
     let own = [low, if high > low { high } else { low + 1.0 }];
     let shown = PatchPane { picture: epoch.picture.as_ref(), ..*base };
     match epoch.record.kind {
         PictureKind::Output => shown,
-        // Views are turned and flipped, and lie side by side: no letter fits.
+        // Views are rotated, flipped and placed side by side, so there are no orientation letters.
         PictureKind::Views => PatchPane { oriented: false, ..shown },
         PictureKind::Gradients => PatchPane { window: own, ..shown },
         PictureKind::Codes => PatchPane { window: own, colour_map: ColourMap::Viridis, smooth: false, ..shown },
     }
 }
 
-fn probability(picture: &crate::gpu::Texture, opacity: f32) -> Over<'_> {
-    Over { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
+fn probability(picture: &crate::gpu::Texture, opacity: f32) -> OverlayImage<'_> {
+    OverlayImage { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
 }
 
 /// Patch layers of a large pane.
@@ -237,13 +237,13 @@ fn coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
     epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
 }
 
-/// Random labels before the update: none of the epoch's own update.
+/// Random labels before the epoch's own update.
 fn before_coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
     let own = epoch.update.as_ref().is_some_and(|update| update.epoch == epoch.record.epoch);
     if own { &[] } else { coins(state, epoch) }
 }
 
-/// The small panes beside a probe, with their names.
+/// The small panes next to a probe, with their names.
 pub(super) fn column(probed: &SliceAtEpoch) -> Vec<(Face, &'static str)> {
     let record = &probed.epoch.record;
     let output = (Face::Output, kind_name(record.kind));
@@ -252,7 +252,7 @@ pub(super) fn column(probed: &SliceAtEpoch) -> Vec<(Face, &'static str)> {
             vec![(Face::Input, "Input"), (Face::Output, "Probability"), (Face::Judged, "Outline at 0.5")]
         }
         Stage::Pretrain if probed.labelled => vec![(Face::Input, "Input"), output, (Face::Judged, "Relative loss")],
-        // The masks of other methods may not be patches: then the input is not known.
+        // Masks of other methods may not be patches; then the input is unknown.
         Stage::Pretrain if probed.slice.slice.grid > 0 => vec![(Face::Input, "Input"), output],
         Stage::Pretrain => vec![output],
     }

@@ -19,7 +19,7 @@ use crate::theme::{self, Tokens, font, radius, size, space};
 const AXIS: f32 = 34.0;
 /// Margin beyond minimum and maximum, as a fraction of their difference.
 const MARGIN: f64 = 0.08;
-/// Lower charts have no room for the name of their axis.
+/// Minimum height of a chart with axis name.
 const NAMED_FROM: f32 = 66.0;
 
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Chart {
         });
         if let Content::Lines(quantities) = &self.content {
             let painter = inner.painter().with_clip_rect(shown.transform.frame().expand(1.0).intersect(rect));
-            // The shown run last, so that it lies on top.
+            // The shown run last, so that it is on top.
             for (r, run) in runs.iter().enumerate().rev() {
                 for (q, quantity) in quantities.iter().enumerate() {
                     for piece in pieces(run.series.line(quantity), log) {
@@ -178,9 +178,9 @@ impl Chart {
     }
 }
 
-/// The grid of a chart that is never zoomed or dragged, and labels nothing under the pointer by itself.
+/// The grid of a chart without zoom, drag and pointer labels.
 pub(in crate::view::train) fn still<'a>(plot: Plot<'a>, t: &Tokens) -> Plot<'a> {
-    // A plot keeps to its place, however low that is.
+    // A plot must not exceed its place, even if that is low.
     plot.min_size(egui::Vec2::ZERO)
         .grid_color(t.line)
         .grid_fade(0.0)
@@ -211,7 +211,7 @@ fn pieces(points: &[[f64; 2]], log: bool) -> Vec<Vec<[f64; 2]>> {
     pieces.map(|piece| piece.iter().flatten().copied().collect()).collect()
 }
 
-/// Stacked shares of the cases; those of an update hold since the previous one.
+/// Stacked shares of the cases; an update's shares apply since the previous one.
 fn stack(plot: &mut PlotUi<'_>, run: &OpenRun, t: &Tokens) {
     let rows = &run.series.cases;
     let xs: Vec<f64> = rows.iter().flat_map(|(span, _)| span.map(|epoch| epoch + 0.5)).collect();

@@ -1,4 +1,4 @@
-//! The pinned slice at the cursor, beside it input, reconstruction and relative loss, below a few curves.
+//! The pinned slice at the cursor; beside it input, reconstruction and relative loss; below a few curves.
 
 use egui::{Align2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use engine::event::Stage;
@@ -24,7 +24,7 @@ const COLUMN: [f32; 3] = [0.4, 0.36, 0.26];
 const NOTE: f32 = 20.0;
 /// Gap between panes.
 pub(super) const GAP: f32 = 1.0;
-/// Size of a colour bar, and minimum width of a pane where it stays clear of the letter below.
+/// Size of a colour bar, and minimum width of a pane so that it does not cover the letter below.
 const BAR: egui::Vec2 = vec2(100.0, 26.0);
 const BAR_FROM: f32 = 240.0;
 
@@ -151,7 +151,7 @@ pub(super) fn title(probed: &SliceAtEpoch, face: Face) -> String {
     }
 }
 
-/// The area of the panes, and below it that of the line about a patch, which lies over no picture.
+/// The area of the panes, and below it the line about a patch.
 pub(super) fn with_note(area: Rect, has_patches: bool) -> (Rect, Rect) {
     area.split_top_bottom_at_y(area.bottom() - if has_patches { NOTE } else { 0.0 })
 }

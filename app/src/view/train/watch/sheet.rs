@@ -12,7 +12,7 @@ use crate::state::timeline::OpenRun;
 use crate::theme::{self, font, space};
 use crate::widget::format;
 
-/// Width per patch that leaves room for its digit, margins included, in points.
+/// Width per patch in points that fits its digit with margins.
 const PATCH: f32 = 15.0;
 /// Minimum width of a column.
 const LEAST: f32 = 200.0;
@@ -109,7 +109,7 @@ fn cell(
     sender: &Sender,
 ) -> Option<(SliceAtEpoch, usize)> {
     ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).image);
-    // Never the nearest epoch in place of the wanted one.
+    // Never substitute the nearest epoch.
     let found = pane::probed(state, run, epoch).and_then(|probed| {
         let settled = pane::is_settled(&probed, state.record_key(run, epoch).as_ref());
         if settled { Ok(probed) } else { Err("Reading\u{2026}".to_owned()) }

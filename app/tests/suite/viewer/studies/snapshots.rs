@@ -10,7 +10,7 @@ use amlp_viewer::state::train::TrainPage;
 use amlp_viewer::theme::Theme;
 use engine::findings::Lesions;
 use engine::metrics::Measures;
-use engine::study::{Cell, Plan, Results, Row, StudyRecord, StudyStatus, Training, TrainingState, summarise};
+use engine::study::{Cell, Plan, Results, Row, StudyRecord, StudyRun, StudyRunState, StudyStatus, summarise};
 
 use crate::picture::Pictures;
 use crate::window::*;
@@ -58,7 +58,7 @@ fn measures(dsc: f64, reference_ml: f64) -> Measures {
 
 fn record() -> StudyRecord {
     let plan = Plan::from_toml(PLAN, Path::new("plan.toml")).unwrap();
-    let (mut results, mut trainings) = (Results::default(), Vec::new());
+    let (mut results, mut runs) = (Results::default(), Vec::new());
     for (m, (method, gain)) in
         [("sup", 0.0), ("base", 0.01), ("amlp", 0.09), ("amlp own grid", 0.06)].into_iter().enumerate()
     {
@@ -68,11 +68,11 @@ fn record() -> StudyRecord {
                 let cell = Cell { cohort, budget, method, fold: 0, draw, seed: 0 };
                 let why = "the device ran out of memory at a batch of 16. Set training.micro_batch to 4".to_owned();
                 let failed = (m, b, draw) == (3, 1, 2);
-                let state = if failed { TrainingState::Failed(why.clone()) } else { TrainingState::Done };
-                trainings.push(Training {
+                let state = if failed { StudyRunState::Failed(why.clone()) } else { StudyRunState::Done };
+                runs.push(StudyRun {
                     label: cell.to_string(),
                     cell: Some(cell.clone()),
-                    run: "runs/a".into(),
+                    folder: "runs/a".into(),
                     state,
                 });
                 if failed {
@@ -90,7 +90,7 @@ fn record() -> StudyRecord {
         }
     }
     let groups = summarise(&plan, &results);
-    let status = StudyStatus { trainings, frozen: true, processes: 0, seconds_left: Some(0.0) };
+    let status = StudyStatus { runs, frozen: true, processes: 0, seconds_left: Some(0.0) };
     StudyRecord { plan, status, results, groups }
 }
 
@@ -104,7 +104,7 @@ fn the_studies_page_in_both_themes() {
     let (state, _) = window.state_mut().parts();
     state.session.study.folder = Some("studies/lgg".into());
     state.cache.study.open = Some(Box::new(record()));
-    // Nothing on the disk takes its place.
+    // Disk polling must not replace it.
     state.cache.study.due = f64::INFINITY;
     state.session.train.page = TrainPage::Studies;
     settle(&mut window);
@@ -115,6 +115,6 @@ fn the_studies_page_in_both_themes() {
     study(&mut window, StudyCommand::ShowTab(StudyTab::Plots));
     PICTURES.compare(&mut window, "studies_light");
     send(&mut window, WindowCommand::SetTheme(Theme::Dark));
-    study(&mut window, StudyCommand::ShowTab(StudyTab::Trainings));
-    PICTURES.compare(&mut window, "studies_trainings");
+    study(&mut window, StudyCommand::ShowTab(StudyTab::Progress));
+    PICTURES.compare(&mut window, "studies_progress");
 }

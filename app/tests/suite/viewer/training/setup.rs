@@ -1,9 +1,9 @@
-//! The form of the next training, set up by the names of its fields.
+//! The form of the next run, set up by the names of its fields.
 
 use amlp_viewer::Args;
 use amlp_viewer::args::ModeArg;
 use amlp_viewer::command::{TrainCommand, WindowCommand};
-use amlp_viewer::state::train::{CohortState, Ending, Estimate, Labels, TrainPage};
+use amlp_viewer::state::train::{CohortState, Estimate, JobOutcome, Labels, TrainPage};
 use amlp_viewer::state::{Intent, Mode, PathPurpose, Session, Settings};
 use egui::Key;
 use egui::accesskit::Role;
@@ -59,7 +59,7 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     for (field, text) in [("Crop", "32"), ("Epochs", "2"), ("Batch", "8"), ("Width", "4"), ("Depth", "2")] {
         enter(&mut window, field, text);
     }
-    // 16 patches do not divide 40 pixels: said at the field, and the button says why it cannot be pressed.
+    // 16 patches do not divide 40 pixels: shown at the field, and as the reason for the disabled button.
     enter(&mut window, "Crop", "40");
     assert!(state(&window).cache.train.problems.iter().any(|(field, _)| field == "method.grid"));
     assert!(window.query_all_by_label_contains("the crop's side, 40").next().is_some());
@@ -70,7 +70,7 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     use_control(&mut window, "As acquired");
     let form = &state(&window).session.train.form;
     assert_eq!((form.pretrain.preprocess.spacing, form.name.as_str()), (Spacing::Native, "amlp-pet"));
-    // A size of one's own, along each axis.
+    // A custom size per axis.
     use_control(&mut window, "Spacing");
     use_control(&mut window, "Custom");
     for (field, text) in [("Spacing R-L", "2"), ("Spacing A-P", "2,5"), ("Spacing S-I", "4")] {
@@ -97,13 +97,13 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     assert!(!state(&window).session.settings.tensorboard);
     use_control(&mut window, "TensorBoard files");
     click(&mut window, "Start pre-training");
-    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![Ending::Finished]));
+    assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Finished]));
     let run = place.runs().join("amlp-pet");
     assert_eq!(std::fs::read_dir(run.join("tensorboard")).unwrap().count(), 1, "the window writes them too");
     assert!(has_checkpoint(&run) && run.join("report.json").is_file());
     let stored = engine::jobs::stored_config(&run).unwrap();
     assert_eq!(stored.preprocess.spacing, Spacing::Millimetres([2.0, 2.5, 4.0]));
-    // The same once more is another run.
+    // The same settings again give another run.
     click(&mut window, "Start pre-training");
     assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
     assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
@@ -128,20 +128,20 @@ fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
     let method = |window: &Window| state(window).session.train.form.pretrain.method.clone();
     assert_eq!(method(&window).numbers.get("temperature"), Some(&0.1));
     assert!(has(&window, "Temperature") && has(&window, "Neighbours"), "its numbers are fields");
-    // What belongs to AMLP alone cannot be set: the engine refuses it.
+    // Settings of AMLP only are not offered: the engine refuses them.
     assert!(!has(&window, "Patches and masks") && !has(&window, "Losses and labels"));
     enter(&mut window, "Temperature", "0.25");
     assert_eq!(method(&window).numbers.get("temperature"), Some(&0.25));
     enter(&mut window, "Temperature", "99");
     assert!(state(&window).training_obstacle().is_some_and(|why| why.contains("0.01 to 10")));
-    // A field that is no longer shown is in nobody's way.
+    // A field that is no longer shown does not block anything.
     use_control(&mut window, "Preset");
     window.get_by_role_and_label(Role::ListBoxOption, "simmim").click_accesskit();
     window.run_steps(3);
-    assert!(has(&window, "This method has no numbers of its own.") && !has(&window, "Temperature"));
+    assert!(has(&window, "This method has no parameters.") && !has(&window, "Temperature"));
     settle(&mut window);
     assert_eq!(state(&window).training_obstacle(), None);
-    // And every one of them can be trained with as it is.
+    // Each of them can be trained with unchanged.
     for preset in engine::config::PRESETS {
         change(&mut window, |form| form.pretrain.preset = preset.name.into());
         assert_eq!(state(&window).cache.train.problems, [], "{}", preset.name);

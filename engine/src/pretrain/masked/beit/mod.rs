@@ -60,7 +60,7 @@ const RATIO: f64 = 0.75;
 const LEAST_PERPLEXITY: f64 = 0.05;
 const PERPLEXITY: &str = "code_perplexity";
 
-/// The mask of a slice, as the loss needs it.
+/// The mask of a slice in the form that the loss needs.
 pub(crate) struct TokenTarget {
     /// Masked cells (student).
     cells: Vec<usize>,
@@ -95,7 +95,7 @@ fn cells(config: &Config) -> Result<PatchGrid> {
     PatchGrid::new(size, size / network_config(config).multiple())
 }
 
-/// The network as it is, without gradients, on a micro-batch's device.
+/// A detached copy of the network on a micro-batch's device.
 fn fixed(net: &TokenNet, device: &Device) -> TokenNet {
     net.valid().fork(&device.clone().inner())
 }
@@ -208,7 +208,7 @@ impl BeitV2 {
     }
 }
 
-/// A loss whose parts without a tensor are the loss itself.
+/// Builds the loss; parts without a tensor are the loss itself.
 fn micro_loss(
     micro: &MicroBatch<'_>,
     value: Tensor<1>,
@@ -310,7 +310,7 @@ impl PretextTask for BeitV2 {
         }
         if at.epoch == at.epochs && self.phases.before(at) != Phase::Student {
             summary.warnings.push(
-                "The training was too short for its third phase, so the network to transfer has random weights. Train for at \
+                "The run was too short for its third phase, so the network to transfer has random weights. Train for at \
                  least three steps."
                     .into(),
             );

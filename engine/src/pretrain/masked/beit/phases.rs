@@ -23,7 +23,7 @@ pub(super) struct Phases {
 }
 
 impl Phases {
-    /// Every phase has a step if the training has three.
+    /// Every phase has a step if the run has three.
     pub fn new(length: &Length) -> Self {
         let (steps, share) = (length.steps, |share: f64| (share * length.steps as f64).round() as usize);
         let teacher = share(0.4).min(steps.saturating_sub(2)).max(1);
@@ -57,7 +57,7 @@ impl Phases {
         self.step(at) + 1 == self.ends[0]
     }
 
-    /// The learning rate: each phase has the whole schedule, as a training by itself.
+    /// The learning rate: each phase has the whole schedule, as a run by itself.
     pub fn rate(&self, training: &TrainingConfig, at: Position) -> f64 {
         let (step, phase) = (self.step(at), self.of(at) as usize);
         let start = if phase == 0 { 0 } else { self.ends[phase - 1] };

@@ -45,7 +45,7 @@ fn a_phase_without_codes_is_an_error() {
     }
 }
 
-/// With logits that say nothing the cross-entropy is ln 256.
+/// With uniform logits the cross-entropy is ln 256.
 #[test]
 fn uniform_logits_cost_the_logarithm_of_the_codes() {
     let objective = tokenized(&config());
@@ -77,7 +77,7 @@ fn without(file: &[u8], prefix: &str) -> Vec<u8> {
     safetensors::serialize(views.collect::<Vec<_>>(), None).unwrap()
 }
 
-/// Each phase trains its own part and leaves the others alone.
+/// Each phase trains its own part only.
 #[test]
 fn phases_train_disjoint_parts() {
     let objective = tokenized(&config());

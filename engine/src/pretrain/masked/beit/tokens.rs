@@ -4,7 +4,7 @@ use crate::loss::{Codebook, perplexity};
 use crate::trainer::Parts;
 use crate::{Error, ErrorKind, Result};
 
-/// Parts of a checkpoint: the codes `[K][D]` as f32, there from the end of the teacher on; the counts as f64.
+/// Checkpoint parts: the codes `[K][D]` as f32, present once the teacher phase has ended; the counts as f64.
 pub(super) const CODES_PART: &str = "codes.bin";
 pub(super) const USES_PART: &str = "code_uses.bin";
 
@@ -31,8 +31,8 @@ impl Tokens {
         self.uses = vec![0.0; count];
     }
 
-    /// Moves the codes towards the vectors of a step, and counts them. Each row has, for every cell of a slice, its vector and the
-    /// number of its code.
+    /// Moves the codes towards the vectors of a step and counts their use. Each row lists, for every cell of a slice, its
+    /// vector and code index.
     pub fn learn(&mut self, rows: &[Vec<f64>], dimension: usize) {
         let Some(codebook) = &mut self.codebook else { return };
         let (mut vectors, mut nearest) = (Vec::new(), Vec::new());
@@ -68,7 +68,7 @@ impl Tokens {
     /// From a checkpoint.
     ///
     /// # Errors
-    /// Codes or counts of another number.
+    /// A wrong number of codes or counts.
     pub fn from_parts(codes: Option<Vec<u8>>, uses: &[u8], dimension: usize, count: usize) -> Result<Self> {
         let damaged = |part: &str| -> Error {
             let why = format!("it does not hold {count} codes of {dimension} numbers");

@@ -48,7 +48,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
     let title = pin.to_string();
-    let facts = state.watched_run().map_or_else(|| "for the next training".to_owned(), |run| facts(state, run, pin));
+    let facts = state.watched_run().map_or_else(|| "for the next run".to_owned(), |run| facts(state, run, pin));
     let pinned = state.is_pinned(pin);
     let chosen = state.session.timeline.pin.as_ref() == Some(pin);
     let row = ListRow::new(&title).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
@@ -73,7 +73,7 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
 /// Recorded epochs, and whether the slice is trained on.
 fn facts(state: &State, run: &OpenRun, pin: &Pin) -> String {
     let recorded = match run.recorded(pin) {
-        [] if state.session.timeline.wanted.contains(pin) => return "for the next training".to_owned(),
+        [] if state.session.timeline.wanted.contains(pin) => return "for the next run".to_owned(),
         [] => return "nothing recorded yet".to_owned(),
         [only] => format!("epoch {only}"),
         [first, .., last] => format!("epochs {first} to {last}"),

@@ -19,8 +19,8 @@ pub(in crate::view::train) fn marks(input: &GridInput, whole: bool, least: f64) 
     (from..=to).take(64).map(|n| GridMark { value: n as f64 * step, step_size: step }).collect()
 }
 
-/// Ticks of a logarithmic axis, whose bounds are exponents of ten: powers of ten, and as many numbers between them as it
-/// takes for three ticks. `lines` is the number of ticks that there is room for.
+/// Ticks of a logarithmic axis, whose bounds are exponents of ten: powers of ten, with intermediate numbers to get three ticks.
+/// `lines` is the number of ticks that fit.
 pub(super) fn log_marks(input: &GridInput, lines: f64) -> Vec<GridMark> {
     let (low, high) = input.bounds;
     let every = ((high - low) / lines).ceil().max(1.0);

@@ -1,7 +1,7 @@
 //! Curves as separate strokes.
 //!
-//! Strokes are not joined: a mitre at a sharp turn would reach beyond the values. Where there are more points than pixels
-//! tell apart, the lowest and the highest of a few pixels stand for all.
+//! Strokes are not joined: a mitre at a sharp turn would exceed the values. If points are denser than pixels, only the minimum
+//! and maximum of every few pixels are drawn.
 
 use egui::{Color32, Pos2, Shape, Stroke};
 use egui_plot::LineStyle;
@@ -11,7 +11,7 @@ const WIDTH: f32 = 1.5;
 const POINT: f32 = 1.8;
 /// Points at least this far apart are marked.
 const MARKED_FROM: f32 = 7.0;
-/// Width of the columns in which points that are closer than half of it are gathered.
+/// Width of the columns into which dense points are merged.
 const GATHERED: f32 = 3.0;
 
 /// A curve through `places`, which follow each other from left to right.

@@ -26,7 +26,7 @@ struct Key {
     name: String,
     color: Color32,
     style: LineStyle,
-    /// Empty for a run whose curves have entries of their own.
+    /// Empty for a run whose curves have separate entries.
     value: String,
 }
 

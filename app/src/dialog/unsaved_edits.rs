@@ -1,4 +1,4 @@
-//! Edits that an earlier start left behind: what they are, and what becomes of them.
+//! Dialog about unsaved edits of an earlier session.
 
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use egui::{Context, RichText, ScrollArea};
 
 use crate::command::{AutosaveCommand, Command, Sender};
-use crate::state::{State, left_edits};
+use crate::state::{State, unsaved_edits};
 use crate::theme::{self, font, icon};
 use crate::widget::{Dialog, DialogResult, Tone, text};
 
@@ -15,9 +15,9 @@ const LIST: f32 = 180.0;
 
 pub(super) fn show(ctx: &Context, state: &State, path: &Path, sender: &Sender) {
     let send = |command| sender.send(Command::Autosave(command));
-    let Some(left) = state.left_edits.of(path) else { return send(AutosaveCommand::Later) };
+    let Some(left) = state.unsaved_edits.of(path) else { return send(AutosaveCommand::Later) };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
-    let text = format!("{}. Not saved when the program ended.", left_edits::sentence(left, now_ms));
+    let text = format!("{}. Not saved when the program ended.", unsaved_edits::sentence(left, now_ms));
     let dialog = Dialog::new("Restore unsaved edits?", "Restore").alternative("Discard").cancel(Some("Later"));
     let dialog = dialog.icon(icon::WARN, Tone::Warn).text(&text).width(480.0);
     let answer = dialog.show(ctx, |ui| {

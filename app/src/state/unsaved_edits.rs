@@ -2,29 +2,29 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::run::autosave::LeftEdits;
+use engine::run::autosave::UnsavedEdits;
 use engine::words::plural;
 
 use super::runs::date;
 
 /// The edits found, and those to ask the user about.
 #[derive(Clone, Debug, Default)]
-pub struct LeftBehind {
-    /// All that were found and are neither restored nor discarded, the newest first.
-    pub found: Vec<LeftEdits>,
-    /// Journals to ask about, the next one last.
+pub struct UnsavedEditList {
+    /// Those neither restored nor discarded, newest first.
+    pub found: Vec<UnsavedEdits>,
+    /// Journals to ask the user about, next one last.
     pub offers: Vec<PathBuf>,
 }
 
-impl LeftBehind {
+impl UnsavedEditList {
     /// The edits of a journal.
-    pub fn of(&self, path: &Path) -> Option<&LeftEdits> {
+    pub fn of(&self, path: &Path) -> Option<&UnsavedEdits> {
         self.found.iter().find(|left| left.path == path)
     }
 }
 
 /// "37 edits on p01, the last 12 minutes ago (2026-11-30 14:32 UTC)"; `now_ms` since 1970-01-01 UTC.
-pub fn sentence(left: &LeftEdits, now_ms: u64) -> String {
+pub fn sentence(left: &UnsavedEdits, now_ms: u64) -> String {
     let edits = plural(left.names.len(), "edit", "edits");
     let minutes = now_ms.saturating_sub(left.time_ms) as usize / 60_000;
     let ago = match minutes {
@@ -42,14 +42,14 @@ mod tests {
 
     #[test]
     fn the_sentence_names_number_case_and_time() {
-        let mut left = LeftEdits {
+        let mut left = UnsavedEdits {
             path: "1.edits".into(),
             case: engine::run::autosave::EditedCase { title: "p01".into(), ..Default::default() },
             names: vec!["Brush stroke".to_owned(); 37],
             time_ms: 1_764_032_460_000,
             cut: None,
         };
-        let said = |left: &LeftEdits, minutes: u64| sentence(left, left.time_ms + minutes * 60_000);
+        let said = |left: &UnsavedEdits, minutes: u64| sentence(left, left.time_ms + minutes * 60_000);
         assert_eq!(said(&left, 12), "37 edits on p01, the last 12 minutes ago (2025-11-25 01:01 UTC)");
         left.names.truncate(1);
         assert!(said(&left, 0).starts_with("1 edit on p01, the last less than a minute ago"));
