@@ -11,13 +11,17 @@ use crate::command::{self, Command, EditCommand, Sender, TrainCommand, WindowCom
 use crate::demo::Demo;
 use crate::gpu::Gpu;
 use crate::launch::restart;
-use crate::state::train::{CohortState, TrainPage, TrainSettings};
+use crate::state::train::{CohortState, Phase, TrainPage, TrainSettings};
 use crate::state::{Dialog, Intent, Mode, Session, Settings, Severity, State};
 use crate::worker::{self, Jobs, Wake};
 use crate::{dialog, panel, theme, view};
 
 /// The key of the stored settings.
 const SETTINGS: &str = "settings";
+/// Seconds until the next frame while a poll is overdue.
+const OVERDUE: f64 = 0.5;
+/// Most seconds until the next frame, where one is due.
+const LONGEST_WAIT: f64 = 60.0;
 
 /// The program: state, jobs and start options.
 pub struct App {
@@ -179,6 +183,9 @@ impl App {
         if let Some(text) = self.state.copied.take() {
             ctx.copy_text(text);
         }
+        // Before the keys: a verdict takes the time up to the press that gives it.
+        let (now, used) = ctx.input(|i| (i.time, !i.events.is_empty()));
+        command::review::note_use(&mut self.state, now, used);
         for command in keys::commands(ctx, &self.state) {
             self.dispatch(command);
         }
@@ -186,8 +193,6 @@ impl App {
         if !dropped.is_empty() {
             self.dispatch(Intent::open_paths(dropped));
         }
-        let (now, used) = ctx.input(|i| (i.time, !i.events.is_empty()));
-        command::review::note_use(&mut self.state, now, used);
         if command::view::advance_cine(&mut self.state, now) {
             worker::update(&mut self.state, &mut self.jobs);
         }
@@ -243,16 +248,20 @@ impl App {
         waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));
         waits.extend(self.state.session.timeline.playing.map(|due| due - now));
         waits.extend(worker::edit::wait(&self.state, now));
-        waits.extend(worker::replay::follow::wait(&self.state, now).filter(|_| self.stays_open));
-        waits.extend(worker::study::wait(&self.state, now).filter(|_| self.stays_open));
+        if self.stays_open {
+            // One that is overdue still runs.
+            let polls = [worker::replay::follow::wait(&self.state, now), worker::study::wait(&self.state, now)];
+            waits.extend(polls.into_iter().flatten().map(|wait| if wait > 0.0 { wait } else { OVERDUE }));
+        }
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
-        if !self.jobs.idle() {
+        let paused = self.state.training.running.as_ref().filter(|job| job.phase == Phase::Paused).map(|job| job.job);
+        if self.jobs.moves(paused) {
             // A software adapter competes with the job for the processor.
             let software = self.jobs.gpu().is_some_and(Gpu::is_software);
             waits.push(if software { 0.5 } else { 0.1 });
         }
         if let Some(wait) = waits.into_iter().reduce(f64::min) {
-            ctx.request_repaint_after(Duration::from_secs_f64(wait.clamp(0.0, 1.0)));
+            ctx.request_repaint_after(Duration::from_secs_f64(wait.clamp(0.0, LONGEST_WAIT)));
         }
     }
 

@@ -46,7 +46,9 @@ pub enum FileCommand {
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
     match command {
         FileCommand::TypePath(purpose) => {
-            state.dialog = Some(Dialog::Path { request: state.path_request(purpose), text: String::new() });
+            // Unlike before a file dialog, an unsaved segmentation was not asked about: that question follows the path.
+            let request = if purpose == PathPurpose::Files { purpose.into() } else { state.path_request(purpose) };
+            state.dialog = Some(Dialog::Path { request, text: String::new() });
         }
         FileCommand::FilterCases(text) => state.cases.filter = text,
         FileCommand::Retry => {

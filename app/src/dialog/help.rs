@@ -32,9 +32,7 @@ pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
             |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0 * space::L;
                 ui.columns(COLUMNS, |uis| {
-                    for (ui, groups) in uis.iter_mut().zip(&columns) {
-                        groups.iter().for_each(|group| draw(ui, group));
-                    }
+                    uis.iter_mut().zip(&columns).for_each(|(ui, groups)| column(ui, groups));
                 });
                 ui.add_space(space::S);
                 text::note(
@@ -73,6 +71,11 @@ fn columns(groups: Vec<Group<'_>>) -> [Vec<Group<'_>>; COLUMNS] {
     columns
 }
 
+/// The groups of a column, whose layout would stretch lines of text to its width.
+fn column(ui: &mut Ui, groups: &[Group<'_>]) {
+    ui.vertical(|ui| groups.iter().for_each(|group| draw(ui, group)));
+}
+
 fn draw(ui: &mut Ui, group: &Group<'_>) {
     let t = theme::tokens(ui);
     ui.spacing_mut().item_spacing.y = 2.0;
@@ -102,4 +105,29 @@ fn line(ui: &mut Ui, keys: &str, meaning: &str) {
             });
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a gesture stood far apart where its line was stretched to the width of the column.
+    #[test]
+    fn no_line_of_the_gestures_is_stretched() {
+        let ctx = Context::default();
+        theme::install(&ctx, theme::Theme::Dark);
+        let size = egui::Rect::from_min_size(egui::Pos2::ZERO, vec2(600.0, 900.0));
+        let input = egui::RawInput { screen_rect: Some(size), ..egui::RawInput::default() };
+        let output = ctx.run_ui(input, |ui| {
+            let groups = [Group { title: "Mouse", lines: GESTURES.to_vec() }];
+            ui.columns(2, |uis| column(&mut uis[0], &groups));
+        });
+        let stretched = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+            egui::Shape::Text(text) => Some(text.galley.job.justify),
+            _ => None,
+        };
+        let lines: Vec<bool> = output.shapes.iter().filter_map(stretched).collect();
+        output.drop_without_applying_deltas();
+        assert!(lines.len() > GESTURES.len() && !lines.contains(&true), "{lines:?}");
+    }
 }

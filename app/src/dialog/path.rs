@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use egui::text::CCursorRange;
 use egui::{Context, Id, Margin, TextEdit};
 
 use crate::command::{Sender, WindowCommand};
@@ -89,6 +90,7 @@ fn example(purpose: PathPurpose) -> &'static str {
 pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
     let (title, action, explanation) = words(request.purpose);
     let mut typed = text.to_owned();
+    let proposes_file = matches!(action, "Save" | "Export");
     let dialog = Dialog::new(title, action).width(560.0);
     let answer = dialog.show_checked(ctx, |ui| {
         let t = theme::tokens(ui);
@@ -101,9 +103,15 @@ pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sen
             .margin(Margin::symmetric(8, 7))
             .cursor_at_end(true)
             .desired_width(f32::INFINITY);
-        let response = ui.add(field).accessible_name("Path");
+        let mut output = field.show(ui);
+        let response = output.response.response.clone().accessible_name("Path");
         if ui.memory(|memory| memory.focused().is_none()) {
             response.request_focus();
+            // Not where the caret was in an earlier dialog: a proposed file is completed, a proposed folder replaced.
+            let whole = CCursorRange::select_all(&output.galley);
+            let range = if proposes_file { CCursorRange::one(whole.primary) } else { whole };
+            output.state.cursor.set_char_range(Some(range));
+            output.state.store(ui, id);
         }
         if response.changed() {
             sender.send(WindowCommand::EditPath(typed.clone()));

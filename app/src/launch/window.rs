@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use eframe::WindowBuilderHook;
 use engine::cohort::FingerprintCache;
 
 use super::{APP_ID, SETTLING, SIZE, restart, written};
@@ -107,10 +108,18 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         .with_title("AMLP")
         .with_inner_size(args.size.unwrap_or(SIZE))
         .with_min_inner_size([1.0, 1.0]);
+    // A report shows the size that was asked for, not the one of the last session.
+    let sized = args.is_report() || args.size.is_some();
+    let size = args.size.unwrap_or(SIZE);
     let options = eframe::NativeOptions {
         viewport,
-        // A report uses the requested size, not the last session's.
-        persist_window: !args.is_report() && args.size.is_none(),
+        persist_window: !sized,
+        // eframe applies the stored size even where none is to be stored.
+        window_builder: sized.then(|| -> WindowBuilderHook {
+            Box::new(move |window: egui::ViewportBuilder| {
+                window.with_inner_size(size).with_maximized(false).with_fullscreen(false)
+            })
+        }),
         wgpu_options: crate::gpu::configuration(),
         ..eframe::NativeOptions::default()
     };

@@ -22,8 +22,9 @@ const OUTLINE: f32 = 1.5;
 
 /// Margin for name and letters: fraction of the shorter side, minimum and maximum in points.
 const MARGIN: (f64, f64, f64) = (0.07, 17.0, 24.0);
-/// Margin without a name, for a line of small letters.
+/// Margin without a name, for a line of small letters; with a badge, which must not lie on the picture either.
 const BARE_MARGIN: f64 = 13.0;
+const BADGED_MARGIN: f64 = 19.0;
 
 /// A slice of the scan on its native grid, instead of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -245,7 +246,7 @@ impl<'a> PatchPane<'a> {
     /// Margin in a pane of `size` points.
     fn margin(&self, size: DVec2) -> f64 {
         if self.bare {
-            return BARE_MARGIN;
+            return if self.badge.is_some() { BADGED_MARGIN } else { BARE_MARGIN };
         }
         let (share, least, most) = MARGIN;
         (share * size.min_element()).clamp(least, most)

@@ -57,7 +57,9 @@ pub use keycap::keycaps;
 pub use list_row::ListRow;
 pub use markdown::Markdown;
 pub use number::{NumberField, said_beside, take_entered};
-pub use overlay::{keep_letter, letters_above, overlay_label, overlay_text, place_clear, plate};
+pub use overlay::{
+    clear_place, keep_letter, letters_above, overlay_label, overlay_text, place_clear, place_within, plate,
+};
 pub use pattern::Pattern;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};

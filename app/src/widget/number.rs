@@ -268,6 +268,12 @@ impl<'a, N: Numeric> NumberField<'a, N> {
         self
     }
 
+    /// Three significant digits, for values of any size.
+    pub fn significant(mut self) -> Self {
+        self.spec.digits = Digits::Significant;
+        self
+    }
+
     /// At most this many decimals, without trailing zeros.
     pub fn at_most_decimals(mut self, decimals: usize) -> Self {
         self.spec.digits = Digits::AtMost(decimals);

@@ -45,11 +45,15 @@ pub fn place_within(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)]) -> Rect
     })
 }
 
+/// The first place inside `bounds` that overlaps nothing in `kept`.
+pub fn clear_place(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)], kept: &[Rect]) -> Option<Rect> {
+    let clear = |rect: &Rect| bounds.contains_rect(*rect) && !kept.iter().any(|other| other.intersects(*rect));
+    places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size)).find(clear)
+}
+
 /// Like `place_within`, but prefers places that overlap nothing in `kept`.
 pub fn place_clear(bounds: Rect, size: Vec2, places: &[(Pos2, Align2)], kept: &[Rect]) -> Rect {
-    let clear = |rect: &Rect| bounds.contains_rect(*rect) && !kept.iter().any(|other| other.intersects(*rect));
-    let mut rects = places.iter().map(|(pos, anchor)| anchor.anchor_size(*pos, size));
-    rects.find(clear).unwrap_or_else(|| place_within(bounds, size, places))
+    clear_place(bounds, size, places, kept).unwrap_or_else(|| place_within(bounds, size, places))
 }
 
 /// An orientation letter of this frame.

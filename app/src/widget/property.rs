@@ -72,7 +72,7 @@ pub fn control_row<R>(ui: &mut Ui, label: &str, control: impl FnOnce(&mut Ui) ->
     let t = theme::tokens(ui);
     let name = if rect.width() >= size::WIDE_ROW { size::LABEL_WIDE } else { size::LABEL };
     if ui.is_rect_visible(rect) {
-        let galley = paint::line(ui, label, font::body(), t.text_dim, name - space::S);
+        let galley = paint::line(ui, label, font::body(), t.text_dim, name - space::XS);
         paint::put(ui.painter(), rect.left_center(), Align2::LEFT_CENTER, galley);
     }
     let inset = (size::FORM_ROW - size::FIELD) / 2.0;
@@ -88,6 +88,21 @@ mod tests {
     use super::*;
     use crate::widget::testing::harness;
     use egui_kittest::kittest::Queryable as _;
+
+    /// "Temperature" lost its end in the right panel.
+    #[test]
+    fn the_longest_label_of_the_side_panels_is_not_cut() {
+        let show = |ui: &mut Ui, (): &mut ()| {
+            ui.set_max_width(255.0);
+            control_row(ui, "Temperature", |_| ());
+        };
+        let harness = harness(show, ());
+        let cut = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+            egui::Shape::Text(text) if text.galley.text() == "Temperature" => Some(text.galley.elided),
+            _ => None,
+        };
+        assert_eq!(harness.output().shapes.iter().filter_map(cut).collect::<Vec<_>>(), [false]);
+    }
 
     #[test]
     fn facts_read_as_a_sentence_and_keep_their_height() {

@@ -42,7 +42,7 @@ impl Job for AskPath {
     fn run(&self, _: &JobHandle) -> Result<Answer, Failure> {
         // A closed dialog and one that cannot open look the same, so check first.
         if !exists() {
-            return Ok(Answer::NoDialog(unused_path(&self.proposed, Path::exists)));
+            return Ok(Answer::NoDialog(self.free_path()));
         }
         Ok(self.show().map_or(Answer::Cancelled, Answer::Chosen))
     }
@@ -56,10 +56,18 @@ impl Job for AskPath {
 }
 
 impl AskPath {
+    /// What is proposed: a file under a free name, a folder to choose from as it is.
+    fn free_path(&self) -> PathBuf {
+        match self.request.purpose {
+            PathPurpose::Workspace | PathPurpose::Study => self.proposed.clone(),
+            _ => unused_path(&self.proposed, Path::exists),
+        }
+    }
+
     fn show(&self) -> Option<Vec<PathBuf>> {
         use PathPurpose as For;
         let dialog = rfd::FileDialog::new().set_title(title(self.request.purpose));
-        let proposed = unused_path(&self.proposed, Path::exists);
+        let proposed = self.free_path();
         let scans = |dialog: rfd::FileDialog| dialog.add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
         // DICOM files have any name: a DICOMDIR has no ending.
         let archives = |dialog: rfd::FileDialog| dialog.add_filter("DICOM", &["dcm", "zip"]).add_filter("All", &["*"]);
@@ -191,4 +199,23 @@ fn has_portal() -> bool {
 fn has_zenity() -> bool {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&folders).any(|folder| folder.join("zenity").is_file())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// "Open study…" began with "amlp-runs_2", a folder that did not exist.
+    #[test]
+    fn a_folder_to_choose_is_proposed_as_it_is_and_a_file_under_a_free_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ct_pred.nii.gz");
+        std::fs::write(&file, b"a mask").unwrap();
+        let free = |purpose: PathPurpose, proposed: &Path| {
+            AskPath { request: purpose.into(), proposed: proposed.to_path_buf() }.free_path()
+        };
+        assert_eq!(free(PathPurpose::Study, folder.path()), folder.path());
+        assert_eq!(free(PathPurpose::SaveSegmentation, &file), folder.path().join("ct_pred_2.nii.gz"));
+    }
 }

@@ -1,6 +1,7 @@
 //! A job: a request, work on a separate thread, and the effect of its result on the state.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
@@ -150,11 +151,18 @@ pub struct JobHandle {
     progress: Mutex<Progress>,
     partial: Mutex<Vec<Delivery>>,
     wake: Wake,
+    unchanged: AtomicBool,
 }
 
 impl JobHandle {
     pub(super) fn new(wake: Wake) -> Self {
-        Self { control: Control::default(), progress: Mutex::default(), partial: Mutex::default(), wake }
+        Self {
+            control: Control::default(),
+            progress: Mutex::default(),
+            partial: Mutex::default(),
+            wake,
+            unchanged: AtomicBool::new(false),
+        }
     }
 
     /// Reports progress, 0 to 1 if known, and the current step.
@@ -204,6 +212,15 @@ impl JobHandle {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
             }
         }
+    }
+
+    /// The job found nothing new: its end need not wake the window, and is applied in the next frame that is drawn.
+    pub fn found_nothing(&self) {
+        self.unchanged.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn wakes_at_end(&self) -> bool {
+        !self.unchanged.load(Ordering::Relaxed)
     }
 
     pub(super) fn current_progress(&self) -> Progress {

@@ -116,9 +116,12 @@ impl Jobs {
         let handle = Arc::new(JobHandle::new(Arc::clone(&self.wake)));
         let (sender, result) = Promise::new();
         let wake = Arc::clone(&self.wake);
+        let ended = Arc::clone(&handle);
         let finish = move |started: Result<&JobHandle, Failure>| {
             sender.send(body(started));
-            wake();
+            if ended.wakes_at_end() {
+                wake();
+            }
         };
         // Shared, so that it can still be called if no thread was started.
         let finish = Arc::new(Mutex::new(Some(finish)));
@@ -190,6 +193,13 @@ impl Jobs {
     /// True if no uncancelled job is running and every edit is written.
     pub fn idle(&self) -> bool {
         self.running.iter().all(|job| job.abandoned) && self.recorder.as_ref().is_none_or(Recorder::is_idle)
+    }
+
+    /// Whether frames must be drawn to show how far jobs are: jobs that are not listed wake the window at their end. A
+    /// `paused` job does not move.
+    pub fn moves(&self, paused: Option<u64>) -> bool {
+        let listed = |job: &JobEntry| !job.abandoned && !job.spec.hidden && Some(job.id) != paused;
+        self.running.iter().any(listed) || self.recorder.as_ref().is_some_and(|recorder| !recorder.is_idle())
     }
 
     /// The number of threads at work, abandoned ones included.

@@ -134,6 +134,9 @@ impl Job for ReadStudy {
         handle.check()?;
         let ended = |status: &StudyStatus| (status.frozen, status.done(), status.failed());
         if self.known.as_ref().is_some_and(|known| ended(known) == ended(&status)) {
+            if self.known.as_ref() == Some(&status) {
+                handle.found_nothing();
+            }
             return Ok(StudyUpdate { status, study: None });
         }
         Ok(StudyUpdate { status, study: Some(Box::new(read_study(&self.folder)?)) })

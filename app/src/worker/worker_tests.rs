@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -153,6 +154,45 @@ fn results_for_a_closed_case_are_dropped_but_what_must_be_known() {
         wait(&mut state, &mut jobs, ended);
         assert_eq!(state.cases.filter, expected);
     }
+}
+
+/// A look at the runs that found nothing new drew the window all the same, every two seconds.
+#[test]
+fn a_job_that_found_nothing_wakes_no_window_and_is_applied_with_the_next_frame() {
+    for nothing in [false, true] {
+        let woken = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&woken);
+        let wake: Wake = Arc::new(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let (mut state, mut jobs) = (State::default(), Jobs::new(None, wake));
+        let look = move |handle: &JobHandle| -> Result<(), Failure> {
+            if nothing {
+                handle.found_nothing();
+            }
+            Ok(())
+        };
+        jobs.start_with(Spec::new(ONE, "a look").hidden(), look, |_, _, state, _| write(state, "applied"));
+        assert!(!jobs.moves(None), "it is not listed");
+        wait(&mut state, &mut jobs, ended);
+        let (start, expected) = (Instant::now(), usize::from(!nothing));
+        // The thread wakes the window after it has left its result.
+        while woken.load(Ordering::Relaxed) < expected && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!((state.cases.filter.as_str(), woken.load(Ordering::Relaxed)), ("applied", expected));
+    }
+}
+
+#[test]
+fn a_paused_job_needs_no_frames() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let (note, go) = Note::new(ONE, Ok("done")).held();
+    let id = jobs.start(note);
+    assert!(jobs.moves(None) && !jobs.moves(Some(id)));
+    drop(go);
+    wait(&mut state, &mut jobs, ended);
+    assert!(!jobs.moves(None));
 }
 
 #[test]

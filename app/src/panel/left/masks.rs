@@ -155,7 +155,12 @@ fn volume_text(volumes: Volumes) -> String {
     match volumes {
         [Some(volume), None] | [None, Some(volume)] => format::volume(volume),
         [Some(segmentation), Some(reference)] => {
-            format!("{} / {}", format::volume(segmentation), format::volume(reference))
+            let [segmentation, reference] = [segmentation, reference].map(format::volume);
+            // The unit once, if both have the same: a narrow panel has no room for two.
+            let unit = |text: &str| text.rsplit_once(' ').map(|(_, unit)| unit.to_owned());
+            let same = unit(&segmentation) == unit(&reference);
+            let first = segmentation.rsplit_once(' ').filter(|_| same).map_or(&*segmentation, |(number, _)| number);
+            format!("{first} / {reference}")
         }
         [None, None] => String::new(),
     }
@@ -204,5 +209,18 @@ fn style(ui: &mut Ui, state: &State, sender: &Sender) {
     let outlined = ui.add(Toggle::new(&mut outline, "Outline")).changed();
     if filled || outlined {
         sender.send(OverlayCommand::SetStyle { fill, outline });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "1119 ml / 367 ml" was cut in a panel of the usual width.
+    #[test]
+    fn two_volumes_share_their_unit() {
+        assert_eq!(volume_text([Some(1119.0), Some(367.0)]), "1119 / 367 ml");
+        assert_eq!(volume_text([Some(0.05), Some(367.0)]), "50.0 \u{b5}l / 367 ml");
+        assert_eq!(volume_text([None, Some(0.768)]), "0.768 ml");
     }
 }

@@ -121,7 +121,8 @@ fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         None => text::note(ui, "Draw more strokes to correct the outline. It stays within the strokes around it."),
     };
     ui.horizontal(|ui| {
-        ui.add_enabled_ui(preview.found.is_some(), |ui| {
+        let adds = preview.found.as_ref().is_some_and(|(delta, _)| !delta.is_empty());
+        ui.add_enabled_ui(adds, |ui| {
             if ui.add(PushButton::primary("Add lesion").shortcut("Enter")).clicked() {
                 sender.send(EditCommand::AcceptPreview);
             }

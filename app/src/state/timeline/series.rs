@@ -187,7 +187,12 @@ impl Quantity {
 
     /// A value as text. A Dice that is only the smoothing constant is 0.
     pub fn text(&self, value: f64) -> String {
-        if matches!(self, Self::Dice | Self::TrainingDice) { format::ratio(value) } else { format::figures(value) }
+        match self {
+            Self::Dice | Self::TrainingDice => format::ratio(value),
+            // Counts of patches.
+            Self::Flips | Self::Differs => format::fixed(value, 0),
+            _ => format::figures(value),
+        }
     }
 
     /// Whether a legend lists it: a validation loss only if it was requested.
@@ -408,6 +413,13 @@ mod tests {
         // SimCLR has a loss without parts.
         let plain = History { summaries: vec![row(1, &[], &[])], ..History::default() };
         assert_eq!(Quantity::losses(&plain), [Quantity::Loss]);
+    }
+
+    /// Flips were written as 1.13e4 beside 9260 patches that differ.
+    #[test]
+    fn patches_are_counted_in_whole_numbers() {
+        assert_eq!([Quantity::Flips, Quantity::Differs].map(|counts| counts.text(11_300.0)), ["11300", "11300"]);
+        assert_eq!((Quantity::Rate.text(2.5e-6), Quantity::Dice.text(0.5)), ("2.50e\u{2212}6".into(), "0.500".into()));
     }
 
     #[test]

@@ -36,6 +36,18 @@ fn the_slice_is_fitted_into_the_pane_and_patches_lie_as_the_patient_does() {
     assert!(middle(&neurological.placed(RECT), 3).distance(pos2(146.8, 76.8)) < 1e-3);
 }
 
+/// The badge lay over the upper row of each slice of Fig. 4.
+#[test]
+fn a_badge_lies_over_no_patch_of_a_bare_pane() {
+    for badge in [None, Some("not trained on")] {
+        let pane = PatchPane { bare: true, badge, ..pane() };
+        let (tall, free) =
+            (Rect::from_min_size(RECT.min, vec2(200.0, 200.0)), if badge.is_some() { 18.0 } else { 12.0 });
+        let picture = pane.placed(tall).picture();
+        assert!(picture.top() - tall.top() >= free, "{badge:?}: {picture:?}");
+    }
+}
+
 #[test]
 fn every_patch_is_found_where_it_is_drawn() {
     let mut pane = pane();

@@ -9,7 +9,7 @@ use super::text;
 use crate::scene::Plane;
 use crate::state::{Measure, MeasureKind, Status};
 use crate::theme::font;
-use crate::widget::{overlay_label, place_clear};
+use crate::widget::{clear_place, overlay_label, place_clear, place_within};
 
 /// Half the gap at the centre of the crosshair, in points.
 const OPENING: f32 = 14.0;
@@ -21,8 +21,12 @@ const TICK: f32 = 5.0;
 const BESIDE: f32 = 8.0;
 /// Least distance of words from the edge of the pane.
 const EDGE: f32 = 3.0;
+/// Distance of a number from its usual places, where these are taken.
+const NEXT_LINE: f32 = 16.0;
 /// Arm length of the bracket at a finding's number.
 const BRACKET: f32 = 7.0;
+/// Length of the parts of a line that words stay clear of.
+const STRIDE: f32 = 16.0;
 /// Width of measuring lines.
 const WIDTH: f32 = 1.5;
 
@@ -102,7 +106,9 @@ pub fn findings(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>, kep
         let corner = pos2(a.x.max(b.x), a.y.min(b.y));
         (shown && case.state.marks(case.document, entry)).then_some((at, entry, chosen, corner))
     });
-    let marked: Vec<_> = marked.collect();
+    let mut marked: Vec<_> = marked.collect();
+    // The selected finding is placed first, so it gets the best position.
+    marked.sort_by_key(|(_, _, chosen, _)| !chosen);
     // Text must not cover any bracket, including those of later findings.
     kept.extend(marked.iter().map(|(.., corner)| Rect::from_points(&bracket(*corner))));
     for (at, entry, chosen, corner) in marked {
@@ -141,15 +147,25 @@ fn number(painter: &Painter, case: &CaseView<'_>, corner: Pos2, (label, chosen):
     let (font, color) =
         if chosen { (font::body(), case.tokens.overlay_measure) } else { (font::caption(), case.tokens.overlay_text) };
     polyline(painter, &bracket(corner), 1.0, color, case.tokens.overlay_halo);
-    write(painter, &number_places(corner), label, (font, color), kept);
+    let size = painter.layout_no_wrap(label.to_owned(), font.clone(), color).size();
+    let (bounds, places) = (painter.clip_rect().shrink(EDGE), number_places(corner));
+    // One that would hide other words says nothing: it is in the list all the same. The selected one is always there.
+    let place = clear_place(bounds, size, &places, kept);
+    let place = place.or_else(|| chosen.then(|| place_within(bounds, size, &places)));
+    if let Some(place) = place {
+        kept.push(overlay_label(painter, place.min, Align2::LEFT_TOP, label, font, color));
+    }
 }
 
-/// Candidate positions of a finding's number around its bracket.
-fn number_places(corner: Pos2) -> [(Pos2, Align2); 3] {
+/// Candidate positions of a finding's number: around its bracket, then a line further above or below.
+fn number_places(corner: Pos2) -> [(Pos2, Align2); 6] {
     [
         (corner + vec2(4.0, -1.0), Align2::LEFT_BOTTOM),
         (corner + vec2(-BRACKET, -1.0), Align2::RIGHT_BOTTOM),
         (corner + vec2(4.0, BRACKET), Align2::LEFT_TOP),
+        (corner + vec2(4.0, -1.0 - NEXT_LINE), Align2::LEFT_BOTTOM),
+        (corner + vec2(4.0, BRACKET + NEXT_LINE), Align2::LEFT_TOP),
+        (corner + vec2(4.0, BRACKET + 2.0 * NEXT_LINE), Align2::LEFT_TOP),
     ]
 }
 
@@ -212,8 +228,17 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str,
         (bottom + vec2(0.0, BESIDE), Align2::CENTER_TOP),
         (top - vec2(0.0, BESIDE), Align2::CENTER_BOTTOM),
     ];
-    kept.push(Rect::from_two_pos(a, b).expand(TICK));
+    kept.extend(along_line([a, b]).filter(|rect| rect.intersects(painter.clip_rect())));
     write(painter, &places, words, (font::number_small(), color), kept);
+}
+
+/// Small rectangles along a line. The bounding box of a slanted line would keep text off most of the pane.
+fn along_line([a, b]: [Pos2; 2]) -> impl Iterator<Item = Rect> {
+    let steps = (a.distance(b) / STRIDE).ceil().max(1.0);
+    (0..steps as usize).map(move |n| {
+        let [from, to] = [n, n + 1].map(|n| a + (b - a) * (n as f32 / steps));
+        Rect::from_two_pos(from, to).expand(TICK)
+    })
 }
 
 /// Writes at the first place where the text overlaps nothing in `kept` and is not clipped by the pane.
@@ -280,6 +305,28 @@ mod tests {
         let at_end =
             [(corner + vec2(-20.0, 3.0), Align2::LEFT_CENTER), (corner + vec2(-40.0, 20.0), Align2::CENTER_TOP)];
         assert_eq!(place_clear(pane, size, &at_end, &kept).top(), 80.0);
+    }
+
+    /// The calipers of a lesion across the pane kept the readout and the window off all of it.
+    #[test]
+    fn a_slanted_line_keeps_words_off_itself_and_not_off_the_pane() {
+        let [a, b] = [pos2(10.0, 10.0), pos2(310.0, 310.0)];
+        let parts: Vec<Rect> = along_line([a, b]).collect();
+        let covered = |at: Pos2| parts.iter().any(|part| part.contains(at));
+        assert!((0..=30).all(|n| covered(a + (b - a) * (n as f32 / 30.0))), "all of the line");
+        assert!(!covered(pos2(30.0, 290.0)) && !covered(pos2(290.0, 30.0)), "no corner beside it");
+        assert_eq!(along_line([a, a]).count(), 1);
+    }
+
+    /// Two numbers stood on each other where their brackets were close.
+    #[test]
+    fn a_number_without_a_clear_place_is_left_out() {
+        let (bounds, size) = (Rect::from_min_max(Pos2::ZERO, pos2(300.0, 200.0)), vec2(7.0, 14.0));
+        let places = number_places(pos2(120.0, 60.0));
+        let first = clear_place(bounds, size, &places, &[]).expect("an empty pane");
+        let second = clear_place(bounds, size, &places, &[first]).expect("beside the first");
+        assert!(!first.intersects(second));
+        assert_eq!(clear_place(bounds, size, &places, &[bounds]), None);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! The preview of a lesion: its outline, strokes and description.
 
-use egui::{Align2, Painter, Pos2, Stroke};
+use egui::{Align2, Painter, Pos2, Rect, Stroke, Vec2, vec2};
 use engine::edit::{EditLabels, VoxelBox};
 use glam::{DVec2, DVec3};
 
 use super::case_view::{CaseView, PaneView};
-use super::marks;
+use super::{marks, overlay};
 use crate::scene::vector;
 use crate::state::edit::{Preview, Search, SeedStroke};
 use crate::theme::font;
-use crate::widget::{format, overlay_label};
+use crate::widget::{format, overlay_label, place_clear};
 
 /// Width of the outline, in points.
 const WIDTH: f32 = 2.0;
+/// Distance of the words from the click, and from the edge of the pane.
+const BESIDE: f32 = 14.0;
+const EDGE: f32 = 3.0;
 
 /// Draws them.
 pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
@@ -36,10 +39,24 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
         Search::Strokes(strokes) => strokes.last().and_then(|stroke| stroke.points.last()).copied(),
     };
     if let Some(at) = at.filter(|at| view.shows(*at) && !preview.drawing) {
-        let at = view.pos_of(at) + egui::vec2(14.0, -14.0);
-        let words = words(preview);
-        overlay_label(painter, at, Align2::LEFT_BOTTOM, &words, font::number_small(), case.tokens.overlay_measure);
+        let (words, font, color) = (words(preview), font::number_small(), case.tokens.overlay_measure);
+        let size = painter.layout_no_wrap(words.clone(), font.clone(), color).size();
+        let letters = overlay::letter_rects(painter, case, view);
+        let place = words_place(view.rect, size, view.pos_of(at), &letters);
+        overlay_label(painter, place.min, Align2::LEFT_TOP, &words, font, color);
     }
+}
+
+/// Position of the text about a click or stroke at `at`: beside it, inside the pane, and over no orientation letter if possible.
+fn words_place(pane: Rect, size: Vec2, at: Pos2, letters: &[Rect]) -> Rect {
+    let places = [
+        (BESIDE, -BESIDE, Align2::LEFT_BOTTOM),
+        (-BESIDE, -BESIDE, Align2::RIGHT_BOTTOM),
+        (BESIDE, BESIDE, Align2::LEFT_TOP),
+        (-BESIDE, BESIDE, Align2::RIGHT_TOP),
+    ];
+    let places = places.map(|(x, y, anchor)| (at + vec2(x, y), anchor));
+    place_clear(pane.shrink(EDGE), size, &places, letters)
 }
 
 /// Describes the result, or what is missing.
@@ -131,6 +148,19 @@ mod tests {
     use crate::scene::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode};
     use crate::state::PaneId;
     use engine::volume::{Grid, LabelVolume, Orientation};
+
+    /// The words ran out of the pane where a lesion near its right edge was clicked.
+    #[test]
+    fn words_about_a_click_stay_inside_the_pane_and_off_its_letters() {
+        let (pane, size) = (Rect::from_min_size(Pos2::ZERO, vec2(390.0, 320.0)), vec2(190.0, 13.0));
+        let letter = Rect::from_center_size(egui::pos2(380.0, 160.0), vec2(10.0, 18.0));
+        for at in [egui::pos2(200.0, 160.0), egui::pos2(385.0, 176.0), egui::pos2(5.0, 3.0), egui::pos2(388.0, 318.0)] {
+            let place = words_place(pane, size, at, &[letter]);
+            assert!(pane.contains_rect(place) && !letter.intersects(place), "{at:?}: {place:?}");
+        }
+        let usual = words_place(pane, size, egui::pos2(100.0, 100.0), &[letter]);
+        assert_eq!(usual.left_bottom(), egui::pos2(114.0, 86.0));
+    }
 
     #[test]
     fn the_outline_of_two_voxels_has_six_edges_in_every_axis_order() {

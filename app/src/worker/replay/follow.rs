@@ -82,6 +82,9 @@ impl Job for PollRuns {
                 open.push(OpenRunChange { id: *id, stamp, content: read_run(path).ok() });
             }
         }
+        if !changed && open.is_empty() {
+            handle.found_nothing();
+        }
         Ok(Changes { stamps, entries, open })
     }
 

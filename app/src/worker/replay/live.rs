@@ -125,6 +125,9 @@ fn settle_state(run: &mut OpenRun) {
 /// Shares the running job's pins, so that they can be shown and changed.
 pub fn share_pins(state: &mut State, pins: LivePins) {
     if state.cache.timeline.of_path(&pins.run).is_some_and(|open| open.live) {
+        // Until now they waited: a training that fails before loses none.
+        let taken = pins.pins.list();
+        state.session.timeline.wanted.retain(|pin| !taken.contains(pin));
         state.training.pins = Some(pins);
         show_pins(state);
     }

@@ -127,6 +127,19 @@ fn pins_go_to_the_job_that_trains_and_else_to_the_next() {
     assert!(state.training.pins.is_none());
 }
 
+/// The list of pinned slices was empty while patients were prepared, and pins of a failed start were lost.
+#[test]
+fn pins_wait_until_the_training_has_taken_them() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let path = Path::new("/nowhere/run");
+    let a = Pin::new("A", 1);
+    add_pin(&mut state, a.clone());
+    begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
+    assert_eq!((state.pins(), state.session.timeline.wanted.len()), (vec![a.clone()], 1));
+    share_pins(&mut state, LivePins { run: path.to_path_buf(), pins: Arc::new(Pins::new(vec![a.clone()])) });
+    assert_eq!((state.pins(), state.session.timeline.wanted.len()), (vec![a], 0));
+}
+
 #[test]
 fn playing_goes_epoch_by_epoch_and_stops_at_the_end() {
     let (mut state, mut jobs) = (State::default(), jobs());

@@ -58,7 +58,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
         workspace: state.session.settings.workspace(),
         threads: super::threads(&state.session.settings),
         tensorboard: state.session.settings.tensorboard,
-        wanted: std::mem::take(&mut state.session.timeline.wanted),
+        wanted: state.session.timeline.wanted.clone(),
         turn: Arc::clone(&jobs.alone),
         feed: Arc::new(Feed::new(Arc::clone(&jobs.wake))),
     });

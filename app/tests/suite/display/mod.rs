@@ -83,6 +83,30 @@ fn a_real_window_writes_the_picture_and_the_numbers_of_what_it_shows() {
     assert!(!shown["findings"].as_array().unwrap().is_empty() && shown["errors"].as_array().unwrap().is_empty());
 }
 
+/// The size of the last session took the place of the one on the command line.
+#[test]
+fn a_window_has_the_size_of_the_command_line_whatever_the_last_session_had() {
+    let Some(display) = Xvfb::start() else { return };
+    if common::offscreen().is_none() {
+        return;
+    }
+    let files = Files::new();
+    let settings = files.path("amlp-viewer");
+    std::fs::create_dir_all(&settings).unwrap();
+    let geometry = "(normal_geometry:(outer_position_pixels:Some((x:0.0,y:0.0)),scale_factor:1.0,\
+                    inner_size_points:(x:1200.0,y:800.0)),fullscreen:false,maximized:false)";
+    std::fs::write(settings.join("app.ron"), format!("{{\"window\": {geometry:?}}}")).unwrap();
+    let picture = files.path("shown.png");
+    let mut command = program(&display, files.folder.path());
+    command.args(["--size", "900x600", "--screenshot"]).arg(&picture);
+    let mut child = command.spawn().unwrap();
+    let status = end(&mut child);
+    let text = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert_eq!(status.code(), Some(0), "{text}");
+    let drawn = image::open(&picture).unwrap();
+    assert_eq!((drawn.width(), drawn.height()), (900, 600));
+}
+
 #[test]
 fn files_dropped_on_a_real_window_are_opened() {
     let Some(display) = Xvfb::start() else { return };

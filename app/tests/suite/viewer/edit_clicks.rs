@@ -6,7 +6,7 @@ use amlp_viewer::scene::PlaneMode;
 use amlp_viewer::state::edit::EditChoices;
 use amlp_viewer::state::{PaneId, Severity};
 use egui::{Key, Modifiers, PointerButton, Pos2};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::edit::op::LassoAction;
 use engine::volume::{Volume, nifti};
 use glam::DVec3;
@@ -139,6 +139,11 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     press(&mut window, Key::Enter);
     assert_eq!((labelled(&window, 1).len(), state(&window).preview().is_none()), (core, true));
     assert_eq!(step_name(&window), "One click, label 1, p \u{2265} 0.50");
+    // Clicked again, there is nothing to add.
+    paint(&mut window, &[at]);
+    assert_eq!(voxels(&window), Some(0));
+    assert!(window.get_by_label("Add lesion").accesskit_node().is_disabled());
+    press(&mut window, Key::Escape);
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
     let left = labelled(&window, 1).len();
     assert!(0 < left && left < core && state(&window).preview().is_none(), "{left} of {core}");

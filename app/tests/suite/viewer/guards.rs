@@ -11,6 +11,7 @@ use amlp_viewer::state::{
 use amlp_viewer::worker::dialog::{Answer, answered};
 use amlp_viewer::worker::{Jobs, dialog, edit as edits};
 use egui::Key;
+use egui_kittest::kittest::Queryable as _;
 use engine::edit::{Delta, EditLabels, VoxelBox};
 use engine::volume::{LabelData, LabelVolume, Volume};
 
@@ -127,6 +128,42 @@ fn a_case_that_arrives_late_does_not_take_the_place_of_unsaved_work() {
     send(&mut window, Intent::open_paths(vec![other_scan.clone()]));
     send(&mut window, FileCommand::Discard);
     assert_eq!(document(&window).base().path(), other_scan, "asked once, then opened");
+}
+
+/// A path typed after Ctrl+L replaced an unsaved segmentation without a question.
+#[test]
+fn a_typed_path_asks_before_unsaved_work_is_lost() {
+    let files = Files::new();
+    let [other_scan, _] = other_case(&files);
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    edit(&mut window);
+    type_path(&mut window, PathPurpose::Files, &other_scan);
+    let dialog = state(&window).dialog.clone();
+    assert!(matches!(dialog, Some(Dialog::Unsaved { next: Intent::UsePaths(..) })), "{dialog:?}");
+    assert_eq!(document(&window).base().path(), files.scan);
+    send(&mut window, FileCommand::Discard);
+    assert_eq!(document(&window).base().path(), other_scan);
+}
+
+/// The caret stood in the middle of the proposed name, where the text of an earlier path had ended.
+#[test]
+fn typing_continues_a_proposed_path_at_its_end() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let type_text = |window: &mut Window, text: &str| {
+        window.get_by_label("Path").focus();
+        settle(window);
+        window.get_by_label("Path").type_text(text);
+        settle(window);
+    };
+    send(&mut window, FileCommand::TypePath(PathPurpose::Files));
+    type_text(&mut window, "/ab");
+    click(&mut window, "Cancel");
+    let request = state(&window).path_request(PathPurpose::SaveSegmentation);
+    answer(&mut window, request, Answer::NoDialog(PathBuf::from("/scans/ct_pred.nii")));
+    type_text(&mut window, ".gz");
+    let expected = Dialog::Path { request, text: "/scans/ct_pred.nii.gz".into() };
+    assert_eq!(state(&window).dialog, Some(expected));
 }
 
 #[test]

@@ -94,6 +94,20 @@ fn verdicts_are_given_by_keys_and_shown_again_after_a_restart() {
     assert_eq!(state(&window).cases.review.entry("patient_3").unwrap().comment, "xn");
 }
 
+/// A case that was decided by the first press had taken no time.
+#[test]
+fn the_time_until_the_press_that_decides_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    // Two seconds of frames without an input.
+    window.run_steps(120);
+    press(&mut window, Key::X);
+    assert_eq!(verdicts(&window)[0], Verdict::Rejected);
+    let seconds = state(&window).cases.review.entry("patient_1").unwrap().seconds;
+    assert!(seconds >= 1.9, "{seconds}");
+}
+
 #[test]
 fn escape_drops_a_comment_and_initials_that_were_not_given_give_no_verdict() {
     let folder = tempfile::tempdir().unwrap();

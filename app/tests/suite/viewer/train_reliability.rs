@@ -68,6 +68,28 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     assert!(!has(&window, "Hide amlp-pet"));
 }
 
+/// Train mode was drawn at least every second, and twice a second while a training was paused.
+#[test]
+fn nothing_is_drawn_while_no_run_changes_and_while_a_training_is_paused() {
+    let place = Place::new();
+    let mut window = place.window();
+    let longest_wait = |window: &mut Window| {
+        window.state_mut().dispatch(WindowCommand::DismissAll);
+        let waits = (0..300).map(|_| {
+            window.step();
+            window.output().viewport_output[&egui::ViewportId::ROOT].repaint_delay
+        });
+        waits.max().unwrap().as_secs_f64()
+    };
+    // The runs are looked for every two seconds.
+    assert!(longest_wait(&mut window) > 1.5);
+    train(&mut window, 2000);
+    use_control(&mut window, "Pause");
+    wait_for(&mut window, |app| app.state().training.running.as_ref().is_some_and(|job| job.phase == Phase::Paused));
+    assert!(longest_wait(&mut window) > 1.5);
+    stop(&mut window);
+}
+
 #[test]
 fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
     let place = Place::new();

@@ -178,6 +178,9 @@ fn a_slice_is_pinned_before_the_first_run_exists() {
     settle(&mut window);
     let wanted: Vec<String> = state(&window).session.timeline.wanted.iter().map(ToString::to_string).collect();
     assert!(wanted.len() == 1 && wanted[0].starts_with("P0:"), "{wanted:?}");
+    order(&mut window, TrainCommand::Start);
+    assert_eq!(state(&window).pins().len(), 1, "it is listed while the patients are prepared");
+    stop(&mut window);
 }
 
 #[test]

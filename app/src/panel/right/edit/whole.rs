@@ -17,10 +17,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         let mut changed = choices.clone();
         let distance = NumberField::new(&mut changed.distance_mm, "Distance").range(0.1..=100.0).decimals(1).step(0.5);
         distance.unit("mm").show(ui).accessible_name("Distance of grow, shrink and smooth");
-        let small = NumberField::new(&mut changed.small_ml, "Small").range(0.0..=1000.0).decimals(3).step(0.05);
+        let small = NumberField::new(&mut changed.small_ml, "Smallest").range(0.0..=1000.0).decimals(3).step(0.05);
         small.unit("ml").show(ui).accessible_name("Volume below which components are small");
-        let other = NumberField::new(&mut changed.other_label, "Other").range(1..=u16::MAX).decimals(0).step(1.0);
-        other.show(ui).accessible_name("Other label");
+        let other = NumberField::new(&mut changed.other_label, "Other label").range(1..=u16::MAX).decimals(0).step(1.0);
+        other.show(ui);
         if changed != *choices {
             choose(changed, sender);
         }

@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Ratio and order").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
     let radius = state.cache.masking.found.as_ref().and_then(|found| found.clusters.dbscan_radius);
     Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls, radius));
-    let note = if controls.mask == MaskConfig::default() { "the paper's" } else { "changed" };
+    let note = if controls.mask == MaskConfig::default() { "as in the paper" } else { "changed" };
     Section::new("Draw").note(note).closed().show(ui, |ui| changed |= draw(ui, &mut controls));
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));

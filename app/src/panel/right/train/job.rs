@@ -69,7 +69,7 @@ fn facts(ui: &mut Ui, job: &RunningJob) {
     let left = started.and_then(RunningJob::seconds_left);
     ui.add(PropertyRow::new("Epoch", &epoch));
     ui.add(PropertyRow::new("Step", &step));
-    ui.add(PropertyRow::new("Loss", &of(job.loss, &format::loss)));
+    ui.add(PropertyRow::new("Loss", &of(job.loss, &format::figures)));
     ui.add(PropertyRow::new("Learning rate", &of(job.learning_rate, &format::figures)));
     if job.stage == Stage::Finetune {
         ui.add(PropertyRow::new("Training Dice", &of(job.training_dice, &format::ratio)));

@@ -70,6 +70,13 @@ pub(super) fn number(ui: &mut Ui, state: &State, key: &str, number: &Number<'_>,
     });
 }
 
+/// A number field from 0 to 1 with three significant digits, for values that may be tiny.
+pub(super) fn rate(ui: &mut Ui, state: &State, key: &str, (label, note): (&str, &str), step: f64, value: &mut f64) {
+    row(ui, problem(state, key), note, |ui| {
+        NumberField::new(value, label).range(0.0..=1.0).significant().step(step).show(ui);
+    });
+}
+
 /// A choice.
 pub(super) fn choice<T: Clone + PartialEq>(ui: &mut Ui, label: &str, note: &str, value: &mut T, choices: &[(T, &str)]) {
     row(ui, None, note, |ui| {

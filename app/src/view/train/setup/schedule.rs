@@ -6,7 +6,7 @@ use engine::event::Stage;
 use engine::model::Norm;
 use engine::preprocess::Spacing;
 
-use super::field::{self, Number};
+use super::field;
 use crate::state::State;
 use crate::state::train::Form;
 use crate::widget::{NumberField, Section, format};
@@ -35,24 +35,10 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
         "slices per step; paper: BraTS 56 (5 %), 70 (10 %); HECKTOR 31, 90",
     );
     field::whole(ui, state, "training.batch", "Batch", batch, &mut training.batch, 1..=65_536);
-    let lr = Number {
-        label: "Learning rate",
-        note: note("AdamW; paper: 1e-4, constant", "AdamW, cosine to 0; paper: 1e-4"),
-        unit: "",
-        most: 1.0,
-        decimals: 6,
-        step: 1e-5,
-    };
-    field::number(ui, state, "training.lr", &lr, &mut training.lr);
-    let decay = Number {
-        label: "Weight decay",
-        note: note("0.01; not stated in the paper", "paper: 1e-4"),
-        unit: "",
-        most: 1.0,
-        decimals: 5,
-        step: 1e-4,
-    };
-    field::number(ui, state, "training.weight_decay", &decay, &mut training.weight_decay);
+    let lr = ("Learning rate", note("AdamW; paper: 1e-4, constant", "AdamW, cosine to 0; paper: 1e-4"));
+    field::rate(ui, state, "training.lr", lr, 1e-5, &mut training.lr);
+    let decay = ("Weight decay", note("0.01; not stated in the paper", "paper: 1e-4"));
+    field::rate(ui, state, "training.weight_decay", decay, 1e-4, &mut training.weight_decay);
     let shift = "maximum random shift of the crop";
     field::row(ui, field::problem(state, "training.shift_px"), shift, |ui| {
         NumberField::new(&mut training.shift_px, "Shift").range(0..=512).unit("px").show(ui);

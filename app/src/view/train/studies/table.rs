@@ -36,6 +36,9 @@ struct CellText {
     warning: Option<String>,
 }
 
+/// Below the mean of a method without a result.
+const WAITING: &str = "waiting";
+
 impl CellText {
     fn of(method: &MethodSummary, metric: Metric, reference: Option<&str>) -> Self {
         let decimals = metric.decimals();
@@ -43,7 +46,7 @@ impl CellText {
         let none = || format::NONE.to_owned();
         let mean = match method.metrics.get(&metric) {
             Some(spread) => [fixed(spread.mean, decimals), format!("\u{b1}{}", fixed(spread.sd_patients, decimals))],
-            None if method.failures.is_empty() => [none(), "waiting".into()],
+            None if method.failures.is_empty() => [none(), WAITING.into()],
             None => [none(), "failed".into()],
         };
         let found = method.differences.iter().find(|d| Some(d.to.as_str()) == reference && d.metric == metric);
@@ -55,6 +58,11 @@ impl CellText {
             None => ([none(), String::new()], none(), 0),
         };
         Self { mean, difference, p, verdict, warning }
+    }
+
+    /// Whether a sign points to the warning: a method whose turn has not come is nothing to warn of.
+    fn warns(&self) -> bool {
+        self.warning.is_some() && self.mean[1] != WAITING
     }
 
     /// The texts by column.
@@ -265,7 +273,7 @@ fn show_cell(
         let (above, below) = if second.is_empty() { (middle, None) } else { (middle - 7.0, Some(middle + 9.0)) };
         let first = layout(ui, first, font::number(), color);
         let drawn = put(ui, pos2(right, above), Align2::RIGHT_CENTER, first);
-        if at == 0 && text.warning.is_some() {
+        if at == 0 && text.warns() {
             let at = pos2(drawn.left() - space::XS, above);
             ui.painter().text(at, Align2::RIGHT_CENTER, icon::WARN.char(), Icon::font(size::ICON_SMALL), t.warn);
         }
@@ -315,11 +323,13 @@ mod tests {
             (waiting.mean[1].as_str(), waiting.warning.as_deref()),
             ("waiting", Some("2 of 2 runs are not done yet."))
         );
+        assert!(!waiting.warns(), "its turn comes");
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
         let said = CellText::of(&noise, Metric::Dsc, Some("sup")).warning;
         assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
         let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"));
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
+        assert!(failed.warns());
         assert_eq!(failed.warning.as_deref(), Some("2 of 2 runs failed. out of memory"));
         let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None);
         assert_eq!((done.warning, done.p.as_str()), (None, format::NONE));

@@ -7,7 +7,7 @@ use amlp_viewer::state::train::{CohortState, Estimate, JobOutcome, Labels, Train
 use amlp_viewer::state::{Intent, Mode, PathPurpose, Session, Settings};
 use egui::Key;
 use egui::accesskit::Role;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::config::Family;
 use engine::preprocess::Spacing;
 
@@ -107,6 +107,17 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     click(&mut window, "Start pre-training");
     assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
     assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
+}
+
+/// A learning rate of 2.5e-6 was shown as 0.000003.
+#[test]
+fn a_tiny_learning_rate_is_shown_with_its_digits() {
+    let place = Place::new();
+    let mut window = place.window();
+    enter(&mut window, "Learning rate", "2.5e-6");
+    assert_eq!(state(&window).session.train.form.pretrain.training.lr, 2.5e-6);
+    let shown = window.get_by_label("Learning rate").accesskit_node().value();
+    assert_eq!(shown.as_deref(), Some("2.50e-6"));
 }
 
 /// Every method was in one list without a word, and its numbers could not be set.
