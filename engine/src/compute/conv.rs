@@ -120,7 +120,8 @@ impl Convolution<'_> {
         let grid = self.grid;
         let columns = weights.columns();
         let panels = panels(self.cpu, columns);
-        // Packed weights are only read: by every piece, which costs less than to read many tiles once for every panel.
+        // By panels, packing is divided between the threads, and tiles are read once a panel. Kept weights need no packing, so
+        // that reading tiles from beyond the cache would cost more than reading weights once a piece.
         let planes = PLACES * grid.pixels() / 4 * self.channels();
         let fits = weights.kept.is_none() || planes <= CACHED_PLANES;
         if fits && weights.steps() >= grid.pixels() && panels.len() >= rayon::current_num_threads() {
@@ -193,11 +194,12 @@ impl Convolution<'_> {
                 let packed = match kept {
                     Some(kept) => panel_of(kept, self.cpu, steps, panel),
                     None => {
-                        packed.clear();
-                        packed.resize(steps * stride, 0.0);
-                        match tiles {
-                            Some(_) => winograd::pack_panel(weights, self.cpu, panel, stride, packed),
-                            None => weights.pack_panel(panel, stride, packed),
+                        let packed = stretch(packed, steps * stride);
+                        if tiles.is_some() {
+                            winograd::pack_panel(weights, self.cpu, panel, stride, packed);
+                        } else {
+                            packed.fill(0.0);
+                            weights.pack_panel(panel, stride, packed);
                         }
                         packed
                     }

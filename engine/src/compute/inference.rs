@@ -33,7 +33,7 @@ impl Map {
     pub fn read(&mut self, x: &Tensor<4>) -> bool {
         let Some(x) = Value::of(x).map(Value::plain) else { return false };
         let (grid, channels) = grid_of(&x);
-        self.shape(grid, channels).copy_from_slice(floats(&x));
+        self.resize(grid, channels).copy_from_slice(floats(&x));
         true
     }
 
@@ -45,7 +45,7 @@ impl Map {
 
     /// Becomes the 2x2 max pooling of `x`.
     pub fn pool(&mut self, x: &Self) {
-        pool::forward_to(cpu(), x.grid, x.values(), x.channels, self.shape(x.grid.half(), x.channels));
+        pool::forward_to(cpu(), x.grid, x.values(), x.channels, self.resize(x.grid.half(), x.channels));
     }
 
     fn source(&self) -> Source<'_> {
@@ -56,8 +56,8 @@ impl Map {
         &self.buffer[..self.grid.pixels() * self.channels]
     }
 
-    /// Takes a shape. The values are arbitrary.
-    fn shape(&mut self, grid: Grid, channels: usize) -> &mut [f32] {
+    /// The values of a new size, which are arbitrary.
+    fn resize(&mut self, grid: Grid, channels: usize) -> &mut [f32] {
         (self.grid, self.channels) = (grid, channels);
         stretch(&mut self.buffer, grid.pixels() * channels)
     }
@@ -113,7 +113,7 @@ impl PackedUnit {
         let conv = Convolution { cpu, grid, kernel, sources: &sources };
         let kept = Some(&self.kept);
         let weights = Weights { values: floats(&self.weight), output, input, kernel, back_to: None, kept };
-        let (bias, out) = (Some(&*self.bias), out.shape(grid, output));
+        let (bias, out) = (Some(&*self.bias), out.resize(grid, output));
         match &self.after {
             After::Nothing => drop(conv.product(&weights, bias, out, |_, _| ())),
             After::Activate(norm) => drop(conv.product(&weights, bias, out, |_, rows| {
@@ -154,6 +154,6 @@ impl PackedUpsampling {
         let (grid, output) = (x.grid, self.bias.len());
         let upsampling = Upsampling { cpu: self.cpu, grid, input: self.input, output };
         let larger = Grid { height: 2 * grid.height, width: 2 * grid.width, ..grid };
-        upsampling.forward_packed(x.values(), &self.packed, &self.bias, out.shape(larger, output));
+        upsampling.forward_packed(x.values(), &self.packed, &self.bias, out.resize(larger, output));
     }
 }

@@ -28,8 +28,8 @@
 //!
 //! # Inference
 //! `inference.rs` has the layers of a network whose weights do not change, [`crate::model::PackedUNet`]: the same sums, bit for
-//! bit, of weights that are packed once, into buffers that are used again. One slice at a time, packing alone was a fifth of a
-//! forward pass.
+//! bit, of weights that are packed once, into buffers that are used again. For one slice at a time, packing weights and clearing
+//! buffers was a fifth of the forward pass.
 //!
 //! # Adding a layer
 //! Write it forward and backward on slices of numbers, with its partial sums in an order that depends on shapes alone; test both

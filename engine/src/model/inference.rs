@@ -29,12 +29,12 @@ struct Layers {
     decoder: Vec<[PackedUnit; 2]>,
     head: PackedUnit,
     /// Buffers of the forward passes that have ended. Each pass takes its own, so that passes may run at the same time.
-    rooms: Mutex<Vec<Room>>,
+    spare: Mutex<Vec<Buffers>>,
 }
 
 /// Buffers of a forward pass.
 #[derive(Debug, Default)]
-struct Room {
+struct Buffers {
     skips: Vec<Map>,
     x: Map,
     next: Map,
@@ -64,7 +64,7 @@ impl Layers {
             up: up.collect::<Option<_>>()?,
             decoder: blocks(&network.decoder)?,
             head: PackedUnit::plain(&head.weight.val(), &head.bias.as_ref()?.val(), cpu)?,
-            rooms: Mutex::default(),
+            spare: Mutex::default(),
         })
     }
 
@@ -74,17 +74,17 @@ impl Layers {
         if !kernels.own {
             return None;
         }
-        let rooms = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut room = rooms().pop().unwrap_or_default();
-        let entered = room.next.read(&kernels.enter(input.clone()));
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = spare().pop().unwrap_or_default();
+        let entered = buffers.next.read(&kernels.enter(input.clone()));
         // One entry to the thread pool instead of one for every layer.
-        let output = entered.then(|| rayon::scope(|_| self.run(&mut room)));
-        rooms().push(room);
+        let output = entered.then(|| rayon::scope(|_| self.run(&mut buffers)));
+        spare().push(buffers);
         output.map(|output| kernels.leave(output))
     }
 
     /// From the image in `next`.
-    fn run(&self, Room { skips, x, next }: &mut Room) -> Tensor<4> {
+    fn run(&self, Buffers { skips, x, next }: &mut Buffers) -> Tensor<4> {
         skips.resize_with(self.decoder.len(), Map::default);
         for (level, [first, second]) in self.encoder.iter().enumerate() {
             first.forward(next, None, x);
