@@ -191,18 +191,17 @@ impl Convolution<'_> {
             let mut part = vec![0.0; grid.pixels() * panel.wide];
             with_scratch(|packed, scratch| {
                 let stride = panel.vectors * self.cpu.lanes();
-                let packed = match kept {
-                    Some(kept) => panel_of(kept, self.cpu, steps, panel),
-                    None => {
-                        let packed = stretch(packed, steps * stride);
-                        if tiles.is_some() {
-                            winograd::pack_panel(weights, self.cpu, panel, stride, packed);
-                        } else {
-                            packed.fill(0.0);
-                            weights.pack_panel(panel, stride, packed);
-                        }
-                        packed
+                let packed = if let Some(kept) = kept {
+                    panel_of(kept, self.cpu, steps, panel)
+                } else {
+                    let packed = stretch(packed, steps * stride);
+                    if tiles.is_some() {
+                        winograd::pack_panel(weights, self.cpu, panel, stride, packed);
+                    } else {
+                        packed.fill(0.0);
+                        weights.pack_panel(panel, stride, packed);
                     }
+                    packed
                 };
                 let mut rest = &mut *part;
                 for (_, pixels, input) in &inputs {
