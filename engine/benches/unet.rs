@@ -13,11 +13,10 @@ use std::process::Command;
 use std::time::Instant;
 
 use anyhow::Context;
-use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Distribution, Tensor};
 use engine::config::TrainingConfig;
-use engine::model::{UNet, UNetConfig};
+use engine::model::UNetConfig;
 use engine::trainer::optimizer;
 use serde_json::{Value, json};
 
@@ -55,7 +54,8 @@ fn ours(width: usize, batch: usize) -> anyhow::Result<Value> {
         phases[2].push(start.elapsed().as_secs_f64());
         Some(())
     });
-    let network: UNet = network.context("the network was lost in a step")?.valid();
+    // As segmentation runs it: the warm-up packs the weights.
+    let network = network.context("the network was lost in a step")?.pack();
     let image = random(1, &device);
     let infer = common::time(2, RUNS, || network.forward(image.clone()).into_data());
     let images = random(batch, &device);

@@ -8,7 +8,6 @@ pub use progress::{LabelBox, Progress};
 
 use std::path::Path;
 
-use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Stage};
-use crate::model::{UNet, record};
+use crate::model::{PackedUNet, UNet, record};
 use crate::preprocess::{CtOffset, CtReader, Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
 use crate::run::atomic::sha256;
@@ -74,7 +73,7 @@ pub(crate) fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
 
 /// A fine-tuned network, loaded for segmentation.
 pub struct Segmenter {
-    network: UNet,
+    network: PackedUNet,
     device: Device,
     config: Config,
     /// Batch size in slices.
@@ -104,13 +103,13 @@ impl Segmenter {
         let text =
             format!("{} {} {}", env!("CARGO_PKG_VERSION"), sha256(&weights.content), config.portable().to_toml()?);
         let (device, digest) = (compute.device.clone(), sha256(text.as_bytes()));
-        Ok(Self { network, device, config, at_once: BATCH, warnings: weights.warnings, digest })
+        Ok(Self { network: network.pack(), device, config, at_once: BATCH, warnings: weights.warnings, digest })
     }
 
     /// Wraps a network during training, in its current state.
     pub fn of_network(config: &Config, network: &UNet, compute: &Compute) -> Self {
         let (device, config) = (compute.device.clone(), config.clone());
-        Self { network: network.valid(), device, config, at_once: BATCH, warnings: Vec::new(), digest: String::new() }
+        Self { network: network.pack(), device, config, at_once: BATCH, warnings: Vec::new(), digest: String::new() }
     }
 
     /// Limits the batch to `most` slices; 0 sets no limit.

@@ -78,10 +78,10 @@ pub fn block(x: &Tensor<4>, beside: Option<&Tensor<4>>, units: &[Unit; 2]) -> Op
     Some(BlockOutput { values: out.tensor(), moments: moments.map(|m| m.map(|pair| pair.map(constant))) })
 }
 
-type Plan = (Statistics, f64);
+pub(super) type Plan = (Statistics, f64);
 
 /// Statistics and epsilon of a unit; its weight, bias, gamma and beta.
-fn plan(unit: &Unit) -> Option<(Plan, [Value; 4])> {
+pub(super) fn plan(unit: &Unit) -> Option<(Plan, [Value; 4])> {
     let numbers = |t: &Tensor<1>| Some(into_floats(Value::of(t)?.plain()));
     let plan = match &unit.norm {
         UnitNorm::Batch(epsilon) => (Statistics::Batch, *epsilon),
@@ -137,7 +137,7 @@ fn unit(
 ) -> (FlexTensor, Normalisation, bool) {
     let [output, input, kernel, _] = sizes(weight);
     let conv = Convolution { cpu: cpu(), grid, kernel, sources };
-    let weights = Weights { values: floats(weight), output, input, kernel, back_to: None };
+    let weights = Weights { values: floats(weight), output, input, kernel, back_to: None, kept: None };
     let mut z = vec![0.0; grid.pixels() * output];
     let of_batch = matches!(statistics, Statistics::Batch | Statistics::Image);
     let normalise =
@@ -238,7 +238,14 @@ impl UnitGradient<'_> {
     fn input_gradient(&self, dz: &[f32], first: usize, channels: usize) -> Vec<f32> {
         let [output, input, kernel, _] = sizes(self.weight);
         let cpu = cpu();
-        let weights = Weights { values: floats(self.weight), output, input, kernel, back_to: Some((first, channels)) };
+        let weights = Weights {
+            values: floats(self.weight),
+            output,
+            input,
+            kernel,
+            back_to: Some((first, channels)),
+            kept: None,
+        };
         let sources = [Source { values: dz, channels: output, activation: None }];
         let mut dx = vec![0.0; self.grid.pixels() * channels];
         let conv = Convolution { cpu, grid: self.grid, kernel, sources: &sources };

@@ -3,6 +3,7 @@
 //!
 //! The order of sums depends only on shapes, so results are bit-identical for any number of threads.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use lanes::{Cpu, Left, PLACES, Right, Segment, Shape, Start, Tile};
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 use super::channels::{self, Copy};
 use super::grid::{CACHED_FLOATS, Grid, stretch, with_scratch};
 use super::norm::Activate;
-use super::pack::{Panel, Weights, panel_of, panels};
+use super::pack::{Kept, Panel, Weights, panel_of, panels};
 use super::winograd::{self, Tiles};
 
 /// `max(0, scale x + shift)` per channel: a normalisation and its `ReLU`, applied when the values are read.
@@ -34,6 +35,9 @@ pub(super) struct Source<'a> {
     pub activation: Option<Activation<'a>>,
 }
 
+/// Numbers of a batch as transformed tiles that all tasks read: as many as the L2 cache holds.
+const CACHED_PLANES: usize = 512 << 10;
+
 /// Panels of a weight gradient that share a task's input: more would not fit the cache.
 const PANELS_AT_ONCE: usize = 4;
 
@@ -47,10 +51,14 @@ fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
 }
 
 /// Reads rows of an image, padded with half a kernel of zeros on every side: `[rows + 2 halo, W + 2 halo, C]`, sources
-/// concatenated along the channels.
-fn read_rows(to: &mut Vec<f32>, conv: &Convolution<'_>, image: usize, rows: Range<usize>) {
+/// concatenated along the channels. They are copied to a buffer unless they lie in the source as they are.
+fn read_rows<'a>(to: &'a mut Vec<f32>, conv: &Convolution<'a>, image: usize, rows: Range<usize>) -> &'a [f32] {
     let Convolution { cpu, grid, kernel, sources } = *conv;
     let halo = kernel / 2;
+    if let (0, [Source { values, channels, activation: None }]) = (halo, sources) {
+        let row = grid.width * channels;
+        return &values[(image * grid.height + rows.start) * row..][..rows.len() * row];
+    }
     let channels: usize = sources.iter().map(|s| s.channels).sum();
     let padded = (grid.width + 2 * halo) * channels;
     let to = stretch(to, (rows.len() + 2 * halo) * padded);
@@ -83,6 +91,7 @@ fn read_rows(to: &mut Vec<f32>, conv: &Convolution<'_>, image: usize, rows: Rang
             offset += c;
         }
     }
+    to
 }
 
 /// A convolution over concatenated sources.
@@ -111,7 +120,11 @@ impl Convolution<'_> {
         let grid = self.grid;
         let columns = weights.columns();
         let panels = panels(self.cpu, columns);
-        if weights.steps() >= grid.pixels() && panels.len() >= rayon::current_num_threads() {
+        // By panels, packing is divided between the threads, and tiles are read once a panel. Kept weights need no packing, so
+        // that reading tiles from beyond the cache would cost more than reading weights once a piece.
+        let planes = PLACES * grid.pixels() / 4 * self.channels();
+        let fits = weights.kept.is_none() || planes <= CACHED_PLANES;
+        if fits && weights.steps() >= grid.pixels() && panels.len() >= rayon::current_num_threads() {
             return self.product_by_panels(weights, &panels, bias, out, after);
         }
         let row = grid.width * columns;
@@ -123,10 +136,13 @@ impl Convolution<'_> {
         });
         let pieces: Vec<_> = pieces.collect();
         let tiles = self.tiles(columns);
-        let packed = tiles.map_or_else(|| weights.pack(self.cpu), |_| winograd::pack_weights(weights, self.cpu));
+        let packed = match weights.kept {
+            Some(kept) => Cow::Borrowed(self.kept(kept, weights, tiles)),
+            None => Cow::Owned(self.pack(weights, tiles)),
+        };
         let pieces = pieces.into_par_iter().map(|(image, first, out)| {
             with_scratch(|input, scratch| {
-                read_rows(input, self, image, first..first + out.len() / row);
+                let input = read_rows(input, self, image, first..first + out.len() / row);
                 if let Some(tiles) = tiles {
                     return tiles.product(input, &packed, &panels, bias, out, scratch);
                 }
@@ -152,51 +168,87 @@ impl Convolution<'_> {
     ) -> Vec<T> {
         let grid = self.grid;
         let tiles = self.tiles(weights.columns());
-        let images: Vec<Vec<f32>> = (0..grid.batch)
-            .into_par_iter()
-            .map(|image| {
-                let mut padded = Vec::new();
-                read_rows(&mut padded, self, image, 0..grid.height);
-                match tiles {
-                    Some(tiles) => tiles.spread_image(&padded),
-                    None => padded,
-                }
-            })
+        // Pieces of images, at least one for every thread.
+        let pieces_per_image = rayon::current_num_threads().div_ceil(grid.batch);
+        let rows_at_once = grid.height.div_ceil(pieces_per_image).next_multiple_of(2);
+        let pieces: Vec<_> = (0..grid.batch)
+            .flat_map(|image| (0..grid.height).step_by(rows_at_once).map(move |first| (image, first)))
             .collect();
+        let inputs = pieces.into_par_iter().map(|(image, first)| {
+            let rows = first..grid.height.min(first + rows_at_once);
+            let pixels = rows.len() * grid.width;
+            with_scratch(|padded, _| {
+                let input = read_rows(padded, self, image, rows);
+                (image, pixels, tiles.map_or_else(|| input.to_vec(), |tiles| tiles.spread_rows(input)))
+            })
+        });
+        let inputs: Vec<(usize, usize, Vec<f32>)> = inputs.collect();
+        let kept = weights.kept.map(|kept| self.kept(kept, weights, tiles));
+        let steps = self.packed_steps(tiles);
         let parts = panels.par_iter().map(|&panel| {
             let alone = Panel { first: 0, ..panel };
             let bias = bias.map(|b| &b[panel.first..]);
             let mut part = vec![0.0; grid.pixels() * panel.wide];
             with_scratch(|packed, scratch| {
                 let stride = panel.vectors * self.cpu.lanes();
-                let images = images.iter().zip(part.chunks_exact_mut(grid.area() * panel.wide));
-                if let Some(tiles) = tiles {
-                    let packed = stretch(packed, PLACES * self.channels() * stride);
-                    winograd::pack_panel(weights, self.cpu, panel, stride, packed);
-                    images.for_each(|(spread, out)| {
-                        tiles.product_of(spread, packed, &[alone], bias, out, &mut scratch[0]);
-                    });
+                let packed = if let Some(kept) = kept {
+                    panel_of(kept, self.cpu, steps, panel)
                 } else {
-                    packed.clear();
-                    packed.resize(self.steps() * stride, 0.0);
-                    weights.pack_panel(panel, stride, packed);
-                    images.for_each(|(input, out)| self.rows(input, packed, alone, panel.wide, bias, out));
+                    let packed = stretch(packed, steps * stride);
+                    if tiles.is_some() {
+                        winograd::pack_panel(weights, self.cpu, panel, stride, packed);
+                    } else {
+                        packed.fill(0.0);
+                        weights.pack_panel(panel, stride, packed);
+                    }
+                    packed
+                };
+                let mut rest = &mut *part;
+                for (_, pixels, input) in &inputs {
+                    let out = rest.split_off_mut(..pixels * panel.wide).unwrap_or_default();
+                    match tiles {
+                        Some(tiles) => tiles.product_of(input, packed, &[alone], bias, out, &mut scratch[0]),
+                        None => self.rows(input, packed, alone, panel.wide, bias, out),
+                    }
                 }
             });
             part
         });
         let parts: Vec<Vec<f32>> = parts.collect();
-        let images = out.par_chunks_exact_mut(grid.area() * weights.columns()).enumerate();
-        let done = images.map(|(image, out)| {
+        let mut rest = out;
+        let mut before = 0;
+        let pieces: Vec<_> = inputs
+            .iter()
+            .map(|&(image, pixels, _)| {
+                before += pixels;
+                (image, before - pixels, rest.split_off_mut(..pixels * weights.columns()).unwrap_or_default())
+            })
+            .collect();
+        let done = pieces.into_par_iter().map(|(image, first, out)| {
             for (pixel, out) in out.chunks_exact_mut(weights.columns()).enumerate() {
                 for (panel, part) in panels.iter().zip(&parts) {
-                    let from = &part[(image * grid.area() + pixel) * panel.wide..][..panel.wide];
+                    let from = &part[(first + pixel) * panel.wide..][..panel.wide];
                     out[panel.first..panel.first + panel.wide].copy_from_slice(from);
                 }
             }
             after(image, out)
         });
         done.collect()
+    }
+
+    /// All panels of the weights, for tiles or for sums.
+    fn pack(&self, weights: &Weights<'_>, tiles: Option<Tiles>) -> Vec<f32> {
+        tiles.map_or_else(|| weights.pack(self.cpu), |_| winograd::pack_weights(weights, self.cpu))
+    }
+
+    /// [`Self::pack`] that is kept.
+    fn kept<'a>(&self, kept: &'a Kept, weights: &Weights<'_>, tiles: Option<Tiles>) -> &'a [f32] {
+        kept.get(tiles.is_some(), || self.pack(weights, tiles))
+    }
+
+    /// Packed numbers per column.
+    fn packed_steps(&self, tiles: Option<Tiles>) -> usize {
+        if tiles.is_some() { PLACES * self.channels() } else { self.steps() }
     }
 
     /// The tiles by which it is computed, if they are faster than sums.
@@ -255,7 +307,7 @@ impl Convolution<'_> {
             (CACHED_FLOATS / largest_row).clamp(10, grid.height.max(10)).next_multiple_of(2).min(grid.height);
         let tiles = self.tiles(columns);
         let area = kernel * kernel;
-        let steps = if tiles.is_some() { PLACES * channels } else { self.steps() };
+        let steps = self.packed_steps(tiles);
         let rows = |image| (0..grid.height).step_by(rows_at_once).map(move |y| (image, y));
         let pieces: Vec<(usize, usize)> = (0..grid.batch).flat_map(rows).collect();
         let panels = panels(self.cpu, columns);
@@ -270,7 +322,7 @@ impl Convolution<'_> {
             with_scratch(|input, scratch| {
                 for &(image, first) in pieces {
                     let rows = rows_at_once.min(grid.height - first);
-                    read_rows(input, self, image, first..first + rows);
+                    let input = read_rows(input, self, image, first..first + rows);
                     let row = grid.width * columns;
                     let dz = &dz[(image * grid.height + first) * row..][..rows * row];
                     match tiles {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 /// Size of a batch of images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Grid {
     /// Images.
     pub batch: usize,
@@ -17,6 +17,11 @@ impl Grid {
     /// Pixels of one image.
     pub fn area(self) -> usize {
         self.height * self.width
+    }
+
+    /// After a 2x2 pooling.
+    pub fn half(self) -> Self {
+        Self { height: self.height / 2, width: self.width / 2, ..self }
     }
 
     /// Pixels of all images.

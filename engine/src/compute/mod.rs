@@ -26,6 +26,11 @@
 //! operations of autodiff by `tape.rs`, and `adamw.rs` is the optimiser's step in one pass. Passes without products
 //! (`channels.rs`) hold the constants and sums of up to 16 channels in registers, and are compiled for the instructions in use.
 //!
+//! # Inference
+//! `inference.rs` has the layers of a network whose weights do not change, [`crate::model::PackedUNet`]: the same sums, bit for
+//! bit, of weights that are packed once, into buffers that are used again. For one slice at a time, packing weights and clearing
+//! buffers was a fifth of the forward pass.
+//!
 //! # Adding a layer
 //! Write it forward and backward on slices of numbers, with its partial sums in an order that depends on shapes alone; test both
 //! against the sums that define them (`tests.rs`), on every instruction set; make it an operation as `ops.rs` does; and call it
@@ -39,6 +44,7 @@ mod block;
 mod channels;
 mod conv;
 mod grid;
+mod inference;
 mod norm;
 mod ops;
 mod pack;
@@ -54,7 +60,9 @@ use burn::tensor::Tensor;
 
 pub use adamw::AdamWStep;
 pub use block::{BlockOutput, Unit, UnitNorm, block};
+pub use inference::{Map, PackedUnit, PackedUpsampling};
 pub use ops::{convolve, max_pool, upsample};
+pub(crate) use simd::cpu;
 pub use simd::instructions;
 
 /// True for an f32 tensor on the CPU, which the kernels of this module support.

@@ -145,6 +145,18 @@ impl Normalisation {
         out
     }
 
+    /// [`Self::apply`] in place.
+    pub fn apply_in_place(&self, cpu: Cpu, grid: Grid, z: &mut [f32], channels: usize) {
+        let size = PIECE.min(grid.area()) * channels;
+        z.par_chunks_mut(grid.area() * channels).enumerate().for_each(|(image, z)| {
+            let (scale, shift) = self.of(image, channels);
+            let activation = Activation { scale, shift };
+            z.par_chunks_mut(size).for_each(|values| {
+                channels::run(cpu, channels, ActivateInPlace { values, activation });
+            });
+        });
+    }
+
     fn of(&self, image: usize, channels: usize) -> (&[f32], &[f32]) {
         let own = self.group(image, channels);
         (&self.scale[own..own + channels], &self.shift[own..own + channels])

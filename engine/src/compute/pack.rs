@@ -1,6 +1,7 @@
 //! Packing the right factor of a matrix product into panels of one or two vectors of columns, in the inner loop's order.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use lanes::Cpu;
 use rayon::prelude::*;
@@ -59,6 +60,29 @@ pub(super) struct Weights<'a> {
     pub kernel: usize,
     /// First and number of input channels for their gradient: the kernel is mirrored, input and output are swapped.
     pub back_to: Option<(usize, usize)>,
+    /// Keeps the packed weights between calls, for weights that do not change.
+    pub kept: Option<&'a Kept>,
+}
+
+/// Packed weights that are kept between calls.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// For sums and for Winograd's tiles. Which of them a call reads depends on the size of its image.
+    packed: [OnceLock<Vec<f32>>; 2],
+}
+
+impl Kept {
+    /// The kept weights, for tiles or for sums. `pack` packs them on the first call.
+    pub fn get(&self, tiles: bool, pack: impl FnOnce() -> Vec<f32>) -> &[f32] {
+        let cell = &self.packed[usize::from(tiles)];
+        if let Some(packed) = cell.get() {
+            return packed;
+        }
+        // Not inside `get_or_init`: packing uses the thread pool, where this thread may begin another forward pass of the same
+        // network while it waits.
+        let packed = pack();
+        cell.get_or_init(|| packed)
+    }
 }
 
 impl Weights<'_> {

@@ -14,15 +14,20 @@ use super::grid::Grid;
 
 /// `[B, H, W, C]` to `[B, H/2, W/2, C]`. An odd last row or column is ignored.
 pub(super) fn forward(cpu: Cpu, grid: Grid, x: &[f32], channels: usize) -> Vec<f32> {
+    let mut out = vec![0.0; grid.half().pixels() * channels];
+    forward_to(cpu, grid, x, channels, &mut out);
+    out
+}
+
+/// [`forward`] to `out`.
+pub(super) fn forward_to(cpu: Cpu, grid: Grid, x: &[f32], channels: usize, out: &mut [f32]) {
     let (row, half) = (grid.width * channels, grid.width / 2 * channels);
     let lines = grid.height / 2;
-    let mut out = vec![0.0; grid.batch * lines * half];
     out.par_chunks_exact_mut(half).enumerate().for_each(|(line, out)| {
         let first = (line / lines * grid.height + line % lines * 2) * row;
         let (top, bottom) = (&x[first..first + row], &x[first + row..first + 2 * row]);
         channels::run(cpu, channels, Forward { top, bottom, out, channels });
     });
-    out
 }
 
 /// Two rows to one.

@@ -31,7 +31,7 @@ fn named(name: &str) -> Result<Cpu> {
 
 /// The instructions of every kernel. From the first kernel on, the memory of a layer is kept for the next. A wrong `AMLP_SIMD` is an error of [`instructions`], which every device asks as it is
 /// opened; a kernel that runs without one takes the fastest.
-pub(super) fn cpu() -> Cpu {
+pub(crate) fn cpu() -> Cpu {
     static CPU: OnceLock<Cpu> = OnceLock::new();
     *CPU.get_or_init(|| {
         lanes::keep_freed_memory();

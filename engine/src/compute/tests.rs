@@ -6,7 +6,7 @@ use lanes::Cpu;
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::norm::{Normalisation, Statistics, row_moments};
-use super::pack::Weights;
+use super::pack::{Kept, Weights};
 use super::up::Upsampling;
 
 /// Values in -0.5 to 0.5.
@@ -94,9 +94,15 @@ fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
         let sources = if split == 0 { &sources[1..] } else { &sources[..] };
         let conv = Convolution { cpu, grid, kernel, sources };
         let mut out = vec![0.0; dz.len()];
-        let factor = Weights { values: &weights, output, input, kernel, back_to: None };
+        let factor = Weights { values: &weights, output, input, kernel, back_to: None, kept: None };
         conv.product(&factor, Some(&bias), &mut out, |_, _| ());
         assert_close(&out, &expected[0], &what);
+        let kept = Kept::default();
+        for call in ["packs", "reads"] {
+            let mut again = vec![f32::NAN; out.len()];
+            conv.product(&Weights { kept: Some(&kept), ..factor }, Some(&bias), &mut again, |_, _| ());
+            assert!(again == out, "{what}: the call that {call} kept weights");
+        }
         assert_close(&conv.weight_gradient(&dz, output), &expected[2], &what);
         let factor = Weights { back_to: Some((0, input)), ..factor };
         let sources = [Source { values: &dz, channels: output, activation: None }];

@@ -20,41 +20,52 @@ pub(super) struct Upsampling {
     pub output: usize,
 }
 
-/// Input rows per piece of a weight gradient.
+/// Input rows per piece, at most.
 const ROWS: usize = 8;
 
 impl Upsampling {
     /// `[B, H, W, in]` to `[B, 2H, 2W, out]`.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
-        let Self { cpu, grid, input, output } = *self;
-        let packed: Vec<Vec<f32>> = (0..4)
-            .map(|corner| {
-                pack(cpu, input, output, |panel, stride, to| {
-                    for (c, weights) in weights.chunks_exact(output * 4).enumerate() {
-                        for n in 0..panel.wide {
-                            to[c * stride + n] = weights[(panel.first + n) * 4 + corner];
-                        }
+        let mut out = vec![0.0; self.grid.pixels() * 4 * self.output];
+        self.forward_packed(x, &self.pack(weights), bias, &mut out);
+        out
+    }
+
+    /// The weights of the upper and of the lower two pixels, which lie side by side in the output.
+    pub fn pack(&self, weights: &[f32]) -> [Vec<f32>; 2] {
+        let Self { cpu, input, output, .. } = *self;
+        [0, 1].map(|row| {
+            pack(cpu, input, 2 * output, |panel, stride, to| {
+                for (to, weights) in to.chunks_exact_mut(stride).zip(weights.chunks_exact(4 * output)) {
+                    for (n, to) in to[..panel.wide].iter_mut().enumerate() {
+                        let column = panel.first + n;
+                        *to = weights[column % output * 4 + 2 * row + column / output];
                     }
-                })
+                }
             })
-            .collect();
-        let panels = panels(cpu, output);
-        let mut out = vec![0.0; grid.pixels() * 4 * output];
+        })
+    }
+
+    /// [`Self::forward`] of packed weights.
+    pub fn forward_packed(&self, x: &[f32], packed: &[Vec<f32>; 2], bias: &[f32], out: &mut [f32]) {
+        let Self { cpu, grid, input, output } = *self;
+        let (panels, bias) = (panels(cpu, 2 * output), [bias, bias].concat());
         let (from, to) = (grid.width * input, grid.width * output * 4);
-        out.par_chunks_exact_mut(to).zip(x.par_chunks_exact(from)).for_each(|(out, x)| {
-            for (corner, packed) in packed.iter().enumerate() {
-                let first = corner / 2 * (to / 2) + corner % 2 * output;
+        // Several rows share a panel of the weights while it is in the cache.
+        let rows = (grid.batch * grid.height).div_ceil(2 * rayon::current_num_threads()).min(ROWS);
+        out.par_chunks_mut(rows * to).zip(x.par_chunks(rows * from)).for_each(|(out, x)| {
+            for (half, packed) in packed.iter().enumerate() {
                 for &panel in &panels {
-                    let packed = panel_of(packed, cpu, input, panel);
-                    let left = Left { values: x, row_stride: input, step_stride: 1 };
-                    let segments = &[Segment { left: 0, right: 0, length: input }];
-                    let start = Start::Row(&bias[panel.first..]);
-                    let product = Product { cpu, left, right: packed, panel, segments, start };
-                    product.write(grid.width, &mut out[first + panel.first..], 2 * output);
+                    let (right, start) = (panel_of(packed, cpu, input, panel), Start::Row(&bias[panel.first..]));
+                    for (out, x) in out.chunks_exact_mut(to).zip(x.chunks_exact(from)) {
+                        let left = Left { values: x, row_stride: input, step_stride: 1 };
+                        let segments = &[Segment { left: 0, right: 0, length: input }];
+                        let product = Product { cpu, left, right, panel, segments, start };
+                        product.write(grid.width, &mut out[half * to / 2 + panel.first..], 2 * output);
+                    }
                 }
             }
         });
-        out
     }
 
     /// Gradient with respect to the input, given that of the output, `[B, 2H, 2W, out]`.

@@ -79,7 +79,8 @@ impl Room {
 impl Tiles {
     /// Rows of tiles that are transformed together, of `rows`.
     fn at_once(&self, rows: usize) -> usize {
-        (TILES / self.across).clamp(1, rows.max(1))
+        let most = (TILES / self.across).clamp(1, rows.max(1));
+        rows.div_ceil(rows.div_ceil(most))
     }
 
     fn padded_row(&self) -> usize {
@@ -100,8 +101,8 @@ impl Tiles {
         }
     }
 
-    /// The transformed tiles of a whole image, from its padded input.
-    pub fn spread_image(&self, input: &[f32]) -> Vec<f32> {
+    /// The transformed tiles of some rows, from their padded input.
+    pub fn spread_rows(&self, input: &[f32]) -> Vec<f32> {
         let rows = input.len() / self.padded_row() / 2 - 1;
         let room = Room::new(rows * self.across, self.channels);
         let mut planes = vec![0.0; room.len()];
@@ -147,24 +148,27 @@ impl Tiles {
         let row = 2 * self.across * columns;
         let rows = out.len() / (2 * row);
         let tiles = rows * self.across;
-        let (from, sums) = (Room::new(tiles, self.channels), Room::new(tiles, columns));
-        let outputs = stretch(outputs, sums.len());
-        for place in 0..PLACES {
-            for &panel in panels {
-                let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
-                let to = place * sums.place_stride + panel.first;
-                self.place(&from, spread, place, weights, panel, tiles, &mut outputs[to..], columns);
+        let from = Room::new(tiles, self.channels);
+        // Panel by panel, so that the sums of one stay in the cache until they are brought back.
+        for &panel in panels {
+            let sums = Room::new(tiles, panel.wide);
+            let outputs = stretch(outputs, sums.len());
+            let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
+            for place in 0..PLACES {
+                let to = &mut outputs[place * sums.place_stride..];
+                self.place(&from, spread, place, weights, panel, tiles, to);
             }
-        }
-        for at in 0..rows {
-            let to = Pixels {
-                first: 2 * at * row,
-                row_stride: row,
-                column_stride: columns,
-                channels: columns,
-                tiles: self.across,
-            };
-            self.cpu.gather_output(sums.planes(at * self.across), outputs, bias, to, out);
+            for at in 0..rows {
+                let to = Pixels {
+                    first: 2 * at * row + panel.first,
+                    row_stride: row,
+                    column_stride: columns,
+                    channels: panel.wide,
+                    tiles: self.across,
+                };
+                let bias = bias.map(|bias| &bias[panel.first..]);
+                self.cpu.gather_output(sums.planes(at * self.across), outputs, bias, to, out);
+            }
         }
     }
 
@@ -179,7 +183,6 @@ impl Tiles {
         Panel { wide, vectors, .. }: Panel,
         tiles: usize,
         out: &mut [f32],
-        columns: usize,
     ) {
         let stride = vectors * self.cpu.lanes();
         let left = Left { values: inputs, row_stride: self.channels, step_stride: 1 };
@@ -188,7 +191,7 @@ impl Tiles {
         let segment =
             Segment { left: place * spread.place_stride, right: place * self.channels * stride, length: self.channels };
         let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Zero);
-        self.cpu.tile(&product, out, columns);
+        self.cpu.tile(&product, out, wide);
     }
 
     /// Adds rows to some panels of the gradient of transformed weights, `[16, C, stride]` each, given the padded input of the

@@ -10,10 +10,11 @@ use burn::tensor::activation::relu;
 use burn::tensor::module::max_pool2d;
 use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
+use lanes::Cpu;
 
 use super::init::Initializer;
 use super::{Norm, Precision};
-use crate::compute::{self, Unit, UnitNorm};
+use crate::compute::{self, PackedUnit, Unit, UnitNorm};
 
 /// How the layers are computed.
 #[derive(Clone, Copy, Debug)]
@@ -112,15 +113,26 @@ impl Block {
         })
     }
 
-    /// The block as one operation on `[B, H, W, C]`; `None` where a tensor is not on the CPU.
-    fn fused(&self, skip: Option<&Tensor<4>>, x: &Tensor<4>) -> Option<Tensor<4>> {
+    /// Its two convolutions for inference; `None` where burn computes them.
+    pub fn pack(&self, cpu: Cpu) -> Option<[PackedUnit; 2]> {
+        let [first, second] = self.units(false)?;
+        Some([PackedUnit::new(&first, cpu)?, PackedUnit::new(&second, cpu)?])
+    }
+
+    /// Its two convolutions. A batch norm that trains has the statistics of the batch if `trained`.
+    fn units(&self, trained: bool) -> Option<[Unit; 2]> {
         let units = [(&self.first, &self.first_norm), (&self.second, &self.second_norm)];
         let [first, second] = units.map(|(conv, norm)| {
-            let (affine, norm) = norm.for_cpu(x.device().is_autodiff() && norm.is_trainable());
+            let (affine, norm) = norm.for_cpu(trained && norm.is_trainable());
             Some(Unit { weight: conv.weight.val(), bias: conv.bias.as_ref()?.val(), affine, norm })
         });
+        Some([first?, second?])
+    }
+
+    /// The block as one operation on `[B, H, W, C]`; `None` where a tensor is not on the CPU.
+    fn fused(&self, skip: Option<&Tensor<4>>, x: &Tensor<4>) -> Option<Tensor<4>> {
         let (from, beside) = skip.map_or((x, None), |skip| (skip, Some(x)));
-        let out = compute::block(from, beside, &[first?, second?])?;
+        let out = compute::block(from, beside, &self.units(x.device().is_autodiff())?)?;
         for (norm, moments) in [&self.first_norm, &self.second_norm].into_iter().zip(out.moments) {
             if let (Some(norm), Some([mean, variance])) = (&norm.batch, moments) {
                 update(norm, mean, variance);

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `unet.rs` | shape, encoder, decoder, head |
 //! | `layers.rs` | its layers, with our kernels on the CPU and burn elsewhere |
+//! | `inference.rs` | the network for inference, whose weights are packed once |
 //! | `masked.rs` | networks of masked pre-training: a U-Net with a mask token or a pixel head |
 //! | `heads.rs` | heads on pooled features, and the network of the methods that compare views |
 //! | `cell_head.rs` | a linear head on cells of the last block |
@@ -20,6 +21,7 @@ mod cell_head;
 mod ema;
 mod fusion;
 mod heads;
+mod inference;
 mod init;
 mod layers;
 mod masked;
@@ -34,6 +36,7 @@ pub use cell_head::{CellHeadNet, space_to_depth};
 pub use ema::{Ema, capped_decay, cosine_decay};
 pub use fusion::{FusionNet, LEVELS as FUSION_LEVELS};
 pub use heads::{Mlp, MlpShape, ViewHeads, ViewNet};
+pub use inference::PackedUNet;
 pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, apply_mask};
 pub use mix::mix;
 pub use precision::Precision;

@@ -7,10 +7,10 @@ use burn::tensor::ops::MaxPoolOptions;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-use super::Precision;
 use super::init::Initializer;
 use super::layers::{Block, Kernels};
 use super::record::number_parameters;
+use super::{PackedUNet, Precision};
 use crate::{Error, Result};
 
 /// Normalisation after each 3x3 convolution. The paper names none; batch norm is this project's default.
@@ -130,13 +130,18 @@ impl UNetConfig {
 /// The U-Net: `depth` poolings, a bottleneck, `depth` transposed convolutions with skips, a 1x1 head.
 #[derive(Module, Debug)]
 pub struct UNet {
-    encoder: Vec<Block>,
-    up: Vec<ConvTranspose2d>,
-    decoder: Vec<Block>,
-    head: Conv2d,
+    pub(super) encoder: Vec<Block>,
+    pub(super) up: Vec<ConvTranspose2d>,
+    pub(super) decoder: Vec<Block>,
+    pub(super) head: Conv2d,
 }
 
 impl UNet {
+    /// A copy for inference, which is faster on the CPU.
+    pub fn pack(&self) -> PackedUNet {
+        PackedUNet::new(self)
+    }
+
     /// `[B, in, H, W]` to `[B, out, H, W]`, without a final activation. `H` and `W` are multiples of 2^depth.
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         self.forward_in(input, Precision::F32)
