@@ -10,7 +10,9 @@
 //! | [`masking`], [`train`] | centre of the other modes |
 //! | `series` | the series of a DICOM place |
 //! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
+//! | `arriving` | slices of a DICOM series that is being decoded |
 
+mod arriving;
 pub mod legend;
 pub mod masking;
 pub mod patch_pane;
@@ -56,8 +58,8 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             states::drop_target(ui, area, state);
             return;
         }
-        if let (Some(job), Some(picture)) = (opening, &state.cache.first_slice) {
-            return states::first_slice(ui, area, picture, job, sender);
+        if let (Some(job), Some(arriving)) = (opening, &state.cache.arriving) {
+            return arriving::show(ui, arriving, state.session.settings.convention, job, sender);
         }
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {

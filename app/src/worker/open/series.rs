@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::volume::dicom::{self, DicomFile, ImageStack, Library, Overlay, Series, Study, Tag};
 
-use crate::state::dicom::{ListedPatient, ListedStudy, shown_date};
+use crate::state::dicom::{ListedPatient, ListedStudy, shown_date, shown_name};
 use crate::state::names::{is_mask_name, is_nifti_name};
 use crate::state::{ListedSeries, Request, SeriesId, SeriesKind, SeriesList};
 use crate::worker::{Failure, JobHandle};
@@ -120,7 +120,7 @@ pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> S
     let mut patients = Vec::new();
     for patient in &library.patients {
         let studies = patient.studies.iter().map(&mut study).collect();
-        patients.push(ListedPatient { name: patient.name.clone(), id: patient.id.clone(), studies });
+        patients.push(ListedPatient { name: shown_name(&patient.name), id: patient.id.clone(), studies });
     }
     let mut list = SeriesList {
         place: place.to_path_buf(),
@@ -154,6 +154,7 @@ fn entries(
         id,
         path: dicom::with_series(place, selector),
         kind,
+        number: series.number,
         modality: series.modality.clone(),
         description: series.description.clone(),
         date: shown_date(&series.date),

@@ -1,7 +1,6 @@
 //! The series of the open DICOM place: pictures, opening one, adding one to the open case.
 
 mod add;
-mod first_slice;
 pub(super) mod relist;
 pub(super) mod thumbnails;
 
@@ -36,7 +35,6 @@ pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
         SeriesKind::Image(_) => {
             let Some(request) = list.request(&[id]) else { return };
             open::start(state, jobs, request, Intent::OpenSeries(id));
-            first_slice::start(state, jobs, id);
         }
         SeriesKind::Overlay(_) => overlay(state, jobs, id, MaskRole::Segmentation),
         SeriesKind::Other => {
@@ -60,7 +58,6 @@ pub fn overlay(state: &mut State, jobs: &mut Jobs, id: SeriesId, role: MaskRole)
                 MaskRole::Reference => request.reference = vec![path],
             }
             open::start(state, jobs, request, Intent::OpenSeries(id));
-            first_slice::start(state, jobs, image);
         }
         _ => {
             list.browsing = false;
@@ -92,7 +89,6 @@ pub fn fuse(state: &mut State, jobs: &mut Jobs, pair: [SeriesId; 2]) {
         }
         _ => {
             open::start(state, jobs, request, Intent::FuseSeries(pair));
-            first_slice::start(state, jobs, pair[0]);
         }
     }
 }
