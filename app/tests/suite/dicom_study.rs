@@ -9,6 +9,8 @@ use glam::DVec3;
 
 /// Text that identifies the patient: nothing that is written or said may hold it.
 pub const NAME: &str = "Doe^Jane";
+/// The same as the window shows it.
+pub const SHOWN_NAME: &str = "Doe, Jane";
 /// The same.
 pub const PATIENT_ID: &str = "QX-7731";
 /// The same.
