@@ -101,6 +101,7 @@ fn opening_a_volume_takes_at_most_1_3_times_its_voxels() {
     every_frame_of_a_series(folder.path());
     masks(folder.path());
     percentiles_and_thumbnails_copy_nothing(&folder.path().join("int16.nii"));
+    hostile_dicom(folder.path());
 }
 
 /// A line of /proc/self/status in bytes.
@@ -176,4 +177,29 @@ fn percentiles_and_thumbnails_copy_nothing(path: &Path) {
     let slice = 240.0 * 240.0;
     let (_, peak) = peak_of(|| engine::draw::thumbnail(&volume, 96).unwrap());
     assert!(peak < 24.0 * slice, "a thumbnail took {peak} bytes");
+}
+
+/// DICOM files that declare more than they hold end in an error under three times their size, give or take the first read.
+fn hostile_dicom(folder: &Path) {
+    let (level, levels) = (b"\xfe\xff\x00\xe0\xff\xff\xff\xff\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff", 10_000);
+    let mut nested =
+        [&[0; 128][..], b"DICM", b"\x08\x00\x05\x00CS\x00\x00", b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff"].concat();
+    (0..levels).for_each(|_| nested.extend(level));
+    let mut long = nested[..128 + 4 + 8].to_vec();
+    // Pixels of four gigabytes, of which there are none.
+    for (element, value) in [(0x10_u16, 65_535_u16), (0x11, 32_768), (0x100, 16), (0x101, 16)] {
+        long.extend([&b"\x28\x00"[..], &element.to_le_bytes(), b"US\x02\x00", &value.to_le_bytes()].concat());
+    }
+    long.extend(b"\xe0\x7f\x10\x00OW\0\0\xfe\xff\xff\xff");
+    for (name, bytes, expected) in
+        [("nested", nested, "nested more than 64 deep"), ("long", long, "bytes of pixels expected")]
+    {
+        let path = folder.join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let (read, peak) = peak_of(|| Volume::read(&path));
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let allowed = 3.0 * bytes.len() as f64 + f64::from(128 << 10);
+        assert!(peak <= allowed, "{name}: {peak} bytes for a file of {}", bytes.len());
+    }
 }

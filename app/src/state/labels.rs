@@ -136,6 +136,12 @@ impl Document {
         named.or_else(styled).unwrap_or_else(|| format!("Label {label}"))
     }
 
+    /// A label in a line of text: its name if it has one, else `label 1`.
+    pub fn label_text(&self, label: u16) -> String {
+        let name = self.label_name(label);
+        if name == format!("Label {label}") { format!("label {label}") } else { name }
+    }
+
     /// The tumour parts that label values stand for. A guess counts only if it knows all of several labels, and the
     /// convention of BraTS up to 2021 only beside the FLAIR and contrast-enhanced T1 of a brain tumour.
     fn tumour_parts(&self) -> Option<&LabelMap> {

@@ -76,7 +76,7 @@ pub fn labels(document: &Document, world: DVec3) -> Option<String> {
     let at = |mask: &crate::state::MaskLayer| document.label_at(&mask.labels, world);
     match (document.segmentation(), document.reference()) {
         (None, None) => None,
-        (Some(mask), None) | (None, Some(mask)) => Some(format!("label {}", at(mask))),
+        (Some(mask), None) | (None, Some(mask)) => Some(document.label_text(at(mask))),
         (Some(segmentation), Some(reference)) => {
             Some(format!("segmentation {}, reference {}", at(segmentation), at(reference)))
         }
