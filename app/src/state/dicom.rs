@@ -38,6 +38,8 @@ pub struct DicomInfo {
     pub irregular: Option<String>,
     /// Whether small values are bright (MONOCHROME1).
     pub inverted: bool,
+    /// Whether slices are unevenly spaced: distances across them are then those of their mean spacing.
+    pub uneven: bool,
 }
 
 /// What identifies a patient.

@@ -118,7 +118,10 @@ pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
         (PlaneMode::Native, false) => "",
     };
     let smooth = if case.state.session.settings.interpolate { "interpolated" } else { "voxels" };
-    if planes.is_empty() { smooth.to_owned() } else { format!("{planes}, {smooth}") }
+    let uneven = case.layer(view.image).dicom.as_ref().is_some_and(|dicom| dicom.uneven);
+    let spacing = if uneven { "uneven slices" } else { "" };
+    let parts: Vec<&str> = [spacing, planes, smooth].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(", ")
 }
 
 /// Name of the drawn mask if there are two, or a note that they are hidden.

@@ -15,6 +15,7 @@ use super::read::{ALL_FRAMES, MaskTarget, Reading, layer_of, mask_layer};
 use crate::gpu::Gpu;
 use crate::scene::{Modality, ScanInfo, Unit};
 use crate::state::dicom::{PatientInfo, place_of, shown_date, shown_name};
+use crate::state::intent::file_name;
 use crate::state::names::numbered_series;
 use crate::state::{DicomInfo, ImageLayer, MaskLayer, MaskRole, Source};
 use crate::worker::Failure;
@@ -54,11 +55,13 @@ pub(super) fn read_series(
             other => other?,
         },
     };
-    warnings.extend(volume.warnings.iter().map(|warning| format!("{}: {warning}", path.display())));
+    let number = header.text(Tag::SERIES_NUMBER).and_then(|number| number.trim().parse().ok());
+    let series = numbered_series(path, number);
+    let label = series.clone().unwrap_or_else(|| file_name(path));
+    warnings.extend(volume.warnings.iter().map(|warning| format!("{label}: {warning}")));
     let dicom = Some(Arc::new(dicom_info(path, &stack, &header)));
     let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, reading.gpu, warnings)?;
-    let number = header.text(Tag::SERIES_NUMBER).and_then(|number| number.trim().parse().ok());
-    let own_name = numbered_series(path, number).filter(|_| !one_of_several);
+    let own_name = series.filter(|_| !one_of_several);
     Ok(ImageLayer { dicom, name: own_name.unwrap_or_else(|| layer.name.clone()), ..layer })
 }
 
@@ -83,6 +86,7 @@ fn dicom_info(path: &Path, stack: &ImageStack, header: &DataSet) -> DicomInfo {
         folder: folder.map(Path::to_path_buf).unwrap_or_default(),
         irregular: dicom::irregular(stack, &info),
         inverted: info.inverted,
+        uneven: !info.evenly_spaced,
         frame_of_reference: info.frame_of_reference,
     }
 }
@@ -109,7 +113,8 @@ pub(super) fn read_overlay(
     } else {
         labels
     };
-    warnings.extend(notes.iter().map(|note| format!("{}: {note}", file.display())));
+    let label = file_name(file);
+    warnings.extend(notes.iter().map(|note| format!("{label}: {note}")));
     // The file does not tell whether somebody corrected what the program made.
     let made_by = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
     let algorithm = made_by.map_or(Algorithm::Manual, Algorithm::SemiAutomatic);

@@ -6,24 +6,10 @@ pub(super) mod thumbnails;
 
 pub use add::{Placement, add};
 
-use engine::volume::dicom::ImageStack;
-
 use super::layer::{self, LayerKind};
 use super::{Jobs, frame, open, values};
 use crate::scene::Modality;
-use crate::state::{Intent, MaskRole, SeriesId, SeriesKind, SeriesList, Severity, State, Thumbnail};
-
-/// A picture of the middle slice of a series, at most `side` pixels a side.
-///
-/// # Errors
-/// A slice that cannot be read.
-fn picture(stack: &ImageStack, side: usize) -> engine::Result<Thumbnail> {
-    let (width, height, mut pixels) = engine::draw::thumbnail(&stack.middle_slice()?, side)?;
-    if stack.info().inverted {
-        pixels.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
-    }
-    Ok(Thumbnail { size: [width, height], pixels })
-}
+use crate::state::{Intent, MaskRole, SeriesId, SeriesKind, SeriesList, Severity, State};
 
 /// Opens a series: an image as a case, a segmentation over the images that it was made on.
 pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use engine::volume::dicom::ImageStack;
 
-use crate::state::{SeriesId, SeriesList, Slot, State};
+use crate::state::{SeriesId, SeriesList, Slot, State, Thumbnail};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// Side in pixels: twice that in the list, for dense screens.
@@ -23,6 +23,18 @@ pub(in crate::worker) fn start(state: &State, jobs: &mut Jobs) {
     jobs.start(MakePictures { stacks });
 }
 
+/// A picture of the middle slice of a series.
+///
+/// # Errors
+/// A slice that cannot be read.
+fn picture(stack: &ImageStack) -> engine::Result<Thumbnail> {
+    let (width, height, mut pixels) = engine::draw::thumbnail(&stack.middle_slice()?, SIDE)?;
+    if stack.info().inverted {
+        pixels.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
+    }
+    Ok(Thumbnail { size: [width, height], pixels })
+}
+
 impl Job for MakePictures {
     type Output = ();
 
@@ -34,7 +46,7 @@ impl Job for MakePictures {
         for (n, (id, stack)) in self.stacks.iter().enumerate() {
             handle.check()?;
             handle.progress(Some(n as f32 / self.stacks.len() as f32), "");
-            let (id, made) = (*id, super::picture(stack, SIDE).map(Arc::new).map_err(|error| error.to_string()));
+            let (id, made) = (*id, picture(stack).map(Arc::new).map_err(|error| error.to_string()));
             handle.send(move |state, _| {
                 let series = state.series.as_mut().and_then(|list| list.get_mut(id));
                 match (series, made) {

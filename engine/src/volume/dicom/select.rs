@@ -146,6 +146,16 @@ impl Library {
         }
     }
 
+    /// The volume of all series that share the number of this one, if each has one image: some scanners give every slice a
+    /// series UID of its own. With it, what selects the volume.
+    pub fn joined(&self, series: &Series) -> Option<(String, ImageStack)> {
+        let selector = series.number.filter(|_| series.files == 1)?.to_string();
+        let all: Vec<(&Series, usize)> =
+            self.series().flat_map(|series| (0..series.stacks.len()).map(move |at| (series, at))).collect();
+        let stack = joined(&Self::matching(&selector, &all), Some(&selector))?;
+        Some((selector, stack))
+    }
+
     /// Selectors with modality and shape. Descriptions stay out: they may name the patient.
     fn list(&self, stacks: &[(&Series, usize)]) -> String {
         let shown = stacks.iter().take(LISTED).map(|(series, at)| {
