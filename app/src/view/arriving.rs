@@ -97,7 +97,7 @@ mod tests {
             shown,
         );
         window.step();
-        assert!(window.query_by_label("Opening CT series 2: 3 of 9 slices").is_some());
+        assert!(window.query_all_by_label("Opening CT series 2: 3 of 9 slices").next().is_some());
         for (notches, expected, now) in [(1.0, 1, 6), (1.0, 1, 6), (-1.0, -1, 5)] {
             let slice = window.query_by_label_contains("Preview: Axial").unwrap();
             slice.hover();

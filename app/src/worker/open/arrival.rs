@@ -55,7 +55,11 @@ impl<'a> Arrival<'a> {
 
     /// Shows what is decoded, if the series is slow.
     pub(super) fn show(&mut self, partial: &Partial<'_>) {
-        if self.window.is_some() || is_slow(self.begun.elapsed(), partial.done(), partial.total()) {
+        self.show_after(self.begun.elapsed(), partial);
+    }
+
+    fn show_after(&mut self, elapsed: Duration, partial: &Partial<'_>) {
+        if self.window.is_some() || is_slow(elapsed, partial.done(), partial.total()) {
             self.send(partial);
         }
     }
@@ -160,11 +164,9 @@ mod tests {
             (Arrival::new(&stack, info.clone(), &reading), Arrival::new(&stack, info, &reading));
         let mut counts = Vec::new();
         let volume = stack.load_in_steps(&ReadOptions::default(), &mut |partial| {
-            fast.begun = Instant::now();
-            fast.show(partial);
+            fast.show_after(Duration::ZERO, partial);
             assert!(handle.take_partial().is_empty(), "a fast series does not flicker");
-            arrival.begun = Instant::now() - Duration::from_hours(1);
-            arrival.show(partial);
+            arrival.show_after(Duration::from_hours(1), partial);
             handle.take_partial().into_iter().for_each(|part| part(false, &mut state, &mut jobs));
             let arriving = state.cache.arriving.as_mut().unwrap();
             let shown = arriving.slices.iter().filter(|slice| slice.is_some()).count();
