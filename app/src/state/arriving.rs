@@ -23,7 +23,7 @@ impl Arriving {
     pub fn new(grid: DisplayGrid) -> Self {
         let plane = Plane::ALL[grid.orientation.axis[2]];
         let count = grid.shape[plane.axis()];
-        Self { grid, plane, slices: vec![None; count], at: count / 2 }
+        Self { grid, plane, slices: vec![None; count], at: count.saturating_sub(1) / 2 }
     }
 
     /// The number of a stored slice in the plane.

@@ -26,10 +26,10 @@ fn is_slow(elapsed: Duration, done: usize, total: usize) -> bool {
     elapsed >= JUDGED && left >= SLOW
 }
 
-/// Which of so many slices get a picture: the middle one and, evenly around it, at most [`MOST`].
-fn wanted(count: usize) -> Vec<bool> {
+/// Which slices, by number, get a picture: the one that is looked at first and, evenly around it, at most [`MOST`].
+fn pictured(count: usize, middle: usize) -> impl Fn(usize) -> bool {
     let every = count.div_ceil(MOST).max(1);
-    (0..count).map(|k| k.abs_diff(count / 2).is_multiple_of(every)).collect()
+    move |number| number.abs_diff(middle).is_multiple_of(every)
 }
 
 /// Makes pictures of decoded slices for the window.
@@ -48,9 +48,12 @@ pub(super) struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     pub(super) fn new(stack: &'a ImageStack, info: ScanInfo, reading: &Reading<'a>) -> Self {
-        let count = if reading.shows_slices { stack.grid().shape[2] } else { 0 };
+        let arriving = Arriving::new(DisplayGrid::new(stack.grid(), PlaneMode::Native));
+        let count = if reading.shows_slices { arriving.slices.len() } else { 0 };
+        let pictured = pictured(count, arriving.at);
+        let wanted = (0..count).map(|k| pictured(arriving.number_of(k))).collect();
         let (inverted, handle) = (stack.info().inverted, reading.handle);
-        Self { stack, info, inverted, handle, begun: Instant::now(), wanted: wanted(count), window: None }
+        Self { stack, info, inverted, handle, begun: Instant::now(), wanted, window: None }
     }
 
     /// Shows what is decoded, if the series is slow.
@@ -172,7 +175,7 @@ mod tests {
             let shown = arriving.slices.iter().filter(|slice| slice.is_some()).count();
             assert_eq!(shown, partial.done());
             if counts.is_empty() {
-                assert_eq!(arriving.shown().map(|(at, _)| at), Some(SLICES / 2));
+                assert_eq!(arriving.shown().map(|(at, _)| at), Some((SLICES - 1) / 2));
                 arriving.step(1);
             }
             counts.push(shown);
@@ -181,7 +184,7 @@ mod tests {
         let volume = volume.unwrap();
         assert!(counts.len() > 1 && counts.is_sorted() && counts.last() == Some(&SLICES), "{counts:?}");
         let arriving = state.cache.arriving.unwrap();
-        assert_eq!((arriving.plane, arriving.at), (Plane::Axial, SLICES / 2 + 1), "the chosen slice stays");
+        assert_eq!((arriving.plane, arriving.at), (Plane::Axial, SLICES.div_ceil(2)), "the chosen slice stays");
         let window = [SOFT_TISSUE.low() as f32, SOFT_TISSUE.high() as f32];
         for (number, picture) in arriving.slices.iter().enumerate() {
             let picture = picture.as_ref().unwrap();
@@ -208,9 +211,10 @@ mod tests {
         });
         assert!(loaded.is_ok() && handle.take_partial().is_empty(), "nobody waits for it");
         for (count, pictures) in [(1, 1), (128, 128), (129, 65), (500, 125), (5000, 125)] {
-            let wanted = wanted(count);
-            assert_eq!(wanted.iter().filter(|wanted| **wanted).count(), pictures, "{count}");
-            assert!(wanted[count / 2], "{count}");
+            let middle = (count - 1) / 2;
+            let pictured = pictured(count, middle);
+            assert_eq!((0..count).filter(|number| pictured(*number)).count(), pictures, "{count}");
+            assert!(pictured(middle), "{count}");
         }
     }
 }
