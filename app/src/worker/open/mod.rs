@@ -145,7 +145,7 @@ impl Job for Open {
         let mut request = self.request.clone();
         match look_into(&request, self.id.0, handle)? {
             Place::Other => {}
-            Place::Image(image) => request = image,
+            Place::Image(image) => request = *image,
             Place::List(list) => return Ok(Opening::Series(list)),
             Place::Overlay(path) => return Ok(Opening::Overlay(path)),
         }
@@ -158,16 +158,12 @@ impl Job for Open {
         };
         handle.check()?;
         let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
-        let base = match Prefetched::take(&self.ahead, &request, modality, given) {
-            Some(base) => base,
-            None => {
-                let reading = Reading {
-                    stacks: request.stacks.clone(),
-                    shows_slices: true,
-                    ..Reading::new(self.gpu.as_ref(), handle)
-                };
-                read_base(request, modality, given, &reading)?
-            }
+        let base = if let Some(base) = Prefetched::take(&self.ahead, &request, modality, given) {
+            base
+        } else {
+            let stacks = request.stacks.clone();
+            let reading = Reading { stacks, shows_slices: true, ..Reading::new(self.gpu.as_ref(), handle) };
+            read_base(request, modality, given, &reading)?
         };
         let verdicts = self.root.as_ref().map(|root| read(root).map_err(|error| error.to_string()));
         Ok(Opening::Case(Box::new(base), verdicts))

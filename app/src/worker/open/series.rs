@@ -20,7 +20,7 @@ pub(super) enum Place {
     /// No DICOM images to choose from.
     Other,
     /// One image.
-    Image(Request),
+    Image(Box<Request>),
     /// Several images, or one with segmentations.
     List(Box<SeriesList>),
     /// A segmentation, which belongs to other files.
@@ -48,7 +48,7 @@ pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Res
     }
     let list = listed(&place, &library, list);
     let only = list.only_image().and_then(|only| list.request(&[only]));
-    Ok(only.map_or_else(|| Place::List(Box::new(list)), Place::Image))
+    Ok(only.map_or_else(|| Place::List(Box::new(list)), |only| Place::Image(Box::new(only))))
 }
 
 /// The one place that paths name: a DICOM collection, or the folder of several DICOM files.
