@@ -50,7 +50,7 @@ pub(super) fn convert<'a>(
     let uneven = irregular(stack, &info);
     if let Some(why) = &uneven {
         let why = if !work.options.resample {
-            format!("{why}, so a NIfTI file cannot hold it. Convert it with --resample")
+            format!("{why}, so a NIfTI file cannot hold it. Convert it with resampling")
         } else if stack.frames() > 1 {
             format!(
                 "{why}, and it has {}. Only a single volume is resampled",
