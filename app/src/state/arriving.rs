@@ -56,8 +56,8 @@ mod tests {
     use super::*;
     use crate::scene::PlaneMode;
 
-    fn picture(grey: u8) -> Option<Arc<Thumbnail>> {
-        Some(Arc::new(Thumbnail { size: [1, 1], pixels: vec![grey] }))
+    fn picture(grey: u8) -> Arc<Thumbnail> {
+        Arc::new(Thumbnail { size: [1, 1], pixels: vec![grey] })
     }
 
     #[test]
@@ -68,7 +68,7 @@ mod tests {
         assert!(arriving.shown().is_none());
         arriving.step(1);
         for at in [3, 5, 8] {
-            arriving.slices[at] = picture(at as u8);
+            arriving.slices[at] = Some(picture(at as u8));
         }
         let mut seen = vec![arriving.shown().map(|(at, _)| at)];
         for by in [1, 1, 1, -1, -1, -1, 2] {
