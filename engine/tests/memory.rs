@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use engine::volume::dicom::{DataSet, Tag, file_bytes};
 use engine::volume::{Frames, LabelVolume, ReadOptions, Scale, Volume, VoxelData, nifti};
 use flate2::{Compression, write::GzEncoder};
 use glam::{DAffine3, DVec3};
@@ -100,6 +101,7 @@ fn opening_a_volume_takes_at_most_1_3_times_its_voxels() {
     every_frame_of_a_series(folder.path());
     masks(folder.path());
     percentiles_and_thumbnails_copy_nothing(&folder.path().join("int16.nii"));
+    hostile_dicom(folder.path());
 }
 
 /// A line of /proc/self/status in bytes.
@@ -175,4 +177,34 @@ fn percentiles_and_thumbnails_copy_nothing(path: &Path) {
     let slice = 240.0 * 240.0;
     let (_, peak) = peak_of(|| engine::draw::thumbnail(&volume, 96).unwrap());
     assert!(peak < 24.0 * slice, "a thumbnail took {peak} bytes");
+}
+
+/// DICOM files that declare more than they hold end in an error under three times their size, give or take the first read.
+fn hostile_dicom(folder: &Path) {
+    // The pool's own memory belongs to no file.
+    assert!(rayon::current_num_threads() > 0);
+    let (level, levels) = (b"\xfe\xff\x00\xe0\xff\xff\xff\xff\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff", 10_000);
+    let mut nested =
+        [&[0; 128][..], b"DICM", b"\x08\x00\x05\x00CS\x00\x00", b"\x40\x00\x30\xa7SQ\0\0\xff\xff\xff\xff"].concat();
+    (0..levels).for_each(|_| nested.extend(level));
+    // Pixels of two gigabytes, of which there are none.
+    let mut image = DataSet::new();
+    image.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.2");
+    image.put_text(Tag::SOP_INSTANCE_UID, "1.2.3");
+    image.put_text(Tag::SERIES_INSTANCE_UID, "1.2");
+    for (tag, value) in [(Tag::ROWS, 32_768), (Tag::COLUMNS, 30_000), (Tag::BITS_ALLOCATED, 16)] {
+        image.put_u16(tag, &[value]);
+    }
+    let long = [&file_bytes(&image)[..], b"\xe0\x7f\x10\x00OW\0\0\xfe\xff\xff\xff"].concat();
+    for (name, bytes, expected) in
+        [("nested", nested, "nested more than 64 deep"), ("long", long, "bytes of pixels expected")]
+    {
+        let path = folder.join(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let (read, peak) = peak_of(|| Volume::read(&path));
+        let error = read.unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        let allowed = 3.0 * bytes.len() as f64 + f64::from(128 << 10);
+        assert!(peak <= allowed, "{name}: {peak} bytes for a file of {}", bytes.len());
+    }
 }

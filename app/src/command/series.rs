@@ -19,6 +19,8 @@ pub enum SeriesCommand {
     Drop(SeriesId),
     /// Shows a segmentation as the reference.
     OpenReference(SeriesId),
+    /// Looks at another slice of the series that is being opened.
+    StepArriving(i64),
     /// Opens the place as a list of cases.
     OpenAsCases,
     /// Shows or hides the patient's identification.
@@ -41,6 +43,11 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: SeriesCommand) {
         }
         Do::Drop(id) => drop_on_view(state, jobs, id),
         Do::OpenReference(id) => overlay(state, jobs, id, MaskRole::Reference),
+        Do::StepArriving(by) => {
+            if let Some(arriving) = &mut state.cache.arriving {
+                arriving.step(by);
+            }
+        }
         Do::OpenAsCases => {
             if let Some(list) = &state.series {
                 let request = Request { paths: vec![list.place.clone()], as_cases: true, ..Request::default() };

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use engine::device::DeviceInfo;
 
+use super::CaseId;
+use super::arriving::Arriving;
 use super::masking::MaskingCache;
 use super::runs::{FollowCache, RunList};
 use super::study::StudyCache;
 use super::timeline::TimelineCache;
 use super::train::{Results, TrainCache};
-use super::{CaseId, Thumbnail};
 
 /// Lists, volumes, textures and results that are lost at a restart.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +22,8 @@ pub struct Cache {
     pub model: Option<ModelChannels>,
     /// Masks whose remedy was already offered in this session.
     pub offered_masks: BTreeSet<PathBuf>,
-    /// The middle slice of the series that is being opened.
-    pub first_slice: Option<Arc<Thumbnail>>,
+    /// The decoded slices of the series that is being opened, if that takes long.
+    pub arriving: Option<Arriving>,
     /// The case that is, or is being, read ahead of the open one.
     pub ahead: Option<CaseId>,
     /// The runs of the workspace.

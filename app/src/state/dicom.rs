@@ -11,7 +11,7 @@ use engine::volume::dicom::{ImageStack, split_selector};
 use engine::words::plural;
 
 use super::intent::file_name;
-use super::names::{file_stem, series_name};
+use super::names::{file_stem, numbered_series};
 use super::{Document, Request, State, Thumbnail};
 
 /// Identifies a series of the list: the opening of the place, and its number in it. Never reused in a session.
@@ -38,12 +38,14 @@ pub struct DicomInfo {
     pub irregular: Option<String>,
     /// Whether small values are bright (MONOCHROME1).
     pub inverted: bool,
+    /// Whether slices are unevenly spaced: distances across them are then those of their mean spacing.
+    pub uneven: bool,
 }
 
 /// What identifies a patient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PatientInfo {
-    /// PatientName.
+    /// PatientName, as shown.
     pub name: String,
     /// PatientID.
     pub id: String,
@@ -71,7 +73,7 @@ pub struct SeriesList {
 /// A patient with their studies.
 #[derive(Clone, Debug)]
 pub struct ListedPatient {
-    /// PatientName.
+    /// PatientName, as shown.
     pub name: String,
     /// PatientID.
     pub id: String,
@@ -99,6 +101,8 @@ pub struct ListedSeries {
     pub path: PathBuf,
     /// What it is to the window.
     pub kind: SeriesKind,
+    /// SeriesNumber.
+    pub number: Option<i64>,
     /// Modality: `CT`, `MR`, `PT`, `SEG`, ...
     pub modality: String,
     /// SeriesDescription, and the difference from other volumes of its series.
@@ -126,6 +130,17 @@ pub enum SeriesKind {
     Other,
 }
 
+/// Display text of a PatientName: `Doe^Jane^^Dr.` becomes `Doe, Jane, Dr.` A name in several scripts,
+/// `Yamada^Tarou=山田^太郎`, keeps each.
+pub fn shown_name(name: &str) -> String {
+    let parts = |script: &str| {
+        let parts: Vec<&str> = script.split('^').map(str::trim).filter(|part| !part.is_empty()).collect();
+        parts.join(", ")
+    };
+    let scripts: Vec<String> = name.split('=').map(parts).filter(|script| !script.is_empty()).collect();
+    scripts.join(" = ")
+}
+
 /// Display text of a DICOM date, `20240229`.
 pub fn shown_date(date: &str) -> String {
     match (date.get(..4), date.get(4..6), date.get(6..8)) {
@@ -142,26 +157,8 @@ impl ListedSeries {
             "" => "Unknown",
             other => other,
         };
-        format!("{modality} {}", series_name(&self.path).unwrap_or_else(|| file_name(&self.path)))
-    }
-
-    /// Size, number of files and, if the patient is shown, the date.
-    pub fn facts(&self, shows_patient: bool) -> String {
-        let mut facts = Vec::new();
-        match &self.kind {
-            SeriesKind::Image(stack) => {
-                let [x, y, z] = stack.grid().shape;
-                let frames = if stack.frames() > 1 { format!(" \u{d7} {}", stack.frames()) } else { String::new() };
-                let depth = if z > 1 { format!(" \u{d7} {z}") } else { String::new() };
-                facts.push(format!("{x} \u{d7} {y}{depth}{frames}"));
-                facts.push(plural(self.files, "image", "images"));
-            }
-            SeriesKind::Overlay(Some(_)) => facts.push("segmentation of this study".to_owned()),
-            SeriesKind::Overlay(None) => facts.push("its images are not here".to_owned()),
-            SeriesKind::Other => facts.push(plural(self.files, "file, listed only", "files, listed only")),
-        }
-        facts.extend(Some(self.date.clone()).filter(|date| shows_patient && !date.is_empty()));
-        facts.join(", ")
+        let series = numbered_series(&self.path, self.number);
+        format!("{modality} {}", series.unwrap_or_else(|| file_name(&self.path)))
     }
 
     /// The volume or image.
@@ -223,6 +220,27 @@ impl SeriesList {
         self.patients.iter_mut().flat_map(|patient| &mut patient.studies).flat_map(|study| &mut study.series)
     }
 
+    /// Size and number of images, or what a segmentation was made on; if the patient is shown, the date.
+    pub fn facts(&self, series: &ListedSeries, shows_patient: bool) -> String {
+        let mut facts = Vec::new();
+        match &series.kind {
+            SeriesKind::Image(stack) => {
+                let [x, y, z] = stack.grid().shape;
+                let frames = if stack.frames() > 1 { format!(" \u{d7} {}", stack.frames()) } else { String::new() };
+                let depth = if z > 1 { format!(" \u{d7} {z}") } else { String::new() };
+                facts.push(format!("{x} \u{d7} {y}{depth}{frames}"));
+                facts.push(plural(series.files, "image", "images"));
+            }
+            SeriesKind::Overlay(of) => facts.push(match of.and_then(|of| self.get(of)) {
+                Some(image) => format!("segmentation of {}", image.title()),
+                None => "its images are not here".to_owned(),
+            }),
+            SeriesKind::Other => facts.push(plural(series.files, "file, listed only", "files, listed only")),
+        }
+        facts.extend(Some(series.date.clone()).filter(|date| shows_patient && !date.is_empty()));
+        facts.join(", ")
+    }
+
     /// The image that must be open to display a series: itself, or the source of a segmentation.
     pub fn image_of(&self, id: SeriesId) -> Option<&ListedSeries> {
         match self.get(id)?.kind {
@@ -236,9 +254,11 @@ impl SeriesList {
     pub fn request(&self, images: &[SeriesId]) -> Option<Request> {
         let images = images.iter().map(|id| self.get(*id)).collect::<Option<Vec<_>>>()?;
         let titles: Vec<String> = images.iter().map(|series| series.title()).collect();
+        let stacks = images.iter().filter_map(|series| Some((series.path.clone(), series.stack()?.clone()))).collect();
         Some(Request {
             title: Some(titles.join(" + ")),
             images: images.into_iter().map(ListedSeries::image).collect(),
+            stacks,
             ..Request::default()
         })
     }
@@ -312,16 +332,34 @@ pub fn place_of(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
     fn titles_and_facts_of_a_hidden_patient_tell_nobody() {
-        let series = ListedSeries {
-            id: SeriesId::default(),
-            path: "/d/study/series:1003".into(),
-            kind: SeriesKind::Overlay(None),
-            modality: "SEG".into(),
+        let mut list = two_patients();
+        let seg = list.series().last().unwrap().clone();
+        assert_eq!(seg.title(), "SEG series 1003");
+        assert_eq!(list.facts(&seg, true), "segmentation of CT series 2, 2024-02-29");
+        assert_eq!(list.facts(&seg, false), "segmentation of CT series 2");
+        list.get_mut(seg.id).unwrap().kind = SeriesKind::Overlay(None);
+        let seg = list.get(seg.id).unwrap();
+        assert_eq!(list.facts(seg, false), "its images are not here");
+        let mut state = State::default();
+        assert!(state.shows_patient());
+        state.anonymous = true;
+        assert!(!state.shows_patient());
+    }
+
+    /// Each with a CT series 2, so that paths name them by UID; the second with a SEG of it.
+    fn two_patients() -> SeriesList {
+        let series = |at, uid: &str, number, modality: &str, kind| ListedSeries {
+            id: SeriesId { list: 1, at },
+            path: format!("/d/study/series:{uid}").into(),
+            kind,
+            number,
+            modality: modality.into(),
             description: "Lesions of Jane".into(),
             date: shown_date("20240229"),
             files: 1,
@@ -329,13 +367,50 @@ mod tests {
             thumbnail: None,
             error: None,
         };
-        assert_eq!(series.title(), "SEG series 1003");
-        assert_eq!(series.facts(true), "its images are not here, 2024-02-29");
-        assert_eq!(series.facts(false), "its images are not here");
-        let mut state = State::default();
-        assert!(state.shows_patient());
-        state.anonymous = true;
-        assert!(!state.shows_patient());
+        let of = Some(SeriesId { list: 1, at: 1 });
+        let all = [
+            vec![series(0, "1.2.3", Some(2), "CT", SeriesKind::Other)],
+            vec![
+                series(1, "1.2.4:2", Some(2), "CT", SeriesKind::Other),
+                series(2, "1003", Some(1003), "SEG", SeriesKind::Overlay(of)),
+            ],
+        ];
+        let patient = |series| ListedPatient {
+            name: shown_name("Doe^Jane"),
+            id: "1".into(),
+            studies: vec![ListedStudy { description: String::new(), date: String::new(), series }],
+        };
+        SeriesList {
+            place: "/d/study".into(),
+            is_folder: true,
+            patients: all.map(patient).into(),
+            warnings: Vec::new(),
+            chosen: None,
+            browsing: true,
+        }
+    }
+
+    #[test]
+    fn series_of_several_patients_keep_their_numbers() {
+        let list = two_patients();
+        let titles: Vec<String> = list.series().map(ListedSeries::title).collect();
+        assert_eq!(titles, ["CT series 2", "CT series 2:2", "SEG series 1003"]);
+        let unnumbered = ListedSeries { number: None, ..list.series().next().unwrap().clone() };
+        assert!(unnumbered.title().starts_with("CT series ") && !unnumbered.title().contains("1.2.3"));
+    }
+
+    #[test]
+    fn names_are_shown_as_they_are_written() {
+        for (name, shown) in [
+            ("Doe^Jane", "Doe, Jane"),
+            ("M\u{fc}ller^Anna^^Dr.^", "M\u{fc}ller, Anna, Dr."),
+            ("PHANTOM 12", "PHANTOM 12"),
+            ("Yamada^Tarou=\u{5c71}\u{7530}^\u{592a}\u{90ce}=", "Yamada, Tarou = \u{5c71}\u{7530}, \u{592a}\u{90ce}"),
+            ("^^", ""),
+            ("", ""),
+        ] {
+            assert_eq!(shown_name(name), shown, "{name}");
+        }
     }
 
     #[test]

@@ -135,6 +135,12 @@ impl Document {
         named.or_else(styled).unwrap_or_else(|| format!("Label {label}"))
     }
 
+    /// A label within a sentence: its name if it has one, else `label 1`.
+    pub fn label_text(&self, label: u16) -> String {
+        let name = self.label_name(label);
+        if name == format!("Label {label}") { format!("label {label}") } else { name }
+    }
+
     /// The tumour parts of label values. A guess must cover all labels, of which there must be several. The BraTS convention up
     /// to 2021 is guessed only with the FLAIR and contrast-enhanced T1 of a brain tumour.
     fn tumour_parts(&self) -> Option<&LabelMap> {

@@ -1,5 +1,6 @@
 //! Everything the window shows, as plain data. Only commands and the results of jobs change it.
 
+pub mod arriving;
 pub mod cache;
 pub mod cases;
 pub mod dicom;

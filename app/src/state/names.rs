@@ -76,9 +76,15 @@ fn ending(name: &str) -> Option<&'static str> {
 /// Display name of the series that a path selects in a DICOM folder; `None` for a file. A series that is only distinguished by
 /// UID is named by a hash of it.
 pub fn series_name(path: &Path) -> Option<String> {
+    numbered_series(path, None)
+}
+
+/// The same by the number of the series where it is known: several studies of a place can have a series 2.
+pub fn numbered_series(path: &Path, number: Option<i64>) -> Option<String> {
     let selector = split_selector(path).1?;
     let (name, part) = selector.split_once(':').map_or((selector, None), |(name, part)| (name, Some(part)));
-    let name = if name.contains('.') { hashed_uid(name) } else { name.to_owned() };
+    let by_path = || if name.contains('.') { hashed_uid(name) } else { name.to_owned() };
+    let name = number.map_or_else(by_path, |number| number.to_string());
     Some(part.map_or_else(|| format!("series {name}"), |part| format!("series {name}:{part}")))
 }
 

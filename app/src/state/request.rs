@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::cohort::ImageFile;
+use engine::volume::dicom::ImageStack;
 
 use super::ListedCase;
 use super::study::StudyMasks;
@@ -18,6 +19,8 @@ pub struct Request {
     pub images: Vec<(Option<String>, ImageFile)>,
     /// DICOM series are opened as cases of a review, not listed.
     pub as_cases: bool,
+    /// DICOM series of the images whose headers are read already.
+    pub stacks: KnownStacks,
     /// The segmentation.
     pub segmentation: Option<PathBuf>,
     /// The files of the reference. Several are regions, and the reference is their union.
@@ -30,6 +33,36 @@ pub struct Request {
     pub study: Option<StudyMasks>,
     /// The journal of unsaved edits that are restored once the case is open.
     pub restore: Option<PathBuf>,
+}
+
+/// DICOM series by path, so that opening one does not read the headers of its whole place again.
+#[derive(Clone, Default)]
+pub struct KnownStacks(Vec<(PathBuf, ImageStack)>);
+
+impl KnownStacks {
+    /// A series.
+    pub fn get(&self, path: &Path) -> Option<&ImageStack> {
+        self.0.iter().find(|(known, _)| known == path).map(|(_, stack)| stack)
+    }
+}
+
+impl FromIterator<(PathBuf, ImageStack)> for KnownStacks {
+    fn from_iter<T: IntoIterator<Item = (PathBuf, ImageStack)>>(stacks: T) -> Self {
+        Self(stacks.into_iter().collect())
+    }
+}
+
+impl PartialEq for KnownStacks {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().map(|(path, _)| path).eq(other.0.iter().map(|(path, _)| path))
+    }
+}
+
+impl std::fmt::Debug for KnownStacks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Headers identify the patient.
+        write!(f, "{} series", self.0.len())
+    }
 }
 
 impl Request {

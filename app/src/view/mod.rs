@@ -10,7 +10,9 @@
 //! | [`masking`], [`train`] | centre of the other modes |
 //! | `series` | the series of a DICOM place |
 //! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
+//! | `arriving` | slices of a DICOM series that is being decoded |
 
+mod arriving;
 pub mod legend;
 pub mod masking;
 pub mod patch_pane;
@@ -23,11 +25,16 @@ pub mod uniforms;
 pub mod welcome;
 pub mod wheel;
 
-use egui::{CentralPanel, Ui};
+use std::time::Duration;
+
+use egui::{CentralPanel, Id, Ui};
 
 use crate::command::Sender;
-use crate::state::{Mode, State};
+use crate::state::{JobStatus, Mode, State};
 use crate::theme;
+
+/// Seconds for which the list of series stays visible while one of them opens.
+const SHORT: f64 = 0.3;
 
 /// Draws the content of an exported picture: the views of a case, the view of Masking mode or the charts of Train mode.
 pub fn export(ui: &mut Ui, state: &State) {
@@ -38,6 +45,23 @@ pub fn export(ui: &mut Ui, state: &State) {
         (Mode::Review, Some(document)) => slice::show(ui, area, state, document, &sender),
         (Mode::Review, None) => {}
     }
+}
+
+/// Whether a job has not lasted so long that it needs words: most series are read before these could be.
+fn has_just_begun(ui: &Ui, job: &JobStatus) -> bool {
+    let now = ui.input(|input| input.time);
+    let seen = ui.data_mut(|data| {
+        let seen = data.get_temp_mut_or_insert_with(Id::unique("job that opens a series"), || (job.id, now));
+        if seen.0 != job.id {
+            *seen = (job.id, now);
+        }
+        *seen
+    });
+    let left = SHORT - (now - seen.1);
+    if left > 0.0 {
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(left));
+    }
+    left > 0.0
 }
 
 /// Draws the centre.
@@ -56,8 +80,15 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             states::drop_target(ui, area, state);
             return;
         }
-        if let (Some(job), Some(picture)) = (opening, &state.cache.first_slice) {
-            return states::first_slice(ui, area, picture, job, sender);
+        let list = state.series.as_ref().filter(|list| list.browsing || state.document.is_none());
+        if let (Some(job), Some(list)) = (opening, list)
+            && has_just_begun(ui, job)
+        {
+            // Clicks go nowhere.
+            return series::show(ui, state, list, &Sender::default());
+        }
+        if let (Some(job), Some(arriving)) = (opening, &state.cache.arriving) {
+            return arriving::show(ui, arriving, state.session.settings.convention, job, sender);
         }
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
@@ -80,4 +111,31 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         states::drop_target(ui, area, state);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Slot;
+
+    #[test]
+    fn a_series_that_opens_at_once_replaces_the_list_without_a_word() {
+        let ctx = egui::Context::default();
+        let job = |id| JobStatus {
+            id,
+            slot: Slot::OPEN,
+            title: "Opening CT series 2".into(),
+            progress: None,
+            detail: String::new(),
+            quiet: false,
+        };
+        let at = |time: f64, id| {
+            let mut begun = false;
+            let input = egui::RawInput { time: Some(time), ..egui::RawInput::default() };
+            ctx.run_ui(input, |ui| begun = has_just_begun(ui, &job(id))).drop_without_applying_deltas();
+            begun
+        };
+        assert_eq!([at(5.0, 1), at(5.2, 1), at(5.31, 1)], [true, true, false]);
+        assert_eq!([at(6.0, 2), at(6.4, 2)], [true, false], "another job");
+    }
 }

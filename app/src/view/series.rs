@@ -116,22 +116,38 @@ fn fuse_button(ui: &mut Ui) -> bool {
 
 fn row(ui: &mut Ui, state: &State, list: &SeriesList, series: &ListedSeries, thumbnails: &Thumbnails, sender: &Sender) {
     let (name, shows_patient) = (series.title(), state.shows_patient());
-    let facts = series.facts(shows_patient);
+    let facts = list.facts(series, shows_patient);
     let described = shows_patient && !series.description.is_empty();
     let title = if described { format!("{name}  \u{b7}  {}", series.description) } else { name.clone() };
+    // Beside the views there is room for the name, and below it for what says most.
+    let narrow = ui.available_width() < NARROW;
+    let (first, second) = match (narrow, described) {
+        (true, true) => (name.replace(" series", ""), series.description.clone()),
+        (true, false) => (name.replace(" series", ""), facts.clone()),
+        (false, _) => (title.clone(), facts.clone()),
+    };
     let picture = series.thumbnail.as_ref();
     let texture = picture.map(|picture| thumbnails.texture(ui, Id::unique(("series", series.id)), picture));
     let warnings = series.warnings.join("\n");
-    let mut row =
-        ThumbnailRow::new(&title, &facts).texture(texture).selected(list.chosen == Some(series.id)).draggable();
-    if let Some(why) = &series.error {
-        row = row.status(icon::ERROR, Tone::Error, why);
+    let status = if let Some(why) = &series.error {
+        Some((icon::ERROR, Tone::Error, why.as_str()))
     } else if !warnings.is_empty() {
-        row = row.status(icon::WARN, Tone::Warn, &warnings);
+        Some((icon::WARN, Tone::Warn, warnings.as_str()))
     } else if state.is_open_series(series) {
-        row = row.status(icon::EYE, Tone::Accent, "open");
+        Some((icon::EYE, Tone::Accent, "Open"))
     } else if matches!(series.kind, SeriesKind::Overlay(_)) {
-        row = row.status(icon::LAYERS, Tone::Accent, "shown over its images");
+        Some((icon::LAYERS, Tone::Accent, "Opens over its images"))
+    } else {
+        None
+    };
+    // What a narrow list leaves out.
+    let about = narrow.then(|| format!("{title}\n{facts}"));
+    let meaning =
+        status.map(|(_, _, meaning)| about.iter().map(String::as_str).chain([meaning]).collect::<Vec<_>>().join("\n"));
+    let mut row =
+        ThumbnailRow::new(&first, &second).texture(texture).selected(list.chosen == Some(series.id)).draggable();
+    if let (Some((icon, tone, _)), Some(meaning)) = (status, &meaning) {
+        row = row.status(icon, tone, meaning);
     }
     let response = ui.add(row).accessible_name(&name);
     let entered = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
@@ -142,8 +158,7 @@ fn row(ui: &mut Ui, state: &State, list: &SeriesList, series: &ListedSeries, thu
         sender.send(Command::Series(SeriesCommand::Choose(series.id)));
     }
     response.dnd_set_drag_payload(series.id);
-    if warnings.is_empty() {
-        // In a narrow list it is cut short.
-        response.on_hover_text(format!("{title}\n{facts}"));
+    if let (Some(about), None) = (about, status) {
+        response.on_hover_text(about);
     }
 }

@@ -1,22 +1,20 @@
 //! The centre without a case: loading, failed, drop target.
 
-use egui::{Align, Color32, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
+use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 use std::path::Path;
-use std::sync::Arc;
 
 use crate::command::{FileCommand, Sender};
-use crate::panel::left::thumbnails::Thumbnails;
 use crate::state::intent::file_name;
-use crate::state::{Document, Intent, JobStatus, PathPurpose, State, Thumbnail};
+use crate::state::{Document, Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, LoadingState, PushButton};
 
 /// Width of the column.
-const WIDTH: f32 = 460.0;
+pub(super) const WIDTH: f32 = 460.0;
 /// How much of the open case is covered while another one loads.
 const DIMMED: f32 = 0.72;
 /// Height of the card.
-const NOTICE: f32 = 150.0;
+pub(super) const NOTICE: f32 = 150.0;
 /// Height above which the error scrolls.
 const DETAIL: f32 = 160.0;
 
@@ -26,23 +24,6 @@ pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
     if LoadingState::new(&text, job.progress).cancel().show(ui) {
         sender.send(FileCommand::CancelJob(job.id));
     }
-}
-
-/// Shown while a DICOM series loads: its middle slice, which is read first.
-pub fn first_slice(ui: &mut Ui, area: Rect, picture: &Arc<Thumbnail>, job: &JobStatus, sender: &Sender) {
-    let id = egui::Id::unique("first slice");
-    ui.interact(area, id, egui::Sense::click_and_drag());
-    ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.image);
-    let (texture, extent) = Thumbnails::of(ui).texture(ui, id, picture);
-    let (above, below) = area.split_top_bottom_at_y((area.bottom() - NOTICE).max(area.top()));
-    let scale = (above.size() / extent).min_elem().max(0.0);
-    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
-    ui.painter().image(texture, Rect::from_center_size(above.center(), extent * scale), whole, Color32::WHITE);
-    let card = Rect::from_center_size(below.center(), vec2(WIDTH.min(below.width()), below.height() - space::L));
-    let t = theme::tokens(ui);
-    ui.painter().rect(card, radius::L, t.raised, Stroke::new(1.0, t.line_strong), StrokeKind::Inside);
-    let mut inner = ui.new_child(UiBuilder::new().max_rect(card.shrink(space::M)));
-    loading(&mut inner, job, sender);
 }
 
 /// Dims the views of the open case while another one loads, and names both, so that they are not confused.

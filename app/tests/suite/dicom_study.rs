@@ -9,6 +9,8 @@ use glam::DVec3;
 
 /// Text that identifies the patient and must not appear in any output.
 pub const NAME: &str = "Doe^Jane";
+/// The same as the window shows it.
+pub const SHOWN_NAME: &str = "Doe, Jane";
 /// The same.
 pub const PATIENT_ID: &str = "QX-7731";
 /// The same.

@@ -7,7 +7,7 @@
 //! | `slice.rs` | a slice in radiological convention, masks and contours over it |
 //! | `patches.rs` | categories, masked patches and flips over a slice |
 //! | `sheet.rs` | captioned pictures in rows, with a legend |
-//! | `thumbnail.rs` | a scan's middle axial slice, small |
+//! | `thumbnail.rs` | a scan's middle slice, small |
 //!
 //! Nothing here touches the disk: write [`Canvas::to_png`] through [`crate::run`].
 
@@ -23,4 +23,4 @@ pub use canvas::{Canvas, Rect};
 pub use colour::Rgb;
 pub use sheet::{Mark, Panel, Row, sheet};
 pub use slice::{SliceView, percentile_window};
-pub use thumbnail::thumbnail;
+pub use thumbnail::{thumbnail, thumbnail_in_window};

@@ -10,17 +10,27 @@ const WINDOW: [f64; 2] = [1.0, 99.0];
 const LARGEST: usize = 4096;
 
 /// The middle axial slice of the first loaded frame, in 8-bit grey: width, height, and the pixels row by row from the top.
+/// If the volume is a single sagittal or coronal slice, that slice.
 ///
-/// Radiological: the patient's right is on the left, anterior is up. The picture has the slice's proportions in mm and its
-/// longer side has `side` pixels (1 to 4096), the other at least one. Smaller pictures are averaged, larger ones repeat
-/// the nearest voxel. The window is from the 1st to the 99th percentile of the slice; colours are shown by their
-/// luminance, and what is not a finite number is black. Of many slices `n` the middle one is number `n / 2` from the feet.
+/// Radiological: the patient's right is on the left, anterior is up or, in a sagittal slice, on the left. The picture has
+/// the slice's proportions in mm and its longer side has `side` pixels (1 to 4096), the other at least one. Smaller
+/// pictures are averaged, larger ones repeat the nearest voxel. The window is from the 1st to the 99th percentile of the
+/// slice; colours are shown by their luminance, and what is not a finite number is black. Of many slices `n` the middle
+/// one is number `n / 2` from the feet.
 ///
 /// Only the slice's voxels are touched.
 ///
 /// # Errors
 /// For another `side`, or a volume without voxels.
 pub fn thumbnail(volume: &Volume, side: usize) -> Result<(usize, usize, Vec<u8>)> {
+    thumbnail_in_window(volume, side, None)
+}
+
+/// The same in a window: the values that become black and white.
+///
+/// # Errors
+/// As [`thumbnail`].
+pub fn thumbnail_in_window(volume: &Volume, side: usize, window: Option<[f32; 2]>) -> Result<(usize, usize, Vec<u8>)> {
     if !(1..=LARGEST).contains(&side) {
         return Err(Error::config("side", side, format!("a thumbnail has 1 to {LARGEST} pixels a side")));
     }
@@ -28,17 +38,26 @@ pub fn thumbnail(volume: &Volume, side: usize) -> Result<(usize, usize, Vec<u8>)
         return Err(Error::config("grid", volume.grid.describe(), "a thumbnail needs at least one voxel"));
     }
     let (ras, orientation) = volume.grid.reoriented_to_ras();
-    let [nx, ny, nz] = ras.shape;
     let source = volume.grid.shape;
-    // Both screen axes run against R and A.
-    let rows = (0..ny).rev().flat_map(|j| (0..nx).rev().map(move |i| [i, j, nz / 2]));
-    let slice: Vec<f32> = rows.map(|v| volume.value(orientation.source_voxel(v, source)) as f32).collect();
-
-    let [sx, sy, _] = ras.spacing_mm();
-    let (wide, high) = (nx as f64 * sx, ny as f64 * sy);
+    let [x, y, through] = match ras.shape {
+        [1, ny, nz] if ny > 1 && nz > 1 => [1, 2, 0],
+        [nx, 1, nz] if nx > 1 && nz > 1 => [0, 2, 1],
+        _ => [0, 1, 2],
+    };
+    let (nx, ny, spacing) = (ras.shape[x], ras.shape[y], ras.spacing_mm());
+    // Both screen axes run against R, A and S.
+    let mut slice = Vec::with_capacity(nx * ny);
+    for j in (0..ny).rev() {
+        for i in (0..nx).rev() {
+            let mut voxel = [0; 3];
+            (voxel[x], voxel[y], voxel[through]) = (i, j, ras.shape[through] / 2);
+            slice.push(volume.value(orientation.source_voxel(voxel, source)) as f32);
+        }
+    }
+    let (wide, high) = (nx as f64 * spacing[x], ny as f64 * spacing[y]);
     let pixels = |mm: f64| ((side as f64 * mm / wide.max(high)).round() as usize).clamp(1, side);
     let (columns, lines) = (shares(nx, pixels(wide)), shares(ny, pixels(high)));
-    let [black, white] = percentile_window(&slice, WINDOW[0], WINDOW[1]);
+    let [black, white] = window.unwrap_or_else(|| percentile_window(&slice, WINDOW[0], WINDOW[1]));
     let grey = |value: f32| (((value - black) / (white - black)).clamp(0.0, 1.0) * 255.0).round() as u8;
     let mut picture = Vec::with_capacity(columns.len() * lines.len());
     for line in &lines {
@@ -102,6 +121,26 @@ mod tests {
             assert_eq!((width, height), (3, 2), "{o:?}");
             assert_eq!(pixels, [255, 204, 153, 102, 51, 0], "{o:?}");
         }
+    }
+
+    #[test]
+    fn a_single_sagittal_or_coronal_slice_is_shown_as_it_is() {
+        let values: Vec<f32> = (0..6).map(|at| at as f32).collect();
+        for shape in [[1, 3, 2], [3, 1, 2]] {
+            let upright = grid(shape, [1.0; 3]);
+            for o in Orientation::all() {
+                let volume = Volume::from_f32(upright.reoriented(&o), o.apply(&values, upright.shape));
+                // Superior is up; anterior, or the patient's right, is on the left.
+                assert_eq!(thumbnail(&volume, 3).unwrap(), (3, 2, vec![255, 204, 153, 102, 51, 0]), "{shape:?} {o:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn values_outside_of_a_window_are_black_and_white() {
+        let volume = Volume::from_f32(grid([4, 1, 1], [1.0; 3]), vec![9.0, 20.0, 15.0, -3.0]);
+        let (_, _, pixels) = thumbnail_in_window(&volume, 4, Some([10.0, 20.0])).unwrap();
+        assert_eq!(pixels, [0, 128, 255, 0]);
     }
 
     #[test]

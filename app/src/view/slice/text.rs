@@ -76,7 +76,7 @@ pub fn labels(document: &Document, world: DVec3) -> Option<String> {
     let at = |mask: &crate::state::MaskLayer| document.label_at(&mask.labels, world);
     match (document.segmentation(), document.reference()) {
         (None, None) => None,
-        (Some(mask), None) | (None, Some(mask)) => Some(format!("label {}", at(mask))),
+        (Some(mask), None) | (None, Some(mask)) => Some(document.label_text(at(mask))),
         (Some(segmentation), Some(reference)) => {
             Some(format!("segmentation {}, reference {}", at(segmentation), at(reference)))
         }
@@ -118,7 +118,10 @@ pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
         (PlaneMode::Native, false) => "",
     };
     let smooth = if case.state.session.settings.interpolate { "interpolated" } else { "voxels" };
-    if planes.is_empty() { smooth.to_owned() } else { format!("{planes}, {smooth}") }
+    let uneven = case.layer(view.image).dicom.as_ref().is_some_and(|dicom| dicom.uneven);
+    let spacing = if uneven { "uneven slices" } else { "" };
+    let parts: Vec<&str> = [spacing, planes, smooth].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join(", ")
 }
 
 /// Name of the drawn mask if there are two, or a note that they are hidden.

@@ -8,12 +8,11 @@ use engine::findings::Comparison;
 use engine::preprocess::{LabelMap, MapSource};
 use engine::volume::{Relation, Volume};
 
-use super::{ReadMask, read_image, read_mask};
-use crate::gpu::Gpu;
+use super::{ReadMask, Reading, read_image, read_mask};
 use crate::scene::Modality;
 use crate::state::names::file_stem;
 use crate::state::{FindingList, ImageLayer, MaskLayer, MaskRole, Remedy, Request, UnloadedMask};
-use crate::worker::{Failure, JobHandle, analyse};
+use crate::worker::{Failure, analyse};
 
 /// The base image of a case with its masks, and what is still to be read.
 pub(crate) struct Base {
@@ -38,9 +37,9 @@ pub(crate) fn read_base(
     mut request: Request,
     modality: Option<&Modality>,
     given: Option<&LabelMap>,
-    gpu: Option<&Gpu>,
-    handle: &JobHandle,
+    reading: &Reading<'_>,
 ) -> Result<Base, Failure> {
+    let Reading { gpu, handle, .. } = *reading;
     let mut warnings = Vec::new();
     let several = request.images.len() > 1;
     let mask = request.segmentation.as_ref().or(request.reference.first()).filter(|_| several);
@@ -51,7 +50,7 @@ pub(crate) fn read_base(
     let mut read = |named: &Option<String>, file: &ImageFile| {
         handle.progress(None, file_stem(&file.path));
         handle.check()?;
-        read_image(file, named.as_deref(), several, gpu, &mut warnings, handle)
+        read_image(file, named.as_deref(), several, reading, &mut warnings)
     };
     let mut images = Vec::new();
     for (named, file) in &request.images {

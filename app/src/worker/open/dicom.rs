@@ -6,16 +6,19 @@ use std::sync::Arc;
 use engine::ErrorKind;
 use engine::cohort::{ImageFile, modality_name};
 use engine::edit::EditLabels;
-use engine::volume::dicom::{self, DataSet, ImageStack, Tag};
+use engine::volume::dicom::{self, DataSet, ImageStack, Partial, Tag};
 use engine::volume::seg::{self, Algorithm, SourceSeries};
 use engine::volume::{Frames, ReadOptions, Relation, Volume};
 
-use super::read::{ALL_FRAMES, MaskTarget, layer_of, mask_layer};
+use super::arrival::Arrival;
+use super::read::{ALL_FRAMES, MaskTarget, Reading, layer_of, mask_layer};
 use crate::gpu::Gpu;
 use crate::scene::{Modality, ScanInfo, Unit};
-use crate::state::dicom::{PatientInfo, place_of, shown_date};
+use crate::state::dicom::{PatientInfo, place_of, shown_date, shown_name};
+use crate::state::intent::file_name;
+use crate::state::names::numbered_series;
 use crate::state::{DicomInfo, ImageLayer, MaskLayer, MaskRole, Source};
-use crate::worker::{Failure, JobHandle};
+use crate::worker::Failure;
 
 /// Reads a series and uploads it. `named` is the cohort's name for its modality.
 ///
@@ -25,35 +28,41 @@ pub(super) fn read_series(
     file: &ImageFile,
     named: Option<&str>,
     one_of_several: bool,
-    gpu: Option<&Gpu>,
+    reading: &Reading<'_>,
     warnings: &mut Vec<String>,
-    handle: &JobHandle,
 ) -> Result<ImageLayer, Failure> {
-    let path = file.path.as_path();
-    let stack = dicom::open(path)?;
+    let (path, handle) = (file.path.as_path(), reading.handle);
+    let stack = match reading.stacks.get(path) {
+        Some(stack) => stack.clone(),
+        None => dicom::open(path)?,
+    };
     handle.check()?;
-    let progress = |done: usize, total: usize| {
-        handle.progress(Some(done as f32 / total.max(1) as f32), format!("slice {done} of {total}"));
+    let header = stack.first_header()?.data;
+    let info = scan_info(&stack, &header, named);
+    let mut arrival = Arrival::new(&stack, info.clone(), reading);
+    let mut step = |partial: &Partial<'_>| {
+        let (done, total) = (partial.done(), partial.total());
+        handle.progress(Some(done as f32 / total.max(1) as f32), format!("{done} of {total} slices"));
+        arrival.show(partial);
         handle.check().is_ok()
     };
-    let read = |frames, memory_budget| stack.load(&ReadOptions { frames, memory_budget }, &progress);
+    let mut load = |(frames, memory_budget)| stack.load_in_steps(&ReadOptions { frames, memory_budget }, &mut step);
+    let one = |frame| (Frames::One(frame), ReadOptions::default().memory_budget);
     let volume = match file.frame {
-        Some(frame) => Volume { file_frames: 1, ..stack.load(&one_frame(frame), &progress)? },
-        None => match read(Frames::All, ALL_FRAMES) {
-            Err(error) if matches!(error.kind(), ErrorKind::Memory { .. }) => stack.load(&one_frame(0), &progress)?,
+        Some(frame) => Volume { file_frames: 1, ..load(one(frame))? },
+        None => match load((Frames::All, ALL_FRAMES)) {
+            Err(error) if matches!(error.kind(), ErrorKind::Memory { .. }) => load(one(0))?,
             other => other?,
         },
     };
-    warnings.extend(volume.warnings.iter().map(|warning| format!("{}: {warning}", path.display())));
-    let header = stack.first_header()?.data;
-    let info = scan_info(&stack, &header, named);
+    let number = header.text(Tag::SERIES_NUMBER).and_then(|number| number.trim().parse().ok());
+    let series = numbered_series(path, number);
+    let label = series.clone().unwrap_or_else(|| file_name(path));
+    warnings.extend(volume.warnings.iter().map(|warning| format!("{label}: {warning}")));
     let dicom = Some(Arc::new(dicom_info(path, &stack, &header)));
-    let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, gpu, warnings)?;
-    Ok(ImageLayer { dicom, ..layer })
-}
-
-fn one_frame(frame: usize) -> ReadOptions {
-    ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() }
+    let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, reading.gpu, warnings)?;
+    let own_name = series.filter(|_| !one_of_several);
+    Ok(ImageLayer { dicom, name: own_name.unwrap_or_else(|| layer.name.clone()), ..layer })
 }
 
 /// Modality and unit: the modality by the header, and of an MR by its description.
@@ -72,11 +81,12 @@ fn dicom_info(path: &Path, stack: &ImageStack, header: &DataSet) -> DicomInfo {
     let dates = [text(Tag::STUDY_DATE), text(Tag::SERIES_DATE)];
     let date = dates.iter().find(|date| !date.is_empty()).map(|date| shown_date(date)).unwrap_or_default();
     DicomInfo {
-        patient: PatientInfo { name: text(Tag::PATIENT_NAME), id: text(Tag::PATIENT_ID), date },
+        patient: PatientInfo { name: shown_name(&text(Tag::PATIENT_NAME)), id: text(Tag::PATIENT_ID), date },
         file_name: stack.file_name(),
         folder: folder.map(Path::to_path_buf).unwrap_or_default(),
         irregular: dicom::irregular(stack, &info),
         inverted: info.inverted,
+        uneven: !info.evenly_spaced,
         frame_of_reference: info.frame_of_reference,
     }
 }
@@ -103,7 +113,8 @@ pub(super) fn read_overlay(
     } else {
         labels
     };
-    warnings.extend(notes.iter().map(|note| format!("{}: {note}", file.display())));
+    let label = file_name(file);
+    warnings.extend(notes.iter().map(|note| format!("{label}: {note}")));
     // The file does not tell whether somebody corrected what the program made.
     let made_by = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
     let algorithm = made_by.map_or(Algorithm::Manual, Algorithm::SemiAutomatic);

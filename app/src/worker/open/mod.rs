@@ -4,6 +4,7 @@
 //! masks that it was opened with, and a mask that cannot be read never hides it. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
 //! and the analysis.
 
+mod arrival;
 mod base;
 mod dicom;
 mod folder;
@@ -12,8 +13,8 @@ mod rest;
 mod series;
 
 pub use read::{
-    MaskProjection, MaskTarget, ReadMask, front_axis, layer_of, mask_layer, mask_projection, mask_textures, read_image,
-    read_mask, read_probability,
+    MaskProjection, MaskTarget, ReadMask, Reading, front_axis, layer_of, mask_layer, mask_projection, mask_textures,
+    read_image, read_mask, read_probability,
 };
 pub use rest::{OpenRest, REST};
 
@@ -83,7 +84,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     if request.paths.is_empty() && request.images.is_empty() {
         return;
     }
-    (state.failed, state.cache.first_slice) = (None, None);
+    (state.failed, state.cache.arriving) = (None, None);
     let (id, gpu) = (CaseId(jobs.unused_id()), jobs.gpu().cloned());
     let listed = match &again {
         Intent::OpenCase(listed) => Some(*listed),
@@ -144,7 +145,7 @@ impl Job for Open {
         let mut request = self.request.clone();
         match look_into(&request, self.id.0, handle)? {
             Place::Other => {}
-            Place::Image(image) => request = image,
+            Place::Image(image) => request = *image,
             Place::List(list) => return Ok(Opening::Series(list)),
             Place::Overlay(path) => return Ok(Opening::Overlay(path)),
         }
@@ -157,16 +158,19 @@ impl Job for Open {
         };
         handle.check()?;
         let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
-        let base = match PrefetchedCase::take(&self.ahead, &request, modality, given) {
-            Some(base) => base,
-            None => read_base(request, modality, given, self.gpu.as_ref(), handle)?,
+        let base = if let Some(base) = PrefetchedCase::take(&self.ahead, &request, modality, given) {
+            base
+        } else {
+            let stacks = request.stacks.clone();
+            let reading = Reading { stacks, shows_slices: true, ..Reading::new(self.gpu.as_ref(), handle) };
+            read_base(request, modality, given, &reading)?
         };
         let verdicts = self.root.as_ref().map(|root| read(root).map_err(|error| error.to_string()));
         Ok(Opening::Case(Box::new(base), verdicts))
     }
 
     fn apply(self, result: Result<Opening, Failure>, state: &mut State, jobs: &mut Jobs) {
-        state.cache.first_slice = None;
+        state.cache.arriving = None;
         match result {
             Ok(Opening::Cases(list)) => {
                 state.series = None;

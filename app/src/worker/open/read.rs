@@ -13,11 +13,32 @@ use super::dicom::{read_overlay, read_series};
 use crate::gpu::{Gpu, Texture};
 use crate::scene::{Evidence, Modality, Preset, ScanInfo, Sidecar};
 use crate::state::names::file_stem;
+use crate::state::request::KnownStacks;
 use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
 use crate::worker::{Failure, JobHandle};
 
 /// Frames of a 4-D scan that are held in memory together, in bytes.
 pub(super) const ALL_FRAMES: u64 = 1 << 30;
+
+/// What images are read with.
+#[derive(Clone)]
+pub struct Reading<'a> {
+    /// The adapter that they are uploaded to.
+    pub gpu: Option<&'a Gpu>,
+    /// The job that reads them.
+    pub handle: &'a JobHandle,
+    /// DICOM series whose headers are read already.
+    pub stacks: KnownStacks,
+    /// The window shows the slices of a DICOM series while they are decoded.
+    pub shows_slices: bool,
+}
+
+impl<'a> Reading<'a> {
+    /// In the background.
+    pub fn new(gpu: Option<&'a Gpu>, handle: &'a JobHandle) -> Self {
+        Self { gpu, handle, stacks: KnownStacks::default(), shows_slices: false }
+    }
+}
 
 /// Reads one image, a NIfTI file or a DICOM series, and uploads it. `named` is the cohort's name for its modality. A frame that the cohort names is an image
 /// of one frame.
@@ -28,13 +49,12 @@ pub fn read_image(
     file: &ImageFile,
     named: Option<&str>,
     one_of_several: bool,
-    gpu: Option<&Gpu>,
+    reading: &Reading<'_>,
     warnings: &mut Vec<String>,
-    handle: &JobHandle,
 ) -> Result<ImageLayer, Failure> {
     let path = file.path.as_path();
     if is_dicom(path) {
-        return read_series(file, named, one_of_several, gpu, warnings, handle);
+        return read_series(file, named, one_of_several, reading, warnings);
     }
     let volume = match file.frame {
         Some(frame) => {
@@ -56,7 +76,7 @@ pub fn read_image(
     }
     // A channel of an unknown kind is called what the cohort calls it.
     let own_name = named.filter(|_| one_of_several && info.modality == Modality::Other).map(str::to_owned);
-    let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, gpu, warnings)?;
+    let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, reading.gpu, warnings)?;
     Ok(ImageLayer { name: own_name.unwrap_or_else(|| layer.name.clone()), ..layer })
 }
 

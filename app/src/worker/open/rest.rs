@@ -6,7 +6,7 @@ use std::sync::Arc;
 use engine::cohort::ImageFile;
 use engine::volume::Volume;
 
-use super::{read_image, read_probability};
+use super::{Reading, read_image, read_probability};
 use crate::gpu::Gpu;
 use crate::state::names::file_stem;
 use crate::state::{CaseId, ImageLayer, ProbabilityLayer, Request, Severity, Slot, Source, State};
@@ -50,10 +50,11 @@ impl Job for OpenRest {
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
         let gpu = self.gpu.as_ref();
+        let reading = Reading { stacks: self.request.stacks.clone(), ..Reading::new(gpu, handle) };
         let is_read = |file: &ImageFile| self.read.iter().any(|source| source.is(file));
         for (modality, file) in self.request.images.iter().filter(|(_, file)| !is_read(file)) {
             let mut warnings = Vec::new();
-            let layer = read_image(file, modality.as_deref(), true, gpu, &mut warnings, handle);
+            let layer = read_image(file, modality.as_deref(), true, &reading, &mut warnings);
             let request = self.request.clone();
             send(handle, &file.path, layer, warnings, move |state, image| add_image(state, &request, image))?;
         }

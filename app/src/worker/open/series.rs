@@ -1,10 +1,11 @@
 //! What a DICOM place holds: one image, which is opened, or several, which are listed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::volume::dicom::{self, DicomFile, ImageStack, Library, Overlay, Series, Study, Tag};
 
-use crate::state::dicom::{ListedPatient, ListedStudy, shown_date};
+use crate::state::dicom::{ListedPatient, ListedStudy, shown_date, shown_name};
 use crate::state::names::{is_mask_name, is_nifti_name};
 use crate::state::{ListedSeries, Request, SeriesId, SeriesKind, SeriesList};
 use crate::worker::{Failure, JobHandle};
@@ -19,7 +20,7 @@ pub(super) enum Place {
     /// No DICOM images to choose from.
     Other,
     /// One image.
-    Image(Request),
+    Image(Box<Request>),
     /// Several images, or one with segmentations.
     List(Box<SeriesList>),
     /// A segmentation, which belongs to other files.
@@ -47,7 +48,7 @@ pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Res
     }
     let list = listed(&place, &library, list);
     let only = list.only_image().and_then(|only| list.request(&[only]));
-    Ok(only.map_or_else(|| Place::List(Box::new(list)), Place::Image))
+    Ok(only.map_or_else(|| Place::List(Box::new(list)), |only| Place::Image(Box::new(only))))
 }
 
 /// The one place that paths name: a DICOM collection, or the folder of several DICOM files.
@@ -112,15 +113,29 @@ pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> S
     };
     let mut overlays: Vec<(SeriesId, Overlay)> = Vec::new();
     let mut study = |study: &Study| {
-        let series = study.series.iter().flat_map(|series| entries(place, library, series, &mut unused, &mut overlays));
-        let series: Vec<ListedSeries> = series.collect();
+        let mut series: Vec<ListedSeries> = Vec::new();
+        // By number: whether its series, of one slice each, are listed as one.
+        let mut joined: BTreeMap<i64, bool> = BTreeMap::new();
+        for one in &study.series {
+            let is_part = one.number.filter(|_| one.files == 1).is_some_and(|number| {
+                *joined.entry(number).or_insert_with(|| {
+                    let entry = joined_entry(place, library, one, &mut unused);
+                    let found = entry.is_some();
+                    series.extend(entry);
+                    found
+                })
+            });
+            if !is_part {
+                series.extend(entries(place, library, one, &mut unused, &mut overlays));
+            }
+        }
         let dates = series.iter().map(|series| series.date.clone()).filter(|date| !date.is_empty());
         ListedStudy { description: study.description.clone(), date: dates.min().unwrap_or_default(), series }
     };
     let mut patients = Vec::new();
     for patient in &library.patients {
         let studies = patient.studies.iter().map(&mut study).collect();
-        patients.push(ListedPatient { name: patient.name.clone(), id: patient.id.clone(), studies });
+        patients.push(ListedPatient { name: shown_name(&patient.name), id: patient.id.clone(), studies });
     }
     let mut list = SeriesList {
         place: place.to_path_buf(),
@@ -142,6 +157,52 @@ pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> S
     list
 }
 
+/// The entry of the volume that series of one slice each are joined to.
+fn joined_entry(
+    place: &Path,
+    library: &Library,
+    series: &Series,
+    unused: &mut impl FnMut() -> SeriesId,
+) -> Option<ListedSeries> {
+    let (selector, stack) = library.joined(series)?;
+    let files = files_of(&stack);
+    let mut warnings = vec![format!("{files} series of one image with this number are joined")];
+    warnings.extend(stack.warnings());
+    Some(ListedSeries {
+        files,
+        ..entry(place, series, unused(), &selector, SeriesKind::Image(Box::new(stack)), warnings)
+    })
+}
+
+/// An entry of a series.
+fn entry(
+    place: &Path,
+    series: &Series,
+    id: SeriesId,
+    selector: &str,
+    kind: SeriesKind,
+    warnings: Vec<String>,
+) -> ListedSeries {
+    ListedSeries {
+        id,
+        path: dicom::with_series(place, selector),
+        kind,
+        number: series.number,
+        modality: series.modality.clone(),
+        description: series.description.clone(),
+        date: shown_date(&series.date),
+        files: series.files,
+        warnings,
+        thumbnail: None,
+        error: None,
+    }
+}
+
+/// Number of images of a volume, over all frames.
+fn files_of(stack: &ImageStack) -> usize {
+    (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten().count()
+}
+
 /// One entry for each volume, image or segmentation of a series; one for a series of anything else.
 fn entries(
     place: &Path,
@@ -150,24 +211,16 @@ fn entries(
     unused: &mut impl FnMut() -> SeriesId,
     overlays: &mut Vec<(SeriesId, Overlay)>,
 ) -> Vec<ListedSeries> {
-    let entry = |id, selector: &str, kind, warnings: Vec<String>| ListedSeries {
-        id,
-        path: dicom::with_series(place, selector),
-        kind,
-        modality: series.modality.clone(),
-        description: series.description.clone(),
-        date: shown_date(&series.date),
-        files: series.files,
-        warnings: series.warnings.iter().cloned().chain(warnings).collect(),
-        thumbnail: None,
-        error: None,
+    let entry = |id, selector: &str, kind, warnings: Vec<String>| {
+        let warnings = series.warnings.iter().cloned().chain(warnings).collect();
+        entry(place, series, id, selector, kind, warnings)
     };
     let image = |(at, stack): (usize, &ImageStack), unused: &mut dyn FnMut() -> SeriesId| {
         let selector = library.selector(series, at);
         let listed = entry(unused(), &selector, SeriesKind::Image(Box::new(stack.clone())), stack.warnings());
         let description = [listed.description.as_str(), stack.name.as_str()];
         let description: Vec<&str> = description.into_iter().filter(|text| !text.is_empty()).collect();
-        let files = if series.stacks.len() > 1 { stack.sources(0).into_iter().flatten().count() } else { series.files };
+        let files = if series.stacks.len() > 1 { files_of(stack) } else { series.files };
         ListedSeries { description: description.join(", "), files, ..listed }
     };
     if !series.stacks.is_empty() {

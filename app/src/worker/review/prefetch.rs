@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use engine::preprocess::LabelMap;
 use engine::volume::Volume;
 
-use super::super::open::{self, Base, read_base};
+use super::super::open::{self, Base, Reading, read_base};
 use super::super::{analyse, segment};
 use crate::gpu::Gpu;
 use crate::scene::Modality;
@@ -135,8 +135,8 @@ impl Job for Prefetch {
         handle.check()?;
         let stamps = Stamp::of(&self.request);
         let (modality, label_map) = (self.modality.clone(), self.label_map.clone());
-        let gpu = self.gpu.as_ref();
-        let base = read_base(self.request.clone(), modality.as_ref(), label_map.as_ref(), gpu, handle)?;
+        let reading = Reading::new(self.gpu.as_ref(), handle);
+        let base = read_base(self.request.clone(), modality.as_ref(), label_map.as_ref(), &reading)?;
         let request = self.request.clone();
         let mut ahead = lock(&self.ahead);
         handle.check()?;

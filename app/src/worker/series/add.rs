@@ -2,7 +2,7 @@
 
 use crate::gpu::Gpu;
 use crate::state::{CaseId, ImageLayer, Request, SeriesId, Severity, Slot, State};
-use crate::worker::open::read_image;
+use crate::worker::open::{Reading, read_image};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, values};
 
 /// Where an added image is shown.
@@ -41,7 +41,8 @@ impl Job for AddImage {
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
         let mut warnings = Vec::new();
         let Some((named, file)) = self.request.images.first() else { return Err(Failure::Cancelled) };
-        let image = read_image(file, named.as_deref(), true, self.gpu.as_ref(), &mut warnings, handle)?;
+        let reading = Reading { stacks: self.request.stacks.clone(), ..Reading::new(self.gpu.as_ref(), handle) };
+        let image = read_image(file, named.as_deref(), true, &reading, &mut warnings)?;
         Ok((image, warnings))
     }
 

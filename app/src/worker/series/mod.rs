@@ -1,30 +1,15 @@
 //! The series of the open DICOM place: pictures, opening one, adding one to the open case.
 
 mod add;
-mod first_slice;
 pub(super) mod relist;
 pub(super) mod thumbnails;
 
 pub use add::{Placement, add};
 
-use engine::volume::dicom::ImageStack;
-
 use super::layer::{self, LayerKind};
 use super::{Jobs, frame, open, values};
 use crate::scene::Modality;
-use crate::state::{Intent, MaskRole, SeriesId, SeriesKind, SeriesList, Severity, State, Thumbnail};
-
-/// A picture of the middle slice of a series, at most `side` pixels a side.
-///
-/// # Errors
-/// A slice that cannot be read.
-fn picture(stack: &ImageStack, side: usize) -> engine::Result<Thumbnail> {
-    let (width, height, mut pixels) = engine::draw::thumbnail(&stack.middle_slice()?, side)?;
-    if stack.info().inverted {
-        pixels.iter_mut().for_each(|pixel| *pixel = 255 - *pixel);
-    }
-    Ok(Thumbnail { size: [width, height], pixels })
-}
+use crate::state::{Intent, MaskRole, SeriesId, SeriesKind, SeriesList, Severity, State};
 
 /// Opens a series: an image as a case, a segmentation over the images that it was made on.
 pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
@@ -36,7 +21,6 @@ pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
         SeriesKind::Image(_) => {
             let Some(request) = list.request(&[id]) else { return };
             open::start(state, jobs, request, Intent::OpenSeries(id));
-            first_slice::start(state, jobs, id);
         }
         SeriesKind::Overlay(_) => overlay(state, jobs, id, MaskRole::Segmentation),
         SeriesKind::Other => {
@@ -60,7 +44,6 @@ pub fn overlay(state: &mut State, jobs: &mut Jobs, id: SeriesId, role: MaskRole)
                 MaskRole::Reference => request.reference = vec![path],
             }
             open::start(state, jobs, request, Intent::OpenSeries(id));
-            first_slice::start(state, jobs, image);
         }
         _ => {
             list.browsing = false;
@@ -92,7 +75,6 @@ pub fn fuse(state: &mut State, jobs: &mut Jobs, pair: [SeriesId; 2]) {
         }
         _ => {
             open::start(state, jobs, request, Intent::FuseSeries(pair));
-            first_slice::start(state, jobs, pair[0]);
         }
     }
 }

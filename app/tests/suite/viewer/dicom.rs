@@ -6,7 +6,7 @@ use std::process::Command;
 
 use amlp_viewer::command::{EditCommand, FileCommand, SeriesCommand};
 use amlp_viewer::scene::{ColourMap, Evidence, Modality, Unit};
-use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, SeriesKind, Session, Severity};
+use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, SeriesKind, Session};
 use egui::{Color32, Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
 use engine::edit::Op;
@@ -17,7 +17,7 @@ use engine::volume::{Grid, LabelVolume, Volume};
 
 use super::edit_tools::paint;
 use super::restart::again;
-use crate::dicom_study::{COLOUR, DESCRIPTION, NAME, PATIENT_ID, SeriesSpec, write_series, write_study};
+use crate::dicom_study::{COLOUR, DESCRIPTION, NAME, PATIENT_ID, SHOWN_NAME, SeriesSpec, write_series, write_study};
 use crate::phantom::{Files, straight};
 use crate::window::*;
 
@@ -176,12 +176,42 @@ fn small_values_of_monochrome1_are_bright() {
 }
 
 #[test]
+fn slices_with_a_series_each_are_listed_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = folder.path().join("study");
+    let volume = Volume::from_f32(straight(), vec![1.0; straight().len()]);
+    let nz = volume.grid.shape[2];
+    for number in [7, 8] {
+        let place = study.join(number.to_string());
+        write_series(&place, &SeriesSpec { number, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
+    }
+    for (k, entry) in std::fs::read_dir(study.join("7")).unwrap().enumerate() {
+        let path = entry.unwrap().path();
+        let file = DicomFile::open(&path).unwrap();
+        let pixels = file.pixel_bytes(usize::MAX).unwrap();
+        let mut data = file.data;
+        data.put_text(Tag::SERIES_INSTANCE_UID, &format!("1.2.77.7.{k}"));
+        data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(pixels));
+        std::fs::write(&path, file_bytes(&data)).unwrap();
+    }
+    let mut window = open_files(&[&study]);
+    let list = state(&window).series.as_ref().unwrap();
+    let rows: Vec<(String, usize)> = list.series().map(|series| (series.title(), series.files)).collect();
+    assert_eq!(rows, [("CT series 7".to_owned(), nz), ("CT series 8".to_owned(), nz)]);
+    let warnings = &list.series().next().unwrap().warnings;
+    assert!(warnings.iter().any(|text| text.contains("joined")), "{warnings:?}");
+    enter(&mut window, "CT series 7");
+    assert_eq!((document(&window).base().volume.grid.shape, errors(&window)), (volume.grid.shape, Vec::new()));
+}
+
+#[test]
 fn one_key_hides_who_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     let mut window = open_files(&[&study]);
-    let shown =
-        |window: &Window| window.query_all_by_label_contains(NAME).count() + usize::from(has(window, DESCRIPTION));
+    let shown = |window: &Window| {
+        window.query_all_by_label_contains(SHOWN_NAME).count() + usize::from(has(window, DESCRIPTION))
+    };
     assert!(shown(&window) > 0, "the list says whose studies these are");
     press(&mut window, Key::H);
     assert_eq!(shown(&window), 0);
@@ -189,7 +219,7 @@ fn one_key_hides_who_it_is() {
     enter(&mut window, "CT series 2");
     assert_eq!(shown(&window), 0);
     press(&mut window, Key::H);
-    assert!(window.query_all_by_label_contains(&format!("Patient {NAME}")).next().is_some(), "the banner");
+    assert!(window.query_all_by_label_contains(&format!("Patient {SHOWN_NAME}")).next().is_some(), "the banner");
 }
 
 #[test]
@@ -202,7 +232,7 @@ fn pictures_and_the_demonstration_show_nobody() {
     ] {
         let window = open(&args);
         assert!(!state(&window).shows_patient());
-        assert_eq!(window.query_all_by_label_contains(NAME).count(), 0);
+        assert_eq!(window.query_all_by_label_contains("Doe").count(), 0);
     }
 }
 
@@ -233,7 +263,9 @@ fn an_uneven_stack_is_saved_as_nifti_and_a_seg_of_it_is_refused_in_words() {
     write_series(&place, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, uneven);
     let mut window = open_files(&[&place]);
     assert!(document(&window).dicom().unwrap().irregular.is_some());
-    assert!(state(&window).notices.iter().any(|notice| notice.severity == Severity::Warning), "it is said on opening");
+    let said: Vec<&str> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
+    assert!(said.iter().any(|text| text.starts_with("series 7: slices are")), "it is said on opening: {said:?}");
+    assert!(document(&window).dicom().unwrap().uneven, "and on every view");
     press(&mut window, Key::B);
     let middle = rect(&window, "Axial").center();
     paint(&mut window, &[middle, middle + vec2(12.0, 0.0)]);

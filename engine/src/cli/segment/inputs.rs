@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::Args;
 use crate::cohort::split::{Part, Split};
-use crate::cohort::{Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, is_mask_or_output, scans_in};
+use crate::cohort::{
+    Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, canonical_modality, is_mask_or_output, scans_in,
+};
 use crate::config::Config;
 use crate::run::RunFolder;
 use crate::volume::dicom::{self, Library};
@@ -39,13 +41,13 @@ impl Inputs {
         let mut inputs = Self::default();
         for input in &args.input {
             if let Some(series) = &args.series {
-                inputs.add_series(&dicom::with_series(input, series), args)?;
+                inputs.add_series(&dicom::with_series(input, series), args, config)?;
             } else if input.is_dir() {
                 inputs.add_folder(input, args, config)?;
             } else {
                 std::fs::metadata(dicom::split_selector(input).0).map_err(Error::io("read", input))?;
                 if dicom::is_dicom(input) {
-                    inputs.add_series(input, args)?;
+                    inputs.add_series(input, args, config)?;
                 } else {
                     inputs.add_file(input, args);
                 }
@@ -64,9 +66,16 @@ impl Inputs {
     }
 
     /// A volume of DICOM files. Its outputs are named by modality and hashed UID: folders may be named after patients.
-    fn add_series(&mut self, path: &Path, args: &Args) -> Result<()> {
+    fn add_series(&mut self, path: &Path, args: &Args, config: &Config) -> Result<()> {
         let image = ImageFile::with_frame(path.to_path_buf(), args.files.frame);
-        self.scans.push(Scan { case: dicom::open(path)?.file_name(), images: vec![image] });
+        let stack = dicom::open(path)?;
+        let (case, modality) = (stack.file_name(), stack.info().modality);
+        if let [wanted] = &config.data.modality[..]
+            && is_other_modality(&modality, wanted)
+        {
+            self.notes.push(format!("{case} is {modality} by its header, but the model was trained on {wanted}"));
+        }
+        self.scans.push(Scan { case, images: vec![image] });
         Ok(())
     }
 
@@ -84,7 +93,7 @@ impl Inputs {
         let (outputs, files): (Vec<NiftiFile>, Vec<NiftiFile>) =
             files.into_iter().partition(|file| is_mask_or_output(&file.stem));
         if files.is_empty() && config.data.modality.len() == 1 && Library::scan(folder, &|_, _| true)?.has_images() {
-            return self.add_series(folder, args);
+            return self.add_series(folder, args, config);
         }
         if files.is_empty() {
             // The error of the discovery is more specific than "no file".
@@ -155,6 +164,13 @@ impl Inputs {
         }
         Ok(())
     }
+}
+
+/// Whether a DICOM modality is CT or PET and the model reads another, or the model reads one of these and the scan is none.
+fn is_other_modality(dicom: &str, wanted: &str) -> bool {
+    let (found, wanted) = (canonical_modality(dicom), canonical_modality(wanted));
+    let is_sure = |name: &str| matches!(name, "ct" | "pet");
+    found != wanted && (is_sure(&found) || is_sure(&wanted))
 }
 
 /// The model's modalities by the names that the cohort uses.

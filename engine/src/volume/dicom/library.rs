@@ -165,7 +165,8 @@ fn by_patient(instances: Vec<Instance>) -> Vec<Patient> {
         }
     }
     for study in patients.iter_mut().flat_map(|patient| &mut patient.studies) {
-        study.series.sort_by(|a, b| (a.number, &a.uid).cmp(&(b.number, &b.uid)));
+        // Without a number last.
+        study.series.sort_by_cached_key(|series| (series.number.is_none(), series.number, series.uid.clone()));
         warn_of_one_image_series(&mut study.series);
     }
     let date = |study: &Study| study.series.iter().map(|series| series.date.clone()).min();

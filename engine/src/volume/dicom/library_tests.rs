@@ -93,6 +93,63 @@ fn the_middle_slice_is_read_alone_and_earlier_versions_are_passed_over() {
 }
 
 #[test]
+fn slices_that_are_decoded_so_far_are_those_of_the_volume() {
+    let folder = tempfile::tempdir().unwrap();
+    // Slice 7 is missing. In the second series slices are scaled in their own ways.
+    for (series, own_scaling) in [(3, false), (4, true)] {
+        for k in (0..101).filter(|k| *k != 7) {
+            let mut data = slice(series, k);
+            if own_scaling {
+                data.put_text(Tag::RESCALE_SLOPE, &format!("{}", k + 1));
+            }
+            write(folder.path(), &format!("{series}-{k}"), &file_bytes(&data));
+        }
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    for series in ["3", "4"] {
+        let stack = library.select(folder.path(), Some(series)).unwrap();
+        let whole = stack.load(&all(), &|_, _| true).unwrap();
+        let mut steps: Vec<Vec<bool>> = Vec::new();
+        let in_steps = stack.load_in_steps(&all(), &mut |partial| {
+            let decoded = partial.decoded();
+            assert_eq!((decoded.len(), partial.total()), (101, 101));
+            assert_eq!(partial.done(), decoded.iter().filter(|decoded| **decoded).count());
+            for (k, decoded) in decoded.iter().enumerate() {
+                let Some(part) = partial.slice(k) else {
+                    assert!(!decoded);
+                    continue;
+                };
+                assert!(*decoded && part.grid.world([1, 0, 0]).distance(whole.grid.world([1, 0, k])) < 1e-9);
+                for (i, j) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
+                    assert_eq!(part.value([i, j, 0]), whole.value([i, j, k]));
+                }
+            }
+            assert!(partial.slice(101).is_none());
+            steps.push(decoded.to_vec());
+            true
+        });
+        assert_eq!(in_steps.unwrap().data, whole.data);
+        assert!(steps.len() > 1, "it is decoded in steps");
+        assert!(steps.windows(2).all(|two| two[0].iter().zip(&two[1]).all(|(before, after)| before <= after)));
+        assert!(steps[0][50], "the middle slice comes first");
+        for decoded in &steps {
+            let inside = |k: &usize| decoded[*k];
+            let (first, last) = ((0..101).find(inside).unwrap(), (0..101).rfind(inside).unwrap());
+            assert!((first..=last).all(|k| decoded[k] || k == 7), "the others follow in both directions");
+            assert!((50 - first).abs_diff(last - 50) <= 1, "{first} to {last}");
+        }
+        assert_eq!(steps.last().unwrap().iter().filter(|decoded| **decoded).count(), 100);
+        let mut calls = 0;
+        let stopped = stack.load_in_steps(&all(), &mut |_| {
+            calls += 1;
+            calls < 2
+        });
+        assert!(matches!(stopped.unwrap_err().kind(), ErrorKind::Cancelled));
+        assert_eq!(calls, 2);
+    }
+}
+
+#[test]
 fn series_of_the_same_number_are_chosen_by_uid() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path(), &[(3, 2)]);
@@ -254,6 +311,44 @@ fn slices_with_a_series_each_are_joined_by_their_number() {
     let library = Library::scan(folder.path(), &|_, _| true).unwrap();
     assert!(library.series().all(|series| series.warnings[0].contains("3 series of one image share number 3")));
     assert_eq!(library.select(folder.path(), Some("3")).unwrap().grid().shape, [2, 2, 3]);
+}
+
+#[test]
+fn images_of_two_patients_are_never_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    for (patient, k) in [("a", 0), ("a", 1), ("b", 2), ("b", 3)] {
+        let mut data = slice(3, k);
+        data.put_text(Tag::PATIENT_ID, patient);
+        data.put_text(Tag::STUDY_INSTANCE_UID, &format!("1.2.{patient}"));
+        data.put_text(Tag::SERIES_INSTANCE_UID, &format!("1.2.3.{k}"));
+        write(folder.path(), &k.to_string(), &file_bytes(&data));
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    let why = library.select(folder.path(), Some("3")).unwrap_err().to_string();
+    assert!(why.contains("several series"), "{why}");
+}
+
+#[test]
+fn series_without_a_number_are_listed_last() {
+    let folder = tempfile::tempdir().unwrap();
+    for (series, number) in [(1, ""), (2, "7"), (3, "2")] {
+        let mut data = slice(series, 0);
+        data.put_text(Tag::SERIES_NUMBER, number);
+        write(folder.path(), &series.to_string(), &file_bytes(&data));
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    assert_eq!(library.series().map(|series| series.number).collect::<Vec<_>>(), [Some(2), Some(7), None]);
+}
+
+#[test]
+fn a_place_of_other_objects_says_what_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut data = slice(3, 0);
+    data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.66.4");
+    data.put_text(Tag::MODALITY, "SEG");
+    let path = write(folder.path(), "seg.dcm", &file_bytes(&data));
+    let why = read(&path, &all()).unwrap_err().to_string();
+    assert!(why.ends_with("holds no DICOM image, only SEG"), "{why}");
 }
 
 /// A zip archive of these files, every second one deflated.

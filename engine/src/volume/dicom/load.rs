@@ -3,12 +3,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use glam::{DAffine3, DVec3};
-
 use super::super::data::for_each_type;
 use super::frames::SMALL;
 use super::info::ScanInfo;
 use super::instance::Instance;
+use super::partial::{Partial, Step};
 use super::stack::{Slice, Stack};
 use super::suv::SuvFactor;
 use super::{DicomFile, Frames, Tag, hashed_uid};
@@ -19,6 +18,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Decoded frames in memory besides the volume itself.
 const BATCH: usize = 32;
+/// Frames that are decoded before each step, for every thread: few, so that slow slices are shown soon.
+const PER_THREAD: usize = 4;
 
 /// Reports decoded and expected slices; returns false to cancel.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
@@ -123,6 +124,15 @@ impl ImageStack {
     /// # Errors
     /// A file that cannot be read or contradicts its header, a frame that does not exist, too little memory, cancelled.
     pub fn load(&self, options: &ReadOptions, progress: Progress) -> Result<Volume> {
+        self.load_in_steps(options, &mut |partial| progress(partial.done(), partial.total()))
+    }
+
+    /// The same, with every slice that is decoded so far shown to `step`, which returns false to cancel. Where each slice
+    /// has a file of its own, the middle one is decoded first and the others follow in both directions.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_in_steps(&self, options: &ReadOptions, step: Step) -> Result<Volume> {
         let total = self.frames();
         let kept: Range<usize> = match options.frames {
             Wanted::All => 0..total,
@@ -134,7 +144,7 @@ impl ImageStack {
         };
         let slots: Vec<Option<Slice>> = self.stack.frames[kept].iter().flatten().copied().collect();
         let (scale, mut data) = self.prepare(slots.len(), options)?;
-        self.fill(&slots, scale, &mut data, progress)?;
+        self.fill(&slots, scale, &mut data, step)?;
         let mut volume = Volume::new(self.stack.grid.clone(), data, scale.unwrap_or(Scale::IDENTITY));
         volume.padding = self.padding(scale.is_some());
         volume.file_frames = total;
@@ -151,15 +161,9 @@ impl ImageStack {
         let slots = self.stack.frames.first().map(Vec::as_slice).unwrap_or_default();
         let middle = slots.len() / 2;
         let known = (0..slots.len()).filter(|k| slots[*k].is_some()).min_by_key(|k| k.abs_diff(middle));
-        let slot = [known.and_then(|k| slots[k])];
         let (scale, mut data) = self.prepare(1, &ReadOptions::default())?;
-        self.fill(&slot, scale, &mut data, &|_, _| true)?;
-        let [nx, ny, _] = self.stack.grid.shape;
-        let to_slice = DAffine3::from_translation(DVec3::new(0.0, 0.0, known.unwrap_or(0) as f64));
-        let world_from_voxel = self.stack.grid.world_from_voxel * to_slice;
-        let grid = Grid { shape: [nx, ny, 1], world_from_voxel, ..self.stack.grid.clone() };
-        let padding = self.padding(scale.is_some());
-        Ok(Volume { padding, ..Volume::new(grid, data, scale.unwrap_or(Scale::IDENTITY)) })
+        self.fill(&[known.and_then(|k| slots[k])], scale, &mut data, &mut |_| true)?;
+        Ok(self.one_slice(known.unwrap_or(0), data, scale))
     }
 
     /// Reads a part of the first file before there is room for `slots` slices: its header can declare more pixels than the
@@ -185,7 +189,7 @@ impl ImageStack {
 
     /// The stored values of padding, scaled as the voxels are where slices are scaled in their own ways; `None` where slices
     /// differ in them.
-    fn padding(&self, is_stored: bool) -> Option<[f64; 2]> {
+    pub(super) fn padding(&self, is_stored: bool) -> Option<[f64; 2]> {
         let factors = self.factors();
         let of = |slice: &Slice| {
             let stored = self.instances[slice.instance].padding?;
@@ -251,22 +255,13 @@ impl ImageStack {
         Ok((scale, data))
     }
 
-    /// Decodes every slice into its place. Without a common `scale` values are scaled.
-    fn fill(
-        &self,
-        slots: &[Option<Slice>],
-        scale: Option<Scale>,
-        data: &mut VoxelData,
-        progress: Progress,
-    ) -> Result<()> {
-        let factors = self.factors();
-        let mut units: Vec<Unit> = Vec::new();
-        let mut order: Vec<(Slice, usize)> = Vec::new();
-        for (slot, slice) in slots.iter().enumerate() {
-            order.extend(slice.map(|slice| (slice, slot)));
-        }
+    /// The frames to decode for these slots: those of a file together, the files nearest to the middle slice first.
+    fn units(&self, slots: &[Option<Slice>]) -> Vec<Unit> {
         let frame_of = |slice: Slice| (slice.instance, self.instances[slice.instance].planes[slice.plane].frame);
+        let mut order: Vec<(Slice, usize)> =
+            slots.iter().enumerate().filter_map(|(slot, slice)| Some(((*slice)?, slot))).collect();
         order.sort_by_key(|(slice, _)| (frame_of(*slice), *slice));
+        let mut units: Vec<Unit> = Vec::new();
         for (slice, slot) in order {
             let (instance, frame) = frame_of(slice);
             match units.last_mut() {
@@ -274,38 +269,47 @@ impl ImageStack {
                 _ => units.push(Unit { instance, frame, planes: vec![(slot, slice.plane)] }),
             }
         }
-        let total = slots.len();
-        let mut done = 0;
-        let mut start = 0;
-        while start < units.len() {
-            // A batch of files of one frame each, or the frames of one file, which is opened once.
-            let instance = units[start].instance;
-            let many = units.get(start + 1).is_some_and(|next| next.instance == instance);
-            let alone = |at: usize| {
-                let next = units.get(at + 1).map(|unit| unit.instance);
-                next != Some(units[at].instance)
-            };
-            let end = if many {
-                (start..units.len()).find(|at| units[*at].instance != instance).unwrap_or(units.len())
-            } else {
-                (start..units.len().min(start + BATCH)).find(|at| !alone(*at)).unwrap_or(units.len().min(start + BATCH))
-            };
-            let opened = if many { Some(DicomFile::from_source(&self.instances[instance].source)?) } else { None };
+        let middle = self.stack.grid.shape[2] / 2;
+        let distance =
+            |unit: &Unit| unit.planes.iter().map(|(slot, _)| slot.abs_diff(middle)).min().unwrap_or_default();
+        let mut of_file = vec![usize::MAX; self.instances.len()];
+        for unit in &units {
+            of_file[unit.instance] = of_file[unit.instance].min(distance(unit));
+        }
+        units.sort_by_key(|unit| (of_file[unit.instance], unit.instance, distance(unit)));
+        units
+    }
+
+    /// Decodes every slice into its place. Without a common `scale` values are scaled.
+    fn fill(&self, slots: &[Option<Slice>], scale: Option<Scale>, data: &mut VoxelData, step: Step) -> Result<()> {
+        let factors = self.factors();
+        let units = self.units(slots);
+        let mut decoded = vec![false; slots.len()];
+        let size = (PER_THREAD * rayon::current_num_threads()).clamp(1, BATCH);
+        let mut rest = &units[..];
+        while !rest.is_empty() {
+            // The frames of one file, which is opened once, or files of one frame each.
+            let mut files = rest.chunk_by(|a, b| a.instance == b.instance);
+            let many = files.clone().next().filter(|units| units.len() > 1);
+            let count = many
+                .map_or_else(|| files.by_ref().take_while(|units| units.len() == 1).take(size).count(), <[Unit]>::len);
+            let (now, later) = rest.split_at(count);
+            let opened =
+                many.map(|units| DicomFile::from_source(&self.instances[units[0].instance].source)).transpose()?;
             let frames = opened.as_ref().map(Frames::open).transpose()?;
-            for batch in units[start..end].chunks(BATCH) {
-                let decoded =
-                    parallel::map(batch.len(), |at| self.decode(&batch[at], frames.as_ref(), scale, &factors));
-                for planes in decoded {
+            for batch in now.chunks(size) {
+                let planes = parallel::map(batch.len(), |at| self.decode(&batch[at], frames.as_ref(), scale, &factors));
+                for planes in planes {
                     for (slot, values) in planes? {
                         place(data, slot, &values, || self.first().source.shown.clone())?;
-                        done += 1;
+                        decoded[slot] = true;
                     }
                 }
-                if !progress(done, total) {
+                if !step(&Partial { stack: self, data, scale, decoded: &decoded }) {
                     return Err(ErrorKind::Cancelled.into());
                 }
             }
-            start = end;
+            rest = later;
         }
         Ok(())
     }

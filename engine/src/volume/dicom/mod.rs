@@ -19,6 +19,7 @@ mod load;
 mod mosaic;
 mod overlay;
 mod parse;
+mod partial;
 mod pixels;
 mod rle;
 mod select;
@@ -38,6 +39,7 @@ pub use load::{ImageStack, Progress};
 pub(super) use overlay::SEGMENTATIONS;
 pub use overlay::{Overlay, irregular, open_overlay};
 pub use parse::PixelElement;
+pub use partial::{Partial, Step};
 pub use pixels::PixelLayout;
 pub use select::{
     is_collection, is_dicom, open, read, read_grid, read_with_info, split_selector, summary, with_series,

@@ -105,6 +105,9 @@ pub fn open(path: &Path) -> Result<ImageStack> {
     Library::scan(place, &|_, _| true)?.select(place, selector)
 }
 
+/// Most series that an error lists.
+const LISTED: usize = 10;
+
 impl Library {
     /// The volume that `selector` names: a series number or UID, with `:2` behind it for the second volume. Without a
     /// selector the only one, where single images do not count beside volumes. `place` is named in errors.
@@ -115,8 +118,13 @@ impl Library {
         let all: Vec<(&Series, usize)> =
             self.series().flat_map(|series| (0..series.stacks.len()).map(move |at| (series, at))).collect();
         if all.is_empty() {
+            let mut others: Vec<&str> =
+                self.series().map(|series| &*series.modality).filter(|m| !m.is_empty()).collect();
+            others.sort_unstable();
+            others.dedup();
+            let only = if others.is_empty() { String::new() } else { format!(", only {}", others.join(", ")) };
             let why = self.warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
-            return Err(Error::file(place, format!("holds no DICOM image{why}")));
+            return Err(Error::file(place, format!("holds no DICOM image{only}{why}")));
         }
         let candidates: Vec<(&Series, usize)> = match selector {
             Some(selector) => Self::matching(selector, &all),
@@ -128,22 +136,33 @@ impl Library {
         match (&candidates[..], &all[..], selector) {
             ([(series, at)], ..) | ([], [(series, at)], None) => Ok(series.stacks[*at].clone()),
             ([], _, Some(selector)) => {
-                Err(Error::config("series", selector, format!("{} holds {}", place.display(), self.list(&all))))
+                let why = format!("not in {}, which has {}", place.display(), self.list(&all));
+                Err(Error::config("series", selector, why))
             }
             (several, ..) => {
                 let listed = self.list(if several.is_empty() { &all } else { several });
-                Err(Error::file(place, format!("holds several series. Choose one by its number: {listed}")))
+                Err(Error::file(place, format!("holds several series. Choose one: {listed}")))
             }
         }
     }
 
+    /// The volume of all series that share the number of this one, if each has one image: some scanners give every slice a
+    /// series UID of its own. With it, what selects the volume.
+    pub fn joined(&self, series: &Series) -> Option<(String, ImageStack)> {
+        let selector = series.number.filter(|_| series.files == 1)?.to_string();
+        let all: Vec<(&Series, usize)> =
+            self.series().flat_map(|series| (0..series.stacks.len()).map(move |at| (series, at))).collect();
+        let stack = joined(&Self::matching(&selector, &all), Some(&selector))?;
+        Some((selector, stack))
+    }
+
     /// Selectors with modality and shape. Descriptions stay out: they may name the patient.
     fn list(&self, stacks: &[(&Series, usize)]) -> String {
-        let shown = stacks.iter().take(20).map(|(series, at)| {
+        let shown = stacks.iter().take(LISTED).map(|(series, at)| {
             let [x, y, z] = series.stacks[*at].grid().shape;
             format!("{} ({} {x}x{y}x{z})", self.selector(series, *at), series.modality)
         });
-        let more = if stacks.len() > 20 { format!(" and {} more", stacks.len() - 20) } else { String::new() };
+        let more = if stacks.len() > LISTED { format!(" and {} more", stacks.len() - LISTED) } else { String::new() };
         shown.collect::<Vec<_>>().join(", ") + &more
     }
 
@@ -175,10 +194,16 @@ impl Library {
     }
 }
 
-/// The volume of series of one image each that share the chosen number: some scanners give every slice a series UID.
+/// The volume of series of one image each that share the chosen number: some scanners give every slice a series UID. Images
+/// of different studies or modalities share a number by chance.
 fn joined(candidates: &[(&Series, usize)], selector: Option<&str>) -> Option<ImageStack> {
     let one_image = |(series, _): &(&Series, usize)| series.files == 1 && series.stacks.len() == 1;
     if selector.is_none() || candidates.len() < 2 || !candidates.iter().all(one_image) {
+        return None;
+    }
+    let study_of = |(series, _): &(&Series, usize)| series.instances.first().map(|first| first.study_uid.clone());
+    let study = candidates.first().map(|first| (study_of(first), &first.0.modality));
+    if !candidates.iter().all(|one| Some((study_of(one), &one.0.modality)) == study) {
         return None;
     }
     let instances = candidates.iter().flat_map(|(series, at)| series.stacks[*at].instances.iter().cloned());
