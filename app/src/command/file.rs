@@ -46,7 +46,7 @@ pub enum FileCommand {
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
     match command {
         FileCommand::TypePath(purpose) => {
-            // Unlike before a file dialog, an unsaved segmentation was not asked about: that question follows the path.
+            // The question about unsaved work follows the path. Before a file dialog, it comes first.
             let request = if purpose == PathPurpose::Files { purpose.into() } else { state.path_request(purpose) };
             state.dialog = Some(Dialog::Path { request, text: String::new() });
         }

@@ -341,8 +341,8 @@ mod tests {
         let mut list = two_patients();
         let seg = list.series().last().unwrap().clone();
         assert_eq!(seg.title(), "SEG series 1003");
-        assert_eq!(list.facts(&seg, true), "segmentation of CT series 2, 2024-02-29");
-        assert_eq!(list.facts(&seg, false), "segmentation of CT series 2");
+        assert_eq!(list.facts(&seg, true), "segmentation of CT series 2:2, 2024-02-29");
+        assert_eq!(list.facts(&seg, false), "segmentation of CT series 2:2");
         list.get_mut(seg.id).unwrap().kind = SeriesKind::Overlay(None);
         let seg = list.get(seg.id).unwrap();
         assert_eq!(list.facts(seg, false), "its images are not here");

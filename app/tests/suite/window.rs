@@ -171,7 +171,7 @@ pub fn type_path(window: &mut Window, purpose: PathPurpose, path: &Path) {
     settle(window);
     window.get_by_label("Path").type_text(&path.display().to_string());
     settle(window);
-    // A scan is about no case: whether it may replace unsaved work is asked afterwards.
+    // The question about unsaved work follows the path.
     let request = if purpose == PathPurpose::Files { purpose.into() } else { state(window).path_request(purpose) };
     let typed = Dialog::Path { request, text: path.display().to_string() };
     assert_eq!(state(window).dialog, Some(typed));

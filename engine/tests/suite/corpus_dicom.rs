@@ -89,9 +89,10 @@ fn numbers_differ(row: &BTreeMap<String, String>, stack: &ImageStack, volume: &V
     (!same).then(|| format!("values {found:?}"))
 }
 
-/// Number of DICOM files under a folder.
+/// Number of files under a folder: those of its series, and those without an image, such as a DICOMDIR.
 fn files_under(folder: &Path) -> usize {
-    Library::scan(folder, &|_, _| true).unwrap().series().map(|series| series.files).sum()
+    let library = Library::scan(folder, &|_, _| true).unwrap();
+    library.series().map(|series| series.files).sum::<usize>() + library.other_files
 }
 
 #[test]

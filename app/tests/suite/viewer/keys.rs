@@ -138,7 +138,7 @@ fn what_is_typed_after_a_key_that_opens_a_field_waits_for_it() {
     assert!(state(&window).session.settings.theme != before.1 && state(&window).dialog.is_none());
     in_one_frame(&mut window, (Key::L, CTRL), "scan");
     settle(&mut window);
-    let request = state(&window).path_request(PathPurpose::Files);
+    let request = PathPurpose::Files.into();
     assert_eq!(state(&window).dialog, Some(Dialog::Path { request, text: "scan".to_owned() }));
     assert_eq!(looks(&window), before.0);
     press(&mut window, Key::Escape);

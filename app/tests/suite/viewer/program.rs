@@ -174,7 +174,7 @@ fn u9_a_picture_needs_an_adapter_and_says_so() {
     let out = files.path("picture.png");
     let output = run(&[&files.scan, Path::new("--screenshot"), &out]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("no adapter") && !out.exists(), "{}", said(&output));
+    assert!(said(&output).contains("no graphics adapter") && !out.exists(), "{}", said(&output));
 }
 
 #[test]
