@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
@@ -20,10 +21,10 @@ const GRIDS: [usize; 3] = [8, 16, 32];
 /// Slices per grid; the median is reported.
 const SLICES: u64 = 3;
 
-/// Cost of a method's clustering.
+/// Cost of a clustering.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusteringCost {
-    /// The method.
+    /// The clustering: `kmeans`, `agglomerative`, `tsne` or `dbscan`.
     pub method: String,
     /// Patches of a slice.
     pub patches: Vec<usize>,
@@ -53,24 +54,32 @@ impl ClusteringCost {
 /// # Errors
 /// A folder that cannot be read or written.
 pub fn costs(plan: &Plan, folder: &StudyFolder) -> Result<Vec<ClusteringCost>> {
-    let mut ways: Vec<(String, Config)> = Vec::new();
-    for method in &plan.methods {
-        let Some(cohort) = plan.cohorts.first() else { continue };
-        let Some(config) = plan.pretrain_config(cohort, method)? else { continue };
-        let is_new = |(_, known): &(String, Config)| known.method.cluster.method != config.method.cluster.method;
-        if config.method.pretext == Pretext::Amlp && ways.iter().all(is_new) {
-            ways.push((method.name.clone(), config));
-        }
-    }
-    if ways.len() < 2 {
+    let clusterings = clusterings(plan)?;
+    if clusterings.len() < 2 {
         return Ok(Vec::new());
     }
     if let Some(known) = folder.read::<Vec<ClusteringCost>>(FILE)? {
         return Ok(known);
     }
-    let costs: Vec<ClusteringCost> = ways.iter().map(|(name, config)| measure(name, config)).collect::<Result<_>>()?;
+    let costs: Vec<ClusteringCost> =
+        clusterings.iter().map(|(name, config)| measure(name, config)).collect::<Result<_>>()?;
     folder.write_json(FILE, &costs)?;
     Ok(costs)
+}
+
+/// The different clusterings of a plan's methods by name, each with the settings of its first method.
+fn clusterings(plan: &Plan) -> Result<Vec<(String, Config)>> {
+    let mut found: Vec<(String, Config)> = Vec::new();
+    let Some(cohort) = plan.cohorts.first() else { return Ok(found) };
+    for method in &plan.methods {
+        let Some(config) = plan.pretrain_config(cohort, method)? else { continue };
+        let Some(value) = config.method.cluster.method.to_possible_value() else { continue };
+        let name = value.get_name().to_owned();
+        if config.method.pretext == Pretext::Amlp && found.iter().all(|(known, _)| *known != name) {
+            found.push((name, config));
+        }
+    }
+    Ok(found)
 }
 
 /// Times a clustering on slices with an increasing number of patches of one size.
@@ -104,7 +113,7 @@ fn seconds_of(config: &Config, grid: &PatchGrid, settings: &ClusterConfig, at: u
 /// The costs as a table.
 pub fn table(costs: &[ClusteringCost]) -> Option<TextTable> {
     let first = costs.first()?;
-    let mut heading = vec!["Method".to_owned()];
+    let mut heading = vec!["Clustering".to_owned()];
     heading.extend(first.patches.iter().map(|n| format!("{n} patches (ms)")));
     heading.push("Grows as".into());
     let row = |cost: &ClusteringCost| {
@@ -151,6 +160,16 @@ mod tests {
         assert_eq!(costs(&plan("paper-table-6"), &folder).unwrap(), known, "measured once");
         let text = table(&known).unwrap().markdown();
         assert!(text.contains("| 64 patches (ms) | 256 patches (ms) |") && text.contains("| 1000.00 |"), "{text}");
+    }
+
+    /// Other methods of a plan also use k-means, so a clustering has the name of its algorithm.
+    #[test]
+    fn a_clustering_is_named_by_its_algorithm() {
+        for plan in ["paper", "paper-table-6"] {
+            let plan = Plan::from_toml(&ready_plan(plan).unwrap(), Path::new(plan)).unwrap();
+            let names: Vec<String> = clusterings(&plan).unwrap().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(names, ["kmeans", "agglomerative", "tsne", "dbscan"]);
+        }
     }
 
     #[test]
