@@ -166,8 +166,8 @@ pub enum ReadMask {
     Unfit(UnloadedMask),
 }
 
-/// Reads a mask onto the grid of its image, of which this frame is shown: the union of its files, as trainings and evaluations
-/// read it. A mask that the remedy has changed is held by no file.
+/// Reads a mask onto the grid of its image, of which this frame is shown: the union of its files, as in training and evaluation.
+/// A mask that the remedy has changed is in no file.
 ///
 /// # Errors
 /// What the reader or the device refuses.
