@@ -70,7 +70,7 @@ mod tests {
     use crate::scene::{DisplayGrid, PlaneMode};
     use crate::state::{Slot, Thumbnail};
 
-    struct Shown {
+    struct LoadingSlices {
         arriving: Arriving,
         job: JobStatus,
         sender: Sender,
@@ -91,9 +91,11 @@ mod tests {
             detail: "3 of 9 slices".into(),
             quiet: false,
         };
-        let shown = Shown { arriving, job, sender: Sender::default() };
+        let shown = LoadingSlices { arriving, job, sender: Sender::default() };
         let mut window = Harness::builder().with_size([800.0, 600.0]).build_ui_state(
-            |ui, shown: &mut Shown| show(ui, &shown.arriving, Convention::Radiological, &shown.job, &shown.sender),
+            |ui, shown: &mut LoadingSlices| {
+                show(ui, &shown.arriving, Convention::Radiological, &shown.job, &shown.sender)
+            },
             shown,
         );
         window.step();
