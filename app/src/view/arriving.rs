@@ -91,12 +91,12 @@ mod tests {
             detail: "3 of 9 slices".into(),
             quiet: false,
         };
-        let shown = LoadingSlices { arriving, job, sender: Sender::default() };
+        let loading = LoadingSlices { arriving, job, sender: Sender::default() };
         let mut window = Harness::builder().with_size([800.0, 600.0]).build_ui_state(
-            |ui, shown: &mut LoadingSlices| {
-                show(ui, &shown.arriving, Convention::Radiological, &shown.job, &shown.sender)
+            |ui, loading: &mut LoadingSlices| {
+                show(ui, &loading.arriving, Convention::Radiological, &loading.job, &loading.sender);
             },
-            shown,
+            loading,
         );
         window.step();
         assert!(window.query_all_by_label("Opening CT series 2: 3 of 9 slices").next().is_some());
