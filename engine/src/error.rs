@@ -36,16 +36,16 @@ pub enum ErrorKind {
         /// Why it cannot be used.
         why: String,
     },
-    /// A mask contains a value that is not a label. A threshold could separate lesion from background.
+    /// A mask contains a value that is not a whole number. A threshold would turn it into a mask.
     #[error("{}: voxel {voxel:?} is {value}: {why}", path.display())]
-    NoLabel {
+    NotALabel {
         /// The file.
         path: PathBuf,
         /// The first such voxel.
         voxel: [usize; 3],
         /// Its value.
         value: f64,
-        /// The largest finite value of the mask.
+        /// The largest finite value of the mask, to propose a threshold.
         largest: f64,
         /// Why it cannot be used.
         why: &'static str,
@@ -121,7 +121,7 @@ pub enum ErrorKind {
         supported: String,
     },
     /// Another process has locked the run folder.
-    #[error("{}: locked by process {pid}", path.display())]
+    #[error("{}: locked by process {pid}. Wait until it ends, or stop it", path.display())]
     Locked {
         /// The run folder.
         path: PathBuf,
@@ -210,9 +210,38 @@ pub(crate) fn reason(error: &std::io::Error) -> String {
 }
 
 impl Error {
-    /// The kind, to match on.
+    /// What went wrong, to match on.
     pub fn kind(&self) -> &ErrorKind {
         &self.0
+    }
+
+    /// The message without the path that it starts with, which may name a patient.
+    pub(crate) fn without_path(&self) -> String {
+        let text = self.to_string();
+        let path = match self.kind() {
+            ErrorKind::Io { path, .. }
+            | ErrorKind::Field { path, .. }
+            | ErrorKind::NotALabel { path, .. }
+            | ErrorKind::File { path, .. }
+            | ErrorKind::Unsupported { path, .. }
+            | ErrorKind::Checksum { path, .. }
+            | ErrorKind::Version { path, .. }
+            | ErrorKind::Locked { path, .. }
+            | ErrorKind::InReview { path, .. } => path,
+            // It names its data by their path.
+            ErrorKind::Memory { needed_mib, allowed_mib, .. } => {
+                return format!("needs {needed_mib} MiB, which exceeds the limit of {allowed_mib} MiB");
+            }
+            ErrorKind::Geometry { .. }
+            | ErrorKind::Config { .. }
+            | ErrorKind::Device { .. }
+            | ErrorKind::DeviceMemory { .. }
+            | ErrorKind::DeviceLost { .. }
+            | ErrorKind::NonFinite { .. }
+            | ErrorKind::Cancelled
+            | ErrorKind::Compute { .. } => return text,
+        };
+        text.strip_prefix(&format!("{}: ", path.display())).map_or_else(|| text.clone(), str::to_owned)
     }
 
     /// For `map_err`: adds the operation and the path to a system error.
@@ -247,5 +276,28 @@ impl Error {
 impl From<ErrorKind> for Error {
     fn from(kind: ErrorKind) -> Self {
         Self(Box::new(kind))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_its_path_keeps_every_other_word() {
+        let path = Path::new("in");
+        let system = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        for (error, expected) in [
+            (Error::file(path, "resampling within it: in"), "resampling within it: in"),
+            (Error::field(path, "dim[0]", 9, "not in 1 to 7"), "dim[0] is 9: not in 1 to 7"),
+            (Error::io("read", path)(system()), "cannot read: entity not found"),
+            (Error::config("series", "3", "is not in it"), "series = 3: is not in it"),
+            (
+                ErrorKind::Memory { what: "in (2 x 2)".into(), needed_mib: 2, allowed_mib: 1 }.into(),
+                "needs 2 MiB, which exceeds the limit of 1 MiB",
+            ),
+        ] {
+            assert_eq!(error.without_path(), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! `amlp info`: format, grid, type and values of a volume.
+//! `amlp info`: prints the format, grid, type and values of a volume.
 
 mod series;
 
@@ -14,7 +14,6 @@ use crate::volume::{Background, Frames, ReadOptions, Scale, Volume, VoxelData, c
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Shown under `amlp info --help`.
 pub const EXAMPLES: &str = "\
 Examples:
   amlp info scan.nii.gz
@@ -23,9 +22,7 @@ Examples:
   amlp info STUDY                        (the series of a DICOM folder, zip archive or DICOMDIR)
   amlp info STUDY --series 3 --json";
 
-/// Shows format, grid, orientation, type, scaling and value range of a volume.
 #[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// NIfTI-1 or -2 volume: .nii, .nii.gz, or either file of a .hdr/.img pair. Or DICOM: a file, folder, zip archive or
     /// DICOMDIR, whose series are listed.
@@ -44,7 +41,7 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Voxel indices from the command line.
+/// Voxel indices from the command line: `i,j`, `i,j,k` or more, 0-based in file order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VoxelIndex(pub Vec<i64>);
 
@@ -63,7 +60,7 @@ impl FromStr for VoxelIndex {
 /// The document of `--json`.
 #[derive(Debug, Serialize)]
 pub struct Info {
-    /// Path as given.
+    /// Path as typed.
     pub file: String,
     /// `nifti-1`, `nifti-2 pair gzip`, `dicom`, ...
     pub format: String,
@@ -81,7 +78,7 @@ pub struct Info {
     pub scale: [f64; 2],
     /// Number of frames.
     pub frames: usize,
-    /// Smallest finite value; null for colours, and if there is none.
+    /// Smallest finite value; null for colour images and for images without finite values.
     pub min: Option<f64>,
     /// Largest finite value.
     pub max: Option<f64>,
@@ -89,15 +86,18 @@ pub struct Info {
     pub mean: Option<f64>,
     /// Number of NaN and infinite values.
     pub nonfinite: Option<u64>,
-    /// Padding of a scan from DICOM, and the values without it. `min`, `max` and `mean` are of all voxels.
+    /// Padding voxels of a DICOM scan. `min`, `max` and `mean` above include them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub padding: Option<Padding>,
-    /// The constant value along the border of the first frame that was read; null if there is none.
+    /// The value that is constant along the border of the first frame read; null if there is none.
     pub background: Option<f64>,
-    /// What is unusual about the file.
+    /// Anything unusual about the file, one sentence each.
     pub warnings: Vec<String>,
     /// `[index, value]` for each `--voxel`.
     pub voxels: Vec<Value>,
+    /// Modality and unit of a scan from DICOM.
+    #[serde(skip)]
+    scan: Option<dicom::ScanInfo>,
     /// The background in words.
     #[serde(skip)]
     background_row: Option<String>,
@@ -106,15 +106,15 @@ pub struct Info {
 /// Voxels outside the field of view, which the file marks.
 #[derive(Debug, Serialize)]
 pub struct Padding {
-    /// Their values, from and to.
+    /// Smallest and largest padding value.
     pub values: [f64; 2],
-    /// Their number.
+    /// Number of padding voxels.
     pub voxels: u64,
-    /// Smallest finite value of all others; null if there is none.
+    /// Smallest finite value of the other voxels; null if there is none.
     pub min_without: Option<f64>,
-    /// Largest finite value of all others.
+    /// Largest finite value of the other voxels.
     pub max_without: Option<f64>,
-    /// Mean of the finite values of all others.
+    /// Mean of the finite values of the other voxels.
     pub mean_without: Option<f64>,
 }
 
@@ -127,11 +127,7 @@ impl Padding {
     }
 }
 
-/// Runs the verb.
-///
-/// # Errors
-/// If the file cannot be read or a voxel lies outside it.
-#[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments by value")]
+#[allow(clippy::needless_pass_by_value, reason = "every command takes its arguments by value")]
 pub fn run(args: Args) -> anyhow::Result<()> {
     if series::is_listing(&args) {
         return series::run(&args);
@@ -149,6 +145,7 @@ pub fn inspect(args: &Args) -> Result<Info> {
     let frames = args.frame.map_or(Frames::All, Frames::One);
     let path = args.series.as_ref().map_or_else(|| args.file.clone(), |name| dicom::with_series(&args.file, name));
     let volume = Volume::read_with(&path, &ReadOptions { frames, ..ReadOptions::default() })?;
+    let scan = dicom::is_dicom(&path).then(|| dicom::open(&path)).transpose()?.map(|stack| stack.info());
     let mut shape = volume.header.as_ref().map_or_else(|| shape_of(&volume), |h| h.dims.clone());
     shape.resize(shape.len().max(3), 1);
     let voxels = args.voxel.iter().map(|v| {
@@ -161,6 +158,7 @@ pub fn inspect(args: &Args) -> Result<Info> {
     Ok(Info {
         voxels: voxels.collect::<Result<_>>()?,
         file: args.file.to_string_lossy().into_owned(),
+        scan,
         format: volume.header.as_ref().map_or("dicom", |h| &h.format).to_owned(),
         spacing_mm: volume.grid.spacing_mm(),
         affine: volume.grid.affine_rows().to_vec(),
@@ -186,14 +184,14 @@ pub(super) fn shape_of(volume: &Volume) -> Vec<usize> {
     volume.grid.shape.into_iter().chain(frames).collect()
 }
 
-/// Text of the background; empty for colours.
+/// Describes the background; `None` for colour images.
 fn background_row(volume: &Volume, background: Option<Background>) -> Option<String> {
     let share = |b: Background| format!("{b}, constant on {:.0} % of the border", b.share * 100.0);
     let none = || "none: no value is constant along the border".to_owned();
     (!volume.data.is_colour()).then(|| background.map_or_else(none, share))
 }
 
-/// What speaks against Hounsfield units in a file that is named as a CT.
+/// A warning if the file is named as a CT but its values cannot be Hounsfield units.
 fn ct_warning(path: &Path, volume: &Volume) -> Option<String> {
     let name = path.file_name()?.to_string_lossy();
     let is_ct = Kind::named(&name, KindChoice::Auto) == Some(Kind::Ct);
@@ -201,10 +199,10 @@ fn ct_warning(path: &Path, volume: &Volume) -> Option<String> {
     Some(format!("{doubt}. Training refuses it. {}", CtReader::Training.remedy(&doubt)))
 }
 
-/// Memory index of a voxel given by two or more indices.
+/// Offset in memory of a voxel given by two or more indices.
 fn locate(path: &Path, volume: &Volume, shape: &[usize], voxel: &[i64], frame: Option<usize>) -> Result<usize> {
     let outside = |why: String| Error::field(path, "voxel", format!("{voxel:?}"), why);
-    // In a file of five or more dimensions, a fourth index counts all frames, unless every index is given.
+    // In a file of five or more dimensions, the fourth of four indices counts frames over all further dimensions.
     let axes: Vec<usize> = match voxel.len() {
         n if n <= 4 => [&shape[..3], &[volume.file_frames]].concat(),
         n if n == shape.len() => shape.to_vec(),
@@ -239,7 +237,7 @@ fn value(data: &VoxelData, scale: Scale, at: usize) -> Value {
 }
 
 impl Info {
-    /// One line per field.
+    /// A text table with one line per field.
     fn table(&self) -> String {
         let list = |v: &[f64]| v.iter().map(|x| number(*x)).collect::<Vec<_>>().join(" x ");
         let shape: Vec<String> = self.shape.iter().map(ToString::to_string).collect();
@@ -252,6 +250,10 @@ impl Info {
             ("orientation", orientation.to_owned()),
             ("type", self.dtype.to_owned()),
         ];
+        if let Some(scan) = &self.scan {
+            rows.push(("modality", scan.modality.clone()));
+            rows.push(("unit", format!("{} ({})", scan.unit.as_deref().unwrap_or("none"), scan.unit_evidence)));
+        }
         let identity = [Scale::IDENTITY.slope, Scale::IDENTITY.inter];
         if self.scale.iter().zip(identity).any(|(a, b)| (a - b).abs() > 0.0) {
             rows.push(("scale", format!("{} * stored + {}", number(self.scale[0]), number(self.scale[1]))));
@@ -294,7 +296,7 @@ impl Info {
     }
 }
 
-/// At most seven significant digits, without trailing zeros.
+/// Formats a number with at most seven significant digits, without trailing zeros.
 fn number(v: f64) -> String {
     if v == 0.0 || (1e-4..1e9).contains(&v.abs()) {
         let digits = 6 - v.abs().max(1.0).log10().floor() as i32;
@@ -322,40 +324,40 @@ mod tests {
         path
     }
 
-    fn look(voxels: &[&str], frame: Option<usize>) -> Result<Info> {
+    fn inspect_file(voxels: &[&str], frame: Option<usize>) -> Result<Info> {
         let folder = tempfile::tempdir().unwrap();
         let voxel = voxels.iter().map(|v| v.parse().unwrap()).collect();
         inspect(&Args { file: file(&folder), series: None, voxel, frame, json: true })
     }
 
     #[test]
-    fn voxels_frames_and_numbers() {
-        let info = look(&["1,0,0", "2,1,1", "0,0,0,1"], None).unwrap();
+    fn info_reports_scaled_values_of_voxels_and_frames() {
+        let info = inspect_file(&["1,0,0", "2,1,1", "0,0,0,1"], None).unwrap();
         assert_eq!((info.shape, info.frames), (vec![3, 2, 2, 2], 2));
         assert_eq!((info.min, info.max, info.mean), (Some(-1.0), Some(10.5), Some(4.75)));
         assert_eq!((info.orientation.as_deref(), info.dtype, info.scale), (Some("LAS"), "int16", [0.5, -1.0]));
         assert_eq!(info.voxels, [json!([[1, 0, 0], -0.5]), json!([[2, 1, 1], 4.5]), json!([[0, 0, 0, 1], 5.0])]);
         assert!(info.warnings.is_empty());
-        let second = look(&["1,0,0", "1,0,0,1"], Some(1)).unwrap();
+        let second = inspect_file(&["1,0,0", "1,0,0,1"], Some(1)).unwrap();
         assert_eq!((second.min, second.voxels), (Some(5.0), vec![json!([[1, 0, 0], 5.5]), json!([[1, 0, 0, 1], 5.5])]));
     }
 
     #[test]
-    fn what_is_outside_is_named() {
+    fn an_index_outside_the_file_is_named_in_the_error() {
         for (voxel, frame) in
             [("3,0,0", None), ("-1,0,0", None), ("0,0,0,2", None), ("0,0,0,0", Some(1)), ("0,0,0,0,0", None)]
         {
-            let message = look(&[voxel], frame).unwrap_err().to_string();
+            let message = inspect_file(&[voxel], frame).unwrap_err().to_string();
             assert!(message.contains(&voxel.replace(',', ", ")), "{message}");
         }
-        let message = look(&[], Some(2)).unwrap_err().to_string();
+        let message = inspect_file(&[], Some(2)).unwrap_err().to_string();
         assert!(message.contains("frame is 2"), "{message}");
         assert!("1".parse::<VoxelIndex>().is_err() && "a,b".parse::<VoxelIndex>().is_err());
     }
 
     #[test]
-    fn the_table_is_readable() {
-        let table = look(&["1,0,0"], None).unwrap().table();
+    fn the_table_rounds_numbers() {
+        let table = inspect_file(&["1,0,0"], None).unwrap().table();
         assert!(table.contains("spacing     1 x 2 x 3 mm") && table.contains("voxel       [1,0,0] = -0.5"), "{table}");
         assert_eq!(
             [number(0.1), number(1_234.567_89), number(-0.0), number(1e12)],

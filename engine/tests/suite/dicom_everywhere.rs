@@ -10,7 +10,7 @@ use engine::volume::{LabelVolume, ReadOptions, Volume};
 use glam::DVec3;
 use serde_json::Value as Json;
 
-/// Texts of the patient: no output may hold them.
+/// Identifying texts of the patient, which no output may contain.
 pub const PATIENT: [&str; 3] = ["Musterfrau^Erika", "QX-77310", "19430217"];
 
 fn text(v: &[f64]) -> String {
@@ -74,7 +74,7 @@ fn twins(folder: &Path, number: usize) -> (PathBuf, PathBuf) {
     (series, file)
 }
 
-/// What the program prints. Neither that nor its log names the patient.
+/// The output of the program. Fails if the output or the log names the patient.
 pub fn amlp(arguments: &[&str], paths: &[&Path]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amlp"));
     let output = command.env("AMLP_LOG", "debug").args(arguments).args(paths).output().unwrap();
@@ -110,10 +110,12 @@ fn info_lists_series_and_shows_one() {
     assert_eq!(keys(&one), keys(&nifti));
     assert_eq!((&one["shape"], &one["max"], &one["format"]), (&nifti["shape"], &nifti["max"], &"dicom".into()));
     assert!(amlp(&["info"], &[&series]).contains("PT   36 x 32 x 7"));
+    let text = amlp(&["info", "--series", "3"], &[&series]);
+    assert!(text.contains("SUVbw (Units GML, SUV by body weight)"), "{text}");
 }
 
 #[test]
-fn masking_and_segmenting_do_not_depend_on_the_format() {
+fn masks_and_segmentations_are_the_same_for_dicom_and_nifti() {
     let temp = tempfile::tempdir().unwrap();
     let (series, file) = twins(temp.path(), 2);
     let line =

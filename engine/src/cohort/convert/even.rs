@@ -1,4 +1,4 @@
-//! Uneven or tilted slices on an even grid: the smallest distance between slices, perpendicular to them.
+//! Resamples uneven or tilted slices to an even grid, along their normal and at their smallest distance.
 
 use glam::{DAffine3, DMat3, DVec3};
 
@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Slices closer than this, in mm, have the same position.
 const SAME_MM: f64 = 1e-3;
 
-/// Slices where they truly are.
+/// Slices at their true positions.
 pub(super) struct Slices<'a> {
     /// The grid of the slices; it shares their columns and rows.
     pub grid: &'a Grid,
@@ -16,13 +16,13 @@ pub(super) struct Slices<'a> {
     pub positions: &'a [DVec3],
 }
 
-/// Position of an even-grid voxel among the slices.
-struct Place {
+/// The two slices around a slice of the even grid.
+struct SlicePair {
     /// The slices below and above.
     slices: [usize; 2],
-    /// Weight of the one above.
+    /// Interpolation weight of the one above, 0 to 1.
     weight: f64,
-    /// Column and row of the even grid's first voxel in each of both.
+    /// Column and row of the even grid's first voxel in either slice.
     shift: [[f64; 2]; 2],
 }
 
@@ -78,14 +78,14 @@ impl Slices<'_> {
         [m.x_axis, m.y_axis].map(|axis| vector.dot(axis) / axis.length_squared())
     }
 
-    /// Position of slice `k` of the even grid.
-    fn place(&self, to: &Grid, k: usize, along: &[f64]) -> Place {
+    /// The slices around slice `k` of the even grid.
+    fn pair(&self, to: &Grid, k: usize, along: &[f64]) -> SlicePair {
         let at = to.spacing_mm()[2] * k as f64;
         let above = along.partition_point(|mm| *mm <= at).clamp(1, along.len() - 1);
         let weight = ((at - along[above - 1]) / (along[above] - along[above - 1])).clamp(0.0, 1.0);
         let slices = [above - 1, above];
         let first = to.world([0, 0, k]);
-        Place { slices, weight, shift: slices.map(|slice| self.in_plane(first - self.positions[slice])) }
+        SlicePair { slices, weight, shift: slices.map(|slice| self.in_plane(first - self.positions[slice])) }
     }
 
     /// Values on the even grid by linear interpolation; `outside` where a neighbour is missing.
@@ -98,7 +98,7 @@ impl Slices<'_> {
             for (dj, weight_j) in [(0.0, 1.0 - v), (1.0, v)] {
                 for (di, weight_i) in [(0.0, 1.0 - u), (1.0, u)] {
                     let weight: f64 = weight_i * weight_j;
-                    // A neighbour without weight need not exist: shifts are whole numbers up to rounding.
+                    // A neighbour without weight may lie outside: shifts are whole numbers up to rounding errors.
                     if weight > 1e-6 {
                         let (i, j) = (i + di, j + dj);
                         let inside = i >= 0.0 && j >= 0.0 && i < columns as f64 && j < rows as f64;
@@ -109,12 +109,12 @@ impl Slices<'_> {
             }
             Some(sum)
         };
-        self.sampled(to, |place, i, j| {
+        self.sampled(to, |pair, i, j| {
             let mut sum = 0.0;
-            for (which, weight) in [(0, 1.0 - place.weight), (1, place.weight)] {
+            for (which, weight) in [(0, 1.0 - pair.weight), (1, pair.weight)] {
                 if weight > 1e-6 {
-                    let [column, row] = place.shift[which];
-                    match value(place.slices[which], column + i, row + j) {
+                    let [column, row] = pair.shift[which];
+                    match value(pair.slices[which], column + i, row + j) {
                         Some(value) => sum += weight * value,
                         None => return outside,
                     }
@@ -124,28 +124,28 @@ impl Slices<'_> {
         })
     }
 
-    /// Labels on the even grid: of the nearest slice and pixel, 0 outside.
+    /// Labels on the even grid, from the nearest slice and pixel; 0 outside.
     pub fn labels(&self, labels: &LabelVolume, to: &Grid) -> Result<LabelVolume> {
         let [columns, rows, _] = self.grid.shape;
-        let found: Vec<u16> = self.sampled(to, |place, i, j| {
-            let which = usize::from(place.weight > 0.5);
-            let [column, row] = place.shift[which];
+        let found: Vec<u16> = self.sampled(to, |pair, i, j| {
+            let which = usize::from(pair.weight > 0.5);
+            let [column, row] = pair.shift[which];
             let (i, j) = ((column + i).round(), (row + j).round());
             if i < 0.0 || j < 0.0 || i >= columns as f64 || j >= rows as f64 {
                 return 0;
             }
-            labels.get(i as usize + columns * (j as usize + rows * place.slices[which]))
+            labels.get(i as usize + columns * (j as usize + rows * pair.slices[which]))
         });
         LabelVolume::new(to.clone(), found)
     }
 
-    fn sampled<T>(&self, to: &Grid, sample: impl Fn(&Place, f64, f64) -> T) -> Vec<T> {
+    fn sampled<T>(&self, to: &Grid, sample: impl Fn(&SlicePair, f64, f64) -> T) -> Vec<T> {
         let along = self.along();
         let mut found = Vec::with_capacity(to.len());
         for k in 0..to.shape[2] {
-            let place = self.place(to, k, &along);
+            let pair = self.pair(to, k, &along);
             for j in 0..to.shape[1] {
-                found.extend((0..to.shape[0]).map(|i| sample(&place, i as f64, j as f64)));
+                found.extend((0..to.shape[0]).map(|i| sample(&pair, i as f64, j as f64)));
             }
         }
         found
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn uneven_slices_are_interpolated_where_they_are() {
+    fn uneven_slices_are_interpolated_at_their_true_positions() {
         check(&[0.0, 1.0, 4.0, 6.0].map(|z| DVec3::new(0.0, 0.0, z)), [4, 3], [4, 3, 7]);
     }
 

@@ -1,6 +1,6 @@
-//! The files of one image and of its mask.
+//! Converts one image and its mask to files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use glam::DVec3;
 
@@ -19,20 +19,11 @@ use crate::{Error, Result};
 /// An image that was converted, for its mask.
 pub(super) struct Image<'a> {
     name: String,
-    /// As it was written.
+    /// Grid of the written file.
     grid: Grid,
     stack: &'a ImageStack,
     /// The slices' true positions and stored grid, if they were resampled.
     resampled: Option<(Grid, Vec<DVec3>)>,
-}
-
-/// Why something failed, without the paths that the user named: they may name the patient.
-pub(super) fn reason(error: &Error, sources: &[PathBuf]) -> String {
-    let mut text = error.to_string();
-    for source in sources {
-        text = text.replace(&source.display().to_string(), "the source");
-    }
-    text
 }
 
 /// Reads a volume and writes `STEM.nii.gz` and `STEM.json` in the patient's folder.
@@ -73,7 +64,7 @@ pub(super) fn convert<'a>(
         let slices = Slices { grid: &stored.grid, positions: &positions };
         let grid = slices.even_grid()?;
         let mut values = stored.to_f32();
-        // No values between tissue and padding.
+        // As NaN, padding does not mix with tissue in the interpolation.
         stored.replace_padding(0, &mut values, f32::NAN);
         let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
         let mut sampled = slices.values(&values, &grid, outside);

@@ -58,11 +58,15 @@ impl Key {
         }
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_reader(text.as_bytes());
-        // The message of the table reader may quote a line, which is patient text.
-        let unreadable =
-            |_| Error::file(path, "is not a key file: expected the columns pseudonym and patient_id, by tabs");
+        // The CSV reader's message may quote a line, which identifies a patient.
+        let unreadable = |_| {
+            Error::file(path, "is not a key file. It must have the columns pseudonym and patient_id, separated by tabs")
+        };
         if reader.headers().map_err(unreadable)? != vec!["pseudonym", "patient_id"] {
-            return Err(Error::file(path, "is not a key file: expected the columns pseudonym and patient_id, by tabs"));
+            return Err(Error::file(
+                path,
+                "is not a key file. It must have the columns pseudonym and patient_id, separated by tabs",
+            ));
         }
         for row in reader.records() {
             let row = row.map_err(unreadable)?;
@@ -72,14 +76,19 @@ impl Key {
             }
             let twice = self.by_patient.values().any(|known| *known == pseudonym);
             if twice || self.by_patient.insert(patient, pseudonym.clone()).is_some() {
-                return Err(Error::field(path, "pseudonym", pseudonym, "it or its patient occurs twice"));
+                return Err(Error::field(
+                    path,
+                    "pseudonym",
+                    pseudonym,
+                    "the pseudonym or its patient occurs twice. Remove one of the lines",
+                ));
             }
         }
         Ok(())
     }
 
-    /// The pseudonym of a patient. A new one is in the key file before this returns, so that no folder is ever without its
-    /// patient.
+    /// The pseudonym of a patient. A new one is written to the key file before this returns, so that every folder can be
+    /// traced to its patient.
     ///
     /// # Errors
     /// If the key file cannot be written.
@@ -156,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_cohort_is_refused() {
+    fn a_key_file_inside_the_cohort_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let cohort = folder.path().join("cohort");
         for exists in [false, true] {
@@ -172,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_key_is_refused_without_its_text() {
+    fn errors_about_a_damaged_key_file_do_not_quote_it() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.tsv");
         for text in [

@@ -1,7 +1,8 @@
-//! Converts DICOM to a cohort: a folder per patient with images, a mask and a JSON sidecar for each.
+//! Converts DICOM to a cohort: one folder per patient with images, a mask, and a JSON sidecar for each file.
 //!
-//! Patients get pseudonyms by default. No file of the cohort has text of a patient: UIDs are hashed, descriptions are left out,
-//! and names of segments that contain the patient's name are replaced. The key of the pseudonyms stays apart.
+//! Patients get pseudonyms by default. No file of the cohort contains text that identifies a patient: UIDs are hashed,
+//! descriptions are left out, and segment names that contain the patient's name are replaced. The key file is stored outside
+//! the cohort.
 
 mod even;
 mod image;
@@ -37,8 +38,8 @@ pub struct ConvertOptions {
 /// from the same images is skipped. `progress` is called after each patient.
 ///
 /// # Errors
-/// A source that cannot be read, a cohort or key file that cannot be written, cancelled. What is wrong with single series is
-/// in the report.
+/// A source that cannot be read; a cohort or key file that cannot be written; [`crate::ErrorKind::Cancelled`]. Problems with
+/// single series are in the report.
 pub fn convert(
     sources: &[PathBuf],
     out: &Path,
@@ -71,7 +72,7 @@ pub fn convert(
             None => names::unused_name(&names::folder_name(id), &folders),
         };
         folders.push(name.clone());
-        let done = patient::convert(&name, parts, out, sources, options, control)?;
+        let done = patient::convert(&name, parts, out, options, control)?;
         progress(&done);
         report.refused.extend(done.refused.iter().cloned());
         report.skipped.extend(done.skipped.iter().cloned());

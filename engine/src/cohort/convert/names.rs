@@ -5,7 +5,7 @@ use crate::cohort::listing::modality_name;
 /// Minimum length in bytes of the words of a patient's name and id to search for: two Chinese characters can be a name.
 const SHORTEST: usize = 3;
 
-/// The name of an image's file without ending, as a cohort of DICOM folders names it.
+/// The stem of an image's file name. It is the modality name that discovery gives a DICOM folder.
 pub(super) fn image_name(modality: &str, description: &str) -> String {
     let name: String = modality_name(modality, description).chars().filter(char::is_ascii_alphanumeric).collect();
     if name.is_empty() { "image".into() } else { name }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_patient_is_recognised_in_a_text() {
+    fn words_of_the_patients_name_and_id_are_found_in_a_text() {
         let words = PatientWords::of(&["Mustermann^Max^^Dr.=山田", "QX-77 31"]);
         for text in ["GTV mustermann", "MAX", "山田", "lesion qx-77 31", "MUSTERMANN_01"] {
             assert!(words.are_in(text), "{text}");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_become_names_of_folders() {
+    fn ids_become_safe_folder_names() {
         for (id, name) in
             [("4711", "4711"), ("A/B\\C", "A_B_C"), ("../../x", "_.._x"), (" ", "unnamed"), ("..", "unnamed")]
         {

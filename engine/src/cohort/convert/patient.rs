@@ -1,9 +1,8 @@
-//! One patient: which series become images, which segmentation becomes the mask, and the files of both.
+//! Converts one patient: decides which series become images and which segmentation becomes the mask, and writes them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::image::reason;
 use super::names::{PatientWords, image_name, unused_name};
 use super::report::{ConvertedPatient, REPORT, RefusedImage};
 use super::{ConvertOptions, image};
@@ -13,7 +12,7 @@ use crate::volume::dicom::{ImageStack, Overlay, Patient, Series, hashed_uid};
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
-/// Counts up when the files of a conversion change, so that finished patients are made again.
+/// Version of the output files. Increment it when they change, so that finished patients are converted again.
 const FORMAT: u32 = 2;
 
 /// A patient's conversion in progress.
@@ -22,10 +21,8 @@ pub(super) struct PatientConversion<'a> {
     pub name: &'a str,
     pub options: &'a ConvertOptions,
     pub control: &'a Control,
-    /// What must not be in a file.
+    /// Words that identify the patient and must not appear in a file.
     pub words: PatientWords,
-    /// Paths that the user named, which errors may hold.
-    pub sources: &'a [PathBuf],
     pub done: ConvertedPatient,
 }
 
@@ -33,16 +30,15 @@ pub(super) struct PatientConversion<'a> {
 struct Scan<'a> {
     series: &'a Series,
     stack: &'a ImageStack,
-    /// Indices of the segmentations that were made on it, the newest first.
+    /// Indices of the segmentations made on it, newest first.
     overlays: Vec<usize>,
 }
 
-/// Converts a patient. `parts` are the same patient in several sources.
+/// Converts a patient. `parts` holds the patient's studies from each source.
 pub(super) fn convert(
     name: &str,
     parts: &[Patient],
     out: &Path,
-    sources: &[PathBuf],
     options: &ConvertOptions,
     control: &Control,
 ) -> Result<ConvertedPatient> {
@@ -57,9 +53,9 @@ pub(super) fn convert(
     }
     clear(&folder)?;
     let texts: Vec<&str> = parts.iter().flat_map(|part| [part.id.as_str(), part.name.as_str()]).collect();
-    // Without sources, so that the record of an interrupted conversion only lists files to clear.
+    // `made_from` stays empty until the end, so an interrupted conversion does not count as finished.
     let done = ConvertedPatient { patient: name.to_owned(), ..ConvertedPatient::default() };
-    let mut work = PatientConversion { name, options, control, words: PatientWords::of(&texts), sources, done };
+    let mut work = PatientConversion { name, options, control, words: PatientWords::of(&texts), done };
     let mut used = BTreeSet::new();
     let studies = work.studies(parts, &overlays);
     let sessions = studies.len();
@@ -91,7 +87,7 @@ fn series_of(parts: &[Patient]) -> impl Iterator<Item = &Series> {
     parts.iter().flat_map(|part| &part.studies).flat_map(|study| &study.series)
 }
 
-/// The segmentations of a patient, each once.
+/// The segmentations of a patient, without duplicates.
 fn overlays(parts: &[Patient]) -> Result<Vec<Overlay>> {
     let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for series in series_of(parts) {
@@ -114,7 +110,7 @@ fn made_from(parts: &[Patient], overlays: &[Overlay], options: &ConvertOptions) 
     sha256([instances.join("\n"), options].join("\n").as_bytes())
 }
 
-/// Removes an earlier conversion's files from a patient's folder, the record first. Keeps other files.
+/// Removes the files of an earlier conversion from a patient's folder, beginning with the record. Keeps other files.
 fn clear(folder: &Path) -> Result<()> {
     let Some(recorded) = ConvertedPatient::read(folder) else { return Ok(()) };
     for path in std::iter::once(folder.join(REPORT)).chain(recorded.files.keys().map(|name| folder.join(name))) {
@@ -138,7 +134,7 @@ fn stops(error: &Error, folder: &Path) -> bool {
 }
 
 impl PatientConversion<'_> {
-    /// Reports something that should have been converted. `uid` is hashed.
+    /// Reports a series that should have been converted. `uid` is hashed.
     fn refuse(&mut self, modality: &str, uid: &str, why: impl Into<String>) {
         let refused = self.named(modality, uid, why.into());
         self.done.refused.push(refused);
@@ -219,7 +215,7 @@ impl PatientConversion<'_> {
                 Ok(image) => image,
                 Err(error) if stops(&error, folder) => return Err(error),
                 Err(error) => {
-                    let why = reason(&error, self.sources);
+                    let why = error.without_path();
                     self.refuse(&series.modality, &series.uid, why);
                     continue;
                 }
@@ -237,7 +233,7 @@ impl PatientConversion<'_> {
                     Ok(()) => has_mask = true,
                     Err(error) if stops(&error, folder) => return Err(error),
                     Err(error) => {
-                        let why = reason(&error, self.sources);
+                        let why = error.without_path();
                         self.refuse(&overlay.modality, &overlay.series_uid, why);
                     }
                 }

@@ -32,9 +32,9 @@ pub struct ConvertedPatient {
     pub patient: String,
     /// Files with their SHA-256, by path in the patient's folder.
     pub files: BTreeMap<String, String>,
-    /// What is unusual about the files, one sentence each.
+    /// Anything unusual about the files, one sentence each.
     pub warnings: Vec<String>,
-    /// What of this patient was refused.
+    /// Series and segmentations of this patient that were refused.
     pub refused: Vec<RefusedImage>,
     /// Objects of this patient other than scans.
     pub skipped: Vec<RefusedImage>,
@@ -45,7 +45,7 @@ pub struct ConvertedPatient {
     pub finished_before: bool,
 }
 
-/// Something that was not converted.
+/// A series or object that was not converted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedImage {
     /// The patient; `None` for a file that cannot be read.
@@ -108,7 +108,7 @@ impl ConvertedPatient {
         recorded.files.keys().all(is_below).then_some(recorded)
     }
 
-    /// The record of a patient's folder, if it was made from the same and no file has changed since.
+    /// The record of a patient's folder, if it was made from the same images and options and no file has changed since.
     pub(super) fn finished(folder: &Path, made_from: &str) -> Option<Self> {
         let recorded = Self::read(folder)?;
         let is_same =
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_patient_is_finished_only_if_nothing_changed() {
+    fn a_patient_counts_as_finished_only_if_nothing_changed() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
         std::fs::write(place.join("ct.nii.gz"), b"scan").unwrap();

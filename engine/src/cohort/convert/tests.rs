@@ -1,4 +1,4 @@
-//! Conversions of made-up patients and of series of the corpus.
+//! Conversions of synthetic patients and of series of the corpus.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::volume::dicom::{DataSet, DicomFile, Tag, Value, Vr, file_bytes};
 use crate::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg};
 use crate::volume::{LabelStyle, LabelTable, LabelVolume, MaskOptions, Volume};
 
-/// What no file of a conversion may hold: name, id, birth date, accession number, UIDs.
+/// Text that no converted file may contain: name, id, birth date, accession number, UIDs.
 const SECRETS: [&str; 7] = ["Testfall", "Ottokar", "QX-7731-Z", "19570311", "ACC99812", "1.2.840.99", "20240229"];
 
 /// Writes a CT series of 5 x 4 pixels with slices at these heights. Voxels are 400 k + 10 j + i - 1000 HU.
@@ -194,7 +194,7 @@ fn study(root: &Path) -> (PathBuf, LabelVolume) {
 }
 
 #[test]
-fn a_study_becomes_a_case_of_a_cohort_without_its_patient() {
+fn a_study_becomes_a_pseudonymised_case() {
     let folder = tempfile::tempdir().unwrap();
     let (source, mask) = study(folder.path());
     let out = folder.path().join("cohort");
@@ -228,7 +228,7 @@ fn a_study_becomes_a_case_of_a_cohort_without_its_patient() {
 }
 
 #[test]
-fn a_structure_set_beside_its_images_is_a_mask_as_its_conversion_is() {
+fn an_rtstruct_gives_the_same_mask_in_place_and_converted() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("cohort");
     let heights = [0.0, 3.0, 6.0, 9.0];
@@ -264,7 +264,7 @@ fn a_structure_set_beside_its_images_is_a_mask_as_its_conversion_is() {
 }
 
 #[test]
-fn padding_stays_padding() {
+fn converted_files_keep_their_padding() {
     let folder = tempfile::tempdir().unwrap();
     let (source, out) = (folder.path().join("source"), folder.path().join("cohort"));
     // The first four voxels of the first slice, -1000 to -997 HU, are padding.
@@ -290,24 +290,24 @@ fn padding_stays_padding() {
 }
 
 #[test]
-fn messages_name_no_patient_either() {
+fn messages_and_the_report_do_not_identify_the_patient() {
     let folder = tempfile::tempdir().unwrap();
     let (source, _) = study(folder.path());
     // A CT that is cut within its pixels, in a folder that is named after the patient.
     let cut = source.join("ct/Testfall_2.dcm");
     let bytes = std::fs::read(&cut).unwrap();
     std::fs::write(&cut, &bytes[..bytes.len() - 10]).unwrap();
-    let mut told = String::new();
-    let mut tell = |patient: &ConvertedPatient| told += &format!("{patient:?}");
+    let mut messages = String::new();
+    let mut collect = |patient: &ConvertedPatient| messages += &format!("{patient:?}");
     let out = folder.path().join("cohort");
-    let report = convert(&[source], &out, &ConvertOptions::default(), &Control::default(), &mut tell).unwrap();
+    let report = convert(&[source], &out, &ConvertOptions::default(), &Control::default(), &mut collect).unwrap();
     assert_eq!(report.refused.len(), 3, "both series and the segmentation: {:?}", report.refused);
-    assert_nothing_identifies(told.as_bytes(), "a message");
+    assert_nothing_identifies(messages.as_bytes(), "a message");
     assert_nothing_identifies(format!("{report:?}").as_bytes(), "the report");
 }
 
 #[test]
-fn finished_patients_are_left_alone_and_changed_ones_made_again() {
+fn only_changed_patients_are_converted_again() {
     let folder = tempfile::tempdir().unwrap();
     let (source, _) = study(folder.path());
     let (out, options) = (folder.path().join("cohort"), ConvertOptions::default());
@@ -338,7 +338,7 @@ fn finished_patients_are_left_alone_and_changed_ones_made_again() {
 }
 
 #[test]
-fn a_stopped_conversion_continues() {
+fn a_cancelled_conversion_continues() {
     let folder = tempfile::tempdir().unwrap();
     let (source, _) = study(folder.path());
     let out = folder.path().join("cohort");
@@ -384,7 +384,7 @@ fn ids_are_kept_on_request() {
 }
 
 #[test]
-fn a_place_without_dicom_is_an_error() {
+fn a_folder_without_dicom_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("notes.txt"), "no scan").unwrap();
     let out = folder.path().join("cohort");
@@ -405,7 +405,7 @@ fn corpus(name: &str, to: &Path) -> Option<PathBuf> {
 }
 
 #[test]
-fn a_pet_becomes_suv_with_its_contours_as_mask() {
+fn a_pet_is_converted_to_suv_with_its_contours_as_mask() {
     let folder = tempfile::tempdir().unwrap();
     let Some(place) = corpus("suv-dro.tar.xz", folder.path()) else { return };
     let out = folder.path().join("cohort");

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_bytes_and_unknown_terms_show() {
+    fn invalid_bytes_become_replacement_characters() {
         assert_eq!(Charset::default().decode(b"M\xfcller"), "M\u{fffd}ller");
         assert_eq!(Charset::of(b"ISO_IR 999").decode(b"a\xfc"), "a\u{fffd}");
         assert_eq!(Charset::UTF_8.decode(b"a\xffb"), "a\u{fffd}b");

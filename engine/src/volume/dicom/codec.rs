@@ -9,14 +9,14 @@ use super::source::inflate;
 use super::{DicomFile, Syntax, Tag, rle};
 use crate::Result;
 
-/// The bytes of a frame as if it were stored uncompressed: little-endian numbers of `bits_allocated` bits, the samples of
-/// a pixel together, [`PixelLayout::frame_bytes`] in all.
+/// Decodes a frame to [`PixelLayout::frame_bytes`] bytes: little-endian numbers of `bits_allocated` bits, with the samples of
+/// each pixel together.
 ///
 /// # Errors
-/// A stream that is damaged, or whose own header contradicts the file's. A panic of a decoder becomes one, too.
+/// A stream that is damaged, or whose header contradicts that of the file. A panic of a decoder also becomes an error.
 pub(super) fn decode(file: &DicomFile, stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>> {
     let decoded = catch_unwind(AssertUnwindSafe(|| decode_stream(file.syntax, stream, layout)));
-    let decoded = decoded.unwrap_or_else(|_| Err("the decoder gave up on a damaged frame".to_owned()));
+    let decoded = decoded.unwrap_or_else(|_| Err("the decoder failed on a damaged frame".to_owned()));
     let bytes = decoded.map_err(|why| file.error(Tag::PIXEL_DATA, why))?;
     if bytes.len() == layout.frame_bytes() {
         return Ok(bytes);
@@ -44,7 +44,7 @@ fn decode_stream(syntax: Syntax, stream: &[u8], layout: &PixelLayout) -> Result<
     }
 }
 
-/// What a compressed frame says of itself.
+/// Size and precision in the header of a compressed frame.
 struct StreamHeader {
     columns: usize,
     rows: usize,

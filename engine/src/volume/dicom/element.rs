@@ -37,7 +37,7 @@ impl Element {
         if self.vr == Vr::UN { self.tag.vr().unwrap_or(Vr::UN) } else { self.vr }
     }
 
-    /// Every number of the value; text that is no number is left out.
+    /// All numbers of the value. Text that is not a number is skipped.
     fn numbers(&self) -> Vec<f64> {
         let bytes = self.bytes();
         macro_rules! read {
@@ -45,7 +45,7 @@ impl Element {
                 bytes.as_chunks().0.iter().map(|&b| <$t>::from_le_bytes(b) as f64).collect()
             };
         }
-        #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+        #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
         match self.known_vr() {
             Vr::US | Vr::OW => read!(u16),
             Vr::SS => read!(i16),
@@ -60,13 +60,13 @@ impl Element {
     }
 }
 
-/// The number in a decimal or integer string. Blanks and zero bytes around it do not count.
+/// The number in a decimal or integer string, without surrounding blanks and zero bytes.
 fn number_of_text(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?.trim_matches(|c: char| c.is_whitespace() || c == '\0');
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// Elements in ascending order of their tags. Of two elements with the same tag the last one counts.
+/// Elements in ascending order of their tags. If a tag occurs twice, the last element is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DataSet {
     elements: Vec<Element>,
@@ -79,7 +79,7 @@ impl DataSet {
         Self { elements: Vec::new(), charset: Charset::UTF_8 }
     }
 
-    /// What the parser builds: elements in file order, and the character set of their text.
+    /// A parsed data set, from its elements in file order and the character set of their text.
     pub(super) fn from_parts(mut elements: Vec<Element>, charset: Charset) -> Self {
         if !elements.is_sorted_by(|a, b| a.tag < b.tag) {
             elements.sort_by_key(|element| element.tag);
@@ -162,8 +162,8 @@ impl DataSet {
         self.items(tag).first()
     }
 
-    /// A private tag of a creator: `element` is its last two hexadecimal digits, such as `0x10` for CSA `(0029,xx10)`.
-    /// `None` if the creator reserved no block of the group. Without any creator in the group it is its first block: some
+    /// A private tag of a creator. `element` is its last two hexadecimal digits, such as `0x10` for CSA `(0029,xx10)`. `None`
+    /// if the creator reserved no block of the group. In a group without any creator the first block is assumed, because some
     /// programs drop the creators and keep the elements.
     pub fn private_tag(&self, group: u16, creator: &str, element: u8) -> Option<Tag> {
         let blocks = self.elements.iter().filter(|e| e.tag.0 == group && (0x10..=0xff).contains(&e.tag.1));
@@ -208,7 +208,7 @@ impl DataSet {
         self.put(tag, Vr::SQ, Value::Items(items));
     }
 
-    /// Copies an element as it is; text is copied as UTF-8. Nothing happens if `from` lacks it.
+    /// Copies an element unchanged, except that text becomes UTF-8. Does nothing if `from` lacks the element.
     pub fn copy(&mut self, from: &DataSet, tag: Tag) {
         let Some(element) = from.get(tag) else { return };
         let mut element = element.clone();

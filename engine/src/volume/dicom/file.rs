@@ -8,7 +8,7 @@ use super::{DataSet, Syntax, Tag};
 use crate::run::atomic::sha256;
 use crate::{Error, ErrorKind, Result};
 
-/// Bytes read first: most headers of CT and MR images are shorter.
+/// Number of bytes read first. Most headers of CT and MR images are shorter.
 const FIRST_READ: usize = 32 << 10;
 
 /// A file's header, up to its pixels.
@@ -20,16 +20,16 @@ pub struct DicomFile {
     pub data: DataSet,
     /// How elements and pixels are encoded.
     pub syntax: Syntax,
-    /// Its UID, guessed from the first element if the file does not name it.
+    /// UID of the transfer syntax, guessed from the first element if the file does not name it.
     pub syntax_uid: String,
-    /// Where the pixels are; `None` if there are none.
+    /// Position of the pixels in the file; `None` without pixels.
     pub pixels: Option<PixelElement>,
     /// Irregularities of the encoding, one sentence each.
     pub warnings: Vec<String>,
     pub(super) source: Source,
 }
 
-/// The first 16 hexadecimal digits of the SHA-256 of a UID: names an instance or series without its identity.
+/// The first 16 hexadecimal digits of the SHA-256 of a UID. They name an instance or series without identifying the patient.
 pub fn hashed_uid(uid: &str) -> String {
     sha256(uid.as_bytes()).chars().take(16).collect()
 }
@@ -69,7 +69,8 @@ impl DicomFile {
         }
     }
 
-    /// Bytes of a range of the file, inflated if its transfer syntax deflates them. `to` is cut at the end.
+    /// The bytes `from..to` of the file, inflated if its transfer syntax deflates them. The range is cut at the end of the
+    /// file.
     pub(super) fn read(&self, from: usize, to: usize) -> Result<Vec<u8>> {
         let mut bytes = self.source.open()?;
         if self.syntax != Syntax::Deflated {

@@ -9,9 +9,10 @@ use crate::Result;
 use crate::volume::VoxelData;
 use crate::words::plural;
 
-/// Frames of this size, in bytes, may be of a single value, which compresses to next to nothing.
+/// Size in bytes up to which a frame may consist of a single value, which compresses to almost nothing.
 pub(super) const SMALL: usize = 16 << 20;
-/// Larger ones have at least one compressed byte for so many: a header alone must not decide how much memory is taken.
+/// Larger frames must have at least one compressed byte per this many bytes, so that a header alone cannot cause a large
+/// allocation.
 const EXPANSION: usize = 4096;
 
 /// Access to a file's frames.
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_and_cut_fragments_are_named() {
+    fn missing_and_truncated_fragments_are_errors() {
         assert_eq!(
             lengths(&[item(&[]), item(&[1, 2])].concat(), 2).unwrap_err(),
             "2 frames expected, 1 fragment found"
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn planes_become_pixels() {
+    fn planes_are_interleaved_to_pixels() {
         assert_eq!(interleave(&[1, 2, 3, 4, 5, 6], 2, 3, 1), [1, 3, 5, 2, 4, 6]);
     }
 }

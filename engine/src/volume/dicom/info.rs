@@ -1,7 +1,8 @@
-//! What is known of a scan besides its voxels.
+//! Description of a scan: modality, unit, geometry and warnings.
 
 use super::load::ImageStack;
-use super::stack::Stack;
+use super::stack::{Slice, Stack};
+use super::suv::SuvFactor;
 
 /// Modality, unit, geometry and warnings of a volume from DICOM. Holds no patient text.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +11,7 @@ pub struct ScanInfo {
     pub modality: String,
     /// Unit of the scaled values: `HU`, `SUVbw`, `Bq/ml`, `counts`; `None` if they have none.
     pub unit: Option<String>,
-    /// Why the values have this unit, or why no better one.
+    /// Evidence for the unit, or the reason why a better one is not known.
     pub unit_evidence: String,
     /// Centre of the first pixel of each slice in DICOM coordinates (LPS), mm: the true positions, also where slices are
     /// unevenly spaced.
@@ -19,9 +20,9 @@ pub struct ScanInfo {
     pub evenly_spaced: bool,
     /// Angle between the direction of stacking and the normal of the slices, in degrees; 0 if not tilted.
     pub tilt_degrees: f64,
-    /// Scaled values, from and to, that mark pixels without tissue.
+    /// Lowest and highest scaled value that mark padding.
     pub padding: Option<[f64; 2]>,
-    /// True if small values are bright (MONOCHROME1): to be inverted for display.
+    /// True if small values are bright (MONOCHROME1), so that the image must be inverted for display.
     pub inverted: bool,
     /// UID of the study.
     pub study_uid: String,
@@ -36,9 +37,10 @@ pub struct ScanInfo {
 impl ScanInfo {
     pub(super) fn of(images: &ImageStack, stack: &Stack) -> Self {
         let first = images.first();
-        let (unit, unit_evidence) = unit(images);
+        let suv = images.suv();
+        let factor = suv.as_ref().map_or(1.0, |suv| suv.factor);
+        let (unit, unit_evidence) = unit(images, suv);
         let plane = stack.first().map(|slice| &images.instances[slice.instance].planes[slice.plane]);
-        let factor = images.factor(first).map_or(1.0, |suv| suv.factor);
         let scaled = |stored: f64| plane.map_or(stored, |plane| (plane.slope * stored + plane.intercept) * factor);
         Self {
             modality: first.modality.clone(),
@@ -57,13 +59,17 @@ impl ScanInfo {
     }
 }
 
-/// The unit of scaled values and what it rests on.
-fn unit(images: &ImageStack) -> (Option<String>, String) {
+/// The unit of the scaled values, and the evidence for it.
+fn unit(images: &ImageStack, suv: Option<SuvFactor>) -> (Option<String>, String) {
     let first = images.first();
-    if let Some(suv) = images.factor(first) {
+    if let Some(suv) = suv {
         return (Some(suv.unit.to_owned()), suv.evidence);
     }
-    let rescaled = first.planes.iter().any(|plane| plane.rescaled);
+    let other_type = |slice: &Slice| images.instances[slice.instance].rescale_type != first.rescale_type;
+    if images.slices().any(other_type) {
+        return (None, "the slices have different RescaleTypes (0028,1054)".to_owned());
+    }
+    let rescaled = images.slices().all(|slice| images.instances[slice.instance].planes[slice.plane].rescaled);
     match (&*first.modality, first.rescale_type.as_deref()) {
         (_, Some("HU")) => (Some("HU".to_owned()), "RescaleType (0028,1054) is HU".to_owned()),
         (_, Some("US")) => (None, "RescaleType (0028,1054) is unspecified".to_owned()),

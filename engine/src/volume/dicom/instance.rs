@@ -1,4 +1,5 @@
-//! What stacking needs from the header of one file: its planes in patient space, their scaling, and what distinguishes them.
+//! The parts of a file's header that stacking needs: planes in patient space, their scaling, and the attributes by which
+//! planes are separated into volumes.
 
 use glam::DVec3;
 
@@ -7,12 +8,15 @@ use super::source::Source;
 use super::suv::PetHeader;
 use super::{DataSet, DicomFile, Tag, hashed_uid, mosaic};
 use crate::Result;
+use crate::words::plural;
 
 /// SOP classes of segmentations, bit masks and label maps.
 const SEGMENTATION_CLASSES: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"];
 /// GridFrameOffsetVector and DoseGridScaling of a dose: distances of its frames from the first, and its slope.
 const GRID_FRAME_OFFSETS: Tag = Tag(0x3004, 0x000c);
 const DOSE_GRID_SCALING: Tag = Tag(0x3004, 0x000e);
+/// A table in place of rescale.
+const MODALITY_LUT_SEQUENCE: Tag = Tag(0x0028, 0x3000);
 
 /// A plane of pixels: a frame, or a tile of a mosaic. Positions are those of DICOM (LPS).
 #[derive(Clone, Debug)]
@@ -36,15 +40,15 @@ pub(super) struct Plane {
     pub intercept: f64,
     /// True if the rescale of the frame is given.
     pub rescaled: bool,
-    /// Echo time in ms, component of a complex image, and other reasons to be a volume of its own.
+    /// Attributes that separate the planes of a series into volumes.
     pub kind: Kind,
-    /// Order among planes at the same position: what says so explicitly, then the frame.
+    /// Order among planes at the same position: explicit indices first, then the frame number.
     pub order: [i64; 3],
-    /// TemporalPosition, b-value and TriggerTime, where a series of repeats does not come out even.
+    /// TemporalPosition, b-value and TriggerTime, used where positions have different numbers of repeats.
     pub phase: [Option<i64>; 3],
 }
 
-/// What planes of one volume have in common.
+/// Attributes that are equal in all planes of a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Kind {
     /// Echo time in microseconds.
@@ -75,12 +79,12 @@ pub(super) struct Instance {
     pub columns: usize,
     pub frames: usize,
     pub has_pixels: bool,
-    /// One number a pixel, of brightness.
+    /// One number per pixel, which means brightness.
     pub grey: bool,
     pub photometric: String,
     /// Bits allocated, signed, floating point.
     pub stored: (usize, bool, bool),
-    /// Stored values that are no tissue.
+    /// Lowest and highest stored value that mark padding.
     pub padding: Option<[f64; 2]>,
     pub rescale_type: Option<String>,
     pub frame_of_reference: String,
@@ -147,6 +151,15 @@ impl Instance {
     }
 
     fn add_planes(&mut self, data: &DataSet) {
+        for (tag, name) in [(Tag::RESCALE_SLOPE, "RescaleSlope"), (Tag::RESCALE_INTERCEPT, "RescaleIntercept")] {
+            if data.text(tag).is_some() && data.number(tag).is_none() {
+                self.warnings.push(format!("{name} {tag} is not a number and is not applied"));
+            }
+        }
+        if self.grey && data.get(MODALITY_LUT_SEQUENCE).is_some() {
+            let why = "the table from stored values to a unit (0028,3000) is not applied. Values are as stored";
+            self.warnings.push(why.to_owned());
+        }
         match mosaic::tiles(data) {
             Some(Ok(mosaic)) => {
                 self.planes = mosaic.planes(&Context::of(data, &[]).plane(0, [self.columns, self.rows]));
@@ -162,6 +175,14 @@ impl Instance {
         let shared = data.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
         // A header can declare more frames than it could hold; the pixels are checked when they are read.
         let frames = if per_frame.is_empty() { self.frames.min(1 << 16) } else { per_frame.len().min(self.frames) };
+        if !per_frame.is_empty() && per_frame.len() != self.frames {
+            let described = plural(per_frame.len(), "frame is", "frames are");
+            self.warnings.push(format!(
+                "NumberOfFrames (0028,0008) is {}, but {described} described. {} read",
+                self.frames,
+                plural(frames, "frame is", "frames are")
+            ));
+        }
         self.planes = (0..frames)
             .map(|frame| {
                 let groups: Vec<&DataSet> = per_frame.get(frame).into_iter().chain(shared).collect();
@@ -202,7 +223,7 @@ fn rescale_type(data: &DataSet) -> Option<String> {
     data.text(Tag::RESCALE_TYPE).or_else(|| groups.iter().find_map(of_frame))
 }
 
-/// Where the attributes of a frame are looked up: its functional groups, the shared ones, the data set itself.
+/// Data sets in which the attributes of a frame are looked up: its functional groups, the shared ones, and the top level.
 struct Context<'a> {
     data: &'a DataSet,
     groups: &'a [&'a DataSet],
@@ -232,7 +253,7 @@ impl<'a> Context<'a> {
         let spacing: Option<[f64; 2]> = self.vector(Tag::PIXEL_MEASURES_SEQUENCE, Tag::PIXEL_SPACING);
         let measure = |tag| self.number(Tag::PIXEL_MEASURES_SEQUENCE, tag).filter(|mm| *mm > 0.0);
         let rescale = |tag| self.number(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag);
-        let slope = rescale(Tag::RESCALE_SLOPE);
+        let slope = rescale(Tag::RESCALE_SLOPE).filter(|slope| *slope != 0.0);
         Plane {
             frame,
             origin: [0, 0],
@@ -241,7 +262,7 @@ impl<'a> Context<'a> {
             axes: cosines.and_then(axes),
             spacing: spacing.filter(|mm| mm.iter().all(|mm| *mm > 0.0)).map(|[row, column]| [column, row]),
             step: measure(Tag::SPACING_BETWEEN_SLICES).or_else(|| measure(Tag::SLICE_THICKNESS)),
-            slope: slope.filter(|slope| *slope != 0.0).unwrap_or(1.0),
+            slope: slope.unwrap_or(1.0),
             intercept: rescale(Tag::RESCALE_INTERCEPT).unwrap_or(0.0),
             rescaled: slope.is_some(),
             kind: Kind { echo: self.echo(), component: self.component() },

@@ -1,4 +1,4 @@
-//! What a folder, file, zip archive or DICOMDIR holds: patients, their studies and series.
+//! Lists the patients, studies and series of a folder, file, zip archive or DICOMDIR.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,18 +12,18 @@ use super::stack::{Slice, stacks};
 use super::{DicomFile, Frames, Syntax, hashed_uid};
 use crate::parallel;
 use crate::words::plural;
-use crate::{Error, ErrorKind, Result};
+use crate::{ErrorKind, Result};
 
-/// Headers read between two reports of progress.
+/// Number of headers that are read between two reports of progress.
 const BATCH: usize = 64;
 
-/// The DICOM files of one place, by patient. Text that names patients is for a study list alone: it is never part of a
-/// message.
+/// The DICOM files of a folder, file or archive, by patient. Text that names patients is only for a study list and never part
+/// of a message.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
-    /// By PatientID.
+    /// Sorted by PatientID.
     pub patients: Vec<Patient>,
-    /// What was left out, one sentence each.
+    /// Files and folders that were left out, one sentence each.
     pub warnings: Vec<String>,
     /// Number of files that are not DICOM.
     pub other_files: usize,
@@ -36,7 +36,7 @@ pub struct Patient {
     pub id: String,
     /// PatientName.
     pub name: String,
-    /// By date.
+    /// Sorted by date.
     pub studies: Vec<Study>,
 }
 
@@ -47,7 +47,7 @@ pub struct Study {
     pub uid: String,
     /// StudyDescription.
     pub description: String,
-    /// By number.
+    /// Sorted by number.
     pub series: Vec<Series>,
 }
 
@@ -98,7 +98,7 @@ impl Library {
                     Err(error) => {
                         damaged += 1;
                         if damaged <= 5 {
-                            warnings.push(format!("a file is left out: {}", reason(&error)));
+                            warnings.push(format!("a file is left out: {}", error.without_path()));
                         }
                     }
                 }
@@ -134,27 +134,21 @@ impl Library {
     }
 }
 
-/// An error without its path, which may name the patient.
-fn reason(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::File { why, .. } => why.clone(),
-        ErrorKind::Io { source, .. } => crate::error::reason(source),
-        _ => "it cannot be read".to_owned(),
-    }
-}
-
 fn by_patient(instances: Vec<Instance>) -> Vec<Patient> {
-    type Key = (String, String, String);
+    type Key = (String, String, String, String);
     let mut series: BTreeMap<Key, Vec<Instance>> = BTreeMap::new();
     for instance in instances {
-        let key = (instance.patient_id.clone(), instance.study_uid.clone(), instance.series_uid.clone());
+        // Without ids, people differ by name.
+        let name = if instance.patient_id.is_empty() { instance.patient_name.clone() } else { String::new() };
+        let key = (instance.patient_id.clone(), name, instance.study_uid.clone(), instance.series_uid.clone());
         series.entry(key).or_default().push(instance);
     }
     let mut patients: Vec<Patient> = Vec::new();
-    for ((patient, study, _), instances) in series {
+    for ((id, name, study, _), instances) in series {
         let first = &instances[0];
-        if patients.last().is_none_or(|last| last.id != patient) {
-            patients.push(Patient { id: patient, name: first.patient_name.clone(), studies: Vec::new() });
+        let is_same = |last: &Patient| last.id == id && (!id.is_empty() || last.name == name);
+        if !patients.last().is_some_and(is_same) {
+            patients.push(Patient { id, name: first.patient_name.clone(), studies: Vec::new() });
         }
         let Some(studies) = patients.last_mut().map(|patient| &mut patient.studies) else { continue };
         if studies.last().is_none_or(|last: &Study| last.uid != study) {
@@ -174,7 +168,7 @@ fn by_patient(instances: Vec<Instance>) -> Vec<Patient> {
     patients
 }
 
-/// Some scanners give each slice a series UID of its own. Such slices share a series number.
+/// Warns about series of one image that share a number, because some scanners give each slice its own series UID.
 fn warn_of_one_image_series(series: &mut [Series]) {
     let mut counts: BTreeMap<(Option<i64>, String), usize> = BTreeMap::new();
     let single = |series: &Series| series.files == 1 && series.number.is_some() && series.stacks.len() == 1;
@@ -234,6 +228,16 @@ impl Series {
             series.stacks.push(ImageStack { instances: Arc::clone(&instances), stack, name, number: at + 1 });
         }
         series
+    }
+
+    /// True for its number or UID.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.uid == name || self.number.is_some_and(|number| number.to_string() == name)
+    }
+
+    /// Number of its volumes and images, else of its files.
+    pub(super) fn parts(&self) -> usize {
+        if self.stacks.is_empty() { self.instances.len() } else { self.stacks.len() }
     }
 
     /// Hash of the series' UID, to name it without its identity.

@@ -93,7 +93,7 @@ fn the_middle_slice_is_read_alone_and_earlier_versions_are_passed_over() {
 }
 
 #[test]
-fn slices_that_are_decoded_so_far_are_those_of_the_volume() {
+fn partially_decoded_slices_equal_those_of_the_volume() {
     let folder = tempfile::tempdir().unwrap();
     // Slice 7 is missing. In the second series slices are scaled in their own ways.
     for (series, own_scaling) in [(3, false), (4, true)] {
@@ -188,6 +188,33 @@ fn scaling_that_differs_between_slices_becomes_floats() {
 }
 
 #[test]
+fn a_pet_of_mixed_units_stays_as_stored_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let write_units = |units: [&str; 3]| {
+        for (k, units) in units.into_iter().enumerate() {
+            let mut data = slice(3, k);
+            data.put_text(Tag::MODALITY, "PT");
+            data.put_text(Tag::UNITS, units);
+            write(folder.path(), &format!("3-{k}"), &file_bytes(&data));
+        }
+    };
+    for (units, unit, why) in [
+        (["GML"; 3], "SUVbw", None),
+        (["GML", "", "GML"], "unknown", Some("no SUV: the slices have different units. The unit is unknown")),
+        (
+            ["BQML"; 3],
+            "Bq/ml",
+            Some("no SUV: the image is not corrected for attenuation (0028,0051). The unit is Bq/ml"),
+        ),
+    ] {
+        write_units(units);
+        let (volume, info) = read_with_info(folder.path(), &all()).unwrap();
+        assert_eq!((info.unit.as_deref(), volume.value([1, 0, 2])), (Some(unit), 2.0 * 21.0 - 1000.0));
+        assert_eq!(volume.warnings, why.into_iter().collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn luminance_and_colour_differences_become_colours() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = slice(3, 0);
@@ -219,7 +246,7 @@ fn pixels_that_a_file_does_not_hold_are_named() {
 }
 
 #[test]
-fn padding_is_told_by_every_slice_alike() {
+fn padding_is_known_only_if_all_slices_agree() {
     let folder = tempfile::tempdir().unwrap();
     let with_padding = |k: usize, padding: u16| {
         let mut data = slice(3, k);
@@ -243,7 +270,7 @@ fn padding_is_told_by_every_slice_alike() {
 }
 
 #[test]
-fn memory_is_refused_before_it_is_taken() {
+fn too_large_pixels_are_refused_before_allocation() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path(), &[(3, 2)]);
     let budget = ReadOptions { memory_budget: 15, ..all() };
@@ -329,6 +356,58 @@ fn images_of_two_patients_are_never_joined() {
 }
 
 #[test]
+fn patients_without_an_id_are_distinguished_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (at, name) in ["Doe^Jane", "Roe^Rita", "Doe^Jane"].into_iter().enumerate() {
+        let mut data = slice(at as i64, 0);
+        data.put_text(Tag::PATIENT_ID, "");
+        data.put_text(Tag::PATIENT_NAME, name);
+        data.put_text(Tag::STUDY_INSTANCE_UID, &format!("1.2.{at}"));
+        write(folder.path(), &at.to_string(), &file_bytes(&data));
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    let patients: Vec<(&str, usize)> = library.patients.iter().map(|one| (&*one.name, one.studies.len())).collect();
+    assert_eq!(patients, [("Doe^Jane", 2), ("Roe^Rita", 1)]);
+}
+
+#[test]
+fn a_copy_under_another_patient_id_can_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 2)]);
+    for k in 0..3 {
+        let mut data = slice(3, k);
+        data.put_text(Tag::PATIENT_ID, "Zoe");
+        write(folder.path(), &format!("copy/{k}"), &file_bytes(&data));
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    let selectors: Vec<String> = library.series().map(|series| library.selector(series, 0)).collect();
+    assert_eq!(selectors, ["3:1", "3:2"]);
+    for (selector, slices) in [("3:1", 2), ("3:2", 3), ("1.2.3:2", 3)] {
+        assert_eq!(library.select(folder.path(), Some(selector)).unwrap().grid().shape[2], slices, "{selector}");
+    }
+    let why = library.select(folder.path(), Some("3")).unwrap_err().to_string();
+    assert!(why.contains("3:1 (CT 2x2x2), 3:2 (CT 2x2x3)"), "{why}");
+}
+
+#[test]
+fn a_segmentation_does_not_take_the_number_of_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    study(folder.path(), &[(3, 2)]);
+    for (series, number) in [(8, 3), (9, 10)] {
+        let mut data = slice(series, 0);
+        data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.66.4");
+        data.put_text(Tag::MODALITY, "SEG");
+        data.put_text(Tag::SERIES_NUMBER, &number.to_string());
+        write(folder.path(), &series.to_string(), &file_bytes(&data));
+    }
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    let selectors: Vec<String> = library.series().map(|series| library.selector(series, 0)).collect();
+    assert_eq!(selectors, ["3", "3", "10"]);
+    let why = library.select(folder.path(), Some("10")).unwrap_err().to_string();
+    assert!(why.contains("series = 10: is SEG, which has no images"), "{why}");
+}
+
+#[test]
 fn series_without_a_number_are_listed_last() {
     let folder = tempfile::tempdir().unwrap();
     for (series, number) in [(1, ""), (2, "7"), (3, "2")] {
@@ -341,7 +420,7 @@ fn series_without_a_number_are_listed_last() {
 }
 
 #[test]
-fn a_place_of_other_objects_says_what_it_holds() {
+fn a_folder_without_images_is_refused_with_its_content() {
     let folder = tempfile::tempdir().unwrap();
     let mut data = slice(3, 0);
     data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.66.4");

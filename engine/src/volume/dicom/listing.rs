@@ -11,9 +11,9 @@ use crate::run::atomic::PREVIOUS;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Folders are searched this deep.
+/// Maximum depth to which folders are searched.
 const DEPTH: usize = 16;
-/// Most bytes of the directory of a zip archive.
+/// Maximum size of the directory of a zip archive, in bytes.
 const DIRECTORY_LIMIT: u64 = 256 << 20;
 
 /// The files to read, and warnings about what cannot be read.
@@ -138,7 +138,7 @@ fn of_directory(path: &Path, data: &DataSet) -> Result<(Vec<Source>, Vec<String>
     Ok((sources.map(|file| Source { path: file, shown: path.to_path_buf(), member: None }).collect(), warnings))
 }
 
-/// The file of a ReferencedFileID: names in any case, perhaps with a version (`;1`), never outside of the folder.
+/// Finds the file of a ReferencedFileID within the folder. Ignores case and a version suffix (`;1`).
 fn locate(folder: &Path, parts: &[String]) -> Option<PathBuf> {
     let mut path = folder.to_path_buf();
     for part in parts {

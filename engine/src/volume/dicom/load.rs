@@ -1,5 +1,6 @@
-//! From a stack of slices to a [`Volume`], file by file.
+//! Loads a stack of slices as a [`Volume`], file by file.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,9 +17,9 @@ use crate::volume::{Frames as Wanted, Grid, ReadOptions, Scale, Volume, VoxelDat
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
-/// Decoded frames in memory besides the volume itself.
+/// Number of decoded frames that are in memory besides the volume.
 const BATCH: usize = 32;
-/// Frames that are decoded before each step, for every thread: few, so that slow slices are shown soon.
+/// Number of frames that each thread decodes before a step. It is small, so that slow slices are shown early.
 const PER_THREAD: usize = 4;
 
 /// Reports decoded and expected slices; returns false to cancel.
@@ -29,7 +30,7 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) -> bool + Sync);
 pub struct ImageStack {
     pub(super) instances: Arc<Vec<Instance>>,
     pub(super) stack: Stack,
-    /// What distinguishes it from other stacks of its series, such as `echo 4.92 ms` or `phase`; empty if it is the only one.
+    /// Name that distinguishes the stack within its series, such as `echo 4.92 ms` or `phase`; empty if it is the only one.
     pub name: String,
     /// Number among the stacks of its series, from 1.
     pub number: usize,
@@ -44,12 +45,12 @@ struct Unit {
 }
 
 impl ImageStack {
-    /// Voxel grid; a sheared one for a tilted gantry.
+    /// Voxel grid. It is sheared for a tilted gantry.
     pub fn grid(&self) -> &Grid {
         &self.stack.grid
     }
 
-    /// Number of frames: volumes at repeated positions.
+    /// Number of frames, which are volumes at the same positions.
     pub fn frames(&self) -> usize {
         self.stack.frames.len()
     }
@@ -62,6 +63,7 @@ impl ImageStack {
     /// Irregularities of the stack and its files, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.stack.warnings.clone();
+        warnings.extend(self.suv().and_then(|suv| suv.warning()));
         for slice in self.slices() {
             for warning in &self.instances[slice.instance].warnings {
                 if !warnings.contains(warning) {
@@ -82,8 +84,8 @@ impl ImageStack {
         slots.iter().map(|slot| slot.as_ref().map(source)).collect()
     }
 
-    /// A name for files made from the volume: modality, hash of the series' UID, number of the stack if it is not the
-    /// first. It does not identify the patient.
+    /// A name for files that are made from the volume: modality, hash of the series UID, and number of the stack unless it is
+    /// the first. It does not identify the patient.
     pub fn file_name(&self) -> String {
         let first = self.first();
         let modality: String = first.modality.chars().filter(char::is_ascii_alphanumeric).collect();
@@ -103,18 +105,31 @@ impl ImageStack {
         &self.instances[self.stack.first().map_or(0, |slice| slice.instance)]
     }
 
-    fn slices(&self) -> impl Iterator<Item = &Slice> {
+    pub(super) fn slices(&self) -> impl Iterator<Item = &Slice> {
         self.stack.frames.iter().flatten().flatten()
     }
 
-    /// The factor to the unit of each instance: to SUV for PET, 1 otherwise.
-    pub(super) fn factor(&self, instance: &Instance) -> Option<SuvFactor> {
+    /// The factor of each instance to SUV, `None` if it is no PET. If the slices have different units, none is converted.
+    fn suv_factors(&self) -> Vec<Option<SuvFactor>> {
         let headers = self.instances.iter().filter_map(|instance| instance.pet.as_deref());
         let first = headers.filter_map(|pet| pet.acquisition).min_by(f64::total_cmp);
-        Some(instance.pet.as_deref()?.factor(first))
+        let factor = |instance: &Instance| instance.pet.as_deref().map(|pet| pet.factor(first));
+        let mut factors: Vec<Option<SuvFactor>> = self.instances.iter().map(factor).collect();
+        let unit = |slice: &Slice| factors[slice.instance].as_ref().map(|suv| suv.unit);
+        let units: BTreeSet<Option<&str>> = self.slices().map(unit).collect();
+        if units.len() > 1 {
+            factors.iter_mut().flatten().for_each(|suv| *suv = SuvFactor::of_mixed_units());
+        }
+        factors
     }
 
-    /// What is known of the scan besides its voxels.
+    /// The factor of the first slice to SUV, `None` if it is no PET.
+    pub(super) fn suv(&self) -> Option<SuvFactor> {
+        let first = self.stack.first().map_or(0, |slice| slice.instance);
+        self.suv_factors().into_iter().nth(first).flatten()
+    }
+
+    /// Modality, unit, geometry and warnings of the scan.
     pub fn info(&self) -> ScanInfo {
         ScanInfo::of(self, &self.stack)
     }
@@ -127,8 +142,8 @@ impl ImageStack {
         self.load_in_steps(options, &mut |partial| progress(partial.done(), partial.total()))
     }
 
-    /// The same, with every slice that is decoded so far shown to `step`, which returns false to cancel. Where each slice
-    /// has a file of its own, the middle one is decoded first and the others follow in both directions.
+    /// Like [`Self::load`], but calls `step` with the slices decoded so far; `step` returns false to cancel. If each slice
+    /// has its own file, the middle one is decoded first and the others follow in both directions.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -166,8 +181,8 @@ impl ImageStack {
         Ok(self.one_slice(known.unwrap_or(0), data, scale))
     }
 
-    /// Reads a part of the first file before there is room for `slots` slices: its header can declare more pixels than the
-    /// file holds.
+    /// Reads a part of the first file before memory for `slots` slices is allocated, because its header may declare more
+    /// pixels than the file holds.
     fn check_first(&self, slots: usize) -> Result<()> {
         let file = DicomFile::from_source(&self.first().source)?;
         let frames = Frames::open(&file)?;
@@ -184,11 +199,10 @@ impl ImageStack {
     }
 
     fn factors(&self) -> Vec<f64> {
-        self.instances.iter().map(|instance| self.factor(instance).map_or(1.0, |suv| suv.factor)).collect()
+        self.suv_factors().into_iter().map(|suv| suv.map_or(1.0, |suv| suv.factor)).collect()
     }
 
-    /// The stored values of padding, scaled as the voxels are where slices are scaled in their own ways; `None` where slices
-    /// differ in them.
+    /// Lowest and highest value of padding: stored values if `is_stored`, else scaled ones. `None` if the slices differ.
     pub(super) fn padding(&self, is_stored: bool) -> Option<[f64; 2]> {
         let factors = self.factors();
         let of = |slice: &Slice| {
@@ -203,8 +217,9 @@ impl ImageStack {
         self.slices().all(|slice| of(slice) == Some(first)).then_some(first)
     }
 
-    /// Room for the voxels: in the stored type if all slices have the same type and scaling, which is returned; else
-    /// 32-bit floats. Empty slices hold the padding value, or what the scaling makes the nearest to zero.
+    /// Allocates the voxels. If all slices have the same type and scaling, they keep the stored type and the scaling is
+    /// returned; else they become 32-bit floats. Missing slices get the padding value, or the stored value whose scaled value
+    /// is nearest to zero.
     fn prepare(&self, slots: usize, options: &ReadOptions) -> Result<(Option<Scale>, VoxelData)> {
         let first = self.first();
         let factors = self.factors();
@@ -280,7 +295,7 @@ impl ImageStack {
         units
     }
 
-    /// Decodes every slice into its place. Without a common `scale` values are scaled.
+    /// Decodes every slice into its slot. Without a common `scale`, values are scaled.
     fn fill(&self, slots: &[Option<Slice>], scale: Option<Scale>, data: &mut VoxelData, step: Step) -> Result<()> {
         let factors = self.factors();
         let units = self.units(slots);
@@ -398,7 +413,7 @@ fn cut(whole: &VoxelData, columns: usize, origin: [usize; 2], size: [usize; 2]) 
 }
 
 /// Scaled values; none of colours.
-#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+#[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
 fn scaled(values: &VoxelData, scale: Scale) -> Vec<f32> {
     for_each_type!(values, v => v.iter().map(|&x| scale.apply(x as f64) as f32).collect(), c => vec![0.0; c.len()])
 }

@@ -1,10 +1,11 @@
 //! DICOM: files, frames, series and their volumes.
 //!
-//! [`DataSet`] holds a file's elements. Its parser is iterative and bounded: see `parse.rs` for why no other crate's is used.
-//! [`Frames`] decodes pixels. [`Library`] lists what a place holds, and [`open`] finds the volume that a path names.
+//! [`DataSet`] holds the elements of a file. Its parser is iterative and bounded; `parse.rs` says why no other crate is used.
+//! [`Frames`] decodes pixels. [`Library`] lists the series of a file, folder or archive. [`open`] finds the volume that a path
+//! names.
 //!
-//! Names, dates and descriptions identify patients: they are for a study list alone. No error, warning or file name holds
-//! them; messages name attributes by tag and instances by a hash of their UID.
+//! Names, dates and descriptions may identify patients and are used only in a study list. No error, warning or file name
+//! contains them. Messages name attributes by tag and instances by a hash of their UID.
 
 mod charset;
 mod codec;

@@ -8,7 +8,7 @@ use glam::DVec3;
 use super::instance::Plane;
 use super::{DataSet, Tag};
 
-/// Most slices of a mosaic.
+/// Maximum number of slices of a mosaic.
 const SLICE_LIMIT: usize = 1024;
 
 /// Geometry of a mosaic.

@@ -1,4 +1,4 @@
-//! Segmentations and structure sets among the files of a library, and the images that they were made on.
+//! Segmentations and structure sets of a library, and the images that they belong to.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// Modalities of objects that are shown over images.
 pub(in crate::volume) const SEGMENTATIONS: [&str; 2] = ["SEG", "RTSTRUCT"];
-/// Files of a folder that are looked at, to see whose it is.
+/// Number of files of a folder that are read to find its patient.
 const SAMPLES: usize = 4;
 /// Slices shifted by more than this within their planes are irregular, in mm.
 const SHIFT_MM: f64 = 0.1;
@@ -34,20 +34,28 @@ pub struct Overlay {
     pub images: BTreeSet<String>,
     /// FrameOfReferenceUID.
     pub frame_of_reference: String,
-    /// Date and time of its content as the file has them, to sort by.
+    /// Date and time of its content as stored in the file, used for sorting.
     pub made: String,
 }
 
 impl Overlay {
+    /// Its file; `None` for a member of a zip archive.
+    pub fn file(&self) -> Option<&Path> {
+        Some(&*self.source.path).filter(|_| self.source.member.is_none())
+    }
+
     fn of(file: &DicomFile) -> Self {
         let data = &file.data;
         let text = |tag| data.text(tag).unwrap_or_default();
         let uid = |tag| data.uid(tag).unwrap_or_default().to_owned();
         let (mut series, mut images) = (BTreeSet::new(), BTreeSet::new());
         collect(data, &mut series, &mut images);
-        let of_structures = data.item(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
-        let of_structures = of_structures.and_then(|item| item.uid(Tag::FRAME_OF_REFERENCE_UID));
-        let frame_of_reference = data.uid(Tag::FRAME_OF_REFERENCE_UID).or(of_structures).unwrap_or_default().to_owned();
+        let frame_of_reference = data
+            .uid(Tag::FRAME_OF_REFERENCE_UID)
+            .or_else(|| data.item(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE)?.uid(Tag::FRAME_OF_REFERENCE_UID))
+            .or_else(|| data.item(Tag::STRUCTURE_SET_ROI_SEQUENCE)?.uid(Tag::REFERENCED_FRAME_OF_REFERENCE_UID))
+            .unwrap_or_default()
+            .to_owned();
         let dates = [Tag::CONTENT_DATE, STRUCTURE_SET_DATE, Tag::SERIES_DATE].map(text);
         let times = [Tag::CONTENT_TIME, STRUCTURE_SET_TIME, Tag::SERIES_TIME].map(text);
         let first = |texts: [String; 3]| texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
@@ -95,7 +103,7 @@ impl Overlay {
 const STRUCTURE_SET_DATE: Tag = Tag(0x3006, 0x0008);
 const STRUCTURE_SET_TIME: Tag = Tag(0x3006, 0x0009);
 
-/// The series and images that an object names, wherever it does. Sequences nest no deeper than the parser's limit.
+/// Collects the series and images that an object names at any depth. The parser limits the depth.
 fn collect(data: &DataSet, series: &mut BTreeSet<String>, images: &mut BTreeSet<String>) {
     for sequence in [
         Tag::REFERENCED_SERIES_SEQUENCE,
@@ -142,7 +150,7 @@ pub fn open_overlay(path: &Path) -> Result<DicomFile> {
     let library = Library::scan(place, &|_, _| true)?;
     for series in library.series().filter(|series| series.is_overlay()) {
         for (at, instance) in series.instances.iter().enumerate() {
-            if library.overlay_selector(series, at) == selector {
+            if library.selector(series, at) == selector {
                 return DicomFile::from_source(&instance.source);
             }
         }
@@ -151,11 +159,6 @@ pub fn open_overlay(path: &Path) -> Result<DicomFile> {
 }
 
 impl Library {
-    /// The selector of file `at` of a series of segmentations or structure sets, see [`open_overlay`].
-    pub fn overlay_selector(&self, series: &Series, at: usize) -> String {
-        self.selector_of(series, at, series.instances.len())
-    }
-
     /// The segmentations and structure sets that were made on a stack, the newest first.
     ///
     /// # Errors
@@ -240,8 +243,8 @@ impl SourceSeries {
     }
 }
 
-/// The folder of a file, the folders in it, and those beside it, as far as they begin with a file of the same patient: beside
-/// it may be a whole cohort.
+/// The folder of a file, and those of its subfolders and sibling folders whose first file belongs to the same patient. The
+/// siblings may be a whole cohort.
 fn folders_near(file: &DicomFile) -> Result<Vec<PathBuf>> {
     let own = std::path::absolute(&file.source.path).map_err(Error::io("read", &file.source.shown))?;
     let own = own.parent().unwrap_or(&own);

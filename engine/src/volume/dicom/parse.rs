@@ -1,26 +1,26 @@
-//! From bytes to a [`DataSet`], without recursion and without trusting a length.
+//! Parses bytes into a [`DataSet`], without recursion and without trusting declared lengths.
 //!
-//! dicom-object 0.10.1 recurses into sequences, so that a 200 KB file of 10,000 nested ones overflows the stack and aborts
-//! the process. It also allocates what an element declares: a file of 356 bytes takes 4.2 GB. Here a stack of levels of
-//! bounded depth replaces the recursion, and a value is copied only after its bytes were read.
+//! dicom-object 0.10.1 recurses into sequences, so that a 200 KB file of 10,000 nested sequences overflows the stack and aborts
+//! the process. It also allocates the declared length of an element, so that a file of 356 bytes takes 4.2 GB. Here a stack of
+//! levels with bounded depth replaces the recursion, and a value is copied only after its bytes were read.
 
 use super::charset::Charset;
 use super::element::{DataSet, Element, Value};
 use super::{Syntax, Tag, Vr};
 
-/// Deepest nesting of sequences.
+/// Maximum nesting depth of sequences.
 const DEPTH_LIMIT: usize = 64;
-/// Most elements and items of a file, nested ones included: half a gigabyte of them.
+/// Maximum number of elements and items of a file, including nested ones. They take half a gigabyte.
 const ELEMENT_LIMIT: usize = 1 << 24;
-/// The length of a value that ends at a delimiter.
+/// Declared length of a value that ends at a delimiter.
 const UNDEFINED: u32 = u32::MAX;
 
 /// Why parsing stopped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The bytes at hand end before the file does. Parse again with more of them.
+    /// The given bytes end before the file does. The caller parses again with more bytes.
     More,
-    /// The file is damaged, here.
+    /// The file is damaged: the element, if known, and the reason.
     Fault(Option<Tag>, String),
 }
 
@@ -28,7 +28,7 @@ fn fault<T>(tag: Tag, why: impl Into<String>) -> Result<T, Stop> {
     Err(Stop::Fault(Some(tag), why.into()))
 }
 
-/// Where a file's pixels are.
+/// Position and length of a file's pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PixelElement {
     /// PixelData, FloatPixelData or DoubleFloatPixelData.
@@ -37,7 +37,7 @@ pub struct PixelElement {
     pub offset: usize,
     /// Length in bytes as declared; `None` if encapsulated.
     pub length: Option<usize>,
-    /// OB or OW, which tells the byte order of big-endian files.
+    /// OB or OW. Only OW values are swapped in big-endian files.
     pub vr: Vr,
 }
 

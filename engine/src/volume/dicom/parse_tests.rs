@@ -39,7 +39,7 @@ fn implicit(tag: Tag, length: u32, value: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_data_set_is_read_back() {
     let data = sample();
     let bytes = file_bytes(&data);
     let meta = parse_meta(&bytes, bytes.len()).unwrap();
@@ -58,7 +58,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn a_prefix_asks_for_more_and_a_short_file_names_the_element() {
+fn a_prefix_needs_more_bytes_and_a_truncated_file_names_the_element() {
     let bytes = encode(&sample());
     for end in 0..bytes.len() {
         let part = parse_data(&bytes[..end], 0, bytes.len(), Syntax::Explicit);
@@ -99,7 +99,7 @@ fn unknown_representations_hold_implicit_items() {
 }
 
 #[test]
-fn big_endian_numbers_are_turned() {
+fn big_endian_numbers_are_swapped() {
     let mut bytes = vec![0x00, 0x28, 0x00, 0x10, b'U', b'S', 0, 2, 1, 0];
     bytes.extend([0x7f, 0xe0, 0x00, 0x10, b'O', b'W', 0, 0, 0, 0, 0, 2, 3, 4]);
     let (data, pixels) = parse_data(&bytes, 0, bytes.len(), Syntax::BigEndian).unwrap();
@@ -108,7 +108,7 @@ fn big_endian_numbers_are_turned() {
 }
 
 #[test]
-fn the_first_element_decides_what_the_meta_information_does_not_say() {
+fn the_first_element_determines_the_encoding_without_meta_information() {
     let implicit_file = implicit(Tag::IMAGE_TYPE, 2, b"AB");
     assert_eq!(guess_syntax(&implicit_file, 0), "1.2.840.10008.1.2");
     assert_eq!(guess_syntax(&encode(&sample()), 0), "1.2.840.10008.1.2.1");

@@ -5,7 +5,7 @@ use glam::{DAffine3, DVec3};
 use super::ImageStack;
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
-/// Sees what is decoded so far; returns false to cancel.
+/// Called with the slices that are decoded so far; returns false to cancel.
 pub type Step<'a> = &'a mut dyn FnMut(&Partial) -> bool;
 
 /// The slices of a volume that are decoded so far.
@@ -13,7 +13,7 @@ pub struct Partial<'a> {
     pub(super) stack: &'a ImageStack,
     pub(super) data: &'a VoxelData,
     pub(super) scale: Option<Scale>,
-    /// Of the slices of every frame that is loaded.
+    /// Whether each slice of each loaded frame is decoded.
     pub(super) decoded: &'a [bool],
 }
 
@@ -42,7 +42,7 @@ impl Partial<'_> {
 }
 
 impl ImageStack {
-    /// Slice `k` with its place in space.
+    /// Slice `k` as a volume of one slice at its position.
     pub(super) fn one_slice(&self, k: usize, data: VoxelData, scale: Option<Scale>) -> Volume {
         let grid = self.grid();
         let [nx, ny, _] = grid.shape;

@@ -1,11 +1,11 @@
-//! How a file's pixels are stored, and stored bytes as numbers.
+//! The layout of a file's pixels, and the conversion of stored bytes to numbers.
 
 use super::{DataSet, DicomFile, Tag};
 use crate::volume::VoxelData;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Most bytes of a file's decoded frames.
+/// Maximum size of a file's decoded frames, in bytes.
 const BYTES_LIMIT: u64 = 8 << 30;
 
 /// Size, type and meaning of the pixels of a file (PS3.3 C.7.6.3).
@@ -15,7 +15,7 @@ pub struct PixelLayout {
     pub rows: usize,
     /// Width of a frame.
     pub columns: usize,
-    /// Numbers a pixel: 1, or 3 for colours.
+    /// Numbers per pixel: 1, or 3 for colours.
     pub samples: usize,
     /// Number of frames.
     pub frames: usize,
@@ -27,7 +27,7 @@ pub struct PixelLayout {
     pub high_bit: usize,
     /// True if numbers are two's complement.
     pub signed: bool,
-    /// True if the colours of a frame follow each other as planes.
+    /// True if the colours of a frame are stored as separate planes.
     pub planar: bool,
     /// True for FloatPixelData and DoubleFloatPixelData.
     pub float: bool,
@@ -93,7 +93,7 @@ impl PixelLayout {
         Ok(layout)
     }
 
-    /// Numbers in a frame.
+    /// Count of numbers in a frame.
     pub fn frame_len(&self) -> usize {
         self.rows * self.columns * self.samples
     }
@@ -108,12 +108,12 @@ impl PixelLayout {
         (self.frame_len() * self.frames * self.bits_allocated).div_ceil(8)
     }
 
-    /// True for one number a pixel that means brightness.
+    /// True for one number per pixel that means brightness.
     pub fn is_grey(&self) -> bool {
         self.samples == 1 && matches!(&*self.photometric, "MONOCHROME1" | "MONOCHROME2")
     }
 
-    /// Numbers of little-endian bytes of one frame: the stored bits alone, sign-extended, in the order of the file.
+    /// Converts the little-endian bytes of a frame to numbers in file order, with only the stored bits, sign-extended.
     /// `bytes` holds [`PixelLayout::frame_bytes`] bytes.
     pub(super) fn numbers(&self, bytes: &[u8]) -> VoxelData {
         let drop = self.high_bit + 1 - self.bits_stored;
@@ -148,13 +148,15 @@ pub(super) fn bits(bytes: &[u8], first: usize, n: usize) -> Vec<u8> {
     (first..first + n).map(|at| bytes.get(at / 8).map_or(0, |byte| byte >> (at % 8) & 1)).collect()
 }
 
-/// Stored values that are no tissue: PixelPaddingValue and, if given, everything up to PixelPaddingRangeLimit.
+/// Lowest and highest stored value of padding: from PixelPaddingValue to PixelPaddingRangeLimit, if present.
 pub(super) fn padding_range(data: &DataSet, signed: bool) -> Option<[f64; 2]> {
+    // An implicit file does not say whether the value is signed, and some files write its stored bits alone.
+    let bits = data.count(Tag::BITS_STORED).filter(|bits| (1..16).contains(bits)).unwrap_or(16);
     let value = |tag: Tag| {
         let stored = data.number(tag)?;
-        // An implicit file does not say whether the value is signed.
-        let negative = signed && (32768.0..65536.0).contains(&stored);
-        Some(if negative { stored - 65536.0 } else { stored })
+        let sizes = [bits, 16].map(|bits| f64::from(1_u32 << bits));
+        let wrapped = sizes.into_iter().find(|size| signed && (size / 2.0..*size).contains(&stored));
+        Some(stored - wrapped.unwrap_or(0.0))
     };
     let first = value(Tag::PIXEL_PADDING_VALUE)?;
     let last = value(Tag::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(first);
@@ -210,5 +212,12 @@ mod tests {
         data.put_u16(Tag::PIXEL_PADDING_RANGE_LIMIT, &[63546]);
         assert_eq!(padding_range(&data, true), Some([-2000.0, -1990.0]));
         assert_eq!(padding_range(&data, false), Some([63536.0, 63546.0]));
+        // 12 bits: the lowest value by its stored bits, and by all bits of the word.
+        data.put_u16(Tag::BITS_STORED, &[12]);
+        assert_eq!(padding_range(&data, true), Some([-2000.0, -1990.0]));
+        data.put_u16(Tag::PIXEL_PADDING_VALUE, &[0x0800]);
+        data.put_u16(Tag::PIXEL_PADDING_RANGE_LIMIT, &[0x0801]);
+        assert_eq!(padding_range(&data, true), Some([-2048.0, -2047.0]));
+        assert_eq!(padding_range(&data, false), Some([2048.0, 2049.0]));
     }
 }

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_frames_are_named() {
+    fn damaged_frames_are_errors_with_the_reason() {
         assert_eq!(decode(&[0; 63], 1, 1, 1).unwrap_err(), "the RLE header is cut");
         assert_eq!(decode(&frame(&[&[0, 1]]), 1, 1, 2).unwrap_err(), "1 RLE segments, 2 expected");
         assert_eq!(decode(&frame(&[&[1, 5, 6]]), 3, 1, 1).unwrap_err(), "RLE segment 0 lacks 1 of 3 bytes");

@@ -1,9 +1,10 @@
-//! Which series a path means, and the one place where DICOM volumes are opened.
+//! Finds the series that a path names, and opens its volume.
 //!
-//! A path names a DICOM file, a folder, a zip archive or a DICOMDIR. If that holds several volumes, a last part
-//! `series:SELECTOR` chooses one: `study/series:3` or `study/series:1.2.840...`, with `:2` behind it for the second volume
-//! of a series.
+//! A path names a DICOM file, a folder, a zip archive or a DICOMDIR. If it holds several volumes, a last component
+//! `series:SELECTOR` selects one: `study/series:3` or `study/series:1.2.840...`. A suffix `:2` selects the second volume of a
+//! series.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,15 +17,15 @@ use crate::volume::seg::open_segmentation;
 use crate::volume::{Grid, ReadOptions, Volume};
 use crate::{Error, Result};
 
-/// Start of the part of a path that chooses a series.
+/// Start of the path component that selects a series.
 const PREFIX: &str = "series:";
 
-/// `path` with a part that chooses a series.
+/// `path` with a component that selects a series.
 pub fn with_series(path: &Path, selector: &str) -> PathBuf {
     path.join(format!("{PREFIX}{selector}"))
 }
 
-/// The place and the series that a path names.
+/// Splits a path into the file or folder and the series selector.
 pub fn split_selector(path: &Path) -> (&Path, Option<&str>) {
     let selector = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_prefix(PREFIX));
     match (selector, path.parent()) {
@@ -33,8 +34,8 @@ pub fn split_selector(path: &Path) -> (&Path, Option<&str>) {
     }
 }
 
-/// True if a path names DICOM: it chooses a series, or is a folder, a zip archive or a file that starts like one.
-/// A NIfTI name decides against a file without preamble.
+/// True if a path names DICOM: it selects a series, or is a folder, a zip archive, or a file that starts like DICOM. A file
+/// without preamble is not DICOM if it has a NIfTI name.
 pub fn is_dicom(path: &Path) -> bool {
     let (place, selector) = split_selector(path);
     if selector.is_some() || place.is_dir() || listing::is_zip(place) {
@@ -47,7 +48,7 @@ pub fn is_dicom(path: &Path) -> bool {
     read.is_ok() && parse::looks_like_dicom(&head) && (!nifti || parse::start_of(&head) == 132)
 }
 
-/// True if a path names a place of many files: a folder, a zip archive or a DICOMDIR, without choosing a series.
+/// True if a path names a folder, a zip archive or a DICOMDIR and does not select a series.
 pub fn is_collection(path: &Path) -> bool {
     let (place, selector) = split_selector(path);
     let is_directory = || {
@@ -65,7 +66,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Volume> {
     open(path)?.load(options, &|_, _| true)
 }
 
-/// Reads a volume and what is known besides its voxels.
+/// Reads a volume and its description.
 ///
 /// # Errors
 /// As [`read`].
@@ -82,7 +83,7 @@ pub fn read_grid(path: &Path) -> Result<Grid> {
     Ok(open(path)?.grid().clone())
 }
 
-/// Number of frames, and a digest of the instances that they come from; of a segmentation, 1 and a digest of its own.
+/// Number of frames, and a digest of their instances. For a segmentation, 1 and the digest of its instance.
 ///
 /// # Errors
 /// As [`open`].
@@ -105,7 +106,7 @@ pub fn open(path: &Path) -> Result<ImageStack> {
     Library::scan(place, &|_, _| true)?.select(place, selector)
 }
 
-/// Most series that an error lists.
+/// Maximum number of series that an error lists.
 const LISTED: usize = 10;
 
 impl Library {
@@ -136,6 +137,12 @@ impl Library {
         match (&candidates[..], &all[..], selector) {
             ([(series, at)], ..) | ([], [(series, at)], None) => Ok(series.stacks[*at].clone()),
             ([], _, Some(selector)) => {
+                let has_none = |series: &&Series| series.stacks.is_empty() && series.is_named(selector);
+                if let Some(other) = self.series().find(has_none) {
+                    let why =
+                        format!("is {}, which has no images. A segmentation is read from its file", other.modality);
+                    return Err(Error::config("series", selector, why));
+                }
                 let why = format!("not in {}, which has {}", place.display(), self.list(&all));
                 Err(Error::config("series", selector, why))
             }
@@ -156,7 +163,7 @@ impl Library {
         Some((selector, stack))
     }
 
-    /// Selectors with modality and shape. Descriptions stay out: they may name the patient.
+    /// Lists selectors with modality and shape, but without descriptions, which may name the patient.
     fn list(&self, stacks: &[(&Series, usize)]) -> String {
         let shown = stacks.iter().take(LISTED).map(|(series, at)| {
             let [x, y, z] = series.stacks[*at].grid().shape;
@@ -166,18 +173,17 @@ impl Library {
         shown.collect::<Vec<_>>().join(", ") + &more
     }
 
-    /// The shortest selector of stack `at` of a series: the number of the series, or its UID where another series has that
-    /// number, with the number of the stack if it has several.
+    /// The shortest selector of volume `at` of a series, or of file `at` of segmentations: the number of the series, or its UID
+    /// where another one has that number, with the number of the part if there are several. Volumes compete for a number
+    /// with volumes alone. Copies of a study under two patient ids share UIDs: their parts are counted together.
     pub fn selector(&self, series: &Series, at: usize) -> String {
-        self.selector_of(series, at, series.stacks.len())
-    }
-
-    /// The shortest selector of the part `at` of `parts` of a series.
-    pub(super) fn selector_of(&self, series: &Series, at: usize, parts: usize) -> String {
-        let shared = |number: i64| self.series().any(|other| other.number == Some(number) && other.uid != series.uid);
-        let number = series.number.filter(|number| !shared(*number));
+        let of_its_kind = || self.series().filter(|other| other.stacks.is_empty() == series.stacks.is_empty());
+        let is_shared = |number: i64| of_its_kind().any(|one| one.number == Some(number) && one.uid != series.uid);
+        let number = series.number.filter(|number| !is_shared(*number));
         let name = number.map_or_else(|| series.uid.clone(), |number| number.to_string());
-        if parts > 1 { format!("{name}:{}", at + 1) } else { name }
+        let same = || of_its_kind().filter(|other| other.uid == series.uid);
+        let before: usize = same().take_while(|other| !std::ptr::eq(*other, series)).map(Series::parts).sum();
+        if same().map(Series::parts).sum::<usize>() > 1 { format!("{name}:{}", before + at + 1) } else { name }
     }
 
     fn matching<'a>(selector: &str, all: &[(&'a Series, usize)]) -> Vec<(&'a Series, usize)> {
@@ -185,9 +191,15 @@ impl Library {
             Some((name, volume)) => (name, volume.parse::<usize>().ok()),
             None => (selector, None),
         };
-        let names = |series: &Series| series.uid == name || series.number.is_some_and(|n| n.to_string() == name);
-        let named = all.iter().filter(|(series, at)| names(series) && volume.is_none_or(|volume| volume == at + 1));
-        let found: Vec<(&Series, usize)> = named.copied().collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut found: Vec<(&Series, usize)> = Vec::new();
+        for &(series, at) in all {
+            let count = counts.entry(&series.uid).or_default();
+            *count += 1;
+            if series.is_named(name) && volume.is_none_or(|volume| volume == *count) {
+                found.push((series, at));
+            }
+        }
         // Single images do not count beside a volume.
         let volumes: Vec<_> = found.iter().filter(|(series, at)| series.stacks[*at].is_stackable()).copied().collect();
         if volume.is_none() && volumes.len() == 1 { volumes } else { found }

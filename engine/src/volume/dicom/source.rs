@@ -16,7 +16,7 @@ const DEFLATE_LIMIT: usize = 1032;
 pub(super) struct Source {
     /// The file that holds them.
     pub path: PathBuf,
-    /// What errors name: the file or folder that the user named. Names of files within it may identify the patient.
+    /// Path for errors: the file or folder that the user chose. Names of files within it may identify the patient.
     pub shown: PathBuf,
     /// The member of a zip archive; `None` for a file.
     pub member: Option<Member>,
@@ -31,7 +31,7 @@ pub(super) struct Member {
     pub packed: u64,
     /// Number of bytes once inflated.
     pub len: u64,
-    /// False if it is stored as it is.
+    /// False if it is stored uncompressed.
     pub deflated: bool,
 }
 
@@ -41,7 +41,7 @@ impl Source {
         Self { path: path.to_path_buf(), shown: path.to_path_buf(), member: None }
     }
 
-    /// Opens it for reading.
+    /// Opens the bytes for reading.
     pub fn open(&self) -> Result<Bytes> {
         let fail = |action| Error::io(action, &self.shown);
         let mut file = File::open(&self.path).map_err(fail("read"))?;
@@ -56,7 +56,7 @@ impl Source {
     }
 }
 
-/// Open bytes.
+/// The open bytes of a [`Source`].
 pub(super) struct Bytes {
     file: File,
     member: Member,
@@ -66,7 +66,7 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
-    /// The bytes of a range, cut at the end of the file. Never allocates more than there is.
+    /// The bytes `from..to`, cut at the end of the file. Allocates no more than the file holds.
     pub fn read(&mut self, from: usize, to: usize) -> Result<Vec<u8>> {
         let to = to.min(self.len);
         let n = to.saturating_sub(from);

@@ -1,6 +1,8 @@
-//! From the planes of a series to stacks of slices: what belongs to one volume, in which order, and on which grid.
+//! Sorts the planes of a series into stacks of slices, one for each volume, and computes their grids.
 //!
-//! Order and spacing come from ImagePositionPatient alone. InstanceNumber only orders repeats at one position.
+//! Order and spacing depend only on ImagePositionPatient. InstanceNumber orders repeats at the same position.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use glam::{DAffine3, DMat3, DVec3};
 
@@ -8,11 +10,11 @@ use super::instance::{Instance, Plane};
 use crate::volume::Grid;
 use crate::words::plural;
 
-/// Planes closer than this along the normal, in mm, are at the same position; steps that differ by less are even.
+/// Planes closer than this along the normal, in mm, are at the same position. Spacings that differ by less are even.
 const EVEN_MM: f64 = 0.01;
-/// Largest difference of direction cosines within a stack.
+/// Maximum difference of direction cosines within a stack.
 const COSINE_TOLERANCE: f64 = 1e-3;
-/// In-plane shift of slices against each other that is worth a warning, in mm.
+/// In-plane shift between slices above which a warning is given, in mm.
 const SHIFT_MM: f64 = 0.1;
 
 /// A plane of a series: the numbers of its instance and of its plane.
@@ -45,7 +47,7 @@ impl Stack {
         self.steps_mm.is_none_or(|[min, max]| max - min <= EVEN_MM)
     }
 
-    /// A plane to describe all: size, scaling and kind.
+    /// The first plane, which stands for all in size, scaling and kind.
     pub fn first(&self) -> Option<Slice> {
         self.frames.iter().flatten().find_map(|slice| *slice)
     }
@@ -84,7 +86,7 @@ fn plane_of(instances: &[Instance], slice: Slice) -> &Plane {
     &instances[slice.instance].planes[slice.plane]
 }
 
-/// True if two planes may be slices of one volume.
+/// True if two planes can be slices of the same volume.
 fn belong(a: &Plane, b: &Plane) -> bool {
     let axes_agree = match (a.axes, b.axes) {
         (Some(a), Some(b)) => (0..2).all(|at| (a[at] - b[at]).abs().max_element() <= COSINE_TOLERANCE),
@@ -97,13 +99,23 @@ fn belong(a: &Plane, b: &Plane) -> bool {
     a.size == b.size && a.kind == b.kind && axes_agree && spacing_agrees
 }
 
-/// A file without usable position, or of colours: to look at, alone. Its frames are those of the stack.
+/// The stack of a file without usable position, or of colours, which can only be viewed. Its frames become those of the stack.
 fn flat_image(instances: &[Instance], at: usize) -> Stack {
     let (instance, plane) = (&instances[at], &instances[at].planes[0]);
     let [x, y] = plane.spacing.unwrap_or([1.0, 1.0]);
     // As for a NIfTI file without orientation: x grows towards the left, y towards the front.
     let world_from_voxel = DAffine3::from_scale(DVec3::new(-x, -y, plane.step.unwrap_or(1.0)));
-    let why = if instance.grey { "no position in space" } else { "colours" };
+    let why = match (instance.grey, plane.position.and(plane.axes)) {
+        (false, _) => "colours",
+        (true, None) => "no position in space",
+        (true, Some(_)) => "no pixel spacing",
+    };
+    let mut warnings = vec![format!("an image with {why}, to be viewed in 2-D only")];
+    if plane.spacing.is_none() {
+        warnings.push(
+            "its PixelSpacing (0028,0030) is missing. Each pixel counts as 1 mm, so distances are not valid".to_owned(),
+        );
+    }
     Stack {
         frames: (0..instance.planes.len()).map(|plane| vec![Some(Slice { instance: at, plane })]).collect(),
         positions: Vec::new(),
@@ -111,7 +123,7 @@ fn flat_image(instances: &[Instance], at: usize) -> Stack {
         steps_mm: None,
         tilt_degrees: 0.0,
         stackable: false,
-        warnings: vec![format!("an image with {why}, to be viewed in 2-D only")],
+        warnings,
     }
 }
 
@@ -155,7 +167,42 @@ fn of_group(instances: &[Instance], group: &[Slice], same_pixels: SamePixels) ->
         ));
         levels.iter_mut().for_each(|level| level.slices.truncate(fewest));
     }
+    warnings.extend(disagreements(instances, &levels));
     vec![stack_of(instances, &levels, fewest, warnings)]
+}
+
+/// What the slices of a volume should share but do not, one sentence each.
+fn disagreements(instances: &[Instance], levels: &[Level]) -> Vec<String> {
+    let slices = || levels.iter().flat_map(|level| &level.slices);
+    let frames = slices().map(|slice| &*instances[slice.instance].frame_of_reference);
+    let frames: BTreeSet<&str> = frames.filter(|uid| !uid.is_empty()).collect();
+    let all = slices().count();
+    let scaled = slices().filter(|slice| plane_of(instances, **slice).rescaled).count();
+    let types: BTreeSet<Option<&str>> =
+        slices().map(|slice| instances[slice.instance].rescale_type.as_deref()).collect();
+    let inverted = slices().filter(|slice| instances[slice.instance].photometric == "MONOCHROME1").count();
+    let mut found = Vec::new();
+    if types.len() > 1 {
+        found.push("the slices have different RescaleTypes (0028,1054), so the unit is unknown".to_owned());
+    }
+    if inverted > 0 && inverted < all {
+        let inverted = plural(inverted, "slice", "slices");
+        found.push(format!("small values are bright in {inverted} of {all} (0028,0004), and the views show all alike"));
+    }
+    if frames.len() > 1 {
+        found.push(format!(
+            "the slices have {} frames of reference (0020,0052), so they may not belong together",
+            frames.len()
+        ));
+    }
+    if scaled > 0 && scaled < all {
+        found.push(format!(
+            "{} no RescaleSlope (0028,1053), so {} values are as stored",
+            plural(all - scaled, "slice has", "slices have"),
+            if all - scaled == 1 { "its" } else { "their" }
+        ));
+    }
+    found
 }
 
 /// Planes by position along the normal, ascending; planes at one position in the order of acquisition.
@@ -184,7 +231,7 @@ fn normal_of(plane: &Plane) -> DVec3 {
 /// Splits by temporal position, b-value or trigger time, whichever leaves the same number of images at every position.
 fn by_phase(instances: &[Instance], group: &[Slice]) -> Option<Vec<Vec<Slice>>> {
     (0..3).find_map(|phase| {
-        let mut parts: std::collections::BTreeMap<i64, Vec<Slice>> = std::collections::BTreeMap::new();
+        let mut parts: BTreeMap<i64, Vec<Slice>> = BTreeMap::new();
         for slice in group {
             parts.entry(plane_of(instances, *slice).phase[phase]?).or_default().push(*slice);
         }
@@ -222,7 +269,7 @@ fn steps_with_gaps(steps: &[f64]) -> Option<Vec<usize>> {
     let fits =
         steps.iter().zip(&counts).all(|(step, n)| *n >= 1 && (step - base * *n as f64).abs() <= EVEN_MM * *n as f64);
     let single = counts.iter().filter(|n| **n == 1).count();
-    // A stack that would mostly consist of gaps is something else. Floats, because a step may be as long as they are.
+    // A stack that consists mostly of gaps is refused. Computed in floats, because a spacing may be huge.
     let slices: f64 = counts.iter().map(|n| *n as f64).sum();
     (fits && single < counts.len() && 2 * single > counts.len() && slices <= 4.0 * counts.len() as f64)
         .then_some(counts)

@@ -42,7 +42,7 @@ fn order(stack: &Stack) -> Vec<Vec<Option<usize>>> {
 }
 
 #[test]
-fn position_orders_slices_and_the_grid_is_in_ras() {
+fn slices_are_ordered_by_position_and_the_grid_is_in_ras() {
     let found = at_heights(&[4.0, 0.0, 2.0]);
     assert_eq!(found.len(), 1);
     assert_eq!(order(&found[0]), [[Some(1), Some(2), Some(0)]]);
@@ -52,7 +52,7 @@ fn position_orders_slices_and_the_grid_is_in_ras() {
 }
 
 #[test]
-fn a_step_of_more_slices_than_there_are_numbers_is_no_gap() {
+fn an_impossibly_large_spacing_is_not_a_gap() {
     let found = at_heights(&[0.0, 1.0, 2.0, 3.0, 1.8447e19]);
     assert!(!found[0].is_even() && found[0].frames[0].len() == 5, "{:?}", found[0].warnings);
 }
@@ -106,7 +106,7 @@ fn a_tilted_gantry_shears_the_grid() {
 }
 
 #[test]
-fn echoes_orientations_and_sizes_are_stacks_of_their_own() {
+fn echoes_orientations_and_sizes_form_separate_stacks() {
     let mut slices: Vec<DataSet> = (1..=8).map(|n| slice(n, [0.0, 0.0, f64::from(n as i32 % 2)])).collect();
     for two in &mut slices[2..4] {
         two.put_text(Tag::ECHO_TIME, "80");
@@ -132,4 +132,46 @@ fn uneven_repeats_are_split_by_trigger_time() {
     }
     let found = stacks(&instances(&slices), &|_, _| false);
     assert_eq!(found.iter().map(|stack| stack.grid.shape[2]).collect::<Vec<_>>(), [3, 2]);
+}
+
+#[test]
+fn a_warning_names_attributes_that_differ_between_slices() {
+    let mut slices: Vec<DataSet> = (1..).zip([0.0, 2.0, 4.0]).map(|(n, z)| slice(n, [0.0, 0.0, z])).collect();
+    let warnings = |slices: &[DataSet]| stacks(&instances(slices), &|_, _| false)[0].warnings.clone();
+    slices[0].put_text(Tag::FRAME_OF_REFERENCE_UID, "1.8");
+    assert_eq!(warnings(&slices), Vec::<String>::new(), "one frame of reference, and no rescale at all");
+    slices[1].put_text(Tag::FRAME_OF_REFERENCE_UID, "1.9");
+    slices[0].put_text(Tag::RESCALE_SLOPE, "2");
+    let found = warnings(&slices);
+    assert!(found[0].contains("2 frames of reference (0020,0052)"), "{found:?}");
+    assert!(found[1].contains("2 slices have no RescaleSlope (0028,1053)") && found.len() == 2, "{found:?}");
+    slices[2].put_text(Tag::RESCALE_TYPE, "HU");
+    slices[2].put_text(Tag::PHOTOMETRIC_INTERPRETATION, "MONOCHROME1");
+    let found = warnings(&slices);
+    assert!(found[0].contains("different RescaleTypes (0028,1054)"), "{found:?}");
+    assert!(found[1].contains("bright in 1 slice of 3 (0028,0004)") && found.len() == 4, "{found:?}");
+}
+
+#[test]
+fn a_header_that_is_not_followed_is_named() {
+    let mut data = slice(1, [0.0; 3]);
+    data.put_text(Tag::NUMBER_OF_FRAMES, "3");
+    data.put_items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![DataSet::new(); 2]);
+    data.put_items(Tag(0x0028, 0x3000), vec![DataSet::new()]);
+    data.put_text(Tag::RESCALE_SLOPE, "1,5");
+    let found = instances(&[data]).remove(0);
+    assert_eq!(found.planes.len(), 2);
+    let slope = "RescaleSlope (0028,1053) is not a number and is not applied";
+    assert!(found.warnings.iter().any(|text| text == slope), "{:?}", found.warnings);
+    assert!(
+        found.warnings.iter().any(|text| text.contains("is 3, but 2 frames are described")),
+        "{:?}",
+        found.warnings
+    );
+    assert!(found.warnings.iter().any(|text| text.contains("(0028,3000) is not applied")), "{:?}", found.warnings);
+    let mut data = slice(1, [0.0; 3]);
+    data.put_text(Tag::PIXEL_SPACING, "");
+    let found = stacks(&instances(&[data]), &|_, _| false);
+    let found = &found[0].warnings;
+    assert!(found[0].contains("no pixel spacing") && found[1].contains("distances are not valid"), "{found:?}");
 }

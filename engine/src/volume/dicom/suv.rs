@@ -1,4 +1,4 @@
-//! Standardised uptake values: from stored PET units to SUVbw, in g/ml.
+//! Standardised uptake values: conversion of stored PET units to SUVbw, in g/ml.
 //!
 //! SUVbw = activity concentration * body weight / injected activity, both at the same time. The rules for units and decay
 //! correction follow the SUV computation of the QIBA digital reference objects; a missing attribute leaves the stored unit.
@@ -6,20 +6,24 @@
 use super::{DataSet, Tag};
 
 const DAY: f64 = 86_400.0;
+/// A dynamic scan starts at most this long before the administration, in seconds.
+const LONGEST_LEAD: f64 = 600.0;
+/// Most half-lives between administration and scan. More is an error of a date or time.
+const LONGEST_WAIT: f64 = 10.0;
 
-/// What a PET header says about its unit, extracted so that headers need not stay in memory.
+/// The attributes of a PET header that determine its unit, extracted so that headers need not stay in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct PetHeader {
     units: String,
     suv_type: Option<String>,
     corrections: Vec<String>,
     decay: String,
-    /// kg.
+    /// Body weight in kg.
     weight: Option<f64>,
-    /// m.
+    /// Body height in m.
     height: Option<f64>,
     sex: Option<String>,
-    /// Bq.
+    /// Injected activity in Bq.
     dose: Option<f64>,
     half_life: Option<f64>,
     /// Seconds, on an arbitrary common scale.
@@ -35,12 +39,24 @@ pub(super) struct PetHeader {
     philips_bqml: Option<f64>,
 }
 
-/// Multiplies rescaled values, and says what they are then.
+/// Factor for rescaled values, and the resulting unit.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SuvFactor {
     pub factor: f64,
     pub unit: &'static str,
     pub evidence: String,
+}
+
+impl SuvFactor {
+    /// Of slices that do not share a unit: they stay as stored.
+    pub fn of_mixed_units() -> Self {
+        Self { factor: 1.0, unit: "unknown", evidence: "no SUV: the slices have different units".to_owned() }
+    }
+
+    /// Why values are not in SUV; `None` if they are.
+    pub fn warning(&self) -> Option<String> {
+        (self.unit != "SUVbw").then(|| format!("{}. The unit is {}", self.evidence, self.unit))
+    }
 }
 
 impl PetHeader {
@@ -86,7 +102,7 @@ impl PetHeader {
         }
     }
 
-    /// The factor to SUVbw; of values that cannot be converted the reason, with 1 and their own unit.
+    /// The factor to SUVbw. If the values cannot be converted, the factor to the best known unit, with the reason as evidence.
     /// `first_acquisition` is the earliest of the series, in seconds.
     pub fn factor(&self, first_acquisition: Option<f64>) -> SuvFactor {
         match self.suv(first_acquisition) {
@@ -127,7 +143,7 @@ impl PetHeader {
         Ok((weight / mass, format!("Units GML, SUVType {kind} converted to body weight")))
     }
 
-    /// The mass in kg that an SUVType normalises by. Of sex O the mean of both formulas.
+    /// The mass in kg that an SUVType normalises by. For sex O it is the mean of both formulas.
     fn mass(&self, kind: &str) -> Option<f64> {
         let (kg, cm) = (self.weight?, self.height? * 100.0);
         let bmi = kg / (cm / 100.0).powi(2);
@@ -160,7 +176,7 @@ impl PetHeader {
 
     /// The factor of Bq/ml.
     fn by_activity(&self, first: Option<f64>) -> Result<(f64, String), String> {
-        let need = |value: Option<f64>, what: &str| value.ok_or_else(|| format!("{what} is missing"));
+        let need = |value: Option<f64>, what: &str| value.ok_or_else(|| format!("{what} is missing or invalid"));
         if !self.corrections.iter().any(|correction| correction == "ATTN") {
             return Err("the image is not corrected for attenuation (0028,0051)".to_owned());
         }
@@ -173,9 +189,11 @@ impl PetHeader {
         let lambda = std::f64::consts::LN_2 / half_life;
         let administered = need(self.administered, "the time of administration (0018,1078)")?;
         // Without a date it is the series' day, or the day before if that would be after the scan.
-        let before = |reference: f64| {
-            let late = !self.administered_has_date && administered > reference;
-            reference - administered + if late { DAY } else { 0.0 }
+        let since = |reference: f64| {
+            let is_late = !self.administered_has_date && administered > reference;
+            let seconds = reference - administered + if is_late { DAY } else { 0.0 };
+            let fits = (-LONGEST_LEAD..=LONGEST_WAIT * half_life).contains(&seconds);
+            fits.then_some(seconds).ok_or("the time of administration (0018,1078) does not fit the time of the scan")
         };
         let frame = || Some(self.acquisition? + self.mean_activity_time(lambda)? - self.frame_reference_ms? / 1000.0);
         match &*self.decay {
@@ -188,15 +206,15 @@ impl PetHeader {
                 } else {
                     (need(frame(), "a time to which decay is corrected")?, "the frame reference time")
                 };
-                let decayed = dose * (-lambda * before(reference)).exp();
+                let decayed = dose * (-lambda * since(reference)?).exp();
                 Ok((weight / decayed, format!("Bq/ml corrected to {evidence}")))
             }
             "NONE" => {
                 let acquisition = need(self.acquisition, "the acquisition time (0008,0032)")?;
                 let duration = need(self.frame_duration_ms, "the frame duration (0018,1242)")? / 1000.0;
                 let within = lambda * duration / (1.0 - (-lambda * duration).exp());
-                let since = (lambda * before(acquisition)).exp();
-                Ok((weight / dose * within * since, "Bq/ml without decay correction".to_owned()))
+                let decayed = dose * (-lambda * since(acquisition)?).exp();
+                Ok((weight / decayed * within, "Bq/ml without decay correction".to_owned()))
             }
             _ => Err("DecayCorrection (0054,1102) is missing".to_owned()),
         }
@@ -226,6 +244,9 @@ fn day(text: &str) -> Option<f64> {
     let digits: String = text.chars().filter(|c| *c != '.').collect();
     let part = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i64>().ok();
     let (year, month, day) = (part(0..4)?, part(4..6)?, part(6..8)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
     // Days of the civil calendar, counted from March so that the leap day comes last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days =
@@ -239,7 +260,10 @@ fn seconds(text: &str) -> Option<f64> {
     let part = |range: std::ops::Range<usize>| digits.get(range).map_or(Some(0.0), |part| part.parse::<f64>().ok());
     let rest = digits.get(4..).filter(|rest| !rest.is_empty()).map_or(Some(0.0), |rest| rest.parse::<f64>().ok());
     digits.get(0..2)?;
-    Some(part(0..2)? * 3600.0 + part(2..4)? * 60.0 + rest?)
+    let (hours, minutes, seconds) = (part(0..2)?, part(2..4)?, rest?);
+    // 60 is a leap second.
+    let is_time = hours < 24.0 && minutes < 60.0 && seconds <= 60.0;
+    is_time.then_some(hours * 3600.0 + minutes * 60.0 + seconds)
 }
 
 #[cfg(test)]

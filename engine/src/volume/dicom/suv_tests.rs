@@ -98,6 +98,26 @@ fn a_missing_attribute_leaves_the_unit_and_says_why() {
 }
 
 #[test]
+fn impossible_times_are_not_times_of_administration() {
+    let with_start = |date_time: &str| {
+        let mut data = header();
+        let mut pharmaceutical = data.items(Tag::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE)[0].clone();
+        pharmaceutical.put_text(Tag::RADIOPHARMACEUTICAL_START_DATE_TIME, date_time);
+        data.put_items(Tag::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE, vec![pharmaceutical]);
+        factor(&data)
+    };
+    close(&with_start("20240301110000"), 70_000.0 / (3.5e8 * 0.5_f64.sqrt()), "SUVbw");
+    // A dynamic scan starts before the administration, another one does not. Shifted dates lie years apart.
+    close(&with_start("20240301120500"), 70_000.0 / (3.5e8 * 2_f64.powf(300.0 / 7200.0)), "SUVbw");
+    for wrong in ["20240301130000", "20230301110000", "20240229110000"] {
+        let found = with_start(wrong);
+        assert!(found.unit == "Bq/ml" && found.evidence.contains("does not fit the time of the scan"), "{found:?}");
+    }
+    assert_eq!((seconds("9959"), seconds("2460"), seconds("236060"), day("20241301")), (None, None, None, None));
+    assert_eq!(seconds("235960"), Some(86_400.0));
+}
+
+#[test]
 fn other_masses_and_surfaces_become_body_weight() {
     let mut data = header();
     data.put_text(Tag::UNITS, "GML");

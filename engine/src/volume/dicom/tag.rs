@@ -1,7 +1,7 @@
 //! The tags that this program reads or writes, with their value representations.
 //!
-//! Not the whole dictionary: an unknown tag of an implicit file keeps its bytes, which [`super::DataSet`] reads as the
-//! caller asks. The whole dictionary would be half a megabyte of the program.
+//! The whole dictionary would take half a megabyte of the program. An unknown tag of an implicit file keeps its bytes, which
+//! [`super::DataSet`] converts as the caller asks.
 
 use super::Vr;
 
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_ascends_and_is_found() {
+    fn the_table_of_tags_is_sorted() {
         assert!(KNOWN.is_sorted_by(|a, b| a.0 < b.0));
         assert_eq!(Tag::ROWS.vr(), Some(Vr::US));
         assert_eq!(Tag(0x0009, 0x1001).vr(), None);

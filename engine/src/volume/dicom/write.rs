@@ -1,10 +1,10 @@
-//! From a [`DataSet`] to the bytes of a file, explicit little-endian.
+//! Encodes a [`DataSet`] as the bytes of a file, in explicit VR little endian.
 
 use super::{DataSet, Element, Tag, Value, Vr};
 
 /// Transfer syntax UID of the files that [`file_bytes`] makes.
 pub const EXPLICIT_LITTLE_ENDIAN: &str = "1.2.840.10008.1.2.1";
-/// Identifies this program as the writer of a file: 2.25 and a random number, fixed once.
+/// Implementation class UID of this program: 2.25 and a fixed random number.
 const IMPLEMENTATION: &str = "2.25.189267440932184217390651170325914376251";
 
 /// A whole file: preamble, file meta information, data set. SOP class and instance are those of the data set.
@@ -45,7 +45,7 @@ fn encode_element(element: &Element, out: &mut Vec<u8>) {
     };
     let padding = value.len() % 2;
     let length = value.len() + padding;
-    // A long text of a short representation is stored as unknown: its length would not fit.
+    // A text that is too long for the length field of its representation is stored as UN.
     let vr = if length > 0xfffe && !element.vr.has_long_length() { Vr::UN } else { element.vr };
     out.extend(element.tag.0.to_le_bytes());
     out.extend(element.tag.1.to_le_bytes());

@@ -1,6 +1,6 @@
-//! Frames of one bit a pixel: first pixel in the lowest bit, frames joined without gaps (PS3.5, 8.2 and annex D).
+//! Frames with one bit per pixel: first pixel in the lowest bit, frames joined without gaps (PS3.5, 8.2 and annex D).
 
-/// Packs whole frames behind each other.
+/// Packs frames one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
     bytes: Vec<u8>,
@@ -47,7 +47,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packed_frames_come_back(pixels in 1..40_usize, frames in prop::collection::vec(any::<u64>(), 1..6)) {
+        fn packed_frames_are_unpacked_unchanged(pixels in 1..40_usize, frames in prop::collection::vec(any::<u64>(), 1..6)) {
             let of = |seed: u64| (0..pixels).map(move |at| seed >> (at % 64) & 1 == 1);
             let mut packer = Packer::default();
             frames.iter().for_each(|seed| packer.frame(of(*seed)));

@@ -13,7 +13,7 @@ const RGB_FROM_XYZ: [[f64; 3]; 3] = [
 ];
 /// The white point D50.
 const WHITE: [f64; 3] = [0.964_22, 1.0, 0.825_21];
-/// Below this the cube root of CIELab becomes a line: (6/29)^3.
+/// Below this value CIELab replaces the cube root by a line: (6/29)^3.
 const LINEAR_BELOW: f64 = 216.0 / 24389.0;
 /// Slope of that line: (29/3)^3.
 const KAPPA: f64 = 24389.0 / 27.0;
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_comes_back() {
+    fn every_colour_survives_the_conversion_to_cielab() {
         for rgb in (0..=255_u8).step_by(17).flat_map(|r| (0..=255).step_by(15).map(move |g| [r, g, r ^ g])) {
             assert_eq!(rgb_from_cielab(cielab_from_rgb(rgb)), rgb);
         }

@@ -6,14 +6,14 @@ use super::source::SourceSeries;
 use crate::volume::Grid;
 use crate::words::plural;
 
-/// A frame's place as its file states it.
+/// Position of a frame as stated in its file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct FramePlace {
     /// World position of the first pixel in mm, RAS.
     pub position: Option<DVec3>,
     /// Steps to the next column and the next row in mm, RAS.
     pub steps: Option<[DVec3; 2]>,
-    /// Images that it was made from, with the frame number where one is named.
+    /// Images that the frame was made from, with the frame number where the file names one.
     pub sources: Vec<(String, Option<u32>)>,
 }
 
@@ -47,7 +47,7 @@ pub(super) fn on_source(
             _ => None,
         };
         let Some(corners) = place.corners(grid, size) else {
-            // Without a position the image that is named decides.
+            // Without a position, the referenced image determines the slice.
             slices.push(named?);
             continue;
         };

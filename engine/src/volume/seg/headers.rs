@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// `LossyImageCompressionRatio` and `LossyImageCompressionMethod`.
 const LOSSY: [Tag; 2] = [Tag(0x0028, 0x2112), Tag(0x0028, 0x2114)];
-/// What is copied from the first image: patient, study, and frame of reference.
+/// Attributes that are copied from the first image: patient, study, and frame of reference.
 const COPIED: [Tag; 12] = [
     Tag::STUDY_DATE,
     Tag::STUDY_TIME,
@@ -78,7 +78,7 @@ impl<'a> Headers<'a> {
         Ok(())
     }
 
-    /// Once lossy, always lossy: with ratio and method of the source.
+    /// Copies the lossy compression of the source with its ratio and method, which a derived object must declare.
     pub fn copy_lossy(&self, data: &mut DataSet) {
         if self.first.header.text(Tag::LOSSY_IMAGE_COMPRESSION).is_some_and(|text| text == "01") {
             data.put_text(Tag::LOSSY_IMAGE_COMPRESSION, "01");

@@ -1,4 +1,4 @@
-//! Segments that may overlap, as label masks of which none has two labels in a voxel.
+//! Stores segments that may overlap in several label masks, each with at most one label per voxel.
 
 use crate::volume::{Grid, LabelData, LabelVolume};
 
@@ -18,7 +18,7 @@ impl Layers {
         Self { grid: grid.clone(), wide: largest > 255, masks: Vec::new() }
     }
 
-    /// Adds the slices of a segment. Several of the same slice are joined.
+    /// Adds the slices of a segment. Planes with the same slice index are joined.
     pub fn add(&mut self, label: u16, planes: &[Plane]) {
         let [columns, rows, _] = self.grid.shape;
         let size = columns * rows;
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn overlapping_segments_lie_in_separate_masks() {
+    fn overlapping_segments_are_stored_in_separate_masks() {
         let mut layers = Layers::new(&grid(), 3);
         layers.add(1, &[(0, vec![true, true, false, false])]);
         layers.add(2, &[(0, vec![false, true, true, false]), (1, vec![true; 4])]);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn planes_of_one_segment_at_one_place_are_joined_and_labels_may_be_large() {
+    fn planes_of_a_segment_on_the_same_slice_are_joined() {
         let mut layers = Layers::new(&grid(), 300);
         layers.add(300, &[(1, vec![true, false, false, false]), (1, vec![true, true, false, false])]);
         layers.add_labels(0, &[1, 2, 3, 300]);

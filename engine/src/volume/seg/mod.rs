@@ -1,7 +1,7 @@
 //! DICOM segmentations: reading SEG and RTSTRUCT as masks on the grid of their source, and writing SEG (PS3.3, A.51 and A.19).
 //!
-//! Segments may overlap, but a [`LabelVolume`] has one label per voxel. So [`SegmentMasks`] has as many masks as the overlaps
-//! need, usually one. A segment's label is its number.
+//! Segments may overlap, but a [`LabelVolume`] has one label per voxel. [`SegmentMasks`] therefore holds as many masks as the
+//! overlaps need, usually one. The label of a segment is its number.
 
 mod bits;
 mod colour;
@@ -16,7 +16,7 @@ mod terms;
 mod write;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
+#[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped test prints why")]
 mod tests;
 
 pub use read::{open_segmentation, read, read_file};
@@ -46,7 +46,7 @@ pub struct Segment {
     pub name: String,
     /// Red, green and blue.
     pub colour: Option<[u8; 3]>,
-    /// What it is by a vocabulary.
+    /// Coded type of the segment.
     pub kind: Option<Code>,
     /// The program that made it; `None` for manual work.
     pub algorithm: Option<String>,
@@ -57,13 +57,13 @@ pub struct Segment {
 /// The masks of a SEG or RTSTRUCT.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentMasks {
-    /// What it was read from.
+    /// Kind of the file that it was read from.
     pub kind: SegmentationKind,
     /// The segments by number. Empty ones are kept.
     pub segments: Vec<Segment>,
     /// Masks on one grid, at least one. Each segment is entirely in one of them.
     pub layers: Vec<LabelVolume>,
-    /// What was done to read it, one sentence each.
+    /// Conversions made while reading, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ impl SegmentMasks {
         LabelTable { labels: self.segments.iter().map(style).collect() }
     }
 
-    /// All segments in one mask. Where segments overlap, the later layer wins; the second value is the number of such voxels.
+    /// All segments in one mask. Where segments overlap, the later layer wins. The second value is a note about such voxels.
     pub fn merged(&self) -> (LabelVolume, Option<String>) {
         let Some((first, rest)) = self.layers.split_first() else { unreachable!("there is at least one layer") };
         let (mut labels, mut overlapping) = (first.iter().collect::<Vec<u16>>(), 0);

@@ -1,13 +1,14 @@
-//! Filling closed contours: a pixel is inside if its centre is, by the even-odd rule.
+//! Filling of closed contours: a pixel is inside if its centre is inside by the even-odd rule.
 
 /// Vertices are rounded to this fraction of a pixel, so that a vertex on a pixel centre stays there after the change of
 /// coordinates.
 const STEP: f64 = 1.0 / 65536.0;
 
-/// The pixels of an image of `columns` x `rows` inside an odd number of `contours`, row by row. Vertices are (column, row) with
-/// whole numbers at pixel centres; the last is joined to the first. Contours are combined by exclusive or: a contour within
-/// another is a hole. A centre exactly on a contour is inside if the interior is towards larger columns, or towards larger
-/// rows.
+/// The pixels of an image of `columns` x `rows` that lie inside an odd number of `contours`, row by row. A contour within
+/// another is therefore a hole.
+///
+/// Vertices are (column, row) with whole numbers at pixel centres. The last vertex is joined to the first. A centre exactly
+/// on a contour is inside if the interior is towards larger columns, or towards larger rows.
 pub(super) fn fill(contours: &[Vec<[f64; 2]>], columns: usize, rows: usize) -> Vec<bool> {
     let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); rows];
     for contour in contours {
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn centres_decide() {
+    fn a_pixel_is_inside_if_its_centre_is() {
         // From the edge of pixel 1 to the edge of pixel 3: three pixels, and not their neighbours.
         let inside = fill(&[rectangle([0.5, 3.5], [0.5, 2.5])], 5, 4);
         assert_eq!(picture(&inside, 5), [".....", ".###.", ".###.", "....."]);
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_image_is_cut_off() {
+    fn contours_are_clipped_to_the_image() {
         assert!(fill(&[rectangle([-9.0, 99.0], [-9.0, 99.0])], 3, 2).iter().all(|&p| p));
         assert!(!fill(&[rectangle([9.0, 99.0], [0.0, 9.0]), vec![], vec![[1.0, 1.0]]], 3, 2).contains(&true));
     }
@@ -100,7 +101,7 @@ mod tests {
     proptest! {
         /// Against the definition, pixel by pixel: the number of edges to the right of the centre is odd.
         #[test]
-        fn equals_the_even_odd_rule(points in prop::collection::vec((-3.0..13.0_f64, -3.0..11.0_f64), 3..12)) {
+        fn fill_equals_the_even_odd_rule(points in prop::collection::vec((-3.0..13.0_f64, -3.0..11.0_f64), 3..12)) {
             let contour: Vec<[f64; 2]> = points.iter().map(|&(x, y)| [x, y]).collect();
             let (columns, rows) = (10, 8);
             let inside = fill(std::slice::from_ref(&contour), columns, rows);

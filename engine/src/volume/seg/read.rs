@@ -14,7 +14,7 @@ use crate::volume::dicom::{self, DataSet, DicomFile, Frames, Tag, open_overlay};
 use crate::volume::{Grid, Relation};
 use crate::words::plural;
 
-/// Share of the maximum from which a fractional pixel is inside.
+/// Smallest share of the maximum at which a fractional pixel is inside.
 const INSIDE: f64 = 0.5;
 
 /// How the pixels of a SEG are stored.
@@ -71,6 +71,11 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
     let segments = segments(data);
     let largest = segments.iter().map(|segment| segment.number).max().unwrap_or(0);
     let mut notes = Vec::new();
+    let unread = data.items(Tag::SEGMENT_SEQUENCE).len() - segments.len();
+    if unread > 0 {
+        let unread = plural(unread, "segment has", "segments have");
+        notes.push(format!("{unread} no number (0062,0004), or that of another segment, and the name is not used"));
+    }
     if let Some(source) = source {
         require_same_frame_of_reference(file, source, &places)?;
     }
@@ -87,7 +92,7 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
     let mut layers = Layers::new(&grid, largest);
     fill(file, pixels, &places, &slices, &segments, &mut layers)?;
     if let Pixels::Fractional(maximum) = pixels {
-        notes.push(format!("fractional values from {INSIDE} of the maximum {maximum} on are inside"));
+        notes.push(format!("fractional values of at least {INSIDE} of the maximum {maximum} are inside"));
     }
     let mut layers = layers.into_volumes();
     if let Some(source) = source.filter(|source| source.grid.relation(&grid) != Relation::Same) {
@@ -126,7 +131,7 @@ fn pixels(file: &DicomFile) -> Result<Pixels> {
     }
 }
 
-/// Place and segment number of each frame. A label map's frames have no segment.
+/// Position and segment number of each frame. Frames of a label map have no segment number.
 fn places(file: &DicomFile) -> Result<Vec<(FramePlace, Option<u16>)>> {
     let data = &file.data;
     let shared = data.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);

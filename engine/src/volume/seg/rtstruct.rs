@@ -13,7 +13,7 @@ use crate::Result;
 use crate::volume::dicom::{DataSet, DicomFile, Tag};
 use crate::words::plural;
 
-/// Contours within this distance, in slices, are in one plane.
+/// Contours closer than this, in slices, are in the same plane.
 const SAME_PLANE: f64 = 0.05;
 /// A contour that leaves its plane by more than this, in slices, is not planar on this grid.
 const PLANAR: f64 = 0.5;
@@ -24,10 +24,11 @@ struct Contour {
     points: Vec<[f64; 2]>,
 }
 
-/// What was left out of a structure set.
+/// Counts of contours that were left out of a structure set, by reason.
 #[derive(Default)]
 struct Omissions {
     other_types: BTreeMap<String, usize>,
+    damaged: usize,
     not_planar: usize,
     between: usize,
     outside: usize,
@@ -70,9 +71,19 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
     let mut layers = Layers::new(&source.grid, segments.len() as u16);
     filled.iter().for_each(|(label, planes)| layers.add(*label, planes));
     notes.extend(left_out.notes());
+    let sparse = filled.iter().filter(|(_, planes)| is_sparse(planes)).count();
+    if sparse > 0 {
+        let regions = plural(sparse, "region has", "regions have");
+        notes.push(format!("{regions} no contours on neighbouring slices. Slices between contours stay empty"));
+    }
     let mut found = SegmentMasks { kind: SegmentationKind::Rtstruct, segments, layers: layers.into_volumes(), notes };
     found.count_voxels();
     Ok(found)
+}
+
+/// True if no two slices with contours are neighbours: the region was drawn on every second slice, or on fewer.
+fn is_sparse(planes: &[Plane]) -> bool {
+    planes.len() > 1 && planes.windows(2).all(|pair| pair[1].0 > pair[0].0 + 1)
 }
 
 fn names(data: &DataSet) -> BTreeMap<i64, String> {
@@ -111,12 +122,16 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
     let mut found = Vec::new();
     for contour in roi.items(Tag::CONTOUR_SEQUENCE) {
         let kind = contour.text(Tag::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
-        // A keyhole may be marked as such; it is filled alike.
+        // A keyhole contour may have its own type, but is filled in the same way.
         if kind != "CLOSED_PLANAR" && kind != "CLOSEDPLANAR_XOR" {
             *left_out.other_types.entry(kind).or_default() += 1;
             continue;
         }
         let numbers = contour.numbers(Tag::CONTOUR_DATA);
+        if numbers.len() % 3 != 0 {
+            left_out.damaged += 1;
+            continue;
+        }
         let points: Vec<DVec3> = numbers
             .chunks_exact(3)
             .map(|p| voxel_from_world.transform_point3(DVec3::new(-p[0], -p[1], p[2])))
@@ -199,6 +214,7 @@ impl Omissions {
                 notes.push(format!("{} left out: {why}", plural(count, "contour is", "contours are")));
             }
         };
+        note(self.damaged, "a coordinate is missing");
         note(self.not_planar, "drawn across the slices");
         note(self.between, "another plane is nearer to the same slice");
         note(self.outside, "outside the images");

@@ -1,4 +1,4 @@
-//! The series that a segmentation was made on: its grid, and which image shows each slice.
+//! The series that a segmentation was made on: its grid and its images.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ impl SourceSeries {
         self.images.iter().find(|image| image.instance == instance && frame(image))
     }
 
-    /// Where each slice's first pixel is, by k: of its image, or by the grid where no image shows it.
+    /// Position of the first pixel of each slice, by k: that of its image, or that of the grid if the image is missing.
     pub(super) fn positions(&self) -> Vec<DVec3> {
         let of = |k| self.images.iter().find(|image| image.k == k).map(|image| image.position);
         (0..self.grid.shape[2]).map(|k| of(k).unwrap_or_else(|| self.grid.world([0, 0, k]))).collect()

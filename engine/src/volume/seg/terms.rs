@@ -10,25 +10,25 @@ use crate::{Error, Result};
 const BUILT_IN: &str = include_str!("terms.csv");
 /// Matches every name without its own row.
 const ANY: &str = "*";
-/// Largest table that is read, in bytes.
+/// Maximum size of a table in bytes.
 const MOST_BYTES: u64 = 4 << 20;
-/// The longest code value of the attribute `CodeValue` (SH).
+/// Maximum length of the attribute `CodeValue` (SH).
 const LONGEST_CODE: usize = 16;
-/// The longest meaning (LO).
+/// Maximum length of `CodeMeaning` (LO).
 const LONGEST_MEANING: usize = 64;
 
 /// A term of a vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Code {
-    /// Its code, such as `52988006`.
+    /// Code value, such as `52988006`.
     pub value: String,
     /// The vocabulary: `SCT`, `NCIt`, `DCM`, `99LOCAL`.
     pub scheme: String,
-    /// What it means, for people.
+    /// Readable meaning.
     pub meaning: String,
 }
 
-/// What a segment is.
+/// Category and type of a segment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Term {
     /// `SegmentedPropertyCategoryCodeSequence`.
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_whole_then_by_word_then_as_a_lesion() {
+    fn a_term_is_found_by_name_then_by_word_then_by_default() {
         let terms = Terms::built_in();
         let kind = |label: &str| terms.of(label).kind.meaning.clone();
         assert_eq!(kind("Oedema"), "Edema");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_the_user_is_read_and_its_faults_are_named() {
+    fn a_custom_table_is_read_and_its_errors_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("terms.csv");
         let head = "name,category_code,category_scheme,category_meaning,type_code,type_scheme,type_meaning\n";

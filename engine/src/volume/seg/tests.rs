@@ -10,7 +10,7 @@ use super::*;
 use crate::volume::dicom::{DataSet, DicomFile, Tag, Value, Vr, file_bytes};
 use crate::volume::{Grid, LabelStyle, MaskOptions};
 
-/// A file of the corpus of whole series, or `None` with a printed line.
+/// A file of the corpus of whole series. If it does not exist, prints that the test is skipped.
 fn corpus(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/dicom-series").join(name);
     if path.exists() {
@@ -159,7 +159,7 @@ fn a_written_seg_is_read_back_bit_by_bit() {
 }
 
 #[test]
-fn a_seg_has_the_sources_own_text_and_the_patient() {
+fn a_seg_copies_patient_and_positions_from_its_source() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
     let label = mask(&source, |[i, _, k]| u16::from(k == 2 && i == 0));
@@ -180,7 +180,7 @@ fn a_seg_has_the_sources_own_text_and_the_patient() {
 }
 
 #[test]
-fn a_seg_that_would_be_wrong_is_refused_in_words() {
+fn a_seg_that_would_be_wrong_is_refused_with_the_reason() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
     let label = mask(&source, |[i, _, _]| u16::from(i == 0));
@@ -212,7 +212,7 @@ fn a_seg_that_would_be_wrong_is_refused_in_words() {
 }
 
 #[test]
-fn a_mask_on_another_grid_is_brought_back_to_the_images() {
+fn a_mask_on_another_grid_is_resampled_to_the_images() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
     let label = mask(&source, |[i, j, k]| u16::from(i > j && k > 0));
@@ -230,7 +230,7 @@ fn a_mask_on_another_grid_is_brought_back_to_the_images() {
 }
 
 #[test]
-fn frames_are_placed_by_image_then_by_position_and_another_grid_is_said() {
+fn frames_are_placed_by_image_then_by_position_with_a_note_on_another_grid() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = folder.path().join("seg.dcm");
     let label = mask(&source, |[i, j, k]| u16::from(i > j && k > 0));
@@ -255,6 +255,24 @@ fn frames_are_placed_by_image_then_by_position_and_another_grid_is_said() {
     assert!(found.notes[0].contains("nearest"), "{:?}", found.notes);
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), images: vec![], ..source };
     assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
+}
+
+#[test]
+fn a_repeated_segment_number_is_noted() {
+    let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
+    let path = folder.path().join("seg.dcm");
+    let label = mask(&source, |[i, _, _]| u16::from(i > 1));
+    write_seg(&path, std::slice::from_ref(&label), &LabelTable::default(), &source, &options()).unwrap();
+    let file = DicomFile::open(&path).unwrap();
+    let pixels = file.pixel_bytes(usize::MAX).unwrap();
+    let mut data = file.data;
+    let segment = data.items(Tag::SEGMENT_SEQUENCE)[0].clone();
+    data.put_items(Tag::SEGMENT_SEQUENCE, vec![segment.clone(), segment]);
+    data.put(Tag::PIXEL_DATA, Vr::OB, Value::Bytes(pixels));
+    std::fs::write(&path, file_bytes(&data)).unwrap();
+    let found = read(&path, Some(&source)).unwrap();
+    assert_eq!((found.layers, found.segments.len()), (vec![label], 1));
+    assert!(found.notes[0].contains("(0062,0004)"), "{:?}", found.notes);
 }
 
 /// A SEG of the corpus, read by other programs: its segments as masks.
@@ -350,7 +368,7 @@ fn square(from: f64, to: f64, k: f64) -> Vec<[f64; 3]> {
 }
 
 #[test]
-fn contours_of_one_plane_make_holes_and_other_planes_are_not_mixed_in() {
+fn contours_make_holes_only_within_their_plane() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let contours = [
         ("CLOSED_PLANAR", square(-0.5, 3.5, 1.0)),
@@ -374,6 +392,30 @@ fn contours_of_one_plane_make_holes_and_other_planes_are_not_mixed_in() {
     }
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), ..source };
     assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
+}
+
+#[test]
+fn skipped_slices_and_incomplete_contours_are_noted() {
+    let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
+    let contours = [0.0, 2.0].map(|k| ("CLOSED_PLANAR", square(-0.5, 3.5, k)));
+    let path = structure_set(&source, &contours, folder.path());
+    let found = read(&path, Some(&source)).unwrap();
+    assert_eq!(found.layers, [mask(&source, |[i, j, k]| u16::from(k % 2 == 0 && k < 3 && i < 4 && j < 4))]);
+    assert_eq!(found.notes.len(), 1, "{:?}", found.notes);
+    assert!(found.notes[0].contains("1 region has no contours on neighbouring slices"), "{:?}", found.notes);
+
+    let mut data = DicomFile::open(&path).unwrap().data;
+    let mut roi = data.items(Tag::ROI_CONTOUR_SEQUENCE)[0].clone();
+    let mut items = roi.items(Tag::CONTOUR_SEQUENCE).to_vec();
+    let mut numbers = items[0].texts(Tag::CONTOUR_DATA);
+    numbers.pop();
+    items[0].put_text(Tag::CONTOUR_DATA, &numbers.join("\\"));
+    roi.put_items(Tag::CONTOUR_SEQUENCE, items);
+    data.put_items(Tag::ROI_CONTOUR_SEQUENCE, vec![roi]);
+    std::fs::write(&path, file_bytes(&data)).unwrap();
+    let found = read(&path, Some(&source)).unwrap();
+    assert_eq!(found.layers, [mask(&source, |[i, j, k]| u16::from(k == 2 && i < 4 && j < 4))]);
+    assert_eq!(found.notes, ["1 contour is left out: a coordinate is missing"]);
 }
 
 /// A SEG of [`made_source`] with other pixels: fractional or a label map, 8 bits each.

@@ -1,4 +1,4 @@
-//! Writing SEG: one bit a pixel, on the slices of the source, in explicit little endian (PS3.3, A.51 and C.8.20).
+//! Writing SEG: one bit per pixel, on the slices of the source, in explicit VR little endian (PS3.3, A.51 and C.8.20).
 //!
 //! Empty frames are left out, empty segments are kept. Positions, orientation and pixel spacing are copied as text, so that
 //! nothing can be flipped or rounded.
@@ -19,13 +19,13 @@ use crate::{Error, Result};
 
 /// `Segmentation Storage`.
 const CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.4";
-/// Series numbers of segmentations: this and the number of the source.
+/// Added to the series number of the source to give that of its segmentation.
 const SERIES_NUMBER: i64 = 1000;
-/// Longest text of the value representation LO.
+/// Maximum length of the value representation LO.
 const LONGEST_TEXT: usize = 64;
-/// Longest decimal string.
+/// Maximum length of a decimal string.
 const LONGEST_DECIMAL: usize = 16;
-/// The largest label that is written: unused values below become empty segments.
+/// The largest label that is written. Unused smaller labels become empty segments.
 const LARGEST_LABEL: u16 = 255;
 
 /// Who made the segments.
@@ -54,8 +54,8 @@ pub struct SegOptions {
 /// share labels. Returns notes on changes to the masks, one sentence each.
 ///
 /// # Errors
-/// If no voxel is labelled, if the place of the slices cannot be stated (uneven, tilted, no frame of reference), if a mask
-/// cannot be brought to the source's grid, if a source file cannot be read, or if the file cannot be written.
+/// If no voxel is labelled, if a SEG cannot describe the slices (uneven, tilted, no frame of reference), if a mask cannot be
+/// resampled to the grid of the source, if a source file cannot be read, or if the SEG cannot be written.
 pub fn write_seg(
     path: &Path,
     masks: &[LabelVolume],
@@ -65,7 +65,7 @@ pub fn write_seg(
 ) -> Result<Vec<String>> {
     if let Some(why) = &source.irregular {
         let why =
-            format!("a SEG cannot hold this mask: {why}. Viewers would show it at a wrong place. Save it as NIfTI");
+            format!("a SEG cannot hold this mask: {why}. Viewers would show it at a wrong position. Save it as NIfTI");
         return Err(Error::file(path, why));
     }
     let mut notes = Vec::new();
@@ -143,7 +143,7 @@ fn segments<'a>(path: &Path, masks: &'a [LabelVolume], names: &LabelTable) -> Re
     Ok((1..=largest).map(segment).collect())
 }
 
-/// The slices where each label is.
+/// The slices in which each label occurs.
 fn slices_by_label(mask: &LabelVolume) -> BTreeMap<u16, BTreeSet<usize>> {
     let size = mask.grid.shape[0] * mask.grid.shape[1];
     let mut slices: BTreeMap<u16, BTreeSet<usize>> = BTreeMap::new();
@@ -205,7 +205,7 @@ fn dicom_code(value: &str, meaning: &str) -> DataSet {
     coded(&Code { value: value.into(), scheme: "DCM".into(), meaning: meaning.into() })
 }
 
-/// Type, dates, equipment and pixel format.
+/// Adds type, dates, equipment and pixel format.
 fn describe(data: &mut DataSet, headers: &Headers<'_>, options: &SegOptions) {
     let now: String = clock::utc(clock::now_ms()).chars().filter(char::is_ascii_digit).collect();
     let (date, time) = now.split_at(8);
@@ -249,7 +249,7 @@ fn describe(data: &mut DataSet, headers: &Headers<'_>, options: &SegOptions) {
     headers.copy_lossy(data);
 }
 
-/// Orientation and measures that all frames share, and the dimensions: segment, then position.
+/// Adds the orientation and measures that all frames share, and the dimensions: segment, then position.
 fn geometry(data: &mut DataSet, headers: &Headers<'_>, source: &SourceSeries) -> Result<()> {
     let first = headers.first();
     let step = decimal(source.grid.spacing_mm()[2]);
@@ -292,7 +292,7 @@ fn pointer_to(tag: Tag) -> Value {
     Value::Bytes([tag.0, tag.1].iter().flat_map(|half| half.to_le_bytes()).collect())
 }
 
-/// The frames that are not empty, by segment and position.
+/// Adds the frames that are not empty, by segment and position.
 fn frames(path: &Path, data: &mut DataSet, segments: &[Segment<'_>], source: &SourceSeries) -> Result<()> {
     let used: BTreeSet<usize> = segments.iter().flat_map(Segment::slices).collect();
     let rank: BTreeMap<usize, u32> = used.into_iter().zip(1..).collect();
