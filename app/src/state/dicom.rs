@@ -1,7 +1,7 @@
-//! DICOM in the window: the series of the open place, and metadata of an image.
+//! DICOM: the series of an open folder or archive, and metadata of an image.
 //!
-//! Names, ids, dates and descriptions identify patients. They are shown in the list of series and in one banner, and never
-//! part of a title, a message or a file name; see [`State::shows_patient`].
+//! Names, ids, dates and descriptions identify patients. They appear only in the list of series and in one banner,
+//! never in a title, a message or a file name. See [`State::shows_patient`].
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,14 +10,13 @@ use engine::cohort::{ImageFile, modality_name};
 use engine::volume::dicom::{ImageStack, split_selector};
 use engine::words::plural;
 
-use super::intent::file_name;
-use super::names::{file_stem, numbered_series};
+use super::names::{file_name, file_stem, numbered_series};
 use super::{Document, Request, State, Thumbnail};
 
-/// Identifies a series of the list: the opening of the place, and its number in it. Never reused in a session.
+/// Identifies a listed series. Never reused in a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SeriesId {
-    /// The opening of the place.
+    /// Identifies the reading of the folder or archive.
     pub list: u64,
     /// Its number in the list, from 0.
     pub at: usize,
@@ -38,7 +37,7 @@ pub struct DicomInfo {
     pub irregular: Option<String>,
     /// Whether small values are bright (MONOCHROME1).
     pub inverted: bool,
-    /// Whether slices are unevenly spaced: distances across them are then those of their mean spacing.
+    /// Whether slices are unevenly spaced. Distances across them then use their mean spacing.
     pub uneven: bool,
 }
 
@@ -56,9 +55,9 @@ pub struct PatientInfo {
 /// The series of a DICOM folder, zip archive or DICOMDIR.
 #[derive(Clone, Debug)]
 pub struct SeriesList {
-    /// The place.
+    /// The folder, zip archive or DICOMDIR.
     pub place: PathBuf,
-    /// It is a folder, which can be a cohort as well.
+    /// Whether it is a folder, which can also be opened as a cohort.
     pub is_folder: bool,
     /// By PatientID.
     pub patients: Vec<ListedPatient>,
@@ -66,7 +65,7 @@ pub struct SeriesList {
     pub warnings: Vec<String>,
     /// The selected series.
     pub chosen: Option<SeriesId>,
-    /// The list is in the centre, in place of the views of the open case.
+    /// The list is in the centre, in place of the views.
     pub browsing: bool,
 }
 
@@ -88,18 +87,20 @@ pub struct ListedStudy {
     pub description: String,
     /// Date of its first series, as `2024-02-29`.
     pub date: String,
-    /// By number. Volumes and images of one series are listed one by one.
+    /// By number. A series with several volumes or images has an entry for each.
     pub series: Vec<ListedSeries>,
 }
 
 /// A volume, an image, or a segmentation.
 #[derive(Clone, Debug)]
 pub struct ListedSeries {
-    /// Identifies it.
+    /// Identifies the series in this session.
     pub id: SeriesId,
-    /// What opens it: the place with the part that chooses the series.
+    /// Path that opens it: folder or archive with a series selector.
     pub path: PathBuf,
-    /// What it is to the window.
+    /// The file of a segmentation, unless it is in an archive.
+    pub file: Option<PathBuf>,
+    /// How it can be opened.
     pub kind: SeriesKind,
     /// SeriesNumber.
     pub number: Option<i64>,
@@ -124,9 +125,9 @@ pub struct ListedSeries {
 pub enum SeriesKind {
     /// A volume or a single image.
     Image(Box<ImageStack>),
-    /// A SEG or RTSTRUCT, and the listed image that it was made on.
+    /// A SEG or RTSTRUCT, and the listed image it was made on.
     Overlay(Option<SeriesId>),
-    /// Reports, doses and others are listed only.
+    /// A report, a dose or another object that is only listed.
     Other,
 }
 
@@ -181,7 +182,7 @@ impl ListedSeries {
 }
 
 impl ListedStudy {
-    /// A CT and a PET volume that are aligned: the PET in SUV if one is, and the CT of most slices.
+    /// An aligned pair of CT and PET volumes. Prefers a PET in SUV, and the CT with the most slices.
     pub fn ct_and_pet(&self) -> Option<[SeriesId; 2]> {
         let info = |series: &ListedSeries| series.stack().map(ImageStack::info);
         let pets = self.series.iter().filter(|series| series.is_volume_of("PT"));
@@ -210,17 +211,27 @@ impl SeriesList {
         self.series().find(|series| series.id == id)
     }
 
-    /// A series of the list, to change it.
+    /// The series of this list that another list of the same place has as `other`. Paths of segmentations change when
+    /// another one with their number is saved.
+    pub fn same(&self, other: &ListedSeries) -> Option<&ListedSeries> {
+        let is_same = |series: &&ListedSeries| match &other.file {
+            Some(file) => series.file.as_ref() == Some(file),
+            None => series.path == other.path,
+        };
+        self.series().find(is_same)
+    }
+
+    /// A series of the list, mutable.
     pub fn get_mut(&mut self, id: SeriesId) -> Option<&mut ListedSeries> {
         self.series_mut().find(|series| series.id == id)
     }
 
-    /// Every series, to change it.
+    /// Every series, mutable.
     pub fn series_mut(&mut self) -> impl Iterator<Item = &mut ListedSeries> {
         self.patients.iter_mut().flat_map(|patient| &mut patient.studies).flat_map(|study| &mut study.series)
     }
 
-    /// Size and number of images, or what a segmentation was made on; if the patient is shown, the date.
+    /// Size and number of images, or the image a segmentation was made on. With the date if the patient is shown.
     pub fn facts(&self, series: &ListedSeries, shows_patient: bool) -> String {
         let mut facts = Vec::new();
         match &series.kind {
@@ -233,7 +244,7 @@ impl SeriesList {
             }
             SeriesKind::Overlay(of) => facts.push(match of.and_then(|of| self.get(of)) {
                 Some(image) => format!("segmentation of {}", image.title()),
-                None => "its images are not here".to_owned(),
+                None => "its images are missing".to_owned(),
             }),
             SeriesKind::Other => facts.push(plural(series.files, "file, listed only", "files, listed only")),
         }
@@ -289,7 +300,7 @@ impl Document {
         self.images.iter().any(|image| image.path() == path)
     }
 
-    /// The folder and the first part of the name of files that are made from the case.
+    /// Folder and base name of files derived from the case.
     pub fn output_place(&self) -> (PathBuf, String) {
         if let Some(dicom) = self.dicom() {
             return (dicom.folder.clone(), dicom.file_name.clone());
@@ -300,22 +311,24 @@ impl Document {
 }
 
 impl State {
-    /// Whether names, ids, dates and descriptions of patients are drawn: not if the user hid them, in the demonstration or
-    /// in a picture of the window.
+    /// Whether names, ids, dates and descriptions of patients are drawn. Not if the user hid them, in the demo or in a
+    /// screenshot.
     pub fn shows_patient(&self) -> bool {
         !self.session.settings.hide_patient && !self.anonymous
     }
 
-    /// The list of series in the centre: until a case is open, or when the user browses for another one.
+    /// The list of series, if it is in the centre: while no case is open or the user is browsing.
     pub fn browsed(&self) -> Option<&SeriesList> {
         let free = self.failed.is_none() && self.opening().is_none();
         self.series.as_ref().filter(|list| free && (list.browsing || self.document.is_none()))
     }
 
-    /// Whether a series of the list is in the panes, or drawn over them.
+    /// Whether a listed series is displayed, as an image or as a mask. A saved segmentation is known by its file, one
+    /// opened from the list by its path there.
     pub fn is_open_series(&self, series: &ListedSeries) -> bool {
         let Some(document) = &self.document else { return false };
-        document.has_image(&series.path) || document.masks.iter().any(|mask| mask.path.as_ref() == Some(&series.path))
+        let is_listed = |file: &PathBuf| *file == series.path || Some(file) == series.file.as_ref();
+        document.has_image(&series.path) || document.masks.iter().any(|mask| mask.files().iter().any(is_listed))
     }
 
     /// Whether a series shares its frame of reference with the open case, so that both can be shown together.
@@ -337,7 +350,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn titles_and_facts_of_a_hidden_patient_tell_nobody() {
+    fn titles_and_facts_do_not_identify_a_hidden_patient() {
         let mut list = two_patients();
         let seg = list.series().last().unwrap().clone();
         assert_eq!(seg.title(), "SEG series 1003");
@@ -345,7 +358,7 @@ mod tests {
         assert_eq!(list.facts(&seg, false), "segmentation of CT series 2:2");
         list.get_mut(seg.id).unwrap().kind = SeriesKind::Overlay(None);
         let seg = list.get(seg.id).unwrap();
-        assert_eq!(list.facts(seg, false), "its images are not here");
+        assert_eq!(list.facts(seg, false), "its images are missing");
         let mut state = State::default();
         assert!(state.shows_patient());
         state.anonymous = true;
@@ -357,6 +370,7 @@ mod tests {
         let series = |at, uid: &str, number, modality: &str, kind| ListedSeries {
             id: SeriesId { list: 1, at },
             path: format!("/d/study/series:{uid}").into(),
+            file: None,
             kind,
             number,
             modality: modality.into(),
@@ -391,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn series_of_several_patients_keep_their_numbers() {
+    fn titles_use_series_numbers_even_if_paths_use_uids() {
         let list = two_patients();
         let titles: Vec<String> = list.series().map(ListedSeries::title).collect();
         assert_eq!(titles, ["CT series 2", "CT series 2:2", "SEG series 1003"]);
@@ -400,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_shown_as_they_are_written() {
+    fn patient_names_keep_every_script() {
         for (name, shown) in [
             ("Doe^Jane", "Doe, Jane"),
             ("M\u{fc}ller^Anna^^Dr.^", "M\u{fc}ller, Anna, Dr."),
@@ -414,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_dates_are_shown_as_they_are() {
+    fn dates_in_other_formats_are_shown_unchanged() {
         assert_eq!(shown_date("2024.02.29"), "2024.02.29");
         assert_eq!(shown_date(""), "");
     }

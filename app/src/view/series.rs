@@ -1,7 +1,7 @@
-//! The series of a DICOM place: patients, their studies, their series. A series is opened by a double click or Enter, or
-//! dragged onto a view.
+//! The series browser: the patients, studies and series of a DICOM folder or archive. A series is opened by a double
+//! click or Enter, or dragged onto a view.
 
-use egui::{Align, Frame, Id, Key, Layout, Margin, RichText, ScrollArea, Ui};
+use egui::{Align, FontId, Frame, Id, Key, Layout, Margin, RichText, ScrollArea, Ui};
 use engine::words::plural;
 
 use crate::command::{Command, Sender, SeriesCommand};
@@ -12,17 +12,17 @@ use crate::theme::{self, font, icon, space};
 use crate::widget::{ButtonKind, IconButton, PushButton, ThumbnailRow, Tone};
 use crate::widget::{format, text};
 
-/// The widest list.
+/// Maximum width of the list.
 const WIDTH: f32 = 760.0;
-/// A narrower list has icons in place of buttons.
+/// Below this width, the list has icons in place of buttons.
 const NARROW: f32 = 320.0;
 
 /// Draws the list in the centre.
 pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
     ui.painter().rect_filled(ui.max_rect(), 0.0, theme::tokens(ui).window);
     let side = ((ui.available_width() - WIDTH) / 2.0).max(space::XL).min(i8::MAX.into());
-    let room = Margin { left: side as i8, right: side as i8, top: space::L as i8, bottom: space::L as i8 };
-    Frame::new().inner_margin(room).show(ui, |ui| {
+    let margin = Margin { left: side as i8, right: side as i8, top: space::L as i8, bottom: space::L as i8 };
+    Frame::new().inner_margin(margin).show(ui, |ui| {
         head(ui, state, list, sender);
         ui.add_space(space::S);
         ScrollArea::vertical().id_salt("series browser").auto_shrink(false).show(ui, |ui| {
@@ -50,9 +50,7 @@ fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
                 }
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                let name = format::file_name(&list.place);
-                let shown = text::line(ui, RichText::new(name).font(font::heading()).color(t.text));
-                shown.on_hover_text(list.place.display().to_string());
+                place(ui, state, list, font::heading());
             });
         });
     });
@@ -61,6 +59,16 @@ fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
     text::note(ui, &format!("{count}. Double-click or press Enter to open, or drag a series onto a view."));
     for warning in &list.warnings {
         text::with_icon(ui, icon::WARN, t.warn, |ui| text::note(ui, warning));
+    }
+}
+
+/// Draws the name of the folder, which often names the patient.
+pub(crate) fn place(ui: &mut Ui, state: &State, list: &SeriesList, font: FontId) {
+    let color = theme::tokens(ui).text;
+    let name = if state.shows_patient() { format::file_name(&list.place) } else { "DICOM series".to_owned() };
+    let shown = text::line(ui, RichText::new(name).font(font).color(color));
+    if state.shows_patient() {
+        shown.on_hover_text(list.place.display().to_string());
     }
 }
 
@@ -105,7 +113,7 @@ fn study_head(ui: &mut Ui, study: &ListedStudy, n: usize, state: &State, sender:
     });
 }
 
-/// Shows its name if that fits. True if clicked.
+/// Button to fuse CT and PET, with its name if that fits. True if clicked.
 fn fuse_button(ui: &mut Ui) -> bool {
     let name = "Fuse CT and PET";
     if ui.available_width() < NARROW {
@@ -119,7 +127,7 @@ fn row(ui: &mut Ui, state: &State, list: &SeriesList, series: &ListedSeries, thu
     let facts = list.facts(series, shows_patient);
     let described = shows_patient && !series.description.is_empty();
     let title = if described { format!("{name}  \u{b7}  {}", series.description) } else { name.clone() };
-    // Beside the views there is room for the name, and below it for what says most.
+    // In the panel there is room for the name and one line of text.
     let narrow = ui.available_width() < NARROW;
     let (first, second) = match (narrow, described) {
         (true, true) => (name.replace(" series", ""), series.description.clone()),
@@ -140,7 +148,7 @@ fn row(ui: &mut Ui, state: &State, list: &SeriesList, series: &ListedSeries, thu
     } else {
         None
     };
-    // What a narrow list leaves out.
+    // The tooltip says what a narrow list leaves out.
     let about = narrow.then(|| format!("{title}\n{facts}"));
     let meaning =
         status.map(|(_, _, meaning)| about.iter().map(String::as_str).chain([meaning]).collect::<Vec<_>>().join("\n"));

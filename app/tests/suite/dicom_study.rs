@@ -1,4 +1,4 @@
-//! A made-up study: the CT, the PET and the mask of the sample study's patient, as DICOM.
+//! A synthetic DICOM study: the CT, PET and mask of a patient of the sample study.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +9,22 @@ use glam::DVec3;
 
 /// Text that identifies the patient and must not appear in any output.
 pub const NAME: &str = "Doe^Jane";
-/// The same as the window shows it.
+/// [`NAME`] as displayed.
 pub const SHOWN_NAME: &str = "Doe, Jane";
-/// The same.
+/// The patient's ID, which must not appear either.
 pub const PATIENT_ID: &str = "QX-7731";
-/// The same.
+/// A series description, which must not appear either.
 pub const DESCRIPTION: &str = "Whole body of Jane";
 
-/// Colour of the label in the made-up SEG.
+/// Colour of the label in the SEG.
 pub const COLOUR: [u8; 3] = [230, 159, 0];
 
-/// What a series is written with.
+/// Content of a series to write.
 pub struct SeriesSpec<'a> {
     pub number: usize,
     pub modality: &'a str,
     pub volume: &'a Volume,
-    /// Value of one stored step: a power of two.
+    /// Rescale slope: a power of two.
     pub step: f64,
 }
 
@@ -36,7 +36,7 @@ fn lps(v: DVec3) -> [f64; 3] {
     [-v.x, -v.y, v.z]
 }
 
-/// Writes a volume as one file a slice; `move_mm` shifts a slice along the stack.
+/// Writes a volume as one file per slice. `move_mm` shifts a slice along the stack.
 pub fn write_series(folder: &Path, made: &SeriesSpec<'_>, move_mm: impl Fn(usize) -> f64) {
     let SeriesSpec { number, modality, volume, step } = made;
     std::fs::create_dir_all(folder).unwrap();
@@ -115,4 +115,35 @@ pub fn write_study(root: &Path) -> PathBuf {
     });
     write_mask(&place, 3, &mask, &place.join("lesions.dcm"));
     place
+}
+
+/// Writes every file of a study into a zip archive, uncompressed. Readers that ask for checksums would refuse it.
+pub fn zip_study(study: &Path, path: &Path) {
+    let (mut out, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
+    let mut folders = vec![study.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_dir() {
+                folders.push(file);
+                continue;
+            }
+            let bytes = std::fs::read(&file).unwrap();
+            let name = file.strip_prefix(study).unwrap().to_string_lossy().into_owned();
+            let (offset, len) = (out.len() as u32, (bytes.len() as u32).to_le_bytes());
+            // Version, flags, method, time and date, checksum, both sizes, lengths of the name and of what follows it.
+            let names = (name.len() as u16).to_le_bytes();
+            let head = [&[20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &len, &len, &names, &[0, 0]].concat();
+            out.extend([b"PK\x03\x04", &head[..], name.as_bytes(), &bytes].concat());
+            directory
+                .extend([b"PK\x01\x02\x14\0", &head[..], &[0; 10], &offset.to_le_bytes(), name.as_bytes()].concat());
+            count += 1;
+        }
+    }
+    let (start, size, count) = (out.len() as u32, directory.len() as u32, count.to_le_bytes());
+    out.extend(directory);
+    out.extend(
+        [b"PK\x05\x06\0\0\0\0", &count[..], &count, &size.to_le_bytes(), &start.to_le_bytes(), &[0, 0]].concat(),
+    );
+    std::fs::write(path, out).unwrap();
 }

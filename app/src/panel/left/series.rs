@@ -1,13 +1,12 @@
 //! The series of the open DICOM place, beside the views.
 
-use egui::{Align, Layout, RichText, ScrollArea, Ui};
+use egui::{Align, Layout, ScrollArea, Ui};
 
 use crate::command::{Sender, SeriesCommand};
 use crate::state::{SeriesList, State};
-use crate::theme::{self, font, icon, size, space};
+use crate::theme::{font, icon, size, space};
 use crate::view::series;
 use crate::widget::IconButton;
-use crate::widget::{format, text};
 
 /// Draws them in the remaining space.
 pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
@@ -20,9 +19,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sende
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.set_min_height(size::ROW_DENSE);
-                let name = RichText::new(format::file_name(&list.place)).font(font::strong());
-                let shown = text::line(ui, name.color(theme::tokens(ui).text));
-                shown.on_hover_text(list.place.display().to_string());
+                series::place(ui, state, list, font::strong());
             });
         });
     });

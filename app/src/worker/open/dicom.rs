@@ -1,4 +1,4 @@
-//! Reading a DICOM series as an image, and SEG or RTSTRUCT as a mask of it.
+//! Reads a DICOM series as an image, and a SEG or RTSTRUCT as a mask of it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::read::{ALL_FRAMES, MaskTarget, Reading, layer_of, mask_layer};
 use crate::gpu::Gpu;
 use crate::scene::{Modality, ScanInfo, Unit};
 use crate::state::dicom::{PatientInfo, place_of, shown_date, shown_name};
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::names::numbered_series;
 use crate::state::{DicomInfo, ImageLayer, MaskLayer, MaskRole, Source};
 use crate::worker::Failure;
@@ -37,6 +37,8 @@ pub(super) fn read_series(
         None => dicom::open(path)?,
     };
     handle.check()?;
+    let slices = stack.grid().shape[2] * if file.frame.is_some() { 1 } else { stack.frames() };
+    handle.progress(Some(0.0), format!("0 of {slices} slices"));
     let header = stack.first_header()?.data;
     let info = scan_info(&stack, &header, named);
     let mut arrival = Arrival::new(&stack, info.clone(), reading);
@@ -115,7 +117,7 @@ pub(super) fn read_overlay(
     };
     let label = file_name(file);
     warnings.extend(notes.iter().map(|note| format!("{label}: {note}")));
-    // The file does not tell whether somebody corrected what the program made.
+    // The file does not record whether somebody corrected the network's result.
     let made_by = masks.segments.iter().find_map(|segment| segment.algorithm.clone());
     let algorithm = made_by.map_or(Algorithm::Manual, Algorithm::SemiAutomatic);
     let layer = mask_layer(role, Some(file.to_path_buf()), EditLabels::from_volume(&labels), gpu)?;

@@ -1,4 +1,4 @@
-//! What a DICOM place holds: one image, which is opened, or several, which are listed.
+//! Finds out what a DICOM folder or archive contains: one image, which is opened, or several series, which are listed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use crate::state::names::{is_mask_name, is_nifti_name};
 use crate::state::{ListedSeries, Request, SeriesId, SeriesKind, SeriesList};
 use crate::worker::{Failure, JobHandle};
 
-/// Folders are looked through this deep for a first DICOM or NIfTI file.
+/// Depth to which folders are searched for a first DICOM or NIfTI file.
 const DEPTH: usize = 4;
-/// Files of a folder that are looked at before it is taken to hold no DICOM.
+/// Number of files of a folder that are checked before it is assumed to contain no DICOM.
 const SAMPLES: usize = 8;
 
-/// What was pointed at.
+/// What a request names.
 pub(super) enum Place {
     /// No DICOM images to choose from.
     Other,
@@ -27,7 +27,8 @@ pub(super) enum Place {
     Overlay(PathBuf),
 }
 
-/// Looks at what a request points at. Files that are named beside the place belong to one image: then nothing is listed.
+/// Inspects what a request names. If it names other files besides the folder or archive, they belong to one image and
+/// nothing is listed.
 pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Result<Place, Failure> {
     if request.names_something() || request.as_cases {
         return Ok(Place::Other);
@@ -51,7 +52,7 @@ pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Res
     Ok(only.map_or_else(|| Place::List(Box::new(list)), |only| Place::Image(Box::new(only))))
 }
 
-/// The one place that paths name: a DICOM collection, or the folder of several DICOM files.
+/// The DICOM folder or archive that paths name: a single path, or the folder of several DICOM files.
 fn place(paths: &[PathBuf]) -> Option<PathBuf> {
     match paths {
         [] => None,
@@ -73,7 +74,7 @@ fn is_overlay(path: &Path) -> bool {
     is_file && modality().is_some_and(|modality| matches!(modality.as_str(), "SEG" | "RTSTRUCT"))
 }
 
-/// Whether a folder holds DICOM files and no NIfTI images, which are opened as cases.
+/// Whether a folder contains DICOM files and no NIfTI images, which would open as cases.
 fn holds_dicom(root: &Path) -> bool {
     let mut level = vec![root.to_path_buf()];
     let mut found = false;
@@ -104,7 +105,7 @@ fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
-/// The list of what a library holds; `list` is the opening of the place.
+/// The listed series of a library. `list` identifies this reading of the folder.
 pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> SeriesList {
     let mut count = 0;
     let mut unused = || {
@@ -186,6 +187,7 @@ fn entry(
     ListedSeries {
         id,
         path: dicom::with_series(place, selector),
+        file: None,
         kind,
         number: series.number,
         modality: series.modality.clone(),
@@ -230,16 +232,17 @@ fn entries(
         Ok(found) if !found.is_empty() => {
             let listed = found.into_iter().enumerate().map(|(at, overlay)| {
                 let id = unused();
+                let file = overlay.file().map(Path::to_path_buf);
                 overlays.push((id, overlay));
-                let selector = library.overlay_selector(series, at);
-                ListedSeries { files: 1, ..entry(id, &selector, SeriesKind::Overlay(None), Vec::new()) }
+                let selector = library.selector(series, at);
+                ListedSeries { files: 1, file, ..entry(id, &selector, SeriesKind::Overlay(None), Vec::new()) }
             });
             listed.collect()
         }
-        Ok(_) => vec![entry(unused(), &library.overlay_selector(series, 0), SeriesKind::Other, Vec::new())],
+        Ok(_) => vec![entry(unused(), &library.selector(series, 0), SeriesKind::Other, Vec::new())],
         Err(error) => {
             let why = vec![error.to_string()];
-            vec![entry(unused(), &library.overlay_selector(series, 0), SeriesKind::Other, why)]
+            vec![entry(unused(), &library.selector(series, 0), SeriesKind::Other, why)]
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::state::{Document, ListedSeries, SeriesList, Slot, State};
 use crate::worker::open::listed;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// Reads the headers of the place.
+/// Reads the headers of the folder.
 struct Relist {
     place: PathBuf,
     /// Identifies the new list.
@@ -28,7 +28,7 @@ pub(in crate::worker) fn after_writing(state: &State, jobs: &mut Jobs, written: 
     }
 }
 
-/// Lists the place of the open case after a restart.
+/// Lists the series of the open case after a restart.
 pub(in crate::worker) fn restore(jobs: &mut Jobs, place: PathBuf) {
     let id = jobs.unused_id();
     jobs.start(Relist { place, id, restores: true });
@@ -53,7 +53,7 @@ impl Job for Relist {
         };
         let Some(before) = state.series.as_ref().filter(|before| before.place == list.place) else {
             let is_of_case = |document: &Document| place_of(document.base().path()) == list.place;
-            // Else another place was opened meanwhile.
+            // Otherwise another folder was opened meanwhile.
             if self.restores && state.series.is_none() && state.document.as_ref().is_some_and(is_of_case) {
                 state.series = Some(SeriesList { browsing: false, ..list });
                 thumbnails::start(state, jobs);
@@ -61,15 +61,22 @@ impl Job for Relist {
             return;
         };
         list.browsing = before.browsing;
-        let chosen = before.chosen.and_then(|id| before.get(id)).map(|series| series.path.clone());
-        let chosen = list.series().find(|series| Some(&series.path) == chosen.as_ref()).map(|series| series.id);
-        list.chosen = chosen;
+        let chosen = before.chosen.and_then(|id| before.get(id)).and_then(|series| list.same(series));
+        list.chosen = chosen.map(|series| series.id);
         let pictures = |series: &mut ListedSeries| {
-            if let Some(same) = before.series().find(|same| same.path == series.path) {
+            if let Some(same) = before.same(series) {
                 (series.thumbnail, series.error) = (same.thumbnail.clone(), same.error.clone());
             }
         };
         list.series_mut().for_each(pictures);
+        let moved = |path: &mut PathBuf| {
+            let known = before.series().find(|series| series.path == *path);
+            if let Some(series) = known.and_then(|series| list.same(series)) {
+                path.clone_from(&series.path);
+            }
+        };
+        let masks = state.document.iter_mut().flat_map(|document| &mut document.masks);
+        masks.flat_map(|mask| mask.path.iter_mut().chain(&mut mask.more_files)).for_each(moved);
         state.series = Some(list);
         thumbnails::start(state, jobs);
     }

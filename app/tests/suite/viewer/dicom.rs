@@ -1,9 +1,11 @@
-//! A radiologist's workflow with a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for the
-//! archive, reopen it. The patient's identity must not leave the study.
+//! A radiologist's workflow with a DICOM study: choose a series, fuse, overlay a segmentation, correct it, save it for
+//! the archive, reopen it. The patient's identity must not leave the study.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use amlp_viewer::Args;
 use amlp_viewer::command::{EditCommand, FileCommand, SeriesCommand};
 use amlp_viewer::scene::{ColourMap, Evidence, Modality, Unit};
 use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, SeriesKind, Session};
@@ -17,7 +19,9 @@ use engine::volume::{Grid, LabelVolume, Volume};
 
 use super::edit_tools::paint;
 use super::restart::again;
-use crate::dicom_study::{COLOUR, DESCRIPTION, NAME, PATIENT_ID, SHOWN_NAME, SeriesSpec, write_series, write_study};
+use crate::dicom_study::{
+    COLOUR, DESCRIPTION, NAME, PATIENT_ID, SHOWN_NAME, SeriesSpec, write_series, write_study, zip_study,
+};
 use crate::phantom::{Files, straight};
 use crate::window::*;
 
@@ -35,22 +39,28 @@ fn labelled(window: &Window) -> Vec<(usize, u16)> {
 }
 
 /// All text that the program would write or show.
-fn said(window: &Window) -> String {
+fn all_output(window: &Window) -> String {
     let notices = state(window).notices.iter().map(|notice| format!("{}: {}\n", notice.heading(), notice.detail));
     let session = Session::of(state(window)).to_json().unwrap();
     let report = serde_json::to_string(&report(window)).unwrap();
     notices.chain([session, report]).collect()
 }
 
+/// The rows that are marked as open.
+fn open_rows(window: &Window) -> Vec<String> {
+    let list = state(window).series.as_ref().unwrap();
+    list.series().filter(|series| state(window).is_open_series(series)).map(|series| series.title()).collect()
+}
+
 #[track_caller]
-fn names_nobody(text: &str) {
+fn assert_anonymous(text: &str) {
     for word in [NAME, "Doe", "Jane", PATIENT_ID, DESCRIPTION, "2024-02-29", "20240229"] {
         assert!(!text.contains(word), "{word} in {text}");
     }
 }
 
 #[test]
-fn a_study_is_fused_corrected_and_saved_for_the_archive() {
+fn a_study_can_be_fused_corrected_and_saved_as_seg() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     let mut window = open_files(&[&study]);
@@ -84,7 +94,7 @@ fn a_study_is_fused_corrected_and_saved_for_the_archive() {
     let Some(Dialog::Path { request, text }) = state(&window).dialog.clone() else { panic!("it asks for a file") };
     assert_eq!(request.purpose, PathPurpose::SaveSegmentation);
     assert!(text.ends_with("_pred.dcm") && Path::new(&text).parent() == Some(&study), "{text}");
-    names_nobody(&text);
+    assert_anonymous(&text);
     press(&mut window, Key::Enter);
     let saved = Path::new(&text);
     assert_eq!((errors(&window), document(&window).is_unsaved()), (Vec::new(), false));
@@ -93,8 +103,13 @@ fn a_study_is_fused_corrected_and_saved_for_the_archive() {
     assert_eq!(file.text(Tag::PATIENT_NAME).as_deref(), Some(NAME), "a SEG goes back to its patient");
     let made: Vec<_> =
         file.items(Tag::SEGMENT_SEQUENCE).iter().map(|item| item.text(Tag::SEGMENT_ALGORITHM_TYPE)).collect();
-    assert_eq!(made.last().unwrap().as_deref(), Some("MANUAL"), "no network had a part in it");
-    names_nobody(&said(&window));
+    assert_eq!(made.last().unwrap().as_deref(), Some("MANUAL"), "it was made by hand");
+    assert_anonymous(&all_output(&window));
+    assert_eq!(
+        open_rows(&window),
+        ["CT series 2", "PET series 3", "SEG series 1002"],
+        "the saved file is in the views"
+    );
 
     // Once more, to the same file.
     send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 2, to: 3, place: Place::default() })));
@@ -113,11 +128,65 @@ fn a_study_is_fused_corrected_and_saved_for_the_archive() {
     let voxels = |labels: &[(usize, u16)]| labels.iter().map(|(at, _)| *at).collect::<Vec<_>>();
     assert_eq!(voxels(&labelled(&window)), voxels(&corrected));
     assert!(labelled(&window).iter().all(|(_, label)| *label == 3));
-    names_nobody(&said(&window));
+    assert_anonymous(&all_output(&window));
 }
 
 #[test]
-fn a_series_dropped_on_a_view_is_shown_beside_the_open_one() {
+fn an_open_segmentation_stays_marked_when_another_of_its_number_is_saved() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let mut window = open_files(&[&study]);
+    enter(&mut window, "SEG series 1003");
+    let archived = state(&window).series.as_ref().unwrap().series().last().unwrap().id;
+    send(&mut window, SeriesCommand::OpenReference(archived));
+    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, place: Place::default() })));
+    type_path(&mut window, PathPurpose::SaveSegmentation, &study.join("corrected.dcm"));
+    assert_eq!(errors(&window), Vec::<String>::new());
+    assert_eq!(open_rows(&window), ["PET series 3", "SEG series 1003", "SEG series 1003"]);
+    let reference = document(&window).reference().unwrap().path.clone().unwrap();
+    assert!(dicom::open_overlay(&reference).is_ok(), "a restart finds it: {}", reference.display());
+}
+
+/// A file or folder that is dropped onto the window.
+#[derive(Debug)]
+struct DropSource(PathBuf);
+
+impl egui::DroppedFile for DropSource {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("the program reads the path itself".into())
+    }
+}
+
+#[test]
+fn a_study_or_an_archive_dropped_onto_the_window_is_listed_and_fused() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let archive = folder.path().join("study.zip");
+    zip_study(&study, &archive);
+    for (place, proposed) in [(&study, &*study), (&archive, folder.path())] {
+        let mut window = open(&Args::default());
+        window.input_mut().dropped_files.push(Arc::new(DropSource(place.clone())));
+        settle(&mut window);
+        assert!(has(&window, "CT series 2") && has(&window, "SEG series 1003"), "{}", place.display());
+        click(&mut window, "Fuse CT and PET");
+        enter(&mut window, "SEG series 1003");
+        assert_eq!(errors(&window), Vec::<String>::new());
+        assert_eq!((document(&window).images.len(), state(&window).session.view.fused), (2, Some(1)));
+        assert_eq!(open_rows(&window), ["CT series 2", "PET series 3", "SEG series 1003"]);
+        // A correction is saved beside an archive, never into it.
+        send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, place: Place::default() })));
+        send(&mut window, FileCommand::Save);
+        let Some(Dialog::Path { text, .. }) = state(&window).dialog.clone() else { panic!("it asks for a file") };
+        assert_eq!(Path::new(&text).parent(), Some(proposed));
+    }
+}
+
+#[test]
+fn an_aligned_series_dropped_on_a_view_is_added_to_the_open_images() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     let mut window = open_files(&[&study]);
@@ -176,7 +245,7 @@ fn small_values_of_monochrome1_are_bright() {
 }
 
 #[test]
-fn slices_with_a_series_each_are_listed_as_one() {
+fn slices_with_separate_series_are_listed_as_one() {
     let folder = tempfile::tempdir().unwrap();
     let study = folder.path().join("study");
     let volume = Volume::from_f32(straight(), vec![1.0; straight().len()]);
@@ -205,7 +274,7 @@ fn slices_with_a_series_each_are_listed_as_one() {
 }
 
 #[test]
-fn one_key_hides_who_it_is() {
+fn one_key_hides_the_patient() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     let mut window = open_files(&[&study]);
@@ -213,17 +282,20 @@ fn one_key_hides_who_it_is() {
         window.query_all_by_label_contains(SHOWN_NAME).count() + usize::from(has(window, DESCRIPTION))
     };
     assert!(shown(&window) > 0, "the list says whose studies these are");
+    assert!(has(&window, "study"), "the name of the folder");
     press(&mut window, Key::H);
     assert_eq!(shown(&window), 0);
     assert!(has(&window, "Patient 1"));
+    assert!(has(&window, "DICOM series") && !has(&window, "study"), "a folder is often named after its patient");
     enter(&mut window, "CT series 2");
     assert_eq!(shown(&window), 0);
+    assert!(has(&window, "DICOM series") && !has(&window, "study"));
     press(&mut window, Key::H);
     assert!(window.query_all_by_label_contains(&format!("Patient {SHOWN_NAME}")).next().is_some(), "the banner");
 }
 
 #[test]
-fn pictures_and_the_demonstration_show_nobody() {
+fn screenshots_and_the_demo_never_show_patient_data() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     for args in [
@@ -254,7 +326,7 @@ fn a_folder_of_one_series_opens_at_once_and_a_nifti_image_has_no_seg() {
 }
 
 #[test]
-fn an_uneven_stack_is_saved_as_nifti_and_a_seg_of_it_is_refused_in_words() {
+fn an_uneven_stack_is_saved_as_nifti_and_a_seg_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::on(&straight());
     let volume = engine::volume::Volume::read(&files.scan).unwrap();
@@ -280,12 +352,12 @@ fn an_uneven_stack_is_saved_as_nifti_and_a_seg_of_it_is_refused_in_words() {
 }
 
 #[test]
-fn a_structure_set_alone_asks_for_its_images() {
+fn a_segmentation_without_its_images_asks_for_them() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     let seg_file = study.join("lesions.dcm");
     let window = open_files(&[&seg_file]);
-    assert!(errors(&window).join("\n").contains("open the image that it belongs to first"), "{:?}", errors(&window));
+    assert!(errors(&window).join("\n").contains("open the image it belongs to first"), "{:?}", errors(&window));
     drop(window);
     // Over its images it is added.
     let mut window = open_files(&[&dicom::with_series(&study, "3")]);

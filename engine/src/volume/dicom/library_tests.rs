@@ -358,8 +358,8 @@ fn images_of_two_patients_are_never_joined() {
 #[test]
 fn patients_without_an_id_are_distinguished_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for (at, name) in ["Doe^Jane", "Roe^Rita", "Doe^Jane"].into_iter().enumerate() {
-        let mut data = slice(at as i64, 0);
+    for (at, name) in (0..).zip(["Doe^Jane", "Roe^Rita", "Doe^Jane"]) {
+        let mut data = slice(at, 0);
         data.put_text(Tag::PATIENT_ID, "");
         data.put_text(Tag::PATIENT_NAME, name);
         data.put_text(Tag::STUDY_INSTANCE_UID, &format!("1.2.{at}"));

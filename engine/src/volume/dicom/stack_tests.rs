@@ -153,7 +153,7 @@ fn a_warning_names_attributes_that_differ_between_slices() {
 }
 
 #[test]
-fn a_header_that_is_not_followed_is_named() {
+fn unused_parts_of_a_header_are_reported() {
     let mut data = slice(1, [0.0; 3]);
     data.put_text(Tag::NUMBER_OF_FRAMES, "3");
     data.put_items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![DataSet::new(); 2]);
