@@ -3,9 +3,10 @@
 //! ```sh
 //! cargo bench -p app --bench edit
 //! ```
-//! A CT of 512x512x300 with a segmentation and a reference, four panes. Every move of the pointer paints a brush with a radius of
-//! 20 voxels one pixel further: input, edit, upload of the box that it changed, and the frame that shows it, without the work
-//! of the adapter. After the release, findings, Dice by slice and all measures follow in the background.
+//! A CT of 512x512x300 with a segmentation and a reference, four panes. Every move of the pointer paints a brush with a
+//! radius of 20 voxels one pixel further: input, edit, upload of the box that it changed, and the frame that shows it,
+//! without the work of the adapter. After the release, findings, Dice by slice and all measures follow in the
+//! background.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
 use std::time::{Duration, Instant};
@@ -26,7 +27,7 @@ const MM: f64 = 0.8;
 const MOVES: usize = 100;
 /// Timed strokes until findings follow.
 const STROKES: usize = 7;
-/// In the axial pane, which is the first of four.
+/// Start of the strokes, in the axial pane.
 const START: Pos2 = pos2(420.0, 220.0);
 
 fn main() {

@@ -3,8 +3,8 @@
 //! ```sh
 //! cargo bench -p app --bench review
 //! ```
-//! Cases of 240x240x155 int16 (.nii.gz) with a mask. The next one is prefetched, as during a review; for comparison the same
-//! without waiting for the prefetch.
+//! Cases of 240x240x155 int16 (.nii.gz) with a mask. The next one is prefetched, as during a review; for comparison the
+//! same without waiting for the prefetch.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
 use std::path::Path;
@@ -35,7 +35,7 @@ fn main() {
         times.sort();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let (median, longest) = (ms(times[times.len() / 2]), ms(times[times.len() - 1]));
-        let name = if ahead { "read ahead" } else { "not read ahead" };
+        let name = if ahead { "prefetched" } else { "not prefetched" };
         println!("key to the next case, {name}: median {median:.0} ms, longest {longest:.0} ms");
     }
 }
@@ -60,7 +60,7 @@ fn case(folder: &Path, number: usize) {
     nifti::write_label(&folder.join("flair_pred.nii.gz"), &LabelVolume::new(grid, labels).unwrap(), &image).unwrap();
 }
 
-/// Accepts one case after the other; the times until the next one is shown.
+/// Accepts one case after the other. Returns the times until the next one is shown.
 fn queue(root: &Path, screen: Option<&Offscreen>, ahead: bool) -> Vec<Duration> {
     let _ = std::fs::remove_file(root.join(engine::run::review::FILE));
     let ctx = egui::Context::default();
@@ -118,7 +118,7 @@ fn queue(root: &Path, screen: Option<&Offscreen>, ahead: bool) -> Vec<Duration> 
     times
 }
 
-/// Forgets the case that was read ahead.
+/// Drops the prefetched case.
 fn drop_ahead(app: &mut App) {
     let (_, jobs) = app.parts();
     jobs.forget_ahead();

@@ -20,7 +20,7 @@ use crate::{dialog, panel, theme, view};
 const SETTINGS: &str = "settings";
 /// Seconds until the next frame while a poll is overdue.
 const OVERDUE: f64 = 0.5;
-/// Most seconds until the next frame, where one is due.
+/// Maximum seconds until the next frame, while one is due.
 const LONGEST_WAIT: f64 = 60.0;
 
 /// The program: state, jobs and start options.
@@ -32,7 +32,7 @@ pub struct App {
     shown: Option<(theme::Theme, String)>,
     /// False for a report, which ends by itself. Otherwise settings are saved and changes on disk are followed.
     stays_open: bool,
-    lost_told: bool,
+    loss_reported: bool,
 }
 
 impl App {
@@ -59,7 +59,7 @@ impl App {
             demo: args.demo.then(|| args.demo_steps.map_or_else(Demo::default, Demo::of_steps)),
             shown: None,
             stays_open: !args.is_report(),
-            lost_told: false,
+            loss_reported: false,
         };
         app.jobs.set_painter(view::export);
         match remembered {
@@ -89,7 +89,7 @@ impl App {
         self.jobs.start(worker::devices::ProbeDevices);
     }
 
-    /// What the command line names is shown.
+    /// Shows what the command line names.
     fn show(&mut self, args: &Args) {
         if let Some(theme) = args.theme {
             self.state.session.settings.theme = theme.into();
@@ -117,7 +117,7 @@ impl App {
         self.state.notice(Severity::Warning, title, detail);
     }
 
-    /// Keeps unsaved edits in a folder, and offers those that an earlier start left there.
+    /// Records unsaved edits in a folder, and offers those of earlier sessions.
     pub fn keep_edits_in(&mut self, folder: &Path) {
         worker::autosave::start(&mut self.state, &mut self.jobs, folder);
     }
@@ -127,12 +127,12 @@ impl App {
         self.state.fingerprints = cache;
     }
 
-    /// What is shown.
+    /// The state.
     pub fn state(&self) -> &State {
         &self.state
     }
 
-    /// The jobs that run.
+    /// The running jobs.
     pub fn jobs(&self) -> &Jobs {
         &self.jobs
     }
@@ -143,7 +143,7 @@ impl App {
         (&mut self.state, &mut self.jobs)
     }
 
-    /// What outlives the program, as JSON.
+    /// The settings as JSON.
     ///
     /// # Errors
     /// A value that JSON cannot hold.
@@ -162,12 +162,12 @@ impl App {
         self.state.decline_offers();
     }
 
-    /// True when the program is to end and restart with the same session.
+    /// True if the program is to restart with the same session after it ends.
     pub fn restarts(&self) -> bool {
         self.state.quit && self.state.restart
     }
 
-    /// True if no job is running and the demonstration is over.
+    /// True if no job is running and the demo is over.
     pub fn is_idle(&self) -> bool {
         let settled = worker::edit::wait(&self.state, 0.0).is_none();
         settled && self.jobs.idle() && self.demo.as_ref().is_none_or(Demo::is_over)
@@ -179,11 +179,11 @@ impl App {
         worker::deliver(&mut self.state, &mut self.jobs);
         command::dispatch_intents(&mut self.state, &mut self.jobs);
         worker::edit::upload_changes(&mut self.state, &mut self.jobs);
-        self.tell_of_loss();
+        self.report_lost_device();
         if let Some(text) = self.state.copied.take() {
             ctx.copy_text(text);
         }
-        // Before the keys: a verdict takes the time up to the press that gives it.
+        // Before the keys, so that the time of a verdict includes the press that gives it.
         let (now, used) = ctx.input(|i| (i.time, !i.events.is_empty()));
         command::review::note_use(&mut self.state, now, used);
         for command in keys::commands(ctx, &self.state) {
@@ -212,11 +212,11 @@ impl App {
         self.on_close(ctx);
     }
 
-    /// Says once that the graphics device is lost, and offers a restart.
-    fn tell_of_loss(&mut self) {
+    /// Reports once that the graphics device is lost, and offers a restart.
+    fn report_lost_device(&mut self) {
         let lost = self.jobs.gpu().and_then(Gpu::lost);
-        if let (Some(why), false) = (lost, self.lost_told) {
-            self.lost_told = true;
+        if let (Some(why), false) = (lost, self.loss_reported) {
+            self.loss_reported = true;
             let what = format!("{why}. Nothing else is lost. Restarting reopens this case in the same view.");
             self.state.error("Images can no longer be drawn", what);
             if self.state.dialog.replace(Dialog::DeviceLost { why }).is_some() {
@@ -227,7 +227,7 @@ impl App {
 
     fn apply_theme(&mut self, ctx: &egui::Context) {
         let title = match &self.state.document {
-            // The frame of the window is not drawn by the device: it may be all that can still be read.
+            // The system draws the title bar, which may be the only text that is still visible.
             _ if matches!(self.state.dialog, Some(Dialog::DeviceLost { .. })) => {
                 "AMLP - graphics lost: Enter restarts with the same view".to_owned()
             }
@@ -242,7 +242,7 @@ impl App {
         }
     }
 
-    /// Cine, demonstrations and running jobs need frames without anything being touched.
+    /// Requests the next frame for a cine, the demo or running jobs, which need frames without user input.
     fn wake_later(&self, ctx: &egui::Context, now: f64) {
         let mut waits = Vec::new();
         waits.extend(self.state.session.view.cine.map(|cine| cine.due - now));

@@ -14,7 +14,8 @@ use crate::theme::Theme;
 #[derive(Clone, Debug, Default, PartialEq, Parser)]
 #[command(name = "amlp-viewer", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Scans of one patient (NIfTI or DICOM), a patient folder, a cohort folder, or a folder, zip archive or DICOMDIR of studies
+    /// Scans of one patient (NIfTI or DICOM), a patient folder, a cohort folder, or a folder, zip archive or DICOMDIR
+    /// of studies
     #[arg(value_name = "FILES|FOLDER")]
     pub paths: Vec<PathBuf>,
     /// Segmentation to review
@@ -26,8 +27,8 @@ pub struct Args {
     /// Probability map of the network
     #[arg(long, value_name = "F", requires = "paths")]
     pub probability: Option<PathBuf>,
-    /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: from dseg.tsv or dataset.json, else a
-    /// guess]
+    /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: from dseg.tsv or
+    /// dataset.json, else a guess]
     #[arg(long, value_name = "MAP")]
     pub label_map: Option<LabelMap>,
     /// Run folder to show in Train mode and to segment with
@@ -103,7 +104,7 @@ impl From<ModeArg> for Mode {
 pub enum ThemeArg {
     /// For a dark room.
     Dark,
-    /// For a bright one.
+    /// For a bright room.
     Light,
 }
 
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_named_on_the_command_line_go_with_the_files() {
+    fn masks_on_the_command_line_belong_to_the_files() {
         let args = Args::try_parse_from(["amlp-viewer", "a.nii.gz", "b.nii.gz", "--mask", "m.nii", "--slice", "4"]);
         let request = args.unwrap().request().unwrap();
         assert_eq!(request.paths.len(), 2);

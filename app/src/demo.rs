@@ -1,6 +1,6 @@
-//! `--demo`: the whole workflow on the sample study, live. A slice is pinned, a network pre-trained without labels while
-//! its relabelling is shown, then fine-tuned with four labelled patients. A held-out patient is segmented and its findings
-//! compared with the reference, one by one.
+//! `--demo`: the whole workflow on the sample study, live. A slice is pinned, a network pre-trained without labels
+//! while its relabelling is shown, then fine-tuned with four labelled patients. A held-out patient is segmented and its
+//! findings compared with the reference, one by one.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ const SHOWN: f64 = 2.5;
 /// Seconds that the labels of the whole pre-training run are shown side by side.
 const SHEET: f64 = 6.0;
 /// Maximum number of findings shown, largest first: a poor network has dozens of tiny ones.
-const MOST: usize = 6;
+const MAX_FINDINGS: usize = 6;
 /// Seed of split, weights and training.
 const SEED: u64 = 1;
 /// Steps of each run: minutes on two cores.
@@ -30,7 +30,7 @@ const STEPS: usize = 800;
 /// Labelled patients.
 const LABELLED: usize = 4;
 
-/// Where the demonstration is.
+/// Step of the demo.
 #[derive(Clone, Debug, Default, PartialEq)]
 enum Step {
     /// Before the start.
@@ -61,7 +61,7 @@ enum Step {
     Over,
 }
 
-/// The demonstration.
+/// The demo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demo {
     step: Step,
@@ -75,7 +75,7 @@ impl Default for Demo {
 }
 
 impl Demo {
-    /// A demonstration whose runs take `steps` steps each.
+    /// A demo whose runs take `steps` steps each.
     pub fn of_steps(steps: usize) -> Self {
         Self { step: Step::Begin, steps }
     }
@@ -140,7 +140,7 @@ impl Demo {
         ]
     }
 
-    /// The finished run of this stage. A run that did not finish ends the demonstration.
+    /// The finished run of this stage. A run that did not finish ends the demo.
     fn ended(&mut self, state: &State, stage: Stage) -> Option<PathBuf> {
         let ended = state.training.ended.first().filter(|job| job.stage == stage)?;
         if ended.how != JobOutcome::Finished {
@@ -178,7 +178,7 @@ impl Demo {
                 ]
             }
             Step::Findings { due, shown } if now >= due => {
-                let count = state.shown_findings().min(MOST);
+                let count = state.shown_findings().min(MAX_FINDINGS);
                 if shown + 1 >= count {
                     self.step = Step::Over;
                     return vec![Command::Overlay(OverlayCommand::GoToFinding(0))];
@@ -191,7 +191,7 @@ impl Demo {
     }
 }
 
-/// The demonstration's settings, on the cohort that was read.
+/// The demo's settings, on the cohort that was read.
 fn settings(state: &State, steps: usize) -> Option<(Config, Config)> {
     configs(&state.cache.train.cohort.card()?.cohort.root, SEED, steps, steps).ok()
 }

@@ -1,4 +1,5 @@
-//! Memory of an open volume, counted by the allocator: at most 1.3 times the decoded voxels, while it is opened and after.
+//! Memory of an open volume, counted by the allocator: at most 1.3 times the decoded voxels, while it is opened and
+//! after.
 //!
 //! Growing a block counts both the old and the new block. The only test of its process, so that nothing else is counted.
 #![allow(clippy::unwrap_used, reason = "tests")]
@@ -27,7 +28,7 @@ fn write(path: PathBuf) -> PathBuf {
 }
 
 #[test]
-fn an_open_volume_takes_its_voxels_and_little_more() {
+fn an_open_volume_takes_little_more_memory_than_its_voxels() {
     // Every counting thread has counters, so use as many threads as a workstation.
     rayon::ThreadPoolBuilder::new().num_threads(32).build_global().unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -1,28 +1,28 @@
-//! The actions of the palette, with their shortcuts: the one list that the help overlay shows too.
+//! The actions with their shortcuts: one list for the palette, the help dialog and the manual.
 
 use super::Command;
 use crate::state::State;
 
-/// Something to do, by name.
+/// An entry of the palette.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
-    /// Its group.
+    /// Heading under which help and manual list it.
     pub group: &'static str,
-    /// What it does.
+    /// Name in the palette.
     pub label: String,
-    /// Its keys, if it has any.
+    /// Shortcut; empty if it has none.
     pub shortcut: &'static str,
-    /// What is sent.
+    /// Command to send.
     pub command: Command,
     /// False if it currently has no effect.
     pub enabled: bool,
 }
 
-/// Collects actions of one group after the other.
+/// Collects the actions of all topics.
 pub struct List(Vec<Action>);
 
 impl List {
-    /// Adds one that makes sense now.
+    /// Adds an enabled action.
     pub fn add(
         &mut self,
         group: &'static str,
@@ -33,7 +33,7 @@ impl List {
         self.add_if(true, group, label, shortcut, command);
     }
 
-    /// Adds one that makes sense if `enabled`.
+    /// Adds an action that is offered only if `enabled`.
     pub fn add_if(
         &mut self,
         enabled: bool,
@@ -46,7 +46,7 @@ impl List {
     }
 }
 
-/// Everything that can be done, whether or not it makes sense now.
+/// All actions, including those that are disabled now.
 pub fn actions(state: &State) -> Vec<Action> {
     let mut list = List(Vec::new());
     super::file::actions(&mut list, state);
@@ -66,7 +66,7 @@ pub fn actions(state: &State) -> Vec<Action> {
     list.0
 }
 
-/// Mouse gestures, for the help overlay.
+/// Mouse gestures, for the help dialog and the manual.
 pub const GESTURES: [(&str, &str); 19] = [
     ("Wheel", "next or previous slice; down goes towards the feet, the back or the patient's left"),
     ("Left drag", "the active tool"),
@@ -95,9 +95,14 @@ pub fn matching<'a>(actions: &'a [Action], query: &str) -> Vec<&'a Action> {
     let text = |action: &Action| format!("{} {}", action.group, action.label).to_lowercase();
     let fits = |action: &&Action| action.enabled && words.iter().all(|w| text(action).contains(w.as_str()));
     let mut found: Vec<&Action> = actions.iter().filter(fits).collect();
-    // Names that start with the query come first; otherwise list order.
-    let starts = |action: &Action| words.first().is_some_and(|w| action.label.to_lowercase().starts_with(w.as_str()));
-    found.sort_by_key(|action| !starts(action));
+    // The name itself, then names that start with the query, then with its first word; otherwise list order.
+    let typed = words.join(" ");
+    let rank = |action: &Action| {
+        let label = action.label.to_lowercase();
+        let starts = |with: &str| label.starts_with(with);
+        (label != typed, !starts(&typed), words.first().is_none_or(|word| !starts(word)))
+    };
+    found.sort_by_key(|action| rank(action));
     found
 }
 
@@ -115,7 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_needs_a_case_is_offered_without_one() {
+    fn the_palette_lists_the_typed_name_first() {
+        let action = |label: &str| Action {
+            group: "Review",
+            label: label.into(),
+            shortcut: "",
+            command: crate::command::WindowCommand::CloseDialog.into(),
+            enabled: true,
+        };
+        let all = ["Add this case to the labels", "Add a label to the list", "Add a label"].map(action);
+        let found: Vec<&str> = matching(&all, "add a label").iter().map(|action| action.label.as_str()).collect();
+        assert_eq!(found, ["Add a label", "Add a label to the list", "Add this case to the labels"]);
+    }
+
+    #[test]
+    fn actions_on_a_case_are_disabled_without_one() {
         let all = actions(&State::default());
         let offered = |label: &str| matching(&all, label).iter().any(|a| a.label.starts_with(label));
         assert!(!offered("Segment now") && !offered("Save segmentation as") && !offered("Next finding"));

@@ -1,4 +1,4 @@
-//! Commands about unsaved edits that an earlier start left behind.
+//! Commands about unsaved edits of earlier sessions.
 
 use std::path::PathBuf;
 
@@ -9,20 +9,20 @@ use super::{Command, intent};
 use crate::state::{Dialog, Intent, Request, State};
 use crate::worker::{Jobs, autosave};
 
-/// One thing to do.
+/// A command about unsaved edits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AutosaveCommand {
     /// Opens the case and restores its edits.
     Restore(PathBuf),
-    /// Removes the edits.
+    /// Deletes the edits.
     Discard(PathBuf),
-    /// Leaves them for the next start, or until the case is opened again.
+    /// Keeps the edits; asks again at the next start or when the case is opened.
     Later,
-    /// Asks about all that were left behind.
+    /// Asks about all unsaved edits, one case after the other.
     Offer,
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: AutosaveCommand) {
     match command {
         AutosaveCommand::Restore(path) => restore(state, jobs, path),
@@ -43,7 +43,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: AutosaveCommand) {
 }
 
 fn restore(state: &mut State, jobs: &mut Jobs, path: PathBuf) {
-    // The others are asked about at the next start.
+    // The next start asks about the other cases.
     (state.dialog, state.unsaved_edits.offers) = (None, Vec::new());
     let Some(case) = state.unsaved_edits.of(&path).map(|left| left.case.clone()) else { return };
     let image =
@@ -59,7 +59,7 @@ fn restore(state: &mut State, jobs: &mut Jobs, path: PathBuf) {
     intent::dispatch(state, jobs, Intent::Open(Box::new(request)));
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let left = !state.unsaved_edits.found.is_empty() && !matches!(state.dialog, Some(Dialog::UnsavedEdits { .. }));
     list.add_if(left, "Edit", "Restore unsaved edits…", "", Command::Autosave(AutosaveCommand::Offer));

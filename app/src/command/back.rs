@@ -13,7 +13,7 @@ pub fn destination(state: &State) -> Option<(String, Command)> {
         return None;
     }
     let watched = state.session.train.page == TrainPage::Watch && state.watched_run().is_some();
-    if watched && state.session.timeline.look.view == WatchView::Compare {
+    if watched && state.session.timeline.options.view == WatchView::Compare {
         let probe = format!("Back to {}", WatchView::Probe.name());
         return Some((probe, Command::Timeline(TimelineCommand::EndComparison)));
     }

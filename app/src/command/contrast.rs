@@ -31,7 +31,7 @@ pub fn use_preset(state: &mut State, jobs: &mut Jobs, at: usize) {
     }
 }
 
-/// Takes the contrast from the shown slice of the active pane; in Masking mode also from the prepared slice.
+/// Sets the contrast from the shown slice of the active pane; in Masking mode also that of the preprocessed slice.
 pub fn automatic(state: &mut State) {
     state.session.masking.contrast = None;
     if let Some(window) = slice_contrast(state) {

@@ -9,14 +9,14 @@ use crate::state::names::series_name;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
 use crate::worker::{Jobs, analyse, dialog, save, segment};
 
-/// One thing to do.
+/// A command about files and masks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FileCommand {
-    /// Shows a field for a path.
+    /// Opens the dialog in which a path is typed.
     TypePath(PathPurpose),
-    /// Narrows the list of cases.
+    /// Filters the list of cases by name.
     FilterCases(String),
-    /// Retries a failed opening.
+    /// Opens the case again after a failure.
     Retry,
     /// Saves the mask that has changes, else the segmentation, to its file; asks for one if it has none.
     Save,
@@ -24,29 +24,29 @@ pub enum FileCommand {
     SaveAs(MaskRole),
     /// Replaces an existing file.
     SaveOver(PathRequest, PathBuf),
-    /// Saves the segmentation, then runs the intent that would have lost it.
+    /// Saves the segmentation, then runs the intent that would have discarded it.
     SaveThen(Intent),
     /// Discards the unsaved segmentation and runs the pending intent.
     Discard,
     /// Removes the reference.
     RemoveReference,
-    /// Removes the probability.
+    /// Removes the probability map.
     RemoveProbability,
     /// Copies a table of the open case to the clipboard.
     Copy(PathPurpose),
-    /// Chooses the device that computes.
+    /// Selects the device for networks.
     SetDevice(String),
-    /// Segments with the sample study's model, whatever the selected run.
+    /// Selects the sample model for Segment now.
     UseSampleModel,
     /// Cancels a job.
     CancelJob(u64),
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
     match command {
         FileCommand::TypePath(purpose) => {
-            // The question about unsaved work follows the path. Before a file dialog, it comes first.
+            // Here the question about unsaved work comes after the path is typed; a file dialog opens only after it.
             let request = if purpose == PathPurpose::Files { purpose.into() } else { state.path_request(purpose) };
             state.dialog = Some(Dialog::Path { request, text: String::new() });
         }
@@ -100,14 +100,14 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
 fn save(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
     let file = state.document.as_ref().and_then(|document| document.mask(role)).and_then(|mask| mask.path.clone());
     match file {
-        // A series of a DICOM place is the archive's: a corrected one is a new file.
+        // A series of an archive is never overwritten: its correction is a new file.
         Some(file) if series_name(&file).is_none() => save::to(state, jobs, role, &file, true),
         _ => dialog::ask(state, jobs, PathPurpose::save(role)),
     }
 }
 
-/// Saves the segmentation and continues: to its own file, else next to the image under the proposed name. Asks if that file
-/// exists.
+/// Saves the segmentation to its own file, else beside the image under the suggested name, and continues with `next`.
+/// Asks first if that file exists.
 pub(super) fn save_and_go_on(state: &mut State, jobs: &mut Jobs, next: Intent) {
     let role = MaskRole::Segmentation;
     let own = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
@@ -128,11 +128,11 @@ fn nothing_to_save(state: &State) -> &'static str {
 
 fn copy(state: &mut State, purpose: PathPurpose) {
     match table::csv(state, purpose) {
-        Some(text) => {
+        Ok(text) => {
             state.copied = Some(text);
             state.notice(Severity::Info, "Copied", format!("{}, as CSV", table::name(purpose)));
         }
-        None => state.error("Nothing was copied", table::missing(purpose)),
+        Err(why) => state.error("Nothing was copied", why),
     }
 }
 
@@ -146,7 +146,7 @@ fn save_over(state: &mut State, jobs: &mut Jobs, request: &PathRequest, path: &P
     }
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "File";
     let document = state.document.as_ref();
@@ -165,7 +165,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(segment::refusal(state).is_none(), group, "Segment now", "Ctrl+Enter", Intent::Segment);
     list.add(group, "Choose model…", "", Intent::Ask(PathPurpose::Model));
     list.add_if(state.session.runs.segment.is_some(), group, "Use the sample model", "", FileCommand::UseSampleModel);
-    // Always enabled: reports if there is nothing to save.
+    // Always enabled: a message says when there is nothing to save.
     list.add(group, "Save", "Ctrl+S", FileCommand::Save);
     let (role, other) = if segmentation || !reference {
         (MaskRole::Segmentation, MaskRole::Reference)

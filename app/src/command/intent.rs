@@ -1,4 +1,4 @@
-//! Steps that may have to wait: any that would lose unsaved work asks first.
+//! Runs intents. Any that would discard unsaved work asks first.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use crate::worker::review::{export as export_review, join, set_order};
 use crate::worker::study::patient::show_method;
 use crate::worker::{Jobs, analyse, autosave, dialog, edit, export, open, save, segment, series};
 
-/// Runs an intent, or asks first if it would lose an unsaved segmentation.
+/// Runs an intent, or asks first if it would discard an unsaved segmentation.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
     if state.document.as_ref().is_some_and(Document::is_unsaved) && loses_segmentation(state, &intent) {
         state.dialog = Some(Dialog::Unsaved { next: intent });
@@ -24,7 +24,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, intent: Intent) {
     }
 }
 
-/// Whether this would lose the open case's segmentation without the user having been asked.
+/// Whether an intent discards the open case's segmentation and the user has not been asked.
 fn loses_segmentation(state: &State, intent: &Intent) -> bool {
     match intent {
         Intent::Ask(purpose) => {
@@ -33,7 +33,8 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
         Intent::UsePaths(request, paths) => {
             let takes_its_place = match request.purpose {
                 PathPurpose::Folder | PathPurpose::Segmentation => true,
-                // If only masks are given, they are added to the open image, and only a segmentation replaces the segmentation.
+                // If only masks are given, they are added to the open image, and only a segmentation replaces the
+                // segmentation.
                 PathPurpose::Files => !paths.iter().all(|path| is_reference(path)),
                 _ => false,
             };
@@ -95,7 +96,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
                 open::start(state, jobs, request, Intent::OpenSample);
             }
             None => state
-                .error("No sample study", "assets/sample was not found next to the program or in the current folder"),
+                .error("No sample study", "assets/sample was not found beside the program or in the current folder."),
         },
         Intent::OpenCase(case) => open::open_case(state, jobs, case),
         Intent::OpenSeries(id) => series::start(state, jobs, id),
@@ -111,7 +112,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
             state.close_document();
             state.failed = None;
             open::leave_cases(state);
-            // The series stay until the place is closed, too.
+            // The series stay listed until their folder is closed as well.
             state.series = series;
         }
         Intent::Segment => segment::start(state, jobs),
@@ -196,7 +197,7 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
 fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
     let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
     if state.document.is_some() && masks_only {
-        // Several references are regions of one; of several segmentations the last one stays.
+        // Several references are merged; of several segmentations, the last one is kept.
         let (segmentations, regions): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_segmentation_name(path));
         for path in segmentations {
             layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![path]);
@@ -213,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_takes_the_segmentations_place_is_held_back() {
+    fn only_files_that_replace_the_segmentation_need_a_question() {
         let state = State::default();
         let loses = |intent: &Intent| loses_segmentation(&state, intent);
         let files = |names: &[&str]| Intent::open_paths(names.iter().map(Into::into).collect());

@@ -32,10 +32,10 @@ pub fn parse(shortcut: &str) -> Option<KeyboardShortcut> {
     key.map(|key| KeyboardShortcut::new(modifiers, key))
 }
 
-/// Second shortcuts of actions, with the first.
+/// Additional shortcuts, each with the main shortcut of its action.
 const OTHER_KEYS: [(&str, &str); 1] = [("Ctrl+Y", "Ctrl+Shift+Z")];
 
-/// The commands of this frame's keys.
+/// The commands for this frame's key presses.
 pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     if typed_ahead::deliver(ctx) {
         return Vec::new();
@@ -58,11 +58,11 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     if state.preview().is_some() && !typing && ctx.input_mut(|i| i.consume_key(Modifiers::NONE, Key::Enter)) {
         found.push(EditCommand::AcceptPreview.into());
     }
-    // Where something has the keyboard the space bar is that one's.
+    // A focused widget keeps the space bar.
     let tap = space_bar::tapped(ctx, None);
     let mut bound: Vec<(KeyboardShortcut, Action)> =
         actions(state).into_iter().filter_map(|a| parse(a.shortcut).map(|keys| (keys, a))).collect();
-    // Ctrl+Shift+O before Ctrl+O: the one with more modifiers is meant.
+    // Ctrl+Shift+O before Ctrl+O: the shortcut with more modifiers wins.
     bound.sort_by_key(|(keys, _)| std::cmp::Reverse(modifier_count(keys.modifiers)));
     bound.retain(|(keys, action)| {
         let plain = !keys.modifiers.command && !keys.modifiers.alt;
@@ -95,7 +95,7 @@ fn typed_before(ctx: &egui::Context, typing: bool) -> bool {
     ctx.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(id), typing))
 }
 
-/// Keys that press buttons, move sliders and go through lists.
+/// Keys that operate a focused button, slider or list.
 fn works_controls(key: Key) -> bool {
     use Key::{Backspace, End, Enter, Home, PageDown, PageUp, Space};
     is_arrow(key) || matches!(key, Enter | Space | Home | End | PageUp | PageDown | Backspace)
@@ -110,7 +110,7 @@ fn shows_case(state: &State) -> bool {
     state.session.mode != Mode::Train && state.document.is_some()
 }
 
-/// Whether a command's effect is visible: view keys are disabled without views.
+/// Whether the effect of a command is visible. View keys do nothing while no view is shown.
 fn is_seen(command: &Command, state: &State) -> bool {
     match command {
         Command::View(ViewCommand::SetInterpolation(_)) => shows_case(state) || shows_probe(state),
@@ -123,7 +123,7 @@ fn is_seen(command: &Command, state: &State) -> bool {
 /// Whether the slices of a run are on the screen.
 fn shows_probe(state: &State) -> bool {
     let watched = state.session.mode == Mode::Train && state.session.train.page == TrainPage::Watch;
-    watched && state.watched_run().is_some() && state.session.timeline.look.view != WatchView::Curves
+    watched && state.watched_run().is_some() && state.session.timeline.options.view != WatchView::Curves
 }
 
 fn modifier_count(modifiers: Modifiers) -> usize {
@@ -162,7 +162,7 @@ fn presses(ctx: &egui::Context, keys: KeyboardShortcut, repeats: bool) -> usize 
     })
 }
 
-/// Escape closes the topmost item, then ends what is in progress.
+/// Escape closes the topmost dialog or message, else cancels the action in progress.
 fn escape(state: &State, taken: bool) -> Option<Command> {
     if state.dialog.is_some() {
         return Some(WindowCommand::CloseDialog.into());

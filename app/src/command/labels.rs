@@ -15,32 +15,32 @@ use crate::state::{CaseList, Dialog, Document, Intent, MaskRole, State};
 use crate::worker::add_labels::{self, ReviewedCase};
 use crate::worker::{self, Jobs};
 
-/// How many labels the palette lists.
+/// Maximum number of labels in the palette.
 const LISTED: usize = 16;
 
-/// One thing to do with the labels of the open case.
+/// A command about the labels of the open case.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LabelCommand {
     /// Names a label; an empty name removes the name.
     Rename(u16, String),
     /// Gives a label a colour.
     SetColour(u16, Color32),
-    /// Locks a label: no edit changes its voxels. Or unlocks it.
+    /// Locks a label, so that no edit changes its voxels, or unlocks it.
     Lock(u16, bool),
-    /// Adds a label without voxels, and paints with it.
+    /// Adds a label without voxels and selects it to paint with.
     Add,
     /// Removes a label and its voxels.
     Delete(u16),
-    /// Gives all voxels of a label another one.
+    /// Merges a label into another.
     Merge {
         /// The label to remove.
         from: u16,
-        /// The label that its voxels get.
+        /// The label that its voxels receive.
         into: u16,
     },
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: LabelCommand) {
     match command {
         LabelCommand::Rename(label, name) => restyle(state, label, |style| style.name = name),
@@ -68,7 +68,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: LabelCommand) {
     }
 }
 
-/// Changes how a label is called or shown. Its file does not hold that yet.
+/// Changes the name, colour or lock of a label, which the label table's file does not hold until it is saved.
 fn restyle(state: &mut State, label: u16, change: impl FnOnce(&mut LabelStyle)) {
     let Some(mask) = state.document.as_mut().and_then(|document| document.masks.first_mut()) else { return };
     let style = mask.styles.labels.entry(label).or_default();
@@ -93,7 +93,7 @@ pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
         .then_some("Only the reference has this label, and the reference cannot be edited.")
 }
 
-/// Relabels the voxels of a label, 0 deletes them, as an undo step, and removes its row.
+/// Removes a label from the table and relabels its voxels as `to` (0 deletes them), as one undo step.
 fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::busy(state, jobs)) {
         return worker::edit::refuse(state, why);
@@ -108,7 +108,7 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     state.paint_instead(label, to);
 }
 
-/// Adds the segmentations of `scope`, once saved and the reviewer is known.
+/// Adds the segmentations of `scope` to the labels, once they are saved and the reviewer is known.
 pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
     let title = "Nothing was added to the labels";
     let Some(root) = state.cases.root.clone() else {
@@ -149,7 +149,7 @@ pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
     }
 }
 
-/// The verdict of a case that is fit to train on.
+/// The verdict of a case if it is accepted or corrected, so that it can be trained on.
 fn verdict_of(cases: &CaseList, case: &str) -> Option<Verdict> {
     match cases.review.verdict(case) {
         engine::review::Verdict::Accepted => Some(Verdict::Accepted),
@@ -158,7 +158,7 @@ fn verdict_of(cases: &CaseList, case: &str) -> Option<Verdict> {
     }
 }
 
-/// The accepted and corrected cases, each by who gave its verdict.
+/// The accepted and corrected cases, each with the reviewer who gave the verdict.
 fn reviewed(cases: &CaseList, initials: &str) -> Vec<ReviewedCase> {
     let of = |case: &crate::state::ListedCase| {
         let verdict = verdict_of(cases, &case.name)?;
@@ -180,13 +180,13 @@ pub fn reviewed_count(state: &State) -> usize {
     state.cases.cases.iter().filter(|case| verdict_of(&state.cases, &case.name).is_some()).count()
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Review";
     let add = |scope| Intent::AddToLabels(scope);
     let open = can_add(state);
     list.add_if(open, group, "Add this case to the labels", "", add(LabelScope::OpenCase { replace: false }));
-    let replace = "Add this case to the labels, instead of another reviewer's mask";
+    let replace = "Add this case to the labels, replacing another reviewer's mask";
     list.add_if(open, group, replace, "", add(LabelScope::OpenCase { replace: true }));
     let all = "Add all accepted and corrected cases to the labels";
     list.add_if(reviewed_count(state) > 0, group, all, "", add(LabelScope::Reviewed));
@@ -210,16 +210,20 @@ pub fn actions(list: &mut List, state: &State) {
 mod tests {
     use super::*;
     use crate::state::{CaseId, ListedCase};
-    use engine::review::{Entry, Verdict as Said};
+    use engine::review::{Entry, Verdict as ReviewVerdict};
 
     #[test]
-    fn accepted_and_corrected_cases_are_added_by_who_reviewed_them() {
+    fn accepted_and_corrected_cases_are_added_with_their_reviewers() {
         let case = |at: u64| ListedCase { id: CaseId(at), name: format!("p{at}"), ..ListedCase::default() };
         let mut cases = CaseList { cases: (0..5).map(case).collect(), ..CaseList::default() };
-        for (at, (verdict, reviewer)) in
-            [(Said::Accepted, "CD"), (Said::Corrected, ""), (Said::Rejected, "CD"), (Said::SecondLook, "CD")]
-                .into_iter()
-                .enumerate()
+        for (at, (verdict, reviewer)) in [
+            (ReviewVerdict::Accepted, "CD"),
+            (ReviewVerdict::Corrected, ""),
+            (ReviewVerdict::Rejected, "CD"),
+            (ReviewVerdict::SecondLook, "CD"),
+        ]
+        .into_iter()
+        .enumerate()
         {
             let name = format!("p{at}");
             let entry = Entry { verdict, reviewer: reviewer.into(), ..Entry::new(&name) };

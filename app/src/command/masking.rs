@@ -14,7 +14,7 @@ use crate::state::session::RunUse;
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::Jobs;
 
-/// One thing to do.
+/// A command of Masking mode.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskingCommand {
     /// Replaces the controls.
@@ -25,7 +25,7 @@ pub enum MaskingCommand {
     SetEpoch(usize),
     /// Moves by epochs.
     StepEpoch(i64),
-    /// Shows the numbers of a patch; hides them for the same patch again, or for none.
+    /// Pins a patch. The pinned patch again, or none, unpins it.
     Pin(Option<usize>),
     /// Zooms and pans the crop (false) or the native slice (true).
     SetCamera(bool, Camera),
@@ -33,9 +33,9 @@ pub enum MaskingCommand {
     ChangeContrast(DVec2),
     /// Retries a failed or cancelled job.
     Retry,
-    /// Reconstructs with the watched run again, if any.
+    /// Closes the chosen run. The watched run, if any, reconstructs again.
     ForgetRun,
-    /// Takes over the settings of the run that reconstructs.
+    /// Applies the settings of the run whose network reconstructs the patches.
     TakeSettings,
     /// Restores the default settings.
     Reset,
@@ -44,7 +44,7 @@ pub enum MaskingCommand {
 /// Minimum and maximum contrast width, relative to the slice's default.
 const WIDTHS: [f64; 2] = [0.02, 20.0];
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
     let masking = &mut state.session.masking;
     match command {
@@ -105,7 +105,7 @@ pub fn choose_run(state: &mut State, path: &Path) {
     state.cache.masking.drop_network();
 }
 
-/// The names of the clustering methods, in Masking and Train alike.
+/// Clustering methods with their names in Masking and Train.
 pub const METHODS: [(Method, &str); 4] = [
     (Method::Kmeans, "k-means"),
     (Method::Agglomerative, "Agglomerative"),
@@ -113,18 +113,18 @@ pub const METHODS: [(Method, &str); 4] = [
     (Method::Dbscan, "DBSCAN"),
 ];
 
-/// The names of the foreground rules.
+/// Foreground rules with their names.
 pub const RULES: [(ForegroundRule, &str); 3] = [
     (ForegroundRule::Minority, "Minority cluster"),
     (ForegroundRule::Brighter, "Brighter cluster"),
     (ForegroundRule::Darker, "Darker cluster"),
 ];
 
-/// The names of the orders.
+/// Masking orders with their names.
 pub const ORDERS: [(Order, &str); 3] =
     [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     if state.session.mode != Mode::Masking {
         return;
@@ -146,7 +146,7 @@ pub fn actions(list: &mut List, state: &State) {
         change(&mut controls);
         list.add(group, label, "", send(MaskingCommand::Set(Box::new(controls))));
     };
-    change("Ratio by a number".into(), &|c| c.by = RatioSource::Sigma);
+    change("Ratio by sigma".into(), &|c| c.by = RatioSource::Sigma);
     change("Next seed".into(), &|c| c.seed = c.seed.wrapping_add(1));
     change("Tissue only on or off".into(), &|c| c.cluster.tissue_only ^= true);
     for (method, name) in METHODS {

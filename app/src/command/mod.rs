@@ -1,7 +1,7 @@
 //! Everything the user can do, as values. Panels and keys send commands; only [`dispatch()`] executes them.
 //!
-//! One module per topic: its enum, the implementation, and its palette entries with shortcuts. Steps that may have to wait for
-//! a save or a dialog are [`Intent`]s, stored in the state.
+//! One module per topic: its enum, the implementation, and its palette entries with shortcuts. Steps that may have to
+//! wait for a save or a dialog are [`Intent`]s, stored in the state.
 
 pub mod action;
 pub mod autosave;
@@ -46,7 +46,7 @@ pub use window::WindowCommand;
 /// Declares [`Command`] with a conversion from each topic.
 macro_rules! topics {
     ($($(#[$doc:meta])* $name:ident($topic:ty),)*) => {
-        /// One thing to do.
+        /// A command of any topic.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Command {
             $($(#[$doc])* $name($topic),)*
@@ -61,7 +61,7 @@ macro_rules! topics {
 }
 
 topics! {
-    /// Which case is open next, and other steps that may have to wait.
+/// Opening another case, and other steps that may have to wait for an answer.
     Intent(Intent),
     /// Files, masks, the segmentation.
     File(FileCommand),
@@ -73,11 +73,11 @@ topics! {
     Review(ReviewCommand),
     /// Corrections of the segmentation, measurements, undo.
     Edit(EditCommand),
-    /// Unsaved edits that an earlier start left behind.
+/// Unsaved edits of earlier sessions.
     Autosave(AutosaveCommand),
     /// The table of labels.
     Label(LabelCommand),
-    /// Modes, panels, dialogs, messages, the end of the program.
+/// Modes, panels, dialogs, messages, quit.
     Window(WindowCommand),
     /// Masking mode.
     Masking(MaskingCommand),
@@ -89,7 +89,7 @@ topics! {
     Runs(RunsCommand),
     /// The Studies page.
     Study(StudyCommand),
-    /// The series of a DICOM place.
+/// The series of a DICOM folder or archive.
     Series(SeriesCommand),
 }
 
@@ -119,7 +119,7 @@ fn carry_out(state: &mut State, jobs: &mut Jobs, command: Command) {
     }
 }
 
-/// Executes the intents of jobs.
+/// Executes the intents that finished jobs have queued.
 pub fn dispatch_intents(state: &mut State, jobs: &mut Jobs) {
     for intent in std::mem::take(&mut state.intents) {
         dispatch(state, jobs, intent);

@@ -5,14 +5,14 @@ use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
 use crate::state::{Document, PaneId, State, View};
 
-/// One thing to do.
+/// A command about the overlay or the findings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OverlayCommand {
     /// Hides the overlay while true.
     Hide(bool),
     /// Sets the opacity, 0 to 1.
     SetOpacity(f32),
-    /// Changes the opacity.
+    /// Adds to the opacity, within 0 to 1.
     ChangeOpacity(f32),
     /// Fill and outline of labels.
     SetStyle {
@@ -25,24 +25,24 @@ pub enum OverlayCommand {
     ShowLabel(u16, bool),
     /// Chooses what is drawn of segmentation and reference.
     Show(Overlay),
-    /// From segmentation to reference and back.
+    /// Swaps segmentation and reference. The comparison gives way to the segmentation.
     SwapReference,
-    /// The next (1) or previous (-1) finding.
+    /// Goes to the next (1) or previous (-1) finding.
     StepFinding(i64),
-    /// One finding of the list.
+    /// Goes to a finding, by its place in the list.
     GoToFinding(usize),
-    /// Lists findings below the minimum volume too, or folds them away.
+    /// Shows or hides findings below the minimum volume.
     ShowSmallFindings(bool),
     /// Sets the minimum volume, in ml.
     SetMinimumVolume(f64),
-    /// The worst slice (0), the second worst (1), ...
+    /// Goes to the worst slice (0), the second worst (1) and so on.
     GoToWorst(usize),
 }
 
 /// The largest minimum volume, in ml: half a litre hides nearly everything.
 pub const MAXIMUM_ML: f64 = 500.0;
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, command: OverlayCommand) {
     use OverlayCommand as Do;
     let view = &mut state.session.view;
@@ -119,7 +119,7 @@ fn go_to_axial(state: &mut State, slice: usize) {
     state.session.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Findings";
     let document = state.document.as_ref();
@@ -130,7 +130,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(findings, group, "Next finding", "N", OverlayCommand::StepFinding(1));
     list.add_if(findings, group, "Previous finding", "P", OverlayCommand::StepFinding(-1));
     let all = !state.session.view.small_findings;
-    let small = if all { "List small findings too" } else { "Fold small findings away" };
+    let small = if all { "Show small findings" } else { "Hide small findings" };
     list.add_if(findings, group, small, "", OverlayCommand::ShowSmallFindings(all));
     list.add_if(strip, group, "Worst slice", "W", OverlayCommand::GoToWorst(0));
     list.add_if(open, group, "Overlay more opaque", "D", OverlayCommand::ChangeOpacity(0.1));

@@ -1,4 +1,4 @@
-//! Commands of the review: verdicts, comments, which cases are listed.
+//! Commands of the review queue: verdicts, comments, filter and order.
 
 use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
@@ -10,16 +10,16 @@ use crate::state::{Dialog, Intent, Mode, PathPurpose, QueueOrder, ReviewStep, Se
 use crate::worker::Jobs;
 use crate::worker::review::{decide, set_order};
 
-/// One thing to do.
+/// A command of the review queue.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReviewCommand {
-    /// Takes a step now, or after the reviewer's initials.
+    /// Takes a step, after asking for the reviewer's initials if they are unknown.
     Step(ReviewStep),
-    /// Shows the field for a comment on the open case, with the comment that it has.
+    /// Opens the comment field of the open case, filled with its current comment.
     OpenComment,
-    /// The text typed as a comment.
+    /// Replaces the text of the comment field.
     EditComment(String),
-    /// Closes the field; what was typed is dropped.
+    /// Closes the comment field and discards its text.
     CloseComment,
     /// Lists only cases of a verdict, or all.
     Filter(Option<Verdict>),
@@ -27,9 +27,9 @@ pub enum ReviewCommand {
     SetOrder(QueueOrder),
     /// Asks for the reviewer's initials.
     AskInitials,
-    /// The initials as typed.
+    /// Replaces the typed initials.
     EditInitials(String),
-    /// Stores the typed initials and continues with the pending step.
+    /// Stores the typed initials and takes the pending step.
     KeepInitials,
 }
 
@@ -39,7 +39,7 @@ impl From<ReviewStep> for ReviewCommand {
     }
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ReviewCommand) {
     match command {
         ReviewCommand::Step(next) => step(state, jobs, next),
@@ -90,7 +90,7 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
     }
     match step {
         ReviewStep::Accept if document.is_unsaved() => {
-            // Taken again once it is saved.
+            // This step is repeated after the save.
             file::save_and_go_on(state, jobs, Intent::Review(step));
         }
         ReviewStep::Accept => {
@@ -117,10 +117,10 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
     }
 }
 
-/// Gives the open case its new entry, and continues.
+/// Records the new entry of the open case and, if `next`, opens the next case.
 fn give(state: &mut State, jobs: &mut Jobs, entry: Entry, next: bool) {
     let open = state.cases.open;
-    // What is next depends on the filter, which the new verdict may not match any more.
+    // Find the next case first: with its new verdict, this one may no longer match the filter.
     let after = open.filter(|_| next).map(|open| state.cases.next_to_review(open));
     let seconds = entry.seconds + state.cases.review.clock.take();
     decide(state, jobs, Entry { seconds, ..entry });
@@ -136,7 +136,7 @@ fn give(state: &mut State, jobs: &mut Jobs, entry: Entry, next: bool) {
     }
 }
 
-/// Counts the time that the user spends on the open case: `used` if something was pressed or moved in this frame.
+/// Counts the time spent on the open case. `used`: there was input in this frame.
 pub fn note_use(state: &mut State, now: f64, used: bool) {
     let looked_at = state.reviewed().filter(|_| state.session.mode == Mode::Review && state.opening().is_none());
     match looked_at.map(|(_, document)| document.id) {
@@ -146,7 +146,7 @@ pub fn note_use(state: &mut State, now: f64, used: bool) {
     }
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Review";
     let open = state.reviewed().is_some();

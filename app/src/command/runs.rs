@@ -10,16 +10,16 @@ use crate::state::runs::{Column, TrashedRun};
 use crate::state::{Dialog, State};
 use crate::worker::{Jobs, name_of, runs};
 
-/// One thing to do.
+/// A command of the table of runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunsCommand {
-    /// Lists the workspace again.
+    /// Reads the workspace again.
     Refresh,
-    /// Sorts by a column; again by the same one reverses the order.
+    /// Sorts by a column, or reverses the order if it is sorted by it already.
     Sort(Column),
     /// Shows or hides the column of a setting, by its name in `config.toml`.
     ToggleSetting(String),
-    /// Shows only the runs with these words.
+    /// Shows only the runs that match this text.
     Filter(String),
     /// Selects a run.
     Choose(Option<PathBuf>),
@@ -27,7 +27,7 @@ pub enum RunsCommand {
     Tick(PathBuf),
     /// Compares the ticked runs with the selected one.
     Compare,
-    /// Asks before a run goes to the trash.
+    /// Asks before moving a run to the trash.
     AskDelete(PathBuf),
     /// Moves a run to the trash.
     Delete(PathBuf),
@@ -37,11 +37,11 @@ pub enum RunsCommand {
     EditNotes(PathBuf, String),
     /// Saves the notes that are being edited.
     SaveNotes,
-    /// Drops the notes that are being edited.
+    /// Discards changes to the notes that are being edited.
     DropNotes,
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: RunsCommand) {
     let table = &mut state.session.run_table;
     match command {
@@ -86,7 +86,7 @@ fn toggle<T: PartialEq>(items: &mut Vec<T>, item: T) {
     }
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Runs";
     for trashed in &state.session.run_table.trashed {

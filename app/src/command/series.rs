@@ -8,10 +8,10 @@ use crate::state::{Intent, MaskRole, Request, SeriesId, SeriesKind, SeriesList, 
 use crate::worker::Jobs;
 use crate::worker::series::{Placement, add, overlay};
 
-/// One thing to do.
+/// A command about DICOM series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SeriesCommand {
-    /// Shows the list of series in place of the views, or the views again.
+    /// Shows the series browser in place of the views, or the views again.
     Browse(bool),
     /// Selects a series.
     Choose(SeriesId),
@@ -19,15 +19,15 @@ pub enum SeriesCommand {
     Drop(SeriesId),
     /// Shows a segmentation as the reference.
     OpenReference(SeriesId),
-    /// Looks at another slice of the series that is being opened.
+    /// Steps through the slices that have arrived of a series that is loading.
     StepArriving(i64),
-    /// Opens the place as a list of cases.
+    /// Opens the patients as a list of cases.
     OpenAsCases,
     /// Shows or hides the patient's identification.
     ShowPatient(bool),
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: SeriesCommand) {
     use SeriesCommand as Do;
     match command {
@@ -69,7 +69,7 @@ fn drop_on_view(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
     }
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Series";
     let series = state.series.as_ref();

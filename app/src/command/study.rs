@@ -11,32 +11,32 @@ use crate::state::{Intent, PathPurpose, State};
 use crate::worker::study::{close, open, open_patient, outlines, refresh};
 use crate::worker::{Jobs, name_of};
 
-/// One thing to do.
+/// A command of the Studies page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StudyCommand {
     /// Opens a study.
     Open(PathBuf),
-    /// Leaves the study for the list of studies.
+    /// Returns to the list of studies.
     Close,
-    /// Looks at the disk again.
+    /// Reads the studies again.
     Refresh,
     /// Shows a cohort of the study.
     ChooseCohort(String),
     /// Shows a metric.
     ChooseMetric(Metric),
-    /// Compares the methods with this one.
+    /// Sets the reference method that the others are compared with.
     ChooseReference(String),
-    /// Chooses a cell of the table and lists its patients.
+    /// Selects a cell of the table and lists its patients.
     ChooseCell(StudyCell),
     /// Shows a tab below the table.
     ShowTab(StudyTab),
     /// Opens a patient of a cell at its worst slice.
     OpenPatient(StudyCell, String),
-    /// Shows the segmentations of all methods as outlines, or one method's again.
+    /// Shows the segmentations of all methods as outlines, or only the selected method's.
     ShowAll(bool),
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
     use StudyCommand as Do;
     let session = &mut state.session.study;
@@ -55,7 +55,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
     }
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Studies";
     list.add(group, "Open study…", "", Command::Intent(Intent::Ask(PathPurpose::Study)));

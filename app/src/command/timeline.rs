@@ -13,23 +13,23 @@ use crate::state::train::TrainPage;
 use crate::state::{Intent, Mode, PathPurpose, State};
 use crate::worker::{Jobs, replay};
 
-/// One thing to do.
+/// A command of the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TimelineCommand {
     /// Shows the run of a folder.
     Open(PathBuf),
-    /// Compares runs of one stage: the first is shown and compared with the others. A single one is compared with the shown
-    /// run.
+    /// Shows the first of several runs of one stage and compares it with the others. A single run is compared with the
+    /// one shown.
     Compare(Vec<PathBuf>),
-    /// Sets the epoch that the shown one is compared with.
+    /// Sets the epoch to compare the current one with.
     CompareEpoch(usize),
-    /// Shows one run and one epoch again.
+    /// Ends the comparison of runs or epochs.
     EndComparison,
-    /// Takes the shown run off its track.
+    /// Closes the shown run.
     Close,
-    /// Reads the shown run again: another process may have continued it.
+    /// Reads the shown run again, in case another process has continued it.
     Reload,
-    /// Chooses the track that keys move.
+    /// Selects the track whose cursor the keys move.
     Activate(Stage),
     /// Moves the cursor of a track to an epoch, from 1.
     SetEpoch {
@@ -44,7 +44,7 @@ pub enum TimelineCommand {
     FirstEpoch,
     /// Goes to the last epoch.
     LastEpoch,
-    /// Stays at the newest epoch while the run trains.
+    /// Keeps the cursor at the newest epoch while the run trains.
     Follow,
     /// Starts or stops playing.
     TogglePlay,
@@ -64,7 +64,7 @@ pub enum TimelineCommand {
     ShowLabels(Labels),
     /// Shows or hides a layer.
     ShowLayer(Layer, bool),
-    /// Losses on a logarithmic scale.
+    /// Draws losses on a logarithmic or linear scale.
     SetLog(bool),
     /// Sets the weight of the past in smoothed losses, 0 to 0.95.
     SetSmoothing(f64),
@@ -72,11 +72,11 @@ pub enum TimelineCommand {
     SetColumns(usize),
     /// Chooses the patch whose numbers are shown.
     ChoosePatch(Option<usize>),
-    /// Zooms and pans all probes.
+    /// Sets zoom and pan of all probe panes.
     SetCamera(Camera),
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
     use TimelineCommand as Do;
     match command {
@@ -93,7 +93,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
         Do::CompareEpoch(epoch) => compare_epoch(state, epoch),
         Do::EndComparison => {
             replay::end_comparison(state);
-            let view = &mut state.session.timeline.look.view;
+            let view = &mut state.session.timeline.options.view;
             if *view == WatchView::Compare {
                 *view = WatchView::Probe;
             }
@@ -121,18 +121,18 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
         Do::AddPin(pin) => replay::add_pin(state, pin),
         Do::Unpin(pin) => replay::remove_pin(state, &pin),
         Do::Show(view) => {
-            state.session.timeline.look.view = view;
+            state.session.timeline.options.view = view;
             if view == WatchView::Compare {
                 state.cache.timeline.compare.get_or_insert_with(Compare::default);
             }
         }
-        Do::ShowLabels(labels) => state.session.timeline.look.labels = labels,
-        Do::ShowLayer(layer, on) => state.session.timeline.look.show(layer, on),
-        Do::SetLog(log) => state.session.timeline.look.log = log,
+        Do::ShowLabels(labels) => state.session.timeline.options.labels = labels,
+        Do::ShowLayer(layer, on) => state.session.timeline.options.show(layer, on),
+        Do::SetLog(log) => state.session.timeline.options.log = log,
         Do::SetSmoothing(weight) => smooth(state, weight.clamp(0.0, 0.95)),
-        Do::SetColumns(count) => state.session.timeline.look.columns = count.max(1),
-        Do::ChoosePatch(patch) => state.session.timeline.look.patch = patch,
-        Do::SetCamera(camera) => state.session.timeline.look.camera = camera,
+        Do::SetColumns(count) => state.session.timeline.options.columns = count.max(1),
+        Do::ChoosePatch(patch) => state.session.timeline.options.patch = patch,
+        Do::SetCamera(camera) => state.session.timeline.options.camera = camera,
     }
 }
 
@@ -150,13 +150,14 @@ fn reload(state: &mut State, jobs: &mut Jobs) {
 }
 
 fn smooth(state: &mut State, weight: f64) {
-    state.session.timeline.look.smoothing = weight;
+    state.session.timeline.options.smoothing = weight;
     for run in state.cache.timeline.runs_mut() {
         run.series = Series::of(&run.history, weight);
     }
 }
 
-/// What the palette offers. The keys work in Train mode only: elsewhere they do other things.
+/// Adds this topic's palette entries. The shortcuts apply only in Train mode; elsewhere the same keys have other
+/// meanings.
 pub fn actions(list: &mut List, state: &State) {
     let (group, timeline) = ("Timeline", &state.session.timeline);
     let train = state.session.mode == Mode::Train;
@@ -185,7 +186,7 @@ pub fn actions(list: &mut List, state: &State) {
     }
     for layer in Layer::ALL {
         let drawn = train && run.is_some_and(|run| layer.belongs_to(run));
-        let on = timeline.look.shows(layer);
+        let on = timeline.options.shows(layer);
         let word = if on { "Hide" } else { "Show" };
         let label = format!("{word} on the probe: {}", layer.name());
         add(drawn, label, "", TimelineCommand::ShowLayer(layer, !on));
@@ -199,7 +200,7 @@ pub fn actions(list: &mut List, state: &State) {
     }
     let open = state.document.is_some() && state.pin_config().is_some();
     add(open, "Pin the shown slice".into(), "", TimelineCommand::Pin);
-    add(has_epochs, "Losses on a logarithmic scale".into(), "", TimelineCommand::SetLog(!timeline.look.log));
+    add(has_epochs, "Losses on a logarithmic scale".into(), "", TimelineCommand::SetLog(!timeline.options.log));
     add(state.cache.timeline.compare.is_some(), "End the comparison".into(), "", TimelineCommand::EndComparison);
     add(run.is_some_and(|run| !run.live), "Reload the run".into(), "", TimelineCommand::Reload);
     add(run.is_some(), "Close the run".into(), "", TimelineCommand::Close);
@@ -208,7 +209,7 @@ pub fn actions(list: &mut List, state: &State) {
     list.add_if(run.is_some(), group, "Compare with another run…", "", compare);
 }
 
-/// A stage's name in the window.
+/// The displayed name of a stage.
 pub fn stage_name(stage: Stage) -> &'static str {
     match stage {
         Stage::Pretrain => "Pre-training",

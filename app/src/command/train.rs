@@ -17,15 +17,15 @@ use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig};
 use crate::worker::train::{cohort, evaluate, form, queue, run};
 use crate::worker::{Jobs, name_of, runs, segment, study};
 
-/// How many runs of each stage the palette lists: the newest.
+/// Maximum number of runs of each stage in the palette, newest first.
 const LISTED: usize = 12;
 
-/// One thing to do.
+/// A command of Train mode.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainCommand {
     /// Shows a page.
     ShowPage(TrainPage),
-    /// Shows the page before.
+    /// Returns to the previous page.
     Back,
     /// Reads a folder as the cohort of the next job.
     UseCohort(PathBuf),
@@ -33,21 +33,21 @@ pub enum TrainCommand {
     UseOpenFolder,
     /// Uses the sample study as the cohort.
     UseSample,
-    /// Reads the cohort again.
+    /// Checks the cohort again.
     ReadCohortAgain,
     /// Opens the files of a problem of the cohort, by its place in the list.
     OpenProblem(usize),
-    /// Replaces the form by the edited one.
+    /// Replaces the form.
     Edit(Box<Form>),
     /// Sets up a fine-tuning run from a pre-trained run, or from random weights.
     FinetuneFrom(Option<PathBuf>),
-    /// Sets up the continuation of a fine-tuned run with the corrected masks; by default of the run selected for segmentation.
+    /// Sets up the continuation of a fine-tuning run with the corrected masks. `None`: the run selected for segmentation.
     Retrain(Option<PathBuf>),
-    /// Fills the form in with the settings of a run.
+    /// Copies the settings of a run into the form.
     SetUpLike(PathBuf),
-    /// Sets the paper's settings in both stages.
+    /// Applies the paper's settings to both stages.
     UsePaperSettings,
-    /// Queues the job of the form; it starts if no other is running.
+    /// Queues the job described by the form. It starts at once if none is running.
     Start,
     /// Removes a waiting job.
     Remove(u64),
@@ -69,27 +69,27 @@ pub enum TrainCommand {
     SegmentWith(PathBuf),
     /// Segments and measures a run's held-out patients, even if results are stored.
     Evaluate(PathBuf),
-    /// Shows the measures of a run; measures it if none are stored.
+    /// Shows the results of a run, and computes them if none are stored.
     ShowResults(PathBuf),
     /// Selects the network of a run to segment with and evaluate: the last, or the best by validation.
     ChooseNetwork(Choice),
-    /// Sorts the table of measures.
+    /// Sorts the table of results.
     SortResults(Column),
-    /// Opens a patient of the table at its worst slice.
+    /// Opens a patient of the results at its worst slice.
     OpenPatient(usize),
     /// Returns from a patient to the results or to the study.
     BackToResults,
-    /// Shows the list of runs that have measures.
+    /// Shows the list of runs that have results.
     ChooseResults,
-    /// Sets the number of threads that compute; 0 leaves one core to the window.
+    /// Sets the number of CPU threads for training; 0 leaves one core to the window.
     SetThreads(usize),
-    /// Runs also write TensorBoard event files, or not.
+    /// Sets whether runs also write TensorBoard event files.
     SetTensorBoard(bool),
     /// Sets the folder of runs.
     SetWorkspace(PathBuf),
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
     use TrainCommand as Do;
     match command {
@@ -107,7 +107,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
         Do::UseSample => match crate::sample::folder() {
             Some(folder) => cohort::start(state, jobs, &folder),
             None => state
-                .error("No sample study", "assets/sample was not found next to the program or in the current folder."),
+                .error("No sample study", "assets/sample was not found beside the program or in the current folder."),
         },
         Do::ReadCohortAgain => {
             if let Some(folder) = state.cache.train.cohort.folder() {
@@ -216,7 +216,7 @@ fn start(state: &mut State, jobs: &mut Jobs) {
     }
     let form = &state.session.train.form;
     let (name, stage, config) = (form.name.trim().to_owned(), form.stage, Some(Box::new(form.config().clone())));
-    // A name that the user gave means that very folder: if the run exists with these settings, it is resumed.
+    // A name typed by the user means exactly that folder: an existing run with these settings is resumed.
     let folder = form.named.then(|| state.session.settings.workspace().join(&name));
     let id = state.training.new_id();
     queue::add(state, jobs, QueuedJob { id, name, stage, config, folder });
@@ -242,7 +242,7 @@ fn open_problem(state: &mut State, jobs: &mut Jobs, at: usize) {
         (None, None) => return,
     };
     state.session.mode = Mode::Review;
-    // As a separate image, so that the problem is visible.
+    // As a separate image, so that the mismatch is visible.
     let images = paths.into_iter().map(|path| (None, ImageFile::new(path))).collect();
     carry_out(state, jobs, Intent::Open(Box::new(Request { images, ..Request::default() })));
 }
@@ -274,11 +274,11 @@ fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
         carry_out(state, jobs, Intent::Segment);
     } else {
         let what = format!("Open a scan, then press Segment now to use {}.", name_of(run));
-        state.notice(Severity::Info, "The model is chosen", what);
+        state.notice(Severity::Info, "Model selected", what);
     }
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Train";
     let (train, training, runs) = (&state.session.train, &state.training, &state.cache.runs);
@@ -303,13 +303,13 @@ pub fn actions(list: &mut List, state: &State) {
         add(list, other, &format!("Segment and evaluate with the {name}"), "", TrainCommand::ChooseNetwork(network));
     }
     list.add(group, "Choose cohort…", "", Command::Intent(Intent::Ask(PathPurpose::Cohort)));
-    list.add(group, "Type the cohort's path…", "", Command::File(FileCommand::TypePath(PathPurpose::Cohort)));
+    list.add(group, "Choose cohort by path…", "", Command::File(FileCommand::TypePath(PathPurpose::Cohort)));
     add(list, true, "Use the sample study", "", TrainCommand::UseSample);
     add(list, state.cases.root.is_some(), "Use the open folder", "", TrainCommand::UseOpenFolder);
     let chosen = !matches!(state.cache.train.cohort, CohortState::None);
     add(list, chosen, "Check the cohort again", "", TrainCommand::ReadCohortAgain);
     let board = state.session.settings.tensorboard;
-    let label = if board { "Write no TensorBoard files" } else { "Write TensorBoard files" };
+    let label = if board { "Do not write TensorBoard files" } else { "Write TensorBoard files" };
     add(list, true, label, "", TrainCommand::SetTensorBoard(!board));
     list.add(group, "Choose workspace…", "", Command::Intent(Intent::Ask(PathPurpose::Workspace)));
     add(list, true, "Use the paper's settings", "", TrainCommand::UsePaperSettings);
@@ -324,7 +324,13 @@ pub fn actions(list: &mut List, state: &State) {
         add(list, true, &format!("Resume {}", run.name), "", TrainCommand::Resume(run.path.clone()));
     }
     for job in training.left.iter().take(LISTED) {
-        add(list, true, &format!("Start {}, left in the queue", job.name), "", TrainCommand::TakeUp(Some(job.id)));
+        add(
+            list,
+            true,
+            &format!("Start {}, queued in an earlier session", job.name),
+            "",
+            TrainCommand::TakeUp(Some(job.id)),
+        );
     }
     for kind in TrainExport::ALL {
         let ask = Command::Intent(Intent::Ask(PathPurpose::TrainExport(kind)));

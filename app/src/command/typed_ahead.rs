@@ -1,17 +1,16 @@
 //! Keys typed after one that opens a field, in the same frame, before the field exists.
 //!
-//! A slow frame, as on an emulated graphics card, contains several keys. Without this, a word typed after Ctrl+K would select
-//! tools.
+//! A slow frame can contain several key presses. Without this, a word typed right after Ctrl+K would select tools.
 
 use egui::{Context, Event, Id, KeyboardShortcut};
 
 use super::{Command, FileCommand, ReviewCommand, WindowCommand};
 use crate::state::Intent;
 
-/// Frames that keys wait for a field.
-const PATIENCE: u32 = 5;
+/// Maximum number of frames that keys wait for a field.
+const MAX_WAIT: u32 = 5;
 
-/// Keys that wait, in their order, and for how many frames they have.
+/// Keys waiting for a field, in order, and the number of frames they have waited.
 #[derive(Clone, Default)]
 struct PendingKeys {
     events: Vec<Event>,
@@ -41,10 +40,11 @@ fn opens(command: &Command) -> bool {
     )
 }
 
-/// Delivers pending keys to the focused field. Returns true while they are still pending, together with those of this frame.
+/// Delivers pending keys to the focused field. Returns true while they are still pending, together with those of this
+/// frame.
 pub(super) fn deliver(ctx: &Context) -> bool {
     let Some(mut waiting) = ctx.data_mut(|data| data.remove_temp::<PendingKeys>(waiting_id())) else { return false };
-    if ctx.text_edit_focused() || waiting.frames >= PATIENCE {
+    if ctx.text_edit_focused() || waiting.frames >= MAX_WAIT {
         ctx.input_mut(|input| drop(input.events.splice(0..0, waiting.events)));
         return false;
     }
@@ -53,7 +53,7 @@ pub(super) fn deliver(ctx: &Context) -> bool {
     true
 }
 
-/// Lets the keys wait that follow the first press of a shortcut which opens a field.
+/// Holds back the keys that follow the first shortcut that opens a field.
 pub(super) fn hold<'a>(ctx: &Context, heard: impl Iterator<Item = (KeyboardShortcut, &'a Command)>) {
     let opening: Vec<KeyboardShortcut> = heard.filter(|(_, command)| opens(command)).map(|(keys, _)| keys).collect();
     let is_opening = |event: &Event| match event {
@@ -74,7 +74,7 @@ pub(super) fn hold<'a>(ctx: &Context, heard: impl Iterator<Item = (KeyboardShort
     }
 }
 
-/// Takes the keys from a position on out of this frame.
+/// Removes the keys from position `from` on from this frame and keeps them for the next.
 fn wait(ctx: &Context, from: usize, mut waiting: PendingKeys) {
     ctx.input_mut(|input| {
         let (keys, others) = input.events.split_off(from).into_iter().partition(is_key);

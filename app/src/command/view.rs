@@ -4,11 +4,13 @@ use glam::{DVec2, DVec3};
 
 use super::action::List;
 use super::contrast;
-use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset, Unit};
+use crate::scene::{
+    Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset, Unit, WindowLevel,
+};
 use crate::state::{Cine, Document, PaneId, State, ToolKind, View};
 use crate::worker::{Jobs, frame, values};
 
-/// One thing to do.
+/// A command about the views of the open case.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ViewCommand {
     /// Selects the left button's tool.
@@ -29,35 +31,35 @@ pub enum ViewCommand {
         /// The slice.
         slice: usize,
     },
-    /// Magnifies a pane around a place in it (same unit as `size`).
+    /// Zooms a pane around a fixed point.
     Zoom {
         /// The pane.
         pane: PaneId,
-        /// By how much.
+        /// Above 1 magnifies.
         factor: f64,
-        /// The fixed point.
+        /// The fixed point, in the unit of `size`.
         anchor: DVec2,
         /// The pane's size.
         size: DVec2,
     },
-    /// Moves a pane's picture by mm on the screen.
+    /// Pans a pane.
     Pan {
         /// The pane.
         pane: PaneId,
-        /// To the right and down.
+        /// Distance to the right and down, in mm of the patient.
         by_mm: DVec2,
     },
     /// Fits all panes.
     Fit,
     /// Shows one pane alone, or all again.
     Maximise(Option<PaneId>),
-    /// One axial slice of each image instead of the four views.
+    /// Shows one axial view per image instead of the four views, or the reverse.
     ToggleLinked,
-    /// Makes a pane the one that keys go to.
+    /// Makes a pane the target of keys.
     Activate(PaneId),
     /// Starts or stops the cine of the active pane.
     ToggleCine,
-    /// Slices per second.
+    /// Sets the cine rate in slices per second.
     SetCineRate(f32),
     /// Changes window and level by a difference in the image's unit.
     ChangeWindow {
@@ -73,35 +75,37 @@ pub enum ViewCommand {
         /// Level.
         level: f64,
     },
-    /// A preset of the shown image's modality, by its place in the list.
+    /// Applies a preset of the shown image's modality, by its place in the list.
     UsePreset(usize),
-    /// Contrast from the shown slice's values.
+    /// Sets the contrast from the shown slice.
     AutoContrast,
     /// Sets the modality of the shown image.
     SetModality(Modality),
     /// Sets the unit of the shown image.
     SetUnit(Option<Unit>),
-    /// Chooses the image in the panes.
+    /// Selects the displayed image.
     ShowImage(usize),
-    /// Chooses the frame of a 4-D scan.
+    /// Selects the frame of a 4-D scan.
     SetFrame(usize),
-    /// Draws a second image over the first, or none.
+    /// Selects the image fused over the displayed one, or none.
     Fuse(Option<usize>),
-    /// Opacity of the second image, 0 to 1.
+    /// Sets the opacity of the fused image, 0 to 1.
     SetFusedOpacity(f32),
-    /// Colour map of the second image.
+    /// Sets the colour map of the fused image.
     SetFusedColours(ColourMap),
-    /// Colour map of the image.
+    /// Sets window and level of the fused image.
+    SetFusedWindow(WindowLevel),
+    /// Sets the colour map of the displayed image.
     SetColours(ColourMap),
-    /// Linear interpolation or single voxels.
+    /// Switches linear interpolation on or off.
     SetInterpolation(bool),
-    /// Which side of the patient is on the left.
+    /// Sets which side of the patient is on the left of the screen.
     SetConvention(Convention),
-    /// Along which axes panes cut.
+    /// Sets the axes along which the panes cut.
     SetPlanes(PlaneMode),
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
     use ViewCommand as Do;
     match command {
@@ -152,6 +156,11 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: ViewCommand) {
         Do::Fuse(image) => fuse(state, jobs, image),
         Do::SetFusedOpacity(opacity) => state.session.view.fused_opacity = opacity.clamp(0.0, 1.0),
         Do::SetFusedColours(map) => state.session.view.fused_colour_map = map,
+        Do::SetFusedWindow(window) => {
+            if let Some(fused) = state.session.view.fused {
+                state.set_window(fused, window);
+            }
+        }
         Do::SetColours(map) => state.session.view.colour_map = map,
         Do::SetInterpolation(on) => state.session.settings.interpolate = on,
         Do::SetConvention(convention) => state.session.settings.convention = convention,
@@ -230,7 +239,7 @@ fn set_unit(state: &mut State, jobs: &mut Jobs, unit: Option<Unit>) {
     values::start(state, jobs);
 }
 
-/// Another modality or unit has another default window: a fixed one, or percentiles of the scan.
+/// Applies the default window of a new modality or unit: a fixed one, or percentiles of the scan.
 fn settle_window(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     let layer = &mut document.images[document.shown];
@@ -266,7 +275,7 @@ pub fn advance_cine(state: &mut State, now: f64) -> bool {
     true
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "View";
     let open = state.document.is_some();
@@ -276,7 +285,7 @@ pub fn actions(list: &mut List, state: &State) {
     let pane = state.active_pane();
     list.add_if(open, group, "Next slice", "Up", ViewCommand::StepSlice { pane, by: 1 });
     list.add_if(open, group, "Previous slice", "Down", ViewCommand::StepSlice { pane, by: -1 });
-    list.add_if(open, group, "Ten slices on", "PgUp", ViewCommand::StepSlice { pane, by: 10 });
+    list.add_if(open, group, "Ten slices forward", "PgUp", ViewCommand::StepSlice { pane, by: 10 });
     list.add_if(open, group, "Ten slices back", "PgDn", ViewCommand::StepSlice { pane, by: -10 });
     list.add_if(open, group, "Fit all views", "F", ViewCommand::Fit);
     let maximise = state.session.view.maximised.is_none().then_some(pane);
@@ -286,7 +295,7 @@ pub fn actions(list: &mut List, state: &State) {
     }
     let several = state.document.as_ref().is_some_and(|d| d.images.len() > 1);
     list.add_if(several, group, "Images side by side", "M", ViewCommand::ToggleLinked);
-    list.add_if(open, group, "Play or stop", "Shift+C", ViewCommand::ToggleCine);
+    list.add_if(open, group, "Play or stop cine", "Shift+C", ViewCommand::ToggleCine);
     for (convention, name) in [(Convention::Radiological, "Radiological"), (Convention::Neurological, "Neurological")] {
         list.add(group, format!("Convention: {name}"), "", ViewCommand::SetConvention(convention));
     }
@@ -314,7 +323,7 @@ pub fn actions(list: &mut List, state: &State) {
     }
 }
 
-/// For a case with several images: the shown and the overlaid one.
+/// Adds entries that select the displayed and the fused image.
 fn images(list: &mut List, state: &State, document: &Document) {
     let group = "View";
     for (index, image) in document.images.iter().enumerate().filter(|(index, _)| *index != document.shown) {
@@ -322,5 +331,5 @@ fn images(list: &mut List, state: &State, document: &Document) {
         let fused = state.session.view.fused == Some(index);
         list.add_if(!fused, group, format!("Fuse {}", image.name), "", ViewCommand::Fuse(Some(index)));
     }
-    list.add_if(state.session.view.fused.is_some(), group, "Fuse nothing", "", ViewCommand::Fuse(None));
+    list.add_if(state.session.view.fused.is_some(), group, "Remove the fused image", "", ViewCommand::Fuse(None));
 }

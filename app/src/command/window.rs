@@ -1,16 +1,16 @@
-//! Commands about the window: modes, panels, dialogs, messages, the end of the program.
+//! Commands about the window: modes, panels, dialogs, messages, quit and restart.
 
 use super::action::List;
 use crate::state::{Dialog, Document, Mode, State};
 use crate::theme::Theme;
 use crate::worker::{Jobs, review, runs, save, segment, study, train};
 
-/// One thing to do.
+/// A command about the window.
 #[derive(Clone, Debug, PartialEq)]
 pub enum WindowCommand {
     /// Changes the mode.
     SetMode(Mode),
-    /// Dark or light.
+    /// Selects the dark or light theme.
     SetTheme(Theme),
     /// Shows or hides the left panel.
     ToggleLeft,
@@ -24,15 +24,15 @@ pub enum WindowCommand {
     SetRightWidth(f32),
     /// Sets the height of the bottom strip, in points.
     SetStripHeight(f32),
-    /// Shows every action by name.
+    /// Opens the command palette.
     OpenPalette,
-    /// The text typed into the palette, and the chosen line.
+    /// Replaces the palette's search text and the selected line.
     EditPalette(String, usize),
-    /// The text typed into the path field.
+    /// Replaces the typed path.
     EditPath(String),
-    /// Shows mouse and keys.
+    /// Opens the help on mouse and keys.
     OpenHelp,
-    /// Shows the manuals of window and engine.
+    /// Opens the manuals of the viewer and the engine.
     OpenManual,
     /// Shows all messages.
     OpenLog,
@@ -40,17 +40,17 @@ pub enum WindowCommand {
     OpenAbout,
     /// Closes the dialog on top.
     CloseDialog,
-    /// Closes a toast.
+    /// Dismisses a message.
     Dismiss(u64),
-    /// Closes all toasts.
+    /// Dismisses all messages.
     DismissAll,
-    /// Ends the program; asks first if a job runs or something is unsaved.
+    /// Quits, after a question if a job is running or something is unsaved.
     Quit,
-    /// The same, and restarts it with the same view.
+    /// Quits in the same way, then restarts with the same view.
     Restart,
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
     match command {
         WindowCommand::SetMode(mode) => {
@@ -92,13 +92,13 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: WindowCommand) {
     }
 }
 
-/// Ends the program, after a question if needed.
+/// Quits, after a question if needed.
 fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     state.restart = restart;
     let unsaved = state.document.as_ref().is_some_and(Document::is_unsaved);
     let busy = [segment::SLOT, save::SLOT, review::KEEP, train::run::SLOT].into_iter().any(|slot| jobs.runs(slot));
     if state.training.closing {
-        // Asked a second time: the checkpoint of an earlier step exists.
+        // Asked for a second time: quit now, with the last checkpoint.
         state.quit = true;
     } else if unsaved || busy {
         state.dialog = Some(Dialog::Close);
@@ -108,12 +108,12 @@ fn quit(state: &mut State, jobs: &mut Jobs, restart: bool) {
     }
 }
 
-/// Ends the program, and restarts it if requested.
+/// Quits, and restarts if that was requested.
 pub(super) fn quit_now(state: &mut State, jobs: &mut Jobs) {
     train::run::close(state, jobs);
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let group = "Window";
     for (mode, key) in Mode::ALL.into_iter().zip(["F1", "F2", "F3"]) {
@@ -130,6 +130,6 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Restart with the same view", "", WindowCommand::Restart);
     list.add(group, "Messages", "", WindowCommand::OpenLog);
     list.add(group, "About", "", WindowCommand::OpenAbout);
-    list.add_if(!state.notices.is_empty(), group, "Close all toasts", "", WindowCommand::DismissAll);
+    list.add_if(!state.notices.is_empty(), group, "Dismiss all messages", "", WindowCommand::DismissAll);
     list.add(group, "Quit", "Ctrl+Q", WindowCommand::Quit);
 }

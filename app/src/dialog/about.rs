@@ -32,7 +32,6 @@ const LICENCES: [(&str, &str); 4] = [
     ),
 ];
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
     let height = (ctx.content_rect().height() - 160.0).clamp(120.0, 520.0);
     Sheet::new("About AMLP viewer", WIDTH).show(

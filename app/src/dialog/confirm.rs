@@ -44,7 +44,7 @@ pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
     }
 }
 
-/// Before a command that discards the unsaved segmentation.
+/// Asks before a command that discards the unsaved segmentation.
 pub(super) fn unsaved(ctx: &Context, state: &State, next: &Intent, sender: &Sender) {
     let case = state.document.as_ref().map_or("the open case", |document| document.title.as_str());
     let text = format!("The segmentation of {case} is not saved. Continuing discards it.");
@@ -57,10 +57,10 @@ pub(super) fn unsaved(ctx: &Context, state: &State, next: &Intent, sender: &Send
     }
 }
 
-/// The graphics device is lost: images can no longer be drawn.
+/// Offers a restart after the graphics device was lost.
 pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
     let text = format!("{why}. No work is lost. Restarting reopens this case in the same view.");
-    let dialog = Dialog::new("Images can no longer be drawn", "Restart in the same view").cancel(Some("Not now"));
+    let dialog = Dialog::new("Images can no longer be drawn", "Restart with the same view").cancel(Some("Not now"));
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).width(480.0).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) => sender.send(WindowCommand::Restart),
         Some(DialogResult::Alternative | DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
@@ -68,7 +68,7 @@ pub(super) fn device_lost(ctx: &Context, why: &str, sender: &Sender) {
     }
 }
 
-/// Before the window closes with unsaved work or running jobs.
+/// Asks before the window closes with unsaved work or running jobs.
 pub(super) fn close(ctx: &Context, state: &State, sender: &Sender) {
     let unsaved = state.document.as_ref().filter(|document| document.is_unsaved());
     let training = state.jobs.iter().any(|job| job.slot == worker::train::run::SLOT);

@@ -16,7 +16,6 @@ struct Group<'a> {
     lines: Vec<(&'a str, &'a str)>,
 }
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
     let all = actions(state);
     let columns = columns(groups(&all));
@@ -71,7 +70,7 @@ fn columns(groups: Vec<Group<'_>>) -> [Vec<Group<'_>>; COLUMNS] {
     columns
 }
 
-/// The groups of a column, whose layout would stretch lines of text to its width.
+/// Draws the groups of a column, aligned to the left: the column's own layout would justify the text.
 fn column(ui: &mut Ui, groups: &[Group<'_>]) {
     ui.vertical(|ui| groups.iter().for_each(|group| draw(ui, group)));
 }
@@ -111,9 +110,9 @@ fn line(ui: &mut Ui, keys: &str, meaning: &str) {
 mod tests {
     use super::*;
 
-    /// The words of a gesture stood far apart where its line was stretched to the width of the column.
+    /// Justified text would spread the words of a gesture over the width of its column.
     #[test]
-    fn no_line_of_the_gestures_is_stretched() {
+    fn gestures_are_not_justified() {
         let ctx = Context::default();
         theme::install(&ctx, theme::Theme::Dark);
         let size = egui::Rect::from_min_size(egui::Pos2::ZERO, vec2(600.0, 900.0));

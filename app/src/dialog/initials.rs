@@ -6,19 +6,18 @@ use crate::command::{ReviewCommand, Sender, WindowCommand};
 use crate::theme::{self, font};
 use crate::widget::{Dialog, DialogResult, text};
 
-/// The most letters.
-const MOST: usize = 12;
+/// Maximum number of letters.
+const MAX_LETTERS: usize = 12;
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, typed: &str, sender: &Sender) {
     let mut initials = typed.to_owned();
-    let answer = Dialog::new("Your initials", "Keep").show_checked(ctx, |ui| {
+    let answer = Dialog::new("Your initials", "Save").show_checked(ctx, |ui| {
         let t = theme::tokens(ui);
         let field = TextEdit::singleline(&mut initials)
             .id(Id::unique("initials"))
             .font(font::body())
             .text_color(t.text)
-            .char_limit(MOST)
+            .char_limit(MAX_LETTERS)
             .margin(Margin::symmetric(8, 7))
             .cursor_at_end(true)
             .desired_width(f32::INFINITY);

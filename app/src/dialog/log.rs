@@ -12,7 +12,6 @@ use crate::widget::{ButtonKind, PushButton};
 
 const WIDTH: f32 = 640.0;
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, state: &State, sender: &Sender) {
     let height = (ctx.content_rect().height() - 160.0).clamp(120.0, 520.0);
     let copy = |ui: &mut Ui| {

@@ -1,4 +1,4 @@
-//! The manuals of the window and of the engine, section by section, with a search.
+//! The manuals of the viewer and the engine, by section, with a search field.
 
 use egui::{Align, Context, Id, Layout, ScrollArea, Ui, vec2};
 use engine::manual::{Section, sections};
@@ -8,7 +8,7 @@ use crate::command::Sender;
 use crate::theme::{size, space};
 use crate::widget::{ListRow, Markdown, SearchField, Segment, SegmentedControl, text};
 
-/// The manual of the window.
+/// The manual of the viewer.
 pub const WINDOW: &str = include_str!("../../MANUAL.md");
 
 const WIDTH: f32 = 980.0;
@@ -40,7 +40,7 @@ impl Book {
     }
 }
 
-/// What is being read. It lives in egui's memory, as a scroll position does.
+/// Where the reader is. Kept in egui's memory, like a scroll position.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Reading {
     /// The last frame in which it was shown; a gap means that the dialog was reopened.
@@ -51,7 +51,6 @@ struct Reading {
     title: String,
 }
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, sender: &Sender) {
     let id = Id::unique("manual reading");
     let before = ctx.data(|data| data.get_temp::<Reading>(id)).unwrap_or_default();
@@ -73,8 +72,8 @@ pub(super) fn show(ctx: &Context, sender: &Sender) {
             ui.horizontal_top(|ui| {
                 column(ui, vec2(CONTENTS, height), |ui| contents(ui, &mut reading, &listed, shown, focus));
                 ui.add_space(space::M);
-                let room = vec2(ui.available_width(), height);
-                column(ui, room, |ui| page(ui, &mut reading, shown));
+                let size = vec2(ui.available_width(), height);
+                column(ui, size, |ui| page(ui, &mut reading, shown));
             });
         },
     );
@@ -85,14 +84,14 @@ pub(super) fn show(ctx: &Context, sender: &Sender) {
     ctx.data_mut(|data| data.insert_temp(id, reading));
 }
 
-fn column(ui: &mut Ui, room: egui::Vec2, draw: impl FnOnce(&mut Ui)) {
-    ui.allocate_ui_with_layout(room, Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(room);
+fn column(ui: &mut Ui, size: egui::Vec2, draw: impl FnOnce(&mut Ui)) {
+    ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(size);
         draw(ui);
     });
 }
 
-/// Which manual, the search, and the sections that hold its words.
+/// Switch between the manuals, search field, and the sections that contain the search words.
 fn contents(ui: &mut Ui, reading: &mut Reading, listed: &[Section<'_>], shown: Option<Section<'_>>, focus: bool) {
     let books = [Segment::text(Book::Window, "Viewer"), Segment::text(Book::Engine, "Engine")];
     if SegmentedControl::new("Manual of", &books).fill_width().show(ui, &mut reading.book).changed() {
@@ -139,7 +138,7 @@ fn page(ui: &mut Ui, reading: &mut Reading, shown: Option<Section<'_>>) {
     }
 }
 
-/// A place in a manual is shown; a page of the web is opened by the system.
+/// Follows a link: into a manual, or to the system's browser.
 fn follow(ctx: &Context, reading: &mut Reading, link: &str) {
     if link.starts_with("http") {
         return ctx.open_url(egui::OpenUrl::new_tab(link));
@@ -151,7 +150,7 @@ fn follow(ctx: &Context, reading: &mut Reading, link: &str) {
     (reading.book, reading.query) = (book, String::new());
 }
 
-/// A heading's anchor, as code hosts make it.
+/// The anchor of a heading, as code hosts derive it.
 fn anchor_of(title: &str) -> String {
     let kept = title.to_lowercase().replace(' ', "-");
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()

@@ -7,8 +7,8 @@
 //! | `path` | path entry where the system has no file dialog |
 //! | `initials` | the reviewer's initials |
 //! | `confirm` | overwrite, delete, unsaved work, quit |
-//! | `unsaved_edits` | unsaved edits of an earlier start |
-//! | `manual` | manuals of window and engine |
+//! | `unsaved_edits` | unsaved edits of an earlier session |
+//! | `manual` | manuals of the viewer and the engine |
 //! | `log` | all messages |
 //! | `about` | versions, licences, adapter |
 

@@ -14,7 +14,6 @@ const WIDTH: f32 = 560.0;
 /// Fixed height of the list, so that the field does not move while typing.
 const LIST: f32 = 12.0 * size::ROW;
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, state: &State, query: &str, chosen: usize, sender: &Sender) {
     let all = actions(state);
     // Consumed before the text field sees them.

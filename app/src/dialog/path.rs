@@ -12,14 +12,14 @@ use crate::theme::{self, font};
 use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
 
-/// What a saved mask is.
+/// Hint for saving a mask.
 const MASK: &str = "NIfTI (.nii.gz or .nii) on the grid of the image, or DICOM SEG (.dcm) of a DICOM image. Existing files are only \
      overwritten after confirmation.";
-/// Explanation of the tables.
+/// Hint for exporting a table.
 const TABLE: &str = "CSV, with headings. Existing files are only overwritten after confirmation.";
 
 /// Title, default action, explanation.
-fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
+fn texts(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
     match purpose {
         PathPurpose::Files => ("Open a scan or folder", "Open", "A file (NIfTI or DICOM), a zip archive or a folder."),
         PathPurpose::Folder => ("Open a folder", "Open", "The folder of a patient, of a cohort or of DICOM studies."),
@@ -27,7 +27,9 @@ fn words(purpose: PathPurpose) -> (&'static str, &'static str, &'static str) {
             ("Open a segmentation", "Open", "A mask (NIfTI, SEG or RTSTRUCT) of the open image.")
         }
         PathPurpose::Reference => ("Open a reference", "Open", "A mask (NIfTI, SEG or RTSTRUCT) of the open image."),
-        PathPurpose::Probability => ("Open a probability", "Open", "Values from 0 to 1 on the grid of the open image."),
+        PathPurpose::Probability => {
+            ("Open a probability map", "Open", "Values from 0 to 1 on the grid of the open image.")
+        }
         PathPurpose::Model => ("Choose a model", "Choose", "The folder of a fine-tuned run."),
         PathPurpose::Cohort => ("Choose a cohort", "Choose", "A folder with one subfolder or file per patient."),
         PathPurpose::Pretrained => ("Choose a pre-trained run", "Choose", "The folder of a pre-trained run."),
@@ -86,9 +88,8 @@ fn example(purpose: PathPurpose) -> &'static str {
     }
 }
 
-/// Draws it.
 pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
-    let (title, action, explanation) = words(request.purpose);
+    let (title, action, explanation) = texts(request.purpose);
     let mut typed = text.to_owned();
     let proposes_file = matches!(action, "Save" | "Export");
     let dialog = Dialog::new(title, action).width(560.0);

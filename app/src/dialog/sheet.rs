@@ -23,7 +23,7 @@ impl<'a> Sheet<'a> {
         self
     }
 
-    /// Shows it. `controls` are put into the header, from right to left.
+    /// Shows the sheet. `controls` fill the header from right to left.
     pub(super) fn show(
         self,
         ctx: &Context,
@@ -44,8 +44,8 @@ impl<'a> Sheet<'a> {
         let height = ctx.content_rect().height() - 2.0 * space::XL;
         let area = self.area(id).default_size(vec2(self.width, height));
         let modal = Modal::new(id).area(area).frame(frame).backdrop_color(t.backdrop).show(ctx, |ui| {
-            let room = ui.ctx().content_rect().width() - 2.0 * (margin + space::L);
-            ui.set_width(self.width.min(room).max(0.0));
+            let available = ui.ctx().content_rect().width() - 2.0 * (margin + space::L);
+            ui.set_width(self.width.min(available).max(0.0));
             if !self.top {
                 self.head(ui, sender, controls);
             }

@@ -56,7 +56,7 @@ pub(super) fn caught<T>(device: &wgpu::Device, bytes: u64, work: impl FnOnce() -
     let mut first = None;
     // Scopes close in reverse order.
     for scope in scopes.into_iter().rev() {
-        let error = super::offscreen::block_on(scope.pop());
+        let error = super::future::block_on(scope.pop());
         first = first.or(error);
     }
     match first {

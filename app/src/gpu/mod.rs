@@ -4,6 +4,7 @@
 //! [`GpuError`]; [`Gpu::lost`] reports a lost device.
 
 mod error;
+mod future;
 pub mod offscreen;
 mod pack;
 mod paint;

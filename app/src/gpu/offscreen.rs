@@ -1,17 +1,16 @@
 //! Off-screen rendering with the renderer of the window.
 
-use std::pin::pin;
-use std::sync::{Arc, mpsc};
-use std::task::{Context, Poll, Wake, Waker};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use egui_wgpu::{RenderState, RendererOptions, ScreenDescriptor, WgpuSetup, wgpu};
 
 use super::error::{caught, one_line};
+use super::future::block_on;
 use super::{Gpu, GpuError};
 
 /// Timeout for a frame; software adapters are slow.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An off-screen renderer.
 pub struct Offscreen {
@@ -134,7 +133,7 @@ impl Offscreen {
         let (sender, receiver) = mpsc::channel();
         // The receiver is gone only after a timeout.
         buffer.slice(..).map_async(wgpu::MapMode::Read, move |mapped| drop(sender.send(mapped)));
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(PATIENCE) };
+        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(TIMEOUT) };
         device.poll(wait).map_err(|e| refused(&e))?;
         receiver.recv().map_err(|e| refused(&e))?.map_err(|e| refused(&e))?;
         let mapped = buffer.slice(..).get_mapped_range().map_err(|e| refused(&e))?;
@@ -146,24 +145,6 @@ impl Offscreen {
             egui::Color32::from_rgb(r, g, b)
         });
         Ok(egui::ColorImage::new([width as usize, height as usize], pixels.collect()))
-    }
-}
-
-/// Blocks on a future of the graphics library.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    struct ThreadWaker(std::thread::Thread);
-    impl Wake for ThreadWaker {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(ThreadWaker(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        std::thread::park();
     }
 }
 

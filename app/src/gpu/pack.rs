@@ -6,7 +6,7 @@ use engine::edit::VoxelBox;
 use engine::volume::Orientation;
 
 /// Texels per chunk. Two chunks may be in flight, at most 16 MiB.
-pub(super) const PORTION_BYTES: usize = 8 << 20;
+pub(super) const CHUNK_BYTES: usize = 8 << 20;
 
 /// Selection of the voxels of a texture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,8 +122,8 @@ impl Region {
     pub fn blocks(self, bytes_per_texel: usize) -> impl Iterator<Item = Self> {
         let [width, height, depth] = self.size;
         let row = (width * bytes_per_texel).max(1);
-        let rows = (PORTION_BYTES / row).clamp(1, height.max(1));
-        let planes = if rows == height { (PORTION_BYTES / (row * height).max(1)).max(1) } else { 1 };
+        let rows = (CHUNK_BYTES / row).clamp(1, height.max(1));
+        let planes = if rows == height { (CHUNK_BYTES / (row * height).max(1)).max(1) } else { 1 };
         (0..depth).step_by(planes).flat_map(move |z| {
             (0..height).step_by(rows).map(move |y| Self {
                 first: [self.first[0], self.first[1] + y, self.first[2] + z],
@@ -193,7 +193,7 @@ mod tests {
     const FLIPPED: Orientation = Orientation { axis: [0, 1, 2], flip: [true, false, false] };
 
     #[test]
-    fn only_what_is_too_long_is_reduced() {
+    fn only_axes_beyond_the_limit_are_subsampled() {
         let plan = Plan::new([16, 17, 5], Orientation::IDENTITY, 8);
         assert_eq!((plan.shift, plan.texels()), ([1, 2, 0], [8, 5, 5]));
         let note = plan.note(8).unwrap();
@@ -220,7 +220,7 @@ mod tests {
             let region = Region { first: [0; 3], size };
             let mut rows = vec![0_u8; size[1] * size[2]];
             for block in region.blocks(bytes) {
-                assert!(block.size.iter().product::<usize>() * bytes <= PORTION_BYTES, "{size:?}");
+                assert!(block.size.iter().product::<usize>() * bytes <= CHUNK_BYTES, "{size:?}");
                 assert_eq!(block.size[0], size[0]);
                 for z in block.first[2]..block.first[2] + block.size[2] {
                     for y in block.first[1]..block.first[1] + block.size[1] {

@@ -21,8 +21,9 @@ pub struct SlicePaint {
     pub truth: Option<Texture>,
     /// Patch grid on top.
     pub patches: Option<PatchPaint>,
-    /// Rows, windows, colour maps, interpolation, opacities and label modes. [`paint`] fills in the fields of textures (shape,
-    /// kind, axes, scale, layers) and pane (origin, pixels per point, target), and the uniforms of [`SlicePaint::patches`].
+    /// Rows, windows, colour maps, interpolation, opacities and label modes. [`paint`] fills in the fields of textures
+    /// (shape, kind, axes, scale, layers) and pane (origin, pixels per point, target), and the uniforms of
+    /// [`SlicePaint::patches`].
     pub uniforms: Slice,
 }
 
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_draw_is_no_image_and_no_layer() {
+    fn an_empty_pane_has_no_image_and_no_layers() {
         let slice = SlicePaint::default().complete().unwrap();
         assert_eq!((slice.base.kind, slice.fused.kind, slice.layers, slice.patches.show), (0, 0, 0, 0));
     }
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_the_reports_own() {
+    fn patch_colours_are_those_of_the_reports() {
         use engine::draw::colour;
         assert_eq!(shaders::colour::TRUE_POSITIVE, colour::TRUE_POSITIVE);
         assert_eq!(shaders::colour::FALSE_POSITIVE, colour::FALSE_POSITIVE);

@@ -15,7 +15,7 @@ use super::pack::{Pack, Plan, Region, pack};
 use super::{Gpu, GpuError};
 
 /// Timeout for a chunk.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A volume on the GPU. Clones share the texture, which is freed with the last of them.
 #[derive(Clone)]
@@ -251,7 +251,7 @@ impl Gpu {
                 write(block)?;
                 let sent = self.queue.submit(std::iter::empty());
                 if let Some(before) = last.replace(sent) {
-                    let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(PATIENCE) };
+                    let wait = wgpu::PollType::Wait { submission_index: Some(before), timeout: Some(TIMEOUT) };
                     self.device.poll(wait).map_err(|e| GpuError::Device(one_line(&e.to_string())))?;
                 }
                 if let Some(lost) = self.lost() {

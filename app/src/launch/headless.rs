@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use super::written;
+use super::report;
 use super::{SETTLING, SIZE};
 use crate::app::App;
 use crate::args::Args;
@@ -61,10 +61,10 @@ fn finish(
 ) -> ExitCode {
     let picture = screen.filter(|_| args.screenshot.is_some()).map(|screen| screen.draw(ctx, output));
     match picture.transpose() {
-        Ok(picture) => written::write(app, args, picture.as_ref()),
+        Ok(picture) => report::write(app, args, picture.as_ref()),
         Err(why) => {
             tracing::error!("{why}");
-            written::write(app, args, None)
+            report::write(app, args, None)
         }
     }
 }

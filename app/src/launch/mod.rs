@@ -1,9 +1,9 @@
-//! Starts a window, writes a picture of it, or goes to the terminal where there is neither a display nor an adapter.
+//! Opens a window or writes a report. Without a display, the demo runs in the terminal.
 
 mod headless;
+mod report;
 pub mod restart;
 mod window;
-mod written;
 
 use std::process::ExitCode;
 
@@ -35,11 +35,11 @@ fn has_display() -> bool {
     !cfg!(all(unix, not(target_os = "macos"))) || named("DISPLAY") || named("WAYLAND_DISPLAY")
 }
 
-/// No window can be opened: the demonstration runs in the terminal, everything else says what was tried.
+/// Without a window, runs the demo in the terminal, or reports which displays were tried.
 fn without_window(args: &Args, why: &str) -> ExitCode {
     let why = why.lines().next().unwrap_or("unknown reason");
     if args.demo {
-        tracing::warn!("no window ({why}): running the same job in the terminal (amlp demo)");
+        tracing::warn!("no window ({why}): running the demo in the terminal (amlp demo)");
         return engine::cli::run_with(["amlp", "demo"]);
     }
     let tried = ["WAYLAND_DISPLAY", "DISPLAY"].map(|name| match std::env::var(name) {

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_taken_once_and_a_bad_file_is_named() {
+    fn a_session_is_read_once_and_a_bad_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings").join("session.json");
         let session = Session::of(&State::default());
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_passed_over() {
+    fn folders_that_cannot_be_written_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();

@@ -1,4 +1,4 @@
-//! The window, with what a report needs around it.
+//! The window, and reports written from it.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use eframe::WindowBuilderHook;
 use engine::cohort::FingerprintCache;
 
-use super::{APP_ID, SETTLING, SIZE, restart, written};
+use super::{APP_ID, SETTLING, SIZE, report, restart};
 use crate::app::{App, stored_settings};
 use crate::args::Args;
 use crate::gpu::Gpu;
@@ -16,7 +16,7 @@ use crate::state::Settings;
 /// The folder of unsaved edits, beside the settings.
 const UNSAVED: &str = "unsaved";
 
-/// What a report needs besides the window.
+/// Progress of a report.
 #[derive(Default)]
 struct ReportRequest {
     /// Frames since the program has been idle.
@@ -26,14 +26,14 @@ struct ReportRequest {
     code: Arc<Mutex<Option<ExitCode>>>,
 }
 
-/// The arguments of a restart, once one is wanted.
-type Line = Arc<Mutex<Option<Vec<OsString>>>>;
+/// Arguments of the restarted program, if a restart was requested.
+type RestartArguments = Arc<Mutex<Option<Vec<OsString>>>>;
 
 struct Window {
     app: App,
     args: Args,
     reporting: ReportRequest,
-    restart: Line,
+    restart: RestartArguments,
 }
 
 impl eframe::App for Window {
@@ -54,7 +54,7 @@ impl eframe::App for Window {
 
     fn on_exit(&mut self) {
         if self.app.restarts() {
-            // The session at the very end: a run has saved its checkpoint by now.
+            // At the very end, when a run has saved its checkpoint.
             let line = restart::prepare(self.app.state(), &restart::folders()).unwrap_or_else(|why| {
                 tracing::error!("the session cannot be saved, so the program restarts without it: {why}");
                 Vec::new()
@@ -95,7 +95,7 @@ impl Window {
         }
         let mut code = self.reporting.code.lock().unwrap_or_else(PoisonError::into_inner);
         if code.is_none() {
-            *code = Some(written::write(&self.app, &self.args, picture.as_deref()));
+            *code = Some(report::write(&self.app, &self.args, picture.as_deref()));
         }
         ctx.send_viewport_cmd(egui::ViewportCommand::Close);
     }
@@ -108,13 +108,13 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         .with_title("AMLP")
         .with_inner_size(args.size.unwrap_or(SIZE))
         .with_min_inner_size([1.0, 1.0]);
-    // A report shows the size that was asked for, not the one of the last session.
+    // A report has the requested size, not that of the last session.
     let sized = args.is_report() || args.size.is_some();
     let size = args.size.unwrap_or(SIZE);
     let options = eframe::NativeOptions {
         viewport,
         persist_window: !sized,
-        // eframe applies the stored size even where none is to be stored.
+        // eframe applies the stored size even if nothing is to be stored.
         window_builder: sized.then(|| -> WindowBuilderHook {
             Box::new(move |window: egui::ViewportBuilder| {
                 window.with_inner_size(size).with_maximized(false).with_fullscreen(false)
@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         ..eframe::NativeOptions::default()
     };
     let code = Arc::new(Mutex::new(None));
-    let restart = Line::default();
+    let restart = RestartArguments::default();
     let (result, line, args) = (Arc::clone(&code), Arc::clone(&restart), args.clone());
     let create = move |context: &eframe::CreationContext<'_>| {
         let gpu = context.wgpu_render_state.as_ref().map(Gpu::new);
@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         Ok(Box::new(Window { app, args, reporting, restart: line }) as Box<dyn eframe::App>)
     };
     eframe::run_native(APP_ID, options, Box::new(create)).map_err(|e| e.to_string())?;
-    // Only now are the window closed, its settings saved, and the old device released.
+    // By now, the window is closed, its settings are saved and the device is released.
     if let Some(line) = restart.lock().unwrap_or_else(PoisonError::into_inner).take()
         && let Err(why) = restart::spawn(&line)
     {

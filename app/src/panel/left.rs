@@ -14,16 +14,16 @@ use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
 use crate::widget::PushButton;
 
-/// The share of the panel's height that the cases take.
+/// Share of the panel's height for the cases.
 const CASES: f32 = 0.45;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 180.0..=420.0;
-/// The least height of the cases, and of the layers below them, once the border is dragged.
-const LEAST: f32 = 120.0;
-/// Their height while no folder is open.
+/// Minimum height of the cases and of the layers below them while the border is dragged.
+const MIN_HEIGHT: f32 = 120.0;
+/// Height of the list of cases while no folder is open.
 const NO_CASES: f32 = 184.0;
 
-/// Draws it.
+/// Draws the left panel.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if !state.session.settings.left_panel {
         return;
@@ -35,14 +35,14 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let list = state.series.as_ref().filter(|_| state.browsed().is_none());
         let empty = state.cases.cases.is_empty() && list.is_none();
         let visiting = state.session.mode == Mode::Review && state.session.train.visiting;
-        let way_back = if visiting { size::CONTROL + space::S } else { 0.0 };
-        let height = if empty { NO_CASES + way_back } else { (ui.available_height() * CASES).round() };
+        let back_button = if visiting { size::CONTROL + space::S } else { 0.0 };
+        let height = if empty { NO_CASES + back_button } else { (ui.available_height() * CASES).round() };
         let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));
         let cases = if empty {
             Panel::top("no cases").exact_size(height)
         } else {
-            let most = (ui.available_height() - LEAST).max(LEAST);
-            Panel::top("cases").default_size(height).size_range(LEAST..=most).resizable(true)
+            let maximum = (ui.available_height() - MIN_HEIGHT).max(MIN_HEIGHT);
+            Panel::top("cases").default_size(height).size_range(MIN_HEIGHT..=maximum).resizable(true)
         };
         cases.frame(inner).show(ui, |ui| {
             if visiting {
@@ -54,10 +54,10 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 None => cases::show(ui, state, sender),
             }
         });
-        let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
-        ScrollArea::vertical().id_salt("layers").auto_shrink(false).content_margin(room).show(ui, |ui| {
+        let margin = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: 0 };
+        ScrollArea::vertical().id_salt("layers").auto_shrink(false).content_margin(margin).show(ui, |ui| {
             if super::loads_another(state) {
-                // These are the layers of the case before.
+                // These layers belong to the previous case.
                 ui.disable();
             }
             layers::show(ui, state, sender);

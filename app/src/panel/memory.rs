@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_process_holds_memory() {
+    fn the_resident_memory_of_this_process_is_read() {
         assert!(resident_bytes(&Context::default()).is_some_and(|bytes| bytes > 1 << 20));
     }
 }

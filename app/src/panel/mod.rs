@@ -3,7 +3,7 @@
 //! | panel | what it holds |
 //! |---|---|
 //! | [`top`] | modes, case name, tools, view options |
-//! | [`banner`] | whose images are open |
+//! | [`banner`] | patient of the open DICOM images |
 //! | [`left`] | cases of the folder, layers of the open case |
 //! | [`right`] | controls of the mode; in Review contrast, findings, agreement, segmentation |
 //! | [`strip`] | a value per axial slice, sigma over the epochs, or the timeline |
@@ -20,6 +20,7 @@ pub mod strip;
 pub mod toasts;
 pub mod top;
 mod verdict;
+mod window_level;
 
 use egui::{Frame, Margin, Ui};
 

@@ -21,7 +21,7 @@ use crate::state::{Mode, State};
 use crate::theme::{self, icon, space};
 use crate::widget::{EmptyState, Section};
 
-/// Draws it.
+/// Draws the right panel of the current mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if !state.session.settings.right_panel {
         return;
@@ -39,14 +39,14 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Height of the panel below which it is low.
+/// Below this height, the segmentation choices scroll with the rest.
 const LOW: f32 = 520.0;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 250.0..=520.0;
 
 fn review(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
-    // In a low window the choices scroll with the findings, so that these are seen.
+    // In a low window the choices scroll too, to leave room for the findings.
     let low = ui.available_height() < LOW && state.document.is_some();
     let height = if low { segment::LOW_HEIGHT } else { segment::HEIGHT };
     Panel::bottom("segment").exact_size(height).frame(foot).show(ui, |ui| {
@@ -60,10 +60,10 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
         EmptyState::new(icon::CONTROLS, text).show(ui);
         return;
     };
-    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
-    ScrollArea::vertical().id_salt("review").auto_shrink(false).content_margin(room).show(ui, |ui| {
+    let margin = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
+    ScrollArea::vertical().id_salt("review").auto_shrink(false).content_margin(margin).show(ui, |ui| {
         if super::loads_another(state) {
-            // These are the findings of the case before.
+            // These findings belong to the previous case.
             ui.disable();
         }
         verdict::show(ui, state, sender);

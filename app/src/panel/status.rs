@@ -11,11 +11,11 @@ use crate::theme::{self, font, icon, size, space};
 use crate::widget::{IconButton, StatusItem, Tone, progress_bar};
 
 /// Seconds before a quiet job is shown.
-const LASTS: f64 = 1.0;
+const QUIET_SECONDS: f64 = 1.0;
 /// Width of the progress bar.
 const BAR: f32 = 120.0;
 
-/// Draws it.
+/// Draws the status line.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let frame = super::frame(ui);
     Panel::bottom("status line").exact_size(size::STATUS_LINE).frame(frame).show(ui, |ui| {
@@ -76,14 +76,14 @@ fn jobs(ui: &mut Ui, state: &State, sender: &Sender) {
     crate::widget::text::line(ui, text);
 }
 
-/// Jobs to show: quiet ones only after [`LASTS`] seconds.
+/// Jobs to show: quiet ones only after [`QUIET_SECONDS`].
 fn visible<'a>(ui: &Ui, jobs: &'a [JobStatus]) -> Vec<&'a JobStatus> {
     let id = Id::unique("quiet jobs since");
     let now = ui.input(|input| input.time);
     let before: BTreeMap<u64, f64> = ui.data(|data| data.get_temp(id)).unwrap_or_default();
     let quiet = jobs.iter().filter(|job| job.quiet);
     let since: BTreeMap<u64, f64> = quiet.map(|job| (job.id, before.get(&job.id).copied().unwrap_or(now))).collect();
-    let lasts = |job: &JobStatus| since.get(&job.id).is_some_and(|begin| now - begin >= LASTS);
+    let lasts = |job: &JobStatus| since.get(&job.id).is_some_and(|begin| now - begin >= QUIET_SECONDS);
     let shown = jobs.iter().filter(|job| !job.quiet || lasts(job)).collect();
     ui.data_mut(|data| data.insert_temp(id, since));
     shown

@@ -18,7 +18,7 @@ const SIDE: f32 = 184.0;
 /// Heights that the strip can be dragged to.
 const HEIGHTS: std::ops::RangeInclusive<f32> = 80.0..=320.0;
 
-/// Draws it.
+/// Draws the strip of the current mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if !state.session.settings.strip {
         return;

@@ -23,19 +23,19 @@ const HEIGHT: f32 = 88.0;
 const HIGHEST: f32 = 128.0;
 /// Number shown at once; older ones are counted beside them.
 const SHOWN: usize = 4;
-/// Room of that count and of its buttons.
+/// Width for that count and its button.
 const OLDER: f32 = 84.0;
 
 /// Where the messages are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
-    /// Size of one.
+    /// Size of one message.
     card: Vec2,
     /// Side by side, otherwise stacked.
     across: bool,
-    /// Number that is shown.
+    /// Number of messages shown.
     shown: usize,
-    /// The lower right corner.
+    /// Lower right corner of all messages.
     corner: Pos2,
 }
 
@@ -46,17 +46,17 @@ impl Place {
         let right = window.right() - space::M;
         if settings.strip {
             let height = (settings.strip_height - 2.0 * space::XS).min(HIGHEST);
-            let room = window.width() - 2.0 * space::M;
-            let fit = |room: f32| ((room + space::S) / (WIDTH + space::S)).floor().max(1.0) as usize;
-            let all = fit(room).min(SHOWN);
-            let (shown, room) = if open <= all {
-                (open, room)
+            let available = window.width() - 2.0 * space::M;
+            let fit = |available: f32| ((available + space::S) / (WIDTH + space::S)).floor().max(1.0) as usize;
+            let all = fit(available).min(SHOWN);
+            let (shown, available) = if open <= all {
+                (open, available)
             } else {
-                let room = room - OLDER - space::S;
-                (fit(room).min(SHOWN), room)
+                let available = available - OLDER - space::S;
+                (fit(available).min(SHOWN), available)
             };
-            let each = (room + space::S) / shown as f32 - space::S;
-            let card = vec2(each.clamp(WIDTH, WIDEST).min(room), height);
+            let each = (available + space::S) / shown as f32 - space::S;
+            let card = vec2(each.clamp(WIDTH, WIDEST).min(available), height);
             let corner = pos2(right, bottom - (settings.strip_height - height) / 2.0);
             return Self { card, across: true, shown, corner };
         }
@@ -70,7 +70,7 @@ impl Place {
         Self { card, across: false, shown: open.min(SHOWN), corner: pos2(right, bottom - space::M) }
     }
 
-    /// Its upper left corner.
+    /// Upper left corner of all messages.
     fn start(&self, older: bool) -> Pos2 {
         let row = |length: f32, more: f32| {
             self.shown as f32 * (length + space::S) - space::S + if older { more + space::S } else { 0.0 }
@@ -84,7 +84,7 @@ impl Place {
     }
 }
 
-/// Draws them.
+/// Draws the messages that are not dismissed, and dismisses those whose time is over.
 pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     let open: Vec<&Notice> = state.notices.iter().filter(|notice| !notice.dismissed).collect();
     if open.is_empty() {
@@ -112,13 +112,13 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
 
 fn older(ui: &mut Ui, place: Place, count: usize, sender: &Sender) {
     let label = format!("{count} more");
-    let (room, layout) = if place.across {
+    let (size, layout) = if place.across {
         (vec2(OLDER, place.card.y), Layout::top_down(Align::Max))
     } else {
         (vec2(place.card.x, size::CONTROL), Layout::left_to_right(Align::Center))
     };
-    ui.allocate_ui_with_layout(room, layout, |ui| {
-        ui.set_min_size(room);
+    ui.allocate_ui_with_layout(size, layout, |ui| {
+        ui.set_min_size(size);
         ui.spacing_mut().item_spacing.y = space::XS;
         if ui.add(PushButton::new(&label)).clicked() {
             sender.send(WindowCommand::OpenLog);
@@ -148,15 +148,15 @@ fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sende
         .inner_margin(Margin::same(space::S as i8));
     let shown = frame.show(ui, |ui| {
         // The stroke adds to the margin.
-        let room = card - Vec2::splat(2.0 * (space::S + 1.0));
-        ui.set_min_size(room);
-        ui.set_max_size(room);
+        let inner = card - Vec2::splat(2.0 * (space::S + 1.0));
+        ui.set_min_size(inner);
+        ui.set_max_size(inner);
         ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
         let row = if has_actions(state, notice) { size::CONTROL + space::XS } else { 0.0 };
         ui.vertical(|ui| {
-            ui.allocate_ui_with_layout(vec2(room.x, room.y - row), Layout::left_to_right(Align::Min), |ui| {
-                ui.set_min_size(vec2(room.x, room.y - row));
-                words(ui, notice, vec2(room.x, room.y - row), sender);
+            ui.allocate_ui_with_layout(vec2(inner.x, inner.y - row), Layout::left_to_right(Align::Min), |ui| {
+                ui.set_min_size(vec2(inner.x, inner.y - row));
+                message(ui, notice, vec2(inner.x, inner.y - row), sender);
             });
             if row > 0.0 {
                 ui.horizontal(|ui| actions(ui, state, notice, sender));
@@ -172,16 +172,16 @@ fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sende
 }
 
 /// Icon, title and detail of a message, and the buttons to copy and to close it.
-fn words(ui: &mut Ui, notice: &Notice, room: Vec2, sender: &Sender) {
+fn message(ui: &mut Ui, notice: &Notice, area: Vec2, sender: &Sender) {
     let t = theme::tokens(ui);
     let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ROW_DENSE), egui::Sense::hover());
     let (drawing, tone) = mark(notice.severity);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON), tone.color(t));
     let buttons = if notice.detail.is_empty() { 1.0 } else { 2.0 } * size::ROW_DENSE;
-    let width = room.x - size::ICON - buttons - 2.0 * space::S;
-    ui.allocate_ui_with_layout(vec2(width, room.y), Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(vec2(width, room.y));
-        ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(room.y).show(ui, |ui| {
+    let width = area.x - size::ICON - buttons - 2.0 * space::S;
+    ui.allocate_ui_with_layout(vec2(width, area.y), Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(vec2(width, area.y));
+        ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(area.y).show(ui, |ui| {
             ui.set_width(width);
             ui.add_space(2.0);
             ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
@@ -231,7 +231,7 @@ fn actions(ui: &mut Ui, state: &State, notice: &Notice, sender: &Sender) {
 /// Seconds until a message is dismissed automatically. Errors stay; an undo is offered longer.
 fn seconds(notice: &Notice) -> Option<f64> {
     match notice.severity {
-        // The layers offer it too.
+        // The left panel offers the same remedy.
         _ if notice.offer.is_some() => Some(20.0),
         Severity::Info if notice.undo.is_none() => Some(5.0),
         Severity::Info | Severity::Warning => Some(10.0),

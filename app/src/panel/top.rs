@@ -9,12 +9,12 @@ use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, PushButton, Segment, SegmentedControl, Toggle, Tone};
 
-/// A narrower window names the modes only in tooltips, to make room for the tools.
+/// Below this width, the mode buttons show icons only, to make room for the tools.
 const NARROW: f32 = 1060.0;
-/// A narrower one has the tools that edit in a menu.
+/// Below this width, the edit tools are in a menu.
 const CROWDED: f32 = 860.0;
 
-/// Draws it.
+/// Draws the top bar.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let frame = super::frame(ui);
     Panel::top("top bar").exact_size(size::TOP_BAR).frame(frame).show(ui, |ui| {
@@ -229,7 +229,7 @@ fn options_menu(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Buttons for the window, from the right end.
+/// Buttons for panels, help, palette and theme, from the right end.
 fn window(ui: &mut Ui, state: &State, sender: &Sender) {
     let settings = &state.session.settings;
     button(

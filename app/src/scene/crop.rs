@@ -137,7 +137,7 @@ mod tests {
 
     /// Patch (i, j) lies i steps towards the patient's right and j towards the front, which is up.
     #[test]
-    fn patches_are_counted_as_shown() {
+    fn patches_are_numbered_as_displayed() {
         let (radiological, neurological) = (Convention::Radiological, Convention::Neurological);
         assert_eq!(shown_place(0, 4, radiological), [4, 4], "left and back: the lower right corner");
         assert_eq!(shown_place(0, 4, neurological), [1, 4]);
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_lie_where_their_index_says() {
+    fn pixels_are_at_the_world_position_of_their_index() {
         let place = place(3, 3);
         let pixels: Vec<f32> = (0..9).map(|n| n as f32).collect();
         let volume = place.volume(&pixels, None).unwrap();
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_become_the_affine_they_were() {
+    fn an_affine_is_read_from_its_row_major_matrix() {
         let grid = place(5, 5).grid();
         assert_eq!(affine(&grid.affine_rows()), grid.world_from_voxel);
         let above = at_slice(grid.world_from_voxel, 3).transform_point3(DVec3::ZERO);

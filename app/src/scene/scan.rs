@@ -100,7 +100,8 @@ impl ScanInfo {
         Self::with_unit(modality, modality_from, unit)
     }
 
-    /// From the header of a DICOM series. Values without a unit in the header have none: not every CT is in Hounsfield units.
+    /// From the header of a DICOM series. Values without a unit in the header have none: not every CT is in Hounsfield
+    /// units.
     pub fn of_dicom(modality: Modality, unit: Option<Unit>) -> Self {
         let unit_from = unit.as_ref().map(|_| Evidence::Dicom);
         Self { modality, modality_from: Evidence::Dicom, unit, unit_from }
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_that_cannot_be_used_is_named() {
+    fn an_invalid_sidecar_is_an_error() {
         assert!(Sidecar::parse("{").is_err());
         assert!(Sidecar::parse(r#"{"Units": "furlongs"}"#).is_err_and(|why| why.contains("furlongs")));
         assert_eq!(Sidecar::parse("{}"), Ok(Sidecar::default()));
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_follows_the_modality_unless_it_was_said() {
+    fn the_unit_follows_the_modality_unless_it_was_stated() {
         let mut info = ScanInfo::new(None, "scan_ct", &Sidecar::default(), Some(-1000.0));
         assert_eq!(info.unit_symbol(), "HU");
         info.set_modality(Modality::Pet);

@@ -33,7 +33,7 @@ fn radiological_letters_of_a_straight_scan() {
 }
 
 #[test]
-fn no_orientation_no_letters() {
+fn without_orientation_there_are_no_letters() {
     let grid = Grid { oriented: false, ..Grid::new([4, 5, 6], DAffine3::IDENTITY) };
     assert_eq!(DisplayGrid::new(&grid, PlaneMode::Native).letters(Plane::Axial, Convention::Radiological), None);
 }
@@ -102,7 +102,7 @@ fn a_fitted_slice_touches_the_pane_and_keeps_its_aspect() {
 
 proptest! {
     #[test]
-    fn places_and_indices_are_inverse(
+    fn screen_positions_and_indices_are_inverse(
         x in -50.0..450.0f64, y in -50.0..350.0f64, zoom in 0.3..20.0f64, cx in -40.0..40.0f64, plane in 0..3usize,
         neurological in any::<bool>(),
     ) {

@@ -99,8 +99,8 @@ impl WindowLevel {
         Self { width, level: low + (high - low).max(0.0) / 2.0 }
     }
 
-    /// This window after the relative change from `before` to `now`: scaled by the same factor, shifted by the same number of
-    /// widths.
+    /// This window after the relative change from `before` to `now`: scaled by the same factor, shifted by the same
+    /// number of widths.
     #[must_use]
     pub fn following(self, before: Self, now: Self) -> Self {
         let scale = self.width / before.width;
@@ -168,7 +168,7 @@ impl Preset {
             (_, None) => WindowLevel::of_range(0.0, 255.0),
             (Self::Fixed(..), Some(_)) if info.modality == Modality::Ct => SOFT_TISSUE,
             (Self::Fixed(_, window), Some(_)) => window,
-            // A scan that is nearly all background has no percentiles to speak of.
+            // A scan that is nearly all background has no meaningful percentiles.
             (Self::Percentiles(..), Some(p)) if p[2] > p[1] => WindowLevel::of_range(p[1], p[2]),
             (Self::Percentiles(..), Some(p)) => WindowLevel::of_range(p[0], p[3]),
         }
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn window_and_range_are_one_thing() {
+    fn a_window_and_its_range_are_equivalent() {
         let window = WindowLevel::of_range(-160.0, 240.0);
         assert_eq!((window.width, window.level), (400.0, 40.0));
         assert_eq!((window.low(), window.high()), (-160.0, 240.0));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_window_follows_at_its_own_scale() {
+    fn a_second_window_follows_in_proportion() {
         let (slices, own) = (WindowLevel::of_range(0.0, 100.0), WindowLevel::of_range(50.0, 250.0));
         assert_eq!(own.following(slices, slices), own);
         // Half as wide, and higher by a tenth of the width.

@@ -1,43 +1,43 @@
-//! A DICOM series while it is opened: pictures of the slices that are decoded so far, to look at only.
+//! A DICOM series while it loads: pictures of the slices that have arrived, for viewing only.
 
 use std::sync::Arc;
 
 use super::Thumbnail;
 use crate::scene::{DisplayGrid, Plane};
 
-/// Pictures of decoded slices.
+/// Pictures of the slices that have arrived.
 #[derive(Clone, Debug)]
 pub struct Arriving {
     /// Grid of the volume.
     pub grid: DisplayGrid,
     /// Plane of the slices.
     pub plane: Plane,
-    /// By slice number of the plane; `None` until it is decoded. Long series have a picture of every few slices.
+    /// By slice number in the plane; `None` until the slice arrives. Long series have a picture of every few slices.
     pub slices: Vec<Option<Arc<Thumbnail>>>,
-    /// The slice that the user looks at.
+    /// Number of the current slice.
     pub at: usize,
 }
 
 impl Arriving {
-    /// No slice of a stack along the third stored axis; the middle one is looked at.
+    /// No pictures yet of a stack along the third stored axis. The middle slice is the current one.
     pub fn new(grid: DisplayGrid) -> Self {
         let plane = Plane::ALL[grid.orientation.axis[2]];
         let count = grid.shape[plane.axis()];
         Self { grid, plane, slices: vec![None; count], at: count.saturating_sub(1) / 2 }
     }
 
-    /// The number of a stored slice in the plane.
+    /// The slice number in the plane of a stored slice.
     pub fn number_of(&self, stored: usize) -> usize {
         if self.grid.orientation.flip[2] { (self.slices.len() - 1).saturating_sub(stored) } else { stored }
     }
 
-    /// The picture nearest to the slice that the user looks at, with its number.
+    /// The picture nearest to the current slice, with its number.
     pub fn shown(&self) -> Option<(usize, &Arc<Thumbnail>)> {
         let pictures = self.slices.iter().enumerate().filter_map(|(at, picture)| Some((at, picture.as_ref()?)));
         pictures.min_by_key(|(at, _)| at.abs_diff(self.at))
     }
 
-    /// Looks at the next picture in the direction of `by`, as often as it says.
+    /// Steps through the pictures, `by` positive towards higher slice numbers.
     pub fn step(&mut self, by: i64) {
         for _ in 0..by.unsigned_abs() {
             let Some((shown, _)) = self.shown() else { return };
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn only_slices_that_are_decoded_are_stepped_through() {
+    fn only_slices_that_have_arrived_are_stepped_through() {
         let grid = Grid::new([4, 4, 9], DAffine3::from_scale(DVec3::new(-1.0, -1.0, 2.0)));
         let mut arriving = Arriving::new(DisplayGrid::new(&grid, PlaneMode::Native));
         assert_eq!((arriving.plane, arriving.at, arriving.slices.len()), (Plane::Axial, 4, 9));

@@ -16,15 +16,15 @@ use super::train::{Results, TrainCache};
 /// Lists, volumes, textures and results that are lost at a restart.
 #[derive(Clone, Debug, Default)]
 pub struct Cache {
-    /// Devices that can compute, once probed.
+    /// Devices for networks, once probed.
     pub devices: Vec<DeviceInfo>,
-    /// What the model chosen for segmentation reads.
+    /// Modalities that the model selected for segmentation reads.
     pub model: Option<ModelChannels>,
     /// Masks whose remedy was already offered in this session.
     pub offered_masks: BTreeSet<PathBuf>,
-    /// The decoded slices of the series that is being opened, if that takes long.
+    /// The slices of the loading series that have arrived, if loading takes long.
     pub arriving: Option<Arriving>,
-    /// The case that is, or is being, read ahead of the open one.
+    /// The case that has been or is being prefetched.
     pub ahead: Option<CaseId>,
     /// The runs of the workspace.
     pub runs: RunList,
@@ -34,7 +34,7 @@ pub struct Cache {
     pub timeline: TimelineCache,
     /// The cohort of the next job, and data derived from its form.
     pub train: TrainCache,
-    /// Measures of the run whose results are shown.
+    /// Metrics of the run on the Results page.
     pub results: Results,
     /// The studies, and the open one.
     pub study: StudyCache,
@@ -42,7 +42,7 @@ pub struct Cache {
     pub masking: MaskingCache,
 }
 
-/// The images that a model reads.
+/// The modalities that a model reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelChannels {
     /// The selected run; `None` for the sample model.

@@ -33,7 +33,7 @@ pub struct CaseList {
 /// One case of a folder.
 #[derive(Clone, Debug, Default)]
 pub struct ListedCase {
-    /// Identifies it in this session.
+    /// Identifies the case in this session.
     pub id: CaseId,
     /// The patient's name in the folder.
     pub name: String,
@@ -74,17 +74,17 @@ impl CaseList {
         self.cases.iter().find(|case| case.id == id)
     }
 
-    /// The chosen case.
+    /// The selected case.
     pub fn chosen(&self) -> Option<&ListedCase> {
         self.open.and_then(|open| self.get(open))
     }
 
-    /// A case of the list, to change it.
+    /// A case of the list, mutable.
     pub fn get_mut(&mut self, id: CaseId) -> Option<&mut ListedCase> {
         self.cases.iter_mut().find(|case| case.id == id)
     }
 
-    /// The case that has all of these images.
+    /// The case with all of these images.
     pub fn with_images(&self, images: &[(Option<String>, ImageFile)]) -> Option<CaseId> {
         let has_all = |case: &&ListedCase| images.iter().all(|(_, file)| case.images.values().any(|own| own == file));
         self.cases.iter().find(has_all).filter(|_| !images.is_empty()).map(|case| case.id)
@@ -102,7 +102,7 @@ impl CaseList {
         matching
     }
 
-    /// The case `by` places after the chosen one among those that match the filter; the first without a chosen one.
+    /// The case `by` places after the selected one among those that match the filter. The first one if none is selected.
     pub fn neighbour(&self, by: i64) -> Option<CaseId> {
         let matching = self.matching();
         let place = self.open.and_then(|open| matching.iter().position(|case| case.id == open));
@@ -111,7 +111,7 @@ impl CaseList {
     }
 }
 
-/// What a case of the list is to the views.
+/// Whether a listed case is in the views.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CasePlace {
     /// Displayed in the panes, or its error is displayed.
@@ -123,7 +123,8 @@ pub enum CasePlace {
 }
 
 impl State {
-    /// Place of a listed case, determined by the open case like title and panes, so that the list never marks another patient.
+    /// Whether a listed case is in the views. Derived from the open case, as title and panes are, so that the list
+    /// never marks another patient.
     pub fn place_of(&self, case: CaseId) -> CasePlace {
         let (chosen, shown) = (self.cases.open == Some(case), self.document.as_ref().map(|document| document.listed));
         match (shown, self.opening()) {

@@ -17,15 +17,15 @@ use super::study::{MethodOutlines, StudyMasks};
 use super::{CaseId, ImageLayer, Intent, MaskLayer, MaskRole, ProbabilityLayer, UnloadedMask};
 use crate::scene::{DisplayGrid, Modality, PlaneMode, Unit};
 
-/// Of segmentation and reference, the revision and the shown frame. Results for others are dropped.
+/// Revision and displayed frame of segmentation and reference. Results for others are dropped.
 pub type MaskRevisions = [Option<(u64, usize)>; 2];
 
 /// A case: images of one patient, with masks and results.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// Identifies this opening of the case: opened again, it has another.
+    /// Identifies this opening of the case. The case gets a new id each time it is opened.
     pub id: CaseId,
-    /// The case of the list that this is.
+    /// Its entry in the list of cases, if it has one.
     pub listed: Option<CaseId>,
     /// The case's name in the window.
     pub title: String,
@@ -33,7 +33,7 @@ pub struct Document {
     pub path: PathBuf,
     /// The images; never empty. Masks are on the first one's grid.
     pub images: Vec<ImageLayer>,
-    /// The image in the panes.
+    /// Index of the displayed image.
     pub shown: usize,
     /// Segmentation and reference, at most one of each role, in the order of the roles.
     pub masks: Vec<MaskLayer>,
@@ -41,44 +41,47 @@ pub struct Document {
     pub unloaded: Vec<UnloadedMask>,
     /// The tumour part of each label value, and its source.
     pub label_map: (LabelMap, MapSource),
-    /// The network's probability.
+    /// The probability map.
     pub probability: Option<ProbabilityLayer>,
-    /// The findings of the segmentation, or else of the reference.
+    /// Findings of the segmentation, else of the reference.
     pub findings: Option<FindingList>,
-    /// Segmentation against reference.
+    /// Comparison of segmentation and reference.
     pub comparison: Option<Arc<Comparison>>,
-    /// All measures of the segmentation against the reference, over all labels.
+    /// Metrics of the segmentation against the reference, all labels together.
     pub metrics: Option<Measures>,
     /// Boundary IoU with the band of each axial slice; [`Measures::boundary_iou`] has that of the volume.
     pub slice_boundary: Option<BoundaryIou>,
-    /// The same label by label and region by region.
+    /// Dice and HD95 by label and region.
     pub region_scores: Vec<RegionScore>,
+    /// Revisions of the masks that the metrics and scores are of.
+    pub agreement_of: MaskRevisions,
     /// Uncertainty by slice.
     pub entropy: Option<Entropy>,
-    /// The segmentation that a running segmentation replaces.
+    /// The segmentation stashed while a new one is computed.
     pub replaced: Option<Box<Stash>>,
-    /// Initial crosshair position. If the user has not moved it once findings are available, it goes to the largest.
+    /// Initial crosshair position. Unless the user has moved the crosshair, it goes to the largest finding once
+    /// findings are known.
     pub opened_at: Option<DVec3>,
-    /// The segmentations by the methods of a study, if the case was opened from one.
+    /// The segmentations of a study's methods, if the case was opened from a study.
     pub study: Option<StudyMasks>,
-    /// All of them as outlines, while shown.
+    /// Outlines of all methods, while shown.
     pub outlines: Option<MethodOutlines>,
-    /// What to do once all of its files are read.
+    /// Intent to run once all files of the case are read.
     pub once_opened: Option<Intent>,
-    /// Revisions of unedited segmentations, as read or computed; any other was changed by hand.
-    pub as_found: Vec<u64>,
+    /// Revisions of segmentations as read or computed. Any other revision was edited by hand.
+    pub unedited_revisions: Vec<u64>,
     /// The unedited segmentation, as read or computed.
     pub automatic: Option<EditLabels>,
-    /// The correction of the segmentation.
+    /// Edits of the segmentation, and the undo list.
     pub edits: Edits,
 }
 
-/// A segmentation that a running segmentation replaces. It is restored if that one ends early.
+/// A segmentation stashed while a new one is computed. It is restored if that one ends early.
 #[derive(Clone, Debug)]
 pub struct Stash {
     /// The mask, if there was one.
     pub segmentation: Option<MaskLayer>,
-    /// Its probability.
+    /// Its probability map.
     pub probability: Option<ProbabilityLayer>,
 }
 
@@ -95,33 +98,33 @@ impl Stash {
 pub struct FindingList {
     /// The mask of the findings. Missed lesions are the reference's.
     pub role: MaskRole,
-    /// By volume, largest first.
+    /// Largest volume first.
     pub entries: Vec<FindingEntry>,
-    /// The image of their values; `None` until measured.
+    /// The image whose values were measured; `None` until then.
     pub values_of: Option<ValueSource>,
     /// Revisions of their masks.
     pub revisions: MaskRevisions,
 }
 
 impl FindingList {
-    /// The place of a lesion of another state of the mask: among those that overlap its box, the nearest.
+    /// Index of the lesion that corresponds to a finding of an earlier mask: the nearest one that overlaps its box.
     pub fn same_lesion(&self, other: &FindingEntry) -> Option<usize> {
         let overlaps = |entry: &FindingEntry| {
             let (a, b) = (&entry.finding, &other.finding);
             (0..3).all(|n| a.min_voxel[n] <= b.max_voxel[n] && b.min_voxel[n] <= a.max_voxel[n])
         };
-        let apart = |entry: &FindingEntry| {
+        let components = |entry: &FindingEntry| {
             DVec3::from_array(entry.finding.centroid_mm).distance(DVec3::from_array(other.finding.centroid_mm))
         };
         let same = self.entries.iter().enumerate().filter(|(_, entry)| entry.role == other.role && overlaps(entry));
-        same.min_by(|(_, a), (_, b)| apart(a).total_cmp(&apart(b))).map(|(at, _)| at)
+        same.min_by(|(_, a), (_, b)| components(a).total_cmp(&components(b))).map(|(at, _)| at)
     }
 }
 
 /// The image from which the findings' values are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValueSource {
-    /// Its place in the case.
+    /// Index of the image in the case.
     pub image: usize,
     /// Its frame.
     pub frame: usize,
@@ -143,7 +146,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in the list.
+    /// The displayed word; empty for unknown.
     pub fn name(self) -> &'static str {
         match self {
             Self::Unknown => "",
@@ -159,11 +162,11 @@ impl Status {
 pub struct FindingEntry {
     /// The lesion and its measures.
     pub finding: Finding,
-    /// The mask that it is in.
+    /// The mask it belongs to.
     pub role: MaskRole,
     /// Whether it agrees with the reference.
     pub status: Status,
-    /// The shown image inside.
+    /// Values of the displayed image in it.
     pub values: Option<Values>,
 }
 
@@ -174,9 +177,9 @@ pub struct RegionScore {
     pub name: String,
     /// Its labels.
     pub labels: Vec<u16>,
-    /// Dice; none where neither mask has it.
+    /// Dice; `None` if neither mask has the region.
     pub dice: Option<f64>,
-    /// 95th percentile of the surface distances in mm; none unless both masks have it.
+    /// 95th percentile of the surface distances in mm; `None` unless both masks have the region.
     pub hd95_mm: Option<f64>,
 }
 
@@ -207,13 +210,14 @@ impl Document {
             metrics: None,
             slice_boundary: None,
             region_scores: Vec::new(),
+            agreement_of: [None; 2],
             entropy: None,
             replaced: None,
             opened_at: None,
             study: None,
             outlines: None,
             once_opened: None,
-            as_found: Vec::new(),
+            unedited_revisions: Vec::new(),
             automatic: None,
         }
     }
@@ -223,7 +227,7 @@ impl Document {
         self.masks.iter().find(|mask| mask.role == role)
     }
 
-    /// The mask of a role, to change it.
+    /// The mask of a role, mutable.
     pub fn mask_mut(&mut self, role: MaskRole) -> Option<&mut MaskLayer> {
         self.masks.iter_mut().find(|mask| mask.role == role)
     }
@@ -251,13 +255,13 @@ impl Document {
         self.masks.sort_by_key(|mask| mask.role);
     }
 
-    /// Takes the mask of a role out of the case.
+    /// Removes and returns the mask of a role.
     pub fn remove_mask(&mut self, role: MaskRole) -> Option<MaskLayer> {
         let at = self.masks.iter().position(|mask| mask.role == role)?;
         Some(self.masks.remove(at))
     }
 
-    /// Takes the segmentation with its probability out of the case.
+    /// Removes and returns the segmentation and its probability map.
     pub fn take_segmentation(&mut self) -> Stash {
         Stash { segmentation: self.remove_mask(MaskRole::Segmentation), probability: self.probability.take() }
     }
@@ -267,12 +271,12 @@ impl Document {
         self.masks.len() > 1
     }
 
-    /// Whether labels are compared too: if both masks have several.
+    /// Whether labels are compared, which needs several labels in both masks.
     pub fn compares_labels(&self) -> bool {
         self.has_both_masks() && self.masks.iter().all(|mask| mask.table.len() > 1)
     }
 
-    /// Volume of the voxels that both masks have with different labels, in ml; none if labels are not compared.
+    /// Volume in ml of voxels with different labels in the two masks; `None` if labels are not compared.
     pub fn wrong_label_ml(&self) -> Option<f64> {
         let comparison = self.comparison.as_ref().filter(|_| self.compares_labels())?;
         Some(comparison.mislabelled_voxels as f64 * self.base().volume.grid.voxel_volume_ml())
@@ -284,23 +288,33 @@ impl Document {
     }
 
     /// Marks the segmentation as unedited.
-    pub fn note_as_found(&mut self) {
+    pub fn mark_unedited(&mut self) {
         let revision = self.segmentation().map(|mask| mask.revision);
-        self.as_found.extend(revision);
+        self.unedited_revisions.extend(revision);
         self.automatic = self.segmentation().map(|mask| mask.labels.clone());
     }
 
-    /// Whether the segmentation was changed by hand since it was read or made, saved or not.
+    /// Whether the segmentation was edited by hand since it was read or computed, saved or not.
     pub fn is_corrected(&self) -> bool {
-        self.segmentation().is_some_and(|mask| !self.as_found.contains(&mask.revision))
+        self.segmentation().is_some_and(|mask| !self.unedited_revisions.contains(&mask.revision))
     }
 
-    /// The labels of segmentation and reference that are shown.
+    /// Revisions and displayed frames of segmentation and reference.
     pub fn mask_revisions(&self) -> MaskRevisions {
         MaskRole::ALL.map(|role| self.mask(role).map(|mask| (mask.revision, mask.labels.frame())))
     }
 
-    /// Whether the segmentation is one for all frames of the first image, which has several.
+    /// Whether the findings are those of the masks before the last edit.
+    pub fn has_old_findings(&self) -> bool {
+        self.findings.as_ref().is_some_and(|list| list.revisions != self.mask_revisions())
+    }
+
+    /// Whether the agreement is that of the masks before the last edit, or only partly measured.
+    pub fn has_old_agreement(&self) -> bool {
+        self.metrics.is_some() && self.agreement_of != self.mask_revisions()
+    }
+
+    /// Whether the segmentation has one frame while the first image has several.
     pub fn could_have_frames(&self) -> bool {
         self.base().frames() > 1 && self.segmentation().is_some_and(|mask| mask.labels.frames() == 1)
     }
@@ -317,7 +331,7 @@ impl Document {
             automatic.show(frame);
         }
         if several {
-            // It belongs to another frame.
+            // The preview belongs to another frame.
             self.edits.preview = None;
             self.name_labels();
         }
@@ -334,7 +348,7 @@ impl Document {
         self.images.get(self.shown).unwrap_or(&self.images[0])
     }
 
-    /// What the values of findings are of: the shown frame of the shown image.
+    /// The image and frame from which values of findings are measured.
     pub fn value_source(&self) -> ValueSource {
         let layer = self.image();
         let with_peak = layer.info.modality == Modality::Pet && layer.info.unit == Some(Unit::Suv);
@@ -346,19 +360,19 @@ impl Document {
         DisplayGrid::new(&self.base().volume.grid, mode)
     }
 
-    /// The grid that one pane displays: projections follow the stored axes in either mode.
+    /// The grid that a pane displays. Projections follow the stored axes in either mode.
     pub fn display_of(&self, pane: super::PaneId, mode: PlaneMode) -> DisplayGrid {
         self.display(if pane.is_projection() { PlaneMode::Native } else { mode })
     }
 
-    /// Value of an image at a world position, of the frame that is shown; none outside.
+    /// Value of the displayed frame of an image at a world position; `None` outside.
     pub fn value_at(&self, image: usize, world: DVec3) -> Option<f64> {
         let layer = self.images.get(image)?;
         let voxel = DisplayGrid::new(&layer.volume.grid, PlaneMode::Native).voxel_at(world)?;
         Some(layer.volume.value_at(voxel, layer.held_frame()))
     }
 
-    /// The masks that are not loaded and not replaced by others.
+    /// Masks that are not loaded, for whose role no other mask is loaded.
     pub fn missing_masks(&self) -> impl Iterator<Item = &UnloadedMask> {
         self.unloaded.iter().filter(|unloaded| self.mask(unloaded.role).is_none())
     }
@@ -374,12 +388,12 @@ impl Document {
         self.masks.first()
     }
 
-    /// Stashes the segmentation for one that is in progress.
+    /// Stashes the segmentation while a new one is computed.
     pub fn stash(&mut self) {
         self.replaced = Some(Box::new(self.take_segmentation()));
     }
 
-    /// Brings the stashed segmentation back. True if there was a stash.
+    /// Restores the stashed segmentation. True if there was one.
     pub fn restore_stashed(&mut self) -> bool {
         let Some(stash) = self.replaced.take() else { return false };
         self.remove_mask(MaskRole::Segmentation);
@@ -403,8 +417,8 @@ impl Document {
         largest.map_or_else(|| display.middle(), |entry| display.snapped(self.look_at(entry)))
     }
 
-    /// Position to show a finding: in the axial slice of its longest diameter, where the calipers are; at its centre of mass if
-    /// the finding is scattered there.
+    /// Position to show a finding: in the axial slice of its longest diameter, where the calipers are; at its centre of
+    /// mass if the finding is scattered there.
     pub fn look_at(&self, entry: &FindingEntry) -> DVec3 {
         let grid = &self.base().volume.grid;
         let at_calipers = centre_of(&entry.finding, grid);
@@ -413,7 +427,8 @@ impl Document {
     }
 }
 
-/// Position to show a finding: its centre of mass, moved into the axial slice of its longest diameter, where the calipers are.
+/// Position to show a finding: its centre of mass, moved into the axial slice of its longest diameter, where the
+/// calipers are.
 pub fn centre_of(finding: &Finding, grid: &Grid) -> DVec3 {
     let mut voxel = DVec3::from_array(finding.centroid_voxel);
     voxel[finding.diameter.axis] = finding.diameter.slice as f64;

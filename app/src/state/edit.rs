@@ -1,4 +1,4 @@
-//! Correcting the segmentation: the choices of the edit tools, the stroke in progress, and the undo list of a case.
+//! Edits of the segmentation: settings of the tools, the stroke in progress, and the undo list of a case.
 
 mod preview;
 mod undo;
@@ -24,15 +24,15 @@ pub const RADIUS_MM: [f64; 2] = [0.1, 200.0];
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EditChoices {
-    /// The label that is painted, not 0.
+    /// The label to paint with, not 0.
     pub label: u16,
     /// Labels that no edit changes.
     pub locked: Vec<u16>,
     /// Radius of the brushes in mm.
     pub radius_mm: f64,
-    /// Discs in the slice of the pane, or balls.
+    /// Disc in the slice of the pane, or ball.
     pub mode: Mode,
-    /// Smallest and largest value that the range brush paints, in the image's unit; the visible ones if none is chosen.
+    /// Lowest and highest value that the range brush paints, in the image's unit. `None`: those of the window.
     pub range: Option<[f64; 2]>,
     /// Tolerance of the adaptive brush around the value under the pointer; by default derived from the image.
     pub tolerance: Option<f64>,
@@ -40,15 +40,15 @@ pub struct EditChoices {
     pub lasso: LassoAction,
     /// The lasso applies to all slices.
     pub through: bool,
-    /// One click draws strokes even if a probability is available.
+    /// One click uses strokes even if there is a probability map.
     pub by_strokes: bool,
-    /// Largest distance in mm that region growing reaches; none without a limit.
+    /// Maximum distance of region growing from the click, in mm; `None` without a limit.
     pub reach_mm: Option<f64>,
-    /// How far whole labels grow, shrink or are smoothed, in mm.
+    /// Distance by which whole labels grow, shrink or are smoothed, in mm.
     pub distance_mm: f64,
-    /// Components below this volume in ml are small.
+    /// Volume in ml below which components count as small.
     pub small_ml: f64,
-    /// The label that the painted one is combined with, or becomes.
+    /// The label for relabelling and merging.
     pub other_label: u16,
 }
 
@@ -89,7 +89,7 @@ impl EditChoices {
     }
 }
 
-/// What the undo list and the edits of an open case need.
+/// The undo list of an open case, and its edits in progress.
 #[derive(Clone, Debug)]
 pub struct Edits {
     /// Everything that can be undone.
@@ -98,22 +98,22 @@ pub struct Edits {
     pub stroke: Option<Stroke>,
     /// The lasso in progress.
     pub lasso: Option<LassoPath>,
-    /// The lesion found by one click or strokes, not accepted yet.
+    /// The lesion previewed by One click.
     pub preview: Option<Preview>,
     /// Whether findings, measures and the projection follow the labels.
     pub follow: FollowState,
-    /// Label changes not passed to the recorder yet.
+    /// Label changes that have not been passed to the recorder.
     pub unrecorded: Vec<UnrecordedChange>,
 }
 
-/// A whole change of the segmentation's labels.
+/// A complete change of the segmentation's labels.
 #[derive(Clone, Debug)]
 pub struct UnrecordedChange {
     /// An edit, an undo or a redo.
     pub kind: Kind,
     /// Name of the edit.
     pub name: String,
-    /// What changed: of an undo, back to the labels before.
+    /// What changed. For an undo, the reverse of the edit.
     pub delta: Delta,
     /// Revisions before and after.
     pub revisions: [u64; 2],
@@ -132,23 +132,23 @@ impl Default for Edits {
     }
 }
 
-/// How far findings, measures and the projection are behind the labels.
+/// Whether findings, metrics and the projection are up to date with the labels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FollowState {
-    /// They follow, or their jobs run.
+    /// They are up to date, or their jobs are running.
     Settled,
     /// The labels changed since the last frame.
     Changed,
-    /// Their jobs start at this time, in the window's seconds, unless the labels change before.
+    /// Their jobs start at this time, in the window's seconds, unless the labels change first.
     Due(f64),
 }
 
-/// A line that is drawn around voxels.
+/// A lasso in progress.
 #[derive(Clone, Debug)]
 pub struct LassoPath {
     /// The pane that it is drawn in.
     pub pane: PaneId,
-    /// What becomes of the voxels.
+    /// What happens to the enclosed voxels.
     pub action: LassoAction,
     /// Its corners in world mm.
     pub corners: Vec<DVec3>,
@@ -159,7 +159,7 @@ pub struct LassoPath {
 pub struct Stroke {
     /// The tool of the press.
     pub tool: ToolKind,
-    /// It removes labels, with any tool.
+    /// It erases, whatever the tool.
     pub erases: bool,
     /// The plane of its discs.
     pub plane: Plane,
@@ -169,12 +169,12 @@ pub struct Stroke {
     pub delta: Delta,
     /// Revision of the segmentation before it.
     pub revision: u64,
-    /// A part of it was refused and reported.
+    /// Part of it was refused, and this was reported.
     pub refused: bool,
 }
 
 impl Stroke {
-    /// The operation that paints one of its segments, from world mm to world mm.
+    /// The operation that paints one segment, given in world mm.
     pub fn op(&self, choices: &EditChoices, range: [f64; 2], grid: &Grid, segment: [DVec3; 2]) -> Op {
         let (label, radius_mm) = (choices.label, choices.radius_mm);
         let line = self.line(radius_mm, grid, segment);
@@ -187,14 +187,14 @@ impl Stroke {
         }
     }
 
-    /// The points of a brush along a segment. If the disc of a small brush contains no voxel centre, it paints the voxels under
-    /// the pointer.
+    /// The points of a brush along a segment. If the disc of a small brush contains no voxel centre, it paints the
+    /// voxels under the pointer.
     fn line(&self, radius_mm: f64, grid: &Grid, [from, to]: [DVec3; 2]) -> Brush {
         let spacing = grid.spacing_mm();
         let coarse = spacing.iter().copied().fold(0.0, f64::max);
         let fine = spacing.iter().copied().fold(f64::INFINITY, f64::min);
         let apart = |step: f64| {
-            let steps = (from.distance(to) / step).ceil().clamp(1.0, MOST_POINTS);
+            let steps = (from.distance(to) / step).ceil().clamp(1.0, MAX_POINTS);
             (0..=steps as usize).map(move |n| from.lerp(to, n as f64 / steps))
         };
         let (points, connected): (Vec<DVec3>, bool) = if radius_mm < coarse {
@@ -216,11 +216,11 @@ impl Stroke {
     }
 }
 
-/// Most points of a segment of a stroke: more than pixels on any screen.
-const MOST_POINTS: f64 = 4096.0;
+/// Maximum number of points of a segment: more than the pixels of any screen.
+const MAX_POINTS: f64 = 4096.0;
 
 impl Document {
-    /// The stored axis that is nearest to the direction across a pane's slices.
+    /// The stored axis nearest to the direction across a pane's slices.
     pub fn edit_axis(&self, pane: PaneId, mode: PlaneMode) -> usize {
         let (across, grid) = (self.display(mode).direction(pane.plane().axis()), &self.base().volume.grid);
         let along = |axis: usize| grid.world_from_voxel.matrix3.col(axis).normalize_or_zero().dot(across).abs();
@@ -241,7 +241,7 @@ impl Document {
 }
 
 impl State {
-    /// The values that the range brush paints: the chosen ones, else those within the shown image's window.
+    /// The values that the range brush paints: the user's, else those of the displayed image's window.
     pub fn edit_range(&self, image: &ImageLayer) -> [f64; 2] {
         let window = self.window_of(image);
         self.session.edit.range.unwrap_or([window.low(), window.high()])
@@ -265,7 +265,7 @@ impl State {
     /// Makes the edited segmentation and label visible.
     pub fn show_edited(&mut self, label: Option<u16>) {
         let Some(document) = &mut self.document else { return };
-        // The outlines of a study's methods would replace it.
+        // The outlines of a study's methods would be drawn instead.
         document.outlines = None;
         let both = document.has_both_masks();
         // A comparison without labels would not show another label.
@@ -298,12 +298,12 @@ impl State {
         edits.is_some_and(|edits| edits.stroke.is_some() || edits.lasso.is_some() || seeds(edits))
     }
 
-    /// Whether one click draws strokes inside and around a lesion: by the user's choice, or without a probability.
+    /// Whether One click uses strokes: by the user's choice, or because there is no probability map.
     pub fn clicks_by_strokes(&self, document: &Document) -> bool {
         self.session.edit.by_strokes || document.probability.is_none()
     }
 
-    /// The lesion that waits to be accepted.
+    /// The previewed lesion.
     pub fn preview(&self) -> Option<&Preview> {
         self.document.as_ref().and_then(|document| document.edits.preview.as_ref())
     }
@@ -324,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_grow_and_shrink_within_their_limits() {
+    fn brush_sizes_stay_within_their_limits() {
         let mut choices = EditChoices::default();
         choices.resize(1);
         assert_eq!(choices.radius_mm, 5.8);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn each_tool_has_its_operation_and_the_right_button_erases_with_all() {
+    fn each_tool_has_its_operation_and_erases_with_the_right_button() {
         let grid = Grid::new([9; 3], DAffine3::IDENTITY);
         let choices = EditChoices { label: 3, tolerance: Some(7.0), ..EditChoices::default() };
         let ends = [DVec3::ZERO, DVec3::new(8.0, 0.0, 0.0)];

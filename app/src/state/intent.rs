@@ -1,16 +1,15 @@
-//! Next steps of the user as plain data, because they may have to wait for a save, a dialog or a job.
+//! The user's next steps as plain data, since they may have to wait for a save, a dialog or a job.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use engine::metrics::consensus::Method;
 
 use super::dicom::SeriesId;
-use super::names::series_name;
 use super::runs::TrashedRun;
 use super::train::TrainExport;
 use super::{CaseId, MaskRole, Request, ReviewStep};
 
-/// A step that can be deferred. `command` carries it out.
+/// A step that can be deferred. `command` executes it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Intent {
     /// Ask for paths with the system's file dialog.
@@ -25,10 +24,10 @@ pub enum Intent {
     OpenSample,
     /// Open a case of the list.
     OpenCase(CaseId),
-    /// Open a series of the open DICOM place. A segmentation is opened with the images that it was made on, or added to
-    /// them.
+    /// Open a listed DICOM series. A segmentation is opened with the images it was made on, or added to them if they
+    /// are open.
     OpenSeries(SeriesId),
-    /// Open a CT series with a PET series in colours over it.
+    /// Open a CT series with a PET series over it in colour.
     FuseSeries([SeriesId; 2]),
     /// Open the next (1) or previous (-1) case of the list.
     StepCase(i64),
@@ -40,7 +39,7 @@ pub enum Intent {
     ShowMethod(usize),
     /// Remove the segmentation.
     RemoveSegmentation,
-    /// Make a copy of the reference the segmentation.
+    /// Replace the segmentation by a copy of the reference.
     CorrectReference,
     /// Load a mask of the open case that needs a remedy.
     LoadMask(MaskRole),
@@ -52,9 +51,9 @@ pub enum Intent {
     RestoreEdits(PathBuf),
     /// Add reviewed segmentations to the labels of the next fine-tuning run.
     AddToLabels(LabelScope),
-    /// Bring a run back from the trash.
+    /// Restore a run from the trash.
     RestoreRun(TrashedRun),
-    /// End the program without further questions.
+    /// Quit without further questions.
     QuitNow,
 }
 
@@ -66,12 +65,13 @@ impl Intent {
     }
 }
 
-/// A request for a path: a file dialog, a path field, the question whether to overwrite.
+/// A request for a path, asked by a file dialog, the path field or the question whether to overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PathRequest {
     /// What the path is for.
     pub purpose: PathPurpose,
-    /// The case open at the request, if the purpose depends on it. The answer is refused if another is open.
+    /// The case that was open at the request, if the purpose depends on it. The answer is refused if another one is
+    /// open by then.
     pub of: Option<CaseRevision>,
 }
 
@@ -102,7 +102,7 @@ pub enum PathPurpose {
     Segmentation,
     /// A reference for the open case.
     Reference,
-    /// A probability of the open case.
+    /// A probability map of the open case.
     Probability,
     /// A trained run.
     Model,
@@ -145,7 +145,7 @@ pub enum PathPurpose {
 /// Which segmentations are added to the labels of the next fine-tuning run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelScope {
-    /// That of the open case.
+    /// The segmentation of the open case.
     OpenCase {
         /// Replace another reviewer's mask.
         replace: bool,
@@ -165,7 +165,7 @@ pub enum ReviewFile {
     CasePage,
     /// The folder for the pages of all cases.
     Pages,
-    /// The table of the user's that orders the cases.
+    /// The user's table that orders the cases.
     Order,
 }
 
@@ -173,7 +173,7 @@ impl ReviewFile {
     /// All exports, in the order of the palette.
     pub const EXPORTS: [Self; 4] = [Self::Cases, Self::Findings, Self::CasePage, Self::Pages];
 
-    /// The title of its dialog and of its action.
+    /// Title of its dialog and of its palette entry.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -185,7 +185,7 @@ impl ReviewFile {
         }
     }
 
-    /// What it is, for a dialog.
+    /// Description of the file for a dialog.
     #[must_use]
     pub fn content(self) -> &'static str {
         match self {
@@ -195,11 +195,14 @@ impl ReviewFile {
             Self::Pages => {
                 "A folder for index.html and one page per case. An existing report is only overwritten after confirmation."
             }
-            Self::Order => "CSV with a column \"case\", in row order or by a column \"score\", highest first.",
+            Self::Order => {
+                "CSV with a column \"case\". Cases are listed in row order or, with a column \"score\", from the highest \
+                 score."
+            }
         }
     }
 
-    /// The ending of its name; empty for a folder.
+    /// Extension of the file; empty for a folder.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -211,7 +214,7 @@ impl ReviewFile {
 }
 
 impl PathPurpose {
-    /// Saving a mask.
+    /// The purpose of saving a mask.
     #[must_use]
     pub fn save(role: MaskRole) -> Self {
         match role {
@@ -239,13 +242,4 @@ impl PathPurpose {
                 | Self::Review(ReviewFile::CasePage)
         )
     }
-}
-
-/// A file's name without its folder, or the name of a series, for messages.
-#[must_use]
-pub fn file_name(path: &Path) -> String {
-    if let Some(series) = series_name(path) {
-        return series;
-    }
-    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }

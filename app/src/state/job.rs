@@ -1,6 +1,6 @@
 //! Background jobs as shown in the window.
 
-/// Which jobs exclude each other. Starting a job in an exclusive slot cancels the one before it.
+/// Determines which jobs exclude each other. A new job in an exclusive slot cancels the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     name: &'static str,
@@ -38,9 +38,9 @@ impl Slot {
 pub struct JobStatus {
     /// Identifies the job in the command that cancels it.
     pub id: u64,
-    /// Its slot: panels find "their" job by it.
+    /// Its slot, by which panels find their job.
     pub slot: Slot,
-    /// What it does, in a few words.
+    /// What the job does, in a few words.
     pub title: String,
     /// 0 to 1, if known.
     pub progress: Option<f32>,

@@ -19,7 +19,7 @@ pub struct Region {
     pub labels: Vec<u16>,
 }
 
-/// The regions of the targets "regions", in bit order.
+/// Names of the regions WT, TC and ET, in the bit order of the engine's `regions` targets.
 const REGIONS: [&str; 3] = ["WT (whole tumour)", "TC (tumour core)", "ET (enhancing)"];
 
 /// A row of the table of labels.
@@ -31,7 +31,7 @@ pub struct LabelRow {
     pub name: String,
     /// Its colour.
     pub colour: Color32,
-    /// Volume in the segmentation, or else in the reference; `None` without voxels.
+    /// Volume in the segmentation or, if the case has none, in the reference; `None` without voxels.
     pub volume_ml: Option<f64>,
 }
 
@@ -48,20 +48,18 @@ impl Document {
         self.masks.iter().find_map(|mask| mask.styles.labels.get(&label))
     }
 
-    /// The colour of a label: its own, else from the palette.
+    /// The colour of a label from its table, else from the palette.
     pub fn label_colour(&self, label: u16) -> Color32 {
         let own = self.style_of(label).and_then(|style| style.colour);
         own.map_or_else(|| palette::label(u32::from(label)), |[red, green, blue]| Color32::from_rgb(red, green, blue))
     }
 
-    /// The labels that occur or are named, ascending.
+    /// The labels that are used or named, ascending.
     pub fn label_rows(&self) -> Vec<LabelRow> {
         let named = self.masks.iter().flat_map(|mask| mask.styles.labels.keys());
         let values: BTreeSet<u16> = self.labels().into_iter().chain(named.copied()).collect();
-        let volume = |value| {
-            let entries = self.masks.iter().flat_map(|mask| &mask.table);
-            entries.into_iter().find(|entry| entry.value == value).map(|entry| entry.volume_ml)
-        };
+        let mask = self.segmentation().or_else(|| self.reference());
+        let volume = |value| Some(mask?.table.iter().find(|entry| entry.value == value)?.volume_ml);
         let name = |value| self.style_of(value).map(|style| style.name.clone()).filter(|name| !name.is_empty());
         let row = |value| LabelRow {
             value,
@@ -99,7 +97,7 @@ impl Document {
         Some(LabelTable { labels: values.into_iter().map(style).collect() })
     }
 
-    /// Removes the names and colours of a label, which a file may still hold.
+    /// Removes and returns the name and colour of a label, which a file may still have.
     pub fn take_styles(&mut self, label: u16) -> Vec<(MaskRole, u16, LabelStyle)> {
         let mut taken = Vec::new();
         for mask in &mut self.masks {
@@ -111,7 +109,7 @@ impl Document {
         taken
     }
 
-    /// Brings names and colours back, unless their labels have got others since.
+    /// Restores names and colours, unless their labels have been given others since.
     pub fn give_styles(&mut self, styles: &[(MaskRole, u16, LabelStyle)]) {
         for (role, label, style) in styles {
             if let Some(mask) = self.mask_mut(*role) {
@@ -141,8 +139,8 @@ impl Document {
         if name == format!("Label {label}") { format!("label {label}") } else { name }
     }
 
-    /// The tumour parts of label values. A guess must cover all labels, of which there must be several. The BraTS convention up
-    /// to 2021 is guessed only with the FLAIR and contrast-enhanced T1 of a brain tumour.
+    /// The tumour parts of label values. A guess counts only if there are several labels and it covers all of them. The
+    /// BraTS convention up to 2021 is guessed only for cases with FLAIR and contrast-enhanced T1.
     fn tumour_parts(&self) -> Option<&LabelMap> {
         let (map, source) = &self.label_map;
         let labels = self.labels();
@@ -199,7 +197,7 @@ impl Document {
 }
 
 impl State {
-    /// Replaces a removed label in the tools by `other`, or by the first of the table.
+    /// If the label to paint with was removed, selects `other`, or the first of the table.
     pub fn paint_instead(&mut self, gone: u16, other: u16) {
         if self.session.edit.label == gone {
             let first = self.document.as_ref().and_then(|document| document.label_rows().first().map(|row| row.value));
@@ -207,8 +205,8 @@ impl State {
         }
     }
 
-    /// Takes label names, hidden and locked labels from the tables of newly read masks. Locks come from the segmentation. A
-    /// label map given by the user overrides the tables' names.
+    /// Applies names, hidden and locked labels from the tables of newly read masks. Locks come from the segmentation. A
+    /// label map given by the user overrides the names.
     pub(crate) fn take_over_styles(&mut self) {
         let Some(document) = &mut self.document else { return };
         let (map, source) = document.label_map.clone();

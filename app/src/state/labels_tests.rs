@@ -38,7 +38,7 @@ fn style(document: &mut Document, label: u16, style: LabelStyle) {
 }
 
 #[test]
-fn names_and_colours_are_those_of_the_table_and_a_label_without_voxels_is_listed() {
+fn label_rows_use_the_table_and_include_labels_without_voxels() {
     let mut document = document();
     style(&mut document, 3, LabelStyle { colour: Some([1, 2, 3]), ..LabelStyle::named("core") });
     style(&mut document, 7, LabelStyle::named("to paint"));
@@ -56,7 +56,19 @@ fn names_and_colours_are_those_of_the_table_and_a_label_without_voxels_is_listed
 }
 
 #[test]
-fn a_table_is_saved_only_if_there_is_something_to_keep_and_holds_every_colour() {
+fn the_volume_of_a_label_is_that_of_the_segmentation_even_if_it_has_no_voxels() {
+    let mut document = document();
+    let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
+    let reference = LabelVolume::new(grid, vec![5_u8, 5, 0, 0]).unwrap();
+    document.set_mask(MaskLayer::new(MaskRole::Reference, EditLabels::from_volume(&reference), 2));
+    let volume = |document: &Document| document.label_rows().iter().find(|row| row.value == 5).unwrap().volume_ml;
+    assert_eq!(volume(&document), None);
+    document.remove_mask(MaskRole::Segmentation);
+    assert_eq!(volume(&document), Some(0.002));
+}
+
+#[test]
+fn a_table_is_saved_only_if_it_has_content_and_with_every_colour() {
     let mut document = document();
     let save = |document: &Document, hidden: &[u16], locked: &[u16]| {
         document.table_to_save(MaskRole::Segmentation, &hidden.iter().copied().collect(), locked)
@@ -74,7 +86,7 @@ fn a_table_is_saved_only_if_there_is_something_to_keep_and_holds_every_colour() 
 }
 
 #[test]
-fn tables_that_were_just_read_hide_and_lock_once() {
+fn new_tables_hide_and_lock_labels_once() {
     let mut state = State { document: Some(document()), ..State::default() };
     let mask = &mut state.document.as_mut().unwrap().masks[0];
     mask.new_styles = true;

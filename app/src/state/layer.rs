@@ -1,4 +1,4 @@
-//! The volumes of a case: its images, masks and the network's probability.
+//! The volumes of a case: images, masks and the probability map.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Source {
         }
     }
 
-    /// Whether it is this file.
+    /// Whether it is this file and frame.
     pub fn is(&self, file: &ImageFile) -> bool {
         let frame = match self {
             Self::Nifti(_) => None,
@@ -66,9 +66,9 @@ impl Source {
 pub struct ImageLayer {
     /// What it was read from.
     pub source: Source,
-    /// The name in the window: the modality within a case, else the file's name.
+    /// Displayed name: the modality if the case has several images, else the file name.
     pub name: String,
-    /// What its values are.
+    /// Modality and unit of its values.
     pub info: ScanInfo,
     /// Metadata of a DICOM series; `None` for other files.
     pub dicom: Option<Arc<DicomInfo>>,
@@ -102,8 +102,8 @@ impl ImageLayer {
         if self.volume.frames() > 1 { self.frame } else { 0 }
     }
 
-    /// Colour map for the chosen one: grey is inverted where small values are bright (MONOCHROME1), and in projections of PET,
-    /// which are dark on white.
+    /// The colour map to draw with. Grey is inverted for MONOCHROME1 images, and for projections of PET, which are dark
+    /// on white.
     pub fn colours(&self, chosen: ColourMap, is_projection: bool) -> ColourMap {
         let is_inverted = self.dicom.as_ref().is_some_and(|dicom| dicom.inverted);
         let is_pet = is_projection && self.info.modality == Modality::Pet;
@@ -122,8 +122,8 @@ pub struct Projection {
     pub volume: Arc<Volume>,
     /// The voxels on the graphics card.
     pub texture: Option<Texture>,
-    /// Separate window/level from percentiles of the projection, which is brighter than the slices. `None` for colours and
-    /// without finite values.
+    /// Separate window/level from percentiles of the projection, which is brighter than the slices. `None` for colours
+    /// and without finite values.
     pub window: Option<WindowLevel>,
 }
 
@@ -132,7 +132,7 @@ pub struct Projection {
 pub enum MaskRole {
     /// The segmentation under review.
     Segmentation,
-    /// What it is compared with.
+    /// The reference segmentation.
     Reference,
 }
 
@@ -173,11 +173,11 @@ pub struct LabelEntry {
 /// A mask on the grid of the case's first image.
 #[derive(Clone, Debug)]
 pub struct MaskLayer {
-    /// What it is to the case.
+    /// Segmentation or reference.
     pub role: MaskRole,
-    /// The file; none for a segmentation that was not saved yet.
+    /// The file; `None` for a mask that was never saved.
     pub path: Option<PathBuf>,
-    /// Further files whose labels were added to those of the first.
+    /// Further files whose labels were merged into those of the first.
     pub more_files: Vec<PathBuf>,
     /// The labels, at the frame of the first image. A clone is a cheap snapshot, which jobs convert to a volume on their
     /// thread.
@@ -186,23 +186,23 @@ pub struct MaskLayer {
     pub table: Vec<LabelEntry>,
     /// Names, colours and locks of labels from its table file, including unused labels.
     pub styles: LabelTable,
-    /// Hidden and locked labels of its table have not been applied yet.
+    /// The hidden and locked labels of the table are still to be applied.
     pub new_styles: bool,
     /// Names or colours have changed since its table was written.
     pub styles_changed: bool,
     /// The labels on the graphics card.
     pub texture: Option<Texture>,
-    /// Seen through from the front.
+    /// Projection from the front, and its texture.
     pub projection: Option<(Arc<LabelVolume>, Option<Texture>)>,
-    /// Changes with the labels: no two states of any mask of this session share it.
+    /// Number of the state of the labels, unique among all masks of the session.
     pub revision: u64,
     /// The revision in the file; `None` if it was never saved.
     pub saved_revision: Option<u64>,
-    /// The box that changed since it was uploaded.
+    /// The box that has changed since the last upload.
     pub dirty: Option<VoxelBox>,
-    /// A job makes a texture; changes since then wait for it.
+    /// A job uploads the whole mask; later changes wait for it.
     pub awaits_texture: bool,
-    /// Who made it, before any correction.
+    /// Who created it, before any correction.
     pub algorithm: Algorithm,
 }
 
@@ -233,8 +233,8 @@ impl MaskLayer {
         Self { table: Vec::new(), texture, ..Self::new(MaskRole::Segmentation, labels, revision) }
     }
 
-    /// Sets the revision of a mask just read. It is also the saved revision, unless the mask differs from its file, as after
-    /// resampling.
+    /// Sets the revision of a mask just read. It is also the saved revision, unless the mask differs from its file, as
+    /// after resampling.
     #[must_use]
     pub fn with_saved_revision(self, revision: u64) -> Self {
         let saved_revision = self.path.is_some().then_some(revision);
@@ -257,7 +257,7 @@ impl MaskLayer {
         self.saved_revision != Some(self.revision) || self.styles_changed
     }
 
-    /// The labels have changed in a box.
+    /// Records that the labels have changed in a box.
     pub fn changed(&mut self, bounds: Option<VoxelBox>, revision: u64) {
         self.revision = revision;
         self.dirty = union(self.dirty, bounds);
@@ -279,15 +279,15 @@ impl MaskLayer {
 /// A mask of the case that is not loaded.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UnloadedMask {
-    /// What it is to the case.
+    /// Segmentation or reference.
     pub role: MaskRole,
     /// Its files; never empty.
     pub files: Vec<PathBuf>,
-    /// Why not, in short sentences.
+    /// The reason in short sentences.
     pub why: String,
-    /// The error in full.
+    /// The full error.
     pub details: String,
-    /// How it can be loaded anyway.
+    /// How it can be loaded anyway, if possible.
     pub remedy: Option<Remedy>,
 }
 
@@ -303,7 +303,7 @@ impl UnloadedMask {
 pub struct Remedy {
     /// Resampled to the nearest voxel.
     pub resample: bool,
-    /// Values from this on are lesion.
+    /// Values of at least this threshold are lesion.
     pub threshold: Option<f64>,
 }
 
@@ -313,20 +313,20 @@ impl Remedy {
         self != Self::default()
     }
 
-    /// The words of its button.
+    /// Label of its button.
     pub fn action(self) -> String {
         match (self.resample, self.threshold) {
-            (false, Some(threshold)) => format!("Use values from {threshold} on"),
+            (false, Some(threshold)) => format!("Threshold at {threshold}"),
             _ => "Resample".to_owned(),
         }
     }
 }
 
-/// The network's probability on the grid of the case's first image.
+/// A probability map on the grid of the case's first image.
 #[derive(Clone, Debug)]
 pub struct ProbabilityLayer {
-    /// The file; none for a segmentation that was not saved yet.
+    /// The file; `None` for the probability map of a new segmentation.
     pub path: Option<PathBuf>,
-    /// One value a voxel, 0 to 1.
+    /// One value per voxel, 0 to 1.
     pub volume: Arc<Volume>,
 }

@@ -1,8 +1,8 @@
 //! Masking mode: the controls, and the engine's results for the current slice.
 //!
-//! Three jobs follow each other: the scan is prepared ([`CaseKey`]), the shown slice of it is clustered and masked
-//! ([`MaskRequest`]), and a pre-trained network fills the masked patches in ([`ReconstructionRequest`]). Each result stores its
-//! request, so that outdated ones are recognised. They are shown until replaced.
+//! Three jobs follow each other: the scan is preprocessed ([`CaseKey`]), its current slice is clustered and masked
+//! ([`MaskRequest`]), and a pre-trained network reconstructs the masked patches ([`ReconstructionRequest`]). Each
+//! result stores its request, so that outdated results are recognised. They are shown until replaced.
 
 mod controls;
 mod result;
@@ -15,40 +15,40 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{Controls, DisplayOptions, GRIDS, MOST_EPOCHS, RatioSource, SIZES, Switch};
+pub use controls::{Controls, DisplayOptions, GRIDS, MAX_EPOCHS, RatioSource, SIZES, Switch};
 pub use result::{AllChannels, ClusteredSlice, Network, Pictures, PreparedCase, ReconstructedSlice, RequestStatus};
 pub use sigma::RunSigma;
 
 use super::{CaseId, Document, Mode, State};
 use crate::scene::{Camera, DisplayGrid, Evidence, PlaneMode};
 
-/// Key of a prepared scan.
+/// Key of a preprocessed scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaseKey {
     /// The case.
     pub document: CaseId,
-    /// The image's place in it.
+    /// Index of the image in the case.
     pub image: usize,
     /// Its frame.
     pub frame: usize,
-    /// CT or not, if set by the user or the cohort; else the file's name and values decide.
+    /// CT or not, if set by the user or the cohort. Otherwise determined by file name and values.
     pub kind: Option<Kind>,
     /// Revision and shown frame of the reference, if any.
     pub truth: Option<(u64, usize)>,
-    /// How it is prepared.
+    /// Preprocessing.
     pub preprocess: PreprocessConfig,
 }
 
-/// A slice of a prepared scan, and how it is clustered and masked.
+/// A slice of a preprocessed scan, and how it is clustered and masked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MaskRequest {
     /// The scan.
     pub case: CaseKey,
-    /// The file's own slice, from 0, along its axis nearest to S-I.
+    /// Slice of the file, from 0, along its axis nearest to S-I.
     pub slice: usize,
     /// Patches per side.
     pub grid: usize,
-    /// What decides which patches are masked.
+    /// Settings of clustering and masking.
     pub settings: MaskSettings,
 }
 
@@ -72,7 +72,7 @@ impl MaskRequest {
     }
 }
 
-/// A masked slice to reconstruct, and the run that does it.
+/// A masked slice to reconstruct, and the run whose network does it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReconstructionRequest {
     /// The masked slice.
@@ -109,9 +109,9 @@ impl MaskingSession {
 pub struct MaskingCache {
     /// The case of all fields below.
     pub document: Option<CaseId>,
-    /// The prepared scan.
+    /// The preprocessed scan.
     pub prepared: Option<PreparedCase>,
-    /// The clustered and masked slice: of [`State::wanted_mask`], or the previous one.
+    /// The clustered and masked slice for [`State::wanted_mask`], or the previous result.
     pub found: Option<std::sync::Arc<ClusteredSlice>>,
     /// The network that reconstructs masked patches.
     pub network: Option<Network>,
@@ -119,11 +119,11 @@ pub struct MaskingCache {
     pub channels: Option<AllChannels>,
     /// The reconstruction of the slice.
     pub filled: Option<std::sync::Arc<ReconstructedSlice>>,
-    /// Preparing.
+    /// Status of preprocessing.
     pub preparing: RequestStatus<CaseKey>,
-    /// Clustering and masking.
+    /// Status of clustering and masking.
     pub clustering: RequestStatus<MaskRequest>,
-    /// Reconstructing.
+    /// Status of the reconstruction.
     pub filling: RequestStatus<ReconstructionRequest>,
 }
 
@@ -133,12 +133,12 @@ impl MaskingCache {
         *self = Self { document, network: self.network.take(), ..Self::default() };
     }
 
-    /// Drops the network. That of the chosen run is loaded when it is needed.
+    /// Drops the network. The network of the selected run is loaded when needed.
     pub fn drop_network(&mut self) {
         (self.network, self.filled, self.filling.failed) = (None, None, None);
     }
 
-    /// The failure shown instead of the slice if there is no scan.
+    /// The error shown in place of the slice.
     pub fn failure(&self) -> Option<&str> {
         let preparing = self.preparing.failed.as_ref().map(|(_, why)| why);
         let clustering = self.clustering.failed.as_ref().map(|(_, why)| why);
@@ -164,7 +164,7 @@ impl State {
         Some(MaskRequest { case: key, slice, grid: controls.grid, settings: controls.mask_settings() })
     }
 
-    /// The shown image's own slice at the crosshair, from 0, along its stored axis nearest to S-I.
+    /// Slice of the displayed image at the crosshair, from 0, along its stored axis nearest to S-I.
     pub fn file_slice(&self) -> Option<usize> {
         let grid = &self.document.as_ref()?.image().volume.grid;
         let display = DisplayGrid::new(grid, PlaneMode::Native);
@@ -172,7 +172,7 @@ impl State {
         Some(voxel[engine::findings::axial_axis(grid)])
     }
 
-    /// Values shown as black and white in the crop.
+    /// Values drawn black and white in the crop.
     pub fn masking_window(&self) -> [f32; 2] {
         let prepared = self.cache.masking.prepared.as_ref();
         let [low, high] = prepared.map_or([0.0, 1.0], |prepared| prepared.window);
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_older_result_is_drawn_only_with_patches_that_were_cut_in_the_same_way() {
+    fn an_older_result_is_drawn_only_with_the_same_crop_and_patches() {
         let request = |slice: usize, grid: usize, size: usize| MaskRequest {
             case: CaseKey {
                 document: CaseId(1),
@@ -228,7 +228,7 @@ mod tests {
             settings: MaskSettings::default(),
         };
         let shown = request(3, 16, 160);
-        assert!(shown.same_patches(&request(4, 16, 160)), "another slice is dimmed until its own result is there");
+        assert!(shown.same_patches(&request(4, 16, 160)), "the result of another slice stays, dimmed");
         assert!(!shown.same_patches(&request(3, 16, 144)) && !shown.same_patches(&request(3, 20, 160)));
     }
 }

@@ -75,21 +75,21 @@ impl Mode {
     }
 }
 
-/// A window above the others that waits for an answer.
+/// A modal dialog.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Dialog {
     /// Every action by name.
     Palette {
         /// What was typed.
         query: String,
-        /// Which of the matches is chosen.
+        /// Index of the selected match.
         chosen: usize,
     },
     /// Mouse and keys.
     Help,
-    /// The manuals of window and engine.
+    /// The manuals of the viewer and the engine.
     Manual,
-    /// A path to type, where no file dialog can open.
+    /// Entry of a path where the system has no file dialog.
     Path {
         /// Its request.
         request: PathRequest,
@@ -103,19 +103,19 @@ pub enum Dialog {
         /// The file.
         path: PathBuf,
     },
-    /// A job is running and the window is to be closed.
+    /// Closing with a running job or unsaved work.
     Close,
     /// The graphics device can no longer be used.
     DeviceLost {
         /// What happened to it, in one sentence.
         why: String,
     },
-    /// The segmentation is not saved, and something would lose it.
+    /// A step would discard the unsaved segmentation.
     Unsaved {
         /// What to do after the answer.
         next: Intent,
     },
-    /// An earlier start left unsaved edits.
+    /// An earlier session left unsaved edits.
     UnsavedEdits {
         /// Their journal.
         path: PathBuf,
@@ -143,7 +143,7 @@ pub enum Dialog {
 pub struct FailedOpen {
     /// The file or folder.
     pub path: PathBuf,
-    /// Why not.
+    /// The error.
     pub why: String,
     /// Opens the same files again.
     pub retry: Intent,
@@ -154,9 +154,9 @@ pub struct FailedOpen {
 pub struct State {
     /// State that a restart restores.
     pub session: Session,
-    /// What can be read or computed again.
+    /// Data that can be read or computed again.
     pub cache: Cache,
-    /// The run in progress, and those that wait or ended.
+    /// The current, queued and ended training jobs.
     pub training: train::Training,
     /// The open case.
     pub document: Option<Document>,
@@ -164,7 +164,7 @@ pub struct State {
     pub failed: Option<FailedOpen>,
     /// The cases of the open folder.
     pub cases: CaseList,
-    /// The series of the open DICOM place.
+    /// The series of the open DICOM folder or archive.
     pub series: Option<SeriesList>,
     /// Messages, oldest first.
     pub notices: Vec<Notice>,
@@ -176,13 +176,13 @@ pub struct State {
     pub anonymous: bool,
     /// The graphics adapter, or the reason for its absence.
     pub adapter: String,
-    /// What to do once the segmentation is saved.
+    /// Intent to run once the segmentation is saved.
     pub after_saving: Option<Intent>,
-    /// Follow-up commands of jobs, carried out before the window is drawn.
+    /// Follow-up intents of jobs, executed before the window is drawn.
     pub intents: Vec<Intent>,
     /// Cache of cohort fingerprints.
     pub fingerprints: Option<engine::cohort::FingerprintCache>,
-    /// Unsaved edits that an earlier start left behind.
+    /// Unsaved edits of earlier sessions.
     pub unsaved_edits: unsaved_edits::UnsavedEditList,
     /// Text for the clipboard.
     pub copied: Option<String>,
@@ -212,7 +212,7 @@ impl State {
         PathRequest { purpose, of: self.case_revision() }
     }
 
-    /// Why the answer to a request is not used, if it is not.
+    /// Why the answer to a request cannot be used; `None` if it can.
     pub fn refusal(&self, request: &PathRequest) -> Option<&'static str> {
         let of = request.of.filter(|_| request.purpose.concerns_case())?;
         let now = self.case_revision();
@@ -228,8 +228,8 @@ impl State {
         self.session.windows.get(&layer.info.window_key()).copied().unwrap_or(layer.default_window)
     }
 
-    /// Sets window and level of an image for its modality. The width is at least a ten-thousandth of the scan's range; values
-    /// that are not finite are ignored.
+    /// Sets window and level of an image for its modality. The width is at least a ten-thousandth of the scan's range;
+    /// values that are not finite are ignored.
     pub fn set_window(&mut self, image: usize, window: WindowLevel) {
         let Some(image) = self.document.as_ref().and_then(|document| document.images.get(image)) else { return };
         let range = image.range.map_or(255.0, |[low, high]| (high - low).max(f64::MIN_POSITIVE));
@@ -239,8 +239,8 @@ impl State {
         }
     }
 
-    /// Window/level of an image's projection. If values have a unit, it equals that of the slices; otherwise it is separate and
-    /// follows changes of the slices' window.
+    /// Window/level of an image's projection. If values have a unit, it equals that of the slices; otherwise it is
+    /// separate and follows changes of the slices' window.
     pub fn projection_window_of(&self, layer: &ImageLayer) -> WindowLevel {
         let slices = self.window_of(layer);
         let own = layer.projection.as_ref().and_then(|projection| projection.window);

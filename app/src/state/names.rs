@@ -7,7 +7,7 @@ use engine::volume::dicom::{hashed_uid, split_selector};
 
 use crate::scene::Modality;
 
-/// Endings of NIfTI files, longest first.
+/// Extensions of NIfTI files, longest first.
 const ENDINGS: [&str; 6] = [".nii.gz", ".hdr.gz", ".img.gz", ".nii", ".hdr", ".img"];
 
 /// Whether a file has a mask's name.
@@ -42,13 +42,22 @@ fn last_word(path: &Path) -> Option<String> {
     name.split(|c: char| !c.is_alphanumeric()).rev().find(|word| !is_number(word)).map(str::to_owned)
 }
 
+/// A file's name without its folder, or the name of a series, for messages.
+#[must_use]
+pub fn file_name(path: &Path) -> String {
+    if let Some(series) = series_name(path) {
+        return series;
+    }
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
 /// `ct_pred.nii.gz`, then `ct_pred_2.nii.gz` and so on: the first for which `exists` is false.
 pub fn unused_path(path: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
     if !exists(path) {
         return path.to_path_buf();
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    // The ending of a NIfTI file has two parts.
+    // The extension of a NIfTI file can have two parts.
     let length = ending(&name).map_or_else(|| path.extension().map_or(0, |e| e.len() + 1), str::len);
     let (stem, ending) = name.split_at(name.len() - length);
     let numbered = |n: u32| path.with_file_name(format!("{stem}_{n}{ending}"));
@@ -56,7 +65,7 @@ pub fn unused_path(path: &Path, exists: impl Fn(&Path) -> bool) -> PathBuf {
     (2..10_000).map(numbered).find(|path| !exists(path)).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// The path with an ending, if its name has none.
+/// Adds an extension to a path that has none.
 pub fn with_ending(path: PathBuf, ending: &str) -> PathBuf {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if name.is_empty() || name.contains('.') { path } else { path.with_file_name(format!("{name}.{ending}")) }
@@ -73,13 +82,13 @@ fn ending(name: &str) -> Option<&'static str> {
     ENDINGS.into_iter().find(|ending| lower.ends_with(ending))
 }
 
-/// Display name of the series that a path selects in a DICOM folder; `None` for a file. A series that is only distinguished by
-/// UID is named by a hash of it.
+/// Display name of the series that a path selects in a DICOM folder; `None` for a file. A series that is only
+/// distinguished by UID is named by a hash of it.
 pub fn series_name(path: &Path) -> Option<String> {
     numbered_series(path, None)
 }
 
-/// The same by the number of the series where it is known: several studies of a place can have a series 2.
+/// As [`series_name`], but by the number of the series if it is known, even if the path selects by UID.
 pub fn numbered_series(path: &Path, number: Option<i64>) -> Option<String> {
     let selector = split_selector(path).1?;
     let (name, part) = selector.split_once(':').map_or((selector, None), |(name, part)| (name, Some(part)));
@@ -94,7 +103,7 @@ pub fn is_dicom_name(path: &Path) -> bool {
     split_selector(path).1.is_some() || ending.is_some_and(|ending| ending == "dcm")
 }
 
-/// A file's name without the endings of NIfTI files; the name of a series.
+/// A file's name without NIfTI extension, or the name of a series.
 pub fn file_stem(path: &Path) -> String {
     if let Some(series) = series_name(path) {
         return series;
@@ -107,7 +116,7 @@ pub fn file_stem(path: &Path) -> String {
     }
 }
 
-/// A case's name from its first file; with the folder's name if the file is named only by modality.
+/// The name of a case from its first file, with the folder's name if the file is named only by modality.
 pub(crate) fn title_of(path: &Path) -> String {
     let stem = file_stem(path);
     let folder = path.parent().and_then(Path::file_name).map(|n| n.to_string_lossy().into_owned());
@@ -123,19 +132,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_program_saves_is_told_from_scans_by_its_name() {
-        let told = |name: &str| (is_mask_name(Path::new(name)), is_segmentation_name(Path::new(name)));
-        assert_eq!(told("STS_001_pet_pred.nii.gz"), (true, true));
-        assert_eq!(told("flair_pred_2.nii.gz"), (true, true));
-        assert_eq!(told("case_seg.nii.gz"), (true, false));
-        assert_eq!(told("flair_pred.nii.gz.previous"), (true, true));
+    fn saved_segmentations_are_recognised_by_name() {
+        let kind = |name: &str| (is_mask_name(Path::new(name)), is_segmentation_name(Path::new(name)));
+        assert_eq!(kind("STS_001_pet_pred.nii.gz"), (true, true));
+        assert_eq!(kind("flair_pred_2.nii.gz"), (true, true));
+        assert_eq!(kind("case_seg.nii.gz"), (true, false));
+        assert_eq!(kind("flair_pred.nii.gz.previous"), (true, true));
         assert!(is_nifti_name(Path::new("flair_pred.nii.gz.previous")));
-        assert_eq!(told("predose_ct.nii.gz"), (false, false));
-        assert_eq!(told("case_0000.nii.gz"), (false, false));
+        assert_eq!(kind("predose_ct.nii.gz"), (false, false));
+        assert_eq!(kind("case_0000.nii.gz"), (false, false));
     }
 
     #[test]
-    fn a_free_name_counts_up_before_the_ending() {
+    fn a_free_name_has_a_number_before_the_extension() {
         let taken = ["/d/ct_pred.nii.gz", "/d/ct_pred_2.nii.gz", "/d/table.csv"];
         let free = |path: &str| unused_path(Path::new(path), |p| taken.iter().any(|t| p == Path::new(t)));
         assert_eq!(free("/d/ct_pred.nii.gz"), Path::new("/d/ct_pred_3.nii.gz"));
@@ -144,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_is_called_by_its_number_or_by_a_hash() {
+    fn a_series_is_named_by_its_number_or_a_hash() {
         let name = |path: &str| series_name(Path::new(path));
         assert_eq!(name("/d/study/series:3").as_deref(), Some("series 3"));
         assert_eq!(name("/d/study/series:3:2").as_deref(), Some("series 3:2"));
@@ -155,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_without_an_ending_gets_one() {
+    fn a_name_without_an_extension_gets_one() {
         assert_eq!(with_ending("/d/out".into(), "nii.gz"), Path::new("/d/out.nii.gz"));
         assert_eq!(with_ending("/d/out.nii".into(), "nii.gz"), Path::new("/d/out.nii"));
     }

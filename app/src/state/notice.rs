@@ -1,9 +1,9 @@
 //! Messages to the user.
 
-use super::intent::file_name;
+use super::names::file_name;
 use super::{CaseId, Intent, MaskRole, State, UnloadedMask};
 
-/// How much a message matters.
+/// Severity of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Something worth knowing.
@@ -17,13 +17,13 @@ pub enum Severity {
 /// A message to the user: shown as a toast and kept in the log panel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
-    /// Counts up.
+    /// Increasing number, unique in the session.
     pub id: u64,
-    /// How much it matters.
+    /// Severity.
     pub severity: Severity,
     /// What happened, in one short sentence.
     pub title: String,
-    /// The whole story: file, field, value.
+    /// Details: file, field, value.
     pub detail: String,
     /// Number of repetitions while it was displayed.
     pub count: usize,
@@ -31,11 +31,11 @@ pub struct Notice {
     pub undo: Option<Intent>,
     /// True once the toast was closed; the log keeps it.
     pub dismissed: bool,
-    /// The case that it is about: its warnings and errors are dismissed once that case is closed.
+    /// The case it is about. Warnings and errors about a case are dismissed when it is closed.
     pub case: Option<NamedCase>,
     /// Reports a failed opening; dismissed when another file is opened.
     pub failed_open: bool,
-    /// The mask that can still be loaded.
+    /// Offers to load a mask of this role with its remedy.
     pub offer: Option<MaskRole>,
 }
 
@@ -58,7 +58,7 @@ impl Notice {
         if self.count > 1 { format!("{title} \u{d7}{}", self.count) } else { title }
     }
 
-    /// Whether it is shown and equals another.
+    /// Whether it is shown and has the same text as another.
     fn stands_for(&self, other: &Self) -> bool {
         let says = |notice: &Self| notice.title == self.title && notice.detail == self.detail;
         !self.dismissed && self.severity == other.severity && says(other) && self.undo == other.undo
@@ -73,16 +73,16 @@ impl Notice {
 impl State {
     /// Adds a message.
     pub fn notice(&mut self, severity: Severity, title: impl Into<String>, detail: impl Into<String>) {
-        self.tell(severity, title.into(), detail.into(), None);
+        self.add_notice(severity, title.into(), detail.into(), None);
     }
 
     /// Adds a message about something that `undo` reverts.
     pub fn notice_with_undo(&mut self, title: impl Into<String>, detail: impl Into<String>, undo: Intent) {
-        self.tell(Severity::Info, title.into(), detail.into(), Some(undo));
+        self.add_notice(Severity::Info, title.into(), detail.into(), Some(undo));
     }
 
     /// A repeated message increments the count of the shown one, which moves to the end and restarts its timer.
-    fn tell(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
+    fn add_notice(&mut self, severity: Severity, title: String, detail: String, undo: Option<Intent>) {
         let id = self.notices.last().map_or(1, |n| n.id + 1);
         let mut notice = Notice {
             id,
@@ -107,7 +107,7 @@ impl State {
         self.notices.last().map_or(0, |notice| notice.id)
     }
 
-    /// The messages after `before` are about the open case, if this is it.
+    /// Assigns the messages after `before` to `case`, if it is the open one.
     pub fn assign_notices(&mut self, before: u64, case: CaseId) {
         let Some(document) = self.document.as_ref().filter(|document| document.id == case) else { return };
         let named = NamedCase { id: case, title: document.title.clone() };
@@ -132,13 +132,14 @@ impl State {
         self.session.keep_user_modalities(&document);
     }
 
-    /// Closes the toasts of messages.
+    /// Dismisses messages.
     fn dismiss(&mut self, which: impl Fn(&Notice) -> bool) {
         self.notices.iter_mut().filter(|notice| which(notice)).for_each(|notice| notice.dismissed = true);
     }
 
-    /// Registers a mask of the open case that could not be loaded. The layers list it while the case has no mask of its role. A
-    /// remedy is offered once per session for masks found with the case, and whenever the user opens one.
+    /// Registers a mask of the open case that could not be loaded. The left panel lists it while the case has no mask
+    /// of its role. Its remedy is offered once per session if the mask was found with the case, and each time if the
+    /// user opened it.
     pub fn add_unloaded(&mut self, unloaded: UnloadedMask, chosen: bool) {
         let (role, path) = (unloaded.role, unloaded.path().to_path_buf());
         let Some(document) = &mut self.document else { return };
@@ -175,7 +176,7 @@ impl State {
         }
     }
 
-    /// Adds an error; `error` names the file, the field and the value.
+    /// Adds an error. `error` names file, field and value.
     pub fn error(&mut self, title: impl Into<String>, error: impl std::fmt::Display) {
         self.notice(Severity::Error, title, error.to_string());
     }
@@ -191,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_that_is_shown_is_counted_and_one_that_was_closed_is_said_again() {
+    fn a_repeated_message_is_counted_while_shown_and_added_again_once_dismissed() {
         let mut state = State::default();
         state.error("Not saved", "disk full");
         state.notice(Severity::Info, "Saved", "a.nii.gz");
@@ -200,7 +201,7 @@ mod tests {
         state.error("Not saved", "disk full");
         let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
         assert_eq!(said, ["Saved", "Not saved \u{d7}3"]);
-        assert!(state.notices[1].id > first, "its time begins anew");
+        assert!(state.notices[1].id > first, "its timer restarts");
         state.error("Not saved", "no such folder");
         state.notices[1].dismissed = true;
         state.error("Not saved", "disk full");

@@ -58,7 +58,8 @@ impl QueueOrder {
 /// A step of the review, which may have to wait for a save or for the reviewer's initials.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReviewStep {
-    /// The segmentation is good: saved first if it is not, and corrected if it was changed. Goes to the next case.
+    /// Accepts the segmentation, which is saved first if needed, and goes to the next case. The verdict is *corrected*
+    /// if it was edited by hand.
     Accept,
     /// Gives the open case a verdict, and opens the next case if `next`.
     Decide {
@@ -82,13 +83,13 @@ pub struct Review {
     pub waiting: Vec<Entry>,
     /// Warnings about the file, one sentence each.
     pub warnings: Vec<String>,
-    /// Only cases of this verdict are shown.
+    /// Only cases with this verdict are listed.
     pub filter: Option<Verdict>,
     /// The order of the cases.
     pub order: QueueOrder,
     /// Scores by case name, once computed.
     pub scores: BTreeMap<String, CaseScore>,
-    /// Rank of each case by name, in an order other than the listed one.
+    /// Rank of each case by name; empty for the listed order.
     pub places: BTreeMap<String, usize>,
     /// Text of the comment field while it is open.
     pub comment: Option<String>,
@@ -107,7 +108,7 @@ impl Review {
         self.entry(case).map_or(Verdict::ToDo, |entry| entry.verdict)
     }
 
-    /// Takes over the verdicts that another window has written since the file was read.
+    /// Adds the verdicts that another window has written since the file was read.
     pub fn merge(&mut self, entries: &[Entry]) {
         for entry in entries {
             let known = self.written.get(&entry.case);
@@ -117,7 +118,7 @@ impl Review {
         }
     }
 
-    /// Forgets the scores of an order.
+    /// Changes the order and drops the scores of the previous one.
     pub fn set_order(&mut self, order: QueueOrder) {
         (self.order, self.scores, self.places) = (order, BTreeMap::new(), BTreeMap::new());
     }
@@ -132,7 +133,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// `case` is shown at `now` (seconds), which counts as an input.
+    /// Records that `case` is shown at `now` (seconds). A newly shown case counts as input.
     pub fn shown(&mut self, case: CaseId, now: f64) {
         if self.case != Some(case) {
             *self = Self { case: Some(case), seconds: 0.0, last_input: None };
@@ -140,7 +141,7 @@ impl Clock {
         self.last_input.get_or_insert(now);
     }
 
-    /// The user did something at `now` while `case` was shown.
+    /// Records input at `now` while `case` is shown.
     pub fn used(&mut self, case: CaseId, now: f64) {
         self.shown(case, now);
         let pause = self.last_input.map_or(0.0, |last| now - last);
@@ -148,7 +149,7 @@ impl Clock {
         self.last_input = Some(now);
     }
 
-    /// No case is displayed: the time until the next input does not count.
+    /// Stops the clock while no case is displayed. The time until the next input does not count.
     pub fn stop(&mut self) {
         self.last_input = None;
     }
@@ -160,7 +161,7 @@ impl Clock {
 }
 
 impl CaseList {
-    /// How far the review is.
+    /// Progress of the review.
     pub fn progress(&self) -> Progress {
         let latest: LatestEntries = self
             .cases
@@ -183,7 +184,7 @@ impl CaseList {
 }
 
 impl State {
-    /// Whether a finding can have a verdict: it is one of the mask under review, of a case of the list.
+    /// Whether a finding can have a verdict: it belongs to the segmentation of a listed case.
     pub fn judges_finding(&self, at: usize) -> bool {
         let Some((_, document)) = self.reviewed() else { return false };
         let entry = document.findings.as_ref().and_then(|list| list.entries.get(at));
@@ -197,7 +198,7 @@ impl State {
         self.cases.review.entry(&case.name)?.on_finding(finding, &document.base().volume.grid)
     }
 
-    /// The case of the list that is open and shown, with its document.
+    /// The listed case that is open, with its document.
     pub fn reviewed(&self) -> Option<(&ListedCase, &Document)> {
         let document = self.document.as_ref()?;
         let case = self.cases.get(document.listed?)?;
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_case_is_the_next_that_needs_somebody() {
+    fn the_next_case_is_the_next_without_a_final_verdict() {
         use Verdict::{Accepted, Rejected, SecondLook, ToDo};
         let mut cases = list(&[ToDo, Accepted, SecondLook, Rejected]);
         let next = |cases: &CaseList, after: u64| cases.next_to_review(CaseId(after)).map(|case| case.0);
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_waiting_verdict_counts_and_a_filter_and_an_order_apply() {
+    fn unwritten_verdicts_count_and_filter_and_order_apply() {
         let mut cases = list(&[Verdict::ToDo, Verdict::Accepted, Verdict::ToDo]);
         cases.review.waiting.push(Entry { verdict: Verdict::Rejected, seconds: 12.0, ..Entry::new("p0") });
         assert_eq!(cases.review.verdict("p0"), Verdict::Rejected);
@@ -245,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_of_another_window_are_taken_over_unless_ours_are_newer() {
+    fn newer_verdicts_of_another_window_are_merged() {
         let at = |case: &str, verdict, time_ms| Entry { verdict, time_ms, ..Entry::new(case) };
         let mut review = Review::default();
         review.written.insert("p1".into(), at("p1", Verdict::Accepted, 20));
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn only_time_in_which_the_window_is_used_counts() {
+    fn long_pauses_do_not_count_as_working_time() {
         let mut clock = Clock::default();
         for now in [100.0, 104.0, 164.0, 165.0] {
             clock.used(CaseId(1), now);

@@ -35,7 +35,7 @@ pub struct Report {
     pub slice_dice: Option<Vec<Option<f64>>>,
     /// Segmentation against reference.
     pub metrics: Option<Measures>,
-    /// The same by label and region; empty unless both masks have several labels.
+    /// Agreement by label and region; empty unless both masks have several labels.
     pub regions: Vec<RegionReport>,
     /// The masking of the shown slice.
     pub masking: Option<MaskReport>,
@@ -95,17 +95,17 @@ pub struct FindingReport {
     pub labels: Vec<LabelPart>,
     /// Volume in ml.
     pub volume_ml: f64,
-    /// Whether the list folds it away, as smaller than the minimum volume.
+    /// Whether it is below the minimum volume, so that the list collapses it.
     pub folded: bool,
     /// Longest diameter in one axial slice, mm.
     pub diameter_mm: f64,
-    /// The image that the values are of.
+    /// The image whose values are given.
     pub image: Option<String>,
     /// Its mean inside.
     pub mean: Option<f64>,
     /// Its maximum inside.
     pub max: Option<f64>,
-    /// Highest mean of 1 ml, of PET in SUV.
+    /// Highest mean of a 1 ml sphere, for PET in SUV.
     pub peak: Option<f64>,
     /// The number of the axial slice of its longest diameter, as shown, from 1.
     pub slice: usize,
@@ -140,7 +140,7 @@ impl Report {
         }
     }
 
-    /// As text.
+    /// The report as JSON text.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }

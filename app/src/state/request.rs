@@ -1,4 +1,4 @@
-//! What to open: images, and the masks, probability and slice that go with them.
+//! What to open: images with their masks, probability map and slice.
 
 use std::path::{Path, PathBuf};
 
@@ -11,31 +11,31 @@ use super::study::StudyMasks;
 /// The files of a case by role.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// The case's name; by default the first file's.
+    /// Name of the case; by default that of the first file.
     pub title: Option<String>,
     /// What the user selected: files, or one folder. The opening job determines which.
     pub paths: Vec<PathBuf>,
     /// Known image files, each with its modality's name in the cohort.
     pub images: Vec<(Option<String>, ImageFile)>,
-    /// DICOM series are opened as cases of a review, not listed.
+    /// DICOM patients are opened as cases of a review instead of a list of series.
     pub as_cases: bool,
-    /// DICOM series of the images whose headers are read already.
+    /// DICOM series whose headers have been read.
     pub stacks: KnownStacks,
     /// The segmentation.
     pub segmentation: Option<PathBuf>,
-    /// The files of the reference. Several are regions, and the reference is their union.
+    /// The files of the reference, which is their union.
     pub reference: Vec<PathBuf>,
-    /// The network's probability.
+    /// The probability map.
     pub probability: Option<PathBuf>,
-    /// The slice to show, 0-based, of the file's axis nearest to S-I.
+    /// The slice to show, 0-based, along the file's axis nearest to S-I.
     pub slice: Option<usize>,
-    /// The segmentations by the methods of a study. The shown one is computed by its network if its file does not exist.
+    /// The segmentations of a study's methods. The selected one is computed by its network if its file does not exist.
     pub study: Option<StudyMasks>,
-    /// The journal of unsaved edits that are restored once the case is open.
+    /// The journal of unsaved edits to restore once the case is open.
     pub restore: Option<PathBuf>,
 }
 
-/// DICOM series by path, so that opening one does not read the headers of its whole place again.
+/// DICOM series by path, so that opening one does not read the headers of its whole folder again.
 #[derive(Clone, Default)]
 pub struct KnownStacks(Vec<(PathBuf, ImageStack)>);
 
@@ -98,7 +98,7 @@ impl Request {
 }
 
 impl ListedCase {
-    /// How to open the case.
+    /// The request that opens the case.
     pub(crate) fn request(&self) -> Request {
         Request {
             title: Some(self.name.clone()),

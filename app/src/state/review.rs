@@ -87,7 +87,7 @@ impl State {
         self.session.view.active.filter(|_| self.session.mode == Mode::Review).unwrap_or(PaneId::Axial)
     }
 
-    /// Whether a mask is drawn: it is chosen, and one of its labels is visible.
+    /// Whether a mask is drawn: the overlay includes it, and one of its labels is visible.
     pub fn draws(&self, document: &Document, mask: &MaskLayer) -> bool {
         let view = &self.session.view;
         let chosen = match (view.overlay, mask.role) {
@@ -115,7 +115,7 @@ impl State {
         list.entries.partition_point(|entry| entry.finding.volume_ml >= minimum)
     }
 
-    /// Chooses no finding if the chosen one is folded away.
+    /// Deselects the selected finding if it is collapsed.
     pub fn leave_folded_finding(&mut self) {
         let shown = self.shown_findings();
         self.session.view.finding.take_if(|finding| *finding >= shown);

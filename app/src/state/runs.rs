@@ -19,7 +19,7 @@ pub use settings::{SettingDifference, differences};
 /// Status of a run, as known to this window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunStatus<'a> {
-    /// Trained by the running job.
+    /// Trained by this window.
     Now(Phase),
     /// Another process trains or evaluates it.
     Elsewhere,
@@ -72,7 +72,7 @@ impl Row<'_> {
         self.run.checkpoint && matches!(self.status, RunStatus::Stopped | RunStatus::Failed(_))
     }
 
-    /// Its status in a sentence.
+    /// Its status in sentences, for a tooltip.
     pub fn explained(&self) -> String {
         let word = self.status.name();
         let resumable = if self.can_resume() { ". It can be resumed from its checkpoint." } else { "" };
@@ -113,7 +113,7 @@ impl RunList {
         self.all().iter().find(|run| run.path == path)
     }
 
-    /// The same, to be changed.
+    /// As [`RunList::run`], mutable.
     pub fn run_mut(&mut self, path: &Path) -> Option<&mut RunEntry> {
         self.entries.as_mut()?.iter_mut().find(|run| run.path == path)
     }
@@ -128,7 +128,7 @@ impl RunList {
         self.trained(Stage::Pretrain)
     }
 
-    /// The fine-tuned runs that can segment and be measured.
+    /// The fine-tuned runs, which can segment and be evaluated.
     pub fn finetuned(&self) -> impl Iterator<Item = &RunEntry> {
         self.trained(Stage::Finetune)
     }
@@ -183,7 +183,7 @@ impl State {
         others.chain(settings).chain([notes]).collect()
     }
 
-    /// The runs that the filter lets through, sorted.
+    /// The runs that match the filter, sorted.
     pub fn run_rows(&self) -> Vec<Row<'_>> {
         let RunTable { filter, column, rising, .. } = &self.session.run_table;
         let columns = self.run_columns();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selected_run_is_not_compared_beside_two_ticked_ones() {
+    fn the_selected_run_is_compared_only_if_fewer_than_two_are_ticked() {
         let mut runs = vec![run("a", None, 3.0), run("b", None, 2.0), run("c", None, 1.0)];
         runs.iter_mut().for_each(|run| run.epochs_done = 1);
         runs[2].stage = Stage::Finetune;
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn validation_and_test_dice_have_columns_of_their_own() {
+    fn validation_and_test_dice_have_separate_columns() {
         let mut runs = vec![run("a", Some(0.9), 10.0), run("b", Some(0.5), 20.0)];
         (runs[0].last_validation, runs[0].evaluated_last) = (Some((9, 0.25)), Some(0.375));
         runs[1].evaluated_best = Some(0.625);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn the_filter_looks_at_everything_that_is_shown() {
+    fn the_filter_searches_all_columns() {
         let mut runs = vec![run("one", Some(0.5), 10.0), run("two", None, 20.0)];
         (runs[0].notes, runs[1].modality) = ("with Brighter".into(), vec!["pet".into()]);
         let mut state = state(runs);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_run_stands_follows_job_and_queue() {
+    fn the_status_of_a_run_follows_job_and_queue() {
         let mut runs = vec![run("a", None, 30.0), run("b", None, 20.0), run("c", None, 10.0)];
         for run in &mut runs {
             (run.state, run.checkpoint) = (EntryState::Stopped, run.name != "c");

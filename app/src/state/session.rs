@@ -38,8 +38,8 @@ pub struct Session {
     pub measures: BTreeMap<PathBuf, Vec<Measure>>,
     /// Label, size and values of the edit tools.
     pub edit: EditChoices,
-    /// Images of closed cases whose modality or unit the user set, to restore it when they are opened again.
-    pub said: Vec<OpenImage>,
+    /// Images of closed cases whose modality or unit the user has set, so that it is restored when they are opened again.
+    pub user_modalities: Vec<OpenImage>,
     /// Window/level by modality, kept across cases.
     pub windows: BTreeMap<String, WindowLevel>,
     /// Device of the next segmentation: `auto`, `cpu`, `wgpu:0`, ...; `auto` if empty.
@@ -58,7 +58,7 @@ pub struct Session {
     pub run_table: RunTable,
     /// Choices of the Studies page.
     pub study: StudySession,
-    /// What is open. Known only to a saved session: while the program runs, the state itself has it.
+    /// What is open. Filled only in a saved session; in the running program, the state has it.
     pub open: OpenItems,
 }
 
@@ -71,7 +71,7 @@ pub struct ChosenRuns {
     pub segment: Option<PathBuf>,
     /// Reconstructs masked patches; by default the watched pre-training run.
     pub reconstruct: Option<PathBuf>,
-    /// Its measures are shown on the Results page.
+    /// Shown on the Results page.
     pub results: Option<PathBuf>,
     /// Selected in the table of runs.
     pub selected: Option<PathBuf>,
@@ -94,7 +94,7 @@ pub enum RunUse {
     Watch,
     /// Compared with the watched one.
     Compare,
-    /// Its measures are shown.
+    /// Shown on the Results page.
     Results,
     /// Selected in the table of runs.
     Select,
@@ -122,7 +122,7 @@ impl State {
     }
 }
 
-/// What is open: files and folders, and where in them the user is.
+/// What is open: files, folders and runs, and the user's position in them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpenItems {
@@ -130,7 +130,7 @@ pub struct OpenItems {
     pub case: Option<OpenCase>,
     /// The folder of cases.
     pub folder: Option<OpenFolder>,
-    /// The DICOM place whose series are listed.
+    /// The DICOM folder or archive whose series are listed.
     pub series: Option<PathBuf>,
     /// The folder of the cohort to train on.
     pub cohort: Option<PathBuf>,
@@ -151,7 +151,7 @@ pub struct OpenCase {
     pub segmentation: Option<PathBuf>,
     /// The files of the reference.
     pub reference: Vec<PathBuf>,
-    /// The file of the probability.
+    /// The file of the probability map.
     pub probability: Option<PathBuf>,
     /// Its segmentations by the methods of a study.
     #[serde(default)]
@@ -161,13 +161,13 @@ pub struct OpenCase {
 /// An image of a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OpenImage {
-    /// What it is read from.
+    /// The file it is read from.
     pub source: Source,
     /// The name in the window.
     pub name: String,
     /// Modality and unit of its values.
     pub info: ScanInfo,
-    /// Its window/level unless one was chosen.
+    /// Its default window/level.
     pub window: WindowLevel,
     /// The frame that is shown.
     pub frame: usize,
@@ -180,7 +180,7 @@ pub struct OpenFolder {
     pub root: PathBuf,
     /// The open case's name.
     pub open: Option<String>,
-    /// What the list is narrowed down to.
+    /// Text that filters the list.
     pub filter: String,
     /// Only cases of this verdict are listed.
     #[serde(default)]
@@ -197,7 +197,7 @@ pub struct OpenRuns {
     pub pretrain: Option<OpenTrack>,
     /// On the fine-tuning track.
     pub finetune: Option<OpenTrack>,
-    /// What the watched run is compared with: other runs, or itself without any, at an epoch.
+    /// The comparison with the watched run: other runs (none: the same run), and the epoch.
     pub compare: Option<(Vec<PathBuf>, Option<usize>)>,
 }
 
@@ -206,7 +206,7 @@ pub struct OpenRuns {
 pub struct OpenTrack {
     /// Its folder.
     pub path: PathBuf,
-    /// The epoch at its cursor; none follows the newest.
+    /// The epoch at its cursor; `None` follows the newest.
     pub cursor: Option<usize>,
 }
 
@@ -254,14 +254,14 @@ impl OpenImage {
 impl Session {
     /// Keeps the user's choices for the images of a closed case.
     pub(super) fn keep_user_modalities(&mut self, document: &Document) {
-        self.said.retain(|said| document.images.iter().all(|layer| layer.source != said.source));
-        self.said.extend(document.images.iter().filter(|layer| layer.info.is_stated()).map(OpenImage::of));
+        self.user_modalities.retain(|kept| document.images.iter().all(|layer| layer.source != kept.source));
+        self.user_modalities.extend(document.images.iter().filter(|layer| layer.info.is_stated()).map(OpenImage::of));
     }
 
     /// An image that was just read, with the user's earlier choices for it.
     pub(crate) fn with_user_modality(&self, image: ImageLayer) -> ImageLayer {
-        match self.said.iter().find(|said| said.source == image.source) {
-            Some(said) => ImageLayer { info: said.info.clone(), default_window: said.window, ..image },
+        match self.user_modalities.iter().find(|kept| kept.source == image.source) {
+            Some(kept) => ImageLayer { info: kept.info.clone(), default_window: kept.window, ..image },
             None => image,
         }
     }
@@ -280,7 +280,7 @@ impl OpenCase {
         }
     }
 
-    /// How to open it again.
+    /// The request that opens it again.
     pub fn request(&self) -> Request {
         let images = self.images.iter().map(|image| (Some(image.info.modality.key()), image.source.file()));
         Request {
@@ -294,7 +294,7 @@ impl OpenCase {
         }
     }
 
-    /// Whether a case that was opened has the same images.
+    /// Whether an open case has the same images.
     pub fn is(&self, document: &Document) -> bool {
         self.images.iter().map(|image| &image.source).eq(document.images.iter().map(|layer| &layer.source))
     }
@@ -304,12 +304,12 @@ impl Session {
     /// The session of the running program, including open items.
     pub fn of(state: &State) -> Self {
         let mut session = Self { open: OpenItems::of(state), ..state.session.clone() };
-        // Measures that are not made yet are not made by a restart either.
+        // A restart does not start an evaluation that has not finished.
         session.runs.results.take_if(|_| state.cache.results.evaluation.is_none());
         session
     }
 
-    /// All of it, as JSON.
+    /// The whole session as JSON.
     ///
     /// # Errors
     /// A value that JSON cannot hold.
@@ -361,11 +361,11 @@ mod tests {
     use crate::theme::Theme;
 
     #[test]
-    fn a_session_is_read_as_it_was_written_and_only_by_its_own_version() {
+    fn a_session_is_read_back_and_other_versions_are_refused() {
         let mut state = State::default();
         state.session.mode = Mode::Masking;
         state.session.view.maximised = Some(PaneId::Linked(1));
-        state.session.timeline.look.camera.zoom = 1.0 / 3.0;
+        state.session.timeline.options.camera.zoom = 1.0 / 3.0;
         state.session.runs.reconstruct = Some("/runs/a".into());
         let session = Session::of(&state);
         let text = session.to_json().unwrap();
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_a_part_of_it_and_those_of_version_1_are_still_read() {
+    fn settings_of_version_1_are_still_read() {
         let settings = Settings { theme: Theme::Light, threads: 3, ..Settings::default() };
         let text = Session::settings_json(&settings).unwrap();
         assert_eq!(Session::from_json(&text).unwrap(), Session { settings: settings.clone(), ..Session::default() });
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_that_is_no_number_does_not_spoil_the_file() {
+    fn a_non_finite_mean_does_not_make_the_session_unreadable() {
         let statistics = |mean| Some(Statistics { image: 0, frame: 0, voxels: 1, mean, sd: 0.0, area_mm2: 1.0 });
         let ends_mm = [glam::DVec3::ZERO; 2];
         let measure =

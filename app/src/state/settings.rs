@@ -23,11 +23,11 @@ pub struct Settings {
     pub planes: PlaneMode,
     /// Linear interpolation, else nearest neighbour.
     pub interpolate: bool,
-    /// The left panel is open.
+    /// The left panel is visible.
     pub left_panel: bool,
-    /// The right panel is open.
+    /// The right panel is visible.
     pub right_panel: bool,
-    /// The bottom strip is open.
+    /// The bottom strip is visible.
     pub strip: bool,
     /// Opacity of the label overlay, 0 to 1.
     pub opacity: f32,
@@ -53,7 +53,7 @@ pub struct Settings {
     pub minimum_ml: f64,
     /// Names, ids, dates and descriptions of patients are not drawn.
     pub hide_patient: bool,
-    /// Compute threads; 0 uses all cores except one, which is left for the window.
+    /// Number of CPU threads for training; 0 uses all cores except one, which is left for the window.
     pub threads: usize,
     /// Runs also write TensorBoard event files.
     pub tensorboard: bool,
@@ -61,8 +61,8 @@ pub struct Settings {
     pub initials: String,
     /// Workspace folder, if set by the user.
     pub workspace: Option<PathBuf>,
-    /// The form of the next run and its cohort from the last session: a [`TrainSettings`](super::train::TrainSettings). Read
-    /// apart from the rest, so that a form of another version does not reset the settings.
+    /// The form of the next run and its cohort from the last session: a [`TrainSettings`](super::train::TrainSettings).
+    /// Read apart from the rest, so that a form of another version does not reset the settings.
     pub training: Option<serde_json::Value>,
 }
 

@@ -64,7 +64,7 @@ pub struct StudySession {
     pub cohort: Option<String>,
     /// The shown metric.
     pub metric: Metric,
-    /// The method that the others are compared with; the first possible one without it.
+    /// The method that the others are compared with; by default the first possible one.
     pub reference: Option<String>,
     /// The chosen cell.
     pub cell: Option<StudyCell>,
@@ -90,6 +90,8 @@ pub struct StudyCache {
     pub list_failed: Option<String>,
     /// The open study.
     pub open: Option<Box<StudyRecord>>,
+    /// Whether the differences between its methods are still being computed.
+    pub comparing: bool,
     /// Why it could not be read.
     pub failed: Option<String>,
     /// Time of the next poll, in the window's seconds.
@@ -101,7 +103,7 @@ pub struct StudyCache {
 pub struct StudyMask {
     /// The method.
     pub method: String,
-    /// The run whose last network made it.
+    /// The run whose last network computed it.
     pub run: PathBuf,
     /// Its file; `None` if the study did not keep it.
     pub mask: Option<PathBuf>,
@@ -119,7 +121,7 @@ pub struct StudyMasks {
 }
 
 impl StudyMasks {
-    /// True if the shown segmentation can be made again at any time, since its network made it here.
+    /// True if the selected segmentation was computed here by its network, so that it can be computed again at any time.
     pub fn is_remade(&self) -> bool {
         self.masks.get(self.shown).is_some_and(|mask| mask.mask.is_none())
     }
@@ -141,11 +143,11 @@ pub struct MethodOutlines {
 
 impl MethodOutlines {
     /// Maximum number of distinct colours.
-    pub const MOST: usize = palette::LABELS.len();
+    pub const MAX_COLOURS: usize = palette::LABELS.len();
 
-    /// The bits of masks on one grid: of the first [`Self::MOST`] at most. `None` without any.
+    /// The outlines of masks on one grid: at most the first [`Self::MAX_COLOURS`]. `None` without any.
     pub fn of(masks: &[(String, EditLabels)], texture: impl FnOnce(&LabelVolume) -> Option<Texture>) -> Option<Self> {
-        let masks = &masks[..masks.len().min(Self::MOST)];
+        let masks = &masks[..masks.len().min(Self::MAX_COLOURS)];
         let grid = masks.first()?.1.grid().clone();
         let mut bits = vec![0_u16; grid.len()];
         for (n, (_, mask)) in masks.iter().enumerate() {
@@ -201,7 +203,7 @@ impl State {
         names.clone().find(chosen).or_else(|| names.next())
     }
 
-    /// The shown metric: the plan's first if it has not the chosen one.
+    /// The shown metric: the selected one, or the plan's first if the plan lacks it.
     pub fn study_metric(&self) -> Metric {
         let chosen = self.session.study.metric;
         let metrics = self.cache.study.open.as_ref().map_or(&[][..], |study| &study.plan.metrics);
@@ -217,11 +219,9 @@ impl State {
     /// The methods that others can be compared with, in the plan's order.
     pub fn study_references(&self) -> Vec<&str> {
         let groups = self.study_groups();
-        let methods = || groups.iter().copied().flat_map(|group| &group.methods);
-        let is_reference = |name: &str| methods().any(|other| other.differences.iter().any(|d| d.to == name));
         let mut found: Vec<&str> = Vec::new();
-        for method in methods().map(|method| method.method.as_str()) {
-            if is_reference(method) && !found.contains(&method) {
+        for method in groups.into_iter().flat_map(Group::references) {
+            if !found.contains(&method) {
                 found.push(method);
             }
         }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn outlines_hold_a_bit_for_each_segmentation_and_as_many_as_there_are_colours() {
+    fn outlines_have_a_bit_per_segmentation_up_to_the_number_of_colours() {
         let masks = [("a".to_owned(), mask([0, 1, 4, 0])), ("b".to_owned(), mask([0, 0, 1, 1]))];
         let outlines = MethodOutlines::of(&masks, |_| None).unwrap();
         assert_eq!(outlines.bits.iter().collect::<Vec<_>>(), [0, 1, 3, 2]);

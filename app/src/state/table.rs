@@ -17,8 +17,9 @@ pub fn name(purpose: PathPurpose) -> &'static str {
 }
 
 /// Reason for a missing table.
-pub fn missing(purpose: PathPurpose) -> &'static str {
+fn missing(state: &State, purpose: PathPurpose) -> &'static str {
     match purpose {
+        _ if is_filled(state, purpose) => "The last edit is still being measured. Try again in a moment.",
         PathPurpose::FindingsTable => "This case has no findings yet.",
         PathPurpose::AgreementTable => "Agreement needs a segmentation and a reference.",
         _ => "This case has no measurements.",
@@ -36,15 +37,21 @@ pub fn is_filled(state: &State, purpose: PathPurpose) -> bool {
     }
 }
 
-/// The table with its headings; `None` where there is nothing to export.
-pub fn csv(state: &State, purpose: PathPurpose) -> Option<String> {
-    let document = state.document.as_ref().filter(|_| is_filled(state, purpose))?;
-    let rows = match purpose {
-        PathPurpose::FindingsTable => findings(state, document)?,
-        PathPurpose::AgreementTable => agreement(state, document)?,
-        _ => measurements(state, document),
-    };
-    Some(rows.into_iter().map(|row| row.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n").collect())
+/// The table with its headings. Numbers from before the last edit are never exported.
+///
+/// # Errors
+/// Why there is nothing to export, as a sentence.
+pub fn csv(state: &State, purpose: PathPurpose) -> Result<String, &'static str> {
+    let document = state.document.as_ref().filter(|_| is_filled(state, purpose));
+    let rows = document.and_then(|document| match purpose {
+        PathPurpose::FindingsTable if document.has_old_findings() => None,
+        PathPurpose::FindingsTable => findings(state, document),
+        PathPurpose::AgreementTable if document.has_old_agreement() => None,
+        PathPurpose::AgreementTable => agreement(state, document),
+        _ => Some(measurements(state, document)),
+    });
+    let rows = rows.ok_or_else(|| missing(state, purpose))?;
+    Ok(rows.into_iter().map(|row| row.iter().map(|cell| quoted(cell)).collect::<Vec<_>>().join(",") + "\n").collect())
 }
 
 type Row = Vec<String>;
@@ -66,7 +73,8 @@ fn number(value: Option<f64>) -> String {
 fn findings(state: &State, document: &Document) -> Option<Vec<Row>> {
     let list = document.findings.as_ref()?;
     let labels: Vec<u16> = document.labels().into_iter().collect();
-    let mut head = cells(&["case", "finding", "mask", "status", "below_minimum", "volume_ml", "diameter_mm", "slice"]);
+    let mut head = cells(&["case", "finding", "mask", "status", "verdict", "below_minimum"]);
+    head.extend(cells(&["volume_ml", "diameter_mm", "slice"]));
     head.extend(cells(&["centre_r_mm", "centre_a_mm", "centre_s_mm", "image", "unit", "mean", "max", "peak_1_ml"]));
     head.extend(labels.iter().map(|label| format!("label_{label}_ml")));
     let image = list.values_of.and_then(|source| document.images.get(source.image));
@@ -79,6 +87,7 @@ fn findings(state: &State, document: &Document) -> Option<Vec<Row>> {
             (at + 1).to_string(),
             entry.role.word().to_owned(),
             entry.status.name().to_owned(),
+            state.finding_verdict(at).map(|verdict| verdict.key().to_owned()).unwrap_or_default(),
             small.to_string(),
             number(Some(finding.volume_ml)),
             number(Some(finding.diameter.mm)),

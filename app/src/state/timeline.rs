@@ -1,6 +1,6 @@
 //! The open runs, live or replayed: their history, the cursors of both tracks, and their recorded slices.
 
-mod look;
+mod options;
 pub mod probes;
 pub mod run;
 pub mod series;
@@ -15,12 +15,12 @@ use serde::{Deserialize, Serialize};
 
 use super::State;
 
-pub use look::{Labels, Layer, Look, WatchView};
+pub use options::{Labels, Layer, WatchOptions, WatchView};
 pub use probes::{EpochRecord, PinnedSlice, Probes, RecordKey, SliceKey, Update};
 pub use run::OpenRun;
 pub use series::{Quantity, Series};
 
-/// The request to open runs that is being carried out.
+/// The current request to open runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpeningRun {
     /// Unique in this session; the newest request wins.
@@ -31,11 +31,11 @@ pub struct OpeningRun {
     pub epoch: Option<usize>,
 }
 
-/// What the shown epoch is compared with.
+/// The runs or the epoch that the shown epoch is compared with.
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
-    /// Other runs of its stage: the first is shown next to the shown run, the curves of all are overlaid. Empty when comparing
-    /// two epochs of the shown run.
+    /// Other runs of the same stage: the first one is shown beside the shown run, the curves of all are overlaid. Empty
+    /// when two epochs of the shown run are compared.
     pub runs: Vec<OpenRun>,
     /// The epoch of the first; by default the cursor's (another run) or the first epoch (the same run).
     pub epoch: Option<usize>,
@@ -61,8 +61,8 @@ pub struct TimelineSession {
     /// Slices to pin in the next job.
     pub wanted: Vec<Pin>,
     /// Display settings of the runs.
-    pub look: Look,
-    /// The timeline plays; when the next epoch is due, in the window's seconds.
+    pub options: WatchOptions,
+    /// While the timeline plays: when the next epoch is due, in the window's seconds.
     #[serde(skip)]
     pub playing: Option<f64>,
 }
@@ -74,13 +74,13 @@ pub struct TimelineCache {
     pub pretrain: Option<OpenRun>,
     /// The lower track.
     pub finetune: Option<OpenRun>,
-    /// What the shown epoch is compared with.
+    /// The comparison, if there is one.
     pub compare: Option<Compare>,
     /// The run that is being opened.
     pub opening: Option<OpeningRun>,
     /// A run that could not be opened, and why.
     pub failed: Option<(PathBuf, String)>,
-    /// What was read of the pinned slices.
+    /// The pinned slices read so far.
     pub probes: Probes,
 }
 
@@ -93,7 +93,7 @@ impl TimelineCache {
         }
     }
 
-    /// The place of a track.
+    /// The run on a track, mutable.
     pub fn slot(&mut self, stage: Stage) -> &mut Option<OpenRun> {
         match stage {
             Stage::Pretrain => &mut self.pretrain,
@@ -112,7 +112,7 @@ impl TimelineCache {
         [self.pretrain.as_ref(), self.finetune.as_ref()].into_iter().flatten().chain(others)
     }
 
-    /// All open runs, to be changed.
+    /// All open runs, mutable.
     pub fn runs_mut(&mut self) -> impl Iterator<Item = &mut OpenRun> {
         let others = self.compare.iter_mut().flat_map(|compare| &mut compare.runs);
         [self.pretrain.as_mut(), self.finetune.as_mut()].into_iter().flatten().chain(others)
@@ -139,7 +139,7 @@ impl State {
         self.cache.timeline.compare.as_ref().map_or(&[], |compare| &compare.runs)
     }
 
-    /// The slices that can be shown: pinned in a track, recorded there, or to be pinned in the next job.
+    /// The slices that can be shown: pinned or recorded in a run on a track, or to be pinned in the next job.
     pub fn pins(&self) -> Vec<Pin> {
         let of_run = |run: &OpenRun| run.pins.iter().chain(run.history.probes.keys()).cloned().collect::<Vec<_>>();
         let recorded = self.cache.timeline.runs().flat_map(of_run);
@@ -149,7 +149,7 @@ impl State {
         pins
     }
 
-    /// Settings to prepare a slice for pinning: the watched run's, or else the form's.
+    /// Settings for preprocessing a slice to pin: those of the watched run, else those of the form.
     pub fn pin_config(&self) -> Option<Arc<Config>> {
         let form = || {
             let config = self.session.train.form.config();
@@ -159,7 +159,7 @@ impl State {
         self.watched_run().map(|run| Arc::clone(&run.config)).or_else(form)
     }
 
-    /// Whether a slice is pinned now: in the job that trains, else for the next one.
+    /// Whether a slice is pinned in the current job, or else for the next one.
     pub fn is_pinned(&self, pin: &Pin) -> bool {
         match &self.training.pins {
             Some(live) => live.pins.list().contains(pin),
@@ -177,15 +177,15 @@ impl State {
         }
     }
 
-    /// The key of the chosen slice's record of an epoch of a run; none if the run did not record it.
+    /// Key of the record of the selected slice at an epoch of a run; `None` if the run did not record it.
     pub fn record_key(&self, run: &OpenRun, epoch: usize) -> Option<RecordKey> {
         let pin = self.session.timeline.pin.as_ref()?;
         run.recorded(pin).binary_search(&epoch).ok()?;
         Some(RecordKey { slice: SliceKey { run: run.id, stage: run.stage(), pin: pin.clone() }, epoch })
     }
 
-    /// At most `count` epochs for the row of Fig. 4: updates of the selected slice, spread over its records. In fine-tuning,
-    /// which has no updates, any epochs.
+    /// At most `count` epochs for the columns of Fig. 4, spread over the records of the selected slice: epochs with
+    /// updates or, in fine-tuning, any.
     pub fn sheet_epochs(&self, run: &OpenRun, count: usize) -> Vec<usize> {
         let Some(pin) = &self.session.timeline.pin else { return Vec::new() };
         let recorded = run.recorded(pin);

@@ -33,7 +33,7 @@ pub enum TrainPage {
     Watch,
     /// All runs of the workspace.
     Runs,
-    /// Measures of a fine-tuned run, patient by patient.
+    /// Metrics of a fine-tuned run, patient by patient.
     Results,
     /// Methods compared over patients, draws and seeds.
     Studies,
@@ -55,7 +55,7 @@ impl TrainPage {
     }
 }
 
-/// A cohort whose files were read.
+/// A cohort whose files were read and checked.
 #[derive(Clone, Debug)]
 pub struct CohortCard {
     /// Its cases and where their files are.
@@ -75,7 +75,7 @@ pub struct TrainSettings {
 }
 
 impl TrainSettings {
-    /// That of a running program.
+    /// The current form and cohort, without patient names.
     pub fn of(state: &State) -> Self {
         let form = state.session.train.form.clone().without_patients();
         Self { form, cohort: state.cache.train.cohort.folder() }
@@ -92,9 +92,9 @@ pub enum CohortState {
     Remembered(PathBuf),
     /// A folder that is being read.
     Reading(PathBuf),
-    /// Read. It can be trained on.
+    /// A cohort that was read and can be trained on.
     Ready(Box<CohortCard>),
-    /// It cannot, for this reason.
+    /// It cannot be trained on, for this reason.
     Failed(PathBuf, String),
 }
 
@@ -145,7 +145,7 @@ pub struct TrainSession {
 }
 
 impl TrainSession {
-    /// Shows a page; Back leads to the one before.
+    /// Shows a page. Back leads to the previous one.
     pub fn go_to(&mut self, page: TrainPage) {
         if page != self.page {
             self.past.retain(|past| *past != page && *past != self.page);
@@ -153,13 +153,13 @@ impl TrainSession {
         }
     }
 
-    /// The page that Back leads to: the one before, at last the form of the next job.
+    /// The page that Back leads to: the previous one, finally the form.
     pub fn before(&self) -> Option<TrainPage> {
         let first = Some(TrainPage::Setup).filter(|first| *first != self.page);
         self.past.last().copied().or(first)
     }
 
-    /// Shows that page.
+    /// Goes to that page.
     pub fn go_back(&mut self) {
         if let Some(page) = self.before() {
             self.past.pop();
@@ -177,7 +177,7 @@ pub struct TrainCache {
     pub problems: Vec<(String, String)>,
     /// The run that already has the name in the form, with its settings if they can be read.
     pub same_name: Option<(PathBuf, Option<Box<Config>>)>,
-    /// The settings in which that run differs from the form, if it does: it cannot be resumed then.
+    /// The settings in which that run differs from the form. If there are any, it cannot be resumed.
     pub name_conflict: Vec<String>,
     /// Time and memory of the next job.
     pub estimate: Estimate,
@@ -206,7 +206,7 @@ pub struct Training {
     pub last_id: u64,
     /// Interrupted runs that the user dismissed in this session.
     pub dismissed: Vec<PathBuf>,
-    /// The program ends as soon as the run has saved its checkpoint.
+    /// The program quits as soon as the run has saved its checkpoint.
     pub closing: bool,
 }
 
@@ -232,7 +232,7 @@ impl State {
         self.cache.runs.unfinished().filter(offered)
     }
 
-    /// What is wrong with the name of the next run, if anything is.
+    /// The problem with the name of the next run, if any.
     pub fn run_name_problem(&self) -> Option<String> {
         let form = &self.session.train.form;
         let (name, named) = (form.name.trim(), form.named);
@@ -250,7 +250,7 @@ impl State {
         differs.then(|| format!("A run \"{name}\" exists. Choose another name."))
     }
 
-    /// What is wrong with the number of labelled patients, if anything is.
+    /// The problem with the number of labelled patients, if any.
     pub fn label_problem(&self) -> Option<String> {
         let form = &self.session.train.form;
         let labelled = form::labelled(self.cache.train.split.as_ref()?.as_ref().ok()?).count();
@@ -262,7 +262,7 @@ impl State {
         })
     }
 
-    /// Why the next job cannot be started, if it cannot.
+    /// Why the next job cannot be started; `None` if it can.
     pub fn training_obstacle(&self) -> Option<String> {
         let (train, form) = (&self.cache.train, &self.session.train.form);
         match &train.cohort {
@@ -292,9 +292,11 @@ impl State {
     fn no_slice_problem(&self) -> Option<&'static str> {
         let Estimate::Known(known) = &self.cache.train.estimate else { return None };
         (known.slices == 0).then_some(match self.session.train.form.stage {
-            Stage::Pretrain => "The training patients have no usable slice. Enlarge Crop, or lower Every slice.",
+            Stage::Pretrain => {
+                "The training patients have no usable slice. Increase the crop, or lower \"Every n-th slice\"."
+            },
             Stage::Finetune => {
-                "The labelled patients have no lesion inside the crop. Choose other patients under Labelled, or enlarge Crop."
+                "The labelled patients have no lesion inside the crop. Choose other labelled patients, or increase the crop."
             }
         })
     }
@@ -305,7 +307,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_training_without_a_slice_is_refused_with_a_remedy() {
+    fn training_without_a_usable_slice_is_refused_with_a_remedy() {
         let mut state = State::default();
         let known = |slices| {
             let counts = Assessment {
@@ -328,11 +330,11 @@ mod tests {
         assert_eq!(state.no_slice_problem(), None);
         state.cache.train.estimate = known(0);
         let why = state.no_slice_problem().unwrap_or_default();
-        assert!(why.contains("no lesion inside the crop") && why.contains("under Labelled"), "{why}");
+        assert!(why.contains("no lesion inside the crop") && why.contains("other labelled patients"), "{why}");
     }
 
     #[test]
-    fn the_way_back_leads_over_the_pages_that_were_seen_to_the_form() {
+    fn back_leads_through_the_visited_pages_to_the_form() {
         let mut train = TrainSession::default();
         assert_eq!(train.before(), None);
         for page in [TrainPage::Runs, TrainPage::Results, TrainPage::Runs, TrainPage::Runs] {

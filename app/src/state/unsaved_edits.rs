@@ -10,9 +10,9 @@ use super::runs::date;
 /// The edits found, and those to ask the user about.
 #[derive(Clone, Debug, Default)]
 pub struct UnsavedEditList {
-    /// Those neither restored nor discarded, newest first.
+    /// Edits neither restored nor discarded, newest first.
     pub found: Vec<UnsavedEdits>,
-    /// Journals to ask the user about, next one last.
+    /// Journals to ask the user about, the next one last.
     pub offers: Vec<PathBuf>,
 }
 
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_sentence_names_number_case_and_time() {
+    fn the_sentence_has_number_case_and_time() {
         let mut left = UnsavedEdits {
             path: "1.edits".into(),
             case: engine::run::autosave::EditedCase { title: "p01".into(), ..Default::default() },

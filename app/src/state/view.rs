@@ -29,7 +29,7 @@ pub enum ToolKind {
     Eraser,
     /// Paints voxels with values in a range.
     RangeBrush,
-    /// Paints voxels that are like the one under the pointer.
+    /// Paints voxels with values similar to the one under the pointer.
     AdaptiveBrush,
     /// Fills, erases or restores an outlined area.
     Lasso,
@@ -37,12 +37,12 @@ pub enum ToolKind {
     Fill,
     /// Grows from a click along similar values.
     Grow,
-    /// Takes the lesion of the network's probability under a click.
+    /// Adds the lesion of the probability map under a click.
     OneClick,
 }
 
 impl ToolKind {
-    /// The tools that change no mask, in the order of their keys 1 to 6.
+    /// The tools that do not edit, in the order of their keys 1 to 6.
     pub const ALL: [Self; 6] = [Self::Crosshair, Self::Window, Self::Pan, Self::Zoom, Self::Ruler, Self::Ellipse];
 
     /// The tools that correct the segmentation.
@@ -67,7 +67,7 @@ impl ToolKind {
         matches!(self, Self::Brush | Self::Eraser | Self::RangeBrush | Self::AdaptiveBrush)
     }
 
-    /// The key that chooses it.
+    /// The key that selects it.
     pub fn key(self) -> &'static str {
         match self {
             Self::Crosshair => "1",
@@ -119,7 +119,7 @@ pub enum PaneId {
     Coronal,
     /// Maximum intensity projection, from the front.
     Projection,
-    /// An axial slice of one of the case's images, next to the others'.
+    /// An axial slice of one image, beside those of the others.
     Linked(usize),
 }
 
@@ -167,7 +167,8 @@ pub struct Measure {
     pub plane: Plane,
     /// Its two ends (ruler) or two corners (ellipse), in world mm.
     pub ends_mm: [DVec3; 2],
-    /// Mean and standard deviation of the voxels inside an ellipse. Saved only if finite, since JSON has no other numbers.
+    /// Mean and standard deviation of the voxels inside an ellipse. Saved only if finite, since JSON has no other
+    /// numbers.
     #[serde(serialize_with = "finite_only")]
     pub statistics: Option<Statistics>,
 }
@@ -193,7 +194,7 @@ pub struct Statistics {
     pub image: usize,
     /// Its frame, 0-based.
     pub frame: usize,
-    /// How many voxels.
+    /// Number of voxels.
     pub voxels: usize,
     /// Mean.
     pub mean: f64,
@@ -203,7 +204,7 @@ pub struct Statistics {
     pub area_mm2: f64,
 }
 
-/// Slices that are played.
+/// The cine in progress.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cine {
     /// The pane that plays.
@@ -219,7 +220,7 @@ pub enum Overlay {
     Segmentation,
     /// The reference.
     Reference,
-    /// True positive, false positive, false negative and wrong label apart.
+    /// True positives, false positives, false negatives and wrong labels in different colours.
     #[default]
     Comparison,
 }
@@ -251,7 +252,7 @@ pub struct View {
     pub maximised: Option<PaneId>,
     /// One axial slice of each image, instead of the four panes.
     pub linked: bool,
-    /// The pane under the pointer or last used: keys go there.
+    /// The pane that receives keys: the one under the pointer or last used.
     pub active: Option<PaneId>,
     /// The overlay is hidden while a key is held.
     #[serde(skip)]
@@ -260,23 +261,23 @@ pub struct View {
     pub overlay: Overlay,
     /// Labels that are switched off.
     pub hidden_labels: BTreeSet<u16>,
-    /// How values become colours, of the image.
+    /// Colour map of the displayed image.
     pub colour_map: ColourMap,
-    /// The second image, drawn over the first.
+    /// Index of the image fused over the displayed one.
     pub fused: Option<usize>,
-    /// How much the second image covers, 0 to 1.
+    /// Opacity of the fused image, 0 to 1.
     pub fused_opacity: f32,
-    /// How its values become colours.
+    /// Colour map of the fused image.
     pub fused_colour_map: ColourMap,
-    /// The modality that the user chose to see: the next case of the cohort shows it too.
+    /// The modality that the user displayed. The next case of the cohort shows it too.
     pub modality: Option<Modality>,
-    /// The modality that the user fused over it.
+    /// The modality that the user fused.
     pub fused_modality: Option<Modality>,
-    /// The chosen finding, by its place in the list.
+    /// Index of the selected finding in the list.
     pub finding: Option<usize>,
     /// Findings below the minimum volume are listed too.
     pub small_findings: bool,
-    /// Slices that are played.
+    /// The cine in progress.
     #[serde(skip)]
     pub cine: Option<Cine>,
 }
@@ -323,7 +324,7 @@ impl View {
         self.panes[Self::slot(pane)].camera
     }
 
-    /// The panes that are shown, in reading order. `images` is how many images the case has.
+    /// The visible panes in reading order. `images` is the number of images of the case.
     pub fn shown(&self, images: usize) -> Vec<PaneId> {
         match self.maximised {
             Some(pane) => vec![pane],

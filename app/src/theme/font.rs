@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_symbols_of_the_field_are_there() {
+    fn the_fonts_have_all_symbols_in_use() {
         let ctx = egui::Context::default();
         crate::theme::install(&ctx, crate::theme::Theme::Dark);
         let output = ctx.run_ui(egui::RawInput::default(), |ui| {

@@ -1,4 +1,4 @@
-//! Slices of a DICOM series that is being decoded: to look at, with the wheel. Nothing is measured or edited until all are.
+//! Slices of a DICOM series that is still loading. They can be viewed, but not measured or edited.
 
 use egui::{Align2, Color32, Id, Rect, Sense, Stroke, StrokeKind, Ui, UiBuilder, pos2, vec2};
 
@@ -11,7 +11,7 @@ use crate::state::JobStatus;
 use crate::state::arriving::Arriving;
 use crate::theme::{self, font, radius, space};
 
-/// Draws the slice that the user looks at, and below it the progress with a cancel button.
+/// Draws the current slice, and below it the progress with a cancel button.
 pub(super) fn show(ui: &mut Ui, arriving: &Arriving, convention: Convention, job: &JobStatus, sender: &Sender) {
     let area = ui.max_rect();
     let id = Id::unique("arriving slices");
@@ -20,13 +20,13 @@ pub(super) fn show(ui: &mut Ui, arriving: &Arriving, convention: Convention, job
     let (above, below) = area.split_top_bottom_at_y((area.bottom() - NOTICE).max(area.top()));
     if let Some((at, picture)) = arriving.shown() {
         let (texture, extent) = Thumbnails::of(ui).texture(ui, id, picture);
-        let room = above.shrink(space::XL);
-        let scale = (room.size() / extent).min_elem().max(0.0);
-        // Pictures are made in the radiological convention.
+        let area = above.shrink(space::XL);
+        let scale = (area.size() / extent).min_elem().max(0.0);
+        // The pictures are in the radiological convention.
         let mirrored = convention == Convention::Neurological && arriving.plane != Plane::Sagittal;
         let [left, right] = if mirrored { [1.0, 0.0] } else { [0.0, 1.0] };
         let part = Rect { min: pos2(left, 0.0), max: pos2(right, 1.0) };
-        let image = Rect::from_center_size(room.center(), extent * scale);
+        let image = Rect::from_center_size(area.center(), extent * scale);
         ui.painter().image(texture, image, part, Color32::WHITE);
         let text = |at, align, text: &str| {
             ui.painter().text(at, align, text, font::caption(), theme::tokens::DARK.text);
@@ -37,9 +37,9 @@ pub(super) fn show(ui: &mut Ui, arriving: &Arriving, convention: Convention, job
             text(image.center_top() - vec2(0.0, space::XS), Align2::CENTER_BOTTOM, &letters.top);
             text(image.center_bottom() + vec2(0.0, space::XS), Align2::CENTER_TOP, &letters.bottom);
         }
-        let said = format!("Preview: {} {}/{}", arriving.plane.name(), at + 1, arriving.slices.len());
-        text(above.left_top() + vec2(space::M, space::M), Align2::LEFT_TOP, &said);
-        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &said));
+        let label = format!("Preview: {} {}/{}", arriving.plane.name(), at + 1, arriving.slices.len());
+        text(above.left_top() + vec2(space::M, space::M), Align2::LEFT_TOP, &label);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     }
     if response.contains_pointer() {
         let mut notches: Notches = ui.data(|data| data.get_temp(id)).unwrap_or_default();
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_are_looked_at_with_the_wheel_until_all_are_decoded_and_the_rest_can_be_cancelled() {
+    fn the_wheel_steps_through_arrived_slices_and_loading_can_be_cancelled() {
         let grid = Grid::new([4, 4, 9], DAffine3::from_scale(DVec3::new(-1.0, -1.0, 2.0)));
         let mut arriving = Arriving::new(DisplayGrid::new(&grid, PlaneMode::Native));
         for at in 3..6 {
@@ -118,7 +118,7 @@ mod tests {
             window.step();
             assert!(window.query_by_label(&format!("Preview: Axial {now}/9")).is_some());
         }
-        // Nothing else is done to a series that is incomplete.
+        // A click on an incomplete series has no effect.
         window.query_by_label_contains("Preview: Axial").unwrap().click();
         window.step();
         assert_eq!(window.state().sender.take(), []);

@@ -5,14 +5,14 @@ use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2
 use crate::theme::{self, font, radius, space};
 use crate::widget::overlay_text;
 
-/// Side of a swatch.
+/// Side of a symbol.
 const SWATCH: f32 = 11.0;
 /// Opacity of the plate below text over patches.
 const PLATE: f32 = 0.75;
 /// Line spacing in points.
 pub const LINE: f32 = 17.0;
 
-/// How a legend entry is drawn.
+/// The symbol of a legend entry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Sign {
     /// Filled and outlined.
@@ -32,7 +32,7 @@ pub enum Sign {
 }
 
 /// Size of a legend in points.
-pub fn room(painter: &Painter, entries: &[(&str, Sign)]) -> Vec2 {
+pub fn size(painter: &Painter, entries: &[(&str, Sign)]) -> Vec2 {
     let width = |text: &str| painter.layout_no_wrap(text.to_owned(), font::number_small(), Color32::WHITE).size().x;
     let widest = entries.iter().map(|(text, _)| width(text)).fold(0.0, f32::max);
     vec2(widest + space::S + SWATCH, entries.len() as f32 * LINE)
@@ -50,7 +50,7 @@ pub fn show(painter: &Painter, corner: Pos2, entries: &[(&str, Sign)]) {
         return;
     }
     let tokens = theme::tokens(painter.ctx());
-    let place = Rect::from_min_max(corner - room(painter, entries), corner);
+    let place = Rect::from_min_max(corner - size(painter, entries), corner);
     plate(painter, place);
     for (n, (text, sign)) in entries.iter().enumerate() {
         let middle = place.top() + (n as f32 + 0.5) * LINE;

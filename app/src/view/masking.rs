@@ -2,9 +2,9 @@
 //!
 //! Together the panes show the paper's Fig. 2: lesion patches green, background purple, and the masked input.
 
+mod caption;
 mod column;
 mod main_pane;
-mod written;
 
 use egui::{Rect, Ui, UiBuilder, pos2, vec2};
 use glam::DVec2;
@@ -21,17 +21,18 @@ use crate::worker;
 
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
-/// Height of the text below the large pane, which covers no patch there, and its most as a share of the centre.
+/// Height of the text below the large pane, and its maximum as a share of the centre's height.
 const FOOT: (f32, f32) = (60.0, 0.25);
-/// Minimum and maximum width of the column, and minimum width of a centre with a column, in points.
+/// Minimum and maximum width of the column, in points.
 const COLUMN: [f32; 2] = [150.0, 560.0];
-const LEAST: f32 = 360.0;
-/// Points of a drag that change the contrast by its whole width.
+/// Minimum width of a centre with a column, in points.
+const WITH_COLUMN: f32 = 360.0;
+/// Length of a drag, in points, that changes the contrast by its whole width.
 const PACE: f64 = 400.0;
 
 const NO_ADAPTER: &str = "Not drawn: no graphics adapter.";
 
-/// Draws it.
+/// Draws the panes of Masking mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let area = ui.max_rect();
     let Some(document) = &state.document else { return };
@@ -41,13 +42,13 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
     let Some(found) = &state.cache.masking.found else { return waiting(ui, area, state, sender) };
     let shared = Shared { state, document, found };
-    let alone = state.session.view.maximised.is_some() || area.width() < LEAST;
+    let alone = state.session.view.maximised.is_some() || area.width() < WITH_COLUMN;
     let (large, column) = arrange(area, alone, ui.pixels_per_point());
     let foot = FOOT.0.min(large.height() * FOOT.1).round();
     let (large, foot) = large.split_top_bottom_at_y(large.bottom() - foot);
     let hovered = main_pane::show(ui, &shared, large, sender);
     ui.painter().rect_filled(foot, 0.0, theme::tokens(ui).image);
-    written::show(ui, &shared, foot, hovered);
+    caption::show(ui, &shared, foot, hovered);
     if let Some(column) = column {
         column::show(ui, &shared, column, sender);
     }
@@ -144,12 +145,12 @@ fn dimmed(ui: &mut Ui, area: Rect, job: &JobStatus, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).backdrop);
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     theme::on_image(&mut child);
-    if LoadingState::new(&words(job), job.progress).cancel().show(&mut child) {
+    if LoadingState::new(&progress_text(job), job.progress).cancel().show(&mut child) {
         sender.send(FileCommand::CancelJob(job.id));
     }
 }
 
-fn words(job: &JobStatus) -> String {
+fn progress_text(job: &JobStatus) -> String {
     if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) }
 }
 
@@ -157,7 +158,7 @@ fn words(job: &JobStatus) -> String {
 fn waiting(ui: &mut Ui, area: Rect, state: &State, sender: &Sender) {
     ui.painter().rect_filled(area, 0.0, theme::tokens(ui).window);
     let job = state.jobs.iter().find(|job| matches!(job.slot, worker::masking::PREPARE | worker::masking::CLUSTER));
-    let text = job.map_or_else(|| "Preprocessing the scan".to_owned(), words);
+    let text = job.map_or_else(|| "Preprocessing the scan".to_owned(), progress_text);
     let state = LoadingState::new(&text, job.and_then(|job| job.progress));
     let mut child = ui.new_child(UiBuilder::new().max_rect(area));
     match job {

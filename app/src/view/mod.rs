@@ -8,9 +8,9 @@
 //! | [`uniforms`] | uniforms of the slice shader |
 //! | [`legend`] | legend of patch colours and symbols |
 //! | [`masking`], [`train`] | centre of the other modes |
-//! | `series` | the series of a DICOM place |
+//! | `series` | the series browser |
 //! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
-//! | `arriving` | slices of a DICOM series that is being decoded |
+//! | `arriving` | slices of a DICOM series that is still loading |
 
 mod arriving;
 pub mod legend;
@@ -47,7 +47,7 @@ pub fn export(ui: &mut Ui, state: &State) {
     }
 }
 
-/// Whether a job has not lasted so long that it needs words: most series are read before these could be.
+/// Whether a job started less than [`SHORT`] ago. Most series open before a message could be read.
 fn has_just_begun(ui: &Ui, job: &JobStatus) -> bool {
     let now = ui.input(|input| input.time);
     let seen = ui.data_mut(|data| {
@@ -84,7 +84,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         if let (Some(job), Some(list)) = (opening, list)
             && has_just_begun(ui, job)
         {
-            // Clicks go nowhere.
+            // Clicks have no effect.
             return series::show(ui, state, list, &Sender::default());
         }
         if let (Some(job), Some(arriving)) = (opening, &state.cache.arriving) {
@@ -119,7 +119,7 @@ mod tests {
     use crate::state::Slot;
 
     #[test]
-    fn a_series_that_opens_at_once_replaces_the_list_without_a_word() {
+    fn the_list_stays_visible_while_a_series_opens_quickly() {
         let ctx = egui::Context::default();
         let job = |id| JobStatus {
             id,

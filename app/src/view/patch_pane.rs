@@ -22,8 +22,9 @@ const OUTLINE: f32 = 1.5;
 
 /// Margin for name and letters: fraction of the shorter side, minimum and maximum in points.
 const MARGIN: (f64, f64, f64) = (0.07, 17.0, 24.0);
-/// Margin without a name, for a line of small letters; with a badge, which must not lie on the picture either.
+/// Margin without a name: room for a line of small letters.
 const BARE_MARGIN: f64 = 13.0;
+/// Margin without a name but with a badge, which must not cover the picture.
 const BADGED_MARGIN: f64 = 19.0;
 
 /// A slice of the scan on its native grid, instead of the crop.
@@ -218,8 +219,8 @@ impl<'a> PatchPane<'a> {
     /// Fits the slice and the crop into the area inside the margin, centred on the slice.
     fn map(&self, display: &DisplayGrid, size: DVec2, margin: f64) -> PaneMap {
         let scale = |size: DVec2, extent: DVec2| (size / extent).min_element().max(1e-9);
-        let room = (size - 2.0 * margin).max(DVec2::ONE);
-        let fitted = scale(room, self.extent_mm(display));
+        let usable = (size - 2.0 * margin).max(DVec2::ONE);
+        let fitted = scale(usable, self.extent_mm(display));
         let fit = fitted / scale(size.max(DVec2::ONE), display.extent_mm(Plane::Axial));
         let camera = Camera { zoom: self.camera.zoom * fit, ..self.camera };
         PaneMap::new(display, Plane::Axial, self.convention, camera, size)
@@ -260,7 +261,7 @@ impl<'a> PatchPane<'a> {
         self.world_from_crop.inverse() * display.world_from_display
     }
 
-    /// Adds the image to the frame; the reason if it cannot.
+    /// Adds the image to the frame. Returns the reason if that fails.
     fn paint(&self, painter: &egui::Painter, placed: &PanePlacement<'_>) -> Option<String> {
         let Some(picture) = self.picture else { return Some(self.missing.to_owned()) };
         let slice = self.slice_paint(picture, placed, painter.pixels_per_point());
@@ -343,7 +344,7 @@ impl PanePlacement<'_> {
         self.map.index_in_space(vector(pos - self.rect.min), self.slice)
     }
 
-    /// The patch at a screen position; none where the whole slice is one.
+    /// The patch at a screen position; none if the slice is not divided into patches.
     fn patch_at(&self, pos: Pos2) -> Option<usize> {
         if self.pane.grid < 2 {
             return None;

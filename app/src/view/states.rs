@@ -4,14 +4,14 @@ use egui::{Align, Label, Layout, Rect, RichText, ScrollArea, Stroke, StrokeKind,
 use std::path::Path;
 
 use crate::command::{FileCommand, Sender};
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::{Document, Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 use crate::widget::{ButtonKind, LoadingState, PushButton};
 
 /// Width of the column.
 pub(super) const WIDTH: f32 = 460.0;
-/// How much of the open case is covered while another one loads.
+/// Opacity of the cover over the open case while another one loads.
 const DIMMED: f32 = 0.72;
 /// Height of the card.
 pub(super) const NOTICE: f32 = 150.0;
@@ -28,7 +28,7 @@ pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
 
 /// Dims the views of the open case while another one loads, and names both, so that they are not confused.
 pub fn loading_another(ui: &mut Ui, area: Rect, document: &Document, job: &JobStatus, sender: &Sender) {
-    // Nothing below is clicked, drawn on or measured.
+    // Takes all pointer events from the views below.
     ui.interact(area, egui::Id::unique("another case loads"), egui::Sense::click_and_drag());
     ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.image.gamma_multiply(DIMMED));
     let size = vec2(WIDTH.min(area.width()), NOTICE);
@@ -56,7 +56,7 @@ pub fn failed(ui: &mut Ui, path: &Path, why: &str, sender: &Sender) {
         ui.add(Label::new(RichText::new(why).font(font::body()).color(t.text_dim)).wrap().selectable(true));
     });
     column.add_space(space::L);
-    // The width of its content, to centre it; two lines in a narrow window.
+    // As wide as its content, to centre it; in a narrow window it wraps.
     let width = 390.0_f32.min(column.available_width());
     let layout = Layout::left_to_right(Align::Center).with_main_wrap(true);
     column.allocate_ui_with_layout(vec2(width, size::CONTROL), layout, |ui| {

@@ -14,7 +14,7 @@ use crate::state::train::TrainPage;
 use crate::theme::{self, icon, size, space};
 use crate::widget::{IconButton, Segment, SegmentedControl};
 
-/// Draws it.
+/// Draws the pages of Train mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let frame = Frame::new().fill(theme::tokens(ui).window).inner_margin(Margin::symmetric(space::L as i8, 0));
     Panel::top("train pages").exact_size(size::TOP_BAR).frame(frame).show_separator_line(false).show(ui, |ui| {

@@ -96,7 +96,7 @@ pub fn style(settings: &Settings, view: &View, pixels_per_point: f32) -> Slice {
     }
 }
 
-/// The colours of labels, of which the shader has sixteen places: of labels that share one, the lowest is drawn in its colour.
+/// Sets the colours of labels. The shader has sixteen slots; labels that share one get the colour of the lowest.
 pub fn with_colours(mut style: Slice, labels: impl DoubleEndedIterator<Item = (u16, Color32)>) -> Slice {
     for (label, colour) in labels.rev().filter(|(label, _)| *label > 0) {
         let [red, green, blue, _] = colour.to_array();

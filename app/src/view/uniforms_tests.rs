@@ -29,7 +29,7 @@ fn each(mut test: impl FnMut(PlaneMode, Convention, Plane)) {
 }
 
 #[test]
-fn the_pixel_of_a_voxel_leads_back_to_it() {
+fn pixels_map_back_to_their_voxels() {
     let grid = oblique([40, 32, 12], [0.9, 1.1, 4.0], 17.0);
     let (canonical, _) = grid.reoriented_to_ras();
     let camera = Camera { zoom: 2.3, centre_mm: DVec2::new(4.0, -7.0) };
@@ -49,7 +49,7 @@ fn the_pixel_of_a_voxel_leads_back_to_it() {
 }
 
 #[test]
-fn all_48_orders_of_a_scan_get_the_same_bits() {
+fn all_48_storage_orders_give_the_same_uniforms() {
     let grid = oblique([20, 24, 9], [0.7, 0.8, 3.0], 11.0);
     each(|mode, convention, plane| {
         let of = |grid: &Grid| {
@@ -87,7 +87,7 @@ fn a_slice_of_the_stored_grid_lies_exactly_on_its_voxels() {
 }
 
 #[test]
-fn a_second_image_is_met_where_it_lies_in_the_patient() {
+fn a_second_image_is_sampled_by_world_position() {
     let base = oblique([40, 32, 12], [0.9, 1.1, 4.0], 17.0);
     let other = oblique([20, 22, 30], [2.0, 2.0, 2.0], -25.0);
     let (canonical, _) = other.reoriented_to_ras();
@@ -104,7 +104,7 @@ fn a_second_image_is_met_where_it_lies_in_the_patient() {
 }
 
 #[test]
-fn a_projection_is_met_by_every_ray() {
+fn every_pixel_samples_the_single_layer_of_a_projection() {
     let grid = oblique([10, 12, 14], [1.0, 1.0, 1.0], 5.0);
     let display = DisplayGrid::new(&grid, PlaneMode::Native);
     let map = PaneMap::new(&display, Plane::Coronal, Convention::Radiological, Camera::default(), DVec2::splat(300.0));
@@ -137,7 +137,7 @@ fn a_window_becomes_its_two_ends() {
 }
 
 #[test]
-fn labels_have_their_own_colours_and_the_lowest_of_a_place_counts() {
+fn labels_that_share_a_colour_slot_get_the_colour_of_the_lowest() {
     let usual = Slice::default().palette;
     let labels = [(2, Color32::from_rgb(255, 0, 51)), (17, Color32::GREEN), (18, Color32::BLUE)];
     let palette = with_colours(Slice::default(), labels.into_iter()).palette;

@@ -15,7 +15,7 @@ const RECENT: usize = 5;
 /// Fraction of the height above the title.
 const FROM: f32 = 0.1;
 
-/// Draws it.
+/// Draws the welcome screen.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let t = theme::tokens(ui);
     let mut column = states::column(ui, FROM);

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn turning_back_does_not_wait_for_what_was_left() {
+    fn reversing_the_wheel_discards_the_fraction() {
         let mut wheel = Notches::default();
         assert_eq!(wheel.take(0.9), 0);
         assert_eq!(wheel.take(-1.0), -1);

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, Response, Role, Sense, Stroke, StrokeKind, Ui, Widget, WidgetInfo, pos2, vec2};
 
-use super::paint;
+use super::{keycap, paint};
 use crate::theme::{self, Icon, Tokens, font, radius, size, space};
 
 /// Severity of a badge or message.
@@ -135,7 +135,7 @@ impl Widget for StatusItem<'_> {
             paint::put(ui.painter(), pos2(rect.left() + text_left, rect.center().y), Align2::LEFT_CENTER, galley);
         }
         match self.hint {
-            Some(hint) => paint::tip(response, hint, None),
+            Some(hint) => keycap::tip(response, hint, None),
             None => response,
         }
     }
@@ -149,7 +149,7 @@ mod tests {
     use egui_kittest::kittest::Queryable as _;
 
     #[test]
-    fn marks_are_found_by_their_text() {
+    fn badges_and_status_items_are_found_by_their_text() {
         let harness = harness(
             |ui, (): &mut ()| {
                 ui.add(Badge::new("accepted").tone(Tone::Ok).icon(icon::DONE));

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, Response, Role, Sense, Stroke, StrokeKind, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
 
-use super::paint;
+use super::{keycap, paint};
 use crate::theme::{self, Icon, Tokens, font, radius, size, space};
 
 /// A square icon button with label and shortcut in its tooltip.
@@ -64,7 +64,7 @@ impl Widget for IconButton<'_> {
             paint::icon(ui.painter(), rect.center(), self.icon, icon_size, color);
             paint::focus_ring(ui, &response, rect, radius::M);
         }
-        paint::tip(response, self.label, self.shortcut)
+        keycap::tip(response, self.label, self.shortcut)
     }
 }
 
@@ -192,7 +192,7 @@ impl Widget for PushButton<'_> {
             paint::focus_ring(ui, &response, rect, radius::M);
         }
         match self.shortcut {
-            Some(_) => paint::tip(response, self.label, self.shortcut),
+            Some(_) => keycap::tip(response, self.label, self.shortcut),
             None => response,
         }
     }

@@ -45,8 +45,8 @@ impl<'a> ColourBar<'a> {
     pub fn show(self, ui: &Ui, rect: Rect) {
         let response = ui.interact(rect, ui.scope_id().with(("colour bar", self.label)), Sense::hover());
         let [low, high] = self.ends;
-        let said = format!("{}: {low} to {high}", self.label);
-        response.widget_info(|| WidgetInfo::labeled(Role::Label, ui.is_enabled(), &said));
+        let label = format!("{}: {low} to {high}", self.label);
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, ui.is_enabled(), &label));
         let tokens = theme::tokens(ui);
         let painter = ui.painter();
         let colours = Rect::from_min_max(pos2(rect.left(), rect.bottom() - HEIGHT), rect.max);
@@ -80,9 +80,9 @@ impl<'a> ColourBar<'a> {
 
 /// Centre of a text of some width near `x`, clear of the numbers to its left and right; `None` if it does not fit.
 fn between(x: f32, width: f32, [left, right]: [f32; 2]) -> Option<f32> {
-    let least = left + GAP + width / 2.0;
-    let most = right - GAP - width / 2.0;
-    (least <= most).then(|| x.clamp(least, most))
+    let minimum = left + GAP + width / 2.0;
+    let maximum = right - GAP - width / 2.0;
+    (minimum <= maximum).then(|| x.clamp(minimum, maximum))
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use crate::theme::{self, Icon, font, radius, size, space};
 /// Answer to a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialogResult {
-    /// By its default action: the button or Enter.
+    /// The default action, by button or Enter.
     Confirmed,
-    /// By its third button.
+    /// The third button.
     Alternative,
-    /// By Cancel or Esc.
+    /// Cancel or Esc.
     Cancelled,
 }
 
@@ -90,7 +90,7 @@ impl<'a> Dialog<'a> {
         self
     }
 
-    /// Shows it; returns the answer in the frame in which it is given.
+    /// Shows the dialog. Returns the answer in the frame in which it is given.
     pub fn show(self, ctx: &Context, content: impl FnOnce(&mut Ui)) -> Option<DialogResult> {
         let enabled = self.enabled;
         self.show_checked(ctx, |ui| {
@@ -99,7 +99,8 @@ impl<'a> Dialog<'a> {
         })
     }
 
-    /// The same for content that decides whether the default action is enabled, including text typed in this frame.
+    /// As [`Dialog::show`], for content that decides whether the default action is enabled, including text typed in
+    /// this frame.
     pub fn show_checked(mut self, ctx: &Context, content: impl FnOnce(&mut Ui) -> bool) -> Option<DialogResult> {
         let t = theme::tokens(ctx);
         let id = Id::unique(("dialog", self.title));
@@ -111,9 +112,9 @@ impl<'a> Dialog<'a> {
             .shadow(ctx.global_style().visuals.window_shadow)
             .inner_margin(Margin::same(space::XL as i8 - 4));
         let area = Modal::default_area(id).accessible_name(self.title).role(Role::Dialog);
-        let room = ctx.content_rect().width() - 2.0 * space::XL;
+        let available = ctx.content_rect().width() - 2.0 * space::XL;
         let modal = Modal::new(id).area(area).frame(frame).backdrop_color(t.backdrop).show(ctx, |ui| {
-            ui.set_width(self.width.min(room).max(0.0));
+            ui.set_width(self.width.min(available).max(0.0));
             ui.spacing_mut().item_spacing.y = space::S;
             self.head(ui);
             self.enabled = content(ui);
@@ -217,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_named_and_focuses_its_default_action() {
+    fn the_dialog_is_named_by_its_title_and_focuses_the_default_action() {
         let mut harness = question();
         harness.run();
         assert!(harness.query_by_role_and_label(Role::Dialog, "Replace the file?").is_some());
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn enter_on_another_button_is_that_buttons() {
+    fn enter_presses_the_focused_button() {
         let mut harness = question();
         harness.run();
         harness.get_by_label("Save elsewhere").focus();
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_a_field_uses_up_are_no_answer() {
+    fn keys_consumed_by_a_field_do_not_answer_the_dialog() {
         for (key, value) in [(Key::Enter, "99999"), (Key::Escape, "5")] {
             let mut harness = harness(
                 |ui, (spacing, answers): &mut (f32, i32)| {
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_that_is_not_possible_is_not_confirmed() {
+    fn a_disabled_default_action_is_not_confirmed() {
         let mut harness = question();
         harness.state_mut().name.clear();
         harness.run();
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_behind_it_is_clicked_and_a_click_outside_is_no_answer() {
+    fn clicks_outside_the_dialog_have_no_effect() {
         let mut harness = question();
         harness.run();
         harness.get_by_label("Behind").click();

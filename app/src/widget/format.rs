@@ -75,8 +75,8 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// A value among others within a range of width `span`: as many decimals as distinguish them, without trailing zeros. Three
-/// significant digits if the range is very small or very large.
+/// A value among others within a range of width `span`: as many decimals as distinguish them, without trailing zeros.
+/// Three significant digits if the range is very small or very large.
 pub fn in_span(value: f64, span: f64) -> String {
     if needs_figures(span) { figures(value) } else { without_zeros(fixed(value, decimals(span))) }
 }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_suit_every_size() {
+    fn figures_have_three_significant_digits() {
         let shown = [1234.0, 12.345, 0.0421, 1e-4, 123_456.0, 0.0, f64::NAN].map(figures);
         assert_eq!(shown, ["1234", "12.3", "0.0421", "1.00e\u{2212}4", "1.23e5", "0.000", "\u{2013}"]);
         let rates = [0.009, 0.00708, 0.009_999_6, 0.001, 0.5, 9.996, 0.0999, -0.0123].map(figures);
@@ -187,9 +187,8 @@ mod tests {
         assert_eq!(decimals(0.0), 2);
     }
 
-    /// Width and level of a scan of small values were 0.000001 and 0.000000, and those of large values ran over the pane.
     #[test]
-    fn values_of_small_and_of_large_ranges_have_significant_digits() {
+    fn values_of_very_small_and_large_ranges_have_significant_digits() {
         assert_eq!([3.2e7, 2.366e30].map(|v| in_span(v, v)), ["3.20e7", "2.37e30"]);
         assert_eq!(
             [(1.2e-6, 1.2e-6), (4.5e-7, 1.2e-6)].map(|(v, span)| in_span(v, span)),
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_counts_keep_what_counts() {
+    fn sizes_and_counts_are_abbreviated() {
         assert_eq!((memory(512), memory(6_144)), ("512 MiB".to_owned(), "6.0 GiB".to_owned()));
         assert_eq!([812, 48_200, 31_030_000].map(count), ["812", "48.2 k", "31.03 M"]);
         assert_eq!([0.25, 0.0083, 2.5e-5].map(loss), ["0.2500", "0.00830", "2.50e\u{2212}5"]);

@@ -94,6 +94,24 @@ pub fn keycaps(ui: &mut Ui, shortcut: &str) -> Response {
     response
 }
 
+/// Tooltip with the label and the shortcut as keycaps, also for disabled controls.
+pub(super) fn tip(response: Response, label: &str, shortcut: Option<&str>) -> Response {
+    if let Some(keys) = shortcut {
+        response.ctx.accesskit_node_builder(response.id, |node| node.set_keyboard_shortcut(keys));
+    }
+    let content = |ui: &mut Ui| {
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = space::S;
+            ui.spacing_mut().interact_size.y = 18.0;
+            ui.label(egui::RichText::new(label).font(font::body()));
+            if let Some(keys) = shortcut {
+                keycaps(ui, keys);
+            }
+        });
+    };
+    response.on_hover_ui(content).on_disabled_hover_ui(content)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

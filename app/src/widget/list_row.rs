@@ -1,12 +1,17 @@
 //! A list row. The whole row is clickable; text that does not fit ends in an ellipsis.
 
+use std::sync::Arc;
+
 use egui::{
-    Align, Align2, Color32, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Widget, WidgetInfo, pos2, vec2,
+    Align, Align2, Color32, Galley, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Widget, WidgetInfo, pos2, vec2,
 };
 
 use super::keycap::Keys;
 use super::paint;
 use crate::theme::{self, Icon, font, radius, size, space};
+
+/// Width that a long value leaves for the start of the name.
+const NAME: f32 = 36.0;
 
 /// A row with a leading swatch or icon, a title, and a trailing value.
 #[must_use = "add it to a Ui"]
@@ -134,8 +139,7 @@ impl<'a> ListRow<'a> {
             right -= space::S;
         }
         if let Some(trailing) = self.trailing {
-            // A value may take up to 60 % of the row: a truncated name is readable, a truncated number is not.
-            let galley = paint::line(ui, trailing, font::number(), t.text_dim, (right - left) * 0.6);
+            let galley = value(ui, trailing, right - left);
             right = paint::put(painter, pos2(right, middle), Align2::RIGHT_CENTER, galley).left() - space::S;
         }
         let color = if self.dim { t.text_dim } else { t.text };
@@ -148,6 +152,14 @@ impl<'a> ListRow<'a> {
             paint::put(painter, pos2(left, middle), Align2::LEFT_CENTER, title);
         }
     }
+}
+
+/// The value of a row with `room` points for name and value. A truncated name is readable, a truncated number is not: the
+/// value may take 60 % of the room or, in small type, all that the start of a name leaves.
+fn value(ui: &Ui, text: &str, room: f32) -> Arc<Galley> {
+    let color = theme::tokens(ui).text_dim;
+    let galley = paint::line(ui, text, font::number(), color, room * 0.6);
+    if galley.elided { paint::line(ui, text, font::number_small(), color, room - NAME) } else { galley }
 }
 
 impl Widget for ListRow<'_> {
@@ -163,6 +175,15 @@ mod tests {
     use crate::widget::IconButton;
     use crate::widget::testing::harness;
     use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+    #[test]
+    fn two_volumes_fit_beside_a_name_in_a_panel_of_the_default_width() {
+        let cut = |ui: &mut egui::Ui, cut: &mut Vec<bool>| {
+            *cut = ["14.8 ml", "14.8 / 14.4 ml", "1119 / 1367 ml"].map(|text| value(ui, text, 130.0).elided).to_vec();
+        };
+        let harness = harness(cut, vec![true]);
+        assert_eq!(*harness.state(), [false, false, false]);
+    }
 
     #[test]
     fn row_and_its_controls_are_clicked_apart() {

@@ -9,7 +9,7 @@ use super::{IconButton, scroll_across};
 use crate::theme::{self, font, icon, radius, size, space};
 use parse::{Block, Content, Line, Run, Style};
 
-/// How far a list is set in, in points.
+/// Indentation of a list, in points.
 const INDENT: f32 = 20.0;
 /// Space between two columns of a table, in points.
 const GUTTER: f32 = space::L;
@@ -148,7 +148,7 @@ impl<'a> Markdown<'a> {
                 cells.map(|(at, cell)| self.natural_width(ui, cell, at == 0)).fold(0.0, f32::max)
             })
             .collect();
-        let widths = shared_out(&wanted, (ui.available_width() - gutters).max(0.0));
+        let widths = column_widths(&wanted, (ui.available_width() - gutters).max(0.0));
         let mut clicked = None;
         for (at, row) in rows.iter().enumerate() {
             let font = if at == 0 { font::strong() } else { font::body() };
@@ -224,7 +224,7 @@ fn code(ui: &mut Ui, at: usize, text: &str) {
 }
 
 /// Distributes `room` over columns with widths `wanted`: narrow ones get their width, the others share the rest equally.
-fn shared_out(wanted: &[f32], room: f32) -> Vec<f32> {
+fn column_widths(wanted: &[f32], room: f32) -> Vec<f32> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
     let (mut widths, mut rest) = (vec![0.0; wanted.len()], room);
@@ -241,10 +241,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_share_the_room() {
-        assert_eq!(shared_out(&[10.0, 50.0], 100.0), [10.0, 50.0]);
-        assert_eq!(shared_out(&[300.0, 10.0, 90.0], 130.0), [60.0, 10.0, 60.0]);
-        assert_eq!(shared_out(&[], 5.0), [0.0; 0]);
+    fn columns_share_the_available_width() {
+        assert_eq!(column_widths(&[10.0, 50.0], 100.0), [10.0, 50.0]);
+        assert_eq!(column_widths(&[300.0, 10.0, 90.0], 130.0), [60.0, 10.0, 60.0]);
+        assert_eq!(column_widths(&[], 5.0), [0.0; 0]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | widget | use |
 //! |---|---|
 //! | [`IconButton`], [`PushButton`], [`CardButton`] | actions |
-//! | [`SegmentedControl`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`] | settings |
+//! | [`SegmentedControl`], [`Toggle`], [`Slider`], [`NumberField`], [`Select`], [`SearchField`], [`colour_swatch`] | settings |
 //! | [`Section`], [`PropertyRow`], [`ListRow`], [`ThumbnailRow`] | panels and lists |
 //! | [`Badge`], [`keycaps`], [`StatusItem`] | status and shortcuts |
 //! | [`Pattern`] | swatches of a comparison |
@@ -23,6 +23,7 @@ mod badge;
 mod button;
 mod card;
 mod colour_bar;
+mod colour_swatch;
 mod dialog;
 pub mod focus;
 pub mod format;
@@ -52,11 +53,12 @@ pub use badge::{Badge, StatusItem, Tone};
 pub use button::{ButtonKind, IconButton, PushButton};
 pub use card::CardButton;
 pub use colour_bar::ColourBar;
+pub use colour_swatch::colour_swatch;
 pub use dialog::{Dialog, DialogResult};
 pub use keycap::keycaps;
 pub use list_row::ListRow;
 pub use markdown::Markdown;
-pub use number::{NumberField, said_beside, take_entered};
+pub use number::{NumberField, take_entered, with_problem_beside};
 pub use overlay::{
     clear_place, keep_letter, letters_above, overlay_label, overlay_text, place_clear, place_within, plate,
 };

@@ -7,7 +7,7 @@ use egui::emath::Numeric;
 use egui::text::CCursorRange;
 use egui::{Align2, Frame, Id, Key, Margin, Modifiers, Rect, Response, RichText, Stroke, TextEdit, Ui, UiBuilder};
 
-use super::{format, paint, property};
+use super::{format, keycap, property};
 use crate::theme::{self, font, radius, size};
 
 /// Format and range of a number.
@@ -97,9 +97,9 @@ fn beside_id() -> Id {
     Id::unique("a place beside number fields")
 }
 
-/// Draws a control and returns its problem for the caller to show, instead of drawing it below the field. `wrong` gives the
-/// field an error border.
-pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> Option<String> {
+/// Draws a control and returns its problem for the caller to show, instead of drawing it below the field. `wrong` gives
+/// the field an error border.
+pub fn with_problem_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> Option<String> {
     ui.data_mut(|data| {
         data.insert_temp(beside_id(), ProblemSpace { wrong, problem: None });
     });
@@ -107,8 +107,8 @@ pub fn said_beside(ui: &mut Ui, wrong: bool, control: impl FnOnce(&mut Ui)) -> O
     ui.data_mut(|data| data.remove_temp::<ProblemSpace>(beside_id())).and_then(|beside| beside.problem)
 }
 
-/// The editable cell, in `rect`. Invalid text stays, with an error border and the reason below it, and does not change the
-/// value. Enter or leaving the field accepts the number, Esc discards it, arrow keys step.
+/// The editable cell, in `rect`. Invalid text stays, with an error border and the reason below it, and does not change
+/// the value. Enter or leaving the field accepts the number, Esc discards it, arrow keys step.
 pub(super) fn number_cell(
     ui: &mut Ui,
     rect: Rect,
@@ -312,7 +312,7 @@ impl<'a, N: Numeric> NumberField<'a, N> {
         if response.changed() {
             *self.value = N::from_f64(number);
         }
-        paint::tip(response, self.label, None)
+        keycap::tip(response, self.label, None)
     }
 }
 
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_any_size_are_written_so_that_they_read_back() {
+    fn numbers_of_any_size_are_formatted_with_enough_digits() {
         let of = |digits| NumberSpec { range: f64::MIN..=f64::MAX, step: 1.0, digits, unit: "", quiet: false };
         let (figures, plain) = (of(Digits::Significant), of(Digits::AtMost(6)));
         assert_eq!([1.234e-6, -2.5e-7, 0.012].map(|v| figures.format(v)), ["1.23e-6", "-2.50e-7", "0.0120"]);
@@ -353,10 +353,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_to_the_form_and_said_in_its_own_place() {
+    fn problems_are_reported_to_the_form_and_shown_beside_the_field() {
         let mut harness = harness(
             |ui, (width, beside, entered): &mut (f32, Option<String>, BTreeMap<String, Option<String>>)| {
-                *beside = said_beside(ui, false, |ui| {
+                *beside = with_problem_beside(ui, false, |ui| {
                     NumberField::new(width, "Window").range(1.0..=4000.0).show(ui);
                 });
                 *entered = take_entered(ui.ctx());
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_out_of_range_is_named_and_not_taken() {
+    fn a_number_out_of_range_is_refused_with_the_allowed_range() {
         let mut harness = field();
         let below = harness.get_by_label("below").rect();
         enter(&mut harness, "9999");
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn escape_drops_what_was_typed() {
+    fn escape_discards_the_typed_text() {
         let mut harness = field();
         harness.get_by_label("Window").focus();
         harness.run();

@@ -5,14 +5,35 @@ use std::sync::Arc;
 use egui::epaint::text::{LayoutJob, TextWrapping};
 use egui::{Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Response, Stroke, StrokeKind, Ui, pos2};
 
-use super::keycap;
-use crate::theme::{self, Icon, Tokens, font, radius, size, space};
+use crate::theme::{self, Icon, Tokens, radius, size, space};
 
 /// One line of text, truncated to `width` points with an ellipsis.
 pub(super) fn line(ui: &Ui, text: &str, font: FontId, color: Color32, width: f32) -> Arc<Galley> {
     let mut job = LayoutJob::simple_singleline(text.to_owned(), font, color);
     job.wrap = TextWrapping::truncate_at_width(width.max(0.0));
     ui.painter().layout_job(job)
+}
+
+/// A name in one line. If it is wider than `width` points, its middle is left out: names of one cohort begin alike.
+pub(super) fn name(ui: &Ui, text: &str, font: &FontId, color: Color32, width: f32) -> Arc<Galley> {
+    let layout = |text: &str| line(ui, text, font.clone(), color, f32::INFINITY);
+    let whole = layout(text);
+    if whole.size().x <= width {
+        return whole;
+    }
+    let letters: Vec<char> = text.chars().collect();
+    let cut = |kept: usize| {
+        let (head, tail) = (kept.div_ceil(2), kept / 2);
+        let parts = [&letters[..head], &['\u{2026}'], &letters[letters.len() - tail..]];
+        parts.concat().into_iter().collect::<String>()
+    };
+    // The most letters that fit, by bisection.
+    let (mut kept, mut too_many) = (0, letters.len());
+    while kept + 1 < too_many {
+        let middle = usize::midpoint(kept, too_many);
+        if layout(&cut(middle)).size().x <= width { kept = middle } else { too_many = middle }
+    }
+    layout(&cut(kept))
 }
 
 /// Several lines of text, centred or not, wrapped at `width` points.
@@ -90,24 +111,6 @@ pub(super) fn selection_bar(painter: &Painter, rect: Rect, t: &Tokens) {
 pub(super) fn hairline(painter: &Painter, x: egui::Rangef, y: f32, color: Color32) {
     let stroke = Stroke::new(1.0 / painter.pixels_per_point(), color);
     painter.hline(x, painter.round_to_pixel_center(y), stroke);
-}
-
-/// Tooltip with the label and the shortcut as keycaps, also for disabled controls.
-pub(super) fn tip(response: Response, label: &str, shortcut: Option<&str>) -> Response {
-    if let Some(keys) = shortcut {
-        response.ctx.accesskit_node_builder(response.id, |node| node.set_keyboard_shortcut(keys));
-    }
-    let content = |ui: &mut Ui| {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = space::S;
-            ui.spacing_mut().interact_size.y = 18.0;
-            ui.label(egui::RichText::new(label).font(font::body()));
-            if let Some(keys) = shortcut {
-                keycap::keycaps(ui, keys);
-            }
-        });
-    };
-    response.on_hover_ui(content).on_disabled_hover_ui(content)
 }
 
 /// A swatch in a label's colour, with an edge for contrast on any surface.

@@ -111,7 +111,7 @@ mod tests {
     use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
     #[test]
-    fn a_job_says_how_far_it_is_and_can_be_cancelled() {
+    fn a_job_shows_its_progress_and_can_be_cancelled() {
         let mut harness = harness(
             |ui, cancelled: &mut bool| {
                 *cancelled |= ProgressRow::new("Segmenting", Some(0.25)).detail("75 / 300").show(ui);

@@ -2,7 +2,7 @@
 
 use egui::{Align, Align2, Layout, Rect, Response, Role, Sense, Ui, UiBuilder, Widget, WidgetInfo, vec2};
 
-use super::paint;
+use super::{keycap, paint};
 use crate::theme::{self, font, size, space};
 
 /// A label on the left and a value in tabular digits on the right.
@@ -59,8 +59,8 @@ impl Widget for PropertyRow<'_> {
             paint::put(painter, egui::pos2(right, rect.center().y), Align2::RIGHT_CENTER, value);
         }
         match self.hint {
-            Some(hint) => paint::tip(response, hint, None),
-            None if cut => paint::tip(response, self.value, None),
+            Some(hint) => keycap::tip(response, hint, None),
+            None if cut => keycap::tip(response, self.value, None),
             None => response,
         }
     }
@@ -89,7 +89,6 @@ mod tests {
     use crate::widget::testing::harness;
     use egui_kittest::kittest::Queryable as _;
 
-    /// "Temperature" lost its end in the right panel.
     #[test]
     fn the_longest_label_of_the_side_panels_is_not_cut() {
         let show = |ui: &mut Ui, (): &mut ()| {
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn facts_read_as_a_sentence_and_keep_their_height() {
+    fn property_rows_are_named_by_label_and_value_and_keep_their_height() {
         let harness = harness(
             |ui, (): &mut ()| {
                 ui.add(PropertyRow::new("Volume", "12.4").unit("ml"));

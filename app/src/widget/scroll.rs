@@ -1,4 +1,4 @@
-//! Wide content that scrolls sideways, and lists inside of pages that scroll.
+//! Wide content that scrolls sideways, and lists inside scrolling pages.
 
 use egui::style::ScrollStyle;
 use egui::{ScrollArea, Ui};
@@ -23,8 +23,8 @@ pub fn scroll_across<R>(ui: &mut Ui, salt: &str, content: impl FnOnce(&mut Ui) -
     .inner
 }
 
-/// A list with a maximum height inside a scrolling page. By default egui would shrink it near the lower end of the page, hiding
-/// rows that fit.
+/// A list with a maximum height inside a scrolling page. By default egui would shrink it near the lower end of the
+/// page, hiding rows that fit.
 pub fn list_area(salt: &str, height: f32) -> ScrollArea {
     let area = ScrollArea::vertical().id_salt(salt).max_height(height).min_scrolled_height(height);
     area.auto_shrink([false, true])
@@ -37,9 +37,8 @@ mod tests {
     use crate::widget::testing::harness;
     use egui::Rect;
 
-    /// The bar used to be as white as the text on the dark page.
     #[test]
-    fn the_bar_below_a_wide_table_is_visible_and_quieter_than_text() {
+    fn the_scroll_bar_of_a_wide_table_is_visible_but_dimmer_than_text() {
         for theme in [Theme::Dark, Theme::Light] {
             let mut table = Rect::NOTHING;
             let ctx = egui::Context::default();

@@ -97,7 +97,7 @@ mod tests {
     use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
     #[test]
-    fn header_folds_and_unfolds_the_content() {
+    fn the_header_collapses_and_expands_the_content() {
         let mut harness = harness(
             |ui, (): &mut ()| {
                 Section::new("Layers").note("2").show(ui, |ui| ui.label("inside"));

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, Id, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
-use super::paint;
+use super::{keycap, paint};
 use crate::theme::{self, Icon, font, radius, size, space};
 
 /// A segment.
@@ -143,7 +143,7 @@ impl<'a, T: Copy + PartialEq> SegmentedControl<'a, T> {
         }
         let clicked = response.clicked();
         if icon_alone || segment.shortcut.is_some() {
-            paint::tip(response, segment.label, segment.shortcut);
+            keycap::tip(response, segment.label, segment.shortcut);
         }
         clicked
     }

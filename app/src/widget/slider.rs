@@ -9,7 +9,7 @@ use egui::{
 };
 
 use super::number::{Digits, NumberSpec, number_cell};
-use super::{paint, property};
+use super::{keycap, paint, property};
 use crate::theme::{self, radius, size, space};
 
 const HANDLE: f32 = 6.0;
@@ -95,7 +95,7 @@ impl<'a, N: Numeric> Slider<'a, N> {
             *self.value = N::from_f64(number);
             response.mark_changed();
         }
-        paint::tip(response, self.label, self.shortcut)
+        keycap::tip(response, self.label, self.shortcut)
     }
 
     fn keyboard_step(&self) -> f64 {

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_state_is_copied_whole_and_tried_again() {
+    fn an_error_can_be_copied_in_full_and_retried() {
         let mut harness = harness(
             |ui, retries: &mut i32| {
                 let state = ErrorState::new("The image could not be read", "scan.nii.gz: the checksum is wrong");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_loading_state_is_cancelled() {
+    fn loading_can_be_cancelled() {
         let mut harness = harness(
             |ui, cancelled: &mut bool| {
                 *cancelled |= LoadingState::new("Reading scan.nii.gz", Some(0.3)).cancel().show(ui);

@@ -171,7 +171,7 @@ impl<'a> StripChart<'a> {
             info
         });
         let readout = hovered.or(self.cursor).map(|index| self.readout(index));
-        let marked = self.marks.iter().map(|mark| mark.words(self.decimals));
+        let marked = self.marks.iter().map(|mark| mark.label(self.decimals));
         let described = readout.iter().cloned().chain(marked).collect::<Vec<_>>().join("; ");
         ui.accesskit_node_builder(response.id, |node| node.set_description(described));
         if ui.is_rect_visible(rect) && plot.rect.is_positive() {
@@ -370,9 +370,9 @@ fn ticks(count: usize, width: f32) -> Vec<usize> {
     if count == 0 {
         return Vec::new();
     }
-    let room = (width / 48.0).max(1.0);
+    let most_labels = (width / 48.0).max(1.0);
     let steps = [1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 5000];
-    let step = steps.into_iter().find(|&step| (count as f32 / step as f32) <= room).unwrap_or(10_000);
+    let step = steps.into_iter().find(|&step| (count as f32 / step as f32) <= most_labels).unwrap_or(10_000);
     let mut ticks = vec![1];
     ticks.extend((step..=count).step_by(step).filter(|&number| number != 1));
     ticks

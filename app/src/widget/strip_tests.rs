@@ -29,7 +29,7 @@ fn bar(harness: &Harness<'_, (usize, Option<usize>)>, index: usize) -> Pos2 {
 }
 
 #[test]
-fn the_strip_has_its_height_and_tells_its_cursor() {
+fn the_strip_has_its_height_and_describes_its_cursor() {
     let harness = strip();
     let node = harness.get_by_label("Dice per slice");
     assert_eq!(node.rect().height(), size::STRIP);
@@ -38,7 +38,7 @@ fn the_strip_has_its_height_and_tells_its_cursor() {
 }
 
 #[test]
-fn every_bar_is_hovered_and_chosen_by_its_index() {
+fn every_bar_can_be_hovered_and_selected() {
     let mut harness = strip();
     for index in [0, 1, 19, COUNT - 1] {
         let at = bar(&harness, index);
@@ -66,7 +66,7 @@ fn dragging_past_the_end_stays_at_the_last() {
 }
 
 #[test]
-fn arrows_walk_and_stay_in_the_strip() {
+fn arrow_keys_step_within_the_strip() {
     let mut harness = strip();
     harness.get_by_label("Dice per slice").focus();
     harness.run();
@@ -108,11 +108,11 @@ fn ticks_begin_at_one_and_leave_room() {
 }
 
 #[test]
-fn marks_are_told_and_drawn_where_they_are() {
+fn marks_are_described_and_drawn_at_their_values() {
     let marks = [
-        Mark { name: "set".into(), index: None, value: 0.25, own: true },
-        Mark { name: "run a, epoch 9".into(), index: Some(8), value: 0.5, own: false },
-        Mark { name: "run b, epoch 90".into(), index: Some(89), value: 2.0, own: false },
+        Mark { name: "set".into(), index: None, value: 0.25, current: true },
+        Mark { name: "run a, epoch 9".into(), index: Some(8), value: 0.5, current: false },
+        Mark { name: "run b, epoch 90".into(), index: Some(89), value: 2.0, current: false },
     ];
     let harness = harness(
         move |ui, (): &mut ()| {

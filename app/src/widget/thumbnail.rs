@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, Rect, Response, Role, Sense, TextureId, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
 
-use super::{Tone, paint};
+use super::{Tone, keycap, paint};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 
 const HEIGHT: f32 = size::THUMBNAIL + space::S;
@@ -71,7 +71,7 @@ impl<'a> ThumbnailRow<'a> {
             right -= 14.0 + space::S;
         }
         let left = image.right() + space::S;
-        let title = paint::line(ui, self.title, font::body(), t.text, right - left);
+        let title = paint::name(ui, self.title, &font::body(), t.text, right - left);
         let subtitle = paint::line(ui, self.subtitle, font::caption(), t.text_dim, right - left);
         paint::put(painter, pos2(left, rect.center().y), Align2::LEFT_BOTTOM, title);
         paint::put(painter, pos2(left, rect.center().y + 2.0), Align2::LEFT_TOP, subtitle);
@@ -92,7 +92,7 @@ impl Widget for ThumbnailRow<'_> {
         match self.status {
             Some((_, _, meaning)) => {
                 ui.accesskit_node_builder(response.id, |node| node.set_description(meaning));
-                paint::tip(response, meaning, None)
+                keycap::tip(response, meaning, None)
             }
             None => response,
         }
@@ -104,6 +104,23 @@ mod tests {
     use super::*;
     use crate::widget::testing::harness;
     use egui_kittest::kittest::{NodeT as _, Queryable as _};
+
+    #[test]
+    fn names_that_begin_alike_differ_in_a_narrow_row() {
+        let names = ["TCGA_CS_4941_19960909", "TCGA_CS_4942_19970222", "STS_001"];
+        let shown = |ui: &mut egui::Ui, shown: &mut Vec<String>| {
+            let galleys = names.map(|name| paint::name(ui, name, &font::body(), Color32::WHITE, 100.0));
+            assert!(galleys.iter().all(|galley| galley.size().x <= 100.0));
+            *shown = galleys.iter().map(|galley| galley.text().to_owned()).collect();
+        };
+        let harness = harness(shown, Vec::new());
+        let shown = harness.state();
+        assert!(
+            shown[0].starts_with("TCGA") && shown[0].contains('\u{2026}') && shown[0].ends_with("0909"),
+            "{shown:?}"
+        );
+        assert!(shown[1].ends_with("0222") && shown[2] == "STS_001", "{shown:?}");
+    }
 
     #[test]
     fn rows_with_and_without_image_are_of_one_height_and_say_their_status() {

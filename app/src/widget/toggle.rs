@@ -2,7 +2,7 @@
 
 use egui::{Align2, Response, Role, Sense, Ui, Widget, WidgetInfo, lerp, pos2, vec2};
 
-use super::paint;
+use super::{keycap, paint};
 use crate::theme::{self, font, radius, size, space};
 
 const TRACK: egui::Vec2 = vec2(28.0, 16.0);
@@ -55,7 +55,7 @@ impl Widget for Toggle<'_> {
             paint::focus_ring(ui, &response, rect.expand2(vec2(space::XS, 0.0)), radius::M);
         }
         match self.shortcut {
-            Some(_) => paint::tip(response, self.label, self.shortcut),
+            Some(_) => keycap::tip(response, self.label, self.shortcut),
             None => response,
         }
     }

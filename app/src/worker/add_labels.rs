@@ -1,4 +1,4 @@
-//! Adding reviewed segmentations to the labels of the next fine-tuning: see [`engine::cohort::corrections`].
+//! Adds reviewed segmentations to the labels of the next fine-tuning run. See [`engine::cohort::corrections`].
 
 use std::path::PathBuf;
 
@@ -36,10 +36,10 @@ struct AddToLabels {
     model: Option<(PathBuf, Choice)>,
 }
 
-/// What became of each case.
+/// The outcome for each case, by name.
 type Outcomes = Vec<(String, Result<AddOutcome, String>)>;
 
-/// Adds the masks of some cases of the folder `root`. As the model, the one that is chosen for segmenting is recorded.
+/// Adds the masks of some cases of the folder `root`. Records the model selected for segmentation with them.
 pub fn start(state: &State, jobs: &mut Jobs, root: PathBuf, cases: Vec<ReviewedCase>, replace: bool) {
     let chosen = state.session.runs.segment.clone().map(|run| (run, state.session.runs.network));
     let model = chosen.or_else(|| segment::sample_model().map(|run| (run, Choice::Last)));
@@ -91,7 +91,7 @@ impl Job for AddToLabels {
     }
 }
 
-/// Says which cases are added, which masks were replaced, and why others are not added.
+/// Reports which cases were added, which masks were replaced, and why others were not added.
 fn report(state: &mut State, outcomes: &Outcomes) {
     let of = |added: &AddOutcome| {
         let replaced = added.replaced.as_ref().map(|old| format!(", instead of the one {}", old.describe()));

@@ -25,10 +25,10 @@ struct Analyse {
     /// The findings, if they were computed when the case was opened.
     known: Option<Lesions>,
     revisions: MaskRevisions,
-    /// Labels that are measured apart; none if labels are not compared.
+    /// Labels and regions that are measured separately; none if labels are not compared.
     regions: Vec<Region>,
     probability: Option<Arc<Volume>>,
-    /// Keep showing the previous results until new ones arrive, as after an edit.
+    /// Keep showing the previous results until new ones arrive.
     follows_edit: bool,
 }
 
@@ -167,12 +167,15 @@ impl Analyse {
                 None => document.region_scores.push(score),
             });
         }
-        let count = self.regions.len();
-        self.send(handle, move |document| document.region_scores.truncate(count));
+        let (count, revisions) = (self.regions.len(), self.revisions);
+        self.send(handle, move |document| {
+            document.region_scores.truncate(count);
+            document.agreement_of = revisions;
+        });
         Ok(())
     }
 
-    /// Hands a part over; dropped if the masks have changed.
+    /// Delivers a partial result. It is dropped if the masks have changed.
     fn send(&self, handle: &JobHandle, change: impl FnOnce(&mut Document) + Send + 'static) {
         let revisions = self.revisions;
         handle.send(move |state, _| {
@@ -216,9 +219,10 @@ fn list(role: MaskRole, mut entries: Vec<FindingEntry>) -> FindingList {
     FindingList { role, entries, values_of: None, revisions: [None; 2] }
 }
 
-/// Largest first; of equal ones the one nearer to the feet, the back, the left: never the file's axis order decides.
+/// Largest first. Of equal ones, the one nearer to the feet, the back or the left, so that the file's axis order has no
+/// effect.
 fn by_size(a: &Finding, b: &Finding) -> Ordering {
-    // In micrometres: sums in another order differ by less.
+    // In micrometres: rounding errors of sums are smaller.
     let place = |f: &Finding| f.centroid_mm.map(|mm| (mm * 1e3).round() as i64);
     let ([ax, ay, az], [bx, by, bz]) = (place(a), place(b));
     b.volume_ml.total_cmp(&a.volume_ml).then((az, ay, ax).cmp(&(bz, by, bx)))

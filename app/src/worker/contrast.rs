@@ -11,7 +11,7 @@ use crate::state::{CaseId, Slot, State};
 /// Finds two percentiles of a scan.
 struct FindWindow {
     case: CaseId,
-    /// Place of the image in the case.
+    /// Index of the image in the case.
     image: usize,
     volume: Arc<Volume>,
     frame: usize,
@@ -41,7 +41,7 @@ impl Job for FindWindow {
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
             Ok(Some(window)) => state.set_window(self.image, window),
-            // Colours have no window, nor has a scan without a finite value.
+            // Colour images and scans without a finite value have no window.
             Ok(None) => {}
             Err(failure) => failure.report(&self.spec().title, state),
         }

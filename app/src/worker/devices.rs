@@ -1,11 +1,11 @@
-//! Probing for devices that can compute.
+//! Finds the devices that networks can run on.
 
 use engine::device::DeviceInfo;
 
 use super::{Failure, Job, JobHandle, Jobs, Spec};
 use crate::state::{Slot, State};
 
-/// Looks for devices.
+/// Lists the devices for networks, the preferred one first.
 pub struct ProbeDevices;
 
 impl Job for ProbeDevices {

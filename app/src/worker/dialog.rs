@@ -16,7 +16,7 @@ struct AskPath {
     proposed: PathBuf,
 }
 
-/// What came of a dialog.
+/// Result of a file dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The user chose these.
@@ -28,7 +28,13 @@ pub enum Answer {
 }
 
 /// Asks for a path with the system's dialog. A second request replaces the first, whose answer is dropped.
-pub fn ask(state: &State, jobs: &mut Jobs, purpose: PathPurpose) {
+pub fn ask(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose) {
+    // Nobody types a name for a file that cannot be written.
+    if let PathPurpose::Review(file) = purpose
+        && let Some(why) = review::refusal(state, file)
+    {
+        return state.error(review::NOTHING, why);
+    }
     jobs.start(AskPath { request: state.path_request(purpose), proposed: proposed(state, purpose) });
 }
 
@@ -56,7 +62,7 @@ impl Job for AskPath {
 }
 
 impl AskPath {
-    /// What is proposed: a file under a free name, a folder to choose from as it is.
+    /// The proposed path: a file gets a free name, a folder is used as it is.
     fn free_path(&self) -> PathBuf {
         match self.request.purpose {
             PathPurpose::Workspace | PathPurpose::Study => self.proposed.clone(),
@@ -69,7 +75,7 @@ impl AskPath {
         let dialog = rfd::FileDialog::new().set_title(title(self.request.purpose));
         let proposed = self.free_path();
         let scans = |dialog: rfd::FileDialog| dialog.add_filter("NIfTI", &["nii", "gz", "hdr", "img"]);
-        // DICOM files have any name: a DICOMDIR has no ending.
+        // DICOM files may have any name; a DICOMDIR has no extension.
         let archives = |dialog: rfd::FileDialog| dialog.add_filter("DICOM", &["dcm", "zip"]).add_filter("All", &["*"]);
         let name = proposed.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let one = match self.request.purpose {
@@ -116,7 +122,7 @@ fn title(purpose: PathPurpose) -> &'static str {
         PathPurpose::Folder => "Open a folder",
         PathPurpose::Segmentation => "Open a segmentation",
         PathPurpose::Reference => "Open a reference",
-        PathPurpose::Probability => "Open a probability",
+        PathPurpose::Probability => "Open a probability map",
         PathPurpose::Model => "Choose a fine-tuned run",
         PathPurpose::Cohort => "Choose a cohort",
         PathPurpose::Pretrained | PathPurpose::MaskingRun => "Choose a pre-trained run",
@@ -206,9 +212,8 @@ fn has_zenity() -> bool {
 mod tests {
     use super::*;
 
-    /// "Open study…" began with "amlp-runs_2", a folder that did not exist.
     #[test]
-    fn a_folder_to_choose_is_proposed_as_it_is_and_a_file_under_a_free_name() {
+    fn a_folder_is_proposed_as_it_is_and_a_file_under_a_free_name() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ct_pred.nii.gz");
         std::fs::write(&file, b"a mask").unwrap();

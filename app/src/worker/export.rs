@@ -8,14 +8,14 @@ use engine::run::atomic::write_atomic;
 
 use self::picture::Picture;
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of, save};
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::names::{file_stem, with_ending};
 use crate::state::timeline::OpenRun;
 use crate::state::train::TrainExport;
 use crate::state::train::export::{curves_csv, network_word, results_csv, results_latex};
 use crate::state::{Dialog, Mode, PathPurpose, PathRequest, Severity, State, table};
 
-/// Writes a file from a snapshot, even if the case is closed meanwhile.
+/// Writes a file from a snapshot of the state, even if the case is closed meanwhile.
 struct FileExport {
     /// What is exported, with the case and revision that were open.
     request: PathRequest,
@@ -56,7 +56,7 @@ fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, 
     match purpose {
         PathPurpose::TrainExport(kind) => {
             if !is_ready(state, kind) {
-                return Err("Open a run, or the results of one, first.".to_owned());
+                return Err("Open a run or its results first.".to_owned());
             }
             let text = match kind {
                 TrainExport::CurvesPicture => return picture(Mode::Train),
@@ -77,9 +77,7 @@ fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, 
         }
         PathPurpose::ViewPicture if state.document.is_none() => Err("No case is open.".to_owned()),
         PathPurpose::ViewPicture => picture(Mode::Review),
-        _ => table::csv(state, purpose)
-            .map(|text| Content::Bytes(text.into_bytes()))
-            .ok_or_else(|| table::missing(purpose).to_owned()),
+        _ => table::csv(state, purpose).map(|text| Content::Bytes(text.into_bytes())).map_err(str::to_owned),
     }
 }
 
@@ -97,7 +95,7 @@ fn shown_runs(state: &State) -> Vec<&OpenRun> {
     state.watched_run().into_iter().chain(state.overlaid_runs()).collect()
 }
 
-/// The ending of a file's name.
+/// The extension of an exported file.
 fn ending(purpose: PathPurpose) -> &'static str {
     match purpose {
         PathPurpose::TrainExport(kind) => kind.extension(),

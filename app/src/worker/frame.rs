@@ -17,10 +17,10 @@ pub const FRAME: Slot = Slot::exclusive("frame");
 /// One projection is made at a time.
 pub const PROJECT: Slot = Slot::exclusive("project");
 
-/// Percentiles of the rays' maxima that are black and white.
+/// Percentiles of the rays' maxima that are drawn black and white.
 const PERCENTILES: [f64; 2] = [1.0, 99.9];
-/// Limits white to this many times the distance of the 5th percentile from the median ray, so that a few hot voxels, which end
-/// many rays, do not darken all others.
+/// Limits white to this many times the distance of the 5th percentile from the median ray, so that a few hot voxels,
+/// which end many rays, do not darken all others.
 const FENCE: f64 = 4.0;
 
 /// Shows another frame of a 4-D image.
@@ -82,10 +82,10 @@ impl Job for ShowFrame {
             Arc::new(Volume::read_with(layer.path(), &options)?)
         };
         handle.check()?;
-        // The file's oddities were reported when it was opened.
+        // Warnings about the file were shown when it was opened.
         let mut warnings = Vec::new();
         let fresh = layer_of(&layer.source, layer.info.clone(), *several, volume, *frame, gpu.as_ref(), &mut warnings)?;
-        // Contrast stays while frames go by.
+        // The contrast is the same for all frames.
         let image = ImageLayer {
             name: layer.name.clone(),
             default_window: layer.default_window,
@@ -111,7 +111,7 @@ impl Job for ShowFrame {
                     *slot = image;
                 }
                 let follow = self.image == 0 && document.show_frame(self.frame);
-                // Masks edited or replaced meanwhile are uploaded in their current state.
+                // Masks that were edited or replaced meanwhile are uploaded in their current state.
                 let mut changed = Vec::new();
                 for mask in document.masks.iter_mut().filter(|mask| self.image == 0 && mask.labels.frames() > 1) {
                     (mask.dirty, mask.awaits_texture, mask.projection) = (None, false, None);
@@ -123,7 +123,7 @@ impl Job for ShowFrame {
                     }
                 }
                 if follow {
-                    // They are of another frame.
+                    // The findings belong to another frame.
                     jobs.cancel_slot(edit::PROJECT);
                     jobs.cancel_slot(edit::PREVIEW);
                 }
@@ -176,7 +176,7 @@ impl Job for Project {
     }
 }
 
-/// Sees through an image from the front.
+/// The maximum intensity projection of an image from the front.
 pub fn projection_of(layer: &ImageLayer, gpu: Option<&Gpu>) -> Result<Projection, Failure> {
     let axis = front_axis(&layer.volume.grid);
     let volume = Arc::new(layer.volume.max_projection(layer.held_frame(), axis)?);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_projection_of_mr_has_a_window_of_its_own_that_follows() {
+    fn a_projection_of_mr_has_its_own_window_that_follows_the_slices() {
         let layer = layer("case_t1", None);
         let mut state = State::default();
         let slices = state.window_of(&layer);
@@ -261,10 +261,10 @@ mod tests {
         assert!((narrower.width - own.width / 2.0).abs() < 1e-9 && narrower.level == own.level, "{narrower:?}");
     }
 
-    /// A head in a background of 0 in which 0.26 % of the voxels are hot, as by a failed bias correction: they end more than
-    /// a tenth of the rays.
+    /// A head in a background of 0 in which 0.26 % of the voxels are hot, as by a failed bias correction: they end more
+    /// than a tenth of the rays.
     #[test]
-    fn a_few_hot_voxels_leave_the_projection_bright() {
+    fn a_few_hot_voxels_do_not_darken_the_projection() {
         let grid = Grid::new([60, 60, 60], DAffine3::IDENTITY);
         let inside =
             |n: usize| [n % 60, n / 60 % 60, n / 3600].iter().map(|v| v.abs_diff(30).pow(2)).sum::<usize>() < 600;

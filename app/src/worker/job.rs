@@ -8,12 +8,12 @@ use std::time::Duration;
 use engine::event::{Control, Signal};
 
 use super::{Jobs, Wake};
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::{CaseId, Severity, Slot, State};
 
-/// Background work as one typed value. Its fields are the request.
+/// Background work as a typed value, whose fields are the request.
 pub trait Job: Send + 'static {
-    /// What the work yields.
+    /// Result of the work.
     type Output: Send + 'static;
 
     /// The job's title, slot and case.
@@ -25,11 +25,11 @@ pub trait Job: Send + 'static {
     /// Why the work ended early.
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure>;
 
-    /// Changes the state by the result, on the window's thread.
+    /// Applies the result to the state, on the window's thread.
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, jobs: &mut Jobs);
 
-    /// Called instead of [`Job::apply`] if the job's case was closed meanwhile. Drops the result, except for reports such as a
-    /// written file.
+    /// Called instead of [`Job::apply`] if the job's case was closed meanwhile. Drops the result, except for reports
+    /// such as a written file.
     fn apply_late(self, _result: Result<Self::Output, Failure>, _state: &mut State)
     where
         Self: Sized,
@@ -40,11 +40,11 @@ pub trait Job: Send + 'static {
 /// Title, slot and case of a job.
 #[derive(Clone, Debug)]
 pub struct Spec {
-    /// Which jobs it replaces.
+    /// Its slot: a job in an exclusive slot replaces the previous one.
     pub slot: Slot,
     /// Its case: the result is dropped if that case is closed.
     pub case: Option<CaseId>,
-    /// What it does, in a few words.
+    /// What the job does, in a few words. Shown to the user.
     pub title: String,
     /// Listed only if it lasts.
     pub quiet: bool,
@@ -96,12 +96,12 @@ impl Failure {
             Self::Cancelled => "It was cancelled.".into(),
             Self::Error(why) => why.clone(),
             Self::Panic(what) => {
-                format!("an internal error stopped this job, everything else keeps working. {what}")
+                format!("An internal error stopped this job. Everything else keeps working. {what}")
             }
         }
     }
 
-    /// Tells the user that the job `title` ended early.
+    /// Tells the user that the job `title` was cancelled or failed.
     pub fn report(&self, title: &str, state: &mut State) {
         match self {
             Self::Cancelled => state.notice(Severity::Info, "Cancelled", title),
@@ -109,7 +109,7 @@ impl Failure {
         }
     }
 
-    /// Tells the user that a file could not be opened. The message ends once another one is.
+    /// Tells the user that a file could not be opened. The message is dismissed once another file is open.
     pub fn report_unopened(&self, path: &Path, state: &mut State) {
         let (name, before) = (file_name(path), state.last_notice());
         match self {
@@ -214,7 +214,8 @@ impl JobHandle {
         }
     }
 
-    /// The job found nothing new: its end need not wake the window, and is applied in the next frame that is drawn.
+    /// Declares that there is nothing new: the end of the job does not wake the window, and is applied with the next
+    /// frame.
     pub fn found_nothing(&self) {
         self.unchanged.store(true, Ordering::Relaxed);
     }
@@ -232,7 +233,7 @@ impl JobHandle {
     }
 }
 
-/// Nothing behind these locks is left half-changed by a panic.
+/// Poisoning is harmless: no panic leaves the data behind these locks half-changed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

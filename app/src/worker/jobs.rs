@@ -17,7 +17,7 @@ struct JobEntry {
     id: u64,
     spec: Spec,
     handle: Arc<JobHandle>,
-    /// The end of the job.
+    /// The final result.
     result: Promise<Delivery>,
     /// Replaced by another job of its slot: its results are dropped.
     abandoned: bool,
@@ -34,7 +34,7 @@ pub struct Jobs {
     pub(super) alone: Arc<Mutex<()>>,
     /// Writes the verdicts of the reviewed folder.
     pub(super) keeper: SharedVerdictQueue,
-    /// The case that was read ahead.
+    /// The prefetched case.
     pub(super) ahead: PrefetchSlot,
     /// Writes the journal of unsaved edits, if enabled.
     pub(super) recorder: Option<Recorder>,
@@ -66,7 +66,7 @@ impl Jobs {
         self.painter = Some(painter);
     }
 
-    /// What draws exported pictures; none in a program without views.
+    /// Draws exported pictures; `None` in a program without views.
     pub fn painter(&self) -> Option<Painter> {
         self.painter
     }
@@ -141,12 +141,12 @@ impl Jobs {
         id
     }
 
-    /// Forgets the case that was read ahead.
+    /// Drops the prefetched case.
     pub fn forget_ahead(&self) {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// A number that no job and no case of this session has, not even a closed one.
+    /// A number that no job or case of this session has or had.
     pub fn unused_id(&mut self) -> u64 {
         let id = self.next;
         self.next += 1;
@@ -158,7 +158,7 @@ impl Jobs {
         self.signal(id, Signal::Cancel);
     }
 
-    /// Tells one job to run, pause or cancel.
+    /// Signals one job to run, pause or cancel.
     pub fn signal(&mut self, id: u64, signal: Signal) {
         for job in self.running.iter().filter(|job| job.id == id) {
             job.handle.control.set(signal);
@@ -195,8 +195,8 @@ impl Jobs {
         self.running.iter().all(|job| job.abandoned) && self.recorder.as_ref().is_none_or(Recorder::is_idle)
     }
 
-    /// Whether frames must be drawn to show how far jobs are: jobs that are not listed wake the window at their end. A
-    /// `paused` job does not move.
+    /// Whether frames must be drawn to show the progress of jobs. Unlisted jobs wake the window at their end, and a
+    /// `paused` job makes no progress.
     pub fn moves(&self, paused: Option<u64>) -> bool {
         let listed = |job: &JobEntry| !job.abandoned && !job.spec.hidden && Some(job.id) != paused;
         self.running.iter().any(listed) || self.recorder.as_ref().is_some_and(|recorder| !recorder.is_idle())
@@ -207,12 +207,12 @@ impl Jobs {
         self.running.len()
     }
 
-    /// What a job left since the last call; forgets the job once it has ended.
+    /// The results of a job since the last call. Removes the job once it has ended.
     fn collect(&mut self, id: u64) -> (Option<Spec>, Vec<Delivery>) {
         let Some(at) = self.running.iter().position(|job| job.id == id) else { return (None, Vec::new()) };
         let job = &self.running[at];
         let (spec, abandoned) = (job.spec.clone(), job.abandoned);
-        // Checked before taking partial results, since they all precede the end.
+        // Checked before partial results are taken, since they all precede the end.
         let ended = job.result.ready().is_some();
         let mut deliveries = job.handle.take_partial();
         if ended {

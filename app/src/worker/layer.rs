@@ -1,4 +1,4 @@
-//! Masks and probabilities that the user adds to the open case.
+//! Masks and probability maps that the user adds to the open case.
 
 use std::path::{Path, PathBuf};
 
@@ -13,22 +13,22 @@ use crate::state::{
 
 /// Several may be read side by side.
 pub const SLOT: Slot = Slot::shared("layer");
-/// Of the methods of a study, the one that was chosen last is read.
+/// The segmentation of a study's method; the last one chosen is read.
 pub const METHOD: Slot = Slot::exclusive("layer of a method");
 
-/// What a file is to the case.
+/// The role of an added file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerKind {
     /// A segmentation or a reference.
     Mask(MaskRole),
-    /// The network's probability.
+    /// A probability map.
     Probability,
 }
 
 struct OpenLayer {
     case: CaseId,
     kind: LayerKind,
-    /// Several are regions of one mask; never empty.
+    /// Several files are merged into one mask. Never empty.
     files: Vec<PathBuf>,
     /// How a mask is changed to fit the image.
     remedy: Remedy,
@@ -44,7 +44,7 @@ enum Layer {
     Probability(ProbabilityLayer),
 }
 
-/// Adds a file to the open case. A mask that needs a remedy is offered with it.
+/// Adds a file to the open case. A mask that does not fit is listed with its remedy.
 pub fn start(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>) {
     read(state, jobs, kind, files, (SLOT, Remedy::default()));
 }
@@ -55,7 +55,7 @@ pub fn start_method(state: &mut State, jobs: &mut Jobs, path: &Path) {
     read(state, jobs, kind, vec![path.to_path_buf()], (METHOD, Remedy::default()));
 }
 
-/// Loads the mask of the open case that was not loaded, by its remedy.
+/// Loads a mask that did not fit the open case, with its remedy.
 pub fn load_unfit(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
     let unloaded = state.document.iter().flat_map(|document| &document.unloaded).find(|mask| mask.role == role);
     if let Some((files, remedy)) = unloaded.and_then(|mask| Some((mask.files.clone(), mask.remedy?))) {
@@ -66,7 +66,7 @@ pub fn load_unfit(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
 fn read(state: &mut State, jobs: &mut Jobs, kind: LayerKind, files: Vec<PathBuf>, (slot, remedy): (Slot, Remedy)) {
     let Some(first) = files.first() else { return };
     let Some(document) = &state.document else {
-        state.error("No image is open", format!("{}: open the image that it belongs to first", first.display()));
+        state.error("No image is open", format!("{}: open the image it belongs to first.", first.display()));
         return;
     };
     let (case, image, gpu) = (document.id, document.base().clone(), jobs.gpu().cloned());
@@ -102,7 +102,7 @@ impl Job for OpenLayer {
                 }
                 document.set_mask(layer.with_saved_revision(revision));
                 if role == MaskRole::Segmentation {
-                    document.note_as_found();
+                    document.mark_unedited();
                 }
                 state.settle_offer(role);
                 for warning in warnings {

@@ -1,5 +1,5 @@
-//! Masking mode runs three jobs in sequence: prepare the scan, cluster and mask the shown slice, reconstruct the masked
-//! patches. Every control and every change of slice leads to the same jobs.
+//! Masking mode runs three jobs in sequence: preprocess the scan, cluster and mask the shown slice, reconstruct the
+//! masked patches. Every change of a control or of the slice starts those that are needed.
 
 mod channels;
 mod cluster;

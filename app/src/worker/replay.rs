@@ -23,7 +23,7 @@ pub use play::{advance, follow_newest, go_to, period, step, toggle};
 pub use probe::read_missing as read_missing_probes;
 pub use read::{RunContent, base_of, read_run};
 
-/// Puts a run onto its track and closes the run there. The same run is not replaced while it trains.
+/// Puts a run on its track and closes the previous one. A run that is training is not replaced by itself.
 fn place(state: &mut State, jobs: &mut Jobs, run: RunContent, cursor: Option<usize>) {
     let stage = run.config.stage;
     if state.cache.timeline.track(stage).is_some_and(|open| open.path == run.path && open.live) {
@@ -42,7 +42,7 @@ fn open_run(state: &State, jobs: &mut Jobs, run: RunContent) -> OpenRun {
         name: super::name_of(&path),
         path,
         config: Arc::new(config),
-        series: Series::of(&history, state.session.timeline.look.smoothing),
+        series: Series::of(&history, state.session.timeline.options.smoothing),
         history,
         live: false,
         held_by: read::held_by_another(stamp.pid),
@@ -53,8 +53,8 @@ fn open_run(state: &State, jobs: &mut Jobs, run: RunContent) -> OpenRun {
     }
 }
 
-/// Closes the other track's run unless one of the two started from the other.
-fn leave_strangers(state: &mut State, run: &RunContent, has_base: bool) {
+/// Closes the run of the other track unless one of the two runs started from the other.
+fn close_unrelated(state: &mut State, run: &RunContent, has_base: bool) {
     let stage = run.config.stage;
     let other = other(stage);
     let stranger = state.cache.timeline.track(other).is_some_and(|open| {
@@ -73,7 +73,7 @@ fn other(stage: Stage) -> Stage {
     if stage == Stage::Pretrain { Stage::Finetune } else { Stage::Pretrain }
 }
 
-/// Takes the run off a track.
+/// Closes the run of a track.
 pub fn close(state: &mut State, stage: Stage) {
     if let Some(run) = state.cache.timeline.slot(stage).take() {
         state.cache.timeline.probes.forget(run.id);

@@ -52,12 +52,12 @@ fn open_place(state: &mut State, jobs: &mut Jobs, place: PathBuf) {
     open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![place]));
 }
 
-/// All images of a case are open: if it is the saved one, its view is restored.
+/// Called when all images of a case are open. Restores the view if it is the saved case.
 pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     let Some(saved) = &mut state.restoring else { return };
     let Some(case) = saved.open.case.take() else { return };
     let Some(document) = state.document.as_mut().filter(|document| case.is(document)) else {
-        // The user was faster, and opened another one.
+        // The user has opened another case meanwhile.
         saved.open.folder = None;
         return;
     };
@@ -80,7 +80,8 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     open_folder(state, jobs);
 }
 
-/// Returns the frames still to read, by image. One is read at a time, the displayed image's last, so that nothing cancels it.
+/// Returns the frames still to read, by image. One is read at a time, the displayed image's last, so that nothing
+/// cancels it.
 fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)> {
     let mut frames = Vec::new();
     for (at, (layer, image)) in document.images.iter_mut().zip(case.images).enumerate() {
@@ -93,14 +94,14 @@ fn restore_images(document: &mut Document, case: OpenCase) -> Vec<(usize, usize)
     frames
 }
 
-/// A case or a folder could not be opened: the rest is restored anyway.
+/// Called when a case or folder could not be opened. The rest is restored anyway.
 pub(super) fn opening_failed(state: &mut State, jobs: &mut Jobs) {
     let Some(saved) = &mut state.restoring else { return };
     if saved.open.case.take().is_some() {
         // The folder is shown in place of the error, which becomes a message.
         let has_folder = saved.open.folder.is_some();
         if let Some(failed) = state.failed.take_if(|_| has_folder) {
-            state.error(format!("{} was not opened again", failed.path.display()), failed.why);
+            state.error(format!("{} was not reopened", failed.path.display()), failed.why);
         }
         open_folder(state, jobs);
     } else {
@@ -108,7 +109,7 @@ pub(super) fn opening_failed(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// The cases of a folder are listed. True if it is the saved folder: its case is, or will be, open already.
+/// Called when the cases of a folder are listed. True if it is the saved folder, whose case is already open or opening.
 pub(super) fn folder_listed(state: &mut State, jobs: &mut Jobs) -> bool {
     let Some(saved) = &mut state.restoring else { return false };
     let Some(folder) = saved.open.folder.take().filter(|folder| Some(&folder.root) == state.cases.root.as_ref()) else {
@@ -162,12 +163,12 @@ pub(super) fn compared_run_opened(state: &mut State) {
     let Some(runs) = saved.open.runs.take() else { return };
     if let (Some(compare), Some((_, epoch))) = (&mut state.cache.timeline.compare, runs.compare) {
         compare.epoch = epoch;
-        state.session.timeline.look.view = saved.timeline.look.view;
+        state.session.timeline.options.view = saved.timeline.options.view;
     }
     state.session.timeline.pin.clone_from(&saved.timeline.pin);
 }
 
-/// A run could not be opened.
+/// Called when a run could not be opened.
 pub(super) fn run_failed(state: &mut State) {
     if let Some(saved) = &mut state.restoring {
         saved.open.runs = None;

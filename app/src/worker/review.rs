@@ -7,7 +7,7 @@ mod score;
 mod write;
 
 pub use consensus::{CONSENSUS, join};
-pub use export::{EXPORT, export, proposed_path};
+pub use export::{EXPORT, NOTHING, export, proposed_path, refusal};
 pub use prefetch::{PREFETCH, prefetch};
 pub(super) use prefetch::{PrefetchSlot, PrefetchedCase};
 pub use score::{SCORE, set_order};

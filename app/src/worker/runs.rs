@@ -13,7 +13,7 @@ use crate::state::train::QueuedJob;
 use crate::state::{Intent, Severity, Slot, State};
 
 const LIST: Slot = Slot::exclusive("list-runs");
-/// Changes of runs are never cancelled by others.
+/// A change of a run is never cancelled by another.
 const CHANGE: Slot = Slot::shared("change-run");
 
 /// Lists the runs of a workspace.
@@ -28,14 +28,15 @@ struct RunListing {
     queue: Option<Result<Vec<QueuedJob>, String>>,
 }
 
-/// Lists the workspace's runs: at the start, when a page that shows them opens, and when runs are added or removed.
+/// Lists the workspace's runs. Called at the start, when a page that shows them opens, and when runs are added or
+/// removed.
 pub fn list(state: &mut State, jobs: &mut Jobs) {
     let workspace = state.session.settings.workspace();
     let with_queue = state.training.workspace.as_ref() != Some(&workspace);
     jobs.start(ListRuns { workspace, with_queue });
 }
 
-/// Lists them if the page that is shown offers runs.
+/// Lists the runs if the current page shows them.
 pub fn list_if_shown(state: &mut State, jobs: &mut Jobs) {
     if state.shows_runs() || state.cache.runs.entries.is_none() {
         list(state, jobs);
@@ -78,14 +79,14 @@ impl Job for ListRuns {
     }
 }
 
-/// The runs of the workspace were listed.
+/// Stores the listed runs of the workspace.
 pub(super) fn listed(state: &mut State, jobs: &mut Jobs, runs: Vec<RunEntry>) {
     (state.cache.runs.entries, state.cache.runs.failed) = (Some(runs), None);
     update_running(state);
     same_name::check_again(state, jobs);
 }
 
-/// The entry of the run that is being trained follows the job: its folder was read when the runs were listed.
+/// Updates the entry of the current run from its job, since the folder is read only when runs are listed.
 pub(super) fn update_running(state: &mut State) {
     let Some(job) = state.training.running.as_ref().filter(|job| job.epochs > 0) else { return };
     let Some(run) = &job.run else { return };
@@ -106,7 +107,7 @@ struct TrashRun {
     run: PathBuf,
 }
 
-/// Moves a run to the trash of the workspace, unless a job that waits needs it.
+/// Moves a run to the trash of the workspace, unless a queued job needs it.
 pub fn trash(state: &mut State, jobs: &mut Jobs, run: PathBuf) {
     let mut waiting = state.training.queue.iter().chain(&state.training.left);
     if let Some(job) = waiting.find(|job| forget::needs(job, &run)) {
@@ -162,7 +163,7 @@ impl Job for RestoreRun {
         state.session.run_table.trashed.retain(|other| *other != trashed);
         let undone = Intent::RestoreRun(trashed.clone());
         for notice in state.notices.iter_mut().filter(|notice| notice.undo.as_ref() == Some(&undone)) {
-            // It cannot be undone twice.
+            // The deletion can be undone only once.
             (notice.dismissed, notice.undo) = (true, None);
         }
         let title = format!("{} was restored", name_of(&trashed.run));

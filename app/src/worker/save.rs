@@ -10,15 +10,15 @@ use engine::volume::{LabelTable, LabelVolume, MaskOptions, Volume, nifti};
 
 use self::seg::SegFile;
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment, series};
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::names::with_ending;
 use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
 
-/// Files are written side by side.
+/// Several files may be written at once.
 pub const SLOT: Slot = Slot::shared("save");
 
-/// Proposed file name for a mask of the open case: a SEG if the image is DICOM with evenly spaced slices. A reference's name
-/// differs from its source file.
+/// Proposed file name for a mask of the open case: a SEG if the image is DICOM with evenly spaced slices. A reference's
+/// name differs from its source file.
 pub fn proposed_name(state: &State, role: MaskRole) -> String {
     let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.output_place().1);
     let ending = ending(state.document.as_ref(), role);
@@ -35,7 +35,7 @@ fn ending(document: Option<&Document>, role: MaskRole) -> &'static str {
     if !several && dicom.is_some_and(|dicom| dicom.irregular.is_none()) { "dcm" } else { "nii.gz" }
 }
 
-/// The same name next to the image, whether or not the file exists.
+/// Proposed path: that name beside the image, whether or not the file exists.
 pub fn proposed_path(state: &State, role: MaskRole) -> PathBuf {
     let folder = state.document.as_ref().map(|document| document.output_place().0);
     folder.unwrap_or_default().join(proposed_name(state, role))
@@ -73,7 +73,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
     };
     if role == MaskRole::Segmentation && jobs.runs(segment::SLOT) {
         state.after_saving = None;
-        state.error("Nothing was saved", "the network is still segmenting. Let it finish, or cancel it");
+        state.error("Nothing was saved", "The network is still segmenting. Let it finish, or cancel it.");
         return;
     }
     let (case, revision) = (document.id, mask.revision);
@@ -144,7 +144,7 @@ impl Job for Save {
                 state.dialog = Some(Dialog::Overwrite { request, path: self.path });
             }
             Err(failure) => {
-                // What waited for the file would lose the segmentation.
+                // The pending intent would discard the segmentation.
                 state.after_saving = None;
                 failure.report(&self.spec().title, state);
             }
@@ -155,7 +155,7 @@ impl Job for Save {
         match result {
             Ok(SaveOutcome::Written(notes)) => self.report_written(state, &notes),
             Ok(SaveOutcome::Exists) => {
-                let why = format!("{} already exists, and its case is closed", self.path.display());
+                let why = format!("{} already exists, and its case is closed.", self.path.display());
                 state.error(format!("The {} was not saved", self.role.word()), why);
             }
             Err(Failure::Cancelled) => {}
@@ -165,7 +165,7 @@ impl Job for Save {
 }
 
 impl Save {
-    /// The case of the list is opened with this segmentation from now on.
+    /// Records the file in the list of cases, so that the case opens with it from now on.
     fn list(&self, state: &mut State) {
         let listed = state.document.as_ref().and_then(|document| document.listed);
         if let (MaskRole::Segmentation, Some(case)) = (self.role, listed.and_then(|case| state.cases.get_mut(case))) {
@@ -181,7 +181,7 @@ impl Save {
     }
 }
 
-/// Check after writing: the file has the same labels at the same positions.
+/// Checks after writing that the file has the same labels at the same positions.
 fn check_written(path: &Path, frames: &[LabelVolume], image: &Volume) -> Result<(), Failure> {
     let written = LabelVolume::read_frames_for(path, image, MaskOptions::default())?;
     for (frame, labels) in frames.iter().enumerate() {

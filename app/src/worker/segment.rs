@@ -23,7 +23,7 @@ use crate::state::{
 /// One case is segmented at a time.
 pub const SLOT: Slot = Slot::exclusive("segment");
 
-/// How often the overlay follows the slices that finish.
+/// Interval of updates of the overlay with finished slices.
 const RENEWAL: Duration = Duration::from_millis(300);
 
 /// The sample study's model, stored next to it.
@@ -31,12 +31,12 @@ pub fn sample_model() -> Option<PathBuf> {
     crate::sample::folder().map(|sample| sample.join("model"))
 }
 
-/// Chooses the run for the next segmentation.
+/// Selects the run for segmentation.
 pub fn choose_model(state: &mut State, path: &Path) {
     state.session.runs.segment = Some(path.to_path_buf());
 }
 
-/// Reads which images the chosen model needs.
+/// Reads which modalities the selected model needs.
 struct ReadModel {
     run: Option<PathBuf>,
 }
@@ -119,7 +119,7 @@ struct Segment {
 /// The finished segmentation.
 struct Segmentation {
     mask: MaskLayer,
-    /// Of the first region.
+    /// Probability of the first region.
     probability: ProbabilityLayer,
     note: String,
 }
@@ -127,16 +127,16 @@ struct Segmentation {
 /// Segments the open case in the background.
 pub fn start(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else {
-        state.error("Nothing to segment", "open a scan first");
+        state.error("Nothing to segment", "Open a scan first.");
         return;
     };
     if jobs.runs(REST) {
-        // The model may need an image that is still being read.
+        // The model may need an image that is still loading.
         document.once_opened = Some(Intent::Segment);
         return;
     }
     let Some(model) = state.session.runs.segment.clone().or_else(sample_model) else {
-        state.error("No model", "choose a fine-tuned run first: the sample study's model was not found");
+        state.error("No model", "The sample model was not found. Choose a fine-tuned run as the model.");
         return;
     };
     let device: DeviceChoice = match state.session.device.as_str() {
@@ -207,7 +207,7 @@ impl Job for Segment {
                     document.edits.list.push("Segmentation by the network", step);
                 }
                 document.set_mask(MaskLayer { revision, ..mask });
-                document.note_as_found();
+                document.mark_unedited();
                 document.probability = Some(probability);
                 state.notice(Severity::Info, "Segmentation finished", note);
             }
@@ -224,7 +224,7 @@ impl Job for Segment {
     }
 }
 
-/// The finished slices, as shown in the window.
+/// The finished slices, shown in the window while the others are segmented.
 struct Preview {
     labels: LabelVolume,
     /// Axial slices from the feet that are in `labels`.

@@ -1,4 +1,4 @@
-//! Studies: listing them, reading one, and following those that other processes carry out.
+//! Studies: lists them, reads one, and follows those that other processes run.
 
 pub mod outlines;
 pub mod patient;
@@ -6,7 +6,7 @@ pub mod patient;
 use std::path::{Path, PathBuf};
 
 use engine::run::study::find_studies;
-use engine::study::{StudyRecord, StudyStatus, read_status, read_study};
+use engine::study::{Comparison, StudyRecord, StudyStatus, read_means, read_status};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession};
@@ -21,7 +21,7 @@ const PERIOD: f64 = 3.0;
 struct ListStudies {
     workspace: PathBuf,
     opened: Vec<PathBuf>,
-    /// Not the first read.
+    /// The list has been read before.
     again: bool,
 }
 
@@ -40,7 +40,7 @@ pub fn open(state: &mut State, jobs: &mut Jobs, folder: &Path) {
     refresh(state, jobs);
 }
 
-/// Leaves the study for the list.
+/// Returns to the list of studies.
 pub fn close(state: &mut State, jobs: &mut Jobs) {
     let metric = state.session.study.metric;
     state.session.study = StudySession { metric, ..StudySession::default() };
@@ -48,7 +48,7 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     refresh(state, jobs);
 }
 
-/// Looks if the page is on the screen.
+/// Reads the studies again if their page is shown.
 pub fn refresh_if_shown(state: &mut State, jobs: &mut Jobs) {
     if state.shows_studies() {
         refresh(state, jobs);
@@ -59,7 +59,7 @@ pub fn refresh_if_shown(state: &mut State, jobs: &mut Jobs) {
 pub fn refresh(state: &State, jobs: &mut Jobs) {
     let cache = &state.cache.study;
     if let Some(folder) = state.study_folder() {
-        let known = cache.open.as_ref().map(|study| study.status.clone());
+        let known = cache.open.as_ref().filter(|_| !cache.comparing).map(|study| study.status.clone());
         jobs.start(ReadStudy { folder: folder.to_path_buf(), known });
     } else {
         let settings = &state.session.settings;
@@ -73,7 +73,8 @@ pub fn wait(state: &State, now: f64) -> Option<f64> {
     state.shows_studies().then_some(state.cache.study.due - now)
 }
 
-/// Looks again when it is time; `now` in the window's seconds. Called every frame of a window that stays open.
+/// Reads the studies again when it is time. `now` is in the window's seconds. Called every frame of a window that stays
+/// open.
 pub fn poll(state: &mut State, jobs: &mut Jobs, now: f64) {
     if wait(state, now).is_none_or(|wait| wait > 0.0) || jobs.runs(SLOT) {
         return;
@@ -139,7 +140,25 @@ impl Job for ReadStudy {
             }
             return Ok(StudyUpdate { status, study: None });
         }
-        Ok(StudyUpdate { status, study: Some(Box::new(read_study(&self.folder)?)) })
+        let mut study = read_means(&self.folder)?;
+        if self.known.is_none() {
+            let (folder, means) = (self.folder.clone(), Box::new(study.clone()));
+            handle.send(move |state, _| {
+                if state.study_folder() == Some(&folder) {
+                    let cache = &mut state.cache.study;
+                    (cache.open, cache.failed, cache.comparing) = (Some(means), None, true);
+                }
+            });
+        }
+        let mut comparison = Comparison::new(&study.plan, &study.results);
+        let all = study.groups.len();
+        for (at, group) in study.groups.iter_mut().enumerate() {
+            handle.check()?;
+            let detail = format!("comparing the methods, label budget {} of {all}", at + 1);
+            handle.progress(Some(at as f32 / all as f32), detail);
+            comparison.add_differences(group);
+        }
+        Ok(StudyUpdate { status, study: Some(Box::new(study)) })
     }
 
     fn apply(self, result: Result<StudyUpdate, Failure>, state: &mut State, _: &mut Jobs) {
@@ -151,13 +170,15 @@ impl Job for ReadStudy {
             Ok(StudyUpdate { status, study }) => {
                 cache.failed = None;
                 if let Some(study) = study {
-                    cache.open = Some(study);
+                    (cache.open, cache.comparing) = (Some(study), false);
                 } else if let Some(open) = &mut cache.open {
                     open.status = status;
                 }
             }
             Err(Failure::Cancelled) => {}
-            Err(failure) => (cache.open, cache.failed) = (None, Some(failure.reason())),
+            Err(failure) => {
+                (cache.open, cache.comparing, cache.failed) = (None, false, Some(failure.reason()));
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 //! | [`retrain`] | a fine-tuning run that continues with corrected masks |
 //! | [`queue`] | the queue, saved in the workspace |
 //! | [`run`], [`events`] | the run and its events |
-//! | [`evaluate`] | measures of the held-out patients of a run |
+//! | [`evaluate`] | metrics of the held-out patients of a run |
 
 pub mod assess;
 pub mod cohort;

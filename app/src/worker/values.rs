@@ -1,4 +1,4 @@
-//! Values of the shown image in the findings.
+//! Values of the displayed image within the findings.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ struct MeasureValues {
     frame: usize,
 }
 
-/// Starts to measure the shown image, unless the findings have its values already.
+/// Measures the displayed image, unless the findings already have its values.
 pub fn start(state: &State, jobs: &mut Jobs) {
     let Some(document) = &state.document else { return };
     let Some(list) = &document.findings else { return };

@@ -97,7 +97,7 @@ fn a_panic_is_a_failure_that_names_the_job() {
 }
 
 #[test]
-fn the_second_job_of_a_slot_replaces_the_first_even_if_it_ends_before() {
+fn the_second_job_of_a_slot_replaces_the_first_even_if_that_ends_later() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let (first, go) = Note::new(ONE, Ok("first")).held();
     jobs.start(first);
@@ -138,7 +138,7 @@ fn cancelled_work_stops_and_reports_it() {
 }
 
 #[test]
-fn partial_results_come_before_the_last_and_all_of_them() {
+fn all_partial_results_come_before_the_final_one() {
     let (mut state, mut jobs) = (State::default(), jobs());
     jobs.start(Note { parts: vec!["a", "b", "c"], ..Note::new(ONE, Ok("d")) });
     wait(&mut state, &mut jobs, ended);
@@ -146,7 +146,7 @@ fn partial_results_come_before_the_last_and_all_of_them() {
 }
 
 #[test]
-fn results_for_a_closed_case_are_dropped_but_what_must_be_known() {
+fn results_for_a_closed_case_are_dropped_except_for_reports() {
     for (end, expected) in [(Ok("d"), "late"), (Err(Failure::Error("no".into())), "late failure")] {
         let (mut state, mut jobs) = (State::default(), jobs());
         // No case is open: the job's case was closed.
@@ -156,7 +156,7 @@ fn results_for_a_closed_case_are_dropped_but_what_must_be_known() {
     }
 }
 
-/// A look at the runs that found nothing new drew the window all the same, every two seconds.
+/// Polling runs that have not changed must not redraw the window.
 #[test]
 fn a_job_that_found_nothing_wakes_no_window_and_is_applied_with_the_next_frame() {
     for nothing in [false, true] {
@@ -166,13 +166,13 @@ fn a_job_that_found_nothing_wakes_no_window_and_is_applied_with_the_next_frame()
             counter.fetch_add(1, Ordering::Relaxed);
         });
         let (mut state, mut jobs) = (State::default(), Jobs::new(None, wake));
-        let look = move |handle: &JobHandle| -> Result<(), Failure> {
+        let poll = move |handle: &JobHandle| -> Result<(), Failure> {
             if nothing {
                 handle.found_nothing();
             }
             Ok(())
         };
-        jobs.start_with(Spec::new(ONE, "a look").hidden(), look, |_, _, state, _| write(state, "applied"));
+        jobs.start_with(Spec::new(ONE, "a poll").hidden(), poll, |_, _, state, _| write(state, "applied"));
         assert!(!jobs.moves(None), "it is not listed");
         wait(&mut state, &mut jobs, ended);
         let (start, expected) = (Instant::now(), usize::from(!nothing));

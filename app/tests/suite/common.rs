@@ -1,4 +1,4 @@
-//! What tests that draw have in common.
+//! Helpers of tests that draw.
 
 use amlp_viewer::gpu::offscreen::Offscreen;
 

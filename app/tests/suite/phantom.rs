@@ -1,4 +1,4 @@
-//! Made-up scans and masks, defined voxel by voxel so that tests can count by hand.
+//! Synthetic scans and masks, defined voxel by voxel so that tests can compute expected values.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 /// Voxels along R, A, S.
 pub const SHAPE: [usize; 3] = [40, 36, 24];
 
-/// The axis order of the scans that tests open if it does not matter: none that is canonical.
+/// Axis order of scans in tests for which it does not matter. Not canonical.
 pub const STORED: Orientation = Orientation { axis: [1, 0, 2], flip: [true, false, true] };
 
-/// Where a voxel is: canonical, along R, A, S.
+/// Canonical voxel index, along R, A, S.
 pub type Voxel = [usize; 3];
 
 /// An oblique, anisotropic grid along R, A, S: voxels of 1.75 x 1.75 x 3.5 mm.
@@ -31,7 +31,7 @@ pub fn straight() -> Grid {
     Grid::new(SHAPE, DAffine3 { matrix3, translation: DVec3::new(-30.25, -28.5, 40.0) })
 }
 
-/// An ellipsoid, sheared so that it has one longest diameter.
+/// Whether a voxel is in an ellipsoid, sheared so that it has one longest diameter.
 fn blob(at: Voxel, middle: [f64; 3], radii: [f64; 3]) -> bool {
     let d: [f64; 3] = std::array::from_fn(|a| at[a] as f64 - middle[a]);
     let u = [d[0] + 0.35 * d[1] + 0.2 * d[2], d[1] - 0.15 * d[2], d[2]];
@@ -45,12 +45,13 @@ pub fn lesion(at: Voxel) -> Option<usize> {
     blobs.into_iter().chain([small]).position(|(middle, radii)| blob(at, middle, radii))
 }
 
-/// The truth.
+/// The reference mask.
 pub fn truth(at: Voxel) -> bool {
     lesion(at).is_some()
 }
 
-/// A segmentation: the first lesion is two voxels off, the second right, the third missed, and one is a false positive.
+/// A segmentation: the first lesion is shifted by two voxels, the second is right, the third is missed, and one is a
+/// false positive.
 pub fn prediction(at: Voxel) -> bool {
     let first = at[0] >= 2 && lesion([at[0] - 2, at[1], at[2]]) == Some(0);
     first || lesion(at) == Some(1) || blob(at, [29.4, 25.2, 5.1], [2.6, 1.7, 1.3])
@@ -74,7 +75,7 @@ pub fn voxels(shape: [usize; 3]) -> impl Iterator<Item = Voxel> {
     (0..nx * ny * nz).map(move |n| [n % nx, n / nx % ny, n / nx / ny])
 }
 
-/// How many voxels are inside.
+/// Number of voxels inside.
 pub fn count(inside: impl Fn(Voxel) -> bool) -> usize {
     voxels(SHAPE).filter(|&at| inside(at)).count()
 }
@@ -126,12 +127,12 @@ pub struct Files {
 }
 
 impl Files {
-    /// On the oblique grid.
+    /// Files on the oblique grid.
     pub fn new() -> Self {
         Self::on(&oblique())
     }
 
-    /// On any grid along R, A, S.
+    /// Files on a grid along R, A, S.
     pub fn on(grid: &Grid) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -142,7 +143,7 @@ impl Files {
         Self { scan, truth: reference, prediction: predicted, folder }
     }
 
-    /// Another file in their folder.
+    /// Path of another file in the same folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -1,6 +1,6 @@
-//! Pictures of a window, compared with the stored ones.
+//! Pictures of a window, compared with stored ones.
 //!
-//! They were drawn by a software adapter, whose pixels are the same everywhere; other adapters are not compared.
+//! They are drawn by a software adapter, whose pixels are the same on every machine. Other adapters are not compared.
 //! `UPDATE_SNAPSHOTS=1` redraws them.
 
 use std::path::Path;
@@ -14,16 +14,16 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use crate::window::*;
 
-/// How far the colour of a pixel may be off: squared distance in YIQ.
+/// Tolerance of a pixel's colour: squared distance in YIQ.
 const THRESHOLD: f32 = 2.0;
 
-/// How the pictures of a test program are made.
+/// Size and tolerance of a group of pictures.
 pub struct Pictures {
     /// Size of the window.
     pub size: [f32; 2],
-    /// How many pixels may be off by more than the threshold.
+    /// Maximum number of pixels beyond the tolerance.
     pub off: usize,
-    /// Bytes of a picture at most.
+    /// Maximum size of a picture in bytes.
     pub most: u64,
 }
 
@@ -35,7 +35,7 @@ impl Pictures {
             println!("skipped: the pictures are of an adapter on the processor");
             return None;
         }
-        // Not the user's runs, which the first page would list.
+        // An empty workspace, since the welcome screen lists the user's runs.
         let nowhere = || Some(std::env::temp_dir().join("amlp-no-runs"));
         let args = Args { workspace: args.workspace.clone().or_else(nowhere), ..args.clone() };
         let mut window = start(&args, self.size, Some(screen));

@@ -1,7 +1,7 @@
 //! The whole window as pictures, on the sample study: at both sizes that the layout is made for, in both themes.
 //!
-//! The pictures are in cargo's temporary folder for inspection. Asserts only what would make them useless: nothing drawn, no
-//! image in the views, a panel without its colour, an error on the screen.
+//! The pictures are written to cargo's temporary folder for inspection. Asserts only that they are usable: something is
+//! drawn, the views have an image, panels have their colour, and no error is shown.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use engine::preprocess::Spacing;
 use engine::volume::{LabelVolume, Volume, nifti};
 
 /// Time limit for jobs.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// An offscreen window.
 struct Screen {
@@ -67,7 +67,7 @@ impl Screen {
             drop(self.frame());
             idle = if self.app.is_idle() { idle + 1 } else { 0 };
             std::thread::sleep(Duration::from_millis(10));
-            assert!(self.begin.elapsed() < PATIENCE, "jobs do not end: {:?}", self.app.state().jobs);
+            assert!(self.begin.elapsed() < TIMEOUT, "jobs do not end: {:?}", self.app.state().jobs);
         }
     }
 
@@ -102,7 +102,7 @@ impl Screen {
         picture.pixels[at[1] * picture.size[0] + at[0]]
     }
 
-    /// How many different colours the middle of the window has: many only if anatomy is seen there.
+    /// Number of colours in the middle of the window, which is large only if anatomy is visible there.
     fn colors(&self, picture: &ColorImage) -> usize {
         let mut found = std::collections::BTreeSet::new();
         for y in 60..self.size.y as usize - 140 {
@@ -123,7 +123,7 @@ fn patient() -> PathBuf {
     sample().join("STS_006")
 }
 
-/// A nearly correct segmentation: the reference shifted two voxels to the right, and a small false positive.
+/// A nearly correct segmentation: the reference shifted by two voxels to the right, and a small false positive.
 fn prediction(folder: &Path) -> PathBuf {
     let image = Volume::read(&patient().join("pet.nii.gz")).unwrap();
     let (truth, _) = LabelVolume::read_for(&patient().join("seg.nii.gz"), &image).unwrap();
@@ -146,7 +146,7 @@ fn prediction(folder: &Path) -> PathBuf {
 const SIZES: [([f32; 2], f32, &str); 2] = [([1280.0, 800.0], 1.0, "small"), ([1280.0, 720.0], 2.0, "dense")];
 
 #[test]
-fn first_start() {
+fn the_welcome_screen_is_drawn() {
     for (size, scale, name) in SIZES {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
         let picture = screen.picture(&format!("welcome_{name}"));
@@ -159,7 +159,7 @@ fn first_start() {
 }
 
 #[test]
-fn review_of_a_compared_case() {
+fn review_of_a_compared_case_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let mask = prediction(folder.path());
     for (size, scale, name) in SIZES {
@@ -172,7 +172,7 @@ fn review_of_a_compared_case() {
         assert!(screen.app.state().document.as_ref().unwrap().comparison.is_some());
         screen.send(WindowCommand::DismissAll);
         let dark = screen.picture(&format!("review_{name}"));
-        assert!(screen.colors(&dark) > 100, "no anatomy is seen");
+        assert!(screen.colors(&dark) > 100, "no anatomy is visible");
         screen.send(WindowCommand::SetTheme(Theme::Light));
         let light = screen.picture(&format!("review_light_{name}"));
         assert_eq!(screen.color(&light, 4.0, 400.0), Theme::Light.tokens().panel);
@@ -181,7 +181,7 @@ fn review_of_a_compared_case() {
 }
 
 #[test]
-fn dialogs_and_messages() {
+fn dialogs_and_messages_are_drawn() {
     for (size, scale, name) in SIZES {
         let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
         let plain = screen.picture(&format!("before_dialogs_{name}"));
@@ -213,7 +213,7 @@ fn dialogs_and_messages() {
 }
 
 #[test]
-fn series_of_a_study_and_its_fusion() {
+fn the_series_browser_and_a_fusion_are_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let study = write_study(folder.path());
     for (size, scale, name) in SIZES {
@@ -232,7 +232,7 @@ fn series_of_a_study_and_its_fusion() {
         screen.send(Intent::OpenSeries(overlay.id));
         screen.send(WindowCommand::DismissAll);
         let dark = screen.picture(&format!("fusion_{name}"));
-        assert!(screen.colors(&dark) > 100, "no anatomy is seen");
+        assert!(screen.colors(&dark) > 100, "no anatomy is visible");
         screen.send(WindowCommand::SetTheme(Theme::Light));
         screen.picture(&format!("fusion_light_{name}"));
         assert!(!screen.app.state().shows_error(), "{:?}", screen.app.state().notices);
@@ -246,7 +246,7 @@ fn change(screen: &mut Screen, change: impl FnOnce(&mut Form)) {
     screen.send(Command::Train(TrainCommand::Edit(Box::new(form))));
 }
 
-/// Settings that train in a moment.
+/// Settings for a very short training.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
         config.device = DeviceChoice::Cpu.into();
@@ -258,7 +258,7 @@ fn tiny(form: &mut Form) {
 }
 
 #[test]
-fn train_mode() {
+fn train_mode_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     for (n, (size, scale, name)) in SIZES.into_iter().enumerate() {
         let workspace = Some(folder.path().join(name));
@@ -299,7 +299,7 @@ fn train_mode() {
 }
 
 #[test]
-fn the_other_modes() {
+fn every_mode_is_drawn() {
     let (size, scale, name) = SIZES[0];
     let Some(mut screen) = Screen::open(size, scale, &Args::default()) else { return };
     screen.send(Intent::UsePaths(PathPurpose::Folder.into(), vec![patient()]));

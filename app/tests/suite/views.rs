@@ -115,7 +115,7 @@ fn the_wheel_steps_through_slices_of_the_pane_under_the_pointer() {
     assert_eq!(slices(&harness), [Some(18), Some(18), Some(25), None], "down is towards the patient's left");
     let zoom = |harness: &Harness<'_, App>| harness.state().state().session.view.camera(PaneId::Sagittal).zoom;
     wheel(&mut harness, 2.0, Modifiers::COMMAND);
-    assert!(zoom(&harness) > 1.3, "Ctrl and the wheel magnify");
+    assert!(zoom(&harness) > 1.3, "Ctrl and the wheel zoom");
     assert_eq!(slices(&harness)[1], Some(18));
     wheel(&mut harness, 1000.0, Modifiers::NONE);
     assert_eq!(slices(&harness)[1], Some(40), "the last slice is the end");
@@ -146,7 +146,7 @@ fn dragging_moves_the_crosshair_to_the_voxel_under_the_pointer() {
 }
 
 #[test]
-fn contrast_pan_and_zoom_have_buttons_of_their_own_in_any_tool() {
+fn contrast_pan_and_zoom_have_their_own_buttons_with_any_tool() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.nii");
     write_scan(&path);
@@ -209,7 +209,7 @@ fn tools_measure_in_millimetres_and_double_click_maximises() {
 }
 
 #[test]
-fn panes_are_reached_by_keyboard_and_keep_the_arrows() {
+fn panes_take_the_focus_and_keep_the_arrow_keys() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scan.nii");
     write_scan(&path);

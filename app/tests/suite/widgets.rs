@@ -1,7 +1,7 @@
 //! The gallery of widgets as pictures, in both themes and at both sizes that the layout is made for.
 //!
-//! The pictures are in cargo's temporary folder. Asserts what a wrong theme would break: a picture is not empty, panels have
-//! their token's colour, and images are black in both themes.
+//! The pictures are written to cargo's temporary folder. Asserts that they are not empty, that panels have the colour
+//! of their token, and that images are black in both themes.
 
 #[path = "../../examples/gallery/show.rs"]
 mod show;

@@ -15,7 +15,7 @@ use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_set
 use egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 
 /// Time limit for jobs.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const TIMEOUT: Duration = Duration::from_mins(1);
 /// Ctrl as a window reports it.
 pub const CTRL: Modifiers = Modifiers { ctrl: true, command: true, ..Modifiers::NONE };
 /// The usual size of a window.
@@ -31,7 +31,7 @@ pub fn open(args: &Args) -> Window {
     window
 }
 
-/// The same with files on the command line.
+/// As [`open`], with files on the command line.
 pub fn open_files(paths: &[&Path]) -> Window {
     open(&args(paths))
 }
@@ -46,7 +46,7 @@ pub fn start(args: &Args, size: [f32; 2], screen: Option<RenderState>) -> Window
     start_of(args, Settings::default(), size, screen)
 }
 
-/// The same with the settings of an earlier session, without an adapter.
+/// As [`start`], with the settings of an earlier session and without an adapter.
 pub fn start_with(args: &Args, settings: Settings) -> Window {
     start_of(args, settings, SIZE, None)
 }
@@ -99,17 +99,17 @@ pub fn wait_for(window: &mut Window, ready: impl Fn(&App) -> bool) {
             return;
         }
         let state = window.state().state();
-        assert!(begin.elapsed() < PATIENCE, "jobs: {:?}, notices: {:?}", state.jobs, state.notices);
+        assert!(begin.elapsed() < TIMEOUT, "jobs: {:?}, notices: {:?}", state.jobs, state.notices);
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// Everything that is shown.
+/// The state of the program.
 pub fn state(window: &Window) -> &State {
     window.state().state()
 }
 
-/// The place of the chosen case in the list.
+/// Index of the selected case in the list.
 pub fn open_place(window: &Window) -> Option<usize> {
     let cases = &state(window).cases;
     cases.cases.iter().position(|case| Some(case.id) == cases.open)
@@ -120,7 +120,7 @@ pub fn document(window: &Window) -> &Document {
     state(window).document.as_ref().expect("a case is open")
 }
 
-/// What is shown, in numbers.
+/// The `--state` report.
 pub fn report(window: &Window) -> Report {
     Report::of(state(window))
 }
@@ -164,7 +164,7 @@ pub fn press_with(window: &mut Window, modifiers: Modifiers, key: Key) {
     settle(window);
 }
 
-/// Types a path for a purpose, as where no dialog of the system can open.
+/// Types a path for a purpose into the path field.
 pub fn type_path(window: &mut Window, purpose: PathPurpose, path: &Path) {
     send(window, FileCommand::TypePath(purpose));
     window.get_by_label("Path").focus();

@@ -1,4 +1,4 @@
-//! Tools of one click: fill, region growing, and the lesion of the network's probability.
+//! Tools that act on a click: fill, region growing, and One click, which finds a lesion in the probability map.
 
 use engine::edit::Op;
 use engine::edit::op::Place;
@@ -11,7 +11,7 @@ use crate::worker::Jobs;
 use crate::worker::edit;
 
 /// Minimum probability for a click.
-const LEAST_PROBABILITY: f64 = 0.01;
+const MIN_PROBABILITY: f64 = 0.01;
 
 fn place(at: DVec3) -> Place {
     Place { voxel: None, point_mm: Some(at.to_array()) }
@@ -23,7 +23,7 @@ fn is_inside(state: &State, at: DVec3) -> bool {
     grid.is_some_and(|grid: DisplayGrid| grid.voxel_at(at).is_some())
 }
 
-/// Gives the area of one label at a position the painted label, or none.
+/// Relabels the connected area under a position with the painted label, or erases it.
 pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: DVec3) {
     super::end_drawing(state, jobs);
     if !is_inside(state, at) {
@@ -37,7 +37,7 @@ pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: 
     let axis = Some(document.edit_axis(pane, planes));
     let label = if erases { 0 } else { state.session.edit.label };
     let slice = state.slice_words(&document.display(planes), pane);
-    let name = if erases { format!("Erased area, {slice}") } else { format!("Fill, label {label}, {slice}") };
+    let name = if erases { format!("Erase area, {slice}") } else { format!("Fill, label {label}, {slice}") };
     state.show_edited((!erases).then_some(label));
     edit::apply(state, jobs, &Op::Fill { label, place: place(at), axis }, &name);
 }
@@ -61,7 +61,7 @@ pub fn grow(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     edit::start(state, jobs, op, name);
 }
 
-/// Looks for the component of the network's probability at a position.
+/// Previews the component of the probability map at a position.
 pub fn preview(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     super::end_drawing(state, jobs);
     drop_preview(state, jobs);
@@ -76,23 +76,23 @@ pub fn preview(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     let Some(probability) = &document.probability else { return };
     let Some(voxel) = grid.voxel_at(at) else { return };
     let value = probability.volume.value_at(voxel, 0);
-    if value.is_nan() || value < LEAST_PROBABILITY {
+    if value.is_nan() || value < MIN_PROBABILITY {
         let why = format!("No lesion here: the probability is {value:.3}.");
         return edit::refuse(state, why);
     }
     document.edits.preview = Some(Preview::of_click(at, value));
-    edit::look_for(state, jobs);
+    edit::find_lesion(state, jobs);
 }
 
 /// Moves the threshold of the preview.
 pub fn step_preview(state: &mut State, jobs: &mut Jobs, steps: i64) {
     let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
     if preview.is_some_and(|preview| preview.step(steps)) {
-        edit::look_for(state, jobs);
+        edit::find_lesion(state, jobs);
     }
 }
 
-/// Adds the previewed lesion, unless it is still being computed.
+/// Adds the previewed lesion. Does nothing while it is being computed.
 pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
     if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
@@ -110,7 +110,7 @@ pub fn accept_preview(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Drops the preview.
+/// Discards the preview.
 pub fn drop_preview(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(edit::PREVIEW);
     if let Some(document) = &mut state.document {

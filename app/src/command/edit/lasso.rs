@@ -9,7 +9,7 @@ use crate::state::{PaneId, State};
 use crate::worker::Jobs;
 use crate::worker::edit;
 
-/// Begins a lasso.
+/// Begins a polygon at a position.
 pub fn begin(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: DVec3) {
     super::end_drawing(state, jobs);
     if let Some(why) = edit::busy(state, jobs) {
@@ -24,7 +24,7 @@ pub fn begin(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at:
     document.edits.lasso = Some(LassoPath { pane, action, corners: vec![at] });
 }
 
-/// Goes on to a position.
+/// Extends the polygon to a position.
 pub fn extend(state: &mut State, to: DVec3) {
     if let Some(lasso) = state.document.as_mut().and_then(|document| document.edits.lasso.as_mut())
         && lasso.corners.last() != Some(&to)
@@ -33,14 +33,14 @@ pub fn extend(state: &mut State, to: DVec3) {
     }
 }
 
-/// Drops the lasso.
+/// Discards the polygon.
 pub fn cancel(state: &mut State) {
     if let Some(document) = &mut state.document {
         document.edits.lasso = None;
     }
 }
 
-/// Applies the lasso.
+/// Applies the operation of the lasso to the voxels inside the polygon.
 pub fn end(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     // A click encloses nothing.

@@ -59,7 +59,7 @@ pub fn operations(choices: &EditChoices, document: &Document) -> Vec<(String, Op
     found
 }
 
-/// What the palette offers.
+/// Adds the palette entries for the painted label and the selected finding.
 pub(super) fn actions(list: &mut List, state: &State) {
     let group = "Edit";
     let Some(document) = &state.document else { return };

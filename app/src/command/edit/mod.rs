@@ -16,10 +16,10 @@ use crate::state::edit::{EditChoices, UndoStep};
 use crate::state::{Document, Intent, Measure, MeasureKind, PaneId, State, ToolKind};
 use crate::worker::{Jobs, edit};
 
-/// One thing to do.
+/// A command that edits, measures or undoes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EditCommand {
-    /// Keeps a measurement.
+    /// Adds a measurement.
     AddMeasure(Box<Measure>),
     /// Removes the last measurement.
     RemoveMeasure,
@@ -29,20 +29,20 @@ pub enum EditCommand {
     BeginStroke(StrokeStart),
     /// Paints from one world position (mm) to another.
     ExtendStroke([DVec3; 2]),
-    /// Begins to draw around voxels.
+    /// Begins a lasso.
     BeginLasso {
         /// The pane.
         pane: PaneId,
-        /// Erases, whatever the settings.
+        /// Erases, whatever the lasso's setting.
         erases: bool,
         /// World position in mm.
         at: DVec3,
     },
-    /// Goes on to a world position (mm).
+    /// Extends the lasso to a world position (mm).
     ExtendLasso(DVec3),
-    /// Ends the stroke or lasso: it is one entry of the undo list.
+    /// Ends the stroke or lasso, which becomes one entry of the undo list.
     EndStroke,
-    /// Takes the stroke or lasso back.
+    /// Cancels the stroke or lasso.
     CancelStroke,
     /// Fills the area of one label at a world position (mm), or erases it.
     Fill {
@@ -53,63 +53,63 @@ pub enum EditCommand {
         /// World position in mm.
         at: DVec3,
     },
-    /// Grows from a world position (mm) along similar values, in the background.
+    /// Grows a region of similar values from a world position (mm), in the background.
     Grow(DVec3),
-    /// Looks for the lesion of the network's probability at a world position (mm), to be accepted.
+    /// Previews the lesion of the probability map at a world position (mm).
     Preview(DVec3),
     /// Begins a stroke inside a lesion, or around it, at a world position (mm).
     BeginSeeds {
-        /// Around it.
+        /// Around the lesion.
         outside: bool,
         /// World position in mm.
         at: DVec3,
     },
-    /// Goes on to a world position (mm).
+    /// Extends the stroke to a world position (mm).
     ExtendSeeds(DVec3),
     /// Raises (positive) or lowers the threshold of the previewed lesion by steps.
     StepPreview(i64),
     /// Adds the previewed lesion.
     AcceptPreview,
-    /// Drops the previewed lesion.
+    /// Discards the previewed lesion.
     DropPreview,
     /// Keeps one finding of the list and removes all others.
     KeepFinding(usize),
     /// Removes one finding of the list.
     RemoveFinding(usize),
-    /// Changes the segmentation by an operation, in the background.
+    /// Applies an operation to the segmentation, in the background.
     Apply(Box<Op>),
     /// Splits the segmentation of all frames into one per frame.
     SplitFrames,
-    /// Takes back the last step.
+    /// Undoes the last step.
     Undo,
-    /// Brings back the step that was undone last.
+    /// Redoes the step that was undone last.
     Redo,
     /// Undoes or redoes until this many steps are in effect.
     JumpTo(usize),
-    /// Paints with the label at a world position (mm).
+    /// Selects the label at a world position (mm) to paint with.
     PickLabel(DVec3),
-    /// Paints with a label.
+    /// Selects the label to paint with.
     SetLabel(u16),
     /// Sets the radius of the brushes in mm.
     SetRadius(f64),
     /// Makes the brushes larger (positive) or smaller by steps.
     Resize(i64),
-    /// Paints discs or balls.
+    /// Selects a disc or a ball as the brush.
     SetMode(Mode),
     /// Sets the range brush's limits; `None` uses the display window.
     SetRange(Option<[f64; 2]>),
     /// Sets the adaptive brush's tolerance; `None` derives it from the image.
     SetTolerance(Option<f64>),
-    /// Sets all of them.
+    /// Replaces all choices of the edit tools.
     Choose(Box<EditChoices>),
 }
 
 /// Where and how a brush stroke begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StrokeStart {
-    /// The brush.
+    /// Brush, range brush, adaptive brush or eraser.
     pub tool: ToolKind,
-    /// Erases, with any brush.
+    /// Erases, whatever the brush.
     pub erases: bool,
     /// The pane.
     pub pane: PaneId,
@@ -117,7 +117,7 @@ pub struct StrokeStart {
     pub at: DVec3,
 }
 
-/// Carries out a command.
+/// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
     use EditCommand as Do;
     match command {
@@ -200,13 +200,13 @@ fn pick(state: &mut State, at: DVec3) {
     }
 }
 
-/// The name of a step within a sentence.
+/// A step's name in the middle of a sentence: its first letter in lower case.
 fn within_sentence(name: &str) -> String {
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_lowercase().collect::<String>() + letters.as_str())
 }
 
-/// What the palette offers.
+/// Adds this topic's palette entries.
 pub fn actions(list: &mut List, state: &State) {
     let measured = !state.measures().is_empty();
     let group = "Findings";
@@ -229,8 +229,8 @@ pub fn actions(list: &mut List, state: &State) {
     list.add(group, "Larger brush", "]", EditCommand::Resize(1));
     list.add(group, "Smaller brush", "[", EditCommand::Resize(-1));
     let (mode, name) = match state.session.edit.mode {
-        Mode::Slice => (Mode::Volume, "Brush: balls in 3-D"),
-        Mode::Volume => (Mode::Slice, "Brush: discs in a slice"),
+        Mode::Slice => (Mode::Volume, "Brush: 3-D ball"),
+        Mode::Volume => (Mode::Slice, "Brush: 2-D disc"),
     };
     list.add(group, name, "", EditCommand::SetMode(mode));
     for (action, name) in

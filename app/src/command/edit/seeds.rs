@@ -1,4 +1,4 @@
-//! Strokes inside and around a lesion, from which it is computed.
+//! Strokes inside and around a lesion, from which its outline is computed.
 
 use glam::DVec3;
 
@@ -7,7 +7,7 @@ use crate::state::edit::{Preview, SeedStroke};
 use crate::worker::Jobs;
 use crate::worker::edit;
 
-/// Begins a stroke. It joins those that wait.
+/// Begins a stroke, in addition to those of the current preview.
 pub fn begin(state: &mut State, jobs: &mut Jobs, outside: bool, at: DVec3) {
     super::end_drawing(state, jobs);
     let Some(document) = &state.document else { return };
@@ -25,7 +25,7 @@ pub fn begin(state: &mut State, jobs: &mut Jobs, outside: bool, at: DVec3) {
     document.edits.preview = Some(preview);
 }
 
-/// Goes on to a position.
+/// Extends the stroke to a position.
 pub fn extend(state: &mut State, to: DVec3) {
     let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
     let strokes = preview.filter(|preview| preview.drawing).and_then(Preview::strokes_mut);
@@ -40,7 +40,7 @@ pub fn extend(state: &mut State, to: DVec3) {
 pub fn end(state: &mut State, jobs: &mut Jobs) {
     let preview = state.document.as_mut().and_then(|document| document.edits.preview.as_mut());
     if preview.is_some_and(|preview| std::mem::take(&mut preview.drawing)) {
-        edit::look_for(state, jobs);
+        edit::find_lesion(state, jobs);
     }
 }
 

@@ -12,7 +12,7 @@ use crate::worker::edit::{self, LabelChange};
 
 /// Begins a stroke with a dab at its start.
 pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
-    // Ends one that was never released.
+    // End a stroke whose release was never delivered.
     super::end_drawing(state, jobs);
     if let Some(why) = edit::busy(state, jobs) {
         return edit::refuse(state, why);
@@ -42,7 +42,7 @@ pub fn begin(state: &mut State, jobs: &mut Jobs, start: StrokeStart) {
     extend(state, jobs, [at, at]);
 }
 
-/// Paints a segment of the stroke in progress.
+/// Paints one segment (world positions in mm) of the stroke in progress.
 pub fn extend(state: &mut State, jobs: &mut Jobs, segment: [DVec3; 2]) {
     let Some(document) = &state.document else { return };
     let Some(stroke) = document.edits.stroke.as_ref().filter(|stroke| !stroke.refused) else { return };
@@ -69,7 +69,7 @@ fn apply(state: &mut State, jobs: &mut Jobs, delta: &Delta) {
     }
     if let Some(stroke) = &mut document.edits.stroke {
         if stroke.delta.is_empty() {
-            // The first change of the stroke: a mask may have been made for it.
+            // The first change of the stroke. The mask may have been created for it.
             stroke.revision = before;
         }
         stroke.delta = stroke.delta.then(delta);

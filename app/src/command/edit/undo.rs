@@ -11,7 +11,7 @@ use crate::state::{MaskRole, State};
 use crate::worker::edit::{self, LabelChange};
 use crate::worker::{Jobs, frame};
 
-/// Undoes the last step, or redoes the last undone one. False if there is none, or it is refused.
+/// Undoes the last step or, unless `back`, redoes the last undone one. False if there is none or it is refused.
 pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
     // A stroke in progress is the last step.
     super::end_drawing(state, jobs);
@@ -23,7 +23,7 @@ pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
     }
     if let UndoStep::Labels { before, after } = entry.step {
         let Some(delta) = labels(state, back, [before, after]) else { return false };
-        // What changed is shown.
+        // Show what changed.
         if let Some(frame) = delta.frame().filter(|_| delta.dims()[3] > 1) {
             frame::start(state, jobs, 0, frame);
         }
@@ -62,7 +62,7 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<De
     };
     document.edits.list.moved(back);
     let (kind, revisions) = if back { (Kind::Undo, [after, before]) } else { (Kind::Redo, [before, after]) };
-    // The labels have that revision again, so a file with it is up to date.
+    // The labels are at that revision again, so a file saved at it is up to date.
     edit::changed(document, &delta, revisions[1]);
     if back {
         document.give_styles(&styles);
@@ -74,7 +74,7 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<De
     Some(delta)
 }
 
-/// Swaps a step's content with the state.
+/// Swaps the content of a step with the state, so that the same step can be reversed again.
 fn exchange(state: &mut State, jobs: &mut Jobs, back: bool) {
     let Some(document) = &mut state.document else { return };
     let Some(entry) = document.edits.list.next_mut(back) else { return };

@@ -2,9 +2,11 @@
 
 use egui::Ui;
 
+use super::super::chip::{Chip, chips};
+use super::super::window_level::fields;
 use super::masks;
 use crate::command::{Command, FileCommand, Sender, StudyCommand, ViewCommand};
-use crate::scene::ColourMap;
+use crate::scene::{ColourMap, Preset};
 use crate::state::study::{REFERENCE, StudyMasks};
 use crate::state::{Document, ImageLayer, Intent, PathPurpose, State};
 use crate::theme::{Icon, icon};
@@ -13,7 +15,6 @@ use crate::widget::{
 };
 use crate::widget::{format, text};
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(document) = &state.document else {
         nothing(ui, state, sender);
@@ -65,7 +66,7 @@ fn images(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         }
     }
     if state.session.view.fused.is_some() {
-        fusion(ui, state, sender);
+        fusion(ui, state, document, sender);
     }
 }
 
@@ -111,7 +112,8 @@ fn fuse_button(ui: &mut Ui, fused: bool, name: &str) -> bool {
     ui.add(IconButton::new(icon::BLEND, &label).small().selected(fused)).clicked()
 }
 
-fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
+/// Opacity, colours and window of the fused image.
+fn fusion(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let mut percent = state.session.view.fused_opacity * 100.0;
     if Slider::new(&mut percent, "Fusion", 0.0..=100.0).decimals(0).step(1.0).unit("%").show(ui).changed() {
         sender.send(ViewCommand::SetFusedOpacity(percent / 100.0));
@@ -121,6 +123,22 @@ fn fusion(ui: &mut Ui, state: &State, sender: &Sender) {
     let select = Select::new("Colours", &choices).show(ui, &mut map);
     if select.accessible_name("Fusion colours").changed() {
         sender.send(ViewCommand::SetFusedColours(map));
+    }
+    let fused = state.session.view.fused.and_then(|fused| document.images.get(fused));
+    let Some(fused) = fused.filter(|fused| !fused.volume.data.is_colour()) else { return };
+    let window = state.window_of(fused);
+    let typed = fields(ui, state, fused, ["Fusion window width", "Fusion window level"]);
+    let mut chosen = typed.filter(|typed| *typed != window);
+    chips(ui, |ui| {
+        for preset in Preset::of(&fused.info) {
+            let Preset::Fixed(name, fixed) = preset else { continue };
+            if ui.add(Chip::new(name, &format!("Fusion preset {name}")).selected(*fixed == window)).clicked() {
+                chosen = Some(*fixed);
+            }
+        }
+    });
+    if let Some(chosen) = chosen {
+        sender.send(ViewCommand::SetFusedWindow(chosen));
     }
 }
 

@@ -4,14 +4,13 @@ use egui::{Align2, Color32, Label, Rect, RichText, Role, Sense, Ui, WidgetInfo, 
 
 use super::super::chip::{Chip, chips};
 use crate::command::{FileCommand, OverlayCommand, Sender};
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::view::Overlay;
 use crate::state::{Document, Intent, MaskLayer, MaskRole, State, UnloadedMask};
 use crate::theme::{self, font, icon, palette, size, space};
 use crate::widget::{IconButton, ListRow, Pattern, PushButton, Slider, Toggle};
 use crate::widget::{format, text};
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     for unloaded in document.missing_masks() {
         missing(ui, unloaded, sender);
@@ -188,11 +187,11 @@ fn legend_row(ui: &mut Ui, name: &str, pattern: Pattern, color: Color32) {
     pattern.paint(ui.painter(), swatch, color);
     let name_at = pos2(swatch.right() + space::S, middle);
     let name = ui.painter().text(name_at, Align2::LEFT_CENTER, name, font::body(), t.text);
-    let words = ui.painter().layout_no_wrap(pattern.name().to_owned(), font::caption(), t.text_dim);
-    let place = Align2::RIGHT_CENTER.anchor_size(pos2(rect.right() - space::S, middle), words.size());
+    let caption = ui.painter().layout_no_wrap(pattern.name().to_owned(), font::caption(), t.text_dim);
+    let place = Align2::RIGHT_CENTER.anchor_size(pos2(rect.right() - space::S, middle), caption.size());
     // In a narrow panel only the swatch shows the pattern.
     if name.right() + space::M <= place.left() {
-        ui.painter().galley(place.min, words, t.text_dim);
+        ui.painter().galley(place.min, caption, t.text_dim);
     }
 }
 
@@ -216,7 +215,7 @@ fn style(ui: &mut Ui, state: &State, sender: &Sender) {
 mod tests {
     use super::*;
 
-    /// "1119 ml / 367 ml" was cut in a panel of the usual width.
+    /// A panel of the default width has no room for a second "ml".
     #[test]
     fn two_volumes_share_their_unit() {
         assert_eq!(volume_text([Some(1119.0), Some(367.0)]), "1119 / 367 ml");

@@ -63,11 +63,15 @@ fn order(ui: &mut Ui, cases: &CaseList, sender: &Sender) {
                 sender.send(ReviewCommand::SetOrder(order));
             }
         }
-        let own = ListRow::new("By my list…").selected(matches!(chosen, QueueOrder::List(_)));
-        if ui.add(own).clicked() {
+        let from_list = ListRow::new("By my list…").selected(matches!(chosen, QueueOrder::List(_)));
+        if ui.add(from_list).clicked() {
             sender.send(Intent::Ask(PathPurpose::Review(ReviewFile::Order)));
         }
-        text::note(ui, "A CSV file with a column \"case\", in row order or by a column \"score\", highest first.");
+        text::note(
+            ui,
+            "A CSV file with a column \"case\". Cases are listed in row order or, with a column \"score\", from the highest \
+             score.",
+        );
     });
 }
 

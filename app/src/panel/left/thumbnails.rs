@@ -1,4 +1,4 @@
-//! Thumbnail textures of cases and series: each is uploaded once; those of rows out of sight are freed.
+//! Thumbnail textures of cases and series. Each is uploaded once and freed when its row has long been out of sight.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::state::Thumbnail;
 const KEPT: usize = 256;
 
 struct Entry {
-    /// Kept alive so that its address, by which it is recognised, is not reused.
+    /// Compared by address; kept alive so that the address is not reused.
     picture: Arc<Thumbnail>,
     texture: TextureHandle,
     /// Frame in which it was last drawn.
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_uploaded_once_and_again_when_it_is_another() {
+    fn a_thumbnail_is_uploaded_again_only_when_it_changes() {
         let ctx = Context::default();
         let thumbnails = Thumbnails::of(&ctx);
         let (one, two) = (picture(1), picture(2));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn textures_do_not_pile_up() {
+    fn old_textures_are_freed() {
         let ctx = Context::default();
         let thumbnails = Thumbnails::of(&ctx);
         for case in 0..3 * KEPT {

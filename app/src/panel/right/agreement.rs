@@ -22,7 +22,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         return;
     }
     let controls = |ui: &mut Ui| export::buttons(ui, state, PathPurpose::AgreementTable, sender);
-    Section::new("Agreement").show_with(ui, controls, |ui| {
+    let note = if document.has_old_agreement() { "updating" } else { "" };
+    Section::new("Agreement").note(note).show_with(ui, controls, |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         match &document.metrics {
             Some(metrics) => measures(ui, state, document, metrics),
@@ -70,7 +71,7 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
         text::note(ui, note);
     }
     if document.slice_boundary.is_some_and(|by_slice| by_slice.swallowed) {
-        text::note(ui, "in the slices, the boundary band is as wide as the masks, so this is plain IoU");
+        text::note(ui, "In the slices, the boundary band is as wide as the masks, so this is plain IoU.");
     }
 }
 

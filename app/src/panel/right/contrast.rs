@@ -3,13 +3,13 @@
 use egui::Ui;
 
 use super::super::chip::{Chip, chips};
+use super::super::window_level::fields;
 use crate::command::{Sender, ViewCommand};
 use crate::scene::{ColourMap, Modality, Preset, ScanInfo, Unit, WindowLevel};
 use crate::state::{Document, State};
 use crate::theme::icon;
-use crate::widget::{IconButton, NumberField, Section, Select, Toggle};
+use crate::widget::{IconButton, Section, Select, Toggle};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let image = document.image();
     let automatic = |ui: &mut Ui| {
@@ -20,7 +20,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     };
     let window = state.window_of(image);
     Section::new("Contrast").note(&image.info.modality.name()).show_with(ui, automatic, |ui| {
-        fields(ui, window, image.range, image.info.unit_symbol(), sender);
+        if let Some(WindowLevel { width, level }) = fields(ui, state, image, ["Window width", "Window level"]) {
+            sender.send(ViewCommand::SetWindow { width, level });
+        }
         presets(ui, window, &image.info, sender);
         let choices = ColourMap::ALL.map(|map| (map, map.name()));
         let mut map = state.session.view.colour_map;
@@ -34,18 +36,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             sender.send(ViewCommand::SetInterpolation(smooth));
         }
     });
-}
-
-fn fields(ui: &mut Ui, window: WindowLevel, range: Option<[f64; 2]>, unit: &str, sender: &Sender) {
-    let span = range.map_or(255.0, |[low, high]| high - low);
-    let WindowLevel { mut width, mut level } = window;
-    let width_field = NumberField::new(&mut width, "Width").range(f64::MIN_POSITIVE..=f64::MAX);
-    let level_field = NumberField::new(&mut level, "Level");
-    let [width_field, level_field] = [width_field, level_field].map(|field| field.in_span(span).unit(unit).show(ui));
-    let changed = width_field.accessible_name("Window width").changed();
-    if level_field.accessible_name("Window level").changed() || changed {
-        sender.send(ViewCommand::SetWindow { width, level });
-    }
 }
 
 fn presets(ui: &mut Ui, window: WindowLevel, info: &ScanInfo, sender: &Sender) {

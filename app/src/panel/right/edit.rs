@@ -12,7 +12,6 @@ use crate::state::{Document, State, ToolKind};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, SegmentedControl, Toggle, text};
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let tool = state.session.view.tool;
     let list = &document.edits.list;
@@ -99,9 +98,9 @@ fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
 fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let by_strokes = state.clicks_by_strokes(document);
     if document.probability.is_some() {
-        let ways = [Segment::text(false, "Network"), Segment::text(true, "Strokes")];
+        let sources = [Segment::text(false, "Network"), Segment::text(true, "Strokes")];
         let mut changed = state.session.edit.clone();
-        if SegmentedControl::new("Found by", &ways).fill_width().show(ui, &mut changed.by_strokes).changed() {
+        if SegmentedControl::new("Found by", &sources).fill_width().show(ui, &mut changed.by_strokes).changed() {
             choose(changed, sender);
         }
     }

@@ -85,16 +85,16 @@ impl Columns {
             put(ui, pos2(right, rect.center().y - LINE), heading, font::caption(), color, right - rect.left());
         }
         for (at, (right, heading)) in rights.into_iter().zip(&values).enumerate() {
-            // The first one may reach to the left edge.
+            // The first heading may reach the left edge.
             let width = if at == 0 { right - rect.left() } else { rights[at] - rights[at - 1] - space::XS };
             put(ui, pos2(right, rect.center().y + LINE), heading, font::caption(), color, width);
         }
     }
 }
 
-/// Text with its right end at a place.
-fn put(ui: &Ui, at: egui::Pos2, words: &str, font: FontId, color: Color32, width: f32) {
-    let galley = text::one_line(ui, words, font, color, width);
+/// Draws right-aligned text that ends at `at`.
+fn put(ui: &Ui, at: egui::Pos2, line: &str, font: FontId, color: Color32, width: f32) {
+    let galley = text::one_line(ui, line, font, color, width);
     let place = Align2::RIGHT_CENTER.anchor_size(at, galley.size());
     ui.painter().galley(place.min, galley, color);
 }
@@ -104,12 +104,11 @@ pub(super) struct FindingRow<'a> {
     pub entry: &'a FindingEntry,
     pub document: &'a Document,
     pub columns: &'a Columns,
-    /// What the reviewer decided on it.
+    /// The reviewer's verdict on the finding.
     pub verdict: Option<FindingVerdict>,
 }
 
 impl FindingRow<'_> {
-    /// Draws it.
     pub(super) fn show(&self, ui: &mut Ui, selected: bool) -> Response {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), Sense::click());
         let name = format!("Finding {}", self.at + 1);
@@ -191,7 +190,8 @@ impl FindingRow<'_> {
         }
     }
 
-    /// A bar in the colours of the labels inside, each as high as its share; by status in a comparison.
+    /// A bar in the colours of the finding's labels, each as high as its share. In a comparison, the colour of the
+    /// status.
     fn paint_labels(&self, ui: &Ui, rect: Rect, t: &Tokens) {
         let bar = Rect::from_min_size(rect.min + vec2(PLACE, space::XS), vec2(BAR, rect.height() - 2.0 * space::XS));
         let finding = &self.entry.finding;

@@ -1,4 +1,4 @@
-//! Findings of the mask, one row each. Small ones are folded away.
+//! The list of findings, one row each. Small ones are collapsed.
 
 use egui::{Id, Rect, Ui};
 use engine::review::FindingVerdict;
@@ -16,7 +16,6 @@ use crate::widget::{format, list_area, text};
 /// Rows shown before the list scrolls.
 const ROWS: usize = 7;
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let shown = state.shown_findings();
     let note = note(document, shown);
@@ -54,9 +53,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     });
 }
 
-/// Number of findings.
+/// Number of findings. After an edit they are those from before it, until they are measured again.
 fn note(document: &Document, shown: usize) -> String {
     match &document.findings {
+        Some(list) if !list.entries.is_empty() && document.has_old_findings() => format!("{shown}, updating"),
         Some(list) if !list.entries.is_empty() => shown.to_string(),
         _ => String::new(),
     }
@@ -70,11 +70,11 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
     let columns = Columns::of(state, document, list.values_of.unwrap_or_else(|| document.value_source()));
     columns.head(ui);
     let seen = Id::unique("finding in sight");
-    let moved = ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen))
-        != Some((document.id, state.session.view.finding));
+    let before = ui.data(|data| data.get_temp::<(CaseId, Option<usize>)>(seen));
+    let moved = before != Some((document.id, state.session.view.finding));
     let height = finding_row::HEIGHT * shown.min(ROWS) as f32;
     let area = list_area("findings", height);
-    area.show_rows(ui, finding_row::HEIGHT, shown, |ui, visible| {
+    let drawn = area.show_rows(ui, finding_row::HEIGHT, shown, |ui, visible| {
         if let (true, Some(chosen)) = (moved && shown > ROWS, state.session.view.finding) {
             let top = ui.max_rect().top() + (chosen as f32 - visible.start as f32) * finding_row::HEIGHT;
             let row = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=top + finding_row::HEIGHT);
@@ -88,6 +88,15 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
             }
         }
     });
+    // In a low window the panel follows the steps through the list. Edits, which may move the selection, do not scroll.
+    let stepped = moved && before.is_some_and(|(case, at)| case == document.id && at.is_some());
+    if let Some(chosen) = state.session.view.finding.filter(|_| stepped && !state.session.view.tool.is_edit()) {
+        let inner = drawn.inner_rect;
+        // A longer list scrolls itself, and is shown as a whole.
+        let (at, height) = if shown > ROWS { (0, inner.height()) } else { (chosen, finding_row::HEIGHT) };
+        let top = inner.top() + at as f32 * finding_row::HEIGHT;
+        ui.scroll_to_rect(Rect::from_x_y_ranges(inner.x_range(), top..=top + height), None);
+    }
     ui.data_mut(|data| data.insert_temp(seen, (document.id, state.session.view.finding)));
 }
 
@@ -129,7 +138,7 @@ fn judge(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The minimum volume, and how many findings are below it.
+/// The minimum volume, and a button that shows or hides the findings below it.
 fn fold(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     let mut minimum = state.session.settings.minimum_ml;
     let small = list.entries.iter().filter(|entry| entry.finding.volume_ml < minimum).count();
@@ -148,7 +157,7 @@ fn fold(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     }
 }
 
-/// The labels inside of the chosen finding, if the mask has several.
+/// The labels within the selected finding, if the mask has several.
 fn inside(ui: &mut Ui, state: &State, document: &Document, list: &FindingList) {
     let Some(at) = state.session.view.finding else { return };
     let Some(entry) = list.entries.get(at).filter(|_| several_labels(list)) else { return };

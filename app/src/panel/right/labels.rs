@@ -1,23 +1,20 @@
 //! The labels of the open case: names, colours, which one is painted, hidden or locked, and their volumes.
 
-use egui::{Align, Color32, Layout, Popup, PopupCloseBehavior, RichText, TextEdit, Ui};
+use egui::{Align, Layout, Popup, PopupCloseBehavior, RichText, TextEdit, Ui};
 
 use crate::command::labels::{LabelCommand, cannot_remove};
 use crate::command::{EditCommand, OverlayCommand, Sender};
 use crate::state::{Document, LabelRow, State};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::{IconButton, ListRow, Section, format, list_area, text};
+use crate::widget::{IconButton, ListRow, Section, colour_swatch, format, list_area, text};
 
 /// Rows shown before the list scrolls.
 const ROWS: usize = 8;
-/// Side of a colour.
-const SWATCH: f32 = 16.0;
 /// Width of a volume.
 const VOLUME: f32 = 58.0;
 /// Width of the list of labels to merge into.
 const MENU: f32 = 220.0;
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let rows = document.label_rows();
     let note = if rows.is_empty() { String::new() } else { rows.len().to_string() };
@@ -54,6 +51,7 @@ fn line(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &
                 sender.send(EditCommand::SetLabel(value));
             }
             colour(ui, row, sender);
+            ui.add_space(2.0);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
                 more(ui, state, rows, row, sender);
@@ -71,16 +69,9 @@ fn line(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &
 
 /// The colour, a button that opens a picker.
 fn colour(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
-    let [red, green, blue, _] = row.colour.to_array();
-    let mut rgb = [red, green, blue];
-    let narrow = |ui: &mut Ui| {
-        ui.spacing_mut().interact_size = egui::Vec2::splat(SWATCH);
-        ui.color_edit_button_srgb(&mut rgb)
-    };
-    let response = ui.scope(narrow).inner;
-    let label = format!("Colour of label {}", row.value);
-    if response.accessible_name(&label).on_hover_text(label).changed() {
-        sender.send(LabelCommand::SetColour(row.value, Color32::from_rgb(rgb[0], rgb[1], rgb[2])));
+    let mut colour = row.colour;
+    if colour_swatch(ui, &mut colour, &format!("Colour of label {}", row.value)).changed() {
+        sender.send(LabelCommand::SetColour(row.value, colour));
     }
 }
 
@@ -125,8 +116,9 @@ fn more(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &
         ui.spacing_mut().item_spacing.y = 0.0;
         let refusal = cannot_remove(state, value);
         ui.add_enabled_ui(refusal.is_none(), |ui| {
-            let delete = format!("Delete label {value}");
-            if ui.add(ListRow::new(&delete).icon(icon::TRASH)).clicked() {
+            let delete = format!("Delete {}", row.title());
+            let delete = ui.add(ListRow::new(&delete).icon(icon::TRASH));
+            if delete.accessible_name(format!("Delete label {value}")).clicked() {
                 sender.send(LabelCommand::Delete(value));
             }
             for other in rows.iter().filter(|other| other.value != value) {

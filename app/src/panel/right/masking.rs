@@ -14,7 +14,6 @@ use crate::widget::{EmptyState, PushButton};
 /// Height of the export buttons, padding included.
 const FOOT: f32 = 2.0 * space::S + size::CONTROL + 2.0;
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
     Panel::bottom("export").exact_size(FOOT).frame(foot).show(ui, |ui| export(ui, state, sender));
@@ -25,8 +24,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         return;
     }
-    let room = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
-    ScrollArea::vertical().id_salt("masking").auto_shrink(false).content_margin(room).show(ui, |ui| {
+    let margin = Margin { left: space::M as i8, right: space::M as i8, top: space::XS as i8, bottom: space::M as i8 };
+    ScrollArea::vertical().id_salt("masking").auto_shrink(false).content_margin(margin).show(ui, |ui| {
         controls::show(ui, state, sender);
         numbers::show(ui, state, sender);
         controls::slice(ui, state, sender);

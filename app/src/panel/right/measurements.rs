@@ -9,7 +9,6 @@ use crate::theme::icon;
 use crate::widget::{IconButton, PropertyRow, Section};
 use crate::widget::{format, text};
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let measures = state.measures();
     let clear = |ui: &mut Ui| {

@@ -7,7 +7,6 @@ use crate::state::{Document, PaneId, State};
 use crate::theme::icon;
 use crate::widget::{IconButton, PushButton, Section, Slider, text};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let image = document.image();
     let frames = image.frames();

@@ -16,7 +16,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let review = &state.cases.review;
     let (verdict, entry) = (review.verdict(&case.name), review.entry(&case.name));
     row(ui, &case.name, verdict, entry, sender);
-    way_back(ui, state, sender);
+    next_run(ui, state, sender);
     match (&review.comment, entry.map(|entry| entry.comment.as_str())) {
         (Some(typed), _) => field(ui, &case.name, typed, sender),
         (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
@@ -33,10 +33,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_space(space::XS);
 }
 
-/// One row, so that the findings below stay in sight: the verdict, and the buttons that decide.
+/// The verdict and its buttons in one row, to leave room for the findings below.
 fn row(ui: &mut Ui, case: &str, verdict: Verdict, entry: Option<&Entry>, sender: &Sender) {
-    let room = egui::vec2(ui.available_width(), size::CONTROL);
-    ui.allocate_ui_with_layout(room, Layout::right_to_left(Align::Center), |ui| {
+    let size = egui::vec2(ui.available_width(), size::CONTROL);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         buttons(ui, verdict, sender);
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -76,8 +76,8 @@ fn buttons(ui: &mut Ui, verdict: Verdict, sender: &Sender) {
     }
 }
 
-/// From reviewed masks to the next run.
-fn way_back(ui: &mut Ui, state: &State, sender: &Sender) {
+/// Buttons that keep reviewed masks for the next run and set that run up.
+fn next_run(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.add_space(space::XS);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
@@ -98,7 +98,7 @@ fn way_back(ui: &mut Ui, state: &State, sender: &Sender) {
     });
 }
 
-/// The field for a comment. Enter keeps it, Escape drops it.
+/// The comment field. Enter keeps the comment, Escape discards it.
 fn field(ui: &mut Ui, case: &str, typed: &str, sender: &Sender) {
     let t = theme::tokens(ui);
     let id = Id::unique(("comment on", case));

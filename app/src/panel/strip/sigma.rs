@@ -10,7 +10,6 @@ use crate::theme::{self, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{IconButton, Mark, StripChart, WorstEnd, format};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let controls = &state.session.masking.controls;
     let whole = ui.available_rect_before_wrap();
@@ -38,12 +37,12 @@ fn marks(state: &State) -> Vec<Mark> {
         RatioSource::Sigma => (None, controls.sigma),
         RatioSource::Epoch => (place(controls.epoch), controls.ratio.sigma(controls.epoch, controls.epochs)),
     };
-    let own = Mark { name: "set".into(), index, value: sigma as f32, own: true };
+    let own = Mark { name: "set".into(), index, value: sigma as f32, current: true };
     let of_run = |run: RunSigma| Mark {
         name: format!("{}, epoch {}", run.run, run.epoch),
         index: place(run.epoch),
         value: run.sigma as f32,
-        own: false,
+        current: false,
     };
     std::iter::once(own).chain(state.run_sigmas().into_iter().map(of_run)).collect()
 }

@@ -16,7 +16,6 @@ const SIDE: f32 = 204.0;
 /// Playback rates in epochs per second.
 const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if state.watched_run().is_none() && state.preparing().is_none() {
         let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
@@ -66,10 +65,10 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
     ui.allocate_ui_with_layout(line, Layout::right_to_left(Align::Center), |ui| {
         rate(ui, state, sender);
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-            let words = run
+            let position = run
                 .epoch()
                 .map_or_else(|| "No epoch yet".to_owned(), |epoch| format!("Epoch {epoch} of {}", run.epochs()));
-            text::line(ui, RichText::new(words).font(font::number()).color(theme::tokens(ui).text));
+            text::line(ui, RichText::new(position).font(font::number()).color(theme::tokens(ui).text));
         });
     });
 }
@@ -78,10 +77,10 @@ fn controls(mut ui: Ui, state: &State, sender: &Sender) {
 fn rate(ui: &mut Ui, state: &State, sender: &Sender) {
     let rate = state.session.settings.epoch_rate;
     let next = RATES.into_iter().find(|other| *other > rate + 0.01).unwrap_or(RATES[0]);
-    let words = format!("{rate:.0}/s");
+    let label = format!("{rate:.0}/s");
     let epochs = format::plural(rate.round() as usize, "epoch", "epochs");
     let name = format!("Playback rate: {epochs} per second");
-    let chip = super::super::chip::Chip::new(&words, &name);
+    let chip = super::super::chip::Chip::new(&label, &name);
     let hint = format!("{epochs} per second. Click for {next:.0}.");
     if ui.add(chip).on_hover_text(hint).clicked() {
         sender.send(Command::Timeline(TimelineCommand::SetRate(next)));

@@ -1,4 +1,4 @@
-//! The preview of a lesion, from the network's probability at a click, or from strokes inside and around it.
+//! The preview of a lesion: from the probability map at a click, or from strokes inside and around it.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use engine::edit::{Delta, EditLabels};
 use engine::volume::Grid;
 use glam::DVec3;
 
-/// A lesion until it is accepted or dropped.
+/// A lesion until it is accepted or discarded.
 #[derive(Clone, Debug)]
 pub struct Preview {
-    /// How it is searched.
+    /// How the lesion is found.
     pub search: Search,
     /// A stroke is being drawn.
     pub drawing: bool,
-    /// Its change, and the changed voxels as a mask; `None` during the search.
+    /// The change that adds the lesion, and the lesion as a mask; `None` while it is being computed.
     pub found: Option<(Delta, EditLabels)>,
 }
 
-/// How a lesion is searched.
+/// How a lesion is found.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Search {
     /// The component of the network's probability at a click.
     Click {
         /// World position of the click, in mm.
         at: DVec3,
-        /// Probability there: the threshold is never above it.
+        /// Probability at the click, which is the maximum of the threshold.
         highest: f64,
-        /// The component has this probability at least.
+        /// Threshold: minimum probability in the component.
         least: f64,
     },
-    /// A watershed of the shown image between strokes, in the order they were drawn in.
+    /// A watershed of the displayed image between strokes, in drawing order.
     Strokes(Vec<SeedStroke>),
 }
 
@@ -52,7 +52,7 @@ impl Preview {
         Self::new(Search::Click { at, highest: probability, least: probability.min(0.5) })
     }
 
-    /// Without a stroke.
+    /// Search by strokes, without a stroke yet.
     pub fn of_strokes() -> Self {
         Self::new(Search::Strokes(Vec::new()))
     }
@@ -61,7 +61,7 @@ impl Preview {
         Self { search, drawing: false, found: None }
     }
 
-    /// The threshold of a click.
+    /// The threshold of a click; `None` for strokes.
     pub fn least(&self) -> Option<f64> {
         match self.search {
             Search::Click { least, .. } => Some(least),
@@ -69,7 +69,7 @@ impl Preview {
         }
     }
 
-    /// Moves the threshold of a click by steps. False if it is at its end.
+    /// Moves the threshold of a click by steps. False at its limits.
     pub fn step(&mut self, steps: i64) -> bool {
         let Search::Click { highest, least, .. } = &mut self.search else { return false };
         let before = *least;
@@ -87,7 +87,7 @@ impl Preview {
         }
     }
 
-    /// The strokes, to add to. Drops the result for fewer strokes.
+    /// The strokes, mutable. Drops the result, which was for fewer strokes.
     pub fn strokes_mut(&mut self) -> Option<&mut Vec<SeedStroke>> {
         self.found = None;
         match &mut self.search {
@@ -96,12 +96,12 @@ impl Preview {
         }
     }
 
-    /// Whether a side has a stroke.
+    /// Whether there is a stroke outside or inside the lesion.
     pub fn has(&self, outside: bool) -> bool {
         self.strokes().iter().any(|stroke| stroke.outside == outside)
     }
 
-    /// The operation to find it on this grid; `None` while a side has no stroke.
+    /// The operation that finds the lesion on this grid; `None` until both sides have a stroke.
     pub fn op(&self, label: u16, grid: &Grid) -> Option<Op> {
         match &self.search {
             Search::Click { at, least, .. } => {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_stroke_counts_where_it_crosses_an_earlier_one() {
+    fn where_strokes_cross_the_later_one_wins() {
         let grid = Grid::new([9, 9, 3], DAffine3::from_scale(DVec3::new(2.0, 2.0, 5.0)));
         let line = |outside, from: [f64; 3], to: [f64; 3]| SeedStroke {
             outside,

@@ -24,7 +24,7 @@ pub enum UndoStep {
     Measures(Vec<Measure>),
     /// The mask of a role, if there is one.
     Mask(MaskRole, Option<Box<MaskLayer>>),
-    /// The segmentation with its probability.
+    /// The segmentation with its probability map.
     Segmentation(Box<Stash>),
 }
 
@@ -33,9 +33,9 @@ pub enum UndoStep {
 pub struct UndoEntry {
     /// Tool, label and place, as in `Brush stroke, label 1, slice 37`.
     pub name: String,
-    /// What is done to undo it.
+    /// How to undo it.
     pub step: UndoStep,
-    /// Names and colours of labels that went with their last voxel: undo brings them back, redo removes them again.
+    /// Names and colours of labels removed with their last voxel. Undo restores them, redo removes them again.
     pub styles: Vec<(MaskRole, u16, LabelStyle)>,
 }
 
@@ -43,11 +43,11 @@ pub struct UndoEntry {
 #[derive(Clone)]
 pub struct UndoList {
     entries: Vec<UndoEntry>,
-    /// Entries in effect; those behind can be redone.
+    /// Number of entries in effect. Later ones can be redone.
     applied: usize,
-    /// The label changes. Clones of a state, which are made to draw a picture, share it.
+    /// The label changes, shared by clones of the state that are made to draw a picture.
     history: Arc<Mutex<History>>,
-    /// Older label changes could not be moved to the disk.
+    /// Older label changes could not be moved to disk.
     keeps_all: bool,
 }
 
@@ -92,14 +92,14 @@ impl UndoList {
         lock(&self.history)
     }
 
-    /// Adds a step and drops undone ones.
+    /// Adds a step and drops the undone ones.
     pub fn push(&mut self, name: impl Into<String>, step: UndoStep) {
         self.entries.truncate(self.applied);
         self.entries.push(UndoEntry { name: name.into(), step, styles: Vec::new() });
         self.applied += 1;
     }
 
-    /// Adds a label change that was just made. Nothing is written: see [`UndoList::spill`].
+    /// Adds a label change that was just made. Writes nothing to disk; see [`UndoList::spill`].
     pub fn push_labels(&mut self, name: &str, delta: &Delta, [before, after]: [u64; 2]) {
         self.history().add(name, delta);
         self.push(name, UndoStep::Labels { before, after });
@@ -121,29 +121,29 @@ impl UndoList {
         (!self.keeps_all && self.history().is_beyond_budget()).then_some(spill)
     }
 
-    /// The disk refused: everything stays in memory until the next label change.
+    /// After a write error, keeps everything in memory until the next label change.
     pub fn keep_all(&mut self) {
         self.keeps_all = true;
     }
 
-    /// The entry that undo (`back`) or redo is about.
+    /// The entry that undo (`back`) or redo applies to.
     pub fn next(&self, back: bool) -> Option<&UndoEntry> {
         if back { self.entries[..self.applied].last() } else { self.entries.get(self.applied) }
     }
 
-    /// The same, mutable.
+    /// As [`UndoList::next`], mutable.
     pub fn next_mut(&mut self, back: bool) -> Option<&mut UndoEntry> {
         if back { self.entries[..self.applied].last_mut() } else { self.entries.get_mut(self.applied) }
     }
 
-    /// That entry was undone or redone.
+    /// Call after that entry was undone or redone.
     pub fn moved(&mut self, back: bool) {
         self.applied = if back { self.applied.saturating_sub(1) } else { (self.applied + 1).min(self.entries.len()) };
     }
 }
 
 fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
-    // Nothing in it is left half-changed by a panic.
+    // Poisoning is harmless: no panic leaves the history half-changed.
     history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn older_changes_reach_the_disk_by_another_thread() {
+    fn another_thread_moves_older_changes_to_disk() {
         let masks = masks();
         let disk = Disk { not_by: std::thread::current().id(), bytes: Cursor::default() };
         let history = History::new(100, Spill::new(disk, "spill".into()));

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 
 /// Selectable patches per side; they must divide the crop.
 pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
-/// The crop's side in pixels: the smallest and the largest that can be chosen.
+/// Minimum and maximum side of the crop in pixels.
 pub const SIZES: [usize; 2] = [16, 1024];
-/// Most epochs of a schedule.
-pub const MOST_EPOCHS: usize = 10_000;
+/// Maximum number of epochs of a schedule.
+pub const MAX_EPOCHS: usize = 10_000;
 
 /// Source of the masking ratio.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RatioSource {
-    /// A number.
+    /// The ratio sigma itself.
     #[default]
     Sigma,
     /// An epoch of the schedule (Eq. 9).
@@ -30,7 +30,7 @@ pub enum RatioSource {
 pub struct Controls {
     /// Source of the masking ratio.
     pub by: RatioSource,
-    /// Share of the patches that is masked, 0 to 1.
+    /// Fraction of patches that are masked, 0 to 1.
     pub sigma: f64,
     /// Epoch of the schedule, from 1.
     pub epoch: usize,
@@ -40,7 +40,7 @@ pub struct Controls {
     pub ratio: MaskRatio,
     /// Which patches are masked first.
     pub order: Order,
-    /// How the order is drawn, and in which units. What concerns the network has no effect here.
+    /// How masked patches are drawn, and in which units. Fields for the network have no effect here.
     pub mask: MaskConfig,
     /// How patches are clustered, and which cluster is the foreground.
     pub cluster: ClusterConfig,
@@ -48,7 +48,7 @@ pub struct Controls {
     pub seed: u64,
     /// Patches along the crop's side.
     pub grid: usize,
-    /// How the scan is prepared, the crop's side and the voxel size among it.
+    /// Preprocessing, including crop and voxel size.
     pub preprocess: PreprocessConfig,
 }
 
@@ -90,7 +90,7 @@ impl Controls {
     #[must_use]
     pub fn within_limits(mut self) -> Self {
         self.sigma = if self.sigma.is_finite() { self.sigma.clamp(0.0, 1.0) } else { 0.5 };
-        self.epochs = self.epochs.clamp(1, MOST_EPOCHS);
+        self.epochs = self.epochs.clamp(1, MAX_EPOCHS);
         self.epoch = self.epoch.clamp(1, self.epochs);
         self.preprocess.size = self.preprocess.size.clamp(SIZES[0], SIZES[1]);
         if !self.preprocess.size.is_multiple_of(self.grid.max(1)) {
@@ -116,7 +116,7 @@ impl Controls {
         MaskSettings { cluster, order: self.order, mask, sigma, seed: self.seed }
     }
 
-    /// The settings that a run trained with, from its first epoch on.
+    /// The settings of a run, with the ratio by epoch.
     #[must_use]
     pub fn of_run(&self, config: &Config) -> Self {
         let epochs = config.training.epochs.max(1);
@@ -137,18 +137,18 @@ impl Controls {
         controls.within_limits()
     }
 
-    /// Whether a scan is prepared and cut as for this run.
+    /// Whether preprocessing and patch grid are those of this run.
     pub fn fits(&self, config: &Config) -> bool {
         self.grid == config.method.grid && self.preprocess == config.preprocess
     }
 
-    /// Whether the clustering is done before the next frame.
+    /// Whether clustering takes less than a frame.
     pub fn is_quick(&self) -> bool {
         self.cluster.method == Method::Kmeans
     }
 }
 
-/// What is drawn of the patches.
+/// The layers drawn over a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct DisplayOptions {
@@ -160,7 +160,7 @@ pub struct DisplayOptions {
     pub heat: bool,
     /// Hatching of masked patches.
     pub masked: bool,
-    /// Each patch's place in the masking order.
+    /// Rank of each patch in the masking order.
     pub numbers: bool,
     /// The digit 1 or 0.
     pub digits: bool,
@@ -186,7 +186,7 @@ impl Default for DisplayOptions {
 }
 
 impl DisplayOptions {
-    /// One switch with its name.
+    /// All switches with their names.
     pub const ALL: [(&'static str, Switch); 8] = [
         ("Categories", |s| &mut s.categories),
         ("Masked", |s| &mut s.masked),
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_patch_count_follows_the_crop() {
+    fn the_patch_count_always_divides_the_crop() {
         let of = |size| {
             let preprocess = PreprocessConfig { size, ..PreprocessConfig::default() };
             Controls { preprocess, ..Controls::default() }.within_limits()
@@ -237,14 +237,14 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_the_command_lines() {
+    fn defaults_are_those_of_the_command_line() {
         let settings = Controls::default().mask_settings();
         assert_eq!(settings, MaskSettings::default());
         assert_eq!(settings.sigma, Sigma::Fixed(0.5));
     }
 
     #[test]
-    fn the_settings_of_a_run_are_taken_over() {
+    fn the_settings_of_a_run_are_applied() {
         let mut config = engine::config::preset("amlp-plus", &["pet".into()]).unwrap_or_default();
         (config.training.epochs, config.method.grid, config.preprocess.size, config.seed) = (20, 8, 96, 5);
         let controls = Controls { epoch: 300, ..Controls::default() };
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_switch_is_one_of_its_own() {
+    fn every_switch_changes_a_different_option() {
         let mut all = DisplayOptions::default();
         for (name, switch) in DisplayOptions::ALL {
             let before = all;

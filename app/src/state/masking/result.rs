@@ -31,19 +31,19 @@ impl<K: PartialEq> RequestStatus<K> {
         self.asked.as_ref() != Some(key) && !self.failed.as_ref().is_some_and(|(failed, _)| failed == key)
     }
 
-    /// A job was started for `key`: an older failure is over.
+    /// Records that a job was started for `key`, and clears an older failure.
     pub fn begin(&mut self, key: K) {
         *self = Self { asked: Some(key), failed: None };
     }
 
-    /// The running job ended without a result.
+    /// Records that the running job ended without a result.
     pub fn fail(&mut self, why: &str) {
         if let Some(key) = self.asked.take() {
             self.failed = Some((key, why.to_owned()));
         }
     }
 
-    /// A failure for something else than `key` is over.
+    /// Clears the failure of any request other than `key`.
     pub fn keep_failure_of(&mut self, key: &K) {
         if self.failed.as_ref().is_some_and(|(failed, _)| failed != key) {
             self.failed = None;
@@ -51,14 +51,14 @@ impl<K: PartialEq> RequestStatus<K> {
     }
 }
 
-/// A scan prepared as for training.
+/// A scan preprocessed as for training.
 #[derive(Clone, Debug)]
 pub struct PreparedCase {
     /// Its request.
     pub key: CaseKey,
     /// The scan.
     pub case: Arc<InspectedCase>,
-    /// The values of black and white, the same for all slices.
+    /// Values drawn black and white, the same for all slices.
     pub window: [f32; 2],
 }
 
@@ -69,16 +69,16 @@ pub struct AllChannels {
     pub key: CaseKey,
     /// The modalities, in the network's order.
     pub modalities: Vec<String>,
-    /// The index shown.
+    /// Index of the displayed one.
     pub shown: usize,
     /// The scan.
     pub case: Arc<InspectedCase>,
 }
 
-/// A slice as textures.
+/// The textures of a slice; `None` without an adapter.
 #[derive(Clone, Debug, Default)]
 pub struct Pictures {
-    /// The prepared pixels of the first channel; none without an adapter.
+    /// The preprocessed pixels of the first channel.
     pub slice: Option<Texture>,
     /// The reference, labels 0 and 1 on the same pixels.
     pub lesion: Option<Texture>,
@@ -99,11 +99,11 @@ pub struct ClusteredSlice {
     pub clusters: Arc<Clustering>,
     /// Which patches are masked.
     pub masking: Masking,
-    /// Place of each patch in the masking order, from 1.
+    /// Rank of each patch in the masking order, from 1.
     pub places: Vec<u16>,
-    /// All numbers.
+    /// The numbers shown in the panel.
     pub report: MaskReport,
-    /// For drawing.
+    /// The textures.
     pub pictures: Pictures,
 }
 
@@ -112,9 +112,9 @@ pub struct ClusteredSlice {
 pub struct Network {
     /// Its run.
     pub run: PathBuf,
-    /// What it was trained with.
+    /// The configuration it was trained with.
     pub config: Arc<Config>,
-    /// Epochs that it was trained for.
+    /// Number of epochs it was trained for.
     pub epoch: usize,
     /// The network itself; one job at a time uses it.
     pub reconstructor: Arc<Mutex<Reconstructor>>,
@@ -133,13 +133,13 @@ pub struct ReconstructedSlice {
     pub filling: ReconstructionRequest,
     /// Its input, its output and the losses.
     pub made: Reconstruction,
-    /// Which of its channels is shown.
+    /// Index of the displayed channel.
     pub channel: usize,
-    /// The relative loss that has the last colour.
+    /// Relative loss at the end of the colour map.
     pub top: f32,
-    /// The shown channel of the input on the card.
+    /// Texture of the displayed channel of the input.
     pub input: Option<Texture>,
-    /// That of the output.
+    /// Texture of the displayed channel of the output.
     pub output: Option<Texture>,
     /// The patches, with the relative loss as heat.
     pub cells: Option<Texture>,
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_failed_is_not_tried_again_until_something_changes() {
+    fn a_failed_request_is_not_repeated_until_it_changes() {
         let mut attempt = RequestStatus::default();
         assert!(attempt.is_due(&1));
         attempt.begin(1);

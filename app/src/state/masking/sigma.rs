@@ -12,21 +12,21 @@ pub struct RunSigma {
     pub run: String,
     /// The epoch, from 1.
     pub epoch: usize,
-    /// Share of the patches that it masked then.
+    /// Fraction of patches masked in that epoch.
     pub sigma: f64,
 }
 
 impl State {
-    /// Masking ratios of runs: of the pre-training run on the timeline, which may be in progress, at the cursor's epoch; and of
-    /// the run that reconstructs masked patches, at its last epoch.
+    /// Masking ratio of the pre-training run on the timeline at its cursor, and of the run that reconstructs masked
+    /// patches at its last epoch.
     pub fn run_sigmas(&self) -> Vec<RunSigma> {
         let mut found: Vec<RunSigma> = Vec::new();
         let track = self.cache.timeline.pretrain.as_ref();
-        let told = track.and_then(|run| {
+        let watched = track.and_then(|run| {
             let epoch = run.epoch()?;
             Some(RunSigma { run: run.name.clone(), epoch, sigma: run.history.summary(epoch)?.sigma? })
         });
-        found.extend(told);
+        found.extend(watched);
         let network = self
             .cache
             .masking

@@ -15,7 +15,7 @@ pub struct RunReport {
     pub folder: String,
     /// `pretrain` or `finetune`; null, like all that follows, if the run could not be read.
     pub stage: Option<Stage>,
-    /// The preset that it started from.
+    /// The preset it started from.
     pub preset: Option<String>,
     /// Epochs planned.
     pub epochs: usize,
@@ -40,7 +40,7 @@ pub struct RunReport {
 pub struct ProbeReport {
     /// The patient.
     pub case: String,
-    /// Prepared slice, from 0.
+    /// Preprocessed slice, from 0.
     pub slice: u32,
     /// False if the slice is not trained on.
     pub trained: bool,
@@ -50,7 +50,7 @@ pub struct ProbeReport {
     pub after: String,
     /// The case of each patch in the update, 0 to 4; empty without one.
     pub cases: String,
-    /// What the coin showed, for patches of cases 3 and 4; empty without an update.
+    /// Random label of each patch in cases 3 and 4; empty without an update.
     pub coins: Vec<Option<u8>>,
     /// Which patches were masked.
     pub masked: Vec<bool>,
@@ -61,7 +61,7 @@ pub struct ProbeReport {
 }
 
 impl RunReport {
-    /// The content of the timeline; only the folder for a run that is not or cannot be read.
+    /// The run on the timeline. Only its folder if it has not been or cannot be read.
     pub fn of(state: &State) -> Option<Self> {
         if let Some(run) = state.watched_run() {
             return Some(Self::of_run(state, run));
@@ -116,7 +116,7 @@ impl RunReport {
     }
 }
 
-/// An event as its line in the log has it.
+/// An event as in its line of the log.
 fn logged(event: &Event) -> Option<Value> {
     let mut value = serde_json::to_value(event).ok()?;
     value.as_object_mut()?.remove("event");

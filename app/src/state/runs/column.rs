@@ -60,7 +60,7 @@ impl Column {
         Self::Notes,
     ];
 
-    /// The head of the column.
+    /// Heading of the column.
     pub fn head(&self) -> &str {
         match self {
             Self::Name => "Run",
@@ -80,7 +80,7 @@ impl Column {
         }
     }
 
-    /// The head in full, for buttons.
+    /// The heading in a sentence, for buttons and the palette.
     pub fn meaning(&self) -> &str {
         if let Self::Setting(name) = self { name } else { self.head() }
     }
@@ -99,7 +99,7 @@ impl Column {
         matches!(self, Self::BestValidation | Self::LastValidation | Self::TestLast | Self::TestBest)
     }
 
-    /// The mean Dice that a run has in this column.
+    /// The mean Dice of a run in this column.
     fn dice(&self, run: &RunEntry) -> Option<f64> {
         match self {
             Self::BestValidation => run.best_validation.map(|(_, dice)| dice),
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn seconds_are_converted_to_calendar_dates() {
         let said = [0.0, 60.0, 951_782_400.0, 951_868_800.0, 1_764_032_460.0, f64::NAN].map(date);
         assert_eq!(said, ["", "1970-01-01 00:01", "2000-02-29 00:00", "2000-03-01 00:00", "2025-11-25 01:01", ""]);
     }

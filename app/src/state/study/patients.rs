@@ -20,7 +20,7 @@ pub struct StudyPatient<'a> {
 }
 
 impl<'a> StudyPatient<'a> {
-    /// Mean of a column over draws and seeds; none without a finite value.
+    /// Mean of a column over draws and seeds; `None` without a finite value.
     pub fn mean(&self, column: Column) -> Option<f64> {
         let values = self.rows.iter().filter_map(|row| column.value(&row.measures));
         let finite: Vec<f64> = values.filter(|value| value.is_finite()).collect();
@@ -81,8 +81,8 @@ impl State {
         found
     }
 
-    /// All methods' segmentations of a patient in plan order, for the draw and seed in which the cell's method is worst, and
-    /// the index of that method.
+    /// All methods' segmentations of a patient in plan order, for the draw and seed in which the cell's method is
+    /// worst, and the index of that method.
     pub fn study_segmentations(&self, cell: &StudyCell, patient: &str) -> Option<(usize, Vec<Row>)> {
         let study = self.cache.study.open.as_ref()?;
         let group = self.study_groups().into_iter().find(|group| group.budget == cell.budget)?;
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_patient_stands_first_by_the_shown_metric() {
+    fn the_worst_patient_comes_first_by_the_shown_metric() {
         let mut state = state();
         let group = state.study_groups()[0].clone();
         let patients = state.study_patients(&group, "sup");

@@ -10,7 +10,7 @@ use glam::DAffine3;
 use crate::gpu::Texture;
 
 /// Maximum number of cached epochs.
-const MOST: usize = 96;
+const CAPACITY: usize = 96;
 
 /// A pinned slice of an open run.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub struct SliceKey {
     pub pin: Pin,
 }
 
-/// One epoch of it.
+/// One epoch of a pinned slice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
     /// The slice.
@@ -35,13 +35,13 @@ pub struct RecordKey {
 /// A pinned slice, ready to be drawn.
 #[derive(Clone, Debug)]
 pub struct PinnedSlice {
-    /// What was recorded.
+    /// The recorded slice.
     pub slice: ProbeSlice,
     /// Its position.
     pub world_from_crop: DAffine3,
     /// The scan's orientation is known. Without it there are no letters.
     pub oriented: bool,
-    /// The values of black and white.
+    /// Values drawn black and white.
     pub window: [f32; 2],
     /// The slice as a texture.
     pub picture: Option<Texture>,
@@ -56,14 +56,14 @@ pub struct Update {
     pub epoch: usize,
     /// The case of each patch, 0 to 4.
     pub cases: Vec<u8>,
-    /// The coin of each patch of cases 3 and 4.
+    /// Random label of each patch in cases 3 and 4.
     pub coins: Vec<Option<u8>>,
     /// Whether the label changed.
     pub flipped: Vec<bool>,
 }
 
 impl Update {
-    /// The update in a record; none if its epoch had none.
+    /// The update in a record; `None` if its epoch had none.
     pub fn of(record: &ProbeRecord) -> Option<Self> {
         (!record.cases.is_empty()).then(|| Self {
             epoch: record.epoch,
@@ -74,8 +74,8 @@ impl Update {
     }
 }
 
-/// The relative loss of the last colour; 1 is the mean.
-pub const MOST_RELATIVE: f32 = 2.0;
+/// Relative loss at the end of the colour map. The mean is 1.
+pub const MAX_RELATIVE: f32 = 2.0;
 
 /// Patches as textures.
 #[derive(Clone, Debug)]
@@ -91,9 +91,9 @@ pub struct Cells {
 /// One epoch of a pinned slice, ready to be drawn.
 #[derive(Clone, Debug)]
 pub struct EpochRecord {
-    /// What was recorded.
+    /// The recorded epoch.
     pub record: ProbeRecord,
-    /// The last update until then.
+    /// The last update up to this epoch.
     pub update: Option<Update>,
     /// Reconstruction or probability as a texture.
     pub picture: Option<Texture>,
@@ -106,7 +106,7 @@ pub struct EpochRecord {
 /// A result, or why it cannot be read.
 pub type ReadResult<T> = Result<Arc<T>, String>;
 
-/// What was read of pinned slices.
+/// The pinned slices and epochs read so far.
 #[derive(Clone, Debug, Default)]
 pub struct Probes {
     slices: BTreeMap<SliceKey, ReadResult<PinnedSlice>>,
@@ -125,7 +125,7 @@ impl Probes {
         self.records.get(key).map(|(_, seen)| seen)
     }
 
-    /// The nearest epoch that was read, to be shown until the right one is.
+    /// The nearest epoch that was read, to show until the requested one is read.
     pub fn nearest(&self, key: &RecordKey) -> Option<&Arc<EpochRecord>> {
         let of_slice = self.records.iter().filter(|(other, _)| other.slice == key.slice);
         let read = of_slice.filter_map(|(other, (_, seen))| Some((other.epoch, seen.as_ref().ok()?)));
@@ -137,7 +137,7 @@ impl Probes {
         self.records.contains_key(key)
     }
 
-    /// Keeps a slice.
+    /// Caches a slice.
     pub fn keep_slice(&mut self, key: SliceKey, seen: ReadResult<PinnedSlice>) {
         self.slices.insert(key, seen);
     }
@@ -146,14 +146,14 @@ impl Probes {
     pub fn keep(&mut self, key: RecordKey, seen: ReadResult<EpochRecord>, needed: &BTreeSet<RecordKey>) {
         self.clock += 1;
         self.records.insert(key, (self.clock, seen));
-        while self.records.len() > MOST {
+        while self.records.len() > CAPACITY {
             let spare = self.records.iter().filter(|(key, _)| !needed.contains(key));
             let Some(oldest) = spare.min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone()) else { return };
             self.records.remove(&oldest);
         }
     }
 
-    /// Forgets a run that is closed.
+    /// Drops the records of a closed run.
     pub fn forget(&mut self, run: u64) {
         self.slices.retain(|key, _| key.run != run);
         self.records.retain(|key, _| key.slice.run != run);

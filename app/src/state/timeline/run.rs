@@ -7,6 +7,7 @@ use engine::config::{Config, Pretext};
 use engine::event::{Event, Stage};
 use engine::probe::Pin;
 use engine::run::History;
+use engine::run::history::RunState;
 use engine::run::workspace::RunStamp;
 
 use super::Series;
@@ -26,22 +27,22 @@ pub struct OpenRun {
     pub history: History,
     /// Its curves.
     pub series: Series,
-    /// A job of this window trains it.
+    /// Trained by this window.
     pub live: bool,
     /// The other process that trains or evaluates it; 0 if the system does not report its id.
     pub held_by: Option<u32>,
     /// Stamp of its folder when last read, to detect changes by another process.
     pub stamp: RunStamp,
-    /// Events that arrived while its past was still being read; none once that is done.
+    /// Events that arrived while its history was being read; `None` once it has been read.
     pub waiting: Option<Vec<Event>>,
-    /// The epoch at the cursor; none follows the newest.
+    /// The epoch at the cursor; `None` follows the newest.
     pub cursor: Option<usize>,
     /// The pinned slices.
     pub pins: Vec<Pin>,
 }
 
 impl OpenRun {
-    /// Whether it grows: trained by this window or by another process.
+    /// Whether it is being trained, by this window or another process.
     pub fn is_growing(&self) -> bool {
         self.live || self.held_by.is_some()
     }
@@ -49,9 +50,19 @@ impl OpenRun {
     /// Short description of who trains it, if anyone.
     pub fn trainer(&self) -> Option<&'static str> {
         match (self.live, self.held_by) {
+            (true, _) if self.history.state == RunState::Paused => Some("paused"),
             (true, _) => Some("live"),
             (false, Some(_)) => Some("trained by another process"),
             (false, None) => None,
+        }
+    }
+
+    /// What it waits for while no epoch has finished.
+    pub fn before_first_epoch(&self) -> &'static str {
+        match (self.is_growing(), &self.history.state) {
+            (true, RunState::Paused) => "Paused in the first epoch.",
+            (true, _) => "Waiting for the first epoch to finish.",
+            (false, _) => "This run has no finished epoch yet.",
         }
     }
 
@@ -60,12 +71,12 @@ impl OpenRun {
         self.config.stage
     }
 
-    /// Whether its method labels the patches of every slice and updates the labels: AMLP and its ablations.
+    /// Whether its method labels the patches of every slice, as AMLP and its ablations do.
     pub fn has_labels(&self) -> bool {
         self.stage() == Stage::Pretrain && self.config.method.pretext == Pretext::Amlp
     }
 
-    /// Whether it updates these labels: not every ablation does.
+    /// Whether it updates these labels, which not every ablation does.
     pub fn updates_labels(&self) -> bool {
         self.has_labels() && self.config.method.relabel
     }
@@ -80,13 +91,13 @@ impl OpenRun {
         self.history.epochs.max(self.last())
     }
 
-    /// The epoch at the cursor; none before the first has ended.
+    /// The epoch at the cursor; `None` before the first one has ended.
     pub fn epoch(&self) -> Option<usize> {
         let last = self.last();
         (last > 0).then(|| self.cursor.map_or(last, |cursor| cursor.clamp(1, last)))
     }
 
-    /// The epochs recorded of a slice, rising.
+    /// The recorded epochs of a slice, ascending.
     pub fn recorded(&self, pin: &Pin) -> &[usize] {
         self.history.probes.get(pin).map_or(&[], Vec::as_slice)
     }

@@ -7,8 +7,8 @@ use engine::run::History;
 
 use crate::widget::format;
 
-/// Most points of a curve: more than any screen has columns.
-const MOST: usize = 2000;
+/// Maximum number of points of a curve: more than a screen has columns.
+const MAX_POINTS: usize = 2000;
 
 /// A quantity that an epoch may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,7 +55,7 @@ pub enum Quantity {
     TrainingDice,
     /// Mean Dice of the validation patients.
     Dice,
-    /// A part of the loss that has no name above.
+    /// Another loss term, by its name in the log.
     Part(String),
     /// A diagnostic of the method.
     Diagnostic(String),
@@ -195,7 +195,7 @@ impl Quantity {
         }
     }
 
-    /// Whether a legend lists it: a validation loss only if it was requested.
+    /// Whether a legend lists it. A validation loss is listed only if it was logged.
     pub fn is_listed(&self, history: &History) -> bool {
         *self != Self::ValidationLoss || history.summaries.iter().any(|row| row.validation_loss.is_some())
     }
@@ -243,7 +243,7 @@ impl Quantity {
     }
 }
 
-/// The names of an epoch's numbers that any epoch has, in the order in which they first appear.
+/// The names of all logged numbers, in order of their first appearance.
 fn names<'a>(history: &'a History, of: impl Fn(&'a EpochSummary) -> Option<&'a Losses>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for (name, _) in history.summaries.iter().filter_map(of).flat_map(Losses::iter) {
@@ -282,7 +282,7 @@ fn diagnostic(name: &str) -> (&str, &str) {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series {
     lines: BTreeMap<Quantity, Vec<[f64; 2]>>,
-    /// For each update its first and last epoch, and the shares of the four cases and of patches never masked.
+    /// For each update, its first and last epoch, and the shares of the four cases and of patches never masked.
     pub cases: Vec<([f64; 2], [f64; 5])>,
 }
 
@@ -349,10 +349,10 @@ fn smooth(points: &mut [[f64; 2]], weight: f64) {
 
 /// The lowest and the highest point of each group of neighbours, so that no spike is lost.
 fn thinned(points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
-    if points.len() <= MOST {
+    if points.len() <= MAX_POINTS {
         return points;
     }
-    let each = points.len().div_ceil(MOST / 2);
+    let each = points.len().div_ceil(MAX_POINTS / 2);
     let extremes = |part: &[[f64; 2]]| {
         let low = part.iter().copied().reduce(|a, b| if b[1] < a[1] { b } else { a });
         let high = part.iter().copied().reduce(|a, b| if b[1] > a[1] { b } else { a });
@@ -384,14 +384,13 @@ mod tests {
         points[54_321][1] = 9.0;
         points[77_777][1] = -9.0;
         let thin = thinned(points);
-        assert!(thin.len() <= MOST);
+        assert!(thin.len() <= MAX_POINTS);
         assert!(thin.contains(&[54_321.0, 9.0]) && thin.contains(&[77_777.0, -9.0]));
         assert!(thin.windows(2).all(|pair| pair[0][0] < pair[1][0]));
     }
 
-    /// Of other methods than AMLP the window had no curve: their parts and diagnostics have other names.
     #[test]
-    fn the_parts_and_diagnostics_of_any_method_are_curves() {
+    fn loss_terms_and_diagnostics_of_every_method_have_curves() {
         let row = |epoch, parts: &[(&str, f64)], diagnostics: &[(&str, f64)]| EpochSummary {
             epoch,
             loss: 2.0,
@@ -415,15 +414,14 @@ mod tests {
         assert_eq!(Quantity::losses(&plain), [Quantity::Loss]);
     }
 
-    /// Flips were written as 1.13e4 beside 9260 patches that differ.
     #[test]
-    fn patches_are_counted_in_whole_numbers() {
+    fn patch_counts_are_written_as_whole_numbers() {
         assert_eq!([Quantity::Flips, Quantity::Differs].map(|counts| counts.text(11_300.0)), ["11300", "11300"]);
         assert_eq!((Quantity::Rate.text(2.5e-6), Quantity::Dice.text(0.5)), ("2.50e\u{2212}6".into(), "0.500".into()));
     }
 
     #[test]
-    fn shares_of_no_patches_are_none() {
+    fn without_patches_all_shares_are_zero() {
         assert_eq!(shares(&CaseCounts::default()), [0.0; 5]);
         let counts = CaseCounts { kept_foreground: 1, never_masked: 3, ..CaseCounts::default() };
         assert_eq!(shares(&counts), [0.25, 0.0, 0.0, 0.0, 0.75]);

@@ -51,7 +51,17 @@ fn shown(last: usize, from: usize) -> State {
 }
 
 #[test]
-fn a_cursor_stays_among_the_epochs_that_were_told() {
+fn a_paused_run_is_neither_live_nor_waiting() {
+    let mut run = run(1, 0, 1);
+    assert_eq!((run.trainer(), run.before_first_epoch()), (None, "This run has no finished epoch yet."));
+    run.live = true;
+    assert_eq!((run.trainer(), run.before_first_epoch()), (Some("live"), "Waiting for the first epoch to finish."));
+    run.history.push(Some(0), &Event::Checkpoint { epoch: 1, step: 14 });
+    assert_eq!((run.trainer(), run.before_first_epoch()), (Some("paused"), "Paused in the first epoch."));
+}
+
+#[test]
+fn a_cursor_stays_within_the_finished_epochs() {
     let mut state = shown(8, 1);
     assert_eq!(state.watched_run().unwrap().epoch(), Some(8), "it follows the newest");
     state.cache.timeline.pretrain.as_mut().unwrap().cursor = Some(99);
@@ -61,7 +71,7 @@ fn a_cursor_stays_among_the_epochs_that_were_told() {
 }
 
 #[test]
-fn a_slice_is_chosen_and_its_records_are_those_of_the_run() {
+fn a_slice_is_selected_and_its_records_are_those_of_the_run() {
     let state = shown(8, 5);
     assert_eq!(state.session.timeline.pin, Some(Pin::new("P", 3)));
     let run = state.watched_run().unwrap();
@@ -71,7 +81,7 @@ fn a_slice_is_chosen_and_its_records_are_those_of_the_run() {
 }
 
 #[test]
-fn the_sheet_spreads_its_updates() {
+fn the_columns_of_fig_4_are_spread_over_the_updates() {
     let state = shown(40, 1);
     let run = state.watched_run().unwrap();
     assert_eq!(state.sheet_epochs(run, 3), [2, 20, 40]);
@@ -82,7 +92,7 @@ fn the_sheet_spreads_its_updates() {
 }
 
 #[test]
-fn an_epoch_is_compared_with_another_of_the_same_run_or_of_another() {
+fn an_epoch_can_be_compared_within_a_run_or_with_another_run() {
     let mut state = shown(8, 1);
     assert!(state.compared_run().is_none());
     state.cache.timeline.compare = Some(Compare::default());
@@ -95,7 +105,7 @@ fn an_epoch_is_compared_with_another_of_the_same_run_or_of_another() {
 }
 
 #[test]
-fn of_many_records_the_oldest_go() {
+fn the_oldest_records_are_dropped_first() {
     let mut probes = Probes::default();
     let slice = SliceKey { run: 1, stage: Stage::Pretrain, pin: Pin::new("P", 3) };
     let key = |epoch| RecordKey { slice: slice.clone(), epoch };

@@ -48,7 +48,7 @@ impl TrainExport {
         }
     }
 
-    /// Ending of its file.
+    /// Extension of its file.
     pub fn extension(self) -> &'static str {
         match self {
             Self::CurvesTable | Self::ResultsTable => "csv",
@@ -57,7 +57,7 @@ impl TrainExport {
         }
     }
 
-    /// Whether it is about curves, else about results.
+    /// Whether it exports curves rather than results.
     pub fn is_of_curves(self) -> bool {
         matches!(self, Self::CurvesTable | Self::CurvesPicture)
     }
@@ -143,8 +143,8 @@ pub fn network_word(results: &Results) -> &'static str {
     }
 }
 
-/// Results as CSV, one row per patient in the shown order, with the network and notes on the measures. Missing measures are
-/// empty.
+/// Results as CSV, one row per patient in the shown order, with the network and notes on the measures. Missing measures
+/// are empty.
 pub fn results_csv(results: &Results) -> String {
     let mut csv = Column::ALL.map(Column::key).join(",") + ",network,epoch,notes\n";
     let epoch = results.evaluation.as_ref().map_or(0, |evaluation| evaluation.epoch);

@@ -6,7 +6,7 @@ mod presets;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use engine::cohort::labelled::LabelShare;
+use engine::cohort::label_budget::LabelShare;
 use engine::cohort::split::Split;
 use engine::config::Config;
 use engine::device::DeviceInfo;
@@ -28,7 +28,7 @@ pub enum Labels {
     Percent,
     /// A number of patients.
     Count,
-    /// All that have a reference.
+    /// All patients with a reference.
     All,
     /// By name.
     Picked,
@@ -45,7 +45,7 @@ pub struct Form {
     pub finetune: Config,
     /// The run folder's name inside the workspace.
     pub name: String,
-    /// The user chose that name; else it follows preset and modality.
+    /// The user chose that name. Otherwise it follows preset and modality.
     pub named: bool,
     /// The user's name in the other stage.
     pub other_name: Option<String>,
@@ -57,8 +57,8 @@ pub struct Form {
     pub count: usize,
     /// Their names, for [`Labels::Picked`].
     pub picked: BTreeSet<String>,
-    /// Number fields with invalid text, with the problem. `true` marks fine-tuning. Not saved, because the text exists only in
-    /// the field.
+    /// Number fields with invalid text, with the problem. `true` marks fine-tuning. Not saved, because the text exists
+    /// only in the field.
     #[serde(skip)]
     pub invalid: BTreeMap<(bool, String), String>,
 }
@@ -92,7 +92,7 @@ impl Form {
         }
     }
 
-    /// The settings of the chosen stage, to be changed.
+    /// The settings of the chosen stage, mutable.
     pub fn config_mut(&mut self) -> &mut Config {
         match self.stage {
             Stage::Pretrain => &mut self.pretrain,
@@ -100,8 +100,8 @@ impl Form {
         }
     }
 
-    /// Sets the run that fine-tuning starts from, with its network and without corrected masks; random weights for an empty
-    /// path.
+    /// Sets the run that fine-tuning starts from, with its network and without corrected masks; random weights for an
+    /// empty path.
     pub fn start_from(&mut self, run: PathBuf) {
         let labels = &mut self.finetune.labels;
         (labels.from, labels.from_best, labels.corrections) = (run, false, None);
@@ -122,8 +122,8 @@ impl Form {
         }
         let preset_changed = self.pretrain.preset != before.pretrain.preset;
         if preset_changed {
-            // Fields of the previous method are no longer shown, so their problems cannot be corrected. Fields still shown
-            // report again.
+            // Fields of the previous method are no longer shown, so their problems cannot be corrected. Fields still
+            // shown report again.
             self.invalid.retain(|(finetune, _), _| *finetune);
         }
         // A method set together with its preset, as by a run or the demonstration, may differ from the preset's.
@@ -188,7 +188,7 @@ impl Form {
         }
     }
 
-    /// The same without names of patients: picked ones, and slices of theirs that are pinned.
+    /// The form without patient names, which occur among labelled patients and pinned slices.
     #[must_use]
     pub fn without_patients(mut self) -> Self {
         if self.labels == Labels::Picked {
@@ -218,7 +218,7 @@ impl Form {
         found.map(|((_, field), why)| (field.as_str(), why.as_str()))
     }
 
-    /// The choice as `labels.labels` has it.
+    /// The choice in the format of `labels.labels`.
     fn label_text(&self) -> String {
         let share = match self.labels {
             Labels::Five => LabelShare::Percent(5.0),

@@ -20,7 +20,7 @@ pub struct QueuedJob {
     pub stage: Stage,
     /// Its settings; `None` uses those stored in the resumed run.
     pub config: Option<Box<Config>>,
-    /// The run to resume, or to begin under this very path if it does not exist.
+    /// The run folder to resume, or to create if it does not exist.
     pub folder: Option<PathBuf>,
 }
 
@@ -68,7 +68,7 @@ pub struct RunningJob {
     pub run: Option<PathBuf>,
     /// What it is doing.
     pub phase: Phase,
-    /// Device that computes.
+    /// The device it trains on.
     pub device: String,
     /// Epochs in all.
     pub epochs: usize,
@@ -82,7 +82,7 @@ pub struct RunningJob {
     pub step: usize,
     /// Finished epochs.
     pub epochs_done: usize,
-    /// Mean loss of the newest of them.
+    /// Mean loss of the newest finished epoch.
     pub epoch_loss: Option<f64>,
     /// The newest step's loss.
     pub loss: Option<f64>,
@@ -92,7 +92,7 @@ pub struct RunningJob {
     pub ratio: Option<MaskRatio>,
     /// Epoch and mean Dice of the newest validation.
     pub last_validation: Option<(usize, f64)>,
-    /// Those of the best validation since the job began.
+    /// Epoch and mean Dice of the best validation since the job began.
     pub best_validation: Option<(usize, f64)>,
     /// Training Dice of the newest epoch.
     pub training_dice: Option<f64>,
@@ -151,7 +151,7 @@ impl RunningJob {
                     self.best_validation = self.last_validation;
                 }
             }
-            // In the midst of an epoch only a pause or a stop saves.
+            // Within an epoch, only a pause or a stop saves a checkpoint.
             Event::Checkpoint { step, .. } if *step > 0 && self.phase == Phase::Pausing => self.phase = Phase::Paused,
             _ => {}
         }
@@ -204,7 +204,7 @@ pub struct Preparation<'a> {
 }
 
 impl Preparation<'_> {
-    /// As a sentence.
+    /// The preparation in a sentence.
     pub fn sentence(&self) -> String {
         format!("Preparing {}. {}", self.job.name, self.what)
     }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_masking_ratio_is_that_of_the_epoch_under_way() {
+    fn the_masking_ratio_is_that_of_the_current_epoch() {
         let mut job = started();
         assert_eq!(job.sigma(), None);
         job.ratio = Some(MaskRatio::default());
@@ -300,11 +300,11 @@ mod tests {
     }
 
     #[test]
-    fn it_is_paused_once_the_checkpoint_of_the_pause_is_there() {
+    fn a_job_is_paused_once_its_checkpoint_is_saved() {
         let mut job = started();
         job.phase = Phase::Pausing;
         job.apply(&Event::Checkpoint { epoch: 1, step: 0 });
-        assert_eq!(job.phase, Phase::Pausing, "that of a whole epoch is none of the pause");
+        assert_eq!(job.phase, Phase::Pausing, "the checkpoint of an epoch does not end the pause");
         job.apply(&Event::Checkpoint { epoch: 2, step: 3 });
         assert_eq!(job.phase, Phase::Paused);
     }

@@ -51,7 +51,7 @@ impl Column {
         Self::Extra,
     ];
 
-    /// The head of the column in two lines: the name, and its unit or kind.
+    /// Heading in two lines: the name, and its unit or kind.
     pub fn head(self) -> [&'static str; 2] {
         match self {
             Self::Patient => ["Patient", ""],
@@ -68,7 +68,7 @@ impl Column {
         }
     }
 
-    /// The head in one line: "HD95 (mm)".
+    /// Heading in one line: "HD95 (mm)".
     pub fn title(self) -> String {
         match self.head() {
             [name, ""] => name.to_owned(),
@@ -94,7 +94,7 @@ impl Column {
         }
     }
 
-    /// What it is, in full, with its unit.
+    /// The full name with its unit.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Patient => "Patient",
@@ -111,16 +111,17 @@ impl Column {
         }
     }
 
-    /// Digits behind the point.
+    /// Number of decimals. A segmentation of a few voxels is not 0 ml.
     pub fn decimals(self) -> usize {
         match self {
             Self::Dice | Self::Sensitivity | Self::Precision | Self::Boundary => 3,
-            Self::Hd95 | Self::Truth | Self::Predicted => 1,
+            Self::Truth | Self::Predicted => 2,
+            Self::Hd95 => 1,
             Self::Patient | Self::Hit | Self::Missed | Self::Extra => 0,
         }
     }
 
-    /// Its number in one patient's measures; the name has none.
+    /// Its value in a patient's metrics; `None` for the name.
     pub fn value(self, measures: &Measures) -> Option<f64> {
         let lesions = &measures.lesions;
         match self {
@@ -142,13 +143,13 @@ impl Column {
 /// Metrics of a run, and how the table shows them.
 #[derive(Clone, Debug, Default)]
 pub struct Results {
-    /// The measures of the selected run, once known.
+    /// The metrics of the selected run, once known.
     pub evaluation: Option<Arc<RunEvaluation>>,
     /// Dice of the held-out patients before and after, if the run continued another.
     pub change: Option<BeforeAfter>,
-    /// Reason for missing measures.
+    /// Why there are no metrics.
     pub why: Option<String>,
-    /// By which column the patients are sorted.
+    /// The column by which patients are sorted.
     pub column: Column,
     /// Largest first.
     pub falling: bool,
@@ -166,7 +167,7 @@ pub struct Spread {
 }
 
 impl Results {
-    /// Puts the measures in, the worst patient first.
+    /// Sets the metrics and sorts the worst patient first.
     pub fn set(&mut self, evaluation: RunEvaluation) {
         (self.evaluation, self.why) = (Some(Arc::new(evaluation)), None);
         self.arrange();
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_patient_stands_first_and_a_second_click_turns_the_order() {
+    fn the_worst_patient_comes_first_and_a_second_click_reverses_the_order() {
         let mut results = results();
         assert_eq!(names(&results), ["C", "D", "A", "B"]);
         results.sort(Column::Dice);
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn exports_name_the_network_and_what_is_to_be_known() {
+    fn exports_name_the_network_and_the_notes() {
         let mut all = results();
         let mut evaluation = (*all.evaluation.clone().unwrap_or_else(|| unreachable!())).clone();
         (evaluation.checkpoint, evaluation.epoch) = (engine::predict::Choice::Best, 12);
@@ -315,7 +316,18 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_counts_only_who_was_measured() {
+    fn a_segmentation_of_a_few_voxels_does_not_look_empty() {
+        let mut all = results();
+        let mut evaluation = (*all.evaluation.clone().unwrap_or_else(|| unreachable!())).clone();
+        let measures = evaluation.patients[0].measures.as_mut();
+        measures.into_iter().for_each(|measures| measures.volume_ml = 0.03);
+        all.set(evaluation);
+        let latex = super::super::export::results_latex(&all);
+        assert!(latex.contains(" & 0.03 & "), "{latex}");
+    }
+
+    #[test]
+    fn the_spread_counts_only_evaluated_patients() {
         let spread = results().spread(Column::Dice);
         assert!(spread.is_some_and(|s| (s.mean - 0.5).abs() < 1e-12));
         assert!(spread.and_then(|s| s.sd).is_some_and(|sd| (sd - 0.3).abs() < 1e-12));

@@ -16,12 +16,11 @@ use crate::worker;
 const NO_RUN: &str = "Choose a pre-trained run to see its reconstruction.";
 const NO_LOSS: &str = "Choose a pre-trained run to see relative losses.";
 const WORKING: &str = "Reconstructing the masked patches\u{2026}";
-/// Narrower buttons have no icon.
+/// Below this width, the button has no icon.
 const NARROW: f32 = 150.0;
 /// Height of the colour bar with its numbers, and its distance from the edge.
 const BAR: (f32, f32) = (26.0, 6.0);
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
     // An older result is dimmed; one with other patches cannot be drawn.
     let filled = shared.state.cache.masking.filled.as_deref();
@@ -33,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rec
 
 fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let pictures = &shared.found.pictures;
-    // A run may fill masked patches with something other than 0.
+    // A run may fill masked patches with other values than 0.
     let current = filled.filter(|filled| filled.filling.wanted == shared.found.wanted);
     let exact = current.and_then(|filled| filled.input.as_ref());
     let pane = PatchPane {
@@ -127,7 +126,7 @@ fn beneath(
         return;
     }
     let width = 190.0_f32.min(rect.width() - 2.0 * space::M);
-    // Below the sentence.
+    // Below the message.
     let below = pos2(rect.center().x, (rect.center().y + 58.0).min(rect.bottom() - 20.0));
     let place = Rect::from_center_size(below, vec2(width, 28.0));
     let mut child = ui.new_child(egui::UiBuilder::new().max_rect(place));

@@ -12,10 +12,10 @@ use crate::scene::{ColourMap, DisplayGrid, PlaneMode};
 use crate::state::MaskLayer;
 use crate::state::masking::DisplayOptions;
 
-/// Air share above which the foreground cannot be lesion.
+/// Above this share of air, the foreground is unlikely to be lesion.
 const MOSTLY: f64 = 0.5;
 
-/// Draws it; the patch under the pointer.
+/// Draws the pane and returns the patch under the pointer.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender) -> Option<usize> {
     let shown = shared.state.session.masking.shown;
     let pictures = &shared.found.pictures;
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn switches_turn_their_parts_on() {
+    fn each_switch_shows_its_layer() {
         let all = DisplayOptions { heat: true, masked: true, ..DisplayOptions::default() };
         assert!(parts(all).shows(PatchShow::HEAT | PatchShow::MASKED | PatchShow::CATEGORIES | PatchShow::GRID));
         let none = DisplayOptions { categories: false, grid: false, masked: false, ..DisplayOptions::default() };

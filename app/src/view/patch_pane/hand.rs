@@ -77,15 +77,15 @@ impl Surface<'_> {
     }
 }
 
-/// Makes the pane a widget that Tab reaches. Once a patch is pinned, arrow keys move from patch to patch instead of through
-/// the slices.
+/// Makes the pane a widget that Tab reaches. Once a patch is pinned, arrow keys move from patch to patch instead of
+/// through the slices.
 pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, pinned: bool) -> Response {
     let response = ui.interact(rect, ui.scope_id().with(("patch pane", salt)), Sense::click_and_drag());
     focus::keep_arrows(ui, &response, if pinned { Arrows::Patches } else { Arrows::Slices });
     response
 }
 
-/// What the user does with the pane in this frame.
+/// The user's input on the pane in this frame.
 pub(super) fn interact(ui: &Ui, placed: &PanePlacement<'_>, response: &Response) -> PatchResponse {
     let mut memory: Memory = ui.data(|data| data.get_temp(response.id)).unwrap_or_default();
     let pos = response.hover_pos();
@@ -119,8 +119,8 @@ pub(super) fn interact(ui: &Ui, placed: &PanePlacement<'_>, response: &Response)
     surface.found
 }
 
-/// The patch that a key pins. Space: the one that keys pinned `last`, at first the middle one; the pinned one again, which
-/// unpins it. Arrows: the neighbour in their direction.
+/// The patch that a key pins. Space: the pinned patch, which unpins it, else the one that keys pinned `last`, else the
+/// middle one. Arrows: the neighbour in that direction.
 fn by_keyboard(ui: &Ui, placed: &PanePlacement<'_>, response: &Response, last: Option<usize>) -> Option<usize> {
     let grid = placed.pane.grid;
     if grid < 2 {

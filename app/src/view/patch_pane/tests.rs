@@ -24,10 +24,10 @@ fn middle(placed: &PanePlacement<'_>, patch: usize) -> Pos2 {
 }
 
 #[test]
-fn the_slice_is_fitted_into_the_pane_and_patches_lie_as_the_patient_does() {
+fn the_slice_fits_the_pane_and_patches_follow_the_patients_axes() {
     let pane = pane();
     let placed = pane.placed(RECT);
-    // 7 % of 320 points are left free at each side: a square of 275.2 in the middle, patches of 68.8 points.
+    // A margin of 7 % of 320 points leaves a square of 275.2 points, so patches of 68.8 points.
     assert!((placed.map.scale() - 17.2).abs() < 1e-6, "{}", placed.map.scale());
     // Patch 3: left and front of the patient; on the screen right and up.
     assert!(middle(&placed, 3).distance(pos2(353.2, 76.8)) < 1e-3, "{}", middle(&placed, 3));
@@ -36,9 +36,8 @@ fn the_slice_is_fitted_into_the_pane_and_patches_lie_as_the_patient_does() {
     assert!(middle(&neurological.placed(RECT), 3).distance(pos2(146.8, 76.8)) < 1e-3);
 }
 
-/// The badge lay over the upper row of each slice of Fig. 4.
 #[test]
-fn a_badge_lies_over_no_patch_of_a_bare_pane() {
+fn the_badge_of_a_bare_pane_covers_no_patch() {
     for badge in [None, Some("not trained on")] {
         let pane = PatchPane { bare: true, badge, ..pane() };
         let (tall, free) =
@@ -64,7 +63,7 @@ fn every_patch_is_found_where_it_is_drawn() {
 }
 
 #[test]
-fn on_a_scan_the_grid_lies_at_its_place_in_the_patient() {
+fn on_the_native_grid_patches_are_aligned_by_world_position() {
     let pane = pane();
     let crop = pane.placed(RECT);
     // The scan is finer, larger and stored from the patient's left; slice 7 is the one that was prepared.
@@ -84,7 +83,7 @@ fn on_a_scan_the_grid_lies_at_its_place_in_the_patient() {
 }
 
 #[test]
-fn on_a_scan_that_is_smaller_than_the_crop_all_of_the_crop_is_in_sight() {
+fn a_crop_larger_than_the_scan_is_fully_visible() {
     let pane = pane();
     let corner = DVec3::new(14.0, 0.0, 25.0);
     let grid = Grid::new([5, 4, 1], DAffine3 { matrix3: pane.world_from_crop.matrix3, translation: corner });
@@ -98,7 +97,7 @@ fn on_a_scan_that_is_smaller_than_the_crop_all_of_the_crop_is_in_sight() {
 }
 
 #[test]
-fn uniforms_agree_with_the_mouse() {
+fn uniforms_and_pointer_positions_agree() {
     let pane = PatchPane { camera: Camera { zoom: 1.7, centre_mm: DVec2::new(2.0, 1.0) }, ..pane() };
     let placed = pane.placed(RECT);
     let layer = uniforms::patches(&placed.patch_from_display, &placed.map, placed.slice, PatchShow::GRID);
@@ -133,7 +132,7 @@ fn window(pane: PatchPane<'static>) -> Harness<'static, Window> {
 }
 
 #[test]
-fn patches_are_pointed_at_and_clicked() {
+fn hover_and_click_find_the_patch() {
     let mut window = window(pane());
     let at = pos2(360.0, 70.0);
     window.event(egui::Event::PointerMoved(at));
@@ -151,7 +150,7 @@ fn patches_are_pointed_at_and_clicked() {
 }
 
 #[test]
-fn a_zoom_keeps_what_is_under_the_pointer_and_ends_at_its_limits() {
+fn zooming_keeps_the_point_under_the_pointer_and_is_limited() {
     let mut window = window(pane());
     let at = pos2(330.0, 110.0);
     window.event(egui::Event::PointerMoved(at));
@@ -222,7 +221,7 @@ fn without_a_picture_the_pane_says_why_and_keeps_its_name_and_badge() {
 }
 
 #[test]
-fn digits_are_written_once_there_is_room_and_are_cheap() {
+fn digits_and_numbers_are_drawn_only_in_visible_patches_with_room() {
     // 16 x 16 patches in 275 points: 17 points each.
     let labels: &[u8] = &[1; 256];
     let of = |digits, zoom, numbers: Option<&'static [u16]>| {
@@ -276,9 +275,9 @@ fn digits_of(pane: &PatchPane<'_>, rect: Rect, pixels_per_point: f32) -> (Vec<Re
 }
 
 #[test]
-fn digits_stand_on_plates_in_the_middle_of_their_patches_at_every_scale() {
+fn digits_are_centred_on_plates_in_their_patches_at_every_scale() {
     let labels: &[u8] = &[1; 256];
-    // A cell of Fig. 4 in a window of 1280 x 720 points, and a pane that has the screen for itself.
+    // A cell of Fig. 4 in a window of 1280 x 720 points, and a pane that fills the screen.
     for (side, pixels_per_point) in [(220.0, 1.0), (220.0, 2.0), (900.0, 1.0), (900.0, 2.0)] {
         let rect = Rect::from_min_size(pos2(50.0, 20.0), vec2(side + 40.0, side));
         let pane = PatchPane { size: 160, grid: 16, labels, digits: true, bare: true, ..pane() };
@@ -298,7 +297,7 @@ fn digits_stand_on_plates_in_the_middle_of_their_patches_at_every_scale() {
 }
 
 #[test]
-fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
+fn a_click_takes_the_focus_and_space_pins_the_selected_patch() {
     let mut window = window(PatchPane { slot: "large", ..pane() });
     let focused = |window: &Harness<'_, Window>| crate::widget::focus::focused(&window.ctx);
     let clicked = |window: &mut Harness<'_, Window>| window.state_mut().found.as_mut().unwrap().clicked.take();
@@ -324,7 +323,7 @@ fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
     window.run();
     window.key_press(egui::Key::Space);
     window.run();
-    assert_eq!(clicked(&mut window), Some(2), "lets it go");
+    assert_eq!(clicked(&mut window), Some(2), "unpins it");
     window.state_mut().pane.chosen = None;
     window.run();
     window.key_press(egui::Key::Enter);
@@ -332,15 +331,15 @@ fn a_click_gives_the_keyboard_and_space_pins_where_it_is() {
     assert_eq!(clicked(&mut window), None);
     window.key_press(egui::Key::Space);
     window.run();
-    assert_eq!(clicked(&mut window), Some(2), "takes it again");
+    assert_eq!(clicked(&mut window), Some(2), "pins it again");
     window.ctx.memory_mut(|memory| memory.surrender_focus(memory.focused().unwrap()));
     window.key_press(egui::Key::Space);
     window.run();
-    assert_eq!(clicked(&mut window), None, "the pointer alone makes no pin of the space bar");
+    assert_eq!(clicked(&mut window), None, "without focus, Space pins nothing");
 }
 
 #[test]
-fn the_upper_letter_stands_beside_the_name_in_a_small_pane() {
+fn the_upper_letter_moves_beside_the_name_in_a_small_pane() {
     let (name, letter) = (Rect::from_min_size(pos2(54.0, 24.0), vec2(82.0, 13.0)), vec2(9.0, 14.0));
     for width in [100.0, 124.0, 160.0, 300.0] {
         let rect = Rect::from_min_size(pos2(54.0, 24.0), vec2(width, 150.0));

@@ -12,8 +12,8 @@ use crate::theme::{self, Tokens, font, icon, radius, space};
 use crate::view::slice::marks;
 use crate::widget::{Badge, Tone, keep_letter, overlay_text, plate};
 
-/// Minimum width of a patch with its label as a digit, in points. Below the 14 points of the manual, so that the sheet of
-/// Fig. 4 keeps its digits in a small window.
+/// Minimum width of a patch with its label as a digit, in points. Low enough that Fig. 4 keeps its digits in a small
+/// window.
 const DIGIT_FROM: f32 = 11.0;
 /// Minimum width of a patch with a number of up to four digits.
 const NUMBER_FROM: f32 = 22.0;
@@ -35,9 +35,9 @@ const PLATE: (f32, f32) = (0.73, 0.16);
 const PLATE_ALPHA: f32 = 0.6;
 /// Distance of text from the pane's edge; 0 above and below in a pane without a name.
 const MARGIN: f32 = space::XS;
-/// Narrower panes have small letters and badges without icon.
+/// Below this width, letters are small and badges have no icon.
 const NARROW: f32 = 300.0;
-/// Narrower panes have a small name.
+/// Below this width, the name is small.
 const NAME_FROM: f32 = 420.0;
 /// Size of the badge.
 const BADGE: Vec2 = vec2(220.0, 18.0);
@@ -164,8 +164,8 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
     }
 }
 
-/// Position of the upper edge's letter: in the middle; in a narrow pane after the name on its line; below the name if neither
-/// fits.
+/// Position of the upper edge's letter: in the middle; in a narrow pane after the name on its line; below the name if
+/// neither fits.
 pub(super) fn top_of_letter(rect: Rect, name: Rect, letter: Vec2) -> Pos2 {
     let beside = name.right() + space::S + letter.x / 2.0;
     let x = if beside.is_finite() { rect.center().x.max(beside) } else { rect.center().x };

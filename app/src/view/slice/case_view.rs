@@ -10,9 +10,9 @@ use crate::state::view::Overlay;
 use crate::state::{Document, ImageLayer, MaskLayer, PaneId, State};
 use crate::theme::{self, Tokens};
 
-/// Which labels are drawn.
+/// The masks that a pane draws.
 #[derive(Clone, Copy, Debug)]
-pub enum Masks<'a> {
+pub enum PaneMasks<'a> {
     /// None, or hidden.
     None,
     /// One mask.
@@ -28,7 +28,7 @@ pub enum Masks<'a> {
     Methods(&'a MethodOutlines),
 }
 
-impl<'a> Masks<'a> {
+impl<'a> PaneMasks<'a> {
     /// The masks that `overlay` selects; a single mask is always shown. Outlines of all methods replace them.
     pub fn of(document: &'a Document, overlay: Overlay) -> Self {
         if let Some(outlines) = &document.outlines {
@@ -58,7 +58,7 @@ pub struct CaseView<'a> {
     /// The native grid of the first image, along whose axes projections are taken.
     pub native: DisplayGrid,
     /// Masks to draw.
-    pub masks: Masks<'a>,
+    pub masks: PaneMasks<'a>,
     /// Theme colours.
     pub tokens: &'static Tokens,
     /// Physical pixels per point.
@@ -68,15 +68,18 @@ pub struct CaseView<'a> {
 }
 
 impl<'a> CaseView<'a> {
-    /// For this frame.
+    /// The view of the open case in this frame.
     pub fn new(ctx: &egui::Context, state: &'a State, document: &'a Document) -> Self {
         let native = document.display(PlaneMode::Native);
         let display = match state.session.settings.planes {
             PlaneMode::Native => native.clone(),
             PlaneMode::World => document.display(PlaneMode::World),
         };
-        let masks =
-            if state.session.view.hide_overlay { Masks::None } else { Masks::of(document, state.session.view.overlay) };
+        let masks = if state.session.view.hide_overlay {
+            PaneMasks::None
+        } else {
+            PaneMasks::of(document, state.session.view.overlay)
+        };
         Self {
             state,
             document,

@@ -17,15 +17,15 @@ const OPENING: f32 = 14.0;
 const LETTER: f32 = 14.0;
 /// Half the length of the end ticks of calipers and rulers.
 const TICK: f32 = 5.0;
-/// Gap between a line and its words.
+/// Gap between a line and its text.
 const BESIDE: f32 = 8.0;
-/// Least distance of words from the edge of the pane.
+/// Minimum distance of text from the edge of the pane.
 const EDGE: f32 = 3.0;
-/// Distance of a number from its usual places, where these are taken.
+/// Distance from a number's usual places to the next ones, if those are taken.
 const NEXT_LINE: f32 = 16.0;
 /// Arm length of the bracket at a finding's number.
 const BRACKET: f32 = 7.0;
-/// Length of the parts of a line that words stay clear of.
+/// Length of the segments of a line that text must not cover.
 const STRIDE: f32 = 16.0;
 /// Width of measuring lines.
 const WIDTH: f32 = 1.5;
@@ -74,8 +74,8 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
 /// Share of a pane above which a lesion is too large for text to avoid it.
 const FILLS: f32 = 0.35;
 
-/// Screen rectangles of the lesions in the slice, marked or not; in a projection that of the selected one. Those that fill the
-/// pane are ignored, or no text could be placed when zoomed in.
+/// Screen rectangles of the lesions in the slice, marked or not; in a projection that of the selected one. Those that
+/// fill the pane are ignored, or no text could be placed when zoomed in.
 pub fn lesions(case: &CaseView<'_>, view: &PaneView<'_>) -> Vec<Rect> {
     let Some(findings) = &case.document.findings else { return Vec::new() };
     let display_from_voxel = view.grid.display_from_world * case.document.base().volume.grid.world_from_voxel;
@@ -149,7 +149,7 @@ fn number(painter: &Painter, case: &CaseView<'_>, corner: Pos2, (label, chosen):
     polyline(painter, &bracket(corner), 1.0, color, case.tokens.overlay_halo);
     let size = painter.layout_no_wrap(label.to_owned(), font.clone(), color).size();
     let (bounds, places) = (painter.clip_rect().shrink(EDGE), number_places(corner));
-    // One that would hide other words says nothing: it is in the list all the same. The selected one is always there.
+    // A number that would cover other text is left out; the list has it. The selected one is always drawn.
     let place = clear_place(bounds, size, &places, kept);
     let place = place.or_else(|| chosen.then(|| place_within(bounds, size, &places)));
     if let Some(place) = place {
@@ -195,7 +195,7 @@ pub fn measures<'a>(
         match measure.kind {
             MeasureKind::Ruler => ruler(painter, case, ends, &text::length(a.distance(b)), kept),
             MeasureKind::Ellipse => {
-                let words = if finished {
+                let label = if finished {
                     text::statistics(case, view, measure.statistics.as_ref())
                 } else {
                     // During the drag only the size is known.
@@ -205,21 +205,21 @@ pub fn measures<'a>(
                         (size.x.abs() * view.grid.spacing_mm[x], size.y.abs() * view.grid.spacing_mm[y]);
                     [format!("{width:.1} × {height:.1} mm"), String::new(), String::new()]
                 };
-                ellipse(painter, case, ends, &words, kept);
+                ellipse(painter, case, ends, &label, kept);
             }
         }
     }
 }
 
 /// A line with end ticks and its length.
-fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str, kept: &mut Vec<Rect>) {
+fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], label: &str, kept: &mut Vec<Rect>) {
     let (color, halo) = (case.tokens.overlay_measure, case.tokens.overlay_halo);
     let along = (b - a).normalized();
     let tick = vec2(-along.y, along.x) * TICK;
     for line in [[a, b], [a - tick, a + tick], [b - tick, b + tick]] {
         polyline(painter, &line, WIDTH, color, halo);
     }
-    // Beside the right end, clear of the line; elsewhere around it where the pane ends before the words.
+    // Beside the right end, clear of the line; elsewhere around it if the text would leave the pane.
     let (left, right) = if a.x > b.x { (b, a) } else { (a, b) };
     let (top, bottom) = if a.y > b.y { (b, a) } else { (a, b) };
     let places = [
@@ -229,7 +229,7 @@ fn ruler(painter: &Painter, case: &CaseView<'_>, [a, b]: [Pos2; 2], words: &str,
         (top - vec2(0.0, BESIDE), Align2::CENTER_BOTTOM),
     ];
     kept.extend(along_line([a, b]).filter(|rect| rect.intersects(painter.clip_rect())));
-    write(painter, &places, words, (font::number_small(), color), kept);
+    write(painter, &places, label, (font::number_small(), color), kept);
 }
 
 /// Small rectangles along a line. The bounding box of a slanted line would keep text off most of the pane.
@@ -241,26 +241,26 @@ fn along_line([a, b]: [Pos2; 2]) -> impl Iterator<Item = Rect> {
     })
 }
 
-/// Writes at the first place where the text overlaps nothing in `kept` and is not clipped by the pane.
+/// Writes text at the first of `places` where it overlaps nothing in `kept` and is not clipped by the pane.
 fn write(
     painter: &Painter,
     places: &[(Pos2, Align2)],
-    words: &str,
+    label: &str,
     (font, color): (FontId, Color32),
     kept: &mut Vec<Rect>,
 ) {
-    let size = painter.layout_no_wrap(words.to_owned(), font.clone(), color).size();
+    let size = painter.layout_no_wrap(label.to_owned(), font.clone(), color).size();
     let place = place_clear(painter.clip_rect().shrink(EDGE), size, places, kept);
-    kept.push(overlay_label(painter, place.min, Align2::LEFT_TOP, words, font, color));
+    kept.push(overlay_label(painter, place.min, Align2::LEFT_TOP, label, font, color));
 }
 
-fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], words: &[String; 3], kept: &mut Vec<Rect>) {
+fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], label: &[String; 3], kept: &mut Vec<Rect>) {
     let (color, halo) = (case.tokens.overlay_measure, case.tokens.overlay_halo);
     let rect = Rect::from_two_pos(ends[0], ends[1]);
     for stroke in [Stroke::new(WIDTH + 2.0, halo), Stroke::new(WIDTH, color)] {
         painter.add(egui::epaint::EllipseShape::stroke(rect.center(), rect.size() / 2.0, stroke));
     }
-    let lines: Vec<&str> = words.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = label.iter().map(String::as_str).filter(|line| !line.is_empty()).collect();
     let places = [
         (rect.right_center() + vec2(6.0, 0.0), Align2::LEFT_CENTER),
         (rect.left_center() - vec2(6.0, 0.0), Align2::RIGHT_CENTER),
@@ -277,7 +277,7 @@ mod tests {
     use engine::volume::{Grid, LabelVolume};
 
     #[test]
-    fn the_box_of_a_finding_reaches_from_edge_to_edge_of_its_voxels() {
+    fn the_box_of_a_finding_includes_whole_voxels() {
         let matrix3 = glam::DMat3::from_diagonal(DVec3::new(-2.0, 1.0, 3.0));
         let grid = Grid::new([6, 5, 4], DAffine3 { matrix3, translation: DVec3::new(3.0, 4.0, 5.0) });
         let mut mask = vec![0_u8; grid.len()];
@@ -294,7 +294,7 @@ mod tests {
 
     /// The number is placed next to its bracket, and caliper text avoids it.
     #[test]
-    fn words_cover_no_bracket() {
+    fn caliper_text_covers_no_bracket() {
         let corner = pos2(120.0, 60.0);
         let kept = [Rect::from_points(&bracket(corner))];
         assert_eq!(kept[0], Rect::from_min_max(pos2(113.0, 60.0), pos2(120.0, 67.0)));
@@ -307,9 +307,8 @@ mod tests {
         assert_eq!(place_clear(pane, size, &at_end, &kept).top(), 80.0);
     }
 
-    /// The calipers of a lesion across the pane kept the readout and the window off all of it.
     #[test]
-    fn a_slanted_line_keeps_words_off_itself_and_not_off_the_pane() {
+    fn text_avoids_a_slanted_line_but_not_its_bounding_box() {
         let [a, b] = [pos2(10.0, 10.0), pos2(310.0, 310.0)];
         let parts: Vec<Rect> = along_line([a, b]).collect();
         let covered = |at: Pos2| parts.iter().any(|part| part.contains(at));
@@ -318,7 +317,6 @@ mod tests {
         assert_eq!(along_line([a, a]).count(), 1);
     }
 
-    /// Two numbers stood on each other where their brackets were close.
     #[test]
     fn a_number_without_a_clear_place_is_left_out() {
         let (bounds, size) = (Rect::from_min_max(Pos2::ZERO, pos2(300.0, 200.0)), vec2(7.0, 14.0));

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos2, vec2};
 
-use super::case_view::{CaseView, Masks, PaneView};
+use super::case_view::{CaseView, PaneMasks, PaneView};
 use super::picture::Picture;
 use super::{marks, scale_bar, text};
 use crate::scene::ColourMap;
@@ -13,9 +13,9 @@ use crate::widget::{Pattern, keep_letter, overlay_label, overlay_text, plate};
 const MARGIN: f32 = space::S;
 /// Line spacing in points.
 const LINE: f32 = 15.0;
-/// What lines of text may share above and below their letters.
+/// Overlap of consecutive lines above and below their letters.
 const LEADING: f32 = 2.5;
-/// A narrower pane has one column of text.
+/// Below this width, a pane has one column of text.
 const NARROW: f32 = 300.0;
 /// Maximum length of the scale bar, in points and as a fraction of the pane width.
 const BAR: (f32, f32) = (110.0, 0.25);
@@ -23,7 +23,7 @@ const BAR: (f32, f32) = (110.0, 0.25);
 const BAR_HEIGHT: f32 = 22.0;
 /// Width of a legend's swatch, including the gap.
 const SWATCH: f32 = 24.0;
-/// Least gap between words side by side on their plates.
+/// Minimum gap between texts side by side on their plates.
 const BETWEEN_PLATES: f32 = 6.0;
 /// Half the height of a letter at the edge, with a gap.
 const LETTER: f32 = 14.0;
@@ -109,8 +109,8 @@ impl Column {
     }
 }
 
-/// Writes mandatory lines in the first of these columns that is free, moving each column along the edge within `area`. If none
-/// is, places every line separately. Returns the y below the last line.
+/// Writes mandatory lines in the first of these columns that is free, moving each column along the edge within `area`.
+/// If none is, places every line separately. Returns the y below the last line.
 fn block(page: &mut Page<'_>, area: Rect, columns: &[Column], lines: &[Line]) -> f32 {
     let steps = (area.height() / LINE) as usize;
     let places = || (0..steps).flat_map(|moved| columns.iter().map(move |column| column.moved(moved)));
@@ -182,12 +182,12 @@ fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
     }
 }
 
-/// Room of the square before the name of a slice.
+/// Width for the square before the name of a slice.
 const SQUARE: f32 = 14.0;
 
-/// Slice, images and frame, which identify the pane and are always written: in the first corner where they cover no lesion,
-/// else in the upper left one. Interpolation and notes follow below if they fit. Returns the column, and whether it is in the
-/// upper right corner.
+/// Slice, images and frame, which identify the pane and are always written: in the first corner where they cover no
+/// lesion, else in the upper left one. Interpolation and notes follow below if they fit. Returns the column, and
+/// whether it is in the upper right corner.
 fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, bool) {
     let (case, view) = (text.case, text.view);
     let t = case.tokens;
@@ -217,9 +217,9 @@ fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, b
     let clear = corners.iter().find(fits).copied();
     let corner = clear.unwrap_or(corners[0]);
     let places: Vec<_> = (0..lines.len()).map(|n| place(page, corner, n)).collect();
-    for ((at, anchor, rect), (words, font, color)) in places.iter().zip(lines) {
+    for ((at, anchor, rect), (text, font, color)) in places.iter().zip(lines) {
         let write = if page.bright || clear.is_none() { overlay_label } else { overlay_text };
-        write(page.painter, *at, *anchor, &words, font, color);
+        write(page.painter, *at, *anchor, &text, font, color);
         page.written.push(*rect);
     }
     // The colour of this plane's line in other panes.
@@ -230,7 +230,7 @@ fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, b
     let at = pos2(corner.0, corner.1 + 3.0 + LINE * places.len() as f32);
     let mut column = Column { at, anchor: places[0].1, step: LINE };
     let mut say = |text: &str, color| column.line(page, text, font::caption(), color);
-    say(&text::making(case, view), t.overlay_dim);
+    say(&text::slicing(case, view), t.overlay_dim);
     if let Some(overlay) = text::overlay(case) {
         say(overlay, t.overlay_text);
     }
@@ -259,8 +259,8 @@ fn window(page: &mut Page<'_>, text: &PaneText<'_>, below: Option<Column>) -> f3
     block(page, view.rect, &columns, &lines)
 }
 
-/// Voxel, position, value, in the lower left corner or, where they would cover a lesion, in the lower right one or further up;
-/// returns the y of their upper edge.
+/// Voxel, position, value, in the lower left corner or, where they would cover a lesion, in the lower right one or
+/// further up; returns the y of their upper edge.
 fn readout(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> f32 {
     let (case, view) = (text.case, text.view);
     // Keeps clear of the letter at the lower edge.
@@ -290,11 +290,11 @@ fn scale(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) -> Option<f32> {
     if !page.is_free(place) || !view.rect.contains_rect(place) {
         return None;
     }
-    let words = scale_bar::text(mm);
+    let caption = scale_bar::text(mm);
     let y = page.painter.round_to_pixel_center(bottom - 1.0);
     let [left, right] = [right - length, right].map(|x| page.painter.round_to_pixel_center(x));
     let (ink, halo) = (text.case.tokens.overlay_text, text.case.tokens.overlay_halo);
-    let above = page.text(pos2(right, y - 6.0), Align2::RIGHT_BOTTOM, &words, font::number_small(), ink)?;
+    let above = page.text(pos2(right, y - 6.0), Align2::RIGHT_BOTTOM, &caption, font::number_small(), ink)?;
     let points = [pos2(left, y - 4.0), pos2(left, y), pos2(right, y), pos2(right, y - 4.0)];
     marks::polyline(page.painter, &points, 1.0, ink, halo);
     page.written.push(place);
@@ -304,12 +304,12 @@ fn scale(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) -> Option<f32> {
 /// Lines of the legend, from the bottom up; none for a single mask.
 fn legend_lines<'a>(case: &CaseView<'a>) -> Vec<(&'a str, Color32, Pattern)> {
     match case.masks {
-        Masks::None | Masks::One(_) => Vec::new(),
-        Masks::Methods(outlines) => {
+        PaneMasks::None | PaneMasks::One(_) => Vec::new(),
+        PaneMasks::Methods(outlines) => {
             let lines = outlines.names.iter().zip(palette::LABELS).rev();
             lines.map(|(name, color)| (name.as_str(), color, Pattern::Outline)).collect()
         }
-        Masks::Both { .. } => {
+        PaneMasks::Both { .. } => {
             let mut lines = vec![
                 ("reference only (FN)", palette::FALSE_NEGATIVE, Pattern::Dashed),
                 ("segmentation only (FP)", palette::FALSE_POSITIVE, Pattern::Hatched),
@@ -332,22 +332,22 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
     }
     let right = view.rect.right() - MARGIN;
     let height = LINE * lines.len() as f32;
-    let measure = |words: &str| {
-        let galley = page.painter.layout_no_wrap(words.to_owned(), font::caption(), case.tokens.overlay_text);
+    let measure = |text: &str| {
+        let galley = page.painter.layout_no_wrap(text.to_owned(), font::caption(), case.tokens.overlay_text);
         galley.size().x
     };
-    let width = SWATCH + lines.iter().map(|(words, ..)| measure(words)).fold(0.0, f32::max);
+    let width = SWATCH + lines.iter().map(|(text, ..)| measure(text)).fold(0.0, f32::max);
     // Written only if all of it fits; the left panel shows it too.
     if !page.is_free(Rect::from_min_max(pos2(right - width, bottom - height), pos2(right, bottom))) {
         return;
     }
-    for (n, (words, color, pattern)) in lines.into_iter().enumerate() {
+    for (n, (text, color, pattern)) in lines.into_iter().enumerate() {
         let middle = bottom - LINE * (n as f32 + 0.5);
         let swatch = Rect::from_center_size(pos2(right - 9.0, middle), vec2(18.0, 10.0));
         page.painter.rect_filled(swatch.expand(1.0), 1.0, case.tokens.overlay_halo);
         pattern.paint(page.painter, swatch, color);
         let at = pos2(swatch.left() - 6.0, middle);
-        page.text(at, Align2::RIGHT_CENTER, words, font::caption(), case.tokens.overlay_text);
+        page.text(at, Align2::RIGHT_CENTER, text, font::caption(), case.tokens.overlay_text);
     }
 }
 
@@ -355,9 +355,8 @@ fn legend(page: &mut Page<'_>, text: &PaneText<'_>, bottom: f32) {
 mod tests {
     use super::*;
 
-    /// Single lines of the readout were left out where a lesion lay below them.
     #[test]
-    fn no_line_of_a_readout_is_lost_to_lesions_in_both_corners() {
+    fn lesions_in_both_corners_suppress_no_line_of_the_readout() {
         let ctx = egui::Context::default();
         let area = Rect::from_min_size(Pos2::ZERO, vec2(300.0, 200.0));
         let input = egui::RawInput { screen_rect: Some(area), ..Default::default() };
@@ -369,7 +368,7 @@ mod tests {
             ctx.run_ui(input.clone(), |ui| {
                 crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
                 let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &kept, bright: false };
-                let line = |words: &str| (words.to_owned(), FontId::monospace(11.0), Color32::WHITE);
+                let line = |text: &str| (text.to_owned(), FontId::monospace(11.0), Color32::WHITE);
                 let lines = ["82 HU", "R 17.6, P 35.3", "(12, 30, 4)", "label 1"].map(line);
                 let corner = |x: f32, anchor: Align2| Column { at: pos2(x, 192.0), anchor, step: -LINE };
                 let corners = [corner(8.0, Align2::LEFT_BOTTOM), corner(292.0, Align2::RIGHT_BOTTOM)];
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_cover_a_letter_is_not_written() {
+    fn text_that_would_cover_other_text_or_a_lesion_is_left_out() {
         let ctx = egui::Context::default();
         let input = egui::RawInput {
             screen_rect: Some(Rect::from_min_size(Pos2::ZERO, vec2(200.0, 200.0))),
@@ -397,10 +396,10 @@ mod tests {
                 page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE)
                     .is_some()
             };
-            assert!(write(100.0), "the first takes its place");
-            assert!(!write(104.0), "what would cover it is left out");
+            assert!(write(100.0), "the first text is written");
+            assert!(!write(104.0), "text that would cover it is left out");
             assert!(write(130.0));
-            assert!(!write(170.0), "nor is what would cover a lesion");
+            assert!(!write(170.0), "text that would cover a lesion is left out");
             // The number of a lesion next to it, so that both plates would touch.
             let beside = page.line(pos2(60.0, 60.0), Align2::LEFT_CENTER, "W 10", FontId::monospace(11.0));
             let number = [Rect::from_min_max(pos2(40.0, 50.0), pos2(beside.left() - 1.0, 70.0))];

@@ -37,7 +37,7 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     }
     let mut pane = SlicePane { ui, case, view, response: &response, sender };
     let drag = pane.interact();
-    // What words must not cover: letters, lesions, calipers and words before them.
+    // Text must not cover letters, lesions, calipers or earlier text.
     let letters = overlay::letter_rects(&painter, case, view);
     let mut kept: Vec<Rect> = letters.iter().copied().chain(marks::lesions(case, view)).collect();
     marks::findings(&painter, case, view, &mut kept);

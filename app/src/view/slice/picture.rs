@@ -4,7 +4,7 @@ use engine::volume::Grid;
 use glam::{DVec2, DVec3};
 use shaders::{ComparisonMode, LabelMode, Slice};
 
-use super::case_view::{CaseView, Masks, PaneView, canonical_from_display};
+use super::case_view::{CaseView, PaneMasks, PaneView, canonical_from_display};
 use super::stack::{ImagePass, Stack, stack};
 use crate::gpu::{self, SlicePaint, Texture, pane_in_pixels};
 use crate::scene::{DisplayGrid, PaneMap, PlaneMode};
@@ -47,10 +47,10 @@ fn missing(case: &CaseView<'_>, view: &PaneView<'_>) -> Option<String> {
         return layer.texture.is_none().then(no_adapter);
     }
     if layer.volume.data.is_colour() {
-        return Some("No projection of colour images.".to_owned());
+        return Some("Colour images cannot be projected.".to_owned());
     }
     if !parallel(case, &layer.volume.grid) {
-        return Some(format!("No projection: {} is oblique to the other images.", layer.name));
+        return Some(format!("{} cannot be projected: it is oblique to the other images.", layer.name));
     }
     match &layer.projection {
         None => Some("Projecting…".to_owned()),
@@ -87,17 +87,17 @@ fn slice_paint(
     if stack.labels {
         let projection = view.id.is_projection();
         match case.masks {
-            Masks::None => {}
-            Masks::One(mask) => paint.labels = labels(mask, projection),
-            // Seen through, the bits of several masks have no meaning.
-            Masks::Methods(_) if projection => {}
-            Masks::Methods(outlines) => {
+            PaneMasks::None => {}
+            PaneMasks::One(mask) => paint.labels = labels(mask, projection),
+            // A projection of the bits of several masks has no meaning.
+            PaneMasks::Methods(_) if projection => {}
+            PaneMasks::Methods(outlines) => {
                 paint.labels.clone_from(&outlines.texture);
                 paint.uniforms.comparing = ComparisonMode::Several as u32;
                 // Drawn whether labels are filled, outlined or neither.
                 paint.uniforms.label_mode = LabelMode::Outline as u32;
             }
-            Masks::Both { segmentation, reference } => {
+            PaneMasks::Both { segmentation, reference } => {
                 (paint.labels, paint.truth) = (labels(segmentation, projection), labels(reference, projection));
                 // A projection shows the largest label along a ray, so labels of voxels cannot be compared.
                 let labels = case.document.compares_labels() && !projection;

@@ -13,11 +13,12 @@ use crate::widget::{format, overlay_label, place_clear};
 
 /// Width of the outline, in points.
 const WIDTH: f32 = 2.0;
-/// Distance of the words from the click, and from the edge of the pane.
+/// Distance of the text from the click.
 const BESIDE: f32 = 14.0;
+/// Minimum distance of the text from the edge of the pane.
 const EDGE: f32 = 3.0;
 
-/// Draws them.
+/// Draws the outline of the previewed lesion and the strokes that define it.
 pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     let Some(preview) = &case.document.edits.preview else { return };
     if view.id.is_projection() {
@@ -39,15 +40,16 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
         Search::Strokes(strokes) => strokes.last().and_then(|stroke| stroke.points.last()).copied(),
     };
     if let Some(at) = at.filter(|at| view.shows(*at) && !preview.drawing) {
-        let (words, font, color) = (words(preview), font::number_small(), case.tokens.overlay_measure);
-        let size = painter.layout_no_wrap(words.clone(), font.clone(), color).size();
+        let (caption, font, color) = (caption(preview), font::number_small(), case.tokens.overlay_measure);
+        let size = painter.layout_no_wrap(caption.clone(), font.clone(), color).size();
         let letters = overlay::letter_rects(painter, case, view);
         let place = words_place(view.rect, size, view.pos_of(at), &letters);
-        overlay_label(painter, place.min, Align2::LEFT_TOP, &words, font, color);
+        overlay_label(painter, place.min, Align2::LEFT_TOP, &caption, font, color);
     }
 }
 
-/// Position of the text about a click or stroke at `at`: beside it, inside the pane, and over no orientation letter if possible.
+/// Position of the text about a click or stroke at `at`: beside it, inside the pane, and over no orientation letter if
+/// possible.
 fn words_place(pane: Rect, size: Vec2, at: Pos2, letters: &[Rect]) -> Rect {
     let places = [
         (BESIDE, -BESIDE, Align2::LEFT_BOTTOM),
@@ -60,7 +62,7 @@ fn words_place(pane: Rect, size: Vec2, at: Pos2, letters: &[Rect]) -> Rect {
 }
 
 /// Describes the result, or what is missing.
-fn words(preview: &Preview) -> String {
+fn caption(preview: &Preview) -> String {
     let search = preview.least().map_or_else(String::new, |least| format!("p \u{2265} {least:.2}, "));
     match &preview.found {
         Some((delta, _)) if delta.is_empty() => format!("{search}nothing to add. Esc: discard"),
@@ -149,9 +151,8 @@ mod tests {
     use crate::state::PaneId;
     use engine::volume::{Grid, LabelVolume, Orientation};
 
-    /// The words ran out of the pane where a lesion near its right edge was clicked.
     #[test]
-    fn words_about_a_click_stay_inside_the_pane_and_off_its_letters() {
+    fn the_description_stays_inside_the_pane_and_off_its_letters() {
         let (pane, size) = (Rect::from_min_size(Pos2::ZERO, vec2(390.0, 320.0)), vec2(190.0, 13.0));
         let letter = Rect::from_center_size(egui::pos2(380.0, 160.0), vec2(10.0, 18.0));
         for at in [egui::pos2(200.0, 160.0), egui::pos2(385.0, 176.0), egui::pos2(5.0, 3.0), egui::pos2(388.0, 318.0)] {

@@ -1,7 +1,7 @@
 //! Length of the scale bar.
 
-/// The largest of 1, 2, 5, 10, 20, 50, ... mm (and 0.5, 0.2, ...) that is at most `longest` points long at `points_per_mm`.
-/// `None` without a scale.
+/// The largest of 1, 2, 5, 10, 20, 50, ... mm (and 0.5, 0.2, ...) that is at most `longest` points long at
+/// `points_per_mm`. `None` without a scale.
 pub fn length_mm(points_per_mm: f64, longest: f64) -> Option<f64> {
     let limit = longest / points_per_mm;
     if !limit.is_finite() || limit <= 0.0 {
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_are_round_and_as_long_as_they_may_be() {
+    fn the_scale_bar_is_the_longest_round_length_that_fits() {
         let of = |points_per_mm| length_mm(points_per_mm, 100.0).map(text);
         for (scale, words) in [
             (1.0, "10 cm"),
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bar_is_longer_than_its_place_or_shorter_than_a_third_of_it() {
+    fn the_scale_bar_fills_at_least_a_third_of_its_place() {
         for n in 1..400 {
             let scale = 1.05f64.powi(n - 200);
             let points = length_mm(scale, 90.0).map_or(0.0, |mm| mm * scale);

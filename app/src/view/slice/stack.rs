@@ -5,7 +5,7 @@
 
 use engine::volume::Relation;
 
-use super::case_view::{CaseView, Masks};
+use super::case_view::{CaseView, PaneMasks};
 use crate::state::{ImageLayer, PaneId};
 
 /// An image of a pane.
@@ -26,7 +26,7 @@ pub struct ImagePass {
 pub struct Stack {
     /// The base, on the grid of the labels if there are any.
     pub base: Option<ImagePass>,
-    /// ImagePass over the base.
+    /// The image over the base.
     pub over: Option<ImagePass>,
     /// False if two images are drawn and neither has the grid of the labels.
     pub labels: bool,
@@ -75,7 +75,7 @@ impl CaseView<'_> {
         let fits = |image: usize| image == 0 || self.layer(image).volume.grid.relation(base) == Relation::Same;
         let image = self.image(pane);
         let second = self.second(pane).map(|i| (i, fits(i), f64::from(self.state.session.view.fused_opacity)));
-        StackInput { first: (image, fits(image)), second, labels: !matches!(self.masks, Masks::None) }
+        StackInput { first: (image, fits(image)), second, labels: !matches!(self.masks, PaneMasks::None) }
     }
 
     /// The fused image of a pane. Linked panes have none.
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn images_on_the_labels_grid_are_simply_on_top_of_one_another() {
+    fn images_on_the_grid_of_the_labels_are_stacked_in_order() {
         let found = stack(StackInput { first: (0, true), second: Some((1, false, 0.4)), labels: true });
         assert_eq!(found, Stack { base: Some(drawn(0, 1.0, false)), over: Some(drawn(1, 0.4, true)), labels: true });
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_carry_them_labels_are_left_out() {
+    fn labels_are_left_out_if_no_image_has_their_grid() {
         let found = stack(StackInput { first: (1, false), second: Some((2, false, 0.5)), labels: true });
         assert!(!found.labels);
         assert_eq!(found.base, Some(drawn(1, 1.0, false)));

@@ -3,7 +3,7 @@
 use engine::volume::VoxelData;
 use glam::DVec3;
 
-use super::case_view::{CaseView, Masks, PaneView};
+use super::case_view::{CaseView, PaneMasks, PaneView};
 use crate::scene::{DisplayGrid, PlaneMode, WindowLevel};
 use crate::state::Document;
 use crate::state::view::Statistics;
@@ -109,8 +109,8 @@ pub fn images(case: &CaseView<'_>, view: &PaneView<'_>) -> Option<String> {
     }
 }
 
-/// Slicing and interpolation.
-pub fn making(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
+/// How the slice is cut and interpolated: "patient axes, interpolated".
+pub fn slicing(case: &CaseView<'_>, view: &PaneView<'_>) -> String {
     let planes = match (case.state.session.settings.planes, case.oblique) {
         _ if view.id.is_projection() => "from the front",
         (PlaneMode::World, _) => "patient axes",
@@ -130,7 +130,7 @@ pub fn overlay(case: &CaseView<'_>) -> Option<&'static str> {
         return case.document.listed_mask().map(|_| "overlay hidden");
     }
     match case.masks {
-        Masks::One(mask) if case.document.has_both_masks() => Some(mask.role.word()),
+        PaneMasks::One(mask) if case.document.has_both_masks() => Some(mask.role.word()),
         _ => None,
     }
 }
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short_and_exact_where_they_are_whole() {
+    fn whole_numbers_are_exact_and_others_have_three_digits() {
         let all = [82.0, -1024.0, 0.0, -0.0, 7.3, 523.44, 0.012_34, 1_234_567.0, 1e-5, f64::NAN];
         let words = ["82", "-1024", "0", "0", "7.30", "523.4", "0.0123", "1.23e6", "1.00e-5", "not a number"];
         assert_eq!(all.map(number), words.map(ToOwned::to_owned));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_carry_their_letters() {
+    fn positions_name_the_side_of_the_patient() {
         let at = DVec3::new(17.6, -35.3, 12.1);
         assert_eq!(world(at, true), "R 17.6, P 35.3, S 12.1 mm");
         assert_eq!(world(-at, true), "L 17.6, A 35.3, I 12.1 mm");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn areas_change_their_unit() {
+    fn large_areas_are_in_square_centimetres() {
         assert_eq!(area(18.849_555_9), "18.8 mm²");
         assert_eq!(area(321.0), "3.21 cm²");
         let s = Statistics { image: 0, frame: 0, voxels: 5, mean: 122.0, sd: 6.356, area_mm2: 18.85 };

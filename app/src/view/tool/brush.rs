@@ -10,7 +10,7 @@ use crate::command::edit::StrokeStart;
 use crate::state::{PaneId, ToolKind};
 use crate::view::slice::interact::SlicePane;
 
-/// All brushes: the drag's tool says which. The right button erases, Alt picks the label under the pointer.
+/// Every brush and the eraser, by the drag's tool. The right button erases, Alt picks the label under the pointer.
 pub struct Brush;
 
 /// Width of the outline of a brush, in points.
@@ -35,11 +35,15 @@ impl Tool<SlicePane<'_>> for Brush {
         pane.sender.send(EditCommand::BeginStroke(start));
     }
 
+    fn traces(&self) -> bool {
+        true
+    }
+
     fn drag(&self, pane: &mut SlicePane<'_>, drag: &Drag) {
         if picks(drag) {
             pane.sender.send(EditCommand::PickLabel(pane.world_at(drag.now)));
         } else if let Some(segment) = clipped(pane.view.rect, [drag.last, drag.now]) {
-            // Nothing is painted that cannot be seen.
+            // Only the visible part of the stroke is painted.
             pane.sender.send(EditCommand::ExtendStroke(segment.map(|at| pane.world_at(at))));
         }
     }
@@ -58,7 +62,7 @@ impl Tool<SlicePane<'_>> for Brush {
     }
 }
 
-/// The pane that the pointer is over with a brush.
+/// Where a brush is: its pane and world position.
 #[derive(Clone, Copy)]
 struct BrushPlace {
     pane: PaneId,
@@ -70,7 +74,7 @@ fn held_id() -> Id {
     Id::unique("where the brush is")
 }
 
-/// Draws the section of the ball that is under the pointer in another pane.
+/// Draws the section of a ball brush whose pointer is over another pane.
 pub fn ball_section(pane: &SlicePane<'_>, painter: &Painter) {
     let choices = &pane.case.state.session.edit;
     let held: Option<BrushPlace> = painter.ctx().data(|data| data.get_temp(held_id()));

@@ -1,4 +1,4 @@
-//! Tools that start from one voxel: fill, region growing, and the lesion of the network's probability.
+//! Tools that act on a click: fill, region growing, and One click, which previews a lesion of the probability map.
 
 use egui::{CursorIcon, PointerButton};
 
@@ -9,11 +9,11 @@ use crate::view::slice::interact::SlicePane;
 
 /// Effect of a click with the left button. The right button always erases the area of the slice under the pointer.
 pub enum Click {
-    /// Gives the area of the slice the label.
+    /// Relabels the connected area of the slice.
     Fill,
     /// Adds connected voxels with similar values.
     Grow,
-    /// Previews the component that reaches a probability; the wheel moves the threshold, Enter accepts, Escape drops.
+    /// Previews the component above a probability. The wheel moves the threshold, Enter accepts, Escape discards.
     Preview,
 }
 

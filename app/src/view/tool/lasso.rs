@@ -9,7 +9,7 @@ use crate::command::EditCommand;
 use crate::view::slice::interact::SlicePane;
 use crate::view::slice::marks;
 
-/// What the line encloses is filled, erased or restored at the release. Shift or the right button erases.
+/// On release, the enclosed voxels are filled, erased or restored. Shift or the right button erases.
 pub struct Lasso;
 
 impl Tool<SlicePane<'_>> for Lasso {
@@ -23,6 +23,10 @@ impl Tool<SlicePane<'_>> for Lasso {
         }
         let erases = drag.button == PointerButton::Secondary || drag.modifiers.shift;
         pane.sender.send(EditCommand::BeginLasso { pane: pane.view.id, erases, at: drag.start_mm });
+    }
+
+    fn traces(&self) -> bool {
+        true
     }
 
     fn drag(&self, pane: &mut SlicePane<'_>, drag: &Drag) {
@@ -50,7 +54,7 @@ impl Tool<SlicePane<'_>> for Lasso {
         };
         let points: Vec<_> = lasso.corners.iter().map(|corner| pane.view.pos_of(*corner)).collect();
         marks::polyline(painter, &points, 1.5, colour, tokens.overlay_halo);
-        // How it is closed.
+        // The closing edge.
         if let [first, .., last] = points[..] {
             painter.extend(egui::Shape::dashed_line(&[first, last], Stroke::new(1.0, colour), 4.0, 3.0));
         }

@@ -16,7 +16,7 @@ mod seeds;
 mod window;
 mod zoom;
 
-use egui::{CursorIcon, Modifiers, Painter, PointerButton, Pos2, Response, Ui};
+use egui::{CursorIcon, Event, Key, Modifiers, Painter, PointerButton, Pos2, Response, Ui};
 use glam::{DVec2, DVec3};
 
 pub use brush::{Brush, ball_section};
@@ -39,6 +39,10 @@ pub trait Tool<P> {
     fn cursor(&self, held: bool) -> CursorIcon;
     /// The button is pressed. A click is a press and a release at one position.
     fn press(&self, _pane: &mut P, _drag: &Drag) {}
+    /// Whether `drag` needs every position of the pointer, not only the last one of a frame.
+    fn traces(&self) -> bool {
+        false
+    }
     /// The pointer moved with the button down.
     fn drag(&self, _pane: &mut P, _drag: &Drag) {}
     /// The button is released. Not called when Escape cancels the drag.
@@ -63,7 +67,7 @@ pub trait Pane: Sized {
     fn change_window(&mut self, by: DVec2);
     /// Moves the image by `by` points.
     fn pan(&mut self, by: DVec2);
-    /// Magnifies by `factor` around `anchor`.
+    /// Zooms by `factor` around `anchor`.
     fn zoom(&mut self, factor: f64, anchor: Pos2);
 }
 
@@ -80,7 +84,7 @@ pub struct Drag {
     pub start_mm: DVec3,
     /// Screen position of the press.
     pub from: Pos2,
-    /// Screen position in the previous frame.
+    /// Screen position before the last movement.
     pub last: Pos2,
     /// Screen position now.
     pub now: Pos2,
@@ -94,7 +98,7 @@ impl Drag {
         Self { tool, button, modifiers, start_mm, from: at, last: at, now: at }
     }
 
-    /// Movement since the previous frame, in points.
+    /// The last movement, in points.
     pub fn delta(&self) -> DVec2 {
         let delta = self.now - self.last;
         DVec2::new(f64::from(delta.x), f64::from(delta.y))
@@ -106,8 +110,8 @@ impl Drag {
     }
 }
 
-/// The tool that a button selects. The left button uses the pane's tool, `left`, unless Space or Ctrl is held. The right one
-/// zooms, except with editing tools.
+/// The tool that a button selects. The left button uses the pane's tool, `left`, unless Space or Ctrl is held. The
+/// right button zooms, except with edit tools.
 pub fn of_button(button: PointerButton, modifiers: Modifiers, space: bool, left: ToolKind) -> Option<ToolKind> {
     match button {
         PointerButton::Middle => Some(ToolKind::Pan),
@@ -125,49 +129,113 @@ fn selected(ui: &Ui, button: PointerButton, left: ToolKind) -> Option<ToolKind> 
     of_button(button, modifiers, space, left)
 }
 
-/// Hands this frame's pointer events on a pane to its tools. `drag` lives from press to release.
+/// What the pointer does within a frame, in order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Press(PointerButton, Pos2),
+    Move(Pos2),
+    Release(PointerButton, Pos2),
+    Escape,
+}
+
+fn steps(events: &[Event]) -> Vec<Step> {
+    let step = |event: &Event| match *event {
+        Event::PointerButton { button, pos, pressed: true, .. } => Some(Step::Press(button, pos)),
+        Event::PointerButton { button, pos, pressed: false, .. } => Some(Step::Release(button, pos)),
+        Event::PointerMoved(pos) => Some(Step::Move(pos)),
+        Event::Key { key: Key::Escape, pressed: true, .. } => Some(Step::Escape),
+        _ => None,
+    };
+    events.iter().filter_map(step).collect()
+}
+
+/// Hands this frame's pointer events on a pane to its tools, in order, so that a slow frame neither loses a stroke nor
+/// cuts its corners. `drag` lives from press to release.
 pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKind, drag: &mut Option<Drag>) {
-    let latest = || ui.input(|i| i.pointer.latest_pos());
-    let Some(now) = response.interact_pointer_pos().or_else(latest) else {
+    if response.interact_pointer_pos().is_none() && ui.input(|i| i.pointer.latest_pos().is_none()) {
         *drag = None;
         return;
-    };
-    if response.drag_started() {
-        let from = ui.input(|i| i.pointer.press_origin()).unwrap_or(now);
-        *drag = held_button(ui).and_then(|button| press(ui, pane, button, left, from));
     }
-    let dragging = response.dragged() || response.drag_stopped();
-    match drag.take().filter(|_| dragging) {
-        Some(last) => {
-            let moved = Drag { last: last.now, now, ..last };
-            let tool = pane.tool(moved.tool);
-            if let Some(tool) = tool.filter(|_| moved.last != moved.now) {
-                tool.drag(pane, &moved);
+    let steps = ui.input(|i| steps(&i.events));
+    let held = (0..steps.len()).rfind(|at| stays_down(&steps, *at));
+    if response.drag_started() {
+        // A pane that senses clicks too learns of a drag some frames after its press.
+        let origin = ui.input(|i| i.pointer.press_origin());
+        let late = held_button(ui).zip(origin).filter(|_| held.is_none());
+        *drag = late.and_then(|(button, from)| press(ui, pane, button, left, from));
+    }
+    for (at, step) in steps.iter().enumerate() {
+        match *step {
+            Step::Press(button, pos) => {
+                // egui reports a drag only if the button is still down at the end of the frame.
+                let ours = if stays_down(&steps, at) {
+                    held == Some(at) && response.dragged()
+                } else {
+                    is_over(ui, response, pos)
+                };
+                if ours && drag.is_none() {
+                    *drag = press(ui, pane, button, left, pos);
+                }
             }
-            if !response.drag_stopped() {
-                *drag = Some(moved);
-            } else if let Some(tool) = tool
-                // Escape ends a drag with the button still down.
-                && !ui.input(|i| i.pointer.any_down())
-            {
-                tool.release(pane, &moved);
+            Step::Move(pos) => {
+                let is_last = !matches!(steps.get(at + 1), Some(Step::Move(_)));
+                moved(pane, drag, pos, is_last);
             }
+            Step::Release(button, pos) => {
+                if drag.is_some_and(|drag| drag.button == button) {
+                    moved(pane, drag, pos, true);
+                    release(pane, drag.take());
+                } else if response.clicked_by(button) && !is_pressed(&steps[..at], button) {
+                    // Pressed in an earlier frame, on a pane that senses clicks.
+                    let clicked = press(ui, pane, button, left, pos);
+                    release(pane, clicked);
+                }
+            }
+            Step::Escape => *drag = None,
         }
-        None => click(ui, response, pane, left, now),
+    }
+    if !response.dragged() {
+        *drag = None;
     }
 }
 
-/// A press and release that egui does not report as a drag.
-fn click<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKind, at: Pos2) {
-    let buttons = [PointerButton::Primary, PointerButton::Secondary];
-    let clicked = buttons.into_iter().filter(|button| ui.input(|i| i.pointer.button_clicked(*button)));
-    for button in clicked.filter(|_| response.contains_pointer()) {
-        if let Some(clicked) = press(ui, pane, button, left, at)
-            && let Some(tool) = pane.tool(clicked.tool)
-        {
-            tool.release(pane, &clicked);
-        }
+/// Continues a drag. Only the last movement of a frame counts, except for tools that trace a path.
+fn moved<P: Pane>(pane: &mut P, drag: &mut Option<Drag>, now: Pos2, is_last: bool) {
+    let Some(before) = *drag else { return };
+    let tool = pane.tool(before.tool);
+    let skips = !is_last && tool.is_none_or(|tool| !tool.traces());
+    if skips || before.now == now {
+        return;
     }
+    let after = Drag { last: before.now, now, ..before };
+    *drag = Some(after);
+    if let Some(tool) = tool {
+        tool.drag(pane, &after);
+    }
+}
+
+fn release<P: Pane>(pane: &mut P, drag: Option<Drag>) {
+    if let Some(drag) = drag
+        && let Some(tool) = pane.tool(drag.tool)
+    {
+        tool.release(pane, &drag);
+    }
+}
+
+fn is_pressed(steps: &[Step], button: PointerButton) -> bool {
+    steps.iter().any(|step| matches!(step, Step::Press(pressed, _) if *pressed == button))
+}
+
+/// Whether a step is a press that outlasts the frame.
+fn stays_down(steps: &[Step], at: usize) -> bool {
+    let Step::Press(button, _) = steps[at] else { return false };
+    !steps[at..].iter().any(|step| matches!(step, Step::Release(released, _) if *released == button))
+}
+
+/// Whether a press would reach the pane, and nothing in front of it.
+fn is_over(ui: &Ui, response: &Response, at: Pos2) -> bool {
+    let front = ui.ctx().layer_id_at(at).is_none_or(|layer| layer == response.layer_id);
+    response.enabled() && front && response.interact_rect.contains(at)
 }
 
 fn press<P: Pane>(ui: &Ui, pane: &mut P, button: PointerButton, left: ToolKind, at: Pos2) -> Option<Drag> {
@@ -191,7 +259,7 @@ pub fn cursor<P: Pane>(ui: &Ui, pane: &P, left: ToolKind, drag: Option<&Drag>) -
     tool.map_or(CursorIcon::NotAllowed, |tool| tool.cursor(drag.is_some()))
 }
 
-/// Draws what the tool of a drag shows, and what the left button's tool shows at the pointer.
+/// Draws the feedback of the dragging tool, and that of the left button's tool at the pointer.
 pub fn draw<P: Pane>(pane: &P, left: ToolKind, drag: Option<&Drag>, pointer: Option<Pos2>, painter: &Painter) {
     if let Some(drag) = drag
         && let Some(tool) = pane.tool(drag.tool)
@@ -209,7 +277,7 @@ pub fn draw<P: Pane>(pane: &P, left: ToolKind, drag: Option<&Drag>, pointer: Opt
 mod tests {
     use super::*;
     use PointerButton::{Middle, Primary, Secondary};
-    use egui::{Event, Sense};
+    use egui::Sense;
 
     #[test]
     fn buttons_and_modifiers_come_before_the_tool() {
@@ -233,6 +301,10 @@ mod tests {
     impl Tool<Recorder> for Log {
         fn cursor(&self, _held: bool) -> CursorIcon {
             CursorIcon::Default
+        }
+
+        fn traces(&self) -> bool {
+            true
         }
 
         fn press(&self, pane: &mut Recorder, _drag: &Drag) {
@@ -311,6 +383,43 @@ mod tests {
         let escape = Event::Key { key: escape, physical_key: None, pressed: true, repeat: false, modifiers: none };
         let frames = vec![press, (none, vec![moved]), (none, vec![escape]), (none, vec![button(END, false)])];
         assert_eq!(logged(frames), ["press", "drag"], "Escape cancels");
+    }
+
+    const MIDDLE: Pos2 = egui::pos2(60.0, 70.0);
+    const OUTSIDE: Pos2 = egui::pos2(150.0, 50.0);
+
+    #[test]
+    fn a_slow_frame_loses_no_stroke_and_no_corner_of_it() {
+        let moved = Event::PointerMoved;
+        let frame = |events: Vec<Event>| logged(vec![(Modifiers::NONE, events)]);
+        let stroke = vec![button(START, true), moved(MIDDLE), moved(END), button(END, false)];
+        assert_eq!(frame(stroke.clone()), ["press", "drag", "drag", "release"]);
+        assert_eq!(frame([stroke.clone(), stroke.clone()].concat()).len(), 8, "two strokes");
+        let click = [button(START, true), button(START, false)];
+        assert_eq!(frame([&click[..], &click[..]].concat()), ["press", "click", "press", "click"]);
+        // The second press outlasts the frame.
+        let begun = [&click[..], &[moved(MIDDLE), button(MIDDLE, true), moved(END)]].concat();
+        assert_eq!(frame(begun), ["press", "click", "press", "drag"]);
+        let outside = vec![moved(OUTSIDE), button(OUTSIDE, true), moved(END), button(END, false)];
+        assert!(frame(outside).is_empty(), "begun elsewhere");
+        let none = Modifiers::NONE;
+        let parts = vec![(none, vec![button(START, true)]), (none, stroke[1..].to_vec())];
+        assert_eq!(logged(parts), ["press", "drag", "drag", "release"], "pressed in an earlier frame");
+    }
+
+    #[test]
+    fn tools_that_trace_no_path_see_the_last_position_of_a_frame() {
+        let events = vec![button(START, true), Event::PointerMoved(MIDDLE), Event::PointerMoved(END)];
+        assert_eq!(logged(vec![(Modifiers::COMMAND, events)]), ["window"]);
+    }
+
+    #[test]
+    fn escape_cancels_a_press_that_did_not_move() {
+        let none = Modifiers::NONE;
+        let key = Key::Escape;
+        let escape = Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers: none };
+        let frames = [vec![button(START, true)], vec![escape], vec![button(START, false)]];
+        assert_eq!(logged(frames.map(|events| (none, events)).to_vec()), ["press"]);
     }
 
     #[test]

@@ -23,6 +23,10 @@ impl Tool<SlicePane<'_>> for Seeds {
         pane.sender.send(EditCommand::BeginSeeds { outside, at: drag.start_mm });
     }
 
+    fn traces(&self) -> bool {
+        true
+    }
+
     fn drag(&self, pane: &mut SlicePane<'_>, drag: &Drag) {
         if clipped(pane.view.rect, [drag.last, drag.now]).is_some() {
             let at = drag.now.clamp(pane.view.rect.min, pane.view.rect.max);

@@ -19,11 +19,11 @@ impl<P: Pane> Tool<P> for Window {
     }
 }
 
-/// No scanner's numbers reach further; metal and padding values do, and must not set the pace.
+/// Range of CT values. Metal and padding exceed it, but must not make the drag coarser.
 const CT_SPAN_HU: f64 = 4096.0;
-/// A span of values is crossed in this many points.
+/// Length of a drag across the whole range of values.
 const POINTS_PER_SPAN: f64 = 1024.0;
-/// Narrow windows are set more finely: never faster than through this many of their widths.
+/// Limits the step for narrow windows: a drag across the range changes at most this many of their widths.
 const WIDTHS_PER_SPAN: f64 = 12.0;
 
 /// Change of width and level for a drag by `delta` points: to the right wider, down higher (darker). The pace follows

@@ -1,10 +1,10 @@
-//! Magnifies.
+//! Zooms.
 
 use egui::CursorIcon;
 
 use super::{Drag, Pane, Tool};
 
-/// Dragging up magnifies around the position of the press.
+/// Dragging up zooms in around the position of the press.
 pub struct Zoom;
 
 impl<P: Pane> Tool<P> for Zoom {
@@ -17,7 +17,7 @@ impl<P: Pane> Tool<P> for Zoom {
     }
 }
 
-/// Magnification of a drag by `dy` points: upwards larger, twofold in 100 points.
+/// Zoom factor of a drag by `dy` points: 2 for 100 points upwards.
 fn factor(dy: f64) -> f64 {
     (-dy / 100.0).exp2()
 }
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn up_magnifies_and_back_again() {
+    fn dragging_up_and_back_restores_the_zoom() {
         assert_eq!(factor(-100.0), 2.0);
         assert!((factor(-37.0) * factor(37.0) - 1.0).abs() < 1e-12);
     }

@@ -27,10 +27,9 @@ const LINE: f32 = 14.0;
 /// Width of the column with the buttons that open a patient.
 const OPEN: f32 = 30.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
-    Frame::new().inner_margin(room).show(ui, |ui| {
+    let margin = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::M as i8 };
+    Frame::new().inner_margin(margin).show(ui, |ui| {
         let results = &state.cache.results;
         let job = state.jobs.iter().find(|job| job.slot == worker::train::evaluate::SLOT);
         let chosen = &state.session.runs.results;
@@ -58,7 +57,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 scroll_across(ui, "measures", |ui| table(ui, results, sender));
             }
             (Some(run), None, None, why) => {
-                let why = why.as_deref().unwrap_or("It is not evaluated yet.");
+                let why = why.as_deref().unwrap_or("The run has not been evaluated yet.");
                 let title = format!("{} has no results", format::file_name(run));
                 if ErrorState::new(&title, why).retry("Evaluate").show(ui) {
                     sender.send(Command::Train(TrainCommand::Evaluate(run.clone())));
@@ -85,7 +84,8 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
                 run.modality.join(" + "),
                 format::done_of(run.epochs_done, run.epochs, "epoch", "epochs")
             );
-            let dice = runs::validation(run.best_validation).map(|dice| format!("best val {dice}")).unwrap_or_default();
+            let dice =
+                runs::validation(run.best_validation).map(|dice| format!("best validation {dice}")).unwrap_or_default();
             let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
             if row.accessible_name(format!("Results of {}", run.name)).clicked() {
                 sender.send(Command::Train(TrainCommand::ShowResults(run.path.clone())));
@@ -103,7 +103,7 @@ fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
         ui.spacing_mut().item_spacing.y = 2.0;
         let name = RichText::new(format::file_name(run)).font(font::heading()).color(t.text);
         ui.add(Label::new(name).truncate()).on_hover_text(run.display().to_string());
-        let what = results.evaluation.as_deref().map_or_else(|| run.display().to_string(), of_whom);
+        let what = results.evaluation.as_deref().map_or_else(|| run.display().to_string(), evaluated_patients);
         ui.add(Label::new(RichText::new(what).font(font::caption()).color(t.text_dim)).truncate());
     });
     ui.add_space(space::XS);
@@ -113,7 +113,7 @@ fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
     });
 }
 
-/// What can be done with the run, below its name, which has the first line for itself.
+/// The buttons of the run, in the line below its name.
 fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
     let results = &state.cache.results;
     if row.add(PushButton::new("Another run").icon(icon::LIST)).clicked() {
@@ -154,8 +154,8 @@ fn notes(ui: &mut Ui, results: &Results) {
     }
 }
 
-/// Which patients were evaluated, after which epoch.
-fn of_whom(evaluation: &RunEvaluation) -> String {
+/// Which patients were evaluated, with which network and after which epoch.
+fn evaluated_patients(evaluation: &RunEvaluation) -> String {
     let part = match evaluation.part.as_str() {
         "test" => ["test patient", "test patients"],
         "val" => ["validation patient", "validation patients"],
@@ -166,7 +166,7 @@ fn of_whom(evaluation: &RunEvaluation) -> String {
     format!("{whom}, {network}, after epoch {}", evaluation.epoch)
 }
 
-/// The width that head and cells of a column need.
+/// The width that the heading and cells of a column need.
 fn width(ui: &Ui, column: Column, results: &Results) -> f32 {
     let measure = |text: String, font| ui.painter().layout_no_wrap(text, font, theme::tokens(ui).text).size().x;
     let lines = column.head().map(|line| measure(line.to_owned(), font::caption()));

@@ -23,11 +23,10 @@ const FILTER: f32 = 160.0;
 /// Width of the list of settings, and the height above which it scrolls.
 const SETTINGS: [f32; 2] = [280.0, 360.0];
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let room = Margin { left: space::L as i8, right: space::L as i8, top: space::S as i8, bottom: space::M as i8 };
+    let margin = Margin { left: space::L as i8, right: space::L as i8, top: space::S as i8, bottom: space::M as i8 };
     differences::show(ui, state);
-    Frame::new().inner_margin(room).show(ui, |ui| {
+    Frame::new().inner_margin(margin).show(ui, |ui| {
         head(ui, state, sender);
         ui.add_space(space::S);
         match (&state.cache.runs.entries, &state.cache.runs.failed) {
@@ -61,8 +60,8 @@ fn head(ui: &mut Ui, state: &State, sender: &Sender) {
             return notes_field(ui, run, typed, sender);
         }
         let mut filter = state.session.run_table.filter.clone();
-        let room = vec2(FILTER.min(ui.available_width()), size::CONTROL);
-        let changed = ui.allocate_ui(room, |ui| SearchField::new(&mut filter, "Filter runs").show(ui).changed()).inner;
+        let size = vec2(FILTER.min(ui.available_width()), size::CONTROL);
+        let changed = ui.allocate_ui(size, |ui| SearchField::new(&mut filter, "Filter runs").show(ui).changed()).inner;
         if changed {
             sender.send(Command::Runs(RunsCommand::Filter(filter)));
         }

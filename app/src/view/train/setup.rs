@@ -23,14 +23,13 @@ use engine::event::Stage;
 /// Maximum width of the column.
 const WIDTH: f32 = 760.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().fill(theme::tokens(ui).panel).inner_margin(Margin::symmetric(space::L as i8, 0));
     let bar = start::Bar::of(ui, state, ui.available_width() - 2.0 * space::L);
     let height = bar.height();
     Panel::bottom("start").exact_size(height).frame(foot).show(ui, |ui| bar.show(ui, state, sender));
-    let room = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::XL as i8 };
-    ScrollArea::vertical().id_salt("setup").auto_shrink(false).content_margin(room).show(ui, |ui| {
+    let margin = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::XL as i8 };
+    ScrollArea::vertical().id_salt("setup").auto_shrink(false).content_margin(margin).show(ui, |ui| {
         let area = ui.available_rect_before_wrap();
         let width = area.width().min(WIDTH);
         let left = (area.center().x - width / 2.0).round();
@@ -50,7 +49,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 /// The form; a change sends the whole form.
 fn form(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut form = state.session.train.form.clone();
-    // Drops input of other parts of the window.
+    // Discards input that was entered elsewhere.
     drop(take_entered(ui.ctx()));
     source::show(ui, state, &mut form, sender);
     schedule::show(ui, state, &mut form);

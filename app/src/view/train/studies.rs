@@ -21,7 +21,6 @@ use crate::widget::{format, progress_bar};
 const ROOM: Margin =
     Margin { left: space::L as i8, right: space::L as i8, top: space::S as i8, bottom: space::M as i8 };
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(folder) = state.study_folder() else {
         Frame::new().inner_margin(ROOM).show(ui, |ui| list::show(ui, state, sender));
@@ -109,14 +108,16 @@ fn head(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
                 let name = RichText::new(&study.plan.name).font(font::heading()).color(t.text);
                 let folder = state.study_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
                 ui.add(Label::new(name).truncate()).on_hover_text(folder);
-                let what = RichText::new(progress(&study.status)).font(font::caption()).color(t.text_dim);
+                let comparing = if state.cache.study.comparing { ", comparing the methods" } else { "" };
+                let what = progress(&study.status) + comparing;
+                let what = RichText::new(what).font(font::caption()).color(t.text_dim);
                 ui.add(Label::new(what).truncate());
             });
         },
     );
 }
 
-/// How far a study is, in words.
+/// The progress of a study in words.
 fn progress(status: &StudyStatus) -> String {
     let mut parts = vec![format!("{} done", format::done_of(status.done(), status.runs.len(), "run", "runs"))];
     let mut add = |count: usize, word: &str| {

@@ -9,6 +9,7 @@ mod probe;
 mod sheet;
 
 use egui::{Rect, Ui, UiBuilder, pos2};
+use engine::run::history::RunState;
 
 use crate::command::{Command, FileCommand, Sender, TimelineCommand};
 use crate::state::timeline::{OpenRun, WatchView};
@@ -21,8 +22,9 @@ use crate::worker;
 
 /// Height of the bar above the views.
 const BAR: f32 = 40.0;
+/// Gap between panes and between charts.
+const GAP: f32 = 1.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let area = ui.available_rect_before_wrap();
     let Some(run) = state.watched_run() else {
@@ -37,7 +39,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     if run.last() == 0 {
         return waiting(&mut ui, state, run);
     }
-    match state.session.timeline.look.view {
+    match state.session.timeline.options.view {
         WatchView::Probe => probe::show(&mut ui, state, run, sender),
         WatchView::Sheet => sheet::show(&mut ui, state, run, sender),
         WatchView::Compare => compare::show(&mut ui, state, run, sender),
@@ -50,6 +52,20 @@ fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
     let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(salt));
     child.set_clip_rect(rect.intersect(ui.clip_rect()));
     child
+}
+
+/// Part `n` of `count` of an area, in a row if `across`, else in a column.
+fn part(area: Rect, n: usize, count: usize, across: bool) -> Rect {
+    let length = if across { area.width() } else { area.height() };
+    let each = (length - GAP * (count - 1) as f32) / count as f32;
+    let from = n as f32 * (each + GAP);
+    let mut rect = area;
+    if across {
+        (rect.min.x, rect.max.x) = (area.left() + from, area.left() + from + each);
+    } else {
+        (rect.min.y, rect.max.y) = (area.top() + from, area.top() + from + each);
+    }
+    rect
 }
 
 /// The running job that reads a run.
@@ -76,8 +92,8 @@ fn nothing(ui: &mut Ui, state: &State, sender: &Sender) {
         }
         return;
     }
-    let words = "Start training or open a run to see its pinned slices and curves epoch by epoch.";
-    if EmptyState::new(icon::TRAIN, words).action("Open run\u{2026}", None).show(ui) {
+    let message = "Start training or open a run to see its pinned slices and curves epoch by epoch.";
+    if EmptyState::new(icon::TRAIN, message).action("Open run\u{2026}", None).show(ui) {
         sender.send(Intent::Ask(PathPurpose::Run));
     }
 }
@@ -90,12 +106,12 @@ fn waiting(ui: &mut Ui, state: &State, run: &OpenRun) {
     if run.is_growing() {
         let step = run.history.last_step.map_or(0, |step| step.step);
         let steps = run.history.steps_per_epoch.max(1);
-        let text = format!("First epoch, step {step} of {steps}");
+        let paused = if run.history.state == RunState::Paused { "Paused. " } else { "" };
+        let text = format!("{paused}First epoch, step {step} of {steps}");
         LoadingState::new(&text, Some(step as f32 / steps as f32)).show(ui);
         return;
     }
-    let words = "This run has no finished epoch yet.";
-    EmptyState::new(icon::CURVES, words).show(ui);
+    EmptyState::new(icon::CURVES, run.before_first_epoch()).show(ui);
 }
 
 fn prepares(ui: &mut Ui, preparing: &Preparation<'_>) {
@@ -103,7 +119,7 @@ fn prepares(ui: &mut Ui, preparing: &Preparation<'_>) {
 }
 
 /// A centred sentence.
-fn sentence(ui: &mut Ui, rect: Rect, words: &str) {
+fn sentence(ui: &mut Ui, rect: Rect, message: &str) {
     let width = (rect.width() - 2.0 * space::XL).clamp(80.0, 420.0);
     let top = rect.center().y - 2.0 * space::L;
     let place = Rect::from_min_max(
@@ -113,5 +129,5 @@ fn sentence(ui: &mut Ui, rect: Rect, words: &str) {
     let mut ui = ui.new_child(
         UiBuilder::new().max_rect(place).layout(egui::Layout::top_down(egui::Align::Center)).id_salt("sentence"),
     );
-    text::sentence(&mut ui, words);
+    text::sentence(&mut ui, message);
 }

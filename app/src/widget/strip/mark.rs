@@ -21,12 +21,12 @@ pub struct Mark {
     /// The value.
     pub value: f32,
     /// Drawn filled in the text colour: the current value, as opposed to others.
-    pub own: bool,
+    pub current: bool,
 }
 
 impl Mark {
     /// Label, also for screen readers.
-    pub fn words(&self, decimals: usize) -> String {
+    pub fn label(&self, decimals: usize) -> String {
         format!("{} {:.decimals$}", self.name, self.value)
     }
 }
@@ -37,12 +37,12 @@ pub(super) fn paint(ui: &Ui, plot: &Plot, marks: &[Mark], decimals: usize, fract
     let (painter, rect) = (ui.painter(), plot.rect);
     let mut taken: Vec<egui::Rect> = Vec::new();
     for mark in marks {
-        let color = if mark.own { t.text } else { t.warn };
+        let color = if mark.current { t.text } else { t.warn };
         let y = rect.bottom() - fraction(mark.value) * rect.height();
         let place = if let Some(index) = mark.index.filter(|&index| index < plot.count) {
             let at = pos2(plot.center(index), y);
             let corners = [vec2(0.0, -HALF), vec2(HALF, 0.0), vec2(0.0, HALF), vec2(-HALF, 0.0)];
-            let fill = if mark.own { color } else { Color32::TRANSPARENT };
+            let fill = if mark.current { color } else { Color32::TRANSPARENT };
             let diamond = corners.map(|corner| at + corner).to_vec();
             painter.add(Shape::convex_polygon(diamond, fill, Stroke::new(1.5, color)));
             at
@@ -51,7 +51,7 @@ pub(super) fn paint(ui: &Ui, plot: &Plot, marks: &[Mark], decimals: usize, fract
             painter.extend(Shape::dashed_line(&ends, Stroke::new(1.0, color), DASH.0, DASH.1));
             pos2(rect.right(), y)
         };
-        let galley = paint::line(ui, &mark.words(decimals), font::number_small(), color, rect.width() / 2.0);
+        let galley = paint::line(ui, &mark.label(decimals), font::number_small(), color, rect.width() / 2.0);
         let left = place.x > rect.center().x;
         let (align, x) =
             if left { (Align2::RIGHT_BOTTOM, -HALF - space::XS) } else { (Align2::LEFT_BOTTOM, HALF + space::XS) };

@@ -7,7 +7,7 @@ use engine::run::autosave::{UnsavedEdits, remove, unsaved_edits};
 use crate::state::{Dialog, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One read at a time.
+/// One search at a time.
 const SLOT: Slot = Slot::exclusive("find unsaved edits");
 /// Several may be discarded.
 const DISCARD: Slot = Slot::shared("discard unsaved edits");
@@ -15,7 +15,7 @@ const DISCARD: Slot = Slot::shared("discard unsaved edits");
 /// Looks for unsaved edits of earlier sessions.
 struct FindUnsavedEdits {
     folder: PathBuf,
-    /// Only those of this image.
+    /// Only edits of this image.
     of: Option<PathBuf>,
 }
 
@@ -75,7 +75,7 @@ impl Job for FindUnsavedEdits {
     }
 }
 
-/// Asks about the next edits that were left behind.
+/// Asks about the next unsaved edits.
 pub fn offer_next(state: &mut State) {
     if state.dialog.is_none()
         && let Some(path) = state.unsaved_edits.offers.pop()
@@ -84,7 +84,7 @@ pub fn offer_next(state: &mut State) {
     }
 }
 
-/// Removes edits that were left behind.
+/// Deletes unsaved edits.
 pub fn discard(state: &mut State, jobs: &mut Jobs, path: &Path) {
     state.unsaved_edits.found.retain(|left| left.path != path);
     let (path, title) = (path.to_path_buf(), "Discarding unsaved edits");

@@ -1,7 +1,7 @@
 //! Records unsaved edits on disk, offers them after a crash, and restores them.
 //!
-//! [`follow`] hands each change of the segmentation's labels to the [`Recorder`], which starts a journal at the first change
-//! after opening or saving the mask, and removes it when nothing is unsaved.
+//! [`follow`] hands each change of the segmentation's labels to the [`Recorder`], which starts a journal at the first
+//! change after opening or saving the mask, and removes it when nothing is unsaved.
 
 mod find;
 mod recorder;
@@ -45,7 +45,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
         recorder.forget();
     }
     let Some(mask) = document.segmentation() else { return };
-    let changes = up_to_now(document, mask, changes);
+    let changes = completed_changes(document, mask, changes);
     if let Some(first) = changes.first() {
         let before = first.revisions[0];
         if recorder.recording.is_none_or(|recording| recording.revision != before) {
@@ -60,7 +60,7 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
         }
         changes.into_iter().for_each(|change| recorder.append(change));
     }
-    // Whatever else the mask is now, such as a stroke in progress, its edits stay recorded.
+    // Recorded edits stay recorded, for example during a stroke.
     let settled = |recording: Recording| {
         mask.revision == recording.revision && (!mask.is_unsaved() || recording.revision == recording.base)
     };
@@ -69,9 +69,12 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// The changes that lead to the current labels, without a stroke in progress. Changes of a mask that has been replaced are
-/// dropped.
-fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<UnrecordedChange>) -> Vec<UnrecordedChange> {
+/// The changes that lead to the current labels, without a stroke in progress. Changes of a replaced mask are dropped.
+fn completed_changes(
+    document: &Document,
+    mask: &MaskLayer,
+    mut changes: Vec<UnrecordedChange>,
+) -> Vec<UnrecordedChange> {
     let stroke = document.edits.stroke.as_ref().filter(|stroke| !stroke.delta.is_empty());
     let mut now = stroke.map_or(mask.revision, |stroke| stroke.revision);
     let mut from = changes.len();
@@ -82,7 +85,7 @@ fn up_to_now(document: &Document, mask: &MaskLayer, mut changes: Vec<UnrecordedC
     changes.split_off(from)
 }
 
-/// Discards the unsaved edits after the user's decision.
+/// Discards the unsaved edits, as the user decided.
 pub fn forget(jobs: &mut Jobs) {
     if let Some(recorder) = &mut jobs.recorder {
         recorder.forget();

@@ -25,19 +25,19 @@ pub(super) struct Recording {
     pub revision: u64,
 }
 
-enum Order {
-    /// A journal of edits of this mask, in place of the one before.
+enum RecorderCommand {
+    /// Starts a journal for this mask and removes the previous one.
     Begin(Box<EditedCase>, EditLabels),
-    /// A journal of an earlier start is continued.
+    /// Continues a journal of an earlier session.
     Adopt(Box<Autosave>),
     Append(Box<UnrecordedChange>),
-    /// The edits are saved or discarded.
+    /// Removes the journal, since its edits are saved or discarded.
     Forget,
 }
 
 #[derive(Default)]
 struct Shared {
-    /// Orders that are not carried out yet.
+    /// Number of pending commands.
     waiting: AtomicUsize,
     failure: Mutex<Option<Error>>,
 }
@@ -45,7 +45,7 @@ struct Shared {
 /// Records the edits of the open case in a folder.
 pub struct Recorder {
     folder: PathBuf,
-    orders: Option<Sender<Order>>,
+    orders: Option<Sender<RecorderCommand>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
     pub(super) recording: Option<Recording>,
@@ -76,36 +76,36 @@ impl Recorder {
         self.shared.waiting.load(Ordering::Acquire) == 0
     }
 
-    /// What went wrong since the last call.
+    /// The first error since the last call.
     pub(super) fn take_failure(&self) -> Option<Error> {
         self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn begin(&mut self, case: EditedCase, base: EditLabels, recording: Recording) {
         self.recording = Some(recording);
-        self.order(Order::Begin(Box::new(case), base));
+        self.order(RecorderCommand::Begin(Box::new(case), base));
     }
 
     pub(super) fn adopt(&mut self, autosave: Autosave, recording: Recording) {
         self.recording = Some(recording);
-        self.order(Order::Adopt(Box::new(autosave)));
+        self.order(RecorderCommand::Adopt(Box::new(autosave)));
     }
 
     pub(super) fn append(&mut self, change: UnrecordedChange) {
         if let Some(recording) = &mut self.recording {
             recording.revision = change.revisions[1];
-            self.order(Order::Append(Box::new(change)));
+            self.order(RecorderCommand::Append(Box::new(change)));
         }
     }
 
-    /// The recorded edits are saved or discarded: their journal is removed.
+    /// Removes the journal, since its edits are saved or discarded.
     pub fn forget(&mut self) {
         if self.recording.take().is_some() {
-            self.order(Order::Forget);
+            self.order(RecorderCommand::Forget);
         }
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: RecorderCommand) {
         self.shared.waiting.fetch_add(1, Ordering::AcqRel);
         // The thread ends only after the sender is dropped.
         if self.orders.as_ref().is_none_or(|orders| orders.send(order).is_err()) {
@@ -115,7 +115,7 @@ impl Recorder {
 }
 
 impl Drop for Recorder {
-    /// What is being recorded stays on the disk and is offered at the next start.
+    /// Waits until everything is written. The journal stays on disk and is offered at the next start.
     fn drop(&mut self) {
         self.orders = None;
         if let Some(thread) = self.thread.take() {
@@ -125,32 +125,32 @@ impl Drop for Recorder {
     }
 }
 
-fn carry_out(orders: &Receiver<Order>, folder: &std::path::Path, shared: &Shared, wake: &Wake) {
+fn carry_out(orders: &Receiver<RecorderCommand>, folder: &std::path::Path, shared: &Shared, wake: &Wake) {
     let mut open: Option<Autosave> = None;
     for order in orders {
         let done = match order {
-            Order::Begin(case, base) => {
-                // The journal before is removed last: until then it is all that is on the disk.
+            RecorderCommand::Begin(case, base) => {
+                // Remove the previous journal last: until then it holds the only copy of the edits.
                 Autosave::create(folder, &case, &base).map(|autosave| {
                     open.replace(autosave).into_iter().for_each(Autosave::remove);
                 })
             }
-            Order::Adopt(autosave) => {
+            RecorderCommand::Adopt(autosave) => {
                 open.replace(*autosave).into_iter().for_each(Autosave::remove);
                 Ok(())
             }
-            Order::Append(change) => match &mut open {
+            RecorderCommand::Append(change) => match &mut open {
                 Some(autosave) => autosave.append(change.kind, &change.name, &change.delta),
                 // The failure of its beginning was reported.
                 None => Ok(()),
             },
-            Order::Forget => {
+            RecorderCommand::Forget => {
                 open.take().into_iter().for_each(Autosave::remove);
                 Ok(())
             }
         };
         if let Err(error) = done {
-            // A missing change would end every replay, so the journal is kept and the next edit starts a new one.
+            // A journal with a gap cannot be replayed beyond it: keep this one, and start a new one with the next edit.
             open = None;
             *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         }

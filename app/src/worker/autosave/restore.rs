@@ -1,4 +1,4 @@
-//! Restoring edits that were left behind.
+//! Restores unsaved edits of an earlier session.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ struct Restore {
 struct RestoredEdits {
     autosave: Autosave,
     replay: Replay,
-    /// The file of the segmentation is the one that was edited.
+    /// The file of the segmentation has not changed since it was edited.
     same_file: bool,
 }
 
-/// Restores edits on the open case, which is theirs.
+/// Restores the edits of the open case.
 pub fn restore(state: &mut State, jobs: &mut Jobs, path: &Path) {
     let Some(document) = &state.document else { return };
     let Some(left) = state.unsaved_edits.found.iter().find(|left| left.path == path).cloned() else { return };

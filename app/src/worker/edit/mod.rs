@@ -1,5 +1,5 @@
-//! Corrections of the segmentation. Every change of its labels, including undo and redo, goes through [`change`], which redraws
-//! it, and on completion through [`record`], which stores it.
+//! Corrections of the segmentation. Every change of its labels, including undo and redo, goes through [`change`], which
+//! redraws it, and on completion through [`record`], which stores it.
 
 mod operation;
 mod preview;
@@ -7,7 +7,7 @@ mod spill;
 mod textures;
 
 pub use operation::{start, start_removing};
-pub use preview::{PREVIEW, look_for};
+pub use preview::{PREVIEW, find_lesion};
 pub use textures::{UPLOADS, project, upload_changes, upload_whole};
 
 use engine::edit::journal::Kind;
@@ -84,19 +84,19 @@ pub fn plan(state: &State, op: &Op) -> Result<Delta, String> {
     planned.map_err(|error| error.to_string())
 }
 
-/// Makes an empty segmentation if the case has none.
+/// Creates an empty segmentation if the case has none.
 pub fn ensure_segmentation(state: &mut State, jobs: &mut Jobs) {
     let revision = jobs.unused_id();
     let Some(document) = state.document.as_mut().filter(|document| document.segmentation().is_none()) else { return };
     let labels = EditLabels::new(document.base().volume.grid.clone());
     let mask = MaskLayer::new(MaskRole::Segmentation, labels, revision);
-    // Nothing is lost with an empty mask.
+    // An empty mask has nothing to save.
     document.set_mask(MaskLayer { saved_revision: Some(revision), ..mask });
     upload_whole(state, jobs, MaskRole::Segmentation);
 }
 
-/// Applies a change, or a part of one, to the segmentation's labels and sets their revision. Returns false and changes nothing
-/// if it was made for other labels.
+/// Applies a change, or a part of one, to the segmentation's labels and sets their revision. Returns false and changes
+/// nothing if it was planned for other labels.
 #[must_use]
 pub fn change(document: &mut Document, delta: &Delta, revision: u64) -> bool {
     let Some(mask) = document.mask_mut(MaskRole::Segmentation) else { return false };
@@ -107,7 +107,7 @@ pub fn change(document: &mut Document, delta: &Delta, revision: u64) -> bool {
     fits
 }
 
-/// The segmentation's labels have changed.
+/// Updates what depends on the segmentation's labels after they changed.
 pub fn changed(document: &mut Document, delta: &Delta, revision: u64) {
     if let Some(mask) = document.mask_mut(MaskRole::Segmentation) {
         mask.changed(delta.bounds(), revision);
@@ -115,30 +115,30 @@ pub fn changed(document: &mut Document, delta: &Delta, revision: u64) {
     }
     document.name_labels();
     document.edits.follow = FollowState::Changed;
-    // An editing user has navigated already.
+    // The user has navigated to where the edit is.
     document.opened_at = None;
 }
 
-/// A whole change of the segmentation's labels that is in effect.
+/// A complete change of the segmentation's labels that has been applied.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelChange<'a> {
     /// An edit, an undo or a redo.
     pub kind: Kind,
     /// Name of the edit.
     pub name: &'a str,
-    /// What changed: of an undo, back to the labels before.
+    /// What changed. For an undo, the reverse of the edit.
     pub delta: &'a Delta,
     /// Revisions before and after.
     pub revisions: [u64; 2],
 }
 
-/// Keeps a change: an edit in the undo list, every change for the journal. All label changes pass here once, in their order.
+/// Records a change: edits in the undo list, every change for the journal. Each label change passes here once, in order.
 pub fn record(state: &mut State, change: LabelChange<'_>) {
     let Some(document) = &mut state.document else { return };
     let LabelChange { kind, name, delta, revisions } = change;
     let frame = delta.frame().filter(|_| kind == Kind::Edit && delta.dims()[3] > 1);
     let name = frame.map_or_else(|| name.to_owned(), |frame| format!("{name}, frame {}", frame + 1));
-    // It was computed for other labels.
+    // The preview was computed for other labels.
     document.edits.preview = None;
     if kind == Kind::Edit {
         document.edits.list.push_labels(&name, delta, revisions);
@@ -158,16 +158,28 @@ pub fn commit(state: &mut State, jobs: &mut Jobs, name: &str, delta: &Delta) {
     }
 }
 
+/// Why an operation changes nothing.
+fn unchanged(op: &Op, name: &str) -> String {
+    let why = match op {
+        Op::Interpolate { .. } => "no empty slice lies between two painted ones",
+        Op::FillHoles { .. } => "it has no holes",
+        Op::RemoveSmall { .. } => "no component is that small",
+        Op::KeepLargest { .. } => "it has only one component",
+        _ => return name.to_owned(),
+    };
+    format!("{name}: {why}.")
+}
+
 /// Plans and applies a quick operation.
 pub fn apply(state: &mut State, jobs: &mut Jobs, op: &Op, name: &str) {
     match plan(state, op) {
-        Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", name),
+        Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", unchanged(op, name)),
         Ok(delta) => commit(state, jobs, name, &delta),
         Err(why) => refuse(state, why),
     }
 }
 
-/// Makes a copy of the reference the segmentation, which can be corrected.
+/// Replaces the segmentation by a copy of the reference, which can be corrected.
 pub fn copy_reference(state: &mut State, jobs: &mut Jobs) {
     if let Some(why) = busy(state, jobs) {
         return refuse(state, why);
@@ -199,7 +211,7 @@ pub fn split_frames(state: &mut State, jobs: &mut Jobs) {
     document.edits.list.push("A mask for each frame", step);
 }
 
-/// Call after masks were replaced: uploads them where needed and measures the case.
+/// Uploads replaced masks where needed and measures the case. Call it after masks were replaced.
 pub fn masks_replaced(state: &mut State, jobs: &mut Jobs) {
     for role in MaskRole::ALL {
         let mask = state.document.as_ref().and_then(|document| document.mask(role));

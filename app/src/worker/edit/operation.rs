@@ -5,13 +5,13 @@ use std::sync::Arc;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
 
-use super::{SLOT, busy, commit, refuse, value_layer};
+use super::{SLOT, busy, commit, refuse, unchanged, value_layer};
 use crate::state::{CaseId, ImageLayer, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 struct Operation {
     case: CaseId,
-    /// Of the segmentation that it is planned for.
+    /// Revision of the segmentation that the operation is planned for.
     revision: Option<u64>,
     op: Op,
     name: String,
@@ -30,7 +30,8 @@ pub fn start_removing(state: &mut State, jobs: &mut Jobs, label: u16, op: Op) {
     begin(state, jobs, op, name, Some([label, to]));
 }
 
-/// Changes the segmentation by an operation. The result is dropped, with a message, if the segmentation changes meanwhile.
+/// Changes the segmentation by an operation. The result is dropped, with a message, if the segmentation changes
+/// meanwhile.
 pub fn start(state: &mut State, jobs: &mut Jobs, op: Op, name: String) {
     begin(state, jobs, op, name, None);
 }
@@ -81,7 +82,9 @@ impl Job for Operation {
     fn apply(self, result: Result<Delta, Failure>, state: &mut State, jobs: &mut Jobs) {
         let now = state.document.as_ref().and_then(|document| document.segmentation()).map(|mask| mask.revision);
         match result {
-            Ok(delta) if delta.is_empty() => state.notice(Severity::Info, "Nothing to change", self.name),
+            Ok(delta) if delta.is_empty() => {
+                state.notice(Severity::Info, "Nothing to change", unchanged(&self.op, &self.name));
+            }
             Ok(_) if now != self.revision => {
                 refuse(state, format!("{}: the segmentation changed in the meantime. Try again.", self.name));
             }

@@ -18,14 +18,14 @@ struct FindLesion {
     search: Search,
     op: Op,
     labels: EditLabels,
-    /// The probability, or the shown image with its frame.
+    /// The probability map, or the displayed image.
     image: Arc<Volume>,
     frame: usize,
     locked: Vec<u16>,
 }
 
-/// Computes the preview in the open case. Strokes of one side only give none.
-pub fn look_for(state: &mut State, jobs: &mut Jobs) {
+/// Computes the preview in the open case. There is none while all strokes are on the same side.
+pub fn find_lesion(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(PREVIEW);
     let Some(document) = &state.document else { return };
     let Some(preview) = &document.edits.preview else { return };

@@ -14,7 +14,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 /// One mask of a role is uploaded at a time: segmentation, reference.
 pub const UPLOADS: [Slot; 2] = [Slot::exclusive("upload segmentation"), Slot::exclusive("upload reference")];
 
-/// Uploads changes of the masks. A few slices, or the box of a stroke, take less than a frame.
+/// Uploads changes of the masks. A few slices or the box of a stroke take less time than a frame.
 pub fn upload_changes(state: &mut State, jobs: &mut Jobs) {
     let (Some(document), Some(gpu)) = (&mut state.document, jobs.gpu()) else { return };
     let (mut failed, mut too_narrow) = (None, Vec::new());
@@ -35,7 +35,7 @@ pub fn upload_changes(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Makes a texture of a mask in the background. What changes meanwhile is uploaded after it.
+/// Uploads a whole mask in the background. Changes made meanwhile are uploaded after it.
 pub fn upload_whole(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
     let Some(gpu) = jobs.gpu().cloned() else { return };
     let Some(document) = &mut state.document else { return };
@@ -67,7 +67,7 @@ impl Job for Upload {
 
     fn apply(self, result: Result<Texture, Failure>, state: &mut State, _: &mut Jobs) {
         let mask = state.document.as_mut().and_then(|document| document.mask_mut(self.role));
-        // If it is not pending, it was replaced.
+        // If it is no longer pending, it was replaced.
         let Some(mask) = mask.filter(|mask| mask.awaits_texture) else { return };
         mask.awaits_texture = false;
         match result {

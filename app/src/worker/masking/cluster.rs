@@ -11,16 +11,16 @@ use crate::state::masking::{ClusteredSlice, MaskRequest};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// The newest request replaces the one before.
+/// The newest request replaces the previous one.
 pub const SLOT: Slot = Slot::exclusive("cluster");
-/// Maximum threads that cluster in parallel: the current one, and one that has not noticed its cancellation yet.
+/// Maximum number of clustering threads: the current one, and one that has not noticed its cancellation yet.
 const SIDE_BY_SIDE: usize = 2;
 
 /// Clusters and masks a slice.
 struct ClusterSlice {
     wanted: MaskRequest,
     case: Arc<InspectedCase>,
-    /// The slice before, if it has the same pixels.
+    /// The previous result, if its slice has the same pixels.
     before: Option<Arc<ClusteredSlice>>,
     gpu: Option<Gpu>,
 }
@@ -36,7 +36,7 @@ pub(super) fn start(state: &mut State, jobs: &mut Jobs, wanted: MaskRequest, cas
     if !masking.clustering.is_due(&wanted) {
         return;
     }
-    // A quick job is let finish, so that the picture follows while a control is dragged.
+    // A quick job may finish, so that the picture follows while a control is dragged.
     let soon = masking.clustering.asked.as_ref().is_some_and(is_quick);
     if jobs.runs(SLOT) && (soon || jobs.at_work(SLOT) >= SIDE_BY_SIDE) {
         return;
@@ -79,7 +79,7 @@ impl Job for ClusterSlice {
         match result {
             Ok(found) => {
                 masking.clustering.asked = None;
-                // Another slice of the same scan is still better than the one before it.
+                // An outdated result of the same scan is still newer than the shown one.
                 if state.wanted_mask().is_some_and(|wanted| wanted.case == found.wanted.case) {
                     state.cache.masking.found = Some(found);
                 }

@@ -113,7 +113,7 @@ fn outside(slice: &InspectedSlice, padding: &[bool]) -> Vec<bool> {
     (0..slice.grid.count()).map(all).collect()
 }
 
-/// All textures of a slice, for another graphics device.
+/// All textures of a slice, uploaded to another graphics device.
 pub(in crate::worker) fn again(found: &ClusteredSlice, plan: &CasePlan, gpu: &Gpu) -> Result<Pictures, Failure> {
     of_slice(&found.slice, &found.clusters, &found.masking, None, plan, Some(gpu))
 }

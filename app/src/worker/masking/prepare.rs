@@ -1,4 +1,4 @@
-//! Preparing the shown scan as for training.
+//! Preprocesses the shown scan as for training.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::state::masking::{CaseKey, PreparedCase};
 use crate::state::{Document, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
-/// One scan is prepared at a time.
+/// One scan is preprocessed at a time.
 pub const SLOT: Slot = Slot::exclusive("prepare");
 /// Number of slices sampled for the window.
 const SAMPLED: usize = 12;
-/// What is black and white, in percent of their tissue.
+/// Percentiles of their tissue that are drawn black and white.
 const PERCENTILES: (f64, f64) = (0.5, 99.5);
 
-/// Prepares a scan.
+/// Preprocesses a scan.
 struct PrepareCase {
     key: CaseKey,
     name: String,
@@ -90,7 +90,7 @@ impl ShownImage {
         Self { volume, path, frame: layer.held_frame(), kind: key.kind }
     }
 
-    /// Its shown frame.
+    /// The displayed frame of the image.
     pub(super) fn image(&self) -> Result<Arc<Volume>, Failure> {
         self.volume.require_numbers(&self.path)?;
         Ok(match self.frame {

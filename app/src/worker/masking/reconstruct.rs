@@ -15,9 +15,9 @@ use crate::state::session::RunUse;
 use crate::state::{Document, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One job at a time: it ends, then the next begins.
+/// One reconstruction at a time.
 pub const SLOT: Slot = Slot::exclusive("reconstruct");
-/// The relative loss that has the last colour, at least: twice the mean.
+/// Minimum of the relative loss at the end of the colour map: twice the mean.
 const TOP: f32 = 2.0;
 
 /// Reconstructs a slice.
@@ -46,7 +46,7 @@ pub(super) fn start(state: &mut State, jobs: &mut Jobs) {
     let filling = ReconstructionRequest { wanted: found.wanted.clone(), run };
     let masking = &mut state.cache.masking;
     let network = masking.network.clone().filter(|network| network.run == filling.run);
-    // A run that could not be loaded is not loaded again for every slice.
+    // Loading a run that failed is not repeated for every slice.
     let broken = |(failed, _): &(ReconstructionRequest, String)| failed.run == filling.run && network.is_none();
     if masking.filling.failed.as_ref().is_some_and(broken) {
         return;
@@ -120,8 +120,8 @@ impl Job for Reconstruct {
             Err(failure) => {
                 let chosen = state.session.runs.reconstruct.as_ref();
                 let loaded = state.cache.masking.network.as_ref().map(|network| &network.run);
-                // The watched run was not explicitly selected, and its error would repeat for every slice, so it is shown in
-                // the pane.
+                // The watched run was not explicitly selected, and its error would repeat for every slice, so it is
+                // shown in the pane.
                 let in_pane = chosen.is_none() || chosen == loaded;
                 state.cache.masking.filling.fail(&failure.reason());
                 if !in_pane || failure == Failure::Cancelled {

@@ -1,4 +1,4 @@
-//! Shows the slices of a series that takes long to decode, as they arrive.
+//! Shows the slices of a series that takes long to load, as they arrive.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,24 +11,24 @@ use crate::state::Thumbnail;
 use crate::state::arriving::Arriving;
 use crate::worker::JobHandle;
 
-/// A series is judged after this time: before, its speed is not known.
-const JUDGED: Duration = Duration::from_millis(300);
-/// It is slow if the rest takes longer than this: slices that are shown for a moment only flicker.
+/// Time after which the speed of loading is known well enough.
+const MEASURED: Duration = Duration::from_millis(300);
+/// A series is slow if the rest takes longer than this. Slices shown for less time would only flicker.
 const SLOW: Duration = Duration::from_secs(1);
-/// Most pictures of a series, so that they take little time and memory beside the volume.
-const MOST: usize = 128;
+/// Maximum number of pictures, so that they take little time and memory compared with the volume.
+const MAX_PICTURES: usize = 128;
 /// Longer side of a picture in pixels.
 const SIDE: usize = 512;
 
-/// Whether the slices of a series are worth showing after `done` of `total`.
+/// Whether the slices of a series are to be shown after `done` of `total` have arrived.
 fn is_slow(elapsed: Duration, done: usize, total: usize) -> bool {
     let left = elapsed.mul_f64(total.saturating_sub(done) as f64 / done.max(1) as f64);
-    elapsed >= JUDGED && left >= SLOW
+    elapsed >= MEASURED && left >= SLOW
 }
 
-/// Which slices, by number, get a picture: the one that is looked at first and, evenly around it, at most [`MOST`].
+/// Which slices, by number, get a picture: the first one shown and, evenly around it, at most [`MAX_PICTURES`].
 fn pictured(count: usize, middle: usize) -> impl Fn(usize) -> bool {
-    let every = count.div_ceil(MOST).max(1);
+    let every = count.div_ceil(MAX_PICTURES).max(1);
     move |number| number.abs_diff(middle).is_multiple_of(every)
 }
 
@@ -119,12 +119,12 @@ mod tests {
     const SLICES: usize = 60;
 
     #[test]
-    fn only_what_takes_long_is_shown() {
+    fn only_slow_series_are_shown_while_loading() {
         let ms = Duration::from_millis;
-        assert!(!is_slow(ms(299), 1, 500), "its speed is not known yet");
+        assert!(!is_slow(ms(299), 1, 500), "the speed is not known yet");
         assert!(is_slow(ms(300), 100, 500));
         assert!(!is_slow(ms(300), 250, 500), "the rest takes as long again");
-        assert!(!is_slow(ms(5000), 490, 500), "it is nearly there");
+        assert!(!is_slow(ms(5000), 490, 500), "it is nearly complete");
         assert!(!is_slow(ms(300), 0, 0));
     }
 
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_in_the_background_and_a_long_one_cost_little() {
+    fn a_background_series_makes_no_pictures_and_a_long_one_few() {
         let folder = tempfile::tempdir().unwrap();
         let stack = series(folder.path());
         let handle = JobHandle::new(Arc::new(|| ()));
@@ -209,7 +209,7 @@ mod tests {
             arrival.send(partial);
             true
         });
-        assert!(loaded.is_ok() && handle.take_partial().is_empty(), "nobody waits for it");
+        assert!(loaded.is_ok() && handle.take_partial().is_empty(), "a background job shows no slices");
         for (count, pictures) in [(1, 1), (128, 128), (129, 65), (500, 125), (5000, 125)] {
             let middle = (count - 1) / 2;
             let pictured = pictured(count, middle);

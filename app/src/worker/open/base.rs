@@ -1,4 +1,4 @@
-//! Reading the image that everything lies on, with its masks.
+//! Reads the base image of a case, whose grid the masks share, and the masks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::state::names::file_stem;
 use crate::state::{FindingList, ImageLayer, MaskLayer, MaskRole, Remedy, Request, UnloadedMask};
 use crate::worker::{Failure, analyse};
 
-/// The base image of a case with its masks, and what is still to be read.
+/// The base image of a case with its masks, and what remains to be read.
 pub(crate) struct Base {
     pub image: ImageLayer,
     pub masks: Vec<MaskLayer>,
-    /// What lies in the masks: the first look is at the largest finding.
+    /// Findings of the masks. The case opens at the largest one.
     pub findings: Option<FindingList>,
     pub comparison: Option<Arc<Comparison>>,
-    /// Masks that could not be read, or not without a remedy. The image is shown without them.
+    /// Masks that could not be read or do not fit. The image is shown without them.
     pub unloaded: Vec<UnloadedMask>,
     pub request: Request,
-    /// Images that were read beside the base image: those that no mask fits, and the one that is to be shown.
+    /// Other images that were read: those that no mask fits, and the one to display.
     pub others: Vec<ImageLayer>,
     pub warnings: Vec<String>,
     /// The tumour part of each label value.
     pub label_map: (LabelMap, MapSource),
 }
 
-/// Reads the image that everything lies on: the first, or the first that the mask fits. A mask that fits
-/// none, or that cannot be read, never hides the image. The image of `modality` is read too: it is the one that is shown.
+/// Reads the base image: the first one that the mask fits, else the first. A mask that fits none or cannot be read
+/// never hides the image. The image of `modality` is read too, since it is the one to display.
 pub(crate) fn read_base(
     mut request: Request,
     modality: Option<&Modality>,
@@ -43,7 +43,7 @@ pub(crate) fn read_base(
     let mut warnings = Vec::new();
     let several = request.images.len() > 1;
     let mask = request.segmentation.as_ref().or(request.reference.first()).filter(|_| several);
-    // A mask that cannot be read says so below.
+    // A mask that cannot be read is reported below.
     let grid = mask.and_then(|mask| Volume::read_grid(mask).ok());
     let fits =
         |image: &ImageLayer| grid.as_ref().is_none_or(|grid| grid.relation(&image.volume.grid) != Relation::Different);
@@ -91,7 +91,7 @@ pub(crate) fn read_base(
     let labels = |role| masks.iter().find(|mask| mask.role == role).map(|mask| mask.labels.to_volume());
     let [segmentation, reference] = MaskRole::ALL.map(labels);
     let lesions = analyse::findings(segmentation.as_ref(), reference.as_ref());
-    // The analysis of the opened case says what was wrong.
+    // The analysis of the opened case reports errors.
     let (findings, comparison) = lesions.unwrap_or_default();
     // A series lies in its folder, a zip archive beside the files around it.
     let beside = image.dicom.as_ref().map(|dicom| dicom.folder.join(&dicom.file_name));
@@ -102,7 +102,8 @@ pub(crate) fn read_base(
     Ok(Base { image, masks, findings, comparison, unloaded, request, others: images, warnings, label_map })
 }
 
-/// By the tables around the image, else a guess from the names of case and file. A table that cannot be read is named.
+/// The label map from the tables around the image, else a guess from the names of case and file. A table that cannot be
+/// read adds a warning.
 fn label_map(request: &Request, image: &Path, warnings: &mut Vec<String>) -> (LabelMap, MapSource) {
     let stem = file_stem(image);
     let names = [request.title.as_deref().unwrap_or(&stem), stem.as_str()];
@@ -112,7 +113,7 @@ fn label_map(request: &Request, image: &Path, warnings: &mut Vec<String>) -> (La
     })
 }
 
-/// The image of a modality, by what the cohort or the file's name says.
+/// The image of a modality, according to the cohort or the file name.
 fn of_modality<'a>(request: &'a Request, modality: &Modality) -> Option<&'a (Option<String>, ImageFile)> {
     let is_it = |(named, file): &&(Option<String>, ImageFile)| {
         let by_name = named.as_deref().and_then(Modality::named).or_else(|| Modality::named(&file_stem(&file.path)));

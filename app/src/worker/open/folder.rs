@@ -1,4 +1,4 @@
-//! What a path names: the files of a patient by role, or a cohort.
+//! Finds out what a path names: the files of a patient by role, or a cohort.
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +10,8 @@ use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
 use crate::state::{CaseList, ListedCase, Request, Review};
 use crate::worker::Failure;
 
-/// The files that the user pointed at, by role. Masks are told by name unless roles are given; nothing but masks: the
-/// first is looked at as an image.
+/// The files of a request by role. Masks are recognised by name unless roles are given. If all files are masks, the
+/// first one opens as an image.
 pub(super) fn by_role(request: &Request) -> Request {
     if request.paths.is_empty() {
         return request.clone();
@@ -37,15 +37,15 @@ pub(super) fn by_role(request: &Request) -> Request {
     request.over(discovered)
 }
 
-/// What a folder holds.
+/// Content of a folder.
 pub(super) enum FolderContents {
     Patient(Request),
     Cohort(CaseList),
 }
 
-/// One patient's files are opened, more patients become the list of cases. What `named` names beside the folder
-/// belongs to one patient.
-pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderContents, Failure> {
+/// Inspects a folder: the files of one patient are opened, several patients become the list of cases. Files in `named`
+/// besides the folder belong to a single patient.
+pub(super) fn inspect(folder: &Path, named: &Request) -> Result<FolderContents, Failure> {
     match Cohort::discover(folder) {
         Ok(cohort) if !named.names_something() => Ok(FolderContents::Cohort(case_list(cohort))),
         Ok(cohort) => match &case_list(cohort).cases[..] {
@@ -74,7 +74,7 @@ pub(super) fn look_through(folder: &Path, named: &Request) -> Result<FolderConte
     }
 }
 
-/// The masks that are no saved segmentations.
+/// The masks that are not saved segmentations.
 fn references(masks: Vec<PathBuf>) -> Vec<PathBuf> {
     masks.into_iter().filter(|path| !is_segmentation_name(path)).collect()
 }
@@ -102,7 +102,7 @@ fn case_list(cohort: Cohort) -> CaseList {
     CaseList { cases: cases.collect(), root: Some(cohort.root), problems, review, ..CaseList::default() }
 }
 
-/// The verdicts on the cases of a folder. A file that cannot be read is named, and no verdict is shown.
+/// The verdicts on the cases of a folder. A file that cannot be read gives a warning and no verdicts.
 fn verdicts(root: &Path) -> Review {
     match read(root) {
         Ok(log) => Review { written: latest(&log.entries), warnings: log.warnings(), ..Review::default() },

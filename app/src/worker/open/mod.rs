@@ -1,8 +1,8 @@
-//! Opening a case: its first image is shown as soon as it and the masks are read, the rest follows.
+//! Opens a case. Its first image is shown as soon as it and the masks are read; the rest follows.
 //!
-//! The job `Open` finds out what a path names, and reads the base image and its masks: a case is shown together with the
-//! masks that it was opened with, and a mask that cannot be read never hides it. `show` puts them into the window and starts the jobs that bring the rest: [`OpenRest`], the projection
-//! and the analysis.
+//! The job `Open` finds out what a path names, and reads the base image and its masks. A case is shown together with
+//! its masks; a mask that cannot be read never hides it. `show` displays them and starts the jobs for the rest:
+//! [`OpenRest`], the projection and the analysis.
 
 mod arrival;
 mod base;
@@ -19,7 +19,7 @@ pub use read::{
 pub use rest::{OpenRest, REST};
 
 pub(super) use base::{Base, read_base};
-use folder::{FolderContents, by_role, look_through};
+use folder::{FolderContents, by_role, inspect};
 pub(super) use series::listed;
 use series::{Place, look_into};
 
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::gpu::Gpu;
 use crate::scene::Modality;
-use crate::state::intent::file_name;
+use crate::state::names::file_name;
 use crate::state::names::title_of;
 use crate::state::{
     CaseId, CaseList, CaseRevision, Dialog, Document, FailedOpen, FindingList, Intent, MaskRole, PaneId, Request,
@@ -52,28 +52,28 @@ pub const SLOT: Slot = Slot::OPEN;
 struct Open {
     id: CaseId,
     request: Request,
-    /// What opens the same again: after a failure, or once an unsaved segmentation is dealt with.
+    /// Repeats the opening after a failure, or after the question about an unsaved segmentation.
     again: Intent,
-    /// The case of the list that this is.
+    /// Its entry in the list of cases, if it has one.
     listed: Option<CaseId>,
-    /// What was open at the start. The user has been asked about it if it was unsaved.
+    /// What was open at the start. If it was unsaved, the user has been asked about it.
     replaces: Option<CaseRevision>,
-    /// The modality that is shown as soon as the case is.
+    /// The modality to display first.
     modality: Option<Modality>,
-    /// What the user says that labels mean.
+    /// Meaning of the labels, as set by the user.
     label_map: Option<LabelMap>,
     gpu: Option<Gpu>,
-    /// Where the case may wait already.
+    /// Where the case may be already, if it was prefetched.
     ahead: PrefetchSlot,
-    /// The folder of the case, if it is one of the list.
+    /// The folder of the case, if it is in the list.
     root: Option<PathBuf>,
 }
 
 enum Opening {
-    /// With the verdicts of the folder as they are now: another window may write them.
+    /// With the current verdicts of the folder, which another window may write.
     Case(Box<Base>, Option<Result<ReviewLog, String>>),
     Cases(Box<CaseList>),
-    /// The series of a DICOM place.
+    /// The series of a DICOM folder or archive.
     Series(Box<SeriesList>),
     /// A SEG or RTSTRUCT for the open images.
     Overlay(PathBuf),
@@ -93,13 +93,13 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     };
     let modality = state.session.view.modality.clone();
     let label_map = state.session.label_map.clone();
-    // Whatever was read ahead is used now or never, and what is still being read would share the disk with this case.
+    // Prefetching ends: what is still being read would compete with this case for the disk.
     jobs.cancel_slot(review::PREFETCH);
     state.cache.ahead = None;
     let (replaces, ahead) = (state.case_revision(), Arc::clone(&jobs.ahead));
     let root = state.cases.root.clone().filter(|_| listed.is_some());
     jobs.start(Open { id, request, again, listed, replaces, modality, label_map, gpu, ahead, root });
-    // From the next frame on the case before is dimmed.
+    // From the next frame on, the previous case is dimmed.
     state.jobs = jobs.statuses();
 }
 
@@ -111,7 +111,7 @@ pub fn open_case(state: &mut State, jobs: &mut Jobs, id: CaseId) {
     start(state, jobs, request, Intent::OpenCase(id));
 }
 
-/// Cancels what is computed for the open case: it is closed. Not before: if another one cannot be opened, it stays.
+/// Cancels the jobs of the open case when it is closed. Not called earlier, since it stays open if the next one fails.
 pub fn leave(jobs: &mut Jobs) {
     let of_case = [
         SLOT,
@@ -150,7 +150,7 @@ impl Job for Open {
             Place::Overlay(path) => return Ok(Opening::Overlay(path)),
         }
         let request = match request.folder() {
-            Some(folder) => match look_through(folder, &request)? {
+            Some(folder) => match inspect(folder, &request)? {
                 FolderContents::Patient(request) => request,
                 FolderContents::Cohort(list) => return Ok(Opening::Cases(Box::new(list))),
             },
@@ -205,7 +205,7 @@ impl Job for Open {
     }
 }
 
-/// Closes the folder of cases, or the DICOM place.
+/// Closes the list of cases or of DICOM series.
 pub fn leave_cases(state: &mut State) {
     state.cases = CaseList::default();
     state.series = None;
@@ -213,7 +213,7 @@ pub fn leave_cases(state: &mut State) {
 }
 
 impl Open {
-    /// Never takes the place of a segmentation that became unsaved while the case was read: asks first.
+    /// Whether the user must be asked first, because the segmentation became unsaved while the next case was read.
     fn held_back(&self, state: &mut State) -> bool {
         let now = state.case_revision();
         let held = state.document.as_ref().is_some_and(Document::is_unsaved) && now != self.replaces;
@@ -224,7 +224,7 @@ impl Open {
         held
     }
 
-    /// Whether the list of cases or series stays: the case is one of it, or a patient of a run's results.
+    /// Whether the list of cases or series stays, because the case is in it or is a patient of a run's results.
     fn is_of_list(&self) -> bool {
         matches!(self.again, Intent::OpenCase(_) | Intent::Visit(_) | Intent::OpenSeries(_) | Intent::FuseSeries(_))
     }
@@ -235,13 +235,13 @@ impl Open {
             stay(state);
             failure.report_unopened(&path, state);
         } else {
-            // Nothing else is shown: the centre says it, with a way to try again.
+            // Without a case, the centre shows the error and a button to try again.
             state.failed = Some(FailedOpen { path, why: failure.reason(), retry: self.again });
         }
     }
 }
 
-/// The case that is open stays the chosen one of the list.
+/// Keeps the open case selected in the list.
 fn stay(state: &mut State) {
     if let Some(document) = &state.document {
         state.cases.open = document.listed;
@@ -265,7 +265,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     for mask in masks {
         document.set_mask(mask.with_saved_revision(jobs.unused_id()));
     }
-    document.note_as_found();
+    document.mark_unedited();
     document.findings = findings.map(|list| FindingList { revisions: document.mask_revisions(), ..list });
     document.comparison = comparison;
     state.session.view = kept_view(&state.session.view, request.images.len());
@@ -278,7 +278,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     state.session.settings.remember(&listed.or(place).unwrap_or_else(|| document.path.clone()));
     state.document = Some(document);
     state.failed = None;
-    // Locks belong to a case.
+    // Locked labels belong to a case.
     state.session.edit.locked.clear();
     state.take_over_styles();
     for mask in unloaded {
@@ -341,8 +341,8 @@ fn go_to_slice(state: &mut State, k: usize) {
     }
 }
 
-/// Lists the series of a DICOM place. What was open before is closed: nothing on the screen may look as if it were of this
-/// patient.
+/// Lists the series of a DICOM folder or archive and closes the open case, so that nothing on the screen seems to
+/// belong to the new patient.
 fn show_series(state: &mut State, jobs: &mut Jobs, list: SeriesList) {
     state.dismiss_failed_opens();
     leave(jobs);
@@ -357,7 +357,7 @@ fn show_series(state: &mut State, jobs: &mut Jobs, list: SeriesList) {
 fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     state.dismiss_failed_opens();
     if !list.problems.is_empty() {
-        // One message for all: a folder of hundreds may have hundreds.
+        // One message for all problems: a large folder may have hundreds.
         let title = list.problem_title();
         state.notice(Severity::Info, title, list.problems.join("\n"));
     }
@@ -374,7 +374,7 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     if restore::folder_listed(state, jobs) {
         return;
     }
-    // What was chosen in another cohort means nothing here.
+    // Choices made in another cohort do not apply here.
     (state.session.view.modality, state.session.view.fused_modality) = (None, None);
     if let (None, Some(first)) = (state.cases.open, first) {
         open_case(state, jobs, first);

@@ -1,4 +1,4 @@
-//! Reading images, masks and probabilities into layers.
+//! Reads images, masks and probability maps into layers.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,34 +17,34 @@ use crate::state::request::KnownStacks;
 use crate::state::{ImageLayer, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
 use crate::worker::{Failure, JobHandle};
 
-/// Frames of a 4-D scan that are held in memory together, in bytes.
+/// Maximum size of a 4-D scan whose frames are all kept in memory, in bytes.
 pub(super) const ALL_FRAMES: u64 = 1 << 30;
 
-/// What images are read with.
+/// Resources for reading images.
 #[derive(Clone)]
 pub struct Reading<'a> {
-    /// The adapter that they are uploaded to.
+    /// The adapter to upload to.
     pub gpu: Option<&'a Gpu>,
-    /// The job that reads them.
+    /// The job that reads.
     pub handle: &'a JobHandle,
-    /// DICOM series whose headers are read already.
+    /// DICOM series whose headers have been read.
     pub stacks: KnownStacks,
-    /// The window shows the slices of a DICOM series while they are decoded.
+    /// The window shows the slices of a DICOM series while it loads.
     pub shows_slices: bool,
 }
 
 impl<'a> Reading<'a> {
-    /// In the background.
+    /// For reading in the background, without showing slices.
     pub fn new(gpu: Option<&'a Gpu>, handle: &'a JobHandle) -> Self {
         Self { gpu, handle, stacks: KnownStacks::default(), shows_slices: false }
     }
 }
 
-/// Reads one image, a NIfTI file or a DICOM series, and uploads it. `named` is the cohort's name for its modality. A frame that the cohort names is an image
-/// of one frame.
+/// Reads one image, a NIfTI file or a DICOM series, and uploads it. `named` is the cohort's name for its modality. If
+/// the cohort names a frame, the image is that frame.
 ///
 /// # Errors
-/// What the reader or the device refuses.
+/// A file that cannot be read, or an upload that the device refuses.
 pub fn read_image(
     file: &ImageFile,
     named: Option<&str>,
@@ -74,7 +74,7 @@ pub fn read_image(
         warnings.push(format!("{}: {doubt}. {shown}", path.display()));
         info.set_unit(None);
     }
-    // A channel of an unknown kind is called what the cohort calls it.
+    // A channel of unknown modality keeps the cohort's name.
     let own_name = named.filter(|_| one_of_several && info.modality == Modality::Other).map(str::to_owned);
     let layer = layer_of(&Source::from(file), info, one_of_several, Arc::new(volume), 0, reading.gpu, warnings)?;
     Ok(ImageLayer { name: own_name.unwrap_or_else(|| layer.name.clone()), ..layer })
@@ -89,7 +89,7 @@ fn all_frames(path: &Path) -> Result<Volume, Failure> {
     }
 }
 
-/// What the JSON file beside an image says. Without one: nothing. One that cannot be used is named.
+/// The content of the JSON file beside an image, if there is one. A file that cannot be used adds a warning.
 fn sidecar(image: &Path, warnings: &mut Vec<String>) -> Sidecar {
     let path = image.with_file_name(format!("{}.json", file_stem(image)));
     let text = match std::fs::read_to_string(&path) {
@@ -109,7 +109,7 @@ fn sidecar(image: &Path, warnings: &mut Vec<String>) -> Sidecar {
 /// The layer of a volume.
 ///
 /// # Errors
-/// What the device refuses.
+/// An upload that the device refuses.
 pub fn layer_of(
     source: &Source,
     info: ScanInfo,
@@ -146,9 +146,9 @@ pub fn layer_of(
 pub struct MaskTarget<'a> {
     /// Its voxels.
     pub volume: &'a Volume,
-    /// The frame that is shown.
+    /// The displayed frame.
     pub frame: usize,
-    /// What it was read from.
+    /// The file it was read from.
     pub path: &'a Path,
 }
 
@@ -158,19 +158,19 @@ impl<'a> From<&'a ImageLayer> for MaskTarget<'a> {
     }
 }
 
-/// A mask that was read for its image.
+/// A mask read for an image.
 pub enum ReadMask {
-    /// It lies on the image's voxels.
+    /// It shares the voxel grid of the image.
     Layer(Box<MaskLayer>),
-    /// It lies on other voxels, or its values are no labels.
+    /// It is on another grid, or its values are not labels.
     Unfit(UnloadedMask),
 }
 
-/// Reads a mask onto the grid of its image, of which this frame is shown: the union of its files, as in training and evaluation.
-/// A mask that the remedy has changed is in no file.
+/// Reads a mask for the displayed frame of its image: the union of its files, as in training and evaluation. A mask
+/// that the remedy has changed has no file.
 ///
 /// # Errors
-/// What the reader or the device refuses.
+/// A file that cannot be read, or an upload that the device refuses.
 pub fn read_mask(
     role: MaskRole,
     files: &[PathBuf],
@@ -228,7 +228,7 @@ fn read_frames(
             let region = mask.read(frame)?;
             let notes = region.notes.iter().map(|note| format!("{}: {note}", path.display()));
             notes.for_each(|note| {
-                // What holds for all frames is said once.
+                // A note that applies to all frames is given once.
                 if !warnings.contains(&note) {
                     warnings.push(note);
                 }
@@ -246,7 +246,7 @@ fn read_frames(
     Ok(labels)
 }
 
-/// How a mask that does not fit its image can be loaded anyway.
+/// A mask that does not fit its image, with the remedy.
 ///
 /// # Errors
 /// An error that has no remedy.
@@ -262,7 +262,7 @@ fn unfit(
             let remedy = Remedy { resample: true, ..remedy };
             (other_grid(files, image, difference, remedy)?, remedy)
         }
-        ErrorKind::NoLabel { largest, .. } => {
+        ErrorKind::NotALabel { largest, .. } => {
             let threshold = Some(if *largest > 1.0 { largest / 2.0 } else { 0.5 });
             let why = "Its values are not labels, as in a soft mask. A threshold separates lesion from background.";
             (why.to_owned(), Remedy { threshold, ..remedy })
@@ -292,7 +292,7 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
 /// A mask's layer with its projection, uploaded.
 ///
 /// # Errors
-/// What the device refuses.
+/// An upload that the device refuses.
 pub fn mask_layer(
     role: MaskRole,
     path: Option<PathBuf>,
@@ -303,13 +303,13 @@ pub fn mask_layer(
     Ok(MaskLayer { path, texture, projection: Some(projection), ..MaskLayer::new(role, labels, 0) })
 }
 
-/// A mask seen through from the front, uploaded.
+/// The projection of a mask from the front, and its texture.
 pub type MaskProjection = (Arc<LabelVolume>, Option<Texture>);
 
 /// The shown frame of a mask, uploaded, and its projection.
 ///
 /// # Errors
-/// What the device refuses.
+/// An upload that the device refuses.
 pub fn mask_textures(labels: &EditLabels, gpu: Option<&Gpu>) -> Result<(Option<Texture>, MaskProjection), Failure> {
     let shown = labels.to_volume();
     let projection = mask_projection(&shown, gpu)?;
@@ -320,10 +320,10 @@ pub fn mask_textures(labels: &EditLabels, gpu: Option<&Gpu>) -> Result<(Option<T
     Ok((texture, projection))
 }
 
-/// A mask seen through from the front, uploaded.
+/// Projects a mask from the front and uploads the projection.
 ///
 /// # Errors
-/// What the device refuses.
+/// An upload that the device refuses.
 pub fn mask_projection(labels: &LabelVolume, gpu: Option<&Gpu>) -> Result<MaskProjection, Failure> {
     let projected = labels.max_projection(front_axis(&labels.grid))?;
     let texture = match gpu {
@@ -338,10 +338,10 @@ pub fn front_axis(grid: &Grid) -> usize {
     grid.orientation().axis.iter().position(|&axis| axis == 1).unwrap_or(1)
 }
 
-/// Reads a probability onto the grid of an image.
+/// Reads a probability map on the grid of an image.
 ///
 /// # Errors
-/// What the reader refuses; another grid; values outside of 0 to 1.
+/// A file that cannot be read, another grid, or values outside 0 to 1.
 pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer, Failure> {
     let volume = Volume::read(path)?;
     volume.grid.require_same(&image.grid, || format!("probability {} and its image", path.display()))?;

@@ -1,4 +1,4 @@
-//! The rest of a case, after its first image is shown: other images, and the probability.
+//! Reads the rest of a case after its first image is shown: other images and the probability map.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, restore
 /// The rest of one case is read at a time.
 pub const REST: Slot = Slot::exclusive("open rest");
 
-/// Reads what belongs to a case beside its first image. Each part is shown as soon as it is read; one that cannot be
-/// read does not stop the others.
+/// Reads the other files of a case. Each is shown as soon as it is read; one that cannot be read does not stop the
+/// others.
 pub struct OpenRest {
     case: CaseId,
     base: Arc<Volume>,
     /// The base image first.
     request: Request,
-    /// Images that are shown already.
+    /// Images that are already shown.
     read: Vec<Source>,
     gpu: Option<Gpu>,
 }
@@ -76,7 +76,7 @@ impl Job for OpenRest {
     }
 }
 
-/// Hands one part over, or says why it could not be read.
+/// Delivers one part, or reports why it could not be read.
 fn send<T: Send + 'static>(
     handle: &JobHandle,
     path: &Path,
@@ -99,8 +99,8 @@ fn send<T: Send + 'static>(
     Ok(())
 }
 
-/// Adds an image at the place that the request has for it. The modality that the user chose in the case before is shown,
-/// and fused, as soon as it is there.
+/// Adds an image at its place in the request. The modalities displayed and fused in the previous case are selected
+/// again as soon as they are read.
 pub(super) fn add_image(state: &mut State, request: &Request, image: ImageLayer) {
     let image = state.session.with_user_modality(image);
     let Some(document) = &mut state.document else { return };

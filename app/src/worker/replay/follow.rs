@@ -44,7 +44,7 @@ pub fn wait(state: &State, now: f64) -> Option<f64> {
     follows.then_some(state.cache.follow.due - now)
 }
 
-/// Looks at the runs when it is time; `now` in the window's seconds. Called every frame of a window that stays open.
+/// Polls the runs when it is time. `now` is in the window's seconds. Called every frame of a window that stays open.
 pub fn poll(state: &mut State, jobs: &mut Jobs, now: f64) {
     if wait(state, now).is_none_or(|wait| wait > 0.0) || jobs.runs(SLOT) {
         return;
@@ -91,7 +91,7 @@ impl Job for PollRuns {
     fn apply(self, result: Result<Changes, Failure>, state: &mut State, jobs: &mut Jobs) {
         // Listing the runs reports such an error. The next poll tries again.
         let Ok(changes) = result else { return };
-        let smoothing = state.session.timeline.look.smoothing;
+        let smoothing = state.session.timeline.options.smoothing;
         for change in changes.open {
             if let Some(run) = state.cache.timeline.runs_mut().find(|run| run.id == change.id && !run.live) {
                 change.apply(run, smoothing);

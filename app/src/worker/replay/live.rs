@@ -1,4 +1,4 @@
-//! The run that trains: its track follows the events of the job.
+//! The run in training: its track follows the events of the job.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use engine::run::History;
 use engine::run::history::RunState;
 use engine::run::workspace::RunStamp;
 
-use super::{RunContent, SLOT, base_of, close, leave_strangers, open_run, place, probe, read_run};
+use super::{RunContent, SLOT, base_of, close, close_unrelated, open_run, place, probe, read_run};
 use crate::state::State;
 use crate::state::timeline::{LivePins, OpenRun, Series};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
@@ -25,7 +25,7 @@ struct ReadPast {
     with_base: bool,
 }
 
-/// A job begins to train in `run`: its track follows it from now on.
+/// Puts the run of a starting job on its track, which follows the job from now on.
 pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config) {
     let stage = config.stage;
     let fresh = RunContent {
@@ -35,7 +35,7 @@ pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Confi
         pins: config.method.probes.iter().filter_map(|text| text.parse().ok()).collect(),
         stamp: RunStamp::default(),
     };
-    leave_strangers(state, &fresh, false);
+    close_unrelated(state, &fresh, false);
     let open = OpenRun { live: true, waiting: Some(Vec::new()), ..open_run(state, jobs, fresh) };
     let (id, path, config) = (open.id, open.path.clone(), Arc::clone(&open.config));
     close(state, stage);
@@ -72,7 +72,7 @@ impl Job for ReadPast {
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
         // Without its history the run shows new events only.
         let (history, pins) = result.unwrap_or_default();
-        let smoothing = state.session.timeline.look.smoothing;
+        let smoothing = state.session.timeline.options.smoothing;
         let Some(run) = state.cache.timeline.runs_mut().find(|run| run.id == self.id) else { return };
         run.history = history;
         if !pins.is_empty() {
@@ -88,9 +88,9 @@ impl Job for ReadPast {
     }
 }
 
-/// New events of the job in `run`, in order.
+/// Applies new events of the job in `run`, in order.
 pub fn live_events(state: &mut State, jobs: &mut Jobs, run: &Path, events: &[Event]) {
-    let smoothing = state.session.timeline.look.smoothing;
+    let smoothing = state.session.timeline.options.smoothing;
     let Some(run) = state.cache.timeline.of_path(run).filter(|run| run.live) else { return };
     if let Some(waiting) = &mut run.waiting {
         waiting.extend_from_slice(events);
@@ -106,7 +106,7 @@ pub fn live_events(state: &mut State, jobs: &mut Jobs, run: &Path, events: &[Eve
     }
 }
 
-/// The job in `run` ended: no event will follow.
+/// Ends following the job in `run`.
 pub fn end_live(state: &mut State, run: &Path) {
     if let Some(run) = state.cache.timeline.of_path(run) {
         run.live = false;
@@ -115,7 +115,7 @@ pub fn end_live(state: &mut State, run: &Path) {
     state.training.pins.take_if(|live| live.run == run);
 }
 
-/// A run without a job is not active, whatever its log says.
+/// Marks a run as inactive, whatever its log says.
 fn settle_state(run: &mut OpenRun) {
     if !run.live && run.history.state == RunState::Running {
         run.history.state = RunState::Idle;
@@ -125,7 +125,7 @@ fn settle_state(run: &mut OpenRun) {
 /// Shares the running job's pins, so that they can be shown and changed.
 pub fn share_pins(state: &mut State, pins: LivePins) {
     if state.cache.timeline.of_path(&pins.run).is_some_and(|open| open.live) {
-        // Until now they waited: a training that fails before loses none.
+        // Pins are handed over only now, so that none is lost if the start fails.
         let taken = pins.pins.list();
         state.session.timeline.wanted.retain(|pin| !taken.contains(pin));
         state.training.pins = Some(pins);

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
 
-use super::{RunContent, base_of, end_comparison, leave_strangers, open_run, place, read_run};
+use super::{RunContent, base_of, close_unrelated, end_comparison, open_run, place, read_run};
 use crate::state::timeline::{Compare, OpenRun, OpeningRun, WatchView};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, restore};
 
-/// Runs may be read side by side; of several requests the newest is shown.
+/// Several runs may be read at once. The run of the newest request is shown.
 pub const SLOT: Slot = Slot::shared("open-run");
 
-/// Reads a run that is to be shown, the pre-training run that it started from, and runs to compare with.
+/// Reads a run to show, the pre-training run it started from, and runs to compare with.
 struct OpenRunJob {
     serial: u64,
     shown: Option<PathBuf>,
@@ -26,7 +26,7 @@ struct RunsContent {
     others: Vec<RunContent>,
 }
 
-/// Shows the run of a folder, at an epoch or at its newest.
+/// Shows the run of a folder at an epoch, by default the newest.
 pub fn open(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize>) {
     if let Some(run) = state.cache.timeline.of_path(path).filter(|run| run.live) {
         run.cursor = epoch.or(run.cursor);
@@ -37,7 +37,8 @@ pub fn open(state: &mut State, jobs: &mut Jobs, path: &Path, epoch: Option<usize
     start(state, jobs, Some(path.to_path_buf()), Vec::new(), epoch);
 }
 
-/// Compares runs of one stage. The first is shown and compared with the others; a single one is compared with the shown run.
+/// Compares runs of one stage. The first is shown and compared with the others; a single one is compared with the shown
+/// run.
 pub fn compare(state: &mut State, jobs: &mut Jobs, paths: &[PathBuf]) {
     let [first, others @ ..] = paths else { return };
     if others.is_empty() {
@@ -116,7 +117,7 @@ fn show(state: &mut State, jobs: &mut Jobs, run: RunContent, base: Option<RunCon
         state.error("No such epoch", why);
     }
     let stage = run.config.stage;
-    leave_strangers(state, &run, base.is_some());
+    close_unrelated(state, &run, base.is_some());
     place(state, jobs, run, epoch);
     if let Some(base) = base {
         place(state, jobs, base, None);
@@ -139,6 +140,6 @@ fn show_beside(state: &mut State, jobs: &mut Jobs, others: Vec<RunContent>) {
     let others = others.into_iter().filter(|other| other.path != path);
     let runs: Vec<OpenRun> = others.map(|other| open_run(state, jobs, other)).collect();
     end_comparison(state);
-    state.session.timeline.look.view = WatchView::Compare;
+    state.session.timeline.options.view = WatchView::Compare;
     state.cache.timeline.compare = Some(Compare { runs, epoch: None });
 }

@@ -16,7 +16,7 @@ use crate::scene::crop;
 use crate::state::{CaseId, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// What is missing without a run and a cohort.
+/// Message when there is neither a run nor a cohort.
 pub const NOTHING_TO_PIN_FOR: &str = "Choose a cohort in Set up, or open a run: its settings prepare the slice.";
 
 /// Pins a slice in the running job, or for the next one, and shows it. The job notices on its next step.
@@ -86,7 +86,7 @@ impl Job for PinShownSlice {
     }
 }
 
-/// The prepared slice nearest to a place in the patient.
+/// The preprocessed slice nearest to a world position.
 fn prepared(shown: &PinShownSlice) -> Result<Pin> {
     let config = &shown.config;
     let cohort = config.data.discover()?;

@@ -21,7 +21,7 @@ pub fn go_to(state: &mut State, stage: Stage, epoch: usize) {
     }
 }
 
-/// Moves the cursor of the shown run by epochs. At the end of a run that trains it follows again.
+/// Moves the cursor of the shown run by epochs. At the end of a run in training, it follows again.
 pub fn step(state: &mut State, by: i64) {
     let Some(run) = state.watched_run() else { return };
     let (stage, last, growing) = (run.stage(), run.last(), run.is_growing());
@@ -33,7 +33,7 @@ pub fn step(state: &mut State, by: i64) {
     }
 }
 
-/// The cursor of the shown run stays at its newest epoch.
+/// Keeps the cursor of the shown run at its newest epoch.
 pub fn follow_newest(state: &mut State) {
     state.cache.timeline.probes.forget_failures();
     let stage = state.session.timeline.active;

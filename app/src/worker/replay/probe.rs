@@ -13,7 +13,7 @@ use shaders::Cell;
 
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, Place};
-use crate::state::timeline::probes::{Cells, MOST_RELATIVE, ReadResult};
+use crate::state::timeline::probes::{Cells, MAX_RELATIVE, ReadResult};
 use crate::state::timeline::{EpochRecord, OpenRun, PinnedSlice, RecordKey, SliceKey, Update, WatchView};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
@@ -25,7 +25,7 @@ const BATCH: usize = 8;
 /// Epochs that are read ahead of the cursor and behind it.
 const AHEAD: usize = 4;
 const BEHIND: usize = 2;
-/// From this byte on a probability is one half or more.
+/// The lowest byte that stands for a probability of one half or more.
 const HALF: u8 = 128;
 
 /// An epoch to read.
@@ -33,22 +33,22 @@ struct RecordRequest {
     key: RecordKey,
     run: PathBuf,
     config: Arc<Config>,
-    /// The epoch of the last update until then, if it was recorded.
+    /// The epoch of the last update up to this one, if it was recorded.
     update: Option<usize>,
 }
 
-/// Every epoch that is shown or soon may be, the most urgent first.
+/// Every epoch that is shown or may soon be, the most urgent first.
 pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
-    let look = &state.session.timeline.look;
+    let options = &state.session.timeline.options;
     let Some(run) = state.watched_run() else { return Vec::new() };
     let mut keys = Vec::new();
     if let Some(epoch) = run.epoch() {
         keys.extend(state.record_key(run, epoch));
-        if look.view == WatchView::Compare {
+        if options.view == WatchView::Compare {
             keys.extend(state.compared_run().and_then(|(run, epoch)| state.record_key(run, epoch)));
         }
-        if look.view == WatchView::Sheet {
-            let epochs = state.sheet_epochs(run, look.columns);
+        if options.view == WatchView::Sheet {
+            let epochs = state.sheet_epochs(run, options.columns);
             keys.extend(epochs.into_iter().filter_map(|epoch| state.record_key(run, epoch)));
         }
         let recorded = state.session.timeline.pin.as_ref().map_or(&[][..], |pin| run.recorded(pin));
@@ -94,7 +94,7 @@ impl Job for ReadProbes {
     type Output = ();
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, "Reading probes").quiet()
+        Spec::new(SLOT, "Reading pinned slices").quiet()
     }
 
     fn run(&self, handle: &JobHandle) -> Result<(), Failure> {
@@ -121,7 +121,7 @@ impl Job for ReadProbes {
                     keep_epoch(state, request.key, Err(failure.reason()));
                 }
             }
-            failure.report("Reading probes", state);
+            failure.report("Reading pinned slices", state);
         }
         read_missing(state, jobs);
     }
@@ -151,7 +151,7 @@ fn request(state: &State, key: RecordKey) -> Option<RecordRequest> {
     Some(RecordRequest { key, run: run.path.clone(), config: Arc::clone(&run.config), update })
 }
 
-/// The slice of an epoch; read if it was not yet, and handed over then.
+/// The slice of an epoch. If it has not been read yet, it is read and handed over.
 fn slice_of(
     request: &RecordRequest,
     slices: &mut BTreeMap<SliceKey, Arc<PinnedSlice>>,
@@ -170,7 +170,7 @@ fn slice_of(
     seen
 }
 
-/// Reads a pinned slice and puts it onto the card.
+/// Reads and uploads a pinned slice.
 fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlice, Failure> {
     let (run, key) = (&request.run, &request.key.slice);
     let slice = probe::read_slice(run, &key.pin, key.stage)?;
@@ -210,7 +210,7 @@ fn place(slice: &ProbeSlice, side: usize, world_from_crop: glam::DAffine3) -> Pl
     Place { size: slice.size, side, world_from_crop, oriented: true }
 }
 
-/// Black at the lowest percent of the slice, white where half a percent is brighter.
+/// The window of a slice, from its 1st to its 99.5th percentile.
 fn window_of(slice: &ProbeSlice) -> [f32; 2] {
     let mut values = slice.values();
     values.sort_by(f32::total_cmp);
@@ -227,7 +227,7 @@ fn resampled<T: Copy>(field: &[T], from: usize, to: usize) -> Vec<T> {
     (0..to * to).filter_map(|n| field.get(at(n / to) * from + at(n % to)).copied()).collect()
 }
 
-/// Reads one epoch of a pinned slice and puts it onto the card.
+/// Reads and uploads one epoch of a pinned slice.
 fn upload_epoch(request: &RecordRequest, slice: &PinnedSlice, gpu: Option<&Gpu>) -> Result<EpochRecord, Failure> {
     let SliceKey { pin, stage, .. } = &request.key.slice;
     let record = probe::read(&request.run, pin, *stage, request.key.epoch)?;
@@ -295,9 +295,9 @@ fn cells(gpu: &Gpu, grid: usize, record: &ProbeRecord, update: Option<&Update>) 
     Ok(Cells { before, after, relative })
 }
 
-/// A relative loss as a colour: 0 to [`MOST_RELATIVE`].
+/// A relative loss as a colour: 0 to [`MAX_RELATIVE`].
 fn heat(relative: f32) -> u8 {
-    (relative / MOST_RELATIVE * 255.0).round() as u8
+    (relative / MAX_RELATIVE * 255.0).round() as u8
 }
 
 #[cfg(test)]
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_field_is_resampled_to_the_nearest() {
+    fn fields_are_resampled_by_nearest_neighbour() {
         assert_eq!(resampled(&[1, 2, 3, 4], 2, 4)[..8], [1, 1, 2, 2, 1, 1, 2, 2]);
         assert_eq!(resampled(&[1, 2, 3, 4], 2, 1), [1]);
         assert!(resampled::<u8>(&[], 0, 0).is_empty());

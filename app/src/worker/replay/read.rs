@@ -8,7 +8,7 @@ use engine::run::workspace::RunStamp;
 use engine::run::{History, RunFolder};
 use engine::{Error, Result};
 
-/// What is in a run folder.
+/// Content of a run folder.
 pub struct RunContent {
     /// The folder.
     pub path: PathBuf,
@@ -42,7 +42,8 @@ pub(super) fn held_by_another(pid: Option<u32>) -> Option<u32> {
     pid.filter(|pid| *pid != std::process::id())
 }
 
-/// Possible locations of the pre-training run of the fine-tuning run `run`: the original one, or next to it if both were moved.
+/// Possible locations of the pre-training run of the fine-tuning run `run`: the original one, or next to it if both
+/// were moved.
 fn places(config: &Config, run: &Path) -> Vec<PathBuf> {
     let from = &config.labels.from;
     if from.as_os_str().is_empty() {

@@ -29,19 +29,19 @@ fn config(stage: Stage) -> Config {
     Config { stage, ..Config::default() }
 }
 
-fn told(epoch: usize) -> Event {
+fn epoch_event(epoch: usize) -> Event {
     Event::Epoch(Box::new(EpochSummary { epoch, loss: 1.0, ..EpochSummary::default() }))
 }
 
 #[test]
-fn what_is_told_before_the_past_is_read_comes_on_top_of_it() {
+fn events_that_arrive_before_the_history_is_read_are_appended_to_it() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
-    live_events(&mut state, &mut jobs, path, &[told(1), told(2)]);
+    live_events(&mut state, &mut jobs, path, &[epoch_event(1), epoch_event(2)]);
     assert_eq!(state.watched_run().unwrap().last(), 0, "its past comes first");
     settle(&mut state, &mut jobs);
-    live_events(&mut state, &mut jobs, path, &[told(3)]);
+    live_events(&mut state, &mut jobs, path, &[epoch_event(3)]);
     let run = state.watched_run().unwrap();
     assert_eq!((run.last(), run.epoch(), run.live), (3, Some(3), true));
     end_live(&mut state, path);
@@ -49,17 +49,17 @@ fn what_is_told_before_the_past_is_read_comes_on_top_of_it() {
 }
 
 #[test]
-fn a_cursor_that_was_set_stays_while_the_run_goes_on() {
+fn a_cursor_set_by_the_user_stays_while_the_run_continues() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     begin_live(&mut state, &mut jobs, path, &config(Stage::Finetune));
     settle(&mut state, &mut jobs);
-    live_events(&mut state, &mut jobs, path, &[told(1), told(2), told(3)]);
+    live_events(&mut state, &mut jobs, path, &[epoch_event(1), epoch_event(2), epoch_event(3)]);
     step(&mut state, -1);
-    live_events(&mut state, &mut jobs, path, &[told(4)]);
+    live_events(&mut state, &mut jobs, path, &[epoch_event(4)]);
     assert_eq!(state.watched_run().unwrap().epoch(), Some(2));
     step(&mut state, i64::MAX);
-    live_events(&mut state, &mut jobs, path, &[told(5)]);
+    live_events(&mut state, &mut jobs, path, &[epoch_event(5)]);
     assert_eq!(state.watched_run().unwrap().epoch(), Some(5), "at the end it follows again");
 }
 
@@ -80,7 +80,7 @@ fn results_for_a_run_that_is_closed_are_dropped() {
 }
 
 #[test]
-fn of_two_runs_the_one_that_was_asked_for_last_is_shown() {
+fn the_run_that_was_requested_last_is_shown() {
     let (mut state, mut jobs) = (State::default(), jobs());
     open(&mut state, &mut jobs, Path::new("/nowhere/a"), None);
     open(&mut state, &mut jobs, Path::new("/nowhere/b"), None);
@@ -92,13 +92,13 @@ fn of_two_runs_the_one_that_was_asked_for_last_is_shown() {
 }
 
 #[test]
-fn a_record_that_cannot_be_read_is_told_and_not_read_again() {
+fn an_unreadable_record_is_reported_and_not_read_again() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     settle(&mut state, &mut jobs);
     let probe = Event::Probe(Box::new(Probe { epoch: 1, case: "P".into(), slice: 1, ..Probe::default() }));
-    live_events(&mut state, &mut jobs, path, &[probe, told(1)]);
+    live_events(&mut state, &mut jobs, path, &[probe, epoch_event(1)]);
     settle(&mut state, &mut jobs);
     let run = state.watched_run().unwrap();
     let key = state.record_key(run, 1).unwrap();
@@ -109,7 +109,7 @@ fn a_record_that_cannot_be_read_is_told_and_not_read_again() {
 }
 
 #[test]
-fn pins_go_to_the_job_that_trains_and_else_to_the_next() {
+fn pins_go_to_the_current_run_or_the_next_one() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     let (a, b) = (Pin::new("A", 1), Pin::new("B", 2));
@@ -127,9 +127,8 @@ fn pins_go_to_the_job_that_trains_and_else_to_the_next() {
     assert!(state.training.pins.is_none());
 }
 
-/// The list of pinned slices was empty while patients were prepared, and pins of a failed start were lost.
 #[test]
-fn pins_wait_until_the_training_has_taken_them() {
+fn pins_stay_listed_until_training_has_started() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     let a = Pin::new("A", 1);
@@ -141,16 +140,16 @@ fn pins_wait_until_the_training_has_taken_them() {
 }
 
 #[test]
-fn playing_goes_epoch_by_epoch_and_stops_at_the_end() {
+fn playback_steps_through_the_epochs_and_stops_at_the_end() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     begin_live(&mut state, &mut jobs, path, &config(Stage::Finetune));
     settle(&mut state, &mut jobs);
-    live_events(&mut state, &mut jobs, path, &[told(1), told(2), told(3)]);
+    live_events(&mut state, &mut jobs, path, &[epoch_event(1), epoch_event(2), epoch_event(3)]);
     end_live(&mut state, path);
     toggle(&mut state);
     let epoch = |state: &State| state.watched_run().unwrap().epoch();
-    assert_eq!(epoch(&state), Some(1), "from the end it starts over");
+    assert_eq!(epoch(&state), Some(1), "at the end, playback starts over");
     let each = period(&state);
     advance(&mut state, &mut jobs, 10.0);
     assert_eq!(epoch(&state), Some(1));

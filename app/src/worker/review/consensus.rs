@@ -6,13 +6,14 @@ use engine::metrics::consensus::{Method, consensus};
 use crate::gpu::Gpu;
 use crate::state::edit::UndoStep;
 use crate::state::{CaseId, MaskLayer, MaskRole, Severity, Slot, State};
+use crate::widget::format;
 use crate::worker::open::mask_layer;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse};
 
 /// One consensus is made at a time.
 pub const CONSENSUS: Slot = Slot::exclusive("consensus");
 
-/// Joins the two masks of a case.
+/// Computes the consensus of the two masks of a case.
 struct JoinMasks {
     case: CaseId,
     method: Method,
@@ -25,7 +26,7 @@ pub fn join(state: &mut State, jobs: &mut Jobs, method: Method) {
     let Some(document) = &state.document else { return };
     let labels = |role| document.mask(role).map(|mask| mask.labels.clone());
     let (Some(segmentation), Some(reference)) = (labels(MaskRole::Segmentation), labels(MaskRole::Reference)) else {
-        return state.error("No consensus", "It needs two masks of this case. Open the second one as the reference.");
+        return state.error("No consensus", "A consensus needs two masks. Open the second one as the reference.");
     };
     let (case, gpu) = (document.id, jobs.gpu().cloned());
     jobs.start(JoinMasks { case, method, masks: [segmentation, reference], gpu });
@@ -51,7 +52,7 @@ impl Job for JoinMasks {
         if !found.converged {
             facts.push(format!("STAPLE has not converged after {} rounds", found.rounds));
         }
-        facts.push(format!("{:.2} ml", found.labels.volume_ml()));
+        facts.push(format::volume(found.labels.volume_ml()));
         let layer =
             mask_layer(MaskRole::Segmentation, None, EditLabels::from_volume(&found.labels), self.gpu.as_ref())?;
         Ok((layer, facts.join(". ")))
@@ -62,9 +63,13 @@ impl Job for JoinMasks {
         match result {
             Ok((layer, facts)) => {
                 if let Some(document) = &mut state.document {
-                    let before = Box::new(document.take_segmentation().stored());
-                    document.edits.list.push("Consensus of both masks", UndoStep::Segmentation(before));
-                    document.set_mask(MaskLayer { revision, ..layer });
+                    let before = document.take_segmentation();
+                    // Names and colours stay with the labels.
+                    let styles = before.segmentation.as_ref().map(|mask| mask.styles.clone()).unwrap_or_default();
+                    let step = UndoStep::Segmentation(Box::new(before.stored()));
+                    document.edits.list.push("Consensus of both masks", step);
+                    document.set_mask(MaskLayer { revision, styles, ..layer });
+                    document.name_labels();
                 }
                 state.notice(
                     Severity::Info,

@@ -8,12 +8,13 @@ use engine::run::atomic::write_atomic;
 use engine::run::review::{Export, INDEX};
 use engine::volume::MaskOptions;
 
-use crate::state::intent::{ReviewFile, file_name};
+use crate::state::intent::ReviewFile;
+use crate::state::names::file_name;
 use crate::state::names::with_ending;
-use crate::state::{Dialog, PathPurpose, PathRequest, Severity, Slot, State};
+use crate::state::{Dialog, Document, PathPurpose, PathRequest, Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// Files are written side by side.
+/// Several files may be written at once.
 pub const EXPORT: Slot = Slot::shared("review export");
 
 /// Writes a file of the review, or the pages of all cases.
@@ -34,21 +35,30 @@ enum Outcome {
     Exists,
 }
 
+/// Title of a refusal.
+pub const NOTHING: &str = "Nothing to export";
+
+/// Why a file of the review cannot be written now, if it cannot.
+pub fn refusal(state: &State, file: ReviewFile) -> Option<&'static str> {
+    let page = file == ReviewFile::CasePage;
+    if state.cases.root.is_none() {
+        Some("No folder of cases is open.")
+    } else if page && state.reviewed().is_none() {
+        Some("No case of the list is open.")
+    } else if page && state.document.as_ref().is_some_and(Document::is_unsaved) {
+        Some("The report reads the saved segmentation. Save this case first.")
+    } else {
+        None
+    }
+}
+
 /// Writes a file of the review. An existing one is replaced only if `overwrite`.
 pub fn export(state: &mut State, jobs: &mut Jobs, file: ReviewFile, path: &Path, overwrite: bool) {
-    let Some(root) = state.cases.root.clone() else {
-        return state.error("Nothing to export", "No folder of cases is open.");
-    };
-    let case = state.reviewed().map(|(case, _)| case.name.clone());
-    if file == ReviewFile::CasePage {
-        if case.is_none() {
-            return state.error("Nothing to export", "No case of the list is open.");
-        }
-        if state.document.as_ref().is_some_and(crate::state::Document::is_unsaved) {
-            let why = "The report reads the saved segmentation. Save this case first.";
-            return state.error("Nothing to export", why);
-        }
+    if let Some(why) = refusal(state, file) {
+        return state.error(NOTHING, why);
     }
+    let Some(root) = state.cases.root.clone() else { return };
+    let case = state.reviewed().map(|(case, _)| case.name.clone());
     let names = state.cases.cases.iter().map(|case| case.name.clone());
     let latest = names.filter_map(|name| Some((name.clone(), state.cases.review.entry(&name)?.clone()))).collect();
     let path =

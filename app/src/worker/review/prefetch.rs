@@ -1,7 +1,7 @@
 //! Reads the next case in the background while the user reviews the open one.
 //!
-//! Prefetches one case: its base image with the masks, and the image of the selected modality. It is used only if its files are
-//! unchanged. Cases above [`MOST_VOXELS`] are not prefetched, so that at most two are in memory.
+//! Prefetches one case: its base image with the masks, and the image of the selected modality. It is used only if its
+//! files are unchanged. Cases above [`MAX_VOXELS`] are not prefetched, so that at most two are in memory.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 pub const PREFETCH: Slot = Slot::exclusive("prefetch");
 
 /// Maximum voxels of a prefetched case: about a gigabyte in main memory and on the graphics card.
-const MOST_VOXELS: usize = 160 << 20;
+const MAX_VOXELS: usize = 160 << 20;
 
 /// Slot of the prefetched case.
 pub(crate) type PrefetchSlot = Arc<Mutex<Option<PrefetchedCase>>>;
@@ -40,7 +40,7 @@ pub(crate) struct PrefetchedCase {
 struct Stamp(PathBuf, Option<(u64, SystemTime)>);
 
 impl Stamp {
-    /// Of every file that a request names.
+    /// The stamps of every file that a request names.
     fn of(request: &Request) -> Vec<Self> {
         let images = request.images.iter().map(|(_, file)| &file.path);
         let masks = request.segmentation.iter().chain(&request.reference);
@@ -53,8 +53,8 @@ impl Stamp {
 }
 
 impl PrefetchedCase {
-    /// The base image and the masks, if they match this request and its files are unchanged. Accesses the disk, so call it from
-    /// jobs only.
+    /// The base image and the masks, if they match this request and its files are unchanged. Accesses the disk, so call
+    /// it from jobs only.
     pub(crate) fn take(
         ahead: &PrefetchSlot,
         request: &Request,
@@ -78,7 +78,7 @@ fn lock(ahead: &Mutex<Option<PrefetchedCase>>) -> MutexGuard<'_, Option<Prefetch
     ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads a case ahead.
+/// Prefetches a case.
 struct Prefetch {
     case: CaseId,
     request: Request,
@@ -88,7 +88,7 @@ struct Prefetch {
     ahead: PrefetchSlot,
 }
 
-/// Starts to read the next case ahead once the open one is read and measured.
+/// Prefetches the next case once the open one is read and measured.
 pub fn prefetch(state: &mut State, jobs: &mut Jobs) {
     let wanted = next(state);
     if state.cache.ahead == wanted {
@@ -129,7 +129,7 @@ impl Job for Prefetch {
         let grids = self.request.images.iter().map(|(_, file)| Volume::read_grid(&file.path));
         // An unreadable file is reported when its case is opened.
         let voxels: usize = grids.flatten().map(|grid| grid.len()).sum();
-        if voxels > MOST_VOXELS {
+        if voxels > MAX_VOXELS {
             return Ok(());
         }
         handle.check()?;
@@ -147,7 +147,7 @@ impl Job for Prefetch {
     fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
         // Errors are reported when the user opens the case.
         if let Err(failure) = result {
-            tracing::info!("case {:?} was not read ahead: {}", self.case, failure.reason());
+            tracing::info!("case {:?} was not prefetched: {}", self.case, failure.reason());
         }
         if state.cases.get(self.case).is_none() {
             state.cache.ahead = None;

@@ -14,8 +14,8 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 /// Slot of the writing jobs.
 pub const KEEP: Slot = Slot::shared("verdicts");
 
-/// Pending verdicts with their folders, and the writer of the last reviewed folder, which keeps the folder's lock until another
-/// folder is reviewed or the program ends.
+/// Pending verdicts with their folders, and the writer of the last reviewed folder, which keeps the folder's lock until
+/// another folder is reviewed or the program ends.
 #[derive(Default)]
 pub(crate) struct VerdictQueue {
     queue: Mutex<VecDeque<(PathBuf, Entry)>>,
@@ -58,7 +58,7 @@ impl Job for KeepVerdicts {
     type Output = WriteOutcome;
 
     fn spec(&self) -> Spec {
-        Spec::new(KEEP, "Keeping the verdict").quiet()
+        Spec::new(KEEP, "Saving the verdict").quiet()
     }
 
     fn run(&self, _: &JobHandle) -> Result<WriteOutcome, Failure> {
@@ -105,7 +105,7 @@ impl Job for KeepVerdicts {
                 // The list shows the file's content, never a lost verdict.
                 state.cases.review.waiting.clear();
             }
-            state.error("The verdict was not kept", failure.reason());
+            state.error("The verdict was not saved", failure.reason());
         }
     }
 }

@@ -17,7 +17,7 @@ pub(super) fn forget(state: &mut State, jobs: &mut Jobs, run: &Path) {
     leave_form(state, jobs, run);
 }
 
-/// Whether a job that waits cannot do without a run.
+/// Whether a queued job needs a run.
 pub(super) fn needs(job: &QueuedJob, run: &Path) -> bool {
     let from = job.config.as_ref().map(|config| &config.labels.from);
     job.folder.iter().chain(from).any(|path| same(path, run))
@@ -29,7 +29,7 @@ fn same(path: &Path, run: &Path) -> bool {
     path == run || (!path.as_os_str().is_empty() && whole(path) == whole(run))
 }
 
-fn is(path: Option<&PathBuf>, run: &Path) -> bool {
+fn names(path: Option<&PathBuf>, run: &Path) -> bool {
     path.is_some_and(|path| same(path, run))
 }
 
@@ -55,13 +55,13 @@ fn leave_lists(state: &mut State, run: &Path) {
         runs.retain(|entry| !same(&entry.path, run));
     }
     state.session.run_table.editing.take_if(|(path, _)| same(path, run));
-    state.training.ended.retain(|job| !is(job.run.as_ref(), run));
+    state.training.ended.retain(|job| !names(job.run.as_ref(), run));
 }
 
-/// What the run was chosen for.
+/// Clears the choices of the run: for segmentation, reconstruction and results.
 fn leave_choices(state: &mut State, run: &Path) {
     let chosen = &mut state.session.runs;
-    if is(chosen.results.as_ref(), run) {
+    if names(chosen.results.as_ref(), run) {
         state.cache.results = Results::default();
     }
     chosen.ticked.retain(|path| !same(path, run));

@@ -20,7 +20,7 @@ pub(super) struct SegFile {
 }
 
 impl SegFile {
-    /// For a mask of a case, if `path` is to be a SEG.
+    /// The content for a mask of a case; `None` unless `path` names a SEG.
     pub fn of(document: &Document, role: MaskRole, path: &Path) -> Option<Self> {
         if !is_dicom_name(path) {
             return None;
@@ -39,8 +39,8 @@ impl SegFile {
         Some(Self { images, names: LabelTable { labels }, algorithm: algorithm(document, role) })
     }
 
-    /// Writes the labels and reads them back. An existing file is kept as the previous version. Returns notes on changes to the
-    /// labels, one sentence each.
+    /// Writes the labels and reads them back. An existing file is kept as the previous version. Returns notes on
+    /// changes to the labels, one sentence each.
     ///
     /// # Errors
     /// Images that are not DICOM, or whose slices a SEG cannot describe; errors of the writer.

@@ -1,4 +1,4 @@
-//! A series that is added to the open case as a further image.
+//! Adds a series to the open case as another image.
 
 use crate::gpu::Gpu;
 use crate::state::{CaseId, ImageLayer, Request, SeriesId, Severity, Slot, State};
@@ -22,7 +22,7 @@ struct AddImage {
     gpu: Option<Gpu>,
 }
 
-/// Adds a listed series to the open case and shows it; masks do not move.
+/// Adds a listed series to the open case and shows it. The masks stay.
 pub fn add(state: &mut State, jobs: &mut Jobs, id: SeriesId, placement: Placement) {
     let request = state.series.as_ref().and_then(|list| list.request(&[id]));
     let (Some(document), Some(request)) = (&state.document, request) else { return };

@@ -1,4 +1,4 @@
-//! The series of the open DICOM place: pictures, opening one, adding one to the open case.
+//! The listed DICOM series: thumbnails, opening one, adding one to the open case.
 
 mod add;
 pub(super) mod relist;
@@ -11,7 +11,7 @@ use super::{Jobs, frame, open, values};
 use crate::scene::Modality;
 use crate::state::{Intent, MaskRole, SeriesId, SeriesKind, SeriesList, Severity, State};
 
-/// Opens a series: an image as a case, a segmentation over the images that it was made on.
+/// Opens a series: an image as a case, a segmentation over the images it was made on.
 pub fn start(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
     let Some(list) = &state.series else { return };
     let Some(series) = list.get(id) else {
@@ -59,7 +59,7 @@ pub fn fuses_in_place(state: &State, pair: [SeriesId; 2]) -> bool {
     paths.iter().flatten().any(|path| document.has_image(path))
 }
 
-/// Shows a CT with a PET in colours over it. What the open case has of the two stays, with its masks.
+/// Shows a CT with a PET over it in colour. An open CT or PET of the pair stays open, with its masks.
 pub fn fuse(state: &mut State, jobs: &mut Jobs, pair: [SeriesId; 2]) {
     let Some(list) = &mut state.series else { return };
     let Some(request) = list.request(&pair) else { return };

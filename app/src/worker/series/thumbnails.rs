@@ -12,7 +12,7 @@ pub(in crate::worker) fn start(state: &State, jobs: &mut Jobs) {
     let missing = series.filter(|series| series.thumbnail.is_none() && series.error.is_none());
     jobs.start(MakeThumbnails {
         slot: Slot::exclusive("pictures of series"),
-        title: "Making pictures of the series",
+        title: "Making thumbnails of the series",
         sources: missing.filter_map(|series| Some((series.id, series.stack()?.clone()))).collect(),
         make: picture,
         store: |state, id, made| match (state.series.as_mut().and_then(|list| list.get_mut(id)), made) {

@@ -10,7 +10,7 @@ use crate::state::{CaseId, Document, ImageLayer, MaskRole, Remedy, Severity, Slo
 use crate::worker::open::{ReadMask, read_mask};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One reading at a time.
+/// One read at a time.
 pub(super) const SLOT: Slot = Slot::exclusive("outlines of the methods");
 
 struct ReadOutlines {
@@ -29,7 +29,7 @@ pub fn show(state: &mut State, jobs: &mut Jobs) {
     let Some(Document { id, study: Some(study), .. }) = &state.document else { return };
     let Some(document) = &state.document else { return };
     let reference = document.reference().map(|mask| mask.labels.clone());
-    let most = MethodOutlines::MOST - usize::from(reference.is_some());
+    let most = MethodOutlines::MAX_COLOURS - usize::from(reference.is_some());
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
     for mask in &study.masks {
         match &mask.mask {
@@ -41,7 +41,7 @@ pub fn show(state: &mut State, jobs: &mut Jobs) {
     jobs.start(ReadOutlines { case: *id, files, left_out, reference, image, gpu });
 }
 
-/// Draws the segmentation of one method again.
+/// Draws only the segmentation of one method again.
 pub fn hide(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_slot(SLOT);
     if let Some(document) = &mut state.document {

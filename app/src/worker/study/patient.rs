@@ -11,7 +11,7 @@ use crate::state::study::{StudyMask, StudyMasks};
 use crate::state::{Intent, Mode, Request, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, layer, segment};
 
-/// The last patient that was clicked is opened.
+/// The patient that was clicked last is opened.
 const SLOT: Slot = Slot::exclusive("study patient");
 
 /// Finds the files of a patient of a study.

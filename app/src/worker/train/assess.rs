@@ -14,10 +14,10 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// One estimate at a time.
 pub const SLOT: Slot = Slot::exclusive("estimate");
-/// How long the form must stay unchanged before anything is measured for it.
+/// Time for which the form must stay unchanged before a step is measured.
 const SETTLES: Duration = Duration::from_millis(400);
 
-/// Measures a training step.
+/// Measures time and memory of a training step.
 struct EstimateTraining {
     config: Config,
     split: Option<Split>,

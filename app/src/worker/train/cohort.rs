@@ -17,10 +17,10 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 pub const SLOT: Slot = Slot::exclusive("cohort");
 const SPLIT: Slot = Slot::exclusive("split");
 
-/// Modalities that show lesions best, where a cohort has several.
+/// Modalities that show lesions best, preferred if a cohort has several.
 const PREFERRED: [&str; 3] = ["flair", "pet", "t1ce"];
 
-/// Reads every file of a folder.
+/// Reads and checks every file of a folder.
 struct ReadCohort {
     folder: PathBuf,
     threads: usize,
@@ -79,7 +79,7 @@ impl Job for ReadCohort {
     }
 }
 
-/// The cohort was read: the form is about it from now on.
+/// Makes a cohort that was read the one of the form.
 fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     let before = state.session.train.form.clone();
     let mut form = before.clone();
@@ -101,7 +101,7 @@ fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
     assess::start(state, jobs);
 }
 
-/// Reads the split of the run that a fine-tuning run starts from, with the patients of its corrected masks.
+/// Reads the split of the run that a fine-tuning run starts from, with the patients that have corrected masks.
 struct ReadSplit {
     config: Config,
     cohort: Cohort,
@@ -145,7 +145,7 @@ fn drawn(card: &CohortCard, modalities: &[String], seed: u64) -> Split {
     Split::draw(&card.fingerprint.volumes(&card.cohort, modalities), seed)
 }
 
-/// Only patients who train can be picked as labelled.
+/// Stores the split. Patients that are not in its training part are no longer selected as labelled.
 fn split_known(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>) {
     let before = state.session.train.form.clone();
     if let Ok(split) = &split {
@@ -156,7 +156,7 @@ fn split_known(state: &mut State, jobs: &mut Jobs, split: Result<Split, String>)
     }
     state.cache.train.split = Some(split);
     if state.label_problem().is_some() {
-        // More labelled patients than available: nothing to estimate.
+        // With more labelled patients than available, there is nothing to estimate.
         assess::start(state, jobs);
     }
     if state.session.train.form.config() != before.config() {

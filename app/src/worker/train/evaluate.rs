@@ -1,4 +1,4 @@
-//! Measures of a fine-tuned run's held-out patients.
+//! Evaluates a fine-tuned run on its held-out patients.
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ impl Job for MeasureRun {
         match result {
             Ok((evaluation, change)) if wanted => {
                 if let Some(summary) = evaluation.left_out_summary() {
-                    state.notice(Severity::Warning, "Held-out scans left out", summary);
+                    state.notice(Severity::Warning, "Some held-out scans were left out", summary);
                 }
                 state.cache.results.set(evaluation);
                 state.cache.results.change = change;

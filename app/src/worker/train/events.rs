@@ -1,7 +1,7 @@
 //! Passes a run's events to the window.
 //!
-//! The run pushes events into a queue that keeps only the newest step but every milestone. The window takes them with the job's
-//! other results.
+//! The run pushes events into a queue that keeps only the newest step but every milestone. The window takes them with
+//! the job's other results.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -50,7 +50,7 @@ impl Feed {
         self.run.get().map(PathBuf::as_path)
     }
 
-    /// Applies the events that wait.
+    /// Applies the pending events.
     pub(super) fn deliver(&self, state: &mut State, jobs: &mut Jobs) {
         self.scheduled.store(false, Ordering::Release);
         let events = self.queue.drain();
@@ -108,7 +108,7 @@ impl EventSink for Sink<'_> {
                 let fraction = (all > 0).then(|| done as f32 / all as f32);
                 self.handle.note(fraction, format!("epoch {epoch} of {}", self.epochs));
             }
-            // These do not move the progress. All events are queued below.
+            // No effect on the progress. All events are queued below.
             Event::Estimate { .. }
             | Event::Relabel { .. }
             | Event::Probe(_)

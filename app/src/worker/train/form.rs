@@ -1,4 +1,4 @@
-//! What follows from a change of the form of the next job.
+//! Effects of changes to the form of the next job.
 
 use engine::assess::field_errors;
 
@@ -41,7 +41,7 @@ fn problems(form: &Form) -> Vec<(String, String)> {
     found.retain(|(field, _)| field != "data.cohort");
     if form.labels == Labels::Picked && form.picked.is_empty() {
         let labels = found.iter_mut().filter(|(field, _)| field == "labels.labels");
-        labels.for_each(|(_, why)| *why = "pick at least one patient".into());
+        labels.for_each(|(_, why)| *why = "select at least one patient".into());
     }
     found
 }

@@ -12,7 +12,7 @@ use crate::state::train::QueuedJob;
 use crate::state::{Severity, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// Shared: a save is never cancelled by the next one, which waits for it.
+/// Shared, so that a save is never cancelled by the next one, which waits for it.
 pub const SLOT: Slot = Slot::shared("queue");
 
 /// The file in the workspace.
@@ -32,12 +32,12 @@ struct StoredJob {
     stage: Stage,
     /// As in `config.toml`, which has its own version.
     config: Option<String>,
-    /// Named so in version 1 of the file.
+    /// The name in version 1 of the file.
     #[serde(rename = "goes_on")]
     folder: Option<PathBuf>,
 }
 
-/// What waited when the program was closed last. The jobs have no number yet.
+/// The jobs that were queued when the program was last closed. They have no number yet.
 pub(in crate::worker) fn read(workspace: &Path) -> Result<Vec<QueuedJob>, String> {
     let path = workspace.join(FILE);
     if !path.is_file() {
@@ -94,7 +94,7 @@ impl Job for SaveQueue {
     }
 
     fn run(&self, _: &JobHandle) -> Result<(), Failure> {
-        // Never cancelled: it is short, and the program waits for it before it ends.
+        // Never cancelled: it is short, and the program waits for it before quitting.
         write(&self.workspace, &self.waiting)
     }
 
@@ -114,13 +114,13 @@ pub fn save(state: &mut State, jobs: &mut Jobs) {
     if unchanged || jobs.at_work(SLOT) > 0 {
         return;
     }
-    // Not before the file was read: its jobs would be lost.
+    // Not before the file has been read, or its jobs would be lost.
     let Some(workspace) = training.workspace.clone() else { return };
     training.saved = training.left.iter().chain(&training.queue).cloned().collect();
     jobs.start(SaveQueue { workspace, waiting: training.saved.clone() });
 }
 
-/// Offers the jobs read from the workspace's file. From now on the file follows the queue.
+/// Offers the jobs read from the workspace's file. From then on, every change of the queue is saved there.
 pub(in crate::worker) fn restored(
     state: &mut State,
     jobs: &mut Jobs,
@@ -128,7 +128,7 @@ pub(in crate::worker) fn restored(
     left: Result<Vec<QueuedJob>, String>,
 ) {
     let left = left.unwrap_or_else(|why| {
-        state.notice(Severity::Warning, "The jobs that waited cannot be read", why);
+        state.notice(Severity::Warning, "The queue of the last session cannot be read", why);
         Vec::new()
     });
     let training = &mut state.training;
@@ -163,7 +163,7 @@ pub fn take_up(state: &mut State, jobs: &mut Jobs, id: Option<u64>) {
 /// Appends a job to the queue; it starts at once if no other is running.
 pub fn add(state: &mut State, jobs: &mut Jobs, job: QueuedJob) {
     if job.folder.is_some() {
-        // It has not ended any more.
+        // It is no longer an ended job.
         state.training.ended.retain(|ended| ended.run != job.folder);
     }
     state.training.queue.push(job);
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_read_as_it_was_written() {
+    fn a_saved_queue_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let workspace = folder.path().join("runs");
         assert_eq!(read(&workspace).unwrap(), []);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_queue_of_this_version_is_named() {
+    fn an_unreadable_queue_file_is_named_in_the_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         for (text, part) in [("{", "EOF"), (r#"{"version": 9, "jobs": []}"#, "version = 9")] {

@@ -1,4 +1,4 @@
-//! The form filled in to continue a fine-tuned run with the corrected masks of its cohort.
+//! Sets up a run that continues a fine-tuned run with the corrected masks of its cohort.
 
 use std::path::PathBuf;
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use engine::ErrorKind;
 use engine::config::{Config, Pretext};
-use engine::device::{self, Compute};
+use engine::device::{self, Compute, DeviceList};
 use engine::event::{EventSink, Fanout, Signal, Stage};
 use engine::jobs::retrain::measure_change;
 use engine::jobs::{FinetuneJob, PretrainJob, Start, stored_config};
@@ -23,7 +23,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 
 /// One run at a time; the others wait in the queue.
 pub const SLOT: Slot = Slot::exclusive("train");
-/// Jobs that ended are remembered up to this many.
+/// Maximum number of ended jobs that are listed.
 const REMEMBERED: usize = 8;
 
 /// Trains a job of the queue.
@@ -85,7 +85,7 @@ impl Job for Train {
                 running.name = name;
             }
         });
-        // Also for a given name: an existing run is resumed.
+        // An existing run of this name is resumed.
         let is_new = !RunFolder::is_run(&run);
         let result = self.train(&run, handle);
         if result.is_err() && is_new {
@@ -139,11 +139,14 @@ impl Train {
     }
 
     fn prepare_and_train(&self, config: Config, run: &Path, handle: &JobHandle) -> Result<(), Failure> {
-        handle.progress(None, format!("Opening the device {}", config.device));
+        let is_automatic = config.device == DeviceList::default();
+        let device = if is_automatic { "the device".to_owned() } else { config.device.to_string() };
+        handle.progress(None, format!("Opening {device}"));
         let compute = device::open_all(&config.device)?;
+        handle.progress(None, "Reading the cohort");
         let start = Start { resume: true, ..Start::default() };
         let mut progress = |done: usize, of: usize| {
-            handle.progress(Some(done as f32 / of.max(1) as f32), format!("Preparing patient {done} of {of}"));
+            handle.progress(Some(done as f32 / of.max(1) as f32), format!("Patient {done} of {of}"));
         };
         let (mut window, mut board) = (Sink::new(handle, &self.feed), TensorBoard::new(run));
         let mut sinks: Vec<&mut dyn EventSink> = vec![&mut window];
@@ -156,8 +159,8 @@ impl Train {
                 let mut job = PretrainJob::prepare(config, run, start, &handle.control, &mut progress)?;
                 add_pins(&job.pins, &self.wanted);
                 if job.pins.list().is_empty() {
-                    // There is always something to see: the fullest slice of the first patient.
-                    job.watch(&Vec::from_iter(job.slices.fullest_slice(0)))?;
+                    // Without pins, record the fullest slice of the first patient, so that Watch has a slice to show.
+                    job.pin(&Vec::from_iter(job.slices.fullest_slice(0)))?;
                 }
                 self.prepared(run, &job.config, &job.pins, handle);
                 let _turn = handle.wait_for(&self.turn)?;
@@ -182,7 +185,7 @@ impl Train {
         Ok(())
     }
 
-    /// The patients are prepared: the window shows the run from now on.
+    /// Called when the patients are prepared. From now on, the window shows the run.
     fn prepared(&self, run: &Path, config: &Config, pins: &Arc<Pins>, handle: &JobHandle) {
         self.feed.set_run(run);
         let (run, config, pins) = (run.to_path_buf(), config.clone(), Arc::clone(pins));
@@ -216,18 +219,18 @@ fn title(stage: Stage, name: &str) -> String {
 /// Removes a new run without checkpoint and log, which could not be resumed.
 fn remove_if_empty(run: &Path) {
     if !RunFolder::is_run(run) {
-        // Not even its settings were written: at most an empty folder, and one that is not empty is not ours to remove.
+        // Without settings, it is at most an empty folder. One with content is not ours to remove.
         let _ = std::fs::remove_dir(run);
         return;
     }
     let removed = RunFolder::resume(run).and_then(|run| {
         let log = run.events_path();
-        let told = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
-        if checkpoint::has_checkpoint(&run) || told {
+        let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+        if checkpoint::has_checkpoint(&run) || has_log {
             return Ok(());
         }
         if log.exists() {
-            // Begun, but empty: a run with a log is not discarded.
+            // Started without logging anything. A run with a log is never discarded.
             std::fs::remove_file(&log).map_err(engine::Error::io("remove", &log))?;
         }
         run.discard()
@@ -243,7 +246,7 @@ fn add_pins(pins: &Pins, wanted: &[Pin]) {
     }
 }
 
-/// The run's track follows the job from now on.
+/// Called when training begins: the run's track follows the job from now on.
 fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: Arc<Pins>) {
     if let Some(running) = &mut state.training.running {
         running.run = Some(run.to_path_buf());
@@ -266,7 +269,7 @@ fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: JobOutcome,
     let closing = state.training.closing;
     match &how {
         JobOutcome::Finished => state.notice(Severity::Info, "Training finished", name.clone()),
-        // It has no checkpoint to resume from: it waits for its turn again.
+        // Without a checkpoint to resume from, it returns to the queue.
         JobOutcome::Stopped if closing && !run_exists => state.training.queue.insert(0, queued),
         JobOutcome::Stopped if closing => {}
         JobOutcome::Stopped if run_exists => {
@@ -316,7 +319,7 @@ pub fn stop(state: &mut State, jobs: &mut Jobs) {
     }
 }
 
-/// Ends the program once the run has saved its checkpoint; at once if there is none.
+/// Quits once the current run has saved its checkpoint, or at once if no run is active.
 pub fn close(state: &mut State, jobs: &mut Jobs) {
     jobs.cancel_all();
     state.dialog = None;
@@ -329,7 +332,7 @@ pub fn close(state: &mut State, jobs: &mut Jobs) {
     quit_if_closed(state, jobs);
 }
 
-/// Ends the program if closing was requested and no save is in progress.
+/// Quits if closing was requested and no save is in progress.
 pub(super) fn quit_if_closed(state: &mut State, jobs: &Jobs) {
     if state.training.closing && !jobs.runs(SLOT) && jobs.at_work(queue::SLOT) == 0 {
         state.quit = true;
@@ -354,7 +357,7 @@ mod tests {
             remove_if_empty(&run);
             assert_eq!(run.exists(), stays, "{log:?}");
         }
-        // Not a run, so only if it is empty.
+        // A folder that is not a run is removed only if it is empty.
         let other = folder.path().join("other");
         std::fs::create_dir(&other).unwrap();
         std::fs::write(other.join("notes.txt"), "mine").unwrap();

@@ -35,7 +35,7 @@ pub fn check(state: &mut State, jobs: &mut Jobs) {
     jobs.start(ReadSameName { run });
 }
 
-/// The same after the list of runs changed, since the name may refer to another run.
+/// Repeats [`check`] after the list of runs changed, since the name may now refer to another run.
 pub fn check_again(state: &mut State, jobs: &mut Jobs) {
     state.cache.train.same_name = None;
     check(state, jobs);

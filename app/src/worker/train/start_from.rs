@@ -51,16 +51,16 @@ impl Job for ReadRunConfig {
     }
 }
 
-/// Fills the form in for a fine-tuning run from a run, which fixes the preprocessing and the network's shape.
+/// Sets up the form for fine-tuning a run, which determines the preprocessing and the network's shape.
 fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config) {
     if theirs.stage != Stage::Pretrain {
         let why = "is a fine-tuned run. Continue it with corrected masks, or start from a pre-trained run.";
-        return state.error("This run cannot be fine-tuned from", format!("{} {why}", run.display()));
+        return state.error("Fine-tuning cannot start from this run", format!("{} {why}", run.display()));
     }
     let before = state.session.train.form.clone();
     let mut form = before.clone();
     form.stage = Stage::Finetune;
-    // Made consistent first, or settings shared by both stages would be copied from the form.
+    // Make the form consistent first, or shared settings would be copied from the form.
     form = form.settled(&before, &state.cache.devices);
     let switched = form.clone();
     let config = &mut form.finetune;
@@ -75,7 +75,7 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     read_cohort(state, jobs, theirs);
 }
 
-/// Fills the form in with all of these settings.
+/// Copies all settings into the form.
 pub(super) fn fill_in(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
     let before = state.session.train.form.clone();
     state.session.train.form = before.like(theirs);

@@ -1,4 +1,4 @@
-//! A user's hand that drags files onto a window, by the XDND protocol (version 5) of its source.
+//! Simulates dragging files onto a window, as the source of the XDND protocol (version 5).
 
 use std::path::Path;
 use std::process::Child;
@@ -13,7 +13,7 @@ use x11rb::protocol::xproto::{
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use super::xvfb::Xvfb;
 
 /// A separate connection to the display, with a window to drag from.
@@ -36,7 +36,7 @@ impl Hand {
     /// Waits for a window with this title; the program must not end meanwhile.
     pub fn wait_for_title(&self, title: &str, program: &mut Child) -> Window {
         let begin = Instant::now();
-        while begin.elapsed() < PATIENCE {
+        while begin.elapsed() < TIMEOUT {
             assert!(program.try_wait().unwrap().is_none(), "the program ended");
             if let Some((window, _)) = self.titles().into_iter().find(|(_, name)| name == title) {
                 return window;
@@ -63,7 +63,7 @@ impl Hand {
         reply.map(|r| String::from_utf8_lossy(&r.value).into_owned()).unwrap_or_default()
     }
 
-    /// Drags files over the window and lets go.
+    /// Drags files over the window and drops them.
     pub fn drop_on(&self, window: Window, files: &[&Path]) {
         let list = self.atom("text/uri-list");
         let uris: Vec<String> = files.iter().map(|f| format!("file://{}\r\n", f.display())).collect();
@@ -82,7 +82,7 @@ impl Hand {
     fn answer(&self, uris: &str, message: &str) -> ClientMessageEvent {
         let (wanted, begin) = (self.atom(message), Instant::now());
         let mut said = None;
-        while begin.elapsed() < PATIENCE {
+        while begin.elapsed() < TIMEOUT {
             match self.connection.poll_for_event().unwrap() {
                 Some(Event::SelectionRequest(request)) => self.hand_over(&request, uris),
                 Some(Event::ClientMessage(event)) if event.type_ == wanted => said = Some(event),
@@ -94,7 +94,7 @@ impl Hand {
         }
         // The last request must arrive before the window reads the next message.
         self.connection.sync().unwrap();
-        said.unwrap_or_else(|| panic!("the window never said {message}"))
+        said.unwrap_or_else(|| panic!("the window never sent {message}"))
     }
 
     fn hand_over(&self, request: &SelectionRequestEvent, uris: &str) {

@@ -1,4 +1,4 @@
-//! Painting in a real window, a kill, and what the next start restores.
+//! Paints in a real window, kills the program, and checks what the next start restores.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -15,11 +15,11 @@ use x11rb::protocol::xproto::{
 
 use super::drop::Hand;
 use super::xvfb::Xvfb;
-use super::{PATIENCE, program};
+use super::{TIMEOUT, program};
 use crate::common;
 use crate::phantom::Files;
 
-/// X's numbers of keys.
+/// X11 key symbols.
 const ENTER: u32 = 0xff0d;
 const CONTROL: u32 = 0xffe3;
 
@@ -62,7 +62,7 @@ impl Hand {
         keys.iter().rev().for_each(|key| self.fake(KEY_RELEASE_EVENT, self.code(*key), [0; 2]));
     }
 
-    /// Drags with the left button from place to place, in pixels of the window.
+    /// Drags with the left button along a path, in pixels of the window.
     fn drag(&self, window: Window, path: &[[i16; 2]]) {
         let at = self.connection.translate_coordinates(window, self.root, 0, 0).unwrap().reply().unwrap();
         let place = |[x, y]: [i16; 2]| [x + at.dst_x, y + at.dst_y];
@@ -81,7 +81,7 @@ fn until<T>(child: &mut Child, what: &str, mut look: impl FnMut() -> Option<T>) 
             return found;
         }
         assert!(child.try_wait().unwrap().is_none(), "the program ended");
-        assert!(begin.elapsed() < PATIENCE, "never: {what}");
+        assert!(begin.elapsed() < TIMEOUT, "never: {what}");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
 }
@@ -94,7 +94,7 @@ fn journals(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn u6_edits_of_a_killed_window_are_restored_by_the_next_one() {
+fn edits_of_a_killed_window_are_restored_by_the_next_one() {
     let Some(display) = Xvfb::start() else { return };
     if common::offscreen().is_none() {
         return;

@@ -1,5 +1,5 @@
-//! The built program on a virtual display: a real window, real drag and drop, and a display without graphics. Without the
-//! program `Xvfb` these tests say so; where `AMLP_REQUIRE_GPU=1` is set its absence is a failure.
+//! The built program on a virtual display: a real window, real drag and drop, and a display without graphics. Without
+//! `Xvfb`, these tests are skipped with a message; with `AMLP_REQUIRE_GPU=1`, its absence is a failure.
 
 mod drop;
 mod edits;
@@ -13,7 +13,7 @@ use crate::common;
 use crate::phantom::Files;
 use xvfb::Xvfb;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The program on a display, with its own settings folder.
 fn program(display: &Xvfb, home: &Path) -> Command {
@@ -34,7 +34,7 @@ fn end(child: &mut Child) -> ExitStatus {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             child.kill().unwrap();
             panic!("it does not end");
         }
@@ -43,7 +43,7 @@ fn end(child: &mut Child) -> ExitStatus {
 }
 
 #[test]
-fn u9_a_display_that_nothing_can_draw_on_is_named_with_what_was_tried() {
+fn without_graphics_the_error_names_the_display_and_the_tried_apis() {
     let Some(display) = Xvfb::start() else { return };
     let files = Files::new();
     let mut command = program(&display, files.folder.path());
@@ -60,7 +60,7 @@ fn u9_a_display_that_nothing_can_draw_on_is_named_with_what_was_tried() {
 }
 
 #[test]
-fn a_real_window_writes_the_picture_and_the_numbers_of_what_it_shows() {
+fn a_real_window_writes_a_screenshot_and_its_state() {
     let Some(display) = Xvfb::start() else { return };
     if common::offscreen().is_none() {
         return;
@@ -83,9 +83,8 @@ fn a_real_window_writes_the_picture_and_the_numbers_of_what_it_shows() {
     assert!(!shown["findings"].as_array().unwrap().is_empty() && shown["errors"].as_array().unwrap().is_empty());
 }
 
-/// The size of the last session took the place of the one on the command line.
 #[test]
-fn a_window_has_the_size_of_the_command_line_whatever_the_last_session_had() {
+fn the_window_size_on_the_command_line_overrides_that_of_the_last_session() {
     let Some(display) = Xvfb::start() else { return };
     if common::offscreen().is_none() {
         return;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A running display server; it ends with the value.
+/// A running display server, which ends when dropped.
 pub struct Xvfb {
     server: Child,
     name: String,

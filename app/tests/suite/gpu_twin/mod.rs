@@ -16,7 +16,7 @@ use scene::{Scene, WIDTH, blobs, draw, draw_all, every_type, oblique_grid, phant
 use shaders::{ColourMap, ComparisonMode, Image, Interpolation, LabelMode, labels_shown};
 
 #[test]
-fn every_type_nearest_and_linear() {
+fn every_voxel_type_is_drawn_with_both_interpolations() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     for data in every_type(&grid) {
@@ -30,7 +30,7 @@ fn every_type_nearest_and_linear() {
 }
 
 #[test]
-fn every_colour_map() {
+fn every_colour_map_is_drawn() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
@@ -43,7 +43,7 @@ fn every_colour_map() {
 }
 
 #[test]
-fn what_is_no_number_is_black() {
+fn non_finite_values_are_black() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let odd = |(at, x): (usize, &f64)| match at % 11 {
@@ -66,7 +66,7 @@ fn what_is_no_number_is_black() {
 }
 
 #[test]
-fn a_second_volume_on_its_own_grid() {
+fn a_second_volume_on_its_own_grid_is_fused() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let other = oblique_grid([13, 12, 14], [2.3, 2.1, 1.7], [-0.2, 0.6, 0.1]);
@@ -88,7 +88,7 @@ fn a_second_volume_on_its_own_grid() {
 }
 
 #[test]
-fn labels_in_every_mode() {
+fn labels_are_drawn_in_every_mode() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
@@ -111,7 +111,7 @@ fn labels_in_every_mode() {
 }
 
 #[test]
-fn the_comparison_with_the_truth() {
+fn segmentation_and_reference_are_compared_in_four_classes() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
@@ -132,7 +132,7 @@ fn the_comparison_with_the_truth() {
 }
 
 #[test]
-fn a_target_that_converts_from_linear_light_gets_the_same_bytes() {
+fn an_srgb_target_gets_the_same_bytes() {
     let Some(screen) = common::offscreen() else { return };
     let mut state = render_state(|_| {});
     state.target_format = wgpu::TextureFormat::Rgba8UnormSrgb;
@@ -170,7 +170,7 @@ fn stored_as(orientation: &Orientation, canonical: &Grid, values: &[i16]) -> Vol
 }
 
 #[test]
-fn all_48_axis_orders_look_alike_and_show_the_voxels_they_should() {
+fn all_48_axis_orders_are_drawn_alike_with_the_right_voxels() {
     let Some(screen) = common::offscreen() else { return };
     let canonical = Grid::new([20, 15, 9], DAffine3::from_scale(DVec3::new(0.9, 1.3, 2.5)));
     let values: Vec<i16> = phantom(&canonical).iter().map(|&x| x as i16 - 30).collect();
@@ -200,7 +200,7 @@ fn all_48_axis_orders_look_alike_and_show_the_voxels_they_should() {
     }
     assert!(pictures[0][0] != pictures[0][1]);
     let different = pictures.iter().filter(|&p| *p != pictures[0]).count();
-    assert_eq!(different, 0, "axis orders that look different");
+    assert_eq!(different, 0, "axis orders that are drawn differently");
 }
 
 /// Labels voxels with high values, so that labels move with the voxels.
@@ -210,7 +210,7 @@ fn labels_of(volume: &Volume) -> LabelVolume {
 }
 
 #[test]
-fn several_panes_of_a_frame_keep_apart() {
+fn panes_of_one_frame_do_not_affect_each_other() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let panes: Vec<SlicePaint> = [0, 3, 8, 10]
@@ -225,7 +225,7 @@ fn several_panes_of_a_frame_keep_apart() {
 }
 
 #[test]
-fn a_long_axis_is_reduced_and_says_so() {
+fn a_long_axis_is_subsampled_with_a_note() {
     if common::offscreen().is_none() {
         return;
     }
@@ -249,7 +249,7 @@ fn a_long_axis_is_reduced_and_says_so() {
 }
 
 #[test]
-fn labels_arrive_slice_by_slice() {
+fn labels_can_be_uploaded_slice_by_slice() {
     let Some(screen) = common::offscreen() else { return };
     let gpu = screen.gpu();
     let grid = small_grid();
@@ -284,7 +284,7 @@ fn labels_arrive_slice_by_slice() {
 }
 
 #[test]
-fn the_box_of_a_stroke_is_uploaded_for_every_axis_order_and_only_it() {
+fn only_the_box_of_a_stroke_is_uploaded_for_every_axis_order() {
     let Some(screen) = common::offscreen() else { return };
     let gpu = screen.gpu();
     for orientation in Orientation::all().step_by(5) {
@@ -319,7 +319,7 @@ fn the_box_of_a_stroke_is_uploaded_for_every_axis_order_and_only_it() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_by_name() {
+fn labels_of_another_shape_are_refused_with_both_shapes() {
     let Some(screen) = common::offscreen() else { return };
     let gpu = screen.gpu();
     let (grid, other) = (small_grid(), oblique_grid([5, 5, 5], [1.0; 3], [0.0; 3]));
@@ -347,7 +347,7 @@ fn what_does_not_fit_is_refused_by_name() {
 }
 
 #[test]
-fn a_lost_device_is_named_and_ends_uploads() {
+fn a_lost_device_is_reported_and_ends_uploads() {
     if common::offscreen().is_none() {
         return;
     }
@@ -366,7 +366,7 @@ fn a_lost_device_is_named_and_ends_uploads() {
 /// A software adapter may recompile a shader for new parameters and never free it.
 #[cfg(target_os = "linux")]
 #[test]
-fn panes_of_ever_other_parameters_leave_nothing_behind() {
+fn changing_parameters_of_panes_does_not_leak_memory() {
     /// Resident memory in MiB. Other tests of this file add some tens of MiB.
     fn resident() -> u64 {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();

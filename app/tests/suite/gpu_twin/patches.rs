@@ -1,4 +1,4 @@
-//! The patch layer: on the card against the twin, and in the pane that the Masking and Train modes show.
+//! The patch layer: drawn by the GPU compared with the CPU twin, and in the patch pane of the Masking and Train modes.
 
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::gpu::{GpuError, PatchPaint, SlicePaint};
@@ -44,7 +44,7 @@ fn every_part() -> Vec<PatchShow> {
 }
 
 #[test]
-fn every_part_of_the_layer() {
+fn every_part_of_the_layer_is_drawn() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(3)));
@@ -60,7 +60,7 @@ fn every_part_of_the_layer() {
 }
 
 #[test]
-fn a_turned_grid_at_odd_zooms() {
+fn a_rotated_grid_is_drawn_at_odd_zooms() {
     let Some(screen) = common::offscreen() else { return };
     let grid = small_grid();
     let mut scene = Scene::of(volume(&grid, every_type(&grid).swap_remove(8)));
@@ -75,7 +75,7 @@ fn a_turned_grid_at_odd_zooms() {
 }
 
 #[test]
-fn cells_that_are_no_square_are_refused() {
+fn cells_that_are_not_a_square_grid_are_refused() {
     let Some(screen) = common::offscreen() else { return };
     let refused = screen.gpu().upload_cells(4, &[0; 15]);
     assert!(matches!(refused, Err(GpuError::Misfit { .. })), "{refused:?}");
@@ -131,7 +131,7 @@ fn in_patch(patch: usize, u: f64, v: f64) -> DVec3 {
 }
 
 #[test]
-fn patches_of_a_prepared_slice_cover_its_pixels() {
+fn patches_of_a_preprocessed_slice_cover_its_pixels() {
     let Some(screen) = common::offscreen() else { return };
     // Each patch has a distinct grey: 8 times its number.
     let q = SIZE / PATCHES;
@@ -172,7 +172,7 @@ fn patches_of_a_prepared_slice_cover_its_pixels() {
 }
 
 #[test]
-fn on_the_scans_own_grid_patches_stay_where_they_are_in_the_patient() {
+fn on_the_native_grid_patches_keep_their_world_position() {
     let Some(screen) = common::offscreen() else { return };
     // The scan: other voxels, stored backwards, and it ends within the crop's first row of patches.
     let turn = DMat3::from_rotation_z(0.4);

@@ -1,4 +1,4 @@
-//! Phantoms, and panes that show them: on the card and by the twin.
+//! Phantoms, and panes that show them, drawn by the GPU and by the CPU twin.
 
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::gpu::{Gpu, PatchPaint, SlicePaint, paint};
@@ -26,7 +26,7 @@ pub fn volume(grid: &Grid, data: VoxelData) -> Volume {
     Volume { scale, data, ..Volume::from_f32(grid.clone(), vec![0.0; grid.len()]) }
 }
 
-/// Something with slopes, edges and no symmetry: 0 to 100.
+/// Values from 0 to 100 with slopes, edges and no symmetry.
 pub fn phantom(grid: &Grid) -> Vec<f64> {
     let value = |at: usize| {
         let [nx, ny, _] = grid.shape;
@@ -50,7 +50,7 @@ pub fn blobs(grid: &Grid, seed: f64) -> LabelVolume {
     LabelVolume::new(grid.clone(), labels).unwrap()
 }
 
-/// Rows of a pane that looks at a world plane through the middle, `mm` millimetres a pixel.
+/// Rows of a pane that shows a world plane through the middle, `mm` millimetres per pixel.
 pub fn rows(grid: &Grid, mm: f64, angles: [f64; 3]) -> [[f32; 4]; 3] {
     let turn = DMat3::from_euler(EulerRot::XYZ, angles[0], angles[1], angles[2]) * mm;
     let centre = DVec3::new(f64::from(WIDTH) / 2.0, f64::from(HEIGHT) / 2.0, 0.0);

@@ -33,7 +33,7 @@ impl Bench {
         Self { state, jobs: Jobs::new(None, Arc::new(|| ())), sender: Sender::default(), sent: Vec::new() }
     }
 
-    /// Findings, comparison and measures of the open case by the engine.
+    /// Computes findings, comparison and metrics of the open case with the engine.
     pub fn analysed(mut self) -> Self {
         analyse::start(&mut self.state, &mut self.jobs);
         self.settle();
@@ -179,7 +179,7 @@ pub fn segmentation() -> MaskLayer {
     mask(MaskRole::Segmentation, &[([2, 2, 2], [6, 6, 6], 1), ([12, 10, 8], [14, 12, 10], 1)])
 }
 
-/// The first shifted by one slice, and one that the segmentation misses.
+/// The first lesion of [`segmentation`] shifted by one slice, and one that the segmentation misses.
 pub fn reference() -> MaskLayer {
     mask(MaskRole::Reference, &[([2, 2, 3], [6, 6, 7], 1), ([16, 2, 10], [18, 4, 12], 1)])
 }
@@ -213,7 +213,7 @@ pub fn job(id: u64, slot: Slot, title: &str, quiet: bool) -> JobStatus {
 }
 
 /// A state with messages of one severity.
-pub fn said(severity: Severity, count: usize) -> State {
+pub fn with_messages(severity: Severity, count: usize) -> State {
     let mut state = State::default();
     (1..=count).for_each(|n| state.notice(severity, format!("Message {n}"), format!("detail {n}")));
     state

@@ -28,7 +28,7 @@ fn copied(harness: &Harness<'_, Bench>) -> Option<String> {
 }
 
 #[test]
-fn the_palette_is_typed_into_chosen_from_and_run() {
+fn the_palette_is_operated_by_keyboard() {
     let mut harness = window(Bench::new(bench::ct()));
     click(&mut harness, "Command palette");
     let field = harness.get_by_label("Search actions");
@@ -48,14 +48,14 @@ fn the_palette_is_typed_into_chosen_from_and_run() {
 }
 
 #[test]
-fn the_palette_runs_what_is_clicked_even_if_it_opens_a_dialog() {
+fn a_clicked_action_runs_even_if_it_opens_a_dialog() {
     let mut harness = with(Dialog::Palette { query: "help".into(), chosen: 0 }, State::default());
     click(&mut harness, "Window: Help: mouse and keys");
     assert_eq!(harness.state().state.dialog, Some(Dialog::Help));
 }
 
 #[test]
-fn the_palette_hides_what_makes_no_sense() {
+fn the_palette_hides_disabled_actions() {
     let harness = with(Dialog::Palette { query: "segment".into(), chosen: 0 }, State::default());
     assert!(harness.query_by_label("File: Segment now").is_none());
     let mut harness = with(Dialog::Palette { query: "zebra".into(), chosen: 5 }, bench::ct());
@@ -65,7 +65,7 @@ fn the_palette_hides_what_makes_no_sense() {
 }
 
 #[test]
-fn the_palette_keeps_its_choice_in_sight() {
+fn the_palette_scrolls_to_the_selected_action() {
     let mut harness = with(Dialog::Palette { query: String::new(), chosen: 0 }, bench::ct());
     for _ in 0..4 {
         press(&mut harness, Key::PageDown);
@@ -97,7 +97,7 @@ fn help_names_every_key_and_gesture() {
 }
 
 #[test]
-fn the_manual_is_opened_searched_and_read() {
+fn the_manual_can_be_searched() {
     let mut harness = with(Dialog::Help, State::default());
     click(&mut harness, "Manual");
     assert_eq!(harness.state().state.dialog, Some(Dialog::Manual));
@@ -114,7 +114,7 @@ fn the_manual_is_opened_searched_and_read() {
 }
 
 #[test]
-fn the_manual_of_the_engine_is_a_click_away() {
+fn the_engine_manual_opens_in_the_same_dialog() {
     let mut harness = with(Dialog::Manual, State::default());
     click(&mut harness, "Engine");
     click(&mut harness, "Presets");
@@ -147,7 +147,7 @@ fn a_path_is_typed_and_used() {
 }
 
 #[test]
-fn saving_by_path_says_what_will_be_written() {
+fn the_path_dialog_describes_the_file_to_save() {
     let text = "/data/ct_pred.nii.gz".to_owned();
     let harness = with(Dialog::Path { request: PathPurpose::SaveSegmentation.into(), text }, bench::ct());
     assert!(harness.query_by_label_contains("on the grid of the image").is_some());
@@ -170,7 +170,7 @@ fn enter_never_overwrites_a_file() {
 }
 
 #[test]
-fn closing_names_what_would_be_lost() {
+fn the_close_dialog_names_what_would_be_lost() {
     let mut harness = with(Dialog::Close, unsaved());
     assert!(harness.query_by_label("The segmentation of STS_001 is not saved.").is_some());
     press(&mut harness, Key::Enter);
@@ -196,7 +196,7 @@ fn unsaved() -> State {
 }
 
 #[test]
-fn what_would_lose_a_segmentation_waits_for_an_answer() {
+fn actions_that_would_discard_a_segmentation_ask_first() {
     let remove = Intent::RemoveSegmentation;
     let mut bench = Bench::new(unsaved());
     bench.carry_out(remove.clone());
@@ -215,7 +215,7 @@ fn what_would_lose_a_segmentation_waits_for_an_answer() {
 }
 
 #[test]
-fn the_program_ends_after_saving_and_not_if_that_fails() {
+fn the_program_quits_only_after_a_successful_save() {
     let folder = tempfile::tempdir().unwrap();
     let mut bench = Bench::new(unsaved());
     bench.state.after_saving = Some(Intent::QuitNow);
@@ -234,8 +234,8 @@ fn the_program_ends_after_saving_and_not_if_that_fails() {
 }
 
 #[test]
-fn the_log_keeps_what_was_closed_and_is_copied() {
-    let mut state = bench::said(Severity::Warning, 2);
+fn the_log_keeps_dismissed_messages_and_can_be_copied() {
+    let mut state = bench::with_messages(Severity::Warning, 2);
     state.notices.iter_mut().for_each(|notice| notice.dismissed = true);
     let mut harness = with(Dialog::Log, state);
     assert!(harness.query_by_label("Message 1").is_some());
@@ -261,7 +261,7 @@ fn about_names_licences_and_adapter() {
 }
 
 #[test]
-fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
+fn a_click_beside_a_sheet_only_closes_it() {
     let mut harness = with(Dialog::About, bench::ct());
     let beside = harness.get_by_label("Tool: Ruler").rect().center();
     harness.hover_at(beside);
@@ -273,7 +273,7 @@ fn a_click_beside_a_sheet_closes_it_and_hits_nothing() {
 }
 
 #[test]
-fn a_tooltip_ends_when_a_dialog_opens_over_its_control() {
+fn a_dialog_hides_the_tooltip_of_the_control_below() {
     let mut harness = window(Bench::new(State::default()));
     harness.get_by_label("Left panel").hover();
     harness.run_steps(8);

@@ -10,7 +10,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::bench::{self, Bench, window_of};
 
-/// Two images with a compared prediction, in a folder, with everything in sight.
+/// Two images with segmentation and reference, in a folder, with everything visible.
 fn full() -> Harness<'static, Bench> {
     let mut bench = bench::compared();
     let document = bench.state.document.as_mut().unwrap();

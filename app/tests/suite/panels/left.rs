@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ViewCommand};
-use amlp_viewer::scene::{ColourMap, Modality};
+use amlp_viewer::scene::{ColourMap, Modality, WindowLevel};
 use amlp_viewer::state::view::Overlay;
 use amlp_viewer::state::{
     CaseId, CaseList, CasePlace, FailedOpen, Intent, ListedCase, MaskRole, PathPurpose, Remedy, State, Thumbnail,
@@ -32,7 +32,7 @@ fn folder(count: usize) -> State {
 }
 
 #[test]
-fn of_thousands_of_cases_only_those_in_sight_are_laid_out() {
+fn only_visible_cases_are_laid_out() {
     let mut state = folder(5000);
     state.cases.cases[1].thumbnail = Some(Arc::new(Thumbnail { size: [4, 3], pixels: vec![90; 12] }));
     state.cases.cases[2].error = Some("pet.nii.gz: the file ends early".into());
@@ -44,14 +44,14 @@ fn of_thousands_of_cases_only_those_in_sight_are_laid_out() {
     assert_eq!(clicked(&mut harness, "Case STS_0002"), Command::Intent(Intent::OpenCase(CaseId(2))));
     let broken = harness.get_by_label("Case STS_0003");
     assert_eq!(broken.accesskit_node().data().description(), Some("pet.nii.gz: the file ends early"));
-    // The open case is not opened again.
+    // A click on the open case does nothing.
     harness.state_mut().sent.clear();
     click(&mut harness, "Case STS_0001");
     assert_eq!(harness.state().sent, []);
 }
 
 #[test]
-fn the_open_case_is_brought_into_sight() {
+fn the_list_scrolls_to_the_open_case() {
     let mut harness = window(Bench::new(folder(5000)));
     harness.state_mut().state.cases.open = Some(CaseId(3211));
     harness.run();
@@ -60,7 +60,7 @@ fn the_open_case_is_brought_into_sight() {
 }
 
 #[test]
-fn the_list_marks_the_patient_in_the_panes_and_no_other() {
+fn the_list_marks_only_the_patient_in_the_views() {
     let mut state = folder(2);
     state.cases.open = Some(CaseId(2));
     let mut document = bench::document(vec![bench::image("pet", Modality::Pet)]);
@@ -78,7 +78,7 @@ fn the_list_marks_the_patient_in_the_panes_and_no_other() {
 }
 
 #[test]
-fn a_mask_that_is_not_loaded_says_why_and_what_helps() {
+fn an_unloaded_mask_is_listed_with_reason_and_remedy() {
     let mut state =
         State { document: Some(bench::document(vec![bench::image("ct", Modality::Ct)])), ..State::default() };
     let unloaded = UnloadedMask {
@@ -100,7 +100,7 @@ fn a_mask_that_is_not_loaded_says_why_and_what_helps() {
 }
 
 #[test]
-fn the_filter_narrows_the_list_down() {
+fn the_list_can_be_filtered() {
     let mut harness = window(Bench::new(folder(300)));
     harness.get_by_label("Filter cases").focus();
     harness.run();
@@ -115,13 +115,13 @@ fn the_filter_narrows_the_list_down() {
 }
 
 #[test]
-fn without_a_folder_one_can_be_opened() {
+fn the_empty_list_offers_to_open_a_folder() {
     let mut harness = window(Bench::new(State::default()));
     assert_eq!(clicked(&mut harness, "Open folder…"), Command::Intent(Intent::Ask(PathPurpose::Folder)));
 }
 
 #[test]
-fn a_case_that_is_read_or_could_not_be_read_says_so() {
+fn loading_and_failed_cases_are_reported() {
     let jobs = vec![bench::job(3, worker::open::SLOT, "Opening scan.nii.gz", false)];
     let state = State { jobs, ..State::default() };
     let mut harness = window(Bench::new(state));
@@ -135,7 +135,7 @@ fn a_case_that_is_read_or_could_not_be_read_says_so() {
 }
 
 #[test]
-fn images_are_shown_and_fused() {
+fn images_can_be_displayed_and_fused() {
     let images = vec![bench::image("ct", Modality::Ct), bench::image("pet", Modality::Pet)];
     let state = State { document: Some(bench::document(images)), ..State::default() };
     let mut harness = window(Bench::new(state));
@@ -153,7 +153,23 @@ fn images_are_shown_and_fused() {
 }
 
 #[test]
-fn prediction_and_reference_are_drawn_alone_or_compared() {
+fn the_window_of_a_fused_image_is_set_without_showing_it() {
+    let images = vec![bench::image("ct", Modality::Ct), bench::image("pet", Modality::Pet)];
+    let state = State { document: Some(bench::document(images)), ..State::default() };
+    let mut harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Fusion window width").is_none());
+    click(&mut harness, "Fuse pet");
+    assert!(harness.query_by_label("Fusion window width").is_some());
+    click(&mut harness, "Fusion preset SUV 0-5");
+    let state = &harness.state().state;
+    let document = state.document.as_ref().unwrap();
+    let windows = [0, 1].map(|at| state.window_of(&document.images[at]));
+    let ct = document.images[0].default_window;
+    assert_eq!((document.shown, windows), (0, [ct, WindowLevel { width: 5.0, level: 2.5 }]));
+}
+
+#[test]
+fn segmentation_and_reference_are_drawn_alone_or_compared() {
     let mut harness = window(bench::compared());
     assert_eq!(harness.state().state.session.view.overlay, Overlay::Comparison);
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::Show(Overlay::Segmentation)));
@@ -170,7 +186,7 @@ fn prediction_and_reference_are_drawn_alone_or_compared() {
 }
 
 #[test]
-fn labels_have_volumes_and_switches() {
+fn labels_have_volumes_and_visibility_switches() {
     let mut state = bench::ct();
     let boxes = [([0, 0, 0], [5, 5, 4], 1), ([10, 10, 4], [14, 12, 6], 3)];
     state.document.as_mut().unwrap().set_mask(bench::mask(MaskRole::Reference, &boxes));
@@ -184,7 +200,7 @@ fn labels_have_volumes_and_switches() {
 }
 
 #[test]
-fn the_overlay_has_a_style() {
+fn the_overlay_style_can_be_changed() {
     let mut harness = window(bench::compared());
     harness.get_by_label("Opacity").set_value_accesskit(80.0);
     harness.run();
@@ -200,7 +216,7 @@ fn the_overlay_has_a_style() {
 }
 
 #[test]
-fn more_is_opened_from_the_layers() {
+fn masks_and_probability_maps_are_opened_from_the_layers() {
     let mut harness = window(Bench::new(bench::ct()));
     for (name, purpose) in [
         ("Open segmentation…", PathPurpose::Segmentation),

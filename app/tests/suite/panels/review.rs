@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode, Unit};
 use amlp_viewer::state::{
-    Document, Entropy, Intent, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId, PathPurpose, State,
+    Document, Entropy, Intent, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId, PathPurpose, State, table,
 };
 use amlp_viewer::worker;
 use egui::accesskit::Role;
@@ -27,7 +27,33 @@ fn tall(bench: Bench) -> Harness<'static, Bench> {
 }
 
 #[test]
-fn window_and_level_are_typed() {
+fn a_low_panel_scrolls_to_the_finding_that_a_step_selects() {
+    let mut harness = window_of([900.0, 600.0], bench::compared());
+    harness.state_mut().carry_out(OverlayCommand::GoToFinding(0));
+    harness.run();
+    let foot = |harness: &Harness<'_, Bench>| harness.get_by_label("Segment now").rect().top();
+    let row = |harness: &Harness<'_, Bench>| harness.get_by_label("Finding 2").rect();
+    assert!(row(&harness).bottom() > foot(&harness), "out of sight at first");
+    harness.state_mut().carry_out(OverlayCommand::StepFinding(1));
+    harness.run_steps(20);
+    assert!(row(&harness).bottom() <= foot(&harness), "{:?}", row(&harness));
+}
+
+#[test]
+fn numbers_from_before_an_edit_are_not_exported() {
+    let mut bench = bench::compared();
+    let tables = [PathPurpose::FindingsTable, PathPurpose::AgreementTable];
+    assert!(tables.iter().all(|table| table::csv(&bench.state, *table).is_ok()));
+    bench.state.document.as_mut().unwrap().masks[0].revision += 100;
+    for table in tables {
+        assert!(table::csv(&bench.state, table).unwrap_err().contains("still being measured"));
+    }
+    let bench = bench.analysed();
+    assert!(tables.iter().all(|table| table::csv(&bench.state, *table).is_ok()));
+}
+
+#[test]
+fn window_and_level_can_be_typed() {
     let mut harness = window(Bench::new(bench::ct()));
     for (name, text, expected) in [("Window width", "1500", (1500.0, 50.0)), ("Window level", "-600", (1500.0, -600.0))]
     {
@@ -63,7 +89,7 @@ fn presets_follow_the_modality() {
 }
 
 #[test]
-fn slices_are_played() {
+fn the_cine_is_started_stopped_and_timed() {
     let mut harness = window(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Frame").is_none(), "one frame only");
     assert_eq!(clicked(&mut harness, "Play cine"), Command::View(ViewCommand::ToggleCine));
@@ -75,7 +101,7 @@ fn slices_are_played() {
 }
 
 #[test]
-fn frames_of_a_4d_scan_are_chosen_from_one_on() {
+fn frames_of_a_4d_scan_are_numbered_from_one() {
     let mut image = bench::image("bold", Modality::Other);
     let volume = std::sync::Arc::make_mut(&mut image.volume);
     volume.file_frames = 7;
@@ -89,7 +115,7 @@ fn frames_of_a_4d_scan_are_chosen_from_one_on() {
 }
 
 #[test]
-fn findings_say_why_there_are_none() {
+fn an_empty_list_of_findings_gives_the_reason() {
     let mut harness = window(Bench::new(bench::ct()));
     let missing = harness.query_all_by_label("No segmentation. Press Segment now, or open one.").count();
     assert_eq!(missing, 2, "in the findings and in the layers");
@@ -105,7 +131,7 @@ fn findings_say_why_there_are_none() {
 }
 
 #[test]
-fn findings_are_listed_chosen_and_stepped_through() {
+fn findings_are_listed_selected_and_stepped_through() {
     let mut harness = tall(bench::compared());
     let descriptions: Vec<String> = (1..=3)
         .map(|n| {
@@ -131,7 +157,7 @@ fn findings_are_listed_chosen_and_stepped_through() {
 }
 
 #[test]
-fn of_many_findings_only_those_in_sight_are_laid_out() {
+fn only_visible_findings_are_laid_out() {
     let boxes: Vec<_> = (0..10 * 8 * 6)
         .map(|n| {
             let at = [2 * (n % 10), 2 * (n / 10 % 8), 2 * (n / 80)];
@@ -151,7 +177,7 @@ fn of_many_findings_only_those_in_sight_are_laid_out() {
     harness.state_mut().state.session.view.finding = Some(300);
     harness.run();
     harness.run_steps(20);
-    assert!(harness.query_by_label("Finding 301").is_some(), "the chosen one is brought into sight");
+    assert!(harness.query_by_label("Finding 301").is_some(), "the list scrolls to the selected one");
 }
 
 #[test]
@@ -174,7 +200,7 @@ fn agreement_shows_the_measures() {
     ] {
         assert!(harness.query_by_label(&label).is_some(), "{label}");
     }
-    let note = "in the slices, the boundary band is as wide as the masks, so this is plain IoU";
+    let note = "In the slices, the boundary band is as wide as the masks, so this is plain IoU.";
     for swallowed in [false, true] {
         let document = harness.state_mut().state.document.as_mut().unwrap();
         document.slice_boundary = Some(BoundaryIou { swallowed, ..by_slice });
@@ -190,7 +216,7 @@ fn agreement_shows_the_measures() {
 }
 
 #[test]
-fn a_segmentation_is_started_cancelled_and_saved() {
+fn a_segmentation_can_be_started_cancelled_and_saved() {
     let harness = window(Bench::new(State::default()));
     assert!(harness.get_by_label("Segment now").accesskit_node().is_disabled());
 
@@ -258,7 +284,7 @@ fn click_at(harness: &mut Harness<'_, Bench>, at: egui::Pos2) {
 }
 
 #[test]
-fn the_strip_goes_to_slices() {
+fn a_click_on_the_strip_goes_to_the_slice() {
     for planes in [PlaneMode::Native, PlaneMode::World] {
         let mut bench = bench::compared();
         bench.state.session.settings.planes = planes;
@@ -274,7 +300,7 @@ fn the_strip_goes_to_slices() {
 }
 
 #[test]
-fn the_strip_is_dragged_to_another_height_which_is_kept() {
+fn the_height_of_the_strip_is_changed_by_dragging_and_kept() {
     let mut harness = window(bench::compared());
     let chart = |harness: &Harness<'_, Bench>| harness.get_by_role_and_label(Role::Slider, "Dice per slice").rect();
     let before = chart(&harness);
@@ -297,7 +323,7 @@ fn the_strip_is_dragged_to_another_height_which_is_kept() {
 }
 
 #[test]
-fn the_strip_steps_from_the_worst_slice_on() {
+fn the_strip_steps_through_slices_from_the_worst() {
     let mut harness = window(bench::compared());
     let worst = open(&harness).comparison.unwrap().worst_first();
     let shown = |harness: &Harness<'_, Bench>| (harness.state().state.session.view.crosshair.z / 3.0) as usize;
@@ -312,7 +338,7 @@ fn the_strip_steps_from_the_worst_slice_on() {
 }
 
 #[test]
-fn the_strip_shows_uncertainty_or_says_what_is_missing() {
+fn without_a_reference_the_strip_shows_uncertainty_or_what_is_missing() {
     let mut state = bench::ct();
     let harness = window(Bench::new(state.clone()));
     assert!(

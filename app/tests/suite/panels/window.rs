@@ -10,7 +10,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use super::bench::{self, Bench, click, clicked, window, window_of};
 
 #[test]
-fn modes_and_tools_are_chosen_by_name() {
+fn modes_and_tools_are_selected_by_name() {
     let mut harness = window(Bench::new(bench::ct()));
     assert_eq!(clicked(&mut harness, "Masking"), Command::Window(WindowCommand::SetMode(Mode::Masking)));
     assert_eq!(harness.state().state.session.mode, Mode::Masking);
@@ -24,7 +24,7 @@ fn modes_and_tools_are_chosen_by_name() {
 }
 
 #[test]
-fn tooltips_name_the_keys() {
+fn tooltips_show_the_shortcuts() {
     let mut harness = window(Bench::new(bench::ct()));
     harness.get_by_label("Tool: Ruler").hover();
     harness.run_steps(8);
@@ -35,7 +35,7 @@ fn tooltips_name_the_keys() {
 }
 
 #[test]
-fn what_concerns_views_needs_a_case() {
+fn view_controls_need_a_case() {
     let harness = window(Bench::new(State::default()));
     assert!(harness.get_by_label("Fit all views").accesskit_node().is_disabled());
     assert!(harness.query_by_label("Images side by side").is_none());
@@ -50,7 +50,7 @@ fn what_concerns_views_needs_a_case() {
 }
 
 #[test]
-fn conventions_are_behind_one_button() {
+fn view_options_are_in_one_menu() {
     let mut harness = window(Bench::new(bench::ct()));
     assert!(harness.query_by_label("Along the patient").is_none());
     click(&mut harness, "View options");
@@ -61,7 +61,7 @@ fn conventions_are_behind_one_button() {
 }
 
 #[test]
-fn panels_fold_and_the_theme_changes() {
+fn panels_and_theme_have_buttons() {
     let mut harness = window(Bench::new(bench::ct()));
     assert_eq!(clicked(&mut harness, "Left panel"), Command::Window(WindowCommand::ToggleLeft));
     assert!(harness.query_by_label("Image ct").is_none());
@@ -72,7 +72,7 @@ fn panels_fold_and_the_theme_changes() {
 }
 
 #[test]
-fn the_title_says_what_is_open_and_unsaved() {
+fn the_top_bar_shows_the_case_and_whether_it_is_unsaved() {
     let mut state = bench::ct();
     let harness = window(Bench::new(state.clone()));
     assert!(harness.query_by_label("STS_001").is_some());
@@ -83,7 +83,7 @@ fn the_title_says_what_is_open_and_unsaved() {
 }
 
 #[test]
-fn the_bar_is_complete_in_a_narrow_window() {
+fn the_top_bar_fits_a_narrow_window() {
     let harness = window_of([1024.0, 640.0], Bench::new(bench::ct()));
     let (ruler, train) = (harness.get_by_label("Tool: Crosshair").rect(), harness.get_by_label("Train").rect());
     assert!(train.right() < ruler.left(), "{train:?} {ruler:?}");
@@ -91,7 +91,7 @@ fn the_bar_is_complete_in_a_narrow_window() {
 }
 
 #[test]
-fn a_quiet_job_is_shown_once_it_lasts() {
+fn a_quiet_job_is_shown_after_a_second() {
     let jobs = vec![bench::job(7, worker::frame::PROJECT, "Projecting", true)];
     let state = State { adapter: "llvmpipe".into(), jobs, ..State::default() };
     let mut harness = window(Bench::new(state));
@@ -104,7 +104,7 @@ fn a_quiet_job_is_shown_once_it_lasts() {
 }
 
 #[test]
-fn a_loud_job_is_shown_at_once_with_the_others_counted() {
+fn other_jobs_are_shown_at_once_with_a_count() {
     let jobs = vec![
         bench::job(1, worker::segment::SLOT, "Segmenting", false),
         bench::job(2, worker::save::SLOT, "Saving", false),
@@ -115,8 +115,8 @@ fn a_loud_job_is_shown_at_once_with_the_others_counted() {
 }
 
 #[test]
-fn information_closes_by_itself_and_errors_stay() {
-    let mut state = bench::said(Severity::Info, 1);
+fn information_is_dismissed_automatically_and_errors_stay() {
+    let mut state = bench::with_messages(Severity::Info, 1);
     state.notice(Severity::Error, "Not saved", "disk full");
     let mut harness = window(Bench::new(state));
     assert!(harness.query_by_label("Message 1").is_some());
@@ -130,14 +130,14 @@ fn information_closes_by_itself_and_errors_stay() {
 }
 
 #[test]
-fn the_same_message_again_is_counted_and_its_time_begins_anew() {
-    let mut state = bench::said(Severity::Info, 1);
+fn a_repeated_message_is_counted_and_its_timer_restarts() {
+    let mut state = bench::with_messages(Severity::Info, 1);
     state.error("Not saved", "disk full");
     state.error("Not saved", "disk full");
     let mut harness = window(Bench::new(state));
     assert!(harness.query_by_label("Not saved \u{d7}2").is_some());
     assert_eq!(harness.query_all_by_label("Dismiss: Not saved").count(), 1);
-    let again = bench::said(Severity::Info, 1).notices.remove(0);
+    let again = bench::with_messages(Severity::Info, 1).notices.remove(0);
     for _ in 0..5 {
         harness.run_steps(15);
         harness.state_mut().state.notice(Severity::Info, again.title.clone(), again.detail.clone());
@@ -149,16 +149,16 @@ fn the_same_message_again_is_counted_and_its_time_begins_anew() {
 }
 
 #[test]
-fn time_under_the_pointer_does_not_count() {
-    let mut harness = window(Bench::new(bench::said(Severity::Info, 1)));
+fn messages_stay_while_the_pointer_is_over_them() {
+    let mut harness = window(Bench::new(bench::with_messages(Severity::Info, 1)));
     harness.get_by_label("Message 1").hover();
     harness.run_steps(60);
     assert!(harness.query_by_label("Message 1").is_some());
 }
 
 #[test]
-fn as_many_messages_are_shown_as_fit_and_the_rest_is_in_the_log() {
-    let mut harness = window(Bench::new(bench::said(Severity::Error, 6)));
+fn messages_that_do_not_fit_are_counted_and_in_the_log() {
+    let mut harness = window(Bench::new(bench::with_messages(Severity::Error, 6)));
     // Four side by side, with the count of the older ones.
     assert!(harness.query_by_label("Message 2").is_none());
     assert!(harness.query_by_label("Message 3").is_some());

@@ -1,4 +1,4 @@
-//! A job that trains, followed live: its replay shows the same.
+//! A training job followed live, compared with its replay.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ fn small(folder: &Path) -> (Config, PathBuf) {
 }
 
 #[test]
-fn the_replay_shows_what_was_shown_live() {
+fn the_replay_of_a_run_shows_the_same_as_live() {
     let temp = tempfile::tempdir().unwrap();
     let (config, out) = small(temp.path());
     let mut fine = small_cohort::finetune_config(&config.data.cohort, Some(&out));
@@ -99,7 +99,7 @@ fn the_replay_shows_what_was_shown_live() {
 }
 
 #[test]
-fn a_fine_tuning_brings_its_pre_training_along() {
+fn fine_tuning_shows_its_pre_training_run_too() {
     let temp = tempfile::tempdir().unwrap();
     let (config, out) = small(temp.path());
     trained(&config, &out);
@@ -114,7 +114,7 @@ fn a_fine_tuning_brings_its_pre_training_along() {
 }
 
 #[test]
-fn two_seeds_throw_different_coins() {
+fn different_seeds_draw_different_labels() {
     let temp = tempfile::tempdir().unwrap();
     let (config, _) = small(temp.path());
     let coins = [1, 2].map(|seed| {

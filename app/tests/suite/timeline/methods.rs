@@ -41,8 +41,6 @@ fn kind(state: &State) -> PictureKind {
     state.cache.timeline.probes.record(&key).unwrap().as_ref().unwrap().record.kind
 }
 
-/// SimCLR, MaskFeat and BEiT v2 had no curve, labels of patches that they do not have, and all pictures were called
-/// reconstructions.
 #[test]
 fn every_kind_of_method_shows_its_losses_diagnostics_and_pictures() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Recorded runs: scrubbing, playing, comparing, the command line, and folders that are broken.
+//! Recorded runs: scrubbing, playing, comparing, the command line, and damaged folders.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ fn epoch(window: &Window) -> usize {
 }
 
 #[test]
-fn an_epoch_of_the_command_line_equals_the_log() {
+fn an_epoch_opened_from_the_command_line_matches_the_log() {
     for (name, stage, epochs) in [("pretrain", Stage::Pretrain, [1, 6, 12]), ("finetune", Stage::Finetune, [1, 2, 8])] {
         let run = folder(name);
         for epoch in epochs {
@@ -56,11 +56,11 @@ fn an_epoch_of_the_command_line_equals_the_log() {
                 assert_eq!(shown[key], expected, "{name} {epoch} {kind}");
             }
             let pin = state(&window).session.timeline.pin.clone().unwrap();
-            let told = logged(&run, "probe", epoch).into_iter().find(|line| line["case"] == pin.case).unwrap();
+            let line = logged(&run, "probe", epoch).into_iter().find(|line| line["case"] == pin.case).unwrap();
             let record = probe::read(&run, &pin, stage, epoch).unwrap();
             let probe = &shown["probe"];
             for key in ["case", "slice", "trained", "before", "after", "cases"] {
-                assert_eq!(probe[key], told[key], "{name} {epoch} {key}");
+                assert_eq!(probe[key], line[key], "{name} {epoch} {key}");
             }
             assert_eq!(probe["masked"], serde_json::to_value(&record.masked).unwrap());
             assert_eq!(probe["coins"], serde_json::to_value(&record.coins).unwrap());
@@ -70,9 +70,8 @@ fn an_epoch_of_the_command_line_equals_the_log() {
     }
 }
 
-/// The note on the patch under the pointer lay over the last row of patches.
 #[test]
-fn the_note_on_a_patch_lies_below_every_patch() {
+fn the_line_about_a_patch_covers_no_patch() {
     let mut window = start(&args_of(&folder("pretrain"), Some(12)), [1280.0, 800.0], None);
     settle(&mut window);
     for view in [WatchView::Probe, WatchView::Compare, WatchView::Sheet] {
@@ -95,7 +94,7 @@ fn the_note_on_a_patch_lies_below_every_patch() {
 }
 
 #[test]
-fn a_run_is_chosen_for_segmentation_and_for_the_timeline_alike() {
+fn a_run_on_the_command_line_is_used_for_segmentation_and_timeline() {
     let run = folder("finetune");
     let window = open(&Args { run: Some(run.clone()), ..Args::default() });
     assert_eq!(state(&window).session.runs.segment, Some(run.clone()));
@@ -106,7 +105,7 @@ fn a_run_is_chosen_for_segmentation_and_for_the_timeline_alike() {
 }
 
 #[test]
-fn an_epoch_that_the_run_does_not_have_is_an_error() {
+fn an_epoch_outside_the_run_is_an_error() {
     for bad in [0, 13] {
         let window = open(&args_of(&folder("pretrain"), Some(bad)));
         let errors = errors(&window).join("\n");
@@ -136,7 +135,7 @@ fn keys_and_buttons_move_the_cursor() {
 }
 
 #[test]
-fn the_track_is_scrubbed_by_the_mouse() {
+fn dragging_on_a_track_moves_its_cursor() {
     let mut window = open(&args_of(&folder("finetune"), None));
     for (name, stage, count) in [("Pre-training epoch", Stage::Pretrain, 12), ("Fine-tuning epoch", Stage::Finetune, 8)]
     {
@@ -187,7 +186,7 @@ fn plays(window: &Window) -> bool {
 }
 
 #[test]
-fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
+fn a_press_of_the_space_bar_toggles_playback_once_and_not_while_panning() {
     let mut window = open(&args_of(&folder("pretrain"), Some(1)));
     send(&mut window, Command::Timeline(TimelineCommand::SetRate(0.5)));
     press(&mut window, Key::Space);
@@ -205,7 +204,7 @@ fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
     press(&mut window, Key::Space);
     assert!(!plays(&window));
 
-    let camera = |window: &Window| state(window).session.timeline.look.camera;
+    let camera = |window: &Window| state(window).session.timeline.options.camera;
     let before = camera(&window);
     let at = window.get_by_role_and_label(Role::Canvas, "Input").rect().center();
     window.key_down(Key::Space);
@@ -222,9 +221,9 @@ fn the_space_bar_plays_once_a_press_and_not_where_it_moves_a_picture() {
 }
 
 #[test]
-fn a_clicked_probe_has_the_keyboard() {
+fn a_clicked_probe_takes_the_keyboard_focus() {
     let mut window = open(&args_of(&folder("pretrain"), Some(6)));
-    let patch = |window: &Window| state(window).session.timeline.look.patch;
+    let patch = |window: &Window| state(window).session.timeline.options.patch;
     let large = |window: &Window| window.get_by_label_contains("after the update").rect().center();
     let at = large(&window) + egui::vec2(5.0, 5.0);
     window.hover_at(at);
@@ -244,7 +243,7 @@ fn a_clicked_probe_has_the_keyboard() {
     assert!(window.get_by_label_contains("epoch 8, after the update").is_focused());
     press(&mut window, Key::Escape);
     press(&mut window, Key::Space);
-    assert!(plays(&window), "nobody has the keyboard");
+    assert!(plays(&window), "nothing has the focus");
 }
 
 /// Whether the chosen slice of the shown run has letters.
@@ -258,11 +257,11 @@ fn is_oriented(run: &Path) -> bool {
 }
 
 #[test]
-fn a_probe_has_letters_only_if_its_scan_tells_which_way_is_right() {
+fn a_probe_has_letters_only_if_its_scan_has_an_orientation() {
     assert!(is_oriented(&folder("pretrain")) && is_oriented(&folder("finetune")), "the sample study lies above them");
     let temp = tempfile::tempdir().unwrap();
     let run = copied("pretrain", temp.path());
-    assert!(!is_oriented(&run), "its cohort is not there: nobody knows");
+    assert!(!is_oriented(&run), "without its cohort the orientation is unknown");
     let patient = temp.path().join("assets/sample/STS_001");
     std::fs::create_dir_all(&patient).unwrap();
     let (scan, grid) = (patient.join("pet.nii"), Grid::new([4, 4, 4], glam::DAffine3::IDENTITY));
@@ -276,7 +275,7 @@ fn a_probe_has_letters_only_if_its_scan_tells_which_way_is_right() {
 }
 
 #[test]
-fn every_view_is_reached_and_says_what_it_shows() {
+fn every_view_of_the_watch_page_names_its_panes() {
     let mut window = open(&args_of(&folder("pretrain"), None));
     assert!(has(&window, "Input") && has(&window, "Reconstruction") && has(&window, "Relative loss"));
     click(&mut window, "Before");
@@ -290,13 +289,13 @@ fn every_view_is_reached_and_says_what_it_shows() {
     assert_eq!(epoch(&window), updates[0]);
     click(&mut window, "Curves");
     click(&mut window, "Log");
-    assert!(state(&window).session.timeline.look.log && has(&window, "Entropy over the epochs"));
+    assert!(state(&window).session.timeline.options.log && has(&window, "Entropy over the epochs"));
     click(&mut window, "Show coins");
-    assert!(!state(&window).session.timeline.look.shows(Layer::Coins));
+    assert!(!state(&window).session.timeline.options.shows(Layer::Coins));
 }
 
 #[test]
-fn two_epochs_and_two_runs_are_compared() {
+fn two_epochs_or_two_runs_can_be_compared() {
     let temp = tempfile::tempdir().unwrap();
     let other = copied("pretrain", temp.path());
     let mut window = open(&args_of(&folder("pretrain"), Some(12)));
@@ -313,7 +312,7 @@ fn two_epochs_and_two_runs_are_compared() {
 }
 
 #[test]
-fn folders_that_are_broken_are_named_errors() {
+fn damaged_run_folders_are_reported_by_file() {
     let temp = tempfile::tempdir().unwrap();
     let broken = |name: &str, damage: &dyn Fn(&Path)| {
         let place = temp.path().join(name);

@@ -23,7 +23,7 @@ fn window(args: &Args) -> Option<Window> {
 }
 
 #[test]
-fn the_probe_and_the_timeline_in_both_themes() {
+fn probe_and_timeline_match_their_pictures_in_both_themes() {
     let Some(mut window) = window(&args_of(&folder("finetune"), Some(8))) else { return };
     PICTURES.compare(&mut window, "watch_finetune");
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 8 }));
@@ -34,7 +34,7 @@ fn the_probe_and_the_timeline_in_both_themes() {
 }
 
 #[test]
-fn figure_4() {
+fn figure_4_and_the_comparison_match_their_pictures() {
     let Some(mut window) = window(&args_of(&folder("pretrain"), None)) else { return };
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Sheet)));
     PICTURES.compare(&mut window, "watch_figure_4");

@@ -45,7 +45,7 @@ fn offered(window: &Window) -> bool {
 }
 
 #[test]
-fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
+fn edits_of_a_killed_program_are_offered_and_restored_exactly() {
     let files = Files::new();
     let unsaved = files.path("unsaved");
     let before = std::fs::read(&files.prediction).unwrap();
@@ -88,7 +88,7 @@ fn u6_edits_of_a_killed_program_are_offered_and_restored_exactly() {
     assert!(!offered(&keeping(&[], &unsaved)));
 }
 
-/// As after hours of edits: the older ones are merged, but keep their names and count as unsaved.
+/// After a very long session, older edits are merged, but keep their names and count as unsaved.
 #[test]
 fn edits_of_a_compacted_journal_are_still_named_and_unsaved() {
     let files = Files::new();
@@ -114,12 +114,12 @@ fn edits_of_a_compacted_journal_are_still_named_and_unsaved() {
 }
 
 #[test]
-fn what_is_left_for_later_is_offered_when_the_case_is_opened_again_and_can_be_discarded() {
+fn postponed_edits_are_offered_when_the_case_is_opened_and_can_be_discarded() {
     let files = Files::new();
     let unsaved = files.path("unsaved");
     let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
     strokes(&mut window, 1);
-    // Another window of the same program: those edits are not its business.
+    // Edits that are open in another window are not offered.
     let other = keeping(&[&files.scan, &files.prediction], &unsaved);
     assert!(!offered(&other) && state(&other).unsaved_edits.found.is_empty());
     drop((window, other));
@@ -158,7 +158,7 @@ fn edits_of_a_file_that_has_changed_are_restored_as_a_copy() {
 }
 
 #[test]
-fn what_the_user_gives_up_is_not_offered_again() {
+fn edits_that_the_user_discarded_are_not_offered_again() {
     let files = Files::new();
     let unsaved = files.path("unsaved");
     let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);

@@ -1,4 +1,4 @@
-//! Ways to a case: command line, welcome screen, folders, frames, several images.
+//! Opening cases: command line, welcome screen, folders, frames, several images.
 
 use amlp_viewer::Args;
 use amlp_viewer::command::FileCommand;
@@ -13,7 +13,7 @@ use crate::phantom::{self, FRAMES, Files, moving, write_cohort, write_moving, wr
 use crate::window::*;
 
 #[test]
-fn the_command_line_says_what_is_shown() {
+fn the_command_line_determines_what_is_shown() {
     let files = Files::new();
     let [scan, mask, truth] = [&files.scan, &files.prediction, &files.truth].map(|p| p.display().to_string());
     let line = ["amlp-viewer", &scan, "--mask", &mask, "--truth", &truth, "--slice", "5", "--theme", "light"];
@@ -34,7 +34,7 @@ fn the_command_line_says_what_is_shown() {
 }
 
 #[test]
-fn masks_are_told_from_scans_by_their_names() {
+fn masks_are_recognised_by_their_names() {
     let files = Files::new();
     let window = open_files(&[&files.truth, &files.prediction, &files.scan]);
     let document = document(&window);
@@ -44,7 +44,7 @@ fn masks_are_told_from_scans_by_their_names() {
 }
 
 #[test]
-fn letters_of_an_oblique_scan_are_two_at_each_edge() {
+fn oblique_scans_have_two_letters_at_each_edge() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let letters = |window: &Window, pane: usize| {
@@ -80,7 +80,7 @@ fn the_welcome_screen_opens_the_sample_study() {
 }
 
 #[test]
-fn a_folder_of_patients_is_gone_through() {
+fn a_folder_of_patients_is_listed_and_stepped_through() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
@@ -103,7 +103,7 @@ fn a_folder_of_patients_is_gone_through() {
 }
 
 #[test]
-fn letters_are_typed_and_not_obeyed_in_a_text_field() {
+fn letter_keys_are_inactive_in_a_text_field() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
@@ -130,7 +130,7 @@ fn letters_are_typed_and_not_obeyed_in_a_text_field() {
 }
 
 #[test]
-fn frames_of_a_film_are_slid_through() {
+fn the_frame_slider_shows_each_frame_of_a_4d_scan() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("moving.nii.gz");
     write_moving(&path);
@@ -150,7 +150,7 @@ fn frames_of_a_film_are_slid_through() {
 }
 
 #[test]
-fn images_of_one_patient_stand_side_by_side_and_move_together() {
+fn images_side_by_side_move_together() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
@@ -184,7 +184,7 @@ fn images_of_one_patient_stand_side_by_side_and_move_together() {
 }
 
 #[test]
-fn what_cannot_be_opened_is_named_and_tried_again() {
+fn a_file_that_cannot_be_opened_is_named_and_can_be_retried() {
     let files = Files::new();
     let damaged = files.path("damaged_ct.nii");
     phantom::write_i16(&damaged, &phantom::straight(), phantom::STORED, phantom::hounsfield);

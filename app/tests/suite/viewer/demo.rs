@@ -1,4 +1,4 @@
-//! The demonstration does the whole job, with shorter runs than a user's.
+//! The demo, with very short runs.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use engine::run::history::RunState;
 use crate::window::*;
 
 #[test]
-fn the_demonstration_pretrains_relabels_finetunes_segments_and_compares() {
+fn the_demo_pretrains_relabels_finetunes_segments_and_compares() {
     let workspace = tempfile::tempdir().unwrap();
     let args =
         Args { demo: true, demo_steps: Some(40), workspace: Some(workspace.path().to_path_buf()), ..Args::default() };

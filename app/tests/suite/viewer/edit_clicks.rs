@@ -7,6 +7,7 @@ use amlp_viewer::state::edit::EditChoices;
 use amlp_viewer::state::{PaneId, Severity};
 use egui::{Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use engine::edit::Op;
 use engine::edit::op::LassoAction;
 use engine::volume::{Volume, nifti};
 use glam::DVec3;
@@ -31,7 +32,7 @@ fn step_name(window: &Window) -> String {
 }
 
 #[test]
-fn the_lasso_fills_erases_and_restores_what_it_encloses() {
+fn the_lasso_fills_erases_and_restores_the_enclosed_voxels() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let middle = world(&window, [15.0, 20.0, 8.0]);
@@ -83,7 +84,7 @@ fn fill_and_region_growing_start_from_a_click() {
     paint(&mut window, &[at]);
     assert_eq!((labelled(&window, 2).len(), step_name(&window)), (in_slice, "Fill, label 2, slice 9".to_owned()));
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
-    assert_eq!((labelled(&window, 2).len(), step_name(&window)), (0, "Erased area, slice 9".to_owned()));
+    assert_eq!((labelled(&window, 2).len(), step_name(&window)), (0, "Erase area, slice 9".to_owned()));
     let mut window = open_files(&[&files.scan]);
     send(&mut window, ViewCommand::MoveCrosshair(middle));
     press(&mut window, Key::O);
@@ -103,11 +104,11 @@ fn fill_and_region_growing_start_from_a_click() {
     stroke(&mut window, &[at], PointerButton::Secondary, Modifiers::NONE);
     let left = labelled(&window, 2).len();
     assert!(0 < left && left < grown.len(), "the right button erases in the slice: {left} of {}", grown.len());
-    assert_eq!(step_name(&window), "Erased area, slice 9");
+    assert_eq!(step_name(&window), "Erase area, slice 9");
 }
 
 #[test]
-fn one_click_takes_the_lesion_of_the_networks_probability() {
+fn one_click_adds_the_lesion_of_the_probability_map() {
     let files = Files::new();
     let probability = files.path("p.nii.gz");
     let near = |[x, y, z]: phantom::Voxel| x.abs_diff(28) <= 5 && y.abs_diff(14) <= 5 && z.abs_diff(15) <= 5;
@@ -148,13 +149,13 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
     let left = labelled(&window, 1).len();
     assert!(0 < left && left < core && state(&window).preview().is_none(), "{left} of {core}");
     // Where the network finds nothing, a message says so.
-    let said = |window: &Window| {
+    let notices = |window: &Window| {
         let warnings = state(window).notices.iter().filter(|notice| notice.severity == Severity::Warning);
         warnings.map(|notice| notice.detail.clone()).collect::<Vec<_>>().join("; ")
     };
     let corner = place(&window, PaneId::Axial, world(&window, [4.0, 4.0, 15.0]));
     paint(&mut window, &[corner]);
-    assert!(said(&window).contains("No lesion here"), "{}", said(&window));
+    assert!(notices(&window).contains("No lesion here"), "{}", notices(&window));
     // Strokes can be chosen although there is a network.
     click(&mut window, "Strokes");
     paint(&mut window, &[at]);
@@ -162,7 +163,7 @@ fn one_click_takes_the_lesion_of_the_networks_probability() {
 }
 
 #[test]
-fn strokes_inside_and_around_find_a_lesion_without_a_network() {
+fn strokes_find_a_lesion_without_a_probability_map() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let middle = world(&window, [13.0, 20.0, 8.0]);
@@ -217,7 +218,7 @@ fn strokes_inside_and_around_find_a_lesion_without_a_network() {
 }
 
 #[test]
-fn findings_are_kept_and_removed_one_by_one() {
+fn findings_can_be_kept_or_removed() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let before = document(&window).segmentation().unwrap().labels.clone();
@@ -237,7 +238,19 @@ fn findings_are_kept_and_removed_one_by_one() {
 }
 
 #[test]
-fn whole_labels_are_changed_and_steps_jumped_to_from_the_panel() {
+fn an_operation_that_changes_nothing_says_why() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    for _ in 0..2 {
+        send(&mut window, EditCommand::Apply(Box::new(Op::KeepLargest { label: Some(1) })));
+    }
+    let notice = state(&window).notices.last().unwrap();
+    assert!(notice.title.contains("Nothing to change"), "{}", notice.title);
+    assert!(notice.detail.contains("it has only one component"), "{}", notice.detail);
+}
+
+#[test]
+fn the_panel_changes_whole_labels_and_jumps_to_steps() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     press(&mut window, Key::B);

@@ -60,7 +60,7 @@ fn names(window: &Window) -> Vec<String> {
 }
 
 #[test]
-fn an_edit_changes_the_shown_frame_and_undo_shows_what_it_changes() {
+fn an_edit_changes_the_displayed_frame_and_undo_goes_to_it() {
     let files = Files::new();
     let paths = moving(&files);
     let (before, bytes) = (frames(&paths), std::fs::read(&paths[1]).unwrap());
@@ -105,7 +105,6 @@ fn an_edit_changes_the_shown_frame_and_undo_shows_what_it_changes() {
     assert_eq!(std::fs::read(previous_path(&paths[1])).unwrap(), bytes, "the mask before is kept");
 }
 
-/// U6 of a 4-D mask.
 #[test]
 fn edits_of_several_frames_are_restored_after_a_kill() {
     let files = Files::new();
@@ -128,7 +127,7 @@ fn edits_of_several_frames_are_restored_after_a_kill() {
 }
 
 #[test]
-fn one_mask_for_all_frames_becomes_one_for_each() {
+fn a_mask_for_all_frames_can_be_split_into_one_per_frame() {
     let files = Files::new();
     let [scan, _] = moving(&files);
     let mut window = open_files(&[&scan]);

@@ -1,4 +1,4 @@
-//! What edits lead to: findings, saving, undo of everything, whole-mask operations, and when edits are refused.
+//! Consequences of edits: findings, saving, undo, whole-mask operations, and refused edits.
 
 use amlp_viewer::command::{EditCommand, FileCommand, ViewCommand};
 use amlp_viewer::scene::PlaneMode;
@@ -28,7 +28,7 @@ fn warnings(window: &Window) -> Vec<String> {
 }
 
 #[test]
-fn findings_and_measures_follow_an_edit_and_the_view_stays() {
+fn findings_and_metrics_follow_an_edit_and_the_view_stays() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let chosen = report(&window).findings.iter().position(|finding| finding.status == "extra").unwrap();
@@ -62,7 +62,7 @@ fn findings_and_measures_follow_an_edit_and_the_view_stays() {
 }
 
 #[test]
-fn edits_are_saved_undone_across_the_save_and_asked_about() {
+fn edits_can_be_undone_after_saving_and_unsaved_ones_are_asked_about() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let opened = labelled(&window, 1);
@@ -76,7 +76,7 @@ fn edits_are_saved_undone_across_the_save_and_asked_about() {
     assert_eq!(written().data, document(&window).segmentation().unwrap().labels.to_volume().data);
     undo(&mut window);
     assert!(labelled(&window, 1) == opened && document(&window).is_unsaved(), "the file holds the stroke");
-    // Whatever would lose it asks.
+    // Discarding it asks first.
     send(&mut window, Intent::CloseCase);
     assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::CloseCase }));
     click(&mut window, "Cancel");
@@ -87,7 +87,7 @@ fn edits_are_saved_undone_across_the_save_and_asked_about() {
 }
 
 #[test]
-fn measurements_and_removed_masks_are_undone_in_the_same_list() {
+fn measurements_and_removed_masks_are_in_the_same_undo_list() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let at = rect(&window, "Axial").center();
@@ -131,7 +131,7 @@ fn measurements_and_removed_masks_are_undone_in_the_same_list() {
 }
 
 #[test]
-fn an_operation_on_the_whole_mask_is_a_job_whose_result_fits_or_is_dropped() {
+fn the_result_of_a_whole_mask_operation_is_dropped_if_the_mask_has_changed() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let before = labelled(&window, 1);
@@ -160,7 +160,7 @@ fn an_operation_on_the_whole_mask_is_a_job_whose_result_fits_or_is_dropped() {
 }
 
 #[test]
-fn edits_are_refused_while_the_mask_is_not_the_users() {
+fn edits_are_refused_while_the_case_loads_and_in_locked_labels() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let before = labelled(&window, 1);

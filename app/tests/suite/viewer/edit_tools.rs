@@ -1,4 +1,4 @@
-//! Painting with the mouse: the effect of each tool in every plane, and its keys.
+//! Painting with the mouse: the effect of each tool in every plane, and the keys of the tools.
 
 use amlp_viewer::command::{EditCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{PaneMap, PlaneMode};
@@ -14,7 +14,7 @@ use crate::window::*;
 
 const PANES: [PaneId; 3] = [PaneId::Axial, PaneId::Sagittal, PaneId::Coronal];
 
-/// Where a pane shows a world position.
+/// Screen position of a world position in a pane.
 pub(super) fn place(window: &Window, pane: PaneId, world: DVec3) -> Pos2 {
     let (state, rect) = (state(window), rect(window, &pane.name()));
     let size = DVec2::new(f64::from(rect.width()), f64::from(rect.height()));
@@ -40,7 +40,7 @@ pub(super) fn release(window: &mut Window, at: Pos2, button: PointerButton) {
     window.run_steps(40);
 }
 
-/// The same without the release.
+/// Begins a stroke without ending it.
 pub(super) fn begin_stroke(window: &mut Window, path: &[Pos2], button: PointerButton, modifiers: Modifiers) {
     window.event(Event::ModifiersChanged(modifiers));
     window.event(Event::PointerMoved(path[0]));
@@ -112,7 +112,7 @@ fn a_dab_paints_the_disc_or_ball_under_the_pointer_in_every_plane() {
 }
 
 #[test]
-fn a_stroke_is_one_step_with_a_name_and_leaves_no_gaps() {
+fn a_stroke_is_one_named_step_without_gaps() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     send(&mut window, ViewCommand::SetTool(ToolKind::Brush));
@@ -199,7 +199,7 @@ fn brackets_and_shift_with_the_wheel_change_the_size() {
 }
 
 #[test]
-fn escape_takes_a_stroke_back_and_nothing_else() {
+fn escape_cancels_only_the_stroke_in_progress() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     send(&mut window, ViewCommand::Maximise(Some(PaneId::Axial)));
@@ -207,7 +207,7 @@ fn escape_takes_a_stroke_back_and_nothing_else() {
     let before = labelled(&window, 1);
     let at = rect(&window, "Axial").center();
     begin_stroke(&mut window, &[at, at + egui::vec2(60.0, 0.0)], PointerButton::Primary, Modifiers::NONE);
-    assert!(labelled(&window, 1).len() > before.len(), "it is seen at once");
+    assert!(labelled(&window, 1).len() > before.len(), "it is visible at once");
     press(&mut window, Key::Escape);
     assert_eq!(labelled(&window, 1), before);
     assert_eq!((undo_name(&window), document(&window).is_unsaved()), (None, false));
@@ -219,7 +219,7 @@ fn escape_takes_a_stroke_back_and_nothing_else() {
 }
 
 #[test]
-fn a_stroke_may_leave_the_pane_and_begin_outside_the_image() {
+fn strokes_may_leave_the_pane_and_start_outside_the_image() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     press(&mut window, Key::B);
@@ -250,7 +250,7 @@ fn a_stroke_may_leave_the_pane_and_begin_outside_the_image() {
 }
 
 #[test]
-fn brushes_by_value_paint_only_what_fits() {
+fn value_based_brushes_paint_only_matching_voxels() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let value = |window: &Window, voxel: [usize; 3]| document(window).base().volume.value_at(voxel, 0);
@@ -285,7 +285,7 @@ fn brushes_by_value_paint_only_what_fits() {
 }
 
 #[test]
-fn what_is_edited_is_shown() {
+fn an_edit_makes_the_edited_mask_visible() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     press(&mut window, Key::B);
@@ -300,7 +300,8 @@ fn what_is_edited_is_shown() {
     assert!(now.session.view.hidden_labels.is_empty() && now.session.settings.opacity > 0.0);
     assert_eq!(document(&window).reference().unwrap().labels, reference, "the reference is never painted");
     assert!(document(&window).segmentation().unwrap().is_unsaved());
-    // The comparison stays while it shows the painted label, that is, for lesions but not for labels missing in the reference.
+    // The comparison stays while it shows the painted label, that is, for lesions but not for labels missing in the
+    // reference.
     send(&mut window, OverlayCommand::Show(Overlay::Comparison));
     paint(&mut window, &[at + egui::vec2(20.0, 0.0)]);
     assert_eq!(state(&window).session.view.overlay, Overlay::Comparison);

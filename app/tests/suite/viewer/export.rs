@@ -17,7 +17,7 @@ fn rows(text: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn tables_hold_what_the_window_shows() {
+fn exported_tables_match_the_window() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let ends_mm = [DVec3::ZERO, DVec3::new(30.0, 40.0, 0.0)];
@@ -56,7 +56,7 @@ fn copied(window: &Window) -> Option<String> {
 }
 
 #[test]
-fn a_table_is_copied_and_written_by_button() {
+fn tables_are_copied_and_exported_by_button() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
     let expected = table::csv(state(&window), PathPurpose::FindingsTable).unwrap();
@@ -78,7 +78,7 @@ fn a_table_is_copied_and_written_by_button() {
 }
 
 #[test]
-fn the_views_are_written_as_a_picture() {
+fn the_views_are_exported_as_a_picture() {
     if crate::common::offscreen().is_none() {
         return;
     }
@@ -93,9 +93,8 @@ fn the_views_are_written_as_a_picture() {
     assert!(colours.len() > 200, "anatomy and overlay are drawn: {}", colours.len());
 }
 
-/// At 900 by 600 the button read "Cop...".
 #[test]
-fn the_reason_of_a_failure_is_copied_by_a_whole_button_also_in_a_small_window() {
+fn the_buttons_of_an_error_fit_a_small_window() {
     let files = Files::new();
     let bad = files.path("bad_ct.nii");
     fs::write(&bad, b"no scan").unwrap();

@@ -1,4 +1,4 @@
-//! Lesions with their labels inside, their values in the shown image, and the agreement label by label.
+//! Findings: their labels, their values in the displayed image, and the agreement by label.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ fn reference(at: Voxel) -> u8 {
     }
 }
 
-/// The segmentation: the same places, with one label for two slices.
+/// The segmentation: the same voxels, with one label in two slices.
 fn segmentation(at: Voxel) -> u8 {
     if (7..9).contains(&at[2]) { reference(at).min(1) } else { reference(at) }
 }
@@ -39,7 +39,7 @@ fn segmentation(at: Voxel) -> u8 {
 const VOXEL_ML: f64 = 1.75 * 1.75 * 3.5 / 1000.0;
 
 #[test]
-fn a_lesion_of_several_labels_is_one_finding() {
+fn a_lesion_with_several_labels_is_one_finding() {
     let files = Files::new();
     let path = files.path("labels_seg.nii.gz");
     write_labels(&path, reference);
@@ -59,7 +59,7 @@ fn a_lesion_of_several_labels_is_one_finding() {
 }
 
 #[test]
-fn small_findings_are_folded_away_in_the_list_and_in_the_agreement() {
+fn small_findings_are_collapsed_in_the_list_and_left_out_of_the_agreement() {
     let files = Files::new();
     let path = files.path("specks_pred.nii.gz");
     // Two voxels of 11 µl each, far from everything.
@@ -81,7 +81,7 @@ fn small_findings_are_folded_away_in_the_list_and_in_the_agreement() {
 }
 
 #[test]
-fn each_label_has_its_score_and_a_wrong_label_is_an_error_of_its_own() {
+fn each_label_has_a_score_and_wrong_labels_are_counted_separately() {
     let files = Files::new();
     let [ours, theirs] = [files.path("labels_pred.nii.gz"), files.path("labels_seg.nii.gz")];
     write_labels(&ours, segmentation);
@@ -125,7 +125,7 @@ fn labels_of_brats_are_named_and_measured_by_region() {
 }
 
 #[test]
-fn label_names_of_the_cohort_or_the_command_line_come_before_the_guess() {
+fn label_names_of_cohort_or_command_line_override_the_guess() {
     let files = Files::new();
     let [ours, theirs] = [files.path("labels_pred.nii.gz"), files.path("labels_seg.nii.gz")];
     write_labels(&ours, segmentation);
@@ -151,7 +151,7 @@ fn label_names_of_the_cohort_or_the_command_line_come_before_the_guess() {
 }
 
 #[test]
-fn values_are_those_of_the_shown_image() {
+fn values_are_measured_in_the_displayed_image() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
@@ -182,7 +182,7 @@ fn values_are_those_of_the_shown_image() {
 }
 
 #[test]
-fn tags_follow_the_overlay() {
+fn only_findings_of_the_drawn_mask_are_marked() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let marked = |window: &Window| {
@@ -203,7 +203,7 @@ fn tags_follow_the_overlay() {
 }
 
 #[test]
-fn pet_lies_hot_on_grey_ct_whichever_is_fused() {
+fn a_fusion_shows_hot_pet_over_grey_ct_in_either_order() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
@@ -222,7 +222,7 @@ fn pet_lies_hot_on_grey_ct_whichever_is_fused() {
 }
 
 #[test]
-fn four_images_are_two_by_two() {
+fn four_images_side_by_side_form_a_two_by_two_grid() {
     let files = Files::new();
     let names = ["scan_flair.nii.gz", "scan_t1.nii.gz", "scan_t1ce.nii.gz", "scan_t2.nii.gz"].map(|n| files.path(n));
     for name in &names {
@@ -236,9 +236,9 @@ fn four_images_are_two_by_two() {
     assert_eq!((rects[0].left(), rects[1].top()), (rects[2].left(), rects[0].top()));
 }
 
-/// A mask of another grid is not lost: it can be resampled, and never overwrites its file.
+/// Saving never overwrites the file of the resampled mask.
 #[test]
-fn a_mask_of_another_grid_can_be_resampled() {
+fn a_mask_on_another_grid_can_be_resampled() {
     let files = Files::new();
     let other = files.path("other_pred.nii.gz");
     let grid = Grid::new(

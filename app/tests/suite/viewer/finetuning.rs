@@ -1,4 +1,5 @@
-//! From a pre-trained run to measures: fine-tuning with patients picked by name, segmenting, the table of results.
+//! From a pre-trained run to results: fine-tuning with labelled patients selected by name, the table of results,
+//! segmentation.
 
 use amlp_viewer::command::TrainCommand;
 use amlp_viewer::state::train::{Column, JobOutcome, TrainExport, TrainPage};
@@ -12,7 +13,7 @@ use super::training::{Place, change, endings, has_checkpoint, order, run_of, sto
 use crate::window::*;
 
 #[test]
-fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
+fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     let place = Place::new();
     let mut window = place.window();
     click(&mut window, "Start pre-training");
@@ -29,7 +30,7 @@ fn a_run_is_finetuned_measured_and_its_worst_slice_opened() {
     // By name: only patients of the training part are offered.
     use_control(&mut window, "Labelled");
     use_control(&mut window, "By name");
-    assert!(state(&window).training_obstacle().is_some_and(|why| why.contains("pick at least one")));
+    assert!(state(&window).training_obstacle().is_some_and(|why| why.contains("select at least one")));
     let split = state(&window).cache.train.split.clone().unwrap().unwrap();
     for id in split.test.iter().chain(&split.val) {
         assert!(!has(&window, &format!("Patient {id}")), "{id} does not train");
@@ -125,7 +126,7 @@ fn by_palette(window: &mut Window, words: &str) {
 }
 
 #[test]
-fn measures_that_cannot_be_made_say_why() {
+fn a_run_that_cannot_be_evaluated_says_why() {
     let place = Place::new();
     let mut window = place.window();
     order(&mut window, TrainCommand::ShowResults(place.runs().join("no-run")));
@@ -136,7 +137,7 @@ fn measures_that_cannot_be_made_say_why() {
 }
 
 #[test]
-fn from_random_weights_everything_can_be_set() {
+fn fine_tuning_from_random_weights_can_set_every_option() {
     let place = Place::new();
     let mut window = place.window();
     use_control(&mut window, "Fine-tune");

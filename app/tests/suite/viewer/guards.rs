@@ -1,4 +1,4 @@
-//! Answers, results and saves belong to the case and revision of their request: nothing is lost or mixed up.
+//! Answers, results and saves apply only to the case and revision of their request.
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ fn other_case(files: &Files) -> [PathBuf; 2] {
 }
 
 #[test]
-fn an_answer_for_a_case_that_is_closed_by_then_is_refused() {
+fn an_answer_for_a_closed_case_is_refused() {
     let files = Files::new();
     let [other_scan, other_mask] = other_case(&files);
     let purposes = [
@@ -77,7 +77,7 @@ fn an_answer_for_a_case_that_is_closed_by_then_is_refused() {
 }
 
 #[test]
-fn an_export_asks_nothing_about_a_file_of_a_case_that_is_closed_by_then() {
+fn an_export_of_a_closed_case_does_not_ask_to_overwrite() {
     let files = Files::new();
     let path = files.path("findings.csv");
     std::fs::write(&path, "kept").unwrap();
@@ -111,7 +111,7 @@ fn an_answer_for_a_segmentation_that_changed_is_refused() {
 }
 
 #[test]
-fn a_case_that_arrives_late_does_not_take_the_place_of_unsaved_work() {
+fn a_case_that_loads_late_does_not_replace_unsaved_work() {
     let files = Files::new();
     let [other_scan, _] = other_case(&files);
     let mut window = open_files(&[&files.scan, &files.prediction]);
@@ -130,9 +130,8 @@ fn a_case_that_arrives_late_does_not_take_the_place_of_unsaved_work() {
     assert_eq!(document(&window).base().path(), other_scan, "asked once, then opened");
 }
 
-/// A path typed after Ctrl+L replaced an unsaved segmentation without a question.
 #[test]
-fn a_typed_path_asks_before_unsaved_work_is_lost() {
+fn opening_a_typed_path_asks_before_discarding_unsaved_work() {
     let files = Files::new();
     let [other_scan, _] = other_case(&files);
     let mut window = open_files(&[&files.scan, &files.prediction]);
@@ -145,9 +144,8 @@ fn a_typed_path_asks_before_unsaved_work_is_lost() {
     assert_eq!(document(&window).base().path(), other_scan);
 }
 
-/// The caret stood in the middle of the proposed name, where the text of an earlier path had ended.
 #[test]
-fn typing_continues_a_proposed_path_at_its_end() {
+fn the_caret_is_at_the_end_of_a_proposed_path() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let type_text = |window: &mut Window, text: &str| {
@@ -167,7 +165,7 @@ fn typing_continues_a_proposed_path_at_its_end() {
 }
 
 #[test]
-fn what_changes_while_a_file_is_written_is_still_unsaved() {
+fn changes_made_during_a_save_stay_unsaved() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let first = edit(&mut window);
@@ -184,7 +182,7 @@ fn what_changes_while_a_file_is_written_is_still_unsaved() {
 }
 
 #[test]
-fn saving_writes_to_the_file_that_the_segmentation_has() {
+fn saving_writes_to_the_file_of_the_segmentation() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let labels = edit(&mut window);
@@ -203,7 +201,7 @@ fn saving_writes_to_the_file_that_the_segmentation_has() {
 }
 
 #[test]
-fn closing_a_file_dialog_does_nothing_and_a_path_is_typed_only_where_there_is_none() {
+fn a_cancelled_file_dialog_has_no_effect_and_a_missing_one_is_replaced_by_the_path_field() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let request = state(&window).path_request(PathPurpose::SaveSegmentation);
@@ -216,7 +214,7 @@ fn closing_a_file_dialog_does_nothing_and_a_path_is_typed_only_where_there_is_no
 }
 
 #[test]
-fn trying_again_opens_everything_that_was_named() {
+fn retrying_opens_all_requested_files() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
@@ -235,7 +233,7 @@ fn trying_again_opens_everything_that_was_named() {
 }
 
 #[test]
-fn a_scan_of_pet_has_no_unit_until_something_says_it() {
+fn a_pet_scan_has_no_unit_without_evidence() {
     let files = Files::new();
     let pet = files.path("activity_pet.nii.gz");
     write_pet(&pet);
@@ -259,7 +257,7 @@ fn a_scan_of_pet_has_no_unit_until_something_says_it() {
 }
 
 #[test]
-fn percentiles_of_a_whole_scan_are_found_by_a_job() {
+fn percentiles_of_a_whole_scan_are_computed_by_a_job() {
     let files = Files::new();
     let scan = files.path("case_t1.nii.gz");
     std::fs::copy(&files.scan, &scan).unwrap();
@@ -274,7 +272,7 @@ fn percentiles_of_a_whole_scan_are_found_by_a_job() {
 }
 
 #[test]
-fn the_first_image_is_shown_with_its_findings_before_anything_else_is_measured() {
+fn the_first_image_is_shown_with_its_findings_at_once() {
     let files = Files::new();
     let pet = files.path("scan_pet.nii.gz");
     write_pet(&pet);
@@ -286,7 +284,7 @@ fn the_first_image_is_shown_with_its_findings_before_anything_else_is_measured()
     let first = document(&window);
     assert_eq!(first.images.len(), 1);
     assert!(first.metrics.is_none() && first.image().projection.is_none());
-    assert!(first.findings.is_some(), "the first look is at the largest");
+    assert!(first.findings.is_some(), "the case opens at the largest finding");
     assert!(
         first.segmentation().is_some() && first.reference().is_some(),
         "a case is never shown with another's masks"
@@ -299,7 +297,7 @@ fn the_first_image_is_shown_with_its_findings_before_anything_else_is_measured()
 }
 
 #[test]
-fn slices_of_a_running_segmentation_change_a_part_of_the_overlay() {
+fn slices_of_a_running_segmentation_update_only_a_part_of_the_overlay() {
     let files = Files::new();
     let image = Volume::read(&files.scan).unwrap();
     let [nx, ny, _] = image.grid.shape;
@@ -311,9 +309,9 @@ fn slices_of_a_running_segmentation_change_a_part_of_the_overlay() {
     assert_eq!((mask.dirty, mask.revision), (Some(slices(0, 4)), 3));
 }
 
-/// Every action that the palette offers without a case does something then: from one of two different states at least.
+/// Every action that the palette offers without a case has an effect in at least one of two states.
 #[test]
-fn no_action_that_is_offered_does_nothing() {
+fn every_offered_action_has_an_effect() {
     let other = || {
         let mut state = State::default();
         state.session.mode = Mode::Train;

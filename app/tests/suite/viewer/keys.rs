@@ -1,4 +1,4 @@
-//! Keys that work on views are dead where none are shown.
+//! View keys do nothing where no views are shown.
 
 use amlp_viewer::Args;
 use amlp_viewer::command::{Command, TrainCommand, ViewCommand, WindowCommand};
@@ -45,7 +45,7 @@ fn looks(window: &Window) -> String {
 }
 
 /// Presses every key, and holds S.
-fn assert_dead(window: &mut Window, where_: &str) {
+fn assert_no_effect(window: &mut Window, where_: &str) {
     let before = looks(window);
     for key in KEYS {
         press(window, key);
@@ -59,14 +59,14 @@ fn assert_dead(window: &mut Window, where_: &str) {
 }
 
 #[test]
-fn keys_of_the_views_are_dead_where_there_are_none() {
+fn view_keys_do_nothing_without_views() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     send(&mut window, ViewCommand::SetTool(ToolKind::Pan));
     send(&mut window, WindowCommand::SetMode(Mode::Train));
     for page in TrainPage::ALL {
         send(&mut window, Command::Train(TrainCommand::ShowPage(page)));
-        assert_dead(&mut window, page.name());
+        assert_no_effect(&mut window, page.name());
     }
     send(&mut window, WindowCommand::SetMode(Mode::Review));
     for key in [Key::Num2, Key::N, Key::D, Key::T] {
@@ -85,7 +85,7 @@ fn keys_of_the_views_are_dead_where_there_are_none() {
 }
 
 #[test]
-fn arrows_go_through_an_open_list_and_not_through_the_slices() {
+fn arrow_keys_move_through_an_open_list_and_not_through_slices() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let before = slices(&window);
@@ -106,16 +106,16 @@ fn arrows_go_through_an_open_list_and_not_through_the_slices() {
 }
 
 #[test]
-fn keys_of_the_views_are_dead_on_the_first_page() {
+fn view_keys_do_nothing_on_the_welcome_screen() {
     let mut window = open(&Args::default());
-    assert_dead(&mut window, "the welcome");
+    assert_no_effect(&mut window, "the welcome");
     send(&mut window, WindowCommand::SetMode(Mode::Masking));
-    assert_dead(&mut window, "Masking without a scan");
+    assert_no_effect(&mut window, "Masking without a scan");
 }
 
 /// A slow frame contains several keys.
 #[test]
-fn what_is_typed_after_a_key_that_opens_a_field_waits_for_it() {
+fn keys_typed_after_one_that_opens_a_field_go_to_that_field() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let before = (looks(&window), state(&window).session.settings.theme);
@@ -149,7 +149,7 @@ fn what_is_typed_after_a_key_that_opens_a_field_waits_for_it() {
 }
 
 #[test]
-fn a_failed_save_says_why_in_its_message() {
+fn a_failed_save_shows_the_reason() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let path = files.path("a folder with a long name that is not there/and one more below/segmentation_of_today");

@@ -1,4 +1,4 @@
-//! The table of labels: names, colours, locks, adding, merging, deleting, and the table that is saved with the mask.
+//! The table of labels: names, colours, locks, adding, merging, deleting, and saving with the mask.
 
 use amlp_viewer::command::{EditCommand, FileCommand, LabelCommand};
 use amlp_viewer::state::Severity;
@@ -21,7 +21,7 @@ fn relabel(from: u16, to: u16) -> EditCommand {
 }
 
 #[test]
-fn labels_are_named_coloured_and_kept_beside_the_saved_mask() {
+fn names_and_colours_of_labels_are_saved_beside_the_mask() {
     let files = Files::on(&straight());
     let mut window = open_files(&[&files.scan, &files.prediction]);
     window.get_by_label("Name of label 1").focus();
@@ -53,17 +53,17 @@ fn labels_are_named_coloured_and_kept_beside_the_saved_mask() {
 
     std::fs::write(&sidecar, "index\tname\tcolor\n1\tx\tred\n").unwrap();
     let window = open_files(&[&files.scan, &files.prediction]);
-    let told = state(&window).notices.iter().any(|notice| {
+    let reported = state(&window).notices.iter().any(|notice| {
         notice.severity == Severity::Warning
             && notice.detail.contains("scan_pred.labels.tsv")
             && notice.detail.contains("ignored")
     });
-    assert!(told && errors(&window).is_empty(), "{:?}", state(&window).notices);
+    assert!(reported && errors(&window).is_empty(), "{:?}", state(&window).notices);
     assert_eq!(document(&window).label_name(1), "Label 1");
 }
 
 #[test]
-fn labels_are_merged_and_deleted_as_steps_that_can_be_undone_and_a_lock_holds() {
+fn merging_and_deleting_labels_can_be_undone_and_respects_locks() {
     let files = Files::on(&straight());
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let all = voxels(&window, 1);
@@ -83,7 +83,7 @@ fn labels_are_merged_and_deleted_as_steps_that_can_be_undone_and_a_lock_holds() 
     assert_eq!((voxels(&window, 1), voxels(&window, 2)), (all, 0));
     click(&mut window, "Paint with label 2");
     send(&mut window, LabelCommand::Delete(2));
-    assert_eq!(state(&window).session.edit.label, 1, "what is gone is not painted with");
+    assert_eq!(state(&window).session.edit.label, 1, "a deleted label is not painted with");
     assert!(!has(&window, "Paint with label 2"));
     send(&mut window, LabelCommand::Delete(1));
     assert_eq!(voxels(&window, 1), 0);
@@ -92,7 +92,7 @@ fn labels_are_merged_and_deleted_as_steps_that_can_be_undone_and_a_lock_holds() 
 }
 
 #[test]
-fn undoing_a_merge_brings_name_and_colour_back() {
+fn undoing_a_merge_restores_name_and_colour() {
     let files = Files::on(&straight());
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let all = voxels(&window, 1);

@@ -26,7 +26,7 @@ fn place(text: &TextShape) -> Rect {
     text.galley.rect.translate(text.pos.to_vec2())
 }
 
-/// Says of four files that they cannot be opened.
+/// Causes four error messages.
 fn fail_four_times(window: &mut Window, files: &Files) {
     for n in 1..=4 {
         let missing = files.path(&format!("missing_{n}.nii.gz"));
@@ -62,9 +62,9 @@ fn no_message_covers_an_image() {
     }
 }
 
-/// Without strip and panels there is no other position.
+/// Without strip and panels, messages cover an image.
 #[test]
-fn a_message_over_a_letter_leaves_it_in_sight() {
+fn letters_stay_visible_above_messages() {
     let files = Files::new();
     let mut window = start(&args(&[&files.scan]), [900.0, 600.0], None);
     settle(&mut window);
@@ -99,7 +99,7 @@ fn a_message_over_a_letter_leaves_it_in_sight() {
 
 /// Letters are white: on the white projection of a PET scan only the plate makes them visible.
 #[test]
-fn letters_and_numbers_stand_on_plates() {
+fn letters_and_numbers_are_drawn_on_plates() {
     let files = Files::new();
     let mut window = start(&args(&[&files.scan, &files.truth]), [900.0, 600.0], None);
     settle(&mut window);
@@ -126,7 +126,7 @@ fn letters_and_numbers_stand_on_plates() {
 
 /// Four images side by side are distinguished only by their names, which a lesion must not hide.
 #[test]
-fn every_pane_names_its_slice_and_image_whatever_lies_below() {
+fn lesions_never_hide_the_names_of_slice_and_image() {
     let files = Files::new();
     let images: Vec<_> =
         ["flair", "t1", "t1ce", "t2"].iter().map(|name| files.path(&format!("p_{name}.nii.gz"))).collect();

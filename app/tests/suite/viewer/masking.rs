@@ -70,7 +70,7 @@ fn shown_report(window: &Window) -> MaskReport {
 }
 
 #[test]
-fn at_first_the_window_shows_what_the_command_line_prints() {
+fn the_initial_result_equals_that_of_amlp_mask() {
     let files = Files::new();
     // Stored feet up: slice 3 of the file is not slice 3 of the patient.
     let mut args = masking_args(&[&files.scan]);
@@ -88,7 +88,7 @@ fn at_first_the_window_shows_what_the_command_line_prints() {
     send_mode_and_back(window);
 }
 
-/// Outside Masking mode none of it is reported.
+/// Checks that nothing is reported outside Masking mode.
 fn send_mode_and_back(mut window: Window) {
     let before = report(&window).masking;
     press(&mut window, Key::F1);
@@ -98,7 +98,7 @@ fn send_mode_and_back(mut window: Window) {
 }
 
 #[test]
-fn controls_change_the_engines_labels_and_numbers() {
+fn every_control_changes_the_result() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let check = |window: &Window| {
@@ -149,7 +149,7 @@ fn controls_change_the_engines_labels_and_numbers() {
 }
 
 #[test]
-fn another_slice_keeps_all_settings() {
+fn settings_stay_when_the_slice_changes() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     set(&mut window, |controls| (controls.sigma, controls.cluster.tissue_only) = (0.3, true));
@@ -172,7 +172,7 @@ fn another_slice_keeps_all_settings() {
 }
 
 #[test]
-fn left_and_right_go_through_the_epochs() {
+fn left_and_right_step_through_the_epochs() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     press(&mut window, Key::ArrowRight);
@@ -200,7 +200,7 @@ fn left_and_right_go_through_the_epochs() {
 }
 
 #[test]
-fn a_patch_is_chosen_by_mouse_and_keyboard() {
+fn patches_are_pinned_by_mouse_and_keyboard() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let pinned = |window: &Window| state(window).session.masking.pinned;
@@ -243,7 +243,7 @@ fn a_patch_is_chosen_by_mouse_and_keyboard() {
 }
 
 #[test]
-fn after_a_click_arrows_go_from_patch_to_patch() {
+fn after_a_click_arrow_keys_move_from_patch_to_patch() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let pinned = |window: &Window| state(window).session.masking.pinned;
@@ -281,7 +281,7 @@ fn click_at(window: &mut Window, pos: egui::Pos2) {
 }
 
 #[test]
-fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
+fn outdated_slow_clusterings_are_dropped() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let quick = shown_report(&window);
@@ -292,7 +292,7 @@ fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
     window.state_mut().dispatch(slow.clone());
     window.step();
     assert!(window.state().jobs().runs(worker::masking::CLUSTER));
-    assert_eq!(report(&window).masking, None, "the old result is shown, and not told as the new one");
+    assert_eq!(report(&window).masking, None, "the old result is shown, but not reported as the new one");
     assert!(state(&window).cache.masking.found.is_some());
     set(&mut window, |controls| controls.cluster.method = Method::Kmeans);
     assert_eq!(shown_report(&window), quick);
@@ -312,7 +312,7 @@ fn slow_clusterings_are_dropped_when_something_newer_is_wanted() {
 }
 
 #[test]
-fn what_is_cancelled_is_not_tried_again_by_itself() {
+fn a_cancelled_clustering_is_not_restarted_automatically() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let mut slow = state(&window).session.masking.controls.clone();
@@ -335,7 +335,7 @@ fn what_is_cancelled_is_not_tried_again_by_itself() {
 }
 
 #[test]
-fn colours_are_refused_by_name_and_frames_are_the_shown_ones() {
+fn colour_images_are_refused_and_4d_scans_use_the_displayed_frame() {
     let folder = tempfile::tempdir().unwrap();
     let (colours, moving) = (folder.path().join("colours.nii.gz"), folder.path().join("moving.nii.gz"));
     let grid = Grid::new([8, 8, 4], phantom::straight().world_from_voxel);
@@ -365,7 +365,7 @@ fn colours_are_refused_by_name_and_frames_are_the_shown_ones() {
 }
 
 #[test]
-fn a_modality_that_the_user_knows_better_decides_how_the_scan_is_prepared() {
+fn the_users_modality_determines_the_preprocessing() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let ct = shown_report(&window);
@@ -377,7 +377,7 @@ fn a_modality_that_the_user_knows_better_decides_how_the_scan_is_prepared() {
 }
 
 #[test]
-fn a_slice_without_tissue_has_no_foreground_and_says_so() {
+fn a_slice_without_tissue_is_reported_as_having_no_foreground() {
     let folder = tempfile::tempdir().unwrap();
     let scan = folder.path().join("empty_flair.nii.gz");
     let value = |at: [usize; 3]| if at[2] == 0 { i16::from(at[0] > 10) * 50 } else { 0 };
@@ -393,7 +393,7 @@ fn a_slice_without_tissue_has_no_foreground_and_says_so() {
 }
 
 #[test]
-fn numbers_are_written_as_a_table_and_never_over_a_file_without_asking() {
+fn numbers_are_exported_and_overwriting_asks_first() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let table = files.path("numbers.csv");
@@ -419,7 +419,7 @@ fn numbers_are_written_as_a_table_and_never_over_a_file_without_asking() {
 }
 
 #[test]
-fn the_view_is_written_as_a_picture() {
+fn the_view_is_exported_as_a_picture() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     if screen().is_none() {
@@ -441,7 +441,7 @@ fn the_view_is_written_as_a_picture() {
 }
 
 #[test]
-fn everything_is_in_the_palette_with_keys_of_its_own() {
+fn all_masking_actions_are_in_the_palette() {
     let files = Files::new();
     let mut window = phantom_window(&files);
     let all = actions(state(&window));

@@ -1,5 +1,5 @@
-//! The whole program without a window, operated like a user: by the names of its controls, by keys and mouse. Asserts on the
-//! numbers of the `--state` report.
+//! The whole program without a window, operated as by a user: by the names of its controls, by keys and mouse. Most
+//! assertions use the numbers of the `--state` report.
 
 mod autosave;
 mod cases;

@@ -1,4 +1,4 @@
-//! A mask that does not fit never hides its scan.
+//! A mask that does not fit never prevents its scan from opening.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use engine::volume::{Grid, LabelVolume, Orientation, Scale, Volume, VoxelData, n
 use crate::phantom::{self, Files, STORED, count, lesion, straight, write_cohort, write_mask};
 use crate::window::*;
 
-/// The mask of the phantom on a grid that lies `mm` further along x.
+/// Writes the phantom's mask on a grid shifted by `mm` along x.
 fn shifted_mask(files: &Files, mm: f64) {
     let mut grid = phantom::oblique();
     grid.world_from_voxel.translation.x += mm;
@@ -27,7 +27,7 @@ fn offers_to_resample(window: &Window) -> bool {
     state(window).dialog.is_none() && document(window).missing_masks().any(says)
 }
 
-/// Two lesions, each in a file of its own.
+/// Writes two lesions, each to a separate file.
 fn write_regions(folder: &Path, grid: &Grid) -> [PathBuf; 2] {
     [0, 1].map(|n| {
         let path = folder.join(format!("finding{}_roi.nii.gz", n + 1));
@@ -36,7 +36,7 @@ fn write_regions(folder: &Path, grid: &Grid) -> [PathBuf; 2] {
     })
 }
 
-/// The reference is the union of the two, whose files are named.
+/// Asserts that the reference is the union of both files and names them.
 fn assert_union(window: &Window) {
     assert_eq!(errors(window), [""; 0]);
     let mask = document(window).reference().unwrap();
@@ -47,7 +47,7 @@ fn assert_union(window: &Window) {
 }
 
 #[test]
-fn several_regions_of_interest_are_one_reference() {
+fn several_reference_files_are_merged_into_one() {
     // As the cohort lists them.
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
@@ -69,9 +69,9 @@ fn several_regions_of_interest_are_one_reference() {
     assert_union(&window);
 }
 
-/// OHIF#2964.
+/// As in issue 2964 of the OHIF viewer.
 #[test]
-fn the_scan_opens_without_a_mask_that_lies_elsewhere() {
+fn a_scan_opens_without_a_mask_on_another_grid() {
     let files = Files::new();
     shifted_mask(&files, 0.6);
     let mut window = open_files(&[&files.scan, &files.truth]);
@@ -94,7 +94,7 @@ fn the_scan_opens_without_a_mask_that_lies_elsewhere() {
 }
 
 #[test]
-fn a_soft_mask_is_loaded_with_a_threshold() {
+fn a_soft_mask_can_be_thresholded() {
     let files = Files::new();
     let scan = Volume::read(&files.scan).unwrap();
     let soft = (0..scan.grid.len()).map(|at| if at % 5 == 0 { 0.7 } else { 0.2 }).collect();
@@ -103,14 +103,14 @@ fn a_soft_mask_is_loaded_with_a_threshold() {
     assert!(document(&window).reference().is_none() && errors(&window).is_empty());
     let why = &document(&window).unloaded[0];
     assert!(why.why.contains("threshold") && !why.details.contains("--"), "{why:?}");
-    click(&mut window, "Use values from 0.5 on");
+    click(&mut window, "Threshold at 0.5");
     let mask = document(&window).reference().unwrap();
     assert_eq!(mask.labels.to_volume().labelled_voxels(), scan.grid.len().div_ceil(5));
     assert!(mask.is_unsaved() && document(&window).unloaded.is_empty());
 }
 
 #[test]
-fn named_channels_of_a_4d_file_are_images_of_their_own() {
+fn named_channels_of_a_4d_file_open_as_separate_images() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("Task01_BrainTumour");
     for part in ["imagesTr", "labelsTr"] {
@@ -136,7 +136,7 @@ fn named_channels_of_a_4d_file_are_images_of_their_own() {
 }
 
 #[test]
-fn a_mask_opened_later_is_offered_too() {
+fn a_mask_opened_later_is_offered_for_resampling_too() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     shifted_mask(&files, 0.6);
@@ -145,7 +145,7 @@ fn a_mask_opened_later_is_offered_too() {
 }
 
 #[test]
-fn rounding_of_the_grid_and_of_labels_is_told_and_shown() {
+fn rounding_of_grid_and_labels_is_reported() {
     let files = Files::new();
     shifted_mask(&files, 1e-3);
     let window = open_files(&[&files.scan, &files.truth]);
@@ -154,7 +154,7 @@ fn rounding_of_the_grid_and_of_labels_is_told_and_shown() {
 }
 
 #[test]
-fn an_unreadable_mask_leaves_the_scan() {
+fn a_scan_opens_despite_an_unreadable_mask() {
     let files = Files::new();
     std::fs::write(&files.truth, b"no mask").unwrap();
     let window = open_files(&[&files.scan, &files.truth]);
@@ -162,9 +162,9 @@ fn an_unreadable_mask_leaves_the_scan() {
     assert_eq!(errors(&window).len(), 1, "{:?}", errors(&window));
 }
 
-/// OHIF#4789.
+/// As in issue 4789 of the OHIF viewer.
 #[test]
-fn a_mask_of_several_frames_follows_the_frame() {
+fn a_mask_with_several_frames_follows_the_displayed_frame() {
     let files = Files::new();
     let (scan, mask) = (files.path("cine.nii.gz"), files.path("cine_mask.nii.gz"));
     phantom::write_moving(&scan);

@@ -1,4 +1,4 @@
-//! One scan in all 48 axis orders is one scan: the same letters, positions, values and pixels.
+//! A scan stored in any of the 48 axis orders gives the same letters, positions, values and pixels.
 
 use std::path::Path;
 
@@ -154,7 +154,7 @@ fn all_orders_are_one(grid: &Grid, drawn: bool) {
 
 fn same(found: &(Vec<Report>, Option<RgbaImage>), first: &(Vec<Report>, Option<RgbaImage>), order: &Orientation) {
     for (n, (a, b)) in found.0.iter().zip(&first.0).enumerate() {
-        assert_eq!(a, b, "{order:?}, look {n}");
+        assert_eq!(a, b, "{order:?}, report {n}");
     }
     let (Some(a), Some(b)) = (&found.1, &first.1) else { return };
     assert_eq!(a.dimensions(), b.dimensions());
@@ -169,12 +169,12 @@ fn same(found: &(Vec<Report>, Option<RgbaImage>), first: &(Vec<Report>, Option<R
 }
 
 #[test]
-fn every_axis_order_of_a_straight_scan_reads_the_same_and_is_saved_as_it_was() {
+fn every_axis_order_of_a_straight_scan_gives_the_same_state_and_is_kept_on_saving() {
     all_orders_are_one(&straight(), false);
 }
 
 #[test]
-fn every_axis_order_of_an_oblique_scan_reads_the_same_and_is_saved_as_it_was() {
+fn every_axis_order_of_an_oblique_scan_gives_the_same_state_and_is_kept_on_saving() {
     all_orders_are_one(&oblique(), false);
 }
 
@@ -189,7 +189,7 @@ fn every_axis_order_of_an_oblique_scan_has_the_same_pixels() {
 }
 
 #[test]
-fn lesions_of_one_size_are_listed_in_the_same_order_in_every_axis_order() {
+fn lesions_of_equal_size_are_listed_in_the_same_order_for_every_axis_order() {
     // The second lesion twice more, elsewhere.
     let moved = |[i, j, k]: Voxel, by: Voxel| Some([i.checked_sub(by[0])?, j + by[1], k.checked_sub(by[2])?]);
     let second = |at: Option<Voxel>| at.is_some_and(|at| lesion(at) == Some(1));

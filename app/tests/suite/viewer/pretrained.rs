@@ -51,7 +51,7 @@ fn pretrained(folder: &Path, modalities: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn a_pre_trained_network_fills_the_masked_patches_in() {
+fn a_pre_trained_network_reconstructs_the_masked_patches() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["pet"]);
     let scan = folder.path().join("new_pet.nii.gz");
@@ -114,7 +114,7 @@ fn a_pre_trained_network_fills_the_masked_patches_in() {
     assert_eq!(errors(&window).len(), 1, "not again for every slice");
 }
 
-/// What the engine makes of the shown slice of a patient in both modalities, masked as shown.
+/// The engine's reconstruction of the displayed slice in both modalities, with the displayed masking.
 fn expected(window: &Window, run: &Path, place: &Path) -> Reconstruction {
     let images = ["flair", "t1"].map(|name| Volume::read(&place.join(format!("{name}.nii.gz"))).unwrap());
     let found = state(window).cache.masking.found.clone().unwrap();
@@ -134,7 +134,7 @@ fn with_network(files: &[&Path], run: &Path) -> Window {
 }
 
 #[test]
-fn a_network_of_several_modalities_gets_those_that_lie_beside_the_shown_one() {
+fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["flair", "t1"]);
     let place = folder.path().join("new");
@@ -159,7 +159,7 @@ fn a_network_of_several_modalities_gets_those_that_lie_beside_the_shown_one() {
 }
 
 #[test]
-fn a_modality_that_is_nowhere_is_named() {
+fn a_missing_modality_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["flair", "t1"]);
     let (place, other) = (folder.path().join("new"), folder.path().join("other"));

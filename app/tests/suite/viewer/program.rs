@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::phantom::{self, Files};
-use crate::window::PATIENCE;
+use crate::window::TIMEOUT;
 
 /// The program without anything to draw on.
 pub fn program() -> Command {
@@ -28,7 +28,7 @@ fn run(arguments: &[&Path]) -> Output {
     let mut child = program().args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let begin = Instant::now();
     while child.try_wait().unwrap().is_none() {
-        if begin.elapsed() > PATIENCE {
+        if begin.elapsed() > TIMEOUT {
             child.kill().unwrap();
             panic!("it does not end: {arguments:?}");
         }
@@ -37,7 +37,7 @@ fn run(arguments: &[&Path]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -47,10 +47,10 @@ fn json(path: &Path) -> Value {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn u9_without_a_display_it_says_what_was_tried_and_what_else_there_is() {
+fn without_a_display_the_error_names_what_was_tried_and_the_alternatives() {
     let files = Files::new();
     let output = run(&[&files.scan]);
-    let text = said(&output);
+    let text = stderr(&output);
     assert_eq!(output.status.code(), Some(2), "{text}");
     for part in ["DISPLAY is not set", "WAYLAND_DISPLAY is not set", "Vulkan", "amlp segment", "--state"] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
@@ -60,7 +60,7 @@ fn u9_without_a_display_it_says_what_was_tried_and_what_else_there_is() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn u9_without_a_display_the_demonstration_runs_in_the_terminal() {
+fn without_a_display_the_demo_runs_in_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = program();
     command.arg("--demo").current_dir(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -85,7 +85,7 @@ fn u9_without_a_display_the_demonstration_runs_in_the_terminal() {
 }
 
 #[test]
-fn u9_numbers_need_neither_display_nor_adapter() {
+fn the_state_report_needs_neither_display_nor_adapter() {
     let files = Files::new();
     let out = files.path("state.json");
     let output = run(&[
@@ -97,7 +97,7 @@ fn u9_numbers_need_neither_display_nor_adapter() {
         Path::new("--state"),
         &out,
     ]);
-    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let state = json(&out);
     let expected = [
         "mode",
@@ -136,19 +136,19 @@ fn u9_numbers_need_neither_display_nor_adapter() {
 }
 
 #[test]
-fn u9_a_damaged_file_ends_with_1_and_an_error_that_names_it() {
+fn a_damaged_file_gives_exit_code_1_and_an_error_that_names_it() {
     let files = Files::new();
     let bytes = std::fs::read(&files.scan).unwrap();
     let damaged = files.path("damaged_ct.nii.gz");
     std::fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
     let out = files.path("state.json");
     let output = run(&[&damaged, Path::new("--state"), &out]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let state = json(&out);
     let errors = state["errors"].as_array().unwrap();
     assert!(errors.len() == 1 && errors[0].as_str().unwrap().contains("damaged_ct.nii.gz"), "{errors:?}");
     assert_eq!(state["panes"], Value::Array(Vec::new()));
-    assert!(said(&output).contains("damaged_ct.nii.gz"));
+    assert!(stderr(&output).contains("damaged_ct.nii.gz"));
 
     // A mask that does not fit, a file that is not there, a slice that does not exist.
     let other = files.path("other_seg.nii.gz");
@@ -162,23 +162,23 @@ fn u9_a_damaged_file_ends_with_1_and_an_error_that_names_it() {
     for (arguments, named) in cases {
         let arguments = [arguments, &[Path::new("--state"), &out]].concat();
         let output = run(&arguments);
-        assert_eq!(output.status.code(), Some(1), "{named}: {}", said(&output));
+        assert_eq!(output.status.code(), Some(1), "{named}: {}", stderr(&output));
         let errors = json(&out)["errors"].to_string();
         assert!(errors.contains(named), "{errors}");
     }
 }
 
 #[test]
-fn u9_a_picture_needs_an_adapter_and_says_so() {
+fn a_screenshot_without_an_adapter_is_an_error() {
     let files = Files::new();
     let out = files.path("picture.png");
     let output = run(&[&files.scan, Path::new("--screenshot"), &out]);
-    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    assert!(said(&output).contains("no graphics adapter") && !out.exists(), "{}", said(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no graphics adapter") && !out.exists(), "{}", stderr(&output));
 }
 
 #[test]
-fn masks_named_beside_a_patients_folder_are_used_and_beside_a_cohort_refused() {
+fn mask_options_work_with_a_patient_folder_but_not_with_a_cohort() {
     let files = Files::new();
     let place = |root: &str, patient: &str| {
         let folder = files.path(root).join(patient);

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use amlp_viewer::command::{Command, FileCommand, OverlayCommand, ReviewCommand};
+use amlp_viewer::command::{Command, FileCommand, LabelCommand, OverlayCommand, ReviewCommand};
 use amlp_viewer::state::intent::ReviewFile;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, QueueOrder, Settings};
 use egui::{Event, Key, Modifiers};
@@ -48,7 +48,7 @@ fn listed(window: &Window) -> Vec<String> {
 }
 
 #[test]
-fn verdicts_are_given_by_keys_and_shown_again_after_a_restart() {
+fn verdicts_are_given_by_keys_and_kept_after_a_restart() {
     use Verdict::{Accepted, Rejected, SecondLook, ToDo};
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
@@ -94,9 +94,8 @@ fn verdicts_are_given_by_keys_and_shown_again_after_a_restart() {
     assert_eq!(state(&window).cases.review.entry("patient_3").unwrap().comment, "xn");
 }
 
-/// A case that was decided by the first press had taken no time.
 #[test]
-fn the_time_until_the_press_that_decides_counts() {
+fn the_time_before_the_deciding_key_press_counts() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -109,7 +108,7 @@ fn the_time_until_the_press_that_decides_counts() {
 }
 
 #[test]
-fn escape_drops_a_comment_and_initials_that_were_not_given_give_no_verdict() {
+fn escape_discards_a_comment_and_without_initials_there_is_no_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_files(&[&root]);
@@ -136,7 +135,7 @@ fn edit(window: &mut Window) {
 }
 
 #[test]
-fn accepting_saves_a_changed_segmentation_and_says_corrected() {
+fn accepting_an_edited_segmentation_saves_it_as_corrected() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -177,7 +176,7 @@ fn accepting_a_segmentation_without_a_file_saves_it_beside_the_scan() {
 }
 
 #[test]
-fn a_rejected_case_with_changes_asks_before_it_is_left() {
+fn rejecting_a_case_with_unsaved_changes_asks_first() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -190,7 +189,7 @@ fn a_rejected_case_with_changes_asks_before_it_is_left() {
 }
 
 #[test]
-fn a_second_writer_is_told_who_writes_and_shows_no_verdict_that_is_lost() {
+fn a_second_writer_learns_who_holds_the_lock_and_shows_no_lost_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let (mut other, _) = ReviewWriter::open(&root).unwrap();
@@ -198,7 +197,7 @@ fn a_second_writer_is_told_who_writes_and_shows_no_verdict_that_is_lost() {
     other.append(&Entry { verdict: Verdict::Accepted, ..Entry::new("patient_3") }).unwrap();
     press(&mut window, Key::X);
     let said = errors(&window).join("\n");
-    assert!(said.contains("The verdict was not kept") && said.contains("has been writing verdicts since"), "{said}");
+    assert!(said.contains("The verdict was not saved") && said.contains("has been writing verdicts since"), "{said}");
     assert_eq!(verdicts(&window)[0], Verdict::ToDo);
     drop(other);
     send(&mut window, Intent::StepCase(-1));
@@ -212,7 +211,7 @@ fn a_second_writer_is_told_who_writes_and_shows_no_verdict_that_is_lost() {
 }
 
 #[test]
-fn the_list_is_narrowed_down_to_a_verdict_and_ordered() {
+fn the_list_can_be_filtered_by_verdict_and_ordered() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -248,7 +247,7 @@ fn the_list_is_narrowed_down_to_a_verdict_and_ordered() {
 }
 
 #[test]
-fn the_next_case_is_read_ahead_and_used_only_if_its_files_are_unchanged() {
+fn a_prefetched_case_is_used_only_if_its_files_are_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -269,7 +268,7 @@ fn the_next_case_is_read_ahead_and_used_only_if_its_files_are_unchanged() {
 }
 
 #[test]
-fn findings_have_verdicts_and_everything_is_exported() {
+fn findings_have_verdicts_and_all_reports_are_exported() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -278,7 +277,7 @@ fn findings_have_verdicts_and_everything_is_exported() {
     click(&mut window, "Accept finding 1");
     assert_eq!(given(&window), Some(FindingVerdict::Accepted));
     click(&mut window, "Accept finding 1");
-    assert_eq!(given(&window), None, "pressed again it is taken back");
+    assert_eq!(given(&window), None, "pressing again clears it");
     click(&mut window, "Reject finding 1");
     assert_eq!(given(&window), Some(FindingVerdict::Rejected));
     let said = window.get_by_label("Finding 1").accesskit_node().description().unwrap_or_default();
@@ -308,8 +307,33 @@ fn findings_have_verdicts_and_everything_is_exported() {
     assert_eq!((state(&window).dialog.clone(), errors(&window)), (None, vec![]));
 }
 
+/// The question for a name came first, and the refusal after it.
 #[test]
-fn two_masks_become_one() {
+fn no_name_is_asked_for_a_report_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    send(&mut window, Intent::Consensus(Method::Majority));
+    assert!(document(&window).is_unsaved());
+    send(&mut window, Intent::Ask(PathPurpose::Review(ReviewFile::CasePage)));
+    assert_eq!(state(&window).dialog, None);
+    assert!(errors(&window).iter().any(|error| error.contains("Save this case first")), "{:?}", errors(&window));
+}
+
+#[test]
+fn a_consensus_keeps_the_names_of_the_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    send(&mut window, LabelCommand::Rename(1, "Lesion".to_owned()));
+    send(&mut window, Intent::Consensus(Method::Majority));
+    click(&mut window, "Continue without saving");
+    assert_eq!(document(&window).segmentation().unwrap().path, None, "the consensus is shown");
+    assert_eq!(document(&window).label_name(1), "Lesion");
+}
+
+#[test]
+fn the_consensus_of_two_masks_replaces_the_segmentation() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);
@@ -339,7 +363,7 @@ fn verdicts_of_another_window_appear_with_the_next_case() {
 }
 
 #[test]
-fn views_are_maximised_and_films_played_by_shifted_keys() {
+fn maximise_and_cine_have_shortcuts_with_shift() {
     let folder = tempfile::tempdir().unwrap();
     let root = cohort(folder.path());
     let mut window = open_queue(&root);

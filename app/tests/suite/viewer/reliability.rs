@@ -54,7 +54,7 @@ impl HeldJob {
 }
 
 #[test]
-fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
+fn opening_another_case_while_one_loads_shows_only_that_one() {
     let files = Files::new();
     let large = files.path("large_ct.nii.gz");
     write_large(&large);
@@ -69,7 +69,7 @@ fn u2_opening_another_case_while_one_loads_shows_only_that_one() {
 }
 
 #[test]
-fn u3_a_late_result_of_opening_is_dropped() {
+fn a_late_result_of_opening_is_dropped() {
     let files = Files::new();
     let mut window = open(&Args::default());
     let (held, wait) = HeldJob::new();
@@ -88,7 +88,7 @@ fn u3_a_late_result_of_opening_is_dropped() {
 }
 
 #[test]
-fn u3_a_late_result_for_a_closed_case_is_dropped() {
+fn a_late_result_for_a_closed_case_is_dropped() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let id = document(&window).id;
@@ -127,7 +127,7 @@ fn send_only(window: &mut Window, command: impl Into<Command>) {
 }
 
 #[test]
-fn what_became_of_saving_is_said_even_if_another_case_is_open_by_then() {
+fn the_outcome_of_a_save_is_reported_even_if_another_case_is_open() {
     let files = Files::new();
     for (name, fails) in [("late_pred.nii.gz", false), ("no_folder/late_pred.nii.gz", true)] {
         let mut window = open_files(&[&files.scan, &files.prediction]);
@@ -165,7 +165,7 @@ fn endless(window: &mut Window, slot: Slot) -> mpsc::Receiver<()> {
 const SOON: Duration = Duration::from_secs(2);
 
 #[test]
-fn u4_the_program_ends_at_once_during_a_load() {
+fn the_program_quits_at_once_while_a_case_loads() {
     let files = Files::new();
     let large = files.path("large_ct.nii.gz");
     write_large(&large);
@@ -179,7 +179,7 @@ fn u4_the_program_ends_at_once_during_a_load() {
 }
 
 #[test]
-fn u4_closing_the_window_stops_what_runs_and_asks_if_something_would_be_lost() {
+fn closing_the_window_stops_jobs_and_asks_if_something_would_be_lost() {
     let close = |window: &mut Window| {
         window.input_mut().viewports.entry(ViewportId::ROOT).or_default().events.push(ViewportEvent::Close);
         window.step();
@@ -213,7 +213,7 @@ fn click_only(window: &mut Window, label: &str) {
 }
 
 #[test]
-fn u7_a_worker_that_panics_is_named_and_everything_else_goes_on() {
+fn a_panic_in_a_job_is_reported_and_everything_else_continues() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let id = document(&window).id;
@@ -238,7 +238,7 @@ fn u7_a_worker_that_panics_is_named_and_everything_else_goes_on() {
 }
 
 #[test]
-fn u10_no_size_of_the_window_is_too_small() {
+fn no_window_size_is_too_small() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction, &files.truth]);
     let commands = [
@@ -268,7 +268,7 @@ fn u10_no_size_of_the_window_is_too_small() {
 }
 
 #[test]
-fn u10_one_pixel_is_drawn_too() {
+fn a_window_of_one_pixel_is_drawn() {
     let files = Files::new();
     let Some(screen) = screen() else { return };
     let mut window = start(&args(&[&files.scan, &files.prediction]), SIZE, Some(screen));
@@ -288,19 +288,19 @@ fn resident() -> Option<i64> {
     line.trim().trim_end_matches("kB").trim().parse::<i64>().ok().map(|kib| 1024 * kib)
 }
 
-/// Says to a process of this program that it is to scroll itself.
+/// Variable that tells the child process to do the scrolling.
 const ALONE: &str = "AMLP_TEST_ALONE";
 
 /// Runs in a separate process, since other tests would be counted too.
 #[test]
-fn u10_ten_thousand_slices_leave_memory_flat() {
+fn scrolling_through_ten_thousand_slices_does_not_grow_memory() {
     if std::env::var_os(ALONE).is_some() {
         return ten_thousand_slices();
     }
     let program = std::env::current_exe().unwrap();
     // The module's path without the name of the program, which is how the test is called.
     let (_, module) = module_path!().split_once("::").unwrap();
-    let name = format!("{module}::u10_ten_thousand_slices_leave_memory_flat");
+    let name = format!("{module}::scrolling_through_ten_thousand_slices_does_not_grow_memory");
     let arguments = ["--exact", &name, "--nocapture", "--test-threads", "1"];
     let output = std::process::Command::new(program).args(arguments).env(ALONE, "1").output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! U8: a restart brings the session back. What is compared is the report of `--state`.
+//! A restart restores the session. Compares the `--state` report before and after.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -56,7 +56,7 @@ pub(super) fn again(window: &Window) -> Window {
 }
 
 #[test]
-fn u8_a_case_comes_back_as_it_was_looked_at() {
+fn a_case_is_restored_in_the_same_view() {
     let files = Files::new();
     let mut window =
         open(&Args { mask: Some(files.prediction.clone()), truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
@@ -90,7 +90,7 @@ fn u8_a_case_comes_back_as_it_was_looked_at() {
 }
 
 #[test]
-fn u8_several_images_frames_and_modalities_come_back() {
+fn images_frames_and_modalities_are_restored() {
     let files = Files::new();
     let moving = files.path("moving.nii.gz");
     write_moving(&moving);
@@ -102,7 +102,7 @@ fn u8_several_images_frames_and_modalities_come_back() {
 }
 
 #[test]
-fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
+fn a_case_is_restored_with_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
@@ -118,7 +118,7 @@ fn u8_a_case_of_a_folder_comes_back_with_the_folder() {
 }
 
 #[test]
-fn u8_masking_comes_back_with_its_numbers() {
+fn masking_mode_is_restored_with_its_numbers() {
     let files = Files::new();
     let mut window = open(&Args { truth: Some(files.truth.clone()), ..args(&[&files.scan]) });
     send(&mut window, WindowCommand::SetMode(Mode::Masking));
@@ -141,7 +141,7 @@ fn trained(place: &Place) -> Window {
 }
 
 #[test]
-fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
+fn the_timeline_and_the_training_form_are_restored() {
     let place = Place::new();
     let mut window = trained(&place);
     let run = place.runs().join("amlp-pet");
@@ -175,7 +175,7 @@ fn u8_a_run_comes_back_at_its_epoch_and_training_with_its_form() {
 }
 
 #[test]
-fn u8_a_session_that_is_gone_is_reported_and_the_program_starts() {
+fn a_missing_session_file_is_reported_and_the_program_starts() {
     let files = Files::new();
     let mut window = open(&Args { mask: Some(files.prediction.clone()), ..args(&[&files.scan]) });
     for command in [
@@ -194,7 +194,7 @@ fn u8_a_session_that_is_gone_is_reported_and_the_program_starts() {
 }
 
 #[test]
-fn u8_a_form_with_an_invalid_number_does_not_spoil_the_session() {
+fn an_invalid_number_in_the_form_does_not_make_the_session_unreadable() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.enter("Batch", Some("Not a number".into())));
@@ -206,7 +206,7 @@ fn u8_a_form_with_an_invalid_number_does_not_spoil_the_session() {
 }
 
 #[test]
-fn u8_the_built_program_brings_the_view_back() {
+fn the_built_program_restores_the_view() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
     send(&mut window, ViewCommand::StepSlice { pane: PaneId::Coronal, by: 5 });
@@ -219,7 +219,7 @@ fn u8_the_built_program_brings_the_view_back() {
 }
 
 #[test]
-fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
+fn missing_files_are_reported_and_the_rest_is_restored() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open(&Args::default());
@@ -237,7 +237,7 @@ fn u8_what_is_gone_is_said_and_the_rest_comes_back() {
 }
 
 #[test]
-fn u8_a_restart_asks_what_closing_asks() {
+fn a_restart_asks_the_same_questions_as_closing() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     window.state_mut().parts().0.document.as_mut().unwrap().mask_mut(MaskRole::Segmentation).unwrap().saved_revision =
@@ -276,7 +276,7 @@ fn u8_a_restart_asks_what_closing_asks() {
 }
 
 #[test]
-fn u8_a_lost_device_offers_to_start_anew() {
+fn a_lost_device_offers_a_restart() {
     let files = Files::new();
     let Some(screen) = screen() else { return };
     let device = screen.device.clone();
@@ -298,5 +298,5 @@ fn u8_a_lost_device_offers_to_start_anew() {
     window.run_steps(3);
     window.key_press(Key::Enter);
     window.run_steps(3);
-    assert!(window.state().restarts(), "Enter is enough where nothing can be seen");
+    assert!(window.state().restarts(), "Enter restarts, since nothing may be visible");
 }

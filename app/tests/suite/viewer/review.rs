@@ -1,4 +1,4 @@
-//! Going through a case: slices, contrast, findings, comparison, the palette.
+//! Reviewing a case: slices, contrast, findings, comparison, the palette.
 
 use amlp_viewer::command::action::{GESTURES, actions, matching};
 use amlp_viewer::scene::{PaneMap, PlaneMode};
@@ -50,7 +50,7 @@ fn wheel_and_keys_step_through_slices() {
 }
 
 #[test]
-fn contrast_is_dragged_chosen_and_typed() {
+fn contrast_is_changed_by_dragging_presets_and_keys() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let contrast = |window: &Window| (report(window).window.unwrap(), report(window).level.unwrap());
@@ -80,7 +80,7 @@ fn contrast_is_dragged_chosen_and_typed() {
 }
 
 #[test]
-fn tools_have_keys() {
+fn tools_are_selected_by_keys() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let keys = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6];
@@ -97,7 +97,7 @@ fn tools_have_keys() {
 }
 
 #[test]
-fn findings_are_measured_as_counted_by_hand() {
+fn findings_have_the_expected_measures() {
     let files = Files::new();
     let window = open_files(&[&files.scan, &files.truth]);
     let found = report(&window).findings;
@@ -128,7 +128,7 @@ fn crosshair_place(window: &Window, pane: PaneId) -> DVec2 {
 }
 
 #[test]
-fn next_and_previous_finding_are_in_the_middle_of_all_panes() {
+fn stepping_to_a_finding_centres_it_in_all_panes() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
     for pane in [PaneId::Axial, PaneId::Sagittal, PaneId::Coronal] {
@@ -155,7 +155,7 @@ fn next_and_previous_finding_are_in_the_middle_of_all_panes() {
 }
 
 #[test]
-fn slice_dice_and_metrics_are_what_can_be_counted() {
+fn slice_dice_and_metrics_have_the_expected_values() {
     let files = Files::new();
     let mut window = compared(&files);
     let shown = report(&window);
@@ -224,7 +224,7 @@ fn the_overlay_is_swapped_hidden_and_faded_by_keys() {
 }
 
 #[test]
-fn the_palette_finds_and_does() {
+fn the_palette_finds_and_runs_every_action() {
     let files = Files::new();
     let mut window = compared(&files);
     press_with(&mut window, CTRL, Key::K);
@@ -260,7 +260,7 @@ fn help_lists_every_action_that_has_keys() {
 }
 
 #[test]
-fn the_theme_changes_and_stays_the_next_time() {
+fn the_theme_is_kept_for_the_next_session() {
     let mut window = open(&Args::default());
     let dark = |window: &Window| window.ctx.global_style().visuals.dark_mode;
     assert!(dark(&window));
@@ -275,7 +275,7 @@ fn the_theme_changes_and_stays_the_next_time() {
 }
 
 #[test]
-fn a_held_key_steps_on_but_starts_a_film_once() {
+fn a_held_key_repeats_steps_but_not_toggles() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let before = slices(&window)[0];

@@ -1,4 +1,4 @@
-//! Switching cases: what is kept, what is dropped, and that patients are not confused.
+//! Switching between cases: what is kept, what is dropped, and that patients are never confused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn ruler() -> EditCommand {
 }
 
 #[test]
-fn a_segmentation_saved_beside_the_scan_is_loaded_as_one() {
+fn a_segmentation_saved_beside_the_scan_is_loaded_with_it() {
     let files = Files::new();
     let folder = files.path("patient");
     fs::create_dir_all(&folder).unwrap();
@@ -67,7 +67,7 @@ fn a_segmentation_saved_beside_the_scan_is_loaded_as_one() {
 }
 
 #[test]
-fn while_a_case_loads_the_one_that_is_shown_is_dimmed_and_both_are_named() {
+fn while_a_case_loads_the_previous_one_is_dimmed_and_both_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     // Large enough to be read for many frames, and not the next one, which is read ahead.
@@ -117,7 +117,7 @@ fn a_folder_that_cannot_be_opened_keeps_the_open_cohort() {
 }
 
 #[test]
-fn messages_of_a_closed_case_go_with_it() {
+fn messages_about_a_case_are_dismissed_when_it_closes() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     let mut window = open_files(&[&root]);
@@ -161,7 +161,7 @@ fn modality_layout_and_measurements_survive_a_change_of_case() {
 }
 
 #[test]
-fn a_path_and_enter_in_one_frame_are_used() {
+fn a_path_and_enter_in_one_frame_are_accepted() {
     let files = Files::new();
     let mut window = open(&amlp_viewer::Args::default());
     send(&mut window, FileCommand::TypePath(PathPurpose::Files));
@@ -174,7 +174,7 @@ fn a_path_and_enter_in_one_frame_are_used() {
 }
 
 #[test]
-fn a_name_without_an_ending_is_saved_as_nifti() {
+fn a_name_without_an_extension_is_saved_as_nifti() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     type_path(&mut window, PathPurpose::SaveSegmentation, &files.path("out"));
@@ -184,7 +184,7 @@ fn a_name_without_an_ending_is_saved_as_nifti() {
 }
 
 #[test]
-fn a_mask_of_a_listed_case_that_cannot_be_used_is_named_and_the_case_opens() {
+fn a_listed_case_opens_despite_an_unusable_mask() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
     write_mask(&root.join("patient_1/seg.nii.gz"), &phantom::oblique(), phantom::STORED, phantom::truth);
@@ -212,7 +212,7 @@ fn a_mask_of_a_listed_case_that_cannot_be_used_is_named_and_the_case_opens() {
 }
 
 #[test]
-fn a_failed_opening_is_forgotten_once_another_file_opens() {
+fn the_message_about_a_failed_opening_ends_when_another_file_opens() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let shown = |window: &Window| state(window).notices.iter().filter(|notice| !notice.dismissed).count();
@@ -227,7 +227,7 @@ fn a_failed_opening_is_forgotten_once_another_file_opens() {
 }
 
 #[test]
-fn stepping_through_cases_marks_no_other_patient_and_shows_the_finding_at_once() {
+fn stepping_to_a_case_marks_only_it_and_shows_its_finding_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = open_files(&[&write_cohort(folder.path())]);
     let id = |window: &Window, name: &str| {
@@ -256,7 +256,7 @@ fn stepping_through_cases_marks_no_other_patient_and_shows_the_finding_at_once()
 }
 
 #[test]
-fn a_case_whose_successor_cannot_be_opened_is_measured_all_the_same() {
+fn a_case_is_measured_even_if_the_next_one_cannot_be_opened() {
     let files = Files::new();
     let mut window = start(&args(&[&files.scan, &files.truth]), SIZE, None);
     wait_for(&mut window, |app| app.state().document.is_some());
@@ -269,7 +269,7 @@ fn a_case_whose_successor_cannot_be_opened_is_measured_all_the_same() {
 }
 
 #[test]
-fn panels_are_dragged_wider_and_stay_so() {
+fn the_width_of_a_panel_is_changed_by_dragging_and_kept() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
     let pane = rect(&window, "Axial");

@@ -48,7 +48,7 @@ fn run(root: &Path, name: &str, stage: Stage, done: usize, dice: Option<f64>) {
     }
 }
 
-/// A window on the table of a workspace with three runs and one that is broken.
+/// A window on the table of a workspace with three runs and a broken one.
 fn table(workspace: &Path) -> Window {
     run(workspace, "first", Stage::Pretrain, 5, None);
     run(workspace, "second", Stage::Finetune, 3, Some(0.5));
@@ -95,7 +95,7 @@ fn all_runs_of_the_workspace_are_listed_sorted_and_filtered() {
 }
 
 #[test]
-fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
+fn an_empty_or_unreadable_workspace_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let absent = folder.path().join("not there yet");
     let mut window = open_in(&absent);
@@ -113,7 +113,7 @@ fn an_empty_workspace_and_one_that_cannot_be_listed_say_so() {
 }
 
 #[test]
-fn a_run_is_deleted_to_the_trash_only_after_a_question() {
+fn deleting_a_run_asks_and_moves_it_to_the_trash() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     let path = folder.path().join("second");
@@ -136,7 +136,7 @@ fn a_run_is_deleted_to_the_trash_only_after_a_question() {
 }
 
 #[test]
-fn notes_are_written_in_the_table() {
+fn notes_on_runs_are_saved() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     click(&mut window, "Run first");
@@ -179,7 +179,7 @@ fn two_ticked_runs_of_one_stage_are_compared() {
     click(&mut window, "Tick second to compare it");
     click(&mut window, "Compare");
     assert_eq!(state(&window).session.train.page, TrainPage::Watch);
-    assert_eq!(state(&window).session.timeline.look.view, WatchView::Compare);
+    assert_eq!(state(&window).session.timeline.options.view, WatchView::Compare);
     assert_eq!(state(&window).watched_run().map(|run| run.name.as_str()), Some("third"));
     assert_eq!(state(&window).compared_run().map(|(run, _)| run.name.as_str()), Some("second"));
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
@@ -203,7 +203,7 @@ fn two_ticked_runs_of_one_stage_are_compared() {
 }
 
 #[test]
-fn all_ticked_runs_are_drawn_over_each_other_and_leave_one_by_one() {
+fn curves_of_all_ticked_runs_are_overlaid_and_deleted_runs_removed() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     run(folder.path(), "fourth", Stage::Finetune, 4, Some(0.25));
@@ -244,7 +244,7 @@ fn shapes(window: &Window) -> Vec<egui::Shape> {
 }
 
 #[test]
-fn the_names_of_runs_are_never_cut() {
+fn names_of_runs_are_never_truncated() {
     let folder = tempfile::tempdir().unwrap();
     let long = "a-run-with-a-name-that-is-longer-than-most-but-says-it-all";
     for name in ["p1", long] {
@@ -258,7 +258,7 @@ fn the_names_of_runs_are_never_cut() {
 }
 
 #[test]
-fn notes_are_typed_where_they_can_be_seen() {
+fn the_notes_field_is_always_visible() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     click(&mut window, "Run third");
@@ -270,7 +270,7 @@ fn notes_are_typed_where_they_can_be_seen() {
 }
 
 #[test]
-fn settings_are_columns_and_those_that_differ_are_listed() {
+fn settings_can_be_columns_and_differences_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     send(&mut window, Command::Runs(RunsCommand::ToggleSetting("training.batch".into())));
@@ -286,7 +286,7 @@ fn settings_are_columns_and_those_that_differ_are_listed() {
 }
 
 #[test]
-fn the_form_is_set_up_like_a_run() {
+fn the_form_can_be_set_up_like_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     click(&mut window, "Run third");
@@ -342,7 +342,7 @@ fn undoable(window: &Window) -> Vec<&str> {
 }
 
 #[test]
-fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
+fn a_deleted_run_is_removed_everywhere_and_can_be_restored() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     let [first, second, third] = ["first", "second", "third"].map(|name| folder.path().join(name));
@@ -398,7 +398,7 @@ fn a_deleted_run_is_let_go_of_everywhere_and_undo_brings_it_back() {
 }
 
 #[test]
-fn a_run_that_a_waiting_job_needs_is_not_deleted() {
+fn a_run_needed_by_a_queued_job_is_not_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     let run = folder.path().join("second");
@@ -410,13 +410,13 @@ fn a_run_that_a_waiting_job_needs_is_not_deleted() {
 }
 
 #[test]
-fn every_page_has_a_way_back_by_button_and_escape() {
+fn every_page_leads_back_by_button_and_escape() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
     click(&mut window, "Run third");
     click(&mut window, "Open");
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
-    let place = |window: &Window| (state(window).session.train.page, state(window).session.timeline.look.view);
+    let place = |window: &Window| (state(window).session.train.page, state(window).session.timeline.options.view);
     click(&mut window, "Back to Probe");
     assert_eq!(place(&window), (TrainPage::Watch, WatchView::Probe));
     send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
@@ -449,7 +449,7 @@ pub(super) fn open_in(workspace: &Path) -> Window {
 }
 
 #[test]
-fn names_stay_while_the_other_columns_scroll() {
+fn names_stay_fixed_while_the_other_columns_scroll() {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..40 {
         run(folder.path(), &format!("run-{n:02}"), Stage::Pretrain, 1, None);

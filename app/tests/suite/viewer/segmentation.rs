@@ -1,4 +1,4 @@
-//! Segmenting, saving, reopening; masks that fit, are repaired, or are refused.
+//! Segmenting, saving and reopening; masks that fit, are reoriented, or are refused.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use glam::{DAffine3, DMat3, DVec3};
 use crate::phantom::{self, Files, STORED, voxels, write_mask};
 use crate::window::*;
 
-/// A patient for training: a disc of tissue and a much brighter ball, somewhere else in each.
+/// A patient for training: a disc of tissue with a much brighter ball, at a different position in each.
 pub fn patient(number: usize) -> (Volume, LabelVolume) {
     let matrix3 = DMat3::from_diagonal(DVec3::new(-2.0, 2.0, 4.0));
     let grid = Grid::new([32, 32, 6], DAffine3 { matrix3, translation: DVec3::new(30.0, -30.0, 8.0) });
@@ -88,7 +88,7 @@ fn labels(window: &Window) -> LabelVolume {
 }
 
 #[test]
-fn a_model_of_another_modality_is_refused_beforehand() {
+fn a_model_of_another_modality_cannot_be_started() {
     let files = Files::new();
     let mut config = Config::finetune();
     config.data.modality = vec!["pet".into()];
@@ -115,7 +115,7 @@ fn a_model_of_another_modality_is_refused_beforehand() {
 }
 
 #[test]
-fn a_segmentation_is_made_saved_and_opened_again() {
+fn a_segmentation_is_computed_saved_and_reopened() {
     let folder = tempfile::tempdir().unwrap();
     let (model, scan) = model(folder.path());
     let mut window = ready(&model, &scan);
@@ -155,7 +155,7 @@ fn large_scan(path: &Path) {
 }
 
 #[test]
-fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
+fn cancelling_a_segmentation_restores_the_previous_one() {
     let folder = tempfile::tempdir().unwrap();
     let (model, _) = model(folder.path());
     let scan = folder.path().join("large_pet.nii.gz");
@@ -191,7 +191,7 @@ fn a_segmentation_that_is_cancelled_halfway_leaves_what_was_there() {
 }
 
 #[test]
-fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
+fn segmenting_again_asks_before_discarding_an_unsaved_segmentation() {
     let folder = tempfile::tempdir().unwrap();
     let (model, scan) = model(folder.path());
     let mut window = ready(&model, &scan);
@@ -204,7 +204,7 @@ fn segmenting_again_asks_before_an_unsaved_segmentation_is_lost() {
 }
 
 #[test]
-fn a_damaged_model_is_named_and_the_window_goes_on() {
+fn a_damaged_model_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let (model, scan) = model(folder.path());
     let weights = model.join("checkpoints/last/model.safetensors");
@@ -226,7 +226,7 @@ fn a_damaged_model_is_named_and_the_window_goes_on() {
 }
 
 #[test]
-fn a_file_that_is_there_is_only_replaced_when_asked() {
+fn an_existing_file_is_overwritten_only_after_confirmation() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let old = files.path("old_pred.nii.gz");
@@ -254,7 +254,7 @@ fn a_file_that_is_there_is_only_replaced_when_asked() {
 }
 
 #[test]
-fn what_cannot_be_saved_is_said_and_stays() {
+fn a_failed_save_is_reported_and_keeps_the_segmentation() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     for name in ["no_folder/pred.nii.gz", "pred.png"] {
@@ -268,7 +268,7 @@ fn what_cannot_be_saved_is_said_and_stays() {
 }
 
 #[test]
-fn a_mask_of_another_place_is_offered_with_both_places() {
+fn a_mask_on_another_grid_is_offered_with_both_grids() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.truth]);
     let before = document(&window).reference().unwrap().labels.clone();
@@ -292,7 +292,7 @@ fn a_mask_of_another_place_is_offered_with_both_places() {
 }
 
 #[test]
-fn a_mask_in_another_axis_order_is_put_right() {
+fn a_mask_in_another_axis_order_is_reordered() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let right = labels(&window);

@@ -1,4 +1,4 @@
-//! A few pictures of the window.
+//! Pictures of the whole window.
 
 use std::path::Path;
 
@@ -14,13 +14,13 @@ use crate::window::*;
 const PICTURES: Pictures = Pictures { size: [900.0, 600.0], off: 200, most: 100 << 10 };
 
 #[test]
-fn welcome() {
+fn the_welcome_screen_matches_its_picture() {
     let Some(mut window) = PICTURES.window(&Args::default()) else { return };
     PICTURES.compare(&mut window, "welcome");
 }
 
 #[test]
-fn review_with_a_reference_in_both_themes() {
+fn review_with_a_reference_matches_its_pictures() {
     let files = Files::on(&straight());
     let Some(mut window) = PICTURES.window(&args(&[&files.scan, &files.prediction, &files.truth])) else { return };
     // Nearest-neighbour voxels compress better than interpolated ones.
@@ -31,7 +31,7 @@ fn review_with_a_reference_in_both_themes() {
 }
 
 #[test]
-fn a_case_that_cannot_be_opened() {
+fn a_failed_opening_matches_its_picture() {
     // The error names the path: one that is the same everywhere.
     let path = Path::new("missing_scan.nii.gz");
     let Some(mut window) = PICTURES.window(&args(&[path])) else { return };
@@ -39,7 +39,7 @@ fn a_case_that_cannot_be_opened() {
 }
 
 #[test]
-fn masking() {
+fn masking_matches_its_picture() {
     let files = Files::on(&straight());
     let start = Args { mode: amlp_viewer::args::ModeArg::Masking, slice: Some(9), ..args(&[&files.scan]) };
     let start = Args { truth: Some(files.truth.clone()), ..start };

@@ -69,7 +69,7 @@ fn mask_of(window: &Window) -> Option<PathBuf> {
 }
 
 #[test]
-fn from_the_table_over_a_patient_to_every_methods_segmentation() {
+fn the_table_leads_to_patients_and_all_methods_segmentations() {
     let folder = tempfile::tempdir().unwrap();
     let (workspace, out, _) = study(folder.path(), usize::MAX);
     let record = read_study(&out).unwrap();
@@ -144,7 +144,7 @@ fn from_the_table_over_a_patient_to_every_methods_segmentation() {
 }
 
 #[test]
-fn a_segmentation_that_was_not_kept_is_made_by_its_network() {
+fn a_segmentation_that_was_not_kept_is_recomputed_by_its_network() {
     let folder = tempfile::tempdir().unwrap();
     let (workspace, out, _) = study(folder.path(), usize::MAX);
     let mut window = page(&workspace);
@@ -164,14 +164,14 @@ fn a_segmentation_that_was_not_kept_is_made_by_its_network() {
     let labels = |window: &Window| document(window).segmentation().unwrap().labels.to_volume();
     assert!(mask_of(&window).is_none() && labels(&window).data == kept[1].data);
     click(&mut window, "Segmentation by sup");
-    assert!(state(&window).dialog.is_none(), "nothing is lost that cannot be made again");
+    assert!(state(&window).dialog.is_none(), "the segmentation can be recomputed");
     assert_eq!(errors(&window), Vec::<String>::new());
     assert!(labels(&window).data == kept[0].data);
     assert_eq!(state(&window).session.runs.segment.as_ref(), Some(&masks[0].run));
 }
 
 #[test]
-fn a_study_that_another_process_carries_out_is_followed() {
+fn a_study_run_by_another_process_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     // Stopped in the second of the four pilots.
     let (workspace, out, plan) = study(folder.path(), 15);
@@ -215,7 +215,7 @@ fn a_study_that_another_process_carries_out_is_followed() {
 }
 
 #[test]
-fn a_folder_without_a_study_says_so_and_one_elsewhere_is_remembered() {
+fn a_folder_without_a_study_is_reported_and_opened_studies_are_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = page(&folder.path().join("empty"));
     assert!(has(&window, "No studies yet. Start one with amlp study, or open its folder."));

@@ -12,7 +12,7 @@ use super::training::{Place, change, endings, has_checkpoint, order, queue_up, r
 use crate::window::*;
 
 #[test]
-fn u1_runs_are_started_and_stopped_and_leave_no_thread() {
+fn starting_and_stopping_runs_leaves_no_thread() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.pretrain.training.epochs = 1000);
@@ -36,7 +36,7 @@ fn u1_runs_are_started_and_stopped_and_leave_no_thread() {
 }
 
 #[test]
-fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
+fn closing_during_training_saves_a_checkpoint_and_offers_to_resume() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
@@ -68,9 +68,8 @@ fn u5_closing_during_a_training_asks_saves_and_offers_to_go_on() {
     assert!(!has(&window, "Hide amlp-pet"));
 }
 
-/// Train mode was drawn at least every second, and twice a second while a training was paused.
 #[test]
-fn nothing_is_drawn_while_no_run_changes_and_while_a_training_is_paused() {
+fn an_idle_or_paused_train_mode_draws_no_frames() {
     let place = Place::new();
     let mut window = place.window();
     let longest_wait = |window: &mut Window| {
@@ -91,7 +90,7 @@ fn nothing_is_drawn_while_no_run_changes_and_while_a_training_is_paused() {
 }
 
 #[test]
-fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
+fn a_panic_of_a_training_job_is_reported_and_the_next_one_runs() {
     let place = Place::new();
     let mut window = place.window();
     let work = |_: &JobHandle| -> Result<(), Failure> { panic!("index 7") };
@@ -108,7 +107,7 @@ fn u7_a_job_that_panics_is_said_and_everything_goes_on() {
 }
 
 #[test]
-fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
+fn a_run_cannot_be_resumed_with_other_settings_or_data() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.name = "mine".into());
@@ -131,7 +130,7 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
     assert_eq!(state(&window).session.train.form.name, "mine");
     change(&mut window, |form| form.pretrain.training.lr = 1e-2);
     settle(&mut window);
-    assert_eq!(state(&window).training_obstacle(), None, "with its own settings it can be gone on with");
+    assert_eq!(state(&window).training_obstacle(), None, "with the same settings it can be resumed");
 
     for number in 0..9 {
         let to = place.cohort().join(format!("P{number}/pet.nii.gz"));
@@ -144,7 +143,7 @@ fn t9_other_settings_or_other_data_are_refused_with_the_difference() {
 }
 
 #[test]
-fn t12_a_run_of_another_process_is_left_alone() {
+fn a_run_locked_by_another_process_is_refused() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
@@ -163,7 +162,7 @@ fn t12_a_run_of_another_process_is_left_alone() {
 }
 
 #[test]
-fn t13_a_loss_that_is_no_number_stops_and_names_the_batch() {
+fn a_non_finite_loss_stops_the_run_and_names_the_batch() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.pretrain.training.lr = 1e30);
@@ -190,7 +189,7 @@ fn save_and_close(mut window: Window) {
 }
 
 #[test]
-fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
+fn queued_jobs_are_offered_at_the_next_start() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
@@ -201,7 +200,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
     assert_eq!(left(&window), ["second", "third", "fourth"]);
     assert!(
         state(&window).training.queue.is_empty() && state(&window).training.running.is_none(),
-        "nothing starts by itself"
+        "nothing starts automatically"
     );
     use_control(&mut window, "Remove third");
     click(&mut window, "Start second");
@@ -218,7 +217,7 @@ fn what_waits_when_the_program_is_closed_is_offered_at_the_next_start() {
 }
 
 #[test]
-fn a_queue_that_cannot_be_read_is_said() {
+fn an_unreadable_queue_is_reported() {
     let place = Place::new();
     std::fs::create_dir_all(place.runs()).unwrap();
     std::fs::write(place.runs().join(".queue.json"), "{").unwrap();
@@ -240,7 +239,7 @@ fn begin_slowly(window: &mut Window, place: &Place) -> std::path::PathBuf {
 }
 
 #[test]
-fn a_training_that_is_stopped_before_its_first_step_leaves_no_folder() {
+fn a_run_stopped_before_its_first_step_leaves_no_folder() {
     let place = Place::new();
     let mut window = place.window();
     let run = begin_slowly(&mut window, &place);
@@ -252,7 +251,7 @@ fn a_training_that_is_stopped_before_its_first_step_leaves_no_folder() {
 }
 
 #[test]
-fn a_training_that_has_not_begun_when_the_program_is_closed_waits_again() {
+fn a_run_that_has_not_begun_at_closing_returns_to_the_queue() {
     let place = Place::new();
     let mut window = place.window();
     let run = begin_slowly(&mut window, &place);

@@ -1,4 +1,4 @@
-//! Train mode: jobs that are started, paused, resumed, stopped, and that wait in a queue.
+//! Train mode: starting, pausing, resuming, stopping and queueing jobs.
 
 mod setup;
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use super::segmentation::patient;
 use crate::window::*;
 
-/// How many patients the cohort has: 6 train, 1 validates, 2 test.
+/// Number of patients in the cohort: 6 for training, 1 for validation, 2 for testing.
 const PATIENTS: usize = 9;
 
 /// A cohort of small patients, and a workspace.
@@ -66,7 +66,7 @@ impl Place {
     }
 }
 
-/// Settings that train in a moment.
+/// Settings for a very short training.
 fn tiny(form: &mut Form) {
     for config in [&mut form.pretrain, &mut form.finetune] {
         config.device = DeviceChoice::Cpu.into();
@@ -86,7 +86,7 @@ pub fn change(window: &mut Window, change: impl FnOnce(&mut Form)) {
     window.step();
 }
 
-/// Gives a command of Train mode without waiting for jobs.
+/// Sends a command of Train mode without waiting for jobs.
 pub fn order(window: &mut Window, command: TrainCommand) {
     window.state_mut().dispatch(Command::Train(command));
     window.step();
@@ -150,7 +150,7 @@ pub fn endings(window: &Window) -> Vec<JobOutcome> {
 }
 
 #[test]
-fn a_training_that_fails_is_named_by_its_number_and_never_as_the_run_whose_name_is_taken() {
+fn a_failed_run_is_reported_under_its_numbered_name() {
     let place = Place::new();
     let mut window = place.window();
     let taken = place.runs().join("amlp-pet");
@@ -166,7 +166,7 @@ fn a_training_that_fails_is_named_by_its_number_and_never_as_the_run_whose_name_
 }
 
 #[test]
-fn a_slice_is_pinned_before_the_first_run_exists() {
+fn a_slice_can_be_pinned_before_the_first_run() {
     let place = Place::new();
     let mut window = place.window();
     let image = place.cohort().join("P0/pet.nii.gz");
@@ -184,7 +184,7 @@ fn a_slice_is_pinned_before_the_first_run_exists() {
 }
 
 #[test]
-fn a_training_is_paused_resumed_and_stopped() {
+fn training_can_be_paused_resumed_and_stopped() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
@@ -217,7 +217,7 @@ fn a_training_is_paused_resumed_and_stopped() {
 }
 
 #[test]
-fn jobs_wait_for_each_other() {
+fn jobs_run_one_after_the_other() {
     let place = Place::new();
     let mut window = place.window();
     train(&mut window, 2000);
@@ -277,11 +277,11 @@ fn the_table_of_runs_follows_the_job() {
 }
 
 #[test]
-fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
+fn preparation_is_shown_in_the_panel_on_the_page_and_on_the_timeline() {
     let place = Place::new();
     let mut window = place.window();
     let preparing = |handle: &JobHandle| -> Result<(), Failure> {
-        handle.progress(Some(0.3), "Preparing patient 3 of 9");
+        handle.progress(Some(0.3), "Patient 3 of 9");
         loop {
             handle.check()?;
             std::thread::sleep(std::time::Duration::from_millis(2));
@@ -296,8 +296,8 @@ fn what_is_prepared_is_said_in_the_card_on_the_page_and_on_the_timeline() {
     order(&mut window, TrainCommand::ShowPage(TrainPage::Watch));
     wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
     window.run_steps(2);
-    assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Preparing patient 3 of 9"));
-    let said = window.query_all_by_label("Preparing mine. Preparing patient 3 of 9");
+    assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Patient 3 of 9"));
+    let said = window.query_all_by_label("Preparing mine. Patient 3 of 9");
     let (page, track): (Vec<_>, Vec<_>) = said.map(|node| node.rect().top()).partition(|top| *top < 680.0);
     assert!(!page.is_empty() && track.len() == 1, "{page:?} {track:?}");
     stop(&mut window);

@@ -66,7 +66,7 @@ fn open_case(window: &mut Window, name: &str) {
     send(window, Intent::OpenCase(id));
 }
 
-/// Replaces the segmentation by the true lesion.
+/// Replaces the segmentation by the reference lesion.
 fn correct(window: &mut Window, number: usize) {
     let (state, jobs) = window.state_mut().parts();
     let before = state.document.as_ref().unwrap().segmentation().unwrap().labels.clone();
@@ -76,7 +76,7 @@ fn correct(window: &mut Window, number: usize) {
 }
 
 #[test]
-fn a_reviewer_corrects_three_cases_and_the_next_network_is_better() {
+fn fine_tuning_on_three_corrected_cases_improves_the_network() {
     let folder = tempfile::tempdir().unwrap();
     let (cohort, run) = place(folder.path());
     let first: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
@@ -132,7 +132,7 @@ fn a_reviewer_corrects_three_cases_and_the_next_network_is_better() {
 }
 
 #[test]
-fn a_mask_of_another_reviewer_is_replaced_only_on_request() {
+fn another_reviewers_mask_is_replaced_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let (cohort, run) = place(folder.path());
     let mut window = window(&cohort, &run);

@@ -24,7 +24,7 @@ fn masked(window: &Window) -> MaskReport {
     shown
 }
 
-/// Uses the demonstration's settings, with runs of this many steps.
+/// Uses the demo's settings, with runs of this many steps.
 fn steps(window: &mut Window, count: usize) {
     let (pretrain, finetune) = configs(&sample::folder().unwrap(), 1, count, count).unwrap();
     change(window, |form| {
@@ -35,7 +35,7 @@ fn steps(window: &mut Window, count: usize) {
 }
 
 #[test]
-fn the_sample_is_masked_pretrained_finetuned_segmented_and_measured() {
+fn the_sample_study_is_masked_pretrained_finetuned_segmented_and_evaluated() {
     let workspace = tempfile::tempdir().unwrap();
     let mut window = start(&Args { workspace: Some(workspace.path().into()), ..Args::default() }, SIZE, None);
     window.run_steps(2);

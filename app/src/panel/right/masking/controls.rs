@@ -10,7 +10,7 @@ use super::super::super::chip::{Chip, chips};
 use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::State;
-use crate::state::masking::{Controls, DisplayOptions, MOST_EPOCHS, RatioSource, SIZES};
+use crate::state::masking::{Controls, DisplayOptions, MAX_EPOCHS, RatioSource, SIZES};
 use crate::theme::{icon, space};
 use crate::widget::{IconButton, NumberField, Section, Segment, SegmentedControl, Select, Slider, Toggle};
 use crate::widget::{format, text};
@@ -46,7 +46,7 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
         RatioSource::Epoch => {
             let slider = Slider::new(&mut controls.epoch, "Epoch", 1..=controls.epochs);
             changed |= slider.shortcut("Right").show(ui).changed();
-            let field = NumberField::new(&mut controls.epochs, "Epochs").range(1..=MOST_EPOCHS);
+            let field = NumberField::new(&mut controls.epochs, "Epochs").range(1..=MAX_EPOCHS);
             changed |= field.show(ui).changed();
         }
     }
@@ -55,7 +55,7 @@ fn masking(ui: &mut Ui, controls: &mut Controls) -> bool {
     changed
 }
 
-/// What a run may do beyond the paper's order.
+/// Options for drawing masked patches that the paper does not have.
 fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let mut changed = false;
     if controls.order != Order::Random {
@@ -76,7 +76,7 @@ fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
         controls.mask.unit_px = 0;
     }
     changed |= Select::new("Mask unit", &choices).show(ui, &mut controls.mask.unit_px).changed();
-    changed |= ui.add(Toggle::new(&mut controls.mask.of_tissue, "Sigma of tissue")).changed();
+    changed |= ui.add(Toggle::new(&mut controls.mask.of_tissue, "Sigma within tissue")).changed();
     changed
 }
 

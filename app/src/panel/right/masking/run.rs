@@ -9,7 +9,6 @@ use crate::theme::{icon, space};
 use crate::widget::{IconButton, ListRow, PushButton, Section};
 use crate::widget::{format, text};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Network").show(ui, |ui| {
         let run = state.run_for(RunUse::Reconstruct);

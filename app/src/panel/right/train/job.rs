@@ -13,7 +13,6 @@ use crate::widget::{format, text};
 /// Number of ended jobs listed.
 const ENDED: usize = 4;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.spacing_mut().item_spacing.y = 0.0;
     Section::new("Job").show(ui, |ui| job(ui, state));
@@ -25,7 +24,7 @@ fn send(sender: &Sender, command: TrainCommand) {
     sender.send(Command::Train(command));
 }
 
-fn drawing(stage: Stage) -> Icon {
+fn stage_icon(stage: Stage) -> Icon {
     if stage == Stage::Pretrain { icon::GRID } else { icon::BRAIN }
 }
 
@@ -39,7 +38,7 @@ fn job(ui: &mut Ui, state: &State) {
         Some(job) => (job.name.clone(), format!("{}: {}", stage_name(job.stage), job.phase.name())),
         None => ("No active run".to_owned(), "Set one up, or resume one".to_owned()),
     };
-    let mark = running.map_or(icon::PENDING, |job| drawing(job.stage));
+    let mark = running.map_or(icon::PENDING, |job| stage_icon(job.stage));
     let row = ui.add(ListRow::new(&title).subtitle(&what).icon(mark).dim(running.is_none()));
     row.accessible_name(format!("Job {title}: {what}"));
     ui.add_space(space::XS);
@@ -118,7 +117,7 @@ fn queue(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Queue").note(&count).show(ui, |ui| {
         for (at, job) in waiting.iter().enumerate() {
             let what = stage_name(job.stage);
-            let row = ListRow::new(&job.name).subtitle(what).icon(drawing(job.stage));
+            let row = ListRow::new(&job.name).subtitle(what).icon(stage_icon(job.stage));
             let (response, ()) = row.show_with(ui, |ui| {
                 let remove = format!("Remove {} from the queue", job.name);
                 if ui.add(IconButton::new(icon::CLOSE, &remove).small()).clicked() {

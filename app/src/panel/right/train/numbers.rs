@@ -15,11 +15,10 @@ use crate::theme::{self, font, icon, space};
 use crate::widget::{Badge, PropertyRow, Section, Tone};
 use crate::widget::{format, text};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(run) = state.watched_run() else {
-        let words = "Open a run to see the numbers of the epoch at the timeline cursor.";
-        text::hint(ui, icon::CURVES, words);
+        let message = "Open a run to see the numbers of the epoch at the timeline cursor.";
+        text::hint(ui, icon::CURVES, message);
         ui.add_space(space::S);
         pins::show(ui, state, sender);
         return;
@@ -27,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let summary = run.epoch().and_then(|epoch| run.history.summary(epoch));
     match summary {
         Some(row) => epoch(ui, run, row),
-        None => text::hint(ui, icon::BUSY, "Waiting for the first epoch to finish."),
+        None => text::hint(ui, icon::BUSY, run.before_first_epoch()),
     }
     pins::show(ui, state, sender);
     layers::show(ui, state, run, sender);
@@ -171,9 +170,9 @@ fn entropy(ui: &mut Ui, row: &EpochSummary) {
         line(ui, "H1", values[0], "nat", "Entropy before training (Eq. 1)");
         line(ui, "H2", values[1], "nat", "Entropy given the network's estimate (Eq. 2)");
         line(ui, "H3", values[2], "nat", "Entropy given the best known assignment (Eq. 3)");
-        let (words, tone) = order(values);
+        let (label, tone) = order(values);
         ui.add_space(space::XS);
-        ui.add(Badge::new(words).tone(tone));
+        ui.add(Badge::new(label).tone(tone));
     });
 }
 

@@ -20,8 +20,9 @@ const HEAD: f32 = 16.0;
 const APART: f32 = 3.0;
 /// Height of a mark.
 const MARK: f32 = 5.0;
-/// Width of a symbol in the legend, and of the text about the epoch.
+/// Width of a symbol in the legend.
 const SIGN: f32 = 12.0;
+/// Width of the text about the epoch.
 const EPOCH: f32 = 170.0;
 
 /// Epochs to screen positions.
@@ -38,7 +39,17 @@ impl Scale {
 
     /// End of an epoch.
     fn end(&self, epoch: usize) -> f32 {
-        self.bar.left() + epoch as f32 / self.epochs.max(1) as f32 * self.bar.width()
+        self.after(epoch, 0.0)
+    }
+
+    /// The place after completed epochs and a share of the next one.
+    fn after(&self, epochs: usize, share: f32) -> f32 {
+        self.bar.left() + (epochs as f32 + share.clamp(0.0, 1.0)) / self.epochs.max(1) as f32 * self.bar.width()
+    }
+
+    /// The place of a checkpoint after completed epochs and steps of the next one, which has `steps`; `None` at the start.
+    fn checkpoint(&self, (epochs, step): (usize, usize), steps: usize) -> Option<f32> {
+        (epochs + step > 0).then(|| self.after(epochs, step as f32 / steps.max(1) as f32))
     }
 
     fn epoch(&self, x: f32) -> usize {
@@ -105,7 +116,7 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, stage: Stage, sender:
 /// A track without a run.
 fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparation<'_>>) {
     let t = theme::tokens(ui);
-    let words = match (preparing, stage) {
+    let label = match (preparing, stage) {
         (Some(preparing), _) => preparing.sentence(),
         (None, Stage::Pretrain) => "No pre-training run".to_owned(),
         (None, Stage::Finetune) => "No fine-tuning run".to_owned(),
@@ -116,8 +127,8 @@ fn empty(ui: &Ui, bar: Rect, stage: Stage, preparing: Option<&Preparation<'_>>) 
     }
     ui.painter().rect_stroke(bar, radius::S, Stroke::new(1.0, t.line), StrokeKind::Inside);
     let response = ui.interact(bar, ui.scope_id().with(("no track", stage_name(stage))), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
-    ui.painter().text(bar.center(), Align2::CENTER_CENTER, words, font::caption(), t.text_dim);
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
+    ui.painter().text(bar.center(), Align2::CENTER_CENTER, label, font::caption(), t.text_dim);
 }
 
 /// The epoch selected by pointer or key.
@@ -161,42 +172,42 @@ fn heading(
     let left = pos2(rect.left() + space::S, middle);
     let title = painter.text(left, Align2::LEFT_CENTER, stage_name(run.stage()), font::caption(), color);
     let name = pos2(title.right() + space::S, middle);
-    let words = match preparing {
+    let label = match preparing {
         Some(preparing) if preparing.job.run.as_ref() == Some(&run.path) => format!("{}: {}", run.name, preparing.what),
         Some(preparing) => format!("{}. Next: {}", run.name, preparing.sentence()),
         None => run.trainer().map_or_else(|| run.name.clone(), |trainer| format!("{}, {trainer}", run.name)),
     };
     let name =
-        painter.text(name, Align2::LEFT_CENTER, words, font::caption(), if active { t.text } else { t.text_dim });
+        painter.text(name, Align2::LEFT_CENTER, label, font::caption(), if active { t.text } else { t.text_dim });
     signs(painter, t, run, pos2(name.right() + space::XL, middle), rect.right() - EPOCH);
     let Some(epoch) = hovered.or(run.epoch()) else { return };
-    let mut words = format!("epoch {epoch}");
+    let mut label = format!("epoch {epoch}");
     if run.history.relabel(epoch).is_some() {
-        words.push_str(", update");
+        label.push_str(", update");
     }
     if let Some(row) = run.history.validations.iter().find(|row| row.0 == epoch) {
-        words = format!("{words}, Dice {:.3} val", row.1);
+        label = format!("{label}, Dice {:.3} val", row.1);
     }
     let right = pos2(rect.right() - space::M, middle);
-    painter.text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
+    painter.text(right, Align2::RIGHT_CENTER, label, font::number_small(), t.text_dim);
 }
 
 /// Legend of the marks, if it fits up to `right`.
 fn signs(painter: &Painter, t: &Tokens, run: &OpenRun, at: Pos2, right: f32) {
-    let own = match run.stage() {
+    let event = match run.stage() {
         Stage::Pretrain => "label update",
         Stage::Finetune => "validation (large: best so far)",
     };
-    let words = [own, "slice recorded", "checkpoint"]
+    let entries = [event, "slice recorded", "checkpoint"]
         .map(|word| painter.layout_no_wrap(word.to_owned(), font::caption(), t.text_dim));
     // A method without labels never updates any.
     let first = usize::from(run.stage() == Stage::Pretrain && !run.has_labels());
-    let width: f32 = words[first..].iter().map(|word| SIGN + word.size().x + space::M).sum();
+    let width: f32 = entries[first..].iter().map(|word| SIGN + word.size().x + space::M).sum();
     if at.x + width > right {
         return;
     }
     let mut x = at.x;
-    for (n, word) in words.into_iter().enumerate().skip(first) {
+    for (n, word) in entries.into_iter().enumerate().skip(first) {
         let sign = pos2(x + SIGN / 2.0 - 2.0, at.y);
         match (n, run.stage()) {
             (0, Stage::Pretrain) => {
@@ -226,7 +237,7 @@ fn paint_bar(painter: &Painter, scale: &Scale, run: &OpenRun, t: &Tokens, active
     if let Some(step) = run.history.last_step.filter(|step| run.is_growing() && step.epoch == run.last() + 1) {
         let share = step.step as f32 / run.history.steps_per_epoch.max(1) as f32;
         let mut now = bar;
-        (now.min.x, now.max.x) = (done.max.x, done.max.x + share * (scale.end(run.last() + 1) - done.max.x));
+        (now.min.x, now.max.x) = (done.max.x, scale.after(run.last(), share));
         painter.rect_filled(now, 0.0, t.accent.gamma_multiply(0.5));
     }
 }
@@ -250,11 +261,12 @@ fn paint_marks(painter: &Painter, scale: &Scale, run: &OpenRun, state: &State, t
             drawn = x;
         }
     }
-    if let Some((epoch, _)) = run.history.checkpoint.filter(|(epoch, _)| *epoch > 0) {
-        checkpoint(painter, pos2(scale.end(epoch), bar.bottom() - 4.0), t);
+    let steps = run.history.steps_per_epoch;
+    if let Some(x) = run.history.checkpoint.and_then(|saved| scale.checkpoint(saved, steps)) {
+        checkpoint(painter, pos2(x, bar.bottom() - 4.0), t);
     }
     if let Some(pin) = &state.session.timeline.pin {
-        for [from, to] in runs_of(run.recorded(pin)) {
+        for [from, to] in ranges_of(run.recorded(pin)) {
             let left = if from == 1 { bar.left() } else { scale.end(from - 1) };
             recorded(painter, left..=scale.end(to), bar.bottom() + 3.0);
         }
@@ -269,7 +281,7 @@ fn checkpoint(painter: &Painter, at: Pos2, t: &Tokens) {
     painter.rect_filled(Rect::from_center_size(at, vec2(5.0, 5.0)), 1.0, t.text_dim);
 }
 
-/// An image colour on a panel, darker in the light theme.
+/// An overlay colour for use on a panel: darker in the light theme.
 fn palette_on(t: &Tokens, color: Color32) -> Color32 {
     if t.dark { color } else { t.warn }
 }
@@ -291,7 +303,7 @@ fn paint_handle(painter: &Painter, scale: &Scale, epoch: usize, t: &Tokens, full
 }
 
 /// First and last of each run of consecutive numbers.
-fn runs_of(epochs: &[usize]) -> Vec<[usize; 2]> {
+fn ranges_of(epochs: &[usize]) -> Vec<[usize; 2]> {
     let mut runs: Vec<[usize; 2]> = Vec::new();
     for &epoch in epochs {
         match runs.last_mut() {
@@ -307,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_epoch_is_where_it_is_clicked() {
+    fn a_click_on_an_epoch_selects_it() {
         for epochs in [1, 7, 800, 10_000] {
             let scale = Scale { bar: Rect::from_min_max(pos2(10.0, 0.0), pos2(810.0, 10.0)), epochs };
             for epoch in [1, epochs.div_ceil(2), epochs] {
@@ -318,8 +330,18 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_one_run() {
-        assert_eq!(runs_of(&[1, 2, 3, 7, 9, 10]), [[1, 3], [7, 7], [9, 10]]);
-        assert!(runs_of(&[]).is_empty());
+    fn a_checkpoint_within_an_epoch_has_its_own_place() {
+        let scale = Scale { bar: Rect::from_min_max(pos2(10.0, 0.0), pos2(810.0, 10.0)), epochs: 8 };
+        assert_eq!(scale.checkpoint((0, 0), 20), None);
+        assert_eq!(scale.checkpoint((0, 5), 20), Some(35.0), "within the first epoch");
+        assert_eq!(scale.checkpoint((3, 10), 20), Some(360.0));
+        assert_eq!(scale.checkpoint((3, 0), 20), Some(scale.end(3)));
+        assert_eq!(scale.checkpoint((8, 0), 0), Some(810.0));
+    }
+
+    #[test]
+    fn consecutive_epochs_form_one_range() {
+        assert_eq!(ranges_of(&[1, 2, 3, 7, 9, 10]), [[1, 3], [7, 7], [9, 10]]);
+        assert!(ranges_of(&[]).is_empty());
     }
 }

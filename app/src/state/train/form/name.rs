@@ -4,7 +4,7 @@ use engine::event::Stage;
 
 use super::Form;
 
-/// Longest name of a run in characters: a number may still be added.
+/// Maximum length of a run's name in characters, which leaves room for a number.
 const LONGEST_NAME: usize = 100;
 
 impl Form {
@@ -22,7 +22,7 @@ impl Form {
     }
 }
 
-/// Why a text cannot name a run folder, if it cannot.
+/// Why a text cannot name a run folder; `None` if it can.
 pub fn name_problem(name: &str) -> Option<&'static str> {
     let name = name.trim();
     let odd = |c: char| c.is_control() || matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*');
@@ -41,14 +41,14 @@ pub fn name_problem(name: &str) -> Option<&'static str> {
     }
 }
 
-/// A setting's name in the window, from its name in `config.toml`.
+/// The displayed name of a setting, from its name in `config.toml`.
 pub fn name_of(field: &str) -> &str {
     match field {
         "training.epochs" => "Epochs",
         "training.steps" => "Steps",
         "training.batch" => "Batch",
         "training.shift_px" => "Shift",
-        "training.every_slice" => "Every slice",
+        "training.every_slice" => "Every n-th slice",
         "labels.validate_every" => "Validate every",
         "labels.rotate_deg" => "Rotation",
         "labels.scale" => "Scale",

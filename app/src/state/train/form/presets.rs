@@ -5,9 +5,9 @@ use engine::device::{DeviceChoice, DeviceInfo, DeviceKind};
 
 use super::Form;
 
-/// Width of the paper's network, inferred.
+/// Presumed width of the paper's network.
 pub const PAPER_WIDTH: usize = 64;
-/// Default width on a CPU, on which the paper's would take days.
+/// Default width on a CPU, where the paper's would take days.
 pub const CPU_WIDTH: usize = 16;
 
 impl Form {
@@ -33,7 +33,7 @@ impl Form {
             let LabelConfig { labels, from, from_best, corrections, .. } = labels;
             config.labels = LabelConfig { labels, from, from_best, corrections, ..config.labels.clone() };
         }
-        // A pre-trained network fixes its shape and the preprocessing.
+        // Shape and preprocessing come from the pre-trained network.
         if let Some((preprocess, network)) = fixed {
             (self.finetune.preprocess, self.finetune.network) = (preprocess, network);
         }

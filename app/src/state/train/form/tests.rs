@@ -20,7 +20,7 @@ fn changed(before: &Form, change: impl FnOnce(&mut Form)) -> Form {
 }
 
 #[test]
-fn the_paper_is_the_default_and_labels_become_their_text() {
+fn defaults_are_the_papers_and_labels_are_written_as_text() {
     let form = Form::default();
     assert_eq!((form.pretrain.training.epochs, form.pretrain.training.batch), (800, 36));
     assert_eq!((form.finetune.training.epochs, form.finetune.training.batch), (70, 56));
@@ -34,7 +34,7 @@ fn the_paper_is_the_default_and_labels_become_their_text() {
 }
 
 #[test]
-fn the_papers_settings_are_set_in_both_stages_and_keep_data_and_labels() {
+fn the_papers_settings_apply_to_both_stages_and_keep_data_and_labels() {
     let form = changed(&Form::default(), |f| {
         f.pretrain.data.modality = vec!["pet".into()];
         (f.pretrain.training.epochs, f.pretrain.method.lambda, f.pretrain.seed) = (7, 0.5, 9);
@@ -54,7 +54,7 @@ fn the_papers_settings_are_set_in_both_stages_and_keep_data_and_labels() {
 }
 
 #[test]
-fn the_papers_settings_pressed_on_a_fine_tuning_of_a_run_are_those_of_pre_training_too() {
+fn the_papers_settings_keep_the_network_of_the_run_that_fine_tuning_starts_from() {
     let form = changed(&Form::default(), |f| f.stage = Stage::Finetune);
     let form = changed(&form, |f| {
         f.finetune.labels.from = "/runs/small".into();
@@ -78,7 +78,7 @@ fn a_pinned_slice_does_not_modify_the_method() {
 }
 
 #[test]
-fn a_form_like_a_run_has_its_settings_and_its_labels() {
+fn a_form_set_up_like_a_run_has_its_settings_and_labels() {
     for labels in ["5%", "12.5%", "3", "all", "patients:A,B"] {
         let mut run = Config::finetune();
         (run.labels.labels, run.training.epochs, run.seed) = (labels.into(), 9, 4);
@@ -95,7 +95,7 @@ fn a_preset_replaces_the_method_and_nothing_else() {
     let form = changed(&form, |f| f.pretrain.preset = "background-first".into());
     assert_eq!(form.pretrain.method, preset("background-first", &[]).unwrap_or_default().method);
     assert_eq!((form.pretrain.training.epochs, form.name.as_str()), (7, "background-first"));
-    // By hand: another modality does not undo it.
+    // A manual change stays when the modality changes.
     let form = changed(&form, |f| f.pretrain.method.lambda = 0.5);
     let form = changed(&form, |f| f.pretrain.data.modality = vec!["flair".into()]);
     assert_eq!((form.pretrain.method.lambda, form.name.as_str()), (0.5, "background-first-flair"));
@@ -118,7 +118,7 @@ fn the_width_follows_the_device_until_it_is_chosen() {
 }
 
 #[test]
-fn data_and_device_go_along_from_stage_to_stage() {
+fn data_and_device_are_shared_by_both_stages() {
     let form = changed(&Form::default(), |f| {
         f.pretrain.data.modality = vec!["pet".into()];
         f.pretrain.preprocess.size = 32;
@@ -130,7 +130,7 @@ fn data_and_device_go_along_from_stage_to_stage() {
     let form = changed(&form, |f| f.stage = Stage::Pretrain);
     assert_eq!((form.name.as_str(), form.named), ("amlp-pet", false), "the folder is another stage's");
     let form = changed(&form, |f| f.stage = Stage::Finetune);
-    assert_eq!((form.name.as_str(), form.named), ("mine", true), "a name that was given stays with its stage");
+    assert_eq!((form.name.as_str(), form.named), ("mine", true), "a typed name stays with its stage");
     let form = changed(&form, |f| f.name.clear());
     assert_eq!((form.name.as_str(), form.named), ("", true), "a new one is typed in its place");
     let form = changed(&form, |f| f.named = false);
@@ -138,7 +138,7 @@ fn data_and_device_go_along_from_stage_to_stage() {
 }
 
 #[test]
-fn a_name_is_a_plain_folder_of_the_workspace() {
+fn a_run_name_must_be_a_plain_folder_name() {
     for good in ["amlp-flair", "run 2", "\u{e9}tude.v2", "a..b", " padded "] {
         assert_eq!(name_problem(good), None, "{good}");
     }
@@ -164,7 +164,7 @@ fn a_name_is_a_plain_folder_of_the_workspace() {
 }
 
 #[test]
-fn what_is_no_number_is_remembered_in_its_stage() {
+fn invalid_numbers_are_remembered_per_stage() {
     let mut form = Form::default();
     form.enter("Batch", Some("Not a number".into()));
     assert_eq!(form.invalid_field(), Some(("Batch", "Not a number")));

@@ -32,17 +32,17 @@ fn line(ui: &mut Ui, name: &str, before: Option<f64>, after: Option<f64>) {
     let t = theme::tokens(ui);
     let dice = |dice: Option<f64>| dice.map_or_else(|| format::NONE.to_owned(), |dice| format!("{dice:.3}"));
     let change = before.zip(after).map(|(before, after)| after - before);
-    let (words, color) = match change {
+    let (text, color) = match change {
         None => (format::NONE.to_owned(), t.text_dim),
         Some(change) if change >= 0.0 => (format!("+{change:.3}"), t.ok),
         Some(change) => (format!("\u{2212}{:.3}", -change), t.warn),
     };
     let label = ui.label(RichText::new(name).font(font::body()).color(t.text));
-    let said = format!("Dice of {name}: {} before, {} after", dice(before), dice(after));
-    label.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
+    let description = format!("Dice of {name}: {} before, {} after", dice(before), dice(after));
+    label.widget_info(|| WidgetInfo::labeled(Role::Label, true, &description));
     for dice in [dice(before), dice(after)] {
         ui.label(RichText::new(dice).font(font::number()).color(t.text));
     }
-    ui.label(RichText::new(words).font(font::number()).color(color));
+    ui.label(RichText::new(text).font(font::number()).color(color));
     ui.end_row();
 }

@@ -25,8 +25,8 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     }
     let rows = differences(&runs);
     let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
-    let room = Margin::symmetric(space::L as i8, space::S as i8);
-    let frame = Frame::new().fill(theme::tokens(ui).panel).inner_margin(room);
+    let margin = Margin::symmetric(space::L as i8, space::S as i8);
+    let frame = Frame::new().fill(theme::tokens(ui).panel).inner_margin(margin);
     let height = (rows.len() as f32 * size::ROW + 2.0 * size::ROW + 2.0 * space::M + BAR).min(HEIGHT);
     Panel::bottom("setting differences").exact_size(height).frame(frame).show(ui, |ui| {
         let count = format::plural(rows.len(), "setting differs", "settings differ");

@@ -123,9 +123,9 @@ fn notes_cell(ui: &mut Ui, state: &State, run: &RunEntry, sender: &Sender) {
     let editing = state.session.run_table.editing.as_ref().filter(|(path, _)| *path == run.path);
     let notes = editing.map_or(&run.notes, |(_, typed)| typed);
     let empty = notes.is_empty();
-    let words = if empty { "\u{2013}" } else { notes.lines().next().unwrap_or_default() };
+    let shown = if empty { "\u{2013}" } else { notes.lines().next().unwrap_or_default() };
     let color = if empty { t.text_dim } else { t.text };
-    let label = egui::Label::new(RichText::new(words).font(font::body()).color(color)).truncate();
+    let label = egui::Label::new(RichText::new(shown).font(font::body()).color(color)).truncate();
     if editing.is_some() {
         ui.add(label);
         return;

@@ -42,7 +42,6 @@ struct Part<'a> {
     widths: &'a [f32],
 }
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let rows = state.run_rows();
     if rows.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use egui::{Frame, Label, Margin, RichText, Stroke, Ui};
+use engine::cohort::Problem;
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{CohortCard, CohortState};
@@ -14,10 +15,9 @@ use crate::worker;
 
 /// Height above which the problems scroll.
 const PROBLEMS: f32 = 180.0;
-/// Values of a property listed by name.
+/// Maximum number of values listed for a property.
 const NAMED: usize = 4;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let t = theme::tokens(ui);
     let card = Frame::new().fill(t.panel).stroke(Stroke::new(1.0, t.line)).corner_radius(radius::L);
@@ -83,7 +83,7 @@ fn failed(ui: &mut Ui, folder: &Path, why: &str, sender: &Sender) {
         text::sentence(ui, why);
     });
     ui.horizontal(|ui| {
-        if ui.add(PushButton::new("Read again").icon(icon::RETRY)).clicked() {
+        if ui.add(PushButton::new("Check again").icon(icon::RETRY)).clicked() {
             send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(PushButton::new("Choose cohort…").icon(icon::OPEN_FOLDER)).clicked() {
@@ -101,7 +101,7 @@ fn show_card(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
     let name = format::file_name(root);
     let row = ListRow::new(&name).subtitle(&path).icon(icon::COHORT);
     let (response, ()) = row.show_with(ui, |ui| {
-        if ui.add(IconButton::new(icon::RETRY, "Read the cohort again").small()).clicked() {
+        if ui.add(IconButton::new(icon::RETRY, "Check the cohort again").small()).clicked() {
             send(sender, TrainCommand::ReadCohortAgain);
         }
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose another cohort…").small()).clicked() {
@@ -178,6 +178,15 @@ fn facts(state: &State, card: &CohortCard) -> (Facts, Facts) {
     (left, right)
 }
 
+/// The case and the file of a problem; the folder of a case has its name and is not repeated.
+fn place_of(problem: &Problem) -> String {
+    let case = problem.case.clone().unwrap_or_default();
+    match problem.file.as_deref().map(|file| format::file_name(Path::new(file))) {
+        Some(file) if file != case => format!("{case}  {file}").trim_start().to_owned(),
+        _ => case,
+    }
+}
+
 /// Problems, each with a button that opens the file.
 fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
     let problems = &card.fingerprint.problems;
@@ -192,14 +201,7 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
     Section::new("Problems in this cohort").note(&count).closed().show(ui, |ui| {
         list_area("problems", PROBLEMS).show(ui, |ui| {
             for (at, problem) in problems.iter().enumerate() {
-                let file = problem.file.as_deref().map(Path::new);
-                let place = file.map_or_else(
-                    || problem.case.clone().unwrap_or_default(),
-                    |file| {
-                        let case = problem.case.clone().unwrap_or_default();
-                        format!("{case}  {}", format::file_name(file))
-                    },
-                );
+                let place = place_of(problem);
                 let warn = theme::tokens(ui).warn;
                 let row = ListRow::new(&problem.what).subtitle(&place).icon_colored(icon::WARN, warn);
                 let label = format!("Open problem {}", at + 1);
@@ -211,4 +213,21 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_names_its_case_once() {
+        let place = |case: Option<&str>, file: Option<&str>| {
+            let what = "missing modality ct".to_owned();
+            place_of(&Problem { case: case.map(str::to_owned), file: file.map(str::to_owned), what })
+        };
+        assert_eq!(place(Some("STS_001"), Some("/cohort/STS_001")), "STS_001");
+        assert_eq!(place(Some("STS_001"), Some("/cohort/STS_001/ct.nii.gz")), "STS_001  ct.nii.gz");
+        assert_eq!(place(Some("STS_001"), None), "STS_001");
+        assert_eq!(place(None, Some("/cohort/notes.txt")), "notes.txt");
+    }
 }

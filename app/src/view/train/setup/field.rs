@@ -6,7 +6,7 @@ use egui::{Align, Label, Layout, Rect, RichText, Sense, Ui, UiBuilder, pos2, vec
 
 use crate::state::State;
 use crate::theme::{self, font, size, space};
-use crate::widget::{NumberField, Select, said_beside};
+use crate::widget::{NumberField, Select, with_problem_beside};
 
 /// Width of label and control.
 pub(super) const CONTROL: f32 = 340.0;
@@ -24,7 +24,7 @@ pub(super) fn row(ui: &mut Ui, problem: Option<&str>, note: &str, control: impl 
     let left = Rect::from_min_max(rect.min, pos2(split, rect.bottom()));
     let mut child = ui.new_child(UiBuilder::new().max_rect(left).layout(Layout::top_down(Align::Min)));
     child.spacing_mut().item_spacing.y = 0.0;
-    let entered = said_beside(&mut child, problem.is_some(), control);
+    let entered = with_problem_beside(&mut child, problem.is_some(), control);
     let problem = entered.as_deref().or(problem);
     let t = theme::tokens(ui);
     let (text, color) = problem.map_or((note, t.text_dim), |why| (why, t.error));

@@ -17,7 +17,6 @@ use crate::widget::{list_area, text};
 /// Height above which the patients scroll.
 const PATIENTS: f32 = 150.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     Section::new("Labels").show(ui, |ui| labels(ui, state, form));
     Section::new("Augmentation").closed().show(ui, |ui| augmentation(ui, state, form));

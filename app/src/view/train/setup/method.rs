@@ -13,7 +13,6 @@ use crate::state::State;
 use crate::state::train::Form;
 use crate::widget::{NumberField, Section, Toggle, text};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     if form.pretrain.method.pretext != Pretext::Amlp {
         let name = form.pretrain.preset.clone();
@@ -56,8 +55,8 @@ fn numbers(ui: &mut Ui, state: &State, form: &mut Form) {
 
 /// "hard_share" as "Hard share".
 fn sentence_case(name: &str) -> String {
-    let words = name.replace('_', " ");
-    let mut letters = words.chars();
+    let spaced = name.replace('_', " ");
+    let mut letters = spaced.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 

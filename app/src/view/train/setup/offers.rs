@@ -9,13 +9,13 @@ use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{IconButton, ListRow, PushButton};
 
-/// Number listed, newest first.
+/// Maximum number of runs listed, newest first.
 const SHOWN: usize = 3;
 
 /// Draws them, if there are any.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    stopped(ui, state, sender);
-    waited(ui, state, sender);
+    interrupted(ui, state, sender);
+    queued(ui, state, sender);
 }
 
 fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
@@ -33,7 +33,7 @@ fn card(ui: &mut Ui, heading: &str, content: impl FnOnce(&mut Ui)) {
 }
 
 /// Runs that were queued when the program closed.
-fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
+fn queued(ui: &mut Ui, state: &State, sender: &Sender) {
     let left = &state.training.left;
     if left.is_empty() {
         return;
@@ -66,7 +66,7 @@ fn waited(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 /// Interrupted runs.
-fn stopped(ui: &mut Ui, state: &State, sender: &Sender) {
+fn interrupted(ui: &mut Ui, state: &State, sender: &Sender) {
     let offered: Vec<_> = state.resumable_runs().take(SHOWN).collect();
     if offered.is_empty() {
         return;

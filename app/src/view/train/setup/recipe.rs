@@ -11,7 +11,6 @@ use crate::state::State;
 use crate::state::train::Form;
 use crate::widget::{Section, Toggle};
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     Section::new("Beyond the paper").note("off by default").closed().show(ui, |ui| {
         match form.stage {
@@ -50,7 +49,7 @@ fn masks(ui: &mut Ui, state: &State, form: &mut Form) {
     let unit = "pixels per side, a multiple of a patch; 0: a patch";
     field::whole(ui, state, "method.mask.unit_px", "Mask unit", unit, &mut mask.unit_px, 0..=8192);
     field::row(ui, None, "sigma is a fraction of the units with tissue", |ui| {
-        ui.add(Toggle::new(&mut mask.of_tissue, "Sigma of tissue"));
+        ui.add(Toggle::new(&mut mask.of_tissue, "Sigma within tissue"));
     });
     let skips = [(TopSkip::Keep, "Kept"), (TopSkip::Mask, "Masked"), (TopSkip::Drop, "Dropped")];
     field::choice(ui, "First skip", "features at full resolution", &mut mask.top_skip, &skips);
@@ -62,7 +61,7 @@ fn masks(ui: &mut Ui, state: &State, form: &mut Form) {
 fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
     let loss = &mut form.pretrain.method.loss;
     field::row(ui, None, "leaves out masked patches of air", |ui| {
-        ui.add(Toggle::new(&mut loss.tissue_only, "Loss of tissue"));
+        ui.add(Toggle::new(&mut loss.tissue_only, "Loss on tissue only"));
     });
     let normalised = field::problem(state, "method.loss.normalised");
     field::row(ui, normalised, "by each patch's mean and deviation", |ui| {
@@ -75,12 +74,12 @@ fn losses(ui: &mut Ui, state: &State, form: &mut Form) {
     number(
         "method.loss.attention_max",
         "ARL limit",
-        "largest weight of a patch; 0: none",
+        "maximum weight of a patch; 0: none",
         1000.0,
         &mut loss.attention_max,
     );
     number("method.loss.lambda_ramp", "CCL ramp", "fraction of the epochs", 0.9, &mut loss.lambda_ramp);
-    let margin = "least distance of the relative loss from 1";
+    let margin = "minimum distance of the relative loss from 1";
     number("method.loss.doubt_margin", "Doubt margin", margin, 0.9, &mut loss.doubt_margin);
 }
 
@@ -106,7 +105,7 @@ fn augmentation(ui: &mut Ui, state: &State, form: &mut Form) {
 
 fn tissue(ui: &mut Ui, state: &State, form: &mut Form) {
     let note = "fraction of the crop; skips emptier slices";
-    let number = Number { label: "Least tissue", note, unit: "", most: 0.9, decimals: 2, step: 0.05 };
+    let number = Number { label: "Minimum tissue", note, unit: "", most: 0.9, decimals: 2, step: 0.05 };
     field::number(ui, state, "training.min_tissue", &number, &mut form.pretrain.training.min_tissue);
 }
 

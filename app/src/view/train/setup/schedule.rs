@@ -11,7 +11,6 @@ use crate::state::State;
 use crate::state::train::Form;
 use crate::widget::{NumberField, Section, format};
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     Section::new("Schedule").show(ui, |ui| schedule(ui, state, form));
     let fixed = form.stage == Stage::Finetune && !form.finetune.labels.from.as_os_str().is_empty();
@@ -45,7 +44,7 @@ fn schedule(ui: &mut Ui, state: &State, form: &mut Form) {
     });
     if pretrain {
         let every = "uses every n-th slice of a patient";
-        field::whole(ui, state, "training.every_slice", "Every slice", every, &mut training.every_slice, 1..=1000);
+        field::whole(ui, state, "training.every_slice", "Every n-th slice", every, &mut training.every_slice, 1..=1000);
     }
     field::row(ui, None, "for all random numbers", |ui| {
         NumberField::new(&mut config.seed, "Seed").range(0..=u64::from(u32::MAX)).show(ui);
@@ -58,13 +57,13 @@ fn length(ui: &mut Ui, state: &State, training: &mut TrainingConfig, paper: &str
         (0, 0) => paper.to_owned(),
         (0, least) => format!("{paper}; more if that is below {}", format::plural(least, "step", "steps")),
         (steps, _) => {
-            format!("unused: {} set. Typing a number replaces it.", format::plural(steps, "step is", "steps are"))
+            format!("unused: {} set. Enter epochs to replace them.", format::plural(steps, "step is", "steps are"))
         }
     };
     let epochs = training.epochs;
     field::whole(ui, state, "training.epochs", "Epochs", &note, &mut training.epochs, 1..=1_000_000);
     if training.epochs != epochs {
-        // A length that is entered is exact.
+        // An entered length is exact.
         (training.steps, training.min_steps) = (0, 0);
     }
     if training.steps > 0 {
@@ -83,12 +82,12 @@ fn network(ui: &mut Ui, state: &State, form: &mut Form) {
 }
 
 /// Initial custom spacing: in-plane as in the paper, with typical thick slices.
-const OWN_MM: [f64; 3] = [1.0, 1.0, 3.0];
+const CUSTOM_MM: [f64; 3] = [1.0, 1.0, 3.0];
 
 /// The paper's, the native or a custom spacing.
 fn spacing(ui: &mut Ui, state: &State, spacing: &mut Spacing) {
-    let own = if let Spacing::Millimetres(_) = spacing { *spacing } else { Spacing::Millimetres(OWN_MM) };
-    let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired"), (own, "Custom")];
+    let custom = if let Spacing::Millimetres(_) = spacing { *spacing } else { Spacing::Millimetres(CUSTOM_MM) };
+    let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired"), (custom, "Custom")];
     field::choice(ui, "Spacing", "paper: 1 mm along each axis", spacing, &spacings);
     let Spacing::Millimetres(mm) = spacing else { return };
     let problem = field::problem(state, "preprocess.spacing");

@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form, sender: &Sender)
     let paper = |ui: &mut Ui| {
         let button = PushButton::new("Paper's settings").kind(ButtonKind::Quiet);
         let hint = "Network, preprocessing, schedule and method of both stages as in the paper. \
-                    A fine-tuning keeps network and preprocessing of the run that it starts from.";
+                    A fine-tuning run keeps the network and preprocessing of the run it starts from.";
         if ui.add(button).on_hover_text(hint).clicked() {
             sender.send(Command::Train(TrainCommand::UsePaperSettings));
         }

@@ -28,7 +28,7 @@ pub(super) struct Bar {
 }
 
 impl Bar {
-    /// For a page of `width` points inside its margins.
+    /// The bar of a page that is `width` points wide inside its margins.
     pub(super) fn of(ui: &Ui, state: &State, width: f32) -> Self {
         let t = theme::tokens(ui);
         let (first, second, color) = status(state, t);
@@ -44,7 +44,6 @@ impl Bar {
         (text + 2.0 * space::S).ceil().clamp(HEIGHT[0], HEIGHT[1])
     }
 
-    /// Draws it.
     pub(super) fn show(self, ui: &mut Ui, state: &State, sender: &Sender) {
         let area = ui.max_rect();
         let left = area.with_max_x(area.left() + self.width);
@@ -79,7 +78,7 @@ fn button(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Two paragraphs, estimate and details, with the colour of the first.
+/// Estimate and details, and the colour of the estimate.
 fn status(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
     match (state.training_obstacle(), &state.cache.train.estimate) {
         (Some(why), _) => (why, String::new(), t.warn),
@@ -124,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fine_tuning_counts_its_labelled_patients() {
+    fn fine_tuning_counts_labelled_patients() {
         let known = Assessment {
             patients: 7,
             labelled: 2,

@@ -9,7 +9,6 @@ use crate::theme::{self, font, icon, size, space};
 use crate::widget::{EmptyState, ErrorState, ListRow, LoadingState, PushButton};
 use crate::widget::{format, text};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let cache = &state.cache.study;
     let open = |ui: &mut Ui| {

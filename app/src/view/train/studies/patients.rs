@@ -13,12 +13,13 @@ use crate::theme::{self, Icon, font, icon, size, space};
 use crate::view::train::results::number;
 use crate::widget::{IconButton, format, text};
 
-/// Width of the column with the buttons, of the names, and minimum width of numbers.
+/// Width of the column with the buttons.
 const OPEN: f32 = 30.0;
+/// Width of the names.
 const NAME: f32 = 112.0;
+/// Minimum width of numbers.
 const NUMBER: f32 = 52.0;
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some((group, method)) = state.study_cell() else {
         return nothing(ui, icon::PATIENT, "Click a cell of the table to see its patients.");

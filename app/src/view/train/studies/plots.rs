@@ -12,19 +12,20 @@ use crate::state::study::{StudyCell, column_of};
 use crate::theme::{self, Tokens, font, space};
 use crate::view::train::watch::plot::{
     self,
-    axis::{label, marks},
+    axis::{label, marks, named},
 };
 use crate::widget::{format, text};
 
-/// Least height of a chart, and of a method's row in it.
+/// Minimum height of a chart.
 const HEIGHT: f32 = 200.0;
+/// Minimum height of a method's row in a chart.
 const METHOD: f32 = 26.0;
 /// Height of a chart's title, and of its legend.
 const TITLE: f32 = 24.0;
 const LEGEND: f32 = 18.0;
 /// Length of a line in the legend.
 const SWATCH: f32 = 18.0;
-/// How near the pointer must be to a dot.
+/// Maximum distance of the pointer from a dot, in points.
 const NEAR: f32 = 7.0;
 
 /// Draws them side by side down to `bottom`, or higher if that is too little.
@@ -60,10 +61,10 @@ fn child(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
 }
 
 /// A plot without pan and zoom.
-fn still<'a>(name: &str, t: &'static Tokens, x: AxisHints<'a>, y: AxisHints<'a>) -> Plot<'a> {
+fn fixed_plot<'a>(name: &str, t: &'static Tokens, x: AxisHints<'a>, y: AxisHints<'a>) -> Plot<'a> {
     let hints = |axis: AxisHints<'a>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
     let plot = Plot::new(name.to_owned()).custom_x_axes(vec![hints(x)]).custom_y_axes(vec![hints(y)]);
-    plot::still(plot, t).sense(Sense::click())
+    plot::without_zoom(plot, t).sense(Sense::click())
 }
 
 /// The axis of a metric: shares go from 0 to 1.
@@ -116,7 +117,7 @@ fn dots(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
     };
     let x = AxisHints::new_x().formatter(numbers(range)).label_spacing(egui::Rangef::new(16.0, 24.0));
     let y = AxisHints::new_y().formatter(method_name).min_thickness(widest).label_spacing(egui::Rangef::new(8.0, 10.0));
-    let plot = still("study dots", t, x, y)
+    let plot = fixed_plot("study dots", t, x, y)
         .x_grid_spacer(move |input| marks(&input, false, (input.bounds.1 - input.bounds.0) / lines))
         .y_grid_spacer(|input: GridInput| marks(&input, true, 1.0));
     let shown = plot.show(&mut inner, |plot| {
@@ -190,20 +191,20 @@ fn curves(ui: &mut Ui, rect: Rect, state: &State) {
     let margin = ((high - low) * 0.15).max(high.abs() * 0.02).max(1e-3);
     let range = [(low - margin).max(0.0), high + margin];
     let lines = f64::from((inner.max_rect().height() / 36.0).clamp(2.0, 6.0));
-    let unit = egui::RichText::new("labelled patients").font(font::caption()).color(t.text_dim);
     let whole = |mark: GridMark, _: &RangeInclusive<f64>| format!("{:.0}", mark.value);
-    let x = AxisHints::new_x().formatter(whole).label_spacing(egui::Rangef::new(6.0, 8.0)).label(unit);
+    let x = AxisHints::new_x().formatter(whole).label_spacing(egui::Rangef::new(6.0, 8.0));
+    let x = named(&inner, x, "labelled patients");
     let y =
         AxisHints::new_y().formatter(numbers(range)).min_thickness(34.0).label_spacing(egui::Rangef::new(10.0, 14.0));
     let ticks = budgets.clone();
-    let plot = still("study curves", t, x, y)
+    let plot = fixed_plot("study curves", t, x, y)
         .x_grid_spacer(move |_| {
             ticks.iter().map(|value| GridMark { value: *value, step_size: last.max(1.0) }).collect()
         })
         .y_grid_spacer(move |input| marks(&input, false, (input.bounds.1 - input.bounds.0) / lines));
     let shown = plot.show(&mut inner, |plot| {
-        let room = ((last - first) * 0.06).max(0.3);
-        plot.set_plot_bounds_x(first - room..=last + room);
+        let padding = ((last - first) * 0.06).max(0.3);
+        plot.set_plot_bounds_x(first - padding..=last + padding);
         plot.set_plot_bounds_y(range[0]..=range[1]);
         for (at, (_, points)) in series.iter().enumerate() {
             let (color, style) = style(t, at);

@@ -10,7 +10,6 @@ use crate::widget::{ListRow, format, text};
 /// At most this many waiting runs are listed.
 const WAITING: usize = 20;
 
-/// Draws them.
 pub(super) fn show(ui: &mut Ui, study: &StudyRecord) {
     let runs = &study.status.runs;
     let of = |is: fn(&StudyRunState) -> bool| -> Vec<&StudyRun> { runs.iter().filter(|run| is(&run.state)).collect() };

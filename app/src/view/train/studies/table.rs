@@ -1,5 +1,5 @@
-//! The main table: methods by label budgets. A cell has the mean and its spread, the paired difference to the reference method
-//! with its interval, and Holm's p.
+//! The main table: methods by label budgets. A cell has the mean and its spread, the paired difference to the reference
+//! method with its interval, and Holm's p.
 
 use std::sync::Arc;
 
@@ -36,11 +36,14 @@ struct CellText {
     warning: Option<String>,
 }
 
-/// Below the mean of a method without a result.
+/// Shown below the missing mean of a method without a result.
 const WAITING: &str = "waiting";
+/// Stands for a number that is still being computed.
+const PENDING: &str = "\u{2026}";
 
 impl CellText {
-    fn of(method: &MethodSummary, metric: Metric, reference: Option<&str>) -> Self {
+    /// `comparing`: missing differences are still being computed.
+    fn of(method: &MethodSummary, metric: Metric, reference: Option<&str>, comparing: bool) -> Self {
         let decimals = metric.decimals();
         let warning = warning(method);
         let none = || format::NONE.to_owned();
@@ -55,12 +58,13 @@ impl CellText {
             None if Some(method.method.as_str()) == reference => {
                 (["reference".into(), String::new()], String::new(), 0)
             }
+            None if comparing => ([PENDING.into(), String::new()], PENDING.into(), 0),
             None => ([none(), String::new()], none(), 0),
         };
         Self { mean, difference, p, verdict, warning }
     }
 
-    /// Whether a sign points to the warning: a method whose turn has not come is nothing to warn of.
+    /// Whether the cell has a warning sign. A method that is only waiting has none.
     fn warns(&self) -> bool {
         self.warning.is_some() && self.mean[1] != WAITING
     }
@@ -116,7 +120,6 @@ fn verdict(d: &Difference, metric: Metric) -> i8 {
     if is_distance(metric) { -side } else { side }
 }
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let (groups, metric, reference) = (state.study_groups(), state.study_metric(), state.study_reference());
     let Some(study) = &state.cache.study.open else { return };
@@ -128,7 +131,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             .map(|group| {
                 let of = |name: &&str| {
                     let method = group.methods.iter().find(|method| method.method == **name)?;
-                    Some(CellText::of(method, metric, reference))
+                    Some(CellText::of(method, metric, reference, state.cache.study.comparing))
                 };
                 methods.iter().map(of).collect()
             })
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_carries_its_sign_and_a_distance_is_better_if_smaller() {
+    fn differences_have_a_sign_and_smaller_distances_are_better() {
         let better = d(0.034, [0.012, 0.0561]);
         assert_eq!(difference(&better, 3), ["+0.034", "+0.012 to +0.056"]);
         assert_eq!(difference(&d(-0.01, [-0.02, 0.0004]), 3), ["\u{2212}0.010", "\u{2212}0.020 to +0.000"]);
@@ -318,20 +321,22 @@ mod tests {
             collapsed: 0,
             unconverged: 0,
         };
-        let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"));
+        let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"), false);
         assert_eq!(
             (waiting.mean[1].as_str(), waiting.warning.as_deref()),
             ("waiting", Some("2 of 2 runs are not done yet."))
         );
-        assert!(!waiting.warns(), "its turn comes");
+        assert!(!waiting.warns(), "waiting is no failure");
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
-        let said = CellText::of(&noise, Metric::Dsc, Some("sup")).warning;
+        let said = CellText::of(&noise, Metric::Dsc, Some("sup"), false).warning;
         assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
-        let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"));
+        let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"), false);
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
         assert!(failed.warns());
         assert_eq!(failed.warning.as_deref(), Some("2 of 2 runs failed. out of memory"));
-        let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None);
+        let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None, false);
         assert_eq!((done.warning, done.p.as_str()), (None, format::NONE));
+        let early = CellText::of(&method(&[], [2, 2]), Metric::Dsc, Some("sup"), true);
+        assert_eq!((early.difference[0].as_str(), early.p.as_str()), (PENDING, PENDING), "its difference follows");
     }
 }

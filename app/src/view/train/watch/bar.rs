@@ -9,13 +9,12 @@ use crate::theme::{self, font, icon, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, Segment, SegmentedControl, Tone};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
-    let look = &state.session.timeline.look;
+    let options = &state.session.timeline.options;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::S;
-        let mut view = look.view;
+        let mut view = options.view;
         let views = WatchView::ALL.map(|view| Segment::text(view, view.name()));
         if SegmentedControl::new("Watch", &views).show(ui, &mut view).changed() {
             send(TimelineCommand::Show(view));
@@ -27,8 +26,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
             if !run.live && ui.add(IconButton::new(icon::RETRY, "Reload the run").small()).clicked() {
                 send(TimelineCommand::Reload);
             }
-            if run.has_labels() && look.view == WatchView::Probe {
-                let mut labels = look.labels;
+            if run.has_labels() && options.view == WatchView::Probe {
+                let mut labels = options.labels;
                 let segments = Labels::ALL.map(|labels| Segment::text(labels, short(labels)));
                 if SegmentedControl::new("Labels", &segments).show(ui, &mut labels).changed() {
                     send(TimelineCommand::ShowLabels(labels));

@@ -3,9 +3,10 @@
 use egui::{Align, Layout, Rect, RichText, Ui, UiBuilder, vec2};
 use engine::event::Stage;
 
-use super::pane::{self, Face};
-use super::probe::{GAP, follow, part, title, with_note, words};
+use super::pane::{self, PaneContent};
+use super::probe::{description, follow, title, with_note};
 use super::sentence;
+use super::{GAP, part};
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::timeline::{Labels, OpenRun, Quantity};
 use crate::state::{Intent, PathPurpose, State};
@@ -16,7 +17,6 @@ use crate::widget::{ButtonKind, IconButton, PushButton, Slider};
 /// Height of the controls above each side.
 const HEAD: f32 = 66.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
@@ -30,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
         controls(&mut top, state, side, n == 1, sender);
         ui.painter().rect_filled(body, 0.0, theme::tokens(ui).image);
         if let Some((run, epoch)) = side {
-            faces(ui, body, state, run, (epoch, n), sender);
+            panes(ui, body, state, run, (epoch, n), sender);
         } else {
             sentence(ui, body, "No epoch to compare with.");
         }
@@ -100,7 +100,7 @@ fn facts(run: &OpenRun, epoch: usize) -> String {
 }
 
 /// The slice of one side, and below it input, output and loss.
-fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usize, usize), sender: &Sender) {
+fn panes(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usize, usize), sender: &Sender) {
     let letter = if n == 0 { "A" } else { "B" };
     let ui = &mut super::child(ui, area, letter);
     let probed = match pane::probed(state, run, epoch) {
@@ -110,22 +110,22 @@ fn faces(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
             return sentence(ui, area, &why);
         }
     };
-    let camera = state.session.timeline.look.camera;
-    let before = probed.labelled && state.session.timeline.look.labels == Labels::Before;
-    let face = if before { Face::Before } else { Face::After };
+    let camera = state.session.timeline.options.camera;
+    let before = probed.labelled && state.session.timeline.options.labels == Labels::Before;
+    let content = if before { PaneContent::Before } else { PaneContent::After };
     let (area, line) = with_note(area, run.stage() == Stage::Pretrain);
     let columns = pane::column(&probed);
     let small = ((area.height() - GAP) * 0.3).min(area.width() / 3.0).round();
     let (large, row) = area.split_top_bottom_at_y(area.bottom() - small - GAP);
     let row = Rect::from_min_max(egui::pos2(row.left(), row.top() + GAP), row.max);
-    let name = format!("{letter}  {}", title(&probed, face));
-    let response = pane::show(ui, large, state, &probed, face, &name, camera);
-    words(ui, line, state, &probed, response.hovered);
+    let name = format!("{letter}  {}", title(&probed, content));
+    let response = pane::show(ui, large, state, &probed, content, &name, camera);
+    description(ui, line, state, &probed, response.hovered);
     follow(&response, state, sender);
     let count = columns.len();
-    for (m, (face, name)) in columns.into_iter().enumerate() {
+    for (m, (content, name)) in columns.into_iter().enumerate() {
         let name = format!("{letter}  {name}");
-        let response = pane::show(ui, part(row, m, count, true), state, &probed, face, &name, camera);
+        let response = pane::show(ui, part(row, m, count, true), state, &probed, content, &name, camera);
         follow(&response, state, sender);
     }
 }

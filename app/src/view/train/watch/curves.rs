@@ -4,7 +4,7 @@ use egui::{Align, Layout, Rect, ScrollArea, Ui, pos2, vec2};
 use engine::event::Stage;
 
 use super::plot::{Chart, Content};
-use super::probe::{GAP, part};
+use super::{GAP, part};
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::state::train::TrainExport;
@@ -13,7 +13,7 @@ use crate::theme::{self, Icon, icon, space};
 use crate::widget::{PushButton, Segment, SegmentedControl, Slider};
 
 /// Minimum height of a chart on the Curves page.
-const LEAST: f32 = 178.0;
+const MIN_HEIGHT: f32 = 178.0;
 /// Minimum width of the page for two columns.
 const TWO_FROM: f32 = 620.0;
 /// Relative widths of the charts below a probe, by the length of their legends.
@@ -79,10 +79,10 @@ fn short(runs: &[&OpenRun]) -> Vec<Chart> {
             vec![losses(runs)].into_iter().chain(diagnostics(run)).chain([sigma()]).collect()
         }
         Stage::Pretrain => {
-            // The loss ratio shows for every method whether it learns.
-            let mut told: Vec<Chart> = diagnostics(run).collect();
-            told.sort_by_key(|chart| chart.title != "Loss ratio");
-            std::iter::once(losses(runs)).chain(told).chain([rate()]).take(SHARES.len()).collect()
+            // First the loss ratio, which shows for every method whether it learns.
+            let mut method_charts: Vec<Chart> = diagnostics(run).collect();
+            method_charts.sort_by_key(|chart| chart.title != "Loss ratio");
+            std::iter::once(losses(runs)).chain(method_charts).chain([rate()]).take(SHARES.len()).collect()
         }
         Stage::Finetune => loss_and_dice().into_iter().chain([rate()]).collect(),
     }
@@ -155,7 +155,7 @@ fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let charts = all(&runs);
     let columns = if body.width() >= TWO_FROM { 2 } else { 1 };
     let rows = charts.len().div_ceil(columns);
-    let each = ((body.height() - GAP * rows as f32) / rows as f32).max(LEAST).floor();
+    let each = ((body.height() - GAP * rows as f32) / rows as f32).max(MIN_HEIGHT).floor();
     ScrollArea::vertical().id_salt("charts").auto_shrink(false).show(ui, |ui| {
         let height = (each + GAP) * rows as f32;
         let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), height), egui::Sense::hover());
@@ -175,15 +175,15 @@ fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
 /// Scale and smoothing of the losses.
 fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
-    let look = &state.session.timeline.look;
+    let options = &state.session.timeline.options;
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = space::L;
-        let mut log = look.log;
+        let mut log = options.log;
         let scales = [Segment::text(false, "Linear"), Segment::text(true, "Log")];
         if SegmentedControl::new("Scale of losses", &scales).show(ui, &mut log).changed() {
             send(TimelineCommand::SetLog(log));
         }
-        let mut smoothing = look.smoothing;
+        let mut smoothing = options.smoothing;
         let width = 280.0_f32.min(ui.available_width());
         ui.allocate_ui(vec2(width, theme::size::FORM_ROW), |ui| {
             if Slider::new(&mut smoothing, "Smoothing", 0.0..=0.95).step(0.05).show(ui).changed() {
@@ -212,7 +212,7 @@ pub(in crate::view) fn export(ui: &mut Ui, state: &State) {
 fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart, state: &State, runs: &[&OpenRun], sender: &Sender) {
     let mark = state.compared_run().map(|(_, epoch)| epoch);
     let Some(stage) = runs.first().map(|run| run.stage()) else { return };
-    if let Some(epoch) = chart.show(ui, rect, runs, mark, state.session.timeline.look.log) {
+    if let Some(epoch) = chart.show(ui, rect, runs, mark, state.session.timeline.options.log) {
         sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage, epoch }));
     }
 }

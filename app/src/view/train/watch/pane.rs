@@ -15,11 +15,11 @@ use crate::view::patch_pane::{OverlayImage, PatchPane, PatchResponse};
 /// Opacity of the probability over the slice.
 const HEAT: f32 = 0.65;
 /// Lower probabilities are transparent.
-const LEAST: f32 = 0.02;
+const MIN_PROBABILITY: f32 = 0.02;
 
 /// Content of a pane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Face {
+pub(super) enum PaneContent {
     /// The slice with the labels before the update.
     Before,
     /// The slice with the labels after the update; in fine-tuning with the probability.
@@ -29,10 +29,10 @@ pub(super) enum Face {
     /// The output of the network or the method.
     Output,
     /// Relative loss of each masked patch; in fine-tuning the outline at probability 0.5.
-    Judged,
+    Loss,
 }
 
-impl Face {
+impl PaneContent {
     /// Independent of the epoch, unlike the title.
     fn name(self) -> &'static str {
         match self {
@@ -40,7 +40,7 @@ impl Face {
             Self::After => "after",
             Self::Input => "input",
             Self::Output => "output",
-            Self::Judged => "judged",
+            Self::Loss => "loss",
         }
     }
 }
@@ -86,7 +86,7 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Slice
 fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin) -> String {
     match run.recorded(pin) {
         [] => format!("{pin} was not recorded by {}.", run.name),
-        [first, ..] if *first > epoch => format!("{pin} is recorded from epoch {first} on, when it was pinned."),
+        [first, ..] if *first > epoch => format!("{pin} was pinned later: its first recorded epoch is {first}."),
         [.., last] if *last < epoch => format!("{pin} is recorded up to epoch {last}."),
         _ => format!("Epoch {epoch} of {pin} was not recorded."),
     }
@@ -103,11 +103,11 @@ pub(super) fn show(
     rect: Rect,
     state: &State,
     probed: &SliceAtEpoch,
-    face: Face,
+    content: PaneContent,
     title: &str,
     camera: Camera,
 ) -> PatchResponse {
-    face_of(state, probed, face, title, camera, |pane| pane.show(ui, rect))
+    pane_of(state, probed, content, title, camera, |pane| pane.show(ui, rect))
 }
 
 /// Draws a pane as in the paper: labels and flips only.
@@ -116,11 +116,11 @@ pub(super) fn show_plain(
     rect: Rect,
     state: &State,
     probed: &SliceAtEpoch,
-    face: Face,
+    content: PaneContent,
     title: &str,
     camera: Camera,
 ) -> PatchResponse {
-    face_of(state, probed, face, title, camera, |pane| {
+    pane_of(state, probed, content, title, camera, |pane| {
         let shown = PatchShow::GRID | PatchShow::FRAME | PatchShow::CATEGORIES | PatchShow::FLIPS;
         // Without labels, the masks change from epoch to epoch.
         let shown = if probed.labelled { shown } else { shown | PatchShow::MASKED };
@@ -129,20 +129,20 @@ pub(super) fn show_plain(
     })
 }
 
-fn face_of<R>(
+fn pane_of<R>(
     state: &State,
     probed: &SliceAtEpoch,
-    face: Face,
+    content: PaneContent,
     title: &str,
     camera: Camera,
     draw: impl FnOnce(PatchPane<'_>) -> R,
 ) -> R {
     let (slice, epoch) = (&*probed.slice, &*probed.epoch);
-    let look = &state.session.timeline.look;
+    let options = &state.session.timeline.options;
     let finetune = epoch.record.stage == Stage::Finetune;
     let missing = format!("Not drawn: {}.", state.adapter);
     let cells = epoch.cells.as_ref();
-    let main = matches!(face, Face::Before | Face::After);
+    let main = matches!(content, PaneContent::Before | PaneContent::After);
     let base = PatchPane {
         picture: slice.picture.as_ref(),
         size: slice.slice.size.max(1),
@@ -151,24 +151,28 @@ fn face_of<R>(
         oriented: slice.oriented,
         window: slice.window,
         smooth: state.session.settings.interpolate,
-        chosen: look.patch.filter(|_| !finetune),
+        chosen: options.patch.filter(|_| !finetune),
         title,
-        slot: face.name(),
+        slot: content.name(),
         badge: (main && !slice.slice.trained).then_some("not trained on"),
         missing: &missing,
         camera,
         convention: state.session.settings.convention,
         ..PatchPane::default()
     };
-    let lesion = slice.lesion.as_ref().filter(|_| main && look.shows(Layer::Lesion));
-    let pane = match face {
-        Face::Before | Face::After if finetune => PatchPane {
-            over: epoch.picture.as_ref().filter(|_| look.shows(Layer::Heat)).map(|picture| probability(picture, HEAT)),
-            lesion: if look.shows(Layer::Edge) { epoch.edge.as_ref() } else { lesion },
+    let lesion = slice.lesion.as_ref().filter(|_| main && options.shows(Layer::Lesion));
+    let pane = match content {
+        PaneContent::Before | PaneContent::After if finetune => PatchPane {
+            over: epoch
+                .picture
+                .as_ref()
+                .filter(|_| options.shows(Layer::Heat))
+                .map(|picture| probability(picture, HEAT)),
+            lesion: if options.shows(Layer::Edge) { epoch.edge.as_ref() } else { lesion },
             ..base
         },
-        Face::Before | Face::After => {
-            let before = face == Face::Before;
+        PaneContent::Before | PaneContent::After => {
+            let before = content == PaneContent::Before;
             let record = &epoch.record;
             let shown = PatchPane {
                 lesion,
@@ -179,7 +183,7 @@ fn face_of<R>(
             if probed.labelled {
                 PatchPane {
                     labels: if before { &record.before } else { &record.after },
-                    digits: look.shows(Layer::Digits),
+                    digits: options.shows(Layer::Digits),
                     coins: if before { before_coins(state, epoch) } else { coins(state, epoch) },
                     ..shown
                 }
@@ -187,17 +191,17 @@ fn face_of<R>(
                 shown
             }
         }
-        Face::Input => PatchPane {
+        PaneContent::Input => PatchPane {
             cells: cells.map(|cells| &cells.after),
             show: if finetune { PatchShow::NONE } else { PatchShow::BLANK | PatchShow::MASKED },
             ..base
         },
-        Face::Output if finetune => {
+        PaneContent::Output if finetune => {
             PatchPane { picture: epoch.picture.as_ref(), window: [0.0, 1.0], colour_map: ColourMap::Hot, ..base }
         }
-        Face::Output => output(epoch, &base),
-        Face::Judged if finetune => PatchPane { lesion: epoch.edge.as_ref(), ..base },
-        Face::Judged => PatchPane { cells: cells.map(|cells| &cells.relative), show: PatchShow::HEAT, ..base },
+        PaneContent::Output => output(epoch, &base),
+        PaneContent::Loss if finetune => PatchPane { lesion: epoch.edge.as_ref(), ..base },
+        PaneContent::Loss => PatchPane { cells: cells.map(|cells| &cells.relative), show: PatchShow::HEAT, ..base },
     };
     draw(pane)
 }
@@ -217,23 +221,23 @@ fn output<'a>(epoch: &'a EpochRecord, base: &PatchPane<'a>) -> PatchPane<'a> {
 }
 
 fn probability(picture: &crate::gpu::Texture, opacity: f32) -> OverlayImage<'_> {
-    OverlayImage { picture, window: [LEAST, 1.0], colour_map: ColourMap::Hot, opacity }
+    OverlayImage { picture, window: [MIN_PROBABILITY, 1.0], colour_map: ColourMap::Hot, opacity }
 }
 
 /// Patch layers of a large pane.
 fn patches(state: &State, probed: &SliceAtEpoch) -> PatchShow {
-    let look = &state.session.timeline.look;
+    let options = &state.session.timeline.options;
     if probed.slice.slice.grid == 0 {
         return PatchShow::FRAME;
     }
     (PatchShow::GRID | PatchShow::FRAME)
-        .with(PatchShow::CATEGORIES, probed.labelled && look.shows(Layer::Labels))
-        .with(PatchShow::MASKED, look.shows(Layer::Masked))
-        .with(PatchShow::FLIPS, probed.labelled && look.shows(Layer::Flips))
+        .with(PatchShow::CATEGORIES, probed.labelled && options.shows(Layer::Labels))
+        .with(PatchShow::MASKED, options.shows(Layer::Masked))
+        .with(PatchShow::FLIPS, probed.labelled && options.shows(Layer::Flips))
 }
 
 fn coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
-    let shown = state.session.timeline.look.shows(Layer::Coins);
+    let shown = state.session.timeline.options.shows(Layer::Coins);
     epoch.update.as_ref().filter(|_| shown).map_or(&[], |update| update.coins.as_slice())
 }
 
@@ -244,16 +248,22 @@ fn before_coins<'a>(state: &State, epoch: &'a EpochRecord) -> &'a [Option<u8>] {
 }
 
 /// The small panes next to a probe, with their names.
-pub(super) fn column(probed: &SliceAtEpoch) -> Vec<(Face, &'static str)> {
+pub(super) fn column(probed: &SliceAtEpoch) -> Vec<(PaneContent, &'static str)> {
     let record = &probed.epoch.record;
-    let output = (Face::Output, kind_name(record.kind));
+    let output = (PaneContent::Output, kind_name(record.kind));
     match record.stage {
         Stage::Finetune => {
-            vec![(Face::Input, "Input"), (Face::Output, "Probability"), (Face::Judged, "Outline at 0.5")]
+            vec![
+                (PaneContent::Input, "Input"),
+                (PaneContent::Output, "Probability"),
+                (PaneContent::Loss, "Outline at 0.5"),
+            ]
         }
-        Stage::Pretrain if probed.labelled => vec![(Face::Input, "Input"), output, (Face::Judged, "Relative loss")],
+        Stage::Pretrain if probed.labelled => {
+            vec![(PaneContent::Input, "Input"), output, (PaneContent::Loss, "Relative loss")]
+        }
         // Masks of other methods may not be patches; then the input is unknown.
-        Stage::Pretrain if probed.slice.slice.grid > 0 => vec![(Face::Input, "Input"), output],
+        Stage::Pretrain if probed.slice.slice.grid > 0 => vec![(PaneContent::Input, "Input"), output],
         Stage::Pretrain => vec![output],
     }
 }
@@ -271,24 +281,24 @@ pub(super) fn kind_name(kind: PictureKind) -> &'static str {
 /// A patch in one line.
 pub(super) fn patch_words(probed: &SliceAtEpoch, patch: usize, convention: Convention) -> String {
     let (record, grid) = (&probed.epoch.record, probed.slice.slice.grid);
-    let mut words = vec![format!("Patch {}", crop::place_words(patch, grid, convention))];
+    let mut parts = vec![format!("Patch {}", crop::place_words(patch, grid, convention))];
     let labels = record.before.get(patch).zip(record.after.get(patch));
     if let Some((before, after)) = labels.filter(|_| probed.labelled) {
         let flip = before != after;
-        words.push(if flip { format!("label {before} \u{2192} {after}") } else { format!("label {after}") });
+        parts.push(if flip { format!("label {before} \u{2192} {after}") } else { format!("label {after}") });
     }
-    words.extend(case_words(record.cases.get(patch).copied()).map(str::to_owned));
+    parts.extend(case_words(record.cases.get(patch).copied()).map(str::to_owned));
     if let Some(coin) = record.coins.get(patch).copied().flatten() {
-        words.push(format!("coin {coin}"));
+        parts.push(format!("coin {coin}"));
     }
     if record.masked.get(patch) == Some(&true) {
-        words.push("masked".into());
+        parts.push("masked".into());
     }
     let figures =
         |value: Option<&Option<f32>>| value.copied().flatten().map(|v| crate::widget::format::figures(f64::from(v)));
-    words.extend(figures(record.losses.get(patch)).map(|loss| format!("loss {loss}")));
-    words.extend(figures(record.relative.get(patch)).map(|relative| format!("relative {relative}")));
-    words.join(" · ")
+    parts.extend(figures(record.losses.get(patch)).map(|loss| format!("loss {loss}")));
+    parts.extend(figures(record.relative.get(patch)).map(|relative| format!("relative {relative}")));
+    parts.join(" · ")
 }
 
 /// A case of the label update in words.

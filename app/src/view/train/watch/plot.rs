@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use egui::{Align2, Color32, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
 use egui_plot::{AxisHints, FilledArea, GridMark, LineStyle, Plot, PlotTransform, PlotUi, VLine};
 
-use axis::{label, log_label, log_marks, marks};
+use axis::{label, log_label, log_marks, marks, named};
 use legend::{case_color, color_of, style_of};
 
 use crate::state::timeline::{OpenRun, Quantity};
@@ -104,8 +104,8 @@ impl Chart {
             }
         };
         if empty {
-            let words = "Not logged by this run";
-            ui.painter().text(body.center(), Align2::CENTER_CENTER, words, font::caption(), t.text_dim);
+            let message = "Not logged by this run";
+            ui.painter().text(body.center(), Align2::CENTER_CENTER, message, font::caption(), t.text_dim);
         }
         let response = shown.response;
         let name = format!("{} over the epochs", self.title);
@@ -141,9 +141,9 @@ impl Chart {
         if !log && low >= 0.0 && low < 0.6 * high {
             low = 0.0;
         }
-        let room = if high > low { (high - low) * MARGIN } else { high.abs().max(1e-6) * 0.5 };
-        high += room;
-        low -= if low == 0.0 && !log { 0.0 } else { room };
+        let padding = if high > low { (high - low) * MARGIN } else { high.abs().max(1e-6) * 0.5 };
+        high += padding;
+        low -= if low == 0.0 && !log { 0.0 } else { padding };
         [low, high]
     }
 
@@ -151,10 +151,9 @@ impl Chart {
     fn frame<'b>(&self, ui: &Ui, t: &'static Tokens, epochs: usize, bounds: [f64; 2], log: bool) -> Plot<'b> {
         let hints = |axis: AxisHints<'b>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
         let whole = |mark: GridMark, _: &RangeInclusive<f64>| format!("{:.0}", mark.value);
-        let unit = egui::RichText::new("epoch").font(font::caption()).color(t.text_dim);
         let height = ui.max_rect().height();
         let x = hints(AxisHints::new_x()).formatter(whole).label_spacing(egui::Rangef::new(16.0, 24.0));
-        let x = if height < NAMED_FROM { x } else { x.label(unit) };
+        let x = if height < NAMED_FROM { x } else { named(ui, x, "epoch") };
         let span = if log { 10.0_f64.powf(bounds[1]) - 10.0_f64.powf(bounds[0]) } else { bounds[1] - bounds[0] };
         let value = move |mark: GridMark, _: &RangeInclusive<f64>| {
             if log { log_label(mark.value, span) } else { label(mark.value, span) }
@@ -174,12 +173,12 @@ impl Chart {
                 }
             })
             .sense(Sense::click_and_drag());
-        still(plot, t)
+        without_zoom(plot, t)
     }
 }
 
 /// The grid of a chart without zoom, drag and pointer labels.
-pub(in crate::view::train) fn still<'a>(plot: Plot<'a>, t: &Tokens) -> Plot<'a> {
+pub(in crate::view::train) fn without_zoom<'a>(plot: Plot<'a>, t: &Tokens) -> Plot<'a> {
     // A plot must not exceed its place, even if that is low.
     plot.min_size(egui::Vec2::ZERO)
         .grid_color(t.line)
@@ -253,9 +252,8 @@ mod tests {
     use super::*;
     use crate::state::timeline::Series;
 
-    /// Below a probe in a low window, the numbers of the epochs were cut by the lower edge.
-    #[test]
-    fn a_low_chart_keeps_to_its_place() {
+    /// The texts of the first `frames` frames of a chart over eight epochs, by frame, with their places.
+    fn texts(height: f32, frames: usize) -> Vec<Vec<(String, Rect)>> {
         let summaries = (1..=8).map(|epoch| EpochSummary { epoch, loss: 1.0, ..EpochSummary::default() }).collect();
         let history = History { summaries, epochs: 8, ..History::default() };
         let run = OpenRun {
@@ -274,31 +272,49 @@ mod tests {
         };
         let content = Content::Lines(vec![Quantity::Loss]);
         let chart = Chart { title: "Loss".into(), unit: "", content, range: None, may_be_log: true };
+        let ctx = egui::Context::default();
+        theme::install(&ctx, theme::Theme::Dark);
+        let place = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, height));
+        let frame = |_| {
+            let screen = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, 300.0));
+            let input = egui::RawInput { screen_rect: Some(screen), ..egui::RawInput::default() };
+            let output = ctx.run_ui(input, |ui| {
+                chart.show(ui, place, &[&run], None, false);
+            });
+            let texts = output.shapes.iter().filter_map(|clipped| match &clipped.shape {
+                egui::Shape::Text(text) => Some((text.galley.text().to_owned(), text.visual_bounding_rect())),
+                _ => None,
+            });
+            let texts = texts.collect();
+            output.drop_without_applying_deltas();
+            texts
+        };
+        (0..frames).map(frame).collect()
+    }
+
+    #[test]
+    fn axis_labels_stay_inside_a_low_chart() {
         for height in [96.0, 110.0, 132.0] {
-            let ctx = egui::Context::default();
-            theme::install(&ctx, theme::Theme::Dark);
-            let place = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, height));
-            let mut lowest = 0.0_f32;
-            for _ in 0..3 {
-                let screen = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, 300.0));
-                let input = egui::RawInput { screen_rect: Some(screen), ..egui::RawInput::default() };
-                let output = ctx.run_ui(input, |ui| {
-                    chart.show(ui, place, &[&run], None, false);
-                });
-                let texts = output.shapes.iter().filter_map(|clipped| match &clipped.shape {
-                    egui::Shape::Text(text) => Some(text.visual_bounding_rect().bottom()),
-                    _ => None,
-                });
-                lowest = texts.fold(0.0, f32::max);
-                output.drop_without_applying_deltas();
-            }
+            let last = texts(height, 3).pop().unwrap_or_default();
+            let lowest = last.iter().map(|(_, place)| place.bottom()).fold(0.0, f32::max);
             assert!(lowest > height - 40.0, "{height}: no numbers of the epochs");
             assert!(lowest <= height + 1.0, "{height}: numbers end at {lowest}");
         }
     }
 
     #[test]
-    fn a_logarithm_leaves_out_what_it_cannot_draw() {
+    fn the_name_of_the_axis_is_below_its_numbers_from_the_first_frame_on() {
+        for (n, frame) in texts(178.0, 3).into_iter().enumerate() {
+            let name = frame.iter().find(|(text, _)| text == "epoch").map(|(_, place)| *place);
+            let name = name.unwrap_or_else(|| panic!("frame {n} has no name"));
+            let numbers: Vec<_> = frame.iter().filter(|(text, _)| ["2", "4", "6", "8"].contains(&&**text)).collect();
+            assert!(numbers.len() >= 3, "frame {n}: {frame:?}");
+            assert!(numbers.iter().all(|(_, place)| place.bottom() <= name.top() + 1.0), "frame {n}: {frame:?}");
+        }
+    }
+
+    #[test]
+    fn a_logarithmic_curve_has_gaps_at_values_that_are_not_positive() {
         assert_eq!(scaled(0.0, true), None);
         assert_eq!(scaled(100.0, true), Some(2.0));
         assert_eq!(scaled(-3.0, false), Some(-3.0));

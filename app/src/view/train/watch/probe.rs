@@ -4,12 +4,12 @@ use egui::{Align2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 use engine::event::Stage;
 use shaders::ColourMap;
 
-use super::pane::{self, Face, SliceAtEpoch};
-use super::{curves, sentence};
+use super::pane::{self, PaneContent, SliceAtEpoch};
+use super::{GAP, curves, part, sentence};
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::scene::Camera;
 use crate::state::State;
-use crate::state::timeline::probes::MOST_RELATIVE;
+use crate::state::timeline::probes::MAX_RELATIVE;
 use crate::state::timeline::{Labels, Layer, OpenRun};
 use crate::theme::{self, font, palette, space};
 use crate::view::legend::{self, Sign};
@@ -22,13 +22,11 @@ const CURVES: (f32, f32, f32) = (0.28, 132.0, 220.0);
 const COLUMN: [f32; 3] = [0.4, 0.36, 0.26];
 /// Height of the line below the panes about the patch under the pointer.
 const NOTE: f32 = 20.0;
-/// Gap between panes.
-pub(super) const GAP: f32 = 1.0;
-/// Size of a colour bar, and minimum width of a pane so that it does not cover the letter below.
+/// Size of a colour bar.
 const BAR: egui::Vec2 = vec2(100.0, 26.0);
+/// Minimum width of a pane whose colour bar does not cover the letter below.
 const BAR_FROM: f32 = 240.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     let (share, least, most) = CURVES;
@@ -56,29 +54,29 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: 
     let width = ((area.height() - (count - 1.0) * GAP) / count).min(area.width() * most).round();
     let (large, column) = area.split_left_right_at_x(area.right() - width);
     let large = Rect::from_min_max(large.min, pos2(large.right() - GAP, large.bottom()));
-    let camera = state.session.timeline.look.camera;
-    let faces: &[Face] = match state.session.timeline.look.labels {
-        Labels::Before if probed.labelled => &[Face::Before],
-        Labels::Both if probed.labelled => &[Face::Before, Face::After],
-        _ => &[Face::After],
+    let camera = state.session.timeline.options.camera;
+    let contents: &[PaneContent] = match state.session.timeline.options.labels {
+        Labels::Before if probed.labelled => &[PaneContent::Before],
+        Labels::Both if probed.labelled => &[PaneContent::Before, PaneContent::After],
+        _ => &[PaneContent::After],
     };
     let mut hovered = None;
-    for (n, face) in faces.iter().enumerate() {
-        let rect = part(large, n, faces.len(), true);
-        let title = title(probed, *face);
-        let response = pane::show(ui, rect, state, probed, *face, &title, camera);
+    for (n, content) in contents.iter().enumerate() {
+        let rect = part(large, n, contents.len(), true);
+        let title = title(probed, *content);
+        let response = pane::show(ui, rect, state, probed, *content, &title, camera);
         signs(ui, rect, state, probed);
         hovered = hovered.or(response.hovered);
         follow(&response, state, sender);
     }
-    words(ui, line, state, probed, hovered);
+    description(ui, line, state, probed, hovered);
     let count = small.len();
-    for (n, (face, name)) in small.into_iter().enumerate() {
+    for (n, (content, name)) in small.into_iter().enumerate() {
         let rect = part(column, n, count, false);
-        let response = pane::show(ui, rect, state, probed, face, name, camera);
-        if face == Face::Judged && stage == Stage::Pretrain {
-            let ends = ["0".to_owned(), format!("{MOST_RELATIVE:.0}")];
-            bar(ui, rect, ColourBar::new("Relative loss", &ends).mark(1.0 / MOST_RELATIVE, "mean"));
+        let response = pane::show(ui, rect, state, probed, content, name, camera);
+        if content == PaneContent::Loss && stage == Stage::Pretrain {
+            let ends = ["0".to_owned(), format!("{MAX_RELATIVE:.0}")];
+            bar(ui, rect, ColourBar::new("Relative loss", &ends).mark(1.0 / MAX_RELATIVE, "mean"));
         }
         follow(&response, state, sender);
     }
@@ -86,9 +84,9 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: 
 
 /// Legend of a large pane, if it fits beside the slice.
 fn signs(ui: &Ui, rect: Rect, state: &State, probed: &SliceAtEpoch) {
-    let look = &state.session.timeline.look;
+    let options = &state.session.timeline.options;
     if probed.epoch.record.stage == Stage::Finetune {
-        if look.shows(Layer::Heat) {
+        if options.shows(Layer::Heat) {
             let ends = ["0".to_owned(), "1".to_owned()];
             bar(ui, rect, ColourBar::new("Probability", &ends).colours(ColourMap::Hot).mark(0.5, "probability"));
         }
@@ -108,10 +106,10 @@ fn signs(ui: &Ui, rect: Rect, state: &State, probed: &SliceAtEpoch) {
         Layer::Masked => probed.slice.slice.grid > 0,
         _ => probed.labelled,
     };
-    let shown = all.into_iter().filter(|(layer, ..)| look.shows(*layer) && is_drawn(*layer));
+    let shown = all.into_iter().filter(|(layer, ..)| options.shows(*layer) && is_drawn(*layer));
     let shown: Vec<(&str, Sign)> = shown.map(|(_, text, sign)| (text, sign)).collect();
     let painter = ui.painter().with_clip_rect(rect);
-    let needed = legend::room(&painter, &shown) + vec2(2.0 * space::S, space::S);
+    let needed = legend::size(&painter, &shown) + vec2(2.0 * space::S, space::S);
     if (rect.width() - rect.height()) / 2.0 >= needed.x && rect.height() / 2.0 >= needed.y {
         legend::show(&painter, rect.max - egui::Vec2::splat(space::S), &shown);
     }
@@ -125,28 +123,14 @@ fn bar(ui: &Ui, rect: Rect, bar: ColourBar<'_>) {
     }
 }
 
-/// Part `n` of `count` of an area, in a row if `across`, else in a column.
-pub(super) fn part(area: Rect, n: usize, count: usize, across: bool) -> Rect {
-    let length = if across { area.width() } else { area.height() };
-    let each = (length - GAP * (count - 1) as f32) / count as f32;
-    let from = n as f32 * (each + GAP);
-    let mut rect = area;
-    if across {
-        (rect.min.x, rect.max.x) = (area.left() + from, area.left() + from + each);
-    } else {
-        (rect.min.y, rect.max.y) = (area.top() + from, area.top() + from + each);
-    }
-    rect
-}
-
 /// "STS_001:12, epoch 5, after the update".
-pub(super) fn title(probed: &SliceAtEpoch, face: Face) -> String {
+pub(super) fn title(probed: &SliceAtEpoch, content: PaneContent) -> String {
     let record = &probed.epoch.record;
     let epoch = format!("{}  epoch {}", record.pin, record.epoch);
-    match (face, record.cases.is_empty()) {
-        (Face::Before, true) => format!("{epoch}, no update"),
+    match (content, record.cases.is_empty()) {
+        (PaneContent::Before, true) => format!("{epoch}, no update"),
         (_, true) => epoch,
-        (Face::Before, false) => format!("{epoch}, before the update"),
+        (PaneContent::Before, false) => format!("{epoch}, before the update"),
         (_, false) => format!("{epoch}, after the update"),
     }
 }
@@ -157,15 +141,15 @@ pub(super) fn with_note(area: Rect, has_patches: bool) -> (Rect, Rect) {
 }
 
 /// The patch under the pointer, in the line below the panes.
-pub(super) fn words(ui: &Ui, line: Rect, state: &State, probed: &SliceAtEpoch, hovered: Option<usize>) {
+pub(super) fn description(ui: &Ui, line: Rect, state: &State, probed: &SliceAtEpoch, hovered: Option<usize>) {
     let Some(patch) = hovered else { return };
-    let words = pane::patch_words(probed, patch, state.session.settings.convention);
+    let description = pane::patch_words(probed, patch, state.session.settings.convention);
     let response = ui.interact(line, ui.scope_id().with("patch under the pointer"), Sense::hover());
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &words));
-    let room = line.shrink2(vec2(space::S, 0.0));
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &description));
+    let area = line.shrink2(vec2(space::S, 0.0));
     let color = theme::tokens::DARK.overlay_text;
-    let galley = text::one_line(ui, &words, font::caption(), color, room.width());
-    let place = Align2::LEFT_CENTER.anchor_size(room.left_center(), galley.size());
+    let galley = text::one_line(ui, &description, font::caption(), color, area.width());
+    let place = Align2::LEFT_CENTER.anchor_size(area.left_center(), galley.size());
     ui.painter().with_clip_rect(line).galley(place.min, galley, color);
 }
 
@@ -179,7 +163,7 @@ pub(super) fn follow(response: &PatchResponse, state: &State, sender: &Sender) {
         send(TimelineCommand::SetCamera(Camera::default()));
     }
     if let Some(patch) = response.clicked {
-        let other = Some(patch).filter(|_| state.session.timeline.look.patch != Some(patch));
+        let other = Some(patch).filter(|_| state.session.timeline.options.patch != Some(patch));
         send(TimelineCommand::ChoosePatch(other));
     }
 }

@@ -3,9 +3,10 @@
 use egui::{Align2, Rect, Ui, pos2, vec2};
 use engine::event::Stage;
 
-use super::pane::{self, Face, SliceAtEpoch};
-use super::probe::{GAP, follow, part, with_note, words};
+use super::pane::{self, PaneContent, SliceAtEpoch};
+use super::probe::{description, follow, with_note};
 use super::sentence;
+use super::{GAP, part};
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::OpenRun;
@@ -15,36 +16,37 @@ use crate::widget::format;
 /// Width per patch in points that fits its digit with margins.
 const PATCH: f32 = 15.0;
 /// Minimum width of a column.
-const LEAST: f32 = 200.0;
+const MIN_WIDTH: f32 = 200.0;
 /// Maximum number of columns.
-const MOST: usize = 8;
+const MAX_COLUMNS: usize = 8;
 /// Height of the epoch headings.
 const HEAD: f32 = 26.0;
 /// Width of the row names.
 const SIDE: f32 = 22.0;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let area = ui.max_rect();
     let finetune = run.stage() == Stage::Finetune;
     let grid = if run.has_labels() { run.config.method.grid } else { 0 };
-    let width = (grid as f32 * PATCH).max(LEAST);
-    let columns = (((area.width() - SIDE) / width).floor() as usize).clamp(1, MOST);
-    if columns != state.session.timeline.look.columns {
+    let width = (grid as f32 * PATCH).max(MIN_WIDTH);
+    let columns = (((area.width() - SIDE) / width).floor() as usize).clamp(1, MAX_COLUMNS);
+    if columns != state.session.timeline.options.columns {
         sender.send(Command::Timeline(TimelineCommand::SetColumns(columns)));
     }
     let epochs = state.sheet_epochs(run, columns);
     if epochs.is_empty() {
-        let words = match &state.session.timeline.pin {
+        let message = match &state.session.timeline.pin {
             None => "No pinned slices in this run.".to_owned(),
             Some(pin) => format!("Nothing recorded of {pin} yet."),
         };
-        return sentence(ui, area, &words);
+        return sentence(ui, area, &message);
     }
-    let rows: &[(Face, &str)] = match run.stage() {
-        Stage::Finetune => &[(Face::After, "Probability"), (Face::Judged, "Outline at 0.5")],
-        Stage::Pretrain if run.has_labels() => &[(Face::Before, "Before update"), (Face::After, "After update")],
-        Stage::Pretrain => &[(Face::After, "Slice"), (Face::Output, "Output")],
+    let rows: &[(PaneContent, &str)] = match run.stage() {
+        Stage::Finetune => &[(PaneContent::After, "Probability"), (PaneContent::Loss, "Outline at 0.5")],
+        Stage::Pretrain if run.has_labels() => {
+            &[(PaneContent::Before, "Before update"), (PaneContent::After, "After update")]
+        }
+        Stage::Pretrain => &[(PaneContent::After, "Slice"), (PaneContent::Output, "Output")],
     };
     let (area, line) = with_note(area, !finetune);
     ui.painter().rect_filled(line, 0.0, theme::tokens(ui).image);
@@ -58,13 +60,13 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     for (n, &epoch) in epochs.iter().enumerate() {
         heading(ui, part(head, n, epochs.len(), true), state, run, epoch, sender);
         let column = part(body, n, epochs.len(), true);
-        for (m, &(face, name)) in rows.iter().enumerate() {
-            let found = cell(ui, part(column, m, rows.len(), false), state, run, (epoch, face, name), sender);
+        for (m, &(content, name)) in rows.iter().enumerate() {
+            let found = cell(ui, part(column, m, rows.len(), false), state, run, (epoch, content, name), sender);
             hovered = hovered.or(found);
         }
     }
     if let Some((probed, patch)) = hovered {
-        words(ui, line, state, &probed, Some(patch));
+        description(ui, line, state, &probed, Some(patch));
     }
 }
 
@@ -90,22 +92,22 @@ fn heading(ui: &mut Ui, rect: Rect, state: &State, run: &OpenRun, epoch: usize, 
     let color = if at_cursor { t.accent_text } else { t.text };
     ui.painter().text(left, Align2::LEFT_CENTER, &name, font::strong(), color);
     if let Some(count) = count {
-        let words = format::plural(count, "flip", "flips");
+        let flips = format::plural(count, "flip", "flips");
         let right = rect.right_center() - vec2(space::S, 0.0);
-        ui.painter().text(right, Align2::RIGHT_CENTER, words, font::number_small(), t.text_dim);
+        ui.painter().text(right, Align2::RIGHT_CENTER, flips, font::number_small(), t.text_dim);
     }
     if response.clicked() {
         sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage: run.stage(), epoch }));
     }
 }
 
-/// A slice at an epoch; the patch under the pointer.
+/// Draws a slice at an epoch and returns the patch under the pointer.
 fn cell(
     ui: &mut Ui,
     rect: Rect,
     state: &State,
     run: &OpenRun,
-    (epoch, face, name): (usize, Face, &str),
+    (epoch, content, name): (usize, PaneContent, &str),
     sender: &Sender,
 ) -> Option<(SliceAtEpoch, usize)> {
     ui.painter().rect_filled(rect, 0.0, theme::tokens(ui).image);
@@ -116,9 +118,10 @@ fn cell(
     });
     match found {
         Ok(probed) => {
-            let name = if face == Face::Output { pane::kind_name(probed.epoch.record.kind) } else { name };
+            let name = if content == PaneContent::Output { pane::kind_name(probed.epoch.record.kind) } else { name };
             let title = format!("{name}, epoch {epoch}");
-            let response = pane::show_plain(ui, rect, state, &probed, face, &title, state.session.timeline.look.camera);
+            let response =
+                pane::show_plain(ui, rect, state, &probed, content, &title, state.session.timeline.options.camera);
             follow(&response, state, sender);
             Some((probed, response.hovered?))
         }
@@ -132,7 +135,7 @@ fn cell(
 }
 
 /// Row names, turned upwards along the left edge.
-fn names(ui: &Ui, side: Rect, rows: &[(Face, &str)]) {
+fn names(ui: &Ui, side: Rect, rows: &[(PaneContent, &str)]) {
     let t = theme::tokens(ui);
     for (m, (_, name)) in rows.iter().enumerate() {
         let rect = part(side, m, rows.len(), false);

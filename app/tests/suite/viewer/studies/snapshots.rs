@@ -1,4 +1,4 @@
-//! Pictures of the Studies page, over results that are made up: four methods that differ, and one that failed.
+//! Pictures of the Studies page with synthetic results: four methods that differ, one of them failed.
 
 use std::path::Path;
 
@@ -99,7 +99,7 @@ fn study(window: &mut Window, command: StudyCommand) {
 }
 
 #[test]
-fn the_studies_page_in_both_themes() {
+fn the_studies_page_matches_its_pictures() {
     let Some(mut window) = PICTURES.window(&Args { mode: ModeArg::Train, ..Args::default() }) else { return };
     let (state, _) = window.state_mut().parts();
     state.session.study.folder = Some("studies/lgg".into());

@@ -15,7 +15,7 @@ use super::{Place, change, endings, enter, has_checkpoint, order, tiny, use_cont
 use crate::window::*;
 
 #[test]
-fn a_cohort_named_on_the_command_line_is_looked_at() {
+fn a_cohort_on_the_command_line_is_checked() {
     let place = Place::new();
     std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
     let mut window = place.window();
@@ -33,7 +33,7 @@ fn a_cohort_named_on_the_command_line_is_looked_at() {
 }
 
 #[test]
-fn a_folder_that_is_no_cohort_is_said_and_another_can_be_chosen() {
+fn a_folder_that_is_not_a_cohort_is_reported_and_another_can_be_chosen() {
     let place = Place::new();
     let empty = place.cohort().parent().unwrap().join("empty");
     std::fs::create_dir_all(&empty).unwrap();
@@ -48,7 +48,7 @@ fn a_folder_that_is_no_cohort_is_said_and_another_can_be_chosen() {
 }
 
 #[test]
-fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
+fn pre_training_is_set_up_in_the_form_and_finishes() {
     let place = Place::new();
     let mut window = start(&place.args(), SIZE, None);
     wait_for(&mut window, |app| app.state().cache.train.cohort.card().is_some());
@@ -109,9 +109,8 @@ fn a_pretraining_is_set_up_by_its_fields_and_finishes() {
     assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
 }
 
-/// A learning rate of 2.5e-6 was shown as 0.000003.
 #[test]
-fn a_tiny_learning_rate_is_shown_with_its_digits() {
+fn a_tiny_learning_rate_keeps_its_digits() {
     let place = Place::new();
     let mut window = place.window();
     enter(&mut window, "Learning rate", "2.5e-6");
@@ -120,9 +119,8 @@ fn a_tiny_learning_rate_is_shown_with_its_digits() {
     assert_eq!(shown.as_deref(), Some("2.50e-6"));
 }
 
-/// Every method was in one list without a word, and its numbers could not be set.
 #[test]
-fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
+fn presets_are_listed_by_family_and_their_parameters_can_be_set() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| form.pretrain.network.depth = 4);
@@ -160,7 +158,7 @@ fn every_preset_is_chosen_under_its_family_and_its_numbers_are_set() {
 }
 
 #[test]
-fn more_labelled_patients_than_there_are_is_said_at_the_field() {
+fn too_many_labelled_patients_are_reported_at_the_field() {
     let place = Place::new();
     let mut window = place.window();
     use_control(&mut window, "Fine-tune");
@@ -175,7 +173,7 @@ fn more_labelled_patients_than_there_are_is_said_at_the_field() {
 }
 
 #[test]
-fn the_split_is_shown_by_name_before_the_start() {
+fn the_split_is_listed_by_name_before_the_start() {
     let place = Place::new();
     let mut window = place.window();
     use_control(&mut window, "Fine-tune");
@@ -189,7 +187,7 @@ fn the_split_is_shown_by_name_before_the_start() {
 }
 
 #[test]
-fn the_papers_settings_are_one_button_for_both_stages() {
+fn one_button_applies_the_papers_settings_to_both_stages() {
     let place = Place::new();
     let mut window = place.window();
     use_control(&mut window, "Paper's settings");
@@ -207,7 +205,7 @@ fn stop_estimate(window: &mut Window) {
 }
 
 #[test]
-fn the_form_and_its_cohort_are_there_at_the_next_start() {
+fn form_and_cohort_are_restored_at_the_next_start() {
     let place = Place::new();
     let mut window = place.window();
     change(&mut window, |form| {
@@ -232,7 +230,7 @@ fn the_form_and_its_cohort_are_there_at_the_next_start() {
 }
 
 #[test]
-fn epochs_that_are_typed_replace_the_steps_of_a_run() {
+fn entered_epochs_replace_the_steps_of_a_run() {
     let place = Place::new();
     let mut window = place.window();
     assert!(!has(&window, "Steps"));
@@ -247,7 +245,7 @@ fn epochs_that_are_typed_replace_the_steps_of_a_run() {
 }
 
 #[test]
-fn a_name_that_leads_out_of_the_workspace_is_refused() {
+fn a_name_outside_the_workspace_is_refused() {
     let place = Place::new();
     let mut window = place.window();
     for name in ["../bad/name", "/elsewhere", ".hidden", ""] {
@@ -270,7 +268,7 @@ fn a_name_that_leads_out_of_the_workspace_is_refused() {
 }
 
 #[test]
-fn text_that_is_no_number_keeps_the_training_from_starting() {
+fn invalid_numbers_prevent_the_start() {
     let place = Place::new();
     let mut window = place.window();
     assert_eq!(state(&window).training_obstacle(), None);
@@ -296,7 +294,7 @@ fn text_that_is_no_number_keeps_the_training_from_starting() {
 }
 
 #[test]
-fn the_estimate_is_read_as_a_whole_in_a_narrow_window() {
+fn the_estimate_wraps_in_a_narrow_window() {
     let place = Place::new();
     let mut window = start(&place.args(), [900.0, 700.0], None);
     wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Ready(_)));

@@ -12,12 +12,11 @@ use crate::theme::{self, font, palette, radius, space};
 use crate::widget::{PropertyRow, Section};
 use crate::widget::{format, text};
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     Section::new("On the probe").show(ui, |ui| {
         chips(ui, |ui| {
             for layer in Layer::ALL.into_iter().filter(|layer| layer.belongs_to(run)) {
-                let on = state.session.timeline.look.shows(layer);
+                let on = state.session.timeline.options.shows(layer);
                 let name = format!("Show {}", layer.name().to_lowercase());
                 if ui.add(Chip::new(layer.name(), &name).selected(on)).on_hover_text(meaning(layer)).clicked() {
                     sender.send(Command::Timeline(TimelineCommand::ShowLayer(layer, !on)));
@@ -76,7 +75,7 @@ fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     if grid == 0 {
         return;
     }
-    let Some(patch) = state.session.timeline.look.patch.filter(|patch| *patch < grid * grid) else {
+    let Some(patch) = state.session.timeline.options.patch.filter(|patch| *patch < grid * grid) else {
         text::note(ui, "Click a patch to see its numbers over the epochs.");
         return;
     };

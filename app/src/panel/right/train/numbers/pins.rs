@@ -11,7 +11,6 @@ use crate::widget::text;
 use crate::widget::{IconButton, ListRow, PushButton, Section};
 use crate::worker::replay;
 
-/// Draws it.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let pins = state.pins();
     let send = |command| sender.send(Command::Timeline(command));
@@ -32,7 +31,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         };
         let button = PushButton::new("Pin this slice").icon(icon::PIN).fill_width();
         let hint = if state.training.pins.is_some() {
-            "The running job records it from the next step on"
+            "The current run records it from the next step on"
         } else {
             "The next run records it"
         };

@@ -1,8 +1,22 @@
 //! Ticks and numbers of the axes.
 
-use egui_plot::{GridInput, GridMark};
+use egui::{RichText, Ui};
+use egui_plot::{AxisHints, GridInput, GridMark};
 
+use crate::theme::{self, font};
 use crate::widget::format;
+
+/// Height of an axis name with its gap, in lines, as `egui_plot` draws it.
+const NAME_LINE: f32 = 1.25;
+
+/// A horizontal axis with a name below its numbers. The first frame of a plot has not measured its axes yet: without this
+/// height the name would overlap the numbers.
+pub(in crate::view::train) fn named<'a>(ui: &Ui, axis: AxisHints<'a>, name: &str) -> AxisHints<'a> {
+    let color = theme::tokens(ui).text_dim;
+    let line = |font| ui.painter().layout_no_wrap("0".into(), font, color).size().y;
+    let height = line(font::number_small()) + NAME_LINE * line(font::caption());
+    axis.label(RichText::new(name).font(font::caption()).color(color)).min_thickness(height)
+}
 
 /// Ticks at round numbers at least `least` apart, at integers only if `whole`.
 pub(in crate::view::train) fn marks(input: &GridInput, whole: bool, least: f64) -> Vec<GridMark> {

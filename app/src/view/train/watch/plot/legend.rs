@@ -94,14 +94,14 @@ impl Chart {
         let t = theme::tokens(ui);
         let layout = |text: &str, font, color| ui.painter().layout_no_wrap(text.to_owned(), font, color);
         let widest = if matches!(self.content, Content::Cases) { "00 %" } else { WIDEST };
-        let least = layout(widest, font::number_small(), t.text).size().x;
+        let minimum = layout(widest, font::number_small(), t.text).size().x;
         let (left, right) = (rect.left() + space::M, rect.right() - space::XS);
         let mut lines: Vec<Vec<Entry>> = Vec::new();
         let mut x = f32::INFINITY;
         for key in self.keys(t, runs, epoch) {
             let name = layout(&key.name, font::caption(), t.text_dim);
             let value = layout(&key.value, font::number_small(), t.text);
-            let of_value = if key.value.is_empty() { 0.0 } else { space::XS + value.size().x.max(least) };
+            let of_value = if key.value.is_empty() { 0.0 } else { space::XS + value.size().x.max(minimum) };
             let width = SWATCH + name.size().x + of_value;
             if x + width > right {
                 lines.push(Vec::new());
@@ -127,18 +127,18 @@ impl Chart {
             right
         };
         let (left, first) = (rect.left() + space::M, rect.top() + 13.0);
-        let mut room = rect.right() - space::M;
+        let mut right_end = rect.right() - space::M;
         if let Some(epoch) = hovered {
             let galley = layout(&format!("epoch {epoch}"), font::number_small(), t.text);
-            room -= galley.size().x;
-            put(room, first, galley);
+            right_end -= galley.size().x;
+            put(right_end, first, galley);
         }
         let right = put(left, first, layout(&self.title, font::strong(), t.text));
         let scale = if log { ", log" } else { "" };
         let unit = format!("{}{scale}", self.unit);
-        let fits = |words: &str| {
-            let galley = layout(words, font::caption(), t.text_dim);
-            (right + space::S + galley.size().x < room).then_some(galley)
+        let fits = |text: &str| {
+            let galley = layout(text, font::caption(), t.text_dim);
+            (right + space::S + galley.size().x < right_end).then_some(galley)
         };
         if let Some(unit) = fits(&unit) {
             put(right + space::S, first, unit);

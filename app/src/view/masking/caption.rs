@@ -10,21 +10,21 @@ use crate::widget::ColourBar;
 
 /// Size of a colour bar.
 const BAR: egui::Vec2 = vec2(120.0, 26.0);
-/// The least width of the text.
+/// Minimum width of the text.
 const WORDS: f32 = 160.0;
 
 /// Draws the text on the left, and the legend on the right if both fit.
 pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, foot: Rect, hovered: Option<usize>) {
-    let room = foot.shrink2(vec2(space::S, space::XS));
-    let right = legend(ui, shared, room);
+    let area = foot.shrink2(vec2(space::S, space::XS));
+    let right = legend(ui, shared, area);
     let painter = ui.painter().with_clip_rect(foot);
     let color = theme::tokens(ui).overlay_text;
-    let galley = painter.layout(words(shared, hovered), font::number_small(), color, (right - room.left()).max(1.0));
-    painter.galley(room.min, galley, Color32::PLACEHOLDER);
+    let galley = painter.layout(caption(shared, hovered), font::number_small(), color, (right - area.left()).max(1.0));
+    painter.galley(area.min, galley, Color32::PLACEHOLDER);
 }
 
 /// The slice, and the masking ratio or the hovered patch.
-fn words(shared: &Shared<'_>, hovered: Option<usize>) -> String {
+fn caption(shared: &Shared<'_>, hovered: Option<usize>) -> String {
     let (found, report) = (shared.found, &shared.found.report);
     let slices = shared.state.cache.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
     let slice = format!("Slice {} of {slices} (index {})", found.wanted.slice + 1, found.wanted.slice);
@@ -38,10 +38,10 @@ fn words(shared: &Shared<'_>, hovered: Option<usize>) -> String {
 }
 
 /// Draws legend and colour bar from the right, leaving space for the text; returns their left edge.
-fn legend(ui: &mut Ui, shared: &Shared<'_>, room: Rect) -> f32 {
+fn legend(ui: &mut Ui, shared: &Shared<'_>, area: Rect) -> f32 {
     let shown = shared.state.session.masking.shown;
-    let mut right = room.right();
-    let fits = |right: f32, width: f32| right - width - space::L - room.left() >= WORDS;
+    let mut right = area.right();
+    let fits = |right: f32, width: f32| right - width - space::L - area.left() >= WORDS;
     let mut entries = Vec::new();
     if shown.categories {
         entries.push(("1  foreground", Sign::Fill(palette::PATCH_LESION)));
@@ -54,20 +54,20 @@ fn legend(ui: &mut Ui, shared: &Shared<'_>, room: Rect) -> f32 {
         entries.push(("outside the scan", Sign::Hatched { falling: true }));
     }
     if shown.heat && fits(right, BAR.x) {
-        let bar = Rect::from_min_size(pos2(right - BAR.x, room.top() + (room.height() - BAR.y) / 2.0), BAR);
+        let bar = Rect::from_min_size(pos2(right - BAR.x, area.top() + (area.height() - BAR.y) / 2.0), BAR);
         let ends = ["0".to_owned(), "1".to_owned()];
         ColourBar::new("Foreground probability", &ends).mark(0.5, "probability").show(ui, bar);
         right -= BAR.x + space::L;
     }
     // Columns of as many lines as fit, last one first.
-    let lines = ((room.height() / legend::LINE) as usize).max(1);
+    let lines = ((area.height() / legend::LINE) as usize).max(1);
     for column in entries.chunks(lines).rev() {
-        let painter = ui.painter().with_clip_rect(room);
-        let size = legend::room(&painter, column);
+        let painter = ui.painter().with_clip_rect(area);
+        let size = legend::size(&painter, column);
         if !fits(right, size.x) {
             return right - space::L;
         }
-        legend::show(&painter, pos2(right, room.top() + size.y), column);
+        legend::show(&painter, pos2(right, area.top() + size.y), column);
         right -= size.x + space::L;
     }
     right

@@ -1,4 +1,4 @@
-//! How the runs on the timeline are drawn.
+//! Display options of the runs on the timeline.
 
 use engine::event::Stage;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub enum WatchView {
     /// The pinned slice, large, and a few curves.
     #[default]
     Probe,
-    /// The pinned slice before and after several updates in a row: the paper's Fig. 4.
+    /// The pinned slice before and after successive updates, as in the paper's Fig. 4.
     Sheet,
     /// Two epochs, or two runs, on the same slice.
     Compare,
@@ -38,9 +38,9 @@ impl WatchView {
 /// Which labels of an epoch are drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Labels {
-    /// Those in force during the epoch.
+    /// The labels during the epoch.
     Before,
-    /// Those that its update left.
+    /// The labels after its update.
     #[default]
     After,
     /// Both, side by side.
@@ -61,7 +61,7 @@ impl Labels {
     }
 }
 
-/// A part of the drawing that can be switched off.
+/// A layer of the drawing that can be switched off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// Colours of the labels.
@@ -72,9 +72,9 @@ pub enum Layer {
     Masked,
     /// Outlines of patches that the last update flipped.
     Flips,
-    /// What the coins of the last update showed.
+    /// Labels drawn at random in the last update.
     Coins,
-    /// Outline of the lesion, if there is a label.
+    /// Outline of the reference, if there is one.
     Lesion,
     /// The probability as heat (fine-tuning).
     Heat,
@@ -114,12 +114,12 @@ impl Layer {
 
 /// Display settings of the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Look {
+pub struct WatchOptions {
     /// What the Watch page shows.
     pub view: WatchView,
     /// Which labels of an epoch are drawn.
     pub labels: Labels,
-    /// What is drawn, by the place in [`Layer::ALL`].
+    /// Which layers are drawn, by their index in [`Layer::ALL`].
     layers: [bool; Layer::ALL.len()],
     /// Losses on a logarithmic scale.
     pub log: bool,
@@ -133,7 +133,7 @@ pub struct Look {
     pub patch: Option<usize>,
 }
 
-impl Default for Look {
+impl Default for WatchOptions {
     fn default() -> Self {
         Self {
             view: WatchView::default(),
@@ -148,8 +148,8 @@ impl Default for Look {
     }
 }
 
-impl Look {
-    /// Whether a part is drawn.
+impl WatchOptions {
+    /// Whether a layer is drawn.
     pub fn shows(&self, layer: Layer) -> bool {
         self.layers[layer as usize]
     }
