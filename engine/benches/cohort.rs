@@ -1,5 +1,5 @@
-//! What is waited for with a cohort: its list, its contents the first and the next time, the preparation of 100 volumes, the
-//! evaluation of 100 pairs of masks. Beside it nibabel with numpy and scipy on the same files, with as many processes as cores.
+//! The waiting times with a cohort: listing it, reading its contents for the first time and again, preparing 100 volumes, and
+//! evaluating 100 pairs of masks. Compared with nibabel, numpy and scipy on the same files, with one process per core.
 //!
 //! `cargo bench -p engine --bench cohort`, with `AMLP_PEER_PYTHON` set for the comparison (see `torch_peer/setup.sh`).
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]
@@ -25,7 +25,7 @@ const PATIENTS: usize = 42;
 const MODALITIES: [&str; 4] = ["flair", "t1", "t1ce", "t2"];
 const VOLUMES: usize = 100;
 
-/// A mask of one ellipsoid, its centre `shift` voxels off along i.
+/// A mask of one ellipsoid whose centre is moved by `shift` voxels along i.
 fn mask(image: &Volume, shift: f64) -> engine::Result<LabelVolume> {
     let [nx, ny, nz] = image.grid.shape;
     let inside = |i: usize, j: usize, k: usize| {
@@ -36,7 +36,7 @@ fn mask(image: &Volume, shift: f64) -> engine::Result<LabelVolume> {
     LabelVolume::new(image.grid.clone(), voxels.collect::<Vec<u8>>())
 }
 
-/// A cohort in BraTS's layout whose patients are links to one.
+/// A cohort in the layout of BraTS. The files of all patients are links to those of one.
 fn write_cohort(root: &Path, scan: &Path, label: &Path) -> anyhow::Result<()> {
     for patient in 0..PATIENTS {
         let id = format!("BraTS_{patient:03}");
@@ -62,7 +62,7 @@ fn main() -> anyhow::Result<()> {
     let image = Volume::read(&scan)?;
     write_label(&truth, &mask(&image, 0.0)?, &image)?;
     write_label(&found, &mask(&image, 6.0)?, &image)?;
-    // A file written just now is read again.
+    // A freshly written file is not trusted to the cache of the contents and is read again.
     let before = SystemTime::now() - Duration::from_mins(1);
     for path in [&scan, &truth, &found] {
         std::fs::File::options().write(true).open(path)?.set_modified(before)?;
@@ -101,8 +101,8 @@ fn main() -> anyhow::Result<()> {
     let pair = |at: usize| Pair {
         case: at.to_string(),
         patient: at.to_string(),
-        prediction: found.clone(),
-        truth: vec![truth.clone()],
+        segmentation: found.clone(),
+        reference: vec![truth.clone()],
     };
     let pairs = Pairs { found: (0..VOLUMES).map(pair).collect(), ..Pairs::default() };
     let (targets, masks) = ([Target::Any], MaskOptions::default());

@@ -1,4 +1,4 @@
-//! DICOM: headers a second, and a CT of 500 slices from its folder to voxels, compared with pydicom and dcm2niix on the same
+//! DICOM: headers per second, and reading a CT of 500 slices from its folder, compared with pydicom and dcm2niix on the same
 //! files.
 //!
 //! `cargo bench -p engine --bench dicom`, with `AMLP_PEER_PYTHON` set for the comparison (see `torch_peer/setup.sh`).
@@ -86,7 +86,7 @@ fn main() -> anyhow::Result<()> {
 
     let listed =
         common::time(1, RUNS, || Library::scan(&headers, &|_, _| true).map(|library| library.series().count()));
-    println!("{:.0} headers a second", HEADERS as f64 / listed.min);
+    println!("{:.0} headers per second", HEADERS as f64 / listed.min);
     let options = ReadOptions::default();
     let volume = read(&ct, &options)?;
     println!(

@@ -1,4 +1,4 @@
-//! Edits of a 512 x 512 x 300 mask. A move of a brush must stay well below a frame of 16 ms.
+//! Edits of a 512 x 512 x 300 mask. A brush stroke must take much less than a frame of 16 ms per pointer move.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use divan::Bencher;
@@ -20,7 +20,7 @@ fn empty() -> EditLabels {
     EditLabels::new(Grid::new([512, 512, 300], DAffine3::from_scale(DVec3::from_array(SPACING))))
 }
 
-/// A move of a stroke by `step` mm; a radius of 14 mm is 20 voxels.
+/// One pointer move of a stroke, `step` mm long. A radius of 14 mm is 20 voxels.
 fn stroke(mode: Mode, radius_mm: f64, step: f64) -> Op {
     let points_mm = vec![[150.0, 150.0, 150.0], [150.0 + step, 150.0 + step, 150.0]];
     Op::Paint { label: 1, brush: Brush { radius_mm, mode, plane: Plane::default(), points_mm, connected: true } }
@@ -60,7 +60,7 @@ fn move_of_a_disc_of_20_voxels(bencher: Bencher) {
     });
 }
 
-/// On a lesion of 40 ml.
+/// Times an operation on a lesion of 40 ml.
 #[divan::bench(args = [
     r#"{"op":"grow","label":1,"mm":3}"#,
     r#"{"op":"shrink","label":1,"mm":3}"#,

@@ -1,12 +1,12 @@
-//! Every layer of the U-Net compared with the processor's limits.
+//! The layers of the U-Net compared with the limits of the processor (a roofline model).
 //!
-//! `cargo bench -p engine --bench layers [-- WIDTH [BATCH]]`: 160x160, width 16 and batch 4 unless named. `AMLP_SIMD` chooses the
-//! instructions.
+//! `cargo bench -p engine --bench layers [-- WIDTH [BATCH]]`: 160x160, by default width 16 and batch 4. `AMLP_SIMD` selects the
+//! instruction set.
 //!
-//! The processor's peak is that of the fastest tile with all its numbers in the L1 cache, on all threads at once; memory
-//! bandwidth is that of a copy. A layer takes at least its operations at the peak, and at least the bytes of its input, output
-//! and weights, each moved once, at the bandwidth: the roof is the longer of the two. Operations are those of the sums that
-//! define a convolution; Winograd's tiles need fewer, so that a wide layer may go through the roof.
+//! The peak is measured with the fastest tile, all its numbers in the L1 cache, on all threads at once. The bandwidth is that
+//! of a copy. A layer takes at least the time of its operations at the peak, and at least the time to move its input, output
+//! and weights once at the bandwidth. The roof is the longer of the two. Operations are counted from the definition of a
+//! convolution. Winograd's algorithm needs fewer, so a wide layer may exceed the roof.
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]
 
 mod common;
@@ -22,7 +22,7 @@ const SIZE: usize = 160;
 const DEPTH: usize = 4;
 const RUNS: usize = 9;
 
-/// Billions of operations a second of all threads, a multiplication and an addition each, from tiles in the L1 cache.
+/// Peak of all threads in GFLOP/s, measured with tiles in the L1 cache. Multiplications and additions count separately.
 fn peak(cpu: Cpu, threads: usize) -> f64 {
     let one = || {
         let (steps, width) = (256, 2 * cpu.lanes());
@@ -56,7 +56,7 @@ fn peak(cpu: Cpu, threads: usize) -> f64 {
     })
 }
 
-/// Gigabytes a second that all threads copy, read and written bytes counted.
+/// Copy bandwidth of all threads in GB/s. Bytes read and bytes written count separately.
 fn bandwidth(threads: usize) -> f64 {
     let one = || {
         let from = vec![1u8; 128 << 20];

@@ -21,7 +21,7 @@ enum Pair {
     Tumour,
     /// The whole brain, the largest smooth mask in practice.
     Brain,
-    /// One voxel in ten, everywhere: very many components and much surface.
+    /// Every voxel with a probability of 0.1: very many components and a large surface.
     Noise,
 }
 

@@ -2,7 +2,7 @@
 //! `PyTorch`.
 //!
 //! `cargo bench -p engine --bench unet [-- --width 16,32,64 --batch 4,16 --simd avx512,avx2,portable]`, with `AMLP_PEER_PYTHON` set
-//! for the comparison; unless named, widths 16 and 32, batch 4 and the fastest instructions. Both sides use all cores, 160x160
+//! for the comparison. Default: widths 16 and 32, batch 4 and the fastest instruction set. Both sides use all cores, 160x160
 //! images, single precision and the same instruction set. They run alternately in separate processes, five times each. Times
 //! are medians over all runs; memory is the peak resident set size.
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]

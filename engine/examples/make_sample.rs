@@ -1,7 +1,7 @@
 //! Creates the sample study `assets/sample` from the sts cohort.
 //!
-//! That cohort's scans are cropped 5 cm around the tumour, so that the centre of the scan alone predicts the tumour. Here
-//! each patient is cropped again with a random margin of 1 to 5 cm on each of the six sides.
+//! The scans of that cohort are cropped to 5 cm around the tumour, so that the centre of the scan alone predicts the tumour.
+//! This program crops each patient again, with a random margin of 1 to 5 cm on each of the six sides.
 //!
 //! `cargo run -p engine --example make_sample -- ../shared/data/sts assets/sample --seed 20 --patients 14 --ct 6`
 
@@ -24,7 +24,7 @@ const BUDGET_BYTES: u64 = 16 << 20;
 /// Margins around the tumour, in mm.
 const MARGIN_MM: std::ops::RangeInclusive<f64> = 10.0..=50.0;
 
-/// Make the sample study: some patients, cropped asymmetrically around their tumour
+/// Create the sample study: some patients, cropped asymmetrically around their tumours
 #[derive(Parser)]
 struct Args {
     /// The sts cohort: <patient>/ct.nii.gz, pet.nii.gz, seg.nii.gz
@@ -155,11 +155,11 @@ fn attribution(args: &Args, ids: &[&str]) -> String {
   the prediction of lung metastases in soft-tissue sarcomas of the extremities. Physics in Medicine and Biology 60 (2015)
   5471-5496, <https://doi.org/10.1088/0031-9155/60/14/5471>.
 - As prepared for the validation set of the Image Biomarker Standardisation Initiative (IBSI) by A. Zwanenburg with MIRP.
-- Changes made before: cropped 5 cm around the tumour, resampled to 2 x 2 x 3 mm, re-quantised (PET to 0.001 SUV as unsigned
+- Earlier changes: cropped to 5 cm around the tumour, resampled to 2 x 2 x 3 mm, re-quantised (PET to 0.001 SUV as unsigned
   16-bit integers, CT to whole HU).
-- Changes made here: a choice of patients, and a further crop with margins of 1 to 5 cm around the tumour, each side drawn on
-  its own (less where the scan ends), so that the tumour's place in the scan tells little. Voxel values are unchanged.
-  Made with
+- Changes made here: a selection of patients, and a further crop with random margins of 1 to 5 cm around the tumour, drawn
+  separately for each side (less where the scan ends), so that the tumour's position in the scan reveals little. Voxel values
+  are unchanged. Made with
   `cargo run -p engine --example make_sample -- <source> assets/sample --seed {seed} --patients {patients} --ct {ct}`
 
 Patients: {}.

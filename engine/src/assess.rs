@@ -23,11 +23,11 @@ use count::Count;
 pub struct Assessment {
     /// Training patients.
     pub patients: usize,
-    /// Of these, the ones whose masks are used: for the log in pre-training, for training in fine-tuning.
+    /// Training patients whose masks are used: for the log in pre-training, for training in fine-tuning.
     pub labelled: usize,
-    /// Slices of an epoch; see [`Assessment::notes`] for how they were counted.
+    /// Slices per epoch; see [`Assessment::notes`] for how they were counted.
     pub slices: usize,
-    /// Steps in all.
+    /// Steps of the whole run.
     pub steps: usize,
     /// Epochs.
     pub epochs: usize,
@@ -35,7 +35,7 @@ pub struct Assessment {
     pub parameters: usize,
     /// Seconds of one step, measured on synthetic slices.
     pub seconds_per_step: f64,
-    /// Seconds of all steps, without preparing the patients.
+    /// Seconds of all steps, without preprocessing.
     pub seconds: f64,
     /// MiB of a training step, without the slices.
     pub memory_mib: u64,
@@ -45,9 +45,9 @@ pub struct Assessment {
     pub notes: Vec<String>,
 }
 
-/// Reads the names and headers of a cohort's files, for a fine-tuning run also the scans and masks of a few labelled patients,
-/// measures one step, and extrapolates. `split` is the run's split if known; else the pre-training run's is used, or one with
-/// the same number of patients. `progress` gets a line for each part.
+/// Measures one step and extrapolates to the run. Reads the names and headers of a cohort's files, and for a fine-tuning run
+/// also the scans and masks of a few labelled patients. `split` is the run's split, if known. Otherwise the pre-training
+/// run's is used, or a drawn one with the same number of patients. `progress` gets a line for each part.
 ///
 /// # Errors
 /// Settings that cannot be trained with; a precision or an amount of memory that the device does not have; a cohort without
@@ -90,9 +90,7 @@ pub fn assess(
     let side = (config.preprocess.size + 2 * config.training.shift_px) as u64;
     let slices_mib = (slices.kept as u64 * side * side * (4 * config.data.modality.len() as u64 + 1)).div_ceil(1 << 20);
     if slices_mib > config.data.memory_mib {
-        notes.push(format!(
-            "The slices take {slices_mib} MiB. That is more than may stay in memory, so they go to a file."
-        ));
+        notes.push(format!("The slices take {slices_mib} MiB, more than the memory limit, so they go to a file."));
     }
     if config.stage == Stage::Finetune && config.labels.validate_every > 0 {
         notes.push("Validation takes additional time.".into());
@@ -129,18 +127,18 @@ pub fn field_errors(config: &Config) -> Vec<(String, String)> {
     found
 }
 
-/// A split with the same number of patients as the real one.
+/// A split that has the same number of patients as the real one, whose lesion volumes are not known yet.
 fn draw(config: &Config, cohort: &Cohort) -> Split {
     let mut patients: BTreeMap<String, Option<f64>> = BTreeMap::new();
     for case in cohort.cases.iter().filter(|case| is_complete(config, case)) {
         let volume = patients.entry(case.patient.clone()).or_default();
-        // The volumes are not read here. Any will do that is a lesion's.
+        // The volumes are not read here. Any positive one stands for a lesion.
         *volume = volume.or((!case.masks.is_empty()).then_some(1.0));
     }
     Split::draw(&patients.into_iter().collect::<Vec<_>>(), config.seed)
 }
 
-/// True for a patient who may be trained on: with all modalities, and not of a test folder.
+/// True for a case that may be trained on: it has all modalities and is not in a test folder.
 fn is_complete(config: &Config, case: &Case) -> bool {
     !case.held_out && case.has_all(&config.data.modality)
 }

@@ -1,19 +1,19 @@
-//! Light augmentation for fine-tuning: flips, small rotations and scalings, contrast and brightness. Shifts come from the slice
-//! store, which contains a margin around the crop.
+//! Augmentation for fine-tuning: flips, small rotations and scalings, contrast and brightness. Shifts come from the slice
+//! store, which keeps a margin around the crop.
 
 use crate::config::LabelConfig;
 use crate::parallel;
 use crate::seed::Stream;
 use rand::RngExt;
 
-/// What one sample undergoes.
+/// The augmentation of one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
     /// Flips along i (R) and j (A).
     pub flip: [bool; 2],
     /// Rotation in radians.
     pub angle: f64,
-    /// Enlargement.
+    /// Magnification; 1 keeps the size.
     pub scale: f64,
     /// Factor on the intensities.
     pub contrast: f64,
@@ -25,7 +25,7 @@ impl Augmentation {
     /// Changes nothing.
     pub const NONE: Self = Self { flip: [false; 2], angle: 0.0, scale: 1.0, contrast: 1.0, brightness: 0.0 };
 
-    /// Draws one within the settings.
+    /// Draws an augmentation within the ranges of `config`.
     pub fn draw(config: &LabelConfig, stream: &mut Stream) -> Self {
         let mut within = |most: f64| if most > 0.0 { stream.random_range(-most..=most) } else { 0.0 };
         let angle = within(config.rotate_deg).to_radians();
@@ -36,8 +36,9 @@ impl Augmentation {
         Self { flip, angle, scale, contrast, brightness }
     }
 
-    /// Applies it to a slice: `pixels` `[C][S][S]` (linear, `fill` beside the slice), `target` and `tissue` `[S][S]` (nearest).
-    /// Contrast and brightness change tissue only: air keeps its value, as in later use.
+    /// Augments a slice: `pixels` `[C][S][S]` by linear interpolation with `fill[C]` outside the slice, and `target` and
+    /// `tissue` `[S][S]` by the nearest pixel. Contrast and brightness change tissue only, because air has a fixed value at
+    /// inference.
     pub fn apply(
         &self,
         pixels: &[f32],
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_drawn_changes_nothing() {
+    fn the_neutral_augmentation_changes_nothing() {
         let (pixels, target) = picture();
         assert_eq!(Augmentation::NONE.apply(&pixels, &target, &[true; 64], &[-1.0], 8), (pixels, target));
     }
@@ -135,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_beside_the_slice_is_fill() {
+    fn pixels_from_outside_the_slice_are_fill() {
         let shrunk = Augmentation { scale: 0.5, ..Augmentation::NONE };
         let (image, target) = shrunk.apply(&[5.0; 64], &[1; 64], &[true; 64], &[-2.0], 8);
         assert!((image[0] + 2.0).abs() < 1e-6 && target[0] == 0);
         assert!((image[3 * 8 + 3] - 5.0).abs() < 1e-6 && target[3 * 8 + 3] == 1);
     }
 
-    /// Air is 0 when the network is used, so it must be 0 in training: brightness and contrast stop at the body.
+    /// Air is 0 at inference, so it must be 0 in training too.
     #[test]
     fn contrast_and_brightness_leave_air_alone() {
         let tissue: Vec<bool> = (0..64).map(|at| at % 8 < 4).collect();

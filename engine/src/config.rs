@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::ClusterConfig;
-use crate::cohort::labelled::{LabelBudget, LabelDraw};
+use crate::cohort::label_budget::{LabelBudget, LabelDraw};
 use crate::cohort::{Cohort, DiscoverOptions, NamePattern};
 use crate::device::DeviceList;
 use crate::event::Stage;
@@ -34,8 +34,8 @@ pub use training::{Schedule, TrainingConfig};
 /// Version of the format of `config.toml`.
 pub const VERSION: u32 = 1;
 
-/// Settings of earlier versions that files may still have, and that did not affect results: the interval of reading losses, and
-/// whether the network has a mask token, which follows from `method.fill`.
+/// Settings that earlier versions wrote and that never affected results. They are ignored in stored files. `read_every` was the
+/// interval at which losses were read; `learned_fill` follows from `method.fill`.
 const RETIRED: [(&str, &str); 2] = [("training", "read_every"), ("network", "learned_fill")];
 
 /// All settings of a run. The same configuration on the same data gives the same result.
@@ -86,7 +86,7 @@ pub struct DataConfig {
     pub targets: Targets,
     /// MiB of slices kept in memory; the rest goes to a temporary file.
     pub memory_mib: u64,
-    /// Folder where prepared cases are cached between runs; empty for none.
+    /// Folder that keeps preprocessed cases between runs; empty for none.
     pub cache: PathBuf,
 }
 
@@ -132,7 +132,7 @@ pub enum MaskFill {
     Noise,
 }
 
-/// The pre-training's method, by the name of its preset. All methods except AMLP ignore the settings that follow, apart from
+/// Pre-training method, by the name of its preset. All methods except AMLP ignore the rest of [`MethodConfig`], apart from
 /// `numbers`, `report_recall` and `probes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,27 +140,28 @@ pub enum Pretext {
     /// Adaptive masking of lesion patches, and its ablations down to `base` (MAE).
     #[default]
     Amlp,
-    /// Registered by the program with [`crate::pretrain::register`].
-    Own,
+    /// A method of the calling program, registered with [`crate::pretrain::register`].
+    #[serde(rename = "own")]
+    Custom,
     /// Mask token on 60 % of 32 px units, masked L1 through a pixel head.
     #[serde(rename = "simmim")]
     SimMim,
-    /// Mask token on blocks of 40 % of the cells, oriented gradients.
+    /// Mask token on 40 % of the cells in blocks; predicts their oriented gradients.
     #[serde(rename = "maskfeat")]
     MaskFeat,
-    /// Cells hidden from every level of the encoder, normalised patches.
+    /// Hides cells from every level of the encoder; predicts normalised patches.
     #[serde(rename = "convmae")]
     ConvMae,
-    /// One visible patch in four, a quarter of these behind a token, normalised patches.
+    /// One visible patch in four, a quarter of these under a mask token; predicts normalised patches.
     UmMae,
-    /// Pixels behind a token, the slice's spectrum.
+    /// Mask token on foreground pixels; predicts the slice's spectrum.
     #[serde(rename = "fremae")]
     FreMae,
-    /// The centre square from its surroundings.
+    /// Predicts the centre square from its surroundings.
     ContextEncoder,
-    /// Codes of masked cells, by a tokenizer of a teacher's features.
+    /// Predicts the codes of masked cells, from a tokenizer of a teacher's features.
     BeitV2,
-    /// Pixels, and features of a moving-average teacher that sees the whole slice.
+    /// Predicts pixels, and the features of a moving-average teacher that sees the whole slice.
     #[serde(rename = "bootmae")]
     BootMae,
     /// Masks the patches that a moving-average teacher finds hard, with a loss that ranks patches by hardness.
@@ -171,21 +172,21 @@ pub enum Pretext {
     /// Distinguishes two views of a slice from those of others (NT-Xent).
     #[serde(rename = "simclr")]
     SimClr,
-    /// A view finds its slice in a queue of earlier ones.
+    /// Identifies a view's slice among a queue of earlier ones.
     Moco,
-    /// A view predicts the other's embedding by a moving average of the network.
+    /// Predicts the other view's embedding by a moving average of the network.
     Byol,
-    /// Crops predict each other's assignment to prototypes.
+    /// Predicts the assignment of one crop to prototypes from another crop.
     Swav,
 }
 
-/// The pre-training's method and its settings (sections 3.1 to 3.4).
+/// The pre-training method and its settings (sections 3.1 to 3.4).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MethodConfig {
     /// The method.
     pub pretext: Pretext,
-    /// Numbers of the method, by name; see [`crate::pretrain::numbers`].
+    /// Parameters of the method, by name; see [`crate::pretrain::numbers`].
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub numbers: BTreeMap<String, f64>,
     /// Patches per side; 16 gives the paper's N = 256 patches.
@@ -200,7 +201,7 @@ pub struct MethodConfig {
     pub ratio: MaskRatio,
     /// Fill of masked pixels.
     pub fill: MaskFill,
-    /// Draw of the masked patches, and what the network sees of them.
+    /// How the masked patches are drawn, and what the network sees of them.
     pub mask: MaskConfig,
     /// Attention reconstruction loss (ARL, Eq. 6).
     pub attention: Attention,
@@ -210,7 +211,7 @@ pub struct MethodConfig {
     pub lambda: f64,
     /// Temperature of the consistency logits; 0 uses the squared distance of the centres per pixel.
     pub consistency_temperature: f64,
-    /// Which errors count, and how much.
+    /// Which reconstruction errors count, and how much.
     pub loss: LossConfig,
     /// Augmentation.
     pub augment: AugmentConfig,
@@ -224,8 +225,8 @@ pub struct MethodConfig {
     pub report_recall: bool,
     /// Epochs between two reconstructions of the split's validation patients, whose loss is logged; 0 never reconstructs them.
     pub validate_every: usize,
-    /// Slices pinned when a run starts: `PATIENT:SLICE`, counting prepared slices from 0. Both stages record them at every
-    /// epoch.
+    /// Slices pinned when a run starts: `PATIENT:SLICE`, where SLICE is the preprocessed slice, from 0. Both stages record
+    /// them at every epoch.
     pub probes: Vec<String>,
 }
 
@@ -287,7 +288,7 @@ pub struct LabelConfig {
     pub labels: String,
     /// How a percentage or a number of labelled patients is drawn.
     pub draw: LabelDraw,
-    /// Draw them among all patients with a mask, also those whose mask has no lesion.
+    /// Also draw patients whose mask has no lesion.
     pub any: bool,
     /// Share of training slices without lesion; the paper uses 0.
     pub negative_slices: f64,
@@ -355,8 +356,8 @@ impl Default for Config {
 }
 
 impl Config {
-    /// This product's fine-tuning: a rate and a length with which the training Dice converges on a few labelled patients,
-    /// negatives and augmentation. [`finetune_preset`] has the paper's.
+    /// The default fine-tuning: a learning rate and a length with which the training Dice converges on a few labelled patients,
+    /// slices without lesion, and augmentation. [`finetune_preset`] also has the paper's.
     pub fn finetune() -> Self {
         Self {
             stage: Stage::Finetune,
@@ -382,13 +383,13 @@ impl Config {
             let (path, supported) = (path.to_path_buf(), VERSION.to_string());
             return Err(ErrorKind::Version { path, found, supported }.into());
         }
-        // A single setting may be newer than the file. A whole section is missing only from a truncated file, and its
-        // defaults would be another preprocessing or network.
+        // A single setting may be newer than the file. A whole section is missing only from a truncated file, and defaults in
+        // its place would silently change the preprocessing or the network.
         let whole = toml::Table::try_from(Self::default()).map_err(|e| Error::file(path, e.to_string()))?;
         if let Some(absent) = whole.keys().find(|key| !table.contains_key(*key)) {
             return Err(Error::file(path, format!("is incomplete: [{absent}] is missing")));
         }
-        // Runs made before this setting existed drew their labelled patients stratified.
+        // Files without this setting are older than it. Those runs drew their labelled patients stratified.
         if let Some(toml::Value::Table(labels)) = table.get_mut("labels")
             && !labels.contains_key("draw")
         {
@@ -407,8 +408,7 @@ impl Config {
         toml::to_string_pretty(self).map_err(|e| Error::config("config", "", e.to_string()))
     }
 
-    /// The same settings without folders, device, thread count and probed patients of the machine that trained: enough to
-    /// segment; training needs a cohort again.
+    /// The same settings without paths, device, thread count and pinned patients. They suffice to segment, but not to train.
     #[must_use]
     pub fn portable(&self) -> Self {
         let mut config = self.clone();
@@ -421,7 +421,7 @@ impl Config {
         config
     }
 
-    /// How slices are prepared and stored; what does not fit into memory goes to `spill_folder`.
+    /// How slices are preprocessed and stored. Slices that do not fit into memory go to `spill_folder`.
     pub fn store_options(&self, labels: LabelUse, spill_folder: &Path) -> StoreOptions {
         StoreOptions {
             modalities: self.data.modality.clone(),
@@ -446,7 +446,7 @@ fn parse(text: &str, path: &Path) -> Result<toml::Table> {
     })
 }
 
-/// A TOML error without its excerpt of several lines.
+/// The message of a TOML error, without its excerpt of the file.
 fn one_line(error: &toml::de::Error) -> String {
     error.message().replace('\n', " ")
 }

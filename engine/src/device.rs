@@ -33,9 +33,9 @@ pub struct DeviceInfo {
     pub id: String,
     /// Name of the hardware.
     pub name: String,
-    /// Its kind.
+    /// CPU, GPU or software adapter.
     pub kind: DeviceKind,
-    /// Its memory, for the CPU that available to this process; `None` if the driver does not report it.
+    /// Its memory, or the memory available to this process for the CPU; `None` if the driver does not report it.
     pub memory_mib: Option<u64>,
 }
 
@@ -79,8 +79,8 @@ pub struct Compute {
     pub name: String,
     /// The device for inference; of several, the one that holds the weights.
     pub device: Device,
-    /// The other devices.
-    pub beside: Vec<Device>,
+    /// Further devices that share each batch.
+    pub others: Vec<Device>,
     /// Memory of the device, of several the smallest; `None` if unknown.
     pub memory_mib: Option<u64>,
 }
@@ -88,7 +88,7 @@ pub struct Compute {
 impl Compute {
     /// The CPU.
     pub fn cpu() -> Self {
-        Self { name: "cpu".into(), device: Device::flex(), beside: Vec::new(), memory_mib: machine::memory_mib() }
+        Self { name: "cpu".into(), device: Device::flex(), others: Vec::new(), memory_mib: machine::memory_mib() }
     }
 
     /// The device with autodiff enabled.
@@ -98,7 +98,7 @@ impl Compute {
 
     /// Every device, the one with the weights first.
     pub fn all(&self) -> impl Iterator<Item = &Device> {
-        std::iter::once(&self.device).chain(&self.beside)
+        std::iter::once(&self.device).chain(&self.others)
     }
 
     /// True if all devices are the CPU.
@@ -155,7 +155,7 @@ pub fn open(choice: DeviceChoice) -> Result<Compute> {
     for (info, device) in all {
         if info.id == id {
             let (name, memory_mib) = (format!("{id} ({})", info.name), info.memory_mib);
-            return Ok(Compute { name, device, beside: Vec::new(), memory_mib });
+            return Ok(Compute { name, device, others: Vec::new(), memory_mib });
         }
     }
     let backend = id.split(':').next().unwrap_or_default();
@@ -175,7 +175,7 @@ pub fn open_all(list: &DeviceList) -> Result<Compute> {
         let other = open(*choice)?;
         compute.name = format!("{}, {}", compute.name, other.name);
         compute.memory_mib = compute.memory_mib.zip(other.memory_mib).map(|(a, b)| a.min(b));
-        compute.beside.push(other.device);
+        compute.others.push(other.device);
     }
     Ok(compute)
 }
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cpu_is_always_there_and_auto_is_never_software() {
+    fn the_cpu_is_always_available_and_auto_is_never_software() {
         let found = probe();
         assert!(found.devices.iter().any(|d| d.id == "cpu"));
         let auto = found.devices.iter().find(|d| d.id == found.auto).unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_device_is_an_error_that_names_what_was_found() {
+    fn an_unavailable_device_is_an_error_that_lists_the_available_ones() {
         let error = open(DeviceChoice::Cuda(77)).unwrap_err().to_string();
         assert!(error.contains("cuda:77") && error.contains("cpu ("), "{error}");
     }

@@ -5,7 +5,7 @@
 //! exactly one of `Finished` or `Failed`. There is one `Probe` per pinned slice, after its record is on disk (see
 //! [`crate::probe`]). `Warning` may occur anywhere.
 //!
-//! What a method warns of at the end of an epoch is in the log, as [`EpochSummary::warnings`].
+//! Warnings that a method issues at the end of an epoch are in the log, as [`EpochSummary::warnings`].
 //!
 //! `Estimate`, `Warning`, `Failed` and checkpoints within an epoch (pause, cancel) reach the listeners but not the run's
 //! log, and a resumed run logs neither `Started` again nor what its checkpoint covers. So the log of an interrupted run
@@ -163,7 +163,7 @@ pub struct EpochSummary {
     /// Batch Dice of the training slices, augmented as they are trained on, 0 to 1 (fine-tuning).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training_dice: Option<f64>,
-    /// Reconstruction loss of the validation patients, at masks that are the same in every epoch (pre-training).
+    /// Reconstruction loss of the validation patients, with the same masks in every epoch (pre-training).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_loss: Option<f64>,
     /// Mean of each part of the loss, without its weight.
@@ -184,10 +184,10 @@ pub struct EpochSummary {
     /// Share of air among the foreground patches, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub air_share: Option<f64>,
-    /// Recall of lesion patches by the patches labelled 1, where labels exist.
+    /// Share of lesion patches that are labelled 1, for patients with a mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_foreground: Option<f64>,
-    /// Recall of lesion patches by the masked patches, where labels exist.
+    /// Share of lesion patches that are masked, for patients with a mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_masked: Option<f64>,
     /// Diagnostics of the method by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.
@@ -196,7 +196,7 @@ pub struct EpochSummary {
     /// Problems of the run, one sentence each, such as a collapse. Listeners get each once, as a `Warning`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// Entropies H1, H2, H3 in nats (Eqs. 1 to 3); H3 only where labels exist.
+    /// Entropies H1, H2, H3 in nats (Eqs. 1 to 3); H3 only for patients with a mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entropy: Option<[Option<f64>; 3]>,
 }

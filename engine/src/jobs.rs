@@ -1,4 +1,4 @@
-//! Whole jobs, from a configuration to a finished run folder, as started by the command line, the demo and the window.
+//! Complete jobs, from a configuration to a finished run folder. The command line, the demo and the viewer start them.
 
 pub mod evaluation;
 pub mod retrain;
@@ -33,7 +33,7 @@ pub struct Start<'a> {
     pub resume: bool,
     /// Take this split instead of drawing or inheriting one.
     pub split: Option<&'a Path>,
-    /// Stop after the estimate and leave no run folder.
+    /// Dry run: stop after the estimate and leave no run folder.
     pub dry: bool,
     /// Refuse to start if a scan or a mask is left out.
     pub strict: bool,
@@ -70,7 +70,7 @@ pub struct PretrainJob {
 }
 
 impl PretrainJob {
-    /// Opens the run folder, draws or reads the split, prepares and clusters the training patients.
+    /// Opens the run folder, draws or reads the split, and preprocesses and clusters the training patients.
     pub fn prepare(
         config: Config,
         out: &Path,
@@ -103,8 +103,8 @@ impl PretrainJob {
         Ok(Self { config, run, slices, patches, validation, pins, selection, cohort, dry: start.dry })
     }
 
-    /// Pins some training slices as well.
-    pub fn watch(&self, slices: &[usize]) -> Result<()> {
+    /// Pins further training slices, by index.
+    pub fn pin(&self, slices: &[usize]) -> Result<()> {
         for &slice in slices {
             self.pins.add(self.slices.name(slice).parse()?);
         }
@@ -148,7 +148,7 @@ pub struct FinetuneJob {
 }
 
 impl FinetuneJob {
-    /// Opens the run folder, reads or inherits or draws the split, chooses and prepares the labelled patients.
+    /// Opens the run folder, reads, inherits or draws the split, and chooses and preprocesses the labelled patients.
     pub fn prepare(
         config: Config,
         out: &Path,
@@ -209,7 +209,7 @@ impl FinetuneJob {
     }
 }
 
-/// Says which scans are left out, before the run starts.
+/// Warns which scans are left out, before the run starts.
 fn warn_of(selection: &Selection, sink: &mut dyn EventSink) -> Result<()> {
     if selection.is_complete() { Ok(()) } else { sink.event(&Event::Warning { message: selection.to_string() }) }
 }
@@ -220,7 +220,7 @@ fn patients_of<'a>(cohort: &Cohort, scans: impl Iterator<Item = &'a String>) -> 
     scans.map(patient).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The report of a job with the scans that it left out, as `report.json` and `--json` have it.
+/// The report of a job with the scans that it left out: the content of `report.json` and `--json`.
 #[derive(Debug, serde::Serialize)]
 pub struct JobReport<'a, R> {
     /// The run's own report.
@@ -239,7 +239,7 @@ fn finish<R: serde::Serialize>(
     sink: &mut dyn EventSink,
 ) -> Result<Option<R>> {
     let done = done.inspect_err(|error| {
-        // The error itself is returned; errors of the listener are ignored now.
+        // The job's error is returned, so an error of the listener is ignored.
         let _ = sink.event(&Event::Failed { message: error.to_string() });
         if !dry && !matches!(error.kind(), ErrorKind::Cancelled) {
             // On a full disk this may fail too.
@@ -275,10 +275,10 @@ pub fn stored_config(run: &Path) -> Result<Config> {
 const FREE: [&str; 6] =
     ["device: ", "threads: ", "data.cache: ", "data.memory_mib: ", "training.micro_batch: ", "method.probes: "];
 
-/// The settings that keep a run, which was started with `stored`, from being resumed as `wanted`: lines of [`diff_config`].
+/// The settings that prevent a run started with `stored` from being resumed with `wanted`, as lines of [`diff_config`].
 ///
 /// # Errors
-/// Settings that cannot be written down.
+/// Settings that cannot be written as TOML.
 pub fn differences(stored: &Config, wanted: &Config) -> Result<Vec<String>> {
     let value = |config: &Config| toml::Value::try_from(config).map_err(|e| Error::config("config", "", e.to_string()));
     let mut differences = diff_config(&value(stored)?, &value(wanted)?);

@@ -5,7 +5,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`error`] | one error type; its kind names the file, the field and the value |
+//! | [`error`] | the error type, whose kind names the file, the field and the value |
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI, DICOM |
 //! | [`cohort`] | folder layouts, fingerprint, split by patient |
 //! | [`preprocess`] | crop, resample, normalise, recorded per case and invertible; the slice store |
@@ -25,7 +25,7 @@
 //! | [`words`] | singular and plural |
 //! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
 //! | [`mod@bench`] | time and memory of a training step and of inference |
-//! | [`cli`], [`manual`], [`log`] | the program `amlp` (one file per verb), its manual and its log |
+//! | [`cli`], [`manual`], [`log`] | the program `amlp` (one file per command), its manual and its log |
 //!
 //! # Invariants
 //! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.

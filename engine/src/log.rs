@@ -3,8 +3,8 @@
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-/// Writes the log to standard error, without times. `variable` of the environment says what is logged, such as `info` or
-/// `warn,wgpu_core=debug`; without it, `default` does. Keeps a log already installed by the program.
+/// Writes the log to standard error, without times. The environment variable `variable` sets the filter, such as `info` or
+/// `warn,wgpu_core=debug`; if it is unset, `default` applies. Does nothing if the program has already installed a log.
 pub fn log_to_stderr(variable: &str, default: &str) {
     let chosen = std::env::var(variable).ok();
     let (filter, refused) = filter(chosen.as_deref(), default);
@@ -15,7 +15,7 @@ pub fn log_to_stderr(variable: &str, default: &str) {
     }
 }
 
-/// The filter, and why the chosen one cannot be used.
+/// The filter, and the reason if the chosen one cannot be parsed.
 fn filter(chosen: Option<&str>, default: &str) -> (Targets, Option<String>) {
     let default = || default.parse().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::WARN));
     match chosen.map(str::parse) {
@@ -31,14 +31,14 @@ mod tests {
     use tracing::Level;
 
     #[test]
-    fn the_log_follows_the_environment_and_says_what_it_cannot_read() {
-        let (usual, refused) = filter(None, "warn,wgpu_hal=off");
-        assert!(usual.would_enable("engine", &Level::WARN) && !usual.would_enable("engine", &Level::INFO));
-        assert!(!usual.would_enable("wgpu_hal", &Level::ERROR) && refused.is_none());
+    fn an_unreadable_filter_falls_back_to_the_default_with_a_reason() {
+        let (fallback, refused) = filter(None, "warn,wgpu_hal=off");
+        assert!(fallback.would_enable("engine", &Level::WARN) && !fallback.would_enable("engine", &Level::INFO));
+        assert!(!fallback.would_enable("wgpu_hal", &Level::ERROR) && refused.is_none());
         let (chosen, refused) = filter(Some("info,engine=debug"), "warn");
         assert!(chosen.would_enable("engine::trainer", &Level::DEBUG) && refused.is_none());
         assert!(chosen.would_enable("app", &Level::INFO) && !chosen.would_enable("app", &Level::DEBUG));
-        let (usual, refused) = filter(Some("engine=loud"), "warn");
-        assert!(!usual.would_enable("engine", &Level::INFO) && refused.is_some());
+        let (fallback, refused) = filter(Some("engine=loud"), "warn");
+        assert!(!fallback.would_enable("engine", &Level::INFO) && refused.is_some());
     }
 }

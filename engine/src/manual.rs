@@ -1,4 +1,4 @@
-//! The engine's manual as text. `amlp manual` prints its sections, the window shows them.
+//! The engine's manual as text. `amlp manual` prints its sections, and the viewer shows them.
 
 /// `MANUAL.md`, in Markdown.
 pub const TEXT: &str = include_str!("../MANUAL.md");
@@ -15,14 +15,14 @@ pub struct Section<'a> {
 }
 
 impl Section<'_> {
-    /// Whether the text contains every word of a query, ignoring case.
+    /// True if the section contains every word of the query, ignoring case.
     pub fn matches(&self, query: &str) -> bool {
         let text = self.text.to_lowercase();
         query.to_lowercase().split_whitespace().all(|word| text.contains(word))
     }
 }
 
-/// Every section of a Markdown text, in order. A subsection is listed by itself and is part of its section's text.
+/// Every section of a Markdown text, in order. A subsection has an entry of its own and is also part of its section's text.
 pub fn sections(text: &str) -> Vec<Section<'_>> {
     let headings = headings(text);
     let end_of = |at: usize, level: usize| {
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_hold_their_subsections_and_code_has_no_headings() {
+    fn sections_include_their_subsections_and_code_blocks_have_no_headings() {
         let text = "# A\na\n## B\n```sh\n# no heading\n```\n### C\nc\n## D\n";
         let found: Vec<(usize, &str, &str)> = sections(text).iter().map(|s| (s.level, s.title, s.text)).collect();
         let b = "## B\n```sh\n# no heading\n```\n### C\nc\n";

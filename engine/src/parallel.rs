@@ -1,14 +1,14 @@
 //! Parallel loops whose thread handling is compiled once.
 //!
-//! Rayon's iterators are compiled anew for every closure and element type, which was a third of this crate's code. Here the
-//! pool calls every closure through one pointer. That costs nanoseconds a call, so a call should be worth microseconds: a
-//! slice, a row of pieces, a case.
+//! Rayon's iterators are compiled anew for every closure and element type, which would make up a third of this crate's machine
+//! code. Here the pool calls every closure through a pointer. That costs nanoseconds per call, so a call should take at least
+//! microseconds: a slice, a row of pieces, a case.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-/// Values in a piece of [`map_values`] and [`change_values`]: some ten microseconds of simple arithmetic.
+/// Values per piece in [`map_values`] and [`change_values`]: about ten microseconds of simple arithmetic.
 pub(crate) const PIECE: usize = 1 << 14;
 
 /// Calls `f` with 0 to `n - 1` on the pool's threads, in any order.
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_piece_is_visited_once_and_in_its_place() {
+    fn every_piece_is_visited_once_with_its_index() {
         for n in [0, 1, 7, 1000] {
             let squares: Vec<usize> = (0..n).map(|at| at * at).collect();
             assert_eq!(map(n, |at| at * at), squares);

@@ -182,7 +182,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_whole_patches() {
+    fn the_slice_must_be_a_multiple_of_the_grid() {
         assert_eq!(PatchGrid::new(160, 16).unwrap().side(), 10);
         assert_eq!(PatchGrid::new(144, 16).unwrap().side(), 9);
         assert_eq!(PatchGrid::new(160, 16).unwrap().count(), 256);
@@ -228,7 +228,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn patches_and_back(grid in 1usize..5, q in 1usize..5, channels in 1usize..4, seed in 0u32..1000) {
+        fn assemble_inverts_patches(grid in 1usize..5, q in 1usize..5, channels in 1usize..4, seed in 0u32..1000) {
             let grid = PatchGrid::new(grid * q, grid).unwrap();
             let pixels: Vec<f32> = (0..channels * grid.size() * grid.size()).map(|v| (v as u32 ^ seed) as f32).collect();
             prop_assert_eq!(grid.assemble(&grid.patches(&pixels, channels), channels), pixels);

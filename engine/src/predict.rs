@@ -44,7 +44,7 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// Its slot.
+    /// The checkpoint slot.
     pub(crate) fn slot(self) -> Slot {
         match self {
             Self::Last => Slot::Last,
@@ -82,7 +82,7 @@ pub struct Segmenter {
     digest: String,
 }
 
-/// Called with the slices done, the total, and the fields so far.
+/// Called with the number of slices done, the total, and the probability fields so far.
 type FieldCallback<'a> = dyn FnMut(usize, usize, &[Vec<f32>]) + 'a;
 
 /// Segmentation of a scan, on its source grid.
@@ -184,7 +184,7 @@ impl Segmenter {
         self.fields(prepared, &mut |done, total, _| progress(done, total), control)
     }
 
-    /// [`Segmenter::probability`] whose callback also receives the fields; the slices done are final.
+    /// As [`Segmenter::probability`], but the callback also receives the fields. Their finished slices are final.
     fn fields(
         &self,
         prepared: &PreparedCase,
@@ -198,7 +198,7 @@ impl Segmenter {
         let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
         let slices: Vec<usize> = (0..nz).collect();
         for ks in slices.chunks(self.at_once) {
-            // A pause waits here; the slices done stay in memory.
+            // While paused, the finished slices stay in memory.
             control.pass()?;
             for row in &rows {
                 for column in &columns {
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tiles_cover_every_voxel_once_and_lie_inside_what_the_network_sees() {
+    fn tiles_keep_every_voxel_once_within_their_input() {
         for length in [1, 15, 16, 17, 240, 512, 513, 1000, 1537] {
             let tiles = tiles(length, 16);
             let mut next = 0;

@@ -7,7 +7,7 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// All cores but one, at least one, so that a window can draw while a job computes.
+/// All cores except one, but at least one, so that a window can draw while a job computes.
 pub fn all_but_one() -> usize {
     (cores() - 1).max(1)
 }
@@ -15,7 +15,7 @@ pub fn all_but_one() -> usize {
 /// Sets the number of threads of this process; 0 uses all cores.
 ///
 /// # Errors
-/// If called twice, or after the first computation.
+/// If the number was already set, or a computation has already started.
 pub fn install(threads: usize) -> Result<()> {
     if threads == 0 {
         return Ok(());
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_sees_the_threads_it_was_given() {
+    fn work_runs_with_the_requested_number_of_threads() {
         for threads in [1, 3] {
             assert_eq!(with(threads, rayon::current_num_threads).unwrap(), threads);
         }

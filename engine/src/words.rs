@@ -1,6 +1,6 @@
 //! Counts in sentences.
 
-/// A count with its noun: "1 slice", "3 slices". `several` is the plural, also with a verb: "1 slice is", "3 slices are".
+/// A count with its noun: "1 slice", "3 slices". The noun may include a verb: "1 slice is", "3 slices are".
 pub fn plural(n: usize, one: &str, several: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { several })
 }

@@ -1,7 +1,8 @@
 //! Peak memory of opening a volume, counted by the allocator and by the kernel: at most 1.3 times the decoded voxels.
 //!
-//! Growing a block counts both the old and the new block. The only test of its process, so that nothing else is counted.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
+//! A block that grows counts twice, once as the old block and once as the new one. This is the only test of its process, so
+//! that nothing else is counted.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped test prints why")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! Colours passed to the shader, and its colour maps in Rust. The whole window uses these colours of labels and of the
-//! comparison; those of patches are copies of the reports' colours.
+//! Colours that are passed to the shader, and its colour maps in Rust. The whole window uses these colours for labels and for
+//! the comparison. The colours of patches are copies of those in the reports.
 
 use glam::Vec3;
 
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_at_their_ends_and_between() {
+    fn maps_have_the_expected_colours_at_and_between_their_ends() {
         assert_eq!(bytes(ColourMap::Grey, 0.0), [0; 3]);
         assert_eq!(bytes(ColourMap::Grey, 0.6), [153; 3]);
         assert_eq!(bytes(ColourMap::GreyInverted, 0.2), [204; 3]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn viridis_meets_its_published_colours() {
+    fn viridis_equals_its_published_colours() {
         let published = [[68, 1, 84], [65, 68, 135], [42, 120, 142], [34, 168, 132], [122, 209, 81], [253, 231, 37]];
         for (k, want) in published.into_iter().enumerate() {
             let got = bytes(ColourMap::Viridis, k as f32 / 5.0);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_that_say_so_grow_lighter_all_the_way() {
+    fn the_lightness_of_sequential_maps_rises_monotonically() {
         for m in [ColourMap::Grey, ColourMap::Hot, ColourMap::Viridis, ColourMap::Pet] {
             let light: Vec<f32> = (0..=100).map(|k| luminance(map(m, k as f32 / 100.0))).collect();
             assert!(light.windows(2).all(|w| w[1] > w[0]), "{m:?}");
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_clamp_step_and_survive_nan() {
+    fn a_window_clamps_values_and_maps_nan_to_0() {
         assert_eq!(windowed(40.0, [0.0, 80.0]), 0.5);
         assert_eq!(windowed(-1000.0, [0.0, 80.0]), 0.0);
         assert_eq!(windowed(f32::INFINITY, [0.0, 80.0]), 1.0);
@@ -177,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn label_colours_repeat_and_differ() {
+    fn the_sixteen_label_colours_differ_and_then_repeat() {
         assert_eq!(label(0), None);
         assert_eq!(label(17), label(1));
         for (i, a) in PALETTE.iter().enumerate() {
-            assert!(PALETTE[i + 1..].iter().all(|b| a != b), "{a:02X?} is there twice");
+            assert!(PALETTE[i + 1..].iter().all(|b| a != b), "{a:02X?} occurs twice");
         }
     }
 

@@ -47,7 +47,7 @@ mod tests {
     use crate::{Image, PatchShow, Patches};
 
     #[test]
-    fn a_pane_asks_for_the_layers_it_has() {
+    fn a_pane_enables_the_layers_it_draws() {
         let none = Parts { fused: false, labels: false, comparison: false, patches: false };
         assert_eq!(Parts::of(&Slice::default()), none);
         let labels = Slice { layers: Layers::Both as u32, ..Slice::default() };

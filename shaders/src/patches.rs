@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fact_of_a_patch_has_bits_of_its_own() {
+    fn every_field_of_a_cell_has_its_own_bits() {
         assert_eq!(Cell::default().bits(), 0);
         assert_eq!(Cell { foreground: true, flipped: true, ..Cell::default() }.bits(), 0b101);
         assert_eq!(Cell { masked: true, pinned: true, ..Cell::default() }.bits(), 0b1_0010);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_joined_and_taken_apart() {
+    fn parts_can_be_combined_and_selected() {
         let show = PatchShow::GRID.with(PatchShow::FLIPS, true).with(PatchShow::HEAT, false);
         assert!(show.shows(PatchShow::GRID | PatchShow::FLIPS) && !show.shows(PatchShow::HEAT));
         assert_eq!(show.only(PatchShow::WITHOUT_CELLS), PatchShow::GRID);

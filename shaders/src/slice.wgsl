@@ -385,8 +385,8 @@ fn drawn_region(pixel: vec2<f32>) -> u32 {
     return region_at(pixel);
 }
 
-/// The brightness of a colour; grey stays bit for bit what it is. Below a comparison an image has no colours of its own:
-/// those of a hot map are too close to those of the classes.
+/// The brightness of a colour; grey is unchanged bit for bit. Below a comparison the image is drawn in grey, because the colours
+/// of a hot map are too close to those of the classes.
 fn grey(rgb: vec3<f32>) -> vec3<f32> {
     return vec3<f32>(rgb.g + (rgb.r - rgb.g) * 0.3 + (rgb.b - rgb.g) * 0.1);
 }

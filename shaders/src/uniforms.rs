@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_label_has_a_bit_of_its_own() {
+    fn each_label_has_its_own_bit() {
         assert_eq!(labels_shown(|_| true), [[u32::MAX; 4]; 2]);
         assert_eq!(labels_shown(|l| l == 1), [[2, 0, 0, 0], [0; 4]]);
         assert_eq!(labels_shown(|l| l == 130), [[0; 4], [4, 0, 0, 0]]);

@@ -45,7 +45,7 @@ fn the_shader_is_valid() {
 }
 
 #[test]
-fn the_shaders_constants_are_the_parts_of_a_pane() {
+fn the_pipeline_constants_are_those_of_parts() {
     let module = parsed();
     let mut found: Vec<&str> = module.overrides.iter().filter_map(|(_, o)| o.name.as_deref()).collect();
     found.sort_unstable();
@@ -55,7 +55,7 @@ fn the_shaders_constants_are_the_parts_of_a_pane() {
 }
 
 #[test]
-fn structs_lie_alike() {
+fn structs_have_the_same_layout_in_wgsl_and_rust() {
     let module = parsed();
     let image = members!(Image: rows, shape, kind, order, flip, shift, colour_map, scale, window, interpolation, opacity,
         transparent_low, padding);
@@ -68,7 +68,7 @@ fn structs_lie_alike() {
 }
 
 #[test]
-fn named_numbers_agree() {
+fn constants_are_equal_in_wgsl_and_rust() {
     let mut expected = [
         ("KIND_NONE", Kind::None as u32),
         ("KIND_SIGNED_8", Kind::Signed8 as u32),

@@ -1,6 +1,8 @@
-//! Parser, codecs, stacking and segmentations on bytes that libFuzzer makes: a DICOM file or a zip archive of several.
+//! Fuzz target for parser, codecs, stacking and segmentations. The bytes of libFuzzer are a DICOM file, or a zip archive of
+//! several.
 //!
-//! The engine is not linked but compiled in parts: with the instruments of libFuzzer its network takes an hour and 5 GB.
+//! Only parts of the engine are compiled, because its network takes an hour and 5 GB to compile with libFuzzer's
+//! instrumentation.
 #![no_main]
 #![allow(dead_code, unused_imports, reason = "only the readers run")]
 

@@ -1,12 +1,12 @@
-//! Damaged DICOM files, one place after the other: see [`tests::damaged`].
+//! Reads randomly damaged DICOM files: see [`tests::damaged`].
 //!
 //! ```sh
 //! cargo run --release -p tests --example dicom -- --help
 //! ```
 //!
-//! The files are written to a temporary folder, or to `FOLDER`, which is much faster in memory. After a panic, too much memory
-//! or too much time the exit code is 1 and the seed is printed. After an abort of the process the damaged files are in the
-//! folder. `--seeds` writes the undamaged places, each as one file, for the target in `tests/fuzz`.
+//! The files are written to a temporary folder or to the given one; a folder in memory is much faster. After a panic, or if
+//! reading takes too much memory or time, the program prints the seed and exits with 1. If the process is aborted, the damaged
+//! files stay in the folder. `--seeds` writes the undamaged inputs, each as one file, for the target in `tests/fuzz`.
 #![allow(clippy::print_stdout, reason = "the program's result")]
 
 use std::path::PathBuf;

@@ -1,11 +1,11 @@
-//! Random sequences of edits, each with a journal that is cut at random bytes: see [`tests::edited`].
+//! Makes random sequences of edits and truncates their journals at random bytes: see [`tests::edited`].
 //!
 //! ```sh
 //! cargo run --release -p tests --example journal -- --help
 //! ```
 //!
-//! The journals are written in a temporary folder, or in `FOLDER`: a folder in memory is much faster. The exit code is 1 and the
-//! seed is printed if anything but the state after the last whole record is restored.
+//! The journals are written to a temporary folder or to the given one; a folder in memory is much faster. If a journal restores
+//! anything but the state after its last whole record, the program prints the seed and exits with 1.
 #![allow(clippy::print_stdout, reason = "the program's result")]
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use tests::edited::{SequenceReport, check};
 
 type Failure = Box<dyn std::error::Error>;
 
-/// Edits masks at random, cuts each journal at random bytes, and checks what is restored.
+/// Edits masks at random, truncates each journal at random bytes, and checks the restored mask.
 #[derive(Parser)]
 struct Options {
     /// Sequences of edits.

@@ -5,10 +5,10 @@
 //! cargo run --release -p tests --example kill9 -- target/release/amlp --kills 200
 //! ```
 //!
-//! The first run is uninterrupted. Another run is killed repeatedly, each time after a random fraction of half the first run's
-//! duration, and resumed. When it finishes, its events (without times) and the files of its last checkpoint must equal those of
-//! the uninterrupted run. Then it starts over until all kills are used up, and the last run may finish. One line reports the
-//! result. The exit code is 1 if anything differs or a run cannot be resumed.
+//! The first run is uninterrupted. Another run is killed and resumed repeatedly, each time after at most half the duration of
+//! the first. When it finishes, its events (without times) and the files of its last checkpoint must equal those of the first
+//! run. Further runs follow until all kills are done. One line reports the result. The exit code is 1 if anything differs or
+//! a run cannot be resumed.
 #![allow(clippy::print_stdout, reason = "the program's result")]
 
 use std::fs;
@@ -22,7 +22,7 @@ use tests::random::Random;
 
 type Failure = Box<dyn std::error::Error>;
 
-/// A run of a few seconds: long enough to be killed anywhere, short enough to finish often.
+/// A run of a few seconds: long enough to be killed at any stage, short enough to finish often.
 const TRAINING: &[&str] = &[
     "--modality",
     "pet",

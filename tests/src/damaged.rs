@@ -17,7 +17,7 @@ use crate::random::Random;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// Reading may allocate three times the size of the files, and this.
+/// Memory that reading may allocate beyond three times the size of the files, in bytes.
 const ROOM: usize = 64 << 20;
 /// Time limit for reading a few small files.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -26,17 +26,17 @@ const LARGEST_FILE: u64 = 600 << 10;
 /// Files of a series that are read together.
 const SLICES: usize = 4;
 
-/// The files of one folder.
+/// The contents of the files of one folder.
 pub type Place = Vec<Vec<u8>>;
 
-/// What came of reading damaged files.
+/// Counts of the results of reading damaged files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Volumes that were read anyway.
+    /// Volumes that were read despite the damage.
     pub volumes: usize,
-    /// Frames that were decoded anyway.
+    /// Frames that were decoded despite the damage.
     pub frames: usize,
-    /// Segmentations that were read anyway.
+    /// Segmentations that were read despite the damage.
     pub segmentations: usize,
     /// Errors.
     pub errors: usize,
@@ -47,7 +47,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Adds another.
+    /// Adds the counts of another outcome and keeps the larger maxima.
     pub fn add(&mut self, other: &Self) {
         self.volumes += other.volumes;
         self.frames += other.frames;
@@ -174,7 +174,7 @@ fn mutated(random: &mut Random, places: &[Place], file: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Numbers at the ends of ranges, as lengths, sizes and pixels.
+/// Numbers at the ends of ranges, for lengths, sizes and pixels.
 const EXTREMES: [u32; 12] =
     [0, 1, 2, 0x7f, 0xff, 0x100, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
 /// Decimal strings at the ends of ranges.
@@ -197,7 +197,7 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
             let width = [2, 4][random.below(2)].min(left);
             bytes[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
         }
-        // Two elements trade their tags, or their tags and lengths.
+        // Two elements exchange their tags, or their tags and lengths.
         4 => {
             let (a, b, n) = (spot(random, bytes), spot(random, bytes), [4, 8][random.below(2)]);
             let (a, b) = (a.min(b), a.max(b));
@@ -408,7 +408,7 @@ fn segmentation() -> DataSet {
 mod tests {
     use super::*;
 
-    /// `soak/dicom.rs` does more of them.
+    /// `soak/dicom.rs` reads many more.
     #[test]
     fn damaged_dicom_files_end_in_a_volume_or_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_that_a_file_does_not_hold_take_no_memory() {
+    fn declared_but_missing_pixels_are_not_allocated() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut data = image(0);
         data.put_u16(Tag::ROWS, &[60_000]);

@@ -1,4 +1,4 @@
-//! Random edits of a mask with undo, redo and compaction, and their journal cut at any byte, against full copies.
+//! Random edits of a mask with undo, redo and compaction. The journal, truncated at any byte, is compared with full copies.
 
 use std::fs;
 use std::path::Path;
@@ -38,9 +38,11 @@ struct RecordedJournal {
     names: Vec<String>,
 }
 
-/// Does a random sequence of edits on the frames of a small mask and writes its journal in `folder`, then cuts the journal at `cuts` random
-/// bytes, at the end of every record and beside it: what is restored is the state after the last whole record, and how many
-/// records and torn bytes there are is said right. A cut journal is continued. Compacted or not, it names the edits in effect.
+/// Makes a random sequence of edits on the frames of a small mask and writes its journal to `folder`. Then truncates the
+/// journal at `cuts` random bytes, and at and next to the end of every record.
+///
+/// A truncated journal must restore the state after its last whole record, report its records and torn bytes correctly, and be
+/// continued. Compacted or not, it must name the edits in effect.
 ///
 /// # Errors
 /// What differs.
@@ -56,7 +58,7 @@ pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<SequenceReport, St
     for &end in &places {
         written.check(&bytes[..end]).map_err(|why| format!("cut at {end} of {}: {why}", bytes.len()))?;
     }
-    // One cut, as left by a killed program: the journal is opened and continued.
+    // Truncated once, as by a killed program, the journal is opened and continued.
     let end = places[random.below(places.len())].max(written.ends[0] as usize);
     fs::write(&path, &bytes[..end]).map_err(|why| why.to_string())?;
     written.go_on(&path)?;
@@ -262,7 +264,7 @@ fn op(random: &mut Random, grid: &Grid) -> Op {
 mod tests {
     use super::*;
 
-    /// `soak/journal.rs` does more of them.
+    /// `soak/journal.rs` makes many more.
     #[test]
     fn random_edits_are_restored_from_a_journal_cut_at_any_byte() {
         let folder = tempfile::tempdir().expect("a folder");

@@ -33,7 +33,7 @@ fn layer(room: &str) -> Option<usize> {
     LAYERS.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// Every import of the app against its layers, as `path:line: why`.
+/// Imports of the app that break its layers, as `path:line: why`.
 pub fn violations(files: &[File]) -> Vec<String> {
     files.iter().flat_map(violations_of).collect()
 }
@@ -61,7 +61,7 @@ pub fn violations_of(file: &File) -> Vec<String> {
     found
 }
 
-/// The rooms that the paths of a line begin with: `crate::room::..`, or as many `super::` as lead to the crate.
+/// The rooms named at the start of the paths of a line: `crate::room::..`, or `super::` as often as leads to the crate root.
 fn imported_rooms(line: &str, module: &[&str]) -> Vec<String> {
     let starts = |at: &usize| !line[..*at].ends_with(|c: char| is_name(c) || c == ':');
     let paths = line.match_indices("crate::").chain(line.match_indices("super::")).map(|(at, _)| at).filter(starts);

@@ -1,13 +1,13 @@
-//! The rules of the house, checked over the files in git's index.
+//! Rules of the source tree, checked over the files in git's index.
 //!
-//! | table | what it holds |
+//! | table | rules |
 //! |---|---|
-//! | [`words::RULES`] | names that a place must not contain: who may import whom, who touches the disk, what is never left |
+//! | [`words::RULES`] | names that a folder must not contain: imports, file access, leftovers |
 //! | [`layers`] | the layers of the app: no room imports one above it |
 //! | [`shape::RULES`] | the top level, manifests, reasons of `allow`, files that no module names |
 //!
 //! Each rule has a sample that breaks it and one that does not, and is tested on both.
-#![allow(clippy::print_stdout, reason = "says when the whole check had to be skipped")]
+#![allow(clippy::print_stdout, reason = "prints that the whole check is skipped")]
 
 mod layers;
 mod shape;
@@ -27,7 +27,7 @@ fn files(samples: &[(&str, &str)]) -> Vec<File> {
 }
 
 #[test]
-fn the_house_is_tidy() {
+fn every_tracked_file_keeps_the_rules() {
     let Some(files) = tracked_files() else {
         println!("skipped: this is no git checkout, so there is no index to read");
         return;
@@ -69,7 +69,7 @@ fn imports_against_the_layers_are_found() {
     assert_eq!(layers::violations(&files(layers::GOOD)), Vec::<String>::new());
 }
 
-/// The rule of a renamed or removed room would check nothing.
+/// A rule for a room that was renamed or removed would check nothing.
 #[test]
 fn every_room_of_the_engine_exists() {
     let Some(files) = tracked_files() else {

@@ -19,7 +19,7 @@ const TOP_LEVEL: &[&str] = &[
     "tests",
 ];
 
-/// What a package's manifest must not depend on.
+/// Dependencies that the manifest of a package must not name.
 const FORBIDDEN_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("engine/Cargo.toml", &["app", "shaders", "tests", "egui", "eframe", "egui_plot", "rfd", "winit", "wgpu"]),
     ("shaders/Cargo.toml", &["app", "engine", "tests", "burn", "egui", "eframe", "rfd", "wgpu"]),
@@ -129,7 +129,7 @@ fn attribute(code: &str) -> &str {
     code
 }
 
-/// A run of allowed lints in a manifest starts below a comment.
+/// Finds groups of allowed lints in a manifest without a comment above them.
 fn allowed_lints_are_explained(files: &[File]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files.iter().filter(|f| f.path.ends_with("Cargo.toml")) {
@@ -145,7 +145,7 @@ fn allowed_lints_are_explained(files: &[File]) -> Vec<String> {
     found
 }
 
-/// A file that no `mod` names is never compiled, and so passes every other check.
+/// Finds files that no `mod` names. They are never compiled, so they pass every other check.
 fn no_orphans(files: &[File]) -> Vec<String> {
     let declares = |parent: &str, name: &str| {
         let file = files.iter().find(|f| f.path == parent);

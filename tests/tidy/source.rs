@@ -1,4 +1,4 @@
-//! Tracked files, and the views of Rust source that the rules look at.
+//! Tracked files, and the views of Rust source that the rules read.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -261,7 +261,7 @@ fn comments_strings_and_characters_are_blanked() {
 }
 
 #[test]
-fn test_items_are_no_production_code() {
+fn test_items_are_excluded_from_production_code() {
     let text = "a\n#[cfg(test)]\n#[allow(x)]\nmod tests { use b; fn c() { d } }\ne\n#[cfg(test)]\nmod tests;\nf";
     let words: Vec<String> = File::new("x.rs", text).production_code().split_whitespace().map(str::to_owned).collect();
     assert_eq!(words, ["a", "e", "f"]);

@@ -1,6 +1,6 @@
 //! Shared by the benchmarks: timing, table output, and running a Python peer.
 #![allow(clippy::print_stdout, reason = "the benchmarks print tables")]
-#![allow(dead_code, reason = "each benchmark uses a part of it")]
+#![allow(dead_code, reason = "each benchmark uses a part of this module")]
 
 pub mod scan;
 

@@ -1,9 +1,9 @@
-//! How many slices a run has.
+//! Counts the slices of a run.
 
 use std::path::Path;
 
 use super::is_complete;
-use crate::cohort::labelled::LabelShare;
+use crate::cohort::label_budget::LabelShare;
 use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort};
 use crate::config::Config;
@@ -14,7 +14,7 @@ use crate::volume::Volume;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Most labelled patients that are prepared to count their lesion slices; more are estimated from these.
+/// Maximum number of labelled scans that are preprocessed to count their lesion slices. Others are extrapolated.
 const MOST_PREPARED: usize = 8;
 
 /// Input of the slice count.
@@ -29,7 +29,7 @@ pub(super) struct Count<'a> {
 
 /// The slices of a run.
 pub(super) struct Slices {
-    /// Slices of an epoch.
+    /// Slices per epoch.
     pub of_epoch: usize,
     /// Slices that are kept, in memory or in a file.
     pub kept: usize,
@@ -41,7 +41,7 @@ impl Count<'_> {
     /// Slices of the training patients, from the headers of their images.
     pub fn pretraining(&self, progress: &mut dyn FnMut(&str), notes: &mut Vec<String>) -> Result<Slices> {
         let (config, train) = (self.config, &self.split.train);
-        // A new split depends on the lesion volumes, which are not read here: all patients are counted then.
+        // A new split would depend on the lesion volumes, which are not read here, so all patients are counted.
         let counted: Vec<&Case> = if self.is_drawn {
             self.cohort.cases.iter().filter(|case| is_complete(config, case)).collect()
         } else {
@@ -74,7 +74,7 @@ impl Count<'_> {
         let config = self.config;
         let budget = config.labels.budget()?;
         let ids = match &budget.share {
-            // They may not train in a split that only has as many patients.
+            // The drawn split may not have these patients in its training part.
             LabelShare::Patients(ids) if self.is_drawn => ids.clone(),
             _ => self.split.labelled(&budget)?,
         };
@@ -111,7 +111,7 @@ impl Count<'_> {
     }
 }
 
-/// Slices of a case that are trained on, by its first image's header.
+/// Number of slices of a case that are trained on, from the header of its first image.
 fn slices_by_header(config: &Config, case: &Case) -> Result<usize> {
     let modality = config.data.modality.first().map_or("", String::as_str);
     let image =
@@ -121,7 +121,7 @@ fn slices_by_header(config: &Config, case: &Case) -> Result<usize> {
     Ok(slices.div_ceil(config.training.every_slice))
 }
 
-/// Slices of a patient with and without lesion in the training crop.
+/// Numbers of slices of a case with and without lesion in the training crop.
 fn lesion_slices(config: &Config, case: &Case, control: &Control) -> Result<(usize, usize)> {
     let mut options = config.store_options(LabelUse::Required, Path::new(""));
     // One patient at a time stays in memory.

@@ -1,8 +1,8 @@
-//! What a training step and inference cost on a device: seconds, phase by phase, and memory.
+//! Measures the time and memory of a training step and of inference on a device.
 //!
-//! The step is that of a preset of pre-training, with batch, losses, optimiser and what the method learns from it, on synthetic
-//! slices. Whole steps are timed without waiting between their phases; those of AMLP and its ablations are also timed in separate
-//! steps, waiting after each phase.
+//! The step is that of a pre-training preset on synthetic slices: batch, losses, backward pass, optimiser and the method's
+//! own update. Whole steps are timed without synchronising between phases. For AMLP and its ablations, separate steps are
+//! timed phase by phase, with a synchronisation after each.
 
 use std::time::Instant;
 
@@ -34,24 +34,24 @@ pub struct Options {
     pub norm: Norm,
     /// Side of a slice in pixels.
     pub size: usize,
-    /// Slices of a step, and of an inference.
+    /// Slices per training step and per inference batch.
     pub batch: usize,
-    /// Slices that go through the network at once in training; 0 for the whole batch.
+    /// Slices per forward pass in training; 0 for the whole batch.
     pub micro_batch: usize,
     /// Precision of the convolutions.
     pub dtype: Precision,
-    /// Runs that are timed, after two that are not.
+    /// Timed runs, after two warm-up runs.
     pub runs: usize,
 }
 
-/// Milliseconds of a step's phases, medians.
+/// Median milliseconds of the phases of a step.
 #[derive(Clone, Debug, Serialize)]
 pub struct Phases {
-    /// Masks are drawn and the batch is put on the device.
+    /// Drawing masks and moving the batch to the device.
     pub data_ms: f64,
     /// Forward pass.
     pub forward_ms: f64,
-    /// The losses and their reading.
+    /// Computing the losses and reading them back.
     pub losses_ms: f64,
     /// Backward pass.
     pub backward_ms: f64,
@@ -66,11 +66,11 @@ pub struct Report {
     pub preset: String,
     /// The requested device.
     pub device: String,
-    /// What that is.
+    /// Name of the hardware.
     pub device_name: String,
     /// The processor's name, if the system reports it.
     pub machine: Option<String>,
-    /// Threads of the CPU.
+    /// CPU threads.
     pub threads: usize,
     /// This program's version.
     pub version: String,
@@ -82,38 +82,38 @@ pub struct Report {
     pub size: usize,
     /// Slices of a step.
     pub batch: usize,
-    /// Slices that went through the network at once in training; fewer than the batch if memory was short.
+    /// Slices per forward pass in training; fewer than the batch if memory was short.
     pub at_once: usize,
     /// Precision of the convolutions.
     pub dtype: Precision,
-    /// Numbers that are trained.
+    /// Number of trained weights.
     pub parameters: usize,
     /// Timed runs.
     pub runs: usize,
-    /// A training step, the fastest.
+    /// Fastest training step in ms.
     pub train_ms_min: f64,
-    /// A training step, the median.
+    /// Median training step in ms.
     pub train_ms_median: f64,
-    /// Inference of a batch, the fastest.
+    /// Fastest inference of a batch in ms.
     pub infer_ms_min: f64,
-    /// Inference of a batch, the median.
+    /// Median inference of a batch in ms.
     pub infer_ms_median: f64,
-    /// Slices trained on a second, by the median.
+    /// Training slices per second, from the median.
     pub train_img_s: f64,
-    /// Slices inferred a second, by the median.
+    /// Inference slices per second, from the median.
     pub infer_img_s: f64,
-    /// The step's phases, of AMLP and its ablations.
+    /// Phases of a step, for AMLP and its ablations.
     pub phases: Option<Phases>,
-    /// On the CPU the process's largest resident set while it measured; elsewhere what the device's allocator holds. `None` if
-    /// neither is known.
+    /// On the CPU, the largest resident set of the process during the measurement. On other devices, the memory reserved by the
+    /// allocator. `None` if unknown.
     pub peak_memory_mib: Option<u64>,
 }
 
-/// Seconds of some runs.
+/// Seconds of the timed runs, sorted.
 struct Times(Vec<f64>);
 
 impl Times {
-    /// Times `work`, after two runs that are not counted.
+    /// Times `work`, after two warm-up runs.
     fn of(runs: usize, mut work: impl FnMut() -> Result<()>) -> Result<Self> {
         let mut seconds = Vec::with_capacity(runs);
         for run in 0..runs + 2 {
@@ -179,7 +179,7 @@ pub fn bench(options: &Options) -> Result<Report> {
     })
 }
 
-/// The settings of a pre-training run of that shape.
+/// Pre-training settings with this network and batch.
 fn config(options: &Options) -> Result<Config> {
     let network =
         UNetConfig { width: options.width, depth: options.depth, norm: options.norm, ..UNetConfig::default() };
@@ -188,7 +188,7 @@ fn config(options: &Options) -> Result<Config> {
     config.preprocess.size = options.size;
     config.training.batch = options.batch;
     config.training.micro_batch = options.micro_batch;
-    // Only the device may refuse it: a benchmark may use settings that runs may not.
+    // A benchmark may use f16, which validation refuses for runs. The device still checks it.
     config.training.precision = Precision::F32;
     if config.method.pretext == Pretext::Amlp {
         let divides = |grid: &usize| options.size.is_multiple_of(*grid);
@@ -218,7 +218,7 @@ fn train(options: &Options, config: &Config, compute: &Compute) -> Result<Times>
     })
 }
 
-/// A batch through the network without a tape, its output read.
+/// Forward passes of a batch without autodiff, including reading the output.
 fn infer(options: &Options, config: &Config, compute: &Compute) -> Result<Times> {
     let net = config.network.init(0, &compute.device);
     let batch = Tensor::<4>::ones([options.batch, 1, options.size, options.size], &compute.device);
@@ -228,7 +228,7 @@ fn infer(options: &Options, config: &Config, compute: &Compute) -> Result<Times>
     })
 }
 
-/// A step's phases on the first device, each waited for, of as many slices as go through the network at once.
+/// Phases of a step on the first device, with a synchronisation after each. The step has one micro-batch.
 fn phases(options: &Options, config: &Config, compute: &Compute) -> Result<Phases> {
     let trial = Trial::new(config, options.batch)?;
     let device = compute.training();

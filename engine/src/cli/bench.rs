@@ -6,7 +6,6 @@ use crate::bench::{Options, Report, bench};
 use crate::device::DeviceList;
 use crate::model::{Norm, Precision};
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp bench
   amlp bench --device cuda --width 64 --size 160 --batch 36 --dtype bf16 --json
@@ -18,10 +17,9 @@ A step of the preset's pre-training on synthetic slices: batch, losses, backward
 Inference uses a batch of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions only;
 weights, losses and optimiser stay in f32. A dtype that the device does not support is an error.";
 
-/// Measures a training step by phase, and inference.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Preset of pre-training whose step is measured.
+    /// Pre-training preset to measure.
     #[arg(long, default_value = "amlp")]
     preset: String,
     /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
@@ -59,7 +57,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let report = bench(&Options {

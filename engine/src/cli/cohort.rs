@@ -1,4 +1,4 @@
-//! `amlp cohort`: the contents of a cohort, and what is wrong with its files.
+//! `amlp cohort`: lists the contents of a cohort and the problems with its files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,6 @@ use crate::cohort::{CaseFingerprint, Cohort, Fingerprint, FingerprintCache, Fing
 use crate::event::Control;
 use crate::words::plural;
 
-/// Shown after the options in `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp cohort patients
   amlp cohort BraTS2021_Training_Data --modality flair
@@ -19,9 +18,7 @@ pub const EXAMPLES: &str = "Examples:
 
 Layouts: <patient>/<modality>.nii.gz with seg.nii.gz; BraTS 2018 to 2023; HECKTOR 2020 to 2022; nnU-Net.";
 
-/// Lists the patients of a cohort, their grids, labels and lesion volumes, and what is wrong with their files.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Folder of the cohort.
     folder: PathBuf,
@@ -32,7 +29,7 @@ pub struct Args {
     files: FileFlags,
     #[command(flatten)]
     masks: MaskFlags,
-    /// Read every file, also those that have not changed since the last time.
+    /// Read every file, even if it has not changed since the last time.
     #[arg(long)]
     fresh: bool,
     /// Print one JSON document.
@@ -40,7 +37,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let cohort = Cohort::discover_with(&args.folder, &args.files.discover_options())?;
     let cache = FingerprintCache::of_user();
@@ -87,7 +83,7 @@ fn table(found: &Fingerprint) -> String {
     let _ = writeln!(text, "background  {}", backgrounds(found));
     let width_of = |of: &dyn Fn(&CaseFingerprint) -> usize| found.cases.iter().map(of).max().unwrap_or(0);
     let scan = width_of(&|case| case.id.chars().count()).max(4);
-    // If every patient has one scan, the column would repeat the first.
+    // If every patient has one scan, the patient column would repeat the scan column.
     let patient = if found.patients == found.scans { 0 } else { width_of(&|case| case.patient.chars().count()).max(7) };
     let (shape, spacing) = ("shape", "spacing (mm)");
     let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", "patient") };

@@ -1,4 +1,4 @@
-//! `amlp compare`: a small study written as flags.
+//! `amlp compare`: a small study that is set up by flags instead of a plan file.
 
 use std::path::{Path, PathBuf};
 
@@ -7,17 +7,16 @@ use super::training::{Shared, put};
 use super::{interruptible, use_threads};
 use crate::Error;
 use crate::cohort::Cohort;
-use crate::cohort::labelled::LabelDraw;
+use crate::cohort::label_budget::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
 use crate::study::plan::{CohortPlan, LabelPlan, MethodPlan, SplitPlan, StagePlan};
 use crate::study::summary::Metric;
 use crate::study::{Plan, Shard};
 
-/// The name of fine-tuning from random weights.
+/// Method name for fine-tuning from random weights.
 const SUPERVISED: &str = "sup";
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp compare COHORT --modality flair --methods sup,base,amlp --seeds 0,1,2 --labels 5% --out runs/compare \\
     --spacing native --size 96 --width 8 --batch 8 --lr 1e-3 --epochs 20 --fine-batch 8
@@ -29,7 +28,6 @@ Without --split the split is drawn once, with --seed or the first of --seeds. Th
 rates: `amlp study` has folds, draws of the labelled patients, and rates chosen on validation patients. Run the same
 command again to continue an interrupted comparison.";
 
-/// Compares pre-training methods on the same patients with paired seeds.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -52,7 +50,7 @@ pub struct Args {
     /// TOML file of settings for fine-tuning only; they override --config.
     #[arg(long)]
     fine_config: Option<PathBuf>,
-    /// Fine-tuning steps, instead of epochs.
+    /// Fine-tuning steps in all, instead of epochs.
     #[arg(long)]
     fine_steps: Option<usize>,
     /// Fine-tuning epochs.
@@ -72,8 +70,8 @@ impl Args {
             if name == SUPERVISED {
                 return Ok(MethodPlan { name: name.clone(), ..MethodPlan::default() });
             }
-            let fresh = preset(name, &self.shared.modality)?;
-            let pretrain = settings(&fresh, &self.shared.settle(fresh.clone())?)?;
+            let defaults = preset(name, &self.shared.modality)?;
+            let pretrain = overrides(&defaults, &self.shared.resolve(defaults.clone())?)?;
             Ok(MethodPlan { name: name.clone(), preset: Some(name.clone()), pretrain, ..MethodPlan::default() })
         };
         let methods = self.methods.iter().map(method).collect::<anyhow::Result<_>>()?;
@@ -85,13 +83,13 @@ impl Args {
             lr: self.fine_lr,
             ..self.shared.clone()
         };
-        let mut finetune = shared.settle(Config::finetune())?;
+        let mut finetune = shared.resolve(Config::finetune())?;
         put(&mut finetune.labels.labels, self.labels.clone());
         put(&mut finetune.labels.draw, self.label_draw);
         finetune.labels.any |= self.labels_any;
         let plan = Plan {
             name: "compare".into(),
-            // Every run has its own seed; this one draws the split.
+            // This seed draws the split. Weights and training use `labels.seeds`.
             seed: self.shared.seed.or(self.seeds.first().copied()).unwrap_or_default(),
             device: finetune.device.clone(),
             threads: finetune.threads,
@@ -105,7 +103,7 @@ impl Args {
                 seeds: self.seeds.clone(),
             },
             pretrain: StagePlan::default(),
-            finetune: StagePlan { settings: settings(&Config::finetune(), &finetune)?, ..StagePlan::default() },
+            finetune: StagePlan { settings: overrides(&Config::finetune(), &finetune)?, ..StagePlan::default() },
             cohorts: vec![CohortPlan {
                 name: "cohort".into(),
                 path: absolute(&self.shared.cohort)?,
@@ -124,29 +122,28 @@ fn absolute(path: &Path) -> crate::Result<PathBuf> {
     std::path::absolute(path).map_err(Error::io("find", path))
 }
 
-/// The settings in which `own` differs from `fresh`, without those that the plan itself holds.
-fn settings(fresh: &Config, own: &Config) -> anyhow::Result<toml::Table> {
-    let mut own = own.clone();
-    own.data.cohort.clone_from(&fresh.data.cohort);
-    own.data.modality.clone_from(&fresh.data.modality);
-    own.labels.labels.clone_from(&fresh.labels.labels);
-    own.labels.draw = fresh.labels.draw;
-    (own.seed, own.threads, own.device) = (fresh.seed, fresh.threads, fresh.device.clone());
-    Ok(difference(&toml::Table::try_from(fresh)?, &toml::Table::try_from(own)?))
+/// The settings in which `config` differs from `defaults`, except those that the plan stores itself.
+fn overrides(defaults: &Config, config: &Config) -> anyhow::Result<toml::Table> {
+    let mut config = config.clone();
+    config.data.cohort.clone_from(&defaults.data.cohort);
+    config.data.modality.clone_from(&defaults.data.modality);
+    config.labels.labels.clone_from(&defaults.labels.labels);
+    config.labels.draw = defaults.labels.draw;
+    (config.seed, config.threads, config.device) = (defaults.seed, defaults.threads, defaults.device.clone());
+    Ok(difference(&toml::Table::try_from(defaults)?, &toml::Table::try_from(config)?))
 }
 
-fn difference(fresh: &toml::Table, own: &toml::Table) -> toml::Table {
-    let entry = |(key, value): (&String, &toml::Value)| match (fresh.get(key), value) {
+fn difference(defaults: &toml::Table, table: &toml::Table) -> toml::Table {
+    let entry = |(key, value): (&String, &toml::Value)| match (defaults.get(key), value) {
         (Some(same), value) if same == value => None,
         (Some(toml::Value::Table(before)), toml::Value::Table(after)) => {
             Some((key.clone(), toml::Value::Table(difference(before, after))))
         }
         (_, value) => Some((key.clone(), value.clone())),
     };
-    own.iter().filter_map(entry).collect()
+    table.iter().filter_map(entry).collect()
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let plan = args.plan()?;
     let files = &args.shared.files;
@@ -211,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_settings_are_kept() {
+    fn each_settings_file_reaches_its_stages() {
         let folder = tempfile::tempdir().unwrap();
         let (shared, fine) = (folder.path().join("shared.toml"), folder.path().join("fine.toml"));
         std::fs::write(&shared, "[training]\nlr = 0.3\ncheckpoint_every = 4\n[method]\ngrid = 8\n").unwrap();
@@ -223,22 +220,22 @@ mod tests {
             assert_eq!((pre.method.grid, pre.training.lr, pre.training.checkpoint_every), (8, 0.3, 4));
         }
         let ((base, fine), (amlp, _)) = (configs(&plan, 1), configs(&plan, 2));
-        assert_ne!(base.method.order, amlp.method.order, "the presets stay apart");
+        assert_ne!(base.method.order, amlp.method.order, "the settings files do not replace the presets");
         assert_eq!((fine.training.lr, fine.training.checkpoint_every), (0.4, 4));
         assert_eq!(plan.labels.budgets, ["7"]);
     }
 
     #[test]
-    fn a_split_file_and_its_seed_are_read() {
-        let plan_of = plan(&["--split", "own.json", "--seeds", "4,5"]);
-        assert!(plan_of.split.file.unwrap().ends_with("own.json"));
+    fn the_split_comes_from_the_file_or_is_drawn_with_the_seed() {
+        let plan_of = plan(&["--split", "split.json", "--seeds", "4,5"]);
+        assert!(plan_of.split.file.unwrap().ends_with("split.json"));
         assert_eq!((plan_of.seed, plan_of.labels.seeds), (4, vec![4, 5]));
         let plan_of = plan(&["--seeds", "4,5", "--seed", "9"]);
         assert_eq!((plan_of.split.file, plan_of.seed), (None, 9));
     }
 
     #[test]
-    fn flags_that_mean_nothing_here_are_refused() {
+    fn flags_of_a_single_run_are_refused() {
         let line = ["compare", "cohort", "--modality", "pet", "--out", "out"];
         for flag in ["--dry-run", "--resume"] {
             assert!(Line::try_parse_from(line.iter().chain(&[flag])).is_err(), "{flag}");

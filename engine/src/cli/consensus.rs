@@ -1,4 +1,4 @@
-//! `amlp consensus`: one mask from the masks of several raters.
+//! `amlp consensus`: combines the masks of several raters into one.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,11 @@ use crate::metrics::consensus::{Method, Rater, consensus};
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, Volume};
 
-/// Shown after the verb's help.
 pub const EXAMPLES: &str = "\
 Examples:
   amlp consensus reader1.nii.gz reader2.nii.gz reader3.nii.gz --out majority.nii.gz
   amlp consensus reader*.nii.gz --method staple --out staple.nii.gz --json";
 
-/// Combines the masks of several raters into one.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Two or more masks on the same grid.
@@ -36,7 +34,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The result as JSON.
+/// The document of `--json`.
 #[derive(Serialize)]
 struct Report {
     method: Method,
@@ -46,7 +44,7 @@ struct Report {
     converged: bool,
 }
 
-/// A mask with STAPLE's estimates for its rater.
+/// An input mask, with STAPLE's estimates for its rater.
 #[derive(Serialize)]
 struct Input {
     file: String,
@@ -54,7 +52,6 @@ struct Input {
     rater: Option<Rater>,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     // Geometry and header of the result come from the first mask's file.
     let like = Volume::read(&args.inputs[0])?;

@@ -1,4 +1,4 @@
-//! `amlp convert`: a cohort from DICOM.
+//! `amlp convert`: converts DICOM to a cohort of NIfTI files.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,16 @@ use crate::cohort::ExcludedScan;
 use crate::cohort::convert::{ConvertOptions, ConvertedPatient, RefusedImage, convert};
 use crate::words::plural;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp convert /media/DICOM --out cohort
   amlp convert export1 export2.zip --out cohort --key ../keys/cohort.tsv
   amlp convert export --out cohort --resample      (uneven or tilted slices too)
 
-Patients get pseudonyms. The key file says who they are, so store it apart from the cohort. Finished patients are skipped:
-run the same command again to continue a stopped conversion. conversion.json lists what was refused and why.
+Patients get pseudonyms. The key file links them to the patients, so store it apart from the cohort. Run the same command
+again to continue an interrupted conversion: finished patients are skipped. conversion.json lists what was refused and why.
 
 The pixels are not de-identified: faces and burned-in text stay.";
 
-/// Converts DICOM to a cohort: one folder per patient with images and mask as NIfTI, and a JSON file beside each.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -38,7 +36,7 @@ pub struct Args {
     /// Resample uneven or tilted slices to even ones, instead of refusing them.
     #[arg(long)]
     resample: bool,
-    /// Also convert patients that are already finished.
+    /// Convert finished patients again.
     #[arg(long)]
     again: bool,
     /// CPU threads; 0: all cores.
@@ -49,19 +47,18 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let control = interruptible()?;
     let options =
         ConvertOptions { key: args.key.clone(), keep_ids: args.keep_ids, resample: args.resample, again: args.again };
     let mut failed = Ok(());
-    let mut tell = |patient: &ConvertedPatient| {
+    let mut print_patient = |patient: &ConvertedPatient| {
         if !args.json && failed.is_ok() {
             failed = print_line(&line(patient));
         }
     };
-    let report = convert(&args.sources, &args.out, &options, &control, &mut tell)?;
+    let report = convert(&args.sources, &args.out, &options, &control, &mut print_patient)?;
     failed?;
     if args.json {
         print_json(&report)?;
@@ -85,7 +82,7 @@ fn line(patient: &ConvertedPatient) -> String {
     text
 }
 
-/// `P0001 CT 3f2a90b1c4d5e6f7`.
+/// Pseudonym, modality and hash of a refused image, such as `P0001 CT 3f2a90b1c4d5e6f7`.
 fn name(refused: &RefusedImage) -> String {
     let parts = [refused.patient.as_deref().unwrap_or_default(), &refused.modality, &refused.id];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")

@@ -1,4 +1,4 @@
-//! `amlp demo`
+//! `amlp demo`: runs the whole pipeline on the sample study.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -14,7 +14,6 @@ use crate::experiment::model_card::ModelCard;
 use crate::predict::{Choice, export_model};
 use crate::run::atomic::write_atomic;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp demo
   amlp demo --out my-demo --seed 7
@@ -22,7 +21,6 @@ pub const EXAMPLES: &str = "Examples:
 The output folder contains report.html, the segmentations of the held-out patients, images, scores, three run folders,
 and model: the pre-trained and fine-tuned network alone, for amlp segment --model or the viewer.";
 
-/// Runs the complete workflow on the sample study: pre-train, fine-tune, segment, evaluate, report.
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder for the results [default: amlp-demo, or the first free amlp-demo-N].
@@ -51,7 +49,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let control = interruptible()?;
@@ -73,7 +70,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let started = Instant::now();
     let say = |line: &str| eprintln!("[{:>4.0} s] {line}", started.elapsed().as_secs_f64());
     let (report, data) = demo(&options, &compute, &mut Progress::new(), &control, &mut { say })?;
-    write_pictures(&out, &report, &data)?;
+    write_documents(&out, &report, &data)?;
     let model = export_with_card(&out, args, &options.sample, &report)?;
     say("done");
     if args.json {
@@ -97,7 +94,7 @@ fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport)
     let attribution = sample.join("ATTRIBUTION.md");
     let attribution = attribution.exists().then(|| read_attribution(&attribution)).transpose()?;
     let threads = rayon::current_num_threads();
-    // The device actually used, so that the same command makes the same network elsewhere; no folder of this machine.
+    // The card names the device that was used and no local paths, so that the command gives the same network elsewhere.
     let device = report.device.split(' ').next().unwrap_or_default();
     let mut command = format!(
         "amlp demo --seed {} --steps {} --fine-steps {} --device {device} --threads {threads}",
@@ -120,7 +117,7 @@ fn export_with_card(out: &Path, args: &Args, sample: &Path, report: &DemoReport)
     Ok(model)
 }
 
-/// Refuses to write into a folder that has files.
+/// Refuses to write into a folder that is not empty.
 fn refuse_used(out: &Path) -> anyhow::Result<()> {
     let used = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
     if used { Err(Error::file(out, "is not empty. Choose another folder with --out").into()) } else { Ok(()) }
@@ -131,7 +128,7 @@ fn first_free(name: &str) -> PathBuf {
     std::iter::once(PathBuf::from(name)).chain(numbered).find(|path| !path.exists()).unwrap_or_default()
 }
 
-/// DSC of each held-out patient and method, with mean and SD, as text.
+/// A text table of the DSC of each held-out patient and method, with mean and standard deviation.
 fn table(report: &DemoReport) -> Vec<String> {
     let mut lines = vec![format!("{:32}", "DSC")];
     for case in report.methods.first().map_or(&[][..], |m| &m.cases) {
@@ -149,8 +146,8 @@ fn table(report: &DemoReport) -> Vec<String> {
     lines
 }
 
-/// Writes pictures, table and page.
-fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::Result<()> {
+/// Writes the figures, the tables and `report.html`.
+fn write_documents(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::Result<()> {
     for (name, bytes) in documents(report, data)? {
         let path = out.join(name);
         if let Some(folder) = path.parent() {
@@ -161,7 +158,7 @@ fn write_pictures(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::R
     Ok(())
 }
 
-/// The sample study next to the sources of this program, or below the working folder.
+/// The folder of the sample study: next to the sources of this program, or below the working folder.
 fn sample_folder() -> crate::Result<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
     let candidates = [built, PathBuf::from("assets/sample")];

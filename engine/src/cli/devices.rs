@@ -1,13 +1,11 @@
-//! `amlp devices`: the devices that can compute here.
+//! `amlp devices`: lists the devices that can compute here.
 
 use super::{print_json, print_line};
 use crate::device::probe;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str =
     "Examples:\n  amlp devices\n  amlp devices --json\n  amlp pretrain COHORT --device cuda:1 ...";
 
-/// Lists the devices that can compute here.
 #[derive(clap::Args)]
 pub struct Args {
     /// Print one JSON document.
@@ -15,7 +13,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let found = probe();
     if args.json {

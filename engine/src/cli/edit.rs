@@ -1,4 +1,4 @@
-//! `amlp edit`: a mask changed by a list of operations, as the window's tools do.
+//! `amlp edit`: applies a list of edit operations to a mask, the same ones as the viewer's tools.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,6 @@ use crate::volume::{LabelVolume, Volume};
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Shown after the verb's help.
 pub const EXAMPLES: &str = r#"Examples:
   amlp edit --image p01/flair.nii.gz --mask p01/seg.nii.gz --ops ops.json --out p01/corrected.nii.gz
   amlp edit --image ct.nii.gz --ops ops.json --out mask.nii.gz --json
@@ -28,7 +27,6 @@ ops.json: [{"op":"paint","label":1,"radius_mm":5,"mode":"3d","points_mm":[[12,-3
            {"op":"remove_component","voxel":[40,60,12]},{"op":"undo"}]
 World coordinates are RAS+ mm, voxels are 0-based in the file's own order. `amlp manual operations` lists all operations."#;
 
-/// Applies a list of operations to a mask.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Image of the mask, for its grid and for operations that use image values.
@@ -60,7 +58,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The result as JSON.
+/// The document of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     shape: [usize; 3],
@@ -70,7 +68,6 @@ struct Report<'a> {
     notes: &'a [String],
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&args.ops).map_err(Error::io("read", &args.ops))?;
     let steps = steps::parse(&text).map_err(|error| Error::file(&args.ops, error.to_string()))?;
@@ -117,7 +114,7 @@ impl Args {
     }
 }
 
-/// Does all steps, and appends each to the journal.
+/// Runs all steps and appends each to the journal.
 fn edit(
     steps: &[Step],
     labels: &mut EditLabels,
@@ -125,7 +122,7 @@ fn edit(
     mut journal: Option<&mut Journal>,
     ops: &std::path::Path,
 ) -> anyhow::Result<Vec<Outcome>> {
-    // An interruption ends the program; nothing but the journal is written until all is done.
+    // An interruption ends the program. Until all steps are done, only the journal is written.
     let control = Control::default();
     let mut history = History::new(MEMORY_BUDGET, spill::in_folder(&std::env::temp_dir())?);
     let mut outcomes = Vec::with_capacity(steps.len());
@@ -149,7 +146,7 @@ fn edit(
     }
 }
 
-/// A step as a line: number, name, changed voxels, volumes.
+/// One line per step: number, operation, changed voxels, volumes.
 fn line(n: usize, outcome: &Outcome) -> String {
     let volume = |(label, ml): (&u16, &f64)| format!("label {label} {ml:.3} ml");
     let volumes: Vec<String> = outcome.label_volumes_ml.iter().map(volume).collect();

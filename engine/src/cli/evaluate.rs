@@ -1,4 +1,4 @@
-//! `amlp evaluate`: segmentations against reference masks.
+//! `amlp evaluate`: compares segmentations with reference masks.
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
@@ -15,12 +15,12 @@ use crate::metrics::Options;
 use crate::metrics::boundary::Boundary;
 use crate::metrics::surface::Hd95;
 
-/// Shown after the verb's help.
+/// Examples and definitions for `--help`.
 pub const EXAMPLES: &str = "\
 Examples:
   amlp evaluate --prediction out/P07.nii.gz --truth P07/seg.nii.gz
   amlp evaluate --prediction out --truth cohort --csv scores.csv
-  amlp evaluate --prediction out --truth cohort --subset test --json
+  amlp evaluate --prediction out --truth cohort --subset test --split runs/fine/split.json --json
   amlp evaluate --prediction out --truth labelsTr --label 1 --label 2 --label 1+2 --hd95 pooled
 
 Without --label, every label except 0 counts as lesion, and the class is called label 1.
@@ -77,8 +77,8 @@ impl Args {
 
     fn subset(&self) -> anyhow::Result<Subset> {
         Ok(match (self.subset, &self.split) {
-            (None, _) => Subset::Predicted,
-            (Some(Part::All), None) => Subset::AllTruth,
+            (None, _) => Subset::Segmented,
+            (Some(Part::All), None) => Subset::AllReferences,
             (Some(part), split) => {
                 let file = split.clone().map_or_else(|| find_split(&self.prediction), Ok)?;
                 let cases: BTreeSet<String> = Split::read(&file)?.part(part).into_iter().collect();
@@ -111,8 +111,8 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
     Ok(report?)
 }
 
-/// Runs the verb.
-#[allow(clippy::needless_pass_by_value, reason = "every verb takes its arguments")]
+/// Evaluates and prints the report as a table, JSON or CSV.
+#[allow(clippy::needless_pass_by_value, reason = "every command takes its arguments by value")]
 pub fn run(args: Args) -> anyhow::Result<()> {
     if args.json && args.csv_to_stdout() {
         bail!("--json and --csv - both write to standard output. Give --csv a file");

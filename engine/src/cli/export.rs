@@ -1,4 +1,4 @@
-//! `amlp export`
+//! `amlp export`: exports the network of a fine-tuning run, with a model card.
 
 use std::path::{Path, PathBuf};
 
@@ -13,15 +13,13 @@ use crate::run::atomic::write_atomic;
 use crate::run::report::read_report;
 use crate::{Error, Result};
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp export runs/fine --out model
   amlp export runs/fine --best --attribution ATTRIBUTION.md --out model
 
-The folder works wherever a fine-tuning run is expected for segmentation. It holds no scans and no folder names of this machine,
-but names the patients of the split.";
+The folder works wherever a fine-tuning run is expected for segmentation. It holds no scans and no paths, but it names the
+patients of the split.";
 
-/// Exports the network of a fine-tuning run as a small folder to pass on, with a model card.
 #[derive(clap::Args)]
 pub struct Args {
     /// Fine-tuning run.
@@ -37,7 +35,6 @@ pub struct Args {
     attribution: Option<PathBuf>,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let attribution = args.attribution.as_deref().map(read_attribution).transpose()?;
     let (run, config) = open_finetuned(&args.run)?;
@@ -59,7 +56,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     print_line(&format!("Model: {}", args.out.display()))
 }
 
-/// Training patients of the pre-training run; none if the network started from random weights.
+/// Training patients of the pre-training run; empty if the network started from random weights.
 fn pretrained(config: &Config) -> Result<Vec<String>> {
     if config.labels.from.as_os_str().is_empty() {
         return Ok(Vec::new());
@@ -67,12 +64,12 @@ fn pretrained(config: &Config) -> Result<Vec<String>> {
     Ok(RunFolder::open(&config.labels.from)?.read_split::<Split>()?.train)
 }
 
-/// Reads a text on the origin of the data.
+/// Reads the text on the origin and licence of the data.
 pub(super) fn read_attribution(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(Error::io("read", path))
 }
 
-/// Writes `MODEL.md` into the folder of a model.
+/// Writes the model card `MODEL.md` into the model's folder.
 pub(super) fn write_card(model: &Path, card: &ModelCard<'_>) -> Result<()> {
     write_atomic(&model.join("MODEL.md"), card.text().as_bytes()).map(drop)
 }

@@ -1,9 +1,9 @@
-//! Flags for finding scans and masks, and the report of scans that a verb leaves out.
+//! Flags for finding scans and masks, and the report of scans that a command leaves out.
 
 use crate::cohort::{DiscoverOptions, ExcludedScan, NamePattern, summary};
 use crate::words::plural;
 
-/// How files are interpreted, and whether all of them must be used.
+/// How scans and masks are found, and whether all of them must be used.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FileFlags {
     /// Name of the reference masks without extension, such as '*_annotation'. Default: found by names and values.
@@ -18,15 +18,15 @@ pub struct FileFlags {
 }
 
 impl FileFlags {
-    /// For finding the scans of a folder.
+    /// The flags as options of cohort discovery.
     pub fn discover_options(&self) -> DiscoverOptions {
         DiscoverOptions { label_name: self.label_name.clone(), frame: self.frame }
     }
 
-    /// Says on standard error how many scans are used, and which scans and masks are left out.
+    /// Prints to stderr how many scans are used, and which scans and masks are left out.
     ///
     /// # Errors
-    /// With `--strict`, if one is.
+    /// With `--strict`, if any scan or mask is left out.
     pub fn report(&self, used: usize, left_out: &[ExcludedScan], masks_left_out: &[ExcludedScan]) -> crate::Result<()> {
         let summary = summary(used, left_out, masks_left_out);
         if self.strict && !(left_out.is_empty() && masks_left_out.is_empty()) {
@@ -37,7 +37,7 @@ impl FileFlags {
     }
 }
 
-/// Some scans failed or were left out, the others are done.
+/// The outcome of a command for which some scans failed or were left out and the others are done.
 #[derive(Debug)]
 pub struct PartialFailure {
     done: usize,
@@ -45,10 +45,10 @@ pub struct PartialFailure {
 }
 
 impl PartialFailure {
-    /// Ends a verb whose results are written.
+    /// `Ok` if no scan was left out. Called after all results are written.
     ///
     /// # Errors
-    /// If a scan failed or was left out: the program then ends with exit code 3.
+    /// If a scan failed or was left out. The program then exits with code 3.
     pub fn check(done: usize, left_out: Vec<ExcludedScan>) -> anyhow::Result<()> {
         if left_out.is_empty() { Ok(()) } else { Err(Self { done, left_out }.into()) }
     }
@@ -57,7 +57,7 @@ impl PartialFailure {
 impl std::error::Error for PartialFailure {}
 
 impl std::fmt::Display for PartialFailure {
-    /// A table of the failures, one a line.
+    /// A table of the scans that were left out, one per line.
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = self.done + self.left_out.len();
         write!(to, "{} of {} not done:", self.left_out.len(), plural(all, "scan is", "scans are"))?;
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_a_table() {
+    fn a_partial_failure_lists_its_scans_as_a_table() {
         let left_out = vec![ExcludedScan::new("P7", "missing modality t1"), ExcludedScan::new("P10", "unreadable")];
         let text = PartialFailure { done: 3, left_out }.to_string();
         assert_eq!(text, "2 of 5 scans are not done:\n  P7   missing modality t1\n  P10  unreadable");

@@ -1,13 +1,13 @@
-//! `amlp finetune`
+//! `amlp finetune`: fine-tuning from the command line.
 
 use std::path::{Path, PathBuf};
 
 use super::progress;
-use super::training::{Output, RunFlags, Shared, finished_report, listen, put, say_if_complete};
+use super::training::{Output, RunFlags, Shared, finished_report, put, say_if_complete, with_progress};
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::ErrorKind;
 use crate::cohort::ExcludedScan;
-use crate::cohort::labelled::LabelDraw;
+use crate::cohort::label_budget::LabelDraw;
 use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
 use crate::device::{Compute, open_all};
@@ -17,7 +17,6 @@ use crate::jobs::retrain::{is_continuation, measure_change};
 use crate::jobs::{FinetuneJob, JobReport, Start, stored_config};
 use crate::words::plural;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality flair --from runs/pre --labels 5% --out runs/fine
   amlp finetune COHORT --modality flair --from none --labels 5% --out runs/scratch
@@ -26,7 +25,6 @@ pub const EXAMPLES: &str = "Examples:
 Split, preprocessing and network are inherited from the pre-training run. Labels read by --validate count towards the label
 budget. Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
 
-/// Fine-tunes a network on labelled training patients of a cohort.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -63,25 +61,25 @@ pub struct Args {
     /// Turn off flips, rotation, scaling and intensity changes.
     #[arg(long)]
     no_augmentation: bool,
-    /// Record this slice's probability every epoch: PATIENT:SLICE, counting prepared slices from 0. Repeatable.
+    /// Record the probability of this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
 }
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let mut fresh = finetune_preset(&self.preset)?;
-        // A resumed run has its settings and its network; the pre-training run's folder may be gone.
+        let mut config = finetune_preset(&self.preset)?;
+        // A resumed run has stored its settings and network, so the pre-training run may be gone.
         if self.from != Path::new("none") && !self.run.resumes(&self.shared.out) {
-            let theirs = stored_config(&self.from)?;
-            fresh.preprocess = theirs.preprocess;
-            fresh.network = theirs.network;
-            fresh.data = theirs.data;
-            fresh.seed = theirs.seed;
-            fresh.training.shift_px = theirs.training.shift_px;
-            fresh.labels.from = std::path::absolute(&self.from)?;
+            let pretrained = stored_config(&self.from)?;
+            config.preprocess = pretrained.preprocess;
+            config.network = pretrained.network;
+            config.data = pretrained.data;
+            config.seed = pretrained.seed;
+            config.training.shift_px = pretrained.training.shift_px;
+            config.labels.from = std::path::absolute(&self.from)?;
         }
-        let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
+        let mut config = self.shared.resolve(self.run.start_from(&self.shared.out, config)?)?;
         if !self.probe.is_empty() {
             config.method.probes.clone_from(&self.probe);
         }
@@ -100,7 +98,6 @@ impl Args {
     }
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     train(args.config()?, &args.shared.out, args.run.start(&args.shared), args.run.output(&args.shared))
 }
@@ -124,15 +121,15 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
         eprintln!("amlp: {note}");
     }
     say_if_complete(&job.selection);
-    let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
+    let report = with_progress(output, out, |sink| job.train(&compute, sink, &control))?;
     let Some(report) = report else { return Ok(()) };
-    // The evaluation locks the run again.
+    // The evaluation locks the run again, so the job must release it.
     let left_out = std::mem::take(&mut job.selection.left_out);
     drop(job);
     print(&with_change(report, out, &compute, &control)?, &left_out, out, output)
 }
 
-/// The report with the Dice before and after, if the run continued an earlier one. A failure to measure it is printed, not
+/// Adds the Dice before and after to the report of a run that continued an earlier one. A failure to measure it is printed, not
 /// returned, because the run itself succeeded.
 fn with_change(
     mut report: FinetuneReport,
@@ -154,7 +151,7 @@ fn print(report: &FinetuneReport, left_out: &[ExcludedScan], out: &Path, output:
         return print_json(&JobReport { report, left_out });
     }
     let budget = report.labelled.len() + report.validated.len();
-    // Showing the loss of one epoch with the Dice of many would be inconsistent.
+    // The Dice is a mean over several epochs, so the loss beside it must be one too.
     let fit = report.convergence.map_or_else(
         || format!("loss {:.4}", report.loss),
         |c| format!("loss {:.4}, training Dice {:.3}{}", c.mean_loss, c.training_dice, c.over()),
@@ -173,7 +170,7 @@ fn print(report: &FinetuneReport, left_out: &[ExcludedScan], out: &Path, output:
     report.before_after.as_ref().map_or(Ok(()), |change| print_text(&table(change)))
 }
 
-/// Dice before and after, a patient a line.
+/// The Dice before and after, one line per patient.
 fn table(change: &BeforeAfter) -> String {
     let dice = |dice: Option<f64>| dice.map_or_else(|| "-".to_owned(), |dice| format!("{dice:.4}"));
     let rows = change.patients.iter().map(|row| (row.patient.as_str(), row.before, row.after));

@@ -1,4 +1,4 @@
-//! `amlp journal`: the mask that an edit journal leads to.
+//! `amlp journal`: lists the edits in an edit journal and restores its mask.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,6 @@ use crate::volume::nifti::replace_labels;
 use crate::volume::{LabelData, LabelVolume, Scale, Volume, VoxelData};
 use crate::words::plural;
 
-/// Shown after the verb's help.
 pub const EXAMPLES: &str = "Examples:
   amlp journal p01.edits
   amlp journal p01.edits --out restored.nii.gz --image p01/flair.nii.gz
@@ -20,7 +19,6 @@ pub const EXAMPLES: &str = "Examples:
 
 The journal is not changed.";
 
-/// Lists the edits of a journal, and writes the resulting mask.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Edit journal.
@@ -39,7 +37,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The result as JSON.
+/// The document of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     opened_sha256: &'a str,
@@ -49,7 +47,7 @@ struct Report<'a> {
     cut_bytes: u64,
     cut: Option<&'a str>,
     records: Vec<Line<'a>>,
-    /// Over all frames.
+    /// Number of voxels of each label over all frames.
     label_voxels: BTreeMap<u16, usize>,
     label_volumes_ml: BTreeMap<u16, f64>,
 }
@@ -59,9 +57,9 @@ struct Line<'a> {
     seq: u64,
     time_ms: u64,
     kind: Kind,
-    /// Of several edits that are one record, a line for each.
+    /// Name of the edit; in a compacted record, one line per edit.
     name: &'a str,
-    /// Frame that it changed.
+    /// The first frame that the record changed.
     frame: Option<usize>,
     voxels_changed: usize,
 }
@@ -74,7 +72,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut replay = read(&args.file)?;
     if let Some(edits) = args.edits {
@@ -90,7 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(Cut { bytes, why }) = &replay.cut {
         let edits = plural(replay.records.len(), "edit is", "edits are");
         eprintln!(
-            "note: {edits} intact. The {} after that are left out: {why}",
+            "note: {edits} intact. The {} after them were ignored: {why}",
             plural(*bytes as usize, "byte", "bytes")
         );
     }

@@ -1,4 +1,4 @@
-//! `amlp labels`: corrected masks of a cohort, for the next fine-tuning run.
+//! `amlp labels`: adds and lists corrected masks of a cohort, for the next fine-tuning run.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,6 @@ use crate::cohort::corrections::{Addition, Correction, Corrections, Verdict};
 use crate::jobs::retrain::model_id;
 use crate::predict::Choice;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp labels add --cohort COHORT --case p07 --mask p07.nii.gz --reviewer AB --model runs/fine
   amlp labels add --cohort COHORT --case p09 --mask out/p09.nii.gz --verdict accepted --reviewer AB --model runs/fine
@@ -20,7 +19,6 @@ pub const EXAMPLES: &str = "Examples:
 
 The cohort's own masks are not changed. The newest mask of a case is used; earlier files stay in the folder.";
 
-/// Adds reviewed masks to a cohort's corrected masks, or lists them.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -32,12 +30,12 @@ enum Action {
     /// Add a reviewed mask of a case.
     Add(AddArgs),
     /// List the masks in use, with their provenance.
-    List(Place),
+    List(CorrectionFlags),
 }
 
-/// Which corrected masks.
+/// Where the corrected masks are, and how the result is printed.
 #[derive(Debug, clap::Args)]
-struct Place {
+struct CorrectionFlags {
     /// The cohort.
     #[arg(long, value_name = "FOLDER")]
     cohort: PathBuf,
@@ -52,7 +50,7 @@ struct Place {
 #[derive(Debug, clap::Args)]
 struct AddArgs {
     #[command(flatten)]
-    place: Place,
+    place: CorrectionFlags,
     /// Id of the case in the cohort.
     #[arg(long, value_name = "ID")]
     case: String,
@@ -78,13 +76,12 @@ struct AddArgs {
     masks: MaskFlags,
 }
 
-impl Place {
+impl CorrectionFlags {
     fn folder(&self) -> PathBuf {
         self.corrections.clone().unwrap_or_else(|| Corrections::folder_of(&self.cohort))
     }
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.action {
         Action::Add(add) => run_add(add),
@@ -114,7 +111,7 @@ fn run_add(args: &AddArgs) -> anyhow::Result<()> {
     added.replaced.map_or(Ok(()), |old| print_line(&format!("  replaces {}: {}", old.mask, old.describe())))
 }
 
-fn run_list(place: &Place) -> anyhow::Result<()> {
+fn run_list(place: &CorrectionFlags) -> anyhow::Result<()> {
     let found = Corrections::read(&place.folder())?;
     for note in &found.notes {
         eprintln!("warning: {note}");

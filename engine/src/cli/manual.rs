@@ -1,28 +1,25 @@
-//! `amlp manual`: the manual in the terminal.
+//! `amlp manual`: prints the manual or some of its sections.
 
 use crate::Error;
 use crate::manual::{TEXT, sections};
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp manual
   amlp manual devices
   amlp manual amlp segment";
 
-/// Prints the manual, or the sections whose title contains the topic.
 #[derive(clap::Args)]
 pub struct Args {
     /// Words of a section's title.
     topic: Vec<String>,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    super::print_text(&on(&args.topic.join(" "))?)
+    super::print_text(&sections_on(&args.topic.join(" "))?)
 }
 
-/// The sections on a topic; the whole manual without one.
-fn on(topic: &str) -> crate::Result<String> {
+/// The sections whose title contains `topic`; the whole manual if it is empty.
+fn sections_on(topic: &str) -> crate::Result<String> {
     if topic.is_empty() {
         return Ok(TEXT.to_owned());
     }
@@ -31,7 +28,7 @@ fn on(topic: &str) -> crate::Result<String> {
     let found = all.iter().filter(|section| section.title.to_lowercase().contains(&wanted));
     let mut text = String::new();
     for section in found {
-        // A subsection of a section that is already printed.
+        // Skip a subsection whose section is already included.
         if !text.contains(section.text) {
             text += section.text;
         }
@@ -67,7 +64,7 @@ mod tests {
         found.unwrap_or_else(|| panic!("MANUAL.md has no section \"{title}\"")).text
     }
 
-    /// The words of a text that are written as long options.
+    /// The long options that a text mentions, without `--`.
     fn options(text: &str) -> BTreeSet<String> {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         let named = words.filter_map(|word| word.strip_prefix("--"));
@@ -75,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn every_verb_and_option_is_in_the_manual_and_no_other() {
+    fn the_manual_lists_every_option_of_every_command_and_no_other() {
         let program = super::super::Cli::command();
         let shared = options(section(SHARED));
-        for verb in program.get_subcommands() {
-            let name = verb.get_name();
+        for command in program.get_subcommands() {
+            let name = command.get_name();
             let named = options(section(&format!("amlp {name}")));
-            let nested = verb.get_subcommands().flat_map(clap::Command::get_arguments);
-            let real: BTreeSet<String> = verb
+            let nested = command.get_subcommands().flat_map(clap::Command::get_arguments);
+            let real: BTreeSet<String> = command
                 .get_arguments()
                 .chain(nested)
                 .filter(|arg| !arg.is_hide_set())
@@ -104,14 +101,14 @@ mod tests {
         for preset in PRESETS {
             assert!(text.contains(&format!("`{}`", preset.name)), "MANUAL.md, Presets: describe {}", preset.name);
         }
-        // Ablations have a row each; methods an entry, in the words of `amlp presets`.
+        // Each ablation has a row. Each other method has an entry with the text of `amlp presets`.
         for preset in PRESETS.iter().filter(|preset| preset.family != Family::Amlp) {
             let entry = format!("`{}`: {} *{}*", preset.name, preset.about, preset.citation);
             assert!(text.contains(&entry), "MANUAL.md, Presets: add\n- {entry}");
         }
     }
 
-    /// Every setting by its whole name, with its value as TOML.
+    /// Every setting by its full name, with its value as TOML.
     fn settings(config: &Config) -> BTreeMap<String, String> {
         fn collect(prefix: &str, table: &toml::Table, found: &mut BTreeMap<String, String>) {
             for (key, value) in table {
@@ -147,10 +144,10 @@ mod tests {
 
     #[test]
     fn a_topic_prints_its_sections_once() {
-        assert_eq!(on("").unwrap(), TEXT);
-        assert!(on("DEVICES").unwrap().contains(section("Devices")));
-        assert_eq!(on("verbs").unwrap(), section("Verbs"), "its verbs are not printed twice");
-        let error = on("zebra").unwrap_err().to_string();
+        assert_eq!(sections_on("").unwrap(), TEXT);
+        assert!(sections_on("DEVICES").unwrap().contains(section("Devices")));
+        assert_eq!(sections_on("commands").unwrap(), section("Commands"), "no command is printed twice");
+        let error = sections_on("zebra").unwrap_err().to_string();
         assert!(error.contains("zebra") && error.contains("Run folders"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! `amlp mask`: how one slice is cut into patches, clustered and masked.
+//! `amlp mask`: shows how one slice is cut into patches, clustered and masked.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,6 @@ use crate::volume::LabelVolume;
 use crate::{Error, Result};
 use clap::ValueEnum;
 
-/// Shown after the options in `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp mask patient/flair.nii.gz --slice 20 --sigma 0.5 --out slice.png
   amlp mask patient/pet.nii.gz --slice 30 --foreground brighter --tissue-only --label patient/seg.nii.gz --json
@@ -27,9 +26,7 @@ pub const EXAMPLES: &str = "Examples:
 With --epoch, the ratio follows the adaptive schedule from 0.25 in the first epoch to 0.9 in the last.
 Patch index = (i div q) * grid + (j div q), with i towards the patient's right, j anterior, q pixels per patch.";
 
-/// Shows how the patches of one slice are clustered, ordered and masked.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Scan: .nii, .nii.gz, .hdr or .img.
     volume: PathBuf,
@@ -42,7 +39,7 @@ pub struct Args {
     /// Use the masking ratio of this epoch, from 1, of a run of --epochs epochs.
     #[arg(long, value_name = "E", requires = "epochs")]
     epoch: Option<usize>,
-    /// Length of that run.
+    /// Number of epochs of the run, for --epoch.
     #[arg(long, value_name = "N", requires = "epoch")]
     epochs: Option<usize>,
     /// Masking order.
@@ -90,7 +87,6 @@ pub struct Args {
     json: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let settings = args.settings()?;
     let (slice, warnings) = load(args)?;
@@ -111,7 +107,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    /// The masking ratio, given directly or by an epoch.
+    /// The masking ratio: `--sigma`, or the ratio of `--epoch`.
     fn sigma(&self) -> Result<Sigma> {
         match (self.epoch, self.epochs) {
             (Some(epoch), Some(epochs)) if (1..=epochs).contains(&epoch) => {
@@ -136,9 +132,9 @@ impl Args {
     }
 }
 
-/// The slice and the warnings of its files and preprocessing.
+/// Reads and preprocesses the scan; returns the slice, and the warnings of its files and preprocessing.
 fn load(args: &Args) -> Result<(InspectedSlice, Vec<String>)> {
-    // Checked before anything is read.
+    // Refuse an impossible grid before reading any file.
     PatchGrid::new(args.size, args.grid)?;
     let image = ImageFile::with_frame(args.volume.clone(), args.frame).read()?;
     let mut warnings = image.warnings.clone();
@@ -205,7 +201,7 @@ fn summary(report: &MaskReport, args: &Args) -> String {
     text
 }
 
-/// The name of a value on the command line.
+/// The name that a value has on the command line.
 fn name_of(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_string()).unwrap_or_default()
 }
@@ -323,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_draw_is_that_of_a_training() {
+    fn hints_units_and_temperature_affect_the_masked_patches() {
         let masked = |report: &MaskReport| report.masked.iter().filter(|masked| **masked).count();
         let hinted = report_on(1, "--sigma 0.9 --hints 0.5");
         assert!(hinted.lesion_recall_masked.unwrap() <= 0.5, "half of the foreground stays visible");
@@ -334,11 +330,11 @@ mod tests {
             assert_eq!(unit, [unit[0]; 4], "whole units of 2 x 2 patches");
         }
         let drawn = report_on(1, "--temperature 1e6 --sigma 0.1");
-        assert_ne!(drawn.masked, report_on(1, "--sigma 0.1").masked, "hot enough, any patch may come first");
+        assert_ne!(drawn.masked, report_on(1, "--sigma 0.1").masked, "at a high temperature, any patch may come first");
     }
 
     #[test]
-    fn the_ratio_is_given_or_an_epochs() {
+    fn sigma_is_fixed_or_that_of_an_epoch() {
         let sigma = |more: &str| parse(&format!("scan.nii --slice 0{more}")).sigma()?.value();
         assert!((sigma("").unwrap() - 0.5).abs() < 1e-12);
         assert!((sigma(" --epoch 1 --epochs 9").unwrap() - 0.25).abs() < 1e-12);

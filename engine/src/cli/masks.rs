@@ -1,4 +1,4 @@
-//! Flags for reading masks, shared by every verb that reads one.
+//! Flags for reading masks, shared by every command that reads one.
 
 use crate::volume::MaskOptions;
 
@@ -14,7 +14,7 @@ pub struct MaskFlags {
 }
 
 impl MaskFlags {
-    /// The options for the reader.
+    /// The flags as options of the mask reader.
     pub fn options(self) -> MaskOptions {
         MaskOptions { grid_tolerance_mm: self.grid_tolerance, threshold: self.threshold }
     }

@@ -1,36 +1,36 @@
-//! The command line `amlp`, one file a verb.
+//! The command line `amlp`. Each command has its own file.
 //!
 //! Results go to stdout, progress and messages to stderr. With `--json`, stdout holds exactly one JSON document. Exit
-//! codes: 1 for an error (one line on stderr), 2 for wrong arguments, 3 if some scans failed and the others are done, 130 for
-//! an interruption that was saved.
+//! codes: 1 for an error (one line on stderr), 2 for wrong arguments, 3 if some scans failed but the others are done, 130 for
+//! an interruption after which the completed work is saved.
 
-pub mod bench;
-pub mod cohort;
-pub mod compare;
-pub mod consensus;
-pub mod convert;
-pub mod demo;
-pub mod devices;
-pub mod edit;
+mod bench;
+mod cohort;
+mod compare;
+mod consensus;
+mod convert;
+mod demo;
+mod devices;
+mod edit;
 pub mod evaluate;
-pub mod export;
+mod export;
 mod files;
-pub mod finetune;
-pub mod info;
-pub mod journal;
-pub mod labels;
-pub mod manual;
-pub mod mask;
+mod finetune;
+mod info;
+mod journal;
+mod labels;
+mod manual;
+mod mask;
 mod masks;
-pub mod presets;
-pub mod pretrain;
+mod presets;
+mod pretrain;
 mod progress;
 mod recipe;
-pub mod resume;
-pub mod retrain;
-pub mod review;
-pub mod segment;
-pub mod study;
+mod resume;
+mod retrain;
+mod review;
+mod segment;
+mod study;
 mod training;
 
 use std::io::Write;
@@ -50,11 +50,11 @@ use crate::event::{Control, Signal};
 #[command(name = "amlp", version, propagate_version = true, after_help = "amlp manual prints the manual.")]
 struct Cli {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum Command {
     /// Show a scan's grid, type and values.
     #[command(after_help = info::EXAMPLES)]
     Info(info::Args),
@@ -65,8 +65,9 @@ enum Verb {
     #[command(after_help = convert::EXAMPLES)]
     Convert(convert::Args),
     /// Show how the patches of a slice are clustered and masked.
+    #[command(after_help = mask::EXAMPLES)]
     Mask(mask::Args),
-    /// Pre-train a network without labels.
+    /// Pre-train a network on unlabelled scans.
     #[command(after_help = pretrain::examples())]
     Pretrain(Box<pretrain::Args>),
     /// Fine-tune a network with a few labelled patients.
@@ -113,7 +114,7 @@ enum Verb {
     /// Measure time and memory of a training step and of inference.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// List the presets of pre-training by family, or describe some.
+    /// List the pre-training presets by family, or describe some of them.
     #[command(after_help = presets::EXAMPLES)]
     Presets(presets::Args),
     /// List the devices that can compute.
@@ -124,7 +125,7 @@ enum Verb {
     Manual(manual::Args),
 }
 
-/// Exit code of a verb that did some of the scans but not all.
+/// Exit code of a command that processed some of the scans but not all.
 const SOME_FAILED: u8 = 3;
 
 /// Exit code of a job that was interrupted after saving.
@@ -137,34 +138,34 @@ pub fn run() -> ExitCode {
 
 /// Runs the program on these arguments, the first of which is its own name.
 pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> ExitCode {
-    // Before anything is written, even to standard output.
+    // This must precede the first write, even to standard output.
     crate::run::atomic::survive_size_limit();
     let cli = Cli::parse_from(arguments);
     crate::log::log_to_stderr("AMLP_LOG", "warn,wgpu_hal=off");
-    let done = match cli.verb {
-        Verb::Info(args) => info::run(args),
-        Verb::Cohort(args) => cohort::run(&args),
-        Verb::Convert(args) => convert::run(&args),
-        Verb::Evaluate(args) => evaluate::run(args),
-        Verb::Export(args) => export::run(&args),
-        Verb::Mask(args) => mask::run(&args),
-        Verb::Presets(args) => presets::run(&args),
-        Verb::Pretrain(args) => pretrain::run(&args),
-        Verb::Finetune(args) => finetune::run(&args),
-        Verb::Resume(args) => resume::run(&args),
-        Verb::Labels(args) => labels::run(&args),
-        Verb::Retrain(args) => retrain::run(&args),
-        Verb::Segment(args) => segment::run(&args),
-        Verb::Review(args) => review::run(&args),
-        Verb::Consensus(args) => consensus::run(&args),
-        Verb::Edit(args) => edit::run(&args),
-        Verb::Journal(args) => journal::run(&args),
-        Verb::Compare(args) => compare::run(&args),
-        Verb::Study(args) => study::run(&args),
-        Verb::Demo(args) => demo::run(&args),
-        Verb::Bench(args) => bench::run(&args),
-        Verb::Devices(args) => devices::run(&args),
-        Verb::Manual(args) => manual::run(&args),
+    let done = match cli.command {
+        Command::Info(args) => info::run(args),
+        Command::Cohort(args) => cohort::run(&args),
+        Command::Convert(args) => convert::run(&args),
+        Command::Evaluate(args) => evaluate::run(args),
+        Command::Export(args) => export::run(&args),
+        Command::Mask(args) => mask::run(&args),
+        Command::Presets(args) => presets::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
+        Command::Finetune(args) => finetune::run(&args),
+        Command::Resume(args) => resume::run(&args),
+        Command::Labels(args) => labels::run(&args),
+        Command::Retrain(args) => retrain::run(&args),
+        Command::Segment(args) => segment::run(&args),
+        Command::Review(args) => review::run(&args),
+        Command::Consensus(args) => consensus::run(&args),
+        Command::Edit(args) => edit::run(&args),
+        Command::Journal(args) => journal::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Study(args) => study::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Manual(args) => manual::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -193,7 +194,7 @@ fn one_line(error: &anyhow::Error) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A control that Ctrl+C cancels: the current step is finished and saved. A second Ctrl+C exits at once.
+/// A control that Ctrl+C cancels. The current step is finished and saved first. A second Ctrl+C exits at once.
 fn interruptible() -> anyhow::Result<Arc<Control>> {
     let control = Arc::new(Control::default());
     let handle = Arc::clone(&control);
@@ -207,22 +208,22 @@ fn interruptible() -> anyhow::Result<Arc<Control>> {
     Ok(control)
 }
 
-/// Limits the compute threads; 0 takes all cores.
+/// Sets the number of compute threads; 0 uses all cores.
 fn use_threads(threads: usize) -> anyhow::Result<()> {
     Ok(crate::threads::install(threads)?)
 }
 
-/// Prints a document on stdout.
+/// Prints a JSON document to stdout.
 fn print_json<T: serde::Serialize>(document: &T) -> anyhow::Result<()> {
     print_line(&serde_json::to_string_pretty(document)?)
 }
 
-/// Prints a line on stdout.
+/// Prints a line to stdout.
 fn print_line(line: &str) -> anyhow::Result<()> {
     print_text(&format!("{line}\n"))
 }
 
-/// Prints on stdout. A full disk or a closed pipe is an error.
+/// Prints to stdout. A full disk or a closed pipe is an error.
 fn print_text(text: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).context("cannot write to standard output")

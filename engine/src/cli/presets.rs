@@ -1,16 +1,14 @@
-//! `amlp presets`: the pre-training presets by family.
+//! `amlp presets`: lists the pre-training presets by family, or describes some.
 
 use super::{print_json, print_text};
 use crate::config::{Family, Number, Preset};
 use crate::pretrain::numbers;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp presets
   amlp presets simmim
   amlp presets --json";
 
-/// Lists the presets of `amlp pretrain`, or describes some of them.
 #[derive(clap::Args)]
 pub struct Args {
     /// Presets to describe: the method, our adaptations, its parameters and its source.
@@ -31,7 +29,6 @@ struct Entry {
     numbers: std::collections::BTreeMap<String, f64>,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let named = args.names.iter().map(|name| Preset::named(name)).collect::<crate::Result<Vec<_>>>()?;
     if args.json {
@@ -48,7 +45,7 @@ fn entry(preset: &Preset) -> Entry {
     Entry { name, family: family.title(), what, about, citation, numbers: Number::defaults(numbers(pretext)) }
 }
 
-/// The presets by family, a line each.
+/// The presets by family, one line each.
 pub(super) fn list() -> String {
     let width = crate::config::PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
     let of = |family: Family| {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::progress;
-use super::recipe::Recipe;
-use super::training::{Output, RunFlags, Shared, finished_report, listen, parse_word, put, say_if_complete};
+use super::recipe::RecipeFlags;
+use super::training::{Output, RunFlags, Shared, finished_report, parse_word, put, say_if_complete, with_progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::cohort::ExcludedScan;
@@ -19,7 +19,6 @@ use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::relabel::Anchor;
 use crate::words::plural;
 
-/// Shown under `--help`.
 pub fn examples() -> String {
     format!(
         "Examples:
@@ -34,7 +33,6 @@ Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.",
     )
 }
 
-/// Pre-trains a network on the training patients of a cohort, without their labels.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
@@ -90,7 +88,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME=VALUE", value_parser = config::parse_number)]
     number: Vec<(String, f64)>,
     #[command(flatten)]
-    recipe: Recipe,
+    recipe: RecipeFlags,
     /// Record this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
     #[arg(long)]
     probe: Vec<String>,
@@ -98,8 +96,8 @@ pub struct Args {
 
 impl Args {
     fn config(&self) -> anyhow::Result<Config> {
-        let fresh = config::preset(&self.preset, &self.shared.modality)?;
-        let mut config = self.shared.settle(self.run.start_from(&self.shared.out, fresh)?)?;
+        let defaults = config::preset(&self.preset, &self.shared.modality)?;
+        let mut config = self.shared.resolve(self.run.start_from(&self.shared.out, defaults)?)?;
         self.recipe.apply(&mut config);
         let m = &mut config.method;
         put(&mut m.grid, self.grid);
@@ -130,7 +128,6 @@ impl Args {
     }
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     train(args.config()?, &args.shared.out, args.run.start(&args.shared), args.run.output(&args.shared))
 }
@@ -147,7 +144,7 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     let compute = open_all(&config.device)?;
     let mut job = PretrainJob::prepare(config, out, start, &control, &mut progress::cases())?;
     say_if_complete(&job.selection);
-    let report = listen(output, out, |sink| job.train(&compute, sink, &control))?;
+    let report = with_progress(output, out, |sink| job.train(&compute, sink, &control))?;
     report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
 }
 

@@ -1,4 +1,4 @@
-//! Progress on stderr: a bar in a terminal, plain lines elsewhere.
+//! Progress on stderr: a bar in a terminal, otherwise plain lines.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -9,16 +9,16 @@ use crate::Result;
 use crate::event::{EpochSummary, Event, EventSink};
 use crate::words::plural;
 
-/// Progress of a run.
+/// Prints the events of a run.
 pub struct Progress {
     bar: Option<ProgressBar>,
     steps_per_epoch: usize,
     epochs: usize,
-    said: Option<Instant>,
+    last_line: Option<Instant>,
 }
 
 impl Progress {
-    /// A bar if stderr is a terminal, else plain lines.
+    /// Shows a bar if stderr is a terminal, otherwise plain lines.
     pub fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(0);
@@ -26,7 +26,7 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, steps_per_epoch: 1, epochs: 1, said: None }
+        Self { bar, steps_per_epoch: 1, epochs: 1, last_line: None }
     }
 
     fn say(&self, line: &str) {
@@ -38,9 +38,9 @@ impl Progress {
 
     /// True at most every two seconds, so that plain lines do not flood a log.
     fn due(&mut self) -> bool {
-        let due = self.said.is_none_or(|at| at.elapsed() > Duration::from_secs(2));
+        let due = self.last_line.is_none_or(|at| at.elapsed() > Duration::from_secs(2));
         if due {
-            self.said = Some(Instant::now());
+            self.last_line = Some(Instant::now());
         }
         due
     }
@@ -50,7 +50,7 @@ impl EventSink for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => self.say(&format!(
-                "{} of {} as measured: about {}, {memory_mib} MiB besides the slices",
+                "{} of {}: about {}, {memory_mib} MiB besides the slices",
                 plural(*steps, "step", "steps"),
                 step_time(*seconds_per_step),
                 duration(*seconds)
@@ -131,12 +131,12 @@ fn epoch_line(s: &EpochSummary, epochs: usize) -> String {
     line
 }
 
-/// The time of a step as text.
+/// Formats the time of a step in ms or s.
 fn step_time(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
 }
 
-/// A duration as text.
+/// Formats a duration in s, min or h.
 pub fn duration(seconds: f64) -> String {
     match seconds {
         s if s < 90.0 => format!("{s:.0} s"),
@@ -150,7 +150,7 @@ pub fn cases() -> impl FnMut(usize, usize) {
     counter("preprocessing")
 }
 
-/// Progress over the scans of some work.
+/// Progress of a task over scans, called with the number done and the total.
 pub fn counter(what: &'static str) -> impl FnMut(usize, usize) {
     let bar = std::io::stderr().is_terminal().then(|| ProgressBar::new(0).with_message(what));
     let started = Instant::now();
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::event::Losses;
 
-    /// SimCLR and SwAV printed an empty pair of brackets.
+    /// The loss of SimCLR and SwAV has no parts.
     #[test]
     fn a_loss_without_parts_has_no_brackets() {
         let mut summary =

@@ -1,11 +1,11 @@
-//! Flags of pre-training beyond the paper.
+//! Pre-training flags that go beyond the paper.
 
 use super::training::{parse_word, put};
 use crate::config::{Config, MaskConfig};
 use crate::model::TopSkip;
 use crate::pretrain::amlp::choice::ForegroundChoice;
 
-/// How the masked patches are drawn.
+/// How the masked patches are drawn. Shared by `mask` and `pretrain`.
 #[derive(Debug, clap::Args)]
 pub struct DrawFlags {
     /// Draw the masked patches with this temperature of their logits; 0 takes them in order.
@@ -17,7 +17,7 @@ pub struct DrawFlags {
     /// Side of a mask unit in pixels, a multiple of a patch's; 0: a patch.
     #[arg(long, value_name = "PX")]
     unit: Option<usize>,
-    /// Make the masking ratio a share of the units with tissue.
+    /// Count the masking ratio over the units with tissue only.
     #[arg(long)]
     sigma_of_tissue: bool,
 }
@@ -32,10 +32,10 @@ impl DrawFlags {
     }
 }
 
-/// What pre-training may do beyond the paper.
+/// Pre-training options beyond the paper.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct Recipe {
+pub struct RecipeFlags {
     #[command(flatten)]
     draw: DrawFlags,
     /// First skip connection of the network: keep, mask or drop.
@@ -79,7 +79,7 @@ pub struct Recipe {
     validate: Option<usize>,
 }
 
-impl Recipe {
+impl RecipeFlags {
     /// Overrides settings with the given flags.
     pub fn apply(&self, config: &mut Config) {
         put(&mut config.training.min_tissue, self.min_tissue);

@@ -1,4 +1,4 @@
-//! `amlp resume`: an interrupted run of either stage continues.
+//! `amlp resume`: continues an interrupted run of either stage.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,6 @@ use crate::Error;
 use crate::event::Stage;
 use crate::jobs::{Start, stored_config};
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp resume runs/pre
   amlp resume runs/fine --device cpu --threads 4
@@ -16,7 +15,6 @@ pub const EXAMPLES: &str = "Examples:
 
 The run folder stores the settings, the cohort and the stage. The options change where the run computes, not what it computes.";
 
-/// Resumes an interrupted run from its last checkpoint.
 #[derive(clap::Args)]
 pub struct Args {
     /// Run folder.
@@ -30,7 +28,6 @@ pub struct Args {
     output: Output,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut config = stored_config(&args.run)?;
     put(&mut config.data.cohort, args.cohort.clone());

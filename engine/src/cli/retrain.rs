@@ -1,4 +1,4 @@
-//! `amlp retrain`: a fine-tuned network continues with corrected masks.
+//! `amlp retrain`: continues fine-tuning with corrected masks.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,6 @@ use super::training::{DeviceFlags, Output, put};
 use crate::jobs::Start;
 use crate::jobs::retrain::retrain_config;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp labels add --cohort COHORT --case p07 --mask p07.nii.gz --reviewer AB --model runs/fine
   amlp retrain runs/fine --out runs/fine-2
@@ -17,7 +16,6 @@ Network, data, preprocessing, split and seed are the run's, with a fifth of its 
 corrected masks of training patients, and of patients outside its split, are added to its labelled patients. Validation and
 test patients stay the same and are never trained on. Ctrl+C saves and exits with 130; amlp resume NEW continues.";
 
-/// Continues a fine-tuned run with corrected masks, and prints the Dice of the test patients before and after.
 #[derive(clap::Args)]
 pub struct Args {
     /// Fine-tuned run to start from.
@@ -58,13 +56,12 @@ pub struct Args {
     output: Output,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let mut config = retrain_config(&args.run, args.cohort.as_deref(), args.corrections.as_deref(), args.best)?;
     let training = &mut config.training;
     put(&mut training.epochs, args.epochs);
     if args.epochs.is_some() {
-        // A length that is named is exact.
+        // An explicit number of epochs is exact.
         (training.steps, training.min_steps) = (0, 0);
     }
     put(&mut training.steps, args.steps);

@@ -1,4 +1,4 @@
-//! `amlp review`: the state of a review, and its tables and pages.
+//! `amlp review`: prints the review verdicts of a cohort, and exports them as tables and pages.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -16,7 +16,6 @@ use crate::review::{CaseScore, LatestEntries, Order, Progress, Verdict, latest, 
 use crate::run::clock::utc;
 use crate::run::review::{Export, export, read, read_ranking};
 
-/// Shown after the verb's help.
 pub const EXAMPLES: &str = "\
 Examples:
   amlp review patients
@@ -26,7 +25,6 @@ Examples:
 
 Verdicts are set in the viewer and stored in review.jsonl in the cohort's folder.";
 
-/// Prints the review verdicts of a cohort, and exports them with their findings.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the cohort.
@@ -60,7 +58,7 @@ pub struct Args {
     json: bool,
 }
 
-/// An order by name.
+/// The values of `--order`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum OrderName {
     /// By name.
@@ -72,11 +70,11 @@ enum OrderName {
     LowestDice,
     /// Largest volume change since the patient's previous scan first.
     VolumeChange,
-    /// In the order of --list.
+    /// The order of --list.
     List,
 }
 
-/// The state of the review as JSON.
+/// The document of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     folder: String,
@@ -86,7 +84,7 @@ struct Report<'a> {
     queue: Vec<Row<'a>>,
 }
 
-/// A case of the queue.
+/// A case in the review queue.
 #[derive(Serialize)]
 struct Row<'a> {
     case: &'a str,
@@ -99,7 +97,6 @@ struct Row<'a> {
     no_score: Option<&'a str>,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.list.is_some() && args.order != OrderName::List {
         bail!("--list needs --order list");

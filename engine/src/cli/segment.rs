@@ -1,4 +1,4 @@
-//! `amlp segment`: masks of scans by a fine-tuned network.
+//! `amlp segment`: segments scans with a fine-tuned network.
 
 mod finished;
 mod inputs;
@@ -22,7 +22,6 @@ use finished::FinishedSegmentation;
 use inputs::{Inputs, Scan};
 use output::{Format, Output};
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine scan.nii.gz --out masks
   amlp segment --model runs/fine STUDY --series 3 --out masks      (a series of a DICOM folder, zip or DICOMDIR)
@@ -31,10 +30,9 @@ pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine STUDY --format seg --out masks   (DICOM in, DICOM SEG out)
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
 
-A case is skipped if this model has already segmented this scan with these options, so run the same command again to continue
-a stopped job. CASE.segmented.json holds the checksums.";
+A case is skipped if this model has already segmented this scan with the same options. So run the same command again to
+continue an interrupted job. CASE.segmented.json holds the checksums.";
 
-/// Segments scans: writes `CASE.nii.gz` on the scan's own grid, with --probabilities also `CASE_prob.nii.gz`.
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
@@ -77,7 +75,7 @@ pub struct Args {
     /// Segment only part i of n of the scans, such as 2/8, for job arrays.
     #[arg(long, value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
-    /// Also segment cases that are already done.
+    /// Segment finished cases again.
     #[arg(long)]
     again: bool,
     #[command(flatten)]
@@ -101,24 +99,24 @@ pub(super) fn parse_shard(text: &str) -> std::result::Result<(usize, usize), Str
     }
 }
 
-/// Indices of the scans of job `i` (from 1) of `n`: every n-th of `count`, since scans of one size often lie together.
+/// Indices of the scans of job `i` (from 1) of `n`: every n-th of `count`. Neighbouring scans are often of similar size, so
+/// this balances the jobs.
 fn part_of(count: usize, (i, n): (usize, usize)) -> impl Iterator<Item = usize> {
     (i - 1..count).step_by(n)
 }
 
 #[derive(serde::Serialize)]
-struct Done {
+struct SegmentedScan {
     case: String,
     mask: PathBuf,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     probability: Vec<PathBuf>,
     volume_ml: f64,
     seconds: f64,
-    /// True if an earlier call finished it.
+    /// True if an earlier call segmented it.
     skipped: bool,
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     use_threads(args.threads)?;
     let control = interruptible()?;
@@ -184,14 +182,14 @@ fn stops(error: &Error) -> bool {
 }
 
 /// The result of an earlier call, if nothing has changed since.
-fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, options: &str) -> Option<Done> {
+fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, options: &str) -> Option<SegmentedScan> {
     if args.again {
         return None;
     }
     let started = Instant::now();
     let record = FinishedSegmentation::find(scan, segmenter.digest(), options, &args.out)?;
-    let [mask, probability @ ..] = &*names(args, scan, segmenter, output) else { return None };
-    Some(Done {
+    let [mask, probability @ ..] = &*output_names(args, scan, segmenter, output) else { return None };
+    Some(SegmentedScan {
         case: record.case,
         mask: args.out.join(mask),
         probability: probability.iter().map(|name| args.out.join(name)).collect(),
@@ -202,7 +200,7 @@ fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, op
 }
 
 /// File names of a case's outputs: the mask, then with --probabilities one probability per region.
-fn names(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output) -> Vec<String> {
+fn output_names(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output) -> Vec<String> {
     let mut names = vec![output.name(&scan.case)];
     if args.probabilities {
         let regions = segmenter.config().data.targets.names();
@@ -222,9 +220,9 @@ fn segment(
     output: &Output,
     options: &str,
     control: &Control,
-) -> Result<Done> {
+) -> Result<SegmentedScan> {
     let started = Instant::now();
-    // Checked before the network runs, so that nothing is computed that cannot be written.
+    // Fail before the network runs if the result could not be written.
     let series = output.source(scan)?;
     let images = scan.images.iter().map(ImageFile::read).collect::<Result<Vec<_>>>()?;
     let mut result = segmenter.segment(&images, &mut |_| {}, control)?;
@@ -232,7 +230,7 @@ fn segment(
         result.label = without_small(&result.label, ml)?;
     }
     let Some(source) = images.first() else { return Err(Error::config("input", &scan.case, "it has no image")) };
-    let names = names(args, scan, segmenter, output);
+    let names = output_names(args, scan, segmenter, output);
     let mask = args.out.join(&names[0]);
     output.write(&mask, &result.label, source, series.as_ref())?;
     let mut probability = Vec::new();
@@ -245,10 +243,10 @@ fn segment(
     let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
     FinishedSegmentation::of(scan, segmenter.digest(), options, (&args.out, &names), volume_ml)?.write(&args.out)?;
     let (case, seconds) = (scan.case.clone(), started.elapsed().as_secs_f64());
-    Ok(Done { case, mask, probability, volume_ml, seconds, skipped: false })
+    Ok(SegmentedScan { case, mask, probability, volume_ml, seconds, skipped: false })
 }
 
-/// Removes components below `ml`, taken over all labels together.
+/// Removes components smaller than `ml` ml. Components are those of all labels together.
 fn without_small(label: &LabelVolume, ml: f64) -> Result<LabelVolume> {
     let mut kept: Vec<bool> = (0..label.grid.len()).map(|i| label.get(i) > 0).collect();
     remove_smaller_than(&mut kept, &label.grid, MinimumSize::Ml(ml))?;

@@ -1,4 +1,4 @@
-//! `amlp study`
+//! `amlp study`: compares methods with statistics.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,6 @@ use crate::study::{
 };
 use crate::words::plural;
 
-/// Shown under `--help`.
 pub const EXAMPLES: &str = "Examples:
   amlp study --print-plan evidence > plan.toml     (then name your cohort in it)
   amlp study plan.toml --out study --dry-run       (what will run, and for how many hours)
@@ -30,7 +29,6 @@ Learning rates are chosen per method on validation patients and frozen in study/
 read. With shards, run all of them again once every one has ended: the first round may end with the pilots, which all
 shards must finish before the rates are frozen. Results: study/tables.md, .csv, .tex, .html and study/report.html.";
 
-/// Compares methods over test folds, label budgets, draws of the labelled patients and seeds, with statistics.
 #[derive(clap::Args)]
 pub struct Args {
     /// The plan, a TOML file; with --cohort, the name of a built-in plan.
@@ -62,7 +60,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What `--json` prints.
+/// The document of `--json`.
 #[derive(Serialize)]
 struct Document {
     #[serde(flatten)]
@@ -75,7 +73,6 @@ fn parse_shard(text: &str) -> std::result::Result<Shard, String> {
     Ok(Shard { index, count })
 }
 
-/// Runs the verb.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(name) = &args.print_plan {
         return print_text(&ready_plan(name)?);
@@ -105,7 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     report(&plan, &out, args.shard.unwrap_or(Shard::WHOLE), &compute, &control, args.json)
 }
 
-/// A ready plan on a cohort.
+/// A built-in plan, applied to a cohort.
 fn on_cohort(name: &Path, cohort: &Path, args: &Args) -> anyhow::Result<Plan> {
     let cohort = std::path::absolute(cohort)?;
     let found = Cohort::discover(&cohort)?;
@@ -117,7 +114,7 @@ fn on_cohort(name: &Path, cohort: &Path, args: &Args) -> anyhow::Result<Plan> {
     Ok(plan_on_cohort(&name.to_string_lossy(), &cohort, &modalities, args.scale.unwrap_or(1.0))?)
 }
 
-/// Carries out a study and prints its tables.
+/// Runs a study and prints its tables.
 pub(super) fn report(
     plan: &Plan,
     out: &Path,

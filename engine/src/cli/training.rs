@@ -1,4 +1,4 @@
-//! Flags that `pretrain`, `finetune` and `compare` share, and how they override settings.
+//! Flags that `pretrain`, `finetune` and `compare` share, and how they override the settings.
 
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use crate::run::tensorboard::TensorBoard;
 use crate::run::{History, RunFolder};
 use crate::{Error, Result};
 
-/// Settings of a training run. Each flag overrides the preset and the files of `--config`.
+/// Settings of a run. Each flag overrides the preset and the files of `--config`.
 #[derive(Clone, clap::Args)]
 pub struct Shared {
     /// Folder of patients.
@@ -98,7 +98,7 @@ pub struct Shared {
     /// Precision of the convolutions: f32, or bf16 if the device supports it.
     #[arg(long, value_parser = parse_word::<Precision>)]
     pub precision: Option<Precision>,
-    /// Folder where prepared patients are cached between runs.
+    /// Folder that keeps preprocessed patients between runs.
     #[arg(long)]
     pub cache: Option<PathBuf>,
     #[command(flatten)]
@@ -117,7 +117,7 @@ pub struct DeviceFlags {
     /// CPU threads; 0 uses all cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// Slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
+    /// Slices per forward pass, with gradient accumulation over the batch; 0: the whole batch.
     #[arg(long)]
     micro_batch: Option<usize>,
     /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
@@ -126,7 +126,7 @@ pub struct DeviceFlags {
 }
 
 impl DeviceFlags {
-    /// Applies the given flags.
+    /// Overrides the settings whose flags were passed.
     pub fn apply_to(&self, config: &mut Config) {
         put(&mut config.device, self.device.clone());
         put(&mut config.threads, self.threads);
@@ -135,7 +135,7 @@ impl DeviceFlags {
     }
 }
 
-/// What to do with the run folder of a single run.
+/// Flags of a command that trains a single run.
 #[derive(clap::Args)]
 pub struct RunFlags {
     /// Resume the run in --out.
@@ -149,7 +149,7 @@ pub struct RunFlags {
     pub tensorboard: bool,
 }
 
-/// What a single run prints and writes besides its run folder.
+/// What a single run prints, and what it writes besides the run folder.
 #[derive(Clone, Copy, clap::Args)]
 pub struct Output {
     /// Also write TensorBoard event files to tensorboard in the run folder.
@@ -160,8 +160,9 @@ pub struct Output {
     pub json: bool,
 }
 
-/// Trains with the events going to the terminal and, if asked for or if the run has such files, to TensorBoard.
-pub fn listen<R>(output: Output, run: &Path, train: impl FnOnce(&mut dyn EventSink) -> Result<R>) -> Result<R> {
+/// Calls `train` with a sink that shows progress. The sink also writes TensorBoard event files if requested or if the run
+/// already has some.
+pub fn with_progress<R>(output: Output, run: &Path, train: impl FnOnce(&mut dyn EventSink) -> Result<R>) -> Result<R> {
     let (mut progress, mut board) = (Progress::new(), TensorBoard::new(run));
     let mut sinks: Vec<&mut dyn EventSink> = vec![&mut progress];
     if output.tensorboard || TensorBoard::exists(run) {
@@ -170,7 +171,7 @@ pub fn listen<R>(output: Output, run: &Path, train: impl FnOnce(&mut dyn EventSi
     train(&mut Fanout(sinks))
 }
 
-/// The report of a run that has nothing left to resume; `None` for any other.
+/// The stored report if the run in `out` is finished, otherwise `None`.
 pub fn finished_report<R: DeserializeOwned>(out: &Path) -> Result<Option<R>> {
     if !RunFolder::is_run(out) || History::read(out)?.state != RunState::Finished {
         return Ok(None);
@@ -186,25 +187,25 @@ impl RunFlags {
         self.resume && RunFolder::is_run(out)
     }
 
-    /// The stored settings if the run in `out` is to be resumed, else `fresh`.
-    pub fn start_from(&self, out: &Path, fresh: Config) -> Result<Config> {
-        if self.resumes(out) { stored_config(out) } else { Ok(fresh) }
+    /// The stored settings if the run in `out` is to be resumed, otherwise `defaults`.
+    pub fn start_from(&self, out: &Path, defaults: Config) -> Result<Config> {
+        if self.resumes(out) { stored_config(out) } else { Ok(defaults) }
     }
 
-    /// What is printed and written.
+    /// The output flags.
     pub fn output(&self, shared: &Shared) -> Output {
         Output { json: shared.json, tensorboard: self.tensorboard }
     }
 
-    /// For preparing the job.
+    /// How the job opens its run folder.
     pub fn start<'a>(&self, shared: &'a Shared) -> Start<'a> {
         Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run, strict: shared.files.strict }
     }
 }
 
 impl Shared {
-    /// These settings, then the files, then the flags.
-    pub fn settle(&self, mut config: Config) -> Result<Config> {
+    /// Overrides `config` by the files of `--config`, then by the flags.
+    pub fn resolve(&self, mut config: Config) -> Result<Config> {
         for path in &self.config {
             let text = read_small(path)?;
             config = config.overlay(&text, path)?;
@@ -216,7 +217,7 @@ impl Shared {
         let t = &mut config.training;
         put(&mut t.epochs, self.epochs);
         if self.epochs.is_some() {
-            // A length that is named is exact.
+            // An explicit number of epochs is exact.
             (t.steps, t.min_steps) = (0, 0);
         }
         put(&mut t.steps, self.steps);
@@ -245,21 +246,21 @@ impl Shared {
     }
 }
 
-/// Sets a value if the flag was given.
+/// Sets `place` if the flag was passed.
 pub fn put<T>(place: &mut T, flag: Option<T>) {
     if let Some(value) = flag {
         *place = value;
     }
 }
 
-/// Prints how many scans are used. If some are left out, the run itself warns.
+/// Prints how many scans are used if none is left out. Otherwise the run itself warns.
 pub fn say_if_complete(selection: &Selection) {
     if selection.is_complete() {
         eprintln!("amlp: {selection}");
     }
 }
 
-/// Reads a settings file of at most a mebibyte.
+/// Reads a settings file of at most 1 MiB.
 fn read_small(path: &Path) -> Result<String> {
     let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
     if length > 1 << 20 {
@@ -268,7 +269,7 @@ fn read_small(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(Error::io("read", path))
 }
 
-/// Parses a word as the configuration file writes it.
+/// Parses an enum value as it is written in `config.toml`.
 pub fn parse_word<T: DeserializeOwned>(word: &str) -> std::result::Result<T, String> {
     use serde::de::IntoDeserializer;
     let word: serde::de::value::StrDeserializer<'_, serde::de::value::Error> = word.into_deserializer();
@@ -281,9 +282,9 @@ mod tests {
     use super::*;
     use crate::event::{Event, Stage};
 
-    /// A run with event files that was resumed by name only used to stop writing them.
+    /// `amlp resume` must not require `--tensorboard` again.
     #[test]
-    fn a_run_goes_on_with_its_event_files_without_being_asked() {
+    fn a_run_with_event_files_keeps_writing_them() {
         let temp = tempfile::tempdir().unwrap();
         let started = Event::Started {
             stage: Stage::Finetune,
@@ -298,7 +299,7 @@ mod tests {
         for (exists, expected) in [(false, 0), (true, 1)] {
             let run = temp.path().join(exists.to_string());
             std::fs::create_dir_all(if exists { run.join("tensorboard") } else { run.clone() }).unwrap();
-            listen(Output { json: false, tensorboard: false }, &run, |sink| sink.event(&started)).unwrap();
+            with_progress(Output { json: false, tensorboard: false }, &run, |sink| sink.event(&started)).unwrap();
             assert_eq!(files(&run), expected);
         }
     }

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn toml_round_trip_and_names() {
+    fn settings_round_trip_through_toml() {
         let config = ClusterConfig { method: Method::Tsne, foreground: ForegroundRule::Darker, ..Default::default() };
         let text = toml::to_string(&config).unwrap();
         assert!(text.contains("method = \"tsne\"") && text.contains("foreground = \"darker\""), "{text}");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn impossible_values_are_named() {
+    fn errors_name_the_invalid_setting() {
         ClusterConfig::default().validate().unwrap();
         let wrong = [
             ClusterConfig { temperature: 0.0, ..Default::default() },

@@ -42,7 +42,7 @@ pub(super) fn score(
     })
 }
 
-/// s of one patch: its squared distances to the centres of background and foreground, compared.
+/// s of one patch: the difference of its squared distances to the background and the foreground centre, over D t.
 pub(super) fn logit(point: &[f32], background: &[f64], foreground: &[f64], temperature: f64) -> f64 {
     let unit = (point.len() as f64 * temperature).max(f64::MIN_POSITIVE);
     let s = (squared_to(point, background) - squared_to(point, foreground)) / unit;
@@ -50,8 +50,8 @@ pub(super) fn logit(point: &[f32], background: &[f64], foreground: &[f64], tempe
     s.clamp(-f64::MAX / 2.0, f64::MAX / 2.0) + 0.0
 }
 
-/// True if cluster 1 is the foreground. The other of size and brightness breaks a tie, then the first pixel at which the
-/// centres differ, so that the result does not depend on the order of the patches.
+/// True if cluster 1 is the foreground. A tie in size is broken by brightness and vice versa, then by the first pixel at
+/// which the centres differ, so that the result does not depend on the order of the patches.
 fn one_is_foreground(sizes: [usize; 2], centres: &[Vec<f64>; 2], rule: ForegroundRule) -> bool {
     let mean = |centre: &[f64]| centre.iter().sum::<f64>() / centre.len() as f64;
     let fewer = sizes[0].cmp(&sizes[1]);
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_and_ties() {
+    fn each_rule_selects_its_cluster_and_breaks_ties() {
         use ForegroundRule::{Brighter, Darker, Minority};
         let centres = [vec![1.0, 1.0], vec![0.0, 0.0]];
         assert!(one_is_foreground([3, 2], &centres, Minority));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn logit_is_the_papers_softmax() {
+    fn the_sigmoid_of_the_logit_is_the_softmax_of_the_distances() {
         let points = [0.0f32, 0.0, 1.0, 1.0, 0.1, 0.1];
         let scored = score(&points, 2, &[0, 1, 0], ForegroundRule::Minority, 0.1).unwrap();
         assert_eq!(scored.labels, [0, 1, 0]);

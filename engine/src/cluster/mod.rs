@@ -15,12 +15,12 @@
 //!
 //! # Libraries
 //! `reference_tests.rs` compares with scikit-learn; `engine/benches/RESULTS.md` has the measurements.
-//! - Ward is kodama's: exact, as fast as our own was in half the memory, safe code without dependencies.
-//! - DBSCAN is ours. petal-clustering and linfa-clustering are exact too, but bring 4 and 18 packages to replace the search
-//!   alone: the radius needs all distances anyway.
-//! - t-SNE is ours. bhtsne ends in a higher divergence and differs from run to run; linfa-tsne takes three times as long, on an
-//!   old bhtsne, and hides the probabilities that can be checked.
-//! - k-means is ours: it makes use of there being two centres.
+//! - Ward's linkage uses kodama: exact, fast, safe code without dependencies.
+//! - DBSCAN is implemented here. petal-clustering and linfa-clustering would add 4 and 18 packages and replace only the neighbour
+//!   search, while the choice of the radius needs all distances anyway.
+//! - t-SNE is implemented here. bhtsne ends in a higher divergence and is not deterministic. linfa-tsne, built on an old bhtsne, takes
+//!   three times as long and does not expose the probabilities, so they could not be tested.
+//! - k-means is implemented here, specialised for two centres.
 
 mod config;
 mod dbscan;
@@ -55,7 +55,7 @@ pub struct Clustering {
     pub probability: Vec<f32>,
     /// Mean patch of the background and of the foreground, `[D]` each; both empty without a foreground.
     pub centres: [Vec<f32>; 2],
-    /// Whether each patch is air.
+    /// True for patches of air.
     pub air: Vec<bool>,
     /// Radius that DBSCAN used; `None` for other methods and without a foreground.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,7 +116,7 @@ impl Clustering {
     }
 }
 
-/// Clusters the patches of one slice, `patches` `[n][d]`. `air[i]` marks patches without tissue; with `tissue_only` they
+/// Clusters the patches of one slice, `patches` `[n][d]`. `air[i]` is true for patches without tissue. With `tissue_only`, they
 /// are neither clustered nor foreground.
 ///
 /// Random numbers depend only on `seed` and `place`, which identifies the slice. Fewer than two distinct patches give

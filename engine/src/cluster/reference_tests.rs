@@ -5,9 +5,9 @@ use super::*;
 
 /// scikit-learn's results on 256 synthetic patches of 100 pixels.
 struct Reference {
-    /// A bright disc in tissue in air, or noise alone.
+    /// True for a bright disc within tissue within air, false for noise.
     tissue: bool,
-    /// Labels of two clusters by Ward's linkage, one bit a patch; 0 for the first patch.
+    /// Labels of two clusters by Ward's linkage, one bit per patch; the first patch has label 0.
     ward: &'static str,
     /// Radius of DBSCAN at the knee of the k-distance curve.
     radius: f64,
@@ -88,14 +88,14 @@ fn divergence(p: &[f64], y: &[f32]) -> f64 {
 }
 
 #[test]
-fn ward_is_that_of_scikit_learn() {
+fn ward_agrees_with_scikit_learn() {
     for reference in REFERENCES {
         assert_eq!(hexadecimal(&ward(&made(reference.tissue), 100).unwrap()), reference.ward);
     }
 }
 
 #[test]
-fn dbscan_is_that_of_scikit_learn() {
+fn dbscan_agrees_with_scikit_learn() {
     for reference in REFERENCES {
         let found = dbscan(&made(reference.tissue), 100, 0.0, 5).unwrap();
         assert!((found.radius / reference.radius - 1.0).abs() < 1e-9, "{}", found.radius);
@@ -104,7 +104,7 @@ fn dbscan_is_that_of_scikit_learn() {
 }
 
 #[test]
-fn tsne_is_that_of_scikit_learn() {
+fn tsne_agrees_with_scikit_learn() {
     for reference in REFERENCES {
         let patches = made(reference.tissue);
         let joint = tsne::affinities(&patches, 100, 256, 30.0);

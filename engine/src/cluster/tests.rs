@@ -42,7 +42,7 @@ fn every_method_separates_blobs() {
 }
 
 #[test]
-fn rules_pick_the_cluster() {
+fn each_foreground_rule_selects_its_cluster() {
     let levels: Vec<f32> = (0..30).map(|i| if i < 20 { 2.0 } else { -1.0 }).collect();
     let patches = blobs(&levels, 9, 0.1, 2);
     let first = |foreground| run(&patches, 9, &ClusterConfig { foreground, ..Default::default() }).labels[0];
@@ -69,7 +69,7 @@ fn fewer_than_two_distinct_patches_have_no_foreground() {
 }
 
 #[test]
-fn tissue_only_never_takes_air() {
+fn with_tissue_only_air_is_never_foreground() {
     // Air is the minority here, a known weakness of the paper's rule.
     let mut levels = vec![1.0f32; 30];
     levels.extend([2.0; 8]);
@@ -123,7 +123,7 @@ fn kmeans_finds_the_optimum_of_small_sets() {
 }
 
 #[test]
-fn ward_is_the_greedy_definition() {
+fn ward_matches_its_greedy_definition() {
     for seed in 0..20 {
         let points = blobs(&[0.0, 0.2, 0.5, 0.9, 1.0, 1.4, 0.3, 2.0, 0.0, 1.1, 0.7], 2, 1.5, seed);
         let n = points.len() / 2;
@@ -155,7 +155,7 @@ fn ward_is_the_greedy_definition() {
 }
 
 #[test]
-fn dbscan_puts_noise_with_the_small_clusters() {
+fn dbscan_labels_noise_like_the_small_clusters() {
     let mut points: Vec<f32> = (0..20).map(|i| i as f32 * 0.1).collect();
     points.extend([10.0, 10.1, 10.2, 10.3, 10.4, 50.0]);
     let labels = dbscan(&points, 1, 0.25, 4).unwrap().labels;

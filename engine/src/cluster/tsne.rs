@@ -167,7 +167,7 @@ fn descend(y: &mut [Vec<f64>; 2], affinities: &[f64], steps: usize, exaggeration
     }
 }
 
-/// What all points do to one: sums over j of p k (y_i - y_j), of k^2 (y_i - y_j) and, without the point itself, of k, where
+/// Forces of all points j on point i: the sums of p k (y_i - y_j), of k^2 (y_i - y_j) and, over j other than i, of k, where
 /// k = 1 / (1 + |y_i - y_j|^2).
 struct Forces {
     attraction: [f64; 2],

@@ -12,7 +12,7 @@ pub(super) struct BidsName {
     pub role: Role,
 }
 
-/// Reads a BIDS name; `None` for any other.
+/// Parses a BIDS name; `None` if it is not one.
 pub(super) fn parse(stem: &str) -> Option<BidsName> {
     let mut patient = None;
     let mut session = None;
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_say_patient_session_and_role() {
+    fn bids_names_give_patient_session_and_role() {
         let image = |name: &str| Role::Image(name.into());
         for (stem, patient, session, role) in [
             ("sub-L000_ses-1_T1w", "sub-L000", Some("ses-1"), image("t1")),

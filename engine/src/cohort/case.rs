@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub struct ImageFile {
     /// The file.
     pub path: PathBuf,
-    /// The frame, from 0; `None` for a file of one frame.
+    /// The frame of a 4-D file, from 0; `None` for a file of one frame.
     pub frame: Option<usize>,
 }
 
@@ -32,7 +32,7 @@ impl ImageFile {
     /// Reads the image.
     ///
     /// # Errors
-    /// As [`Volume::read`]. Also for colours, and for a 4-D file of which no frame was chosen.
+    /// As [`Volume::read`]; also for colour images, and for a 4-D file if no frame was chosen.
     pub fn read(&self) -> Result<Volume> {
         let frames = Frames::One(self.frame.unwrap_or(0));
         let image = Volume::read_with(&self.path, &ReadOptions { frames, ..ReadOptions::default() })?;
@@ -59,11 +59,11 @@ pub struct Case {
     pub session: Option<String>,
     /// The images by modality, in lower case.
     pub images: BTreeMap<String, ImageFile>,
-    /// The files of the reference mask. Several are regions, and the mask is their union.
+    /// The files of the reference mask, which is their union.
     pub masks: Vec<PathBuf>,
     /// A segmentation saved by this program next to the scan (`<image>_pred.nii.gz`).
     pub segmentation: Option<PathBuf>,
-    /// True for a case of a folder of test images (`imagesTs`): it needs no mask and never trains.
+    /// True for a case in a folder of test images (`imagesTs`). It needs no mask and is never trained on.
     pub held_out: bool,
 }
 
@@ -90,7 +90,7 @@ impl Case {
         modalities.iter().all(|modality| self.images.contains_key(modality))
     }
 
-    /// Takes this frame of every image with several.
+    /// Selects this frame of every 4-D image.
     pub(super) fn choose_frame(&mut self, frame: usize) {
         for image in self.images.values_mut().filter(|image| image.frame.is_none()) {
             *image = ImageFile::with_frame(std::mem::take(&mut image.path), Some(frame));

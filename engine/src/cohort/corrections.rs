@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! corrections/
-//!   corrections.jsonl          one line a mask: case, reviewer, time, model, digest, verdict; the last line of a case counts
+//!   corrections.jsonl          one line per mask: case, reviewer, time, model, digest, verdict; the last line of a case counts
 //!   p01.3f2a9c01.nii.gz        its mask, named by the case and the digest
 //! ```
 //!
@@ -28,9 +28,9 @@ use crate::{Error, Result};
 
 pub use add::{AddOutcome, Addition};
 
-/// Folder in the cohort's.
+/// Default folder, inside the cohort's folder.
 const FOLDER: &str = "corrections";
-/// The record of the masks.
+/// File that lists the masks.
 const RECORD: &str = "corrections.jsonl";
 /// Largest record that is read in bytes: some hundred thousand masks.
 const RECORD_BYTES: u64 = 64 << 20;
@@ -41,12 +41,12 @@ const RECORD_BYTES: u64 = 64 << 20;
 pub enum Verdict {
     /// Accepted without changes.
     Accepted,
-    /// Right after corrections.
+    /// Accepted after corrections.
     Corrected,
 }
 
 impl Verdict {
-    /// The word in records.
+    /// The verdict as it is written in records.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
@@ -117,12 +117,12 @@ pub struct AppliedCorrections {
 }
 
 impl Corrections {
-    /// The folder of a cohort's corrected masks, unless the user chooses another.
+    /// The default folder of a cohort's corrected masks.
     pub fn folder_of(cohort: &Path) -> PathBuf {
         cohort.join(FOLDER)
     }
 
-    /// Whether a folder contains corrected masks.
+    /// True if a folder contains corrected masks.
     pub(super) fn is_folder(folder: &Path) -> bool {
         folder.join(RECORD).is_file()
     }

@@ -153,12 +153,12 @@ impl Keys<'_> {
     }
 }
 
-/// `0`, `0001` or `1`.
+/// Parses `0`, `0001` or `1`.
 fn whole_number(text: &str) -> Option<usize> {
     text.trim().parse().ok()
 }
 
-/// A whole number, also as text.
+/// A whole number, as a JSON number or text.
 fn number_of(value: &Value) -> Option<usize> {
     value.as_u64().and_then(|number| usize::try_from(number).ok()).or_else(|| whole_number(value.as_str()?))
 }
@@ -180,7 +180,7 @@ fn unique(channels: BTreeMap<usize, String>) -> BTreeMap<usize, String> {
     channels.into_iter().map(named).collect()
 }
 
-/// JSON without byte order mark and trailing commas, and with `null` for `NaN` and infinities. Text in quotes stays.
+/// The text without byte order mark and trailing commas, and with `null` for `NaN` and infinities. Quoted text is not changed.
 fn strict_json(text: &str) -> String {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut strict = String::with_capacity(text.len());
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_named_by_key_and_value() {
+    fn errors_name_the_key_and_the_value() {
         for (text, key, value) in [
             (r#"{"channel_names": {"0": 7}}"#, "channel_names.0", "7"),
             (r#"{"channel_names": {"FLAIR": "first"}}"#, "channel_names.FLAIR", "first"),

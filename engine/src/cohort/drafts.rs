@@ -10,14 +10,14 @@ use super::names::{
 };
 use super::{DiscoverOptions, Layout, Problem};
 
-/// A scan's files and their origin.
+/// The files of a scan before it gets its final name.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
-    /// Its name by its files or its folder.
+    /// Preliminary id, from its file names or its folder.
     pub id: String,
     /// Patient and session, if the file names contain them (BIDS).
     pub patient: Option<String>,
-    /// The session by its folder.
+    /// The session, from its folder.
     pub session: Option<String>,
     pub layout: Layout,
     /// Its folder: the patient's own, or one shared by many patients.
@@ -32,7 +32,7 @@ pub(super) struct Draft {
     pub masks: Vec<(Role, NiftiFile)>,
     /// Masks in a subfolder, used only if the scan has no other.
     pub further_masks: Vec<NiftiFile>,
-    /// A segmentation of ours.
+    /// A segmentation saved by this program.
     pub segmentation: Option<PathBuf>,
 }
 
@@ -58,7 +58,7 @@ impl Draft {
         name_of(&self.owner)
     }
 
-    /// Adds a file; the first of two of one modality stays.
+    /// Adds a file. Of two files of a modality, the first is kept and the second reported.
     pub fn add(&mut self, role: Role, file: &NiftiFile, problems: &mut Vec<Problem>) {
         match role {
             Role::Image(modality) if self.images.contains_key(&modality) => {
@@ -72,13 +72,13 @@ impl Draft {
     }
 }
 
-/// The last part of a path; of the folder itself where the path is `.`.
+/// The last part of a path, also if the path is `.`.
 pub(super) fn name_of(folder: &Path) -> String {
     let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
     path.file_name().map_or_else(|| "patient".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// The scans in a patient's folder and in the folders of its modalities and masks, or in a folder of many patients.
+/// The files of one patient's folder with its modality and mask subfolders, or of a folder shared by many patients.
 pub(super) struct Group<'a> {
     pub owner: PathBuf,
     pub session: Option<String>,
@@ -153,7 +153,7 @@ impl Group<'_> {
                 None if tells_modality(&file.stem) => whole_name(&file.stem, &owner),
                 None => mask_role(without_id(&file.stem, &owner)).unwrap_or_else(|| Role::Image(modality.clone())),
             };
-            named.push(NamedFile { id, role, file, layout: Layout::FolderAPatient });
+            named.push(NamedFile { id, role, file, layout: Layout::FolderPerPatient });
         }
         let known = plain.iter().any(|file| is_known_name(&file.stem));
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
@@ -164,7 +164,7 @@ impl Group<'_> {
                 // A folder of scans next to a folder of masks with the same names.
                 if further.iter().any(|mask| belongs_to(&mask.stem, &file.stem)) {
                     let (id, role) = (Some(file.stem.clone()), Role::Image("image".into()));
-                    named.push(NamedFile { id, role, file, layout: Layout::FolderAPatient });
+                    named.push(NamedFile { id, role, file, layout: Layout::FolderPerPatient });
                 } else {
                     problems.push(Problem::of_file(None, &file.path, "skipped: the file name matches no known layout"));
                 }
@@ -174,14 +174,14 @@ impl Group<'_> {
                 id: None,
                 role: whole_name(&file.stem, &owner),
                 file,
-                layout: Layout::FolderAPatient,
+                layout: Layout::FolderPerPatient,
             };
             named.extend(plain.into_iter().map(whole));
         }
         named
     }
 
-    /// Files with the same id form a scan. Those without an id are the folder's patient's.
+    /// Files with the same id form a scan. Files without an id belong to the patient of the folder.
     fn assembled(&self, named: Vec<NamedFile<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
         let ids: BTreeSet<&String> = named.iter().filter_map(|file| file.id.as_ref()).collect();
         let only = ids.first().filter(|_| ids.len() == 1).map_or_else(|| name_of(&self.owner), |id| (*id).clone());
@@ -217,7 +217,7 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
         let layout = match family {
             Family::Hecktor => Layout::Hecktor,
             Family::Brats => Layout::Brats,
-            Family::General => Layout::FolderAPatient,
+            Family::General => Layout::FolderPerPatient,
         };
         named.push(NamedFile { id: Some(id.to_owned()), role, file, layout });
     }
@@ -226,7 +226,7 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
         match ids.iter().filter(|id| belongs_to(&file.stem, id)).max_by_key(|id| id.len()) {
             Some(id) => {
                 let role = whole_name(&file.stem, id);
-                named.push(NamedFile { id: Some(id.clone()), role, file, layout: Layout::FolderAPatient });
+                named.push(NamedFile { id: Some(id.clone()), role, file, layout: Layout::FolderPerPatient });
             }
             None => {
                 problems.push(Problem::of_file(
@@ -280,7 +280,7 @@ fn without_image(mask: &NiftiFile) -> Problem {
     Problem::of_file(None, &mask.path, "skipped: a mask without an image in the same folder")
 }
 
-/// A path's name without its ending.
+/// The file name without its extension.
 pub(super) fn stem_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     super::listing::stem(&name).map_or_else(|| name.clone(), str::to_owned)

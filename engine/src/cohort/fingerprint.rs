@@ -1,4 +1,4 @@
-//! Content and problems of a cohort's files.
+//! Reads a cohort's files and summarises their contents and problems.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,7 +20,7 @@ use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 pub struct Fingerprint {
     /// The cohort's folder.
     pub folder: String,
-    /// How it is laid out.
+    /// The folder layout.
     pub layout: Layout,
     /// The modality that was read; `null` for all.
     pub modality: Option<String>,
@@ -83,7 +83,7 @@ pub struct CaseFingerprint {
     pub background: BTreeMap<String, Option<f64>>,
     /// The label values found, without 0.
     pub labels: Vec<u16>,
-    /// Volume of everything labelled.
+    /// Volume of all labels together.
     pub lesion_ml: Option<f64>,
 }
 
@@ -98,7 +98,7 @@ pub struct ValueCount<T> {
 
 /// Smallest, median and largest volume in ml.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the fields are what they are called")]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct VolumeRange {
     pub min: f64,
     pub median: f64,
@@ -122,8 +122,8 @@ pub fn fingerprint(cohort: &Cohort, modality: Option<&str>) -> Result<Fingerprin
     fingerprint_with(cohort, &options, &Control::default(), &|_, _| {})
 }
 
-/// Like [`fingerprint`]. `control` may pause or cancel between cases; `progress` receives the number of cases done and in all,
-/// after each case.
+/// Like [`fingerprint`]. `control` may pause or cancel between cases. After each case, `progress` receives the number of
+/// cases done and the total.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Cancelled`]; a modality that the cohort does not have.
@@ -337,7 +337,7 @@ impl CaseReport {
                 Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
                 Err(error) => {
                     let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();
-                    // Drawn on another image of the case (HECKTOR 2022 on the CT), a mask is resampled later.
+                    // A mask drawn on another image of the case (HECKTOR 2022: on the CT) is resampled later.
                     let mut others = case.images.values().filter_map(|other| Volume::read_grid(&other.path).ok());
                     if !others.any(|grid| fits(&grid)) {
                         // Training leaves it out too: its volume belongs to no lesion of this scan.

@@ -1,4 +1,4 @@
-//! Cache of a cohort's fingerprint: a large cohort is read once, then only changed files.
+//! Cache of a cohort's fingerprint, so that only changed files are read again.
 //!
 //! One JSON file per cohort. A case is cached as long as size, modification time and first bytes of all its files are
 //! unchanged. Cache files that cannot be read or written are ignored.
@@ -16,9 +16,9 @@ use super::{Case, Cohort};
 use crate::run::atomic::{sha256, write_atomic};
 use crate::volume::MaskOptions;
 
-/// Bytes compared per file: enough for the header, also of a compressed file.
+/// Bytes compared per file: enough for the header, even of a compressed file.
 const HEAD: u64 = 4096;
-/// A file that changed this recently may change again without another time.
+/// A file that changed this recently may change again within the resolution of its modification time.
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// A folder of cached fingerprints.
@@ -30,7 +30,7 @@ pub struct FingerprintCache {
 /// The file of one cohort.
 #[derive(Default, Serialize, Deserialize)]
 struct CacheFile {
-    /// The program that wrote it: another one may read files otherwise.
+    /// Program version that wrote it. Another version may read files differently.
     version: String,
     /// Reports by the stamp of the case's files.
     cases: BTreeMap<String, CaseReport>,

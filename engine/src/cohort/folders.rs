@@ -20,7 +20,7 @@ const SHOWN: usize = 4;
 /// # Errors
 /// If there is none.
 pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions) -> Result<Cohort> {
-    let mut cohort = Cohort::new(root, Layout::FolderAPatient);
+    let mut cohort = Cohort::new(root, Layout::FolderPerPatient);
     let problems = &mut cohort.problems;
     let (mut drafts, folders) = bids_drafts(listing.folders, options, problems);
     for group in groups(&folders, root) {
@@ -28,7 +28,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     }
     let mut check = MaskCheck::default();
     absorb_folders_of_masks(&mut drafts, root, &mut check, problems);
-    let layouts = [Layout::FolderAPatient, Layout::Bids, Layout::Brats, Layout::Hecktor];
+    let layouts = [Layout::FolderPerPatient, Layout::Bids, Layout::Brats, Layout::Hecktor];
     let count = |layout: &Layout| drafts.iter().filter(|draft| draft.layout == *layout).count();
     if let Some(layout) = layouts.into_iter().rev().max_by_key(count) {
         cohort.layout = layout;
@@ -36,12 +36,12 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     name_scans(&mut drafts, root);
     let ids: Vec<String> = drafts.iter().map(|draft| draft.id.clone()).collect();
     let by_name = patients(ids.iter().map(String::as_str));
-    // Of duplicates the first by path is kept, so that a copy in a subfolder never wins.
+    // Of duplicates, the first by path is kept, so that a copy in a subfolder never wins.
     let mut known: BTreeSet<String> = BTreeSet::new();
     for draft in drafts {
         if known.insert(draft.id.clone()) {
             let (patient, session) = by_name.get(&draft.id).cloned().unwrap_or_default();
-            let mut case = settled(draft, &mut check, problems);
+            let mut case = case_of(draft, &mut check, problems);
             if case.patient.is_empty() {
                 (case.patient, case.session) = (patient, session);
             }
@@ -149,7 +149,7 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
 fn name_scans(drafts: &mut [Draft], root: &Path) {
     let place = |draft: &Draft| (draft.folder_name(), draft.session.clone());
     let named_by_files = |draft: &Draft| draft.id != draft.folder_name();
-    // Where every folder names its files alike (`P1/scan_t1`, `P2/scan_t1`), the folders' names are the ids.
+    // If every folder uses the same file names (`P1/scan_t1`, `P2/scan_t1`), the folder names are the ids.
     let files: Vec<&Draft> = drafts.iter().filter(|draft| named_by_files(draft) && draft.patient.is_none()).collect();
     let ids: BTreeSet<_> = files.iter().map(|draft| (&draft.id, &draft.session)).collect();
     let places: BTreeSet<_> = files.iter().map(|draft| place(draft)).collect();
@@ -197,8 +197,8 @@ fn name_by_parent(drafts: &mut [Draft], root: &Path) {
     }
 }
 
-/// The scan with its mask, and notes about masks that are joined or not used.
-fn settled(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> Case {
+/// The case of a draft: chooses its masks, and notes which masks are joined or not used.
+fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> Case {
     let Draft { id, patient, session, mut images, masks, further_masks, mut segmentation, .. } = draft;
     let mut note = |path: &Path, what: String| problems.push(Problem::of_file(Some(&id), path, what));
     let (mut certain, mut by_word, mut chosen) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Layouts as people have them: sessions, masks by other names, extra masks, ids with numbers.
+//! Layouts found in practice: sessions, unusual mask names, extra masks, ids with numbers.
 
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests, also of exact values")]
 
@@ -50,7 +50,7 @@ fn time_points_and_sessions_belong_to_their_patient() {
 }
 
 #[test]
-fn bids_names_say_patient_and_session_wherever_the_files_lie() {
+fn bids_names_give_patient_and_session_in_any_folder() {
     let images = ["sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz", "sub-1/ses-2/anat/sub-1_ses-2_T1w.nii.gz"];
     let masks = [
         "sub-1/ses-1/anat/sub-1_ses-1_T1w_label-lesion_roi.nii.gz",
@@ -65,7 +65,7 @@ fn bids_names_say_patient_and_session_wherever_the_files_lie() {
 }
 
 #[test]
-fn masks_by_other_names_are_masks_if_their_values_are() {
+fn files_with_unusual_names_are_masks_if_their_values_are() {
     for (images, masks, expected) in [
         (&["p/ct.nii"][..], &["p/ct_mask.nii"][..], "p ct+"),
         (&["P1/P1.nii"], &["P1/GT.nii"], "P1 image+"),
@@ -86,7 +86,7 @@ fn masks_by_other_names_are_masks_if_their_values_are() {
 }
 
 #[test]
-fn the_user_names_the_masks() {
+fn a_label_name_pattern_selects_the_masks() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "p/ct.nii", 1);
     for name in ["p/seg.nii", "p/ct_annotation.nii", "p/segmentations/liver.nii", "p/segmentations/spleen.nii"] {
@@ -109,7 +109,7 @@ fn the_user_names_the_masks() {
 }
 
 #[test]
-fn folders_of_further_masks_are_no_patients() {
+fn subfolders_of_further_masks_are_not_patients() {
     for folder in ["instances", "segmentations", "organs"] {
         let further =
             ["case_0/X/a-1.nii", "case_0/X/b-2.nii", "case_1/X/a-1.nii"].map(|name| name.replace('X', folder));
@@ -122,7 +122,7 @@ fn folders_of_further_masks_are_no_patients() {
 }
 
 #[test]
-fn a_segmentation_of_ours_is_no_image() {
+fn saved_segmentations_are_not_images() {
     let (folder, cohort) = cohort_with(
         &["p1/flair.nii.gz", "p2/flair.nii.gz", "q_t1.nii.gz"],
         &["p1/seg.nii.gz", "p1/flair_pred.nii.gz", "p2/flair_pred_2.nii.gz", "q_t1_pred.nii.gz"],
@@ -135,7 +135,7 @@ fn a_segmentation_of_ours_is_no_image() {
 }
 
 #[test]
-fn ids_that_end_in_four_digits_are_told_by_their_masks() {
+fn masks_distinguish_ids_ending_in_four_digits_from_channels() {
     let names = |folder: &str| [0, 1, 2].map(|n| format!("{folder}/vert_{n:04}.nii.gz"));
     let (images, masks) = (names("imagesTr"), names("labelsTr"));
     let text = |names: &'_ [String; 3]| -> Vec<String> { names.to_vec() };
@@ -155,7 +155,7 @@ fn ids_that_end_in_four_digits_are_told_by_their_masks() {
 }
 
 #[test]
-fn frames_are_channels_where_dataset_json_names_them() {
+fn dataset_json_makes_the_frames_of_a_4d_file_channels() {
     let folder = tempfile::tempdir().unwrap();
     let grid = grid([4, 3, 2]);
     for name in ["imagesTr/B_1.nii.gz", "P1/mri.nii.gz"] {

@@ -1,4 +1,4 @@
-//! The one listing of scans under a folder: of a cohort, of scans to segment, of segmentations to evaluate.
+//! Lists the scans under a folder, for cohorts, for scans to segment and for segmentations to evaluate.
 //!
 //! It leaves out everything that is not a user's scan: hidden files and `AppleDouble` companions (`._scan.nii.gz`), `__MACOSX`,
 //! run folders, corrected masks, probabilities and finished masks of `amlp segment`. Each folder is visited once, so links
@@ -13,7 +13,7 @@ use crate::volume::dicom::{self, Library, Overlay};
 use crate::volume::seg::open_segmentation;
 use crate::{Error, Result};
 
-/// Folders are searched this deep: `root/derivatives/labels/sub-1/ses-1/anat/file` and one to spare.
+/// Depth to which folders are searched: `root/derivatives/labels/sub-1/ses-1/anat/file` and one more.
 const DEPTH: usize = 6;
 
 /// Extensions of NIfTI files with a header; the `.img` of a pair goes with its `.hdr`.
@@ -25,18 +25,18 @@ pub(super) const SEG_ENDING: &str = ".dcm";
 /// Files with other names that are sampled to detect DICOM.
 const SAMPLES: usize = 4;
 
-/// The name of a DICOM segmentation, which is a mask whatever its file name.
+/// Stem that a DICOM segmentation gets, which is a mask whatever its file name.
 const MASK: &str = "seg";
 
 /// Extension of the record that `amlp segment` writes for a finished mask.
 const RECORD: &str = ".segmented.json";
 
-/// A NIfTI file by its name.
+/// A NIfTI file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct NiftiFile {
-    /// Where it is.
+    /// Its path.
     pub path: PathBuf,
-    /// The name without its ending.
+    /// The file name without its extension.
     pub stem: String,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Folder {
 pub(super) struct Listing {
     /// Every folder with scans, by path.
     pub folders: Vec<Folder>,
-    /// What was not searched, with the reason.
+    /// Folders that were not searched, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
 }
 
@@ -192,7 +192,7 @@ pub fn modality_name(modality: &str, description: &str) -> String {
     name.to_owned()
 }
 
-/// What is directly in a folder.
+/// The entries of a folder, without subfolders' contents.
 #[derive(Default)]
 struct Entries {
     files: Vec<NiftiFile>,
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn companions_run_folders_and_own_outputs_are_no_scans() {
+    fn hidden_files_run_folders_and_outputs_of_amlp_are_not_listed() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         touch(root, &["p0/flair.nii.gz", "p0/._flair.nii.gz", "__MACOSX/p0/._flair.nii.gz", ".git/x.nii", "p0/b.HDR"]);

@@ -1,8 +1,8 @@
-//! Detects a case's masks where names are ambiguous.
+//! Detects masks by their values where names are ambiguous.
 //!
-//! A name with a mask's word (`ct_mask`, `GT`, `Finding1_ROI`) is a mask if its values are few whole numbers. A file with an
-//! unknown name must also be on the image's grid and mostly background. A few files per kind of name are read, never the whole
-//! cohort.
+//! A file whose name contains a mask word (`ct_mask`, `GT`, `Finding1_ROI`) is a mask if its values are a few whole numbers.
+//! A file with an unknown name must also be on the image's grid and mostly background. Only a few files per kind of name are
+//! read, never the whole cohort.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,14 +15,14 @@ const LABELS_BY_WORD: usize = 64;
 /// Maximum number of label values for a file to be recognised as a mask by its values.
 const LABELS_BY_VALUES: usize = 10;
 
-/// Confirms masks by their values, once for each kind of name.
+/// Confirms masks by their values, once per kind of name.
 #[derive(Default)]
 pub(super) struct MaskCheck {
     by_kind: BTreeMap<String, bool>,
 }
 
 impl MaskCheck {
-    /// Whether a file with a mask's word in its name contains labels. An unreadable file is classified by name.
+    /// True if a file with a mask word in its name contains labels. An unreadable file is classified by name.
     pub fn by_word(&mut self, path: &Path, name: &str) -> bool {
         let holds_labels = || match LabelVolume::read_first_frame(path) {
             Ok(mask) => Some(mask.labels().len() <= LABELS_BY_WORD),
@@ -32,7 +32,7 @@ impl MaskCheck {
         self.decide(&format!("word {}", kind_of(name)), holds_labels).unwrap_or(true)
     }
 
-    /// Whether a file with an unknown name is a mask of `image`.
+    /// True if a file with an unknown name is a mask of `image`.
     pub fn by_values(&mut self, path: &Path, name: &str, image: &Path) -> bool {
         let is_mask = || {
             let grid = Volume::read_grid(image).ok()?;
@@ -44,12 +44,13 @@ impl MaskCheck {
         self.decide(&format!("values {}", kind_of(name)), is_mask).unwrap_or(false)
     }
 
-    /// The decision for a kind of name; an undecided file defers to the next one.
-    fn decide(&mut self, kind: &str, look: impl FnOnce() -> Option<bool>) -> Option<bool> {
+    /// The stored decision for a kind of name, or that of `check`. If `check` cannot decide, the next file of the kind is
+    /// checked.
+    fn decide(&mut self, kind: &str, check: impl FnOnce() -> Option<bool>) -> Option<bool> {
         if let Some(known) = self.by_kind.get(kind) {
             return Some(*known);
         }
-        let decision = look();
+        let decision = check();
         if let Some(decision) = decision {
             self.by_kind.insert(kind.to_owned(), decision);
         }
@@ -57,7 +58,7 @@ impl MaskCheck {
     }
 }
 
-/// A name without its digits: `Finding1_ROI` and `Finding2_ROI` are of one kind.
+/// A name without its digits, so that `Finding1_ROI` and `Finding2_ROI` are of one kind.
 fn kind_of(name: &str) -> String {
     name.to_lowercase().chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect()
 }

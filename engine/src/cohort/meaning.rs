@@ -1,4 +1,4 @@
-//! Meaning of a cohort's label values: from its tables, else a guess.
+//! Meaning of a cohort's label values, from its tables or by a guess.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cohorts_table_comes_before_the_guess() {
+    fn the_cohorts_table_takes_precedence_over_the_guess() {
         let folder = tempfile::tempdir().unwrap();
         let found = cohort(folder.path(), &["BraTS-GLI-00000-100", "BraTS-GLI-00001-100"]);
         let (map, source) = found.label_map().unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_table_of_a_mask_counts_and_a_broken_one_is_named() {
+    fn the_nearest_label_table_is_used_and_an_unreadable_one_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("p01");
         std::fs::create_dir_all(&place).unwrap();

@@ -15,7 +15,7 @@ mod fingerprint;
 mod fingerprint_cache;
 mod folders;
 mod identity;
-pub mod labelled;
+pub mod label_budget;
 mod listing;
 mod masks;
 mod meaning;
@@ -58,8 +58,9 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// One folder a patient: `<patient>/<modality>.nii.gz`, `seg.nii.gz`.
-    FolderAPatient,
+    /// One folder per patient: `<patient>/<modality>.nii.gz`, `seg.nii.gz`.
+    #[serde(rename = "folder-a-patient")]
+    FolderPerPatient,
     /// `sub-01/ses-1/anat/sub-01_ses-1_T1w.nii.gz`, with masks such as `..._label-lesion_roi.nii.gz`.
     Bids,
     /// `ID_t1.nii.gz` ... `ID_seg.nii.gz` (2018 to 2021), `ID-t1n.nii.gz` ... `ID-seg.nii.gz` (2023).
@@ -73,7 +74,7 @@ pub enum Layout {
 impl std::fmt::Display for Layout {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str(match self {
-            Self::FolderAPatient => "folder-a-patient",
+            Self::FolderPerPatient => "folder-a-patient",
             Self::Bids => "bids",
             Self::Brats => "brats",
             Self::Hecktor => "hecktor",
@@ -85,7 +86,7 @@ impl std::fmt::Display for Layout {
 /// A problem found in a cohort.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// The case, if one is concerned.
+    /// The case that the problem concerns, if any.
     pub case: Option<String>,
     /// The file or folder.
     pub file: Option<String>,
@@ -112,7 +113,7 @@ pub struct Cohort {
     pub left_out: Vec<ExcludedScan>,
     /// The meaning of label values in `dataset.json`; empty without one.
     pub labels: LabelNames,
-    /// Problems that the file names show.
+    /// Problems found by file names alone.
     pub problems: Vec<Problem>,
 }
 
@@ -122,8 +123,8 @@ impl Cohort {
         Self { root: root.to_path_buf(), layout, cases: vec![], left_out: vec![], labels, problems: vec![] }
     }
 
-    /// Finds the scans in a folder (see [`Layout`]). An error if the folder cannot be listed or has no patient; trouble with
-    /// single scans becomes a [`Problem`].
+    /// Finds the scans in a folder (see [`Layout`]). Fails if the folder cannot be listed or has no patient. A problem with a
+    /// single scan becomes a [`Problem`].
     pub fn discover(root: &Path) -> Result<Self> {
         Self::discover_with(root, &DiscoverOptions::default())
     }
@@ -167,7 +168,7 @@ impl Cohort {
         counts
     }
 
-    /// The cohort's own name of a modality, ignoring case and accepting synonyms (`pet` for `pt`, `t1n` for `t1`). The
+    /// The name that the cohort uses for a modality, ignoring case and accepting synonyms (`pet` for `pt`, `t1n` for `t1`). The
     /// error lists the modalities of the cohort.
     pub fn modality(&self, name: &str) -> Result<String> {
         let known = self.modalities();
@@ -183,7 +184,7 @@ impl Cohort {
         })
     }
 
-    /// The case of an id.
+    /// The case with this id.
     pub fn case(&self, id: &str) -> Option<&Case> {
         self.cases.iter().find(|case| case.id == id)
     }

@@ -1,13 +1,13 @@
-//! Modality, role and scan id by file name.
+//! Derives modality, role and scan id from file names.
 
-/// Role of a file by its name.
+/// Role of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     /// An image of this modality, in lower case.
     Image(String),
     /// The reference mask.
     Mask,
-    /// A mask by a word in its name. Its values decide.
+    /// Probably a mask, because of a word in its name. Its values decide.
     MaskByWord,
     /// A mask that the user named.
     ChosenMask,
@@ -56,7 +56,7 @@ const SUFFIXES: [(&str, &str, Family); 26] = [
     ("image", "image", Family::General),
 ];
 
-/// Stands for a mask in [`SUFFIXES`].
+/// Marks a mask in [`SUFFIXES`].
 const LABEL: &str = "";
 
 /// Full names of a mask in a patient's folder, most likely first.
@@ -119,7 +119,7 @@ fn is_mask_word(word: &str) -> bool {
     MASK_WORDS.contains(&plain) || plain.starts_with("lesion") || plain.ends_with("mask")
 }
 
-/// The role of a name that marks a mask or one of our segmentations by a word; `None` for an image.
+/// The role of a name that marks a mask or a segmentation saved by this program; `None` for an image.
 pub(super) fn mask_role(name: &str) -> Option<Role> {
     if segmented_image(name).is_some() {
         return Some(Role::Segmentation);
@@ -133,14 +133,14 @@ pub(super) fn mask_role(name: &str) -> Option<Role> {
     Some(if other { Role::OtherMask } else { Role::MaskByWord })
 }
 
-/// The image name of one of our segmentations: `ct` for `ct_pred` and `ct_pred_2`.
+/// The image name of a segmentation saved by this program: `ct` for `ct_pred` and `ct_pred_2`.
 pub(super) fn segmented_image(stem: &str) -> Option<&str> {
     let without_number = stem.trim_end_matches(|c: char| c.is_ascii_digit());
     let numbered = without_number.strip_suffix('_').unwrap_or(stem);
     [stem, numbered].into_iter().find_map(|name| name.strip_suffix("_pred")).filter(|image| !image.is_empty())
 }
 
-/// True for the name of a mask, or of a segmentation of ours.
+/// True for the name of a mask or of a segmentation saved by this program.
 pub(crate) fn is_mask_or_output(stem: &str) -> bool {
     mask_role(stem).is_some()
 }
@@ -160,7 +160,7 @@ pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
     (!id.is_empty()).then_some((id, role, family))
 }
 
-/// Role of a file in a patient's folder by its full name, ignoring the folder's name in it.
+/// Role of a file in a patient's folder by its full name, ignoring the folder's name if it is part of it.
 pub(super) fn whole_name(stem: &str, folder: &str) -> Role {
     let name = without_id(stem, folder).to_lowercase();
     if LABEL_NAMES.contains(&name.as_str()) {
@@ -180,7 +180,7 @@ pub(super) fn without_id<'a>(stem: &'a str, id: &str) -> &'a str {
     start.or_else(|| stem.strip_suffix(id).and_then(|rest| separated(rest, false))).unwrap_or(stem)
 }
 
-/// Rank of a mask's full name in a patient's folder: the first is the reference.
+/// Rank of a mask's full name in a patient's folder. The mask of the lowest rank is the reference.
 pub(super) fn mask_rank(stem: &str) -> usize {
     let name = stem.to_lowercase();
     LABEL_NAMES.iter().position(|known| *known == name).unwrap_or(LABEL_NAMES.len())
@@ -230,8 +230,8 @@ pub(super) fn folder_role(name: &str) -> Option<FolderRole> {
     }
 }
 
-/// One name for each modality that has several: `pt` is `pet`, `t1n` and `t1w` are `t1`, `t1c` and `t1gd` are `t1ce`, `t2w`
-/// is `t2`, `t2f` is `flair`. Upper case is lowered; other names stay.
+/// The canonical name of a modality, in lower case: `pt` becomes `pet`, `t1n` and `t1w` become `t1`, `t1c` and `t1gd` become
+/// `t1ce`, `t2w` becomes `t2`, `t2f` becomes `flair`. Other names are only lowered.
 pub fn canonical_modality(name: &str) -> String {
     let name = name.to_lowercase();
     match name.as_str() {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn suffixes_of_all_years() {
+    fn suffixes_of_every_challenge_year_are_known() {
         for (stem, id, role) in [
             ("Brats18_2013_2_1_t1ce", "Brats18_2013_2_1", image("t1ce")),
             ("BraTS20_Training_001_flair", "BraTS20_Training_001", image("flair")),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_are_told_by_a_word() {
+    fn a_word_in_the_name_marks_a_mask() {
         for (stem, role) in [
             ("seg", Role::Mask),
             ("GT", Role::MaskByWord),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_of_a_modality() {
+    fn synonyms_have_one_canonical_name() {
         assert_eq!(canonical_modality("PT"), "pet");
         assert_eq!(canonical_modality("T2F"), "flair");
         assert_eq!(canonical_modality("seg"), "seg");

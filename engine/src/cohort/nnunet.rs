@@ -17,7 +17,7 @@ pub(super) fn is_layout(root: &Path) -> bool {
     root.join("imagesTr").is_dir() || root.join("imagesTs").is_dir()
 }
 
-/// Reads such a folder.
+/// Finds the cases of such a folder.
 ///
 /// # Errors
 /// A folder without images; images whose numbers are neither channels nor ids.
@@ -44,7 +44,7 @@ pub(super) fn discover(root: &Path, info: &DatasetInfo, options: &DiscoverOption
     Ok(cohort)
 }
 
-/// The files of one pair of folders.
+/// The files of `imagesTr` and `labelsTr`, or of `imagesTs`.
 struct Part {
     images: Vec<NiftiFile>,
     labels: Vec<NiftiFile>,
@@ -76,7 +76,7 @@ impl Part {
         self.labels.iter().any(|label| label.stem == id)
     }
 
-    /// Whether four digits at the end of a name are a channel. They are part of the id if masks have them too
+    /// True if four digits at the end of a name are a channel. They are part of the id if the masks have them too
     /// (`labelsTr/vert_0003`).
     fn is_numbered(&self) -> bool {
         let numbered = || self.images.iter().filter_map(|image| split_channel(&image.stem).map(|(id, _)| (image, id)));

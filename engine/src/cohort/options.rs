@@ -1,4 +1,4 @@
-//! Options for the interpretation of ambiguous files.
+//! Options for finding a cohort's files.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::names::Role;
 use crate::{Error, Result};
 
-/// Choices of the user for finding a cohort's files.
+/// The user's choices for ambiguous files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiscoverOptions {
     /// Which files are the reference masks. Without it, names and values decide.
@@ -27,7 +27,7 @@ impl DiscoverOptions {
     }
 }
 
-/// A pattern of file names without their ending, in any case: `*` stands for any text. Without `*` it is the whole name or
+/// A pattern of file names without extension, ignoring case. `*` matches any text. Without `*` it matches the whole name or
 /// its last part (`annotation` matches `P07_annotation.nii.gz`). With `/` it includes the folder (`segmentations/liver`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -41,7 +41,7 @@ impl std::str::FromStr for NamePattern {
     fn from_str(text: &str) -> Result<Self> {
         let name = super::listing::stem(text).unwrap_or(text);
         if name.chars().all(|c| c == '*') {
-            return Err(Error::config("label-name", text, "use a file name without its ending, such as *_annotation"));
+            return Err(Error::config("label-name", text, "use a file name without extension, such as *_annotation"));
         }
         Ok(Self(name.to_lowercase()))
     }
@@ -68,7 +68,7 @@ impl std::fmt::Display for NamePattern {
 }
 
 impl NamePattern {
-    /// True if a file has such a name.
+    /// True if a file's name matches the pattern.
     pub fn matches(&self, path: &Path) -> bool {
         let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let file = name(path);
@@ -80,7 +80,7 @@ impl NamePattern {
     }
 }
 
-/// Whether `text` is `pattern`, where `*` stands for any text.
+/// True if `text` matches `pattern`, where `*` matches any text.
 fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_names_without_their_ending() {
+    fn patterns_match_names_without_extension() {
         for (pattern, path, expected) in [
             ("annotation", "p/P07_annotation.nii.gz", true),
             ("annotation", "p/annotation.nii", true),

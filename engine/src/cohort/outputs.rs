@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn probabilities_lie_beside_their_segmentations() {
+    fn the_probability_is_found_beside_its_segmentation() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let of = |name: &str| Case { segmentation: Some(at(name)), ..Case::default() }.probability();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_segmentations_takes_the_place_of_those_beside_the_scans() {
+    fn a_folder_of_segmentations_replaces_those_beside_the_scans() {
         let folder = tempfile::tempdir().unwrap();
         for name in
             ["cohort/p1/ct.nii.gz", "cohort/p2/ct.nii.gz", "cohort/p1/ct_pred.nii.gz", "out/p2.nii", "out/x.nii"]

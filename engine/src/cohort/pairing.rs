@@ -12,13 +12,13 @@ use crate::volume::dicom;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Number of parent folders to search for a run's `split.json`: two for `RUN/predictions/test`.
+/// Number of parent folders to search for a run's `split.json`; `RUN/masks/test` needs two.
 const LEVELS_UP: usize = 2;
 
 /// Names listed in a message before "and N more".
 const SHOWN: usize = 10;
 
-/// A case's two files.
+/// The segmentation and the reference of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
     /// The scan's id.
@@ -26,33 +26,33 @@ pub struct Pair {
     /// The patient, over which evaluations average.
     pub patient: String,
     /// The segmentation.
-    pub prediction: PathBuf,
+    pub segmentation: PathBuf,
     /// The files of the reference, which is their union.
-    pub truth: Vec<PathBuf>,
+    pub reference: Vec<PathBuf>,
 }
 
-/// Which cases are meant.
+/// Which cases to evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subset {
     /// Every segmentation.
-    Predicted,
+    Segmented,
     /// Every case with a reference.
-    AllTruth,
-    /// These.
+    AllReferences,
+    /// The cases of these patients or scans.
     Cases(BTreeSet<String>),
 }
 
 /// All pairs, and cases without a partner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pairs {
-    /// By case.
+    /// The pairs, sorted by case.
     pub found: Vec<Pair>,
-    /// Requested cases ([`Subset::AllTruth`] or [`Subset::Cases`]) with a reference but no segmentation.
+    /// Requested cases ([`Subset::AllReferences`] or [`Subset::Cases`]) with a reference but no segmentation.
     pub expected_missing: Vec<String>,
     /// Other cases with a reference but no segmentation.
     pub other_missing: Vec<String>,
     /// Requested or segmented cases without a reference.
-    pub no_truth: Vec<String>,
+    pub no_reference: Vec<String>,
     /// Segmentations outside the subset.
     pub outside: Vec<String>,
 }
@@ -65,19 +65,19 @@ pub fn case_id(path: &Path) -> Option<String> {
     (!id.ends_with("_prob")).then(|| id.to_owned())
 }
 
-/// The `split.json` in the predictions' folder or up to two levels up.
+/// The `split.json` in the segmentations' folder or up to two levels up.
 ///
 /// # Errors
 /// If there is none; the message lists the folders searched.
-pub fn find_split(predictions: &Path) -> Result<PathBuf> {
-    let absolute = std::path::absolute(predictions).map_err(Error::io("read", predictions))?;
+pub fn find_split(segmentations: &Path) -> Result<PathBuf> {
+    let absolute = std::path::absolute(segmentations).map_err(Error::io("read", segmentations))?;
     let folders: Vec<&Path> = absolute.ancestors().skip(usize::from(!absolute.is_dir())).take(LEVELS_UP + 1).collect();
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         let why = format!(
             "found no split.json next to the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
         );
-        Error::file(predictions, why)
+        Error::file(segmentations, why)
     })
 }
 
@@ -89,92 +89,102 @@ impl Pairs {
     ///
     /// # Errors
     /// If a folder cannot be listed, a case has two files, or no pair is found.
-    pub fn find(prediction: &Path, truth: &Path, subset: &Subset) -> Result<Self> {
-        Self::find_with(prediction, truth, subset, &DiscoverOptions::default())
+    pub fn find(segmentation: &Path, reference: &Path, subset: &Subset) -> Result<Self> {
+        Self::find_with(segmentation, reference, subset, &DiscoverOptions::default())
     }
 
     /// Like [`Pairs::find`], with the user's choices for finding the masks of a cohort.
-    pub fn find_with(prediction: &Path, truth: &Path, subset: &Subset, options: &DiscoverOptions) -> Result<Self> {
-        for path in [prediction, truth] {
+    pub fn find_with(
+        segmentation: &Path,
+        reference: &Path,
+        subset: &Subset,
+        options: &DiscoverOptions,
+    ) -> Result<Self> {
+        for path in [segmentation, reference] {
             std::fs::metadata(dicom::split_selector(path).0).map_err(Error::io("read", path))?;
         }
-        if !prediction.is_dir() && !truth.is_dir() {
-            let case = case_id(prediction).unwrap_or_else(|| prediction.display().to_string());
-            let (patient, truth) = (case.clone(), vec![truth.to_path_buf()]);
-            let pair = Pair { case, patient, prediction: prediction.to_path_buf(), truth };
+        if !segmentation.is_dir() && !reference.is_dir() {
+            let case = case_id(segmentation).unwrap_or_else(|| segmentation.display().to_string());
+            let (patient, reference) = (case.clone(), vec![reference.to_path_buf()]);
+            let pair = Pair { case, patient, segmentation: segmentation.to_path_buf(), reference };
             return Ok(Self { found: vec![pair], ..Self::default() });
         }
-        if !truth.is_dir() {
+        if !reference.is_dir() {
             return Err(Error::file(
-                truth,
+                reference,
                 "is one mask, but the segmentations are a folder. Give a folder or a cohort",
             ));
         }
-        let predictions = if prediction.is_dir() {
-            masks(prediction)?
+        let segmentations = if segmentation.is_dir() {
+            masks(segmentation)?
         } else {
-            let case = case_id(prediction)
-                .ok_or_else(|| Error::file(prediction, "is not named like a mask (.nii, .nii.gz, .hdr, .dcm)"))?;
-            BTreeMap::from([(case, prediction.to_path_buf())])
+            let case = case_id(segmentation)
+                .ok_or_else(|| Error::file(segmentation, "is not named like a mask (.nii, .nii.gz, .hdr, .dcm)"))?;
+            BTreeMap::from([(case, segmentation.to_path_buf())])
         };
-        if predictions.is_empty() {
-            return Err(Error::file(prediction, "has no mask (.nii, .nii.gz, .hdr, or .dcm of a SEG)"));
+        if segmentations.is_empty() {
+            return Err(Error::file(segmentation, "has no mask (.nii, .nii.gz, .hdr, or .dcm of a SEG)"));
         }
-        let truths = truths(truth, &predictions, options)?;
-        let predictions = by_image(&predictions, &truths);
-        let pairs = Self::join(&predictions, &truths, subset);
+        let references = references(reference, &segmentations, options)?;
+        let segmentations = by_image(&segmentations, &references);
+        let pairs = Self::join(&segmentations, &references, subset);
         if pairs.found.is_empty() && pairs.expected_missing.is_empty() {
             let why = format!(
                 "no segmentation in {} has a reference here. Segmentations: {}. References: {}",
-                prediction.display(),
-                list(predictions.keys()),
-                list(truths.keys())
+                segmentation.display(),
+                list(segmentations.keys()),
+                list(references.keys())
             );
-            return Err(Error::file(truth, why));
+            return Err(Error::file(reference, why));
         }
         Ok(pairs)
     }
 
-    fn join(predictions: &BTreeMap<String, PathBuf>, truths: &BTreeMap<String, Reference>, subset: &Subset) -> Self {
+    fn join(
+        segmentations: &BTreeMap<String, PathBuf>,
+        references: &BTreeMap<String, Reference>,
+        subset: &Subset,
+    ) -> Self {
         // A subset names patients, or scans.
         let wanted = |case: &String| match subset {
-            Subset::Predicted | Subset::AllTruth => true,
+            Subset::Segmented | Subset::AllReferences => true,
             Subset::Cases(cases) => {
-                cases.contains(case) || truths.get(case).is_some_and(|truth| cases.contains(&truth.patient))
+                cases.contains(case) || references.get(case).is_some_and(|reference| cases.contains(&reference.patient))
             }
         };
         let mut pairs = Self::default();
-        for (case, prediction) in predictions {
-            match truths.get(case) {
+        for (case, segmentation) in segmentations {
+            match references.get(case) {
                 _ if !wanted(case) => pairs.outside.push(case.clone()),
-                None => pairs.no_truth.push(case.clone()),
-                Some(truth) => {
-                    let Reference { patient, masks, .. } = truth.clone();
+                None => pairs.no_reference.push(case.clone()),
+                Some(reference) => {
+                    let Reference { patient, masks, .. } = reference.clone();
                     pairs.found.push(Pair {
                         case: case.clone(),
                         patient,
-                        prediction: prediction.clone(),
-                        truth: masks,
+                        segmentation: segmentation.clone(),
+                        reference: masks,
                     });
                 }
             }
         }
-        let missing = truths.keys().filter(|case| !predictions.contains_key(*case) && wanted(case)).cloned();
+        let missing = references.keys().filter(|case| !segmentations.contains_key(*case) && wanted(case)).cloned();
         match subset {
-            Subset::Predicted => pairs.other_missing = missing.collect(),
-            Subset::AllTruth | Subset::Cases(_) => pairs.expected_missing = missing.collect(),
+            Subset::Segmented => pairs.other_missing = missing.collect(),
+            Subset::AllReferences | Subset::Cases(_) => pairs.expected_missing = missing.collect(),
         }
         if let Subset::Cases(cases) = subset {
-            let patients: BTreeSet<&String> = truths.values().map(|truth| &truth.patient).collect();
-            let is_known = |c: &String| truths.contains_key(c) || predictions.contains_key(c) || patients.contains(c);
+            let patients: BTreeSet<&String> = references.values().map(|reference| &reference.patient).collect();
+            let is_known =
+                |c: &String| references.contains_key(c) || segmentations.contains_key(c) || patients.contains(c);
             let unknown = cases.iter().filter(|c| !is_known(c));
-            pairs.no_truth.extend(unknown.cloned());
-            pairs.no_truth.sort_unstable();
+            pairs.no_reference.extend(unknown.cloned());
+            pairs.no_reference.sort_unstable();
         }
         pairs
     }
 
-    /// A warning, if needed, about cases that are in no list of excluded ones.
+    /// Warnings about segmentations that are neither evaluated nor listed as left out.
     pub fn warnings(&self) -> Vec<String> {
         let outside = (!self.outside.is_empty()).then(|| {
             let segmentations = plural(self.outside.len(), "segmentation", "segmentations");
@@ -183,10 +193,10 @@ impl Pairs {
         outside.into_iter().collect()
     }
 
-    /// Cases that were to be evaluated and cannot be.
+    /// Requested cases that cannot be evaluated, with the reason.
     pub fn left_out(&self) -> Vec<ExcludedScan> {
         let missing = self.expected_missing.iter().map(|case| ExcludedScan::new(case, "no segmentation"));
-        missing.chain(self.no_truth.iter().map(|case| ExcludedScan::new(case, "no reference"))).collect()
+        missing.chain(self.no_reference.iter().map(|case| ExcludedScan::new(case, "no reference"))).collect()
     }
 
     /// Reference masks without a segmentation whose cases were not requested.
@@ -195,7 +205,7 @@ impl Pairs {
     }
 }
 
-/// Names in a message.
+/// Joins names for a message, shortened after [`SHOWN`].
 fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     let total = names.len();
     if total == 0 {
@@ -229,19 +239,19 @@ fn masks(folder: &Path) -> Result<BTreeMap<String, PathBuf>> {
 }
 
 /// The references of a folder of masks or of a cohort, by case.
-fn truths(
+fn references(
     folder: &Path,
-    predictions: &BTreeMap<String, PathBuf>,
+    segmentations: &BTreeMap<String, PathBuf>,
     options: &DiscoverOptions,
 ) -> Result<BTreeMap<String, Reference>> {
-    // A cohort's folder may hold a case's images under two names of one case id, so a clash is not an error yet.
+    // In a cohort's folder, two images may have the same case id, so a name conflict is not an error yet.
     let mut direct = masks(folder);
     if let Ok(direct) = &mut direct {
         // A segmentation saved next to its scan is not a reference, not even for itself.
         let names: BTreeSet<String> = direct.keys().cloned().collect();
         let is_saved = |case: &str| segmented_image(case).is_some_and(|image| names.contains(image));
-        direct.retain(|case, path| predictions.get(case) != Some(path) && !is_saved(case));
-        if direct.keys().any(|case| predictions.contains_key(case)) {
+        direct.retain(|case, path| segmentations.get(case) != Some(path) && !is_saved(case));
+        if direct.keys().any(|case| segmentations.contains_key(case)) {
             return Ok(by_patient(direct.clone()));
         }
     }
@@ -258,7 +268,7 @@ fn truths(
     Ok(labelled.map(reference).collect())
 }
 
-/// Gives segmentations that the window saved as `<image>_pred` the case of that image.
+/// Assigns segmentations that the viewer saved as `<image>_pred` to the case of that image.
 fn by_image(
     segmentations: &BTreeMap<String, PathBuf>,
     references: &BTreeMap<String, Reference>,
@@ -273,14 +283,14 @@ fn by_image(
     let mut by_case = BTreeMap::new();
     for (name, path) in segmentations {
         let case = if references.contains_key(name) { None } else { case_of(name) };
-        // A second one of a case keeps its name and is reported as lacking a reference.
+        // A second segmentation of a case keeps its name and is reported as lacking a reference.
         let case = case.filter(|case| !segmentations.contains_key(case) && !by_case.contains_key(case));
         by_case.insert(case.unwrap_or_else(|| name.clone()), path.clone());
     }
     by_case
 }
 
-/// Masks with the patients in their names.
+/// References from masks, with the patient taken from the file name.
 fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
     let patients = patients(masks.keys().map(String::as_str));
     let patient = |case: &String| patients.get(case).map_or_else(|| case.clone(), |(patient, _)| patient.clone());
@@ -310,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn case_ids_are_file_names_without_their_endings() {
+    fn a_case_id_is_the_file_name_without_extension() {
         let id = |name: &str| case_id(Path::new(name));
         assert_eq!(id("/x/STS_001.nii.gz").unwrap(), "STS_001");
         assert_eq!(id("a.b.NII").unwrap(), "a.b");
@@ -321,16 +331,16 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_matched_by_case_and_nothing_vanishes() {
+    fn folders_are_matched_by_case_and_every_unmatched_file_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         touch(root, &["p/a.nii.gz", "p/a_prob.nii.gz", "p/b.nii", "p/x.nii.gz", "p/notes.txt"]);
         touch(root, &["t/a.nii.gz", "t/b.nii.gz", "t/c.nii.gz", "t/d.nii"]);
         let (p, t) = (root.join("p"), root.join("t"));
-        let pairs = Pairs::find(&p, &t, &Subset::Predicted).unwrap();
+        let pairs = Pairs::find(&p, &t, &Subset::Segmented).unwrap();
         assert_eq!(cases(&pairs.found), ["a", "b"]);
         assert_eq!(
-            (pairs.other_missing.clone(), pairs.no_truth.clone()),
+            (pairs.other_missing.clone(), pairs.no_reference.clone()),
             (vec!["c".into(), "d".into()], vec!["x".into()])
         );
         let named = |left_out: Vec<ExcludedScan>| {
@@ -344,11 +354,11 @@ mod tests {
         assert_eq!(cases(&pairs.found), ["b"]);
         assert_eq!(named(pairs.left_out()), ["c: no segmentation", "z: no reference"]);
         assert_eq!(pairs.warnings(), ["2 segmentations outside the subset: a, x"]);
-        let pairs = Pairs::find(&p, &t, &Subset::AllTruth).unwrap();
+        let pairs = Pairs::find(&p, &t, &Subset::AllReferences).unwrap();
         assert_eq!(pairs.expected_missing, ["c", "d"]);
         // One file against a folder, and against a file of any name.
-        assert_eq!(cases(&Pairs::find(&p.join("a.nii.gz"), &t, &Subset::Predicted).unwrap().found), ["a"]);
-        let files = Pairs::find(&p.join("a.nii.gz"), &t.join("d.nii"), &Subset::Predicted).unwrap();
+        assert_eq!(cases(&Pairs::find(&p.join("a.nii.gz"), &t, &Subset::Segmented).unwrap().found), ["a"]);
+        let files = Pairs::find(&p.join("a.nii.gz"), &t.join("d.nii"), &Subset::Segmented).unwrap();
         assert_eq!(cases(&files.found), ["a"]);
     }
 
@@ -359,30 +369,30 @@ mod tests {
         touch(root, &["p/P1.nii.gz", "p/P2.nii.gz"]);
         touch(root, &["patients/P1/pet.nii.gz", "patients/P1/seg.nii.gz", "patients/P3/pet.nii.gz"]);
         touch(root, &["patients/P3/seg.nii.gz", "patients/P2/pet.nii.gz"]);
-        let pairs = Pairs::find(&root.join("p"), &root.join("patients"), &Subset::Predicted).unwrap();
+        let pairs = Pairs::find(&root.join("p"), &root.join("patients"), &Subset::Segmented).unwrap();
         assert_eq!(cases(&pairs.found), ["P1"]);
-        assert!(pairs.found[0].truth[0].ends_with("P1/seg.nii.gz"));
-        assert_eq!((pairs.other_missing, pairs.no_truth), (vec!["P3".into()], vec!["P2".into()]));
+        assert!(pairs.found[0].reference[0].ends_with("P1/seg.nii.gz"));
+        assert_eq!((pairs.other_missing, pairs.no_reference), (vec!["P3".into()], vec!["P2".into()]));
         touch(root, &["brats/P2_t1.nii.gz", "brats/P2_seg.nii.gz"]);
-        let pairs = Pairs::find(&root.join("p"), &root.join("brats"), &Subset::Predicted).unwrap();
-        assert!(pairs.found[0].truth[0].ends_with("P2_seg.nii.gz"));
+        let pairs = Pairs::find(&root.join("p"), &root.join("brats"), &Subset::Segmented).unwrap();
+        assert!(pairs.found[0].reference[0].ends_with("P2_seg.nii.gz"));
         // As the viewer saves it next to the image.
         touch(root, &["brats/P2_t1_pred.nii.gz"]);
         let saved = root.join("brats/P2_t1_pred.nii.gz");
-        let pairs = Pairs::find(&saved, &root.join("brats"), &Subset::Predicted).unwrap();
-        assert_eq!((cases(&pairs.found), pairs.no_truth.len()), (vec!["P2"], 0));
+        let pairs = Pairs::find(&saved, &root.join("brats"), &Subset::Segmented).unwrap();
+        assert_eq!((cases(&pairs.found), pairs.no_reference.len()), (vec!["P2"], 0));
         touch(root, &["brats/P2_ct.nii.gz", "saved/P2_ct_pred.nii.gz", "saved/P2_t1_pred.nii.gz"]);
-        let pairs = Pairs::find(&root.join("saved"), &root.join("brats"), &Subset::Predicted).unwrap();
-        assert_eq!((cases(&pairs.found), pairs.no_truth), (vec!["P2"], vec!["P2_t1_pred".to_owned()]));
+        let pairs = Pairs::find(&root.join("saved"), &root.join("brats"), &Subset::Segmented).unwrap();
+        assert_eq!((cases(&pairs.found), pairs.no_reference), (vec!["P2"], vec!["P2_t1_pred".to_owned()]));
     }
 
     #[test]
-    fn what_cannot_be_matched_is_named() {
+    fn inputs_that_cannot_be_matched_are_errors_that_name_them() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         touch(root, &["p/a.nii.gz", "p/b.nii.gz", "t/other.nii.gz", "two/a.nii", "two/a.nii.gz", "none/a.txt"]);
         let message =
-            |p: &str, t: &str| Pairs::find(&root.join(p), &root.join(t), &Subset::Predicted).unwrap_err().to_string();
+            |p: &str, t: &str| Pairs::find(&root.join(p), &root.join(t), &Subset::Segmented).unwrap_err().to_string();
         let none = message("p", "t");
         assert!(none.contains("Segmentations: a, b"), "{none}");
         assert!(message("two", "t").contains("second mask"), "{}", message("two", "t"));
@@ -395,8 +405,8 @@ mod tests {
     fn the_split_of_a_run_is_found_above_its_predictions() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
-        touch(root, &["run/split.json", "run/predictions/test/a.nii.gz", "run/1/2/3/a.nii.gz"]);
-        for below in ["run", "run/predictions", "run/predictions/test", "run/predictions/a.nii.gz"] {
+        touch(root, &["run/split.json", "run/segmentations/test/a.nii.gz", "run/1/2/3/a.nii.gz"]);
+        for below in ["run", "run/segmentations", "run/segmentations/test", "run/segmentations/a.nii.gz"] {
             assert!(find_split(&root.join(below)).unwrap().ends_with("run/split.json"), "{below}");
         }
         let error = find_split(&root.join("run/1/2/3")).unwrap_err().to_string();

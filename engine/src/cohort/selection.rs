@@ -1,4 +1,4 @@
-//! The scans that a job uses, and the excluded ones with reasons.
+//! The scans that a job uses, and those that it leaves out, with reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,18 +16,18 @@ pub struct ExcludedScan {
 }
 
 impl ExcludedScan {
-    /// A scan with the reason.
+    /// A scan or patient id with the reason.
     pub fn new(case: &str, why: impl Into<String>) -> Self {
         Self { case: case.to_owned(), why: why.into() }
     }
 }
 
-/// The scans that a job uses, and the excluded ones.
+/// The scans that a job uses and those that it leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Used.
+    /// Scans that are used.
     pub cases: Vec<Case>,
-    /// Not used.
+    /// Scans that are not used.
     pub left_out: Vec<ExcludedScan>,
     /// Masks that are not used although their scan is.
     pub masks_left_out: Vec<ExcludedScan>,
@@ -73,7 +73,7 @@ impl Selection {
         self.left_out.is_empty() && self.masks_left_out.is_empty()
     }
 
-    /// Whether everything is used, as `--strict` demands.
+    /// Fails unless everything is used, as `--strict` requires.
     ///
     /// # Errors
     /// The summary, if a scan or a mask is left out.
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_summary_counts_and_names() {
+    fn the_summary_counts_and_names_the_scans_left_out() {
         let case = |id: &str| Case { id: id.into(), ..Case::default() };
         let mut selection = Selection { cases: vec![case("a"), case("b"), case("c")], ..Selection::default() };
         assert_eq!(selection.to_string(), "used 3 of 3 scans");

@@ -1,4 +1,4 @@
-//! Patients and sessions by name: which scans belong to one patient.
+//! Derives patients and sessions from names, to tell which scans belong to one patient.
 //!
 //! A session is a visit, a time point or a date. It is named by a folder (`ses-1`, `baseline`, `2019-03-04`) or by the end of
 //! a scan's name (`BraTS-GLI-00002-101`, `P07_2020`, `P07_tp2`).
@@ -16,12 +16,12 @@ const GENERAL_WORDS: [&str; 11] =
 /// Short words that name a session only with a number: `m12`, `w04`, `v2`.
 const SHORT: [&str; 5] = ["m", "w", "v", "d", "y"];
 
-/// How sure it is that an ending names a session.
+/// Certainty that the end of a name is a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Certainty {
-    /// Only sessions have this form.
+    /// Only sessions are named like this.
     Certain,
-    /// Patients' numbers have this form too: the other names decide.
+    /// Patients may be named like this too. The other names decide.
     Possible,
 }
 
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_patients_are_no_time_points() {
+    fn patient_numbers_are_not_time_points() {
         for ids in [
             &["ISLES22_001", "ISLES22_002", "ISLES22_003"][..],
             &["site1_001", "site1_002", "site2_003", "site2_004"],
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_of_sessions_are_known_by_name() {
+    fn session_folders_are_recognised_by_name() {
         let under = |parent: &'static str| move |name: &&str| is_session_folder(name, parent);
         let sessions = [
             "ses-1",

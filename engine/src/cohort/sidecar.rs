@@ -9,8 +9,7 @@ use crate::{Error, Result};
 /// Names of the standardised uptake value in `Units`.
 const SUV: [&str; 4] = ["suv", "suvbw", "g/ml", "gml"];
 
-/// Whether the values of an image are SUV by the `Units` in its sidecar, `scan.json` for `scan.nii.gz`. False without a
-/// sidecar.
+/// True if the `Units` in an image's sidecar (`scan.json` for `scan.nii.gz`) say SUV. False without a sidecar.
 ///
 /// # Errors
 /// A file that cannot be read or is not JSON.

@@ -10,7 +10,7 @@ use rand::RngExt;
 use serde::{Deserialize, Serialize};
 
 use super::Cohort;
-use super::labelled::by_volume;
+use super::label_budget::by_volume;
 use crate::run::atomic::write_atomic;
 use crate::seed::{self, Stream};
 use crate::{Error, ErrorKind, Result};
@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 /// Largest split file that is read.
 const FILE_BYTES: u64 = 256 << 20;
 
-/// Which patients train, validate and test (`split.json`).
+/// The training, validation and test patients of a run (`split.json`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
@@ -35,8 +35,8 @@ pub struct Split {
     pub val: Vec<String>,
     /// Test patients, sorted.
     pub test: Vec<String>,
-    /// Lesion volume of every patient in ml, the mean over its scans with a mask, `null` for one without: labelled subsets
-    /// are drawn from it without reading a mask.
+    /// Lesion volume of every patient in ml, the mean over its scans with a mask; `null` for a patient without. Labelled
+    /// patients are drawn from it without reading masks.
     #[serde(default)]
     pub lesion_ml: BTreeMap<String, Option<f64>>,
 }
@@ -51,7 +51,7 @@ pub enum Part {
     Val,
     /// Test patients.
     Test,
-    /// All of them.
+    /// All patients.
     All,
 }
 
@@ -85,8 +85,8 @@ impl Split {
         Self::draw_counts(patients, share(0.2, 3), share(0.1, 5), seed)
     }
 
-    /// Draws `tests` test and `vals` validation patients, stratified by lesion volume (ml); the others train. Patients
-    /// without a mask train, unless no patient has one. With too few patients the training part is empty.
+    /// Draws `tests` test and `vals` validation patients, stratified by lesion volume (ml). All others are training patients,
+    /// and so are patients without a mask, unless no patient has one. With too few patients the training part is empty.
     pub fn draw_counts(patients: &[(String, Option<f64>)], tests: usize, vals: usize, seed: u64) -> Self {
         let lesion_ml: BTreeMap<String, Option<f64>> = patients.iter().cloned().collect();
         let labelled: Vec<String> = by_volume(&lesion_ml, lesion_ml.keys());
@@ -118,8 +118,8 @@ impl Split {
         }
     }
 
-    /// Refuses to validate or test on patients that `pretraining` trained on, naming them: a network that has seen a
-    /// patient's scan cannot be measured on it. `path` is the file of this split.
+    /// Fails if this split validates or tests on training patients of `pretraining`, because a network cannot be measured on
+    /// scans it has seen. The error names them. `path` is the file of this split.
     pub fn check_unseen(&self, pretraining: &Self, path: &Path) -> Result<()> {
         let seen: BTreeSet<&String> = pretraining.train.iter().collect();
         for (part, ids) in [("test", &self.test), ("val", &self.val)] {
@@ -133,8 +133,8 @@ impl Split {
         Ok(())
     }
 
-    /// Refuses a split that tests a network on a patient it was trained on: scans of one patient in two parts. `path` is the
-    /// file of this split.
+    /// Fails if scans of one patient are in two parts, because the network would then be tested on a patient it was trained on.
+    /// `path` is the file of this split.
     pub fn check_patients(&self, cohort: &Cohort, path: &Path) -> Result<()> {
         let mut part_of: BTreeMap<&str, &str> = BTreeMap::new();
         for (part, ids) in [("train", &self.train), ("val", &self.val), ("test", &self.test)] {
@@ -160,7 +160,7 @@ impl Split {
         Ok(split)
     }
 
-    /// Reads a split (`split.json`, or one of the user's own).
+    /// Reads a split file, which may be hand-written.
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > FILE_BYTES {
@@ -190,7 +190,7 @@ impl Split {
     }
 }
 
-/// Takes `count` of an ordered pool: one from each of as many equal stretches, anywhere in it.
+/// Removes `count` entries from a sorted pool: a random one from each of `count` equal stretches.
 fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) -> Vec<String> {
     let total = pool.len();
     let chosen: Vec<usize> =
@@ -201,7 +201,7 @@ fn draw_stratified(pool: &mut Vec<String>, count: usize, stream: &mut Stream) ->
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::labelled::LabelBudget;
+    use super::super::label_budget::LabelBudget;
     use super::*;
     use proptest::prelude::*;
 
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_are_70_10_20_and_never_empty_where_they_need_not_be() {
+    fn parts_are_70_10_20_percent_and_empty_only_with_too_few_patients() {
         for (count, expected) in [(0, [0, 0, 0]), (1, [1, 0, 0]), (2, [2, 0, 0]), (3, [2, 0, 1]), (4, [3, 0, 1])]
             .into_iter()
             .chain([(5, [3, 1, 1]), (10, [7, 1, 2]), (24, [17, 2, 5]), (100, [70, 10, 20])])
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides() {
+    fn the_split_depends_on_the_seed_and_not_on_the_order() {
         let draw = |seed| Split::draw(&patients(40), seed);
         assert_eq!(draw(1), draw(1));
         let mut shuffled = patients(40);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn patients_without_label_train() {
+    fn patients_without_a_mask_are_training_patients() {
         let mut all = patients(10);
         all.extend((0..5).map(|n| (format!("U{n}"), None)));
         let split = Split::draw(&all, 3);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn patients_of_the_pre_training_are_no_test_patients() {
+    fn a_split_that_tests_on_pre_training_patients_is_refused() {
         let all = patients(10);
         let pretraining = Split::draw(&all, 1);
         let path = Path::new("own.json");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn split_files_are_checked() {
+    fn invalid_split_files_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("split.json");
         let split = Split::draw(&patients(12), 5);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patient_is_in_one_part_only() {
+    fn a_split_with_a_patient_in_two_parts_is_refused() {
         let case = |id: &str, patient: &str| super::super::Case {
             id: id.into(),
             patient: patient.into(),

@@ -1,4 +1,4 @@
-//! Small cohorts for the tests of this room.
+//! Small cohorts for the tests of this module.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

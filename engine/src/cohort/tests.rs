@@ -6,7 +6,7 @@ use super::test_files::{grid, problems, summary, write, write_on};
 use super::*;
 use crate::event::Control;
 
-/// A cohort of these files: masks (labels 0 to 2) where the name says so, else images.
+/// A cohort of these files: masks with labels 0 to 2 if the name says so, otherwise images.
 fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
     let folder = tempfile::tempdir().unwrap();
     for name in names {
@@ -18,10 +18,10 @@ fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
 }
 
 #[test]
-fn a_folder_a_patient() {
+fn a_folder_per_patient_is_found() {
     let (folder, cohort) =
         cohort_of(&["b/flair.nii.gz", "b/seg.nii.gz", "a/flair.nii", "a/t1.nii.gz", "a/._t1.nii.gz"]);
-    assert_eq!(cohort.layout, Layout::FolderAPatient);
+    assert_eq!(cohort.layout, Layout::FolderPerPatient);
     assert_eq!(summary(&cohort), ["a flair,t1", "b flair+"]);
     assert_eq!(problems(&cohort), ["missing mask", "missing modality t1"]);
     assert_eq!(cohort.case("b").unwrap().masks, [folder.path().join("b/seg.nii.gz")]);
@@ -30,7 +30,7 @@ fn a_folder_a_patient() {
 }
 
 #[test]
-fn brats_of_all_years() {
+fn brats_layouts_of_all_years_are_found() {
     let (_folder, cohort) = cohort_of(&[
         "HGG/Brats18_A_1/Brats18_A_1_t1.nii.gz",
         "HGG/Brats18_A_1/Brats18_A_1_t1ce.nii.gz",
@@ -56,14 +56,14 @@ fn brats_of_all_years() {
 }
 
 #[test]
-fn flat_folders() {
+fn flat_folders_are_found() {
     let (_folder, cohort) =
         cohort_of(&["BraTS2021_00000_flair.nii.gz", "BraTS2021_00000_seg.nii.gz", "BraTS2021_00002_flair.nii.gz"]);
     assert_eq!(summary(&cohort), ["BraTS2021_00000 flair+", "BraTS2021_00002 flair"]);
 }
 
 #[test]
-fn hecktor_of_all_years() {
+fn hecktor_layouts_of_all_years_are_found() {
     let names = ["CHGJ007_ct", "CHGJ007_pt", "CHGJ007_gtvt", "CHUM001_ct", "CHUM001_pt", "CHUM001_gtvt"];
     let flat = names.map(|name| format!("{name}.nii.gz"));
     let inner = names.map(|name| format!("hecktor_nii/{name}.nii.gz"));
@@ -81,7 +81,7 @@ fn hecktor_of_all_years() {
 }
 
 #[test]
-fn nnunet_of_both_versions() {
+fn nnunet_layouts_of_both_versions_are_found() {
     let files = [
         "imagesTr/BR_001_0000.nii.gz",
         "imagesTr/BR_001_0001.nii.gz",
@@ -121,7 +121,7 @@ fn nnunet_of_both_versions() {
 }
 
 #[test]
-fn duplicates_and_equal_names_in_every_folder() {
+fn duplicates_are_reported_and_folder_names_resolve_equal_file_names() {
     let (_folder, cohort) = cohort_of(&["HGG/X/X_t1.nii.gz", "LGG/X/X_t1.nii.gz", "LGG/Y/Y_t1.nii.gz"]);
     assert_eq!(cohort.cases.len(), 2);
     assert!(problems(&cohort)[0].ends_with("a case with the same id"));
@@ -133,7 +133,7 @@ fn duplicates_and_equal_names_in_every_folder() {
 }
 
 #[test]
-fn no_cohort_is_an_error() {
+fn a_folder_without_scans_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     for (path, why) in
         [(folder.path().join("none"), "does not exist"), (folder.path().to_path_buf(), "no scans found here")]
@@ -198,7 +198,7 @@ fn the_fingerprint_names_every_problem_by_file() {
 }
 
 #[test]
-fn a_cohort_is_read_once_and_again_where_a_file_has_changed() {
+fn a_cached_fingerprint_rereads_only_changed_files() {
     let (folder, caches) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let root = folder.path();
     let long_ago = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
@@ -237,7 +237,7 @@ fn a_cohort_is_read_once_and_again_where_a_file_has_changed() {
     assert_eq!(read(None), plain);
 }
 
-/// Real cohorts, if they are there.
+/// A real cohort, if it exists on this machine.
 fn real(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data").join(name);
     if !path.is_dir() {
@@ -248,7 +248,7 @@ fn real(name: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn the_real_cohorts_have_no_problem() {
+fn real_cohorts_have_no_problems() {
     for (name, count, modalities) in [("sts", 24, &["ct", "pet"][..]), ("lgg", 48, &["flair"][..])] {
         let Some(root) = real(name) else { continue };
         let cohort = Cohort::discover(&root).unwrap();
@@ -262,7 +262,7 @@ fn the_real_cohorts_have_no_problem() {
 }
 
 #[test]
-fn real_patients_are_prepared_as_the_method_says() {
+fn real_patients_are_preprocessed_and_restored() {
     use crate::preprocess::{PreprocessConfig, Spacing, Targets, prepare_case};
     let Some(root) = real("sts") else { return };
     let cohort = Cohort::discover(&root).unwrap();

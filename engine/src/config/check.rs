@@ -127,7 +127,7 @@ impl Config {
 }
 
 fn check_labels(labels: &LabelConfig, found: &mut Vec<Error>) {
-    let share = labels.labels.parse::<crate::cohort::labelled::LabelShare>().err();
+    let share = labels.labels.parse::<crate::cohort::label_budget::LabelShare>().err();
     found.extend(renamed(share.into_iter().collect(), |_| "labels.labels".into()));
     for (field, value, most) in [
         ("labels.negative_slices", labels.negative_slices, 0.9),

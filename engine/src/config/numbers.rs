@@ -1,49 +1,49 @@
-//! Numbers of one pre-training method: `[method.numbers]` in `config.toml`, flat, each under its name.
+//! Parameters of a pre-training method: the table `[method.numbers]` in `config.toml`.
 
 use std::collections::BTreeMap;
 
 use super::Config;
 use crate::{Error, Result};
 
-/// A number declared by a method: name, default and range.
+/// A parameter that a method declares: name, default and range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Number {
     /// Name in `[method.numbers]`.
     pub name: &'static str,
-    /// Value where the settings have none.
+    /// Value if the settings have none.
     pub default: f64,
-    /// Least and largest value.
+    /// Smallest and largest allowed value.
     pub range: [f64; 2],
     /// Short description.
     pub what: &'static str,
 }
 
 impl Number {
-    /// Its value in these settings.
+    /// The value in these settings.
     pub fn of(&self, config: &Config) -> f64 {
         config.method.numbers.get(self.name).copied().unwrap_or(self.default)
     }
 
-    /// Its value in these settings, rounded to a whole number of at least 0.
+    /// The value in these settings, rounded to a whole number of at least 0.
     pub fn count(&self, config: &Config) -> usize {
         self.of(config).round().max(0.0) as usize
     }
 
-    /// The defaults of these numbers, as settings have them.
+    /// The default of each parameter, by name.
     pub fn defaults(all: &[Self]) -> BTreeMap<String, f64> {
         all.iter().map(|number| (number.name.to_owned(), number.default)).collect()
     }
 
-    /// Errors of unknown numbers and of numbers outside their range.
+    /// An error for each unknown parameter and each value outside its range.
     pub(crate) fn errors(all: &[Self], config: &Config) -> Vec<Error> {
         let error = |(name, value): (&String, &f64)| {
             let why = match all.iter().find(|number| number.name == name) {
                 Some(Self { range: [least, most], .. }) if (*least..=*most).contains(value) => return None,
                 Some(Self { range: [least, most], .. }) => format!("must be between {least} and {most}"),
-                None if all.is_empty() => "this method has no numbers; remove it".to_owned(),
+                None if all.is_empty() => "this method has no numbers. Remove it".to_owned(),
                 None => {
                     let names: Vec<&str> = all.iter().map(|number| number.name).collect();
-                    format!("this method has no such number; it has {}", names.join(", "))
+                    format!("this method has no such number. Use one of {}", names.join(", "))
                 }
             };
             Some(Error::config(format!("method.numbers.{name}"), value, why))
@@ -52,10 +52,10 @@ impl Number {
     }
 }
 
-/// Reads `NAME=VALUE`.
+/// Parses `NAME=VALUE`.
 ///
 /// # Errors
-/// A text without `=`, or whose value is not a number.
+/// If the text has no `=` or its value is not a number.
 pub fn parse_number(text: &str) -> Result<(String, f64)> {
     let bad = || Error::config("number", text, "expected NAME=VALUE");
     let (name, value) = text.split_once('=').ok_or_else(bad)?;
@@ -83,7 +83,10 @@ mod tests {
         config.method.numbers = [("temperature".to_owned(), f64::NAN), ("tau".to_owned(), 1.0)].into();
         let text = |all: &[Number]| Number::errors(all, &config).iter().map(ToString::to_string).collect::<Vec<_>>();
         let found = text(&[TEMPERATURE]);
-        assert!(found[0].contains("method.numbers.tau = 1: ") && found[0].contains("it has temperature"), "{found:?}");
+        assert!(
+            found[0].contains("method.numbers.tau = 1: ") && found[0].contains("Use one of temperature"),
+            "{found:?}"
+        );
         assert!(found[1].contains("between 0.001 and 10"), "{found:?}");
         assert!(text(&[])[0].contains("no numbers"));
     }

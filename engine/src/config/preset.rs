@@ -1,4 +1,4 @@
-//! Named settings: the comparisons that the paper makes (its Tables 3 to 6) and this project's own.
+//! Named settings: the comparisons of the paper (Tables 3 to 6), its related work, and the recipe `amlp-plus`.
 
 use super::{Config, LabelConfig, MethodConfig, Number, Pretext, TrainingConfig};
 use crate::cluster::{ForegroundRule, Method};
@@ -9,14 +9,14 @@ use crate::pretrain::amlp::choice::ForegroundChoice;
 use crate::pretrain::amlp::mps::Order;
 use crate::{Error, Result};
 
-/// A named pre-training.
+/// A named set of pre-training settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
     /// Name for `--preset`.
     pub name: &'static str,
-    /// Its method.
+    /// The method.
     pub pretext: Pretext,
-    /// Its family.
+    /// The group it is listed in.
     pub family: Family,
     /// Description in one line.
     pub what: &'static str,
@@ -40,10 +40,10 @@ pub enum Family {
 }
 
 impl Family {
-    /// All of them, in the order of lists.
+    /// All families in display order.
     pub const ALL: [Self; 4] = [Self::Contrastive, Self::Masked, Self::Amlp, Self::Related];
 
-    /// Its name in lists.
+    /// Display name.
     pub fn title(self) -> &'static str {
         match self {
             Self::Amlp => "AMLP and ablations",
@@ -53,19 +53,19 @@ impl Family {
         }
     }
 
-    /// Its presets.
+    /// The presets of this family.
     pub fn presets(self) -> impl Iterator<Item = &'static Preset> {
         PRESETS.iter().filter(move |preset| preset.family == self)
     }
 }
 
 impl Preset {
-    /// The preset of a name.
+    /// The preset with this name, including registered methods.
     ///
     /// # Errors
     /// An unknown name.
     pub fn named(name: &str) -> Result<&'static Self> {
-        let all = || PRESETS.iter().chain(crate::pretrain::own());
+        let all = || PRESETS.iter().chain(crate::pretrain::registered());
         all().find(|preset| preset.name == name).ok_or_else(|| {
             let names: Vec<&str> = all().map(|preset| preset.name).collect();
             Error::config("preset", name, format!("use {}", names.join(", ")))
@@ -150,7 +150,7 @@ pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
     ("paper", "as in the paper: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
 ];
 
-/// The fine-tuning of a preset's name.
+/// The fine-tuning settings of a preset.
 ///
 /// # Errors
 /// An unknown name.
@@ -174,7 +174,7 @@ pub fn finetune_preset(name: &str) -> Result<Config> {
     Ok(Config { preset: name.into(), training: TrainingConfig::paper_finetuning(), labels, ..fresh })
 }
 
-/// The pre-training settings of a preset for these modalities.
+/// The pre-training settings of a preset, for these modalities.
 pub fn preset(name: &str, modalities: &[String]) -> Result<Config> {
     let Preset { pretext, .. } = *Preset::named(name)?;
     let method = if pretext == Pretext::Amlp {
@@ -201,7 +201,7 @@ fn method(name: &str) -> MethodConfig {
         "mps" => MethodConfig { ratio: fixed, ..without_crcl },
         "amr" => MethodConfig { order: Order::Random, ..without_crcl },
         "mps-amr" => without_crcl,
-        // Without MPS there are no categories: the consistency loss is left out (4.8.3).
+        // Without MPS there are no categories, so there is no consistency loss (4.8.3).
         "crcl" => MethodConfig { attention: Attention::Weighted, ..base },
         "crcl-kmeans-labels" => {
             MethodConfig { attention: Attention::Weighted, consistency: Consistency::Logit, relabel: true, ..base }
@@ -220,7 +220,7 @@ fn method(name: &str) -> MethodConfig {
     }
 }
 
-/// The recipe of the engine's manual, "The recipe": no setting of it was chosen with lesion labels of the cohort.
+/// The recipe `amlp-plus`; see "The recipe" in the manual. It needs no lesion labels.
 fn plus(mut method: MethodConfig) -> MethodConfig {
     method.grid = 8;
     method.foreground_choice = ForegroundChoice::Variance;
@@ -244,16 +244,16 @@ mod tests {
     use crate::config::Schedule;
 
     #[test]
-    fn every_named_preset_exists_and_can_be_trained_with() {
+    fn every_preset_has_valid_settings() {
         for Preset { name, .. } in PRESETS {
             preset(name, &["flair".into()]).unwrap().validate().unwrap();
         }
         assert!(preset("simclr2", &[]).unwrap_err().to_string().contains("amlp-plus"));
     }
 
-    /// A name that `method` forgets would be trained as amlp.
+    /// A name that `method` does not match would silently train as amlp.
     #[test]
-    fn every_ablation_is_a_training_of_its_own() {
+    fn every_ablation_differs_from_amlp() {
         let of = |name: &str| preset(name, &["t1".into()]).unwrap().method;
         let same = ["lesion-first", "kmeans"];
         for Preset { name, .. } in Family::Amlp.presets().filter(|preset| preset.name != "amlp") {
@@ -274,7 +274,7 @@ mod tests {
 
     /// Section 4.1 keeps slices with lesion only, and section 4.4 names no augmentation.
     #[test]
-    fn the_papers_fine_tuning_has_its_schedule_and_neither_negatives_nor_augmentation() {
+    fn the_paper_preset_has_no_negatives_and_no_augmentation() {
         let paper = finetune_preset("paper").unwrap();
         let LabelConfig { negative_slices, flip, rotate_deg, scale, intensity, .. } = paper.labels;
         assert_eq!((flip, [negative_slices, rotate_deg, scale, intensity]), (false, [0.0; 4]));
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_differ_where_their_names_say() {
+    fn ablations_change_only_their_part_of_the_method() {
         let of = |name| preset(name, &["flair".into()]).unwrap().method;
         assert_eq!(of("base").order, Order::Random);
         assert_eq!(of("base").consistency, Consistency::Off);

@@ -1,4 +1,4 @@
-//! What pre-training may do beyond the paper. The defaults are the paper's.
+//! Pre-training settings beyond the paper. The defaults reproduce the paper.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,18 +14,18 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskConfig {
-    /// Gumbel noise of this temperature on the logits of the order, so that the masked patches are drawn without replacement,
-    /// in proportion to exp(logit / temperature). 0 takes them in order.
+    /// Adds Gumbel noise of this temperature to the logits of the order, so that masked patches are drawn without
+    /// replacement, in proportion to exp(logit / temperature). 0 takes them in order.
     pub temperature: f64,
-    /// Hints: share of the foreground that stays visible, drawn for every epoch, as long as the ratio leaves other patches.
+    /// Share of the foreground that stays visible, drawn anew in every epoch, as long as enough other patches can be masked.
     pub hints: f64,
     /// Side of a mask unit in pixels, a multiple of a patch's; 0: a patch.
     pub unit_px: usize,
     /// The ratio is a share of the units with tissue, and air is masked last.
     pub of_tissue: bool,
-    /// What the decoder sees of the first level, whose features have the resolution of the slice.
+    /// What the decoder gets through the first skip connection, which has the resolution of the slice.
     pub top_skip: TopSkip,
-    /// The pixel mask is another input channel. Fine-tuning drops it.
+    /// Adds the pixel mask as an input channel, which fine-tuning drops.
     pub channel: bool,
 }
 
@@ -58,7 +58,7 @@ pub struct AugmentConfig {
 }
 
 impl MaskConfig {
-    /// Every setting of the draw that is unusable with this order. [`MaskConfig::unit`] checks the unit.
+    /// An error for each setting that is unusable with this order. [`MaskConfig::unit`] checks the unit.
     pub fn errors(&self, order: Order) -> Vec<Error> {
         let Self { temperature, hints, .. } = *self;
         let mut found = Vec::new();
@@ -102,7 +102,7 @@ impl MethodConfig {
         if rising > 0.0 { self.lambda * (epoch as f64 / rising).min(1.0) } else { self.lambda }
     }
 
-    /// Every unusable setting of the recipe; `size` is the crop's side.
+    /// An error for each unusable setting; `size` is the side of the crop in pixels.
     pub(super) fn recipe_errors(&self, size: usize) -> Vec<Error> {
         let Self { mask, loss, augment, .. } = self;
         let mut found = Vec::new();
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_weight_of_ccl_rises_and_stays() {
+    fn the_weight_of_ccl_ramps_up_and_stays() {
         let mut method = MethodConfig { lambda: 2.0, ..MethodConfig::default() };
         assert_eq!(method.lambda_in(1, 20), 2.0);
         method.loss.lambda_ramp = 0.5;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_contradict_each_other_are_named() {
+    fn contradictory_settings_are_errors_that_name_the_setting() {
         type Change = fn(&mut MethodConfig);
         let wrong: [(&str, Change); 8] = [
             ("method.mask.temperature", |m| m.mask.temperature = -1.0),

@@ -10,7 +10,7 @@ fn config() -> Config {
 }
 
 #[test]
-fn a_configuration_survives_its_file() {
+fn a_configuration_round_trips_through_its_file() {
     for config in [config(), Config { data: config().data, ..Config::finetune() }] {
         let text = config.to_toml().unwrap();
         assert_eq!(Config::from_toml(&text, Path::new("config.toml")).unwrap(), config);
@@ -18,18 +18,18 @@ fn a_configuration_survives_its_file() {
 }
 
 #[test]
-fn a_portable_configuration_names_no_place() {
-    let mut own = config();
-    own.data.cohort = "some/cohort".into();
-    own.data.cache = "some/cache".into();
-    own.labels.from = "some/run".into();
-    own.method.probes = vec!["some patient:3".into()];
-    (own.device, own.threads) = ("cuda:3,cuda:4".parse().unwrap(), 7);
-    own.training.lr = 0.25;
-    let text = own.portable().to_toml().unwrap();
+fn a_portable_configuration_has_no_paths_devices_or_patients() {
+    let mut local = config();
+    local.data.cohort = "some/cohort".into();
+    local.data.cache = "some/cache".into();
+    local.labels.from = "some/run".into();
+    local.method.probes = vec!["some patient:3".into()];
+    (local.device, local.threads) = ("cuda:3,cuda:4".parse().unwrap(), 7);
+    local.training.lr = 0.25;
+    let text = local.portable().to_toml().unwrap();
     assert!(!text.contains("some") && !text.contains("cuda"), "{text}");
     let read = Config::from_toml(&text, Path::new("config.toml")).unwrap();
-    assert_eq!(read, Config { training: own.training, ..config() });
+    assert_eq!(read, Config { training: local.training, ..config() });
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn every_default_is_written_out() {
 }
 
 #[test]
-fn a_file_that_was_cut_is_not_filled_up_with_defaults() {
+fn a_truncated_file_is_an_error() {
     let text = config().to_toml().unwrap();
     let last = text.find("[labels]").unwrap();
     for end in (0..last).filter(|&end| text.is_char_boundary(end)) {
@@ -54,7 +54,7 @@ fn a_file_that_was_cut_is_not_filled_up_with_defaults() {
 }
 
 #[test]
-fn an_overlay_changes_what_it_names_and_nothing_else() {
+fn an_overlay_changes_only_the_settings_it_names() {
     let path = Path::new("x.toml");
     let over = config().overlay("[training]\nlr = 0.003\n", path).unwrap();
     assert!((over.training.lr - 0.003).abs() < 1e-12);
@@ -63,20 +63,20 @@ fn an_overlay_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn a_text_that_is_no_toml_is_refused_by_line() {
+fn a_syntax_error_names_its_line() {
     let error = Config::from_toml("x = 1\ny = [1,\nz 3", Path::new("config.toml")).unwrap_err().to_string();
     assert!(error.contains("line 3") && error.lines().count() == 1, "{error}");
 }
 
 #[test]
-fn another_version_is_named() {
+fn another_format_version_is_an_error() {
     let text = config().to_toml().unwrap().replace("version = 1", "version = 9");
     let error = Config::from_toml(&text, Path::new("config.toml")).unwrap_err().to_string();
     assert!(error.contains("version 9, this program reads 1"), "{error}");
 }
 
 #[test]
-fn unusable_settings_are_named() {
+fn validation_names_the_unusable_setting() {
     let mut wrong = config();
     wrong.preprocess.size = 150;
     assert!(wrong.validate().unwrap_err().to_string().starts_with("preprocess.size"));
@@ -86,7 +86,7 @@ fn unusable_settings_are_named() {
 }
 
 #[test]
-fn a_run_made_before_the_label_draw_was_a_setting_keeps_its_stratified_patients() {
+fn a_file_without_a_label_draw_means_stratified() {
     let text = config().to_toml().unwrap();
     let old = text.replace("draw = \"random\"\n", "");
     assert_ne!(old, text);
@@ -96,7 +96,7 @@ fn a_run_made_before_the_label_draw_was_a_setting_keeps_its_stratified_patients(
 
 /// New settings default to the behaviour of earlier versions.
 #[test]
-fn a_run_made_before_the_recipe_is_read_and_its_settings_are_compared_by_name() {
+fn a_file_without_the_newer_settings_is_read_with_their_defaults() {
     let mut changed = config();
     changed.method.mask.temperature = 3.0;
     changed.method.loss.normalised = true;
@@ -134,7 +134,7 @@ fn a_run_made_before_the_recipe_is_read_and_its_settings_are_compared_by_name() 
 
 /// Retired settings do not prevent reading old runs.
 #[test]
-fn retired_settings_are_ignored_in_a_runs_file_and_refused_elsewhere() {
+fn retired_settings_are_ignored_in_stored_files_and_refused_in_overlays() {
     let text = config().to_toml().unwrap();
     let text = text.replace("[training]\n", "[training]\nread_every = 10\n");
     let text = text.replace("[network]\n", "[network]\nlearned_fill = true\n");

@@ -8,7 +8,7 @@ use crate::model::Precision;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// Constant.
+    /// `lr` in every step.
     #[default]
     Constant,
     /// Half a cosine from `lr` to 0.
@@ -36,18 +36,18 @@ pub struct TrainingConfig {
     pub epochs: usize,
     /// Total steps; 0 trains for `epochs`.
     pub steps: usize,
-    /// Fewest steps of a run of `epochs`, which is longer where its epochs have too few: a handful of labelled slices is a
-    /// step or two an epoch. 0 sets no limit.
+    /// Minimum number of steps if the length is in epochs; epochs are added to reach it. A few labelled slices give only one
+    /// or two steps per epoch. 0 sets no minimum.
     pub min_steps: usize,
     /// Slices per step.
     pub batch: usize,
     /// Micro-batch: slices per forward pass, with gradients accumulated over the batch; 0 for the whole batch.
     pub micro_batch: usize,
-    /// Precision of the convolutions: `f32`, or `bf16` where the device has it.
+    /// Precision of the convolutions: `f32`, or `bf16` if the device supports it.
     pub precision: Precision,
     /// Learning rate.
     pub lr: f64,
-    /// Share of the steps in which the learning rate rises linearly to `lr`; the schedule takes the rest.
+    /// Share of the steps in which the learning rate rises linearly to `lr`; the schedule covers the rest.
     pub warmup: f64,
     /// Learning-rate schedule.
     pub schedule: Schedule,
@@ -55,15 +55,15 @@ pub struct TrainingConfig {
     pub weight_decay: f64,
     /// Largest Euclidean norm of a step's gradient over all weights; a longer gradient is scaled down to it. 0 sets no limit.
     pub clip_norm: f64,
-    /// Learning rate of a layer over that of the layer above it, from the head down to the first encoder block; 1 trains all
-    /// layers alike.
+    /// Learning rate of a layer divided by that of the layer above it, from the head down to the first encoder block; 1 gives
+    /// all layers the same rate.
     pub layer_decay: f64,
-    /// Decay of a moving average of the weights, which is what is validated, kept and tested; 0 keeps the trained weights.
+    /// Decay of a moving average of the weights, which is validated, kept and tested; 0 uses the trained weights.
     pub ema_decay: f64,
     /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
     /// the patches must stay the same, and for every sample in fine-tuning.
     pub shift_px: usize,
-    /// Pre-train on every n-th slice of a patient; neighbouring slices are much alike.
+    /// Pre-train only on every n-th slice of a patient, since neighbouring slices are similar.
     pub every_slice: usize,
     /// Pre-train only on slices whose crop has at least this share of tissue.
     pub min_tissue: f64,
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rate_rises_to_its_peak_and_falls_to_nothing() {
+    fn the_learning_rate_warms_up_and_decays_to_zero() {
         let training = TrainingConfig { lr: 1.0, warmup: 0.1, schedule: Schedule::Cosine, ..TrainingConfig::default() };
         let rates: Vec<f64> = (0..100).map(|step| training.rate(step, 100)).collect();
         assert!((rates[0] - 1.0 / 11.0).abs() < 1e-12 && (rates[10] - 1.0).abs() < 1e-12, "{rates:?}");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_warm_up_the_schedule_is_the_papers() {
+    fn without_warm_up_the_schedule_is_a_plain_cosine_or_constant() {
         let paper = TrainingConfig::paper_finetuning();
         let of = |step: usize| paper.lr * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / 40.0).cos());
         assert!((0..40).all(|step| (paper.rate(step, 40) - of(step)).abs() < 1e-18));

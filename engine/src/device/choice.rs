@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn choices_are_read_and_written_alike() {
+    fn choices_round_trip_as_text() {
         for text in ["auto", "cpu", "wgpu:0", "wgpu:3", "cuda:1"] {
             assert_eq!(text.parse::<DeviceChoice>().unwrap().to_string(), text);
         }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read_and_written_alike() {
+    fn lists_round_trip_as_text() {
         for text in ["auto", "cuda:0,cuda:1", "cpu,cpu", "wgpu:0,cpu"] {
             assert_eq!(text.parse::<DeviceList>().unwrap().to_string(), text);
         }

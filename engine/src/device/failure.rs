@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_of_drivers_are_told_apart() {
+    fn driver_messages_are_classified() {
         for (text, expected) in [
             ("out of device memory allocating 4096 bytes", Failure::Memory),
             ("can't allocate buffer of size: 9000000000", Failure::Memory),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_devices_error_is_other() {
+    fn only_compute_errors_are_classified_by_their_text() {
         let error = Error::config("labels", "out of memory", "no such patients");
         assert_eq!(Failure::of(&error), Failure::Other);
     }

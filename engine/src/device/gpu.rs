@@ -68,9 +68,9 @@ fn name_of(device: &Device, otherwise: &str) -> String {
 
 /// Enumerates devices. A driver that panics is treated as absent.
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
-fn enumerate_safely(look: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
+fn enumerate_safely(enumerate: impl FnOnce() -> Vec<Device>) -> Vec<Device> {
     configure_kernel_cache();
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(look)).unwrap_or_default()
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(enumerate)).unwrap_or_default()
 }
 
 /// Caches compiled kernels and autotune results in `cubecl` in the user's cache folder, so that only the first run on a

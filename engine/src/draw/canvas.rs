@@ -22,14 +22,14 @@ impl Rect {
         Self { x, y, w, h }
     }
 
-    /// The part that is left after taking `by` pixels off every side.
+    /// The rectangle shrunk by `by` pixels on every side.
     #[must_use]
     pub fn inset(self, by: i64) -> Self {
         Self { x: self.x + by, y: self.y + by, w: (self.w - 2 * by).max(0), h: (self.h - 2 * by).max(0) }
     }
 }
 
-/// An RGB picture, black at first.
+/// An RGB picture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Canvas {
     width: usize,
@@ -74,7 +74,7 @@ impl Canvas {
         inside.then(|| y as usize * self.width + x as usize)
     }
 
-    /// Mixes `colour` into one pixel; alpha 0 leaves it, 1 replaces it.
+    /// Blends `colour` into one pixel; alpha 0 keeps the pixel, 1 replaces it.
     pub fn blend(&mut self, x: i64, y: i64, colour: Rgb, alpha: f32) {
         if let Some(at) = self.at(x, y) {
             let alpha = alpha.clamp(0.0, 1.0);
@@ -89,8 +89,8 @@ impl Canvas {
         self.paint(rect, colour, alpha, |_, _| true);
     }
 
-    /// Draws diagonal lines, one pixel in `spacing`. They are counted from the canvas's corner, so that the hatchings
-    /// of neighbouring rectangles join.
+    /// Draws diagonal lines, every `spacing` pixels. They start at the canvas's corner, so that the hatchings of neighbouring
+    /// rectangles join.
     pub fn hatch(&mut self, rect: Rect, colour: Rgb, alpha: f32, spacing: i64) {
         self.paint(rect, colour, alpha, |x, y| on_hatch(x, y, spacing));
     }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn png_reads_back() {
+    fn a_png_round_trips() {
         let mut canvas = Canvas::filled(3, 2, [1, 2, 3]);
         canvas.blend(2, 1, [250, 0, 9], 1.0);
         let read = Canvas::from_png(&canvas.to_png().unwrap());

@@ -1,5 +1,5 @@
-//! The project's colours: the same in reports and in the window. None is the only carrier of its meaning: masked is
-//! hatched, categories carry a digit, FN is dashed.
+//! The project's colours, the same in reports and in the viewer. No meaning is carried by colour alone: masked patches are
+//! hatched, categories carry a digit, false negatives are dashed.
 
 /// Red, green, blue.
 pub type Rgb = [u8; 3];
@@ -10,21 +10,21 @@ pub const LESION: Rgb = [0x3F, 0xB9, 0x50];
 pub const BACKGROUND: Rgb = [0x89, 0x57, 0xE5];
 /// Patches whose label changed in the last update.
 pub const FLIP: Rgb = [0xF2, 0xCC, 0x60];
-/// Predicted and true.
+/// True positive: in the segmentation and in the reference.
 pub const TRUE_POSITIVE: Rgb = [0x56, 0xB4, 0xE9];
-/// Predicted only; hatched.
+/// False positive: in the segmentation only; hatched.
 pub const FALSE_POSITIVE: Rgb = [0xE6, 0x9F, 0x00];
-/// True only; dashed.
+/// False negative: in the reference only; dashed.
 pub const FALSE_NEGATIVE: Rgb = [0xCC, 0x79, 0xA7];
-/// Behind images.
+/// Background of images.
 pub const BLACK: Rgb = [0, 0, 0];
-/// Behind sheets.
+/// Background of sheets.
 pub const PAPER: Rgb = [0x14, 0x16, 0x1A];
 /// Text.
 pub const INK: Rgb = [0xE6, 0xE8, 0xEB];
-/// Text of less weight.
+/// Secondary text.
 pub const FAINT: Rgb = [0x9A, 0xA1, 0xAB];
-/// The strongest fill of a patch: the image stays visible.
+/// Largest opacity of a patch's fill, so that the image stays visible.
 pub const PATCH_FILL: f32 = 0.20;
 
 /// The colour of a patch labelled 1 or 0.

@@ -1,4 +1,4 @@
-//! Text: a bitmap font of 5 x 7 pixels and a row for descenders, printable ASCII.
+//! Text in a bitmap font of 5 x 7 pixels with a row for descenders; printable ASCII.
 
 use super::{Canvas, Rect, Rgb};
 
@@ -7,7 +7,7 @@ pub(super) const ADVANCE: i64 = 6;
 /// Rows of a character, including the one for descenders.
 pub(super) const ROWS: i64 = 8;
 
-/// Eight rows a character from the space on, the highest of five bits at the left.
+/// Eight rows per character, from the space on. The highest of the five bits is the leftmost pixel.
 #[rustfmt::skip]
 const GLYPHS: [[u8; 8]; 95] = [
     [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00], // space
@@ -114,7 +114,7 @@ fn glyph(character: char) -> &'static [u8; 8] {
 }
 
 impl Canvas {
-    /// Writes one line, its upper left corner at (x, y), `scale` pixels a dot; returns the x behind it.
+    /// Writes one line with its upper left corner at (x, y) and `scale` pixels per dot. Returns the x after it.
     pub fn text(&mut self, x: i64, y: i64, text: &str, colour: Rgb, scale: i64) -> i64 {
         let mut left = x;
         for character in text.chars() {
@@ -128,7 +128,7 @@ impl Canvas {
         left
     }
 
-    /// Writes one line in the middle of a rectangle, on a dark shadow, so that it can be read over an image.
+    /// Writes one line in the middle of a rectangle, with a dark shadow so that it is readable over an image.
     pub fn text_centred(&mut self, rect: Rect, text: &str, colour: Rgb, scale: i64) {
         let (w, h) = (text_width(text, scale), 7 * scale);
         let (x, y) = (rect.x + (rect.w - w) / 2, rect.y + (rect.h - h) / 2);

@@ -5,9 +5,9 @@
 //! | `canvas.rs` | rectangles, hatching, blending, PNG |
 //! | `font.rs` | text |
 //! | `slice.rs` | a slice in radiological convention, masks and contours over it |
-//! | `patches.rs` | categories, masked patches and flips over a slice |
+//! | `patches.rs` | categories, masked patches and label flips over a slice |
 //! | `sheet.rs` | captioned pictures in rows, with a legend |
-//! | `thumbnail.rs` | a scan's middle slice, small |
+//! | `thumbnail.rs` | thumbnail of a scan's middle slice |
 //!
 //! Nothing here touches the disk: write [`Canvas::to_png`] through [`crate::run`].
 

@@ -1,4 +1,4 @@
-//! Patches over a slice: categories, masked ones, flips.
+//! Draws patches over a slice: categories, masked patches, label flips.
 
 use super::colour::{self, FLIP, PATCH_FILL};
 use super::{Canvas, Rect, SliceView};
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patches_land_where_their_pixels_are() {
+    fn a_patch_is_drawn_over_its_own_pixels() {
         let grid = PatchGrid::new(4, 2).unwrap();
         let view = SliceView::new(0, 0, [4, 4], 10);
         // Patch 1: low i, high j: the patient's left, anterior: upper right on screen.

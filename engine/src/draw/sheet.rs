@@ -1,4 +1,4 @@
-//! Captioned pictures in rows with a legend. Letters are large, since pages show these pictures smaller than they are.
+//! Lays out captioned pictures in rows with a legend. Letters are large because pages show sheets scaled down.
 
 use super::colour::{BLACK, FAINT, INK, PAPER, PATCH_FILL};
 use super::font::{ADVANCE, ROWS};
@@ -6,7 +6,7 @@ use super::{Canvas, Rect, Rgb};
 
 /// Pixels around and between pictures.
 const GAP: i64 = 20;
-/// Pixels of the font's dots.
+/// Pixels per dot of the font.
 const TEXT: i64 = 2;
 /// Pixels from one line of text to the next.
 const LINE: i64 = ROWS * TEXT + 6;
@@ -16,7 +16,7 @@ const SAMPLE: [i64; 2] = [36, 18];
 /// A picture and its caption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panel {
-    /// Above the picture; line breaks are kept, and lines after the first are fainter.
+    /// Text above the picture. Line breaks are kept, and lines after the first are fainter.
     pub caption: String,
     /// The picture.
     pub picture: Canvas,
@@ -32,7 +32,7 @@ impl Panel {
 /// Panels side by side.
 #[derive(Default)]
 pub struct Row {
-    /// Above the panels; may be empty.
+    /// Text above the panels; may be empty.
     pub heading: String,
     /// From left to right.
     pub panels: Vec<Panel>,
@@ -41,7 +41,7 @@ pub struct Row {
 /// A legend's sample, drawn as in the pictures.
 #[derive(Clone, Copy)]
 pub enum Mark {
-    /// Words alone.
+    /// No sample, only text.
     None,
     /// A tint of this strength.
     Solid(Rgb, f32),
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_wrapped_kept_and_cut() {
+    fn long_lines_wrap_and_long_words_are_shortened() {
         let width = 8 * ADVANCE * 2;
         assert_eq!(wrapped("one two three\nfour", width, 2), ["one two", "three", "four"]);
         assert_eq!(wrapped("uninterrupted", width, 2), ["uninte.."]);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn panels_stand_in_their_cells_and_samples_before_their_words() {
+    fn panels_fill_their_cells_and_legend_samples_precede_their_text() {
         let panel = |w, colour| Panel::new("one\ntwo", Canvas::filled(w, 40, colour));
         let row = Row { heading: "a row".into(), panels: vec![panel(300, [200, 0, 0]), panel(200, [0, 200, 0])] };
         let canvas = sheet("title", &[row], &[(Mark::Hatched([0, 0, 200]), "words".into())]);

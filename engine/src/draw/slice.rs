@@ -1,4 +1,4 @@
-//! A slice on the canvas in radiological convention: the patient's right on the left, anterior up.
+//! Draws a slice in radiological convention: the patient's right on the left, anterior up.
 
 use super::canvas::on_hatch;
 use super::{Canvas, Rect, Rgb};
@@ -13,7 +13,7 @@ pub struct SliceView {
 }
 
 impl SliceView {
-    /// A slice whose upper left corner is at (x, y), `scale` screen pixels a slice pixel.
+    /// A slice with its upper left corner at (x, y) and `scale` screen pixels per slice pixel.
     pub fn new(x: i64, y: i64, shape: [usize; 2], scale: usize) -> Self {
         let scale = scale.max(1);
         Self { rect: Rect::new(x, y, (shape[0] * scale) as i64, (shape[1] * scale) as i64), shape }
@@ -67,7 +67,7 @@ impl SliceView {
     }
 }
 
-/// The grey window between two percentiles (0 to 100) of the finite values; never empty.
+/// The window between two percentiles (0 to 100) of the finite values; never empty.
 pub fn percentile_window(values: &[f32], low: f64, high: f64) -> [f32; 2] {
     let mut sorted: Vec<f32> = values.iter().copied().filter(|v| v.is_finite()).collect();
     sorted.sort_by(f32::total_cmp);
@@ -126,7 +126,7 @@ impl Canvas {
         }
     }
 
-    /// Writes R and L at the sides of a view, as a radiologist expects them.
+    /// Writes R and L at the sides of a view, R on the left.
     pub fn side_letters(&mut self, view: &SliceView, colour: Rgb) {
         let middle = view.rect.y + view.rect.h / 2 - 4;
         self.text(view.rect.x + 3, middle, "R", colour, 1);
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn right_is_left_and_anterior_is_up() {
+    fn the_patients_right_is_on_the_left_and_anterior_is_up() {
         let mut canvas = Canvas::new(6, 4);
         let view = SliceView::new(0, 0, [3, 2], 2);
         // The only bright pixel is the rightmost (largest i) and most anterior (largest j).
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn contour_stays_inside_the_mask() {
+    fn a_contour_stays_inside_the_mask() {
         let view = SliceView::new(0, 0, [5, 5], 1);
         let mask: Vec<bool> = (0..25).map(|at| (1..4).contains(&(at / 5)) && (1..4).contains(&(at % 5))).collect();
         let mut canvas = Canvas::new(5, 5);
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn views_keep_proportions() {
+    fn a_fitted_view_keeps_proportions() {
         let view = SliceView::fitted(Rect::new(0, 0, 100, 100), [50, 25], [1.0, 4.0]);
         assert_eq!((view.rect.w, view.rect.h, view.rect.x), (50, 100, 25));
         assert_eq!(percentile_window(&[f32::NAN], 1.0, 99.0), [-0.5, 0.5]);

@@ -1,4 +1,4 @@
-//! A small picture of a scan, for lists.
+//! Thumbnails of scans, for lists.
 
 use super::percentile_window;
 use crate::volume::Volume;
@@ -26,7 +26,7 @@ pub fn thumbnail(volume: &Volume, side: usize) -> Result<(usize, usize, Vec<u8>)
     thumbnail_in_window(volume, side, None)
 }
 
-/// The same in a window: the values that become black and white.
+/// As [`thumbnail`], but with a given window: the values that become black and white.
 ///
 /// # Errors
 /// As [`thumbnail`].
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn right_is_left_anterior_is_up_and_the_middle_slice_is_shown_in_every_order() {
+    fn every_axis_order_gives_the_same_radiological_thumbnail() {
         let upright = grid([3, 2, 4], [1.0; 3]);
         // Slice 2 from the feet; its brightest voxel is the rightmost and most anterior, 0 the opposite corner.
         let values: Vec<f32> =
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_sagittal_or_coronal_slice_is_shown_as_it_is() {
+    fn a_single_sagittal_or_coronal_slice_is_shown_itself() {
         let values: Vec<f32> = (0..6).map(|at| at as f32).collect();
         for shape in [[1, 3, 2], [3, 1, 2]] {
             let upright = grid(shape, [1.0; 3]);
@@ -137,14 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn values_outside_of_a_window_are_black_and_white() {
+    fn values_outside_the_window_are_black_or_white() {
         let volume = Volume::from_f32(grid([4, 1, 1], [1.0; 3]), vec![9.0, 20.0, 15.0, -3.0]);
         let (_, _, pixels) = thumbnail_in_window(&volume, 4, Some([10.0, 20.0])).unwrap();
         assert_eq!(pixels, [0, 128, 255, 0]);
     }
 
     #[test]
-    fn proportions_are_those_in_mm() {
+    fn thumbnails_keep_proportions_in_mm() {
         let size = |shape, spacing, side| {
             let grid = grid(shape, spacing);
             let volume = Volume::from_f32(grid.clone(), vec![1.0; grid.len()]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn reducing_averages_what_is_finite() {
+    fn shrinking_averages_the_finite_values() {
         // Along R 0, 10, 20, ... 70; the two pixels show the means of four.
         let mut values: Vec<f32> = (0..8).map(|i| 10.0 * i as f32).collect();
         let pixels = |values: &[f32]| {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_frames_and_refusals() {
+    fn colour_images_use_luminance_and_bad_sizes_are_refused() {
         let colours = VoxelData::Rgb(vec![[255, 255, 255], [0, 0, 0], [9, 9, 9], [9, 9, 9]]);
         let volume = Volume::new(grid([2, 1, 1], [1.0; 3]), colours, Scale::IDENTITY);
         assert_eq!(thumbnail(&volume, 2).unwrap(), (2, 1, vec![0, 255]));

@@ -1,15 +1,15 @@
 //! The slices between two outlines: components matched, aligned, and turned into each other by geodesic distance.
 //!
-//! After Albu et al. 2008 (morphology-based interslice interpolation) and Zukic et al. 2016. Instead of repeated median
-//! dilations, every pixel in only one of the outlines gets the time at which it appears or disappears, from its geodesic
-//! distance to the intersection. At time `t`, a share `t` of these changes is applied.
+//! Based on Albu et al. 2008 (morphology-based interslice interpolation) and Zukic et al. 2016. Instead of repeated median
+//! dilations, every pixel of only one outline gets a time at which it appears or disappears, from its geodesic distance to the
+//! intersection. At time `t`, a share `t` of these changes is applied.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use crate::findings::{Components, Connectivity};
 
-/// Pixels of a slice, by position.
+/// Positions of pixels in the memory of a slice.
 type Pixels = Vec<usize>;
 
 /// A displacement in pixels.
@@ -20,11 +20,11 @@ type Shift = [isize; 2];
 pub(super) struct Frame {
     /// Pixels along both axes.
     pub size: [usize; 2],
-    /// Their size in mm.
+    /// Size of a pixel along both axes, in mm.
     pub spacing_mm: [f64; 2],
 }
 
-/// The `gap - 1` slices between two outlines, `gap` slices apart.
+/// The `gap - 1` slices between two outlines that are `gap` slices apart.
 pub(super) fn between(from: &[bool], to: &[bool], gap: usize, frame: Frame) -> Vec<Vec<bool>> {
     let mut slices = vec![vec![false; from.len()]; gap - 1];
     for (a, b) in matched(from, to, frame) {
@@ -33,8 +33,8 @@ pub(super) fn between(from: &[bool], to: &[bool], gap: usize, frame: Frame) -> V
     slices
 }
 
-/// Pairs of outlines to interpolate. Overlapping components are paired. If one overlaps several, its pixels are assigned to the
-/// nearest. A component without a partner shrinks to its centre.
+/// Pairs of components to interpolate. Overlapping components form a pair. If one overlaps several, each of its pixels goes
+/// to the nearest of them. A component without a partner shrinks to its centre.
 fn matched(from: &[bool], to: &[bool], frame: Frame) -> Vec<(Pixels, Pixels)> {
     let (a, b) = (parts(from, frame), parts(to, frame));
     let mut pairs = Vec::new();
@@ -58,7 +58,7 @@ fn parts(slice: &[bool], frame: Frame) -> Vec<Pixels> {
     (0..components.count()).map(|c| components.ranges(c).flatten().collect()).collect()
 }
 
-/// Index of the part of each pixel.
+/// For each pixel, the index of the component that contains it.
 fn owners(parts: &[Pixels], len: usize) -> Vec<Option<usize>> {
     let mut owners = vec![None; len];
     for (n, pixels) in parts.iter().enumerate() {
@@ -67,7 +67,7 @@ fn owners(parts: &[Pixels], len: usize) -> Vec<Option<usize>> {
     owners
 }
 
-/// The parts of the other slice that overlap, ascending.
+/// Indices of the components of the other slice that overlap `pixels`, ascending.
 fn partners(pixels: &[usize], others: &[Option<usize>]) -> Vec<usize> {
     let mut found: Vec<usize> = pixels.iter().filter_map(|&p| others[p]).collect();
     found.sort_unstable();
@@ -75,7 +75,7 @@ fn partners(pixels: &[usize], others: &[Option<usize>]) -> Vec<usize> {
     found
 }
 
-/// The pixels whose nearest overlapping part is `m`.
+/// The pixels whose nearest overlapping component is `m`.
 fn share(pixels: &[usize], others: &[Option<usize>], m: usize, frame: Frame) -> Pixels {
     let all = partners(pixels, others);
     if all.len() == 1 {
@@ -245,7 +245,7 @@ impl Frame {
 /// End time. An integer, so that both directions give the same result.
 const END: u32 = 1 << 20;
 
-/// A pixel that only one of two outlines has.
+/// A pixel that belongs to only one of two outlines.
 #[derive(Clone, Copy)]
 struct Change {
     time: u32,
@@ -253,8 +253,9 @@ struct Change {
     appears: bool,
 }
 
-/// Number of changes, sorted by time, to apply for a target of `wanted`. Simultaneous changes are applied together. Ties go to
-/// the number that keeps more pixels, then to the one `early` or late, so that both directions give the same result.
+/// Number of changes to apply, in order of time, for a target of `wanted` changes. Simultaneous changes are applied together. A
+/// tie goes to the number that keeps more pixels, then to the smaller number if `early`, else to the larger one, so that both
+/// directions give the same result.
 fn done(changes: &[Change], wanted: f64, early: bool) -> usize {
     let Some(last) = changes.len().checked_sub(1) else { return 0 };
     let time = changes[(wanted as usize).min(last)].time;
@@ -266,7 +267,7 @@ fn done(changes: &[Change], wanted: f64, early: bool) -> usize {
     if to_before.total_cmp(&to_after).then(tie) == Ordering::Greater { after } else { before }
 }
 
-/// Rounds, halves towards zero or away from it.
+/// Rounds to the nearest integer. A half is rounded towards zero if `half_to_zero`, else away from it.
 fn round(value: f64, half_to_zero: bool) -> isize {
     let whole = value.abs().fract() == 0.5 && half_to_zero;
     (if whole { value.trunc() } else { value.round() }) as isize

@@ -82,7 +82,7 @@ fn capsule(segment: [DVec3; 2], radius: f64, grid: &Grid, ranges: &mut Vec<Range
     }
 }
 
-/// The voxel axis nearest to a direction of the patient.
+/// The voxel axis nearest to the direction that a named plane lies across.
 fn axis_of(name: PlaneName, grid: &Grid) -> usize {
     let wanted = match name {
         PlaneName::Axial => return axial_axis(grid),

@@ -1,4 +1,4 @@
-//! Property tests of the operations, against naive implementations and for consistency.
+//! Property tests of the operations: against naive implementations, and for consistency with each other.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod naive;

@@ -1,18 +1,18 @@
-//! What an operation changed: runs along i with their labels before and after.
+//! The changes of an operation: runs of voxels along i, with their labels before and after.
 
 use super::region::Region;
 use super::{EditLabels, VoxelBox};
 
-/// Voxels in a row along i that had one label and got another.
+/// Consecutive voxels along i that change from one label to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeltaRun {
-    /// Position of the first voxel among those of all frames.
+    /// Memory position of the first voxel, counted over all frames.
     pub start: usize,
-    /// Voxels.
+    /// Number of voxels.
     pub len: usize,
-    /// Their label before.
+    /// Label before the change.
     pub before: u16,
-    /// Their label after.
+    /// Label after the change.
     pub after: u16,
 }
 
@@ -22,10 +22,10 @@ impl DeltaRun {
     }
 }
 
-/// The changes of one edit, invertible.
+/// The changes of one edit. They can be inverted.
 ///
-/// Runs ascend, do not overlap, end with their row, and neighbouring runs of a row with the same labels are one. So equal
-/// changes have equal runs.
+/// Runs ascend, do not overlap and do not cross the end of a row. Adjacent runs of a row with the same labels are merged. Equal
+/// changes therefore have equal runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delta {
     dims: [usize; 4],
@@ -51,7 +51,7 @@ pub(super) struct Change {
 }
 
 impl Delta {
-    /// No change of a mask of this many voxels along i, j, k, and frames ([`EditLabels::dims`]).
+    /// An empty change of a mask with this many voxels along i, j, k, and frames ([`EditLabels::dims`]).
     pub fn empty(dims: [usize; 4]) -> Self {
         Self { dims, runs: Vec::new(), voxels: 0, bounds: None }
     }
@@ -77,7 +77,7 @@ impl Delta {
         Self::from_runs(labels.dims(), runs)
     }
 
-    /// The changes that make `after` from `before`, which must have the same shape and number of frames.
+    /// The changes that turn `before` into `after`. Both must have the same shape and number of frames.
     pub fn between(before: &EditLabels, after: &EditLabels) -> Self {
         let mut delta = Self::empty(before.dims());
         let [nx, ny, nz, frames] = before.dims();
@@ -96,7 +96,7 @@ impl Delta {
         delta
     }
 
-    /// `runs` ascend and do not overlap.
+    /// Builds a delta from ascending runs that do not overlap.
     fn from_runs(dims: [usize; 4], runs: Vec<DeltaRun>) -> Self {
         let mut delta = Self::empty(dims);
         for run in runs {
@@ -135,7 +135,7 @@ impl Delta {
         self.dims
     }
 
-    /// The first changed frame, 0-based; an operation changes only one. `None` if nothing changes.
+    /// The first changed frame, 0-based. An operation changes only one frame. `None` if nothing changes.
     pub fn frame(&self) -> Option<usize> {
         let [nx, ny, nz, _] = self.dims;
         self.runs.first().map(|run| run.start / (nx * ny * nz))
@@ -195,7 +195,7 @@ impl Delta {
         true
     }
 
-    /// Composes this change with `next`, as for the parts of a stroke. Both must belong to one mask.
+    /// This change followed by `next`, such as the parts of a stroke. Both must belong to the same mask.
     #[must_use]
     pub fn then(&self, next: &Self) -> Self {
         let mut both = Self::empty(self.dims);
@@ -236,7 +236,7 @@ impl Delta {
         }
     }
 
-    /// The changes in few bytes.
+    /// The changes packed to two or three bytes per run.
     pub fn pack(&self) -> PackedDelta {
         let mut bytes = Vec::with_capacity(4 * self.runs.len() + 8);
         put(&mut bytes, self.runs.len());
@@ -256,15 +256,16 @@ impl Delta {
     }
 }
 
-/// What is left of a run after its first `len` voxels.
+/// The rest of a run after its first `len` voxels; `None` if nothing is left.
 fn rest(run: DeltaRun, len: usize) -> Option<DeltaRun> {
     (run.len > len).then(|| DeltaRun { start: run.start + len, len: run.len - len, ..run })
 }
 
 /// A [`Delta`] packed to two or three bytes per run, for history and journal.
 ///
-/// Format, in LEB128 numbers: the number of runs; then for each run the gap since the previous end, and twice its length, plus
-/// 1 if its labels equal those of the previous run; otherwise its labels before and after follow.
+/// All numbers are in LEB128. The first is the number of runs. For each run there follow the gap since the end of the
+/// previous run and twice its length, plus 1 if its labels equal those of the previous run. Otherwise its labels before and
+/// after follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedDelta {
     bytes: Vec<u8>,
@@ -274,7 +275,7 @@ pub struct PackedDelta {
 }
 
 impl PackedDelta {
-    /// The bytes.
+    /// The packed bytes, as a journal stores them.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -294,7 +295,7 @@ impl PackedDelta {
         self.bounds
     }
 
-    /// The changes of a mask of this many voxels and frames from their bytes.
+    /// Unpacks the changes of a mask with these dimensions, and checks them.
     ///
     /// # Errors
     /// What is wrong with the bytes.
@@ -315,17 +316,17 @@ impl PackedDelta {
             let len = len >> 1;
             end = start.checked_add(len).filter(|&end| end <= size).ok_or("a run extends beyond the mask")?;
             if len == 0 || labels.0 == labels.1 {
-                return Err("a run changes nothing");
+                return Err("a run does not change any label");
             }
             delta.push(DeltaRun { start, len, before: labels.0, after: labels.1 });
         }
         if left.is_empty() { Ok(delta) } else { Err("bytes follow the changes") }
     }
 
-    /// The changes.
+    /// The unpacked changes.
     ///
     /// # Panics
-    /// Unreachable: it was packed from a [`Delta`] or validated when read.
+    /// Never: the bytes were packed from a [`Delta`], or checked when they were read.
     pub fn unpack(&self) -> Delta {
         Self::read(&self.bytes, self.dims).unwrap_or_else(|why| unreachable!("{why}"))
     }

@@ -3,7 +3,7 @@ use crate::volume::Grid;
 use glam::DAffine3;
 
 #[test]
-fn runs_are_cut_at_rows_and_joined_within() {
+fn runs_are_split_at_row_ends_and_merged_within_a_row() {
     let mut delta = Delta::empty([4, 3, 2, 1]);
     delta.push(DeltaRun { start: 2, len: 3, before: 0, after: 1 });
     delta.push(DeltaRun { start: 5, len: 1, before: 0, after: 1 });
@@ -18,7 +18,7 @@ fn runs_are_cut_at_rows_and_joined_within() {
 }
 
 #[test]
-fn numbers_take_seven_bits_a_byte() {
+fn a_number_is_packed_with_seven_bits_per_byte() {
     for value in [0, 1, 127, 128, 300, 1 << 21, usize::MAX] {
         let mut bytes = Vec::new();
         put(&mut bytes, value);
@@ -62,6 +62,6 @@ fn changes_of_another_mask_are_not_applied() {
         vec![DeltaRun { start: 0, len: 1, before: 0, after: 1 }, DeltaRun { start: 2, len: 1, before: 5, after: 1 }],
     );
     assert!(!delta.apply(&mut labels));
-    assert_eq!(labels.voxel_counts().len(), 0, "nothing is changed by half");
+    assert_eq!(labels.voxel_counts().len(), 0, "a refused change leaves the labels unchanged");
     assert!(!Delta::empty([2, 2, 1, 1]).fits(&labels), "another shape");
 }

@@ -5,7 +5,8 @@ use crate::Result;
 use crate::event::Control;
 use crate::findings::Connectivity;
 
-/// The voxels connected to `start`, including it, inside `bounds` of a grid of this `shape`. `wanted` takes memory positions.
+/// The voxels connected to `start`, including `start`, within `bounds` of a grid of this `shape`. `wanted` gets memory
+/// positions.
 pub(super) fn flood(
     start: [usize; 3],
     bounds: &VoxelBox,

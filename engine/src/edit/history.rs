@@ -1,4 +1,4 @@
-//! Undo and redo: every edit by name, without a limit of their number.
+//! Undo and redo: a list of named edits of unlimited length.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::{Delta, EditLabels, PackedDelta, VoxelBox};
 use crate::{Error, ErrorKind, Result};
 
-/// Default limit of edits in memory, in bytes.
+/// Default memory budget for edits, in bytes.
 pub const MEMORY_BUDGET: usize = 256 << 20;
 
-/// Where edits go that exceed the memory budget: see [`crate::run::spill`].
+/// Storage for the edits beyond the memory budget, such as a file of [`crate::run::spill`].
 pub trait Storage: Read + Write + Seek + Send {}
 
 impl<T: Read + Write + Seek + Send> Storage for T {}
@@ -29,7 +29,7 @@ struct SpillFile {
 }
 
 impl Spill {
-    /// A spill at the beginning of an empty storage. `path` names it in errors.
+    /// A spill in an empty storage. Errors name it by `path`.
     pub fn new(storage: impl Storage + 'static, path: PathBuf) -> Self {
         Self { file: Arc::new(Mutex::new(SpillFile { storage: Box::new(storage), end: 0 })), path }
     }
@@ -64,15 +64,15 @@ impl Spill {
     }
 }
 
-/// Edits beyond the memory budget of a [`History`], to be written while the history is used.
+/// Edits beyond the memory budget of a [`History`]. They can be written while the history stays in use.
 pub struct Excess {
     spill: Spill,
-    /// With the identity of their entries.
+    /// The edits, each with the id of its entry.
     edits: Vec<(u64, PackedDelta)>,
 }
 
 impl Excess {
-    /// Writes them. Pass the result to [`History::moved`].
+    /// Writes the edits to the spill. Pass the result to [`History::moved`].
     ///
     /// # Errors
     /// If the spill cannot be written. The edits stay in memory.
@@ -82,16 +82,16 @@ impl Excess {
     }
 }
 
-/// Where edits are in the spill, by the identity of their entries.
+/// Positions of edits in the spill, each with the id of its entry.
 pub struct SpilledEdits(Vec<(u64, u64)>);
 
 /// An edit in a [`History`].
 pub struct Entry {
-    /// Tool, label and place, for a list: `Brush, label 1, slice 37`.
+    /// Tool, label and position as shown in a list, such as `Brush, label 1, slice 37`.
     pub name: String,
-    /// Voxels that it changed.
+    /// Number of changed voxels.
     pub voxels: usize,
-    /// The box that it changed.
+    /// Bounding box of the changed voxels.
     pub bounds: Option<VoxelBox>,
     /// Unique among all entries of the history, including dropped ones.
     id: u64,
@@ -106,7 +106,7 @@ enum Content {
 /// The edits of a mask, oldest first, and how many of them are in effect.
 pub struct History {
     entries: Vec<Entry>,
-    /// Edits in effect; those behind can be redone.
+    /// Number of edits in effect. The later ones can be redone.
     applied: usize,
     memory: usize,
     budget: usize,
@@ -120,12 +120,12 @@ impl History {
         Self { entries: Vec::new(), applied: 0, memory: 0, budget, spill, next_id: 0 }
     }
 
-    /// All edits, those that can be redone included.
+    /// All edits, including those that can be redone.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// How many edits are in effect.
+    /// Number of edits in effect.
     pub fn applied(&self) -> usize {
         self.applied
     }
@@ -145,7 +145,8 @@ impl History {
         self.memory
     }
 
-    /// Adds an edit that was just applied, and moves older ones to the spill. What could be redone is dropped.
+    /// Adds an edit that was just applied, drops the edits that could be redone, and moves old edits beyond the budget to the
+    /// spill.
     ///
     /// # Errors
     /// If older edits cannot be moved to the spill. All edits then stay in memory.
@@ -156,7 +157,7 @@ impl History {
         Ok(())
     }
 
-    /// Adds an edit as [`History::push`] does, but writes nothing; see [`History::excess`].
+    /// Adds an edit like [`History::push`], but moves nothing to the spill; see [`History::excess`].
     pub fn add(&mut self, name: impl Into<String>, delta: &Delta) {
         for dropped in self.entries.drain(self.applied..) {
             if let Content::Memory(packed) = dropped.content {
@@ -176,7 +177,7 @@ impl History {
         self.memory > self.budget
     }
 
-    /// The oldest edits in memory, as many as are beyond the budget; `None` without any.
+    /// The oldest edits in memory, as many as exceed the budget; `None` if none do.
     pub fn excess(&self) -> Option<Excess> {
         let mut beyond = self.memory.saturating_sub(self.budget);
         let mut edits = Vec::new();
@@ -189,7 +190,7 @@ impl History {
         self.is_beyond_budget().then(|| Excess { spill: self.spill.clone(), edits })
     }
 
-    /// Frees the memory of edits that were written to the spill. Ignores edits dropped since.
+    /// Frees the memory of edits that were written to the spill. Ignores edits that have been dropped since.
     pub fn moved(&mut self, moved: SpilledEdits) {
         for (id, at) in moved.0 {
             let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
@@ -205,7 +206,7 @@ impl History {
     /// Undoes the last edit and returns the changes; `None` if there is none.
     ///
     /// # Errors
-    /// If the edit cannot be read from the spill, or the labels are not those that it left. Nothing is changed then.
+    /// If the edit cannot be read from the spill, or the labels have changed since. The labels stay as they are.
     pub fn undo(&mut self, labels: &mut EditLabels) -> Result<Option<Delta>> {
         let Some(last) = self.applied.checked_sub(1) else { return Ok(None) };
         let delta = self.delta(last)?.inverted();
@@ -231,7 +232,7 @@ impl History {
     /// Undoes or redoes until `applied` edits (at most all) are in effect, and returns the total change.
     ///
     /// # Errors
-    /// As [`History::undo`]. The edits before the failing one are then done.
+    /// As [`History::undo`]. The steps before the failing one stay done.
     pub fn jump(&mut self, applied: usize, labels: &mut EditLabels) -> Result<Delta> {
         let mut all = Delta::empty(labels.dims());
         while self.applied != applied.min(self.entries.len()) {

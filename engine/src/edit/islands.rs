@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// The 26-connected component at a voxel: of one label, or over all labels.
 ///
 /// # Errors
-/// If the voxel has no label, or another one.
+/// If the voxel is background, or has another label than `label`.
 pub(super) fn component_at(
     voxel: [usize; 3],
     label: Option<u16>,
@@ -20,16 +20,16 @@ pub(super) fn component_at(
     let is_inside = |other: u16| label.map_or(other != 0, |label| other == label);
     let here = labels.get(labels.grid().index(voxel));
     if !is_inside(here) {
-        let wanted = label.map_or_else(|| "a label".to_owned(), |label| format!("label {label}"));
+        let wanted = label.map_or_else(|| "any label".to_owned(), |label| format!("label {label}"));
         let found = if here == 0 { "background".to_owned() } else { format!("label {here}") };
-        return Err(Error::config("voxel", format!("{voxel:?}"), format!("it is {found}, {wanted} is needed")));
+        return Err(Error::config("voxel", format!("{voxel:?}"), format!("it is {found}. Choose a voxel of {wanted}")));
     }
     let Some(bounds) = VoxelBox::whole(labels.shape()) else { return Ok(Region::default()) };
     let wanted = |at: usize| is_inside(labels.get(at));
     flood(voxel, &bounds, labels.shape(), Connectivity::Full, wanted, control)
 }
 
-/// All components but that at a voxel: of one label, or over all labels.
+/// All components except the one at a voxel: of one label, or over all labels.
 ///
 /// # Errors
 /// As [`component_at`].

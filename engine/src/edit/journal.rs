@@ -1,12 +1,12 @@
-//! The format of an edit journal: a base mask and every change since.
+//! The format of an edit journal: a base mask and all later changes.
 //!
-//! A file is the magic `AMLPEDIT` and frames. A frame is the length of its payload and the CRC-32 (IEEE) of the payload, both
-//! 32-bit little-endian, and the payload. The first payload is the [`Header`] as JSON; the second is the base mask as changes of
-//! an empty one, deflated; each further one is a record: sequence number, time, kind and length of the name as LEB128 numbers,
-//! the name in UTF-8, and the changes ([`PackedDelta`]).
+//! A file consists of the magic `AMLPEDIT` and frames. A frame consists of the length of its payload, the CRC-32 (IEEE) of
+//! the payload, both 32-bit little-endian, and the payload. The first payload is the [`Header`] as JSON. The second is the
+//! base mask: the deflated changes that make it from an empty mask. Each further payload is a record: sequence number, time,
+//! kind and length of the name as LEB128 numbers, the name in UTF-8, and the changes ([`PackedDelta`]).
 //!
-//! A journal contains its base mask, so that it can be replayed without the opened file. It contains no file name. Replay stops
-//! at the first incomplete frame and reports it ([`Replay::cut`]).
+//! A journal contains its base mask, so that it can be replayed without the file of the mask. It contains no file name. Replay
+//! stops at the first incomplete frame and reports it ([`Replay::cut`]).
 //!
 //! A long journal is compacted ([`Replay::compacted`]): its older edits become one record that keeps their names.
 
@@ -26,17 +26,17 @@ use crate::words::plural;
 /// Version of the format that this program writes and reads.
 pub const VERSION: u32 = 1;
 const MAGIC: &[u8] = b"AMLPEDIT";
-/// Bytes before a payload: its length and its checksum.
+/// Bytes of a frame before its payload: length and checksum.
 const FRAME: usize = 8;
 
-/// What the edits are made on.
+/// Description of the mask that a journal belongs to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// Version of the format.
     pub version: u32,
     /// Voxels along i, j, k.
     pub shape: [usize; 3],
-    /// Frames of the mask.
+    /// Number of frames of the mask.
     #[serde(default = "one")]
     pub frames: usize,
     /// World millimetres (RAS+) from voxel indices, by columns.
@@ -51,7 +51,7 @@ fn one() -> usize {
     1
 }
 
-/// Most voxels of a mask in a journal, over all frames. A larger number is damage.
+/// Maximum number of voxels of a mask over all frames. A larger number means that the file is damaged.
 const MOST_VOXELS: usize = 1 << 36;
 
 impl Header {
@@ -71,7 +71,7 @@ impl Header {
     /// Voxels along i, j, k, and frames.
     ///
     /// # Errors
-    /// If no mask is that large.
+    /// If a mask cannot have these dimensions.
     fn dims(&self) -> Result<[usize; 4], String> {
         let [nx, ny, nz] = self.shape;
         let dims = [nx, ny, nz, self.frames];
@@ -88,7 +88,7 @@ impl Header {
     }
 }
 
-/// How a change came about.
+/// Kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -109,16 +109,16 @@ pub struct Record {
     pub seq: u64,
     /// Milliseconds since 1970-01-01 UTC.
     pub time_ms: u64,
-    /// How it came about.
+    /// Edit, undo, redo or merged edits.
     pub kind: Kind,
     /// Name of the edit.
     pub name: String,
-    /// The change as applied; for an undo, the reverse change.
+    /// The changes as applied. For an undo, these are the inverse of the edit's changes.
     pub changes: PackedDelta,
 }
 
 impl Record {
-    /// Its name in a list of edits.
+    /// Description for a list of edits, such as `Undo of Brush`.
     pub fn effect(&self) -> String {
         match self.kind {
             Kind::Edit | Kind::Redo => self.name.clone(),
@@ -128,19 +128,19 @@ impl Record {
     }
 }
 
-/// An incomplete record at the end of a journal.
+/// The bytes after the last whole record of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
-    /// How many.
+    /// Number of these bytes.
     pub bytes: u64,
-    /// What is wrong with them.
+    /// Why they are not a whole record.
     pub why: String,
 }
 
 /// The content of a journal.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// What the edits were made on.
+    /// Description of the mask.
     pub header: Header,
     /// The mask that the records start from.
     pub base: EditLabels,
@@ -150,7 +150,7 @@ pub struct Replay {
     pub records: Vec<Record>,
     /// Bytes up to the end of the last whole record.
     pub whole: u64,
-    /// What follows it, if anything.
+    /// The incomplete rest of the file, if there is one.
     pub cut: Option<Cut>,
 }
 
@@ -192,12 +192,12 @@ fn checksum(payload: &[u8]) -> u32 {
     crc.sum()
 }
 
-/// The payload of the first frame, and the remaining bytes.
+/// Splits `bytes` into the payload of the first frame and the rest.
 fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let head: [u8; FRAME] = bytes.get(..FRAME).and_then(|head| head.try_into().ok()).ok_or("it is cut off")?;
     let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let len = number(0) as usize;
-    // A file system may leave zeros after a power cut, whose checksum would match.
+    // A file system may leave zeros after a power cut. An empty frame of zeros would have a valid checksum.
     if len == 0 {
         return Err("it is empty".to_owned());
     }
@@ -211,7 +211,7 @@ fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
 /// Replays a journal up to its last complete record.
 ///
 /// # Errors
-/// What is wrong with the header or the base mask. Nothing can be restored then.
+/// What is wrong with the header or the base mask. In that case no edit can be restored.
 pub fn replay(bytes: &[u8]) -> Result<Replay, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("it is not an edit journal")?;
     let (payload, rest) = next_frame(rest).map_err(|why| format!("it has no header: {why}"))?;
@@ -247,13 +247,13 @@ fn base(header: &Header, dims: [usize; 4], payload: &[u8]) -> Result<EditLabels,
     if changes.apply(&mut labels) { Ok(labels) } else { Err(failed(&"it is not a mask")) }
 }
 
-/// Names of edits in effect.
+/// Names of the edits in `done`. Merged edits have one name per line.
 fn names_of(done: &[&Record]) -> Vec<String> {
     let mut names = Vec::<String>::new();
     for record in done {
         match record.kind {
             Kind::Edits => names.extend(record.name.lines().map(str::to_owned)),
-            // The newest of those that are one record was undone.
+            // The newest of several merged edits was undone.
             Kind::Undo if names.last().is_some_and(|last| *last == record.name) => drop(names.pop()),
             _ => names.push(record.effect()),
         }
@@ -262,11 +262,11 @@ fn names_of(done: &[&Record]) -> Vec<String> {
 }
 
 impl Replay {
-    /// The records in effect, oldest first: without edits that were undone, and the undoing. Together they make
-    /// [`Replay::labels`] of [`Replay::base`]. What is older than the journal may be undone in it: that stays.
+    /// The records in effect, oldest first, without undone edits and their undo records. Applied to [`Replay::base`] they give
+    /// [`Replay::labels`]. The undo of an edit that is older than the journal stays in the list.
     pub fn in_effect(&self) -> Vec<&Record> {
         let mut done = Vec::<&Record>::new();
-        // Undone edits, latest last: an edit of the journal, or `None` for an older one whose undo is in `done`.
+        // Undone edits, latest last. `None` stands for an edit that is older than the journal, whose undo is in `done`.
         let mut undone = Vec::<Option<&Record>>::new();
         for record in &self.records {
             match record.kind {
@@ -291,13 +291,13 @@ impl Replay {
         done
     }
 
-    /// Names of the edits in effect, oldest first, also of those that a compaction made one.
+    /// Names of the edits in effect, oldest first, including those that a compaction merged.
     pub fn names(&self) -> Vec<String> {
         names_of(&self.in_effect())
     }
 
-    /// A compacted journal with the same edits in effect: the newest, up to `keep` bytes of changes, are kept; older ones
-    /// become one record with their names. The second value is the number of records.
+    /// A compacted journal with the same edits in effect, and its number of records. The newest edits, up to `keep` bytes of
+    /// changes, are kept. The older ones become one record with their names.
     pub fn compacted(&self, keep: usize) -> (Vec<u8>, u64) {
         let done = self.in_effect();
         let mut kept = 0;
@@ -327,7 +327,7 @@ impl Replay {
         (bytes, records.len() as u64)
     }
 
-    /// Rewinds to the mask after the first `records` records.
+    /// Drops all but the first `records` records and restores the mask after them.
     ///
     /// # Errors
     /// If there are fewer records. Nothing is changed then.

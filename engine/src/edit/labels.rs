@@ -1,4 +1,4 @@
-//! The edited mask: copy-on-write slabs.
+//! The edited mask, stored in copy-on-write slabs.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,18 +11,18 @@ use super::{Delta, VoxelBox};
 use crate::Result;
 use crate::volume::{Grid, LabelData, LabelVolume};
 
-/// A mask on its grid, one slab for each index along k of each frame.
+/// A mask on its grid. It consists of one slab of labels for each index along k of each frame.
 ///
-/// One frame of a multi-frame mask is shown, and labels are read from it. A [`Delta`] knows the frame that it changes.
+/// Labels are read from the shown frame. A [`Delta`] knows the frame that it changes.
 ///
-/// A clone costs one pointer per slab: it is the snapshot for saving, analysis and comparison. Only a [`Delta`] changes labels,
-/// and it copies a slab that is shared.
+/// A clone costs one pointer per slab, so it serves as a snapshot for saving, analysis and comparison. Only a [`Delta`] changes
+/// labels. It copies a slab before the change if a clone shares it.
 #[derive(Clone, Debug)]
 pub struct EditLabels {
     grid: Arc<Grid>,
-    /// Frame by frame.
+    /// Slabs of the first frame, then of the next.
     slabs: Vec<Arc<LabelData>>,
-    /// Of each frame, the voxels of every label that occurs, without 0.
+    /// For each frame, the number of voxels of every label that occurs, except 0.
     voxels: Vec<BTreeMap<u16, usize>>,
     /// The shown frame, 0-based.
     frame: usize,
@@ -54,7 +54,7 @@ impl EditLabels {
         Self { grid: Arc::new(grid), slabs: vec![slab; nz], voxels: vec![BTreeMap::new()], frame: 0 }
     }
 
-    /// A mask with these labels, of one frame.
+    /// A mask with one frame of these labels.
     pub fn from_volume(labels: &LabelVolume) -> Self {
         let mut mask = Self::new(labels.grid.clone());
         (mask.slabs, mask.voxels) = mask.stored(labels);
@@ -79,7 +79,7 @@ impl EditLabels {
     /// Appends a frame.
     ///
     /// # Errors
-    /// If its grid is another one.
+    /// If it is on another grid.
     pub fn push_frame(&mut self, labels: &LabelVolume) -> Result<()> {
         let what = || format!("frame {} of the mask and its first one", self.frames() + 1);
         labels.grid.require_same(&self.grid, what)?;
@@ -246,12 +246,12 @@ impl EditLabels {
         }
     }
 
-    /// Whether both masks share this slab, counted over all frames.
+    /// Whether both masks share this slab, so that it cannot differ. `slab` counts over all frames.
     pub(super) fn shares(&self, other: &Self, slab: usize) -> bool {
         Arc::ptr_eq(&self.slabs[slab], &other.slabs[slab])
     }
 
-    /// The changes that make this mask from an empty one, in all frames.
+    /// The changes that turn an empty mask into this one, in all frames.
     pub fn as_delta(&self) -> Delta {
         Delta::between(&Self::new((*self.grid).clone()).repeated(self.frames()), self)
     }
@@ -267,7 +267,7 @@ impl EditLabels {
         hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    /// Replaces a run of one label by another. The run, positioned over all frames, must be in one slab and have the label
+    /// Gives a run of voxels another label. The run, in positions over all frames, must lie in one slab and have the label
     /// `before` throughout.
     pub(super) fn replace(&mut self, range: Range<usize>, before: u16, after: u16) {
         let plane = self.grid.shape[0] * self.grid.shape[1];
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_comes_back_in_its_smallest_type() {
+    fn to_volume_uses_the_smallest_type_that_fits() {
         let labels = vec![0, 1, 1, 0, 0, 2, 7, 0, 0, 0, 0, 300];
         let edited = mask(labels.clone());
         assert_eq!(edited.to_volume().data, LabelData::U16(labels));
@@ -359,7 +359,7 @@ mod tests {
         assert!(edited != start && edited.sha256() != start.sha256());
         assert!(delta.pack().unpack().inverted().apply(&mut edited));
         assert_eq!((&edited, edited.sha256()), (&start, start.sha256()));
-        assert!(!delta.apply(&mut first.clone()), "a mask of one frame is another mask");
+        assert!(!delta.apply(&mut first.clone()), "a mask of one frame does not fit the change");
         let mut other = Grid::new([3, 2, 2], DAffine3::IDENTITY);
         other.world_from_voxel.translation.x = 4.0;
         let shifted = LabelVolume { grid: other, ..second };
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_for_all_frames_becomes_one_for_each() {
+    fn a_mask_of_one_frame_can_be_repeated_for_every_frame() {
         let one = mask(vec![1; 12]);
         let each = one.repeated(3);
         assert_eq!((each.frames(), each.to_volumes().all(|frame| frame == one.to_volume())), (3, true));
@@ -375,11 +375,11 @@ mod tests {
         assert_ne!(one.sha256(), each.sha256());
         let mut far = each.clone();
         far.show(9);
-        assert_eq!((far.frame(), far == each), (2, true), "the shown frame is no part of the mask");
+        assert_eq!((far.frame(), far == each), (2, true), "the shown frame does not affect equality");
     }
 
     #[test]
-    fn a_snapshot_keeps_its_labels_and_shares_what_did_not_change() {
+    fn a_snapshot_keeps_its_labels_and_shares_unchanged_slabs() {
         let mut edited = mask(vec![1; 12]);
         let snapshot = edited.clone();
         edited.replace(0..3, 1, 500);

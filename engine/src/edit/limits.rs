@@ -1,4 +1,4 @@
-//! Limits of an operation's parameters, independent of mask and image.
+//! Limits of the parameters of operations that hold for every mask and image.
 
 use glam::DVec3;
 
@@ -7,7 +7,7 @@ use crate::{Error, Result};
 
 impl Op {
     /// # Errors
-    /// For a value that no mask and image can make right.
+    /// A parameter that is invalid for every mask and image.
     pub(super) fn check(&self) -> Result<()> {
         match self {
             Self::Paint { label, brush } => label_above_0(*label).and_then(|()| brush.check()),

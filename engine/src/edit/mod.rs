@@ -1,14 +1,17 @@
-//! Mask editing: operations, deltas, undo and the journal. This module does no file access and knows no window.
+//! Mask editing: operations, deltas, undo and the journal. This module accesses no files and does not depend on the window.
 //!
-//! A tool makes an [`Op`]; [`plan`] turns it into a [`Delta`], the runs of voxels that change with their labels before and
-//! after; [`Delta::apply`] changes [`EditLabels`]; [`History`] keeps it for undo, [`journal`] for a crash. [`Delta::bounds`]
-//! must be redrawn. A long operation is planned on a clone, which is cheap, and its delta is applied at the end.
+//! 1. A tool of the window makes an [`Op`].
+//! 2. [`plan`] turns it into a [`Delta`]: the runs of voxels that change, with their labels before and after.
+//! 3. [`Delta::apply`] changes the [`EditLabels`]. The window redraws [`Delta::bounds`].
+//! 4. [`History`] keeps the delta for undo, and [`journal`] keeps it in case of a crash.
+//!
+//! A long operation is planned on a clone of the labels, which is cheap, and its delta is applied at the end.
 //!
 //! | file | idea |
 //! |---|---|
 //! | `labels.rs` | the mask, in slabs that copies share |
 //! | `op.rs`, `limits.rs`, `steps.rs` | the operations, limits of their parameters, and lists of them as JSON |
-//! | `delta.rs` | changes: inverted, joined, packed |
+//! | `delta.rs` | changes: how they are inverted, joined and packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
 //! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and regions connected by value or label |
 //! | `watershed.rs` | a lesion from strokes inside and around |
@@ -52,12 +55,12 @@ use crate::findings::{Connectivity, axial_axis};
 use crate::volume::Volume;
 use crate::{Error, Result};
 
-/// Other inputs of operations. Image and second mask are on the edited mask's grid.
+/// Inputs of operations besides the edited mask. The image and the other mask must be on the grid of the edited mask.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Scene<'a> {
     /// The image, for operations by value.
     pub image: Option<&'a Volume>,
-    /// Its frame, 0-based among the frames in memory.
+    /// Frame of the image, 0-based among the frames in memory.
     pub frame: usize,
     /// Another mask, such as the automatic segmentation.
     pub other: Option<&'a EditLabels>,
@@ -76,11 +79,11 @@ pub fn apply(op: &Op, labels: &mut EditLabels, scene: &Scene<'_>, control: &Cont
     Ok(delta)
 }
 
-/// What an operation would change.
+/// The changes that an operation would make.
 ///
 /// # Errors
-/// [`crate::ErrorKind::Config`] that names the field, for a value that is not usable with this mask and image, or a missing
-/// image or other mask; [`crate::ErrorKind::Cancelled`].
+/// [`crate::ErrorKind::Config`], which names the field, for a value that does not fit this mask and image, or if the image or
+/// the other mask is missing. [`crate::ErrorKind::Cancelled`] after cancellation.
 pub fn plan(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Delta> {
     op.check()?;
     let changes = changes(op, labels, scene, control)?;
@@ -108,7 +111,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The regions that change, disjoint, with their new labels.
+/// The disjoint regions that change, with their new labels.
 fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Vec<Change>> {
     let grid = labels.grid();
     let axis_or_axial = |axis: &Option<usize>| axis.unwrap_or_else(|| axial_axis(grid));

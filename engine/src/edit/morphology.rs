@@ -11,12 +11,12 @@ use crate::event::Control;
 use crate::findings::{Components, Connectivity};
 use crate::metrics::distance::nearest;
 
-/// How many voxels `mm` reaches along each axis.
+/// Number of voxels that a distance of `mm` spans along each axis.
 fn margin(mm: f64, labels: &EditLabels) -> [usize; 3] {
     labels.grid().spacing_mm().map(|spacing| (mm / spacing * (1.0 + ROUNDING)) as usize)
 }
 
-/// The label's voxels in its own box, padded; `None` if it does not occur.
+/// The voxels of the label in its padded bounding box; `None` if the label does not occur.
 fn mask_of(label: u16, labels: &EditLabels, padding: [usize; 3]) -> Option<BoxMask> {
     let bounds = labels.bounds_of(|other| other == label)?.padded(padding, labels.shape());
     Some(BoxMask::of(labels, bounds, |other| other == label))
@@ -49,8 +49,8 @@ pub(super) fn shrink(label: u16, mm: f64, labels: &EditLabels) -> Region {
     within(&inverted(&mask.bits), &mask.bits, &mask.bounds, mm, labels)
 }
 
-/// Voxels without the label that are not connected by faces, through other such voxels, to the border of the image or, across
-/// `axis`, of their slice.
+/// Holes of the label: voxels of other labels that are not connected by faces, without crossing the label, to the border of the
+/// image or, in mode `Slice`, of their slice across `axis`.
 pub(super) fn holes(label: u16, mode: Mode, axis: usize, labels: &EditLabels, control: &Control) -> Result<Region> {
     let Some(mask) = mask_of(label, labels, [1; 3]) else { return Ok(Region::default()) };
     let mut bits = vec![false; mask.bits.len()];
@@ -69,7 +69,7 @@ pub(super) fn holes(label: u16, mode: Mode, axis: usize, labels: &EditLabels, co
     Ok(BoxMask::region(&mask.bounds, &bits, labels.shape()))
 }
 
-/// Calls `found` for the voxels of components that do not touch the border of the first `axes` axes.
+/// Calls `found` for each voxel of the components of `outside` that do not touch the border along the first `axes` axes.
 fn enclosed(outside: &[bool], shape: [usize; 3], axes: usize, mut found: impl FnMut(usize)) {
     let components = Components::connected(outside, shape, Connectivity::Face);
     for c in 0..components.count() {
@@ -84,7 +84,7 @@ fn enclosed(outside: &[bool], shape: [usize; 3], axes: usize, mut found: impl Fn
     }
 }
 
-/// Voxels that the smoothed label gains and loses.
+/// The voxels that smoothing adds to the label, and those that it removes.
 pub(super) fn smooth(
     label: u16,
     method: Smoothing,
@@ -157,7 +157,8 @@ fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
     Ok(Some((mask, new)))
 }
 
-/// The Gaussian mean of the signed distance (negative inside), by a kernel of four standard deviations that repeats the border.
+/// Smooths the signed distance to the outline (negative inside) with a Gaussian of four standard deviations, which repeats the
+/// border.
 fn gaussian(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Result<SmoothedLabel> {
     let spacing = labels.grid().spacing_mm();
     let kernels = spacing.map(|spacing| kernel(mm / spacing));
@@ -196,7 +197,7 @@ pub(super) fn kernel(sigma: f64) -> Vec<f64> {
     weights.iter().map(|weight| weight / sum).collect()
 }
 
-/// Row by row: across i within a padded row, across j and k by adding whole rows.
+/// Convolves `field` along one axis. Along i, each row is padded; along j and k, whole rows are added.
 pub(super) fn convolve(field: &mut [f64], shape: [usize; 3], axis: usize, kernel: &[f64]) {
     let ([nx, ny, _], radius) = (shape, kernel.len() / 2);
     let source = field.to_vec();

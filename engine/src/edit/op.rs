@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::volume::Grid;
 use crate::{Error, Result};
 
-/// One edit of a mask. World coordinates are RAS+ millimetres, voxels are 0-based in the file's own order.
+/// One edit of a mask. World coordinates are in millimetres (RAS+). Voxel indices are 0-based, in the axis order of the file.
 ///
 /// Unless stated otherwise, an operation changes only background and its own label.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub enum Op {
         #[serde(default)]
         tolerance: Option<f64>,
     },
-    /// Gives the area of one label around a voxel another label, in one slice; areas are connected by edges of pixels.
+    /// Changes the label of the connected area around a voxel in one slice. Pixels that share an edge are connected.
     Fill {
         /// The new label; 0 erases.
         label: u16,
@@ -67,7 +67,8 @@ pub enum Op {
         #[serde(default)]
         axis: Option<usize>,
     },
-    /// Fills background that a label encloses: it is not connected by faces, around the label, to the border of the image.
+    /// Fills the background that a label encloses, which means that no path through faces leads from it to the border of the
+    /// image without crossing the label.
     FillHoles {
         /// The label.
         label: u16,
@@ -121,7 +122,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Adds the voxels that are connected to a voxel by faces and have a similar value.
+    /// Adds the voxels of similar value that are connected by faces to a start voxel.
     RegionGrow {
         /// The label, not 0.
         label: u16,
@@ -137,7 +138,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Adds the voxels that are 26-connected to a voxel through values in a range.
+    /// Adds the voxels with values in a range that are 26-connected to a start voxel.
     ThresholdGrow {
         /// The label, not 0.
         label: u16,
@@ -158,10 +159,10 @@ pub enum Op {
     Watershed {
         /// The label, not 0.
         label: u16,
-        /// Strokes in the lesion.
+        /// Strokes inside the lesion.
         inside: Vec<Brush>,
-        /// Strokes around it. They limit it to their box, made as wide along every axis as along its longest. A voxel of
-        /// both is outside.
+        /// Strokes around the lesion. The watershed is limited to the bounding box of all strokes, extended to a cube. A voxel
+        /// of an inside and an outside stroke is outside.
         outside: Vec<Brush>,
         /// Standard deviation in mm of the Gaussian that smooths the values. Default: half the finest voxel spacing; 0
         /// smooths nothing.
@@ -171,7 +172,7 @@ pub enum Op {
         #[serde(default)]
         overwrite: bool,
     },
-    /// Removes all 26-connected components but that at a voxel, over all labels.
+    /// Removes all 26-connected components except the one at a voxel, over all labels.
     KeepComponent {
         /// A voxel of the component.
         #[serde(flatten)]
@@ -180,22 +181,22 @@ pub enum Op {
         #[serde(default)]
         label: Option<u16>,
     },
-    /// Removes the 26-connected component at a voxel, over all labels: a finding.
+    /// Removes the 26-connected component at a voxel, over all labels.
     RemoveComponent {
         /// A voxel of the component.
         #[serde(flatten)]
         place: Place,
-        /// The component of this label alone.
+        /// Only the component of this label.
         #[serde(default)]
         label: Option<u16>,
     },
-    /// Removes all 26-connected components but the largest, of equal ones all but the first in memory.
+    /// Removes all 26-connected components except the largest. Of equally large ones the first in memory stays.
     KeepLargest {
         /// Only the components of this label. Default: components over all labels.
         #[serde(default)]
         label: Option<u16>,
     },
-    /// Removes the 26-connected components smaller than a volume; one of exactly that size stays.
+    /// Removes the 26-connected components below a volume. A component of exactly that volume stays.
     RemoveSmall {
         /// Volume in millilitres.
         ml: f64,
@@ -203,7 +204,7 @@ pub enum Op {
         #[serde(default)]
         label: Option<u16>,
     },
-    /// Gives a label's voxels another label.
+    /// Changes the label of all voxels of a label.
     Relabel {
         /// The label.
         from: u16,
@@ -213,7 +214,7 @@ pub enum Op {
         #[serde(flatten)]
         place: Place,
     },
-    /// Combines two labels. The result becomes label `a`; the rest of `a` becomes background.
+    /// Combines two labels. The result gets label `a`, and the rest of `a` becomes background.
     Boolean {
         /// How.
         operation: Boolean,
@@ -227,7 +228,7 @@ pub enum Op {
     },
     /// Changes the voxels inside a polygon.
     Lasso {
-        /// The label to fill with; of `erase`, the only label to erase. Not used by `restore`.
+        /// For `fill`, the new label. For `erase`, the only label to erase. Not used by `restore`.
         #[serde(default)]
         label: Option<u16>,
         /// The corners in world mm; the first and the last are joined.
@@ -235,10 +236,10 @@ pub enum Op {
         /// Plane of the polygon, through its first corner. Default: `axial`.
         #[serde(default, alias = "axis")]
         plane: Plane,
-        /// What happens inside.
+        /// Effect on the voxels inside.
         #[serde(default)]
         action: LassoAction,
-        /// Through all slices along the plane's axis, not in one only.
+        /// Applies to all slices along the axis of the plane, not only to the slice of the polygon.
         #[serde(default)]
         through: bool,
     },
@@ -257,7 +258,7 @@ pub struct Brush {
     pub plane: Plane,
     /// The points.
     pub points_mm: Vec<[f64; 3]>,
-    /// The lines from each point to the next are painted as well: a stroke.
+    /// Also paints the lines between consecutive points, as in a stroke.
     #[serde(default)]
     pub connected: bool,
 }
@@ -337,7 +338,7 @@ pub enum Boolean {
     Union,
     /// Voxels of both.
     Intersect,
-    /// Voxels of the first that are not of the second.
+    /// Voxels of the first label that do not belong to the second.
     Subtract,
 }
 
@@ -345,23 +346,23 @@ pub enum Boolean {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operand {
-    /// The edited mask, where labels exclude each other.
+    /// The edited mask, in which each voxel has only one label.
     #[default]
     Own,
     /// The other mask (`Scene::other`).
     Other,
 }
 
-/// What happens inside a lasso.
+/// Effect of a lasso on the voxels inside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LassoAction {
-    /// All voxels get the label.
+    /// Gives them the label.
     #[default]
     Fill,
-    /// They become background.
+    /// Makes them background.
     Erase,
-    /// Copies the labels of the other mask (`Scene::other`).
+    /// Gives them their labels in the other mask (`Scene::other`).
     Restore,
 }
 
@@ -426,7 +427,7 @@ impl Op {
 }
 
 impl Place {
-    /// The voxel, `None` if none is named.
+    /// The voxel; `None` if neither an index nor a position is set.
     ///
     /// # Errors
     /// If both are given, or the voxel lies outside the grid.
@@ -450,7 +451,7 @@ impl Place {
     }
 
     /// # Errors
-    /// As [`Place::find`]. Also if no voxel is named.
+    /// As [`Place::find`], and if neither an index nor a position is set.
     pub(super) fn require(&self, grid: &Grid) -> Result<[usize; 3]> {
         let missing = || Error::config("voxel", "missing", "give voxel or point_mm");
         self.find(grid)?.ok_or_else(missing)

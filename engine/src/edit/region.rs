@@ -25,7 +25,7 @@ impl VoxelBox {
     }
 
     /// Number of voxels.
-    #[allow(clippy::len_without_is_empty, reason = "a box holds a voxel at least")]
+    #[allow(clippy::len_without_is_empty, reason = "a box always holds at least one voxel")]
     pub fn len(&self) -> usize {
         self.shape().iter().product()
     }
@@ -35,7 +35,7 @@ impl VoxelBox {
         (0..3).all(|a| (self.min[a]..=self.max[a]).contains(&voxel[a]))
     }
 
-    /// The smallest box that holds both.
+    /// The smallest box that contains both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl VoxelBox {
         }
     }
 
-    /// The box's rows along i: the position in memory of each in a grid of this `shape`, preceded by its (j, k).
+    /// The rows of the box along i. For each row, its (j, k) and its memory range in a grid of this `shape`.
     pub fn rows(&self, shape: [usize; 3]) -> impl Iterator<Item = ([usize; 2], Range<usize>)> + use<> {
         let Self { min, max } = *self;
         let row = move |j: usize, k: usize| {
@@ -63,7 +63,7 @@ impl VoxelBox {
         (min[2]..=max[2]).flat_map(move |k| (min[1]..=max[1]).map(move |j| row(j, k)))
     }
 
-    /// The voxel of the grid at a position of an array over the box.
+    /// The voxel index in the grid, from a position in an array over the box.
     pub(super) fn voxel(&self, at: usize) -> [usize; 3] {
         let [nx, ny, _] = self.shape();
         [self.min[0] + at % nx, self.min[1] + at / nx % ny, self.min[2] + at / (nx * ny)]
@@ -93,7 +93,7 @@ impl Region {
         &self.0
     }
 
-    /// The smallest box around the voxels of a grid of this `shape`. A range may go on in the next row.
+    /// The bounding box of the voxels in a grid of this `shape`. A range may continue in the next row.
     pub fn bounds(&self, [nx, ny, _]: [usize; 3]) -> Option<VoxelBox> {
         let voxel = |at: usize| [at % nx, at / nx % ny, at / (nx * ny)];
         let boxed = |range: &Range<usize>| {
@@ -147,7 +147,7 @@ impl BoxMask {
         self.bounds.shape()
     }
 
-    /// The voxels of a grid of this `shape` whose bit in `bits` is set. `bits` covers the box.
+    /// The voxels of a box in a grid of this `shape` whose bit is set in `bits`, an array over the box.
     pub fn region(bounds: &VoxelBox, bits: &[bool], shape: [usize; 3]) -> Region {
         let mut ranges = Vec::new();
         let width = bounds.shape()[0];
@@ -209,14 +209,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_in_any_order_become_disjoint() {
+    fn a_region_merges_overlapping_ranges_in_any_order() {
         let region = Region::new(vec![5..7, 0..2, 6..9, 2..3, 4..4]);
         assert_eq!(region.ranges(), [0..3, 5..9]);
         assert_eq!(region.filtered(|at| at != 6).ranges(), [0..3, 5..6, 7..9]);
     }
 
     #[test]
-    fn a_range_over_the_end_of_a_row_is_as_wide_as_the_grid() {
+    fn a_range_beyond_the_end_of_a_row_has_the_width_of_the_grid() {
         let bounds = |ranges| Region::new(ranges).bounds([5, 3, 4]).map(|b| (b.min, b.max));
         assert_eq!(bounds(vec![1..3, 11..14]), Some(([1, 0, 0], [3, 2, 0])));
         assert_eq!(bounds(vec![3..5, 5..6]), Some(([0, 0, 0], [4, 1, 0])));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_of_every_axis() {
+    fn a_slice_layout_covers_the_box_across_every_axis() {
         let shape = [2, 3, 4];
         let values: Vec<usize> = (0..24).collect();
         for axis in 0..3 {

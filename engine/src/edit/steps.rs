@@ -14,13 +14,13 @@ use crate::{Error, ErrorKind, Result};
 pub enum Step {
     /// An operation.
     Edit(Op),
-    /// Takes back the last operation in effect.
+    /// Undoes the last operation in effect.
     Undo,
-    /// Brings back the operation that was undone last.
+    /// Redoes the operation that was undone last.
     Redo,
 }
 
-/// What a step did.
+/// Result of a step.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// Name of the operation, `undo` or `redo`.
@@ -35,13 +35,13 @@ pub struct Outcome {
     pub label_volumes_ml: BTreeMap<u16, f64>,
 }
 
-/// Other names of keys that are read.
+/// Alternative names of keys, each with the current name.
 const ALIASES: [(&str, &str); 1] = [("axis", "plane")];
 
 /// Reads an operation list.
 ///
 /// # Errors
-/// The number of the step, from 1, and the fault: an unknown operation or key, a missing or invalid value.
+/// An unknown operation or key, or a missing or invalid value. The error names the step, from 1.
 pub fn parse(json: &str) -> Result<Vec<Step>> {
     let steps: Vec<Value> =
         serde_json::from_str(json).map_err(|why| Error::config("ops", "JSON", format!("expected a list: {why}")))?;
@@ -98,12 +98,12 @@ fn in_step(n: usize, error: &Error) -> Error {
     }
 }
 
-/// Runs the steps in order. `done` is called with each step, its result and its change; an error from it ends the list.
+/// Runs the steps in order. Calls `done` with each step, its result and its change; an error of `done` ends the list.
 ///
-/// A step that changes nothing is still an undo step. Undo and redo without an edit do nothing.
+/// A step that changes nothing still counts as an edit for undo. Undo and redo without an edit do nothing.
 ///
 /// # Errors
-/// The number of the step, from 1, and the fault. The previous steps stay applied.
+/// The error of a step, with its number from 1. The previous steps stay applied.
 pub fn run(
     steps: &[Step],
     labels: &mut EditLabels,

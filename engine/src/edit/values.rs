@@ -54,7 +54,7 @@ pub(super) fn region_grow(
     flood(start, &bounds, grid.shape, Connectivity::Face, |at| similar(at) && near(at), control)
 }
 
-/// Voxels 26-connected to `start` whose value lies in a range, as that of `start` must.
+/// The voxels with values in a range that are 26-connected to `start`, whose value must lie in the range.
 ///
 /// # Errors
 /// If the value of `start` is outside the range.

@@ -1,4 +1,4 @@
-//! Seeded watershed: a lesion from strokes inside and around it.
+//! Seeded watershed: segments a lesion from strokes inside and around it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,23 +13,25 @@ use crate::event::Control;
 use crate::volume::Grid;
 use crate::{Error, Result};
 
-/// Steps between the lowest and the highest value of the box.
+/// Number of quantisation steps between the lowest and the highest value of the box.
 pub(super) const LEVELS: f64 = 4095.0;
-/// Added before quantising, so that a value between two steps is rounded the same way for any summation order.
+/// Added before quantisation, so that a value between two steps is rounded the same way for any order of summation.
 pub(super) const BETWEEN: f64 = 1e-6;
-/// Path lengths count in units of 1 / 1000 mm, which add up the same in any order.
+/// Path lengths are integers in units of 1 / 1000 mm, so that their sums do not depend on the order.
 pub(super) const PER_MM: f64 = 1000.0;
 
-/// The voxels nearer to the strokes `inside` than to those around them.
+/// The voxels that the watershed assigns to the `inside` strokes.
 ///
-/// The cost of a path is its largest step in value, then its length; on a tie a voxel is outside. This is a cut after Cousty et
-/// al., "Watershed cuts: minimum spanning forests and the drop of water principle", IEEE TPAMI 31(8), 2009. Only the bounding
-/// box of all strokes is used, extended to a cube. Its faces are outside seeds, except at the border of the image. Values are
-/// smoothed by a Gaussian of standard deviation `smooth_mm`, by default half the finest voxel spacing; values that are not
-/// finite count as the lowest.
+/// The cost of a path is its largest step in value, then its length. A voxel at equal cost from both sides is outside. The
+/// result is a watershed cut (Cousty et al., "Watershed cuts: minimum spanning forests and the drop of water principle", IEEE
+/// TPAMI 31(8), 2009).
+///
+/// Only the bounding box of all strokes is used, extended to a cube. Its faces are outside seeds, except at the border of the
+/// image. Values are smoothed by a Gaussian of standard deviation `smooth_mm`, by default half the finest voxel spacing.
+/// Non-finite values count as the lowest.
 ///
 /// # Errors
-/// If `inside` or `outside` has no voxel in the image. A voxel of both is outside.
+/// If `inside` or `outside` has no voxel in the image.
 pub(super) fn watershed(
     [inside, outside]: [&[Brush]; 2],
     smooth_mm: Option<f64>,
@@ -80,7 +82,7 @@ fn widened(bounds: VoxelBox, grid: &Grid) -> VoxelBox {
     bounds.padded(std::array::from_fn(|a| ((longest - side(a)) / (2.0 * spacing[a]) + BETWEEN) as usize), grid.shape)
 }
 
-/// The sides of a box's voxels before the strokes: outside on faces within the image.
+/// The initial sides of the voxels of a box: `Outside` on its faces, except at the border of the image.
 fn faces(bounds: &VoxelBox, shape: [usize; 3]) -> Vec<Side> {
     let is_face = |voxel: [usize; 3]| {
         (0..3).any(|a| {
@@ -92,7 +94,7 @@ fn faces(bounds: &VoxelBox, shape: [usize; 3]) -> Vec<Side> {
     (0..bounds.len()).map(side).collect()
 }
 
-/// Position in an array over the box of a voxel at a position in memory.
+/// Converts a memory position in the grid to a position in an array over the box.
 fn local(at: usize, bounds: &VoxelBox, [nx, ny, _]: [usize; 3]) -> usize {
     let [wide, high, _] = bounds.shape();
     let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
@@ -125,7 +127,7 @@ fn levels(
     Ok(values.iter().map(|value| ((value - low) * step + BETWEEN).round() as u16).collect())
 }
 
-/// Gives every voxel of a box the side of the cheapest path to it, and returns those inside.
+/// Assigns every voxel of a box to the side of the cheapest path to it. Returns true for inside.
 fn flood(levels: &[u16], sides: &[Side], bounds: &VoxelBox, grid: &Grid, control: &Control) -> Result<Vec<bool>> {
     let (shape, spacing) = (bounds.shape(), grid.spacing_mm());
     let lengths = spacing.map(|spacing| (spacing * PER_MM).round() as u64);

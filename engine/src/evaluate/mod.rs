@@ -1,5 +1,5 @@
-//! Evaluation of segmentations against references: the measures of [`crate::metrics`] for one case or a whole cohort,
-//! with their mean.
+//! Evaluates segmentations against references: computes the measures of [`crate::metrics`] for one case or a whole cohort, and
+//! their mean.
 
 mod report;
 
@@ -21,7 +21,7 @@ use crate::volume::seg::open_segmentation;
 use crate::volume::{LabelVolume, MaskOptions, Relation};
 use crate::{Error, Result};
 
-/// Cases measured in parallel. Each may need as much memory as 15 masks of its size.
+/// Number of cases measured in parallel. Each may need as much memory as 15 masks of its size.
 const CASES_AT_A_TIME: usize = 4;
 
 /// The labels that form the measured class.
@@ -34,7 +34,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// Whether each voxel belongs to the class, in file order.
+    /// True for each voxel of the class, in file order.
     fn mask(&self, volume: &LabelVolume) -> Vec<bool> {
         match self {
             Self::Any => volume.inside(),
@@ -90,10 +90,10 @@ impl Serialize for Target {
 
 /// Measures one segmentation for each target, on the grid of the reference.
 ///
-/// Permuted or flipped axes and a mask that is cropped are aligned by world position, with a note.
+/// Masks with permuted or flipped axes and cropped masks are aligned by world position, with a note.
 ///
 /// # Errors
-/// If the masks do not have the same voxels. `what` names both in the message, as in "a.nii and b.nii".
+/// If the masks do not have the same voxels. `what` names both of them in the message, as in "a.nii and b.nii".
 pub fn evaluate(
     what: &str,
     segmentation: &LabelVolume,
@@ -155,7 +155,7 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
 }
 
-/// Measures a segmentation file against a reference, which is the union of its files. What is unusual about the files
+/// Measures a segmentation file against a reference, which is the union of its files. Anything unusual about the files
 /// becomes a note.
 ///
 /// # Errors
@@ -209,7 +209,7 @@ pub fn evaluate_pairs(
     for chunk in pairs.found.chunks(CASES_AT_A_TIME.min(rayon::current_num_threads())) {
         let measure = |at: usize| -> Result<Vec<Measures>> {
             let pair = &chunk[at];
-            let measures = evaluate_files(&pair.prediction, &pair.truth, targets, options, masks)?;
+            let measures = evaluate_files(&pair.segmentation, &pair.reference, targets, options, masks)?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             Ok(measures)
         };
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_read_and_written() {
+    fn targets_round_trip_as_text() {
         assert_eq!("4".parse::<Target>().unwrap(), Target::Labels(vec![4]));
         let union: Target = "4 + 1+4".parse().unwrap();
         assert_eq!(union, Target::Labels(vec![1, 4]));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn each_target_is_measured_and_labels_taken_together_are_noted() {
+    fn each_target_is_measured_and_merged_labels_are_noted() {
         let targets = [Target::Any, Target::Labels(vec![2]), Target::Labels(vec![1, 4])];
         let measures = with_defaults(&volume(), &volume(), &targets).unwrap();
         let ml: Vec<f64> = measures.iter().map(|m| (m.volume_ml * 1000.0).round()).collect();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn another_axis_order_is_matched_and_another_place_refused() {
+    fn another_axis_order_is_aligned_and_another_position_refused() {
         let truth = volume();
         let part = truth.clone().on_grid(&truth.grid.cropped([0, 0, 0], [3, 2, 1]));
         let whole = part.clone().on_grid(&truth.grid);

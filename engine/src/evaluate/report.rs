@@ -20,12 +20,12 @@ pub struct CaseResult {
     pub patient: String,
     /// The measured label or union of labels.
     pub label: Target,
-    /// The measures, or the reason for missing ones.
+    /// The measures, or the reason why there are none.
     pub measures: Result<Measures, String>,
 }
 
 impl CaseResult {
-    /// Irregularities of this row.
+    /// Notes on this row, such as conventions for empty masks.
     pub fn notes(&self) -> &[String] {
         match &self.measures {
             Ok(measures) => &measures.notes,
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mean_leaves_missing_cases_out() {
+    fn the_mean_excludes_cases_without_measures() {
         let report = report();
         assert_eq!(report.mean.len(), 1);
         let mean = report.mean[0].1;
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn json_csv_and_table_say_the_same() {
+    fn json_csv_and_table_agree() {
         let json: serde_json::Value = serde_json::from_str(&report().to_json().unwrap()).unwrap();
         assert_eq!(json.as_object().unwrap().keys().collect::<Vec<_>>(), ["cases", "mean"]);
         assert_eq!(json["cases"][1]["lesions"], serde_json::json!({"tp": 2, "fp": 1, "fn": 0}));

@@ -1,4 +1,4 @@
-//! Losses by name.
+//! Named numbers of a step or an epoch: loss parts and diagnostics.
 
 use std::fmt;
 
@@ -8,29 +8,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::number;
 
-/// Numbers by name: the parts of a loss, or a method's diagnostics. Which there are depends on the method: AMLP has the parts
-/// `pred`, `rrl` and `lcl`, fine-tuning `dice` and `bce`. They keep the method's order; in JSON they are an object.
+/// Numbers by name: the parts of a loss, or a method's diagnostics. The names depend on the method: AMLP has the parts
+/// `pred`, `rrl` and `lcl`, fine-tuning has `dice` and `bce`. They keep the method's order; in JSON they are an object.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Losses(Vec<(String, f64)>);
 
 impl Losses {
-    /// The number of a part.
+    /// The value of a part, if it exists.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.0.iter().find(|(part, _)| part == name).map(|(_, value)| *value)
     }
 
-    /// True if there are no losses.
+    /// True if there are no parts.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Removes a part and returns its number.
+    /// Removes a part and returns its value.
     pub fn take(&mut self, name: &str) -> Option<f64> {
         let at = self.0.iter().position(|(part, _)| part == name)?;
         Some(self.0.remove(at).1)
     }
 
-    /// Sets the number of a part; a new one comes last.
+    /// Sets the value of a part. A new part is appended.
     pub fn set(&mut self, name: &str, value: f64) {
         match self.0.iter_mut().find(|(part, _)| part == name) {
             Some((_, old)) => *old = value,

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_step_takes_the_last_place() {
+    fn only_the_newest_step_is_kept_in_order() {
         let queue = EventQueue::new(8);
         for event in [step(1), milestone(2), step(3), step(4), milestone(5)] {
             queue.push(&event);
@@ -161,11 +161,11 @@ mod tests {
         assert_eq!(queue.drain(), [milestone(2), step(4), milestone(5)]);
         assert_eq!(queue.drain(), []);
         queue.push(&step(6));
-        assert_eq!(queue.drain(), [step(6)], "a drained step is not looked for again");
+        assert_eq!(queue.drain(), [step(6)], "a drained step is not removed again");
     }
 
     #[test]
-    fn a_full_queue_takes_steps_and_a_closed_one_everything() {
+    fn a_full_queue_blocks_only_milestones_and_a_closed_one_nothing() {
         let queue = Arc::new(EventQueue::new(2));
         queue.push(&milestone(1));
         queue.push(&milestone(2));
@@ -199,7 +199,7 @@ mod tests {
     proptest! {
         /// 0 drains, 1 pushes a step, 2 a milestone.
         #[test]
-        fn order_and_the_newest_step(acts in prop::collection::vec(0u8..3, 0..200)) {
+        fn the_queue_matches_a_plain_list_without_older_steps(acts in prop::collection::vec(0u8..3, 0..200)) {
             let queue = EventQueue::new(1000);
             let mut model: Vec<Event> = Vec::new();
             for (at, act) in acts.into_iter().enumerate() {
@@ -221,7 +221,7 @@ mod tests {
 
         /// With a thread on each side: bounded, nothing but steps lost, everything in order, the last event kept.
         #[test]
-        fn across_threads(kinds in prop::collection::vec(any::<bool>(), 1..300), capacity in 1usize..6) {
+        fn no_milestone_is_lost_or_reordered_across_threads(kinds in prop::collection::vec(any::<bool>(), 1..300), capacity in 1usize..6) {
             let queue = Arc::new(EventQueue::new(capacity));
             let events: Vec<Event> =
                 kinds.iter().enumerate().map(|(at, is_step)| if *is_step { step(at) } else { milestone(at) }).collect();

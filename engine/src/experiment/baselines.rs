@@ -5,7 +5,7 @@ use crate::parallel;
 use crate::volume::{Grid, LabelVolume, Volume, percentile};
 use glam::{DMat3, DVec3};
 
-/// One threshold on the image's value (SUV for PET) for all patients.
+/// Baseline: one threshold on the image's value (SUV for PET) for all patients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     /// Voxels of at least this value are lesion, in the image's unit.
@@ -43,10 +43,10 @@ impl Threshold {
     }
 }
 
-/// An ellipsoid at the same place in every scan.
+/// Baseline: an ellipsoid at the same position in every scan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ellipsoid {
-    /// Its centre from the middle of the scan, in mm, RAS+.
+    /// Offset of its centre from the middle of the scan, in mm, RAS+.
     pub offset_mm: DVec3,
     /// Covariance of the lesion voxels' positions, in mm^2; the ellipsoid of uniform density with the same covariance
     /// is `x' (5 C)^-1 x <= 1`.
@@ -79,7 +79,7 @@ impl Ellipsoid {
 
     /// The ellipsoid as a mask on a scan's grid.
     pub fn mask(&self, grid: &Grid) -> Vec<bool> {
-        // A flat mask (one slice) has no extent along its normal: half a millimetre keeps the matrix invertible.
+        // A mask in a single slice has no extent along its normal. Half a millimetre keeps the matrix invertible.
         let shape = (self.covariance_mm2 * 5.0 + DMat3::from_diagonal(DVec3::splat(0.25))).inverse();
         let centre = middle(grid) + self.offset_mm;
         voxels(grid)
@@ -128,14 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn an_ellipsoid_finds_the_ball_it_was_fitted_to() {
+    fn an_ellipsoid_fitted_to_a_ball_segments_the_ball() {
         let label = ball([40, 40, 30], [35.0, 45.0, 40.0], 18.0);
         let mask = Ellipsoid::fit(std::slice::from_ref(&label)).mask(&label.grid);
         assert!(dice(|i| mask[i], &label) > 0.97);
     }
 
     #[test]
-    fn a_threshold_finds_the_value_that_separates() {
+    fn a_tuned_threshold_separates_lesion_from_background() {
         let label = ball([20, 20, 20], [20.0, 20.0, 30.0], 12.0);
         let values = (0..label.grid.len()).map(|i| if label.get(i) > 0 { 6.0 } else { 2.0 + (i % 3) as f32 }).collect();
         let image = Volume::from_f32(label.grid.clone(), values);

@@ -1,5 +1,5 @@
-//! The complete workflow on the sample study: pre-train, fine-tune with and without pre-training at the same budget,
-//! segment the held-out patients, and compare with a threshold and an ellipsoid.
+//! The demo: pre-trains on the sample study, fine-tunes with and without pre-training at the same budget, segments the held-out
+//! patients, and compares with a threshold and an ellipsoid.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::baselines::{Ellipsoid, Threshold};
 use super::{CaseScore, MethodScores};
-use crate::cohort::labelled::{LabelBudget, LabelDraw, LabelShare};
+use crate::cohort::label_budget::{LabelBudget, LabelDraw, LabelShare};
 use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort, fingerprint};
 use crate::config::{Config, preset};
@@ -27,15 +27,15 @@ use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Held-out patients.
+/// Number of held-out patients.
 const TESTS: usize = 4;
-/// Labelled training patients.
+/// Number of labelled training patients.
 const LABELLED: usize = 4;
 /// With so few patients the draw is stratified by lesion volume, as the report states.
 const LABEL_DRAW: LabelDraw = LabelDraw::Stratified;
 /// Number of training patients whose label updates are drawn.
 const PROBES: usize = 3;
-/// The two networks.
+/// Names of the two networks.
 const NAMES: [&str; 2] = ["pre-trained, fine-tuned", "random weights, fine-tuned"];
 
 /// Folders below the output folder for the segmentations of the two networks. They must exist.
@@ -62,7 +62,7 @@ pub struct DemoOptions {
 /// Result of the demo (`report.json`).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DemoReport {
-    /// Research use only.
+    /// States that the results are for research use only.
     pub notice: String,
     /// Seed.
     pub seed: u64,
@@ -70,7 +70,7 @@ pub struct DemoReport {
     pub device: String,
     /// Patients pre-trained on.
     pub train: Vec<String>,
-    /// Those of them whose masks were used.
+    /// The pre-training patients whose masks were used.
     pub labelled: Vec<String>,
     /// Held-out patients, drawn before training.
     pub test: Vec<String>,
@@ -97,12 +97,12 @@ pub struct HeldOutPatient {
     /// The scan.
     pub image: Volume,
     /// The reference, on the scan's grid.
-    pub truth: LabelVolume,
+    pub reference: LabelVolume,
     /// Name and segmentation of each method.
     pub masks: Vec<(String, Vec<bool>)>,
 }
 
-/// Input of the figures, beside the report.
+/// Data that the figures need besides the report.
 pub struct DemoData {
     /// The held-out patients.
     pub held: Vec<HeldOutPatient>,
@@ -127,7 +127,7 @@ impl EventSink for Recorder<'_> {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
             Event::Epoch(summary) => self.epochs.push((**summary).clone()),
-            // The sheets show updates, not the epochs between them.
+            // The figures show label updates, so epochs without one are not kept.
             Event::Probe(probe) if !probe.cases.is_empty() => self.probes.push((**probe).clone()),
             _ => {}
         }
@@ -163,7 +163,7 @@ pub fn demo(
     let mut job = PretrainJob::prepare(pretrain, &folder, start, control, &mut |_, _| {})?;
     let chosen: Vec<usize> =
         (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
-    job.watch(&chosen)?;
+    job.pin(&chosen)?;
     let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
     job.train(compute, &mut recorder, control)?;
     let Recorder { epochs, probes: updates, .. } = recorder;
@@ -209,7 +209,7 @@ pub fn demo(
     };
     let (threshold, ellipsoid) = fit_baselines(read(&labelled)?);
     let mut held = Vec::new();
-    for (id, image, truth) in read(&split.test)? {
+    for (id, image, reference) in read(&split.test)? {
         let mut masks = Vec::new();
         for (segmenter, name) in segmenters.iter().zip(NAMES) {
             let found = segmenter.segment(std::slice::from_ref(&image), &mut |_| {}, control)?.label;
@@ -219,7 +219,7 @@ pub fn demo(
         }
         masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
         masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
-        held.push(HeldOutPatient { id, image, truth, masks });
+        held.push(HeldOutPatient { id, image, reference, masks });
     }
     clock.lap("segmentation");
 
@@ -254,8 +254,8 @@ fn draw_split(cohort: &Cohort, options: &DemoOptions) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Settings of a pre-training run of `steps` and a fine-tuning run of `fine_steps`: a minute or two on two cores. Fine-tuning has the
-/// product's default rate and schedule.
+/// Settings of a pre-training run of `steps` steps and a fine-tuning run of `fine_steps` steps, small enough for a few
+/// minutes on two cores. Fine-tuning has the default learning rate and schedule.
 pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Result<(Config, Config)> {
     let mut pretrain = preset("amlp-plus", &["pet".to_string()])?;
     // For display. Without CCL the new labels only affect the masking order.
@@ -309,8 +309,8 @@ fn score(held: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
             let cases = held
                 .iter()
                 .map(|h| {
-                    let truth: Vec<bool> = (0..h.truth.grid.len()).map(|i| h.truth.get(i) > 0).collect();
-                    let measures = measure(&h.masks[m].1, &truth, &h.truth.grid, &MetricOptions::default())?;
+                    let reference: Vec<bool> = (0..h.reference.grid.len()).map(|i| h.reference.get(i) > 0).collect();
+                    let measures = measure(&h.masks[m].1, &reference, &h.reference.grid, &MetricOptions::default())?;
                     Ok(CaseScore::new(&h.id, &measures))
                 })
                 .collect::<Result<Vec<_>>>()?;

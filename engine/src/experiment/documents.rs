@@ -1,4 +1,4 @@
-//! The demo's pictures, table and report page.
+//! The demo's figures, scores table and report page.
 
 use super::demo::{DemoData, DemoReport, HeldOutPatient};
 use super::figures::{
@@ -9,7 +9,7 @@ use super::page::{Figure, PageInput, Setup, page};
 use crate::Result;
 use crate::event::Probe;
 
-/// Path below the output folder, and bytes, of every document of the demo.
+/// Every document of the demo: its path below the output folder, and its bytes.
 pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut overlays = Vec::new();
@@ -46,15 +46,15 @@ fn heading(probe: &Probe) -> String {
     format!("{}, prepared slice {}", probe.case, probe.slice + 1)
 }
 
-/// The overlay of a held-out patient, and the slice it shows.
+/// The overlay of a held-out patient, and the index of the slice it shows.
 fn picture(held: &HeldOutPatient, report: &DemoReport, at: usize) -> Result<Option<(usize, Vec<u8>)>> {
     let (grid, orientation) = held.image.grid.reoriented_to_ras();
     let source = held.image.grid.shape;
-    let truth: Vec<bool> = held.truth.iter().map(|label| label > 0).collect();
-    let truth = orientation.apply(&truth, source);
+    let reference: Vec<bool> = held.reference.iter().map(|label| label > 0).collect();
+    let reference = orientation.apply(&reference, source);
     let image = orientation.apply(&held.image.to_f32(), source);
     let [nx, ny, _] = grid.shape;
-    let Some(k) = fullest_slice(&truth, nx * ny) else { return Ok(None) };
+    let Some(k) = fullest_slice(&reference, nx * ny) else { return Ok(None) };
     let slices: Vec<Vec<bool>> =
         held.masks.iter().map(|(_, mask)| axial_slice(&orientation.apply(mask, source), grid.shape, k)).collect();
     let masks: Vec<OverlayMask<'_>> = held
@@ -74,7 +74,7 @@ fn picture(held: &HeldOutPatient, report: &DemoReport, at: usize) -> Result<Opti
         shape: [nx, ny],
         spacing_mm: [sx, sy],
         window: None,
-        truth: &axial_slice(&truth, grid.shape, k),
+        reference: &axial_slice(&reference, grid.shape, k),
         masks: &masks,
     })?;
     Ok(Some((k, bytes)))

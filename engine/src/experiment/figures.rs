@@ -3,9 +3,9 @@
 //! | file | idea |
 //! |---|---|
 //! | `overlay.rs` | slices of patients: scan, reference, each method's segmentation vs the reference (the paper's Fig. 3) |
-//! | `relabel.rs` | the digits of a slice's patches before and after label updates (the paper's Fig. 4) |
+//! | `relabel.rs` | the patch labels of a slice before and after label updates (the paper's Fig. 4) |
 //! | `chart.rs` | curves as a small SVG |
-//! | `curves.rs` | the curves drawn of a run |
+//! | `curves.rs` | the charts of a run |
 //!
 //! Nothing here touches the disk: pictures are the bytes of PNG files.
 

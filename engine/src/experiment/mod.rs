@@ -44,7 +44,7 @@ pub struct CaseScore {
 }
 
 impl CaseScore {
-    /// Selects the scores from a segmentation's measures.
+    /// The scores among a segmentation's measures.
     pub fn new(case: &str, m: &Measures) -> Self {
         Self {
             case: case.into(),

@@ -1,4 +1,4 @@
-//! `MODEL.md`: origin and intended use of a network that is passed on.
+//! `MODEL.md`, the model card of an exported network: its origin and intended use.
 
 use std::fmt::Write;
 
@@ -11,15 +11,15 @@ use crate::words::plural;
 pub struct ModelCard<'a> {
     /// The network.
     pub exported: &'a ExportedModel,
-    /// The command that made it, if one did.
+    /// The command that made the network, if a single one did.
     pub command: Option<&'a str>,
     /// The device that it was trained on.
     pub device: Option<&'a str>,
-    /// Patients of the pre-training; none if it started from random weights.
+    /// Patients of the pre-training; empty if the network started from random weights.
     pub pretrained: &'a [String],
-    /// Patients whose masks it was fine-tuned with.
+    /// Patients with whose masks it was fine-tuned.
     pub labelled: &'a [String],
-    /// Test patients of its split.
+    /// Test patients of the split.
     pub test: &'a [String],
     /// Scores of the test patients.
     pub scores: Option<&'a MethodScores>,
@@ -28,7 +28,7 @@ pub struct ModelCard<'a> {
 }
 
 impl ModelCard<'_> {
-    /// The card in Markdown. Without folders and times, so that the same network has the same card.
+    /// The card in Markdown. It contains no paths and times, so that the same network has the same card.
     pub fn text(&self) -> String {
         let mut text = format!(
             "# Lesion segmentation model\n\n**Research use only**: not a medical device, not for clinical use. The network was \
@@ -66,7 +66,7 @@ impl ModelCard<'_> {
                  scan.nii.gz --out masks`. It cannot be trained further, since the optimiser's state is not included.\n\n\
                  ## The data it was trained on\n\n";
         text += match self.attribution {
-            // Skips its heading, which would be a second title.
+            // Drop the heading of the attribution, which would be a second title.
             Some(own) => own.trim().trim_start_matches(['#', ' ']),
             None => "No attribution was given, so the origin and licence of the data are unknown.",
         };
@@ -81,7 +81,7 @@ mod tests {
     use crate::experiment::CaseScore;
 
     #[test]
-    fn the_card_tells_what_made_the_network() {
+    fn the_card_names_patients_scores_and_attribution() {
         let score = CaseScore {
             case: "T1".into(),
             dsc: 0.75,

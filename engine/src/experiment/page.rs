@@ -10,7 +10,7 @@ use super::figures::Chart;
 pub use html::{embedded, escape, figure};
 pub(crate) use html::{facts, href};
 
-/// Printed on every page.
+/// Notice on every page.
 pub const NOTICE: &str = "Research use only. Not a medical device.";
 
 /// Attribution of the sample study.
@@ -26,7 +26,7 @@ pub const STS_ATTRIBUTION: &str = "Vallières, M., Freeman, C. R., Skamene, S. R
 pub struct PageInput {
     /// The page's title.
     pub title: String,
-    /// One paragraph.
+    /// Summary, one paragraph.
     pub summary: String,
     /// The methods' scores, columns of the table in this order.
     pub methods: Vec<MethodScores>,
@@ -78,14 +78,14 @@ pub struct Figure {
     pub file: String,
     /// Text alternative.
     pub alt: String,
-    /// Below the picture.
+    /// Caption below the picture.
     pub caption: String,
     /// Width and height in pixels, if known, to avoid layout shifts while loading.
     pub size: Option<[u32; 2]>,
 }
 
 impl Figure {
-    /// A picture; only the size is read from its PNG bytes.
+    /// A picture in `file`. Its size is read from `png`.
     pub fn new(file: impl Into<String>, alt: impl Into<String>, caption: impl Into<String>, png: &[u8]) -> Self {
         Self { file: file.into(), alt: alt.into(), caption: caption.into(), size: html::png_size(png) }
     }

@@ -12,52 +12,52 @@ use crate::volume::{Grid, LabelVolume};
 /// Voxels that two lesions must share for one to hit the other.
 pub const HIT_VOXELS: usize = 1;
 
-/// Lesion-wise detection: a true lesion is hit, and a predicted one is right, by an overlap of one voxel or more.
+/// Lesion-wise detection. A lesion is hit by an overlap of [`HIT_VOXELS`] or more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lesions {
-    /// True lesions that the prediction hits.
+    /// Reference lesions that the segmentation hits.
     pub tp: usize,
-    /// Predicted components without any true voxel.
+    /// False-positive lesions: components of the segmentation without any reference voxel.
     pub fp: usize,
-    /// True lesions that the prediction misses.
+    /// Reference lesions that the segmentation misses.
     #[serde(rename = "fn")]
     pub missed: usize,
 }
 
-/// The components of two masks and their overlaps with the other mask.
+/// The components of a segmentation and a reference, and their overlaps with the other mask.
 pub struct Overlaps {
-    /// The true lesions.
-    pub truth: Components,
-    /// The predicted components.
-    pub prediction: Components,
-    /// Voxels of each true lesion that are predicted.
-    pub of_truth: Vec<usize>,
-    /// Voxels of each predicted component that are true.
-    pub of_prediction: Vec<usize>,
+    /// Components of the reference.
+    pub reference: Components,
+    /// Components of the segmentation.
+    pub segmentation: Components,
+    /// For each component of the reference, its number of voxels in the segmentation.
+    pub of_reference: Vec<usize>,
+    /// For each component of the segmentation, its number of voxels in the reference.
+    pub of_segmentation: Vec<usize>,
 }
 
 impl Overlaps {
     /// Finds the components of two masks of one shape (first axis fastest, true inside).
-    pub fn new(prediction: &[bool], truth: &[bool], shape: [usize; 3]) -> Self {
+    pub fn new(segmentation: &[bool], reference: &[bool], shape: [usize; 3]) -> Self {
         let of = |mask, other| {
             let components = Components::new(mask, shape);
             let overlaps = components.overlaps(other);
             (components, overlaps)
         };
-        let ((truth, of_truth), (prediction, of_prediction)) =
-            rayon::join(|| of(truth, prediction), || of(prediction, truth));
-        Self { truth, prediction, of_truth, of_prediction }
+        let ((reference, of_reference), (segmentation, of_segmentation)) =
+            rayon::join(|| of(reference, segmentation), || of(segmentation, reference));
+        Self { reference, segmentation, of_reference, of_segmentation }
     }
 
-    /// Counts hit, missed and invented lesions.
+    /// Counts hit, missed and false-positive lesions.
     pub fn lesions(&self) -> Lesions {
         let hits = |overlaps: &[usize]| overlaps.iter().filter(|&&voxels| is_hit(voxels)).count();
-        let (tp, right) = (hits(&self.of_truth), hits(&self.of_prediction));
-        Lesions { tp, fp: self.of_prediction.len() - right, missed: self.of_truth.len() - tp }
+        let (tp, right) = (hits(&self.of_reference), hits(&self.of_segmentation));
+        Lesions { tp, fp: self.of_segmentation.len() - right, missed: self.of_reference.len() - tp }
     }
 }
 
-/// The one definition of a hit.
+/// Defines a hit, for evaluation and viewer alike.
 fn is_hit(overlap_voxels: usize) -> bool {
     overlap_voxels >= HIT_VOXELS
 }
@@ -65,41 +65,41 @@ fn is_hit(overlap_voxels: usize) -> bool {
 /// Voxel counts of a pair of masks, or of one slice of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Voxels of the prediction (P).
-    pub prediction: usize,
-    /// Voxels of the truth (T).
-    pub truth: usize,
+    /// Voxels of the segmentation (P).
+    pub segmentation: usize,
+    /// Voxels of the reference (T).
+    pub reference: usize,
     /// Voxels of both (TP).
     pub both: usize,
 }
 
 impl Counts {
-    /// Counts two masks of one length.
-    pub fn of(prediction: &[bool], truth: &[bool]) -> Self {
+    /// Counts two masks of the same length.
+    pub fn of(segmentation: &[bool], reference: &[bool]) -> Self {
         let count = |mask: &[bool]| mask.iter().filter(|&&v| v).count();
-        let both = prediction.iter().zip(truth).filter(|&(&p, &t)| p & t).count();
-        Self { both, prediction: count(prediction), truth: count(truth) }
+        let both = segmentation.iter().zip(reference).filter(|&(&p, &t)| p & t).count();
+        Self { both, segmentation: count(segmentation), reference: count(reference) }
     }
 
-    /// 2 both / (prediction + truth); `None` where both are empty. [`Counts::dsc`] has the constant of Eq. 10.
+    /// 2 both / (segmentation + reference); `None` where both are empty. [`Counts::dsc`] has the constant of Eq. 10.
     pub fn dice(&self) -> Option<f64> {
-        let sum = self.prediction + self.truth;
+        let sum = self.segmentation + self.reference;
         (sum > 0).then(|| 2.0 * self.both as f64 / sum as f64)
     }
 
-    /// Voxels on which the two masks disagree.
+    /// Number of voxels on which the masks disagree.
     pub fn wrong(&self) -> usize {
-        self.prediction + self.truth - 2 * self.both
+        self.segmentation + self.reference - 2 * self.both
     }
 }
 
-/// Counts (predicted, true) voxel by voxel.
+/// Counts pairs of (in the segmentation, in the reference).
 impl FromIterator<(bool, bool)> for Counts {
     fn from_iter<I: IntoIterator<Item = (bool, bool)>>(voxels: I) -> Self {
-        voxels.into_iter().fold(Self::default(), |counts, (prediction, truth)| Self {
-            prediction: counts.prediction + usize::from(prediction),
-            truth: counts.truth + usize::from(truth),
-            both: counts.both + usize::from(prediction & truth),
+        voxels.into_iter().fold(Self::default(), |counts, (segmentation, reference)| Self {
+            segmentation: counts.segmentation + usize::from(segmentation),
+            reference: counts.reference + usize::from(reference),
+            both: counts.both + usize::from(segmentation & reference),
         })
     }
 }
@@ -109,12 +109,12 @@ impl FromIterator<(bool, bool)> for Counts {
 pub struct MatchedFinding {
     /// The lesion.
     pub finding: Finding,
-    /// Its voxels in the other mask, with any label.
+    /// Number of its voxels that have any label in the other mask.
     pub overlap_voxels: usize,
 }
 
 impl MatchedFinding {
-    /// Whether the other mask has it too.
+    /// True if the other mask overlaps it.
     pub fn is_hit(&self) -> bool {
         is_hit(self.overlap_voxels)
     }
@@ -125,10 +125,10 @@ impl MatchedFinding {
     }
 }
 
-/// How a segmentation agrees with a reference.
+/// Agreement of a segmentation with a reference.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
-    /// One entry an axial slice in canonical order, from feet to head.
+    /// One entry per axial slice in canonical order, from feet to head.
     pub slices: Vec<Counts>,
     /// The lesions of the segmentation, as [`super::findings`] lists them.
     pub segmentation: Vec<MatchedFinding>,
@@ -144,8 +144,8 @@ impl Comparison {
         self.slices.iter().map(Counts::dice).collect()
     }
 
-    /// Canonical numbers of the slices where either mask has a voxel, lowest Dice first; of equal ones that with more
-    /// wrong voxels, then the lower.
+    /// Canonical numbers of the slices where either mask has a voxel, lowest Dice first. Ties go to the slice with more wrong
+    /// voxels, then to the lower number.
     pub fn worst_first(&self) -> Vec<usize> {
         let mut order: Vec<(f64, usize, usize)> = self
             .slices
@@ -179,19 +179,19 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
     let grid = &segmentation.grid;
     check_len(segmentation.len(), grid)?;
     check_len(reference.len(), grid)?;
-    // Voxels outside both masks are visited only once, to find the components.
+    // Voxels outside both masks are visited only once, while the components are found.
     let (own, its) = rayon::join(|| Components::of_labels(segmentation), || Components::of_labels(reference));
     let slices = grid.axial_slices();
     let (mut counts, mut mislabelled_voxels) = (vec![Counts::default(); slices.count], 0);
     let in_segmentation = matched(&own, grid, |slice, at| {
         let (own, its) = (segmentation.get(at), reference.get(at));
-        counts[slices.canonical(slice)].prediction += 1;
+        counts[slices.canonical(slice)].segmentation += 1;
         counts[slices.canonical(slice)].both += usize::from(its != 0);
         mislabelled_voxels += usize::from(its != 0 && its != own);
         its != 0
     });
     let in_reference = matched(&its, grid, |slice, at| {
-        counts[slices.canonical(slice)].truth += 1;
+        counts[slices.canonical(slice)].reference += 1;
         segmentation.get(at) != 0
     });
     Ok(Comparison { mislabelled_voxels, slices: counts, segmentation: in_segmentation, reference: in_reference })
@@ -244,28 +244,28 @@ mod tests {
         mask
     }
 
-    /// A lesion hit in part, one hit by a single voxel, one missed, and an invention; slice 5 is empty.
+    /// A lesion hit in part, one hit by a single voxel, one missed, and a false-positive lesion; slice 5 is empty.
     fn case() -> (Grid, Vec<bool>, Vec<bool>) {
         let grid = grid([10, 8, 6]);
-        let truth = boxes(
+        let reference = boxes(
             &grid,
             &[([0, 0, 0], [4, 4, 2]), ([7, 0, 3], [10, 2, 4]), ([0, 6, 4], [2, 8, 5]), ([9, 7, 0], [10, 8, 1])],
         );
-        let prediction = boxes(
+        let segmentation = boxes(
             &grid,
             &[([0, 0, 0], [4, 2, 2]), ([9, 1, 3], [10, 2, 5]), ([5, 5, 2], [7, 7, 3]), ([9, 7, 0], [10, 8, 1])],
         );
-        (grid, prediction, truth)
+        (grid, segmentation, reference)
     }
 
-    fn compared(prediction: &[bool], truth: &[bool], grid: &Grid) -> Comparison {
-        compare(&mask_of(prediction, grid), &mask_of(truth, grid)).unwrap()
+    fn compared(segmentation: &[bool], reference: &[bool], grid: &Grid) -> Comparison {
+        compare(&mask_of(segmentation, grid), &mask_of(reference, grid)).unwrap()
     }
 
     #[test]
-    fn hits_misses_and_inventions_by_hand() {
-        let (grid, prediction, truth) = case();
-        let found = compared(&prediction, &truth, &grid);
+    fn hits_misses_and_false_positives_match_values_computed_by_hand() {
+        let (grid, segmentation, reference) = case();
+        let found = compared(&segmentation, &reference, &grid);
         assert_eq!(found.lesions(0.0), Lesions { tp: 3, fp: 1, missed: 1 });
         let of = |all: &[MatchedFinding]| -> Vec<(u32, usize, usize)> {
             all.iter().map(|m| (m.finding.number, m.finding.voxels, m.overlap_voxels)).collect()
@@ -275,14 +275,14 @@ mod tests {
         assert!((found.reference[1].overlap() - 1.0 / 6.0).abs() < 1e-15);
         // They equal the findings of each mask.
         let own: Vec<Finding> = found.reference.iter().map(|m| m.finding.clone()).collect();
-        assert_eq!(own, findings(&mask_of(&truth, &grid)));
+        assert_eq!(own, findings(&mask_of(&reference, &grid)));
         // Voxels of 10 mm3: from four voxels on, the hit of one voxel does not count, nor that of two.
         assert_eq!(found.lesions(0.04), Lesions { tp: 2, fp: 1, missed: 1 });
         assert_eq!(found.lesions(0.05), Lesions { tp: 2, fp: 0, missed: 0 });
     }
 
     #[test]
-    fn a_wrong_label_at_the_right_place_is_neither_missed_nor_extra() {
+    fn a_mislabelled_lesion_is_neither_missed_nor_a_false_positive() {
         let grid = grid([4, 1, 1]);
         let labels = |values: [u8; 4]| LabelVolume::new(grid.clone(), values.to_vec()).unwrap();
         let found = compare(&labels([1, 1, 4, 0]), &labels([1, 2, 2, 2])).unwrap();
@@ -293,10 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn slices_by_hand() {
-        let (grid, prediction, truth) = case();
-        let found = compared(&prediction, &truth, &grid);
-        let counts: Vec<[usize; 3]> = found.slices.iter().map(|s| [s.prediction, s.truth, s.both]).collect();
+    fn slice_counts_match_values_computed_by_hand() {
+        let (grid, segmentation, reference) = case();
+        let found = compared(&segmentation, &reference, &grid);
+        let counts: Vec<[usize; 3]> = found.slices.iter().map(|s| [s.segmentation, s.reference, s.both]).collect();
         assert_eq!(counts, [[9, 17, 9], [8, 16, 8], [4, 0, 0], [1, 6, 1], [1, 4, 0], [0, 0, 0]]);
         let dice = [Some(18.0 / 26.0), Some(16.0 / 24.0), Some(0.0), Some(2.0 / 7.0), Some(0.0), None];
         assert_eq!(found.slice_dice(), dice);
@@ -305,13 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn slices_count_from_the_feet_in_every_order() {
-        let (upright, prediction, truth) = case();
-        let expected = compared(&prediction, &truth, &upright);
+    fn slices_count_from_the_feet_in_every_axis_order() {
+        let (upright, segmentation, reference) = case();
+        let expected = compared(&segmentation, &reference, &upright);
         for o in Orientation::all() {
             let grid = upright.reoriented(&o);
             let turn = |mask: &[bool]| o.apply(mask, upright.shape);
-            let found = compared(&turn(&prediction), &turn(&truth), &grid);
+            let found = compared(&turn(&segmentation), &turn(&reference), &grid);
             assert_eq!((&found.slices, found.lesions(0.0)), (&expected.slices, expected.lesions(0.0)), "{o:?}");
             let missed =
                 |all: &[MatchedFinding], g: &Grid| all.iter().find(|m| !m.is_hit()).map(|m| m.finding.axial_slice(g));
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_masks_and_wrong_sizes() {
+    fn empty_masks_have_no_dice_and_unequal_sizes_are_refused() {
         let grid = grid([3, 2, 2]);
         let found = compared(&[false; 12], &[false; 12], &grid);
         assert_eq!((found.lesions(0.0), found.slice_dice()), (Lesions::default(), vec![None, None]));
@@ -332,9 +332,9 @@ mod tests {
     }
 
     proptest! {
-        /// The definition, on numbered components; and evaluation says the same.
+        /// Compares with the definition on numbered components, and with the evaluation.
         #[test]
-        fn detection_is_that_of_the_numbered_components(
+        fn detection_matches_its_definition(
             p in proptest::collection::vec(proptest::bool::weighted(0.12), 6 * 5 * 4),
             t in proptest::collection::vec(proptest::bool::weighted(0.12), 6 * 5 * 4),
         ) {

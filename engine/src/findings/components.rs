@@ -1,4 +1,4 @@
-//! Connected components by runs along the fastest axis and union-find.
+//! Connected components, found by runs along the fastest axis and union-find.
 
 use std::ops::Range;
 
@@ -31,7 +31,7 @@ impl Voxel for u16 {
     }
 }
 
-/// Neighbouring voxels of one component and one label that follow each other along i.
+/// Consecutive voxels along i with the same label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     /// First voxel's index along i.
@@ -40,9 +40,9 @@ pub struct Run {
     pub j: u32,
     /// Index along k.
     pub k: u32,
-    /// Voxels.
+    /// Number of voxels.
     pub len: u32,
-    /// The label of all of them.
+    /// Their label.
     pub label: u16,
 }
 
@@ -59,15 +59,16 @@ pub enum Connectivity {
 #[derive(Clone, Debug)]
 pub struct Components {
     shape: [usize; 3],
-    /// By component, inside a component in memory order.
+    /// Sorted by component, then in memory order.
     runs: Vec<Run>,
-    /// Where each component's runs begin; one more entry than components.
+    /// Index of each component's first run; has one entry more than there are components.
     starts: Vec<usize>,
     voxels: Vec<usize>,
 }
 
 impl Components {
-    /// Finds the 26-connected components of `mask` (first axis fastest). Voxels missing at its end count as background.
+    /// Finds the 26-connected components of `mask` (first axis fastest). If `mask` is too short, the missing voxels are
+    /// background.
     pub fn new<T: Voxel>(mask: &[T], shape: [usize; 3]) -> Self {
         Self::connected(mask, shape, Connectivity::Full)
     }
@@ -80,7 +81,7 @@ impl Components {
         }
     }
 
-    /// Finds the components of `mask` by another connectivity.
+    /// Finds the components of `mask` by a given connectivity.
     pub fn connected<T: Voxel>(mask: &[T], shape: [usize; 3], connectivity: Connectivity) -> Self {
         let (runs, row_starts) = find_runs(mask, shape);
         let mut parents: Vec<u32> = (0..runs.len() as u32).collect();
@@ -102,22 +103,22 @@ impl Components {
         Self { shape, runs: sorted, starts, voxels }
     }
 
-    /// How many components there are.
+    /// Number of components.
     pub fn count(&self) -> usize {
         self.voxels.len()
     }
 
-    /// Voxels of component `c`, counted from 0.
+    /// Number of voxels of component `c`, from 0.
     pub fn voxels(&self, c: usize) -> usize {
         self.voxels[c]
     }
 
-    /// The runs of component `c`, counted from 0, in memory order.
+    /// The runs of component `c`, from 0, in memory order.
     pub fn runs(&self, c: usize) -> &[Run] {
         &self.runs[self.starts[c]..self.starts[c + 1]]
     }
 
-    /// Memory positions of the voxels of component `c`, one range a run.
+    /// Memory positions of the voxels of component `c`, one range per run.
     pub fn ranges(&self, c: usize) -> impl Iterator<Item = Range<usize>> + '_ {
         let [nx, ny, _] = self.shape;
         self.runs(c).iter().map(move |run| {
@@ -137,19 +138,19 @@ impl Components {
         numbers
     }
 
-    /// Voxels of each component where `other` (same shape) is true.
+    /// Number of voxels of each component where `other` (same shape) is true.
     pub fn overlaps(&self, other: &[bool]) -> Vec<usize> {
         let of = |c| self.ranges(c).map(|range| other[range].iter().filter(|&&inside| inside).count()).sum();
         parallel::map(self.count(), of)
     }
 }
 
-/// The smallest component worth keeping.
+/// Minimum size of a component.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MinimumSize {
-    /// So many voxels.
+    /// In voxels.
     Voxels(usize),
-    /// So many millilitres.
+    /// In millilitres.
     Ml(f64),
 }
 
@@ -164,8 +165,8 @@ impl MinimumSize {
     }
 }
 
-/// Removes the 26-connected components of `mask` below `smallest`; one of exactly that size stays.
-/// Returns how many components were removed.
+/// Removes the 26-connected components of `mask` that are smaller than `smallest`, and returns their number. A component of
+/// exactly that size stays.
 ///
 /// # Errors
 /// If `mask` does not have one entry per voxel.
@@ -183,7 +184,7 @@ pub fn remove_smaller_than(mask: &mut [bool], grid: &Grid, smallest: MinimumSize
     Ok(removed)
 }
 
-/// All runs in memory order, and where each row's (j + ny k) runs begin.
+/// All runs in memory order, and the index of the first run of each row (j + ny k).
 fn find_runs<T: Voxel>(mask: &[T], [nx, ny, nz]: [usize; 3]) -> (Vec<Run>, Vec<usize>) {
     if nx == 0 || ny == 0 {
         return (Vec::new(), vec![0]);
@@ -341,7 +342,7 @@ mod tests {
     proptest! {
         /// Labels touch within a row, across rows and across slices.
         #[test]
-        fn labels_neither_join_nor_part_components(
+        fn labels_do_not_affect_components(
             shape in [1_usize..8, 1_usize..8, 1_usize..6],
             all in proptest::collection::vec(0_u8..4, 8 * 8 * 6),
         ) {
@@ -361,7 +362,7 @@ mod tests {
         }
 
         #[test]
-        fn runs_agree_with_a_flood_fill(
+        fn components_agree_with_a_flood_fill(
             shape in [1_usize..8, 1_usize..8, 1_usize..6],
             density in 0.05..0.95,
             bits in proptest::collection::vec(0.0..1.0, 8 * 8 * 6),
@@ -382,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_corner_connects_and_a_gap_does_not() {
+    fn voxels_that_share_a_corner_are_connected() {
         let mut mask = [false; 27];
         mask[0] = true;
         mask[13] = true;
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn small_components_go_and_those_at_the_limit_stay() {
+    fn components_below_the_minimum_size_are_removed() {
         let world_from_voxel = DAffine3::from_scale(DVec3::new(1.0, 1.0, 10.0));
         let grid = Grid { shape: [9, 1, 1], world_from_voxel, oriented: true };
         let all = [true, true, true, false, true, true, false, true, false];

@@ -76,11 +76,11 @@ pub(super) fn longest(runs: &[Run], min: [usize; 3], max: [usize; 3], grid: &Gri
 
 /// Converts corners to anatomical order, independent of the order of the stored axes.
 struct AnatomicalOrder {
-    /// Number of voxels along the slices' axis, `u` and `v`.
+    /// Number of voxels along the slice axis, `u` and `v`.
     count: [i64; 3],
-    /// Whether these axes run against their anatomical direction.
+    /// True for axes that run against their anatomical direction.
     flip: [bool; 3],
-    /// Whether `u` comes before `v` among R, A and S.
+    /// True if `u` comes before `v` among R, A and S.
     u_first: bool,
 }
 
@@ -205,7 +205,7 @@ mod tests {
 
     /// A box has several longest diameters in each of several slices.
     #[test]
-    fn ties_are_decided_alike_in_all_48_orders() {
+    fn ties_are_broken_the_same_way_in_all_48_axis_orders() {
         let grid = Grid::new([9, 8, 7], DAffine3::from_scale(DVec3::new(1.0, 1.5, 3.0)));
         let inside = |n: usize| [n % 9, n / 9 % 8, n / 72];
         let mask: Vec<bool> = (0..grid.len())
@@ -226,7 +226,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_hull_finds_what_all_pairs_find(
+        fn the_diameter_matches_a_search_over_all_pairs(
             order in 0_usize..3,
             angle in -0.3..0.3,
             bits in proptest::collection::vec(proptest::bool::ANY, 5 * 4 * 3),

@@ -1,11 +1,11 @@
-//! Entropy of a network's probabilities per slice. It points to uncertain slices but is not calibrated.
+//! Entropy of a network's probabilities per slice. It indicates uncertain slices but is not calibrated.
 
 use super::check_len;
 use crate::Result;
 use crate::volume::Grid;
 
-/// Only voxels with a probability above this count. Otherwise the many voxels of certain background would hide the few
-/// uncertain ones.
+/// Voxels with a lower probability do not count. Otherwise the many voxels of certain background would hide the few uncertain
+/// ones.
 pub const CONSIDERED_ABOVE: f32 = 0.01;
 
 /// Mean binary entropy in bits (0 to 1) of each axial slice's probabilities, in canonical order from feet to head.
@@ -20,7 +20,7 @@ pub fn slice_entropy(probability: &[f32], grid: &Grid) -> Result<Vec<f64>> {
     Ok(sums(probability, grid)?.into_iter().map(mean).collect())
 }
 
-/// The same mean over the whole volume: how undecided the network is about a case.
+/// As [`slice_entropy`], but over the whole volume: the network's uncertainty about a case.
 ///
 /// # Errors
 /// As [`slice_entropy`].
@@ -60,7 +60,7 @@ mod tests {
     use glam::DAffine3;
 
     #[test]
-    fn means_by_hand_in_every_order() {
+    fn entropies_match_values_computed_by_hand_in_every_axis_order() {
         let upright = Grid::new([2, 2, 4], DAffine3::IDENTITY);
         let quarter = 2.0 - 0.75 * 3.0_f64.log2();
         let slices: [([f32; 4], f64); 4] = [

@@ -6,9 +6,9 @@
 //! |---|---|
 //! | `components.rs` | connected components over all labels by runs and union-find |
 //! | `diameter.rs` | the longest diameter in an axial slice |
-//! | `values.rs` | an image inside a finding: mean, maximum, SUVpeak |
-//! | `comparison.rs` | a segmentation against a reference: hit, missed and extra lesions, agreement slice by slice |
-//! | `entropy.rs` | how undecided a probability is, slice by slice |
+//! | `values.rs` | image values inside a finding: mean, maximum, SUVpeak |
+//! | `comparison.rs` | segmentation vs reference: hit, missed and false-positive lesions, agreement per slice |
+//! | `entropy.rs` | entropy of the probabilities per slice |
 
 pub mod comparison;
 mod components;
@@ -70,13 +70,13 @@ pub struct LabelPart {
 }
 
 impl Finding {
-    /// Canonical number (0-based, from feet to head) of the axial slice in which the longest diameter lies. `grid` is
-    /// the one that the finding was measured on.
+    /// Canonical number (0-based, from feet to head) of the axial slice that contains the longest diameter. `grid` is the
+    /// grid on which the finding was measured.
     pub fn axial_slice(&self, grid: &Grid) -> usize {
         grid.axial_slices().canonical(self.diameter.slice)
     }
 
-    /// The label of most of its voxels, the lowest of equal ones.
+    /// The most frequent label of its voxels; the lowest one in a tie.
     pub fn main_label(&self) -> u16 {
         let largest = self.labels.iter().rev().max_by_key(|part| part.voxels);
         largest.map_or(0, |part| part.label)
@@ -93,7 +93,7 @@ fn measured(components: &Components, grid: &Grid) -> Vec<Finding> {
     parallel::map(components.count(), |c| measure(components, c, grid, axis))
 }
 
-/// Refuses masks that do not have one entry a voxel.
+/// Fails if a mask does not have one entry per voxel.
 pub(crate) fn check_len(len: usize, grid: &Grid) -> Result<()> {
     if len == grid.len() {
         return Ok(());
@@ -102,7 +102,7 @@ pub(crate) fn check_len(len: usize, grid: &Grid) -> Result<()> {
     Err(Error::config("mask", format!("{len} voxels"), format!("the grid has {nx} x {ny} x {nz} voxels")))
 }
 
-/// Measures one component. Sums of indices are integers, so that the order of summation cannot matter.
+/// Measures one component. Sums of indices are integers, so the order of summation does not matter.
 fn measure(components: &Components, c: usize, grid: &Grid, axis: usize) -> Finding {
     let runs = components.runs(c);
     let (mut min, mut max) = ([u32::MAX; 3], [0; 3]);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slice_of_a_finding_counts_from_the_feet_in_every_order() {
+    fn the_slice_of_a_finding_counts_from_the_feet_in_every_axis_order() {
         let upright = grid([4, 3, 7], [1.0, 1.0, 2.0]);
         let mut mask = vec![false; upright.len()];
         // Two voxels in slice 4, three in slice 5.

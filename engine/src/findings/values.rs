@@ -1,4 +1,4 @@
-//! An image inside a finding.
+//! Image values inside a finding.
 
 use glam::{DAffine3, DVec3};
 use serde::Serialize;
@@ -23,8 +23,8 @@ pub struct Values {
 }
 
 impl Finding {
-    /// The values of a frame of an image. `grid` is the one that the finding was measured on; an image on another grid is
-    /// read at the nearest of its voxels. `None` without a finite value, and for colours.
+    /// The values of a frame of an image. `grid` is the grid on which the finding was measured. An image on another grid is
+    /// sampled at its nearest voxels. `None` for colour images, and if no value is finite.
     pub fn values(&self, grid: &Grid, image: &Volume, frame: usize, with_peak: bool) -> Option<Values> {
         if image.data.is_colour() {
             return None;
@@ -41,7 +41,7 @@ impl Finding {
                 centres.extend(with_peak.then_some(voxel));
             }
         }
-        // A fine mask hits each voxel of a coarse image several times.
+        // Several voxels of a fine mask may fall into the same voxel of a coarse image.
         centres.sort_unstable();
         centres.dedup();
         (count > 0).then(|| Values { mean: sum / count as f64, max, peak: peak(&centres, image, frame) })
@@ -81,13 +81,13 @@ fn peak(centres: &[[usize; 3]], image: &Volume, frame: usize) -> Option<f64> {
                 }
             }
         }
-        // The centre itself is finite.
+        // The sphere contains at least its centre, which is finite.
         sum / count as f64
     };
     parallel::map(centres.len(), |at| mean(&centres[at])).into_iter().max_by(f64::total_cmp)
 }
 
-/// The voxels of a sphere of 1 ml around a voxel, as differences of indices.
+/// The voxels of a sphere of 1 ml around a voxel, as index offsets.
 fn sphere(grid: &Grid) -> Vec<[i64; 3]> {
     let matrix = grid.world_from_voxel.matrix3;
     // The rows of the inverse give the sphere's extent along each axis, also for oblique axes.
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn mean_and_maximum_leave_out_what_is_no_number() {
+    fn mean_and_maximum_ignore_nan() {
         let grid = grid([6, 4, 3], [1.0, 2.0, 3.0], DVec3::ZERO);
         let inside: Vec<bool> = (0..grid.len()).map(|n| n < 4).collect();
         let values: Vec<f32> = (0..grid.len()).map(|n| if n == 2 { f32::NAN } else { n as f32 }).collect();
@@ -143,9 +143,9 @@ mod tests {
         assert_eq!((found.mean, found.max), (1.0, 2.0));
     }
 
-    /// By definition: for each voxel of the lesion the mean of all voxels within the radius.
+    /// Compares with the definition: for each voxel of the lesion, the mean of all voxels within the radius.
     #[test]
-    fn the_peak_is_the_best_sphere_of_one_millilitre() {
+    fn the_peak_is_the_highest_mean_of_a_1_ml_sphere() {
         let grid = grid([14, 13, 9], [1.5, 2.0, 3.0], DVec3::new(4.0, -7.0, 2.0));
         let at = |n: usize| [n % 14, n / 14 % 13, n / 182];
         let values: Vec<f32> = (0..grid.len()).map(|n| ((n * 7919) % 101) as f32 + at(n)[0] as f32).collect();

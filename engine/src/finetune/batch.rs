@@ -46,8 +46,8 @@ impl Samples {
 
 /// Batch Dice and binary cross-entropy, 1:1.
 ///
-/// Batch Dice is a ratio of sums over the batch. Once these sums are known, its gradient is that of a sum over the slices:
-/// `d(-O/S) = (O dS - S dO) / S^2`. So the sums of a batch in micro-batches are taken first, without gradients.
+/// Batch Dice is a ratio of sums over the batch. Once the sums are known, its gradient is that of a sum over slices:
+/// `d(-O/S) = (O dS - S dO) / S^2`. So with micro-batches, the sums of the whole batch are computed first, without gradients.
 pub struct DiceCrossEntropy<'a>(pub &'a Config);
 
 impl Objective for DiceCrossEntropy<'_> {
@@ -81,7 +81,7 @@ impl Objective for DiceCrossEntropy<'_> {
         } else {
             let (intersection, sizes) = micro.statistics.split_at(batch.regions);
             let objective = micro.weighted(bce.clone()) - sums.linear_dice(intersection, sizes);
-            // The batch's own Dice, the same for each of its micro-batches.
+            // The Dice of the whole batch, which is the same for each of its micro-batches.
             (objective, Tensor::full([1], 1.0 - dice(intersection, sizes), micro.device))
         };
         let value = dice.clone() + bce.clone();

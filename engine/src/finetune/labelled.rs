@@ -18,7 +18,7 @@ use crate::seed::stream;
 use crate::trainer::{Dataset, Position};
 use crate::{Error, Result};
 
-/// Slices without lesion in an epoch, of the `negative` that there are beside `lesion` slices with lesion.
+/// Number of slices without lesion per epoch, of the `negative` available ones, for `lesion` slices with lesion.
 pub(crate) fn negatives_of_epoch(config: &Config, lesion: usize, negative: usize) -> usize {
     let share = config.labels.negative_slices;
     negative.min((lesion as f64 * share / (1.0 - share)).round() as usize)
@@ -30,7 +30,7 @@ pub struct LabelledData {
     /// Slices with lesion.
     pub(super) lesion: Vec<usize>,
     negative: Vec<usize>,
-    /// Slices without lesion in an epoch.
+    /// Number of slices without lesion per epoch.
     negatives: usize,
     /// Seed of the order of an epoch.
     seed: u64,
@@ -41,11 +41,11 @@ pub struct LabelledData {
 }
 
 impl LabelledData {
-    /// Prepares the labelled `cases` and the `validation` patients. `control` may pause or cancel between two of them. Those
-    /// that cannot be read or prepared are left out.
+    /// Preprocesses the labelled `cases` and the `validation` cases. Cases that cannot be read or preprocessed are left out.
+    /// `control` may pause or cancel between cases.
     ///
     /// # Errors
-    /// If no labelled patient can be read or prepared, or none has lesion; cancellation.
+    /// If no labelled case can be read or preprocessed, or none has a lesion; cancellation.
     pub fn load(
         config: &Config,
         cases: &[Case],
@@ -78,7 +78,7 @@ impl LabelledData {
         Ok(Self { store, lesion, negative, negatives, seed, validation, unmasked, left_out })
     }
 
-    /// Prepares the scans of `cases`, all training patients, for `labels.norm_batches`. Their masks are not read.
+    /// Preprocesses `cases`, those of all training patients, for `labels.norm_batches`. Their masks are not read.
     ///
     /// # Errors
     /// Those of [`Slices::load`].
@@ -96,7 +96,7 @@ impl LabelledData {
         Ok(())
     }
 
-    /// Patients that could not be prepared, with the reason.
+    /// Cases that could not be preprocessed, with the reason.
     pub fn left_out(&self) -> &[ExcludedScan] {
         &self.left_out
     }
@@ -106,7 +106,7 @@ impl LabelledData {
         self.lesion.len()
     }
 
-    /// Augmented slices with their targets. Epoch, step and place in the batch decide the augmentation.
+    /// Augmented slices with their targets. The augmentation depends on the epoch, the step and the position in the batch.
     pub(super) fn samples(&self, config: &Config, slices: &[usize], at: Position) -> Result<Samples> {
         let size = config.preprocess.size;
         let sample = |(place, &slice): (usize, &usize)| {
@@ -142,7 +142,7 @@ impl Dataset for LabelledData {
         self.store.digest()
     }
 
-    /// All slices with lesion, and others without: the configured share.
+    /// All slices with lesion, and the configured share of slices without.
     fn order(&self, epoch: usize) -> Vec<usize> {
         let mut draw = stream(self.seed, "finetune-order", &[epoch as u64]);
         let mut negative = self.negative.clone();

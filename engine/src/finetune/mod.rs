@@ -39,7 +39,7 @@ pub struct FinetuneReport {
     pub device: String,
     /// The patients whose labels were trained on.
     pub labelled: Vec<String>,
-    /// The patients whose labels chose the best network: they count in the label budget.
+    /// The validation patients. Their labels chose the best network, so they count towards the label budget.
     pub validated: Vec<String>,
     /// The patients among them whose corrected masks were trained on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,7 +52,7 @@ pub struct FinetuneReport {
     pub steps: usize,
     /// Mean loss of the last epoch.
     pub loss: f64,
-    /// Whether it has converged; its fields stand beside the others.
+    /// Whether it has converged. In JSON its fields are merged into the report.
     #[serde(flatten)]
     pub convergence: Option<Convergence>,
     /// Best validation Dice, if there was a validation.
@@ -73,13 +73,13 @@ pub struct FinetuneReport {
 pub struct PatientChange {
     /// The patient.
     pub patient: String,
-    /// By the network that the fine-tuning started from.
+    /// Dice of the network that the run started from.
     pub before: Option<f64>,
-    /// By its own.
+    /// Dice of the run's network.
     pub after: Option<f64>,
 }
 
-/// Dice of the held-out patients by the network that a fine-tuning run started from, and by its own.
+/// Dice of the held-out patients before and after a fine-tuning run that continued another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BeforeAfter {
     /// Name of the run that it started from.
@@ -131,7 +131,7 @@ pub fn finetune(
     }))
 }
 
-/// The network of fine-tuning: one output a region.
+/// The network of fine-tuning, with one output channel per region.
 pub fn network_config(config: &Config) -> UNetConfig {
     UNetConfig {
         in_channels: config.data.modality.len(),
@@ -140,7 +140,7 @@ pub fn network_config(config: &Config) -> UNetConfig {
     }
 }
 
-/// Seconds of a step on a batch of `slices` slices of noise: its time does not depend on what they show.
+/// Seconds of a step on a batch of `slices` slices of noise. The time does not depend on the content.
 ///
 /// # Errors
 /// Those of the device; cancellation.

@@ -61,8 +61,8 @@ impl<'a> Supervised<'a> {
     }
 }
 
-/// The network that fine-tuning starts with: random weights, under which the pre-training run of `labels.from` puts what its method
-/// transfers; or the whole network of the fine-tuning run of `labels.from`.
+/// The network that fine-tuning starts with: random weights; from a pre-training run in `labels.from`, also the weights that
+/// its method transfers; from a fine-tuning run, its whole network.
 ///
 /// # Errors
 /// A run that cannot be read, or whose network has another shape.
@@ -89,12 +89,12 @@ fn initial(config: &Config, seed: u64, device: &Device) -> Result<UNet> {
     record::transfer(fresh, &weights.content, what, extra_inputs)
 }
 
-/// Re-estimates the running statistics of batch norm on `labels.norm_batches` batches of slices as they are, without masks.
+/// Re-estimates the running statistics of batch norm on `labels.norm_batches` batches of unmasked slices.
 fn estimate_norms(net: &UNet, config: &Config, slices: &Slices, device: &Device) -> Result<()> {
     let (batch, size) = (config.training.batch.min(slices.len()), config.preprocess.size);
     let orders = (1..).flat_map(|round| slices.order(round));
     let chosen: Vec<usize> = orders.take(batch * config.labels.norm_batches).collect();
-    // As many at once as a training step: the network in training mode moves its statistics by itself.
+    // A forward pass in training mode updates the running statistics.
     for members in chosen.chunks(batch) {
         let mut values = Vec::new();
         for &slice in members {

@@ -9,7 +9,7 @@ use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::uncertainty::{Uncertainty, uncertainty};
 use crate::{Error, Result};
 
-/// The masking ratio, fixed or of an epoch.
+/// The masking ratio: fixed, or that of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sigma {
     /// This share of the patches, 0 to 1.
@@ -57,7 +57,7 @@ pub struct MaskSettings {
     pub cluster: ClusterConfig,
     /// Masking order.
     pub order: Order,
-    /// How the order is drawn, and in which units. What concerns the network has no effect here.
+    /// How masked patches are drawn. Settings of the network's input have no effect here.
     pub mask: MaskConfig,
     /// Masking ratio.
     pub sigma: Sigma,

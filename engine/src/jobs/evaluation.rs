@@ -1,4 +1,4 @@
-//! Evaluation of a fine-tuned run on its held-out patients: masks, measures and worst slices.
+//! Evaluation of a fine-tuned run on its held-out patients: segmentations, measures and worst slices.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,12 +30,12 @@ const VERSION: u32 = 1;
 pub struct PatientRow {
     /// Id of the scan.
     pub case: String,
-    /// The patient: means go by patient. Empty in evaluations of earlier versions.
+    /// The patient; means are over patients. Empty in evaluations of earlier versions.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub patient: String,
     /// The images that were segmented, by modality.
     pub images: BTreeMap<String, PathBuf>,
-    /// The frame of those images that are one of a 4-D file.
+    /// The frame of each image that is a frame of a 4-D file, by modality.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub frames: BTreeMap<String, usize>,
     /// The reference mask.
@@ -43,12 +43,12 @@ pub struct PatientRow {
     /// Further files of the reference mask, whose labels are added to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub more_truth: Vec<PathBuf>,
-    /// The predicted mask, on the first image's grid.
+    /// The segmentation, on the first image's grid.
     pub mask: PathBuf,
-    /// How well they agree; `None` without a reference. All labels together count as lesion.
+    /// Agreement of segmentation and reference; `None` without a reference. All labels together count as lesion.
     pub measures: Option<Measures>,
-    /// The first image's own slice (from 0, along its axis nearest to S-I) with the lowest Dice among those in which either
-    /// mask has a voxel.
+    /// The slice of the first image (from 0, along its axis nearest to S-I) with the lowest Dice, among those where the
+    /// segmentation or the reference has a voxel.
     pub worst_slice: Option<usize>,
     /// Its Dice.
     pub worst_dice: Option<f64>,
@@ -68,7 +68,7 @@ pub struct RunEvaluation {
     pub version: u32,
     /// The held-out part of the split: `test`, or `val` if there are no test patients.
     pub part: String,
-    /// Checkpoint that segmented: earlier versions knew the last one only.
+    /// Checkpoint that made the segmentations. Absent in evaluations of earlier versions, which used the last one.
     #[serde(default)]
     pub checkpoint: Choice,
     /// Epochs that the network was trained for.
@@ -90,9 +90,9 @@ impl RunEvaluation {
 }
 
 /// Segments the held-out patients of a fine-tuned run (the split's test patients, else its validation patients) with the
-/// `choice` of its networks into `RUN/evaluation/CASE.nii.gz` (`RUN/evaluation-best/` for the best), measures them, and stores
-/// the result with the masks. An earlier evaluation of this network stays until this one is complete. `progress` hears how many
-/// patients of how many are done, and who is next.
+/// `choice` of its networks into `RUN/evaluation/CASE.nii.gz` (`RUN/evaluation-best/` for the best), measures them, and
+/// stores the result with the masks. An earlier evaluation of this network stays until this one is complete. `progress`
+/// receives the number of finished scans, the total, and the next scan's id.
 ///
 /// # Errors
 /// A pre-training run; a run without this network; one that another process works in; no patient that can be read;
@@ -150,7 +150,7 @@ pub fn stored_evaluation(run: &Path, choice: Choice) -> Result<Option<RunEvaluat
         return Err(ErrorKind::Version { path, found, supported: VERSION.to_string() }.into());
     }
     for row in &mut stored.patients {
-        // The run may have been moved since, and no document leads out of its folder.
+        // The run may have been moved, and a document must not name files outside its folder.
         let name = row.mask.file_name().unwrap_or_default().to_string_lossy().into_owned();
         row.mask = evaluation::path(run, slot, &name);
     }
@@ -196,13 +196,13 @@ pub(super) fn evaluate_case(
         worst_dice: None,
     };
     if let Some(truth) = truth {
-        // It may be on the grid of another image of the patient.
+        // The reference may be on the grid of another image of the patient.
         score(&mut row, &found, &truth.on_grid(&found.grid))?;
     }
     Ok(row)
 }
 
-/// Measures a predicted mask against the true one on the same grid.
+/// Measures a segmentation against the reference on the same grid.
 fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Result<()> {
     let grid = &found.grid;
     row.measures = Some(measure(&found.inside(), &truth.inside(), grid, &Options::default())?);
@@ -214,7 +214,7 @@ fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Resu
     Ok(())
 }
 
-/// Name of a patient's mask.
+/// File name of a case's segmentation.
 fn mask_name(case: &str) -> Result<String> {
     if case.is_empty() || case.starts_with('.') || case.contains(['/', '\\', '\0']) {
         return Err(Error::config("case", case, "cannot be the name of a file"));

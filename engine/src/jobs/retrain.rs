@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::evaluation::{PatientRow, evaluate_case, evaluate_run, held_out};
 use super::stored_config;
 use crate::cohort::corrections::{Corrections, ModelId};
-use crate::cohort::labelled::LabelShare;
+use crate::cohort::label_budget::LabelShare;
 use crate::cohort::split::Split;
 use crate::config::Config;
 use crate::device::Compute;
@@ -21,10 +21,10 @@ use crate::run::report::{read_report, write_report};
 use crate::trainer::WEIGHTS;
 use crate::{Error, ErrorKind, Result};
 
-/// Factor of the learning rate when a run is retrained: its network is already good.
-pub const RATE: f64 = 0.2;
-/// Factor of the length when a run is retrained.
-pub const LENGTH: f64 = 1.0 / 3.0;
+/// Factor applied to the learning rate of a retrained run, whose network has already been trained.
+pub const LEARNING_RATE_FACTOR: f64 = 0.2;
+/// Factor applied to the number of steps and epochs of a retrained run.
+pub const LENGTH_FACTOR: f64 = 1.0 / 3.0;
 
 /// The settings that continue the fine-tuning `run` with corrected masks: network, data, preprocessing, seed and split are the
 /// run's. It starts from the run's last network, or from its best by validation, with a fifth of the learning rate and a third
@@ -67,21 +67,21 @@ pub fn retrain_config(run: &Path, cohort: Option<&Path>, corrections: Option<&Pa
     }
     let patients: BTreeSet<String> = labelled.into_iter().chain(corrected).collect();
     if let Some(id) = patients.iter().find(|id| id.contains(',')) {
-        return Err(Error::config("labels", id, "patients are listed by commas, so their names cannot hold one"));
+        return Err(Error::config("labels", id, "patients are separated by commas, so a name must not contain one"));
     }
     let labels = &mut config.labels;
     labels.labels = LabelShare::Patients(patients.into_iter().collect()).to_string();
     (labels.from, labels.from_best, labels.corrections) = (run, best, Some(folder));
     (labels.encoder_only, labels.norm_batches) = (false, 0);
     let training = &mut config.training;
-    training.lr *= RATE;
+    training.lr *= LEARNING_RATE_FACTOR;
     for length in [&mut training.epochs, &mut training.min_steps, &mut training.steps] {
-        *length = (*length as f64 * LENGTH).ceil() as usize;
+        *length = (*length as f64 * LENGTH_FACTOR).ceil() as usize;
     }
     Ok(config)
 }
 
-/// The network of a run, as corrected masks record it.
+/// Identifies a network of a run, as recorded with corrected masks.
 ///
 /// # Errors
 /// A folder that is not a run, or has no such network.
@@ -91,8 +91,8 @@ pub fn model_id(run: &Path, choice: Choice) -> Result<ModelId> {
     Ok(ModelId { run: name_of(run), weights_sha256: sha256(&weights) })
 }
 
-/// Whether settings continue a fine-tuning run. A missing start run is assumed to be a pre-training run, unless there are
-/// corrected masks.
+/// True if a run with these settings continues a fine-tuning run. If the run it starts from is missing, it is taken for a
+/// pre-training run, unless the settings name corrected masks.
 ///
 /// # Errors
 /// A run with corrected masks whose start cannot be read.
@@ -108,9 +108,9 @@ pub fn is_continuation(config: &Config) -> Result<bool> {
     }
 }
 
-/// Dice of the held-out patients of a finished retraining by the network that it started from and by its own, which is
-/// evaluated with it (see [`evaluate_run`]). The result is kept in the run's report. `None` for a run that continues no
-/// fine-tuning. `progress` gets the number of finished segmentations, the total, and the next case.
+/// Measures the Dice of the held-out patients of a finished retraining before and after: by the network that it started from,
+/// and by its own network (see [`evaluate_run`]). The result is stored in the run's report. `None` if the run does not
+/// continue a fine-tuning run. `progress` gets the number of finished segmentations, the total, and the next case.
 ///
 /// # Errors
 /// The run that it started from is gone; no held-out patient can be read; [`ErrorKind::Cancelled`].
@@ -135,7 +135,7 @@ pub fn measure_change(
         match evaluate_case(&segmenter, case, PathBuf::new(), None, control) {
             Ok(row) => before.push(row),
             Err(error) if matches!(error.kind(), ErrorKind::Cancelled) => return Err(error),
-            // The evaluation below names it.
+            // The evaluation below reports the same problem.
             Err(_) => {}
         }
     }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn means_count_patients_that_both_networks_segmented() {
+    fn means_include_only_patients_that_both_networks_segmented() {
         let of = |rows: &[(&str, f64)]| rows.iter().map(|(id, dice)| ((*id).to_owned(), *dice)).collect();
         let change = compare("fine".into(), "test", &of(&[("A", 0.5), ("B", 0.3)]), &of(&[("A", 0.7), ("C", 0.9)]));
         let rows: Vec<_> = change.patients.iter().map(|row| (row.patient.as_str(), row.before, row.after)).collect();

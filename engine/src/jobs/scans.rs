@@ -1,4 +1,4 @@
-//! The scans that a job trains on, and why others are left out.
+//! Selects the scans that a job trains on, and records why others are left out.
 
 use crate::Result;
 use crate::cohort::split::Split;

@@ -30,7 +30,7 @@ pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Resu
 pub(super) struct OpenedRun {
     pub run: RunFolder,
     pub split: Split,
-    /// The corrected masks that it trains on: those that a resumed run has stored.
+    /// The corrected masks that it trains on. A resumed run uses those that it stored.
     pub corrections: Corrections,
     /// True for a new folder.
     new: bool,
@@ -41,7 +41,7 @@ impl OpenedRun {
     pub fn load<T>(&self, load: impl FnOnce(&Split) -> Result<T>) -> Result<T> {
         load(&self.split).inspect_err(|_| {
             if self.new {
-                // Keep the first error. The next start reports an empty run in its way.
+                // Return the first error. If the folder cannot be removed, the next start reports it.
                 let _ = self.run.discard();
             }
         })
@@ -139,8 +139,8 @@ pub(crate) fn draw_split(config: &Config, cohort: &Cohort, control: &Control) ->
     Ok(Split::draw(&eligible_patients(config, cohort, control)?, config.seed))
 }
 
-/// A split with the lesion volumes of all its patients: one that the user has written may leave them out, and labelled patients
-/// are drawn from them.
+/// Adds missing lesion volumes to a split. A hand-written split may omit them, but the draw of the labelled patients needs
+/// them.
 pub(crate) fn with_volumes(mut split: Split, config: &Config, cohort: &Cohort, control: &Control) -> Result<Split> {
     let missing: BTreeSet<String> =
         split.part(Part::All).into_iter().filter(|id| !split.lesion_ml.contains_key(id)).collect();

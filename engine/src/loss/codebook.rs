@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_take_the_nearest_code_and_commit_to_it() {
+    fn quantising_gives_the_nearest_code_with_a_straight_through_gradient() {
         let device = Device::flex().autodiff();
         let book = Codebook::new(CODES.to_vec(), 2);
         assert_eq!(book.nearest(&VECTORS), [0, 0, 1]);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn chosen_codes_move_by_a_hundredth_and_the_others_stay() {
+    fn an_update_moves_only_the_chosen_codes() {
         let mut book = Codebook::new(CODES.to_vec(), 2);
         book.update(&VECTORS, &book.nearest(&VECTORS));
         near(book.codes(), &[0.999_995, 0.003_164, 0.006_012, 0.999_982, -1.0, 0.0], 1e-6);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn perplexity_of_counts() {
+    fn perplexity_is_the_exponential_of_the_entropy() {
         assert!((perplexity(&[2.0, 1.0, 1.0]) - 2.828_427).abs() < 1e-6);
         assert!((perplexity(&[3.0; 256]) - 256.0).abs() < 1e-9);
         assert!((perplexity(&[0.0, 7.0, 0.0]) - 1.0).abs() < 1e-12);
@@ -206,7 +206,7 @@ mod tests {
 
     /// Directions in three bundles: k-means finds them even if two codes start in one.
     #[test]
-    fn codes_start_on_the_bundles_of_the_samples() {
+    fn k_means_initialises_codes_at_the_clusters_of_the_samples() {
         let bundle =
             |centre: f64, n: usize| (0..n).map(move |i| centre + 0.02 * (i as f64 - n as f64 / 2.0) / n as f64);
         let angles: Vec<f64> = bundle(0.3, 30).chain(bundle(2.2, 30)).chain(bundle(4.4, 30)).collect();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_beyond_the_samples_are_directions_of_their_own() {
+    fn codes_without_samples_are_random_directions() {
         let book = Codebook::start(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], 3, 8, 5);
         assert_eq!(book.len(), 8);
         let mut distinct: Vec<Vec<u32>> =

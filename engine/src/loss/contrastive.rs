@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_neighbour_is_no_negative() {
+    fn an_excluded_neighbour_is_not_a_negative() {
         let (a, b) = (two([1.0, 0.0, 0.0, 1.0]), two([0.6, 0.8, -0.6, 0.8]));
         let neighbours = two([0.0, 1.0, 1.0, 0.0]);
         let alone = nt_xent(a.clone(), b.clone(), Some(neighbours), 0.1);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_have_no_gradient_and_scores_have() {
+    fn only_the_scores_get_a_gradient() {
         let device = Device::flex().autodiff();
         let scores = rows(vec![0.5, 0.2, 0.1, 0.4], 2, &device).require_grad();
         let codes = sinkhorn(scores.clone(), 0.05, 3);

@@ -84,7 +84,7 @@ mod tests {
     use crate::test_tensors::values;
 
     #[test]
-    fn an_error_is_that_of_the_reference() {
+    fn the_error_matches_the_reference_implementation() {
         let device = Device::flex();
         let all = Spectrum::new(2, Band::All, 0.0, &device);
         let error = |pixels: [f32; 4]| values(all.error(&tensor(pixels.to_vec(), 2, &device)))[0];
@@ -95,7 +95,7 @@ mod tests {
 
     /// A constant has the zero frequency only, a checkerboard the highest only.
     #[test]
-    fn bands_divide_the_spectrum() {
+    fn the_low_and_high_bands_partition_the_spectrum() {
         let device = Device::flex();
         let error = |band, pixels: fn(usize) -> f32| {
             let spectrum = Spectrum::new(8, band, 1.5, &device);
@@ -110,7 +110,7 @@ mod tests {
 
     /// Of 160 pixels the square has a half-width of 12 frequencies.
     #[test]
-    fn the_square_is_centred() {
+    fn the_band_is_centred_at_the_zero_frequency() {
         let spectrum = Spectrum::new(160, Band::Low, 0.078 * 160.0, &Device::flex());
         assert_eq!(values(spectrum.band).iter().sum::<f32>(), 25.0 * 25.0);
     }

@@ -1,14 +1,14 @@
-//! Normalised patches as a target: each patch in units of its own standard deviation.
+//! Normalised patches as a reconstruction target: each patch minus its mean, over its standard deviation.
 
 use burn::tensor::Tensor;
 
 use super::patch_features;
 use crate::patch::PatchGrid;
 
-/// A patch with a smaller variance is flat: normalised, it would be mere noise.
+/// A patch with a smaller variance is flat. Normalised, it would be noise.
 const FLAT: f64 = 1e-4;
 
-/// How the variance of a patch of n pixels is estimated, and its epsilon.
+/// How the variance of a patch of n pixels is estimated, and the epsilon added to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variance {
     /// Divided by n - 1, epsilon 1e-6: MAE and its successors.
@@ -37,7 +37,7 @@ pub struct NormalisedPatches {
 }
 
 impl NormalisedPatches {
-    /// Those of a slice `[C][S][S]`.
+    /// Normalises the patches of a slice `[C][S][S]`.
     pub fn of(grid: &PatchGrid, pixels: &[f32], channels: usize, variance: Variance) -> Self {
         let mut patches = grid.patches(pixels, channels);
         let normalise = |patch: &mut [f32]| {
@@ -101,7 +101,7 @@ mod tests {
     use crate::test_tensors::{rows, values};
 
     #[test]
-    fn a_patch_is_normalised_by_its_own_moments() {
+    fn a_patch_is_normalised_by_its_mean_and_standard_deviation() {
         let grid = PatchGrid::new(2, 1).unwrap();
         let of = |variance| NormalisedPatches::of(&grid, &[1.0, 2.0, 3.0, 6.0], 1, variance).pixels;
         for (variance, expected) in [
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prediction_is_put_into_the_units_of_the_image() {
+    fn denormalise_inverts_the_normalisation() {
         let (device, grid) = (Device::flex(), PatchGrid::new(4, 2).unwrap());
         let pixels: Vec<f32> = (0..32).map(|v| (v * v % 13) as f32 - 4.0).collect();
         let tensor = |values: &[f32]| Tensor::from_data(TensorData::new(values.to_vec(), [1, 2, 4, 4]), &device);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn flat_patches_leave_the_loss_and_every_slice_weighs_the_same() {
+    fn flat_patches_have_no_weight_and_slices_have_equal_weight() {
         let grid = PatchGrid::new(4, 2).unwrap();
         let mut pixels = vec![0.0f32; 16];
         // Patch 0 varies, patch 1 hardly, patches 2 and 3 vary.

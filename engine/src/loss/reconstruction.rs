@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn means_of_patches_and_their_gradients_are_the_same_with_and_without_a_pooling() {
+    fn patch_means_by_pooling_and_by_axes_agree_with_their_gradients() {
         let device = Device::flex().autodiff();
         let numbers: Vec<f32> = (0..2 * 3 * 12 * 12).map(|i| ((i * i * 7 + i * 13) % 101) as f32 / 50.0).collect();
         let image = || Tensor::<4>::from_data(TensorData::new(numbers.clone(), [2, 3, 12, 12]), &device).require_grad();
@@ -92,7 +92,7 @@ mod tests {
 
     /// Errors of 1 and -3 on the masked pixels, of 100 elsewhere.
     #[test]
-    fn the_absolute_error_counts_masked_pixels_only() {
+    fn masked_l1_counts_masked_pixels_only() {
         let device = Device::flex();
         let image = image(vec![0.0; 4], 2, &device);
         let output = Tensor::<4>::from_data(TensorData::new(vec![1.0, 100.0, 100.0, -3.0], [1, 1, 2, 2]), &device);

@@ -76,12 +76,12 @@ mod tests {
     }
 
     #[test]
-    fn a_certain_and_right_output_costs_nothing() {
+    fn a_confident_correct_output_has_no_loss() {
         assert!(loss(&[50.0, -50.0, 50.0, -50.0], &[1.0, 0.0, 1.0, 0.0]).abs() < 1e-6);
     }
 
     #[test]
-    fn matches_the_formula_by_hand() {
+    fn dice_and_cross_entropy_match_values_computed_by_hand() {
         let p = [0.5f64, 0.5, 0.8, 0.2];
         let logits: Vec<f32> = p.iter().map(|p| (p / (1.0 - p)).ln() as f32).collect();
         let t = [1.0, 0.0, 1.0, 0.0];
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_target_rewards_silence() {
+    fn with_an_empty_target_an_empty_output_is_best() {
         assert!(loss(&[-50.0; 4], &[0.0; 4]).abs() < 1e-6);
         assert!(loss(&[50.0; 4], &[0.0; 4]) > 10.0);
     }

@@ -10,7 +10,7 @@ use crate::patch::PatchGrid;
 use crate::seed::stream;
 use crate::{Error, Result};
 
-/// Sides of a unit in pixels, preferred one first.
+/// Sides of a mask unit in pixels, in order of preference.
 const UNITS_PX: [usize; 2] = [32, 16];
 /// Patches per image in the publications on block-wise masks. The counts below are shares of these.
 const PUBLISHED_CELLS: usize = 196;
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_at_the_three_sizes() {
+    fn block_counts_follow_the_publications_at_three_sizes() {
         let counts = |masked, in_blocks, least, most| BlockCounts { masked, in_blocks, least, most };
         let expected = [
             (75, counts(40, 40, 8, 40), counts(38, 38, 8, 38), counts(75, 61, 8, 31)),
@@ -219,7 +219,7 @@ mod tests {
     /// Against 20,000 draws of an implementation in Python of the original's rule with the top-up; scattered masks have 28.4,
     /// 25.6, 100.9 and 8.7.
     #[test]
-    fn block_masks_are_as_clumped_as_the_original_s() {
+    fn block_masks_are_as_clumped_as_the_original() {
         for (side, of, expected) in [
             (10, BlockCounts::maskfeat as fn(usize) -> BlockCounts, 62.17),
             (10, BlockCounts::beit, 58.53),

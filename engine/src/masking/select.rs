@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_survive_rounding() {
+    fn the_masked_count_is_robust_to_rounding() {
         assert_eq!(masked_count(256, 0.25), 64);
         assert_eq!(masked_count(256, 0.9), 230);
         // 100 * 0.29 is 28.999999999999996 in binary.
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_recalls() {
+    fn shares_and_recalls_match_values_computed_by_hand() {
         assert_eq!(masked_patches(&[2, 0, 3, 1], 0.5), [true, false, true, false]);
         assert!((foreground_share(&[1, 0, 0, 0]) - 0.25).abs() < f64::EPSILON);
         assert_eq!(air_share(&[1, 1, 0, 0], &[true, false, true, true]), Some(0.5));

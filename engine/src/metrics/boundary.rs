@@ -62,12 +62,12 @@ pub(super) fn widths(grid: &Grid, options: &Options) -> Result<[usize; 3]> {
 pub struct BoundaryIou {
     /// 1 if both masks are empty, 0 if one is.
     pub iou: f64,
-    /// True if the bands are the whole masks and neither is empty, so that it is their plain IoU.
+    /// True if neither mask is empty and the bands cover both masks, so that the value is their plain IoU.
     pub swallowed: bool,
 }
 
-/// IoU of the mask voxels within `widths` of the boundaries. Outside the scan is background, so a mask has a boundary at
-/// the scan's edge.
+/// IoU of the mask voxels within `widths` of the boundaries. Everything outside the scan is background, so a mask that
+/// touches the edge of the scan has a boundary there.
 pub(super) fn iou(region: &Region, widths: [usize; 3]) -> BoundaryIou {
     let (segmentation, reference) = rayon::join(
         || band(&region.segmentation, region.shape, widths),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_width_is_that_of_the_table() {
+    fn the_default_width_is_two_percent_of_the_diagonal() {
         let width = |n| default_width(&grid([n, n, 300]));
         assert_eq!((width(160), width(144), width(10)), (5, 4, 1));
         // A diagonal of 125 gives 2.5, which rounds to 2.
@@ -172,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn one_erosion_is_as_many_small_ones(
+        fn an_erosion_by_n_equals_n_erosions_by_one(
             shape in [3_usize..9, 3_usize..9, 3_usize..9],
             axes in proptest::array::uniform3(proptest::bool::ANY),
             width in 1_usize..5,

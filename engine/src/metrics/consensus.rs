@@ -1,4 +1,4 @@
-//! One mask from the masks of several raters: by majority, or by STAPLE.
+//! Combines the masks of several raters into one, by majority or by STAPLE.
 //!
 //! STAPLE (Warfield, Zou and Wells 2004, IEEE TMI 23:903) estimates the true segmentation T and each rater's sensitivity p and
 //! specificity q together, by expectation maximisation:
@@ -11,7 +11,7 @@
 //! D_ij is 1 where rater j marks voxel i. The prior f is one number for all voxels: the mean share that the raters mark. It starts
 //! from p = q = 0.99999 and stops once no p or q changes by more than 1e-7, or after 1000 rounds. A voxel is lesion if W >= 0.5.
 //!
-//! Voxels with the same decisions have the same W, so the sums go over the patterns of decisions.
+//! Voxels on which all raters decide alike have the same W, so sums are computed over patterns of decisions.
 
 use std::collections::BTreeMap;
 
@@ -23,25 +23,25 @@ use crate::{Error, Result};
 
 /// Sensitivity and specificity before the first round.
 const START: f64 = 0.999_99;
-/// The largest change of a sensitivity or specificity that ends the rounds.
+/// Iteration ends when no sensitivity or specificity changes by more than this.
 const TOLERANCE: f64 = 1e-7;
-/// The most rounds.
+/// Maximum number of rounds.
 const MOST_ROUNDS: usize = 1000;
-/// The most raters: one bit of a pattern each.
+/// Maximum number of raters; each has one bit of a pattern.
 const MOST_RATERS: usize = 64;
 
-/// How masks are joined to one.
+/// How masks are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Lesion where more than half of the raters mark any label. Of two raters that is where both do.
+    /// Lesion where more than half of the raters mark any label; with two raters, where both do.
     #[default]
     Majority,
-    /// Lesion where it is more likely than not, by the raters' estimated sensitivity and specificity.
+    /// Lesion where its probability is at least 0.5, given the raters' estimated sensitivity and specificity.
     Staple,
 }
 
-/// What STAPLE estimates of a rater.
+/// STAPLE's estimates for a rater.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rater {
     /// Share of the true lesion that the rater marks.
@@ -50,7 +50,7 @@ pub struct Rater {
     pub specificity: f64,
 }
 
-/// One mask from several.
+/// The consensus of several masks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Consensus {
     /// The mask. A lesion voxel has the majority label, the lowest on ties.
@@ -59,14 +59,14 @@ pub struct Consensus {
     pub raters: Vec<Rater>,
     /// Rounds of STAPLE; 0 for a majority.
     pub rounds: usize,
-    /// Whether STAPLE came to an end before its last round.
+    /// False if STAPLE stopped at the maximum number of rounds.
     pub converged: bool,
 }
 
 /// Combines the masks of several raters on one grid.
 ///
 /// # Errors
-/// Fewer than two masks or more than 64; masks with another number of voxels than the first.
+/// Fewer than two masks or more than 64; masks with a different number of voxels.
 pub fn consensus(masks: &[&LabelVolume], method: Method) -> Result<Consensus> {
     let [first, _, ..] = masks else {
         return Err(Error::config("masks", masks.len(), "a consensus needs at least two"));
@@ -100,7 +100,7 @@ pub fn consensus(masks: &[&LabelVolume], method: Method) -> Result<Consensus> {
     Ok(Consensus { labels: LabelVolume::new(first.grid.clone(), labels)?, raters, rounds, converged })
 }
 
-/// The most common label of a voxel, ignoring background; the lowest on ties.
+/// The most frequent label of a voxel, ignoring background; the lowest one in a tie.
 fn commonest(masks: &[&LabelVolume], at: usize) -> u16 {
     let mut votes: BTreeMap<u16, usize> = BTreeMap::new();
     masks.iter().map(|mask| mask.get(at)).filter(|label| *label != 0).for_each(|l| *votes.entry(l).or_default() += 1);
@@ -115,8 +115,8 @@ struct Staple {
     converged: bool,
 }
 
-/// STAPLE over the patterns of decisions and their number of voxels. Without marked or without unmarked voxels the start values
-/// are returned.
+/// STAPLE over patterns of decisions with their number of voxels. If no voxel or every voxel is marked, the initial values are
+/// returned.
 fn staple(counts: &BTreeMap<u64, usize>, raters: usize) -> Staple {
     let voxels: usize = counts.values().sum();
     let marked: f64 = counts.iter().map(|(pattern, count)| f64::from(pattern.count_ones()) * *count as f64).sum();
@@ -136,7 +136,7 @@ fn staple(counts: &BTreeMap<u64, usize>, raters: usize) -> Staple {
     Staple { weights: weights(counts, &estimates, prior), raters: estimates, rounds, converged }
 }
 
-/// E-step. Logarithms keep the products of many raters above the smallest number.
+/// E-step. Logarithms avoid underflow of the products over many raters.
 fn weights(counts: &BTreeMap<u64, usize>, raters: &[Rater], prior: f64) -> BTreeMap<u64, f64> {
     let of = |pattern: u64| {
         let (mut lesion, mut background) = (prior.ln(), (1.0 - prior).ln());
@@ -145,7 +145,7 @@ fn weights(counts: &BTreeMap<u64, usize>, raters: &[Rater], prior: f64) -> BTree
             lesion += if marks { rater.sensitivity } else { 1.0 - rater.sensitivity }.ln();
             background += if marks { 1.0 - rater.specificity } else { rater.specificity }.ln();
         }
-        // Both are impossible only where raters that never err contradict each other.
+        // Both are zero only where raters with perfect estimates contradict each other.
         if lesion == f64::NEG_INFINITY && background == f64::NEG_INFINITY {
             return prior;
         }
@@ -193,15 +193,15 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_is_more_than_half_and_labels_go_by_votes() {
+    fn a_majority_is_more_than_half_and_labels_are_voted_on() {
         let three: [&[u8]; 3] = [&[1, 1, 0, 2, 3, 0], &[1, 0, 0, 2, 1, 0], &[1, 0, 1, 1, 2, 0]];
         assert_eq!(joined(&three, Method::Majority).0, [1, 0, 0, 2, 1, 0], "of 3, 1 and 2 the lowest");
         assert_eq!(joined(&three[..2], Method::Majority).0, [1, 0, 0, 2, 1, 0], "of two raters both");
     }
 
-    /// The first round by hand: 10 voxels, three raters. All mark voxels 0 and 1, rater 3 marks voxel 2 as well.
+    /// 10 voxels and three raters. All mark voxels 0 and 1; rater 3 also marks voxel 2.
     #[test]
-    fn the_first_round_by_hand() {
+    fn the_first_round_matches_values_computed_by_hand() {
         let counts = BTreeMap::from([(0b111, 2), (0b100, 1), (0b000, 7)]);
         let start = [Rater { sensitivity: 0.9, specificity: 0.8 }; 3];
         let prior = 7.0 / 30.0;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn masks_without_a_lesion_and_wrong_numbers_of_masks() {
+    fn empty_masks_give_an_empty_consensus_and_a_single_mask_is_refused() {
         let (labels, found) = joined(&[&[0, 0], &[0, 0]], Method::Staple);
         assert_eq!((labels, found.converged), (vec![0, 0], true));
         assert_eq!(joined(&[&[1, 2], &[1, 2]], Method::Staple).0, [1, 2]);
@@ -282,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn staple_over_patterns_is_staple_over_voxels(
+        fn staple_over_patterns_equals_staple_over_voxels(
             truth in proptest::collection::vec(proptest::bool::weighted(0.3), 60),
             errors in proptest::collection::vec(proptest::collection::vec(proptest::bool::weighted(0.15), 60), 3..5),
         ) {

@@ -33,8 +33,8 @@ pub(crate) fn nearest(sites: &[bool], queries: &[bool], shape: [usize; 3], spaci
     parallel::map(nz, of_plane).concat()
 }
 
-/// Distance in mm at one voxel, from the squared distances within each plane. Surfaces are usually close, so searching
-/// outwards until no farther plane can be nearer is faster than a full transform along the axis.
+/// Distance in mm at one voxel, from the squared distances within each plane. Searches planes outwards until no farther plane
+/// can hold a nearer site. Surfaces are usually close, so this is faster than a full transform along the axis.
 fn across_planes(in_plane: &[f64], voxel: usize, plane: usize, spacing: f64) -> f64 {
     let mut best = in_plane[voxel];
     let (below, above) = (voxel / plane, (in_plane.len() - 1 - voxel) / plane);
@@ -166,7 +166,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn distances_are_those_of_all_pairs(
+        fn distances_match_a_search_over_all_pairs(
             shape in [1_usize..8, 1_usize..8, 1_usize..8],
             spacing in [0.2..4.0, 0.2..4.0, 0.2..4.0],
             density in 0.0..0.5,

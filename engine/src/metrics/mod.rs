@@ -34,7 +34,7 @@ use surface::Hd95;
 /// Keeps ratios of empty masks defined (Eqs. 10 and 11).
 const EPSILON: f64 = 1e-4;
 
-/// Which variants to compute.
+/// Variants of the measures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
@@ -73,25 +73,25 @@ pub struct Measures {
 impl Counts {
     /// Dice similarity coefficient (Eq. 10).
     pub fn dsc(&self) -> f64 {
-        (2.0 * self.both as f64 + EPSILON) / ((self.truth + self.prediction) as f64 + EPSILON)
+        (2.0 * self.both as f64 + EPSILON) / ((self.reference + self.segmentation) as f64 + EPSILON)
     }
 
     /// Sensitivity (Eq. 11); 1 without reference.
     pub fn sensitivity(&self) -> f64 {
-        (self.both as f64 + EPSILON) / (self.truth as f64 + EPSILON)
+        (self.both as f64 + EPSILON) / (self.reference as f64 + EPSILON)
     }
 
     /// Precision; without a segmentation 1 if there is no reference either, else 0.
     pub fn precision(&self) -> f64 {
-        if self.prediction == 0 {
-            return if self.truth == 0 { 1.0 } else { 0.0 };
+        if self.segmentation == 0 {
+            return if self.reference == 0 { 1.0 } else { 0.0 };
         }
-        self.both as f64 / self.prediction as f64
+        self.both as f64 / self.segmentation as f64
     }
 
-    /// The conventions that empty masks called for.
+    /// Notes on the conventions applied to empty masks.
     fn notes(&self) -> Vec<String> {
-        let (no_reference, no_segmentation) = (self.truth == 0, self.prediction == 0);
+        let (no_reference, no_segmentation) = (self.reference == 0, self.segmentation == 0);
         let mut notes = Vec::new();
         if no_reference {
             notes.push("no reference: sensitivity is set to 1".to_owned());
@@ -125,7 +125,7 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
         || rayon::join(|| surface::hd95(&region, &counts, grid, options.hd95), || overlaps().lesions()),
     );
     let mut notes = counts.notes();
-    if counts.prediction > 0 && counts.truth > 0 && surface::flat_axes(grid).contains(&true) {
+    if counts.segmentation > 0 && counts.reference > 0 && surface::flat_axes(grid).contains(&true) {
         notes.push("a single slice: its surface is the contour in the plane".to_owned());
     }
     if boundary.swallowed {
@@ -137,14 +137,14 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
         precision: counts.precision(),
         boundary_iou: boundary.iou,
         hd95_mm,
-        volume_ml: counts.prediction as f64 * grid.voxel_volume_ml(),
-        truth_volume_ml: counts.truth as f64 * grid.voxel_volume_ml(),
+        volume_ml: counts.segmentation as f64 * grid.voxel_volume_ml(),
+        truth_volume_ml: counts.reference as f64 * grid.voxel_volume_ml(),
         lesions,
         notes,
     })
 }
 
-/// Only the boundary IoU (Eq. 12) of [`measure`].
+/// The boundary IoU (Eq. 12) alone, as in [`measure`].
 ///
 /// # Errors
 /// As [`measure`].
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_band_that_swallows_a_thin_slab_is_noted() {
+    fn a_boundary_band_as_wide_as_the_mask_is_noted() {
         // Two slices of 5 mm. Erosion by voxels removes everything; by 1.8 mm it keeps the inside of each slice.
         let shape = [40, 40, 4];
         let slab = |shift: usize| -> Vec<bool> {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_arguments_are_refused() {
+    fn masks_of_the_wrong_size_and_a_zero_width_are_refused() {
         let grid = grid([2, 2, 2]);
         assert!(measure(&[true; 7], &[true; 8], &grid, &Options::default()).is_err());
         let options = Options { boundary_width: Some(0), ..Options::default() };

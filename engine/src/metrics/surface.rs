@@ -1,4 +1,4 @@
-//! The 95th percentile Hausdorff distance (Eq. 13) in its three common readings.
+//! The 95th percentile Hausdorff distance (Eq. 13) by its three common definitions.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use super::{Counts, surfel};
 use crate::parallel;
 use crate::volume::{Grid, percentile};
 
-/// Which 95th percentile of the surface distances.
+/// Definition of the 95th percentile of the surface distances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hd95 {
@@ -31,7 +31,7 @@ pub fn diagonal_mm(grid: &Grid) -> f64 {
 
 /// The Hausdorff distance in mm; 0 if both masks are empty, the scan's diagonal if one is.
 pub(super) fn hd95(region: &Region, counts: &Counts, grid: &Grid, kind: Hd95) -> f64 {
-    match (counts.prediction == 0, counts.truth == 0) {
+    match (counts.segmentation == 0, counts.reference == 0) {
         (true, true) => return 0.0,
         (true, false) | (false, true) => return diagonal_mm(grid),
         (false, false) => {}
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_surface_of_a_cube_is_all_but_its_core() {
+    fn the_surface_of_a_cube_is_its_outer_layer() {
         let mut mask = vec![false; 125];
         for (n, inside) in mask.iter_mut().enumerate() {
             *inside = [n % 5, n / 5 % 5, n / 25].iter().all(|v| (1..4).contains(v));

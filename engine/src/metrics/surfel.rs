@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plane_of_surface_has_the_area_of_the_voxels_faces() {
+    fn the_area_of_a_planar_surface_is_that_of_its_voxel_faces() {
         let areas = areas([2.0, 3.0, 5.0]);
         assert_eq!((areas[0], areas[255]), (0.0, 0.0));
         // The upper four bits are the voxels before along i, then j, then k.
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_see_the_voxels_around_a_corner() {
+    fn a_code_has_one_bit_per_voxel_around_the_corner() {
         let mut mask = vec![false; 27];
         mask[13] = true;
         let codes = codes(&mask, [3, 3, 3], [false; 3]);

@@ -75,9 +75,9 @@ mod tests {
         assert_eq!(values(channels), expected);
     }
 
-    /// A change of one pixel of the last block reaches its own cell only.
+    /// A change of one pixel of the last block affects the output of its cell only.
     #[test]
-    fn a_cell_is_read_by_itself() {
+    fn the_output_of_a_cell_depends_on_its_pixels_only() {
         let device = Device::flex();
         let config = UNetConfig { width: 2, depth: 1, norm: super::super::Norm::None, ..UNetConfig::default() };
         let net = CellHeadNet::init(&config, 8, 3, 1, &device);

@@ -51,7 +51,7 @@ impl<N: Module> Ema<N> {
         record::to_bytes(&self.net)
     }
 
-    /// Takes [`Ema::to_bytes`] back.
+    /// Restores the weights that [`Ema::to_bytes`] returned.
     ///
     /// # Errors
     /// Weights of another network.
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cosine_decay_keeps_what_the_reference_keeps() {
+    fn the_cosine_decay_equals_that_of_the_reference() {
         let mut teacher = Ema::new(&one(1.0));
         (0..4).for_each(|step| teacher.update(&one(0.0), cosine_decay(0.99, step, 4)));
         let weight = values(teacher.net().weight.val());
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_training_has_a_smaller_decay() {
+    fn a_short_run_has_a_smaller_decay() {
         assert!((capped_decay(0.9999, 2000) - 0.99).abs() < 1e-12);
         assert!((capped_decay(0.9999, 1_000_000) - 0.9999).abs() < 1e-12);
         assert!(capped_decay(0.9999, 3).abs() < 1e-12);
@@ -151,7 +151,7 @@ mod tests {
 
     /// The next update must not depend on whether the teacher was stored before it.
     #[test]
-    fn storing_a_teacher_changes_nothing_and_it_is_read_back() {
+    fn a_stored_teacher_is_restored_and_storing_changes_nothing() {
         let device = Device::flex().autodiff();
         let after = |stored: bool| {
             let mut teacher = Ema::new(&unet(1));

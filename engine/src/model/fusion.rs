@@ -80,7 +80,8 @@ impl FusionNet {
         apply_mask(image, pixel_mask, self.mask_token.val().reshape([1, 1, 1, 1]))
     }
 
-    /// The image `[B, C, S, S]` whose high frequencies count, and the image `[B, C, S/4, S/4]` whose low frequencies count.
+    /// The image `[B, C, S, S]`, of which the loss uses the high frequencies, and the image `[B, C, S/4, S/4]`, of which it
+    /// uses the low frequencies.
     pub fn forward(&self, masked: Tensor<4>, precision: Precision) -> [Tensor<4>; 2] {
         let kernels = Kernels::new(precision, &masked);
         let levels = &self.unet.encode(masked, precision).skips[..LEVELS];
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_a_line_at_twice_the_size() {
+    fn upsampling_preserves_a_linear_ramp() {
         let device = Device::flex();
         let line = Tensor::<4>::from_data(
             TensorData::new(vec![0.0f32, 4.0, 8.0, 0.0, 4.0, 8.0, 0.0, 4.0, 8.0], [1, 1, 3, 3]),

@@ -39,11 +39,11 @@ impl Linear {
 /// Shape of an [`Mlp`]: linear, batch norm, `ReLU`, linear, batch norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MlpShape {
-    /// Inputs.
+    /// Number of inputs.
     pub input: usize,
-    /// Hidden numbers.
+    /// Number of hidden units.
     pub hidden: usize,
-    /// Outputs.
+    /// Number of outputs.
     pub output: usize,
     /// Batch norm after the first layer.
     pub hidden_norm: bool,
@@ -59,7 +59,7 @@ impl MlpShape {
         Self { input, hidden, output, hidden_norm: true, last_bias: true, last_norm: false }
     }
 
-    /// Trained numbers.
+    /// Number of trained parameters.
     pub fn parameters(&self) -> usize {
         let norm = |on: bool, features: usize| if on { 2 * features } else { 0 };
         let (first, last) = ((self.input + 1) * self.hidden, self.hidden * self.output);
@@ -106,16 +106,16 @@ fn normed(norm: Option<&BatchNorm>, x: Tensor<2>) -> Tensor<2> {
 /// The heads of a [`ViewNet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ViewHeads {
-    /// Of the pooled bottleneck.
+    /// Head on the pooled bottleneck.
     pub projector: MlpShape,
-    /// Of the projection.
+    /// Head on the projection; `None` for methods without a predictor.
     pub predictor: Option<MlpShape>,
-    /// Prototypes of the projection's size; 0 for none.
+    /// Number of prototypes, each of the size of the projection; 0 for none.
     pub prototypes: usize,
 }
 
 impl ViewHeads {
-    /// Trained numbers.
+    /// Number of trained parameters.
     pub fn parameters(&self) -> usize {
         let predictor = self.predictor.map_or(0, |shape| shape.parameters());
         self.projector.parameters() + predictor + self.prototypes * self.projector.output
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trained_numbers_are_counted() {
+    fn parameters_counts_the_trained_parameters() {
         let device = Device::flex();
         let net = ViewNet::init(&config(), heads(), 1, &device);
         // Batch norm's parameter count includes its running statistics, which are not trained.

@@ -21,7 +21,7 @@ use crate::compute::{self, PackedUnit, Unit, UnitNorm};
 pub(super) struct Kernels {
     /// Of the convolutions.
     pub precision: Precision,
-    /// Uses [`crate::compute`] where it applies.
+    /// Uses the kernels of [`crate::compute`] where they apply.
     pub own: bool,
 }
 
@@ -252,7 +252,7 @@ mod tests {
 
     /// A map that is 3 on its visible half and 100 elsewhere has a mean of 3, in the output and in the running statistics.
     #[test]
-    fn masked_places_are_no_part_of_the_statistics() {
+    fn masked_places_are_excluded_from_the_statistics() {
         let device = Device::flex().autodiff();
         let norm = Normalisation::new(1, Norm::Batch, &device);
         let tensor =

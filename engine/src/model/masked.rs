@@ -13,7 +13,7 @@ pub fn apply_mask(image: Tensor<4>, pixel_mask: Tensor<4>, fill: Tensor<4>) -> T
     image * (-pixel_mask.clone() + 1.0) + pixel_mask * fill
 }
 
-/// The decoder's access to the first level, whose features have the slice's resolution and let it interpolate masked patches.
+/// What the decoder sees of the first level. Features at the full resolution of the slice let it interpolate masked patches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopSkip {
@@ -158,7 +158,7 @@ mod tests {
 
     /// Channel r s + t of cell (i, j) is pixel (r i + s, r j + t).
     #[test]
-    fn the_pixels_of_a_cell_are_put_in_their_place() {
+    fn pixel_shuffle_puts_each_pixel_in_its_position() {
         let device = Device::flex();
         let numbers: Vec<f32> = (0..16).map(|v| v as f32).collect();
         let cells = Tensor::<2>::from_data(TensorData::new(numbers, [4, 4]), &device);

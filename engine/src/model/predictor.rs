@@ -51,9 +51,9 @@ impl PredictorNet {
 /// Shape of the heads of a [`TokenNet`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TokenHeads {
-    /// Numbers of a code, D.
+    /// Dimensions of a code, D.
     pub dimension: usize,
-    /// Codes, K.
+    /// Number of codes, K.
     pub codes: usize,
 }
 
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_trained_numbers_are_counted() {
+    fn parameters_counts_the_trained_parameters() {
         let device = Device::flex();
         let running = |net: &UNet| net.num_params() - config().parameters();
         let unet = config().init(1, &device);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn teacher_and_student_start_alike_and_the_student_is_transferred() {
+    fn teacher_and_student_start_equal_and_the_student_is_transferred() {
         let device = Device::flex();
         let net = TokenNet::init(&config(), HEADS, 5, &device);
         let (image, precision) = (image(&device), Precision::F32);

@@ -77,7 +77,7 @@ impl UNetConfig {
         1 << self.depth
     }
 
-    /// Trained numbers of the network.
+    /// Number of trained parameters.
     pub fn parameters(&self) -> usize {
         let channels: Vec<usize> = (0..=self.depth).map(|level| self.width << level).collect();
         // Two convolutions of 3x3 with their biases, and two numbers a channel for each normalisation.
@@ -207,7 +207,7 @@ impl UNet {
         Features { skips, bottleneck: x }
     }
 
-    /// What the decoder and the head make of features, `[B, out, H, W]`.
+    /// The output of the decoder and the head for features, `[B, out, H, W]`.
     pub fn output_of(&self, features: Features, precision: Precision) -> Tensor<4> {
         let Features { skips, bottleneck } = features;
         let kernels = Kernels::new(precision, &bottleneck);

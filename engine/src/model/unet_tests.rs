@@ -28,7 +28,7 @@ fn parameters_are_counted_without_making_them() {
 }
 
 #[test]
-fn convolutions_of_less_precision_give_nearly_the_same_and_gradients_in_f32() {
+fn reduced_precision_gives_similar_results_and_f32_gradients() {
     let config = UNetConfig { width: 8, depth: 2, ..UNetConfig::default() };
     let (exact, exact_gradients, _) = step(&config, |n, x| n.forward_in(x, Precision::F32));
     for (precision, allowed) in [(Precision::Bf16, 0.1), (Precision::F16, 0.02)] {
@@ -189,7 +189,7 @@ fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
 /// on the reference, with images that differ in the last digits: our kernels, whose rounding depends on the instruction set,
 /// may differ by as much, and in sum by a thousandth.
 #[test]
-fn gradients_agree_where_most_of_the_image_is_hidden() {
+fn gradients_agree_on_a_mostly_masked_image() {
     let own = masked_gradients(None, true);
     let exact = masked_gradients(None, false);
     let nudged = [1, 2, 3].map(|seed| masked_gradients(Some(seed), false));
@@ -234,7 +234,7 @@ fn the_same_step_gives_the_same_bits_with_any_number_of_threads() {
 }
 
 #[test]
-fn what_is_not_a_number_reaches_the_output() {
+fn nan_propagates_to_the_output() {
     let network = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }.init(1, &Device::flex());
     let x = Tensor::<4>::full([1, 1, 4, 4], f32::NAN, &Device::flex());
     let output = network.forward(x).into_data().try_to_vec::<f32>().unwrap();
@@ -248,7 +248,7 @@ fn settings_out_of_range_are_named() {
 }
 
 #[test]
-fn a_traced_pass_gives_what_the_plain_passes_give() {
+fn a_traced_pass_equals_the_plain_passes() {
     use crate::test_tensors::values;
     let device = Device::flex();
     let net = UNetConfig { width: 2, depth: 2, ..UNetConfig::default() }.init(1, &device);

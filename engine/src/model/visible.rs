@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn masked_pixels_change_no_bit_and_features_are_0_there() {
+    fn masked_pixels_do_not_affect_the_output_and_their_features_are_0() {
         let device = Device::flex().autodiff();
         let config = UNetConfig { width: 2, depth: 2, ..UNetConfig::default() };
         let net = VisibleUNet::init(&config, 1, &device);
@@ -88,7 +88,7 @@ mod tests {
 
     /// With nothing masked, the encoder equals the U-Net's.
     #[test]
-    fn without_a_mask_it_is_the_u_net() {
+    fn without_a_mask_the_network_equals_the_u_net() {
         for norm in [super::super::Norm::Batch, super::super::Norm::Instance, super::super::Norm::None] {
             let device = Device::flex().autodiff();
             let config = UNetConfig { width: 2, depth: 2, norm, ..UNetConfig::default() };

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_that_has_no_place_is_refused() {
+    fn a_box_outside_the_mask_is_refused() {
         let piece = LabelBox { origin: [1, 0, 0], shape: [2, 1, 1], labels: vec![1, 2] };
         let mut mask = [0; 3];
         piece.copy_to(&mut mask, [3, 1, 1]).unwrap();

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_goes_and_open_lungs_are_filled() {
+    fn the_body_excludes_the_table_and_includes_open_lungs() {
         let body = body_mask(&scan([8, 10, 5], tube), [8, 10, 5], 2);
         for (voxel, &set) in body.iter().enumerate() {
             let (i, j) = (voxel % 8, voxel / 8 % 10);
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_dense_is_no_body() {
+    fn a_scan_without_dense_voxels_has_no_body() {
         assert!(!body_mask(&[-1000.0; 8], [2, 2, 2], 2).contains(&true));
     }
 }

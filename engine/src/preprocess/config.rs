@@ -9,7 +9,7 @@ use crate::volume::Grid;
 use crate::volume::{Interpolation, MaskOptions, Volume};
 use crate::{Error, Result};
 
-/// A scan of unknown modality whose lowest value is below this is treated as CT, in HU.
+/// A scan of unknown modality whose lowest value is below this is treated as a CT in HU.
 const CT_MINIMUM_HU: f64 = -500.0;
 
 /// Settings of [`super::prepare`]. The defaults are the paper's (sections 4.1 and 4.3).
@@ -36,7 +36,7 @@ pub struct PreprocessConfig {
     pub label_map: LabelMap,
     /// Largest difference between corners of a mask and its image, in mm; 0: the default of [`Grid::compare`].
     pub grid_tolerance_mm: f64,
-    /// Masks that are not whole numbers: values from this on are lesion; 0: such masks are refused.
+    /// For masks with values that are not whole numbers: values of this or more are lesion; 0: such masks are refused.
     pub mask_threshold: f64,
     /// A case whose prepared fields need more memory than this, in MiB, is refused.
     pub memory_mib: u64,

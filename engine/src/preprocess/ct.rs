@@ -1,4 +1,4 @@
-//! CT values that cannot be Hounsfield units: named, shifted on request, refused for training.
+//! Handles a CT whose values cannot be Hounsfield units: refuses it for training, or shifts its values on request.
 
 use serde::{Deserialize, Serialize, de};
 
@@ -46,7 +46,7 @@ fn doubt(image: &Volume, kind: Kind) -> Option<CtDoubt> {
     (kind == Kind::Ct).then(|| ct_doubt(image)).flatten()
 }
 
-/// What reads a CT.
+/// The purpose for which a CT is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CtReader {
     /// A training run.
@@ -56,7 +56,7 @@ pub enum CtReader {
 }
 
 impl CtReader {
-    /// What the user can do about a CT whose values cannot be Hounsfield units.
+    /// Advice to the user about a CT whose values cannot be Hounsfield units.
     pub fn remedy(self, doubt: &CtDoubt) -> &'static str {
         match (self, doubt) {
             (Self::Training, CtDoubt::Offset { .. }) => {

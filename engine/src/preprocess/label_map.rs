@@ -1,4 +1,4 @@
-//! What a cohort's label values stand for, which differs between the years of BraTS.
+//! The meaning of a cohort's label values, which differs between the years of BraTS.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -57,7 +57,7 @@ impl TumourPart {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelMap(BTreeMap<u16, TumourPart>);
 
-/// How a [`LabelMap`] is known.
+/// Source of a [`LabelMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapSource {
     /// The user or the configuration.
@@ -71,12 +71,12 @@ pub enum MapSource {
 }
 
 impl MapSource {
-    /// Whether nothing but names or habit speaks for it.
+    /// True if the map is only inferred from case names or convention.
     pub fn is_guess(self) -> bool {
         matches!(self, Self::CaseNames | Self::Convention)
     }
 
-    /// In words.
+    /// The source in words, for messages.
     pub fn describe(self) -> &'static str {
         match self {
             Self::Given => "as given",
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cohorts_own_names_decide() {
+    fn names_of_the_cohort_take_precedence() {
         let none = BTreeMap::new();
         // nnU-Net's conversion of BraTS 2021.
         let table = [(0, "background"), (1, "edema"), (2, "non-enhancing tumor"), (3, "enhancing tumour")];

@@ -26,7 +26,7 @@ use crate::parallel;
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
-/// Warnings already given, by case: the runs of a demo or a study prepare the same cases.
+/// Warnings already given, by case, since the runs of a demo or a study preprocess the same cases.
 static SAID: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
 
 /// Selects the slices of a store.
@@ -45,7 +45,7 @@ pub enum SliceFilter {
 pub enum LabelUse {
     /// Never.
     None,
-    /// Where they can be read: pre-training reports with them but does not need them.
+    /// If they can be read. Pre-training uses them for its log only.
     Optional,
     /// Always: a case whose label cannot be read is left out.
     Required,
@@ -96,7 +96,7 @@ pub struct SliceMeta {
 pub struct CaseMeta {
     /// The case's id.
     pub id: String,
-    /// Whether its label was read.
+    /// True if its label was read.
     pub labelled: bool,
     /// Recorded preprocessing.
     pub plan: CasePlan,
@@ -246,7 +246,7 @@ impl SliceStore {
     fn new_warnings(&self, said: &mut BTreeSet<[String; 2]>) -> Vec<String> {
         let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
-            // Two channels of a case may have the same.
+            // Two channels of a case may have the same warning.
             for warning in &case.plan.warnings {
                 if said.insert([case.id.clone(), warning.clone()]) {
                     cases.entry(warning).or_default().push(&case.id);

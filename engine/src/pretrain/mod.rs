@@ -3,15 +3,15 @@
 //! | file | idea |
 //! |---|---|
 //! | `slices.rs` | the slices of the training patients |
-//! | `amlp/` | the paper's method and its ablations, `base` (MAE) among them |
+//! | `amlp/` | the paper's method and its ablations, including `base` (MAE) |
 //! | `spread.rs` | spread of the embeddings |
 //! | `task.rs` | the trait of all other methods |
 //! | `training.rs` | runs such a task as a training method |
 //! | `masked/` | masked-image methods |
 //! | `views/` | methods that compare views: SimCLR, MoCo, BYOL, SwAV |
-//! | `registry.rs` | the methods by name |
+//! | `registry.rs` | lookup of methods, and registration of user-defined ones |
 //! | `synthetic.rs` | synthetic slices |
-//! | `tensors.rs` | numbers on the host as tensors |
+//! | `tensors.rs` | tensors from numbers on the host |
 
 pub mod amlp;
 pub mod masked;
@@ -41,7 +41,7 @@ use amlp::mps::PatchState;
 pub use amlp::validation::Validation;
 pub use registry::register;
 use registry::{Data, of};
-pub(crate) use registry::{Stepper, TIMED_SIGMA, own};
+pub(crate) use registry::{Stepper, TIMED_SIGMA, registered};
 pub use slices::Slices;
 pub(crate) use synthetic::synthetic_slice;
 use task::Reconstruct;
@@ -65,7 +65,7 @@ pub struct PretrainReport {
     pub epochs: usize,
     /// Steps trained.
     pub steps: usize,
-    /// Numbers of the last epoch.
+    /// Summary of the last epoch.
     pub last: EpochSummary,
     /// Seconds that this process spent in the loop.
     pub seconds: f64,
@@ -100,7 +100,8 @@ pub fn pretrain(
     }))
 }
 
-/// Shape of the U-Net of pre-training: as many outputs as modalities, and as many inputs, with the mask channel if there is one.
+/// Shape of the U-Net in pre-training: one output per modality, and one input per modality plus the mask channel, if there is
+/// one.
 pub fn network_config(config: &Config) -> UNetConfig {
     let channels = config.data.modality.len();
     let in_channels = channels + usize::from(config.method.mask.channel);
@@ -122,9 +123,9 @@ pub fn numbers(pretext: Pretext) -> &'static [Number] {
     of(pretext).numbers()
 }
 
-/// Settings with which the method cannot be trained.
+/// An error for each setting that the method does not support.
 pub(crate) fn errors(config: &Config) -> Vec<Error> {
-    if config.method.pretext == Pretext::Own && own().is_none() {
+    if config.method.pretext == Pretext::Custom && registered().is_none() {
         let why =
             format!("the method {} is not registered. The program that defines it must register it", config.preset);
         return vec![Error::config("method.pretext", "own", why)];

@@ -1,4 +1,4 @@
-//! The pre-training methods by name: [`of`] looks one up.
+//! The pre-training methods; [`of`] looks one up.
 
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -38,35 +38,40 @@ use crate::trainer::{
 };
 use crate::{Error, Result};
 
-/// The method registered by the embedding program, if any.
-static OWN: OnceLock<(Preset, &'static dyn MethodEntry)> = OnceLock::new();
+/// The method registered by the calling program, if any.
+static REGISTERED: OnceLock<(Preset, &'static dyn MethodEntry)> = OnceLock::new();
 
-/// Registers your own method as a preset, so that configurations and study plans can name it. Its runs have
-/// `method.pretext = "own"`; only a program that registers the method can read them.
+/// Registers a user-defined method as a preset, so that configurations and study plans can name it. Its runs have
+/// `method.pretext = "own"`, and only a program that registers the method can read them.
 ///
 /// # Errors
-/// A name that is already used; a second method.
+/// If the name is already used or a method is already registered.
 pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
     if PRESETS.iter().any(|other| other.name == preset.name) {
-        return Err(Error::config("preset", preset.name, "the engine has a preset of this name; choose another"));
+        return Err(Error::config(
+            "preset",
+            preset.name,
+            "the engine already has a preset of this name. Choose another",
+        ));
     }
     let name = preset.name;
-    let own = (Preset { pretext: Pretext::Own, ..preset }, &TaskEntry::<T>(PhantomData) as &'static dyn MethodEntry);
+    let method =
+        (Preset { pretext: Pretext::Custom, ..preset }, &TaskEntry::<T>(PhantomData) as &'static dyn MethodEntry);
     let taken = |_| Error::config("preset", name, "a program can register only one method, once");
-    OWN.set(own).map_err(taken)
+    REGISTERED.set(method).map_err(taken)
 }
 
 /// The preset of the registered method.
-pub(crate) fn own() -> Option<&'static Preset> {
-    OWN.get().map(|(preset, _)| preset)
+pub(crate) fn registered() -> Option<&'static Preset> {
+    REGISTERED.get().map(|(preset, _)| preset)
 }
 
-/// The method of a name.
+/// The method of a pretext.
 pub(crate) fn of(pretext: Pretext) -> &'static dyn MethodEntry {
     match pretext {
         Pretext::Amlp => &AmlpEntry,
         // Without a registered method the settings are refused before this is reached.
-        Pretext::Own => OWN.get().map_or(&AmlpEntry as &dyn MethodEntry, |(_, entry)| *entry),
+        Pretext::Custom => REGISTERED.get().map_or(&AmlpEntry as &dyn MethodEntry, |(_, entry)| *entry),
         Pretext::AttMask => &TaskEntry::<AttMask>(PhantomData),
         Pretext::BeitV2 => &TaskEntry::<BeitV2>(PhantomData),
         Pretext::BootMae => &TaskEntry::<BootMae>(PhantomData),

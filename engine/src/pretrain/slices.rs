@@ -17,17 +17,17 @@ pub struct Slices {
     store: SliceStore,
     /// Seed of the order of an epoch.
     seed: u64,
-    /// Where each training slice is in the store.
+    /// Index of each training slice in the store.
     index: Vec<usize>,
     /// Largest displacement of a crop in pixels.
     most: i32,
-    /// Displacement of each crop in pixels, drawn once: patches must show the same tissue in every epoch.
+    /// Displacement of each crop in pixels, drawn once, because patches must show the same tissue in every epoch.
     shifts: Vec<[i32; 2]>,
 }
 
 impl Slices {
-    /// Prepares the scans of `cases` on all cores. `control` may pause or cancel between scans. A scan that cannot be read or
-    /// prepared is left out.
+    /// Preprocesses the scans of `cases` on all cores. A scan that cannot be read or preprocessed is left out. `control` may
+    /// pause or cancel between scans.
     ///
     /// # Errors
     /// If no scan can be prepared, or there is no slice to train on.
@@ -46,13 +46,13 @@ impl Slices {
         }
         let slices = Self::new(config, store);
         if slices.is_empty() {
-            let why = "no slice is left to train on; lower it or training.every_slice";
+            let why = "no slice is left to train on. Lower it or training.every_slice";
             return Err(Error::config("training.min_tissue", config.training.min_tissue, why));
         }
         Ok(slices)
     }
 
-    /// Every n-th slice of a store with enough tissue, as `training.every_slice` and `training.min_tissue` say.
+    /// The slices of a store that `training.every_slice` and `training.min_tissue` select.
     pub fn new(config: &Config, store: SliceStore) -> Self {
         let every = config.training.every_slice as u32;
         let least = config.training.min_tissue * (config.preprocess.size * config.preprocess.size) as f64;
@@ -134,13 +134,13 @@ impl Slices {
         Ok(self.window(slice)?.pixels)
     }
 
-    /// The number of a pinned slice, if it is trained on.
+    /// The index of a pinned slice, if it is trained on.
     pub fn find(&self, pin: &Pin) -> Option<usize> {
         let case = self.store.cases().iter().position(|case| case.id == pin.case)?;
         (0..self.len()).find(|&i| self.meta(i).case as usize == case && self.meta(i).k == pin.slice)
     }
 
-    /// How a slice's patient was prepared.
+    /// The recorded preprocessing of a slice's scan.
     pub(super) fn plan(&self, slice: usize) -> &CasePlan {
         &self.store.cases()[self.meta(slice).case as usize].plan
     }

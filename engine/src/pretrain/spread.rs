@@ -1,4 +1,4 @@
-//! Spread of the embeddings of different slices, which reveals a collapse earlier than the loss does.
+//! Spread of the embeddings of different slices, which shows a collapse earlier than the loss.
 
 use crate::{ErrorKind, Result};
 
@@ -7,7 +7,7 @@ use crate::{ErrorKind, Result};
 pub struct Spread {
     /// Dimensions of an embedding.
     dim: usize,
-    /// Rows less one a batch, summed over the batches.
+    /// Degrees of freedom: rows minus one, summed over the batches.
     freedom: u64,
     /// `[dim][dim]`.
     scatter: Vec<f64>,
@@ -41,7 +41,8 @@ impl Spread {
         (self.freedom > 0).then(|| sum / self.dim as f64)
     }
 
-    /// Directions that the embeddings use: `(sum of e)^2 / sum of e^2` of the eigenvalues `e` of their covariance, 1 to `dim`.
+    /// Effective number of dimensions of the embeddings, 1 to `dim`: `(sum of e)^2 / sum of e^2` over the eigenvalues `e` of
+    /// their covariance.
     pub fn effective_rank(&self) -> Option<f64> {
         // The trace is the sum of the eigenvalues, the squared Frobenius norm that of their squares.
         let trace: f64 = (0..self.dim).map(|j| self.scatter[j * self.dim + j]).sum();
@@ -54,7 +55,7 @@ impl Spread {
         self.std().is_some_and(|std| std < 0.1 / (self.dim as f64).sqrt())
     }
 
-    /// Everything, for a checkpoint.
+    /// Serialises all sums for a checkpoint.
     pub fn to_bytes(&self) -> Vec<u8> {
         let head = [self.dim as u64, self.freedom].map(u64::to_le_bytes);
         head.into_iter().chain(self.scatter.iter().map(|sum| sum.to_le_bytes())).flatten().collect()
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn opposite_embeddings_spread_along_one_direction() {
+    fn opposite_embeddings_have_an_effective_rank_of_one() {
         // Unit vectors (1, 0) and (-1, 0): variances 2 and 0.
         let found = spread(&[&[&[3.0, 0.0], &[-0.1, 0.0]]]);
         assert!((found.std().unwrap() - 2.0f64.sqrt() / 2.0).abs() < 1e-12);
@@ -110,7 +111,7 @@ mod tests {
 
     /// A collapsed network still changes from step to step, so only differences within a batch count.
     #[test]
-    fn equal_embeddings_are_collapsed_wherever_they_drift() {
+    fn equal_embeddings_are_collapsed_even_if_they_drift() {
         let found = spread(&[&[&[1.0, 0.0], &[1.0, 0.0]], &[&[0.0, 1.0], &[0.0, 1.0]]]);
         assert!(found.std().unwrap() < 1e-12 && found.is_collapsed() && found.effective_rank().is_none());
         let nearly = spread(&[&[&[1.0, 0.0], &[1.0, 0.1]]]);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn many_random_directions_have_the_healthy_deviation() {
+    fn random_directions_have_the_expected_deviation() {
         use rand::RngExt;
         let mut draw = crate::seed::stream(1, "spread", &[]);
         let rows: Vec<Vec<f64>> =
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_read_back_and_damage_is_an_error() {
+    fn the_spread_round_trips_and_damaged_bytes_are_an_error() {
         let found = spread(&[&[&[3.0, 0.5, 1.0], &[-0.1, 0.0, 2.0]]]);
         let bytes = found.to_bytes();
         assert_eq!(Spread::from_bytes(&bytes).unwrap(), found);

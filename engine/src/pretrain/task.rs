@@ -1,4 +1,4 @@
-//! The trait of a pre-training method: its network, batches, loss and state updates. `training.rs` turns it into a
+//! The trait of a pre-training method: its network, batches, loss and state updates. `training.rs` adapts it to
 //! [`crate::trainer::Method`]. Only AMLP, which updates patch labels, implements that trait directly.
 
 use burn::module::Module;
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub struct TaskSetup<'a> {
     /// The settings.
     pub config: &'a Config,
-    /// Training slices.
+    /// Number of training slices.
     pub slices: usize,
     /// Epochs and steps of the run.
     pub length: Length,
@@ -32,14 +32,14 @@ pub struct Sample {
     pub slice: u64,
     /// Number of its patient.
     pub patient: u64,
-    /// Prepared slice of the patient, along S.
+    /// Index of the preprocessed slice, along S.
     pub k: u32,
     /// Pixels and tissue.
     pub data: SliceData,
 }
 
 impl Sample {
-    /// The place of its random draws in an epoch.
+    /// Epoch and slice, which seed its random draws.
     pub fn place(&self, at: Position) -> [u64; 2] {
         [at.epoch as u64, self.slice]
     }
@@ -79,8 +79,8 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     const TRANSFER: Transfer;
     /// Its parameters in `[method.numbers]`.
     const NUMBERS: &'static [Number] = &[];
-    /// Why a batch cannot be split, for a loss that compares its slices with each other: micro-batches and several devices are
-    /// refused with this sentence, which has no full stop.
+    /// For a loss that compares the slices of a batch with each other: the reason why a batch cannot be split, without a full
+    /// stop. Micro-batches and several devices are then refused with this reason.
     const WHOLE_BATCH: Option<&'static str> = None;
     /// Fills a short last batch with slices from the start of the epoch.
     const FILLS_BATCHES: bool = false;
@@ -139,8 +139,8 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Looks at an epoch's means: turns them into other numbers, warns of a collapse in [`EpochSummary::warnings`]. Each warning
-    /// is shown once, so it names no epoch.
+    /// Derives further diagnostics from an epoch's means, and adds a warning to [`EpochSummary::warnings`] if training has
+    /// collapsed. Each warning is shown once, so it must not name an epoch.
     fn diagnose(&mut self, _at: Position, _summary: &mut EpochSummary) {}
 
     /// Checkpoint parts besides network and optimiser.
@@ -159,7 +159,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The picture of a pinned slice, by a network without gradients.
+    /// The picture of a pinned slice. The network has no gradients.
     ///
     /// # Errors
     /// Those of the device.

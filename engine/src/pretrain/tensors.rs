@@ -1,4 +1,4 @@
-//! Numbers on the host as tensors on a device.
+//! Converts numbers on the host to tensors on a device.
 
 use burn::tensor::{Device, Tensor, TensorData};
 

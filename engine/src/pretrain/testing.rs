@@ -1,4 +1,4 @@
-//! Shared by the tests of all methods.
+//! Code shared by the tests of all methods.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::optim::SgdConfig;
@@ -32,8 +32,8 @@ pub(in crate::pretrain) fn objective<T: PretextTask>(config: &Config) -> TaskObj
     TaskObjective::new(config, 40, &Compute::cpu().device).unwrap()
 }
 
-/// The gradient of the loss must be its slope: a step of plain gradient descent changes the loss by the step's length times the
-/// square of the gradient's norm.
+/// Checks that the gradient is the slope of the loss: a step of plain gradient descent must reduce the loss by the step size
+/// times the squared norm of the gradient.
 pub(in crate::pretrain) fn check_gradient<T: PretextTask>(config: &Config) {
     check_gradient_of(&objective::<T>(config), config, 0);
 }
@@ -84,7 +84,7 @@ fn check_slope_of<T: PretextTask>(
     assert!((slope / (norm * norm) - 1.0).abs() < 0.03, "the loss falls by {slope}, the gradient says {}", norm * norm);
 }
 
-/// Two micro-batches must give the loss and the gradient of the whole batch.
+/// Checks that two micro-batches give the loss and the gradient of the whole batch.
 pub(in crate::pretrain) fn check_micro_batches<T: PretextTask>(config: &Config) {
     let mut config = config.clone();
     config.network.norm = crate::model::Norm::None;

@@ -1,4 +1,4 @@
-//! Runs a [`PretextTask`] as a training method: makes batches of slices, and pictures of pinned slices.
+//! Adapts a [`PretextTask`] to a training method: makes batches of slices, and pictures of pinned slices.
 
 use burn::module::Module;
 use burn::tensor::Device;
@@ -18,7 +18,7 @@ use crate::trainer::{
     StepOutput,
 };
 
-/// A task as an objective, which needs no data.
+/// A task as an objective, without data.
 pub(super) struct TaskObjective<T> {
     config: Config,
     pub task: T,
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_short_last_batch_is_filled_from_the_front() {
+    fn a_short_last_batch_is_filled_from_the_start_of_the_epoch() {
         assert_eq!(filled(&[3, 1, 4, 0, 2], 4), [3, 1, 4, 0, 2, 3, 1, 4]);
         assert_eq!(filled(&[1, 0], 2), [1, 0]);
         assert_eq!(filled(&[1, 0], 5), [1, 0, 1, 0, 1]);

@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 /// Maximum size of a slice's file in bytes.
 const MOST_SLICE_BYTES: u64 = 4 << 20;
 
-/// The first part of the names of a stage's files.
+/// Prefix of the names of a stage's files.
 fn word(stage: Stage) -> &'static str {
     match stage {
         Stage::Pretrain => "pretrain",
@@ -47,7 +47,7 @@ pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
     Ok(slice)
 }
 
-/// What an epoch of the run recorded of a pinned slice.
+/// The record of a pinned slice at an epoch.
 pub fn read(run: &Path, pin: &Pin, stage: Stage, epoch: usize) -> Result<ProbeRecord> {
     let (path, bytes) = bytes_of(run, pin, &record_name(stage, epoch), MOST_BYTES as u64)?;
     let record = ProbeRecord::from_bytes(&bytes, &path)?;
@@ -73,7 +73,7 @@ pub fn pins(run: &Path) -> Result<Vec<Pin>> {
     Ok(stored_pins(run)?.unwrap_or_default())
 }
 
-/// The slices that are pinned in a run, if that was ever stored.
+/// The pinned slices stored in a run; `None` if the run has never stored any.
 pub(crate) fn stored_pins(run: &Path) -> Result<Option<Vec<Pin>>> {
     probes::read_pins(run)
 }
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lead_back_to_their_epochs() {
+    fn the_epoch_is_parsed_from_the_file_name() {
         for epoch in [1, 12, 999_999, 1_000_000] {
             let name = record_name(Stage::Finetune, epoch);
             assert_eq!(epoch_of(Stage::Finetune, &name), Some(epoch));

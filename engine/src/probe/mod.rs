@@ -4,10 +4,10 @@
 //! |---|---|
 //! | `pin.rs` | which slices are pinned |
 //! | `record.rs` | the records: one per slice, and one per epoch |
-//! | `picture.rs` | pictures in 8 bits, small enough |
-//! | `tensors.rs` | both as safetensors with a checksum |
+//! | `picture.rs` | pictures, reduced to 8 bits and a limited size |
+//! | `tensors.rs` | records as safetensors with a checksum |
 //! | `files.rs` | their files in the run folder, and reading them |
-//! | `recorder.rs` | pins during a run: store them, write records, warn |
+//! | `recorder.rs` | follows the pins during a run, writes records and warns |
 //! | `pinned.rs` | pinned slices of a run without patch labels: a picture after each epoch |
 //! | `source.rs` | a pinned slice that is not trained on |
 //!
@@ -19,9 +19,9 @@
 //! ```
 //!
 //! # Invariants
-//! - Probes change nothing: weights and all other events are those of the same run without pins. Looking at a slice
-//!   that is not trained on draws from streams of its own.
-//! - What is recorded of a slice that is trained on is what happened in the training step itself.
+//! - Probes change nothing: weights and all other events equal those of the same run without pins. Recording a slice that is not
+//!   trained on uses separate random streams.
+//! - The record of a slice that is trained on comes from the training step itself.
 //! - An interrupted and resumed run leaves the records of an uninterrupted one.
 //! - A record is on disk before its event is emitted.
 

@@ -1,4 +1,4 @@
-//! Pictures in 8 bits, small enough.
+//! Reduces pictures to 8 bits and a limited size.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,9 +9,9 @@ pub enum PictureKind {
     /// The network's output in the units of the slice: a reconstruction, or in fine-tuning a probability.
     #[default]
     Output,
-    /// The views that the epoch draws of the slice, side by side, without position in the patient.
+    /// The views drawn of the slice in the epoch, side by side. They have no position in the patient.
     Views,
-    /// Histograms of oriented gradients, a star per cell; predicted ones for masked cells.
+    /// Histograms of oriented gradients, one star per cell; predicted ones for masked cells.
     Gradients,
     /// The code index of each cell; predicted ones for masked cells.
     Codes,
@@ -24,7 +24,7 @@ pub(super) fn range_of(values: &[f32]) -> [f32; 2] {
     if low <= high { [low, high] } else { [0.0; 2] }
 }
 
-/// Values as bytes: 0 at the range's low end and below it, 255 at its high end and above it. What is not a number is 0.
+/// Quantises values to bytes: 0 at the low end of the range and below, 255 at the high end and above. NaN becomes 0.
 pub(super) fn quantise(values: &[f32], [low, high]: [f32; 2]) -> Vec<u8> {
     let scale = if high > low { 255.0 / f64::from(high - low) } else { 0.0 };
     // The cast clamps to the nearest byte, and converts NaN to 0.
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_span_the_range() {
+    fn quantised_values_span_the_range() {
         let pixels = [-1.0, 0.0, 1.0, 3.0, f32::NAN, f32::INFINITY];
         assert_eq!(range_of(&pixels), [-1.0, 3.0]);
         assert_eq!(quantise(&pixels, [-1.0, 3.0]), [0, 64, 128, 255, 0, 255]);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn sides_divide() {
+    fn the_side_divides_the_size_and_fits_the_limit() {
         assert_eq!((side_within(160, 28_000), side_within(512, 16_384), side_within(240, 28_000)), (160, 128, 120));
         assert_eq!((side_within(512, 16_383), side_within(7, 10), side_within(4, 0)), (64, 1, 1));
     }

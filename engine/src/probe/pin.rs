@@ -1,4 +1,4 @@
-//! Which slices are pinned.
+//! The pinned slices of a run.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,22 +19,22 @@ const LONGEST: usize = 255;
 pub struct Pin {
     /// The patient.
     pub case: String,
-    /// Prepared slice, from 0.
+    /// Index of the preprocessed slice, from 0.
     pub slice: u32,
 }
 
 impl Pin {
-    /// The pin on a slice.
+    /// Pins a slice.
     pub fn new(case: impl Into<String>, slice: u32) -> Self {
         Self { case: case.into(), slice }
     }
 
-    /// A number for random streams that no slice of a training store has.
+    /// Number for random streams, different from those of training slices.
     pub(crate) fn key(&self) -> u64 {
         u64::from_str_radix(&sha256(self.to_string().as_bytes())[..16], 16).unwrap_or_default() | 1 << 63
     }
 
-    /// Name of its folder: readable, and another one for every pin, on file systems that ignore case too.
+    /// Name of its folder: readable, and unique even on file systems that ignore case.
     pub(crate) fn folder(&self) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
         let case: String = self.case.chars().take(60).map(plain).collect();
@@ -54,11 +54,11 @@ impl FromStr for Pin {
     fn from_str(text: &str) -> Result<Self> {
         let bad = |why: &str| Error::config("probe", text, why);
         let (case, slice) =
-            text.rsplit_once(':').ok_or_else(|| bad("expected PATIENT:SLICE, the slice as prepared, from 0"))?;
+            text.rsplit_once(':').ok_or_else(|| bad("expected PATIENT:SLICE, with the preprocessed slice, from 0"))?;
         if case.is_empty() || case.len() > LONGEST {
-            return Err(bad("the patient's name has 1 to 255 bytes"));
+            return Err(bad("the patient's name must have 1 to 255 bytes"));
         }
-        let slice = slice.parse().map_err(|_| bad("the slice after the last colon is a number from 0"))?;
+        let slice = slice.parse().map_err(|_| bad("the slice after the last colon must be a number from 0"))?;
         Ok(Self::new(case, slice))
     }
 }
@@ -75,24 +75,24 @@ impl<'de> Deserialize<'de> for Pin {
     }
 }
 
-/// The pinned slices, shared between a loop and whoever pins.
+/// The pinned slices, shared between the training loop and the user interface.
 ///
 /// The loop checks the pins at every step. A slice pinned before its batch is recorded from this epoch on, otherwise from the
 /// next.
 #[derive(Debug, Default)]
 pub struct Pins {
     pins: Mutex<BTreeSet<Pin>>,
-    /// Counts the changes, so that a loop notices one without taking the lock.
+    /// Counts changes, so that the loop can detect one without taking the lock.
     changes: AtomicU64,
 }
 
 impl Pins {
-    /// These pins.
+    /// Starts with these pins.
     pub fn new(pins: Vec<Pin>) -> Self {
         Self { pins: Mutex::new(pins.into_iter().collect()), changes: AtomicU64::new(0) }
     }
 
-    /// Pins a slice; false if it was already.
+    /// Pins a slice; false if it was already pinned.
     pub fn add(&self, pin: Pin) -> bool {
         self.change(|pins| pins.insert(pin))
     }
@@ -107,7 +107,7 @@ impl Pins {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    /// A number that grows with every change.
+    /// A counter that grows with every change.
     pub(crate) fn changes(&self) -> u64 {
         self.changes.load(Ordering::SeqCst)
     }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pin_reads_as_it_is_written() {
+    fn a_pin_round_trips_as_text() {
         for (case, slice) in [("P01", 3), ("a b:c", 0), ("é", u32::MAX)] {
             let pin = Pin::new(case, slice);
             assert_eq!(pin.to_string().parse::<Pin>().unwrap(), pin);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_stay_inside_and_apart() {
+    fn folder_names_are_unique_and_contain_no_path() {
         let pins = ["P:1", "p:1", "../P:1", "..:1", "a/b:1", "a\\b:1", "a_b:1", "P:11", "é:1"];
         let folders: Vec<String> = pins.iter().map(|text| text.parse::<Pin>().unwrap().folder()).collect();
         for folder in &folders {
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_counted_and_a_repetition_is_not() {
+    fn only_actual_changes_are_counted() {
         let (a, b) = (Pin::new("A", 2), Pin::new("A", 10));
         let pins = Pins::new(vec![b.clone(), b.clone()]);
         let start = pins.changes();

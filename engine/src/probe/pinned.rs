@@ -1,5 +1,5 @@
-//! Pinned slices of a run without patch labels: one picture of each after every epoch, and its mask if that consists of
-//! patches.
+//! Pinned slices of a run without patch labels. After every epoch, a picture of each is recorded, and its mask if that consists
+//! of patches.
 
 use std::collections::BTreeMap;
 
@@ -29,11 +29,11 @@ struct TrackedPin {
     trained: bool,
 }
 
-/// A slice in a run.
+/// A pinned slice, searched among the slices of a run.
 pub(crate) struct TrainingSlice {
     /// True if it is trained on.
     pub trained: bool,
-    /// Its crop and the crop's transform (voxel to world mm, row by row), if the run has it.
+    /// Its crop and the crop's transform (voxel to world mm, row by row), if the run has the slice.
     pub stored: Option<(SliceData, [f64; 16])>,
 }
 
@@ -74,7 +74,7 @@ impl<'a> PinnedPictures<'a> {
         let (data, world_from_crop) = if let Some(stored) = stored {
             stored
         } else {
-            // Pre-training may read masks for its log only.
+            // Pre-training may read masks only if its log reports recall.
             let with_label = self.stage == Stage::Finetune || self.config.method.report_recall;
             let source = load(self.cohort, self.config, pin, with_label)?;
             let Source { pixels, target, tissue, world_from_crop } = source;

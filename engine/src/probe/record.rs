@@ -12,29 +12,29 @@ use crate::event::Stage;
 use crate::patch::PatchGrid;
 use crate::{Error, Result};
 
-/// Bytes of a record's file at most.
+/// Maximum size of a record's file in bytes.
 pub const MOST_BYTES: usize = 32 << 10;
 /// Maximum number of patches of a slice; a finer grid leaves no space for a picture and is not recorded.
 pub const MOST_PATCHES: usize = 40 * 40;
-/// Bytes of a record apart from patches and picture: the safetensors header with the longest patient name.
+/// Bytes of a record besides patches and picture: the safetensors header with the longest patient name.
 const HEADER: usize = 2048;
 /// Maximum side of a slice's picture in pixels.
 const MOST_SIDE: usize = 512;
 
-/// Side of an epoch's picture that fits with the worst case of `patches` patches.
+/// Side of the largest picture that fits beside the data of `patches` patches.
 fn side_for(size: usize, patches: usize) -> usize {
-    // Two labels, case and coin: a byte each. Order: two bytes. Three losses: four bytes each.
+    // Per patch: two labels, case and coin of one byte each, an order of two bytes, and three losses of four bytes each.
     side_within(size, MOST_BYTES.saturating_sub(HEADER + 18 * patches))
 }
 
 /// A pinned slice as input of the network. All fields `[i][j]`, i along R, j along A; patches in the order of the grid.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSlice {
-    /// Which slice.
+    /// The slice.
     pub pin: Pin,
-    /// Which loop recorded it.
+    /// The stage that recorded it.
     pub stage: Stage,
-    /// True if the loop trains on it; in fine-tuning, if its patient is labelled.
+    /// True if the run trains on it; in fine-tuning, if its patient is labelled.
     pub trained: bool,
     /// Pixels along the crop's side, S.
     pub size: usize,
@@ -55,9 +55,9 @@ pub struct ProbeSlice {
     pub probability: Vec<u8>,
     /// Patches without tissue.
     pub air: Vec<bool>,
-    /// Lesion patches, if a label is known and read.
+    /// Lesion patches, if the patient has a mask and it is read.
     pub lesion: Option<Vec<bool>>,
-    /// Lesion pixels `[size][size]`, if a label is known and read.
+    /// Lesion pixels `[size][size]`, if the patient has a mask and it is read.
     pub lesion_pixels: Option<Vec<bool>>,
 }
 
@@ -92,13 +92,13 @@ impl ProbeSlice {
         }
     }
 
-    /// The same, with its transform.
+    /// Sets the transform.
     #[must_use]
     pub(crate) fn at(self, world_from_crop: [f64; 16]) -> Self {
         Self { world_from_crop, ..self }
     }
 
-    /// The same, cut into patches.
+    /// Adds the patches and their clustering.
     #[must_use]
     pub(crate) fn with_patches(self, grid: &PatchGrid, clustering: &Clustering, lesion: Option<&[bool]>) -> Self {
         Self {
@@ -111,7 +111,7 @@ impl ProbeSlice {
         }
     }
 
-    /// The same, with unclustered patches, all background.
+    /// Adds patches that are not clustered; all are background.
     #[must_use]
     pub(crate) fn with_unclustered(self, grid: &PatchGrid, air: Vec<bool>, lesion: Option<Vec<bool>>) -> Self {
         let n = grid.count();
@@ -185,13 +185,13 @@ impl ProbeSlice {
 /// One epoch of a pinned slice. Patches in the order of the grid; in fine-tuning all lists except the picture are empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProbeRecord {
-    /// Which slice.
+    /// The slice.
     pub pin: Pin,
-    /// Which loop recorded it.
+    /// The stage that recorded it.
     pub stage: Stage,
-    /// From 1.
+    /// Epoch, from 1.
     pub epoch: usize,
-    /// True if the loop trains on it. Then all fields below come from the training step, otherwise from an evaluation at the
+    /// True if the run trains on it. Then all fields below come from the training step, otherwise from an evaluation at the
     /// end of the epoch.
     pub trained: bool,
     /// Masking ratio (pre-training).
@@ -202,9 +202,9 @@ pub struct ProbeRecord {
     pub after: Vec<u8>,
     /// The case of each patch in the update, 0 to 4 as [`crate::pretrain::amlp::relabel::Case`]; empty if there was none.
     pub cases: Vec<u8>,
-    /// What the coin showed, for the patches of cases 3 and 4; empty without an update.
+    /// Result of the coin for patches of cases 3 and 4; empty without an update.
     pub coins: Vec<Option<u8>>,
-    /// Which patches were masked; none if the slice was in no batch of this epoch (one that was cut short).
+    /// True for masked patches; none if the slice was in no batch of this epoch, which may happen in a shortened epoch.
     pub masked: Vec<bool>,
     /// The masked patches in the order in which they were masked.
     pub order: Vec<u16>,
@@ -252,7 +252,7 @@ impl ProbeRecord {
         }
     }
 
-    /// Puts the masked patches of a method without patch labels in.
+    /// Sets the masked patches, for a method without patch labels.
     pub(crate) fn mask(&mut self, masked: Vec<bool>) {
         let n = masked.len();
         (self.before, self.after) = (vec![0; n], vec![0; n]);
@@ -350,7 +350,7 @@ impl ProbeRecord {
     }
 }
 
-/// Stands for no coin in the array of coins.
+/// Marks a patch without a coin in the array of coins.
 const NO_COIN: u8 = 2;
 
 /// The scalar fields of a [`ProbeSlice`].
@@ -376,7 +376,7 @@ struct RecordHead {
     sigma: Option<f64>,
     side: usize,
     range: [f32; 2],
-    /// Records of earlier versions hold outputs only.
+    /// Absent in records of earlier versions, which contain outputs only.
     #[serde(default, skip_serializing_if = "is_output")]
     kind: PictureKind,
 }
@@ -387,7 +387,7 @@ fn is_output(kind: &PictureKind) -> bool {
 }
 
 fn mismatched(path: &Path) -> Error {
-    Error::file(path, "not a probe: the lengths of its arrays do not fit each other")
+    Error::file(path, "is not a probe: the lengths of its arrays do not match")
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ fn slice(size: usize, grid: usize) -> ProbeSlice {
 }
 
 #[test]
-fn the_worst_record_reads_back_and_fits() {
+fn the_largest_record_round_trips_and_fits_the_limit() {
     let long = "x".repeat(255);
     for (size, grid, side) in [(160, 16, 160), (144, 16, 144), (512, 32, 64), (240, 16, 120), (360, 40, 40)] {
         for case in ["P", &long] {
@@ -76,7 +76,7 @@ fn the_worst_record_reads_back_and_fits() {
 }
 
 #[test]
-fn a_fine_tuning_record_is_a_picture() {
+fn a_fine_tuning_record_contains_only_a_picture() {
     let mut record = ProbeRecord::empty(Pin::new("P", 1), Stage::Finetune, 3, false);
     let pixels: Vec<f32> = (0..1024).map(|at| at as f32 / 1023.0).collect();
     record.draw(&pixels, 32, Some([0.0, 1.0]));
@@ -89,7 +89,7 @@ fn a_fine_tuning_record_is_a_picture() {
 }
 
 #[test]
-fn a_slice_reads_back() {
+fn a_slice_round_trips() {
     for (size, grid) in [(32, 8), (160, 16), (1024, 32)] {
         let slice = slice(size, grid);
         assert_eq!(ProbeSlice::from_bytes(&slice.to_bytes().unwrap(), place()).unwrap(), slice);
@@ -101,7 +101,7 @@ fn a_slice_reads_back() {
 }
 
 #[test]
-fn a_flipped_bit_anywhere_is_refused() {
+fn a_file_with_any_flipped_bit_is_refused() {
     let (record, slice) = (full(32, 8, "P").to_bytes().unwrap(), slice(32, 8).to_bytes().unwrap());
     let refused = |bytes: &[u8], at: usize, bit: usize, read: &dyn Fn(&[u8]) -> bool| {
         let mut damaged = bytes.to_vec();
@@ -128,7 +128,7 @@ fn a_flipped_bit_anywhere_is_refused() {
 proptest! {
     /// With a right checksum: refused or read, but never a panic.
     #[test]
-    fn forged_fields_end_nothing(side in 0usize..40, grid in 0usize..10, lengths: [u8; 3], order: Vec<u16>, byte: u8) {
+    fn forged_fields_never_panic(side in 0usize..40, grid in 0usize..10, lengths: [u8; 3], order: Vec<u16>, byte: u8) {
         let list = |at: usize| vec![byte; usize::from(lengths[at])];
         let mut to = TensorWriter::default();
         ["before", "after", "kmeans"].into_iter().for_each(|name| to.u8(name, &list(0)));
@@ -158,7 +158,7 @@ fn another_version_is_refused() {
 }
 
 #[test]
-fn files_lie_where_they_are_looked_for() {
+fn files_are_written_where_they_are_read_and_repeated_epochs_removed() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("run");
     let run = RunFolder::create(&root, "version = 1\n").unwrap();

@@ -1,4 +1,4 @@
-//! Pins during a run: notice changes, store them, write slices and records, warn.
+//! Follows the pins during a run: stores changes, writes slices and records, and warns.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::event::{Event, Probe, Stage};
 use crate::run::{RunFolder, probes};
 use crate::{Error, Result};
 
-/// The pins of a run and their files. Nothing that fails here ends the run: it becomes a warning.
+/// The pins of a run and their files. A failure here becomes a warning and never ends the run.
 pub(crate) struct Recorder<'a> {
     run: &'a RunFolder,
     pins: &'a Pins,
@@ -24,7 +24,7 @@ impl<'a> Recorder<'a> {
         Self { run, pins, stage, seen: None, refused: BTreeSet::new(), events: Vec::new() }
     }
 
-    /// Removes the records from `epoch` on, which no checkpoint covers and which will be repeated.
+    /// Removes the records from `epoch` on. No checkpoint covers these epochs, so they will be repeated.
     pub fn forget_from(&self, epoch: usize) -> Result<()> {
         probes::remove(self.run, |name| epoch_of(self.stage, name).is_some_and(|recorded| recorded >= epoch))
     }

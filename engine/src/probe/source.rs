@@ -1,4 +1,4 @@
-//! A pinned slice that is not trained on, prepared from its patient's files.
+//! Loads a pinned slice that is not trained on from its patient's files.
 
 use super::Pin;
 use crate::cohort::Cohort;
@@ -12,16 +12,16 @@ pub(crate) struct Source {
     pub pixels: Vec<f32>,
     /// Bit r of a byte is set if the pixel is in region r, `[S][S]`; `None` without a label.
     pub target: Option<Vec<u8>>,
-    /// True at tissue, `[S][S]`.
+    /// True for tissue, `[S][S]`.
     pub tissue: Vec<bool>,
     /// Maps crop voxel (i, j, k) to world mm, row by row.
     pub world_from_crop: [f64; 16],
 }
 
-/// Prepares a pinned slice by the run's settings. Its mask is read to be drawn, never to be trained on.
+/// Preprocesses a pinned slice with the run's settings. Its mask is read only to be drawn, never to be trained on.
 ///
 /// # Errors
-/// A patient or slice that the cohort does not have; a scan that cannot be prepared.
+/// A patient or slice that the cohort does not have; a scan that cannot be preprocessed.
 pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool) -> Result<Source> {
     let Some(case) = cohort.case(&pin.case) else {
         return Err(Error::config("patient", &pin.case, "it is not in the cohort"));

@@ -1,4 +1,4 @@
-//! A probe as a safetensors file: named arrays, with the scalar fields as JSON in the metadata.
+//! Reads and writes probes as safetensors files: named arrays, with the scalar fields as JSON in the metadata.
 //!
 //! The metadata have one entry, `probe`: `{"version": 2, "sha256": "...", "head": {...}}`. The checksum covers the whole file,
 //! with its own bytes zeroed.
@@ -91,7 +91,7 @@ pub(super) struct TensorReader<'a> {
 /// Reads a file's head and arrays. `path` is for the error.
 ///
 /// # Errors
-/// No probe, another version, a wrong checksum, a head of another kind.
+/// If the file is not a probe, has another version, a wrong checksum, or a head of another type.
 pub(super) fn open<'a, H: DeserializeOwned>(bytes: &'a [u8], path: &'a Path) -> Result<(H, TensorReader<'a>)> {
     let damaged = |why: String| Error::file(path, format!("damaged, or not a probe: {why}"));
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(e.to_string()))?;

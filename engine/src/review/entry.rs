@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::findings::Finding;
 use crate::volume::Grid;
 
-/// What a reviewer decided on a case.
+/// A reviewer's verdict on a case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Nothing yet.
+    /// Not reviewed yet.
     #[default]
     ToDo,
     /// The segmentation is correct.
     Accepted,
-    /// The segmentation was changed and is good now.
+    /// The segmentation was corrected and is now accepted.
     Corrected,
     /// The segmentation is not usable.
     Rejected,
@@ -30,7 +30,7 @@ impl Verdict {
     /// All verdicts.
     pub const ALL: [Self; 5] = [Self::ToDo, Self::Accepted, Self::Corrected, Self::Rejected, Self::SecondLook];
 
-    /// The word for it.
+    /// Display name.
     pub fn name(self) -> &'static str {
         match self {
             Self::ToDo => "To do",
@@ -52,13 +52,13 @@ impl Verdict {
         }
     }
 
-    /// Whether the review of the case is finished.
+    /// True if the review of the case is finished.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Accepted | Self::Corrected | Self::Rejected)
     }
 }
 
-/// What a reviewer decided on a finding.
+/// A reviewer's verdict on a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingVerdict {
@@ -89,7 +89,7 @@ pub struct FindingMark {
 }
 
 impl FindingMark {
-    /// Whether the point is in a finding measured on `grid`.
+    /// True if the point lies in `finding`, which was measured on `grid`.
     pub fn is_on(&self, finding: &Finding, grid: &Grid) -> bool {
         let voxel = grid.voxel_from_world().transform_point3(DVec3::from(self.at_mm)).round();
         let [i, j, k] = voxel.to_array();
@@ -100,7 +100,8 @@ impl FindingMark {
     }
 }
 
-/// The centre of the finding's voxel nearest to its centre of mass, which itself may be outside. World millimetres.
+/// The centre of the finding's voxel nearest to its centre of mass, which itself may lie outside the finding. World
+/// millimetres.
 pub fn anchor_mm(finding: &Finding, grid: &Grid) -> [f64; 3] {
     let centre = DVec3::from(finding.centroid_voxel);
     let nearest = |run: &crate::findings::Run| {
@@ -177,7 +178,7 @@ pub fn latest(entries: &[Entry]) -> LatestEntries {
     entries.iter().map(|entry| (entry.case.clone(), entry.clone())).collect()
 }
 
-/// How far a review is.
+/// Progress of a review.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Progress {
     /// Cases with a final verdict.
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_entry_counts_and_progress_knows_only_final_verdicts() {
+    fn the_last_entry_is_valid_and_only_final_verdicts_count_as_progress() {
         let entries = [
             entry("a", Verdict::Rejected, 10.0),
             entry("b", Verdict::SecondLook, 90.0),
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_have_one_name_in_files() {
+    fn the_key_of_a_verdict_is_its_name_in_files() {
         for verdict in Verdict::ALL {
             assert_eq!(serde_json::to_string(&verdict).unwrap(), format!("\"{}\"", verdict.key()));
         }
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_stays_with_its_finding_however_the_mask_changes() {
+    fn a_verdict_stays_with_its_finding_when_the_mask_changes() {
         let before = ring(None);
         let found = findings(&before);
         assert_eq!(found.len(), 2);

@@ -1,4 +1,4 @@
-//! The findings of a case with their values and verdicts.
+//! Measures the findings of a case, with their values and verdicts.
 
 use serde::Serialize;
 
@@ -9,11 +9,11 @@ use crate::findings::{Finding, Values, findings};
 use crate::volume::{LabelVolume, MaskOptions, Relation, Volume};
 use crate::{Error, ErrorKind, Result};
 
-/// The volumes of a case.
+/// The images and masks of a case under review.
 pub struct CaseVolumes {
     /// Modality of the image on whose grid the masks are.
     pub base_name: String,
-    /// That image.
+    /// The base image, on whose grid the masks are.
     pub base: Volume,
     /// The PET in SUV, if the case has one and it is not the base image.
     pub suv: Option<(String, Volume)>,
@@ -34,11 +34,11 @@ pub struct MeasuredCase {
     pub patient: String,
     /// The session, if names contain it.
     pub session: Option<String>,
-    /// The verdict; by default [`Entry::new`].
+    /// The last entry, or [`Entry::new`] if there is none.
     pub entry: Entry,
-    /// What the findings are of: `segmentation`, `reference`, or empty without a mask.
+    /// The mask that the findings are from: `segmentation`, `reference`, or empty without a mask.
     pub mask: &'static str,
-    /// Modality of the image that the values are of.
+    /// Modality of the image that the values are from.
     pub image: String,
     /// True if they are SUV.
     pub is_suv: bool,
@@ -55,9 +55,9 @@ pub struct MeasuredCase {
 pub struct MeasuredFinding {
     /// The lesion.
     pub finding: Finding,
-    /// Number of its axial slice as shown: from 1, from feet to head.
+    /// Number of its axial slice as displayed: from 1, from feet to head.
     pub slice: usize,
-    /// The image inside.
+    /// Image values inside the finding.
     pub values: Option<Values>,
     /// The verdict on it.
     pub verdict: Option<FindingVerdict>,
@@ -67,7 +67,7 @@ impl CaseVolumes {
     /// Reads the images and masks of a case. The base image is the first whose voxels are those of the mask.
     ///
     /// # Errors
-    /// What the readers refuse; a case without an image; a mask that fits no image.
+    /// A file that cannot be read; a case without an image; a mask that fits no image.
     pub fn read(case: &Case, masks: &MaskOptions) -> Result<Self> {
         let files = case.reviewed_mask();
         let grid = files.first().map(|_| read_masks(files, masks).map(|(mask, _)| mask.grid)).transpose()?;
@@ -102,7 +102,7 @@ impl CaseVolumes {
         Ok(Self { base_name: base_name.clone(), base, suv, base_is_suv, mask, reference })
     }
 
-    /// The image that values are of: the PET in SUV, else the base image. The last value is true for SUV.
+    /// The image that values are taken from: the PET in SUV, else the base image. The last value is true for SUV.
     pub fn valued(&self) -> (&str, &Volume, bool) {
         match &self.suv {
             Some((name, image)) => (name, image, true),
@@ -131,7 +131,7 @@ impl MeasuredCase {
         measured
     }
 
-    /// A case with only its verdict.
+    /// A case with its verdict but no findings.
     fn unmeasured(case: &Case, entry: Option<&Entry>) -> Self {
         Self {
             case: case.id.clone(),

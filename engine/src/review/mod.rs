@@ -6,7 +6,7 @@
 //! | `measure.rs` | the findings of a case with their values and verdicts |
 //! | `order.rs` | orders of the cases: most uncertain, lowest Dice, largest change, a list |
 //! | `table.rs` | cases and findings as CSV |
-//! | `page.rs`, `picture.rs` | a page for a case and one for the cohort |
+//! | `page.rs`, `picture.rs` | report pages of each case and of the cohort |
 //!
 //! Nothing here writes to disk: [`crate::run::review`] stores verdicts and writes exports.
 

@@ -21,43 +21,43 @@ pub enum Order {
     Uncertain,
     /// Lowest Dice of the segmentation against the reference first, all labels together.
     LowestDice,
-    /// Largest change of the volume against the scan of the same patient before it first.
+    /// Largest change of volume since the patient's previous scan first.
     VolumeChange,
-    /// By the user's list.
+    /// By a list of the user.
     Ranking(Ranking),
 }
 
-/// Cases with a score each, highest first, such as a table of the user's.
+/// A user's list of cases with scores, highest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ranking {
-    /// What it was read from, for messages.
+    /// Name of the file it was read from, for messages.
     pub name: String,
     /// Score by case.
     pub scores: BTreeMap<String, f64>,
-    /// What was odd about it, one sentence each.
+    /// Anything unusual about the file, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The place of a case in an order.
+/// The score of a case in an order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CaseScore {
     /// The case.
     pub case: String,
     /// The score: entropy in bits, Dice, change in ml, or from the list.
     pub score: Option<f64>,
-    /// Why it has none.
+    /// Reason for a missing score.
     pub why: Option<String>,
 }
 
 impl Order {
-    /// Whether the lowest score comes first.
+    /// True if the lowest score comes first.
     fn is_ascending(&self) -> bool {
         matches!(self, Self::LowestDice)
     }
 }
 
 /// Scores the cases of a cohort for an order. The result is in the cohort's order; [`rank`] sorts it. `progress` receives the
-/// number of cases done, their number and the case at work.
+/// number of cases done, the total, and the current case.
 ///
 /// Cases whose score cannot be computed have a reason.
 ///
@@ -131,10 +131,10 @@ fn dice(case: &Case, masks: &MaskOptions) -> Result<f64, String> {
     counted().map(|counts| counts.dice().unwrap_or(1.0)).map_err(|error| error.to_string())
 }
 
-/// Volumes that were read already, by case.
+/// Cached volumes by case.
 type Volumes = BTreeMap<String, Result<f64, String>>;
 
-/// Absolute difference of the volumes to the patient's scan before, in millilitres.
+/// Absolute change of volume since the patient's previous scan, in millilitres.
 fn change(cohort: &Cohort, case: &Case, masks: &MaskOptions, volumes: &mut Volumes) -> Result<f64, String> {
     let mut scans: Vec<&Case> = cohort.cases.iter().filter(|other| other.patient == case.patient).collect();
     scans.sort_by(|a, b| by_time(a, b));
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_without_a_score_come_last_and_equal_ones_stay() {
+    fn cases_without_a_score_come_last_and_ties_keep_their_order() {
         let all =
             [score("a", Some(0.5)), score("b", None), score("c", Some(0.9)), score("d", Some(0.5)), score("e", None)];
         let names = |order: &Order| rank(order, &all).into_iter().map(|at| all[at].case.clone()).collect::<String>();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_are_ordered_in_time() {
+    fn sessions_are_ordered_by_time() {
         let case = |session: &str| Case { id: "p".into(), session: Some(session.into()), ..Case::default() };
         let mut sessions = ["ses-10", "followup", "ses-2", "baseline", "2019-03-04", "2019-02-28"].map(case);
         sessions.sort_by(by_time);

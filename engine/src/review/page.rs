@@ -1,4 +1,4 @@
-//! Pages of a review: one for a case with pictures, one for the cohort. Self-contained, without scripts.
+//! Report pages of a review: one per case with pictures, and one for the cohort. They are self-contained and have no scripts.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use crate::Result;
 use crate::experiment::page::{NOTICE, document, embedded, escape, facts, href};
 use crate::words::plural;
 
-/// Findings with a picture, largest first.
+/// Number of findings with a picture, largest first.
 const PICTURES: usize = 6;
 
-/// Findings listed in the table of a case; tiny ones may be hundreds.
+/// Number of findings in the table of a case. There may be hundreds of tiny ones.
 const LISTED: usize = 50;
 
 /// The file name of a case's page: its id, with `_` for characters that are not portable in file names.
@@ -53,7 +53,7 @@ pub fn case_page(case: &MeasuredCase, volumes: Option<&CaseVolumes>) -> Result<S
     Ok(document(&escape(&case.case), &body))
 }
 
-/// The page of a cohort: progress, and a row for every case that leads to its page.
+/// The page of a cohort: the progress, and a row for every case with a link to its page.
 pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &LatestEntries) -> String {
     let progress = Progress::of(cases.iter().map(|case| case.case.as_str()), latest);
     let mut body = String::new();
@@ -96,7 +96,7 @@ fn head(out: &mut String, title: &str, summary: &str) {
     );
 }
 
-/// "Accepted. 3 lesions, 12.40 ml."
+/// Summary sentence, such as "Accepted. 3 lesions, 12.40 ml."
 fn summary(case: &MeasuredCase) -> String {
     let verdict = case.entry.verdict.name();
     match (&case.problem, case.volume_ml) {

@@ -1,4 +1,4 @@
-//! Pages and tables of a small made-up case.
+//! Pages and tables of a small synthetic case.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -42,7 +42,7 @@ fn measured(cohort: &Cohort, latest: &LatestEntries, page: &mut String) -> Vec<M
 }
 
 #[test]
-fn tables_and_pages_say_what_was_decided_and_found() {
+fn tables_and_pages_contain_verdicts_and_findings() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = patient(folder.path());
     let mut page = String::new();
@@ -78,7 +78,7 @@ fn tables_and_pages_say_what_was_decided_and_found() {
 }
 
 #[test]
-fn a_case_that_cannot_be_read_has_a_row_and_a_page_that_say_so() {
+fn an_unreadable_case_is_reported_in_its_row_and_page() {
     let images = BTreeMap::from([("ct".to_owned(), ImageFile::new(PathBuf::from("absent/ct.nii")))]);
     let case = Case { id: "gone".into(), patient: "gone".into(), images, ..Case::default() };
     let folder = tempfile::tempdir().unwrap();

@@ -9,10 +9,10 @@ use crate::volume::LabelVolume;
 
 /// Width of a picture in pixels.
 const WIDTH: i64 = 420;
-/// Least and greatest height as shares of the width.
+/// Smallest and largest height as shares of the width.
 const HEIGHTS: [f64; 2] = [0.57, 1.33];
 
-/// A case turned to patient axes (R, A, S), so that its slices can be drawn.
+/// The images and masks of a case, reoriented to R, A, S.
 pub(super) struct Slices {
     shape: [usize; 3],
     spacing_mm: [f64; 2],
@@ -23,7 +23,7 @@ pub(super) struct Slices {
 }
 
 impl Slices {
-    /// Turns the base image and the masks of a case.
+    /// Reorients the base image and the masks of a case.
     pub(super) fn new(volumes: &CaseVolumes) -> Self {
         let base = &volumes.base;
         let (grid, orientation) = base.grid.reoriented_to_ras();
@@ -41,8 +41,8 @@ impl Slices {
         }
     }
 
-    /// The axial slice `k`, counted from the feet from 0, as a PNG in radiological convention. The mask is outlined solid
-    /// blue, the reference dashed pink.
+    /// A PNG of axial slice `k` (from 0, from the feet) in radiological convention. The mask is outlined in solid blue, the
+    /// reference in dashed pink.
     pub(super) fn png(&self, k: usize) -> Result<Vec<u8>> {
         let [nx, ny, _] = self.shape;
         let mm = |axis: usize| self.shape[axis] as f64 * self.spacing_mm[axis];

@@ -50,7 +50,7 @@ pub fn cases_csv(cases: &[MeasuredCase]) -> Result<Vec<u8>> {
     csv(&head, cases.iter().map(row))
 }
 
-/// One row a finding: its size, the image inside and the verdict on it.
+/// One row per finding: size, image values and verdict.
 pub fn findings_csv(cases: &[MeasuredCase]) -> Result<Vec<u8>> {
     let head = [
         "case",

@@ -1,4 +1,4 @@
-//! Atomic file writes: a file is its old or its new version, never a mixture.
+//! Atomic file writes: a file is always its complete old or its complete new version.
 //!
 //! Writes a temporary file in the same folder, flushes it (fsync), renames it over the old file, and flushes the folder.
 //! Readers always find a complete version, even after a kill at any moment or on a full disk.
@@ -50,7 +50,7 @@ pub fn previous_path(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Keeps the file at `path`, if any, as [`previous_path`] before it is replaced. Until then both names refer to it.
+/// Keeps the file at `path`, if it exists, under [`previous_path`] before it is replaced. Until then both names refer to it.
 ///
 /// # Errors
 /// If it cannot be kept. Do not replace the file then.
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_before_the_last_is_kept() {
+    fn the_previous_version_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seg.nii.gz");
         keep_previous(&path).unwrap();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn temporary_names_are_told_apart() {
+    fn temporary_names_are_recognised() {
         let path = temporary_path(Path::new("x/model.bin")).unwrap();
         assert!(is_temporary(path.file_name().unwrap().to_str().unwrap()), "{}", path.display());
         for other in ["model.bin", ".tmp", ".hidden.tmp", ".a.1.x.tmp", ".1.2.tmp", "a.1.2.tmp", ".a.1.2"] {

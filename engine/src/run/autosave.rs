@@ -1,8 +1,8 @@
-//! Unsaved edits of masks: a [`Journal`] for each case that is being edited, in a folder of the user, not of the cohort.
+//! Unsaved edits of masks. Each case that is being edited has a [`Journal`], stored in a folder of the user, not of the cohort.
 //!
-//! `NAME.json` next to `NAME.edits` names the files of the case, so that the edits can be offered at the next start. A journal
-//! is removed when its edits are saved or discarded. A remaining one belongs to a killed program, or to a running one, which
-//! holds its lock.
+//! The file `NAME.json` next to `NAME.edits` names the files of the case, so that the edits can be offered at the next start.
+//! A journal is removed when its edits are saved or discarded. Any other journal belongs to a running program, which holds
+//! its lock, or to a killed one.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,34 +22,34 @@ const EDITS: &str = "edits";
 /// Extension of the file that names the case.
 const SIDECAR: &str = "json";
 
-/// The case that is edited: enough to open it again.
+/// A case that is being edited, described well enough to open it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EditedCase {
-    /// Its name in the window.
+    /// Title of the case in the window.
     pub title: String,
-    /// Its images, each with its modality if known and the frame of a 4-D file. The mask is on the grid of the first.
+    /// The images: modality if known, file, and frame of a 4-D file. The mask is on the grid of the first.
     pub images: Vec<(Option<String>, PathBuf, Option<usize>)>,
-    /// The file of the mask; none if it was never saved.
+    /// The file of the mask; `None` if it was never saved.
     pub mask: Option<PathBuf>,
     /// The file of the reference, if one is open.
     pub reference: Option<PathBuf>,
 }
 
-/// Bytes of edits at which a journal is compacted: thousands of strokes with a large ball. The older half becomes one change
-/// with their names, so that a long session does not fill the disk and restores fast.
+/// Bytes of edits at which a journal is compacted, about thousands of strokes with a large ball. The older half becomes one
+/// change that keeps their names. A long session thus does not fill the disk and is restored quickly.
 const LONGEST: u64 = 64 << 20;
 
 /// Records unsaved edits.
 pub struct Autosave {
     journal: Journal,
-    /// Bytes of edits between two compactions, of which half are kept unmerged.
+    /// Bytes of edits between two compactions. Half of them stay unmerged.
     longest: u64,
-    /// Length of the journal from which on it is compacted.
+    /// Length of the journal at which it is compacted next.
     compact_at: u64,
 }
 
 impl Autosave {
-    /// Begins to record edits of `base`, in a new journal of `folder`, which is made if it does not exist.
+    /// Starts a new journal of edits of `base` in `folder`, which is created if it does not exist.
     ///
     /// # Errors
     /// If the folder or one of the files cannot be written.
@@ -59,7 +59,7 @@ impl Autosave {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{now}-{}-{number}.{EDITS}", std::process::id()));
-        // The case first: a journal without it could not be offered.
+        // The case is written first, because a journal without a case cannot be offered.
         write_json(&path.with_extension(SIDECAR), case)?;
         let journal = Journal::create(&path, base).inspect_err(|_| remove(&path))?;
         Ok(Self::over(journal, LONGEST))
@@ -96,12 +96,12 @@ impl Autosave {
         Ok(())
     }
 
-    /// The journal.
+    /// Path of the journal.
     pub fn path(&self) -> &Path {
         self.journal.path()
     }
 
-    /// Removes the journal: its edits are saved or discarded.
+    /// Removes the journal, after its edits were saved or discarded.
     pub fn remove(self) {
         let path = self.journal.path().to_path_buf();
         drop(self.journal);
@@ -133,12 +133,12 @@ pub struct UnsavedEdits {
     pub names: Vec<String>,
     /// Time of the last edit in milliseconds since 1970-01-01 UTC, or of the journal file if it has none.
     pub time_ms: u64,
-    /// Why the rest of the journal cannot be read, if so.
+    /// Why the end of the journal cannot be read; `None` for a complete journal.
     pub cut: Option<String>,
 }
 
-/// Edits of the `wanted` cases whose journals no running program has open, newest first, and the errors of
-/// journals that cannot be restored. Journals that change nothing are removed.
+/// The unsaved edits of the `wanted` cases, newest first, and the errors of journals that cannot be restored. Skips journals
+/// that a running program has open, and removes journals without effect.
 ///
 /// # Errors
 /// If the folder cannot be read. A missing folder is empty.
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_program_left_is_offered_and_continued() {
+    fn edits_of_a_killed_program_are_offered_and_continued() {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("unsaved");
         assert!(left(&place).0.is_empty(), "nothing was ever edited");
@@ -261,8 +261,8 @@ mod tests {
         assert_eq!(files(&place), 0);
     }
 
-    /// After a kill during compaction the journal is the old or the new one, and partial files are removed. Both name all
-    /// edits.
+    /// After a kill during compaction the journal is the complete old or new one, and partial files are removed. Either names
+    /// all edits.
     #[test]
     fn a_long_journal_is_compacted_in_one_step() {
         let folder = tempfile::tempdir().unwrap();
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn edits_that_were_undone_are_not_offered_and_a_broken_journal_is_named() {
+    fn undone_edits_are_not_offered_and_a_broken_journal_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (before, after) = (labels([0; 4]), labels([0, 3, 3, 0]));
         let delta = Delta::between(&before, &after);

@@ -44,7 +44,7 @@ impl Slot {
         }
     }
 
-    /// Paths that may hold the checkpoint: its own, or those of an interrupted save.
+    /// Paths that may hold the checkpoint: its final path, and those of an interrupted save.
     fn places(self, checkpoints: &Path) -> Vec<PathBuf> {
         let place = checkpoints.join(self.name());
         if exists(&place) {

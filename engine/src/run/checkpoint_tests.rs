@@ -62,7 +62,7 @@ fn the_last_two_and_the_best_are_kept() {
 }
 
 #[test]
-fn one_part_for_prediction() {
+fn a_single_part_can_be_loaded_for_prediction() {
     let (_keep, run) = run_with(1..=2);
     let reader = RunFolder::open(run.root()).unwrap();
     let both = [Slot::Best, Slot::Last];
@@ -80,7 +80,7 @@ fn one_part_for_prediction() {
 }
 
 #[test]
-fn a_damaged_last_gives_the_previous_and_is_set_aside() {
+fn a_damaged_last_checkpoint_is_set_aside_and_the_previous_one_used() {
     let (_keep, run) = run_with(1..=2);
     let file = run.checkpoints_path().join("last/model.safetensors");
     let mut bytes = fs::read(&file).unwrap();
@@ -105,7 +105,7 @@ fn a_damaged_last_gives_the_previous_and_is_set_aside() {
 }
 
 #[test]
-fn both_damaged_is_an_error_that_names_the_last() {
+fn two_damaged_checkpoints_are_an_error_that_names_the_last() {
     let (_keep, run) = run_with(1..=2);
     for slot in ["last", "previous"] {
         fs::write(run.checkpoints_path().join(slot).join("state.json"), "{\"epoch\": 7}").unwrap();
@@ -117,7 +117,7 @@ fn both_damaged_is_an_error_that_names_the_last() {
 }
 
 #[test]
-fn another_version_is_refused_without_going_back() {
+fn another_format_version_is_refused_without_falling_back() {
     let (_keep, run) = run_with(1..=2);
     let path = run.checkpoints_path().join("last/manifest.json");
     let text = fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
@@ -128,7 +128,7 @@ fn another_version_is_refused_without_going_back() {
 }
 
 #[test]
-fn a_missing_last_is_said() {
+fn a_missing_last_checkpoint_is_a_warning() {
     let (_keep, run) = run_with(1..=2);
     fs::remove_dir_all(run.checkpoints_path().join("last")).unwrap();
     let (found, warnings) = load(&run).unwrap();
@@ -138,7 +138,7 @@ fn a_missing_last_is_said() {
 
 /// Every state between two steps of a save: what a reader finds, and the state after resuming.
 #[test]
-fn every_state_between_two_renames_is_put_right() {
+fn every_state_between_two_renames_is_repaired() {
     // (epoch in each place; 1 is the oldest), epochs that a reader finds as last and previous, then after resuming.
     let states: [(Places, [Option<usize>; 2]); 8] = [
         (&[("previous", 1), ("last", 2), (".last.new.tmp", 3)], [Some(2), Some(1)]),
@@ -171,7 +171,7 @@ fn every_state_between_two_renames_is_put_right() {
 }
 
 #[test]
-fn an_interrupted_best_is_put_right() {
+fn an_interrupted_save_of_best_is_repaired() {
     let states: [(Places, usize); 4] = [
         (&[("best", 1), (".best.new.tmp", 2)], 1),
         (&[(".best.old.tmp", 1), (".best.new.tmp", 2)], 2),
@@ -217,7 +217,7 @@ fn a_failed_save_changes_nothing() {
 }
 
 #[test]
-fn a_vanished_folder_is_said_and_the_weights_go_elsewhere() {
+fn a_vanished_run_folder_is_an_error_and_the_weights_can_be_exported() {
     let (keep, run) = run_with(1..=2);
     fs::remove_dir_all(run.root()).unwrap();
     let text = save(&run, Slot::Last, &data(3)).unwrap_err().to_string();
@@ -239,9 +239,9 @@ fn file_of(run: &RunFolder, slot: Slot, number: usize) -> PathBuf {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// T4: wherever a file of the last checkpoint is truncated, the previous one is used with a warning.
+    /// Truncates a file of the last checkpoint at any position.
     #[test]
-    fn cut_anywhere(number in 0..3_usize, share in 0.0..1.0_f64) {
+    fn a_truncated_checkpoint_is_replaced_by_the_previous_one(number in 0..3_usize, share in 0.0..1.0_f64) {
         let (_keep, run) = run_with(1..=2);
         let path = file_of(&run, Slot::Last, number);
         let length = fs::metadata(&path).unwrap().len();
@@ -251,9 +251,9 @@ proptest! {
         prop_assert!(warnings.len() == 1 && warnings[0].contains("previous is used instead"), "{:?}", warnings);
     }
 
-    /// T7: a flipped bit is always detected; in the version number it reads as another version.
+    /// A flipped bit in the version number reads as another version.
     #[test]
-    fn a_flipped_bit_anywhere(number in 0..3_usize, share in 0.0..1.0_f64, bit in 0..8) {
+    fn a_flipped_bit_is_always_detected(number in 0..3_usize, share in 0.0..1.0_f64, bit in 0..8) {
         let (_keep, run) = run_with(1..=2);
         let path = file_of(&run, Slot::Last, number);
         let mut bytes = fs::read(&path).unwrap();
@@ -269,9 +269,9 @@ proptest! {
         }
     }
 
-    /// T15: any manifest leads to an error or to the previous checkpoint, never to a panic.
+    /// The result is an error or the previous checkpoint.
     #[test]
-    fn any_manifest(text in "[\\[\\]{}:,\" a-z0-9./-]{0,200}", version in any::<bool>()) {
+    fn no_manifest_causes_a_panic(text in "[\\[\\]{}:,\" a-z0-9./-]{0,200}", version in any::<bool>()) {
         let (_keep, run) = run_with(1..=2);
         let text = if version { format!("{{\"version\": 1, {text}") } else { text };
         fs::write(file_of(&run, Slot::Last, 0), text).unwrap();

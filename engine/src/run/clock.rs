@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_of_known_moments() {
+    fn utc_formats_known_dates() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),

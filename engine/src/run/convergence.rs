@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::EpochSummary;
 
-/// A training Dice below this means that the network has not even fitted the slices it was trained on.
+/// Lowest training Dice of a converged run. A lower value means that the network has not even fitted its training slices.
 const ENOUGH_DICE: f64 = 0.8;
-/// A loss that fell by more than this share over the last window is still falling,
+/// A loss is still falling if it fell by more than this share over the last window.
 const STILL_FALLING: f64 = 0.1;
-/// unless the fall itself is smaller than this: the loss of a network that fits all but perfectly.
+/// A smaller fall than this does not count, as for the loss of a network that fits almost perfectly.
 const LEAST_FALL: f64 = 0.02;
-/// A mean over fewer epochs is mostly noise.
+/// Minimum number of epochs in a window. A mean over fewer epochs is mostly noise.
 const LEAST_WINDOW: usize = 3;
 
-/// Whether a fine-tuning run has converged. A comparison of networks that have not compares noise.
+/// Whether a fine-tuning run has converged. A comparison of networks that have not converged compares noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Convergence {
-    /// Number of epochs in the window: the last tenth, three at least. 0 in reports of earlier versions.
+    /// Number of epochs in the window: the last tenth, but at least three. 0 in reports of earlier versions.
     #[serde(default)]
     pub window: usize,
     /// Mean loss over the window.
@@ -31,7 +31,7 @@ pub struct Convergence {
 }
 
 impl Convergence {
-    /// Of the epochs so far; `None` without a training Dice, which pre-training runs and logs of earlier versions do not have.
+    /// Judges the epochs so far. `None` without a training Dice, which pre-training runs and logs of earlier versions lack.
     pub fn of(epochs: &[EpochSummary]) -> Option<Self> {
         // Never more than half of the epochs: a short run compares its halves.
         let window = (epochs.len() / 10).max(LEAST_WINDOW).min(epochs.len() / 2).max(1);
@@ -62,7 +62,7 @@ impl Convergence {
     }
 }
 
-/// The mean of a number that every epoch must have.
+/// The mean of a value over the epochs; `None` if an epoch lacks it.
 fn mean(epochs: &[EpochSummary], of: impl Fn(&EpochSummary) -> Option<f64>) -> Option<f64> {
     let values: Vec<f64> = epochs.iter().map(of).collect::<Option<_>>()?;
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
@@ -86,13 +86,13 @@ mod tests {
     fn a_settled_loss_and_a_high_dice_have_converged() {
         let settled = Convergence::of(&epochs(|t| (0.2 + 1.8 * (-9.0 * t).exp(), 0.9))).unwrap();
         assert!(settled.converged && settled.advice().is_none(), "{settled:?}");
-        // A perfect fit is approached for ever.
+        // A perfect fit is approached asymptotically.
         let perfect = Convergence::of(&epochs(|t| (2.0 * (-9.0 * t).exp(), 0.99))).unwrap();
         assert!(perfect.converged, "{perfect:?}");
     }
 
     #[test]
-    fn what_has_not_converged_says_why() {
+    fn a_run_that_has_not_converged_says_why() {
         let falling = Convergence::of(&epochs(|t| (2.0 - 1.9 * t, 0.9))).unwrap();
         assert_eq!((falling.converged, falling.loss_falling), (false, true));
         assert!(falling.advice().unwrap().contains("the loss is still falling"));
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_of_single_epochs_is_no_falling_loss() {
+    fn noise_of_single_epochs_does_not_count_as_a_falling_loss() {
         // 14 settled epochs, one of them a third above the rest.
         let settled: Vec<_> = epochs(|t| (if (t - 0.13).abs() < 1e-9 { 0.4 } else { 0.3 }, 0.9))[..14].to_vec();
         assert!(Convergence::of(&settled).unwrap().converged);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_window_is_what_counts() {
+    fn only_the_last_window_counts() {
         // A single lucky epoch at the end does not make a run that has converged.
         let lucky = epochs(|t| (0.5, if t > 0.995 { 0.95 } else { 0.6 }));
         assert!(!Convergence::of(&lucky).unwrap().converged);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_training_without_a_dice_says_nothing() {
+    fn convergence_is_unknown_without_a_training_dice() {
         assert_eq!(Convergence::of(&[]), None);
         assert_eq!(Convergence::of(&[EpochSummary::default()]), None);
     }

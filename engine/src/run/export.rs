@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_exported_opens_and_nothing_else_is_there() {
+    fn an_exported_run_opens_and_holds_nothing_else() {
         let keep = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&keep.path().join("run"), "version = 1\n").unwrap();
         let (bare, whole) = (keep.path().join("bare"), keep.path().join("whole"));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_overwritten_and_a_failure_leaves_nothing() {
+    fn an_existing_folder_is_not_overwritten_and_a_failure_leaves_nothing() {
         let keep = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&keep.path().join("run"), "version = 1\n").unwrap();
         let text = export_run(&run, "", &data(), run.root()).unwrap_err().to_string();

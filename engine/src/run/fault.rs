@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plans() {
+    fn plans_are_parsed_from_name_and_passage() {
         let plan = |passage, full| Some(Plan { name: "rename-before".into(), passage, full });
         assert_eq!(Plan::parse("rename-before:3"), plan(3, false));
         assert_eq!(Plan::parse("rename-before:1:full"), plan(1, true));

@@ -158,19 +158,19 @@ impl RunFolder {
         text::write_json(&self.root.join(COHORT), identity)
     }
 
-    /// What the cohort is recognised by; `None` in a run of an earlier version.
+    /// The stored identity of the cohort, by which it is recognised; `None` in a run of an earlier version.
     pub fn read_cohort<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         let path = self.root.join(COHORT);
         path.is_file().then(|| text::read_json(&path)).transpose()
     }
 
-    /// Stores the corrected masks that a fine-tuning run trains on, so that it resumes with these.
+    /// Stores the list of corrected masks that a fine-tuning run trains on, so that a resumed run uses the same ones.
     pub fn write_corrections<T: Serialize + ?Sized>(&self, corrections: &T) -> Result<String> {
         self.require_lock()?;
         text::write_json(&self.root.join(CORRECTIONS), corrections)
     }
 
-    /// The corrected masks that the run trains on; `None` without any.
+    /// The stored list of corrected masks; `None` if the run trains on none.
     pub fn read_corrections<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         let path = self.root.join(CORRECTIONS);
         path.is_file().then(|| text::read_json(&path)).transpose()

@@ -14,7 +14,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
-fn created_written_and_read_again() {
+fn a_run_folder_is_created_written_and_read_again() {
     let (_keep, root) = place();
     let run = RunFolder::create(&root, TEXT).unwrap();
     run.write_split(&["a", "b"]).unwrap();
@@ -44,7 +44,7 @@ fn an_existing_run_or_foreign_files_are_refused() {
     fs::write(other.path().join("thesis.docx"), "x").unwrap();
     let text = RunFolder::create(other.path(), TEXT).unwrap_err().to_string();
     assert!(text.contains("thesis.docx"), "{text}");
-    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1, "nothing of ours is left there");
+    assert_eq!(fs::read_dir(other.path()).unwrap().count(), 1, "the refused run leaves nothing");
     for error in [RunFolder::open(other.path()).unwrap_err(), RunFolder::resume(other.path()).unwrap_err()] {
         assert!(error.to_string().contains("not a run folder"), "{error}");
     }
@@ -79,7 +79,7 @@ fn leftovers_are_cleaned_and_foreign_files_kept() {
 }
 
 #[test]
-fn a_file_in_the_way_is_refused_before_anything_is_done() {
+fn a_file_in_place_of_the_run_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     fs::write(&file, "x").unwrap();
@@ -122,7 +122,7 @@ fn a_file_in_place_of_the_checkpoints_is_refused() {
 }
 
 #[test]
-fn a_vanished_folder_is_not_made_again() {
+fn a_vanished_run_folder_is_not_recreated() {
     let (_keep, root) = place();
     let run = RunFolder::create(&root, TEXT).unwrap();
     fs::remove_dir_all(&root).unwrap();
@@ -132,7 +132,7 @@ fn a_vanished_folder_is_not_made_again() {
 }
 
 #[test]
-fn two_processes_are_kept_apart() {
+fn a_second_process_cannot_lock_the_run() {
     let (_keep, root) = place();
     let run = RunFolder::create(&root, TEXT).unwrap();
     let error = RunFolder::resume(&root).unwrap_err();
@@ -143,7 +143,7 @@ fn two_processes_are_kept_apart() {
 }
 
 #[test]
-fn differences_are_named() {
+fn diff_config_names_every_differing_setting() {
     let old = toml::from_str("version = 1\nname = \"a\"\n[pretrain]\nlr = 0.0001\nsteps = [1, 2]").unwrap();
     let new = toml::from_str("version = 1\n[pretrain]\nlr = 0.003\nsteps = [1, 2]\nseed = 7").unwrap();
     let expected = ["name: \"a\" -> absent", "pretrain.lr: 0.0001 -> 0.003", "pretrain.seed: absent -> 7"];

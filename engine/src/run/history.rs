@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::clock::now_ms;
-use super::{Convergence, RunFolder, log};
+use super::{Convergence, RunFolder, checkpoint, log};
 use crate::event::{CaseCounts, EpochSummary, Event, Stage};
 use crate::probe::Pin;
 use crate::{ErrorKind, Result};
@@ -56,7 +56,7 @@ pub struct EstimateRow {
 /// State of a run according to its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RunState {
-    /// Not started, cancelled, or read from an unfinished log.
+    /// Not started or cancelled; also the state read from a log without an end.
     #[default]
     Idle,
     /// Training.
@@ -136,13 +136,18 @@ impl History {
     /// If `run` is not a run folder or its log is damaged.
     pub fn read(run: &Path) -> Result<Self> {
         let mut history = Self::default();
-        let path = RunFolder::open(run)?.events_path();
+        let folder = RunFolder::open(run)?;
+        let path = folder.events_path();
         if !path.exists() {
             return Ok(history);
         }
         log::read_condensed(&path, &mut |meta, event| history.push(Some(meta.t), event))?;
         if history.state != RunState::Finished {
             history.state = RunState::Idle;
+        }
+        // The log has no checkpoints within an epoch.
+        if let Ok(saved) = checkpoint::manifest(&folder, checkpoint::Slot::Last) {
+            history.checkpoint = Some((saved.epoch, saved.step));
         }
         Ok(history)
     }
@@ -185,7 +190,8 @@ impl History {
                 put(&mut self.validations, (*epoch, *dice, *best), |row| row.0);
             }
             Event::Checkpoint { epoch, step } => {
-                self.checkpoint = Some((*epoch, *step));
+                // Within an epoch, the event names that epoch.
+                self.checkpoint = Some((epoch - usize::from(*step > 0), *step));
                 if *step > 0 {
                     self.state = RunState::Paused;
                 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::event::{EventSink, Probe};
+use crate::run::checkpoint::CheckpointData;
 use crate::run::log::EventLog;
 
 fn started(first_epoch: usize) -> Event {
@@ -49,7 +50,7 @@ fn history(events: &[Event]) -> History {
 }
 
 #[test]
-fn rows_rise_by_epoch() {
+fn rows_are_sorted_by_epoch() {
     let estimate = Event::Estimate { steps: 18, seconds_per_step: 0.5, seconds: 9.0, memory_mib: 4 };
     let mut events = vec![estimate, Event::Warning { message: "look".into() }, started(1)];
     (1..=3).for_each(|n| events.extend(epoch(n)));
@@ -67,7 +68,7 @@ fn rows_rise_by_epoch() {
 }
 
 #[test]
-fn a_repeated_epoch_takes_the_place_of_all_that_followed_it() {
+fn a_repeated_epoch_replaces_itself_and_all_later_ones() {
     let mut events = vec![started(1)];
     [1, 2, 3, 2].into_iter().for_each(|n| events.extend(epoch(n)));
     let history = history(&events);
@@ -87,9 +88,23 @@ fn states_follow_the_events() {
     assert_eq!(state(Event::Failed { message: "disk".into() }), RunState::Failed("disk".into()));
 }
 
+#[test]
+fn a_stopped_run_has_its_checkpoint_within_an_epoch() {
+    let (_keep, root) = run_with(&[started(1), step(1, 1)]);
+    let saved = CheckpointData { epoch: 0, step: 14, parts: vec![("state.json".into(), b"{}".to_vec())] };
+    checkpoint::save(&RunFolder::open(&root).unwrap(), checkpoint::Slot::Last, &saved).unwrap();
+    assert_eq!(History::read(&root).unwrap().checkpoint, Some((0, 14)));
+}
+
+#[test]
+fn a_checkpoint_counts_completed_epochs_and_the_steps_after_them() {
+    let saved = |epoch, step| history(&[started(1), Event::Checkpoint { epoch, step }]).checkpoint;
+    assert_eq!([saved(1, 14), saved(3, 2), saved(3, 0)], [Some((0, 14)), Some((2, 2)), Some((3, 0))]);
+}
+
 /// A run interrupted two epochs after its checkpoint repeats them; their rows are dropped first.
 #[test]
-fn a_resumed_run_shows_what_an_uninterrupted_one_shows() {
+fn a_resumed_run_has_the_history_of_an_uninterrupted_one() {
     let mut whole = vec![started(1)];
     (1..=5).for_each(|n| whole.extend(epoch(n)));
     let mut cut = vec![started(1)];
@@ -101,7 +116,7 @@ fn a_resumed_run_shows_what_an_uninterrupted_one_shows() {
     (3..=5).for_each(|n| cut.extend(epoch(n)));
     assert_eq!(history(&cut).view(), history(&whole).view());
     assert_eq!(history(&cut).device, "device 3");
-    assert!(history(&cut[..cut.len() - 1]).view() == history(&whole).view(), "a checkpoint tells of a process");
+    assert!(history(&cut[..cut.len() - 1]).view() == history(&whole).view(), "checkpoints are not part of the view");
     assert_ne!(history(&cut[..cut.len() - 2]).view(), history(&whole).view());
 }
 
@@ -115,7 +130,7 @@ fn run_with(events: &[Event]) -> (tempfile::TempDir, std::path::PathBuf) {
 }
 
 #[test]
-fn a_log_gives_what_its_events_give() {
+fn a_log_has_the_history_of_its_events() {
     let mut events = vec![started(1)];
     (1..=4).for_each(|n| events.extend(epoch(n)));
     events.push(step(5, 1));
@@ -132,7 +147,7 @@ fn a_log_gives_what_its_events_give() {
 }
 
 #[test]
-fn a_log_under_way_and_a_damaged_one() {
+fn an_unfinished_log_is_read_and_a_damaged_one_refused() {
     let (_keep, root) = run_with(&[started(1), step(1, 1), step(1, 2)]);
     let path = root.join("events.jsonl");
     let whole = std::fs::read_to_string(&path).unwrap();
@@ -153,7 +168,7 @@ fn a_log_under_way_and_a_damaged_one() {
 }
 
 #[test]
-fn a_hundred_thousand_steps() {
+fn a_log_of_a_hundred_thousand_steps_is_read() {
     let mut events = vec![started(1)];
     for n in 1..=50 {
         events.extend((1..=2000).map(|at| step(n, at)));

@@ -1,5 +1,5 @@
-//! The file of an edit journal: appended to at every edit, on the disk within two seconds. See [`crate::edit::journal`] for its
-//! format.
+//! The file of an edit journal. Every edit is appended and is on the disk within two seconds. [`crate::edit::journal`]
+//! defines the format.
 //!
 //! After a kill or a power cut the journal has a complete prefix of the edits and at most one torn record, which is truncated
 //! when the journal is opened. The file is locked for a single writer.
@@ -19,7 +19,7 @@ use crate::edit::journal::{Header, Kind, Record, Replay, encode_record, encode_s
 use crate::edit::{Delta, EditLabels};
 use crate::{Error, Result};
 
-/// How long after an edit it is flushed to the disk: below the two seconds that are promised.
+/// Delay between an edit and its flush to the disk. It is below the promised two seconds.
 const SYNC_DELAY: Duration = Duration::from_secs(1);
 
 /// A journal open for appending.
@@ -50,15 +50,15 @@ impl Journal {
         Self::over(path, replace_locked(path, bytes)?, bytes.len() as u64, records)
     }
 
-    /// Opens a journal to continue it, and replays it. What follows the last whole record is cut off ([`Replay::cut`]).
+    /// Opens a journal to continue it, and replays it. Truncates the file after its last whole record ([`Replay::cut`]).
     ///
     /// # Errors
-    /// For a file that is not a journal, whose header or base mask is incomplete, or that another program writes.
+    /// A file that is not a journal, has an incomplete header or base mask, or is in use by another program.
     pub fn open(path: &Path) -> Result<(Self, Replay)> {
         survive_size_limit();
         let mut file = open_locked(path)?;
         let mut bytes = Vec::new();
-        // Read through the locked handle: on Windows no other handle may.
+        // Reads through the locked handle, because Windows refuses any other handle.
         file.read_to_end(&mut bytes).map_err(Error::io("read", path))?;
         let replay = replayed(path, &bytes)?;
         if replay.cut.is_some() {
@@ -92,8 +92,8 @@ impl Journal {
     /// Appends a change that was just applied. It is on the disk within two seconds.
     ///
     /// # Errors
-    /// If it cannot be written, such as on a full disk: the file then ends with the record before, and the call may be repeated.
-    /// Also if the flush of an earlier record failed.
+    /// If it cannot be written, such as on a full disk, or if the flush of an earlier record failed. The file then still ends
+    /// with the previous record, and the call may be repeated.
     pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
         self.syncer.check().map_err(Error::io("write", &self.path))?;
         let record =
@@ -123,7 +123,8 @@ impl Journal {
         self.file.sync_data().map_err(Error::io("write", &self.path))
     }
 
-    /// Merges the older edits into one record with their names and drops undone ones: see [`Replay::compacted`]. Atomic.
+    /// Merges the older edits into one record with their names and drops undone ones, in one atomic step: see
+    /// [`Replay::compacted`].
     ///
     /// # Errors
     /// If the journal cannot be read or the new one written. The old one is then unchanged and can be continued.
@@ -145,7 +146,7 @@ impl Drop for Journal {
     }
 }
 
-/// Whether a program, also this one, has a journal open for appending.
+/// Whether any program, including this one, has the journal open for appending.
 pub fn is_open(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
     let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
@@ -156,7 +157,7 @@ pub fn is_open(path: &Path) -> bool {
 /// Replays a journal without changing it.
 ///
 /// # Errors
-/// For a file that is not a journal, or whose header or base mask is incomplete.
+/// A file that is not a journal, or has an incomplete header or base mask.
 pub fn read(path: &Path) -> Result<Replay> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
     replayed(path, &bytes)
@@ -193,7 +194,9 @@ fn open_locked(path: &Path) -> Result<File> {
     let file = File::options().read(true).write(true).open(path).map_err(Error::io("open for writing", path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::file(path, "another window or program is writing this journal")),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::file(path, "another window or program is writing this journal. Close it first"))
+        }
         Err(TryLockError::Error(source)) => Err(Error::io("lock", path)(source)),
     }
 }

@@ -50,7 +50,7 @@ fn edits_are_restored_and_continued() {
 }
 
 #[test]
-fn a_torn_tail_is_cut_and_said() {
+fn a_torn_tail_is_truncated_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p01.edits");
     let (base, deltas) = edits(5);
@@ -119,9 +119,9 @@ fn compaction_keeps_the_opened_mask_and_the_names() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
 }
 
-/// What is undone beyond the journal's beginning is brought back in its order, and edits of the journal in theirs.
+/// Edits of the journal and older edits that were undone in it are redone in reverse order of their undo.
 #[test]
-fn what_was_undone_last_is_redone_first() {
+fn the_edit_that_was_undone_last_is_redone_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p01.edits");
     let (empty, deltas) = edits(3);
@@ -207,7 +207,7 @@ fn a_failed_compaction_keeps_the_journal() {
 }
 
 #[test]
-fn one_program_writes() {
+fn only_one_program_can_write_a_journal() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p01.edits");
     let (base, deltas) = edits(2);
@@ -239,12 +239,12 @@ fn a_write_is_flushed_a_moment_later_and_at_the_end() {
     wake.send(()).unwrap();
     drop(wake);
     thread.join().unwrap();
-    assert_eq!(flushes.lock().unwrap().len(), 2, "what was written last is flushed when the writer goes");
+    assert_eq!(flushes.lock().unwrap().len(), 2, "the last write is flushed when the writer is dropped");
 }
 
-/// A program that another thread starts has the files of this one between fork and exec.
+/// A child process inherits the open files of this process between fork and exec.
 #[test]
-fn a_closed_journal_is_opened_again_while_a_starting_program_still_has_its_file() {
+fn a_closed_journal_can_be_reopened_while_a_child_process_holds_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p01.edits");
     let journal = Journal::create(&path, &edits(1).0).unwrap();

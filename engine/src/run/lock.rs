@@ -1,8 +1,8 @@
-//! One writer per folder: an operating-system lock on a file that also names its owner. For a run folder that is the file
-//! `lock` with the process id.
+//! Ensures one writer per folder by an operating-system lock on a file that names its owner. In a run folder this is the file
+//! `lock`, which holds the process id.
 //!
-//! The system releases the lock when its process ends, so a killed process never blocks others. Its id stays in the file
-//! and is reported as recovered. A clean release empties the file.
+//! The system releases the lock when the process ends, so a killed process never blocks others. Its id stays in the file and is
+//! reported by the next owner. A clean release empties the file.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -14,7 +14,7 @@ use crate::{Error, ErrorKind, Result};
 /// Name of the lock file inside a run folder.
 pub const NAME: &str = "lock";
 
-/// Most bytes that are read of a lock file.
+/// Maximum number of bytes that are read from a lock file.
 const LONGEST: u64 = 512;
 
 /// A held lock; released when dropped.
@@ -23,11 +23,11 @@ pub struct Lock {
     file: File,
 }
 
-/// What came of locking a file.
+/// Result of an attempt to lock a file.
 pub(super) enum LockOutcome {
-    /// The lock, and the text of a dead owner; empty after a clean release.
+    /// The lock, and the text of an owner that died. The text is empty after a clean release.
     Taken(Lock, String),
-    /// What the live owner wrote into the file; empty on systems where a locked file cannot be read, such as Windows.
+    /// The text of the live owner. It is empty on systems where a locked file cannot be read, such as Windows.
     Held(String),
 }
 
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_told_the_first_ones_process() {
+    fn a_second_holder_gets_the_process_id_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let (first, stale) = Lock::take(folder.path()).unwrap();
         assert_eq!(stale, None);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn no_folder_no_lock() {
+    fn a_missing_folder_cannot_be_locked() {
         let folder = tempfile::tempdir().unwrap();
         let error = Lock::take(&folder.path().join("absent")).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Io { .. }), "{error}");

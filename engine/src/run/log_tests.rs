@@ -156,14 +156,14 @@ fn a_resumed_log_equals_an_uninterrupted_one() {
     let (mut log, warning) = EventLog::resume(&broken, position).unwrap();
     assert_eq!(warning, None);
     assert_eq!(log.len(), 10);
-    assert_eq!(fs::metadata(&broken).unwrap().len(), position, "what no checkpoint covers is dropped at once");
+    assert_eq!(fs::metadata(&broken).unwrap().len(), position, "events after the checkpoint are dropped at once");
     write(&mut log, &events[10..]);
     drop(log);
     assert_eq!(without_times(&whole), without_times(&broken));
 }
 
 #[test]
-fn a_log_that_somebody_shortened_or_removed_is_continued_with_a_warning() {
+fn a_truncated_or_removed_log_is_continued_with_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let mut log = EventLog::create(&path).unwrap();
@@ -208,7 +208,7 @@ fn a_line_without_an_end_is_not_read_into_memory() {
 }
 
 #[test]
-fn a_hundred_thousand_lines() {
+fn a_log_of_a_hundred_thousand_lines_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
     let mut log = EventLog::create(&path).unwrap();

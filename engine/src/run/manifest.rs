@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn round_trip() {
+    fn a_checkpoint_folder_is_read_back_as_written() {
         let keep = tempfile::tempdir().unwrap();
         let folder = keep.path().join("last");
         write_folder(&folder, &data()).unwrap();
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_not_believed() {
+    fn a_false_size_is_refused() {
         for bytes in [0, 99, 101, u64::MAX, 1 << 50] {
             let text = refused(|manifest| manifest.parts[0].bytes = bytes).to_string();
             assert!(text.contains("holds 100 bytes") && text.contains(&bytes.to_string()), "{text}");
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_number_is_noticed() {
+    fn a_changed_number_fails_the_checksum() {
         let keep = tempfile::tempdir().unwrap();
         let folder = keep.path().join("last");
         write_folder(&folder, &data()).unwrap();
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_named() {
+    fn another_version_is_refused_by_its_number() {
         let keep = tempfile::tempdir().unwrap();
         let folder = keep.path().join("last");
         write_folder(&folder, &data()).unwrap();

@@ -20,8 +20,8 @@
 //! [`journal`], [`autosave`] and [`spill`] store edits of a mask: see [`crate::edit`].
 //!
 //! # Invariants
-//! - A file is its old or its new version, never a mixture: every write goes through [`atomic`]. The event log, which
-//!   only grows, is truncated to a whole line instead.
+//! - A file is always its complete old or new version, because every write goes through [`atomic`]. The event log, which only
+//!   grows, is truncated to a whole line instead.
 //! - After the first save, at least one complete checkpoint is on disk at every instant.
 //! - Only the holder of the lock changes a run folder, except for the user's notes. Readers need no lock.
 //! - No content of a file in the folder makes the program read or write outside the folder.

@@ -25,7 +25,7 @@ pub(crate) fn write(run: &RunFolder, folder: &str, name: &str, bytes: &[u8]) -> 
     write_atomic(&place, bytes).map(|_| ())
 }
 
-/// The file that version 0.1 wrote in place of one that does not exist.
+/// The path under which version 0.1 stored a file that does not exist at `path`.
 pub(crate) fn earlier(path: &Path) -> Option<PathBuf> {
     let earlier = path.with_extension("probe");
     (!path.exists() && earlier.exists()).then_some(earlier)
@@ -41,7 +41,7 @@ pub(crate) fn files(run: &Path, folder: &str) -> Result<Vec<String>> {
     Ok(list(&run.join(PROBES).join(folder))?.iter().map(|e| e.file_name().to_string_lossy().into_owned()).collect())
 }
 
-/// Removes the files of all pinned slices with `is_stale(name)`. The run's lock must be held.
+/// Removes the files of all pinned slices whose names `is_stale` selects. The run's lock must be held.
 pub(crate) fn remove(run: &RunFolder, is_stale: impl Fn(&str) -> bool) -> Result<()> {
     run.require_lock()?;
     for folder in list(&run.root().join(PROBES))?.into_iter().filter(|e| e.file_type().is_ok_and(|t| t.is_dir())) {

@@ -1,12 +1,12 @@
-//! `review.jsonl` in the folder of a cohort: one verdict per line, appended to and never rewritten.
+//! `review.jsonl` in the folder of a cohort: one verdict per line. Lines are appended and never rewritten.
 //!
 //! ```json
 //! {"version":1,"case":"p01","verdict":"accepted","comment":"","reviewer":"AB","time_ms":1767225600000,"seconds":48.5}
 //! ```
 //!
-//! Any number of programs may read the file, one may write it: the writer holds the lock on `review.lock`, which names its
-//! process, machine and time. A kill or a full disk leaves at most one torn line at the end, which readers ignore and the next
-//! writer truncates.
+//! Any number of programs may read the file, but only one may write it. The writer holds the lock on `review.lock`, which names
+//! its process, machine and start time. A kill or a full disk leaves at most one torn line at the end, which readers ignore and
+//! the next writer removes.
 
 mod export;
 mod ranking;
@@ -112,7 +112,7 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
     serde_json::from_slice(line).map_err(|e| e.to_string())
 }
 
-/// The one writer of a cohort's verdicts. The lock is released when it is dropped.
+/// The only writer of a cohort's verdicts. Releases the lock when dropped.
 #[derive(Debug)]
 pub struct ReviewWriter {
     path: PathBuf,
@@ -131,10 +131,10 @@ struct LockOwner {
 }
 
 impl ReviewWriter {
-    /// Opens the verdicts of a cohort for writing, and reads them. A torn last line is cut off.
+    /// Opens the verdicts of a cohort for writing, reads them, and removes a torn last line.
     ///
     /// # Errors
-    /// [`ErrorKind::InReview`] while another program writes them; a folder that is read-only.
+    /// [`ErrorKind::InReview`] while another program writes them; a read-only folder.
     pub fn open(root: &Path) -> Result<(Self, ReviewLog)> {
         survive_size_limit();
         let owner = LockOwner { process: std::process::id(), machine: machine::host_name(), since: utc(now_ms()) };
@@ -197,7 +197,7 @@ fn in_review(root: &Path, owner: &str) -> Error {
     ErrorKind::InReview { path: root.join(FILE), process, machine, since }.into()
 }
 
-/// Says plainly that a folder is read-only.
+/// Explains the error of a read-only folder.
 fn explained(error: Error, root: &Path) -> Error {
     match error.kind() {
         ErrorKind::Io { source, .. } if matches!(source.kind(), Io::PermissionDenied | Io::ReadOnlyFilesystem) => {

@@ -1,4 +1,4 @@
-//! The file of verdicts: torn lines, bad lines, readers and writers.
+//! Tests of the file of verdicts: torn lines, invalid lines, readers and writers.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
@@ -15,7 +15,7 @@ fn write(root: &Path, entries: &[Entry]) {
 }
 
 #[test]
-fn verdicts_are_read_as_they_were_given() {
+fn verdicts_are_read_back_as_written() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     assert_eq!(read(root).unwrap(), ReviewLog::default());
@@ -34,7 +34,7 @@ fn verdicts_are_read_as_they_were_given() {
 }
 
 #[test]
-fn a_line_torn_at_any_byte_is_left_out_and_cut_off() {
+fn a_line_torn_at_any_byte_is_ignored_and_then_removed() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let path = root.join(FILE);
@@ -60,7 +60,7 @@ fn a_line_torn_at_any_byte_is_left_out_and_cut_off() {
 }
 
 #[test]
-fn bad_lines_are_named_and_the_others_count() {
+fn invalid_lines_are_reported_and_the_others_kept() {
     let folder = tempfile::tempdir().unwrap();
     let good = serde_json::to_string(&entry("p1", Verdict::Accepted)).unwrap();
     let newer = good.replace("\"version\":1", "\"version\":2");
@@ -72,7 +72,7 @@ fn bad_lines_are_named_and_the_others_count() {
 }
 
 #[test]
-fn a_second_writer_is_refused_and_told_who_writes() {
+fn a_second_writer_is_refused_and_gets_the_name_of_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let (mut writer, _) = ReviewWriter::open(root).unwrap();
@@ -91,7 +91,7 @@ fn a_second_writer_is_refused_and_told_who_writes() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_to_says_so() {
+fn a_read_only_folder_is_an_error_that_says_so() {
     let read_only = explained(Error::io("write", Path::new("x"))(Io::ReadOnlyFilesystem.into()), Path::new("cohort"));
     assert!(read_only.to_string().starts_with("cohort: the folder is read-only"), "{read_only}");
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Temporary files for the undo of edits beyond the memory budget.
+//! Temporary files for the edits of an undo history beyond the memory budget.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,12 +14,12 @@ pub fn in_folder(folder: &Path) -> Result<Spill> {
     Ok(Spill::new(file, path))
 }
 
-/// The same, but the file is created once something is written to it. Errors then name the folder.
+/// Like [`in_folder`], but the file is created by the first write. Errors name the folder.
 pub fn lazily(folder: PathBuf) -> Spill {
     Spill::new(LazyFile { folder: folder.clone(), file: None }, folder)
 }
 
-/// A file that does not exist before it is written to.
+/// A file that the first write creates.
 struct LazyFile {
     folder: PathBuf,
     file: Option<File>,
@@ -104,7 +104,7 @@ mod tests {
         let delta = Delta::between(&labels, &full);
         assert!(delta.apply(&mut labels));
         assert!(history.push("all", &delta).is_err(), "the folder is missing");
-        assert_eq!(history.undo_name(), Some("all"), "the edit is kept in memory all the same");
+        assert_eq!(history.undo_name(), Some("all"), "the edit stays in memory");
         std::fs::create_dir(&later).unwrap();
         history.push("nothing", &Delta::empty(labels.dims())).unwrap();
         assert_eq!(history.memory_bytes(), 0);

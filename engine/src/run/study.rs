@@ -1,5 +1,5 @@
-//! The folder of a study: its documents, its runs, and why some failed. What the documents hold is defined by
-//! [`crate::study`].
+//! The folder of a study: its documents, its runs, and the errors of failed runs. [`crate::study`] defines the content of the
+//! documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl StudyFolder {
         make(&folder)?;
         let outcome = f(&folder);
         fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
-        // Fails where a study was started, which is right.
+        // Fails if the folder holds a study, which must stay.
         let _ = fs::remove_dir(&self.0);
         outcome
     }

@@ -18,8 +18,8 @@ use crate::{Error, Result};
 /// Folder of the event files in a run.
 const FOLDER: &str = "tensorboard";
 
-/// Writes a run's losses, rates, Dice and diagnostics to `RUN/tensorboard`. Steps count from 1 over the whole run; an epoch's
-/// numbers are recorded at its last step.
+/// Writes the losses, learning rates, Dice and diagnostics of a run to `RUN/tensorboard`. Steps count from 1 over the whole
+/// run. The numbers of an epoch are recorded at its last step.
 #[derive(Debug)]
 pub struct TensorBoard {
     folder: PathBuf,
@@ -162,7 +162,7 @@ fn masked(crc: u32) -> u32 {
     crc.rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: a few kilobytes an epoch.
+/// CRC-32C (Castagnoli). Computed bit by bit, which is fast enough for a few kilobytes per epoch.
 fn crc32c(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0x82f6_3b78 } else { 0 })

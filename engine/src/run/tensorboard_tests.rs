@@ -82,7 +82,7 @@ fn read(path: &Path) -> (Vec<(u64, String, f32)>, Vec<u64>) {
 
 /// Check values of CRC-32C (RFC 3720, appendix B.4) and of the mask.
 #[test]
-fn checksums_are_those_of_the_standard() {
+fn checksums_equal_the_check_values_of_the_standard() {
     assert_eq!(crc32c(b"123456789"), 0xe306_9283);
     assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
     assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
@@ -91,12 +91,12 @@ fn checksums_are_those_of_the_standard() {
 }
 
 #[test]
-fn long_numbers_take_seven_bits_a_byte() {
+fn a_varint_has_seven_bits_per_byte() {
     assert_eq!([varint(0), varint(127), varint(300)], [vec![0], vec![127], vec![0xac, 2]]);
 }
 
 #[test]
-fn a_training_is_read_back_as_it_was() {
+fn the_scalars_of_a_run_are_read_back_as_written() {
     let place = tempfile::tempdir().unwrap();
     let stage = Stage::Finetune;
     let started = |first_epoch| Event::Started {
@@ -157,7 +157,7 @@ fn a_training_is_read_back_as_it_was() {
 }
 
 #[test]
-fn a_resumed_training_starts_a_session_at_its_first_step() {
+fn a_resumed_run_starts_a_session_at_its_first_step() {
     let place = tempfile::tempdir().unwrap();
     let started = Event::Started {
         stage: Stage::Pretrain,

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_and_errors_of_one_line() {
+    fn a_text_beyond_the_limit_or_not_utf8_is_an_error_of_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, b"abc").unwrap();
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn json_round_trip() {
+    fn json_is_read_back_as_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         write_json(&path, &[Some(0.1), Some(f64::NAN)]).unwrap();

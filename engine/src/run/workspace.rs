@@ -22,7 +22,7 @@ use crate::{Error, ErrorKind, Result};
 const TRASH: &str = ".trash";
 /// File of the user's notes.
 const NOTES: &str = "notes.txt";
-/// Maximum size of the notes in bytes.
+/// Maximum length of the notes in bytes.
 const MOST_NOTES: u64 = 64 << 10;
 
 /// One run of a workspace.
@@ -136,7 +136,7 @@ fn run_folders(workspace: &Path) -> Result<Vec<(PathBuf, String)>> {
     Ok(runs)
 }
 
-/// What changes whenever a run does, and is cheap to read, unlike a [`RunEntry`].
+/// Values that change whenever the run changes. They are cheaper to read than a [`RunEntry`].
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RunStamp {
     /// Time of the last change, in seconds since 1970.
@@ -148,7 +148,7 @@ pub struct RunStamp {
 }
 
 impl RunStamp {
-    /// Reads it from a run folder, also while the run is training.
+    /// Reads the stamp of a run folder, even while the run is training.
     pub fn of(run: &Path) -> Self {
         let log_bytes = fs::metadata(run.join("events.jsonl")).map_or(0, |log| log.len());
         Self { changed: changed(run), log_bytes, pid: lock::held_by(run) }

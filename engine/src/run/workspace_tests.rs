@@ -51,7 +51,7 @@ fn by_name<'a>(runs: &'a [RunEntry], name: &str) -> &'a RunEntry {
 }
 
 #[test]
-fn every_state_is_told_apart() {
+fn every_state_of_a_run_is_recognised() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     assert_eq!(list(&at("absent")).unwrap(), []);
@@ -92,11 +92,11 @@ fn every_state_is_told_apart() {
     assert!(matches!(by_name(&runs, "at-work").state, EntryState::Training { .. }));
 
     let names: Vec<String> = unfinished(place.path()).unwrap().into_iter().map(|run| run.name).collect();
-    assert_eq!(names, ["set/stopped"], "without a checkpoint there is nothing to go on from");
+    assert_eq!(names, ["set/stopped"], "a run without a checkpoint cannot be resumed");
 }
 
 #[test]
-fn whose_dice_stands_for_a_run_is_told() {
+fn an_entry_says_which_patients_its_dice_was_measured_on() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("run");
     drop(run(&root, Stage::Finetune, 2, true));
@@ -129,7 +129,7 @@ fn a_damaged_log_is_named_and_hides_no_other_run() {
 }
 
 #[test]
-fn what_is_deleted_lies_in_the_trash() {
+fn a_deleted_run_is_in_the_trash_and_can_be_restored() {
     let place = tempfile::tempdir().unwrap();
     let at = |name: &str| place.path().join(name);
     for number in 1..=2 {
@@ -172,7 +172,7 @@ fn a_link_out_of_the_workspace_is_not_followed_to_the_trash() {
 }
 
 #[test]
-fn notes_are_kept_also_while_the_run_is_at_work() {
+fn notes_can_be_written_while_the_run_is_training() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("run");
     let live = run(&root, Stage::Pretrain, 1, false);
@@ -187,7 +187,7 @@ fn notes_are_kept_also_while_the_run_is_at_work() {
 }
 
 #[test]
-fn a_fresh_name_is_nobodys() {
+fn a_fresh_name_is_unused() {
     let place = tempfile::tempdir().unwrap();
     let next = |stem: &str| fresh(place.path(), stem).file_name().unwrap().to_string_lossy().into_owned();
     for expected in ["pre", "pre-2", "pre-3"] {

@@ -1,4 +1,4 @@
-//! Addresses of runs: a digest of what a run computes, so that runs with equal settings are shared.
+//! Names of run folders. A name is a digest of the run's settings and split, so that equal runs are shared.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::run::atomic::sha256;
 use crate::run::diff_config;
 use crate::{Error, Result};
 
-/// Settings that do not affect the result: the machine and the preset's name.
+/// Settings that do not affect the result: those of the machine, and the name of the preset.
 const NO_IDENTITY: [&str; 5] = ["preset: ", "device: ", "threads: ", "data.cache: ", "data.memory_mib: "];
 
 /// Name of the folder of a run: stage, seed, and a digest of the settings that differ from the stage's defaults and of the
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_named_by_what_it_learns_from_and_nothing_else() {
+    fn a_run_name_depends_only_on_settings_that_affect_the_result() {
         let split = Split::draw(&[("A".into(), Some(1.0)), ("B".into(), Some(2.0)), ("C".into(), Some(3.0))], 1);
         let name = |config: &Config| run_name(config, &split).unwrap_or_default();
         let of = |preset: &str| crate::config::preset(preset, &["pet".into()]).unwrap_or_default();

@@ -14,7 +14,7 @@ use crate::patch::PatchGrid;
 use crate::pretrain::synthetic_slice;
 use crate::run::study::StudyFolder;
 
-/// Measured once per study.
+/// File of the costs, which are measured once per study.
 const FILE: &str = "clustering.json";
 /// Patches per side of the slices that are clustered.
 const GRIDS: [usize; 3] = [8, 16, 32];
@@ -26,14 +26,14 @@ const SLICES: u64 = 3;
 pub struct ClusteringCost {
     /// The clustering: `kmeans`, `agglomerative`, `tsne` or `dbscan`.
     pub method: String,
-    /// Patches of a slice.
+    /// Numbers of patches per slice.
     pub patches: Vec<usize>,
-    /// Seconds a slice, for each number of patches.
+    /// Seconds per slice, for each number of patches.
     pub seconds: Vec<f64>,
 }
 
 impl ClusteringCost {
-    /// e of `seconds ~ patches^e`: the slope of the least-squares line through the logarithms.
+    /// The exponent e of `seconds ~ patches^e`: the slope of the least-squares line through the logarithms.
     pub fn exponent(&self) -> f64 {
         let points: Vec<[f64; 2]> = self
             .patches
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_plan_of_several_clusterings_has_their_costs() {
+    fn costs_are_measured_only_for_plans_with_several_clusterings() {
         let temp = tempfile::tempdir().unwrap();
         let folder = StudyFolder::new(temp.path());
         let plan = |name: &str| Plan::from_toml(&ready_plan(name).unwrap(), Path::new(name)).unwrap();
@@ -162,7 +162,7 @@ mod tests {
         assert!(text.contains("| 64 patches (ms) | 256 patches (ms) |") && text.contains("| 1000.00 |"), "{text}");
     }
 
-    /// Other methods of a plan also use k-means, so a clustering has the name of its algorithm.
+    /// Several methods of a plan use k-means, so a clustering is named by its algorithm and not by a method.
     #[test]
     fn a_clustering_is_named_by_its_algorithm() {
         for plan in ["paper", "paper-table-6"] {

@@ -21,15 +21,15 @@ use crate::{Error, Result};
 /// Estimate of one run of a study.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobEstimate {
-    /// What it stands for.
+    /// Cell or pilot of the run, as shown in lists.
     pub label: String,
     /// Stage.
     pub stage: Stage,
     /// Name of its run folder.
     pub run: String,
-    /// Steps.
+    /// Number of steps.
     pub steps: usize,
-    /// Seconds it will take.
+    /// Estimated seconds.
     pub seconds: f64,
     /// True if the run is finished.
     pub done: bool,
@@ -38,13 +38,13 @@ pub struct JobEstimate {
 /// All runs of a study.
 #[derive(Clone, Debug, Serialize)]
 pub struct StudyEstimate {
-    /// Each run once. Before the lock is written, runs that follow pilots are listed with the first pair of rates.
+    /// Every run, listed once. Before the lock is written, runs that follow pilots are listed with the first pair of rates.
     pub jobs: Vec<JobEstimate>,
     /// Hours of the unfinished runs.
     pub hours: f64,
 }
 
-/// Lists the runs of a study and measures the time of each kind. Trains nothing and writes no lock.
+/// Lists the runs of a study and measures the time per step of each kind of run. Trains no run and writes no lock.
 ///
 /// # Errors
 /// A cohort that cannot be read; cancellation.
@@ -104,12 +104,12 @@ pub(super) fn steps_of_seconds(
     Ok(steps)
 }
 
-/// Measures steps by dry runs, each kind of training once.
+/// Measures the time per step by dry runs, once for each kind of run.
 struct StepMeter<'a> {
     folder: &'a StudyFolder,
     compute: &'a Compute,
     control: &'a Control,
-    /// Seconds per step, and steps of an epoch, by settings that decide them.
+    /// Steps per epoch and seconds per step, by the settings that determine them.
     known: BTreeMap<String, (usize, f64)>,
 }
 

@@ -24,7 +24,7 @@ use crate::run::study::StudyFolder;
 pub struct Source<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The runs that are measured.
+    /// The runs that are measured on test patients.
     pub finals: &'a [(Cell, Job)],
     /// Their results.
     pub results: &'a Results,
@@ -46,8 +46,8 @@ pub struct Pictures {
 }
 
 impl Source<'_> {
-    /// Draws the pictures into the study's folder. One that cannot be drawn, for example because the cohort has moved, is named
-    /// in the report. The tables are unaffected.
+    /// Draws the pictures and writes them to the study's folder. A picture that cannot be drawn, for example because the cohort was
+    /// moved, is named in the report and does not affect the tables.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -100,7 +100,7 @@ struct Sheet {
     caption: String,
 }
 
-/// A name of letters, digits, `.`, `_`, `+` and `-`: names in plans also have spaces, percent signs and brackets.
+/// Converts a name of a plan, which may contain spaces, percent signs and brackets, to letters, digits, `.`, `_`, `+` and `-`.
 fn file_name(words: &str) -> String {
     words.chars().map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' }).collect()
 }

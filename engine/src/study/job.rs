@@ -30,7 +30,7 @@ pub struct Cell {
 /// A pre-training run (if its method has one) and a fine-tuning run from it.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Which patients train and are measured.
+    /// Training, validation and test patients.
     pub split: Split,
     /// The pre-training and the name of its run.
     pub pretrain: Option<(String, Config)>,
@@ -41,7 +41,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Jobs are assigned to shards by their first run, so that no two shards share a run.
+    /// Name of the job's first run. Jobs are assigned to shards by it, so that no two shards share a run.
     pub fn shard_key(&self) -> &str {
         self.pretrain.as_ref().map_or(&self.name, |(name, _)| name)
     }
@@ -73,9 +73,9 @@ pub struct Pilot {
 /// Learning rates of both stages.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Rates {
-    /// Of pre-training; `None` for random weights.
+    /// Learning rate of pre-training; `None` for random weights.
     pub pretrain: Option<f64>,
-    /// Of fine-tuning.
+    /// Learning rate of fine-tuning.
     pub finetune: f64,
 }
 

@@ -1,4 +1,5 @@
-//! The paper's own numbers (arXiv 2309.04312, Tables 1 to 6, as printed), shown beside a study and never mixed in.
+//! The numbers printed in the paper (arXiv 2309.04312, Tables 1 to 6). They are shown beside those of a study, never combined
+//! with them.
 //!
 //! Table 4 calls AMLP's own row "easy to hard", which its text defines as background first; that row is AMLP's, so it is
 //! listed as `lesion-first` here, and "hard to easy" as `background-first`.
@@ -127,13 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_is_read() {
+    fn every_published_number_is_parsed() {
         assert_eq!(numbers().count(), NUMBERS.lines().count() - 1);
         assert!(numbers().all(|n| n.value.parse::<f64>().is_ok()));
     }
 
     #[test]
-    fn the_numbers_of_one_table_stand_beside_a_study_s() {
+    fn published_numbers_are_added_as_columns_of_a_study_table() {
         let text = r#"
             name = "x"
             labels = { budgets = ["10%"] }
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_shown_the_numbers_of_its_methods() {
+    fn published_tables_list_only_the_methods_of_the_plan() {
         let text = r#"
             name = "x"
             labels = { budgets = ["5%", "3"] }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cohort::labelled::{LabelDraw, LabelShare};
+use crate::cohort::label_budget::{LabelDraw, LabelShare};
 use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
@@ -73,11 +73,11 @@ pub struct SplitPlan {
     pub file: Option<PathBuf>,
     /// Disjoint test folds.
     pub folds: usize,
-    /// Test patients of a fold: a percentage of the patients with a mask, or a number.
+    /// Number of test patients of a fold, or a percentage of the patients with a mask.
     pub test: String,
-    /// Validation patients of a fold, on whom learning rates are chosen: a percentage or a number.
+    /// Number or percentage of validation patients of a fold, on whom learning rates are chosen.
     pub validation: String,
-    /// Patients of a cohort that the study uses, drawn from those with a mask first: a percentage or a number.
+    /// Number or percentage of patients of a cohort that the study uses. Those with a mask are drawn first.
     #[serde(skip_serializing_if = "is_everybody")]
     pub patients: String,
 }
@@ -434,7 +434,7 @@ grid = 8
     }
 
     #[test]
-    fn a_plan_survives_its_text() {
+    fn a_plan_is_read_back_from_its_text() {
         let plan = parse(SMALL).unwrap();
         assert_eq!(parse(&plan.to_toml().unwrap()).unwrap(), plan);
         assert_eq!((plan.labels.seeds.as_slice(), plan.split.folds), (&[0][..], 1));
@@ -442,7 +442,7 @@ grid = 8
     }
 
     #[test]
-    fn settings_of_study_and_method_reach_their_stage() {
+    fn settings_of_study_and_method_are_applied_to_their_stage() {
         let plan = parse(SMALL).unwrap();
         let (cohort, methods) = (&plan.cohorts[0], &plan.methods);
         assert_eq!(plan.pretrain_config(cohort, &methods[0]).unwrap(), None);
@@ -455,7 +455,7 @@ grid = 8
     }
 
     #[test]
-    fn mistakes_are_named() {
+    fn an_invalid_plan_is_refused_by_its_field() {
         let said = |from: &str, to: &str| parse(&SMALL.replace(from, to)).unwrap_err().to_string();
         for (from, to, expected) in [
             ("slices = 1000", "slices = 1000\nsteps = 3", "not several"),

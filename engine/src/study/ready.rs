@@ -1,8 +1,8 @@
-//! Plans to start from: written by `amlp study --print-plan NAME`, to be edited.
+//! Predefined plans, which `amlp study --print-plan NAME` prints for editing.
 
 use crate::{Error, Result};
 
-/// Names of the ready plans and what each is for.
+/// Names and purposes of the predefined plans.
 pub const READY_PLANS: &[(&str, &str)] = &[
     ("quick", "three methods on the sample study in minutes, to check that everything works"),
     ("evidence", "sup, base, amlp and amlp-plus at 5 % and 10 %, five draws, two seeds; takes a night"),
@@ -20,10 +20,10 @@ pub const READY_PLANS: &[(&str, &str)] = &[
     ("paper-figures", "the paper's Figs. 3 and 4: segmentations side by side, and label updates"),
 ];
 
-/// The text of a ready plan.
+/// The text of a predefined plan.
 ///
 /// # Errors
-/// A name that is no ready plan.
+/// A name that is not a predefined plan.
 pub fn ready_plan(name: &str) -> Result<String> {
     let text = match name {
         "quick" => include_str!("plans/quick.toml").to_owned(),

@@ -15,7 +15,7 @@ pub struct Row {
     pub cell: Cell,
     /// Labelled patients that were fine-tuned on.
     pub labelled: usize,
-    /// The patient. Means and statistics go by patient: several scans count as one, with their mean.
+    /// The patient. Statistics are per patient: several scans of a patient count once, with their mean.
     pub patient: String,
     /// Id of the scan.
     pub scan: String,
@@ -30,7 +30,7 @@ pub struct Row {
 pub struct Gap {
     /// The cell.
     pub cell: Cell,
-    /// The error that ended it; `None` if it did not run yet.
+    /// The error that ended the run; `None` if it has not run yet.
     pub failed: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub struct Results {
     pub rows: Vec<Row>,
     /// Cells that failed or did not run.
     pub gaps: Vec<Gap>,
-    /// Cells whose network marks nothing in any patient.
+    /// Cells whose network segments no voxel in any patient.
     pub collapsed: Vec<Cell>,
     /// Cells whose fine-tuning has not converged.
     pub unconverged: Vec<Cell>,

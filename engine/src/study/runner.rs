@@ -16,7 +16,7 @@ use crate::run::report::read_report;
 use crate::run::study::StudyFolder;
 use crate::{Error, ErrorKind, Result};
 
-/// How far a job is.
+/// State of a job.
 #[derive(Debug)]
 pub enum JobState {
     /// Not started, or interrupted.
@@ -67,7 +67,7 @@ pub struct Runner<'a> {
     pub control: &'a Control,
     /// Receives the events of every run.
     pub sink: &'a mut dyn EventSink,
-    /// Pre-training runs that failed since this start, with the reason, which their fine-tuning runs share.
+    /// Pre-training runs that failed in this process, with the reason, which also fails their fine-tuning runs.
     pub failed: BTreeMap<String, String>,
 }
 
@@ -93,7 +93,7 @@ impl Runner<'_> {
         }
     }
 
-    /// Records why a job has no result.
+    /// Stores the reason why a job has no result.
     ///
     /// # Errors
     /// A state that cannot be stored.
@@ -140,7 +140,7 @@ impl Runner<'_> {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, &run, start, self.control, &mut |_, _| {})?;
                 if watched && job.config.method.relabel && !job.patches.is_empty() {
-                    job.watch(&pictured(&job.slices).into_iter().collect::<Vec<_>>())?;
+                    job.pin(&pictured(&job.slices).into_iter().collect::<Vec<_>>())?;
                 }
                 job.train(self.compute, self.sink, self.control).map(|_| ())
             }

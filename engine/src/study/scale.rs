@@ -1,4 +1,4 @@
-//! A ready plan on a cohort, at the paper's size or shrunk.
+//! Applies a predefined plan to a cohort, at the size of the paper or scaled down.
 
 use std::path::Path;
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scale_shrinks_slices_width_and_patients_and_shows_the_same_body() {
+    fn a_scale_shrinks_slices_width_and_patients_but_not_the_field_of_view() {
         for (scale, side, width, patients) in [(1.0, 160, 64, "100%"), (0.5, 80, 32, "50%"), (0.1, 48, 6, "10%")] {
             let plan = plan(scale).unwrap();
             assert_eq!(plan.split.patients, patients);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_at_a_scale_survives_its_text() {
+    fn a_scaled_plan_is_read_back_from_its_text() {
         let plan = plan(0.25).unwrap();
         assert_eq!(Plan::from_toml(&plan.to_toml().unwrap(), Path::new("plan.toml")).unwrap(), plan);
     }

@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{CohortPlan, Plan, count_of};
-use crate::cohort::labelled::{LabelBudget, labelled_subset};
+use crate::cohort::label_budget::{LabelBudget, labelled_subset};
 use crate::cohort::split::Split;
 use crate::event::Control;
 use crate::jobs::{eligible_patients, with_known_modalities, with_volumes};
@@ -16,7 +16,7 @@ use crate::{Error, Result, seed};
 /// A test fold of a cohort.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fold {
-    /// Its patients.
+    /// Training, validation and test patients.
     pub split: Split,
     /// The labelled patients, `[budget][draw]`; a budget is named as in the plan.
     pub labelled: Vec<(String, Vec<Vec<String>>)>,

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TablePlan {
-    /// What stands above it.
+    /// Title above the table.
     pub title: String,
     /// Names of methods of the plan, its rows in this order.
     pub methods: Vec<String>,
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_plan_lacks_is_named() {
+    fn a_table_with_unknown_methods_or_budgets_is_refused() {
         for (from, to, expected) in [
             ("\"late\", \"amlp\"]\n", "\"mae\"]\n", "mae: is not a method"),
             ("budgets = [\"10%\"]\n        metrics", "budgets = [\"50%\"]\n        metrics", "50%: no method"),

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn our_steps_and_checkpoints_are_burns_bit_for_bit() {
+    fn steps_and_checkpoints_equal_burns_bit_for_bit() {
         for weight_decay in [0.0, 1e-2] {
             let config = AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(weight_decay as f32);
             let own = || ModuleOptimizer::from(AdamW::new(weight_decay));

@@ -56,7 +56,7 @@ mod tests {
     use crate::trainer::session::norm_of;
 
     #[test]
-    fn a_long_gradient_keeps_its_direction_and_a_short_one_its_length() {
+    fn clipping_rescales_only_gradients_above_the_limit() {
         let device = Device::flex().autodiff();
         let net = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }.init(1, &device);
         let gradients = || {

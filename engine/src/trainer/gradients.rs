@@ -139,13 +139,13 @@ impl GradientEngine {
             return Ok(Vec::new());
         }
         let found = self.on_every_device(net, shares, &|net: &O::Net, ranges: &[Range<usize>], device: &Device| {
-            // The running statistics of the copy are its own: only the pass with gradients moves the network's.
+            // A copy is used, because only the pass with gradients may update the network's running statistics.
             let copy = net.valid().train();
             let of = |range: &Range<usize>| {
                 let micro = MicroBatch { range: range.clone(), of: size, device, statistics: &[] };
                 objective.batch_statistics(&copy, batch, &micro)
             };
-            // One micro-batch says whether there are any.
+            // The first micro-batch shows whether the loss needs statistics.
             let mut all = Vec::with_capacity(ranges.len());
             for range in ranges {
                 let Some(sums) = of(range)? else { break };

@@ -24,11 +24,11 @@ fn config(norm: Norm) -> Config {
 
 fn engine(devices: usize, micro_batch: usize) -> GradientEngine {
     let mut compute = Compute::cpu();
-    compute.beside = vec![compute.device.clone(); devices - 1];
+    compute.others = vec![compute.device.clone(); devices - 1];
     GradientEngine::new(&compute, micro_batch)
 }
 
-/// Lesions of different sizes: the Dice of a micro-batch differs from the batch's.
+/// Slices with lesions of different sizes, so that the Dice of a micro-batch differs from that of the batch.
 fn samples(config: &Config) -> Samples {
     let size = config.preprocess.size;
     let slice = |at: usize| {
@@ -84,7 +84,7 @@ fn compare<O: Objective>(objective: &O, batch: &O::Batch) {
 }
 
 #[test]
-fn accumulated_gradients_of_pretraining_are_those_of_the_whole_batch() {
+fn accumulated_gradients_of_pretraining_equal_those_of_the_whole_batch() {
     for norm in [Norm::None, Norm::Instance] {
         let trial = Trial::new(&config(norm), BATCH).unwrap();
         compare(&trial, &trial.masked(0.5, 1));
@@ -92,16 +92,16 @@ fn accumulated_gradients_of_pretraining_are_those_of_the_whole_batch() {
 }
 
 #[test]
-fn accumulated_gradients_of_finetuning_are_those_of_the_whole_batch() {
+fn accumulated_gradients_of_finetuning_equal_those_of_the_whole_batch() {
     for norm in [Norm::None, Norm::Instance] {
         let config = config(norm);
         compare(&DiceCrossEntropy(&config), &samples(&config));
     }
 }
 
-/// A loss that took the Dice of each micro-batch would give another update: the whole-batch statistics prevent it.
+/// Shows why whole-batch statistics are needed: the Dice of each micro-batch would give another update.
 #[test]
-fn without_whole_batch_statistics_dice_would_be_another() {
+fn a_dice_per_micro_batch_has_a_different_gradient() {
     struct PerMicroBatchDice<'a>(DiceCrossEntropy<'a>);
     impl Objective for PerMicroBatchDice<'_> {
         type Net = UNet;
@@ -125,9 +125,9 @@ fn without_whole_batch_statistics_dice_would_be_another() {
     assert!(off > 1e-4, "{off}");
 }
 
-/// Two devices that are one and the same compute what one device computes in two micro-batches, bit for bit.
+/// The CPU listed twice stands for two devices.
 #[test]
-fn two_devices_step_as_one_does_in_two_micro_batches() {
+fn two_devices_give_the_same_weights_as_two_micro_batches() {
     let config = config(Norm::Instance);
     let trial = Trial::new(&config, BATCH).unwrap();
     let weights = |devices, micro, steps| {
@@ -143,7 +143,7 @@ fn two_devices_step_as_one_does_in_two_micro_batches() {
     assert!(weights(2, 0, 3) != weights(2, 0, 0), "nothing was learned");
 }
 
-/// Whatever a device reports, as an error or as a panic.
+/// Fails with a device's message, as an error or as a panic.
 struct FailingObjective(&'static str, bool);
 
 impl Objective for FailingObjective {
@@ -168,7 +168,7 @@ fn failure(objective: &FailingObjective, size: usize, micro: usize) -> Error {
 }
 
 #[test]
-fn too_little_memory_is_an_error_that_names_what_may_fit() {
+fn an_out_of_memory_error_suggests_a_smaller_micro_batch() {
     for panics in [false, true] {
         let objective = FailingObjective("out of device memory allocating 4096 bytes", panics);
         let error = failure(&objective, 8, 0);
@@ -184,7 +184,7 @@ fn too_little_memory_is_an_error_that_names_what_may_fit() {
 }
 
 #[test]
-fn a_lost_device_is_named_and_other_errors_stay() {
+fn a_lost_device_is_named_and_other_errors_are_unchanged() {
     for panics in [false, true] {
         let error = failure(&FailingObjective("the device is lost", panics), 1, 0);
         assert!(matches!(error.kind(), ErrorKind::DeviceLost { device, .. } if device == "cpu"), "{error}");
@@ -195,12 +195,12 @@ fn a_lost_device_is_named_and_other_errors_stay() {
 
 #[test]
 #[should_panic(expected = "index out of bounds")]
-fn a_panic_that_is_no_devices_stays_a_panic() {
+fn a_panic_that_is_not_a_device_failure_propagates() {
     failure(&FailingObjective("index out of bounds", true), 1, 0);
 }
 
 #[test]
-fn every_slice_is_in_one_micro_batch_and_none_is_alone_among_larger_ones() {
+fn micro_batches_cover_the_batch_evenly() {
     for (size, devices, micro) in [(1, 1, 0), (7, 2, 0), (7, 3, 2), (2, 4, 0), (36, 2, 5), (5, 1, 9), (9, 1, 8)] {
         let shares = micro_batches(size, devices, micro);
         let all: Vec<usize> = shares.iter().flatten().flat_map(Clone::clone).collect();

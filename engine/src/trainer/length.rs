@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_in_steps_cuts_the_last_epoch() {
+    fn a_length_in_steps_shortens_the_last_epoch() {
         let training = TrainingConfig { batch: 4, steps: 7, ..TrainingConfig::default() };
         let length = Length::new(&training, 10);
         assert_eq!(length, Length { epochs: 3, steps_per_epoch: 3, steps: 7 });
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn short_epochs_are_repeated_until_there_are_enough_steps() {
+    fn epochs_are_added_to_reach_the_minimum_number_of_steps() {
         let training = TrainingConfig { batch: 4, steps: 0, epochs: 5, min_steps: 100, ..TrainingConfig::default() };
         let length = |slices| Length::new(&training, slices);
         assert_eq!(length(10), Length { epochs: 34, steps_per_epoch: 3, steps: 102 }, "only whole epochs are added");
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_batch_below_half_is_left_out() {
+    fn a_last_batch_below_half_the_size_is_left_out() {
         let steps = |slices, batch| {
             let training = TrainingConfig { batch, steps: 0, epochs: 1, ..TrainingConfig::default() };
             Length::new(&training, slices).steps

@@ -40,7 +40,7 @@ fn suggest_batch(config: &Config, network: &UNetConfig, head: Head, memory_mib: 
 pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: &Compute) -> Result<()> {
     compute.check_precision(config.training.precision)?;
     let devices = compute.all().count();
-    // A device that is listed twice has its memory once.
+    // Devices that are listed twice share one memory.
     let share = if compute.is_cpu() { devices as u64 } else { 1 };
     let Some(allowed_mib) = compute.memory_mib.map(|mib| mib / share) else { return Ok(()) };
     let needed_mib = memory_mib(config, network, head, compute);
@@ -48,7 +48,7 @@ pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: 
         return Ok(());
     }
     let advice = match suggest_batch(config, network, head, allowed_mib) {
-        0 => "not even one slice fits: take a smaller network.width or preprocess.size".to_owned(),
+        0 => "not even one slice fits. Use a smaller network.width or preprocess.size".to_owned(),
         fits => format!(
             "training.batch = {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
             fits * devices
@@ -80,7 +80,7 @@ fn weight_bytes(config: &Config, network: &UNetConfig, head: Head) -> f64 {
 fn slice_bytes(config: &Config, network: &UNetConfig, head: Head) -> f64 {
     let pixels = (config.preprocess.size * config.preprocess.size) as f64;
     // A block keeps, for each of its two convolutions, input, normalised and rectified output; a level has an encoder
-    // and a decoder block, and the latter a concatenated input. Pixels fall by 4 and channels double a level.
+    // and a decoder block, and the latter a concatenated input. Per level, pixels fall by 4 and channels double.
     let per_pixel: f64 = (0..=network.depth)
         .map(|level| 14.0 * network.width as f64 * f64::from(1 << level) / 4f64.powi(level as i32))
         .sum();
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn too_large_a_step_is_refused_with_a_batch_that_fits() {
+    fn a_step_that_does_not_fit_is_refused_with_a_batch_that_does() {
         let (mut config, network) = paper();
         let mut compute = Compute::cpu();
         compute.memory_mib = Some(2_000);
@@ -142,18 +142,18 @@ mod tests {
     fn several_devices_share_a_batch() {
         let (config, network) = paper();
         let (one, mut two) = (Compute::cpu(), Compute::cpu());
-        two.beside.push(two.device.clone());
+        two.others.push(two.device.clone());
         let [one, two] = [&one, &two].map(|compute| memory_mib(&config, &network, NONE, compute));
         assert!(two < one && two > one / 3, "{two} of {one}");
     }
 
     #[test]
-    fn a_head_takes_memory_for_its_weights_and_for_every_slice() {
+    fn a_head_counts_its_weights_once_and_its_activations_per_slice() {
         let (mut config, network) = paper();
         config.training.batch = 3;
         let compute = Compute::cpu();
         let mib = |weights, activations| memory_mib(&config, &network, Head { weights, activations }, &compute);
-        // Four numbers a weight and one an activation, of four bytes each.
+        // Four numbers per weight and one per activation, of four bytes each.
         assert_eq!(mib(1 << 20, 0), mib(0, 0) + 16);
         assert_eq!(mib(0, 1 << 20), mib(0, 0) + 3 * 4);
         let fits = suggest_batch(&config, &network, NONE, 2_000);

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_weighted_by_their_slices() {
+    fn means_weight_each_step_by_its_number_of_slices() {
         let mut meter = EpochMeter::default();
         let step = |loss, l1, accuracy| {
             let (parts, diagnostics) = (vec![("l1", l1)], vec![("accuracy", accuracy)]);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_earlier_versions_are_read() {
+    fn checkpoints_of_earlier_versions_are_read() {
         let old = br#"{"slices":8,"loss":4.0,"parts":{"pred":2.0,"rrl":1.0,"lcl":1.0},"literal":{"pred":0.0,"rrl":8.0,"lcl":0.0},"agreeing":5,"judged":9}"#;
         let meter = EpochMeter::from_earlier(old).unwrap();
         assert_eq!((meter.summary(1, 0.0).loss, meter.parts().get("pred")), (0.5, Some(0.25)));

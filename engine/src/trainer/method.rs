@@ -141,11 +141,11 @@ pub trait Method: Objective {
 /// Some slices of a batch that go through the network together, on one device.
 #[derive(Clone)]
 pub struct MicroBatch<'a> {
-    /// Which of the batch's slices.
+    /// The slices of the batch that it contains.
     pub range: Range<usize>,
-    /// Slices of the batch.
+    /// Number of slices in the batch.
     pub of: usize,
-    /// Where they are computed; tracks gradients.
+    /// The device that computes it, with autodiff.
     pub device: &'a Device,
     /// Sums of [`Objective::batch_statistics`] over all micro-batches; empty if the batch is not split.
     pub statistics: &'a [f64],
@@ -167,7 +167,7 @@ impl<'a> MicroBatch<'a> {
         self.range.len() as f64 / self.of.max(1) as f64
     }
 
-    /// What a mean over these slices adds to the mean over the batch.
+    /// A mean over these slices, weighted for the sum over the batch.
     pub fn weighted(&self, mean: Tensor<1>) -> Tensor<1> {
         if self.is_whole() { mean } else { mean * self.share() }
     }

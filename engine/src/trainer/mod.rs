@@ -74,7 +74,7 @@ pub fn train<M: Method>(
     }
     let mut trainer = Trainer::start(method, config, session, sink)?;
     trainer.emit_started(&length, method.dataset().order(1).len())?;
-    // A run that is resumed after its last epoch has no step to summarise.
+    // A run resumed after its last epoch takes no step, so there is nothing to summarise.
     let mut last = History::read(session.run.root())?.summaries.pop().unwrap_or_default();
     for epoch in trainer.epochs_done() + 1..=length.epochs {
         let order = method.dataset().order(epoch);
@@ -86,7 +86,7 @@ pub fn train<M: Method>(
             let rate = method.rate(training, &length, at);
             // The next batch is collated in parallel with the step.
             let ahead = || Some(method.collate(batches.get(step + 1)?, Position { step: step + 1, ..at }));
-            let (output, next) = beside(|| trainer.step(&*method, &batch, slices, at, rate), ahead);
+            let (output, next) = join_ahead(|| trainer.step(&*method, &batch, slices, at, rate), ahead);
             let output = output?;
             collated = next.flatten();
             let events = method.after_step(&mut trainer.net, &batch, &output, at)?;
@@ -110,7 +110,7 @@ pub fn train<M: Method>(
 }
 
 /// Runs `now` on this thread and `ahead` on another thread of the pool, if one is free. The results do not depend on it.
-fn beside<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
+fn join_ahead<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
     let mut made = None;
     let done = rayon::in_place_scope(|scope| {
         scope.spawn(|_| made = Some(ahead()));

@@ -30,7 +30,7 @@ pub const WEIGHTS: &str = "model.safetensors";
 const TRAINED: &str = "trained.safetensors";
 const OPTIMIZER: &str = "optimizer.burnpack";
 const STATE: &str = "state.json";
-/// Where earlier versions kept the running means.
+/// Name of the running means in checkpoints of earlier versions.
 const TALLY: &str = "tally.json";
 
 /// Where a run trains, and what may change meanwhile.
@@ -59,7 +59,7 @@ pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct State {
     epochs_done: usize,
-    /// Of the epoch after these.
+    /// Completed steps of the epoch after these.
     steps_done: usize,
     log_position: u64,
     best: Option<f64>,
@@ -72,7 +72,7 @@ struct State {
     meter: Option<EpochMeter>,
 }
 
-/// Where a run starts: initial weights, or a checkpoint.
+/// The state a run starts with: initial weights, or a checkpoint.
 struct InitialState<N> {
     net: N,
     average: Option<N>,
@@ -235,7 +235,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     /// One step of the optimiser.
     ///
     /// # Errors
-    /// A loss that is not finite, with the slices of the batch: then the weights stay as they were. Those of the device.
+    /// A loss that is not finite, with the slices of the batch (the weights do not change); those of the device.
     pub fn step<M: Method<Net = N>>(
         &mut self,
         method: &M,
@@ -270,7 +270,8 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.net = mix(self.net.clone(), before, back);
     }
 
-    /// Updates the moving average of the weights. Its decay rises from 0.1, so that the first weights are soon forgotten.
+    /// Updates the moving average of the weights. Its decay starts at 0.1 and rises, so that the initial weights are soon
+    /// forgotten.
     fn update_average(&mut self) {
         let Some(average) = self.average.take() else { return };
         let steps = self.state.averaged as f64;
@@ -301,7 +302,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.sink.event(event)
     }
 
-    /// Emits events of a method. Warnings reach the listeners only: they depend on the machine.
+    /// Emits events of a method. Warnings go to the listeners and not to the log, because they depend on the machine.
     fn emit_all(&mut self, events: &[Event]) -> Result<()> {
         events.iter().try_for_each(|event| match event {
             Event::Warning { .. } => self.sink.event(event),
@@ -356,7 +357,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.emit_all(events)
     }
 
-    /// Obeys the control after a step: pausing saves and waits, cancelling saves.
+    /// Handles a pause or cancellation after a step. Both save a checkpoint; a pause then waits.
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`]; a checkpoint that cannot be written.

@@ -15,12 +15,12 @@ pub struct AxialSlices {
 }
 
 impl AxialSlices {
-    /// Canonical number of the slice with this stored index, which must be below [`AxialSlices::count`].
+    /// Canonical number of the slice with the stored index `stored`, which must be below [`AxialSlices::count`].
     pub fn canonical(self, stored: usize) -> usize {
         if self.reversed { self.count - 1 - stored } else { stored }
     }
 
-    /// Stored index of the slice with this canonical number. Same formula as [`AxialSlices::canonical`], its own inverse.
+    /// Stored index of the slice with this canonical number, which must be below [`AxialSlices::count`].
     pub fn stored(self, canonical: usize) -> usize {
         self.canonical(canonical)
     }

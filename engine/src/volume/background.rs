@@ -1,4 +1,4 @@
-//! What surrounds the object in a scan: the one constant value along its border.
+//! The background of a scan: the constant value along its border, which surrounds the object.
 
 use super::padding::is_within;
 use super::{Grid, Volume};
@@ -8,33 +8,34 @@ use super::{Grid, Volume};
 pub struct Background {
     /// The value in the scan's unit. NaN if the border is not finite.
     pub value: f64,
-    /// Values this near to it are background too: half a step of stored integers, or rounding of floats.
+    /// Largest difference from `value` that still counts as background: half a step of stored integers, or rounding of floats.
     pub tolerance: f64,
     /// Share of the border's voxels with this value, 0 to 1. Padding does not count as border if there is another constant.
     pub share: f64,
-    /// Values, from and to, that mark padding, which is background too.
+    /// Lowest and highest value that mark padding, which is also background.
     padding: Option<[f64; 2]>,
 }
 
-/// A value on this share of the border at least is its background, ...
+/// Smallest share of the border that the background value covers.
 const SMALLEST_SHARE: f64 = 0.05;
-/// ... if it is this many times as frequent as any value near it. In noise, neighbouring values are about as frequent.
+/// The background value is at least this many times as frequent as any similar value. In noise, similar values are about
+/// equally frequent.
 const TIMES_A_NEIGHBOUR: usize = 4;
-/// Values are near each other within this many steps.
+/// Values that differ by at most this many steps are similar.
 const NEAR_STEPS: f64 = 16.0;
-/// Minimum number of voxels to call a value constant.
+/// Minimum number of voxels of a constant value.
 const FEWEST: usize = 8;
 /// Relative rounding error of a constant stored as 32-bit floats.
 const FLOAT_ROUNDING: f64 = 1e-6;
 
 impl Background {
-    /// The background of a frame in memory. `None` for colours, if no value is constant along the border, or if all voxels have
-    /// it. Padding is the background only if nothing else is.
+    /// The background of a frame in memory. `None` for colours, if no value is constant along the border, or if all voxels
+    /// have the same value. Padding is the background only if there is no other constant.
     pub fn of(volume: &Volume, frame: usize) -> Option<Self> {
         Self::beside_padding(volume, frame).or_else(|| Self::of_padding(volume, frame))
     }
 
-    /// The background as if the scan had no padding.
+    /// The background, without regard to padding.
     pub(super) fn beside_padding(volume: &Volume, frame: usize) -> Option<Self> {
         let first = volume.frame_range(frame)?.start;
         if volume.data.is_colour() {
@@ -140,7 +141,7 @@ mod tests {
         (0..3).map(|a| place[a].min(SHAPE[a] - 1 - place[a])).min().unwrap()
     }
 
-    /// Different in every voxel.
+    /// A value that differs in every voxel.
     fn tissue(at: usize) -> f32 {
         400.0 + (at as f32 * 0.61).sin() * 90.0
     }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_border_is_every_face_of_a_volume_and_the_outline_of_a_slice() {
+    fn the_border_is_the_faces_of_a_volume_and_the_outline_of_a_slice() {
         let count = |shape| border(&Grid::new(shape, DAffine3::IDENTITY)).count();
         assert_eq!([count([4, 4, 4]), count([4, 5, 1]), count([1, 4, 5]), count([4, 1, 5])], [56, 14, 14, 14]);
         assert_eq!([count([1, 1, 1]), count([6, 1, 1]), count([1, 1, 6]), count([0, 2, 2])], [1, 2, 2, 0]);
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_border_is_background_whatever_its_value() {
+    fn a_constant_border_of_any_value_is_background() {
         for value in [0.0, -0.769_198_24, 1000.0, -3024.0] {
             let found = of(|at| if depth(at) == 0 { value } else { tissue(at) }).unwrap();
             assert_eq!((found.value, found.share), (f64::from(value), 1.0));
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_have_half_a_stored_step() {
+    fn the_tolerance_of_integers_is_half_a_stored_step() {
         let stored: Vec<i16> = (0..960).map(|at| if depth(at) == 0 { -7 } else { at as i16 }).collect();
         let volume = Volume::new(grid(), VoxelData::I16(stored), Scale { slope: 0.1, inter: 0.5 });
         let found = Background::of(&volume, 0).unwrap();

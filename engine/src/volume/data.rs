@@ -106,7 +106,7 @@ impl VoxelData {
     }
 
     /// The stored value at a position in memory. A colour gives its luminance (Rec. 601), 0 to 255.
-    #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+    #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn stored(&self, at: usize) -> f64 {
         for_each_type!(self, v => v[at] as f64, c => luminance(c[at][0], c[at][1], c[at][2]))
     }
@@ -131,7 +131,7 @@ impl Scale {
 
     /// Converts a stored value to the scan's unit.
     pub fn apply(self, stored: f64) -> f64 {
-        // The identity is not computed: infinities and the payload of a NaN pass unchanged.
+        // The identity is not computed, so that infinities and the payload of a NaN stay unchanged.
         if self == Self::IDENTITY { stored } else { self.slope * stored + self.inter }
     }
 }
@@ -200,7 +200,7 @@ pub struct SourceHeader {
     pub extensions: Vec<Extension>,
 }
 
-/// Reads a volume of either format, without looking at its values.
+/// Reads a NIfTI or DICOM volume without checking its values.
 pub(super) fn read_unchecked(path: &Path, options: &ReadOptions) -> Result<Volume> {
     if dicom::is_dicom(path) { dicom::read(path, options) } else { nifti::read(path, options) }
 }
@@ -214,7 +214,8 @@ pub struct Volume {
     pub data: VoxelData,
     /// Converts stored values to the scan's unit (HU, SUV, ...).
     pub scale: Scale,
-    /// Range of stored values that mark padding outside the field of view, from DICOM or a NIfTI file converted from it.
+    /// Lowest and highest stored value that mark padding outside the field of view, from DICOM or a NIfTI file converted from
+    /// it.
     pub padding: Option<[f64; 2]>,
     /// Number of frames in the file (1 for a 3-D scan): the product of all dimensions after the third.
     pub file_frames: usize,
@@ -292,7 +293,7 @@ impl Volume {
     }
 
     /// A frame in memory, scaled, in file order; colours as luminance. Empty if the frame does not exist.
-    #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+    #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn frame_to_f32(&self, frame: usize) -> Vec<f32> {
         let Some(held) = self.frame_range(frame) else { return Vec::new() };
         let scale = self.scale;

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_oblique_grid_takes_no_direction_twice() {
+    fn an_oblique_grid_uses_each_direction_once() {
         // The corpus's form_oblique: the largest cosine of each axis alone would give R twice.
         let matrix3 = DMat3::from_cols(
             DVec3::new(1.326_827_9, 0.766_044_4, -1.285_575_2),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn spacing_keeps_the_middle_and_covers_the_box() {
+    fn a_new_spacing_keeps_the_centre_and_covers_the_box() {
         let grid = oblique([0.0; 3], [2.0, 3.0, 5.0], [10, 7, 3]);
         let finer = grid.with_spacing([1.0, 2.0, 0.0]);
         assert_eq!(finer.shape, [20, 11, 3]);

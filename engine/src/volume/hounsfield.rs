@@ -1,40 +1,40 @@
-//! Whether the values of a CT can be Hounsfield units.
+//! Checks whether the values of a CT can be Hounsfield units.
 
 use super::{Background, Volume};
 
 /// Why the values of a CT cannot be Hounsfield units.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CtDoubt {
-    /// The range is too narrow: scaled to 0 to 1, z-scored, or a picture of 8 bits.
+    /// The range is too narrow, as for values scaled to 0 to 1, z-scores, or an 8-bit picture.
     Scaled {
         /// Smallest value.
         low: f64,
         /// Largest value.
         high: f64,
     },
-    /// Air, at -1000 HU, has another value: an intercept is missing or was applied twice.
+    /// Air does not have -1000 HU, so an intercept is missing or was applied twice.
     Offset {
         /// The value of air, or of the darkest voxels.
         air: f64,
-        /// To be added for Hounsfield units; a guess.
+        /// Estimated offset that gives Hounsfield units when added.
         offset: f64,
     },
 }
 
-/// Tissue, bone and air span more than this, in HU.
+/// Smallest range that a CT of tissue, bone and air can span, in HU.
 const NARROWEST_HU: f64 = 50.0;
-/// Values below this are air, in HU.
+/// Upper limit of air, in HU.
 const AIR_HU: f64 = -200.0;
-/// Fat is below this, in HU. Only a scan of an organ's interior has no such voxels.
+/// Upper limit of fat, in HU. Only a scan of the inside of an organ has no fat.
 const FAT_HU: f64 = -50.0;
-/// Soft tissue of any scan has values in this range, in HU.
+/// Range of soft tissue, in HU.
 const SOFT_TISSUE_HU: [f64; 2] = [-200.0, 300.0];
-/// Share of a scan that is soft tissue at the least.
+/// Smallest share of soft tissue in a scan.
 const SOFT_TISSUE_SHARE: f64 = 0.005;
-/// Distance of soft tissue from air, in HU.
+/// Range of the difference between soft tissue and air, in HU.
 const TISSUE_ABOVE_AIR_HU: [f64; 2] = [800.0, 1300.0];
 
-/// Why the first frame of a CT cannot be in Hounsfield units; `None` if it can be.
+/// The reason why the first frame of a CT cannot be in Hounsfield units; `None` if it can be.
 pub fn ct_doubt(volume: &Volume) -> Option<CtDoubt> {
     let [low, dark, middle, high] = volume.percentiles(0, &[0.0, 0.1, 50.0, 100.0])?.try_into().ok()?;
     if high - low <= NARROWEST_HU {
@@ -43,14 +43,14 @@ pub fn ct_doubt(volume: &Volume) -> Option<CtDoubt> {
     let background = Background::beside_padding(volume, 0).filter(|b| b.value.is_finite());
     let offset = |air: f64| CtDoubt::Offset { air, offset: if air.abs() < 10.0 { -1024.0 } else { -1000.0 - air } };
     if dark < AIR_HU {
-        // Air or padding is there. Soft tissue must be too, unless an intercept was applied twice.
+        // The scan has air or padding. It must also have soft tissue, unless an intercept was applied twice.
         let tissue = volume.histogram(0, SOFT_TISSUE_HU, 1)?[0] as f64 / volume.grid.len() as f64;
         return (tissue < SOFT_TISSUE_SHARE && high < 0.0).then(|| offset(background.map_or(dark, |b| b.value)));
     }
     if dark < FAT_HU {
         return None;
     }
-    // Nothing is darker than tissue. Without a background that is the inside of an organ.
+    // No voxel is darker than tissue. Without a background this is the inside of an organ.
     let air = background.map(|b| b.value).filter(|air| *air < SOFT_TISSUE_HU[1]);
     match air {
         None if middle < SOFT_TISSUE_HU[1] => None,

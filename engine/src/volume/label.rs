@@ -41,17 +41,17 @@ pub struct AlignedMask {
     pub labels: LabelVolume,
     /// Number of frames in the mask's file.
     pub frames: usize,
-    /// What was done to read and align it, one sentence each.
+    /// Conversions made to read and align the mask, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// The file of a mask, for the frames of its image: see [`LabelVolume::read_frames_for`].
+/// A mask file that is read for the frames of its image: see [`LabelVolume::read_frames_for`].
 pub struct MaskFrames<'a> {
     path: &'a Path,
     image: &'a Volume,
     options: MaskOptions,
     frames: usize,
-    /// All frames; none if they do not fit into memory at once.
+    /// All frames; `None` if they do not fit into memory together.
     volume: Option<Volume>,
 }
 
@@ -114,10 +114,9 @@ impl LabelVolume {
         Ok(Self::read_with(path, &MaskOptions::default())?.0)
     }
 
-    /// Reads a mask of one frame: a NIfTI file, a DICOM SEG on the grid of its own frames, or an RTSTRUCT on the grid of the
-    /// images near it that it was drawn on. Values near a whole number are
-    /// rounded, and NaN around the field of view is background. The second value holds notes on both, and the file's
-    /// warnings, one sentence each.
+    /// Reads a mask of one frame: a NIfTI file, a DICOM SEG on the grid of its frames, or an RTSTRUCT on the grid of the
+    /// nearby images that it was drawn on. Values near a whole number are rounded, and NaN around the field of view is
+    /// background. The second value holds notes on both and the warnings of the file, one sentence each.
     ///
     /// # Errors
     /// As [`Volume::read`]. Also for more than one frame, for a value that is no label, and for an RTSTRUCT without its images.
@@ -138,7 +137,7 @@ impl LabelVolume {
     /// Reads the first frame of a mask of any number of frames.
     ///
     /// # Errors
-    /// As [`LabelVolume::read_with`], but for the number of frames.
+    /// As [`LabelVolume::read_with`], except for the number of frames.
     pub(crate) fn read_first_frame(path: &Path) -> Result<Self> {
         if let Some((mask, _)) = Self::of_segmentation(path)? {
             return Ok(mask);
@@ -231,7 +230,7 @@ impl LabelVolume {
         Ok(Some((mask, found.notes)))
     }
 
-    /// Not [`Volume::read`], which warns of a volume of zeros: here that is a patient without lesions.
+    /// Reads a frame without the warning of [`Volume::read`] about a volume of zeros, which is a patient without lesions.
     fn read_frame(path: &Path, frame: usize) -> Result<Volume> {
         read_unchecked(path, &ReadOptions { frames: Frames::One(frame), ..ReadOptions::default() })
     }
@@ -390,7 +389,7 @@ mod tests {
     use glam::DAffine3;
 
     #[test]
-    fn labels_masks_and_volumes() {
+    fn a_mask_counts_its_labels_voxels_and_volume() {
         let grid = Grid::new([2, 2, 1], DAffine3::from_scale(glam::DVec3::new(10.0, 10.0, 10.0)));
         let mask = LabelVolume::new(grid.clone(), vec![0_u16, 300, 2, 2]).unwrap();
         assert_eq!(mask.labels(), [2, 300]);
@@ -430,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mask_of_another_place_is_refused_with_the_difference() {
+    fn a_mask_at_another_position_is_refused_with_the_difference() {
         let mask = whole();
         let mut grid = mask.grid.clone();
         grid.world_from_voxel.translation.x += 0.21;

@@ -18,19 +18,19 @@ use crate::{Error, Result};
 
 /// Ending of the table that is saved with a mask.
 const SIDECAR: &str = ".labels.tsv";
-/// Largest table that is read in bytes.
+/// Maximum size of a table in bytes.
 const MOST_BYTES: u64 = 4 << 20;
 
-/// How a label is called and shown.
+/// Name and display settings of a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LabelStyle {
     /// Its name; empty if it has none.
     pub name: String,
     /// Red, green and blue; `None` for the default colour of its value.
     pub colour: Option<[u8; 3]>,
-    /// It is drawn.
+    /// True if the label is drawn.
     pub visible: bool,
-    /// Edits do not change its voxels.
+    /// True if edits must not change its voxels.
     pub locked: bool,
 }
 
@@ -134,7 +134,7 @@ impl LabelTable {
         Ok(Self { labels })
     }
 
-    /// Writes the table, atomically.
+    /// Writes the table atomically.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_bids_or_of_a_hand_is_read() {
+    fn tables_of_bids_and_tables_written_by_hand_are_read() {
         let bids = "\u{feff}index\tname\tabbreviation\tcolor\tmapping\r\n0\tBackground\tBG\tn/a\t0\r\n\r\n7\tCore\tC\t#ff00aa\t7\r\n";
         let table = parse(bids).unwrap();
         assert_eq!(table.labels.keys().copied().collect::<Vec<_>>(), [7], "the background is no label");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_line_and_value() {
+    fn an_error_in_a_table_names_line_and_value() {
         for (text, parts) in [
             ("", ["seg.labels.tsv", "no column index"]),
             ("index\tcolor\n", ["seg.labels.tsv", "no column name"]),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_lies_beside_its_mask() {
+    fn the_table_is_stored_next_to_its_mask() {
         for (mask, table) in [
             ("a/seg.nii", "a/seg.labels.tsv"),
             ("SEG.NII.GZ", "SEG.labels.tsv"),

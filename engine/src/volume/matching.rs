@@ -1,4 +1,4 @@
-//! Comparison of two grids by world position. Only this module decides whether two images have the same voxels.
+//! Comparison of two grids by world position. This module alone decides whether two images have the same voxels.
 
 use super::{Grid, Orientation};
 use crate::{ErrorKind, Result};
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_is_the_same_place_and_a_shift_is_not() {
+    fn a_rounding_difference_is_accepted_and_a_shift_is_not() {
         assert_eq!(grid().relation(&grid()), Relation::Same);
         // 1 % of the smallest voxel size of 2 mm.
         for (mm, noted) in [(2e-6, false), (2e-4, true), (1e-3, true), (0.019, true)] {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_difference_is_told_in_millimetres_and_may_be_allowed() {
+    fn a_difference_is_given_in_millimetres_and_can_be_allowed() {
         let found = grid().compare(&shifted(0.21), None);
         let text = found.difference(&grid(), &shifted(0.21));
         assert_eq!(text, "a corner differs by 0.21 mm, more than the 0.02 mm of rounding");
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn without_orientation_on_one_side_the_voxels_decide() {
+    fn a_grid_without_orientation_is_matched_by_voxel() {
         let known = grid();
         let sizes = |mm: [f64; 3]| Grid {
             oriented: false,

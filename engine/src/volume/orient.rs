@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_and_flip_goes_there_and_back() {
+    fn apply_and_inverse_cancel_for_every_order_and_flip() {
         let shape = [4, 3, 2];
         let data: Vec<u32> = (0..24).collect();
         assert_eq!(Orientation::all().count(), 48);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_name_the_growing_direction() {
+    fn codes_name_the_directions_of_growing_indices() {
         assert_eq!(Orientation::IDENTITY.codes(), "RAS");
         assert_eq!(Orientation { axis: [2, 0, 1], flip: [true, false, true] }.codes(), "IRP");
     }

@@ -10,15 +10,15 @@ pub(super) fn is_within(padding: Option<[f64; 2]>, stored: f64) -> bool {
 }
 
 impl Volume {
-    /// The scaled values that mark padding, from and to; `None` without padding.
+    /// Lowest and highest scaled value that mark padding; `None` without padding.
     pub fn padding_values(&self) -> Option<[f64; 2]> {
         let [a, b] = self.padding?.map(|stored| self.scale.apply(stored));
         Some([a.min(b), a.max(b)])
     }
 
-    /// Replaces padding among the values of a frame, as [`Volume::frame_to_f32`] returns them. Returns how many voxels of
-    /// the frame are padding.
-    #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+    /// Replaces padding in the values of a frame, as [`Volume::frame_to_f32`] returns them, by `by`. Returns the number of
+    /// padding voxels.
+    #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn replace_padding(&self, frame: usize, values: &mut [f32], by: f32) -> u64 {
         let (Some(held), Some(_)) = (self.frame_range(frame), self.padding) else { return 0 };
         let mut padded = 0;
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_no_part_of_statistics_but_keeps_its_values() {
+    fn padding_keeps_its_values_but_is_excluded_from_statistics() {
         let volume = ct(10.0);
         assert_eq!((volume.value([0, 0, 0]), volume.padding_values()), (-3024.0, Some([-3024.0, -3024.0])));
         assert_eq!(volume.stats().unwrap().min, Some(-3024.0));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_background_and_hides_no_constant() {
+    fn padding_is_background_besides_the_constant_border() {
         let noisy = Background::of(&ct(10.0), 0).unwrap();
         assert_eq!((noisy.value, noisy.contains(-3024.0), noisy.contains(40.0)), (-3024.0, true, false));
         let found = Background::of(&ct(0.0), 0).unwrap();

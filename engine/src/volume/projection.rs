@@ -40,7 +40,7 @@ macro_rules! extremes_of_floats {
 }
 extremes_of_floats!(f32, f64);
 
-/// Folds an array (first axis fastest) along `axis`. The array must not be empty.
+/// Folds an array (first axis fastest) along `axis` with `pick`. The array must not be empty.
 fn project<T: Copy + Send + Sync>(
     values: &[T],
     shape: [usize; 3],
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_value_stays_whatever_type_axis_and_slope() {
+    fn a_projection_has_the_largest_value_for_every_type_axis_and_slope() {
         let shape = [4, 3, 5];
         let n: i64 = 2 * 60;
         let mixed = |at: i64| (at * 7919 + 13) % 251 - 125;
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_ignored_and_stays_where_there_is_nothing_else() {
+    fn nan_is_ignored_unless_all_values_are_nan() {
         let values = [f32::NAN, -1.0, f32::NAN, f32::NAN, 3.0, f32::NEG_INFINITY, f32::INFINITY, f32::NAN];
         let mut volume = Volume::from_f32(grid([2, 2, 2]), values.to_vec());
         assert_projects(&volume, 0);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_projection_lies_in_the_middle_and_spans_the_extent() {
+    fn the_projected_grid_spans_the_extent_of_the_volume() {
         for o in Orientation::all() {
             let source = grid([5, 4, 3]).reoriented(&o);
             for axis in 0..3 {
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_project_to_the_largest() {
+    fn a_projection_of_labels_has_the_largest_label() {
         let labels: Vec<u16> = vec![0, 300, 2, 0, 1, 5, 0, 0];
         let mask = LabelVolume::new(grid([2, 2, 2]), labels).unwrap();
         let flat = |axis| mask.max_projection(axis).unwrap();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_projected_is_named() {
+    fn an_impossible_projection_is_refused_with_the_reason() {
         let message = |volume: &Volume, frame, axis| volume.max_projection(frame, axis).unwrap_err().to_string();
         let colours = Volume::new(grid([1, 1, 1]), VoxelData::Rgb(vec![[1, 2, 3]]), Scale::IDENTITY);
         assert_eq!(

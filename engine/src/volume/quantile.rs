@@ -1,8 +1,8 @@
-//! Percentiles and histograms of a frame in place: voxels are counted, never copied or sorted.
+//! Percentiles and histograms of a frame. Voxels are counted in place, never copied or sorted.
 //!
-//! Every numeric type maps to unsigned integers in the order of its values. A value of a given rank is found digit by
-//! digit, 16 bits a pass over the voxels: one pass for types of up to 16 bits, two for 32, four for 64. Hence the
-//! percentiles are exact for every type.
+//! Every numeric type maps to unsigned integers in the order of its values. The value of a rank is found digit by digit, 16
+//! bits per pass over the voxels: one pass for types of up to 16 bits, two for 32 bits, four for 64 bits. The percentiles are
+//! therefore exact for every type.
 
 use super::data::for_each_type;
 use super::padding::is_within;
@@ -11,9 +11,9 @@ use crate::parallel;
 
 /// Minimum voxels per work item.
 const PIECE: usize = 1 << 18;
-/// Bits that one pass decides.
+/// Number of bits that one pass determines.
 const DIGIT: u32 = 16;
-/// Prefixes counted in one pass; bounds the memory of the tables.
+/// Maximum number of prefixes that are counted in one pass. Bounds the memory of the tables.
 const PREFIXES: usize = 8;
 
 /// A numeric voxel type that maps to unsigned integers in the order of its values.
@@ -170,7 +170,7 @@ struct Search {
     rest: u64,
 }
 
-/// The stored values at the ranks that `ranks` returns for the number of counted values; `None` without any.
+/// The stored values at the ranks that `ranks` returns for the number of counted values; `None` without counted values.
 fn select<T: OrderedBits>(
     values: &[T],
     counted: CountedValues,
@@ -261,7 +261,7 @@ impl Volume {
     /// counted.
     ///
     /// `None` for colours, a frame that is not loaded, no bin, or a range that is not finite and ascending.
-    #[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+    #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn histogram(&self, frame: usize, range: [f64; 2], bins: usize) -> Option<Vec<u64>> {
         let held = self.frame_range(frame)?;
         let (scale, padding) = (self.scale, self.padding);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_numpys() {
+    fn percentiles_equal_those_of_numpy() {
         let volume = volume(VoxelData::I16(vec![3, 1, 4, 1, 5, 9, 2, 6]), 1, Scale::IDENTITY);
         // numpy.percentile([3,1,4,1,5,9,2,6], [0, 1, 37, 50, 99, 100]); q is clamped.
         let found = volume.percentiles(0, &[0.0, 1.0, 37.0, 50.0, 99.0, 100.0, -5.0, 200.0]).unwrap();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_percentiles() {
+    fn colours_missing_frames_and_nan_have_no_percentiles() {
         let nan = VoxelData::F32(vec![f32::NAN, f32::INFINITY]);
         assert_eq!(volume(nan, 1, Scale::IDENTITY).percentiles(0, &[50.0]), None);
         let huge = VoxelData::F64(vec![1e300, 2.0]);

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_is_the_fill_and_half_a_voxel_is_still_inside() {
+    fn positions_beyond_half_a_voxel_get_the_fill_value() {
         let from = grid([2, 2, 2], [1.0; 3]);
         let to = from.cropped([-2, 0, 0], [6, 2, 2]);
         let got = resample_f32(&[1.0; 8], &from, &to, Interpolation::Linear, -9.0);
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn cropping_pads_and_goes_back() {
+    fn a_crop_pads_and_can_be_reversed() {
         let (shape, data) = ([3, 2, 2], (1..=12).collect::<Vec<u16>>());
         let padded = crop(&data, shape, [-1, -2, 0], [6, 5, 3], 0);
         assert_eq!(crop(&padded, [6, 5, 3], [1, 2, 0], shape, 99), data);

@@ -1,4 +1,4 @@
-//! The one rule by which stored values become labels.
+//! Conversion of stored values to labels.
 
 use std::path::Path;
 
@@ -18,10 +18,10 @@ pub struct MaskOptions {
     pub threshold: Option<f64>,
 }
 
-/// A value this near to a whole number (relative to it, above 1) is that number without a note: the header's slope has 32
-/// bits.
+/// A value within this distance of a whole number (relative to it, above 1) is rounded without a note, because the slope in the
+/// header has only 32 bits.
 const EXACT: f64 = 1e-6;
-/// A value this near to a whole number is rounded, with a note.
+/// A value within this distance of a whole number is rounded, with a note.
 const NEAR: f64 = 0.01;
 
 /// Largest distance to a whole number at which a value is rounded: half a quantisation step of scaled integers, at least
@@ -38,7 +38,7 @@ fn label(value: f64, tolerance: f64) -> Option<u16> {
     (near && (0.0..=65535.0).contains(&whole)).then_some(whole as u16)
 }
 
-/// What the values of a mask are.
+/// Counts of the values of a mask.
 #[derive(Clone, Copy, Default)]
 struct ValueCounts {
     largest: u16,
@@ -80,7 +80,7 @@ impl ValueCounts {
 ///
 /// # Errors
 /// For colours, and for a value that is not a label. The message names the first such voxel.
-#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+#[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
 pub(super) fn labels(
     path: &Path,
     grid: &Grid,
@@ -158,8 +158,8 @@ fn notes(census: &ValueCounts, data: &VoxelData, scale: Scale) -> Vec<String> {
     notes
 }
 
-/// Label 1 from the threshold on; NaN is background.
-#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+/// Label 1 for values of at least the threshold, else background; NaN is background.
+#[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
 fn thresholded(data: &VoxelData, scale: Scale, threshold: f64) -> Result<(LabelData, Vec<String>)> {
     if !threshold.is_finite() || threshold <= 0.0 {
         return Err(Error::config("threshold", threshold, "must be above 0"));
@@ -169,7 +169,7 @@ fn thresholded(data: &VoxelData, scale: Scale, threshold: f64) -> Result<(LabelD
         v => parallel::map_values(v, |x| u8::from(scale.apply(x as f64) >= threshold)),
         _c => Vec::new()
     );
-    Ok((LabelData::U8(labels), vec![format!("a soft mask: values from {threshold} on are lesion")]))
+    Ok((LabelData::U8(labels), vec![format!("a soft mask: values of {threshold} or more are lesion")]))
 }
 
 fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Error {
@@ -191,7 +191,7 @@ fn no_label(
 ) -> Error {
     let values = (0..data.len()).map(|at| scale.apply(data.stored(at))).filter(|value| value.is_finite());
     let (path, voxel, largest) = (path.to_path_buf(), voxel(grid, at), values.fold(0.0, f64::max));
-    ErrorKind::NoLabel { path, voxel, value, largest, why }.into()
+    ErrorKind::NotALabel { path, voxel, value, largest, why }.into()
 }
 
 fn voxel(grid: &Grid, at: usize) -> [usize; 3] {
@@ -255,7 +255,7 @@ mod tests {
 
     /// nibabel saves labels 0, 1, 2, 4 as int16 with slope and intercept, and they read 2.00003 (nibabel#1069).
     #[test]
-    fn quantised_labels_are_the_numbers_they_were() {
+    fn quantised_labels_are_restored() {
         let stored = VoxelData::I16(vec![-32768, -16384, 0, 32767]);
         let (labels, notes) = read(stored, 6.103_608_757_257_462e-5, 2.000_030_517_578_125).unwrap();
         assert_eq!(labels, [0, 1, 2, 4]);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_makes_a_mask_of_a_soft_one() {
+    fn a_threshold_turns_a_soft_mask_into_labels() {
         let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
         let soft = VoxelData::F32(vec![0.2, 0.5, 0.988, f32::NAN]);
         let read = |data, at| labels(Path::new("p.nii"), &grid, data, Scale::IDENTITY, Some(at));

@@ -92,7 +92,7 @@ pub(super) fn stats(data: &VoxelData, scale: Scale) -> Option<Stats> {
 }
 
 /// The same without stored values of a range, and the number of voxels that have them.
-#[allow(clippy::unnecessary_cast, reason = "the same text for every type, f64 among them")]
+#[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
 pub(super) fn stats_without(data: &VoxelData, scale: Scale, left_out: [f64; 2]) -> Option<(Stats, u64)> {
     let is_in = |x: f64| !is_within(Some(left_out), x);
     let (part, count) = for_each_type!(
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stats_skip_what_is_not_finite_and_follow_a_negative_slope() {
+    fn stats_skip_non_finite_values_and_follow_a_negative_slope() {
         let data = VoxelData::F32(vec![1.0, f32::NAN, 3.0, f32::INFINITY, -2.0]);
         let s = stats(&data, Scale { slope: -2.0, inter: 1.0 }).unwrap();
         assert_eq!((s.min, s.max, s.nonfinite), (Some(-5.0), Some(5.0), 2));

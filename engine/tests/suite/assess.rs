@@ -10,7 +10,7 @@ use engine::event::{Control, Event, Signal};
 use engine::jobs::{FinetuneJob, PretrainJob, Start};
 use engine::model::Precision;
 
-fn look(config: &Config) -> engine::assess::Assessment {
+fn assessment_of(config: &Config) -> engine::assess::Assessment {
     assess(config, None, &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap()
 }
 
@@ -24,12 +24,12 @@ fn started(events: &[Event]) -> (usize, usize, usize) {
 }
 
 #[test]
-fn a_pretraining_takes_what_was_estimated() {
+fn a_pretraining_run_has_the_estimated_steps_and_slices() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 10));
     for every in [1, 2] {
         config.training.every_slice = every;
-        let estimate = look(&config);
+        let estimate = assessment_of(&config);
         assert!(!temp.path().join("run").exists() && std::fs::read_dir(temp.path()).unwrap().count() == 1);
         let run = temp.path().join("run");
         let events = pretrain(&config, &run, false, 0).unwrap();
@@ -44,16 +44,16 @@ fn a_pretraining_takes_what_was_estimated() {
     }
 }
 
-/// Not all slices of all patients: the estimate was an hour for a run of twenty minutes.
+/// Only the labelled patients' slices count, not those of all patients.
 #[test]
-fn a_finetuning_takes_what_was_estimated() {
+fn a_finetuning_run_has_the_estimated_steps_and_slices() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let pre = temp.path().join("pre");
     pretrain(&pretrain_config(&root), &pre, false, 1).unwrap_err();
     let mut config = finetune_config(&root, Some(&pre));
     config.labels.validate_every = 2;
-    let estimate = look(&config);
+    let estimate = assessment_of(&config);
     let control = Control::default();
     let out = temp.path().join("fine");
     let job = FinetuneJob::prepare(config.clone(), &out, Start::default(), &control, &mut |_, _| {}).unwrap();
@@ -72,12 +72,11 @@ fn a_finetuning_takes_what_was_estimated() {
     config.labels.from = std::path::PathBuf::new();
     let known = assess(&config, Some(&split), &Compute::cpu(), &Control::default(), &mut |_| {}).unwrap();
     assert_eq!((known.slices, known.labelled), (slices, 2));
-    let guessed = look(&config);
+    let guessed = assessment_of(&config);
     assert!(guessed.notes.iter().any(|note| note.contains("drawn at the start")), "{:?}", guessed.notes);
     assert!(guessed.slices < 14 && guessed.labelled == 2, "{guessed:?}");
 }
 
-/// "9 of 5 patients" was accepted.
 #[test]
 fn more_labelled_patients_than_there_are_is_refused_before_any_work() {
     let temp = tempfile::tempdir().unwrap();
@@ -92,7 +91,7 @@ fn more_labelled_patients_than_there_are_is_refused_before_any_work() {
 }
 
 #[test]
-fn it_can_be_cancelled_and_refuses_what_training_refuses() {
+fn an_estimate_can_be_cancelled_and_refuses_what_training_refuses() {
     let temp = tempfile::tempdir().unwrap();
     let config = pretrain_config(&cohort(temp.path(), 8));
     let control = Control::default();
@@ -111,7 +110,7 @@ fn it_can_be_cancelled_and_refuses_what_training_refuses() {
     assert!(error.to_string().contains("pet (8 cases)") && !out.exists(), "{error}");
     // A patient with a truncated file is reported, and the others are counted.
     std::fs::write(config.data.cohort.join("P03/pet.nii.gz"), "cut").unwrap();
-    let estimate = look(&config);
+    let estimate = assessment_of(&config);
     assert!(estimate.notes.iter().any(|note| note.starts_with("P03 is not counted")), "{:?}", estimate.notes);
     assert_eq!(estimate.slices, estimate.patients * 7);
 }

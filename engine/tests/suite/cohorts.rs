@@ -15,7 +15,7 @@ fn amlp(line: &[&str], paths: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_amlp")).args(line).args(paths).output().unwrap()
 }
 
-/// Exit code, standard output and standard error.
+/// The exit code, standard output and standard error of a process that ended.
 fn ended(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
@@ -30,7 +30,7 @@ fn model(folder: &Path, root: &Path) -> PathBuf {
     run
 }
 
-/// Replaces a patient's mask by one with invalid labels.
+/// Replaces a patient's mask with one that holds invalid labels.
 fn spoil_mask(root: &Path, id: &str) {
     let (image, _) = patient(1);
     write_volume(&root.join(id).join("seg.nii.gz"), &Volume::from_f32(image.grid.clone(), vec![0.5; image.grid.len()]))
@@ -184,9 +184,9 @@ fn a_moved_cohort_is_recognised() {
     assert!(error.contains("data.cohort"), "{error}");
 }
 
-/// A mask with an unknown name next to the scan used to become a modality that all other patients lacked.
+/// A mask with an unknown name next to the scan must not become a modality that all other patients lack.
 #[test]
-fn a_mask_of_any_name_is_no_image() {
+fn a_mask_of_any_name_is_not_an_image() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 6);
     fs::copy(root.join("P02/seg.nii.gz"), root.join("P02/out.nii.gz")).unwrap();
@@ -254,7 +254,7 @@ fn four_dimensional_images_are_not_trained_on_silently() {
 }
 
 #[test]
-fn a_folder_of_scans_has_no_hidden_files_and_no_masks_of_ours() {
+fn hidden_files_and_our_masks_are_not_scans() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 5);
     let (model, scans) = (model(temp.path(), &root), temp.path().join("scans"));
@@ -275,9 +275,9 @@ fn a_folder_of_scans_has_no_hidden_files_and_no_masks_of_ours() {
     assert!(errors.contains("a0_pred"), "{errors}");
 }
 
-/// CERR#494, in a scan to segment.
+/// A CT with an offset other than that of Hounsfield units (reported as CERR#494) is segmented once the offset is set.
 #[test]
-fn a_ct_of_another_scale_is_segmented_once_told() {
+fn a_ct_of_another_scale_is_segmented_once_its_offset_is_set() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 6);
     let write_ct = |path: &Path, number, intercept: f32| {

@@ -91,7 +91,7 @@ fn from_scans_to_an_evaluated_segmentation() {
     assert!(dsc > 0.6, "a bright ball on grey tissue is found: {dsc}");
 }
 
-/// Modality, cohort, settings and stage had to be repeated, with `--resume`.
+/// `--resume` needs the run folder only: modality, cohort, settings and stage are stored in it.
 #[test]
 fn an_interrupted_training_is_resumed_by_its_folder_alone() {
     let temp = tempfile::tempdir().unwrap();
@@ -126,7 +126,7 @@ fn an_interrupted_training_is_resumed_by_its_folder_alone() {
 }
 
 #[test]
-fn errors_are_one_line_and_wrong_calls_are_told_apart() {
+fn errors_are_one_line_and_usage_errors_have_their_own_exit_code() {
     let output = amlp().args(["info", "no-such-file.nii"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
@@ -137,10 +137,10 @@ fn errors_are_one_line_and_wrong_calls_are_told_apart() {
     assert_eq!(amlp().args(["pretrain", "x", "--epochs", "many"]).output().unwrap().status.code(), Some(2));
 }
 
-/// The system kills a process that writes beyond its limit, unless the process handles the signal.
+/// The system kills a process that writes beyond its file-size limit, unless the process handles the signal.
 #[cfg(unix)]
 #[test]
-fn output_beyond_the_file_size_limit_is_an_error_and_not_the_end() {
+fn output_beyond_the_file_size_limit_is_an_error_and_does_not_kill_the_process() {
     let temp = tempfile::tempdir().unwrap();
     let scan = cohort(temp.path(), 1).join("P00/pet.nii.gz");
     let shell = "ulimit -f 0; exec \"$0\" info --json \"$1\" > \"$2\"";
@@ -153,7 +153,7 @@ fn output_beyond_the_file_size_limit_is_an_error_and_not_the_end() {
 }
 
 #[test]
-fn a_dry_run_says_what_it_would_take_and_leaves_nothing() {
+fn a_dry_run_estimates_the_cost_and_leaves_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let out = temp.path().join("run");
@@ -185,8 +185,8 @@ fn an_interrupt_saves_exits_with_130_and_resumes_to_the_same_end() {
     assert_same(&whole, &cut);
 }
 
-/// Ten kill points, sampled by a fixed rule from all points of a save. After each, the run finishes like one that was never
-/// killed.
+/// Kills at ten points, chosen from all points of a save by a fixed rule. After each kill, the resumed run ends exactly like
+/// one that was never killed.
 #[cfg(debug_assertions)]
 #[test]
 fn a_run_killed_while_saving_resumes_to_the_same_end() {

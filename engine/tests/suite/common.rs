@@ -1,4 +1,4 @@
-//! A tiny cohort of made-up patients, and settings that train on it within a second or two.
+//! A small synthetic cohort, and settings that train on it within a second or two.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub fn grid(shape: [usize; 3], mirrored: bool) -> Grid {
     Grid::new(shape, DAffine3::from_mat3_translation(scale, DVec3::new(10.0, -20.0, 30.0)))
 }
 
-/// A patient: a disc of tissue with a brighter ball in it, somewhere else in every patient.
+/// A patient: a disc of tissue that contains a brighter ball. The position of the ball depends on the patient.
 pub fn patient(number: usize) -> (Volume, LabelVolume) {
     let shape = [36, 32, 7];
     let grid = grid(shape, number % 2 == 1);
@@ -40,7 +40,7 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
     (Volume::from_f32(grid.clone(), values), LabelVolume::new(grid, labels).unwrap())
 }
 
-/// Writes `patients` of them, one folder each.
+/// Writes `patients` patients, each to its own folder.
 pub fn cohort(folder: &Path, patients: usize) -> PathBuf {
     let root = folder.join("cohort");
     for number in 0..patients {
@@ -87,8 +87,8 @@ pub fn finetune_config(cohort: &Path, from: Option<&Path>) -> Config {
     config
 }
 
-/// A study of very short runs on `cohort`: `study` is its name, labels, split and methods; `width` that of the network;
-/// then the steps of a fine-tuning run and its rates.
+/// A study of very short runs on `cohort`. `study` is the TOML of its name, labels, split and methods; `width` is the width of
+/// the network; `steps` and `rates` are those of the fine-tuning runs.
 pub fn small_study(study: &str, cohort: &Path, width: usize, (steps, rates): (usize, &str)) -> Plan {
     let text = format!(
         r#"{study}
@@ -114,7 +114,7 @@ pub fn small_study(study: &str, cohort: &Path, width: usize, (steps, rates): (us
     Plan::from_toml(&text, Path::new("plan.toml")).unwrap()
 }
 
-/// Collects events, and cancels after a number of steps.
+/// Collects events, and cancels the run after a number of steps.
 pub struct Watcher<'a> {
     pub control: &'a Control,
     pub cancel_after: usize,
@@ -141,7 +141,7 @@ impl EventSink for Watcher<'_> {
     }
 }
 
-/// Pre-trains; cancels after `cancel_after` steps of this process, `resume`s the run in `out`.
+/// Pre-trains in the run folder `out`, or resumes the run there. Cancels it after `cancel_after` steps of this call.
 pub fn pretrain(config: &Config, out: &Path, resume: bool, cancel_after: usize) -> engine::Result<Vec<Event>> {
     let control = Control::default();
     let start = Start { resume, ..Start::default() };
@@ -161,7 +161,7 @@ pub fn finetune(config: &Config, out: &Path, resume: bool, cancel_after: usize) 
     Ok(watcher.events)
 }
 
-/// Everything that two equal runs must share: the logged events, and the weights and the state of the method byte by byte.
+/// What must be equal in two equal runs: the logged events, and the bytes of the weights and of the method's state.
 pub fn fingerprint(run: &Path) -> (Vec<Event>, Vec<(String, Vec<u8>)>) {
     let events = read_events(&run.join("events.jsonl")).unwrap().into_iter().map(|(_, event)| event).collect();
     let parts = [
@@ -181,7 +181,7 @@ pub fn fingerprint(run: &Path) -> (Vec<Event>, Vec<(String, Vec<u8>)>) {
     (events, parts.iter().filter_map(read).collect())
 }
 
-/// Fails if two runs differ, naming what differs without printing megabytes.
+/// Fails if two runs differ. Names the differing part without printing its bytes.
 pub fn assert_same(a: &Path, b: &Path) {
     let ((events_a, parts_a), (events_b, parts_b)) = (fingerprint(a), fingerprint(b));
     for (at, (x, y)) in events_a.iter().zip(&events_b).enumerate() {

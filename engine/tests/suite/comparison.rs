@@ -1,4 +1,5 @@
-//! What makes a comparison fair: masks measured on the image's grid, no patient seen before, no checkpoint of other data.
+//! Conditions of a fair comparison: masks are measured on the image's grid, no test patient was trained on, and no checkpoint
+//! of other data is resumed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ fn masks_on_another_grid_are_measured_on_that_of_the_image() {
 }
 
 #[test]
-fn nobody_who_was_pre_trained_on_is_tested() {
+fn no_patient_of_pretraining_becomes_a_test_patient() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let (pre, out) = (temp.path().join("pre"), temp.path().join("fine"));
@@ -82,7 +83,7 @@ fn nobody_who_was_pre_trained_on_is_tested() {
     prepare(&own).unwrap();
 }
 
-/// Checkpoints of early versions have a digest of Debug texts, which cannot be compared any more.
+/// Checkpoints of early versions hold a digest of Debug texts, which this version cannot compute.
 #[test]
 fn a_checkpoint_with_an_unversioned_data_digest_is_resumed_with_a_warning() {
     let temp = tempfile::tempdir().unwrap();

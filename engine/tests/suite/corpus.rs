@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A folder of the corpus, or `None` with a printed line.
+/// A folder of the corpus. If it does not exist, prints that the test is skipped.
 pub fn folder(name: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus").join(name);
     if path.is_dir() {

@@ -1,6 +1,6 @@
 //! The public corpora of DICOM files and series: every row of their tables must be reproduced.
 
-#![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
+#![allow(clippy::format_collect, reason = "lists the failed rows, one per line")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::corpus::{folder, table};
 
-/// Unpacks an archive into `to`; `false` with a printed line where tar or xz is missing.
+/// Unpacks an archive into `to`. Where tar or xz is missing, prints that the test is skipped and returns false.
 fn unpack(archive: &Path, to: &Path) -> bool {
     let unpacked = Command::new("tar").arg("xJf").arg(archive).arg("-C").arg(to).output();
     if unpacked.is_ok_and(|output| output.status.success()) {
@@ -89,7 +89,7 @@ fn numbers_differ(row: &BTreeMap<String, String>, stack: &ImageStack, volume: &V
     (!same).then(|| format!("values {found:?}"))
 }
 
-/// Number of files under a folder: those of its series, and those without an image, such as a DICOMDIR.
+/// Number of files under a folder, including files without an image, such as a DICOMDIR.
 fn files_under(folder: &Path) -> usize {
     let library = Library::scan(folder, &|_, _| true).unwrap();
     library.series().map(|series| series.files).sum::<usize>() + library.other_files
@@ -274,7 +274,7 @@ fn every_file_is_read_as_its_table_says() {
     assert!(wrong.is_empty(), "{}", wrong.iter().map(|line| format!("{line}\n")).collect::<String>());
 }
 
-/// True if 16-bit numbers have the smallest and largest of the table, give or take 1.
+/// True if the smallest and largest 16-bit numbers differ from those of the table by at most 1.
 fn range_is_near(bytes: &[u8], row: &BTreeMap<String, String>) -> bool {
     let numbers = || bytes.chunks_exact(2).map(|b| f64::from(u16::from_le_bytes([b[0], b[1]])));
     let found = [numbers().fold(f64::MAX, f64::min), numbers().fold(f64::MIN, f64::max)];
@@ -282,7 +282,7 @@ fn range_is_near(bytes: &[u8], row: &BTreeMap<String, String>) -> bool {
 }
 
 #[test]
-fn reference_objects_have_their_uptake() {
+fn reference_objects_have_their_published_uptake() {
     let Some(root) = folder("dicom-series") else { return };
     let unpacked = tempfile::tempdir().unwrap();
     if !unpack(&root.join("suv-dro.tar.xz"), unpacked.path()) {

@@ -1,6 +1,6 @@
 //! The public corpora of NIfTI files: every row of their tables must be reproduced.
 
-#![allow(clippy::format_collect, reason = "the rows that failed, a line each")]
+#![allow(clippy::format_collect, reason = "lists the failed rows, one per line")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn read_all(path: &Path) -> engine::Result<Volume> {
     Volume::read_with(path, &ReadOptions { frames: Frames::All, ..ReadOptions::default() })
 }
 
-/// The same check for a value of the table, which may be NaN, and a voxel of the volume.
+/// Whether a voxel of the volume has the expected value, which may be NaN.
 fn same_voxel(volume: &Volume, index: &[usize], expected: &Value) -> bool {
     let [i, j, k, t] = [0, 1, 2, 3].map(|a| index.get(a).copied().unwrap_or(0));
     let at = t * volume.grid.len() + volume.grid.index([i, j, k]);
@@ -30,7 +30,7 @@ fn same_voxel(volume: &Volume, index: &[usize], expected: &Value) -> bool {
     }
 }
 
-/// What is wrong with a file that should load, if anything.
+/// Compares a file that must load with its row of the table.
 fn check_load(row: &BTreeMap<String, String>, volume: &Volume, warn: bool) -> Result<(), String> {
     if volume.warnings.is_empty() == warn {
         return Err(format!("warnings: {:?}", volume.warnings));
@@ -55,7 +55,7 @@ fn check_load(row: &BTreeMap<String, String>, volume: &Volume, warn: bool) -> Re
     }
 }
 
-/// The row's mask, aligned to its image, must have the value of the mask's own file at every world position.
+/// Checks that the mask, aligned to its image, has the value of the mask's file at every world position.
 fn check_mask(path: &Path, image: &Volume, own: &Volume, warn: bool) -> Result<(), String> {
     let (mask, warnings) = LabelVolume::read_for(path, image).map_err(|e| e.to_string())?;
     if warnings.is_empty() == warn {
@@ -115,7 +115,7 @@ fn names_the_file(error: &engine::Error, file: &str) -> Result<(), String> {
 }
 
 #[test]
-fn every_row_of_the_manifest_comes_out_as_expected() {
+fn every_row_of_the_manifest_is_read_as_expected() {
     let Some(folder) = folder("nifti") else { return };
     let rows = table(&folder.join("manifest.tsv"));
     assert!(rows.len() > 100);
@@ -134,7 +134,7 @@ fn a_bomb_is_refused_before_its_memory_is_taken_naming_both_sizes() {
 }
 
 #[test]
-fn no_text_of_a_header_comes_out() {
+fn no_text_of_a_header_is_ever_shown() {
     let Some(folder) = folder("nifti") else { return };
     let volume = Volume::read(&folder.join("text_patient.nii")).unwrap();
     assert!(!format!("{volume:?}").contains("DOE"));

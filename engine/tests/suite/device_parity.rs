@@ -11,12 +11,12 @@ use engine::pretrain::amlp::relabel::{RelabelRule, Relevance, relabel};
 use engine::pretrain::amlp::{PatchLosses, Trial, evaluate, forward, losses};
 use engine::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, optimizer};
 
-/// The largest difference that is allowed, as a share of the largest number compared.
+/// Largest allowed difference, relative to the largest number compared.
 const NEAR: f64 = 1e-3;
 const BATCH: usize = 2;
 const SIGMA: f64 = 0.5;
 
-/// As small as a network of both stages can be: a software adapter compiles each kernel for seconds.
+/// The smallest possible network, because a software adapter takes seconds to compile each kernel.
 fn config() -> Config {
     let mut config = Config::default();
     config.data.modality = vec!["pet".into()];
@@ -27,7 +27,7 @@ fn config() -> Config {
     config
 }
 
-/// Every gradient of a loss, in the network's order.
+/// The gradients of a loss, in the order of the network's parameters.
 fn gradients<N: Module>(network: &N, loss: &Tensor<1>) -> Vec<f64> {
     struct GradientCollector<'a>(&'a GradientsParams, Vec<f64>);
     impl ModuleVisitor for GradientCollector<'_> {
@@ -46,7 +46,7 @@ fn gradients<N: Module>(network: &N, loss: &Tensor<1>) -> Vec<f64> {
 fn assert_near(what: &str, device: &str, found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len(), "{device}: {what}");
     let largest = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-    assert!(largest > 0.0, "{what}: nothing to compare");
+    assert!(largest > 0.0, "{what}: every number is 0, so the comparison shows nothing");
     for (at, (a, b)) in found.iter().zip(expected).enumerate() {
         assert!(
             (a - b).abs() <= NEAR * largest,
@@ -55,7 +55,7 @@ fn assert_near(what: &str, device: &str, found: &[f64], expected: &[f64]) {
     }
 }
 
-/// What a pre-training step computes.
+/// The results of a pre-training step.
 struct Step {
     losses: Vec<f64>,
     errors: Vec<f64>,
@@ -122,8 +122,12 @@ fn finetuning_step(compute: &Compute) -> (Vec<f64>, Vec<f64>) {
 fn every_device_computes_what_the_cpu_does() {
     let cpu = pretraining_step(&Compute::cpu());
     let (cpu_loss, cpu_gradients) = finetuning_step(&Compute::cpu());
-    assert!(cpu.losses.iter().all(|loss| *loss > 0.0), "a loss has nothing to do: {:?}", cpu.losses);
-    assert!(cpu.relative.iter().all(|r| (r - 1.0).abs() > 2e-3), "labels hang on the last digits");
+    assert!(
+        cpu.losses.iter().all(|loss| *loss > 0.0),
+        "a loss is 0, so its comparison shows nothing: {:?}",
+        cpu.losses
+    );
+    assert!(cpu.relative.iter().all(|r| (r - 1.0).abs() > 2e-3), "a label depends on rounding");
     let found = probe();
     let others: Vec<_> = found.devices.iter().filter(|device| device.id != "cpu").collect();
     if others.is_empty() {

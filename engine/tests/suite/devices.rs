@@ -11,7 +11,7 @@ fn amlp() -> Command {
     Command::new(env!("CARGO_BIN_EXE_amlp"))
 }
 
-/// A small pre-training; without batch norm, micro-batches give the same update up to rounding.
+/// A small pre-training run. It has no batch norm, so that micro-batches give the same update up to rounding.
 fn training(root: &Path, out: &Path, more: &[&str]) -> Command {
     let mut command = amlp();
     command.arg("pretrain").arg(root).arg("--out").arg(out);
@@ -76,7 +76,7 @@ fn two_devices_share_each_batch() {
 }
 
 #[test]
-fn a_training_that_the_device_cannot_do_is_refused_before_it_starts() {
+fn training_that_does_not_fit_the_device_is_refused_before_it_starts() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let output = training(&root, &temp.path().join("half"), &["--precision", "bf16"]).output().unwrap();
@@ -93,7 +93,7 @@ fn a_training_that_the_device_cannot_do_is_refused_before_it_starts() {
 }
 
 #[test]
-fn a_benchmark_tells_what_it_measured() {
+fn a_benchmark_reports_every_measurement() {
     let small =
         ["bench", "--device", "cpu", "--width", "2", "--depth", "2", "--size", "32", "--batch", "3", "--runs", "2"];
     let output = amlp().args(small).arg("--json").output().unwrap();

@@ -60,7 +60,7 @@ fn twin_cohorts(root: &Path) {
     }
 }
 
-/// A document without names of files and formats.
+/// A JSON document without the fields that name files and formats.
 fn without_paths(mut document: Json) -> Json {
     fn strip(value: &mut Json) {
         match value {
@@ -78,7 +78,7 @@ fn without_paths(mut document: Json) -> Json {
     document
 }
 
-/// Every file under a folder with its bytes, after gzip decompression.
+/// Path and decompressed bytes of every file under a folder.
 fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(folder) = folders.pop() {
@@ -98,7 +98,7 @@ fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-/// Fails if a file below, or its name, names the patient. Returns the number of files.
+/// Fails if the content or the name of a file under `root` names the patient. Returns the number of files.
 fn assert_files_name_nobody(root: &Path) -> usize {
     let all = files(root);
     for (path, bytes) in &all {
@@ -109,13 +109,13 @@ fn assert_files_name_nobody(root: &Path) -> usize {
 }
 
 #[test]
-fn verbs_do_not_depend_on_the_format_of_a_cohort() {
+fn commands_give_the_same_results_for_dicom_and_nifti_cohorts() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path();
     twin_cohorts(root);
     let [series, nifti] = ["series", "files"].map(|name| root.join(name));
     let found = Cohort::discover(&series).unwrap();
-    assert_eq!((found.cases.len(), found.layout), (PATIENTS, Layout::FolderAPatient));
+    assert_eq!((found.cases.len(), found.layout), (PATIENTS, Layout::FolderPerPatient));
     assert!(found.cases.iter().all(|case| case.images.len() == 1 && case.masks.len() == 1), "{:?}", found.cases);
 
     let about = |cohort: &Path| without_paths(json(&["cohort", "--json"], &[cohort]));

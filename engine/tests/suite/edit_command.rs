@@ -117,7 +117,7 @@ fn one_frame_of_a_mask_is_edited() {
 }
 
 #[test]
-fn a_wrong_list_names_its_step_and_writes_nothing() {
+fn an_invalid_list_is_refused_by_step_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for (ops, said) in [
@@ -139,7 +139,7 @@ fn a_wrong_list_names_its_step_and_writes_nothing() {
 
 /// Kills the program while it edits: the journal restores the result of a shorter list of operations.
 #[test]
-fn after_a_kill_the_journal_restores_a_prefix() {
+fn the_journal_of_a_killed_edit_restores_the_first_operations() {
     let folder = tempfile::tempdir().unwrap();
     let stroke = |n: usize| {
         let (x, y, z) = (12 + n * 7 % 60, n * 11 % 50, 31 + n % 20);
@@ -157,7 +157,7 @@ fn after_a_kill_the_journal_restores_a_prefix() {
         let edit = ["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &out, "--journal", &journal];
         let mut child =
             Command::new(env!("CARGO_BIN_EXE_amlp")).args(edit).stdout(std::process::Stdio::null()).spawn().unwrap();
-        // Counted from the creation of the journal, a little longer every time.
+        // The delay starts when the journal is created, and grows with each attempt.
         while !Path::new(&journal).exists() && child.try_wait().unwrap().is_none() {
             std::thread::sleep(std::time::Duration::from_micros(200));
         }

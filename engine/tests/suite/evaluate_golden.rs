@@ -35,7 +35,7 @@ fn write(path: &Path, boxes: &[([usize; 3], [usize; 3], u8)]) {
     nifti::write_label(path, &LabelVolume::new(grid, labels).unwrap(), &like).unwrap();
 }
 
-/// Three patients; `B` has no prediction, `C` no lesion.
+/// Three patients. `B` has no segmentation, and `C` has no lesion.
 fn study(root: &Path) {
     write(&root.join("truth/A/seg.nii.gz"), &[([1, 1, 1], [5, 5, 3], 1), ([7, 5, 3], [8, 6, 4], 2)]);
     write(&root.join("truth/B/seg.nii.gz"), &[([1, 1, 1], [3, 3, 3], 1)]);
@@ -51,7 +51,7 @@ fn study(root: &Path) {
 }
 
 #[test]
-fn a_cohort_is_evaluated_and_what_is_missing_is_said() {
+fn an_evaluated_cohort_lists_its_missing_masks() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path());
     let path = |name: &str| folder.path().join(name).display().to_string();
@@ -85,7 +85,7 @@ fn a_cohort_is_evaluated_and_what_is_missing_is_said() {
 }
 
 #[test]
-fn masks_in_another_place_are_refused_with_both_names() {
+fn masks_on_different_grids_are_refused_with_both_names() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path());
     let moved = folder.path().join("moved.nii.gz");
@@ -102,7 +102,7 @@ fn masks_in_another_place_are_refused_with_both_names() {
 }
 
 #[test]
-fn a_wrong_call_is_refused_before_anything_is_read() {
+fn invalid_arguments_are_refused_before_anything_is_read() {
     let parse =
         |line: &[&str]| Verb::try_parse_from([&["evaluate", "--prediction", "a", "--truth", "b"], line].concat());
     for bad in [

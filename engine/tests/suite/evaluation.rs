@@ -29,8 +29,8 @@ fn evaluate(run: &Path) -> RunEvaluation {
     evaluate_run(run, Choice::Last, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap()
 }
 
-/// The slice of the file with the lowest Dice, voxel by voxel, and of several that with more wrong voxels, then the lower; the
-/// file's third axis is S-I.
+/// The slice along the file's third axis (S-I) with the lowest Dice, computed voxel by voxel. Ties go to the slice with more
+/// wrong voxels, then to the lower one.
 fn worst(mask: &LabelVolume, truth: &LabelVolume) -> Option<(usize, f64)> {
     let [nx, ny, nz] = mask.shape();
     let mut worst: Option<(f64, f64, usize)> = None;
@@ -50,7 +50,7 @@ fn worst(mask: &LabelVolume, truth: &LabelVolume) -> Option<(usize, f64)> {
 }
 
 #[test]
-fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
+fn every_held_out_patient_has_a_mask_measures_and_a_worst_slice() {
     let temp = tempfile::tempdir().unwrap();
     let run = tuned(temp.path(), 40);
     assert_eq!(stored_evaluation(&run, Choice::Last).unwrap(), None);
@@ -101,7 +101,7 @@ fn every_held_out_patient_has_a_mask_its_measures_and_its_worst_slice() {
     assert!(stored.patients.iter().all(|row| row.mask.starts_with(&moved) && row.mask.is_file()));
 }
 
-/// The table of runs showed the best network's Dice, Results and Segment used the last one.
+/// The table of runs, Results and Segment must not mix the two networks.
 #[test]
 fn the_last_and_the_best_network_are_evaluated_side_by_side() {
     let temp = tempfile::tempdir().unwrap();
@@ -122,7 +122,11 @@ fn the_last_and_the_best_network_are_evaluated_side_by_side() {
     let evaluate =
         |choice| evaluate_run(&run, choice, &Compute::cpu(), &Control::default(), &mut |_, _, _| {}).unwrap();
     let of_best = evaluate(Choice::Best);
-    assert_eq!(stored_evaluation(&run, Choice::Last).unwrap(), None, "an evaluation of one is none of the other");
+    assert_eq!(
+        stored_evaluation(&run, Choice::Last).unwrap(),
+        None,
+        "the evaluation of one network is not shown as that of the other"
+    );
     let of_last = evaluate(Choice::Last);
     assert_eq!((of_best.checkpoint, of_best.epoch), (Choice::Best, best.0));
     assert_eq!((of_last.checkpoint, of_last.epoch), (Choice::Last, 12));
@@ -170,7 +174,7 @@ fn an_evaluation_that_is_cancelled_leaves_the_earlier_one() {
 }
 
 #[test]
-fn what_cannot_be_evaluated_is_named() {
+fn a_run_that_cannot_be_evaluated_is_refused_with_the_reason() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let pre = temp.path().join("pre");

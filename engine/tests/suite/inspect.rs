@@ -1,4 +1,4 @@
-//! A slice as the method sees it: library and program agree, and a pre-trained network reconstructs it.
+//! Inspection of a slice: the library and the program give the same results, and a pre-trained network reconstructs the slice.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ fn settings() -> PreprocessConfig {
     PreprocessConfig { spacing: Spacing::Native, size: 32, ..PreprocessConfig::default() }
 }
 
-/// The patient `number` with its label, as inspected.
+/// The case of patient `number`, with its reference.
 fn case(number: usize) -> InspectedCase {
     let (image, label) = patient(number);
     InspectedCase::prepare(&[image], &[Kind::Other], Some(&label), &settings(), 0).unwrap()
@@ -34,7 +34,7 @@ fn printed(scan: &Path, more: &[&str]) -> String {
 }
 
 #[test]
-fn a_report_is_what_the_program_prints_byte_by_byte() {
+fn the_program_prints_the_report_of_the_library() {
     let folder = tempfile::tempdir().unwrap();
     let (scan, mask) = (folder.path().join("pet.nii.gz"), folder.path().join("seg.nii.gz"));
     // Stored right to left.
@@ -81,7 +81,7 @@ fn a_report_is_what_the_program_prints_byte_by_byte() {
 }
 
 #[test]
-fn a_slice_that_is_not_there_and_impossible_settings_are_named() {
+fn a_missing_slice_and_impossible_settings_are_named() {
     let case = case(0);
     let text = |outcome: engine::Result<InspectedSlice>| outcome.unwrap_err().to_string();
     assert!(text(case.slice(7, 8)).contains("slice = 7: the file has slices 0 to 6"));
@@ -106,7 +106,7 @@ fn a_slice_that_is_not_there_and_impossible_settings_are_named() {
 }
 
 #[test]
-fn random_masks_are_those_that_a_training_draws_in_the_epoch() {
+fn random_masks_equal_those_drawn_in_training() {
     let slice = case(0).slice(3, 8).unwrap();
     let of = |epoch| {
         let sigma = Sigma::Epoch { epoch, epochs: 9, ratio: MaskRatio::default() };
@@ -135,7 +135,7 @@ fn rows(csv: &[u8]) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_table_has_a_row_a_patch() {
+fn the_table_has_one_row_per_patch() {
     let slice = case(0).slice(3, 8).unwrap();
     let settings = MaskSettings::default();
     let found = slice.cluster(&settings).unwrap();
@@ -201,7 +201,7 @@ fn a_pretrained_network_reconstructs_a_masked_slice() {
 }
 
 #[test]
-fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
+fn a_slice_has_the_same_crop_with_further_channels_in_any_order() {
     let (image, _) = patient(2);
     // Tissue far from the body moves the training crop of both.
     let mut values = image.to_f32();
@@ -213,7 +213,7 @@ fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
     let slice = alone(&image).slice(3, 8).unwrap();
     let both = InspectedCase::prepare(&[&image, &other], &kinds, None, &settings(), 0).unwrap();
     let own = both.slice(3, 8).unwrap();
-    assert_ne!(own.crop.origin, slice.crop.origin, "nothing is tested");
+    assert_ne!(own.crop.origin, slice.crop.origin, "the crops must differ for this test to show anything");
     let cut = both.slice_like(&slice).unwrap();
     assert_eq!((cut.channels, &cut.crop, cut.world_from_crop), (2, &slice.crop, slice.world_from_crop));
     assert!(cut.pixels[..1024] == slice.pixels && cut.pixels[1024..] != slice.pixels);
@@ -225,7 +225,7 @@ fn a_slice_is_cut_alike_from_a_scan_with_further_channels_in_any_order() {
 }
 
 #[test]
-fn what_a_network_cannot_reconstruct_is_named() {
+fn a_slice_that_the_network_cannot_reconstruct_is_refused_with_the_reason() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let mut config = pretrain_config(&root);

@@ -1,4 +1,4 @@
-//! `amlp segment` in job arrays: the parts make up the whole, and a restart repeats nothing.
+//! `amlp segment` in job arrays: together the jobs segment every case once, and a restart repeats no finished case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::common::{cohort, finetune, finetune_config};
 use serde_json::Value;
 
-/// Segments all cases into `out`; returns which were skipped.
+/// Segments all cases into `out`. Returns, for each case, whether it was skipped.
 fn segment(model: &Path, root: &Path, out: &Path, more: &[&str]) -> BTreeMap<String, bool> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amlp"));
     command.args(["segment", "--json", "--device", "cpu", "--subset", "all", "--model"]).arg(model).arg(root);
@@ -19,7 +19,7 @@ fn segment(model: &Path, root: &Path, out: &Path, more: &[&str]) -> BTreeMap<Str
 }
 
 #[test]
-fn jobs_do_each_case_once_and_go_on_where_they_were_stopped() {
+fn jobs_segment_each_case_once_and_continue_after_a_stop() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 7);
     let model = temp.path().join("fine");

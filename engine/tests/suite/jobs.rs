@@ -16,7 +16,7 @@ use engine::run::checkpoint::load;
 use engine::run::workspace::{EntryState, RunEntry, list, unfinished};
 use engine::{ErrorKind, Result};
 
-/// Prepares a job of either stage and returns the outcome.
+/// Prepares a job of the configured stage and returns the outcome.
 fn prepare(
     config: &Config,
     out: &Path,
@@ -43,7 +43,7 @@ fn entry(workspace: &Path, run: &Path) -> RunEntry {
 }
 
 #[test]
-fn a_run_goes_on_by_its_stored_configuration() {
+fn a_run_is_resumed_with_its_stored_configuration() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let workspace = temp.path().join("runs");
@@ -81,7 +81,7 @@ fn cancelling_while_patients_are_prepared_leaves_no_run() {
         let error = prepare(&config, &out, false, &control, &mut cancel).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
         assert_eq!(heard, 1, "no further patient is prepared");
-        assert!(!out.exists(), "what has not trained leaves nothing");
+        assert!(!out.exists(), "a run that has not trained leaves no files");
         // Before anything: the cohort's masks are not read for the split either.
         let error = prepare(&config, &out, false, &control, &mut |_, _| {}).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Cancelled) && !out.exists(), "{error}");
@@ -154,7 +154,7 @@ fn slices_pinned_while_fine_tuning_are_recorded_from_then_on() {
     assert_eq!(probe::pins(&run).unwrap(), [unseen]);
 }
 
-/// T12: the second job on a run gets an error that names the holder.
+/// The second job on a run gets an error that names the process of the first.
 #[test]
 fn two_jobs_do_not_share_a_run() {
     let temp = tempfile::tempdir().unwrap();
@@ -170,7 +170,7 @@ fn two_jobs_do_not_share_a_run() {
     assert_eq!(entry(temp.path(), &run).state, EntryState::Stopped);
 }
 
-/// T13: the run records why it ended, and its last checkpoint has finite numbers only.
+/// The run records why it ended, and its last checkpoint has finite numbers only.
 #[test]
 fn a_loss_that_explodes_leaves_finite_weights_and_the_reason() {
     let temp = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use engine::cohort::labelled::{LabelBudget, LabelDraw, LabelShare};
+use engine::cohort::label_budget::{LabelBudget, LabelDraw, LabelShare};
 use engine::cohort::split::Split;
 use engine::config::{Config, MethodConfig, Schedule, preset};
 use engine::device::Compute;
@@ -29,7 +29,7 @@ fn labelled(run: &Path) -> Vec<String> {
     report["labelled"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
-/// The number of a patient of the made-up cohort.
+/// The number of a patient of the synthetic cohort.
 fn number(id: &str) -> usize {
     id[1..].parse().unwrap()
 }
@@ -76,8 +76,8 @@ fn one_slice_is_overfitted_by_fine_tuning() {
     assert!(2.0 * both / sizes > 0.95, "DSC {}", 2.0 * both / sizes);
 }
 
-/// Sums of squares over the masked pixels of held-out slices: of the network, and of the best constant, the mean of the pixels
-/// to predict.
+/// Sums of squared errors over the masked pixels of held-out slices: of the network, and of the best constant, which is the
+/// mean of these pixels.
 fn held_out_errors(run: &Path, config: &Config, settings: &MaskSettings) -> [f64; 2] {
     let network = Reconstructor::load(run, &Compute::cpu()).unwrap();
     let (mut of_network, mut of_mean) = (0.0, 0.0);
@@ -101,7 +101,7 @@ fn held_out_errors(run: &Path, config: &Config, settings: &MaskSettings) -> [f64
     [of_network, of_mean]
 }
 
-/// Masked as in the last epoch, to which batch norm's running statistics belong.
+/// The slices are masked as in the last epoch, because the running statistics of batch norm belong to it.
 #[test]
 fn pre_training_beats_predicting_the_mean_on_held_out_slices() {
     // Rounding differences between processors move the ratio of amlp by some hundredths. Portable kernels are the same
@@ -153,7 +153,7 @@ fn train_both(root: &Path, out: &Path, (seed, labels): (u64, &str), split: Optio
     [pre, fine].map(|run| std::fs::read(run.join("checkpoints/last/model.safetensors")).unwrap())
 }
 
-/// Puts another scan with another mask in a patient's place.
+/// Replaces a patient's scan and mask with different ones.
 fn exchange(root: &Path, id: &str) {
     let (image, label) = patient(number(id) + 50);
     let values = image.to_f32().iter().map(|v| 3.0 * v + 1.0).collect();
@@ -162,9 +162,9 @@ fn exchange(root: &Path, id: &str) {
     write_label(&root.join(id).join("seg.nii.gz"), &label, &image).unwrap();
 }
 
-/// If any number of a test or validation patient reached a run, exchanging these patients would change its weights.
+/// Replaces the test and validation patients. If any of their numbers reached the training, the weights would change.
 #[test]
-fn no_test_patient_reaches_a_training() {
+fn no_test_patient_influences_training() {
     for (seed, patients, labels, unlabelled) in [(0, 6, "1", false), (1, 8, "50%", true), (2, 11, "all", true)] {
         let temp = tempfile::tempdir().unwrap();
         let root = cohort(temp.path(), patients);
@@ -174,7 +174,7 @@ fn no_test_patient_reaches_a_training() {
         let out = |name: &str| temp.path().join(name);
         let first = train_both(&root, &out("first"), (seed, labels), None);
         let split = split_of(&out("first/pre"));
-        assert_eq!(split, split_of(&out("first/fine")), "a fine-tuning has the split of its pre-training");
+        assert_eq!(split, split_of(&out("first/fine")), "fine-tuning uses the split of its pre-training run");
         assert!(!split.test.is_empty() && labelled(&out("first/fine")).iter().all(|id| split.train.contains(id)));
 
         split.test.iter().chain(&split.val).for_each(|id| exchange(&root, id));

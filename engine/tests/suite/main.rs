@@ -1,7 +1,7 @@
 //! The engine's integration tests: one program, so that the dependencies are linked once.
 //!
 //! Tests that need a separate process, such as memory counts, are separate programs.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped test prints why")]
 
 mod assess;
 mod cohorts;
@@ -11,6 +11,7 @@ mod comparison;
 mod corpus;
 mod corpus_dicom;
 mod corpus_nifti;
+mod custom_method;
 mod device_parity;
 mod devices;
 mod dicom_cohort;
@@ -25,7 +26,6 @@ mod jobs;
 mod learning;
 mod metrics_oracles;
 mod odd_files;
-mod own_method;
 mod presets;
 mod probes;
 mod recipe;

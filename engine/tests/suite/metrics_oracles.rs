@@ -108,8 +108,8 @@ fn measures_equal_the_oracles() {
     }
 }
 
-/// Widths come with the IoU in 3-D and per slice; "width" is the usual one. In 3-D the references erode the same number of
-/// voxels along every axis, which the default does only for equal spacings.
+/// The oracle lists the boundary IoU by width, in 3-D and per slice; "width" is the default width. In 3-D the reference
+/// packages erode the same number of voxels along every axis, as the default does only for equal spacings.
 fn check_boundaries(case: &Case, grid: &Grid, with: &dyn Fn(&Options) -> Measures, deviations: &mut Deviations) {
     assert_eq!(case.boundary["width"].as_u64().unwrap(), default_width(grid) as u64, "{}", case.name);
     for (width, expected) in case.boundary.iter().filter(|(key, _)| *key != "width") {

@@ -1,4 +1,4 @@
-//! Realistic files: each test makes one kind of unusual grid, value or label, and states the expected result.
+//! Unusual files as they occur in practice. Each test makes one kind of unusual grid, value or label.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::common::patient;
 
-/// A patient's files in a separate folder.
+/// The files of one patient in a temporary folder.
 struct Patient {
     folder: TempDir,
     image: Volume,
@@ -73,7 +73,7 @@ impl Patient {
         self.problems_of(1)
     }
 
-    /// The cohort's problems, given the number of used masks.
+    /// The problems of the cohort, in which `labelled` masks are used.
     fn problems_of(&self, labelled: usize) -> Vec<String> {
         let found = fingerprint(&Cohort::discover(self.folder.path()).unwrap(), None).unwrap();
         assert_eq!((found.labelled, found.masks_left_out.len()), (labelled, 1 - labelled));
@@ -84,7 +84,7 @@ impl Patient {
         LabelVolume::read_for(&self.path("seg"), &self.image).unwrap()
     }
 
-    /// The mask is the original one everywhere: for the cohort, training and evaluation; a note contains `note`.
+    /// Checks that the cohort, training and evaluation all see the original mask, and that a note contains `note`.
     fn is_unchanged_with(&self, note: &str) {
         let original = Self::new();
         let (mask, notes) = self.read();
@@ -103,7 +103,7 @@ fn moved(grid: &Grid, mm: f64) -> Grid {
     moved
 }
 
-/// nibabel#1069: int16 with the automatic slope for its range.
+/// nibabel stores float labels as int16 with an automatic slope (nibabel#1069).
 #[test]
 fn labels_saved_with_a_slope_stay_labels() {
     let patient = Patient::new();
@@ -153,7 +153,7 @@ fn grids_further_apart_need_a_tolerance() {
     assert_eq!(prepared.target, Patient::new().prepare().target);
 }
 
-/// pyradiomics#263.
+/// Some programs store only the bounding box of the labels (pyradiomics#263).
 #[test]
 fn a_mask_cropped_to_its_extent_is_padded() {
     let patient = Patient::new();
@@ -182,7 +182,7 @@ fn an_image_without_orientation_is_matched_by_voxel() {
     );
 }
 
-/// OHIF#4789: one mask for each frame.
+/// A 4-D mask with one frame for each frame of its image (OHIF#4789).
 #[test]
 fn a_mask_of_several_frames_follows_its_image() {
     let patient = Patient::new();
@@ -261,9 +261,9 @@ fn a_scan_without_constant_border_says_so() {
     assert_eq!(found.cases[0].background["pet"], None);
 }
 
-/// CERR#494.
+/// Stored values with an unknown offset (CERR#494).
 #[test]
-fn a_ct_that_is_not_in_hounsfield_units_is_refused_until_told() {
+fn a_ct_that_is_not_in_hounsfield_units_is_refused_until_its_offset_is_set() {
     let ct = |change: &dyn Fn(f32) -> f32| {
         let patient = Patient::new();
         std::fs::remove_file(patient.path("pet")).unwrap();
@@ -287,9 +287,9 @@ fn a_ct_that_is_not_in_hounsfield_units_is_refused_until_told() {
     assert!(prepare(&scaled, CtOffset::Hu(0.0)).is_ok());
 }
 
-/// nnUNet#1777, nnUNet#2374.
+/// Label values differ between cohorts (nnUNet#1777, nnUNet#2374).
 #[test]
-fn label_values_mean_what_the_cohort_says() {
+fn the_cohort_defines_the_meaning_of_label_values() {
     let patient = Patient::new();
     let relabelled = |value: u8| {
         let labels: Vec<u8> = patient.label.iter().map(|label| if label > 0 { value } else { 0 }).collect();

@@ -16,7 +16,7 @@ fn settings(preset_name: &str, cohort: &std::path::Path) -> Config {
     config
 }
 
-/// The other presets of the family differ in settings of AMLP only, which have separate tests.
+/// The presets that train here. The others differ from AMLP only in settings, which have their own tests.
 fn trained() -> impl Iterator<Item = &'static Preset> {
     PRESETS.iter().filter(|preset| preset.family != Family::Amlp || preset.name == "amlp")
 }
@@ -37,11 +37,11 @@ fn every_preset_trains_resumes_bit_for_bit_and_logs_diagnostics() {
         let epochs = epochs(&events);
         assert_eq!(epochs.len(), 2, "{name}");
         assert!(epochs.iter().all(|epoch| epoch.loss.is_finite()), "{name}");
-        assert!(epochs.iter().all(|epoch| !epoch.diagnostics.is_empty()), "{name} logs nothing of how it fares");
+        assert!(epochs.iter().all(|epoch| !epoch.diagnostics.is_empty()), "{name} logs no diagnostics");
         let probes = events.iter().filter(|e| matches!(e, Event::Probe(_))).count();
         assert_eq!(probes, 2, "{name}: one picture of the pinned slice an epoch");
         let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();
-        // At the end of the first epoch, and in the midst of the second.
+        // At the end of the first epoch, and in the middle of the second.
         for stop in [steps / 2, steps - 1] {
             pretrain(&config, &cut, false, stop).unwrap_err();
             pretrain(&config, &cut, true, 0).unwrap_or_else(|error| panic!("{name}, resumed: {error}"));

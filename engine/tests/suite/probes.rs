@@ -21,7 +21,7 @@ use glam::DVec3;
 /// Patches of the small pre-training run.
 const N: usize = 64;
 
-/// Runs either job and collects its events; `act` is called with each and the mutable state.
+/// Runs the configured job and collects its events. `act` is called with each event, the pins and the control.
 fn job(
     config: &Config,
     out: &Path,
@@ -53,7 +53,7 @@ fn plain(config: &Config, out: &Path) -> Vec<Event> {
     job(config, out, false, |_, _, _| {}).unwrap()
 }
 
-/// Runs until `stop` steps are done, then resumes.
+/// Stops a run after `stop` steps, then resumes it to its end.
 fn interrupted(config: &Config, out: &Path, stop: usize) {
     let mut steps = 0;
     job(config, out, false, |event, _, control| {
@@ -102,7 +102,7 @@ fn records(run: &Path, pin: &Pin, stage: Stage) -> Vec<ProbeRecord> {
 }
 
 #[test]
-fn a_run_with_pins_is_the_run_without() {
+fn pins_do_not_change_a_run() {
     let temp = tempfile::tempdir().unwrap();
     // All kinds of random draws, and epochs at which nothing else evaluates the network.
     let mut config = pretrain_config(&cohort(temp.path(), 8));
@@ -127,7 +127,7 @@ fn a_run_with_pins_is_the_run_without() {
 }
 
 #[test]
-fn a_record_is_what_the_step_did() {
+fn a_record_holds_the_masks_losses_and_labels_of_its_step() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 4;
@@ -193,7 +193,7 @@ fn a_record_is_what_the_step_did() {
     assert!(records.windows(2).all(|pair| pair[0].after == pair[1].before));
 }
 
-/// The losses match the recorded picture.
+/// Checks that the recorded losses follow from the recorded picture.
 fn check_reconstruction(record: &ProbeRecord, pixels: &[f32]) {
     let step = (record.range[1] - record.range[0]) / 255.0;
     let picture = record.values();
@@ -220,10 +220,10 @@ fn an_interrupted_run_leaves_the_same_records() {
         let whole = temp.path().join(name);
         let steps = plain(&config, &whole).iter().filter(|e| matches!(e, Event::Step { .. })).count();
         let per_epoch = steps / config.training.epochs;
-        assert!(per_epoch >= 3, "an epoch is too short to be interrupted in its midst");
+        assert!(per_epoch >= 3, "an epoch is too short to be interrupted in its middle");
         let expected = files(&whole);
         assert_eq!(expected.len(), 1 + 2 * (1 + 4), "pins, two slices, four epochs of each: {:?}", expected.keys());
-        // In the first epoch, in the midst of the second and the third, at an epoch's last step.
+        // In the first epoch, in the middle of the second and the third, and at the last step of an epoch.
         for stop in [1, per_epoch + per_epoch / 2, 3 * per_epoch - 1, 2 * per_epoch] {
             let cut = temp.path().join(format!("{name}-{stop}"));
             interrupted(&config, &cut, stop);
@@ -238,7 +238,7 @@ fn an_interrupted_run_leaves_the_same_records() {
 }
 
 #[test]
-fn what_no_checkpoint_covers_is_gone_when_the_run_goes_on() {
+fn records_after_the_checkpoint_are_removed_on_resume() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     (config.training.epochs, config.training.checkpoint_every) = (4, 2);
@@ -266,7 +266,7 @@ fn what_no_checkpoint_covers_is_gone_when_the_run_goes_on() {
 }
 
 #[test]
-fn a_slice_that_is_not_trained_on_is_looked_at() {
+fn a_pinned_slice_outside_the_training_set_is_recorded() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.method.period = 2;
@@ -296,11 +296,11 @@ fn a_slice_that_is_not_trained_on_is_looked_at() {
         }
     }
     assert_eq!(records[1].after, records[2].before);
-    assert_ne!(records[3].after, slice.kmeans, "coins have fallen");
+    assert_ne!(records[3].after, slice.kmeans, "some labels have flipped");
 }
 
 #[test]
-fn pins_come_and_go_while_the_loop_runs() {
+fn pins_can_be_added_and_removed_during_training() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 6;
@@ -322,7 +322,7 @@ fn pins_come_and_go_while_the_loop_runs() {
     assert_eq!(probe::pins(&run).unwrap(), both);
     let history = History::read(&run).unwrap();
     assert_eq!((&history.probes[&trained], &history.probes[&other]), (&vec![2, 3, 6], &vec![3, 4, 5, 6]));
-    // Looked at or not, the run is the one without pins.
+    // The run equals the one without pins.
     let bare = temp.path().join("bare");
     plain(&config, &bare);
     assert_eq!(without_probes(fingerprint(&bare).0), without_probes(fingerprint(&run).0));
@@ -330,7 +330,7 @@ fn pins_come_and_go_while_the_loop_runs() {
 }
 
 #[test]
-fn what_cannot_be_recorded_is_said_once_and_a_resumed_run_keeps_its_pins() {
+fn an_impossible_pin_is_reported_once_and_a_resumed_run_keeps_its_pins() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     let train = split(&config, temp.path()).train;
@@ -360,7 +360,7 @@ fn what_cannot_be_recorded_is_said_once_and_a_resumed_run_keeps_its_pins() {
 }
 
 #[test]
-fn two_seeds_throw_other_coins() {
+fn different_seeds_flip_different_labels() {
     let temp = tempfile::tempdir().unwrap();
     let config = pretrain_config(&cohort(temp.path(), 8));
     let pin = Pin::new(split(&config, temp.path()).train[0].clone(), 3);
@@ -428,7 +428,7 @@ fn fine_tuning_records_the_probability() {
     }
 }
 
-/// The lesion has the same world position as in the patient's mask.
+/// Checks that the recorded lesion has the same world position as in the patient's mask.
 fn check_place(rows: &[f64; 16], lesion: &[bool], pin: &Pin) {
     let number = pin.case[1..].parse().unwrap();
     let (_, label) = crate::common::patient(number);
@@ -445,7 +445,7 @@ fn check_place(rows: &[f64; 16], lesion: &[bool], pin: &Pin) {
 }
 
 #[test]
-fn what_is_shown_live_is_what_is_replayed() {
+fn a_replay_shows_the_records_of_the_live_run() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 5;

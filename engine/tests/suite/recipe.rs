@@ -1,4 +1,4 @@
-//! Options of the recipe that affect a whole run: each works, and a run with it can be resumed.
+//! Options of the training recipe that affect a whole run: each has its effect, and a run with it can be resumed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -240,7 +240,7 @@ fn losses_that_choose_the_foreground_are_remembered_by_a_checkpoint() {
 }
 
 #[test]
-fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
+fn a_shifted_crop_is_clustered_at_its_new_position() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     (config.method.augment.shift, config.method.relabel, config.training.shift_px) = (true, false, 4);
@@ -260,7 +260,7 @@ fn a_crop_that_moves_every_epoch_is_clustered_where_it_is() {
     assert!(weights(&run, "last", "model.safetensors") != weights(&fixed, "last", "model.safetensors"));
 }
 
-/// Each single change must affect the run, or its ablation row would be meaningless.
+/// Each option must change the weights, or its row of an ablation table would be meaningless.
 #[test]
 fn every_option_of_pretraining_changes_the_weights() {
     let temp = tempfile::tempdir().unwrap();

@@ -1,7 +1,7 @@
 //! Recall of lesion patches on real scans, against the reference measured with scikit-learn (shared/data/README.md).
 //!
-//! The reference uses all patients; this test uses a few, so the bounds are loose. They must show that the choice of the
-//! foreground matters as much as in the reference. `AMLP_RECALL_PATIENTS=48` measures all.
+//! The reference uses all patients. This test uses a few, so its bounds are loose: they show that the choice of the foreground
+//! matters as much as in the reference. `AMLP_RECALL_PATIENTS=48` uses all.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ fn data(cohort: &str) -> Option<Vec<PathBuf>> {
     Some(folders.into_iter().step_by(step).collect())
 }
 
-/// Mean recall over the slices with a lesion patch: of the foreground, and of the first quarter of the order.
+/// For each slice with a lesion patch, the recall of the foreground and that of the first quarter of the masking order.
 fn recalls(folder: &Path, modality: &str, size: usize, spacing: Spacing, config: &ClusterConfig) -> Vec<[f64; 2]> {
     let image = Volume::read(&folder.join(format!("{modality}.nii.gz"))).unwrap();
     let (label, _) = LabelVolume::read_for(&folder.join("seg.nii.gz"), &image).unwrap();
@@ -70,7 +70,7 @@ fn near(found: [f64; 2], reference: [f64; 2], by: f64) {
 }
 
 #[test]
-fn lgg_flair() {
+fn recalls_on_lgg_flair_are_near_the_reference() {
     let Some(paper) = measure("lgg", "flair", 160, Spacing::Iso, false) else { return };
     near(paper, [0.31, 0.32], 0.25);
     let plus = measure("lgg", "flair", 160, Spacing::Iso, true).unwrap();
@@ -79,7 +79,7 @@ fn lgg_flair() {
 }
 
 #[test]
-fn sts_pet() {
+fn recalls_on_sts_pet_are_near_the_reference() {
     let Some(paper) = measure("sts", "pet", 144, Spacing::Native, false) else { return };
     near(paper, [0.73, 0.90], 0.2);
     let plus = measure("sts", "pet", 144, Spacing::Native, true).unwrap();

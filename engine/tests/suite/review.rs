@@ -31,7 +31,7 @@ fn writer_process() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// Starts it.
+/// Starts [`writer_process`] in a child process. `fault` selects its kill point.
 fn writer(root: &Path, fault: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "review::writer_process", "--nocapture"])
@@ -45,7 +45,7 @@ fn writer(root: &Path, fault: &str) -> Child {
 }
 
 #[test]
-fn another_process_reads_along_and_is_refused_as_a_writer() {
+fn another_process_can_read_but_not_write_verdicts() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = writer(folder.path(), "");
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -62,7 +62,7 @@ fn another_process_reads_along_and_is_refused_as_a_writer() {
 }
 
 #[test]
-fn a_process_that_dies_within_a_verdict_loses_only_that_one() {
+fn a_process_killed_during_a_verdict_loses_only_that_verdict() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = writer(folder.path(), "review-middle:3");
     child.stdin.take().unwrap().flush().unwrap();

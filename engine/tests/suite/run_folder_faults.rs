@@ -19,7 +19,8 @@ const EPOCHS: usize = 6;
 const STEPS: usize = 5;
 /// The child's folder; without it the test `child` does nothing.
 const FOLDER: &str = "AMLP_TEST_FOLDER";
-/// What the child does: `train`, `large` (the weights outgrow a limit in epoch 4), `talk` (the log does), `hold`.
+/// Task of the child: `train`, `large` (the weights exceed a size limit in epoch 4), `talk` (the log exceeds it), or `hold`
+/// (keeps the lock).
 const MODE: &str = "AMLP_TEST_MODE";
 
 /// The weights after `epoch` epochs.
@@ -32,7 +33,7 @@ fn state(position: u64) -> (String, Vec<u8>) {
     ("state.json".into(), position.to_string().into_bytes())
 }
 
-/// A training loop without a model: resumes or starts, logs, saves `last` each epoch and `best` in odd ones.
+/// A training loop without a model. It starts or resumes, logs, saves `last` after every epoch and `best` after odd ones.
 fn train(root: &Path, mode: &str) -> Result<()> {
     let run =
         if RunFolder::is_run(root) { RunFolder::resume(root)? } else { RunFolder::create(root, "version = 1\n")? };
@@ -66,7 +67,7 @@ fn train(root: &Path, mode: &str) -> Result<()> {
     Ok(())
 }
 
-/// Saves; a full disk is reported and survived, unless by `mode` a limit ends the run.
+/// Saves a checkpoint. A full disk is reported and training continues, unless `mode` says that the limit ends the run.
 fn save(run: &RunFolder, slot: Slot, data: &CheckpointData, mode: &str) -> Result<bool> {
     match checkpoint::save(run, slot, data) {
         Err(error) if mode == "train" => {
@@ -190,7 +191,7 @@ fn hooks_are_off() -> bool {
     !cfg!(debug_assertions)
 }
 
-/// Every kill point with how often the child passes it at least.
+/// Every kill point, with the least number of times that the child passes it.
 const POINTS: [(&str, u64); 14] = [
     ("write-before", 28),
     ("write-middle", 28),
@@ -209,9 +210,9 @@ const POINTS: [(&str, u64); 14] = [
     ("rename-before", 1),
 ];
 
-/// T1, T3: killed at each point at seeded moments, twice in a row, then finished.
+/// Kills the run at each point, at moments drawn from a seed, twice in a row. It then finishes like an uninterrupted run.
 #[test]
-fn killed_at_every_point_and_finished() {
+fn a_run_killed_at_any_point_finishes_like_an_uninterrupted_one() {
     if hooks_are_off() {
         return;
     }
@@ -238,9 +239,9 @@ fn killed_at_every_point_and_finished() {
     }
 }
 
-/// T6: a save on a full disk is reported, keeps the earlier checkpoints, and training continues.
+/// A save on a full disk is reported, keeps the earlier checkpoints, and training continues.
 #[test]
-fn a_full_disk_while_saving() {
+fn a_full_disk_while_saving_is_reported_and_training_continues() {
     if hooks_are_off() {
         return;
     }
@@ -258,7 +259,7 @@ fn a_full_disk_while_saving() {
     }
 }
 
-/// Runs the child under a file-size limit, in units of 512 bytes or, with some shells, 1024.
+/// Runs the child under a file-size limit of `blocks` blocks, which are 512 bytes in most shells and 1024 in some.
 #[cfg(unix)]
 fn limited(root: &Path, mode: &str, blocks: u32) -> Output {
     let child = command(root, mode);
@@ -268,10 +269,10 @@ fn limited(root: &Path, mode: &str, blocks: u32) -> Output {
     shell.output().unwrap()
 }
 
-/// T5: a checkpoint beyond the file-size limit is a clear error, not a signal; the earlier ones stay.
+/// The error names the file, no signal kills the process, and the earlier checkpoints stay.
 #[cfg(unix)]
 #[test]
-fn a_checkpoint_beyond_the_file_size_limit() {
+fn a_checkpoint_beyond_the_file_size_limit_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("run");
     let output = limited(&root, "large", 100);
@@ -284,10 +285,10 @@ fn a_checkpoint_beyond_the_file_size_limit() {
     assert!(output.status.success() && last_done(&output) == EPOCHS, "{output:?}");
 }
 
-/// T5, T6: a log that cannot grow ends the training with a clear error, and ends with a whole line.
+/// The log still ends with a whole line.
 #[cfg(unix)]
 #[test]
-fn a_log_beyond_the_file_size_limit() {
+fn a_log_beyond_the_file_size_limit_ends_training_with_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("run");
     let output = limited(&root, "talk", 600);
@@ -299,9 +300,9 @@ fn a_log_beyond_the_file_size_limit() {
     assert!(events(&root).len() > 100);
 }
 
-/// T12: the second process gets an error that names the holder; after kill -9 the lock is free and the death is reported.
+/// After kill -9 of the first process the lock is free, and the next one reports the death.
 #[test]
-fn two_processes_on_one_run() {
+fn a_second_process_on_a_run_is_refused_until_the_first_ends() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("run");
     let mut holder = command(&root, "hold").stdout(Stdio::piped()).spawn().unwrap();

@@ -1,4 +1,4 @@
-//! The small model written by the demo: its content, that it segments, and that damage is reported.
+//! The small model that the demo writes: its content, its segmentations, and the errors for damaged files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn files(root: &Path) -> Vec<String> {
 }
 
 #[test]
-fn the_demo_leaves_a_small_model_that_segments() {
+fn the_demo_writes_a_small_model_that_segments() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     fs::write(root.join("ATTRIBUTION.md"), "# The study\n\nMade up for a test, CC0.\n").unwrap();
@@ -93,7 +93,7 @@ fn the_demo_leaves_a_small_model_that_segments() {
     assert_eq!(Cohort::discover(&root).unwrap(), cohort);
 }
 
-/// A model of a tiny run, copied out of it.
+/// A tiny run, and the model exported from it.
 fn exported(temp: &Path) -> (PathBuf, PathBuf) {
     let (run, model) = (temp.join("run"), temp.join("model"));
     finetune(&finetune_config(&cohort(temp, 6), None), &run, false, 0).unwrap();
@@ -133,7 +133,7 @@ fn an_exported_model_finds_what_its_run_finds() {
 }
 
 #[test]
-fn export_passes_a_network_on_with_a_card() {
+fn an_exported_model_has_a_model_card() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 6);
     let (pre, run, model) = (temp.path().join("pre"), temp.path().join("run"), temp.path().join("model"));
@@ -222,7 +222,7 @@ fn every_damage_is_a_named_error() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_part_of_a_model_is_named() {
     let temp = tempfile::tempdir().unwrap();
     let (_, model) = exported(temp.path());
     let aside = temp.path().join("aside");

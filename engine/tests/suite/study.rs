@@ -1,4 +1,5 @@
-//! A study as a whole: rates chosen without test patients, every start and shard leads to the same tables, no patient leaks.
+//! Whole studies: learning rates are chosen without test patients, interrupted and sharded studies give the same tables, and no
+//! test patient reaches training.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +18,7 @@ use engine::study::{Place, Plan, Shard, StudyProgress, StudyRunState, run};
 use engine::study::{read_status, read_study, segmentations};
 use engine::volume::nifti::{write_label, write_volume};
 
-/// Two methods with the same settings, two pairs of rates, two folds and two draws, on ten made-up patients.
+/// Two methods with the same settings, two pairs of learning rates, two folds and two draws, on ten synthetic patients.
 fn plan(root: &Path) -> Plan {
     let study = r#"
         name = "small"
@@ -28,7 +29,7 @@ fn plan(root: &Path) -> Plan {
     small_study(study, root, 2, (4, "[1e-3, 1e-2]"))
 }
 
-/// Starts a study, or continues it.
+/// Starts or continues a study.
 pub fn start(
     plan: &Plan,
     out: &Path,
@@ -39,7 +40,7 @@ pub fn start(
     run(plan, Place { out, compute: &Compute::cpu(), control, sink }, shard, &mut |_| {})
 }
 
-/// Carries a study out; its progress and the steps it trained.
+/// Runs a study to its end. Returns its progress and the number of training steps.
 pub fn whole(plan: &Plan, out: &Path) -> (StudyProgress, usize) {
     let control = Control::default();
     let mut watcher = Watcher::new(&control, 0);
@@ -47,7 +48,7 @@ pub fn whole(plan: &Plan, out: &Path) -> (StudyProgress, usize) {
     (progress, watcher.events.iter().filter(|event| matches!(event, Event::Step { .. })).count())
 }
 
-/// Everything that must not depend on how the study was carried out: tables, rates, splits, figures.
+/// The files that must not depend on how the study was run: tables, learning rates, splits and figures.
 pub fn tables(out: &Path) -> Vec<(String, Vec<u8>)> {
     let files =
         ["plan.lock.json", "splits.json", "results.csv", "summary.json", "tables.md", "tables.csv", "tables.tex"];
@@ -58,7 +59,7 @@ pub fn tables(out: &Path) -> Vec<(String, Vec<u8>)> {
     names.into_iter().map(|name| (name.clone(), fs::read(out.join(name)).unwrap())).collect()
 }
 
-/// Fails if two studies differ, naming the files.
+/// Fails if two studies differ, and names the files.
 pub fn assert_same_tables(one: &Path, other: &Path) {
     let (one, other) = (tables(one), tables(other));
     let differs = |at: usize| other.get(at).is_none_or(|file| *file != one[at]);
@@ -100,7 +101,7 @@ pub fn every_way(plan: &Plan, folder: &Path, steps: usize) -> PathBuf {
 }
 
 #[test]
-fn every_way_through_a_study_ends_in_the_same_tables() {
+fn interrupted_and_sharded_studies_end_in_the_same_tables() {
     let temp = tempfile::tempdir().unwrap();
     let plan = plan(&cohort(temp.path(), 10));
     let reference = every_way(&plan, temp.path(), 7);
@@ -182,7 +183,7 @@ fn a_patient_with_several_scans_counts_once() {
 }
 
 #[test]
-fn figures_stand_beside_the_page_and_in_it() {
+fn figures_are_stored_as_files_and_shown_in_the_page() {
     let temp = tempfile::tempdir().unwrap();
     let mut plan = plan(&cohort(temp.path(), 10));
     plan.methods[2] = MethodPlan { name: "amlp 1".into(), preset: Some("amlp".into()), ..MethodPlan::default() };
@@ -220,7 +221,7 @@ fn figures_stand_beside_the_page_and_in_it() {
 }
 
 #[test]
-fn no_patient_is_where_it_must_not_be() {
+fn no_test_patient_is_used_in_pilots_or_training() {
     let temp = tempfile::tempdir().unwrap();
     let plan = plan(&cohort(temp.path(), 10));
     let out = temp.path().join("study");
@@ -276,7 +277,7 @@ fn no_patient_is_where_it_must_not_be() {
 }
 
 #[test]
-fn a_training_that_fails_stays_in_the_table_with_its_reason() {
+fn a_failed_run_stays_in_the_table_with_its_reason() {
     let temp = tempfile::tempdir().unwrap();
     let mut plan = plan(&cohort(temp.path(), 10));
     plan.split.folds = 1;
@@ -324,7 +325,7 @@ fn a_method_whose_pilots_all_fail_stays_in_the_table_and_the_others_are_trained(
 }
 
 #[test]
-fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
+fn a_network_with_empty_masks_stays_in_the_table_with_a_note() {
     let temp = tempfile::tempdir().unwrap();
     let mut plan = plan(&cohort(temp.path(), 10));
     (plan.split.folds, plan.labels.draws, plan.finetune.rates) = (1, 1, vec![1e-2]);
@@ -354,7 +355,7 @@ fn a_network_that_marks_nothing_stays_in_the_table_with_a_note() {
 }
 
 #[test]
-fn a_reader_sees_how_far_a_study_is() {
+fn the_status_of_a_running_study_can_be_read() {
     let temp = tempfile::tempdir().unwrap();
     let mut plan = plan(&cohort(temp.path(), 10));
     plan.split.folds = 1;

@@ -1,8 +1,8 @@
 //! The whole table of a small study on committed scans, bit for bit.
 //!
-//! Instruction sets round sums of products differently: after some steps voxels near the threshold fall on the other side, and
-//! the tables differ in the third decimal. So the study runs with portable kernels, which are the same everywhere. The
-//! system's exponentials and logarithms are not: they use FMA where the processor has it, and without it this test is skipped.
+//! Instruction sets round sums of products differently. After some steps voxels near the threshold change sides, and the tables
+//! differ in the third decimal. The study therefore runs with portable kernels, which give the same results everywhere. The
+//! exponential and logarithm of the system use FMA where the processor has it; without FMA this test is skipped.
 //!
 //! After an intended change of results, `UPDATE_GOLDEN=1` rewrites the tables.
 
@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// The tables. `results.csv` is compared without the names of run folders, which later settings may change.
+/// Names of the compared files. `results.csv` is compared without the names of run folders, which depend on the settings.
 const TABLES: [&str; 3] = ["tables.md", "tables.csv", "results.csv"];
 
 fn table(folder: &Path, name: &str) -> String {
@@ -29,7 +29,7 @@ fn is_fused() -> bool {
 }
 
 #[test]
-fn the_tables_of_a_study_are_the_committed_ones() {
+fn the_tables_of_a_study_equal_the_committed_ones() {
     if !is_fused() {
         println!("skipped: the committed tables are those of processors with FMA");
         return;

@@ -1,5 +1,6 @@
-//! The ready plans as they are printed: `quick` on the sample study, `evidence` on a cohort in BraTS layout, `paper-table-3`.
-//! Each is stopped, continued and sharded, and ends in the same tables. The long ones train a few steps of a tiny network here.
+//! The predefined plans as printed: `quick` on the sample study, `evidence` on a cohort in BraTS layout, and `paper-table-3`.
+//! Each is stopped, continued and sharded, and must end in the same tables. The long plans are shortened to a few steps of a
+//! tiny network.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,13 +15,13 @@ use engine::volume::{LabelVolume, Volume};
 use crate::common::{cohort, patient};
 use crate::study::{assert_same_tables, every_way};
 
-/// A printed plan on another cohort. Methods, budgets, draws, folds and the grid of rates stay.
+/// A printed plan for another cohort. Methods, label budgets, draws, folds and the grid of learning rates stay.
 fn printed(name: &str, root: &Path, modality: &str) -> Plan {
     let text = ready_plan(name).unwrap().replace("COHORT", &root.display().to_string()).replace("flair", modality);
     Plan::from_toml(&text, Path::new(name)).unwrap()
 }
 
-/// The plan with runs of a few steps of a tiny network.
+/// The plan, with runs of a few steps of a tiny network.
 fn shortened(mut plan: Plan) -> Plan {
     for (stage, steps, more) in [(&mut plan.pretrain, 6, "method = { grid = 8 }\n"), (&mut plan.finetune, 2, "")] {
         (stage.steps, stage.slices, stage.epochs) = (Some(steps), None, None);
@@ -132,19 +133,19 @@ fn amlp(line: &[&str], plan: &Path, out: &Path) -> Command {
     command
 }
 
-/// Starts a study whose messages can be read.
+/// Starts a study with piped messages.
 fn spawn(plan: &Path, out: &Path, line: &[&str]) -> Child {
     let command = [&["study"][..], line].concat();
     amlp(&command, plan, out).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits for the end of a study; its exit code and messages.
+/// Waits for the end of a study and returns its exit code and messages.
 fn ended(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// Presses Ctrl+C after a run has ended, while the next one runs.
+/// Interrupts a study, as Ctrl+C does, after the message `after`, while the next run trains.
 #[cfg(unix)]
 fn interrupted(mut child: Child, after: &str) -> (Option<i32>, String) {
     let mut said = String::new();

@@ -17,7 +17,7 @@ use engine::pretrain::amlp::{Appearance, DeviceBatch, forward, losses};
 use engine::trainer::{MicroBatch, MicroLoss, Objective, StepOutput, optimizer};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-/// How far a number may be off, as a share of the largest of its kind, or of 1 if that is more.
+/// Largest allowed difference, relative to the largest number of its kind or to 1, whichever is larger.
 const NEAR: f32 = 1e-4;
 
 /// Inputs and expected numbers of a step.
@@ -46,7 +46,7 @@ impl Oracle {
         Tensor::from_data(TensorData::new(values.clone(), shape.clone()), device)
     }
 
-    /// Every tensor of the network at a point in time, by its name in a checkpoint.
+    /// The tensors of the network at `moment`, such as after the first step, by their names in a checkpoint.
     fn moment(&self, moment: &str) -> BTreeMap<String, Vec<f32>> {
         let prefix = format!("{moment}.");
         let named = self.0.iter().filter_map(|(name, (_, v))| Some((name.strip_prefix(&prefix)?, v)));
@@ -102,7 +102,8 @@ fn named<N: Module>(network: &N, gradients: &GradientsParams) -> BTreeMap<String
     collect.found
 }
 
-/// Batch norm removes the mean, so the bias before it has only rounding errors as gradient, which AdamW turns into a full step.
+/// True for a bias before a batch norm. Batch norm removes the mean, so the gradient of this bias is a rounding error, which
+/// AdamW turns into a full step.
 fn before_a_norm(name: &str) -> bool {
     name.ends_with(".first.bias") || name.ends_with(".second.bias")
 }
@@ -193,7 +194,7 @@ fn settings(config: Config) -> Config {
 }
 
 #[test]
-fn a_fine_tuning_step_is_that_of_pytorch() {
+fn a_fine_tuning_step_equals_that_of_pytorch() {
     let oracle = Oracle::read(include_bytes!("../oracles/finetune_step.safetensors"));
     let mut config = settings(Config::finetune());
     assert_eq!(config.training.weight_decay, 1e-4);
@@ -208,7 +209,7 @@ fn a_fine_tuning_step_is_that_of_pytorch() {
 }
 
 #[test]
-fn a_pre_training_step_of_amlp_is_that_of_pytorch() {
+fn a_pre_training_step_of_amlp_equals_that_of_pytorch() {
     let oracle = Oracle::read(include_bytes!("../oracles/pretrain_step.safetensors"));
     let mut config = settings(Config::default());
     assert_eq!(config.training.weight_decay, 0.01);

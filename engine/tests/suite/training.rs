@@ -1,4 +1,4 @@
-//! Training end to end: deterministic, resumable at any step, refused when invalid.
+//! Training end to end: it is deterministic, can be resumed after any step, and is refused with invalid settings.
 
 use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
 use engine::ErrorKind;
@@ -13,7 +13,7 @@ fn an_interrupted_pretraining_equals_an_uninterrupted_one() {
     let whole = temp.path().join("whole");
     let events = pretrain(&config, &whole, false, 0).unwrap();
     let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();
-    // In the first epoch, at its end, in the midst of a later one, and just before the end.
+    // In the first epoch, at its end, in the middle of a later one, and just before the end.
     for stop in [1, steps / 3, steps / 2, steps - 1] {
         let cut = temp.path().join(format!("cut{stop}"));
         let error = pretrain(&config, &cut, false, stop).unwrap_err();
@@ -40,7 +40,7 @@ fn an_interrupted_finetuning_equals_an_uninterrupted_one() {
     }
 }
 
-/// A fine-tuning run of a few steps was compared like any other, though its network had learned next to nothing.
+/// A comparison must be able to tell a run of a few steps, whose network has learned next to nothing, from a converged one.
 #[test]
 fn a_fine_tuning_logs_its_training_dice_and_says_that_it_has_not_converged() {
     let temp = tempfile::tempdir().unwrap();
@@ -69,7 +69,7 @@ fn a_fine_tuning_logs_its_training_dice_and_says_that_it_has_not_converged() {
 }
 
 #[test]
-fn the_log_tells_the_method() {
+fn the_log_holds_losses_label_updates_and_mask_ratios() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 4;
@@ -101,7 +101,7 @@ fn the_log_tells_the_method() {
 }
 
 #[test]
-fn two_seeds_flip_other_patches() {
+fn different_seeds_flip_different_patches() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 1;
@@ -135,7 +135,7 @@ fn probes_log_each_update_patch_by_patch() {
 }
 
 #[test]
-fn another_configuration_or_other_data_are_refused() {
+fn resuming_with_other_settings_or_data_is_refused() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let config = pretrain_config(&root);
@@ -174,7 +174,7 @@ fn a_loss_that_is_not_finite_stops_the_training_and_keeps_the_last_weights() {
 }
 
 #[test]
-fn fine_tuning_takes_the_encoder_and_a_new_head() {
+fn fine_tuning_starts_from_the_encoder_and_a_new_head() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 8);
     let pre = temp.path().join("pre");
@@ -197,7 +197,7 @@ fn fine_tuning_takes_the_encoder_and_a_new_head() {
     assert_ne!(tensor(&transferred, "head.weight"), tensor(&trained, "head.weight"));
 }
 
-/// Defect 13: the checkpoint holds the weights, so the pre-training may be gone.
+/// The checkpoint holds the weights, so the pre-training run is no longer needed.
 #[test]
 fn a_finetuning_is_resumed_without_its_pretraining_folder() {
     let temp = tempfile::tempdir().unwrap();
@@ -231,7 +231,7 @@ fn simmim_trains_resumes_and_transfers_its_encoder() {
     assert!(l1(3) < l1(0) && (l1(0) - epochs[0].loss).abs() < 1e-9, "{} {}", l1(0), l1(3));
     assert!(epochs[0].sigma.is_none() && epochs[0].entropy.is_none());
     let probes = events.iter().filter(|e| matches!(e, Event::Probe(_))).count();
-    assert_eq!(probes, 4, "one picture of the pinned slice an epoch");
+    assert_eq!(probes, 4, "one picture of the pinned slice per epoch");
     let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();
     pretrain(&config, &cut, false, steps / 2).unwrap_err();
     pretrain(&config, &cut, true, 0).unwrap();
@@ -269,7 +269,7 @@ fn simmim_trains_resumes_and_transfers_its_encoder() {
     }
 }
 
-/// A run that an earlier version left within an epoch.
+/// An earlier version stopped this run within an epoch.
 #[test]
 fn a_checkpoint_of_the_earlier_version_is_resumed() {
     let temp = tempfile::tempdir().unwrap();
@@ -288,7 +288,7 @@ fn a_checkpoint_of_the_earlier_version_is_resumed() {
     assert_same(&whole, &cut);
 }
 
-/// Moves the running means to their place in that version.
+/// Rewrites the checkpoint in the format of the earlier version, which stored the running means elsewhere.
 fn as_an_earlier_version(run: &mut RunFolder) {
     use engine::run::checkpoint::{Slot, load_slot, save};
     let mut data = load_slot(run, Slot::Last).unwrap();
@@ -307,7 +307,7 @@ fn as_an_earlier_version(run: &mut RunFolder) {
 }
 
 #[test]
-fn a_full_log_ends_the_training_with_an_error_and_not_a_panic() {
+fn an_error_of_the_event_sink_ends_training_without_a_panic() {
     struct Full;
     impl EventSink for Full {
         fn event(&mut self, _: &Event) -> engine::Result<()> {

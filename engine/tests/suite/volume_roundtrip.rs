@@ -1,4 +1,4 @@
-//! What is written is read back at the same place with the same values; and no bytes make the reader panic.
+//! Written volumes are read back with the same positions and values, and no bytes make the reader panic.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ fn voxels(shape: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
     (0..shape.iter().product()).map(move |n| [n % shape[0], n / shape[0] % shape[1], n / (shape[0] * shape[1])])
 }
 
-/// Every voxel of the mask read back has its position, within the precision of a 32-bit header.
+/// Checks that every voxel of two grids has the same position, within the precision of a 32-bit header.
 fn assert_same_place(a: &Grid, b: &Grid, tolerance_mm: f64) {
     assert_eq!(a.shape, b.shape);
     for v in voxels(a.shape) {
@@ -37,7 +37,7 @@ fn assert_same_place(a: &Grid, b: &Grid, tolerance_mm: f64) {
 }
 
 #[test]
-fn all_48_axis_orders_and_flips_come_back() {
+fn all_48_axis_orders_and_flips_are_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let upright = oblique([0.0; 3], [0.9766, 2.0, 3.3], [-91.25, 12.0, 400.5], [5, 4, 3]);
     let turned = oblique([0.4, -0.3, 0.7], [0.9766, 2.0, 3.3], [-91.25, 12.0, 400.5], [5, 4, 3]);
@@ -108,7 +108,7 @@ fn read_bytes(folder: &Path, bytes: &[u8]) -> engine::Result<Volume> {
 }
 
 #[test]
-fn the_sources_own_forms_are_kept_and_its_text_is_not() {
+fn the_forms_of_the_source_are_kept_and_its_texts_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let set = |b: &mut [u8], at: usize, v: &[u8]| b[at..at + v.len()].copy_from_slice(v);
     let sources = [
@@ -132,7 +132,7 @@ fn the_sources_own_forms_are_kept_and_its_text_is_not() {
 }
 
 #[test]
-fn labels_take_the_smallest_type_and_a_misfit_is_not_written() {
+fn labels_use_the_smallest_type_and_a_wrong_grid_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let grid = oblique([0.1, 0.2, 0.3], [1.0; 3], [0.0; 3], [3, 1, 1]);
     let image = image_on(&grid);
@@ -167,7 +167,7 @@ fn long_axes_and_64_bit_geometry_are_written_as_nifti_2() {
 }
 
 #[test]
-fn frames_and_every_type_come_back() {
+fn frames_and_every_voxel_type_are_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let grid = oblique([0.0; 3], [2.0; 3], [1.0; 3], [2, 1, 2]);
     let all = [
@@ -204,9 +204,9 @@ fn frames_and_every_type_come_back() {
     }
 }
 
-/// As a viewer reads a 4-D file without loading it all.
+/// A viewer reads single frames of a 4-D file without loading all of it.
 #[test]
-fn frames_one_by_one_are_those_of_the_whole() {
+fn a_single_frame_equals_that_of_the_whole_file() {
     let folder = tempfile::tempdir().unwrap();
     let grid = oblique([0.2, 0.1, -0.3], [2.0; 3], [1.0; 3], [4, 3, 5]);
     let frames = 6;
@@ -244,7 +244,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_grid_comes_back_to_32_bit_rounding(
+    fn any_grid_is_read_back_up_to_32_bit_rounding(
         angles in prop::array::uniform3(-3.2..3.2_f64),
         spacing in prop::array::uniform3(0.2..8.0_f64),
         origin in prop::array::uniform3(-500.0..500.0_f64),
@@ -336,7 +336,6 @@ fn a_mask_of_several_frames_is_written_and_read() {
     assert_eq!(previous.file_frames, 3, "the mask before is kept");
 }
 
-/// The previous version can be opened.
 #[test]
 fn a_mask_that_is_replaced_keeps_its_previous_version() {
     let folder = tempfile::tempdir().unwrap();

@@ -18,14 +18,15 @@ use engine::run::report::read_report;
 use engine::volume::MaskOptions;
 use serde_json::Value;
 
-/// Patients whose reference is withheld from the cohort, to be corrected later.
+/// Number of patients without a reference in the cohort, whose segmentations are corrected later.
 const UNLABELLED: usize = 4;
 
-/// A cohort in which the last patients have no mask yet, their masks, and a weak network that was trained on one other.
+/// A cohort whose last patients have no mask yet, the masks that a reviewer draws for them, and a weak network that was
+/// trained on one other patient.
 struct Ward {
     root: PathBuf,
     run: PathBuf,
-    /// What the reviewer draws, by patient.
+    /// The masks that the reviewer draws, by patient.
     corrected: Vec<(String, PathBuf)>,
 }
 
@@ -136,7 +137,7 @@ fn segment_correct_accept_retrain_and_the_rest_is_segmented_better() {
 }
 
 #[test]
-fn a_retraining_starts_from_the_whole_network_and_resumes_with_the_masks_it_began_with() {
+fn retraining_starts_from_the_whole_network_and_resumes_with_the_same_masks() {
     let temp = tempfile::tempdir().unwrap();
     let ward = ward(temp.path());
     let why = |run: &Path| retrain_config(run, None, None, false).unwrap_err().to_string();

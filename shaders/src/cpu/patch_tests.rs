@@ -51,7 +51,7 @@ const BACKGROUND: Cell =
 const LESION: Cell = Cell { foreground: true, ..BACKGROUND };
 
 #[test]
-fn patches_lie_where_the_patient_has_them() {
+fn patches_are_drawn_at_their_anatomical_positions() {
     // Patch 1 (low i, high j) is left anterior, so the upper right of the screen.
     let cells = [BACKGROUND, LESION, BACKGROUND, BACKGROUND];
     let pixels = draw(&pane(PatchShow::CATEGORIES), cells);
@@ -65,7 +65,7 @@ fn patches_lie_where_the_patient_has_them() {
 }
 
 #[test]
-fn categories_have_outlines_of_one_point_and_none_where_there_is_no_room() {
+fn outlines_are_one_point_wide_and_omitted_on_small_patches() {
     let mut slice = pane(PatchShow::CATEGORIES);
     let green = |slice: &Slice| -> String {
         let pixels = draw(slice, [LESION; 4]);
@@ -90,7 +90,7 @@ fn a_grid_without_cells_has_one_line_between_patches() {
 }
 
 #[test]
-fn masked_patches_are_hatched_and_the_network_gets_the_value_0() {
+fn masked_patches_are_hatched_and_blanked_to_the_value_0() {
     let masked = Cell { masked: true, ..BACKGROUND };
     let cells = [masked, BACKGROUND, BACKGROUND, BACKGROUND];
     let pixels = draw(&pane(PatchShow::MASKED), cells);
@@ -135,7 +135,7 @@ fn flips_and_pins_are_two_points_wide_each() {
 }
 
 #[test]
-fn heat_takes_the_place_of_the_fill_but_not_of_the_outline() {
+fn heat_replaces_the_fill_but_not_the_outline() {
     let hot = Cell { heat: Some(255), ..LESION };
     let show = PatchShow::HEAT | PatchShow::CATEGORIES;
     let pixels = draw(&pane(show), [hot, LESION, BACKGROUND, BACKGROUND]);
@@ -150,7 +150,7 @@ fn heat_takes_the_place_of_the_fill_but_not_of_the_outline() {
 }
 
 #[test]
-fn the_frame_lies_outside_and_padding_is_hatched_without_a_category() {
+fn the_frame_is_outside_the_grid_and_padding_is_hatched() {
     let padding = Cell { padding: true, ..LESION };
     let show = PatchShow::FRAME | PatchShow::PADDING | PatchShow::CATEGORIES;
     let pixels = draw(&pane(show), [padding, BACKGROUND, BACKGROUND, BACKGROUND]);
@@ -181,7 +181,7 @@ fn where_the_image_has_no_value_the_crop_is_padding() {
 }
 
 #[test]
-fn nothing_asked_for_is_nothing_drawn() {
+fn no_selected_part_draws_nothing() {
     let busy = Cell { masked: true, flipped: true, pinned: true, heat: Some(200), ..LESION };
     assert!(draw(&pane(PatchShow::NONE), [busy; 4]).iter().all(|p| p[..3] == [0; 3]));
 }

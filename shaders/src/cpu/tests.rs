@@ -27,7 +27,7 @@ fn greys(base: Image, texture: Texture<'_>, width: u32, height: u32) -> Vec<u8> 
 }
 
 #[test]
-fn voxels_land_on_their_pixels_and_the_rest_is_black() {
+fn each_voxel_fills_its_pixel_and_the_rest_is_black() {
     let shape = [3, 2, 1];
     let base = image(shape, Kind::Unsigned, [0.0, 100.0]);
     let texels = texture(shape, Texels::U8(&[10, 20, 50, 60, 100, 200]));
@@ -40,13 +40,13 @@ fn voxels_land_on_their_pixels_and_the_rest_is_black() {
 }
 
 #[test]
-fn no_image_is_black() {
+fn a_pane_without_an_image_is_black() {
     let base = image([1, 1, 1], Kind::None, [0.0, 1.0]);
     assert_eq!(greys(base, texture([1, 1, 1], Texels::U8(&[255])), 1, 1), [0]);
 }
 
 #[test]
-fn types_keep_their_sign_and_scale() {
+fn signed_and_scaled_types_keep_their_values() {
     let shape = [2, 1, 1];
     let signed = image(shape, Kind::Signed8, [-128.0, 127.0]);
     assert_eq!(greys(signed, texture(shape, Texels::U8(&[0x80, 0xff])), 2, 1), [0, 127]);
@@ -59,7 +59,7 @@ fn types_keep_their_sign_and_scale() {
 }
 
 #[test]
-fn linear_is_halfway_between_neighbours_and_level_at_the_edge() {
+fn linear_interpolation_is_constant_beyond_the_outer_voxel_centres() {
     let shape = [2, 1, 1];
     let mut base = image(shape, Kind::Unsigned, [0.0, 255.0]);
     base.interpolation = Interpolation::Linear as u32;
@@ -72,7 +72,7 @@ fn linear_is_halfway_between_neighbours_and_level_at_the_edge() {
 }
 
 #[test]
-fn trilinear_weighs_all_eight() {
+fn trilinear_interpolation_weighs_all_eight_neighbours() {
     let shape = [2, 2, 2];
     let mut base = image(shape, Kind::Unsigned, [0.0, 255.0]);
     base.interpolation = Interpolation::Linear as u32;
@@ -84,7 +84,7 @@ fn trilinear_weighs_all_eight() {
 }
 
 #[test]
-fn what_is_no_number_is_black_and_does_not_spread() {
+fn non_finite_voxels_are_black_and_do_not_spread() {
     let shape = [3, 1, 1];
     let bits = [100.0_f32.to_bits(), f32::NAN.to_bits(), f32::INFINITY.to_bits()];
     let mut base = image(shape, Kind::Float, [0.0, 200.0]);
@@ -99,7 +99,7 @@ fn what_is_no_number_is_black_and_does_not_spread() {
 }
 
 #[test]
-fn colours_are_drawn_as_they_are() {
+fn rgba_voxels_keep_their_colours() {
     let shape = [2, 1, 1];
     let slice = Slice { base: image(shape, Kind::Rgba, [5.0, 6.0]), ..Slice::default() };
     let texels = [u32::from_le_bytes([10, 20, 30, 255]), u32::from_le_bytes([100, 200, 50, 51])];
@@ -148,7 +148,7 @@ fn a_reduced_texture_keeps_the_canonical_first_voxel_of_each_pair() {
 }
 
 #[test]
-fn a_fused_image_lies_over_the_base_where_it_has_values() {
+fn a_fused_image_covers_the_base_where_it_has_values() {
     let shape = [4, 1, 1];
     let base = image(shape, Kind::Unsigned, [0.0, 255.0]);
     let mut fused =
@@ -204,7 +204,7 @@ fn row(pixels: &[[u8; 4]], width: usize, y: usize) -> String {
 }
 
 #[test]
-fn outlines_are_as_wide_as_asked_for_and_lie_inside() {
+fn outlines_have_the_set_width_and_lie_inside_the_label() {
     // A label of 3 x 3 voxels in the middle: pixels 4 to 15 each way.
     let shape = [5, 5, 1];
     let labels: Vec<u8> = (0..25).map(|i| u8::from((1..4).contains(&(i % 5)) && (1..4).contains(&(i / 5)))).collect();
@@ -225,7 +225,7 @@ fn outlines_are_as_wide_as_asked_for_and_lie_inside() {
 }
 
 #[test]
-fn neighbouring_labels_are_told_apart_by_their_outlines() {
+fn neighbouring_labels_are_separated_by_their_outlines() {
     let shape = [2, 1, 1];
     let mut slice = label_pane(shape);
     slice.label_mode = LabelMode::Outline as u32;
@@ -275,7 +275,7 @@ fn the_comparison_is_solid_hatched_and_dashed() {
 
 /// The hot map goes through the colours of the classes; below a comparison only its brightness is left.
 #[test]
-fn classes_are_told_apart_on_every_colour_of_a_hot_image() {
+fn classes_are_distinguishable_on_every_colour_of_a_hot_image() {
     let shape = [256, 4, 1];
     let values: Vec<u8> = (0..4).flat_map(|_| 0..=255).collect();
     // A row per class: true positive, false positive, false negative, none.
@@ -340,7 +340,7 @@ fn a_wrong_label_at_the_right_place_is_chequered() {
 }
 
 #[test]
-fn several_segmentations_are_outlines_that_take_turns_where_they_coincide() {
+fn coinciding_outlines_of_several_segmentations_alternate() {
     // Segmentations 0 and 1 begin at the same voxel; 0 ends a voxel before the other.
     let shape = [8, 1, 1];
     let bits = [0_u8, 0b11, 0b11, 0b11, 0b10, 0b10, 0, 0];

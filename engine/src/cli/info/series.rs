@@ -1,4 +1,4 @@
-//! The series of a DICOM folder, zip archive or DICOMDIR.
+//! `amlp info` for a DICOM folder, zip archive or DICOMDIR: lists its series.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::Result;
 use crate::volume::dicom::{self, ImageStack, Library, Series};
 use crate::volume::{Frames, ReadOptions, Volume};
 
-/// The document of `--json`, without names and ids of patients.
+/// The document of `--json`. It holds no patient names or ids.
 #[derive(Debug, Serialize)]
 struct Document {
     patients: Vec<PatientEntry>,
@@ -23,7 +23,7 @@ struct StudyEntry {
     series: Vec<Entry>,
 }
 
-/// A volume or image of a series, or a series without images. A series of several volumes has several entries.
+/// A volume or single image of a series, or a series without images. A series of several volumes has several entries.
 #[derive(Debug, Default, Serialize)]
 struct Entry {
     uid: String,
@@ -55,7 +55,7 @@ pub(super) fn is_listing(args: &Args) -> bool {
     args.series.is_none() && args.frame.is_none() && args.voxel.is_empty() && dicom::is_collection(&args.file)
 }
 
-/// Prints the list: from headers alone, as JSON with the range of values too.
+/// Prints the list. Text is made from headers alone; JSON also reads the voxels for the range of their values.
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let library = Library::scan(&args.file, &|_, _| true)?;
     if library.patients.is_empty() {
@@ -79,7 +79,7 @@ impl Document {
         Self { patients: library.patients.iter().map(patient).collect() }
     }
 
-    /// A line an entry, then its warnings.
+    /// One line per entry, followed by its warnings.
     fn table(&self) -> String {
         let mut lines = Vec::new();
         for (p, patient) in self.patients.iter().enumerate() {
@@ -109,7 +109,7 @@ impl Entry {
     }
 }
 
-/// The entries of a series: one a volume or image.
+/// One entry per volume or image of a series.
 fn entries(library: &Library, series: &Series, with_values: bool) -> Vec<Entry> {
     let base = || Entry {
         uid: series.uid.clone(),
@@ -146,7 +146,7 @@ fn entries(library: &Library, series: &Series, with_values: bool) -> Vec<Entry> 
 }
 
 impl Entry {
-    /// Reads the voxels for their range; a volume that cannot be read gets a warning instead.
+    /// Reads the voxels for the range of their values. A volume that cannot be read gets a warning instead.
     fn add_values(&mut self, stack: &ImageStack) {
         let options = ReadOptions { frames: Frames::All, ..ReadOptions::default() };
         let read: Result<Volume> = stack.load(&options, &|_, _| true);

@@ -1,8 +1,8 @@
-//! Finished cases of an output folder, so that a job over many scans can be restarted.
+//! Records of finished cases in an output folder, so that an interrupted job can continue.
 //!
-//! `CASE.segmented.json` is written after a case's outputs. It holds the checksums of scans, outputs, model and settings. A case
-//! counts as finished only if all of them still match; a mask that was truncated, edited, or made by another model, with other
-//! options or from another scan, is made again.
+//! `CASE.segmented.json` is written after a case's outputs. It holds the checksums of scans, outputs, model and settings. A
+//! case counts as finished only if all of them still match. A mask that was truncated or edited, or made by another model,
+//! with other options or from another scan, is made again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl FinishedSegmentation {
     pub fn find(scan: &Scan, model: &str, options: &str, out: &Path) -> Option<Self> {
         let text = std::fs::read(path_of(out, &scan.case)).ok()?;
         let recorded: Self = serde_json::from_slice(&text).ok()?;
-        // A record must not make the program read outside the folder.
+        // A record must not make the program read files outside the folder.
         let names: Vec<String> = recorded.outputs.keys().cloned().collect();
         if names.is_empty() || names.iter().any(|name| Path::new(name).file_name().is_none_or(|n| n != name.as_str())) {
             return None;
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_case_is_finished_only_if_nothing_changed() {
+    fn a_case_counts_as_finished_only_if_nothing_changed() {
         let temp = tempfile::tempdir().unwrap();
         let (out, image) = (temp.path().join("out"), temp.path().join("scan.nii"));
         std::fs::create_dir(&out).unwrap();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_names_files_elsewhere_is_not_followed() {
+    fn a_record_with_paths_outside_the_folder_is_ignored() {
         let temp = tempfile::tempdir().unwrap();
         let (out, image) = (temp.path().join("out"), temp.path().join("scan.nii"));
         std::fs::create_dir(&out).unwrap();

@@ -1,4 +1,4 @@
-//! The scans that the inputs of `amlp segment` name.
+//! Finds the scans that the arguments of `amlp segment` name.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// One scan to segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// Name of the output files.
+    /// Stem of the output files.
     pub case: String,
     /// One image per channel.
     pub images: Vec<ImageFile>,
@@ -28,15 +28,15 @@ pub struct Scan {
 pub(super) struct Inputs {
     pub scans: Vec<Scan>,
     pub left_out: Vec<ExcludedScan>,
-    /// What was decided about the inputs, one sentence each.
+    /// Decisions about the inputs that the user should know, one sentence each.
     pub notes: Vec<String>,
 }
 
 impl Inputs {
-    /// The scans of all inputs.
+    /// Finds the scans of all inputs.
     ///
     /// # Errors
-    /// An input that does not exist or has no scan for the model; two scans whose masks would have one name.
+    /// An input that does not exist or has no scan for the model; two scans whose masks would have the same name.
     pub fn find(args: &Args, config: &Config) -> Result<Self> {
         let mut inputs = Self::default();
         for input in &args.input {
@@ -56,7 +56,7 @@ impl Inputs {
         if let Some(folder) = &args.cohort {
             inputs.add_own_cohort(folder, args, config)?;
         }
-        refuse_clashes(&inputs.scans, &args.out)?;
+        refuse_name_conflicts(&inputs.scans, &args.out)?;
         Ok(inputs)
     }
 
@@ -65,7 +65,7 @@ impl Inputs {
         self.scans.push(Scan { case: stem(path), images: vec![image] });
     }
 
-    /// A volume of DICOM files. Its outputs are named by modality and hashed UID: folders may be named after patients.
+    /// Adds a DICOM volume. Its outputs are named by modality and hashed UID, because folders may be named after patients.
     fn add_series(&mut self, path: &Path, args: &Args, config: &Config) -> Result<()> {
         let image = ImageFile::with_frame(path.to_path_buf(), args.files.frame);
         let stack = dicom::open(path)?;
@@ -79,7 +79,7 @@ impl Inputs {
         Ok(())
     }
 
-    /// A cohort, or a folder of scans of the model's only modality.
+    /// Adds a cohort, or a folder of scans of the model's only modality.
     fn add_folder(&mut self, folder: &Path, args: &Args, config: &Config) -> Result<()> {
         let cohort = Cohort::discover_with(folder, &args.files.discover_options());
         if let Ok(cohort) = &cohort {
@@ -96,10 +96,10 @@ impl Inputs {
             return self.add_series(folder, args, config);
         }
         if files.is_empty() {
-            // The error of the discovery is more specific than "no file".
+            // The error of the discovery is more specific than the one below.
             cohort?;
             let wanted = config.data.modality.join(", ");
-            return Err(Error::file(folder, format!("no patient here has {wanted}, and there is no other scan")));
+            return Err(Error::file(folder, format!("has no scan to segment. The model needs {wanted}")));
         }
         if !outputs.is_empty() {
             let names: Vec<&str> = outputs.iter().map(|file| file.stem.as_str()).collect();
@@ -127,7 +127,8 @@ impl Inputs {
         self.add_cohort(&cohort, true, args, config)
     }
 
-    /// Adds a part of a cohort. Of the model's own cohort, by default, the patients that it was not trained on.
+    /// Adds the `--subset` of a cohort. If the model was trained on this cohort, the default is its test patients and new
+    /// patients.
     fn add_cohort(&mut self, cohort: &Cohort, own: bool, args: &Args, config: &Config) -> Result<()> {
         let everyone: BTreeSet<String> = cohort.patients().into_iter().map(str::to_owned).collect();
         let split = || RunFolder::open(&args.model)?.read_split::<Split>();
@@ -166,20 +167,21 @@ impl Inputs {
     }
 }
 
-/// Whether a DICOM modality is CT or PET and the model reads another, or the model reads one of these and the scan is none.
+/// True if a scan's DICOM modality differs from the model's and at least one of them is CT or PET. MR sequences share a
+/// modality.
 fn is_other_modality(dicom: &str, wanted: &str) -> bool {
     let (found, wanted) = (canonical_modality(dicom), canonical_modality(wanted));
     let is_sure = |name: &str| matches!(name, "ct" | "pet");
     found != wanted && (is_sure(&found) || is_sure(&wanted))
 }
 
-/// The model's modalities by the names that the cohort uses.
+/// The model's modalities, by the names that the cohort uses for them.
 fn names_in(cohort: &Cohort, config: &Config) -> Vec<String> {
     config.data.modality.iter().map(|name| cohort.modality(name).unwrap_or_else(|_| name.clone())).collect()
 }
 
-/// Whether a cohort is the model's own, at any location: most of its scans have the ids and headers of the training cohort's.
-/// For runs of earlier versions, which recorded no headers, the folder or all patients must match.
+/// True if the model was trained on this cohort, which may have been moved: most scan ids and headers are those that the run
+/// recorded. Earlier versions recorded no headers; then the folder or all patients must match.
 fn is_own(cohort: &Cohort, model: &Path, config: &Config) -> Result<bool> {
     let run = RunFolder::open(model)?;
     if let Some(recorded) = run.read_cohort::<CohortIdentity>()? {
@@ -207,8 +209,8 @@ fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// Refuses two scans that would write the same mask, and a mask that would replace its scan.
-fn refuse_clashes(scans: &[Scan], out: &Path) -> Result<()> {
+/// Refuses two scans that would write the same mask, and a mask that would overwrite its scan.
+fn refuse_name_conflicts(scans: &[Scan], out: &Path) -> Result<()> {
     let mut names = BTreeSet::new();
     for scan in scans {
         if !names.insert(&scan.case) {
@@ -228,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_lose_their_endings_only() {
+    fn a_case_name_is_the_file_name_without_its_nifti_extension() {
         assert_eq!(stem(Path::new("a/b.c.nii.gz")), "b.c");
         assert_eq!(stem(Path::new("Scan.NII")), "Scan");
         assert_eq!(stem(Path::new("plain")), "plain");

@@ -1,4 +1,4 @@
-//! The file of a segmentation: NIfTI, or a DICOM SEG for the archive that the images came from.
+//! Writes a segmentation: as NIfTI, or as a DICOM SEG for the archive that the images came from.
 
 use std::path::{Path, PathBuf};
 
@@ -23,18 +23,18 @@ pub enum Format {
     Seg,
 }
 
-/// How the masks of a call are written.
+/// Writer of the masks of one call.
 pub(super) struct Output {
     format: Format,
     options: SegOptions,
     names: LabelTable,
-    /// What changes the files besides the model, for the record of finished cases.
+    /// The options that affect the output files, for the record of finished cases.
     pub described: String,
 }
 
 impl Output {
     /// # Errors
-    /// A table of terms that cannot be read.
+    /// If the table of terms cannot be read.
     pub fn new(format: Format, terms: Option<&PathBuf>, model: &Path, segmenter: &Segmenter) -> Result<Self> {
         let described = match (format, terms) {
             (Format::Nifti, _) => String::new(),
@@ -61,7 +61,7 @@ impl Output {
     /// The DICOM series of a scan, which a SEG refers to; `None` for NIfTI.
     ///
     /// # Errors
-    /// For a SEG, a scan that is not DICOM, or whose slices a SEG cannot place.
+    /// For a SEG, if the scan is not DICOM or its slices are uneven or tilted.
     pub fn source(&self, scan: &Scan) -> Result<Option<SourceSeries>> {
         let Some(image) = scan.images.first().filter(|_| self.format == Format::Seg) else { return Ok(None) };
         if !dicom::is_dicom(&image.path) {
@@ -75,10 +75,10 @@ impl Output {
         }
     }
 
-    /// Writes a mask. An earlier file of this name is kept as its previous version.
+    /// Writes a mask. An existing file is kept as `.previous`.
     ///
     /// # Errors
-    /// As [`replace_label`] and [`write_seg`]; an empty mask as SEG.
+    /// As [`replace_label`] and [`write_seg`], which refuses an empty mask.
     pub fn write(&self, path: &Path, mask: &LabelVolume, image: &Volume, source: Option<&SourceSeries>) -> Result<()> {
         let Some(source) = source else { return replace_label(path, mask, image).map(drop) };
         keep_previous(path)?;
@@ -86,7 +86,7 @@ impl Output {
     }
 }
 
-/// The meaning of the labels that a model writes.
+/// The names of the labels that a model writes.
 fn names(config: &Config) -> LabelTable {
     if config.data.targets == Targets::Binary {
         return LabelTable { labels: [(1, LabelStyle::named("lesion"))].into() };

@@ -34,14 +34,14 @@ pub struct Addition<'a> {
     pub replace: bool,
 }
 
-/// What became of an [`Addition`].
+/// Outcome of an [`Addition`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct AddOutcome {
     /// The record.
     pub correction: Correction,
     /// The previous mask of this case. Its file is kept.
     pub replaced: Option<Correction>,
-    /// What was done to fit the mask to its image.
+    /// How the mask was fitted to its image, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -93,7 +93,7 @@ impl Corrections {
     }
 }
 
-/// Initials without spaces around them.
+/// The initials without surrounding spaces.
 fn initials(text: &str) -> Result<String> {
     let text = text.trim();
     let count = text.chars().count();
@@ -104,7 +104,7 @@ fn initials(text: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-/// The mask on the grid of the first matching image, that image, and notes.
+/// The mask on the grid of the first image that it matches, that image, and notes.
 fn fitted(case: &Case, mask: &Path, options: &MaskOptions) -> Result<(LabelVolume, Volume, Vec<String>)> {
     let mut first_error = None;
     for file in case.images.values() {
@@ -133,7 +133,7 @@ fn check_labels(cohort: &Cohort, path: &Path, labels: &LabelVolume) -> Result<()
 
 /// Writes a mask under a name that contains its digest, and returns name and digest.
 fn write_mask(folder: &Path, case: &str, labels: &LabelVolume, image: &Volume) -> Result<(String, String)> {
-    // Written under a temporary name first, because the digest is of the finished file.
+    // Written under a temporary name first, because the final name contains the digest of the finished file.
     let draft = folder.join(format!(".{case}.{}.{}.nii.gz", std::process::id(), now_ms()));
     let sha256 = write_label(&draft, labels, image)?;
     let name = format!("{case}.{}.nii.gz", &sha256[..8]);

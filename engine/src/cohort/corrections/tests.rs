@@ -40,7 +40,7 @@ fn split(train: &[&str], val: &[&str], test: &[&str]) -> Split {
 }
 
 #[test]
-fn masks_are_added_with_their_provenance_and_the_cohort_stays_the_same() {
+fn an_added_mask_is_stored_with_its_provenance_and_the_cohort_does_not_change() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path().join("cohort");
     let before = cohort(&root);
@@ -71,7 +71,7 @@ fn masks_are_added_with_their_provenance_and_the_cohort_stays_the_same() {
 }
 
 #[test]
-fn another_readers_mask_is_replaced_only_when_asked_and_its_file_stays() {
+fn another_reviewers_mask_is_superseded_only_on_request_and_its_file_stays() {
     let temp = tempfile::tempdir().unwrap();
     let cohort = cohort(&temp.path().join("cohort"));
     let mine = mask(&temp.path().join("a.nii.gz"), &grid([4, 3, 2]), &[(1, 1)]);
@@ -93,7 +93,7 @@ fn another_readers_mask_is_replaced_only_when_asked_and_its_file_stays() {
 }
 
 #[test]
-fn what_cannot_be_added_is_named_and_leaves_nothing() {
+fn a_refused_mask_writes_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path().join("cohort");
     cohort(&root);
@@ -122,7 +122,7 @@ fn what_cannot_be_added_is_named_and_leaves_nothing() {
 }
 
 #[test]
-fn a_line_that_was_cut_off_is_named_and_the_next_one_is_whole() {
+fn a_truncated_line_is_reported_and_later_lines_are_read() {
     let temp = tempfile::tempdir().unwrap();
     let cohort = cohort(&temp.path().join("cohort"));
     let edited = mask(&temp.path().join("a.nii.gz"), &grid([4, 3, 2]), &[(1, 1)]);
@@ -146,7 +146,7 @@ fn a_line_that_was_cut_off_is_named_and_the_next_one_is_whole() {
 }
 
 #[test]
-fn training_patients_get_their_corrected_masks_and_held_out_ones_keep_their_reference() {
+fn corrected_masks_apply_to_training_patients_only() {
     let temp = tempfile::tempdir().unwrap();
     let mut cohort = cohort(&temp.path().join("cohort"));
     write(&cohort.root, "p4/pet.nii.gz", 1);
@@ -178,7 +178,7 @@ fn training_patients_get_their_corrected_masks_and_held_out_ones_keep_their_refe
 }
 
 #[test]
-fn a_folder_without_record_holds_none() {
+fn a_folder_without_a_record_has_no_corrected_masks() {
     let temp = tempfile::tempdir().unwrap();
     let found = Corrections::read(temp.path()).unwrap();
     assert!(found.masks.is_empty() && found.notes.is_empty());

@@ -1,11 +1,11 @@
-//! Every operation by its definition, over all voxels, as slow as that is.
+//! A naive implementation of every operation, which applies its definition to all voxels.
 
 use glam::DVec3;
 
 use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Place, Plane, PlaneName, Smoothing};
 use crate::volume::Grid;
 
-/// What an operation is done on.
+/// The inputs of an operation besides the labels.
 pub struct Naive<'a> {
     pub grid: &'a Grid,
     pub image: &'a [f64],
@@ -220,7 +220,7 @@ impl Naive<'_> {
             | Op::RemoveSmall { .. }
             | Op::Relabel { .. }
             | Op::Boolean { .. } => self.whole_parts(op, labels),
-            Op::Interpolate { .. } => unreachable!("it has tests of its own"),
+            Op::Interpolate { .. } => unreachable!("interpolation has separate tests"),
         }
     }
 
@@ -412,7 +412,7 @@ fn only(label: Option<u16>) -> impl Fn(u16) -> bool {
 }
 
 /// The labels with `label` where `inside` and the old one is free.
-#[allow(clippy::unnecessary_wraps, reason = "what an operation gives")]
+#[allow(clippy::unnecessary_wraps, reason = "the callers return an Option")]
 fn set(labels: &[u16], inside: &[bool], label: u16, free: &dyn Fn(u16) -> bool) -> Option<Vec<u16>> {
     let new = |(&old, &inside): (&u16, &bool)| if inside && free(old) { label } else { old };
     Some(labels.iter().zip(inside).map(new).collect())

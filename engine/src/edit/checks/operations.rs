@@ -16,7 +16,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn operations_equal_their_twins_and_invert((setting, op) in setting().prop_flat_map(|s| {
+    fn operations_equal_their_naive_versions_and_are_invertible((setting, op) in setting().prop_flat_map(|s| {
         let op = op(s.grid());
         (Just(s), op)
     })) {
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn deltas_join_pack_and_read((setting, ops) in sequence(4)) {
+    fn deltas_survive_joining_packing_and_reading((setting, ops) in sequence(4)) {
         let (start, other) = (edited(setting.grid(), &setting.labels), edited(setting.grid(), &setting.other));
         let scene = Scene { image: Some(&setting.image), other: Some(&other), ..Scene::default() };
         let (mut labels, mut all) = (start.clone(), Delta::empty(start.dims()));
@@ -71,7 +71,7 @@ proptest! {
         }
     }
 
-    /// A stroke contains the discs or balls of all points on its lines.
+    /// A stroke contains the discs or balls around all points of its lines.
     #[test]
     fn a_stroke_is_painted_between_its_points(setting in setting(), mut ops in setting().prop_flat_map(|s| {
         prop::collection::vec(op(s.grid()), 12)
@@ -99,7 +99,7 @@ proptest! {
     }
 }
 
-/// Properties of every operation's delta.
+/// Checks the properties of a delta: it leads from `before` to `after`, is invertible, and its bounds are tight.
 fn check_delta(delta: &Delta, before: &EditLabels, after: &EditLabels) -> Result<(), TestCaseError> {
     prop_assert_eq!(delta, &Delta::between(before, after));
     let mut back = after.clone();
@@ -132,9 +132,9 @@ fn disc(plane: Plane, point: [f64; 3], radius_mm: f64) -> Op {
     Op::Paint { label: 1, brush }
 }
 
-/// A disc across any direction holds one voxel of each column along the axis nearest to it, at most half a voxel away.
+/// The column runs along the axis nearest to the normal. The voxel is at most half a voxel from the plane.
 #[test]
-fn a_disc_across_any_direction() {
+fn an_oblique_disc_has_one_voxel_of_each_column() {
     let grid = cube(31, 1.0);
     let (centre, radius) = (DVec3::new(15.2, 14.9, 15.3), 9.0);
     for normal in [[0.0, 0.0, 2.0], [0.3, 0.1, 1.0], [1.0, 0.4, -0.3], [-0.2, 1.0, 0.5]] {
@@ -151,7 +151,7 @@ fn a_disc_across_any_direction() {
             assert!(!inside || (here.dot(unit) / unit[axis]).abs() <= 0.5 + 1e-9, "{normal:?}: {voxel:?}");
             let far = (here - here.dot(unit) * unit).length();
             if here.dot(unit).abs() < 0.3 && far < radius - 0.6 {
-                assert!(inside, "{normal:?}: {voxel:?} is a gap");
+                assert!(inside, "{normal:?}: {voxel:?} is missing from the disc");
             }
             if inside {
                 assert!(far < radius + 0.6);
@@ -167,9 +167,9 @@ fn a_disc_across_any_direction() {
     }
 }
 
-/// A bright ball in noise: the brush reaches over its edge, the paint stays inside.
+/// The brush extends beyond a bright ball in noise, but only the ball is painted.
 #[test]
-fn the_adaptive_brush_finds_an_edge_by_itself() {
+fn the_adaptive_brush_stops_at_an_edge() {
     let grid = cube(40, 1.0);
     let centre = DVec3::splat(20.0);
     let is_lesion = |at: usize| grid.world([at % 40, at / 40 % 40, at / 1600]).distance(centre) <= 7.0;
@@ -201,7 +201,7 @@ fn the_adaptive_brush_finds_an_edge_by_itself() {
 }
 
 #[test]
-fn what_cannot_be_done_is_named() {
+fn impossible_operations_are_refused_with_the_reason() {
     let grid = cube(4, 1.0);
     let labels = EditLabels::new(grid.clone());
     let refused = |op: &Op, scene: &Scene<'_>| {

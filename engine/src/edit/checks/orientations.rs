@@ -56,7 +56,7 @@ const OPS: &str = r#"[
     {"op":"remove_component","point_mm":[-11.3,8.2,-6.1]}
 ]"#;
 
-/// Upright, and with every orientation, the grid of a scan of 25 x 23 x 19 voxels.
+/// A grid of 25 x 23 x 19 voxels along R, A and S.
 fn upright() -> Grid {
     let matrix3 = DMat3::from_diagonal(DVec3::new(1.1, 1.3, 1.7));
     let grid = Grid::new([25, 23, 19], DAffine3 { matrix3, translation: DVec3::ZERO });
@@ -88,7 +88,7 @@ fn all_48_orientations_give_the_same_result_in_the_patient() {
     };
     let expected = run(Orientation::IDENTITY);
     for (n, pair) in std::iter::once(&start).chain(&expected).collect::<Vec<_>>().windows(2).enumerate() {
-        assert!(pair[0] != pair[1], "{} changes nothing and tests nothing", steps[n].name());
+        assert!(pair[0] != pair[1], "{} changes nothing, so it is not tested", steps[n].name());
     }
     for orientation in Orientation::all() {
         for (n, (found, expected)) in run(orientation).iter().zip(&expected).enumerate() {
@@ -98,7 +98,7 @@ fn all_48_orientations_give_the_same_result_in_the_patient() {
     }
 }
 
-/// Slices drawn across head-foot, filled in every orientation.
+/// Slices are drawn across the head-foot axis, and the gaps between them are filled in every orientation.
 #[test]
 fn interpolation_is_the_same_in_all_48_orientations() {
     let grid = upright();
@@ -123,7 +123,7 @@ fn interpolation_is_the_same_in_all_48_orientations() {
     }
 }
 
-/// What is drawn stays, and nothing outside the gaps is touched.
+/// Drawn slices and everything outside the gaps stay unchanged.
 #[test]
 fn interpolation_fills_gaps_only() {
     let grid = upright();

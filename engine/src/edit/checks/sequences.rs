@@ -1,4 +1,4 @@
-//! Long random sequences of operations, undo and redo: history and journal against full copies.
+//! Long random sequences of operations, undo and redo. History and journal are compared with full copies of the mask.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::edit::journal::{Header, Kind, Record, encode_record, encode_start, re
 use crate::edit::{Delta, EditLabels, Op, Scene, apply};
 use crate::event::Control;
 
-/// What to do next.
+/// A step of a sequence.
 #[derive(Clone, Debug)]
 enum Move {
     Edit(Op),
@@ -28,7 +28,7 @@ fn moves(ops: Vec<Op>, choices: &[u8]) -> Vec<Move> {
     choices.iter().filter_map(next).collect()
 }
 
-/// Every state as a full copy.
+/// A history that keeps a full copy of every state.
 struct Copies {
     states: Vec<Vec<u16>>,
     at: usize,
@@ -124,7 +124,7 @@ proptest! {
 struct RecordedJournal {
     base: EditLabels,
     bytes: Vec<u8>,
-    /// Where the start and each record ends.
+    /// Byte positions of the end of the start and of each record.
     ends: Vec<usize>,
     states: Vec<EditLabels>,
     names: Vec<String>,

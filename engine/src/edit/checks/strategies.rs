@@ -7,7 +7,7 @@ use proptest::sample::select;
 use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Place, Plane, PlaneName, Smoothing};
 use crate::volume::{Grid, Orientation, Scale, Volume, VoxelData};
 
-/// A mask with everything around it.
+/// A mask, its image, and another mask.
 #[derive(Clone, Debug)]
 pub struct Setting {
     pub image: Volume,
@@ -25,7 +25,7 @@ impl Setting {
     }
 }
 
-/// A small grid in any orientation, perhaps turned.
+/// A small grid in any axis order, possibly oblique.
 fn grid() -> impl Strategy<Value = Grid> {
     let shape = [1_usize..8, 1_usize..8, 1_usize..7];
     let spacing = prop::array::uniform3(0.5..3.0_f64);
@@ -100,7 +100,7 @@ fn label() -> impl Strategy<Value = u16> {
     select(vec![1_u16, 2, 3, 300])
 }
 
-/// Any operation but `interpolate`.
+/// Any operation except `interpolate`.
 pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
     let only = || prop::option::of(label());
     let range = (prop::option::of(-3.0..8.0_f64), prop::option::of(8.0..17.0_f64));
@@ -171,7 +171,7 @@ pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
     prop_oneof![2 => brushes, 1 => outlines, 2 => regions]
 }
 
-/// A setting with operations for it.
+/// A setting, and up to `length` operations on it.
 pub fn sequence(length: usize) -> impl Strategy<Value = (Setting, Vec<Op>)> {
     setting().prop_flat_map(move |setting| {
         let ops = prop::collection::vec(op(setting.grid()), 1..=length);

@@ -1,4 +1,4 @@
-//! The watershed against its definition and its consequences.
+//! The watershed against a naive implementation, and its properties.
 
 use glam::{DAffine3, DVec3};
 use proptest::prelude::*;
@@ -12,10 +12,10 @@ use crate::edit::{Scene, apply, steps};
 use crate::event::Control;
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
-/// The box of a watershed with its seeds and smoothed values in steps, by definition.
+/// The box of a watershed with its seeds and its quantised, smoothed values, computed naively.
 struct Basin {
     voxels: Vec<Voxel>,
-    /// True inside, false outside.
+    /// True for an inside seed, false for an outside seed.
     seeds: Vec<Option<bool>>,
     levels: Vec<i64>,
 }
@@ -107,7 +107,7 @@ impl Naive<'_> {
 }
 
 impl Basin {
-    /// Voxels that share a face with one, each with the axis across it.
+    /// The voxels that share a face with voxel `n`, each with the axis across that face.
     fn neighbours(&self, n: usize) -> Vec<(usize, usize)> {
         let apart =
             |m: usize| -> Vec<usize> { (0..3).map(|a| self.voxels[n][a].abs_diff(self.voxels[m][a])).collect() };
@@ -116,7 +116,8 @@ impl Basin {
         touching.map(|(m, apart)| (m, apart.iter().position(|&d| d == 1).unwrap())).collect()
     }
 
-    /// The smallest largest step from the seeds of a side to every voxel, by relaxing until nothing changes.
+    /// For every voxel, the cost of the best path from the seeds of a side. The cost of a path is its largest step. Relaxes
+    /// until nothing changes.
     fn cost(&self, side: bool) -> Vec<i64> {
         let start = |seed: &Option<bool>| if *seed == Some(side) { 0 } else { i64::MAX };
         let mut cost: Vec<i64> = self.seeds.iter().map(start).collect();
@@ -137,9 +138,9 @@ impl Basin {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// The side that is reached over smaller steps has the voxel, however ties are broken.
+    /// A voxel belongs to the side that is reached over smaller steps. Ties may go either way.
     #[test]
-    fn the_side_over_the_smaller_steps_has_the_voxel((setting, inside, outside) in setting().prop_flat_map(|s| {
+    fn a_voxel_belongs_to_the_side_with_the_smaller_steps((setting, inside, outside) in setting().prop_flat_map(|s| {
         let strokes = || prop::collection::vec(brush(s.grid()), 1..3);
         let (inside, outside) = (strokes(), strokes());
         (Just(s), inside, outside)

@@ -1,4 +1,4 @@
-//! A chart as a small SVG: axes in the page's text colour, series distinguished by colour and dashes.
+//! Charts as small SVGs. Axes have the page's text colour; series differ in colour and dashes.
 
 use std::fmt::Write;
 
@@ -6,30 +6,30 @@ use crate::experiment::page::escape;
 
 /// Size of the drawing in SVG units.
 const SIZE: [f64; 2] = [440.0, 280.0];
-/// Left, right, top (the legend's rows come on top of it) and bottom margins of the plot.
+/// Left, right, top (without the legend's rows) and bottom margins of the plot.
 const MARGINS: [f64; 4] = [52.0, 14.0, 34.0, 40.0];
 /// Height of a row of the legend, which has two columns.
 const LEGEND_ROW: f64 = 17.0;
-/// Colours of Okabe and Ito, distinguishable by everyone; a page may override them by the classes s0, s1 ...
+/// Colours of Okabe and Ito, which colour-blind readers can distinguish. A page may override them by the classes s0, s1, ...
 const COLOURS: [&str; 4] = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"];
-/// Dashes, which distinguish series besides colour.
+/// Dash patterns of the series.
 const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
-/// Radius of a dot, and pixels between the dots of neighbouring series.
+/// Radius of a dot, and distance between the dots of neighbouring series.
 const DOT_RADIUS: f64 = 2.5;
 const DOT_SHIFT: f64 = 6.0;
-/// Greater numbers are invalid and not drawn.
+/// Larger numbers are taken for invalid and not drawn.
 const GREATEST: f64 = 1e15;
 
 /// Curves in one pair of axes.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// Above the plot.
+    /// Title above the plot.
     pub title: String,
-    /// Below the horizontal axis.
+    /// Name of the horizontal axis.
     pub x: String,
-    /// Along the vertical axis.
+    /// Name of the vertical axis.
     pub y: String,
-    /// The vertical axis.
+    /// Scale of the vertical axis.
     pub scale: Scale,
     /// The curves.
     pub series: Vec<Series>,
@@ -40,26 +40,26 @@ pub struct Chart {
 /// A curve. Points that are not finite interrupt it.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
-    /// In the legend.
+    /// Name in the legend.
     pub name: String,
-    /// x and y, x rising.
+    /// x and y, with ascending x.
     pub points: Vec<[f64; 2]>,
-    /// Individual values behind the curve, each a small dot.
+    /// Individual values, each drawn as a small dot behind the curve.
     pub dots: Vec<[f64; 2]>,
 }
 
-/// The vertical axis.
+/// Scale of the vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// From the least to the greatest value, 0 included if it is near.
+    /// From the smallest to the largest value, including 0 if it is near.
     Linear,
     /// Always 0 to 1.
     Share,
-    /// Logarithmic if all values are positive and far apart, else linear.
+    /// Logarithmic if all values are positive and far apart, otherwise linear.
     Auto,
 }
 
-/// A range of values, its ticks, and where they fall: 0 at the low end, 1 at the high end.
+/// The range and the ticks of an axis. `place` maps `low` to 0 and `high` to 1.
 struct Axis {
     low: f64,
     high: f64,
@@ -73,7 +73,7 @@ impl Axis {
         ((of(value) - of(self.low)) / (of(self.high) - of(self.low))).clamp(-0.1, 1.1)
     }
 
-    /// Whole numbers, the first and the last included.
+    /// An axis of whole numbers with ticks at the first and the last.
     fn of_epochs(low: f64, high: f64) -> Self {
         let (low, high) = if high > low { (low, high) } else { (low - 1.0, low + 1.0) };
         let step = nice((high - low) / 6.0).max(1.0);
@@ -82,7 +82,7 @@ impl Axis {
     }
 
     fn linear(low: f64, high: f64) -> Self {
-        // A range that nearly reaches 0 starts there: cut axes exaggerate.
+        // A range that nearly reaches 0 starts there, because truncated axes exaggerate differences.
         let low = if low > 0.0 && low < 0.5 * high { 0.0 } else { low };
         let spread = (high - low).max(high.abs() * 1e-6).max(1e-9);
         let step = nice(spread / 5.0);
@@ -99,7 +99,7 @@ impl Axis {
     }
 }
 
-/// 1, 2 or 5 times a power of ten, at least `step`.
+/// The smallest of 1, 2 or 5 times a power of ten that is at least `step`.
 fn nice(step: f64) -> f64 {
     let power = 10f64.powf(step.max(1e-12).log10().floor());
     [1.0, 2.0, 5.0].into_iter().map(|m| m * power).find(|s| *s >= step * 0.999_999).unwrap_or(10.0 * power)
@@ -114,7 +114,7 @@ fn drawable(point: &[f64; 2]) -> bool {
     point.iter().all(|v| v.is_finite() && v.abs() <= GREATEST)
 }
 
-/// A tick's number in few characters.
+/// Formats the number at a tick in few characters.
 fn label(value: f64, step: f64) -> String {
     let size = value.abs();
     if value == 0.0 || size < step * 1e-6 {
@@ -160,7 +160,7 @@ impl Chart {
         svg
     }
 
-    /// What the chart shows, for those who do not see it: first and last value of each curve.
+    /// Text alternative of the chart: the first and last value of each curve.
     fn in_words(&self) -> String {
         let mut words = format!("Chart. {}, {} by {}.", self.title, self.y, self.x);
         for series in &self.series {
@@ -275,7 +275,7 @@ fn style(at: usize) -> String {
     )
 }
 
-/// A curve, interrupted where a value is missing; a point without neighbours is a dot.
+/// Draws a curve, interrupted at missing values. A point without neighbours becomes a dot.
 fn curve(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, series: &Series) {
     let mut path = String::new();
     for run in series.points.split(|point| !drawable(point)).filter(|run| !run.is_empty()) {
@@ -316,7 +316,7 @@ pub fn page_colour(at: usize) -> String {
     format!("var(--s{at}, {})", COLOURS[at % COLOURS.len()])
 }
 
-/// An `<svg>` element of a page as a separate file, on white, in page-independent colours.
+/// Converts an `<svg>` element of a page to a standalone file, on white and without the page's style.
 pub fn svg_file(element: &str) -> String {
     let start = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" color=\"#1f2328\" \
                  style=\"background:#fff\" ";
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_escaped_and_numbers_are_short() {
+    fn text_is_escaped_and_numbers_are_rounded() {
         let svg = chart(Scale::Linear, vec![[1.0, 0.2], [2.0, f64::NAN], [3.0, 0.4], [4.0, 0.5]]).svg();
         assert!(svg.contains("R&amp;D") && svg.contains("a &lt; b") && !svg.contains("NaN"), "{svg}");
         assert_eq!(svg.matches("class=\"s0\"").count(), 2, "the curve and its sample");
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_widen_the_axes_and_stand_beside_each_other() {
+    fn dots_count_for_the_axes_and_do_not_overlap() {
         let mut chart = chart(Scale::Linear, vec![[2.0, 0.5], [4.0, 0.6]]);
         chart.series[0].dots = vec![[2.0, 30.0], [2.0, f64::NAN]];
         chart.series.push(chart.series[0].clone());

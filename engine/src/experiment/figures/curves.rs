@@ -1,4 +1,4 @@
-//! The curves drawn of a run.
+//! The charts of a run.
 
 use super::chart::{Chart, Scale, Series};
 use crate::event::EpochSummary;
@@ -7,14 +7,14 @@ use crate::event::EpochSummary;
 const LESION_NOTE: &str = "Agreement is the share of masked patches whose label by reconstruction loss equals their k-means label. \
     Lesion patches are counted with the reference masks, which training never sees.";
 
-/// The numbers of a fine-tuning run.
+/// The curves of a fine-tuning run.
 #[derive(Clone, Debug, Default)]
 pub struct FinetuneCurve {
     /// Name in the legend ("from pre-training").
     pub name: String,
     /// The epochs' summaries.
     pub epochs: Vec<EpochSummary>,
-    /// Epoch and validation Dice, wherever it was measured.
+    /// Epoch and Dice of each validation.
     pub validation: Vec<(usize, f64)>,
 }
 
@@ -92,7 +92,7 @@ fn series(name: &str, epochs: &[EpochSummary], value: impl Fn(&EpochSummary) -> 
     Series { name: name.into(), points, dots: Vec::new() }
 }
 
-/// Without series that have no point, and without charts that have no series.
+/// Removes series without points and charts without series.
 fn measured(mut charts: Vec<Chart>) -> Vec<Chart> {
     for chart in &mut charts {
         chart.series.retain(|series| !series.points.is_empty());
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_measured_is_drawn() {
+    fn series_and_charts_without_values_are_omitted() {
         let epoch = |epoch, recall| EpochSummary {
             epoch,
             parts: Some([("pred", 1.0), ("rrl", 0.5), ("lcl", 0.1)].into_iter().collect()),

@@ -4,24 +4,24 @@ use crate::draw::colour::{FALSE_NEGATIVE, FALSE_POSITIVE, INK, TRUE_POSITIVE};
 use crate::draw::{Canvas, Mark, Panel, Rect, Row, SliceView, percentile_window, sheet};
 use crate::{Error, Result};
 
-/// Width of a panel in pixels, and in a sheet of several slices.
+/// Width of a panel in pixels: of one slice, and in a sheet of several slices.
 const PANEL: i64 = 420;
 const SMALL_PANEL: i64 = 280;
-/// Least and greatest height of a panel as shares of its width.
+/// Smallest and largest height of a panel as shares of its width.
 const HEIGHTS: [f64; 2] = [0.57, 1.33];
-/// Strength of the tint over true positives: the scan stays visible.
+/// Opacity of the tint over true positives, so that the scan stays visible.
 const TINT: f32 = 0.45;
 /// Pixels from one hatching line to the next.
 const HATCH: i64 = 5;
-/// The brightest part of a scan that may be white, as a percentile: a single hot pixel must not darken the rest.
+/// Percentile of a scan that becomes white, so that a single hot pixel does not darken the rest.
 const BRIGHT: f64 = 99.7;
 
-/// Input of [`overlay`] and [`overlay_rows`]. Slices are `[nx][ny]`, row i along R, column j along A (patient axes, not the file's).
+/// Input of [`overlay`] and [`overlay_rows`]. Slices are `[nx][ny]` along the patient's axes: row i along R, column j along A.
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayInput<'a> {
     /// The patient.
     pub case: &'a str,
-    /// Which slice it is, in words ("slice 41 of 96").
+    /// Description of the slice ("slice 41 of 96").
     pub slice: &'a str,
     /// The modality ("PET").
     pub modality: &'a str,
@@ -33,10 +33,10 @@ pub struct OverlayInput<'a> {
     pub shape: [usize; 2],
     /// Size of a pixel along R and A.
     pub spacing_mm: [f64; 2],
-    /// Values shown black and white; by the image itself when absent.
+    /// Values shown as black and white; `None` derives them from the image.
     pub window: Option<[f32; 2]>,
     /// The reference, `nx * ny`.
-    pub truth: &'a [bool],
+    pub reference: &'a [bool],
     /// The methods' masks, in the order shown.
     pub masks: &'a [OverlayMask<'a>],
 }
@@ -44,11 +44,11 @@ pub struct OverlayInput<'a> {
 /// A method's mask of the slice.
 #[derive(Clone, Copy, Debug)]
 pub struct OverlayMask<'a> {
-    /// The method in a few words.
+    /// Short name of the method.
     pub name: &'a str,
     /// DSC of the whole patient, not of the slice.
     pub dsc: f64,
-    /// The mask, `nx * ny`; `None` where the method has no result.
+    /// The mask, `nx * ny`; `None` if the method has no result.
     pub mask: Option<&'a [bool]>,
 }
 
@@ -59,17 +59,18 @@ pub fn axial_slice<T: Copy>(volume: &[T], shape: [usize; 3], k: usize) -> Vec<T>
     (0..nx).flat_map(|i| slice.iter().skip(i).step_by(nx).copied()).collect()
 }
 
-/// The axial slice with the most reference voxels, the first of several; `None` if the reference is empty. Slices follow
-/// each other in memory, each of `slice_len` pixels.
-pub fn fullest_slice(truth: &[bool], slice_len: usize) -> Option<usize> {
-    let counts = truth.chunks_exact(slice_len.max(1)).map(|slice| slice.iter().filter(|v| **v).count());
+/// The axial slice with the most reference voxels, the first one in a tie; `None` if the reference is empty. Slices are
+/// contiguous in memory, each of `slice_len` pixels.
+pub fn fullest_slice(reference: &[bool], slice_len: usize) -> Option<usize> {
+    let counts = reference.chunks_exact(slice_len.max(1)).map(|slice| slice.iter().filter(|v| **v).count());
     let (at, count) = counts.enumerate().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
     (count > 0).then_some(at)
 }
 
-/// The picture as a PNG: panels in radiological convention and true proportion, with a legend in words.
+/// A PNG of panels in radiological convention and true proportion, with a legend.
 ///
-/// Refuses arrays without `nx * ny` values, and an invalid spacing.
+/// # Errors
+/// An array that does not have `nx * ny` values; an invalid spacing.
 pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
     let panels = panels(input, PANEL, false)?;
     let columns = if panels.len() <= 4 { panels.len() } else { panels.len().div_ceil(2).min(4) };
@@ -79,9 +80,10 @@ pub fn overlay(input: &OverlayInput) -> Result<Vec<u8>> {
     sheet(&title, &rows, &legend()).to_png()
 }
 
-/// Several slices as one picture, a row each, with the reference's contour in every panel: the paper's Fig. 3.
+/// A PNG with one row per slice and the reference's contour in every panel, as in the paper's Fig. 3.
 ///
-/// Refuses what [`overlay`] refuses.
+/// # Errors
+/// As [`overlay`].
 pub fn overlay_rows(title: &str, slices: &[OverlayInput]) -> Result<Vec<u8>> {
     let row = |input: &OverlayInput| {
         let heading = format!("{}, {}", input.case, input.slice);
@@ -90,15 +92,16 @@ pub fn overlay_rows(title: &str, slices: &[OverlayInput]) -> Result<Vec<u8>> {
     sheet(title, &slices.iter().map(row).collect::<Result<Vec<_>>>()?, &legend()).to_png()
 }
 
-/// The scan, the reference, and a panel for each mask; `contours` draws the reference into those as well.
+/// Panels of the scan, the reference and each mask. `contours` also draws the reference's contour into the panels of the masks.
 fn panels(input: &OverlayInput, width: i64, contours: bool) -> Result<Vec<Panel>> {
     check(input)?;
     let window = input.window.filter(|w| w[1] > w[0]).unwrap_or_else(|| window_of(input.image));
+    let frame = Rect::new(0, 0, width, height(input, width));
+    let view = SliceView::fitted(frame, input.shape, input.spacing_mm);
+    let mut image = Canvas::new(frame.w as usize, frame.h as usize);
+    image.blit_slice(&view, input.image, window, true);
     let scan = |paint: &dyn Fn(&mut Canvas, &SliceView)| {
-        let frame = Rect::new(0, 0, width, height(input, width));
-        let mut canvas = Canvas::new(frame.w as usize, frame.h as usize);
-        let view = SliceView::fitted(frame, input.shape, input.spacing_mm);
-        canvas.blit_slice(&view, input.image, window, true);
+        let mut canvas = image.clone();
         paint(&mut canvas, &view);
         let side = |x| Rect::new(x, view.rect.y + view.rect.h / 2 - 10, 20, 20);
         canvas.text_centred(side(view.rect.x + 4), "R", INK, 2);
@@ -108,7 +111,7 @@ fn panels(input: &OverlayInput, width: i64, contours: bool) -> Result<Vec<Panel>
     let range = format!("{} to {} {}", short(window[0]), short(window[1]), input.unit);
     let mut panels = vec![
         Panel::new(format!("{}\n{}", input.modality, range.trim_end()), scan(&|_, _| {})),
-        Panel::new("reference", scan(&|canvas, view| canvas.contour(view, input.truth, INK, 2, false))),
+        Panel::new("reference", scan(&|canvas, view| canvas.contour(view, input.reference, INK, 2, false))),
     ];
     for method in input.masks {
         let Some(mask) = method.mask else {
@@ -116,9 +119,9 @@ fn panels(input: &OverlayInput, width: i64, contours: bool) -> Result<Vec<Panel>
             continue;
         };
         let paint = |canvas: &mut Canvas, view: &SliceView| {
-            compare(canvas, view, mask, input.truth);
+            compare(canvas, view, mask, input.reference);
             if contours {
-                canvas.contour(view, input.truth, INK, 1, false);
+                canvas.contour(view, input.reference, INK, 1, false);
             }
         };
         panels.push(Panel::new(format!("{}\n{}", method.name, dsc(method.dsc)), scan(&paint)));
@@ -148,8 +151,8 @@ fn check(input: &OverlayInput) -> Result<()> {
     if count == 0 || input.image.len() != count {
         return wrong("image".into(), input.image.len());
     }
-    if input.truth.len() != count {
-        return wrong("truth".into(), input.truth.len());
+    if input.reference.len() != count {
+        return wrong("reference".into(), input.reference.len());
     }
     if let Some(method) = input.masks.iter().find(|m| m.mask.is_some_and(|mask| mask.len() != count)) {
         return wrong(format!("mask of {}", method.name), method.mask.map_or(0, <[bool]>::len));
@@ -166,28 +169,28 @@ fn height(input: &OverlayInput, width: i64) -> i64 {
     (width as f64 * (mm(1) / mm(0)).clamp(HEIGHTS[0], HEIGHTS[1])).round() as i64
 }
 
-/// From 0 (or, where a scan has negative values, a low percentile) to a high percentile.
+/// The window from 0 (or a low percentile, if the scan has negative values) to a high percentile.
 pub(crate) fn window_of(image: &[f32]) -> [f32; 2] {
     let [low, high] = percentile_window(image, 0.5, BRIGHT);
     let negative = image.iter().any(|v| *v < 0.0);
     if negative || high <= 0.0 { [low, high] } else { [0.0, high] }
 }
 
-/// True positives, false positives and false negatives, none marked by colour alone.
-fn compare(canvas: &mut Canvas, view: &SliceView, mask: &[bool], truth: &[bool]) {
+/// Draws true positives, false positives and false negatives. None is marked by colour alone.
+fn compare(canvas: &mut Canvas, view: &SliceView, mask: &[bool], reference: &[bool]) {
     let part = |chosen: fn(bool, bool) -> bool| -> Vec<bool> {
-        mask.iter().zip(truth).map(|(mask, truth)| chosen(*mask, *truth)).collect()
+        mask.iter().zip(reference).map(|(mask, reference)| chosen(*mask, *reference)).collect()
     };
-    canvas.tint(view, &part(|mask, truth| mask && truth), TRUE_POSITIVE, TINT);
-    canvas.hatch_mask(view, &part(|mask, truth| mask && !truth), FALSE_POSITIVE, 1.0, HATCH);
-    canvas.contour(view, &part(|mask, truth| truth && !mask), FALSE_NEGATIVE, 3, true);
+    canvas.tint(view, &part(|mask, reference| mask && reference), TRUE_POSITIVE, TINT);
+    canvas.hatch_mask(view, &part(|mask, reference| mask && !reference), FALSE_POSITIVE, 1.0, HATCH);
+    canvas.contour(view, &part(|mask, reference| reference && !mask), FALSE_NEGATIVE, 3, true);
 }
 
 fn dsc(value: f64) -> String {
     if value.is_finite() { format!("DSC {value:.3}") } else { "DSC not defined".into() }
 }
 
-/// A value in few characters.
+/// Formats a value in few characters.
 fn short(value: f32) -> String {
     if value == 0.0 || value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.1}") }
 }
@@ -208,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn every_mask_has_a_panel_and_its_colours() {
+    fn every_mask_gets_a_panel_with_its_hits_and_errors() {
         let image: Vec<f32> = (0..1200_u16).map(|v| f32::from(v) / 100.0).collect();
-        let (truth, other) = (disc([20.0, 15.0], 8.0), disc([24.0, 15.0], 8.0));
+        let (reference, other) = (disc([20.0, 15.0], 8.0), disc([24.0, 15.0], 8.0));
         let two = [
             OverlayMask { name: "one", dsc: 0.75, mask: Some(&other) },
-            OverlayMask { name: "two", dsc: f64::NAN, mask: Some(&truth) },
+            OverlayMask { name: "two", dsc: f64::NAN, mask: Some(&reference) },
         ];
         let mut input = OverlayInput {
             case: "P1",
@@ -224,7 +227,7 @@ mod tests {
             shape: [40, 30],
             spacing_mm: [2.0, 2.0],
             window: None,
-            truth: &truth,
+            reference: &reference,
             masks: &two[..1],
         };
         let png = overlay(&input).unwrap();
@@ -248,27 +251,27 @@ mod tests {
         input.spacing_mm = [2.0, f64::NAN];
         assert!(overlay(&input).unwrap_err().to_string().contains("spacing_mm"));
         input.spacing_mm = [2.0, 2.0];
-        input.truth = &truth[1..];
-        assert!(overlay(&input).unwrap_err().to_string().contains("truth = 1199"));
+        input.reference = &reference[1..];
+        assert!(overlay(&input).unwrap_err().to_string().contains("reference = 1199"));
     }
 
     #[test]
-    fn the_first_of_the_fullest_slices() {
-        let truth = [false, false, true, false, true, true, true, true];
-        assert_eq!(fullest_slice(&truth, 2), Some(2));
+    fn the_fullest_slice_is_the_first_one_in_a_tie() {
+        let reference = [false, false, true, false, true, true, true, true];
+        assert_eq!(fullest_slice(&reference, 2), Some(2));
         assert_eq!(fullest_slice(&[false; 6], 2), None);
         assert_eq!(fullest_slice(&[], 0), None);
     }
 
     #[test]
-    fn a_slice_has_its_second_axis_fastest() {
+    fn an_axial_slice_has_its_second_axis_fastest() {
         let volume: Vec<u8> = (0..24).collect();
         assert_eq!(axial_slice(&volume, [2, 3, 4], 1), [6, 8, 10, 7, 9, 11]);
         assert!(axial_slice(&volume, [2, 3, 4], 4).is_empty() && axial_slice(&volume, [0, 3, 4], 0).is_empty());
     }
 
     #[test]
-    fn windows_start_at_nothing() {
+    fn windows_of_nonnegative_scans_start_at_zero() {
         assert_eq!((window_of(&[1.0, 2.0, 3.0]), window_of(&[-1.0, 2.0])), ([0.0, 3.0], [-1.0, 2.0]));
         assert_eq!((window_of(&[0.0; 4]), window_of(&[-1.0; 4])), ([0.0, 0.5], [-1.5, -0.5]));
     }

@@ -1,4 +1,4 @@
-//! The digits of a slice's patches before and after label updates over the epochs, as the paper's Fig. 4.
+//! Draws the patch labels of a slice before and after label updates, as in the paper's Fig. 4.
 
 use crate::draw::colour::{self, BACKGROUND, FLIP, LESION};
 use crate::draw::{Canvas, Mark, Panel, Rect, Row, SliceView, percentile_window, sheet};
@@ -7,11 +7,11 @@ use crate::patch::PatchGrid;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Updates shown of a slice.
+/// Maximum number of updates shown per slice.
 pub const MOST_UPDATES: usize = 5;
 /// Minimum side of a patch in pixels, so that its digit is readable even at half size.
 const PATCH: usize = 20;
-/// By how much the grey window is wider than the scan's values.
+/// Factor by which the window is widened, to darken the scan under the digits.
 const DIMMED: f32 = 1.6;
 
 /// A slice and its label updates.
@@ -19,22 +19,23 @@ const DIMMED: f32 = 1.6;
 pub struct RelabelRow<'a> {
     /// The slice as trained on, its first channel, `[S][S]`: row i along R, column j along A.
     pub pixels: &'a [f32],
-    /// How it is cut into patches.
+    /// Its patch grid.
     pub grid: PatchGrid,
     /// The updates of this slice, in the order of their epochs; at most [`MOST_UPDATES`] are shown.
     pub updates: &'a [Probe],
 }
 
-/// At most `most` of `count` places, evenly spread, the first and the last always among them.
+/// At most `most` of the indices 0 to `count - 1`, evenly spread and including the first and the last.
 pub fn evenly(count: usize, most: usize) -> Vec<usize> {
     let shown = count.min(most.max(2));
     let step = |at: usize| if shown < 2 { 0 } else { (at * (count - 1) + (shown - 1) / 2) / (shown - 1) };
     (0..shown).map(step).collect()
 }
 
-/// The picture as a PNG: for every slice the labels before each update, and below them those after it.
+/// A PNG with two rows per slice: the labels before each update, and below them the labels after it.
 ///
-/// Refuses pixels that do not fit their grid, and labels that are not one `0` or `1` a patch.
+/// # Errors
+/// Pixels that do not fit their grid; labels that are not one `0` or `1` per patch.
 pub fn relabel_sheet(title: &str, slices: &[RelabelRow]) -> Result<Vec<u8>> {
     let mut rows = Vec::new();
     for slice in slices {
@@ -66,7 +67,7 @@ fn legend() -> Vec<(Mark, String)> {
     ]
 }
 
-/// The labels of a probe as numbers.
+/// Parses the labels of a probe.
 fn digits(field: &str, text: &str, count: usize) -> Result<Vec<u8>> {
     if text.len() != count || text.bytes().any(|b| !matches!(b, b'0' | b'1')) {
         let why = format!("the labels of {count} patches are {count} characters, 0 or 1");
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn flips_are_framed_and_wrong_labels_refused() {
+    fn changed_labels_are_framed_and_invalid_ones_refused() {
         let grid = PatchGrid::new(8, 2).unwrap();
         let pixels: Vec<f32> = (0..64_u8).map(f32::from).collect();
         let probe = |before: &str, after: &str| Probe {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Figure;
 
-/// Text for an element or a quoted attribute, in HTML and in SVG. Control characters but the line break become spaces.
+/// Escapes text for an element or a quoted attribute in HTML and SVG. Control characters except line breaks become spaces.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -21,10 +21,10 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A relative path as a link: reserved characters are encoded, including `:`, so that it cannot be a scheme.
+/// Encodes a relative path for a link. `:` is encoded too, so that the path cannot be taken for a URL scheme.
 pub(crate) fn href(path: &str) -> String {
     let mut out = String::new();
-    // A leading slash would leave the page's folder.
+    // A leading slash would lead out of the page's folder.
     for byte in path.trim_start_matches('/').bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             out.push(char::from(byte));
@@ -80,7 +80,7 @@ fn base64(bytes: &[u8]) -> String {
     out
 }
 
-/// Names and values.
+/// Writes a list of names and values.
 pub(crate) fn facts(out: &mut String, facts: impl Iterator<Item = (String, String)>) {
     out.push_str("<dl>\n");
     for (name, value) in facts {
@@ -89,7 +89,7 @@ pub(crate) fn facts(out: &mut String, facts: impl Iterator<Item = (String, Strin
     out.push_str("</dl>\n");
 }
 
-/// A number with `decimals`, or a dash.
+/// A number with `decimals` decimals, or a dash if it is not finite.
 pub(super) fn number(value: f64, decimals: usize) -> String {
     if value.is_finite() { format!("{value:.decimals$}") } else { "–".into() }
 }
@@ -100,7 +100,7 @@ mod tests {
 
     /// The test vectors of RFC 4648, section 10, and bytes beyond ASCII.
     #[test]
-    fn base_64_of_the_standard() {
+    fn base_64_matches_the_standards_vectors() {
         for (bytes, text) in [
             (&b""[..], ""),
             (b"f", "Zg=="),

@@ -1,4 +1,4 @@
-//! Tables: DSC of every method for every held-out patient, and all measures.
+//! The tables of the page: DSC of every method and held-out patient, and all measures.
 
 use std::fmt::Write;
 
@@ -10,7 +10,7 @@ use crate::words::plural;
 /// Decimals of the DSC; smaller differences are noise.
 const DECIMALS: usize = 3;
 
-/// Table of DSC, verdicts, and the limits of one seed.
+/// Writes the DSC table, the verdicts, and a caution about the single seed.
 pub(super) fn scores(out: &mut String, input: &PageInput) {
     out.push_str("<section id=\"results\">\n<h2>Results</h2>\n");
     if input.methods.is_empty() {
@@ -53,7 +53,7 @@ fn table(out: &mut String, methods: &[MethodScores]) {
     out.push_str("</tfoot>\n</table></div>\n");
 }
 
-/// A row of numbers; the best as shown, ties included, is marked if there is something to compare it with.
+/// Writes a row of numbers. If `marked`, the best number and its ties after rounding are marked.
 fn row(out: &mut String, name: &str, values: &[f64], marked: bool) {
     let shown: Vec<String> = values.iter().map(|v| number(*v, DECIMALS)).collect();
     let best = best(values).filter(|_| marked && values.len() > 1).map(|at| shown[at].clone());
@@ -71,12 +71,12 @@ fn row(out: &mut String, name: &str, values: &[f64], marked: bool) {
     out.push_str("</tr>\n");
 }
 
-/// The place of the greatest finite value.
+/// Index of the largest finite value.
 fn best(values: &[f64]) -> Option<usize> {
     (0..values.len()).filter(|at| values[*at].is_finite()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
 }
 
-/// Every measure of every mask.
+/// Writes the table of all measures.
 pub(super) fn measures(out: &mut String, methods: &[MethodScores]) {
     if methods.iter().all(|m| m.cases.is_empty()) {
         return;

@@ -49,7 +49,7 @@ fn input() -> PageInput {
     }
 }
 
-/// Elements of the page that are opened and not closed, or closed and not opened.
+/// Elements of the page that are opened but not closed, or closed but not opened.
 fn unbalanced(html: &str) -> Vec<String> {
     let mut open: Vec<String> = Vec::new();
     for tag in html.split('<').skip(1).filter(|tag| !tag.starts_with('!')) {
@@ -92,7 +92,7 @@ fn every_text_is_escaped_and_every_element_closed() {
 }
 
 #[test]
-fn it_says_what_it_must() {
+fn the_page_has_its_notice_caution_attribution_and_timings() {
     let html = page(&input());
     assert!(html.contains("research use, not a medical device"));
     assert!(html.contains(NOTICE) && html.contains("no claim that pre-training helps"));
@@ -106,7 +106,7 @@ fn it_says_what_it_must() {
 }
 
 #[test]
-fn the_best_of_a_row_is_marked_as_it_is_shown() {
+fn the_best_number_of_a_row_is_marked_after_rounding() {
     let html = page(&input());
     let rows: Vec<&str> = html.lines().filter(|line| line.starts_with("<tr><th scope=\"row\">")).collect();
     let marked =
@@ -122,7 +122,7 @@ fn the_best_of_a_row_is_marked_as_it_is_shown() {
 }
 
 #[test]
-fn pictures_lead_to_files_beside_the_page() {
+fn links_stay_in_the_folder_of_the_page() {
     let html = page(&input());
     assert!(html.contains("src=\"overlays/P%201.png\" alt=\"the &quot;alt&quot;\" width=\"30\" height=\"20\""));
     assert_eq!(href("javascript:alert(1)"), "javascript%3Aalert%281%29");
@@ -131,7 +131,7 @@ fn pictures_lead_to_files_beside_the_page() {
 }
 
 #[test]
-fn time_spans_in_words() {
+fn durations_are_formatted_in_words() {
     let spans = [0.04, 9.96, 59.6, 61.0, 3700.0, f64::NAN].map(duration);
     assert_eq!(spans, ["0.0 s", "10 s", "1 min 00 s", "1 min 01 s", "1 h 01 min", "–"]);
 }

@@ -1,8 +1,7 @@
 //! A digest of a store's content, by which a checkpoint recognises its training data.
 //!
-//! What is hashed is written out field by field below and carries a version, so that adding a field to a struct does not
-//! turn every checkpoint into one of other data. Numbers are little-endian, floats by their bits, lists and texts after
-//! their length (u64).
+//! The hashed fields are listed one by one below and have a version, so that adding a field to a struct does not invalidate
+//! every checkpoint. Numbers are little-endian, floats by their bits, lists and texts after their length (u64).
 
 use super::{CaseMeta, SliceMeta, SliceStore};
 use crate::preprocess::{CasePlan, ChannelPlan, Kind};
@@ -97,7 +96,7 @@ impl Bytes {
         self.floats(&[case.mean_lesion_pixels]);
     }
 
-    /// All of a plan but its version and its warnings, which are texts for people.
+    /// All fields of a plan except its version and its warnings, whose wording may change.
     fn plan(&mut self, plan: &CasePlan) {
         self.counts(&plan.source_shape);
         self.floats(&plan.source_affine);
@@ -180,7 +179,7 @@ mod tests {
 
     /// The number comes from a script that packs the fields as documented at the top of this file.
     #[test]
-    fn what_is_hashed_is_defined() {
+    fn the_digest_has_the_documented_value() {
         let (cases, metas) = sample();
         assert_eq!(digest(&cases, &metas), "v1:e49f41792b6788d112c0edb0b46d3180c1394207c6a9d7e260cff26f1ae0a20f");
     }

@@ -144,7 +144,7 @@ fn a_warning_of_many_cases_is_given_once() {
 }
 
 #[test]
-fn what_is_not_there_is_an_error() {
+fn a_missing_slice_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut cases = cases(folder.path(), 2);
     let options = options(folder.path());

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Highest ratio of a schedule: at least one patch in a million stays visible.
 pub const HIGHEST: f64 = 1.0 - 1e-6;
 
-/// How the schedule is specified.
+/// How the schedule is parametrised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum RatioMode {
@@ -27,13 +27,13 @@ pub enum RatioMode {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MaskRatio {
-    /// Which of the fields decide.
+    /// The parametrisation.
     pub mode: RatioMode,
     /// Ratio of the first epoch; with `fixed`, of all.
     pub sigma_0: f64,
     /// Ratio of the last epoch (`adaptive`).
     pub sigma_max: f64,
-    /// Epochs' logarithm per unit of ratio (`tau`).
+    /// Increase of ln(epoch) per unit of ratio (`tau`).
     pub tau: f64,
 }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn eq_9_at_800_epochs() {
+    fn the_ratio_follows_eq_9_over_800_epochs() {
         close(to(0.75).tau(800), 13.37);
         close(to(0.9).tau(800), 10.28);
         close(to(0.9).sigma(1, 800), 0.25);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn one_epoch_gives_sigma_0_and_nothing_reaches_1() {
+    fn a_single_epoch_has_sigma_0_and_the_ratio_stays_below_1() {
         for epoch in [0, 1, 5] {
             close(MaskRatio::default().sigma(epoch, 1), 0.25);
         }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn toml_and_validation() {
+    fn settings_round_trip_through_toml_and_invalid_ones_are_refused() {
         for ratio in [MaskRatio::default(), MaskRatio::fixed(0.75), by_tau(9.0)] {
             ratio.validate().unwrap();
             let text = toml::to_string(&ratio).unwrap();
@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_falls_and_stays_within(epochs in 2usize..900, low in 0.0f64..0.5, more in 0.0f64..0.49) {
+        fn the_ratio_never_falls_and_stays_within_its_limits(epochs in 2usize..900, low in 0.0f64..0.5, more in 0.0f64..0.49) {
             let ratio = MaskRatio { sigma_0: low, sigma_max: low + more, ..Default::default() };
             let sigmas: Vec<f64> = (1..=epochs).map(|e| ratio.sigma(e, epochs)).collect();
             prop_assert!(sigmas.is_sorted());

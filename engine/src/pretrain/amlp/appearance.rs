@@ -1,5 +1,5 @@
-//! Transforms of the network's input: flips, intensity changes, normalised patches. They are inverted on the output, so that
-//! losses and pictures are those of the original slice.
+//! Transforms of the network's input: flips, intensity changes, normalised patches. They are undone on the output, so that
+//! losses and pictures refer to the original slice.
 
 use burn::tensor::{Device, Tensor};
 use rand::RngExt;
@@ -90,7 +90,7 @@ impl Intensity {
         Self([on_tissue(factor, 1.0), on_tissue(addend, 0.0)])
     }
 
-    /// Collects those of all slices of a batch; `None` without any.
+    /// Factors and addends of a batch on a device; `None` for an empty batch.
     pub fn on<'a>(all: impl Iterator<Item = &'a Self>, size: usize, device: &Device) -> Option<[Tensor<4>; 2]> {
         let all: Vec<&Self> = all.collect();
         let pixels = |k: usize| images(all.iter().map(|slice| &slice.0[k]), 1, size, device);
@@ -122,7 +122,7 @@ impl PatchScale {
         pixels.iter().zip(scales).map(|(pixel, (mean, deviation))| (pixel - mean) / deviation).collect()
     }
 
-    /// Collects those of all slices of a batch; `None` without any.
+    /// Means and deviations of a batch on a device; `None` for an empty batch.
     pub fn on<'a>(all: impl Iterator<Item = &'a Self>, grid: &PatchGrid, device: &Device) -> Option<DeviceScale> {
         let all: Vec<&Self> = all.collect();
         let spread = |k: usize| {
@@ -145,7 +145,7 @@ mod tests {
     use crate::test_tensors::{image, values};
 
     #[test]
-    fn what_the_network_sees_is_undone_on_its_output() {
+    fn undo_inverts_the_input_transforms() {
         let device = Device::flex();
         let pixels: Vec<f32> = (0..16).map(|v| v as f32).collect();
         let tissue: Vec<bool> = (0..16).map(|at| at % 4 < 2).collect();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_normalised_patch_is_judged_in_units_of_its_deviation() {
+    fn errors_of_normalised_patches_are_in_units_of_their_variance() {
         let device = Device::flex();
         let grid = PatchGrid::new(4, 2).unwrap();
         // Patch 0 has mean 2 and deviation 1; patch 3 mean 0 and deviation 10.

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ratio_reading_pulls_on_every_masked_patch_alike() {
+    fn with_ratio_all_masked_patches_have_the_same_gradient() {
         let device = Device::flex().autodiff();
         let errors = rows(vec![1.0, 3.0], 1, &device).require_grad();
         let masked = rows(vec![1.0, 1.0], 1, &device);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn eq_6() {
+    fn relative_losses_match_eq_6() {
         assert_eq!(relative_losses(&[1.0, 3.0]), [0.5, 1.5]);
         assert_eq!(relative_losses(&[0.0, 0.0, 1e-13]), [1.0; 3]);
         assert_eq!(relative_losses(&[f64::NAN, 1.0]), [1.0; 2]);
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_mean_is_one(losses in prop::collection::vec(1e-6f64..1e6, 1..300)) {
+        fn relative_losses_have_mean_one(losses in prop::collection::vec(1e-6f64..1e6, 1..300)) {
             let relative = relative_losses(&losses);
             prop_assert!((relative.iter().sum::<f64>() / losses.len() as f64 - 1.0).abs() < 1e-9);
         }

@@ -1,4 +1,4 @@
-//! A batch of masked slices: on the host, and on a device.
+//! Batches of masked slices, on the host and on a device.
 
 use std::ops::Range;
 
@@ -77,7 +77,7 @@ impl<'a> Masker<'a> {
         Self { flip, augments: true, ..Self::of_epoch(config, grid, channels, at) }
     }
 
-    /// The masked patches of a slice in masking order; `place` (epoch, slice) decides random draws.
+    /// The masked patches of a slice in masking order. `place` (epoch, slice) seeds its random draws.
     pub fn chosen(&self, state: &PatchState, place: [u64; 2]) -> Vec<usize> {
         let draw = Draw::new(self.order, &self.config.method.mask, self.grid);
         draw.patches(&state.label, &state.clustering, (self.config.seed, &place)).masked(self.sigma)
@@ -159,7 +159,7 @@ pub struct MaskedBatch {
     pub members: Vec<usize>,
     /// Masked patches of each slice in masking order, by index.
     pub chosen: Vec<Vec<usize>>,
-    /// Those of them whose errors count.
+    /// The masked patches whose errors count.
     pub judged: Vec<Vec<usize>>,
     /// `label_ori` of each slice.
     pub label_ori: Vec<Vec<u8>>,
@@ -217,7 +217,7 @@ impl MaskedBatch {
         constant_error(targets.iter().map(|[pixels, weights]| (&pixels[..], &weights[..])))
     }
 
-    /// What the output of a slice is compared with, `[C][S][S]`, and the weight of each pixel in its loss, `[S][S]`.
+    /// The target of a slice, `[C][S][S]`, and the weight of each pixel in its loss, `[S][S]`.
     fn target(&self, slice: &MaskedSlice) -> [Vec<f32>; 2] {
         let weight = 1.0 / (slice.judged.len().max(1) * (self.grid.size() / self.grid.grid()).pow(2)) as f32;
         let weights = self.grid.spread(&self.over_judged(slice, |_| weight));
@@ -293,9 +293,9 @@ mod tests {
         f64::from(values(losses(output, &batch, &config.method).pred)[0])
     }
 
-    /// The ratio of `mae` and `base` had no denominator.
+    /// Holds for AMLP, and for its ablations `mae` and `base`.
     #[test]
-    fn no_constant_output_is_better_than_the_constant_loss() {
+    fn the_constant_loss_is_the_minimum_over_constant_outputs() {
         for (normalised, tissue_only) in [(false, false), (false, true), (true, false)] {
             let mut config = preset("mae", &["t1".into(), "t2".into()]).unwrap();
             config.preprocess.size = 32;

@@ -25,7 +25,7 @@ pub enum Consistency {
     Off,
 }
 
-/// What the consistency loss needs of each slice of a batch.
+/// Targets of the consistency loss, for each slice of a batch.
 pub struct ConsistencyTargets {
     /// `mu_f - mu_b` repeated over the slice, `[B, C, S, S]`; zero where a slice has no foreground.
     pub direction: Tensor<4>,
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn consistency_counts_flipped_patches_only_and_never_saturates() {
+    fn the_consistency_loss_covers_flipped_patches_and_does_not_saturate() {
         let device = Device::flex().autodiff();
         let logits = rows(vec![-200.0, 200.0, -200.0, 200.0], 1, &device).require_grad();
         let loss = consistency(Consistency::Logit, logits.clone(), &targets(&device), 4).unwrap();
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn eq_7_is_a_constant_per_flip() {
+    fn eq_7_as_printed_is_a_constant_per_flipped_patch() {
         for (ori, new, expected) in [(0, 1, 23.0259), (1, 0, 23.0259), (1, 1, 0.0), (0, 0, 0.0)] {
             assert!((literal_consistency(ori, new) - expected).abs() < 1e-4, "{ori} {new}");
         }

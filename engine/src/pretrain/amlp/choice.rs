@@ -1,5 +1,5 @@
-//! Choice of the foreground cluster without labels, once for the whole cohort. The slices are clustered with the brighter cluster
-//! as foreground; where the darker one wins, the two are swapped in every slice.
+//! Chooses the foreground cluster without labels, once for the whole cohort. Slices are clustered with the brighter cluster as
+//! foreground. If the darker one is chosen, the two are swapped in every slice.
 
 use clap::ValueEnum;
 use rayon::prelude::*;
@@ -21,7 +21,7 @@ pub enum ForegroundChoice {
     Rule,
     /// The cluster whose mean intensity varies more between slices.
     Variance,
-    /// The cluster whose patches differ more from those mirrored left to right.
+    /// The cluster whose patches differ more from their left-right mirror images.
     Asymmetry,
     /// The cluster that is reconstructed worse at the first update of the labels. Until then masks are random.
     Error,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cluster_that_varies_more_between_slices_wins() {
+    fn variance_chooses_the_cluster_that_varies_more_between_slices() {
         let of = |slices: &[PatchState]| variances(slices.iter().map(|s| &s.clustering));
         let [background, foreground] = of(&[slice(0.0, 1.0), slice(0.0, 3.0)]);
         assert!(foreground > background && (foreground - 1.0).abs() < 1e-9);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn swapped_clusters_keep_left_out_air_in_the_background() {
+    fn swapping_clusters_keeps_excluded_air_in_the_background() {
         let mut state = slice(0.0, 1.0);
         assert!(!is_darker(&[state.clone()]));
         let before = state.clone();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn the_harder_cluster_is_known_by_its_losses() {
+    fn error_chooses_the_cluster_with_the_larger_losses() {
         let patches = [slice(0.0, 1.0)];
         let harder = |relative: [f64; 4]| {
             let mut relevance = Relevance::new(1, 4);

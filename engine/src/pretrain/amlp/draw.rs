@@ -1,4 +1,4 @@
-//! Which patches of a slice are masked: the paper's order, or a distribution over it, in units of one or more patches.
+//! Draws the masked patches of a slice: in the paper's order, or at random with a preference for it, in units of patches.
 //!
 //! With a temperature T the units are drawn without replacement, each in proportion to exp(z / T) (Gumbel top-k: Kool et al.,
 //! 2019), where z is the logit towards the patch's label. Hints are foreground units that come last.
@@ -35,7 +35,7 @@ pub struct MaskingOrder {
 }
 
 impl<'a> Draw<'a> {
-    /// For settings that [`MaskConfig::errors`] and [`MaskConfig::unit`] accept; an invalid unit is replaced by a patch.
+    /// The settings must pass [`MaskConfig::errors`] and [`MaskConfig::unit`]; an invalid unit is replaced by a patch.
     pub fn new(order: Order, mask: &'a MaskConfig, grid: &'a PatchGrid) -> Self {
         Self { order, mask, grid, unit: mask.unit(grid.side(), grid.grid()).unwrap_or(1) }
     }
@@ -72,20 +72,20 @@ impl<'a> Draw<'a> {
 }
 
 impl MaskingOrder {
-    /// The number of masked patches at a ratio: whole units.
+    /// The number of masked patches at a ratio. Only whole units are masked.
     pub fn count(&self, sigma: f64) -> usize {
         masked_count(self.maskable, sigma) * self.unit
     }
 
-    /// The patches that a training masks, in order: at least one unit.
+    /// The patches masked in training, in order; at least one unit.
     pub fn masked(mut self, sigma: f64) -> Vec<usize> {
         self.order.truncate(self.count(sigma).max(self.unit));
         self.order
     }
 }
 
-/// All patches by falling `scale z + G`, where z is |logit| for patches labelled 1 and -|logit| for others, and G is standard
-/// Gumbel noise. Air that was not clustered comes last.
+/// All patches in descending order of `scale z + G`, where z is |logit| for patches labelled 1 and -|logit| for others, and G
+/// is standard Gumbel noise. Air that was not clustered comes last.
 fn gumbel(labels: &[u8], logit: &[f64], scale: f64, seed: u64, place: &[u64]) -> Vec<usize> {
     let mut draw = stream(seed, "mask-gumbel", place);
     let keys: Vec<f64> = labels
@@ -132,7 +132,7 @@ impl Units {
         patches.iter().map(|&patch| self.of(patch)).filter(|&unit| !std::mem::replace(&mut seen[unit], true)).collect()
     }
 
-    /// Whether each unit has a patch with the property.
+    /// For each unit, whether any of its patches has the property.
     fn any(&self, has: impl Fn(usize) -> bool) -> Vec<bool> {
         (0..self.count()).map(|unit| self.patches(unit).any(&has)).collect()
     }
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn without_options_the_order_is_the_papers() {
+    fn by_default_the_masked_patches_are_the_papers() {
         assert_eq!(draw(|_| (), &state(3.0), 0.5, 1), (0..8).collect::<Vec<_>>());
         let random = draw(|m| m.order = Order::Random, &state(3.0), 0.5, 1);
         assert_eq!(random, order(Order::Random, &[0; 16], &[0.0; 16], 7, &[1, 1])[..8]);
@@ -172,7 +172,7 @@ mod tests {
 
     /// The first unit that is drawn is foreground with probability 8 e^(s/T) / (8 e^(s/T) + 8 e^(-s/T)).
     #[test]
-    fn the_first_patch_is_drawn_in_proportion_to_its_weight() {
+    fn units_are_drawn_in_proportion_to_their_weight() {
         for (logit, temperature, order) in [(2.0, 4.0, Order::LesionFirst), (2.0, 4.0, Order::BackgroundFirst)] {
             let with = |m: &mut MethodConfig| (m.mask.temperature, m.order) = (temperature, order);
             let state = state(logit);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_stay_visible_and_differ_from_epoch_to_epoch() {
+    fn hints_stay_visible_and_are_redrawn_every_epoch() {
         let with = |m: &mut MethodConfig| m.mask.hints = 0.25;
         let visible = |slice| {
             let masked = draw(with, &state(3.0), 0.75, slice);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_masked_whole() {
+    fn only_whole_units_are_masked() {
         let masked = draw(|m| m.mask.unit_px = 8, &state(3.0), 0.5, 1);
         assert_eq!(masked, [0, 1, 4, 5, 2, 3, 6, 7]);
         let random = draw(|m| (m.mask.unit_px, m.order) = (8, Order::Random), &state(3.0), 0.25, 5);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_of_tissue_leaves_air_visible() {
+    fn with_a_ratio_of_tissue_air_stays_visible() {
         let masked = draw(|m| m.mask.of_tissue = true, &state(3.0), 0.5, 1);
         assert_eq!(masked, [4, 5, 6, 7, 8, 9], "half of the twelve patches with tissue, foreground first");
         let units = |m: &mut MethodConfig| (m.mask.of_tissue, m.mask.unit_px) = (true, 8);

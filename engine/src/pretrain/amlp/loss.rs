@@ -35,8 +35,8 @@ pub fn forward(net: &MaskedUNet, batch: &DeviceBatch, config: &Config) -> Tensor
     appearance.undo(net.forward(input, pixel_mask, config.training.precision))
 }
 
-/// Eq. 8 of a reconstruction. The consistency loss covers masked patches with a flipped label. Only masked patches are
-/// reconstructed (Algorithm 1); visible ones could be copied.
+/// Eq. 8 of a reconstruction. The reconstruction loss covers masked patches only (Algorithm 1), since visible ones could be
+/// copied. The consistency loss covers masked patches with a flipped label.
 pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> AmlpLoss {
     let errors = batch.appearance.errors(patch_errors(output.clone(), batch.image.clone(), batch.grid));
     let mut rel = relative(errors.clone(), batch.masked.clone(), batch.counts.clone());
@@ -45,7 +45,7 @@ pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> 
     }
     let pred = reconstruction(errors.clone(), batch.weights.clone(), batch.count);
     let rrl = attention(method.attention, errors.clone(), rel, batch.weights.clone(), batch.count);
-    // Without a flipped patch the sum is empty: the logits need not be computed.
+    // Without a flipped patch the sum is empty, so the logits are not computed.
     let lcl = if batch.flipped > 0 {
         let logits = consistency_logits(output.clone(), &batch.consistency, batch.grid);
         consistency(method.consistency, logits, &batch.consistency, batch.count)
@@ -63,7 +63,8 @@ pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> 
 }
 
 impl AmlpLoss {
-    /// As the loss of a micro-batch. Every part is a mean over slices, so the weighted losses add up to the batch's.
+    /// Converts to the loss of a micro-batch. Every part is a mean over slices, so the weighted losses add up to that of the
+    /// batch.
     pub fn micro(self, micro: &MicroBatch<'_>, method: &MethodConfig) -> MicroLoss {
         let Self { total, pred, rrl, lcl, errors, output } = self;
         let zero = Tensor::<1>::zeros([1], micro.device);
@@ -85,7 +86,7 @@ pub(super) fn micro_loss(net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBat
     losses(forward(net, &batch, config), &batch, &config.method).micro(micro, &config.method)
 }
 
-/// The losses of a whole batch, read.
+/// Computes and reads the losses of a whole batch.
 ///
 /// # Errors
 /// Those of the device.
@@ -103,7 +104,7 @@ pub struct PatchLosses {
 }
 
 impl PatchLosses {
-    /// Picks the masked patches out of every patch's error, which a step has read.
+    /// Selects the masked patches from the errors of all patches, which a step has read.
     pub fn of(batch: &MaskedBatch, output: &StepOutput) -> Self {
         let slices = output.per_slice.iter().zip(&batch.judged);
         let errors: Vec<Vec<f64>> = slices.map(|(all, judged)| judged.iter().map(|&i| all[i]).collect()).collect();

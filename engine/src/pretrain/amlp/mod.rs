@@ -72,9 +72,9 @@ use validation::Validation;
 const LABELS: &str = "labels.bin";
 const RELEVANCE: &str = "relevance.bin";
 const STATISTICS: &str = "amlp.json";
-/// 1 if the foreground was swapped for the darker cluster; there only where losses choose it.
+/// 1 if the darker cluster was made the foreground; exists only if the losses choose the foreground.
 const FOREGROUND: &str = "foreground.bin";
-/// Where earlier versions kept the statistics.
+/// Name of the statistics in checkpoints of earlier versions.
 const TALLY: &str = "tally.json";
 
 /// A pre-training run with AMLP.
@@ -101,7 +101,7 @@ struct Statistics {
     agreeing: u64,
     /// Masked patches.
     judged: u64,
-    /// `L_pred`, and that of the best constant output of each batch. Earlier versions did not sum it up.
+    /// Sums of `L_pred` and of the loss of the best constant output of each batch. Absent in checkpoints of earlier versions.
     #[serde(default)]
     constant: [f64; 2],
 }
@@ -128,8 +128,8 @@ impl<'a> Amlp<'a> {
         self.config.method.ratio.sigma(at.epoch, at.epochs)
     }
 
-    /// At the end of a period, updates every label from its relative losses and starts the next. Returns the event and the
-    /// updates of the slices in `watched`.
+    /// At the end of a period, updates all labels from their relative losses and starts the next period. Returns the event
+    /// and the updates of the slices in `watched`.
     fn update_labels(&mut self, at: Position, watched: &[usize]) -> Option<(Event, Vec<LabelUpdate>)> {
         let (config, epoch) = (self.config, at.epoch);
         let period = config.method.period(at.epochs);
@@ -167,7 +167,7 @@ impl<'a> Amlp<'a> {
         Some((event, updates))
     }
 
-    /// Mean over the slices that have the number.
+    /// Mean over the slices for which `of` returns a value.
     fn mean_of(&self, of: impl Fn(usize, &PatchState) -> Option<f64>) -> Option<f64> {
         let values = self.patches.iter().enumerate().filter_map(|(i, s)| of(i, s));
         let (sum, n) = values.fold((0.0, 0usize), |(sum, n), v| (sum + v, n + 1));
@@ -223,7 +223,7 @@ impl<'a> Amlp<'a> {
             return Ok(None);
         }
         let (config, device) = (self.config, self.session.compute.training());
-        // A copy, so that its running statistics do not change the network's.
+        // Uses a copy, so that the network's running statistics do not change.
         let copy = net.valid().train();
         let training = &config.training;
         let most = GradientEngine::new(self.session.compute, training.micro_batch).at_once(training.batch);

@@ -23,11 +23,11 @@ use crate::seed;
 /// The patches of one slice.
 #[derive(Clone, Debug)]
 pub struct PatchState {
-    /// Computed once; its labels are `label_ori`.
+    /// The clustering, computed once. Its labels are `label_ori`.
     pub clustering: Clustering,
-    /// `label_new`, in force until the next update.
+    /// `label_new`, valid until the next update.
     pub label: Vec<u8>,
-    /// Which patches are lesion patches, where a mask exists and is read. For the log, never trained on.
+    /// Lesion patches, if the patient has a mask and it is read. Used for the log, never for training.
     pub lesion: Option<Vec<bool>>,
 }
 
@@ -77,16 +77,16 @@ impl PatchState {
     }
 }
 
-/// Which patches come first.
+/// Order in which patches are masked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
     /// A random permutation, drawn by seed and place.
     Random,
-    /// Patches labelled 1 by falling logit, then those labelled 0 by falling logit: the paper's, "hard to easy".
+    /// Patches labelled 1 by descending logit, then those labelled 0 by descending logit: the paper's order, "hard to easy".
     #[default]
     LesionFirst,
-    /// The reverse idea, "easy to hard": patches labelled 0 by rising logit, then those labelled 1 by rising logit.
+    /// The reverse, "easy to hard": patches labelled 0 by ascending logit, then those labelled 1 by ascending logit.
     BackgroundFirst,
 }
 
@@ -102,7 +102,7 @@ pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, place: &[u64]
         let group = (labels[*a] == 1).cmp(&(labels[*b] == 1));
         group.then(compare(logit[*a], logit[*b]))
     };
-    // The sorts are stable: equal patches stay in the order of their indices.
+    // The sorts are stable, so ties are in the order of their indices.
     match kind {
         Order::Random => order.shuffle(&mut seed::stream(seed, "mask-order", place)),
         Order::LesionFirst => order.sort_by(|a, b| rising(b, a)),
@@ -123,7 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn groups_then_logit_then_index() {
+    fn patches_are_ordered_by_label_then_logit_then_index() {
         let (labels, logit) = ([0, 1, 0, 1, 0, 1], [5.0, 1.0, -1.0, 2.0, 5.0, -3.0]);
         assert_eq!(order(Order::LesionFirst, &labels, &logit, 0, &[]), [3, 1, 5, 0, 4, 2]);
         assert_eq!(order(Order::BackgroundFirst, &labels, &logit, 0, &[]), [2, 0, 4, 5, 1, 3]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn random_depends_on_seed_and_place_only() {
+    fn the_random_order_depends_on_seed_and_place_only() {
         let draw = |seed, place: &[u64]| order(Order::Random, &[0; 64], &[0.0; 64], seed, place);
         assert_eq!(draw(1, &[2, 3]), order(Order::Random, &[1; 64], &[7.0; 64], 1, &[2, 3]));
         assert_ne!(draw(1, &[2, 3]), draw(2, &[2, 3]));
@@ -141,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_permutation_whose_prefixes_grow(
+        fn an_order_is_a_permutation_and_masks_at_higher_ratios_contain_those_at_lower_ones(
             patches in prop::collection::vec((0u8..2, -3i32..3), 1..80), kind in 0usize..3, less in 0.0f64..1.0, more in 0.0f64..1.0
         ) {
             let kind = [Order::Random, Order::LesionFirst, Order::BackgroundFirst][kind];

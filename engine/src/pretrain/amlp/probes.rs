@@ -39,11 +39,11 @@ pub(super) struct Probes<'a> {
     restored: StoredPins,
 }
 
-/// What an update of the labels did to one training slice.
+/// Outcome of a label update for one training slice.
 pub(super) struct LabelUpdate {
     pub slice: usize,
     pub outcome: RelabelOutcome,
-    /// The mean relative losses it is based on.
+    /// The mean relative losses that the update is based on.
     pub mean: Vec<Option<f64>>,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Probes<'a> {
             let failed = |why: String| ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
             self.restored = serde_json::from_slice(bytes).map_err(|e| failed(e.to_string()))?;
             if !self.restored.captured.iter().all(ProbeRecord::is_sound) {
-                return Err(failed("the lengths of its arrays do not fit each other".into()).into());
+                return Err(failed("the lengths of its arrays do not match".into()).into());
             }
         }
         if resumed.parts.as_ref().is_some_and(|parts| parts.get(PART_BEFORE).is_some()) {
@@ -194,7 +194,7 @@ impl<'a> Probes<'a> {
         self.trained.values().map(|trained| trained.slice).collect()
     }
 
-    /// Records what a step did to the pinned slices in its batch.
+    /// Records a step's masks, losses and outputs of the pinned slices in its batch.
     pub fn observe(
         &mut self,
         patches: &[PatchState],
@@ -229,7 +229,7 @@ impl<'a> Probes<'a> {
         for (pin, trained) in &mut self.trained {
             let update = updates.iter().find(|update| update.slice == trained.slice);
             let record = trained.captured.take().or_else(|| {
-                // Its batch was left out of this epoch; its labels are updated anyway.
+                // The slice was in no batch of this epoch, but its labels are updated.
                 let update = update?;
                 let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
                 Some(with_labels(empty, &update.outcome.before, sigma))
@@ -350,7 +350,7 @@ fn with_labels(record: ProbeRecord, labels: &[u8], sigma: f64) -> ProbeRecord {
     }
 }
 
-/// Adds what an update did.
+/// Adds the outcome of a label update to a record.
 fn put_update(record: &mut ProbeRecord, outcome: &RelabelOutcome, mean: &[Option<f64>]) {
     record.before.clone_from(&outcome.before);
     record.after.clone_from(&outcome.after);

@@ -1,4 +1,4 @@
-//! The update of the patches' labels (section 3.3), once a period of epochs.
+//! Updates the patch labels once per period (section 3.3).
 //!
 //! | case | `label_ori` | important | `label_new` |
 //! |---|---|---|---|
@@ -6,7 +6,7 @@
 //! | 2 | 0 | no | 0 |
 //! | 3 | 1 | no | coin |
 //! | 4 | 0 | yes | coin |
-//! | - | any | never masked in the period | as it was |
+//! | - | any | never masked in the period | unchanged |
 //!
 //! A patch is important if its relative loss (Eq. 6), averaged over the epochs of the period in which it was masked, is
 //! at least 1, the mean of all.
@@ -20,14 +20,14 @@ use crate::config::MethodConfig;
 use crate::event::CaseCounts;
 use crate::seed;
 
-/// What `label_ori` is.
+/// Meaning of `label_ori`, the label that an update starts from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anchor {
-    /// The label of the clustering, always (Algorithm 1).
+    /// The label of the clustering, in every update (Algorithm 1).
     #[default]
     Kmeans,
-    /// The last `label_new`: the clustering is forgotten over time.
+    /// The last `label_new`, so that the influence of the clustering fades.
     Previous,
 }
 
@@ -63,7 +63,7 @@ impl Relevance {
         self.sum.len() / self.patches.max(1)
     }
 
-    /// Adds one epoch of one slice: `relative[m]` belongs to patch `patches[m]`, the masked ones.
+    /// Adds the relative losses of one slice in one epoch: `relative[m]` belongs to the masked patch `patches[m]`.
     pub fn add(&mut self, slice: usize, patches: &[usize], relative: &[f64]) {
         debug_assert_eq!(patches.len(), relative.len());
         let range = slice * self.patches..(slice + 1) * self.patches;
@@ -91,7 +91,7 @@ impl Relevance {
     }
 }
 
-/// What happened to one patch in an update; the numbers are the paper's.
+/// Case of one patch in an update, numbered as in the paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Case {
@@ -107,7 +107,7 @@ pub enum Case {
     DoubtedBackground = 4,
 }
 
-/// One update of one slice.
+/// Outcome of an update for one slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RelabelOutcome {
     /// Labels before.
@@ -131,7 +131,7 @@ pub struct RelabelOutcome {
 /// How labels are updated.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RelabelRule {
-    /// What `label_ori` is.
+    /// Meaning of `label_ori`.
     pub anchor: Anchor,
     /// Minimum distance of a patch's mean relative loss from 1; closer patches count as agreeing with `label_ori`. 0 in the
     /// paper.
@@ -227,7 +227,7 @@ mod tests {
     const KMEANS: RelabelRule = RelabelRule { anchor: Anchor::Kmeans, margin: 0.0 };
 
     #[test]
-    fn labels_are_doubted_only_where_the_loss_is_clear() {
+    fn with_a_margin_only_clear_losses_question_a_label() {
         let mean = [Some(0.8), Some(1.2), Some(0.4), Some(1.6)];
         let of = |margin| relabel(&[1, 0, 1, 0], &[1, 0, 1, 0], &mean, RelabelRule { margin, ..KMEANS }, 1, 2, 3);
         assert_eq!(of(0.0).counts.doubted_foreground + of(0.0).counts.doubted_background, 4);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_cases_and_the_untouched() {
+    fn labels_follow_the_four_cases_and_unmasked_patches_keep_theirs() {
         use Case::{DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground, NeverMasked};
         let kmeans = [1, 0, 1, 0, 1, 0];
         let current = [0, 1, 0, 1, 0, 1];
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn relevance_averages_over_the_epochs_in_which_a_patch_was_masked() {
+    fn relevance_is_the_mean_over_epochs_in_which_a_patch_was_masked() {
         let mut relevance = Relevance::new(2, 3);
         relevance.add(1, &[0, 2], &[0.5, 1.5]);
         relevance.add(1, &[2], &[1.0]);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn coins_are_fair_and_independent_of_everything_else() {
+    fn coins_are_fair_and_depend_on_seed_period_and_slice() {
         let all: Vec<u8> = (0..200).flat_map(|slice| coins(256, 4, 1, slice)).collect();
         let share = all.iter().map(|c| f64::from(*c)).sum::<f64>() / all.len() as f64;
         assert!((share - 0.5).abs() < 0.01, "{share}");
@@ -291,7 +291,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_patch_is_judged_alone(patches in prop::collection::vec(patch(), 1..150), other in patch(), at in 0usize..150) {
+        fn the_update_of_a_patch_does_not_depend_on_other_patches(patches in prop::collection::vec(patch(), 1..150), other in patch(), at in 0usize..150) {
             let run = |patches: &[(u8, u8, Option<f64>)]| {
                 let kmeans: Vec<u8> = patches.iter().map(|p| p.0).collect();
                 let current: Vec<u8> = patches.iter().map(|p| p.1).collect();

@@ -14,7 +14,7 @@ use crate::preprocess::SliceData;
 use crate::pretrain::{network_config, synthetic_slice};
 use crate::trainer::{MicroBatch, MicroLoss, Objective};
 
-/// Slices of a body with a brighter lesion, clustered; every fifth label is flipped, so that no loss is zero.
+/// Clustered synthetic slices of a body with a brighter lesion. Every fifth label is flipped, so that no loss is zero.
 pub struct Trial {
     config: Config,
     grid: PatchGrid,
@@ -22,7 +22,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// `slices` slices for the settings, a channel for each modality.
+    /// Makes `slices` slices with one channel per modality.
     ///
     /// # Errors
     /// A patch grid that does not divide the crop.

@@ -1,48 +1,48 @@
 //! The uncertainty of the sampling strategy, H1, H2 and H3 (section 3.1, Eqs. 1 to 5).
 //!
-//! # What is computed, and why
-//! The paper writes H as the expected logarithm of "the joint probability of x_i and x_-i" and never says over which
-//! events. What the strategy draws are patches, each of a category (foreground, background) and either masked or not:
-//! so H is the Shannon entropy, in nats, of the empirical joint of those two over the patches of a slice,
+//! # Definition
+//! The paper writes H as the expected logarithm of "the joint probability of x_i and x_-i" without naming the events. The
+//! strategy draws patches, each of a category (foreground or background) and either masked or not. So H is defined here as the
+//! Shannon entropy, in nats, of the empirical joint distribution of those two over the patches of a slice,
 //!
 //! H = - sum over category c and masked m of (n_cm / N) ln(n_cm / N), with 0 ln 0 = 0
 //!
-//! (Eqs. 1 to 3 leave out the minus sign, without which "reduced uncertainty" would mean growth). All three use the same number
+//! (Eqs. 1 to 3 omit the minus sign, without which "reduced uncertainty" would be an increase). All three use the same number
 //! of masked patches, so that only categories and order differ:
-//! - H1: the clustering's labels and the order they give, before any training;
-//! - H2: the labels after the network's last update and the order they give;
-//! - H3: the categories of the label (lesion patches) masked in the best order, lesion first; only with a label.
+//! - H1: the labels of the clustering and their order, before any training;
+//! - H2: the labels after the last update and their order;
+//! - H3: the reference's lesion patches, masked first; only with a reference.
 //!
-//! Masking is decided slice by slice, so a run reports the mean of its slices' entropies, not the entropy of pooled
-//! counts, which would add the variation between slices.
+//! Each slice is masked separately, so a run reports the mean of its slices' entropies. The entropy of pooled counts would
+//! include the variation between slices.
 //!
-//! H3 <= H2 <= H1 is the paper's expectation, not a theorem: with these definitions H grows as the categories get more
-//! even, so a clustering with a small foreground can have a lower H than the reference. See [`Uncertainty::holds`].
+//! The paper expects H3 <= H2 <= H1, but that is not guaranteed. H grows as the categories become more balanced, so a
+//! clustering with a small foreground can have a lower H than the reference. See [`Uncertainty::holds`].
 
 use serde::{Deserialize, Serialize};
 
 use super::mps::{Order, order};
 
-/// H1, H2, H3 in nats, and whether they have the order that the paper expects.
+/// H1, H2 and H3 in nats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Uncertainty {
     /// Before training.
     pub h1: f64,
     /// With the network's current labels.
     pub h2: f64,
-    /// Of the best assignment known; `None` without a label.
+    /// By the reference; `None` without one.
     pub h3: Option<f64>,
 }
 
 impl Uncertainty {
-    /// Whether H3 <= H2 <= H1 holds (H2 <= H1 alone where there is no H3), up to rounding.
+    /// True if H3 <= H2 <= H1 (H2 <= H1 without H3), up to rounding.
     pub fn holds(&self) -> bool {
         let least = self.h3.unwrap_or(f64::NEG_INFINITY);
         least <= self.h2 + 1e-12 && self.h2 <= self.h1 + 1e-12
     }
 }
 
-/// Entropy in nats of the empirical joint of category and masked or not. At most ln 4; 0 without patches.
+/// Entropy in nats of the empirical joint distribution of category and mask, from 0 to ln 4; 0 without patches.
 pub fn joint_entropy(foreground: impl IntoIterator<Item = bool>, masked: &[bool]) -> f64 {
     let mut counts = [0usize; 4];
     for (foreground, masked) in foreground.into_iter().zip(masked) {
@@ -55,7 +55,7 @@ pub fn joint_entropy(foreground: impl IntoIterator<Item = bool>, masked: &[bool]
 
 /// The uncertainties of one slice with `masked` patches masked in lesion-first order.
 ///
-/// `kmeans` are the clustering's labels, `current` the network's, `lesion` the lesion patches where a label exists.
+/// `kmeans` are the labels of the clustering, `current` the current ones, `lesion` the lesion patches if there is a reference.
 pub fn uncertainty(
     kmeans: &[u8],
     current: &[u8],
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn entropy_of_known_tables() {
+    fn entropies_match_known_tables() {
         close(joint_entropy([true, true, false, false], &[true, false, true, false]), 4f64.ln());
         close(joint_entropy([true, false], &[true, false]), 2f64.ln());
         close(joint_entropy([false; 5], &[false; 5]), 0.0);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_of_a_slice() {
+    fn the_three_uncertainties_of_a_slice_match_their_definitions() {
         // Four lesion patches of sixteen; the clustering calls eight foreground, the network is down to four.
         let lesion: Vec<bool> = (0..16).map(|i| i < 4).collect();
         let kmeans: Vec<u8> = (0..16).map(|i| u8::from(i < 8)).collect();
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn mean_over_slices() {
+    fn the_mean_of_h3_covers_slices_with_a_reference_only() {
         let mut mean = MeanUncertainty::default();
         assert_eq!(mean.mean(), None);
         mean.add(&Uncertainty { h1: 1.0, h2: 0.5, h3: Some(0.25) });
@@ -148,7 +148,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn between_0_and_ln_4(patches in prop::collection::vec((any::<bool>(), any::<bool>()), 0..99)) {
+        fn the_entropy_is_between_0_and_ln_4(patches in prop::collection::vec((any::<bool>(), any::<bool>()), 0..99)) {
             let (foreground, masked): (Vec<bool>, Vec<bool>) = patches.into_iter().unzip();
             let entropy = joint_entropy(foreground, &masked);
             prop_assert!((0.0..=4f64.ln() + 1e-12).contains(&entropy));

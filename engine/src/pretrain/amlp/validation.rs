@@ -1,5 +1,5 @@
-//! The reconstruction loss of the validation patients. Their masks are the same in every epoch, so that losses of different
-//! epochs are comparable.
+//! The reconstruction loss of the validation patients. The masks are the same in every epoch, so that losses can be compared
+//! between epochs.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ pub struct Validation {
 }
 
 impl Validation {
-    /// Prepares and clusters the scans of `cases`; their masks are not read. `control` may pause or cancel.
+    /// Preprocesses and clusters the scans of `cases` without reading their masks. `control` may pause or cancel.
     ///
     /// # Errors
     /// Those of [`Slices::load`] and [`PatchState::cluster_all`].
@@ -41,7 +41,7 @@ impl Validation {
         Ok(Self { slices, patches })
     }
 
-    /// Mean `L_pred` of the slices, `at_once` through the network together, at the ratio of the last epoch of `epochs`.
+    /// Mean `L_pred` of the slices at the masking ratio of the last epoch of `epochs`, in batches of `at_once` slices.
     ///
     /// # Errors
     /// Those of the device; a slice that cannot be read.

@@ -1,4 +1,4 @@
-//! `AttMask` (Kakogeorgiou et al., 2022): a teacher masks the cells it attends to.
+//! `AttMask` (Kakogeorgiou et al., 2022): masks the cells that a teacher attends to.
 
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -67,7 +67,7 @@ fn attention(features: Tensor<4>) -> Tensor<2> {
     (cells * mean).sum_dim(1).reshape([batch, rows * columns])
 }
 
-/// How many of `cells` cells are masked at a ratio: int(r G^2), at least 1.
+/// Number of masked cells at a ratio: int(r G^2), at least 1.
 fn masked(cells: usize, ratio: f64) -> usize {
     ((cells as f64 * ratio + 1e-9).floor() as usize).max(1)
 }
@@ -77,7 +77,7 @@ struct Slice {
     pixels: Vec<f32>,
     /// Cells without tissue.
     air: Vec<bool>,
-    /// Lesion cells, where a mask is read.
+    /// Lesion cells, if the mask is read.
     lesion: Option<Vec<bool>>,
     /// Masked cells; `None` where the teacher chooses them.
     chosen: Option<Vec<usize>>,
@@ -280,7 +280,7 @@ mod tests {
     use crate::test_tensors::values;
 
     #[test]
-    fn the_cells_of_most_attention_are_masked() {
+    fn the_cells_with_the_highest_attention_are_masked() {
         assert_eq!(masked(4, 0.5), 2);
         assert_eq!(salient(&[0.1, 0.4, 0.2, 0.3], masked(4, 0.5)), [1, 3]);
         assert_eq!(salient(&[0.5; 4], 2), [0, 1]);
@@ -290,14 +290,14 @@ mod tests {
 
     /// Cells (1, 0), (0, 1), (1, 2), (0, 1) have the mean (.5, 1).
     #[test]
-    fn attention_is_the_product_with_the_mean() {
+    fn attention_is_the_dot_product_with_the_mean() {
         let features = vec![1.0f32, 0.0, 1.0, 0.0, 0.0, 1.0, 2.0, 1.0];
         let map = Tensor::<4>::from_data(TensorData::new(features, [1, 2, 2, 2]), &Device::flex());
         assert_eq!(values(attention(map)), [0.5, 1.0, 2.5, 1.0]);
     }
 
     #[test]
-    fn half_of_the_slices_are_masked_by_the_teacher_and_all_alike_in_number() {
+    fn the_teacher_masks_half_of_the_slices_and_all_have_the_same_number_of_masked_cells() {
         let objective = objective::<AttMask>(&sized(96));
         let batch = objective.synthetic_batch(64, 0).unwrap();
         let by_teacher = batch.slices.iter().filter(|slice| slice.chosen.is_none()).count();
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn hits_are_shares_of_the_teacher_s_cells() {
+    fn hits_are_shares_of_the_teachers_cells() {
         let slice = |chosen| Slice {
             pixels: Vec::new(),
             air: vec![true, false, false, true],

@@ -1,4 +1,4 @@
-//! Masked slices on the host, and some of them on a device.
+//! Batches of masked slices on the host, and parts of them as tensors.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ pub struct MaskedSlice<T> {
     pub pixels: Vec<f32>,
     /// `[S][S]`, 1 on masked pixels, else 0.
     pub mask: Vec<f32>,
-    /// What the loss compares the output with.
+    /// Target of the loss.
     pub target: T,
 }
 

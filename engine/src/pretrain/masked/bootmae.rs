@@ -35,7 +35,7 @@ pub(crate) const PRESET: Preset = Preset {
     citation: "Dong et al., Bootstrapped Masked Autoencoders for Vision BERT Pretraining, ECCV 2022",
 };
 
-/// Weight of the feature loss once it has risen.
+/// Weight of the feature loss after its ramp.
 const FEATURE_WEIGHT: Number = Number {
     name: "feature_weight",
     default: 1.0,
@@ -274,7 +274,7 @@ mod tests {
     use crate::trainer::Objective;
 
     #[test]
-    fn schedules_at_800_epochs() {
+    fn decay_and_feature_weight_follow_their_schedules() {
         for (e, expected) in [(50, 0.99945), (100, 0.9999), (250, 0.999_945), (400, 0.99999), (799, 0.99999)] {
             assert!((decay(e, 800) - expected).abs() < 1e-12, "{e}: {}", decay(e, 800));
         }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn features_are_compared_under_layer_norm() {
+    fn features_are_normalised_before_they_are_compared() {
         let device = Device::flex();
         let [a, b] = [[1.0, 3.0], [3.0, 1.0]].map(|row| layer_norm(rows(row.to_vec(), 1, &device)));
         let difference = a - b;
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn the_spread_of_equal_targets_is_0() {
+    fn equal_targets_have_a_spread_of_0() {
         let device = Device::flex();
         assert_eq!(values(spread_over_rows(rows(vec![1.0, 2.0, 1.0, 2.0], 2, &device))), [0.0]);
         let apart = values(spread_over_rows(rows(vec![1.0, 5.0, 3.0, -1.0], 2, &device)));
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_head_is_that_of_its_weights() {
+    fn the_estimated_memory_counts_the_weights_of_the_head() {
         let objective = objective::<BootMae>(&config());
         let weights = predictor(&config()).parameters();
         let unet = objective.network().parameters();
@@ -326,7 +326,7 @@ mod tests {
 
     /// Masked pixels do not reach the network, and visible ones do not count in the loss.
     #[test]
-    fn only_masked_cells_are_learned_and_they_are_hidden() {
+    fn masked_cells_are_hidden_and_only_they_count() {
         let config = crate::pretrain::testing::sized(64);
         let task = &objective::<BootMae>(&config).task;
         let device = Device::flex();

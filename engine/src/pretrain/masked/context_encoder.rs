@@ -147,7 +147,7 @@ mod tests {
 
     /// At 160 pixels 72 x 72 of 80 x 80 are hidden, and an error of 1 everywhere is (5184 + 10 * 1216) / 6400.
     #[test]
-    fn an_error_of_one_counts_ten_times_on_the_rim() {
+    fn errors_count_ten_times_on_the_rim() {
         let task = ContextEncoder::new(&sized(160)).unwrap();
         assert_eq!(task.hidden.iter().filter(|hidden| **hidden > 0.0).count(), 5184);
         assert_eq!(task.weights.iter().filter(|weight| **weight > 0.0).count(), 6400);

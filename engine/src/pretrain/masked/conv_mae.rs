@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_head_is_that_of_its_tokens() {
+    fn the_estimated_memory_counts_the_mask_tokens() {
         let objective = objective::<MaskedMethod<ConvMae>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();

@@ -68,7 +68,7 @@ impl MaskedTask for FreMae {
     fn head(config: &Config) -> Head {
         let network = network_config(config);
         let area = config.preprocess.size * config.preprocess.size;
-        // Of each joint its input, convolution, norm and output: nine times the level's channels on either path.
+        // Each fusion keeps its input, convolution, norm and output: nine times the level's channels, on either path.
         let of_level = |level: usize| 2 * 9 * (network.width << level) * (area >> (2 * level));
         // The two products of a difference with each table, their squares and weights.
         let spectra = 12 * network.out_channels * (area + area / 16);
@@ -84,7 +84,7 @@ impl MaskedTask for FreMae {
         FusionNet::init(&network_config(&self.config), seed, device)
     }
 
-    /// Hides the whole share of the tissue's pixels, rounded down.
+    /// Masks the share of the tissue's pixels, rounded down.
     fn mask(&self, data: &SliceData, place: [u64; 2]) -> Vec<f32> {
         let tissue: Vec<usize> = (0..data.tissue.len()).filter(|pixel| data.tissue[*pixel]).collect();
         let hidden = (tissue.len() as f64 * SHARE.of(&self.config) + 1e-9) as usize;
@@ -117,7 +117,7 @@ impl MaskedTask for FreMae {
             (high.clone() + low.clone() * weight, high, low)
         };
         let (loss, of_high, of_low) = sum([high.clone() - image.clone(), low - small.clone()]);
-        // A constant has the zero frequency only: the mean of the batch is the best.
+        // A constant has only the zero frequency, so the batch mean is the best constant.
         let (constant, _, _) = sum([image, small - mean(batch)]);
         let diagnostics = vec![("high_error", of_high.detach()), ("low_error", of_low.detach())];
         Ok(MaskedLoss { loss, name: "spectrum", constant: Some(constant), diagnostics, output: high })
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_the_tissues_pixels_is_hidden() {
+    fn a_quarter_of_the_tissue_pixels_is_masked() {
         let task = FreMae::new(&config()).unwrap();
         let data = crate::pretrain::synthetic_slice(&config(), 3);
         let tissue = data.tissue.iter().filter(|tissue| **tissue).count();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_head_is_that_of_its_weights() {
+    fn the_estimated_memory_counts_the_weights_of_the_head() {
         let objective = objective::<MaskedMethod<FreMae>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();

@@ -1,10 +1,10 @@
-//! Histograms of oriented gradients, as MaskFeat (Wei et al., 2022) takes them: the whole slice is padded by reflection, Sobel
-//! gradients gx = left - right and gy = top - bottom vote with their magnitude for the bin floor(9 atan2(gx, gy) / pi) mod 9 of
-//! their cell of 8 x 8 pixels, and each cell's histogram has length 1. Cells are not normalised by blocks.
+//! Histograms of oriented gradients as in MaskFeat (Wei et al., 2022). The slice is padded by reflection. Sobel gradients gx
+//! = left - right and gy = top - bottom vote with their magnitude for the bin floor(9 atan2(gx, gy) / pi) mod 9 of their cell
+//! of 8 x 8 pixels. Each cell's histogram is scaled to length 1; there is no block normalisation.
 
 use std::f64::consts::PI;
 
-/// Orientations.
+/// Number of orientations.
 pub const BINS: usize = 9;
 /// Side of a cell in pixels.
 pub const CELL: usize = 8;
@@ -15,12 +15,12 @@ const LEAST_NORM: f64 = 1e-3;
 pub struct Hog {
     /// `[C * 9][S / 8][S / 8]`: bins of each channel, each cell and channel of length 1, or 0 where there is no gradient.
     pub bins: Vec<f32>,
-    /// Cells that count, `[S / 8][S / 8]`.
+    /// True for cells that count, `[S / 8][S / 8]`.
     pub counts: Vec<bool>,
 }
 
 impl Hog {
-    /// Of a slice `[C][S][S]`; `size` is S, a multiple of 8.
+    /// The histograms of a slice `[C][S][S]`; `size` is S, a multiple of 8.
     pub fn of(pixels: &[f32], size: usize) -> Self {
         let cells = size / CELL;
         let mut bins = Vec::with_capacity(pixels.len() / (size * size).max(1) * BINS * cells * cells);
@@ -62,8 +62,8 @@ fn votes(channel: &[f32], size: usize) -> Vec<f64> {
     sums
 }
 
-/// Histograms `[9][S / 8][S / 8]` as a picture `[S][S]`: each cell has a line along the edge of each orientation, as bright as
-/// its bin.
+/// Draws histograms `[9][S / 8][S / 8]` as a picture `[S][S]`. Each cell has a line along the edge of each orientation, as
+/// bright as its bin.
 pub fn draw(bins: &[f32], size: usize) -> Vec<f32> {
     let cells = size / CELL;
     let mut picture = vec![0.0f32; size * size];
@@ -94,7 +94,7 @@ mod tests {
     /// A ramp that rises by 1 a pixel along a direction. Bins are numbered against scikit-image's, whose k is the angle from the
     /// columns over 20 degrees.
     #[test]
-    fn a_ramp_has_one_orientation_and_sobels_magnitude() {
+    fn a_ramp_votes_for_one_orientation_with_the_sobel_magnitude() {
         for k in 0..9usize {
             let angle = (5.0 + 20.0 * k as f64).to_radians();
             let ramp = slice(32, |row, column| row * angle.sin() + column * angle.cos());
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_histogram_of_a_pattern_is_the_reference() {
+    fn the_histogram_of_a_pattern_matches_the_reference() {
         let pattern = slice(16, |i, j| (3.0 * i * i + 5.0 * i * j + 7.0 * j) % 11.0);
         let hog = Hog::of(&pattern, 16);
         let expected = [0.45068, 0.16788, 0.12653, 0.16245, 0.62673, 0.34371, 0.43498, 0.06366, 0.14871];

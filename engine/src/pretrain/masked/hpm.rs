@@ -38,7 +38,7 @@ pub(crate) const PRESET: Preset = Preset {
     citation: "Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",
 };
 
-/// Most of the masked patches that are chosen by hardness.
+/// Largest share of the masked patches that are chosen by hardness.
 const HARD_SHARE: Number = Number {
     name: "hard_share",
     default: 0.5,
@@ -56,7 +56,7 @@ const HIDDEN: usize = 64;
 const LEAST_RIGHT: f64 = 0.52;
 const RIGHT: &str = "pairs_right";
 
-/// How many of `masked` patches are the hardest ones in epoch `e` (from 0) of `epochs`.
+/// Number of the `masked` patches that are chosen by hardness in epoch `e` (from 0) of `epochs`.
 fn hard_count(masked: usize, share: f64, e: usize, epochs: usize) -> usize {
     (masked as f64 * share * (e + 1) as f64 / epochs.max(1) as f64 + 1e-9).floor() as usize
 }
@@ -100,7 +100,7 @@ struct Slice {
 /// A batch on the host; the teacher masks it on the device.
 pub(crate) struct HpmBatch {
     slices: Vec<Slice>,
-    /// Masked patches that are the hardest ones.
+    /// Number of masked patches chosen by hardness.
     hard: usize,
 }
 
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ranking_loss_counts_every_pair_with_a_harder_patch() {
+    fn the_ranking_loss_covers_every_pair_of_unequal_losses() {
         for (losses, scores, expected, right) in [
             ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 2f32.ln(), 0.0),
             ([1.0, 2.0, 3.0], [0.0, 1.0, 2.0], 0.251_150, 1.0),
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn slices_weigh_the_same_and_losses_get_no_gradient() {
+    fn ranking_weights_slices_equally_and_gives_losses_no_gradient() {
         let device = Device::flex().autodiff();
         let losses = rows(vec![1.0, 2.0, 3.0, 1.0, 1.0, 3.0], 2, &device).require_grad();
         let scores = rows(vec![0.0, 1.0, 2.0, 0.0, 5.0, 1.0], 2, &device).require_grad();
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hardest_are_up_to_half_of_the_masked_patches() {
+    fn up_to_half_of_the_masked_patches_are_the_hardest() {
         let counts = [0, 399, 799].map(|e| hard_count(192, 0.5, e, 800));
         assert_eq!(counts, [0, 48, 96]);
         assert_eq!(hard_count(192, 1.0, 9, 10), 192);
@@ -392,7 +392,7 @@ mod tests {
 
     /// In the last epoch half of the masked patches are those with the highest scores of the teacher.
     #[test]
-    fn the_teacher_hides_the_hardest_patches() {
+    fn the_teacher_masks_the_patches_with_the_highest_scores() {
         let device = Device::flex();
         let (objective, batch) = task(10);
         let hpm = &objective.task;

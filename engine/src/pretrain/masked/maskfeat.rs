@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_head_is_that_of_its_weights() {
+    fn the_estimated_memory_counts_the_weights_of_the_head() {
         let objective = objective::<MaskedMethod<MaskFeat>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();
@@ -169,7 +169,7 @@ mod tests {
 
     /// The target covers the whole slice: masked pixels do not reach the network, but their gradients are predicted.
     #[test]
-    fn hidden_pixels_change_the_target_only() {
+    fn masked_pixels_affect_the_target_but_not_the_output() {
         let config = sized(48);
         let objective = objective::<MaskedMethod<MaskFeat>>(&config);
         let device = Device::flex();

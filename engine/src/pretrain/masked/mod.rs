@@ -7,7 +7,7 @@
 //! | `hog.rs` | oriented gradients as a target |
 //! | `simmim.rs`, `maskfeat.rs`, `conv_mae.rs` | SimMIM, MaskFeat, ConvMAE |
 //! | `um_mae.rs`, `fre_mae.rs`, `context_encoder.rs` | UM-MAE, FreMAE, context encoder |
-//! | `teacher.rs` | shared by the methods with a teacher |
+//! | `teacher.rs` | shared code of the methods with a teacher |
 //! | `attmask.rs`, `beit/`, `bootmae.rs`, `hpm.rs` | the methods with a teacher |
 
 pub(crate) mod attmask;
@@ -58,7 +58,7 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// not reconstruct pixels.
     const RECONSTRUCT: Option<Reconstruction<Self::Net>> = None;
 
-    /// What [`MaskedTask::show`] makes of the output.
+    /// The kind of picture that [`MaskedTask::show`] returns.
     const SHOWS: PictureKind = PictureKind::Output;
 
     /// As [`PretextTask::errors`].
@@ -93,7 +93,7 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
         f64::NAN
     }
 
-    /// What the picture shows of a slice, `[S][S]`; by default the first channel of the output.
+    /// The picture of a slice, `[S][S]`; by default the first channel of the output.
     ///
     /// # Errors
     /// Those of the device.
@@ -125,7 +125,7 @@ pub struct MaskedLoss {
     pub name: &'static str,
     /// The loss of the best constant output, where the host does not compute it.
     pub constant: Option<Tensor<1>>,
-    /// More numbers, means over the slices.
+    /// Further diagnostics, as means over the slices.
     pub diagnostics: Vec<(&'static str, Tensor<1>)>,
     /// The network's output, of which [`MaskedTask::show`] gets the first channel.
     pub output: Tensor<4>,
@@ -233,7 +233,7 @@ pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
     }
 }
 
-/// Sets the loss ratio of `loss` and the loss of the best constant output, and warns of one near 1.
+/// Sets the ratio of `loss` to the loss of the best constant output, and warns if it is near 1.
 pub(super) fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
     if constant <= 0.0 {
         return;
@@ -287,7 +287,7 @@ pub fn constant_error<'a>(slices: impl Iterator<Item = (&'a [f32], &'a [f32])>) 
     if weight > 0.0 { (squares - sum * sum / weight) / count as f64 } else { 0.0 }
 }
 
-/// The numbers of a picture.
+/// Reads the values of a picture from the device.
 fn read(picture: Tensor<4>) -> Result<Vec<f32>> {
     let data = picture.try_into_data();
     let data = data.map_err(|e| ErrorKind::Compute { step: "reading a picture".into(), why: e.to_string() })?;
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_gives_a_constant_is_warned_of_once_a_tenth_is_trained() {
+    fn a_constant_output_gives_a_warning_after_a_tenth_of_the_run() {
         let epoch = |epoch: usize, loss: f64| {
             let diagnostics: Losses = [(CONSTANT_LOSS, 2.0)].into_iter().collect();
             let mut summary = EpochSummary { epoch, loss, diagnostics, ..EpochSummary::default() };

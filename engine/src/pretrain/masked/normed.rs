@@ -10,7 +10,7 @@ use crate::device::Compute;
 use crate::loss::{NormalisedPatches, Variance, denormalise};
 use crate::patch::PatchGrid;
 
-/// The masked patches of a slice, each in units of its own contrast.
+/// The masked patches of a slice, each normalised by its mean and standard deviation.
 pub struct NormedTarget {
     /// Normalised pixels, `[C][S][S]`.
     pub pixels: Vec<f32>,
@@ -24,7 +24,7 @@ pub struct NormedTarget {
 }
 
 impl NormedTarget {
-    /// Of a slice `[C][S][S]` whose `masked` patches, by index, are reconstructed.
+    /// The target of a slice `[C][S][S]` whose `masked` patches, by index, are reconstructed.
     pub fn of(grid: &PatchGrid, pixels: &[f32], masked: &[usize], variance: Variance) -> Self {
         let channels = pixels.len() / (grid.size() * grid.size());
         let mut is_masked = vec![false; grid.count()];

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_the_head_is_that_of_its_weights() {
+    fn the_estimated_memory_counts_the_weights_of_the_head() {
         let objective = objective::<MaskedMethod<SimMim>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();

@@ -1,4 +1,5 @@
-//! Shared by the methods with a teacher: copies on a device, detached values, and epoch means over those slices that have a value.
+//! Shared code of the methods with a teacher: copies on a device, detached values, and epoch means over the slices that have
+//! a value.
 
 use std::collections::BTreeMap;
 
@@ -89,19 +90,19 @@ impl Means {
         std::mem::take(&mut self.0).into_iter().map(|(name, (sum, weights))| (name, sum / weights)).collect()
     }
 
-    /// For a checkpoint.
+    /// Serialises the sums for a checkpoint.
     ///
     /// # Errors
-    /// None in practice.
+    /// If serialisation fails, which does not happen in practice.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let failed = |e: serde_json::Error| ErrorKind::Compute { step: format!("writing {MEANS}"), why: e.to_string() };
         Ok(serde_json::to_vec(self).map_err(failed)?)
     }
 
-    /// From a checkpoint.
+    /// Restores the sums from a checkpoint.
     ///
     /// # Errors
-    /// Bytes that are not sums.
+    /// If the bytes are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let failed = |e: serde_json::Error| ErrorKind::Compute { step: format!("reading {MEANS}"), why: e.to_string() };
         Ok(serde_json::from_slice(bytes).map_err(failed)?)
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn means_count_only_what_has_a_number_and_survive_a_checkpoint() {
+    fn means_skip_undefined_values_and_round_trip_through_a_checkpoint() {
         let mut means = Means::default();
         means.add("recall", 0.5, 1.0);
         means.add("recall", f64::NAN, 5.0);

@@ -142,9 +142,9 @@ mod tests {
         check_micro_batches::<MaskedMethod<UmMae>>(&config());
     }
 
-    /// 48 patches are seen, 16 take the token, 192 are hidden, and none is two of these.
+    /// 48 patches are visible, 16 are under the token, 192 are hidden; the three sets are disjoint.
     #[test]
-    fn patches_are_seen_hidden_or_replaced() {
+    fn patches_are_visible_under_the_token_or_hidden() {
         let task = UmMae::new(&config()).unwrap();
         for slice in 0..20 {
             let (hidden, again) = task.patches([1, slice]);
@@ -155,7 +155,7 @@ mod tests {
 
     /// Neither hidden pixels nor those under the token reach the network.
     #[test]
-    fn the_network_sees_48_patches() {
+    fn only_visible_patches_reach_the_network() {
         let config = config();
         let objective = objective::<MaskedMethod<UmMae>>(&config);
         let device = Device::flex();
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_is_all_that_the_head_adds() {
+    fn the_head_adds_only_the_token() {
         let objective = objective::<MaskedMethod<UmMae>>(&config());
         let device = Device::flex();
         let unet = objective.network().init(0, &device).num_params();

@@ -1,4 +1,4 @@
-//! Views of a batch on the host, and its pairs of neighbouring slices.
+//! The views of a batch on the host, and which slices are neighbours.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
@@ -9,7 +9,7 @@ use crate::pretrain::task::Sample;
 use crate::pretrain::tensors::images;
 use crate::seed::stream;
 
-/// Which slice of which patient.
+/// Identifies a slice by patient and position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceId {
     /// Number of the patient.
@@ -19,7 +19,8 @@ pub struct SliceId {
 }
 
 impl SliceId {
-    /// True for slices of one patient at most `distance` apart, including the slice itself: not negatives of each other.
+    /// True for slices of the same patient at most `distance` apart, including the slice itself. They are not negatives of
+    /// each other.
     pub fn is_near(self, other: Self, distance: usize) -> bool {
         self.patient == other.patient && self.k.abs_diff(other.k) as usize <= distance
     }
@@ -46,7 +47,7 @@ impl ViewBatch {
     pub fn draw(samples: &[Sample], shapes: &[ViewShape], size: usize, seed: u64, epoch: usize) -> Self {
         let draw = |number: usize, shape: ViewShape| {
             let of = |(at, sample): (usize, &Sample)| {
-                // A slice that fills up a batch may be in it twice.
+                // A slice that fills a short batch may be in it twice.
                 let again = samples[..at].iter().filter(|other| other.slice == sample.slice).count();
                 let place = [epoch as u64, sample.slice, number as u64, again as u64];
                 view(&sample.data, size, shape, &mut stream(seed, "view", &place))
@@ -101,7 +102,7 @@ mod tests {
     ];
 
     #[test]
-    fn near_slices_of_a_patient_are_no_negatives() {
+    fn neighbouring_slices_of_a_patient_are_not_negatives() {
         let samples = [sample(0, 1, 5), sample(1, 1, 8), sample(2, 1, 9), sample(3, 2, 5), sample(0, 1, 5)];
         let batch = ViewBatch::draw(&samples, &SHAPES, 8, 1, 1);
         let (mask, share) = batch.neighbours(5, 3, &Device::flex());
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn views_are_the_slices_of_the_batch_in_order() {
+    fn views_are_in_the_order_of_the_batch() {
         let samples = [sample(4, 1, 5), sample(7, 1, 8), sample(9, 2, 1)];
         let device = Device::flex();
         let batch = ViewBatch::draw(&samples, &SHAPES, 8, 1, 3);

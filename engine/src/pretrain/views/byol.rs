@@ -80,7 +80,7 @@ impl ViewLoss for Byol {
         Ok(ViewOutput { loss, diagnostics: Vec::new(), rows: a })
     }
 
-    /// A collapse has the least loss, 0.
+    /// `None`, because a collapse has the lowest loss, 0.
     fn loss_of_collapse(&self, _: f64) -> Option<f64> {
         None
     }

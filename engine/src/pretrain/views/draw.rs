@@ -1,26 +1,26 @@
 //! Random views of a slice: crop, rotation, flip, intensity changes.
 //!
-//! Crops and flips follow the originals, at scales that suit slices. Hue, grey and solarisation do not apply to one channel.
-//! Intensities change on tissue only, so that air looks as in later use.
+//! Crops and flips follow the original methods, at scales that suit slices. Hue, grey and solarisation do not apply to a single
+//! channel. Intensities change on tissue only, because air has a fixed value at inference.
 
 use rand::RngExt;
 
 use crate::preprocess::SliceData;
 use crate::seed::Stream;
 
-/// Crops that are tried until one has enough tissue.
+/// Maximum number of crops tried until one has enough tissue.
 const TRIES: usize = 10;
-/// Least share of tissue in a crop.
+/// Minimum share of tissue in a crop.
 const LEAST_TISSUE: f64 = 0.25;
 /// Largest rotation in degrees.
 const ROTATION_DEG: f64 = 10.0;
 
-/// Distribution of a view.
+/// Distribution that a view is drawn from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ViewShape {
     /// Pixels along its side.
     pub side: usize,
-    /// Least and largest share of the slice's area that it shows.
+    /// Smallest and largest share of the slice's area that it shows.
     pub area: [f64; 2],
     /// Largest change of contrast (share) and brightness (standard deviations).
     pub intensity: f64,
@@ -42,12 +42,12 @@ struct Crop {
 }
 
 impl Crop {
-    /// The whole slice of a side.
+    /// The whole slice, of `size` pixels per side.
     fn whole(size: f64) -> Self {
         Self { centre: [size / 2.0; 2], extent: [size; 2], turn: (0.0, 1.0), flip: false }
     }
 
-    /// A share U(`area`) of the area with log-aspect U(ln 3/4, ln 4/3), inside the slice before it is turned.
+    /// Draws a crop with a share U(`area`) of the area and log-aspect U(ln 3/4, ln 4/3), inside the slice before its rotation.
     fn draw(size: f64, area: [f64; 2], stream: &mut Stream) -> Self {
         let share: f64 = stream.random_range(area[0]..=area[1]);
         let most = (4.0f64 / 3.0).ln();
@@ -100,9 +100,9 @@ pub fn view(slice: &SliceData, size: usize, shape: ViewShape, stream: &mut Strea
 /// Intensity changes of tissue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Intensities {
-    /// Factor about the mean, and what is added, in standard deviations.
+    /// Factor about the mean, and addend in standard deviations.
     contrast: Option<[f64; 2]>,
-    /// Exponent on intensities between the least and the largest; mean and deviation stay.
+    /// Exponent on intensities scaled to 0 to 1. Mean and deviation are restored afterwards.
     gamma: Option<f64>,
     /// Standard deviation of a Gaussian blur in pixels.
     blur: Option<f64>,
@@ -111,7 +111,7 @@ struct Intensities {
 impl Intensities {
     fn draw(shape: ViewShape, size: usize, stream: &mut Stream) -> Self {
         let j = shape.intensity;
-        // Every number is drawn, whether it is used or not: a view's draws do not depend on each other.
+        // Every number is drawn, even if it is not used, so that a view's draws do not depend on each other.
         let contrast = [stream.random_range(1.0 - j..=1.0 + j), stream.random_range(-j..=j)];
         let gamma = stream.random_range(0.7f64.ln()..=1.5f64.ln()).exp();
         let blur = stream.random_range(0.1..=2.0) * size as f64 / 224.0;
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_is_drawn_again_from_the_same_stream_and_another_is_another() {
+    fn a_view_depends_on_its_random_stream_only() {
         assert_eq!(draw(1, shape()), draw(1, shape()));
         assert_ne!(draw(1, shape()), draw(2, shape()));
         let small = ViewShape { side: 16, area: [0.05, 0.14], ..shape() };
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_slice_is_the_slice() {
+    fn a_view_of_the_whole_slice_equals_the_slice() {
         let slice = slice();
         let pixels: Vec<f32> =
             Crop::whole(SIZE as f64).sources(SIZE).iter().map(|&at| linear(&slice.pixels, SIZE, at)).collect();
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn crops_lie_inside_and_have_the_drawn_area_and_aspect() {
+    fn crops_are_inside_the_slice_with_the_drawn_area_and_aspect() {
         let mut stream = stream(1, "test", &[]);
         let (mut smallest, mut largest, mut flips) = (1.0f64, 0.0f64, 0);
         for _ in 0..2000 {
@@ -276,7 +276,7 @@ mod tests {
 
     /// Small crops of a slice whose tissue lies in one corner.
     #[test]
-    fn a_view_shows_tissue_or_the_whole_slice() {
+    fn a_view_without_enough_tissue_becomes_the_whole_slice() {
         let corner = |side: usize| {
             let tissue: Vec<bool> = (0..SIZE * SIZE).map(|at| at / SIZE < side && at % SIZE < side).collect();
             SliceData { pixels: tissue.iter().map(|is| f32::from(u8::from(*is))).collect(), target: None, tissue }

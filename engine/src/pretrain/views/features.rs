@@ -1,10 +1,10 @@
 //! Features of a whole batch, even if it goes through the network in micro-batches.
 //!
-//! The losses compare slices with each other, so no micro-batch has a loss of its own. But they see slices only through the
-//! encoder's features, which are few numbers. So a first pass without gradients gathers the features of the whole batch. Then each
-//! micro-batch computes its own features again, with gradients, puts them among the others, and takes the loss of the whole batch.
-//! The sum of the encoder's gradients is that of the batch: exactly, as every feature had its gradient once. The heads see the
-//! whole batch each time, so their batch norm does as well.
+//! The losses compare slices with each other, so a micro-batch has no separate loss. But they depend on a slice only through
+//! the encoder's features, which are few numbers. So a first pass without gradients gathers the features of the whole batch.
+//! Then each micro-batch recomputes its own features with gradients, combines them with the others, and computes the loss of
+//! the whole batch. The encoder's gradients add up exactly to that of the batch, because every feature gets its gradient
+//! once. The heads, and their batch norm, see the whole batch each time.
 
 use std::ops::Range;
 
@@ -53,7 +53,7 @@ impl<L: ViewLoss> Views<L> {
         Ok(sums)
     }
 
-    /// What [`Self::gather`] has gathered, `[B, d]` for each view.
+    /// The features from [`Self::gather`], `[B, d]` for each view.
     fn gathered(&self, micro: &MicroBatch<'_>) -> Vec<Tensor<2>> {
         let d = self.heads.projector.input;
         let view = |rows: &[f64]| {
@@ -70,9 +70,9 @@ impl<L: ViewLoss> Views<L> {
         self.plan.student.iter().flat_map(pass).collect()
     }
 
-    /// The teacher's features `[b, d]`, for each of its views, and the slices they are of. Where it takes a batch in chunks, they
-    /// are shuffled: batch norm would else give away which key belongs to which query, as both were normalised with the same
-    /// slices.
+    /// The teacher's features `[b, d]`, for each of its views, and the slices they belong to. If the teacher processes a
+    /// batch in chunks, the slices are shuffled. Otherwise batch norm would leak which key belongs to which query, because
+    /// both would be normalised with the same slices.
     fn teacher_features(&self, batch: &ViewBatch, micro: &MicroBatch<'_>) -> (Vec<usize>, Vec<Tensor<2>>) {
         let Some(teacher) = &self.teacher else { return (Vec::new(), Vec::new()) };
         let (teacher, chunks) = (teacher.on(micro.device), self.plan.teacher_chunks);
@@ -117,7 +117,7 @@ fn in_order(rows: Vec<Tensor<2>>, slices: &[usize], device: &Device) -> Vec<Tens
     rows.into_iter().map(|rows| rows.select(0, places.clone())).collect()
 }
 
-/// The whole batch's rows with those of a micro-batch in their place.
+/// The rows of the whole batch, with those of a micro-batch replaced by its own.
 fn among(own: Tensor<2>, whole: Tensor<2>, range: &Range<usize>) -> Tensor<2> {
     let after = whole.dims()[0] - range.end;
     let mut rows = Vec::with_capacity(3);

@@ -102,7 +102,7 @@ impl ViewLoss for Moco {
         Ok(ViewOutput { loss: contrast.loss, diagnostics, rows: Tensor::cat(vec![query, key], 1) })
     }
 
-    /// The keys enter the queue.
+    /// Adds the keys to the queue.
     fn learn(&mut self, _: &mut ViewNet, rows: &[Vec<f64>], batch: &ViewBatch, _: usize) {
         rows.iter().zip(&batch.ids).for_each(|(row, id)| self.queue.push(&row[DIM..], Some(*id)));
     }

@@ -1,4 +1,4 @@
-//! Methods that compare views of slices: SimCLR, MoCo, BYOL and SwAV on the mean of the encoder's bottleneck.
+//! Methods that compare views of slices: SimCLR, MoCo, BYOL and SwAV, on the mean of the encoder's bottleneck.
 //!
 //! | file | idea |
 //! |---|---|
@@ -40,7 +40,7 @@ use draw::ViewShape;
 /// Minimum share of the slice that a view shows.
 const AREA: Number =
     Number { name: "area", default: 0.3, range: [0.05, 1.0], what: "least share of the slice that a view shows" };
-/// Slices that are not negatives of each other.
+/// Distance within which slices are not negatives of each other.
 const NEIGHBOURS: Number = Number {
     name: "neighbours",
     default: 3.0,
@@ -63,7 +63,7 @@ const fn temperature(default: f64) -> Number {
     Number { name: "temperature", default, range: [0.01, 10.0], what: "temperature of the similarities" }
 }
 
-/// The views of a method, and which of them go through an encoder together: batch norm then sees them as one batch.
+/// The views of a method, and which of them the encoder processes together, so that batch norm sees them as one batch.
 pub(crate) struct Plan {
     shapes: Vec<ViewShape>,
     student: Vec<Vec<usize>>,
@@ -98,14 +98,14 @@ pub(crate) trait ViewLoss: Sized + Send + Sync + 'static {
     /// A network with other heads.
     fn loss(&self, pass: &Pass<'_>) -> Result<ViewOutput>;
 
-    /// Learns from a step, from 0: `rows` are [`ViewOutput::rows`].
+    /// Updates the method's state after step `step` (from 0). `rows` are [`ViewOutput::rows`].
     fn learn(&mut self, _net: &mut ViewNet, _rows: &[Vec<f64>], _batch: &ViewBatch, _step: usize) {}
 
-    /// The loss of equal embeddings, if it is an upper bound of what is learned. `neighbours` is the share of pairs that are no
+    /// The loss of equal embeddings, if a network that learns must be below it. `neighbours` is the share of pairs that are not
     /// negatives.
     fn loss_of_collapse(&self, neighbours: f64) -> Option<f64>;
 
-    /// Adds its own numbers to an epoch's.
+    /// Adds the method's own diagnostics to an epoch's summary.
     fn diagnose(&mut self, _summary: &mut EpochSummary) {}
 
     /// As [`PretextTask::state`].
@@ -125,7 +125,7 @@ pub(crate) trait ViewLoss: Sized + Send + Sync + 'static {
     }
 }
 
-/// What a loss is computed from.
+/// Input of a loss.
 pub(crate) struct Pass<'a> {
     /// The network, for its heads.
     net: &'a ViewNet,
@@ -145,7 +145,7 @@ pub(crate) struct Pass<'a> {
 pub(crate) struct ViewOutput {
     loss: Tensor<1>,
     diagnostics: Vec<(&'static str, Tensor<1>)>,
-    /// Numbers of each slice that are read after the step, `[B, R]`: first its projection, whose spread is logged.
+    /// Values of each slice that are read after the step, `[B, R]`. They start with its projection, whose spread is logged.
     rows: Tensor<2>,
 }
 
@@ -199,9 +199,9 @@ impl<L: ViewLoss> PretextTask for Views<L> {
     fn head(config: &Config) -> Head {
         let (network, heads) = (network_config(config), L::heads(config, usize::MAX));
         let plan = L::plan(config);
-        // A teacher is one copy; of every trained number there are four.
+        // The teacher has one copy of each weight; a trained weight has four numbers.
         let teacher = if plan.teacher.is_empty() { 0 } else { (network.parameters() + heads.parameters()) / 4 };
-        // The encoder's passes keep less than the U-Net's one pass, which is counted already.
+        // The encoder's passes keep less than the pass of the U-Net, which is already counted.
         let activations = plan.shapes.len() * 3 * (heads.projector.hidden + heads.projector.output);
         Head { weights: heads.parameters() + teacher, activations }
     }
@@ -238,7 +238,7 @@ impl<L: ViewLoss> PretextTask for Views<L> {
 
     fn loss(&self, net: &ViewNet, batch: &ViewBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
         let [features, teacher_features] = self.features(net, batch, micro);
-        // Every micro-batch sees the heads work on the whole batch; their gradient counts once.
+        // In every micro-batch the heads process the whole batch, so their gradient must count only once.
         let fixed = (micro.range.start > 0).then(|| net.with_fixed_heads());
         let teacher = self.teacher.as_ref().map(|teacher| teacher.on(micro.device));
         let key = |features: Tensor<2>| Some(teacher.as_ref()?.project(features).detach());
@@ -325,14 +325,14 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         self.loss.restore(parts)
     }
 
-    /// The views that an epoch draws of the slice, as the slice is shown, i to the left and j upwards: two large ones side by
-    /// side, small ones below.
+    /// The views drawn of the slice in an epoch, oriented as the slice is displayed (i to the left, j upwards): two large
+    /// ones side by side, small ones below.
     fn picture(&self, _: &ViewNet, sample: Sample, at: Position, _: &Device) -> Result<Picture> {
         let size = self.config.preprocess.size;
         let batch = self.draw(&[sample], at);
         let views: Vec<_> = batch.pictures().collect();
         let mut pixels = vec![0.0; size * size];
-        // Alone, the large ones are in the middle.
+        // Without small views, the large ones are in the middle.
         let first = if views.len() > 2 { size / 2 } else { size / 4 };
         for (number, (side, view)) in views.into_iter().enumerate() {
             // Two halves of a row, then thirds.

@@ -10,14 +10,14 @@ use crate::seed::stream;
 use crate::trainer::Parts;
 use crate::{ErrorKind, Result};
 
-/// A ring of rows of `dim` numbers: a new row takes the place of the oldest.
+/// A ring buffer of rows of `dim` numbers. A new row replaces the oldest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
     dim: usize,
     capacity: usize,
-    /// Where the next row goes.
+    /// Index of the next row to write.
     next: usize,
-    /// Whose embedding each row is; nobody's for a random one.
+    /// The slice that each row embeds; `None` for a random row.
     owners: Vec<Option<SliceId>>,
     /// `[rows][dim]`.
     #[serde(skip)]
@@ -30,7 +30,7 @@ impl Queue {
         Self { dim, capacity, next: 0, owners: Vec::new(), rows: Vec::new() }
     }
 
-    /// A full queue of random unit vectors, as MoCo starts with.
+    /// A full queue of random unit vectors, the initial state of MoCo.
     pub fn random(capacity: usize, dim: usize, seed: u64) -> Self {
         let mut draw = stream(seed, "queue", &[]);
         let mut queue = Self::empty(capacity, dim);
@@ -48,12 +48,12 @@ impl Queue {
         self.capacity
     }
 
-    /// True once it holds as many rows as it can.
+    /// True once the queue has reached its capacity.
     pub fn is_full(&self) -> bool {
         self.owners.len() == self.capacity
     }
 
-    /// Puts a row in the place of the oldest.
+    /// Adds a row, replacing the oldest if the queue is full.
     pub fn push(&mut self, row: &[f64], owner: Option<SliceId>) {
         if self.capacity == 0 {
             return;
@@ -74,7 +74,7 @@ impl Queue {
         Tensor::from_data(TensorData::new(self.rows.clone(), [self.owners.len(), self.dim]), device)
     }
 
-    /// 1 where a row is of a slice within `distance` of the query's, 0 elsewhere: `[B, K]`, and the share of such pairs.
+    /// `[B, K]`: 1 where a row belongs to a slice within `distance` of the query's, 0 elsewhere; and the share of such pairs.
     pub fn near(&self, queries: &[SliceId], distance: usize, device: &Device) -> (Tensor<2>, f64) {
         let is_near = |query: &SliceId, owner: &Option<SliceId>| owner.is_some_and(|id| id.is_near(*query, distance));
         let row = |query| self.owners.iter().map(move |owner| f32::from(u8::from(is_near(query, owner))));
@@ -86,7 +86,7 @@ impl Queue {
     /// The queue as parts of a checkpoint.
     ///
     /// # Errors
-    /// None in practice.
+    /// If serialisation fails, which does not happen in practice.
     pub fn state(&self, name: &str) -> Result<Parts> {
         let head = serde_json::to_vec(self).map_err(|e| damaged(name, &e.to_string()))?;
         let rows = self.rows.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_row_makes_room() {
+    fn a_full_queue_replaces_its_oldest_row() {
         let device = Device::flex();
         let mut queue = Queue::empty(3, 1);
         for (at, full) in [(1.0, false), (2.0, false), (3.0, true), (4.0, true)] {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_queue_is_full_of_unit_vectors_of_nobody() {
+    fn a_random_queue_is_full_of_unit_vectors_without_owners() {
         let device = Device::flex();
         let queue = Queue::random(50, 8, 3);
         assert!(queue.is_full() && queue == Queue::random(50, 8, 3) && queue != Queue::random(50, 8, 4));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_has_everything() {
+    fn a_queue_round_trips_through_a_checkpoint() {
         let mut queue = Queue::random(3, 2, 1);
         queue.push(&[0.1, 0.2], Some(id(7, 9)));
         let parts = || CheckpointData { parts: queue.state("queue").unwrap(), ..CheckpointData::default() };

@@ -52,7 +52,7 @@ const QUEUE: Number = Number {
 };
 /// Dimensions of an embedding.
 const DIM: usize = 128;
-/// Crops that have codes.
+/// Number of large crops, which have codes.
 const LARGE: usize = 2;
 const CROPS: usize = 8;
 const SINKHORN_ROUNDS: usize = 3;
@@ -81,7 +81,8 @@ fn prototypes(config: &Config, slices: usize) -> usize {
     }
 }
 
-/// The least multiple of the batch with which four slices a prototype share a step, at most half of the slices.
+/// Slices in the queue: the smallest multiple of the batch with which a step has four slices per prototype, at most half of
+/// the slices.
 fn queue_slices(batch: usize, prototypes: usize, slices: usize) -> usize {
     let needed = (4 * prototypes).saturating_sub(batch).next_multiple_of(batch);
     needed.min(slices / 2 / batch * batch)
@@ -192,7 +193,7 @@ impl ViewLoss for Swav {
         Some((self.prototypes as f64).ln())
     }
 
-    /// The perplexity of the nearest prototypes: those of the codes are even by construction.
+    /// Reports the perplexity of the nearest prototypes. The codes themselves use prototypes evenly by construction.
     fn diagnose(&mut self, summary: &mut EpochSummary) {
         summary.diagnostics.set("perplexity", perplexity(&self.nearest));
         self.nearest.fill(0.0);

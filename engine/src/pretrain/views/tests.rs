@@ -1,4 +1,4 @@
-//! Tests that every method of views passes, and of what each keeps beside the network.
+//! Tests common to all methods that compare views, and tests of their state besides the network.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -63,7 +63,7 @@ impl<L: ViewLoss> Trial<L> {
 }
 
 #[test]
-fn gradients_are_slopes() {
+fn gradients_are_the_slope_of_the_loss() {
     check_gradient::<Views<SimClr>>(&config());
     check_gradient::<Views<Moco>>(&config());
     check_gradient::<Views<Byol>>(&config());
@@ -137,7 +137,7 @@ fn micro_batches_give_the_loss_and_gradient_of_the_whole_batch() {
     check_micro::<Swav>();
 }
 
-/// What was stored after two steps continues as what was not.
+/// Compares a run that is stored and restored after two steps with an uninterrupted one.
 fn check_resume<L: ViewLoss>(set: &[(&str, f64)]) {
     let config = numbers(set);
     let run = |stored: bool| {
@@ -159,7 +159,7 @@ fn check_resume<L: ViewLoss>(set: &[(&str, f64)]) {
 }
 
 #[test]
-fn a_resumed_training_continues_bit_for_bit() {
+fn a_resumed_run_continues_bit_for_bit() {
     check_resume::<SimClr>(&[]);
     check_resume::<Moco>(&[("queue", 6.0)]);
     check_resume::<Byol>(&[]);
@@ -178,7 +178,7 @@ fn diagnosed<L: ViewLoss>() -> EpochSummary {
 }
 
 #[test]
-fn diagnostics_tell_how_a_method_fares() {
+fn each_method_reports_its_diagnostics() {
     let names =
         |summary: &EpochSummary| summary.diagnostics.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
     let spread = ["emb_std", "effective_rank"];
@@ -269,7 +269,7 @@ fn keys_enter_the_queue_after_the_step() {
 }
 
 #[test]
-fn decays_follow_the_length_of_the_training() {
+fn decays_follow_the_length_of_the_run() {
     let setup = |steps: usize, config: &Config| {
         let length = Length { epochs: 1, steps_per_epoch: steps, steps };
         let setup = TaskSetup { config, slices: 1130, length, device: &Device::flex() };
@@ -287,7 +287,7 @@ fn decays_follow_the_length_of_the_training() {
 }
 
 #[test]
-fn prototypes_crops_and_queue_follow_the_data() {
+fn the_numbers_of_prototypes_and_queue_entries_follow_the_number_of_slices() {
     let mut config = config();
     config.training.batch = 36;
     for (size, side) in [(160, 64), (144, 64), (96, 48), (32, 16)] {
@@ -303,9 +303,9 @@ fn prototypes_crops_and_queue_follow_the_data() {
     }
 }
 
-/// Prototypes rest for the first hundredth of the steps, then move and keep their length.
+/// Prototypes are frozen for the first hundredth of the steps, then move and keep their length.
 #[test]
-fn prototypes_rest_then_move_at_unit_length() {
+fn prototypes_are_frozen_then_move_at_unit_length() {
     let mut trial = Trial::<Swav>::new(&config(), 0);
     trial.objective.task.loss.frozen = 1;
     let of = |trial: &Trial<Swav>| values(trial.net.prototypes().unwrap().inner());

@@ -15,14 +15,14 @@ use crate::{Error, Result};
 /// Name of the cohort's page in the folder of a report.
 pub const INDEX: &str = "index.html";
 
-/// What is exported, and to where.
+/// The files to export; `None` skips one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Export {
-    /// One row a case.
+    /// CSV with one row per case.
     pub cases: Option<PathBuf>,
-    /// One row a finding.
+    /// CSV with one row per finding.
     pub findings: Option<PathBuf>,
-    /// Folder for `index.html` and a page of every case.
+    /// Folder for `index.html` and one page per case.
     pub report: Option<PathBuf>,
 }
 

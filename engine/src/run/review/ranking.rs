@@ -7,8 +7,8 @@ use crate::review::Ranking;
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Reads a CSV with a column `case`: in the order of its rows, or by a column `score`, highest first. A row with an empty
-/// score has none.
+/// Reads a CSV with a column `case`. The order is that of the rows or, with a column `score`, by falling score. An empty score
+/// means that the case has none.
 ///
 /// # Errors
 /// A file that cannot be read or has no column `case`; a duplicate case; a score that is not a number.
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_gives_no_order_is_named() {
+    fn an_invalid_ranking_is_refused_with_the_reason() {
         for (text, said) in [
             ("id\np1\n", "has no column case"),
             ("case\np1\np1\n", "case is p1: occurs twice"),

@@ -182,7 +182,7 @@ impl Slice<'_> {
             shape: [nx, ny],
             spacing_mm: [sx, sy],
             window: None,
-            truth: &self.truth,
+            reference: &self.truth,
             masks,
         }
     }

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_comment_marks_padding() {
+    fn only_the_padding_comment_marks_padding() {
         let of = |code, text: &str| padding(&[Extension { code, data: text.into() }]);
         assert_eq!(of(6, "PixelPadding -2000 -1990.5\0\0"), Some([-2000.0, -1990.5]));
         for text in ["PixelPadding -2000", "PixelPadding a b", "a comment", "", "pixelpadding 1 2"] {

@@ -83,7 +83,7 @@ impl Forms {
             (None, None) => {
                 let base = self.affine_from_pixdim(dims, mm).map_err(refuse)?;
                 warnings.push(
-                    "sform_code and qform_code are not set. The orientation is unknown, only voxel sizes are used"
+                    "sform_code and qform_code are not set. The orientation is unknown, and only the voxel sizes are used"
                         .to_owned(),
                 );
                 Ok((base, false))
@@ -149,7 +149,8 @@ impl Forms {
         Ok(affine)
     }
 
-    /// The guess of nibabel and SPM for a file without orientation: x towards the left, centred at the origin.
+    /// The transform that nibabel and SPM assume for a file without orientation: x grows towards the left, the volume is
+    /// centred at the origin.
     fn affine_from_pixdim(&self, dims: &[u64], mm: f64) -> Result<DAffine3, BadField> {
         let [sx, sy, sz] = self.sizes(dims)?;
         let step = DVec3::new(-sx, sy, sz) * mm;
@@ -200,7 +201,7 @@ fn check(affine: &DAffine3) -> Result<(), &'static str> {
     if !sizes.iter().all(|s| s.is_finite()) || !affine.translation.is_finite() {
         return Err("must be finite numbers");
     }
-    // Outside this range no scanner works, and 32-bit products under- or overflow.
+    // No scanner has voxel sizes outside this range, and 32-bit products would underflow or overflow.
     if !sizes.iter().all(|s| (1e-7..1e7).contains(s)) {
         return Err("gives voxel sizes outside 1e-7 to 1e7 mm");
     }

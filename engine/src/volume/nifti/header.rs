@@ -260,7 +260,7 @@ fn too_short(path: &Path, length: usize, needed: usize) -> Error {
     Error::file(path, format!("ends after {length} bytes, but the header needs {needed}"))
 }
 
-/// Names what the file is instead, judged by its first bytes.
+/// The error for a file that is not NIfTI. Names the actual format if the first bytes show it.
 fn not_nifti(path: &Path, bytes: &[u8]) -> Error {
     let why = if bytes.is_empty() {
         "is empty"

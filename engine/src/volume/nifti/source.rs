@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Largest expansion factor of deflate.
 const DEFLATE_LIMIT: u64 = 1032;
-/// Most bytes read after the voxels to reach the checksum of a gzipped file.
+/// Maximum number of bytes that are read after the voxels to reach the checksum of a gzipped file.
 const EXCESS_LIMIT: u64 = 256 << 20;
 
 /// An open file. The first bytes, not the name, decide whether it is decompressed.
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn members_padding_and_garbage() {
+    fn gzip_members_are_joined_and_garbage_is_reported() {
         let two = [member(b"abc"), member(b""), member(b"def")].concat();
         assert_eq!(read(&two, 6).unwrap(), (b"abcdef".to_vec(), TrailingData::Nothing));
         assert_eq!(read(&two, 4).unwrap(), (b"abcd".to_vec(), TrailingData::Bytes(2)));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_and_every_flipped_bit_is_noticed_or_harmless() {
+    fn every_truncation_and_flipped_bit_is_detected_or_harmless() {
         let good = member(b"the quick brown fox jumps over the lazy dog");
         for end in 2..good.len() {
             assert!(read(&good[..end], 43).is_err(), "cut at {end}");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_bytes_stay_as_they_are() {
+    fn uncompressed_bytes_are_read_unchanged() {
         assert_eq!(read(b"abcdef", 4).unwrap(), (b"abcd".to_vec(), TrailingData::Bytes(2)));
         assert_eq!(read(b"", 4).unwrap(), (Vec::new(), TrailingData::Nothing));
     }

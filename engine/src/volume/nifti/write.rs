@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_have_their_lengths() {
+    fn headers_have_the_lengths_of_the_standard() {
         let grid = Grid::new([2, 1, 1], glam::DAffine3::IDENTITY);
         let volume = Volume::from_f32(grid, vec![1.0, 2.0]);
         let mut content = Content::of(&volume.data);

@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `phases.rs` | teacher, tokenizer and student within one run |
-//! | `tokens.rs` | the codes, and how often each is used |
+//! | `tokens.rs` | the codes and their use |
 
 mod phases;
 mod tokens;
@@ -60,7 +60,7 @@ const RATIO: f64 = 0.75;
 const LEAST_PERPLEXITY: f64 = 0.05;
 const PERPLEXITY: &str = "code_perplexity";
 
-/// The mask of a slice in the form that the loss needs.
+/// The mask of a slice, as the loss needs it.
 pub(crate) struct TokenTarget {
     /// Masked cells (student).
     cells: Vec<usize>,
@@ -191,7 +191,7 @@ impl BeitV2 {
         Ok(quantise(vectors, &codes).index.reshape([n]))
     }
 
-    /// Starts the codes on the cells of a batch.
+    /// Initialises the codes from the cells of a batch.
     fn start_codes(&mut self, net: &TokenNet, batch: &TokenBatch) -> Result<()> {
         let (net, precision) = (fixed(net, &self.device), self.precision());
         let most = match self.config.training.micro_batch {
@@ -291,7 +291,7 @@ impl PretextTask for BeitV2 {
         Ok(())
     }
 
-    /// An epoch may hold steps of two phases: each number is the mean over the steps that have it.
+    /// An epoch may contain steps of two phases. Each number is the mean over the steps that have it.
     fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
         let means = self.means.take();
         for numbers in summary.parts.iter_mut().chain([&mut summary.diagnostics]) {

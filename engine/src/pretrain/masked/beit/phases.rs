@@ -3,7 +3,7 @@
 use crate::config::TrainingConfig;
 use crate::trainer::{Length, Position};
 
-/// What a step trains.
+/// The part of the method that a step trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The teacher reconstructs masked pixels.
@@ -14,7 +14,7 @@ pub(super) enum Phase {
     Student,
 }
 
-/// Where the phases end.
+/// Boundaries of the phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Phases {
     /// Step after the last of teacher, tokenizer and student.
@@ -23,7 +23,7 @@ pub(super) struct Phases {
 }
 
 impl Phases {
-    /// Every phase has a step if the run has three.
+    /// Every phase has at least one step if the run has three or more.
     pub fn new(length: &Length) -> Self {
         let (steps, share) = (length.steps, |share: f64| (share * length.steps as f64).round() as usize);
         let teacher = share(0.4).min(steps.saturating_sub(2)).max(1);
@@ -57,7 +57,7 @@ impl Phases {
         self.step(at) + 1 == self.ends[0]
     }
 
-    /// The learning rate: each phase has the whole schedule, as a run by itself.
+    /// The learning rate. Each phase has a complete schedule, like a separate run.
     pub fn rate(&self, training: &TrainingConfig, at: Position) -> f64 {
         let (step, phase) = (self.step(at), self.of(at) as usize);
         let start = if phase == 0 { 0 } else { self.ends[phase - 1] };
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_have_their_shares_and_a_step_each() {
+    fn phases_have_their_shares_and_at_least_one_step() {
         assert_eq!(phases(10, 7).ends, [28, 42, 70]);
         assert_eq!(phases(800, 31).ends, [9920, 14880, 24800]);
         assert_eq!(
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_has_the_whole_schedule() {
+    fn each_phase_has_a_complete_schedule() {
         let training = TrainingConfig { lr: 1.0, warmup: 0.1, schedule: Schedule::Cosine, ..TrainingConfig::default() };
         let phases = phases(5, 20);
         let rates: Vec<f64> = (0..100).map(|step| phases.rate(&training, at(1 + step / 20, step % 20))).collect();

@@ -11,7 +11,7 @@ use crate::trainer::Objective;
 /// A step of each phase: 10 epochs of 10 steps.
 const STEPS: [usize; 3] = [0, 45, 80];
 
-/// A task whose codes have started.
+/// A task with initialised codes.
 fn tokenized(config: &Config) -> TaskObjective<BeitV2> {
     let mut objective = objective::<BeitV2>(config);
     let net = objective.build(3, &Device::flex());
@@ -21,7 +21,7 @@ fn tokenized(config: &Config) -> TaskObjective<BeitV2> {
 }
 
 #[test]
-fn batches_follow_the_phases() {
+fn batches_are_masked_according_to_the_phase() {
     let objective = tokenized(&config());
     let phases = STEPS.map(|step| objective.synthetic_batch(2, step).unwrap().phase);
     assert_eq!(phases, [Phase::Teacher, Phase::Tokenizer, Phase::Student]);
@@ -34,7 +34,7 @@ fn batches_follow_the_phases() {
 }
 
 #[test]
-fn a_phase_without_codes_is_an_error() {
+fn predicting_codes_before_they_exist_is_an_error() {
     let objective = objective::<BeitV2>(&config());
     let device = Device::flex();
     let net = objective.build(1, &device);
@@ -47,7 +47,7 @@ fn a_phase_without_codes_is_an_error() {
 
 /// With uniform logits the cross-entropy is ln 256.
 #[test]
-fn uniform_logits_cost_the_logarithm_of_the_codes() {
+fn the_loss_of_uniform_logits_is_the_logarithm_of_the_number_of_codes() {
     let objective = tokenized(&config());
     let device = Device::flex();
     let net = objective.build(1, &device);
@@ -118,7 +118,7 @@ fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
 }
 
 #[test]
-fn an_epoch_of_two_phases_has_the_means_of_each() {
+fn an_epoch_of_two_phases_reports_the_means_of_both() {
     let mut task = objective::<BeitV2>(&config()).task;
     task.tokens.start(&[1.0, 0.0], 2, 256, 1);
     let at = Position { epoch: 5, epochs: 10, step: 10 };
@@ -141,7 +141,7 @@ fn an_epoch_of_two_phases_has_the_means_of_each() {
 }
 
 #[test]
-fn the_memory_of_the_heads_is_that_of_their_weights() {
+fn the_estimated_memory_counts_the_weights_of_the_heads() {
     let objective = objective::<BeitV2>(&config());
     let (unet, net) = (objective.network().init(0, &Device::flex()), objective.build(0, &Device::flex()));
     let running = unet.num_params() - objective.network().parameters();
@@ -149,7 +149,7 @@ fn the_memory_of_the_heads_is_that_of_their_weights() {
 }
 
 #[test]
-fn pictures_show_codes_once_there_are_any() {
+fn pictures_show_codes_once_they_exist() {
     let objective = tokenized(&config());
     let device = Device::flex();
     let net = objective.build(3, &device);

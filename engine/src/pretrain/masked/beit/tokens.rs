@@ -1,4 +1,4 @@
-//! The codes of the tokenizer, and how often each was used in the current epoch.
+//! The codes of the tokenizer, and their use in the current epoch.
 
 use crate::loss::{Codebook, perplexity};
 use crate::trainer::Parts;
@@ -8,11 +8,11 @@ use crate::{Error, ErrorKind, Result};
 pub(super) const CODES_PART: &str = "codes.bin";
 pub(super) const USES_PART: &str = "code_uses.bin";
 
-/// Codes and their uses.
+/// Codes, with the number of uses of each.
 #[derive(Default)]
 pub(super) struct Tokens {
     codebook: Option<Codebook>,
-    /// Cells that a code stood for, `[K]`.
+    /// Number of cells assigned to each code, `[K]`.
     uses: Vec<f64>,
 }
 
@@ -49,7 +49,7 @@ impl Tokens {
         rows.iter().flatten().for_each(|code| self.uses[*code as usize] += 1.0);
     }
 
-    /// Ends an epoch: the perplexity of its codes, if there were any.
+    /// Ends an epoch. Returns the perplexity of its codes, if there were any.
     pub fn end_epoch(&mut self) -> Option<f64> {
         let used = self.uses.iter().any(|uses| *uses > 0.0);
         let perplexity = used.then(|| perplexity(&self.uses));
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_learn_are_counted_and_survive_a_checkpoint() {
+    fn codes_move_are_counted_and_round_trip_through_a_checkpoint() {
         let mut tokens = Tokens::default();
         assert!(tokens.codebook().is_err() && tokens.end_epoch().is_none());
         let part = |parts: &Parts, name: &str| parts.iter().find(|(n, _)| n == name).map(|(_, bytes)| bytes.clone());

@@ -1,17 +1,17 @@
-//! The user-defined method of the example appears in a study.
+//! The user-defined method of `engine/examples/custom_method.rs`, in a study.
 
 use crate::common::{cohort, small_study};
 
-#[path = "../../examples/own_method.rs"]
+#[path = "../../examples/custom_method.rs"]
 mod example;
 
 #[test]
-fn a_method_of_ones_own_trains_and_appears_in_the_tables_of_a_study() {
+fn a_registered_method_trains_and_appears_in_the_tables_of_a_study() {
     let temp = tempfile::tempdir().unwrap();
     let unknown = engine::config::preset("denoise", &["pet".into()]).unwrap_err().to_string();
     assert!(unknown.contains("preset = denoise"), "{unknown}");
     let study = r#"
-        name = "own"
+        name = "custom"
         labels = { budgets = ["2"], draws = 1, seeds = [0] }
         split = { folds = 1, test = "3", validation = "2" }
         methods = [{ name = "sup" }, { name = "denoise", preset = "simmim", pretrain = { method = { grid = 16 } } }]
@@ -24,11 +24,11 @@ fn a_method_of_ones_own_trains_and_appears_in_the_tables_of_a_study() {
     example::compare(&text, &out).unwrap();
     let tables = std::fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(tables.contains("denoise") && !tables.contains("failed"), "{tables}");
-    // Its number is in the settings of its run, and its diagnostic in the log.
+    // Its parameter is in the settings of its run, and its diagnostic in the log.
     let runs: Vec<_> = walk(&out).into_iter().filter(|path| path.ends_with("config.toml")).collect();
-    let own = runs.iter().find(|path| std::fs::read_to_string(path).unwrap().contains("pretext = \"own\"")).unwrap();
-    assert!(std::fs::read_to_string(own).unwrap().contains("noise = 0.5"));
-    assert!(std::fs::read_to_string(own.with_file_name("events.jsonl")).unwrap().contains("\"bias\""));
+    let custom = runs.iter().find(|path| std::fs::read_to_string(path).unwrap().contains("pretext = \"own\"")).unwrap();
+    assert!(std::fs::read_to_string(custom).unwrap().contains("noise = 0.5"));
+    assert!(std::fs::read_to_string(custom.with_file_name("events.jsonl")).unwrap().contains("\"bias\""));
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

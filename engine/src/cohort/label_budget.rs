@@ -1,4 +1,4 @@
-//! The labelled patients of a fine-tuning run, among those that train.
+//! Chooses the labelled patients of a fine-tuning run among its training patients.
 //!
 //! They are drawn at random among the patients whose mask has a lesion. This reads no mask, since the split records every
 //! patient's lesion volume. Options: stratify by these volumes ([`LabelDraw::Stratified`]), and include patients without lesion
@@ -91,11 +91,11 @@ impl std::fmt::Display for LabelShare {
 /// Which training patients are labelled.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelBudget {
-    /// How many.
+    /// How many patients, or which.
     pub share: LabelShare,
     /// How they are drawn.
     pub draw: LabelDraw,
-    /// Draw among all patients with a mask, also those whose mask has no lesion.
+    /// Also draw patients whose mask has no lesion.
     pub any: bool,
 }
 
@@ -107,7 +107,7 @@ impl Default for LabelBudget {
 }
 
 impl LabelBudget {
-    /// True if patients are drawn, not named or all taken.
+    /// True if patients are drawn, rather than named or all used.
     fn is_drawn(&self) -> bool {
         matches!(self.share, LabelShare::Percent(_) | LabelShare::Count(_))
     }
@@ -148,7 +148,7 @@ impl Split {
     }
 }
 
-/// The labelled ones of `ids` by volume, then by id.
+/// Those of `ids` that have a mask, sorted by lesion volume, then by id.
 pub(super) fn by_volume<'a>(
     lesion_ml: &BTreeMap<String, Option<f64>>,
     ids: impl Iterator<Item = &'a String>,
@@ -222,7 +222,7 @@ fn spread(ordered: &[String], stream: &mut Stream) -> Vec<String> {
         few.shuffle(stream);
         return few;
     }
-    // The middle one counts as either half.
+    // The middle one of an odd number goes to a random half.
     let middle = ordered.len() / 2 + if stream.random() { ordered.len() % 2 } else { 0 };
     let (low, high) = (spread(&ordered[..middle], stream), spread(&ordered[middle..], stream));
     let (mut low, mut high) = (low.into_iter(), high.into_iter());
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn label_shares_read_and_round() {
+    fn label_shares_are_parsed_and_rounded() {
         for (text, share, of_34) in [
             ("5%", LabelShare::Percent(5.0), 2),
             ("10 %", LabelShare::Percent(10.0), 3),
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn patients_are_chosen_by_name() {
+    fn named_patients_are_chosen_exactly() {
         let mut train = patients(4);
         train.push(("U".into(), None));
         let ids: Vec<String> = train.iter().map(|(id, _)| id.clone()).collect();
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_random_draw_reads_no_volume_and_a_stratified_one_says_that_it_does() {
+    fn only_a_stratified_draw_depends_on_lesion_volumes_and_says_so() {
         let all = patients(34);
         let mut other: Vec<_> = all.clone();
         for (n, (_, ml)) in other.iter_mut().enumerate() {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn patients_without_lesion_are_drawn_only_where_asked_for() {
+    fn patients_without_lesion_are_drawn_only_on_request() {
         let mut train = patients(8);
         train.iter_mut().step_by(2).for_each(|(_, ml)| *ml = Some(0.0));
         let split = Split { train: train.iter().map(|(id, _)| id.clone()).collect(), ..Split::draw(&train, 1) };

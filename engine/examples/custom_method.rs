@@ -1,7 +1,7 @@
 //! A user-defined pre-training method: a denoising autoencoder, compared with the engine's methods in a study whose plan names
 //! it: `[[methods]]`, `name = "denoise"`, `preset = "denoise"`.
 //!
-//! `cargo run --release -p engine --example own_method -- PLAN OUT`
+//! `cargo run --release -p engine --example custom_method -- PLAN OUT`
 
 use std::path::Path;
 
@@ -19,24 +19,24 @@ use engine::study::{Place, Plan, Shard, run};
 use engine::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
 use rand_distr::{Distribution, StandardNormal};
 
-/// How it is listed and documented.
+/// The preset that registers the method: its name and description.
 const DENOISE: Preset = Preset {
     name: "denoise",
-    pretext: Pretext::Own,
+    pretext: Pretext::Custom,
     family: Family::Related,
-    what: "noise on the slice, which the network takes away",
-    about: "A denoising autoencoder adds noise to a slice and learns the slice. Noise is that of standardised intensities. \
+    what: "removes noise that was added to the slice",
+    about: "A denoising autoencoder adds noise to a slice and learns to remove it. The noise is in units of the standardised intensities. \
             Encoder and decoder are transferred.",
     citation: "Vincent et al., Extracting and Composing Robust Features with Denoising Autoencoders, ICML 2008",
 };
 
-/// A method-specific setting: `[method.numbers]` in `config.toml`, `--number noise=0.3`.
+/// A parameter of the method: set it in `[method.numbers]` of `config.toml` or by `--number noise=0.3`.
 const NOISE: Number =
     Number { name: "noise", default: 0.5, range: [0.0, 10.0], what: "standard deviation of the noise" };
 
 struct Denoise(Config);
 
-/// Slices `[C][S][S]` and the same with noise.
+/// Pairs of a slice with noise and the clean slice, each `[C][S][S]`.
 type Pairs = Vec<[Vec<f32>; 2]>;
 
 impl Denoise {
@@ -100,7 +100,7 @@ impl PretextTask for Denoise {
     }
 }
 
-/// Registers the method and carries a study out; its tables are `OUT/tables.md`.
+/// Registers the method and runs a study, whose tables are written to `OUT/tables.md`.
 pub fn compare(plan: &str, out: &Path) -> Result<()> {
     register::<Denoise>(DENOISE)?;
     let plan = Plan::from_toml(plan, Path::new("plan.toml"))?;
@@ -111,7 +111,7 @@ pub fn compare(plan: &str, out: &Path) -> Result<()> {
 
 #[allow(clippy::print_stdout, dead_code, reason = "an example; a test includes it")]
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let usage = "usage: own_method PLAN OUT";
+    let usage = "usage: custom_method PLAN OUT";
     let [_, plan, out] = std::env::args().collect::<Vec<_>>().try_into().map_err(|_| usage)?;
     compare(&std::fs::read_to_string(plan)?, Path::new(&out))?;
     println!("{}", std::fs::read_to_string(Path::new(&out).join("tables.md"))?);
