@@ -316,9 +316,18 @@ impl Convolution<'_> {
         let share = pieces.len().div_ceil(shares);
         // Panels of a task share its input. Which ones do changes no sum.
         let group = (panels.len() * shares / (2 * rayon::current_num_threads())).clamp(1, PANELS_AT_ONCE);
-        let tasks: Vec<_> = pieces.chunks(share).flat_map(|p| panels.chunks(group).map(move |g| (p, g))).collect();
-        let one = |&(pieces, panels): &(&[(usize, usize)], &[Panel])| {
-            let mut sums: Vec<Vec<f32>> = panels.iter().map(|panel| vec![0.0; steps * panel.wide]).collect();
+        // Allocated by this thread, so that one heap serves all layers. A task clears its own.
+        let pieces = pieces.chunks(share);
+        let mut sums: Vec<Vec<f32>> =
+            pieces.clone().flat_map(|_| &panels).map(|panel| Vec::with_capacity(steps * panel.wide)).collect();
+        let tasks = pieces.zip(sums.chunks_mut(panels.len())).flat_map(|(pieces, sums)| {
+            panels.chunks(group).zip(sums.chunks_mut(group)).map(move |(panels, sums)| (pieces, panels, sums))
+        });
+        let tasks: Vec<_> = tasks.collect();
+        tasks.into_par_iter().for_each(|(pieces, panels, sums)| {
+            for (panel, sum) in panels.iter().zip(&mut *sums) {
+                sum.resize(steps * panel.wide, 0.0);
+            }
             with_scratch(|input, scratch| {
                 for &(image, first) in pieces {
                     let rows = rows_at_once.min(grid.height - first);
@@ -326,43 +335,41 @@ impl Convolution<'_> {
                     let row = grid.width * columns;
                     let dz = &dz[(image * grid.height + first) * row..][..rows * row];
                     match tiles {
-                        Some(tiles) => tiles.add_weight_gradient(input, dz, columns, panels, scratch, &mut sums),
+                        Some(tiles) => tiles.add_weight_gradient(input, dz, columns, panels, scratch, sums),
                         None => {
-                            for (&panel, sum) in panels.iter().zip(&mut sums) {
+                            for (&panel, sum) in panels.iter().zip(&mut *sums) {
                                 self.add_weight_gradient(input, dz, columns, panel, &mut scratch[0], sum);
                             }
                         }
                     }
                 }
             });
-            sums
-        };
-        let mut parts: Vec<Vec<f32>> = tasks.par_iter().flat_map_iter(one).collect();
-        // Add the partial sums in order, each panel's into its first.
-        let (sums, others) = parts.split_at_mut(panels.len());
-        sums.par_iter_mut().enumerate().for_each(|(panel, sum)| {
-            for other in others.iter().skip(panel).step_by(panels.len()) {
+        });
+        // Add the partial sums in order, each panel's into its first, and transpose them to the layout of the weights.
+        let (sums, others) = sums.split_at_mut(panels.len());
+        let mut gradient = vec![0.0; self.steps() * columns];
+        let to = gradient.par_chunks_mut(2 * self.cpu.lanes() * self.steps());
+        to.zip(sums).zip(&panels).enumerate().for_each(|(at, ((to, sum), panel))| {
+            for other in others.iter().skip(at).step_by(panels.len()) {
                 sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
             }
-            if tiles.is_some() {
-                let count = sum.len() / PLACES;
-                let mut plain = vec![0.0; area * count];
-                self.cpu.gather_weights(sum, count, &mut plain);
-                *sum = plain;
-            }
-        });
-        // Transpose to the layout of the weights.
-        let mut gradient = vec![0.0; self.steps() * columns];
-        for (panel, sum) in panels.iter().zip(&*sums) {
-            let to = &mut gradient[panel.first * self.steps()..][..panel.wide * self.steps()];
-            to.par_chunks_mut(self.steps()).enumerate().for_each(|(n, to)| {
-                for (c, to) in to.chunks_exact_mut(area).enumerate() {
-                    for (at, to) in to.iter_mut().enumerate() {
-                        *to = sum[(at * channels + c) * panel.wide + n];
+            with_scratch(|plain, _| {
+                let mut sum = &**sum;
+                if tiles.is_some() {
+                    let count = sum.len() / PLACES;
+                    let plain = stretch(plain, area * count);
+                    self.cpu.gather_weights(sum, count, plain);
+                    sum = plain;
+                }
+                for (n, to) in to.chunks_exact_mut(self.steps()).enumerate() {
+                    for (c, to) in to.chunks_exact_mut(area).enumerate() {
+                        for (place, to) in to.iter_mut().enumerate() {
+                            *to = sum[(place * channels + c) * panel.wide + n];
+                        }
                     }
                 }
             });
-        }
+        });
         gradient
     }
 

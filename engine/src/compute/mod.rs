@@ -31,6 +31,11 @@
 //! bit, of weights that are packed once, into buffers that are used again. For one slice at a time, packing weights and clearing
 //! buffers was a fifth of the forward pass.
 //!
+//! # Memory
+//! The allocator gives each thread a heap of its own, and keeps there what is freed for the next layer (`lanes::keep_freed_memory`).
+//! The thread that calls a layer therefore allocates what is large, also the partial sums of its tasks: what a thread of the
+//! pool has freed is of no use to another thread.
+//!
 //! # Adding a layer
 //! Write it forward and backward on slices of numbers, with its partial sums in an order that depends on shapes alone; test both
 //! against the sums that define them (`tests.rs`), on every instruction set; make it an operation as `ops.rs` does; and call it

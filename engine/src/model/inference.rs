@@ -13,8 +13,8 @@ use crate::compute::{self, Map, PackedUnit, PackedUpsampling};
 /// A copy of a [`UNet`] for inference. On the CPU in f32 it packs its weights once instead of in every forward pass, and keeps
 /// the buffers between its layers.
 ///
-/// Packed weights cannot be stale: they belong to this copy, which nothing can change. A network that is trained on or loaded
-/// anew is another network, and is packed again. A cache within [`UNet`] would have to notice each step, load and copy.
+/// Packed weights are never out of date, because they belong to this immutable copy. A network that is trained further or
+/// loaded again must be packed again.
 #[derive(Debug)]
 pub struct PackedUNet {
     network: UNet,
@@ -29,6 +29,7 @@ struct Layers {
     decoder: Vec<[PackedUnit; 2]>,
     head: PackedUnit,
     /// Buffers of the forward passes that have ended. Each pass takes its own, so that passes may run at the same time.
+    /// The thread that calls allocates them and the packed weights: its heap has what training has freed.
     spare: Mutex<Vec<Buffers>>,
 }
 
@@ -77,14 +78,14 @@ impl Layers {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let mut buffers = spare().pop().unwrap_or_default();
         let entered = buffers.next.read(&kernels.enter(input.clone()));
-        // One entry to the thread pool instead of one for every layer.
-        let output = entered.then(|| rayon::scope(|_| self.run(&mut buffers)));
+        let output = entered.then(|| self.run(&mut buffers));
         spare().push(buffers);
         output.map(|output| kernels.leave(output))
     }
 
-    /// From the image in `next`.
+    /// From the images in `next`. Equal ones are computed once: those of slices without tissue.
     fn run(&self, Buffers { skips, x, next }: &mut Buffers) -> Tensor<4> {
+        let places = next.merge_equal();
         skips.resize_with(self.decoder.len(), Map::default);
         for (level, [first, second]) in self.encoder.iter().enumerate() {
             first.forward(next, None, x);
@@ -103,7 +104,7 @@ impl Layers {
             std::mem::swap(x, next);
         }
         self.head.forward(next, None, x);
-        x.tensor()
+        x.tensor(&places)
     }
 }
 

@@ -17,7 +17,7 @@ fn image(shape: [usize; 4], device: &Device) -> Tensor<4> {
 const SIZES: [[usize; 3]; 5] = [[1, 48, 64], [3, 16, 16], [2, 8, 24], [1, 40, 40], [1, 48, 64]];
 
 #[test]
-fn a_packed_network_gives_what_the_network_gives_with_every_instruction_set() {
+fn a_packed_network_equals_the_network_with_every_instruction_set() {
     let device = Device::flex();
     for (norm, width, channels) in [(Norm::Batch, 16, 1), (Norm::Instance, 6, 2), (Norm::None, 32, 3)] {
         let config = UNetConfig { width, depth: 3, norm, in_channels: channels, out_channels: channels };
@@ -74,6 +74,21 @@ fn a_training_step_changes_the_next_packed_network_and_no_earlier_one() {
     assert!(first == values(before.forward(x())));
 }
 
+/// Empty slices at both ends, as a scan has them, and a zero with a sign, which is no equal.
+#[test]
+fn equal_images_of_a_batch_are_computed_once_and_returned_in_order() {
+    let device = Device::flex();
+    let network = UNetConfig { width: 16, depth: 2, ..UNetConfig::default() }.init(7, &device);
+    let [empty, signed] = [0.0, -0.0].map(|value: f32| Tensor::full([1, 1, 16, 16], value, &device));
+    let other = image([1, 1, 16, 16], &device);
+    let images = [&empty, &empty, &other, &other, &empty, &signed, &empty].map(Tensor::clone);
+    let alone: Vec<f32> = images.iter().flat_map(|image| values(network.pack().forward(image.clone()))).collect();
+    let together = Tensor::cat(images.to_vec(), 0);
+    let mut map = Map::default();
+    assert!(map.read(&together) && map.merge_equal() == [0, 0, 1, 1, 2, 3, 4]);
+    assert!(values(network.pack().forward(together)) == alone);
+}
+
 #[test]
 fn passes_at_the_same_time_do_not_disturb_each_other() {
     let device = Device::flex();
@@ -88,7 +103,7 @@ fn passes_at_the_same_time_do_not_disturb_each_other() {
 }
 
 #[test]
-fn what_is_not_a_number_reaches_the_output_of_a_packed_network() {
+fn nan_propagates_to_the_output_of_a_packed_network() {
     let device = Device::flex();
     let packed = UNetConfig { width: 2, depth: 1, ..UNetConfig::default() }.init(1, &device).pack();
     let output = values(packed.forward(Tensor::full([1, 1, 4, 4], f32::NAN, &device)));

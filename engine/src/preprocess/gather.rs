@@ -53,6 +53,9 @@ impl AxisMap {
     }
 }
 
+/// Output rows that are filled together. Where rows are not read along the source's own, a line of the cache serves them all.
+const ROWS: usize = 16;
+
 /// Nearest-neighbour gather. `taps` are ordered from the slowest output axis to the fastest.
 pub(super) fn nearest<T: Copy + Default + Send + Sync>(source: &[T], taps: &[Vec<Tap>; 3]) -> Vec<T> {
     let [slow, middle, fast] = taps;
@@ -61,11 +64,12 @@ pub(super) fn nearest<T: Copy + Default + Send + Sync>(source: &[T], taps: &[Vec
         return out;
     }
     parallel::chunks_mut(&mut out, middle.len() * fast.len(), |k, plane| {
-        let a = &slow[k];
-        for (row, b) in plane.chunks_mut(fast.len()).zip(middle) {
-            let base = a.near + b.near;
-            for (value, c) in row.iter_mut().zip(fast) {
-                *value = source[base + c.near];
+        for (rows, middle) in plane.chunks_mut(ROWS * fast.len()).zip(middle.chunks(ROWS)) {
+            for (j, c) in fast.iter().enumerate() {
+                let base = slow[k].near + c.near;
+                for (row, b) in rows.chunks_exact_mut(fast.len()).zip(middle) {
+                    row[j] = source[base + b.near];
+                }
             }
         }
     });
@@ -74,6 +78,10 @@ pub(super) fn nearest<T: Copy + Default + Send + Sync>(source: &[T], taps: &[Vec
 
 /// Trilinear gather. `taps` are ordered from the slowest output axis to the fastest.
 pub(super) fn linear(source: &[f32], taps: &[Vec<Tap>; 3]) -> Vec<f32> {
+    // Positions that are not between voxels need no sum.
+    if taps.iter().flatten().all(|tap| tap.weight == 0.0) {
+        return nearest(source, taps);
+    }
     let [slow, middle, fast] = taps;
     let mut out = vec![0.0; slow.len() * middle.len() * fast.len()];
     if out.is_empty() {
@@ -121,6 +129,26 @@ mod tests {
         let tie_flipped: Vec<usize> = axis(0.5 - 1e-9, 1.0, 3, 4, true).iter().map(|t| 3 - t.near).collect();
         assert_eq!(tie, [0, 1, 2]);
         assert_eq!(tie, tie_flipped);
+    }
+
+    /// More rows than are filled together, along and across the rows of the source.
+    #[test]
+    fn every_voxel_comes_from_its_place_in_any_order_of_axes() {
+        let source: Vec<f32> = (0..3 * 37 * 5).map(|v| v as f32).collect();
+        let axis =
+            |count, stride, flipped| AxisMap { start: 0.0, step: 1.0, count, source: count, flipped, stride }.taps();
+        let axes = [axis(3, 1, false), axis(37, 3, true), axis(5, 3 * 37, false)];
+        for order in [[2, 0, 1], [2, 1, 0], [0, 1, 2], [1, 2, 0]] {
+            let taps = order.map(|a| axes[a].clone());
+            let mut expected = Vec::new();
+            for a in &taps[0] {
+                for b in &taps[1] {
+                    expected.extend(taps[2].iter().map(|c| source[a.near + b.near + c.near]));
+                }
+            }
+            assert_eq!(nearest(&source, &taps), expected, "{order:?}");
+            assert_eq!(linear(&source, &taps), expected, "{order:?}");
+        }
     }
 
     #[test]

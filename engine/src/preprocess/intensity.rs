@@ -1,9 +1,11 @@
 //! Clipping and z-score of one channel over its foreground region.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::body::body_mask;
 use super::config::{BackgroundFill, Kind, PreprocessConfig};
 use super::plan::ChannelPlan;
-use crate::parallel;
+use crate::parallel::{self, PIECE};
 use crate::seed::Stream;
 use crate::volume::{Background, percentile};
 use crate::words::plural;
@@ -37,42 +39,48 @@ pub(super) fn prepare_source(
     cfg: &PreprocessConfig,
 ) -> SourceChannel {
     let mut warnings = Vec::new();
-    let nonfinite = values.iter().filter(|v| !v.is_finite()).count() as u64 - padded;
+    // A non-finite value is outside the region.
+    let outside = match (kind, background) {
+        (Kind::Ct, _) => AIR_HU,
+        (Kind::Other, Some(background)) if (background.value as f32).is_finite() => background.value as f32,
+        (Kind::Other, _) => 0.0,
+    };
+    let tissue = |v: f32| background.map_or(v != 0.0, |b| !b.contains(f64::from(v)));
+    let mut region = vec![false; values.len()];
+    let nonfinite = AtomicU64::new(0);
+    let pieces = values.chunks_mut(PIECE).zip(region.chunks_mut(PIECE));
+    parallel::for_each_piece(pieces, |(values, region)| {
+        let mut found = 0;
+        for (value, inside) in values.iter_mut().zip(region) {
+            if value.is_finite() {
+                *inside = tissue(*value);
+            } else {
+                *value = outside;
+                found += 1;
+            }
+        }
+        nonfinite.fetch_add(found, Ordering::Relaxed);
+    });
+    let nonfinite = nonfinite.into_inner() - padded;
     if nonfinite > 0 {
         warnings.push(format!(
             "{} treated as background",
             plural(nonfinite as usize, "voxel is not finite and is", "voxels are not finite and are")
         ));
     }
-    let region = match kind {
-        Kind::Other => {
-            if background.is_none() {
-                warnings.push("no value is constant along the border, so every voxel except 0 counts as tissue".into());
-            }
-            let tissue = |v: f32| v.is_finite() && background.map_or(v != 0.0, |b| !b.contains(f64::from(v)));
-            let region = parallel::map_values(&values, tissue);
-            let outside = background.map_or(0.0, |b| b.value as f32);
-            replace_nonfinite(&mut values, if outside.is_finite() { outside } else { 0.0 });
-            region
+    if kind == Kind::Ct {
+        // Before clipping: clipped to -150 HU, air and fat are indistinguishable.
+        region = body_mask(&values, grid.0, grid.1);
+        if !region.contains(&true) {
+            warnings.push("no voxel is above -500 HU, so the whole scan is treated as the body".into());
+            region.fill(true);
         }
-        Kind::Ct => {
-            replace_nonfinite(&mut values, AIR_HU);
-            // Before clipping: clipped to -150 HU, air and fat are indistinguishable.
-            let mut body = body_mask(&values, grid.0, grid.1);
-            if !body.contains(&true) {
-                warnings.push("no voxel is above -500 HU, so the whole scan is treated as the body".into());
-                body.fill(true);
-            }
-            let [low, high] = cfg.ct_window.map(|v| v as f32);
-            parallel::change_values(&mut values, |_, v| v.clamp(low, high));
-            body
-        }
-    };
+        let [low, high] = cfg.ct_window.map(|v| v as f32);
+        parallel::change_values(&mut values, |_, v| v.clamp(low, high));
+    } else if background.is_none() {
+        warnings.push("no value is constant along the border, so every voxel except 0 counts as tissue".into());
+    }
     SourceChannel { values, region, nonfinite, warnings }
-}
-
-fn replace_nonfinite(values: &mut [f32], by: f32) {
-    values.iter_mut().filter(|v| !v.is_finite()).for_each(|v| *v = by);
 }
 
 /// Clips `values` to the percentiles of the region and normalises the region to mean 0 and standard deviation 1.
@@ -85,7 +93,9 @@ pub(super) fn normalise(
     cfg: &PreprocessConfig,
     mut noise: Stream,
 ) -> ChannelPlan {
-    let mut inside: Vec<f32> = values.iter().zip(region).filter(|(_, r)| **r).map(|(v, _)| *v).collect();
+    // Allocated at full size: growing would need up to three times the memory.
+    let mut inside = Vec::with_capacity(region.iter().filter(|r| **r).count());
+    inside.extend(values.iter().zip(region).filter(|(_, r)| **r).map(|(v, _)| *v));
     let region_voxels = inside.len() as u64;
     // In the precision of the values, which are clipped to them.
     let [low, high] = cfg.percentiles.map(|p| f64::from(percentile(&mut inside, p).unwrap_or(0.0) as f32));

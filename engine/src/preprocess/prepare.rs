@@ -51,9 +51,9 @@ pub fn prepare<V: Borrow<Volume>>(
         ));
     }
     let mut plan = CasePlan::new(&first.grid, cfg.spacing, cfg.interpolation)?;
-    let voxels = check_memory(&plan, images.len(), cfg)?;
+    check_memory(&plan, images.len(), cfg)?;
     let taps = plan.taps_from_source();
-    let (mut channels, mut tissue) = (Vec::with_capacity(images.len()), vec![false; voxels]);
+    let (mut channels, mut tissue) = (Vec::with_capacity(images.len()), Vec::new());
     for (place, (image, &kind)) in images.iter().map(V::borrow).zip(kinds).enumerate() {
         let axial = image.grid.orientation().axis.iter().position(|&along| along == 2).unwrap_or(2);
         let mut values = voxel_values(image, place)?;
@@ -76,7 +76,11 @@ pub fn prepare<V: Borrow<Volume>>(
         }
         plan.channels.push(channel);
         channels.push(values);
-        tissue.iter_mut().zip(&region).for_each(|(t, &r)| *t |= r);
+        if place == 0 {
+            tissue = region;
+        } else {
+            tissue.iter_mut().zip(&region).for_each(|(t, &r)| *t |= r);
+        }
     }
     plan.region_box = bounding_box(&tissue, plan.prepared_shape);
     plan.set_crop(cfg.size);
@@ -94,20 +98,18 @@ pub fn prepare<V: Borrow<Volume>>(
     Ok(prepared)
 }
 
-/// The number of prepared voxels, if they fit the memory limit.
-fn check_memory(plan: &CasePlan, channels: usize, cfg: &PreprocessConfig) -> Result<usize> {
+/// Refuses a case whose prepared voxels exceed the memory limit.
+fn check_memory(plan: &CasePlan, channels: usize, cfg: &PreprocessConfig) -> Result<()> {
     let voxels = plan.prepared_shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
     // 4 bytes per channel, 1 byte each for region, tissue and target.
     let needed = voxels.and_then(|v| v.checked_mul(4 * channels + 3));
     let needed_mib = needed.map_or(u64::MAX, |bytes| (bytes >> 20) as u64);
-    match voxels {
-        Some(voxels) if needed_mib <= cfg.memory_mib => Ok(voxels),
-        _ => {
-            let [x, y, z] = plan.prepared_shape;
-            let what = format!("a prepared case of {x} x {y} x {z} voxels");
-            Err(ErrorKind::Memory { what, needed_mib, allowed_mib: cfg.memory_mib }.into())
-        }
+    if needed.is_some() && needed_mib <= cfg.memory_mib {
+        return Ok(());
     }
+    let [x, y, z] = plan.prepared_shape;
+    let what = format!("a prepared case of {x} x {y} x {z} voxels");
+    Err(ErrorKind::Memory { what, needed_mib, allowed_mib: cfg.memory_mib }.into())
 }
 
 /// Scaled values of the first frame in memory.
@@ -169,6 +171,10 @@ fn bounding_box(mask: &[bool], shape: [usize; 3]) -> [[usize; 2]; 3] {
     let [nx, ny, _] = shape;
     let mut found = [[usize::MAX, 0]; 3];
     for (row, line) in mask.chunks(ny.max(1)).enumerate() {
+        // Most rows are empty, which is seen many voxels at a time.
+        if !line.iter().fold(false, |any, &set| any | set) {
+            continue;
+        }
         let (Some(low), Some(high)) = (line.iter().position(|v| *v), line.iter().rposition(|v| *v)) else { continue };
         for (bounds, [low, high]) in found.iter_mut().zip([[row % nx; 2], [low, high], [row / nx; 2]]) {
             *bounds = [bounds[0].min(low), bounds[1].max(high + 1)];

@@ -1,4 +1,4 @@
-//! The training slices of one case: prepared from its files, or from the cache.
+//! Loads the training slices of one case, from its files or from the cache.
 
 use super::spill::{Frame, TISSUE};
 use super::{CaseMeta, LabelUse, SliceFilter, SliceMeta, StoreOptions, cache};
@@ -24,7 +24,7 @@ pub(super) fn load_or_prepare_frames(case: &Case, options: &StoreOptions) -> Res
             return Ok(found);
         }
         let prepared = prepare_frames(case, options)?;
-        // A cached case would silently count as one without a label.
+        // If cached, the case would later count as one without a label, without a warning.
         if prepared.mask_left_out.is_none()
             && let Err(error) = cache::save(folder, &key, &prepared)
         {
@@ -40,7 +40,7 @@ fn prepare_frames(case: &Case, options: &StoreOptions) -> Result<CaseFrames> {
     let prepare = |with_label| prepare_case(case, modalities, with_label, targets, config, *seed);
     let mut mask_left_out = None;
     let prepared = match prepare(*labels != LabelUse::None) {
-        // The error may be the image's and then recurs.
+        // The error may come from an image. Then it occurs again.
         Err(error) if *labels == LabelUse::Optional && !case.masks.is_empty() => {
             mask_left_out = Some(error.to_string());
             prepare(false)?
@@ -55,20 +55,19 @@ fn cut_frames(id: &str, prepared: &PreparedCase, options: &StoreOptions) -> Case
     let (size, margin) = (options.config.size, options.margin);
     let side = size + 2 * margin;
     let origin = prepared.plan.crop_origin().map(|o| o - margin as i64);
-    let central = |pixel: &usize| {
-        let inside = margin..margin + size;
-        inside.contains(&(pixel / side)) && inside.contains(&(pixel % side))
-    };
+    let rows = margin * side..(margin + size) * side;
     let (mut metas, mut frames) = (Vec::new(), Vec::new());
     for k in 0..prepared.shape[2] {
         let tissue = prepared.tissue_frame(k, origin, [side, side]);
-        let tissue_pixels = (0..side * side).filter(central).filter(|&p| tissue[p]).count() as u32;
+        let central = tissue[rows.clone()].chunks(side).flat_map(|row| &row[margin..margin + size]);
+        let tissue_pixels = central.filter(|t| **t).count() as u32;
         if options.keep == SliceFilter::NonZero && tissue_pixels == 0 {
             continue;
         }
         let (pixels, target) = prepared.window(k, origin, side);
         let mut flags = target.unwrap_or_else(|| vec![0; side * side]);
-        let lesion_pixels = (0..side * side).filter(central).filter(|&p| flags[p] != 0).count() as u32;
+        let central = flags[rows.clone()].chunks(side).flat_map(|row| &row[margin..margin + size]);
+        let lesion_pixels = central.filter(|flag| **flag != 0).count() as u32;
         flags.iter_mut().zip(tissue).for_each(|(flag, t)| *flag |= if t { TISSUE } else { 0 });
         metas.push(SliceMeta { case: 0, k: k as u32, lesion_pixels, tissue_pixels, nonzero: tissue_pixels > 0 });
         frames.push(Frame { pixels, flags });
