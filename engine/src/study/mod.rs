@@ -3,7 +3,7 @@
 //! | file | idea |
 //! |---|---|
 //! | `plan.rs` | `PLAN.toml`: what is compared |
-//! | `ready.rs` | plans to start from: the paper's tables, a quick one, a thorough one |
+//! | `ready.rs` | predefined plans: the paper's tables, a quick one, a thorough one |
 //! | `split.rs` | test folds, validation patients, labelled draws |
 //! | `job.rs` | expands the plan into runs |
 //! | `address.rs` | a run's name is a digest of what it computes |
@@ -66,14 +66,14 @@ pub use job::{Cell, Job, Jobs, Rates};
 pub use plan::Plan;
 pub use rates::Lock;
 pub use read::{SegmentedScan, StudyRecord, StudyRun, StudyRunState, StudyStatus};
-pub use read::{read_status, read_study, segmentations};
+pub use read::{read_means, read_status, read_study, segmentations};
 pub use ready::{READY_PLANS, ready_plan};
 pub use results::{Gap, Results, Row};
 pub use runner::JobState;
 use runner::Runner;
 pub use scale::plan_on_cohort;
 pub use split::Fold;
-pub use summary::{Group, summarise};
+pub use summary::{Comparison, Group, summarise};
 
 /// File name of the splits.
 const SPLITS: &str = "splits.json";
@@ -109,20 +109,20 @@ impl Shard {
     }
 }
 
-/// How far a study is.
+/// Progress of a study.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StudyProgress {
     /// Runs measured on test patients.
     pub done: usize,
-    /// Of which failed.
+    /// Runs that failed.
     pub failed: usize,
-    /// Not finished yet, here or by another shard.
+    /// Runs that no shard has finished yet.
     pub waiting: usize,
     /// Pilots that other shards still have to finish.
     pub pilots_waiting: usize,
 }
 
-/// Where a study runs.
+/// Folder, device and event sink of a study.
 pub struct Place<'a> {
     /// Its folder.
     pub out: &'a Path,
@@ -227,11 +227,11 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
 pub struct EndedRun<'a> {
     /// `pilot` or `run`.
     pub what: &'static str,
-    /// Its number, from 1, of `all`.
+    /// Number of the run, from 1 to `all`.
     pub number: usize,
-    /// How many there are.
+    /// Number of runs, or of pilots.
     pub all: usize,
-    /// What it stands for.
+    /// Cell or pilot of the run, as shown in lists.
     pub label: &'a str,
     /// How it ended.
     pub state: &'a JobState,

@@ -1,4 +1,4 @@
-//! Reads a study's status from disk, without changing anything, while other processes may work on it.
+//! Reads the status of a study from disk. Changes nothing, so other processes may work on the study.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::rates::{Lock, plan_digest};
 use super::results::{Results, Row};
 use super::runner::cost;
-use super::summary::{Group, summarise};
+use super::summary::{Comparison, Group, means};
 use super::{SPLITS, Splits};
 use crate::event::Stage;
 use crate::jobs::evaluation::{PatientRow, stored_evaluation};
@@ -17,14 +17,14 @@ use crate::run::History;
 use crate::run::study::{StudyFolder, read_plan};
 use crate::{Error, Result};
 
-/// How far a run of a study is.
+/// State of a run of a study.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StudyRunState {
     /// Trained and measured.
     Done,
     /// Ended by this error. It is tried again when the study is started again.
     Failed(String),
-    /// A process trains or measures it.
+    /// A process is training or measuring it.
     Running,
     /// Not started, or interrupted.
     Waiting,
@@ -88,7 +88,7 @@ impl StudyStatus {
     }
 }
 
-/// A study and what is known so far.
+/// A study with its status and results so far.
 #[derive(Clone, Debug)]
 pub struct StudyRecord {
     /// What is compared.
@@ -97,7 +97,7 @@ pub struct StudyRecord {
     pub status: StudyStatus,
     /// The measured test patients.
     pub results: Results,
-    /// Means, spreads and differences; empty before the learning rates are frozen.
+    /// Means, spreads and, from [`read_study`], differences; empty before the learning rates are frozen.
     pub groups: Vec<Group>,
 }
 
@@ -194,10 +194,10 @@ impl StudyDocuments {
     }
 }
 
-/// Stage and method of a run: those alike take as long.
+/// Stage and method of a run. Runs of the same kind take about the same time.
 type Kind = (Stage, String);
 
-/// Judges by finished runs how long the others take.
+/// Estimates the remaining time from finished runs.
 struct Clock<'a> {
     folder: &'a StudyFolder,
     /// Seconds of finished runs, each once.
@@ -249,6 +249,17 @@ pub fn read_status(folder: &Path) -> Result<StudyStatus> {
 /// # Errors
 /// As [`read_status`]; an evaluation that is damaged.
 pub fn read_study(folder: &Path) -> Result<StudyRecord> {
+    let mut study = read_means(folder)?;
+    let mut comparison = Comparison::new(&study.plan, &study.results);
+    study.groups.iter_mut().for_each(|group| comparison.add_differences(group));
+    Ok(study)
+}
+
+/// The study in a folder without differences of methods, which take longer: see [`Comparison`].
+///
+/// # Errors
+/// As [`read_study`].
+pub fn read_means(folder: &Path) -> Result<StudyRecord> {
     let stored = StudyDocuments::open(folder)?;
     let status = stored.status()?;
     let (mut results, mut groups) = (Results::default(), Vec::new());
@@ -257,7 +268,7 @@ pub fn read_study(folder: &Path) -> Result<StudyRecord> {
         let finals: Vec<(Cell, Job)> =
             all.into_iter().filter_map(|planned| Some((planned.cell?, planned.job))).collect();
         results = Results::read(&finals, &stored.folder)?;
-        groups = summarise(&stored.plan, &results);
+        groups = means(&stored.plan, &results);
     }
     Ok(StudyRecord { plan: stored.plan, status, results, groups })
 }

@@ -3,9 +3,9 @@
 
 use rand::RngExt;
 
-use crate::seed;
+use crate::{parallel, seed};
 
-/// Resamples of [`crossed_interval`] where all of them are too many to enumerate.
+/// Number of [`Resamples`] where all of them are too many to enumerate.
 pub const RESAMPLES: usize = 10_000;
 
 /// Result of a Wilcoxon signed-rank test.
@@ -76,41 +76,71 @@ pub struct Interval {
     pub sd: f64,
 }
 
-/// 95 % percentile interval of the mean of `values[draw][patient]`: draws and patients are resampled independently, with
-/// replacement. All resamples are enumerated if there are at most [`RESAMPLES`]; otherwise that many are drawn with `seed`.
-/// `None` without values, or if rows differ in length.
-pub fn crossed_interval(values: &[Vec<f64>], seed: u64) -> Option<Interval> {
-    let (rows, columns) = (values.len(), values.first()?.len());
-    if columns == 0 || values.iter().any(|row| row.len() != columns) {
-        return None;
+/// Resamples of the rows and columns of a table, with replacement. Tables of one shape share them: drawing them takes longer
+/// than their means.
+pub struct Resamples {
+    rows: usize,
+    columns: usize,
+    /// Drawn rows, and the drawn columns, of each resample.
+    drawn: Vec<(Vec<usize>, Vec<usize>)>,
+}
+
+impl Resamples {
+    /// Resamples of tables of `rows` x `columns` values: all of them if there are at most [`RESAMPLES`], otherwise that many
+    /// drawn with `seed`.
+    pub fn new([rows, columns]: [usize; 2], seed: u64) -> Self {
+        let all = |n: usize| u32::try_from(n).ok().and_then(|power| n.checked_pow(power));
+        let drawn = match all(rows).zip(all(columns)).and_then(|(a, b)| a.checked_mul(b)) {
+            Some(count) if count <= RESAMPLES => {
+                let column_draws = every_draw(columns);
+                let with_columns =
+                    |row: Vec<usize>| column_draws.iter().map(move |column| (row.clone(), column.clone()));
+                every_draw(rows).into_iter().flat_map(with_columns).collect()
+            }
+            _ => {
+                let mut stream = seed::stream(seed, "crossed resamples", &[rows as u64, columns as u64]);
+                let mut draw = |n: usize| (0..n).map(|_| stream.random_range(0..n)).collect::<Vec<_>>();
+                (0..RESAMPLES).map(|_| (draw(rows), draw(columns))).collect()
+            }
+        };
+        Self { rows, columns, drawn }
     }
-    let mean_of = |rows: &[usize], columns: &[usize]| {
-        let sum: f64 = rows.iter().flat_map(|row| columns.iter().map(|column| values[*row][*column])).sum();
-        sum / (rows.len() * columns.len()) as f64
-    };
-    let all = |n: usize| u32::try_from(n).ok().and_then(|power| n.checked_pow(power));
-    let mut means: Vec<f64> = match all(rows).zip(all(columns)).and_then(|(a, b)| a.checked_mul(b)) {
-        Some(count) if count <= RESAMPLES => {
-            let (row_draws, column_draws) = (every_draw(rows), every_draw(columns));
-            row_draws.iter().flat_map(|r| column_draws.iter().map(|c| mean_of(r, c))).collect()
+
+    /// 95 % percentile intervals of the means of tables `[draw][patient]`: draws and patients are resampled independently.
+    /// `None` if a table is empty or has another shape.
+    pub fn intervals(&self, tables: &[&[Vec<f64>]]) -> Option<Vec<Interval>> {
+        let size = self.rows * self.columns;
+        let fits = |table: &[Vec<f64>]| table.len() == self.rows && table.iter().all(|row| row.len() == self.columns);
+        if size == 0 || !tables.iter().all(|table| fits(table)) {
+            return None;
         }
-        _ => {
-            let mut stream = seed::stream(seed, "crossed resamples", &[rows as u64, columns as u64]);
-            let mut draw = |n: usize| (0..n).map(|_| stream.random_range(0..n)).collect::<Vec<_>>();
-            (0..RESAMPLES).map(|_| (draw(rows), draw(columns))).map(|(r, c)| mean_of(&r, &c)).collect()
+        // Side by side, so that a resample is followed once for all tables: value `t` of a place is that of table `t`.
+        let mut values = vec![0.0; size * tables.len()];
+        for (t, table) in tables.iter().enumerate() {
+            for (place, value) in table.iter().flatten().enumerate() {
+                values[place * tables.len() + t] = *value;
+            }
         }
-    };
-    means.sort_by(f64::total_cmp);
-    let n = means.len() as f64;
-    let centre = means.iter().sum::<f64>() / n;
-    let sd = (means.iter().map(|mean| (mean - centre).powi(2)).sum::<f64>() / n).sqrt();
-    let every: [Vec<usize>; 2] = [(0..rows).collect(), (0..columns).collect()];
-    Some(Interval {
-        mean: mean_of(&every[0], &every[1]),
-        low: percentile(&means, 2.5),
-        high: percentile(&means, 97.5),
-        sd,
-    })
+        let means_of = |rows: &[usize], columns: &[usize]| -> Vec<f64> {
+            let mut sums = vec![0.0; tables.len()];
+            for (row, column) in rows.iter().flat_map(|row| columns.iter().map(move |column| (row, column))) {
+                let from = (row * self.columns + column) * tables.len();
+                sums.iter_mut().zip(&values[from..from + tables.len()]).for_each(|(sum, value)| *sum += value);
+            }
+            sums.iter_mut().for_each(|sum| *sum /= size as f64);
+            sums
+        };
+        let (rows, columns): (Vec<usize>, Vec<usize>) = ((0..self.rows).collect(), (0..self.columns).collect());
+        let whole = means_of(&rows, &columns);
+        let drawn: Vec<Vec<f64>> = self.drawn.iter().map(|(rows, columns)| means_of(rows, columns)).collect();
+        Some(parallel::map(tables.len(), |t| {
+            let mut means: Vec<f64> = drawn.iter().map(|means| means[t]).collect();
+            let n = means.len() as f64;
+            let centre = means.iter().sum::<f64>() / n;
+            let sd = (means.iter().map(|mean| (mean - centre).powi(2)).sum::<f64>() / n).sqrt();
+            Interval { mean: whole[t], low: percentile(&mut means, 2.5), high: percentile(&mut means, 97.5), sd }
+        }))
+    }
 }
 
 /// All n^n draws of n indices with replacement.
@@ -120,12 +150,13 @@ fn every_draw(n: usize) -> Vec<Vec<usize>> {
     })
 }
 
-/// Linear percentile of sorted values.
-fn percentile(sorted: &[f64], percent: f64) -> f64 {
-    let place = percent / 100.0 * (sorted.len() - 1) as f64;
-    let below = place.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+/// Linear percentile, which reorders the values.
+fn percentile(values: &mut [f64], percent: f64) -> f64 {
+    let place = percent / 100.0 * (values.len() - 1) as f64;
+    let (_, below, larger) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+    let below = *below;
+    let above = larger.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
+    below + (above - below) * (place - place.floor())
 }
 
 #[cfg(test)]
@@ -136,7 +167,7 @@ mod tests {
     const DIFFERENCES: [f64; 10] = [0.05, 0.02, -0.01, 0.08, 0.03, 0.04, -0.025, 0.06, 0.07, 0.015];
 
     #[test]
-    fn wilcoxon_is_exact() {
+    fn wilcoxon_p_values_are_exact() {
         // Ten of the 1024 sign patterns have a rank sum of at most 5, on either side.
         let test = wilcoxon(&DIFFERENCES);
         assert_eq!((test.w, test.p, test.n), (5.0, 0.019_531_25, 10));
@@ -155,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn holm_steps_down() {
+    fn holm_correction_steps_down() {
         let corrected = holm(&[0.01, 0.04, 0.03, 0.005]);
         for (found, expected) in corrected.iter().zip([0.03, 0.06, 0.06, 0.02]) {
             assert!((found - expected).abs() < 1e-12, "{corrected:?}");
@@ -164,22 +195,26 @@ mod tests {
         assert!(holm(&[]).is_empty());
     }
 
+    fn interval(values: &[Vec<f64>], seed: u64) -> Option<Interval> {
+        Resamples::new([values.len(), values.first()?.len()], seed).intervals(&[values])?.pop()
+    }
+
     #[test]
     fn two_by_two_has_sixteen_resamples() {
-        let interval = crossed_interval(&[vec![0.1, 0.3], vec![0.2, 0.0]], 0).unwrap();
+        let interval = interval(&[vec![0.1, 0.3], vec![0.2, 0.0]], 0).unwrap();
         assert!((interval.mean - 0.15).abs() < 1e-12 && (interval.sd - 0.061_237_2).abs() < 1e-7, "{interval:?}");
         // With one draw and one patient the extremes are the smallest and the largest value.
         assert!(interval.low >= 0.0 && interval.low < 0.05 && interval.high > 0.25 && interval.high <= 0.3);
     }
 
     #[test]
-    fn random_resamples_agree_with_all_of_them() {
+    fn random_resamples_agree_with_full_enumeration() {
         let table = |rows: usize, columns: usize| -> Vec<Vec<f64>> {
             (0..rows).map(|r| (0..columns).map(|c| ((r * 7 + c * 3) % 11) as f64 / 10.0).collect()).collect()
         };
         // 5 x 12 values: the variance of a mean of resampled rows and columns, in closed form.
         let values = table(5, 12);
-        let found = crossed_interval(&values, 1).unwrap();
+        let found = interval(&values, 1).unwrap();
         let grand = values.iter().flatten().sum::<f64>() / 60.0;
         let row_means: Vec<f64> = values.iter().map(|row| row.iter().sum::<f64>() / 12.0).collect();
         let column_means: Vec<f64> = (0..12).map(|c| values.iter().map(|row| row[c]).sum::<f64>() / 5.0).collect();
@@ -195,8 +230,14 @@ mod tests {
         let expected = (spread(&row_means) + spread(&column_means) + rest).sqrt();
         assert!((found.mean - grand).abs() < 1e-12);
         assert!((found.sd / expected - 1.0).abs() < 0.05, "{} {expected}", found.sd);
-        assert_eq!(crossed_interval(&values, 1), Some(found), "the same seed gives the same interval");
-        assert_eq!(crossed_interval(&[], 0), None);
-        assert_eq!(crossed_interval(&[vec![1.0], vec![1.0, 2.0]], 0), None);
+        assert_eq!(interval(&values, 1), Some(found), "the same seed gives the same interval");
+        assert_eq!(interval(&[], 0), None);
+        assert_eq!(interval(&[vec![], vec![]], 0), None);
+        assert_eq!(interval(&[vec![1.0], vec![1.0, 2.0]], 0), None);
+        let resamples = Resamples::new([5, 12], 1);
+        assert_eq!(resamples.intervals(&[&table(5, 11)]), None, "a table of another shape");
+        let others: Vec<Vec<f64>> = table(6, 12).split_off(1);
+        let both = resamples.intervals(&[&others, &values]).unwrap();
+        assert_eq!((both[1], Some(both[0])), (found, interval(&others, 1)), "tables do not mix");
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::job::Cell;
 use super::plan::Plan;
 use super::results::Results;
-use super::statistics::{Interval, crossed_interval, holm, wilcoxon};
+use super::statistics::{Interval, Resamples, holm, wilcoxon};
 use crate::experiment::mean_sd;
 use crate::metrics::Measures;
 
@@ -108,7 +108,7 @@ pub struct Difference {
 pub struct MethodSummary {
     /// Its name.
     pub method: String,
-    /// Draws and seeds with results, of how many.
+    /// Number of draws and seeds with results, and number of planned ones.
     pub units: [usize; 2],
     /// The metrics; empty without results.
     pub metrics: BTreeMap<Metric, Spread>,
@@ -116,7 +116,7 @@ pub struct MethodSummary {
     pub differences: Vec<Difference>,
     /// Reasons for missing results, without duplicates.
     pub failures: Vec<String>,
-    /// Cells whose network marks nothing.
+    /// Number of cells whose network segments no voxel.
     pub collapsed: usize,
     /// Cells whose fine-tuning has not converged; comparisons with them are mostly noise.
     #[serde(default)]
@@ -145,6 +145,17 @@ pub struct Group {
 }
 
 impl Group {
+    /// The methods that the others are compared with: those with a known role, else the first. None beside a single method.
+    pub fn references(&self) -> Vec<&str> {
+        let methods = || self.methods.iter().map(|method| method.method.as_str());
+        let known: Vec<&str> = methods().filter(|method| REFERENCES.contains(method)).collect();
+        match (self.methods.len(), known.is_empty()) {
+            (0 | 1, _) => Vec::new(),
+            (_, true) => methods().take(1).collect(),
+            (_, false) => known,
+        }
+    }
+
     /// The metric that figures and differences in tables show: the plan's first.
     pub fn metric(&self) -> Metric {
         self.columns.first().copied().unwrap_or_default()
@@ -154,9 +165,19 @@ impl Group {
 /// Values of a method in a group: by unit (draw, seed), then the scans by patient.
 type Table<'a> = BTreeMap<(usize, u64), Patients<'a>>;
 type Patients<'a> = BTreeMap<&'a str, Vec<&'a Measures>>;
+/// The place of a table, and its differences `[unit][patient]` to the reference.
+type Pair = (usize, Vec<Vec<f64>>);
 
-/// Summarises the results of a plan.
+/// Means, spreads and paired differences of the results of a plan.
 pub fn summarise(plan: &Plan, results: &Results) -> Vec<Group> {
+    let mut groups = means(plan, results);
+    let mut comparison = Comparison::new(plan, results);
+    groups.iter_mut().for_each(|group| comparison.add_differences(group));
+    groups
+}
+
+/// Means and spreads of the results of a plan, without differences.
+pub fn means(plan: &Plan, results: &Results) -> Vec<Group> {
     let mut groups = Vec::new();
     for cohort in &plan.cohorts {
         let mut budgets: Vec<&String> = Vec::new();
@@ -178,18 +199,17 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
         .filter(|method| plan.budgets(method).iter().any(|own| own == budget))
         .map(|method| method.name.as_str())
         .collect();
-    let tables: BTreeMap<&str, Table<'_>> =
-        methods.iter().map(|method| (*method, table_of(results, cohort, budget, method))).collect();
-    let mut summaries: Vec<MethodSummary> = methods
+    let summaries = methods
         .iter()
         .map(|method| {
+            let table = table_of(results, cohort, budget, method);
             let own = |cell: &Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
             let failures: BTreeSet<String> =
                 results.gaps.iter().filter(|gap| own(&gap.cell)).filter_map(|gap| gap.failed.clone()).collect();
             MethodSummary {
                 method: (*method).to_owned(),
-                units: [tables[method].len(), plan.labels.draws * plan.labels.seeds.len()],
-                metrics: spreads(&tables[method], &plan.metrics),
+                units: [table.len(), plan.labels.draws * plan.labels.seeds.len()],
+                metrics: spreads(&table, &plan.metrics),
                 differences: Vec::new(),
                 failures: failures.into_iter().collect(),
                 collapsed: results.collapsed.iter().filter(|cell| own(cell)).count(),
@@ -197,9 +217,6 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
             }
         })
         .collect();
-    for reference in references(&methods) {
-        compare_with(&mut summaries, &tables, reference, plan);
-    }
     let patients: BTreeSet<&str> = rows().map(|row| row.patient.as_str()).collect();
     let scans: BTreeSet<&str> = rows().map(|row| row.scan.as_str()).collect();
     let left_out = results.left_out.iter().filter(|(cell, _)| cell.cohort == cohort && cell.budget == budget);
@@ -239,11 +256,6 @@ fn by_patient<'a>(table: &Table<'a>, metric: Metric) -> BTreeMap<&'a str, f64> {
     values.into_iter().map(|(patient, values)| (patient, mean_sd(&values).0)).collect()
 }
 
-fn references<'a>(methods: &[&'a str]) -> Vec<&'a str> {
-    let known: Vec<&str> = methods.iter().copied().filter(|method| REFERENCES.contains(method)).collect();
-    if known.is_empty() { methods.first().copied().into_iter().collect() } else { known }
-}
-
 fn spreads(table: &Table<'_>, metrics: &[Metric]) -> BTreeMap<Metric, Spread> {
     let mut spreads = BTreeMap::new();
     for metric in metrics.iter().copied().filter(|_| !table.is_empty()) {
@@ -257,22 +269,66 @@ fn spreads(table: &Table<'_>, metrics: &[Metric]) -> BTreeMap<Metric, Spread> {
     spreads
 }
 
-/// Adds the differences of every other method to `reference`, over the units and patients that both have.
-fn compare_with(summaries: &mut [MethodSummary], tables: &BTreeMap<&str, Table<'_>>, reference: &str, plan: &Plan) {
-    for metric in plan.metrics.iter().copied() {
+/// Compares the methods of groups. Their tables share the resamples.
+pub struct Comparison<'a> {
+    results: &'a Results,
+    seed: u64,
+    /// By number of units and patients.
+    resamples: BTreeMap<[usize; 2], Resamples>,
+}
+
+impl<'a> Comparison<'a> {
+    /// For groups of these results.
+    pub fn new(plan: &Plan, results: &'a Results) -> Self {
+        Self { results, seed: plan.seed, resamples: BTreeMap::new() }
+    }
+
+    /// Adds the differences to each reference method to a group that has none, over the units and patients that both methods
+    /// have.
+    pub fn add_differences(&mut self, group: &mut Group) {
+        let results = self.results;
+        let of = |method: &MethodSummary| table_of(results, &group.cohort, &group.budget, &method.method);
+        let tables: Vec<Table<'_>> = group.methods.iter().map(of).collect();
+        let references: Vec<String> = group.references().into_iter().map(str::to_owned).collect();
+        for to in references {
+            let Some(reference) = group.methods.iter().position(|method| method.method == to) else { continue };
+            for metric in group.columns.clone() {
+                for (at, difference) in self.differences(&tables, reference, metric) {
+                    group.methods[at].differences.push(Difference { to: to.clone(), ..difference });
+                }
+            }
+        }
+    }
+
+    /// Differences of a metric of every other table to that of `reference`, with the place of the table and without the name
+    /// of the reference.
+    fn differences(&mut self, tables: &[Table<'_>], reference: usize, metric: Metric) -> Vec<(usize, Difference)> {
+        let mut by_shape: BTreeMap<[usize; 2], Vec<Pair>> = BTreeMap::new();
+        for (at, table) in tables.iter().enumerate().filter(|(at, _)| *at != reference) {
+            let values = paired(table, &tables[reference], metric);
+            let shape = [values.len(), values.first().map_or(0, Vec::len)];
+            by_shape.entry(shape).or_default().push((at, values));
+        }
         let mut found = Vec::new();
-        for (at, summary) in summaries.iter().enumerate().filter(|(_, summary)| summary.method != reference) {
-            let differences = paired(&tables[summary.method.as_str()], &tables[reference], metric);
-            let Some(Interval { mean, low, high, .. }) = crossed_interval(&differences, plan.seed) else { continue };
-            let patients = differences.first().map_or(0, Vec::len);
-            let by_patient: Vec<f64> =
-                (0..patients).map(|p| mean_sd(&differences.iter().map(|unit| unit[p]).collect::<Vec<_>>()).0).collect();
-            found.push((at, mean, [low, high], wilcoxon(&by_patient).p));
+        for (shape, pairs) in by_shape {
+            let resamples = self.resamples.entry(shape).or_insert_with(|| Resamples::new(shape, self.seed));
+            let values: Vec<&[Vec<f64>]> = pairs.iter().map(|(_, values)| values.as_slice()).collect();
+            let intervals = resamples.intervals(&values).into_iter().flatten();
+            for ((at, values), Interval { mean, low, high, .. }) in pairs.iter().zip(intervals) {
+                let by_patient: Vec<f64> = (0..shape[1])
+                    .map(|patient| mean_sd(&values.iter().map(|unit| unit[patient]).collect::<Vec<_>>()).0)
+                    .collect();
+                let p = wilcoxon(&by_patient).p;
+                let interval = [low, high];
+                found.push((*at, Difference { to: String::new(), metric, mean, interval, p, p_holm: p }));
+            }
         }
-        let corrected = holm(&found.iter().map(|(.., p)| *p).collect::<Vec<_>>());
-        for ((at, mean, interval, p), p_holm) in found.into_iter().zip(corrected) {
-            summaries[at].differences.push(Difference { to: reference.to_owned(), metric, mean, interval, p, p_holm });
+        found.sort_by_key(|(at, _)| *at);
+        let corrected = holm(&found.iter().map(|(_, difference)| difference.p).collect::<Vec<_>>());
+        for ((_, difference), p_holm) in found.iter_mut().zip(corrected) {
+            difference.p_holm = p_holm;
         }
+        found
     }
 }
 
@@ -318,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn statistics_go_by_patient_and_scans_are_averaged_first() {
+    fn statistics_are_per_patient_with_averaged_scans() {
         let rows = vec![
             row("sup", 0, "p", "p_1", 0.2),
             row("sup", 0, "p", "p_2", 0.4),
@@ -355,7 +411,29 @@ mod tests {
     }
 
     #[test]
-    fn the_plan_chooses_the_metrics_and_the_first_leads() {
+    fn means_do_not_depend_on_the_differences() {
+        let rows = ["sup", "own"].iter().flat_map(|method| {
+            let dsc = if *method == "sup" { 0.5 } else { 0.7 };
+            [row(method, 0, "p", "p", dsc), row(method, 0, "q", "q", dsc / 2.0), row(method, 1, "p", "p", dsc)]
+        });
+        let results = Results { rows: rows.collect(), ..Results::default() };
+        let plan = plan("");
+        let whole = summarise(&plan, &results);
+        let mut groups = means(&plan, &results);
+        assert!(groups[0].methods.iter().all(|method| method.differences.is_empty()));
+        assert_eq!(groups[0].references(), ["sup"]);
+        let mut comparison = Comparison::new(&plan, &results);
+        groups.iter_mut().for_each(|group| comparison.add_differences(group));
+        assert_eq!(groups, whole);
+        assert_eq!(whole[0].methods[1].differences.len(), Metric::ALL.len());
+        // Both units have only p: one shape of tables, drawn once for all metrics.
+        assert_eq!(comparison.resamples.keys().collect::<Vec<_>>(), [&[2, 1]]);
+        groups[0].methods.truncate(1);
+        assert!(groups[0].references().is_empty(), "a single method is compared with none");
+    }
+
+    #[test]
+    fn the_plan_selects_the_metrics_and_differences_use_the_first() {
         let results =
             Results { rows: vec![row("sup", 0, "p", "p", 0.5), row("own", 0, "p", "p", 0.7)], ..Results::default() };
         let group = summarise(&plan("metrics = ['hd95_mm', 'dsc']\n"), &results).remove(0);

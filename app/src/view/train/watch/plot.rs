@@ -285,7 +285,7 @@ mod tests {
                 egui::Shape::Text(text) => Some((text.galley.text().to_owned(), text.visual_bounding_rect())),
                 _ => None,
             });
-            let texts = texts.collect();
+            let texts: Vec<(String, Rect)> = texts.collect();
             output.drop_without_applying_deltas();
             texts
         };
