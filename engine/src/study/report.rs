@@ -6,8 +6,8 @@ use super::clustering;
 use super::figures::{Pictures, Source, charts};
 use super::job::{Cell, Job};
 use super::paper::{self, add_published_columns};
-use super::plan::Plan;
-use super::rates::Lock;
+use super::plan::{CohortPlan, MethodPlan, Plan};
+use super::rates::{Choice, Lock};
 use super::results::Results;
 use super::runner::cost;
 use super::summary::{Group, summarise};
@@ -74,32 +74,39 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     file("report.html", page(source, &sections, &costs, &published, &pictures).as_bytes())
 }
 
-/// The rates of each method, and the candidates.
+/// The rates of each method, and the candidates where the plan gives a choice.
 fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
-    let mut rows = Vec::new();
+    let mut choices = Vec::new();
     for cohort in &plan.cohorts {
         for method in &plan.methods {
-            let Some(choice) = lock.choice(&cohort.name, &method.name) else { continue };
-            let chosen = choice.rates.map_or("-".into(), |rates| rates.to_string());
-            let tried = choice.tried.iter().map(|t| {
-                let dsc = t.dsc.map_or("failed".into(), |dsc| format!("{dsc:.3}"));
-                format!("{}: {dsc}", t.rates)
-            });
-            rows.push(vec![cohort.name.clone(), method.name.clone(), chosen, tried.collect::<Vec<_>>().join(", ")]);
+            choices.extend(lock.choice(&cohort.name, &method.name).map(|choice| (cohort, method, choice)));
         }
     }
+    let is_fixed = choices.iter().all(|(.., choice)| choice.tried.is_empty());
+    let row = |(cohort, method, choice): &(&CohortPlan, &MethodPlan, &Choice)| {
+        let chosen = choice.rates.map_or("-".into(), |rates| rates.to_string());
+        let tried = choice.tried.iter().map(|t| {
+            let dsc = t.dsc.map_or("failed".into(), |dsc| format!("{dsc:.3}"));
+            format!("{}: {dsc}", t.rates)
+        });
+        let tried = if choice.tried.is_empty() { "fixed".into() } else { tried.collect::<Vec<_>>().join(", ") };
+        let mut cells = vec![cohort.name.clone(), method.name.clone(), chosen];
+        cells.extend((!is_fixed).then_some(tried));
+        cells
+    };
     let validated = plan.cohorts.iter().filter_map(|cohort| {
         let choice = plan.methods.iter().filter_map(|method| lock.choice(&cohort.name, &method.name));
         let most = choice.map(|choice| choice.validated.len()).max().filter(|count| *count > 0)?;
-        Some(format!(
-            "{}: the masks of {most} validation patients chose the rates and count in the label budget.",
-            cohort.name
-        ))
+        let patients = plural(most, "validation patient", "validation patients");
+        Some(format!("{}: the masks of {patients} chose the rates and count in the label budget.", cohort.name))
     });
+    let how = if is_fixed { "fixed by the plan" } else { "chosen by validation DSC" };
+    let heading: &[&str] =
+        if is_fixed { &["Cohort", "Method", "Rates"] } else { &["Cohort", "Method", "Chosen", "Tried"] };
     TextTable {
-        caption: "Learning rates of pre-training and fine-tuning, chosen by validation DSC".into(),
-        heading: ["Cohort", "Method", "Chosen", "Tried"].map(str::to_owned).to_vec(),
-        rows,
+        caption: format!("Learning rates of pre-training and fine-tuning, {how}"),
+        heading: heading.iter().map(|head| (*head).to_owned()).collect(),
+        rows: choices.iter().map(row).collect(),
         notes: validated.collect(),
         paper: 0,
     }
@@ -203,4 +210,46 @@ fn head(plan: &Plan) -> String {
         count(plan.labels.draws, "draw"),
         count(plan.labels.seeds.len(), "seed")
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The table of rates of a plan, before any pilot has run.
+    fn rates(tried: &str) -> TextTable {
+        let text = "name = 'x'\nlabels = { budgets = ['2'] }\npretrain = {}\nfinetune = {}\n\
+                    cohorts = [{ name = 'c', path = 'c', modality = ['ct'] }]\n\
+                    methods = [{ name = 'sup' }, { name = 'base', preset = 'base' }]\n";
+        let plan = Plan::from_toml(text, Path::new("plan.toml")).unwrap();
+        let choice = |tried: &str| {
+            format!(
+                r#"{{ "rates": {{ "pretrain": null, "finetune": 0.01 }}, "tried": [{tried}], "labelled": [], "validated": ["p"] }}"#
+            )
+        };
+        let lock = format!(
+            r#"{{ "version": 1, "plan_sha256": "", "rates": {{ "c": {{ "sup": {}, "base": {} }} }} }}"#,
+            choice(tried),
+            choice("")
+        );
+        rates_table(&plan, &serde_json::from_str(&lock).unwrap())
+    }
+
+    #[test]
+    fn rates_are_called_chosen_only_where_there_was_a_choice() {
+        let fixed = rates("");
+        assert_eq!(fixed.caption, "Learning rates of pre-training and fine-tuning, fixed by the plan");
+        assert_eq!(fixed.heading, ["Cohort", "Method", "Rates"]);
+        assert_eq!(fixed.rows, [["c", "sup", "1e-2"], ["c", "base", "1e-2"]]);
+        let chosen = rates(r#"{ "pretrain": null, "finetune": 0.01, "dsc": 0.5, "failed": null }"#);
+        assert_eq!(chosen.caption, "Learning rates of pre-training and fine-tuning, chosen by validation DSC");
+        assert_eq!(chosen.rows, [["c", "sup", "1e-2", "1e-2: 0.500"], ["c", "base", "1e-2", "fixed"]]);
+        assert_eq!(
+            chosen.notes,
+            ["c: the masks of 1 validation patient chose the rates and count in the label budget."]
+        );
+    }
 }
