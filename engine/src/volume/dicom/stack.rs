@@ -190,10 +190,8 @@ fn disagreements(instances: &[Instance], levels: &[Level]) -> Vec<String> {
         found.push(format!("small values are bright in {inverted} of {all} (0028,0004), and the views show all alike"));
     }
     if frames.len() > 1 {
-        found.push(format!(
-            "the slices have {} frames of reference (0020,0052), so they may not belong together",
-            frames.len()
-        ));
+        let several = plural(frames.len(), "frame of reference", "frames of reference");
+        found.push(format!("the slices have {several} (0020,0052), so they may not belong together"));
     }
     if scaled > 0 && scaled < all {
         found.push(format!(
