@@ -29,7 +29,7 @@ fn assert_close(own: &[f32], expected: &[f64], what: &str) {
 }
 
 #[test]
-fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
+fn convolutions_and_their_gradients_equal_their_definitions() {
     let shapes = [
         (2, 7, 9, 3, 5, 3),
         (1, 10, 10, 16, 40, 3),
@@ -113,7 +113,7 @@ fn convolutions_and_their_gradients_are_the_sums_that_define_them() {
 }
 
 #[test]
-fn transposed_convolutions_and_their_gradients_are_the_sums_that_define_them() {
+fn transposed_convolutions_and_their_gradients_equal_their_definitions() {
     for (cpu, (height, width, input, output)) in
         Cpu::all().into_iter().flat_map(|cpu| [(3, 5, 4, 3), (20, 13, 18, 40), (70, 5, 4, 3)].map(|s| (cpu, s)))
     {
@@ -212,7 +212,7 @@ fn normalisation_against_differences(cpu: Cpu, grid: Grid, statistics: &Statisti
 }
 
 #[test]
-fn the_largest_of_four_is_kept_and_its_gradient_goes_to_the_first() {
+fn max_pooling_keeps_the_largest_of_four_and_ties_send_the_gradient_to_the_first() {
     let grid = Grid { batch: 1, height: 2, width: 5 };
     let x = [1.0, 4.0, 7.0, 7.0, 0.0, 2.0, 3.0, 7.0, 7.0, 0.0];
     // One channel, and as many as a vector and more have.

@@ -97,7 +97,7 @@ fn resampling_does_not_depend_on_the_storage_order_and_restores() {
 }
 
 #[test]
-fn prepared_voxels_stand_where_the_plan_says() {
+fn prepared_voxels_have_the_positions_of_the_plan() {
     let grid = ras([6, 5, 4], [1.5, 2.0, 3.0]);
     for orientation in [Orientation::IDENTITY, Orientation { axis: [2, 0, 1], flip: [true, false, true] }] {
         let image = stored(&grid, &random(120, 1), &orientation);
@@ -190,7 +190,7 @@ fn source_slices_find_their_prepared_ones() {
 }
 
 #[test]
-fn what_cannot_be_prepared_is_an_error() {
+fn a_case_that_cannot_be_prepared_is_an_error() {
     let image = Volume::from_f32(ras([4, 4, 4], [1.0; 3]), vec![1.0; 64]);
     let run =
         |cfg: &PreprocessConfig| prepare(std::slice::from_ref(&image), &[Kind::Other], None, &Targets::Binary, cfg, 0);
@@ -222,7 +222,7 @@ fn plans_survive_json() {
 }
 
 #[test]
-fn noise_stands_outside_the_region_only() {
+fn noise_is_added_only_outside_the_region() {
     let image = Volume::from_f32(ras([8, 8, 8], [1.0; 3]), random(512, 4));
     let cfg = PreprocessConfig { background: BackgroundFill::Noise, ..native() };
     let (plain, noisy) = (prepare_one(&image, &native()), prepare_one(&image, &cfg));
