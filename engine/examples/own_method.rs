@@ -1,7 +1,7 @@
 //! A user-defined pre-training method: a denoising autoencoder, compared with the engine's methods in a study whose plan names
 //! it: `[[methods]]`, `name = "denoise"`, `preset = "denoise"`.
 //!
-//! `cargo run --release -p engine --example custom_method -- PLAN OUT`
+//! `cargo run --release -p engine --example own_method -- PLAN OUT`
 
 use std::path::Path;
 
@@ -111,7 +111,7 @@ pub fn compare(plan: &str, out: &Path) -> Result<()> {
 
 #[allow(clippy::print_stdout, dead_code, reason = "an example; a test includes it")]
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let usage = "usage: custom_method PLAN OUT";
+    let usage = "usage: own_method PLAN OUT";
     let [_, plan, out] = std::env::args().collect::<Vec<_>>().try_into().map_err(|_| usage)?;
     compare(&std::fs::read_to_string(plan)?, Path::new(&out))?;
     println!("{}", std::fs::read_to_string(Path::new(&out).join("tables.md"))?);

@@ -1,8 +1,8 @@
-//! The user-defined method of `engine/examples/custom_method.rs`, in a study.
+//! The user-defined method of `engine/examples/own_method.rs`, in a study.
 
 use crate::common::{cohort, small_study};
 
-#[path = "../../examples/custom_method.rs"]
+#[path = "../../examples/own_method.rs"]
 mod example;
 
 #[test]
