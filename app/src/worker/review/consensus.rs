@@ -68,7 +68,7 @@ impl Job for JoinMasks {
                     let styles = before.segmentation.as_ref().map(|mask| mask.styles.clone()).unwrap_or_default();
                     let step = UndoStep::Segmentation(Box::new(before.stored()));
                     document.edits.list.push("Consensus of both masks", step);
-                    document.set_mask(MaskLayer { revision, styles, ..layer });
+                    document.set_mask(MaskLayer { styles, revision, ..layer });
                     document.name_labels();
                 }
                 state.notice(

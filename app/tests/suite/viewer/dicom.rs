@@ -49,7 +49,10 @@ fn all_output(window: &Window) -> String {
 /// The rows that are marked as open.
 fn open_rows(window: &Window) -> Vec<String> {
     let list = state(window).series.as_ref().unwrap();
-    list.series().filter(|series| state(window).is_open_series(series)).map(|series| series.title()).collect()
+    list.series()
+        .filter(|series| state(window).is_open_series(series))
+        .map(amlp_viewer::state::ListedSeries::title)
+        .collect()
 }
 
 #[track_caller]

@@ -12,13 +12,12 @@ pub fn keep_freed_memory() -> bool {
         const TRIM_THRESHOLD: c_int = -1;
         const TOP_PAD: c_int = -2;
         const MMAP_THRESHOLD: c_int = -3;
-        const ARENA_MAX: c_int = -8;
         unsafe extern "C" {
             fn mallopt(parameter: c_int, value: c_int) -> c_int;
         }
         // Blocks above the largest threshold that glibc takes come from the system and return there. The pad keeps an empty
-        // heap of a thread. Threads that start later share one heap, so that what one has freed serves the others.
-        let settings = [(MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 256 << 20), (TOP_PAD, 64 << 20), (ARENA_MAX, 1)];
+        // heap of a thread.
+        let settings = [(MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 256 << 20), (TOP_PAD, 64 << 20)];
         // SAFETY: mallopt takes its allocator's lock, and other threads only compare with the numbers that it writes.
         settings.into_iter().all(|(parameter, value)| unsafe { mallopt(parameter, value) } == 1)
     }
