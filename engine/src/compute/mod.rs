@@ -32,9 +32,9 @@
 //! buffers was a fifth of the forward pass.
 //!
 //! # Memory
-//! The allocator keeps what is freed for the next layer (`lanes::keep_freed_memory`). A thread that started before the first
-//! kernel has a heap of its own, whose free memory is of no use to other threads. The thread that calls a layer therefore
-//! allocates what is large, also the partial sums of its tasks.
+//! The allocator keeps what is freed for the next layer (`lanes::keep_freed_memory`). Each thread has a heap of its own, whose
+//! free memory is of no use to other threads. The thread that calls a layer therefore allocates what is large, also the partial
+//! sums of its tasks.
 //!
 //! # Adding a layer
 //! Write it forward and backward on slices of numbers, with its partial sums in an order that depends on shapes alone; test both
