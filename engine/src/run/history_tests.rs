@@ -92,7 +92,7 @@ fn states_follow_the_events() {
 fn a_stopped_run_has_its_checkpoint_within_an_epoch() {
     let (_keep, root) = run_with(&[started(1), step(1, 1)]);
     let saved = CheckpointData { epoch: 0, step: 14, parts: vec![("state.json".into(), b"{}".to_vec())] };
-    checkpoint::save(&RunFolder::open(&root).unwrap(), checkpoint::Slot::Last, &saved).unwrap();
+    checkpoint::save(&RunFolder::resume(&root).unwrap(), checkpoint::Slot::Last, &saved).unwrap();
     assert_eq!(History::read(&root).unwrap().checkpoint, Some((0, 14)));
 }
 

@@ -157,6 +157,8 @@ pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKin
         return;
     }
     let steps = ui.input(|i| steps(&i.events));
+    // `Response::dragged` is false in a frame with a release, even if another press follows it.
+    let dragged = ui.ctx().is_being_dragged(response.id);
     let held = (0..steps.len()).rfind(|at| stays_down(&steps, *at));
     if response.drag_started() {
         // A pane that senses clicks too learns of a drag some frames after its press.
@@ -168,11 +170,8 @@ pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKin
         match *step {
             Step::Press(button, pos) => {
                 // egui reports a drag only if the button is still down at the end of the frame.
-                let ours = if stays_down(&steps, at) {
-                    held == Some(at) && response.dragged()
-                } else {
-                    is_over(ui, response, pos)
-                };
+                let ours =
+                    if stays_down(&steps, at) { held == Some(at) && dragged } else { is_over(ui, response, pos) };
                 if ours && drag.is_none() {
                     *drag = press(ui, pane, button, left, pos);
                 }
@@ -194,7 +193,7 @@ pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKin
             Step::Escape => *drag = None,
         }
     }
-    if !response.dragged() {
+    if !dragged {
         *drag = None;
     }
 }
@@ -232,10 +231,11 @@ fn stays_down(steps: &[Step], at: usize) -> bool {
     !steps[at..].iter().any(|step| matches!(step, Step::Release(released, _) if *released == button))
 }
 
-/// Whether a press would reach the pane, and nothing in front of it.
+/// Whether a press that ended within the frame reached the pane, and nothing in front of it.
 fn is_over(ui: &Ui, response: &Response, at: Pos2) -> bool {
     let front = ui.ctx().layer_id_at(at).is_none_or(|layer| layer == response.layer_id);
-    response.enabled() && front && response.interact_rect.contains(at)
+    let other_clicked = ui.ctx().interaction_snapshot(|shot| shot.clicked.is_some_and(|id| id != response.id));
+    response.enabled() && front && !other_clicked && response.interact_rect.contains(at)
 }
 
 fn press<P: Pane>(ui: &Ui, pane: &mut P, button: PointerButton, left: ToolKind, at: Pos2) -> Option<Drag> {
@@ -351,6 +351,11 @@ mod tests {
 
     /// What a pane logs over frames, each with its modifiers and events.
     fn logged(frames: Vec<(Modifiers, Vec<Event>)>) -> Vec<&'static str> {
+        logged_below(egui::Rect::NOTHING, frames)
+    }
+
+    /// The same with a button over a part of the pane.
+    fn logged_below(cover: egui::Rect, frames: Vec<(Modifiers, Vec<Event>)>) -> Vec<&'static str> {
         let (ctx, mut pane, mut drag) = (egui::Context::default(), Recorder::default(), None);
         let area = egui::Rect::from_min_size(Pos2::ZERO, egui::vec2(100.0, 100.0));
         let hover = (Modifiers::NONE, vec![Event::PointerMoved(START)]);
@@ -359,6 +364,9 @@ mod tests {
             let input = egui::RawInput { screen_rect: Some(area), events, ..Default::default() };
             let output = ctx.run_ui(input, |ui| {
                 let response = ui.interact(area, egui::Id::unique("pane"), Sense::drag());
+                if cover.is_positive() {
+                    ui.interact(cover, egui::Id::unique("button"), Sense::click());
+                }
                 follow(ui, &response, &mut pane, ToolKind::Crosshair, &mut drag);
             });
             output.drop_without_applying_deltas();
@@ -405,6 +413,19 @@ mod tests {
         let none = Modifiers::NONE;
         let parts = vec![(none, vec![button(START, true)]), (none, stroke[1..].to_vec())];
         assert_eq!(logged(parts), ["press", "drag", "drag", "release"], "pressed in an earlier frame");
+    }
+
+    #[test]
+    fn a_click_on_a_button_over_the_pane_is_not_one_on_the_pane() {
+        let cover = egui::Rect::from_center_size(START, egui::vec2(20.0, 20.0));
+        let none = Modifiers::NONE;
+        let (press, release) = (button(START, true), button(START, false));
+        let in_two_frames = vec![(none, vec![press.clone()]), (none, vec![release.clone()])];
+        assert!(logged_below(cover, in_two_frames).is_empty());
+        let in_one_frame = vec![(none, vec![press.clone(), release.clone()])];
+        assert!(logged_below(cover, in_one_frame).is_empty());
+        let beside = vec![(none, vec![Event::PointerMoved(END), button(END, true), button(END, false)])];
+        assert_eq!(logged_below(cover, beside), ["press", "click"]);
     }
 
     #[test]
