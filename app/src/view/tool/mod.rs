@@ -234,8 +234,7 @@ fn stays_down(steps: &[Step], at: usize) -> bool {
 /// Whether a press that ended within the frame reached the pane, and nothing in front of it.
 fn is_over(ui: &Ui, response: &Response, at: Pos2) -> bool {
     let front = ui.ctx().layer_id_at(at).is_none_or(|layer| layer == response.layer_id);
-    let other_clicked = ui.ctx().interaction_snapshot(|shot| shot.clicked.is_some_and(|id| id != response.id));
-    response.enabled() && front && !other_clicked && response.interact_rect.contains(at)
+    response.enabled() && front && response.interact_rect.contains(at)
 }
 
 fn press<P: Pane>(ui: &Ui, pane: &mut P, button: PointerButton, left: ToolKind, at: Pos2) -> Option<Drag> {
@@ -351,11 +350,6 @@ mod tests {
 
     /// What a pane logs over frames, each with its modifiers and events.
     fn logged(frames: Vec<(Modifiers, Vec<Event>)>) -> Vec<&'static str> {
-        logged_below(egui::Rect::NOTHING, frames)
-    }
-
-    /// The same with a button over a part of the pane.
-    fn logged_below(cover: egui::Rect, frames: Vec<(Modifiers, Vec<Event>)>) -> Vec<&'static str> {
         let (ctx, mut pane, mut drag) = (egui::Context::default(), Recorder::default(), None);
         let area = egui::Rect::from_min_size(Pos2::ZERO, egui::vec2(100.0, 100.0));
         let hover = (Modifiers::NONE, vec![Event::PointerMoved(START)]);
@@ -364,9 +358,6 @@ mod tests {
             let input = egui::RawInput { screen_rect: Some(area), events, ..Default::default() };
             let output = ctx.run_ui(input, |ui| {
                 let response = ui.interact(area, egui::Id::unique("pane"), Sense::drag());
-                if cover.is_positive() {
-                    ui.interact(cover, egui::Id::unique("button"), Sense::click());
-                }
                 follow(ui, &response, &mut pane, ToolKind::Crosshair, &mut drag);
             });
             output.drop_without_applying_deltas();
@@ -413,19 +404,6 @@ mod tests {
         let none = Modifiers::NONE;
         let parts = vec![(none, vec![button(START, true)]), (none, stroke[1..].to_vec())];
         assert_eq!(logged(parts), ["press", "drag", "drag", "release"], "pressed in an earlier frame");
-    }
-
-    #[test]
-    fn a_click_on_a_button_over_the_pane_is_not_one_on_the_pane() {
-        let cover = egui::Rect::from_center_size(START, egui::vec2(20.0, 20.0));
-        let none = Modifiers::NONE;
-        let (press, release) = (button(START, true), button(START, false));
-        let in_two_frames = vec![(none, vec![press.clone()]), (none, vec![release.clone()])];
-        assert!(logged_below(cover, in_two_frames).is_empty());
-        let in_one_frame = vec![(none, vec![press.clone(), release.clone()])];
-        assert!(logged_below(cover, in_one_frame).is_empty());
-        let beside = vec![(none, vec![Event::PointerMoved(END), button(END, true), button(END, false)])];
-        assert_eq!(logged_below(cover, beside), ["press", "click"]);
     }
 
     #[test]
