@@ -10,6 +10,7 @@ use super::*;
 use crate::volume::dicom::{DataSet, DicomFile, Tag, Value, Vr, file_bytes};
 use crate::volume::{Grid, LabelStyle, MaskOptions};
 
+#[path = "other_programs_tests.rs"]
 mod other_programs;
 
 /// A file of the corpus of whole series. If it does not exist, prints that the test is skipped.
