@@ -6,6 +6,7 @@ mod progress;
 pub use export::{ExportedModel, export_model};
 pub use progress::{LabelBox, Progress};
 
+use std::ops::Range;
 use std::path::Path;
 
 use burn::tensor::activation::sigmoid;
@@ -71,7 +72,7 @@ pub(crate) fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
     Ok((run, config))
 }
 
-/// A fine-tuned network, loaded for segmentation.
+/// A fine-tuned network, loaded for segmentation. It computes the box around a scan's tissue; elsewhere, the probability is 0.
 pub struct Segmenter {
     network: PackedUNet,
     device: Device,
@@ -193,10 +194,11 @@ impl Segmenter {
     ) -> Result<Vec<Vec<f32>>> {
         let [nx, ny, nz] = prepared.shape;
         let multiple = self.config.network.multiple();
-        let (rows, columns) = (tiles(nx, multiple), tiles(ny, multiple));
+        let [rows, columns, slices] = tissue_box(prepared, multiple);
+        let (rows, columns) = (tiles(rows, multiple), tiles(columns, multiple));
         let regions = self.config.data.targets.count();
         let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
-        let slices: Vec<usize> = (0..nz).collect();
+        let (end, slices) = (slices.end, slices.collect::<Vec<_>>());
         for ks in slices.chunks(self.at_once) {
             // While paused, the finished slices stay in memory.
             control.pass()?;
@@ -217,7 +219,8 @@ impl Segmenter {
                     }
                 }
             }
-            report(ks.last().map_or(0, |k| k + 1), nz, &out);
+            let done = ks.last().map_or(0, |k| k + 1);
+            report(if done == end { nz } else { done }, nz, &out);
         }
         Ok(out)
     }
@@ -240,27 +243,37 @@ impl Segmenter {
     }
 }
 
+/// Voxels along R, A, S whose probability is computed: the box around the tissue, with a margin of `multiple` voxels in its
+/// slices so that the edge of the network's input stays clear of tissue.
+fn tissue_box(prepared: &PreparedCase, multiple: usize) -> [Range<usize>; 3] {
+    let margins = [multiple, multiple, 0];
+    std::array::from_fn(|axis| {
+        let ([low, high], length) = (prepared.plan.region_box[axis], prepared.shape[axis]);
+        low.saturating_sub(margins[axis])..(high + margins[axis]).min(length)
+    })
+}
+
 /// A tile along one axis: the network's input (`origin`, `side`) and the range of the axis its output is used for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Tile {
     origin: i64,
     side: usize,
-    keep: std::ops::Range<usize>,
+    keep: Range<usize>,
 }
 
-/// Covers an axis of `length` voxels with one tile, padded evenly to `multiple`, or with several overlapping ones.
-fn tiles(length: usize, multiple: usize) -> Vec<Tile> {
+/// Covers a range of an axis with one tile, padded evenly to `multiple`, or with several overlapping ones.
+fn tiles(range: Range<usize>, multiple: usize) -> Vec<Tile> {
+    let (length, first) = (range.len(), range.start as i64);
     let side = length.div_ceil(multiple).max(1) * multiple;
     if side <= TILE.next_multiple_of(multiple) {
-        return vec![Tile { origin: -(((side - length) / 2) as i64), side, keep: 0..length }];
+        return vec![Tile { origin: first - ((side - length) / 2) as i64, side, keep: range }];
     }
     let side = TILE.next_multiple_of(multiple);
     let inner = side - 2 * OVERLAP;
-    (0..length.div_ceil(inner))
-        .map(|n| {
-            let keep = n * inner..((n + 1) * inner).min(length);
-            Tile { origin: keep.start as i64 - OVERLAP as i64, side, keep }
-        })
+    range
+        .clone()
+        .step_by(inner)
+        .map(|start| Tile { origin: start as i64 - OVERLAP as i64, side, keep: start..(start + inner).min(range.end) })
         .collect()
 }
 
@@ -284,9 +297,9 @@ mod tests {
 
     #[test]
     fn tiles_keep_every_voxel_once_within_their_input() {
-        for length in [1, 15, 16, 17, 240, 512, 513, 1000, 1537] {
-            let tiles = tiles(length, 16);
-            let mut next = 0;
+        for (first, length) in [1, 15, 16, 17, 240, 512, 513, 1000, 1537].into_iter().flat_map(|n| [(0, n), (37, n)]) {
+            let tiles = tiles(first..first + length, 16);
+            let mut next = first;
             for tile in &tiles {
                 assert_eq!(tile.keep.start, next);
                 next = tile.keep.end;
@@ -294,7 +307,7 @@ mod tests {
                 assert!(tile.origin <= tile.keep.start as i64);
                 assert!(tile.keep.end as i64 <= tile.origin + tile.side as i64);
             }
-            assert_eq!(next, length);
+            assert_eq!(next, first + length);
         }
     }
 

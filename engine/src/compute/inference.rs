@@ -37,31 +37,10 @@ impl Map {
         true
     }
 
-    /// Keeps one of neighbouring images that are equal bit for bit. Returns the place of each image among those that stay.
-    pub fn merge_equal(&mut self) -> Vec<usize> {
-        let size = self.grid.area() * self.channels;
-        let mut places: Vec<usize> = Vec::with_capacity(self.grid.batch);
-        for image in 0..self.grid.batch {
-            let bits = |image: usize| self.buffer[image * size..][..size].iter().map(|value| value.to_bits());
-            let place = match places.last() {
-                Some(&last) if bits(last).eq(bits(image)) => last,
-                last => last.map_or(0, |last| last + 1),
-            };
-            if place < image {
-                self.buffer.copy_within(image * size..(image + 1) * size, place * size);
-            }
-            places.push(place);
-        }
-        self.grid.batch = places.last().map_or(0, |last| last + 1);
-        places
-    }
-
-    /// The images at these places, copied to a tensor `[B, H, W, C]`.
-    pub fn tensor(&self, places: &[usize]) -> Tensor<4> {
-        let Grid { height, width, .. } = self.grid;
-        let size = self.grid.area() * self.channels;
-        let images: Vec<&[f32]> = places.iter().map(|place| &self.values()[place * size..][..size]).collect();
-        Value::Plain(tensor(images.concat(), [places.len(), height, width, self.channels])).tensor()
+    /// A copy as a tensor `[B, H, W, C]`.
+    pub fn tensor(&self) -> Tensor<4> {
+        let Grid { batch, height, width } = self.grid;
+        Value::Plain(tensor(self.values().to_vec(), [batch, height, width, self.channels])).tensor()
     }
 
     /// Becomes the 2x2 max pooling of `x`.

@@ -83,9 +83,8 @@ impl Layers {
         output.map(|output| kernels.leave(output))
     }
 
-    /// From the images in `next`. Equal ones are computed once: those of slices without tissue.
+    /// From the images in `next`.
     fn run(&self, Buffers { skips, x, next }: &mut Buffers) -> Tensor<4> {
-        let places = next.merge_equal();
         skips.resize_with(self.decoder.len(), Map::default);
         for (level, [first, second]) in self.encoder.iter().enumerate() {
             first.forward(next, None, x);
@@ -104,7 +103,7 @@ impl Layers {
             std::mem::swap(x, next);
         }
         self.head.forward(next, None, x);
-        x.tensor(&places)
+        x.tensor()
     }
 }
 

@@ -74,21 +74,6 @@ fn a_training_step_changes_the_next_packed_network_and_no_earlier_one() {
     assert!(first == values(before.forward(x())));
 }
 
-/// Empty slices at both ends, as a scan has them, and a zero with a sign, which is no equal.
-#[test]
-fn equal_images_of_a_batch_are_computed_once_and_returned_in_order() {
-    let device = Device::flex();
-    let network = UNetConfig { width: 16, depth: 2, ..UNetConfig::default() }.init(7, &device);
-    let [empty, signed] = [0.0, -0.0].map(|value: f32| Tensor::full([1, 1, 16, 16], value, &device));
-    let other = image([1, 1, 16, 16], &device);
-    let images = [&empty, &empty, &other, &other, &empty, &signed, &empty].map(Tensor::clone);
-    let alone: Vec<f32> = images.iter().flat_map(|image| values(network.pack().forward(image.clone()))).collect();
-    let together = Tensor::cat(images.to_vec(), 0);
-    let mut map = Map::default();
-    assert!(map.read(&together) && map.merge_equal() == [0, 0, 1, 1, 2, 3, 4]);
-    assert!(values(network.pack().forward(together)) == alone);
-}
-
 #[test]
 fn passes_at_the_same_time_do_not_disturb_each_other() {
     let device = Device::flex();

@@ -193,6 +193,50 @@ mod tests {
         }
     }
 
+    /// The scan with background around it, by `width` voxels on each side.
+    fn surrounded(width: usize) -> Volume {
+        let scan = scan(&Orientation::IDENTITY);
+        let shape = scan.grid.shape.map(|length| length + 2 * width);
+        let corner = DVec3::splat(width as f64);
+        let mut grid = Grid::new(shape, scan.grid.world_from_voxel);
+        grid.world_from_voxel.translation = scan.grid.world_from_voxel.transform_point3(-corner);
+        let (inner, values) = (scan.grid.shape, scan.to_f32());
+        let at = |place: [usize; 3]| {
+            let [i, j, k] = place.map(|at| at.wrapping_sub(width));
+            let inside = i < inner[0] && j < inner[1] && k < inner[2];
+            if inside { values[i + inner[0] * (j + inner[1] * k)] } else { 0.0 }
+        };
+        let [nx, ny, _] = shape;
+        let voxels = (0..grid.len()).map(|at| [at % nx, at / nx % ny, at / (nx * ny)]);
+        Volume::from_f32(grid.clone(), voxels.map(at).collect())
+    }
+
+    #[test]
+    fn more_background_around_a_scan_changes_no_probability_and_has_none() {
+        let segmenter = undecided(Spacing::Native, Targets::Binary);
+        let mut ends = Vec::new();
+        let found = [4, 7].map(|width| {
+            let image = surrounded(width);
+            let mut watch = |progress: Progress<'_>| ends.push((progress.done, progress.total, progress.settled()));
+            let made = segmenter.segment(std::slice::from_ref(&image), &mut watch, &Control::default()).unwrap();
+            let [nx, ny, nz] = image.grid.shape;
+            let mut near = Vec::new();
+            for (at, &p) in made.probability[0].iter().enumerate() {
+                // The box around the tissue, with the margin of a network of depth 1.
+                let place = [at % nx, at / nx % ny, at / (nx * ny)];
+                let margins = [2, 2, 0];
+                let inside = (0..3).all(|axis| {
+                    let margin = width - margins[axis];
+                    place[axis] >= margin && place[axis] < [nx, ny, nz][axis] - margin
+                });
+                if inside { near.push(p) } else { assert_eq!(p.to_bits(), 0, "{place:?}") }
+            }
+            near
+        });
+        assert!(found[0] == found[1] && found[0].iter().any(|&p| p >= 0.5), "the probabilities differ");
+        assert!(ends.contains(&(29, 29, 29)) && ends.last() == Some(&(35, 35, 35)), "{ends:?}");
+    }
+
     #[test]
     fn a_box_outside_the_mask_is_refused() {
         let piece = LabelBox { origin: [1, 0, 0], shape: [2, 1, 1], labels: vec![1, 2] };
