@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use engine::study::summary::Metric;
 
 use super::Command;
-use super::action::List;
+use super::action::ActionList;
 use crate::state::study::{StudyCell, StudyTab, column_of};
 use crate::state::{Intent, PathPurpose, State};
 use crate::worker::study::{close, open, open_patient, outlines, refresh};
@@ -22,6 +22,8 @@ pub enum StudyCommand {
     Refresh,
     /// Shows a cohort of the study.
     ChooseCohort(String),
+    /// Shows a table of the plan by its title, or all methods.
+    ChooseTable(Option<String>),
     /// Shows a metric.
     ChooseMetric(Metric),
     /// Sets the reference method that the others are compared with.
@@ -45,6 +47,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
         Do::Close => close(state, jobs),
         Do::Refresh => refresh(state, jobs),
         Do::ChooseCohort(name) => session.cohort = Some(name),
+        Do::ChooseTable(title) => session.table = title,
         Do::ChooseMetric(metric) => session.metric = metric,
         Do::ChooseReference(name) => session.reference = Some(name),
         Do::ChooseCell(cell) => (session.cell, session.tab) = (Some(cell), StudyTab::Patients),
@@ -56,7 +59,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: StudyCommand) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Studies";
     list.add(group, "Open study…", "", Command::Intent(Intent::Ask(PathPurpose::Study)));
     let masks = state.document.as_ref().and_then(|document| document.study.as_ref());
@@ -70,7 +73,8 @@ pub fn actions(list: &mut List, state: &State) {
     if !state.shows_studies() {
         return;
     }
-    let add = |list: &mut List, label: &str, command: StudyCommand| list.add(group, label, "", Command::Study(command));
+    let add =
+        |list: &mut ActionList, label: &str, command: StudyCommand| list.add(group, label, "", Command::Study(command));
     add(list, "Reload the studies", StudyCommand::Refresh);
     if state.study_folder().is_none() {
         for study in state.cache.study.listed.iter().flatten() {
@@ -78,8 +82,15 @@ pub fn actions(list: &mut List, state: &State) {
         }
         return;
     }
-    add(list, "Another study", StudyCommand::Close);
+    add(list, "Choose another study", StudyCommand::Close);
     let session = &state.session.study;
+    let tables = state.cache.study.open.iter().flat_map(|study| &study.plan.tables);
+    for table in tables.filter(|table| Some(&table.title) != session.table.as_ref()) {
+        add(list, &format!("Show {}", table.title), StudyCommand::ChooseTable(Some(table.title.clone())));
+    }
+    if state.study_table().is_some() {
+        add(list, "Show all methods", StudyCommand::ChooseTable(None));
+    }
     let metrics = state.cache.study.open.iter().flat_map(|study| &study.plan.metrics);
     for metric in metrics.copied().filter(|metric| *metric != state.study_metric()) {
         add(list, &format!("Show {}", column_of(metric).meaning()), StudyCommand::ChooseMetric(metric));

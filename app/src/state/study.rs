@@ -8,6 +8,7 @@ use std::sync::Arc;
 use egui::Color32;
 use engine::edit::EditLabels;
 use engine::study::summary::{Group, MethodSummary, Metric};
+use engine::study::views::TablePlan;
 use engine::study::{StudyRecord, StudyStatus};
 use engine::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct StudySession {
     pub metric: Metric,
     /// The method that the others are compared with; by default the first possible one.
     pub reference: Option<String>,
+    /// Title of the shown table of the plan; by default all methods are shown.
+    pub table: Option<String>,
     /// The chosen cell.
     pub cell: Option<StudyCell>,
     /// The tabs below the table.
@@ -210,10 +213,34 @@ impl State {
         if metrics.contains(&chosen) { chosen } else { metrics.first().copied().unwrap_or(chosen) }
     }
 
-    /// The label budgets of the shown cohort, in the order of the plan.
+    /// The shown table of the plan; `None` shows all methods.
+    pub fn study_table(&self) -> Option<&TablePlan> {
+        let (study, title) = (self.cache.study.open.as_ref()?, self.session.study.table.as_ref()?);
+        study.plan.tables.iter().find(|table| table.title == *title)
+    }
+
+    /// The shown methods, in the order of the table or of the plan.
+    pub fn study_methods(&self) -> Vec<&str> {
+        let all = self.cache.study.open.iter().flat_map(|study| &study.plan.methods);
+        self.study_table().map_or_else(
+            || all.map(|method| method.name.as_str()).collect(),
+            |table| table.methods.iter().map(String::as_str).collect(),
+        )
+    }
+
+    /// The results of the shown methods at a label budget.
+    pub fn study_results<'a>(&self, group: &'a Group) -> Vec<&'a MethodSummary> {
+        let of = |name: &str| group.methods.iter().find(|method| method.method == name);
+        self.study_methods().into_iter().filter_map(of).collect()
+    }
+
+    /// The shown label budgets of the shown cohort, in the order of the plan.
     pub fn study_groups(&self) -> Vec<&Group> {
         let (Some(study), Some(cohort)) = (&self.cache.study.open, self.study_cohort()) else { return Vec::new() };
-        study.groups.iter().filter(|group| group.cohort == cohort).collect()
+        let budgets = self.study_table().map_or(&[][..], |table| &table.budgets);
+        let is_shown =
+            |group: &&Group| group.cohort == cohort && (budgets.is_empty() || budgets.contains(&group.budget));
+        study.groups.iter().filter(is_shown).collect()
     }
 
     /// The methods that others can be compared with, in the plan's order.

@@ -5,7 +5,7 @@
 use egui::{ComboBox, FocusDirection, Key, Modifiers, Popup, PopupCloseBehavior, Response, RichText, Ui};
 
 use super::{ListRow, paint, property};
-use crate::theme::{self, font, icon, size};
+use crate::theme::{self, font, icon, size, space};
 
 /// A label and a drop-down list.
 #[must_use = "call show"]
@@ -62,11 +62,18 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                         theme::tokens(ui).text_dim,
                     );
                 });
-            let screen = ui.ctx().content_rect().size();
-            let combo = if self.explained.is_empty() { combo } else { combo.height(EXPLAINED[1].min(screen.y / 2.0)) };
+            let screen = ui.ctx().content_rect();
+            let combo = if self.explained.is_empty() {
+                combo
+            } else {
+                // A list that fits neither below nor above its field would open beside it.
+                let field = ui.available_rect_before_wrap();
+                let room = (screen.bottom() - field.top() - size::FIELD).max(field.top() - screen.top());
+                combo.height(EXPLAINED[1].min(room - 2.0 * space::XL))
+            };
             let shown = combo.show_ui(ui, |ui| {
                 if !self.explained.is_empty() {
-                    ui.set_min_width(EXPLAINED[0].min(0.6 * screen.x));
+                    ui.set_min_width(EXPLAINED[0].min(0.6 * screen.width()));
                 }
                 ui.spacing_mut().item_spacing.y = 0.0;
                 let steps = take_steps(ui);
@@ -170,6 +177,24 @@ mod tests {
         harness.get_by_label("simclr").click();
         harness.run();
         assert_eq!(*harness.state(), 2);
+    }
+
+    #[test]
+    fn a_long_explained_list_opens_below_a_field_in_the_middle_of_the_window() {
+        let mut harness = harness(
+            |ui, map: &mut u8| {
+                let names: Vec<String> = (0..40).map(|n| format!("preset {n}")).collect();
+                let choices: Vec<(u8, &str)> = (0..40).map(|n| (n, names[usize::from(n)].as_str())).collect();
+                let explained = vec![("Masked", "hides patches"); 40];
+                ui.add_space(120.0);
+                Select::new("Preset", &choices).explained(&explained).show(ui, map);
+            },
+            0,
+        );
+        harness.get_by_label("Preset").click();
+        harness.run();
+        let (field, list) = (harness.get_by_label("Preset").rect(), harness.get_by_label("Masked").rect());
+        assert!(list.top() >= field.bottom() && list.left() < field.right(), "field {field:?}, list {list:?}");
     }
 
     #[test]

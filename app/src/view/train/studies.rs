@@ -1,5 +1,6 @@
 //! Studies page: the list of studies, or one of them as a table, plots, patients and runs.
 
+mod curves;
 mod list;
 mod patients;
 mod plots;
@@ -14,12 +15,16 @@ use crate::command::{Command, Sender, StudyCommand};
 use crate::state::State;
 use crate::state::study::{StudyTab, column_of};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, SegmentedControl};
+use crate::widget::{EmptyState, ErrorState, LoadingState, PushButton, Segment, SegmentedControl, Select};
 use crate::widget::{format, progress_bar};
+use crate::worker;
 
 /// Margin around the page.
 const ROOM: Margin =
     Margin { left: space::L as i8, right: space::L as i8, top: space::S as i8, bottom: space::M as i8 };
+
+/// Width of the choice of a table.
+const TABLE: f32 = 420.0;
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(folder) = state.study_folder() else {
@@ -37,7 +42,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             });
         }
         (None, None) => {
-            LoadingState::new(&format!("Reading {name}"), None).show(ui);
+            let job = state.jobs.iter().find(|job| job.slot == worker::study::SLOT);
+            let title = format!("Reading {name}");
+            if LoadingState::new(&title, job.and_then(|job| job.progress)).cancel().show(ui) {
+                sender.send(Command::Study(StudyCommand::Close));
+            }
         }
         (Some(study), None) => {
             ScrollArea::vertical().id_salt("study").auto_shrink(false).content_margin(ROOM).show(ui, |ui| {
@@ -89,7 +98,7 @@ fn row(ui: &mut Ui, height: f32, right: impl FnOnce(&mut Ui), left: impl FnOnce(
 }
 
 fn another(ui: &mut Ui, sender: &Sender) {
-    if ui.add(PushButton::new("Another study").icon(icon::LIST)).clicked() {
+    if ui.add(PushButton::new("Choose another study").icon(icon::LIST)).clicked() {
         sender.send(Command::Study(StudyCommand::Close));
     }
 }
@@ -139,7 +148,7 @@ fn progress(status: &StudyStatus) -> String {
     parts.join(", ")
 }
 
-/// Cohort, metric and the method to compare with.
+/// Table, cohort, metric and the method to compare with.
 fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
     let send = |command: StudyCommand| sender.send(Command::Study(command));
     let references = state.study_references();
@@ -166,6 +175,17 @@ fn choices(ui: &mut Ui, state: &State, study: &StudyRecord, sender: &Sender) {
             }
         },
     );
+    if !study.plan.tables.is_empty() {
+        ui.add_space(space::S);
+        let titles = study.plan.tables.iter().map(|table| (Some(table.title.clone()), table.title.as_str()));
+        let tables: Vec<_> = std::iter::once((None, "All methods")).chain(titles).collect();
+        let mut table = state.study_table().map(|table| table.title.clone());
+        ui.allocate_ui(vec2(TABLE.min(ui.available_width()), size::FORM_ROW), |ui| {
+            if Select::new("Table", &tables).show(ui, &mut table).changed() {
+                send(StudyCommand::ChooseTable(table));
+            }
+        });
+    }
     if study.plan.cohorts.len() > 1 {
         ui.add_space(space::S);
         let names: Vec<&str> = study.plan.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();

@@ -15,7 +15,7 @@ use engine::event::Control;
 use engine::predict::Choice;
 use engine::run::lock::Lock;
 use engine::study::summary::Metric;
-use engine::study::{Place, Plan, Shard, read_study, run};
+use engine::study::{Plan, Shard, StudyContext, read_study, run};
 use engine::volume::LabelVolume;
 
 use super::runs::open_in;
@@ -29,6 +29,7 @@ fn plan(cohort: &Path) -> Plan {
         labels = { budgets = ["2", "4"], draws = 2 }
         split = { test = "3", validation = "2" }
         methods = [{ name = "sup" }, { name = "base", preset = "base" }]
+        tables = [{ title = "Base only", methods = ["base"], budgets = ["4"] }]
     "#;
     small_study(study, cohort, 4, (12, "[1e-2, 3e-2]"))
 }
@@ -37,8 +38,8 @@ fn plan(cohort: &Path) -> Plan {
 fn carry_out(plan: &Plan, out: &Path, steps: usize) -> engine::Result<()> {
     let control = Control::default();
     let mut watcher = Watcher::new(&control, steps);
-    let place = Place { out, compute: &Compute::cpu(), control: &control, sink: &mut watcher };
-    run(plan, place, Shard::WHOLE, &mut |_| {}).map(|_| ())
+    let context = StudyContext { out, compute: &Compute::cpu(), control: &control, sink: &mut watcher };
+    run(plan, context, Shard::WHOLE, &mut |_| {}).map(|_| ())
 }
 
 /// A workspace with a study in it.
@@ -92,6 +93,14 @@ fn the_table_leads_to_patients_and_all_methods_segmentations() {
     click(&mut window, "Dice");
     click(&mut window, "Progress");
     assert!(has(&window, "All runs are done. None failed."));
+
+    // A table of the plan has its own methods and label budgets.
+    click(&mut window, "Table");
+    click(&mut window, "Base only");
+    assert!(has(&window, "base at 4") && !has(&window, "sup at 4") && !has(&window, "base at 2"));
+    click(&mut window, "Table");
+    click(&mut window, "All methods");
+    assert!(has(&window, "sup at 4") && has(&window, "base at 2"));
 
     // A cell lists its patients, the worst first.
     click(&mut window, "base at 4");
@@ -210,7 +219,7 @@ fn a_study_run_by_another_process_is_followed() {
     assert_eq!(status(&window).failed(), 1);
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Studies)));
     assert!(has(&window, "small cannot be read") && has(&window, "Try again"));
-    click(&mut window, "Another study");
+    click(&mut window, "Choose another study");
     assert!(state(&window).study_folder().is_none());
 }
 
@@ -223,7 +232,7 @@ fn a_folder_without_a_study_is_reported_and_opened_studies_are_remembered() {
     fs::create_dir_all(&elsewhere).unwrap();
     type_path(&mut window, PathPurpose::Study, &elsewhere);
     assert!(state(&window).cache.study.failed.as_ref().is_some_and(|why| why.contains("is not a study folder")));
-    click(&mut window, "Another study");
+    click(&mut window, "Choose another study");
     assert!(has(&window, "Study elsewhere"), "it can be opened again once it is one");
     assert_eq!(state(&window).session.settings.studies, [elsewhere]);
 }

@@ -1,36 +1,32 @@
-//! One dot per test patient and method, and the means over the label budgets.
+//! Plots of a study side by side: one dot per test patient and method, and the curves over the label budgets.
 
 use std::ops::RangeInclusive;
 
-use egui::{Color32, Pos2, Rect, Role, Sense, Shape, Stroke, Ui, UiBuilder, WidgetInfo, pos2, vec2};
-use egui_plot::{AxisHints, GridInput, GridMark, Line, LineStyle, Plot, PlotPoints, Points};
+use egui::{Pos2, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui_plot::{AxisHints, GridInput, GridMark, Line, Plot, PlotPoints, Points};
 use engine::study::summary::Metric;
 
+use super::curves;
 use crate::command::{Command, Sender, StudyCommand};
 use crate::state::State;
 use crate::state::study::{StudyCell, column_of};
 use crate::theme::{self, Tokens, font, space};
-use crate::view::train::watch::plot::{
-    self,
-    axis::{label, marks, named},
-};
+use crate::view::train::watch::plot::axis::{label, marks};
+use crate::view::train::watch::plot::without_zoom;
 use crate::widget::{format, text};
 
 /// Minimum height of a chart.
 const HEIGHT: f32 = 200.0;
 /// Minimum height of a method's row in a chart.
 const METHOD: f32 = 26.0;
-/// Height of a chart's title, and of its legend.
+/// Height of a chart's title.
 const TITLE: f32 = 24.0;
-const LEGEND: f32 = 18.0;
-/// Length of a line in the legend.
-const SWATCH: f32 = 18.0;
-/// Maximum distance of the pointer from a dot, in points.
-const NEAR: f32 = 7.0;
+/// Maximum distance of the pointer from a dot or curve, in points.
+pub(super) const NEAR: f32 = 7.0;
 
 /// Draws them side by side down to `bottom`, or higher if that is too little.
 pub(super) fn show(ui: &mut Ui, state: &State, bottom: f32, sender: &Sender) {
-    let methods = state.study_group().map_or(0, |group| group.methods.len());
+    let methods = state.study_group().map_or(0, |group| state.study_results(group).len());
     let least = HEIGHT.max(METHOD * methods as f32 + TITLE + 40.0);
     let size = vec2(ui.available_width(), (bottom - ui.cursor().top()).max(least));
     let (area, _) = ui.allocate_exact_size(size, Sense::hover());
@@ -39,11 +35,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, bottom: f32, sender: &Sender) {
     }
     let (left, right) = area.split_left_right_at_fraction(0.5);
     dots(ui, Rect::from_min_max(left.min, pos2(left.right() - space::S, left.bottom())), state, sender);
-    curves(ui, Rect::from_min_max(pos2(right.left() + space::S, right.top()), right.max), state);
+    curves::show(ui, Rect::from_min_max(pos2(right.left() + space::S, right.top()), right.max), state, sender);
 }
 
 /// Paints a chart's background and title; returns the rest.
-fn card(ui: &Ui, rect: Rect, title: &str) -> Rect {
+pub(super) fn card(ui: &Ui, rect: Rect, title: &str) -> Rect {
     let t = theme::tokens(ui);
     ui.painter().rect_filled(rect, theme::radius::M, t.panel);
     let inner = rect.shrink2(vec2(space::M, space::S));
@@ -53,7 +49,7 @@ fn card(ui: &Ui, rect: Rect, title: &str) -> Rect {
 }
 
 /// A part of the page for a plot.
-fn child(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
+pub(super) fn child(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
     let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(name.to_owned()));
     // The labels of the last ticks extend beyond the plot.
     child.set_clip_rect(rect.expand(space::S).intersect(ui.clip_rect()));
@@ -61,10 +57,10 @@ fn child(ui: &mut Ui, rect: Rect, name: &str) -> Ui {
 }
 
 /// A plot without pan and zoom.
-fn fixed_plot<'a>(name: &str, t: &'static Tokens, x: AxisHints<'a>, y: AxisHints<'a>) -> Plot<'a> {
+pub(super) fn fixed_plot<'a>(name: &str, t: &'static Tokens, x: AxisHints<'a>, y: AxisHints<'a>) -> Plot<'a> {
     let hints = |axis: AxisHints<'a>| axis.tick_label_color(t.text_dim).tick_label_font(font::number_small());
     let plot = Plot::new(name.to_owned()).custom_x_axes(vec![hints(x)]).custom_y_axes(vec![hints(y)]);
-    plot::without_zoom(plot, t).sense(Sense::click())
+    without_zoom(plot, t).sense(Sense::click())
 }
 
 /// The axis of a metric: shares go from 0 to 1.
@@ -76,7 +72,7 @@ fn range(metric: Metric, values: impl Iterator<Item = f64>) -> [f64; 2] {
     [0.0, if most > 0.0 { most * 1.05 } else { 1.0 }]
 }
 
-fn numbers(range: [f64; 2]) -> impl Fn(GridMark, &RangeInclusive<f64>) -> String {
+pub(super) fn numbers(range: [f64; 2]) -> impl Fn(GridMark, &RangeInclusive<f64>) -> String {
     move |mark, _| label(mark.value, range[1] - range[0])
 }
 
@@ -91,7 +87,8 @@ fn dots(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
     let Some(group) = state.study_group() else { return };
     let (t, metric) = (theme::tokens(ui), state.study_metric());
     let column = column_of(metric);
-    let names: Vec<String> = group.methods.iter().map(|method| method.method.clone()).collect();
+    let methods = state.study_results(group);
+    let names: Vec<String> = methods.iter().map(|method| method.method.clone()).collect();
     let mut all = Vec::new();
     for (method, name) in names.iter().enumerate() {
         for patient in state.study_patients(group, name) {
@@ -127,7 +124,7 @@ fn dots(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
         let points: Vec<[f64; 2]> = all.iter().map(|dot| [dot.mean, height_of(dot.method)]).collect();
         let color = t.chart[0].gamma_multiply(0.6);
         plot.points(Points::new("", PlotPoints::from(points)).radius(4.0).color(color).allow_hover(false));
-        for (at, method) in group.methods.iter().enumerate() {
+        for (at, method) in methods.iter().enumerate() {
             let Some(spread) = method.metrics.get(&metric).filter(|spread| spread.mean.is_finite()) else { continue };
             let bar = vec![[spread.mean, height_of(at) - 0.3], [spread.mean, height_of(at) + 0.3]];
             plot.line(Line::new("", PlotPoints::from(bar)).color(t.chart[1]).width(3.0).allow_hover(false));
@@ -144,7 +141,7 @@ fn dots(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
         (distance(nearest, at) <= NEAR).then_some(nearest)
     });
     if let Some(dot) = near {
-        let method = &group.methods[dot.method].method;
+        let method = &methods[dot.method].method;
         let clicked = response.clicked();
         let value = format::fixed(dot.mean, metric.decimals());
         response.on_hover_text_at_pointer(format!("{}, {method}: {value}\nClick to open it", dot.patient));
@@ -153,88 +150,4 @@ fn dots(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
             sender.send(Command::Study(StudyCommand::OpenPatient(cell, dot.patient.to_owned())));
         }
     }
-}
-
-/// Colour and dashes of a method.
-fn style(t: &Tokens, at: usize) -> (Color32, LineStyle) {
-    let dashes = [LineStyle::Solid, LineStyle::dashed_loose(), LineStyle::dotted_dense()];
-    (t.chart[at % t.chart.len()], dashes[at / t.chart.len() % dashes.len()])
-}
-
-/// The mean of every method over the number of labelled patients.
-fn curves(ui: &mut Ui, rect: Rect, state: &State) {
-    let Some(study) = &state.cache.study.open else { return };
-    let (t, metric, groups) = (theme::tokens(ui), state.study_metric(), state.study_groups());
-    let mut series: Vec<(&str, Vec<[f64; 2]>)> = Vec::new();
-    for plan in &study.plan.methods {
-        let mean = |group: &&engine::study::Group| {
-            let method = group.methods.iter().find(|method| method.method == plan.name)?;
-            let mean = method.metrics.get(&metric)?.mean;
-            mean.is_finite().then_some([group.labelled as f64, mean])
-        };
-        let mut points: Vec<[f64; 2]> = groups.iter().filter_map(mean).collect();
-        points.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        series.push((&plan.name, points));
-    }
-    let title = format!("{} by label budget", column_of(metric).meaning());
-    let points = || series.iter().flat_map(|(_, points)| points);
-    let budgets: Vec<f64> =
-        groups.iter().map(|group| group.labelled as f64).filter(|labelled| *labelled > 0.0).collect();
-    let (first, last) = budgets.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), x| (a.min(*x), b.max(*x)));
-    let mut place = card(ui, rect, &title);
-    place.min.y += legend(ui, place, &series) + space::XS;
-    let mut inner = child(ui, place, "study curves");
-    let (low, high) = points().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), p| (a.min(p[1]), b.max(p[1])));
-    if low > high {
-        return super::nothing(&mut inner, theme::icon::CURVES, "No result yet.");
-    }
-    let margin = ((high - low) * 0.15).max(high.abs() * 0.02).max(1e-3);
-    let range = [(low - margin).max(0.0), high + margin];
-    let lines = f64::from((inner.max_rect().height() / 36.0).clamp(2.0, 6.0));
-    let whole = |mark: GridMark, _: &RangeInclusive<f64>| format!("{:.0}", mark.value);
-    let x = AxisHints::new_x().formatter(whole).label_spacing(egui::Rangef::new(6.0, 8.0));
-    let x = named(&inner, x, "labelled patients");
-    let y =
-        AxisHints::new_y().formatter(numbers(range)).min_thickness(34.0).label_spacing(egui::Rangef::new(10.0, 14.0));
-    let ticks = budgets.clone();
-    let plot = fixed_plot("study curves", t, x, y)
-        .x_grid_spacer(move |_| {
-            ticks.iter().map(|value| GridMark { value: *value, step_size: last.max(1.0) }).collect()
-        })
-        .y_grid_spacer(move |input| marks(&input, false, (input.bounds.1 - input.bounds.0) / lines));
-    let shown = plot.show(&mut inner, |plot| {
-        let padding = ((last - first) * 0.06).max(0.3);
-        plot.set_plot_bounds_x(first - padding..=last + padding);
-        plot.set_plot_bounds_y(range[0]..=range[1]);
-        for (at, (_, points)) in series.iter().enumerate() {
-            let (color, style) = style(t, at);
-            let line = Line::new("", PlotPoints::from(points.clone())).color(color).width(1.5).style(style);
-            plot.line(line.allow_hover(false));
-            plot.points(Points::new("", PlotPoints::from(points.clone())).radius(3.0).color(color).allow_hover(false));
-        }
-    });
-    shown.response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &title));
-}
-
-/// Draws names and lines of the methods at the top of `place`; returns their height.
-fn legend(ui: &Ui, place: Rect, series: &[(&str, Vec<[f64; 2]>)]) -> f32 {
-    let t = theme::tokens(ui);
-    let (mut x, mut y) = (place.left(), place.top() + LEGEND / 2.0);
-    for (at, (name, _)) in series.iter().enumerate() {
-        let name = text::one_line(ui, name, font::caption(), t.text, place.width() - SWATCH - space::XS);
-        let (width, height) = (SWATCH + space::XS + name.size().x, name.size().y);
-        if x > place.left() && x + width > place.right() {
-            (x, y) = (place.left(), y + LEGEND);
-        }
-        let (color, dashes) = style(t, at);
-        let (ends, stroke) = ([pos2(x, y), pos2(x + SWATCH, y)], Stroke::new(2.0, color));
-        match dashes {
-            LineStyle::Solid => ui.painter().extend([Shape::line_segment(ends, stroke)]),
-            LineStyle::Dashed { .. } => ui.painter().extend(Shape::dashed_line(&ends, stroke, 5.0, 3.0)),
-            LineStyle::Dotted { .. } => ui.painter().extend(Shape::dotted_line(&ends, color, 4.0, 1.2)),
-        }
-        ui.painter().galley(pos2(x + SWATCH + space::XS, y - height / 2.0), name, t.text);
-        x += width + space::L;
-    }
-    y + LEGEND / 2.0 - place.top()
 }

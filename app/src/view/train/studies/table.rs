@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use egui::{Align2, Color32, FontId, Galley, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui};
 use egui::{WidgetInfo, pos2, vec2};
+use engine::study::statistics::holm;
 use engine::study::summary::{Difference, Group, MethodSummary, Metric};
 
 use crate::command::{Command, Sender, StudyCommand};
@@ -17,6 +18,8 @@ use crate::widget::scroll_across;
 /// Height of a row, of a line of the heading, and between the lines of a cell.
 const ROW: f32 = 40.0;
 const LINE: f32 = 18.0;
+/// Height of the heading.
+const HEAD: f32 = 2.0 * LINE + space::XS;
 /// Widths of the method column.
 const METHOD: [f32; 2] = [72.0, 180.0];
 /// Minimum widths of the columns of a cell: mean, difference, p.
@@ -42,8 +45,8 @@ const WAITING: &str = "waiting";
 const PENDING: &str = "\u{2026}";
 
 impl CellText {
-    /// `comparing`: missing differences are still being computed.
-    fn of(method: &MethodSummary, metric: Metric, reference: Option<&str>, comparing: bool) -> Self {
+    /// `p` is corrected. `comparing`: missing differences are still being computed.
+    fn of(method: &MethodSummary, metric: Metric, reference: Option<&str>, p: Option<f64>, comparing: bool) -> Self {
         let decimals = metric.decimals();
         let warning = warning(method);
         let none = || format::NONE.to_owned();
@@ -52,9 +55,8 @@ impl CellText {
             None if method.failures.is_empty() => [none(), WAITING.into()],
             None => [none(), "failed".into()],
         };
-        let found = method.differences.iter().find(|d| Some(d.to.as_str()) == reference && d.metric == metric);
-        let (difference, p, verdict) = match found {
-            Some(d) => (difference(d, decimals), p_value(d.p_holm), verdict(d, metric)),
+        let (difference, p, verdict) = match paired(method, metric, reference) {
+            Some(d) => (difference(d, decimals), p.map_or_else(none, p_value), verdict(d, metric)),
             None if Some(method.method.as_str()) == reference => {
                 (["reference".into(), String::new()], String::new(), 0)
             }
@@ -122,16 +124,17 @@ fn verdict(d: &Difference, metric: Metric) -> i8 {
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let (groups, metric, reference) = (state.study_groups(), state.study_metric(), state.study_reference());
-    let Some(study) = &state.cache.study.open else { return };
-    let methods: Vec<&str> = study.plan.methods.iter().map(|method| method.name.as_str()).collect();
+    let methods = state.study_methods();
     let table = Table {
         heads: [column_of(metric).head()[0].to_owned(), compared(reference), "p (Holm)".to_owned()],
         texts: groups
             .iter()
             .map(|group| {
+                let corrected = corrected(&state.study_results(group), metric, reference);
                 let of = |name: &&str| {
                     let method = group.methods.iter().find(|method| method.method == **name)?;
-                    Some(CellText::of(method, metric, reference, state.cache.study.comparing))
+                    let p = corrected.iter().find(|(other, _)| other == name).map(|(_, p)| *p);
+                    Some(CellText::of(method, metric, reference, p, state.cache.study.comparing))
                 };
                 methods.iter().map(of).collect()
             })
@@ -139,7 +142,20 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         groups,
         methods,
     };
-    scroll_across(ui, "study table", |ui| table.draw(ui, state, sender));
+    table.show(ui, state, sender);
+}
+
+/// The methods and their p values after Holm's correction over the shown methods.
+fn corrected<'a>(shown: &[&'a MethodSummary], metric: Metric, reference: Option<&str>) -> Vec<(&'a str, f64)> {
+    let compared =
+        shown.iter().filter_map(|method| Some((method.method.as_str(), paired(method, metric, reference)?.p)));
+    let (methods, p): (Vec<&str>, Vec<f64>) = compared.unzip();
+    methods.into_iter().zip(holm(&p)).collect()
+}
+
+/// The difference of a method to the reference method.
+fn paired<'a>(method: &'a MethodSummary, metric: Metric, reference: Option<&str>) -> Option<&'a Difference> {
+    method.differences.iter().find(|d| Some(d.to.as_str()) == reference && d.metric == metric)
 }
 
 fn compared(reference: Option<&str>) -> String {
@@ -184,28 +200,53 @@ impl Table<'_> {
         (methods.min(METHOD[1]), self.texts.iter().map(group).collect())
     }
 
-    fn draw(&self, ui: &mut Ui, state: &State, sender: &Sender) {
+    fn show(&self, ui: &mut Ui, state: &State, sender: &Sender) {
+        let (width, columns) = self.widths(ui);
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = 0.0;
+            self.names(ui, width);
+            scroll_across(ui, "study table", |ui| self.columns(ui, &columns, state, sender));
+        });
+    }
+
+    fn height(&self) -> f32 {
+        HEAD + ROW * self.methods.len() as f32
+    }
+
+    /// A hairline above each row.
+    fn rules(&self, ui: &Ui, rect: Rect) {
+        for row in 0..self.methods.len() {
+            let line = ui.painter().round_to_pixel_center(rect.top() + HEAD + row as f32 * ROW);
+            ui.painter().hline(rect.x_range(), line, Stroke::new(1.0, theme::tokens(ui).line));
+        }
+    }
+
+    /// The column of methods, which does not scroll sideways.
+    fn names(&self, ui: &mut Ui, width: f32) {
         let t = theme::tokens(ui);
-        let (method, columns) = self.widths(ui);
-        let group = |widths: &[f32; 3]| widths.iter().sum::<f32>() + 2.0 * PAD + 2.0 * space::M;
-        let width = method + space::M + columns.iter().map(|widths| group(widths) + GAP).sum::<f32>();
-        let height = 2.0 * LINE + space::XS + ROW * self.methods.len() as f32;
-        let (rect, _) = ui.allocate_exact_size(vec2(width.max(ui.available_width()), height), Sense::hover());
-        let top = rect.top() + 2.0 * LINE + space::XS;
+        let (rect, _) = ui.allocate_exact_size(vec2(width + space::M, self.height()), Sense::hover());
+        self.rules(ui, rect);
         for (row, name) in self.methods.iter().enumerate() {
-            let middle = top + (row as f32 + 0.5) * ROW;
-            let line = ui.painter().round_to_pixel_center(middle - ROW / 2.0);
-            ui.painter().hline(rect.left()..=rect.left() + width - GAP, line, Stroke::new(1.0, t.line));
-            let name = crate::widget::text::one_line(ui, name, font::body(), t.text, method);
+            let middle = rect.top() + HEAD + (row as f32 + 0.5) * ROW;
+            let name = crate::widget::text::one_line(ui, name, font::body(), t.text, width);
             put(ui, pos2(rect.left(), middle), Align2::LEFT_CENTER, name);
         }
-        let mut left = rect.left() + method + space::M;
-        for ((at, of), widths) in self.groups.iter().enumerate().zip(&columns) {
-            let area = Rect::from_min_size(pos2(left, rect.top()), vec2(group(widths), height));
+    }
+
+    /// The columns of every label budget.
+    fn columns(&self, ui: &mut Ui, columns: &[[f32; 3]], state: &State, sender: &Sender) {
+        let t = theme::tokens(ui);
+        let group = |widths: &[f32; 3]| widths.iter().sum::<f32>() + 2.0 * PAD + 2.0 * space::M;
+        let width = columns.iter().map(|widths| group(widths) + GAP).sum::<f32>();
+        let (rect, _) = ui.allocate_exact_size(vec2(width.max(ui.available_width()), self.height()), Sense::hover());
+        self.rules(ui, rect.with_max_x(rect.left() + width - GAP));
+        let mut left = rect.left();
+        for ((at, of), widths) in self.groups.iter().enumerate().zip(columns) {
+            let area = Rect::from_min_size(pos2(left, rect.top()), vec2(group(widths), self.height()));
             self.head(ui, area, of, widths, t);
             for (row, name) in self.methods.iter().enumerate() {
                 let Some(text) = &self.texts[at][row] else { continue };
-                let min = pos2(area.left(), top + row as f32 * ROW + 1.0);
+                let min = pos2(area.left(), area.top() + HEAD + row as f32 * ROW + 1.0);
                 let place = Rect::from_min_size(min, vec2(area.width(), ROW - 1.0));
                 let cell = StudyCell { budget: of.budget.clone(), method: (*name).to_owned() };
                 let chosen = state.session.study.cell.as_ref() == Some(&cell);
@@ -285,8 +326,8 @@ fn show_cell(
             put(ui, pos2(right, below), Align2::RIGHT_CENTER, second);
         }
     }
-    let explained =
-        "Mean \u{b1} SD of the patients. Difference over the same patients, draws and seeds, with its 95 % interval.";
+    let explained = "Mean \u{b1} SD of the patients. Difference over the same patients, draws and seeds, with its 95 % \
+                     interval. Wilcoxon p of the patients, after Holm's correction over the shown methods.";
     let explained = text.warning.as_ref().map_or_else(|| explained.to_owned(), |why| format!("{why}\n{explained}"));
     response.on_hover_text(explained)
 }
@@ -310,9 +351,8 @@ mod tests {
         assert_eq!([p_value(0.0004), p_value(0.0312)], ["<0.001", "0.031"]);
     }
 
-    #[test]
-    fn a_cell_without_results_says_why() {
-        let method = |failures: &[&str], units| MethodSummary {
+    fn method(failures: &[&str], units: [usize; 2]) -> MethodSummary {
+        MethodSummary {
             method: "amlp".into(),
             units,
             metrics: std::collections::BTreeMap::new(),
@@ -320,23 +360,104 @@ mod tests {
             failures: failures.iter().map(|&why| why.to_owned()).collect(),
             collapsed: 0,
             unconverged: 0,
+        }
+    }
+
+    /// The texts of a frame of a table that is wider than its page, with their places, after scrolling it sideways.
+    fn texts(scrolled: f32) -> Vec<(String, Rect)> {
+        let group = |budget: &str| Group {
+            cohort: "lgg".into(),
+            budget: budget.into(),
+            labelled: 2,
+            patients: 10,
+            scans: 10,
+            columns: vec![Metric::Dsc],
+            left_out: Vec::new(),
+            methods: vec![method(&[], [2, 2])],
         };
-        let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"), false);
+        let groups = ["5%", "10%", "50%"].map(group);
+        let text = || vec![Some(CellText::of(&groups[0].methods[0], Metric::Dsc, None, None, false))];
+        let table = Table {
+            heads: ["Dice".into(), compared(Some("sup")), "p (Holm)".into()],
+            texts: (0..groups.len()).map(|_| text()).collect(),
+            groups: groups.iter().collect(),
+            methods: vec!["amlp"],
+        };
+        let ctx = egui::Context::default();
+        theme::install(&ctx, theme::Theme::Dark);
+        let (screen, state) = (Rect::from_min_size(Pos2::ZERO, vec2(400.0, 200.0)), State::default());
+        let wheel = || egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: vec2(-scrolled, 0.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers: egui::Modifiers::NONE,
+        };
+        let mut found = Vec::new();
+        // The first frame measures the table. Scrolling is smooth.
+        for frame in 0..60 {
+            let mut events = vec![egui::Event::PointerMoved(pos2(250.0, 60.0))];
+            events.extend((frame == 2).then(wheel));
+            let time = Some(f64::from(frame) / 60.0);
+            let input = egui::RawInput { screen_rect: Some(screen), time, events, ..egui::RawInput::default() };
+            let output = ctx.run_ui(input, |ui| table.show(ui, &state, &Sender::default()));
+            let texts = output.shapes.iter().filter_map(|clipped| match &clipped.shape {
+                egui::Shape::Text(text) => Some((text.galley.text().to_owned(), text.visual_bounding_rect())),
+                _ => None,
+            });
+            found = texts.collect();
+            output.drop_without_applying_deltas();
+        }
+        found
+    }
+
+    #[test]
+    fn methods_stay_visible_while_label_budgets_scroll_sideways() {
+        let left = |texts: &[(String, Rect)], text: &str| {
+            let place = texts.iter().find(|(found, _)| found == text).map(|(_, place)| place.left());
+            place.unwrap_or_else(|| panic!("{text} is not drawn: {texts:?}"))
+        };
+        let (before, after) = (texts(0.0), texts(200.0));
+        assert_eq!(left(&before, "amlp"), left(&after, "amlp"));
+        let moved = left(&before, "Dice") - left(&after, "Dice");
+        assert!(moved > 100.0, "the columns moved by {moved}");
+    }
+
+    #[test]
+    fn p_values_are_corrected_over_the_shown_methods() {
+        let compared = |name: &str, p| MethodSummary {
+            method: name.into(),
+            differences: vec![Difference { p, ..d(0.1, [0.0, 0.2]) }],
+            ..method(&[], [2, 2])
+        };
+        let all = [compared("mae", 0.01), compared("byol", 0.04), method(&[], [2, 2])];
+        let corrected = |shown: &[&MethodSummary]| {
+            let found = corrected(shown, Metric::Dsc, Some("sup"));
+            found.into_iter().map(|(name, p)| (name.to_owned(), format!("{p:.2}"))).collect::<Vec<_>>()
+        };
+        let of = |name: &str, p: &str| (name.to_owned(), p.to_owned());
+        assert_eq!(corrected(&[&all[0], &all[1], &all[2]]), [of("mae", "0.02"), of("byol", "0.04")]);
+        assert_eq!(corrected(&[&all[0], &all[2]]), [of("mae", "0.01")], "a table without the other");
+    }
+
+    #[test]
+    fn a_cell_without_results_says_why() {
+        let waiting = CellText::of(&method(&[], [0, 2]), Metric::Dsc, Some("sup"), None, false);
         assert_eq!(
             (waiting.mean[1].as_str(), waiting.warning.as_deref()),
             ("waiting", Some("2 of 2 runs are not done yet."))
         );
         assert!(!waiting.warns(), "waiting is no failure");
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
-        let said = CellText::of(&noise, Metric::Dsc, Some("sup"), false).warning;
+        let said = CellText::of(&noise, Metric::Dsc, Some("sup"), None, false).warning;
         assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
-        let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"), false);
+        let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"), None, false);
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
         assert!(failed.warns());
         assert_eq!(failed.warning.as_deref(), Some("2 of 2 runs failed. out of memory"));
-        let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None, false);
+        let done = CellText::of(&method(&[], [2, 2]), Metric::Dsc, None, None, false);
         assert_eq!((done.warning, done.p.as_str()), (None, format::NONE));
-        let early = CellText::of(&method(&[], [2, 2]), Metric::Dsc, Some("sup"), true);
+        let early = CellText::of(&method(&[], [2, 2]), Metric::Dsc, Some("sup"), None, true);
         assert_eq!((early.difference[0].as_str(), early.p.as_str()), (PENDING, PENDING), "its difference follows");
     }
 }

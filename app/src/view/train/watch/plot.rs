@@ -10,7 +10,9 @@ use egui::{Align2, Color32, Pos2, Rect, Role, Sense, Stroke, StrokeKind, Ui, Wid
 use egui_plot::{AxisHints, FilledArea, GridMark, LineStyle, Plot, PlotTransform, PlotUi, VLine};
 
 use axis::{label, log_label, log_marks, marks, named};
-use legend::{case_color, color_of, style_of};
+pub(in crate::view::train) use curve::stroke_of;
+pub(in crate::view::train) use legend::style_of;
+use legend::{case_color, color_of};
 
 use crate::state::timeline::{OpenRun, Quantity};
 use crate::theme::{self, Tokens, font, radius, size, space};

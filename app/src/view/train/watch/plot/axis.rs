@@ -9,6 +9,9 @@ use crate::widget::format;
 /// Height of an axis name with its gap, in lines, as `egui_plot` draws it.
 const NAME_LINE: f32 = 1.25;
 
+/// Labels of a shorter axis near 0 are in scientific notation.
+const SCIENTIFIC: f64 = 0.9e-3;
+
 /// A horizontal axis with a name below its numbers. The first frame of a plot has not measured its axes yet: without this
 /// height the name would overlap the numbers.
 pub(in crate::view::train) fn named<'a>(ui: &Ui, axis: AxisHints<'a>, name: &str) -> AxisHints<'a> {
@@ -62,9 +65,9 @@ pub(super) fn log_marks(input: &GridInput, lines: f64) -> Vec<GridMark> {
     (0..ticks.len()).map(|n| GridMark { value: ticks[n], step_size: gap(n) }).collect()
 }
 
-/// A tick label on a linear axis whose ends are `span` apart.
+/// A tick label on a linear axis whose ends are `span` apart: all of an axis in the same notation.
 pub(in crate::view::train) fn label(value: f64, span: f64) -> String {
-    if value != 0.0 && value.abs() < 1e-3 {
+    if value != 0.0 && value.abs() < 1e-2 && span < SCIENTIFIC {
         scientific(value, span)
     } else {
         plain(value, format::decimals(span * 10.0))
@@ -144,7 +147,11 @@ mod tests {
 
     #[test]
     fn axes_are_written_short() {
-        assert_eq!([label(0.5, 1.0), label(1.0, 5.0), label(0.0002, 0.001)], ["0.5", "1", "2e\u{2212}4"]);
+        assert_eq!([label(0.5, 1.0), label(1.0, 5.0)], ["0.5", "1"]);
+        let rate = [5e-4, 1e-3, 1.5e-3];
+        assert_eq!(rate.map(|rate| label(rate, 1e-3)), ["0.0005", "0.001", "0.0015"], "one notation for an axis");
+        assert_eq!(rate.map(|rate| label(rate * 1e-2, 1e-5)), ["5e\u{2212}6", "1e\u{2212}5", "1.5e\u{2212}5"]);
+        assert_eq!(label(0.5001, 4e-4), "0.5001", "far from 0");
         assert_eq!(label(0.00015, 0.0002), "1.5e\u{2212}4", "no two ticks have one label");
         assert_eq!([-2.0, 0.0, -5.0].map(|e| log_label(e, 1.0)), ["0.01", "1", "1e\u{2212}5"]);
     }

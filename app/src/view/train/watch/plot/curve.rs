@@ -21,16 +21,20 @@ pub(super) fn shapes(places: &[Pos2], color: Color32, style: LineStyle) -> Vec<S
         _ => f32::INFINITY,
     };
     let places = if apart < GATHERED / 2.0 { gathered(places) } else { places.to_vec() };
-    let stroke = Stroke::new(WIDTH, color);
-    let mut shapes = match style {
-        LineStyle::Solid => places.windows(2).map(|ends| Shape::line_segment([ends[0], ends[1]], stroke)).collect(),
-        LineStyle::Dashed { length } => Shape::dashed_line(&places, stroke, length, length * 0.62),
-        LineStyle::Dotted { spacing } => Shape::dotted_line(&places, color, spacing, WIDTH),
-    };
+    let mut shapes = stroke_of(&places, Stroke::new(WIDTH, color), style);
     if apart >= MARKED_FROM {
         shapes.extend(places.iter().map(|place| Shape::circle_filled(*place, POINT, color)));
     }
     shapes
+}
+
+/// The strokes of a curve.
+pub(in crate::view::train) fn stroke_of(places: &[Pos2], stroke: Stroke, style: LineStyle) -> Vec<Shape> {
+    match style {
+        LineStyle::Solid => places.windows(2).map(|ends| Shape::line_segment([ends[0], ends[1]], stroke)).collect(),
+        LineStyle::Dashed { length } => Shape::dashed_line(places, stroke, length, length * 0.62),
+        LineStyle::Dotted { spacing } => Shape::dotted_line(places, stroke.color, spacing, stroke.width),
+    }
 }
 
 /// The lowest and the highest point of each column, in their order.

@@ -188,7 +188,7 @@ fn shortened(name: &str) -> String {
 }
 
 /// Dashes distinguish curves without colour.
-pub(super) fn style_of(n: usize) -> LineStyle {
+pub(in crate::view::train) fn style_of(n: usize) -> LineStyle {
     match n % 4 {
         0 => LineStyle::Solid,
         1 => LineStyle::Dashed { length: 7.0 },
