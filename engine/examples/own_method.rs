@@ -15,7 +15,7 @@ use engine::model::record::Transfer;
 use engine::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
 use engine::pretrain::{network_config, register};
 use engine::seed::stream;
-use engine::study::{Place, Plan, Shard, run};
+use engine::study::{Plan, Shard, StudyContext, run};
 use engine::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
 use rand_distr::{Distribution, StandardNormal};
 
@@ -66,10 +66,10 @@ impl PretextTask for Denoise {
         network_config(&self.0).init(seed, device)
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<Pairs> {
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<Pairs> {
         let deviation = NOISE.of(&self.0) as f32;
         let pair = |sample: Sample| {
-            let mut draw = stream(self.0.seed, "denoise", &sample.place(at));
+            let mut draw = stream(self.0.seed, "denoise", &sample.stream_key(position));
             let mut noise = || -> f32 { StandardNormal.sample(&mut draw) };
             let noisy = sample.data.pixels.iter().map(|pixel| pixel + deviation * noise()).collect();
             [noisy, sample.data.pixels]
@@ -92,8 +92,8 @@ impl PretextTask for Denoise {
         })
     }
 
-    fn picture(&self, net: &UNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
-        let batch = self.collate(vec![sample], at)?;
+    fn picture(&self, net: &UNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
+        let batch = self.collate(vec![sample], position)?;
         let micro = MicroBatch::whole(1, device);
         let output = StepOutput::of(self.loss(net, &batch, &micro)?, &micro)?;
         Ok(Picture::new(output.picture(0)?.unwrap_or_default()))
@@ -105,7 +105,7 @@ pub fn compare(plan: &str, out: &Path) -> Result<()> {
     register::<Denoise>(DENOISE)?;
     let plan = Plan::from_toml(plan, Path::new("plan.toml"))?;
     let (compute, control, mut sink) = (Compute::cpu(), Control::default(), |_: &Event| Ok(()));
-    run(&plan, Place { out, compute: &compute, control: &control, sink: &mut sink }, Shard::WHOLE, &mut |_| {})?;
+    run(&plan, StudyContext { out, compute: &compute, control: &control, sink: &mut sink }, Shard::WHOLE, &mut |_| {})?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
 use crate::run::study::StudyFolder;
 use crate::study::{
-    EndedRun, JobState, Place, Plan, Shard, Splits, StudyProgress, estimate, plan_on_cohort, ready_plan,
+    EndedRun, JobState, Plan, Shard, Splits, StudyContext, StudyProgress, estimate, plan_on_cohort, ready_plan,
     run as run_study,
 };
 use crate::words::plural;
@@ -124,8 +124,8 @@ pub(super) fn report(
     json: bool,
 ) -> anyhow::Result<()> {
     let mut silent = |_: &Event| Ok(());
-    let place = Place { out, compute, control, sink: &mut silent };
-    let progress = run_study(plan, place, shard, &mut |ended| eprintln!("{}", line(ended)))?;
+    let context = StudyContext { out, compute, control, sink: &mut silent };
+    let progress = run_study(plan, context, shard, &mut |ended| eprintln!("{}", line(ended)))?;
     let waiting = progress.pilots_waiting;
     if waiting > 0 {
         eprintln!(

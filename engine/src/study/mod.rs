@@ -123,7 +123,7 @@ pub struct StudyProgress {
 }
 
 /// Folder, device and event sink of a study.
-pub struct Place<'a> {
+pub struct StudyContext<'a> {
     /// Its folder.
     pub out: &'a Path,
     /// The device.
@@ -171,12 +171,17 @@ impl Splits {
     }
 }
 
-/// Runs this shard's part of a study, then writes the tables of all finished runs. Calls `heard` after each run.
+/// Runs this shard's part of a study, then writes the tables of all finished runs. Calls `on_end` after each run.
 ///
 /// # Errors
 /// A plan that does not fit the study in the folder; cancellation. A run that fails becomes a gap in the tables.
-pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&EndedRun<'_>)) -> Result<StudyProgress> {
-    let Place { out, compute, control, sink } = place;
+pub fn run(
+    plan: &Plan,
+    context: StudyContext<'_>,
+    shard: Shard,
+    on_end: &mut dyn FnMut(&EndedRun<'_>),
+) -> Result<StudyProgress> {
+    let StudyContext { out, compute, control, sink } = context;
     let folder = &StudyFolder::new(out);
     let splits = Splits::read_or_draw(plan, folder, compute, control)?;
     splits.store(plan, folder)?;
@@ -189,7 +194,7 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     let mut clock = Clock::new("pilot", own.len());
     for pilot in own {
         let label = format!("{}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates);
-        clock.next(&label, || runner.carry_out(&pilot.job), heard)?;
+        clock.next(&label, || runner.run_job(&pilot.job), on_end)?;
     }
     let Some(lock) = Lock::read_or_freeze(&jobs, &pilots, folder)? else {
         let mut pilots_waiting = 0;
@@ -203,11 +208,11 @@ pub fn run(plan: &Plan, place: Place<'_>, shard: Shard, heard: &mut dyn FnMut(&E
     let own: Vec<_> = finals.iter().filter(|(_, job)| shard.has(job.shard_key())).collect();
     let mut clock = Clock::new("run", own.len());
     for (cell, job) in own {
-        let carry_out = || match lock.failure(&cell.cohort, &cell.method) {
+        let run_job = || match lock.failure(&cell.cohort, &cell.method) {
             Some(why) => runner.refuse(job, why),
-            None => runner.carry_out(job),
+            None => runner.run_job(job),
         };
-        clock.next(&cell.to_string(), carry_out, heard)?;
+        clock.next(&cell.to_string(), run_job, on_end)?;
     }
     let mut results = Results::read(&finals, folder)?;
     loop {
@@ -256,12 +261,12 @@ impl Clock {
     fn next(
         &mut self,
         label: &str,
-        carry_out: impl FnOnce() -> Result<JobState>,
-        heard: &mut dyn FnMut(&EndedRun<'_>),
+        run_job: impl FnOnce() -> Result<JobState>,
+        on_end: &mut dyn FnMut(&EndedRun<'_>),
     ) -> Result<()> {
         self.done += 1;
         let start = Instant::now();
-        let state = carry_out()?;
+        let state = run_job()?;
         let seconds = start.elapsed().as_secs_f64();
         // Runs finished by an earlier start return at once and are not timed.
         if seconds > 0.5 {
@@ -270,7 +275,7 @@ impl Clock {
         let (trained, seconds) = self.trained;
         let seconds_left = (trained > 0).then(|| seconds / trained as f64 * (self.all - self.done) as f64);
         let (what, number, all) = (self.what, self.done, self.all);
-        heard(&EndedRun { what, number, all, label, state: &state, seconds_left });
+        on_end(&EndedRun { what, number, all, label, state: &state, seconds_left });
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use engine::run::study::find_studies;
 use engine::run::{RunFolder, lock};
 use engine::study::plan::MethodPlan;
 use engine::study::summary::Metric;
-use engine::study::{Place, Plan, Shard, StudyProgress, StudyRunState, run};
+use engine::study::{Plan, Shard, StudyContext, StudyProgress, StudyRunState, run};
 use engine::study::{read_status, read_study, segmentations};
 use engine::volume::nifti::{write_label, write_volume};
 
@@ -37,7 +37,7 @@ pub fn start(
     sink: &mut dyn EventSink,
     control: &Control,
 ) -> engine::Result<StudyProgress> {
-    run(plan, Place { out, compute: &Compute::cpu(), control, sink }, shard, &mut |_| {})
+    run(plan, StudyContext { out, compute: &Compute::cpu(), control, sink }, shard, &mut |_| {})
 }
 
 /// Runs a study to its end. Returns its progress and the number of training steps.
@@ -336,7 +336,8 @@ fn a_network_with_empty_masks_stays_in_the_table_with_a_note() {
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(!text.contains(note));
     // A few steps: a comparison of such networks compares noise.
-    assert!(text.contains("base: fine-tuning runs that have not converged: 1."), "{text}");
+    assert_eq!(text.matches("Fine-tuning runs that have not converged:").count(), 1, "all methods in one note: {text}");
+    assert!(text.contains("1 of base"), "{text}");
     // As if the network had collapsed: its evaluation measures empty masks, and one scan could not be read.
     let run = rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
     let path = out.join("runs").join(run).join("evaluation/evaluation.json");

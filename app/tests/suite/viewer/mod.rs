@@ -2,7 +2,9 @@
 //! assertions use the numbers of the `--state` report.
 
 mod autosave;
+mod case_switching;
 mod cases;
+mod correction_loop;
 mod demo;
 mod dicom;
 mod edit_clicks;
@@ -25,12 +27,10 @@ mod queue;
 mod reliability;
 mod restart;
 mod review;
-mod rounds;
 mod runs;
 mod segmentation;
 mod snapshots;
 mod studies;
 mod train_reliability;
 mod training;
-mod way_back;
 mod workflow;
