@@ -219,7 +219,7 @@ pub struct MethodConfig {
     pub relabel: bool,
     /// Epochs between two label updates; 0 uses max(1, epochs / 20).
     pub period: usize,
-    /// The label that an update starts from.
+    /// Meaning of `label_ori` (section 3.3).
     pub anchor: Anchor,
     /// Read the masks of training patients to log how many lesion patches are masked. They are never trained on.
     pub report_recall: bool,

@@ -1,7 +1,7 @@
 //! The tables of a study as Markdown, CSV, LaTeX and HTML.
 
 use super::summary::{Difference, Group, MethodSummary};
-use crate::experiment::page::escape;
+use crate::report::page::escape;
 use crate::words::plural;
 
 /// One table as cells: a caption, a heading, rows, and footnotes.
@@ -30,6 +30,15 @@ pub fn table(group: &Group) -> TextTable {
     heading.extend(references.iter().map(|reference| format!("{} - {reference} [95 %], p", group.metric().heading())));
     let mut notes = Vec::new();
     let rows = group.methods.iter().map(|method| row(group, method, &references, &mut notes)).collect();
+    let unconverged = group.methods.iter().filter(|method| method.unconverged > 0);
+    let unconverged: Vec<String> =
+        unconverged.map(|method| format!("{} of {}", method.unconverged, method.method)).collect();
+    if !unconverged.is_empty() {
+        notes.push(format!(
+            "Fine-tuning runs that have not converged: {}. Differences are mostly noise: raise steps or rates.",
+            unconverged.join(", ")
+        ));
+    }
     if !group.left_out.is_empty() {
         notes.push(format!("Test scans left out in some run: {}.", group.left_out.join("; ")));
     }
@@ -58,8 +67,8 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
     cells.push(first.map_or(DASH.into(), |spread| format!("{:.decimals$}", spread.sd_patients)));
     cells.push(first.map_or(DASH.into(), |spread| format!("{:.decimals$}", spread.sd_draws)));
     for reference in references {
-        let found = method.differences.iter().find(|d| d.to == *reference && d.metric == group.metric());
-        cells.push(found.map_or(DASH.into(), |found| difference(found, decimals)));
+        let paired = method.differences.iter().find(|d| d.to == *reference && d.metric == group.metric());
+        cells.push(paired.map_or(DASH.into(), |paired| difference(paired, decimals)));
     }
     let [done, all] = method.units;
     if !method.failures.is_empty() {
@@ -71,15 +80,9 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
     }
     if method.collapsed > 0 {
         notes.push(format!(
-            "{}: {} nothing in any test patient.",
+            "{}: {} no voxel in any test patient.",
             method.method,
             plural(method.collapsed, "run marks", "runs mark")
-        ));
-    }
-    if method.unconverged > 0 {
-        notes.push(format!(
-            "{}: fine-tuning runs that have not converged: {}. Differences are mostly noise: raise steps or rates.",
-            method.method, method.unconverged
         ));
     }
     cells
@@ -131,8 +134,8 @@ impl TextTable {
     pub fn html(&self) -> String {
         let line = |tag: &str, cells: &[String]| {
             let own = cells.len().saturating_sub(self.paper);
-            let grey = |at: usize| if at < own { "" } else { " class=\"published\"" };
-            let cell = |(at, cell): (usize, &String)| format!("<{tag}{}>{}</{tag}>", grey(at), escape(cell));
+            let grey = |index: usize| if index < own { "" } else { " class=\"published\"" };
+            let cell = |(index, cell): (usize, &String)| format!("<{tag}{}>{}</{tag}>", grey(index), escape(cell));
             let cells: Vec<String> = cells.iter().enumerate().map(cell).collect();
             format!("<tr>{}</tr>\n", cells.concat())
         };

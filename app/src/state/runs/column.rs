@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use engine::cohort::label_budget::LabelShare;
 use engine::run::workspace::RunEntry;
 use serde::{Deserialize, Serialize};
 
@@ -181,9 +182,18 @@ fn by_number(a: Option<&String>, b: Option<&String>) -> Ordering {
 fn data(run: &RunEntry) -> String {
     let cohort = run.cohort.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let modality = run.modality.join("+");
-    let labels = run.labels.as_deref().map(|labels| format!("{labels} labelled"));
+    let labels = run.labels.as_deref().map(labelled);
     let parts = [cohort, modality].into_iter().chain(labels).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(", ")
+}
+
+/// How many patients a run's setting `labels` takes, without their names.
+fn labelled(labels: &str) -> String {
+    match labels.parse() {
+        Ok(LabelShare::Percent(share)) => format!("{share} % labelled"),
+        Ok(LabelShare::Patients(ids)) => format!("{} labelled", ids.len()),
+        Ok(LabelShare::Count(_) | LabelShare::All) | Err(_) => format!("{labels} labelled"),
+    }
 }
 
 /// A time since 1970 as date and minute, UTC; empty without one.
@@ -208,6 +218,12 @@ pub fn date(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labelled_patients_are_counted_not_listed() {
+        let said = ["5%", "3", "all", "patients:TCGA_CS_6668,TCGA_DU_5852"].map(labelled);
+        assert_eq!(said, ["5 % labelled", "3 labelled", "all labelled", "2 labelled"]);
+    }
 
     #[test]
     fn seconds_are_converted_to_calendar_dates() {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::OpenRun;
 use crate::scene::Camera;
 
-/// What the Watch page shows.
+/// Tabs of the Watch page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WatchView {
     /// The pinned slice, large, and a few curves.
@@ -35,7 +35,7 @@ impl WatchView {
     }
 }
 
-/// Which labels of an epoch are drawn.
+/// Labels of an epoch, which its update may change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Labels {
     /// The labels during the epoch.
@@ -115,7 +115,7 @@ impl Layer {
 /// Display settings of the runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WatchOptions {
-    /// What the Watch page shows.
+    /// The shown tab.
     pub view: WatchView,
     /// Which labels of an epoch are drawn.
     pub labels: Labels,

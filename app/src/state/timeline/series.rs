@@ -195,9 +195,11 @@ impl Quantity {
         }
     }
 
-    /// Whether a legend lists it. A validation loss is listed only if it was logged.
+    /// Whether a legend lists it. A validation loss and gradient norms are listed only if they were logged.
     pub fn is_listed(&self, history: &History) -> bool {
-        *self != Self::ValidationLoss || history.summaries.iter().any(|row| row.validation_loss.is_some())
+        let is_optional =
+            matches!(self, Self::ValidationLoss | Self::PredGradient | Self::RrlGradient | Self::LclGradient);
+        !is_optional || history.summaries.iter().any(|row| self.of_summary(row).is_some())
     }
 
     fn of_summary(&self, row: &EpochSummary) -> Option<f64> {

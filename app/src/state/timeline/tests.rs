@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use engine::config::Config;
-use engine::event::{CaseCounts, EpochSummary, Event, Probe};
+use engine::event::{CaseCounts, EpochSummary, Event, Losses, Probe};
 use engine::run::History;
 use engine::run::workspace::RunStamp;
 
@@ -116,4 +116,16 @@ fn the_oldest_records_are_dropped_first() {
     assert!(probes.len() < 100 && probes.knows(&key(1)) && probes.knows(&key(200)) && !probes.knows(&key(2)));
     probes.forget(1);
     assert!(probes.is_empty());
+}
+
+#[test]
+fn a_legend_lists_gradient_norms_and_validation_losses_only_if_they_were_logged() {
+    let mut norms = Losses::default();
+    norms.set("pred", 0.5);
+    let sampled = EpochSummary { epoch: 1, gradient_norm: Some(norms), ..EpochSummary::default() };
+    let later = EpochSummary { epoch: 2, ..EpochSummary::default() };
+    let history = History { summaries: vec![sampled, later], ..History::default() };
+    let listed = |quantity: Quantity| quantity.is_listed(&history);
+    assert!(listed(Quantity::PredGradient) && listed(Quantity::Loss));
+    assert!(![Quantity::RrlGradient, Quantity::LclGradient, Quantity::ValidationLoss].into_iter().any(listed));
 }

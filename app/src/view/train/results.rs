@@ -116,7 +116,7 @@ fn head(ui: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
 /// The buttons of the run, in the line below its name.
 fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender) {
     let results = &state.cache.results;
-    if row.add(PushButton::new("Another run").icon(icon::LIST)).clicked() {
+    if row.add(PushButton::new("Choose another run").icon(icon::LIST)).clicked() {
         sender.send(Command::Train(TrainCommand::ChooseResults));
     }
     let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];

@@ -133,7 +133,7 @@ fn a_run_that_cannot_be_evaluated_says_why() {
     settle(&mut window);
     assert!(state(&window).cache.results.why.as_deref().is_some_and(|why| why.contains("no-run")));
     assert!(window.query_by_label("no-run has no results").is_some() && has(&window, "Evaluate"));
-    assert!(has(&window, "Another run") && has(&window, "Back to Set up"));
+    assert!(has(&window, "Choose another run") && has(&window, "Back to Set up"));
 }
 
 #[test]

@@ -428,7 +428,7 @@ fn every_page_leads_back_by_button_and_escape() {
     send(&mut window, Command::Train(TrainCommand::ShowResults(folder.path().join("second"))));
     assert!(has(&window, "second has no results"));
     send(&mut window, WindowCommand::DismissAll);
-    click(&mut window, "Another run");
+    click(&mut window, "Choose another run");
     assert!(has(&window, "Results of third") && state(&window).session.runs.results.is_none());
     click(&mut window, "Back to Set up");
     assert_eq!(state(&window).session.train.page, TrainPage::Setup);

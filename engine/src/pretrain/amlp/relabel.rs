@@ -20,7 +20,7 @@ use crate::config::MethodConfig;
 use crate::event::CaseCounts;
 use crate::seed;
 
-/// Meaning of `label_ori`, the label that an update starts from.
+/// The label that an update starts from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anchor {
@@ -291,7 +291,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_update_of_a_patch_does_not_depend_on_other_patches(patches in prop::collection::vec(patch(), 1..150), other in patch(), at in 0usize..150) {
+        fn the_update_of_a_patch_does_not_depend_on_other_patches(patches in prop::collection::vec(patch(), 1..150), other in patch(), index in 0usize..150) {
             let run = |patches: &[(u8, u8, Option<f64>)]| {
                 let kmeans: Vec<u8> = patches.iter().map(|p| p.0).collect();
                 let current: Vec<u8> = patches.iter().map(|p| p.1).collect();
@@ -305,10 +305,10 @@ mod tests {
             prop_assert_eq!(all, patches.len() as u64);
             prop_assert_eq!(counts.kept_foreground + counts.kept_background, first.agreeing);
             let mut changed = patches.clone();
-            let at = at % patches.len();
-            changed[at] = other;
+            let index = index % patches.len();
+            changed[index] = other;
             let second = run(&changed);
-            for i in (0..patches.len()).filter(|i| *i != at) {
+            for i in (0..patches.len()).filter(|i| *i != index) {
                 prop_assert_eq!((first.after[i], first.case[i]), (second.after[i], second.case[i]));
             }
         }

@@ -95,6 +95,7 @@ fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
         }
         let warn = theme::tokens(ui).warn;
         for warning in &row.warnings {
+            ui.add_space(space::XS);
             text::with_icon(ui, icon::WARN, warn, |ui| text::sentence(ui, warning));
         }
         if run.stage() == Stage::Finetune {

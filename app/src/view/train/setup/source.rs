@@ -9,8 +9,8 @@ use engine::event::Stage;
 
 use super::{chip, field};
 use crate::command::{Command, Sender, TrainCommand};
-use crate::state::train::Form;
 use crate::state::train::form::is_modified;
+use crate::state::train::{CohortState, Form};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::format;
@@ -101,7 +101,8 @@ fn modalities(ui: &mut Ui, state: &State, form: &mut Form) {
     control_row(ui, "Modality", |ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         let Some(card) = state.cache.train.cohort.card() else {
-            text::note(ui, "choose a cohort first");
+            let is_read = matches!(state.cache.train.cohort, CohortState::Reading(_));
+            text::note(ui, if is_read { "listed once the cohort is read" } else { "choose a cohort first" });
             return;
         };
         ui.add_enabled_ui(!fixed, |ui| {

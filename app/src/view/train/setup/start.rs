@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use egui::{Align, Galley, Label, Layout, ScrollArea, Ui, UiBuilder, vec2};
 use engine::assess::Assessment;
+use engine::device::DeviceList;
 use engine::event::Stage;
 
 use crate::command::{Command, Sender, TrainCommand};
@@ -14,8 +15,8 @@ use crate::widget::PushButton;
 use crate::widget::format;
 use crate::worker;
 
-/// Minimum height, and maximum height before the text scrolls.
-const HEIGHT: [f32; 2] = [58.0, 132.0];
+/// Minimum height, which has room for two lines of details, and maximum height before the text scrolls.
+const HEIGHT: [f32; 2] = [62.0, 132.0];
 /// Width of the button.
 const BUTTON: f32 = 208.0;
 /// Gap between the paragraphs.
@@ -98,8 +99,10 @@ fn status(state: &State, t: &theme::Tokens) -> (String, String, egui::Color32) {
 
 fn takes(state: &State, known: &Assessment) -> String {
     let device = &state.session.train.form.config().device;
+    let automatic = state.cache.devices.first().filter(|_| *device == DeviceList::default());
+    let device = automatic.map_or_else(|| device.to_string(), |info| info.id.clone());
     let (time, memory) = (format::duration(known.seconds), format::memory(known.memory_mib));
-    format!("About {time}, {memory} of memory, device {device}")
+    format!("About {time}, {memory} of memory, on {device}")
 }
 
 fn more(known: &Assessment, stage: Stage) -> String {

@@ -46,14 +46,22 @@ fn short(labels: Labels) -> &'static str {
     }
 }
 
-/// Name and stage of the run, and a badge with who trains it.
+/// Name and stage of the run, and a badge with who trains it. The timeline says all of it, so that a narrow page keeps the
+/// name only.
 fn name(ui: &mut Ui, run: &OpenRun) {
     let t = theme::tokens(ui);
-    if let Some(trainer) = run.trainer() {
+    let width = |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, t.text).size().x + space::S;
+    let mut room = ui.available_width() - width(&run.name, font::strong());
+    let stage = stage_name(run.stage());
+    room -= width(stage, font::caption());
+    let has_stage = room >= 0.0;
+    let trainer = run.trainer().filter(|trainer| room >= width(trainer, font::caption()) + 2.0 * space::S);
+    if let Some(trainer) = trainer {
         ui.add(Badge::new(trainer).tone(Tone::Ok));
     }
-    let stage = RichText::new(stage_name(run.stage())).font(font::caption()).color(t.text_dim);
-    ui.label(stage);
+    if has_stage {
+        ui.label(RichText::new(stage).font(font::caption()).color(t.text_dim));
+    }
     let name = RichText::new(&run.name).font(font::strong()).color(t.text);
     text::line(ui, name).on_hover_text(run.path.display().to_string());
 }

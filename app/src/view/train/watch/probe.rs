@@ -159,7 +159,7 @@ pub(super) fn follow(response: &PatchResponse, state: &State, sender: &Sender) {
     if let Some(camera) = response.camera {
         send(TimelineCommand::SetCamera(camera));
     }
-    if response.response.double_clicked() {
+    if response.double_clicked {
         send(TimelineCommand::SetCamera(Camera::default()));
     }
     if let Some(patch) = response.clicked {

@@ -309,6 +309,6 @@ fn the_estimate_wraps_in_a_narrow_window() {
     let button = window.get_by_label("Start pre-training").rect();
     assert!(text.height() > 20.0, "{text:?}: it wraps");
     assert!(text.right() < button.left(), "{text:?} {button:?}");
-    let first = window.get_by_label_contains("of memory, device cpu").rect();
+    let first = window.get_by_label_contains("of memory, on cpu").rect();
     assert!(first.bottom() <= text.top() && first.top() < button.bottom(), "{first:?} {text:?}");
 }

@@ -71,10 +71,7 @@ fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let key = run.epoch().and_then(|epoch| state.record_key(run, epoch));
     let probes = &state.cache.timeline.probes;
     let slice = key.as_ref().and_then(|key| probes.slice(&key.slice)?.as_ref().ok());
-    let grid = slice.map_or(run.config.method.grid, |slice| slice.slice.grid);
-    if grid == 0 {
-        return;
-    }
+    let Some(grid) = slice.map(|slice| slice.slice.grid).filter(|grid| *grid > 0) else { return };
     let Some(patch) = state.session.timeline.options.patch.filter(|patch| *patch < grid * grid) else {
         text::note(ui, "Click a patch to see its numbers over the epochs.");
         return;

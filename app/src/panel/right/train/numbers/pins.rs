@@ -6,6 +6,7 @@ use engine::probe::Pin;
 use crate::command::{Command, Sender, TimelineCommand};
 use crate::state::State;
 use crate::state::timeline::{OpenRun, SliceKey};
+use crate::state::train::CohortState;
 use crate::theme::icon;
 use crate::widget::text;
 use crate::widget::{IconButton, ListRow, PushButton, Section};
@@ -26,6 +27,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.add_space(crate::theme::space::XS);
         let obstacle = match (&state.document, state.pin_config()) {
             (None, _) => Some("Open a case first. Its axial slice at the crosshair is pinned."),
+            (_, None) if matches!(state.cache.train.cohort, CohortState::Reading(_)) => {
+                Some("The cohort is still being read. Its settings prepare the slice.")
+            }
             (_, None) => Some(replay::NOTHING_TO_PIN_FOR),
             _ => None,
         };
