@@ -17,7 +17,7 @@ pub(super) fn show(ctx: &Context, state: &State, path: &Path, sender: &Sender) {
     let send = |command| sender.send(Command::Autosave(command));
     let Some(left) = state.unsaved_edits.of(path) else { return send(AutosaveCommand::Later) };
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as u64);
-    let text = format!("{}. They were not saved before the program ended.", unsaved_edits::sentence(left, now_ms));
+    let text = format!("{}. The program ended before they were saved.", unsaved_edits::sentence(left, now_ms));
     let dialog = Dialog::new("Restore unsaved edits?", "Restore").alternative("Discard").cancel(Some("Later"));
     let dialog = dialog.icon(icon::WARN, Tone::Warn).text(&text).width(480.0);
     let answer = dialog.show(ctx, |ui| {

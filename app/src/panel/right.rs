@@ -1,4 +1,4 @@
-//! The right panel: controls of the mode. The buttons that run the network stay at the bottom while the rest scrolls.
+//! The right panel: controls of the mode. Segment and save stay at the bottom while the rest scrolls.
 
 mod agreement;
 mod contrast;
@@ -19,7 +19,7 @@ use egui::{Frame, Margin, Panel, ScrollArea, Ui};
 use crate::command::{Sender, WindowCommand};
 use crate::state::{Mode, State};
 use crate::theme::{self, icon, space};
-use crate::widget::{EmptyState, Section};
+use crate::widget::EmptyState;
 
 /// Draws the right panel of the current mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -39,24 +39,14 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-/// Below this height, the segmentation choices scroll with the rest.
-const LOW: f32 = 520.0;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 250.0..=520.0;
 
 fn review(ui: &mut Ui, state: &State, sender: &Sender) {
     let foot = Frame::new().inner_margin(Margin::symmetric(space::M as i8, space::S as i8));
-    // In a low window the choices scroll too, to leave room for the findings.
-    let low = ui.available_height() < LOW && state.document.is_some();
-    let height = if low { segment::LOW_HEIGHT } else { segment::HEIGHT };
-    Panel::bottom("segment").exact_size(height).frame(foot).show(ui, |ui| {
-        if !low {
-            segment::choices(ui, state, sender);
-        }
-        segment::act(ui, state, sender);
-    });
+    Panel::bottom("segment").exact_size(segment::HEIGHT).frame(foot).show(ui, |ui| segment::act(ui, state, sender));
     let Some(document) = &state.document else {
-        let text = "Contrast, findings and measurements of the open case are shown here.";
+        let text = "Findings, contrast and measurements of the open case are shown here.";
         EmptyState::new(icon::CONTROLS, text).show(ui);
         return;
     };
@@ -71,16 +61,14 @@ fn review(ui: &mut Ui, state: &State, sender: &Sender) {
             edit::show(ui, state, document, sender);
             labels::show(ui, state, document, sender);
         }
-        contrast::show(ui, state, document, sender);
         findings::show(ui, state, document, sender);
+        contrast::show(ui, state, document, sender);
+        segment::choices(ui, state, sender);
         agreement::show(ui, state, document, sender);
         if !state.session.view.tool.is_edit() {
             labels::show(ui, state, document, sender);
         }
         playback::show(ui, state, document, sender);
         measurements::show(ui, state, document, sender);
-        if low {
-            Section::new("Segmentation").show(ui, |ui| segment::choices(ui, state, sender));
-        }
     });
 }

@@ -159,19 +159,13 @@ fn edit_tools(ui: &mut Ui, state: &State, sender: &Sender) {
 fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     options(ui, state, sender);
     let images = state.document.as_ref().map_or(0, |d| d.images.len());
+    // Present with a single image too, so that the tools keep their place when the next case has several.
+    ui.add_enabled_ui(images > 1, |ui| {
+        let linked = Some(images > 1 && state.session.view.linked);
+        let toggle = Command::View(ViewCommand::ToggleLinked);
+        button(ui, sender, icon::SIDE_BY_SIDE, "Images side by side", "M", linked, toggle);
+    });
     ui.add_enabled_ui(images > 0, |ui| {
-        if images > 1 {
-            let linked = Some(state.session.view.linked);
-            button(
-                ui,
-                sender,
-                icon::SIDE_BY_SIDE,
-                "Images side by side",
-                "M",
-                linked,
-                Command::View(ViewCommand::ToggleLinked),
-            );
-        }
         let active = state.session.view.active.unwrap_or(crate::state::PaneId::Axial);
         if state.session.view.maximised.is_some() {
             let all = Command::View(ViewCommand::Maximise(None));

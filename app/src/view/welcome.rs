@@ -46,12 +46,12 @@ fn cards(ui: &mut Ui, sender: &Sender) {
         sender.send(Intent::OpenSample);
     }
     ui.add_space(space::S);
-    let files = CardButton::new(icon::OPEN, "Open files", "NIfTI or DICOM, with or without masks");
+    let files = CardButton::new(icon::OPEN, "Open files…", "NIfTI or DICOM, with or without masks");
     if ui.add(files.shortcut("Ctrl+O")).clicked() {
         sender.send(Intent::Ask(PathPurpose::Files));
     }
     ui.add_space(space::S);
-    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder", "A patient, a cohort, or DICOM");
+    let folder = CardButton::new(icon::OPEN_FOLDER, "Open folder…", "A patient, a cohort, or DICOM");
     if ui.add(folder.shortcut("Ctrl+Shift+O")).clicked() {
         sender.send(Intent::Ask(PathPurpose::Folder));
     }

@@ -6,6 +6,8 @@ use super::{Tone, keycap, paint};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
 
 const HEIGHT: f32 = size::THUMBNAIL + space::S;
+/// Size of the status icon.
+const ICON: f32 = 14.0;
 
 /// A row with a small image, a title and a second line.
 #[must_use = "add it to a Ui"]
@@ -65,16 +67,16 @@ impl<'a> ThumbnailRow<'a> {
             }
             _ => paint::icon(painter, image.center(), icon::IMAGE, size::ICON, t.overlay_dim.gamma_multiply(0.6)),
         }
-        let mut right = rect.right() - space::S;
-        if let Some((icon, tone, _)) = self.status {
-            paint::icon(painter, pos2(right - 7.0, rect.center().y), icon, 14.0, tone.color(t));
-            right -= 14.0 + space::S;
-        }
-        let left = image.right() + space::S;
+        // The name has the whole first line: cases of a cohort differ in its last letters.
+        let (left, right) = (image.right() + space::S, rect.right() - space::S);
+        let icon_width = if self.status.is_some() { ICON + space::S } else { 0.0 };
         let title = paint::name(ui, self.title, &font::body(), t.text, right - left);
-        let subtitle = paint::line(ui, self.subtitle, font::caption(), t.text_dim, right - left);
+        let subtitle = paint::line(ui, self.subtitle, font::caption(), t.text_dim, right - left - icon_width);
         paint::put(painter, pos2(left, rect.center().y), Align2::LEFT_BOTTOM, title);
-        paint::put(painter, pos2(left, rect.center().y + 2.0), Align2::LEFT_TOP, subtitle);
+        let below = paint::put(painter, pos2(left, rect.center().y + 2.0), Align2::LEFT_TOP, subtitle);
+        if let Some((icon, tone, _)) = self.status {
+            paint::icon(painter, pos2(right - ICON / 2.0, below.center().y), icon, ICON, tone.color(t));
+        }
         paint::focus_ring(ui, response, rect, radius::M);
     }
 }

@@ -8,7 +8,7 @@ use engine::edit::op::{LassoAction, Mode};
 
 use crate::command::{EditCommand, Sender};
 use crate::state::edit::{EditChoices, RADIUS_MM};
-use crate::state::{Document, State, ToolKind};
+use crate::state::{Document, Intent, State, ToolKind};
 use crate::theme::{Icon, icon};
 use crate::widget::{IconButton, ListRow, NumberField, PushButton, Section, Segment, SegmentedControl, Toggle, text};
 
@@ -29,6 +29,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
         button(icon::UNDO, "Undo", list.undo_name(), "Ctrl+Z", EditCommand::Undo);
     };
     Section::new("Correction").note(tool.name()).show_with(ui, controls, |ui| {
+        if document.segmentation().is_none() && document.reference().is_some() {
+            text::note(ui, "The reference is not changed. Edits begin an empty segmentation.");
+            if ui.add(PushButton::new("Correct a copy of the reference").fill_width()).clicked() {
+                sender.send(Intent::CorrectReference);
+            }
+        }
         if tool != ToolKind::Eraser {
             label(ui, state, document, sender);
         }

@@ -44,8 +44,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
                     text::note(ui, "Lesions of the reference.");
                 }
                 rows(ui, state, document, list, shown, sender);
-                correct(ui, state, list, sender);
                 judge(ui, state, sender);
+                correct(ui, state, list, sender);
                 fold(ui, state, list, sender);
                 inside(ui, state, document, list);
             }

@@ -1,6 +1,6 @@
 //! The labels of the open case: names, colours, which one is painted, hidden or locked, and their volumes.
 
-use egui::{Align, Layout, Popup, PopupCloseBehavior, RichText, TextEdit, Ui};
+use egui::{Align, Id, Layout, Popup, PopupCloseBehavior, RichText, TextBuffer, TextEdit, Ui};
 
 use crate::command::labels::{LabelCommand, cannot_remove};
 use crate::command::{EditCommand, OverlayCommand, Sender};
@@ -75,18 +75,27 @@ fn colour(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
     }
 }
 
+/// The name, a field that ends in an ellipsis while it is too long and not edited.
 fn name(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
     let t = theme::tokens(ui);
+    let id = Id::unique(("name of label", row.value));
+    let is_edited = ui.memory(|memory| memory.has_focus(id));
+    let room = ui.available_width() - 2.0 * space::XS;
+    let width = if is_edited { f32::INFINITY } else { room };
+    let mut layout =
+        |ui: &Ui, name: &dyn TextBuffer, _: f32| text::one_line(ui, name.as_str(), font::body(), t.text, width);
     let mut typed = row.name.clone();
     let field = TextEdit::singleline(&mut typed)
+        .id(id)
         .font(font::body())
+        .layouter(&mut layout)
         .text_color(t.text)
         .hint_text(RichText::new(format!("Label {}", row.value)).font(font::body()).color(t.text_dim))
         .frame(egui::Frame::NONE)
         .align(egui::Align2::LEFT_CENTER)
         .desired_width(f32::INFINITY);
     let response = ui.add(field).accessible_name(format!("Name of label {}", row.value));
-    if response.on_hover_text(format!("Label {}", row.value)).changed() {
+    if response.on_hover_text(row.title()).changed() {
         sender.send(LabelCommand::Rename(row.value, typed));
     }
 }

@@ -6,29 +6,29 @@ use engine::predict::Choice;
 
 use crate::command::{FileCommand, Sender, TrainCommand};
 use crate::state::{Document, Intent, MaskLayer, MaskRole, PathPurpose, State};
-use crate::theme::{icon, size, space};
+use crate::theme::{icon, space};
 use crate::widget::format;
-use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Select};
+use crate::widget::{IconButton, ListRow, ProgressRow, PushButton, Section, Select};
 use crate::worker;
 
-/// Height of the buttons alone, padding included.
-pub(super) const LOW_HEIGHT: f32 = 2.0 * space::S + ACTIONS + 2.0;
-/// Total height, padding included.
-pub(super) const HEIGHT: f32 = 4.0 * space::S + size::ROW_TALL + 2.0 * size::ROW + ACTIONS + 2.0;
+/// Height of the buttons, padding included.
+pub(super) const HEIGHT: f32 = 2.0 * space::S + ACTIONS + 2.0;
 /// Height of the buttons, or of the progress that replaces them.
 const ACTIONS: f32 = 40.0;
 
 /// Model, network and device.
 pub(super) fn choices(ui: &mut Ui, state: &State, sender: &Sender) {
-    ui.spacing_mut().item_spacing.y = space::XS;
-    model(ui, state, sender);
-    network(ui, state, sender);
-    device(ui, state, sender);
+    let name = model_name(state);
+    Section::new("Model").note(&name).closed().show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::XS;
+        model(ui, state, &name, sender);
+        network(ui, state, sender);
+        device(ui, state, sender);
+    });
 }
 
 /// Segment and save, or the progress of the segmentation.
 pub(super) fn act(ui: &mut Ui, state: &State, sender: &Sender) {
-    ui.spacing_mut().item_spacing.y = space::XS;
     let (rect, _) = ui.allocate_exact_size(vec2(ui.available_width(), ACTIONS), Sense::hover());
     let mut row = ui.new_child(UiBuilder::new().max_rect(rect).layout(Layout::right_to_left(Align::Center)));
     row.spacing_mut().item_spacing.x = space::S;
@@ -43,11 +43,14 @@ pub(super) fn act(ui: &mut Ui, state: &State, sender: &Sender) {
     }
 }
 
-fn model(ui: &mut Ui, state: &State, sender: &Sender) {
+fn model_name(state: &State) -> String {
+    state.session.runs.segment.as_ref().map_or_else(|| "Sample model".to_owned(), |run| format::file_name(run))
+}
+
+fn model(ui: &mut Ui, state: &State, name: &str, sender: &Sender) {
     let chosen = state.session.runs.segment.as_ref();
-    let name = chosen.map_or("Sample model".into(), |run| format::file_name(run));
     let path = chosen.map_or_else(|| "Installed with the sample study".to_owned(), |run| run.display().to_string());
-    let row = ListRow::new(&name).subtitle(&path).icon(icon::BRAIN);
+    let row = ListRow::new(name).subtitle(&path).icon(icon::BRAIN);
     let (response, ()) = row.show_with(ui, |ui| {
         if ui.add(IconButton::new(icon::OPEN_FOLDER, "Choose model…").small()).clicked() {
             sender.send(Intent::Ask(PathPurpose::Model));

@@ -28,7 +28,7 @@ fn tall(bench: Bench) -> Harness<'static, Bench> {
 
 #[test]
 fn a_low_panel_scrolls_to_the_finding_that_a_step_selects() {
-    let mut harness = window_of([900.0, 600.0], bench::compared());
+    let mut harness = window_of([900.0, 340.0], bench::compared());
     harness.state_mut().carry_out(OverlayCommand::GoToFinding(0));
     harness.run();
     let foot = |harness: &Harness<'_, Bench>| harness.get_by_label("Segment now").rect().top();
@@ -37,6 +37,18 @@ fn a_low_panel_scrolls_to_the_finding_that_a_step_selects() {
     harness.state_mut().carry_out(OverlayCommand::StepFinding(1));
     harness.run_steps(20);
     assert!(row(&harness).bottom() <= foot(&harness), "{:?}", row(&harness));
+}
+
+#[test]
+fn seven_findings_are_in_sight_in_a_window_of_1280_by_800() {
+    let boxes: Vec<_> = (0..7).map(|n| ([2 * n, 2, 2], [2 * n + 1, 4, 4], 1)).collect();
+    let mut state = bench::ct();
+    state.document.as_mut().unwrap().set_mask(bench::mask(MaskRole::Segmentation, &boxes));
+    state.session.settings.minimum_ml = 0.0;
+    let harness = window(Bench::new(state).analysed());
+    let foot = harness.get_by_label("Segment now").rect().top();
+    let last = harness.get_by_label("Finding 7").rect();
+    assert!(last.bottom() <= foot, "{last:?} reaches below {foot}");
 }
 
 #[test]
@@ -201,11 +213,11 @@ fn agreement_shows_the_measures() {
         assert!(harness.query_by_label(&label).is_some(), "{label}");
     }
     let note = "In the slices, the boundary band is as wide as the masks, so this is plain IoU.";
-    for swallowed in [false, true] {
+    for covers_masks in [false, true] {
         let document = harness.state_mut().state.document.as_mut().unwrap();
-        document.slice_boundary = Some(BoundaryIou { swallowed, ..by_slice });
+        document.slice_boundary = Some(BoundaryIou { covers_masks, ..by_slice });
         harness.run();
-        assert_eq!(harness.query_by_label(note).is_some(), swallowed);
+        assert_eq!(harness.query_by_label(note).is_some(), covers_masks);
     }
     let worst = open(&harness).comparison.unwrap().worst_first()[1];
     assert_eq!(clicked(&mut harness, "Worst slice 2"), Command::Overlay(OverlayCommand::GoToWorst(1)));
@@ -229,9 +241,10 @@ fn a_segmentation_can_be_started_cancelled_and_saved() {
         memory_mib: None,
     };
     state.cache.devices = vec![info("cpu"), info("wgpu:0")];
-    let mut harness = window(Bench::new(state));
+    let mut harness = tall(Bench::new(state));
     assert_eq!(clicked(&mut harness, "Segment now"), Command::Intent(Intent::Segment));
     assert!(harness.get_by_label("Save segmentation").accesskit_node().is_disabled());
+    click(&mut harness, "Model");
     assert_eq!(clicked(&mut harness, "Choose model…"), Command::Intent(Intent::Ask(PathPurpose::Model)));
     click(&mut harness, "Device");
     assert_eq!(clicked(&mut harness, "wgpu:0: Device"), Command::File(FileCommand::SetDevice("wgpu:0".into())));

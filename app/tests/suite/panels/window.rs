@@ -38,11 +38,14 @@ fn tooltips_show_the_shortcuts() {
 fn view_controls_need_a_case() {
     let harness = window(Bench::new(State::default()));
     assert!(harness.get_by_label("Fit all views").accesskit_node().is_disabled());
-    assert!(harness.query_by_label("Images side by side").is_none());
+    let harness = window(Bench::new(bench::ct()));
+    assert!(harness.get_by_label("Images side by side").accesskit_node().is_disabled());
+    let brush = harness.get_by_label("Tool: Brush").rect();
 
     let images = vec![bench::image("ct", Modality::Ct), bench::image("pet", Modality::Pet)];
     let state = State { document: Some(bench::document(images)), ..State::default() };
     let mut harness = window(Bench::new(state));
+    assert_eq!(harness.get_by_label("Tool: Brush").rect(), brush, "the tools keep their place");
     assert_eq!(clicked(&mut harness, "Fit all views"), Command::View(ViewCommand::Fit));
     assert_eq!(clicked(&mut harness, "Images side by side"), Command::View(ViewCommand::ToggleLinked));
     assert_eq!(clicked(&mut harness, "Maximise Axial"), Command::View(ViewCommand::Maximise(Some(PaneId::Axial))));

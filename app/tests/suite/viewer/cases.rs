@@ -65,7 +65,7 @@ fn oblique_scans_have_two_letters_at_each_edge() {
 #[test]
 fn the_welcome_screen_opens_the_sample_study() {
     let mut window = open(&Args::default());
-    assert!(has(&window, "Open files") && has(&window, "Open folder"));
+    assert!(has(&window, "Open files…") && has(&window, "Open folder…"));
     assert_eq!(report(&window).panes, []);
     click(&mut window, "Open sample study");
     let state = state(&window);
