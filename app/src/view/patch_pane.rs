@@ -145,6 +145,8 @@ pub struct PatchResponse {
     pub hovered: Option<usize>,
     /// The patch that was clicked, or selected by a key.
     pub clicked: Option<usize>,
+    /// It was double-clicked.
+    pub double_clicked: bool,
     /// World mm under the pointer.
     pub world: Option<DVec3>,
     /// Slices to step, positive towards the head.

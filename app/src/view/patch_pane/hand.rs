@@ -1,7 +1,7 @@
 //! Pointer, wheel and keyboard of a patch pane.
 
 use egui::accesskit::Action;
-use egui::{Key, Modifiers, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
+use egui::{Key, Modifiers, PointerButton, Pos2, Rect, Response, Sense, Ui, Vec2, vec2};
 use glam::{DVec2, DVec3};
 
 use super::{PanePlacement, PatchResponse, vector};
@@ -77,10 +77,11 @@ impl Surface<'_> {
     }
 }
 
-/// Makes the pane a widget that Tab reaches. Once a patch is pinned, arrow keys move from patch to patch instead of
-/// through the slices.
+/// Makes the pane a widget that Tab reaches. A drag starts with the press, without a threshold. Once a patch is pinned,
+/// arrow keys move from patch to patch instead of through the slices.
 pub(super) fn sense(ui: &Ui, salt: &str, rect: Rect, pinned: bool) -> Response {
-    let response = ui.interact(rect, ui.scope_id().with(("patch pane", salt)), Sense::click_and_drag());
+    let response = ui.interact(rect, ui.scope_id().with(("patch pane", salt)), Sense::drag());
+    ui.accesskit_node_builder(response.id, |node| node.add_action(Action::Click));
     focus::keep_arrows(ui, &response, if pinned { Arrows::Patches } else { Arrows::Slices });
     response
 }
@@ -92,6 +93,8 @@ pub(super) fn interact(ui: &Ui, placed: &PanePlacement<'_>, response: &Response)
     let found = PatchResponse {
         hovered: pos.and_then(|pos| placed.patch_at(pos)),
         clicked: None,
+        double_clicked: response.contains_pointer()
+            && ui.input(|input| input.pointer.button_double_clicked(PointerButton::Primary)),
         world: pos.map(|pos| placed.world_at(pos)),
         notches: 0,
         camera: None,

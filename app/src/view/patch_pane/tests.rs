@@ -207,6 +207,23 @@ fn a_drag_with_the_right_button_zooms_and_with_the_middle_one_moves() {
 }
 
 #[test]
+fn a_drag_whose_press_and_movement_fall_into_one_frame_is_not_lost() {
+    let mut window = window(pane());
+    let (from, to) = (pos2(250.0, 180.0), pos2(250.0, 80.0));
+    let (button, modifiers) = (egui::PointerButton::Secondary, egui::Modifiers::NONE);
+    let press = |pos, pressed| egui::Event::PointerButton { pos, button, pressed, modifiers };
+    window.event(egui::Event::PointerMoved(from));
+    window.step();
+    // The harness draws a frame for each event; the window gets all of a slow frame at once.
+    window.input_mut().events.extend([press(from, true), egui::Event::PointerMoved(to)]);
+    window.step();
+    assert!((window.state().pane.camera.zoom - 2.0).abs() < 1e-6, "{:?}", window.state().pane.camera);
+    window.input_mut().events.push(press(to, false));
+    window.step();
+    assert!((window.state().pane.camera.zoom - 2.0).abs() < 1e-6, "{:?}", window.state().pane.camera);
+}
+
+#[test]
 fn without_a_picture_the_pane_says_why_and_keeps_its_name_and_badge() {
     let mut window =
         window(PatchPane { badge: Some("not trained on"), missing: "Not drawn: no graphics adapter.", ..pane() });

@@ -150,7 +150,8 @@ fn steps(events: &[Event]) -> Vec<Step> {
 }
 
 /// Hands this frame's pointer events on a pane to its tools, in order, so that a slow frame neither loses a stroke nor
-/// cuts its corners. `drag` lives from press to release.
+/// cuts its corners. `drag` lives from press to release. The pane must sense drags only: egui delays the drags of a widget
+/// that senses clicks too.
 pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKind, drag: &mut Option<Drag>) {
     if response.interact_pointer_pos().is_none() && ui.input(|i| i.pointer.latest_pos().is_none()) {
         *drag = None;
@@ -160,12 +161,6 @@ pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKin
     // `Response::dragged` is false in a frame with a release, even if another press follows it.
     let dragged = ui.ctx().is_being_dragged(response.id);
     let held = (0..steps.len()).rfind(|at| stays_down(&steps, *at));
-    if response.drag_started() {
-        // A pane that senses clicks too learns of a drag some frames after its press.
-        let origin = ui.input(|i| i.pointer.press_origin());
-        let late = held_button(ui).zip(origin).filter(|_| held.is_none());
-        *drag = late.and_then(|(button, from)| press(ui, pane, button, left, from));
-    }
     for (at, step) in steps.iter().enumerate() {
         match *step {
             Step::Press(button, pos) => {
@@ -184,10 +179,6 @@ pub fn follow<P: Pane>(ui: &Ui, response: &Response, pane: &mut P, left: ToolKin
                 if drag.is_some_and(|drag| drag.button == button) {
                     moved(pane, drag, pos, true);
                     release(pane, drag.take());
-                } else if response.clicked_by(button) && !is_pressed(&steps[..at], button) {
-                    // Pressed in an earlier frame, on a pane that senses clicks.
-                    let clicked = press(ui, pane, button, left, pos);
-                    release(pane, clicked);
                 }
             }
             Step::Escape => *drag = None,
@@ -221,10 +212,6 @@ fn release<P: Pane>(pane: &mut P, drag: Option<Drag>) {
     }
 }
 
-fn is_pressed(steps: &[Step], button: PointerButton) -> bool {
-    steps.iter().any(|step| matches!(step, Step::Press(pressed, _) if *pressed == button))
-}
-
 /// Whether a step is a press that outlasts the frame.
 fn stays_down(steps: &[Step], at: usize) -> bool {
     let Step::Press(button, _) = steps[at] else { return false };
@@ -244,11 +231,6 @@ fn press<P: Pane>(ui: &Ui, pane: &mut P, button: PointerButton, left: ToolKind, 
     let drag = Drag::new(kind, button, ui.input(|i| i.modifiers), pane.world_at(at), at);
     tool.press(pane, &drag);
     Some(drag)
-}
-
-fn held_button(ui: &Ui) -> Option<PointerButton> {
-    use PointerButton::{Middle, Primary, Secondary};
-    ui.input(|i| [Primary, Middle, Secondary].into_iter().find(|button| i.pointer.button_down(*button)))
 }
 
 /// Shape of the pointer over a pane.
