@@ -5,7 +5,7 @@ use std::path::Path;
 
 use engine::edit::history::Spill;
 use engine::edit::journal::{Header, Kind, VERSION, replay};
-use engine::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Place, Plane, Smoothing};
+use engine::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Plane, Seed, Smoothing};
 use engine::edit::{Delta, EditLabels, History, Scene, apply};
 use engine::event::Control;
 use engine::run::journal::{Journal, read};
@@ -190,8 +190,8 @@ impl RecordedJournal {
         let records = found.records.len();
         expect("the mask of the opened journal", &values(&found.labels), &self.states[records])?;
         let mut labels = found.labels;
-        let place = Place { voxel: Some([0; 3]), point_mm: None };
-        let op = Op::Fill { label: 7, place, axis: None };
+        let seed = Seed { voxel: Some([0; 3]), point_mm: None };
+        let op = Op::Fill { label: 7, seed, axis: None };
         let delta = apply(&op, &mut labels, &Scene::default(), &Control::default()).map_err(failed)?;
         journal.append(Kind::Edit, "again", &delta).map_err(failed)?;
         drop(journal);
@@ -229,20 +229,20 @@ fn brush(random: &mut Random, grid: &Grid) -> Brush {
 /// Any operation except `interpolate`, which needs slices that random labels do not have.
 fn op(random: &mut Random, grid: &Grid) -> Op {
     let label = random.label();
-    let place = Place { voxel: Some(std::array::from_fn(|a| random.below(grid.shape[a]))), point_mm: None };
+    let seed = Seed { voxel: Some(std::array::from_fn(|a| random.below(grid.shape[a]))), point_mm: None };
     let (mm, overwrite) = (random.between(0.4, 4.0), random.below(2) == 0);
     match random.below(18) {
         0..=2 => Op::Paint { label, brush: brush(random, grid) },
         3..=4 => Op::Erase { label: None, brush: brush(random, grid) },
         5 => Op::ThresholdPaint { label, brush: brush(random, grid), min: Some(8.0), max: Some(30.0) },
         6 => Op::AdaptivePaint { label, brush: brush(random, grid), tolerance: None },
-        7 => Op::Fill { label: label % 3, place, axis: Some(random.below(3)) },
+        7 => Op::Fill { label: label % 3, seed, axis: Some(random.below(3)) },
         8 => Op::FillHoles { label, mode: Mode::Volume, axis: None, overwrite },
         9 => Op::Grow { label, mm, overwrite },
         10 => Op::Shrink { label, mm },
         11 => Op::Smooth { label, method: Smoothing::Majority, mm, overwrite },
-        12 => Op::RegionGrow { label, place, tolerance: 9.0, max_radius_mm: None, overwrite },
-        13 => Op::RemoveComponent { place, label: None },
+        12 => Op::RegionGrow { label, seed, tolerance: 9.0, max_radius_mm: None, overwrite },
+        13 => Op::RemoveComponent { seed, label: None },
         14 => Op::KeepLargest { label: None },
         15 => {
             let operation = [Boolean::Union, Boolean::Intersect, Boolean::Subtract][random.below(3)];

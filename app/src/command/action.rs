@@ -19,9 +19,9 @@ pub struct Action {
 }
 
 /// Collects the actions of all topics.
-pub struct List(Vec<Action>);
+pub struct ActionList(Vec<Action>);
 
-impl List {
+impl ActionList {
     /// Adds an enabled action.
     pub fn add(
         &mut self,
@@ -48,7 +48,7 @@ impl List {
 
 /// All actions, including those that are disabled now.
 pub fn actions(state: &State) -> Vec<Action> {
-    let mut list = List(Vec::new());
+    let mut list = ActionList(Vec::new());
     super::file::actions(&mut list, state);
     super::series::actions(&mut list, state);
     super::view::actions(&mut list, state);

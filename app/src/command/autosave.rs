@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use engine::cohort::ImageFile;
 
-use super::action::List;
+use super::action::ActionList;
 use super::{Command, intent};
 use crate::state::{Dialog, Intent, Request, State};
 use crate::worker::{Jobs, autosave};
@@ -60,7 +60,7 @@ fn restore(state: &mut State, jobs: &mut Jobs, path: PathBuf) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let left = !state.unsaved_edits.found.is_empty() && !matches!(state.dialog, Some(Dialog::UnsavedEdits { .. }));
     list.add_if(left, "Edit", "Restore unsaved edits…", "", Command::Autosave(AutosaveCommand::Offer));
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::action::List;
+use super::action::ActionList;
 use super::intent;
+use crate::state::document::Stash;
 use crate::state::edit::UndoStep;
 use crate::state::names::series_name;
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
-use crate::worker::{Jobs, analyse, dialog, save, segment};
+use crate::worker::{Jobs, analyse, dialog, edit, save, segment};
 
 /// A command about files and masks.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +79,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
             if let Some(document) = &mut state.document {
                 if let Some(before) = document.remove_mask(MaskRole::Reference) {
                     let step = UndoStep::Mask(MaskRole::Reference, Some(Box::new(before.stored())));
-                    document.edits.list.push("Removal of the reference", step);
+                    document.edits.list.push("Remove reference", step);
                 }
                 document.forget_results();
                 state.session.view.finding = None;
@@ -86,9 +87,15 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
             analyse::start(state, jobs);
         }
         FileCommand::RemoveProbability => {
-            if let Some(document) = &mut state.document {
-                (document.probability, document.entropy) = (None, None);
+            if let Some(why) = edit::busy(state, jobs) {
+                return edit::refuse(state, why);
             }
+            let Some(document) = &mut state.document else { return };
+            let Some(probability) = document.probability.take() else { return };
+            document.entropy = None;
+            let segmentation = document.segmentation().cloned();
+            let before = Stash { segmentation, probability: Some(probability) }.stored();
+            document.edits.list.push("Remove probability", UndoStep::Segmentation(Box::new(before)));
         }
         FileCommand::Copy(purpose) => copy(state, purpose),
         FileCommand::SetDevice(device) => state.session.device = device,
@@ -147,7 +154,7 @@ fn save_over(state: &mut State, jobs: &mut Jobs, request: &PathRequest, path: &P
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "File";
     let document = state.document.as_ref();
     let open = document.is_some();

@@ -65,6 +65,29 @@ fn loses_segmentation(state: &State, intent: &Intent) -> bool {
     }
 }
 
+/// Whether undo brings the segmentation back that an intent replaces: the case stays open.
+pub fn is_undoable(intent: &Intent) -> bool {
+    match intent {
+        Intent::Segment
+        | Intent::Consensus(_)
+        | Intent::CorrectReference
+        | Intent::RemoveSegmentation
+        | Intent::LoadMask(_)
+        | Intent::Ask(PathPurpose::Segmentation) => true,
+        Intent::UsePaths(request, paths) => match request.purpose {
+            PathPurpose::Segmentation => true,
+            PathPurpose::Files => only_masks(paths),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether opened paths are masks alone, which are added to the open image.
+fn only_masks(paths: &[PathBuf]) -> bool {
+    paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path))
+}
+
 fn is_reference(path: &Path) -> bool {
     is_mask_name(path) && !is_segmentation_name(path)
 }
@@ -125,7 +148,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
                 let before = document.take_segmentation();
                 if before.segmentation.is_some() {
                     let step = UndoStep::Segmentation(Box::new(before.stored()));
-                    document.edits.list.push("Removal of the segmentation", step);
+                    document.edits.list.push("Remove segmentation", step);
                 }
                 document.forget_results();
                 state.session.view.finding = None;
@@ -195,8 +218,7 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
 
 /// Paths that were opened, typed or dropped. If they are only masks, they are added to the open image.
 fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
-    let masks_only = paths.iter().all(|path| is_nifti_name(path) && is_mask_name(path));
-    if state.document.is_some() && masks_only {
+    if state.document.is_some() && only_masks(&paths) {
         // Several references are merged; of several segmentations, the last one is kept.
         let (segmentations, regions): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_segmentation_name(path));
         for path in segmentations {
@@ -225,5 +247,16 @@ mod tests {
         assert!(loses(&Intent::RemoveSegmentation));
         assert!(!loses(&Intent::Ask(PathPurpose::Reference)));
         assert!(!loses(&Intent::QuitNow));
+    }
+
+    #[test]
+    fn a_segmentation_that_is_replaced_in_the_open_case_can_be_brought_back() {
+        let files = |names: &[&str]| Intent::open_paths(names.iter().map(Into::into).collect());
+        for undoable in [Intent::Segment, Intent::RemoveSegmentation, files(&["case_pred.nii.gz"])] {
+            assert!(is_undoable(&undoable), "{undoable:?}");
+        }
+        for lost in [Intent::StepCase(1), Intent::CloseCase, files(&["case_pred.nii.gz", "other.nii.gz"])] {
+            assert!(!is_undoable(&lost), "{lost:?}");
+        }
     }
 }

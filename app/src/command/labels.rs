@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 use egui::Color32;
 use engine::cohort::corrections::Verdict;
-use engine::edit::Op;
-use engine::edit::op::Place;
 use engine::volume::LabelStyle;
 
-use super::action::List;
+use super::action::ActionList;
 use super::{EditCommand, TrainCommand, edit, file};
+use crate::state::edit::{StyleEntry, UndoStep};
 use crate::state::intent::LabelScope;
-use crate::state::{CaseList, Dialog, Document, Intent, MaskRole, State};
+use crate::state::{CaseList, Dialog, Document, Intent, State};
 use crate::worker::add_labels::{self, ReviewedCase};
 use crate::worker::{self, Jobs};
 
@@ -43,10 +42,10 @@ pub enum LabelCommand {
 /// Executes a command.
 pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: LabelCommand) {
     match command {
-        LabelCommand::Rename(label, name) => restyle(state, label, |style| style.name = name),
+        LabelCommand::Rename(label, name) => restyle(state, label, "Name of", |style| style.name = name),
         LabelCommand::SetColour(label, colour) => {
             let [red, green, blue, _] = colour.to_array();
-            restyle(state, label, |style| style.colour = Some([red, green, blue]));
+            restyle(state, label, "Colour of", |style| style.colour = Some([red, green, blue]));
         }
         LabelCommand::Lock(label, on) => {
             let locked = &mut state.session.edit.locked;
@@ -60,7 +59,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: LabelCommand) {
             let Some(document) = &state.document else { return };
             let taken: BTreeSet<u16> = document.label_rows().iter().map(|row| row.value).collect();
             let Some(label) = (1..=u16::MAX).find(|label| !taken.contains(label)) else { return };
-            restyle(state, label, |_| {});
+            restyle(state, label, "Add", |_| {});
             state.session.edit.label = label;
         }
         LabelCommand::Delete(label) => remove(state, jobs, label, 0),
@@ -68,16 +67,17 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: LabelCommand) {
     }
 }
 
-/// Changes the name, colour or lock of a label, which the label table's file does not hold until it is saved.
-fn restyle(state: &mut State, label: u16, change: impl FnOnce(&mut LabelStyle)) {
-    let Some(mask) = state.document.as_mut().and_then(|document| document.masks.first_mut()) else { return };
-    let style = mask.styles.labels.entry(label).or_default();
-    let before = style.clone();
-    change(style);
-    let is_kept = mask.role == MaskRole::Segmentation && mask.path.is_some();
-    mask.styles_changed |= is_kept && *style != before;
-    if let Some(document) = &mut state.document {
-        document.name_labels();
+/// Changes the table entry of a label as a step of the undo list, which is named by `what` and the label.
+fn restyle(state: &mut State, label: u16, what: &str, change: impl FnOnce(&mut LabelStyle)) {
+    let Some(document) = &mut state.document else { return };
+    let Some(mask) = document.masks.first() else { return };
+    let before = mask.styles.labels.get(&label).cloned();
+    let mut style = before.clone().unwrap_or_default();
+    change(&mut style);
+    if before.as_ref() != Some(&style) {
+        let mut entry = StyleEntry { role: mask.role, label, style: Some(style) };
+        document.swap_styles(std::slice::from_mut(&mut entry));
+        document.edits.list.push_style(&format!("{what} label {label}"), entry);
     }
 }
 
@@ -98,13 +98,15 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
     if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::busy(state, jobs)) {
         return worker::edit::refuse(state, why);
     }
+    let name = if to == 0 { format!("Delete label {label}") } else { format!("Merge label {label} into {to}") };
     let Some(document) = &mut state.document else { return };
     if document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label)) {
         edit::end_drawing(state, jobs);
-        let op = Op::Relabel { from: label, to, place: Place::default() };
-        return worker::edit::start_removing(state, jobs, label, op);
+        return worker::edit::start_removing(state, jobs, [label, to], name);
     }
-    document.take_styles(label);
+    let styles = document.remove_styles(label);
+    document.edits.list.push(name, UndoStep::Styles);
+    document.edits.list.set_styles(true, styles);
     state.paint_instead(label, to);
 }
 
@@ -181,7 +183,7 @@ pub fn reviewed_count(state: &State) -> usize {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Review";
     let add = |scope| Intent::AddToLabels(scope);
     let open = can_add(state);

@@ -6,7 +6,7 @@ use engine::cluster::{ForegroundRule, Method};
 use engine::pretrain::amlp::mps::Order;
 use glam::DVec2;
 
-use super::action::List;
+use super::action::ActionList;
 use super::{Command, FileCommand};
 use crate::scene::Camera;
 use crate::state::masking::{Controls, DisplayOptions, RatioSource};
@@ -125,7 +125,7 @@ pub const ORDERS: [(Order, &str); 3] =
     [(Order::LesionFirst, "Lesion first"), (Order::BackgroundFirst, "Background first"), (Order::Random, "Random")];
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     if state.session.mode != Mode::Masking {
         return;
     }

@@ -9,7 +9,7 @@ pub mod back;
 mod contrast;
 pub mod edit;
 pub mod file;
-mod intent;
+pub mod intent;
 pub mod keys;
 pub mod labels;
 pub mod masking;

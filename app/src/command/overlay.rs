@@ -1,6 +1,6 @@
 //! Commands about the overlay and the findings.
 
-use super::action::List;
+use super::action::ActionList;
 use crate::scene::{PaneMap, PlaneMode};
 use crate::state::view::Overlay;
 use crate::state::{Document, PaneId, State, View};
@@ -120,7 +120,7 @@ fn go_to_axial(state: &mut State, slice: usize) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Findings";
     let document = state.document.as_ref();
     let open = document.is_some();

@@ -3,7 +3,7 @@
 use engine::metrics::consensus::Method;
 use engine::review::{Entry, FindingVerdict, Verdict};
 
-use super::action::List;
+use super::action::ActionList;
 use super::{file, intent};
 use crate::state::intent::ReviewFile;
 use crate::state::{Dialog, Intent, Mode, PathPurpose, QueueOrder, ReviewStep, Severity, State};
@@ -147,7 +147,7 @@ pub fn note_use(state: &mut State, now: f64, used: bool) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Review";
     let open = state.reviewed().is_some();
     let cases = !state.cases.cases.is_empty();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Command;
-use super::action::List;
+use super::action::ActionList;
 use super::timeline::{self, TimelineCommand};
 use super::train::TrainCommand;
 use crate::state::runs::{Column, TrashedRun};
@@ -87,7 +87,7 @@ fn toggle<T: PartialEq>(items: &mut Vec<T>, item: T) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Runs";
     for trashed in &state.session.run_table.trashed {
         let restore = RunsCommand::Restore(trashed.clone());

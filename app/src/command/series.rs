@@ -1,7 +1,7 @@
 //! Commands for the series of a DICOM folder, and for patient identification.
 
 use super::Command;
-use super::action::List;
+use super::action::ActionList;
 use super::intent;
 use crate::state::dicom::ListedStudy;
 use crate::state::{Intent, MaskRole, Request, SeriesId, SeriesKind, SeriesList, State};
@@ -70,7 +70,7 @@ fn drop_on_view(state: &mut State, jobs: &mut Jobs, id: SeriesId) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Series";
     let series = state.series.as_ref();
     let browsing = state.browsed().is_some();

@@ -6,7 +6,7 @@ use engine::event::Stage;
 use engine::probe::Pin;
 
 use super::Command;
-use super::action::List;
+use super::action::ActionList;
 use crate::scene::Camera;
 use crate::state::timeline::{Compare, Labels, Layer, OpenRun, Series, WatchView};
 use crate::state::train::TrainPage;
@@ -158,7 +158,7 @@ fn smooth(state: &mut State, weight: f64) {
 
 /// Adds this topic's palette entries. The shortcuts apply only in Train mode; elsewhere the same keys have other
 /// meanings.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let (group, timeline) = ("Timeline", &state.session.timeline);
     let train = state.session.mode == Mode::Train;
     let key = |key: &'static str| if train { key } else { "" };

@@ -6,7 +6,7 @@ use engine::cohort::ImageFile;
 use engine::event::Stage;
 use engine::predict::Choice;
 
-use super::action::List;
+use super::action::ActionList;
 use super::{Command, FileCommand, dispatch as carry_out};
 use crate::state::runs::RunList;
 use crate::state::train::{CohortState, Column, Form, QueuedJob, Results, RunningJob, TrainExport, TrainPage};
@@ -279,10 +279,10 @@ fn segment_with(state: &mut State, jobs: &mut Jobs, run: &Path) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Train";
     let (train, training, runs) = (&state.session.train, &state.training, &state.cache.runs);
-    let add = |list: &mut List, on: bool, label: &str, key: &'static str, command: TrainCommand| {
+    let add = |list: &mut ActionList, on: bool, label: &str, key: &'static str, command: TrainCommand| {
         list.add_if(on, group, label, key, Command::Train(command));
     };
     for page in TrainPage::ALL {

@@ -2,7 +2,7 @@
 
 use glam::{DVec2, DVec3};
 
-use super::action::List;
+use super::action::ActionList;
 use super::contrast;
 use crate::scene::{
     Camera, ColourMap, Convention, DisplayGrid, Modality, PaneMap, PlaneMode, Preset, Unit, WindowLevel,
@@ -276,7 +276,7 @@ pub fn advance_cine(state: &mut State, now: f64) -> bool {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "View";
     let open = state.document.is_some();
     for tool in ToolKind::ALL {
@@ -324,7 +324,7 @@ pub fn actions(list: &mut List, state: &State) {
 }
 
 /// Adds entries that select the displayed and the fused image.
-fn images(list: &mut List, state: &State, document: &Document) {
+fn images(list: &mut ActionList, state: &State, document: &Document) {
     let group = "View";
     for (index, image) in document.images.iter().enumerate().filter(|(index, _)| *index != document.shown) {
         list.add(group, format!("Show {}", image.name), "", ViewCommand::ShowImage(index));

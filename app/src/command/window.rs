@@ -1,6 +1,6 @@
 //! Commands about the window: modes, panels, dialogs, messages, quit and restart.
 
-use super::action::List;
+use super::action::ActionList;
 use crate::state::{Dialog, Document, Mode, State};
 use crate::theme::Theme;
 use crate::worker::{Jobs, review, runs, save, segment, study, train};
@@ -114,7 +114,7 @@ pub(super) fn quit_now(state: &mut State, jobs: &mut Jobs) {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Window";
     for (mode, key) in Mode::ALL.into_iter().zip(["F1", "F2", "F3"]) {
         list.add(group, format!("Mode: {}", mode.name()), key, WindowCommand::SetMode(mode));

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use egui::Context;
 
-use crate::command::{Command, FileCommand, RunsCommand, Sender, WindowCommand};
+use crate::command::{Command, FileCommand, RunsCommand, Sender, WindowCommand, intent};
 use crate::state::{Intent, PathRequest, State};
 use crate::theme::icon;
 use crate::widget::{Dialog, DialogResult, Tone};
@@ -47,7 +47,12 @@ pub(super) fn delete_run(ctx: &Context, path: &Path, sender: &Sender) {
 /// Asks before a command that discards the unsaved segmentation.
 pub(super) fn unsaved(ctx: &Context, state: &State, next: &Intent, sender: &Sender) {
     let case = state.document.as_ref().map_or("the open case", |document| document.title.as_str());
-    let text = format!("The segmentation of {case} is not saved. Continuing discards it.");
+    let then = if intent::is_undoable(next) {
+        "You can undo this until the case is closed."
+    } else {
+        "Continuing discards it."
+    };
+    let text = format!("The segmentation of {case} is not saved. {then}");
     let dialog = Dialog::new("Save the segmentation first?", "Save").alternative("Continue without saving");
     match dialog.icon(icon::WARN, Tone::Warn).text(&text).show(ctx, |_| ()) {
         Some(DialogResult::Confirmed) => sender.send(FileCommand::SaveThen(next.clone())),

@@ -4,7 +4,7 @@ mod preview;
 mod undo;
 
 pub use preview::{Preview, Search, SeedStroke};
-pub use undo::{UndoEntry, UndoList, UndoStep};
+pub use undo::{StyleEntry, UndoEntry, UndoList, UndoStep};
 
 use engine::edit::journal::Kind;
 use engine::edit::op::{Brush, LassoAction, Mode, Op, Plane};

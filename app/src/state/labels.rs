@@ -6,6 +6,7 @@ use egui::Color32;
 use engine::preprocess::{LabelMap, MapSource, Targets};
 use engine::volume::{LabelStyle, LabelTable};
 
+use super::edit::StyleEntry;
 use super::{Document, LabelEntry, MaskLayer, MaskRole, State};
 use crate::scene::Modality;
 use crate::theme::palette;
@@ -97,25 +98,25 @@ impl Document {
         Some(LabelTable { labels: values.into_iter().map(style).collect() })
     }
 
-    /// Removes and returns the name and colour of a label, which a file may still have.
-    pub fn take_styles(&mut self, label: u16) -> Vec<(MaskRole, u16, LabelStyle)> {
-        let mut taken = Vec::new();
-        for mask in &mut self.masks {
-            let style = mask.styles.labels.remove(&label);
-            mask.styles_changed |= style.is_some() && mask.role == MaskRole::Segmentation && mask.path.is_some();
-            taken.extend(style.map(|style| (mask.role, label, style)));
-        }
-        self.name_labels();
-        taken
+    /// Removes a label from the tables, and returns what they said of it.
+    pub fn remove_styles(&mut self, label: u16) -> Vec<StyleEntry> {
+        let listing = self.masks.iter().filter(|mask| mask.styles.labels.contains_key(&label));
+        let mut styles: Vec<_> = listing.map(|mask| StyleEntry { role: mask.role, label, style: None }).collect();
+        self.swap_styles(&mut styles);
+        styles
     }
 
-    /// Restores names and colours, unless their labels have been given others since.
-    pub fn give_styles(&mut self, styles: &[(MaskRole, u16, LabelStyle)]) {
-        for (role, label, style) in styles {
-            if let Some(mask) = self.mask_mut(*role) {
-                mask.styles.labels.entry(*label).or_insert_with(|| style.clone());
-                mask.styles_changed |= *role == MaskRole::Segmentation && mask.path.is_some();
-            }
+    /// Swaps table entries with those of the masks, which their files may not hold yet.
+    pub fn swap_styles(&mut self, styles: &mut [StyleEntry]) {
+        for StyleEntry { role, label, style } in styles {
+            let Some(mask) = self.mask_mut(*role) else { continue };
+            let table = &mut mask.styles.labels;
+            let before = match style.clone() {
+                Some(style) => table.insert(*label, style),
+                None => table.remove(label),
+            };
+            mask.styles_changed |= *role == MaskRole::Segmentation && mask.path.is_some() && before != *style;
+            *style = before;
         }
         self.name_labels();
     }

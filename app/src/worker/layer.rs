@@ -97,7 +97,7 @@ impl Job for OpenLayer {
                 }
                 let role = layer.role;
                 if let Some(before) = document.remove_mask(role) {
-                    let name = format!("Opened {}", role.word());
+                    let name = format!("Open {}", role.word());
                     document.edits.list.push(name, UndoStep::Mask(role, Some(Box::new(before.stored()))));
                 }
                 document.set_mask(layer.with_saved_revision(revision));

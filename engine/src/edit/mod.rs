@@ -129,17 +129,17 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
             let values = scene.values(op, labels)?;
             let range = range(*min, *max);
             let inside = brush::brush(brush, grid, control)?;
-            replace(inside.filtered(|at| range.contains(&values.value(at))), *label)
+            replace(inside.filtered(|index| range.contains(&values.value(index))), *label)
         }
         Op::AdaptivePaint { label, brush, tolerance } => {
             let values = scene.values(op, labels)?;
             replace(values::adaptive(brush, *tolerance, values, labels, control)?, *label)
         }
-        Op::Fill { label, place, axis } => {
-            let (start, axis) = (place.require(grid)?, axis_or_axial(axis));
+        Op::Fill { label, seed, axis } => {
+            let (start, axis) = (seed.require(grid)?, axis_or_axial(axis));
             let slice = region::slice_of(start, axis, labels.shape());
             let old = labels.get(grid.index(start));
-            let same = |at: usize| labels.get(at) == old;
+            let same = |index: usize| labels.get(index) == old;
             replace(flood::flood(start, &slice, labels.shape(), Connectivity::Face, same, control)?, *label)
         }
         Op::FillHoles { label, mode, axis, overwrite } => {
@@ -157,31 +157,31 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         Op::Interpolate { label, axis, overwrite } => {
             add(interpolate::interpolate(*label, *axis, labels, control)?, *label, *overwrite)
         }
-        Op::RegionGrow { label, place, tolerance, max_radius_mm, overwrite } => {
-            let (start, values) = (place.require(grid)?, scene.values(op, labels)?);
+        Op::RegionGrow { label, seed, tolerance, max_radius_mm, overwrite } => {
+            let (start, values) = (seed.require(grid)?, scene.values(op, labels)?);
             let grown = values::region_grow(start, *tolerance, *max_radius_mm, values, labels, control)?;
             add(grown, *label, *overwrite)
         }
-        Op::ThresholdGrow { label, place, min, max, overwrite } => {
-            let (start, values) = (place.require(grid)?, scene.values(op, labels)?);
+        Op::ThresholdGrow { label, seed, min, max, overwrite } => {
+            let (start, values) = (seed.require(grid)?, scene.values(op, labels)?);
             add(values::threshold_grow(start, &range(*min, *max), values, labels, control)?, *label, *overwrite)
         }
         Op::Watershed { label, inside, outside, smooth_mm, overwrite } => {
             let values = scene.values(op, labels)?;
             add(watershed::watershed([inside, outside], *smooth_mm, values, labels, control)?, *label, *overwrite)
         }
-        Op::KeepComponent { place, label } => {
-            remove(islands::other_components(place.require(grid)?, *label, labels, control)?, None)
+        Op::KeepComponent { seed, label } => {
+            remove(islands::other_components(seed.require(grid)?, *label, labels, control)?, None)
         }
-        Op::RemoveComponent { place, label } => {
-            remove(islands::component_at(place.require(grid)?, *label, labels, control)?, None)
+        Op::RemoveComponent { seed, label } => {
+            remove(islands::component_at(seed.require(grid)?, *label, labels, control)?, None)
         }
         Op::KeepLargest { label } => remove(islands::components(*label, labels, |rank, _| rank > 0), None),
         Op::RemoveSmall { ml, label } => {
             let least = crate::findings::MinimumSize::Ml(*ml).in_voxels(grid);
             remove(islands::components(*label, labels, |_, voxels| voxels < least), None)
         }
-        Op::Relabel { from, to, place } => match place.find(grid)? {
+        Op::Relabel { from, to, seed } => match seed.find(grid)? {
             Some(voxel) => replace(islands::component_at(voxel, Some(*from), labels, control)?, *to),
             None => replace(region_of(*from, labels), *to),
         },
@@ -214,10 +214,10 @@ fn region_of(label: u16, labels: &EditLabels) -> Region {
 /// Makes label `a` the combination of `a` and of label `b` of the second mask.
 fn boolean(operation: Boolean, [a, b]: [u16; 2], labels: &EditLabels, second: &EditLabels) -> Vec<Change> {
     let (own, other) = (region_of(a, labels), region_of(b, second));
-    let in_second = |at: usize| second.get(at) == b;
+    let in_second = |index: usize| second.get(index) == b;
     let (gained, lost) = match operation {
         Boolean::Union => (other, Region::default()),
-        Boolean::Intersect => (Region::default(), own.filtered(|at| !in_second(at))),
+        Boolean::Intersect => (Region::default(), own.filtered(|index| !in_second(index))),
         Boolean::Subtract => (Region::default(), own.filtered(in_second)),
     };
     let mut changes = vec![Change { region: gained, label: a, over: WritableVoxels::All }];

@@ -62,7 +62,7 @@ pub enum Op {
         label: u16,
         /// The voxel to start at.
         #[serde(flatten)]
-        place: Place,
+        seed: Seed,
         /// Axis across the slice (0, 1, 2). Default: the one nearest to head-foot.
         #[serde(default)]
         axis: Option<usize>,
@@ -128,7 +128,7 @@ pub enum Op {
         label: u16,
         /// The voxel to start at.
         #[serde(flatten)]
-        place: Place,
+        seed: Seed,
         /// Largest difference from the value at the start.
         tolerance: f64,
         /// Largest distance from the start in mm.
@@ -144,7 +144,7 @@ pub enum Op {
         label: u16,
         /// The voxel to start at.
         #[serde(flatten)]
-        place: Place,
+        seed: Seed,
         /// Lowest value, in the image's unit.
         #[serde(default)]
         min: Option<f64>,
@@ -176,7 +176,7 @@ pub enum Op {
     KeepComponent {
         /// A voxel of the component.
         #[serde(flatten)]
-        place: Place,
+        seed: Seed,
         /// Only the components of this label.
         #[serde(default)]
         label: Option<u16>,
@@ -185,7 +185,7 @@ pub enum Op {
     RemoveComponent {
         /// A voxel of the component.
         #[serde(flatten)]
-        place: Place,
+        seed: Seed,
         /// Only the component of this label.
         #[serde(default)]
         label: Option<u16>,
@@ -212,7 +212,7 @@ pub enum Op {
         to: u16,
         /// Only the 26-connected component of the label at this voxel.
         #[serde(flatten)]
-        place: Place,
+        seed: Seed,
     },
     /// Combines two labels. The result gets label `a`, and the rest of `a` becomes background.
     Boolean {
@@ -263,9 +263,9 @@ pub struct Brush {
     pub connected: bool,
 }
 
-/// A voxel, by its index or by a world position inside it.
+/// The voxel that an operation starts at, by its index or by a world position inside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Seed {
     /// Index (i, j, k).
     #[serde(default)]
     pub voxel: Option<[usize; 3]>,
@@ -393,40 +393,79 @@ impl Op {
         }
     }
 
-    /// Name and label for a history list, such as `Grow, label 2`.
-    pub fn title(&self) -> String {
-        let of = |what: &str, label: u16| format!("{what}, label {label}");
-        let maybe = |what: &str, label: Option<u16>| label.map_or_else(|| what.to_owned(), |label| of(what, label));
+    /// The operation in words, such as `Grow by 2 mm`. Its [`Op::label`] is not part of it.
+    pub fn action(&self) -> String {
+        let by = |what: &str, mm: &f64| format!("{what} by {mm} mm");
         match self {
-            Self::Paint { label, .. } => of("Brush", *label),
-            Self::Erase { label, .. } => maybe("Eraser", *label),
-            Self::ThresholdPaint { label, .. } => of("Range brush", *label),
-            Self::AdaptivePaint { label, .. } => of("Adaptive brush", *label),
-            Self::Fill { label, .. } => of("Fill", *label),
-            Self::FillHoles { label, .. } => of("Fill holes", *label),
-            Self::Grow { label, .. } => of("Grow", *label),
-            Self::Shrink { label, .. } => of("Shrink", *label),
-            Self::Smooth { label, .. } => of("Smooth", *label),
-            Self::Interpolate { label, .. } => of("Interpolate", *label),
-            Self::RegionGrow { label, .. } => of("Region growing", *label),
-            Self::ThresholdGrow { label, .. } => of("Threshold growing", *label),
-            Self::Watershed { label, .. } => of("Watershed", *label),
-            Self::KeepComponent { label, .. } => maybe("Keep component", *label),
-            Self::RemoveComponent { label, .. } => maybe("Remove component", *label),
-            Self::KeepLargest { label } => maybe("Keep largest component", *label),
-            Self::RemoveSmall { label, .. } => maybe("Remove small components", *label),
+            Self::Paint { .. } => "Brush".to_owned(),
+            Self::Erase { .. } => "Eraser".to_owned(),
+            Self::ThresholdPaint { .. } => "Range brush".to_owned(),
+            Self::AdaptivePaint { .. } => "Adaptive brush".to_owned(),
+            Self::Fill { .. } => "Fill".to_owned(),
+            Self::FillHoles { mode: Mode::Volume, .. } => "Fill holes".to_owned(),
+            Self::FillHoles { mode: Mode::Slice, .. } => "Fill holes in slices".to_owned(),
+            Self::Grow { mm, .. } => by("Grow", mm),
+            Self::Shrink { mm, .. } => by("Shrink", mm),
+            Self::Smooth { mm, .. } => by("Smooth", mm),
+            Self::Interpolate { .. } => "Fill between slices".to_owned(),
+            Self::RegionGrow { .. } => "Region growing".to_owned(),
+            Self::ThresholdGrow { .. } => "Threshold growing".to_owned(),
+            Self::Watershed { .. } => "Watershed".to_owned(),
+            Self::KeepComponent { .. } => "Keep the component".to_owned(),
+            Self::RemoveComponent { .. } => "Remove the component".to_owned(),
+            Self::KeepLargest { .. } => "Keep the largest component".to_owned(),
+            Self::RemoveSmall { ml, .. } => format!("Remove components below {ml} ml"),
+            Self::Relabel { from, to: 0, .. } => format!("Erase label {from}"),
             Self::Relabel { from, to, .. } => format!("Relabel {from} as {to}"),
             Self::Boolean { operation: Boolean::Union, a, b, .. } => format!("Merge labels {a} and {b}"),
             Self::Boolean { operation: Boolean::Intersect, a, b, .. } => format!("Intersect labels {a} and {b}"),
             Self::Boolean { operation: Boolean::Subtract, a, b, .. } => format!("Subtract label {b} from {a}"),
-            Self::Lasso { label, action: LassoAction::Fill, .. } => maybe("Lasso", *label),
-            Self::Lasso { label, action: LassoAction::Erase, .. } => maybe("Lasso eraser", *label),
+            Self::Lasso { action: LassoAction::Fill, .. } => "Lasso".to_owned(),
+            Self::Lasso { action: LassoAction::Erase, .. } => "Lasso eraser".to_owned(),
             Self::Lasso { action: LassoAction::Restore, .. } => "Restore inside lasso".to_owned(),
         }
     }
+
+    /// The label that the operation changes; `None` if it changes any label, or if [`Op::action`] names its labels.
+    pub fn label(&self) -> Option<u16> {
+        match self {
+            Self::Paint { label, .. }
+            | Self::ThresholdPaint { label, .. }
+            | Self::AdaptivePaint { label, .. }
+            | Self::Fill { label, .. }
+            | Self::FillHoles { label, .. }
+            | Self::Grow { label, .. }
+            | Self::Shrink { label, .. }
+            | Self::Smooth { label, .. }
+            | Self::Interpolate { label, .. }
+            | Self::RegionGrow { label, .. }
+            | Self::ThresholdGrow { label, .. }
+            | Self::Watershed { label, .. } => Some(*label),
+            Self::Erase { label, .. }
+            | Self::KeepComponent { label, .. }
+            | Self::RemoveComponent { label, .. }
+            | Self::KeepLargest { label }
+            | Self::RemoveSmall { label, .. }
+            | Self::Lasso { label, action: LassoAction::Fill | LassoAction::Erase, .. } => *label,
+            Self::Relabel { .. } | Self::Boolean { .. } | Self::Lasso { action: LassoAction::Restore, .. } => None,
+        }
+    }
+
+    /// Action and label for a history list, such as `Grow by 2 mm, label 1`.
+    pub fn title(&self) -> String {
+        title(self.action(), self.label())
+    }
 }
 
-impl Place {
+/// The name of a step in a history list: an action and the label that it changes.
+pub fn title(action: String, label: Option<u16>) -> String {
+    match label {
+        Some(label) => format!("{action}, label {label}"),
+        None => action,
+    }
+}
+
+impl Seed {
     /// The voxel; `None` if neither an index nor a position is set.
     ///
     /// # Errors
@@ -442,16 +481,17 @@ impl Place {
                 if inside { Ok(Some(voxel)) } else { Err(Error::config("voxel", format!("{voxel:?}"), outside())) }
             }
             (None, Some(point)) => {
-                let at = grid.voxel_from_world().transform_point3(DVec3::from_array(point)).to_array().map(f64::round);
-                let inside = (0..3).all(|a| at[a] >= 0.0 && at[a] < grid.shape[a] as f64);
-                let voxel = at.map(|v| v as usize);
+                let position =
+                    grid.voxel_from_world().transform_point3(DVec3::from_array(point)).to_array().map(f64::round);
+                let inside = (0..3).all(|a| position[a] >= 0.0 && position[a] < grid.shape[a] as f64);
+                let voxel = position.map(|v| v as usize);
                 if inside { Ok(Some(voxel)) } else { Err(Error::config("point_mm", format!("{point:?}"), outside())) }
             }
         }
     }
 
     /// # Errors
-    /// As [`Place::find`], and if neither an index nor a position is set.
+    /// As [`Seed::find`], and if neither an index nor a position is set.
     pub(super) fn require(&self, grid: &Grid) -> Result<[usize; 3]> {
         let missing = || Error::config("voxel", "missing", "give voxel or point_mm");
         self.find(grid)?.ok_or_else(missing)

@@ -4,13 +4,13 @@ use glam::DAffine3;
 
 /// An empty mask, and changes that paint it voxel by voxel.
 fn edits(n: usize) -> (EditLabels, Vec<Delta>) {
-    use crate::edit::op::{Op, Place};
+    use crate::edit::op::{Op, Seed};
     let grid = Grid::new([n, 2, 2], DAffine3::IDENTITY);
     let base = EditLabels::new(grid);
     let mut labels = base.clone();
     let fill = |i: usize| {
-        let place = Place { voxel: Some([i, 0, 0]), point_mm: None };
-        let op = Op::RegionGrow { label: 1, place, tolerance: 0.0, max_radius_mm: Some(0.5), overwrite: false };
+        let seed = Seed { voxel: Some([i, 0, 0]), point_mm: None };
+        let op = Op::RegionGrow { label: 1, seed, tolerance: 0.0, max_radius_mm: Some(0.5), overwrite: false };
         let image = crate::volume::Volume::from_f32(labels.grid().clone(), vec![0.0; 4 * n]);
         let scene = crate::edit::Scene { image: Some(&image), ..crate::edit::Scene::default() };
         crate::edit::apply(&op, &mut labels, &scene, &crate::event::Control::default()).unwrap()
@@ -191,15 +191,15 @@ fn all_frames_are_restored() {
 #[test]
 fn a_failed_compaction_keeps_the_journal() {
     let folder = tempfile::tempdir().unwrap();
-    let place = folder.path().join("locked");
-    std::fs::create_dir(&place).unwrap();
-    let path = place.join("p01.edits");
+    let locked = folder.path().join("locked");
+    std::fs::create_dir(&locked).unwrap();
+    let path = locked.join("p01.edits");
     let (base, deltas) = edits(3);
     let mut journal = Journal::create(&path, &base).unwrap();
     journal.append(Kind::Edit, "Brush", &deltas[0]).unwrap();
     // Under another name the folder is missing for the new file, while the old file stays open.
     let moved = folder.path().join("moved");
-    std::fs::rename(&place, &moved).unwrap();
+    std::fs::rename(&locked, &moved).unwrap();
     let error = journal.compact(0).unwrap_err().to_string();
     assert!(error.contains("cannot write"), "{error}");
     journal.append(Kind::Edit, "Brush", &deltas[1]).unwrap();
@@ -224,11 +224,11 @@ fn only_one_program_can_write_a_journal() {
 
 #[test]
 fn a_write_is_flushed_a_moment_later_and_at_the_end() {
-    let (wake, woken) = channel();
+    let (wake, wake_ups) = channel();
     let flushes = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&flushes);
     let started = Instant::now();
-    let thread = std::thread::spawn(move || flush_later(&woken, || log.lock().unwrap().push(started.elapsed())));
+    let thread = std::thread::spawn(move || flush_later(&wake_ups, || log.lock().unwrap().push(started.elapsed())));
     for _ in 0..3 {
         wake.send(()).unwrap();
     }

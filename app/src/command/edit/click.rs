@@ -1,7 +1,7 @@
 //! Tools that act on a click: fill, region growing, and One click, which finds a lesion in the probability map.
 
 use engine::edit::Op;
-use engine::edit::op::Place;
+use engine::edit::op::Seed;
 use glam::DVec3;
 
 use crate::scene::{DisplayGrid, PlaneMode};
@@ -13,8 +13,8 @@ use crate::worker::edit;
 /// Minimum probability for a click.
 const MIN_PROBABILITY: f64 = 0.01;
 
-fn place(at: DVec3) -> Place {
-    Place { voxel: None, point_mm: Some(at.to_array()) }
+fn seed(at: DVec3) -> Seed {
+    Seed { voxel: None, point_mm: Some(at.to_array()) }
 }
 
 /// Whether a position is inside the image.
@@ -39,7 +39,7 @@ pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: 
     let slice = state.slice_words(&document.display(planes), pane);
     let name = if erases { format!("Erase area, {slice}") } else { format!("Fill, label {label}, {slice}") };
     state.show_edited((!erases).then_some(label));
-    edit::apply(state, jobs, &Op::Fill { label, place: place(at), axis }, &name);
+    edit::apply(state, jobs, &Op::Fill { label, seed: seed(at), axis }, &name);
 }
 
 /// Adds voxels connected to a position with similar values.
@@ -55,7 +55,7 @@ pub fn grow(state: &mut State, jobs: &mut Jobs, at: DVec3) {
     };
     let (tolerance, choices) = (state.edit_tolerance(image), &state.session.edit);
     let (label, max_radius_mm) = (choices.label, choices.reach_mm);
-    let op = Op::RegionGrow { label, place: place(at), tolerance, max_radius_mm, overwrite: false };
+    let op = Op::RegionGrow { label, seed: seed(at), tolerance, max_radius_mm, overwrite: false };
     let name = op.title();
     state.show_edited(Some(label));
     edit::start(state, jobs, op, name);

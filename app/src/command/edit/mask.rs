@@ -1,10 +1,10 @@
 //! Operations on whole labels and findings.
 
 use engine::edit::Op;
-use engine::edit::op::{Boolean, Mode, Operand, Place, Smoothing};
+use engine::edit::op::{self, Boolean, Mode, Operand, Seed, Smoothing};
 
 use super::EditCommand;
-use crate::command::action::List;
+use crate::command::action::ActionList;
 use crate::scene::{Plane, PlaneMode};
 use crate::state::edit::EditChoices;
 use crate::state::{Document, MaskRole, State};
@@ -20,54 +20,65 @@ pub fn finding(state: &mut State, jobs: &mut Jobs, at: usize, keep: bool) {
         return edit::refuse(state, "This finding belongs to the reference, which cannot be edited.");
     }
     let Some(run) = entry.finding.runs.first() else { return };
-    let place = Place { voxel: Some([run.i, run.j, run.k].map(|n| n as usize)), point_mm: None };
+    let seed = Seed { voxel: Some([run.i, run.j, run.k].map(|n| n as usize)), point_mm: None };
     let (op, what) = if keep {
-        (Op::KeepComponent { place, label: None }, "Keeping only")
+        (Op::KeepComponent { seed, label: None }, "Keep only")
     } else {
-        (Op::RemoveComponent { place, label: None }, "Removal of")
+        (Op::RemoveComponent { seed, label: None }, "Remove")
     };
     edit::start(state, jobs, op, format!("{what} finding {}", at + 1));
 }
 
-/// The operations on a whole label, with their names in the window.
-pub fn operations(choices: &EditChoices, document: &Document) -> Vec<(String, Op)> {
+/// The operations on a whole label.
+pub fn operations(choices: &EditChoices, document: &Document) -> Vec<Op> {
     let EditChoices { label, distance_mm: mm, small_ml: ml, other_label: other, .. } = *choices;
-    let axis = |plane: Plane| {
-        let orientation = document.display(PlaneMode::Native).orientation;
-        (0..3).find(|&axis| orientation.axis[axis] == plane.axis()).unwrap_or(plane.axis())
-    };
     let overwrite = false;
     let mut found = vec![
-        ("Fill holes".to_owned(), Op::FillHoles { label, mode: Mode::Volume, axis: None, overwrite }),
-        ("Fill holes in slices".to_owned(), Op::FillHoles { label, mode: Mode::Slice, axis: None, overwrite }),
-        (format!("Grow by {mm} mm"), Op::Grow { label, mm, overwrite }),
-        (format!("Shrink by {mm} mm"), Op::Shrink { label, mm }),
-        (format!("Smooth by {mm} mm"), Op::Smooth { label, method: Smoothing::Majority, mm, overwrite }),
+        Op::FillHoles { label, mode: Mode::Volume, axis: None, overwrite },
+        Op::FillHoles { label, mode: Mode::Slice, axis: None, overwrite },
+        Op::Grow { label, mm, overwrite },
+        Op::Shrink { label, mm },
+        Op::Smooth { label, method: Smoothing::Majority, mm, overwrite },
     ];
     for plane in Plane::ALL.into_iter().rev() {
-        let name = format!("Fill between {} slices", plane.name().to_lowercase());
-        found.push((name, Op::Interpolate { label, axis: axis(plane), overwrite }));
+        found.push(Op::Interpolate { label, axis: axis_across(document, plane), overwrite });
     }
-    found.push(("Keep the largest component".to_owned(), Op::KeepLargest { label: Some(label) }));
-    found.push((format!("Remove components below {ml} ml"), Op::RemoveSmall { ml, label: Some(label) }));
+    found.push(Op::KeepLargest { label: Some(label) });
+    found.push(Op::RemoveSmall { ml, label: Some(label) });
     if other != label {
-        let combine = |operation| Op::Boolean { operation, a: label, b: other, of: Operand::Own };
-        found.push((format!("Relabel as {other}"), Op::Relabel { from: label, to: other, place: Place::default() }));
-        found.push((format!("Merge with label {other}"), combine(Boolean::Union)));
+        found.push(Op::Relabel { from: label, to: other, seed: Seed::default() });
+        found.push(Op::Boolean { operation: Boolean::Union, a: label, b: other, of: Operand::Own });
     }
-    found.push(("Erase the whole label".to_owned(), Op::Relabel { from: label, to: 0, place: Place::default() }));
+    found.push(Op::Relabel { from: label, to: 0, seed: Seed::default() });
     found
 }
 
+/// The voxel axis across the slices of a plane.
+fn axis_across(document: &Document, plane: Plane) -> usize {
+    let orientation = document.display(PlaneMode::Native).orientation;
+    (0..3).find(|&axis| orientation.axis[axis] == plane.axis()).unwrap_or(plane.axis())
+}
+
+/// The operation in the words of its button, without its label.
+pub fn action(op: &Op, document: &Document) -> String {
+    let Op::Interpolate { axis, .. } = op else { return op.action() };
+    let plane = Plane::ALL.into_iter().find(|plane| axis_across(document, *plane) == *axis);
+    plane.map_or_else(|| op.action(), |plane| format!("Fill between {} slices", plane.name().to_lowercase()))
+}
+
+/// The name of the operation in the list of steps and in the palette: its button and its label.
+pub fn title(op: &Op, document: &Document) -> String {
+    op::title(action(op, document), op.label())
+}
+
 /// Adds the palette entries for the painted label and the selected finding.
-pub(super) fn actions(list: &mut List, state: &State) {
+pub(super) fn actions(list: &mut ActionList, state: &State) {
     let group = "Edit";
     let Some(document) = &state.document else { return };
     let choices = &state.session.edit;
     let has = document.segmentation().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&choices.label));
-    for (name, op) in operations(choices, document) {
-        let name = format!("Label {}: {}", choices.label, super::within_sentence(&name));
-        list.add_if(has, group, name, "", EditCommand::Apply(Box::new(op)));
+    for op in operations(choices, document) {
+        list.add_if(has, group, title(&op, document), "", EditCommand::Apply(Box::new(op)));
     }
     let chosen = document.findings.as_ref().zip(state.session.view.finding);
     let ours = chosen

@@ -11,7 +11,7 @@ use engine::edit::Op;
 use engine::edit::op::{LassoAction, Mode};
 use glam::DVec3;
 
-use super::action::List;
+use super::action::ActionList;
 use crate::state::edit::{EditChoices, UndoStep};
 use crate::state::{Document, Intent, Measure, MeasureKind, PaneId, State, ToolKind};
 use crate::worker::{Jobs, edit};
@@ -125,10 +125,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
             let name = if measure.kind == MeasureKind::Ruler { "Ruler" } else { "Ellipse" };
             measures(state, jobs, name, |measures| measures.push(*measure));
         }
-        Do::RemoveMeasure => measures(state, jobs, "Removal of a measurement", |measures| {
+        Do::RemoveMeasure => measures(state, jobs, "Remove the last measurement", |measures| {
             measures.pop();
         }),
-        Do::ClearMeasures => measures(state, jobs, "Removal of all measurements", Vec::clear),
+        Do::ClearMeasures => measures(state, jobs, "Remove all measurements", Vec::clear),
         Do::BeginStroke(start) => stroke::begin(state, jobs, start),
         Do::ExtendStroke(segment) => stroke::extend(state, jobs, segment),
         Do::BeginLasso { pane, erases, at } => lasso::begin(state, jobs, pane, erases, at),
@@ -151,7 +151,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: EditCommand) {
         Do::RemoveFinding(at) => mask::finding(state, jobs, at, false),
         Do::Apply(op) => {
             end_drawing(state, jobs);
-            let name = op.title();
+            let name = state.document.as_ref().map_or_else(|| op.title(), |document| mask::title(&op, document));
             edit::start(state, jobs, *op, name);
         }
         Do::SplitFrames => {
@@ -207,7 +207,7 @@ fn within_sentence(name: &str) -> String {
 }
 
 /// Adds this topic's palette entries.
-pub fn actions(list: &mut List, state: &State) {
+pub fn actions(list: &mut ActionList, state: &State) {
     let measured = !state.measures().is_empty();
     let group = "Findings";
     list.add_if(measured, group, "Remove the last measurement", "Backspace", EditCommand::RemoveMeasure);

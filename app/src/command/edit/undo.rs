@@ -23,6 +23,7 @@ pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
     }
     if let UndoStep::Labels { before, after } = entry.step {
         let Some(delta) = labels(state, back, [before, after]) else { return false };
+        swap_styles(state, back);
         // Show what changed.
         if let Some(frame) = delta.frame().filter(|_| delta.dims()[3] > 1) {
             frame::start(state, jobs, 0, frame);
@@ -30,7 +31,22 @@ pub fn step(state: &mut State, jobs: &mut Jobs, back: bool) -> bool {
         return true;
     }
     exchange(state, jobs, back);
+    swap_styles(state, back);
     true
+}
+
+/// Swaps the table entries of the step that was just undone (`back`) or redone.
+fn swap_styles(state: &mut State, back: bool) {
+    let Some(document) = &mut state.document else { return };
+    let Some(entry) = document.edits.list.next_mut(!back) else { return };
+    let mut styles = mem::take(&mut entry.styles);
+    document.swap_styles(&mut styles);
+    let listed = document.label_rows();
+    let gone = styles.iter().map(|entry| entry.label).find(|label| listed.iter().all(|row| row.value != *label));
+    document.edits.list.set_styles(!back, styles);
+    if let Some(gone) = gone {
+        state.paint_instead(gone, 0);
+    }
 }
 
 /// Undoes or redoes until `applied` steps are in effect.
@@ -49,7 +65,7 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<De
     let document = state.document.as_mut()?;
     let list = &document.edits.list;
     let entry = list.next(back)?;
-    let (name, styles) = (entry.name.clone(), entry.styles.clone());
+    let name = entry.name.clone();
     let mask = document.masks.iter_mut().find(|mask| mask.role == MaskRole::Segmentation)?;
     let moved = if back { list.history().undo(&mut mask.labels) } else { list.history().redo(&mut mask.labels) };
     let delta = match moved {
@@ -64,11 +80,6 @@ fn labels(state: &mut State, back: bool, [before, after]: [u64; 2]) -> Option<De
     let (kind, revisions) = if back { (Kind::Undo, [after, before]) } else { (Kind::Redo, [before, after]) };
     // The labels are at that revision again, so a file saved at it is up to date.
     edit::changed(document, &delta, revisions[1]);
-    if back {
-        document.give_styles(&styles);
-    } else {
-        styles.iter().for_each(|(_, label, _)| drop(document.take_styles(*label)));
-    }
     edit::record(state, LabelChange { kind, name: &name, delta: &delta, revisions });
     state.show_edited(None);
     Some(delta)
@@ -82,6 +93,10 @@ fn exchange(state: &mut State, jobs: &mut Jobs, back: bool) {
     let mut of_masks = true;
     let step = match held {
         UndoStep::Labels { .. } => held,
+        UndoStep::Styles => {
+            of_masks = false;
+            held
+        }
         UndoStep::Measures(measures) => {
             of_masks = false;
             let path = document.base().path().to_path_buf();

@@ -20,7 +20,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
             }
             if document.could_have_frames() {
                 text::note(ui, "The segmentation is one mask for all frames.");
-                if ui.add(PushButton::new("One for each frame")).clicked() {
+                if ui.add(PushButton::new("A mask for each frame")).clicked() {
                     sender.send(EditCommand::SplitFrames);
                 }
             } else if document.segmentation().is_some_and(|mask| mask.labels.frames() > 1) {

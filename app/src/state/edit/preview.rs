@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::edit::op::{Brush, Mode, Op, Place, Plane};
+use engine::edit::op::{Brush, Mode, Op, Plane, Seed};
 use engine::edit::{Delta, EditLabels};
 use engine::volume::Grid;
 use glam::DVec3;
@@ -105,8 +105,8 @@ impl Preview {
     pub fn op(&self, label: u16, grid: &Grid) -> Option<Op> {
         match &self.search {
             Search::Click { at, least, .. } => {
-                let place = Place { voxel: None, point_mm: Some(at.to_array()) };
-                Some(Op::ThresholdGrow { label, place, min: Some(*least), max: None, overwrite: false })
+                let seed = Seed { voxel: None, point_mm: Some(at.to_array()) };
+                Some(Op::ThresholdGrow { label, seed, min: Some(*least), max: None, overwrite: false })
             }
             Search::Strokes(strokes) => {
                 let [inside, outside] = seeds(strokes, grid);

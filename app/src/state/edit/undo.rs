@@ -1,4 +1,4 @@
-//! The undo list of a case: label changes, measurements and removed masks, in their order and by name.
+//! The undo list of a case: changes of voxels, label tables, measurements and masks, in their order and by name.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,12 +20,25 @@ pub enum UndoStep {
         /// Revision after it.
         after: u64,
     },
+    /// Names and colours of labels only: [`UndoEntry::styles`].
+    Styles,
     /// The measurements of the case.
     Measures(Vec<Measure>),
     /// The mask of a role, if there is one.
     Mask(MaskRole, Option<Box<MaskLayer>>),
     /// The segmentation with its probability map.
     Segmentation(Box<Stash>),
+}
+
+/// What a mask's table says of a label, to swap with what it says now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StyleEntry {
+    /// The mask.
+    pub role: MaskRole,
+    /// The label.
+    pub label: u16,
+    /// Its name and colour; `None` if the table does not list it.
+    pub style: Option<LabelStyle>,
 }
 
 /// An entry of the undo list.
@@ -35,8 +48,8 @@ pub struct UndoEntry {
     pub name: String,
     /// How to undo it.
     pub step: UndoStep,
-    /// Names and colours of labels removed with their last voxel. Undo restores them, redo removes them again.
-    pub styles: Vec<(MaskRole, u16, LabelStyle)>,
+    /// Table entries that change with the step, such as those of a label that is removed with its last voxel.
+    pub styles: Vec<StyleEntry>,
 }
 
 /// Everything that can be undone or redone, oldest first.
@@ -99,6 +112,16 @@ impl UndoList {
         self.applied += 1;
     }
 
+    /// Adds a change of a label's table entry. Consecutive changes of one name are one step: every letter of a name is a
+    /// change.
+    pub fn push_style(&mut self, name: &str, before: StyleEntry) {
+        self.entries.truncate(self.applied);
+        if self.entries.last().is_none_or(|last| !matches!(last.step, UndoStep::Styles) || last.name != name) {
+            self.push(name, UndoStep::Styles);
+            self.set_styles(true, vec![before]);
+        }
+    }
+
     /// Adds a label change that was just made. Writes nothing to disk; see [`UndoList::spill`].
     pub fn push_labels(&mut self, name: &str, delta: &Delta, [before, after]: [u64; 2]) {
         self.history().add(name, delta);
@@ -134,6 +157,13 @@ impl UndoList {
     /// As [`UndoList::next`], mutable.
     pub fn next_mut(&mut self, back: bool) -> Option<&mut UndoEntry> {
         if back { self.entries[..self.applied].last_mut() } else { self.entries.get_mut(self.applied) }
+    }
+
+    /// Sets the table entries of the entry that undo (`back`) or redo applies to.
+    pub fn set_styles(&mut self, back: bool, styles: Vec<StyleEntry>) {
+        if let Some(entry) = self.next_mut(back) {
+            entry.styles = styles;
+        }
     }
 
     /// Call after that entry was undone or redone.

@@ -188,7 +188,7 @@ pub fn copy_reference(state: &mut State, jobs: &mut Jobs) {
     let Some(document) = &mut state.document else { return };
     let Some(labels) = document.reference().map(|mask| mask.labels.clone()) else { return };
     let before = document.remove_mask(MaskRole::Segmentation).map(|mask| Box::new(mask.stored()));
-    document.edits.list.push("Copy of the reference", UndoStep::Mask(MaskRole::Segmentation, before));
+    document.edits.list.push("Correct a copy of the reference", UndoStep::Mask(MaskRole::Segmentation, before));
     document.set_mask(MaskLayer::new(MaskRole::Segmentation, labels, revision));
     document.forget_results();
     state.session.view.finding = None;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use engine::edit::op::Seed;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
 
@@ -24,9 +25,8 @@ struct Operation {
 }
 
 /// Relabels all voxels of a label; 0 deletes them. Its name and colour are removed too, and restored by undo.
-pub fn start_removing(state: &mut State, jobs: &mut Jobs, label: u16, op: Op) {
-    let to = if let Op::Relabel { to, .. } = op { to } else { 0 };
-    let name = op.title();
+pub fn start_removing(state: &mut State, jobs: &mut Jobs, [label, to]: [u16; 2], name: String) {
+    let op = Op::Relabel { from: label, to, seed: Seed::default() };
     begin(state, jobs, op, name, Some([label, to]));
 }
 
@@ -93,10 +93,8 @@ impl Job for Operation {
                 if let Some([label, to]) = self.removes
                     && let Some(document) = &mut state.document
                 {
-                    let styles = document.take_styles(label);
-                    if let Some(entry) = document.edits.list.next_mut(true) {
-                        entry.styles = styles;
-                    }
+                    let styles = document.remove_styles(label);
+                    document.edits.list.set_styles(true, styles);
                     state.paint_instead(label, to);
                 }
             }

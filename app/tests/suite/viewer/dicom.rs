@@ -12,7 +12,7 @@ use amlp_viewer::state::{Dialog, Intent, MaskRole, PathPurpose, SeriesKind, Sess
 use egui::{Color32, Key, Modifiers, PointerButton, vec2};
 use egui_kittest::kittest::Queryable as _;
 use engine::edit::Op;
-use engine::edit::op::Place;
+use engine::edit::op::Seed;
 use engine::volume::dicom::{self, DicomFile, Tag, Value, Vr, file_bytes};
 use engine::volume::seg::{self, SourceSeries};
 use engine::volume::{Grid, LabelVolume, Volume};
@@ -89,7 +89,7 @@ fn a_study_can_be_fused_corrected_and_saved_as_seg() {
     assert_eq!(document(&window).label_colour(1), Color32::from_rgb(COLOUR[0], COLOUR[1], COLOUR[2]));
     assert!(!document(&window).is_unsaved() && !labelled(&window).is_empty());
 
-    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, place: Place::default() })));
+    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, seed: Seed::default() })));
     let corrected = labelled(&window);
     assert!(corrected.iter().all(|(_, label)| *label == 2) && document(&window).is_unsaved());
     let archive = std::fs::read(study.join("lesions.dcm")).unwrap();
@@ -115,7 +115,7 @@ fn a_study_can_be_fused_corrected_and_saved_as_seg() {
     );
 
     // Once more, to the same file.
-    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 2, to: 3, place: Place::default() })));
+    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 2, to: 3, seed: Seed::default() })));
     send(&mut window, FileCommand::Save);
     assert_eq!((errors(&window), state(&window).dialog.is_none()), (Vec::new(), true));
     drop(window);
@@ -142,7 +142,7 @@ fn an_open_segmentation_stays_marked_when_another_of_its_number_is_saved() {
     enter(&mut window, "SEG series 1003");
     let archived = state(&window).series.as_ref().unwrap().series().last().unwrap().id;
     send(&mut window, SeriesCommand::OpenReference(archived));
-    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, place: Place::default() })));
+    send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, seed: Seed::default() })));
     type_path(&mut window, PathPurpose::SaveSegmentation, &study.join("corrected.dcm"));
     assert_eq!(errors(&window), Vec::<String>::new());
     assert_eq!(open_rows(&window), ["PET series 3", "SEG series 1003", "SEG series 1003"]);
@@ -181,7 +181,7 @@ fn a_study_or_an_archive_dropped_onto_the_window_is_listed_and_fused() {
         assert_eq!((document(&window).images.len(), state(&window).session.view.fused), (2, Some(1)));
         assert_eq!(open_rows(&window), ["CT series 2", "PET series 3", "SEG series 1003"]);
         // A correction is saved beside an archive, never into it.
-        send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, place: Place::default() })));
+        send(&mut window, EditCommand::Apply(Box::new(Op::Relabel { from: 1, to: 2, seed: Seed::default() })));
         send(&mut window, FileCommand::Save);
         let Some(Dialog::Path { text, .. }) = state(&window).dialog.clone() else { panic!("it asks for a file") };
         assert_eq!(Path::new(&text).parent(), Some(proposed));

@@ -1,7 +1,7 @@
 //! Lasso, fill, region growing, one click, and findings one by one.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::{EditCommand, OverlayCommand, ViewCommand};
+use amlp_viewer::command::{EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::PlaneMode;
 use amlp_viewer::state::edit::EditChoices;
 use amlp_viewer::state::{PaneId, Severity};
@@ -163,6 +163,25 @@ fn one_click_adds_the_lesion_of_the_probability_map() {
 }
 
 #[test]
+fn removing_the_probability_map_can_be_undone() {
+    let files = Files::new();
+    let probability = files.path("p.nii.gz");
+    let volume = Volume::read(&files.scan).unwrap();
+    nifti::write_volume(&probability, &Volume::from_f32(volume.grid.clone(), vec![0.5; volume.grid.len()])).unwrap();
+    let mut window = open(&Args { probability: Some(probability), ..args(&[&files.scan, &files.prediction]) });
+    let labels = document(&window).segmentation().unwrap().labels.clone();
+    send(&mut window, FileCommand::RemoveProbability);
+    assert!(document(&window).probability.is_none() && document(&window).entropy.is_none());
+    assert!(!document(&window).is_unsaved(), "the labels have not changed");
+    send(&mut window, EditCommand::Undo);
+    assert!(document(&window).probability.is_some() && document(&window).entropy.is_some());
+    assert!(document(&window).segmentation().unwrap().labels == labels && !document(&window).is_unsaved());
+    send(&mut window, EditCommand::Redo);
+    assert!(document(&window).probability.is_none());
+    assert_eq!(errors(&window), [""; 0]);
+}
+
+#[test]
 fn strokes_find_a_lesion_without_a_probability_map() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan]);
@@ -226,11 +245,11 @@ fn findings_can_be_kept_or_removed() {
     assert_eq!(ours(&window), 3);
     send(&mut window, OverlayCommand::GoToFinding(0));
     click(&mut window, "Remove 1 from the segmentation");
-    assert_eq!((ours(&window), step_name(&window)), (2, "Removal of finding 1".to_owned()));
+    assert_eq!((ours(&window), step_name(&window)), (2, "Remove finding 1".to_owned()));
     press_with(&mut window, CTRL, Key::Z);
     assert_eq!(document(&window).segmentation().unwrap().labels, before);
     send(&mut window, EditCommand::KeepFinding(0));
-    assert_eq!((ours(&window), step_name(&window)), (1, "Keeping only finding 1".to_owned()));
+    assert_eq!((ours(&window), step_name(&window)), (1, "Keep only finding 1".to_owned()));
     let missed = report(&window).findings.iter().position(|finding| finding.status == "missed").unwrap();
     let kept = document(&window).segmentation().unwrap().labels.clone();
     send(&mut window, EditCommand::RemoveFinding(missed));
@@ -263,7 +282,7 @@ fn the_panel_changes_whole_labels_and_jumps_to_steps() {
     click(&mut window, "Step 0: As opened");
     assert_eq!((document(&window).edits.list.applied(), document(&window).is_unsaved()), (0, false));
     assert_eq!(document(&window).segmentation().unwrap().labels, before);
-    click(&mut window, "Step 1: Grow, label 1");
+    click(&mut window, "Step 1: Grow by 2 mm, label 1");
     assert_eq!(document(&window).edits.list.applied(), 1);
     assert_eq!(errors(&window), [""; 0]);
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use amlp_viewer::command::{EditCommand, ViewCommand};
 use amlp_viewer::state::{Intent, PathPurpose};
 use egui::{Key, vec2};
-use engine::run::atomic::previous_path;
+use engine::disk::atomic::previous_path;
 use engine::volume::{Grid, LabelVolume, MaskOptions, Scale, Volume, VoxelData, nifti};
 
 use super::autosave::keeping;
@@ -89,7 +89,7 @@ fn an_edit_changes_the_displayed_frame_and_undo_goes_to_it() {
     send(&mut window, EditCommand::JumpTo(2));
     assert_eq!(frame_and_labels(&window), (3, vec![1, 3]));
     // Whole labels, too, are those of the shown frame.
-    let whole = engine::edit::Op::Relabel { from: 3, to: 5, place: engine::edit::op::Place::default() };
+    let whole = engine::edit::Op::Relabel { from: 3, to: 5, seed: engine::edit::op::Seed::default() };
     send(&mut window, EditCommand::Apply(Box::new(whole)));
     assert_eq!(labelled(&window, 5), on_fourth);
     press_with(&mut window, CTRL, Key::Z);
@@ -142,7 +142,7 @@ fn a_mask_for_all_frames_can_be_split_into_one_per_frame() {
     show(&mut window, 0);
     assert_eq!(labelled(&window, 1), of_all, "one mask for all frames");
     assert!(has(&window, "The segmentation is one mask for all frames."));
-    click(&mut window, "One for each frame");
+    click(&mut window, "A mask for each frame");
     assert!(has(&window, "Each frame has its own mask. Edits change the shown one."));
     paint_on(&mut window, 2, 2);
     assert_eq!(frame_and_labels(&window), (2, vec![1, 2]));

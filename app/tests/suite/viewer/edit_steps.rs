@@ -107,9 +107,9 @@ fn measurements_and_removed_masks_are_in_the_same_undo_list() {
     let expected = [
         "Ruler".to_owned(),
         slice.clone(),
-        "Removal of a measurement".to_owned(),
-        "Removal of the reference".to_owned(),
-        "Removal of the segmentation".to_owned(),
+        "Remove the last measurement".to_owned(),
+        "Remove reference".to_owned(),
+        "Remove segmentation".to_owned(),
     ];
     assert_eq!(names(&window), (expected.to_vec(), 5));
     assert!(slice.starts_with("Brush stroke, label 1, slice "), "{slice}");
@@ -138,7 +138,7 @@ fn the_result_of_a_whole_mask_operation_is_dropped_if_the_mask_has_changed() {
     let grow = || EditCommand::Apply(Box::new(Op::Grow { label: 1, mm: 4.0, overwrite: false }));
     send(&mut window, grow());
     assert!(labelled(&window, 1).len() > before.len());
-    assert_eq!(names(&window), (vec!["Grow, label 1".to_owned()], 1));
+    assert_eq!(names(&window), (vec!["Grow by 4 mm, label 1".to_owned()], 1));
     undo(&mut window);
     assert_eq!(labelled(&window, 1), before);
     // The segmentation changes while it is planned.
@@ -152,7 +152,7 @@ fn the_result_of_a_whole_mask_operation_is_dropped_if_the_mask_has_changed() {
     edit::commit(state, jobs, "Meanwhile", &delta);
     settle(&mut window);
     assert_eq!(document(&window).segmentation().unwrap().labels, other);
-    assert!(warnings(&window)[0].contains("Grow, label 1"), "{:?}", warnings(&window));
+    assert!(warnings(&window)[0].contains("Grow by 4 mm, label 1"), "{:?}", warnings(&window));
     assert_eq!(names(&window).0, ["Meanwhile"]);
     // An operation that is impossible here reports why.
     send(&mut window, EditCommand::Apply(Box::new(Op::Grow { label: 1, mm: -4.0, overwrite: false })));

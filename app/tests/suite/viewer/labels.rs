@@ -5,7 +5,7 @@ use amlp_viewer::state::Severity;
 use egui::{Color32, Key};
 use egui_kittest::kittest::Queryable as _;
 use engine::edit::Op;
-use engine::edit::op::Place;
+use engine::edit::op::Seed;
 use engine::volume::LabelTable;
 
 use crate::phantom::{Files, straight};
@@ -17,7 +17,7 @@ fn voxels(window: &Window, label: u16) -> usize {
 }
 
 fn relabel(from: u16, to: u16) -> EditCommand {
-    EditCommand::Apply(Box::new(Op::Relabel { from, to, place: Place::default() }))
+    EditCommand::Apply(Box::new(Op::Relabel { from, to, seed: Seed::default() }))
 }
 
 #[test]
@@ -111,9 +111,47 @@ fn undoing_a_merge_restores_name_and_colour() {
         }
         press_with(&mut window, CTRL, Key::Z);
     }
-    // A label renamed meanwhile keeps its new name.
+    // A label that is named anew meanwhile.
     send(&mut window, LabelCommand::Delete(1));
     send(&mut window, LabelCommand::Rename(1, "core".to_owned()));
     press_with(&mut window, CTRL, Key::Z);
-    assert_eq!((document(&window).label_name(1), errors(&window)), ("core".to_owned(), vec![]));
+    assert!(!has(&window, "Paint with label 1"));
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!((document(&window).label_name(1), voxels(&window, 1)), ("oedema".to_owned(), all));
+    assert_eq!(errors(&window), [""; 0]);
+}
+
+#[test]
+fn adding_naming_and_colouring_a_label_are_steps_that_can_be_undone() {
+    let files = Files::on(&straight());
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let steps = |window: &Window| -> Vec<String> {
+        document(window).edits.list.entries().iter().map(|entry| entry.name.clone()).collect()
+    };
+    let colour = document(&window).label_colour(1);
+    send(&mut window, LabelCommand::Add);
+    // Every letter is a change; the name is one step.
+    for name in ["o", "oe", "oedema"] {
+        send(&mut window, LabelCommand::Rename(2, name.to_owned()));
+    }
+    send(&mut window, LabelCommand::SetColour(1, Color32::from_rgb(4, 5, 6)));
+    assert_eq!(steps(&window), ["Add label 2", "Name of label 2", "Colour of label 1"]);
+    assert!(document(&window).is_unsaved());
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!(document(&window).label_colour(1), colour);
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!(document(&window).label_name(2), "Label 2");
+    press_with(&mut window, CTRL, Key::Z);
+    assert!(!has(&window, "Paint with label 2"));
+    assert_eq!(state(&window).session.edit.label, 1, "the label to paint with is in the table");
+    for _ in 0..3 {
+        press_with(&mut window, CTRL, Key::Y);
+    }
+    assert_eq!(document(&window).label_name(2), "oedema");
+    assert_eq!(document(&window).label_colour(1), Color32::from_rgb(4, 5, 6));
+    // A label without voxels is deleted from the table alone.
+    send(&mut window, LabelCommand::Delete(2));
+    assert!(!has(&window, "Paint with label 2"));
+    press_with(&mut window, CTRL, Key::Z);
+    assert_eq!((document(&window).label_name(2), errors(&window)), ("oedema".to_owned(), vec![]));
 }

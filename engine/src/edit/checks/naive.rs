@@ -2,7 +2,7 @@
 
 use glam::DVec3;
 
-use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Place, Plane, PlaneName, Smoothing};
+use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Plane, PlaneName, Seed, Smoothing};
 use crate::volume::Grid;
 
 /// The inputs of an operation besides the labels.
@@ -21,19 +21,19 @@ fn near(mm: f64, limit: f64) -> bool {
 impl Naive<'_> {
     pub fn voxels(&self) -> Vec<Voxel> {
         let [nx, ny, nz] = self.grid.shape;
-        (0..nx * ny * nz).map(|at| [at % nx, at / nx % ny, at / (nx * ny)]).collect()
+        (0..nx * ny * nz).map(|index| [index % nx, index / nx % ny, index / (nx * ny)]).collect()
     }
 
     pub fn at(&self, voxel: Voxel) -> usize {
         self.grid.index(voxel)
     }
 
-    fn place(&self, place: &Place) -> Option<Voxel> {
+    fn seed(&self, seed: &Seed) -> Option<Voxel> {
         let nearest = |point: [f64; 3]| {
             let far = |voxel: &Voxel| self.grid.world(*voxel).distance(DVec3::from_array(point));
             self.voxels().into_iter().min_by(|a, b| far(a).total_cmp(&far(b))).unwrap()
         };
-        place.voxel.or_else(|| place.point_mm.map(nearest))
+        seed.voxel.or_else(|| seed.point_mm.map(nearest))
     }
 
     fn axis(&self, plane: Plane) -> usize {
@@ -101,8 +101,8 @@ impl Naive<'_> {
     fn components(&self, mask: &[bool]) -> Vec<Vec<bool>> {
         let mut found: Vec<Vec<bool>> = Vec::new();
         for voxel in self.voxels() {
-            let at = self.at(voxel);
-            if mask[at] && !found.iter().any(|component| component[at]) {
+            let index = self.at(voxel);
+            if mask[index] && !found.iter().any(|component| component[index]) {
                 found.push(self.connected(voxel, false, &|other| mask[self.at(other)]));
             }
         }
@@ -244,23 +244,23 @@ impl Naive<'_> {
                 };
                 for &point in brush.points_mm.iter().filter(in_grid) {
                     let ball = self.brush(&Brush { points_mm: vec![point], ..brush.clone() });
-                    let start = self.place(&Place { voxel: None, point_mm: Some(point) })?;
+                    let start = self.seed(&Seed { voxel: None, point_mm: Some(point) })?;
                     let value = self.image[self.at(start)];
                     let wanted =
                         |v: Voxel| ball[self.at(v)] && (self.image[self.at(v)] - value).abs() <= tolerance.unwrap();
                     let found = self.connected(start, true, &wanted);
-                    (0..labels.len()).for_each(|at| inside[at] |= found[at] && ball[at]);
+                    (0..labels.len()).for_each(|index| inside[index] |= found[index] && ball[index]);
                 }
                 set(&inside, *label, &all)
             }
-            Op::Fill { label, place, axis } => {
-                let (start, axis) = (self.place(place)?, axis.unwrap_or_else(|| self.axis(Plane::default())));
+            Op::Fill { label, seed, axis } => {
+                let (start, axis) = (self.seed(seed)?, axis.unwrap_or_else(|| self.axis(Plane::default())));
                 let old = labels[self.at(start)];
                 let wanted = |v: Voxel| labels[self.at(v)] == old && v[axis] == start[axis];
                 set(&self.connected(start, true, &wanted), *label, &all)
             }
-            Op::RegionGrow { label, place, tolerance, max_radius_mm, overwrite } => {
-                let start = self.place(place)?;
+            Op::RegionGrow { label, seed, tolerance, max_radius_mm, overwrite } => {
+                let start = self.seed(seed)?;
                 let (value, here) = (self.image[self.at(start)], self.grid.world(start));
                 let wanted = |v: Voxel| {
                     (self.image[self.at(v)] - value).abs() <= *tolerance
@@ -268,8 +268,8 @@ impl Naive<'_> {
                 };
                 set(&self.connected(start, true, &wanted), *label, &over(*overwrite))
             }
-            Op::ThresholdGrow { label, place, min, max, overwrite } => {
-                let start = self.place(place)?;
+            Op::ThresholdGrow { label, seed, min, max, overwrite } => {
+                let start = self.seed(seed)?;
                 let inside = |v: Voxel| {
                     let value = self.image[self.at(v)];
                     min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max)
@@ -286,7 +286,7 @@ impl Naive<'_> {
                     LassoAction::Fill => set(&inside, (*label)?, &all),
                     LassoAction::Erase => set(&inside, 0, &only(*label)),
                     LassoAction::Restore => {
-                        let new = |at: usize| if inside[at] { self.other[at] } else { labels[at] };
+                        let new = |index: usize| if inside[index] { self.other[index] } else { labels[index] };
                         Some((0..labels.len()).map(new).collect())
                     }
                 }
@@ -324,10 +324,10 @@ impl Naive<'_> {
                     Smoothing::Gaussian => self.gaussian(&mask, *mm),
                 };
                 let free = over(*overwrite);
-                let voxel = |at: usize| match (mask[at], new[at]) {
+                let voxel = |index: usize| match (mask[index], new[index]) {
                     (true, false) => 0,
-                    (false, true) if free(labels[at]) => *label,
-                    _ => labels[at],
+                    (false, true) if free(labels[index]) => *label,
+                    _ => labels[index],
                 };
                 Some((0..labels.len()).map(voxel).collect())
             }
@@ -340,15 +340,15 @@ impl Naive<'_> {
         let set = |inside: &[bool], label: u16, free: &dyn Fn(u16) -> bool| set(labels, inside, label, free);
         let any = |only: Option<u16>| only.map_or_else(|| labels.iter().map(|&l| l != 0).collect(), is);
         match op {
-            Op::RemoveComponent { place, label } => {
-                let (start, mask) = (self.place(place)?, any(*label));
+            Op::RemoveComponent { seed, label } => {
+                let (start, mask) = (self.seed(seed)?, any(*label));
                 let found = self.connected(start, false, &|v| mask[self.at(v)]);
                 if mask[self.at(start)] { set(&found, 0, &all) } else { None }
             }
-            Op::KeepComponent { place, label } => {
-                let (start, mask) = (self.place(place)?, any(*label));
+            Op::KeepComponent { seed, label } => {
+                let (start, mask) = (self.seed(seed)?, any(*label));
                 let kept = self.connected(start, false, &|v| mask[self.at(v)]);
-                let others: Vec<bool> = (0..labels.len()).map(|at| mask[at] && !kept[at]).collect();
+                let others: Vec<bool> = (0..labels.len()).map(|index| mask[index] && !kept[index]).collect();
                 if mask[self.at(start)] { set(&others, 0, &all) } else { None }
             }
             Op::KeepLargest { label } => {
@@ -357,16 +357,16 @@ impl Naive<'_> {
                 // Of several largest components, the first.
                 let largest = components.iter().rev().max_by_key(|c| size(c));
                 let removed: Vec<&Vec<bool>> = components.iter().filter(|c| Some(*c) != largest).collect();
-                set(&(0..labels.len()).map(|at| removed.iter().any(|c| c[at])).collect::<Vec<_>>(), 0, &all)
+                set(&(0..labels.len()).map(|index| removed.iter().any(|c| c[index])).collect::<Vec<_>>(), 0, &all)
             }
             Op::RemoveSmall { ml, label } => {
                 let components = self.components(&any(*label));
                 let size = |c: &[bool]| c.iter().filter(|inside| **inside).count() as f64;
                 let small = |c: &&Vec<bool>| size(c) * self.grid.voxel_volume_ml() < ml * (1.0 - 1e-9);
                 let removed: Vec<&Vec<bool>> = components.iter().filter(small).collect();
-                set(&(0..labels.len()).map(|at| removed.iter().any(|c| c[at])).collect::<Vec<_>>(), 0, &all)
+                set(&(0..labels.len()).map(|index| removed.iter().any(|c| c[index])).collect::<Vec<_>>(), 0, &all)
             }
-            Op::Relabel { from, to, place } => match self.place(place) {
+            Op::Relabel { from, to, seed } => match self.seed(seed) {
                 None => set(&is(*from), *to, &all),
                 Some(start) if labels[self.at(start)] == *from => {
                     set(&self.connected(start, false, &|v| labels[self.at(v)] == *from), *to, &all)
@@ -375,8 +375,8 @@ impl Naive<'_> {
             },
             Op::Boolean { operation, a, b, of } => {
                 let second = if *of == Operand::Other { self.other } else { labels };
-                let voxel = |at: usize| {
-                    let (first, second) = (labels[at] == *a, second[at] == *b);
+                let voxel = |index: usize| {
+                    let (first, second) = (labels[index] == *a, second[index] == *b);
                     let inside = match operation {
                         Boolean::Union => first || second,
                         Boolean::Intersect => first && second,
@@ -385,7 +385,7 @@ impl Naive<'_> {
                     match (inside, first) {
                         (true, _) => *a,
                         (false, true) => 0,
-                        (false, false) => labels[at],
+                        (false, false) => labels[index],
                     }
                 };
                 Some((0..labels.len()).map(voxel).collect())

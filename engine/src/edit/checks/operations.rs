@@ -7,7 +7,7 @@ use super::naive::Naive;
 use super::strategies::{op, sequence, setting};
 use super::{edited, values_of};
 use crate::ErrorKind;
-use crate::edit::op::{Brush, Mode, Op, Place, Plane};
+use crate::edit::op::{Brush, Mode, Op, Plane, Seed};
 use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, plan, steps};
 use crate::event::{Control, Signal};
 use crate::volume::{Grid, Scale, Volume, VoxelData};
@@ -91,9 +91,9 @@ proptest! {
             }
             let found: Vec<bool> = values_of(&labels).iter().map(|&l| l != 0).collect();
             let larger = twin.brush(&Brush { radius_mm: stroke.radius_mm * 1.000_01, ..stroke.clone() });
-            for (at, inside) in twin.brush(&stroke).into_iter().enumerate() {
-                prop_assert!(found[at] || !inside);
-                prop_assert!(larger[at] || !found[at]);
+            for (index, inside) in twin.brush(&stroke).into_iter().enumerate() {
+                prop_assert!(found[index] || !inside);
+                prop_assert!(larger[index] || !found[index]);
             }
         }
     }
@@ -107,10 +107,10 @@ fn check_delta(delta: &Delta, before: &EditLabels, after: &EditLabels) -> Result
     prop_assert_eq!(&back, before);
     prop_assert_eq!(back.voxel_counts(), before.voxel_counts());
     let (old, new) = (values_of(before), values_of(after));
-    let changed: Vec<usize> = (0..old.len()).filter(|&at| old[at] != new[at]).collect();
+    let changed: Vec<usize> = (0..old.len()).filter(|&index| old[index] != new[index]).collect();
     prop_assert_eq!(delta.voxels(), changed.len());
     let [nx, ny, _] = before.shape();
-    let voxels = changed.iter().map(|&at| [at % nx, at / nx % ny, at / (nx * ny)]);
+    let voxels = changed.iter().map(|&index| [index % nx, index / nx % ny, index / (nx * ny)]);
     let bounds = voxels.map(|v| VoxelBox { min: v, max: v }).reduce(|a, b| a.union(&b));
     prop_assert_eq!(delta.bounds(), bounds);
     let counts: Vec<(u16, usize)> = after.voxel_counts().iter().map(|(&l, &n)| (l, n)).collect();
@@ -144,10 +144,10 @@ fn an_oblique_disc_has_one_voxel_of_each_column() {
         let unit = DVec3::from_array(normal).normalize();
         let axis = (0..3).max_by(|&a, &b| unit[a].abs().total_cmp(&unit[b].abs())).unwrap();
         let mut columns = std::collections::BTreeMap::new();
-        for at in 0..grid.len() {
-            let voxel = [at % 31, at / 31 % 31, at / 961];
+        for index in 0..grid.len() {
+            let voxel = [index % 31, index / 31 % 31, index / 961];
             let here = grid.world(voxel) - centre;
-            let inside = labels.get(at) == 1;
+            let inside = labels.get(index) == 1;
             assert!(!inside || (here.dot(unit) / unit[axis]).abs() <= 0.5 + 1e-9, "{normal:?}: {voxel:?}");
             let far = (here - here.dot(unit) * unit).length();
             if here.dot(unit).abs() < 0.3 && far < radius - 0.6 {
@@ -177,7 +177,7 @@ fn the_adaptive_brush_stops_at_an_edge() {
     let values = (0..grid.len()).map(|at| noise(at) + if is_lesion(at) { 1200 } else { 800 }).collect();
     let image = Volume::new(grid.clone(), VoxelData::I16(values), Scale::IDENTITY);
     let scene = Scene { image: Some(&image), ..Scene::default() };
-    let at = |x: f64| {
+    let painted_at = |x: f64| {
         let brush = Brush {
             radius_mm: 10.0,
             mode: Mode::Volume,
@@ -190,12 +190,12 @@ fn the_adaptive_brush_stops_at_an_edge() {
         apply(&op, &mut labels, &scene, &Control::default()).unwrap();
         values_of(&labels)
     };
-    let painted = at(20.0);
+    let painted = painted_at(20.0);
     assert!((0..grid.len()).all(|n| (painted[n] == 1) == is_lesion(n)), "all of the lesion and nothing else");
     // In homogeneous tissue it is a ball.
-    let outside = at(-5.0 + 4.0);
+    let outside = painted_at(-5.0 + 4.0);
     assert!(outside.iter().all(|&l| l == 0), "a point outside the image paints nothing");
-    let beside = at(0.0);
+    let beside = painted_at(0.0);
     let ball = |n: usize| grid.world([n % 40, n / 40 % 40, n / 1600]).distance(DVec3::new(0.0, 20.0, 20.0)) <= 10.0;
     assert!((0..grid.len()).all(|n| (beside[n] == 1) == ball(n)));
 }
@@ -210,7 +210,7 @@ fn impossible_operations_are_refused_with_the_reason() {
         error.to_string()
     };
     let plain = Scene::default();
-    let place = Place { voxel: Some([1, 2, 3]), point_mm: None };
+    let seed = Seed { voxel: Some([1, 2, 3]), point_mm: None };
     let brush = |radius_mm| Brush {
         radius_mm,
         mode: Mode::Volume,
@@ -218,13 +218,13 @@ fn impossible_operations_are_refused_with_the_reason() {
         points_mm: vec![[0.0; 3]],
         connected: false,
     };
-    assert!(refused(&Op::RemoveComponent { place, label: None }, &plain).contains("[1, 2, 3]: it is background"));
-    let outside = Place { voxel: Some([4, 0, 0]), point_mm: None };
-    assert!(refused(&Op::Fill { label: 1, place: outside, axis: None }, &plain).contains("4x4x4 voxels"));
+    assert!(refused(&Op::RemoveComponent { seed, label: None }, &plain).contains("[1, 2, 3]: it is background"));
+    let outside = Seed { voxel: Some([4, 0, 0]), point_mm: None };
+    assert!(refused(&Op::Fill { label: 1, seed: outside, axis: None }, &plain).contains("4x4x4 voxels"));
     assert!(refused(&Op::Paint { label: 0, brush: brush(1.0) }, &plain).contains("label = 0"));
     assert!(refused(&Op::Paint { label: 1, brush: brush(f64::NAN) }, &plain).contains("radius_mm"));
     assert!(refused(&Op::Grow { label: 1, mm: 0.0, overwrite: false }, &plain).contains("mm = 0"));
-    let grow = Op::RegionGrow { label: 1, place, tolerance: 1.0, max_radius_mm: None, overwrite: false };
+    let grow = Op::RegionGrow { label: 1, seed, tolerance: 1.0, max_radius_mm: None, overwrite: false };
     assert!(refused(&grow, &plain).contains("needs an image"));
     let locked = Scene { locked: &[1], ..plain };
     assert!(refused(&Op::Paint { label: 1, brush: brush(1.0) }, &locked).contains("locked"));

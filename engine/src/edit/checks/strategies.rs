@@ -4,7 +4,7 @@ use glam::{DAffine3, DMat3, DVec3};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Place, Plane, PlaneName, Smoothing};
+use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Plane, PlaneName, Seed, Smoothing};
 use crate::volume::{Grid, Orientation, Scale, Volume, VoxelData};
 
 /// A mask, its image, and another mask.
@@ -21,7 +21,7 @@ impl Setting {
     }
 
     pub fn values(&self) -> Vec<f64> {
-        (0..self.grid().len()).map(|at| self.image.scale.apply(self.image.data.stored(at))).collect()
+        (0..self.grid().len()).map(|index| self.image.scale.apply(self.image.data.stored(index))).collect()
     }
 }
 
@@ -69,13 +69,13 @@ fn point(grid: &Grid) -> impl Strategy<Value = [f64; 3]> + use<> {
     })
 }
 
-fn place(grid: &Grid) -> impl Strategy<Value = Place> + use<> {
+fn seed(grid: &Grid) -> impl Strategy<Value = Seed> + use<> {
     let [nx, ny, nz] = grid.shape;
     let grid = grid.clone();
     ([0..nx, 0..ny, 0..nz], any::<bool>()).prop_map(move |(voxel, by_index)| {
         let point_mm = Some((grid.world(voxel) + 0.1).to_array());
-        let by_point = Place { voxel: None, point_mm };
-        if by_index { Place { voxel: Some(voxel), point_mm: None } } else { by_point }
+        let by_point = Seed { voxel: None, point_mm };
+        if by_index { Seed { voxel: Some(voxel), point_mm: None } } else { by_point }
     })
 }
 
@@ -139,26 +139,26 @@ pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
     ];
     let regions = prop_oneof![
         watershed,
-        (0..4_u16, place(grid), axis()).prop_map(|(label, place, axis)| Op::Fill { label, place, axis }),
-        (label(), place(grid), 0.0..6.0_f64, prop::option::of(0.5..6.0_f64), any::<bool>()).prop_map(
-            |(label, place, tolerance, max_radius_mm, overwrite)| Op::RegionGrow {
+        (0..4_u16, seed(grid), axis()).prop_map(|(label, seed, axis)| Op::Fill { label, seed, axis }),
+        (label(), seed(grid), 0.0..6.0_f64, prop::option::of(0.5..6.0_f64), any::<bool>()).prop_map(
+            |(label, seed, tolerance, max_radius_mm, overwrite)| Op::RegionGrow {
                 label,
-                place,
+                seed,
                 tolerance,
                 max_radius_mm,
                 overwrite
             }
         ),
-        (label(), place(grid), prop::option::of(-3.0..8.0_f64), prop::option::of(8.0..17.0_f64), any::<bool>())
-            .prop_map(|(label, place, min, max, overwrite)| Op::ThresholdGrow { label, place, min, max, overwrite }),
-        (place(grid), only()).prop_map(|(place, label)| Op::KeepComponent { place, label }),
-        (place(grid), only()).prop_map(|(place, label)| Op::RemoveComponent { place, label }),
+        (label(), seed(grid), prop::option::of(-3.0..8.0_f64), prop::option::of(8.0..17.0_f64), any::<bool>())
+            .prop_map(|(label, seed, min, max, overwrite)| Op::ThresholdGrow { label, seed, min, max, overwrite }),
+        (seed(grid), only()).prop_map(|(seed, label)| Op::KeepComponent { seed, label }),
+        (seed(grid), only()).prop_map(|(seed, label)| Op::RemoveComponent { seed, label }),
         only().prop_map(|label| Op::KeepLargest { label }),
         (0.0..0.1_f64, only()).prop_map(|(ml, label)| Op::RemoveSmall { ml, label }),
-        (label(), 0..4_u16, prop::option::of(place(grid))).prop_map(|(from, to, place)| Op::Relabel {
+        (label(), 0..4_u16, prop::option::of(seed(grid))).prop_map(|(from, to, seed)| Op::Relabel {
             from,
             to,
-            place: place.unwrap_or_default()
+            seed: seed.unwrap_or_default()
         }),
         (
             select(vec![Boolean::Union, Boolean::Intersect, Boolean::Subtract]),

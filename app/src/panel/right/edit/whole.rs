@@ -4,7 +4,7 @@ use egui::Ui;
 use engine::edit::Op;
 
 use super::choose;
-use crate::command::edit::mask::operations;
+use crate::command::edit::mask::{action, operations};
 use crate::command::{EditCommand, Sender};
 use crate::state::{Document, State};
 use crate::widget::{NumberField, PushButton, Section};
@@ -16,7 +16,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     Section::new("Whole label").note(&name).closed().show(ui, |ui| {
         // Each number above the operations that use it.
         let mut changed = choices.clone();
-        for (name, op) in operations(choices, document) {
+        for op in operations(choices, document) {
             if matches!(op, Op::Grow { .. }) {
                 let field = NumberField::new(&mut changed.distance_mm, "Distance").range(0.1..=100.0).decimals(1);
                 field.step(0.5).unit("mm").show(ui).accessible_name("Distance of grow, shrink and smooth");
@@ -26,7 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
                 let field = NumberField::new(&mut changed.small_ml, "Smallest").range(0.0..=1000.0).decimals(3);
                 field.step(0.05).unit("ml").show(ui).accessible_name("Volume below which components are small");
             }
-            if ui.add_enabled(has, PushButton::new(&name).fill_width()).clicked() {
+            if ui.add_enabled(has, PushButton::new(&action(&op, document)).fill_width()).clicked() {
                 sender.send(EditCommand::Apply(Box::new(op)));
             }
             if removes_small {
