@@ -70,7 +70,7 @@ fn a_list_of_operations_changes_a_mask() {
     // The journal gives the same mask, and a part of it an intermediate state.
     let (listed, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--image", &image, "--json"]));
     assert_eq!((&listed["edits"], &listed["cut_bytes"]), (&9.into(), &0.into()));
-    assert_eq!(listed["records"][1]["name"], "Grow, label 1");
+    assert_eq!(listed["records"][1]["name"], "Grow by 3 mm, label 1");
     assert_eq!(std::fs::read(&restored).unwrap(), std::fs::read(&out).unwrap());
     done(&amlp(&["journal", &journal, "--out", &restored, "--edits", "0"]));
     assert_eq!(labels(&restored), labels(&mask));
