@@ -41,6 +41,16 @@ impl Kernels {
         if self.own { x.permute([0, 3, 1, 2]) } else { x }
     }
 
+    /// From the kernels' layout to `[B, H, W, C]`.
+    fn to_channels_last(self, x: Tensor<4>) -> Tensor<4> {
+        if self.own { x } else { x.permute([0, 2, 3, 1]) }
+    }
+
+    /// From `[B, H, W, C]` to the kernels' layout.
+    fn to_layout(self, x: Tensor<4>) -> Tensor<4> {
+        if self.own { x } else { x.permute([0, 3, 1, 2]) }
+    }
+
     /// 2x2 max pooling.
     pub fn max_pool(self, x: Tensor<4>) -> Tensor<4> {
         match self.own_kernel(|| compute::max_pool(&x)) {
@@ -104,12 +114,12 @@ impl Block {
         kernels.enter(relu(self.second_norm.forward(kernels.precision.convolve(&self.second, x))))
     }
 
-    /// Applies the block to the visible places of `x` `[B, C, H, W]`: masked places are 0 before and after each convolution,
-    /// and excluded from the statistics. `visible` `[B, 1, H, W]` is 1 on visible places, else 0.
+    /// Applies the block to the visible positions of `x`: masked positions are 0 before and after each convolution, and excluded
+    /// from the statistics. `visible` has one channel, which is 1 on visible positions, else 0.
     pub fn forward_visible(&self, x: Tensor<4>, visible: &Tensor<4>, kernels: Kernels) -> Tensor<4> {
-        [(&self.first, &self.first_norm), (&self.second, &self.second_norm)].into_iter().fold(x, |x, (conv, norm)| {
-            let x = kernels.leave(kernels.convolve(conv, kernels.enter(x)));
-            relu(norm.forward_visible(x, visible)) * visible.clone()
+        let units = [(&self.first, &self.first_norm), (&self.second, &self.second_norm)];
+        units.into_iter().fold(x, |x, (conv, norm)| {
+            relu(norm.forward_visible(kernels.convolve(conv, x), visible, kernels)) * visible.clone()
         })
     }
 
@@ -166,35 +176,36 @@ impl Normalisation {
         }
     }
 
-    /// [`Normalisation::forward`] with the statistics of visible places.
-    fn forward_visible(&self, x: Tensor<4>, visible: &Tensor<4>) -> Tensor<4> {
-        let [_, channels, _, _] = x.dims();
-        let over_image = |x: Tensor<4>| x.sum_dim(3).sum_dim(2);
-        let affine = |x: Tensor<4>, numbers: [Tensor<1>; 2]| {
-            let [gamma, beta] = numbers.map(|numbers| numbers.reshape([1, channels, 1, 1]));
-            x * gamma + beta
+    /// [`Normalisation::forward`] with the statistics of visible positions, in the kernels' layout.
+    fn forward_visible(&self, x: Tensor<4>, visible: &Tensor<4>, kernels: Kernels) -> Tensor<4> {
+        let batch_statistics = x.device().is_autodiff() && self.is_trainable();
+        let (affine, epsilon, groups) = match self.for_cpu(batch_statistics) {
+            (affine, UnitNorm::Batch(epsilon)) => (affine, epsilon, 1),
+            (affine, UnitNorm::Image(epsilon)) => (affine, epsilon, x.dims()[0]),
+            (_, UnitNorm::Fixed(..) | UnitNorm::None) => return kernels.enter(self.forward(kernels.leave(x))),
         };
-        match (&self.batch, &self.instance) {
-            (Some(norm), _) if x.device().is_autodiff() && self.is_trainable() => {
-                let over_batch = |x: Tensor<4>| over_image(x).sum_dim(0);
-                let count = over_batch(visible.clone()).clamp_min(1.0);
-                let (centred, mean, variance) = moments(x, visible, &count, over_batch);
-                let scaled = centred / (variance.clone() + norm.epsilon).sqrt();
-                update(norm, mean.reshape([channels]), variance.reshape([channels]));
-                affine(scaled, [norm.gamma.val(), norm.beta.val()])
-            }
-            (Some(norm), _) => norm.forward(x),
-            (None, Some(norm)) => {
-                let count = over_image(visible.clone()).clamp_min(1.0);
-                let (centred, _, variance) = moments(x, visible, &count, over_image);
-                let scaled = centred / (variance + norm.epsilon).sqrt();
-                match norm.gamma.as_ref().zip(norm.beta.as_ref()) {
-                    Some((gamma, beta)) => affine(scaled, [gamma.val(), beta.val()]),
-                    None => scaled,
-                }
-            }
-            (None, None) => x,
+        let x = kernels.to_channels_last(x);
+        let (shape, channels) = (x.dims(), x.dims()[3]);
+        let positions = shape[0] * shape[1] * shape[2] / groups;
+        let x = x.reshape([groups, positions, channels]);
+        // Sums over visible positions are products with this row.
+        let row = kernels.to_channels_last(visible.clone()).reshape([groups, 1, positions]);
+        let count = row.clone().sum_dim(2).clamp_min(1.0);
+        let mean = row.clone().matmul(x.clone()) / count.clone();
+        let centred = x - mean.clone();
+        let variance = row.matmul(centred.clone() * centred.clone()) / count;
+        let mut scale = (variance.clone() + epsilon).sqrt().recip();
+        let mut shift = None;
+        if let Some([gamma, beta]) = affine {
+            scale = scale * gamma.reshape([1, 1, channels]);
+            shift = Some(beta.reshape([1, 1, channels]));
         }
+        if let Some(norm) = &self.batch {
+            update(norm, mean.reshape([channels]), variance.reshape([channels]));
+        }
+        let scaled = centred * scale;
+        let normalised = shift.map_or(scaled.clone(), |shift| scaled + shift);
+        kernels.to_layout(normalised.reshape(shape))
     }
 
     fn is_trainable(&self) -> bool {
@@ -222,19 +233,6 @@ impl Normalisation {
     }
 }
 
-/// `x` less its mean over visible places, that mean and their variance; `sum` adds up what has one mean, `count` visible places.
-fn moments(
-    x: Tensor<4>,
-    visible: &Tensor<4>,
-    count: &Tensor<4>,
-    sum: impl Fn(Tensor<4>) -> Tensor<4>,
-) -> (Tensor<4>, Tensor<4>, Tensor<4>) {
-    let mean = sum(x.clone() * visible.clone()) / count.clone();
-    let centred = x - mean.clone();
-    let variance = sum(centred.clone() * centred.clone() * visible.clone()) / count.clone();
-    (centred, mean, variance)
-}
-
 /// Updates the running statistics from a batch, as burn's batch norm does.
 fn update(norm: &BatchNorm, mean: Tensor<1>, variance: Tensor<1>) {
     for (state, new) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
@@ -252,13 +250,15 @@ mod tests {
 
     /// A map that is 3 on its visible half and 100 elsewhere has a mean of 3, in the output and in the running statistics.
     #[test]
-    fn masked_places_are_excluded_from_the_statistics() {
+    fn masked_positions_are_excluded_from_the_statistics() {
         let device = Device::flex().autodiff();
         let norm = Normalisation::new(1, Norm::Batch, &device);
         let tensor =
             |numbers: [f32; 4]| Tensor::<4>::from_data(TensorData::new(numbers.to_vec(), [1, 1, 2, 2]), &device);
         let (x, visible) = (tensor([3.0, 3.0, 100.0, 100.0]), tensor([1.0, 1.0, 0.0, 0.0]));
-        let output = values(norm.forward_visible(x, &visible));
+        let kernels = Kernels::new(Precision::F32, &x);
+        let [x, visible] = [x, visible].map(|tensor| kernels.enter(tensor));
+        let output = values(kernels.leave(norm.forward_visible(x, &visible, kernels)));
         assert!(output[..2].iter().all(|value| value.abs() < 1e-6), "{output:?}");
         let mean = norm.batch.as_ref().map(|norm| values(norm.running_mean.value_sync()));
         assert!((mean.unwrap_or_default()[0] - 0.3).abs() < 1e-6, "a tenth of the way from 0 to 3");

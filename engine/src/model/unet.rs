@@ -56,7 +56,7 @@ impl UNetConfig {
 
     /// Every setting that cannot be used.
     pub fn errors(&self) -> Vec<Error> {
-        let mut found = Vec::new();
+        let mut errors = Vec::new();
         let checks = [
             ("network.width", self.width, 1..=1024),
             ("network.depth", self.depth, 1..=6),
@@ -66,10 +66,10 @@ impl UNetConfig {
         for (field, value, range) in checks {
             if !range.contains(&value) {
                 let why = format!("it must lie in {} to {}", range.start(), range.end());
-                found.push(Error::config(field, value, why));
+                errors.push(Error::config(field, value, why));
             }
         }
-        found
+        errors
     }
 
     /// Input height and width must be multiples of this: 2^depth.
@@ -191,20 +191,20 @@ impl UNet {
     }
 
     /// [`UNet::encode`] on visible pixels only: `visible` `[B, 1, H, W]` is 1 on these, else 0, in whole cells of the
-    /// bottleneck. Features are 0 at masked places, and statistics cover visible ones only.
+    /// bottleneck. Features are 0 at masked positions, and statistics cover visible ones only.
     pub fn encode_visible(&self, input: Tensor<4>, visible: &Tensor<4>, precision: Precision) -> Features {
         let kernels = Kernels::new(precision, &input);
         let (mut skips, mut visible) = (Vec::with_capacity(self.decoder.len()), visible.clone());
-        let mut x = input * visible.clone();
+        let mut x = kernels.enter(input * visible.clone());
         for (level, block) in self.encoder.iter().enumerate() {
             if level > 0 {
-                skips.push(x.clone());
-                x = kernels.leave(kernels.max_pool(kernels.enter(x)));
+                skips.push(kernels.leave(x.clone()));
+                x = kernels.max_pool(x);
                 visible = shrink(visible);
             }
-            x = block.forward_visible(x, &visible, kernels);
+            x = block.forward_visible(x, &kernels.enter(visible.clone()), kernels);
         }
-        Features { skips, bottleneck: x }
+        Features { skips, bottleneck: kernels.leave(x) }
     }
 
     /// The output of the decoder and the head for features, `[B, out, H, W]`.
