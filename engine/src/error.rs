@@ -80,6 +80,12 @@ pub enum ErrorKind {
         /// The second grid.
         right: String,
     },
+    /// Two DICOM segmentations whose positions cannot be compared.
+    #[error("{what} have different frames of reference, and no common series, so their positions cannot be compared")]
+    FrameOfReference {
+        /// The two segmentations, as in "segmentation a.dcm and reference b.dcm".
+        what: String,
+    },
     /// A setting or argument has an unusable value.
     #[error("{field} = {value}: {why}")]
     Config {
@@ -233,6 +239,7 @@ impl Error {
                 return format!("needs {needed_mib} MiB, which exceeds the limit of {allowed_mib} MiB");
             }
             ErrorKind::Geometry { .. }
+            | ErrorKind::FrameOfReference { .. }
             | ErrorKind::Config { .. }
             | ErrorKind::Device { .. }
             | ErrorKind::DeviceMemory { .. }

@@ -64,8 +64,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print_json(&report)?;
     }
     if !report.skipped.is_empty() {
-        let objects = plural(report.skipped.len(), "object is not a scan", "objects are not scans");
-        eprintln!("amlp: {objects}, see conversion.json");
+        let objects = plural(report.skipped.len(), "object is", "objects are");
+        eprintln!("amlp: {objects} no scan, or an older version of a segmentation. conversion.json lists them");
     }
     let left_out = report.refused.iter().map(|refused| ExcludedScan::new(&name(refused), refused.why.clone()));
     PartialFailure::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())

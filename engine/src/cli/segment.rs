@@ -115,6 +115,9 @@ struct SegmentedScan {
     seconds: f64,
     /// True if an earlier call segmented it.
     skipped: bool,
+    /// Irregularities of the scan, such as uneven slices, and changes that the format of the mask required.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
@@ -161,6 +164,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
                 continue;
             }
         };
+        for warning in &case.warnings {
+            eprintln!("warning: {}: {warning}", scan.case);
+        }
         if !args.json {
             let (mask, volume_ml) = (case.mask.display(), case.volume_ml);
             let how = if case.skipped { "finished before".into() } else { format!("in {:.1} s", case.seconds) };
@@ -196,6 +202,7 @@ fn finished(args: &Args, scan: &Scan, segmenter: &Segmenter, output: &Output, op
         volume_ml: record.volume_ml,
         seconds: started.elapsed().as_secs_f64(),
         skipped: true,
+        warnings: Vec::new(),
     })
 }
 
@@ -232,7 +239,8 @@ fn segment(
     let Some(source) = images.first() else { return Err(Error::config("input", &scan.case, "it has no image")) };
     let names = output_names(args, scan, segmenter, output);
     let mask = args.out.join(&names[0]);
-    output.write(&mask, &result.label, source, series.as_ref())?;
+    let mut warnings: Vec<String> = images.iter().flat_map(|image| image.warnings.iter().cloned()).collect();
+    warnings.extend(output.write(&mask, &result.label, source, series.as_ref())?);
     let mut probability = Vec::new();
     for (field, name) in result.probability.into_iter().zip(&names[1..]) {
         let path = args.out.join(name);
@@ -243,7 +251,7 @@ fn segment(
     let volume_ml = voxels as f64 * source.grid.voxel_volume_ml();
     FinishedSegmentation::of(scan, segmenter.digest(), options, (&args.out, &names), volume_ml)?.write(&args.out)?;
     let (case, seconds) = (scan.case.clone(), started.elapsed().as_secs_f64());
-    Ok(SegmentedScan { case, mask, probability, volume_ml, seconds, skipped: false })
+    Ok(SegmentedScan { case, mask, probability, volume_ml, seconds, skipped: false, warnings })
 }
 
 /// Removes components smaller than `ml` ml. Components are those of all labels together.

@@ -12,7 +12,7 @@ use crate::Result;
 use crate::event::Control;
 use crate::parallel;
 use crate::preprocess::{CtReader, Kind, KindChoice};
-use crate::volume::seg::open_segmentation;
+use crate::volume::seg::{open_segmentation, space_of};
 use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
 /// The contents of a cohort, as `amlp cohort --json` prints them.
@@ -286,6 +286,11 @@ impl CaseReport {
                 }
                 (Ok(image), None) => first = Some((image, text(path))),
                 (Ok(image), Some((reference, name))) => {
+                    let spaces = image.space.as_deref().zip(reference.space.as_deref());
+                    if spaces.is_some_and(|(own, its)| !own.agrees_with(its)) {
+                        let why = format!("has another frame of reference than {name}, so they may not be aligned");
+                        report.report(path, why);
+                    }
                     let matched = image.grid.compare(&reference.grid, None);
                     if matched.relation != Relation::Same {
                         let (own, its) = (image.grid.describe(), reference.grid.describe());
@@ -330,10 +335,18 @@ impl CaseReport {
             }
         };
         if let Some(image) = image {
+            let segmentation = open_segmentation(path);
+            let misplaced = |image: &Volume| space_of(segmentation.as_ref()?, image.space.as_deref()).err();
+            if let Some(error) = misplaced(image)
+                && !case.images.values().filter_map(|other| other.read().ok()).any(|other| misplaced(&other).is_none())
+            {
+                self.bad_mask = Some(error.to_string());
+                return self.report(path, without_path(path, &error));
+            }
             let what = "the mask and its image";
             match label.clone().aligned(&image.grid, masks, what, ["mask", "image"]) {
                 // A SEG omits empty slices, so partial coverage is not a problem.
-                Ok(_) if open_segmentation(path).is_some() => {}
+                Ok(_) if segmentation.is_some() => {}
                 Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
                 Err(error) => {
                     let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::corrections::Corrections;
-use crate::run::RunFolder;
+use crate::disk::RUN_CONFIG;
 use crate::volume::dicom::{self, Library, Overlay};
 use crate::volume::seg::open_segmentation;
 use crate::{Error, Result};
@@ -103,7 +103,7 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
         let mut next = Vec::new();
         for path in level {
             let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if depth > 0 && (RunFolder::is_run(&path) || Corrections::is_folder(&path)) {
+            if depth > 0 && (path.join(RUN_CONFIG).is_file() || Corrections::is_folder(&path)) {
                 continue;
             }
             if !visited.insert(real) {
@@ -180,16 +180,35 @@ pub fn modality_name(modality: &str, description: &str) -> String {
     let words = description.to_lowercase();
     let has = |words_of: &[&str]| words_of.iter().any(|word| words.contains(word));
     let name = match modality {
-        "MR" if has(&["flair"]) => "flair",
+        "MR" if is_flair(&words) => "flair",
         "MR" if has(&["adc"]) => "adc",
         "MR" if has(&["dwi", "diff"]) => "dwi",
         "MR" if has(&["swi"]) => "swi",
-        "MR" if has(&["t1"]) && has(&["gd", "post", "+c", "ce", "km"]) => "t1ce",
+        "MR" if has(&["t1"]) && is_enhanced(&words) => "t1ce",
         "MR" if has(&["t1"]) => "t1",
         "MR" if has(&["t2"]) => "t2",
         other => return other.to_lowercase(),
     };
     name.to_owned()
+}
+
+/// True if a description in lower case names FLAIR, by any vendor's name. `T1 FLAIR` is a T1 sequence.
+fn is_flair(description: &str) -> bool {
+    let names = ["flair", "dark-fluid", "dark fluid", "darkfluid", "dark_fluid"];
+    let flair = names.iter().filter_map(|name| description.find(name)).min();
+    flair.is_some_and(|flair| description.find("t1").is_none_or(|t1| flair < t1))
+}
+
+/// True if a description in lower case names a contrast agent. It must be a word of its own, or one with `t1` before it:
+/// `ce` is also a part of `space` and `slice`.
+fn is_enhanced(description: &str) -> bool {
+    const AGENTS: [&str; 9] = ["ce", "gd", "gad", "gado", "gadolinium", "km", "post", "postcontrast", "postgd"];
+    let mut words = description.split(|c: char| !c.is_alphanumeric());
+    let names_agent = |word: &str| match word.rsplit_once("t1") {
+        Some((_, rest)) => rest == "c" || AGENTS.contains(&rest),
+        None => AGENTS.contains(&word),
+    };
+    description.contains("+c") || words.any(names_agent)
 }
 
 /// The entries of a folder, without subfolders' contents.
@@ -278,6 +297,15 @@ mod tests {
         let name = |modality, description| modality_name(modality, description);
         assert_eq!([name("CT", "T1"), name("PT", "WB"), name("MR", "survey")], ["ct", "pt", "mr"]);
         assert_eq!([name("MR", "AX T2 FLAIR"), name("MR", "t1_mprage +C"), name("MR", "T2w")], ["flair", "t1ce", "t2"]);
+        for flair in ["t2_tirm_tra_dark-fluid", "FLAIR registered to T1"] {
+            assert_eq!(name("MR", flair), "flair", "{flair}");
+        }
+        for enhanced in ["T1_CE", "AXT1POST", "T1 post Gd", "t1c", "sag T1 mit KM"] {
+            assert_eq!(name("MR", enhanced), "t1ce", "{enhanced}");
+        }
+        for plain in ["T1 SPACE sag", "t1 ref slice", "T1 posterior fossa", "T1 C spine", "T1 10km", "Ax T1 FLAIR"] {
+            assert_eq!(name("MR", plain), "t1", "{plain}");
+        }
     }
 
     #[cfg(unix)]

@@ -6,7 +6,6 @@ mod report;
 pub use crate::cohort::pairing::{Pair, Pairs, Subset, case_id, find_split};
 pub use report::{CaseResult, Mean, MeanLesions, Report};
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -14,11 +13,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Serialize, Serializer};
 
-use crate::cohort::{ExcludedScan, read_masks};
+use crate::cohort::ExcludedScan;
 use crate::metrics::{Measures, Options, measure};
 use crate::parallel;
-use crate::volume::seg::open_segmentation;
-use crate::volume::{LabelVolume, MaskOptions, Relation};
+use crate::volume::{Grid, MaskLayers, MaskOptions, Relation};
 use crate::{Error, Result};
 
 /// Number of cases measured in parallel. Each may need as much memory as 15 masks of its size.
@@ -35,10 +33,10 @@ pub enum Target {
 
 impl Target {
     /// True for each voxel of the class, in file order.
-    fn mask(&self, volume: &LabelVolume) -> Vec<bool> {
+    fn mask(&self, masks: &MaskLayers) -> Vec<bool> {
         match self {
-            Self::Any => volume.inside(),
-            Self::Labels(labels) => volume.mask(labels),
+            Self::Any => masks.inside(),
+            Self::Labels(labels) => masks.mask(labels),
         }
     }
 }
@@ -60,12 +58,12 @@ impl FromStr for Target {
 
     /// Parses a label or a union of labels: `4`, `1+4`.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = || Error::config("label", text, "must be a label from 1 to 65535, or a union such as 1+4");
+        let invalid = || Error::config("label", text, "must be a label from 1 to 65535, or a union such as 1+4");
         let mut labels = Vec::new();
         for part in text.split('+') {
-            let label: u16 = part.trim().parse().map_err(|_| bad())?;
+            let label: u16 = part.trim().parse().map_err(|_| invalid())?;
             if label == 0 {
-                return Err(bad());
+                return Err(invalid());
             }
             labels.push(label);
         }
@@ -88,58 +86,82 @@ impl Serialize for Target {
     }
 }
 
-/// Measures one segmentation for each target, on the grid of the reference.
+/// Measures one segmentation for each target, on the grid of the reference. A label is measured whole, also where another one
+/// overlaps it.
 ///
 /// Masks with permuted or flipped axes and cropped masks are aligned by world position, with a note.
 ///
 /// # Errors
-/// If the masks do not have the same voxels. `what` names both of them in the message, as in "a.nii and b.nii".
+/// If the masks do not have the same voxels, or lie in different frames of reference. `what` names both of them in the
+/// message, as in "a.nii and b.nii".
 pub fn evaluate(
     what: &str,
-    segmentation: &LabelVolume,
-    reference: &LabelVolume,
+    segmentation: MaskLayers,
+    reference: MaskLayers,
     targets: &[Target],
     options: &Options,
     masks: &MaskOptions,
 ) -> Result<Vec<Measures>> {
     let (segmentation, reference, aligned) = on_one_grid(what, segmentation, reference, masks)?;
-    let (found, expected) = (segmentation.labels(), reference.labels());
+    let notes_of = |whose: &str, mask: &MaskLayers| -> Vec<String> {
+        mask.notes.iter().map(|note| format!("{whose}: {note}")).collect()
+    };
+    let notes = [notes_of("segmentation", &segmentation), notes_of("reference", &reference)].concat();
     targets
         .iter()
         .map(|target| {
-            let (mask, reference) = (target.mask(&segmentation), target.mask(&reference));
-            let mut measures = measure(&mask, &reference, &segmentation.grid, options)?;
+            let (mask, reference_mask) = (target.mask(&segmentation), target.mask(&reference));
+            let mut measures = measure(&mask, &reference_mask, segmentation.grid(), options)?;
             measures.notes.extend(aligned.clone());
             if *target == Target::Any {
-                note_labels(&mut measures.notes, "segmentation", &found);
-                note_labels(&mut measures.notes, "reference", &expected);
+                note_labels(&mut measures.notes, "segmentation", &segmentation.labels());
+                note_labels(&mut measures.notes, "reference", &reference.labels());
             }
+            measures.notes.extend_from_slice(&notes);
             Ok(measures)
         })
         .collect()
 }
 
-/// Both masks on the grid of the reference, or of the segmentation if the reference is a box of it, and a note on how.
-pub(crate) fn on_one_grid<'a>(
+/// Both masks on the grid of the reference, or of the segmentation if the reference is a box of it, and a note on how. DICOM
+/// segmentations are cropped to their slices, so they get a grid that holds both.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn on_one_grid(
     what: &str,
-    segmentation: &'a LabelVolume,
-    reference: &'a LabelVolume,
+    segmentation: MaskLayers,
+    reference: MaskLayers,
     masks: &MaskOptions,
-) -> Result<(Cow<'a, LabelVolume>, Cow<'a, LabelVolume>, Option<String>)> {
+) -> Result<(MaskLayers, MaskLayers, Option<String>)> {
+    segmentation.require_same_space(&reference, what)?;
     let names = ["segmentation", "reference"];
-    let (own, its) = (&segmentation.grid, &reference.grid);
-    let matched = own.compare(its, masks.grid_tolerance_mm);
-    match matched.relation {
-        Relation::Same => Ok((Cow::Borrowed(segmentation), Cow::Borrowed(reference), matched.note(names, own, its))),
-        Relation::Box { .. } if own.len() > its.len() => {
-            let (reference, note) = reference.clone().aligned(own, masks, what, [names[1], names[0]])?;
-            Ok((Cow::Borrowed(segmentation), Cow::Owned(reference), note))
-        }
-        _ => {
-            let (segmentation, note) = segmentation.clone().aligned(its, masks, what, names)?;
-            Ok((Cow::Owned(segmentation), Cow::Borrowed(reference), note))
-        }
+    let (own, its) = (segmentation.grid().clone(), reference.grid().clone());
+    let is_cropped = segmentation.cropped || reference.cropped;
+    if let Some(grid) = own.union(&its).or_else(|| its.union(&own)).filter(|_| is_cropped) {
+        let on_both = |mask: MaskLayers| mask.map(|layer| Ok(layer.on_grid(&grid)));
+        return Ok((on_both(segmentation)?, on_both(reference)?, None));
     }
+    let matched = own.compare(&its, masks.grid_tolerance_mm);
+    let mut note = None;
+    let mut aligned = |mask: MaskLayers, grid: &Grid, names: [&str; 2]| {
+        mask.map(|layer| {
+            let (layer, difference) = layer.aligned(grid, masks, what, names)?;
+            note = difference;
+            Ok(layer)
+        })
+    };
+    let (segmentation, reference) = match matched.relation {
+        Relation::Same => {
+            note = matched.note(names, &own, &its);
+            (segmentation, reference)
+        }
+        Relation::Box { .. } if own.len() > its.len() => {
+            (segmentation, aligned(reference, &own, [names[1], names[0]])?)
+        }
+        _ => (aligned(segmentation, &its, names)?, reference),
+    };
+    Ok((segmentation, reference, note))
 }
 
 /// Notes the labels that were merged, unless there is only label 1.
@@ -169,22 +191,8 @@ pub fn evaluate_files(
 ) -> Result<Vec<Measures>> {
     let name = reference.first().map(|path| path.display().to_string()).unwrap_or_default();
     let what = format!("segmentation {} and reference {name}", segmentation.display());
-    let (found, oddities) = LabelVolume::read_with(segmentation, masks)?;
-    let mut notes: Vec<String> = oddities.into_iter().map(|note| format!("segmentation: {note}")).collect();
-    let (expected, oddities) = read_masks(reference, masks)?;
-    notes.extend(oddities.into_iter().map(|note| format!("reference: {note}")));
-    // The grid of a SEG ends at its first and last slice that is not empty.
-    let is_cropped =
-        reference.iter().map(PathBuf::as_path).chain([segmentation]).any(|p| open_segmentation(p).is_some());
-    let union = || found.grid.union(&expected.grid).or_else(|| expected.grid.union(&found.grid));
-    let whole = if is_cropped { union() } else { None };
-    let [found, expected] = match whole {
-        Some(grid) => [found, expected].map(|mask| mask.on_grid(&grid)),
-        None => [found, expected],
-    };
-    let mut measured = evaluate(&what, &found, &expected, targets, options, masks)?;
-    measured.iter_mut().for_each(|measures| measures.notes.extend_from_slice(&notes));
-    Ok(measured)
+    let (segmentation, reference) = (MaskLayers::read(segmentation, masks)?, MaskLayers::read_all(reference, masks)?);
+    evaluate(&what, segmentation, reference, targets, options, masks)
 }
 
 /// Measures all pairs and averages over the cases. `progress` receives the number of cases done.
@@ -207,8 +215,8 @@ pub fn evaluate_pairs(
     let (mut results, mut left_out) = (Vec::new(), Vec::new());
     let mut first_error = None;
     for chunk in pairs.found.chunks(CASES_AT_A_TIME.min(rayon::current_num_threads())) {
-        let measure = |at: usize| -> Result<Vec<Measures>> {
-            let pair = &chunk[at];
+        let measure = |index: usize| -> Result<Vec<Measures>> {
+            let pair = &chunk[index];
             let measures = evaluate_files(&pair.segmentation, &pair.reference, targets, options, masks)?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1);
             Ok(measures)
@@ -253,7 +261,7 @@ pub fn evaluate_pairs(
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::volume::{Grid, Orientation};
+    use crate::volume::{LabelVolume, Orientation};
     use glam::{DAffine3, DVec3};
 
     fn volume() -> LabelVolume {
@@ -263,6 +271,7 @@ mod tests {
 
     fn with_defaults(segmentation: &LabelVolume, reference: &LabelVolume, targets: &[Target]) -> Result<Vec<Measures>> {
         let (options, masks) = (Options::default(), MaskOptions::default());
+        let (segmentation, reference) = (segmentation.clone().into(), reference.clone().into());
         evaluate("this and that", segmentation, reference, targets, &options, &masks)
     }
 

@@ -321,7 +321,7 @@ mod tests {
             row("b", Ok(measures(0.75, 2))),
             row("c", Err("no segmentation".to_owned())),
         ];
-        Report::new(rows, &[Target::Any, Target::Labels(vec![7])], vec!["for the error stream".into()])
+        Report::new(rows, &[Target::Any, Target::Labels(vec![7])], vec!["a warning".into()])
     }
 
     #[test]

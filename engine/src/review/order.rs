@@ -9,7 +9,7 @@ use crate::Result;
 use crate::cohort::{Case, Cohort, read_masks};
 use crate::event::Control;
 use crate::findings::{Counts, mean_entropy};
-use crate::volume::{MaskOptions, Volume};
+use crate::volume::{MaskLayers, MaskOptions, Volume};
 
 /// An order of the cases.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -122,11 +122,11 @@ fn dice(case: &Case, masks: &MaskOptions) -> Result<f64, String> {
         return Err("no reference".to_owned());
     }
     let counted = || -> Result<Counts> {
-        let (found, _) = read_masks(std::slice::from_ref(segmentation), masks)?;
-        let (expected, _) = read_masks(&case.masks, masks)?;
         let what = format!("segmentation {} and its reference", segmentation.display());
-        let (found, expected, _) = crate::evaluate::on_one_grid(&what, &found, &expected, masks)?;
-        Ok(Counts::of(&found.inside(), &expected.inside()))
+        let (segmentation, reference) =
+            (MaskLayers::read(segmentation, masks)?, MaskLayers::read_all(&case.masks, masks)?);
+        let (segmentation, reference, _) = crate::evaluate::on_one_grid(&what, segmentation, reference, masks)?;
+        Ok(Counts::of(&segmentation.inside(), &reference.inside()))
     };
     counted().map(|counts| counts.dice().unwrap_or(1.0)).map_err(|error| error.to_string())
 }
@@ -138,8 +138,8 @@ type Volumes = BTreeMap<String, Result<f64, String>>;
 fn change(cohort: &Cohort, case: &Case, masks: &MaskOptions, volumes: &mut Volumes) -> Result<f64, String> {
     let mut scans: Vec<&Case> = cohort.cases.iter().filter(|other| other.patient == case.patient).collect();
     scans.sort_by(|a, b| by_time(a, b));
-    let place = scans.iter().position(|scan| scan.id == case.id).unwrap_or(0);
-    let before = place.checked_sub(1).and_then(|at| scans.get(at)).ok_or("no earlier scan of this patient")?;
+    let index = scans.iter().position(|scan| scan.id == case.id).unwrap_or(0);
+    let before = index.checked_sub(1).and_then(|index| scans.get(index)).ok_or("no earlier scan of this patient")?;
     let mut volume = |case: &Case| volumes.entry(case.id.clone()).or_insert_with(|| volume_ml(case, masks)).clone();
     let earlier = volume(before).map_err(|why| format!("earlier scan {}: {why}", before.id))?;
     Ok((volume(case)? - earlier).abs())
@@ -182,7 +182,8 @@ mod tests {
     fn cases_without_a_score_come_last_and_ties_keep_their_order() {
         let all =
             [score("a", Some(0.5)), score("b", None), score("c", Some(0.9)), score("d", Some(0.5)), score("e", None)];
-        let names = |order: &Order| rank(order, &all).into_iter().map(|at| all[at].case.clone()).collect::<String>();
+        let names =
+            |order: &Order| rank(order, &all).into_iter().map(|index| all[index].case.clone()).collect::<String>();
         assert_eq!(names(&Order::Uncertain), "cadbe");
         assert_eq!(names(&Order::LowestDice), "adcbe");
         let listed: Vec<CaseScore> = all.iter().map(|s| score(&s.case, None)).collect();

@@ -1,6 +1,7 @@
 //! A scan: voxels in the file's own type, scaled when read.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Grid, Stats, dicom, nifti, stats};
 use crate::parallel;
@@ -223,6 +224,8 @@ pub struct Volume {
     pub warnings: Vec<String>,
     /// The file's header, if the volume was read from a file.
     pub header: Option<Box<SourceHeader>>,
+    /// Its frame of reference and its images, if it was read from DICOM.
+    pub space: Option<Arc<dicom::PatientSpace>>,
 }
 
 impl Volume {
@@ -252,7 +255,7 @@ impl Volume {
     pub fn new(grid: Grid, data: VoxelData, scale: Scale) -> Self {
         debug_assert_eq!(data.len() % grid.len().max(1), 0);
         let file_frames = data.len().checked_div(grid.len()).unwrap_or(1);
-        Self { grid, data, scale, padding: None, file_frames, warnings: Vec::new(), header: None }
+        Self { grid, data, scale, padding: None, file_frames, warnings: Vec::new(), header: None, space: None }
     }
 
     /// A volume in memory with one frame, no scaling and no header. `data` is in file order, one value per voxel.
@@ -335,7 +338,8 @@ impl Volume {
         Ok(())
     }
 
-    fn value_warnings(&self) -> Vec<String> {
+    /// What is unusual about the values: only zeros, not finite, beyond the range of a 32-bit float.
+    pub(crate) fn value_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let Some(stats) = self.stats() else { return warnings };
         let n = self.data.len() as u64;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::data::read_unchecked;
+use super::dicom::DicomFile;
 use super::rounding;
 use super::seg;
 use super::{Frames, Grid, MaskOptions, ReadOptions, Relation, Volume, crop, resample_labels};
@@ -75,7 +76,7 @@ impl MaskFrames<'_> {
                 let missing = || Error::config("frame", frame, format!("the mask has {}", self.frames));
                 let data = whole.data.part(whole.frame_range(frame).ok_or_else(missing)?);
                 let (grid, warnings, header) = (whole.grid.clone(), whole.warnings.clone(), whole.header.clone());
-                Volume { grid, data, warnings, header, ..*whole }
+                Volume { grid, data, warnings, header, space: None, ..*whole }
             }
             None => LabelVolume::read_frame(self.path, frame)?,
         };
@@ -213,8 +214,13 @@ impl LabelVolume {
 
     /// A SEG or RTSTRUCT on its image's grid; `None` for other files. A SEG omits empty slices, so partial coverage needs no
     /// note.
+    ///
+    /// # Errors
+    /// Another frame of reference than the image's; another grid.
     fn of_segmentation_for(path: &Path, image: &Volume, options: &MaskOptions) -> Result<Option<AlignedMask>> {
-        let Some((mask, notes)) = Self::of_segmentation(path)? else { return Ok(None) };
+        let Some(file) = seg::open_segmentation(path) else { return Ok(None) };
+        seg::space_of(&file, image.space.as_deref())?;
+        let (mask, notes) = Self::of_segments(&file)?;
         let what = format!("mask {} and its image", path.display());
         let (labels, _) = mask.aligned(&image.grid, options, &what, ["mask", "image"])?;
         Ok(Some(AlignedMask { labels, frames: 1, notes }))
@@ -223,11 +229,14 @@ impl LabelVolume {
     /// All segments of a SEG on the grid of its frames, or of an RTSTRUCT on that of its images; `None` for other files. Where
     /// segments overlap, one wins, with a note.
     fn of_segmentation(path: &Path) -> Result<Option<(Self, Vec<String>)>> {
-        let Some(file) = seg::open_segmentation(path) else { return Ok(None) };
-        let mut found = seg::read_file(&file, None)?;
+        seg::open_segmentation(path).map(|file| Self::of_segments(&file)).transpose()
+    }
+
+    fn of_segments(file: &DicomFile) -> Result<(Self, Vec<String>)> {
+        let mut found = seg::read_file(file, None)?;
         let (mask, overlap) = found.merged();
         found.notes.extend(overlap);
-        Ok(Some((mask, found.notes)))
+        Ok((mask, found.notes))
     }
 
     /// Reads a frame without the warning of [`Volume::read`] about a volume of zeros, which is a patient without lesions.

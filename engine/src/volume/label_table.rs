@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::run::atomic::write_atomic;
+use crate::disk::atomic::write_atomic;
 use crate::{Error, Result};
 
 /// Ending of the table that is saved with a mask.
 const SIDECAR: &str = ".labels.tsv";
 /// Maximum size of a table in bytes.
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 
 /// Name and display settings of a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,8 +77,8 @@ impl LabelTable {
     /// A file that cannot be read, or is not a label table. The message names line and value.
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-        if length > MOST_BYTES {
-            let why = format!("{length} bytes is too large for a table of labels; at most {MOST_BYTES} are read");
+        if length > MAX_BYTES {
+            let why = format!("{length} bytes is too large for a table of labels; at most {MAX_BYTES} are read");
             return Err(Error::file(path, why));
         }
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
@@ -95,7 +95,8 @@ impl LabelTable {
             .unwrap_or_default();
         let column = |names: &[&str]| head.iter().position(|cell| names.contains(&cell.as_str()));
         let required = |names: &[&str]| {
-            let why = || Error::file(path, format!("has no column {}; expected index and name, by tabs", names[0]));
+            let why =
+                || Error::file(path, format!("has no column {}; expected index and name, separated by tabs", names[0]));
             column(names).ok_or_else(why)
         };
         let (index, name) = (required(&["index", "value"])?, required(&["name"])?);

@@ -41,7 +41,7 @@ const SAME_MM: f64 = 1e-3;
 /// Corners may differ by this share of the smallest voxel size.
 const SAME_SHARE: f64 = 0.01;
 /// Limits [`SAME_MM`] to this share of the smallest voxel size, for microscopy.
-const MOST_SHARE: f64 = 0.1;
+const MAX_SHARE: f64 = 0.1;
 /// A difference above this is reported, in mm.
 const NOTED_MM: f64 = 1e-5;
 /// Maximum number of voxels of a union grid.
@@ -121,7 +121,7 @@ impl Grid {
 
     fn tolerance_mm(&self) -> f64 {
         let finest = self.spacing_mm().into_iter().fold(f64::INFINITY, f64::min);
-        SAME_MM.max(SAME_SHARE * finest).min(MOST_SHARE * finest)
+        SAME_MM.max(SAME_SHARE * finest).min(MAX_SHARE * finest)
     }
 
     /// Whether exactly one grid records an orientation and the other one's voxel sizes do not contradict it: they are equal, or

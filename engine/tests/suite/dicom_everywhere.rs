@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::patient;
-use engine::volume::dicom::{DataSet, Tag, Value, Vr, file_bytes, read, with_series};
+use engine::evaluate::{Target, evaluate_files};
+use engine::metrics::{Measures, Options};
+use engine::volume::dicom::{DataSet, Tag, Value, Vr, file_bytes, open, read, with_series};
 use engine::volume::nifti::write_volume;
-use engine::volume::{LabelVolume, ReadOptions, Volume};
+use engine::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg};
+use engine::volume::{LabelTable, LabelVolume, MaskOptions, ReadOptions, Volume};
 use glam::DVec3;
 use serde_json::Value as Json;
 
@@ -137,4 +140,60 @@ fn masks_and_segmentations_are_the_same_for_dicom_and_nifti() {
     // A finished case is skipped.
     let text = amlp(&line, &[&out, Path::new("--series"), Path::new("3"), &series]);
     assert!(text.contains("finished before"), "{text}");
+}
+
+/// Writes a series and a SEG on it with these labels, each in a range of columns. They may overlap.
+fn segmented(folder: &Path, number: usize, labels: &[(u16, std::ops::Range<usize>)]) -> PathBuf {
+    let (series, path) =
+        (folder.join(format!("series{number}")), folder.join(format!("{number}-{}.dcm", labels.len())));
+    write_series(&series, number, &patient(5).0);
+    let source = SourceSeries::of(&open(&series).unwrap()).unwrap();
+    let mask = |(label, columns): &(u16, std::ops::Range<usize>)| {
+        let mut voxels = vec![0; source.grid.len()];
+        for (i, j) in columns.clone().flat_map(|i| (4..9).map(move |j| (i, j))) {
+            voxels[source.grid.index([i, j, 2])] = *label;
+        }
+        LabelVolume::new(source.grid.clone(), voxels).unwrap()
+    };
+    let masks: Vec<LabelVolume> = labels.iter().map(mask).collect();
+    let (algorithm, description) = (Algorithm::Manual, "Lesions".into());
+    let options = SegOptions { algorithm, terms: Terms::built_in(), description };
+    write_seg(&path, &masks, &LabelTable::default(), &source, &options).unwrap();
+    path
+}
+
+fn evaluated(segmentation: &Path, reference: &Path, target: &Target) -> engine::Result<Measures> {
+    let (options, masks) = (Options::default(), MaskOptions::default());
+    let reference = [reference.to_path_buf()];
+    Ok(evaluate_files(segmentation, &reference, std::slice::from_ref(target), &options, &masks)?.remove(0))
+}
+
+/// A label was measured without the voxels that a later segment covers.
+#[test]
+fn a_segment_is_evaluated_whole_although_another_overlaps_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let both = segmented(temp.path(), 5, &[(1, 4..9), (2, 7..12)]);
+    let first = segmented(temp.path(), 5, &[(1, 4..9)]);
+    let dsc = |target: &str| {
+        let there = evaluated(&both, &first, &target.parse().unwrap()).unwrap().dsc;
+        assert!((evaluated(&first, &both, &target.parse().unwrap()).unwrap().dsc - there).abs() < 1e-12);
+        there
+    };
+    assert!((dsc("1") - 1.0).abs() < 1e-12);
+    assert!(dsc("2").abs() < 1e-12);
+    let any = 2.0 * 25.0 / (25.0 + 40.0);
+    assert!((dsc("1+2") - any).abs() < 1e-12);
+    assert!((evaluated(&both, &first, &Target::Any).unwrap().dsc - any).abs() < 1e-12);
+}
+
+#[test]
+fn segmentations_in_different_frames_of_reference_are_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let [one, other] = [5, 6].map(|number| segmented(temp.path(), number, &[(1, 4..9)]));
+    let error = evaluated(&one, &other, &Target::Any).unwrap_err().to_string();
+    assert!(error.starts_with("segmentation ") && error.contains("different frames of reference"), "{error}");
+    let image = Volume::read(&temp.path().join("series5")).unwrap();
+    assert_eq!(LabelVolume::read_for(&one, &image).unwrap().0.labelled_voxels(), 25);
+    let error = LabelVolume::read_for(&other, &image).unwrap_err().to_string();
+    assert!(error.contains("another frame of reference"), "{error}");
 }

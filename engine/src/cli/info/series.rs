@@ -157,6 +157,7 @@ impl Entry {
                 self.max = stats.and_then(|stats| stats.max);
                 self.mean = stats.and_then(|stats| stats.mean);
                 self.padding = Padding::of(&volume);
+                self.warnings.extend(volume.value_warnings());
             }
             Err(error) => self.warnings.push(error.to_string()),
         }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::disk::atomic::{keep_previous, sha256_file};
 use crate::predict::Segmenter;
 use crate::preprocess::{Targets, TumourPart};
-use crate::run::atomic::{keep_previous, sha256_file};
 use crate::volume::nifti::replace_label;
 use crate::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, write_seg};
 use crate::volume::{LabelStyle, LabelTable, LabelVolume, Volume, dicom};
@@ -75,14 +75,20 @@ impl Output {
         }
     }
 
-    /// Writes a mask. An existing file is kept as `.previous`.
+    /// Writes a mask. An existing file is kept as `.previous`. Returns notes on changes to the mask.
     ///
     /// # Errors
     /// As [`replace_label`] and [`write_seg`], which refuses an empty mask.
-    pub fn write(&self, path: &Path, mask: &LabelVolume, image: &Volume, source: Option<&SourceSeries>) -> Result<()> {
-        let Some(source) = source else { return replace_label(path, mask, image).map(drop) };
+    pub fn write(
+        &self,
+        path: &Path,
+        mask: &LabelVolume,
+        image: &Volume,
+        source: Option<&SourceSeries>,
+    ) -> Result<Vec<String>> {
+        let Some(source) = source else { return replace_label(path, mask, image).map(|_| Vec::new()) };
         keep_previous(path)?;
-        write_seg(path, std::slice::from_ref(mask), &self.names, source, &self.options).map(drop)
+        write_seg(path, std::slice::from_ref(mask), &self.names, source, &self.options)
     }
 }
 

@@ -8,7 +8,7 @@ use super::even::Slices;
 use super::patient::PatientConversion;
 use super::program;
 use super::report::{ImageSidecar, MaskSidecar, write_json};
-use crate::run::atomic::sha256_file;
+use crate::disk::atomic::sha256_file;
 use crate::volume::dicom::{ImageStack, Overlay, Series, hashed_uid, irregular};
 use crate::volume::nifti::{write_label, write_volume};
 use crate::volume::seg::{SourceSeries, read_file};

@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::run::atomic::write_atomic;
+use crate::disk::atomic::write_atomic;
 use crate::{Error, Result};
 
 /// Largest key file that is read, in bytes.
-const MOST_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The pseudonyms assigned so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,7 @@ impl Key {
     fn read(&mut self) -> Result<()> {
         let path = self.path.as_path();
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-        if length > MOST_BYTES {
+        if length > MAX_BYTES {
             return Err(Error::file(path, format!("{length} bytes is too large for a key file")));
         }
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;

@@ -6,14 +6,17 @@ use std::path::Path;
 use super::names::{PatientWords, image_name, unused_name};
 use super::report::{ConvertedPatient, REPORT, RefusedImage};
 use super::{ConvertOptions, image};
+use crate::disk::atomic::sha256;
 use crate::event::Control;
-use crate::run::atomic::sha256;
 use crate::volume::dicom::{ImageStack, Overlay, Patient, Series, hashed_uid};
 use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Version of the output files. Increment it when they change, so that finished patients are converted again.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+
+/// Why an older segmentation is left out.
+const OLDER: &str = "a newer version of this segmentation, with the same segments, is used as the mask";
 
 /// A patient's conversion in progress.
 pub(super) struct PatientConversion<'a> {
@@ -56,19 +59,26 @@ pub(super) fn convert(
     // `made_from` stays empty until the end, so an interrupted conversion does not count as finished.
     let done = ConvertedPatient { patient: name.to_owned(), ..ConvertedPatient::default() };
     let mut work = PatientConversion { name, options, control, words: PatientWords::of(&texts), done };
-    let mut used = BTreeSet::new();
+    let (mut used, mut masks) = (BTreeSet::new(), Vec::new());
     let studies = work.studies(parts, &overlays);
     let sessions = studies.len();
     for (at, scans) in studies.iter().enumerate() {
         let below = if sessions > 1 { format!("ses-{}/", at + 1) } else { String::new() };
-        work.study(scans, &overlays, &folder, &below, &mut used)?;
+        masks.extend(work.study(scans, &overlays, &folder, &below, &mut used)?);
     }
     for (at, overlay) in overlays.iter().enumerate().filter(|(at, _)| !used.contains(at)) {
-        let has_images = studies.iter().flatten().any(|scan| scan.overlays.contains(&at));
-        let is_mask = |name: &String| name.ends_with("seg.nii.gz");
-        let why = if has_images && work.done.files.keys().any(is_mask) {
+        let scans = || studies.iter().flatten().filter(move |scan| scan.overlays.contains(&at));
+        let is_newer =
+            |mask: &usize| overlays[*mask].supersedes(overlay) && scans().any(|scan| scan.overlays.contains(mask));
+        if masks.iter().any(is_newer) {
+            let older = work.named(&overlay.modality, &overlay.series_uid, OLDER.to_owned());
+            work.done.warnings.push(format!("{} {}: {OLDER}", older.modality, older.id));
+            work.done.skipped.push(older);
+            continue;
+        }
+        let why = if scans().next().is_some() && !masks.is_empty() {
             "another segmentation of the same study is used as the mask"
-        } else if has_images {
+        } else if scans().next().is_some() {
             "the images that it was made on were refused"
         } else {
             "the images that it was made on are not in the source, or do not form a volume"
@@ -195,7 +205,7 @@ impl PatientConversion<'_> {
         volumes
     }
 
-    /// Converts the volumes of a study, and the newest segmentation of the first volume that has one.
+    /// Converts the volumes of a study, and the newest segmentation of the first volume that has one, which is returned.
     fn study(
         &mut self,
         scans: &[Scan<'_>],
@@ -203,8 +213,8 @@ impl PatientConversion<'_> {
         folder: &Path,
         below: &str,
         used: &mut BTreeSet<usize>,
-    ) -> Result<()> {
-        let (mut names, mut has_mask) = (Vec::new(), false);
+    ) -> Result<Option<usize>> {
+        let (mut names, mut mask) = (Vec::new(), None);
         for scan in scans {
             self.done.write(folder)?;
             self.control.check()?;
@@ -222,7 +232,7 @@ impl PatientConversion<'_> {
             };
             names.push(name);
             for &at in &scan.overlays {
-                if has_mask {
+                if mask.is_some() {
                     break;
                 }
                 if !used.insert(at) {
@@ -230,7 +240,7 @@ impl PatientConversion<'_> {
                 }
                 let overlay = &overlays[at];
                 match image::convert_mask(self, overlay, &image, folder, &format!("{below}seg")) {
-                    Ok(()) => has_mask = true,
+                    Ok(()) => mask = Some(at),
                     Err(error) if stops(&error, folder) => return Err(error),
                     Err(error) => {
                         let why = error.without_path();
@@ -239,6 +249,6 @@ impl PatientConversion<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(mask)
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::atomic::{sha256_file, write_atomic};
+use crate::disk::atomic::{sha256_file, write_atomic};
 use crate::volume::seg::{Segment, SegmentationKind};
 use crate::{Error, Result};
 
@@ -21,7 +21,7 @@ pub struct ConvertReport {
     pub patients: Vec<ConvertedPatient>,
     /// Series and segmentations that should be in the cohort but could not be converted.
     pub refused: Vec<RefusedImage>,
-    /// Objects other than scans: reports, presentation states, localisers.
+    /// Objects other than scans: reports, presentation states, localisers. Also older versions of a segmentation.
     pub skipped: Vec<RefusedImage>,
 }
 
@@ -36,7 +36,7 @@ pub struct ConvertedPatient {
     pub warnings: Vec<String>,
     /// Series and segmentations of this patient that were refused.
     pub refused: Vec<RefusedImage>,
-    /// Objects of this patient other than scans.
+    /// Objects of this patient other than scans, and older versions of a segmentation.
     pub skipped: Vec<RefusedImage>,
     /// Hash of the instances and options that it was made from; empty while it is being converted.
     pub made_from: String,

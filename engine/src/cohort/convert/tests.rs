@@ -289,6 +289,45 @@ fn converted_files_keep_their_padding() {
     assert_eq!((even.padding, even.value([0, 0, 0]), even.value([3, 0, 1])), (None, -996.0, -996.0));
 }
 
+/// A correction is saved beside the segmentation that it corrects.
+#[test]
+fn the_newest_version_of_a_segmentation_is_the_mask_and_older_ones_are_reported() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, mask) = study(folder.path());
+    std::fs::remove_dir_all(source.join("uneven")).unwrap();
+    let older = source.join("older");
+    std::fs::create_dir(&older).unwrap();
+    let copy = |change: &dyn Fn(&mut DataSet)| {
+        std::fs::copy(source.join("seg.dcm"), older.join("seg.dcm")).unwrap();
+        change_files(&older, |data| {
+            data.put_text(Tag::SOP_INSTANCE_UID, "1.2.840.99.7.1");
+            data.put_text(Tag::SERIES_INSTANCE_UID, "1.2.840.99.7");
+            data.put_text(Tag::CONTENT_DATE, "20200101");
+            change(data);
+        });
+        run(&source, &folder.path().join("cohort"), &ConvertOptions::default())
+    };
+    let report = copy(&|_| {});
+    let written = LabelVolume::read(&folder.path().join("cohort/P0001/seg.nii.gz")).unwrap();
+    assert_eq!((written.data, report.refused), (mask.data, vec![]));
+    let skipped: Vec<&str> = report.skipped.iter().map(|object| object.modality.as_str()).collect();
+    assert_eq!(skipped, ["SR", "SEG"]);
+    assert!(report.skipped[1].why.contains("a newer version"), "{:?}", report.skipped);
+    let warnings = &report.patients[0].warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("a newer version")), "{warnings:?}");
+
+    // What only the older one holds would be lost.
+    let report = copy(&|data| {
+        data.put_text(Tag::SOP_INSTANCE_UID, "1.2.840.99.7.2");
+        let mut segments = data.items(Tag::SEGMENT_SEQUENCE).to_vec();
+        segments[1].put_text(Tag::SEGMENT_LABEL, "necrosis");
+        data.put_items(Tag::SEGMENT_SEQUENCE, segments);
+    });
+    let refused: Vec<&str> = report.refused.iter().map(|object| object.modality.as_str()).collect();
+    assert_eq!(refused, ["SEG"]);
+    assert!(report.refused[0].why.contains("another segmentation"), "{:?}", report.refused);
+}
+
 #[test]
 fn messages_and_the_report_do_not_identify_the_patient() {
     let folder = tempfile::tempdir().unwrap();

@@ -61,7 +61,10 @@ impl StreamHeader {
             return Err(format!("a frame of {columns} x {rows} x {components} numbers, {expected} expected"));
         }
         if precision > layout.bits_allocated || layout.bits_allocated > 16 {
-            return Err(format!("a frame of {precision} bits a number, stored in {}", layout.bits_allocated));
+            return Err(format!(
+                "a frame has {precision} bits per number, but they are stored in {}",
+                layout.bits_allocated
+            ));
         }
         Ok(())
     }

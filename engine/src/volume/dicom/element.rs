@@ -37,7 +37,7 @@ impl Element {
         if self.vr == Vr::UN { self.tag.vr().unwrap_or(Vr::UN) } else { self.vr }
     }
 
-    /// All numbers of the value. Text that is not a number is skipped.
+    /// All numbers of the value; none if a text among them is not a number, because the others would change their places.
     fn numbers(&self) -> Vec<f64> {
         let bytes = self.bytes();
         macro_rules! read {
@@ -55,7 +55,11 @@ impl Element {
             Vr::SV => read!(i64),
             Vr::FL | Vr::OF => read!(f32),
             Vr::FD | Vr::OD => read!(f64),
-            _ => bytes.split(|&b| b == b'\\').filter_map(number_of_text).collect(),
+            _ => {
+                let end = bytes.iter().rposition(|b| !matches!(b, b'\\' | b' ' | 0)).map_or(0, |at| at + 1);
+                let numbers = bytes[..end].split(|&b| b == b'\\').map(number_of_text);
+                numbers.collect::<Option<Vec<f64>>>().unwrap_or_default()
+            }
         }
     }
 }
@@ -83,7 +87,7 @@ impl DataSet {
     pub(super) fn from_parts(mut elements: Vec<Element>, charset: Charset) -> Self {
         if !elements.is_sorted_by(|a, b| a.tag < b.tag) {
             elements.sort_by_key(|element| element.tag);
-            // Of equal tags the last one stays.
+            // If a tag occurs twice, the last element is used.
             elements.reverse();
             elements.dedup_by_key(|element| element.tag);
             elements.reverse();

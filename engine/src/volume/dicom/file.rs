@@ -5,7 +5,7 @@ use std::path::Path;
 use super::parse::{self, PixelElement, Stop};
 use super::source::{Bytes, Source, inflate, inflated_bound};
 use super::{DataSet, Syntax, Tag};
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::{Error, ErrorKind, Result};
 
 /// Number of bytes read first. Most headers of CT and MR images are shorter.

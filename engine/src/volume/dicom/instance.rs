@@ -5,7 +5,7 @@ use glam::DVec3;
 
 use super::pixels::padding_range;
 use super::source::Source;
-use super::suv::PetHeader;
+use super::suv::{PetHeader, date_time, whole_date_time};
 use super::{DataSet, DicomFile, Tag, hashed_uid, mosaic};
 use crate::Result;
 use crate::words::plural;
@@ -42,7 +42,7 @@ pub(super) struct Plane {
     pub rescaled: bool,
     /// Attributes that separate the planes of a series into volumes.
     pub kind: Kind,
-    /// Order among planes at the same position: explicit indices first, then the frame number.
+    /// Order among planes at the same position in instances of the same number: temporal index, time, frame.
     pub order: [i64; 3],
     /// TemporalPosition, b-value and TriggerTime, used where positions have different numbers of repeats.
     pub phase: [Option<i64>; 3],
@@ -151,10 +151,20 @@ impl Instance {
     }
 
     fn add_planes(&mut self, data: &DataSet) {
+        let per_frame = data.items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        let shared = data.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+        let transforms = || {
+            per_frame.iter().chain(shared).filter_map(|groups| groups.item(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE))
+        };
         for (tag, name) in [(Tag::RESCALE_SLOPE, "RescaleSlope"), (Tag::RESCALE_INTERCEPT, "RescaleIntercept")] {
-            if data.text(tag).is_some() && data.number(tag).is_none() {
+            let is_no_number = |set: &DataSet| set.text(tag).is_some() && set.number(tag).is_none();
+            if is_no_number(data) || transforms().any(is_no_number) {
                 self.warnings.push(format!("{name} {tag} is not a number and is not applied"));
             }
+        }
+        let is_zero = |set: &DataSet| set.number(Tag::RESCALE_SLOPE) == Some(0.0);
+        if is_zero(data) || transforms().any(is_zero) {
+            self.warnings.push(format!("RescaleSlope {} is 0 and is not applied", Tag::RESCALE_SLOPE));
         }
         if self.grey && data.get(MODALITY_LUT_SEQUENCE).is_some() {
             let why = "the table from stored values to a unit (0028,3000) is not applied. Values are as stored";
@@ -171,8 +181,6 @@ impl Instance {
             }
             None => {}
         }
-        let per_frame = data.items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
-        let shared = data.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
         // A header can declare more frames than it could hold; the pixels are checked when they are read.
         let frames = if per_frame.is_empty() { self.frames.min(1 << 16) } else { per_frame.len().min(self.frames) };
         if !per_frame.is_empty() && per_frame.len() != self.frames {
@@ -309,11 +317,17 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// TemporalPositionIndex and the frame.
+    /// TemporalPosition, time of acquisition in microseconds, and the frame.
     fn order(&self, frame: usize) -> [i64; 3] {
         let content = self.groups.iter().find_map(|group| group.item(Tag::FRAME_CONTENT_SEQUENCE));
-        let temporal = content.and_then(|item| item.number(Tag::TEMPORAL_POSITION_INDEX)).unwrap_or(0.0) as i64;
-        [temporal, frame as i64, 0]
+        let index = content.and_then(|item| item.number(Tag::TEMPORAL_POSITION_INDEX));
+        let temporal = index.or_else(|| self.data.number(Tag::TEMPORAL_POSITION_IDENTIFIER)).unwrap_or(0.0);
+        let at = |date: Tag, time: Tag| date_time(&self.data.text(date)?, &self.data.text(time)?);
+        let acquired = self.data.text(Tag::ACQUISITION_DATE_TIME).and_then(|text| whole_date_time(&text));
+        let acquired = acquired
+            .or_else(|| at(Tag::ACQUISITION_DATE, Tag::ACQUISITION_TIME))
+            .or_else(|| at(Tag::CONTENT_DATE, Tag::CONTENT_TIME));
+        [temporal as i64, acquired.map_or(0, |seconds| (seconds * 1e6) as i64), frame as i64]
     }
 
     fn phase(&self) -> [Option<i64>; 3] {

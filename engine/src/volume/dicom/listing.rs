@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::source::{Member, Source};
 use super::{DataSet, DicomFile, Tag};
-use crate::run::atomic::PREVIOUS;
+use crate::disk::atomic::PREVIOUS;
 use crate::words::plural;
 use crate::{Error, Result};
 
@@ -175,7 +175,7 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
     let tail = read(tail_start, len)?;
     let end = tail.windows(4).rposition(|mark| mark == b"PK\x05\x06").ok_or_else(|| damaged("no end record"))?;
     if tail.len() < end + 22 {
-        return Err(damaged("its end record is cut"));
+        return Err(damaged("its end record is truncated"));
     }
     let (mut size, mut start) = (u64::from(word(&tail, end + 12)), u64::from(word(&tail, end + 16)));
     if start == u64::from(u32::MAX) || size == u64::from(u32::MAX) {

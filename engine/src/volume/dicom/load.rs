@@ -11,7 +11,7 @@ use super::instance::Instance;
 use super::partial::{Partial, Step};
 use super::stack::{Slice, Stack};
 use super::suv::SuvFactor;
-use super::{DicomFile, Frames, Tag, hashed_uid};
+use super::{DicomFile, Frames, PatientSpace, Tag, hashed_uid};
 use crate::parallel;
 use crate::volume::{Frames as Wanted, Grid, ReadOptions, Scale, Volume, VoxelData};
 use crate::words::plural;
@@ -164,6 +164,7 @@ impl ImageStack {
         volume.padding = self.padding(scale.is_some());
         volume.file_frames = total;
         volume.warnings = self.warnings();
+        volume.space = Some(Arc::new(PatientSpace::of_stack(self)));
         Ok(volume)
     }
 

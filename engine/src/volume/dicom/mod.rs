@@ -25,6 +25,7 @@ mod pixels;
 mod rle;
 mod select;
 mod source;
+mod space;
 mod stack;
 mod suv;
 mod tag;
@@ -45,6 +46,7 @@ pub use pixels::PixelLayout;
 pub use select::{
     is_collection, is_dicom, open, read, read_grid, read_with_info, split_selector, summary, with_series,
 };
+pub use space::PatientSpace;
 pub use tag::Tag;
 pub use vr::{Syntax, Vr};
 pub use write::{EXPLICIT_LITTLE_ENDIAN, encode, file_bytes};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::listing::files_in;
 use super::source::Source;
-use super::{DataSet, DicomFile, ImageStack, Library, ScanInfo, Series, Tag, split_selector};
+use super::{DataSet, DicomFile, ImageStack, Library, PatientSpace, ScanInfo, Series, Tag, split_selector};
 use crate::parallel;
 use crate::volume::seg::{SourceImage, SourceSeries};
 use crate::{Error, Result};
@@ -28,14 +28,12 @@ pub struct Overlay {
     pub instance_uid: String,
     /// SeriesInstanceUID.
     pub series_uid: String,
-    /// SeriesInstanceUIDs of the images that it names.
-    pub series: BTreeSet<String>,
-    /// SOPInstanceUIDs of the images that it names.
-    pub images: BTreeSet<String>,
-    /// FrameOfReferenceUID.
-    pub frame_of_reference: String,
+    /// Its frame of reference, and the images that it names.
+    pub space: PatientSpace,
     /// Date and time of its content as stored in the file, used for sorting.
     pub made: String,
+    /// Names of its segments or regions; numbers of those without a name.
+    pub segments: BTreeSet<String>,
 }
 
 impl Overlay {
@@ -48,27 +46,29 @@ impl Overlay {
         let data = &file.data;
         let text = |tag| data.text(tag).unwrap_or_default();
         let uid = |tag| data.uid(tag).unwrap_or_default().to_owned();
-        let (mut series, mut images) = (BTreeSet::new(), BTreeSet::new());
-        collect(data, &mut series, &mut images);
-        let frame_of_reference = data
-            .uid(Tag::FRAME_OF_REFERENCE_UID)
-            .or_else(|| data.item(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE)?.uid(Tag::FRAME_OF_REFERENCE_UID))
-            .or_else(|| data.item(Tag::STRUCTURE_SET_ROI_SEQUENCE)?.uid(Tag::REFERENCED_FRAME_OF_REFERENCE_UID))
-            .unwrap_or_default()
-            .to_owned();
         let dates = [Tag::CONTENT_DATE, STRUCTURE_SET_DATE, Tag::SERIES_DATE].map(text);
         let times = [Tag::CONTENT_TIME, STRUCTURE_SET_TIME, Tag::SERIES_TIME].map(text);
+        let names = |sequence, name, number| {
+            let name_of = move |item: &DataSet| item.text(name).or_else(|| Some(item.number(number)?.to_string()));
+            data.items(sequence).iter().filter_map(name_of)
+        };
         let first = |texts: [String; 3]| texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         Self {
             source: file.source.clone(),
             modality: text(Tag::MODALITY),
             instance_uid: file.instance_uid().to_owned(),
             series_uid: uid(Tag::SERIES_INSTANCE_UID),
-            series,
-            images,
-            frame_of_reference,
+            space: PatientSpace::of_segmentation(data),
             made: first(dates) + " " + &first(times),
+            segments: names(Tag::SEGMENT_SEQUENCE, Tag::SEGMENT_LABEL, Tag::SEGMENT_NUMBER)
+                .chain(names(Tag::STRUCTURE_SET_ROI_SEQUENCE, Tag::ROI_NAME, Tag::ROI_NUMBER))
+                .collect(),
         }
+    }
+
+    /// True if it is a later version of another object: of the same kind, with every segment of it.
+    pub fn supersedes(&self, other: &Self) -> bool {
+        self.modality == other.modality && self.made >= other.made && self.segments.is_superset(&other.segments)
     }
 
     /// The file that holds it: an archive for a member of one.
@@ -87,40 +87,22 @@ impl Overlay {
     /// True if it was made on the images of a stack: it names one of them or, where it names no image, their series or
     /// frame of reference.
     pub fn belongs_to(&self, stack: &ImageStack) -> bool {
-        let sources: Vec<_> = (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten().collect();
-        if !self.images.is_empty() {
-            return sources.iter().any(|(_, instance, _)| self.images.contains(*instance));
+        let PatientSpace { frames_of_reference, series, images } = &self.space;
+        if !images.is_empty() {
+            return stack.slices().any(|slice| images.contains(&stack.instances[slice.instance].uid));
         }
-        let info = stack.info();
-        if !self.series.is_empty() {
-            return self.series.contains(&info.series_uid);
+        let first = stack.first();
+        if series.is_empty() {
+            frames_of_reference.contains(&first.frame_of_reference)
+        } else {
+            series.contains(&first.series_uid)
         }
-        !self.frame_of_reference.is_empty() && self.frame_of_reference == info.frame_of_reference
     }
 }
 
 /// `StructureSetDate` and `StructureSetTime`.
 const STRUCTURE_SET_DATE: Tag = Tag(0x3006, 0x0008);
 const STRUCTURE_SET_TIME: Tag = Tag(0x3006, 0x0009);
-
-/// Collects the series and images that an object names at any depth. The parser limits the depth.
-fn collect(data: &DataSet, series: &mut BTreeSet<String>, images: &mut BTreeSet<String>) {
-    for sequence in [
-        Tag::REFERENCED_SERIES_SEQUENCE,
-        Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE,
-        Tag::RT_REFERENCED_STUDY_SEQUENCE,
-        Tag::RT_REFERENCED_SERIES_SEQUENCE,
-    ] {
-        for item in data.items(sequence) {
-            series.extend(item.uid(Tag::SERIES_INSTANCE_UID).map(str::to_owned));
-            collect(item, series, images);
-        }
-    }
-    for sequence in [Tag::REFERENCED_INSTANCE_SEQUENCE, Tag::CONTOUR_IMAGE_SEQUENCE] {
-        let named = data.items(sequence).iter().filter_map(|item| item.uid(Tag::REFERENCED_SOP_INSTANCE_UID));
-        images.extend(named.map(str::to_owned));
-    }
-}
 
 impl Series {
     /// True for segmentations and structure sets.
@@ -156,21 +138,6 @@ pub fn open_overlay(path: &Path) -> Result<DicomFile> {
         }
     }
     Err(Error::file(place, "holds no segmentation or structure set of the chosen series"))
-}
-
-impl Library {
-    /// The segmentations and structure sets that were made on a stack, the newest first.
-    ///
-    /// # Errors
-    /// A file that cannot be read.
-    pub fn overlays_of(&self, stack: &ImageStack) -> Result<Vec<Overlay>> {
-        let mut found = Vec::new();
-        for series in self.series() {
-            found.extend(series.overlays()?.into_iter().filter(|overlay| overlay.belongs_to(stack)));
-        }
-        found.sort_by(|a, b| b.made.cmp(&a.made));
-        Ok(found)
-    }
 }
 
 impl SourceSeries {

@@ -108,11 +108,6 @@ impl PixelLayout {
         (self.frame_len() * self.frames * self.bits_allocated).div_ceil(8)
     }
 
-    /// True for one number per pixel that means brightness.
-    pub fn is_grey(&self) -> bool {
-        self.samples == 1 && matches!(&*self.photometric, "MONOCHROME1" | "MONOCHROME2")
-    }
-
     /// Converts the little-endian bytes of a frame to numbers in file order, with only the stored bits, sign-extended.
     /// `bytes` holds [`PixelLayout::frame_bytes`] bytes.
     pub(super) fn numbers(&self, bytes: &[u8]) -> VoxelData {

@@ -2,7 +2,7 @@
 
 /// Decodes a frame of `pixels` pixels to interleaved little-endian numbers of `width` bytes.
 pub(super) fn decode(stream: &[u8], pixels: usize, samples: usize, width: usize) -> Result<Vec<u8>, String> {
-    let Some(header) = stream.first_chunk::<64>() else { return Err("the RLE header is cut".to_owned()) };
+    let Some(header) = stream.first_chunk::<64>() else { return Err("the RLE header is truncated".to_owned()) };
     let words: Vec<usize> = header.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b) as usize).collect();
     let segments = samples * width;
     if words[0] != segments {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn damaged_frames_are_errors_with_the_reason() {
-        assert_eq!(decode(&[0; 63], 1, 1, 1).unwrap_err(), "the RLE header is cut");
+        assert_eq!(decode(&[0; 63], 1, 1, 1).unwrap_err(), "the RLE header is truncated");
         assert_eq!(decode(&frame(&[&[0, 1]]), 1, 1, 2).unwrap_err(), "1 RLE segments, 2 expected");
         assert_eq!(decode(&frame(&[&[1, 5, 6]]), 3, 1, 1).unwrap_err(), "RLE segment 0 lacks 1 of 3 bytes");
         // Refused before a gigabyte is taken.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::library::{Library, Series};
 use super::load::ImageStack;
 use super::{DicomFile, ScanInfo, Tag, listing, parse};
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::volume::seg::open_segmentation;
 use crate::volume::{Grid, ReadOptions, Volume};
 use crate::{Error, Result};

@@ -10,8 +10,9 @@ use super::instance::{Instance, Plane};
 use crate::volume::Grid;
 use crate::words::plural;
 
-/// Planes closer than this along the normal, in mm, are at the same position. Spacings that differ by less are even.
-const EVEN_MM: f64 = 0.01;
+/// Planes closer than this along the normal, in mm, are at the same position. Spacings that differ by less are even: 0.01 mm,
+/// and what positions with two decimals lose as binary numbers.
+const EVEN_MM: f64 = 0.01 + 1e-6;
 /// Maximum difference of direction cosines within a stack.
 const COSINE_TOLERANCE: f64 = 1e-3;
 /// In-plane shift between slices above which a warning is given, in mm.
@@ -59,13 +60,14 @@ pub(super) type SamePixels<'a> = &'a dyn Fn(Slice, Slice) -> bool;
 /// The stacks of a series, in the order of their first instances.
 pub(super) fn stacks(instances: &[Instance], same_pixels: SamePixels) -> Vec<Stack> {
     let mut groups: Vec<Vec<Slice>> = Vec::new();
-    let mut flat: Vec<usize> = Vec::new();
+    let mut flat: Vec<Vec<Slice>> = Vec::new();
     for (i, instance) in instances.iter().enumerate() {
         for (p, plane) in instance.planes.iter().enumerate() {
             let slice = Slice { instance: i, plane: p };
             if !instance.grey || plane.position.is_none() || plane.axes.is_none() || plane.spacing.is_none() {
-                if flat.last() != Some(&i) {
-                    flat.push(i);
+                match flat.last_mut().filter(|planes| planes[0].instance == i) {
+                    Some(planes) => planes.push(slice),
+                    None => flat.push(vec![slice]),
                 }
                 continue;
             }
@@ -77,7 +79,7 @@ pub(super) fn stacks(instances: &[Instance], same_pixels: SamePixels) -> Vec<Sta
         }
     }
     let mut found: Vec<Stack> = groups.iter().flat_map(|group| of_group(instances, group, same_pixels)).collect();
-    found.extend(flat.iter().map(|at| flat_image(instances, *at)));
+    found.extend(flat.iter().map(|planes| flat_image(instances, planes)));
     found.sort_by_key(|stack| stack.first().map(|slice| (instances[slice.instance].number, slice)));
     found
 }
@@ -99,9 +101,9 @@ fn belong(a: &Plane, b: &Plane) -> bool {
     a.size == b.size && a.kind == b.kind && axes_agree && spacing_agrees
 }
 
-/// The stack of a file without usable position, or of colours, which can only be viewed. Its frames become those of the stack.
-fn flat_image(instances: &[Instance], at: usize) -> Stack {
-    let (instance, plane) = (&instances[at], &instances[at].planes[0]);
+/// The stack of the planes of a file that have no usable position, or colours, and can only be viewed. They become frames.
+fn flat_image(instances: &[Instance], planes: &[Slice]) -> Stack {
+    let (instance, plane) = (&instances[planes[0].instance], plane_of(instances, planes[0]));
     let [x, y] = plane.spacing.unwrap_or([1.0, 1.0]);
     // As for a NIfTI file without orientation: x grows towards the left, y towards the front.
     let world_from_voxel = DAffine3::from_scale(DVec3::new(-x, -y, plane.step.unwrap_or(1.0)));
@@ -117,7 +119,7 @@ fn flat_image(instances: &[Instance], at: usize) -> Stack {
         );
     }
     Stack {
-        frames: (0..instance.planes.len()).map(|plane| vec![Some(Slice { instance: at, plane })]).collect(),
+        frames: planes.iter().map(|slice| vec![Some(*slice)]).collect(),
         positions: Vec::new(),
         grid: Grid { oriented: false, ..Grid::new([plane.size[0], plane.size[1], 1], world_from_voxel) },
         steps_mm: None,

@@ -75,16 +75,53 @@ fn uneven_slices_are_kept_at_their_positions() {
     assert!(found[0].warnings[0].starts_with("slices are 1.000 to 1.700 mm apart"), "{:?}", found[0].warnings);
     // A hundredth of a millimetre is rounding.
     assert!(at_heights(&[0.0, 1.0, 2.005, 3.0])[0].is_even());
+    // Two decimals of 2/3 mm are 0.66 and 0.67 mm apart, which as binary numbers is more than 0.01.
+    let thirds: Vec<f64> = (0..30).map(|k| (f64::from(k) * 200.0 / 3.0).round() / 100.0).collect();
+    assert!(at_heights(&thirds)[0].is_even());
 }
 
 #[test]
 fn repeats_at_a_position_are_frames_in_the_order_of_their_numbers() {
     let found = at_heights(&[2.0, 0.0, 0.0, 2.0]);
     assert_eq!(order(&found[0]), [[Some(1), Some(0)], [Some(2), Some(3)]]);
-    // One too many, of other pixels: the incomplete frame is left out, in words.
+    // One image too many, with different pixels: the incomplete frame is left out with a warning.
     let odd = at_heights(&[0.0, 2.0, 2.0]);
     assert_eq!(order(&odd[0]), [[Some(0), Some(1)]]);
     assert!(odd[0].warnings[0].contains("1 image is left out"), "{:?}", odd[0].warnings);
+}
+
+#[test]
+fn a_frame_without_position_is_apart_from_the_volume_of_the_others() {
+    let frame = |k: i32| {
+        let (mut groups, mut position) = (DataSet::new(), DataSet::new());
+        position.put_text(Tag::IMAGE_POSITION_PATIENT, &format!("0\\0\\{k}"));
+        groups.put_items(Tag::PLANE_POSITION_SEQUENCE, vec![position].split_off(usize::from(k == 3)));
+        groups
+    };
+    let mut data = slice(1, [0.0; 3]);
+    data.put_text(Tag::IMAGE_POSITION_PATIENT, "");
+    data.put_text(Tag::NUMBER_OF_FRAMES, "4");
+    data.put_items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, (0..4).map(frame).collect());
+    let found = stacks(&instances(&[data]), &|_, _| false);
+    let planes = |stack: &Stack| stack.frames.iter().flatten().flatten().map(|slice| slice.plane).collect::<Vec<_>>();
+    assert_eq!(found.iter().map(planes).collect::<Vec<_>>(), [vec![0, 1, 2], vec![3]]);
+    assert!(found[0].stackable && !found[1].stackable);
+    assert!(found[1].warnings[0].contains("no position in space"), "{:?}", found[1].warnings);
+}
+
+/// Some scanners number the images of every volume from 1.
+#[test]
+fn repeats_of_the_same_number_are_frames_in_the_order_of_time() {
+    let image = |(file, z, time): (i64, f64, &str)| {
+        let mut data = slice(file, [0.0, 0.0, z]);
+        data.put_text(Tag::INSTANCE_NUMBER, &(z as i64 + 1).to_string());
+        data.put_text(Tag::ACQUISITION_DATE, "20240101");
+        data.put_text(Tag::ACQUISITION_TIME, time);
+        data
+    };
+    let files = [(1, 0.0, "100001.5"), (2, 2.0, "095959"), (3, 0.0, "095958"), (4, 2.0, "100002")];
+    let found = stacks(&instances(&files.map(image)), &|_, _| false);
+    assert_eq!(order(&found[0]), [[Some(2), Some(1)], [Some(0), Some(3)]]);
 }
 
 #[test]
@@ -169,6 +206,11 @@ fn unused_parts_of_a_header_are_reported() {
         found.warnings
     );
     assert!(found.warnings.iter().any(|text| text.contains("(0028,3000) is not applied")), "{:?}", found.warnings);
+    let (mut data, mut frame, mut transform) = (slice(1, [0.0; 3]), DataSet::new(), DataSet::new());
+    transform.put_text(Tag::RESCALE_SLOPE, "0");
+    frame.put_items(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![transform]);
+    data.put_items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![frame]);
+    assert_eq!(instances(&[data])[0].warnings, ["RescaleSlope (0028,1053) is 0 and is not applied"]);
     let mut data = slice(1, [0.0; 3]);
     data.put_text(Tag::PIXEL_SPACING, "");
     let found = stacks(&instances(&[data]), &|_, _| false);

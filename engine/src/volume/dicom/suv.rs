@@ -228,12 +228,12 @@ impl PetHeader {
 }
 
 /// Seconds of a DA and a TM value.
-fn date_time(date: &str, time: &str) -> Option<f64> {
+pub(super) fn date_time(date: &str, time: &str) -> Option<f64> {
     Some(day(date)? + seconds(time)?)
 }
 
 /// Seconds of a DT value; its offset from UTC, which all times of a file share, does not count.
-fn whole_date_time(text: &str) -> Option<f64> {
+pub(super) fn whole_date_time(text: &str) -> Option<f64> {
     let end = text.find(['+', '-']).unwrap_or(text.len());
     let text = text.get(..end)?;
     date_time(text.get(..8)?, text.get(8..)?)

@@ -10,17 +10,12 @@ use super::Vr;
 pub struct Tag(pub u16, pub u16);
 
 impl Tag {
-    /// True for tags of odd groups, whose meaning their creator defines.
-    pub fn is_private(self) -> bool {
-        self.0 % 2 == 1
-    }
-
     /// The value representation of a tag in the table of this module; `Vr::UL` for group lengths, else `None`.
     pub fn vr(self) -> Option<Vr> {
         if self.1 == 0 {
             return Some(Vr::UL);
         }
-        // Overlays and their kin repeat in even groups, but none of them is read here.
+        // Overlays and similar attributes repeat in even groups, but none of them is read here.
         KNOWN.binary_search_by_key(&self, |entry| entry.0).ok().map(|at| KNOWN[at].1)
     }
 }

@@ -67,6 +67,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
         file_frames: layout.frames,
         warnings,
         header: Some(Box::new(source_header)),
+        space: None,
     })
 }
 

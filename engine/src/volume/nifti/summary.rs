@@ -6,7 +6,7 @@ use super::header::{V1_LEN, V2_LEN};
 use super::read::{header_path, open, read_header};
 use super::source::Source;
 use crate::Result;
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::volume::dicom;
 
 /// A file by its header.

@@ -9,7 +9,7 @@ use nifti::NiftiHeader;
 use super::extension;
 use super::geometry::{Forms, forms_from_grid};
 use super::header::{V1_LEN, V2_LEN};
-use crate::run::atomic::{self, write_atomic};
+use crate::disk::atomic::{self, write_atomic};
 use crate::volume::data::for_each_type;
 use crate::volume::{Grid, LabelData, LabelVolume, Relation, Scale, Volume, VoxelData};
 use crate::{Error, Result};

@@ -27,19 +27,24 @@ impl FramePlace {
     }
 }
 
-/// The slice of each frame if the frames match the source's slices; otherwise `None`. The note reports disagreements between
-/// referenced images and positions.
+/// Largest distance in voxels at which a frame is on a slice.
+const ON_SLICE: f64 = 0.5;
+/// Distance in voxels above which a note says so.
+const OFF_SLICE: f64 = 0.05;
+
+/// The slice of each frame if the frames match the source's slices; otherwise `None`. The notes report disagreements between
+/// referenced images and positions, and frames that are not exactly on their slices.
 pub(super) fn on_source(
     places: &[FramePlace],
     size: [usize; 2],
     source: &SourceSeries,
-) -> Option<(Vec<usize>, Option<String>)> {
+) -> Option<(Vec<usize>, Vec<String>)> {
     let grid = &source.grid;
     if size != [grid.shape[0], grid.shape[1]] {
         return None;
     }
     let positions = source.positions();
-    let mut disagreeing = 0;
+    let (mut disagreeing, mut farthest) = (0, 0.0_f64);
     let mut slices = Vec::with_capacity(places.len());
     for place in places {
         let named = match &place.sources[..] {
@@ -53,28 +58,28 @@ pub(super) fn on_source(
         };
         let last = size.map(|n| n.saturating_sub(1) as f64);
         let expected = [[0.0, 0.0], [last[0], 0.0], [0.0, last[1]]];
-        let lies_on = |k: usize| {
+        let off = |k: usize| {
             let first = grid.voxel_from_world().transform_point3(positions[k]);
-            corners.iter().zip(expected).all(|(corner, [i, j])| {
-                let off = *corner - (first + DVec3::new(i, j, 0.0));
-                // Half a voxel.
-                off.abs().max_element() <= 0.5
-            })
+            let off = corners.iter().zip(expected).map(|(corner, [i, j])| *corner - (first + DVec3::new(i, j, 0.0)));
+            off.map(|off| if off.is_finite() { off.abs().max_element() } else { f64::INFINITY }).fold(0.0, f64::max)
         };
-        if let Some(k) = named.filter(|&k| lies_on(k)) {
-            slices.push(k);
-            continue;
-        }
-        let off = |k: &usize| corners[0].distance(grid.voxel_from_world().transform_point3(positions[*k]));
-        let nearest = (0..positions.len()).min_by(|a, b| off(a).total_cmp(&off(b)))?;
-        disagreeing += usize::from(named.is_some());
-        slices.push(Some(nearest).filter(|&k| lies_on(k))?);
+        let distance = |k: &usize| corners[0].distance(grid.voxel_from_world().transform_point3(positions[*k]));
+        let nearest = || (0..positions.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let kept = named.filter(|&k| off(k) <= ON_SLICE);
+        disagreeing += usize::from(named.is_some() && kept.is_none());
+        let k = kept.or_else(nearest).filter(|&k| off(k) <= ON_SLICE)?;
+        farthest = farthest.max(off(k));
+        slices.push(k);
     }
-    let note = (disagreeing > 0).then(|| {
+    let mut notes = Vec::new();
+    if disagreeing > 0 {
         let frames = plural(disagreeing, "frame references", "frames reference");
-        format!("{frames} an image at another position. The position is used")
-    });
-    Some((slices, note))
+        notes.push(format!("{frames} an image at another position. The position is used"));
+    }
+    if farthest > OFF_SLICE {
+        notes.push(format!("the frames are up to {farthest:.2} voxels off the images, and take the nearest voxels"));
+    }
+    Some((slices, notes))
 }
 
 /// The grid described by the frames, and the slice of each. `between_mm` is the file's spacing between slices. The error names

@@ -19,11 +19,12 @@ mod write;
 #[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped test prints why")]
 mod tests;
 
-pub use read::{open_segmentation, read, read_file};
+pub use read::{open_segmentation, read, read_file, space_of};
 pub use source::{SourceImage, SourceSeries};
 pub use terms::{Code, Term, Terms};
 pub use write::{Algorithm, SegOptions, write_seg};
 
+use super::dicom::PatientSpace;
 use super::{LabelStyle, LabelTable, LabelVolume};
 use crate::words::plural;
 
@@ -65,6 +66,8 @@ pub struct SegmentMasks {
     pub layers: Vec<LabelVolume>,
     /// Conversions made while reading, one sentence each.
     pub notes: Vec<String>,
+    /// Its frame of reference, and the images that it names.
+    pub space: PatientSpace,
 }
 
 impl SegmentMasks {

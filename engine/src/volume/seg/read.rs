@@ -10,7 +10,7 @@ use super::layers::{Layers, Plane};
 use super::source::SourceSeries;
 use super::{Code, Segment, SegmentMasks, SegmentationKind, colour, rtstruct};
 use crate::Result;
-use crate::volume::dicom::{self, DataSet, DicomFile, Frames, Tag, open_overlay};
+use crate::volume::dicom::{self, DataSet, DicomFile, Frames, PatientSpace, Tag, open_overlay};
 use crate::volume::{Grid, Relation};
 use crate::words::plural;
 
@@ -66,6 +66,7 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
     let data = &file.data;
     let size = |tag| data.count(tag).filter(|n| *n > 0).ok_or_else(|| file.error(tag, "is missing or 0"));
     let size = [size(Tag::COLUMNS)?, size(Tag::ROWS)?];
+    let space = space_of(file, source.map(SourceSeries::space).as_ref())?;
     let pixels = pixels(file)?;
     let places = places(file)?;
     let segments = segments(data);
@@ -76,14 +77,11 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
         let unread = plural(unread, "segment has", "segments have");
         notes.push(format!("{unread} no number (0062,0004), or that of another segment, and the name is not used"));
     }
-    if let Some(source) = source {
-        require_same_frame_of_reference(file, source, &places)?;
-    }
     let at: Vec<FramePlace> = places.iter().map(|(place, _)| place.clone()).collect();
     let exact = source.and_then(|source| Some((source, on_source(&at, size, source)?)));
     let (grid, slices) = match exact {
-        Some((source, (slices, note))) => {
-            notes.extend(note);
+        Some((source, (slices, found))) => {
+            notes.extend(found);
             (source.grid.clone(), slices)
         }
         None => own_grid(&at, size, spacing_between(data))
@@ -99,7 +97,7 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
         notes.push(moved_note(&grid, &source.grid));
         layers = layers.into_iter().map(|layer| layer.on_grid(&source.grid)).collect();
     }
-    let mut found = SegmentMasks { kind: SegmentationKind::Seg, segments, layers, notes };
+    let mut found = SegmentMasks { kind: SegmentationKind::Seg, segments, layers, notes, space };
     found.count_voxels();
     Ok(found)
 }
@@ -206,21 +204,14 @@ fn segments(data: &DataSet) -> Vec<Segment> {
     segments
 }
 
+/// The space of a segmentation. `images` is that of the images that it is shown on, if they are known.
+///
 /// # Errors
-/// If both name a frame of reference, they differ, and no frame names an image of the source.
-fn require_same_frame_of_reference(
-    file: &DicomFile,
-    source: &SourceSeries,
-    places: &[(FramePlace, Option<u16>)],
-) -> Result<()> {
-    let own = file.data.uid(Tag::FRAME_OF_REFERENCE_UID);
-    let (Some(own), Some(its)) = (own, &source.frame_of_reference) else { return Ok(()) };
-    let names_source = || {
-        let mut named = places.iter().flat_map(|(place, _)| &place.sources);
-        named.any(|(instance, frame)| source.image(instance, *frame).is_some())
-    };
-    if own == its || names_source() {
-        return Ok(());
+/// If both name frames of reference, none of them is common, and the segmentation names none of the images.
+pub fn space_of(file: &DicomFile, images: Option<&PatientSpace>) -> Result<PatientSpace> {
+    let space = PatientSpace::of_segmentation(&file.data);
+    if images.is_none_or(|images| space.agrees_with(images)) {
+        return Ok(space);
     }
     let why = "has another frame of reference than the images, so its position is unknown";
     Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))

@@ -2,15 +2,16 @@
 //!
 //! Gaps between planes are not filled. If several contour planes fall on one slice, the nearest to its centre is used.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glam::DVec3;
 
 use super::layers::{Layers, Plane};
+use super::read::space_of;
 use super::source::SourceSeries;
 use super::{Segment, SegmentMasks, SegmentationKind, polygon};
 use crate::Result;
-use crate::volume::dicom::{DataSet, DicomFile, Tag};
+use crate::volume::dicom::{DataSet, DicomFile, PatientSpace, Tag};
 use crate::words::plural;
 
 /// Contours closer than this, in slices, are in the same plane.
@@ -32,6 +33,8 @@ struct Omissions {
     not_planar: usize,
     between: usize,
     outside: usize,
+    /// Regions, not contours.
+    elsewhere: usize,
 }
 
 /// Reads the regions on the grid of `source`, or of the images near the file that they were drawn on.
@@ -44,8 +47,9 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
         near = SourceSeries::near(file)?;
         &near
     };
-    require_same_frame_of_reference(file, source)?;
+    let space = space_of(file, Some(&source.space()))?;
     let names = names(data);
+    let elsewhere = regions_elsewhere(data, &space, source);
     let mut notes = Vec::new();
     let mut left_out = Omissions::default();
     let (mut segments, mut filled) = (Vec::new(), Vec::new());
@@ -53,9 +57,14 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
         let Ok(label) = u16::try_from(at + 1) else {
             return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, "has more than 65535 regions of interest"));
         };
-        let contours = contours(roi, source, &mut left_out);
-        filled.push((label, fill(&contours, source, &mut left_out)));
         let number = roi.number(Tag::REFERENCED_ROI_NUMBER).map(|n| n as i64);
+        let contours = if number.is_some_and(|number| elsewhere.contains(&number)) {
+            left_out.elsewhere += 1;
+            Vec::new()
+        } else {
+            contours(roi, source, &mut left_out)
+        };
+        filled.push((label, fill(&contours, source, &mut left_out)));
         segments.push(Segment {
             number: label,
             name: number.and_then(|number| names.get(&number).cloned()).unwrap_or_default(),
@@ -76,7 +85,8 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
         let regions = plural(sparse, "region has", "regions have");
         notes.push(format!("{regions} no contours on neighbouring slices. Slices between contours stay empty"));
     }
-    let mut found = SegmentMasks { kind: SegmentationKind::Rtstruct, segments, layers: layers.into_volumes(), notes };
+    let layers = layers.into_volumes();
+    let mut found = SegmentMasks { kind: SegmentationKind::Rtstruct, segments, layers, notes, space };
     found.count_voxels();
     Ok(found)
 }
@@ -92,26 +102,20 @@ fn names(data: &DataSet) -> BTreeMap<i64, String> {
     rois.iter().filter_map(named).collect()
 }
 
+/// Numbers of the regions that were drawn in another frame of reference, where the file names that of the source too.
+fn regions_elsewhere(data: &DataSet, space: &PatientSpace, source: &SourceSeries) -> BTreeSet<i64> {
+    let its = source.frame_of_reference.as_deref().filter(|uid| space.frames_of_reference.contains(*uid));
+    let drawn_elsewhere = |roi: &&DataSet| {
+        let own = roi.uid(Tag::REFERENCED_FRAME_OF_REFERENCE_UID);
+        own.zip(its).is_some_and(|(own, its)| own != its)
+    };
+    let regions = data.items(Tag::STRUCTURE_SET_ROI_SEQUENCE).iter().filter(drawn_elsewhere);
+    regions.filter_map(|roi| Some(roi.number(Tag::ROI_NUMBER)? as i64)).collect()
+}
+
 fn colour(values: &[f64]) -> Option<[u8; 3]> {
     let &[r, g, b] = values else { return None };
     Some([r, g, b].map(|value| value as u8))
-}
-
-/// # Errors
-/// If the structure set names frames of reference, and the source's is not among them.
-fn require_same_frame_of_reference(file: &DicomFile, source: &SourceSeries) -> Result<()> {
-    let data = &file.data;
-    let referenced = data.items(Tag::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE);
-    let rois = data.items(Tag::STRUCTURE_SET_ROI_SEQUENCE);
-    let named = referenced.iter().filter_map(|item| item.uid(Tag::FRAME_OF_REFERENCE_UID));
-    let of_rois = rois.iter().filter_map(|item| item.uid(Tag::REFERENCED_FRAME_OF_REFERENCE_UID));
-    let all: Vec<&str> = named.chain(of_rois).collect();
-    let its_own = source.frame_of_reference.as_deref();
-    if all.is_empty() || its_own.is_none_or(|uid| all.contains(&uid)) {
-        return Ok(());
-    }
-    let why = "has another frame of reference than the images, so its position is unknown";
-    Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
 }
 
 /// The closed contours of a region, in voxel coordinates.
@@ -128,7 +132,7 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
             continue;
         }
         let numbers = contour.numbers(Tag::CONTOUR_DATA);
-        if numbers.len() % 3 != 0 {
+        if numbers.is_empty() || numbers.len() % 3 != 0 {
             left_out.damaged += 1;
             continue;
         }
@@ -214,10 +218,14 @@ impl Omissions {
                 notes.push(format!("{} left out: {why}", plural(count, "contour is", "contours are")));
             }
         };
-        note(self.damaged, "a coordinate is missing");
+        note(self.damaged, "a coordinate is missing or not a number");
         note(self.not_planar, "drawn across the slices");
         note(self.between, "another plane is nearer to the same slice");
         note(self.outside, "outside the images");
+        if self.elsewhere > 0 {
+            let regions = plural(self.elsewhere, "region is", "regions are");
+            notes.push(format!("{regions} left out: drawn in another frame of reference than the images'"));
+        }
         notes
     }
 }

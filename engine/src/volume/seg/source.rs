@@ -5,7 +5,7 @@ use std::sync::Arc;
 use glam::DVec3;
 
 use crate::volume::Grid;
-use crate::volume::dicom::DataSet;
+use crate::volume::dicom::{DataSet, PatientSpace};
 
 /// A slice of the source: an image, or a frame of one.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,15 @@ pub struct SourceSeries {
 }
 
 impl SourceSeries {
+    /// Its frame of reference and its images.
+    pub(super) fn space(&self) -> PatientSpace {
+        PatientSpace {
+            frames_of_reference: self.frame_of_reference.iter().cloned().collect(),
+            images: self.images.iter().map(|image| image.instance.clone()).collect(),
+            ..PatientSpace::default()
+        }
+    }
+
     /// The slice of an image or frame.
     pub(super) fn image(&self, instance: &str, frame: Option<u32>) -> Option<&SourceImage> {
         let frame = |image: &SourceImage| image.frame.is_none() || image.frame == Some(frame.unwrap_or(1));

@@ -11,7 +11,7 @@ const BUILT_IN: &str = include_str!("terms.csv");
 /// Matches every name without its own row.
 const ANY: &str = "*";
 /// Maximum size of a table in bytes.
-const MOST_BYTES: u64 = 4 << 20;
+const MAX_BYTES: u64 = 4 << 20;
 /// Maximum length of the attribute `CodeValue` (SH).
 const LONGEST_CODE: usize = 16;
 /// Maximum length of `CodeMeaning` (LO).
@@ -60,7 +60,7 @@ impl Terms {
     /// line.
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
-        if length > MOST_BYTES {
+        if length > MAX_BYTES {
             return Err(Error::file(path, format!("{length} bytes is too large for a table of terms")));
         }
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;

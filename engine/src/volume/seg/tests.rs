@@ -249,6 +249,12 @@ fn frames_are_placed_by_image_then_by_position_with_a_note_on_another_grid() {
     let found = read(&path, Some(&renamed)).unwrap();
     assert_eq!(found.layers, std::slice::from_ref(&label));
     assert!(found.notes[0].contains("2 frames reference an image at another position"), "{:?}", found.notes);
+    // Images that are a part of a voxel away.
+    let mut shifted = source.clone();
+    shifted.grid.world_from_voxel.translation += source.grid.world_from_voxel.matrix3.x_axis * 0.3;
+    shifted.images.iter_mut().for_each(|image| image.position += source.grid.world_from_voxel.matrix3.x_axis * 0.3);
+    let found = read(&path, Some(&shifted)).unwrap();
+    assert_eq!(found.notes, ["the frames are up to 0.30 voxels off the images, and take the nearest voxels"]);
     // A coarser source.
     let [x, y, z] = source.grid.spacing_mm();
     let coarse =
@@ -393,8 +399,28 @@ fn contours_make_holes_only_within_their_plane() {
     for part in ["1 POINT contour is left out", "drawn across", "another plane is nearer", "outside the images"] {
         assert!(found.notes.iter().any(|note| note.contains(part)), "{part}: {:?}", found.notes);
     }
-    let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), ..source };
+    let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), ..source.clone() };
     assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
+
+    // A structure set on two scans: the region of the other one has no place here.
+    let mut data = DicomFile::open(&path).unwrap().data;
+    let mut named = data.items(Tag::STRUCTURE_SET_ROI_SEQUENCE).to_vec();
+    named.push(named[0].clone());
+    named[1].put_text(Tag::ROI_NUMBER, "8");
+    named[1].put_text(Tag::REFERENCED_FRAME_OF_REFERENCE_UID, "1.9");
+    data.put_items(Tag::STRUCTURE_SET_ROI_SEQUENCE, named);
+    let mut drawn = data.items(Tag::ROI_CONTOUR_SEQUENCE).to_vec();
+    drawn.push(drawn[0].clone());
+    drawn[1].put_text(Tag::REFERENCED_ROI_NUMBER, "8");
+    data.put_items(Tag::ROI_CONTOUR_SEQUENCE, drawn);
+    std::fs::write(&path, file_bytes(&data)).unwrap();
+    let both = read(&path, Some(&source)).unwrap();
+    assert_eq!(both.layers, found.layers);
+    assert!(
+        both.notes.iter().any(|note| note.starts_with("1 region is left out: drawn in another")),
+        "{:?}",
+        both.notes
+    );
 }
 
 #[test]
@@ -418,7 +444,19 @@ fn skipped_slices_and_incomplete_contours_are_noted() {
     std::fs::write(&path, file_bytes(&data)).unwrap();
     let found = read(&path, Some(&source)).unwrap();
     assert_eq!(found.layers, [mask(&source, |[i, j, k]| u16::from(k == 2 && i < 4 && j < 4))]);
-    assert_eq!(found.notes, ["1 contour is left out: a coordinate is missing"]);
+    let note = "1 contour is left out: a coordinate is missing or not a number";
+    assert_eq!(found.notes, [note]);
+
+    // Without its three texts that are no numbers the contour would have another shape.
+    let mut roi = data.items(Tag::ROI_CONTOUR_SEQUENCE)[0].clone();
+    let mut items = roi.items(Tag::CONTOUR_SEQUENCE).to_vec();
+    let mut numbers = items[1].texts(Tag::CONTOUR_DATA);
+    numbers[..3].fill("x".to_owned());
+    items[0].put_text(Tag::CONTOUR_DATA, &numbers.join("\\"));
+    roi.put_items(Tag::CONTOUR_SEQUENCE, items);
+    data.put_items(Tag::ROI_CONTOUR_SEQUENCE, vec![roi]);
+    std::fs::write(&path, file_bytes(&data)).unwrap();
+    assert_eq!(read(&path, Some(&source)).unwrap().notes, [note]);
 }
 
 /// A SEG of [`made_source`] with other pixels: fractional or a label map, 8 bits each.
