@@ -1,4 +1,4 @@
-//! Random streams derived from the run's seed, a purpose and a place (epoch, slice). A resumed run needs no generator
+//! Random streams derived from the run's seed, a purpose and a key (epoch, slice). A resumed run needs no generator
 //! state to continue bit-identically.
 
 use rand::SeedableRng;
@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 /// The random number generator of the engine.
 pub type Stream = ChaCha8Rng;
 
-/// The stream for `purpose` at `place`. Equal arguments give equal numbers on every platform.
-pub fn stream(seed: u64, purpose: &str, place: &[u64]) -> Stream {
+/// The stream for `purpose` and `key`. Equal arguments give equal numbers on every platform.
+pub fn stream(seed: u64, purpose: &str, key: &[u64]) -> Stream {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update((purpose.len() as u64).to_le_bytes());
     hash.update(purpose.as_bytes());
-    for p in place {
+    for p in key {
         hash.update(p.to_le_bytes());
     }
     Stream::from_seed(hash.finalize().into())
@@ -26,8 +26,8 @@ mod tests {
     use rand::Rng;
 
     #[test]
-    fn streams_differ_by_seed_purpose_and_place() {
-        let first = |seed, purpose, place: &[u64]| stream(seed, purpose, place).next_u64();
+    fn streams_differ_by_seed_purpose_and_key() {
+        let first = |seed, purpose, key: &[u64]| stream(seed, purpose, key).next_u64();
         assert_eq!(first(1, "coin", &[2, 3]), first(1, "coin", &[2, 3]));
         let all = [
             first(1, "coin", &[2, 3]),

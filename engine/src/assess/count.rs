@@ -15,7 +15,7 @@ use crate::words::plural;
 use crate::{Error, Result};
 
 /// Maximum number of labelled scans that are preprocessed to count their lesion slices. Others are extrapolated.
-const MOST_PREPARED: usize = 8;
+const MAX_PREPARED: usize = 8;
 
 /// Input of the slice count.
 pub(super) struct Count<'a> {
@@ -82,7 +82,7 @@ impl Count<'_> {
         let cases: Vec<&Case> =
             ids.iter().flat_map(|id| self.cohort.scans_of(id)).filter(|case| !case.masks.is_empty()).collect();
         let scans = cases.len();
-        let cases = &cases[..scans.min(MOST_PREPARED)];
+        let cases = &cases[..scans.min(MAX_PREPARED)];
         progress(&format!("counting the lesion slices of {}", plural(cases.len(), "scan", "scans")));
         let (mut lesion, mut negative, mut prepared) = (0, 0, 0);
         for case in cases {

@@ -7,7 +7,7 @@ use super::{KmeansOptions, TsneOptions};
 use crate::{Error, Result};
 
 /// Maximum number of patches for methods with a matrix of all pairs (128 MiB).
-const MOST_PATCHES: usize = 4096;
+const MAX_PATCHES: usize = 4096;
 
 /// Clustering method (paper, Table 6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
@@ -104,7 +104,7 @@ impl ClusterConfig {
             not_negative("tolerance", self.tolerance),
             not_negative("dbscan_eps", self.dbscan_eps),
         ];
-        let mut found: Vec<Error> = numbers.into_iter().filter_map(Result::err).collect();
+        let mut errors: Vec<Error> = numbers.into_iter().filter_map(Result::err).collect();
         for (field, value) in [
             ("n_init", self.n_init),
             ("max_iter", self.max_iter),
@@ -112,10 +112,10 @@ impl ClusterConfig {
             ("dbscan_min_points", self.dbscan_min_points),
         ] {
             if value == 0 {
-                found.push(Error::config(format!("cluster.{field}"), value, "must be at least 1"));
+                errors.push(Error::config(format!("cluster.{field}"), value, "must be at least 1"));
             }
         }
-        found
+        errors
     }
 
     /// # Errors
@@ -123,8 +123,8 @@ impl ClusterConfig {
     /// matrix of all pairs.
     pub fn check_patches(&self, patches: usize) -> Result<()> {
         self.validate()?;
-        if self.method != Method::Kmeans && patches > MOST_PATCHES {
-            let why = format!("supports at most {MOST_PATCHES} patches per slice. Use k-means or a coarser grid");
+        if self.method != Method::Kmeans && patches > MAX_PATCHES {
+            let why = format!("supports at most {MAX_PATCHES} patches per slice. Use k-means or a coarser grid");
             return Err(Error::config("cluster.method", format!("{:?} with {patches} patches", self.method), why));
         }
         Ok(())

@@ -78,10 +78,10 @@ fn knee(distances: &[f64], n: usize, min_points: usize) -> f64 {
     if span <= 0.0 {
         return high;
     }
-    let below = |(at, value): (usize, f64)| at as f64 / last - (value - low) / span;
+    let below = |(index, value): (usize, f64)| index as f64 / last - (value - low) / span;
     let mut best = (f64::NEG_INFINITY, high);
-    for (at, value) in curve.into_iter().enumerate() {
-        let depth = below((at, value));
+    for (index, value) in curve.into_iter().enumerate() {
+        let depth = below((index, value));
         if depth >= best.0 {
             best = (depth, value);
         }

@@ -224,13 +224,13 @@ impl ScaledPoints {
     }
 }
 
-/// The first index of nonzero weight at which the running sum of `weights` exceeds `at`.
-fn weighted(weights: &[f32], at: f64) -> usize {
+/// The first index of nonzero weight at which the running sum of `weights` exceeds `position`.
+fn weighted(weights: &[f32], position: f64) -> usize {
     let (mut sum, mut last) = (0.0, 0);
     for (i, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
         sum += f64::from(*weight);
         last = i;
-        if sum > at {
+        if sum > position {
             break;
         }
     }

@@ -10,7 +10,7 @@
 //!
 //! # Invariants
 //! - Every result is finite. Non-finite pixels count as 0.
-//! - The same patches, configuration, seed and place give bit-identical results on one platform, for any number of threads.
+//! - The same patches, configuration, seed and key give bit-identical results on one platform, for any number of threads.
 //! - For every method the centres are the cluster means in pixel space, so that logits are comparable.
 //!
 //! # Libraries
@@ -119,7 +119,7 @@ impl Clustering {
 /// Clusters the patches of one slice, `patches` `[n][d]`. `air[i]` is true for patches without tissue. With `tissue_only`, they
 /// are neither clustered nor foreground.
 ///
-/// Random numbers depend only on `seed` and `place`, which identifies the slice. Fewer than two distinct patches give
+/// Random numbers depend only on `seed` and `key`, which identifies the slice. Fewer than two distinct patches give
 /// no foreground.
 pub fn cluster(
     patches: &[f32],
@@ -128,7 +128,7 @@ pub fn cluster(
     air: &[bool],
     config: &ClusterConfig,
     seed: u64,
-    place: &[u64],
+    key: &[u64],
 ) -> Clustering {
     debug_assert!(patches.len() == n * d && air.len() == n);
     let mut result = Clustering {
@@ -148,16 +148,16 @@ pub fn cluster(
     if d == 0 || points.len() != chosen.len() * d {
         return result;
     }
-    let Some((parts, radius)) = two_clusters(&points, d, config, seed, place) else { return result };
+    let Some((parts, radius)) = two_clusters(&points, d, config, seed, key) else { return result };
     let Some(scored) = foreground::score(&points, d, &parts, config.foreground, config.temperature) else {
         return result;
     };
     result.dbscan_radius = radius;
     result.logit.fill(LEFT_OUT);
-    for (at, i) in chosen.into_iter().enumerate() {
-        result.labels[i] = scored.labels[at];
-        result.logit[i] = scored.logit[at];
-        result.probability[i] = foreground::sigmoid(scored.logit[at]) as f32;
+    for (index, i) in chosen.into_iter().enumerate() {
+        result.labels[i] = scored.labels[index];
+        result.logit[i] = scored.logit[index];
+        result.probability[i] = foreground::sigmoid(scored.logit[index]) as f32;
     }
     result.centres = scored.centres;
     result
@@ -170,24 +170,24 @@ fn two_clusters(
     d: usize,
     config: &ClusterConfig,
     seed: u64,
-    place: &[u64],
+    key: &[u64],
 ) -> Option<(Vec<u8>, Option<f64>)> {
     let first = points.get(..d)?;
     if points.chunks_exact(d).all(|point| point == first) {
         return None;
     }
     let options = config.kmeans();
-    let mut stream = seed::stream(seed, "cluster", place);
+    let mut stream = seed::stream(seed, "cluster", key);
     let labels = match config.method {
-        Method::Kmeans => kmeans(points, d, &options, &mut stream).map(|found| found.labels),
+        Method::Kmeans => kmeans(points, d, &options, &mut stream).map(|result| result.labels),
         Method::Agglomerative => ward(points, d),
         Method::Tsne => {
             let embedding = tsne(points, d, &config.tsne());
-            kmeans(&embedding, 2, &options, &mut stream).map(|found| found.labels)
+            kmeans(&embedding, 2, &options, &mut stream).map(|result| result.labels)
         }
         Method::Dbscan => {
-            let found = dbscan(points, d, config.dbscan_eps, config.dbscan_min_points)?;
-            return Some((found.labels, Some(found.radius)));
+            let result = dbscan(points, d, config.dbscan_eps, config.dbscan_min_points)?;
+            return Some((result.labels, Some(result.radius)));
         }
     };
     labels.map(|labels| (labels, None))

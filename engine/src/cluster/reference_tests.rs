@@ -64,7 +64,7 @@ fn made(tissue: bool) -> Vec<f32> {
         };
         level as f32 / 64.0
     };
-    let slice: Vec<f32> = (0..160 * 160).map(|at| pixel(at / 160, at % 160)).collect();
+    let slice: Vec<f32> = (0..160 * 160).map(|index| pixel(index / 160, index % 160)).collect();
     crate::patch::PatchGrid::new(160, 16).unwrap().patches(&slice, 1)
 }
 
@@ -97,9 +97,9 @@ fn ward_agrees_with_scikit_learn() {
 #[test]
 fn dbscan_agrees_with_scikit_learn() {
     for reference in REFERENCES {
-        let found = dbscan(&made(reference.tissue), 100, 0.0, 5).unwrap();
-        assert!((found.radius / reference.radius - 1.0).abs() < 1e-9, "{}", found.radius);
-        assert_eq!(hexadecimal(&found.labels), reference.dbscan);
+        let result = dbscan(&made(reference.tissue), 100, 0.0, 5).unwrap();
+        assert!((result.radius / reference.radius - 1.0).abs() < 1e-9, "{}", result.radius);
+        assert_eq!(hexadecimal(&result.labels), reference.dbscan);
     }
 }
 
@@ -109,11 +109,14 @@ fn tsne_agrees_with_scikit_learn() {
         let patches = made(reference.tissue);
         let joint = tsne::affinities(&patches, 100, 256, 30.0);
         for (k, expected) in reference.joint.split_whitespace().enumerate() {
-            let found = joint[8 * k * 256 + (9 * k + 1) % 256];
-            assert!((found / expected.parse::<f64>().unwrap() - 1.0).abs() < 1e-6, "{k}: {found:e} against {expected}");
+            let actual = joint[8 * k * 256 + (9 * k + 1) % 256];
+            assert!(
+                (actual / expected.parse::<f64>().unwrap() - 1.0).abs() < 1e-6,
+                "{k}: {actual:e} against {expected}"
+            );
         }
         let y = tsne(&patches, 100, &TsneOptions { perplexity: 30.0, iterations: 500 });
-        let found = divergence(&joint, &y);
-        assert!(found < 1.05 * reference.divergence, "{found} against {}", reference.divergence);
+        let actual = divergence(&joint, &y);
+        assert!(actual < 1.05 * reference.divergence, "{actual} against {}", reference.divergence);
     }
 }

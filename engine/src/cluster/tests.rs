@@ -32,12 +32,12 @@ fn every_method_separates_blobs() {
     levels.extend([3.0; 12]);
     let patches = blobs(&levels, 25, 0.5, 1);
     for method in METHODS {
-        let found = run(&patches, 25, &with(method));
+        let actual = run(&patches, 25, &with(method));
         let expected: Vec<u8> = levels.iter().map(|l| u8::from(*l > 1.0)).collect();
-        assert_eq!(found.labels, expected, "{method:?}");
-        assert!(found.logit.iter().zip(&expected).all(|(s, l)| (*s > 0.0) == (*l == 1)), "{method:?}");
-        assert!((found.centres[1][0] - 3.0).abs() < 0.3 && found.centres[0].len() == 25);
-        assert_eq!(found, run(&patches, 25, &with(method)), "deterministic: {method:?}");
+        assert_eq!(actual.labels, expected, "{method:?}");
+        assert!(actual.logit.iter().zip(&expected).all(|(s, l)| (*s > 0.0) == (*l == 1)), "{method:?}");
+        assert!((actual.centres[1][0] - 3.0).abs() < 0.3 && actual.centres[0].len() == 25);
+        assert_eq!(actual, run(&patches, 25, &with(method)), "deterministic: {method:?}");
     }
 }
 
@@ -57,10 +57,10 @@ fn each_foreground_rule_selects_its_cluster() {
 fn fewer_than_two_distinct_patches_have_no_foreground() {
     for method in METHODS {
         for patches in [vec![], vec![0.5; 4], vec![0.5; 40], vec![f32::NAN; 40]] {
-            let found = run(&patches, 4, &with(method));
-            assert!(!found.has_foreground() && found.centres.iter().all(Vec::is_empty));
-            assert!(found.logit.iter().all(|s| *s == 0.0) && found.probability.iter().all(|p| *p == 0.0));
-            assert_eq!((found.labels.len(), found.air_share()), (patches.len() / 4, None));
+            let result = run(&patches, 4, &with(method));
+            assert!(!result.has_foreground() && result.centres.iter().all(Vec::is_empty));
+            assert!(result.logit.iter().all(|s| *s == 0.0) && result.probability.iter().all(|p| *p == 0.0));
+            assert_eq!((result.labels.len(), result.air_share()), (patches.len() / 4, None));
         }
     }
     let mut one_differs = vec![0.0f32; 400];
@@ -79,10 +79,10 @@ fn with_tissue_only_air_is_never_foreground() {
     assert!(paper.air_share().unwrap() > 0.0);
     for method in METHODS {
         let config = ClusterConfig { tissue_only: true, ..with(method) };
-        let found = run(&patches, 9, &config);
-        assert_eq!(found.air_share(), Some(0.0), "{method:?}");
-        assert_eq!(found.labels[30..38], [1; 8], "{method:?}");
-        assert!(found.logit[38..].iter().all(|s| *s == LEFT_OUT) && found.probability[38..] == [0.0; 6]);
+        let result = run(&patches, 9, &config);
+        assert_eq!(result.air_share(), Some(0.0), "{method:?}");
+        assert_eq!(result.labels[30..38], [1; 8], "{method:?}");
+        assert!(result.logit[38..].iter().all(|s| *s == LEFT_OUT) && result.probability[38..] == [0.0; 6]);
     }
 }
 
@@ -91,9 +91,9 @@ fn extreme_values_stay_finite() {
     let mut patches = vec![0.0f32; 40];
     (patches[0], patches[5], patches[9], patches[13]) = (f32::MAX, f32::MIN, f32::NAN, f32::INFINITY);
     for method in METHODS {
-        let found = run(&patches, 4, &ClusterConfig { temperature: 1e-300, ..with(method) });
-        assert!(found.logit.iter().all(|s| s.is_finite()) && found.probability.iter().all(|p| p.is_finite()));
-        assert!(found.centres.iter().flatten().all(|c| c.is_finite()));
+        let result = run(&patches, 4, &ClusterConfig { temperature: 1e-300, ..with(method) });
+        assert!(result.logit.iter().all(|s| s.is_finite()) && result.probability.iter().all(|p| p.is_finite()));
+        assert!(result.centres.iter().flatten().all(|c| c.is_finite()));
     }
 }
 
@@ -116,9 +116,9 @@ fn kmeans_finds_the_optimum_of_small_sets() {
     let options = ClusterConfig { n_init: 50, ..ClusterConfig::default() }.kmeans();
     for seed in 0..40 {
         let points = blobs(&[0.0; 9], 3, 2.0, seed);
-        let found = kmeans(&points, 3, &options, &mut seed::stream(seed, "test", &[])).unwrap();
+        let result = kmeans(&points, 3, &options, &mut seed::stream(seed, "test", &[])).unwrap();
         let best = exhaustive(&points, 3);
-        assert!((found.inertia - best).abs() < 1e-9, "seed {seed}: {} against {best}", found.inertia);
+        assert!((result.inertia - best).abs() < 1e-9, "seed {seed}: {} against {best}", result.inertia);
     }
 }
 
@@ -145,8 +145,8 @@ fn ward_matches_its_greedy_definition() {
                     }
                 }
             }
-            let gone = groups.remove(best.1);
-            groups[best.2].extend(gone);
+            let merged = groups.remove(best.1);
+            groups[best.2].extend(merged);
         }
         let with_first = groups.iter().find(|group| group.contains(&0)).unwrap();
         let expected: Vec<u8> = (0..n).map(|i| u8::from(!with_first.contains(&i))).collect();
@@ -191,33 +191,33 @@ proptest! {
         let shuffled: Vec<f32> = order.iter().flat_map(|i| patches[i * 8..(i + 1) * 8].to_vec()).collect();
         let config = with(method);
         let (a, b) = (run(&patches, 8, &config), run(&shuffled, 8, &config));
-        for (at, i) in order.iter().enumerate() {
-            prop_assert_eq!(a.labels[*i], b.labels[at]);
-            prop_assert!((a.logit[*i] - b.logit[at]).abs() < 1e-9);
+        for (index, i) in order.iter().enumerate() {
+            prop_assert_eq!(a.labels[*i], b.labels[index]);
+            prop_assert!((a.logit[*i] - b.logit[index]).abs() < 1e-9);
         }
     }
 
     #[test]
     fn kmeans_is_a_fixed_point(points in prop::collection::vec(-5.0f32..5.0, 8..160), seed in 0u64..99) {
         let points = &points[..points.len() / 4 * 4];
-        let found = kmeans(points, 4, &ClusterConfig::default().kmeans(), &mut seed::stream(seed, "test", &[])).unwrap();
-        prop_assert!(found.labels.contains(&0) && found.labels.contains(&1));
+        let result = kmeans(points, 4, &ClusterConfig::default().kmeans(), &mut seed::stream(seed, "test", &[])).unwrap();
+        prop_assert!(result.labels.contains(&0) && result.labels.contains(&1));
         let mut inertia = 0.0;
-        for (point, label) in points.chunks(4).zip(&found.labels) {
-            let own = kmeans::squared_to(point, &found.centres[usize::from(*label)]);
-            prop_assert!(own <= kmeans::squared_to(point, &found.centres[usize::from(1 - label)]) + 1e-12);
+        for (point, label) in points.chunks(4).zip(&result.labels) {
+            let own = kmeans::squared_to(point, &result.centres[usize::from(*label)]);
+            prop_assert!(own <= kmeans::squared_to(point, &result.centres[usize::from(1 - label)]) + 1e-12);
             inertia += own;
         }
-        prop_assert!((inertia - found.inertia).abs() <= 1e-9 * (1.0 + inertia));
+        prop_assert!((inertia - result.inertia).abs() <= 1e-9 * (1.0 + inertia));
     }
 
     #[test]
     fn logits_agree_with_labels_and_probability(points in prop::collection::vec(-5.0f32..5.0, 12..200)) {
         let n = points.len() / 3;
-        let found = run(&points[..n * 3], 3, &ClusterConfig::default());
+        let result = run(&points[..n * 3], 3, &ClusterConfig::default());
         for i in 0..n {
-            prop_assert!(found.logit[i] == 0.0 || (found.logit[i] > 0.0) == (found.labels[i] == 1));
-            prop_assert!((0.0..=1.0).contains(&found.probability[i]));
+            prop_assert!(result.logit[i] == 0.0 || (result.logit[i] > 0.0) == (result.labels[i] == 1));
+            prop_assert!((0.0..=1.0).contains(&result.probability[i]));
         }
     }
 }

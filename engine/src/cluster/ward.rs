@@ -20,7 +20,7 @@ pub fn ward(points: &[f32], d: usize) -> Option<Vec<u8>> {
         distances.extend(rows[i + 1..].iter().map(|b| squared_between(a, b).sqrt()));
     }
     let tree = linkage(&mut distances, n, Method::Ward);
-    // Merge k makes cluster n + k. From the last merge down, each cluster passes its label on to its two parts.
+    // Merge k creates cluster n + k. Going back from the last merge, each cluster gives its label to its two parts.
     let mut labels = vec![0u8; 2 * n - 1];
     for (k, merge) in tree.steps().iter().enumerate().rev() {
         let label = labels[n + k];

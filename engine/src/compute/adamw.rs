@@ -14,7 +14,7 @@ pub struct AdamWStep {
     /// Added to the root of the second moment.
     pub epsilon: f32,
     /// `1 - rate * weight decay`.
-    pub kept: f32,
+    pub decay: f32,
     /// Learning rate.
     pub rate: f32,
     /// Steps with this one.
@@ -55,7 +55,7 @@ impl AdamWStep {
             *m = *m * beta_1 + g * new_1;
             *v = *v * beta_2 + g * g * new_2;
             let direction = (*m / bias_1) / ((*v / bias_2).sqrt() + self.epsilon);
-            *weight = *weight * self.kept - direction * self.rate;
+            *weight = *weight * self.decay - direction * self.rate;
         }
     }
 }

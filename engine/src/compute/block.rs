@@ -137,7 +137,7 @@ fn unit(
 ) -> (FlexTensor, Normalisation, bool) {
     let [output, input, kernel, _] = sizes(weight);
     let conv = Convolution { cpu: cpu(), grid, kernel, sources };
-    let weights = Weights { values: floats(weight), output, input, kernel, back_to: None, kept: None };
+    let weights = Weights { values: floats(weight), output, input, kernel, input_range: None, cache: None };
     let mut z = vec![0.0; grid.pixels() * output];
     let of_batch = matches!(statistics, Statistics::Batch | Statistics::Image);
     let normalise =
@@ -243,8 +243,8 @@ impl UnitGradient<'_> {
             output,
             input,
             kernel,
-            back_to: Some((first, channels)),
-            kept: None,
+            input_range: Some((first, channels)),
+            cache: None,
         };
         let sources = [Source { values: dz, channels: output, activation: None }];
         let mut dx = vec![0.0; self.grid.pixels() * channels];

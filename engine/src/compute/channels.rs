@@ -55,7 +55,7 @@ pub(super) fn some<const N: usize>(values: &[f32], first: usize) -> [f32; N] {
     some
 }
 
-/// Copies pixels to the channels from `at` on of pixels of `channels`.
+/// Copies pixels to the channels from `offset` on of pixels of `channels`.
 pub(super) struct Copy<'a> {
     /// `[pixels, own channels]`.
     pub from: &'a [f32],
@@ -64,14 +64,14 @@ pub(super) struct Copy<'a> {
     /// `[pixels, channels]`.
     pub to: &'a mut [f32],
     pub channels: usize,
-    pub at: usize,
+    pub offset: usize,
 }
 
 impl Pass for Copy<'_> {
     #[inline(always)]
     fn channels<const N: usize>(&mut self, first: usize) {
         for (to, from) in self.to.chunks_exact_mut(self.channels).zip(self.from.chunks_exact(self.own)) {
-            to[self.at + first..][..N].copy_from_slice(&from[first..][..N]);
+            to[self.offset + first..][..N].copy_from_slice(&from[first..][..N]);
         }
     }
 }

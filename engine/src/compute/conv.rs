@@ -10,9 +10,9 @@ use lanes::{Cpu, Left, PLACES, Right, Segment, Shape, Start, Tile};
 use rayon::prelude::*;
 
 use super::channels::{self, Copy};
-use super::grid::{CACHED_FLOATS, Grid, stretch, with_scratch};
+use super::grid::{CACHED_FLOATS, Grid, scratch_slice, with_scratch};
 use super::norm::Activate;
-use super::pack::{Kept, Panel, Weights, panel_of, panels};
+use super::pack::{PackedCache, Panel, Weights, panel_of, panels};
 use super::winograd::{self, Tiles};
 
 /// `max(0, scale x + shift)` per channel: a normalisation and its `ReLU`, applied when the values are read.
@@ -46,7 +46,7 @@ fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
     let fits = (CACHED_FLOATS / numbers_per_row.max(1)).max(10);
     let shared = (grid.batch * grid.height).div_ceil(2 * rayon::current_num_threads()).max(2);
     let rows = fits.min(shared).min(grid.height);
-    // Even, as tiles are.
+    // An even number, because a tile has two rows.
     grid.height.div_ceil(grid.height.div_ceil(rows)).next_multiple_of(2)
 }
 
@@ -61,7 +61,7 @@ fn read_rows<'a>(to: &'a mut Vec<f32>, conv: &Convolution<'a>, image: usize, row
     }
     let channels: usize = sources.iter().map(|s| s.channels).sum();
     let padded = (grid.width + 2 * halo) * channels;
-    let to = stretch(to, (rows.len() + 2 * halo) * padded);
+    let to = scratch_slice(to, (rows.len() + 2 * halo) * padded);
     for (row, line) in to.chunks_exact_mut(padded).enumerate() {
         let y = rows.start + row;
         if y < halo || y >= grid.height + halo {
@@ -80,12 +80,12 @@ fn read_rows<'a>(to: &'a mut Vec<f32>, conv: &Convolution<'a>, image: usize, row
             match source.activation {
                 None if c == channels => middle.copy_from_slice(from),
                 None => {
-                    channels::run(cpu, c, Copy { from, own: c, to: middle, channels, at: offset });
+                    channels::run(cpu, c, Copy { from, own: c, to: middle, channels, offset });
                 }
                 Some(Activation { scale, shift }) => {
                     let own = if scale.len() > c { image * c } else { 0 };
                     let (scale, shift) = (&scale[own..own + c], &shift[own..own + c]);
-                    channels::run(cpu, c, Activate { from, scale, shift, to: middle, channels, at: offset });
+                    channels::run(cpu, c, Activate { from, scale, shift, to: middle, channels, offset });
                 }
             }
             offset += c;
@@ -120,10 +120,10 @@ impl Convolution<'_> {
         let grid = self.grid;
         let columns = weights.columns();
         let panels = panels(self.cpu, columns);
-        // By panels, packing is divided between the threads, and tiles are read once a panel. Kept weights need no packing, so
-        // that reading tiles from beyond the cache would cost more than reading weights once a piece.
+        // Working panel by panel divides the packing between the threads but reads the tiles once per panel. Weights that are
+        // already packed do not need it, unless the tiles fit into the cache.
         let planes = PLACES * grid.pixels() / 4 * self.channels();
-        let fits = weights.kept.is_none() || planes <= CACHED_PLANES;
+        let fits = weights.cache.is_none() || planes <= CACHED_PLANES;
         if fits && weights.steps() >= grid.pixels() && panels.len() >= rayon::current_num_threads() {
             return self.product_by_panels(weights, &panels, bias, out, after);
         }
@@ -136,8 +136,8 @@ impl Convolution<'_> {
         });
         let pieces: Vec<_> = pieces.collect();
         let tiles = self.tiles(columns);
-        let packed = match weights.kept {
-            Some(kept) => Cow::Borrowed(self.kept(kept, weights, tiles)),
+        let packed = match weights.cache {
+            Some(cache) => Cow::Borrowed(self.cached(cache, weights, tiles)),
             None => Cow::Owned(self.pack(weights, tiles)),
         };
         let pieces = pieces.into_par_iter().map(|(image, first, out)| {
@@ -168,7 +168,7 @@ impl Convolution<'_> {
     ) -> Vec<T> {
         let grid = self.grid;
         let tiles = self.tiles(weights.columns());
-        // Pieces of images, at least one for every thread.
+        // Images are cut into pieces, at least one per thread.
         let pieces_per_image = rayon::current_num_threads().div_ceil(grid.batch);
         let rows_at_once = grid.height.div_ceil(pieces_per_image).next_multiple_of(2);
         let pieces: Vec<_> = (0..grid.batch)
@@ -183,7 +183,7 @@ impl Convolution<'_> {
             })
         });
         let inputs: Vec<(usize, usize, Vec<f32>)> = inputs.collect();
-        let kept = weights.kept.map(|kept| self.kept(kept, weights, tiles));
+        let cached = weights.cache.map(|cache| self.cached(cache, weights, tiles));
         let steps = self.packed_steps(tiles);
         let parts = panels.par_iter().map(|&panel| {
             let alone = Panel { first: 0, ..panel };
@@ -191,10 +191,10 @@ impl Convolution<'_> {
             let mut part = vec![0.0; grid.pixels() * panel.wide];
             with_scratch(|packed, scratch| {
                 let stride = panel.vectors * self.cpu.lanes();
-                let packed = if let Some(kept) = kept {
-                    panel_of(kept, self.cpu, steps, panel)
+                let packed = if let Some(cached) = cached {
+                    panel_of(cached, self.cpu, steps, panel)
                 } else {
-                    let packed = stretch(packed, steps * stride);
+                    let packed = scratch_slice(packed, steps * stride);
                     if tiles.is_some() {
                         winograd::pack_panel(weights, self.cpu, panel, stride, packed);
                     } else {
@@ -241,9 +241,9 @@ impl Convolution<'_> {
         tiles.map_or_else(|| weights.pack(self.cpu), |_| winograd::pack_weights(weights, self.cpu))
     }
 
-    /// [`Self::pack`] that is kept.
-    fn kept<'a>(&self, kept: &'a Kept, weights: &Weights<'_>, tiles: Option<Tiles>) -> &'a [f32] {
-        kept.get(tiles.is_some(), || self.pack(weights, tiles))
+    /// The packed weights of the cache, packed on the first call.
+    fn cached<'a>(&self, cache: &'a PackedCache, weights: &Weights<'_>, tiles: Option<Tiles>) -> &'a [f32] {
+        cache.get(tiles.is_some(), || self.pack(weights, tiles))
     }
 
     /// Packed numbers per column.
@@ -311,12 +311,12 @@ impl Convolution<'_> {
         let rows = |image| (0..grid.height).step_by(rows_at_once).map(move |y| (image, y));
         let pieces: Vec<(usize, usize)> = (0..grid.batch).flat_map(rows).collect();
         let panels = panels(self.cpu, columns);
-        // Partial sums, each with its own copy of the gradient. Fewer if there are enough panels to parallelise.
+        // Each partial sum has its own copy of the gradient. Fewer are needed if there are enough panels to parallelise.
         let shares = (16 / panels.len()).clamp(1, pieces.len());
         let share = pieces.len().div_ceil(shares);
-        // Panels of a task share its input. Which ones do changes no sum.
+        // The panels of a task read the same input. How panels are grouped does not affect the sums.
         let group = (panels.len() * shares / (2 * rayon::current_num_threads())).clamp(1, PANELS_AT_ONCE);
-        // Allocated by this thread, so that one heap serves all layers. A task clears its own.
+        // Allocated by this thread, so that one heap serves all layers. Each task zeroes its own part.
         let pieces = pieces.chunks(share);
         let mut sums: Vec<Vec<f32>> =
             pieces.clone().flat_map(|_| &panels).map(|panel| Vec::with_capacity(steps * panel.wide)).collect();
@@ -349,22 +349,22 @@ impl Convolution<'_> {
         let (sums, others) = sums.split_at_mut(panels.len());
         let mut gradient = vec![0.0; self.steps() * columns];
         let to = gradient.par_chunks_mut(2 * self.cpu.lanes() * self.steps());
-        to.zip(sums).zip(&panels).enumerate().for_each(|(at, ((to, sum), panel))| {
-            for other in others.iter().skip(at).step_by(panels.len()) {
+        to.zip(sums).zip(&panels).enumerate().for_each(|(index, ((to, sum), panel))| {
+            for other in others.iter().skip(index).step_by(panels.len()) {
                 sum.iter_mut().zip(other).for_each(|(sum, other)| *sum += other);
             }
             with_scratch(|plain, _| {
                 let mut sum = &**sum;
                 if tiles.is_some() {
                     let count = sum.len() / PLACES;
-                    let plain = stretch(plain, area * count);
+                    let plain = scratch_slice(plain, area * count);
                     self.cpu.gather_weights(sum, count, plain);
                     sum = plain;
                 }
                 for (n, to) in to.chunks_exact_mut(self.steps()).enumerate() {
                     for (c, to) in to.chunks_exact_mut(area).enumerate() {
-                        for (place, to) in to.iter_mut().enumerate() {
-                            *to = sum[(place * channels + c) * panel.wide + n];
+                        for (position, to) in to.iter_mut().enumerate() {
+                            *to = sum[(position * channels + c) * panel.wide + n];
                         }
                     }
                 }

@@ -42,8 +42,8 @@ pub(super) fn with_scratch<T>(work: impl FnOnce(&mut Vec<f32>, &mut [Vec<f32>; 2
     SCRATCH.with_borrow_mut(|(input, others)| work(input, others))
 }
 
-/// So many numbers of a buffer, which keep what was in them.
-pub(super) fn stretch(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
+/// The first `length` numbers of a buffer, which grows if it is shorter. Its contents are not cleared.
+pub(super) fn scratch_slice(buffer: &mut Vec<f32>, length: usize) -> &mut [f32] {
     if buffer.len() < length {
         buffer.resize(length, 0.0);
     }

@@ -1,6 +1,6 @@
 //! Layers for inference, whose weights do not change.
 //!
-//! Weights are packed at the first call and kept, and layers write to buffers that the caller uses again. The sums are those of
+//! Weights are packed at the first call and kept, and layers write to buffers that the caller reuses. The sums are those of
 //! [`super::block`], bit for bit. A normalisation with fixed statistics is not folded into the weights: it is applied while its
 //! rows are in the cache and costs little, and folding would round differently.
 
@@ -11,10 +11,10 @@ use lanes::Cpu;
 use super::block::{Unit, plan};
 use super::channels;
 use super::conv::{Convolution, Source};
-use super::grid::{Grid, stretch};
+use super::grid::{Grid, scratch_slice};
 use super::norm::{ActivateInPlace, Normalisation, Statistics, row_moments};
 use super::ops::grid_of;
-use super::pack::{Kept, Weights};
+use super::pack::{PackedCache, Weights};
 use super::pool;
 use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, sizes, tensor};
@@ -59,7 +59,7 @@ impl Map {
     /// The values of a new size, which are arbitrary.
     fn resize(&mut self, grid: Grid, channels: usize) -> &mut [f32] {
         (self.grid, self.channels) = (grid, channels);
-        stretch(&mut self.buffer, grid.pixels() * channels)
+        scratch_slice(&mut self.buffer, grid.pixels() * channels)
     }
 }
 
@@ -69,7 +69,7 @@ pub struct PackedUnit {
     cpu: Cpu,
     /// `[out, in, k, k]`, in the memory of the network that it was made from.
     weight: FlexTensor,
-    kept: Kept,
+    cache: PackedCache,
     bias: Vec<f32>,
     after: After,
 }
@@ -96,13 +96,19 @@ impl PackedUnit {
                 After::Activate(Normalisation::new(Grid::default(), &statistics, &[], &gamma, &beta, epsilon))
             }
         };
-        Some(Self { cpu, weight: weight.plain(), kept: Kept::default(), bias: into_floats(bias.plain()), after })
+        Some(Self {
+            cpu,
+            weight: weight.plain(),
+            cache: PackedCache::default(),
+            bias: into_floats(bias.plain()),
+            after,
+        })
     }
 
     /// A convolution alone, with weights `[out, in, k, k]`. `None` for tensors that are not on the CPU or not f32.
     pub fn plain(weight: &Tensor<4>, bias: &Tensor<1>, cpu: Cpu) -> Option<Self> {
         let (weight, bias) = (Value::of(weight)?.plain(), into_floats(Value::of(bias)?.plain()));
-        Some(Self { cpu, weight, kept: Kept::default(), bias, after: After::Nothing })
+        Some(Self { cpu, weight, cache: PackedCache::default(), bias, after: After::Nothing })
     }
 
     /// Applies it to the channels of `x`, followed by those of `beside`.
@@ -111,8 +117,8 @@ impl PackedUnit {
         let (grid, cpu) = (x.grid, self.cpu);
         let sources: Vec<Source<'_>> = [Some(x), beside].into_iter().flatten().map(Map::source).collect();
         let conv = Convolution { cpu, grid, kernel, sources: &sources };
-        let kept = Some(&self.kept);
-        let weights = Weights { values: floats(&self.weight), output, input, kernel, back_to: None, kept };
+        let cache = Some(&self.cache);
+        let weights = Weights { values: floats(&self.weight), output, input, kernel, input_range: None, cache };
         let (bias, out) = (Some(&*self.bias), out.resize(grid, output));
         match &self.after {
             After::Nothing => drop(conv.product(&weights, bias, out, |_, _| ())),

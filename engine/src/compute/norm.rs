@@ -139,7 +139,7 @@ impl Normalisation {
         images.for_each(|(image, (out, z))| {
             let (scale, shift) = self.of(image, channels);
             out.par_chunks_mut(size).zip(z.par_chunks(size)).for_each(|(to, from)| {
-                channels::run(cpu, channels, Activate { from, scale, shift, to, channels, at: 0 });
+                channels::run(cpu, channels, Activate { from, scale, shift, to, channels, offset: 0 });
             });
         });
         out
@@ -243,10 +243,10 @@ impl Pass for BackwardRelu<'_> {
         for (dy, z) in self.dy.chunks_exact_mut(channels).zip(self.z.chunks_exact(channels)) {
             let (dy, z) = (&mut dy[first..][..N], &z[first..][..N]);
             for i in 0..N {
-                let kept = if scale[i] * z[i] + shift[i] > 0.0 { dy[i] } else { 0.0 };
-                dy[i] = kept;
-                sum[i] += kept;
-                product[i] += kept * (z[i] - mean[i]);
+                let gradient = if scale[i] * z[i] + shift[i] > 0.0 { dy[i] } else { 0.0 };
+                dy[i] = gradient;
+                sum[i] += gradient;
+                product[i] += gradient * (z[i] - mean[i]);
             }
         }
         for i in 0..N {
@@ -285,7 +285,7 @@ fn relu(x: f32) -> f32 {
     if 0.0 > x { 0.0 } else { x }
 }
 
-/// `max(0, scale x + shift)` of pixels, into the channels from `at` on of pixels of `channels`.
+/// `max(0, scale x + shift)` of pixels, into the channels from `offset` on of pixels of `channels`.
 pub(super) struct Activate<'a> {
     /// `[pixels, C]`.
     pub from: &'a [f32],
@@ -296,7 +296,7 @@ pub(super) struct Activate<'a> {
     /// `[pixels, channels]`.
     pub to: &'a mut [f32],
     pub channels: usize,
-    pub at: usize,
+    pub offset: usize,
 }
 
 impl Pass for Activate<'_> {
@@ -305,7 +305,7 @@ impl Pass for Activate<'_> {
         let [scale, shift] = [self.scale, self.shift].map(|values| some::<N>(values, first));
         let own = self.scale.len();
         for (to, from) in self.to.chunks_exact_mut(self.channels).zip(self.from.chunks_exact(own)) {
-            let (to, from) = (&mut to[self.at + first..][..N], &from[first..][..N]);
+            let (to, from) = (&mut to[self.offset + first..][..N], &from[first..][..N]);
             for i in 0..N {
                 to[i] = relu(scale[i] * from[i] + shift[i]);
             }

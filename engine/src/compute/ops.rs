@@ -99,7 +99,7 @@ pub fn convolve(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<T
         let [output, _, kernel, _] = sizes(&weight);
         let sources = [Source { values: floats(&x), channels: input, activation: None }];
         let conv = Convolution { cpu: cpu(), grid, kernel, sources: &sources };
-        let weights = Weights { values: floats(&weight), output, input, kernel, back_to: None, kept: None };
+        let weights = Weights { values: floats(&weight), output, input, kernel, input_range: None, cache: None };
         let mut out = vec![0.0; grid.pixels() * output];
         conv.product(&weights, Some(floats(&bias)), &mut out, |_, _| ());
         (tensor(out, [grid.batch, grid.height, grid.width, output]), (x, weight))
@@ -130,7 +130,7 @@ impl Backward<Flex, 3> for Convolve {
         }
         if let Some(parent) = to_x {
             let weights =
-                Weights { values: floats(&weight), output, input, kernel, back_to: Some((0, input)), kept: None };
+                Weights { values: floats(&weight), output, input, kernel, input_range: Some((0, input)), cache: None };
             let sources = [Source { values: &dy, channels: output, activation: None }];
             let mut dx = vec![0.0; grid.pixels() * input];
             let conv = Convolution { cpu, grid, kernel, sources: &sources };

@@ -58,21 +58,22 @@ pub(super) struct Weights<'a> {
     pub input: usize,
     /// Height and width of the kernel.
     pub kernel: usize,
-    /// First and number of input channels for their gradient: the kernel is mirrored, input and output are swapped.
-    pub back_to: Option<(usize, usize)>,
-    /// Keeps the packed weights between calls, for weights that do not change.
-    pub kept: Option<&'a Kept>,
+    /// Set for the gradient of the input: first index and number of the input channels. The kernel is then mirrored, and input
+    /// and output are swapped.
+    pub input_range: Option<(usize, usize)>,
+    /// Cache of the packed weights, for weights that do not change.
+    pub cache: Option<&'a PackedCache>,
 }
 
-/// Packed weights that are kept between calls.
+/// Cache of packed weights.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct PackedCache {
     /// For sums and for Winograd's tiles. Which of them a call reads depends on the size of its image.
     packed: [OnceLock<Vec<f32>>; 2],
 }
 
-impl Kept {
-    /// The kept weights, for tiles or for sums. `pack` packs them on the first call.
+impl PackedCache {
+    /// The packed weights, for tiles or for sums. `pack` packs them on the first call.
     pub fn get(&self, tiles: bool, pack: impl FnOnce() -> Vec<f32>) -> &[f32] {
         let cell = &self.packed[usize::from(tiles)];
         if let Some(packed) = cell.get() {
@@ -88,7 +89,7 @@ impl Kept {
 impl Weights<'_> {
     /// Columns of the product.
     pub fn columns(&self) -> usize {
-        self.back_to.map_or(self.output, |(_, count)| count)
+        self.input_range.map_or(self.output, |(_, count)| count)
     }
 
     /// Number of terms of each sum.
@@ -98,7 +99,7 @@ impl Weights<'_> {
 
     /// Channels that the product sums over.
     pub fn channels(&self) -> usize {
-        if self.back_to.is_some() { self.output } else { self.input }
+        if self.input_range.is_some() { self.output } else { self.input }
     }
 
     /// Packs all panels.
@@ -123,13 +124,13 @@ impl Weights<'_> {
         let count = channels.len();
         // Whole rows and a few channels at a time: addresses of adjacent kernel positions are often a power of two apart and
         // would evict each other from the cache.
-        if let Some((start, _)) = self.back_to {
+        if let Some((start, _)) = self.input_range {
             for (c, channel) in channels.enumerate() {
                 let windows = &self.values[(channel * input + start + first) * area..][..wide * area];
-                for at in 0..area {
-                    let to = &mut to[((area - 1 - at) * count + c) * stride..][..wide];
+                for index in 0..area {
+                    let to = &mut to[((area - 1 - index) * count + c) * stride..][..wide];
                     for (to, window) in to.iter_mut().zip(windows.chunks_exact(area)) {
-                        *to = window[at];
+                        *to = window[index];
                     }
                 }
             }
@@ -137,12 +138,12 @@ impl Weights<'_> {
         }
         for c in (0..count).step_by(16) {
             let some = 16.min(count - c);
-            for at in 0..area {
-                let to = &mut to[(at * count + c) * stride..][..some * stride];
+            for index in 0..area {
+                let to = &mut to[(index * count + c) * stride..][..some * stride];
                 for column in 0..wide {
                     let windows = &self.values[((first + column) * input + channels.start + c) * area..][..some * area];
                     for (to, window) in to.chunks_exact_mut(stride).zip(windows.chunks_exact(area)) {
-                        to[column] = window[at];
+                        to[column] = window[index];
                     }
                 }
             }

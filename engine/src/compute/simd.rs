@@ -22,15 +22,15 @@ pub fn instructions() -> Result<&'static str> {
 
 fn named(name: &str) -> Result<Cpu> {
     let all = Cpu::all();
-    let found = all.iter().find(|cpu| cpu.name() == name).copied();
-    found.ok_or_else(|| {
+    let chosen = all.iter().find(|cpu| cpu.name() == name).copied();
+    chosen.ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|cpu| cpu.name()).collect();
         Error::config(VARIABLE, name, format!("this processor has {}", names.join(", ")))
     })
 }
 
-/// The instructions of every kernel. From the first kernel on, the memory of a layer is kept for the next. A wrong `AMLP_SIMD` is an error of [`instructions`], which every device asks as it is
-/// opened; a kernel that runs without one takes the fastest.
+/// The instruction set of every kernel. From the first kernel on, the memory of a layer is kept for the next. Opening a device
+/// calls [`instructions`], which reports an invalid `AMLP_SIMD`; here an invalid value selects the fastest set.
 pub(crate) fn cpu() -> Cpu {
     static CPU: OnceLock<Cpu> = OnceLock::new();
     *CPU.get_or_init(|| {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instructions_are_chosen_by_name_and_a_wrong_name_lists_those_at_hand() {
+    fn instructions_are_chosen_by_name_and_a_wrong_name_lists_the_available_ones() {
         for cpu in Cpu::all() {
             assert_eq!(named(cpu.name()).unwrap(), cpu);
         }

@@ -6,7 +6,7 @@ use lanes::Cpu;
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::norm::{Normalisation, Statistics, row_moments};
-use super::pack::{Kept, Weights};
+use super::pack::{PackedCache, Weights};
 use super::up::Upsampling;
 
 /// Values in -0.5 to 0.5.
@@ -67,14 +67,14 @@ fn convolutions_and_their_gradients_equal_their_definitions() {
         for (p, o) in (0..grid.pixels()).flat_map(|p| (0..output).map(move |o| (p, o))) {
             let (image, y, column) = (p / grid.area(), p / width % height, p % width);
             expected[0][p * output + o] += f64::from(bias[o]);
-            for (c, at) in (0..input).flat_map(|c| (0..area).map(move |at| (c, at))) {
-                let (row, column) = (y + at / kernel, column + at % kernel);
+            for (c, index) in (0..input).flat_map(|c| (0..area).map(move |index| (c, index))) {
+                let (row, column) = (y + index / kernel, column + index % kernel);
                 let halo = kernel / 2;
                 if row < halo || column < halo || row >= height + halo || column >= width + halo {
                     continue;
                 }
                 let i = ((image * height + row - halo) * width + column - halo) * input + c;
-                let w = (o * input + c) * area + at;
+                let w = (o * input + c) * area + index;
                 expected[0][p * output + o] += f64::from(x[i]) * f64::from(weights[w]);
                 expected[1][i] += f64::from(dz[p * output + o]) * f64::from(weights[w]);
                 expected[2][w] += f64::from(dz[p * output + o]) * f64::from(x[i]);
@@ -94,17 +94,17 @@ fn convolutions_and_their_gradients_equal_their_definitions() {
         let sources = if split == 0 { &sources[1..] } else { &sources[..] };
         let conv = Convolution { cpu, grid, kernel, sources };
         let mut out = vec![0.0; dz.len()];
-        let factor = Weights { values: &weights, output, input, kernel, back_to: None, kept: None };
+        let factor = Weights { values: &weights, output, input, kernel, input_range: None, cache: None };
         conv.product(&factor, Some(&bias), &mut out, |_, _| ());
         assert_close(&out, &expected[0], &what);
-        let kept = Kept::default();
+        let cache = PackedCache::default();
         for call in ["packs", "reads"] {
             let mut again = vec![f32::NAN; out.len()];
-            conv.product(&Weights { kept: Some(&kept), ..factor }, Some(&bias), &mut again, |_, _| ());
-            assert!(again == out, "{what}: the call that {call} kept weights");
+            conv.product(&Weights { cache: Some(&cache), ..factor }, Some(&bias), &mut again, |_, _| ());
+            assert!(again == out, "{what}: the call that {call} cached weights");
         }
         assert_close(&conv.weight_gradient(&dz, output), &expected[2], &what);
-        let factor = Weights { back_to: Some((0, input)), ..factor };
+        let factor = Weights { input_range: Some((0, input)), ..factor };
         let sources = [Source { values: &dz, channels: output, activation: None }];
         let mut dx = vec![0.0; x.len()];
         Convolution { cpu, grid, kernel, sources: &sources }.product(&factor, None, &mut dx, |_, _| ());
@@ -189,24 +189,28 @@ fn normalisation_against_differences(cpu: Cpu, grid: Grid, statistics: &Statisti
             kinks += 1;
             continue;
         }
-        let (found, expected) = (f64::from(back.dz[i]), slope(&up, &down, step));
-        assert!((found - expected).abs() < 5e-3, "{statistics:?}, {grid:?}: {found}, not {expected} at {i}");
+        let (actual, expected) = (f64::from(back.dz[i]), slope(&up, &down, step));
+        assert!((actual - expected).abs() < 5e-3, "{statistics:?}, {grid:?}: {actual}, not {expected} at {i}");
     }
-    assert!(kinks <= z.len() / 100, "{statistics:?}: {kinks} of {} compare nothing", z.len());
+    assert!(
+        kinks <= z.len() / 100,
+        "{statistics:?}: {kinks} of {} values are at a kink and were not compared",
+        z.len()
+    );
     if matches!(statistics, Statistics::None) {
         return;
     }
     // Small enough that no ReLU switches.
     let step = 1e-4;
-    for (which, found) in [&back.gamma, &back.beta].into_iter().enumerate() {
+    for (which, actual) in [&back.gamma, &back.beta].into_iter().enumerate() {
         for c in 0..channels {
             let moved = |by: f32| {
                 let mut affine = affine;
                 affine[which][c] += by;
                 output(&z, &affine)
             };
-            let (found, expected) = (f64::from(found[c]), slope(&moved(step), &moved(-step), step));
-            assert!((found - expected).abs() < 2e-2, "{statistics:?}, {grid:?}: {found}, not {expected}");
+            let (actual, expected) = (f64::from(actual[c]), slope(&moved(step), &moved(-step), step));
+            assert!((actual - expected).abs() < 2e-2, "{statistics:?}, {grid:?}: {actual}, not {expected}");
         }
     }
 }

@@ -1,26 +1,26 @@
-//! 3x3 convolutions of wide layers by Winograd's F(2x2, 3x3), which needs 4 products an output instead of 9.
+//! 3x3 convolutions of wide layers by Winograd's F(2x2, 3x3), which needs 4 products per output instead of 9.
 //!
-//! A tile is 2x2 outputs. [`Cpu::spread_input`] takes the 4x4 inputs of every tile to sixteen places, each place is a matrix
+//! A tile is 2x2 outputs. [`Cpu::spread_input`] transforms the 4x4 inputs of every tile to sixteen positions, each position is a matrix
 //! product over the channels, and [`Cpu::gather_output`] brings the sums back. The weight gradient goes the same way: the
-//! sixteen places of inputs times those of the output's gradient, summed over the tiles.
+//! sixteen positions of inputs times those of the output's gradient, summed over the tiles.
 
 use lanes::{Cpu, Left, PLACES, Pixels, Planes, Right, Segment, Shape, Start, Tile};
 
-use super::grid::{Grid, stretch};
+use super::grid::{Grid, scratch_slice};
 use super::pack::{Panel, Weights, pack, panel_of};
 
 /// Tiles that are transformed together: enough that the weights are read seldom, few enough for the L2 cache.
 const TILES: usize = 48;
 
-/// Numbers between two places, so that their addresses do not differ by a power of two and evict each other.
+/// Padding between two positions, so that their addresses do not differ by a power of two and evict each other.
 const GAP: usize = 16;
 
-/// Whether tiles are faster than sums: below 32 channels, 16 with AVX2, the way to the places and back costs what the products
+/// Whether tiles are faster than sums: below 32 channels, 16 with AVX2, the transforms cost what the products
 /// save. Portable sums stay as they are, because recorded results depend on them. Depends on shapes and instructions alone, as
 /// the order of sums does.
 pub(super) fn is_faster(cpu: Cpu, kernel: usize, grid: Grid, channels: usize, columns: usize) -> bool {
-    let least = if cpu.name() == "avx2" { 16 } else { 32 };
-    let wide = |count: usize| count >= least && count.is_multiple_of(16);
+    let min_channels = if cpu.name() == "avx2" { 16 } else { 32 };
+    let wide = |count: usize| count >= min_channels && count.is_multiple_of(16);
     kernel == 3 && wide(channels) && wide(columns) && grid.width.is_multiple_of(2) && grid.height.is_multiple_of(2)
 }
 
@@ -79,8 +79,8 @@ impl Room {
 impl Tiles {
     /// Rows of tiles that are transformed together, of `rows`.
     fn at_once(&self, rows: usize) -> usize {
-        let most = (TILES / self.across).clamp(1, rows.max(1));
-        rows.div_ceil(rows.div_ceil(most))
+        let max_rows = (TILES / self.across).clamp(1, rows.max(1));
+        rows.div_ceil(rows.div_ceil(max_rows))
     }
 
     fn padded_row(&self) -> usize {
@@ -128,7 +128,7 @@ impl Tiles {
         for (chunk, out) in out.chunks_mut(2 * at_once * row).enumerate() {
             let rows = out.len() / (2 * row);
             let room = Room::new(rows * self.across, self.channels);
-            let inputs = stretch(inputs, room.len());
+            let inputs = scratch_slice(inputs, room.len());
             self.spread(input, chunk * at_once, rows, &room, inputs);
             self.product_of(inputs, packed, panels, bias, out, outputs);
         }
@@ -149,36 +149,36 @@ impl Tiles {
         let rows = out.len() / (2 * row);
         let tiles = rows * self.across;
         let from = Room::new(tiles, self.channels);
-        // Panel by panel, so that the sums of one stay in the cache until they are brought back.
+        // Panel by panel, so that the sums of a panel are still in the cache when they are transformed back.
         for &panel in panels {
             let sums = Room::new(tiles, panel.wide);
-            let outputs = stretch(outputs, sums.len());
+            let outputs = scratch_slice(outputs, sums.len());
             let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
-            for place in 0..PLACES {
-                let to = &mut outputs[place * sums.place_stride..];
-                self.place(&from, spread, place, weights, panel, tiles, to);
+            for position in 0..PLACES {
+                let to = &mut outputs[position * sums.place_stride..];
+                self.multiply(&from, spread, position, weights, panel, tiles, to);
             }
-            for at in 0..rows {
+            for index in 0..rows {
                 let to = Pixels {
-                    first: 2 * at * row + panel.first,
+                    first: 2 * index * row + panel.first,
                     row_stride: row,
                     column_stride: columns,
                     channels: panel.wide,
                     tiles: self.across,
                 };
                 let bias = bias.map(|bias| &bias[panel.first..]);
-                self.cpu.gather_output(sums.planes(at * self.across), outputs, bias, to, out);
+                self.cpu.gather_output(sums.planes(index * self.across), outputs, bias, to, out);
             }
         }
     }
 
-    /// The products of one place and panel.
+    /// The products of one position and panel.
     #[allow(clippy::too_many_arguments, reason = "a matrix product has two factors, a result and their strides")]
-    fn place(
+    fn multiply(
         &self,
         spread: &Room,
         inputs: &[f32],
-        place: usize,
+        position: usize,
         weights: &[f32],
         Panel { wide, vectors, .. }: Panel,
         tiles: usize,
@@ -188,8 +188,11 @@ impl Tiles {
         let left = Left { values: inputs, row_stride: self.channels, step_stride: 1 };
         let right = Right { values: weights, step_stride: stride };
         let shape = Shape { rows: tiles, vectors, columns: wide };
-        let segment =
-            Segment { left: place * spread.place_stride, right: place * self.channels * stride, length: self.channels };
+        let segment = Segment {
+            left: position * spread.place_stride,
+            right: position * self.channels * stride,
+            length: self.channels,
+        };
         let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Zero);
         self.cpu.tile(&product, out, wide);
     }
@@ -212,29 +215,29 @@ impl Tiles {
             let rows = at_once.min(rows - first);
             let tiles = rows * self.across;
             let spread = Room::new(tiles, self.channels);
-            let inputs = stretch(inputs, spread.len());
+            let inputs = scratch_slice(inputs, spread.len());
             self.spread(input, first, rows, &spread, inputs);
             for (panel, sum) in panels.iter().zip(&mut *sums) {
                 let stride = panel.vectors * self.cpu.lanes();
                 let gradients = Room::new(tiles, stride);
-                let outputs = stretch(outputs, gradients.len());
-                for at in 0..rows {
+                let outputs = scratch_slice(outputs, gradients.len());
+                for index in 0..rows {
                     let from = Pixels {
-                        first: 2 * (first + at) * row + panel.first,
+                        first: 2 * (first + index) * row + panel.first,
                         row_stride: row,
                         column_stride: columns,
                         channels: panel.wide,
                         tiles: self.across,
                     };
-                    self.cpu.spread_gradient(from, dz, gradients.planes(at * self.across), outputs);
+                    self.cpu.spread_gradient(from, dz, gradients.planes(index * self.across), outputs);
                 }
                 let left = Left { values: inputs, row_stride: 1, step_stride: self.channels };
                 let right = Right { values: outputs, step_stride: stride };
                 let shape = Shape { rows: self.channels, vectors: panel.vectors, columns: stride };
-                for (place, sum) in sum.chunks_exact_mut(self.channels * stride).enumerate() {
+                for (position, sum) in sum.chunks_exact_mut(self.channels * stride).enumerate() {
                     let segment = Segment {
-                        left: place * spread.place_stride,
-                        right: place * gradients.place_stride,
+                        left: position * spread.place_stride,
+                        right: position * gradients.place_stride,
                         length: tiles,
                     };
                     let product = Tile::new(shape, left, right, std::slice::from_ref(&segment), Start::Output);

@@ -84,8 +84,8 @@ fn share(pixels: &[usize], others: &[Option<usize>], m: usize, frame: Frame) -> 
     let overlap = |n: usize| pixels.iter().copied().filter(|&p| others[p] == Some(n)).collect::<Pixels>();
     let own = frame.geodesic(pixels, &overlap(m));
     let rest: Vec<Vec<u32>> = all.iter().filter(|&&n| n != m).map(|&n| frame.geodesic(pixels, &overlap(n))).collect();
-    let nearest = |at: &usize| rest.iter().all(|other| own[*at] <= other[*at]);
-    (0..pixels.len()).filter(nearest).map(|at| pixels[at]).collect()
+    let nearest = |index: &usize| rest.iter().all(|other| own[*index] <= other[*index]);
+    (0..pixels.len()).filter(nearest).map(|index| pixels[index]).collect()
 }
 
 impl Frame {
@@ -111,15 +111,15 @@ impl Frame {
 
     fn centroid(self, pixels: &[usize]) -> [f64; 2] {
         let positions = || pixels.iter().map(|&p| self.position(p));
-        std::array::from_fn(|a| positions().map(|at| at[a] as f64).sum::<f64>() / pixels.len() as f64)
+        std::array::from_fn(|a| positions().map(|position| position[a] as f64).sum::<f64>() / pixels.len() as f64)
     }
 
     /// The pixels nearest to the centroid, including ties, so that no direction is preferred.
     fn centre(self, pixels: &[usize]) -> Pixels {
         let middle = self.centroid(pixels);
         let squared = |p: usize| {
-            let at = self.position(p);
-            (0..2).map(|a| ((at[a] as f64 - middle[a]) * self.spacing_mm[a]).powi(2)).sum::<f64>()
+            let position = self.position(p);
+            (0..2).map(|a| ((position[a] as f64 - middle[a]) * self.spacing_mm[a]).powi(2)).sum::<f64>()
         };
         let least = pixels.iter().map(|&p| squared(p)).fold(f64::INFINITY, f64::min);
         pixels.iter().copied().filter(|&p| squared(p) <= least * (1.0 + 1e-9) + 1e-12).collect()
@@ -179,7 +179,8 @@ impl Frame {
             // All equally good shifts are followed, so that no direction is preferred.
             let mut best = (score(start), vec![start]);
             loop {
-                let steps = best.1.iter().flat_map(|at| (0..9).map(move |n| [at[0] + n % 3 - 1, at[1] + n / 3 - 1]));
+                let steps =
+                    best.1.iter().flat_map(|shift| (0..9).map(move |n| [shift[0] + n % 3 - 1, shift[1] + n / 3 - 1]));
                 let mut around: Vec<Shift> = steps.collect();
                 around.sort_unstable();
                 around.dedup();

@@ -164,8 +164,8 @@ impl Slice {
                 (crossing[a], crossing[b], crossing[self.axis]) = (u as f64, v as f64, w);
                 let near = squared_distance(grid.world_from_voxel.transform_point3(crossing), on_plane) <= limit;
                 if let Some(voxel) = self.voxel([u, v], w, grid).filter(|_| near) {
-                    let at = grid.index(voxel);
-                    ranges.push(at..at + 1);
+                    let index = grid.index(voxel);
+                    ranges.push(index..index + 1);
                 }
             }
         }
@@ -183,13 +183,13 @@ impl Slice {
             let mut crossings = crossings(&corners, a, b, v as f64);
             crossings.sort_unstable_by(f64::total_cmp);
             for pair in crossings.chunks_exact(2) {
-                let clip = |at: f64| at.ceil().clamp(0.0, grid.shape[a] as f64) as usize;
+                let clip = |index: f64| index.ceil().clamp(0.0, grid.shape[a] as f64) as usize;
                 for u in clip(pair[0])..clip(pair[1]) {
                     let w = self.along(offset, [u as f64, v as f64]);
                     let depths = if through { 0..grid.shape[self.axis] } else { 0..1 };
                     let voxels =
                         depths.filter_map(|depth| self.voxel([u, v], if through { depth as f64 } else { w }, grid));
-                    ranges.extend(voxels.map(|voxel| grid.index(voxel)).map(|at| at..at + 1));
+                    ranges.extend(voxels.map(|voxel| grid.index(voxel)).map(|index| index..index + 1));
                 }
             }
         }

@@ -26,12 +26,12 @@ pub(super) fn flood(
     (seen[first], reached[first]) = (true, true);
     let neighbours = neighbours(connectivity);
     let mut turn = 0_usize;
-    while let Some(at) = stack.pop() {
+    while let Some(index) = stack.pop() {
         turn += 1;
         if turn.is_multiple_of(1 << 16) {
             control.check()?;
         }
-        let voxel = bounds.voxel(at);
+        let voxel = bounds.voxel(index);
         for step in &neighbours {
             let next: [usize; 3] = std::array::from_fn(|a| voxel[a].wrapping_add_signed(step[a]));
             if !bounds.contains(next) || seen[local(next)] {

@@ -41,22 +41,22 @@ impl Spill {
 
     fn write(&self, bytes: &[u8]) -> Result<u64> {
         let mut file = self.file();
-        let at = file.end;
+        let offset = file.end;
         let mut write = || {
-            file.storage.seek(SeekFrom::Start(at))?;
+            file.storage.seek(SeekFrom::Start(offset))?;
             file.storage.write_all(bytes)?;
             file.storage.flush()
         };
         write().map_err(Error::io("write", &self.path))?;
         file.end += bytes.len() as u64;
-        Ok(at)
+        Ok(offset)
     }
 
-    fn read(&self, at: u64, len: usize) -> Result<Vec<u8>> {
+    fn read(&self, offset: u64, len: usize) -> Result<Vec<u8>> {
         let mut file = self.file();
         let mut bytes = vec![0; len];
         let mut read = || {
-            file.storage.seek(SeekFrom::Start(at))?;
+            file.storage.seek(SeekFrom::Start(offset))?;
             file.storage.read_exact(&mut bytes)
         };
         read().map_err(Error::io("read", &self.path))?;
@@ -100,7 +100,7 @@ pub struct Entry {
 
 enum Content {
     Memory(PackedDelta),
-    Spilled { at: u64, len: usize, dims: [usize; 4] },
+    Spilled { offset: u64, len: usize, dims: [usize; 4] },
 }
 
 /// The edits of a mask, oldest first, and how many of them are in effect.
@@ -192,12 +192,12 @@ impl History {
 
     /// Frees the memory of edits that were written to the spill. Ignores edits that have been dropped since.
     pub fn moved(&mut self, moved: SpilledEdits) {
-        for (id, at) in moved.0 {
+        for (id, offset) in moved.0 {
             let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
             let entry = &mut self.entries[place];
             if let Content::Memory(packed) = &entry.content {
                 let (len, dims) = (packed.bytes().len(), packed.dims());
-                entry.content = Content::Spilled { at, len, dims };
+                entry.content = Content::Spilled { offset, len, dims };
                 self.memory -= len;
             }
         }
@@ -245,8 +245,8 @@ impl History {
     fn delta(&self, n: usize) -> Result<Delta> {
         match &self.entries[n].content {
             Content::Memory(packed) => Ok(packed.unpack()),
-            Content::Spilled { at, len, dims } => {
-                let bytes = self.spill.read(*at, *len)?;
+            Content::Spilled { offset, len, dims } => {
+                let bytes = self.spill.read(*offset, *len)?;
                 PackedDelta::read(&bytes, *dims).map_err(|why| Error::file(&self.spill.path, why))
             }
         }

@@ -25,7 +25,7 @@ pub(super) fn component_at(
         return Err(Error::config("voxel", format!("{voxel:?}"), format!("it is {found}. Choose a voxel of {wanted}")));
     }
     let Some(bounds) = VoxelBox::whole(labels.shape()) else { return Ok(Region::default()) };
-    let wanted = |at: usize| is_inside(labels.get(at));
+    let wanted = |index: usize| is_inside(labels.get(index));
     flood(voxel, &bounds, labels.shape(), Connectivity::Full, wanted, control)
 }
 
@@ -43,11 +43,11 @@ pub(super) fn other_components(
     let kept = component_at(voxel, label, labels, control)?;
     let Some(bounds) = labels.bounds_of(is_inside) else { return Ok(kept) };
     let all = BoxMask::region(&bounds, &BoxMask::of(labels, bounds, is_inside).bits, labels.shape());
-    let is_kept = |at: usize| {
-        let after = kept.ranges().partition_point(|range| range.end <= at);
-        kept.ranges().get(after).is_some_and(|range| range.contains(&at))
+    let is_kept = |index: usize| {
+        let after = kept.ranges().partition_point(|range| range.end <= index);
+        kept.ranges().get(after).is_some_and(|range| range.contains(&index))
     };
-    Ok(all.filtered(|at| !is_kept(at)))
+    Ok(all.filtered(|index| !is_kept(index)))
 }
 
 /// The components of one label, or over all labels, that `removed` selects by size rank and number of voxels.

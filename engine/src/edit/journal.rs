@@ -52,7 +52,7 @@ fn one() -> usize {
 }
 
 /// Maximum number of voxels of a mask over all frames. A larger number means that the file is damaged.
-const MOST_VOXELS: usize = 1 << 36;
+const MAX_VOXELS: usize = 1 << 36;
 
 impl Header {
     /// The header of a new journal.
@@ -76,7 +76,7 @@ impl Header {
         let [nx, ny, nz] = self.shape;
         let dims = [nx, ny, nz, self.frames];
         let voxels = dims.iter().try_fold(1_usize, |all, &n| all.checked_mul(n));
-        let usable = voxels.is_some_and(|voxels| (1..=MOST_VOXELS).contains(&voxels));
+        let usable = voxels.is_some_and(|voxels| (1..=MAX_VOXELS).contains(&voxels));
         let frames = || plural(self.frames, "frame", "frames");
         if usable { Ok(dims) } else { Err(format!("header: no mask has {nx}x{ny}x{nz} voxels in {}", frames())) }
     }
@@ -195,7 +195,7 @@ fn checksum(payload: &[u8]) -> u32 {
 /// Splits `bytes` into the payload of the first frame and the rest.
 fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
     let head: [u8; FRAME] = bytes.get(..FRAME).and_then(|head| head.try_into().ok()).ok_or("it is cut off")?;
-    let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    let number = |index: usize| u32::from_le_bytes([head[index], head[index + 1], head[index + 2], head[index + 3]]);
     let len = number(0) as usize;
     // A file system may leave zeros after a power cut. An empty frame of zeros would have a valid checksum.
     if len == 0 {

@@ -175,11 +175,11 @@ impl EditLabels {
     }
 
     /// Label at a position in memory (see [`Grid::index`]).
-    pub fn get(&self, at: usize) -> u16 {
+    pub fn get(&self, index: usize) -> u16 {
         let plane = self.grid.shape[0] * self.grid.shape[1];
-        match self.slab(at / plane) {
-            LabelData::U8(v) => u16::from(v[at % plane]),
-            LabelData::U16(v) => v[at % plane],
+        match self.slab(index / plane) {
+            LabelData::U8(v) => u16::from(v[index % plane]),
+            LabelData::U16(v) => v[index % plane],
         }
     }
 

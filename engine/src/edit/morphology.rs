@@ -55,7 +55,7 @@ pub(super) fn holes(label: u16, mode: Mode, axis: usize, labels: &EditLabels, co
     let Some(mask) = mask_of(label, labels, [1; 3]) else { return Ok(Region::default()) };
     let mut bits = vec![false; mask.bits.len()];
     match mode {
-        Mode::Volume => enclosed(&inverted(&mask.bits), mask.shape(), 3, |at| bits[at] = true),
+        Mode::Volume => enclosed(&inverted(&mask.bits), mask.shape(), 3, |index| bits[index] = true),
         Mode::Slice => {
             let slicing = SliceLayout::new(mask.shape(), axis);
             let outside = inverted(&mask.bits);
@@ -131,8 +131,8 @@ fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
     }
     control.check()?;
     let (min, image) = (mask.bounds.min, labels.shape());
-    let new = (0..mask.bits.len()).into_par_iter().map(|at| {
-        let voxel = mask.bounds.voxel(at);
+    let new = (0..mask.bits.len()).into_par_iter().map(|index| {
+        let voxel = mask.bounds.voxel(index);
         let (mut inside, mut all) = (0_usize, 0_usize);
         for &(dj, dk, half) in &rows {
             let (j, k) = (voxel[1].wrapping_add_signed(dj), voxel[2].wrapping_add_signed(dk));
@@ -149,7 +149,7 @@ fn majority(label: u16, mm: f64, labels: &EditLabels, control: &Control) -> Resu
         }
         match (2 * inside).cmp(&all) {
             std::cmp::Ordering::Less => false,
-            std::cmp::Ordering::Equal => mask.bits[at],
+            std::cmp::Ordering::Equal => mask.bits[index],
             std::cmp::Ordering::Greater => true,
         }
     });
@@ -201,13 +201,13 @@ pub(super) fn kernel(sigma: f64) -> Vec<f64> {
 pub(super) fn convolve(field: &mut [f64], shape: [usize; 3], axis: usize, kernel: &[f64]) {
     let ([nx, ny, _], radius) = (shape, kernel.len() / 2);
     let source = field.to_vec();
-    let within = |at: usize, offset: usize, n: usize| (at + offset).saturating_sub(radius).min(n - 1);
+    let within = |index: usize, offset: usize, n: usize| (index + offset).saturating_sub(radius).min(n - 1);
     field.par_chunks_mut(nx).enumerate().for_each_init(Vec::new, |padded: &mut Vec<f64>, (row, out)| {
         out.fill(0.0);
         if axis == 0 {
             let own = &source[row * nx..(row + 1) * nx];
             padded.clear();
-            padded.extend((0..nx + 2 * radius).map(|at| own[within(at, 0, nx)]));
+            padded.extend((0..nx + 2 * radius).map(|index| own[within(index, 0, nx)]));
         }
         let (j, k) = (row % ny, row / ny);
         for (offset, weight) in kernel.iter().enumerate() {

@@ -64,9 +64,9 @@ impl VoxelBox {
     }
 
     /// The voxel index in the grid, from a position in an array over the box.
-    pub(super) fn voxel(&self, at: usize) -> [usize; 3] {
+    pub(super) fn voxel(&self, index: usize) -> [usize; 3] {
         let [nx, ny, _] = self.shape();
-        [self.min[0] + at % nx, self.min[1] + at / nx % ny, self.min[2] + at / (nx * ny)]
+        [self.min[0] + index % nx, self.min[1] + index / nx % ny, self.min[2] + index / (nx * ny)]
     }
 }
 
@@ -95,7 +95,7 @@ impl Region {
 
     /// The bounding box of the voxels in a grid of this `shape`. A range may continue in the next row.
     pub fn bounds(&self, [nx, ny, _]: [usize; 3]) -> Option<VoxelBox> {
-        let voxel = |at: usize| [at % nx, at / nx % ny, at / (nx * ny)];
+        let voxel = |index: usize| [index % nx, index / nx % ny, index / (nx * ny)];
         let boxed = |range: &Range<usize>| {
             let (first, last) = (voxel(range.start), voxel(range.end - 1));
             let corners = VoxelBox { min: first, max: first }.union(&VoxelBox { min: last, max: last });
@@ -115,10 +115,10 @@ impl Region {
     /// The voxels for which `keep` holds, by position in memory.
     pub fn filtered(&self, keep: impl Fn(usize) -> bool) -> Self {
         let mut kept: Vec<Range<usize>> = Vec::new();
-        for at in self.0.iter().cloned().flatten().filter(|&at| keep(at)) {
+        for index in self.0.iter().cloned().flatten().filter(|&index| keep(index)) {
             match kept.last_mut() {
-                Some(last) if last.end == at => last.end += 1,
-                _ => kept.push(at..at + 1),
+                Some(last) if last.end == index => last.end += 1,
+                _ => kept.push(index..index + 1),
             }
         }
         Self(kept)
@@ -153,12 +153,12 @@ impl BoxMask {
         let width = bounds.shape()[0];
         for (n, (_, row)) in bounds.rows(shape).enumerate() {
             let bits = &bits[n * width..(n + 1) * width];
-            let mut at = 0;
-            while let Some(skip) = bits[at..].iter().position(|&bit| bit) {
-                let start = at + skip;
+            let mut index = 0;
+            while let Some(skip) = bits[index..].iter().position(|&bit| bit) {
+                let start = index + skip;
                 let len = bits[start..].iter().position(|&bit| !bit).unwrap_or(width - start);
                 ranges.push(row.start + start..row.start + start + len);
-                at = start + len;
+                index = start + len;
             }
         }
         Region::new(ranges)
@@ -212,7 +212,7 @@ mod tests {
     fn a_region_merges_overlapping_ranges_in_any_order() {
         let region = Region::new(vec![5..7, 0..2, 6..9, 2..3, 4..4]);
         assert_eq!(region.ranges(), [0..3, 5..9]);
-        assert_eq!(region.filtered(|at| at != 6).ranges(), [0..3, 5..6, 7..9]);
+        assert_eq!(region.filtered(|index| index != 6).ranges(), [0..3, 5..6, 7..9]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ impl<'a> Frame<'a> {
         Self { image, offset: frame * image.grid.len() }
     }
 
-    pub fn value(&self, at: usize) -> f64 {
-        self.image.scale.apply(self.image.data.stored(self.offset + at))
+    pub fn value(&self, index: usize) -> f64 {
+        self.image.scale.apply(self.image.data.stored(self.offset + index))
     }
 }
 
@@ -46,12 +46,13 @@ pub(super) fn region_grow(
     let steps = grid.spacing_mm().map(|spacing| (radius / shear_bound(grid, spacing) + 1.0) as usize);
     let bounds = if radius.is_finite() { VoxelBox { min: start, max: start }.padded(steps, grid.shape) } else { whole };
     let (centre, seed) = (grid.world(start), frame.value(grid.index(start)));
-    let near = |at: usize| {
-        let voxel = [at % grid.shape[0], at / grid.shape[0] % grid.shape[1], at / (grid.shape[0] * grid.shape[1])];
+    let near = |index: usize| {
+        let voxel =
+            [index % grid.shape[0], index / grid.shape[0] % grid.shape[1], index / (grid.shape[0] * grid.shape[1])];
         radius.is_infinite() || grid.world(voxel).distance(centre) <= radius * (1.0 + ROUNDING)
     };
-    let similar = |at: usize| (frame.value(at) - seed).abs() <= tolerance;
-    flood(start, &bounds, grid.shape, Connectivity::Face, |at| similar(at) && near(at), control)
+    let similar = |index: usize| (frame.value(index) - seed).abs() <= tolerance;
+    flood(start, &bounds, grid.shape, Connectivity::Face, |index| similar(index) && near(index), control)
 }
 
 /// The voxels with values in a range that are 26-connected to `start`, whose value must lie in the range.
@@ -72,7 +73,7 @@ pub(super) fn threshold_grow(
         let why = format!("its value {seed} is outside {} to {}", range.start(), range.end());
         return Err(Error::config("voxel", format!("{start:?}"), why));
     }
-    let inside = |at: usize| range.contains(&frame.value(at));
+    let inside = |index: usize| range.contains(&frame.value(index));
     flood(start, &whole, grid.shape, Connectivity::Full, inside, control)
 }
 
@@ -94,22 +95,22 @@ pub(super) fn adaptive(
     let mut ranges = Vec::new();
     for &point in &wanted.points_mm {
         control.check()?;
-        let at = grid.voxel_from_world().transform_point3(DVec3::from_array(point)).to_array().map(f64::round);
-        if !(0..3).all(|a| at[a] >= 0.0 && at[a] < grid.shape[a] as f64) {
+        let voxel = grid.voxel_from_world().transform_point3(DVec3::from_array(point)).to_array().map(f64::round);
+        if !(0..3).all(|a| voxel[a] >= 0.0 && voxel[a] < grid.shape[a] as f64) {
             continue;
         }
-        let start = at.map(|v| v as usize);
+        let start = voxel.map(|v| v as usize);
         let ball = brush(&Brush { points_mm: vec![point], ..wanted.clone() }, grid, control)?;
         let here = VoxelBox { min: start, max: start };
         let bounds = ball.bounds(grid.shape).map_or(here, |ball| ball.union(&here));
         let seed = frame.value(grid.index(start));
         let limit = tolerance.unwrap_or_else(|| similarity(start, &ball, frame, grid));
-        let inside = |at: usize| {
+        let inside = |voxel: usize| {
             let ranges = ball.ranges();
-            let after = ranges.partition_point(|range| range.end <= at);
-            ranges.get(after).is_some_and(|range| range.contains(&at))
+            let after = ranges.partition_point(|range| range.end <= voxel);
+            ranges.get(after).is_some_and(|range| range.contains(&voxel))
         };
-        let similar = |at: usize| (frame.value(at) - seed).abs() <= limit && inside(at);
+        let similar = |voxel: usize| (frame.value(voxel) - seed).abs() <= limit && inside(voxel);
         let found = flood(start, &bounds, grid.shape, Connectivity::Face, similar, control)?;
         // The start may be outside a brush smaller than a voxel.
         ranges.extend_from_slice(found.filtered(inside).ranges());
@@ -119,7 +120,7 @@ pub(super) fn adaptive(
 
 /// Half the spread of the values in the brush, at least three standard deviations of the voxels around its centre.
 fn similarity(centre: [usize; 3], ball: &Region, frame: Frame<'_>, grid: &Grid) -> f64 {
-    let mut values: Vec<f64> = ball.ranges().iter().cloned().flatten().map(|at| frame.value(at)).collect();
+    let mut values: Vec<f64> = ball.ranges().iter().cloned().flatten().map(|index| frame.value(index)).collect();
     values.retain(|value| value.is_finite());
     values.sort_unstable_by(f64::total_cmp);
     let quantile = |share: f64| values.get(((values.len() as f64 - 1.0) * share).round() as usize).copied();
@@ -128,7 +129,7 @@ fn similarity(centre: [usize; 3], ball: &Region, frame: Frame<'_>, grid: &Grid) 
     let near: Vec<f64> = around
         .rows(grid.shape)
         .flat_map(|(_, row)| row)
-        .map(|at| frame.value(at))
+        .map(|index| frame.value(index))
         .filter(|value| value.is_finite())
         .collect();
     let n = near.len().max(1) as f64;

@@ -47,8 +47,8 @@ pub(super) fn watershed(
     let bounds = widened(a.union(&b), grid);
     let mut sides = faces(&bounds, grid.shape);
     for (region, side) in [(inside, Side::Inside), (outside, Side::Outside)] {
-        for at in region.ranges().iter().cloned().flatten() {
-            sides[local(at, &bounds, grid.shape)] = side;
+        for index in region.ranges().iter().cloned().flatten() {
+            sides[local(index, &bounds, grid.shape)] = side;
         }
     }
     let levels = levels(&bounds, smooth_mm, frame, grid, control)?;
@@ -90,14 +90,14 @@ fn faces(bounds: &VoxelBox, shape: [usize; 3]) -> Vec<Side> {
             voxel[a] == low && low > 0 || voxel[a] == high && high + 1 < shape[a]
         })
     };
-    let side = |at: usize| if is_face(bounds.voxel(at)) { Side::Outside } else { Side::Open };
+    let side = |index: usize| if is_face(bounds.voxel(index)) { Side::Outside } else { Side::Open };
     (0..bounds.len()).map(side).collect()
 }
 
 /// Converts a memory position in the grid to a position in an array over the box.
-fn local(at: usize, bounds: &VoxelBox, [nx, ny, _]: [usize; 3]) -> usize {
+fn local(index: usize, bounds: &VoxelBox, [nx, ny, _]: [usize; 3]) -> usize {
     let [wide, high, _] = bounds.shape();
-    let voxel = [at % nx, at / nx % ny, at / (nx * ny)];
+    let voxel = [index % nx, index / nx % ny, index / (nx * ny)];
     let [i, j, k]: [usize; 3] = std::array::from_fn(|a| voxel[a] - bounds.min[a]);
     i + wide * (j + high * k)
 }
@@ -112,7 +112,8 @@ fn levels(
 ) -> Result<Vec<u16>> {
     let spacing = grid.spacing_mm();
     let smooth_mm = smooth_mm.unwrap_or(spacing.into_iter().fold(f64::INFINITY, f64::min) / 2.0);
-    let mut values: Vec<f64> = bounds.rows(grid.shape).flat_map(|(_, row)| row).map(|at| frame.value(at)).collect();
+    let mut values: Vec<f64> =
+        bounds.rows(grid.shape).flat_map(|(_, row)| row).map(|index| frame.value(index)).collect();
     let lowest = values.iter().copied().filter(|value| value.is_finite()).fold(f64::INFINITY, f64::min);
     if !lowest.is_finite() {
         return Ok(vec![0; values.len()]);
@@ -138,28 +139,28 @@ fn flood(levels: &[u16], sides: &[Side], bounds: &VoxelBox, grid: &Grid, control
     let mut done = vec![false; levels.len()];
     let mut inside = vec![false; levels.len()];
     let mut front = BinaryHeap::new();
-    for (at, side) in sides.iter().enumerate().filter(|(_, side)| **side != Side::Open) {
-        cheapest[at] = key(0, 0, *side == Side::Inside);
-        front.push(Reverse((cheapest[at], at)));
+    for (index, side) in sides.iter().enumerate().filter(|(_, side)| **side != Side::Open) {
+        cheapest[index] = key(0, 0, *side == Side::Inside);
+        front.push(Reverse((cheapest[index], index)));
     }
     let mut turn = 0_usize;
-    while let Some(Reverse((cost, at))) = front.pop() {
-        if std::mem::replace(&mut done[at], true) {
+    while let Some(Reverse((cost, index))) = front.pop() {
+        if std::mem::replace(&mut done[index], true) {
             continue;
         }
         turn += 1;
         if turn.is_multiple_of(1 << 16) {
             control.check()?;
         }
-        inside[at] = cost & 1 == 1;
+        inside[index] = cost & 1 == 1;
         let (largest, length) = (cost >> 48, (cost >> 1) & ((1 << 47) - 1));
         for axis in 0..3 {
-            let place = at / strides[axis] % shape[axis];
+            let place = index / strides[axis] % shape[axis];
             let neighbours =
-                [(place > 0, at.wrapping_sub(strides[axis])), (place + 1 < shape[axis], at + strides[axis])];
+                [(place > 0, index.wrapping_sub(strides[axis])), (place + 1 < shape[axis], index + strides[axis])];
             for (_, next) in neighbours.into_iter().filter(|(exists, _)| *exists) {
-                let step = u64::from(levels[at].abs_diff(levels[next])).max(largest);
-                let offer = key(step, length + lengths[axis], inside[at]);
+                let step = u64::from(levels[index].abs_diff(levels[next])).max(largest);
+                let offer = key(step, length + lengths[axis], inside[index]);
                 if !done[next] && offer < cheapest[next] {
                     cheapest[next] = offer;
                     front.push(Reverse((offer, next)));

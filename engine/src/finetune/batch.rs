@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::network_config;
 use crate::config::Config;
 use crate::loss::{Overlap, cross_entropy, dice, dice_loss, overlap};
 use crate::model::{UNet, UNetConfig};
+use crate::predict::network_config;
 use crate::trainer::{MicroBatch, MicroLoss, Objective};
 use crate::{ErrorKind, Result};
 

@@ -107,13 +107,13 @@ impl LabelledData {
     }
 
     /// Augmented slices with their targets. The augmentation depends on the epoch, the step and the position in the batch.
-    pub(super) fn samples(&self, config: &Config, slices: &[usize], at: Position) -> Result<Samples> {
+    pub(super) fn samples(&self, config: &Config, slices: &[usize], position: Position) -> Result<Samples> {
         let size = config.preprocess.size;
-        let sample = |(place, &slice): (usize, &usize)| {
-            let place = [at.epoch as u64, at.step as u64, place as u64];
-            let mut draw = stream(config.seed, "finetune-augment", &place);
-            let most = config.training.shift_px as i32;
-            let shift = [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 });
+        let sample = |(index, &slice): (usize, &usize)| {
+            let key = [position.epoch as u64, position.step as u64, index as u64];
+            let mut draw = stream(config.seed, "finetune-augment", &key);
+            let max_shift = config.training.shift_px as i32;
+            let shift = [0; 2].map(|_| if max_shift > 0 { draw.random_range(-max_shift..=max_shift) } else { 0 });
             let window = self.store.window(slice, shift)?;
             let target = window.target.unwrap_or_else(|| vec![0; size * size]);
             let case = &self.store.cases()[self.store.meta(slice).case as usize];
@@ -129,8 +129,8 @@ impl LabelledData {
     pub(super) fn find(&self, pin: &Pin) -> Result<TrainingSlice> {
         let store = &self.store;
         let case = store.cases().iter().position(|case| case.id == pin.case);
-        let is_it = |i: &usize| Some(store.meta(*i).case as usize) == case && store.meta(*i).k == pin.slice;
-        let stored = case.zip((0..store.len()).find(is_it)).map(|(case, slice)| {
+        let is_pinned = |i: &usize| Some(store.meta(*i).case as usize) == case && store.meta(*i).k == pin.slice;
+        let stored = case.zip((0..store.len()).find(is_pinned)).map(|(case, slice)| {
             store.window(slice, [0, 0]).map(|window| (window, store.cases()[case].plan.crop_affine()))
         });
         Ok(TrainingSlice { trained: case.is_some(), stored: stored.transpose()? })

@@ -17,7 +17,6 @@ use crate::Result;
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Stage};
-use crate::model::UNetConfig;
 use crate::run::{Convergence, History};
 use crate::seed::stream;
 use crate::trainer::{Session, TrainOutput, measure_step, train};
@@ -129,15 +128,6 @@ pub fn finetune(
         seconds,
         before_after: None,
     }))
-}
-
-/// The network of fine-tuning, with one output channel per region.
-pub fn network_config(config: &Config) -> UNetConfig {
-    UNetConfig {
-        in_channels: config.data.modality.len(),
-        out_channels: config.data.targets.count(),
-        ..config.network.clone()
-    }
 }
 
 /// Seconds of a step on a batch of `slices` slices of noise. The time does not depend on the content.

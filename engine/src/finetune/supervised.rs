@@ -4,14 +4,14 @@ use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{DiceCrossEntropy, LabelledData, Samples, network_config};
+use super::{DiceCrossEntropy, LabelledData, Samples};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{EpochSummary, Event, Stage};
 use crate::metrics::Counts;
 use crate::model::record::Transfer;
 use crate::model::{UNet, UNetConfig, record};
-use crate::predict::{Choice, Segmenter};
+use crate::predict::{Choice, Segmenter, network_config};
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
 use crate::probe::{PictureKind, Pin, PinnedPictures};
@@ -39,9 +39,9 @@ impl<'a> Supervised<'a> {
 
     /// Mean Dice of whole volumes over the validation patients and regions, on the prepared grid; `None` in epochs without a
     /// validation.
-    fn validate(&self, net: &UNet, at: Position) -> Result<Option<f64>> {
+    fn validate(&self, net: &UNet, position: Position) -> Result<Option<f64>> {
         let every = self.config.labels.validate_every;
-        let due = every > 0 && (at.epoch.is_multiple_of(every) || at.epoch == at.epochs);
+        let due = every > 0 && (position.epoch.is_multiple_of(every) || position.epoch == position.epochs);
         if !due || self.data.validation.is_empty() {
             return Ok(None);
         }
@@ -76,16 +76,16 @@ fn initial(config: &Config, seed: u64, device: &Device) -> Result<UNet> {
         return Ok(fresh);
     }
     let run = RunFolder::open(&config.labels.from)?;
-    let theirs = Config::from_toml(&run.config_text()?, &run.config_path())?;
-    let finetuned = theirs.stage == Stage::Finetune;
+    let source = Config::from_toml(&run.config_text()?, &run.config_path())?;
+    let finetuned = source.stage == Stage::Finetune;
     let choice = if finetuned && config.labels.from_best { Choice::Best } else { Choice::Last };
     let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?;
-    let what = match theirs.stage {
+    let what = match source.stage {
         _ if config.labels.encoder_only => Transfer::Encoder,
-        Stage::Pretrain => crate::pretrain::transfer(&theirs),
+        Stage::Pretrain => crate::pretrain::transfer(&source),
         Stage::Finetune => Transfer::Whole,
     };
-    let extra_inputs = usize::from(!finetuned && theirs.method.mask.channel);
+    let extra_inputs = usize::from(!finetuned && source.method.mask.channel);
     record::transfer(fresh, &weights.content, what, extra_inputs)
 }
 
@@ -143,8 +143,8 @@ impl Method for Supervised<'_> {
         self.data
     }
 
-    fn collate(&self, slices: &[usize], at: Position) -> Result<Samples> {
-        self.data.samples(self.config, slices, at)
+    fn collate(&self, slices: &[usize], position: Position) -> Result<Samples> {
+        self.data.samples(self.config, slices, position)
     }
 
     fn after_step(&mut self, _: &mut UNet, _: &Samples, _: &StepOutput, _: Position) -> Result<Vec<Event>> {
@@ -153,7 +153,7 @@ impl Method for Supervised<'_> {
     }
 
     /// Draws the probability of the first region of each pinned slice, and validates.
-    fn end_epoch(&mut self, net: &UNet, at: Position) -> Result<EpochEnd> {
+    fn end_epoch(&mut self, net: &UNet, position: Position) -> Result<EpochEnd> {
         self.probes.admit_new(&|pin| self.data.find(pin));
         let (valid, size, device) = (net.valid(), self.config.preprocess.size, &self.session.compute.device);
         let probability = |_: &Pin, data: &SliceData| {
@@ -166,8 +166,8 @@ impl Method for Supervised<'_> {
             })?;
             Ok((data.iter::<f32>().collect(), PictureKind::Output, Vec::new()))
         };
-        self.probes.record(at.epoch, Some([0.0, 1.0]), probability)?;
-        Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, at)? })
+        self.probes.record(position.epoch, Some([0.0, 1.0]), probability)?;
+        Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, position)? })
     }
 
     fn diagnostics(&mut self, _: &UNet, _: Position, summary: &mut EpochSummary) -> Result<()> {

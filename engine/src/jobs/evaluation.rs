@@ -131,11 +131,11 @@ pub fn evaluate_run(
     let measured = patients.iter().filter_map(|row| Some((row.patient.as_str(), row.measures.as_ref()?)));
     let mean = Mean::by_patient(measured);
     let epoch = epoch.map_or(0, |manifest| manifest.epoch);
-    let done =
+    let evaluation =
         RunEvaluation { version: VERSION, part: part.into(), checkpoint: choice, epoch, patients, mean, left_out };
-    staged.finish(&done)?;
+    staged.finish(&evaluation)?;
     progress(cases.len(), cases.len(), "");
-    Ok(done)
+    Ok(evaluation)
 }
 
 /// The stored evaluation of a network of a run; `None` if it was never evaluated.
@@ -178,10 +178,10 @@ pub(super) fn evaluate_case(
     let name = mask_name(&case.id)?;
     let modalities = &segmenter.config().data.modality;
     let (images, truth) = read_case(case, modalities, true, &segmenter.config().preprocess.masks())?;
-    let found = segmenter.segment(&images, &mut |_| {}, control)?.label;
+    let segmentation = segmenter.segment(&images, &mut |_| {}, control)?.label;
     let source = images.first().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
     if let Some(staged) = staged {
-        write_label(&staged.place(&name), &found, source)?;
+        write_label(&staged.path_of(&name), &segmentation, source)?;
     }
     let mut row = PatientRow {
         case: case.id.clone(),
@@ -197,16 +197,16 @@ pub(super) fn evaluate_case(
     };
     if let Some(truth) = truth {
         // The reference may be on the grid of another image of the patient.
-        score(&mut row, &found, &truth.on_grid(&found.grid))?;
+        score(&mut row, &segmentation, &truth.on_grid(&segmentation.grid))?;
     }
     Ok(row)
 }
 
 /// Measures a segmentation against the reference on the same grid.
-fn score(row: &mut PatientRow, found: &LabelVolume, truth: &LabelVolume) -> Result<()> {
-    let grid = &found.grid;
-    row.measures = Some(measure(&found.inside(), &truth.inside(), grid, &Options::default())?);
-    let slices = compare(found, truth)?;
+fn score(row: &mut PatientRow, segmentation: &LabelVolume, reference: &LabelVolume) -> Result<()> {
+    let grid = &segmentation.grid;
+    row.measures = Some(measure(&segmentation.inside(), &reference.inside(), grid, &Options::default())?);
+    let slices = compare(segmentation, reference)?;
     if let Some(&worst) = slices.worst_first().first() {
         row.worst_slice = Some(grid.axial_slices().stored(worst));
         row.worst_dice = slices.slice_dice().get(worst).copied().flatten();

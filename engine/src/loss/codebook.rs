@@ -44,7 +44,7 @@ impl Codebook {
         order.shuffle(&mut draw);
         order.truncate(count);
         let mut codes: Vec<f32> =
-            order.iter().flat_map(|&at| &samples[at * dimension..][..dimension]).copied().collect();
+            order.iter().flat_map(|&index| &samples[index * dimension..][..dimension]).copied().collect();
         while codes.len() < count * dimension {
             let mut code: Vec<f64> = (0..dimension).map(|_| StandardNormal.sample(&mut draw)).collect();
             normalise(&mut code);
@@ -82,10 +82,10 @@ impl Codebook {
     pub fn nearest(&self, samples: &[f32]) -> Vec<usize> {
         let of = |sample: &[f32]| {
             let mut best = (0, f32::NEG_INFINITY);
-            for (at, code) in self.codes.chunks_exact(self.dimension).enumerate() {
+            for (index, code) in self.codes.chunks_exact(self.dimension).enumerate() {
                 let cosine = code.iter().zip(sample).map(|(a, b)| a * b).sum::<f32>();
                 if cosine > best.1 {
-                    best = (at, cosine);
+                    best = (index, cosine);
                 }
             }
             best.0
@@ -160,10 +160,10 @@ mod tests {
     const CODES: [f32; 6] = [1.0, 0.0, 0.0, 1.0, -1.0, 0.0];
     const VECTORS: [f32; 6] = [0.8, 0.6, 1.0, 0.0, 0.6, 0.8];
 
-    fn near(found: &[f32], expected: &[f32], within: f32) {
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < within, "{found}, not {expected}");
+    fn near(actual: &[f32], expected: &[f32], within: f32) {
+        assert_eq!(actual.len(), expected.len());
+        for (actual, expected) in actual.iter().zip(expected) {
+            assert!((actual - expected).abs() < within, "{actual}, not {expected}");
         }
     }
 

@@ -53,15 +53,15 @@ pub fn nt_xent(a: Tensor<2>, b: Tensor<2>, excluded: Option<Tensor<2>>, temperat
     Contrast::new(logits, Tensor::cat(vec![upper, Tensor::cat(vec![one, none], 1)], 0))
 }
 
-/// `InfoNCE` with a queue (He et al., MoCo, 2020): the cross-entropy of `[q k, q Q] / t` with the key as the right answer.
+/// `InfoNCE` with a queue (He et al., MoCo, 2020): the cross-entropy of `[q k, q Q] / t` with the key as the correct class.
 ///
 /// `query` and `key` are `[B, D]`, `queue` is `[K, D]`, all of unit length. `excluded` `[B, K]` is 1 where an entry is not a
 /// negative.
 pub fn info_nce(query: Tensor<2>, key: Tensor<2>, queue: Tensor<2>, excluded: Tensor<2>, temperature: f64) -> Contrast {
     let positive = (query.clone() * key).sum_dim(1) / temperature;
     let negatives = query.matmul(queue.transpose()) / temperature - excluded * EXCLUDED;
-    let answer = Tensor::cat(vec![positive.ones_like(), negatives.zeros_like()], 1);
-    Contrast::new(Tensor::cat(vec![positive, negatives], 1), answer)
+    let target = Tensor::cat(vec![positive.ones_like(), negatives.zeros_like()], 1);
+    Contrast::new(Tensor::cat(vec![positive, negatives], 1), target)
 }
 
 /// Mean squared distance of two embeddings of unit length, `2 - 2 cos`: 0 to 4. BYOL (Grill et al., 2020) sums it over both
@@ -147,9 +147,9 @@ mod tests {
         let one = |v: [f32; 2]| rows(v.to_vec(), 1, &device);
         let (query, key, queue) = (one([1.0, 0.0]), one([0.6, 0.8]), two([0.0, 1.0, -1.0, 0.0]));
         for (temperature, expected) in [(0.2, 0.048_907), (0.5, 0.294_129)] {
-            let found = info_nce(query.clone(), key.clone(), queue.clone(), one([0.0; 2]), temperature);
-            near(found.loss, expected);
-            near(found.accuracy, 1.0);
+            let actual = info_nce(query.clone(), key.clone(), queue.clone(), one([0.0; 2]), temperature);
+            near(actual.loss, expected);
+            near(actual.accuracy, 1.0);
         }
         // Without the first entry only exp(-5) competes with exp(3).
         near(info_nce(query, key, queue, one([1.0, 0.0]), 0.2).loss, (-8.0f32).exp().ln_1p());
@@ -172,8 +172,8 @@ mod tests {
     fn sinkhorn_has_the_reference_numbers() {
         let device = Device::flex();
         let scores = rows(vec![0.9, 0.1, -0.2, 0.8, 0.3, 0.0, 0.7, 0.2, 0.1, 0.1, 0.6, 0.0], 4, &device);
-        let close = |found: Vec<f32>, expected: &[f32], within: f32| {
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < within), "{found:?}, not {expected:?}");
+        let close = |actual: Vec<f32>, expected: &[f32], within: f32| {
+            assert!(actual.iter().zip(expected).all(|(a, b)| (a - b).abs() < within), "{actual:?}, not {expected:?}");
         };
         let three = sinkhorn(scores.clone(), 0.05, 3);
         close(values(three.clone().sum_dim(1)), &[1.0; 4], 1e-5);

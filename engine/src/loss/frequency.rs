@@ -29,15 +29,15 @@ impl Spectrum {
     /// For images of `size` x `size`; `half_width` is the square's, in frequencies.
     pub fn new(size: usize, band: Band, half_width: f64, device: &Device) -> Self {
         let table = |of: fn(f64) -> f64| {
-            let entry = |at: usize| {
-                let turns = ((at / size) * (at % size) % size) as f64 / size as f64;
+            let entry = |index: usize| {
+                let turns = ((index / size) * (index % size) % size) as f64 / size as f64;
                 (of(2.0 * PI * turns) / (size as f64).sqrt()) as f32
             };
             tensor((0..size * size).map(entry).collect(), size, device)
         };
-        let frequency = |at: usize| if 2 * at < size { at as f64 } else { at as f64 - size as f64 };
-        let counts = |at: usize| {
-            let inside = [at / size, at % size].into_iter().all(|at| frequency(at).abs() <= half_width);
+        let frequency = |i: usize| if 2 * i < size { i as f64 } else { i as f64 - size as f64 };
+        let counts = |i: usize| {
+            let inside = [i / size, i % size].into_iter().all(|i| frequency(i).abs() <= half_width);
             f32::from(u8::from(match band {
                 Band::Low => inside,
                 Band::High => !inside,
@@ -102,7 +102,7 @@ mod tests {
             values(spectrum.error(&tensor((0..64).map(pixels).collect(), 8, &device)))[0]
         };
         let constant = |_| 1.0;
-        let checkers = |at: usize| if (at / 8 + at % 8).is_multiple_of(2) { 1.0 } else { -1.0 };
+        let checkers = |index: usize| if (index / 8 + index % 8).is_multiple_of(2) { 1.0 } else { -1.0 };
         // All power, 64, is in one of 64 frequencies.
         assert!((error(Band::Low, constant) - 1.0).abs() < 1e-4 && error(Band::High, constant) < 1e-4);
         assert!((error(Band::High, checkers) - 1.0).abs() < 1e-4 && error(Band::Low, checkers) < 1e-4);

@@ -108,8 +108,8 @@ mod tests {
             (Variance::Unbiased, [-0.92582, -0.46291, 0.0, 1.38873]),
             (Variance::Biased, [-1.069_04, -0.534_52, 0.0, 1.603_57]),
         ] {
-            for (found, expected) in of(variance).iter().zip(expected) {
-                assert!((found - expected).abs() < 1e-5f32, "{variance:?}: {found}, not {expected}");
+            for (actual, expected) in of(variance).iter().zip(expected) {
+                assert!((actual - expected).abs() < 1e-5f32, "{variance:?}: {actual}, not {expected}");
             }
         }
     }
@@ -131,8 +131,8 @@ mod tests {
         let grid = PatchGrid::new(4, 2).unwrap();
         let mut pixels = vec![0.0f32; 16];
         // Patch 0 varies, patch 1 hardly, patches 2 and 3 vary.
-        for (at, value) in [(0, 1.0), (2, 0.019), (8, 1.0), (10, -1.0)] {
-            pixels[at] = value;
+        for (index, value) in [(0, 1.0), (2, 0.019), (8, 1.0), (10, -1.0)] {
+            pixels[index] = value;
         }
         let patches = NormalisedPatches::of(&grid, &pixels, 1, Variance::Unbiased);
         assert_eq!(patches.flat, [false, true, false, false]);

@@ -1,7 +1,7 @@
 //! Random masks in which every slice has the same number of masked cells.
 //!
 //! A cell is a patch, a mask unit or the field of one bottleneck position. A mask is a list of cells of a square grid, numbered
-//! row by row. Each draw depends only on the seed and its place (epoch, slice).
+//! row by row. Each draw depends only on the seed and its key (epoch, slice).
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -42,9 +42,9 @@ pub fn masked_cells(cells: usize) -> usize {
 }
 
 /// The first `count` entries of a random permutation of `n`.
-pub fn random(n: usize, count: usize, seed: u64, place: &[u64]) -> Vec<usize> {
+pub fn random(n: usize, count: usize, seed: u64, key: &[u64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..n).collect();
-    order.shuffle(&mut stream(seed, "mask-units", place));
+    order.shuffle(&mut stream(seed, "mask-units", key));
     order.truncate(count);
     order
 }
@@ -90,9 +90,9 @@ fn share(cells: usize, of_published: usize) -> usize {
 /// A block-wise mask (Bao et al., 2022) of a grid of `side` x `side` cells: rectangles of random area and aspect until
 /// `in_blocks` cells are masked or ten draws in a row do not fit, then random cells up to `masked`, so that unlike the original
 /// no mask is too small.
-pub fn blocks(side: usize, counts: BlockCounts, seed: u64, place: &[u64]) -> Vec<usize> {
+pub fn blocks(side: usize, counts: BlockCounts, seed: u64, key: &[u64]) -> Vec<usize> {
     let cells = side * side;
-    let mut draw = stream(seed, "mask-blocks", place);
+    let mut draw = stream(seed, "mask-blocks", key);
     let mut masked = vec![false; cells];
     let mut chosen: Vec<usize> = Vec::with_capacity(counts.masked);
     let in_blocks = counts.in_blocks.min(counts.masked);
@@ -122,13 +122,13 @@ pub fn blocks(side: usize, counts: BlockCounts, seed: u64, place: &[u64]) -> Vec
 }
 
 /// A mask (Li et al., 2022) that leaves one cell of every 2 x 2 visible. A last odd row or column is masked.
-pub fn uniform(side: usize, seed: u64, place: &[u64]) -> Vec<usize> {
-    let mut draw = stream(seed, "mask-uniform", place);
+pub fn uniform(side: usize, seed: u64, key: &[u64]) -> Vec<usize> {
+    let mut draw = stream(seed, "mask-uniform", key);
     let mut visible = vec![false; side * side];
     for row in (0..side / 2 * 2).step_by(2) {
         for column in (0..side / 2 * 2).step_by(2) {
-            let at = draw.random_range(0..4);
-            visible[(row + at / 2) * side + column + at % 2] = true;
+            let cell = draw.random_range(0..4);
+            visible[(row + cell / 2) * side + column + cell % 2] = true;
         }
     }
     (0..side * side).filter(|&cell| !visible[cell]).collect()
@@ -159,7 +159,7 @@ mod tests {
             let pairs = |cell: usize| usize::from(beside(cell)) + usize::from(below(cell));
             (0..side * side).filter(|&cell| masked[cell]).map(pairs).sum::<usize>()
         };
-        (0..draws).map(|at| of(mask(at))).sum::<usize>() as f64 / draws as f64
+        (0..draws).map(|seed| of(mask(seed))).sum::<usize>() as f64 / draws as f64
     }
 
     #[test]
@@ -173,8 +173,8 @@ mod tests {
     }
 
     #[test]
-    fn random_masks_are_exact_and_depend_on_seed_and_place() {
-        let draw = |seed, place: &[u64]| random(25, 15, seed, place);
+    fn random_masks_are_exact_and_depend_on_seed_and_key() {
+        let draw = |seed, key: &[u64]| random(25, 15, seed, key);
         assert!(draw(1, &[2, 3]).len() == 15 && is_distinct(&draw(1, &[2, 3]), 25));
         assert_eq!(draw(1, &[2, 3]), draw(1, &[2, 3]));
         assert_ne!(draw(1, &[2, 3]), draw(2, &[2, 3]));
@@ -191,13 +191,13 @@ mod tests {
         ];
         for ((size, side), expected) in GRIDS.into_iter().zip(expected) {
             let cells = side * side;
-            let found = (
+            let actual = (
                 masked_cells(cells),
                 BlockCounts::maskfeat(cells),
                 BlockCounts::beit(cells),
                 BlockCounts::bootmae(cells),
             );
-            assert_eq!(found, expected, "{size}");
+            assert_eq!(actual, expected, "{size}");
         }
     }
 
@@ -205,8 +205,8 @@ mod tests {
     fn block_masks_have_their_exact_count_on_every_grid() {
         for side in 1..=12 {
             for counts in [BlockCounts::maskfeat, BlockCounts::beit, BlockCounts::bootmae].map(|of| of(side * side)) {
-                for at in 0..200 {
-                    let mask = blocks(side, counts, 3, &[at]);
+                for slice in 0..200 {
+                    let mask = blocks(side, counts, 3, &[slice]);
                     assert!(mask.len() == counts.masked && is_distinct(&mask, side * side), "{side} {counts:?}");
                 }
             }
@@ -226,24 +226,24 @@ mod tests {
             (10, BlockCounts::bootmae, 117.06),
             (6, BlockCounts::beit, 17.32),
         ] {
-            let found = neighbours(side, 4000, |at| blocks(side, of(side * side), 5, &[at]));
-            assert!((found / expected - 1.0).abs() < 0.01, "{side}: {found}, not {expected}");
+            let actual = neighbours(side, 4000, |slice| blocks(side, of(side * side), 5, &[slice]));
+            assert!((actual / expected - 1.0).abs() < 0.01, "{side}: {actual}, not {expected}");
         }
     }
 
     #[test]
     fn uniform_masks_leave_one_cell_of_every_four() {
-        let mut seen = [0usize; 4];
-        for at in 0..100 {
-            let mask = uniform(16, 7, &[at]);
+        let mut positions = [0usize; 4];
+        for slice in 0..100 {
+            let mask = uniform(16, 7, &[slice]);
             assert!(mask.len() == 192 && is_distinct(&mask, 256));
             let mut hidden = [[0usize; 8]; 8];
             mask.iter().for_each(|cell| hidden[cell / 32][cell % 16 / 2] += 1);
             assert_eq!(hidden, [[3; 8]; 8]);
             let first = [0, 1, 16, 17].into_iter().position(|cell| !mask.contains(&cell)).unwrap();
-            seen[first] += 1;
+            positions[first] += 1;
         }
-        assert!(seen.iter().all(|count| *count > 5), "{seen:?}");
+        assert!(positions.iter().all(|count| *count > 5), "{positions:?}");
         assert_eq!(uniform(3, 7, &[0]).len(), 8);
     }
 }

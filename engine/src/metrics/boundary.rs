@@ -63,7 +63,7 @@ pub struct BoundaryIou {
     /// 1 if both masks are empty, 0 if one is.
     pub iou: f64,
     /// True if neither mask is empty and the bands cover both masks, so that the value is their plain IoU.
-    pub swallowed: bool,
+    pub covers_masks: bool,
 }
 
 /// IoU of the mask voxels within `widths` of the boundaries. Everything outside the scan is background, so a mask that
@@ -73,12 +73,13 @@ pub(super) fn iou(region: &Region, widths: [usize; 3]) -> BoundaryIou {
         || band(&region.segmentation, region.shape, widths),
         || band(&region.reference, region.shape, widths),
     );
-    let count = |is: fn(bool, bool) -> bool| segmentation.iter().zip(&reference).filter(|&(&s, &r)| is(s, r)).count();
+    let count =
+        |holds: fn(bool, bool) -> bool| segmentation.iter().zip(&reference).filter(|&(&s, &r)| holds(s, r)).count();
     let (both, either) = rayon::join(|| count(|s, r| s & r), || count(|s, r| s | r));
     let iou = if either == 0 { 1.0 } else { both as f64 / either as f64 };
-    let swallowed = |band: &[bool], mask: &[bool]| band == mask && mask.contains(&true);
-    let swallowed = swallowed(&segmentation, &region.segmentation) && swallowed(&reference, &region.reference);
-    BoundaryIou { iou, swallowed }
+    let covers = |band: &[bool], mask: &[bool]| band == mask && mask.contains(&true);
+    let covers_masks = covers(&segmentation, &region.segmentation) && covers(&reference, &region.reference);
+    BoundaryIou { iou, covers_masks }
 }
 
 /// The mask minus its erosion by a box that reaches `widths` voxels to each side. Without any erosion, the whole mask.
@@ -183,7 +184,7 @@ mod tests {
             let mut expected = mask.to_vec();
             for _ in 0..width {
                 let before = expected.clone();
-                let at = |i: usize, j: usize, k: usize| {
+                let is_set = |i: usize, j: usize, k: usize| {
                     // Indices are shifted by one, so that 0 is outside.
                     (1..=nx).contains(&i) && (1..=ny).contains(&j) && (1..=nz).contains(&k)
                         && before[i - 1 + nx * (j - 1 + ny * (k - 1))]
@@ -191,7 +192,7 @@ mod tests {
                 for (n, kept) in expected.iter_mut().enumerate() {
                     let near = |axis: usize, v: usize| if axes[axis] { v..=v + 2 } else { v + 1..=v + 1 };
                     *kept = near(0, n % nx).all(|i| {
-                        near(1, n / nx % ny).all(|j| near(2, n / nx / ny).all(|k| at(i, j, k)))
+                        near(1, n / nx % ny).all(|j| near(2, n / nx / ny).all(|k| is_set(i, j, k)))
                     });
                 }
             }

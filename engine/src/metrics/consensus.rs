@@ -22,13 +22,13 @@ use crate::volume::LabelVolume;
 use crate::{Error, Result};
 
 /// Sensitivity and specificity before the first round.
-const START: f64 = 0.999_99;
+const INITIAL_ESTIMATE: f64 = 0.999_99;
 /// Iteration ends when no sensitivity or specificity changes by more than this.
 const TOLERANCE: f64 = 1e-7;
 /// Maximum number of rounds.
-const MOST_ROUNDS: usize = 1000;
+const MAX_ROUNDS: usize = 1000;
 /// Maximum number of raters; each has one bit of a pattern.
-const MOST_RATERS: usize = 64;
+const MAX_RATERS: usize = 64;
 
 /// How masks are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -71,14 +71,14 @@ pub fn consensus(masks: &[&LabelVolume], method: Method) -> Result<Consensus> {
     let [first, _, ..] = masks else {
         return Err(Error::config("masks", masks.len(), "a consensus needs at least two"));
     };
-    if masks.len() > MOST_RATERS {
-        return Err(Error::config("masks", masks.len(), format!("a consensus takes at most {MOST_RATERS}")));
+    if masks.len() > MAX_RATERS {
+        return Err(Error::config("masks", masks.len(), format!("a consensus takes at most {MAX_RATERS}")));
     }
     for mask in masks {
         check_len(mask.len(), &first.grid)?;
     }
-    let pattern = |at: usize| {
-        masks.iter().enumerate().fold(0_u64, |bits, (rater, mask)| bits | u64::from(mask.get(at) != 0) << rater)
+    let pattern = |index: usize| {
+        masks.iter().enumerate().fold(0_u64, |bits, (rater, mask)| bits | u64::from(mask.get(index) != 0) << rater)
     };
     let patterns: Vec<u64> = (0..first.len()).map(pattern).collect();
     let (chosen, raters, rounds, converged): (Box<dyn Fn(u64) -> bool>, _, _, _) = match method {
@@ -95,15 +95,19 @@ pub fn consensus(masks: &[&LabelVolume], method: Method) -> Result<Consensus> {
             (Box::new(chosen), staple.raters, staple.rounds, staple.converged)
         }
     };
-    let label = |(at, pattern): (usize, &u64)| if chosen(*pattern) { commonest(masks, at) } else { 0 };
+    let label = |(index, pattern): (usize, &u64)| if chosen(*pattern) { most_common_label(masks, index) } else { 0 };
     let labels: Vec<u16> = patterns.iter().enumerate().map(label).collect();
     Ok(Consensus { labels: LabelVolume::new(first.grid.clone(), labels)?, raters, rounds, converged })
 }
 
 /// The most frequent label of a voxel, ignoring background; the lowest one in a tie.
-fn commonest(masks: &[&LabelVolume], at: usize) -> u16 {
+fn most_common_label(masks: &[&LabelVolume], voxel: usize) -> u16 {
     let mut votes: BTreeMap<u16, usize> = BTreeMap::new();
-    masks.iter().map(|mask| mask.get(at)).filter(|label| *label != 0).for_each(|l| *votes.entry(l).or_default() += 1);
+    masks
+        .iter()
+        .map(|mask| mask.get(voxel))
+        .filter(|label| *label != 0)
+        .for_each(|l| *votes.entry(l).or_default() += 1);
     votes.into_iter().rev().max_by_key(|(_, count)| *count).map_or(0, |(label, _)| label)
 }
 
@@ -121,11 +125,11 @@ fn staple(counts: &BTreeMap<u64, usize>, raters: usize) -> Staple {
     let voxels: usize = counts.values().sum();
     let marked: f64 = counts.iter().map(|(pattern, count)| f64::from(pattern.count_ones()) * *count as f64).sum();
     let prior = marked / (voxels.max(1) * raters) as f64;
-    let mut estimates = vec![Rater { sensitivity: START, specificity: START }; raters];
+    let mut estimates = vec![Rater { sensitivity: INITIAL_ESTIMATE, specificity: INITIAL_ESTIMATE }; raters];
     let (mut rounds, mut converged) = (0, false);
-    while rounds < MOST_ROUNDS && !converged {
+    while rounds < MAX_ROUNDS && !converged {
         let weights = weights(counts, &estimates, prior);
-        let next = estimated(counts, &weights, &estimates);
+        let next = update_raters(counts, &weights, &estimates);
         let change = estimates
             .iter()
             .zip(&next)
@@ -138,10 +142,10 @@ fn staple(counts: &BTreeMap<u64, usize>, raters: usize) -> Staple {
 
 /// E-step. Logarithms avoid underflow of the products over many raters.
 fn weights(counts: &BTreeMap<u64, usize>, raters: &[Rater], prior: f64) -> BTreeMap<u64, f64> {
-    let of = |pattern: u64| {
+    let weight = |pattern: u64| {
         let (mut lesion, mut background) = (prior.ln(), (1.0 - prior).ln());
-        for (at, rater) in raters.iter().enumerate() {
-            let marks = pattern >> at & 1 == 1;
+        for (index, rater) in raters.iter().enumerate() {
+            let marks = pattern >> index & 1 == 1;
             lesion += if marks { rater.sensitivity } else { 1.0 - rater.sensitivity }.ln();
             background += if marks { 1.0 - rater.specificity } else { rater.specificity }.ln();
         }
@@ -151,16 +155,16 @@ fn weights(counts: &BTreeMap<u64, usize>, raters: &[Rater], prior: f64) -> BTree
         }
         1.0 / (1.0 + (background - lesion).exp())
     };
-    counts.keys().map(|pattern| (*pattern, of(*pattern))).collect()
+    counts.keys().map(|pattern| (*pattern, weight(*pattern))).collect()
 }
 
 /// M-step. A class without weight keeps its estimate.
-fn estimated(counts: &BTreeMap<u64, usize>, weights: &BTreeMap<u64, f64>, before: &[Rater]) -> Vec<Rater> {
-    let of = |(at, before): (usize, &Rater)| {
+fn update_raters(counts: &BTreeMap<u64, usize>, weights: &BTreeMap<u64, f64>, before: &[Rater]) -> Vec<Rater> {
+    let update = |(index, before): (usize, &Rater)| {
         let (mut lesion, mut marked, mut background, mut left) = (0.0, 0.0, 0.0, 0.0);
         for (pattern, count) in counts {
             let (weight, count) = (weights[pattern], *count as f64);
-            let marks = pattern >> at & 1 == 1;
+            let marks = pattern >> index & 1 == 1;
             lesion += weight * count;
             background += (1.0 - weight) * count;
             marked += if marks { weight * count } else { 0.0 };
@@ -171,7 +175,7 @@ fn estimated(counts: &BTreeMap<u64, usize>, weights: &BTreeMap<u64, f64>, before
             specificity: if background > 0.0 { left / background } else { before.specificity },
         }
     };
-    before.iter().enumerate().map(of).collect()
+    before.iter().enumerate().map(update).collect()
 }
 
 #[cfg(test)]
@@ -188,15 +192,15 @@ mod tests {
 
     fn joined(masks: &[&[u8]], method: Method) -> (Vec<u16>, Consensus) {
         let masks: Vec<LabelVolume> = masks.iter().map(|labels| mask(labels)).collect();
-        let found = consensus(&masks.iter().collect::<Vec<_>>(), method).unwrap();
-        (found.labels.iter().collect(), found)
+        let result = consensus(&masks.iter().collect::<Vec<_>>(), method).unwrap();
+        (result.labels.iter().collect(), result)
     }
 
     #[test]
     fn a_majority_is_more_than_half_and_labels_are_voted_on() {
         let three: [&[u8]; 3] = [&[1, 1, 0, 2, 3, 0], &[1, 0, 0, 2, 1, 0], &[1, 0, 1, 1, 2, 0]];
-        assert_eq!(joined(&three, Method::Majority).0, [1, 0, 0, 2, 1, 0], "of 3, 1 and 2 the lowest");
-        assert_eq!(joined(&three[..2], Method::Majority).0, [1, 0, 0, 2, 1, 0], "of two raters both");
+        assert_eq!(joined(&three, Method::Majority).0, [1, 0, 0, 2, 1, 0], "the lowest label wins a tie");
+        assert_eq!(joined(&three[..2], Method::Majority).0, [1, 0, 0, 2, 1, 0], "with two raters, both must agree");
     }
 
     /// 10 voxels and three raters. All mark voxels 0 and 1; rater 3 also marks voxel 2.
@@ -205,14 +209,14 @@ mod tests {
         let counts = BTreeMap::from([(0b111, 2), (0b100, 1), (0b000, 7)]);
         let start = [Rater { sensitivity: 0.9, specificity: 0.8 }; 3];
         let prior = 7.0 / 30.0;
-        let found = weights(&counts, &start, prior);
+        let result = weights(&counts, &start, prior);
         // f p^3 / (f p^3 + (1 - f)(1 - q)^3) = .17010 / (.17010 + .0061333)
-        assert!((found[&0b111] - 0.965_197).abs() < 1e-6, "{found:?}");
+        assert!((result[&0b111] - 0.965_197).abs() < 1e-6, "{result:?}");
         // f p (1 - p)^2 / (... + (1 - f) q^2 (1 - q)) = .0021 / (.0021 + .0981333)
-        assert!((found[&0b100] - 0.020_951).abs() < 1e-6, "{found:?}");
+        assert!((result[&0b100] - 0.020_951).abs() < 1e-6, "{result:?}");
         // f (1 - p)^3 / (... + (1 - f) q^3) = .00023333 / (.00023333 + .3925333)
-        assert!((found[&0b000] - 0.000_594_08).abs() < 1e-8, "{found:?}");
-        let next = estimated(&counts, &found, &start);
+        assert!((result[&0b000] - 0.000_594_08).abs() < 1e-8, "{result:?}");
+        let next = update_raters(&counts, &result, &start);
         let sum = 2.0 * 0.965_197 + 0.020_951 + 7.0 * 0.000_594_08;
         assert!((next[0].sensitivity - 2.0 * 0.965_197 / sum).abs() < 1e-5);
         assert!((next[2].sensitivity - (2.0 * 0.965_197 + 0.020_951) / sum).abs() < 1e-5);
@@ -224,18 +228,18 @@ mod tests {
         // Raters 1 and 2 agree on voxels 0 to 3. Rater 3 marks only one of them, and half of the background.
         let good: &[u8] = &[1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         let bad: &[u8] = &[1, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0];
-        let (labels, found) = joined(&[good, good, bad], Method::Staple);
+        let (labels, estimates) = joined(&[good, good, bad], Method::Staple);
         assert_eq!(labels, good.iter().map(|l| u16::from(*l)).collect::<Vec<_>>());
-        assert!(found.converged && found.rounds > 1);
-        let [a, b, c] = [0, 1, 2].map(|at| found.raters[at]);
+        assert!(estimates.converged && estimates.rounds > 1);
+        let [a, b, c] = [0, 1, 2].map(|index| estimates.raters[index]);
         assert!(a == b && a.sensitivity > 0.999 && a.specificity > 0.999, "{a:?}");
         assert!((c.sensitivity - 0.25).abs() < 1e-3 && (c.specificity - 0.5).abs() < 1e-3, "{c:?}");
     }
 
     #[test]
     fn empty_masks_give_an_empty_consensus_and_a_single_mask_is_refused() {
-        let (labels, found) = joined(&[&[0, 0], &[0, 0]], Method::Staple);
-        assert_eq!((labels, found.converged), (vec![0, 0], true));
+        let (labels, estimates) = joined(&[&[0, 0], &[0, 0]], Method::Staple);
+        assert_eq!((labels, estimates.converged), (vec![0, 0], true));
         assert_eq!(joined(&[&[1, 2], &[1, 2]], Method::Staple).0, [1, 2]);
         let one = mask(&[1]);
         assert!(consensus(&[&one], Method::Majority).unwrap_err().to_string().contains("at least two"));
@@ -248,7 +252,7 @@ mod tests {
         let (raters, voxels) = (masks.len(), masks[0].len());
         let marked = masks.iter().flatten().filter(|m| **m).count();
         let f = marked as f64 / (raters * voxels) as f64;
-        let mut estimates = vec![[START; 2]; raters];
+        let mut estimates = vec![[INITIAL_ESTIMATE; 2]; raters];
         let weights = |estimates: &[[f64; 2]]| -> Vec<f64> {
             let of = |i: usize| {
                 let (mut a, mut b) = (f, 1.0 - f);
@@ -260,7 +264,7 @@ mod tests {
             };
             (0..voxels).map(of).collect()
         };
-        for _ in 0..MOST_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let w = weights(&estimates);
             let all: f64 = w.iter().sum();
             let mut change = 0.0_f64;
@@ -290,12 +294,12 @@ mod tests {
                 errors.iter().map(|errors| truth.iter().zip(errors).map(|(t, e)| t ^ e).collect()).collect();
             let volumes: Vec<LabelVolume> =
                 masks.iter().map(|m| mask(&m.iter().map(|m| u8::from(*m)).collect::<Vec<_>>())).collect();
-            let found = consensus(&volumes.iter().collect::<Vec<_>>(), Method::Staple).unwrap();
+            let actual = consensus(&volumes.iter().collect::<Vec<_>>(), Method::Staple).unwrap();
             let (expected, estimates) = naive(&masks);
-            for (rater, [p, q]) in found.raters.iter().zip(&estimates) {
+            for (rater, [p, q]) in actual.raters.iter().zip(&estimates) {
                 prop_assert!((rater.sensitivity - p).abs() < 1e-6 && (rater.specificity - q).abs() < 1e-6);
             }
-            prop_assert_eq!(found.labels.inside(), expected);
+            prop_assert_eq!(actual.labels.inside(), expected);
         }
     }
 }

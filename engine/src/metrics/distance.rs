@@ -105,7 +105,7 @@ fn along_row(sites: &[bool], squared: &mut [f64], spacing: f64) -> bool {
 #[derive(Default)]
 struct Envelope {
     /// Positions of the parabolas in the envelope.
-    at: Vec<usize>,
+    sites: Vec<usize>,
     /// Start of each parabola's interval.
     from: Vec<f64>,
     spacing: f64,
@@ -113,7 +113,7 @@ struct Envelope {
 
 impl Envelope {
     fn build(&mut self, f: &[f64], spacing: f64) {
-        self.at.clear();
+        self.sites.clear();
         self.from.clear();
         self.spacing = spacing;
         let scale = 1.0 / (spacing * spacing);
@@ -122,16 +122,16 @@ impl Envelope {
                 continue;
             }
             let mut start = f64::NEG_INFINITY;
-            while let (Some(&p), Some(&from)) = (self.at.last(), self.from.last()) {
+            while let (Some(&p), Some(&from)) = (self.sites.last(), self.from.last()) {
                 let crossing = 0.5 * ((height - f[p]) * scale / (q - p) as f64 + (q + p) as f64);
                 if crossing > from {
                     start = crossing;
                     break;
                 }
-                self.at.pop();
+                self.sites.pop();
                 self.from.pop();
             }
-            self.at.push(q);
+            self.sites.push(q);
             self.from.push(start);
         }
     }
@@ -150,11 +150,11 @@ struct Values<'a> {
 
 impl Values<'_> {
     fn squared_at(&mut self, x: usize) -> f64 {
-        let Envelope { at, from, spacing } = self.envelope;
+        let Envelope { sites, from, spacing } = self.envelope;
         while from.get(self.n + 1).is_some_and(|&next| next < x as f64) {
             self.n += 1;
         }
-        at.get(self.n).map_or(f64::INFINITY, |&p| self.f[p] + (x.abs_diff(p) as f64 * spacing).powi(2))
+        sites.get(self.n).map_or(f64::INFINITY, |&p| self.f[p] + (x.abs_diff(p) as f64 * spacing).powi(2))
     }
 }
 
@@ -178,9 +178,9 @@ mod tests {
                 std::array::from_fn::<f64, 3, _>(|a| index[a] as f64 * spacing[a])
             };
             let queries: Vec<bool> = (0..sites.len()).map(|n| n % 3 != 1).collect();
-            let found = nearest(&sites, &queries, shape, spacing);
-            prop_assert_eq!(found.len(), queries.iter().filter(|q| **q).count());
-            for Nearest { voxel, mm } in found {
+            let actual = nearest(&sites, &queries, shape, spacing);
+            prop_assert_eq!(actual.len(), queries.iter().filter(|q| **q).count());
+            for Nearest { voxel, mm } in actual {
                 prop_assert!(queries[voxel]);
                 let here = at(voxel);
                 let expected = (0..sites.len())

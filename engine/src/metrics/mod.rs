@@ -128,7 +128,7 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
     if counts.segmentation > 0 && counts.reference > 0 && surface::flat_axes(grid).contains(&true) {
         notes.push("a single slice: its surface is the contour in the plane".to_owned());
     }
-    if boundary.swallowed {
+    if boundary.covers_masks {
         notes.push("the boundary band is as wide as the masks, so boundary IoU is their IoU".to_owned());
     }
     Ok(Measures {
@@ -239,9 +239,9 @@ mod tests {
         };
         let (s, r) = (pixels(&segmentation, true), pixels(&reference, true));
         let expected = directed(&s, &r).max(directed(&r, &s));
-        let found = measure(&segmentation, &reference, &grid([64, 64, 1]), &Options::default()).unwrap();
-        assert!((found.hd95_mm - expected).abs() < 1e-9 && expected > 3.0, "{} {expected}", found.hd95_mm);
-        assert!(found.boundary_iou < found.dsc && found.notes.len() == 1, "{found:?}");
+        let actual = measure(&segmentation, &reference, &grid([64, 64, 1]), &Options::default()).unwrap();
+        assert!((actual.hd95_mm - expected).abs() < 1e-9 && expected > 3.0, "{} {expected}", actual.hd95_mm);
+        assert!(actual.boundary_iou < actual.dsc && actual.notes.len() == 1, "{actual:?}");
         let area =
             measure(&segmentation, &reference, &grid([64, 64, 1]), &Options { hd95: Hd95::Area, ..Options::default() });
         assert!(area.unwrap().hd95_mm > 3.0);
@@ -269,7 +269,7 @@ mod tests {
         let by_slice = Options { boundary: Boundary::Slice, boundary_width: Some(2), ..Options::default() };
         let alone = boundary_iou(&slab(2), &slab(0), &grid(shape), &by_slice).unwrap();
         let all = measure(&slab(2), &slab(0), &grid(shape), &by_slice).unwrap();
-        assert!(alone.iou == all.boundary_iou && alone.iou < voxels.boundary_iou && !alone.swallowed, "{alone:?}");
+        assert!(alone.iou == all.boundary_iou && alone.iou < voxels.boundary_iou && !alone.covers_masks, "{alone:?}");
     }
 
     #[test]

@@ -70,10 +70,10 @@ fn surface(mask: &[bool], [nx, ny, _]: [usize; 3], flat: [bool; 3]) -> Vec<bool>
     // Rows and planes are contiguous in memory; neighbours that wrap around are in the margin, which is never surface.
     parallel::chunks_mut(&mut out[plane..plane + inner], 1 << 15, |chunk, out| {
         let start = plane + (chunk << 15);
-        let at = |offset: usize| &mask[offset..offset + out.len()];
-        let (here, left, right) = (at(start), at(start - 1), at(start + 1));
-        let (front, back) = (at(start - nx), at(start + nx));
-        let (below, above) = (at(start - plane), at(start + plane));
+        let window = |offset: usize| &mask[offset..offset + out.len()];
+        let (here, left, right) = (window(start), window(start - 1), window(start + 1));
+        let (front, back) = (window(start - nx), window(start + nx));
+        let (below, above) = (window(start - plane), window(start + plane));
         for (n, out) in out.iter_mut().enumerate() {
             let inside =
                 (flat[0] | left[n] & right[n]) & (flat[1] | front[n] & back[n]) & (flat[2] | below[n] & above[n]);

@@ -81,9 +81,9 @@ mod tests {
         let device = Device::flex();
         let config = UNetConfig { width: 2, depth: 1, norm: super::super::Norm::None, ..UNetConfig::default() };
         let net = CellHeadNet::init(&config, 8, 3, 1, &device);
-        let output = |at: usize| {
+        let output = |index: usize| {
             let mut pixels = vec![0.0f32; 32 * 32];
-            pixels[at] = 5.0;
+            pixels[index] = 5.0;
             values(net.forward(Tensor::from_data(TensorData::new(pixels, [1, 1, 32, 32]), &device), Precision::F32))
         };
         // Two pixels of the same cell, (11, 11) and (12, 12); the network sees at most 10 pixels around them, so cell (3, 3) of

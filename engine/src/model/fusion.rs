@@ -104,10 +104,10 @@ fn twice(image: Tensor<4>) -> Tensor<4> {
     let [_, _, size, _] = image.dims();
     let device = image.device();
     let mut weights = vec![0.0f32; 2 * size * size];
-    for (at, row) in weights.chunks_exact_mut(size).enumerate() {
-        // Pixel `at` of the larger image is a quarter of a pixel before or after the centre of pixel `at / 2`.
-        let beside = if at % 2 == 0 { (at / 2).saturating_sub(1) } else { (at / 2 + 1).min(size - 1) };
-        row[at / 2] += 0.75;
+    for (index, row) in weights.chunks_exact_mut(size).enumerate() {
+        // Pixel `index` of the larger image is a quarter of a pixel before or after the centre of pixel `index / 2`.
+        let beside = if index % 2 == 0 { (index / 2).saturating_sub(1) } else { (index / 2 + 1).min(size - 1) };
+        row[index / 2] += 0.75;
         row[beside] += 0.25;
     }
     let weights = Tensor::<4>::from_data(TensorData::new(weights, [1, 1, 2 * size, size]), &device);

@@ -229,9 +229,9 @@ mod tests {
         let image = rows((0..32).map(|v| (v * v % 11) as f32).collect(), 2, &device).reshape([2, 1, 4, 4]);
         let bottleneck = values(net.unet.encode(image.clone(), Precision::F32).bottleneck);
         let expected: Vec<f32> = bottleneck.chunks(4).map(|cells| cells.iter().sum::<f32>() / 4.0).collect();
-        let found = net.features(image, Precision::F32);
-        assert_eq!(found.dims(), [2, 4]);
-        assert!(values(found).iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6));
+        let actual = net.features(image, Precision::F32);
+        assert_eq!(actual.dims(), [2, 4]);
+        assert!(values(actual).iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6));
     }
 
     #[test]

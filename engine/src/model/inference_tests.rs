@@ -26,12 +26,12 @@ fn a_packed_network_equals_the_network_with_every_instruction_set() {
             let packed = Layers::new(&network, cpu).unwrap();
             for [batch, height, width] in SIZES {
                 let x = image([batch, channels, height, width], &device);
-                let (found, expected) = (values(packed.forward(&x).unwrap()), values(network.forward(x)));
+                let (actual, expected) = (values(packed.forward(&x).unwrap()), values(network.forward(x)));
                 let what = format!("{cpu:?}, {norm:?}, {batch} x {height} x {width}");
-                assert_eq!(found.len(), expected.len(), "{what}");
-                let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert_eq!(actual.len(), expected.len(), "{what}");
+                let apart = actual.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(apart < 1e-4, "{what}: {apart}");
-                assert!(cpu != compute::cpu() || found == expected, "{what}: the same kernels round differently");
+                assert!(cpu != compute::cpu() || actual == expected, "{what}: the same kernels round differently");
             }
         }
     }
@@ -81,9 +81,9 @@ fn passes_at_the_same_time_do_not_disturb_each_other() {
     let run = |packed: &PackedUNet, [batch, h, w]: [usize; 3]| values(packed.forward(image([batch, 1, h, w], &device)));
     let expected = SIZES.map(|size| run(&network.pack(), size));
     let packed = network.pack();
-    let found: Vec<_> = (0..40).into_par_iter().map(|i| (i % 5, run(&packed, SIZES[i % 5]))).collect();
-    for (i, found) in found {
-        assert!(found == expected[i], "{:?}", SIZES[i]);
+    let actual: Vec<_> = (0..40).into_par_iter().map(|i| (i % 5, run(&packed, SIZES[i % 5]))).collect();
+    for (i, actual) in actual {
+        assert!(actual == expected[i], "{:?}", SIZES[i]);
     }
 }
 

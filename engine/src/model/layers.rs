@@ -198,14 +198,16 @@ impl Normalisation {
         let mut shift = None;
         if let Some([gamma, beta]) = affine {
             scale = scale * gamma.reshape([1, 1, channels]);
-            shift = Some(beta.reshape([1, 1, channels]));
+            shift = Some(beta.reshape([1, 1, 1, channels]));
         }
         if let Some(norm) = &self.batch {
             update(norm, mean.reshape([channels]), variance.reshape([channels]));
         }
-        let scaled = centred * scale;
-        let normalised = shift.map_or(scaled.clone(), |shift| scaled + shift);
-        kernels.to_layout(normalised.reshape(shape))
+        let scaled = (centred * scale).reshape(shape);
+        kernels.to_layout(match shift {
+            Some(shift) => scaled + shift,
+            None => scaled,
+        })
     }
 
     fn is_trainable(&self) -> bool {

@@ -194,9 +194,9 @@ mod tests {
         let text = String::from_utf8_lossy(&bytes[8..]).into_owned();
         assert!(text.contains("\"mask_token\"") && !text.contains("unet."), "{}", &text[..200]);
         // The same length, so that the header's offsets hold.
-        let at = bytes.windows(12).position(|w| w == b"\"mask_token\"").unwrap();
+        let index = bytes.windows(12).position(|w| w == b"\"mask_token\"").unwrap();
         let mut old = bytes.clone();
-        old.splice(at..at + 12, *b"\"fill\"      ");
+        old.splice(index..index + 12, *b"\"fill\"      ");
         let read = from_bytes(MaskedUNet::init(&config(), WITH_TOKEN, 2, &device), &old).unwrap();
         assert!(to_bytes(&read).unwrap() == bytes);
     }

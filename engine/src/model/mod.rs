@@ -9,7 +9,7 @@
 //! | `heads.rs` | heads on pooled features, and the network of the methods that compare views |
 //! | `cell_head.rs` | a linear head on cells of the last block |
 //! | `fusion.rs` | two paths that join the encoder's levels |
-//! | `visible.rs` | a U-Net whose encoder computes on visible places only |
+//! | `visible.rs` | a U-Net whose encoder computes on visible positions only |
 //! | `mix.rs` | two networks mixed: moving averages, rates of layers |
 //! | `ema.rs` | a teacher: the moving average of a network |
 //! | `init.rs` | random weights by seed |

@@ -15,7 +15,7 @@ fn the_papers_width_has_31_million_parameters() {
 }
 
 #[test]
-fn parameters_are_counted_without_making_them() {
+fn parameters_are_counted_without_allocating_them() {
     let device = Device::flex();
     for (depth, norm) in [(1, Norm::None), (4, Norm::None), (3, Norm::Instance)] {
         let config = UNetConfig { width: 5, depth, norm, in_channels: 2, out_channels: 3 };
@@ -34,7 +34,7 @@ fn reduced_precision_gives_similar_results_and_f32_gradients() {
     for (precision, allowed) in [(Precision::Bf16, 0.1), (Precision::F16, 0.02)] {
         let (rounded, gradients, _) = step(&config, |n, x| n.forward_in(x, precision));
         let difference = largest_difference(&exact, &rounded);
-        // Not the same numbers, so f32 was not used behind the caller's back; not far from them either.
+        // A difference shows that the reduced precision was used; it must be small.
         assert!(difference > 0.0 && difference < allowed, "{precision:?}: {difference}");
         assert_eq!(gradients.len(), exact_gradients.len());
         assert!(gradients.iter().flatten().all(|g| g.is_finite()) && gradients.iter().flatten().any(|g| *g != 0.0));
@@ -151,10 +151,10 @@ fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
     let (batch, side, patch) = (4usize, 64usize, 4usize);
     let mut draw = crate::seed::stream(1, "test", &[]);
     let hidden: Vec<bool> = (0..batch * 256).map(|_| rand::RngExt::random_bool(&mut draw, 0.6)).collect();
-    let at = |p: usize| (p / (side * side), p / side % side, p % side);
+    let coordinates = |p: usize| (p / (side * side), p / side % side, p % side);
     let image: Vec<f32> = (0..batch * side * side)
         .map(|p| {
-            let (b, i, j) = at(p);
+            let (b, i, j) = coordinates(p);
             let (y, x) = (i as f32 / 9.0 - 3.5, j as f32 / 11.0 - 2.9 + b as f32 * 0.2);
             let far = x * x + y * y;
             if far > 6.0 { 0.0 } else { (3.0 - far).sin() + 0.3 * (7.0 * x).cos() * y }
@@ -162,7 +162,7 @@ fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
         .collect();
     let masked: Vec<f32> = (0..image.len())
         .map(|p| {
-            let (b, i, j) = at(p);
+            let (b, i, j) = coordinates(p);
             f32::from(u8::from(hidden[b * 256 + i / patch * 16 + j / patch]))
         })
         .collect();
@@ -170,13 +170,13 @@ fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
         let tensor = Tensor::<4>::from_data(TensorData::new(v, [batch, 1, side, side]), &device);
         if own { tensor } else { Tensor::from_inner(tensor.inner().cast(FloatDType::F64)) }
     };
-    let mut seen = image.clone();
+    let mut visible = image.clone();
     if let Some(seed) = nudge {
         let mut draw = crate::seed::stream(seed, "nudge", &[]);
-        seen.iter_mut().for_each(|v| *v *= 1.0 + rand::RngExt::random_range(&mut draw, -1e-6..1e-6f32));
+        visible.iter_mut().for_each(|v| *v *= 1.0 + rand::RngExt::random_range(&mut draw, -1e-6..1e-6f32));
     }
-    let (image, seen, masked) = (tensor(image), tensor(seen), tensor(masked));
-    let input = seen * (masked.clone().neg() + 1.0);
+    let (image, visible, masked) = (tensor(image), tensor(visible), tensor(masked));
+    let input = visible * (masked.clone().neg() + 1.0);
     let output = if own { network.forward(input) } else { network.forward_by(input, GENERAL) };
     let error = (output - image) * masked;
     let gradients = error.powi_scalar(2).mean().backward();
@@ -198,8 +198,8 @@ fn gradients_agree_on_a_mostly_masked_image() {
         let jump = nudged.iter().map(|n| largest_difference(&n[i], other)).fold(0.0, f32::max);
         // Relative to the largest gradient: that of a bias before a batch norm is exactly 0 in one and rounding noise in the
         // other.
-        let (difference, most) = (largest_difference(own, other), 1e-4 * all + 3.0 * jump);
-        assert!(difference < most, "gradient {i} of {} differs by {difference}, more than {most}", own.len());
+        let (difference, tolerance) = (largest_difference(own, other), 1e-4 * all + 3.0 * jump);
+        assert!(difference < tolerance, "gradient {i} of {} differs by {difference}, more than {tolerance}", own.len());
     }
     let squares = |a: &mut dyn Iterator<Item = f32>| a.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
     let apart = squares(&mut own.iter().flatten().zip(exact.iter().flatten()).map(|(a, b)| a - b));

@@ -57,8 +57,8 @@ pub fn register<T: PretextTask>(preset: Preset) -> Result<()> {
     let name = preset.name;
     let method =
         (Preset { pretext: Pretext::Custom, ..preset }, &TaskEntry::<T>(PhantomData) as &'static dyn MethodEntry);
-    let taken = |_| Error::config("preset", name, "a program can register only one method, once");
-    REGISTERED.set(method).map_err(taken)
+    let already_registered = |_| Error::config("preset", name, "a program can register only one method, once");
+    REGISTERED.set(method).map_err(already_registered)
 }
 
 /// The preset of the registered method.
@@ -149,17 +149,17 @@ impl<T: PretextTask> MethodEntry for TaskEntry<T> {
     }
 
     fn errors(&self, config: &Config) -> Vec<Error> {
-        let mut found = T::errors(config);
+        let mut errors = T::errors(config);
         if let Some(why) = T::WHOLE_BATCH {
             let micro = config.training.micro_batch;
             if micro > 0 && micro < config.training.batch {
-                found.push(Error::config("training.micro_batch", micro, format!("{why}; use 0")));
+                errors.push(Error::config("training.micro_batch", micro, format!("{why}; use 0")));
             }
             if config.device.all().len() > 1 {
-                found.push(Error::config("device", &config.device, format!("{why}; use one device")));
+                errors.push(Error::config("device", &config.device, format!("{why}; use one device")));
             }
         }
-        found
+        errors
     }
 
     fn head(&self, config: &Config) -> Head {

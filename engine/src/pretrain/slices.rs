@@ -20,7 +20,7 @@ pub struct Slices {
     /// Index of each training slice in the store.
     index: Vec<usize>,
     /// Largest displacement of a crop in pixels.
-    most: i32,
+    max_shift: i32,
     /// Displacement of each crop in pixels, drawn once, because patches must show the same tissue in every epoch.
     shifts: Vec<[i32; 2]>,
 }
@@ -55,13 +55,13 @@ impl Slices {
     /// The slices of a store that `training.every_slice` and `training.min_tissue` select.
     pub fn new(config: &Config, store: SliceStore) -> Self {
         let every = config.training.every_slice as u32;
-        let least = config.training.min_tissue * (config.preprocess.size * config.preprocess.size) as f64;
-        let kept = |meta: &SliceMeta| meta.k.is_multiple_of(every) && f64::from(meta.tissue_pixels) >= least;
-        let index: Vec<usize> = (0..store.len()).filter(|&i| kept(store.meta(i))).collect();
-        let most = config.training.shift_px as i32;
-        let shift = |i: &usize| drawn_shift(most, config.seed, "pretrain-shift", &[*i as u64]);
+        let min_tissue = config.training.min_tissue * (config.preprocess.size * config.preprocess.size) as f64;
+        let is_used = |meta: &SliceMeta| meta.k.is_multiple_of(every) && f64::from(meta.tissue_pixels) >= min_tissue;
+        let index: Vec<usize> = (0..store.len()).filter(|&i| is_used(store.meta(i))).collect();
+        let max_shift = config.training.shift_px as i32;
+        let shift = |i: &usize| drawn_shift(max_shift, config.seed, "pretrain-shift", &[*i as u64]);
         let shifts = index.iter().map(shift).collect();
-        Self { store, seed: config.seed, index, most, shifts }
+        Self { store, seed: config.seed, index, max_shift, shifts }
     }
 
     /// Number of slices.
@@ -100,7 +100,7 @@ impl Slices {
     }
 
     /// A slice's index in the store, which seeds its random draws.
-    pub(super) fn place(&self, slice: usize) -> u64 {
+    pub(super) fn stream_key(&self, slice: usize) -> u64 {
         self.index[slice] as u64
     }
 
@@ -114,8 +114,8 @@ impl Slices {
     /// # Errors
     /// A spilled slice that cannot be read.
     pub(super) fn window_in(&self, slice: usize, epoch: usize) -> Result<SliceData> {
-        let place = [self.place(slice), epoch as u64];
-        self.store.window(self.index[slice], drawn_shift(self.most, self.seed, "pretrain-epoch-shift", &place))
+        let key = [self.stream_key(slice), epoch as u64];
+        self.store.window(self.index[slice], drawn_shift(self.max_shift, self.seed, "pretrain-epoch-shift", &key))
     }
 
     /// A training slice with target and tissue.
@@ -145,16 +145,16 @@ impl Slices {
         &self.store.cases()[self.meta(slice).case as usize].plan
     }
 
-    /// The patient's slice with the largest lesion area, or with the most tissue if there are no labels.
+    /// The patient's slice with the largest lesion area, or with the max_shift tissue if there are no labels.
     pub fn fullest_slice(&self, patient: usize) -> Option<usize> {
         let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
         of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))
     }
 }
 
-fn drawn_shift(most: i32, seed: u64, name: &str, place: &[u64]) -> [i32; 2] {
-    let mut draw = stream(seed, name, place);
-    [0; 2].map(|_| if most > 0 { draw.random_range(-most..=most) } else { 0 })
+fn drawn_shift(max_shift: i32, seed: u64, name: &str, key: &[u64]) -> [i32; 2] {
+    let mut draw = stream(seed, name, key);
+    [0; 2].map(|_| if max_shift > 0 { draw.random_range(-max_shift..=max_shift) } else { 0 })
 }
 
 impl Dataset for Slices {

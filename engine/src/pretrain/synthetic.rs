@@ -7,10 +7,10 @@ use crate::preprocess::SliceData;
 use crate::seed::stream;
 
 /// An ellipse of tissue with a brighter disc, and independent texture per channel.
-pub(crate) fn synthetic_slice(config: &Config, at: u64) -> SliceData {
+pub(crate) fn synthetic_slice(config: &Config, slice: u64) -> SliceData {
     let (channels, size) = (config.data.modality.len(), config.preprocess.size);
     let area = size * size;
-    let mut draw = stream(config.seed, "trial-slice", &[at]);
+    let mut draw = stream(config.seed, "trial-slice", &[slice]);
     let [y, x] = [0, 1].map(|_| draw.random_range(-0.4..0.4));
     let (mut pixels, mut tissue) = (Vec::with_capacity(channels * area), Vec::with_capacity(area));
     for index in 0..channels * area {

@@ -40,8 +40,8 @@ pub struct Sample {
 
 impl Sample {
     /// Epoch and slice, which seed its random draws.
-    pub fn place(&self, at: Position) -> [u64; 2] {
-        [at.epoch as u64, self.slice]
+    pub fn stream_key(&self, position: Position) -> [u64; 2] {
+        [position.epoch as u64, self.slice]
     }
 }
 
@@ -115,7 +115,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// Slices that cannot be used.
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<Self::Batch>;
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<Self::Batch>;
 
     /// As [`crate::trainer::Objective::batch_statistics`].
     ///
@@ -163,7 +163,7 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// Those of the device.
-    fn picture(&self, net: &Self::Net, sample: Sample, at: Position, device: &Device) -> Result<Picture>;
+    fn picture(&self, net: &Self::Net, sample: Sample, position: Position, device: &Device) -> Result<Picture>;
 
     /// The network of a run as one that reconstructs masked slices.
     ///

@@ -76,12 +76,16 @@ fn check_slope_of<T: PretextTask>(
     let (value_here, norm) = (value(&net), gradient_norm(&net, &start.objective));
     assert!(norm > 0.0 && value_here.is_finite(), "no gradient: loss {value_here}, norm {norm}");
     let rate = 1e-3 * value_here.abs().max(1e-3) / (norm * norm);
-    let at = |rate: f64| {
+    let loss_after = |rate: f64| {
         let (gradients, _) = engine.gradients(objective, &net, &batch, size).unwrap();
         value(&SgdConfig::new().init().step(rate, net.clone(), gradients))
     };
-    let slope = (at(-rate) - at(rate)) / (2.0 * rate);
-    assert!((slope / (norm * norm) - 1.0).abs() < 0.03, "the loss falls by {slope}, the gradient says {}", norm * norm);
+    let slope = (loss_after(-rate) - loss_after(rate)) / (2.0 * rate);
+    assert!(
+        (slope / (norm * norm) - 1.0).abs() < 0.03,
+        "the slope of the loss is {slope}, the gradient predicts {}",
+        norm * norm
+    );
 }
 
 /// Checks that two micro-batches give the loss and the gradient of the whole batch.
@@ -106,7 +110,7 @@ pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(
         let moved = SgdConfig::new().init().step(0.1, net, gradients);
         (output, crate::model::record::to_bytes(&moved).unwrap())
     };
-    let ((whole, moved), (split, moved_too)) = (of(0), of(size.div_ceil(2)));
+    let ((whole, moved), (split, split_moved)) = (of(0), of(size.div_ceil(2)));
     assert!((whole.loss / split.loss - 1.0).abs() < 1e-5, "{} {}", whole.loss, split.loss);
     for ((name, a), (_, b)) in whole.diagnostics.iter().zip(&split.diagnostics) {
         assert!((a - b).abs() < 1e-4 * a.abs().max(1.0), "{name}: {a} {b}");
@@ -120,7 +124,7 @@ pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(
         };
         names.iter().flat_map(values).collect()
     };
-    for (a, b) in file(&moved).iter().zip(file(&moved_too)) {
-        assert!((a - b).abs() < 1e-4, "a weight moved to {a} and {b}");
+    for (a, b) in file(&moved).iter().zip(file(&split_moved)) {
+        assert!((a - b).abs() < 1e-4, "whole and split batch move a weight to {a} and {b}");
     }
 }

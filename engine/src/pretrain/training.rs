@@ -40,9 +40,9 @@ impl<T: PretextTask> TaskObjective<T> {
     /// # Errors
     /// Those of [`PretextTask::collate`].
     pub fn synthetic_batch(&self, slices: usize, step: usize) -> Result<T::Batch> {
-        let sample = |at: u64| Sample { slice: at, patient: at, k: 0, data: synthetic_slice(&self.config, at) };
-        let at = Position { epoch: 1, epochs: self.config.training.epochs, step };
-        self.task.collate((0..slices as u64).into_par_iter().map(sample).collect(), at)
+        let sample = |slice: u64| Sample { slice, patient: slice, k: 0, data: synthetic_slice(&self.config, slice) };
+        let position = Position { epoch: 1, epochs: self.config.training.epochs, step };
+        self.task.collate((0..slices as u64).into_par_iter().map(sample).collect(), position)
     }
 }
 
@@ -158,16 +158,19 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
         self
     }
 
-    fn collate(&self, slices: &[usize], at: Position) -> Result<T::Batch> {
+    fn collate(&self, slices: &[usize], position: Position) -> Result<T::Batch> {
         let sample = |&slice: &usize| {
             let meta = self.slices.meta(slice);
             Ok(Sample { slice: slice as u64, patient: meta.case.into(), k: meta.k, data: self.slices.window(slice)? })
         };
-        self.objective.task.collate(slices.par_iter().map(sample).collect::<Result<_>>()?, at)
+        self.objective.task.collate(slices.par_iter().map(sample).collect::<Result<_>>()?, position)
     }
 
-    fn rate(&self, training: &TrainingConfig, length: &Length, at: Position) -> f64 {
-        self.objective.task.rate(training, at).unwrap_or_else(|| length.rate(training, at.epoch, at.step))
+    fn rate(&self, training: &TrainingConfig, length: &Length, position: Position) -> f64 {
+        self.objective
+            .task
+            .rate(training, position)
+            .unwrap_or_else(|| length.rate(training, position.epoch, position.step))
     }
 
     fn after_step(
@@ -175,27 +178,27 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
         net: &mut T::Net,
         batch: &T::Batch,
         output: &StepOutput,
-        at: Position,
+        position: Position,
     ) -> Result<Vec<Event>> {
-        self.objective.task.after_step(net, batch, output, at)?;
+        self.objective.task.after_step(net, batch, output, position)?;
         self.probes.admit_new(&|pin| Self::find(self.slices, pin));
         Ok(self.probes.events())
     }
 
-    fn end_epoch(&mut self, net: &T::Net, at: Position) -> Result<EpochEnd> {
+    fn end_epoch(&mut self, net: &T::Net, position: Position) -> Result<EpochEnd> {
         self.probes.admit_new(&|pin| Self::find(self.slices, pin));
         let (net, device, task) = (net.valid(), &self.session.compute.device, &self.objective.task);
         let picture = |pin: &Pin, data: &SliceData| {
             let sample = Sample { slice: pin.key(), patient: pin.key(), k: pin.slice, data: data.clone() };
-            let picture = task.picture(&net, sample, at, device)?;
+            let picture = task.picture(&net, sample, position, device)?;
             Ok((picture.pixels, picture.kind, picture.masked))
         };
-        self.probes.record(at.epoch, None, picture)?;
+        self.probes.record(position.epoch, None, picture)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: None })
     }
 
-    fn diagnostics(&mut self, _: &T::Net, at: Position, summary: &mut EpochSummary) -> Result<()> {
-        self.objective.task.diagnose(at, summary);
+    fn diagnostics(&mut self, _: &T::Net, position: Position, summary: &mut EpochSummary) -> Result<()> {
+        self.objective.task.diagnose(position, summary);
         Ok(())
     }
 

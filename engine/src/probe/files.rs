@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::Pin;
-use super::record::{MOST_BYTES, ProbeRecord, ProbeSlice};
+use super::record::{MAX_BYTES, ProbeRecord, ProbeSlice};
 use super::tensors::VERSION;
 use crate::event::Stage;
 use crate::run::probes;
 use crate::{Error, ErrorKind, Result};
 
 /// Maximum size of a slice's file in bytes.
-const MOST_SLICE_BYTES: u64 = 4 << 20;
+const MAX_SLICE_BYTES: u64 = 4 << 20;
 
 /// Prefix of the names of a stage's files.
 fn word(stage: Stage) -> &'static str {
@@ -39,7 +39,7 @@ pub(super) fn epoch_of(stage: Stage, name: &str) -> Option<usize> {
 
 /// The stored pinned slice.
 pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
-    let (path, bytes) = bytes_of(run, pin, &slice_name(stage), MOST_SLICE_BYTES)?;
+    let (path, bytes) = bytes_of(run, pin, &slice_name(stage), MAX_SLICE_BYTES)?;
     let slice = ProbeSlice::from_bytes(&bytes, &path)?;
     if slice.pin != *pin || slice.stage != stage {
         return Err(Error::field(&path, "pin", slice.pin, format!("the file is at the path of {pin}")));
@@ -49,7 +49,7 @@ pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
 
 /// The record of a pinned slice at an epoch.
 pub fn read(run: &Path, pin: &Pin, stage: Stage, epoch: usize) -> Result<ProbeRecord> {
-    let (path, bytes) = bytes_of(run, pin, &record_name(stage, epoch), MOST_BYTES as u64)?;
+    let (path, bytes) = bytes_of(run, pin, &record_name(stage, epoch), MAX_BYTES as u64)?;
     let record = ProbeRecord::from_bytes(&bytes, &path)?;
     if record.pin != *pin || record.stage != stage || record.epoch != epoch {
         let found = format!("{}, epoch {}", record.pin, record.epoch);

@@ -39,6 +39,6 @@ pub use files::{epochs, pins, read, read_slice};
 pub use picture::PictureKind;
 pub use pin::{Pin, Pins};
 pub(crate) use pinned::{PinnedPictures, TrainingSlice};
-pub use record::{MOST_BYTES, MOST_PATCHES, ProbeRecord, ProbeSlice};
+pub use record::{MAX_BYTES, MAX_PATCHES, ProbeRecord, ProbeSlice};
 pub(crate) use recorder::Recorder;
 pub(crate) use source::load;

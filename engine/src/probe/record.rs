@@ -13,18 +13,18 @@ use crate::patch::PatchGrid;
 use crate::{Error, Result};
 
 /// Maximum size of a record's file in bytes.
-pub const MOST_BYTES: usize = 32 << 10;
+pub const MAX_BYTES: usize = 32 << 10;
 /// Maximum number of patches of a slice; a finer grid leaves no space for a picture and is not recorded.
-pub const MOST_PATCHES: usize = 40 * 40;
+pub const MAX_PATCHES: usize = 40 * 40;
 /// Bytes of a record besides patches and picture: the safetensors header with the longest patient name.
 const HEADER: usize = 2048;
 /// Maximum side of a slice's picture in pixels.
-const MOST_SIDE: usize = 512;
+const MAX_SIDE: usize = 512;
 
 /// Side of the largest picture that fits beside the data of `patches` patches.
 fn side_for(size: usize, patches: usize) -> usize {
     // Per patch: two labels, case and coin of one byte each, an order of two bytes, and three losses of four bytes each.
-    side_within(size, MOST_BYTES.saturating_sub(HEADER + 18 * patches))
+    side_within(size, MAX_BYTES.saturating_sub(HEADER + 18 * patches))
 }
 
 /// A pinned slice as input of the network. All fields `[i][j]`, i along R, j along A; patches in the order of the grid.
@@ -71,7 +71,7 @@ impl ProbeSlice {
         pixels: &[f32],
         target: Option<&[u8]>,
     ) -> Self {
-        let side = side_within(size, MOST_SIDE * MOST_SIDE);
+        let side = side_within(size, MAX_SIDE * MAX_SIDE);
         let picture = average(&pixels[..size * size], size, side);
         let range = range_of(&picture);
         Self {

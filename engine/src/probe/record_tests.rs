@@ -68,7 +68,7 @@ fn the_largest_record_round_trips_and_fits_the_limit() {
         for case in ["P", &long] {
             let record = full(size, grid, case);
             let bytes = record.to_bytes().unwrap();
-            assert!(bytes.len() <= MOST_BYTES, "{size} {grid}: {} bytes", bytes.len());
+            assert!(bytes.len() <= MAX_BYTES, "{size} {grid}: {} bytes", bytes.len());
             assert_eq!(record.side, side, "{size} {grid}");
             assert_eq!(ProbeRecord::from_bytes(&bytes, place()).unwrap(), record);
         }

@@ -270,7 +270,7 @@ mod tests {
                 labels[i + 7 * j] = u8::from(i == 0 || i == 4 || j == 0 || j == 4);
             }
         }
-        extra.into_iter().for_each(|at| labels[at] = 1);
+        extra.into_iter().for_each(|index| labels[index] = 1);
         labels[6 + 7 * 2] = 1;
         LabelVolume::new(grid, labels).unwrap()
     }
@@ -278,15 +278,15 @@ mod tests {
     #[test]
     fn a_verdict_stays_with_its_finding_when_the_mask_changes() {
         let before = ring(None);
-        let found = findings(&before);
-        assert_eq!(found.len(), 2);
+        let result = findings(&before);
+        assert_eq!(result.len(), 2);
         let mut entry = Entry::new("a");
         // The centre of a ring is outside it.
-        entry.mark(&found[0], &before.grid, Some(FindingVerdict::Accepted));
-        entry.mark(&found[1], &before.grid, Some(FindingVerdict::Accepted));
-        entry.mark(&found[1], &before.grid, Some(FindingVerdict::Rejected));
+        entry.mark(&result[0], &before.grid, Some(FindingVerdict::Accepted));
+        entry.mark(&result[1], &before.grid, Some(FindingVerdict::Accepted));
+        entry.mark(&result[1], &before.grid, Some(FindingVerdict::Rejected));
         assert_eq!(entry.findings.len(), 2);
-        assert_eq!(anchor_mm(&found[1], &before.grid), [12.0, 6.0, 0.0]);
+        assert_eq!(anchor_mm(&result[1], &before.grid), [12.0, 6.0, 0.0]);
         // The ring grows inwards, and is found again.
         let after = ring(Some(1 + 7));
         let again = findings(&after);

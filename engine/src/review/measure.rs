@@ -76,8 +76,8 @@ impl CaseVolumes {
                 .is_ok_and(|image| grid.compare(&image, masks.grid_tolerance_mm).relation != Relation::Different),
             None => true,
         };
-        let found = case.images.iter().find(|(_, file)| fits(file)).or_else(|| case.images.iter().next());
-        let (base_name, file) = found.ok_or_else(|| Error::config("case", &case.id, "it has no image"))?;
+        let fitting = case.images.iter().find(|(_, file)| fits(file)).or_else(|| case.images.iter().next());
+        let (base_name, file) = fitting.ok_or_else(|| Error::config("case", &case.id, "it has no image"))?;
         let base = file.read()?;
         let frame = file.frame.unwrap_or(0);
         let read = |paths: &[std::path::PathBuf]| -> Result<Option<LabelVolume>> {
@@ -126,8 +126,7 @@ impl MeasuredCase {
             verdict: measured.entry.on_finding(&finding, &mask.grid),
             finding,
         };
-        let found: Vec<MeasuredFinding> = findings(mask).into_iter().map(measure).collect();
-        measured.findings = found;
+        measured.findings = findings(mask).into_iter().map(measure).collect();
         measured
     }
 

@@ -19,7 +19,7 @@ use crate::volume::{Grid, LabelVolume, MaskOptions, Volume};
 /// A folder with one patient: a PET in SUV of value 10 k, and two lesions of 8 and 1 voxels of 1 ml.
 fn patient(folder: &std::path::Path) -> Cohort {
     let grid = Grid::new([6, 5, 4], DAffine3::from_scale(DVec3::splat(10.0)));
-    let image = Volume::from_f32(grid.clone(), (0..120).map(|at| (at / 30 * 10) as f32).collect());
+    let image = Volume::from_f32(grid.clone(), (0..120).map(|index| (index / 30 * 10) as f32).collect());
     let mut labels = vec![0_u8; 120];
     for (i, j, k) in (0..8).map(|n| (1 + n % 2, 1 + n / 2 % 2, 1 + n / 4)) {
         labels[grid.index([i, j, k])] = 1;

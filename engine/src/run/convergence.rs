@@ -9,9 +9,9 @@ const ENOUGH_DICE: f64 = 0.8;
 /// A loss is still falling if it fell by more than this share over the last window.
 const STILL_FALLING: f64 = 0.1;
 /// A smaller fall than this does not count, as for the loss of a network that fits almost perfectly.
-const LEAST_FALL: f64 = 0.02;
+const MIN_FALL: f64 = 0.02;
 /// Minimum number of epochs in a window. A mean over fewer epochs is mostly noise.
-const LEAST_WINDOW: usize = 3;
+const MIN_WINDOW: usize = 3;
 
 /// Whether a fine-tuning run has converged. A comparison of networks that have not converged compares noise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,12 +34,12 @@ impl Convergence {
     /// Judges the epochs so far. `None` without a training Dice, which pre-training runs and logs of earlier versions lack.
     pub fn of(epochs: &[EpochSummary]) -> Option<Self> {
         // Never more than half of the epochs: a short run compares its halves.
-        let window = (epochs.len() / 10).max(LEAST_WINDOW).min(epochs.len() / 2).max(1);
+        let window = (epochs.len() / 10).max(MIN_WINDOW).min(epochs.len() / 2).max(1);
         let (before, last) = epochs.split_at(epochs.len().checked_sub(window)?);
         let training_dice = mean(last, |epoch| epoch.training_dice)?;
         let before = mean(&before[before.len().saturating_sub(window)..], |epoch| Some(epoch.loss));
         let loss = mean(last, |epoch| Some(epoch.loss))?;
-        let loss_falling = before.is_some_and(|before| before - loss > LEAST_FALL.max(STILL_FALLING * before));
+        let loss_falling = before.is_some_and(|before| before - loss > MIN_FALL.max(STILL_FALLING * before));
         let converged = training_dice >= ENOUGH_DICE && !loss_falling;
         Some(Self { window, mean_loss: loss, training_dice, loss_falling, converged })
     }

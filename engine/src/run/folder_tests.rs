@@ -7,7 +7,7 @@ use crate::run::report::{read_report, write_report};
 
 const TEXT: &str = "version = 1\n[pretrain]\nlr = 0.0001\n";
 
-fn place() -> (tempfile::TempDir, PathBuf) {
+fn new_root() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("deep/run");
     (folder, root)
@@ -15,7 +15,7 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 
 #[test]
 fn a_run_folder_is_created_written_and_read_again() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     let run = RunFolder::create(&root, TEXT).unwrap();
     run.write_split(&["a", "b"]).unwrap();
     write_report(&run, &serde_json::json!({"dsc": 0.5})).unwrap();
@@ -34,11 +34,11 @@ fn a_run_folder_is_created_written_and_read_again() {
 
 #[test]
 fn an_existing_run_or_foreign_files_are_refused() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     RunFolder::create(&root, TEXT).unwrap();
     let text = RunFolder::create(&root, "other = 1").unwrap_err().to_string();
     assert!(text.contains("Resume it"), "{text}");
-    assert_eq!(fs::read_to_string(root.join(CONFIG)).unwrap(), TEXT);
+    assert_eq!(fs::read_to_string(root.join(RUN_CONFIG)).unwrap(), TEXT);
 
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join("thesis.docx"), "x").unwrap();
@@ -54,7 +54,7 @@ fn an_existing_run_or_foreign_files_are_refused() {
 
 #[test]
 fn a_killed_create_can_be_repeated() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     fs::create_dir_all(root.join(CHECKPOINTS)).unwrap();
     fs::write(root.join(lock::NAME), "99999\n").unwrap();
     fs::write(root.join(".config.toml.99999.0.tmp"), "vers").unwrap();
@@ -64,7 +64,7 @@ fn a_killed_create_can_be_repeated() {
 
 #[test]
 fn leftovers_are_cleaned_and_foreign_files_kept() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     drop(RunFolder::create(&root, TEXT).unwrap());
     let leftovers = [".config.toml.1.2.tmp", "checkpoints/.x.3.4.tmp"].map(|name| root.join(name));
     let foreign = ["notes.txt", ".hidden.tmp"].map(|name| root.join(name));
@@ -94,7 +94,7 @@ fn a_file_in_place_of_the_run_folder_is_refused() {
 #[test]
 fn a_read_only_folder_is_refused_before_the_first_epoch() {
     use std::os::unix::fs::PermissionsExt;
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     drop(RunFolder::create(&root, TEXT).unwrap());
     for name in ["", CHECKPOINTS] {
         let folder = root.join(name);
@@ -113,7 +113,7 @@ fn a_read_only_folder_is_refused_before_the_first_epoch() {
 
 #[test]
 fn a_file_in_place_of_the_checkpoints_is_refused() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     drop(RunFolder::create(&root, TEXT).unwrap());
     fs::remove_dir(root.join(CHECKPOINTS)).unwrap();
     fs::write(root.join(CHECKPOINTS), "x").unwrap();
@@ -123,7 +123,7 @@ fn a_file_in_place_of_the_checkpoints_is_refused() {
 
 #[test]
 fn a_vanished_run_folder_is_not_recreated() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     let run = RunFolder::create(&root, TEXT).unwrap();
     fs::remove_dir_all(&root).unwrap();
     let text = run.write_split("x").unwrap_err().to_string();
@@ -133,7 +133,7 @@ fn a_vanished_run_folder_is_not_recreated() {
 
 #[test]
 fn a_second_process_cannot_lock_the_run() {
-    let (_keep, root) = place();
+    let (_keep, root) = new_root();
     let run = RunFolder::create(&root, TEXT).unwrap();
     let error = RunFolder::resume(&root).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Locked { .. }), "{error}");

@@ -45,7 +45,7 @@ fn epoch(epoch: usize) -> Vec<Event> {
 
 fn history(events: &[Event]) -> History {
     let mut history = History::default();
-    events.iter().enumerate().for_each(|(at, event)| history.push(Some(1000 * at as u64), event));
+    events.iter().enumerate().for_each(|(index, event)| history.push(Some(1000 * index as u64), event));
     history
 }
 
@@ -171,7 +171,7 @@ fn an_unfinished_log_is_read_and_a_damaged_one_refused() {
 fn a_log_of_a_hundred_thousand_steps_is_read() {
     let mut events = vec![started(1)];
     for n in 1..=50 {
-        events.extend((1..=2000).map(|at| step(n, at)));
+        events.extend((1..=2000).map(|index| step(n, index)));
         events.extend(epoch(n).into_iter().skip(2));
     }
     let (_keep, root) = run_with(&events);

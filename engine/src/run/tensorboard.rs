@@ -116,13 +116,18 @@ impl EventSink for TensorBoard {
 }
 
 /// Every number of a document under its path, such as `epoch/parts/dice`.
-fn numbers(path: &str, value: &Value, found: &mut Vec<(String, f64)>) {
+fn numbers(path: &str, value: &Value, values: &mut Vec<(String, f64)>) {
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(key, value)| numbers(&format!("{path}/{key}"), value, found)),
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(at, value)| numbers(&format!("{path}/{}", at + 1), value, found));
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| numbers(&format!("{path}/{key}"), value, values))
         }
-        Value::Number(number) => found.extend(number.as_f64().map(|number| (path.to_owned(), number))),
+        Value::Array(items) => {
+            items
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| numbers(&format!("{path}/{}", index + 1), value, values));
+        }
+        Value::Number(number) => values.extend(number.as_f64().map(|number| (path.to_owned(), number))),
         Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }

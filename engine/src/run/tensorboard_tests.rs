@@ -6,7 +6,7 @@ use crate::event::{EpochSummary, Stage};
 
 /// The data of every record of a file, checksums compared.
 fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
+    let mut result = Vec::new();
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_at(8);
         let (crc, rest) = rest.split_at(4);
@@ -14,10 +14,10 @@ fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
         let (data, rest) = rest.split_at(u64::from_le_bytes(length.try_into().unwrap()) as usize);
         let (crc, rest) = rest.split_at(4);
         assert_eq!(u32::from_le_bytes(crc.try_into().unwrap()), masked(crc32c(data)), "the data's checksum");
-        found.push(data.to_vec());
+        result.push(data.to_vec());
         bytes = rest;
     }
-    found
+    result
 }
 
 /// A protobuf field: its number, and its bytes or its number as bytes.
@@ -34,7 +34,7 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
             }
         }
     };
-    let mut found = Vec::new();
+    let mut result = Vec::new();
     while !bytes.is_empty() {
         let key = read(&mut bytes);
         let content = match key & 7 {
@@ -50,22 +50,22 @@ fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
         if key & 7 != 0 {
             bytes = &bytes[content.len()..];
         }
-        found.push((key >> 3, content));
+        result.push((key >> 3, content));
     }
-    found
+    result
 }
 
 /// Step, tag and value of every scalar, and the steps at which a session starts.
 fn read(path: &Path) -> (Vec<(u64, String, f32)>, Vec<u64>) {
     let (mut scalars, mut starts) = (Vec::new(), Vec::new());
-    for (at, data) in records(&std::fs::read(path).unwrap()).iter().enumerate() {
+    for (index, data) in records(&std::fs::read(path).unwrap()).iter().enumerate() {
         let event = fields(data);
         assert_eq!((event[0].0, event[1].0), (1, 2), "wall time and step come first");
         let time = f64::from_le_bytes(event[0].1.clone().try_into().unwrap());
         assert!(time > 1.7e9 && time < 1e11, "{time}");
         let step = u64::from_le_bytes(event[1].1.clone().try_into().unwrap());
         let (what, content) = &event[2];
-        assert_eq!(*what == 3, at == 0, "the first event is the version, and no other");
+        assert_eq!(*what == 3, index == 0, "the first event is the version, and no other");
         match what {
             3 => assert_eq!(content, b"brain.Event:2"),
             5 => scalars.extend(fields(content).into_iter().map(|(_, entry)| {
@@ -97,7 +97,7 @@ fn a_varint_has_seven_bits_per_byte() {
 
 #[test]
 fn the_scalars_of_a_run_are_read_back_as_written() {
-    let place = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let stage = Stage::Finetune;
     let started = |first_epoch| Event::Started {
         stage,
@@ -117,8 +117,8 @@ fn the_scalars_of_a_run_are_read_back_as_written() {
         entropy: Some([Some(1.5), None, Some(2.5)]),
         ..EpochSummary::default()
     };
-    let mut board = TensorBoard::new(place.path());
-    assert!(!place.path().join(FOLDER).exists(), "a dry run leaves nothing");
+    let mut board = TensorBoard::new(folder.path());
+    assert!(!folder.path().join(FOLDER).exists(), "a dry run leaves nothing");
     for event in [started(1), step(1, 1, 1.0), step(1, 2, 0.5), Event::Validation { epoch: 1, dice: 0.25, best: true }]
     {
         board.event(&event).unwrap();
@@ -128,7 +128,7 @@ fn the_scalars_of_a_run_are_read_back_as_written() {
     board.event(&step(2, 1, 0.25)).unwrap();
     board.event(&Event::Finished { stage, epochs: 3 }).unwrap();
     let files: Vec<PathBuf> =
-        std::fs::read_dir(place.path().join(FOLDER)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        std::fs::read_dir(folder.path().join(FOLDER)).unwrap().map(|entry| entry.unwrap().path()).collect();
     let [file] = &files[..] else { panic!("{files:?}") };
     assert!(file.file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents."), "{file:?}");
     let (scalars, starts) = read(file);
@@ -158,7 +158,7 @@ fn the_scalars_of_a_run_are_read_back_as_written() {
 
 #[test]
 fn a_resumed_run_starts_a_session_at_its_first_step() {
-    let place = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().unwrap();
     let started = Event::Started {
         stage: Stage::Pretrain,
         epochs: 3,
@@ -168,12 +168,12 @@ fn a_resumed_run_starts_a_session_at_its_first_step() {
         device: "cpu".into(),
         first_epoch: 2,
     };
-    let mut board = TensorBoard::new(place.path());
+    let mut board = TensorBoard::new(folder.path());
     board.event(&started).unwrap();
     // It was paused after the third step of its second epoch.
     board.event(&Event::Step { stage: Stage::Pretrain, epoch: 2, step: 4, loss: 1.0, learning_rate: 1.0 }).unwrap();
     board.event(&Event::Failed { message: "full".into() }).unwrap();
-    let file = std::fs::read_dir(place.path().join(FOLDER)).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(folder.path().join(FOLDER)).unwrap().next().unwrap().unwrap().path();
     let (scalars, starts) = read(&file);
     assert_eq!((starts, scalars[0].0), (vec![14], 14));
 }

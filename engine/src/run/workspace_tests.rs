@@ -18,8 +18,8 @@ fn config(stage: Stage) -> Config {
 fn run(root: &Path, stage: Stage, done: usize, finished: bool) -> RunFolder {
     let run = RunFolder::create(root, &config(stage).to_toml().unwrap()).unwrap();
     let mut log = EventLog::create(&run.events_path()).unwrap();
-    let mut tell = |event: &Event| log.event(event).unwrap();
-    tell(&Event::Started {
+    let mut emit = |event: &Event| log.event(event).unwrap();
+    emit(&Event::Started {
         stage,
         epochs: 5,
         steps_per_epoch: 1,
@@ -31,12 +31,12 @@ fn run(root: &Path, stage: Stage, done: usize, finished: bool) -> RunFolder {
     for epoch in 1..=done {
         let loss = 1.0 / epoch as f64;
         if stage == Stage::Finetune {
-            tell(&Event::Validation { epoch, dice: if epoch == 2 { 0.75 } else { 0.5 }, best: epoch < 3 });
+            emit(&Event::Validation { epoch, dice: if epoch == 2 { 0.75 } else { 0.5 }, best: epoch < 3 });
         }
-        tell(&Event::Epoch(Box::new(EpochSummary { epoch, loss, ..EpochSummary::default() })));
+        emit(&Event::Epoch(Box::new(EpochSummary { epoch, loss, ..EpochSummary::default() })));
     }
     if finished {
-        tell(&Event::Finished { stage, epochs: 5 });
+        emit(&Event::Finished { stage, epochs: 5 });
     }
     run
 }
@@ -52,26 +52,26 @@ fn by_name<'a>(runs: &'a [RunEntry], name: &str) -> &'a RunEntry {
 
 #[test]
 fn every_state_of_a_run_is_recognised() {
-    let place = tempfile::tempdir().unwrap();
-    let at = |name: &str| place.path().join(name);
-    assert_eq!(list(&at("absent")).unwrap(), []);
-    drop(run(&at("done"), Stage::Pretrain, 5, true));
-    let stopped = run(&at("set/stopped"), Stage::Finetune, 3, false);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    assert_eq!(list(&path("absent")).unwrap(), []);
+    drop(run(&path("done"), Stage::Pretrain, 5, true));
+    let stopped = run(&path("set/stopped"), Stage::Finetune, 3, false);
     save(&stopped, 3);
     drop(stopped);
-    drop(run(&at("early"), Stage::Pretrain, 0, false));
-    let failed = run(&at("failed"), Stage::Pretrain, 1, false);
+    drop(run(&path("early"), Stage::Pretrain, 0, false));
+    let failed = run(&path("failed"), Stage::Pretrain, 1, false);
     failure::write(&failed, "the loss is NaN").unwrap();
     drop(failed);
-    fs::create_dir(at("cut")).unwrap();
-    fs::write(at("cut").join("config.toml"), "version = 1\n").unwrap();
-    fs::create_dir_all(at("thesis/a/b")).unwrap();
-    let passed_on = RunFolder::create(&at("model"), &config(Stage::Finetune).to_toml().unwrap()).unwrap();
+    fs::create_dir(path("cut")).unwrap();
+    fs::write(path("cut").join("config.toml"), "version = 1\n").unwrap();
+    fs::create_dir_all(path("thesis/a/b")).unwrap();
+    let passed_on = RunFolder::create(&path("model"), &config(Stage::Finetune).to_toml().unwrap()).unwrap();
     save(&passed_on, 4);
     drop(passed_on);
-    let _at_work = run(&at("at-work"), Stage::Pretrain, 2, false);
+    let _at_work = run(&path("at-work"), Stage::Pretrain, 2, false);
 
-    let runs = list(place.path()).unwrap();
+    let runs = list(folder.path()).unwrap();
     assert_eq!(runs.len(), 7, "{runs:?}");
     assert!(runs.is_sorted_by(|a, b| a.changed >= b.changed) && runs.iter().all(|run| run.changed > 1e9));
     let done = by_name(&runs, "done");
@@ -91,108 +91,110 @@ fn every_state_of_a_run_is_recognised() {
     assert_eq!((&model.state, model.epochs_done), (&EntryState::Finished, 4));
     assert!(matches!(by_name(&runs, "at-work").state, EntryState::Training { .. }));
 
-    let names: Vec<String> = unfinished(place.path()).unwrap().into_iter().map(|run| run.name).collect();
+    let names: Vec<String> = unfinished(folder.path()).unwrap().into_iter().map(|run| run.name).collect();
     assert_eq!(names, ["set/stopped"], "a run without a checkpoint cannot be resumed");
 }
 
 #[test]
 fn an_entry_says_which_patients_its_dice_was_measured_on() {
-    let place = tempfile::tempdir().unwrap();
-    let root = place.path().join("run");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
     drop(run(&root, Stage::Finetune, 2, true));
     fs::create_dir(root.join("evaluation")).unwrap();
     for (part, of) in [("test", DiceOf::Test), ("val", DiceOf::HeldOut)] {
         let document = format!(r#"{{"part": "{part}", "mean": {{"dsc": 0.25}}}}"#);
         fs::write(root.join("evaluation/evaluation.json"), document).unwrap();
-        let entry = &list(place.path()).unwrap()[0];
+        let entry = &list(folder.path()).unwrap()[0];
         assert_eq!((entry.dice, entry.dice_of), (Some(0.25), of));
     }
     fs::write(root.join("evaluation/evaluation.json"), "{").unwrap();
-    let entry = &list(place.path()).unwrap()[0];
+    let entry = &list(folder.path()).unwrap()[0];
     assert_eq!((entry.dice, entry.dice_of), (Some(0.75), DiceOf::Validation));
 }
 
 #[test]
 fn a_damaged_log_is_named_and_hides_no_other_run() {
-    let place = tempfile::tempdir().unwrap();
-    drop(run(&place.path().join("good"), Stage::Pretrain, 2, false));
-    drop(run(&place.path().join("bad"), Stage::Pretrain, 2, false));
-    let log = place.path().join("bad/events.jsonl");
+    let folder = tempfile::tempdir().unwrap();
+    drop(run(&folder.path().join("good"), Stage::Pretrain, 2, false));
+    drop(run(&folder.path().join("bad"), Stage::Pretrain, 2, false));
+    let log = folder.path().join("bad/events.jsonl");
     let text = fs::read_to_string(&log).unwrap();
     fs::write(&log, text.replacen("{\"seq\":2", "{\"sequence\":2", 1)).unwrap();
-    let runs = list(place.path()).unwrap();
+    let runs = list(folder.path()).unwrap();
     let EntryState::Broken(why) = &by_name(&runs, "bad").state else { panic!("{runs:?}") };
     assert!(why.contains("events.jsonl: line 2"), "{why}");
     assert_eq!(by_name(&runs, "good").state, EntryState::Stopped);
-    fs::remove_file(place.path().join("good/config.toml")).unwrap();
-    assert!(matches!(by_name(&list(place.path()).unwrap(), "good").state, EntryState::Broken(_)));
+    fs::remove_file(folder.path().join("good/config.toml")).unwrap();
+    assert!(matches!(by_name(&list(folder.path()).unwrap(), "good").state, EntryState::Broken(_)));
 }
 
 #[test]
 fn a_deleted_run_is_in_the_trash_and_can_be_restored() {
-    let place = tempfile::tempdir().unwrap();
-    let at = |name: &str| place.path().join(name);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
     for number in 1..=2 {
-        drop(run(&at("run"), Stage::Pretrain, number, false));
-        let moved = trash(place.path(), &at("run")).unwrap();
+        drop(run(&path("run"), Stage::Pretrain, number, false));
+        let moved = trash(folder.path(), &path("run")).unwrap();
         assert!(moved.ends_with(format!(".trash/run-{number}")) && RunFolder::is_run(&moved));
-        assert!(!at("run").exists() && list(place.path()).unwrap().is_empty(), "the trash is not listed");
-        let text = trash(place.path(), &moved).unwrap_err().to_string();
+        assert!(!path("run").exists() && list(folder.path()).unwrap().is_empty(), "the trash is not listed");
+        let text = trash(folder.path(), &moved).unwrap_err().to_string();
         assert!(text.contains("is not in the workspace"), "{text}");
     }
     // The newer run is restored, so the older one can no longer be.
-    restore(&at(".trash/run-2"), &at("run")).unwrap();
-    assert_eq!(list(place.path()).unwrap()[0].epochs_done, 2);
-    let text = restore(&at(".trash/run-1"), &at("run")).unwrap_err().to_string();
-    assert!(text.contains("already exists") && RunFolder::is_run(&at(".trash/run-1")), "{text}");
-    assert!(restore(&at("run"), &at("moved")).is_err(), "it does not lie in a trash");
-    trash(place.path(), &at("run")).unwrap();
-    let live = run(&at("live"), Stage::Pretrain, 1, false);
-    let error = trash(place.path(), &at("live")).unwrap_err();
+    restore(&path(".trash/run-2"), &path("run")).unwrap();
+    assert_eq!(list(folder.path()).unwrap()[0].epochs_done, 2);
+    let text = restore(&path(".trash/run-1"), &path("run")).unwrap_err().to_string();
+    assert!(text.contains("already exists") && RunFolder::is_run(&path(".trash/run-1")), "{text}");
+    assert!(restore(&path("run"), &path("moved")).is_err(), "it does not lie in a trash");
+    trash(folder.path(), &path("run")).unwrap();
+    let live = run(&path("live"), Stage::Pretrain, 1, false);
+    let error = trash(folder.path(), &path("live")).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Locked { .. }), "{error}");
     drop(live);
     let elsewhere = tempfile::tempdir().unwrap();
     drop(run(&elsewhere.path().join("other"), Stage::Pretrain, 1, false));
-    fs::create_dir(at("thesis")).unwrap();
-    let outside = at("live").join("../../").join(elsewhere.path().file_name().unwrap()).join("other");
-    for refused in [elsewhere.path().join("other"), outside, place.path().to_path_buf(), at("thesis"), at("absent")] {
-        assert!(trash(place.path(), &refused).is_err(), "{}", refused.display());
+    fs::create_dir(path("thesis")).unwrap();
+    let outside = path("live").join("../../").join(elsewhere.path().file_name().unwrap()).join("other");
+    for refused in
+        [elsewhere.path().join("other"), outside, folder.path().to_path_buf(), path("thesis"), path("absent")]
+    {
+        assert!(trash(folder.path(), &refused).is_err(), "{}", refused.display());
     }
-    assert!(RunFolder::is_run(&elsewhere.path().join("other")) && at("thesis").is_dir());
+    assert!(RunFolder::is_run(&elsewhere.path().join("other")) && path("thesis").is_dir());
 }
 
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_the_workspace_is_not_followed_to_the_trash() {
-    let (place, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     drop(run(&elsewhere.path().join("other"), Stage::Pretrain, 1, false));
-    std::os::unix::fs::symlink(elsewhere.path().join("other"), place.path().join("linked")).unwrap();
-    assert!(trash(place.path(), &place.path().join("linked")).is_err());
+    std::os::unix::fs::symlink(elsewhere.path().join("other"), folder.path().join("linked")).unwrap();
+    assert!(trash(folder.path(), &folder.path().join("linked")).is_err());
     assert!(RunFolder::is_run(&elsewhere.path().join("other")));
 }
 
 #[test]
 fn notes_can_be_written_while_the_run_is_training() {
-    let place = tempfile::tempdir().unwrap();
-    let root = place.path().join("run");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("run");
     let live = run(&root, Stage::Pretrain, 1, false);
     set_notes(&root, "zwölf Schichten").unwrap();
-    assert_eq!(list(place.path()).unwrap()[0].notes, "zwölf Schichten");
+    assert_eq!(list(folder.path()).unwrap()[0].notes, "zwölf Schichten");
     assert!(set_notes(&root, &"x".repeat(65_537)).unwrap_err().to_string().contains("65537 bytes"));
     set_notes(&root, &"x".repeat(65_536)).unwrap();
-    assert_eq!(list(place.path()).unwrap()[0].notes.len(), 65_536);
+    assert_eq!(list(folder.path()).unwrap()[0].notes.len(), 65_536);
     drop(live);
-    assert!(set_notes(place.path(), "x").is_err(), "not a run");
+    assert!(set_notes(folder.path(), "x").is_err(), "not a run");
     assert!(RunFolder::resume(&root).unwrap().warnings().is_empty());
 }
 
 #[test]
 fn a_fresh_name_is_unused() {
-    let place = tempfile::tempdir().unwrap();
-    let next = |stem: &str| fresh(place.path(), stem).file_name().unwrap().to_string_lossy().into_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let next = |stem: &str| fresh(folder.path(), stem).file_name().unwrap().to_string_lossy().into_owned();
     for expected in ["pre", "pre-2", "pre-3"] {
         assert_eq!(next("pre"), expected);
-        fs::create_dir(place.path().join(expected)).unwrap();
+        fs::create_dir(folder.path().join(expected)).unwrap();
     }
     assert_eq!([next("../up"), next("a/b"), next(" "), next("..")], ["up", "a-b", "run", "run"].map(String::from));
 }

@@ -69,17 +69,17 @@ pub fn costs(plan: &Plan, folder: &StudyFolder) -> Result<Vec<ClusteringCost>> {
 
 /// The different clusterings of a plan's methods by name, each with the settings of its first method.
 fn clusterings(plan: &Plan) -> Result<Vec<(String, Config)>> {
-    let mut found: Vec<(String, Config)> = Vec::new();
-    let Some(cohort) = plan.cohorts.first() else { return Ok(found) };
+    let mut named: Vec<(String, Config)> = Vec::new();
+    let Some(cohort) = plan.cohorts.first() else { return Ok(named) };
     for method in &plan.methods {
         let Some(config) = plan.pretrain_config(cohort, method)? else { continue };
         let Some(value) = config.method.cluster.method.to_possible_value() else { continue };
         let name = value.get_name().to_owned();
-        if config.method.pretext == Pretext::Amlp && found.iter().all(|(known, _)| *known != name) {
-            found.push((name, config));
+        if config.method.pretext == Pretext::Amlp && named.iter().all(|(known, _)| *known != name) {
+            named.push((name, config));
         }
     }
-    Ok(found)
+    Ok(named)
 }
 
 /// Times a clustering on slices with an increasing number of patches of one size.
@@ -89,7 +89,8 @@ fn measure(name: &str, config: &Config) -> Result<ClusteringCost> {
         let mut sized = config.clone();
         sized.preprocess.size = grid * side;
         let grid = PatchGrid::new(sized.preprocess.size, grid)?;
-        let mut times: Vec<f64> = (0..SLICES).map(|at| seconds_of(&sized, &grid, &config.method.cluster, at)).collect();
+        let mut times: Vec<f64> =
+            (0..SLICES).map(|index| seconds_of(&sized, &grid, &config.method.cluster, index)).collect();
         times.sort_by(f64::total_cmp);
         Ok(times[times.len() / 2])
     };
@@ -100,13 +101,13 @@ fn measure(name: &str, config: &Config) -> Result<ClusteringCost> {
     })
 }
 
-fn seconds_of(config: &Config, grid: &PatchGrid, settings: &ClusterConfig, at: u64) -> f64 {
-    let slice = synthetic_slice(config, at);
+fn seconds_of(config: &Config, grid: &PatchGrid, settings: &ClusterConfig, number: u64) -> f64 {
+    let slice = synthetic_slice(config, number);
     let channels = config.data.modality.len();
     let (patches, air) = (grid.patches(&slice.pixels, channels), grid.air_of_tissue(&slice.tissue));
     let start = Instant::now();
-    let found = cluster(&patches, grid.count(), grid.dimension(channels), &air, settings, config.seed, &[at]);
-    std::hint::black_box(found);
+    let clustering = cluster(&patches, grid.count(), grid.dimension(channels), &air, settings, config.seed, &[number]);
+    std::hint::black_box(clustering);
     start.elapsed().as_secs_f64()
 }
 

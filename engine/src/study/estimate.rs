@@ -38,7 +38,7 @@ pub struct JobEstimate {
 /// All runs of a study.
 #[derive(Clone, Debug, Serialize)]
 pub struct StudyEstimate {
-    /// Every run, listed once. Before the lock is written, runs that follow pilots are listed with the first pair of rates.
+    /// Every run, estimates once. Before the lock is written, runs that follow pilots are estimates with the first pair of rates.
     pub jobs: Vec<JobEstimate>,
     /// Hours of the unfinished runs.
     pub hours: f64,
@@ -57,16 +57,16 @@ pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, contro
         .collect();
     all.extend(jobs.finals(&lock)?.into_iter().map(|(cell, job)| (cell.to_string(), job)));
     let mut meter = StepMeter { folder, compute, control, known: BTreeMap::new() };
-    let mut listed: Vec<JobEstimate> = Vec::new();
+    let mut estimates: Vec<JobEstimate> = Vec::new();
     for (label, job) in &all {
         let done = matches!(JobState::of(job, folder)?, JobState::Done(_));
         let pretrain = job.pretrain.as_ref().map(|(name, config)| (name, config));
         for (name, config) in pretrain.into_iter().chain([(&job.name, &job.finetune)]) {
-            if listed.iter().any(|estimate| estimate.run == *name) {
+            if estimates.iter().any(|estimate| estimate.run == *name) {
                 continue;
             }
             let (steps, per_step) = meter.measure(config, &job.split)?;
-            listed.push(JobEstimate {
+            estimates.push(JobEstimate {
                 label: label.clone(),
                 stage: config.stage,
                 run: name.clone(),
@@ -76,8 +76,8 @@ pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, contro
             });
         }
     }
-    let hours = listed.iter().filter(|job| !job.done).map(|job| job.seconds).sum::<f64>() / 3600.0;
-    Ok(StudyEstimate { jobs: listed, hours })
+    let hours = estimates.iter().filter(|job| !job.done).map(|job| job.seconds).sum::<f64>() / 3600.0;
+    Ok(StudyEstimate { jobs: estimates, hours })
 }
 
 /// Steps of pre-training by cohort and method, where the plan gives seconds of compute: seconds divided by the measured seconds

@@ -134,7 +134,7 @@ impl Jobs<'_> {
             let candidates = self.candidates(cohort, method)?;
             let chosen = lock.choice(&cohort.name, &method.name).and_then(|choice| choice.rates);
             let Some(rates) = chosen.or_else(|| candidates.first().copied()) else { continue };
-            for (at, fold) in self.folds.get(&cohort.name).into_iter().flatten().enumerate() {
+            for (index, fold) in self.folds.get(&cohort.name).into_iter().flatten().enumerate() {
                 for seed in &self.plan.labels.seeds {
                     let pretrain = self.pretrain(cohort, method, rates, *seed, 1.0)?;
                     for budget in self.plan.budgets(method) {
@@ -145,7 +145,7 @@ impl Jobs<'_> {
                                 cohort: cohort.name.clone(),
                                 budget: budget.clone(),
                                 method: method.name.clone(),
-                                fold: at,
+                                fold: index,
                                 draw,
                                 seed: *seed,
                             };
@@ -204,14 +204,16 @@ impl Jobs<'_> {
 }
 
 fn set_length(config: &mut Config, length: StageLength, share: f64) {
-    let of = |n: usize| ((n as f64 * share).round() as usize).max(1);
+    let scaled = |n: usize| ((n as f64 * share).round() as usize).max(1);
     let training = &mut config.training;
     match length {
-        StageLength::Steps(steps) => training.steps = of(steps),
-        StageLength::Slices(slices) => training.steps = of(slices / training.batch.max(1)),
-        StageLength::Epochs(epochs) => (training.steps, training.min_steps, training.epochs) = (0, 0, of(epochs)),
-        StageLength::Settings | StageLength::Seconds(_) if training.steps > 0 => training.steps = of(training.steps),
-        StageLength::Settings | StageLength::Seconds(_) => training.epochs = of(training.epochs),
+        StageLength::Steps(steps) => training.steps = scaled(steps),
+        StageLength::Slices(slices) => training.steps = scaled(slices / training.batch.max(1)),
+        StageLength::Epochs(epochs) => (training.steps, training.min_steps, training.epochs) = (0, 0, scaled(epochs)),
+        StageLength::Settings | StageLength::Seconds(_) if training.steps > 0 => {
+            training.steps = scaled(training.steps)
+        }
+        StageLength::Settings | StageLength::Seconds(_) => training.epochs = scaled(training.epochs),
     }
 }
 

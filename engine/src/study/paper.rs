@@ -99,14 +99,14 @@ fn metric_of(name: &str) -> Option<&'static str> {
 
 fn table(plan: &Plan, modality: &str, budget: &str) -> Option<TextTable> {
     // If two tables print the same number, the first is used.
-    let mut found: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
+    let mut published: BTreeMap<(&str, &str), (&str, &str)> = BTreeMap::new();
     for number in numbers().filter(|n| n.budget == budget && canonical_modality(n.modality) == modality) {
-        found.entry((number.method, number.metric)).or_insert((number.value, number.table));
+        published.entry((number.method, number.metric)).or_insert((number.value, number.table));
     }
     let mut rows = Vec::new();
     for method in &plan.methods {
         let name = method.preset.as_deref().unwrap_or("sup");
-        let own: Vec<_> = METRICS.iter().map(|(metric, _)| found.get(&(name, *metric))).collect();
+        let own: Vec<_> = METRICS.iter().map(|(metric, _)| published.get(&(name, *metric))).collect();
         let Some((_, source)) = own.iter().flatten().next() else { continue };
         let mut row = vec![method.name.clone()];
         row.extend(own.iter().map(|number| number.map_or("-".into(), |(value, _)| (*value).to_owned())));

@@ -269,7 +269,9 @@ impl Plan {
         if self.metrics.is_empty() {
             return Err(empty("metrics"));
         }
-        if let Some(twice) = (1..self.metrics.len()).find(|at| self.metrics[..*at].contains(&self.metrics[*at])) {
+        if let Some(twice) =
+            (1..self.metrics.len()).find(|index| self.metrics[..*index].contains(&self.metrics[*index]))
+        {
             return Err(Error::config("metrics", self.metrics[twice].heading(), "is named twice"));
         }
         check_names("cohorts.name", self.cohorts.iter().map(|cohort| cohort.name.as_str()))?;

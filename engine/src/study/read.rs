@@ -279,7 +279,7 @@ pub fn read_means(folder: &Path) -> Result<StudyRecord> {
 /// A run whose evaluation is missing or damaged.
 pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<SegmentedScan>> {
     let study = StudyFolder::new(folder);
-    let mut found = Vec::new();
+    let mut scans = Vec::new();
     for row in rows {
         let run = study.run(&row.run);
         let evaluation = stored_evaluation(&run, Choice::Last)?;
@@ -288,7 +288,7 @@ pub fn segmentations(folder: &Path, rows: &[Row]) -> Result<Vec<SegmentedScan>> 
             return Err(Error::file(&run, format!("has no evaluation of {} any more", row.scan)));
         };
         let has_mask = study.has_file(&patient.mask);
-        found.push(SegmentedScan { method: row.cell.method.clone(), run, patient, has_mask });
+        scans.push(SegmentedScan { method: row.cell.method.clone(), run, patient, has_mask });
     }
-    Ok(found)
+    Ok(scans)
 }

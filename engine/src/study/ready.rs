@@ -215,15 +215,15 @@ mod tests {
             let pretrain = pretrain.map(|config| config.to_toml().unwrap());
             (pretrain, plan.finetune_config(&plan.cohorts[0], method).unwrap().to_toml().unwrap())
         };
-        for (at, method) in plan.methods.iter().enumerate() {
-            let same = plan.methods[..at].iter().find(|other| settings(other) == settings(method));
+        for (index, method) in plan.methods.iter().enumerate() {
+            let same = plan.methods[..index].iter().find(|other| settings(other) == settings(method));
             assert!(same.is_none(), "{} is {:?}", method.name, same.map(|other| &other.name));
         }
         // The combined study contains every table.
         let of = |name: &str| Plan::from_toml(&ready_plan(name).unwrap(), Path::new(name)).unwrap();
         let whole = of("paper");
-        for (at, table) in whole.tables.iter().enumerate() {
-            let single = of(&format!("paper-table-{}", at + 1));
+        for (index, table) in whole.tables.iter().enumerate() {
+            let single = of(&format!("paper-table-{}", index + 1));
             let (shown, alone) = (table.of(&whole), single.tables[0].of(&single));
             let rows = |plan: &Plan| {
                 plan.methods.iter().map(|m| (m.name.clone(), plan.budgets(m).to_vec())).collect::<Vec<_>>()

@@ -77,7 +77,7 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// Cancellation; a state that cannot be stored.
-    pub fn carry_out(&mut self, job: &Job) -> Result<JobState> {
+    pub fn run_job(&mut self, job: &Job) -> Result<JobState> {
         if let JobState::Done(evaluation) = JobState::of(job, self.folder)? {
             return Ok(JobState::Done(evaluation));
         }

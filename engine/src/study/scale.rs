@@ -12,7 +12,7 @@ const WIDTH: f64 = 64.0;
 /// Sides are multiples of this, as every method requires, and at least three times as large.
 const MULTIPLE: f64 = 16.0;
 /// The narrowest network.
-const LEAST_WIDTH: f64 = 4.0;
+const MIN_WIDTH: f64 = 4.0;
 
 /// The ready plan `name` on the scans of `path`, each modality separately. A scale below 1 shrinks the crop side, the slices
 /// per patient, the network width and the number of patients by this factor, and enlarges the voxels by its inverse, so that
@@ -33,7 +33,7 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
     };
     plan.cohorts = modalities.iter().map(cohort).collect();
     let side = ((SIDE * scale / MULTIPLE).round() * MULTIPLE).max(3.0 * MULTIPLE) as usize;
-    let width = (WIDTH * scale).round().max(LEAST_WIDTH) as usize;
+    let width = (WIDTH * scale).round().max(MIN_WIDTH) as usize;
     let spacing = if scale < 1.0 { format!("[{0:?}, {0:?}, {0:?}]", SIDE / side as f64) } else { "\"iso\"".into() };
     let settings = format!("preprocess = {{ size = {side}, spacing = {spacing} }}\nnetwork = {{ width = {width} }}\n");
     let settings: toml::Table =

@@ -49,14 +49,14 @@ impl Fold {
 pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<Fold>> {
     let Some(method) = plan.methods.first() else { return Ok(Vec::new()) };
     let config = plan.finetune_config(cohort, method)?;
-    let found = config.data.discover()?;
-    let config = with_known_modalities(config, &found)?;
+    let cases = config.data.discover()?;
+    let config = with_known_modalities(config, &cases)?;
     if let Some(file) = &plan.split.file {
-        let split = with_volumes(Split::read(file)?, &config, &found, control)?;
+        let split = with_volumes(Split::read(file)?, &config, &cases, control)?;
         let labelled = labelled_draws(plan, &split, 0)?;
         return Ok(vec![Fold { split, labelled }]);
     }
-    let mut patients = eligible_patients(&config, &found, control)?;
+    let mut patients = eligible_patients(&config, &cases, control)?;
     let most = count_of(&plan.split.patients, patients.len(), "split.patients")?;
     if most < patients.len() {
         patients.shuffle(&mut seed::stream(plan.seed, "study: patients", &[]));

@@ -56,9 +56,9 @@ pub fn holm(p_values: &[f64]) -> Vec<f64> {
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
     let mut corrected = vec![0.0; p_values.len()];
     let mut largest = 0.0_f64;
-    for (rank, at) in order.into_iter().enumerate() {
-        largest = largest.max(p_values[at] * (p_values.len() - rank) as f64).min(1.0);
-        corrected[at] = largest;
+    for (rank, index) in order.into_iter().enumerate() {
+        largest = largest.max(p_values[index] * (p_values.len() - rank) as f64).min(1.0);
+        corrected[index] = largest;
     }
     corrected
 }
@@ -114,11 +114,11 @@ impl Resamples {
         if size == 0 || !tables.iter().all(|table| fits(table)) {
             return None;
         }
-        // Side by side, so that a resample is followed once for all tables: value `t` of a place is that of table `t`.
+        // Values of the same cell are adjacent in memory, table by table, so that a resample is evaluated for all tables in one pass.
         let mut values = vec![0.0; size * tables.len()];
         for (t, table) in tables.iter().enumerate() {
-            for (place, value) in table.iter().flatten().enumerate() {
-                values[place * tables.len() + t] = *value;
+            for (cell, value) in table.iter().flatten().enumerate() {
+                values[cell * tables.len() + t] = *value;
             }
         }
         let means_of = |rows: &[usize], columns: &[usize]| -> Vec<f64> {
@@ -152,11 +152,11 @@ fn every_draw(n: usize) -> Vec<Vec<usize>> {
 
 /// Linear percentile, which reorders the values.
 fn percentile(values: &mut [f64], percent: f64) -> f64 {
-    let place = percent / 100.0 * (values.len() - 1) as f64;
-    let (_, below, larger) = values.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
+    let rank = percent / 100.0 * (values.len() - 1) as f64;
+    let (_, below, larger) = values.select_nth_unstable_by(rank.floor() as usize, f64::total_cmp);
     let below = *below;
     let above = larger.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
-    below + (above - below) * (place - place.floor())
+    below + (above - below) * (rank - rank.floor())
 }
 
 #[cfg(test)]
@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn holm_correction_steps_down() {
         let corrected = holm(&[0.01, 0.04, 0.03, 0.005]);
-        for (found, expected) in corrected.iter().zip([0.03, 0.06, 0.06, 0.02]) {
-            assert!((found - expected).abs() < 1e-12, "{corrected:?}");
+        for (actual, expected) in corrected.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            assert!((actual - expected).abs() < 1e-12, "{corrected:?}");
         }
         assert_eq!(holm(&[0.6, 0.9]), [1.0, 1.0]);
         assert!(holm(&[]).is_empty());
@@ -214,7 +214,7 @@ mod tests {
         };
         // 5 x 12 values: the variance of a mean of resampled rows and columns, in closed form.
         let values = table(5, 12);
-        let found = interval(&values, 1).unwrap();
+        let actual = interval(&values, 1).unwrap();
         let grand = values.iter().flatten().sum::<f64>() / 60.0;
         let row_means: Vec<f64> = values.iter().map(|row| row.iter().sum::<f64>() / 12.0).collect();
         let column_means: Vec<f64> = (0..12).map(|c| values.iter().map(|row| row[c]).sum::<f64>() / 5.0).collect();
@@ -228,9 +228,9 @@ mod tests {
             .sum::<f64>()
             / 3600.0;
         let expected = (spread(&row_means) + spread(&column_means) + rest).sqrt();
-        assert!((found.mean - grand).abs() < 1e-12);
-        assert!((found.sd / expected - 1.0).abs() < 0.05, "{} {expected}", found.sd);
-        assert_eq!(interval(&values, 1), Some(found), "the same seed gives the same interval");
+        assert!((actual.mean - grand).abs() < 1e-12);
+        assert!((actual.sd / expected - 1.0).abs() < 0.05, "{} {expected}", actual.sd);
+        assert_eq!(interval(&values, 1), Some(actual), "the same seed gives the same interval");
         assert_eq!(interval(&[], 0), None);
         assert_eq!(interval(&[vec![], vec![]], 0), None);
         assert_eq!(interval(&[vec![1.0], vec![1.0, 2.0]], 0), None);
@@ -238,6 +238,6 @@ mod tests {
         assert_eq!(resamples.intervals(&[&table(5, 11)]), None, "a table of another shape");
         let others: Vec<Vec<f64>> = table(6, 12).split_off(1);
         let both = resamples.intervals(&[&others, &values]).unwrap();
-        assert_eq!((both[1], Some(both[0])), (found, interval(&others, 1)), "tables do not mix");
+        assert_eq!((both[1], Some(both[0])), (actual, interval(&others, 1)), "tables do not mix");
     }
 }

@@ -1,6 +1,6 @@
 //! AdamW with our own CPU kernel. Its state is burn's, so checkpoints are interchangeable.
 
-use burn::optim::{AdamW as OfBurn, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
+use burn::optim::{AdamW as BurnAdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, LearningRate, Optimizer};
 use burn::tensor::{Device, Tensor};
 
 use crate::compute::{self, AdamWStep};
@@ -12,14 +12,14 @@ const EPSILON: f32 = 1e-8;
 #[derive(Clone)]
 pub(super) struct AdamW {
     weight_decay: f32,
-    elsewhere: OfBurn,
+    fallback: BurnAdamW,
 }
 
 impl AdamW {
     pub fn new(weight_decay: f64) -> Self {
         let config = AdamWConfig::new().with_beta_1(BETA[0]).with_beta_2(BETA[1]).with_epsilon(EPSILON);
         let weight_decay = weight_decay as f32;
-        Self { weight_decay, elsewhere: config.with_weight_decay(weight_decay).build() }
+        Self { weight_decay, fallback: config.with_weight_decay(weight_decay).build() }
     }
 }
 
@@ -34,20 +34,20 @@ impl Optimizer for AdamW {
         state: Option<AdamWState<D>>,
     ) -> (Tensor<D>, Option<AdamWState<D>>) {
         if !(compute::is_supported(&weights) && compute::is_supported(&gradient)) {
-            return self.elsewhere.step(rate, weights, gradient, state);
+            return self.fallback.step(rate, weights, gradient, state);
         }
         let (time, moments) = match state {
             Some(AdamWState { momentum: m }) => (m.time + 1, Some([m.moment_1, m.moment_2])),
             None => (1, None),
         };
-        let kept = (1.0 - rate * f64::from(self.weight_decay)) as f32;
-        let step = AdamWStep { beta: BETA, epsilon: EPSILON, kept, rate: rate as f32, time: time as i32 };
+        let decay = (1.0 - rate * f64::from(self.weight_decay)) as f32;
+        let step = AdamWStep { beta: BETA, epsilon: EPSILON, decay, rate: rate as f32, time: time as i32 };
         let [weights, first, second] = step.apply(weights, &gradient, moments);
         (weights, Some(AdamWState::new(AdaptiveMomentumState::new(time, first, second))))
     }
 
     fn to_device<const D: usize>(state: AdamWState<D>, device: &Device) -> AdamWState<D> {
-        OfBurn::to_device(state, device)
+        BurnAdamW::to_device(state, device)
     }
 }
 
@@ -69,7 +69,9 @@ mod tests {
             let gradients = GradientsParams::from_grads((output.clone() * output).sum().backward(), &net);
             net = optimizer.step(1e-2 / (step + 1) as f64, net, gradients);
             if step == 1 {
-                optimizer = read().from_bytes(optimizer.into_bytes().expect("a record")).expect("the same record");
+                optimizer = read()
+                    .from_bytes(optimizer.into_bytes().expect("an encoded record"))
+                    .expect("the record is decoded");
             }
         }
         let output = net.valid().forward(Tensor::ones([1, 1, 4, 4], &Device::flex()));
@@ -83,10 +85,10 @@ mod tests {
             let own = || ModuleOptimizer::from(AdamW::new(weight_decay));
             let expected = trained(config.init(), &|| config.init());
             assert!(expected.iter().all(|value| value.is_finite()));
-            assert!(compute::is_supported(&Tensor::<1>::ones([1], &Device::flex())), "steps of our own");
+            assert!(compute::is_supported(&Tensor::<1>::ones([1], &Device::flex())), "the test compares our kernels");
             assert_eq!(trained(own(), &own), expected);
-            assert_eq!(trained(own(), &|| config.init()), expected, "a checkpoint of ours read by burn");
-            assert_eq!(trained(config.init(), &own), expected, "a checkpoint of burn's read by ours");
+            assert_eq!(trained(own(), &|| config.init()), expected, "burn reads our checkpoint");
+            assert_eq!(trained(config.init(), &own), expected, "we read burn's checkpoint");
         }
     }
 }

@@ -4,9 +4,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Scales the gradients of a network to a Euclidean norm of at most `most` over all weights together; 0 sets no limit.
-pub(super) fn clip<N: Module>(net: &N, mut gradients: GradientsParams, most: f64) -> GradientsParams {
-    if most <= 0.0 {
+/// Scales the gradients of a network to a Euclidean norm of at most `max_norm` over all weights together; 0 sets no limit.
+pub(super) fn clip<N: Module>(net: &N, mut gradients: GradientsParams, max_norm: f64) -> GradientsParams {
+    if max_norm <= 0.0 {
         return gradients;
     }
     let mut squares = Squares { gradients: &gradients, sums: Vec::new() };
@@ -15,8 +15,8 @@ pub(super) fn clip<N: Module>(net: &N, mut gradients: GradientsParams, most: f64
         return gradients;
     }
     let norm = Tensor::cat(squares.sums, 0).into_data().iter::<f64>().sum::<f64>().sqrt();
-    if norm > most {
-        net.visit(&mut Scale { gradients: &mut gradients, by: most / norm });
+    if norm > max_norm {
+        net.visit(&mut Scale { gradients: &mut gradients, by: max_norm / norm });
     }
     gradients
 }
@@ -66,9 +66,9 @@ mod tests {
         let first = |gradients: &GradientsParams| norm_of(&net, gradients);
         let norm = first(&gradients());
         assert!(norm > 1e-3, "{norm}");
-        for (most, expected) in [(0.0, norm), (2.0 * norm, norm), (norm / 4.0, norm / 4.0)] {
-            let clipped = first(&clip(&net, gradients(), most));
-            assert!((clipped - expected).abs() < 1e-5 * norm, "{most}: {clipped}, not {expected}");
+        for (max_norm, expected) in [(0.0, norm), (2.0 * norm, norm), (norm / 4.0, norm / 4.0)] {
+            let clipped = first(&clip(&net, gradients(), max_norm));
+            assert!((clipped - expected).abs() < 1e-5 * norm, "{max_norm}: {clipped}, not {expected}");
         }
     }
 }

@@ -54,7 +54,7 @@ impl GradientEngine {
         batch: &O::Batch,
         size: usize,
     ) -> Result<(GradientsParams, StepOutput)> {
-        self.guard(size, "a training step", || self.add_up(objective, net, batch, size))
+        self.guard(size, "a training step", || self.accumulate(objective, net, batch, size))
     }
 
     /// Waits until all devices are idle.
@@ -73,13 +73,13 @@ impl GradientEngine {
     /// Those of `work`.
     pub fn guard<T>(&self, slices: usize, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            let error = compute(what, &text_of(panic.as_ref()));
+            let error = compute(what, &panic_message(panic.as_ref()));
             if Failure::of(&error) == Failure::Other { resume_unwind(panic) } else { Err(error) }
         });
-        done.map_err(|error| self.named(error, slices, what))
+        done.map_err(|error| self.with_device(error, slices, what))
     }
 
-    fn named(&self, error: Error, slices: usize, what: &str) -> Error {
+    fn with_device(&self, error: Error, slices: usize, what: &str) -> Error {
         let (device, why) = (self.name.clone(), first_line(&error));
         match Failure::of(&error) {
             Failure::Other => error,
@@ -96,7 +96,7 @@ impl GradientEngine {
         }
     }
 
-    fn add_up<O: Objective>(
+    fn accumulate<O: Objective>(
         &self,
         objective: &O,
         net: &O::Net,
@@ -118,9 +118,9 @@ impl GradientEngine {
         })?;
         let main = self.device().clone().inner();
         let (mut sum, mut output) = (None, StepOutput::default());
-        for (at, (gradients, part)) in parts.into_iter().enumerate() {
-            let here = if at == 0 { gradients } else { gradients.to_device(&main, net) };
-            sum = Some(add(net, sum, here));
+        for (device, (gradients, part)) in parts.into_iter().enumerate() {
+            let gradients = if device == 0 { gradients } else { gradients.to_device(&main, net) };
+            sum = Some(add(net, sum, gradients));
             output.join(part);
         }
         Ok((sum.unwrap_or_default(), output))
@@ -138,23 +138,24 @@ impl GradientEngine {
         if shares.iter().map(Vec::len).sum::<usize>() < 2 {
             return Ok(Vec::new());
         }
-        let found = self.on_every_device(net, shares, &|net: &O::Net, ranges: &[Range<usize>], device: &Device| {
-            // A copy is used, because only the pass with gradients may update the network's running statistics.
-            let copy = net.valid().train();
-            let of = |range: &Range<usize>| {
-                let micro = MicroBatch { range: range.clone(), of: size, device, statistics: &[] };
-                objective.batch_statistics(&copy, batch, &micro)
-            };
-            // The first micro-batch shows whether the loss needs statistics.
-            let mut all = Vec::with_capacity(ranges.len());
-            for range in ranges {
-                let Some(sums) = of(range)? else { break };
-                all.push(sums);
-            }
-            Ok(all)
-        })?;
+        let per_device =
+            self.on_every_device(net, shares, &|net: &O::Net, ranges: &[Range<usize>], device: &Device| {
+                // A copy is used, because only the pass with gradients may update the network's running statistics.
+                let copy = net.valid().train();
+                let of = |range: &Range<usize>| {
+                    let micro = MicroBatch { range: range.clone(), of: size, device, statistics: &[] };
+                    objective.batch_statistics(&copy, batch, &micro)
+                };
+                // The first micro-batch shows whether the loss needs statistics.
+                let mut all = Vec::with_capacity(ranges.len());
+                for range in ranges {
+                    let Some(sums) = of(range)? else { break };
+                    all.push(sums);
+                }
+                Ok(all)
+            })?;
         let add = |a: Vec<f64>, b: Vec<f64>| a.iter().zip(&b).map(|(a, b)| a + b).collect();
-        Ok(found.into_iter().flatten().reduce(add).unwrap_or_default())
+        Ok(per_device.into_iter().flatten().reduce(add).unwrap_or_default())
     }
 
     /// Runs `work` with a network and the micro-batches of each device in parallel: the first device has `net` itself, the
@@ -166,27 +167,27 @@ impl GradientEngine {
         work: &(impl Fn(&N, &[Range<usize>], &Device) -> Result<R> + Sync),
     ) -> Result<Vec<R>> {
         let Some((first, others)) = shares.split_first() else { return Ok(Vec::new()) };
-        let mut made: Vec<Option<Result<R>>> = others.iter().map(|_| None).collect();
+        let mut results: Vec<Option<Result<R>>> = others.iter().map(|_| None).collect();
         let main = rayon::in_place_scope(|scope| {
-            for ((slot, ranges), device) in made.iter_mut().zip(others).zip(&self.devices[1..]) {
+            for ((slot, ranges), device) in results.iter_mut().zip(others).zip(&self.devices[1..]) {
                 let copy = net.valid();
                 scope.spawn(move |_| *slot = Some(work(&copy.fork(&device.clone().inner()).train(), ranges, device)));
             }
             work(net, first, self.device())
         })?;
         // The scope has waited for every slot to be filled.
-        std::iter::once(Ok(main)).chain(made.into_iter().flatten()).collect()
+        std::iter::once(Ok(main)).chain(results.into_iter().flatten()).collect()
     }
 }
 
 /// The micro-batches of each device that gets any, as even as possible, so that batch norm never sees a single leftover slice.
-fn micro_batches(size: usize, devices: usize, most: usize) -> Vec<Vec<Range<usize>>> {
+fn micro_batches(size: usize, devices: usize, max_size: usize) -> Vec<Vec<Range<usize>>> {
     let even = |all: Range<usize>, shares: usize| {
-        let cut = move |at: usize| all.start + all.len() * at / shares;
-        (0..shares).map(move |at| cut(at)..cut(at + 1)).filter(|range| !range.is_empty())
+        let cut = move |index: usize| all.start + all.len() * index / shares;
+        (0..shares).map(move |index| cut(index)..cut(index + 1)).filter(|range| !range.is_empty())
     };
     let split = |share: Range<usize>| {
-        let count = if most == 0 { 1 } else { share.len().div_ceil(most) };
+        let count = if max_size == 0 { 1 } else { share.len().div_ceil(max_size) };
         even(share, count).collect()
     };
     even(0..size, devices).map(split).collect()
@@ -204,8 +205,8 @@ fn compute(step: &str, why: &dyn std::fmt::Display) -> Error {
     ErrorKind::Compute { step: step.into(), why: why.to_string() }.into()
 }
 
-/// The message of a panic.
-fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+/// The text of a panic, which the tensor library gives as one of two string types.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("the tensor library panicked").to_owned()
 }

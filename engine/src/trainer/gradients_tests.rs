@@ -31,9 +31,10 @@ fn engine(devices: usize, micro_batch: usize) -> GradientEngine {
 /// Slices with lesions of different sizes, so that the Dice of a micro-batch differs from that of the batch.
 fn samples(config: &Config) -> Samples {
     let size = config.preprocess.size;
-    let slice = |at: usize| {
-        let bits: Vec<u8> = (0..size * size).map(|p| u8::from(p % size < 2 * at && p / size < 9)).collect();
-        let pixels = bits.iter().enumerate().map(|(p, b)| f32::from(*b) + ((p * 7 + at) % 13) as f32 / 9.0).collect();
+    let slice = |index: usize| {
+        let bits: Vec<u8> = (0..size * size).map(|p| u8::from(p % size < 2 * index && p / size < 9)).collect();
+        let pixels =
+            bits.iter().enumerate().map(|(p, b)| f32::from(*b) + ((p * 7 + index) % 13) as f32 / 9.0).collect();
         (pixels, bits)
     };
     Samples::new((0..BATCH).map(slice).collect(), 1, 1, size)
@@ -70,7 +71,7 @@ fn compare<O: Objective>(objective: &O, batch: &O::Batch) {
         let (sum, output) = gradients(objective, batch, devices, micro);
         let off = whole.iter().zip(&sum).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         assert!(off < 1e-5 * largest.max(1.0), "{devices} devices, {micro} at once: off by {off} of {largest}");
-        // The losses are the batch's, whatever it was split into.
+        // The losses do not depend on the split.
         let near = |a: f64, b: f64| (a - b).abs() < 1e-5 * b.abs().max(1.0);
         assert!(near(output.loss, expected.loss), "{} and {}", output.loss, expected.loss);
         assert_eq!(output.parts.len(), expected.parts.len());
@@ -78,7 +79,8 @@ fn compare<O: Objective>(objective: &O, batch: &O::Batch) {
             assert!(near(*a, *b), "{name}: {a} and {b}");
         }
         assert_eq!(output.per_slice.len(), expected.per_slice.len());
-        let differs = |at: usize| output.picture(at).unwrap().unwrap() != expected.picture(at).unwrap().unwrap();
+        let differs =
+            |index: usize| output.picture(index).unwrap().unwrap() != expected.picture(index).unwrap().unwrap();
         assert!(!(0..BATCH).any(differs) && output.picture(BATCH).unwrap().is_none(), "the slices' order changed");
     }
 }
@@ -175,7 +177,7 @@ fn an_out_of_memory_error_suggests_a_smaller_micro_batch() {
         let ErrorKind::DeviceMemory { device, what, why } = error.kind() else { panic!("{error}") };
         assert_eq!((device.as_str(), why.contains("4096 bytes")), ("cpu", true));
         assert!(what.contains("8 slices") && what.contains("training.micro_batch = 4"), "{what}");
-        // What was asked for already counts.
+        // The suggestion halves the configured micro-batch, not the batch.
         let error = failure(&objective, 8, 3).to_string();
         assert!(error.contains("3 slices") && error.contains("micro_batch = 1"), "{error}");
         let error = failure(&objective, 8, 1).to_string();

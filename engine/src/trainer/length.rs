@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(length(80), Length { epochs: 5, steps_per_epoch: 20, steps: 100 });
         assert_eq!(length(400), Length { epochs: 5, steps_per_epoch: 100, steps: 500 });
         let named = Length::new(&TrainingConfig { steps: 7, ..training.clone() }, 10);
-        assert_eq!(named.steps, 7, "a length in steps is what was asked for");
+        assert_eq!(named.steps, 7, "a length in steps is exact");
     }
 
     #[test]

@@ -64,10 +64,10 @@ pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: 
 
 /// Slices that go through the network together.
 fn at_once(config: &Config, devices: usize) -> usize {
-    let on_a_device = config.training.batch.div_ceil(devices.max(1));
+    let per_device = config.training.batch.div_ceil(devices.max(1));
     match config.training.micro_batch {
-        0 => on_a_device,
-        micro => micro.min(on_a_device),
+        0 => per_device,
+        micro => micro.min(per_device),
     }
 }
 

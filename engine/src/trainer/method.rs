@@ -92,11 +92,11 @@ pub trait Method: Objective {
     ///
     /// # Errors
     /// A slice that cannot be read.
-    fn collate(&self, slices: &[usize], at: Position) -> Result<Self::Batch>;
+    fn collate(&self, slices: &[usize], position: Position) -> Result<Self::Batch>;
 
     /// The learning rate of a step.
-    fn rate(&self, training: &TrainingConfig, length: &Length, at: Position) -> f64 {
-        length.rate(training, at.epoch, at.step)
+    fn rate(&self, training: &TrainingConfig, length: &Length, position: Position) -> f64 {
+        length.rate(training, position.epoch, position.step)
     }
 
     /// Called after a step, to update moving averages, queues and epoch statistics. Returns events of pinned slices and warnings.
@@ -108,14 +108,14 @@ pub trait Method: Objective {
         net: &mut Self::Net,
         batch: &Self::Batch,
         output: &StepOutput,
-        at: Position,
+        position: Position,
     ) -> Result<Vec<Event>>;
 
     /// Called between two epochs, for label updates, validation and pinned slices. The network must not change.
     ///
     /// # Errors
     /// Those of the device; cancellation during validation.
-    fn end_epoch(&mut self, net: &Self::Net, at: Position) -> Result<EpochEnd>;
+    fn end_epoch(&mut self, net: &Self::Net, position: Position) -> Result<EpochEnd>;
 
     /// Adds the method's own values to the epoch summary, and resets its counts.
     ///

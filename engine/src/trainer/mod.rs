@@ -81,24 +81,24 @@ pub fn train<M: Method>(
         let batches: Vec<&[usize]> = order.chunks(training.batch).take(length.steps_of(epoch)).collect();
         let mut collated = None;
         for (step, slices) in batches.iter().enumerate().skip(trainer.steps_done()) {
-            let at = Position { epoch, epochs: length.epochs, step };
-            let batch = collated.take().unwrap_or_else(|| method.collate(slices, at))?;
-            let rate = method.rate(training, &length, at);
+            let position = Position { epoch, epochs: length.epochs, step };
+            let batch = collated.take().unwrap_or_else(|| method.collate(slices, position))?;
+            let rate = method.rate(training, &length, position);
             // The next batch is collated in parallel with the step.
-            let ahead = || Some(method.collate(batches.get(step + 1)?, Position { step: step + 1, ..at }));
-            let (output, next) = join_ahead(|| trainer.step(&*method, &batch, slices, at, rate), ahead);
+            let ahead = || Some(method.collate(batches.get(step + 1)?, Position { step: step + 1, ..position }));
+            let (output, next) = join_ahead(|| trainer.step(&*method, &batch, slices, position, rate), ahead);
             let output = output?;
             collated = next.flatten();
-            let events = method.after_step(&mut trainer.net, &batch, &output, at)?;
-            trainer.record_step(&output, slices.len(), at, rate, &events)?;
-            trainer.obey(method, at)?;
+            let events = method.after_step(&mut trainer.net, &batch, &output, position)?;
+            trainer.record_step(&output, slices.len(), position, rate, &events)?;
+            trainer.handle_signal(method, position)?;
         }
-        let at = Position { epoch, epochs: length.epochs, step: batches.len() };
-        let end = trainer.guard("the end of an epoch", |net| method.end_epoch(net, at))?;
+        let position = Position { epoch, epochs: length.epochs, step: batches.len() };
+        let end = trainer.guard("the end of an epoch", |net| method.end_epoch(net, position))?;
         trainer.record_end(epoch, &end)?;
-        let last_step = Position { step: batches.len().saturating_sub(1), ..at };
+        let last_step = Position { step: batches.len().saturating_sub(1), ..position };
         last = trainer.meter.summary(epoch, method.rate(training, &length, last_step));
-        trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, at, &mut last))?;
+        trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, position, &mut last))?;
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
         trainer.warn_once(&last.warnings)?;
         let saves = epoch.is_multiple_of(training.checkpoint_every) || epoch == length.epochs;
@@ -111,10 +111,10 @@ pub fn train<M: Method>(
 
 /// Runs `now` on this thread and `ahead` on another thread of the pool, if one is free. The results do not depend on it.
 fn join_ahead<R, T: Send>(now: impl FnOnce() -> R, ahead: impl FnOnce() -> T + Send) -> (R, Option<T>) {
-    let mut made = None;
-    let done = rayon::in_place_scope(|scope| {
-        scope.spawn(|_| made = Some(ahead()));
+    let mut next = None;
+    let result = rayon::in_place_scope(|scope| {
+        scope.spawn(|_| next = Some(ahead()));
         now()
     });
-    (done, made)
+    (result, next)
 }

@@ -114,8 +114,8 @@ impl StepOutput {
 
 /// Appends values in the same order to those of the previous slices.
 fn add(sums: &mut Vec<(&'static str, f64)>, more: impl IntoIterator<Item = (&'static str, f64)>) {
-    for (at, (name, value)) in more.into_iter().enumerate() {
-        match sums.get_mut(at) {
+    for (index, (name, value)) in more.into_iter().enumerate() {
+        match sums.get_mut(index) {
             Some((_, sum)) => *sum += value,
             None => sums.push((name, value)),
         }

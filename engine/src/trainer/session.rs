@@ -83,7 +83,7 @@ struct InitialState<N> {
 }
 
 /// A new run.
-fn begin<M: Method>(
+fn start_new<M: Method>(
     method: &mut M,
     config: &Config,
     run: &RunFolder,
@@ -190,8 +190,11 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         }
         let engine = GradientEngine::new(compute, config.training.micro_batch);
         let resumed = checkpoint::has_checkpoint(run);
-        let start =
-            if resumed { resume(method, config, run, &engine, sink)? } else { begin(method, config, run, &engine)? };
+        let start = if resumed {
+            resume(method, config, run, &engine, sink)?
+        } else {
+            start_new(method, config, run, &engine)?
+        };
         let InitialState { net, average, optimizer, state, meter, log } = start;
         let mut trainer = Self {
             net,
@@ -241,13 +244,13 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         method: &M,
         batch: &M::Batch,
         slices: &[usize],
-        at: Position,
+        position: Position,
         rate: f64,
     ) -> Result<StepOutput> {
         let (gradients, output) = self.engine.gradients(method, &self.net, batch, slices.len())?;
         if let Some((what, value)) = output.non_finite() {
             let names: Vec<String> = slices.iter().map(|&slice| method.dataset().name(slice)).collect();
-            let (epoch, step, slices) = (at.epoch, at.step + 1, names.join(", "));
+            let (epoch, step, slices) = (position.epoch, position.step + 1, names.join(", "));
             return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices }.into());
         }
         let limit = self.training.clip_norm;
@@ -255,14 +258,14 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let before = (self.training.layer_decay < 1.0).then(|| self.net.clone());
         self.net = self.optimizer.step(rate, self.net.clone(), gradients);
         if let Some(before) = before {
-            self.slow_down(&before);
+            self.apply_layer_decay(&before);
         }
         self.update_average();
         Ok(output)
     }
 
     /// Layer-wise learning rates: an AdamW update is proportional to the learning rate, so it is scaled per layer.
-    fn slow_down(&mut self, before: &N) {
+    fn apply_layer_decay(&mut self, before: &N) {
         let back = |name: &str| {
             let share = self.training.layer_decay.powi(self.network.layers_above(name) as i32);
             if name.contains("running_") { 0.0 } else { 1.0 - share }
@@ -346,11 +349,11 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         &mut self,
         output: &StepOutput,
         slices: usize,
-        at: Position,
+        position: Position,
         learning_rate: f64,
         events: &[Event],
     ) -> Result<()> {
-        let (epoch, step, loss) = (at.epoch, at.step + 1, output.loss);
+        let (epoch, step, loss) = (position.epoch, position.step + 1, output.loss);
         self.meter.add(slices, output);
         self.state.steps_done = step;
         self.emit(&Event::Step { stage: self.stage, epoch, step, loss, learning_rate })?;
@@ -361,12 +364,12 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`]; a checkpoint that cannot be written.
-    pub fn obey<M: Method<Net = N>>(&mut self, method: &M, at: Position) -> Result<()> {
+    pub fn handle_signal<M: Method<Net = N>>(&mut self, method: &M, position: Position) -> Result<()> {
         if self.control.get() == Signal::Run {
             return Ok(());
         }
         self.save(method)?;
-        self.sink.event(&Event::Checkpoint { epoch: at.epoch, step: at.step + 1 })?;
+        self.sink.event(&Event::Checkpoint { epoch: position.epoch, step: position.step + 1 })?;
         while self.control.get() == Signal::Pause {
             std::thread::sleep(Duration::from_millis(20));
         }

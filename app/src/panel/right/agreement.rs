@@ -70,7 +70,7 @@ fn measures(ui: &mut Ui, state: &State, document: &Document, m: &engine::metrics
     for note in &m.notes {
         text::note(ui, note);
     }
-    if document.slice_boundary.is_some_and(|by_slice| by_slice.swallowed) {
+    if document.slice_boundary.is_some_and(|by_slice| by_slice.covers_masks) {
         text::note(ui, "In the slices, the boundary band is as wide as the masks, so this is plain IoU.");
     }
 }

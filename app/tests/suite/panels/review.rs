@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode, Unit};
 use amlp_viewer::state::{
-    Document, Entropy, Intent, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId, PathPurpose, State, table,
+    Document, Entropy, Intent, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId, PathPurpose, State, ToolKind,
+    table,
 };
 use amlp_viewer::worker;
 use egui::accesskit::Role;
@@ -49,6 +50,18 @@ fn seven_findings_are_in_sight_in_a_window_of_1280_by_800() {
     let foot = harness.get_by_label("Segment now").rect().top();
     let last = harness.get_by_label("Finding 7").rect();
     assert!(last.bottom() <= foot, "{last:?} reaches below {foot}");
+}
+
+#[test]
+fn an_edit_tool_offers_to_correct_a_copy_of_a_reference_that_stands_alone() {
+    let mut state = bench::ct();
+    state.document.as_mut().unwrap().set_mask(bench::reference());
+    state.session.view.tool = ToolKind::Brush;
+    let copy = "Correct a copy of the reference";
+    let mut harness = window(Bench::new(state.clone()));
+    assert_eq!(clicked(&mut harness, copy), Command::Intent(Intent::CorrectReference));
+    state.document.as_mut().unwrap().set_mask(bench::segmentation());
+    assert!(window(Bench::new(state)).query_by_label(copy).is_none());
 }
 
 #[test]

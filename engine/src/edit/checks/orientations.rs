@@ -15,8 +15,8 @@ fn phantom(grid: &Grid) -> Vec<u16> {
     };
     let [nx, ny, nz] = grid.shape;
     (0..nx * ny * nz)
-        .map(|at| {
-            let world = grid.world([at % nx, at / nx % ny, at / (nx * ny)]);
+        .map(|index| {
+            let world = grid.world([index % nx, index / nx % ny, index / (nx * ny)]);
             let lesion = squared(world, [1.1, -2.3, 0.7], [9.2, 7.1, 8.3]) <= 1.0;
             let cavity = squared(world, [1.9, -2.1, 1.3], [3.3, 2.9, 3.1]) <= 1.0;
             let satellite = squared(world, [-11.3, 8.2, -6.1], [2.7, 2.2, 3.4]) <= 1.0;
@@ -71,7 +71,7 @@ fn upright() -> Grid {
 fn all_48_orientations_give_the_same_result_in_the_patient() {
     let grid = upright();
     let start = phantom(&grid);
-    let values: Vec<i16> = (0..grid.len()).map(|at| ((at * 7919 + at / 25 * 31) % 97) as i16).collect();
+    let values: Vec<i16> = (0..grid.len()).map(|index| ((index * 7919 + index / 25 * 31) % 97) as i16).collect();
     let steps = steps::parse(OPS).unwrap();
     let run = |orientation: Orientation| -> Vec<Vec<u16>> {
         let own = grid.reoriented(&orientation);
@@ -102,8 +102,11 @@ fn all_48_orientations_give_the_same_result_in_the_patient() {
 #[test]
 fn interpolation_is_the_same_in_all_48_orientations() {
     let grid = upright();
-    let drawn: Vec<u16> =
-        phantom(&grid).iter().enumerate().map(|(at, &l)| if at / (25 * 23) % 4 == 1 { l.min(1) } else { 0 }).collect();
+    let drawn: Vec<u16> = phantom(&grid)
+        .iter()
+        .enumerate()
+        .map(|(index, &l)| if index / (25 * 23) % 4 == 1 { l.min(1) } else { 0 })
+        .collect();
     let run = |orientation: Orientation| {
         let mut labels = edited(&grid.reoriented(&orientation), &orientation.apply(&drawn, grid.shape));
         let text = format!(r#"[{{"op":"interpolate","label":1,"axis":{}}}]"#, orientation.axis[2]);
@@ -118,7 +121,7 @@ fn interpolation_is_the_same_in_all_48_orientations() {
     assert!(2.0 * both as f64 / all as f64 > 0.85, "Dice {}", 2.0 * both as f64 / all as f64);
     for orientation in Orientation::all() {
         let found = run(orientation);
-        let differ: Vec<usize> = (0..found.len()).filter(|&at| found[at] != expected[at]).collect();
+        let differ: Vec<usize> = (0..found.len()).filter(|&index| found[index] != expected[index]).collect();
         assert!(differ.is_empty(), "{orientation:?}: {differ:?}");
     }
 }
@@ -130,7 +133,7 @@ fn interpolation_fills_gaps_only() {
     let drawn: Vec<u16> = phantom(&grid)
         .iter()
         .enumerate()
-        .map(|(at, &l)| if [4, 5, 9, 14].contains(&(at / (25 * 23))) { l } else { 0 })
+        .map(|(index, &l)| if [4, 5, 9, 14].contains(&(index / (25 * 23))) { l } else { 0 })
         .collect();
     let mut labels: EditLabels = edited(&grid, &drawn);
     let Step::Edit(op) = steps::parse(r#"[{"op":"interpolate","label":1,"axis":2}]"#).unwrap().remove(0) else {

@@ -102,9 +102,9 @@ proptest! {
         }
         // A wrong bit is detected: everything before it is restored.
         let mut wrong = journal.bytes.clone();
-        let at = flipped.index(wrong.len());
-        wrong[at] ^= 0x10;
-        let whole = journal.ends.iter().filter(|&&end| end <= at).count();
+        let index = flipped.index(wrong.len());
+        wrong[index] ^= 0x10;
+        let whole = journal.ends.iter().filter(|&&end| end <= index).count();
         if let Ok(found) = replay(&wrong) {
             prop_assert_eq!(found.records.len() + 1, whole);
             prop_assert!(found.cut.is_some());
@@ -173,7 +173,7 @@ fn a_hundred_thousand_edits_and_their_journal() {
     use rand::{RngExt, SeedableRng};
     let grid = crate::volume::Grid::new([11, 9, 7], glam::DAffine3::from_scale(glam::DVec3::new(1.0, 1.2, 2.0)));
     let mut random = rand_chacha::ChaCha8Rng::seed_from_u64(3);
-    let base = edited(&grid, &(0..grid.len()).map(|at| (at % 13 == 0) as u16).collect::<Vec<_>>());
+    let base = edited(&grid, &(0..grid.len()).map(|index| (index % 13 == 0) as u16).collect::<Vec<_>>());
     let (mut labels, mut history) = (base.clone(), history(100_000));
     let start = encode_start(&Header::new(&base), &base);
     let (mut bytes, mut ends, mut hashes) = (start.clone(), vec![start.len()], vec![hash(&base)]);

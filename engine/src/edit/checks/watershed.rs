@@ -24,7 +24,7 @@ impl Naive<'_> {
     fn basin(&self, inside: &[Brush], outside: &[Brush], smooth_mm: Option<f64>) -> Option<Basin> {
         let union = |brushes: &[Brush]| {
             let all: Vec<Vec<bool>> = brushes.iter().map(|brush| self.brush(brush)).collect();
-            (0..self.grid.len()).map(|at| all.iter().any(|one| one[at])).collect::<Vec<bool>>()
+            (0..self.grid.len()).map(|index| all.iter().any(|one| one[index])).collect::<Vec<bool>>()
         };
         let (inside, outside) = (union(inside), union(outside));
         if !inside.contains(&true) || !outside.contains(&true) {
@@ -95,8 +95,8 @@ impl Naive<'_> {
                     best = Some(best.map_or(offer, |best| best.min(offer)));
                 }
             }
-            let Some((path, at)) = best else { break };
-            paths[at] = Some(path);
+            let Some((path, index)) = best else { break };
+            paths[index] = Some(path);
         }
         let mut found = vec![false; self.grid.len()];
         for (voxel, path) in basin.voxels.iter().zip(&paths) {
@@ -175,10 +175,10 @@ fn stroke(points_mm: Vec<[f64; 3]>) -> Brush {
 fn two_strokes_in_one_slice_find_the_lesion() {
     let grid = Grid::new([48, 48, 24], DAffine3::from_scale(DVec3::new(1.0, 1.0, 2.0)));
     let centre = DVec3::new(24.0, 22.0, 24.0);
-    let world = |at: usize| grid.world([at % 48, at / 48 % 48, at / 2304]);
-    let is_lesion = |at: usize| world(at).distance(centre) <= 9.0;
-    let noise = |at: usize| ((at * 7919) % 101) as i16 - 50;
-    let values = (0..grid.len()).map(|at| noise(at) + if is_lesion(at) { 1200 } else { 800 }).collect();
+    let world = |index: usize| grid.world([index % 48, index / 48 % 48, index / 2304]);
+    let is_lesion = |index: usize| world(index).distance(centre) <= 9.0;
+    let noise = |index: usize| ((index * 7919) % 101) as i16 - 50;
+    let values = (0..grid.len()).map(|index| noise(index) + if is_lesion(index) { 1200 } else { 800 }).collect();
     let image = Volume::new(grid.clone(), VoxelData::I16(values), Scale::IDENTITY);
     let scene = Scene { image: Some(&image), ..Scene::default() };
     let ring = (0..=32).map(|n| {
@@ -191,7 +191,7 @@ fn two_strokes_in_one_slice_find_the_lesion() {
     let mut labels = edited(&grid, &vec![0; grid.len()]);
     apply(&op, &mut labels, &scene, &Control::default()).unwrap();
     let found = values_of(&labels);
-    let wrong = (0..grid.len()).filter(|&at| (found[at] == 1) != is_lesion(at)).count();
+    let wrong = (0..grid.len()).filter(|&index| (found[index] == 1) != is_lesion(index)).count();
     assert_eq!(wrong, 0);
 
     // Both sides need a voxel of the image.

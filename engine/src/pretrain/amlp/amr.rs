@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Result};
 
 /// Highest ratio of a schedule: at least one patch in a million stays visible.
-pub const HIGHEST: f64 = 1.0 - 1e-6;
+pub const MAX_SIGMA: f64 = 1.0 - 1e-6;
 
 /// How the schedule is parametrised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
@@ -56,36 +56,36 @@ impl MaskRatio {
 
     /// Errors of all invalid fields.
     pub fn errors(&self) -> Vec<Error> {
-        let mut found: Vec<Error> = share("ratio.sigma_0", self.sigma_0).err().into_iter().collect();
+        let mut errors: Vec<Error> = share("ratio.sigma_0", self.sigma_0).err().into_iter().collect();
         match self.mode {
             RatioMode::Adaptive => match share("ratio.sigma_max", self.sigma_max) {
-                Err(error) => found.push(error),
+                Err(error) => errors.push(error),
                 Ok(()) if self.sigma_max < self.sigma_0 => {
                     let why = format!("is below sigma_0, {}", self.sigma_0);
-                    found.push(Error::config("ratio.sigma_max", self.sigma_max, why));
+                    errors.push(Error::config("ratio.sigma_max", self.sigma_max, why));
                 }
                 Ok(()) => {}
             },
             RatioMode::Tau if self.tau.is_nan() || self.tau <= 0.0 => {
-                found.push(Error::config("ratio.tau", self.tau, "must be positive"));
+                errors.push(Error::config("ratio.tau", self.tau, "must be positive"));
             }
             RatioMode::Tau | RatioMode::Fixed => {}
         }
-        found
+        errors
     }
 
     /// sigma of epoch `epoch` (from 1) of `epochs`, below 1. One epoch only gives `sigma_0`.
     pub fn sigma(&self, epoch: usize, epochs: usize) -> f64 {
         let log = |epoch: usize| (epoch.max(1) as f64).ln();
-        let grown = match self.mode {
+        let increase = match self.mode {
             // The quotient is exactly 1 at the last epoch.
             RatioMode::Adaptive if epochs > 1 => (self.sigma_max - self.sigma_0) * (log(epoch) / log(epochs)),
             RatioMode::Tau => log(epoch) / self.tau,
             RatioMode::Adaptive | RatioMode::Fixed => 0.0,
         };
-        let sigma = self.sigma_0 + grown;
+        let sigma = self.sigma_0 + increase;
         // Invalid settings are not finite here; `validate` refuses them.
-        if sigma.is_nan() { 0.0 } else { sigma.clamp(0.0, HIGHEST) }
+        if sigma.is_nan() { 0.0 } else { sigma.clamp(0.0, MAX_SIGMA) }
     }
 
     /// tau for a run of `epochs` epochs; infinite if the ratio is constant.

@@ -10,7 +10,7 @@ use crate::pretrain::tensors::{images, rows};
 use crate::seed::stream;
 
 /// Added to the variance of a patch, as in MAE.
-const LEAST_VARIANCE: f64 = 1e-6;
+const MIN_VARIANCE: f64 = 1e-6;
 
 /// The transforms of some slices on a device.
 #[derive(Clone, Default)]
@@ -82,10 +82,10 @@ impl Appearance {
 pub(super) struct Intensity([Vec<f32>; 2]);
 
 impl Intensity {
-    /// Contrast and brightness of tissue by up to `most`.
-    pub fn draw(most: f64, tissue: &[bool], seed: u64, place: &[u64]) -> Self {
-        let mut draw = stream(seed, "pretrain-intensity", place);
-        let [factor, addend] = [1.0, 0.0].map(|centre| (centre + draw.random_range(-most..=most)) as f32);
+    /// Contrast and brightness of tissue by up to `strength`.
+    pub fn draw(strength: f64, tissue: &[bool], seed: u64, key: &[u64]) -> Self {
+        let mut draw = stream(seed, "pretrain-intensity", key);
+        let [factor, addend] = [1.0, 0.0].map(|centre| (centre + draw.random_range(-strength..=strength)) as f32);
         let on_tissue = |inside: f32, outside: f32| tissue.iter().map(|t| if *t { inside } else { outside }).collect();
         Self([on_tissue(factor, 1.0), on_tissue(addend, 0.0)])
     }
@@ -109,7 +109,7 @@ impl PatchScale {
             let n = patch.len() as f64;
             let mean = patch.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
             let variance = patch.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
-            (mean as f32, (variance + LEAST_VARIANCE).sqrt() as f32)
+            (mean as f32, (variance + MIN_VARIANCE).sqrt() as f32)
         });
         let (means, deviations) = moments.unzip();
         Self([means, deviations])
@@ -148,22 +148,22 @@ mod tests {
     fn undo_inverts_the_input_transforms() {
         let device = Device::flex();
         let pixels: Vec<f32> = (0..16).map(|v| v as f32).collect();
-        let tissue: Vec<bool> = (0..16).map(|at| at % 4 < 2).collect();
+        let tissue: Vec<bool> = (0..16).map(|index| index % 4 < 2).collect();
         let drawn = Intensity::draw(0.5, &tissue, 3, &[1, 2]);
         let appearance = Appearance {
             flip: [true, false],
             intensity: Intensity::on(std::iter::once(&drawn), 4, &device),
             scale: None,
         };
-        let seen = values(appearance.of(image(pixels.clone(), 4, &device)));
+        let input = values(appearance.of(image(pixels.clone(), 4, &device)));
         let (factor, addend) = (drawn.0[0][0], drawn.0[1][0]);
         assert!((factor - 1.0).abs() > 1e-3 && (0.5..=1.5).contains(&factor), "{factor}");
-        for (at, seen) in seen.iter().enumerate() {
-            let source = (3 - at / 4) * 4 + at % 4;
+        for (index, input) in input.iter().enumerate() {
+            let source = (3 - index / 4) * 4 + index % 4;
             let expected = if tissue[source] { pixels[source] * factor + addend } else { pixels[source] };
-            assert!((seen - expected).abs() < 1e-5, "{at}: {seen} {expected}");
+            assert!((input - expected).abs() < 1e-5, "{index}: {input} {expected}");
         }
-        let back = values(appearance.undo(image(seen, 4, &device)));
+        let back = values(appearance.undo(image(input, 4, &device)));
         assert!(back.iter().zip(&pixels).all(|(a, b)| (a - b).abs() < 1e-4), "{back:?}");
     }
 
@@ -173,8 +173,9 @@ mod tests {
         let grid = PatchGrid::new(4, 2).unwrap();
         // Patch 0 has mean 2 and deviation 1; patch 3 mean 0 and deviation 10.
         let mut pixels = vec![0.0f32; 16];
-        for (at, value) in [(0, 1.0), (1, 3.0), (4, 3.0), (5, 1.0), (10, 10.0), (11, -10.0), (14, 10.0), (15, -10.0)] {
-            pixels[at] = value;
+        for (index, value) in [(0, 1.0), (1, 3.0), (4, 3.0), (5, 1.0), (10, 10.0), (11, -10.0), (14, 10.0), (15, -10.0)]
+        {
+            pixels[index] = value;
         }
         let scale = PatchScale::of(&grid, &pixels, 1);
         let appearance =

@@ -98,8 +98,8 @@ mod tests {
         let weighted = attention(Attention::Weighted, errors.clone(), rel, masked.clone(), 3).unwrap();
         assert!((values(weighted.clone())[0] - (0.5 + 2.0 + 4.5) / 3.0).abs() < 1e-6);
         let gradient = values(errors.grad(&weighted.backward()).unwrap());
-        for (found, expected) in gradient.iter().zip([0.5 / 3.0, 1.0 / 3.0, 1.5 / 3.0, 0.0]) {
-            assert!((found - expected).abs() < 1e-6, "{gradient:?}");
+        for (actual, expected) in gradient.iter().zip([0.5 / 3.0, 1.0 / 3.0, 1.5 / 3.0, 0.0]) {
+            assert!((actual - expected).abs() < 1e-6, "{gradient:?}");
         }
     }
 

@@ -40,7 +40,7 @@ pub(in crate::pretrain) struct MaskedSlice {
     pixels: Vec<f32>,
     pixel_mask: Vec<f32>,
     noise: Vec<f32>,
-    judged: Vec<usize>,
+    counted: Vec<usize>,
     has_centres: bool,
     direction: Vec<f32>,
     offset: f32,
@@ -60,41 +60,42 @@ impl<'a> Masker<'a> {
     }
 
     /// Masks as an epoch does, without augmentation.
-    pub fn of_epoch(config: &'a Config, grid: &'a PatchGrid, channels: usize, at: Position) -> Self {
+    pub fn of_epoch(config: &'a Config, grid: &'a PatchGrid, channels: usize, position: Position) -> Self {
         let method = &config.method;
-        let warms_up = method.foreground_choice == ForegroundChoice::Error && at.epoch <= method.period(at.epochs);
+        let warms_up =
+            method.foreground_choice == ForegroundChoice::Error && position.epoch <= method.period(position.epochs);
         Self {
             order: if warms_up { Order::Random } else { method.order },
-            lambda: method.lambda_in(at.epoch, at.epochs),
-            ..Self::new(config, grid, channels, method.ratio.sigma(at.epoch, at.epochs))
+            lambda: method.lambda_in(position.epoch, position.epochs),
+            ..Self::new(config, grid, channels, method.ratio.sigma(position.epoch, position.epochs))
         }
     }
 
     /// Masks as a training step does.
-    pub fn of_step(config: &'a Config, grid: &'a PatchGrid, channels: usize, at: Position) -> Self {
-        let mut draw = stream(config.seed, "pretrain-flip", &[at.epoch as u64, at.step as u64]);
+    pub fn of_step(config: &'a Config, grid: &'a PatchGrid, channels: usize, position: Position) -> Self {
+        let mut draw = stream(config.seed, "pretrain-flip", &[position.epoch as u64, position.step as u64]);
         let flip = [0; 2].map(|_| config.method.augment.flip && draw.random_bool(0.5));
-        Self { flip, augments: true, ..Self::of_epoch(config, grid, channels, at) }
+        Self { flip, augments: true, ..Self::of_epoch(config, grid, channels, position) }
     }
 
-    /// The masked patches of a slice in masking order. `place` (epoch, slice) seeds its random draws.
-    pub fn chosen(&self, state: &PatchState, place: [u64; 2]) -> Vec<usize> {
+    /// The masked patches of a slice in masking order. `key` (epoch, slice) seeds its random draws.
+    pub fn chosen(&self, state: &PatchState, key: [u64; 2]) -> Vec<usize> {
         let draw = Draw::new(self.order, &self.config.method.mask, self.grid);
-        draw.patches(&state.label, &state.clustering, (self.config.seed, &place)).masked(self.sigma)
+        draw.patches(&state.label, &state.clustering, (self.config.seed, &key)).masked(self.sigma)
     }
 
-    /// One slice with its patches masked. `place` (epoch, slice) seeds its random draws; `tissue` `[S][S]` is where intensities
+    /// One slice with its patches masked. `key` (epoch, slice) seeds its random draws; `tissue` `[S][S]` is where intensities
     /// may change.
-    pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, tissue: &[bool], place: [u64; 2]) -> MaskedSlice {
+    pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, tissue: &[bool], key: [u64; 2]) -> MaskedSlice {
         let (config, method) = (self.config, &self.config.method);
-        let chosen = self.chosen(state, place);
+        let chosen = self.chosen(state, key);
         let mut masked = vec![0.0f32; self.grid.count()];
         for &patch in &chosen {
             masked[patch] = 1.0;
         }
         let air = &state.clustering.air;
         let counts = |patch: &usize| !(method.loss.tissue_only && air[*patch]);
-        let judged = chosen.iter().copied().filter(counts).collect();
+        let counted = chosen.iter().copied().filter(counts).collect();
         let [background, foreground] = &state.clustering.centres;
         let has_centres = !foreground.is_empty();
         let (direction, offset, distance) =
@@ -102,20 +103,20 @@ impl<'a> Masker<'a> {
         let t = method.consistency_temperature;
         let temperature = if t > 0.0 { t } else { distance };
         let noise = if method.fill == MaskFill::Noise {
-            let mut draw = stream(config.seed, "mask-noise", &place);
+            let mut draw = stream(config.seed, "mask-noise", &key);
             pixels.iter().map(|_| StandardNormal.sample(&mut draw)).collect()
         } else {
             Vec::new()
         };
-        let most = method.augment.intensity;
+        let strength = method.augment.intensity;
         MaskedSlice {
             pixel_mask: self.grid.spread(&masked),
             offset: offset as f32,
             temperature: temperature.max(1e-12) as f32,
-            intensity: (self.augments && most > 0.0).then(|| Intensity::draw(most, tissue, config.seed, &place)),
+            intensity: (self.augments && strength > 0.0).then(|| Intensity::draw(strength, tissue, config.seed, &key)),
             scale: method.loss.normalised.then(|| PatchScale::of(self.grid, &pixels, self.channels)),
             pixels,
-            judged,
+            counted,
             has_centres,
             direction,
             noise,
@@ -141,7 +142,7 @@ impl<'a> Masker<'a> {
         MaskedBatch {
             members: members.to_vec(),
             chosen: slices.iter().map(|s| s.chosen.clone()).collect(),
-            judged: slices.iter().map(|s| s.judged.clone()).collect(),
+            counted: slices.iter().map(|s| s.counted.clone()).collect(),
             label_ori: slices.iter().map(|s| s.label_ori.clone()).collect(),
             label_new: slices.iter().map(|s| s.label_new.clone()).collect(),
             grid: *self.grid,
@@ -160,7 +161,7 @@ pub struct MaskedBatch {
     /// Masked patches of each slice in masking order, by index.
     pub chosen: Vec<Vec<usize>>,
     /// The masked patches whose errors count.
-    pub judged: Vec<Vec<usize>>,
+    pub counted: Vec<Vec<usize>>,
     /// `label_ori` of each slice.
     pub label_ori: Vec<Vec<u8>>,
     /// `label_new` of each slice.
@@ -219,8 +220,8 @@ impl MaskedBatch {
 
     /// The target of a slice, `[C][S][S]`, and the weight of each pixel in its loss, `[S][S]`.
     fn target(&self, slice: &MaskedSlice) -> [Vec<f32>; 2] {
-        let weight = 1.0 / (slice.judged.len().max(1) * (self.grid.size() / self.grid.grid()).pow(2)) as f32;
-        let weights = self.grid.spread(&self.over_judged(slice, |_| weight));
+        let weight = 1.0 / (slice.counted.len().max(1) * (self.grid.size() / self.grid.grid()).pow(2)) as f32;
+        let weights = self.grid.spread(&self.over_counted(slice, |_| weight));
         let pixels =
             slice.scale.as_ref().map_or_else(|| slice.pixels.clone(), |s| s.normalised(&self.grid, &slice.pixels));
         [pixels, weights]
@@ -233,13 +234,13 @@ impl MaskedBatch {
         let noise = slices.iter().any(|s| !s.noise.is_empty());
         let number =
             |of: fn(&MaskedSlice) -> f32| rows(slices.iter().map(|s| vec![of(s)]).collect::<Vec<_>>().iter(), device);
-        let count = slices.iter().map(|s| s.judged.len()).max().unwrap_or(1).max(1);
-        let masked: Vec<Vec<f32>> = slices.iter().map(|s| self.over_judged(s, |_| 1.0)).collect();
-        let share = |s: &MaskedSlice| count as f32 / s.judged.len().max(1) as f32;
-        let weights: Vec<Vec<f32>> = slices.iter().map(|s| self.over_judged(s, |_| share(s))).collect();
+        let count = slices.iter().map(|s| s.counted.len()).max().unwrap_or(1).max(1);
+        let masked: Vec<Vec<f32>> = slices.iter().map(|s| self.over_counted(s, |_| 1.0)).collect();
+        let share = |s: &MaskedSlice| count as f32 / s.counted.len().max(1) as f32;
+        let weights: Vec<Vec<f32>> = slices.iter().map(|s| self.over_counted(s, |_| share(s))).collect();
         let flips = |s: &MaskedSlice| {
             let is_flipped = |patch: usize| s.has_centres && s.label_new[patch] != s.label_ori[patch];
-            self.over_judged(s, |patch| if is_flipped(patch) { share(s) } else { 0.0 })
+            self.over_counted(s, |patch| if is_flipped(patch) { share(s) } else { 0.0 })
         };
         let flipped: Vec<Vec<f32>> = slices.iter().map(flips).collect();
         let labels: Vec<Vec<f32>> =
@@ -250,7 +251,7 @@ impl MaskedBatch {
             noise: noise.then(|| images(slices.iter().map(|s| &s.noise), channels, size, device)),
             masked: rows(masked.iter(), device),
             weights: rows(weights.iter(), device),
-            counts: number(|s| s.judged.len() as f32),
+            counts: number(|s| s.counted.len() as f32),
             count,
             consistency: ConsistencyTargets {
                 direction: images(slices.iter().map(|s| &s.direction), channels, size, device),
@@ -271,9 +272,9 @@ impl MaskedBatch {
     }
 
     /// A number per patch, `[N]`: from `of` for counted patches, else 0.
-    fn over_judged(&self, slice: &MaskedSlice, of: impl Fn(usize) -> f32) -> Vec<f32> {
+    fn over_counted(&self, slice: &MaskedSlice, of: impl Fn(usize) -> f32) -> Vec<f32> {
         let mut all = vec![0.0; self.grid.count()];
-        slice.judged.iter().for_each(|&patch| all[patch] = of(patch));
+        slice.counted.iter().for_each(|&patch| all[patch] = of(patch));
         all
     }
 }
@@ -301,12 +302,12 @@ mod tests {
             config.preprocess.size = 32;
             (config.method.loss.normalised, config.method.loss.tissue_only) = (normalised, tissue_only);
             let batch = Trial::new(&config, 3).unwrap().masked(0.75, 1);
-            let least = batch.constant_loss();
+            let constant = batch.constant_loss();
             let all: Vec<f64> = (-40..=40).map(|n| pred(&batch, &config, n as f32 * 0.05)).collect();
             let best = all.iter().copied().fold(f64::INFINITY, f64::min);
-            assert!(least > 0.0 && best >= least - 1e-5, "{normalised} {tissue_only}: {best} {least}");
+            assert!(constant > 0.0 && best >= constant - 1e-5, "{normalised} {tissue_only}: {best} {constant}");
             // The nearest of the tried numbers is at most 0.025 away from the best one.
-            assert!(best - least < 0.0007, "{normalised} {tissue_only}: {best} {least}");
+            assert!(best - constant < 0.0007, "{normalised} {tissue_only}: {best} {constant}");
         }
     }
 }

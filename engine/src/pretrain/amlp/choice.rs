@@ -179,6 +179,6 @@ mod tests {
             background_is_harder(&patches, &relevance)
         };
         assert!(harder([0.5, 1.0, 1.2, 0.0]) && !harder([1.5, 1.0, 0.5, 9.0]), "air does not count");
-        assert!(!background_is_harder(&patches, &Relevance::new(1, 4)), "nothing is known");
+        assert!(!background_is_harder(&patches, &Relevance::new(1, 4)), "no losses are known yet");
     }
 }

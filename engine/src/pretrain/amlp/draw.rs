@@ -40,16 +40,14 @@ impl<'a> Draw<'a> {
         Self { order, mask, grid, unit: mask.unit(grid.side(), grid.grid()).unwrap_or(1) }
     }
 
-    /// The order of all patches with these labels. Random draws depend on seed and place (epoch, slice).
-    pub fn patches(&self, labels: &[u8], clustering: &Clustering, (seed, place): (u64, &[u64])) -> MaskingOrder {
+    /// The order of all patches with these labels. Random draws depend on seed and key (epoch, slice).
+    pub fn patches(&self, labels: &[u8], clustering: &Clustering, (seed, key): (u64, &[u64])) -> MaskingOrder {
         let (kind, temperature, logit) = (self.order, self.mask.temperature, &clustering.logit);
         let patches = match kind {
-            Order::Random => order(kind, labels, logit, seed, place),
-            Order::LesionFirst | Order::BackgroundFirst if temperature <= 0.0 => {
-                order(kind, labels, logit, seed, place)
-            }
-            Order::LesionFirst => gumbel(labels, logit, 1.0 / temperature, seed, place),
-            Order::BackgroundFirst => gumbel(labels, logit, -1.0 / temperature, seed, place),
+            Order::Random => order(kind, labels, logit, seed, key),
+            Order::LesionFirst | Order::BackgroundFirst if temperature <= 0.0 => order(kind, labels, logit, seed, key),
+            Order::LesionFirst => gumbel(labels, logit, 1.0 / temperature, seed, key),
+            Order::BackgroundFirst => gumbel(labels, logit, -1.0 / temperature, seed, key),
         };
         let units = Units { grid: self.grid.grid(), side: self.unit };
         let mut drawn = units.in_order(&patches);
@@ -62,7 +60,7 @@ impl<'a> Draw<'a> {
         if self.mask.hints > 0.0 {
             let foreground = units.any(|patch| labels[patch] == 1);
             let mut hints: Vec<usize> = drawn[..maskable].iter().copied().filter(|unit| foreground[*unit]).collect();
-            hints.shuffle(&mut stream(seed, "mask-hints", place));
+            hints.shuffle(&mut stream(seed, "mask-hints", key));
             hints.truncate((hints.len() as f64 * self.mask.hints).round() as usize);
             drawn[..maskable].sort_by_key(|unit| hints.contains(unit));
         }
@@ -86,21 +84,21 @@ impl MaskingOrder {
 
 /// All patches in descending order of `scale z + G`, where z is |logit| for patches labelled 1 and -|logit| for others, and G
 /// is standard Gumbel noise. Air that was not clustered comes last.
-fn gumbel(labels: &[u8], logit: &[f64], scale: f64, seed: u64, place: &[u64]) -> Vec<usize> {
-    let mut draw = stream(seed, "mask-gumbel", place);
-    let keys: Vec<f64> = labels
+fn gumbel(labels: &[u8], logit: &[f64], scale: f64, seed: u64, key: &[u64]) -> Vec<usize> {
+    let mut draw = stream(seed, "mask-gumbel", key);
+    let scores: Vec<f64> = labels
         .iter()
         .zip(logit)
         .map(|(label, logit)| {
             // In (0, 1], so that the noise is finite.
             let uniform: f64 = 1.0 - draw.random::<f64>();
             let towards = if *label == 1 { logit.abs() } else { -logit.abs() };
-            let key = towards * scale - (f64::MIN_POSITIVE - uniform.ln()).ln();
-            if *logit == LEFT_OUT { f64::NEG_INFINITY } else { key }
+            let score = towards * scale - (f64::MIN_POSITIVE - uniform.ln()).ln();
+            if *logit == LEFT_OUT { f64::NEG_INFINITY } else { score }
         })
         .collect();
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_by(|a, b| keys[*b].total_cmp(&keys[*a]));
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
     order
 }
 

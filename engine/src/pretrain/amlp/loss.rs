@@ -95,7 +95,7 @@ pub fn evaluate(net: &MaskedUNet, batch: &MaskedBatch, config: &Config, device: 
     StepOutput::of(micro_loss(net, batch, &micro, config), &micro)
 }
 
-/// Losses of the counted masked patches of a batch, in the order of [`MaskedBatch::judged`].
+/// Losses of the counted masked patches of a batch, in the order of [`MaskedBatch::counted`].
 pub struct PatchLosses {
     /// `L_i`.
     pub errors: Vec<Vec<f64>>,
@@ -106,8 +106,8 @@ pub struct PatchLosses {
 impl PatchLosses {
     /// Selects the masked patches from the errors of all patches, which a step has read.
     pub fn of(batch: &MaskedBatch, output: &StepOutput) -> Self {
-        let slices = output.per_slice.iter().zip(&batch.judged);
-        let errors: Vec<Vec<f64>> = slices.map(|(all, judged)| judged.iter().map(|&i| all[i]).collect()).collect();
+        let slices = output.per_slice.iter().zip(&batch.counted);
+        let errors: Vec<Vec<f64>> = slices.map(|(all, counted)| counted.iter().map(|&i| all[i]).collect()).collect();
         let relative = errors.iter().map(|errors| relative_losses(errors)).collect();
         Self { errors, relative }
     }
@@ -118,9 +118,9 @@ impl PatchLosses {
         let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let rrl = self.relative.iter().map(mean).sum::<f64>() / slices;
         let labels = batch.label_ori.iter().zip(&batch.label_new);
-        let lcl = batch.judged.iter().zip(labels).map(|(judged, (ori, new))| {
+        let lcl = batch.counted.iter().zip(labels).map(|(counted, (ori, new))| {
             let mut masked = vec![false; ori.len()];
-            for &patch in judged {
+            for &patch in counted {
                 masked[patch] = true;
             }
             literal_consistency_of_slice(ori, new, &masked)

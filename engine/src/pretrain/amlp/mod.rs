@@ -124,15 +124,15 @@ impl<'a> Amlp<'a> {
         Ok(Self { config, session, slices, grid, patches, relevance, statistics, probes, validation })
     }
 
-    fn sigma(&self, at: Position) -> f64 {
-        self.config.method.ratio.sigma(at.epoch, at.epochs)
+    fn sigma(&self, position: Position) -> f64 {
+        self.config.method.ratio.sigma(position.epoch, position.epochs)
     }
 
     /// At the end of a period, updates all labels from their relative losses and starts the next period. Returns the event
     /// and the updates of the slices in `watched`.
-    fn update_labels(&mut self, at: Position, watched: &[usize]) -> Option<(Event, Vec<LabelUpdate>)> {
-        let (config, epoch) = (self.config, at.epoch);
-        let period = config.method.period(at.epochs);
+    fn update_labels(&mut self, position: Position, watched: &[usize]) -> Option<(Event, Vec<LabelUpdate>)> {
+        let (config, epoch) = (self.config, position.epoch);
+        let period = config.method.period(position.epochs);
         if !config.method.relabel || !epoch.is_multiple_of(period) {
             return None;
         }
@@ -175,28 +175,28 @@ impl<'a> Amlp<'a> {
     }
 
     /// The reconstruction loss of the validation patients, if it is due.
-    fn validation_loss(&self, net: &MaskedUNet, at: Position) -> Result<Option<f64>> {
+    fn validation_loss(&self, net: &MaskedUNet, position: Position) -> Result<Option<f64>> {
         let every = self.config.method.validate_every;
         let Some(validation) = self.validation.filter(|_| every > 0) else { return Ok(None) };
-        if !at.epoch.is_multiple_of(every) && at.epoch != at.epochs {
+        if !position.epoch.is_multiple_of(every) && position.epoch != position.epochs {
             return Ok(None);
         }
         let (training, compute) = (&self.config.training, self.session.compute);
         let at_once = GradientEngine::new(compute, training.micro_batch).at_once(training.batch);
-        validation.loss(&net.valid(), self.config, &compute.device, at.epochs, at_once).map(Some)
+        validation.loss(&net.valid(), self.config, &compute.device, position.epochs, at_once).map(Some)
     }
 
     /// Statistics of the patch labels in an epoch.
-    fn describe_labels(&self, at: Position, summary: &mut EpochSummary) {
+    fn describe_labels(&self, position: Position, summary: &mut EpochSummary) {
         let config = self.config;
-        let count = masked_count(self.grid.count(), self.sigma(at));
+        let count = masked_count(self.grid.count(), self.sigma(position));
         summary.air_share = self.mean_of(|_, s| air_share(&s.label, &s.clustering.air));
         summary.lesion_recall_foreground = self.mean_of(|_, s| recall_of_foreground(s.lesion.as_ref()?, &s.label));
-        let masker = Masker::of_epoch(config, &self.grid, self.slices.channels(), at);
+        let masker = Masker::of_epoch(config, &self.grid, self.slices.channels(), position);
         summary.lesion_recall_masked = self.mean_of(|i, s| {
             let lesion = s.lesion.as_ref()?;
             let mut masked = vec![false; lesion.len()];
-            masker.chosen(s, [at.epoch as u64, i as u64]).iter().for_each(|&p| masked[p] = true);
+            masker.chosen(s, [position.epoch as u64, i as u64]).iter().for_each(|&p| masked[p] = true);
             recall_of_masked(lesion, &masked)
         });
         let mut entropy = MeanUncertainty::default();
@@ -208,9 +208,10 @@ impl<'a> Amlp<'a> {
     }
 
     /// Makes the darker cluster the foreground if it is the harder one at the end of the warm-up, the first period.
-    fn choose_foreground(&mut self, at: Position) {
+    fn choose_foreground(&mut self, position: Position) {
         let method = &self.config.method;
-        let due = method.foreground_choice == ForegroundChoice::Error && at.epoch == method.period(at.epochs);
+        let due =
+            method.foreground_choice == ForegroundChoice::Error && position.epoch == method.period(position.epochs);
         if due && background_is_harder(self.patches, &self.relevance) {
             self.patches.iter_mut().for_each(PatchState::swap);
             self.probes.admit_again(self.patches);
@@ -218,17 +219,17 @@ impl<'a> Amlp<'a> {
     }
 
     /// The gradient norm of each loss on the epoch's first micro-batch, in every fifth epoch.
-    fn gradient_norms(&self, net: &MaskedUNet, at: Position) -> Result<Option<Losses>> {
-        if !(at.epoch - 1).is_multiple_of((at.epochs / 5).max(1)) {
+    fn gradient_norms(&self, net: &MaskedUNet, position: Position) -> Result<Option<Losses>> {
+        if !(position.epoch - 1).is_multiple_of((position.epochs / 5).max(1)) {
             return Ok(None);
         }
         let (config, device) = (self.config, self.session.compute.training());
         // Uses a copy, so that the network's running statistics do not change.
         let copy = net.valid().train();
         let training = &config.training;
-        let most = GradientEngine::new(self.session.compute, training.micro_batch).at_once(training.batch);
-        let members: Vec<usize> = self.slices.order(at.epoch).into_iter().take(most).collect();
-        let masked = self.collate(&members, at)?;
+        let at_once = GradientEngine::new(self.session.compute, training.micro_batch).at_once(training.batch);
+        let members: Vec<usize> = self.slices.order(position.epoch).into_iter().take(at_once).collect();
+        let masked = self.collate(&members, position)?;
         let batch = masked.on(0..masked.len(), &device);
         let norm = |pick: fn(&AmlpLoss) -> Option<&burn::tensor::Tensor<1>>| {
             let losses = losses(forward(&copy, &batch, config), &batch, &config.method);
@@ -277,17 +278,17 @@ impl Method for Amlp<'_> {
         self.slices
     }
 
-    fn collate(&self, slices: &[usize], at: Position) -> Result<MaskedBatch> {
-        let masker = Masker::of_step(self.config, &self.grid, self.slices.channels(), at);
+    fn collate(&self, slices: &[usize], position: Position) -> Result<MaskedBatch> {
+        let masker = Masker::of_step(self.config, &self.grid, self.slices.channels(), position);
         let mask = |&i: &usize| {
-            let place = [at.epoch as u64, i as u64];
+            let key = [position.epoch as u64, i as u64];
             if self.config.method.augment.shift {
-                let window = self.slices.window_in(i, at.epoch)?;
+                let window = self.slices.window_in(i, position.epoch)?;
                 let state = self.patches[i].moved(self.config, &self.grid, &window);
-                return Ok(masker.slice(&state, window.pixels, &window.tissue, place));
+                return Ok(masker.slice(&state, window.pixels, &window.tissue, key));
             }
             let window = self.slices.window(i)?;
-            Ok(masker.slice(&self.patches[i], window.pixels, &window.tissue, place))
+            Ok(masker.slice(&self.patches[i], window.pixels, &window.tissue, key))
         };
         let masked: Vec<MaskedSlice> = slices.par_iter().map(mask).collect::<Result<_>>()?;
         Ok(masker.batch(slices, masked))
@@ -298,47 +299,48 @@ impl Method for Amlp<'_> {
         _net: &mut MaskedUNet,
         batch: &MaskedBatch,
         output: &StepOutput,
-        at: Position,
+        position: Position,
     ) -> Result<Vec<Event>> {
         let losses = PatchLosses::of(batch, output);
-        self.probes.observe(self.patches, batch, output, &losses, at)?;
+        self.probes.observe(self.patches, batch, output, &losses, position)?;
         self.statistics.slices += batch.len();
         self.statistics.literal.add(losses.literal(batch), batch.len() as f64);
         let pred = output.parts.iter().find(|(name, _)| *name == "pred").map_or(f64::NAN, |(_, value)| *value);
         let both = [pred, batch.constant_loss()];
         self.statistics.constant.iter_mut().zip(both).for_each(|(sum, loss)| *sum += loss * batch.len() as f64);
-        for (at, (&slice, judged)) in batch.members.iter().zip(&batch.judged).enumerate() {
-            let (relative, labels) = (&losses.relative[at], &batch.label_ori[at]);
-            self.relevance.add(slice, judged, relative);
+        for (member, (&slice, counted)) in batch.members.iter().zip(&batch.counted).enumerate() {
+            let (relative, labels) = (&losses.relative[member], &batch.label_ori[member]);
+            self.relevance.add(slice, counted, relative);
             let agrees = |(patch, relative): &(&usize, &f64)| important(**relative) == (labels[**patch] == 1);
-            self.statistics.agreeing += judged.iter().zip(relative).filter(agrees).count() as u64;
-            self.statistics.judged += judged.len() as u64;
+            self.statistics.agreeing += counted.iter().zip(relative).filter(agrees).count() as u64;
+            self.statistics.judged += counted.len() as u64;
         }
         Ok(self.probes.events())
     }
 
-    fn end_epoch(&mut self, net: &MaskedUNet, at: Position) -> Result<EpochEnd> {
-        self.choose_foreground(at);
+    fn end_epoch(&mut self, net: &MaskedUNet, position: Position) -> Result<EpochEnd> {
+        self.choose_foreground(position);
         let watched = self.probes.trained_slices();
-        let (relabelled, updates) =
-            self.update_labels(at, &watched).map_or((None, Vec::new()), |(event, updates)| (Some(event), updates));
+        let (relabelled, updates) = self
+            .update_labels(position, &watched)
+            .map_or((None, Vec::new()), |(event, updates)| (Some(event), updates));
         self.probes.admit_new(self.patches);
-        let views = self.probes.views(net, at)?;
-        let events = relabelled.into_iter().chain(self.probes.close(views, &updates, at)).collect();
+        let views = self.probes.views(net, position)?;
+        let events = relabelled.into_iter().chain(self.probes.close(views, &updates, position)).collect();
         Ok(EpochEnd { events, validation_dice: None })
     }
 
-    fn diagnostics(&mut self, net: &MaskedUNet, at: Position, summary: &mut EpochSummary) -> Result<()> {
+    fn diagnostics(&mut self, net: &MaskedUNet, position: Position, summary: &mut EpochSummary) -> Result<()> {
         let Statistics { slices, literal, agreeing, judged, constant } = std::mem::take(&mut self.statistics);
         let literal = literal.divided_by(slices.max(1) as f64);
         summary.literal =
             Some(["rrl", "lcl"].map(|name| (name, literal.get(name).unwrap_or(0.0))).into_iter().collect());
         summary.agreement = (judged > 0).then(|| agreeing as f64 / judged as f64);
-        summary.sigma = Some(self.sigma(at));
-        warn_of_loss(at, constant[0], constant[1], summary);
-        summary.gradient_norm = self.gradient_norms(net, at)?;
-        summary.validation_loss = self.validation_loss(net, at)?;
-        self.describe_labels(at, summary);
+        summary.sigma = Some(self.sigma(position));
+        warn_of_loss(position, constant[0], constant[1], summary);
+        summary.gradient_norm = self.gradient_norms(net, position)?;
+        summary.validation_loss = self.validation_loss(net, position)?;
+        self.describe_labels(position, summary);
         Ok(())
     }
 
@@ -375,8 +377,8 @@ impl Method for Amlp<'_> {
             let (sums, counts) = relevance.split_at(patches * 8);
             let sums = sums.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
             let counts = counts.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect();
-            self.relevance =
-                Relevance::from_parts(n, sums, counts).ok_or_else(|| damaged(RELEVANCE, &"the lengths do not fit"))?;
+            self.relevance = Relevance::from_parts(n, sums, counts)
+                .ok_or_else(|| damaged(RELEVANCE, &"its arrays have the wrong lengths"))?;
             let statistics = parts.get(STATISTICS).or_else(|| parts.get(TALLY)).unwrap_or_default();
             self.statistics = serde_json::from_slice(statistics).map_err(|e| damaged(STATISTICS, &e))?;
         }

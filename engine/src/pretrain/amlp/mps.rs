@@ -32,8 +32,8 @@ pub struct PatchState {
 }
 
 impl PatchState {
-    /// Clusters the patches of one slice; `place` seeds its random draws.
-    pub(in crate::pretrain) fn new(config: &Config, grid: &PatchGrid, window: &SliceData, place: u64) -> Self {
+    /// Clusters the patches of one slice; `key` seeds its random draws.
+    pub(in crate::pretrain) fn new(config: &Config, grid: &PatchGrid, window: &SliceData, key: u64) -> Self {
         let channels = window.pixels.len() / window.tissue.len().max(1);
         let patches = grid.patches(&window.pixels, channels);
         let air = grid.air_of_tissue(&window.tissue);
@@ -42,7 +42,7 @@ impl PatchState {
         if config.method.foreground_choice != ForegroundChoice::Rule {
             settings.foreground = ForegroundRule::Brighter;
         }
-        let clustering = cluster(&patches, n, d, &air, &settings, config.seed, &[place]);
+        let clustering = cluster(&patches, n, d, &air, &settings, config.seed, &[key]);
         let lesion = window.target.as_ref().map(|target| grid.lesion_patches(target));
         Self { label: clustering.labels.clone(), clustering, lesion }
     }
@@ -69,7 +69,7 @@ impl PatchState {
         let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
         let state = |slice: usize| {
             control.pass()?;
-            Ok(Self::new(config, &grid, &slices.window(slice)?, slices.place(slice)))
+            Ok(Self::new(config, &grid, &slices.window(slice)?, slices.stream_key(slice)))
         };
         let mut all: Vec<Self> = (0..slices.len()).into_par_iter().map(state).collect::<Result<_>>()?;
         choose(config.method.foreground_choice, &grid, slices, &mut all)?;
@@ -81,7 +81,7 @@ impl PatchState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// A random permutation, drawn by seed and place.
+    /// A random permutation, drawn by seed and key.
     Random,
     /// Patches labelled 1 by descending logit, then those labelled 0 by descending logit: the paper's order, "hard to easy".
     #[default]
@@ -94,8 +94,8 @@ pub enum Order {
 /// `lesion-first` except among equal logits.
 ///
 /// Before the first label update, `labels` come from the clustering, and with k-means the groups follow from the logits.
-/// Afterwards, a patch with `label_new` 1 comes before all with 0. `seed` and `place` (epoch, slice) matter for `random` only.
-pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, place: &[u64]) -> Vec<usize> {
+/// Afterwards, a patch with `label_new` 1 comes before all with 0. `seed` and `key` (epoch, slice) matter for `random` only.
+pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, key: &[u64]) -> Vec<usize> {
     debug_assert_eq!(labels.len(), logit.len());
     let mut order: Vec<usize> = (0..labels.len().min(logit.len())).collect();
     let rising = |a: &usize, b: &usize| {
@@ -104,7 +104,7 @@ pub fn order(kind: Order, labels: &[u8], logit: &[f64], seed: u64, place: &[u64]
     };
     // The sorts are stable, so ties are in the order of their indices.
     match kind {
-        Order::Random => order.shuffle(&mut seed::stream(seed, "mask-order", place)),
+        Order::Random => order.shuffle(&mut seed::stream(seed, "mask-order", key)),
         Order::LesionFirst => order.sort_by(|a, b| rising(b, a)),
         Order::BackgroundFirst => order.sort_by(rising),
     }
@@ -132,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn the_random_order_depends_on_seed_and_place_only() {
-        let draw = |seed, place: &[u64]| order(Order::Random, &[0; 64], &[0.0; 64], seed, place);
+    fn the_random_order_depends_on_seed_and_key_only() {
+        let draw = |seed, key: &[u64]| order(Order::Random, &[0; 64], &[0.0; 64], seed, key);
         assert_eq!(draw(1, &[2, 3]), order(Order::Random, &[1; 64], &[7.0; 64], 1, &[2, 3]));
         assert_ne!(draw(1, &[2, 3]), draw(2, &[2, 3]));
         assert_ne!(draw(1, &[2, 3]), draw(1, &[3, 3]));

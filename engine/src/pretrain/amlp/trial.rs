@@ -28,9 +28,9 @@ impl Trial {
     /// A patch grid that does not divide the crop.
     pub fn new(config: &Config, slices: usize) -> Result<Self> {
         let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
-        let slice = |at: usize| {
-            let window = synthetic_slice(config, at as u64);
-            let mut state = PatchState::new(config, &grid, &window, at as u64);
+        let slice = |index: usize| {
+            let window = synthetic_slice(config, index as u64);
+            let mut state = PatchState::new(config, &grid, &window, index as u64);
             state.label.iter_mut().step_by(5).for_each(|label| *label = 1 - *label);
             (state, window)
         };
@@ -41,9 +41,9 @@ impl Trial {
     pub fn masked(&self, sigma: f64, epoch: u64) -> MaskedBatch {
         let masker = Masker::new(&self.config, &self.grid, self.network().out_channels, sigma);
         let members: Vec<usize> = (0..self.slices.len()).collect();
-        let mask = |&at: &usize| {
-            let (state, window) = &self.slices[at];
-            masker.slice(state, window.pixels.clone(), &window.tissue, [epoch, at as u64])
+        let mask = |&index: &usize| {
+            let (state, window) = &self.slices[index];
+            masker.slice(state, window.pixels.clone(), &window.tissue, [epoch, index as u64])
         };
         let slices = members.par_iter().map(mask).collect();
         masker.batch(&members, slices)

@@ -37,8 +37,8 @@ pub struct Uncertainty {
 impl Uncertainty {
     /// True if H3 <= H2 <= H1 (H2 <= H1 without H3), up to rounding.
     pub fn holds(&self) -> bool {
-        let least = self.h3.unwrap_or(f64::NEG_INFINITY);
-        least <= self.h2 + 1e-12 && self.h2 <= self.h1 + 1e-12
+        let h3 = self.h3.unwrap_or(f64::NEG_INFINITY);
+        h3 <= self.h2 + 1e-12 && self.h2 <= self.h1 + 1e-12
     }
 }
 
@@ -129,11 +129,11 @@ mod tests {
         let kmeans: Vec<u8> = (0..16).map(|i| u8::from(i < 8)).collect();
         let current: Vec<u8> = (0..16).map(|i| u8::from(i < 4)).collect();
         let logit: Vec<f64> = (0..16).map(|i| -f64::from(i)).collect();
-        let found = uncertainty(&kmeans, &current, Some(&lesion), &logit, 4);
-        close(found.h1, -(0.25 * 0.25f64.ln() * 2.0 + 0.5 * 0.5f64.ln()));
-        close(found.h2, -(0.25 * 0.25f64.ln() + 0.75 * 0.75f64.ln()));
-        close(found.h3.unwrap(), found.h2);
-        assert!(found.holds());
+        let result = uncertainty(&kmeans, &current, Some(&lesion), &logit, 4);
+        close(result.h1, -(0.25 * 0.25f64.ln() * 2.0 + 0.5 * 0.5f64.ln()));
+        close(result.h2, -(0.25 * 0.25f64.ln() + 0.75 * 0.75f64.ln()));
+        close(result.h3.unwrap(), result.h2);
+        assert!(result.holds());
         assert!(!uncertainty(&current, &kmeans, None, &logit, 4).holds());
     }
 

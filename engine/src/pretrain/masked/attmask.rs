@@ -110,16 +110,16 @@ fn network(config: &Config, seed: u64, device: &Device) -> MaskedUNet {
 }
 
 impl AttMask {
-    fn batch(&self, samples: Vec<Sample>, at: Position) -> AttBatch {
+    fn batch(&self, samples: Vec<Sample>, position: Position) -> AttBatch {
         let (seed, n, share) = (self.config.seed, self.cells.count(), SALIENT.of(&self.config));
-        let ratio =
-            stream(seed, "attmask-ratio", &[at.epoch as u64, at.step as u64]).random_range(RATIOS[0]..RATIOS[1]);
+        let ratio = stream(seed, "attmask-ratio", &[position.epoch as u64, position.step as u64])
+            .random_range(RATIOS[0]..RATIOS[1]);
         let count = masked(n, ratio);
         let slice = |sample: Sample| {
-            let place = sample.place(at);
-            let by_teacher = stream(seed, "attmask-coin", &place).random_bool(share);
+            let key = sample.stream_key(position);
+            let by_teacher = stream(seed, "attmask-coin", &key).random_bool(share);
             Slice {
-                chosen: (!by_teacher).then(|| random(n, count, seed, &place)),
+                chosen: (!by_teacher).then(|| random(n, count, seed, &key)),
                 air: self.cells.air_of_tissue(&sample.data.tissue),
                 lesion: sample.data.target.as_ref().map(|target| self.cells.lesion_patches(target)),
                 pixels: sample.data.pixels,
@@ -188,8 +188,8 @@ impl PretextTask for AttMask {
         network(&self.config, seed, device)
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<AttBatch> {
-        Ok(self.batch(samples, at))
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<AttBatch> {
+        Ok(self.batch(samples, position))
     }
 
     fn loss(&self, net: &MaskedUNet, batch: &AttBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -213,20 +213,26 @@ impl PretextTask for AttMask {
         })
     }
 
-    fn after_step(&mut self, net: &mut MaskedUNet, _: &AttBatch, output: &StepOutput, at: Position) -> Result<()> {
+    fn after_step(
+        &mut self,
+        net: &mut MaskedUNet,
+        _: &AttBatch,
+        output: &StepOutput,
+        position: Position,
+    ) -> Result<()> {
         for hits in &output.per_slice {
             self.means.add("air_of_salient", hits[0], 1.0);
             self.means.add("lesion_recall_of_salient", hits[1], 1.0);
         }
         let [steps, of_epoch] = self.steps;
-        let decay = cosine_decay(DECAY, (at.epoch - 1) * of_epoch + at.step, steps);
+        let decay = cosine_decay(DECAY, (position.epoch - 1) * of_epoch + position.step, steps);
         self.teacher.update(net, capped_decay(decay, steps));
         Ok(())
     }
 
-    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
+    fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
         self.means.take().iter().for_each(|(name, mean)| summary.diagnostics.set(name, mean));
-        warn_of_constant_output(at, "pred", summary);
+        warn_of_constant_output(position, "pred", summary);
     }
 
     fn state(&self) -> Result<Parts> {
@@ -238,8 +244,8 @@ impl PretextTask for AttMask {
         self.teacher.restore(&parts.take(TEACHER)?)
     }
 
-    fn picture(&self, net: &MaskedUNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
-        let batch = self.batch(vec![sample], at);
+    fn picture(&self, net: &MaskedUNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
+        let batch = self.batch(vec![sample], position);
         let masks = self.masks(&batch.slices, batch.count, device)?;
         let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
         let mut pixels = read(output, "a reconstruction")?;
@@ -308,11 +314,11 @@ mod tests {
             assert_eq!(mask.iter().filter(|m| **m > 0.0).count(), batch.count);
         }
         // The teacher's choice is that of its attention.
-        let at = batch.slices.iter().position(|slice| slice.chosen.is_none()).unwrap();
-        let image = objective.task.image(&batch.slices[at..=at], &Device::flex());
+        let index = batch.slices.iter().position(|slice| slice.chosen.is_none()).unwrap();
+        let image = objective.task.image(&batch.slices[index..=index], &Device::flex());
         let features = objective.task.teacher.valid().bottleneck(image, Precision::F32);
         let expected = salient(&values(attention(features)), batch.count);
-        assert!(expected.iter().all(|cell| masks[at][*cell] > 0.0));
+        assert!(expected.iter().all(|cell| masks[index][*cell] > 0.0));
         let counts: std::collections::BTreeSet<usize> =
             (0..20).map(|step| objective.synthetic_batch(1, step).unwrap().count).collect();
         assert!(counts.len() > 5, "the ratio is drawn for every batch: {counts:?}");

@@ -44,9 +44,9 @@ const FEATURE_WEIGHT: Number = Number {
 };
 
 /// Added to the variance of a cell's features.
-const LEAST_VARIANCE: f64 = 1e-5;
+const MIN_VARIANCE: f64 = 1e-5;
 /// SD of the targets over the cells below which the teacher has collapsed; that of independent cells is 1.
-const LEAST_SD: f64 = 0.1;
+const MIN_SD: f64 = 0.1;
 const TARGET_SD: &str = "target_sd";
 
 /// The teacher's decay in epoch `e` (from 0) of `epochs`: from .999 to .9999 in an eighth of the epochs, to .99999 in half.
@@ -62,19 +62,19 @@ fn feature_weight(e: usize, epochs: usize) -> f64 {
 
 /// `1 + pool3 m` of each cell of a mask `[side][side]`: `pool3` is the mean over the 3 x 3 cells around it, 0 outside the slice.
 fn emphasis(masked: &[bool], side: usize) -> Vec<f32> {
-    let at = |row: usize, column: usize| {
+    let weight = |row: usize, column: usize| {
         let near = |k: usize| k.saturating_sub(1)..(k + 2).min(side);
         let cells = near(row).flat_map(|i| near(column).map(move |j| i * side + j));
         1.0 + cells.filter(|&cell| masked[cell]).count() as f32 / 9.0
     };
-    (0..side * side).map(|cell| at(cell / side, cell % side)).collect()
+    (0..side * side).map(|cell| weight(cell / side, cell % side)).collect()
 }
 
 /// Rows with mean 0 and variance 1, `[n, D]`.
 fn layer_norm(rows: Tensor<2>) -> Tensor<2> {
     let centred = rows.clone() - rows.mean_dim(1);
     let variance = (centred.clone() * centred.clone()).mean_dim(1);
-    centred / (variance + LEAST_VARIANCE).sqrt()
+    centred / (variance + MIN_VARIANCE).sqrt()
 }
 
 /// Target of a slice.
@@ -115,13 +115,13 @@ fn network(config: &Config, seed: u64, device: &Device) -> PredictorNet {
 }
 
 impl BootMae {
-    fn batch(&self, samples: Vec<Sample>, at: Position) -> BootBatch {
+    fn batch(&self, samples: Vec<Sample>, position: Position) -> BootBatch {
         let (n, channels) = (self.cells.count(), self.config.data.modality.len());
         let side = self.cells.grid();
         let slice = |sample: Sample| {
-            let place = sample.place(at);
+            let key = sample.stream_key(position);
             let mut masked = vec![false; n];
-            blocks(side, BlockCounts::bootmae(n), self.config.seed, &place)
+            blocks(side, BlockCounts::bootmae(n), self.config.seed, &key)
                 .into_iter()
                 .for_each(|cell| masked[cell] = true);
             let pixels = NormalisedPatches::of(&self.cells, &sample.data.pixels, channels, Variance::Biased);
@@ -135,7 +135,7 @@ impl BootMae {
             MaskedSlice { pixels: sample.data.pixels, mask: self.cells.spread(&mask), target }
         };
         let slices = samples.into_par_iter().map(slice).collect();
-        let weight = FEATURE_WEIGHT.of(&self.config) * feature_weight(at.epoch - 1, at.epochs);
+        let weight = FEATURE_WEIGHT.of(&self.config) * feature_weight(position.epoch - 1, position.epochs);
         // Two losses have no constant-output baseline, so a collapse is detected from the targets.
         BootBatch { masked: MaskedBatch::new(&self.config, slices, 0.0), feature_weight: weight }
     }
@@ -175,8 +175,8 @@ impl PretextTask for BootMae {
         network(&self.config, seed, device)
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<BootBatch> {
-        Ok(self.batch(samples, at))
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<BootBatch> {
+        Ok(self.batch(samples, position))
     }
 
     /// Each slice's two losses are `sum m (1 + pool3 m) error^2 / sum m` over its cells.
@@ -213,16 +213,16 @@ impl PretextTask for BootMae {
         })
     }
 
-    fn after_step(&mut self, net: &mut PredictorNet, _: &BootBatch, _: &StepOutput, at: Position) -> Result<()> {
-        self.teacher.update(net, capped_decay(decay(at.epoch - 1, at.epochs), self.steps));
+    fn after_step(&mut self, net: &mut PredictorNet, _: &BootBatch, _: &StepOutput, position: Position) -> Result<()> {
+        self.teacher.update(net, capped_decay(decay(position.epoch - 1, position.epochs), self.steps));
         Ok(())
     }
 
-    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
-        let collapsed = summary.diagnostics.get(TARGET_SD).is_some_and(|sd| sd < LEAST_SD);
-        if collapsed && 10 * at.epoch > at.epochs {
+    fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
+        let collapsed = summary.diagnostics.get(TARGET_SD).is_some_and(|sd| sd < MIN_SD);
+        if collapsed && 10 * position.epoch > position.epochs {
             summary.warnings.push(format!(
-                "The teacher finds nearly the same features in every cell (SD below {LEAST_SD}, 1 is healthy): the features have \
+                "The teacher finds nearly the same features in every cell (SD below {MIN_SD}, 1 is healthy): the features have \
                  collapsed. Lower training.lr or method.numbers.feature_weight."
             ));
         }
@@ -236,8 +236,8 @@ impl PretextTask for BootMae {
         self.teacher.restore(&parts.take(TEACHER)?)
     }
 
-    fn picture(&self, net: &PredictorNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
-        let batch = self.batch(vec![sample], at).masked;
+    fn picture(&self, net: &PredictorNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
+        let batch = self.batch(vec![sample], position).masked;
         let (image, mask) = (batch.images(0..1, device), batch.masks(0..1, device));
         let [_, output] = reconstruct(net, image, mask);
         let mut pixels = read(output, "a reconstruction")?;

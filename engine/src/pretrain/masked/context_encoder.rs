@@ -74,9 +74,9 @@ impl MaskedTask for ContextEncoder {
         let size = config.preprocess.size;
         let side = size / 2;
         // Pixels of the square by their distance from its edge, from 0; `None` outside.
-        let depth = |at: usize| {
-            let from_start = |at: usize| at.checked_sub((size - side) / 2).filter(|at| *at < side);
-            let [row, column] = [from_start(at / size)?, from_start(at % size)?];
+        let depth = |pixel: usize| {
+            let from_start = |offset: usize| offset.checked_sub((size - side) / 2).filter(|offset| *offset < side);
+            let [row, column] = [from_start(pixel / size)?, from_start(pixel % size)?];
             [row, side - 1 - row, column, side - 1 - column].into_iter().min()
         };
         let all = || (0..size * size).map(depth);

@@ -39,8 +39,8 @@ pub struct ConvMae {
 }
 
 impl ConvMae {
-    fn hidden(&self, place: [u64; 2]) -> Vec<usize> {
-        random(self.grid.count(), masked_cells(self.grid.count()), self.config.seed, &place)
+    fn hidden(&self, key: [u64; 2]) -> Vec<usize> {
+        random(self.grid.count(), masked_cells(self.grid.count()), self.config.seed, &key)
     }
 }
 
@@ -82,12 +82,12 @@ impl MaskedTask for ConvMae {
         VisibleUNet::init(&network_config(&self.config), seed, device)
     }
 
-    fn mask(&self, _: &SliceData, place: [u64; 2]) -> Vec<f32> {
-        pixel_mask(&self.grid, &self.hidden(place))
+    fn mask(&self, _: &SliceData, key: [u64; 2]) -> Vec<f32> {
+        pixel_mask(&self.grid, &self.hidden(key))
     }
 
-    fn target(&self, data: &SliceData, _: &[f32], place: [u64; 2]) -> NormedTarget {
-        NormedTarget::of(&self.grid, &data.pixels, &self.hidden(place), Variance::Unbiased)
+    fn target(&self, data: &SliceData, _: &[f32], key: [u64; 2]) -> NormedTarget {
+        NormedTarget::of(&self.grid, &data.pixels, &self.hidden(key), Variance::Unbiased)
     }
 
     fn constant_loss(&self, slices: &[MaskedSlice<NormedTarget>]) -> f64 {

@@ -85,11 +85,11 @@ impl MaskedTask for FreMae {
     }
 
     /// Masks the share of the tissue's pixels, rounded down.
-    fn mask(&self, data: &SliceData, place: [u64; 2]) -> Vec<f32> {
+    fn mask(&self, data: &SliceData, key: [u64; 2]) -> Vec<f32> {
         let tissue: Vec<usize> = (0..data.tissue.len()).filter(|pixel| data.tissue[*pixel]).collect();
         let hidden = (tissue.len() as f64 * SHARE.of(&self.config) + 1e-9) as usize;
         let mut mask = vec![0.0; data.tissue.len()];
-        random(tissue.len(), hidden, self.config.seed, &place).into_iter().for_each(|at| mask[tissue[at]] = 1.0);
+        random(tissue.len(), hidden, self.config.seed, &key).into_iter().for_each(|index| mask[tissue[index]] = 1.0);
         mask
     }
 
@@ -158,7 +158,7 @@ mod tests {
         check_slope::<MaskedMethod<FreMae>>(&config(), |net, batch| {
             let powers = powers(net, batch);
             let weights: &[_; 2] = start.get_or_init(|| powers.clone().map(weights));
-            let [high, low] = [0, 1].map(|at| (powers[at].clone() * weights[at].clone()).mean());
+            let [high, low] = [0, 1].map(|index| (powers[index].clone() * weights[index].clone()).mean());
             high + low * 1.3
         });
         check_micro_batches::<MaskedMethod<FreMae>>(&config());
@@ -170,8 +170,12 @@ mod tests {
         let data = crate::pretrain::synthetic_slice(&config(), 3);
         let tissue = data.tissue.iter().filter(|tissue| **tissue).count();
         let mask = task.mask(&data, [1, 2]);
-        let hidden: Vec<usize> = (0..mask.len()).filter(|at| mask[*at] > 0.0).collect();
-        assert!(hidden.len() == tissue / 4 && hidden.iter().all(|at| data.tissue[*at]), "{} of {tissue}", hidden.len());
+        let hidden: Vec<usize> = (0..mask.len()).filter(|index| mask[*index] > 0.0).collect();
+        assert!(
+            hidden.len() == tissue / 4 && hidden.iter().all(|index| data.tissue[*index]),
+            "{} of {tissue}",
+            hidden.len()
+        );
         assert_ne!(mask, task.mask(&data, [2, 2]));
     }
 

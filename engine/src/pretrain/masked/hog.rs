@@ -9,7 +9,7 @@ pub const BINS: usize = 9;
 /// Side of a cell in pixels.
 pub const CELL: usize = 8;
 /// A cell whose histogram norm is below this share of the slice's mean has no orientation and is not counted.
-const LEAST_NORM: f64 = 1e-3;
+const MIN_NORM: f64 = 1e-3;
 
 /// The histograms of a slice.
 pub struct Hog {
@@ -35,7 +35,7 @@ impl Hog {
             bins.extend(sums.into_iter().map(|sum| sum as f32));
         }
         let mean = norms.iter().sum::<f64>() / norms.len().max(1) as f64;
-        Self { bins, counts: norms.iter().map(|norm| *norm > 0.0 && *norm >= LEAST_NORM * mean).collect() }
+        Self { bins, counts: norms.iter().map(|norm| *norm > 0.0 && *norm >= MIN_NORM * mean).collect() }
     }
 }
 
@@ -44,10 +44,10 @@ fn votes(channel: &[f32], size: usize) -> Vec<f64> {
     let cells = size / CELL;
     let mut sums = vec![0.0f64; BINS * cells * cells];
     // Reflection leaves the edge pixel out: -1 is 1, S is S - 2.
-    let reflected = |at: usize, step: isize| {
-        let at = at as isize + step;
+    let reflected = |index: usize, step: isize| {
+        let index = index as isize + step;
         let last = size as isize - 1;
-        (if at < 0 { -at } else { at.min(2 * last - at) }).clamp(0, last) as usize
+        (if index < 0 { -index } else { index.min(2 * last - index) }).clamp(0, last) as usize
     };
     for row in 0..size {
         for column in 0..size {
@@ -67,9 +67,9 @@ fn votes(channel: &[f32], size: usize) -> Vec<f64> {
 pub fn draw(bins: &[f32], size: usize) -> Vec<f32> {
     let cells = size / CELL;
     let mut picture = vec![0.0f32; size * size];
-    for (at, pixel) in picture.iter_mut().enumerate() {
-        let [row, column] = [at / size, at % size];
-        let centre = |at: usize| (at % CELL) as f64 - (CELL as f64 - 1.0) / 2.0;
+    for (index, pixel) in picture.iter_mut().enumerate() {
+        let [row, column] = [index / size, index % size];
+        let centre = |offset: usize| (offset % CELL) as f64 - (CELL as f64 - 1.0) / 2.0;
         let (down, right) = (centre(row), centre(column));
         for bin in 0..BINS {
             // In the middle of the bin: gx = m sin, gy = m cos, so the gradient runs along (cos, sin) in (rows, columns).
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn slice(size: usize, value: impl Fn(f64, f64) -> f64) -> Vec<f32> {
-        (0..size * size).map(|at| value((at / size) as f64, (at % size) as f64) as f32).collect()
+        (0..size * size).map(|index| value((index / size) as f64, (index % size) as f64) as f32).collect()
     }
 
     /// A ramp that rises by 1 a pixel along a direction. Bins are numbered against scikit-image's, whose k is the angle from the

@@ -53,7 +53,7 @@ const RATIO: f64 = 0.75;
 /// Hidden units of the ranking head.
 const HIDDEN: usize = 64;
 /// If fewer pairs than this share are in the right order, the ranking has not learned; chance is .5.
-const LEAST_RIGHT: f64 = 0.52;
+const MIN_RIGHT: f64 = 0.52;
 const RIGHT: &str = "pairs_right";
 
 /// Number of the `masked` patches that are chosen by hardness in epoch `e` (from 0) of `epochs`.
@@ -141,16 +141,16 @@ impl Hpm {
         masked_count(self.grid.count(), RATIO)
     }
 
-    fn batch(&self, samples: Vec<Sample>, at: Position) -> HpmBatch {
+    fn batch(&self, samples: Vec<Sample>, position: Position) -> HpmBatch {
         let (n, seed) = (self.grid.count(), self.config.seed);
         let slice = |sample: Sample| Slice {
-            order: random(n, n, seed, &sample.place(at)),
+            order: random(n, n, seed, &sample.stream_key(position)),
             air: self.grid.air_of_tissue(&sample.data.tissue),
             lesion: sample.data.target.as_ref().map(|target| self.grid.lesion_patches(target)),
             pixels: sample.data.pixels,
         };
         let slices = samples.into_par_iter().map(slice).collect();
-        let hard = hard_count(self.masked(), HARD_SHARE.of(&self.config), at.epoch - 1, at.epochs);
+        let hard = hard_count(self.masked(), HARD_SHARE.of(&self.config), position.epoch - 1, position.epochs);
         HpmBatch { slices, hard }
     }
 
@@ -230,8 +230,8 @@ impl PretextTask for Hpm {
         network(&self.config, seed, device)
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<HpmBatch> {
-        Ok(self.batch(samples, at))
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<HpmBatch> {
+        Ok(self.batch(samples, position))
     }
 
     fn loss(&self, net: &PredictorNet, batch: &HpmBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -266,22 +266,28 @@ impl PretextTask for Hpm {
         })
     }
 
-    fn after_step(&mut self, net: &mut PredictorNet, _: &HpmBatch, output: &StepOutput, at: Position) -> Result<()> {
+    fn after_step(
+        &mut self,
+        net: &mut PredictorNet,
+        _: &HpmBatch,
+        output: &StepOutput,
+        position: Position,
+    ) -> Result<()> {
         for hits in &output.per_slice {
             self.means.add("air_of_hard", hits[0], 1.0);
             self.means.add("lesion_recall_of_hard", hits[1], 1.0);
         }
-        self.teacher.update(net, capped_decay(decay(at.epoch - 1, at.epochs), self.steps));
+        self.teacher.update(net, capped_decay(decay(position.epoch - 1, position.epochs), self.steps));
         Ok(())
     }
 
-    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
+    fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
         self.means.take().iter().for_each(|(name, mean)| summary.diagnostics.set(name, mean));
-        warn_of_constant_output(at, "pred", summary);
-        let chance = summary.diagnostics.get(RIGHT).is_some_and(|right| right < LEAST_RIGHT);
-        if chance && 10 * at.epoch > at.epochs {
+        warn_of_constant_output(position, "pred", summary);
+        let chance = summary.diagnostics.get(RIGHT).is_some_and(|right| right < MIN_RIGHT);
+        if chance && 10 * position.epoch > position.epochs {
             summary.warnings.push(format!(
-                "The ranking of hard patches is no better than chance (share of pairs in the right order below {LEAST_RIGHT}), so \
+                "The ranking of hard patches is no better than chance (share of pairs in the right order below {MIN_RIGHT}), so \
                  the hard masks are arbitrary. Raise training.lr, or train longer."
             ));
         }
@@ -296,8 +302,8 @@ impl PretextTask for Hpm {
         self.teacher.restore(&parts.take(TEACHER)?)
     }
 
-    fn picture(&self, net: &PredictorNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
-        let batch = self.batch(vec![sample], at);
+    fn picture(&self, net: &PredictorNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
+        let batch = self.batch(vec![sample], position);
         let masks = self.masks(&batch.slices, batch.hard, device)?;
         let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
         let mut pixels = read(output, "a reconstruction")?;
@@ -352,8 +358,11 @@ mod tests {
             ([1.0, 2.0, 3.0], [0.0, 1.0, 2.0], 0.251_150, 1.0),
             ([1.0, 1.0, 3.0], [0.0, 5.0, 1.0], 2.165_706, 0.5),
         ] {
-            let found = rank(&losses, &scores);
-            assert!((found[0] - expected).abs() < 1e-5 && (found[1] - right).abs() < 1e-6, "{found:?}, not {expected}");
+            let actual = rank(&losses, &scores);
+            assert!(
+                (actual[0] - expected).abs() < 1e-5 && (actual[1] - right).abs() < 1e-6,
+                "{actual:?}, not {expected}"
+            );
         }
         assert_eq!(rank(&[1.0; 3], &[0.0, 1.0, 2.0]), [0.0, 0.0], "no pair of equal losses counts");
     }
@@ -381,12 +390,12 @@ mod tests {
 
     fn task(epoch: usize) -> (TaskObjective<Hpm>, HpmBatch) {
         let objective = objective::<Hpm>(&config());
-        let at = Position { epoch, epochs: 10, step: 0 };
-        let sample = |at: u64| {
-            let data = crate::pretrain::synthetic_slice(&config(), at);
-            Sample { slice: at, patient: at, k: 0, data }
+        let position = Position { epoch, epochs: 10, step: 0 };
+        let sample = |position: u64| {
+            let data = crate::pretrain::synthetic_slice(&config(), position);
+            Sample { slice: position, patient: position, k: 0, data }
         };
-        let batch = objective.task.collate((0..3).map(sample).collect(), at).unwrap();
+        let batch = objective.task.collate((0..3).map(sample).collect(), position).unwrap();
         (objective, batch)
     }
 
@@ -404,9 +413,9 @@ mod tests {
         for ((scores, chosen), patches) in scores.chunks(256).zip(&masks.chosen).zip(&masks.patches) {
             let hidden = patches.iter().filter(|m| **m > 0.0).count();
             assert_eq!((chosen.len(), hidden), (192, 192));
-            let least = chosen[..96].iter().map(|patch| scores[*patch]).fold(f32::INFINITY, f32::min);
+            let lowest = chosen[..96].iter().map(|patch| scores[*patch]).fold(f32::INFINITY, f32::min);
             let outside = (0..256).filter(|patch| !chosen[..96].contains(patch));
-            assert!(outside.map(|patch| scores[patch]).all(|score| score <= least));
+            assert!(outside.map(|patch| scores[patch]).all(|score| score <= lowest));
         }
         let (_, first) = task(1);
         assert_eq!(first.hard, 9);

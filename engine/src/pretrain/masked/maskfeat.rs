@@ -89,8 +89,8 @@ impl MaskedTask for MaskFeat {
         CellHeadNet::init(&network_config(&self.config), CELL, Self::outputs(&self.config), seed, device)
     }
 
-    fn mask(&self, _: &SliceData, place: [u64; 2]) -> Vec<f32> {
-        pixel_mask(&self.grid, &blocks(self.grid.grid(), self.counts, self.config.seed, &place))
+    fn mask(&self, _: &SliceData, key: [u64; 2]) -> Vec<f32> {
+        pixel_mask(&self.grid, &blocks(self.grid.grid(), self.counts, self.config.seed, &key))
     }
 
     fn target(&self, data: &SliceData, mask: &[f32], _: [u64; 2]) -> HogTarget {
@@ -133,12 +133,13 @@ impl MaskedTask for MaskFeat {
     /// The output's histograms of the first channel where cells are hidden, the slice's own elsewhere.
     fn show(&self, slice: &MaskedSlice<HogTarget>, output: Vec<f32>) -> Result<Vec<f32>> {
         let (size, cells) = (self.config.preprocess.size, self.cells());
-        let hidden = |at: usize| {
-            let cell = at % (cells * cells);
+        let hidden = |index: usize| {
+            let cell = index % (cells * cells);
             slice.mask[cell / cells * CELL * size + cell % cells * CELL] > 0.0
         };
         let both = output.iter().zip(&slice.target.bins).take(BINS * cells * cells).enumerate();
-        let bins: Vec<f32> = both.map(|(at, (ours, theirs))| if hidden(at) { *ours } else { *theirs }).collect();
+        let bins: Vec<f32> =
+            both.map(|(index, (predicted, own))| if hidden(index) { *predicted } else { *own }).collect();
         Ok(draw(&bins, size))
     }
 }
@@ -186,7 +187,7 @@ mod tests {
             (output.loss, output.picture(0).unwrap().unwrap())
         };
         let (plain, picture) = run(slice.pixels.clone());
-        let wave = |(at, pixel): (usize, &f32)| pixel + slice.mask[at] * (at % 5) as f32;
+        let wave = |(index, pixel): (usize, &f32)| pixel + slice.mask[index] * (index % 5) as f32;
         let (changed, same) = run(slice.pixels.iter().enumerate().map(wave).collect());
         assert_eq!(picture, same, "a hidden pixel reached the network");
         assert!((plain - changed).abs() > 1e-4, "{plain} {changed}");

@@ -82,10 +82,10 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
 
     /// The pixel mask of a slice, `[S][S]`: 1 on masked pixels, else 0.
-    fn mask(&self, data: &SliceData, place: [u64; 2]) -> Vec<f32>;
+    fn mask(&self, data: &SliceData, key: [u64; 2]) -> Vec<f32>;
 
     /// The target of a slice.
-    fn target(&self, data: &SliceData, mask: &[f32], place: [u64; 2]) -> Self::Target;
+    fn target(&self, data: &SliceData, mask: &[f32], key: [u64; 2]) -> Self::Target;
 
     /// The loss of the best constant output on these slices, which a network that ignores its input reaches: mean over slices.
     /// Not called if [`MaskedLoss::constant`] is set.
@@ -142,14 +142,14 @@ pub const LOSS_RATIO: &str = "loss_ratio";
 /// Name of the loss of the best constant output.
 const CONSTANT_LOSS: &str = "constant_loss";
 /// A loss ratio above this is a collapse.
-const MOST_RATIO: f64 = 0.98;
+const MAX_RATIO: f64 = 0.98;
 
 impl<T: MaskedTask> MaskedMethod<T> {
-    fn batch(&self, samples: Vec<Sample>, at: Position) -> MaskedBatch<T::Target> {
+    fn batch(&self, samples: Vec<Sample>, position: Position) -> MaskedBatch<T::Target> {
         let masked = |sample: Sample| {
-            let place = sample.place(at);
-            let mask = self.task.mask(&sample.data, place);
-            let target = self.task.target(&sample.data, &mask, place);
+            let key = sample.stream_key(position);
+            let mask = self.task.mask(&sample.data, key);
+            let target = self.task.target(&sample.data, &mask, key);
             MaskedSlice { pixels: sample.data.pixels, mask, target }
         };
         let slices: Vec<_> = samples.into_par_iter().map(masked).collect();
@@ -185,8 +185,8 @@ impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
         self.task.build(seed, device)
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<MaskedBatch<T::Target>> {
-        Ok(self.batch(samples, at))
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<MaskedBatch<T::Target>> {
+        Ok(self.batch(samples, position))
     }
 
     fn loss(&self, net: &T::Net, batch: &MaskedBatch<T::Target>, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -205,12 +205,12 @@ impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
         })
     }
 
-    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
-        warn_of_flat_output(at, summary);
+    fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
+        warn_of_flat_output(position, summary);
     }
 
-    fn picture(&self, net: &T::Net, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
-        let batch = self.batch(vec![sample], at);
+    fn picture(&self, net: &T::Net, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
+        let batch = self.batch(vec![sample], position);
         let micro = MicroBatch::whole(1, device);
         let output = StepOutput::of(self.loss(net, &batch, &micro)?, &micro)?;
         let masked = batch.masked_patches(0, T::mask_grid(&self.config));
@@ -227,22 +227,22 @@ impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
 
 /// Replaces the loss of the best constant output by the loss ratio. A network that learns drops below 1 soon; one that ignores
 /// its input stays at 1.
-pub fn warn_of_flat_output(at: Position, summary: &mut EpochSummary) {
+pub fn warn_of_flat_output(position: Position, summary: &mut EpochSummary) {
     if let Some(constant) = summary.diagnostics.take(CONSTANT_LOSS) {
-        warn_of_loss(at, summary.loss, constant, summary);
+        warn_of_loss(position, summary.loss, constant, summary);
     }
 }
 
 /// Sets the ratio of `loss` to the loss of the best constant output, and warns if it is near 1.
-pub(super) fn warn_of_loss(at: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
+pub(super) fn warn_of_loss(position: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
     if constant <= 0.0 {
         return;
     }
     let ratio = loss / constant;
     summary.diagnostics.set(LOSS_RATIO, ratio);
-    if 10 * at.epoch > at.epochs && ratio > MOST_RATIO {
+    if 10 * position.epoch > position.epochs && ratio > MAX_RATIO {
         summary.warnings.push(format!(
-            "The loss is that of a constant output (ratio above {MOST_RATIO}), so the network has learned nothing about the \
+            "The loss is that of a constant output (ratio above {MAX_RATIO}), so the network has learned nothing about the \
              masked pixels. Raise training.lr, or train longer."
         ));
     }

@@ -93,12 +93,12 @@ mod tests {
     #[test]
     fn errors_count_on_masked_patches_that_are_not_flat() {
         let (grid, device) = (PatchGrid::new(4, 2).unwrap(), Device::flex());
-        let mut pixels: Vec<f32> = (0..16).map(|at| (at * at % 7) as f32).collect();
-        [2, 3, 6, 7].into_iter().for_each(|at| pixels[at] = 5.0);
+        let mut pixels: Vec<f32> = (0..16).map(|index| (index * index % 7) as f32).collect();
+        [2, 3, 6, 7].into_iter().for_each(|index| pixels[index] = 5.0);
         let target = NormedTarget::of(&grid, &pixels, &[0, 1], Variance::Unbiased);
         assert!((target.flat_share - 0.5).abs() < 1e-12);
         let output: Vec<f32> =
-            target.pixels.iter().zip(0..).map(|(v, at)| v + if at % 4 < 2 { 2.0 } else { 9.0 }).collect();
+            target.pixels.iter().zip(0..).map(|(v, index)| v + if index % 4 < 2 { 2.0 } else { 9.0 }).collect();
         assert!(
             target.undo(target.pixels.clone(), &pixels).unwrap().iter().zip(&pixels).all(|(a, b)| (a - b).abs() < 1e-4)
         );

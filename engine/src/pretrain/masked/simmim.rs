@@ -76,10 +76,10 @@ impl MaskedTask for SimMim {
         PixelHeadNet::init(&network_config(&self.config), seed, device)
     }
 
-    fn mask(&self, _: &SliceData, place: [u64; 2]) -> Vec<f32> {
+    fn mask(&self, _: &SliceData, key: [u64; 2]) -> Vec<f32> {
         let n = self.units.count();
         let mut masked = vec![0.0f32; n];
-        random(n, masked_units(n), self.config.seed, &place).into_iter().for_each(|unit| masked[unit] = 1.0);
+        random(n, masked_units(n), self.config.seed, &key).into_iter().for_each(|unit| masked[unit] = 1.0);
         self.units.spread(&masked)
     }
 
@@ -89,7 +89,7 @@ impl MaskedTask for SimMim {
     fn constant_loss(&self, slices: &[MaskedSlice<()>]) -> f64 {
         let masked = |slice: &MaskedSlice<()>| {
             let area = slice.mask.len();
-            let pixels = slice.pixels.iter().enumerate().filter(|(at, _)| slice.mask[at % area] > 0.0);
+            let pixels = slice.pixels.iter().enumerate().filter(|(index, _)| slice.mask[index % area] > 0.0);
             pixels.map(|(_, value)| *value).collect::<Vec<_>>()
         };
         let mut values: Vec<f32> = slices.iter().flat_map(masked).collect();

@@ -63,11 +63,11 @@ pub(super) fn moments_of_masked<'a>(
 
 /// [`warn_of_loss`] of the squared error that is the part `name` of the loss: the best constant output has the variance of
 /// the masked pixels.
-pub(super) fn warn_of_constant_output(at: Position, name: &str, summary: &mut EpochSummary) {
+pub(super) fn warn_of_constant_output(position: Position, name: &str, summary: &mut EpochSummary) {
     let [mean, square] = MOMENTS.map(|name| summary.diagnostics.take(name));
     let loss = summary.parts.as_ref().and_then(|parts| parts.get(name));
     if let (Some(mean), Some(square), Some(loss)) = (mean, square, loss) {
-        warn_of_loss(at, loss, square - mean * mean, summary);
+        warn_of_loss(position, loss, square - mean * mean, summary);
     }
 }
 

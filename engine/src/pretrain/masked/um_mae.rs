@@ -47,11 +47,11 @@ pub struct UniformTarget {
 
 impl UmMae {
     /// Hidden patches, and the quarter of the visible ones that take the token.
-    fn patches(&self, place: [u64; 2]) -> (Vec<usize>, Vec<usize>) {
-        let hidden = uniform(PATCHES, self.config.seed, &place);
+    fn patches(&self, key: [u64; 2]) -> (Vec<usize>, Vec<usize>) {
+        let hidden = uniform(PATCHES, self.config.seed, &key);
         let visible: Vec<usize> = (0..self.grid.count()).filter(|patch| hidden.binary_search(patch).is_err()).collect();
-        let again = random(visible.len(), visible.len() / 4, self.config.seed, &place);
-        (hidden, again.into_iter().map(|at| visible[at]).collect())
+        let again = random(visible.len(), visible.len() / 4, self.config.seed, &key);
+        (hidden, again.into_iter().map(|index| visible[index]).collect())
     }
 }
 
@@ -87,12 +87,12 @@ impl MaskedTask for UmMae {
         MaskedUNet::init(&network_config(&self.config), input, seed, device)
     }
 
-    fn mask(&self, _: &SliceData, place: [u64; 2]) -> Vec<f32> {
-        pixel_mask(&self.grid, &self.patches(place).0)
+    fn mask(&self, _: &SliceData, key: [u64; 2]) -> Vec<f32> {
+        pixel_mask(&self.grid, &self.patches(key).0)
     }
 
-    fn target(&self, data: &SliceData, _: &[f32], place: [u64; 2]) -> UniformTarget {
-        let (hidden, again) = self.patches(place);
+    fn target(&self, data: &SliceData, _: &[f32], key: [u64; 2]) -> UniformTarget {
+        let (hidden, again) = self.patches(key);
         let normed = NormedTarget::of(&self.grid, &data.pixels, &hidden, Variance::Unbiased);
         UniformTarget { normed, token: pixel_mask(&self.grid, &again) }
     }

@@ -33,7 +33,7 @@ pub struct ViewBatch {
     /// The slices, in order.
     pub ids: Vec<SliceId>,
     /// Epoch and first slice, which seed the batch's draws.
-    pub place: [u64; 2],
+    pub stream_key: [u64; 2],
 }
 
 struct View {
@@ -46,19 +46,19 @@ impl ViewBatch {
     /// Draws views of slices of `size` pixels per side in an epoch. Equal seeds, epochs and slices give equal views.
     pub fn draw(samples: &[Sample], shapes: &[ViewShape], size: usize, seed: u64, epoch: usize) -> Self {
         let draw = |number: usize, shape: ViewShape| {
-            let of = |(at, sample): (usize, &Sample)| {
+            let pixels = |(index, sample): (usize, &Sample)| {
                 // A slice that fills a short batch may be in it twice.
-                let again = samples[..at].iter().filter(|other| other.slice == sample.slice).count();
-                let place = [epoch as u64, sample.slice, number as u64, again as u64];
-                view(&sample.data, size, shape, &mut stream(seed, "view", &place))
+                let again = samples[..index].iter().filter(|other| other.slice == sample.slice).count();
+                let stream_key = [epoch as u64, sample.slice, number as u64, again as u64];
+                view(&sample.data, size, shape, &mut stream(seed, "view", &stream_key))
             };
-            View { side: shape.side, pixels: samples.par_iter().enumerate().map(of).collect() }
+            View { side: shape.side, pixels: samples.par_iter().enumerate().map(pixels).collect() }
         };
         Self {
             views: shapes.iter().enumerate().map(|(number, shape)| draw(number, *shape)).collect(),
             channels: samples.first().map_or(1, |sample| sample.data.pixels.len() / (size * size)),
             ids: samples.iter().map(|sample| SliceId { patient: sample.patient, k: sample.k }).collect(),
-            place: [epoch as u64, samples.first().map_or(0, |sample| sample.slice)],
+            stream_key: [epoch as u64, samples.first().map_or(0, |sample| sample.slice)],
         }
     }
 
@@ -77,8 +77,8 @@ impl ViewBatch {
     /// Among the first `n` slices: 1 for two that are not negatives of each other, 0 elsewhere and on the diagonal, `[n, n]`, and
     /// the share of such pairs.
     pub fn neighbours(&self, n: usize, distance: usize, device: &Device) -> (Tensor<2>, f64) {
-        let near = |at: usize| at / n != at % n && self.ids[at / n].is_near(self.ids[at % n], distance);
-        let values: Vec<f32> = (0..n * n).map(|at| f32::from(u8::from(near(at)))).collect();
+        let near = |pair: usize| pair / n != pair % n && self.ids[pair / n].is_near(self.ids[pair % n], distance);
+        let values: Vec<f32> = (0..n * n).map(|pair| f32::from(u8::from(near(pair)))).collect();
         let share = values.iter().map(|x| f64::from(*x)).sum::<f64>() / (n * n - n).max(1) as f64;
         (Tensor::from_data(TensorData::new(values, [n, n]), device), share)
     }
@@ -106,7 +106,7 @@ mod tests {
         let samples = [sample(0, 1, 5), sample(1, 1, 8), sample(2, 1, 9), sample(3, 2, 5), sample(0, 1, 5)];
         let batch = ViewBatch::draw(&samples, &SHAPES, 8, 1, 1);
         let (mask, share) = batch.neighbours(5, 3, &Device::flex());
-        let row = |at: usize| values(mask.clone())[5 * at..5 * at + 5].to_vec();
+        let row = |index: usize| values(mask.clone())[5 * index..5 * index + 5].to_vec();
         assert_eq!(row(0), [0.0, 1.0, 0.0, 0.0, 1.0], "slices 5 and 8 are near, 5 and 9 are not, 5 is itself");
         assert_eq!(row(3), [0.0; 5], "another patient");
         assert!((share - 8.0 / 20.0).abs() < 1e-12, "{share}");

@@ -11,7 +11,7 @@ use crate::seed::Stream;
 /// Maximum number of crops tried until one has enough tissue.
 const TRIES: usize = 10;
 /// Minimum share of tissue in a crop.
-const LEAST_TISSUE: f64 = 0.25;
+const MIN_TISSUE: f64 = 0.25;
 /// Largest rotation in degrees.
 const ROTATION_DEG: f64 = 10.0;
 
@@ -50,8 +50,8 @@ impl Crop {
     /// Draws a crop with a share U(`area`) of the area and log-aspect U(ln 3/4, ln 4/3), inside the slice before its rotation.
     fn draw(size: f64, area: [f64; 2], stream: &mut Stream) -> Self {
         let share: f64 = stream.random_range(area[0]..=area[1]);
-        let most = (4.0f64 / 3.0).ln();
-        let aspect = stream.random_range(-most..=most).exp();
+        let max_log = (4.0f64 / 3.0).ln();
+        let aspect = stream.random_range(-max_log..=max_log).exp();
         let extent = [share * aspect, share / aspect].map(|part| size * part.sqrt().min(1.0));
         let centre = extent.map(|extent| extent / 2.0 + (size - extent) * stream.random_range(0.0..=1.0));
         let turn = stream.random_range(-ROTATION_DEG..=ROTATION_DEG).to_radians().sin_cos();
@@ -60,7 +60,7 @@ impl Crop {
 
     /// Source position of pixel `(i, j)` of a view of `side` pixels, as fractional pixel indices.
     fn source(&self, i: usize, j: usize, side: usize) -> [f64; 2] {
-        let along = |at: usize, extent: f64| ((at as f64 + 0.5) / side as f64 - 0.5) * extent;
+        let along = |index: usize, extent: f64| ((index as f64 + 0.5) / side as f64 - 0.5) * extent;
         let [mut p, q] = [along(i, self.extent[0]), along(j, self.extent[1])];
         if self.flip {
             p = -p;
@@ -71,7 +71,7 @@ impl Crop {
 
     /// The source of every pixel, row by row.
     fn sources(&self, side: usize) -> Vec<[f64; 2]> {
-        (0..side * side).map(|at| self.source(at / side, at % side, side)).collect()
+        (0..side * side).map(|pixel| self.source(pixel / side, pixel % side, side)).collect()
     }
 }
 
@@ -82,15 +82,15 @@ pub fn view(slice: &SliceData, size: usize, shape: ViewShape, stream: &mut Strea
         let crop =
             if attempt == TRIES { Crop::whole(size as f64) } else { Crop::draw(size as f64, shape.area, stream) };
         sources = crop.sources(shape.side);
-        tissue = sources.iter().map(|&at| nearest(&slice.tissue, size, at)).collect();
-        let share = tissue.iter().filter(|is| **is).count() as f64 / tissue.len() as f64;
-        if share >= LEAST_TISSUE {
+        tissue = sources.iter().map(|&point| nearest(&slice.tissue, size, point)).collect();
+        let share = tissue.iter().filter(|tissue| **tissue).count() as f64 / tissue.len() as f64;
+        if share >= MIN_TISSUE {
             break;
         }
     }
     let changes = Intensities::draw(shape, size, stream);
     let channel = |image: &[f32]| {
-        let mut pixels: Vec<f32> = sources.iter().map(|&at| linear(image, size, at)).collect();
+        let mut pixels: Vec<f32> = sources.iter().map(|&point| linear(image, size, point)).collect();
         changes.apply(&mut pixels, &tissue, shape.side);
         pixels
     };
@@ -129,16 +129,16 @@ impl Intensities {
             change(pixels, tissue, |x| mean + factor * (x - mean) + add * std);
         }
         if let (Some(gamma), Some([mean, std])) = (self.gamma, moments(pixels, tissue)) {
-            let of_tissue = || pixels.iter().zip(tissue).filter(|(_, is)| **is).map(|(x, _)| f64::from(*x));
-            let (least, largest) = (of_tissue().fold(f64::MAX, f64::min), of_tissue().fold(f64::MIN, f64::max));
-            let range = (largest - least).max(1e-6);
-            change(pixels, tissue, |x| ((x - least) / range).clamp(0.0, 1.0).powf(gamma));
+            let of_tissue = || pixels.iter().zip(tissue).filter(|(_, tissue)| **tissue).map(|(x, _)| f64::from(*x));
+            let (smallest, largest) = (of_tissue().fold(f64::MAX, f64::min), of_tissue().fold(f64::MIN, f64::max));
+            let range = (largest - smallest).max(1e-6);
+            change(pixels, tissue, |x| ((x - smallest) / range).clamp(0.0, 1.0).powf(gamma));
             let [new_mean, new_std] = moments(pixels, tissue).unwrap_or([0.0, 1.0]);
             change(pixels, tissue, |x| mean + (x - new_mean) * std / new_std.max(1e-6));
         }
         if let Some(sigma) = self.blur {
             let blurred = gaussian(pixels, side, sigma);
-            for ((x, blurred), _) in pixels.iter_mut().zip(blurred).zip(tissue).filter(|(_, is)| **is) {
+            for ((x, blurred), _) in pixels.iter_mut().zip(blurred).zip(tissue).filter(|(_, tissue)| **tissue) {
                 *x = blurred;
             }
         }
@@ -146,14 +146,14 @@ impl Intensities {
 }
 
 fn change(pixels: &mut [f32], tissue: &[bool], to: impl Fn(f64) -> f64) {
-    for (x, _) in pixels.iter_mut().zip(tissue).filter(|(_, is)| **is) {
+    for (x, _) in pixels.iter_mut().zip(tissue).filter(|(_, tissue)| **tissue) {
         *x = to(f64::from(*x)) as f32;
     }
 }
 
 /// Mean and standard deviation of tissue; `None` without any.
 fn moments(pixels: &[f32], tissue: &[bool]) -> Option<[f64; 2]> {
-    let of_tissue = || pixels.iter().zip(tissue).filter(|(_, is)| **is).map(|(x, _)| f64::from(*x));
+    let of_tissue = || pixels.iter().zip(tissue).filter(|(_, tissue)| **tissue).map(|(x, _)| f64::from(*x));
     let n = of_tissue().count() as f64;
     let mean = of_tissue().sum::<f64>() / n;
     let variance = of_tissue().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
@@ -171,8 +171,8 @@ fn gaussian(image: &[f32], side: usize, sigma: f64) -> Vec<f32> {
         let mut out = vec![0.0; side * side];
         let mut padded = vec![0.0; side + kernel.len() - 1];
         for (i, row) in image.chunks_exact(side).enumerate() {
-            let at = |k: usize| (k as i64 - radius).clamp(0, side as i64 - 1) as usize;
-            padded.iter_mut().enumerate().for_each(|(k, x)| *x = row[at(k)]);
+            let clamped = |k: usize| (k as i64 - radius).clamp(0, side as i64 - 1) as usize;
+            padded.iter_mut().enumerate().for_each(|(k, x)| *x = row[clamped(k)]);
             for (j, window) in padded.windows(kernel.len()).enumerate() {
                 out[j * side + i] = kernel.iter().zip(window).map(|(w, x)| w * x).sum();
             }
@@ -183,8 +183,8 @@ fn gaussian(image: &[f32], side: usize, sigma: f64) -> Vec<f32> {
 }
 
 /// The value of an image `[size][size]` between its pixels; its edge is repeated.
-fn linear(image: &[f32], size: usize, at: [f64; 2]) -> f32 {
-    let [i, j] = at.map(|p| p.clamp(0.0, size as f64 - 1.0));
+fn linear(image: &[f32], size: usize, point: [f64; 2]) -> f32 {
+    let [i, j] = point.map(|p| p.clamp(0.0, size as f64 - 1.0));
     let (i0, j0) = (i as usize, j as usize);
     let (i1, j1) = ((i0 + 1).min(size - 1), (j0 + 1).min(size - 1));
     let (u, v) = ((i - i0 as f64) as f32, (j - j0 as f64) as f32);
@@ -194,12 +194,12 @@ fn linear(image: &[f32], size: usize, at: [f64; 2]) -> f32 {
 
 /// An image `[side][side]` at `to` pixels per side.
 pub fn resized(image: &[f32], side: usize, to: usize) -> Vec<f32> {
-    Crop::whole(side as f64).sources(to).iter().map(|&at| linear(image, side, at)).collect()
+    Crop::whole(side as f64).sources(to).iter().map(|&point| linear(image, side, point)).collect()
 }
 
 /// The nearest pixel; the edge is repeated.
-fn nearest(image: &[bool], size: usize, at: [f64; 2]) -> bool {
-    let [i, j] = at.map(|p| p.round().clamp(0.0, size as f64 - 1.0) as usize);
+fn nearest(image: &[bool], size: usize, point: [f64; 2]) -> bool {
+    let [i, j] = point.map(|p| p.round().clamp(0.0, size as f64 - 1.0) as usize);
     image[i * size + j]
 }
 
@@ -213,9 +213,14 @@ mod tests {
 
     /// A ramp along j on the tissue, a disc; air is 0.
     fn slice() -> SliceData {
-        let at = |index: usize| [index / SIZE, index % SIZE].map(|p| p as f32 - 15.5);
-        let tissue: Vec<bool> = (0..SIZE * SIZE).map(|index| at(index)[0].hypot(at(index)[1]) < 12.0).collect();
-        let pixels = tissue.iter().enumerate().map(|(i, is)| if *is { at(i)[1] / 10.0 + 2.0 } else { 0.0 }).collect();
+        let centred = |index: usize| [index / SIZE, index % SIZE].map(|p| p as f32 - 15.5);
+        let tissue: Vec<bool> =
+            (0..SIZE * SIZE).map(|index| centred(index)[0].hypot(centred(index)[1]) < 12.0).collect();
+        let pixels = tissue
+            .iter()
+            .enumerate()
+            .map(|(i, tissue)| if *tissue { centred(i)[1] / 10.0 + 2.0 } else { 0.0 })
+            .collect();
         SliceData { pixels, target: None, tissue }
     }
 
@@ -239,7 +244,7 @@ mod tests {
     fn a_view_of_the_whole_slice_equals_the_slice() {
         let slice = slice();
         let pixels: Vec<f32> =
-            Crop::whole(SIZE as f64).sources(SIZE).iter().map(|&at| linear(&slice.pixels, SIZE, at)).collect();
+            Crop::whole(SIZE as f64).sources(SIZE).iter().map(|&index| linear(&slice.pixels, SIZE, index)).collect();
         assert_eq!(pixels, slice.pixels);
         // At half the size, each pixel lies between four.
         let half = Crop::whole(SIZE as f64).source(0, 1, SIZE / 2);
@@ -249,8 +254,8 @@ mod tests {
     #[test]
     fn a_flip_is_along_r_and_a_quarter_turn_is_exact() {
         let whole = Crop::whole(8.0);
-        let close = |found: [f64; 2], expected: [f64; 2]| {
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}, not {expected:?}");
+        let close = |actual: [f64; 2], expected: [f64; 2]| {
+            assert!(actual.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{actual:?}, not {expected:?}");
         };
         close(Crop { flip: true, ..whole }.source(0, 2, 8), [7.0, 2.0]);
         close(Crop { turn: (1.0, 0.0), ..whole }.source(1, 2, 8), [5.0, 1.0]);
@@ -278,7 +283,7 @@ mod tests {
     #[test]
     fn a_view_without_enough_tissue_becomes_the_whole_slice() {
         let corner = |side: usize| {
-            let tissue: Vec<bool> = (0..SIZE * SIZE).map(|at| at / SIZE < side && at % SIZE < side).collect();
+            let tissue: Vec<bool> = (0..SIZE * SIZE).map(|index| index / SIZE < side && index % SIZE < side).collect();
             SliceData { pixels: tissue.iter().map(|is| f32::from(u8::from(*is))).collect(), target: None, tissue }
         };
         let small = ViewShape { side: SIZE, area: [0.05, 0.14], intensity: 0.0, blur: 0.0 };
@@ -307,9 +312,9 @@ mod tests {
         let brighter = apply(Intensities { contrast: Some([0.5, 0.8]), ..none });
         let [new_mean, new_std] = moments(&brighter, &slice.tissue).unwrap();
         assert!((new_mean - mean - 0.8 * std).abs() < 1e-5 && (new_std - 0.5 * std).abs() < 1e-5);
-        let bent = apply(Intensities { gamma: Some(1.5), ..none });
-        let [new_mean, new_std] = moments(&bent, &slice.tissue).unwrap();
-        assert!((new_mean - mean).abs() < 1e-5 && (new_std - std).abs() < 1e-5 && bent != slice.pixels);
+        let changed = apply(Intensities { gamma: Some(1.5), ..none });
+        let [new_mean, new_std] = moments(&changed, &slice.tissue).unwrap();
+        assert!((new_mean - mean).abs() < 1e-5 && (new_std - std).abs() < 1e-5 && changed != slice.pixels);
         let blurred = apply(Intensities { blur: Some(1.5), ..none });
         assert!(moments(&blurred, &slice.tissue).unwrap()[0] < mean, "no air came in at the rim");
     }

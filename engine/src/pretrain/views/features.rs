@@ -28,8 +28,8 @@ impl<L: ViewLoss> Views<L> {
         }
         let mut gathered = self.gathered(micro);
         let teacher = gathered.split_off(live.len());
-        let place = |(own, whole): (Tensor<2>, Tensor<2>)| among(own, whole, &micro.range);
-        [live.into_iter().zip(gathered).map(place).collect(), teacher]
+        let combine = |(own, whole): (Tensor<2>, Tensor<2>)| among(own, whole, &micro.range);
+        [live.into_iter().zip(gathered).map(combine).collect(), teacher]
     }
 
     /// This micro-batch's features as [`crate::trainer::Objective::batch_statistics`]: `[view][B][d]`, 0 for other slices, so that
@@ -45,9 +45,8 @@ impl<L: ViewLoss> Views<L> {
         let failed = |why: String| ErrorKind::Compute { step: "the features of a batch".into(), why };
         let values: Vec<f64> = all.try_into_data().map_err(|e| failed(e.to_string()))?.iter::<f64>().collect();
         let mut sums = vec![0.0; owners.len() * micro.of * d];
-        let places =
-            owners.iter().enumerate().flat_map(|(view, slices)| slices.iter().map(move |slice| (view, *slice)));
-        for ((view, slice), row) in places.zip(values.chunks_exact(d)) {
+        let rows = owners.iter().enumerate().flat_map(|(view, slices)| slices.iter().map(move |slice| (view, *slice)));
+        for ((view, slice), row) in rows.zip(values.chunks_exact(d)) {
             sums[(view * micro.of + slice) * d..][..d].copy_from_slice(row);
         }
         Ok(sums)
@@ -78,13 +77,13 @@ impl<L: ViewLoss> Views<L> {
         let (teacher, chunks) = (teacher.on(micro.device), self.plan.teacher_chunks);
         let mut order: Vec<usize> = (0..micro.of).collect();
         if chunks > 1 {
-            order.shuffle(&mut stream(self.config.seed, "teacher-chunks", &batch.place));
+            order.shuffle(&mut stream(self.config.seed, "teacher-chunks", &batch.stream_key));
         }
         let slices = order[micro.range.clone()].to_vec();
         let pass = |views: &Vec<usize>| {
             let parts = slices.chunks(micro.of.div_ceil(chunks.max(1)));
             let parts: Vec<_> = parts.map(|part| self.encode(&teacher, batch, views, part, micro.device)).collect();
-            let view = |at: usize| Tensor::cat(parts.iter().map(|part| part[at].clone()).collect(), 0).detach();
+            let view = |index: usize| Tensor::cat(parts.iter().map(|part| part[index].clone()).collect(), 0).detach();
             (0..views.len()).map(view).collect::<Vec<_>>()
         };
         let rows = self.plan.teacher.iter().flat_map(pass).collect();
@@ -102,7 +101,7 @@ impl<L: ViewLoss> Views<L> {
     ) -> Vec<Tensor<2>> {
         let images = Tensor::cat(views.iter().map(|&view| batch.of(view, slices, device)).collect(), 0);
         let features = net.features(images, self.config.training.precision);
-        (0..views.len()).map(|at| features.clone().narrow(0, at * slices.len(), slices.len())).collect()
+        (0..views.len()).map(|index| features.clone().narrow(0, index * slices.len(), slices.len())).collect()
     }
 }
 
@@ -111,10 +110,10 @@ fn in_order(rows: Vec<Tensor<2>>, slices: &[usize], device: &Device) -> Vec<Tens
     if slices.is_sorted() {
         return rows;
     }
-    let mut places = vec![0i32; slices.len()];
-    slices.iter().enumerate().for_each(|(row, &slice)| places[slice] = row as i32);
-    let places = Tensor::<1, Int>::from_ints(places.as_slice(), device);
-    rows.into_iter().map(|rows| rows.select(0, places.clone())).collect()
+    let mut row_of_slice = vec![0i32; slices.len()];
+    slices.iter().enumerate().for_each(|(row, &slice)| row_of_slice[slice] = row as i32);
+    let order = Tensor::<1, Int>::from_ints(row_of_slice.as_slice(), device);
+    rows.into_iter().map(|rows| rows.select(0, order.clone())).collect()
 }
 
 /// The rows of the whole batch, with those of a micro-batch replaced by its own.

@@ -174,11 +174,11 @@ const SPREAD: &str = "spread.bin";
 const NEIGHBOUR_SHARE: &str = "neighbour_pairs";
 const ACCURACY: &str = "accuracy";
 /// A loss above this share of the collapsed loss counts as a collapse.
-const MOST_RATIO: f64 = 0.98;
+const MAX_RATIO: f64 = 0.98;
 
 impl<L: ViewLoss> Views<L> {
-    fn draw(&self, samples: &[Sample], at: Position) -> ViewBatch {
-        ViewBatch::draw(samples, &self.plan.shapes, self.config.preprocess.size, self.config.seed, at.epoch)
+    fn draw(&self, samples: &[Sample], position: Position) -> ViewBatch {
+        ViewBatch::draw(samples, &self.plan.shapes, self.config.preprocess.size, self.config.seed, position.epoch)
     }
 }
 
@@ -228,8 +228,8 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         ViewNet::init(&network_config(&self.config), self.heads, seed, device)
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<ViewBatch> {
-        Ok(self.draw(&samples, at))
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<ViewBatch> {
+        Ok(self.draw(&samples, position))
     }
 
     fn batch_statistics(&self, net: &ViewNet, batch: &ViewBatch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
@@ -274,7 +274,7 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         Ok(())
     }
 
-    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
+    fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
         let (spread, dim) = (std::mem::take(&mut self.spread), self.heads.projector.output);
         if let Some(std) = spread.std() {
             summary.diagnostics.set("emb_std", std);
@@ -288,7 +288,7 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         if let Some(ratio) = ratio {
             summary.diagnostics.set("loss_ratio", ratio);
         }
-        if 10 * at.epoch <= at.epochs {
+        if 10 * position.epoch <= position.epochs {
             return;
         }
         if spread.is_collapsed() {
@@ -298,9 +298,9 @@ impl<L: ViewLoss> PretextTask for Views<L> {
                 1.0 / (dim as f64).sqrt()
             ));
         }
-        if ratio.is_some_and(|ratio| ratio > MOST_RATIO) {
+        if ratio.is_some_and(|ratio| ratio > MAX_RATIO) {
             summary.warnings.push(format!(
-                "The loss is that of equal embeddings (loss_ratio above {MOST_RATIO}), so views are not distinguished. Raise \
+                "The loss is that of equal embeddings (loss_ratio above {MAX_RATIO}), so views are not distinguished. Raise \
                  training.lr, or train longer."
             ));
         }
@@ -327,20 +327,20 @@ impl<L: ViewLoss> PretextTask for Views<L> {
 
     /// The views drawn of the slice in an epoch, oriented as the slice is displayed (i to the left, j upwards): two large
     /// ones side by side, small ones below.
-    fn picture(&self, _: &ViewNet, sample: Sample, at: Position, _: &Device) -> Result<Picture> {
+    fn picture(&self, _: &ViewNet, sample: Sample, position: Position, _: &Device) -> Result<Picture> {
         let size = self.config.preprocess.size;
-        let batch = self.draw(&[sample], at);
+        let batch = self.draw(&[sample], position);
         let views: Vec<_> = batch.pictures().collect();
         let mut pixels = vec![0.0; size * size];
         // Without small views, the large ones are in the middle.
         let first = if views.len() > 2 { size / 2 } else { size / 4 };
         for (number, (side, view)) in views.into_iter().enumerate() {
             // Two halves of a row, then thirds.
-            let (per_row, place) = if number < 2 { (2, number) } else { (3, number - 2) };
+            let (per_row, index) = if number < 2 { (2, number) } else { (3, number - 2) };
             let tile = size / if number < 2 { 2 } else { 4 };
             let gap = size / per_row;
-            let right = size - (place % per_row + 1) * gap + (gap - tile) / 2;
-            let bottom = if number < 2 { first } else { size / 2 - (place / per_row + 1) * tile };
+            let right = size - (index % per_row + 1) * gap + (gap - tile) / 2;
+            let bottom = if number < 2 { first } else { size / 2 - (index / per_row + 1) * tile };
             for (i, row) in draw::resized(view, side, tile).chunks_exact(tile).enumerate() {
                 pixels[(right + i) * size + bottom..][..tile].copy_from_slice(row);
             }

@@ -130,8 +130,8 @@ mod tests {
     fn a_full_queue_replaces_its_oldest_row() {
         let device = Device::flex();
         let mut queue = Queue::empty(3, 1);
-        for (at, full) in [(1.0, false), (2.0, false), (3.0, true), (4.0, true)] {
-            queue.push(&[at], Some(id(at as u64, 0)));
+        for (index, full) in [(1.0, false), (2.0, false), (3.0, true), (4.0, true)] {
+            queue.push(&[index], Some(id(index as u64, 0)));
             assert_eq!(queue.is_full(), full);
         }
         assert_eq!(values(queue.rows(&device)), [4.0, 2.0, 3.0]);

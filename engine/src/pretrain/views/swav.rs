@@ -95,7 +95,8 @@ impl Swav {
         // Batch norm of the head sees all crops together.
         let embeddings = normalised(net.project(Tensor::cat(features.to_vec(), 0)));
         let scores = embeddings.clone().matmul(prototypes.clone().transpose());
-        [embeddings, scores].map(|rows| (0..CROPS).map(|at| rows.clone().narrow(0, at * slices, slices)).collect())
+        [embeddings, scores]
+            .map(|rows| (0..CROPS).map(|index| rows.clone().narrow(0, index * slices, slices)).collect())
     }
 
     /// The codes of the large crops, `[B, K]` each: over the batch and, once it is full, the queue.
@@ -168,7 +169,7 @@ impl ViewLoss for Swav {
         let prototypes = if pass.step < self.frozen { prototypes.detach() } else { prototypes };
         let [embeddings, scores] = Self::scores(pass.net, &pass.features, &prototypes);
         let loss = self.predict(&self.codes(&scores, &prototypes), &scores);
-        let nearest = [0, 1].map(|at: usize| scores[at].clone().detach().argmax(1));
+        let nearest = [0, 1].map(|index: usize| scores[index].clone().detach().argmax(1));
         let agree = nearest[0].clone().equal(nearest[1].clone()).float().mean();
         let rows = embeddings.into_iter().take(LARGE).chain(nearest.map(Tensor::<2, Int>::float)).collect();
         Ok(ViewOutput { loss, diagnostics: vec![(ACCURACY, agree)], rows: Tensor::cat(rows, 1) })

@@ -43,21 +43,21 @@ impl<L: ViewLoss> Trial<L> {
     fn step(&mut self, step: usize) -> StepOutput {
         let size = self.config.training.batch;
         // Every step draws other views.
-        let at = Position { epoch: step + 1, epochs: self.config.training.epochs, step: 0 };
+        let position = Position { epoch: step + 1, epochs: self.config.training.epochs, step: 0 };
         let data = |slice| crate::pretrain::synthetic_slice(&self.config, slice);
         let sample = |slice| Sample { slice, patient: slice, k: 0, data: data(slice) };
-        let batch = self.objective.task.collate((0..size as u64).map(sample).collect(), at).unwrap();
+        let batch = self.objective.task.collate((0..size as u64).map(sample).collect(), position).unwrap();
         let (gradients, output) = self.engine.gradients(&self.objective, &self.net, &batch, size).unwrap();
         self.net = self.optimizer.step(self.config.training.lr, self.net.clone(), gradients);
-        self.objective.task.after_step(&mut self.net, &batch, &output, at).unwrap();
+        self.objective.task.after_step(&mut self.net, &batch, &output, position).unwrap();
         output
     }
 
     /// The numbers of an epoch in the second half of the run.
     fn summary(&mut self, loss: f64) -> EpochSummary {
         let mut summary = EpochSummary { loss, ..EpochSummary::default() };
-        let at = Position { epoch: self.config.training.epochs, epochs: self.config.training.epochs, step: 0 };
-        self.objective.task.diagnose(at, &mut summary);
+        let position = Position { epoch: self.config.training.epochs, epochs: self.config.training.epochs, step: 0 };
+        self.objective.task.diagnose(position, &mut summary);
         summary
     }
 }
@@ -249,7 +249,7 @@ fn shuffled_keys_come_back_in_order() {
     };
     let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
     let in_order = keys(Norm::Instance, 1);
-    assert!(!near(&in_order[..32], &in_order[32..64]), "no order could be told");
+    assert!(!near(&in_order[..32], &in_order[32..64]), "the keys are too similar to show their order");
     assert!(near(&keys(Norm::Instance, 4), &in_order));
     assert!(!near(&keys(Norm::Batch, 4), &keys(Norm::Batch, 1)));
 }
@@ -261,7 +261,7 @@ fn keys_enter_the_queue_after_the_step() {
     let before = values(trial.objective.task.loss.queue.rows(&Device::flex()));
     let output = trial.step(0);
     let after = values(trial.objective.task.loss.queue.rows(&Device::flex()));
-    assert_eq!(before[4 * 128..], after[4 * 128..], "six places, four slices");
+    assert_eq!(before[4 * 128..], after[4 * 128..], "six entries, four slices");
     let keys: Vec<f32> = output.per_slice.iter().flat_map(|row| row[128..].iter().map(|x| *x as f32)).collect();
     assert_eq!(after[..4 * 128], keys);
     let lengths = keys.chunks(128).map(|key| key.iter().map(|x| x * x).sum::<f32>());
@@ -332,8 +332,8 @@ fn a_batch_of_one_is_refused() {
 fn picture<L: ViewLoss>() -> Vec<f32> {
     let (objective, device) = (objective::<Views<L>>(&config()), Device::flex());
     let sample = Sample { slice: 5, patient: 1, k: 2, data: crate::pretrain::synthetic_slice(&config(), 1) };
-    let at = Position { epoch: 3, epochs: 10, step: 0 };
-    objective.task.picture(&objective.build(1, &device), sample, at, &device).unwrap().pixels
+    let position = Position { epoch: 3, epochs: 10, step: 0 };
+    objective.task.picture(&objective.build(1, &device), sample, position, &device).unwrap().pixels
 }
 
 #[test]

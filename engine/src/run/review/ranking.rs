@@ -28,7 +28,7 @@ pub fn read_ranking(path: &Path) -> Result<Ranking> {
         if id.is_empty() {
             continue;
         }
-        let value = match score.map(|at| row.get(at).unwrap_or_default().trim()) {
+        let value = match score.map(|index| row.get(index).unwrap_or_default().trim()) {
             None => -(number as f64),
             Some("") => {
                 without += 1;

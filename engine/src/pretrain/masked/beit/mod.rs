@@ -57,7 +57,7 @@ const DIMENSION: usize = 32;
 const GRID: usize = 16;
 const RATIO: f64 = 0.75;
 /// A perplexity below this share of the codes is a collapse.
-const LEAST_PERPLEXITY: f64 = 0.05;
+const MIN_PERPLEXITY: f64 = 0.05;
 const PERPLEXITY: &str = "code_perplexity";
 
 /// The mask of a slice, as the loss needs it.
@@ -101,21 +101,21 @@ fn fixed(net: &TokenNet, device: &Device) -> TokenNet {
 }
 
 impl BeitV2 {
-    fn batch(&self, samples: Vec<Sample>, phase: Phase, at: Position) -> TokenBatch {
+    fn batch(&self, samples: Vec<Sample>, phase: Phase, position: Position) -> TokenBatch {
         let (seed, n, side) = (self.config.seed, self.patches.count(), self.cells.grid());
         let slice = |sample: Sample| {
-            let place = sample.place(at);
+            let key = sample.stream_key(position);
             let mut target = TokenTarget { cells: Vec::new(), patches: Vec::new() };
             let mask = match phase {
                 Phase::Teacher => {
                     target.patches = vec![0.0; n];
-                    let chosen = random(n, masked_count(n, RATIO), seed, &place);
+                    let chosen = random(n, masked_count(n, RATIO), seed, &key);
                     chosen.into_iter().for_each(|patch| target.patches[patch] = 1.0);
                     self.patches.spread(&target.patches)
                 }
                 Phase::Tokenizer => vec![0.0; self.cells.size().pow(2)],
                 Phase::Student => {
-                    target.cells = blocks(side, BlockCounts::beit(side * side), seed, &place);
+                    target.cells = blocks(side, BlockCounts::beit(side * side), seed, &key);
                     let mut mask = vec![0.0; side * side];
                     target.cells.iter().for_each(|&cell| mask[cell] = 1.0);
                     self.cells.spread(&mask)
@@ -154,8 +154,8 @@ impl BeitV2 {
         let decoded = net.from_codes(quantised.straight_through);
         let cosine = -(normalised(decoded) * normalised(cells)).sum_dim(1).mean() + 1.0;
         let value = cosine.clone() + quantised.commitment.clone();
-        let seen = Tensor::cat(vec![vectors, quantised.index], 1);
-        let per_slice = seen.reshape([range.len(), self.cells.count() * (DIMENSION + 1)]);
+        let columns = Tensor::cat(vec![vectors, quantised.index], 1);
+        let per_slice = columns.reshape([range.len(), self.cells.count() * (DIMENSION + 1)]);
         let parts = vec![("cosine", Some(cosine)), ("commitment", Some(quantised.commitment))];
         Ok(micro_loss(micro, value, vec![], parts, Some(per_slice), constant(image, device)))
     }
@@ -167,16 +167,17 @@ impl BeitV2 {
         let (image, mask) = (masked.images(range.clone(), device), masked.masks(range.clone(), device));
         let cells = net.student_cells(net.mask(image.clone(), mask), self.precision());
         let n = self.cells.count();
-        let places = masked.slices(range.clone()).iter().enumerate();
-        let places: Vec<i64> =
-            places.flat_map(|(at, slice)| slice.target.cells.iter().map(move |cell| (at * n + cell) as i64)).collect();
-        let count = places.len();
-        let places = |device: &Device| Tensor::<1, Int>::from_data(TensorData::new(places.clone(), [count]), device);
-        let target = index.clone().select(0, places(&index.device()));
-        let logits = net.classify(cells.select(0, places(device)));
-        let right = logits.clone().detach().argmax(1).float();
+        let indices = masked.slices(range.clone()).iter().enumerate();
+        let indices: Vec<i64> = indices
+            .flat_map(|(row, slice)| slice.target.cells.iter().map(move |cell| (row * n + cell) as i64))
+            .collect();
+        let count = indices.len();
+        let indices = |device: &Device| Tensor::<1, Int>::from_data(TensorData::new(indices.clone(), [count]), device);
+        let target = index.clone().select(0, indices(&index.device()));
+        let logits = net.classify(cells.select(0, indices(device)));
+        let predicted = logits.clone().detach().argmax(1).float();
         let target = constant(target.reshape([count, 1]), device);
-        let accuracy = right.equal(target.clone()).float().mean();
+        let accuracy = predicted.equal(target.clone()).float().mean();
         let value = -log_softmax(logits, 1).gather(1, target.int()).mean();
         let diagnostics = vec![("code_accuracy", accuracy)];
         let per_slice = constant(index.reshape([range.len(), n]), device);
@@ -194,13 +195,13 @@ impl BeitV2 {
     /// Initialises the codes from the cells of a batch.
     fn start_codes(&mut self, net: &TokenNet, batch: &TokenBatch) -> Result<()> {
         let (net, precision) = (fixed(net, &self.device), self.precision());
-        let most = match self.config.training.micro_batch {
+        let at_once = match self.config.training.micro_batch {
             0 => batch.slices,
-            most => most,
+            at_once => at_once,
         };
         let mut vectors = Vec::new();
-        for start in (0..batch.slices).step_by(most.max(1)) {
-            let image = batch.masked.images(start..(start + most).min(batch.slices), &self.device);
+        for start in (0..batch.slices).step_by(at_once.max(1)) {
+            let image = batch.masked.images(start..(start + at_once).min(batch.slices), &self.device);
             vectors.extend(read(net.to_codes(net.teacher_cells(image, precision)), "the cells of the teacher")?);
         }
         self.tokens.start(&vectors, DIMENSION, CODES.count(&self.config), self.config.seed);
@@ -262,12 +263,12 @@ impl PretextTask for BeitV2 {
         TokenNet::init(&network_config(&self.config), heads(&self.config), seed, device)
     }
 
-    fn rate(&self, training: &TrainingConfig, at: Position) -> Option<f64> {
-        Some(self.phases.rate(training, at))
+    fn rate(&self, training: &TrainingConfig, position: Position) -> Option<f64> {
+        Some(self.phases.rate(training, position))
     }
 
-    fn collate(&self, samples: Vec<Sample>, at: Position) -> Result<TokenBatch> {
-        Ok(self.batch(samples, self.phases.of(at), at))
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<TokenBatch> {
+        Ok(self.batch(samples, self.phases.of(position), position))
     }
 
     fn loss(&self, net: &TokenNet, batch: &TokenBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -278,12 +279,18 @@ impl PretextTask for BeitV2 {
         }
     }
 
-    fn after_step(&mut self, net: &mut TokenNet, batch: &TokenBatch, output: &StepOutput, at: Position) -> Result<()> {
+    fn after_step(
+        &mut self,
+        net: &mut TokenNet,
+        batch: &TokenBatch,
+        output: &StepOutput,
+        position: Position,
+    ) -> Result<()> {
         for (name, value) in output.parts.iter().chain(&output.diagnostics) {
             self.means.add(name, *value, batch.slices as f64);
         }
         match batch.phase {
-            Phase::Teacher if self.phases.ends_teacher(at) => self.start_codes(net, batch)?,
+            Phase::Teacher if self.phases.ends_teacher(position) => self.start_codes(net, batch)?,
             Phase::Teacher => {}
             Phase::Tokenizer => self.tokens.learn(&output.per_slice, DIMENSION),
             Phase::Student => self.tokens.count(&output.per_slice),
@@ -292,23 +299,23 @@ impl PretextTask for BeitV2 {
     }
 
     /// An epoch may contain steps of two phases. Each number is the mean over the steps that have it.
-    fn diagnose(&mut self, at: Position, summary: &mut EpochSummary) {
+    fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
         let means = self.means.take();
         for numbers in summary.parts.iter_mut().chain([&mut summary.diagnostics]) {
             *numbers = numbers.iter().filter_map(|(name, _)| Some((name, means.get(name)?))).collect();
         }
-        warn_of_constant_output(at, "mae", summary);
+        warn_of_constant_output(position, "mae", summary);
         let codes = CODES.count(&self.config);
         if let Some(perplexity) = self.tokens.end_epoch() {
             summary.diagnostics.set(PERPLEXITY, perplexity);
-            if perplexity < LEAST_PERPLEXITY * codes as f64 {
+            if perplexity < MIN_PERPLEXITY * codes as f64 {
                 summary.warnings.push(format!(
-                    "The tokenizer uses few of its {codes} codes (perplexity below {LEAST_PERPLEXITY} of them), so predicting \
+                    "The tokenizer uses few of its {codes} codes (perplexity below {MIN_PERPLEXITY} of them), so predicting \
                      them teaches little: the codes have collapsed. Train longer, or lower method.numbers.codes."
                 ));
             }
         }
-        if at.epoch == at.epochs && self.phases.before(at) != Phase::Student {
+        if position.epoch == position.epochs && self.phases.before(position) != Phase::Student {
             summary.warnings.push(
                 "The run was too short for its third phase, so the network to transfer has random weights. Train for at \
                  least three steps."
@@ -332,9 +339,9 @@ impl PretextTask for BeitV2 {
 
     /// The teacher's reconstruction, then the codes of all cells, then with the student's predictions on masked cells. Codes
     /// are shown as their number.
-    fn picture(&self, net: &TokenNet, sample: Sample, at: Position, device: &Device) -> Result<Picture> {
-        let phase = self.phases.before(at);
-        let batch = self.batch(vec![sample], phase, at);
+    fn picture(&self, net: &TokenNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
+        let phase = self.phases.before(position);
+        let batch = self.batch(vec![sample], phase, position);
         let (image, mask) = (batch.masked.images(0..1, device), batch.masked.masks(0..1, device));
         let masked = batch.masked.masked_patches(0, self.cells.grid());
         if phase == Phase::Teacher {

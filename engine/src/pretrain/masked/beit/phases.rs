@@ -31,13 +31,13 @@ impl Phases {
         Self { ends: [teacher, tokenizer, steps.max(tokenizer + 1)], of_epoch: length.steps_per_epoch }
     }
 
-    fn step(&self, at: Position) -> usize {
-        (at.epoch - 1) * self.of_epoch + at.step
+    fn step(&self, position: Position) -> usize {
+        (position.epoch - 1) * self.of_epoch + position.step
     }
 
     /// The phase of a step.
-    pub fn of(&self, at: Position) -> Phase {
-        match self.step(at) {
+    pub fn of(&self, position: Position) -> Phase {
+        match self.step(position) {
             step if step < self.ends[0] => Phase::Teacher,
             step if step < self.ends[1] => Phase::Tokenizer,
             _ => Phase::Student,
@@ -45,21 +45,21 @@ impl Phases {
     }
 
     /// The phase of the last step before an epoch boundary.
-    pub fn before(&self, at: Position) -> Phase {
-        match at.step {
-            0 => self.of(at),
-            step => self.of(Position { step: step - 1, ..at }),
+    pub fn before(&self, position: Position) -> Phase {
+        match position.step {
+            0 => self.of(position),
+            step => self.of(Position { step: step - 1, ..position }),
         }
     }
 
     /// True for the last step of the teacher.
-    pub fn ends_teacher(&self, at: Position) -> bool {
-        self.step(at) + 1 == self.ends[0]
+    pub fn ends_teacher(&self, position: Position) -> bool {
+        self.step(position) + 1 == self.ends[0]
     }
 
     /// The learning rate. Each phase has a complete schedule, like a separate run.
-    pub fn rate(&self, training: &TrainingConfig, at: Position) -> f64 {
-        let (step, phase) = (self.step(at), self.of(at) as usize);
+    pub fn rate(&self, training: &TrainingConfig, position: Position) -> f64 {
+        let (step, phase) = (self.step(position), self.of(position) as usize);
         let start = if phase == 0 { 0 } else { self.ends[phase - 1] };
         training.rate(step - start, self.ends[phase] - start)
     }

@@ -121,7 +121,7 @@ fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
 fn an_epoch_of_two_phases_reports_the_means_of_both() {
     let mut task = objective::<BeitV2>(&config()).task;
     task.tokens.start(&[1.0, 0.0], 2, 256, 1);
-    let at = Position { epoch: 5, epochs: 10, step: 10 };
+    let position = Position { epoch: 5, epochs: 10, step: 10 };
     task.means.add("mae", 2.0, 4.0);
     task.means.add("ce", 5.0, 8.0);
     task.means.add("code_accuracy", 0.25, 8.0);
@@ -129,7 +129,7 @@ fn an_epoch_of_two_phases_reports_the_means_of_both() {
     let diluted = Some([("mae", 2.0 / 3.0), ("ce", 10.0 / 3.0)].into_iter().collect());
     let diagnostics = [("code_accuracy", 0.1)].into_iter().collect();
     let mut summary = EpochSummary { parts: diluted, diagnostics, ..EpochSummary::default() };
-    task.diagnose(at, &mut summary);
+    task.diagnose(position, &mut summary);
     let parts = summary.parts.unwrap();
     assert_eq!((parts.get("mae"), parts.get("ce")), (Some(2.0), Some(5.0)));
     assert_eq!(summary.diagnostics.get("code_accuracy"), Some(0.25));
@@ -156,8 +156,8 @@ fn pictures_show_codes_once_they_exist() {
     for (epoch, shows_codes) in [(4, false), (6, true), (10, true)] {
         let data = crate::pretrain::synthetic_slice(&config(), 1);
         let sample = Sample { slice: 1, patient: 1, k: 0, data };
-        let at = Position { epoch, epochs: 10, step: 10 };
-        let picture = objective.task.picture(&net, sample, at, &device).unwrap();
+        let position = Position { epoch, epochs: 10, step: 10 };
+        let picture = objective.task.picture(&net, sample, position, &device).unwrap();
         assert_eq!((picture.pixels.len(), picture.masked.len()), (32 * 32, 4));
         assert_eq!(picture.kind == PictureKind::Codes, shows_codes, "{epoch}");
         assert_eq!(picture.pixels.iter().all(|v| v.fract() == 0.0 && *v < 256.0), shows_codes, "{epoch}");
