@@ -9,7 +9,7 @@
 //! | [`Pattern`] | swatches of a comparison |
 //! | [`ProgressRow`], [`Dialog`] | jobs and dialogs |
 //! | [`EmptyState`], [`ErrorState`], [`LoadingState`] | panels without content |
-//! | [`scroll_across`], [`list_area`] | wide tables, lists in pages |
+//! | [`scroll_across`], [`split_table`], [`list_area`] | wide tables, lists in pages |
 //! | [`StripChart`] | a value per slice |
 //! | [`Markdown`] | manuals |
 //! | [`mod@format`], [`text`] | numbers, durations and names as text; sentences and captions |
@@ -65,7 +65,7 @@ pub use overlay::{
 pub use pattern::Pattern;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
-pub use scroll::{list_area, scroll_across};
+pub use scroll::{TableOutput, TablePart, list_area, scroll_across, split_table};
 pub use search::SearchField;
 pub use section::Section;
 pub use segmented::{Segment, SegmentedControl};
@@ -77,7 +77,7 @@ pub use thumbnail::ThumbnailRow;
 pub use toggle::Toggle;
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use egui_kittest::Harness;
 
     /// A window of 480 by 360 points in the dark theme that shows `ui` and hands it `state`.

@@ -4,8 +4,9 @@ mod change;
 
 use std::path::Path;
 
+use egui::scroll_area::ScrollBarVisibility;
 use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
-use egui_extras::{Column as Width, TableBody, TableBuilder, TableRow};
+use egui_extras::{Column as Width, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 use engine::predict::Choice;
 
@@ -16,7 +17,7 @@ use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
 use crate::widget::{ButtonKind, EmptyState, ErrorState, IconButton, ListRow, LoadingState, PushButton};
-use crate::widget::{Segment, SegmentedControl, scroll_across};
+use crate::widget::{Segment, SegmentedControl, TableOutput, TablePart, split_table};
 use crate::worker;
 
 /// Minimum width of the name column and of number columns.
@@ -54,7 +55,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                 if let Some(change) = &results.change {
                     change::show(ui, change);
                 }
-                scroll_across(ui, "measures", |ui| table(ui, results, sender));
+                tables(ui, results, sender);
             }
             (Some(run), None, None, why) => {
                 let why = why.as_deref().unwrap_or("The run has not been evaluated yet.");
@@ -166,44 +167,74 @@ fn evaluated_patients(evaluation: &RunEvaluation) -> String {
     format!("{whom}, {network}, after epoch {}", evaluation.epoch)
 }
 
-/// The width that the heading and cells of a column need.
-fn width(ui: &Ui, column: Column, results: &Results) -> f32 {
-    let measure = |text: String, font| ui.painter().layout_no_wrap(text, font, theme::tokens(ui).text).size().x;
-    let lines = column.head().map(|line| measure(line.to_owned(), font::caption()));
-    let head = lines[0].max(lines[1]) + size::ICON_SMALL + space::XS;
+/// The width that the heading and cells of a column need. `mark` is the room for the arrow of a sorted column.
+pub(super) fn width<'a>(ui: &Ui, column: Column, names: impl Iterator<Item = &'a str>, mark: f32) -> f32 {
+    let measure =
+        |text: &str, font| ui.painter().layout_no_wrap(text.to_owned(), font, theme::tokens(ui).text).size().x;
+    let lines = column.head().map(|line| measure(line, font::caption()));
+    let head = lines[0].max(lines[1]) + mark;
     if column == Column::Patient {
         // With the mark of a note.
-        let names = results.rows().map(|(_, row)| measure(row.case.clone(), font::body()));
+        let names = names.map(|name| measure(name, font::body()));
         return (names.fold(head, f32::max) + size::ICON_SMALL + space::S).max(NAME).ceil();
     }
     head.max(NUMBER).ceil()
 }
 
-fn table(ui: &mut Ui, results: &Results, sender: &Sender) {
+/// Patients and their measures. The patients stay visible while the measures scroll sideways.
+fn tables(ui: &mut Ui, results: &Results, sender: &Sender) {
     ui.spacing_mut().item_spacing.x = space::XS;
-    let widths = Column::ALL.map(|column| width(ui, column, results));
+    let names = || results.rows().map(|(_, row)| row.case.as_str());
+    let widths = Column::ALL.map(|column| width(ui, column, names(), size::ICON_SMALL + space::XS));
+    split_table(ui, "measures", OPEN + widths[0] + 2.0 * space::XS, |ui, part| {
+        table(ui, results, part, &widths[1..], sender)
+    });
+}
+
+fn table(ui: &mut Ui, results: &Results, part: TablePart, widths: &[f32], sender: &Sender) -> TableOutput {
+    let top = ui.max_rect().top();
     let mut builder = TableBuilder::new(ui)
-        .id_salt("measures")
+        .id_salt(if part.fixed { "patients" } else { "measures" })
         .striped(true)
         .cell_layout(Layout::right_to_left(Align::Center))
-        .column(Width::exact(OPEN))
-        .column(Width::exact(widths[0]).clip(true));
-    for width in &widths[1..] {
-        builder = builder.column(Width::remainder().at_least(*width));
+        .vertical_scroll_offset(part.offset);
+    if part.fixed {
+        builder = builder.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden);
+        builder = builder.column(Width::exact(OPEN)).column(Width::remainder().clip(true));
+    } else {
+        for width in widths {
+            builder = builder.column(Width::remainder().at_least(*width));
+        }
     }
+    let columns = if part.fixed { &Column::ALL[..1] } else { &Column::ALL[1..] };
     let table = builder.header(size::ROW_TALL, |mut row| {
-        row.col(|_| ());
-        for column in Column::ALL {
-            row.col(|ui| head_cell(ui, results, column, sender));
+        if part.fixed {
+            row.col(|_| ());
+        }
+        for column in columns {
+            row.col(|ui| head_cell(ui, results, *column, sender));
         }
     });
-    table.body(|mut body| {
-        let rows: Vec<(usize, &PatientRow)> = results.rows().collect();
-        for (at, patient) in rows {
-            body.row(size::ROW, |mut row| patient_row(&mut row, at, patient, sender));
+    let output = table.body(|mut body| {
+        for (at, patient) in results.rows() {
+            body.row(size::ROW, |mut row| {
+                if part.fixed {
+                    name_cells(&mut row, at, patient, sender);
+                } else {
+                    measure_cells(&mut row, patient);
+                }
+            });
         }
-        spread_row(&mut body, results);
+        body.row(size::ROW_TALL, |mut row| {
+            if part.fixed {
+                mean_cells(&mut row);
+            } else {
+                spread_cells(&mut row, results);
+            }
+        });
     });
+    let height = output.inner_rect.bottom() - top;
+    TableOutput { offset: output.state.clamped_offset().y, hovered: None, height }
 }
 
 /// A column heading that sorts, with an arrow for the direction.
@@ -250,7 +281,8 @@ fn arrow(ui: &Ui, sorted: bool, falling: bool, x: f32, y: f32) {
     }
 }
 
-fn patient_row(row: &mut TableRow<'_, '_>, at: usize, patient: &PatientRow, sender: &Sender) {
+/// The button that opens a patient, and its name.
+fn name_cells(row: &mut TableRow<'_, '_>, at: usize, patient: &PatientRow, sender: &Sender) {
     row.col(|ui| {
         let slice = patient.worst_slice.map_or_else(String::new, |_| " at its worst slice".into());
         let label = format!("Open {}{slice}", patient.case);
@@ -269,6 +301,9 @@ fn patient_row(row: &mut TableRow<'_, '_>, at: usize, patient: &PatientRow, send
             }
         });
     });
+}
+
+fn measure_cells(row: &mut TableRow<'_, '_>, patient: &PatientRow) {
     for column in &Column::ALL[1..] {
         row.col(|ui| {
             let value = patient.measures.as_ref().and_then(|m| column.value(m));
@@ -277,29 +312,30 @@ fn patient_row(row: &mut TableRow<'_, '_>, at: usize, patient: &PatientRow, send
     }
 }
 
-/// Mean, and the standard deviation below it.
-fn spread_row(body: &mut TableBody<'_>, results: &Results) {
-    body.row(size::ROW_TALL, |mut row| {
-        row.col(|_| ());
+fn mean_cells(row: &mut TableRow<'_, '_>) {
+    row.col(|_| ());
+    row.col(|ui| {
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+            ui.label(RichText::new("Mean (SD)").font(font::strong()).color(theme::tokens(ui).text));
+        });
+    });
+}
+
+/// Means, and the standard deviations below them.
+fn spread_cells(row: &mut TableRow<'_, '_>, results: &Results) {
+    for column in &Column::ALL[1..] {
         row.col(|ui| {
-            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.label(RichText::new("Mean (SD)").font(font::strong()).color(theme::tokens(ui).text));
+            let spread = results.spread(*column);
+            let decimals = column.decimals().max(1);
+            ui.with_layout(Layout::top_down(Align::Max), |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                ui.add_space(space::XS);
+                number(ui, spread.map(|s| s.mean), decimals);
+                let sd = spread.and_then(|s| s.sd).map_or_else(String::new, |sd| format!("({sd:.decimals$})"));
+                ui.label(RichText::new(sd).font(font::number_small()).color(theme::tokens(ui).text_dim));
             });
         });
-        for column in &Column::ALL[1..] {
-            row.col(|ui| {
-                let spread = results.spread(*column);
-                let decimals = column.decimals().max(1);
-                ui.with_layout(Layout::top_down(Align::Max), |ui| {
-                    ui.spacing_mut().item_spacing.y = 0.0;
-                    ui.add_space(space::XS);
-                    number(ui, spread.map(|s| s.mean), decimals);
-                    let sd = spread.and_then(|s| s.sd).map_or_else(String::new, |sd| format!("({sd:.decimals$})"));
-                    ui.label(RichText::new(sd).font(font::number_small()).color(theme::tokens(ui).text_dim));
-                });
-            });
-        }
-    });
+    }
 }
 
 /// A number, or a dash.

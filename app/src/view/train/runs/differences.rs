@@ -1,5 +1,6 @@
 //! The settings that differ between the ticked runs.
 
+use egui::scroll_area::ScrollBarVisibility;
 use egui::{Align, Frame, Layout, Margin, Panel, RichText, Ui};
 use egui_extras::{Column as Width, TableBuilder};
 
@@ -7,13 +8,13 @@ use crate::state::State;
 use crate::state::runs::{SettingDifference, differences};
 use crate::theme::{self, font, size, space};
 use crate::widget::format::{self, NONE};
-use crate::widget::{scroll_across, text};
+use crate::widget::{TableOutput, TablePart, split_table, text};
 
 /// Maximum height of the table before it scrolls.
 const HEIGHT: f32 = 190.0;
 /// Room for the bar that scrolls sideways.
 const BAR: f32 = 12.0;
-/// Minimum width of the name of a setting, and of a value.
+/// Width of the name of a setting, and minimum width of a value.
 const NAME: f32 = 170.0;
 const VALUE: f32 = 110.0;
 
@@ -32,7 +33,8 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
         let count = format::plural(rows.len(), "setting differs", "settings differ");
         text::heading(ui, &format!("{count} between the ticked runs"));
         if !rows.is_empty() {
-            scroll_across(ui, "setting differences", |ui| table(ui, &names, &rows));
+            let width = NAME + ui.spacing().item_spacing.x;
+            split_table(ui, "setting differences", width, |ui, part| table(ui, part, &names, &rows));
         }
     });
 }
@@ -47,33 +49,44 @@ fn value_text<'a>(name: &str, value: Option<&'a str>) -> &'a str {
     }
 }
 
-fn table(ui: &mut Ui, runs: &[&str], rows: &[SettingDifference]) {
+/// The names of the settings, or their values.
+fn table(ui: &mut Ui, part: TablePart, runs: &[&str], rows: &[SettingDifference]) -> TableOutput {
+    let top = ui.max_rect().top();
     let cell = |ui: &mut Ui, words: &str, strong: bool| {
         let t = theme::tokens(ui);
         let font = if strong { font::strong() } else { font::body() };
         text::line(ui, RichText::new(words).font(font).color(t.text));
     };
     let builder = TableBuilder::new(ui)
-        .id_salt("setting differences")
+        .id_salt(if part.fixed { "settings" } else { "values" })
         .striped(true)
         .cell_layout(Layout::left_to_right(Align::Center))
-        .column(Width::initial(NAME).at_least(NAME).clip(true))
-        .columns(Width::remainder().at_least(VALUE).clip(true), runs.len());
+        .vertical_scroll_offset(part.offset);
+    let builder = if part.fixed {
+        builder.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden).column(Width::remainder().clip(true))
+    } else {
+        builder.columns(Width::remainder().at_least(VALUE).clip(true), runs.len())
+    };
+    let heads = if part.fixed { &[""][..] } else { runs };
     let table = builder.header(size::ROW, |mut row| {
-        row.col(|_| ());
-        for run in runs {
-            row.col(|ui| cell(ui, run, true));
+        for head in heads {
+            row.col(|ui| cell(ui, head, true));
         }
     });
-    table.body(|body| {
+    let output = table.body(|body| {
         body.rows(size::ROW, rows.len(), |mut row| {
             let SettingDifference { name, values } = &rows[row.index()];
-            row.col(|ui| cell(ui, name, false));
+            if part.fixed {
+                row.col(|ui| cell(ui, name, false));
+                return;
+            }
             for value in values {
                 row.col(|ui| cell(ui, value_text(name, value.as_deref()), false));
             }
         });
     });
+    let height = output.inner_rect.bottom() - top;
+    TableOutput { offset: output.state.clamped_offset().y, hovered: None, height }
 }
 
 #[cfg(test)]

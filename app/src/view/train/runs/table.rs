@@ -1,7 +1,7 @@
 //! The table of runs: ticks and names stay fixed while the other columns scroll sideways.
 
 use egui::scroll_area::ScrollBarVisibility;
-use egui::{Align, Align2, Id, Layout, Rect, Role, Sense, Ui, UiBuilder, WidgetInfo, pos2, vec2};
+use egui::{Align, Align2, Layout, Role, Sense, Ui, WidgetInfo, pos2};
 use egui_extras::{Column as Width, TableBuilder};
 
 use super::row;
@@ -9,7 +9,7 @@ use crate::command::{Command, RunsCommand, Sender};
 use crate::state::State;
 use crate::state::runs::{Column, Row};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::{EmptyState, scroll_across};
+use crate::widget::{EmptyState, TableOutput, TablePart, split_table};
 
 /// Column spacing.
 const GAP: f32 = 8.0;
@@ -18,26 +18,12 @@ const TICK: f32 = 24.0;
 /// Minimum and maximum width of a column.
 const WIDTHS: [f32; 2] = [40.0, 240.0];
 const NOTES: f32 = 120.0;
-/// Maximum share of the table for the names.
-const NAMES: f32 = 0.6;
 /// Width of icon and margins of a name, and of the button after a status.
 const NAME_ICON: f32 = size::ICON + 3.0 * space::S;
 const RESUME: f32 = 30.0;
 
-/// What both parts of the table share from frame to frame.
-#[derive(Clone, Copy, Default)]
-struct Shared {
-    /// Vertical scroll offset in points.
-    offset: f32,
-    /// The row under the pointer.
-    hovered: Option<usize>,
-}
-
-/// A part of the table.
+/// Columns of a part of the table.
 struct Part<'a> {
-    salt: &'a str,
-    /// The fixed part with ticks and names.
-    fixed: bool,
     columns: &'a [Column],
     widths: &'a [f32],
 }
@@ -52,47 +38,12 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.spacing_mut().item_spacing.x = GAP;
     let widths: Vec<f32> = columns.iter().map(|column| width(ui, column, &rows)).collect();
     let names = columns.iter().take_while(|column| **column == Column::Name).count();
-    let area = ui.available_rect_before_wrap();
     let taken: f32 = widths[..names].iter().map(|width| width + GAP).sum();
-    let left = (TICK + GAP + taken).min(area.width() * NAMES).round();
-    let (left, right) = area.split_left_right_at_x(area.left() + left);
-    ui.advance_cursor_after_rect(area);
-
-    let id = Id::unique("both parts of the table of runs");
-    let before: Shared = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-    let mut after = Shared { hovered: None, ..before };
-    let mut draw = |ui: &mut Ui, part: &Part<'_>| {
-        let drawn = table(ui, state, &rows, part, before, sender);
-        after.hovered = after.hovered.or(drawn.hovered);
-        if (drawn.offset - before.offset).abs() > 0.01 {
-            after.offset = drawn.offset;
-        }
-        drawn.height
-    };
-    let moving = Part { salt: "runs", fixed: false, columns: &columns[names..], widths: &widths[names..] };
-    let height = scroll_across(&mut child(ui, right, "moving"), "runs", |ui| draw(ui, &moving));
-    let fixed = Part { salt: "names of runs", fixed: true, columns: &columns[..names], widths: &widths[..names] };
-    // As high as the other, which has a scroll bar.
-    let left = Rect::from_min_size(left.min, vec2(left.width(), height));
-    draw(&mut child(ui, left, "fixed"), &fixed);
-    if after.offset != before.offset || after.hovered != before.hovered {
-        ui.ctx().request_repaint();
-    }
-    ui.data_mut(|data| data.insert_temp(id, after));
-}
-
-/// A clipped part of the page.
-fn child(ui: &mut Ui, rect: Rect, salt: &str) -> Ui {
-    let mut child = ui.new_child(UiBuilder::new().max_rect(rect).id_salt(salt));
-    child.set_clip_rect(rect.intersect(ui.clip_rect()));
-    child
-}
-
-/// Layout of a drawn part.
-struct TableOutput {
-    offset: f32,
-    hovered: Option<usize>,
-    height: f32,
+    let fixed = Part { columns: &columns[..names], widths: &widths[..names] };
+    let moving = Part { columns: &columns[names..], widths: &widths[names..] };
+    split_table(ui, "runs", TICK + GAP + taken, |ui, shared| {
+        table(ui, state, &rows, if shared.fixed { &fixed } else { &moving }, shared, sender)
+    });
 }
 
 fn table(
@@ -100,17 +51,17 @@ fn table(
     state: &State,
     rows: &[Row<'_>],
     part: &Part<'_>,
-    shared: Shared,
+    shared: TablePart,
     sender: &Sender,
 ) -> TableOutput {
     let top = ui.max_rect().top();
     let mut builder = TableBuilder::new(ui)
-        .id_salt(part.salt)
+        .id_salt(if shared.fixed { "names of runs" } else { "runs" })
         .striped(true)
         .sense(Sense::click())
         .cell_layout(Layout::left_to_right(Align::Center))
         .vertical_scroll_offset(shared.offset);
-    if part.fixed {
+    if shared.fixed {
         builder = builder.scroll_bar_visibility(ScrollBarVisibility::AlwaysHidden).column(Width::exact(TICK));
     }
     for (column, width) in part.columns.iter().zip(part.widths) {
@@ -121,7 +72,7 @@ fn table(
         });
     }
     let table = builder.header(size::ROW, |mut row| {
-        if part.fixed {
+        if shared.fixed {
             row.col(|_| ());
         }
         for column in part.columns {
@@ -133,7 +84,7 @@ fn table(
         body.rows(size::ROW, rows.len(), |mut row| {
             let at = row.index();
             row.set_hovered(shared.hovered == Some(at));
-            let response = row::show(&mut row, state, part.fixed, part.columns, &rows[at], sender);
+            let response = row::show(&mut row, state, shared.fixed, part.columns, &rows[at], sender);
             if response.hovered() {
                 hovered = Some(at);
             }

@@ -1,5 +1,7 @@
 //! Which patients train, validate and test in the next job, by name.
 
+use std::collections::BTreeSet;
+
 use egui::Ui;
 use engine::cohort::split::Split;
 use engine::event::Stage;
@@ -14,11 +16,16 @@ const NAMES: f32 = 180.0;
 /// Draws it, once the split is known.
 pub(super) fn show(ui: &mut Ui, state: &State) {
     let Some(Ok(split)) = &state.cache.train.split else { return };
-    let counts = format!("{} train, {} validation, {} test", split.train.len(), split.val.len(), split.test.len());
+    let unused = unused(state, split);
+    let mut counts = format!("{} train, {} validation, {} test", split.train.len(), split.val.len(), split.test.len());
+    if !unused.is_empty() {
+        counts += &format!(", {} unused", unused.len());
+    }
     ui.add_space(space::S);
     Section::new("Split").note(&counts).closed().show(ui, |ui| {
         list_area("split", NAMES).show(ui, |ui| {
-            for (part, patients) in parts(state, split) {
+            let unused = (!unused.is_empty()).then_some(("Unused", unused));
+            for (part, patients) in parts(state, split).into_iter().chain(unused) {
                 let names = if patients.is_empty() { "none".to_owned() } else { patients.join(", ") };
                 text::note(ui, &format!("{part}: {names}"));
                 ui.add_space(space::XS);
@@ -39,4 +46,14 @@ fn parts(state: &State, split: &Split) -> Vec<(&'static str, Vec<String>)> {
     }
     parts.extend([("Validation", split.val.clone()), ("Test", split.test.clone())]);
     parts
+}
+
+/// Patients of the cohort that the split does not name: those without the modality, or those that the split of a pre-trained
+/// run does not know.
+fn unused(state: &State, split: &Split) -> Vec<String> {
+    let Some(card) = state.cache.train.cohort.card() else { return Vec::new() };
+    let parts = [&split.train, &split.val, &split.test];
+    let scans = parts.into_iter().flatten().flat_map(|id| card.cohort.scans_of(id));
+    let named: BTreeSet<&str> = scans.map(|case| case.patient.as_str()).collect();
+    card.cohort.patients().difference(&named).map(|id| (*id).to_owned()).collect()
 }

@@ -162,13 +162,14 @@ pub(super) fn show(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
         inner.painter().extend(look.shapes(&places[n], &places[n], WIDTHS[usize::from(is_wide(n))]));
     }
     if let Some((curve, point)) = pointed {
-        let (method, (budget, [_, mean])) = (curves[curve].method, curves[curve].points[point]);
+        let (method, (budget, [labelled, mean])) = (curves[curve].method, curves[curve].points[point]);
         let mean = format::fixed(mean, metric.decimals());
         if response.clicked() {
             let cell = StudyCell { budget: budget.to_owned(), method: method.to_owned() };
             sender.send(Command::Study(StudyCommand::ChooseCell(cell)));
         }
-        response.on_hover_text_at_pointer(format!("{method} at {budget}: {mean}\nClick to see its patients"));
+        let labelled = format::plural(labelled.exp2().round() as usize, "labelled patient", "labelled patients");
+        response.on_hover_text_at_pointer(format!("{method} with {labelled}: {mean}\nClick to see its test patients"));
     }
 }
 

@@ -133,7 +133,7 @@ pub(super) fn row(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     for (chart, share) in charts.iter().zip(SHARES) {
         let right = (left + share / all * top.width()).round().min(top.right());
         let place = Rect::from_min_max(pos2(left, top.top()), pos2(right, top.bottom()));
-        show_one(ui, place, chart, state, &runs, sender);
+        show_one(ui, place, chart, state, &runs, Some(sender));
         left = right + GAP;
     }
 }
@@ -144,11 +144,11 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     let (head, body) = area.split_top_bottom_at_y(area.top() + HEAD);
     ui.painter().rect_filled(head, 0.0, theme::tokens(ui).panel);
     controls(&mut super::child(ui, head.shrink2(vec2(space::M, 0.0)), "scale"), state, sender);
-    charts(&mut super::child(ui, body, "charts"), state, run, sender);
+    charts(&mut super::child(ui, body, "charts"), state, run, Some(sender));
 }
 
-/// The charts in one or two columns.
-fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
+/// The charts in one or two columns; without a sender for an exported picture.
+fn charts(ui: &mut Ui, state: &State, run: &OpenRun, sender: Option<&Sender>) {
     let body = ui.max_rect();
     ui.painter().rect_filled(body, 0.0, theme::tokens(ui).line);
     let runs = drawn(state, run);
@@ -205,14 +205,20 @@ fn controls(ui: &mut Ui, state: &State, sender: &Sender) {
 /// All charts of the shown run, for an exported picture.
 pub(in crate::view) fn export(ui: &mut Ui, state: &State) {
     if let Some(run) = state.watched_run() {
-        charts(ui, state, run, &Sender::default());
+        charts(ui, state, run, None);
     }
 }
 
-fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart, state: &State, runs: &[&OpenRun], sender: &Sender) {
-    let mark = state.compared_run().map(|(_, epoch)| epoch);
+fn show_one(ui: &mut Ui, rect: Rect, chart: &Chart, state: &State, runs: &[&OpenRun], sender: Option<&Sender>) {
     let Some(stage) = runs.first().map(|run| run.stage()) else { return };
-    if let Some(epoch) = chart.show(ui, rect, runs, mark, state.session.timeline.options.log) {
+    let log = state.session.timeline.options.log;
+    let Some(sender) = sender else {
+        // The picture says which epoch the cursor and the values stand for.
+        chart.show(ui, rect, runs, (None, true), log);
+        return;
+    };
+    let mark = state.compared_run().map(|(_, epoch)| epoch);
+    if let Some(epoch) = chart.show(ui, rect, runs, (mark, false), log) {
         sender.send(Command::Timeline(TimelineCommand::SetEpoch { stage, epoch }));
     }
 }

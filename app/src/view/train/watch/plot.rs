@@ -50,13 +50,13 @@ const CASES: [&str; 5] = ["1 stays", "0 stays", "was 1, coin", "was 0, coin", "n
 
 impl Chart {
     /// Draws it and returns the epoch that was clicked or dragged to. The first of `runs` is the shown one, the others
-    /// are drawn over it. `mark` is the epoch to compare with.
+    /// are drawn over it. `mark` is the epoch to compare with; `names_epoch`: the head names the epoch at the cursor.
     pub(super) fn show(
         &self,
         ui: &mut Ui,
         rect: Rect,
         runs: &[&OpenRun],
-        mark: Option<usize>,
+        (mark, names_epoch): (Option<usize>, bool),
         log: bool,
     ) -> Option<usize> {
         let run = *runs.first()?;
@@ -120,7 +120,7 @@ impl Chart {
             let x = shown.transform.position_from_point_x(epoch as f64);
             ui.painter().vline(x, shown.transform.frame().y_range(), Stroke::new(1.0, t.line_strong));
         }
-        self.head(ui, rect, runs, hovered, log);
+        self.head(ui, rect, runs, hovered.or(cursor.filter(|_| names_epoch)), log);
         let moved = response.clicked() || response.dragged();
         let at = response.interact_pointer_pos().filter(|_| moved)?;
         Some(epoch_at(&shown.transform, at.x, run.last())).filter(|epoch| Some(*epoch) != cursor)
@@ -255,7 +255,7 @@ mod tests {
     use crate::state::timeline::Series;
 
     /// The texts of the first `frames` frames of a chart over eight epochs, by frame, with their places.
-    fn texts(height: f32, frames: usize) -> Vec<Vec<(String, Rect)>> {
+    fn texts(height: f32, frames: usize, names_epoch: bool) -> Vec<Vec<(String, Rect)>> {
         let summaries = (1..=8).map(|epoch| EpochSummary { epoch, loss: 1.0, ..EpochSummary::default() }).collect();
         let history = History { summaries, epochs: 8, ..History::default() };
         let run = OpenRun {
@@ -281,7 +281,7 @@ mod tests {
             let screen = Rect::from_min_size(Pos2::ZERO, egui::vec2(300.0, 300.0));
             let input = egui::RawInput { screen_rect: Some(screen), ..egui::RawInput::default() };
             let output = ctx.run_ui(input, |ui| {
-                chart.show(ui, place, &[&run], None, false);
+                chart.show(ui, place, &[&run], (None, names_epoch), false);
             });
             let texts = output.shapes.iter().filter_map(|clipped| match &clipped.shape {
                 egui::Shape::Text(text) => Some((text.galley.text().to_owned(), text.visual_bounding_rect())),
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn axis_labels_stay_inside_a_low_chart() {
         for height in [96.0, 110.0, 132.0] {
-            let last = texts(height, 3).pop().unwrap_or_default();
+            let last = texts(height, 3, false).pop().unwrap_or_default();
             let lowest = last.iter().map(|(_, place)| place.bottom()).fold(0.0, f32::max);
             assert!(lowest > height - 40.0, "{height}: no numbers of the epochs");
             assert!(lowest <= height + 1.0, "{height}: numbers end at {lowest}");
@@ -306,13 +306,19 @@ mod tests {
 
     #[test]
     fn the_name_of_the_axis_is_below_its_numbers_from_the_first_frame_on() {
-        for (n, frame) in texts(178.0, 3).into_iter().enumerate() {
+        for (n, frame) in texts(178.0, 3, false).into_iter().enumerate() {
             let name = frame.iter().find(|(text, _)| text == "epoch").map(|(_, place)| *place);
             let name = name.unwrap_or_else(|| panic!("frame {n} has no name"));
             let numbers: Vec<_> = frame.iter().filter(|(text, _)| ["2", "4", "6", "8"].contains(&&**text)).collect();
             assert!(numbers.len() >= 3, "frame {n}: {frame:?}");
             assert!(numbers.iter().all(|(_, place)| place.bottom() <= name.top() + 1.0), "frame {n}: {frame:?}");
         }
+    }
+
+    #[test]
+    fn an_exported_chart_names_the_epoch_of_its_values() {
+        let names = |exported| texts(178.0, 1, exported)[0].iter().any(|(text, _)| text == "epoch 8");
+        assert_eq!([names(true), names(false)], [true, false]);
     }
 
     #[test]

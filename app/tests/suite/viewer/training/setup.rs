@@ -184,6 +184,12 @@ fn the_split_is_listed_by_name_before_the_start() {
         assert!(has(&window, &format!("{part}: {}", patients.join(", "))), "{part}");
     }
     assert!(window.query_by_label_contains("Labelled: P").is_some());
+    // The split of a run on another cohort need not name all patients.
+    let (state, _) = window.state_mut().parts();
+    let Some(Ok(split)) = &mut state.cache.train.split else { panic!("the split is known") };
+    let dropped = split.test.pop().unwrap();
+    settle(&mut window);
+    assert!(has(&window, &format!("Unused: {dropped}")));
 }
 
 #[test]
