@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use engine::config::Config;
+use engine::demo::configs;
 use engine::event::Stage;
-use engine::experiment::demo::configs;
 
 use crate::command::{Command, OverlayCommand, TimelineCommand, TrainCommand, WindowCommand};
 use crate::state::timeline::WatchView;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use clap::Parser;
 use engine::cohort::{Case, Cohort};
-use engine::run::atomic::write_atomic;
+use engine::disk::atomic::write_atomic;
 use engine::seed;
 use engine::volume::nifti::write_volume;
 use engine::volume::{Grid, LabelVolume, Volume, VoxelData, crop};

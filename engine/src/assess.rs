@@ -79,7 +79,7 @@ pub fn assess(
     progress("measuring a step");
     let (network, head) = match config.stage {
         Stage::Pretrain => (crate::pretrain::network_config(config), crate::pretrain::head(config)),
-        Stage::Finetune => (crate::finetune::network_config(config), Head::default()),
+        Stage::Finetune => (crate::predict::network_config(config), Head::default()),
     };
     check_device(config, &network, head, compute)?;
     let seconds_per_step = match config.stage {

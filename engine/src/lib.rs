@@ -1,37 +1,30 @@
 //! AMLP (Adaptive Masking Lesion Patches): from medical volumes to an evaluated lesion segmentation.
 //!
 //! # Code map
-//! Each module imports only the modules above it.
+//! A module imports only modules of its own row and of the rows above it.
 //!
-//! | module | contents |
+//! | modules | contents |
 //! |---|---|
-//! | [`error`] | the error type, whose kind names the file, the field and the value |
+//! | [`error`], [`log`], [`manual`], [`seed`], [`words`] | errors that name the file, the field and the value; the log; the manual; random streams; plurals |
+//! | [`disk`], [`threads`], `parallel` | atomic files; number of compute threads; parallel loops |
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI, DICOM |
-//! | [`cohort`] | folder layouts, fingerprint, split by patient |
-//! | [`preprocess`] | crop, resample, normalise, recorded per case and invertible; the slice store |
-//! | [`patch`], [`cluster`], [`masking`] | patch grid, k-means, mask patterns |
-//! | [`model`], [`loss`] | the U-Net and the losses: tensors only, no paths, no events |
-//! | [`trainer`] | the training loop, and the trait that methods implement |
-//! | [`pretrain`], [`finetune`] | the methods: AMLP (the paper's section 3), SimMIM, supervised fine-tuning |
-//! | [`predict`] | segmentation of whole volumes |
-//! | [`probe`] | pinned slices, recorded at every epoch |
-//! | [`inspect`] | one slice from the method's view: patches, clusters, masked set, reconstruction |
-//! | [`findings`], [`metrics`], [`evaluate`] | components of a mask, and agreement metrics |
-//! | [`edit`] | mask editing: operations, undo, journal |
-//! | [`run`], [`event`], [`config`] | run folders: configuration, atomic files, checkpoints, event log, lock |
-//! | [`jobs`], [`assess`] | complete training and evaluation jobs, and their time and memory estimates |
-//! | [`review`] | review verdicts of a cohort, queue order, tables and report pages |
-//! | [`study`] | comparison of methods over folds, draws and seeds, with statistics |
-//! | [`words`] | singular and plural |
-//! | [`device`], [`threads`], `parallel` | available backends, number of compute threads, parallel loops |
-//! | [`mod@bench`] | time and memory of a training step and of inference |
-//! | [`cli`], [`manual`], [`log`] | the program `amlp` (one file per command), its manual and its log |
+//! | [`findings`], [`metrics`] | components of a mask; agreement metrics |
+//! | [`event`], [`edit`], [`cohort`], [`preprocess`] | events of a run; mask editing; folder layouts, split by patient; crop, resample, normalise, recorded per case and invertible; the slice store |
+//! | [`patch`], [`masking`], [`cluster`] | patch grid, mask patterns, k-means and the alternatives |
+//! | [`compute`], [`loss`], [`model`] | the network's operations on a CPU, the losses and the U-Net: tensors only, no paths, no events |
+//! | [`draw`], [`report`] | pictures; figures and pages of results |
+//! | [`evaluate`], [`review`] | scores of a cohort's segmentations; verdicts, queue order, tables |
+//! | [`config`], [`augment`], [`device`], [`run`], [`probe`], [`trainer`], [`pretrain`] | settings and presets; augmentation; backends; run folders; pinned slices; the training loop and the trait of a method; AMLP (the paper's section 3) and the other methods |
+//! | [`predict`], [`finetune`] | segmentation of whole volumes; supervised fine-tuning |
+//! | [`jobs`], [`mod@bench`], [`inspect`] | complete training and evaluation jobs; time and memory of a step; one slice from the method's view |
+//! | [`assess`], [`study`], [`demo`] | estimates of a job; comparison of methods, with statistics; the demo |
+//! | [`cli`] | the program `amlp`, one file per command |
 //!
 //! # Invariants
 //! - World coordinates are millimetres in RAS+. Voxel indices are 0-based and refer to voxel centres.
 //! - Voxel arrays are stored as in the file, first axis fastest.
 //! - On the CPU, results are bit-identical for the same seed, configuration and thread count, even if the run was interrupted.
-//! - Only [`run`], the readers and writers of [`volume`], [`cohort`] discovery and the command line access the disk.
+//! - Only [`disk`], [`run`], [`volume`], [`cohort`], the slice store of [`preprocess`] and the command line access the disk.
 
 pub mod assess;
 pub mod augment;
@@ -41,13 +34,14 @@ pub mod cluster;
 pub mod cohort;
 pub mod compute;
 pub mod config;
+pub mod demo;
 pub mod device;
+pub mod disk;
 pub mod draw;
 pub mod edit;
 pub mod error;
 pub mod evaluate;
 pub mod event;
-pub mod experiment;
 pub mod findings;
 pub mod finetune;
 pub mod inspect;
@@ -64,6 +58,7 @@ pub mod predict;
 pub mod preprocess;
 pub mod pretrain;
 pub mod probe;
+pub mod report;
 pub mod review;
 pub mod run;
 pub mod seed;

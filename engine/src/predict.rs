@@ -1,9 +1,11 @@
 //! Segmentation of a whole scan with a fine-tuned network, mapped back to the source grid.
 
 mod export;
+mod model_card;
 mod progress;
 
 pub use export::{ExportedModel, export_model};
+pub use model_card::ModelCard;
 pub use progress::{LabelBox, Progress};
 
 use std::ops::Range;
@@ -15,11 +17,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::device::Compute;
+use crate::disk::atomic::sha256;
 use crate::event::{Control, Stage};
-use crate::model::{PackedUNet, UNet, record};
+use crate::model::{PackedUNet, UNet, UNetConfig, record};
 use crate::preprocess::{CtOffset, CtReader, Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
-use crate::run::atomic::sha256;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::WEIGHTS;
 use crate::volume::{LabelVolume, Volume};
@@ -72,6 +74,15 @@ pub(crate) fn open_finetuned(run: &Path) -> Result<(RunFolder, Config)> {
     Ok((run, config))
 }
 
+/// Shape of a segmentation network: one input channel per modality, one output channel per region.
+pub fn network_config(config: &Config) -> UNetConfig {
+    UNetConfig {
+        in_channels: config.data.modality.len(),
+        out_channels: config.data.targets.count(),
+        ..config.network.clone()
+    }
+}
+
 /// A fine-tuned network, loaded for segmentation. It computes the box around a scan's tissue; elsewhere, the probability is 0.
 pub struct Segmenter {
     network: PackedUNet,
@@ -99,7 +110,7 @@ impl Segmenter {
     pub fn load(run: &Path, choice: Choice, compute: &Compute) -> Result<Self> {
         let (run, config) = open_finetuned(run)?;
         let weights = checkpoint::load_part(&run, choice.slots(), WEIGHTS)?;
-        let fresh = crate::finetune::network_config(&config).init(0, &compute.device);
+        let fresh = network_config(&config).init(0, &compute.device);
         let network = record::from_bytes(fresh, &weights.content)?;
         let text =
             format!("{} {} {}", env!("CARGO_PKG_VERSION"), sha256(&weights.content), config.portable().to_toml()?);

@@ -8,16 +8,12 @@
 
 extern crate self as engine;
 
-#[path = "../../engine/src/run/atomic.rs"]
-mod atomic;
-#[path = "../../engine/src/run/clock.rs"]
-mod clock;
 #[path = "../src/damaged.rs"]
 mod damaged;
+#[path = "../../engine/src/disk/mod.rs"]
+mod disk;
 #[path = "../../engine/src/error.rs"]
 mod error;
-#[path = "../../engine/src/run/fault.rs"]
-mod fault;
 #[path = "../../engine/src/parallel.rs"]
 mod parallel;
 #[path = "../src/random.rs"]
@@ -26,10 +22,6 @@ mod random;
 mod volume;
 #[path = "../../engine/src/words.rs"]
 mod words;
-
-mod run {
-    pub(crate) use crate::{atomic, clock};
-}
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

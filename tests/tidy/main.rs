@@ -3,7 +3,7 @@
 //! | table | rules |
 //! |---|---|
 //! | [`words::RULES`] | names that a folder must not contain: imports, file access, leftovers |
-//! | [`layers`] | the layers of the app: no room imports one above it |
+//! | [`layers`] | the layers of app and engine: no room imports one above it |
 //! | [`shape::RULES`] | the top level, manifests, reasons of `allow`, files that no module names |
 //!
 //! Each rule has a sample that breaks it and one that does not, and is tested on both.

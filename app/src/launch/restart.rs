@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use engine::run::atomic::write_atomic;
+use engine::disk::atomic::write_atomic;
 
 use crate::state::{Session, State};
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::run::atomic::PREVIOUS;
+use engine::disk::atomic::PREVIOUS;
 use engine::volume::dicom::{hashed_uid, split_selector};
 
 use crate::scene::Modality;

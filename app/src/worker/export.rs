@@ -4,7 +4,7 @@ mod picture;
 
 use std::path::{Path, PathBuf};
 
-use engine::run::atomic::write_atomic;
+use engine::disk::atomic::write_atomic;
 
 use self::picture::Picture;
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of, save};

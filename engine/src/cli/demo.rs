@@ -7,12 +7,12 @@ use super::export::{read_attribution, write_card};
 use super::progress::{self, Progress};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::Error;
+use crate::demo::documents::documents;
+use crate::demo::{DemoData, DemoOptions, DemoReport, MASKS, MODEL_RUN, demo};
 use crate::device::{DeviceChoice, open};
-use crate::experiment::demo::{DemoData, DemoOptions, DemoReport, MASKS, MODEL_RUN, demo};
-use crate::experiment::documents::documents;
-use crate::experiment::model_card::ModelCard;
+use crate::disk::atomic::write_atomic;
+use crate::predict::ModelCard;
 use crate::predict::{Choice, export_model};
-use crate::run::atomic::write_atomic;
 
 pub const EXAMPLES: &str = "Examples:
   amlp demo

@@ -131,7 +131,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         return PartialFailure::check(done, report.left_out);
     }
     if let Some(path) = &args.csv {
-        crate::run::atomic::write_atomic(path, &report.to_csv()?)?;
+        crate::disk::atomic::write_atomic(path, &report.to_csv()?)?;
     }
     if args.json { super::print_line(&report.to_json()?) } else { super::print_text(&report.to_table()) }?;
     PartialFailure::check(done, report.left_out)

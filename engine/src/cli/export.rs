@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use super::print_line;
 use crate::cohort::split::Split;
 use crate::config::Config;
-use crate::experiment::model_card::ModelCard;
+use crate::disk::atomic::write_atomic;
 use crate::finetune::FinetuneReport;
+use crate::predict::ModelCard;
 use crate::predict::{Choice, export_model, open_finetuned};
 use crate::run::RunFolder;
-use crate::run::atomic::write_atomic;
 use crate::run::report::read_report;
 use crate::{Error, Result};
 

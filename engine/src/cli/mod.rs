@@ -139,7 +139,7 @@ pub fn run() -> ExitCode {
 /// Runs the program on these arguments, the first of which is its own name.
 pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> ExitCode {
     // This must precede the first write, even to standard output.
-    crate::run::atomic::survive_size_limit();
+    crate::disk::atomic::survive_size_limit();
     let cli = Cli::parse_from(arguments);
     crate::log::log_to_stderr("AMLP_LOG", "warn,wgpu_hal=off");
     let done = match cli.command {

@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::files::{FileFlags, PartialFailure};
 use super::masks::MaskFlags;
 use crate::cohort::{Cohort, ExcludedScan};
+use crate::disk::clock::utc;
 use crate::review::{CaseScore, LatestEntries, Order, Progress, Verdict, latest, rank, scores};
-use crate::run::clock::utc;
 use crate::run::review::{Export, export, read, read_ranking};
 
 pub const EXAMPLES: &str = "\

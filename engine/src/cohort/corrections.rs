@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use super::split::Split;
 use super::{Cohort, ExcludedScan};
-use crate::run::atomic::sha256_file;
-use crate::run::clock::utc;
+use crate::disk::atomic::sha256_file;
+use crate::disk::clock::utc;
 use crate::{Error, Result};
 
 pub use add::{AddOutcome, Addition};

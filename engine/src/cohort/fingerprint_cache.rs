@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fingerprint::CaseReport;
 use super::{Case, Cohort};
-use crate::run::atomic::{sha256, write_atomic};
+use crate::disk::atomic::{sha256, write_atomic};
 use crate::volume::MaskOptions;
 
 /// Bytes compared per file: enough for the header, even of a compressed file.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cohort;
 use crate::Result;
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::volume::nifti::HeaderSummary;
 
 /// The scans of a cohort by id, each with a digest of its images' headers (`cohort.json` of a run). Paths, times and

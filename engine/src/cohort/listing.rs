@@ -256,14 +256,7 @@ fn entries(folder: &Path) -> Result<Entries> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    fn touch(root: &Path, names: &[&str]) {
-        for name in names {
-            let path = root.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"").unwrap();
-        }
-    }
+    use crate::cohort::test_files::touch;
 
     fn names(root: &Path) -> Vec<String> {
         let folders = list(root).unwrap().folders;

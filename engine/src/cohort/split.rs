@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Cohort;
 use super::label_budget::by_volume;
-use crate::run::atomic::write_atomic;
+use crate::disk::atomic::write_atomic;
 use crate::seed::{self, Stream};
 use crate::{Error, ErrorKind, Result};
 

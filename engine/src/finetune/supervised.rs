@@ -40,9 +40,7 @@ impl<'a> Supervised<'a> {
     /// Mean Dice of whole volumes over the validation patients and regions, on the prepared grid; `None` in epochs without a
     /// validation.
     fn validate(&self, net: &UNet, position: Position) -> Result<Option<f64>> {
-        let every = self.config.labels.validate_every;
-        let due = every > 0 && (position.epoch.is_multiple_of(every) || position.epoch == position.epochs);
-        if !due || self.data.validation.is_empty() {
+        if !position.is_due(self.config.labels.validate_every) || self.data.validation.is_empty() {
             return Ok(None);
         }
         let Session { compute, control, .. } = *self.session;

@@ -10,12 +10,12 @@ use crate::cohort::label_budget::LabelShare;
 use crate::cohort::split::Split;
 use crate::config::Config;
 use crate::device::Compute;
+use crate::disk::atomic::sha256;
 use crate::event::{Control, Stage};
 use crate::finetune::{BeforeAfter, PatientChange};
 use crate::metrics::Measures;
 use crate::predict::{Choice, Segmenter};
 use crate::run::RunFolder;
-use crate::run::atomic::sha256;
 use crate::run::checkpoint;
 use crate::run::report::{read_report, write_report};
 use crate::trainer::WEIGHTS;
@@ -49,16 +49,16 @@ pub fn retrain_config(run: &Path, cohort: Option<&Path>, corrections: Option<&Pa
         return Err(Error::file(&run, "names no cohort. Give the folder of the patients to train on"));
     }
     let folder = corrections.map_or_else(|| Ok(Corrections::folder_of(&config.data.cohort)), absolute)?;
-    let found = Corrections::read(&folder)?;
-    if found.masks.is_empty() {
-        return Err(Error::file(&folder, "has no corrected mask. Add corrected cases to the labels first"));
+    let corrected_cases = Corrections::read(&folder)?;
+    if corrected_cases.masks.is_empty() {
+        return Err(Error::file(&folder, "has no corrected mask. Add corrected cases to training first"));
     }
     let own: Split = RunFolder::open(&run)?.read_split()?;
     let labelled = own.labelled(&config.labels.budget()?)?;
-    let split = found.extend(&config.data.discover()?, own);
-    let corrected: BTreeSet<String> = found.trained(&split).cloned().collect();
+    let split = corrected_cases.extend(&config.data.discover()?, own);
+    let corrected: BTreeSet<String> = corrected_cases.trained(&split).cloned().collect();
     if corrected.is_empty() {
-        let names: Vec<&str> = found.masks.iter().map(|mask| mask.case.as_str()).collect();
+        let names: Vec<&str> = corrected_cases.masks.iter().map(|mask| mask.case.as_str()).collect();
         let why = format!(
             "{} holds them out or its cohort does not have them, so none is trained on. Correct cases of other patients",
             run.display()
@@ -102,7 +102,7 @@ pub fn is_continuation(config: &Config) -> Result<bool> {
         return Ok(false);
     }
     match stored_config(from) {
-        Ok(theirs) => Ok(theirs.stage == Stage::Finetune),
+        Ok(source) => Ok(source.stage == Stage::Finetune),
         Err(error) if config.labels.corrections.is_some() => Err(error),
         Err(_) => Ok(false),
     }
@@ -140,7 +140,7 @@ pub fn measure_change(
         }
     }
     let after =
-        evaluate_run(run, choice, compute, control, &mut |done, _, who| progress(count + done, 2 * count, who))?;
+        evaluate_run(run, choice, compute, control, &mut |done, _, case| progress(count + done, 2 * count, case))?;
     let of = |rows: &[PatientRow]| {
         mean_dice(rows.iter().filter_map(|row| Some((row.patient.as_str(), row.measures.as_ref()?))))
     };
@@ -166,12 +166,12 @@ fn mean_dice<'a>(rows: impl Iterator<Item = (&'a str, &'a Measures)>) -> BTreeMa
 
 fn compare(from: String, part: &str, before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> BeforeAfter {
     let ids: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let of = |id: &String| PatientChange {
+    let change = |id: &String| PatientChange {
         patient: id.clone(),
         before: before.get(id).copied(),
         after: after.get(id).copied(),
     };
-    let patients: Vec<PatientChange> = ids.into_iter().map(of).collect();
+    let patients: Vec<PatientChange> = ids.into_iter().map(change).collect();
     let both: Vec<(f64, f64)> = patients.iter().filter_map(|row| Some((row.before?, row.after?))).collect();
     let mean =
         |of: fn(&(f64, f64)) -> f64| (!both.is_empty()).then(|| both.iter().map(of).sum::<f64>() / both.len() as f64);

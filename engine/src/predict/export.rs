@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Choice, Segmenter, open_finetuned};
 use crate::Result;
 use crate::device::Compute;
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::run::checkpoint::{self, CheckpointData};
 use crate::run::export::export_run;
 use crate::trainer::WEIGHTS;

@@ -110,8 +110,7 @@ mod tests {
     use crate::config::Config;
     use crate::device::Compute;
     use crate::event::Control;
-    use crate::finetune::network_config;
-    use crate::predict::Segmenter;
+    use crate::predict::{Segmenter, network_config};
     use crate::preprocess::{Spacing, Targets};
     use crate::volume::{Grid, Orientation, Volume};
     use glam::{DAffine3, DVec3};

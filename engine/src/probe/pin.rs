@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::{Error, Result};
 
 /// Maximum length of a recorded patient name in bytes, as for file names.

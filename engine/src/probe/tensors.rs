@@ -10,7 +10,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::{Error, ErrorKind, Result};
 
 /// Version of the format. Version 1 was a custom binary format, in `.probe` files.

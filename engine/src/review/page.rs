@@ -6,7 +6,7 @@ use super::picture::Slices;
 use super::table::time;
 use super::{CaseVolumes, LatestEntries, MeasuredCase, MeasuredFinding, Progress, Verdict};
 use crate::Result;
-use crate::experiment::page::{NOTICE, document, embedded, escape, facts, href};
+use crate::report::page::{NOTICE, document, embedded, escape, facts, href};
 use crate::words::plural;
 
 /// Number of findings with a picture, largest first.

@@ -4,7 +4,7 @@ use super::CaseVolumes;
 use crate::Result;
 use crate::draw::colour::{FALSE_NEGATIVE, INK, TRUE_POSITIVE};
 use crate::draw::{Canvas, Rect, SliceView};
-use crate::experiment::figures::{axial_slice, window_of};
+use crate::report::figures::{axial_slice, window_of};
 use crate::volume::LabelVolume;
 
 /// Width of a picture in pixels.

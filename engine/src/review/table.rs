@@ -1,7 +1,7 @@
 //! Verdicts and findings as CSV.
 
 use super::MeasuredCase;
-use crate::run::clock::utc;
+use crate::disk::clock::utc;
 use crate::{Error, Result};
 
 /// One row per case: verdict, comment, reviewer, time and mask statistics.
@@ -43,7 +43,7 @@ pub fn cases_csv(cases: &[MeasuredCase]) -> Result<Vec<u8>> {
             count("accepted"),
             count("rejected"),
             number(case.volume_ml),
-            number(case.findings.first().map(|found| found.finding.volume_ml)),
+            number(case.findings.first().map(|measured| measured.finding.volume_ml)),
             case.problem.clone().unwrap_or_default(),
         ]
     };
@@ -72,18 +72,18 @@ pub fn findings_csv(cases: &[MeasuredCase]) -> Result<Vec<u8>> {
         "suvpeak",
     ];
     let rows = cases.iter().flat_map(|case| {
-        case.findings.iter().map(|found| {
-            let (finding, values) = (&found.finding, found.values);
+        case.findings.iter().map(|measured| {
+            let (finding, values) = (&measured.finding, measured.values);
             let labels: Vec<String> = finding.labels.iter().map(|part| part.label.to_string()).collect();
             let mut row = vec![
                 case.case.clone(),
                 finding.number.to_string(),
-                found.verdict.map(super::FindingVerdict::key).unwrap_or_default().to_owned(),
+                measured.verdict.map(super::FindingVerdict::key).unwrap_or_default().to_owned(),
                 case.mask.to_owned(),
                 labels.join("+"),
                 number(Some(finding.volume_ml)),
                 number(Some(finding.diameter.mm)),
-                found.slice.to_string(),
+                measured.slice.to_string(),
             ];
             row.extend(finding.centroid_mm.map(|mm| number(Some(mm))));
             row.push(case.image.clone());

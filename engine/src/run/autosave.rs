@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{folder_of, is_temporary, sync_folder};
 use super::journal::{self, Journal};
 use super::text::{read_json, write_json};
+use crate::disk::atomic::{folder_of, is_temporary, sync_folder};
 use crate::edit::journal::{Kind, Replay};
 use crate::edit::{Delta, EditLabels};
 use crate::{Error, ErrorKind, Result};
@@ -233,32 +233,32 @@ mod tests {
     #[test]
     fn edits_of_a_killed_program_are_offered_and_continued() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("unsaved");
-        assert!(left(&place).0.is_empty(), "nothing was ever edited");
+        let unsaved = folder.path().join("unsaved");
+        assert!(left(&unsaved).0.is_empty(), "nothing was ever edited");
         let masks = [labels([0; 4]), labels([1, 0, 0, 0]), labels([1, 2, 0, 0]), labels([1, 2, 2, 0])];
         let delta = |n: usize| Delta::between(&masks[n], &masks[n + 1]);
-        let mut autosave = Autosave::create(&place, &case(), &masks[0]).unwrap();
+        let mut autosave = Autosave::create(&unsaved, &case(), &masks[0]).unwrap();
         autosave.append(Kind::Edit, "Brush, label 1", &delta(0)).unwrap();
         autosave.append(Kind::Edit, "Brush, label 2", &delta(1)).unwrap();
-        assert!(left(&place).0.is_empty(), "the program runs");
+        assert!(left(&unsaved).0.is_empty(), "the program runs");
         autosave.append(Kind::Undo, "Brush, label 2", &delta(1).inverted()).unwrap();
         autosave.append(Kind::Edit, "Fill, label 2", &delta(1)).unwrap();
         let path = autosave.path().to_path_buf();
         drop(autosave);
-        let (found, errors) = left(&place);
-        assert!(errors.is_empty() && found.len() == 1, "{errors:?}");
-        assert_eq!((&found[0].case, &found[0].path), (&case(), &path));
-        assert_eq!(found[0].names, ["Brush, label 1", "Fill, label 2"]);
-        assert!(found[0].time_ms > 1_600_000_000_000);
+        let (result, errors) = left(&unsaved);
+        assert!(errors.is_empty() && result.len() == 1, "{errors:?}");
+        assert_eq!((&result[0].case, &result[0].path), (&case(), &path));
+        assert_eq!(result[0].names, ["Brush, label 1", "Fill, label 2"]);
+        assert!(result[0].time_ms > 1_600_000_000_000);
 
         let (mut autosave, replay) = Autosave::resume(&path).unwrap();
         assert_eq!((&replay.labels, replay.header.opened_sha256), (&masks[2], masks[0].sha256()));
         autosave.append(Kind::Edit, "Brush, label 2", &delta(2)).unwrap();
         drop(autosave);
-        assert_eq!(left(&place).0[0].names.len(), 3);
-        assert!(unsaved_edits(&place, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
+        assert_eq!(left(&unsaved).0[0].names.len(), 3);
+        assert!(unsaved_edits(&unsaved, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
         remove(&path);
-        assert_eq!(files(&place), 0);
+        assert_eq!(files(&unsaved), 0);
     }
 
     /// After a kill during compaction the journal is the complete old or new one, and partial files are removed. Either names
@@ -269,7 +269,7 @@ mod tests {
         let grid = Grid::new([64, 64, 4], DAffine3::IDENTITY);
         let mask = |n: usize| {
             let voxels: Vec<u8> =
-                (0..grid.len()).map(|at| u8::from((at * 7 + n).is_multiple_of(3)) * (1 + n as u8)).collect();
+                (0..grid.len()).map(|index| u8::from((index * 7 + n).is_multiple_of(3)) * (1 + n as u8)).collect();
             EditLabels::from_volume(&LabelVolume::new(grid.clone(), voxels).unwrap())
         };
         let masks: Vec<EditLabels> = (0..8).map(mask).collect();
@@ -293,9 +293,9 @@ mod tests {
             let new = std::fs::read(&path).unwrap();
             for end in [0, 1, 9, new.len() / 2, new.len()] {
                 std::fs::write(killed.join(".p.edits.4711.0.tmp"), &new[..end]).unwrap();
-                let (found, errors) = left(&killed);
-                let found = found.into_iter().next().map(|left| left.names).unwrap_or_default();
-                assert_eq!((found, errors.len()), (names(n), 0));
+                let (result, errors) = left(&killed);
+                let result = result.into_iter().next().map(|left| left.names).unwrap_or_default();
+                assert_eq!((result, errors.len()), (names(n), 0));
                 assert!(!killed.join(".p.edits.4711.0.tmp").exists(), "{end}");
                 if n == 0 {
                     // A journal without edits is removed.
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(files(folder.path()), 0);
         std::fs::write(folder.path().join("1.edits"), b"no journal").unwrap();
         write_json(&folder.path().join("1.json"), &case()).unwrap();
-        let (found, errors) = left(folder.path());
-        assert!(found.is_empty() && errors[0].to_string().contains("1.edits"), "{errors:?}");
+        let (result, errors) = left(folder.path());
+        assert!(result.is_empty() && errors[0].to_string().contains("1.edits"), "{errors:?}");
     }
 }

@@ -11,16 +11,16 @@
 //! | 5. remove `.previous.old.tmp` | last, previous |
 //!
 //! A process may be killed between or within these steps. [`RunFolder::resume`] repairs each of these states; readers without
-//! the lock look in all places. `best` is replaced in the same way, but its predecessor is removed.
+//! the lock look in all folders. `best` is replaced in the same way, but its predecessor is removed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::atomic::{rename, sync_folder};
-use super::fault;
 use super::folder::RunFolder;
 pub use super::manifest::{Manifest, PartEntry, VERSION};
 use super::manifest::{exists, read_folder, remove_folder, write_folder};
+use crate::disk::atomic::{rename, sync_folder};
+use crate::disk::fault;
 use crate::{Error, ErrorKind, Result};
 
 /// A checkpoint slot of a run.
@@ -45,10 +45,10 @@ impl Slot {
     }
 
     /// Paths that may hold the checkpoint: its final path, and those of an interrupted save.
-    fn places(self, checkpoints: &Path) -> Vec<PathBuf> {
-        let place = checkpoints.join(self.name());
-        if exists(&place) {
-            return vec![place];
+    fn folders(self, checkpoints: &Path) -> Vec<PathBuf> {
+        let folder = checkpoints.join(self.name());
+        if exists(&folder) {
+            return vec![folder];
         }
         match self {
             Self::Last => vec![new(checkpoints, self)],
@@ -134,11 +134,11 @@ fn stage(checkpoints: &Path, slot: Slot, data: &CheckpointData) -> Result<()> {
 /// Steps 2 to 5: renames in an order that always leaves a complete checkpoint under a known name.
 fn promote(checkpoints: &Path, slot: Slot) -> Result<()> {
     let moved = |from: &Path, to: &Path| rename(from, to).map_err(Error::io("rename", from));
-    let place = checkpoints.join(slot.name());
+    let folder = checkpoints.join(slot.name());
     // The slot to remove: `last` replaces `previous`, `best` replaces itself.
     let dropped = if slot == Slot::Last { Slot::Previous } else { slot };
     let aside = old(checkpoints, dropped);
-    if exists(&place) {
+    if exists(&folder) {
         remove_folder(&aside)?;
         let leaving = checkpoints.join(dropped.name());
         if exists(&leaving) {
@@ -146,11 +146,11 @@ fn promote(checkpoints: &Path, slot: Slot) -> Result<()> {
         }
         pass("checkpoint-aside", checkpoints)?;
         if dropped != slot {
-            moved(&place, &leaving)?;
+            moved(&folder, &leaving)?;
         }
         pass("checkpoint-demoted", checkpoints)?;
     }
-    moved(&new(checkpoints, slot), &place)?;
+    moved(&new(checkpoints, slot), &folder)?;
     pass("checkpoint-promoted", checkpoints)?;
     sync_folder(checkpoints).map_err(Error::io("write", checkpoints))?;
     remove_folder(&aside)
@@ -165,18 +165,18 @@ fn pass(point: &str, checkpoints: &Path) -> Result<()> {
 pub(super) fn recover_interrupted_saves(checkpoints: &Path) -> Result<Vec<String>> {
     let mut notes = Vec::new();
     for slot in [Slot::Last, Slot::Best] {
-        let (place, staged) = (checkpoints.join(slot.name()), new(checkpoints, slot));
-        if !exists(&place) && exists(&staged) && read_folder(&staged).is_ok() {
-            rename(&staged, &place).map_err(Error::io("rename", &staged))?;
-            notes.push(format!("{}: completed an interrupted save", place.display()));
+        let (folder, staged) = (checkpoints.join(slot.name()), new(checkpoints, slot));
+        if !exists(&folder) && exists(&staged) && read_folder(&staged).is_ok() {
+            rename(&staged, &folder).map_err(Error::io("rename", &staged))?;
+            notes.push(format!("{}: completed an interrupted save", folder.display()));
         }
         remove_folder(&staged)?;
     }
     for slot in [Slot::Previous, Slot::Best] {
-        let (place, aside) = (checkpoints.join(slot.name()), old(checkpoints, slot));
-        if !exists(&place) && exists(&aside) {
-            rename(&aside, &place).map_err(Error::io("rename", &aside))?;
-            notes.push(format!("{}: restored after an interrupted save", place.display()));
+        let (folder, aside) = (checkpoints.join(slot.name()), old(checkpoints, slot));
+        if !exists(&folder) && exists(&aside) {
+            rename(&aside, &folder).map_err(Error::io("rename", &aside))?;
+            notes.push(format!("{}: restored after an interrupted save", folder.display()));
         }
         remove_folder(&aside)?;
     }
@@ -187,8 +187,8 @@ pub(super) fn recover_interrupted_saves(checkpoints: &Path) -> Result<Vec<String
 /// True if the run has a checkpoint to resume from.
 pub fn has_checkpoint(run: &RunFolder) -> bool {
     let checkpoints = run.checkpoints_path();
-    let places = [Slot::Last, Slot::Previous].into_iter().flat_map(|slot| slot.places(&checkpoints));
-    places.into_iter().any(|place| exists(&place))
+    let folders = [Slot::Last, Slot::Previous].into_iter().flat_map(|slot| slot.folders(&checkpoints));
+    folders.into_iter().any(|folder| exists(&folder))
 }
 
 /// Loads the latest complete and undamaged checkpoint. The second value holds warnings, one line each.
@@ -200,12 +200,12 @@ pub fn has_checkpoint(run: &RunFolder) -> bool {
 /// If both are unusable, the error of `last`. Also if `last` has another format version: resuming from `previous` would
 /// discard the work of a newer program.
 pub fn load(run: &RunFolder) -> Result<(CheckpointData, Vec<String>)> {
-    let found = first_good(run, &[Slot::Last, Slot::Previous], read_folder)?;
+    let checkpoint = first_good(run, &[Slot::Last, Slot::Previous], read_folder)?;
     let last = run.checkpoints_path().join(Slot::Last.name());
-    if run.holds_lock() && found.slot == Slot::Previous && exists(&last) {
+    if run.holds_lock() && checkpoint.slot == Slot::Previous && exists(&last) {
         run.set_aside(&last)?;
     }
-    Ok((found.content, found.warnings))
+    Ok((checkpoint.content, checkpoint.warnings))
 }
 
 /// Loads one checkpoint of the run.
@@ -257,7 +257,7 @@ fn first_good<T>(run: &RunFolder, slots: &[Slot], read: impl Fn(&Path) -> Result
     loop {
         let outcome = first_good_now(run, slots, &read);
         attempt += 1;
-        if run.holds_lock() || attempt == 3 || outcome.as_ref().is_ok_and(|found| found.warnings.is_empty()) {
+        if run.holds_lock() || attempt == 3 || outcome.as_ref().is_ok_and(|slot| slot.warnings.is_empty()) {
             return outcome;
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -269,19 +269,20 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
     // The first damage is reported, absence only if there is no damage.
     let (mut damage, mut absent): (Vec<Error>, _) = (Vec::new(), Vec::new());
     for slot in slots {
-        for place in slot.places(&checkpoints) {
-            if !exists(&place) {
+        for folder in slot.folders(&checkpoints) {
+            if !exists(&folder) {
                 absent.push(slot.name());
                 continue;
             }
-            match read(&place) {
+            match read(&folder) {
                 Ok(content) => {
                     let instead = format!("{} is used instead", slot.name());
                     let damage = damage.iter().map(|error| format!("{error}. {instead}"));
                     // Only a missing `last` is worth a warning: `best` does not exist before a validation.
-                    let gone = absent.iter().filter(|name| **name == Slot::Last.name());
-                    let gone = gone.map(|name| format!("{}: {name} is missing. {instead}", checkpoints.display()));
-                    let warnings = damage.chain(gone).collect();
+                    let missing = absent.iter().filter(|name| **name == Slot::Last.name());
+                    let missing =
+                        missing.map(|name| format!("{}: {name} is missing. {instead}", checkpoints.display()));
+                    let warnings = damage.chain(missing).collect();
                     return Ok(SlotContent { content, slot: *slot, warnings });
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Version { .. }) => return Err(error),
@@ -294,33 +295,6 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
         return Err(Error::file(&checkpoints, format!("holds no checkpoint {}", names.join(" or "))));
     }
     Err(damage.swap_remove(0))
-}
-
-/// Saves a checkpoint to a new folder outside the run, for when the run folder is no longer writable.
-///
-/// # Errors
-/// If `folder` exists or cannot be written.
-pub fn export(folder: &Path, data: &CheckpointData) -> Result<()> {
-    if exists(folder) {
-        return Err(Error::file(folder, "already exists. Choose a new name"));
-    }
-    let Some(name) = folder.file_name() else { return Err(Error::file(folder, "does not name a folder")) };
-    let staged = folder.with_file_name(format!(".{}.{}.0.tmp", name.to_string_lossy(), std::process::id()));
-    remove_folder(&staged)?;
-    let outcome =
-        write_folder(&staged, data).and_then(|()| rename(&staged, folder).map_err(Error::io("write", folder)));
-    if outcome.is_err() {
-        let _ = remove_folder(&staged);
-    }
-    outcome
-}
-
-/// Reads a checkpoint folder written by [`export`].
-///
-/// # Errors
-/// If it is incomplete or damaged.
-pub fn import(folder: &Path) -> Result<CheckpointData> {
-    read_folder(folder)
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RunFolder;
-use super::atomic::{rename, sync_folder};
 use super::checkpoint::Slot;
 use super::manifest::remove_folder;
 use super::text::{read_json, write_json};
+use crate::disk::atomic::{rename, sync_folder};
 use crate::{Error, Result};
 
 const DOCUMENT: &str = "evaluation.json";
@@ -51,7 +51,7 @@ impl<'a> StagedEvaluation<'a> {
     }
 
     /// Path to write a segmentation to.
-    pub fn place(&self, name: &str) -> PathBuf {
+    pub fn path_of(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -59,9 +59,9 @@ impl<'a> StagedEvaluation<'a> {
     pub fn finish<T: Serialize>(self, document: &T) -> Result<()> {
         self.run.require_lock()?;
         write_json(&self.folder.join(DOCUMENT), document)?;
-        let place = folder(self.run.root(), self.slot);
-        remove_folder(&place)?;
-        rename(&self.folder, &place).map_err(Error::io("write", &place))?;
+        let target = folder(self.run.root(), self.slot);
+        remove_folder(&target)?;
+        rename(&self.folder, &target).map_err(Error::io("write", &target))?;
         sync_folder(self.run.root()).map_err(Error::io("write", self.run.root()))
     }
 }

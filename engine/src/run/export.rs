@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use super::RunFolder;
-use super::atomic::{rename, sync_folder, write_new};
 use super::checkpoint::{CheckpointData, Slot};
-use super::folder::{CHECKPOINTS, COHORT, CONFIG, SPLIT};
+use super::folder::{CHECKPOINTS, COHORT, SPLIT};
 use super::manifest::{exists, remove_folder, write_folder};
 use super::text;
+use crate::disk::RUN_CONFIG;
+use crate::disk::atomic::{rename, sync_folder, write_new};
 use crate::{Error, Result};
 
 /// Creates the run folder `to` with this configuration, the split of `run` if it has one, and `data` as its `last`
@@ -41,7 +42,7 @@ fn fill(run: &RunFolder, config_toml: &str, data: &CheckpointData, staged: &Path
         write_new(&path, bytes).map_err(Error::io("write", &path))
     };
     make(staged)?;
-    write(CONFIG, config_toml.as_bytes())?;
+    write(RUN_CONFIG, config_toml.as_bytes())?;
     if exists(&run.split_path()) {
         write(SPLIT, text::read_text(&run.split_path())?.as_bytes())?;
     }
@@ -84,7 +85,7 @@ mod tests {
         let mut names: Vec<String> =
             fs::read_dir(&whole).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
-        assert_eq!(names, [CHECKPOINTS, CONFIG, SPLIT]);
+        assert_eq!(names, [CHECKPOINTS, RUN_CONFIG, SPLIT]);
     }
 
     #[test]

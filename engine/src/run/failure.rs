@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::RunFolder;
-use super::atomic::write_atomic;
 use super::text::read_limited;
+use crate::disk::atomic::write_atomic;
 use crate::{Error, Result};
 
 const NAME: &str = "failed.txt";

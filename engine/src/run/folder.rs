@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::atomic::{is_temporary, rename, sync_folder, write_atomic};
 use super::lock::{self, Lock};
 use super::{checkpoint, evaluation, text};
+use crate::disk::RUN_CONFIG;
+use crate::disk::atomic::{is_temporary, rename, sync_folder, write_atomic};
 use crate::{Error, Result};
 
-pub(super) const CONFIG: &str = "config.toml";
 pub(super) const SPLIT: &str = "split.json";
 pub(super) const COHORT: &str = "cohort.json";
 const CORRECTIONS: &str = "corrections.json";
@@ -81,7 +81,7 @@ impl RunFolder {
 
     /// True if `root` holds a configuration.
     pub fn is_run(root: &Path) -> bool {
-        root.join(CONFIG).is_file()
+        root.join(RUN_CONFIG).is_file()
     }
 
     /// Removes a run without events and checkpoints, such as that of a dry run. Keeps any other.
@@ -110,7 +110,7 @@ impl RunFolder {
 
     /// Path of `config.toml`.
     pub fn config_path(&self) -> PathBuf {
-        self.root.join(CONFIG)
+        self.root.join(RUN_CONFIG)
     }
 
     pub(crate) fn split_path(&self) -> PathBuf {
@@ -260,7 +260,7 @@ fn refuse_other(root: &Path) -> Result<()> {
     if RunFolder::is_run(root) {
         Ok(())
     } else {
-        Err(Error::file(root, format!("is not a run folder, it has no {CONFIG}")))
+        Err(Error::file(root, format!("is not a run folder, it has no {RUN_CONFIG}")))
     }
 }
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::clock::now_ms;
 use super::{Convergence, RunFolder, checkpoint, log};
+use crate::disk::clock::now_ms;
 use crate::event::{CaseCounts, EpochSummary, Event, Stage};
 use crate::probe::Pin;
 use crate::{ErrorKind, Result};
@@ -182,8 +182,8 @@ impl History {
                 put(epochs, probe.epoch, |epoch| *epoch);
             }
             Event::Epoch(summary) => {
-                let at = put(&mut self.summaries, (**summary).clone(), |row| row.epoch);
-                self.seconds.truncate(at);
+                let index = put(&mut self.summaries, (**summary).clone(), |row| row.epoch);
+                self.seconds.truncate(index);
                 self.seconds.push(t.unwrap_or_else(now_ms) as f64 / 1000.0);
             }
             Event::Validation { epoch, dice, best } => {
@@ -275,10 +275,10 @@ impl History {
 /// Inserts a row by epoch and returns its index. Drops rows of the same and later epochs, which training repeats after going
 /// back.
 fn put<T>(rows: &mut Vec<T>, row: T, epoch: impl Fn(&T) -> usize) -> usize {
-    let at = rows.partition_point(|other| epoch(other) < epoch(&row));
-    rows.truncate(at);
+    let index = rows.partition_point(|other| epoch(other) < epoch(&row));
+    rows.truncate(index);
     rows.push(row);
-    at
+    index
 }
 
 fn find<T>(rows: &[T], epoch: usize, of: impl Fn(&T) -> usize) -> Option<&T> {

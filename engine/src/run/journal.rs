@@ -12,9 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::atomic::{folder_of, rename, survive_size_limit, sync_folder, temporary_path};
-use super::clock::now_ms;
-use super::fault;
+use crate::disk::atomic::{folder_of, rename, survive_size_limit, sync_folder, temporary_path};
+use crate::disk::clock::now_ms;
+use crate::disk::fault;
 use crate::edit::journal::{Header, Kind, Record, Replay, encode_record, encode_start, replay};
 use crate::edit::{Delta, EditLabels};
 use crate::{Error, Result};
@@ -149,9 +149,9 @@ impl Drop for Journal {
 /// Whether any program, including this one, has the journal open for appending.
 pub fn is_open(path: &Path) -> bool {
     let Ok(file) = File::open(path) else { return false };
-    let held = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    let is_locked = matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
     let _ = file.unlock();
-    held
+    is_locked
 }
 
 /// Replays a journal without changing it.
@@ -210,7 +210,7 @@ struct Syncer {
 
 impl Syncer {
     fn of(file: &File) -> io::Result<Self> {
-        let (file, (wake, woken)) = (file.try_clone()?, channel());
+        let (file, (wake, wake_ups)) = (file.try_clone()?, channel());
         let failure = Arc::new(Mutex::new(None));
         let report = Arc::clone(&failure);
         let flush = move || {
@@ -219,7 +219,7 @@ impl Syncer {
             }
         };
         let thread =
-            std::thread::Builder::new().name("journal".to_owned()).spawn(move || flush_later(&woken, flush))?;
+            std::thread::Builder::new().name("journal".to_owned()).spawn(move || flush_later(&wake_ups, flush))?;
         Ok(Self { wake: Some(wake), failure, thread: Some(thread) })
     }
 
@@ -236,13 +236,13 @@ impl Syncer {
 }
 
 /// Calls `flush` [`SYNC_DELAY`] after the first of several writes, and immediately when the writer is dropped.
-fn flush_later(woken: &Receiver<()>, flush: impl Fn()) {
-    while woken.recv().is_ok() {
+fn flush_later(wake_ups: &Receiver<()>, flush: impl Fn()) {
+    while wake_ups.recv().is_ok() {
         let due = Instant::now() + SYNC_DELAY;
         let rest = || due.saturating_duration_since(Instant::now());
-        while woken.recv_timeout(rest()).is_ok() {}
+        while wake_ups.recv_timeout(rest()).is_ok() {}
         flush();
-        if woken.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Disconnected) {
+        if wake_ups.recv_timeout(Duration::ZERO) == Err(RecvTimeoutError::Disconnected) {
             return;
         }
     }

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::survive_size_limit;
-use super::clock::now_ms;
+use crate::disk::atomic::survive_size_limit;
+use crate::disk::clock::now_ms;
 use crate::event::{Event, EventSink};
 use crate::{Error, Result};
 
@@ -162,17 +162,17 @@ impl Drop for EventLog {
 /// Length and number of the whole lines within the first `limit` bytes.
 fn whole_lines(file: &mut File, limit: u64) -> io::Result<(u64, u64)> {
     let mut reader = BufReader::with_capacity(1 << 16, file.take(limit));
-    let (mut kept, mut count, mut seen) = (0, 0, 0);
+    let (mut end, mut count, mut offset) = (0, 0, 0);
     loop {
         let block = reader.fill_buf()?;
         if block.is_empty() {
-            return Ok((kept, count));
+            return Ok((end, count));
         }
         for (index, _) in block.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
-            (kept, count) = (seen + index as u64 + 1, count + 1);
+            (end, count) = (offset + index as u64 + 1, count + 1);
         }
         let length = block.len();
-        seen += length as u64;
+        offset += length as u64;
         reader.consume(length);
     }
 }

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{sha256, sync_folder, write_new};
 use super::checkpoint::CheckpointData;
 use super::text::read_limited;
+use crate::disk::atomic::{sha256, sync_folder, write_new};
 use crate::{Error, ErrorKind, Result};
 
 /// Checkpoint format version of this program.

@@ -20,21 +20,18 @@
 //! [`journal`], [`autosave`] and [`spill`] store edits of a mask: see [`crate::edit`].
 //!
 //! # Invariants
-//! - A file is always its complete old or new version, because every write goes through [`atomic`]. The event log, which only
-//!   grows, is truncated to a whole line instead.
+//! - A file is always its complete old or new version, because every write goes through [`crate::disk::atomic`]. The event
+//!   log, which only grows, is truncated to a whole line instead.
 //! - After the first save, at least one complete checkpoint is on disk at every instant.
 //! - Only the holder of the lock changes a run folder, except for the user's notes. Readers need no lock.
 //! - No content of a file in the folder makes the program read or write outside the folder.
 
-pub mod atomic;
 pub mod autosave;
 pub mod checkpoint;
-pub mod clock;
 pub mod convergence;
 pub(crate) mod evaluation;
 pub mod export;
 pub(crate) mod failure;
-pub mod fault;
 pub mod folder;
 pub mod history;
 pub mod journal;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::RunFolder;
-use super::atomic::write_atomic;
 use super::folder::{PROBES, list};
 use super::text::{read_json, read_limited, write_json};
+use crate::disk::atomic::write_atomic;
 use crate::probe::Pin;
 use crate::{Error, Result};
 
@@ -20,9 +20,9 @@ pub(crate) fn path(run: &Path, folder: &str, name: &str) -> PathBuf {
 /// Creates or replaces a file of a pinned slice. The run's lock must be held.
 pub(crate) fn write(run: &RunFolder, folder: &str, name: &str, bytes: &[u8]) -> Result<()> {
     run.require_lock()?;
-    let place = path(run.root(), folder, name);
-    make(place.parent().unwrap_or(run.root()))?;
-    write_atomic(&place, bytes).map(|_| ())
+    let target = path(run.root(), folder, name);
+    make(target.parent().unwrap_or(run.root()))?;
+    write_atomic(&target, bytes).map(|_| ())
 }
 
 /// The path under which version 0.1 stored a file that does not exist at `path`.

@@ -20,10 +20,11 @@ use serde::{Deserialize, Serialize};
 pub use export::{Export, INDEX, export};
 pub use ranking::read_ranking;
 
-use super::atomic::{folder_of, survive_size_limit, sync_folder};
-use super::clock::{now_ms, utc};
 use super::lock::{Lock, LockOutcome, lock_file};
-use super::{fault, machine, text};
+use super::{machine, text};
+use crate::disk::atomic::{folder_of, survive_size_limit, sync_folder};
+use crate::disk::clock::{now_ms, utc};
+use crate::disk::fault;
 use crate::review::Entry;
 use crate::{Error, ErrorKind, Result};
 
@@ -83,7 +84,7 @@ fn parse(bytes: &[u8]) -> (ReviewLog, usize) {
     let mut log = ReviewLog::default();
     let (mut start, mut number) = (0, 0);
     while start < bytes.len() {
-        let end = bytes[start..].iter().position(|byte| *byte == b'\n').map(|at| start + at);
+        let end = bytes[start..].iter().position(|byte| *byte == b'\n').map(|index| start + index);
         let line = &bytes[start..end.unwrap_or(bytes.len())];
         number += 1;
         match (entry(line), end) {
@@ -105,9 +106,9 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
     struct Versioned {
         version: u32,
     }
-    let found: Versioned = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    if found.version != VERSION {
-        return Err(format!("its version is {}, this program reads {VERSION}", found.version));
+    let header: Versioned = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+    if header.version != VERSION {
+        return Err(format!("its version is {}, this program reads {VERSION}", header.version));
     }
     serde_json::from_slice(line).map_err(|e| e.to_string())
 }

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::atomic::{sha256, write_atomic};
 use super::checkpoint::Slot;
 use super::folder::list;
 use super::text::{read_json, read_text};
 use super::{evaluation, lock};
+use crate::disk::atomic::{sha256, write_atomic};
 use crate::{Error, Result};
 
 /// A study's folder, which need not exist yet.
@@ -153,18 +153,18 @@ pub fn find_studies(root: &Path) -> Result<Vec<PathBuf>> {
         let entries = list(of)?.into_iter().filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         Ok(entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect())
     };
-    let mut found = Vec::new();
+    let mut studies = Vec::new();
     for path in folders(root)? {
         if StudyFolder::new(&path).is_started() {
-            found.push(path);
+            studies.push(path);
         } else {
             // Folders that cannot be listed are skipped; they contain none of the user's studies.
             let inner = folders(&path).unwrap_or_default();
-            found.extend(inner.into_iter().filter(|path| StudyFolder::new(path).is_started()));
+            studies.extend(inner.into_iter().filter(|path| StudyFolder::new(path).is_started()));
         }
     }
-    found.sort();
-    Ok(found)
+    studies.sort();
+    Ok(studies)
 }
 
 /// Reads a plan's text.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::atomic::write_atomic;
+use crate::disk::atomic::write_atomic;
 use crate::{Error, Result};
 
 /// Size limit of configurations, splits and reports, in bytes.

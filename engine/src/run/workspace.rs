@@ -8,13 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::atomic::{rename, sync_folder, write_atomic};
 use super::checkpoint::Slot;
 use super::folder::list as entries_of;
 use super::history::{History, RunState};
 use super::text::read_limited;
 use super::{RunFolder, checkpoint, evaluation, failure, flat_settings, lock};
 use crate::config::Config;
+use crate::disk::atomic::{rename, sync_folder, write_atomic};
 use crate::event::Stage;
 use crate::{Error, ErrorKind, Result};
 
@@ -23,7 +23,7 @@ const TRASH: &str = ".trash";
 /// File of the user's notes.
 const NOTES: &str = "notes.txt";
 /// Maximum length of the notes in bytes.
-const MOST_NOTES: u64 = 64 << 10;
+const MAX_NOTES: u64 = 64 << 10;
 
 /// One run of a workspace.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -237,8 +237,8 @@ pub fn set_notes(run: &Path, text: &str) -> Result<()> {
     if !looks_like_run(run) {
         return Err(Error::file(run, "is not a run folder, so it has no notes"));
     }
-    if text.len() as u64 > MOST_NOTES {
-        let why = format!("must be at most {MOST_NOTES} bytes");
+    if text.len() as u64 > MAX_NOTES {
+        let why = format!("must be at most {MAX_NOTES} bytes");
         return Err(Error::config("notes", format!("{} bytes", text.len()), why));
     }
     write_atomic(&run.join(NOTES), text.as_bytes()).map(|_| ())
@@ -274,7 +274,7 @@ fn looks_like_run(path: &Path) -> bool {
 
 /// Summarises a run folder.
 fn entry(path: &Path, name: String) -> RunEntry {
-    let notes = read_limited(&path.join(NOTES), MOST_NOTES)
+    let notes = read_limited(&path.join(NOTES), MAX_NOTES)
         .map_or_else(|_| String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
     let mut entry = RunEntry { path: path.to_path_buf(), name, notes, changed: changed(path), ..RunEntry::default() };
     if let Err(error) = fill(&mut entry) {
@@ -299,10 +299,10 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
         entry.from = (!config.labels.from.as_os_str().is_empty()).then_some(config.labels.from);
     }
     // A run in progress is listed as such even if part of it cannot be read.
-    let held = lock::held_by(&entry.path);
-    entry.state = held.map_or_else(EntryState::default, |pid| EntryState::Training { pid });
+    let owner = lock::held_by(&entry.path);
+    entry.state = owner.map_or_else(EntryState::default, |pid| EntryState::Training { pid });
     let history = History::read(&entry.path);
-    let history = if held.is_some() { history.unwrap_or_default() } else { history? };
+    let history = if owner.is_some() { history.unwrap_or_default() } else { history? };
     if history.epochs > 0 {
         entry.epochs = history.epochs;
     }
@@ -320,7 +320,7 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
         Some((dice, part)) => (Some(dice), if part == "test" { DiceOf::Test } else { DiceOf::HeldOut }),
         None => (entry.best_validation.map(|(_, dice)| dice), DiceOf::Validation),
     };
-    if held.is_none() {
+    if owner.is_none() {
         entry.state = if history.state == RunState::Finished {
             EntryState::Finished
         } else if let Some(why) = failure::read(&run) {

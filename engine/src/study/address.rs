@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use crate::cohort::split::Split;
 use crate::config::Config;
+use crate::disk::atomic::sha256;
 use crate::event::Stage;
-use crate::run::atomic::sha256;
 use crate::run::diff_config;
 use crate::{Error, Result};
 

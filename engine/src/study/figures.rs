@@ -15,8 +15,8 @@ use super::plan::Plan;
 use super::results::Results;
 use super::summary::Group;
 use crate::Result;
-use crate::experiment::figures::svg_file;
-use crate::experiment::page::Figure;
+use crate::report::figures::svg_file;
+use crate::report::page::Figure;
 use crate::run::study::StudyFolder;
 
 /// Input of the figures.
@@ -56,10 +56,10 @@ impl Source<'_> {
         for group in self.groups {
             let drawn = segmentations::sheet(self, group);
             let what = format!("segmentations {} {}", group.cohort, group.budget);
-            self.keep(&what, drawn, &mut pictures.missing, &mut pictures.segmentations)?;
+            self.store(&what, drawn, &mut pictures.missing, &mut pictures.segmentations)?;
         }
         for (what, drawn) in updates::sheets(self) {
-            self.keep(&what, drawn, &mut pictures.missing, &mut pictures.updates)?;
+            self.store(&what, drawn, &mut pictures.missing, &mut pictures.updates)?;
         }
         for group in self.groups {
             let name = format!("figures/{}.svg", file_name(&format!("patients {} {}", group.cohort, group.budget)));
@@ -73,7 +73,7 @@ impl Source<'_> {
     }
 
     /// Writes a picture next to the report and lists it there, or records why it is missing.
-    fn keep(
+    fn store(
         self,
         what: &str,
         drawn: Result<Option<Sheet>>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::job::{Jobs, Pilot, Rates};
 use super::plan::Plan;
 use super::runner::JobState;
-use crate::run::atomic::sha256;
+use crate::disk::atomic::sha256;
 use crate::run::study::StudyFolder;
 use crate::{Error, ErrorKind, Result};
 

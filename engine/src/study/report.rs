@@ -14,8 +14,8 @@ use super::summary::{Group, summarise};
 use super::tables::{TextTable, csv, table};
 use super::views::TablePlan;
 use crate::Result;
-use crate::experiment::mean_sd;
-use crate::experiment::page::{Figure, NOTICE, document, escape, figure};
+use crate::report::mean_sd;
+use crate::report::page::{Figure, NOTICE, document, escape, figure};
 use crate::run::study::StudyFolder;
 use crate::words::plural;
 

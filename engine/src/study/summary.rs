@@ -10,8 +10,8 @@ use super::job::Cell;
 use super::plan::Plan;
 use super::results::Results;
 use super::statistics::{Interval, Resamples, holm, wilcoxon};
-use crate::experiment::mean_sd;
 use crate::metrics::Measures;
+use crate::report::mean_sd;
 
 /// Methods that the others are compared with, if the study has them; otherwise the first method.
 const REFERENCES: [&str; 3] = ["sup", "base", "amlp"];
@@ -165,7 +165,7 @@ impl Group {
 /// Values of a method in a group: by unit (draw, seed), then the scans by patient.
 type Table<'a> = BTreeMap<(usize, u64), Patients<'a>>;
 type Patients<'a> = BTreeMap<&'a str, Vec<&'a Measures>>;
-/// The place of a table, and its differences `[unit][patient]` to the reference.
+/// The index of a table, and its differences `[unit][patient]` to the reference.
 type Pair = (usize, Vec<Vec<f64>>);
 
 /// Means, spreads and paired differences of the results of a plan.
@@ -293,42 +293,42 @@ impl<'a> Comparison<'a> {
         for to in references {
             let Some(reference) = group.methods.iter().position(|method| method.method == to) else { continue };
             for metric in group.columns.clone() {
-                for (at, difference) in self.differences(&tables, reference, metric) {
-                    group.methods[at].differences.push(Difference { to: to.clone(), ..difference });
+                for (index, difference) in self.differences(&tables, reference, metric) {
+                    group.methods[index].differences.push(Difference { to: to.clone(), ..difference });
                 }
             }
         }
     }
 
-    /// Differences of a metric of every other table to that of `reference`, with the place of the table and without the name
+    /// Differences of a metric of every other table to that of `reference`, with the index of the table and without the name
     /// of the reference.
     fn differences(&mut self, tables: &[Table<'_>], reference: usize, metric: Metric) -> Vec<(usize, Difference)> {
         let mut by_shape: BTreeMap<[usize; 2], Vec<Pair>> = BTreeMap::new();
-        for (at, table) in tables.iter().enumerate().filter(|(at, _)| *at != reference) {
+        for (index, table) in tables.iter().enumerate().filter(|(index, _)| *index != reference) {
             let values = paired(table, &tables[reference], metric);
             let shape = [values.len(), values.first().map_or(0, Vec::len)];
-            by_shape.entry(shape).or_default().push((at, values));
+            by_shape.entry(shape).or_default().push((index, values));
         }
-        let mut found = Vec::new();
+        let mut results = Vec::new();
         for (shape, pairs) in by_shape {
             let resamples = self.resamples.entry(shape).or_insert_with(|| Resamples::new(shape, self.seed));
             let values: Vec<&[Vec<f64>]> = pairs.iter().map(|(_, values)| values.as_slice()).collect();
             let intervals = resamples.intervals(&values).into_iter().flatten();
-            for ((at, values), Interval { mean, low, high, .. }) in pairs.iter().zip(intervals) {
+            for ((index, values), Interval { mean, low, high, .. }) in pairs.iter().zip(intervals) {
                 let by_patient: Vec<f64> = (0..shape[1])
                     .map(|patient| mean_sd(&values.iter().map(|unit| unit[patient]).collect::<Vec<_>>()).0)
                     .collect();
                 let p = wilcoxon(&by_patient).p;
                 let interval = [low, high];
-                found.push((*at, Difference { to: String::new(), metric, mean, interval, p, p_holm: p }));
+                results.push((*index, Difference { to: String::new(), metric, mean, interval, p, p_holm: p }));
             }
         }
-        found.sort_by_key(|(at, _)| *at);
-        let corrected = holm(&found.iter().map(|(_, difference)| difference.p).collect::<Vec<_>>());
-        for ((_, difference), p_holm) in found.iter_mut().zip(corrected) {
+        results.sort_by_key(|(index, _)| *index);
+        let corrected = holm(&results.iter().map(|(_, difference)| difference.p).collect::<Vec<_>>());
+        for ((_, difference), p_holm) in results.iter_mut().zip(corrected) {
             difference.p_holm = p_holm;
         }
-        found
+        results
     }
 }
 
@@ -392,7 +392,7 @@ mod tests {
             (group.patients, group.scans, group.methods[0].units, group.methods[1].units),
             (2, 3, [2, 2], [1, 2])
         );
-        let near = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        let near = |actual: f64, expected: f64| assert!((actual - expected).abs() < 1e-12, "{actual} {expected}");
         // p: .3 and .5, q: .9 and .7. Over scans the means of the draws would be .5 and .567.
         let dsc = group.methods[0].metrics[&Metric::Dsc];
         near(dsc.mean, 0.6);

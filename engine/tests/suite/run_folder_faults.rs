@@ -1,7 +1,7 @@
 //! Run folders under kill -9, full disks, file-size limits and a second process, each in a child process.
 //!
 //! The child is this test program itself: the test `child` trains a mock model in the run folder given by the environment.
-//! `AMLP_FAULT` (see `engine::run::fault`) kills it at a given point; only debug builds support it.
+//! `AMLP_FAULT` (see `engine::disk::fault`) kills it at a given point; only debug builds support it.
 
 use std::fs;
 use std::io::Write;

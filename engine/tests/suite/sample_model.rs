@@ -7,9 +7,9 @@ use std::process::{Command, Output};
 use crate::common::{cohort, finetune, finetune_config, patient, pretrain, pretrain_config};
 use engine::cohort::Cohort;
 use engine::device::Compute;
+use engine::disk::atomic::sha256;
 use engine::event::Control;
 use engine::predict::{Choice, Segmenter, export_model};
-use engine::run::atomic::sha256;
 use engine::volume::LabelVolume;
 use engine::{Error, ErrorKind};
 

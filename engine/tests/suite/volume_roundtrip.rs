@@ -332,7 +332,7 @@ fn a_mask_of_several_frames_is_written_and_read() {
         let (kind, header) = (whole.data.type_name(), whole.header.unwrap());
         assert_eq!((header.dims, kind), (vec![4, 3, 2, 3], if wide > 255 { "uint16" } else { "uint8" }));
     }
-    let previous = Volume::read(&engine::run::atomic::previous_path(&path)).unwrap();
+    let previous = Volume::read(&engine::disk::atomic::previous_path(&path)).unwrap();
     assert_eq!(previous.file_frames, 3, "the mask before is kept");
 }
 
@@ -346,8 +346,8 @@ fn a_mask_that_is_replaced_keeps_its_previous_version() {
         nifti::replace_label(&path, &mask(label), &image).unwrap();
     }
     let read = |path: &Path| LabelVolume::read(path).unwrap().get(0);
-    assert_eq!((read(&path), read(&engine::run::atomic::previous_path(&path))), (3, 2));
+    assert_eq!((read(&path), read(&engine::disk::atomic::previous_path(&path))), (3, 2));
     let other = LabelVolume::new(Grid::new([1, 1, 1], DAffine3::IDENTITY), vec![1_u8]).unwrap();
     assert!(nifti::replace_label(&path, &other, &image).is_err());
-    assert_eq!(read(&engine::run::atomic::previous_path(&path)), 2, "nothing was replaced");
+    assert_eq!(read(&engine::disk::atomic::previous_path(&path)), 2, "nothing was replaced");
 }

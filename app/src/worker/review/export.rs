@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use engine::cohort::Cohort;
+use engine::disk::atomic::write_atomic;
 use engine::review::{CaseVolumes, LatestEntries, MeasuredCase, case_page, page_name};
-use engine::run::atomic::write_atomic;
 use engine::run::review::{Export, INDEX};
 use engine::volume::MaskOptions;
 

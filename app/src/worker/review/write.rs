@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use engine::disk::clock::now_ms;
 use engine::review::Entry;
-use engine::run::clock::now_ms;
 use engine::run::review::{ReviewLog, ReviewWriter};
 
 use crate::state::{Severity, Slot, State};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::run::atomic::keep_previous;
+use engine::disk::atomic::keep_previous;
 use engine::volume::seg::{Algorithm, SegOptions, SourceSeries, Terms, read, write_seg};
 use engine::volume::{LabelStyle, LabelTable, LabelVolume, dicom};
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use engine::config::Config;
+use engine::disk::atomic::write_atomic;
 use engine::event::Stage;
-use engine::run::atomic::write_atomic;
 use serde::{Deserialize, Serialize};
 
 use super::{assess, run};

@@ -134,7 +134,7 @@ fn edits_of_a_killed_window_are_restored_by_the_next_one() {
         LabelVolume::read(&files.prediction).ok().filter(|read| read.data == labels.data)
     });
     until(&mut child, "no journal is left", || journals(home).is_empty().then_some(()));
-    assert_eq!(std::fs::read(engine::run::atomic::previous_path(&files.prediction)).unwrap(), before);
+    assert_eq!(std::fs::read(engine::disk::atomic::previous_path(&files.prediction)).unwrap(), before);
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -6,7 +6,7 @@ use amlp_viewer::command::{AutosaveCommand, FileCommand};
 use amlp_viewer::state::{Dialog, Intent};
 use egui::{Key, vec2};
 use egui_kittest::kittest::Queryable as _;
-use engine::run::atomic::previous_path;
+use engine::disk::atomic::previous_path;
 use engine::run::autosave::unsaved_edits;
 use engine::volume::{LabelVolume, nifti};
 

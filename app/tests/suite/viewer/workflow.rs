@@ -6,8 +6,8 @@ use amlp_viewer::state::train::{CohortState, Column, JobOutcome, Labels, Phase, 
 use amlp_viewer::{Args, sample};
 use egui::Key;
 use engine::config::Config;
+use engine::demo::configs;
 use engine::event::Stage;
-use engine::experiment::demo::configs;
 use engine::inspect::MaskReport;
 use engine::pretrain::amlp::mps::Order;
 

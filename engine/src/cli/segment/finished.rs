@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::Scan;
 use crate::cohort::ImageFile;
-use crate::run::atomic::{sha256_file, write_atomic};
+use crate::disk::atomic::{sha256_file, write_atomic};
 use crate::volume::dicom;
 use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};

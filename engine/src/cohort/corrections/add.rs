@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::{Correction, Corrections, ModelId, RECORD, Verdict, is_plain};
 use crate::cohort::{Case, Cohort};
-use crate::run::atomic::survive_size_limit;
-use crate::run::clock::now_ms;
+use crate::disk::atomic::survive_size_limit;
+use crate::disk::clock::now_ms;
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};

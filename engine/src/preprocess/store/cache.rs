@@ -86,7 +86,7 @@ pub(super) fn save(folder: &Path, key: &str, case: &CaseFrames) -> Result<()> {
     }
     let hash = Sha256::digest(&bytes[HASH..]);
     bytes[..HASH].copy_from_slice(&hash);
-    crate::run::atomic::write_atomic(&path, &bytes).map(|_| ())
+    crate::disk::atomic::write_atomic(&path, &bytes).map(|_| ())
 }
 
 /// The cached case, if its file exists and is intact.

@@ -4,8 +4,8 @@
 //! every checkpoint. Numbers are little-endian, floats by their bits, lists and texts after their length (u64).
 
 use super::{CaseMeta, SliceMeta, SliceStore};
+use crate::disk::atomic::sha256;
 use crate::preprocess::{CasePlan, ChannelPlan, Kind};
-use crate::run::atomic::sha256;
 use crate::volume::Interpolation;
 
 /// Version of the hashed content. Increase it with every change to the functions below.

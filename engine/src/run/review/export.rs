@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::super::atomic::write_atomic;
 use crate::cohort::Cohort;
+use crate::disk::atomic::write_atomic;
 use crate::event::Control;
 use crate::review::{
     LatestEntries, MeasuredCase, case_page, cases_csv, cohort_page, findings_csv, measure_cohort, page_name,

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::Source;
-use crate::experiment::figures::{Chart, Scale, Series, page_colour};
-use crate::experiment::page::escape;
+use crate::report::figures::{Chart, Scale, Series, XScale, page_colour};
+use crate::report::page::escape;
 use crate::study::results::Results;
 use crate::study::summary::{Group, patient_means};
 
@@ -39,7 +39,8 @@ fn learning_curve(cohort: &str, groups: &[&Group], results: &Results) -> Chart {
     let metric = groups.first().map(|group| group.metric()).unwrap_or_default();
     Chart {
         title: format!("{cohort}: {} by label budget", metric.heading()),
-        x: "labelled patients".into(),
+        x: "labelled patients, log scale".into(),
+        x_scale: XScale::Budgets,
         y: format!("mean {}", metric.heading()),
         scale: if metric.is_share() { Scale::Share } else { Scale::Linear },
         series,

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use super::{Sheet, Source};
 use crate::cohort::Cohort;
 use crate::config::Config;
-use crate::experiment::figures::{OverlayInput, OverlayMask, axial_slice, fullest_slice, overlay_rows};
 use crate::jobs::with_known_modalities;
 use crate::preprocess::read_case;
+use crate::report::figures::{OverlayInput, OverlayMask, axial_slice, fullest_slice, overlay_rows};
 use crate::study::job::{Cell, Job};
 use crate::study::results::Row;
 use crate::study::runner::JobState;
@@ -66,9 +66,9 @@ fn is_shown(source: Source<'_>, group: &Group, cell: &Cell) -> bool {
 fn at_quartiles(means: &BTreeMap<&str, f64>) -> Vec<String> {
     let mut sorted: Vec<(&str, f64)> = means.iter().map(|(patient, mean)| (*patient, *mean)).collect();
     sorted.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(b.0)));
-    let mut places: Vec<usize> = [1, 2, 3].map(|quarter| quarter * sorted.len() / 4).to_vec();
-    places.dedup();
-    places.into_iter().filter_map(|at| sorted.get(at)).map(|(patient, _)| (*patient).to_owned()).collect()
+    let mut indices: Vec<usize> = [1, 2, 3].map(|quarter| quarter * sorted.len() / 4).to_vec();
+    indices.dedup();
+    indices.into_iter().filter_map(|index| sorted.get(index)).map(|(patient, _)| (*patient).to_owned()).collect()
 }
 
 /// A test scan in patient orientation, with the reference and the mask of each method.

@@ -3,9 +3,9 @@
 use super::{Sheet, Source};
 use crate::Result;
 use crate::event::{Event, Probe, Stage};
-use crate::experiment::figures::{RelabelRow, relabel_sheet};
 use crate::patch::PatchGrid;
 use crate::probe;
+use crate::report::figures::{RelabelRow, relabel_sheet};
 use crate::run::RunFolder;
 use crate::run::log::read_events;
 
@@ -13,16 +13,16 @@ use crate::run::log::read_events;
 /// and seed. Methods that share a pre-training run share the sheet.
 pub(super) fn sheets(source: Source<'_>) -> Vec<(String, Result<Option<Sheet>>)> {
     let mut sheets = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut drawn: Vec<&str> = Vec::new();
     for cohort in &source.plan.cohorts {
         for method in &source.plan.methods {
             let own = |cell: &crate::study::job::Cell| cell.cohort == cohort.name && cell.method == method.name;
             let pretrain = source.finals.iter().find(|(cell, _)| own(cell)).and_then(|(_, job)| job.pretrain.as_ref());
             let Some((run, config)) = pretrain.filter(|(_, config)| config.method.relabel) else { continue };
-            if seen.contains(&run.as_str()) {
+            if drawn.contains(&run.as_str()) {
                 continue;
             }
-            seen.push(run);
+            drawn.push(run);
             let what = format!("label updates {} {}", cohort.name, method.name);
             let title = format!("{}, {}: patch labels during pre-training", cohort.name, method.name);
             let size = config.preprocess.size;
@@ -67,9 +67,10 @@ fn sheet(source: Source<'_>, run: &str, title: &str, size: usize) -> Result<Opti
 
 /// A stored picture `[side][side]` in the pixels of the slice `[size][size]`: large slices are stored block-averaged.
 fn enlarged(values: &[f32], side: usize, size: usize) -> Vec<f32> {
-    let place = |at: usize| at * side / size.max(1);
-    let pixel =
-        |at: usize| values.get(place(at / size.max(1)) * side + place(at % size.max(1))).copied().unwrap_or(0.0);
+    let source = |index: usize| index * side / size.max(1);
+    let pixel = |index: usize| {
+        values.get(source(index / size.max(1)) * side + source(index % size.max(1))).copied().unwrap_or(0.0)
+    };
     (0..size * size).map(pixel).collect()
 }
 

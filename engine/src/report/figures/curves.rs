@@ -1,6 +1,6 @@
 //! The charts of a run.
 
-use super::chart::{Chart, Scale, Series};
+use super::chart::{Chart, Scale, Series, XScale};
 use crate::event::EpochSummary;
 
 /// Note on the source of lesion patches in a run without labels.
@@ -22,6 +22,7 @@ pub struct FinetuneCurve {
 pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
     let part = |name: &str, key: &str| series(name, epochs, |e| e.parts.as_ref()?.get(key));
     let losses = Chart {
+        x_scale: XScale::Epochs,
         title: "Pre-training: losses".into(),
         x: "epoch".into(),
         y: "mean of an epoch".into(),
@@ -36,6 +37,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
         note: String::new(),
     };
     let shares = Chart {
+        x_scale: XScale::Epochs,
         title: "Pre-training: masking".into(),
         x: "epoch".into(),
         y: "share".into(),
@@ -54,6 +56,7 @@ pub fn pretraining_charts(epochs: &[EpochSummary]) -> Vec<Chart> {
 /// Training loss, training Dice and validation Dice of several fine-tuning runs.
 pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
     let losses = Chart {
+        x_scale: XScale::Epochs,
         title: "Fine-tuning: training loss".into(),
         x: "epoch".into(),
         y: "Dice + cross-entropy".into(),
@@ -62,6 +65,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
         note: String::new(),
     };
     let dices = Chart {
+        x_scale: XScale::Epochs,
         title: "Fine-tuning: training Dice".into(),
         x: "epoch".into(),
         y: "Dice".into(),
@@ -70,6 +74,7 @@ pub fn finetuning_charts(runs: &[FinetuneCurve]) -> Vec<Chart> {
         note: String::new(),
     };
     let validation = Chart {
+        x_scale: XScale::Epochs,
         title: "Fine-tuning: validation".into(),
         x: "epoch".into(),
         y: "Dice".into(),

@@ -1,31 +1,34 @@
 //! The demo: pre-trains on the sample study, fine-tunes with and without pre-training at the same budget, segments the held-out
 //! patients, and compares with a threshold and an ellipsoid.
 
+mod baselines;
+pub(crate) mod documents;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use super::baselines::{Ellipsoid, Threshold};
-use super::{CaseScore, MethodScores};
 use crate::cohort::label_budget::{LabelBudget, LabelDraw, LabelShare};
 use crate::cohort::split::Split;
 use crate::cohort::{Case, Cohort, fingerprint};
 use crate::config::{Config, preset};
 use crate::device::Compute;
+use crate::disk::atomic::write_atomic;
 use crate::event::{Control, EpochSummary, Event, EventSink, Probe};
 use crate::jobs::{FinetuneJob, PretrainJob, Start};
 use crate::metrics::{Options as MetricOptions, measure};
 use crate::patch::PatchGrid;
 use crate::predict::{Choice, Segmenter};
 use crate::preprocess::{Spacing, read_case};
+use crate::report::{CaseScore, MethodScores};
 use crate::run::Convergence;
-use crate::run::atomic::write_atomic;
 use crate::trainer::Dataset;
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::words::plural;
 use crate::{Error, Result};
+use baselines::{Ellipsoid, Threshold};
 
 /// Number of held-out patients.
 const TESTS: usize = 4;
@@ -105,7 +108,7 @@ pub struct HeldOutPatient {
 /// Data that the figures need besides the report.
 pub struct DemoData {
     /// The held-out patients.
-    pub held: Vec<HeldOutPatient>,
+    pub held_out: Vec<HeldOutPatient>,
     /// Epochs of pre-training.
     pub epochs: Vec<EpochSummary>,
     /// Name and epochs of each fine-tuning run.
@@ -208,22 +211,22 @@ pub fn demo(
             .collect()
     };
     let (threshold, ellipsoid) = fit_baselines(read(&labelled)?);
-    let mut held = Vec::new();
+    let mut held_out = Vec::new();
     for (id, image, reference) in read(&split.test)? {
         let mut masks = Vec::new();
         for (segmenter, name) in segmenters.iter().zip(NAMES) {
-            let found = segmenter.segment(std::slice::from_ref(&image), &mut |_| {}, control)?.label;
+            let segmentation = segmenter.segment(std::slice::from_ref(&image), &mut |_| {}, control)?.label;
             let folder = MASKS[masks.len()];
-            write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &found, &image)?;
-            masks.push((name.to_string(), (0..found.grid.len()).map(|i| found.get(i) > 0).collect()));
+            write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &segmentation, &image)?;
+            masks.push((name.to_string(), (0..segmentation.grid.len()).map(|i| segmentation.get(i) > 0).collect()));
         }
         masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
         masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
-        held.push(HeldOutPatient { id, image, reference, masks });
+        held_out.push(HeldOutPatient { id, image, reference, masks });
     }
     clock.lap("segmentation");
 
-    let methods = score(&held)?;
+    let methods = score(&held_out)?;
     clock.lap("evaluation");
     let report = DemoReport {
         notice: "research use, not a medical device".into(),
@@ -242,7 +245,7 @@ pub fn demo(
     };
     let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::config("report", "", e.to_string()))?;
     write_atomic(&options.out.join("report.json"), &json)?;
-    Ok((report, DemoData { held, epochs, finetuning, probes, grid }))
+    Ok((report, DemoData { held_out, epochs, finetuning, probes, grid }))
 }
 
 /// Draws the held-out patients by seed and lesion volume, and writes the split before training.
@@ -302,11 +305,11 @@ fn fit_baselines(labelled: Vec<(String, Volume, LabelVolume)>) -> (Threshold, El
     (Threshold::tune(&pairs), Ellipsoid::fit(&labels))
 }
 
-fn score(held: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
-    let names = held.first().map_or(0, |h| h.masks.len());
+fn score(held_out: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
+    let names = held_out.first().map_or(0, |h| h.masks.len());
     (0..names)
         .map(|m| {
-            let cases = held
+            let cases = held_out
                 .iter()
                 .map(|h| {
                     let reference: Vec<bool> = (0..h.reference.grid.len()).map(|i| h.reference.get(i) > 0).collect();
@@ -314,7 +317,7 @@ fn score(held: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
                     Ok(CaseScore::new(&h.id, &measures))
                 })
                 .collect::<Result<Vec<_>>>()?;
-            Ok(MethodScores::new(held[0].masks[m].0.clone(), cases))
+            Ok(MethodScores::new(held_out[0].masks[m].0.clone(), cases))
         })
         .collect()
 }

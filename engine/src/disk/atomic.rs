@@ -74,7 +74,7 @@ pub fn keep_previous(path: &Path) -> Result<()> {
 
 /// Writes a new file directly (no rename), flushes it to the disk, and returns its SHA-256 in hexadecimal. For files in a
 /// folder that is itself renamed into place.
-pub(super) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<String> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<String> {
     survive_size_limit();
     write_synced(path, |out| {
         let (head, tail) = bytes.split_at(bytes.len() / 2);
@@ -111,7 +111,7 @@ fn write_synced(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>
 
 /// Renames a file or folder. On Windows, where a virus scanner or indexer may briefly hold the target open, it retries
 /// for up to a second.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fault::point("rename-before")?;
     let mut patience = if cfg!(windows) { 20 } else { 0 };
     loop {
@@ -128,7 +128,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Flushes the entries of a folder (names, renames) to the disk. Not needed on Windows. Network file systems that do not
 /// support it are ignored.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     fault::point("folder-before")?;
     if cfg!(unix) {
         match File::open(folder)?.sync_all() {
@@ -174,7 +174,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// An unused name `.NAME.PID.N.tmp` next to `path`.
-pub(super) fn temporary_path(path: &Path) -> Result<PathBuf> {
+pub(crate) fn temporary_path(path: &Path) -> Result<PathBuf> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let Some(name) = path.file_name() else { return Err(Error::file(path, "does not name a file")) };
     let mut temporary = OsString::from(".");
@@ -184,7 +184,7 @@ pub(super) fn temporary_path(path: &Path) -> Result<PathBuf> {
 }
 
 /// The parent folder of `path`, `.` for a bare name.
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

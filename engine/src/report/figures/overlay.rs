@@ -63,8 +63,8 @@ pub fn axial_slice<T: Copy>(volume: &[T], shape: [usize; 3], k: usize) -> Vec<T>
 /// contiguous in memory, each of `slice_len` pixels.
 pub fn fullest_slice(reference: &[bool], slice_len: usize) -> Option<usize> {
     let counts = reference.chunks_exact(slice_len.max(1)).map(|slice| slice.iter().filter(|v| **v).count());
-    let (at, count) = counts.enumerate().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
-    (count > 0).then_some(at)
+    let (index, count) = counts.enumerate().min_by_key(|(_, count)| std::cmp::Reverse(*count))?;
+    (count > 0).then_some(index)
 }
 
 /// A PNG of panels in radiological convention and true proportion, with a legend.
@@ -202,7 +202,7 @@ mod tests {
 
     fn disc(centre: [f64; 2], radius: f64) -> Vec<bool> {
         let inside = |i: usize, j: usize| (i as f64 - centre[0]).hypot(j as f64 - centre[1]) < radius;
-        (0..40 * 30).map(|at| inside(at / 30, at % 30)).collect()
+        (0..40 * 30).map(|index| inside(index / 30, index % 30)).collect()
     }
 
     fn size(png: &[u8]) -> [u32; 2] {

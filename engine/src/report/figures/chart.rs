@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::experiment::page::escape;
+use crate::report::page::escape;
 
 /// Size of the drawing in SVG units.
 const SIZE: [f64; 2] = [440.0, 280.0];
@@ -17,6 +17,12 @@ const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
 /// Radius of a dot, and distance between the dots of neighbouring series.
 const DOT_RADIUS: f64 = 2.5;
 const DOT_SHIFT: f64 = 6.0;
+/// Maximum share of the distance of two values that the dots of all series take.
+const DOT_SHARE: f64 = 0.8;
+/// Factor between the first or last label budget and the end of its axis.
+const BUDGET_ROOM: f64 = 1.5;
+/// Markers on the curves, a path around the point, by round of colours and dashes: none, square, triangle, diamond.
+const MARKERS: [&str; 4] = ["", "M-3.5-3.5h7v7h-7z", "M0-4.5l4.5 8h-9z", "M0-5l5 5l-5 5l-5-5z"];
 /// Larger numbers are taken for invalid and not drawn.
 const GREATEST: f64 = 1e15;
 
@@ -27,6 +33,8 @@ pub struct Chart {
     pub title: String,
     /// Name of the horizontal axis.
     pub x: String,
+    /// Scale of the horizontal axis.
+    pub x_scale: XScale,
     /// Name of the vertical axis.
     pub y: String,
     /// Scale of the vertical axis.
@@ -48,6 +56,15 @@ pub struct Series {
     pub dots: Vec<[f64; 2]>,
 }
 
+/// Scale of the horizontal axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XScale {
+    /// Whole numbers, linear.
+    Epochs,
+    /// Logarithmic, with a tick at each value.
+    Budgets,
+}
+
 /// Scale of the vertical axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
@@ -59,7 +76,7 @@ pub enum Scale {
     Auto,
 }
 
-/// The range and the ticks of an axis. `place` maps `low` to 0 and `high` to 1.
+/// The range and the ticks of an axis. `fraction` maps `low` to 0 and `high` to 1.
 struct Axis {
     low: f64,
     high: f64,
@@ -68,7 +85,7 @@ struct Axis {
 }
 
 impl Axis {
-    fn place(&self, value: f64) -> f64 {
+    fn fraction(&self, value: f64) -> f64 {
         let of = |v: f64| if self.logarithmic { v.max(f64::MIN_POSITIVE).log10() } else { v };
         ((of(value) - of(self.low)) / (of(self.high) - of(self.low))).clamp(-0.1, 1.1)
     }
@@ -79,6 +96,15 @@ impl Axis {
         let step = nice((high - low) / 6.0).max(1.0);
         let ticks = multiples(low, high, step);
         Self { low, high, logarithmic: false, ticks }
+    }
+
+    /// A logarithmic axis with room for dots beside the first and the last of `values`.
+    fn of_budgets(values: impl Iterator<Item = f64>) -> Self {
+        let mut ticks: Vec<f64> = values.filter(|value| *value > 0.0).collect();
+        ticks.sort_by(f64::total_cmp);
+        ticks.dedup();
+        let (low, high) = (ticks.first().copied().unwrap_or(1.0), ticks.last().copied().unwrap_or(1.0));
+        Self { low: low / BUDGET_ROOM, high: high * BUDGET_ROOM, logarithmic: true, ticks }
     }
 
     fn linear(low: f64, high: f64) -> Self {
@@ -107,7 +133,7 @@ fn nice(step: f64) -> f64 {
 
 fn multiples(low: f64, high: f64, step: f64) -> Vec<f64> {
     let first = (low / step - 1e-6).ceil();
-    (0..64).map(|at| (first + f64::from(at)) * step).take_while(|v| *v <= high + step * 1e-6).collect()
+    (0..64).map(|index| (first + f64::from(index)) * step).take_while(|v| *v <= high + step * 1e-6).collect()
 }
 
 fn drawable(point: &[f64; 2]) -> bool {
@@ -144,13 +170,18 @@ impl Chart {
         self.legend(&mut svg);
         if let Some([x, y]) = self.axes() {
             self.frame(&mut svg, &plot, &x, &y);
-            for (at, series) in self.series.iter().enumerate() {
-                curve(&mut svg, &plot, &x, &y, at, series);
+            for (index, series) in self.series.iter().enumerate() {
+                curve(&mut svg, &plot, &x, &y, index, series);
             }
-            for (at, series) in self.series.iter().enumerate() {
-                // Series are shifted sideways, or their dots would overlap.
-                let aside = (at as f64 - (self.series.len() as f64 - 1.0) / 2.0) * DOT_SHIFT;
-                dots(&mut svg, &plot, &x, &y, at, aside, series);
+            // Series are shifted sideways, or their dots would overlap, but not towards the next value.
+            let places: Vec<f64> = x.ticks.iter().map(|tick| plot.across(x.fraction(*tick))).collect();
+            let between = places.windows(2).map(|pair| pair[1] - pair[0]);
+            let before = places.first().filter(|_| x.logarithmic).map(|first| 2.0 * (first - plot.x));
+            let room = between.chain(before).fold(f64::INFINITY, f64::min);
+            let shift = DOT_SHIFT.min(DOT_SHARE * room / self.series.len().max(1) as f64);
+            for (index, series) in self.series.iter().enumerate() {
+                let aside = (index as f64 - (self.series.len() as f64 - 1.0) / 2.0) * shift;
+                dots(&mut svg, &plot, &x, &y, index, aside, series);
             }
         } else {
             let (x, y) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
@@ -187,17 +218,22 @@ impl Chart {
             Scale::Auto if far_apart => Axis::logarithmic(low, high),
             Scale::Auto | Scale::Linear => Axis::linear(low, high),
         };
-        Some([Axis::of_epochs(x_low, x_high), y])
+        let x = match self.x_scale {
+            XScale::Epochs => Axis::of_epochs(x_low, x_high),
+            XScale::Budgets => Axis::of_budgets(points().map(|point| point[0])),
+        };
+        Some([x, y])
     }
 
     fn legend(&self, svg: &mut String) {
-        for (at, series) in self.series.iter().enumerate() {
-            let (x, y) = ((at % 2) as f64 * SIZE[0] / 2.0, 32.0 + (at / 2) as f64 * LEGEND_ROW);
+        for (index, series) in self.series.iter().enumerate() {
+            let (x, y) = ((index % 2) as f64 * SIZE[0] / 2.0, 32.0 + (index / 2) as f64 * LEGEND_ROW);
             let _ = writeln!(
                 svg,
-                "<path d=\"M{x} {}h28\" {}/><text x=\"{}\" y=\"{y}\">{}</text>",
+                "<path d=\"M{x} {}h28\" {}/>{}<text x=\"{}\" y=\"{y}\">{}</text>",
                 y - 4.0,
-                style(at),
+                style(index),
+                marker(index, x + 14.0, y - 4.0),
                 x + 34.0,
                 escape(&series.name)
             );
@@ -207,28 +243,28 @@ impl Chart {
     fn frame(&self, svg: &mut String, plot: &Plot, x: &Axis, y: &Axis) {
         let step = |axis: &Axis| axis.ticks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
         for tick in &y.ticks {
-            let at = plot.down(y.place(*tick));
+            let height = plot.down(y.fraction(*tick));
             let step = if y.logarithmic { *tick } else { step(y) };
             let _ = writeln!(
                 svg,
-                "<path d=\"M{:.1} {at:.1}h{:.1}\" stroke=\"currentColor\" stroke-opacity=\".15\"/>\
+                "<path d=\"M{:.1} {height:.1}h{:.1}\" stroke=\"currentColor\" stroke-opacity=\".15\"/>\
                  <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
                 plot.x,
                 plot.w,
                 plot.x - 6.0,
-                at + 4.0,
+                height + 4.0,
                 label(*tick, step)
             );
         }
         let base = plot.y + plot.h;
         for tick in &x.ticks {
-            let at = plot.across(x.place(*tick));
+            let left = plot.across(x.fraction(*tick));
             let _ = writeln!(
                 svg,
-                "<path d=\"M{at:.1} {base:.1}v5\" stroke=\"currentColor\"/>\
-                 <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+                "<path d=\"M{left:.1} {base:.1}v5\" stroke=\"currentColor\"/>\
+                 <text x=\"{left:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
                 base + 18.0,
-                label(*tick, step(x))
+                label(*tick, step(x).min(1.0))
             );
         }
         let (middle, side) = (plot.x + plot.w / 2.0, plot.y + plot.h / 2.0);
@@ -267,21 +303,31 @@ impl Plot {
     }
 }
 
-fn style(at: usize) -> String {
-    let (colour, dash) = (at % COLOURS.len(), (at + at / COLOURS.len()) % DASHES.len());
+fn style(index: usize) -> String {
+    let (colour, dash) = (index % COLOURS.len(), (index + index / COLOURS.len()) % DASHES.len());
     format!(
         "class=\"s{colour}\" fill=\"none\" stroke=\"{}\" stroke-width=\"2\" stroke-dasharray=\"{}\"",
         COLOURS[colour], DASHES[dash]
     )
 }
 
-/// Draws a curve, interrupted at missing values. A point without neighbours becomes a dot.
-fn curve(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, series: &Series) {
+/// The marker of a series at a point; empty for the first series, which differ in colour or dashes.
+fn marker(index: usize, x: f64, y: f64) -> String {
+    let shape = MARKERS[index / (COLOURS.len() * DASHES.len()) % MARKERS.len()];
+    if shape.is_empty() {
+        return String::new();
+    }
+    let fill = page_colour(index % COLOURS.len());
+    format!("<path d=\"{shape}\" transform=\"translate({x:.1} {y:.1})\" fill=\"{fill}\"/>")
+}
+
+/// Draws a curve, interrupted at missing values. A viewer of the page shows its name under the pointer. A point without neighbours becomes a dot.
+fn curve(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, index: usize, series: &Series) {
     let mut path = String::new();
     for run in series.points.split(|point| !drawable(point)).filter(|run| !run.is_empty()) {
         for (step, point) in run.iter().enumerate() {
             let letter = if step == 0 { 'M' } else { 'L' };
-            let (px, py) = (plot.across(x.place(point[0])), plot.down(y.place(point[1])));
+            let (px, py) = (plot.across(x.fraction(point[0])), plot.down(y.fraction(point[1])));
             let _ = write!(path, "{letter}{px:.1} {py:.1}");
         }
         if run.len() == 1 {
@@ -289,20 +335,25 @@ fn curve(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, series: &
             path.push_str("h0");
         }
     }
+    let markers = series.points.iter().filter(|point| drawable(point));
+    let markers: String = markers
+        .map(|point| marker(index, plot.across(x.fraction(point[0])), plot.down(y.fraction(point[1]))))
+        .collect();
     if !path.is_empty() {
         let width = if series.points.len() == 1 { " style=\"stroke-width:6;stroke-dasharray:none\"" } else { "" };
         let _ = writeln!(
             svg,
-            "<path d=\"{path}\" {} stroke-linecap=\"round\" stroke-linejoin=\"round\"{width}/>",
-            style(at)
+            "<g><title>{}</title><path d=\"{path}\" {} stroke-linecap=\"round\" stroke-linejoin=\"round\"{width}/>{markers}</g>",
+            escape(&series.name),
+            style(index)
         );
     }
 }
 
-fn dots(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, aside: f64, series: &Series) {
-    let colour = at % COLOURS.len();
+fn dots(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, index: usize, aside: f64, series: &Series) {
+    let colour = index % COLOURS.len();
     for [px, py] in series.dots.iter().filter(|dot| drawable(dot)) {
-        let (px, py) = (plot.across(x.place(*px)) + aside, plot.down(y.place(*py)));
+        let (px, py) = (plot.across(x.fraction(*px)) + aside, plot.down(y.fraction(*py)));
         let _ = writeln!(
             svg,
             "<circle cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"{DOT_RADIUS}\" fill=\"{}\" fill-opacity=\".45\"/>",
@@ -312,15 +363,15 @@ fn dots(svg: &mut String, plot: &Plot, x: &Axis, y: &Axis, at: usize, aside: f64
 }
 
 /// The colour of a series, which a page's style may change.
-pub fn page_colour(at: usize) -> String {
-    format!("var(--s{at}, {})", COLOURS[at % COLOURS.len()])
+pub fn page_colour(index: usize) -> String {
+    format!("var(--s{index}, {})", COLOURS[index % COLOURS.len()])
 }
 
 /// Converts an `<svg>` element of a page to a standalone file, on white and without the page's style.
 pub fn svg_file(element: &str) -> String {
     let start = "<svg xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" color=\"#1f2328\" \
                  style=\"background:#fff\" ";
-    let fixed = |text: String, at: usize| text.replace(&page_colour(at), COLOURS[at]);
+    let fixed = |text: String, index: usize| text.replace(&page_colour(index), COLOURS[index]);
     (0..COLOURS.len()).fold(element.replacen("<svg ", start, 1), fixed)
 }
 
@@ -331,7 +382,15 @@ mod tests {
 
     fn chart(scale: Scale, points: Vec<[f64; 2]>) -> Chart {
         let series = vec![Series { name: "a < b".into(), points, dots: Vec::new() }];
-        Chart { title: "R&D".into(), x: "epoch".into(), y: "loss".into(), scale, series, note: String::new() }
+        Chart {
+            x_scale: XScale::Epochs,
+            title: "R&D".into(),
+            x: "epoch".into(),
+            y: "loss".into(),
+            scale,
+            series,
+            note: String::new(),
+        }
     }
 
     #[test]
@@ -353,12 +412,43 @@ mod tests {
         chart.series.push(chart.series[0].clone());
         let svg = chart.svg();
         let places: Vec<&str> = svg.split("<circle cx=\"").skip(1).filter_map(|dot| dot.split('"').next()).collect();
-        let [one, two] = places[..] else { panic!("two dots, none for what is no number: {places:?}") };
+        let [one, two] = places[..] else { panic!("two dots, none for NaN: {places:?}") };
         assert!(two.parse::<f64>().ok() == one.parse::<f64>().ok().map(|x| x + DOT_SHIFT), "{places:?}");
         assert!(svg.contains(">30</text>"), "{svg}");
         let file = svg_file(&svg);
         assert!(svg.contains("var(--s0, ") && !file.contains("var("), "{file}");
         assert!(file.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" ") && file.matches("<svg").count() == 1);
+    }
+
+    #[test]
+    fn no_two_of_64_series_have_the_same_look() {
+        let look = |index: usize| style(index) + &marker(index, 0.0, 0.0);
+        let looks: std::collections::BTreeSet<String> = (0..64).map(look).collect();
+        assert_eq!(looks.len(), 64);
+    }
+
+    #[test]
+    fn dots_of_many_methods_stay_beside_their_label_budget() {
+        let series = |n: usize| {
+            let points: Vec<[f64; 2]> = [2.0, 4.0, 19.0, 38.0].map(|x| [x, 0.5]).to_vec();
+            Series { name: n.to_string(), dots: points.clone(), points }
+        };
+        let many = Chart {
+            x_scale: XScale::Budgets,
+            series: (0..29).map(series).collect(),
+            ..chart(Scale::Share, Vec::new())
+        };
+        let svg = many.svg();
+        let places: Vec<f64> =
+            svg.split("<circle cx=\"").skip(1).filter_map(|dot| dot.split('"').next()?.parse().ok()).collect();
+        assert_eq!(places.len(), 29 * 4);
+        let [left, right, ..] = MARGINS;
+        assert!(places.iter().all(|x| (left..=SIZE[0] - right).contains(x)), "{places:?}");
+        // Dots of one method follow each other; the last at 2 is left of the first at 4.
+        assert!(places[28 * 4] < places[1], "{} and {}", places[28 * 4], places[1]);
+        for tick in [">2</text>", ">4</text>", ">19</text>", ">38</text>"] {
+            assert!(svg.contains(tick), "{tick} in {svg}");
+        }
     }
 
     #[test]
@@ -369,7 +459,7 @@ mod tests {
         assert_eq!(ticks, [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         let far = Axis::logarithmic(0.003, 2.0);
         assert_eq!((far.low, far.high), (1e-3, 10.0));
-        assert!((far.place(0.1) - 0.5).abs() < 1e-9);
+        assert!((far.fraction(0.1) - 0.5).abs() < 1e-9);
     }
 
     proptest! {

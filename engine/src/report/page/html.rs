@@ -37,7 +37,7 @@ pub(crate) fn href(path: &str) -> String {
 
 /// Width and height in the header of a PNG.
 pub(super) fn png_size(png: &[u8]) -> Option<[u32; 2]> {
-    let number = |at: usize| png.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    let number = |index: usize| png.get(index..index + 4)?.try_into().ok().map(u32::from_be_bytes);
     (png.get(12..16)? == b"IHDR").then_some([number(16)?, number(20)?])
 }
 
@@ -71,7 +71,7 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+        let bits = (0..3).fold(0_u32, |bits, index| bits << 8 | u32::from(chunk.get(index).copied().unwrap_or(0)));
         for digit in 0..4 {
             let value = bits >> (18 - 6 * digit) & 63;
             out.push(if digit > chunk.len() { '=' } else { char::from(DIGITS[value as usize]) });

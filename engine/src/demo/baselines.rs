@@ -28,8 +28,8 @@ impl Threshold {
             let dsc = images.iter().map(|(image, label)| dice(|i| f64::from(image[i]) >= value, label));
             dsc.sum::<f64>() / images.len().max(1) as f64
         };
-        let candidate = |at: usize| {
-            let value = high * (at + 1) as f64 / CANDIDATES as f64;
+        let candidate = |index: usize| {
+            let value = high * (index + 1) as f64 / CANDIDATES as f64;
             Self { value, training_dsc: score(value) }
         };
         let scored = parallel::map(CANDIDATES, candidate);
@@ -104,7 +104,7 @@ fn voxels(grid: &Grid) -> impl Iterator<Item = [usize; 3]> + use<> {
 }
 
 fn positions(grid: &Grid, chosen: impl Fn(usize) -> bool) -> Vec<DVec3> {
-    voxels(grid).enumerate().filter(|(at, _)| chosen(*at)).map(|(_, voxel)| grid.world(voxel)).collect()
+    voxels(grid).enumerate().filter(|(index, _)| chosen(*index)).map(|(_, voxel)| grid.world(voxel)).collect()
 }
 
 /// DSC of a mask given voxel by voxel.
@@ -139,9 +139,9 @@ mod tests {
         let label = ball([20, 20, 20], [20.0, 20.0, 30.0], 12.0);
         let values = (0..label.grid.len()).map(|i| if label.get(i) > 0 { 6.0 } else { 2.0 + (i % 3) as f32 }).collect();
         let image = Volume::from_f32(label.grid.clone(), values);
-        let found = Threshold::tune(&[(image.clone(), label.clone())]);
-        assert!(found.value > 4.0 && found.value <= 6.0, "{found:?}");
-        let mask = found.mask(&image);
+        let result = Threshold::tune(&[(image.clone(), label.clone())]);
+        assert!(result.value > 4.0 && result.value <= 6.0, "{result:?}");
+        let mask = result.mask(&image);
         assert!((dice(|i| mask[i], &label) - 1.0).abs() < 1e-9);
     }
 }

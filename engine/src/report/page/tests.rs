@@ -4,12 +4,12 @@ use super::html::{href, png_size};
 use super::sections::duration;
 use super::*;
 use crate::draw::Canvas;
-use crate::experiment::CaseScore;
-use crate::experiment::figures::{Scale, Series};
+use crate::report::CaseScore;
+use crate::report::figures::{Scale, Series, XScale};
 
 fn method(name: &str, scores: &[f64]) -> MethodScores {
-    let case = |(at, dsc): (usize, &f64)| CaseScore {
-        case: format!("P{at}"),
+    let case = |(index, dsc): (usize, &f64)| CaseScore {
+        case: format!("P{index}"),
         dsc: *dsc,
         sensitivity: 0.5,
         precision: 0.5,
@@ -29,6 +29,7 @@ fn input() -> PageInput {
         verdicts: vec!["one < two".into()],
         setup: Setup { train: vec!["P8".into(), "P9'".into()], seed: 17, ..Setup::default() },
         charts: vec![Chart {
+            x_scale: XScale::Epochs,
             title: "loss".into(),
             x: "epoch".into(),
             y: "loss".into(),
@@ -45,7 +46,7 @@ fn input() -> PageInput {
         relabelling: vec![Figure { file: "javascript:alert(1)".into(), ..Figure::default() }],
         timings: vec![("pre-training".into(), 75.4), ("rest".into(), 2.0)],
         command: "amlp demo --out <FOLDER>".into(),
-        attribution: vec![STS_ATTRIBUTION.into()],
+        attribution: vec!["Vallières: Soft-tissue-Sarcoma, licensed CC BY 3.0".into()],
     }
 }
 
@@ -98,7 +99,7 @@ fn the_page_has_its_notice_caution_attribution_and_timings() {
     assert!(html.contains(NOTICE) && html.contains("no claim that pre-training helps"));
     assert!(html.contains("Vallières") && html.contains("CC BY 3.0") && html.contains("Soft-tissue-Sarcoma"));
     assert!(html.contains("<dt>Seed</dt><dd>17</dd>") && html.contains("<dt>Held out</dt><dd>none</dd>"));
-    assert!(html.contains("1 min 15 s") && html.contains("1 min 17 s"), "a part and the sum");
+    assert!(html.contains("1 min 15 s") && html.contains("1 min 17 s"), "the time of a part and the total");
     // The page loads nothing external and has no scripts.
     assert!(!html.contains("<script") && !html.contains("<link") && !html.contains("src=\"http"));
     // An empty page is valid, too.
@@ -113,7 +114,7 @@ fn the_best_number_of_a_row_is_marked_after_rounding() {
         |row: &str| -> Vec<bool> { row.split("<td").skip(1).map(|cell| cell.contains("class=\"best\"")).collect() };
     assert_eq!(marked(rows[0]), [false, true]);
     assert_eq!(marked(rows[1]), [true, true], "equal as shown: {}", rows[1]);
-    assert_eq!(marked(rows[2]), [true, false], "not a number is never best: {}", rows[2]);
+    assert_eq!(marked(rows[2]), [true, false], "NaN is never the best: {}", rows[2]);
     assert!(rows[2].contains("–"));
     assert!(rows[3].contains("Mean") && rows[3].contains("0.600") && rows[4].contains("SD"));
     assert_eq!(marked(rows[4]), [false, false]);

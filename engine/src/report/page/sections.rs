@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::html::{escape, facts, figure};
 use super::{Figure, NOTICE, PageInput};
-use crate::experiment::figures::Chart;
+use crate::report::figures::Chart;
 
 /// Title, notice, summary.
 pub(super) fn head(out: &mut String, input: &PageInput) {

@@ -18,7 +18,7 @@ pub fn utc(ms: u64) -> String {
     let (era, day) = (day / 146_097, day % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // Months from March have 153 days in every five.
+    // Counting from March, every five months have 153 days.
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, january) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };

@@ -8,7 +8,7 @@ use crate::words::plural;
 use crate::{Error, Result};
 
 /// Maximum number of updates shown per slice.
-pub const MOST_UPDATES: usize = 5;
+pub const MAX_UPDATES: usize = 5;
 /// Minimum side of a patch in pixels, so that its digit is readable even at half size.
 const PATCH: usize = 20;
 /// Factor by which the window is widened, to darken the scan under the digits.
@@ -21,14 +21,14 @@ pub struct RelabelRow<'a> {
     pub pixels: &'a [f32],
     /// Its patch grid.
     pub grid: PatchGrid,
-    /// The updates of this slice, in the order of their epochs; at most [`MOST_UPDATES`] are shown.
+    /// The updates of this slice, in the order of their epochs; at most [`MAX_UPDATES`] are shown.
     pub updates: &'a [Probe],
 }
 
 /// At most `most` of the indices 0 to `count - 1`, evenly spread and including the first and the last.
 pub fn evenly(count: usize, most: usize) -> Vec<usize> {
     let shown = count.min(most.max(2));
-    let step = |at: usize| if shown < 2 { 0 } else { (at * (count - 1) + (shown - 1) / 2) / (shown - 1) };
+    let step = |index: usize| if shown < 2 { 0 } else { (index * (count - 1) + (shown - 1) / 2) / (shown - 1) };
     (0..shown).map(step).collect()
 }
 
@@ -45,7 +45,7 @@ pub fn relabel_sheet(title: &str, slices: &[RelabelRow]) -> Result<Vec<u8>> {
             return Err(Error::config("pixels", slice.pixels.len(), why));
         }
         let (mut before, mut after) = (Row::default(), Row::default());
-        for probe in evenly(slice.updates.len(), MOST_UPDATES).into_iter().map(|at| &slice.updates[at]) {
+        for probe in evenly(slice.updates.len(), MAX_UPDATES).into_iter().map(|index| &slice.updates[index]) {
             let old = digits("before", &probe.before, slice.grid.count())?;
             let new = digits("after", &probe.after, slice.grid.count())?;
             let flips = old.iter().zip(&new).filter(|(old, new)| old != new).count();

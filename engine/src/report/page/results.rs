@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::PageInput;
 use super::html::{escape, number};
-use crate::experiment::MethodScores;
+use crate::report::MethodScores;
 use crate::words::plural;
 
 /// Decimals of the DSC; smaller differences are noise.
@@ -56,7 +56,7 @@ fn table(out: &mut String, methods: &[MethodScores]) {
 /// Writes a row of numbers. If `marked`, the best number and its ties after rounding are marked.
 fn row(out: &mut String, name: &str, values: &[f64], marked: bool) {
     let shown: Vec<String> = values.iter().map(|v| number(*v, DECIMALS)).collect();
-    let best = best(values).filter(|_| marked && values.len() > 1).map(|at| shown[at].clone());
+    let best = best(values).filter(|_| marked && values.len() > 1).map(|index| shown[index].clone());
     let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(name));
     for text in &shown {
         if best.as_ref() == Some(text) {
@@ -73,7 +73,7 @@ fn row(out: &mut String, name: &str, values: &[f64], marked: bool) {
 
 /// Index of the largest finite value.
 fn best(values: &[f64]) -> Option<usize> {
-    (0..values.len()).filter(|at| values[*at].is_finite()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
+    (0..values.len()).filter(|index| values[*index].is_finite()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
 }
 
 /// Writes the table of all measures.

@@ -1,4 +1,4 @@
-//! The report of an experiment: one self-contained HTML page without scripts, for screen, phone and print.
+//! The report of the demo: one self-contained HTML page without scripts, for screen, phone and print.
 
 mod html;
 mod results;
@@ -12,14 +12,6 @@ pub(crate) use html::{facts, href};
 
 /// Notice on every page.
 pub const NOTICE: &str = "Research use only. Not a medical device.";
-
-/// Attribution of the sample study.
-pub const STS_ATTRIBUTION: &str = "Vallières, M., Freeman, C. R., Skamene, S. R., El Naqa, I. (2015): A radiomics model \
-    from joint FDG-PET and MRI texture features for the prediction of lung metastases in soft-tissue sarcomas of the \
-    extremities. The Cancer Imaging Archive (TCIA), collection Soft-tissue-Sarcoma, \
-    https://doi.org/10.7937/K9/TCIA.2015.7GO2GSKS, licensed CC BY 3.0 (https://creativecommons.org/licenses/by/3.0/). \
-    Prepared for the IBSI validation set by A. Zwanenburg with MIRP; resampled, re-quantised and re-cropped for the \
-    sample study.";
 
 /// Contents of the page. The page escapes all text.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +38,7 @@ pub struct PageInput {
     pub timings: Vec<(String, f64)>,
     /// The command that reproduces this page.
     pub command: String,
-    /// Origin and licence of the data, one paragraph each ([`STS_ATTRIBUTION`]).
+    /// Origin and licence of the data, one paragraph each.
     pub attribution: Vec<String>,
 }
 

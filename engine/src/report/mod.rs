@@ -1,10 +1,6 @@
-//! The demo on the sample study, and its report.
+//! Scores of methods, and the figures and HTML pages that show them.
 
-pub mod baselines;
-pub mod demo;
-pub mod documents;
 pub mod figures;
-pub mod model_card;
 pub mod page;
 
 use serde::{Deserialize, Serialize};

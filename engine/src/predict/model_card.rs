@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::MethodScores;
-use crate::predict::ExportedModel;
+use super::ExportedModel;
+use crate::report::MethodScores;
 use crate::trainer::WEIGHTS;
 use crate::words::plural;
 
@@ -78,7 +78,7 @@ impl ModelCard<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::experiment::CaseScore;
+    use crate::report::CaseScore;
 
     #[test]
     fn the_card_names_patients_scores_and_attribution() {

@@ -1,4 +1,4 @@
-//! Figures of an experiment: segmentations of held-out patients, label updates, training curves.
+//! Figures of a report: segmentations of held-out patients, label updates, training curves.
 //!
 //! | file | idea |
 //! |---|---|
@@ -14,8 +14,8 @@ mod curves;
 mod overlay;
 mod relabel;
 
-pub use chart::{Chart, Scale, Series, page_colour, svg_file};
+pub use chart::{Chart, Scale, Series, XScale, page_colour, svg_file};
 pub use curves::{FinetuneCurve, finetuning_charts, pretraining_charts};
 pub(crate) use overlay::window_of;
 pub use overlay::{OverlayInput, OverlayMask, axial_slice, fullest_slice, overlay, overlay_rows};
-pub use relabel::{MOST_UPDATES, RelabelRow, evenly, relabel_sheet};
+pub use relabel::{MAX_UPDATES, RelabelRow, evenly, relabel_sheet};

@@ -1,25 +1,25 @@
 //! The demo's figures, scores table and report page.
 
-use super::demo::{DemoData, DemoReport, HeldOutPatient};
-use super::figures::{
+use super::{DemoData, DemoReport, HeldOutPatient};
+use crate::Result;
+use crate::event::Probe;
+use crate::report::figures::{
     FinetuneCurve, OverlayInput, OverlayMask, RelabelRow, axial_slice, finetuning_charts, fullest_slice, overlay,
     pretraining_charts, relabel_sheet,
 };
-use super::page::{Figure, PageInput, Setup, page};
-use crate::Result;
-use crate::event::Probe;
+use crate::report::page::{Figure, PageInput, Setup, page};
 
 /// Every document of the demo: its path below the output folder, and its bytes.
 pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut overlays = Vec::new();
-    for (at, held) in data.held.iter().enumerate() {
-        let Some((slice, bytes)) = picture(held, report, at)? else { continue };
-        let name = format!("overlay_{}.png", held.id);
+    for (index, patient) in data.held_out.iter().enumerate() {
+        let Some((slice, bytes)) = picture(patient, report, index)? else { continue };
+        let name = format!("overlay_{}.png", patient.id);
         overlays.push(Figure {
             file: name.clone(),
-            alt: format!("Axial PET slice of {} with the reference and each method's segmentation", held.id),
-            caption: format!("{}, axial slice {}: the slice with the most lesion.", held.id, slice + 1),
+            alt: format!("Axial PET slice of {} with the reference and each method's segmentation", patient.id),
+            caption: format!("{}, axial slice {}: the slice with the most lesion.", patient.id, slice + 1),
             size: None,
         });
         files.push((name, bytes));
@@ -47,26 +47,26 @@ fn heading(probe: &Probe) -> String {
 }
 
 /// The overlay of a held-out patient, and the index of the slice it shows.
-fn picture(held: &HeldOutPatient, report: &DemoReport, at: usize) -> Result<Option<(usize, Vec<u8>)>> {
-    let (grid, orientation) = held.image.grid.reoriented_to_ras();
-    let source = held.image.grid.shape;
-    let reference: Vec<bool> = held.reference.iter().map(|label| label > 0).collect();
+fn picture(patient: &HeldOutPatient, report: &DemoReport, index: usize) -> Result<Option<(usize, Vec<u8>)>> {
+    let (grid, orientation) = patient.image.grid.reoriented_to_ras();
+    let source = patient.image.grid.shape;
+    let reference: Vec<bool> = patient.reference.iter().map(|label| label > 0).collect();
     let reference = orientation.apply(&reference, source);
-    let image = orientation.apply(&held.image.to_f32(), source);
+    let image = orientation.apply(&patient.image.to_f32(), source);
     let [nx, ny, _] = grid.shape;
     let Some(k) = fullest_slice(&reference, nx * ny) else { return Ok(None) };
     let slices: Vec<Vec<bool>> =
-        held.masks.iter().map(|(_, mask)| axial_slice(&orientation.apply(mask, source), grid.shape, k)).collect();
-    let masks: Vec<OverlayMask<'_>> = held
+        patient.masks.iter().map(|(_, mask)| axial_slice(&orientation.apply(mask, source), grid.shape, k)).collect();
+    let masks: Vec<OverlayMask<'_>> = patient
         .masks
         .iter()
         .zip(&slices)
         .zip(&report.methods)
-        .map(|(((name, _), mask), method)| OverlayMask { name, dsc: method.cases[at].dsc, mask: Some(mask) })
+        .map(|(((name, _), mask), method)| OverlayMask { name, dsc: method.cases[index].dsc, mask: Some(mask) })
         .collect();
     let [sx, sy, _] = grid.spacing_mm();
     let bytes = overlay(&OverlayInput {
-        case: &held.id,
+        case: &patient.id,
         slice: &format!("axial slice {}", k + 1),
         modality: "PET",
         unit: "SUV",
