@@ -453,19 +453,20 @@ fn a_replay_shows_the_records_of_the_live_run() {
     let run = temp.path().join("run");
     let mut live = History::default();
     for resume in [false, true] {
-        let queue = Arc::new(EventQueue::new(3));
+        let queue = Arc::new(EventQueue::default());
         let thread = std::thread::spawn({
-            let (config, run, mut sink) = (config.clone(), run.clone(), queue.sink());
+            let (config, run, queue) = (config.clone(), run.clone(), Arc::clone(&queue));
             let (control, mut steps) = (Control::default(), 0);
             move || {
                 let start = Start { resume, ..Start::default() };
                 let mut job = PretrainJob::prepare(config, &run, start, &control, &mut |_, _| {})?;
-                let mut sink = |event: &Event| {
+                let mut sink = |event: &Event| -> engine::Result<()> {
                     steps += usize::from(matches!(event, Event::Step { .. }));
                     if !resume && steps == 7 {
                         control.set(Signal::Cancel);
                     }
-                    engine::event::EventSink::event(&mut sink, event)
+                    queue.push(event);
+                    Ok(())
                 };
                 job.train(&Compute::cpu(), &mut sink, &control)
             }

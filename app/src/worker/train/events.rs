@@ -18,7 +18,6 @@ const WAKES: Duration = Duration::from_millis(50);
 
 /// The events of one run.
 pub(super) struct Feed {
-    /// Unbounded: a window that is not drawn must not hold up the run.
     queue: EventQueue,
     /// The run folder, once known. Nothing is pushed before.
     run: OnceLock<PathBuf>,
@@ -33,7 +32,7 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn new(wake: Wake) -> Self {
         Self {
-            queue: EventQueue::new(usize::MAX),
+            queue: EventQueue::default(),
             run: OnceLock::new(),
             scheduled: AtomicBool::new(false),
             wake,

@@ -131,8 +131,8 @@ pub fn open_overlay(path: &Path) -> Result<DicomFile> {
     let (place, Some(selector)) = split_selector(path) else { return DicomFile::open(path) };
     let library = Library::scan(place, &|_, _| true)?;
     for series in library.series().filter(|series| series.is_overlay()) {
-        for (at, instance) in series.instances.iter().enumerate() {
-            if library.selector(series, at) == selector {
+        for (index, instance) in series.instances.iter().enumerate() {
+            if library.selector(series, index) == selector {
                 return DicomFile::from_source(&instance.source);
             }
         }
@@ -144,15 +144,15 @@ impl SourceSeries {
     /// The images that a structure set was drawn on: in its folder, or in a folder below or beside it.
     ///
     /// # Errors
-    /// If they are not there, are several volumes, or cannot be read.
+    /// If they are missing, form several volumes, or cannot be read.
     pub fn near(file: &DicomFile) -> Result<Self> {
         let overlay = Overlay::of(file);
         for folder in folders_near(file)? {
             let library = Library::of_folder(&folder)?;
             let stacks = library.series().flat_map(|series| &series.stacks);
-            let found: Vec<&ImageStack> =
+            let candidates: Vec<&ImageStack> =
                 stacks.filter(|stack| stack.is_stackable() && overlay.belongs_to(stack)).collect();
-            match found[..] {
+            match candidates[..] {
                 [] => {}
                 [only] => return Self::of(only),
                 _ => {
@@ -177,19 +177,19 @@ impl SourceSeries {
         });
         let used: BTreeSet<usize> = stack.stack.frames.iter().flatten().flatten().map(|slice| slice.instance).collect();
         let used: Vec<usize> = used.into_iter().collect();
-        let headers = parallel::map(used.len(), |at| {
-            Ok(Arc::new(DicomFile::from_source(&stack.instances[used[at]].source)?.data))
+        let headers = parallel::map(used.len(), |index| {
+            Ok(Arc::new(DicomFile::from_source(&stack.instances[used[index]].source)?.data))
         });
         let headers = headers.into_iter().collect::<Result<Vec<Arc<DataSet>>>>()?;
         let mut images = Vec::new();
         for (k, slice) in stack.stack.frames.iter().flat_map(|frame| frame.iter().enumerate()) {
             let (Some(slice), Some(position)) = (slice, stack.stack.positions.get(k)) else { continue };
             let instance = &stack.instances[slice.instance];
-            let Ok(at) = used.binary_search(&slice.instance) else { continue };
+            let Ok(index) = used.binary_search(&slice.instance) else { continue };
             let frame = instance.planes[slice.plane].frame as u32 + 1;
             images.push(SourceImage {
                 k,
-                header: Arc::clone(&headers[at]),
+                header: Arc::clone(&headers[index]),
                 instance: instance.uid.clone(),
                 frame: (instance.frames > 1).then_some(frame),
                 position: glam::DVec3::new(-position.x, -position.y, position.z),
@@ -213,7 +213,7 @@ impl SourceSeries {
 /// The folder of a file, and those of its subfolders and sibling folders whose first file belongs to the same patient. The
 /// siblings may be a whole cohort.
 fn folders_near(file: &DicomFile) -> Result<Vec<PathBuf>> {
-    let own = std::path::absolute(&file.source.path).map_err(Error::io("read", &file.source.shown))?;
+    let own = std::path::absolute(&file.source.path).map_err(Error::io("read", &file.source.display_path))?;
     let own = own.parent().unwrap_or(&own);
     let folders_in = |folder: &Path| -> Vec<PathBuf> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

@@ -140,7 +140,7 @@ impl PixelLayout {
 
 /// `n` bits from bit `first` on, least significant first, a byte each.
 pub(super) fn bits(bytes: &[u8], first: usize, n: usize) -> Vec<u8> {
-    (first..first + n).map(|at| bytes.get(at / 8).map_or(0, |byte| byte >> (at % 8) & 1)).collect()
+    (first..first + n).map(|index| bytes.get(index / 8).map_or(0, |byte| byte >> (index % 8) & 1)).collect()
 }
 
 /// Lowest and highest stored value of padding: from PixelPaddingValue to PixelPaddingRangeLimit, if present.

@@ -16,7 +16,7 @@ impl Tag {
             return Some(Vr::UL);
         }
         // Overlays and similar attributes repeat in even groups, but none of them is read here.
-        KNOWN.binary_search_by_key(&self, |entry| entry.0).ok().map(|at| KNOWN[at].1)
+        KNOWN.binary_search_by_key(&self, |entry| entry.0).ok().map(|index| KNOWN[index].1)
     }
 }
 
