@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::study::report;
-use super::training::{Shared, put};
+use super::training::{LabelFlags, Shared};
 use super::{interruptible, use_threads};
 use crate::Error;
 use crate::cohort::Cohort;
-use crate::cohort::label_budget::LabelDraw;
 use crate::config::{Config, preset};
 use crate::device::open_all;
 use crate::study::plan::{CohortPlan, LabelPlan, MethodPlan, SplitPlan, StagePlan};
@@ -38,15 +37,8 @@ pub struct Args {
     /// Seeds of weights and training, separated by commas.
     #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
     seeds: Vec<u64>,
-    /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
-    #[arg(long)]
-    labels: Option<String>,
-    /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
-    #[arg(long, value_enum)]
-    label_draw: Option<LabelDraw>,
-    /// Also draw patients with an empty mask.
-    #[arg(long)]
-    labels_any: bool,
+    #[command(flatten)]
+    labels: LabelFlags,
     /// TOML file of settings for fine-tuning only; they override --config.
     #[arg(long)]
     fine_config: Option<PathBuf>,
@@ -84,9 +76,7 @@ impl Args {
             ..self.shared.clone()
         };
         let mut finetune = shared.resolve(Config::finetune())?;
-        put(&mut finetune.labels.labels, self.labels.clone());
-        put(&mut finetune.labels.draw, self.label_draw);
-        finetune.labels.any |= self.labels_any;
+        self.labels.apply(&mut finetune.labels);
         let plan = Plan {
             name: "compare".into(),
             // This seed draws the split. Weights and training use `labels.seeds`.

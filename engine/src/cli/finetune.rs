@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::progress;
-use super::training::{Output, RunFlags, Shared, finished_report, put, say_if_complete, with_progress};
+use super::training::{LabelFlags, Output, RunFlags, Shared, finished_report, put, say_if_complete, with_progress};
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::ErrorKind;
 use crate::cohort::ExcludedScan;
-use crate::cohort::label_budget::LabelDraw;
 use crate::cohort::split::Split;
 use crate::config::{Config, finetune_preset};
 use crate::device::{Compute, open_all};
@@ -43,15 +42,8 @@ pub struct Args {
     /// Before the first step, re-estimate batch norm on this many batches of unmasked slices of all training patients.
     #[arg(long)]
     norm_batches: Option<usize>,
-    /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
-    #[arg(long)]
-    labels: Option<String>,
-    /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
-    #[arg(long, value_enum)]
-    label_draw: Option<LabelDraw>,
-    /// Also draw patients with an empty mask.
-    #[arg(long)]
-    labels_any: bool,
+    #[command(flatten)]
+    labels: LabelFlags,
     /// Share of training slices without lesion; the paper uses 0.
     #[arg(long)]
     negative_slices: Option<f64>,
@@ -84,11 +76,9 @@ impl Args {
             config.method.probes.clone_from(&self.probe);
         }
         let l = &mut config.labels;
-        put(&mut l.labels, self.labels.clone());
+        self.labels.apply(l);
         put(&mut l.norm_batches, self.norm_batches);
         l.encoder_only |= self.encoder_only;
-        put(&mut l.draw, self.label_draw);
-        l.any |= self.labels_any;
         put(&mut l.negative_slices, self.negative_slices);
         put(&mut l.validate_every, self.validate);
         if self.no_augmentation {

@@ -8,7 +8,8 @@ use super::files::FileFlags;
 use super::masks::MaskFlags;
 use super::progress::Progress;
 use crate::cohort::Selection;
-use crate::config::Config;
+use crate::cohort::label_budget::LabelDraw;
+use crate::config::{Config, LabelConfig};
 use crate::device::DeviceList;
 use crate::event::{EventSink, Fanout};
 use crate::jobs::{Start, stored_config};
@@ -132,6 +133,29 @@ impl DeviceFlags {
         put(&mut config.threads, self.threads);
         put(&mut config.training.micro_batch, self.micro_batch);
         put(&mut config.data.memory_mib, self.memory_mib);
+    }
+}
+
+/// How the labelled patients are chosen.
+#[derive(clap::Args)]
+pub struct LabelFlags {
+    /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
+    #[arg(long)]
+    labels: Option<String>,
+    /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
+    #[arg(long, value_enum)]
+    label_draw: Option<LabelDraw>,
+    /// Also draw patients with an empty mask.
+    #[arg(long)]
+    labels_any: bool,
+}
+
+impl LabelFlags {
+    /// Overrides the settings.
+    pub fn apply(&self, settings: &mut LabelConfig) {
+        put(&mut settings.labels, self.labels.clone());
+        put(&mut settings.draw, self.label_draw);
+        settings.any |= self.labels_any;
     }
 }
 

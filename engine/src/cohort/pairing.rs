@@ -306,14 +306,7 @@ fn by_patient(masks: BTreeMap<String, PathBuf>) -> BTreeMap<String, Reference> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    fn touch(root: &Path, names: &[&str]) {
-        for name in names {
-            let path = root.join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, b"").unwrap();
-        }
-    }
+    use crate::cohort::test_files::touch;
 
     fn cases(pairs: &[Pair]) -> Vec<&str> {
         pairs.iter().map(|p| p.case.as_str()).collect()

@@ -15,6 +15,15 @@ pub fn grid(shape: [usize; 3]) -> Grid {
     Grid::new(shape, DAffine3 { matrix3, translation: DVec3::ZERO })
 }
 
+/// Empty files, with their folders.
+pub fn touch(root: &Path, names: &[&str]) {
+    for name in names {
+        let path = root.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, b"").unwrap();
+    }
+}
+
 /// A scan of 4 x 3 x 2 voxels with values 0 to 23 / `divisor`.
 pub fn write(root: &Path, name: &str, divisor: u8) {
     write_on(&grid([4, 3, 2]), root, name, divisor);

@@ -184,6 +184,13 @@ pub struct Position {
     pub step: usize,
 }
 
+impl Position {
+    /// True in every `every`-th epoch and in the last one; never if `every` is 0.
+    pub(crate) fn is_due(self, every: usize) -> bool {
+        every > 0 && (self.epoch.is_multiple_of(every) || self.epoch == self.epochs)
+    }
+}
+
 /// Result of [`Method::end_epoch`].
 #[derive(Debug, Default)]
 pub struct EpochEnd {

@@ -101,8 +101,7 @@ pub fn train<M: Method>(
         trainer.guard("the diagnostics of an epoch", |net| method.diagnostics(net, position, &mut last))?;
         trainer.emit(&Event::Epoch(Box::new(last.clone())))?;
         trainer.warn_once(&last.warnings)?;
-        let saves = epoch.is_multiple_of(training.checkpoint_every) || epoch == length.epochs;
-        trainer.finish_epoch(method, epoch, saves)?;
+        trainer.finish_epoch(method, epoch, position.is_due(training.checkpoint_every))?;
     }
     trainer.emit(&Event::Finished { stage: M::STAGE, epochs: length.epochs })?;
     let (parameters, best_dice) = (trainer.net.num_params(), trainer.best_dice());

@@ -105,6 +105,11 @@ impl StepOutput {
         Ok(Some(data.iter::<f32>().collect()))
     }
 
+    /// The named loss term, NaN if there is none.
+    pub(crate) fn part(&self, name: &str) -> f64 {
+        self.parts.iter().find(|(part, _)| *part == name).map_or(f64::NAN, |(_, value)| *value)
+    }
+
     /// The first loss that is not finite, by name.
     pub fn non_finite(&self) -> Option<(&'static str, f64)> {
         let all = self.parts.iter().copied().chain([("loss", self.loss)]);

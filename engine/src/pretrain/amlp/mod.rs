@@ -176,11 +176,8 @@ impl<'a> Amlp<'a> {
 
     /// The reconstruction loss of the validation patients, if it is due.
     fn validation_loss(&self, net: &MaskedUNet, position: Position) -> Result<Option<f64>> {
-        let every = self.config.method.validate_every;
-        let Some(validation) = self.validation.filter(|_| every > 0) else { return Ok(None) };
-        if !position.epoch.is_multiple_of(every) && position.epoch != position.epochs {
-            return Ok(None);
-        }
+        let is_due = position.is_due(self.config.method.validate_every);
+        let Some(validation) = self.validation.filter(|_| is_due) else { return Ok(None) };
         let (training, compute) = (&self.config.training, self.session.compute);
         let at_once = GradientEngine::new(compute, training.micro_batch).at_once(training.batch);
         validation.loss(&net.valid(), self.config, &compute.device, position.epochs, at_once).map(Some)
@@ -305,8 +302,7 @@ impl Method for Amlp<'_> {
         self.probes.observe(self.patches, batch, output, &losses, position)?;
         self.statistics.slices += batch.len();
         self.statistics.literal.add(losses.literal(batch), batch.len() as f64);
-        let pred = output.parts.iter().find(|(name, _)| *name == "pred").map_or(f64::NAN, |(_, value)| *value);
-        let both = [pred, batch.constant_loss()];
+        let both = [output.part("pred"), batch.constant_loss()];
         self.statistics.constant.iter_mut().zip(both).for_each(|(sum, loss)| *sum += loss * batch.len() as f64);
         for (member, (&slice, counted)) in batch.members.iter().zip(&batch.counted).enumerate() {
             let (relative, labels) = (&losses.relative[member], &batch.label_ori[member]);

@@ -64,8 +64,7 @@ impl Validation {
             };
             let batch = masker.batch(members, members.iter().map(mask).collect::<Result<_>>()?);
             let output = evaluate(net, &batch, config, device)?;
-            let pred = output.parts.iter().find(|(name, _)| *name == "pred").map_or(f64::NAN, |(_, value)| *value);
-            sum += pred * members.len() as f64;
+            sum += output.part("pred") * members.len() as f64;
         }
         Ok(sum / all.len().max(1) as f64)
     }
