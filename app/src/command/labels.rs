@@ -112,7 +112,7 @@ fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
 
 /// Adds the segmentations of `scope` to the labels, once they are saved and the reviewer is known.
 pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
-    let title = "Nothing was added to the labels";
+    let title = "Nothing was added to training";
     let Some(root) = state.cases.root.clone() else {
         return state.error(title, "Open the folder of the cohort first.");
     };
@@ -187,10 +187,10 @@ pub fn actions(list: &mut ActionList, state: &State) {
     let group = "Review";
     let add = |scope| Intent::AddToLabels(scope);
     let open = can_add(state);
-    list.add_if(open, group, "Add this case to the labels", "", add(LabelScope::OpenCase { replace: false }));
-    let replace = "Add this case to the labels, replacing another reviewer's mask";
+    list.add_if(open, group, "Add this case to training", "", add(LabelScope::OpenCase { replace: false }));
+    let replace = "Add this case to training, replacing another reviewer's mask";
     list.add_if(open, group, replace, "", add(LabelScope::OpenCase { replace: true }));
-    let all = "Add all accepted and corrected cases to the labels";
+    let all = "Add all accepted and corrected cases to training";
     list.add_if(reviewed_count(state) > 0, group, all, "", add(LabelScope::Reviewed));
     let group = "Labels";
     list.add_if(state.document.is_some(), group, "Add a label", "", LabelCommand::Add);

@@ -50,7 +50,7 @@ impl Job for AddToLabels {
     type Output = Outcomes;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, "Adding to the labels")
+        Spec::new(SLOT, "Adding to training")
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Outcomes, Failure> {
@@ -101,9 +101,9 @@ fn report(state: &mut State, outcomes: &Outcomes) {
     let failed = outcomes.iter().filter_map(|(case, outcome)| Some(format!("{case}: {}", outcome.as_ref().err()?)));
     let failed: Vec<String> = failed.collect();
     if !added.is_empty() {
-        state.notice(Severity::Info, "Added to the labels", added.join("; "));
+        state.notice(Severity::Info, "Added to training", added.join("; "));
     }
     if !failed.is_empty() {
-        state.error("Not added to the labels", failed.join("\n"));
+        state.error("Not added to training", failed.join("\n"));
     }
 }

@@ -1,6 +1,7 @@
 //! The cases of the open folder.
 
 use egui::{Align2, Id, Rect, RichText, ScrollArea, Sense, Ui, vec2};
+use engine::review::Verdict;
 
 use super::super::verdict::{icon_of, tone_of};
 use super::queue;
@@ -109,8 +110,7 @@ fn row(ui: &mut Ui, case: &ListedCase, review: &Review, place: CasePlace, thumbn
         (Some(score), _) => review.order.score(score),
         (None, why) => why.clone().unwrap_or_default(),
     });
-    let mut facts = vec![verdict.name()];
-    facts.extend(scored.as_deref());
+    let mut facts = Vec::from_iter(scored.as_deref());
     facts.extend(case.images.keys().map(String::as_str));
     if case.segmentation.is_some() {
         facts.push("segmentation");
@@ -119,8 +119,11 @@ fn row(ui: &mut Ui, case: &ListedCase, review: &Review, place: CasePlace, thumbn
         facts.push("reference");
     }
     let facts = facts.join(", ");
+    let judged = format!("{}, {facts}", verdict.name());
+    // The icon says that a case is to do: most are, and the row is narrow.
+    let facts = if verdict == Verdict::ToDo { facts } else { judged.clone() };
     let comment = review.entry(&case.name).map(|entry| entry.comment.as_str()).filter(|comment| !comment.is_empty());
-    let meaning = comment.map_or_else(|| facts.clone(), |comment| format!("{facts}\n{comment}"));
+    let meaning = comment.map_or_else(|| judged.clone(), |comment| format!("{judged}\n{comment}"));
     let texture =
         case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, Id::unique(("case", case.id)), thumbnail));
     let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == CasePlace::Shown);

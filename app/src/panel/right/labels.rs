@@ -1,6 +1,8 @@
 //! The labels of the open case: names, colours, which one is painted, hidden or locked, and their volumes.
 
-use egui::{Align, Id, Layout, Popup, PopupCloseBehavior, RichText, TextBuffer, TextEdit, Ui};
+use std::sync::Arc;
+
+use egui::{Align, Galley, Id, Layout, Popup, PopupCloseBehavior, RichText, TextBuffer, TextEdit, Ui};
 
 use crate::command::labels::{LabelCommand, cannot_remove};
 use crate::command::{EditCommand, OverlayCommand, Sender};
@@ -82,8 +84,7 @@ fn name(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
     let is_edited = ui.memory(|memory| memory.has_focus(id));
     let room = ui.available_width() - 2.0 * space::XS;
     let width = if is_edited { f32::INFINITY } else { room };
-    let mut layout =
-        |ui: &Ui, name: &dyn TextBuffer, _: f32| text::one_line(ui, name.as_str(), font::body(), t.text, width);
+    let mut layout = |ui: &Ui, name: &dyn TextBuffer, _: f32| written(ui, name.as_str(), width);
     let mut typed = row.name.clone();
     let field = TextEdit::singleline(&mut typed)
         .id(id)
@@ -98,6 +99,11 @@ fn name(ui: &mut Ui, row: &LabelRow, sender: &Sender) {
     if response.on_hover_text(row.title()).changed() {
         sender.send(LabelCommand::Rename(row.value, typed));
     }
+}
+
+/// The name, ending in an ellipsis beyond `width`.
+fn written(ui: &Ui, name: &str, width: f32) -> Arc<Galley> {
+    text::one_line(ui, name, font::body(), theme::tokens(ui).text, width)
 }
 
 /// Hide and lock.
@@ -142,4 +148,21 @@ fn more(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &
             text::note(ui, why);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::widget::testing::harness;
+
+    #[test]
+    fn a_long_name_ends_in_an_ellipsis_before_the_volume_unless_it_is_edited() {
+        let name = "Oedema and infiltrating tumour";
+        let layout = |ui: &mut Ui, elided: &mut Vec<bool>| {
+            let widths = [80.0, f32::INFINITY];
+            *elided = widths.map(|width| written(ui, name, width).elided).to_vec();
+            assert!(written(ui, name, 80.0).size().x <= 80.0);
+        };
+        assert_eq!(*harness(layout, Vec::new()).state(), [true, false]);
+    }
 }

@@ -12,7 +12,7 @@ use crate::widget::{Badge, IconButton, PushButton, text};
 
 /// Draws them, if the open case is one of the list.
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    let Some((case, document)) = state.reviewed() else { return };
+    let Some((case, _)) = state.reviewed() else { return };
     let review = &state.cases.review;
     let (verdict, entry) = (review.verdict(&case.name), review.entry(&case.name));
     row(ui, &case.name, verdict, entry, sender);
@@ -21,14 +21,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         (Some(typed), _) => field(ui, &case.name, typed, sender),
         (None, Some(comment)) if !comment.is_empty() => drop(text::sentence(ui, comment)),
         _ => {}
-    }
-    let found = document.findings.as_ref().zip(state.session.view.finding);
-    let chosen = found.and_then(|(list, at)| Some((at, list.entries.get(at)?)));
-    let grid = &document.base().volume.grid;
-    if let (Some((at, chosen)), Some(entry)) = (chosen, entry)
-        && let Some(verdict) = entry.on_finding(&chosen.finding, grid)
-    {
-        text::note(ui, &format!("Finding {}: {}", at + 1, verdict.key()));
     }
     ui.add_space(space::XS);
 }
@@ -82,12 +74,12 @@ fn next_run(ui: &mut Ui, state: &State, sender: &Sender) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::XS;
         let hint = "Keep this segmentation for the next fine-tuning run, with your initials and the model";
-        let add = ui.add_enabled(labels::can_add(state), PushButton::new("Add to the labels").icon(icon::ADD));
+        let add = ui.add_enabled(labels::can_add(state), PushButton::new("Add to training").icon(icon::ADD));
         if add.on_hover_text(hint).clicked() {
             sender.send(Intent::AddToLabels(LabelScope::OpenCase { replace: false }));
         }
         let count = labels::reviewed_count(state);
-        let all = format!("Add all {count} accepted and corrected cases to the labels");
+        let all = format!("Add all {count} accepted and corrected cases to training");
         if ui.add_enabled(count > 0, IconButton::new(icon::LIST, &all).small()).clicked() {
             sender.send(Intent::AddToLabels(LabelScope::Reviewed));
         }

@@ -356,6 +356,16 @@ fn a_click_takes_the_focus_and_space_pins_the_selected_patch() {
 }
 
 #[test]
+fn assistive_software_can_pin_the_middle_patch() {
+    let mut window = window(pane());
+    window.get_by_label("Input").focus();
+    window.run();
+    window.get_by_label("Input").click_accesskit();
+    window.run();
+    assert_eq!(window.state().found.as_ref().unwrap().clicked, Some(10));
+}
+
+#[test]
 fn the_upper_letter_moves_beside_the_name_in_a_small_pane() {
     let (name, letter) = (Rect::from_min_size(pos2(54.0, 24.0), vec2(82.0, 13.0)), vec2(9.0, 14.0));
     for width in [100.0, 124.0, 160.0, 300.0] {

@@ -1,4 +1,4 @@
-//! The correction loop in the window: segment, correct, accept, add to the labels, continue fine-tuning.
+//! The correction loop in the window: segment, correct, accept, add to training, continue fine-tuning.
 
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,7 @@ fn fine_tuning_on_three_corrected_cases_improves_the_network() {
             press(&mut window, Key::Enter);
         }
     }
-    click(&mut window, "Add all 3 accepted and corrected cases to the labels");
+    click(&mut window, "Add all 3 accepted and corrected cases to training");
     assert_eq!(errors(&window), [""; 0]);
     let kept = Corrections::read(&Corrections::folder_of(&cohort)).unwrap();
     let names: Vec<&str> = kept.masks.iter().map(|mask| mask.case.as_str()).collect();
@@ -145,7 +145,7 @@ fn another_reviewers_mask_is_replaced_only_on_request() {
     nifti::write_label(&saved, &label, &image).unwrap();
     send(&mut window, Intent::open_paths(vec![cohort.clone()]));
     open_case(&mut window, "P08");
-    click(&mut window, "Add to the labels");
+    click(&mut window, "Add to training");
     let of_case = || {
         let kept = Corrections::read(&Corrections::folder_of(&cohort)).unwrap();
         kept.of_case("P08").map(|mask| (mask.reviewer.clone(), mask.verdict))

@@ -278,8 +278,10 @@ fn findings_have_verdicts_and_all_reports_are_exported() {
     assert_eq!(given(&window), Some(FindingVerdict::Accepted));
     click(&mut window, "Accept finding 1");
     assert_eq!(given(&window), None, "pressing again clears it");
+    let before = window.get_by_label("Finding 1").rect();
     click(&mut window, "Reject finding 1");
     assert_eq!(given(&window), Some(FindingVerdict::Rejected));
+    assert_eq!(window.get_by_label("Finding 1").rect(), before, "a verdict moves nothing");
     let said = window.get_by_label("Finding 1").accesskit_node().description().unwrap_or_default();
     assert!(said.contains("rejected"), "{said}");
     let entry = state(&window).cases.review.entry("patient_1").unwrap().clone();
