@@ -84,7 +84,7 @@ mod tests {
             let (grid, moved) = (upright.reoriented(&o), o.apply(&numbers, upright.shape));
             let slices = grid.axial_slices();
             assert_eq!(slices.count, 3, "{o:?}");
-            let sums: Vec<usize> = grid.sum_axial(|sum, at| *sum += moved[at], |all, sum| *all += sum);
+            let sums: Vec<usize> = grid.sum_axial(|sum, index| *sum += moved[index], |all, sum| *all += sum);
             assert_eq!(sums, [190, 590, 990], "{o:?}");
             for number in 0..3 {
                 assert_eq!(slices.canonical(slices.stored(number)), number);

@@ -42,8 +42,8 @@ impl Background {
             return None;
         }
         let padding = volume.padding_values();
-        let value = |at: usize| volume.scale.apply(volume.data.stored(first + at));
-        let no_padding = |at: &usize| !is_within(volume.padding, volume.data.stored(first + at));
+        let value = |index: usize| volume.scale.apply(volume.data.stored(first + index));
+        let no_padding = |index: &usize| !is_within(volume.padding, volume.data.stored(first + index));
         let all = border(&volume.grid).filter(no_padding).count();
         // Allocated at full size: growing would need up to three times the memory.
         let mut values = Vec::with_capacity(all);
@@ -69,15 +69,15 @@ impl Background {
         // Noise has values on both sides. A single other value is a second constant, such as padding next to air.
         let neighbour = if near.len() > 1 { near.into_iter().max().unwrap_or(0) } else { 0 };
         let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
-        let found = Self { value: mode, tolerance, share: share(count), padding };
-        let is_whole = || (0..volume.grid.len()).all(|at| found.contains(value(at)));
-        (is_constant && !(count == values.len() && is_whole())).then_some(found)
+        let background = Self { value: mode, tolerance, share: share(count), padding };
+        let is_whole = || (0..volume.grid.len()).all(|index| background.contains(value(index)));
+        (is_constant && !(count == values.len() && is_whole())).then_some(background)
     }
 
     fn of_padding(volume: &Volume, frame: usize) -> Option<Self> {
         let (first, padding) = (volume.frame_range(frame)?.start, volume.padding_values()?);
         let all = border(&volume.grid).count();
-        let stored = border(&volume.grid).map(|at| volume.data.stored(first + at));
+        let stored = border(&volume.grid).map(|index| volume.data.stored(first + index));
         let mut values: Vec<f64> = stored.filter(|stored| is_within(volume.padding, *stored)).collect();
         values.sort_unstable_by(f64::total_cmp);
         let share = values.len() as f64 / all.max(1) as f64;
@@ -105,7 +105,7 @@ impl std::fmt::Display for Background {
 /// contain every voxel.
 pub(super) fn border(grid: &Grid) -> impl Iterator<Item = usize> {
     let [nx, ny, nz] = grid.shape;
-    let on_face = |at: usize, n: usize| n > 1 && (at == 0 || at + 1 == n);
+    let on_face = |index: usize, n: usize| n > 1 && (index == 0 || index + 1 == n);
     let is_one = grid.len() == 1;
     (0..nz).flat_map(move |k| (0..ny).map(move |j| (k, j))).flat_map(move |(k, j)| {
         let row = nx * (j + ny * k);
@@ -136,14 +136,14 @@ mod tests {
     }
 
     /// Distance in voxels from the nearest face.
-    fn depth(at: usize) -> usize {
-        let place = [at % 12, at / 12 % 10, at / 120];
+    fn depth(index: usize) -> usize {
+        let place = [index % 12, index / 12 % 10, index / 120];
         (0..3).map(|a| place[a].min(SHAPE[a] - 1 - place[a])).min().unwrap()
     }
 
     /// A value that differs in every voxel.
-    fn tissue(at: usize) -> f32 {
-        400.0 + (at as f32 * 0.61).sin() * 90.0
+    fn tissue(index: usize) -> f32 {
+        400.0 + (index as f32 * 0.61).sin() * 90.0
     }
 
     fn of(values: impl Fn(usize) -> f32) -> Option<Background> {
@@ -155,45 +155,45 @@ mod tests {
         let count = |shape| border(&Grid::new(shape, DAffine3::IDENTITY)).count();
         assert_eq!([count([4, 4, 4]), count([4, 5, 1]), count([1, 4, 5]), count([4, 1, 5])], [56, 14, 14, 14]);
         assert_eq!([count([1, 1, 1]), count([6, 1, 1]), count([1, 1, 6]), count([0, 2, 2])], [1, 2, 2, 0]);
-        let expected: Vec<usize> = (0..960).filter(|&at| depth(at) == 0).collect();
+        let expected: Vec<usize> = (0..960).filter(|&index| depth(index) == 0).collect();
         assert_eq!(border(&grid()).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn a_constant_border_of_any_value_is_background() {
         for value in [0.0, -0.769_198_24, 1000.0, -3024.0] {
-            let found = of(|at| if depth(at) == 0 { value } else { tissue(at) }).unwrap();
-            assert_eq!((found.value, found.share), (f64::from(value), 1.0));
-            assert!(found.contains(f64::from(value)) && !found.contains(f64::from(tissue(77))));
+            let result = of(|index| if depth(index) == 0 { value } else { tissue(index) }).unwrap();
+            assert_eq!((result.value, result.share), (f64::from(value), 1.0));
+            assert!(result.contains(f64::from(value)) && !result.contains(f64::from(tissue(77))));
         }
         // Rounding of a z-score, tissue on one face.
-        let found = of(|at| {
-            if at < 120 {
-                tissue(at)
-            } else if depth(at) == 0 {
-                -0.769 + (at % 3) as f32 * 6e-8
+        let result = of(|index| {
+            if index < 120 {
+                tissue(index)
+            } else if depth(index) == 0 {
+                -0.769 + (index % 3) as f32 * 6e-8
             } else {
-                tissue(at)
+                tissue(index)
             }
         });
-        let found = found.unwrap();
-        assert!((found.value + 0.769).abs() < 1e-6 && found.share > 0.5, "{found:?}");
-        assert!(found.contains(-0.769_000_1));
+        let result = result.unwrap();
+        assert!((result.value + 0.769).abs() < 1e-6 && result.share > 0.5, "{result:?}");
+        assert!(result.contains(-0.769_000_1));
     }
 
     #[test]
     fn noise_and_tissue_have_no_background() {
         assert_eq!(of(tissue), None);
-        let noise: Vec<i16> = (0..960).map(|at| (at * 7919 % 13) as i16).collect();
+        let noise: Vec<i16> = (0..960).map(|index| (index * 7919 % 13) as i16).collect();
         assert_eq!(Background::of(&Volume::new(grid(), VoxelData::I16(noise), Scale::IDENTITY), 0), None);
         // Quiet noise, as 8-bit MR has it in air; 2 is the most frequent value, on more than a third of the border.
-        let quiet: Vec<u8> = (0..960).map(|at| [2, 2, 1, 3, 2, 0, 1, 3, 2, 4][at * 7919 % 1013 % 10]).collect();
+        let quiet: Vec<u8> = (0..960).map(|index| [2, 2, 1, 3, 2, 0, 1, 3, 2, 4][index * 7919 % 1013 % 10]).collect();
         assert_eq!(Background::of(&Volume::new(grid(), VoxelData::U8(quiet), Scale::IDENTITY), 0), None);
         // Two constants far from each other, as padding and air: the larger.
-        let two = of(|at| {
-            if depth(at) > 0 {
-                tissue(at)
-            } else if at % 3 == 0 {
+        let two = of(|index| {
+            if depth(index) > 0 {
+                tissue(index)
+            } else if index % 3 == 0 {
                 -3024.0
             } else {
                 -1000.0
@@ -202,17 +202,17 @@ mod tests {
         .unwrap();
         assert_eq!(two.value, -1000.0);
         // A tenth of the border is 0, as where a head is cropped close, and no other value repeats.
-        let close = of(|at| if at % 10 == 0 && depth(at) == 0 { 0.0 } else { tissue(at) }).unwrap();
+        let close = of(|index| if index % 10 == 0 && depth(index) == 0 { 0.0 } else { tissue(index) }).unwrap();
         assert!(close.value == 0.0 && close.share < 0.25, "{close:?}");
     }
 
     #[test]
     fn the_tolerance_of_integers_is_half_a_stored_step() {
-        let stored: Vec<i16> = (0..960).map(|at| if depth(at) == 0 { -7 } else { at as i16 }).collect();
+        let stored: Vec<i16> = (0..960).map(|index| if depth(index) == 0 { -7 } else { index as i16 }).collect();
         let volume = Volume::new(grid(), VoxelData::I16(stored), Scale { slope: 0.1, inter: 0.5 });
-        let found = Background::of(&volume, 0).unwrap();
-        assert!((found.value + 0.2).abs() < 1e-12 && found.tolerance == 0.05);
-        assert!(found.contains(-0.24) && !found.contains(-0.1));
+        let result = Background::of(&volume, 0).unwrap();
+        assert!((result.value + 0.2).abs() < 1e-12 && result.tolerance == 0.05);
+        assert!(result.contains(-0.24) && !result.contains(-0.1));
     }
 
     #[test]
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_border_of_nan_is_background() {
-        let found = of(|at| if depth(at) == 0 { f32::NAN } else { tissue(at) }).unwrap();
-        assert!(found.value.is_nan() && found.contains(f64::NAN) && !found.contains(0.0));
-        assert_eq!(found.to_string(), "NaN");
+        let result = of(|index| if depth(index) == 0 { f32::NAN } else { tissue(index) }).unwrap();
+        assert!(result.value.is_nan() && result.contains(f64::NAN) && !result.contains(0.0));
+        assert_eq!(result.to_string(), "NaN");
     }
 }

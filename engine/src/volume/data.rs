@@ -108,8 +108,8 @@ impl VoxelData {
 
     /// The stored value at a position in memory. A colour gives its luminance (Rec. 601), 0 to 255.
     #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
-    pub fn stored(&self, at: usize) -> f64 {
-        for_each_type!(self, v => v[at] as f64, c => luminance(c[at][0], c[at][1], c[at][2]))
+    pub fn stored(&self, index: usize) -> f64 {
+        for_each_type!(self, v => v[index] as f64, c => luminance(c[index][0], c[index][1], c[index][2]))
     }
 }
 
@@ -246,8 +246,8 @@ impl Volume {
     /// and values beyond the range of a 32-bit float.
     pub fn read_with(path: &Path, options: &ReadOptions) -> Result<Self> {
         let mut volume = read_unchecked(path, options)?;
-        let found = volume.value_warnings();
-        volume.warnings.extend(found);
+        let warnings = volume.value_warnings();
+        volume.warnings.extend(warnings);
         Ok(volume)
     }
 
@@ -298,15 +298,15 @@ impl Volume {
     /// A frame in memory, scaled, in file order; colours as luminance. Empty if the frame does not exist.
     #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn frame_to_f32(&self, frame: usize) -> Vec<f32> {
-        let Some(held) = self.frame_range(frame) else { return Vec::new() };
+        let Some(voxels) = self.frame_range(frame) else { return Vec::new() };
         let scale = self.scale;
         if let (VoxelData::F32(v), Scale::IDENTITY) = (&self.data, scale) {
-            return v[held].to_vec();
+            return v[voxels].to_vec();
         }
         for_each_type!(
             &self.data,
-            v => parallel::map_values(&v[held], |x| scale.apply(x as f64) as f32),
-            c => parallel::map_values(&c[held], |p| luminance(p[0], p[1], p[2]) as f32)
+            v => parallel::map_values(&v[voxels], |x| scale.apply(x as f64) as f32),
+            c => parallel::map_values(&c[voxels], |p| luminance(p[0], p[1], p[2]) as f32)
         )
     }
 

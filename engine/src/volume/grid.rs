@@ -227,8 +227,8 @@ mod tests {
             }
             let (ras, o) = grid.reoriented_to_ras();
             prop_assert_eq!(ras.orientation(), Orientation::IDENTITY);
-            for at in 0..grid.len() {
-                let voxel = [at % shape[0], at / shape[0] % shape[1], at / (shape[0] * shape[1])];
+            for index in 0..grid.len() {
+                let voxel = [index % shape[0], index / shape[0] % shape[1], index / (shape[0] * shape[1])];
                 let there = ras.world(o.target_voxel(voxel, shape));
                 prop_assert!(there.distance(grid.world(voxel)) < 1e-9);
             }

@@ -104,9 +104,9 @@ mod tests {
     /// A body of 40 HU with a rim of fat in air, as `change` stores it.
     fn ct(change: impl Fn(f64) -> f64) -> Volume {
         let grid = Grid::new([20, 20, 6], DAffine3::IDENTITY);
-        let hu = |at: usize| {
-            let r = (at % 20).abs_diff(10).pow(2) + (at / 20 % 20).abs_diff(10).pow(2);
-            let noise = (at * 7919 % 31) as f64 - 15.0;
+        let hu = |index: usize| {
+            let r = (index % 20).abs_diff(10).pow(2) + (index / 20 % 20).abs_diff(10).pow(2);
+            let noise = (index * 7919 % 31) as f64 - 15.0;
             if r < 36 {
                 40.0 + noise
             } else if r < 49 {
@@ -115,7 +115,7 @@ mod tests {
                 -1000.0
             }
         };
-        Volume::new(grid, VoxelData::F64((0..2400).map(|at| change(hu(at))).collect()), Scale::IDENTITY)
+        Volume::new(grid, VoxelData::F64((0..2400).map(|index| change(hu(index))).collect()), Scale::IDENTITY)
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(ct_doubt(&ct(|hu| hu.clamp(-160.0, 240.0))), None);
         let organ = Volume::new(
             Grid::new([8, 8, 8], DAffine3::IDENTITY),
-            VoxelData::I16((0..512).map(|at| (at * 7919 % 97) as i16).collect()),
+            VoxelData::I16((0..512).map(|index| (index * 7919 % 97) as i16).collect()),
             Scale::IDENTITY,
         );
         assert_eq!(ct_doubt(&organ), None);

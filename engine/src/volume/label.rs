@@ -233,10 +233,10 @@ impl LabelVolume {
     }
 
     fn of_segments(file: &DicomFile) -> Result<(Self, Vec<String>)> {
-        let mut found = seg::read_file(file, None)?;
-        let (mask, overlap) = found.merged();
-        found.notes.extend(overlap);
-        Ok((mask, found.notes))
+        let mut masks = seg::read_file(file, None)?;
+        let (mask, overlap) = masks.merged();
+        masks.notes.extend(overlap);
+        Ok((mask, masks.notes))
     }
 
     /// Reads a frame without the warning of [`Volume::read`] about a volume of zeros, which is a patient without lesions.
@@ -263,15 +263,15 @@ impl LabelVolume {
         what: &str,
         names: [&str; 2],
     ) -> Result<(Self, Option<String>)> {
-        let found = self.grid.compare(image, options.grid_tolerance_mm);
-        if found.relation == Relation::Different {
+        let comparison = self.grid.compare(image, options.grid_tolerance_mm);
+        if comparison.relation == Relation::Different {
             let (left, right) = (self.grid.describe(), image.describe());
-            let difference = found.difference(&self.grid, image);
+            let difference = comparison.difference(&self.grid, image);
             return Err(ErrorKind::Geometry { what: what.to_owned(), difference, left, right }.into());
         }
-        let note = found.note(names, &self.grid, image);
+        let note = comparison.note(names, &self.grid, image);
         let before = self.labelled_voxels();
-        let aligned = self.moved(image, found.relation);
+        let aligned = self.moved(image, comparison.relation);
         let lost = before - aligned.labelled_voxels();
         if lost > 0 {
             let (left, right) = (format!("{before} labelled voxels"), format!("{lost} of them outside the image"));
@@ -295,7 +295,7 @@ impl LabelVolume {
                 Relation::Reordered(orientation) => orientation.apply(labels, from.shape),
                 Relation::Box { orientation, origin } => {
                     let (own, shape) = (orientation.apply(labels, from.shape), orientation.target_shape(from.shape));
-                    crop(&own, shape, origin.map(|at| -at), to.shape, T::default())
+                    crop(&own, shape, origin.map(|index| -index), to.shape, T::default())
                 }
                 Relation::Same | Relation::ByVoxel | Relation::Different => {
                     resample_labels(labels, from, to, T::default())
@@ -337,16 +337,16 @@ impl LabelVolume {
     }
 
     /// Label at a position in memory (see [`Grid::index`]).
-    pub fn get(&self, at: usize) -> u16 {
+    pub fn get(&self, index: usize) -> u16 {
         match &self.data {
-            LabelData::U8(v) => u16::from(v[at]),
-            LabelData::U16(v) => v[at],
+            LabelData::U8(v) => u16::from(v[index]),
+            LabelData::U16(v) => v[index],
         }
     }
 
     /// All labels in file order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..self.len()).map(|at| self.get(at))
+        (0..self.len()).map(|index| self.get(index))
     }
 
     /// The labels that occur, ascending and without 0, each with its number of voxels.

@@ -102,13 +102,13 @@ impl LabelTable {
         let (index, name) = (required(&["index", "value"])?, required(&["name"])?);
         let (colour, visible, locked) = (column(&["color", "colour"]), column(&["visible"]), column(&["locked"]));
         let mut labels = BTreeMap::new();
-        for (at, line) in lines {
+        for (i, line) in lines {
             let cells: Vec<&str> = line.split('\t').map(str::trim).collect();
             let cell = |column: Option<usize>| {
                 column.and_then(|column| cells.get(column).copied()).filter(|cell| !cell.is_empty() && *cell != "n/a")
             };
             let bad = |column: &str, value: &str, why: &str| {
-                Error::field(path, format!("line {}, {column}", at + 1), value, why)
+                Error::field(path, format!("line {}, {column}", i + 1), value, why)
             };
             let value = cell(Some(index)).unwrap_or_default();
             let value: u16 = value.parse().map_err(|_| bad("index", value, "is not a label value, 0 to 65535"))?;
@@ -159,7 +159,7 @@ impl LabelTable {
 /// `#RRGGBB`.
 fn colour_of(text: &str) -> Option<[u8; 3]> {
     let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6 && digits.is_ascii())?;
-    let channel = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok();
+    let channel = |index: usize| u8::from_str_radix(&digits[index..index + 2], 16).ok();
     Some([channel(0)?, channel(2)?, channel(4)?])
 }
 

@@ -102,11 +102,11 @@ impl MaskLayers {
     }
 
     fn any(&self, of: impl Fn(&LabelVolume) -> Vec<bool>) -> Vec<bool> {
-        let mut found = of(&self.layers[0]);
+        let mut union = of(&self.layers[0]);
         for layer in &self.layers[1..] {
-            found.iter_mut().zip(of(layer)).for_each(|(inside, also)| *inside |= also);
+            union.iter_mut().zip(of(layer)).for_each(|(inside, also)| *inside |= also);
         }
-        found
+        union
     }
 
     /// Adds a mask on the same grid, to a layer where its voxels are free if there is one.

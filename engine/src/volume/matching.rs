@@ -58,12 +58,12 @@ impl Grid {
     /// # Errors
     /// If the grids differ in voxels or axis order. `what` names both in the message.
     pub fn require_same(&self, other: &Self, what: impl FnOnce() -> String) -> Result<()> {
-        let found = self.compare(other, None);
-        if found.relation == Relation::Same {
+        let comparison = self.compare(other, None);
+        if comparison.relation == Relation::Same {
             return Ok(());
         }
         let (left, right) = (self.describe(), other.describe());
-        Err(ErrorKind::Geometry { what: what(), difference: found.difference(self, other), left, right }.into())
+        Err(ErrorKind::Geometry { what: what(), difference: comparison.difference(self, other), left, right }.into())
     }
 
     /// Compares the world positions of the corner voxels.
@@ -88,7 +88,7 @@ impl Grid {
             return of(relation, corner_mm);
         }
         let first = other.voxel_from_world().transform_point3(own.world([0; 3])).round().to_array();
-        let origin = first.map(|at| at as i64);
+        let origin = first.map(|index| index as i64);
         let overlaps = (0..3).all(|a| origin[a] < other.shape[a] as i64 && origin[a] + own.shape[a] as i64 > 0);
         let lattice_mm = own.corner_distance_mm(&other.cropped(origin, own.shape));
         if overlaps && lattice_mm <= tolerance_mm {
@@ -101,12 +101,12 @@ impl Grid {
     pub fn union(&self, other: &Self) -> Option<Self> {
         let own = self.reoriented(&self.axes_along(other)?);
         let first = other.voxel_from_world().transform_point3(own.world([0; 3])).round().to_array();
-        let origin = first.map(|at| at as i64);
+        let origin = first.map(|index| index as i64);
         let tolerance_mm = self.tolerance_mm().min(other.tolerance_mm());
         if own.corner_distance_mm(&other.cropped(origin, own.shape)) > tolerance_mm {
             return None;
         }
-        let low = origin.map(|at| at.min(0));
+        let low = origin.map(|index| index.min(0));
         let end = |a: usize| (origin[a] + own.shape[a] as i64).max(other.shape[a] as i64);
         let shape: [usize; 3] = std::array::from_fn(|a| (end(a) - low[a]) as usize);
         let voxels = shape.iter().try_fold(1_usize, |product, n| product.checked_mul(*n))?;
@@ -234,10 +234,10 @@ mod tests {
         assert_eq!(grid().relation(&grid()), Relation::Same);
         // 1 % of the smallest voxel size of 2 mm.
         for (mm, noted) in [(2e-6, false), (2e-4, true), (1e-3, true), (0.019, true)] {
-            let found = grid().compare(&shifted(mm), None);
-            assert_eq!(found.relation, Relation::Same, "{mm}");
-            assert!((found.corner_mm - mm).abs() < 1e-9);
-            assert_eq!(found.note(["mask", "image"], &grid(), &shifted(mm)).is_some(), noted, "{mm}");
+            let result = grid().compare(&shifted(mm), None);
+            assert_eq!(result.relation, Relation::Same, "{mm}");
+            assert!((result.corner_mm - mm).abs() < 1e-9);
+            assert_eq!(result.note(["mask", "image"], &grid(), &shifted(mm)).is_some(), noted, "{mm}");
         }
         for mm in [0.021, 0.21, 1.5] {
             assert_eq!(grid().relation(&shifted(mm)), Relation::Different, "{mm}");
@@ -247,8 +247,8 @@ mod tests {
 
     #[test]
     fn a_difference_is_given_in_millimetres_and_can_be_allowed() {
-        let found = grid().compare(&shifted(0.21), None);
-        let text = found.difference(&grid(), &shifted(0.21));
+        let result = grid().compare(&shifted(0.21), None);
+        let text = result.difference(&grid(), &shifted(0.21));
         assert_eq!(text, "a corner differs by 0.21 mm, more than the 0.02 mm of rounding");
         assert_eq!(grid().compare(&shifted(0.21), Some(0.25)).relation, Relation::Same);
         assert_eq!(grid().compare(&shifted(2e-4), Some(1e-4)).relation, Relation::Different);

@@ -124,8 +124,8 @@ mod tests {
             assert_eq!(o.inverse(&moved, shape), data, "{o:?}");
             let target = o.target_shape(shape);
             assert_eq!(o.source_shape(target), shape);
-            for (at, &value) in data.iter().enumerate() {
-                let voxel = [at % 4, at / 4 % 3, at / 12];
+            for (index, &value) in data.iter().enumerate() {
+                let voxel = [index % 4, index / 4 % 3, index / 12];
                 let t = o.target_voxel(voxel, shape);
                 assert_eq!(o.source_voxel(t, shape), voxel);
                 assert_eq!(moved[t[0] + target[0] * (t[1] + target[1] * t[2])], value);

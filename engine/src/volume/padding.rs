@@ -20,11 +20,11 @@ impl Volume {
     /// padding voxels.
     #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn replace_padding(&self, frame: usize, values: &mut [f32], by: f32) -> u64 {
-        let (Some(held), Some(_)) = (self.frame_range(frame), self.padding) else { return 0 };
+        let (Some(voxels), Some(_)) = (self.frame_range(frame), self.padding) else { return 0 };
         let mut padded = 0;
         for_each_type!(
             &self.data,
-            v => for (value, _) in values.iter_mut().zip(&v[held]).filter(|(_, x)| is_within(self.padding, **x as f64)) {
+            v => for (value, _) in values.iter_mut().zip(&v[voxels]).filter(|(_, x)| is_within(self.padding, **x as f64)) {
                 *value = by;
                 padded += 1;
             },
@@ -47,16 +47,16 @@ mod tests {
     /// A body of -20 to 100 HU in air of -1000 HU with noise up to `noise`, in a round field of view; stored as HU + 1024, with
     /// -2000 outside of it.
     fn ct(noise: f64) -> Volume {
-        let stored = |at: usize| {
-            let [i, j] = [at % 24, at / 24 % 24].map(|n| n as f64 - 11.5);
-            let random = (at * 7919 % 21) as f64 / 10.0 - 1.0;
+        let stored = |index: usize| {
+            let [i, j] = [index % 24, index / 24 % 24].map(|n| n as f64 - 11.5);
+            let random = (index * 7919 % 21) as f64 / 10.0 - 1.0;
             match i.hypot(j) {
                 r if r > 11.8 => -2000.0,
                 r if r > 7.0 => 24.0 + noise * random,
                 _ => 1064.0 + 60.0 * random,
             }
         };
-        let data = VoxelData::I16((0..SHAPE.iter().product()).map(|at| stored(at) as i16).collect());
+        let data = VoxelData::I16((0..SHAPE.iter().product()).map(|index| stored(index) as i16).collect());
         let mut volume = Volume::new(Grid::new(SHAPE, DAffine3::IDENTITY), data, Scale { slope: 1.0, inter: -1024.0 });
         volume.padding = Some([-2000.0, -2000.0]);
         volume
@@ -90,8 +90,8 @@ mod tests {
     fn padding_is_background_besides_the_constant_border() {
         let noisy = Background::of(&ct(10.0), 0).unwrap();
         assert_eq!((noisy.value, noisy.contains(-3024.0), noisy.contains(40.0)), (-3024.0, true, false));
-        let found = Background::of(&ct(0.0), 0).unwrap();
-        assert_eq!((found.value, found.contains(-1000.0), found.contains(-3024.0)), (-1000.0, true, true));
+        let result = Background::of(&ct(0.0), 0).unwrap();
+        assert_eq!((result.value, result.contains(-1000.0), result.contains(-3024.0)), (-1000.0, true, true));
     }
 
     #[test]

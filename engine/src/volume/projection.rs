@@ -55,8 +55,8 @@ fn project<T: Copy + Send + Sync>(
     let distance: usize = shape[..axis].iter().product();
     let mut out = vec![values[0]; values.len() / shape[axis]];
     parallel::chunks_mut(&mut out, row, |number, out| {
-        let at = number * row;
-        let first = at / distance * distance * shape[axis] + at % distance;
+        let index = number * row;
+        let first = index / distance * distance * shape[axis] + index % distance;
         out.copy_from_slice(&values[first..first + row]);
         for layer in 1..shape[axis] {
             let start = first + layer * distance;
@@ -107,7 +107,7 @@ impl Volume {
     /// For colours, an axis above 2, a frame that is not in memory, or an empty grid.
     pub fn max_projection(&self, frame: usize, axis: usize) -> Result<Self> {
         self.grid.check_projection(axis)?;
-        let Some(held) = self.frame_range(frame) else {
+        let Some(voxels) = self.frame_range(frame) else {
             return Err(Error::config(
                 "frame",
                 frame,
@@ -119,7 +119,7 @@ impl Volume {
         macro_rules! each {
             ($($variant:ident),*) => {
                 match &self.data {
-                    $(VoxelData::$variant(v) => VoxelData::$variant(extreme(&v[held], shape, axis, smallest)),)*
+                    $(VoxelData::$variant(v) => VoxelData::$variant(extreme(&v[voxels], shape, axis, smallest)),)*
                     VoxelData::Rgb(_) | VoxelData::Rgba(_) => {
                         let why = "a maximum projection needs numbers, colours have no order";
                         return Err(Error::config("voxels", self.data.type_name(), why));
@@ -176,8 +176,8 @@ mod tests {
             let [nx, ny, nz] = flat.grid.shape;
             assert_eq!(flat.grid.shape[axis], 1);
             for (i, j, k) in (0..nz).flat_map(|k| (0..ny).flat_map(move |j| (0..nx).map(move |i| (i, j, k)))) {
-                let (found, expected) = (flat.value([i, j, k]), brute(volume, frame, axis, [i, j, k]));
-                assert!(expected.map_or(found.is_nan(), |e| e == found), "axis {axis}: {found} {expected:?}");
+                let (actual, expected) = (flat.value([i, j, k]), brute(volume, frame, axis, [i, j, k]));
+                assert!(expected.map_or(actual.is_nan(), |e| e == actual), "axis {axis}: {actual} {expected:?}");
             }
         }
     }
@@ -186,14 +186,14 @@ mod tests {
     fn a_projection_has_the_largest_value_for_every_type_axis_and_slope() {
         let shape = [4, 3, 5];
         let n: i64 = 2 * 60;
-        let mixed = |at: i64| (at * 7919 + 13) % 251 - 125;
+        let mixed = |index: i64| (index * 7919 + 13) % 251 - 125;
         for (slope, inter) in [(1.0, 0.0), (0.5, -3.0), (-2.0, 1.0)] {
             let scale = Scale { slope, inter };
             for data in [
-                VoxelData::I16((0..n).map(|at| mixed(at) as i16).collect()),
-                VoxelData::U8((0..n).map(|at| (mixed(at) + 125) as u8).collect()),
+                VoxelData::I16((0..n).map(|index| mixed(index) as i16).collect()),
+                VoxelData::U8((0..n).map(|index| (mixed(index) + 125) as u8).collect()),
                 VoxelData::I64((0..n).map(mixed).collect()),
-                VoxelData::F64((0..n).map(|at| mixed(at) as f64 / 8.0).collect()),
+                VoxelData::F64((0..n).map(|index| mixed(index) as f64 / 8.0).collect()),
             ] {
                 let volume = Volume::new(grid(shape), data, scale);
                 assert_projects(&volume, 0);

@@ -195,9 +195,9 @@ fn select<T: OrderedBits>(
         prefixes.dedup();
         let tables: Vec<Vec<u64>> = prefixes.chunks(PREFIXES).map(|some| count(values, counted, some, shift)).collect();
         for search in &mut searches {
-            let Ok(at) = prefixes.binary_search(&search.prefix) else { continue };
-            let start = at % PREFIXES * size;
-            let (digit, rest) = bin_of(&tables[at / PREFIXES][start..start + size], search.rest);
+            let Ok(index) = prefixes.binary_search(&search.prefix) else { continue };
+            let start = index % PREFIXES * size;
+            let (digit, rest) = bin_of(&tables[index / PREFIXES][start..start + size], search.rest);
             *search = Search { prefix: search.prefix << DIGIT | digit, rest };
         }
     }
@@ -208,14 +208,14 @@ fn select<T: OrderedBits>(
 fn percentiles<T: OrderedBits>(values: &[T], counted: CountedValues, q: &[f64]) -> Option<Vec<f64>> {
     let scale = counted.scale;
     let mut shares = Vec::with_capacity(q.len());
-    let found = select(values, counted, |n| {
+    let selected = select(values, counted, |n| {
         let last = n - 1;
         let rank = |r: u64| if scale.slope < 0.0 { last - r.min(last) } else { r.min(last) };
         let mut ranks = Vec::with_capacity(2 * q.len());
         for q in q {
-            let at = (q.clamp(0.0, 100.0) / 100.0) * last as f64;
-            shares.push(at.fract());
-            ranks.extend([rank(at as u64), rank(at as u64 + 1)]);
+            let index = (q.clamp(0.0, 100.0) / 100.0) * last as f64;
+            shares.push(index.fract());
+            ranks.extend([rank(index as u64), rank(index as u64 + 1)]);
         }
         ranks
     })?;
@@ -223,7 +223,7 @@ fn percentiles<T: OrderedBits>(values: &[T], counted: CountedValues, q: &[f64]) 
         let (low, high) = (scale.apply(pair[0]), scale.apply(pair[1]));
         if *share == 0.0 { low } else { low + share * (high - low) }
     };
-    Some(found.chunks_exact(2).zip(&shares).map(between).collect())
+    Some(selected.chunks_exact(2).zip(&shares).map(between).collect())
 }
 
 /// Counts of values in bins of equal width.
@@ -251,9 +251,9 @@ impl Volume {
     /// Exact for every type, and bit-identical for any number of threads. Values that are not finite, and padding, are left
     /// out. `None` for colours, a frame that is not loaded, or without values.
     pub fn percentiles(&self, frame: usize, q: &[f64]) -> Option<Vec<f64>> {
-        let held = self.frame_range(frame)?;
+        let voxels = self.frame_range(frame)?;
         let counted = CountedValues { scale: self.scale, padding: self.padding };
-        for_each_type!(&self.data, v => percentiles(&v[held], counted, q), _c => None)
+        for_each_type!(&self.data, v => percentiles(&v[voxels], counted, q), _c => None)
     }
 
     /// Histogram of the scaled values of a loaded frame: `bins` bins of equal width from `range[0]` to `range[1]`. A value on a
@@ -263,7 +263,7 @@ impl Volume {
     /// `None` for colours, a frame that is not loaded, no bin, or a range that is not finite and ascending.
     #[allow(clippy::unnecessary_cast, reason = "the code is the same for every type, including f64")]
     pub fn histogram(&self, frame: usize, range: [f64; 2], bins: usize) -> Option<Vec<u64>> {
-        let held = self.frame_range(frame)?;
+        let voxels = self.frame_range(frame)?;
         let (scale, padding) = (self.scale, self.padding);
         if bins == 0 || !(range[1] - range[0]).is_finite() || range[0] >= range[1] {
             return None;
@@ -272,7 +272,7 @@ impl Volume {
             &self.data,
             v => {
                 let value = |x| if is_within(padding, x) { f64::NAN } else { scale.apply(x) };
-                Some(histogram(&v[held], |x| value(x as f64), range, bins))
+                Some(histogram(&v[voxels], |x| value(x as f64), range, bins))
             },
             _c => None
         )
@@ -301,9 +301,9 @@ mod tests {
     }
 
     fn by_definition(sorted: &[f64], q: f64) -> f64 {
-        let at = q / 100.0 * (sorted.len() - 1) as f64;
-        let (low, share) = (sorted[at as usize], at.fract());
-        let high = sorted[(at as usize + 1).min(sorted.len() - 1)];
+        let rank = q / 100.0 * (sorted.len() - 1) as f64;
+        let (low, share) = (sorted[rank as usize], rank.fract());
+        let high = sorted[(rank as usize + 1).min(sorted.len() - 1)];
         if share == 0.0 { low } else { low + share * (high - low) }
     }
 
@@ -349,9 +349,9 @@ mod tests {
     fn percentiles_equal_those_of_numpy() {
         let volume = volume(VoxelData::I16(vec![3, 1, 4, 1, 5, 9, 2, 6]), 1, Scale::IDENTITY);
         // numpy.percentile([3,1,4,1,5,9,2,6], [0, 1, 37, 50, 99, 100]); q is clamped.
-        let found = volume.percentiles(0, &[0.0, 1.0, 37.0, 50.0, 99.0, 100.0, -5.0, 200.0]).unwrap();
-        for (found, expected) in found.iter().zip([1.0, 1.0, 2.59, 3.5, 8.79, 9.0, 1.0, 9.0]) {
-            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        let actual = volume.percentiles(0, &[0.0, 1.0, 37.0, 50.0, 99.0, 100.0, -5.0, 200.0]).unwrap();
+        for (actual, expected) in actual.iter().zip([1.0, 1.0, 2.59, 3.5, 8.79, 9.0, 1.0, 9.0]) {
+            assert!((actual - expected).abs() < 1e-12, "{actual} {expected}");
         }
         assert_eq!(volume.percentiles(0, &[]), Some(Vec::new()));
     }

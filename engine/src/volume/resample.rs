@@ -29,7 +29,7 @@ pub fn resample_f32(source: &[f32], from: &Grid, to: &Grid, how: Interpolation, 
 
 /// Resamples an array by nearest neighbour, so that labels do not mix; outside is `fill`.
 pub fn resample_labels<T: Copy + Send + Sync>(source: &[T], from: &Grid, to: &Grid, fill: T) -> Vec<T> {
-    over_rows(from, to, fill, |position| nearest(from.shape, position).map(|at| source[at]))
+    over_rows(from, to, fill, |position| nearest(from.shape, position).map(|index| source[index]))
 }
 
 /// Calls `sample` with the fractional index in `from` of every voxel of `to`, planes in parallel.

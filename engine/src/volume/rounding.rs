@@ -175,10 +175,10 @@ fn thresholded(data: &VoxelData, scale: Scale, threshold: f64) -> Result<(LabelD
 fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Error {
     // The parallel search stops at any bad voxel; the message always names the first one.
     let is_bad = |value: f64| !value.is_nan() && label(value, tolerance).is_none();
-    let at = (0..data.len()).find(|&at| is_bad(scale.apply(data.stored(at)))).unwrap_or(0);
-    let value = scale.apply(data.stored(at));
+    let index = (0..data.len()).find(|&index| is_bad(scale.apply(data.stored(index)))).unwrap_or(0);
+    let value = scale.apply(data.stored(index));
     let why = "labels are whole numbers from 0 to 65535. A soft mask needs a threshold, such as 0.5";
-    no_label(path, grid, data, scale, (at, value), why)
+    no_label(path, grid, data, scale, (index, value), why)
 }
 
 fn no_label(
@@ -186,39 +186,40 @@ fn no_label(
     grid: &Grid,
     data: &VoxelData,
     scale: Scale,
-    (at, value): (usize, f64),
+    (index, value): (usize, f64),
     why: &'static str,
 ) -> Error {
-    let values = (0..data.len()).map(|at| scale.apply(data.stored(at))).filter(|value| value.is_finite());
-    let (path, voxel, largest) = (path.to_path_buf(), voxel(grid, at), values.fold(0.0, f64::max));
+    let values = (0..data.len()).map(|index| scale.apply(data.stored(index))).filter(|value| value.is_finite());
+    let (path, voxel, largest) = (path.to_path_buf(), voxel(grid, index), values.fold(0.0, f64::max));
     ErrorKind::NotALabel { path, voxel, value, largest, why }.into()
 }
 
-fn voxel(grid: &Grid, at: usize) -> [usize; 3] {
+fn voxel(grid: &Grid, index: usize) -> [usize; 3] {
     let [nx, ny, _] = grid.shape;
-    [at % nx, at / nx % ny, at / (nx * ny)]
+    [index % nx, index / nx % ny, index / (nx * ny)]
 }
 
 /// NaN is background if it surrounds the field of view or touches no label; otherwise it is ambiguous.
 fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Result<()> {
-    let is_nan = |at: usize| scale.apply(data.stored(at)).is_nan();
-    if 2 * border(grid).filter(|&at| is_nan(at)).count() > border(grid).count() {
+    let is_nan = |index: usize| scale.apply(data.stored(index)).is_nan();
+    if 2 * border(grid).filter(|&index| is_nan(index)).count() > border(grid).count() {
         return Ok(());
     }
-    let is_label = |at: usize| label(scale.apply(data.stored(at)), tolerance).is_some_and(|label| label > 0);
+    let is_label = |index: usize| label(scale.apply(data.stored(index)), tolerance).is_some_and(|label| label > 0);
     let strides = [1, grid.shape[0], grid.shape[0] * grid.shape[1]];
-    let touches = |at: usize| {
-        let place = voxel(grid, at);
+    let touches = |index: usize| {
+        let place = voxel(grid, index);
         (0..3).any(|a| {
-            (place[a] > 0 && is_label(at - strides[a])) || (place[a] + 1 < grid.shape[a] && is_label(at + strides[a]))
+            (place[a] > 0 && is_label(index - strides[a]))
+                || (place[a] + 1 < grid.shape[a] && is_label(index + strides[a]))
         })
     };
-    match (0..data.len()).find(|&at| is_nan(at) && touches(at)) {
+    match (0..data.len()).find(|&index| is_nan(index) && touches(index)) {
         None => Ok(()),
-        Some(at) => {
+        Some(index) => {
             let why =
                 "it touches a label, so it may be lesion or background. Replace it by a number, or set a threshold";
-            Err(no_label(path, grid, data, scale, (at, f64::NAN), why))
+            Err(no_label(path, grid, data, scale, (index, f64::NAN), why))
         }
     }
 }
@@ -285,7 +286,7 @@ mod tests {
     /// A mask of 4 x 4 x 3 voxels with a label in the middle of each slice.
     fn mask_with(value: impl Fn([usize; 3]) -> f32) -> Result<(LabelData, Vec<String>)> {
         let grid = Grid::new([4, 4, 3], DAffine3::IDENTITY);
-        let values = (0..grid.len()).map(|at| value(voxel(&grid, at))).collect();
+        let values = (0..grid.len()).map(|index| value(voxel(&grid, index))).collect();
         labels(Path::new("seg.nii"), &grid, VoxelData::F32(values), Scale::IDENTITY, None)
     }
 
@@ -293,7 +294,10 @@ mod tests {
     fn nan_is_background_around_the_field_of_view_but_not_among_labels() {
         let inside = |[i, j, _]: [usize; 3]| (1..3).contains(&i) && (1..3).contains(&j);
         let (labels, notes) = mask_with(|v| if inside(v) { 1.0 } else { f32::NAN }).unwrap();
-        assert_eq!(labels, LabelData::U8((0..48).map(|at| u8::from(inside([at % 4, at / 4 % 4, 0]))).collect()));
+        assert_eq!(
+            labels,
+            LabelData::U8((0..48).map(|index| u8::from(inside([index % 4, index / 4 % 4, 0]))).collect())
+        );
         assert_eq!(notes, ["36 voxels are NaN and count as background"]);
         // A corner outside the field of view.
         assert!(mask_with(|v| if v == [0, 0, 0] { f32::NAN } else { f32::from(u8::from(inside(v))) }).is_ok());
@@ -305,7 +309,7 @@ mod tests {
     fn a_threshold_turns_a_soft_mask_into_labels() {
         let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
         let soft = VoxelData::F32(vec![0.2, 0.5, 0.988, f32::NAN]);
-        let read = |data, at| labels(Path::new("p.nii"), &grid, data, Scale::IDENTITY, Some(at));
+        let read = |data, index| labels(Path::new("p.nii"), &grid, data, Scale::IDENTITY, Some(index));
         let (hard, notes) = read(soft.clone(), 0.5).unwrap();
         assert_eq!((hard, notes.len()), (LabelData::U8(vec![0, 1, 1, 0]), 1));
         assert!(read(soft, 0.0).is_err());

@@ -123,8 +123,8 @@ fn scaled(part: PartialStats, count: u64, scale: Scale) -> Stats {
 /// Values must be finite; their order is changed. `None` if there are none.
 pub fn percentile<T: Copy + Into<f64>>(values: &mut [T], q: f64) -> Option<f64> {
     let last = values.len().checked_sub(1)?;
-    let at = (q.clamp(0.0, 100.0) / 100.0) * last as f64;
-    let (low, share) = (at.floor() as usize, at.fract());
+    let rank = (q.clamp(0.0, 100.0) / 100.0) * last as f64;
+    let (low, share) = (rank.floor() as usize, rank.fract());
     let order = |a: &T, b: &T| f64::total_cmp(&(*a).into(), &(*b).into());
     let (_, below, rest) = values.select_nth_unstable_by(low.min(last), order);
     let below: f64 = (*below).into();

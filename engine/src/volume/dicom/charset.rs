@@ -103,11 +103,11 @@ impl Charset {
                 continue;
             }
             // An unknown escape is text, so at least one byte is taken.
-            let escape = rest.iter().skip(1).position(|&b| b == 0x1b).map_or(rest.len(), |at| at + 1);
+            let escape = rest.iter().skip(1).position(|&b| b == 0x1b).map_or(rest.len(), |index| index + 1);
             // A delimiter brings the initial set back, except within two-byte characters.
             let delimiter = |b: &u8| matches!(b, b'\\' | b'^' | b'=' | b'\r' | b'\n' | b'\t' | 0x0c);
             let delimited = rest[..escape].iter().position(delimiter).filter(|_| !code.is_double());
-            let end = delimited.map_or(escape, |at| at + 1);
+            let end = delimited.map_or(escape, |index| index + 1);
             text += &code.decode(&rest[..end]);
             rest = &rest[end..];
             if delimited.is_some() {

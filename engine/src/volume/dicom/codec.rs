@@ -107,9 +107,9 @@ fn jpeg(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
 
 fn jpeg_ls(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
     let damaged = || "damaged JPEG-LS frame: no frame header".to_owned();
-    let at = stream.windows(2).position(|marker| marker == [0xff, 0xf7]).ok_or_else(damaged)?;
+    let offset = stream.windows(2).position(|marker| marker == [0xff, 0xf7]).ok_or_else(damaged)?;
     let &[_, _, precision, rows, rows2, columns, columns2, components] =
-        stream.get(at + 2..at + 10).and_then(<[u8]>::first_chunk).ok_or_else(damaged)?;
+        stream.get(offset + 2..offset + 10).and_then(<[u8]>::first_chunk).ok_or_else(damaged)?;
     let word = |high, low| usize::from(u16::from_be_bytes([high, low]));
     let (columns, rows) = (word(columns, columns2), word(rows, rows2));
     if components != 1 {
@@ -141,8 +141,9 @@ fn jpeg_ls(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
 fn jpeg_2000(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
     let damaged = |why: &str| format!("damaged JPEG 2000 frame: {why}");
     let start = stream.windows(4).position(|head| head == [0xff, 0x4f, 0xff, 0x51]);
-    let size = start.and_then(|at| stream.get(at + 6..at + 45)).ok_or_else(|| damaged("no image size"))?;
-    let word = |at: usize| u32::from_be_bytes([size[at], size[at + 1], size[at + 2], size[at + 3]]) as usize;
+    let size = start.and_then(|index| stream.get(index + 6..index + 45)).ok_or_else(|| damaged("no image size"))?;
+    let word =
+        |index: usize| u32::from_be_bytes([size[index], size[index + 1], size[index + 2], size[index + 3]]) as usize;
     let (columns, rows) = (word(2).wrapping_sub(word(10)), word(6).wrapping_sub(word(14)));
     let components = usize::from(u16::from_be_bytes([size[34], size[35]]));
     let precision = usize::from(size[36] & 0x7f) + 1;
@@ -156,6 +157,6 @@ fn jpeg_2000(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
         return Err(damaged("its components differ in size"));
     }
     // Two's complement in the low bits, whatever sign the stream states.
-    let numbers = (0..columns * rows).flat_map(|at| planes.iter().map(move |plane| plane.data()[at] as u16));
+    let numbers = (0..columns * rows).flat_map(|index| planes.iter().map(move |plane| plane.data()[index] as u16));
     Ok(to_bytes(numbers, layout))
 }

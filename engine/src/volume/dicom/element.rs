@@ -56,7 +56,7 @@ impl Element {
             Vr::FL | Vr::OF => read!(f32),
             Vr::FD | Vr::OD => read!(f64),
             _ => {
-                let end = bytes.iter().rposition(|b| !matches!(b, b'\\' | b' ' | 0)).map_or(0, |at| at + 1);
+                let end = bytes.iter().rposition(|b| !matches!(b, b'\\' | b' ' | 0)).map_or(0, |index| index + 1);
                 let numbers = bytes[..end].split(|&b| b == b'\\').map(number_of_text);
                 numbers.collect::<Option<Vec<f64>>>().unwrap_or_default()
             }
@@ -102,7 +102,7 @@ impl DataSet {
 
     /// The element of a tag, also if its value is empty.
     pub fn get(&self, tag: Tag) -> Option<&Element> {
-        self.elements.binary_search_by_key(&tag, |element| element.tag).ok().map(|at| &self.elements[at])
+        self.elements.binary_search_by_key(&tag, |element| element.tag).ok().map(|index| &self.elements[index])
     }
 
     /// The stored bytes of an element; `None` if it is missing, empty or a sequence.

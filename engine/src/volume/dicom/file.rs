@@ -45,7 +45,7 @@ impl DicomFile {
     }
 
     pub(super) fn from_source(source: &Source) -> Result<Self> {
-        Self::if_dicom(source)?.ok_or_else(|| not_dicom(&source.shown))
+        Self::if_dicom(source)?.ok_or_else(|| not_dicom(&source.display_path))
     }
 
     /// As [`DicomFile::from_source`], but `None` for a file that does not look like DICOM.
@@ -63,7 +63,7 @@ impl DicomFile {
                     end = end.saturating_mul(4).min(bytes.len);
                     head = bytes.read(0, end)?;
                 }
-                Err(Failure::Stop(stop)) => return Err(damaged(&source.shown, &stop)),
+                Err(Failure::Stop(stop)) => return Err(damaged(&source.display_path, &stop)),
                 Err(Failure::Error(error)) => return Err(error),
             }
         }
@@ -77,8 +77,9 @@ impl DicomFile {
             return bytes.read(from, to);
         }
         let all = bytes.read(0, usize::MAX)?;
-        let meta = parse::parse_meta(&all, all.len()).map_err(|stop| damaged(&self.source.shown, &stop))?;
-        let (mut inflated, _) = inflate(&all[meta.end..], to).map_err(Error::io("inflate", &self.source.shown))?;
+        let meta = parse::parse_meta(&all, all.len()).map_err(|stop| damaged(&self.source.display_path, &stop))?;
+        let (mut inflated, _) =
+            inflate(&all[meta.end..], to).map_err(Error::io("inflate", &self.source.display_path))?;
         Ok(inflated.split_off(from.min(inflated.len())))
     }
 
@@ -115,7 +116,8 @@ impl DicomFile {
     /// An error about an attribute of this instance.
     pub fn error(&self, tag: Tag, why: impl std::fmt::Display) -> Error {
         let hash = hashed_uid(self.instance_uid());
-        ErrorKind::File { path: self.source.shown.clone(), why: format!("DICOM instance {hash}: {tag}: {why}") }.into()
+        ErrorKind::File { path: self.source.display_path.clone(), why: format!("DICOM instance {hash}: {tag}: {why}") }
+            .into()
     }
 }
 
@@ -180,7 +182,7 @@ fn read_header(source: &Source, bytes: &mut Bytes, head: &[u8]) -> Result<DicomF
 fn parse_deflated(source: &Source, packed: &[u8]) -> Result<(DataSet, Option<PixelElement>), Failure> {
     let mut want = FIRST_READ;
     loop {
-        let (inflated, ended) = inflate(packed, want).map_err(Error::io("inflate", &source.shown))?;
+        let (inflated, ended) = inflate(packed, want).map_err(Error::io("inflate", &source.display_path))?;
         let total = if ended { inflated.len() } else { inflated_bound(packed.len()) };
         match parse::parse_data(&inflated, 0, total, Syntax::Deflated) {
             Err(Stop::More) if !ended => want = want.saturating_mul(4),

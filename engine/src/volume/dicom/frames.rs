@@ -161,8 +161,8 @@ pub(super) fn interleave(planes: &[u8], pixels: usize, samples: usize, width: us
     let mut out = Vec::with_capacity(planes.len());
     for pixel in 0..pixels {
         for sample in 0..samples {
-            let at = (sample * pixels + pixel) * width;
-            out.extend_from_slice(&planes[at..at + width]);
+            let offset = (sample * pixels + pixel) * width;
+            out.extend_from_slice(&planes[offset..offset + width]);
         }
     }
     out
@@ -230,23 +230,23 @@ fn by_offsets(
 
 /// The values of the items up to the sequence delimiter or the end of the file. The last fragment may be cut.
 fn items(bytes: &[u8]) -> Result<Vec<Range<usize>>, String> {
-    let (mut found, mut at) = (Vec::new(), 0);
-    while let Some(head) = bytes.get(at..at + 8) {
+    let (mut fragments, mut index) = (Vec::new(), 0);
+    while let Some(head) = bytes.get(index..index + 8) {
         let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
         match head[..4] {
             [0xfe, 0xff, 0x00, 0xe0] => {}
             [0xfe, 0xff, 0xdd, 0xe0] => break,
-            _ => return Err(format!("no item at byte {at} of the encapsulated pixels")),
+            _ => return Err(format!("no item at byte {index} of the encapsulated pixels")),
         }
-        let start = at + 8;
+        let start = index + 8;
         let left = bytes.len() - start;
         if length > left {
             return Err(format!("a fragment of {length} bytes expected, {left} found"));
         }
-        found.push(start..start + length);
-        at = start + length;
+        fragments.push(start..start + length);
+        index = start + length;
     }
-    Ok(found)
+    Ok(fragments)
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Library {
         let mut other_files = 0;
         let mut damaged = 0;
         for (batch, part) in sources.chunks(BATCH).enumerate() {
-            for read in parallel::map(part.len(), |at| Instance::read(&part[at])) {
+            for read in parallel::map(part.len(), |index| Instance::read(&part[index])) {
                 match read {
                     Ok(Some(instance)) => instances.push(instance),
                     Ok(None) => other_files += 1,
@@ -207,7 +207,7 @@ impl Series {
                 }
             }
         }
-        let found = stacks(&instances, &|a, b| same_pixels(&instances, a, b));
+        let volumes = stacks(&instances, &|a, b| same_pixels(&instances, a, b));
         let first = &instances[0];
         let mut series = Self {
             uid: first.series_uid.clone(),
@@ -222,10 +222,10 @@ impl Series {
             instances: Arc::new(instances),
         };
         let instances = Arc::clone(&series.instances);
-        let count = found.len();
-        for (at, stack) in found.into_iter().enumerate() {
+        let count = volumes.len();
+        for (index, stack) in volumes.into_iter().enumerate() {
             let name = if count > 1 { name_of(&instances, stack.first()) } else { String::new() };
-            series.stacks.push(ImageStack { instances: Arc::clone(&instances), stack, name, number: at + 1 });
+            series.stacks.push(ImageStack { instances: Arc::clone(&instances), stack, name, number: index + 1 });
         }
         series
     }

@@ -10,10 +10,10 @@ use super::*;
 /// A zip archive of these files, every second one deflated.
 fn zip(files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     let (mut out, mut directory) = (Vec::new(), Vec::new());
-    for (at, (name, bytes)) in files.iter().enumerate() {
+    for (index, (name, bytes)) in files.iter().enumerate() {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();
-        let (method, packed) = if at % 2 == 1 { (8_u16, encoder.finish().unwrap()) } else { (0, bytes.clone()) };
+        let (method, packed) = if index % 2 == 1 { (8_u16, encoder.finish().unwrap()) } else { (0, bytes.clone()) };
         let offset = out.len() as u32;
         let sizes = [0, packed.len() as u32, bytes.len() as u32].map(u32::to_le_bytes).concat();
         let names = (name.len() as u16).to_le_bytes();

@@ -34,7 +34,7 @@ fn slice(series: i64, k: usize) -> DataSet {
     for (tag, value) in [(Tag::ROWS, 2), (Tag::COLUMNS, 2), (Tag::BITS_ALLOCATED, 16), (Tag::SAMPLES_PER_PIXEL, 1)] {
         data.put_u16(tag, &[value]);
     }
-    let stored: Vec<u8> = (0..4).flat_map(|at| (10 * k as u16 + at).to_le_bytes()).collect();
+    let stored: Vec<u8> = (0..4).flat_map(|index| (10 * k as u16 + index).to_le_bytes()).collect();
     data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes(stored));
     data
 }
@@ -357,12 +357,12 @@ fn images_of_two_patients_are_never_joined() {
 #[test]
 fn patients_without_an_id_are_distinguished_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    for (at, name) in (0..).zip(["Doe^Jane", "Roe^Rita", "Doe^Jane"]) {
-        let mut data = slice(at, 0);
+    for (index, name) in (0..).zip(["Doe^Jane", "Roe^Rita", "Doe^Jane"]) {
+        let mut data = slice(index, 0);
         data.put_text(Tag::PATIENT_ID, "");
         data.put_text(Tag::PATIENT_NAME, name);
-        data.put_text(Tag::STUDY_INSTANCE_UID, &format!("1.2.{at}"));
-        write(folder.path(), &at.to_string(), &file_bytes(&data));
+        data.put_text(Tag::STUDY_INSTANCE_UID, &format!("1.2.{index}"));
+        write(folder.path(), &index.to_string(), &file_bytes(&data));
     }
     let library = Library::scan(folder.path(), &|_, _| true).unwrap();
     let patients: Vec<(&str, usize)> = library.patients.iter().map(|one| (&*one.name, one.studies.len())).collect();

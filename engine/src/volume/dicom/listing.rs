@@ -22,7 +22,8 @@ pub(super) fn sources(path: &Path) -> Result<(Vec<Source>, Vec<String>)> {
     if meta.is_dir() {
         let mut warnings = Vec::new();
         let files = files_under(path, &mut warnings)?;
-        let sources = files.into_iter().map(|file| Source { path: file, shown: path.to_path_buf(), member: None });
+        let sources =
+            files.into_iter().map(|file| Source { path: file, display_path: path.to_path_buf(), member: None });
         return Ok((sources.collect(), warnings));
     }
     if starts_with(path, b"PK\x03\x04")? || starts_with(path, b"PK\x05\x06")? {
@@ -60,7 +61,7 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<Source>> {
     let named = entries.filter(|entry| !is_passed_over(&entry.file_name().to_string_lossy()));
     let mut files: Vec<PathBuf> = named.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
-    Ok(files.into_iter().map(|file| Source { path: file, shown: folder.to_path_buf(), member: None }).collect())
+    Ok(files.into_iter().map(|file| Source { path: file, display_path: folder.to_path_buf(), member: None }).collect())
 }
 
 /// Every file under a folder, by path, without hidden ones. Links to folders are followed once.
@@ -112,30 +113,30 @@ fn files_under(root: &Path, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>> 
 fn of_directory(path: &Path, data: &DataSet) -> Result<(Vec<Source>, Vec<String>)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let records = data.items(Tag::DIRECTORY_RECORD_SEQUENCE);
-    let (mut found, mut missing) = (BTreeSet::new(), 0);
+    let (mut existing, mut missing) = (BTreeSet::new(), 0);
     for record in records {
         let parts = record.texts(Tag::REFERENCED_FILE_ID);
         if parts.is_empty() {
             continue;
         }
         match locate(folder, &parts) {
-            Some(file) => drop(found.insert(file)),
+            Some(file) => drop(existing.insert(file)),
             None => missing += 1,
         }
     }
     let mut warnings = Vec::new();
-    let files = if found.is_empty() {
+    let files = if existing.is_empty() {
         warnings.push("the DICOMDIR lists no file that exists. The folder is searched instead".to_owned());
         files_under(folder, &mut warnings)?
     } else {
-        found.into_iter().collect()
+        existing.into_iter().collect()
     };
     if missing > 0 {
         let listed = plural(missing, "file of the DICOMDIR does", "files of the DICOMDIR do");
         warnings.push(format!("{listed} not exist"));
     }
     let sources = files.into_iter().filter(|file| file != path);
-    Ok((sources.map(|file| Source { path: file, shown: path.to_path_buf(), member: None }).collect(), warnings))
+    Ok((sources.map(|file| Source { path: file, display_path: path.to_path_buf(), member: None }).collect(), warnings))
 }
 
 /// Finds the file of a ReferencedFileID within the folder. Ignores case and a version suffix (`;1`).
@@ -180,7 +181,7 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
     let (mut size, mut start) = (u64::from(word(&tail, end + 12)), u64::from(word(&tail, end + 16)));
     if start == u64::from(u32::MAX) || size == u64::from(u32::MAX) {
         // Zip64: the locator before the end record names the larger one.
-        let locator = end.checked_sub(20).filter(|at| tail[*at..].starts_with(b"PK\x06\x07"));
+        let locator = end.checked_sub(20).filter(|index| tail[*index..].starts_with(b"PK\x06\x07"));
         let locator = locator.ok_or_else(|| damaged("no zip64 locator"))?;
         let record = read(long(&tail, locator + 8), 56)?;
         (size, start) = (long(&record, 40), long(&record, 48));
@@ -189,16 +190,16 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
         return Err(damaged("its directory is outside the file"));
     }
     let directory = read(start, size)?;
-    let (mut found, mut at) = (Vec::new(), 0);
-    while directory.get(at..at + 46).is_some_and(|head| head.starts_with(b"PK\x01\x02")) {
-        let (flags, method) = (half(&directory, at + 8), half(&directory, at + 10));
-        let [names, extra, comment] = [28, 30, 32].map(|offset| usize::from(half(&directory, at + offset)));
-        let [mut packed, mut unpacked] = [20, 24].map(|offset| u64::from(word(&directory, at + offset)));
-        let mut local = u64::from(word(&directory, at + 42));
-        let name = directory.get(at + 46..at + 46 + names).unwrap_or_default();
-        let field = directory.get(at + 46 + names..at + 46 + names + extra).unwrap_or_default();
+    let (mut sources, mut index) = (Vec::new(), 0);
+    while directory.get(index..index + 46).is_some_and(|head| head.starts_with(b"PK\x01\x02")) {
+        let (flags, method) = (half(&directory, index + 8), half(&directory, index + 10));
+        let [names, extra, comment] = [28, 30, 32].map(|offset| usize::from(half(&directory, index + offset)));
+        let [mut packed, mut unpacked] = [20, 24].map(|offset| u64::from(word(&directory, index + offset)));
+        let mut local = u64::from(word(&directory, index + 42));
+        let name = directory.get(index + 46..index + 46 + names).unwrap_or_default();
+        let field = directory.get(index + 46 + names..index + 46 + names + extra).unwrap_or_default();
         zip64(field, [&mut unpacked, &mut packed, &mut local]);
-        at += 46 + names + extra + comment;
+        index += 46 + names + extra + comment;
         let hidden = name.split(|&b| b == b'/').any(|part| part.starts_with(b".") || part == b"__MACOSX");
         if name.ends_with(b"/") || hidden || flags & 1 == 1 || !matches!(method, 0 | 8) || local >= len {
             continue;
@@ -209,9 +210,9 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
         }
         let offset = local + 30 + u64::from(half(&head, 26)) + u64::from(half(&head, 28));
         let member = Member { offset, packed, len: unpacked, deflated: method == 8 };
-        found.push(Source { path: path.to_path_buf(), shown: path.to_path_buf(), member: Some(member) });
+        sources.push(Source { path: path.to_path_buf(), display_path: path.to_path_buf(), member: Some(member) });
     }
-    Ok(found)
+    Ok(sources)
 }
 
 /// Replaces sizes that the extra field of zip64 holds.
@@ -230,14 +231,14 @@ fn zip64(mut field: &[u8], values: [&mut u64; 3]) {
     }
 }
 
-fn half(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]))
+fn half(bytes: &[u8], offset: usize) -> u16 {
+    bytes.get(offset..offset + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]))
 }
 
-fn word(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+fn word(bytes: &[u8], offset: usize) -> u32 {
+    bytes.get(offset..offset + 4).map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
 }
 
-fn long(bytes: &[u8], at: usize) -> u64 {
-    u64::from(word(bytes, at)) | u64::from(word(bytes, at + 4)) << 32
+fn long(bytes: &[u8], offset: usize) -> u64 {
+    u64::from(word(bytes, offset)) | u64::from(word(bytes, offset + 4)) << 32
 }

@@ -154,7 +154,7 @@ impl ImageStack {
             Wanted::One(n) if n < total => n..n + 1,
             Wanted::One(n) => {
                 let why = format!("the series has {}, counted from 0", plural(total, "frame", "frames"));
-                return Err(Error::field(&self.first().source.shown, "frame", n, why));
+                return Err(Error::field(&self.first().source.display_path, "frame", n, why));
             }
         };
         let slots: Vec<Option<Slice>> = self.stack.frames[kept].iter().flatten().copied().collect();
@@ -241,7 +241,7 @@ impl ImageStack {
         };
         let needed = (voxels as u64).saturating_mul(bytes as u64);
         if needed > options.memory_budget {
-            let what = format!("{} ({nx} x {ny} pixels in {slots} slices)", first.source.shown.display());
+            let what = format!("{} ({nx} x {ny} pixels in {slots} slices)", first.source.display_path.display());
             let (needed_mib, allowed_mib) = (needed.div_ceil(1 << 20), options.memory_budget >> 20);
             return Err(ErrorKind::Memory { what, needed_mib, allowed_mib }.into());
         }
@@ -314,10 +314,11 @@ impl ImageStack {
                 many.map(|units| DicomFile::from_source(&self.instances[units[0].instance].source)).transpose()?;
             let frames = opened.as_ref().map(Frames::open).transpose()?;
             for batch in now.chunks(size) {
-                let planes = parallel::map(batch.len(), |at| self.decode(&batch[at], frames.as_ref(), scale, &factors));
+                let planes =
+                    parallel::map(batch.len(), |index| self.decode(&batch[index], frames.as_ref(), scale, &factors));
                 for planes in planes {
                     for (slot, values) in planes? {
-                        place(data, slot, &values, || self.first().source.shown.clone())?;
+                        place(data, slot, &values, || self.first().source.display_path.clone())?;
                         decoded[slot] = true;
                     }
                 }
@@ -350,16 +351,16 @@ impl ImageStack {
         };
         if (frames.layout.rows, frames.layout.columns) != (instance.rows, instance.columns) {
             return Err(Error::file(
-                &instance.source.shown,
+                &instance.source.display_path,
                 format!("instance {} changed while it was read", instance.hash()),
             ));
         }
         let whole = frames.frame(unit.frame)?;
         let whole = if instance.grey { whole } else { colours(whole, frames)? };
-        let planes = unit.planes.iter().map(|&(slot, at)| {
-            let plane = &instance.planes[at];
+        let planes = unit.planes.iter().map(|&(slot, index)| {
+            let plane = &instance.planes[index];
             let values = cut(&whole, instance.columns, plane.origin, plane.size);
-            let own = self.scale_of(Slice { instance: unit.instance, plane: at }, factors);
+            let own = self.scale_of(Slice { instance: unit.instance, plane: index }, factors);
             (slot, if scale.is_some() { values } else { VoxelData::F32(scaled(&values, own)) })
         });
         Ok(planes.collect())

@@ -38,25 +38,25 @@ fn of_csa(csa: &[u8]) -> Option<Mosaic> {
 
 /// The numbers of a CSA element. Version 2 starts with `SV10`; version 1 with the number of elements.
 fn csa_numbers(csa: &[u8], name: &str) -> Option<Vec<f64>> {
-    let word = |at: usize| csa.get(at..at + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
+    let word = |index: usize| csa.get(index..index + 4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]) as usize);
     let second = csa.starts_with(b"SV10");
     let start = if second { 8 } else { 0 };
     let elements = word(start)?.min(10_000);
-    let mut at = start + 8;
+    let mut index = start + 8;
     for _ in 0..elements {
         // Name 64, multiplicity 4, representation 4, syngo type 4, number of items 4, 77 or 205.
-        let head = csa.get(at..at + 84)?;
+        let head = csa.get(index..index + 84)?;
         let label = head[..64].split(|&b| b == 0).next()?;
-        let items = word(at + 76)?.min(10_000);
-        at += 84;
+        let items = word(index + 76)?.min(10_000);
+        index += 84;
         let mut numbers = Vec::new();
         for _ in 0..items {
             // Four words, of which the second (version 2) or the first holds the length; values are padded to four bytes.
-            let length = word(at + if second { 4 } else { 0 })?;
-            let value = csa.get(at + 16..(at + 16).checked_add(length)?)?;
+            let length = word(index + if second { 4 } else { 0 })?;
+            let value = csa.get(index + 16..(index + 16).checked_add(length)?)?;
             let text = String::from_utf8_lossy(value);
             numbers.extend(text.trim_matches(['\0', ' ']).parse::<f64>().ok());
-            at += 16 + length.next_multiple_of(4);
+            index += 16 + length.next_multiple_of(4);
         }
         if label == name.as_bytes() {
             return Some(numbers);

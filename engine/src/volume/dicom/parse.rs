@@ -67,21 +67,21 @@ impl Encoding {
 struct Reader<'a> {
     bytes: &'a [u8],
     total: usize,
-    at: usize,
+    offset: usize,
 }
 
 impl<'a> Reader<'a> {
     fn peek(&self, n: usize) -> Result<&'a [u8], Stop> {
-        if let Some(bytes) = self.at.checked_add(n).and_then(|end| self.bytes.get(self.at..end)) {
+        if let Some(bytes) = self.offset.checked_add(n).and_then(|end| self.bytes.get(self.offset..end)) {
             return Ok(bytes);
         }
-        let left = self.total.saturating_sub(self.at);
+        let left = self.total.saturating_sub(self.offset);
         if n <= left { Err(Stop::More) } else { Err(Stop::Fault(None, format!("{n} bytes expected, {left} left"))) }
     }
 
     fn take(&mut self, n: usize) -> Result<&'a [u8], Stop> {
         let bytes = self.peek(n)?;
-        self.at += n;
+        self.offset += n;
         Ok(bytes)
     }
 
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
             && let letters = self.peek(2)?
             && letters.iter().all(u8::is_ascii_uppercase)
         {
-            self.at += 2;
+            self.offset += 2;
             let vr = Vr::of([letters[0], letters[1]]);
             let length = if vr.is_some_and(Vr::has_long_length) {
                 self.take(2)?;
@@ -158,16 +158,16 @@ pub(super) fn looks_like_dicom(bytes: &[u8]) -> bool {
 
 /// Reads the file meta information; empty if the file has none.
 pub(super) fn parse_meta(bytes: &[u8], total: usize) -> Result<Meta, Stop> {
-    let mut reader = Reader { bytes, total, at: start_of(bytes) };
+    let mut reader = Reader { bytes, total, offset: start_of(bytes) };
     let mut elements = Vec::new();
-    while reader.total > reader.at && reader.peek(2)? == [2, 0] {
+    while reader.total > reader.offset && reader.peek(2)? == [2, 0] {
         let (tag, vr, length, _) = reader.element_head(Encoding::EXPLICIT)?;
         let value = reader.take(length as usize).map_err(|stop| within(stop, tag))?;
         elements.push(Element { tag, vr, value: Value::Bytes(value.to_vec()) });
     }
     let data = DataSet::from_parts(elements, Charset::default());
     let syntax = data.uid(Tag::TRANSFER_SYNTAX_UID).map(str::to_owned);
-    Ok(Meta { data, end: reader.at, syntax })
+    Ok(Meta { data, end: reader.offset, syntax })
 }
 
 /// Names the element in a fault that does not yet.
@@ -207,7 +207,7 @@ pub(super) fn parse_data(
     syntax: Syntax,
 ) -> Result<(DataSet, Option<PixelElement>), Stop> {
     let encoding = encoding_at(bytes, start, Some(syntax));
-    let mut parser = Parser { reader: Reader { bytes, total, at: start }, left: ELEMENT_LIMIT, levels: Vec::new() };
+    let mut parser = Parser { reader: Reader { bytes, total, offset: start }, left: ELEMENT_LIMIT, levels: Vec::new() };
     parser.levels.push(Level::Data { elements: Vec::new(), charset: Charset::default(), end: None, encoding });
     loop {
         if let Some(done) = parser.step()? {
@@ -229,23 +229,23 @@ impl Parser<'_> {
     /// Reads one element, item or delimiter. Returns the finished data set at the end.
     fn step(&mut self) -> Result<Done, Stop> {
         let depth = self.levels.len();
-        let at = self.reader.at;
+        let start = self.reader.offset;
         match self.levels.last() {
             Some(Level::Data { end, encoding, .. }) => {
                 let (end, encoding) = (*end, *encoding);
-                if end.is_some_and(|end| at >= end) {
+                if end.is_some_and(|end| start >= end) {
                     self.close_data()?;
                     return Ok(None);
                 }
                 // Fewer bytes than an element at the very end are padding.
-                if depth == 1 && self.reader.total.saturating_sub(at) < 8 {
+                if depth == 1 && self.reader.total.saturating_sub(start) < 8 {
                     return Ok(self.finish(None));
                 }
                 self.element(encoding, depth == 1)
             }
             Some(Level::Items { tag, end, encoding, .. }) => {
                 let (tag, end, encoding) = (*tag, *end, *encoding);
-                if end.is_some_and(|end| at >= end) {
+                if end.is_some_and(|end| start >= end) {
                     self.close_items();
                 } else {
                     self.item(tag, end, encoding)?;
@@ -266,7 +266,7 @@ impl Parser<'_> {
 
     /// Reads an element of a data set, or opens its sequence.
     fn element(&mut self, encoding: Encoding, is_root: bool) -> Result<Done, Stop> {
-        let before = self.reader.at;
+        let before = self.reader.offset;
         let (tag, vr, length, form) = self.reader.element_head(encoding)?;
         self.count(tag)?;
         if tag == Tag::ITEM_END || tag == Tag::SEQUENCE_END {
@@ -276,7 +276,7 @@ impl Parser<'_> {
             }
             if tag == Tag::SEQUENCE_END {
                 // The item lacks its own delimiter.
-                self.reader.at = before;
+                self.reader.offset = before;
             }
             self.close_data()?;
             return Ok(None);
@@ -284,7 +284,7 @@ impl Parser<'_> {
         let pixels = matches!(tag, Tag::PIXEL_DATA | Tag::FLOAT_PIXEL_DATA | Tag::DOUBLE_FLOAT_PIXEL_DATA);
         if is_root && pixels {
             let length = (length != UNDEFINED).then_some(length as usize);
-            return Ok(self.finish(Some(PixelElement { tag, offset: self.reader.at, length, vr })));
+            return Ok(self.finish(Some(PixelElement { tag, offset: self.reader.offset, length, vr })));
         }
         if length == UNDEFINED && matches!(vr, Vr::OB | Vr::OW) && form.explicit {
             self.skip_fragments(tag, form)?;
@@ -335,11 +335,11 @@ impl Parser<'_> {
         if length == UNDEFINED {
             return Ok(None);
         }
-        let left = self.reader.total.saturating_sub(self.reader.at);
+        let left = self.reader.total.saturating_sub(self.reader.offset);
         if length as usize > left {
             return fault(tag, format!("{length} bytes expected, {left} left"));
         }
-        Ok(Some(self.reader.at + length as usize))
+        Ok(Some(self.reader.offset + length as usize))
     }
 
     /// Reads an item's head, or the delimiter of the sequence `tag`.

@@ -127,9 +127,9 @@ proptest::proptest! {
         end in 0..2000_usize,
     ) {
         let mut bytes = file_bytes(&sample());
-        for (at, value) in changes {
-            let at = at % bytes.len();
-            bytes[at] = value;
+        for (index, value) in changes {
+            let index = index % bytes.len();
+            bytes[index] = value;
         }
         bytes.truncate(end.max(132));
         if let Ok(meta) = parse_meta(&bytes, bytes.len()) {

@@ -33,22 +33,22 @@ pub(super) fn decode(stream: &[u8], pixels: usize, samples: usize, width: usize)
 /// # Errors
 /// The number of bytes that are missing.
 fn unpack<'a>(packed: &[u8], mut out: impl ExactSizeIterator<Item = &'a mut u8>) -> Result<(), usize> {
-    let mut at = 0;
+    let mut index = 0;
     while out.len() > 0 {
-        let Some(&control) = packed.get(at) else { return Err(out.len()) };
-        at += 1;
+        let Some(&control) = packed.get(index) else { return Err(out.len()) };
+        index += 1;
         match control {
             0..=127 => {
                 let n = usize::from(control) + 1;
-                let Some(literal) = packed.get(at..packed.len().min(at + n)) else { return Err(out.len()) };
+                let Some(literal) = packed.get(index..packed.len().min(index + n)) else { return Err(out.len()) };
                 literal.iter().zip(out.by_ref().take(n)).for_each(|(value, out)| *out = *value);
-                at += n;
+                index += n;
             }
             128 => {}
             _ => {
-                let Some(&value) = packed.get(at) else { return Err(out.len()) };
+                let Some(&value) = packed.get(index) else { return Err(out.len()) };
                 out.by_ref().take(257 - usize::from(control)).for_each(|out| *out = value);
-                at += 1;
+                index += 1;
             }
         }
     }
@@ -62,10 +62,10 @@ mod tests {
 
     fn frame(segments: &[&[u8]]) -> Vec<u8> {
         let mut words = vec![segments.len() as u32];
-        let mut at = 64;
+        let mut index = 64;
         for segment in segments {
-            words.push(at);
-            at += segment.len() as u32;
+            words.push(index);
+            index += segment.len() as u32;
         }
         words.resize(16, 0);
         let head = words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();

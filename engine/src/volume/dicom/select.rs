@@ -117,7 +117,7 @@ impl Library {
     /// No DICOM image, no such series, or several volumes; the message lists them.
     pub fn select(&self, place: &Path, selector: Option<&str>) -> Result<ImageStack> {
         let all: Vec<(&Series, usize)> =
-            self.series().flat_map(|series| (0..series.stacks.len()).map(move |at| (series, at))).collect();
+            self.series().flat_map(|series| (0..series.stacks.len()).map(move |index| (series, index))).collect();
         if all.is_empty() {
             let mut others: Vec<&str> =
                 self.series().map(|series| &*series.modality).filter(|m| !m.is_empty()).collect();
@@ -129,13 +129,13 @@ impl Library {
         }
         let candidates: Vec<(&Series, usize)> = match selector {
             Some(selector) => Self::matching(selector, &all),
-            None => all.iter().filter(|(series, at)| series.stacks[*at].is_stackable()).copied().collect(),
+            None => all.iter().filter(|(series, index)| series.stacks[*index].is_stackable()).copied().collect(),
         };
         if let Some(joined) = joined(&candidates, selector) {
             return Ok(joined);
         }
         match (&candidates[..], &all[..], selector) {
-            ([(series, at)], ..) | ([], [(series, at)], None) => Ok(series.stacks[*at].clone()),
+            ([(series, index)], ..) | ([], [(series, index)], None) => Ok(series.stacks[*index].clone()),
             ([], _, Some(selector)) => {
                 let has_none = |series: &&Series| series.stacks.is_empty() && series.is_named(selector);
                 if let Some(other) = self.series().find(has_none) {
@@ -158,32 +158,32 @@ impl Library {
     pub fn joined(&self, series: &Series) -> Option<(String, ImageStack)> {
         let selector = series.number.filter(|_| series.files == 1)?.to_string();
         let all: Vec<(&Series, usize)> =
-            self.series().flat_map(|series| (0..series.stacks.len()).map(move |at| (series, at))).collect();
+            self.series().flat_map(|series| (0..series.stacks.len()).map(move |index| (series, index))).collect();
         let stack = joined(&Self::matching(&selector, &all), Some(&selector))?;
         Some((selector, stack))
     }
 
     /// Lists selectors with modality and shape, but without descriptions, which may name the patient.
     fn list(&self, stacks: &[(&Series, usize)]) -> String {
-        let shown = stacks.iter().take(LISTED).map(|(series, at)| {
-            let [x, y, z] = series.stacks[*at].grid().shape;
-            format!("{} ({} {x}x{y}x{z})", self.selector(series, *at), series.modality)
+        let shown = stacks.iter().take(LISTED).map(|(series, index)| {
+            let [x, y, z] = series.stacks[*index].grid().shape;
+            format!("{} ({} {x}x{y}x{z})", self.selector(series, *index), series.modality)
         });
         let more = if stacks.len() > LISTED { format!(" and {} more", stacks.len() - LISTED) } else { String::new() };
         shown.collect::<Vec<_>>().join(", ") + &more
     }
 
-    /// The shortest selector of volume `at` of a series, or of file `at` of segmentations: the number of the series, or its UID
+    /// The shortest selector of volume `index` of a series, or of file `index` of segmentations: the number of the series, or its UID
     /// where another one has that number, with the number of the part if there are several. Volumes compete for a number
     /// with volumes alone. Copies of a study under two patient ids share UIDs: their parts are counted together.
-    pub fn selector(&self, series: &Series, at: usize) -> String {
+    pub fn selector(&self, series: &Series, index: usize) -> String {
         let of_its_kind = || self.series().filter(|other| other.stacks.is_empty() == series.stacks.is_empty());
         let is_shared = |number: i64| of_its_kind().any(|one| one.number == Some(number) && one.uid != series.uid);
         let number = series.number.filter(|number| !is_shared(*number));
         let name = number.map_or_else(|| series.uid.clone(), |number| number.to_string());
         let same = || of_its_kind().filter(|other| other.uid == series.uid);
         let before: usize = same().take_while(|other| !std::ptr::eq(*other, series)).map(Series::parts).sum();
-        if same().map(Series::parts).sum::<usize>() > 1 { format!("{name}:{}", before + at + 1) } else { name }
+        if same().map(Series::parts).sum::<usize>() > 1 { format!("{name}:{}", before + index + 1) } else { name }
     }
 
     fn matching<'a>(selector: &str, all: &[(&'a Series, usize)]) -> Vec<(&'a Series, usize)> {
@@ -192,17 +192,18 @@ impl Library {
             None => (selector, None),
         };
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        let mut found: Vec<(&Series, usize)> = Vec::new();
-        for &(series, at) in all {
+        let mut stacks: Vec<(&Series, usize)> = Vec::new();
+        for &(series, index) in all {
             let count = counts.entry(&series.uid).or_default();
             *count += 1;
             if series.is_named(name) && volume.is_none_or(|volume| volume == *count) {
-                found.push((series, at));
+                stacks.push((series, index));
             }
         }
         // Single images do not count beside a volume.
-        let volumes: Vec<_> = found.iter().filter(|(series, at)| series.stacks[*at].is_stackable()).copied().collect();
-        if volume.is_none() && volumes.len() == 1 { volumes } else { found }
+        let volumes: Vec<_> =
+            stacks.iter().filter(|(series, index)| series.stacks[*index].is_stackable()).copied().collect();
+        if volume.is_none() && volumes.len() == 1 { volumes } else { stacks }
     }
 }
 
@@ -218,7 +219,7 @@ fn joined(candidates: &[(&Series, usize)], selector: Option<&str>) -> Option<Ima
     if !candidates.iter().all(|one| Some((study_of(one), &one.0.modality)) == study) {
         return None;
     }
-    let instances = candidates.iter().flat_map(|(series, at)| series.stacks[*at].instances.iter().cloned());
+    let instances = candidates.iter().flat_map(|(series, index)| series.stacks[*index].instances.iter().cloned());
     let mut series = Series::of(instances.collect());
     (series.stacks.len() == 1 && series.stacks[0].is_stackable()).then(|| series.stacks.remove(0))
 }

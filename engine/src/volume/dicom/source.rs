@@ -17,7 +17,7 @@ pub(super) struct Source {
     /// The file that holds them.
     pub path: PathBuf,
     /// Path for errors: the file or folder that the user chose. Names of files within it may identify the patient.
-    pub shown: PathBuf,
+    pub display_path: PathBuf,
     /// The member of a zip archive; `None` for a file.
     pub member: Option<Member>,
 }
@@ -38,21 +38,26 @@ pub(super) struct Member {
 impl Source {
     /// A file that the user named.
     pub fn file(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), shown: path.to_path_buf(), member: None }
+        Self { path: path.to_path_buf(), display_path: path.to_path_buf(), member: None }
     }
 
     /// Opens the bytes for reading.
     pub fn open(&self) -> Result<Bytes> {
-        let fail = |action| Error::io(action, &self.shown);
+        let fail = |action| Error::io(action, &self.display_path);
         let mut file = File::open(&self.path).map_err(fail("read"))?;
         let file_len = file.metadata().map_err(fail("read"))?.len();
         let member = self.member.unwrap_or(Member { offset: 0, packed: file_len, len: file_len, deflated: false });
         let bound = if member.deflated { member.packed.saturating_mul(DEFLATE_LIMIT as u64) } else { member.packed };
         if member.offset.checked_add(member.packed).is_none_or(|end| end > file_len) || member.len > bound {
-            return Err(Error::file(&self.shown, "the zip archive declares a member larger than its bytes"));
+            return Err(Error::file(&self.display_path, "the zip archive declares a member larger than its bytes"));
         }
         file.seek(SeekFrom::Start(member.offset)).map_err(fail("read"))?;
-        Ok(Bytes { file, member, shown: self.shown.clone(), len: usize::try_from(member.len).unwrap_or(usize::MAX) })
+        Ok(Bytes {
+            file,
+            member,
+            display_path: self.display_path.clone(),
+            len: usize::try_from(member.len).unwrap_or(usize::MAX),
+        })
     }
 }
 
@@ -60,7 +65,7 @@ impl Source {
 pub(super) struct Bytes {
     file: File,
     member: Member,
-    shown: PathBuf,
+    display_path: PathBuf,
     /// Number of bytes, inflated.
     pub len: usize,
 }
@@ -71,9 +76,9 @@ impl Bytes {
         let to = to.min(self.len);
         let n = to.saturating_sub(from);
         let mut out = Vec::new();
-        self.fill(from as u64, n as u64, &mut out).map_err(Error::io("read", &self.shown))?;
+        self.fill(from as u64, n as u64, &mut out).map_err(Error::io("read", &self.display_path))?;
         if out.len() < n {
-            return Err(Error::file(&self.shown, "an instance ends before its declared size"));
+            return Err(Error::file(&self.display_path, "an instance ends before its declared size"));
         }
         Ok(out)
     }

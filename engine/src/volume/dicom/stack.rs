@@ -78,10 +78,10 @@ pub(super) fn stacks(instances: &[Instance], same_pixels: SamePixels) -> Vec<Sta
             }
         }
     }
-    let mut found: Vec<Stack> = groups.iter().flat_map(|group| of_group(instances, group, same_pixels)).collect();
-    found.extend(flat.iter().map(|planes| flat_image(instances, planes)));
-    found.sort_by_key(|stack| stack.first().map(|slice| (instances[slice.instance].number, slice)));
-    found
+    let mut stacks: Vec<Stack> = groups.iter().flat_map(|group| of_group(instances, group, same_pixels)).collect();
+    stacks.extend(flat.iter().map(|planes| flat_image(instances, planes)));
+    stacks.sort_by_key(|stack| stack.first().map(|slice| (instances[slice.instance].number, slice)));
+    stacks
 }
 
 fn plane_of(instances: &[Instance], slice: Slice) -> &Plane {
@@ -91,11 +91,11 @@ fn plane_of(instances: &[Instance], slice: Slice) -> &Plane {
 /// True if two planes can be slices of the same volume.
 fn belong(a: &Plane, b: &Plane) -> bool {
     let axes_agree = match (a.axes, b.axes) {
-        (Some(a), Some(b)) => (0..2).all(|at| (a[at] - b[at]).abs().max_element() <= COSINE_TOLERANCE),
+        (Some(a), Some(b)) => (0..2).all(|index| (a[index] - b[index]).abs().max_element() <= COSINE_TOLERANCE),
         _ => false,
     };
     let spacing_agrees = match (a.spacing, b.spacing) {
-        (Some(a), Some(b)) => (0..2).all(|at| (a[at] - b[at]).abs() <= 1e-3 * a[at]),
+        (Some(a), Some(b)) => (0..2).all(|index| (a[index] - b[index]).abs() <= 1e-3 * a[index]),
         _ => false,
     };
     a.size == b.size && a.kind == b.kind && axes_agree && spacing_agrees
@@ -183,26 +183,27 @@ fn disagreements(instances: &[Instance], levels: &[Level]) -> Vec<String> {
     let types: BTreeSet<Option<&str>> =
         slices().map(|slice| instances[slice.instance].rescale_type.as_deref()).collect();
     let inverted = slices().filter(|slice| instances[slice.instance].photometric == "MONOCHROME1").count();
-    let mut found = Vec::new();
+    let mut warnings = Vec::new();
     if types.len() > 1 {
-        found.push("the slices have different RescaleTypes (0028,1054), so the unit is unknown".to_owned());
+        warnings.push("the slices have different RescaleTypes (0028,1054), so the unit is unknown".to_owned());
     }
     if inverted > 0 && inverted < all {
         let inverted = plural(inverted, "slice", "slices");
-        found.push(format!("small values are bright in {inverted} of {all} (0028,0004), and the views show all alike"));
+        warnings
+            .push(format!("small values are bright in {inverted} of {all} (0028,0004), and the views show all alike"));
     }
     if frames.len() > 1 {
         let several = plural(frames.len(), "frame of reference", "frames of reference");
-        found.push(format!("the slices have {several} (0020,0052), so they may not belong together"));
+        warnings.push(format!("the slices have {several} (0020,0052), so they may not belong together"));
     }
     if scaled > 0 && scaled < all {
-        found.push(format!(
+        warnings.push(format!(
             "{} no RescaleSlope (0028,1053), so {} values are as stored",
             plural(all - scaled, "slice has", "slices have"),
             if all - scaled == 1 { "its" } else { "their" }
         ));
     }
-    found
+    warnings
 }
 
 /// Planes by position along the normal, ascending; planes at one position in the order of acquisition.
@@ -247,13 +248,13 @@ fn by_phase(instances: &[Instance], group: &[Slice]) -> Option<Vec<Vec<Slice>>> 
 fn drop_duplicates(levels: &mut [Level], fewest: usize, same_pixels: SamePixels) -> usize {
     let mut dropped = 0;
     for level in levels {
-        let mut at = 1;
-        while at < level.slices.len() && level.slices.len() > fewest {
-            if level.slices[..at].iter().any(|other| same_pixels(*other, level.slices[at])) {
-                level.slices.remove(at);
+        let mut index = 1;
+        while index < level.slices.len() && level.slices.len() > fewest {
+            if level.slices[..index].iter().any(|other| same_pixels(*other, level.slices[index])) {
+                level.slices.remove(index);
                 dropped += 1;
             } else {
-                at += 1;
+                index += 1;
             }
         }
     }
@@ -288,9 +289,9 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
     let gaps = if even { None } else { steps_with_gaps(&steps) };
     let mut slots: Vec<Option<&Level>> = vec![Some(&levels[0])];
     let mut positions = vec![ipp(&levels[0])];
-    for (at, level) in levels.iter().enumerate().skip(1) {
-        let n = gaps.as_ref().map_or(1, |gaps| gaps[at - 1]);
-        let (before, here) = (ipp(&levels[at - 1]), ipp(level));
+    for (index, level) in levels.iter().enumerate().skip(1) {
+        let n = gaps.as_ref().map_or(1, |gaps| gaps[index - 1]);
+        let (before, here) = (ipp(&levels[index - 1]), ipp(level));
         for missing in 1..n {
             slots.push(None);
             positions.push(before.lerp(here, missing as f64 / n as f64));

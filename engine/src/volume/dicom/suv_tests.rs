@@ -28,8 +28,8 @@ fn factor(data: &DataSet) -> SuvFactor {
     header.factor(header.acquisition)
 }
 
-fn close(found: &SuvFactor, factor: f64, unit: &str) {
-    assert!((found.factor / factor - 1.0).abs() < 1e-9 && found.unit == unit, "{found:?}, {factor} expected");
+fn close(result: &SuvFactor, factor: f64, unit: &str) {
+    assert!((result.factor / factor - 1.0).abs() < 1e-9 && result.unit == unit, "{result:?}, {factor} expected");
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn a_series_time_after_the_scan_is_a_reconstruction() {
     data.put_text(Tag::FRAME_REFERENCE_TIME, "0");
     data.put_text(Tag::ACTUAL_FRAME_DURATION, "1");
     // A frame of a millisecond: the reference is the acquisition itself.
-    let found = factor(&data);
-    assert!((found.factor / (70_000.0 / 3.5e8 * 2_f64.powf(3600.5 / 7200.0)) - 1.0).abs() < 1e-6, "{found:?}");
+    let result = factor(&data);
+    assert!((result.factor / (70_000.0 / 3.5e8 * 2_f64.powf(3600.5 / 7200.0)) - 1.0).abs() < 1e-6, "{result:?}");
     data.put(Tag(0x0009, 0x0010), Vr::LO, Value::Bytes(b"GEMS_PETD_01".to_vec()));
     data.put(Tag(0x0009, 0x100d), Vr::DT, Value::Bytes(b"20240301130000.00".to_vec()));
     close(&factor(&data), 70_000.0 / 3.5e8 * 2.0, "SUVbw");
@@ -88,13 +88,13 @@ fn a_missing_attribute_leaves_the_unit_and_says_why() {
     ] {
         let mut data = header();
         data.put(tag, Vr::LO, Value::Bytes(Vec::new()));
-        let found = factor(&data);
-        assert!(found.factor == 1.0 && found.unit == "Bq/ml" && found.evidence.contains(why), "{found:?}");
+        let result = factor(&data);
+        assert!(result.factor == 1.0 && result.unit == "Bq/ml" && result.evidence.contains(why), "{result:?}");
     }
     let mut data = header();
     data.put_text(Tag::UNITS, "CNTS");
-    let found = factor(&data);
-    assert!(found.factor == 1.0 && found.unit == "counts", "{found:?}");
+    let result = factor(&data);
+    assert!(result.factor == 1.0 && result.unit == "counts", "{result:?}");
 }
 
 #[test]
@@ -110,8 +110,8 @@ fn impossible_times_are_not_times_of_administration() {
     // A dynamic scan starts before the administration, another one does not. Shifted dates lie years apart.
     close(&with_start("20240301120500"), 70_000.0 / (3.5e8 * 2_f64.powf(300.0 / 7200.0)), "SUVbw");
     for wrong in ["20240301130000", "20230301110000", "20240229110000"] {
-        let found = with_start(wrong);
-        assert!(found.unit == "Bq/ml" && found.evidence.contains("does not fit the time of the scan"), "{found:?}");
+        let result = with_start(wrong);
+        assert!(result.unit == "Bq/ml" && result.evidence.contains("does not fit the time of the scan"), "{result:?}");
     }
     assert_eq!((seconds("9959"), seconds("2460"), seconds("236060"), day("20241301")), (None, None, None, None));
     assert_eq!(seconds("235960"), Some(86_400.0));

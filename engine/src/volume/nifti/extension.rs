@@ -12,14 +12,14 @@ const PADDING: &str = "PixelPadding ";
 /// A block of impossible size ends the list and is dropped with a warning. Voxels are located by `vox_offset`, so they
 /// are not affected.
 pub(super) fn parse(mut bytes: &[u8], big_endian: bool) -> (Vec<Extension>, Option<String>) {
-    let mut found = Vec::new();
+    let mut extensions = Vec::new();
     let mut odd = None;
     while let Some((head, _)) = bytes.split_first_chunk::<8>() {
-        if !found.is_empty() && bytes.iter().all(|&b| b == 0) {
+        if !extensions.is_empty() && bytes.iter().all(|&b| b == 0) {
             break; // padding after the last one
         }
-        let word = |at: usize| {
-            let raw = [head[at], head[at + 1], head[at + 2], head[at + 3]];
+        let word = |index: usize| {
+            let raw = [head[index], head[index + 1], head[index + 2], head[index + 3]];
             if big_endian { i32::from_be_bytes(raw) } else { i32::from_le_bytes(raw) }
         };
         let (size, code) = (word(0), word(4));
@@ -35,10 +35,10 @@ pub(super) fn parse(mut bytes: &[u8], big_endian: bool) -> (Vec<Extension>, Opti
             odd = Some(format!("an extension has {size} bytes, which is not a multiple of 16"));
         }
         let (block, rest) = bytes.split_at(size as usize);
-        found.push(Extension { code, data: block[8..].to_vec() });
+        extensions.push(Extension { code, data: block[8..].to_vec() });
         bytes = rest;
     }
-    (found, odd)
+    (extensions, odd)
 }
 
 /// The extension of a little-endian file for stored values, from and to, that mark padding.
@@ -74,16 +74,16 @@ mod tests {
     #[test]
     fn good_blocks_are_kept_and_bad_sizes_end_the_list() {
         let two = [block(16, 16), block(32, 32)].concat();
-        let (found, odd) = parse(&two, false);
-        assert_eq!((found.len(), odd), (2, None));
-        assert_eq!(found[1].data.len(), 24);
+        let (result, odd) = parse(&two, false);
+        assert_eq!((result.len(), odd), (2, None));
+        assert_eq!(result[1].data.len(), 24);
         for size in [0, -16, 1, 4096, i32::MAX, i32::MIN] {
-            let (found, odd) = parse(&[block(16, 16), block(size, 32)].concat(), false);
-            assert_eq!(found.len(), 1, "{size}");
+            let (result, odd) = parse(&[block(16, 16), block(size, 32)].concat(), false);
+            assert_eq!(result.len(), 1, "{size}");
             assert!(odd.is_some(), "{size}");
         }
-        let (found, odd) = parse(&block(20, 32), false);
-        assert_eq!(found.len(), 1);
+        let (result, odd) = parse(&block(20, 32), false);
+        assert_eq!(result.len(), 1);
         assert!(odd.is_some());
         assert_eq!(parse(&[], true), (Vec::new(), None));
         // Byte-swapped, a size of 16 is far too large.

@@ -138,7 +138,7 @@ impl Header {
         if !(1..=7).contains(&dims[0]) {
             return Err(Error::field(path, "dim[0]", dims[0], "must be 1 to 7"));
         }
-        let row = |at: usize| std::array::from_fn(|n| fields.f64(at + 8 * n));
+        let row = |index: usize| std::array::from_fn(|n| fields.f64(index + 8 * n));
         Ok(Self {
             version: 2,
             big_endian: fields.big_endian,
@@ -198,29 +198,29 @@ struct FieldReader<'a> {
 }
 
 impl FieldReader<'_> {
-    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+    fn array<const N: usize>(&self, offset: usize) -> [u8; N] {
         let mut out = [0; N];
-        out.copy_from_slice(&self.bytes[at..at + N]);
+        out.copy_from_slice(&self.bytes[offset..offset + N]);
         if self.big_endian {
             out.reverse();
         }
         out
     }
 
-    fn i16(&self, at: usize) -> i16 {
-        i16::from_le_bytes(self.array(at))
+    fn i16(&self, offset: usize) -> i16 {
+        i16::from_le_bytes(self.array(offset))
     }
 
-    fn i32(&self, at: usize) -> i32 {
-        i32::from_le_bytes(self.array(at))
+    fn i32(&self, offset: usize) -> i32 {
+        i32::from_le_bytes(self.array(offset))
     }
 
-    fn i64(&self, at: usize) -> i64 {
-        i64::from_le_bytes(self.array(at))
+    fn i64(&self, offset: usize) -> i64 {
+        i64::from_le_bytes(self.array(offset))
     }
 
-    fn f64(&self, at: usize) -> f64 {
-        f64::from_le_bytes(self.array(at))
+    fn f64(&self, offset: usize) -> f64 {
+        f64::from_le_bytes(self.array(offset))
     }
 }
 

@@ -222,12 +222,12 @@ mod tests {
         for end in 2..good.len() {
             assert!(read(&good[..end], 43).is_err(), "cut at {end}");
         }
-        for at in 10..good.len() {
+        for index in 10..good.len() {
             let mut bad = good.clone();
-            bad[at] ^= 4;
+            bad[index] ^= 4;
             // The padding bits of the stream's last byte are ignored.
             if let Ok((content, _)) = read(&bad, 43) {
-                assert_eq!((at, content), (good.len() - 9, b"the quick brown fox jumps over the lazy dog".to_vec()));
+                assert_eq!((index, content), (good.len() - 9, b"the quick brown fox jumps over the lazy dog".to_vec()));
             }
         }
     }

@@ -334,14 +334,14 @@ mod tests {
         let grid = |n: usize| Grid::new([n, 1, 1], glam::DAffine3::IDENTITY);
         let stored = Volume::new(grid(2), VoxelData::I16(vec![-2000, 5]), Scale { slope: 0.5, inter: -1024.0 });
         // So many voxels along an axis need NIfTI-2.
-        let long = Volume::from_f32(grid(40_000), (0..40_000_u16).map(|at| f32::from(at) / 3.0).collect());
+        let long = Volume::from_f32(grid(40_000), (0..40_000_u16).map(|index| f32::from(index) / 3.0).collect());
         for (volume, padding) in [(stored, [-2000.0, -1999.5]), (long, [-1e300, f64::from(0.1_f32)])] {
             let path = folder.path().join("scan.nii.gz");
             let volume = Volume { padding: Some(padding), ..volume };
             write_volume(&path, &volume).unwrap();
-            let found = Volume::read(&path).unwrap();
-            assert_eq!((found.padding, &found.data, found.scale), (Some(padding), &volume.data, volume.scale));
-            assert_eq!((found.warnings, found.header.map(|header| header.extensions.len())), (Vec::new(), Some(1)));
+            let result = Volume::read(&path).unwrap();
+            assert_eq!((result.padding, &result.data, result.scale), (Some(padding), &volume.data, volume.scale));
+            assert_eq!((result.warnings, result.header.map(|header| header.extensions.len())), (Vec::new(), Some(1)));
             // Other values on the same grid have none.
             write_f32(&path, &volume.to_f32(), &volume).unwrap();
             assert_eq!(Volume::read(&path).unwrap().padding, None);

@@ -48,13 +48,13 @@ mod tests {
     proptest! {
         #[test]
         fn packed_frames_are_unpacked_unchanged(pixels in 1..40_usize, frames in prop::collection::vec(any::<u64>(), 1..6)) {
-            let of = |seed: u64| (0..pixels).map(move |at| seed >> (at % 64) & 1 == 1);
+            let of = |seed: u64| (0..pixels).map(move |index| seed >> (index % 64) & 1 == 1);
             let mut packer = Packer::default();
             frames.iter().for_each(|seed| packer.frame(of(*seed)));
             let bytes = packer.into_bytes();
             prop_assert_eq!(bytes.len(), (pixels * frames.len()).div_ceil(8));
-            for (at, seed) in frames.iter().enumerate() {
-                prop_assert_eq!(unpack(&bytes, at, pixels), of(*seed).collect::<Vec<_>>());
+            for (index, seed) in frames.iter().enumerate() {
+                prop_assert_eq!(unpack(&bytes, index, pixels), of(*seed).collect::<Vec<_>>());
             }
         }
     }

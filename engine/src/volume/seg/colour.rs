@@ -80,8 +80,8 @@ mod tests {
             ([0, 0, 255], [29.57, 68.30, -112.03]),
             ([255; 3], [100.0, 0.0, 0.0]),
         ] {
-            let found = lab(rgb);
-            assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.05), "{rgb:?} is {found:?}");
+            let actual = lab(rgb);
+            assert!(actual.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.05), "{rgb:?} is {actual:?}");
         }
     }
 

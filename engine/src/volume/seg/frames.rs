@@ -108,11 +108,11 @@ pub(super) fn own_grid(
     let step = between_mm.filter(|mm| *mm > 0.0 && *mm <= smallest * 1.01);
     let step = step.unwrap_or(if smallest.is_finite() { smallest } else { 1.0 });
     let first = sorted[0];
-    let slice = |at: f64| (at - first) / step;
-    if let Some(uneven) = along.iter().map(|&at| slice(at)).find(|k| (k - k.round()).abs() > 0.05) {
+    let slice = |index: f64| (index - first) / step;
+    if let Some(uneven) = along.iter().map(|&index| slice(index)).find(|k| (k - k.round()).abs() > 0.05) {
         return Err(format!("its frames are not evenly spaced: one is {uneven:.3} slices from the first"));
     }
-    let slices: Vec<usize> = along.iter().map(|&at| slice(at).round() as usize).collect();
+    let slices: Vec<usize> = along.iter().map(|&index| slice(index).round() as usize).collect();
     let origin = known[slices.iter().position(|&k| k == 0).unwrap_or(0)].0;
     if known.iter().zip(&slices).any(|((position, _), &k)| {
         position.distance(origin + normal * (k as f64 * step)) > 0.1 * steps[0].length().max(step)

@@ -107,9 +107,9 @@ impl<'a> Headers<'a> {
         let own = header.items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE).get(frame);
         let shared = header.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
         let grouped = [own, shared].into_iter().flatten().filter_map(|groups| groups.item(group));
-        let found = grouped.chain([header]).map(|data| data.texts(tag)).find(|texts| !texts.is_empty());
+        let texts = grouped.chain([header]).map(|data| data.texts(tag)).find(|texts| !texts.is_empty());
         let missing = || Error::config("source", hashed_uid(&image.instance), format!("this image has no {tag}"));
-        found.map(|texts| texts.join("\\")).ok_or_else(missing)
+        texts.map(|texts| texts.join("\\")).ok_or_else(missing)
     }
 }
 

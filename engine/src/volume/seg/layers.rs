@@ -24,11 +24,11 @@ impl Layers {
         let size = columns * rows;
         let is_free = |layer: &LabelData| {
             planes.iter().all(|(k, plane)| {
-                let taken = |at: usize| match layer {
-                    LabelData::U8(v) => v[k * size + at] != 0,
-                    LabelData::U16(v) => v[k * size + at] != 0,
+                let taken = |index: usize| match layer {
+                    LabelData::U8(v) => v[k * size + index] != 0,
+                    LabelData::U16(v) => v[k * size + index] != 0,
                 };
-                plane.iter().enumerate().all(|(at, inside)| !inside || !taken(at))
+                plane.iter().enumerate().all(|(index, inside)| !inside || !taken(index))
             })
         };
         let layer = match self.masks.iter().position(is_free) {
@@ -90,8 +90,8 @@ mod tests {
         layers.add(1, &[(0, vec![true, true, false, false])]);
         layers.add(2, &[(0, vec![false, true, true, false]), (1, vec![true; 4])]);
         layers.add(3, &[(0, vec![false, false, true, true])]);
-        let found: Vec<Vec<u16>> = layers.into_volumes().iter().map(|mask| mask.iter().collect()).collect();
-        assert_eq!(found, [[1, 1, 3, 3, 0, 0, 0, 0], [0, 2, 2, 0, 2, 2, 2, 2]]);
+        let result: Vec<Vec<u16>> = layers.into_volumes().iter().map(|mask| mask.iter().collect()).collect();
+        assert_eq!(result, [[1, 1, 3, 3, 0, 0, 0, 0], [0, 2, 2, 0, 2, 2, 2, 2]]);
     }
 
     #[test]

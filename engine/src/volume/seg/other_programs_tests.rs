@@ -22,9 +22,9 @@ fn dcmqi_reads_the_same_voxels() {
         return;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for (at, expected) in written.iter().enumerate() {
-        let found = LabelVolume::read(&folder.path().join(format!("out-{}.nii.gz", at + 1))).unwrap();
-        assert_eq!(places(&found), places(expected), "segment {}", at + 1);
+    for (index, expected) in written.iter().enumerate() {
+        let actual = LabelVolume::read(&folder.path().join(format!("out-{}.nii.gz", index + 1))).unwrap();
+        assert_eq!(places(&actual), places(expected), "segment {}", index + 1);
     }
 }
 
@@ -48,12 +48,12 @@ fn highdicom_reads_the_same_voxels() {
     let (path, written) = overlapping(folder.path());
     let output = python(&["-c".as_ref(), HIGHDICOM.as_ref(), path.as_os_str()]).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut found = [Vec::new(), Vec::new()];
+    let mut result = [Vec::new(), Vec::new()];
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let numbers: Vec<i64> = line.split(' ').map(|number| number.parse().unwrap()).collect();
         let [segment, place @ ..] = &numbers[..] else { panic!("{line}") };
-        found[*segment as usize].push(<[i64; 3]>::try_from(place).unwrap());
+        result[*segment as usize].push(<[i64; 3]>::try_from(place).unwrap());
     }
-    found.iter_mut().for_each(|places| places.sort_unstable());
-    assert_eq!(found, written.map(|mask| places(&mask)));
+    result.iter_mut().for_each(|places| places.sort_unstable());
+    assert_eq!(result, written.map(|mask| places(&mask)));
 }

@@ -13,8 +13,8 @@ pub(super) fn fill(contours: &[Vec<[f64; 2]>], columns: usize, rows: usize) -> V
     let mut crossings: Vec<Vec<f64>> = vec![Vec::new(); rows];
     for contour in contours {
         let snapped: Vec<[f64; 2]> = contour.iter().map(|p| p.map(|value| (value / STEP).round() * STEP)).collect();
-        for (at, &from) in snapped.iter().enumerate() {
-            let to = snapped[(at + 1) % snapped.len()];
+        for (index, &from) in snapped.iter().enumerate() {
+            let to = snapped[(index + 1) % snapped.len()];
             let (low, high) = if from[1] <= to[1] { (from, to) } else { (to, from) };
             // Half open, so that a vertex on a row's centre belongs to one of its two edges.
             let (first, last) = (low[1].ceil().max(0.0), high[1].ceil().min(rows as f64));
@@ -26,9 +26,9 @@ pub(super) fn fill(contours: &[Vec<[f64; 2]>], columns: usize, rows: usize) -> V
         }
     }
     let mut inside = vec![false; columns * rows];
-    for (row, mut at) in crossings.into_iter().enumerate() {
-        at.sort_by(f64::total_cmp);
-        for pair in at.chunks_exact(2) {
+    for (row, mut index) in crossings.into_iter().enumerate() {
+        index.sort_by(f64::total_cmp);
+        for pair in index.chunks_exact(2) {
             let column = |x: f64| x.ceil().clamp(0.0, columns as f64) as usize;
             inside[row * columns..][column(pair[0])..column(pair[1])].fill(true);
         }

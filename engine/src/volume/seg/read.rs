@@ -77,14 +77,14 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
         let unread = plural(unread, "segment has", "segments have");
         notes.push(format!("{unread} no number (0062,0004), or that of another segment, and the name is not used"));
     }
-    let at: Vec<FramePlace> = places.iter().map(|(place, _)| place.clone()).collect();
-    let exact = source.and_then(|source| Some((source, on_source(&at, size, source)?)));
+    let positions: Vec<FramePlace> = places.iter().map(|(place, _)| place.clone()).collect();
+    let exact = source.and_then(|source| Some((source, on_source(&positions, size, source)?)));
     let (grid, slices) = match exact {
-        Some((source, (slices, found))) => {
-            notes.extend(found);
+        Some((source, (slices, masks))) => {
+            notes.extend(masks);
             (source.grid.clone(), slices)
         }
-        None => own_grid(&at, size, spacing_between(data))
+        None => own_grid(&positions, size, spacing_between(data))
             .map_err(|why| file.error(Tag::PLANE_POSITION_SEQUENCE, format!("the frames cannot be placed: {why}")))?,
     };
     let mut layers = Layers::new(&grid, largest);
@@ -97,9 +97,9 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
         notes.push(moved_note(&grid, &source.grid));
         layers = layers.into_iter().map(|layer| layer.on_grid(&source.grid)).collect();
     }
-    let mut found = SegmentMasks { kind: SegmentationKind::Seg, segments, layers, notes, space };
-    found.count_voxels();
-    Ok(found)
+    let mut masks = SegmentMasks { kind: SegmentationKind::Seg, segments, layers, notes, space };
+    masks.count_voxels();
+    Ok(masks)
 }
 
 fn moved_note(own: &Grid, source: &Grid) -> String {
@@ -231,7 +231,7 @@ fn fill(
     if pixels == Pixels::Labels {
         for (frame, &k) in slices.iter().enumerate() {
             let values = decoded.frame(frame)?;
-            let labels: Vec<u16> = (0..values.len()).map(|at| values.stored(at) as u16).collect();
+            let labels: Vec<u16> = (0..values.len()).map(|index| values.stored(index) as u16).collect();
             if let Some(unknown) = labels.iter().find(|label| **label != 0 && !numbers.contains(label)) {
                 return Err(
                     file.error(Tag::PIXEL_DATA, format!("a pixel is {unknown}, but no segment has this number"))
@@ -254,7 +254,7 @@ fn fill(
             places.iter().zip(slices).enumerate().filter(|(_, ((_, number), _))| *number == Some(segment.number))
         {
             let values = decoded.frame(frame)?;
-            planes.push((k, (0..values.len()).map(|at| values.stored(at) >= limit).collect()));
+            planes.push((k, (0..values.len()).map(|index| values.stored(index) >= limit).collect()));
         }
         layers.add(segment.number, &planes);
     }

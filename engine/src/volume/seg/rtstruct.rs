@@ -53,8 +53,8 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
     let mut notes = Vec::new();
     let mut left_out = Omissions::default();
     let (mut segments, mut filled) = (Vec::new(), Vec::new());
-    for (at, roi) in data.items(Tag::ROI_CONTOUR_SEQUENCE).iter().enumerate() {
-        let Ok(label) = u16::try_from(at + 1) else {
+    for (index, roi) in data.items(Tag::ROI_CONTOUR_SEQUENCE).iter().enumerate() {
+        let Ok(label) = u16::try_from(index + 1) else {
             return Err(file.error(Tag::ROI_CONTOUR_SEQUENCE, "has more than 65535 regions of interest"));
         };
         let number = roi.number(Tag::REFERENCED_ROI_NUMBER).map(|n| n as i64);
@@ -86,9 +86,9 @@ pub(super) fn read(file: &DicomFile, source: Option<&SourceSeries>) -> Result<Se
         notes.push(format!("{regions} no contours on neighbouring slices. Slices between contours stay empty"));
     }
     let layers = layers.into_volumes();
-    let mut found = SegmentMasks { kind: SegmentationKind::Rtstruct, segments, layers, notes, space };
-    found.count_voxels();
-    Ok(found)
+    let mut masks = SegmentMasks { kind: SegmentationKind::Rtstruct, segments, layers, notes, space };
+    masks.count_voxels();
+    Ok(masks)
 }
 
 /// True if no two slices with contours are neighbours: the region was drawn on every second slice, or on fewer.
@@ -123,7 +123,7 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
     let voxel_from_world = source.grid.voxel_from_world();
     let positions: Vec<DVec3> =
         source.positions().into_iter().map(|position| voxel_from_world.transform_point3(position)).collect();
-    let mut found = Vec::new();
+    let mut regions = Vec::new();
     for contour in roi.items(Tag::CONTOUR_SEQUENCE) {
         let kind = contour.text(Tag::CONTOUR_GEOMETRIC_TYPE).unwrap_or_default();
         // A keyhole contour may have its own type, but is filled in the same way.
@@ -147,9 +147,9 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
             continue;
         }
         let k = points.iter().map(|point| point.z).sum::<f64>() / points.len() as f64;
-        found.push(Contour { k, points: points.into_iter().map(|point| [point.x, point.y]).collect() });
+        regions.push(Contour { k, points: points.into_iter().map(|point| [point.x, point.y]).collect() });
     }
-    found
+    regions
 }
 
 /// Converts a point of the regular grid to the slices' true positions and in-plane shifts.

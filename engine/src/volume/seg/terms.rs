@@ -74,8 +74,8 @@ impl Terms {
         let bad = |error: &csv::Error| Error::file(path, error.to_string());
         let head = reader.headers().map_err(|error| bad(&error))?.clone();
         let column = |name: &str| {
-            let at = head.iter().position(|cell| cell.eq_ignore_ascii_case(name));
-            at.ok_or_else(|| Error::file(path, format!("has no column {name}")))
+            let voxel = head.iter().position(|cell| cell.eq_ignore_ascii_case(name));
+            voxel.ok_or_else(|| Error::file(path, format!("has no column {name}")))
         };
         let name_at = column("name")?;
         let columns = |of: &str| -> Result<[usize; 3]> {
@@ -86,9 +86,9 @@ impl Terms {
         for row in reader.records() {
             let row = row.map_err(|error| bad(&error))?;
             let line = row.position().map_or(0, csv::Position::line);
-            let cell = |at: usize, longest: usize| {
-                let value = row.get(at).unwrap_or_default();
-                let name = head.get(at).unwrap_or_default();
+            let cell = |voxel: usize, longest: usize| {
+                let value = row.get(voxel).unwrap_or_default();
+                let name = head.get(voxel).unwrap_or_default();
                 let fault = |why: String| Error::field(path, format!("line {line}, {name}"), value, why);
                 match value.chars().count() {
                     0 => Err(fault("is empty".into())),
@@ -97,11 +97,11 @@ impl Terms {
                     _ => Ok(value.to_owned()),
                 }
             };
-            let code = |at: [usize; 3]| -> Result<Code> {
+            let code = |voxel: [usize; 3]| -> Result<Code> {
                 Ok(Code {
-                    value: cell(at[0], LONGEST_CODE)?,
-                    scheme: cell(at[1], LONGEST_CODE)?,
-                    meaning: cell(at[2], LONGEST_MEANING)?,
+                    value: cell(voxel[0], LONGEST_CODE)?,
+                    scheme: cell(voxel[1], LONGEST_CODE)?,
+                    meaning: cell(voxel[2], LONGEST_MEANING)?,
                 })
             };
             let term = Term { category: code(category_at)?, kind: code(kind_at)? };

@@ -133,12 +133,12 @@ fn a_written_seg_is_read_back_bit_by_bit() {
     assert!(notes.is_empty(), "{notes:?}");
     validate(&path);
     for source in [Some(&source), None] {
-        let found = read(&path, source).unwrap();
-        let grid = &found.layers[0].grid;
-        let at = |layer: usize| found.layers[layer].clone().on_grid(&first.grid);
-        assert_eq!((at(0), at(1), found.layers.len()), (first.clone(), second.clone(), 2));
+        let actual = read(&path, source).unwrap();
+        let grid = &actual.layers[0].grid;
+        let at = |layer: usize| actual.layers[layer].clone().on_grid(&first.grid);
+        assert_eq!((at(0), at(1), actual.layers.len()), (first.clone(), second.clone(), 2));
         assert!(source.is_none() || *grid == first.grid);
-        let listed: Vec<_> = found
+        let listed: Vec<_> = actual
             .segments
             .iter()
             .map(|s| (s.number, s.name.as_str(), s.voxels, s.kind.clone().unwrap().meaning))
@@ -152,9 +152,9 @@ fn a_written_seg_is_read_back_bit_by_bit() {
             (4, "Label 4", voxels[1], lesion()),
         ];
         assert_eq!(listed, expected);
-        assert_eq!(found.segments[0].colour, Some([230, 159, 0]));
-        assert_eq!(found.segments[0].algorithm.as_deref(), Some("test network 1"));
-        let (merged, note) = found.merged();
+        assert_eq!(actual.segments[0].colour, Some([230, 159, 0]));
+        assert_eq!(actual.segments[0].algorithm.as_deref(), Some("test network 1"));
+        let (merged, note) = actual.merged();
         let overlap = first.iter().zip(second.iter()).filter(|(a, b)| *a != 0 && *b != 0).count();
         assert!(note.unwrap().contains(&format!("overlap in {overlap} voxel")));
         assert_eq!(merged.labelled_voxels(), voxels[0] + voxels[1] - overlap);
@@ -246,22 +246,22 @@ fn frames_are_placed_by_image_then_by_position_with_a_note_on_another_grid() {
     let mut renamed = source.clone();
     renamed.images[1].instance = "1.2.3.2".into();
     renamed.images[2].instance = "1.2.3.1".into();
-    let found = read(&path, Some(&renamed)).unwrap();
-    assert_eq!(found.layers, std::slice::from_ref(&label));
-    assert!(found.notes[0].contains("2 frames reference an image at another position"), "{:?}", found.notes);
+    let result = read(&path, Some(&renamed)).unwrap();
+    assert_eq!(result.layers, std::slice::from_ref(&label));
+    assert!(result.notes[0].contains("2 frames reference an image at another position"), "{:?}", result.notes);
     // Images that are a part of a voxel away.
     let mut shifted = source.clone();
     shifted.grid.world_from_voxel.translation += source.grid.world_from_voxel.matrix3.x_axis * 0.3;
     shifted.images.iter_mut().for_each(|image| image.position += source.grid.world_from_voxel.matrix3.x_axis * 0.3);
-    let found = read(&path, Some(&shifted)).unwrap();
-    assert_eq!(found.notes, ["the frames are up to 0.30 voxels off the images, and take the nearest voxels"]);
+    let result = read(&path, Some(&shifted)).unwrap();
+    assert_eq!(result.notes, ["the frames are up to 0.30 voxels off the images, and take the nearest voxels"]);
     // A coarser source.
     let [x, y, z] = source.grid.spacing_mm();
     let coarse =
         SourceSeries { grid: source.grid.with_spacing([2.0 * x, 2.0 * y, z]), images: vec![], ..source.clone() };
-    let found = read(&path, Some(&coarse)).unwrap();
-    assert_eq!(found.layers[0].grid, coarse.grid);
-    assert!(found.notes[0].contains("nearest"), "{:?}", found.notes);
+    let result = read(&path, Some(&coarse)).unwrap();
+    assert_eq!(result.layers[0].grid, coarse.grid);
+    assert!(result.notes[0].contains("nearest"), "{:?}", result.notes);
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), images: vec![], ..source };
     assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
 }
@@ -279,9 +279,9 @@ fn a_repeated_segment_number_is_noted() {
     data.put_items(Tag::SEGMENT_SEQUENCE, vec![segment.clone(), segment]);
     data.put(Tag::PIXEL_DATA, Vr::OB, Value::Bytes(pixels));
     std::fs::write(&path, file_bytes(&data)).unwrap();
-    let found = read(&path, Some(&source)).unwrap();
-    assert_eq!((found.layers, found.segments.len()), (vec![label], 1));
-    assert!(found.notes[0].contains("(0062,0004)"), "{:?}", found.notes);
+    let result = read(&path, Some(&source)).unwrap();
+    assert_eq!((result.layers, result.segments.len()), (vec![label], 1));
+    assert!(result.notes[0].contains("(0062,0004)"), "{:?}", result.notes);
 }
 
 /// A SEG of the corpus, read by other programs: its segments as masks.
@@ -295,12 +295,12 @@ fn segs_of_other_programs_equal_their_masks() {
         [("made-gap", 1, true), ("made-overlap", 2, true), ("partial_overlaps", 5, false)]
     {
         let (Some(file), Some(_)) = (corpus(&format!("seg/{name}.dcm")), corpus("seg")) else { return };
-        let found = read(&file, on_the_source.then_some(&source)).unwrap();
-        assert_eq!(found.segments.len(), labels, "{name}");
-        assert_eq!(found.layers.len() > 1, labels > 1, "{name}");
+        let actual = read(&file, on_the_source.then_some(&source)).unwrap();
+        assert_eq!(actual.segments.len(), labels, "{name}");
+        assert_eq!(actual.layers.len() > 1, labels > 1, "{name}");
         for label in 1..=labels as u16 {
             let expected = LabelVolume::read(&corpus(&format!("seg/{name}__{label}.nii.gz")).unwrap()).unwrap();
-            let layer = found.layers.iter().find(|layer| layer.labels().contains(&label)).unwrap();
+            let layer = actual.layers.iter().find(|layer| layer.labels().contains(&label)).unwrap();
             let own = LabelVolume::new(
                 layer.grid.clone(),
                 layer.mask(&[label]).iter().map(|&b| u8::from(b)).collect::<Vec<_>>(),
@@ -317,7 +317,8 @@ fn segs_of_other_programs_equal_their_masks() {
 fn places(mask: &LabelVolume) -> Vec<[i64; 3]> {
     let [columns, rows, _] = mask.grid.shape;
     let inside = mask.iter().enumerate().filter(|(_, label)| *label != 0);
-    let world = inside.map(|(at, _)| mask.grid.world([at % columns, at / columns % rows, at / columns / rows]));
+    let world =
+        inside.map(|(index, _)| mask.grid.world([index % columns, index / columns % rows, index / columns / rows]));
     let mut all: Vec<[i64; 3]> = world.map(|p| (p * 100.0).round().to_array().map(|v| v as i64)).collect();
     all.sort_unstable();
     all
@@ -330,19 +331,19 @@ fn an_rtstruct_is_filled_by_the_even_odd_rule() {
     unpack(&archive, folder.path());
     let place = folder.path().join("DRO/DRO_0_0");
     let source = source_of(&place.join("PT"));
-    let found = read(&place.join("RS/RS_dro_0_0.dcm"), Some(&source)).unwrap();
-    assert_eq!((found.kind, found.segments.len()), (SegmentationKind::Rtstruct, 1));
-    assert_eq!((found.segments[0].voxels, found.segments[0].colour), (174_690, Some([0, 128, 0])));
-    let slices: std::collections::BTreeSet<usize> = found.layers[0]
+    let result = read(&place.join("RS/RS_dro_0_0.dcm"), Some(&source)).unwrap();
+    assert_eq!((result.kind, result.segments.len()), (SegmentationKind::Rtstruct, 1));
+    assert_eq!((result.segments[0].voxels, result.segments[0].colour), (174_690, Some([0, 128, 0])));
+    let slices: std::collections::BTreeSet<usize> = result.layers[0]
         .iter()
         .enumerate()
         .filter(|(_, label)| *label != 0)
-        .map(|(at, _)| at / (source.grid.shape[0] * source.grid.shape[1]))
+        .map(|(index, _)| index / (source.grid.shape[0] * source.grid.shape[1]))
         .collect();
     assert_eq!(slices.len(), 16);
     // Without given images, those in the sibling folder are found.
     let alone = read(&place.join("RS/RS_dro_0_0.dcm"), None).unwrap();
-    assert_eq!(alone.layers[0].data, found.layers[0].data);
+    assert_eq!(alone.layers[0].data, result.layers[0].data);
 }
 
 /// A structure set of these contours: (type, points in voxels of [`made_source`]).
@@ -389,15 +390,15 @@ fn contours_make_holes_only_within_their_plane() {
         ("CLOSED_PLANAR", vec![[0.0, 0.0, 0.0], [1.0, 0.0, 2.0], [1.0, 1.0, 0.0]]),
     ];
     let path = structure_set(&source, &contours, folder.path());
-    let found = read(&path, Some(&source)).unwrap();
+    let actual = read(&path, Some(&source)).unwrap();
     let expected = mask(&source, |[i, j, k]| {
         let (edge, hole) = (i < 4, (1..=2).contains(&i) && (1..=2).contains(&j));
         u16::from(k == 1 && edge && !hole)
     });
-    assert_eq!(found.layers, [expected]);
-    assert_eq!((found.segments[0].name.as_str(), found.segments[0].colour), ("GTV", Some([255, 0, 16])));
+    assert_eq!(actual.layers, [expected]);
+    assert_eq!((actual.segments[0].name.as_str(), actual.segments[0].colour), ("GTV", Some([255, 0, 16])));
     for part in ["1 POINT contour is left out", "drawn across", "another plane is nearer", "outside the images"] {
-        assert!(found.notes.iter().any(|note| note.contains(part)), "{part}: {:?}", found.notes);
+        assert!(actual.notes.iter().any(|note| note.contains(part)), "{part}: {:?}", actual.notes);
     }
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), ..source.clone() };
     assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
@@ -415,7 +416,7 @@ fn contours_make_holes_only_within_their_plane() {
     data.put_items(Tag::ROI_CONTOUR_SEQUENCE, drawn);
     std::fs::write(&path, file_bytes(&data)).unwrap();
     let both = read(&path, Some(&source)).unwrap();
-    assert_eq!(both.layers, found.layers);
+    assert_eq!(both.layers, actual.layers);
     assert!(
         both.notes.iter().any(|note| note.starts_with("1 region is left out: drawn in another")),
         "{:?}",
@@ -428,10 +429,10 @@ fn skipped_slices_and_incomplete_contours_are_noted() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let contours = [0.0, 2.0].map(|k| ("CLOSED_PLANAR", square(-0.5, 3.5, k)));
     let path = structure_set(&source, &contours, folder.path());
-    let found = read(&path, Some(&source)).unwrap();
-    assert_eq!(found.layers, [mask(&source, |[i, j, k]| u16::from(k % 2 == 0 && k < 3 && i < 4 && j < 4))]);
-    assert_eq!(found.notes.len(), 1, "{:?}", found.notes);
-    assert!(found.notes[0].contains("1 region has no contours on neighbouring slices"), "{:?}", found.notes);
+    let result = read(&path, Some(&source)).unwrap();
+    assert_eq!(result.layers, [mask(&source, |[i, j, k]| u16::from(k % 2 == 0 && k < 3 && i < 4 && j < 4))]);
+    assert_eq!(result.notes.len(), 1, "{:?}", result.notes);
+    assert!(result.notes[0].contains("1 region has no contours on neighbouring slices"), "{:?}", result.notes);
 
     let mut data = DicomFile::open(&path).unwrap().data;
     let mut roi = data.items(Tag::ROI_CONTOUR_SEQUENCE)[0].clone();
@@ -442,10 +443,10 @@ fn skipped_slices_and_incomplete_contours_are_noted() {
     roi.put_items(Tag::CONTOUR_SEQUENCE, items);
     data.put_items(Tag::ROI_CONTOUR_SEQUENCE, vec![roi]);
     std::fs::write(&path, file_bytes(&data)).unwrap();
-    let found = read(&path, Some(&source)).unwrap();
-    assert_eq!(found.layers, [mask(&source, |[i, j, k]| u16::from(k == 2 && i < 4 && j < 4))]);
+    let result = read(&path, Some(&source)).unwrap();
+    assert_eq!(result.layers, [mask(&source, |[i, j, k]| u16::from(k == 2 && i < 4 && j < 4))]);
     let note = "1 contour is left out: a coordinate is missing or not a number";
-    assert_eq!(found.notes, [note]);
+    assert_eq!(result.notes, [note]);
 
     // Without its three texts that are no numbers the contour would have another shape.
     let mut roi = data.items(Tag::ROI_CONTOUR_SEQUENCE)[0].clone();
@@ -474,7 +475,8 @@ fn with_pixels(source: &SourceSeries, kind: &str, bytes: impl Fn([usize; 3]) -> 
         data.put_u16(tag, &[value]);
     }
     let [columns, rows, depth] = source.grid.shape;
-    let voxels = (0..columns * rows * depth).map(|at| bytes([at % columns, at / columns % rows, at / columns / rows]));
+    let voxels = (0..columns * rows * depth)
+        .map(|index| bytes([index % columns, index / columns % rows, index / columns / rows]));
     data.put(Tag::PIXEL_DATA, Vr::OB, Value::Bytes(voxels.collect()));
     std::fs::write(&path, file_bytes(&data)).unwrap();
     path
@@ -485,17 +487,17 @@ fn fractional_pixels_are_inside_from_half_the_maximum() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let values = [0, 99, 100, 101, 200];
     let path = with_pixels(&source, "FRACTIONAL", |[i, _, _]| values[i], folder.path());
-    let found = read(&path, Some(&source)).unwrap();
-    assert_eq!(found.layers, [mask(&source, |[i, _, _]| u16::from(i >= 2))]);
-    assert!(found.notes[0].contains("0.5 of the maximum 200"), "{:?}", found.notes);
+    let result = read(&path, Some(&source)).unwrap();
+    assert_eq!(result.layers, [mask(&source, |[i, _, _]| u16::from(i >= 2))]);
+    assert!(result.notes[0].contains("0.5 of the maximum 200"), "{:?}", result.notes);
 }
 
 #[test]
 fn a_label_map_holds_segment_numbers() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());
     let path = with_pixels(&source, "LABELMAP", |[i, _, k]| ((i + k) % 3) as u8, folder.path());
-    let found = read(&path, Some(&source)).unwrap();
-    assert_eq!(found.layers, [mask(&source, |[i, _, k]| ((i + k) % 3) as u16)]);
+    let result = read(&path, Some(&source)).unwrap();
+    assert_eq!(result.layers, [mask(&source, |[i, _, k]| ((i + k) % 3) as u16)]);
     let path = with_pixels(&source, "LABELMAP", |[i, _, _]| i as u8, folder.path());
     let error = read(&path, Some(&source)).unwrap_err().to_string();
     assert!(error.contains("a pixel is 3, but no segment has this number"), "{error}");

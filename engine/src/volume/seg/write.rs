@@ -148,8 +148,8 @@ fn slices_by_label(mask: &LabelVolume) -> BTreeMap<u16, BTreeSet<usize>> {
     let size = mask.grid.shape[0] * mask.grid.shape[1];
     let mut slices: BTreeMap<u16, BTreeSet<usize>> = BTreeMap::new();
     let mut last = None;
-    for (at, label) in mask.iter().enumerate().filter(|(_, label)| *label != 0) {
-        let here = (label, at / size);
+    for (index, label) in mask.iter().enumerate().filter(|(_, label)| *label != 0) {
+        let here = (label, index / size);
         // Neighbours mostly have the same label.
         if last != Some(here) {
             slices.entry(label).or_default().insert(here.1);
@@ -305,7 +305,7 @@ fn frames(path: &Path, data: &mut DataSet, segments: &[Segment<'_>], source: &So
                 let why = format!("slice {k} is labelled, but no image shows it. Erase the label there, or save NIfTI");
                 return Err(Error::file(path, why));
             };
-            packer.frame((k * size..(k + 1) * size).map(|at| mask.get(at) == segment.number));
+            packer.frame((k * size..(k + 1) * size).map(|index| mask.get(index) == segment.number));
             groups.push(frame_group(segment.number, rank[&k], image)?);
         }
     }
@@ -411,9 +411,9 @@ mod tests {
     fn labels_are_segment_numbers_and_named_ones_are_kept_empty() {
         let masks = [mask([0, 4, 0, 4]), mask([1, 0, 0, 0])];
         let names = named(&[(1, "core\\a"), (2, ""), (5, "cyst")]);
-        let found = segments(Path::new("a.dcm"), &masks, &names).unwrap();
+        let actual = segments(Path::new("a.dcm"), &masks, &names).unwrap();
         let listed: Vec<(u16, &str, Vec<usize>)> =
-            found.iter().map(|segment| (segment.number, segment.name.as_str(), segment.slices().collect())).collect();
+            actual.iter().map(|segment| (segment.number, segment.name.as_str(), segment.slices().collect())).collect();
         let expected = [
             (1, "core a", vec![0]),
             (2, "Label 2", vec![]),
