@@ -1,6 +1,7 @@
 //! `amlp consensus`: combines the masks of several raters into one.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -8,7 +9,8 @@ use super::masks::MaskFlags;
 use crate::Result;
 use crate::metrics::consensus::{Method, Rater, consensus};
 use crate::volume::nifti::write_label;
-use crate::volume::{LabelVolume, Volume};
+use crate::volume::seg::{open_segmentation, space_of};
+use crate::volume::{LabelVolume, MaskOptions, Scale, Volume, VoxelData};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -52,9 +54,22 @@ struct Input {
     rater: Option<Rater>,
 }
 
+/// A volume with the geometry and header of the result: those of the first mask's file. SEGs are cropped to their slices, so
+/// they get a grid that holds all masks.
+fn grid_of(inputs: &[PathBuf], options: &MaskOptions) -> Result<Volume> {
+    let Some(file) = open_segmentation(&inputs[0]) else { return Volume::read(&inputs[0]) };
+    let space = Some(Arc::new(space_of(&file, None)?));
+    let mut grid = LabelVolume::read_with(&inputs[0], options)?.0.grid;
+    for path in &inputs[1..] {
+        if let Some(larger) = LabelVolume::read_with(path, options)?.0.grid.union(&grid) {
+            grid = larger;
+        }
+    }
+    Ok(Volume { space, ..Volume::new(grid, VoxelData::U8(Vec::new()), Scale::IDENTITY) })
+}
+
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    // Geometry and header of the result come from the first mask's file.
-    let like = Volume::read(&args.inputs[0])?;
+    let like = grid_of(&args.inputs, &args.masks.options())?;
     let mut notes = Vec::new();
     let read = |path: &PathBuf| -> Result<LabelVolume> {
         let aligned = LabelVolume::read_frame_for(path, &like, 0, &args.masks.options())?;

@@ -210,7 +210,7 @@ fn unused_parts_of_a_header_are_reported() {
     transform.put_text(Tag::RESCALE_SLOPE, "0");
     frame.put_items(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, vec![transform]);
     data.put_items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, vec![frame]);
-    let warnings = &instances(&[data])[0].warnings;
+    let warnings = instances(&[data]).remove(0).warnings;
     assert!(warnings.iter().any(|text| text == "RescaleSlope (0028,1053) is 0 and is not applied"), "{warnings:?}");
     let mut data = slice(1, [0.0; 3]);
     data.put_text(Tag::PIXEL_SPACING, "");
