@@ -22,14 +22,6 @@ pub enum Boundary {
     Slice,
 }
 
-/// Default width of the band in voxels: 2 % of the diagonal of an axial slice, max(1, round(0.02 sqrt(nx^2 + ny^2))). Rounds
-/// half to even as in the original code: 5 for 160 x 160, 4 for 144 x 144.
-pub fn default_width(grid: &Grid) -> usize {
-    let axis = axial_axis(grid);
-    let sides = (0..3).filter(|&a| a != axis).map(|a| (grid.shape[a] as f64).powi(2));
-    (0.02 * sides.sum::<f64>().sqrt()).round_ties_even().max(1.0) as usize
-}
-
 /// Width of the band along each axis in voxels; 0 along an axis that is not eroded.
 ///
 /// A configured width counts voxels along every axis, as in the original definition. The default width is one length in mm, 2 %
@@ -38,7 +30,7 @@ pub fn default_width(grid: &Grid) -> usize {
 pub(super) fn widths(grid: &Grid, options: &Options) -> Result<[usize; 3]> {
     let (axial, spacing) = (axial_axis(grid), grid.spacing_mm());
     let of_axis = |a: usize| {
-        // In voxels of this axis, so that equal spacings give exactly `default_width`.
+        // In voxels of this axis: round(0.02 sqrt(nx^2 + ny^2)) for equal spacings, half to even as in the original code.
         let sides = (0..3).filter(|&b| b != axial).map(|b| (grid.shape[b] as f64 * (spacing[b] / spacing[a])).powi(2));
         let width = (0.02 * sides.sum::<f64>().sqrt()).round_ties_even();
         (if a == axial { width } else { width.max(1.0) }) as usize
@@ -142,26 +134,18 @@ mod tests {
     use glam::DAffine3;
     use proptest::prelude::*;
 
-    fn grid(shape: [usize; 3]) -> Grid {
-        Grid { shape, world_from_voxel: DAffine3::IDENTITY, oriented: true }
-    }
-
     #[test]
-    fn the_default_width_is_two_percent_of_the_diagonal() {
-        let width = |n| default_width(&grid([n, n, 300]));
-        assert_eq!((width(160), width(144), width(10)), (5, 4, 1));
-        // A diagonal of 125 gives 2.5, which rounds to 2.
-        assert_eq!(default_width(&grid([75, 100, 9])), 2);
-    }
-
-    #[test]
-    fn the_width_follows_the_spacing_of_each_axis() {
+    fn the_default_width_is_two_percent_of_the_diagonal_and_follows_the_spacing_of_each_axis() {
         let of = |shape, mm, boundary, boundary_width| {
             let grid = Grid::new(shape, DAffine3::from_scale(glam::DVec3::from_array(mm)));
             widths(&grid, &Options { boundary, boundary_width, ..Options::default() }).ok()
         };
         let volume = |shape, mm| of(shape, mm, Boundary::Volume, None);
         assert_eq!(volume([160, 160, 40], [1.0; 3]), Some([5, 5, 5]));
+        assert_eq!(volume([144, 144, 300], [1.0; 3]), Some([4, 4, 4]));
+        assert_eq!(volume([10, 10, 300], [1.0; 3]), Some([1, 1, 0]), "0.28 voxels, at least 1 within a slice");
+        // A diagonal of 125 gives 2.5, which rounds to 2.
+        assert_eq!(volume([75, 100, 9], [1.0; 3]), Some([2, 2, 2]));
         assert_eq!(volume([160, 160, 40], [0.9, 0.9, 3.0]), Some([5, 5, 1]));
         // Slices thicker than twice the band: no band across them.
         assert_eq!(volume([30, 28, 8], [0.4, 0.4, 6.0]), Some([1, 1, 0]));

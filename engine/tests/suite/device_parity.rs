@@ -7,7 +7,7 @@ use engine::config::Config;
 use engine::device::{Compute, open, probe};
 use engine::finetune::{DiceCrossEntropy, Samples};
 use engine::model::UNetConfig;
-use engine::pretrain::amlp::relabel::{RelabelRule, Relevance, relabel};
+use engine::pretrain::amlp::relabel::{RelabelRule, Relevance, coins, relabel};
 use engine::pretrain::amlp::{PatchLosses, Trial, evaluate, forward, losses};
 use engine::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, optimizer};
 
@@ -82,7 +82,7 @@ fn pretraining_step(compute: &Compute) -> Step {
     }
     let labels = (0..BATCH).flat_map(|slice| {
         let (ori, new) = (&masked.label_ori[slice], &masked.label_new[slice]);
-        relabel(ori, new, &relevance.mean(slice), RelabelRule::default(), 1, 1, slice as u64).after
+        relabel(ori, new, &relevance.mean(slice), RelabelRule::default(), &coins(ori.len(), 1, 1, slice as u64)).after
     });
     let (engine, mut optimizer) = (GradientEngine::new(compute, 0), optimizer(&config.training));
     let net = trial.build(1, &device);

@@ -63,7 +63,7 @@ use choice::{ForegroundChoice, background_is_harder};
 pub use loss::{AmlpLoss, PatchLosses, evaluate, forward, losses};
 use mps::PatchState;
 use probes::{LabelUpdate, Probes};
-use relabel::{RelabelRule, Relevance, add_counts, relabel};
+use relabel::{RelabelRule, Relevance, add_counts, coins, relabel};
 pub use trial::Trial;
 use uncertainty::{MeanUncertainty, uncertainty};
 use validation::Validation;
@@ -144,7 +144,8 @@ impl<'a> Amlp<'a> {
             .enumerate()
             .map(|(i, s)| {
                 let (kmeans, mean) = (&s.clustering.labels, sums.mean(i));
-                relabel(kmeans, &s.label, &mean, RelabelRule::of(&config.method), config.seed, updates, i as u64)
+                let coins = coins(kmeans.len(), config.seed, updates, i as u64);
+                relabel(kmeans, &s.label, &mean, RelabelRule::of(&config.method), &coins)
             })
             .collect();
         let (mut cases, mut flips, mut differs, mut agreeing, mut judged) = (CaseCounts::default(), 0, 0, 0, 0);

@@ -11,14 +11,14 @@ use super::batch::{MaskedBatch, Masker};
 use super::choice::{ForegroundChoice, is_darker};
 use super::loss::{PatchLosses, evaluate};
 use super::mps::PatchState;
-use super::relabel::{Case, RelabelOutcome, RelabelRule, Relevance, relabel};
+use super::relabel::{Case, RelabelOutcome, RelabelRule, Relevance, coins, relabel};
 use crate::config::Config;
 use crate::event::{Event, Stage};
 use crate::model::MaskedUNet;
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
-use crate::probe::{MOST_PATCHES, Pin, ProbeRecord, ProbeSlice, Recorder, load};
+use crate::probe::{MAX_PATCHES, Pin, ProbeRecord, ProbeSlice, Recorder, load};
 use crate::trainer::{Parts, Position, ResumePoint, Session, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
@@ -66,7 +66,7 @@ struct UntrainedPin {
 pub(super) struct View {
     record: ProbeRecord,
     /// Masked patches that count.
-    judged: Vec<usize>,
+    counted: Vec<usize>,
     /// Their relative losses.
     relative: Vec<f64>,
 }
@@ -100,7 +100,7 @@ impl<'a> Probes<'a> {
             let failed = |why: String| ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
             self.restored = serde_json::from_slice(bytes).map_err(|e| failed(e.to_string()))?;
             if !self.restored.captured.iter().all(ProbeRecord::is_sound) {
-                return Err(failed("the lengths of its arrays do not match".into()).into());
+                return Err(failed("its arrays have different lengths".into()).into());
             }
         }
         if resumed.parts.as_ref().is_some_and(|parts| parts.get(PART_BEFORE).is_some()) {
@@ -115,8 +115,8 @@ impl<'a> Probes<'a> {
         Ok(())
     }
 
-    fn sigma(&self, at: Position) -> f64 {
-        self.config.method.ratio.sigma(at.epoch, at.epochs)
+    fn sigma(&self, position: Position) -> f64 {
+        self.config.method.ratio.sigma(position.epoch, position.epochs)
     }
 
     /// Admits new pins and drops removed ones.
@@ -148,8 +148,8 @@ impl<'a> Probes<'a> {
     }
 
     fn admit(&mut self, patches: &[PatchState], pin: &Pin) -> Result<()> {
-        if self.grid.count() > MOST_PATCHES {
-            let why = format!("a slice of more than {MOST_PATCHES} patches is not recorded");
+        if self.grid.count() > MAX_PATCHES {
+            let why = format!("a slice of more than {MAX_PATCHES} patches is not recorded");
             return Err(Error::config("method.grid", self.grid.grid(), why));
         }
         // If crops are shifted at random, the recorded crop is not one that is trained on.
@@ -201,37 +201,38 @@ impl<'a> Probes<'a> {
         batch: &MaskedBatch,
         output: &StepOutput,
         losses: &PatchLosses,
-        at: Position,
+        position: Position,
     ) -> Result<()> {
         self.admit_new(patches);
-        let sigma = self.sigma(at);
+        let sigma = self.sigma(position);
         for (pin, trained) in &mut self.trained {
             let Some(member) = batch.members.iter().position(|&slice| slice == trained.slice) else { continue };
-            let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
+            let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, position.epoch, true);
             trained.captured = Some(captured(empty, batch, output, losses, member, sigma)?);
         }
         Ok(())
     }
 
     /// Reconstructions of the slices that are not trained on, after an epoch.
-    pub fn views(&self, net: &MaskedUNet, at: Position) -> Result<Vec<View>> {
+    pub fn views(&self, net: &MaskedUNet, position: Position) -> Result<Vec<View>> {
         if self.others.is_empty() {
             return Ok(Vec::new());
         }
         let (net, device) = (net.valid(), &self.session.compute.device);
-        let view = |(pin, other): (&Pin, &UntrainedPin)| other.view(pin, self.config, &self.grid, (&net, device), at);
+        let view =
+            |(pin, other): (&Pin, &UntrainedPin)| other.view(pin, self.config, &self.grid, (&net, device), position);
         self.others.iter().map(view).collect()
     }
 
     /// Writes the records of an epoch: those of the steps, with the `updates` of their labels, and the `views`.
-    pub fn close(&mut self, views: Vec<View>, updates: &[LabelUpdate], at: Position) -> Vec<Event> {
-        let sigma = self.sigma(at);
+    pub fn close(&mut self, views: Vec<View>, updates: &[LabelUpdate], position: Position) -> Vec<Event> {
+        let sigma = self.sigma(position);
         for (pin, trained) in &mut self.trained {
             let update = updates.iter().find(|update| update.slice == trained.slice);
             let record = trained.captured.take().or_else(|| {
                 // The slice was in no batch of this epoch, but its labels are updated.
                 let update = update?;
-                let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, true);
+                let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, position.epoch, true);
                 Some(with_labels(empty, &update.outcome.before, sigma))
             });
             if let Some(mut record) = record {
@@ -243,7 +244,7 @@ impl<'a> Probes<'a> {
         }
         for view in views {
             let Some(other) = self.others.get_mut(&view.record.pin) else { continue };
-            self.recorder.record(&other.judge(view, self.config, at));
+            self.recorder.record(&other.judge(view, self.config, position));
         }
         self.recorder.events()
     }
@@ -280,28 +281,29 @@ impl UntrainedPin {
         config: &Config,
         grid: &PatchGrid,
         (net, device): (&MaskedUNet, &Device),
-        at: Position,
+        position: Position,
     ) -> Result<View> {
-        let masker = Masker::of_epoch(config, grid, self.pixels.len() / (grid.size() * grid.size()), at);
-        let slice = masker.slice(&self.state, self.pixels.clone(), &self.tissue, [at.epoch as u64, pin.key()]);
+        let masker = Masker::of_epoch(config, grid, self.pixels.len() / (grid.size() * grid.size()), position);
+        let slice = masker.slice(&self.state, self.pixels.clone(), &self.tissue, [position.epoch as u64, pin.key()]);
         let mut batch = masker.batch(&[0], vec![slice]);
         let output = evaluate(net, &batch, config, device)?;
         let mut losses = PatchLosses::of(&batch, &output);
-        let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, at.epoch, false);
+        let empty = ProbeRecord::empty(pin.clone(), Stage::Pretrain, position.epoch, false);
         let record = captured(empty, &batch, &output, &losses, 0, masker.sigma)?;
-        Ok(View { record, judged: batch.judged.swap_remove(0), relative: losses.relative.swap_remove(0) })
+        Ok(View { record, counted: batch.counted.swap_remove(0), relative: losses.relative.swap_remove(0) })
     }
 
     /// Adds a view's relative losses, updates the labels at the end of a period, and returns the full record.
-    fn judge(&mut self, view: View, config: &Config, at: Position) -> ProbeRecord {
-        let View { mut record, judged, relative } = view;
-        self.relevance.add(0, &judged, &relative);
-        let period = config.method.period(at.epochs);
-        if config.method.relabel && at.epoch.is_multiple_of(period) {
-            let updates = (at.epoch / period) as u64;
+    fn judge(&mut self, view: View, config: &Config, position: Position) -> ProbeRecord {
+        let View { mut record, counted, relative } = view;
+        self.relevance.add(0, &counted, &relative);
+        let period = config.method.period(position.epochs);
+        if config.method.relabel && position.epoch.is_multiple_of(period) {
+            let updates = (position.epoch / period) as u64;
             let (kmeans, mean) = (&self.state.clustering.labels, self.relevance.mean(0));
             let rule = RelabelRule::of(&config.method);
-            let outcome = relabel(kmeans, &self.state.label, &mean, rule, config.seed, updates, record.pin.key());
+            let coins = coins(kmeans.len(), config.seed, updates, record.pin.key());
+            let outcome = relabel(kmeans, &self.state.label, &mean, rule, &coins);
             put_update(&mut record, &outcome, &mean);
             self.state.label = outcome.after;
             self.relevance.clear();
@@ -325,8 +327,8 @@ fn captured(
         record.order.push(patch as u16);
         record.masked[patch] = true;
     }
-    let judged = batch.judged[member].iter().zip(&losses.errors[member]).zip(&losses.relative[member]);
-    for ((&patch, error), relative) in judged {
+    let counted = batch.counted[member].iter().zip(&losses.errors[member]).zip(&losses.relative[member]);
+    for ((&patch, error), relative) in counted {
         record.losses[patch] = Some(*error as f32);
         record.relative[patch] = Some(*relative as f32);
     }
@@ -355,9 +357,9 @@ fn put_update(record: &mut ProbeRecord, outcome: &RelabelOutcome, mean: &[Option
     record.before.clone_from(&outcome.before);
     record.after.clone_from(&outcome.after);
     record.cases = outcome.case.iter().map(|case| *case as u8).collect();
-    // A coin shows the label that it gives.
-    let thrown = |case: &Case| matches!(case, Case::DoubtedForeground | Case::DoubtedBackground);
+    // The value of a coin is the label that it assigns.
+    let is_coin = |case: &Case| matches!(case, Case::DoubtedForeground | Case::DoubtedBackground);
     record.coins =
-        outcome.case.iter().zip(&outcome.after).map(|(case, label)| thrown(case).then_some(*label)).collect();
+        outcome.case.iter().zip(&outcome.after).map(|(case, label)| is_coin(case).then_some(*label)).collect();
     record.mean_relative = mean.iter().map(|mean| mean.map(|mean| mean as f32)).collect();
 }

@@ -148,19 +148,9 @@ impl RelabelRule {
 /// Updates the labels of one slice.
 ///
 /// `kmeans` are the clustering's labels, `current` those in force, `mean` the patches' mean relative losses over the period
-/// ([`Relevance::mean`]). `period` counts the updates of the run, `slice` is the slice's number in the run: with the seed and
-/// the patch they determine the coin.
-pub fn relabel(
-    kmeans: &[u8],
-    current: &[u8],
-    mean: &[Option<f64>],
-    rule: RelabelRule,
-    seed: u64,
-    period: u64,
-    slice: u64,
-) -> RelabelOutcome {
-    debug_assert!(kmeans.len() == current.len() && current.len() == mean.len());
-    let coins = coins(current.len(), seed, period, slice);
+/// ([`Relevance::mean`]), `coins` one coin per patch ([`coins`]).
+pub fn relabel(kmeans: &[u8], current: &[u8], mean: &[Option<f64>], rule: RelabelRule, coins: &[u8]) -> RelabelOutcome {
+    debug_assert!([current.len(), mean.len(), coins.len()] == [kmeans.len(); 3]);
     let mut outcome = RelabelOutcome {
         before: current.to_vec(),
         after: current.to_vec(),
@@ -196,7 +186,7 @@ pub fn relabel(
 }
 
 /// One coin, 0 or 1, for each patch: bit `i` of the stream of (seed, period, slice), so that a patch's coin does not
-/// depend on how many others needed one.
+/// depend on how many others needed one. `period` counts the updates of the run, `slice` is the slice's number in it.
 pub fn coins(patches: usize, seed: u64, period: u64, slice: u64) -> Vec<u8> {
     let mut stream = seed::stream(seed, "relabel-coin", &[period, slice]);
     let mut bits = 0u64;
@@ -229,7 +219,7 @@ mod tests {
     #[test]
     fn with_a_margin_only_clear_losses_question_a_label() {
         let mean = [Some(0.8), Some(1.2), Some(0.4), Some(1.6)];
-        let of = |margin| relabel(&[1, 0, 1, 0], &[1, 0, 1, 0], &mean, RelabelRule { margin, ..KMEANS }, 1, 2, 3);
+        let of = |margin| relabel(&[1, 0, 1, 0], &[1, 0, 1, 0], &mean, RelabelRule { margin, ..KMEANS }, &[0; 4]);
         assert_eq!(of(0.0).counts.doubted_foreground + of(0.0).counts.doubted_background, 4);
         let careful = of(0.5);
         assert_eq!(careful.case[..2], [Case::KeptForeground, Case::KeptBackground]);
@@ -244,16 +234,16 @@ mod tests {
         let kmeans = [1, 0, 1, 0, 1, 0];
         let current = [0, 1, 0, 1, 0, 1];
         let mean = [Some(1.0), Some(0.99), Some(0.2), Some(7.0), None, None];
-        let outcome = relabel(&kmeans, &current, &mean, KMEANS, 1, 2, 3);
+        let coins = coins(6, 1, 2, 3);
+        let outcome = relabel(&kmeans, &current, &mean, KMEANS, &coins);
         let expected = [KeptForeground, KeptBackground, DoubtedForeground, DoubtedBackground, NeverMasked, NeverMasked];
         assert_eq!(outcome.case, expected);
         assert_eq!(outcome.after[..2], [1, 0]);
         assert_eq!(outcome.after[4..], [0, 1], "the current label stays, not that of k-means");
-        let coins = coins(6, 1, 2, 3);
         assert_eq!(outcome.after[2..4], coins[2..4]);
         assert_eq!((outcome.agreeing, outcome.judged, outcome.counts.never_masked), (2, 4, 2));
 
-        let previous = relabel(&kmeans, &current, &mean, RelabelRule { anchor: Anchor::Previous, ..KMEANS }, 1, 2, 3);
+        let previous = relabel(&kmeans, &current, &mean, RelabelRule { anchor: Anchor::Previous, ..KMEANS }, &coins);
         assert_eq!(previous.case[..4], [DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground]);
         assert_eq!(previous.after[2..4], [0, 1]);
     }
@@ -296,7 +286,7 @@ mod tests {
                 let kmeans: Vec<u8> = patches.iter().map(|p| p.0).collect();
                 let current: Vec<u8> = patches.iter().map(|p| p.1).collect();
                 let mean: Vec<Option<f64>> = patches.iter().map(|p| p.2).collect();
-                relabel(&kmeans, &current, &mean, KMEANS, 3, 1, 2)
+                relabel(&kmeans, &current, &mean, KMEANS, &coins(patches.len(), 3, 1, 2))
             };
             let first = run(&patches);
             let counts = first.counts;
