@@ -119,7 +119,7 @@ impl EventSink for TensorBoard {
 fn numbers(path: &str, value: &Value, values: &mut Vec<(String, f64)>) {
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| numbers(&format!("{path}/{key}"), value, values))
+            fields.iter().for_each(|(key, value)| numbers(&format!("{path}/{key}"), value, values));
         }
         Value::Array(items) => {
             items

@@ -211,7 +211,7 @@ fn set_length(config: &mut Config, length: StageLength, share: f64) {
         StageLength::Slices(slices) => training.steps = scaled(slices / training.batch.max(1)),
         StageLength::Epochs(epochs) => (training.steps, training.min_steps, training.epochs) = (0, 0, scaled(epochs)),
         StageLength::Settings | StageLength::Seconds(_) if training.steps > 0 => {
-            training.steps = scaled(training.steps)
+            training.steps = scaled(training.steps);
         }
         StageLength::Settings | StageLength::Seconds(_) => training.epochs = scaled(training.epochs),
     }
