@@ -27,7 +27,7 @@ impl Augmentation {
 
     /// Draws an augmentation within the ranges of `config`.
     pub fn draw(config: &LabelConfig, stream: &mut Stream) -> Self {
-        let mut within = |most: f64| if most > 0.0 { stream.random_range(-most..=most) } else { 0.0 };
+        let mut within = |limit: f64| if limit > 0.0 { stream.random_range(-limit..=limit) } else { 0.0 };
         let angle = within(config.rotate_deg).to_radians();
         let scale = 1.0 + within(config.scale);
         let contrast = 1.0 + within(config.intensity);

@@ -124,9 +124,9 @@ impl Segmenter {
         Self { network: network.pack(), device, config, at_once: BATCH, warnings: Vec::new(), digest: String::new() }
     }
 
-    /// Limits the batch to `most` slices; 0 sets no limit.
-    pub(crate) fn at_most(self, most: usize) -> Self {
-        if most == 0 { self } else { Self { at_once: most.min(self.at_once), ..self } }
+    /// Limits the batch to `limit` slices; 0 sets no limit.
+    pub(crate) fn at_most(self, limit: usize) -> Self {
+        if limit == 0 { self } else { Self { at_once: limit.min(self.at_once), ..self } }
     }
 
     /// Adds `hu` to a CT whose values cannot be Hounsfield units, instead of the run's own offset.

@@ -234,7 +234,7 @@ fn phases(options: &Options, config: &Config, compute: &Compute) -> Result<Phase
     let device = compute.training();
     let mut network = trial.build(0, &device);
     let mut optimiser: ModuleOptimizer = optimizer(&config.training);
-    let most = if options.micro_batch == 0 { options.batch } else { options.micro_batch.min(options.batch) };
+    let at_once = if options.micro_batch == 0 { options.batch } else { options.micro_batch.min(options.batch) };
     let mut seconds: [Vec<f64>; 5] = Default::default();
     for run in 0..options.runs + 2 {
         let mut clock = Instant::now();
@@ -247,11 +247,11 @@ fn phases(options: &Options, config: &Config, compute: &Compute) -> Result<Phase
             Ok(())
         };
         let masked = trial.masked(TIMED_SIGMA, run as u64);
-        let batch = masked.on(0..most, &device);
+        let batch = masked.on(0..at_once, &device);
         lap(0)?;
         let output = forward(&network, &batch, config);
         lap(1)?;
-        let micro = MicroBatch { range: 0..most, of: options.batch, device: &device, statistics: &[] };
+        let micro = MicroBatch { range: 0..at_once, of: options.batch, device: &device, statistics: &[] };
         let loss = losses(output, &batch, &config.method).micro(&micro, &config.method);
         let objective = loss.objective.clone();
         StepOutput::of(loss, &micro)?;

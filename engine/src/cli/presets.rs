@@ -65,8 +65,8 @@ fn describe(preset: &Preset) -> String {
         preset.about,
         preset.citation
     );
-    for Number { name, default, range: [least, most], what } in numbers(preset.pretext) {
-        text += &format!("  {name} = {default} ({least} to {most}): {what}\n");
+    for Number { name, default, range: [min, max], what } in numbers(preset.pretext) {
+        text += &format!("  {name} = {default} ({min} to {max}): {what}\n");
     }
     text
 }

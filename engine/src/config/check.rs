@@ -129,14 +129,14 @@ impl Config {
 fn check_labels(labels: &LabelConfig, found: &mut Vec<Error>) {
     let share = labels.labels.parse::<crate::cohort::label_budget::LabelShare>().err();
     found.extend(renamed(share.into_iter().collect(), |_| "labels.labels".into()));
-    for (field, value, most) in [
+    for (field, value, max) in [
         ("labels.negative_slices", labels.negative_slices, 0.9),
         ("labels.rotate_deg", labels.rotate_deg, 180.0),
         ("labels.scale", labels.scale, 0.5),
         ("labels.intensity", labels.intensity, 1.0),
     ] {
-        if !(0.0..=most).contains(&value) {
-            found.push(Error::config(field, value, format!("must be between 0 and {most}")));
+        if !(0.0..=max).contains(&value) {
+            found.push(Error::config(field, value, format!("must be between 0 and {max}")));
         }
     }
 }

@@ -38,8 +38,8 @@ impl Number {
     pub(crate) fn errors(all: &[Self], config: &Config) -> Vec<Error> {
         let error = |(name, value): (&String, &f64)| {
             let why = match all.iter().find(|number| number.name == name) {
-                Some(Self { range: [least, most], .. }) if (*least..=*most).contains(value) => return None,
-                Some(Self { range: [least, most], .. }) => format!("must be between {least} and {most}"),
+                Some(Self { range: [min, max], .. }) if (*min..=*max).contains(value) => return None,
+                Some(Self { range: [min, max], .. }) => format!("must be between {min} and {max}"),
                 None if all.is_empty() => "this method has no numbers. Remove it".to_owned(),
                 None => {
                     let names: Vec<&str> = all.iter().map(|number| number.name).collect();

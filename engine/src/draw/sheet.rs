@@ -155,31 +155,31 @@ fn draw_mark(canvas: &mut Canvas, rect: Rect, mark: Mark) {
 
 /// A text in lines of at most `width` pixels, line breaks kept. A longer word is cut.
 fn wrapped(text: &str, width: i64, scale: i64) -> Vec<String> {
-    let most = (width / (ADVANCE * scale)).max(1) as usize;
+    let max_chars = (width / (ADVANCE * scale)).max(1) as usize;
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
         for word in paragraph.split(' ') {
             let needed = line.chars().count() + usize::from(!line.is_empty()) + word.chars().count();
-            if needed > most && !line.is_empty() {
+            if needed > max_chars && !line.is_empty() {
                 lines.push(std::mem::take(&mut line));
             }
             if !line.is_empty() {
                 line.push(' ');
             }
-            line.push_str(&shortened(word, most));
+            line.push_str(&shortened(word, max_chars));
         }
         lines.push(line);
     }
     lines
 }
 
-/// A word shortened to at most `most` characters, with two dots.
-fn shortened(word: &str, most: usize) -> String {
-    if word.chars().count() <= most {
+/// A word shortened to at most `max_chars` characters, with two dots.
+fn shortened(word: &str, max_chars: usize) -> String {
+    if word.chars().count() <= max_chars {
         return word.into();
     }
-    word.chars().take(most.saturating_sub(2)).chain("..".chars()).collect()
+    word.chars().take(max_chars.saturating_sub(2)).chain("..".chars()).collect()
 }
 
 #[cfg(test)]

@@ -121,8 +121,8 @@ impl Frame {
             let position = self.position(p);
             (0..2).map(|a| ((position[a] as f64 - middle[a]) * self.spacing_mm[a]).powi(2)).sum::<f64>()
         };
-        let least = pixels.iter().map(|&p| squared(p)).fold(f64::INFINITY, f64::min);
-        pixels.iter().copied().filter(|&p| squared(p) <= least * (1.0 + 1e-9) + 1e-12).collect()
+        let smallest = pixels.iter().map(|&p| squared(p)).fold(f64::INFINITY, f64::min);
+        pixels.iter().copied().filter(|&p| squared(p) <= smallest * (1.0 + 1e-9) + 1e-12).collect()
     }
 
     /// Geodesic distance of each pixel, inside `pixels`, to the nearest of `seeds`; in thousandths of the smaller spacing, so

@@ -178,8 +178,8 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         }
         Op::KeepLargest { label } => remove(islands::components(*label, labels, |rank, _| rank > 0), None),
         Op::RemoveSmall { ml, label } => {
-            let least = crate::findings::MinimumSize::Ml(*ml).in_voxels(grid);
-            remove(islands::components(*label, labels, |_, voxels| voxels < least), None)
+            let min_voxels = crate::findings::MinimumSize::Ml(*ml).in_voxels(grid);
+            remove(islands::components(*label, labels, |_, voxels| voxels < min_voxels), None)
         }
         Op::Relabel { from, to, seed } => match seed.find(grid)? {
             Some(voxel) => replace(islands::component_at(voxel, Some(*from), labels, control)?, *to),

@@ -44,9 +44,9 @@ impl NormalisedPatches {
             let n = patch.len() as f64;
             let mean = patch.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
             let squares = patch.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
-            let (degrees, least) = variance.terms(n);
+            let (degrees, epsilon) = variance.terms(n);
             let variance = squares / degrees;
-            let deviation = (variance + least).sqrt();
+            let deviation = (variance + epsilon).sqrt();
             patch.iter_mut().for_each(|v| *v = ((f64::from(*v) - mean) / deviation) as f32);
             variance < FLAT
         };
@@ -88,8 +88,8 @@ pub fn denormalise(prediction: Tensor<4>, image: Tensor<4>, grid: usize, varianc
     let mean = mean_of(image.clone());
     let centred = image - mean.clone();
     let n = (channels * side * side) as f64;
-    let (degrees, least) = variance.terms(n);
-    prediction * (mean_of(centred.clone() * centred) * (n / degrees) + least).sqrt() + mean
+    let (degrees, epsilon) = variance.terms(n);
+    prediction * (mean_of(centred.clone() * centred) * (n / degrees) + epsilon).sqrt() + mean
 }
 
 #[cfg(test)]

@@ -57,28 +57,33 @@ pub struct BlockCounts {
     /// Masked cells that are drawn in blocks; the rest is scattered.
     pub in_blocks: usize,
     /// Smallest area of a block.
-    pub least: usize,
+    pub min_block: usize,
     /// Maximum number of cells that one block adds.
-    pub most: usize,
+    pub max_block: usize,
 }
 
 impl BlockCounts {
     /// `MaskFeat`: 40 % of `cells`, all in blocks.
     pub fn maskfeat(cells: usize) -> Self {
         let masked = (cells * 2 / 5).max(1);
-        Self { masked, in_blocks: masked, least: (cells * 16 / PUBLISHED_CELLS).max(1), most: masked }
+        Self { masked, in_blocks: masked, min_block: (cells * 16 / PUBLISHED_CELLS).max(1), max_block: masked }
     }
 
     /// BEiT: 75 of 196 cells, all in blocks.
     pub fn beit(cells: usize) -> Self {
         let masked = share(cells, 75);
-        Self { masked, in_blocks: masked, least: share(cells, 16), most: masked }
+        Self { masked, in_blocks: masked, min_block: share(cells, 16), max_block: masked }
     }
 
     /// `BootMAE`: three quarters of the cells, 120 of 196 in blocks of at most 60.
     pub fn bootmae(cells: usize) -> Self {
         let masked = masked_cells(cells);
-        Self { masked, in_blocks: share(cells, 120).min(masked), least: share(cells, 16), most: share(cells, 60) }
+        Self {
+            masked,
+            in_blocks: share(cells, 120).min(masked),
+            min_block: share(cells, 16),
+            max_block: share(cells, 60),
+        }
     }
 }
 
@@ -97,9 +102,9 @@ pub fn blocks(side: usize, counts: BlockCounts, seed: u64, key: &[u64]) -> Vec<u
     let mut chosen: Vec<usize> = Vec::with_capacity(counts.masked);
     let in_blocks = counts.in_blocks.min(counts.masked);
     while chosen.len() < in_blocks {
-        let left = (in_blocks - chosen.len()).min(counts.most);
+        let left = (in_blocks - chosen.len()).min(counts.max_block);
         let block = (0..TRIES).find_map(|_| {
-            let area = counts.least as f64 + (left as f64 - counts.least as f64) * draw.random::<f64>();
+            let area = counts.min_block as f64 + (left as f64 - counts.min_block as f64) * draw.random::<f64>();
             let aspect = draw.random_range(-LOG_ASPECT..LOG_ASPECT).exp();
             let [height, width] = [area * aspect, area / aspect].map(|square| square.sqrt().round() as usize);
             if height >= side || width >= side {
@@ -183,7 +188,7 @@ mod tests {
 
     #[test]
     fn block_counts_follow_the_publications_at_three_sizes() {
-        let counts = |masked, in_blocks, least, most| BlockCounts { masked, in_blocks, least, most };
+        let counts = |masked, in_blocks, min_block, max_block| BlockCounts { masked, in_blocks, min_block, max_block };
         let expected = [
             (75, counts(40, 40, 8, 40), counts(38, 38, 8, 38), counts(75, 61, 8, 31)),
             (61, counts(32, 32, 6, 32), counts(31, 31, 7, 31), counts(61, 50, 7, 25)),

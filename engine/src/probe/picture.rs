@@ -52,9 +52,9 @@ pub(super) fn average(pixels: &[f32], size: usize, side: usize) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / (q * q) as f64) as f32).collect()
 }
 
-/// The largest divisor of `size` whose square is at most `most` pixels; at least 1.
-pub(super) fn side_within(size: usize, most: usize) -> usize {
-    (1..=size).rev().find(|side| size.is_multiple_of(*side) && side * side <= most).unwrap_or(1)
+/// The largest divisor of `size` whose square is at most `max_pixels` pixels; at least 1.
+pub(super) fn side_within(size: usize, max_pixels: usize) -> usize {
+    (1..=size).rev().find(|side| size.is_multiple_of(*side) && side * side <= max_pixels).unwrap_or(1)
 }
 
 #[cfg(test)]

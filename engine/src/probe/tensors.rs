@@ -131,11 +131,11 @@ impl TensorReader<'_> {
         self.bytes(name, Dtype::U8).map(<[u8]>::to_vec)
     }
 
-    /// Labels and flags: bytes up to `most`.
-    pub fn small(&self, name: &str, most: u8) -> Result<Vec<u8>> {
+    /// Labels and flags: bytes up to `max`.
+    pub fn small(&self, name: &str, max: u8) -> Result<Vec<u8>> {
         let values = self.u8(name)?;
-        match values.iter().find(|value| **value > most) {
-            Some(value) => Err(Error::field(self.path, name, value, format!("expected 0 to {most}"))),
+        match values.iter().find(|value| **value > max) {
+            Some(value) => Err(Error::field(self.path, name, value, format!("expected 0 to {max}"))),
             None => Ok(values),
         }
     }

@@ -96,8 +96,8 @@ fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
     };
     let validated = plan.cohorts.iter().filter_map(|cohort| {
         let choice = plan.methods.iter().filter_map(|method| lock.choice(&cohort.name, &method.name));
-        let most = choice.map(|choice| choice.validated.len()).max().filter(|count| *count > 0)?;
-        let patients = plural(most, "validation patient", "validation patients");
+        let validated = choice.map(|choice| choice.validated.len()).max().filter(|count| *count > 0)?;
+        let patients = plural(validated, "validation patient", "validation patients");
         Some(format!("{}: the masks of {patients} chose the rates and count in the label budget.", cohort.name))
     });
     let how = if is_fixed { "fixed by the plan" } else { "chosen by validation DSC" };

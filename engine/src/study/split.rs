@@ -57,11 +57,11 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         return Ok(vec![Fold { split, labelled }]);
     }
     let mut patients = eligible_patients(&config, &cases, control)?;
-    let most = count_of(&plan.split.patients, patients.len(), "split.patients")?;
-    if most < patients.len() {
+    let count = count_of(&plan.split.patients, patients.len(), "split.patients")?;
+    if count < patients.len() {
         patients.shuffle(&mut seed::stream(plan.seed, "study: patients", &[]));
         patients.sort_by_key(|(_, ml)| ml.is_none());
-        patients.truncate(most);
+        patients.truncate(count);
         patients.sort_by(|a, b| a.0.cmp(&b.0));
     }
     // Testing, validation and labelling need a mask; the other patients are used for pre-training only.

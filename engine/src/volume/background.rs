@@ -58,13 +58,13 @@ impl Background {
         let tolerance =
             if volume.data.is_integer() { volume.scale.slope.abs() / 2.0 } else { FLOAT_ROUNDING * largest };
         let runs: Vec<&[f64]> = values.chunk_by(|a, b| b - a <= tolerance).collect();
-        let most = *runs.iter().max_by_key(|run| run.len())?;
-        let mode = most[most.len() / 2];
+        let longest = *runs.iter().max_by_key(|run| run.len())?;
+        let mode = longest[longest.len() / 2];
         // A run of dense noise is longer than the tolerance.
-        let count = most.iter().filter(|v| (**v - mode).abs() <= tolerance).count();
+        let count = longest.iter().filter(|v| (**v - mode).abs() <= tolerance).count();
         // Floats often hold whole numbers: their step is the smallest that occurs.
         let step = runs.windows(2).map(|pair| pair[1][0] - pair[0][0]).fold(f64::INFINITY, f64::min);
-        let is_near = |run: &&[f64]| run[0] != most[0] && (run[0] - mode).abs() <= NEAR_STEPS * step;
+        let is_near = |run: &&[f64]| run[0] != longest[0] && (run[0] - mode).abs() <= NEAR_STEPS * step;
         let near: Vec<usize> = runs.iter().copied().filter(is_near).map(<[f64]>::len).collect();
         // Noise has values on both sides. A single other value is a second constant, such as padding next to air.
         let neighbour = if near.len() > 1 { near.into_iter().max().unwrap_or(0) } else { 0 };

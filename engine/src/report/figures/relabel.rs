@@ -25,9 +25,9 @@ pub struct RelabelRow<'a> {
     pub updates: &'a [Probe],
 }
 
-/// At most `most` of the indices 0 to `count - 1`, evenly spread and including the first and the last.
-pub fn evenly(count: usize, most: usize) -> Vec<usize> {
-    let shown = count.min(most.max(2));
+/// At most `limit` of the indices 0 to `count - 1`, evenly spread and including the first and the last.
+pub fn evenly(count: usize, limit: usize) -> Vec<usize> {
+    let shown = count.min(limit.max(2));
     let step = |index: usize| if shown < 2 { 0 } else { (index * (count - 1) + (shown - 1) / 2) / (shown - 1) };
     (0..shown).map(step).collect()
 }
@@ -111,10 +111,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn columns_rise_and_spread(count in 1usize..500, most in 0usize..20) {
-            let chosen = evenly(count, most);
+        fn columns_rise_and_spread(count in 1usize..500, limit in 0usize..20) {
+            let chosen = evenly(count, limit);
             prop_assert_eq!((chosen[0], chosen[chosen.len() - 1]), (0, count - 1));
-            prop_assert_eq!(chosen.len(), count.min(most.max(2)));
+            prop_assert_eq!(chosen.len(), count.min(limit.max(2)));
             let gaps: Vec<usize> = chosen.windows(2).map(|pair| pair[1] - pair[0]).collect();
             prop_assert!(gaps.iter().all(|gap| *gap > 0 && gap.abs_diff(gaps[0]) <= 1), "{:?}", chosen);
         }

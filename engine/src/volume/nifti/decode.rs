@@ -99,13 +99,13 @@ mod tests {
     #[test]
     fn capacity_grows_from_a_quarter_to_the_whole_in_one_step() {
         for count in [5_000_000, 5_000_001, 5_000_002, 5_000_003, 123_456_789] {
-            let (mut capacity, mut most, mut steps) = (1 << 20, 0, 0);
+            let (mut capacity, mut peak, mut steps) = (1 << 20, 0, 0);
             while capacity < count {
                 let next = next_capacity(capacity + 1, count);
                 assert!(next > capacity, "{capacity} of {count}");
-                (most, capacity, steps) = (most.max(capacity + next), next, steps + 1);
+                (peak, capacity, steps) = (peak.max(capacity + next), next, steps + 1);
             }
-            assert!(capacity == count && most <= count + count / 4 && steps < 10, "{count}: {most} in {steps} steps");
+            assert!(capacity == count && peak <= count + count / 4 && steps < 10, "{count}: {peak} in {steps} steps");
         }
     }
 }
