@@ -254,7 +254,18 @@ pub fn evaluate_pairs(
     results.sort_by(|a, b| a.case.cmp(&b.case));
     left_out.extend(pairs.left_out());
     let masks_left_out = pairs.masks_left_out();
-    Ok(Report { left_out, masks_left_out, ..Report::new(results, targets, pairs.warnings()) })
+    let mut warnings = pairs.warnings();
+    warnings.extend(targets.iter().filter_map(|target| absent_label(target, &results)));
+    Ok(Report { left_out, masks_left_out, ..Report::new(results, targets, warnings) })
+}
+
+/// A warning about a label that no mask has. Both masks are empty then, which scores 1.
+fn absent_label(target: &Target, results: &[CaseResult]) -> Option<String> {
+    let rows = results.iter().filter(|row| row.label == *target && *target != Target::Any);
+    let mut measured = rows.filter_map(|row| row.measures.as_ref().ok()).peekable();
+    measured.peek()?;
+    let is_absent = measured.all(|measures| measures.volume_ml == 0.0 && measures.truth_volume_ml == 0.0);
+    is_absent.then(|| format!("label {target} is in no segmentation and no reference, so its scores say nothing"))
 }
 
 #[cfg(test)]
@@ -296,6 +307,21 @@ mod tests {
         assert!(measures.iter().all(|m| m.dsc == 1.0));
         let merged = |m: &Measures| m.notes.iter().any(|n| n == "labels of the segmentation merged into 1: 1, 2, 4");
         assert_eq!(measures.iter().map(merged).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    /// A mistyped label scored 1 without a word.
+    #[test]
+    fn a_label_of_no_mask_is_a_warning() {
+        let targets = ["1+2", "7"].map(|label| label.parse::<Target>().unwrap());
+        let measured = with_defaults(&volume(), &volume(), &targets).unwrap();
+        let row = |(label, measures): (&Target, Measures)| {
+            let (label, measures) = (label.clone(), Ok(measures));
+            CaseResult { case: "a".into(), patient: "a".into(), label, measures }
+        };
+        let rows: Vec<CaseResult> = targets.iter().zip(measured).map(row).collect();
+        assert_eq!(absent_label(&targets[0], &rows), None);
+        assert!(absent_label(&targets[1], &rows).unwrap().starts_with("label 7 is in no segmentation"));
+        assert_eq!(absent_label(&targets[1], &[]), None, "nothing was measured");
     }
 
     #[test]
