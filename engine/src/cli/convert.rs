@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     if !report.skipped.is_empty() {
         let objects = plural(report.skipped.len(), "object is", "objects are");
-        eprintln!("amlp: {objects} no scan, or an older version of a segmentation. conversion.json lists them");
+        eprintln!("amlp: {objects} skipped: no scans, or older versions of a segmentation. conversion.json lists them");
     }
     let left_out = report.refused.iter().map(|refused| ExcludedScan::new(&name(refused), refused.why.clone()));
     PartialFailure::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())

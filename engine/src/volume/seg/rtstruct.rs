@@ -224,7 +224,7 @@ impl Omissions {
         note(self.outside, "outside the images");
         if self.elsewhere > 0 {
             let regions = plural(self.elsewhere, "region is", "regions are");
-            notes.push(format!("{regions} left out: drawn in another frame of reference than the images'"));
+            notes.push(format!("{regions} left out: drawn in another frame of reference than the images"));
         }
         notes
     }
