@@ -30,6 +30,8 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
     let frame = Frame::new().fill(theme::tokens(ui).panel).inner_margin(margin);
     let height = (rows.len() as f32 * size::ROW + 2.0 * size::ROW + 2.0 * space::M + BAR).min(HEIGHT);
     Panel::bottom("setting differences").exact_size(height).frame(frame).show(ui, |ui| {
+        // Its line is drawn at the top of what is taken.
+        ui.take_available_space();
         let count = format::plural(rows.len(), "setting differs", "settings differ");
         text::heading(ui, &format!("{count} between the ticked runs"));
         if !rows.is_empty() {
