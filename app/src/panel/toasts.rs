@@ -26,9 +26,9 @@ const SHOWN: usize = 4;
 /// Width for that count and its button.
 const OLDER: f32 = 84.0;
 
-/// Where the messages are.
+/// Size and position of the messages.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Place {
+struct CardLayout {
     /// Size of one message.
     card: Vec2,
     /// Side by side, otherwise stacked.
@@ -39,7 +39,7 @@ struct Place {
     corner: Pos2,
 }
 
-impl Place {
+impl CardLayout {
     fn of(ctx: &Context, state: &State, open: usize) -> Self {
         let (window, settings) = (ctx.content_rect(), &state.session.settings);
         let bottom = window.bottom() - size::STATUS_LINE;
@@ -90,7 +90,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     if open.is_empty() {
         return;
     }
-    let place = Place::of(ctx, state, open.len());
+    let place = CardLayout::of(ctx, state, open.len());
     let waiting = open.len() - place.shown;
     let area = Area::new(Id::unique("toasts")).order(Order::Middle).fixed_pos(place.start(waiting > 0));
     let area = area.show(ctx, |ui| {
@@ -110,7 +110,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     age(ctx, &open, held, sender);
 }
 
-fn older(ui: &mut Ui, place: Place, count: usize, sender: &Sender) {
+fn older(ui: &mut Ui, place: CardLayout, count: usize, sender: &Sender) {
     let label = format!("{count} more");
     let (size, layout) = if place.across {
         (vec2(OLDER, place.card.y), Layout::top_down(Align::Max))

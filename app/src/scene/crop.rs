@@ -61,7 +61,7 @@ pub fn place_words(patch: usize, grid: usize, convention: Convention) -> String 
 
 /// World position of a preprocessed slice of S x S pixels, stored as `side` x `side`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct SlicePlacement {
     /// Crop size S in pixels.
     pub size: usize,
     /// Size of the stored image in pixels.
@@ -72,7 +72,7 @@ pub struct Place {
     pub oriented: bool,
 }
 
-impl Place {
+impl SlicePlacement {
     /// Grid of the image, a single slice.
     pub fn grid(&self) -> Grid {
         let world_from_voxel = self.world_from_crop * picture_from_crop(self.size, self.side).inverse();
@@ -129,10 +129,10 @@ impl Place {
 mod tests {
     use super::*;
 
-    fn place(size: usize, side: usize) -> Place {
+    fn place(size: usize, side: usize) -> SlicePlacement {
         let matrix3 = DMat3::from_rotation_z(0.2) * DMat3::from_diagonal(DVec3::new(2.0, 3.0, 4.0));
         let world_from_crop = DAffine3 { matrix3, translation: DVec3::new(5.0, -7.0, 30.0) };
-        Place { size, side, world_from_crop, oriented: true }
+        SlicePlacement { size, side, world_from_crop, oriented: true }
     }
 
     /// Patch (i, j) lies i steps towards the patient's right and j towards the front, which is up.

@@ -53,7 +53,7 @@ pub struct OverlayImage<'a> {
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent switches")]
 pub struct PatchPane<'a> {
-    /// The image: texture of [`crop::Place::volume`], or the scan if `native` is set. Without it `missing` is shown.
+    /// The image: texture of [`crop::SlicePlacement::volume`], or the scan if `native` is set. Without it `missing` is shown.
     pub picture: Option<&'a Texture>,
     /// A second image over it.
     pub over: Option<OverlayImage<'a>>,

@@ -24,11 +24,11 @@ pub(super) fn prepare(
     // The shown image comes first and defines the grid.
     let mut images = vec![shown.image()?];
     let mut kinds = vec![shown.kind(&images[0])];
-    for (modality, place) in modalities.iter().zip(&found.places) {
-        let (image, path) = match place {
-            Place::Shown => continue,
-            Place::Layer(layer) => (Arc::clone(&layer.volume), layer.path()),
-            Place::File(file) => (Arc::new(file.read()?), file.path.as_path()),
+    for (modality, source) in modalities.iter().zip(&found.sources) {
+        let (image, path) = match source {
+            ChannelSource::Shown => continue,
+            ChannelSource::Layer(layer) => (Arc::clone(&layer.volume), layer.path()),
+            ChannelSource::File(file) => (Arc::new(file.read()?), file.path.as_path()),
         };
         image.require_numbers(path)?;
         kinds.push(kind_of_file(path, Some(modality), &image));
@@ -44,12 +44,12 @@ pub(super) fn prepare(
 
 /// Sources of the images.
 struct ChannelSources<'a> {
-    places: Vec<Place<'a>>,
-    /// The modality that is shown, by its place.
+    sources: Vec<ChannelSource<'a>>,
+    /// The modality that is shown, by its index.
     shown: usize,
 }
 
-enum Place<'a> {
+enum ChannelSource<'a> {
     Shown,
     Layer(&'a ImageLayer),
     File(ImageFile),
@@ -58,16 +58,16 @@ enum Place<'a> {
 fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSources<'a>, Failure> {
     let files = beside(document.image().path());
     let mut missing = Vec::new();
-    let mut places = Vec::new();
+    let mut sources = Vec::new();
     for modality in modalities.iter().map(|modality| canonical_modality(modality)) {
         let file = files.get(&modality);
         let is_it = |layer: &ImageLayer| named(layer) == modality || file.is_some_and(|file| is_file(layer, file));
         if is_it(document.image()) {
-            places.push(Place::Shown);
+            sources.push(ChannelSource::Shown);
         } else if let Some(layer) = document.images.iter().find(|layer| is_it(layer)) {
-            places.push(Place::Layer(layer));
+            sources.push(ChannelSource::Layer(layer));
         } else if let Some(file) = file {
-            places.push(Place::File(file.clone()));
+            sources.push(ChannelSource::File(file.clone()));
         } else {
             missing.push(modality);
         }
@@ -77,10 +77,10 @@ fn find<'a>(document: &'a Document, modalities: &[String]) -> Result<ChannelSour
         let why = format!("{needs}. Neither {} nor its folder has {}", document.title, missing.join(" or "));
         return Err(Failure::Error(why));
     }
-    let shown = places.iter().position(|place| matches!(place, Place::Shown));
+    let shown = sources.iter().position(|source| matches!(source, ChannelSource::Shown));
     let shown = shown
         .ok_or_else(|| Failure::Error(format!("{needs}. Show one of these instead of {}", document.image().name)))?;
-    Ok(ChannelSources { places, shown })
+    Ok(ChannelSources { sources, shown })
 }
 
 /// The images of a file's case by modality, in a cohort layout: in the file's folder or its parent.

@@ -6,14 +6,14 @@ use engine::preprocess::CasePlan;
 use shaders::Cell;
 
 use crate::gpu::{Gpu, Texture};
-use crate::scene::crop::{self, Place};
+use crate::scene::crop::{self, SlicePlacement};
 use crate::state::masking::{ClusteredSlice, Pictures};
 use crate::worker::Failure;
 
-fn place(slice: &InspectedSlice) -> Place {
+fn place(slice: &InspectedSlice) -> SlicePlacement {
     let size = slice.grid.size();
     let world_from_crop = crop::at_slice(crop::affine(&slice.world_from_crop), slice.prepared_slice);
-    Place { size, side: size, world_from_crop, oriented: slice.oriented }
+    SlicePlacement { size, side: size, world_from_crop, oriented: slice.oriented }
 }
 
 /// The textures of a slice; reuses the pixels of `kept` if they are of this slice.

@@ -21,7 +21,7 @@ pub use rest::{OpenRest, REST};
 pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, inspect};
 pub(super) use series::listed;
-use series::{Place, look_into};
+use series::{RequestContent, look_into};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -144,10 +144,10 @@ impl Job for Open {
     fn run(&self, handle: &JobHandle) -> Result<Opening, Failure> {
         let mut request = self.request.clone();
         match look_into(&request, self.id.0, handle)? {
-            Place::Other => {}
-            Place::Image(image) => request = *image,
-            Place::List(list) => return Ok(Opening::Series(list)),
-            Place::Overlay(path) => return Ok(Opening::Overlay(path)),
+            RequestContent::Other => {}
+            RequestContent::Image(image) => request = *image,
+            RequestContent::List(list) => return Ok(Opening::Series(list)),
+            RequestContent::Overlay(path) => return Ok(Opening::Overlay(path)),
         }
         let request = match request.folder() {
             Some(folder) => match inspect(folder, &request)? {

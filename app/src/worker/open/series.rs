@@ -16,7 +16,7 @@ const DEPTH: usize = 4;
 const SAMPLES: usize = 8;
 
 /// What a request names.
-pub(super) enum Place {
+pub(super) enum RequestContent {
     /// No DICOM images to choose from.
     Other,
     /// One image.
@@ -29,27 +29,27 @@ pub(super) enum Place {
 
 /// Inspects what a request names. If it names other files besides the folder or archive, they belong to one image and
 /// nothing is listed.
-pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Result<Place, Failure> {
+pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Result<RequestContent, Failure> {
     if request.names_something() || request.as_cases {
-        return Ok(Place::Other);
+        return Ok(RequestContent::Other);
     }
     if let [file] = &request.paths[..]
         && is_overlay(file)
     {
-        return Ok(Place::Overlay(file.clone()));
+        return Ok(RequestContent::Overlay(file.clone()));
     }
-    let Some(place) = place(&request.paths) else { return Ok(Place::Other) };
+    let Some(place) = place(&request.paths) else { return Ok(RequestContent::Other) };
     let progress = |done: usize, total: usize| {
         handle.progress(Some(done as f32 / total.max(1) as f32), format!("{done} of {total} files"));
         handle.check().is_ok()
     };
     let library = Library::scan(&place, &progress)?;
     if !library.has_images() {
-        return Ok(Place::Other);
+        return Ok(RequestContent::Other);
     }
     let list = listed(&place, &library, list);
     let only = list.only_image().and_then(|only| list.request(&[only]));
-    Ok(only.map_or_else(|| Place::List(Box::new(list)), |only| Place::Image(Box::new(only))))
+    Ok(only.map_or_else(|| RequestContent::List(Box::new(list)), |only| RequestContent::Image(Box::new(only))))
 }
 
 /// The DICOM folder or archive that paths name: a single path, or the folder of several DICOM files.

@@ -12,7 +12,7 @@ use engine::volume::{LabelVolume, Volume};
 use shaders::Cell;
 
 use crate::gpu::{Gpu, Texture};
-use crate::scene::crop::{self, Place};
+use crate::scene::crop::{self, SlicePlacement};
 use crate::state::timeline::probes::{Cells, MAX_RELATIVE, ReadResult};
 use crate::state::timeline::{EpochRecord, OpenRun, PinnedSlice, RecordKey, SliceKey, Update, WatchView};
 use crate::state::{Slot, State};
@@ -206,8 +206,8 @@ fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
     grid.is_some_and(|grid| grid.oriented)
 }
 
-fn place(slice: &ProbeSlice, side: usize, world_from_crop: glam::DAffine3) -> Place {
-    Place { size: slice.size, side, world_from_crop, oriented: true }
+fn place(slice: &ProbeSlice, side: usize, world_from_crop: glam::DAffine3) -> SlicePlacement {
+    SlicePlacement { size: slice.size, side, world_from_crop, oriented: true }
 }
 
 /// The window of a slice, from its 1st to its 99.5th percentile.

@@ -94,10 +94,10 @@ const SIZE: usize = 24;
 const PATCHES: usize = 4;
 const PANE: Rect = Rect { min: pos2(20.0, 10.0), max: pos2(340.0, 330.0) };
 
-fn place() -> crop::Place {
+fn place() -> crop::SlicePlacement {
     let matrix3 = DMat3::from_rotation_z(0.4) * DMat3::from_diagonal(DVec3::new(1.5, 1.5, 4.0));
     let world_from_crop = DAffine3 { matrix3, translation: DVec3::new(-20.0, -11.0, 33.0) };
-    crop::Place { size: SIZE, side: SIZE, world_from_crop, oriented: true }
+    crop::SlicePlacement { size: SIZE, side: SIZE, world_from_crop, oriented: true }
 }
 
 fn show(screen: &Offscreen, pane: &PatchPane<'_>, scale: f32) -> ColorImage {
