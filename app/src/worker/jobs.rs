@@ -1,10 +1,10 @@
 //! The running jobs: starting, cancelling, delivering.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::event::Signal;
+use poll_promise::Promise;
 
 use super::autosave::Recorder;
 use super::job::{Delivery, Failure, Job, JobHandle, Spec};
@@ -18,7 +18,7 @@ struct JobEntry {
     spec: Spec,
     handle: Arc<JobHandle>,
     /// The final result.
-    result: Receiver<Delivery>,
+    result: Promise<Delivery>,
     /// Replaced by another job of its slot: its results are dropped.
     abandoned: bool,
 }
@@ -114,12 +114,11 @@ impl Jobs {
         }
         let id = self.unused_id();
         let handle = Arc::new(JobHandle::new(Arc::clone(&self.wake)));
-        let (sender, result) = mpsc::channel();
+        let (sender, result) = Promise::new();
         let wake = Arc::clone(&self.wake);
         let ended = Arc::clone(&handle);
         let finish = move |started: Result<&JobHandle, Failure>| {
-            // Nobody receives it if the window is closed.
-            let _ = sender.send(body(started));
+            sender.send(body(started));
             if ended.wakes_at_end() {
                 wake();
             }
@@ -214,11 +213,10 @@ impl Jobs {
         let job = &self.running[at];
         let (spec, abandoned) = (job.spec.clone(), job.abandoned);
         // Checked before partial results are taken, since they all precede the end.
-        let last = job.result.try_recv().ok();
+        let ended = job.result.ready().is_some();
         let mut deliveries = job.handle.take_partial();
-        if let Some(last) = last {
-            self.running.remove(at);
-            deliveries.push(last);
+        if ended {
+            deliveries.extend(self.running.remove(at).result.try_take().ok());
         }
         (Some(spec), if abandoned { Vec::new() } else { deliveries })
     }
