@@ -332,7 +332,7 @@ fn a_network_with_empty_masks_stays_in_the_table_with_a_note() {
     plan.methods.truncate(2);
     let out = temp.path().join("study");
     whole(&plan, &out);
-    let note = "base: 1 run marks nothing in any test patient.";
+    let note = "base: 1 run marks no voxel in any test patient.";
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(!text.contains(note));
     // A few steps: a comparison of such networks compares noise.

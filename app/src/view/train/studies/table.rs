@@ -93,7 +93,7 @@ fn warning(method: &MethodSummary) -> Option<String> {
     }
     if method.collapsed > 0 {
         let runs = format::plural(method.collapsed, "run marks", "runs mark");
-        parts.push(format!("{runs} nothing in any test patient."));
+        parts.push(format!("{runs} no voxel in any test patient."));
     }
     if method.unconverged > 0 {
         let runs = format::plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
