@@ -128,9 +128,9 @@ mod tests {
             command: crate::command::WindowCommand::CloseDialog.into(),
             enabled: true,
         };
-        let all = ["Add this case to training", "Add a label to the list", "Add a label"].map(action);
+        let all = ["Add this case to the labels", "Add a label to the list", "Add a label"].map(action);
         let found: Vec<&str> = matching(&all, "add a label").iter().map(|action| action.label.as_str()).collect();
-        assert_eq!(found, ["Add a label", "Add a label to the list", "Add this case to training"]);
+        assert_eq!(found, ["Add a label", "Add a label to the list", "Add this case to the labels"]);
     }
 
     #[test]

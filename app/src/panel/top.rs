@@ -9,7 +9,8 @@ use crate::theme::{self, Icon, Theme, font, icon, size, space};
 use crate::widget::text;
 use crate::widget::{Badge, IconButton, PushButton, Segment, SegmentedControl, Toggle, Tone};
 
-/// Below this width, the mode buttons show icons only, to make room for the tools.
+/// Below this width, the mode buttons show icons only, and a case with one image has no side by side button, to make room for the
+/// tools and the name.
 const NARROW: f32 = 1060.0;
 /// Below this width, the edit tools are in a menu.
 const CROWDED: f32 = 860.0;
@@ -70,6 +71,10 @@ fn button(
     }
 }
 
+fn is_narrow(ui: &Ui) -> bool {
+    ui.ctx().content_rect().width() < NARROW
+}
+
 /// A hairline between groups.
 fn rule(ui: &mut Ui) {
     let (rect, _) = ui.allocate_exact_size(egui::vec2(2.0 * space::XS + 1.0, size::CONTROL), egui::Sense::hover());
@@ -87,7 +92,7 @@ fn modes(ui: &mut Ui, state: &State, sender: &Sender) {
     ];
     let mut mode = state.session.mode;
     let mut modes = SegmentedControl::new("Mode", &segments);
-    if ui.ctx().content_rect().width() < NARROW {
+    if is_narrow(ui) {
         modes = modes.icons_only();
     }
     if modes.show(ui, &mut mode).changed() {
@@ -159,12 +164,14 @@ fn edit_tools(ui: &mut Ui, state: &State, sender: &Sender) {
 fn views(ui: &mut Ui, state: &State, sender: &Sender) {
     options(ui, state, sender);
     let images = state.document.as_ref().map_or(0, |d| d.images.len());
-    // Present with a single image too, so that the tools keep their place when the next case has several.
-    ui.add_enabled_ui(images > 1, |ui| {
-        let linked = Some(images > 1 && state.session.view.linked);
-        let toggle = Command::View(ViewCommand::ToggleLinked);
-        button(ui, sender, icon::SIDE_BY_SIDE, "Images side by side", "M", linked, toggle);
-    });
+    // With room, it is present for a single image too, so that the tools keep their place when the next case has several.
+    if images > 1 || !is_narrow(ui) {
+        ui.add_enabled_ui(images > 1, |ui| {
+            let linked = Some(images > 1 && state.session.view.linked);
+            let toggle = Command::View(ViewCommand::ToggleLinked);
+            button(ui, sender, icon::SIDE_BY_SIDE, "Images side by side", "M", linked, toggle);
+        });
+    }
     ui.add_enabled_ui(images > 0, |ui| {
         let active = state.session.view.active.unwrap_or(crate::state::PaneId::Axial);
         if state.session.view.maximised.is_some() {

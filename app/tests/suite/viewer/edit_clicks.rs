@@ -168,7 +168,8 @@ fn removing_the_probability_map_can_be_undone() {
     let probability = files.path("p.nii.gz");
     let volume = Volume::read(&files.scan).unwrap();
     nifti::write_volume(&probability, &Volume::from_f32(volume.grid.clone(), vec![0.5; volume.grid.len()])).unwrap();
-    let mut window = open(&Args { probability: Some(probability), ..args(&[&files.scan, &files.prediction]) });
+    let (probability, mask) = (Some(probability), Some(files.prediction.clone()));
+    let mut window = open(&Args { probability, mask, ..args(&[&files.scan]) });
     let labels = document(&window).segmentation().unwrap().labels.clone();
     send(&mut window, FileCommand::RemoveProbability);
     assert!(document(&window).probability.is_none() && document(&window).entropy.is_none());

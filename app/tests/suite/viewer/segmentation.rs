@@ -119,6 +119,7 @@ fn a_segmentation_is_computed_saved_and_reopened() {
     let folder = tempfile::tempdir().unwrap();
     let (model, scan) = model(folder.path());
     let mut window = ready(&model, &scan);
+    click(&mut window, "Model");
     assert!(has(&window, "Model model"));
     click(&mut window, "Segment now");
     assert_eq!(errors(&window), [""; 0]);

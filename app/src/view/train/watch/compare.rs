@@ -56,7 +56,7 @@ fn controls(ui: &mut Ui, state: &State, side: Option<(&OpenRun, usize)>, other: 
             if ui.add(IconButton::new(icon::CLOSE, "End the comparison").small()).clicked() {
                 send(TimelineCommand::EndComparison);
             }
-            let button = PushButton::new("Choose another run\u{2026}").kind(ButtonKind::Quiet).icon(icon::OPEN_FOLDER);
+            let button = PushButton::new("Change run\u{2026}").kind(ButtonKind::Quiet).icon(icon::OPEN_FOLDER);
             if ui.add(button).clicked() {
                 sender.send(Intent::Ask(PathPurpose::CompareRun));
             }
