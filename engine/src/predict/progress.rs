@@ -233,6 +233,7 @@ mod tests {
             near
         });
         assert!(found[0] == found[1] && found[0].iter().any(|&p| p >= 0.5), "the probabilities differ");
+        assert!(found[0].iter().all(|&p| p > 0.0), "the margin is computed");
         assert!(ends.contains(&(29, 29, 29)) && ends.last() == Some(&(35, 35, 35)), "{ends:?}");
     }
 
