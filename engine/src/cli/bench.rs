@@ -13,44 +13,46 @@ pub const EXAMPLES: &str = "Examples:
   amlp bench --device cpu --threads 1
   amlp bench --preset simmim
 
-A step of the preset's pre-training on synthetic slices: batch, losses, backward pass, AdamW and the method's own update.
-Inference uses a batch of the same size. Two warm-up runs are not counted. A dtype below f32 applies to the convolutions only;
-weights, losses and optimiser stay in f32. A dtype that the device does not support is an error.";
+A training step is one pre-training step of the preset on synthetic slices: batch, losses, backward pass, AdamW and \
+the update of the method. Inference uses the same batch size. Two warm-up runs are not counted.
+
+--dtype applies to the convolutions only; weights, losses and optimiser stay in f32. A dtype that the device does not \
+support is an error.";
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Pre-training preset to measure.
-    #[arg(long, default_value = "amlp")]
+    #[arg(long, value_name = "NAME", default_value = "amlp")]
     preset: String,
-    /// auto, cpu, wgpu[:i] or cuda[:i]; several separated by commas share each batch.
-    #[arg(long, default_value = "auto")]
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Devices separated by commas share each batch.
+    #[arg(long, value_name = "D", default_value = "auto")]
     device: DeviceList,
     /// Channels of the network's first level.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16)]
     width: usize,
-    /// Number of poolings.
-    #[arg(long, default_value_t = 4)]
+    /// Number of poolings in the network.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     depth: usize,
     /// Normalisation: batch, instance or none.
-    #[arg(long, default_value = "batch", value_parser = parse_word::<Norm>)]
+    #[arg(long, value_name = "NAME", default_value = "batch", value_parser = parse_word::<Norm>)]
     norm: Norm,
     /// Side of a slice in pixels.
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, value_name = "PX", default_value_t = 160)]
     size: usize,
     /// Slices per step.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, value_name = "N", default_value_t = 4)]
     batch: usize,
-    /// Slices per pass in training, with gradient accumulation; 0: the whole batch.
-    #[arg(long, default_value_t = 0)]
+    /// Slices per forward pass, with gradient accumulation over the batch; 0: the whole batch.
+    #[arg(long, value_name = "N", default_value_t = 0)]
     micro_batch: usize,
     /// Precision of the convolutions: f32, bf16 or f16.
-    #[arg(long, default_value = "f32", value_parser = parse_word::<Precision>)]
+    #[arg(long, value_name = "NAME", default_value = "f32", value_parser = parse_word::<Precision>)]
     dtype: Precision,
-    /// Timed runs.
-    #[arg(long, default_value_t = 5)]
+    /// Number of timed runs.
+    #[arg(long, value_name = "N", default_value_t = 5)]
     runs: usize,
     /// CPU threads; 0: all cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// Print one JSON document.
     #[arg(long)]

@@ -16,20 +16,21 @@ pub const EXAMPLES: &str = "Examples:
   amlp cohort BraTS2021_Training_Data --modality flair
   amlp cohort Dataset001_Lesions --json > fingerprint.json
 
-Layouts: <patient>/<modality>.nii.gz with seg.nii.gz; BraTS 2018 to 2023; HECKTOR 2020 to 2022; nnU-Net.";
+Layouts: <patient>/<modality>.nii.gz with seg.nii.gz, sessions, BIDS, BraTS, HECKTOR, nnU-Net, Decathlon. \
+See `amlp manual cohorts`.";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the cohort.
     folder: PathBuf,
-    /// Read this modality only.
+    /// Read only this modality.
     #[arg(long, value_name = "M")]
     modality: Option<String>,
     #[command(flatten)]
     files: FileFlags,
     #[command(flatten)]
     masks: MaskFlags,
-    /// Read every file, even if it has not changed since the last time.
+    /// Read all files again, even if they have not changed.
     #[arg(long)]
     fresh: bool,
     /// Print one JSON document.

@@ -17,42 +17,46 @@ use crate::study::{Plan, Shard};
 const SUPERVISED: &str = "sup";
 
 pub const EXAMPLES: &str = "Examples:
-  amlp compare COHORT --modality flair --methods sup,base,amlp --seeds 0,1,2 --labels 5% --out runs/compare \\
+  amlp compare COHORT --modality flair --methods sup,base,amlp --labels 5% --out runs/compare \\
     --spacing native --size 96 --width 8 --batch 8 --lr 1e-3 --epochs 20 --fine-batch 8
 
---epochs, --steps, --batch and --lr apply to pre-training, --fine-... to fine-tuning; all other flags and the files of
---config apply to both stages, --fine-config to fine-tuning alone. Settings under [method] override each preset.
-All methods and seeds share one split and one set of labelled patients; only weights and training are seeded differently.
-Without --split the split is drawn once, with --seed or the first of --seeds. This is a study with one draw and fixed
-rates: `amlp study` has folds, draws of the labelled patients, and rates chosen on validation patients. Run the same
-command again to continue an interrupted comparison.";
+--epochs, --steps, --batch and --lr apply to pre-training, --fine-... to fine-tuning, all other options to both. \
+Settings under [method] in a --config file override each preset.
+
+All methods and seeds share one split and one set of labelled patients. Only weights and training differ between \
+seeds. Without --split, the split is drawn with --seed or the first of --seeds.
+
+This is a study with one draw and fixed rates. `amlp study` adds folds, draws of the labelled patients, and rates \
+chosen on validation patients.
+
+To continue an interrupted comparison, run the same command again.";
 
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
     shared: Shared,
-    /// sup (random weights) or pre-training presets, separated by commas; the first is the reference.
-    #[arg(long, value_delimiter = ',', default_value = "sup,base,amlp")]
+    /// Methods separated by commas: sup (random weights) or pre-training presets. The first is the reference.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "sup,base,amlp")]
     methods: Vec<String>,
     /// Seeds of weights and training, separated by commas.
-    #[arg(long, value_delimiter = ',', default_value = "0,1,2")]
+    #[arg(long, value_name = "SEEDS", value_delimiter = ',', default_value = "0,1,2")]
     seeds: Vec<u64>,
     #[command(flatten)]
     labels: LabelFlags,
-    /// TOML file of settings for fine-tuning only; they override --config.
-    #[arg(long)]
+    /// TOML file with settings for fine-tuning only; overrides --config.
+    #[arg(long, value_name = "FILE")]
     fine_config: Option<PathBuf>,
-    /// Fine-tuning steps in all, instead of epochs.
-    #[arg(long)]
+    /// Number of fine-tuning steps; replaces the length in epochs.
+    #[arg(long, value_name = "N")]
     fine_steps: Option<usize>,
-    /// Fine-tuning epochs.
-    #[arg(long)]
+    /// Number of fine-tuning epochs.
+    #[arg(long, value_name = "N")]
     fine_epochs: Option<usize>,
     /// Slices per fine-tuning step.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     fine_batch: Option<usize>,
     /// Learning rate of fine-tuning.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     fine_lr: Option<f64>,
 }
 

@@ -19,14 +19,14 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Two or more masks on the same grid.
+    /// Masks on the same grid, 2 to 64.
     #[arg(required = true, num_args = 2.., value_name = "MASK")]
     inputs: Vec<PathBuf>,
     /// File for the consensus: .nii or .nii.gz.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// How masks are combined.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t)]
     method: Method,
     /// How masks are read.
     #[command(flatten)]

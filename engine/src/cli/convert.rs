@@ -13,8 +13,9 @@ pub const EXAMPLES: &str = "Examples:
   amlp convert export1 export2.zip --out cohort --key ../keys/cohort.tsv
   amlp convert export --out cohort --resample      (uneven or tilted slices too)
 
-Patients get pseudonyms. The key file links them to the patients, so store it apart from the cohort. Run the same command
-again to continue an interrupted conversion: finished patients are skipped. conversion.json lists what was refused and why.
+Patients get pseudonyms. The key file links them to the patients, so store it apart from the cohort. conversion.json \
+lists refused images and the reasons. To continue an interrupted conversion, run the same command again; finished \
+patients are skipped.
 
 The pixels are not de-identified: faces and burned-in text stay.";
 
@@ -25,22 +26,22 @@ pub struct Args {
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
     /// Folder for the cohort.
-    #[arg(long)]
+    #[arg(long, value_name = "COHORT")]
     out: PathBuf,
-    /// Key file of the pseudonyms, outside the cohort [default: OUT.key.tsv beside it].
+    /// Key file of the pseudonyms, outside the cohort [default: COHORT.key.tsv].
     #[arg(long, value_name = "FILE", conflicts_with = "keep_ids")]
     key: Option<PathBuf>,
-    /// Name folders by patient id and keep UIDs, instead of pseudonyms and hashes.
+    /// Name folders by patient id and keep UIDs. The cohort then identifies its patients.
     #[arg(long)]
     keep_ids: bool,
-    /// Resample uneven or tilted slices to even ones, instead of refusing them.
+    /// Resample uneven or tilted slices to an even grid instead of refusing them.
     #[arg(long)]
     resample: bool,
     /// Convert finished patients again.
     #[arg(long)]
     again: bool,
     /// CPU threads; 0: all cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// Print one JSON document.
     #[arg(long)]

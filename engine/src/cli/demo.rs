@@ -18,31 +18,31 @@ pub const EXAMPLES: &str = "Examples:
   amlp demo
   amlp demo --out my-demo --seed 7
 
-The output folder contains report.html, the segmentations of the held-out patients, images, scores, three run folders,
-and model: the pre-trained and fine-tuned network alone, for amlp segment --model or the viewer.";
+The output folder contains report.html, segmentations of the held-out patients, images, scores and three run \
+folders. The folder model is the exported network for `amlp segment --model` or the viewer.";
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Folder for the results [default: amlp-demo, or the first free amlp-demo-N].
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Folder of the sample study [default: assets/sample next to the sources or here].
-    #[arg(long)]
+    /// Folder of the sample study [default: assets/sample of the sources or of the current folder].
+    #[arg(long, value_name = "DIR")]
     sample: Option<PathBuf>,
     /// Seed of split, weights and training.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Steps of pre-training.
-    #[arg(long, default_value_t = 120)]
+    /// Number of pre-training steps.
+    #[arg(long, value_name = "N", default_value_t = 120)]
     steps: usize,
-    /// Steps of each fine-tuning run.
-    #[arg(long, default_value_t = 400)]
+    /// Number of steps of each fine-tuning run.
+    #[arg(long, value_name = "N", default_value_t = 400)]
     fine_steps: usize,
     /// Device: auto, cpu, wgpu[:i] or cuda[:i].
-    #[arg(long, default_value = "auto")]
+    #[arg(long, value_name = "D", default_value = "auto")]
     device: DeviceChoice,
-    /// CPU threads; 0 uses all cores.
-    #[arg(long, default_value_t = 0)]
+    /// CPU threads; 0: all cores.
+    #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// Print the report as one JSON document.
     #[arg(long)]

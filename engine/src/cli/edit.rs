@@ -25,29 +25,30 @@ pub const EXAMPLES: &str = r#"Examples:
 ops.json: [{"op":"paint","label":1,"radius_mm":5,"mode":"3d","points_mm":[[12,-30,8]]},
            {"op":"grow","label":1,"mm":3},{"op":"interpolate","label":1,"axis":2},
            {"op":"remove_component","voxel":[40,60,12]},{"op":"undo"}]
-World coordinates are RAS+ mm, voxels are 0-based in the file's own order. `amlp manual operations` lists all operations."#;
+
+World coordinates are in RAS+ mm. Voxels count from 0 in file order. `amlp manual operations` lists all operations."#;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Image of the mask, for its grid and for operations that use image values.
+    /// Image that the mask belongs to. Some operations use its values.
     #[arg(long, value_name = "FILE")]
     image: PathBuf,
     /// Mask to edit [default: an empty one].
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
-    /// Another mask, for `boolean` and `lasso`.
+    /// Second mask, for the operations boolean and lasso.
     #[arg(long, value_name = "FILE")]
     other: Option<PathBuf>,
-    /// List of operations (JSON).
+    /// JSON file with the list of operations.
     #[arg(long, value_name = "FILE")]
     ops: PathBuf,
     /// File for the edited mask: .nii or .nii.gz.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Also write an edit journal; an existing file is replaced.
+    /// Also write an edit journal. An existing file is overwritten.
     #[arg(long, value_name = "FILE")]
     journal: Option<PathBuf>,
-    /// Frame of a 4-D image, from 0. Only this frame of a 4-D mask is edited.
+    /// Edit this frame of a 4-D image, counted from 0.
     #[arg(long, value_name = "N")]
     frame: Option<usize>,
     /// How masks are read.

@@ -24,28 +24,30 @@ Examples:
   amlp evaluate --prediction out --truth labelsTr --label 1 --label 2 --label 1+2 --hd95 pooled
 
 Without --label, every label except 0 counts as lesion, and the class is called label 1.
-Metrics are computed in 3-D, means are over cases. The notes state how empty masks are scored.
-Lesions are 26-connected components. tp: reference lesions hit by at least one voxel. fn: reference lesions missed.
-fp: segmented lesions that touch no reference voxel.";
+
+Metrics are computed in 3-D. Means are over cases. The notes say how empty masks are scored.
+
+Lesions are 26-connected components. tp: reference lesions hit by at least one voxel. fn: reference lesions missed. \
+fp: segmented lesions without a reference voxel.";
 
 /// Compares segmentations with reference masks: Dice, sensitivity, precision, surface distances, volumes, lesions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Segmentation, or a folder of them named CASE.nii.gz (CASE_prob.nii.gz is ignored).
+    /// Segmentation, or a folder of segmentations named CASE.nii.gz. CASE_prob.nii.gz is ignored.
     #[arg(long, value_name = "FILE|FOLDER")]
     pub prediction: PathBuf,
-    /// Reference mask, a folder of them with the same names, or a cohort.
+    /// Reference mask, a folder of masks with the same names, or a cohort.
     #[arg(long, value_name = "FILE|FOLDER|COHORT")]
     pub truth: PathBuf,
-    /// Evaluate this label alone, or several together as in 1+4. Repeatable.
+    /// Evaluate only this label, or several labels as one class, such as 1+4. Repeatable.
     #[arg(long, value_name = "L")]
     pub label: Vec<Target>,
-    /// 95th percentile: the larger of both directions (as MONAI), all distances pooled (as medpy), or weighted by surface area.
-    #[arg(long, value_enum, default_value_t)]
+    /// Definition of HD95.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub hd95: Hd95,
-    /// Boundary band in 3-D or in each axial slice.
-    #[arg(long, value_enum, default_value_t)]
+    /// Boundary band of the boundary IoU.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub boundary: Boundary,
     /// Width of the boundary band in voxels [default: 2 % of an axial slice's diagonal].
     #[arg(long, value_name = "D", value_parser = clap::value_parser!(u32).range(1..))]
@@ -53,13 +55,14 @@ pub struct Args {
     /// How masks are read.
     #[command(flatten)]
     pub masks: MaskFlags,
-    /// Evaluate only this part of the run's split; cases without a segmentation are listed. `all`: every case with a reference.
-    #[arg(long, value_enum)]
+    /// Evaluate only this part of the split: train, val or test; or all cases with a reference. Cases without a segmentation
+    /// are listed.
+    #[arg(long, value_name = "PART", value_enum)]
     pub subset: Option<Part>,
-    /// Split to take the subset from [default: split.json beside or above the segmentations].
+    /// File of the split [default: split.json beside or above the segmentations].
     #[arg(long, value_name = "FILE", requires = "subset")]
     pub split: Option<PathBuf>,
-    /// Write the rows as CSV; "-" for standard output.
+    /// Write the rows as CSV to this file; - is standard output.
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
     /// How files are found, and whether all of them must be used.

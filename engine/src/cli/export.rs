@@ -17,20 +17,20 @@ pub const EXAMPLES: &str = "Examples:
   amlp export runs/fine --out model
   amlp export runs/fine --best --attribution ATTRIBUTION.md --out model
 
-The folder works wherever a fine-tuning run is expected for segmentation. It holds no scans and no paths, but it names the
-patients of the split.";
+`amlp segment --model` and the viewer read the folder like a fine-tuned run. It contains no scans and no paths, but \
+it names the patients of the split.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Fine-tuning run.
+    /// Fine-tuned run.
     run: PathBuf,
     /// Folder to create for the model.
-    #[arg(long)]
+    #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// Export the network with the best validation instead of the last.
     #[arg(long)]
     best: bool,
-    /// Text on the origin and licence of the training data, for the model card.
+    /// Text file on the origin and licence of the training data, for the model card.
     #[arg(long, value_name = "FILE")]
     attribution: Option<PathBuf>,
 }

@@ -6,10 +6,10 @@ use crate::words::plural;
 /// How scans and masks are found, and whether all of them must be used.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct FileFlags {
-    /// Name of the reference masks without extension, such as '*_annotation'. Default: found by names and values.
+    /// File name of the reference masks without extension, such as '*_annotation' [default: recognised by name and values].
     #[arg(long, value_name = "PATTERN")]
     pub label_name: Option<NamePattern>,
-    /// Frame of 4-D images, from 0.
+    /// Read this frame of 4-D images, counted from 0.
     #[arg(long, value_name = "N")]
     pub frame: Option<usize>,
     /// Fail if a scan or a mask would be left out.

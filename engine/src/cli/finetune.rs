@@ -21,8 +21,10 @@ pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality flair --from none --labels 5% --out runs/scratch
   amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
 
-Split, preprocessing and network are inherited from the pre-training run. Labels read by --validate count towards the label
-budget. Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.";
+Split, preprocessing and network are inherited from the pre-training run. Labels read by --validate count towards \
+the label budget.
+
+Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.";
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -31,30 +33,30 @@ pub struct Args {
     #[command(flatten)]
     run: RunFlags,
     /// Run to start from, or none for random weights. A fine-tuned run transfers its whole network.
-    #[arg(long)]
+    #[arg(long, value_name = "RUN")]
     from: PathBuf,
-    /// Named settings to start from: finetune, or paper (70 epochs at 1e-4, slices with lesion only, no augmentation).
-    #[arg(long, default_value = "finetune")]
+    /// Preset to start from: finetune, or paper (70 epochs at 1e-4, only slices with lesion, no augmentation).
+    #[arg(long, value_name = "NAME", default_value = "finetune")]
     preset: String,
     /// Transfer only the encoder of the pre-training run.
     #[arg(long)]
     encoder_only: bool,
-    /// Before the first step, re-estimate batch norm on this many batches of unmasked slices of all training patients.
-    #[arg(long)]
+    /// Before the first step, re-estimate batch norm on N batches of unmasked slices of all training patients.
+    #[arg(long, value_name = "N")]
     norm_batches: Option<usize>,
     #[command(flatten)]
     labels: LabelFlags,
     /// Share of training slices without lesion; the paper uses 0.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     negative_slices: Option<f64>,
-    /// Validate every N epochs, and keep the best network.
-    #[arg(long)]
+    /// Measure Dice on the validation patients every N epochs, and keep the best network.
+    #[arg(long, value_name = "N")]
     validate: Option<usize>,
-    /// Turn off flips, rotation, scaling and intensity changes.
+    /// Turn off flips, rotations, scaling and intensity changes.
     #[arg(long)]
     no_augmentation: bool,
-    /// Record the probability of this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
-    #[arg(long)]
+    /// Record the probability of this preprocessed slice, counted from 0, at every epoch. Repeatable.
+    #[arg(long, value_name = "PATIENT:SLICE")]
     probe: Vec<String>,
 }
 

@@ -19,21 +19,21 @@ Examples:
   amlp info scan.nii.gz
   amlp info scan.nii.gz --voxel 120,110,70 --voxel 0,0,0
   amlp info series.nii --frame 3 --json
-  amlp info STUDY                        (the series of a DICOM folder, zip archive or DICOMDIR)
+  amlp info STUDY                        (lists the series of a DICOM study)
   amlp info STUDY --series 3 --json";
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// NIfTI-1 or -2 volume: .nii, .nii.gz, or either file of a .hdr/.img pair. Or DICOM: a file, folder, zip archive or
-    /// DICOMDIR, whose series are listed.
+    /// NIfTI (.nii, .nii.gz, or either file of a .hdr/.img pair) or DICOM (a file, folder, zip archive or DICOMDIR, whose
+    /// series are listed).
     pub file: PathBuf,
-    /// Show this series of a DICOM folder, by number or UID; append :2 for the second volume of a series.
+    /// Show this series of a DICOM study, by number or UID. 3:2 is the second volume of series 3.
     #[arg(long, value_name = "N|UID")]
     pub series: Option<String>,
-    /// Print the value of voxel i,j,k, 0-based in the file's own order; i,j,k,t also selects a frame. Repeatable.
+    /// Print the value of this voxel, counted from 0 in file order. I,J,K,T selects a frame. Repeatable.
     #[arg(long, value_name = "I,J,K", allow_hyphen_values = true)]
     pub voxel: Vec<VoxelIndex>,
-    /// Read this frame only, 0-based; by default, numbers cover all frames.
+    /// Read only this frame, counted from 0 [default: all frames].
     #[arg(long, value_name = "N")]
     pub frame: Option<usize>,
     /// Print one JSON document.

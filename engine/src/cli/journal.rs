@@ -17,7 +17,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp journal p01.edits --out restored.nii.gz --image p01/flair.nii.gz
   amlp journal p01.edits --out before.nii.gz --edits 12
 
-The journal is not changed.";
+The journal itself does not change.";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,7 +26,7 @@ pub struct Args {
     /// File for the mask: .nii or .nii.gz.
     #[arg(long, value_name = "MASK")]
     out: Option<PathBuf>,
-    /// Image whose exact geometry the mask gets [default: the grid in the journal].
+    /// Write the mask with the geometry of this image [default: the grid in the journal].
     #[arg(long, value_name = "FILE", requires = "out")]
     image: Option<PathBuf>,
     /// Replay only the first N records [default: all].

@@ -13,11 +13,12 @@ use crate::predict::Choice;
 
 pub const EXAMPLES: &str = "Examples:
   amlp labels add --cohort COHORT --case p07 --mask p07.nii.gz --reviewer AB --model runs/fine
-  amlp labels add --cohort COHORT --case p09 --mask out/p09.nii.gz --verdict accepted --reviewer AB --model runs/fine
+  amlp labels add --cohort COHORT --case p09 --mask out/p09.nii.gz --reviewer AB --verdict accepted
   amlp labels list --cohort COHORT
   amlp retrain runs/fine --out runs/fine-2
 
-The cohort's own masks are not changed. The newest mask of a case is used; earlier files stay in the folder.";
+The masks of the cohort itself do not change. Of several masks of a case, the newest is used; the others stay in the \
+folder.";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -29,14 +30,14 @@ pub struct Args {
 enum Action {
     /// Add a reviewed mask of a case.
     Add(AddArgs),
-    /// List the masks in use, with their provenance.
+    /// List the newest mask of each case, with its reviewer and model.
     List(CorrectionFlags),
 }
 
 /// Where the corrected masks are, and how the result is printed.
 #[derive(Debug, clap::Args)]
 struct CorrectionFlags {
-    /// The cohort.
+    /// Folder of the cohort.
     #[arg(long, value_name = "FOLDER")]
     cohort: PathBuf,
     /// Folder of the corrected masks [default: corrections in the cohort's folder].
@@ -54,22 +55,22 @@ struct AddArgs {
     /// Id of the case in the cohort.
     #[arg(long, value_name = "ID")]
     case: String,
-    /// The mask, on the grid of one of the case's images.
+    /// Reviewed mask, on the grid of one of the case's images.
     #[arg(long, value_name = "FILE")]
     mask: PathBuf,
-    /// The reviewer's initials.
+    /// Initials of the reviewer.
     #[arg(long, value_name = "XY")]
     reviewer: String,
-    /// Whether the segmentation was corrected, or accepted without changes.
+    /// Verdict of the reviewer.
     #[arg(long, value_enum, default_value = "corrected")]
     verdict: Verdict,
     /// Fine-tuned run that made the segmentation.
     #[arg(long, value_name = "RUN")]
     model: Option<PathBuf>,
-    /// The segmentation was made by the run's network with the best validation, instead of the last.
+    /// The network with the best validation made the segmentation, not the last one.
     #[arg(long, requires = "model")]
     best: bool,
-    /// Supersede another reviewer's mask of the case.
+    /// Replace the mask of another reviewer.
     #[arg(long)]
     replace: bool,
     #[command(flatten)]

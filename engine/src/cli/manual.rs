@@ -10,7 +10,7 @@ pub const EXAMPLES: &str = "Examples:
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Words of a section's title.
+    /// Words in the title of a section.
     topic: Vec<String>,
 }
 

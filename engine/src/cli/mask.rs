@@ -20,66 +20,68 @@ use clap::ValueEnum;
 
 pub const EXAMPLES: &str = "Examples:
   amlp mask patient/flair.nii.gz --slice 20 --sigma 0.5 --out slice.png
-  amlp mask patient/pet.nii.gz --slice 30 --foreground brighter --tissue-only --label patient/seg.nii.gz --json
+  amlp mask patient/pet.nii.gz --slice 30 --foreground brighter --label patient/seg.nii.gz --json
   amlp mask patient/ct.nii.gz --slice 30 --epoch 100 --epochs 800 --spacing native --size 144
 
-With --epoch, the ratio follows the adaptive schedule from 0.25 in the first epoch to 0.9 in the last.
-Patch index = (i div q) * grid + (j div q), with i towards the patient's right, j anterior, q pixels per patch.";
+With --epoch, the masking ratio follows the adaptive schedule from 0.25 in the first epoch to 0.9 in the last.
+
+Patch index = (i div q) * grid + (j div q), with i towards the patient's right, j towards the front, and q pixels \
+per patch.";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scan: .nii, .nii.gz, .hdr or .img.
+    /// Scan, NIfTI or DICOM.
     volume: PathBuf,
-    /// Slice as stored in the file, from 0, along the axis nearest to head-foot.
+    /// Slice as stored in the file, counted from 0, along the axis nearest to head-foot.
     #[arg(long, value_name = "K")]
     slice: usize,
-    /// Masked share of the patches, 0 to 1.
-    #[arg(long, default_value_t = 0.5, conflicts_with_all = ["epoch", "epochs"])]
+    /// Masking ratio: share of masked patches, 0 to 1.
+    #[arg(long, value_name = "S", default_value_t = 0.5, conflicts_with_all = ["epoch", "epochs"])]
     sigma: f64,
-    /// Use the masking ratio of this epoch, from 1, of a run of --epochs epochs.
+    /// Use the masking ratio of this epoch, counted from 1, in a run of --epochs epochs.
     #[arg(long, value_name = "E", requires = "epochs")]
     epoch: Option<usize>,
-    /// Number of epochs of the run, for --epoch.
+    /// Length of the run for --epoch.
     #[arg(long, value_name = "N", requires = "epoch")]
     epochs: Option<usize>,
-    /// Masking order.
-    #[arg(long, value_enum, default_value_t)]
+    /// Order in which patches are masked.
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t)]
     order: Order,
     #[command(flatten)]
     draw: DrawFlags,
     /// Which cluster is the foreground.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "RULE", value_enum, default_value_t)]
     foreground: ForegroundRule,
-    /// Leave patches of air out: they are neither clustered nor foreground.
+    /// Leave patches of air out of the clustering.
     #[arg(long)]
     tissue_only: bool,
-    /// Clustering of the patches.
-    #[arg(long, value_enum, default_value_t)]
+    /// Clustering method.
+    #[arg(long, value_name = "METHOD", value_enum, default_value_t)]
     clustering: Method,
     /// Side of the crop in pixels.
-    #[arg(long, default_value_t = 160)]
+    #[arg(long, value_name = "PX", default_value_t = 160)]
     size: usize,
-    /// Patches along the crop's side.
-    #[arg(long, default_value_t = 16)]
+    /// Number of patches along the side of the crop.
+    #[arg(long, value_name = "N", default_value_t = 16)]
     grid: usize,
     /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
-    #[arg(long, default_value = "iso")]
+    #[arg(long, value_name = "MM", default_value = "iso")]
     spacing: Spacing,
-    /// Frame of a 4-D scan, from 0.
+    /// Frame of a 4-D scan, counted from 0.
     #[arg(long, value_name = "N")]
     frame: Option<usize>,
-    /// Lesion mask, to report recall.
+    /// Lesion mask; the report then includes recall.
     #[arg(long, value_name = "SEG")]
     label: Option<PathBuf>,
     #[command(flatten)]
     masks: MaskFlags,
-    /// Modality; ct decides how intensities are treated. Default: from the file name, then from the values.
+    /// Modality; ct selects the preprocessing of CT [default: from the file name, then from the values].
     #[arg(long, value_name = "M")]
     modality: Option<String>,
     /// Seed of the clustering and of random masks.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Write an image of the slice, its categories and the masked slice.
+    /// Write an image of the slice, its patch categories and the masked slice.
     #[arg(long, value_name = "PNG")]
     out: Option<PathBuf>,
     /// Print one JSON document.

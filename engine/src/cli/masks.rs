@@ -5,10 +5,10 @@ use crate::volume::MaskOptions;
 /// How masks are read.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub struct MaskFlags {
-    /// Accept masks whose corners differ by up to this much from their image's [default: 0.001 mm or 1 % of a voxel].
+    /// Largest distance between the corners of a mask and its image [default: 0.001 mm or 1 % of a voxel].
     #[arg(long, value_name = "MM", value_parser = positive)]
     pub grid_tolerance: Option<f64>,
-    /// For masks with values that are not whole numbers: values of P or more are lesion.
+    /// Threshold for masks whose values are not whole numbers: P or more is lesion.
     #[arg(long, value_name = "P", value_parser = positive)]
     pub threshold: Option<f64>,
 }

@@ -47,7 +47,12 @@ use crate::event::{Control, Signal};
 ///
 /// Research use only. Not a medical device.
 #[derive(Parser)]
-#[command(name = "amlp", version, propagate_version = true, after_help = "amlp manual prints the manual.")]
+#[command(
+    name = "amlp",
+    version,
+    propagate_version = true,
+    after_help = "Manual: amlp manual. Help of a command: amlp COMMAND --help."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -55,13 +60,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show a scan's grid, type and values.
+    /// Show the grid, data type and values of a scan.
     #[command(after_help = info::EXAMPLES)]
     Info(info::Args),
-    /// List a cohort's patients and the problems with its files.
+    /// List the patients of a cohort and problems with its files.
     #[command(after_help = cohort::EXAMPLES)]
     Cohort(cohort::Args),
-    /// Convert DICOM to a cohort.
+    /// Convert DICOM to a cohort of NIfTI files.
     #[command(after_help = convert::EXAMPLES)]
     Convert(convert::Args),
     /// Show how the patches of a slice are clustered and masked.
@@ -70,16 +75,16 @@ enum Command {
     /// Pre-train a network on unlabelled scans.
     #[command(after_help = pretrain::examples())]
     Pretrain(Box<pretrain::Args>),
-    /// Fine-tune a network with a few labelled patients.
+    /// Fine-tune a network on a few labelled patients.
     #[command(after_help = finetune::EXAMPLES)]
     Finetune(Box<finetune::Args>),
     /// Resume an interrupted run of either stage.
     #[command(after_help = resume::EXAMPLES)]
     Resume(resume::Args),
-    /// Add reviewed masks to the labels of the next fine-tuning run, or list them.
+    /// Add reviewed masks for the next fine-tuning run, or list them.
     #[command(after_help = labels::EXAMPLES)]
     Labels(labels::Args),
-    /// Continue a fine-tuned run with corrected masks.
+    /// Continue fine-tuning a run with corrected masks.
     #[command(after_help = retrain::EXAMPLES)]
     Retrain(retrain::Args),
     /// Segment scans with a fine-tuned network.
@@ -87,34 +92,34 @@ enum Command {
     Segment(segment::Args),
     /// Compare segmentations with reference masks.
     Evaluate(evaluate::Args),
-    /// Export a fine-tuned network to pass on, with a model card.
+    /// Export a fine-tuned network with a model card, to share it.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
-    /// Print the review verdicts of a cohort, and export them with their findings.
+    /// Print the review verdicts of a cohort, and export verdicts, findings and report pages.
     #[command(after_help = review::EXAMPLES)]
     Review(review::Args),
     /// Combine the masks of several raters into one.
     #[command(after_help = consensus::EXAMPLES)]
     Consensus(consensus::Args),
-    /// Apply a list of operations to a mask.
+    /// Apply a list of edit operations to a mask.
     #[command(after_help = edit::EXAMPLES)]
     Edit(edit::Args),
-    /// Restore a mask from an edit journal.
+    /// List the edits in a journal, and restore its mask.
     #[command(after_help = journal::EXAMPLES)]
     Journal(journal::Args),
-    /// Compare pre-training methods on the same patients with paired seeds.
+    /// Compare pre-training methods on one split, with paired seeds.
     #[command(after_help = compare::EXAMPLES)]
     Compare(Box<compare::Args>),
-    /// Compare methods over folds, draws and seeds, with statistics.
+    /// Compare methods over folds, labelled patients and seeds, with paired statistics.
     #[command(after_help = study::EXAMPLES)]
     Study(study::Args),
-    /// Run the full pipeline on the sample study, with a report.
+    /// Run the full pipeline on the sample study and write a report.
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::Args),
-    /// Measure time and memory of a training step and of inference.
+    /// Measure the time and memory of a training step and of inference.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// List the pre-training presets by family, or describe some of them.
+    /// List the pre-training presets, or describe some of them.
     #[command(after_help = presets::EXAMPLES)]
     Presets(presets::Args),
     /// List the devices that can compute.

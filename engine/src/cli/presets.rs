@@ -11,7 +11,8 @@ pub const EXAMPLES: &str = "Examples:
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Presets to describe: the method, our adaptations, its parameters and its source.
+    /// Presets to describe: method, our adaptations, parameters and source.
+    #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// Print one JSON document.
     #[arg(long)]

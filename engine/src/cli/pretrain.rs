@@ -23,12 +23,13 @@ pub fn examples() -> String {
     format!(
         "Examples:
   amlp pretrain COHORT --modality flair --out runs/pre
-  amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --spacing native --size 96 --epochs 50
+  amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --size 96 --epochs 50
   amlp pretrain COHORT --modality flair --out runs/pre --dry-run
 
-Presets; amlp presets NAME describes one.
 {}
-Ctrl+C finishes the step, saves and exits with 130; amlp resume RUN continues.",
+`amlp presets NAME` describes a preset.
+
+Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.",
         super::presets::list()
     )
 }
@@ -40,57 +41,57 @@ pub struct Args {
     #[command(flatten)]
     run: RunFlags,
     /// Preset to start from.
-    #[arg(long, default_value = "amlp")]
+    #[arg(long, value_name = "NAME", default_value = "amlp")]
     preset: String,
-    /// Patches per side.
-    #[arg(long)]
+    /// Number of patches along the side of the crop.
+    #[arg(long, value_name = "N")]
     grid: Option<usize>,
     /// Masking ratio of the first epoch.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     sigma_0: Option<f64>,
     /// Masking ratio of the last epoch.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     sigma_max: Option<f64>,
-    /// Fixed masking ratio.
-    #[arg(long, conflicts_with_all = ["sigma_0", "sigma_max"])]
+    /// Masking ratio of every epoch.
+    #[arg(long, value_name = "X", conflicts_with_all = ["sigma_0", "sigma_max"])]
     sigma: Option<f64>,
-    /// Masking order.
-    #[arg(long, value_enum)]
+    /// Order in which patches are masked.
+    #[arg(long, value_name = "ORDER", value_enum)]
     order: Option<Order>,
     /// Which cluster is the foreground.
-    #[arg(long, value_enum)]
+    #[arg(long, value_name = "RULE", value_enum)]
     foreground: Option<ForegroundRule>,
     /// Leave patches of air out of the clustering.
     #[arg(long)]
     tissue_only: bool,
-    /// Clustering of the patches.
-    #[arg(long, value_enum)]
+    /// Clustering method.
+    #[arg(long, value_name = "METHOD", value_enum)]
     clustering: Option<Method>,
     /// Value of masked pixels: zero, learned or noise.
-    #[arg(long, value_parser = parse_word::<MaskFill>)]
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<MaskFill>)]
     fill: Option<MaskFill>,
-    /// Attention reconstruction loss: weighted, ratio, literal or off.
-    #[arg(long, value_parser = parse_word::<Attention>)]
+    /// Attention reconstruction loss (ARL): weighted, ratio, literal or off.
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<Attention>)]
     attention: Option<Attention>,
-    /// Category consistency loss: logit, literal or off.
-    #[arg(long, value_parser = parse_word::<Consistency>)]
+    /// Category consistency loss (CCL): logit, literal or off.
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<Consistency>)]
     consistency: Option<Consistency>,
     /// Weight of the category consistency loss.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     lambda: Option<f64>,
-    /// Label an update starts from.
-    #[arg(long, value_enum)]
+    /// Label that an update starts from.
+    #[arg(long, value_name = "LABEL", value_enum)]
     anchor: Option<Anchor>,
     /// Epochs between label updates; 0: a twentieth of the run.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     period: Option<usize>,
-    /// Parameter of the method, as NAME=VALUE; see amlp presets NAME. Repeatable.
+    /// Set a parameter of the method; `amlp presets NAME` lists them. Repeatable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = config::parse_number)]
     number: Vec<(String, f64)>,
     #[command(flatten)]
     recipe: RecipeFlags,
-    /// Record this slice at every epoch: PATIENT:SLICE, the preprocessed slice, from 0. Repeatable.
-    #[arg(long)]
+    /// Record this preprocessed slice, counted from 0, at every epoch. Repeatable.
+    #[arg(long, value_name = "PATIENT:SLICE")]
     probe: Vec<String>,
 }
 

@@ -8,16 +8,16 @@ use crate::pretrain::amlp::choice::ForegroundChoice;
 /// How the masked patches are drawn. Shared by `mask` and `pretrain`.
 #[derive(Debug, clap::Args)]
 pub struct DrawFlags {
-    /// Draw the masked patches with this temperature of their logits; 0 takes them in order.
-    #[arg(long)]
+    /// Draw masked patches by their logits with this temperature; 0: take them in order.
+    #[arg(long, value_name = "X")]
     temperature: Option<f64>,
     /// Share of the foreground that stays visible.
-    #[arg(long)]
+    #[arg(long, value_name = "SHARE")]
     hints: Option<f64>,
-    /// Side of a mask unit in pixels, a multiple of a patch's; 0: a patch.
+    /// Side of a mask unit in pixels, a multiple of the side of a patch; 0: mask single patches.
     #[arg(long, value_name = "PX")]
     unit: Option<usize>,
-    /// Count the masking ratio over the units with tissue only.
+    /// Apply the masking ratio to the units with tissue only.
     #[arg(long)]
     sigma_of_tissue: bool,
 }
@@ -38,44 +38,44 @@ impl DrawFlags {
 pub struct RecipeFlags {
     #[command(flatten)]
     draw: DrawFlags,
-    /// First skip connection of the network: keep, mask or drop.
-    #[arg(long, value_parser = parse_word::<TopSkip>)]
+    /// First skip connection: keep, mask (0 at masked pixels) or drop.
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<TopSkip>)]
     top_skip: Option<TopSkip>,
     /// Add the pixel mask as an input channel.
     #[arg(long)]
     mask_channel: bool,
-    /// Choose the foreground cluster without labels.
-    #[arg(long, value_enum)]
+    /// How the foreground cluster is chosen.
+    #[arg(long, value_name = "HOW", value_enum)]
     foreground_choice: Option<ForegroundChoice>,
-    /// Leave masked patches of air out of the losses.
+    /// Exclude masked patches of air from the losses.
     #[arg(long)]
     loss_of_tissue: bool,
-    /// Reconstruct each patch normalised by its mean and standard deviation.
+    /// Normalise each target patch by its mean and standard deviation.
     #[arg(long)]
     normalised: bool,
-    /// Largest weight that the attention loss gives to a patch; 0 sets no limit.
-    #[arg(long)]
+    /// Largest weight of a patch in the attention loss; 0: no limit.
+    #[arg(long, value_name = "X")]
     attention_max: Option<f64>,
-    /// Share of the epochs in which the weight of the consistency loss rises.
-    #[arg(long)]
+    /// Share of the epochs over which the weight of the consistency loss ramps up.
+    #[arg(long, value_name = "X")]
     lambda_ramp: Option<f64>,
-    /// Question a label only if the mean relative loss is at least this far from 1.
-    #[arg(long)]
+    /// Reconsider a label only if the mean relative loss of its patch differs from 1 by at least this much.
+    #[arg(long, value_name = "X")]
     doubt_margin: Option<f64>,
-    /// Draw a new shift of each crop in every epoch.
+    /// Shift each crop by a new random offset in every epoch.
     #[arg(long)]
     epoch_shift: bool,
-    /// Flip batches along R and A at random.
+    /// Flip batches at random, left-right and front-back.
     #[arg(long)]
     flip: bool,
-    /// Largest change of contrast (share) and brightness (standard deviations).
-    #[arg(long)]
+    /// Largest random change of contrast (share) and brightness (standard deviations).
+    #[arg(long, value_name = "X")]
     intensity: Option<f64>,
-    /// Leave out slices with a smaller share of tissue in the crop.
-    #[arg(long)]
+    /// Skip slices with a smaller share of tissue in the crop.
+    #[arg(long, value_name = "X")]
     min_tissue: Option<f64>,
     /// Log the reconstruction loss of the validation patients every N epochs.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     validate: Option<usize>,
 }
 

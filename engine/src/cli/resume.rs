@@ -11,9 +11,10 @@ use crate::jobs::{Start, stored_config};
 pub const EXAMPLES: &str = "Examples:
   amlp resume runs/pre
   amlp resume runs/fine --device cpu --threads 4
-  amlp resume runs/pre --cohort /data/new/place                  (the cohort was moved or renamed)
+  amlp resume runs/pre --cohort /data/patients      (the cohort was moved or renamed)
 
-The run folder stores the settings, the cohort and the stage. The options change where the run computes, not what it computes.";
+Settings, cohort and stage are read from the run folder. The options change where the run computes, not what it \
+computes.";
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -12,18 +12,20 @@ pub const EXAMPLES: &str = "Examples:
   amlp retrain runs/fine --out runs/fine-2
   amlp retrain runs/fine --out runs/fine-2 --steps 300 --lr 0.001 --json
 
-Network, data, preprocessing, split and seed are the run's, with a fifth of its learning rate and a third of its length. The
-corrected masks of training patients, and of patients outside its split, are added to its labelled patients. Validation and
-test patients stay the same and are never trained on. Ctrl+C saves and exits with 130; amlp resume NEW continues.";
+Settings are those of the run, with a fifth of its learning rate and a third of its length. Corrected masks of \
+training patients and of patients outside the split are added. Validation and test patients stay the same and are \
+never trained on.
+
+Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.";
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Fine-tuned run to start from.
     run: PathBuf,
     /// Folder to create for the results.
-    #[arg(long)]
+    #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Folder of corrected masks [default: corrections in the cohort's folder].
+    /// Folder of the corrected masks [default: corrections in the cohort's folder].
     #[arg(long, value_name = "FOLDER")]
     corrections: Option<PathBuf>,
     /// Current location of the run's cohort.
@@ -32,17 +34,17 @@ pub struct Args {
     /// Start from the network with the best validation instead of the last.
     #[arg(long)]
     best: bool,
-    /// Epochs.
-    #[arg(long)]
+    /// Number of epochs.
+    #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Total steps, instead of epochs.
-    #[arg(long)]
+    /// Number of steps; replaces the length in epochs.
+    #[arg(long, value_name = "N")]
     steps: Option<usize>,
     /// Learning rate.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     lr: Option<f64>,
-    /// Labelled training patients, replacing the run's and the corrected ones: all, or patients:ID,ID.
-    #[arg(long)]
+    /// Train on these labelled patients instead: a share such as 5%, a number, all, or patients:ID,ID.
+    #[arg(long, value_name = "LABELS")]
     labels: Option<String>,
     #[command(flatten)]
     device: DeviceFlags,

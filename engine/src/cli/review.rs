@@ -23,28 +23,28 @@ Examples:
   amlp review patients --csv verdicts.csv --findings findings.csv --report report
   amlp review patients --order list --list priorities.csv --json
 
-Verdicts are set in the viewer and stored in review.jsonl in the cohort's folder.";
+Verdicts are given in the viewer and stored in review.jsonl in the folder of the cohort.";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the cohort.
     folder: PathBuf,
-    /// Segmentations named CASE.nii.gz [default: those saved beside the scans].
+    /// Folder of segmentations named CASE.nii.gz [default: those saved beside the scans].
     #[arg(long, value_name = "FOLDER")]
     segmentations: Option<PathBuf>,
     /// Order of the cases.
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t)]
     order: OrderName,
-    /// CSV with a column `case`, in row order or by a column `score`, highest first.
+    /// CSV file with a column case, for --order list. A column score sorts it, highest first; without one, row order counts.
     #[arg(long, value_name = "FILE", required_if_eq("order", "list"))]
     list: Option<PathBuf>,
-    /// Write one row per case as CSV.
+    /// Write a CSV file with one row per case.
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Write one row per finding as CSV.
+    /// Write a CSV file with one row per finding.
     #[arg(long, value_name = "FILE")]
     findings: Option<PathBuf>,
-    /// Write one page per case, and index.html for the cohort.
+    /// Write a report page for each case, and index.html for the cohort.
     #[arg(long, value_name = "FOLDER")]
     report: Option<PathBuf>,
     /// How masks are read.

@@ -24,67 +24,67 @@ use output::{Format, Output};
 
 pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine scan.nii.gz --out masks
-  amlp segment --model runs/fine STUDY --series 3 --out masks      (a series of a DICOM folder, zip or DICOMDIR)
-  amlp segment --model runs/fine COHORT --out masks               (the run's own cohort: its test patients)
-  amlp segment --model runs/fine COHORT --subset all --probabilities --out masks
-  amlp segment --model runs/fine STUDY --format seg --out masks   (DICOM in, DICOM SEG out)
-  amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks     (the second of eight jobs)
+  amlp segment --model runs/fine STUDY --series 3 --out masks      (series 3 of a DICOM study)
+  amlp segment --model runs/fine STUDY --format seg --out masks    (DICOM in, DICOM SEG out)
+  amlp segment --model runs/fine COHORT --out masks                (its own cohort: test patients)
+  amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks
 
-A case is skipped if this model has already segmented this scan with the same options. So run the same command again to
-continue an interrupted job. CASE.segmented.json holds the checksums.";
+To continue an interrupted job, run the same command again. Cases that this model has already segmented with the same \
+options are skipped; CASE.segmented.json holds the checksums.";
 
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
-    /// Fine-tuning run.
-    #[arg(long)]
+    /// Fine-tuned run.
+    #[arg(long, value_name = "RUN")]
     model: PathBuf,
     /// Scans, folders of scans, or cohorts.
     #[arg(required_unless_present = "cohort")]
     input: Vec<PathBuf>,
-    /// Current location of the model's own cohort, to segment its test patients.
+    /// Current location of the model's own cohort, if it was moved.
     #[arg(long, value_name = "FOLDER")]
     cohort: Option<PathBuf>,
-    /// Series of a DICOM input, by number or UID; append :2 for the second volume of a series.
+    /// Segment this series of a DICOM study, by number or UID. 3:2 is the second volume of series 3.
     #[arg(long, value_name = "N|UID", conflicts_with = "cohort")]
     series: Option<String>,
     /// Folder for the masks.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Part of the run's split. Default: test for the run's own cohort, else all.
-    #[arg(long, value_enum)]
+    /// Segment only this part of the run's split: train, val, test or all [default: for the run's own cohort, test and new
+    /// patients; else all].
+    #[arg(long, value_name = "PART", value_enum)]
     subset: Option<Part>,
-    /// Format of the masks. A DICOM SEG needs DICOM scans.
-    #[arg(long, value_enum, default_value_t = Format::Nifti)]
+    /// File format of the masks.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Nifti)]
     format: Format,
-    /// Table of coded terms by label name, for a DICOM SEG [default: built in].
+    /// CSV table of coded terms by label name, for a DICOM SEG [default: built in].
     #[arg(long, value_name = "FILE")]
     terms: Option<PathBuf>,
-    /// Also write the probabilities.
+    /// Also write probability maps.
     #[arg(long)]
     probabilities: bool,
-    /// Remove components smaller than this, in ml.
-    #[arg(long)]
+    /// Remove components smaller than this volume in ml.
+    #[arg(long, value_name = "ML")]
     min_volume: Option<f64>,
-    /// HU to add to a CT whose values cannot be Hounsfield units; 0 leaves them as they are [default: the run's].
+    /// Add this offset to a CT whose values cannot be Hounsfield units; 0: use the values as they are [default: as the run].
     #[arg(long, value_name = "HU", allow_hyphen_values = true)]
     ct_offset: Option<f64>,
     /// Use the network with the best validation instead of the last.
     #[arg(long)]
     best: bool,
-    /// Segment only part i of n of the scans, such as 2/8, for job arrays.
-    #[arg(long, value_parser = parse_shard)]
+    /// Segment part I of N of the scans, such as 2/8, for job arrays.
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     shard: Option<(usize, usize)>,
     /// Segment finished cases again.
     #[arg(long)]
     again: bool,
     #[command(flatten)]
     files: FileFlags,
-    /// auto, cpu, wgpu[:i] or cuda[:i].
-    #[arg(long, default_value = "auto")]
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i].
+    #[arg(long, value_name = "D", default_value = "auto")]
     device: DeviceChoice,
     /// CPU threads; 0: all cores.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
     /// Print one JSON document.
     #[arg(long)]

@@ -18,44 +18,45 @@ use crate::study::{
 use crate::words::plural;
 
 pub const EXAMPLES: &str = "Examples:
-  amlp study --print-plan evidence > plan.toml     (then name your cohort in it)
-  amlp study plan.toml --out study --dry-run       (what will run, and for how many hours)
+  amlp study --print-plan evidence > plan.toml     (then enter your cohort in it)
+  amlp study plan.toml --out study --dry-run       (lists the runs and their hours)
   amlp study plan.toml --out study                 (Ctrl+C saves; the same command continues)
-  amlp study plan.toml --out study --shard 2/8     (the second of eight jobs that share the folder)
+  amlp study plan.toml --out study --shard 2/8     (job 2 of 8 that share the folder)
   amlp study paper --cohort BRATS --out paper --scale 0.25 --dry-run
-                                                   (how long all of the paper's tables take at a quarter of the size)
 
-Learning rates are chosen per method on validation patients and frozen in study/plan.lock.json before any test patient is
-read. With shards, run all of them again once every one has ended: the first round may end with the pilots, which all
-shards must finish before the rates are frozen. Results: study/tables.md, .csv, .tex, .html and study/report.html.";
+Learning rates are chosen per method on the validation patients and frozen in plan.lock.json before any test patient \
+is read. Results: tables.md, .csv, .tex, .html and report.html in the folder of the study.
+
+Submit the shards twice. The first round may end with the pilots, because the rates are frozen only when all shards \
+have finished theirs.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// The plan, a TOML file; with --cohort, the name of a built-in plan.
+    /// Plan in TOML, or with --cohort the name of a built-in plan.
     #[arg(required_unless_present = "print_plan")]
     plan: Option<PathBuf>,
     /// Folder of the study.
-    #[arg(long, required_unless_present = "print_plan")]
+    #[arg(long, value_name = "DIR", required_unless_present = "print_plan")]
     out: Option<PathBuf>,
-    /// Run the built-in plan of this name on a folder of patients.
+    /// Run a built-in plan on this cohort.
     #[arg(long, value_name = "DIR")]
     cohort: Option<PathBuf>,
-    /// Modalities of the cohort, each studied separately [default: all of them].
-    #[arg(long, value_delimiter = ',', requires = "cohort")]
+    /// Modalities to study separately [default: all of the cohort].
+    #[arg(long, value_name = "M,M", value_delimiter = ',', requires = "cohort")]
     modality: Vec<String>,
-    /// Scale slices, width and patients by this factor, 0.1 to 1.
-    #[arg(long, requires = "cohort")]
+    /// Scale crop size, network width, slices and patients of the plan by this factor, 0.1 to 1.
+    #[arg(long, value_name = "S", requires = "cohort")]
     scale: Option<f64>,
-    /// Do one part of the runs: i/n, i from 1.
-    #[arg(long, value_parser = parse_shard)]
+    /// Do part I of N of the runs, such as 2/8, for job arrays.
+    #[arg(long, value_name = "I/N", value_parser = parse_shard)]
     shard: Option<Shard>,
-    /// List the runs and their hours, estimated from one step of each, then exit.
+    /// List the runs and their estimated hours, then exit.
     #[arg(long)]
     dry_run: bool,
     /// Print a built-in plan to edit: quick, evidence, ablation, paper, paper-table-1 to paper-table-6, paper-figures.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["plan", "out", "cohort", "shard", "dry_run", "json"])]
     print_plan: Option<String>,
-    /// Print the result as one JSON document.
+    /// Print one JSON document.
     #[arg(long)]
     json: bool,
 }

@@ -27,80 +27,80 @@ pub struct Shared {
     /// Folder of patients.
     pub cohort: PathBuf,
     /// Modality, or several separated by commas, one per channel.
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "M", value_delimiter = ',', required = true)]
     pub modality: Vec<String>,
     /// Folder to create for the results.
-    #[arg(long)]
+    #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// TOML file of settings, named as in a run's config.toml. Repeatable: later files override earlier ones.
-    #[arg(long)]
+    /// TOML file with settings named as in a run's config.toml. Repeatable; later files override earlier ones.
+    #[arg(long, value_name = "FILE")]
     pub config: Vec<PathBuf>,
-    /// Split file, instead of drawing or inheriting a split.
-    #[arg(long)]
+    /// Use the split in this file instead of drawing or inheriting one.
+    #[arg(long, value_name = "FILE")]
     pub split: Option<PathBuf>,
-    /// Epochs.
-    #[arg(long)]
+    /// Number of epochs.
+    #[arg(long, value_name = "N")]
     pub epochs: Option<usize>,
-    /// Total steps, instead of epochs.
-    #[arg(long)]
+    /// Number of steps; replaces the length in epochs.
+    #[arg(long, value_name = "N")]
     pub steps: Option<usize>,
     /// Slices per step.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
     /// Learning rate.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     pub lr: Option<f64>,
     /// Weight decay.
-    #[arg(long)]
+    #[arg(long, value_name = "X")]
     pub weight_decay: Option<f64>,
-    /// Largest norm of a step's gradient; 0 sets no limit.
-    #[arg(long)]
+    /// Clip the gradient of a step to this norm; 0: no clipping.
+    #[arg(long, value_name = "X")]
     pub clip_norm: Option<f64>,
-    /// Learning rate of a layer relative to the next one towards the output; 1: the same for all.
-    #[arg(long)]
+    /// Learning rate of a layer relative to the next layer towards the output; 1: equal rates.
+    #[arg(long, value_name = "X")]
     pub layer_decay: Option<f64>,
-    /// Decay of a moving average of the weights, which is validated, kept and tested; 0 keeps the trained weights.
-    #[arg(long)]
+    /// Keep a moving average of the weights with this decay, and validate and save that; 0: off.
+    #[arg(long, value_name = "X")]
     pub ema_decay: Option<f64>,
     /// Channels of the network's first level.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub width: Option<usize>,
     /// Number of poolings in the network.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub depth: Option<usize>,
     /// Normalisation: batch, instance or none.
-    #[arg(long, value_parser = parse_word::<Norm>)]
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<Norm>)]
     pub norm: Option<Norm>,
     /// Side of the square training crop in pixels.
-    #[arg(long)]
+    #[arg(long, value_name = "PX")]
     pub size: Option<usize>,
     /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
-    #[arg(long)]
+    #[arg(long, value_name = "MM")]
     pub spacing: Option<Spacing>,
     #[command(flatten)]
     pub masks: MaskFlags,
-    /// HU to add to a CT whose values cannot be Hounsfield units; 0 leaves them as they are.
+    /// Add this offset to a CT whose values cannot be Hounsfield units; 0: use the values as they are.
     #[arg(long, value_name = "HU", allow_hyphen_values = true)]
     pub ct_offset: Option<f64>,
-    /// Targets made from the labels: binary, or regions (WT, TC, ET).
-    #[arg(long, value_parser = parse_word::<Targets>)]
+    /// Segmentation targets: binary (any label is lesion) or regions (WT, TC, ET).
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<Targets>)]
     pub targets: Option<Targets>,
-    /// Meaning of the labels for regions, such as 1=NCR,2=ED,3=ET,4=RC [default: the cohort's own, else a guess].
+    /// Meaning of the labels for --targets regions, such as 1=NCR,2=ED,3=ET,4=RC [default: from the cohort, else a guess].
     #[arg(long, value_name = "MAP")]
     pub label_map: Option<LabelMap>,
     /// Largest random shift of the training crop in pixels.
-    #[arg(long)]
+    #[arg(long, value_name = "PX")]
     pub shift: Option<usize>,
     /// Seed of every random decision.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     #[command(flatten)]
     pub device: DeviceFlags,
     /// Precision of the convolutions: f32, or bf16 if the device supports it.
-    #[arg(long, value_parser = parse_word::<Precision>)]
+    #[arg(long, value_name = "NAME", value_parser = parse_word::<Precision>)]
     pub precision: Option<Precision>,
     /// Folder that keeps preprocessed patients between runs.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     #[command(flatten)]
     pub files: FileFlags,
@@ -112,17 +112,17 @@ pub struct Shared {
 /// Where a run computes. Does not change what it computes.
 #[derive(Clone, clap::Args)]
 pub struct DeviceFlags {
-    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Several separated by commas share each batch.
-    #[arg(long)]
+    /// Device: auto, cpu, wgpu[:i] or cuda[:i]. Devices separated by commas share each batch.
+    #[arg(long, value_name = "D")]
     device: Option<DeviceList>,
-    /// CPU threads; 0 uses all cores.
-    #[arg(long)]
+    /// CPU threads; 0: all cores.
+    #[arg(long, value_name = "N")]
     threads: Option<usize>,
     /// Slices per forward pass, with gradient accumulation over the batch; 0: the whole batch.
-    #[arg(long)]
+    #[arg(long, value_name = "N")]
     micro_batch: Option<usize>,
-    /// MiB of slices kept in memory; the rest goes to a temporary file in the run folder.
-    #[arg(long)]
+    /// Memory for slices in MiB; the rest goes to a temporary file in the run folder.
+    #[arg(long, value_name = "N")]
     memory_mib: Option<u64>,
 }
 
@@ -139,13 +139,13 @@ impl DeviceFlags {
 /// How the labelled patients are chosen.
 #[derive(clap::Args)]
 pub struct LabelFlags {
-    /// Labelled training patients: 5%, a number, all, or by name: patients:ID,ID.
-    #[arg(long)]
+    /// Labelled training patients: a share such as 5%, a number, all, or patients:ID,ID.
+    #[arg(long, value_name = "LABELS")]
     labels: Option<String>,
-    /// How --labels are drawn: at random, or stratified by the lesion volumes of all training masks.
-    #[arg(long, value_enum)]
+    /// How the labelled patients are drawn.
+    #[arg(long, value_name = "HOW", value_enum)]
     label_draw: Option<LabelDraw>,
-    /// Also draw patients with an empty mask.
+    /// Draw the labelled patients also among those with an empty mask.
     #[arg(long)]
     labels_any: bool,
 }
@@ -168,7 +168,7 @@ pub struct RunFlags {
     /// Print the estimated time and memory, then exit.
     #[arg(long)]
     pub dry_run: bool,
-    /// Also write TensorBoard event files to tensorboard in the run folder.
+    /// Also write TensorBoard event files to the folder tensorboard of the run.
     #[arg(long)]
     pub tensorboard: bool,
 }
@@ -176,7 +176,7 @@ pub struct RunFlags {
 /// What a single run prints, and what it writes besides the run folder.
 #[derive(Clone, Copy, clap::Args)]
 pub struct Output {
-    /// Also write TensorBoard event files to tensorboard in the run folder.
+    /// Also write TensorBoard event files to the folder tensorboard of the run.
     #[arg(long)]
     pub tensorboard: bool,
     /// Print the report as one JSON document.

@@ -32,11 +32,10 @@ pub enum LabelShare {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelDraw {
-    /// At random by seed: no mask is read to choose them.
+    /// At random, by seed.
     #[default]
     Random,
-    /// Stratified by lesion volume. This uses the volumes of all training masks, including those not trained on, so the real
-    /// label budget is larger.
+    /// Stratified by lesion volume. This reads all training masks, so the real label budget is larger.
     Stratified,
 }
 

@@ -95,7 +95,7 @@ const fn mae() -> Preset {
         name: "mae",
         pretext: Pretext::Amlp,
         family: Family::Masked,
-        what: "random masks at 75 %, reconstruction only: the same as base",
+        what: "random masks at 75 %, reconstruction only; same as base",
         about: "MAE masks 75 % of the patches at random and minimises the mean squared error of the masked pixels. \
                 Here masked patches are set to 0 under a U-Net, which processes every position, so the original's \
                 speed-up from dropping masked tokens is lost; `method.loss.normalised` is its variant with normalised \
@@ -108,9 +108,9 @@ const fn mae() -> Preset {
 /// The pre-training presets, family by family.
 pub const PRESETS: &[Preset] = &[
     amlp("amlp", "the paper's method: MPS, AMR, ARL and CCL"),
-    amlp("amlp-plus", "larger patches, drawn rather than in order and with hints, up to 75 %, reconstruction only"),
+    amlp("amlp-plus", "larger patches, likely lesions drawn first, up to 75 %, reconstruction only"),
     amlp("base", "random masks at 75 %, reconstruction only (Table 3; l2 in Table 5)"),
-    amlp("l2", "the same as base"),
+    amlp("l2", "same as base"),
     amlp("mps", "lesion patches first, at 75 %"),
     amlp("amr", "random masks, growing ratio"),
     amlp("crcl", "random masks at 75 %, attention loss"),
@@ -146,8 +146,8 @@ pub const PRESETS: &[Preset] = &[
 
 /// Names and descriptions of the fine-tuning presets.
 pub const FINETUNE_PRESETS: &[(&str, &str)] = &[
-    ("finetune", "at least 400 steps at 1e-2, 30 % slices without lesion, flips, rotation, scaling, intensity"),
-    ("paper", "as in the paper: 70 epochs at 1e-4, slices with lesion only, no augmentation"),
+    ("finetune", "at least 400 steps at 1e-2, 30 % slices without lesion, augmentation"),
+    ("paper", "as in the paper: 70 epochs at 1e-4, only slices with lesion, no augmentation"),
 ];
 
 /// The fine-tuning settings of a preset.

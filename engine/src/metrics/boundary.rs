@@ -13,12 +13,12 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Boundary {
-    /// Erosion with 3x3x3 voxels.
+    /// In 3-D: erosion with 3x3x3 voxels.
     #[default]
     #[serde(rename = "3d")]
     #[value(name = "3d")]
     Volume,
-    /// Erosion with 3x3 pixels in each axial slice, as in the original definition.
+    /// In each axial slice, as in the original definition: erosion with 3x3 pixels.
     Slice,
 }
 

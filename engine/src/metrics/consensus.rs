@@ -34,10 +34,10 @@ const MAX_RATERS: usize = 64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
-    /// Lesion where more than half of the raters mark any label; with two raters, where both do.
+    /// A voxel is lesion if more than half of the masks have a label there; of two masks, if both have one.
     #[default]
     Majority,
-    /// Lesion where its probability is at least 0.5, given the raters' estimated sensitivity and specificity.
+    /// A voxel is lesion if its probability, given the estimated sensitivity and specificity of the raters, is at least 0.5.
     Staple,
 }
 

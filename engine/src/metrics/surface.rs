@@ -12,14 +12,14 @@ use crate::volume::{Grid, percentile};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Hd95 {
-    /// The larger of the two directed 95th percentiles, from each mask's surface to the other's, as in MONAI and
-    /// MetricsReloaded. The surface is the mask without its 6-connected erosion.
+    /// The larger of the two directed 95th percentiles, as in MONAI and MetricsReloaded. The surface is the mask minus its
+    /// 6-connected erosion.
     #[default]
     Directed,
-    /// The 95th percentile of the pooled distances of both directions, as in medpy.
+    /// The 95th percentile of the distances in both directions, pooled, as in medpy.
     Pooled,
-    /// The larger of the two directed 95th percentiles weighted by surface area, as in the package surface-distance:
-    /// elements between voxel centres, with their area from the 2x2x2 voxels around.
+    /// The larger of the two directed 95th percentiles, weighted by surface area, as in the package surface-distance. The
+    /// area of a surface element follows from the 2x2x2 voxels around it.
     Area,
 }
 

@@ -16,10 +16,10 @@ use super::inputs::Scan;
 /// The format of the masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// `.nii.gz`.
+    /// NIfTI, .nii.gz.
     #[default]
     Nifti,
-    /// DICOM SEG, `.dcm`; the scans must be DICOM.
+    /// DICOM SEG, .dcm, for scans in DICOM.
     Seg,
 }
 

@@ -16,14 +16,14 @@ use crate::pretrain::Slices;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum ForegroundChoice {
-    /// The rule of the clustering, in each slice.
+    /// By the foreground rule of the clustering, in each slice.
     #[default]
     Rule,
     /// The cluster whose mean intensity varies more between slices.
     Variance,
     /// The cluster whose patches differ more from their left-right mirror images.
     Asymmetry,
-    /// The cluster that is reconstructed worse at the first update of the labels. Until then masks are random.
+    /// The cluster with the larger reconstruction error at the first label update. Until then, masks are random.
     Error,
 }
 

@@ -81,12 +81,12 @@ impl PatchState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Order {
-    /// A random permutation, drawn by seed and key.
+    /// Random, by seed.
     Random,
-    /// Patches labelled 1 by descending logit, then those labelled 0 by descending logit: the paper's order, "hard to easy".
+    /// Foreground before background, each by descending logit: the paper's order, "hard to easy".
     #[default]
     LesionFirst,
-    /// The reverse, "easy to hard": patches labelled 0 by ascending logit, then those labelled 1 by ascending logit.
+    /// Background before foreground, each by ascending logit: "easy to hard".
     BackgroundFirst,
 }
 

@@ -24,10 +24,10 @@ use crate::seed;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Anchor {
-    /// The label of the clustering, in every update (Algorithm 1).
+    /// The label of the clustering (Algorithm 1).
     #[default]
     Kmeans,
-    /// The last `label_new`, so that the influence of the clustering fades.
+    /// The label after the last update, so that the influence of the clustering fades.
     Previous,
 }
 

@@ -20,7 +20,7 @@ use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup
 use crate::pretrain::tensors::{images, rows};
 use crate::run::checkpoint::CheckpointData;
 use crate::seed::stream;
-use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
 use crate::{Error, Result};
 
 /// The preset.
@@ -28,7 +28,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "attmask",
     pretext: Pretext::AttMask,
     family: Family::Related,
-    what: "masks the cells that a teacher attends to, in half of the slices; reconstruction as in mae",
+    what: "masks what a teacher attends to, in half of the slices; loss as in mae",
     about: "AttMask masks the part of an image that a teacher attends to most, because regions that are easy to fill \
             in teach little. \
             Here a bottleneck cell's attention is the dot product of its features with the slice's mean in a moving \
@@ -157,10 +157,37 @@ impl AttMask {
     }
 }
 
-impl PretextTask for AttMask {
+impl Objective for AttMask {
     type Net = MaskedUNet;
     type Batch = AttBatch;
 
+    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
+        network(&self.config, seed, device)
+    }
+
+    fn loss(&self, net: &MaskedUNet, batch: &AttBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let (slices, device) = (&batch.slices[micro.range.clone()], micro.device);
+        let masks = self.masks(slices, batch.count, device)?;
+        let (image, mask) = (self.image(slices, device), self.pixel_mask(&masks, device));
+        let input = net.mask(image.clone(), mask.clone(), None);
+        let output = net.forward(input, mask, self.config.training.precision);
+        let errors = patch_errors(output.clone(), image, self.cells.grid());
+        let value = reconstruction(errors, rows(masks.iter(), device), batch.count);
+        let masked = slices.iter().zip(&masks).map(|(slice, mask)| (&*slice.pixels, self.cells.spread(mask)));
+        let diagnostics = moments_of_masked(masked, device);
+        let hits: Vec<Vec<f32>> = slices.iter().zip(&masks).map(|(slice, mask)| hits(slice, mask)).collect();
+        Ok(MicroLoss {
+            objective: micro.weighted(value.clone()),
+            parts: vec![("pred", value.clone())],
+            value,
+            diagnostics,
+            per_slice: Some(rows(hits.iter(), device)),
+            output,
+        })
+    }
+}
+
+impl PretextTask for AttMask {
     const TRANSFER: Transfer = Transfer::EncoderDecoder;
     const NUMBERS: &'static [Number] = &[SALIENT];
 
@@ -184,33 +211,8 @@ impl PretextTask for AttMask {
         Ok(Self { cells: cells(&config)?, steps, teacher, means: Means::default(), config })
     }
 
-    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
-        network(&self.config, seed, device)
-    }
-
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<AttBatch> {
         Ok(self.batch(samples, position))
-    }
-
-    fn loss(&self, net: &MaskedUNet, batch: &AttBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        let (slices, device) = (&batch.slices[micro.range.clone()], micro.device);
-        let masks = self.masks(slices, batch.count, device)?;
-        let (image, mask) = (self.image(slices, device), self.pixel_mask(&masks, device));
-        let input = net.mask(image.clone(), mask.clone(), None);
-        let output = net.forward(input, mask, self.config.training.precision);
-        let errors = patch_errors(output.clone(), image, self.cells.grid());
-        let value = reconstruction(errors, rows(masks.iter(), device), batch.count);
-        let masked = slices.iter().zip(&masks).map(|(slice, mask)| (&*slice.pixels, self.cells.spread(mask)));
-        let diagnostics = moments_of_masked(masked, device);
-        let hits: Vec<Vec<f32>> = slices.iter().zip(&masks).map(|(slice, mask)| hits(slice, mask)).collect();
-        Ok(MicroLoss {
-            objective: micro.weighted(value.clone()),
-            parts: vec![("pred", value.clone())],
-            value,
-            diagnostics,
-            per_slice: Some(rows(hits.iter(), device)),
-            output,
-        })
     }
 
     fn after_step(
@@ -282,7 +284,8 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
+    use crate::pretrain::synthetic::synthetic_batch;
+    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, sized, task};
     use crate::test_tensors::values;
 
     #[test]
@@ -304,23 +307,23 @@ mod tests {
 
     #[test]
     fn the_teacher_masks_half_of_the_slices_and_all_have_the_same_number_of_masked_cells() {
-        let objective = objective::<AttMask>(&sized(96));
-        let batch = objective.synthetic_batch(64, 0).unwrap();
+        let task = task::<AttMask>(&sized(96));
+        let batch = synthetic_batch(&task, &sized(96), 64, 0).unwrap();
         let by_teacher = batch.slices.iter().filter(|slice| slice.chosen.is_none()).count();
         assert!((20..=44).contains(&by_teacher), "{by_teacher}");
-        let masks = objective.task.masks(&batch.slices, batch.count, &Device::flex()).unwrap();
+        let masks = task.masks(&batch.slices, batch.count, &Device::flex()).unwrap();
         assert!((3..=18).contains(&batch.count), "{}", batch.count);
         for mask in &masks {
             assert_eq!(mask.iter().filter(|m| **m > 0.0).count(), batch.count);
         }
         // The teacher's choice is that of its attention.
         let index = batch.slices.iter().position(|slice| slice.chosen.is_none()).unwrap();
-        let image = objective.task.image(&batch.slices[index..=index], &Device::flex());
-        let features = objective.task.teacher.valid().bottleneck(image, Precision::F32);
+        let image = task.image(&batch.slices[index..=index], &Device::flex());
+        let features = task.teacher.valid().bottleneck(image, Precision::F32);
         let expected = salient(&values(attention(features)), batch.count);
         assert!(expected.iter().all(|cell| masks[index][*cell] > 0.0));
         let counts: std::collections::BTreeSet<usize> =
-            (0..20).map(|step| objective.synthetic_batch(1, step).unwrap().count).collect();
+            (0..20).map(|step| synthetic_batch(&task, &sized(96), 1, step).unwrap().count).collect();
         assert!(counts.len() > 5, "the ratio is drawn for every batch: {counts:?}");
     }
 

@@ -17,7 +17,7 @@ use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup};
 use crate::pretrain::tensors::rows;
 use crate::run::checkpoint::CheckpointData;
-use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
 use crate::{Error, Result};
 
 /// The preset.
@@ -25,7 +25,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "bootmae",
     pretext: Pretext::BootMae,
     family: Family::Masked,
-    what: "block-wise masks of 75 %, normalised pixels and the features of a moving-average teacher",
+    what: "block-wise masks at 75 %; predicts pixels and features of a moving average",
     about: "BootMAE masks three quarters of the bottleneck's cells in blocks and predicts their normalised pixels \
             together with the features that a moving average of the network computes from the whole slice. \
             Here masked pixels are 0, the features are the bottleneck's through an MLP without cross-attention, \
@@ -141,42 +141,12 @@ impl BootMae {
     }
 }
 
-impl PretextTask for BootMae {
+impl Objective for BootMae {
     type Net = PredictorNet;
     type Batch = BootBatch;
 
-    const TRANSFER: Transfer = Transfer::EncoderDecoder;
-    const NUMBERS: &'static [Number] = &[FEATURE_WEIGHT];
-
-    fn errors(config: &Config) -> Vec<Error> {
-        cells(config).err().into_iter().collect()
-    }
-
-    fn head(config: &Config) -> Head {
-        let (network, predictor) = (network_config(config), predictor(config));
-        let cells = (config.preprocess.size / network.multiple()).pow(2);
-        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
-        let teacher = (network.parameters() + predictor.parameters()) / 4;
-        let pixels = network.in_channels * config.preprocess.size.pow(2);
-        Head { weights: predictor.parameters() + teacher, activations: 6 * cells * network.bottleneck() + 2 * pixels }
-    }
-
-    fn mask_grid(config: &Config) -> usize {
-        cells(config).map_or(0, |cells| cells.grid())
-    }
-
-    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
-        let config = setup.config.clone();
-        let teacher = Ema::new(&network(&config, config.seed, setup.device));
-        Ok(Self { cells: cells(&config)?, steps: setup.length.steps, teacher, config })
-    }
-
     fn build(&self, seed: u64, device: &Device) -> PredictorNet {
         network(&self.config, seed, device)
-    }
-
-    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<BootBatch> {
-        Ok(self.batch(samples, position))
     }
 
     /// Each slice's two losses are `sum m (1 + pool3 m) error^2 / sum m` over its cells.
@@ -211,6 +181,38 @@ impl PretextTask for BootMae {
             per_slice: None,
             output: trace.output,
         })
+    }
+}
+
+impl PretextTask for BootMae {
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+    const NUMBERS: &'static [Number] = &[FEATURE_WEIGHT];
+
+    fn errors(config: &Config) -> Vec<Error> {
+        cells(config).err().into_iter().collect()
+    }
+
+    fn head(config: &Config) -> Head {
+        let (network, predictor) = (network_config(config), predictor(config));
+        let cells = (config.preprocess.size / network.multiple()).pow(2);
+        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
+        let teacher = (network.parameters() + predictor.parameters()) / 4;
+        let pixels = network.in_channels * config.preprocess.size.pow(2);
+        Head { weights: predictor.parameters() + teacher, activations: 6 * cells * network.bottleneck() + 2 * pixels }
+    }
+
+    fn mask_grid(config: &Config) -> usize {
+        cells(config).map_or(0, |cells| cells.grid())
+    }
+
+    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
+        let config = setup.config.clone();
+        let teacher = Ema::new(&network(&config, config.seed, setup.device));
+        Ok(Self { cells: cells(&config)?, steps: setup.length.steps, teacher, config })
+    }
+
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<BootBatch> {
+        Ok(self.batch(samples, position))
     }
 
     fn after_step(&mut self, net: &mut PredictorNet, _: &BootBatch, _: &StepOutput, position: Position) -> Result<()> {
@@ -269,9 +271,9 @@ fn spread_over_rows(rows: Tensor<2>) -> Tensor<1> {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective};
+    use crate::pretrain::synthetic::synthetic_batch;
+    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, task};
     use crate::test_tensors::{rows, values};
-    use crate::trainer::Objective;
 
     #[test]
     fn decay_and_feature_weight_follow_their_schedules() {
@@ -318,20 +320,19 @@ mod tests {
 
     #[test]
     fn the_estimated_memory_counts_the_weights_of_the_head() {
-        let objective = objective::<BootMae>(&config());
         let weights = predictor(&config()).parameters();
-        let unet = objective.network().parameters();
-        assert_eq!(objective.head().weights, weights + (unet + weights) / 4);
+        let unet = network_config(&config()).parameters();
+        assert_eq!(BootMae::head(&config()).weights, weights + (unet + weights) / 4);
     }
 
     /// Masked pixels do not reach the network, and visible ones do not count in the loss.
     #[test]
     fn masked_cells_are_hidden_and_only_they_count() {
         let config = crate::pretrain::testing::sized(64);
-        let task = &objective::<BootMae>(&config).task;
+        let task = task::<BootMae>(&config);
         let device = Device::flex();
         let net = task.build(1, &device);
-        let batch = objective::<BootMae>(&config).synthetic_batch(1, 0).unwrap();
+        let batch = synthetic_batch(&task, &config, 1, 0).unwrap();
         let slice = &batch.masked.slices(0..1)[0];
         let hidden = slice.mask.iter().filter(|m| **m > 0.0).count();
         assert_eq!(hidden, 12 * 16 * 16, "three quarters of 16 cells");

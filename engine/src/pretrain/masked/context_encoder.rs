@@ -18,7 +18,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "context-encoder",
     pretext: Pretext::ContextEncoder,
     family: Family::Related,
-    what: "centre square masked, L2 with its rim weighted ten times",
+    what: "masked centre square; L2 loss with ten times the weight on its rim",
     about: "The context encoder masks a centre square of half the slice's side, keeps a rim of 4 pixels of it \
             visible, and reconstructs the square with a squared error that is ten times larger on the rim, so that \
             the square joins its surroundings. \

@@ -22,7 +22,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "convmae",
     pretext: Pretext::ConvMae,
     family: Family::Masked,
-    what: "75 % of the bottleneck's cells hidden from every level of the encoder; normalised patches",
+    what: "masked convolutions at 75 %; predicts normalised patches",
     about: "ConvMAE masks 75 % of the cells of the coarsest level, hides them from every level of the encoder by \
             masked convolutions, and reconstructs them as normalised patches. \
             Here the cells are those of the U-Net's bottleneck, normalisation layers take their statistics from \
@@ -114,12 +114,9 @@ impl MaskedTask for ConvMae {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::module::Module;
-
     use super::*;
     use crate::pretrain::masked::MaskedMethod;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
-    use crate::trainer::Objective;
+    use crate::pretrain::testing::{check_gradient, check_head, check_micro_batches, config, sized};
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
@@ -137,9 +134,6 @@ mod tests {
 
     #[test]
     fn the_estimated_memory_counts_the_mask_tokens() {
-        let objective = objective::<MaskedMethod<ConvMae>>(&config());
-        let device = Device::flex();
-        let unet = objective.network().init(0, &device).num_params();
-        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
+        check_head::<MaskedMethod<ConvMae>>(&config());
     }
 }

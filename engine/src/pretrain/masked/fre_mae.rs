@@ -20,7 +20,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "fremae",
     pretext: Pretext::FreMae,
     family: Family::Related,
-    what: "a mask token on 25 % of the tissue's pixels; high and low frequencies of the slice from the encoder's levels",
+    what: "mask token on 25 % of the tissue; predicts high and low spatial frequencies",
     about: "FreMAE masks 25 % of the foreground pixels with a mask token and predicts the slice's spectrum: high \
             frequencies from a path that joins the encoder's levels up to the finest, low frequencies from a path \
             down to the coarsest, with squared errors weighted by their logarithm. \
@@ -139,8 +139,7 @@ mod tests {
     use super::*;
     use crate::loss::spectrum_weights as weights;
     use crate::pretrain::masked::MaskedMethod;
-    use crate::pretrain::testing::{check_micro_batches, check_slope, config, objective};
-    use crate::trainer::Objective;
+    use crate::pretrain::testing::{check_micro_batches, check_slope, config};
 
     /// The error weights are constant within a step: the slope is that of the loss with the initial weights.
     #[test]
@@ -181,12 +180,12 @@ mod tests {
 
     #[test]
     fn the_estimated_memory_counts_the_weights_of_the_head() {
-        let objective = objective::<MaskedMethod<FreMae>>(&config());
         let device = Device::flex();
-        let unet = objective.network().init(0, &device).num_params();
+        let unet = network_config(&config()).init(0, &device).num_params();
         // Batch norm's parameter count includes its running statistics, which are not trained.
         let running = 2 * (2 + 4 + 8 + 4 + 8 + 16);
-        assert_eq!(objective.build(0, &device).num_params() - running, unet + objective.head().weights);
+        let net = FreMae::new(&config()).unwrap().build(0, &device);
+        assert_eq!(net.num_params() - running, unet + FreMae::head(&config()).weights);
         let mut flat = config();
         flat.network.depth = 3;
         assert!(FreMae::errors(&flat)[0].to_string().contains("network.depth = 3"));

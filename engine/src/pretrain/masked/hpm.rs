@@ -20,7 +20,7 @@ use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup};
 use crate::pretrain::tensors::{images, rows};
 use crate::run::checkpoint::CheckpointData;
-use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
 use crate::{Error, Result};
 
 /// The preset.
@@ -28,7 +28,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "hpm",
     pretext: Pretext::Hpm,
     family: Family::Related,
-    what: "masks shift from random to the patches that a teacher finds hardest, with a loss that ranks them",
+    what: "masks shift from random to the patches that a teacher ranks hardest",
     about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty; over the epochs, up to \
             half of the masked patches are chosen as those that a moving average of the network ranks hardest in the \
             whole slice. \
@@ -192,46 +192,12 @@ impl Hpm {
     }
 }
 
-impl PretextTask for Hpm {
+impl Objective for Hpm {
     type Net = PredictorNet;
     type Batch = HpmBatch;
 
-    const TRANSFER: Transfer = Transfer::EncoderDecoder;
-    const NUMBERS: &'static [Number] = &[HARD_SHARE];
-
-    fn errors(config: &Config) -> Vec<Error> {
-        let grid = PatchGrid::new(config.preprocess.size, GRID);
-        let why = format!("must be a multiple of {GRID}, the patches along a side");
-        grid.err().map(|_| Error::config("preprocess.size", config.preprocess.size, why)).into_iter().collect()
-    }
-
-    fn head(config: &Config) -> Head {
-        let network = network_config(config);
-        let predictor = predictor(config, &network);
-        let (n, masked) = (GRID * GRID, masked_count(GRID * GRID, RATIO));
-        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
-        let teacher = (network.parameters() + predictor.parameters()) / 4;
-        let activations = n * (network.width + 3 * HIDDEN) + 5 * masked * masked;
-        Head { weights: predictor.parameters() + teacher, activations }
-    }
-
-    fn mask_grid(_: &Config) -> usize {
-        GRID
-    }
-
-    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
-        let config = setup.config.clone();
-        let grid = PatchGrid::new(config.preprocess.size, GRID)?;
-        let teacher = Ema::new(&network(&config, config.seed, setup.device));
-        Ok(Self { config, grid, steps: setup.length.steps, teacher, means: Means::default() })
-    }
-
     fn build(&self, seed: u64, device: &Device) -> PredictorNet {
         network(&self.config, seed, device)
-    }
-
-    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<HpmBatch> {
-        Ok(self.batch(samples, position))
     }
 
     fn loss(&self, net: &PredictorNet, batch: &HpmBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -264,6 +230,42 @@ impl PretextTask for Hpm {
             per_slice: Some(rows(hits.iter(), device)),
             output: trace.output,
         })
+    }
+}
+
+impl PretextTask for Hpm {
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+    const NUMBERS: &'static [Number] = &[HARD_SHARE];
+
+    fn errors(config: &Config) -> Vec<Error> {
+        let grid = PatchGrid::new(config.preprocess.size, GRID);
+        let why = format!("must be a multiple of {GRID}, the patches along a side");
+        grid.err().map(|_| Error::config("preprocess.size", config.preprocess.size, why)).into_iter().collect()
+    }
+
+    fn head(config: &Config) -> Head {
+        let network = network_config(config);
+        let predictor = predictor(config, &network);
+        let (n, masked) = (GRID * GRID, masked_count(GRID * GRID, RATIO));
+        // The teacher has weights but no gradient and no moments: a quarter of the memory of a trained weight.
+        let teacher = (network.parameters() + predictor.parameters()) / 4;
+        let activations = n * (network.width + 3 * HIDDEN) + 5 * masked * masked;
+        Head { weights: predictor.parameters() + teacher, activations }
+    }
+
+    fn mask_grid(_: &Config) -> usize {
+        GRID
+    }
+
+    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
+        let config = setup.config.clone();
+        let grid = PatchGrid::new(config.preprocess.size, GRID)?;
+        let teacher = Ema::new(&network(&config, config.seed, setup.device));
+        Ok(Self { config, grid, steps: setup.length.steps, teacher, means: Means::default() })
+    }
+
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<HpmBatch> {
+        Ok(self.batch(samples, position))
     }
 
     fn after_step(
@@ -340,8 +342,7 @@ fn reconstruct(net: &PredictorNet, image: Tensor<4>, pixel_mask: Tensor<4>) -> [
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective};
-    use crate::pretrain::training::TaskObjective;
+    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, task};
     use crate::test_tensors::{rows, values};
 
     fn rank(losses: &[f32], scores: &[f32]) -> [f32; 2] {
@@ -388,23 +389,22 @@ mod tests {
         }
     }
 
-    fn task(epoch: usize) -> (TaskObjective<Hpm>, HpmBatch) {
-        let objective = objective::<Hpm>(&config());
+    fn at_epoch(epoch: usize) -> (Hpm, HpmBatch) {
+        let hpm = task::<Hpm>(&config());
         let position = Position { epoch, epochs: 10, step: 0 };
         let sample = |position: u64| {
             let data = crate::pretrain::synthetic_slice(&config(), position);
             Sample { slice: position, patient: position, k: 0, data }
         };
-        let batch = objective.task.collate((0..3).map(sample).collect(), position).unwrap();
-        (objective, batch)
+        let batch = hpm.collate((0..3).map(sample).collect(), position).unwrap();
+        (hpm, batch)
     }
 
     /// In the last epoch half of the masked patches are those with the highest scores of the teacher.
     #[test]
     fn the_teacher_masks_the_patches_with_the_highest_scores() {
         let device = Device::flex();
-        let (objective, batch) = task(10);
-        let hpm = &objective.task;
+        let (hpm, batch) = at_epoch(10);
         assert_eq!(batch.hard, 96);
         let masks = hpm.masks(&batch.slices, batch.hard, &device).unwrap();
         let teacher = hpm.teacher.valid();
@@ -417,7 +417,7 @@ mod tests {
             let outside = (0..256).filter(|patch| !chosen[..96].contains(patch));
             assert!(outside.map(|patch| scores[patch]).all(|score| score <= lowest));
         }
-        let (_, first) = task(1);
+        let (_, first) = at_epoch(1);
         assert_eq!(first.hard, 9);
     }
 

@@ -22,7 +22,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "maskfeat",
     pretext: Pretext::MaskFeat,
     family: Family::Masked,
-    what: "a mask token on blocks of 40 % of the cells, oriented gradients (HOG) of the hidden cells",
+    what: "mask token on 40 % of the cells, in blocks; predicts oriented gradients (HOG)",
     about: "MaskFeat masks 40 % of the cells of 16 x 16 pixels, in blocks, with a mask token and predicts the \
             oriented gradients of the masked cells: nine bins of Sobel gradients per 8 x 8 pixels, normalised to unit \
             length, with a mean squared error. \
@@ -147,11 +147,10 @@ impl MaskedTask for MaskFeat {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::module::Module;
-
     use super::*;
     use crate::pretrain::masked::MaskedMethod;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
+    use crate::pretrain::synthetic::synthetic_batch;
+    use crate::pretrain::testing::{check_gradient, check_head, check_micro_batches, config, sized, task};
     use crate::trainer::{MicroBatch, Objective, StepOutput};
 
     #[test]
@@ -162,20 +161,17 @@ mod tests {
 
     #[test]
     fn the_estimated_memory_counts_the_weights_of_the_head() {
-        let objective = objective::<MaskedMethod<MaskFeat>>(&config());
-        let device = Device::flex();
-        let unet = objective.network().init(0, &device).num_params();
-        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
+        check_head::<MaskedMethod<MaskFeat>>(&config());
     }
 
     /// The target covers the whole slice: masked pixels do not reach the network, but their gradients are predicted.
     #[test]
     fn masked_pixels_affect_the_target_but_not_the_output() {
         let config = sized(48);
-        let objective = objective::<MaskedMethod<MaskFeat>>(&config);
+        let method = task::<MaskedMethod<MaskFeat>>(&config);
         let device = Device::flex();
-        let net = objective.build(1, &device);
-        let batch = objective.synthetic_batch(1, 0).unwrap();
+        let net = method.build(1, &device);
+        let batch = synthetic_batch(&method, &config, 1, 0).unwrap();
         let slice = &batch.slices(0..1)[0];
         let task = MaskFeat::new(&config).unwrap();
         let run = |pixels: Vec<f32>| {
@@ -183,7 +179,7 @@ mod tests {
             let target = task.target(&data, &slice.mask, [1, 0]);
             let batch = MaskedBatch::new(&config, vec![MaskedSlice { pixels, mask: slice.mask.clone(), target }], 1.0);
             let micro = MicroBatch::whole(1, &device);
-            let output = StepOutput::of(objective.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
+            let output = StepOutput::of(method.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
             (output.loss, output.picture(0).unwrap().unwrap())
         };
         let (plain, picture) = run(slice.pixels.clone());

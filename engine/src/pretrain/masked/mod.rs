@@ -38,7 +38,7 @@ use crate::model::record::{Transfer, from_bytes};
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::probe::PictureKind;
-use crate::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
+use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Position, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
 pub use batch::{MaskedBatch, MaskedSlice};
@@ -78,7 +78,7 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// Settings that cannot be used.
     fn new(config: &Config) -> Result<Self>;
 
-    /// As [`PretextTask::build`].
+    /// As [`Objective::build`].
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
 
     /// The pixel mask of a slice, `[S][S]`: 1 on masked pixels, else 0.
@@ -158,10 +158,32 @@ impl<T: MaskedTask> MaskedMethod<T> {
     }
 }
 
-impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
+impl<T: MaskedTask> Objective for MaskedMethod<T> {
     type Net = T::Net;
     type Batch = MaskedBatch<T::Target>;
 
+    fn build(&self, seed: u64, device: &Device) -> T::Net {
+        self.task.build(seed, device)
+    }
+
+    fn loss(&self, net: &T::Net, batch: &MaskedBatch<T::Target>, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let MaskedLoss { loss, name, constant, mut diagnostics, output } =
+            self.task.loss(net, batch, micro.range.clone(), micro.device)?;
+        let of_host = || Tensor::from_floats([batch.constant_loss() as f32], micro.device);
+        diagnostics.push((CONSTANT_LOSS, constant.unwrap_or_else(of_host)));
+        let parts = vec![(name, loss.clone())];
+        Ok(MicroLoss {
+            objective: micro.weighted(loss.clone()),
+            value: loss,
+            parts,
+            diagnostics,
+            per_slice: None,
+            output,
+        })
+    }
+}
+
+impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
     const TRANSFER: Transfer = T::TRANSFER;
     const NUMBERS: &'static [Number] = T::NUMBERS;
 
@@ -181,28 +203,8 @@ impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
         Ok(Self { config: setup.config.clone(), task: T::new(setup.config)? })
     }
 
-    fn build(&self, seed: u64, device: &Device) -> T::Net {
-        self.task.build(seed, device)
-    }
-
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<MaskedBatch<T::Target>> {
         Ok(self.batch(samples, position))
-    }
-
-    fn loss(&self, net: &T::Net, batch: &MaskedBatch<T::Target>, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        let MaskedLoss { loss, name, constant, mut diagnostics, output } =
-            self.task.loss(net, batch, micro.range.clone(), micro.device)?;
-        let of_host = || Tensor::from_floats([batch.constant_loss() as f32], micro.device);
-        diagnostics.push((CONSTANT_LOSS, constant.unwrap_or_else(of_host)));
-        let parts = vec![(name, loss.clone())];
-        Ok(MicroLoss {
-            objective: micro.weighted(loss.clone()),
-            value: loss,
-            parts,
-            diagnostics,
-            per_slice: None,
-            output,
-        })
     }
 
     fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {

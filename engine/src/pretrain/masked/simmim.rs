@@ -21,7 +21,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "simmim",
     pretext: Pretext::SimMim,
     family: Family::Masked,
-    what: "a mask token on 60 % of units of 32 pixels, masked L1 through a pixel head on the encoder",
+    what: "mask token on 60 % of the units of 32 pixels; L1 loss, head on the encoder",
     about: "SimMIM replaces 60 % of the units of 32 x 32 pixels (16 x 16 if 32 does not divide the slice) by a mask \
             token and minimises the mean absolute error of the masked pixels through a linear head on the encoder. \
             Here the token replaces pixels instead of patch embeddings, the head reads the U-Net's bottleneck, and \
@@ -118,35 +118,33 @@ impl MaskedTask for SimMim {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::module::Module;
-
     use super::*;
     use crate::pretrain::masked::MaskedMethod;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective, sized};
+    use crate::pretrain::synthetic::synthetic_batch;
+    use crate::pretrain::testing::{check_gradient, check_head, check_micro_batches, config, sized, task};
     use crate::trainer::{MicroBatch, Objective, StepOutput};
 
     #[test]
     fn every_slice_has_the_same_number_of_masked_pixels() {
         // 32 px is a single unit of 32, of which one is masked; 48 px are 3 x 3 units of 16, six of them masked.
+        let batch = |size: usize, slices: usize| {
+            synthetic_batch(&task::<MaskedMethod<SimMim>>(&sized(size)), &sized(size), slices, 0).unwrap()
+        };
         for (size, masked) in [(32, 32 * 32), (48, 6 * 256), (160, 15 * 1024)] {
             let task = SimMim::new(&sized(size)).unwrap();
             assert_eq!(task.masked_pixels(), masked, "{size}");
-            let batch = objective::<MaskedMethod<SimMim>>(&sized(size)).synthetic_batch(3, 0).unwrap();
-            for slice in batch.slices(0..3) {
+            for slice in batch(size, 3).slices(0..3) {
                 assert_eq!(slice.mask.iter().filter(|m| **m > 0.0).count(), masked, "{size}");
             }
         }
-        let batch = objective::<MaskedMethod<SimMim>>(&sized(48)).synthetic_batch(2, 0).unwrap();
+        let batch = batch(48, 2);
         assert_ne!(batch.slices(0..1)[0].mask, batch.slices(1..2)[0].mask);
     }
 
     #[test]
     fn the_estimated_memory_counts_the_weights_of_the_head() {
-        let objective = objective::<MaskedMethod<SimMim>>(&config());
-        let device = Device::flex();
-        let unet = objective.network().init(0, &device).num_params();
-        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
-        assert_eq!(objective.head().activations, 2 * 32 * 32);
+        check_head::<MaskedMethod<SimMim>>(&config());
+        assert_eq!(SimMim::head(&config()).activations, 2 * 32 * 32);
     }
 
     #[test]
@@ -167,16 +165,16 @@ mod tests {
     fn visible_pixels_do_not_count_and_masked_ones_do_not_reach_the_network() {
         let config = sized(48);
         let device = Device::flex();
-        let objective = objective::<MaskedMethod<SimMim>>(&config);
-        let net = objective.build(1, &device);
+        let method = task::<MaskedMethod<SimMim>>(&config);
+        let net = method.build(1, &device);
         let loss = |shift: f32| {
-            let batch = objective.synthetic_batch(1, 0).unwrap();
+            let batch = synthetic_batch(&method, &config, 1, 0).unwrap();
             let slice = &batch.slices(0..1)[0];
             let pixels = slice.pixels.iter().zip(&slice.mask).map(|(pixel, mask)| pixel + shift * mask).collect();
             let slice = MaskedSlice { pixels, mask: slice.mask.clone(), target: () };
             let batch = MaskedBatch::new(&config, vec![slice], 1.0);
             let micro = MicroBatch::whole(1, &device);
-            let output = StepOutput::of(objective.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
+            let output = StepOutput::of(method.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
             (output.loss, output.picture(0).unwrap().unwrap())
         };
         let ((plain, picture), (shifted, same)) = (loss(0.0), loss(100.0));

@@ -22,7 +22,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "um-mae",
     pretext: Pretext::UmMae,
     family: Family::Related,
-    what: "one visible patch in each 2 x 2, a quarter of these behind a mask token; normalised patches",
+    what: "one visible patch in each 2 x 2, a quarter of them behind a mask token",
     about: "UM-MAE keeps one patch visible in each 2 x 2, masks a quarter of the visible ones again with a mask \
             token, and reconstructs the masked 75 % as normalised patches. \
             Here the masked patches are 0 in a 16 x 16 grid under a U-Net, so the original's speed-up from packing \
@@ -129,11 +129,10 @@ fn patches(config: &Config) -> Result<PatchGrid> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use burn::module::Module;
-
     use super::*;
     use crate::pretrain::masked::MaskedMethod;
-    use crate::pretrain::testing::{check_gradient, check_micro_batches, config, objective};
+    use crate::pretrain::synthetic::synthetic_batch;
+    use crate::pretrain::testing::{check_gradient, check_head, check_micro_batches, config, task};
     use crate::trainer::Objective;
 
     #[test]
@@ -157,10 +156,10 @@ mod tests {
     #[test]
     fn only_visible_patches_reach_the_network() {
         let config = config();
-        let objective = objective::<MaskedMethod<UmMae>>(&config);
+        let method = task::<MaskedMethod<UmMae>>(&config);
         let device = Device::flex();
-        let net = objective.build(1, &device);
-        let (mut batch, task) = (objective.synthetic_batch(1, 0).unwrap(), UmMae::new(&config).unwrap());
+        let net = method.build(1, &device);
+        let (mut batch, task) = (synthetic_batch(&method, &config, 1, 0).unwrap(), UmMae::new(&config).unwrap());
         let output = |batch: &MaskedBatch<UniformTarget>| {
             crate::test_tensors::values(task.loss(&net, batch, 0..1, &device).unwrap().output)
         };
@@ -177,9 +176,6 @@ mod tests {
 
     #[test]
     fn the_head_adds_only_the_token() {
-        let objective = objective::<MaskedMethod<UmMae>>(&config());
-        let device = Device::flex();
-        let unet = objective.network().init(0, &device).num_params();
-        assert_eq!(objective.build(0, &device).num_params(), unet + objective.head().weights);
+        check_head::<MaskedMethod<UmMae>>(&config());
     }
 }

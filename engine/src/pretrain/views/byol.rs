@@ -14,7 +14,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "byol",
     pretext: Pretext::Byol,
     family: Family::Contrastive,
-    what: "one view predicts the other's embedding by a moving average of the network, without negatives",
+    what: "predicts the embedding of another view by a moving average; no negatives",
     about: "BYOL predicts the embedding of the other view by a moving average of the network; there are no negatives, \
             and the predictor and the slow target prevent a collapse. \
             Here hidden layers and embeddings scale with the network's width, and the target's decay starts lower in \

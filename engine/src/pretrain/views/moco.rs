@@ -22,7 +22,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "moco",
     pretext: Pretext::Moco,
     family: Family::Contrastive,
-    what: "a view finds its slice among a queue of earlier slices, embedded by a moving average of the network",
+    what: "matches two views of each slice among a queue of earlier slices",
     about: "MoCo v2 embeds one view of each slice with the network and the other with its moving average, and learns \
             to identify the latter among a queue of slices from earlier batches. \
             Here the queue holds at most half of the slices instead of 65,536 and excludes the slice itself and its \

@@ -31,7 +31,7 @@ use crate::model::record::Transfer;
 use crate::model::{Ema, ViewHeads, ViewNet};
 use crate::probe::PictureKind;
 use crate::run::checkpoint::CheckpointData;
-use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
 use crate::{Error, ErrorKind, Result};
 
 use batch::ViewBatch;
@@ -182,10 +182,45 @@ impl<L: ViewLoss> Views<L> {
     }
 }
 
-impl<L: ViewLoss> PretextTask for Views<L> {
+impl<L: ViewLoss> Objective for Views<L> {
     type Net = ViewNet;
     type Batch = ViewBatch;
 
+    fn build(&self, seed: u64, device: &Device) -> ViewNet {
+        ViewNet::init(&network_config(&self.config), self.heads, seed, device)
+    }
+
+    fn batch_statistics(&self, net: &ViewNet, batch: &ViewBatch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
+        self.gather(net, batch, micro).map(Some)
+    }
+
+    fn loss(&self, net: &ViewNet, batch: &ViewBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let [features, teacher_features] = self.features(net, batch, micro);
+        // In every micro-batch the heads process the whole batch, so their gradient must count only once.
+        let fixed = (micro.range.start > 0).then(|| net.with_fixed_heads());
+        let teacher = self.teacher.as_ref().map(|teacher| teacher.on(micro.device));
+        let key = |features: Tensor<2>| Some(teacher.as_ref()?.project(features).detach());
+        let ViewOutput { loss, diagnostics, rows } = self.loss.loss(&Pass {
+            net: fixed.as_ref().unwrap_or(net),
+            features,
+            keys: teacher_features.into_iter().filter_map(key).collect(),
+            batch,
+            slices: micro.of,
+            device: micro.device,
+            step: self.progress.steps,
+        })?;
+        Ok(MicroLoss {
+            objective: loss.clone(),
+            value: loss,
+            parts: Vec::new(),
+            diagnostics,
+            per_slice: Some(rows.detach().narrow(0, micro.range.start, micro.range.len())),
+            output: Tensor::zeros([micro.range.len(), 1, 1, 1], micro.device),
+        })
+    }
+}
+
+impl<L: ViewLoss> PretextTask for Views<L> {
     const TRANSFER: Transfer = Transfer::Encoder;
     const NUMBERS: &'static [Number] = L::NUMBERS;
     const FILLS_BATCHES: bool = true;
@@ -224,41 +259,8 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         Ok(task)
     }
 
-    fn build(&self, seed: u64, device: &Device) -> ViewNet {
-        ViewNet::init(&network_config(&self.config), self.heads, seed, device)
-    }
-
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<ViewBatch> {
         Ok(self.draw(&samples, position))
-    }
-
-    fn batch_statistics(&self, net: &ViewNet, batch: &ViewBatch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
-        self.gather(net, batch, micro).map(Some)
-    }
-
-    fn loss(&self, net: &ViewNet, batch: &ViewBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        let [features, teacher_features] = self.features(net, batch, micro);
-        // In every micro-batch the heads process the whole batch, so their gradient must count only once.
-        let fixed = (micro.range.start > 0).then(|| net.with_fixed_heads());
-        let teacher = self.teacher.as_ref().map(|teacher| teacher.on(micro.device));
-        let key = |features: Tensor<2>| Some(teacher.as_ref()?.project(features).detach());
-        let ViewOutput { loss, diagnostics, rows } = self.loss.loss(&Pass {
-            net: fixed.as_ref().unwrap_or(net),
-            features,
-            keys: teacher_features.into_iter().filter_map(key).collect(),
-            batch,
-            slices: micro.of,
-            device: micro.device,
-            step: self.progress.steps,
-        })?;
-        Ok(MicroLoss {
-            objective: loss.clone(),
-            value: loss,
-            parts: Vec::new(),
-            diagnostics,
-            per_slice: Some(rows.detach().narrow(0, micro.range.start, micro.range.len())),
-            output: Tensor::zeros([micro.range.len(), 1, 1, 1], micro.device),
-        })
     }
 
     fn after_step(&mut self, net: &mut ViewNet, batch: &ViewBatch, output: &StepOutput, _: Position) -> Result<()> {

@@ -17,7 +17,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "simclr",
     pretext: Pretext::SimClr,
     family: Family::Contrastive,
-    what: "two views of each slice are matched among all views of the batch (NT-Xent)",
+    what: "matches two views of each slice among all views of the batch (NT-Xent)",
     about: "SimCLR embeds two random views of each slice with a two-layer head on the encoder and learns to identify \
             the other view among all views of the batch. \
             Here views cover at least 30 % of the slice and change tissue only, neighbouring slices of a patient are \

@@ -21,7 +21,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "swav",
     pretext: Pretext::Swav,
     family: Family::Contrastive,
-    what: "crops predict each other's assignment to prototypes, with equal numbers of slices each",
+    what: "predicts the prototype of other crops, with balanced assignment",
     about: "SwAV assigns two crops of each slice to prototypes, evenly over a batch and a queue (Sinkhorn), and \
             learns to predict the assignment of either crop from the other and from six small crops. \
             Here there are a sixteenth as many prototypes as slices (32 to 300 instead of 3000), the queue is sized \

@@ -13,10 +13,10 @@ use crate::config::TrainingConfig;
 use crate::device::Compute;
 use crate::model::Norm;
 use crate::model::record::to_bytes;
-use crate::pretrain::testing::{check_gradient, check_slope, config, objective};
-use crate::pretrain::training::TaskObjective;
+use crate::pretrain::synthetic::synthetic_batch;
+use crate::pretrain::testing::{check_gradient, check_slope, config, task};
 use crate::test_tensors::values;
-use crate::trainer::{GradientEngine, Length, Objective, optimizer};
+use crate::trainer::{GradientEngine, Length, optimizer};
 
 fn numbers(set: &[(&str, f64)]) -> Config {
     let mut config = config();
@@ -26,7 +26,7 @@ fn numbers(set: &[(&str, f64)]) -> Config {
 
 /// Training on synthetic slices.
 struct Trial<L> {
-    objective: TaskObjective<Views<L>>,
+    task: Views<L>,
     net: ViewNet,
     optimizer: burn::optim::ModuleOptimizer,
     engine: GradientEngine,
@@ -35,9 +35,9 @@ struct Trial<L> {
 
 impl<L: ViewLoss> Trial<L> {
     fn new(config: &Config, micro: usize) -> Self {
-        let (objective, engine) = (objective::<Views<L>>(config), GradientEngine::new(&Compute::cpu(), micro));
-        let net = objective.build(config.seed, engine.device());
-        Self { objective, net, optimizer: optimizer(&config.training), engine, config: config.clone() }
+        let (task, engine) = (task::<Views<L>>(config), GradientEngine::new(&Compute::cpu(), micro));
+        let net = task.build(config.seed, engine.device());
+        Self { task, net, optimizer: optimizer(&config.training), engine, config: config.clone() }
     }
 
     fn step(&mut self, step: usize) -> StepOutput {
@@ -46,10 +46,10 @@ impl<L: ViewLoss> Trial<L> {
         let position = Position { epoch: step + 1, epochs: self.config.training.epochs, step: 0 };
         let data = |slice| crate::pretrain::synthetic_slice(&self.config, slice);
         let sample = |slice| Sample { slice, patient: slice, k: 0, data: data(slice) };
-        let batch = self.objective.task.collate((0..size as u64).map(sample).collect(), position).unwrap();
-        let (gradients, output) = self.engine.gradients(&self.objective, &self.net, &batch, size).unwrap();
+        let batch = self.task.collate((0..size as u64).map(sample).collect(), position).unwrap();
+        let (gradients, output) = self.engine.gradients(&self.task, &self.net, &batch, size).unwrap();
         self.net = self.optimizer.step(self.config.training.lr, self.net.clone(), gradients);
-        self.objective.task.after_step(&mut self.net, &batch, &output, position).unwrap();
+        self.task.after_step(&mut self.net, &batch, &output, position).unwrap();
         output
     }
 
@@ -57,7 +57,7 @@ impl<L: ViewLoss> Trial<L> {
     fn summary(&mut self, loss: f64) -> EpochSummary {
         let mut summary = EpochSummary { loss, ..EpochSummary::default() };
         let position = Position { epoch: self.config.training.epochs, epochs: self.config.training.epochs, step: 0 };
-        self.objective.task.diagnose(position, &mut summary);
+        self.task.diagnose(position, &mut summary);
         summary
     }
 }
@@ -74,16 +74,15 @@ fn gradients_are_the_slope_of_the_loss() {
 fn the_gradient_of_swapped_predictions_is_their_slope_at_fixed_codes() {
     let mut config = config();
     config.training.batch = 8;
-    let (objective, size) = (objective::<Views<Swav>>(&config), config.training.batch);
+    let (task, size) = (task::<Views<Swav>>(&config), config.training.batch);
     let device = GradientEngine::new(&Compute::cpu(), 0).device().clone();
-    let task = &objective.task;
     let scores = |net: &ViewNet, batch: &ViewBatch| {
         let [features, _] = task.features(net, batch, &MicroBatch::whole(size, &device));
         let [_, scores] = Swav::scores(net, &features, &net.prototypes().unwrap());
         scores
     };
-    let start = objective.build(3, &device);
-    let of_start = scores(&start, &objective.synthetic_batch(size, 0).unwrap());
+    let start = task.build(3, &device);
+    let of_start = scores(&start, &synthetic_batch(&task, &config, size, 0).unwrap());
     let codes = task.loss.codes(&of_start, &start.prototypes().unwrap());
     check_slope::<Views<Swav>>(&config, |net, batch| task.loss.predict(&codes, &scores(net, batch)));
 }
@@ -92,12 +91,12 @@ fn the_gradient_of_swapped_predictions_is_their_slope_at_fixed_codes() {
 fn check_micro<L: ViewLoss>() {
     let mut config = config();
     config.network.norm = Norm::None;
-    let (objective, size) = (objective::<Views<L>>(&config), config.training.batch);
-    let batch = objective.synthetic_batch(size, 0).unwrap();
+    let (task, size) = (task::<Views<L>>(&config), config.training.batch);
+    let batch = synthetic_batch(&task, &config, size, 0).unwrap();
     let of = |micro: usize| {
         let engine = GradientEngine::new(&Compute::cpu(), micro);
-        let net = objective.build(3, engine.device());
-        let (gradients, output) = engine.gradients(&objective, &net, &batch, size).unwrap();
+        let net = task.build(3, engine.device());
+        let (gradients, output) = engine.gradients(&task, &net, &batch, size).unwrap();
         let mut collect = GradientCollector(&gradients, Vec::new());
         net.visit(&mut collect);
         (collect.1, output)
@@ -144,18 +143,18 @@ fn check_resume<L: ViewLoss>(set: &[(&str, f64)]) {
         let mut trial = Trial::<L>::new(&config, 0);
         (0..2).for_each(|step| drop(trial.step(step)));
         if stored {
-            let mut parts = CheckpointData { parts: trial.objective.task.state().unwrap(), ..Default::default() };
+            let mut parts = CheckpointData { parts: trial.task.state().unwrap(), ..Default::default() };
             let fresh = Trial::<L>::new(&config, 0);
-            trial.objective = fresh.objective;
-            trial.objective.task.restore(&mut parts).unwrap();
+            trial.task = fresh.task;
+            trial.task.restore(&mut parts).unwrap();
         }
         let losses: Vec<f64> = (2..4).map(|step| trial.step(step).loss).collect();
-        (losses, to_bytes(&trial.net).unwrap(), trial.objective.task.state().unwrap(), trial.summary(1.0))
+        (losses, to_bytes(&trial.net).unwrap(), trial.task.state().unwrap(), trial.summary(1.0))
     };
     let (plain, stored) = (run(false), run(true));
     assert!(plain == stored, "{:?} {:?}", plain.0, stored.0);
     let mut missing = CheckpointData::default();
-    assert!(Trial::<L>::new(&config, 0).objective.task.restore(&mut missing).is_err());
+    assert!(Trial::<L>::new(&config, 0).task.restore(&mut missing).is_err());
 }
 
 #[test]
@@ -173,7 +172,7 @@ fn diagnosed<L: ViewLoss>() -> EpochSummary {
     let output = trial.step(0);
     let mut summary = EpochSummary { loss: output.loss, ..EpochSummary::default() };
     summary.diagnostics.add(output.diagnostics.iter().copied(), 1.0);
-    trial.objective.task.diagnose(Position { epoch: 1, epochs: 10, step: 0 }, &mut summary);
+    trial.task.diagnose(Position { epoch: 1, epochs: 10, step: 0 }, &mut summary);
     summary
 }
 
@@ -239,12 +238,12 @@ fn shuffled_keys_come_back_in_order() {
         let mut config = config();
         config.network.norm = norm;
         config.training.batch = 8;
-        let mut objective = objective::<Views<Moco>>(&config);
-        objective.task.plan.teacher_chunks = chunks;
+        let mut task = task::<Views<Moco>>(&config);
+        task.plan.teacher_chunks = chunks;
         let engine = GradientEngine::new(&Compute::cpu(), 0);
-        let batch = objective.synthetic_batch(8, 0).unwrap();
-        let net = objective.build(3, engine.device());
-        let [_, keys] = objective.task.features(&net, &batch, &MicroBatch::whole(8, engine.device()));
+        let batch = synthetic_batch(&task, &config, 8, 0).unwrap();
+        let net = task.build(3, engine.device());
+        let [_, keys] = task.features(&net, &batch, &MicroBatch::whole(8, engine.device()));
         values(keys[0].clone().inner())
     };
     let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
@@ -258,9 +257,9 @@ fn shuffled_keys_come_back_in_order() {
 fn keys_enter_the_queue_after_the_step() {
     let config = numbers(&[("queue", 6.0)]);
     let mut trial = Trial::<Moco>::new(&config, 0);
-    let before = values(trial.objective.task.loss.queue.rows(&Device::flex()));
+    let before = values(trial.task.loss.queue.rows(&Device::flex()));
     let output = trial.step(0);
-    let after = values(trial.objective.task.loss.queue.rows(&Device::flex()));
+    let after = values(trial.task.loss.queue.rows(&Device::flex()));
     assert_eq!(before[4 * 128..], after[4 * 128..], "six entries, four slices");
     let keys: Vec<f32> = output.per_slice.iter().flat_map(|row| row[128..].iter().map(|x| *x as f32)).collect();
     assert_eq!(after[..4 * 128], keys);
@@ -307,7 +306,7 @@ fn the_numbers_of_prototypes_and_queue_entries_follow_the_number_of_slices() {
 #[test]
 fn prototypes_are_frozen_then_move_at_unit_length() {
     let mut trial = Trial::<Swav>::new(&config(), 0);
-    trial.objective.task.loss.frozen = 1;
+    trial.task.loss.frozen = 1;
     let of = |trial: &Trial<Swav>| values(trial.net.prototypes().unwrap().inner());
     let start = of(&trial);
     trial.step(0);
@@ -330,10 +329,10 @@ fn a_batch_of_one_is_refused() {
 }
 
 fn picture<L: ViewLoss>() -> Vec<f32> {
-    let (objective, device) = (objective::<Views<L>>(&config()), Device::flex());
+    let (task, device) = (task::<Views<L>>(&config()), Device::flex());
     let sample = Sample { slice: 5, patient: 1, k: 2, data: crate::pretrain::synthetic_slice(&config(), 1) };
     let position = Position { epoch: 3, epochs: 10, step: 0 };
-    objective.task.picture(&objective.build(1, &device), sample, position, &device).unwrap().pixels
+    task.picture(&task.build(1, &device), sample, position, &device).unwrap().pixels
 }
 
 #[test]

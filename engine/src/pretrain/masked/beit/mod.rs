@@ -28,7 +28,7 @@ use crate::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
 use crate::pretrain::tensors::rows;
 use crate::probe::PictureKind;
 use crate::run::checkpoint::CheckpointData;
-use crate::trainer::{Head, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
 use crate::{Error, Result};
 
 use phases::{Phase, Phases};
@@ -39,7 +39,7 @@ pub(crate) const PRESET: Preset = Preset {
     name: "beit-v2",
     pretext: Pretext::BeitV2,
     family: Family::Masked,
-    what: "mae as a teacher, a codebook of its features, then the codes of masked cells: three phases in one run",
+    what: "teacher (mae), tokenizer, then a student that predicts codes of masked cells",
     about: "BEiT v2 predicts, for masked cells, the codes of a tokenizer whose codebook was fitted to a teacher's \
             features. \
             Here the first .4 of the steps train the teacher as mae instead of using CLIP, the next .2 its tokenizer \
@@ -222,10 +222,24 @@ fn micro_loss(
     MicroLoss { objective: micro.weighted(value.clone()), value, parts, diagnostics, per_slice, output }
 }
 
-impl PretextTask for BeitV2 {
+impl Objective for BeitV2 {
     type Net = TokenNet;
     type Batch = TokenBatch;
 
+    fn build(&self, seed: u64, device: &Device) -> TokenNet {
+        TokenNet::init(&network_config(&self.config), heads(&self.config), seed, device)
+    }
+
+    fn loss(&self, net: &TokenNet, batch: &TokenBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        match batch.phase {
+            Phase::Teacher => Ok(self.teach(net, batch, micro)),
+            Phase::Tokenizer => self.tokenize(net, batch, micro),
+            Phase::Student => self.predict_codes(net, batch, micro),
+        }
+    }
+}
+
+impl PretextTask for BeitV2 {
     const TRANSFER: Transfer = Transfer::EncoderDecoder;
     const NUMBERS: &'static [Number] = &[CODES];
 
@@ -259,24 +273,12 @@ impl PretextTask for BeitV2 {
         })
     }
 
-    fn build(&self, seed: u64, device: &Device) -> TokenNet {
-        TokenNet::init(&network_config(&self.config), heads(&self.config), seed, device)
-    }
-
     fn rate(&self, training: &TrainingConfig, position: Position) -> Option<f64> {
         Some(self.phases.rate(training, position))
     }
 
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<TokenBatch> {
         Ok(self.batch(samples, self.phases.of(position), position))
-    }
-
-    fn loss(&self, net: &TokenNet, batch: &TokenBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        match batch.phase {
-            Phase::Teacher => Ok(self.teach(net, batch, micro)),
-            Phase::Tokenizer => self.tokenize(net, batch, micro),
-            Phase::Student => self.predict_codes(net, batch, micro),
-        }
     }
 
     fn after_step(

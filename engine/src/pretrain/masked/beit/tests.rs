@@ -2,31 +2,30 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
+use crate::pretrain::synthetic::synthetic_batch;
 use crate::pretrain::testing::{
-    check_gradient, check_gradient_of, check_micro_batches, check_micro_batches_of, config, objective,
+    check_gradient, check_gradient_of, check_micro_batches, check_micro_batches_of, config, task,
 };
-use crate::pretrain::training::TaskObjective;
-use crate::trainer::Objective;
 
 /// A step of each phase: 10 epochs of 10 steps.
 const STEPS: [usize; 3] = [0, 45, 80];
 
 /// A task with initialised codes.
-fn tokenized(config: &Config) -> TaskObjective<BeitV2> {
-    let mut objective = objective::<BeitV2>(config);
-    let net = objective.build(3, &Device::flex());
-    let batch = objective.synthetic_batch(4, 0).unwrap();
-    objective.task.start_codes(&net, &batch).unwrap();
-    objective
+fn tokenized(config: &Config) -> BeitV2 {
+    let mut task = task::<BeitV2>(config);
+    let net = task.build(3, &Device::flex());
+    let batch = synthetic_batch(&task, config, 4, 0).unwrap();
+    task.start_codes(&net, &batch).unwrap();
+    task
 }
 
 #[test]
 fn batches_are_masked_according_to_the_phase() {
-    let objective = tokenized(&config());
-    let phases = STEPS.map(|step| objective.synthetic_batch(2, step).unwrap().phase);
+    let task = tokenized(&config());
+    let phases = STEPS.map(|step| synthetic_batch(&task, &config(), 2, step).unwrap().phase);
     assert_eq!(phases, [Phase::Teacher, Phase::Tokenizer, Phase::Student]);
     let masked = |step: usize| {
-        let batch = objective.synthetic_batch(2, step).unwrap();
+        let batch = synthetic_batch(&task, &config(), 2, step).unwrap();
         batch.masked.slices(0..2).iter().map(|s| s.mask.iter().filter(|m| **m > 0.0).count()).collect::<Vec<_>>()
     };
     // 192 of 256 patches of 2 x 2 px; nothing; 2 of 4 cells of 16 x 16 px.
@@ -35,12 +34,12 @@ fn batches_are_masked_according_to_the_phase() {
 
 #[test]
 fn predicting_codes_before_they_exist_is_an_error() {
-    let objective = objective::<BeitV2>(&config());
+    let task = task::<BeitV2>(&config());
     let device = Device::flex();
-    let net = objective.build(1, &device);
+    let net = task.build(1, &device);
     for step in &STEPS[1..] {
-        let batch = objective.synthetic_batch(1, *step).unwrap();
-        let error = objective.loss(&net, &batch, &MicroBatch::whole(1, &device)).map(|_| ()).unwrap_err();
+        let batch = synthetic_batch(&task, &config(), 1, *step).unwrap();
+        let error = task.loss(&net, &batch, &MicroBatch::whole(1, &device)).map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("codes"), "{error}");
     }
 }
@@ -48,14 +47,14 @@ fn predicting_codes_before_they_exist_is_an_error() {
 /// With uniform logits the cross-entropy is ln 256.
 #[test]
 fn the_loss_of_uniform_logits_is_the_logarithm_of_the_number_of_codes() {
-    let objective = tokenized(&config());
+    let task = tokenized(&config());
     let device = Device::flex();
-    let net = objective.build(1, &device);
+    let net = task.build(1, &device);
     let silent = crate::model::record::to_bytes(&net).unwrap();
     let net = crate::model::record::from_bytes(net, &without(&silent, "classifier.")).unwrap();
-    let batch = objective.synthetic_batch(2, STEPS[2]).unwrap();
+    let batch = synthetic_batch(&task, &config(), 2, STEPS[2]).unwrap();
     let micro = MicroBatch::whole(2, &device);
-    let output = StepOutput::of(objective.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
+    let output = StepOutput::of(task.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
     assert!((output.loss - 5.545_177).abs() < 1e-5, "{}", output.loss);
     assert_eq!(output.per_slice.len(), 2);
     assert!(output.per_slice.iter().flatten().all(|code| (0.0..256.0).contains(code) && code.fract() == 0.0));
@@ -80,12 +79,12 @@ fn without(file: &[u8], prefix: &str) -> Vec<u8> {
 /// Each phase trains its own part only.
 #[test]
 fn phases_train_disjoint_parts() {
-    let objective = tokenized(&config());
+    let task = tokenized(&config());
     let device = Device::flex().autodiff();
-    let net = objective.build(3, &device);
+    let net = task.build(3, &device);
     let trained = |step: usize| {
-        let batch = objective.synthetic_batch(4, step).unwrap();
-        let loss = objective.loss(&net, &batch, &MicroBatch::whole(4, &device)).unwrap();
+        let batch = synthetic_batch(&task, &config(), 4, step).unwrap();
+        let loss = task.loss(&net, &batch, &MicroBatch::whole(4, &device)).unwrap();
         let gradients = burn::optim::GradientsParams::from_grads(loss.objective.backward(), &net);
         let moved = burn::optim::SgdConfig::new().init().step(0.1, net.clone(), gradients);
         let of = |net: &TokenNet| crate::model::record::to_bytes(net).unwrap();
@@ -119,45 +118,48 @@ fn the_gradient_is_the_slope_of_the_loss_and_micro_batches_add_up() {
 
 #[test]
 fn an_epoch_of_two_phases_reports_the_means_of_both() {
-    let mut task = objective::<BeitV2>(&config()).task;
-    task.tokens.start(&[1.0, 0.0], 2, 256, 1);
+    let mut beit = task::<BeitV2>(&config());
+    beit.tokens.start(&[1.0, 0.0], 2, 256, 1);
     let position = Position { epoch: 5, epochs: 10, step: 10 };
-    task.means.add("mae", 2.0, 4.0);
-    task.means.add("ce", 5.0, 8.0);
-    task.means.add("code_accuracy", 0.25, 8.0);
-    task.tokens.count(&[vec![3.0, 3.0, 3.0, 4.0]]);
+    beit.means.add("mae", 2.0, 4.0);
+    beit.means.add("ce", 5.0, 8.0);
+    beit.means.add("code_accuracy", 0.25, 8.0);
+    beit.tokens.count(&[vec![3.0, 3.0, 3.0, 4.0]]);
     let diluted = Some([("mae", 2.0 / 3.0), ("ce", 10.0 / 3.0)].into_iter().collect());
     let diagnostics = [("code_accuracy", 0.1)].into_iter().collect();
     let mut summary = EpochSummary { parts: diluted, diagnostics, ..EpochSummary::default() };
-    task.diagnose(position, &mut summary);
+    beit.diagnose(position, &mut summary);
     let parts = summary.parts.unwrap();
     assert_eq!((parts.get("mae"), parts.get("ce")), (Some(2.0), Some(5.0)));
     assert_eq!(summary.diagnostics.get("code_accuracy"), Some(0.25));
     assert!(summary.diagnostics.get(PERPLEXITY).is_some_and(|p| p < 2.0));
     assert!(summary.warnings[0].contains("collapsed") && summary.warnings.len() == 1, "{:?}", summary.warnings);
     let mut last = EpochSummary::default();
-    objective::<BeitV2>(&config()).task.diagnose(Position { epoch: 10, epochs: 10, step: 10 }, &mut last);
+    task::<BeitV2>(&config()).diagnose(Position { epoch: 10, epochs: 10, step: 10 }, &mut last);
     assert!(last.warnings.is_empty());
 }
 
 #[test]
 fn the_estimated_memory_counts_the_weights_of_the_heads() {
-    let objective = objective::<BeitV2>(&config());
-    let (unet, net) = (objective.network().init(0, &Device::flex()), objective.build(0, &Device::flex()));
-    let running = unet.num_params() - objective.network().parameters();
-    assert_eq!(net.num_params() - 2 * running - objective.network().parameters(), objective.head().weights);
+    let task = task::<BeitV2>(&config());
+    let (unet, net) = (network_config(&config()).init(0, &Device::flex()), task.build(0, &Device::flex()));
+    let running = unet.num_params() - network_config(&config()).parameters();
+    assert_eq!(
+        net.num_params() - 2 * running - network_config(&config()).parameters(),
+        BeitV2::head(&config()).weights
+    );
 }
 
 #[test]
 fn pictures_show_codes_once_they_exist() {
-    let objective = tokenized(&config());
+    let task = tokenized(&config());
     let device = Device::flex();
-    let net = objective.build(3, &device);
+    let net = task.build(3, &device);
     for (epoch, shows_codes) in [(4, false), (6, true), (10, true)] {
         let data = crate::pretrain::synthetic_slice(&config(), 1);
         let sample = Sample { slice: 1, patient: 1, k: 0, data };
         let position = Position { epoch, epochs: 10, step: 10 };
-        let picture = objective.task.picture(&net, sample, position, &device).unwrap();
+        let picture = task.picture(&net, sample, position, &device).unwrap();
         assert_eq!((picture.pixels.len(), picture.masked.len()), (32 * 32, 4));
         assert_eq!(picture.kind == PictureKind::Codes, shows_codes, "{epoch}");
         assert_eq!(picture.pixels.iter().all(|v| v.fract() == 0.0 && *v < 256.0), shows_codes, "{epoch}");
