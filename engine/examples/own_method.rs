@@ -16,7 +16,7 @@ use engine::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
 use engine::pretrain::{network_config, register};
 use engine::seed::stream;
 use engine::study::{Plan, Shard, StudyContext, run};
-use engine::trainer::{Head, MicroBatch, MicroLoss, Position, StepOutput};
+use engine::trainer::{Head, MicroBatch, MicroLoss, Objective, Position, StepOutput};
 use rand_distr::{Distribution, StandardNormal};
 
 /// The preset that registers the method: its name and description.
@@ -47,34 +47,12 @@ impl Denoise {
     }
 }
 
-impl PretextTask for Denoise {
+impl Objective for Denoise {
     type Net = UNet;
     type Batch = Pairs;
 
-    const TRANSFER: Transfer = Transfer::EncoderDecoder;
-    const NUMBERS: &'static [Number] = &[NOISE];
-
-    fn head(_: &Config) -> Head {
-        Head::default()
-    }
-
-    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
-        Ok(Self(setup.config.clone()))
-    }
-
     fn build(&self, seed: u64, device: &Device) -> UNet {
         network_config(&self.0).init(seed, device)
-    }
-
-    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<Pairs> {
-        let deviation = NOISE.of(&self.0) as f32;
-        let pair = |sample: Sample| {
-            let mut draw = stream(self.0.seed, "denoise", &sample.stream_key(position));
-            let mut noise = || -> f32 { StandardNormal.sample(&mut draw) };
-            let noisy = sample.data.pixels.iter().map(|pixel| pixel + deviation * noise()).collect();
-            [noisy, sample.data.pixels]
-        };
-        Ok(samples.into_iter().map(pair).collect())
     }
 
     fn loss(&self, net: &UNet, batch: &Pairs, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
@@ -90,6 +68,30 @@ impl PretextTask for Denoise {
             value,
             output,
         })
+    }
+}
+
+impl PretextTask for Denoise {
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+    const NUMBERS: &'static [Number] = &[NOISE];
+
+    fn head(_: &Config) -> Head {
+        Head::default()
+    }
+
+    fn new(setup: &TaskSetup<'_>) -> Result<Self> {
+        Ok(Self(setup.config.clone()))
+    }
+
+    fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<Pairs> {
+        let deviation = NOISE.of(&self.0) as f32;
+        let pair = |sample: Sample| {
+            let mut draw = stream(self.0.seed, "denoise", &sample.stream_key(position));
+            let mut noise = || -> f32 { StandardNormal.sample(&mut draw) };
+            let noisy = sample.data.pixels.iter().map(|pixel| pixel + deviation * noise()).collect();
+            [noisy, sample.data.pixels]
+        };
+        Ok(samples.into_iter().map(pair).collect())
     }
 
     fn picture(&self, net: &UNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {

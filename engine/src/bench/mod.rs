@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::config::{Config, Pretext, preset};
 use crate::device::{Compute, DeviceList, open_all};
+use crate::disk::machine;
 use crate::model::{Norm, Precision, UNetConfig};
 use crate::pretrain::amlp::{Trial, forward, losses};
 use crate::pretrain::{TIMED_SIGMA, head, stepper};
-use crate::run::machine;
 use crate::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, check_device, optimizer};
 use crate::{Error, ErrorKind, Result};
 
@@ -232,7 +232,7 @@ fn infer(options: &Options, config: &Config, compute: &Compute) -> Result<Times>
 fn phases(options: &Options, config: &Config, compute: &Compute) -> Result<Phases> {
     let trial = Trial::new(config, options.batch)?;
     let device = compute.training();
-    let mut network = trial.build(0, &device);
+    let mut network = trial.objective().build(0, &device);
     let mut optimiser: ModuleOptimizer = optimizer(&config.training);
     let at_once = if options.micro_batch == 0 { options.batch } else { options.micro_batch.min(options.batch) };
     let mut seconds: [Vec<f64>; 5] = Default::default();

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::config::Config;
 use crate::loss::{Overlap, cross_entropy, dice, dice_loss, overlap};
-use crate::model::{UNet, UNetConfig};
+use crate::model::UNet;
 use crate::predict::network_config;
 use crate::trainer::{MicroBatch, MicroLoss, Objective};
 use crate::{ErrorKind, Result};
@@ -54,12 +54,8 @@ impl Objective for DiceCrossEntropy<'_> {
     type Net = UNet;
     type Batch = Samples;
 
-    fn network(&self) -> UNetConfig {
-        network_config(self.0)
-    }
-
     fn build(&self, seed: u64, device: &Device) -> UNet {
-        self.network().init(seed, device)
+        network_config(self.0).init(seed, device)
     }
 
     fn batch_statistics(&self, net: &UNet, batch: &Samples, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {

@@ -17,15 +17,13 @@ use crate::pretrain::Slices;
 use crate::probe::{PictureKind, Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint;
-use crate::trainer::{
-    Dataset, EpochEnd, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint, Session, StepOutput,
-    WEIGHTS,
-};
+use crate::trainer::{Dataset, EpochEnd, Method, Parts, Position, ResumePoint, Session, StepOutput, WEIGHTS};
 use crate::{Error, ErrorKind, Result};
 
 /// A fine-tuning run.
 pub(super) struct Supervised<'a> {
     config: &'a Config,
+    objective: DiceCrossEntropy<'a>,
     data: &'a LabelledData,
     session: &'a Session<'a>,
     probes: PinnedPictures<'a>,
@@ -34,7 +32,7 @@ pub(super) struct Supervised<'a> {
 impl<'a> Supervised<'a> {
     pub fn new(config: &'a Config, data: &'a LabelledData, session: &'a Session<'a>) -> Self {
         let probes = PinnedPictures::new(config, session.cohort, session.run, session.pins, Stage::Finetune);
-        Self { config, data, session, probes }
+        Self { config, objective: DiceCrossEntropy(config), data, session, probes }
     }
 
     /// Mean Dice of whole volumes over the validation patients and regions, on the prepared grid; `None` in epochs without a
@@ -104,30 +102,18 @@ fn estimate_norms(net: &UNet, config: &Config, slices: &Slices, device: &Device)
     Ok(())
 }
 
-impl Objective for Supervised<'_> {
-    type Net = UNet;
-    type Batch = Samples;
+impl<'a> Method for Supervised<'a> {
+    type Objective = DiceCrossEntropy<'a>;
+    const STAGE: Stage = Stage::Finetune;
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+
+    fn objective(&self) -> &DiceCrossEntropy<'a> {
+        &self.objective
+    }
 
     fn network(&self) -> UNetConfig {
         network_config(self.config)
     }
-
-    fn build(&self, seed: u64, device: &Device) -> UNet {
-        self.network().init(seed, device)
-    }
-
-    fn batch_statistics(&self, net: &UNet, batch: &Samples, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
-        DiceCrossEntropy(self.config).batch_statistics(net, batch, micro)
-    }
-
-    fn loss(&self, net: &UNet, batch: &Samples, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        DiceCrossEntropy(self.config).loss(net, batch, micro)
-    }
-}
-
-impl Method for Supervised<'_> {
-    const STAGE: Stage = Stage::Finetune;
-    const TRANSFER: Transfer = Transfer::EncoderDecoder;
 
     fn initial(&self, seed: u64, device: &Device) -> Result<UNet> {
         let net = initial(self.config, seed, device)?;

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::amlp::mps::PatchState;
-use super::amlp::{Amlp, Trial};
+use super::amlp::{Amlp, AmlpObjective, Trial};
 use super::masked::MaskedMethod;
 use super::masked::attmask::AttMask;
 use super::masked::beit::BeitV2;
@@ -19,14 +19,15 @@ use super::masked::hpm::Hpm;
 use super::masked::maskfeat::MaskFeat;
 use super::masked::simmim::SimMim;
 use super::masked::um_mae::UmMae;
-use super::task::{PretextTask, Reconstruct};
-use super::training::{Pretraining, TaskObjective};
+use super::synthetic::synthetic_batch;
+use super::task::{PretextTask, Reconstruct, new_task};
+use super::training::Pretraining;
 use super::views::Views;
 use super::views::byol::Byol;
 use super::views::moco::Moco;
 use super::views::simclr::SimClr;
 use super::views::swav::Swav;
-use super::{Slices, Validation, network_config};
+use super::{Slices, Validation};
 use crate::cluster::ClusterConfig;
 use crate::config::{Config, Number, PRESETS, Preset, Pretext};
 use crate::device::Compute;
@@ -181,22 +182,22 @@ impl<T: PretextTask> MethodEntry for TaskEntry<T> {
     }
 
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
-        let objective = TaskObjective::<T>::new(config, slices, &compute.device)?;
-        let batch = objective.synthetic_batch(slices, 0)?;
-        measure_step(&objective, &batch, slices, config, compute, control)
+        let task: T = new_task(config, slices, &compute.device)?;
+        let batch = synthetic_batch(&task, config, slices, 0)?;
+        measure_step(&task, &batch, slices, config, compute, control)
     }
 
     fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper> {
-        let (size, lr, epochs) = (config.training.batch, config.training.lr, config.training.epochs);
-        let mut objective = TaskObjective::<T>::new(config, size, &compute.device)?;
+        let (config, size) = (config.clone(), config.training.batch);
+        let mut task: T = new_task(&config, size, &compute.device)?;
         let engine = GradientEngine::new(compute, config.training.micro_batch);
-        let mut net = objective.build(0, engine.device());
+        let mut net = task.build(0, engine.device());
         let mut optimizer = optimizer(&config.training);
         Ok(Box::new(move |step| {
-            let batch = objective.synthetic_batch(size, step)?;
-            let (gradients, output) = engine.gradients(&objective, &net, &batch, size)?;
-            net = optimizer.step(lr, net.clone(), gradients);
-            objective.task.after_step(&mut net, &batch, &output, Position { epoch: 1, epochs, step })?;
+            let batch = synthetic_batch(&task, &config, size, step)?;
+            let (gradients, output) = engine.gradients(&task, &net, &batch, size)?;
+            net = optimizer.step(config.training.lr, net.clone(), gradients);
+            task.after_step(&mut net, &batch, &output, Position { epoch: 1, epochs: config.training.epochs, step })?;
             engine.sync()
         }))
     }
@@ -249,25 +250,25 @@ impl MethodEntry for AmlpEntry {
         config.method.cluster = ClusterConfig::default();
         let trial = Trial::new(&config, slices)?;
         let batch = trial.masked(config.method.ratio.sigma(1, config.training.epochs), 1);
-        measure_step(&trial, &batch, slices, &config, compute, control)
+        measure_step(&trial.objective(), &batch, slices, &config, compute, control)
     }
 
     fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper> {
         let (size, lr) = (config.training.batch, config.training.lr);
         let trial = Trial::new(config, size)?;
         let engine = GradientEngine::new(compute, config.training.micro_batch);
-        let mut net = trial.build(0, engine.device());
+        let mut net = trial.objective().build(0, engine.device());
         let mut optimizer = optimizer(&config.training);
         Ok(Box::new(move |step| {
             let masked = trial.masked(TIMED_SIGMA, step as u64);
-            let (gradients, _) = engine.gradients(&trial, &net, &masked, size)?;
+            let (gradients, _) = engine.gradients(&trial.objective(), &net, &masked, size)?;
             net = optimizer.step(lr, net.clone(), gradients);
             engine.sync()
         }))
     }
 
     fn reconstructor(&self, config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
-        let net = MaskedUNet::init(&network_config(config), config.method.mask_input(), 0, device);
+        let net = AmlpObjective(config).build(0, device);
         Ok(Box::new(from_bytes(net, weights)?.valid()))
     }
 }

@@ -1,10 +1,29 @@
 //! Synthetic slices, for benchmarks, estimates and tests.
 
 use rand::RngExt;
+use rayon::prelude::*;
 
+use super::task::{PretextTask, Sample};
+use crate::Result;
 use crate::config::Config;
 use crate::preprocess::SliceData;
 use crate::seed::stream;
+use crate::trainer::Position;
+
+/// A batch of `slices` synthetic slices, for a step of the first epoch.
+///
+/// # Errors
+/// Those of [`PretextTask::collate`].
+pub(super) fn synthetic_batch<T: PretextTask>(
+    task: &T,
+    config: &Config,
+    slices: usize,
+    step: usize,
+) -> Result<T::Batch> {
+    let sample = |slice: u64| Sample { slice, patient: slice, k: 0, data: synthetic_slice(config, slice) };
+    let position = Position { epoch: 1, epochs: config.training.epochs, step };
+    task.collate((0..slices as u64).into_par_iter().map(sample).collect(), position)
+}
 
 /// An ellipse of tissue with a brighter disc, and independent texture per channel.
 pub(crate) fn synthetic_slice(config: &Config, slice: u64) -> SliceData {

@@ -1,7 +1,6 @@
-//! The trait of a pre-training method: its network, batches, loss and state updates. `training.rs` adapts it to
+//! The trait of a pre-training method: its batches, state updates and pictures, besides its network and loss. `training.rs` adapts it to
 //! [`crate::trainer::Method`]. Only AMLP, which updates patch labels, implements that trait directly.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use crate::config::{Config, Number, TrainingConfig};
@@ -10,7 +9,7 @@ use crate::model::record::Transfer;
 use crate::preprocess::SliceData;
 use crate::probe::PictureKind;
 use crate::run::checkpoint::CheckpointData;
-use crate::trainer::{Head, Length, MicroBatch, MicroLoss, Parts, Position, StepOutput};
+use crate::trainer::{Head, Length, Objective, Parts, Position, StepOutput};
 use crate::{Error, Result};
 
 /// Context in which a method is created.
@@ -67,14 +66,22 @@ impl Picture {
     }
 }
 
-/// A pre-training method. State besides the network, such as a teacher, a queue or codes, is in the struct itself: created in
-/// `new`, read in `loss`, updated in `after_step`, saved and loaded by `state` and `restore`.
-pub trait PretextTask: Sized + Send + Sync + 'static {
-    /// A U-Net with the method's heads.
-    type Net: Module + Sync;
-    /// A batch on the host.
-    type Batch: Send + Sync;
+/// A task for `slices` training slices.
+///
+/// # Errors
+/// Settings that cannot be used.
+pub(super) fn new_task<T: PretextTask>(config: &Config, slices: usize, device: &Device) -> Result<T> {
+    let of_epoch = if T::FILLS_BATCHES { slices.next_multiple_of(config.training.batch.max(1)) } else { slices };
+    let length = Length::new(&config.training, of_epoch);
+    T::new(&TaskSetup { config, slices, length, device })
+}
 
+/// A pre-training method: a network with its loss, and how slices become a batch. The network is a U-Net of
+/// [`super::network_config`] from the stream `weights`, with heads from separate streams and with numbered parameters.
+///
+/// State besides the network, such as a teacher, a queue or codes, is in the struct itself: created in
+/// `new`, read in `loss`, updated in `after_step`, saved and loaded by `state` and `restore`.
+pub trait PretextTask: Objective + Sized + Send + 'static {
     /// What fine-tuning transfers. A decoder that is not transferred starts from random weights.
     const TRANSFER: Transfer;
     /// Its parameters in `[method.numbers]`.
@@ -102,10 +109,6 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// Settings that cannot be used.
     fn new(setup: &TaskSetup<'_>) -> Result<Self>;
 
-    /// The network with random weights: a U-Net of [`super::network_config`] from the stream `weights`, heads from separate
-    /// streams, with numbered parameters.
-    fn build(&self, seed: u64, device: &Device) -> Self::Net;
-
     /// The learning rate of a step, if it does not follow one schedule over the whole run.
     fn rate(&self, _training: &TrainingConfig, _at: Position) -> Option<f64> {
         None
@@ -116,20 +119,6 @@ pub trait PretextTask: Sized + Send + Sync + 'static {
     /// # Errors
     /// Slices that cannot be used.
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<Self::Batch>;
-
-    /// As [`crate::trainer::Objective::batch_statistics`].
-    ///
-    /// # Errors
-    /// Those of the device.
-    fn batch_statistics(&self, _: &Self::Net, _: &Self::Batch, _: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
-        Ok(None)
-    }
-
-    /// The loss of a micro-batch.
-    ///
-    /// # Errors
-    /// Those of the device.
-    fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
 
     /// Called after a step, to update moving averages, queues and codes.
     ///

@@ -1,15 +1,17 @@
 //! Code shared by the tests of all methods.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use burn::module::Module;
 use burn::optim::SgdConfig;
 use burn::tensor::Tensor;
 
-use super::task::PretextTask;
-use super::training::TaskObjective;
+use super::network_config;
+use super::synthetic::synthetic_batch;
+use super::task::{PretextTask, new_task};
 use crate::config::Config;
 use crate::device::Compute;
 use crate::model::UNetConfig;
-use crate::trainer::{GradientEngine, MicroBatch, Objective, gradient_norm};
+use crate::trainer::{GradientEngine, MicroBatch, gradient_norm};
 
 /// Settings of a network of width 2 and depth 4 on slices of 32 pixels.
 pub(in crate::pretrain) fn config() -> Config {
@@ -27,28 +29,31 @@ pub(in crate::pretrain) fn sized(size: usize) -> Config {
     config
 }
 
-/// A task without data, for 40 training slices.
-pub(in crate::pretrain) fn objective<T: PretextTask>(config: &Config) -> TaskObjective<T> {
-    TaskObjective::new(config, 40, &Compute::cpu().device).unwrap()
+/// A task for 40 training slices.
+pub(in crate::pretrain) fn task<T: PretextTask>(config: &Config) -> T {
+    new_task(config, 40, &Compute::cpu().device).unwrap()
+}
+
+/// Checks that the estimated memory counts the weights that the method adds to the U-Net.
+pub(in crate::pretrain) fn check_head<T: PretextTask>(config: &Config) {
+    let device = Compute::cpu().device;
+    let unet = network_config(config).init(0, &device).num_params();
+    assert_eq!(task::<T>(config).build(0, &device).num_params(), unet + T::head(config).weights);
 }
 
 /// Checks that the gradient is the slope of the loss: a step of plain gradient descent must reduce the loss by the step size
 /// times the squared norm of the gradient.
 pub(in crate::pretrain) fn check_gradient<T: PretextTask>(config: &Config) {
-    check_gradient_of(&objective::<T>(config), config, 0);
+    check_gradient_of(&task::<T>(config), config, 0);
 }
 
 /// [`check_gradient`] of a task in a state, at a step.
-pub(in crate::pretrain) fn check_gradient_of<T: PretextTask>(
-    objective: &TaskObjective<T>,
-    config: &Config,
-    step: usize,
-) {
+pub(in crate::pretrain) fn check_gradient_of<T: PretextTask>(task: &T, config: &Config, step: usize) {
     let loss = |net: &T::Net, batch: &T::Batch| {
         let device = GradientEngine::new(&Compute::cpu(), 0).device().clone();
-        objective.loss(net, batch, &MicroBatch::whole(config.training.batch, &device)).unwrap().objective
+        task.loss(net, batch, &MicroBatch::whole(config.training.batch, &device)).unwrap().objective
     };
-    check_slope_of(objective, config, step, loss);
+    check_slope_of(task, config, step, loss);
 }
 
 /// [`check_gradient`] against the slope of `loss`, which is initially the task's loss.
@@ -56,11 +61,11 @@ pub(in crate::pretrain) fn check_slope<T: PretextTask>(
     config: &Config,
     loss: impl Fn(&T::Net, &T::Batch) -> Tensor<1>,
 ) {
-    check_slope_of(&objective::<T>(config), config, 0, loss);
+    check_slope_of(&task::<T>(config), config, 0, loss);
 }
 
 fn check_slope_of<T: PretextTask>(
-    objective: &TaskObjective<T>,
+    task: &T,
     config: &Config,
     step: usize,
     loss: impl Fn(&T::Net, &T::Batch) -> Tensor<1>,
@@ -68,16 +73,16 @@ fn check_slope_of<T: PretextTask>(
     let size = config.training.batch;
     let engine = GradientEngine::new(&Compute::cpu(), 0);
     let device = engine.device().clone();
-    let batch = objective.synthetic_batch(size, step).unwrap();
-    let net = objective.build(3, &device);
+    let batch = synthetic_batch(task, config, size, step).unwrap();
+    let net = task.build(3, &device);
     let value = |net: &T::Net| loss(net, &batch).inner().into_data().iter::<f64>().next().unwrap();
     let micro = MicroBatch::whole(size, &device);
-    let start = objective.loss(&net, &batch, &micro).unwrap();
+    let start = task.loss(&net, &batch, &micro).unwrap();
     let (value_here, norm) = (value(&net), gradient_norm(&net, &start.objective));
     assert!(norm > 0.0 && value_here.is_finite(), "no gradient: loss {value_here}, norm {norm}");
     let rate = 1e-3 * value_here.abs().max(1e-3) / (norm * norm);
     let loss_after = |rate: f64| {
-        let (gradients, _) = engine.gradients(objective, &net, &batch, size).unwrap();
+        let (gradients, _) = engine.gradients(task, &net, &batch, size).unwrap();
         value(&SgdConfig::new().init().step(rate, net.clone(), gradients))
     };
     let slope = (loss_after(-rate) - loss_after(rate)) / (2.0 * rate);
@@ -92,21 +97,17 @@ fn check_slope_of<T: PretextTask>(
 pub(in crate::pretrain) fn check_micro_batches<T: PretextTask>(config: &Config) {
     let mut config = config.clone();
     config.network.norm = crate::model::Norm::None;
-    check_micro_batches_of(&objective::<T>(&config), &config, 0);
+    check_micro_batches_of(&task::<T>(&config), &config, 0);
 }
 
 /// [`check_micro_batches`] of a task in a state, at a step.
-pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(
-    objective: &TaskObjective<T>,
-    config: &Config,
-    step: usize,
-) {
+pub(in crate::pretrain) fn check_micro_batches_of<T: PretextTask>(task: &T, config: &Config, step: usize) {
     let size = config.training.batch;
-    let batch = objective.synthetic_batch(size, step).unwrap();
+    let batch = synthetic_batch(task, config, size, step).unwrap();
     let of = |micro: usize| {
         let engine = GradientEngine::new(&Compute::cpu(), micro);
-        let net = objective.build(3, engine.device());
-        let (gradients, output) = engine.gradients(objective, &net, &batch, size).unwrap();
+        let net = task.build(3, engine.device());
+        let (gradients, output) = engine.gradients(task, &net, &batch, size).unwrap();
         let moved = SgdConfig::new().init().step(0.1, net, gradients);
         (output, crate::model::record::to_bytes(&moved).unwrap())
     };

@@ -1,11 +1,10 @@
 //! Adapts a [`PretextTask`] to a training method: makes batches of slices, and pictures of pinned slices.
 
 use burn::module::Module;
-use burn::tensor::Device;
 use rayon::prelude::*;
 
-use super::task::{PretextTask, Sample, TaskSetup};
-use super::{Slices, network_config, synthetic_slice};
+use super::task::{PretextTask, Sample, new_task};
+use super::{Slices, network_config};
 use crate::Result;
 use crate::config::{Config, TrainingConfig};
 use crate::event::{EpochSummary, Event, Stage};
@@ -13,67 +12,12 @@ use crate::model::UNetConfig;
 use crate::model::record::Transfer;
 use crate::preprocess::SliceData;
 use crate::probe::{Pin, PinnedPictures, TrainingSlice};
-use crate::trainer::{
-    Dataset, EpochEnd, Head, Length, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint, Session,
-    StepOutput,
-};
-
-/// A task as an objective, without data.
-pub(super) struct TaskObjective<T> {
-    config: Config,
-    pub task: T,
-}
-
-impl<T: PretextTask> TaskObjective<T> {
-    /// # Errors
-    /// Settings that cannot be used.
-    pub fn new(config: &Config, slices: usize, device: &Device) -> Result<Self> {
-        let batch = config.training.batch.max(1);
-        let of_epoch = if T::FILLS_BATCHES { slices.next_multiple_of(batch) } else { slices };
-        let length = Length::new(&config.training, of_epoch);
-        let task = T::new(&TaskSetup { config, slices, length, device })?;
-        Ok(Self { config: config.clone(), task })
-    }
-
-    /// A batch of synthetic slices.
-    ///
-    /// # Errors
-    /// Those of [`PretextTask::collate`].
-    pub fn synthetic_batch(&self, slices: usize, step: usize) -> Result<T::Batch> {
-        let sample = |slice: u64| Sample { slice, patient: slice, k: 0, data: synthetic_slice(&self.config, slice) };
-        let position = Position { epoch: 1, epochs: self.config.training.epochs, step };
-        self.task.collate((0..slices as u64).into_par_iter().map(sample).collect(), position)
-    }
-}
-
-impl<T: PretextTask> Objective for TaskObjective<T> {
-    type Net = T::Net;
-    type Batch = T::Batch;
-
-    fn network(&self) -> UNetConfig {
-        network_config(&self.config)
-    }
-
-    fn head(&self) -> Head {
-        T::head(&self.config)
-    }
-
-    fn build(&self, seed: u64, device: &Device) -> T::Net {
-        self.task.build(seed, device)
-    }
-
-    fn batch_statistics(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
-        self.task.batch_statistics(net, batch, micro)
-    }
-
-    fn loss(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        self.task.loss(net, batch, micro)
-    }
-}
+use crate::trainer::{Dataset, EpochEnd, Head, Length, Method, Parts, Position, ResumePoint, Session, StepOutput};
 
 /// A pre-training run of a task.
 pub(super) struct Pretraining<'a, T: PretextTask> {
-    objective: TaskObjective<T>,
+    config: &'a Config,
+    task: T,
     session: &'a Session<'a>,
     slices: &'a Slices,
     probes: PinnedPictures<'a>,
@@ -85,12 +29,8 @@ impl<'a, T: PretextTask> Pretraining<'a, T> {
     pub fn new(config: &'a Config, session: &'a Session<'a>, slices: &'a Slices) -> Result<Self> {
         let probes = PinnedPictures::new(config, session.cohort, session.run, session.pins, Stage::Pretrain);
         let probes = probes.with_grid(T::mask_grid(config));
-        let objective = TaskObjective::new(config, slices.len(), &session.compute.device)?;
-        Ok(Self { objective, session, slices, probes })
-    }
-
-    fn batch_size(&self) -> usize {
-        self.objective.config.training.batch.max(1)
+        let task = new_task(config, slices.len(), &session.compute.device)?;
+        Ok(Self { config, task, session, slices, probes })
     }
 
     /// A pinned slice among those that are trained on.
@@ -104,31 +44,6 @@ impl<'a, T: PretextTask> Pretraining<'a, T> {
     }
 }
 
-impl<T: PretextTask> Objective for Pretraining<'_, T> {
-    type Net = T::Net;
-    type Batch = T::Batch;
-
-    fn network(&self) -> UNetConfig {
-        self.objective.network()
-    }
-
-    fn head(&self) -> Head {
-        self.objective.head()
-    }
-
-    fn build(&self, seed: u64, device: &Device) -> T::Net {
-        self.objective.build(seed, device)
-    }
-
-    fn batch_statistics(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<Option<Vec<f64>>> {
-        self.objective.batch_statistics(net, batch, micro)
-    }
-
-    fn loss(&self, net: &T::Net, batch: &T::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        self.objective.loss(net, batch, micro)
-    }
-}
-
 impl<T: PretextTask> Dataset for Pretraining<'_, T> {
     fn digest(&self) -> String {
         self.slices.digest()
@@ -136,7 +51,7 @@ impl<T: PretextTask> Dataset for Pretraining<'_, T> {
 
     fn order(&self, epoch: usize) -> Vec<usize> {
         let order = self.slices.order(epoch);
-        if T::FILLS_BATCHES { filled(&order, self.batch_size()) } else { order }
+        if T::FILLS_BATCHES { filled(&order, self.config.training.batch.max(1)) } else { order }
     }
 
     fn name(&self, slice: usize) -> String {
@@ -151,8 +66,21 @@ fn filled(order: &[usize], batch: usize) -> Vec<usize> {
 }
 
 impl<T: PretextTask> Method for Pretraining<'_, T> {
+    type Objective = T;
     const STAGE: Stage = Stage::Pretrain;
     const TRANSFER: Transfer = T::TRANSFER;
+
+    fn objective(&self) -> &T {
+        &self.task
+    }
+
+    fn network(&self) -> UNetConfig {
+        network_config(self.config)
+    }
+
+    fn head(&self) -> Head {
+        T::head(self.config)
+    }
 
     fn dataset(&self) -> &dyn Dataset {
         self
@@ -163,14 +91,11 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
             let meta = self.slices.meta(slice);
             Ok(Sample { slice: slice as u64, patient: meta.case.into(), k: meta.k, data: self.slices.window(slice)? })
         };
-        self.objective.task.collate(slices.par_iter().map(sample).collect::<Result<_>>()?, position)
+        self.task.collate(slices.par_iter().map(sample).collect::<Result<_>>()?, position)
     }
 
     fn rate(&self, training: &TrainingConfig, length: &Length, position: Position) -> f64 {
-        self.objective
-            .task
-            .rate(training, position)
-            .unwrap_or_else(|| length.rate(training, position.epoch, position.step))
+        self.task.rate(training, position).unwrap_or_else(|| length.rate(training, position.epoch, position.step))
     }
 
     fn after_step(
@@ -180,14 +105,14 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
         output: &StepOutput,
         position: Position,
     ) -> Result<Vec<Event>> {
-        self.objective.task.after_step(net, batch, output, position)?;
+        self.task.after_step(net, batch, output, position)?;
         self.probes.admit_new(&|pin| Self::find(self.slices, pin));
         Ok(self.probes.events())
     }
 
     fn end_epoch(&mut self, net: &T::Net, position: Position) -> Result<EpochEnd> {
         self.probes.admit_new(&|pin| Self::find(self.slices, pin));
-        let (net, device, task) = (net.valid(), &self.session.compute.device, &self.objective.task);
+        let (net, device, task) = (net.valid(), &self.session.compute.device, &self.task);
         let picture = |pin: &Pin, data: &SliceData| {
             let sample = Sample { slice: pin.key(), patient: pin.key(), k: pin.slice, data: data.clone() };
             let picture = task.picture(&net, sample, position, device)?;
@@ -198,17 +123,17 @@ impl<T: PretextTask> Method for Pretraining<'_, T> {
     }
 
     fn diagnostics(&mut self, _: &T::Net, position: Position, summary: &mut EpochSummary) -> Result<()> {
-        self.objective.task.diagnose(position, summary);
+        self.task.diagnose(position, summary);
         Ok(())
     }
 
     fn state(&self) -> Result<Parts> {
-        self.objective.task.state()
+        self.task.state()
     }
 
     fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()> {
         if let Some(parts) = &mut resumed.parts {
-            self.objective.task.restore(parts)?;
+            self.task.restore(parts)?;
         }
         self.probes.start(resumed.epoch, &|pin| Self::find(self.slices, pin))
     }

@@ -52,7 +52,7 @@ pub(super) fn estimate<M: Method>(
 ) -> Result<()> {
     let slices: Vec<usize> = method.dataset().order(1).into_iter().take(config.training.batch).collect();
     let batch = method.collate(&slices, Position { epoch: 1, epochs: length.epochs, step: 0 })?;
-    let seconds = measure_step(method, &batch, slices.len(), config, session.compute, session.control)?;
+    let seconds = measure_step(method.objective(), &batch, slices.len(), config, session.compute, session.control)?;
     sink.event(&Event::Estimate {
         steps: length.steps,
         seconds_per_step: seconds,

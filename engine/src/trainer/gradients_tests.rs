@@ -89,7 +89,7 @@ fn compare<O: Objective>(objective: &O, batch: &O::Batch) {
 fn accumulated_gradients_of_pretraining_equal_those_of_the_whole_batch() {
     for norm in [Norm::None, Norm::Instance] {
         let trial = Trial::new(&config(norm), BATCH).unwrap();
-        compare(&trial, &trial.masked(0.5, 1));
+        compare(&trial.objective(), &trial.masked(0.5, 1));
     }
 }
 
@@ -108,9 +108,6 @@ fn a_dice_per_micro_batch_has_a_different_gradient() {
     impl Objective for PerMicroBatchDice<'_> {
         type Net = UNet;
         type Batch = Samples;
-        fn network(&self) -> UNetConfig {
-            self.0.network()
-        }
         fn build(&self, seed: u64, device: &Device) -> UNet {
             self.0.build(seed, device)
         }
@@ -134,9 +131,9 @@ fn two_devices_give_the_same_weights_as_two_micro_batches() {
     let trial = Trial::new(&config, BATCH).unwrap();
     let weights = |devices, micro, steps| {
         let engine = engine(devices, micro);
-        let (mut net, mut optimizer) = (trial.build(3, engine.device()), optimizer(&config.training));
+        let (mut net, mut optimizer) = (trial.objective().build(3, engine.device()), optimizer(&config.training));
         for epoch in 0..steps {
-            let (gradients, _) = engine.gradients(&trial, &net, &trial.masked(0.5, epoch), BATCH).unwrap();
+            let (gradients, _) = engine.gradients(&trial.objective(), &net, &trial.masked(0.5, epoch), BATCH).unwrap();
             net = optimizer.step(1e-2, net, gradients);
         }
         record::to_bytes(&net).unwrap()
@@ -151,11 +148,8 @@ struct FailingObjective(&'static str, bool);
 impl Objective for FailingObjective {
     type Net = UNet;
     type Batch = ();
-    fn network(&self) -> UNetConfig {
-        UNetConfig { width: 1, depth: 1, ..UNetConfig::default() }
-    }
     fn build(&self, seed: u64, device: &Device) -> UNet {
-        self.network().init(seed, device)
+        UNetConfig { width: 1, depth: 1, ..UNetConfig::default() }.init(seed, device)
     }
     fn loss(&self, _: &UNet, (): &(), _: &MicroBatch<'_>) -> Result<MicroLoss> {
         assert!(!self.1, "{}", self.0);

@@ -25,14 +25,6 @@ pub trait Objective: Sync {
     /// A batch on the host.
     type Batch: Send + Sync;
 
-    /// Shape of the U-Net.
-    fn network(&self) -> UNetConfig;
-
-    /// What the method adds to it.
-    fn head(&self) -> Head {
-        Head::default()
-    }
-
     /// The network with random weights.
     fn build(&self, seed: u64, device: &Device) -> Self::Net;
 
@@ -69,19 +61,38 @@ pub trait Dataset {
     fn name(&self, slice: usize) -> String;
 }
 
+/// The network of a method.
+pub type Net<M> = <<M as Method>::Objective as Objective>::Net;
+
+/// The batches of a method.
+pub type Batch<M> = <<M as Method>::Objective as Objective>::Batch;
+
 /// A run: an [`Objective`] with its data and its state.
-pub trait Method: Objective {
+pub trait Method: Sync {
+    /// Its network and loss.
+    type Objective: Objective;
     /// Pre-training or fine-tuning.
     const STAGE: Stage;
     /// What fine-tuning transfers from the trained network.
     const TRANSFER: Transfer;
 
+    /// Its network and loss.
+    fn objective(&self) -> &Self::Objective;
+
+    /// Shape of the U-Net.
+    fn network(&self) -> UNetConfig;
+
+    /// What the method adds to it.
+    fn head(&self) -> Head {
+        Head::default()
+    }
+
     /// The weights that a new run starts with; not called for a resumed run.
     ///
     /// # Errors
     /// A pre-trained network that cannot be read.
-    fn initial(&self, seed: u64, device: &Device) -> Result<Self::Net> {
-        Ok(self.build(seed, device))
+    fn initial(&self, seed: u64, device: &Device) -> Result<Net<Self>> {
+        Ok(self.objective().build(seed, device))
     }
 
     /// The slices that it trains on.
@@ -92,7 +103,7 @@ pub trait Method: Objective {
     ///
     /// # Errors
     /// A slice that cannot be read.
-    fn collate(&self, slices: &[usize], position: Position) -> Result<Self::Batch>;
+    fn collate(&self, slices: &[usize], position: Position) -> Result<Batch<Self>>;
 
     /// The learning rate of a step.
     fn rate(&self, training: &TrainingConfig, length: &Length, position: Position) -> f64 {
@@ -105,8 +116,8 @@ pub trait Method: Objective {
     /// Those of the device.
     fn after_step(
         &mut self,
-        net: &mut Self::Net,
-        batch: &Self::Batch,
+        net: &mut Net<Self>,
+        batch: &Batch<Self>,
         output: &StepOutput,
         position: Position,
     ) -> Result<Vec<Event>>;
@@ -115,13 +126,13 @@ pub trait Method: Objective {
     ///
     /// # Errors
     /// Those of the device; cancellation during validation.
-    fn end_epoch(&mut self, net: &Self::Net, position: Position) -> Result<EpochEnd>;
+    fn end_epoch(&mut self, net: &Net<Self>, position: Position) -> Result<EpochEnd>;
 
     /// Adds the method's own values to the epoch summary, and resets its counts.
     ///
     /// # Errors
     /// Those of the device.
-    fn diagnostics(&mut self, _net: &Self::Net, _at: Position, _summary: &mut EpochSummary) -> Result<()> {
+    fn diagnostics(&mut self, _net: &Net<Self>, _at: Position, _summary: &mut EpochSummary) -> Result<()> {
         Ok(())
     }
 

@@ -35,9 +35,10 @@ pub use gradients::GradientEngine;
 pub use length::Length;
 pub use memory::{Head, check_device, memory_mib};
 pub use meter::EpochMeter;
-pub use method::{Dataset, EpochEnd, Method, MicroBatch, Objective, Parts, Position, ResumePoint};
+pub use method::{Batch, Dataset, EpochEnd, Method, MicroBatch, Net, Objective, Parts, Position, ResumePoint};
 pub use output::{MicroLoss, StepOutput};
-pub use session::{Session, Trainer, WEIGHTS, gradient_norm, optimizer};
+use session::Trainer;
+pub use session::{Session, WEIGHTS, gradient_norm, optimizer};
 
 /// A finished run.
 pub struct TrainOutput {

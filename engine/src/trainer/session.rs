@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use super::adamw::AdamW;
 use super::clip::clip;
-use super::method::{EpochEnd, Position, ResumePoint};
+use super::method::{Batch, EpochEnd, Net, Objective, Position, ResumePoint};
 use super::{EpochMeter, GradientEngine, Length, Method, StepOutput};
 use crate::cohort::Cohort;
 use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
-use crate::event::{Control, Event, EventSink, Signal, Stage};
+use crate::event::{Control, Event, EventSink, Signal};
 use crate::model::{UNetConfig, mix, record};
 use crate::preprocess::DigestMatch;
 use crate::probe::Pins;
@@ -88,7 +88,7 @@ fn start_new<M: Method>(
     config: &Config,
     run: &RunFolder,
     engine: &GradientEngine,
-) -> Result<InitialState<M::Net>> {
+) -> Result<InitialState<Net<M>>> {
     let net = method.initial(config.seed, engine.device())?;
     method.restore(&mut ResumePoint { epoch: 1, parts: None })?;
     Ok(InitialState {
@@ -108,7 +108,7 @@ fn resume<M: Method>(
     run: &RunFolder,
     engine: &GradientEngine,
     sink: &mut dyn EventSink,
-) -> Result<InitialState<M::Net>> {
+) -> Result<InitialState<Net<M>>> {
     let (mut parts, warnings) = checkpoint::load(run)?;
     for message in warnings {
         sink.event(&Event::Warning { message })?;
@@ -130,7 +130,8 @@ fn resume<M: Method>(
             state.data = data;
         }
     }
-    let mut load = |name: &str| record::from_bytes(method.build(config.seed, engine.device()), &parts.take(name)?);
+    let mut load =
+        |name: &str| record::from_bytes(method.objective().build(config.seed, engine.device()), &parts.take(name)?);
     let (average, trained) =
         if config.training.ema_decay > 0.0 { (Some(load(WEIGHTS)?), TRAINED) } else { (None, WEIGHTS) };
     let net = load(trained)?;
@@ -149,19 +150,18 @@ fn resume<M: Method>(
     Ok(InitialState { net, average, optimizer, state, meter, log })
 }
 
-/// A run in progress, with a network of type `N`.
-pub struct Trainer<'a, N> {
+/// A run of a method in progress.
+pub struct Trainer<'a, M: Method> {
     /// The network; its tensors track gradients.
-    pub net: N,
+    pub net: Net<M>,
     /// Running means of the current epoch.
     pub meter: EpochMeter,
     /// Moving average of the weights, if there is one.
-    average: Option<N>,
+    average: Option<Net<M>>,
     optimizer: ModuleOptimizer,
     engine: GradientEngine,
     training: TrainingConfig,
     network: UNetConfig,
-    stage: Stage,
     device: String,
     run: &'a RunFolder,
     log: EventLog,
@@ -173,17 +173,12 @@ pub struct Trainer<'a, N> {
     warned: BTreeSet<String>,
 }
 
-impl<'a, N: Module + Sync> Trainer<'a, N> {
+impl<'a, M: Method> Trainer<'a, M> {
     /// Starts from the method's initial weights, or from the run's newest undamaged checkpoint if it has one.
     ///
     /// # Errors
     /// A checkpoint of other data or of another network; files that cannot be read or written.
-    pub fn start<M: Method<Net = N>>(
-        method: &mut M,
-        config: &Config,
-        session: &Session<'a>,
-        sink: &'a mut dyn EventSink,
-    ) -> Result<Self> {
+    pub fn start(method: &mut M, config: &Config, session: &Session<'a>, sink: &'a mut dyn EventSink) -> Result<Self> {
         let Session { compute, run, control, .. } = *session;
         for message in run.warnings() {
             sink.event(&Event::Warning { message: message.clone() })?;
@@ -204,7 +199,6 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
             engine,
             training: config.training.clone(),
             network: method.network(),
-            stage: M::STAGE,
             device: compute.name.clone(),
             run,
             log,
@@ -239,15 +233,15 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ///
     /// # Errors
     /// A loss that is not finite, with the slices of the batch (the weights do not change); those of the device.
-    pub fn step<M: Method<Net = N>>(
+    pub fn step(
         &mut self,
         method: &M,
-        batch: &M::Batch,
+        batch: &Batch<M>,
         slices: &[usize],
         position: Position,
         rate: f64,
     ) -> Result<StepOutput> {
-        let (gradients, output) = self.engine.gradients(method, &self.net, batch, slices.len())?;
+        let (gradients, output) = self.engine.gradients(method.objective(), &self.net, batch, slices.len())?;
         if let Some((what, value)) = output.non_finite() {
             let names: Vec<String> = slices.iter().map(|&slice| method.dataset().name(slice)).collect();
             let (epoch, step, slices) = (position.epoch, position.step + 1, names.join(", "));
@@ -265,7 +259,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     }
 
     /// Layer-wise learning rates: an AdamW update is proportional to the learning rate, so it is scaled per layer.
-    fn apply_layer_decay(&mut self, before: &N) {
+    fn apply_layer_decay(&mut self, before: &Net<M>) {
         let back = |name: &str| {
             let share = self.training.layer_decay.powi(self.network.layers_above(name) as i32);
             if name.contains("running_") { 0.0 } else { 1.0 - share }
@@ -284,7 +278,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     }
 
     /// The network that is validated and kept: the moving average if there is one.
-    fn evaluated(&self) -> &N {
+    fn evaluated(&self) -> &Net<M> {
         self.average.as_ref().unwrap_or(&self.net)
     }
 
@@ -292,7 +286,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ///
     /// # Errors
     /// Those of `work` and of the device.
-    pub fn guard<T>(&self, what: &str, work: impl FnOnce(&N) -> Result<T>) -> Result<T> {
+    pub fn guard<T>(&self, what: &str, work: impl FnOnce(&Net<M>) -> Result<T>) -> Result<T> {
         self.engine.guard(self.training.batch, what, || work(self.evaluated()))
     }
 
@@ -330,7 +324,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     /// Those of [`Trainer::emit`].
     pub fn emit_started(&mut self, length: &Length, slices: usize) -> Result<()> {
         let started = Event::Started {
-            stage: self.stage,
+            stage: M::STAGE,
             epochs: length.epochs,
             steps_per_epoch: length.steps_per_epoch,
             slices,
@@ -356,7 +350,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         let (epoch, step, loss) = (position.epoch, position.step + 1, output.loss);
         self.meter.add(slices, output);
         self.state.steps_done = step;
-        self.emit(&Event::Step { stage: self.stage, epoch, step, loss, learning_rate })?;
+        self.emit(&Event::Step { stage: M::STAGE, epoch, step, loss, learning_rate })?;
         self.emit_all(events)
     }
 
@@ -364,7 +358,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ///
     /// # Errors
     /// [`ErrorKind::Cancelled`]; a checkpoint that cannot be written.
-    pub fn handle_signal<M: Method<Net = N>>(&mut self, method: &M, position: Position) -> Result<()> {
+    pub fn handle_signal(&mut self, method: &M, position: Position) -> Result<()> {
         if self.control.get() == Signal::Run {
             return Ok(());
         }
@@ -396,7 +390,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
     ///
     /// # Errors
     /// Those of [`Trainer::emit`]; a checkpoint that cannot be written.
-    pub fn finish_epoch<M: Method<Net = N>>(&mut self, method: &M, epoch: usize, save: bool) -> Result<()> {
+    pub fn finish_epoch(&mut self, method: &M, epoch: usize, save: bool) -> Result<()> {
         self.state.epochs_done = epoch;
         self.state.steps_done = 0;
         self.meter = EpochMeter::default();
@@ -407,7 +401,7 @@ impl<'a, N: Module + Sync> Trainer<'a, N> {
         self.emit(&Event::Checkpoint { epoch, step: 0 })
     }
 
-    fn save<M: Method<Net = N>>(&mut self, method: &M) -> Result<()> {
+    fn save(&mut self, method: &M) -> Result<()> {
         self.engine.sync()?;
         self.state.log_position = self.log.position()?;
         self.state.meter = Some(self.meter.clone());

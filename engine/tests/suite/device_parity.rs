@@ -70,9 +70,9 @@ fn pretraining_step(compute: &Compute) -> Step {
     let trial = Trial::new(&config, BATCH).unwrap();
     let masked = trial.masked(SIGMA, 1);
     let device = compute.training();
-    let output = evaluate(&trial.build(1, &device), &masked, &config, &device).unwrap();
+    let output = evaluate(&trial.objective().build(1, &device), &masked, &config, &device).unwrap();
     let of_patches = PatchLosses::of(&masked, &output);
-    let copy = trial.build(1, &device);
+    let copy = trial.objective().build(1, &device);
     let batch = masked.on(0..BATCH, &device);
     let total = losses(forward(&copy, &batch, &config), &batch, &config.method).total;
     let gradients = gradients(&copy, &total);
@@ -85,8 +85,8 @@ fn pretraining_step(compute: &Compute) -> Step {
         relabel(ori, new, &relevance.mean(slice), RelabelRule::default(), &coins(ori.len(), 1, 1, slice as u64)).after
     });
     let (engine, mut optimizer) = (GradientEngine::new(compute, 0), optimizer(&config.training));
-    let net = trial.build(1, &device);
-    let (step, _) = engine.gradients(&trial, &net, &masked, BATCH).unwrap();
+    let net = trial.objective().build(1, &device);
+    let (step, _) = engine.gradients(&trial.objective(), &net, &masked, BATCH).unwrap();
     let net = optimizer.step(1e-3, net, step);
     let after = evaluate(&net, &masked, &config, &device).unwrap().loss;
     Step {

@@ -9,7 +9,8 @@ use crate::Result;
 use crate::config::{Config, MethodConfig};
 use crate::loss::{patch_errors, reconstruction};
 use crate::model::MaskedUNet;
-use crate::trainer::{MicroBatch, MicroLoss, StepOutput};
+use crate::pretrain::network_config;
+use crate::trainer::{MicroBatch, MicroLoss, Objective, StepOutput};
 
 /// The losses of some slices on the device.
 pub struct AmlpLoss {
@@ -80,10 +81,21 @@ impl AmlpLoss {
     }
 }
 
-/// The loss of a micro-batch.
-pub(super) fn micro_loss(net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>, config: &Config) -> MicroLoss {
-    let batch = batch.on(micro.range.clone(), micro.device);
-    losses(forward(net, &batch, config), &batch, &config.method).micro(micro, &config.method)
+/// The network of AMLP, and Eq. 8 of a batch.
+pub struct AmlpObjective<'a>(pub &'a Config);
+
+impl Objective for AmlpObjective<'_> {
+    type Net = MaskedUNet;
+    type Batch = MaskedBatch;
+
+    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
+        MaskedUNet::init(&network_config(self.0), self.0.method.mask_input(), seed, device)
+    }
+
+    fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
+        let batch = batch.on(micro.range.clone(), micro.device);
+        Ok(losses(forward(net, &batch, self.0), &batch, &self.0.method).micro(micro, &self.0.method))
+    }
 }
 
 /// Computes and reads the losses of a whole batch.
@@ -92,7 +104,7 @@ pub(super) fn micro_loss(net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBat
 /// Those of the device.
 pub fn evaluate(net: &MaskedUNet, batch: &MaskedBatch, config: &Config, device: &Device) -> Result<StepOutput> {
     let micro = MicroBatch::whole(batch.len(), device);
-    StepOutput::of(micro_loss(net, batch, &micro, config), &micro)
+    StepOutput::of(AmlpObjective(config).loss(net, batch, &micro)?, &micro)
 }
 
 /// Losses of the counted masked patches of a batch, in the order of [`MaskedBatch::counted`].

@@ -35,7 +35,6 @@ pub mod uncertainty;
 pub mod validation;
 
 use burn::module::Module;
-use burn::tensor::Device;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -49,8 +48,7 @@ use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::trainer::{
-    Dataset, EpochEnd, GradientEngine, Head, Method, MicroBatch, MicroLoss, Objective, Parts, Position, ResumePoint,
-    Session, StepOutput, gradient_norm,
+    Dataset, EpochEnd, GradientEngine, Head, Method, Parts, Position, ResumePoint, Session, StepOutput, gradient_norm,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -60,7 +58,7 @@ pub use batch::{DeviceBatch, MaskedBatch};
 use batch::{MaskedSlice, Masker};
 use ccl::Consistency;
 use choice::{ForegroundChoice, background_is_harder};
-pub use loss::{AmlpLoss, PatchLosses, evaluate, forward, losses};
+pub use loss::{AmlpLoss, AmlpObjective, PatchLosses, evaluate, forward, losses};
 use mps::PatchState;
 use probes::{LabelUpdate, Probes};
 use relabel::{RelabelRule, Relevance, add_counts, coins, relabel};
@@ -80,6 +78,7 @@ const TALLY: &str = "tally.json";
 /// A pre-training run with AMLP.
 pub struct Amlp<'a> {
     config: &'a Config,
+    objective: AmlpObjective<'a>,
     session: &'a Session<'a>,
     slices: &'a Slices,
     grid: PatchGrid,
@@ -121,7 +120,8 @@ impl<'a> Amlp<'a> {
         let grid = PatchGrid::new(config.preprocess.size, config.method.grid)?;
         let relevance = Relevance::new(slices.len(), grid.count());
         let (statistics, probes) = (Statistics::default(), Probes::new(config, session, slices, grid));
-        Ok(Self { config, session, slices, grid, patches, relevance, statistics, probes, validation })
+        let objective = AmlpObjective(config);
+        Ok(Self { config, objective, session, slices, grid, patches, relevance, statistics, probes, validation })
     }
 
     fn sigma(&self, position: Position) -> f64 {
@@ -247,9 +247,14 @@ impl<'a> Amlp<'a> {
     }
 }
 
-impl Objective for Amlp<'_> {
-    type Net = MaskedUNet;
-    type Batch = MaskedBatch;
+impl<'a> Method for Amlp<'a> {
+    type Objective = AmlpObjective<'a>;
+    const STAGE: Stage = Stage::Pretrain;
+    const TRANSFER: Transfer = Transfer::EncoderDecoder;
+
+    fn objective(&self) -> &AmlpObjective<'a> {
+        &self.objective
+    }
 
     fn network(&self) -> UNetConfig {
         network_config(self.config)
@@ -258,19 +263,6 @@ impl Objective for Amlp<'_> {
     fn head(&self) -> Head {
         super::head(self.config)
     }
-
-    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
-        MaskedUNet::init(&self.network(), self.config.method.mask_input(), seed, device)
-    }
-
-    fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        Ok(loss::micro_loss(net, batch, micro, self.config))
-    }
-}
-
-impl Method for Amlp<'_> {
-    const STAGE: Stage = Stage::Pretrain;
-    const TRANSFER: Transfer = Transfer::EncoderDecoder;
 
     fn dataset(&self) -> &dyn Dataset {
         self.slices

@@ -1,18 +1,15 @@
 //! Batches of synthetic slices, for benchmarks, device comparisons and time estimates.
 
-use burn::tensor::Device;
 use rayon::prelude::*;
 
 use super::batch::{MaskedBatch, Masker};
-use super::loss;
+use super::loss::AmlpObjective;
 use super::mps::PatchState;
 use crate::Result;
 use crate::config::Config;
-use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::{network_config, synthetic_slice};
-use crate::trainer::{MicroBatch, MicroLoss, Objective};
 
 /// Clustered synthetic slices of a body with a brighter lesion. Every fifth label is flipped, so that no loss is zero.
 pub struct Trial {
@@ -37,9 +34,14 @@ impl Trial {
         Ok(Self { config: config.clone(), grid, slices: (0..slices).into_par_iter().map(slice).collect() })
     }
 
+    /// The network and its loss.
+    pub fn objective(&self) -> AmlpObjective<'_> {
+        AmlpObjective(&self.config)
+    }
+
     /// The slices, masked at ratio `sigma` as in an epoch.
     pub fn masked(&self, sigma: f64, epoch: u64) -> MaskedBatch {
-        let masker = Masker::new(&self.config, &self.grid, self.network().out_channels, sigma);
+        let masker = Masker::new(&self.config, &self.grid, network_config(&self.config).out_channels, sigma);
         let members: Vec<usize> = (0..self.slices.len()).collect();
         let mask = |&index: &usize| {
             let (state, window) = &self.slices[index];
@@ -47,22 +49,5 @@ impl Trial {
         };
         let slices = members.par_iter().map(mask).collect();
         masker.batch(&members, slices)
-    }
-}
-
-impl Objective for Trial {
-    type Net = MaskedUNet;
-    type Batch = MaskedBatch;
-
-    fn network(&self) -> UNetConfig {
-        network_config(&self.config)
-    }
-
-    fn build(&self, seed: u64, device: &Device) -> MaskedUNet {
-        MaskedUNet::init(&self.network(), self.config.method.mask_input(), seed, device)
-    }
-
-    fn loss(&self, net: &MaskedUNet, batch: &MaskedBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
-        Ok(loss::micro_loss(net, batch, micro, &self.config))
     }
 }
