@@ -2,6 +2,7 @@
 
 mod check;
 mod numbers;
+mod pin;
 mod preset;
 mod recipe;
 mod training;
@@ -27,6 +28,7 @@ use crate::pretrain::amlp::relabel::Anchor;
 use crate::{Error, ErrorKind, Result};
 
 pub use numbers::{Number, parse_number};
+pub use pin::Pin;
 pub use preset::{FINETUNE_PRESETS, Family, PRESETS, Preset, finetune_preset, preset};
 pub use recipe::{AugmentConfig, LossConfig, MaskConfig};
 pub use training::{Schedule, TrainingConfig};

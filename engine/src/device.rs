@@ -7,8 +7,8 @@ mod gpu;
 use burn::tensor::Device;
 use serde::Serialize;
 
+use crate::disk::machine;
 use crate::model::Precision;
-use crate::run::machine;
 use crate::{Error, ErrorKind, Result};
 
 pub use choice::{DeviceChoice, DeviceList};

@@ -1,7 +1,7 @@
 //! AMLP (Adaptive Masking Lesion Patches): from medical volumes to an evaluated lesion segmentation.
 //!
 //! # Code map
-//! A module imports only modules of its own row and of the rows above it.
+//! A module imports only modules of its own row and of the rows above it; [`config`] alone also imports [`pretrain`].
 //!
 //! | modules | contents |
 //! |---|---|
@@ -14,7 +14,12 @@
 //! | [`compute`], [`loss`], [`model`] | the network's operations on a CPU, the losses and the U-Net: tensors only, no paths, no events |
 //! | [`draw`], [`report`] | pictures; figures and pages of results |
 //! | [`evaluate`], [`review`] | scores of a cohort's segmentations; verdicts, queue order, tables |
-//! | [`config`], [`augment`], [`device`], [`run`], [`probe`], [`trainer`], [`pretrain`] | settings and presets; augmentation; backends; run folders; pinned slices; the training loop and the trait of a method; AMLP (the paper's section 3) and the other methods |
+//! | [`device`] | backends |
+//! | [`config`] | settings and presets; it lists the methods of [`pretrain`], which check their settings |
+//! | [`augment`], [`run`] | augmentation; run folders |
+//! | [`probe`] | pinned slices |
+//! | [`trainer`] | the training loop and the trait of a method |
+//! | [`pretrain`] | AMLP (the paper's section 3) and the other methods |
 //! | [`predict`], [`finetune`] | segmentation of whole volumes; supervised fine-tuning |
 //! | [`jobs`], [`mod@bench`], [`inspect`] | complete training and evaluation jobs; time and memory of a step; one slice from the method's view |
 //! | [`assess`], [`study`], [`demo`] | estimates of a job; comparison of methods, with statistics; the demo |

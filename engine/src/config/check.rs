@@ -1,6 +1,6 @@
 //! Validation of a configuration. It lists all errors, so that a form can show each at its field.
 
-use super::{Config, LabelConfig, MethodConfig, Number, Pretext};
+use super::{Config, LabelConfig, MethodConfig, Number, Pin, Pretext};
 use crate::event::Stage;
 use crate::model::{Norm, Precision};
 use crate::patch::PatchGrid;
@@ -42,7 +42,7 @@ impl Config {
 
     fn check_training(&self, found: &mut Vec<Error>) {
         let training = &self.training;
-        let pins = self.method.probes.iter().filter_map(|pin| pin.parse::<crate::probe::Pin>().err());
+        let pins = self.method.probes.iter().filter_map(|pin| pin.parse::<Pin>().err());
         found.extend(renamed(pins.collect(), |_| "method.probes".into()));
         for (field, value) in [
             ("training.epochs", training.epochs),

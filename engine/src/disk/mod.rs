@@ -1,8 +1,9 @@
-//! What every room that writes files needs: atomic writes, checksums, the wall clock and kill points.
+//! The machine below the program: atomic writes, checksums, the wall clock, kill points, memory and processor.
 
 pub mod atomic;
 pub mod clock;
 pub mod fault;
+pub mod machine;
 
 /// Name of the configuration in a run folder. A folder that has one is a run, whose files are no scans.
 pub(crate) const RUN_CONFIG: &str = "config.toml";

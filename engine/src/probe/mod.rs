@@ -2,7 +2,7 @@
 //!
 //! | file | idea |
 //! |---|---|
-//! | `pin.rs` | which slices are pinned |
+//! | `pins.rs` | which slices are pinned |
 //! | `record.rs` | the records: one per slice, and one per epoch |
 //! | `picture.rs` | pictures, reduced to 8 bits and a limited size |
 //! | `tensors.rs` | records as safetensors with a checksum |
@@ -27,18 +27,19 @@
 
 mod files;
 mod picture;
-mod pin;
 mod pinned;
+mod pins;
 mod record;
 mod recorder;
 mod source;
 mod tensors;
 
+pub use crate::config::Pin;
 pub(crate) use files::stored_pins;
 pub use files::{epochs, pins, read, read_slice};
 pub use picture::PictureKind;
-pub use pin::{Pin, Pins};
 pub(crate) use pinned::{PinnedPictures, TrainingSlice};
+pub use pins::Pins;
 pub use record::{MAX_BYTES, MAX_PATCHES, ProbeRecord, ProbeSlice};
 pub(crate) use recorder::Recorder;
 pub(crate) use source::load;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Convergence, RunFolder, checkpoint, log};
+use crate::config::Pin;
 use crate::disk::clock::now_ms;
 use crate::event::{CaseCounts, EpochSummary, Event, Stage};
-use crate::probe::Pin;
 use crate::{ErrorKind, Result};
 
 /// A label update; see [`Event::Relabel`].

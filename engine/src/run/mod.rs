@@ -37,7 +37,6 @@ pub mod history;
 pub mod journal;
 pub mod lock;
 pub mod log;
-pub mod machine;
 mod manifest;
 pub(crate) mod probes;
 pub mod report;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::RunFolder;
 use super::folder::{PROBES, list};
 use super::text::{read_json, read_limited, write_json};
+use crate::config::Pin;
 use crate::disk::atomic::write_atomic;
-use crate::probe::Pin;
 use crate::{Error, Result};
 
 const PINS: &str = "pins.json";

@@ -21,10 +21,10 @@ pub use export::{Export, INDEX, export};
 pub use ranking::read_ranking;
 
 use super::lock::{Lock, LockOutcome, lock_file};
-use super::{machine, text};
+use super::text;
 use crate::disk::atomic::{folder_of, survive_size_limit, sync_folder};
 use crate::disk::clock::{now_ms, utc};
-use crate::disk::fault;
+use crate::disk::{fault, machine};
 use crate::review::Entry;
 use crate::{Error, ErrorKind, Result};
 

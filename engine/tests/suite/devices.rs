@@ -82,7 +82,7 @@ fn training_that_does_not_fit_the_device_is_refused_before_it_starts() {
     let output = training(&root, &temp.path().join("half"), &["--precision", "bf16"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text_of(&output).contains("dtype = bf16"), "{}", text_of(&output));
-    if engine::run::machine::memory_mib().is_some() {
+    if engine::disk::machine::memory_mib().is_some() {
         let mut config = pretrain_config(&root);
         config.training.batch = 60_000_000;
         let error = pretrain(&config, &temp.path().join("huge"), false, 0).unwrap_err().to_string();
