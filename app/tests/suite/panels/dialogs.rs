@@ -123,7 +123,7 @@ fn the_engine_manual_opens_in_the_same_dialog() {
     harness.run();
     harness.get_by_label("Search the manual").type_text("failed.txt");
     harness.run();
-    assert!(harness.query_by_label_contains("Two processes cannot write to one run.").is_some());
+    assert!(harness.query_by_label_contains("Two processes cannot write to the same run.").is_some());
     click(&mut harness, "Close dialog");
     assert_eq!(harness.state().state.dialog, None);
 }
