@@ -20,7 +20,7 @@ const HEIGHTS: std::ops::RangeInclusive<f32> = 80.0..=320.0;
 
 /// Draws the strip of the current mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if !state.session.settings.strip {
+    if !state.shows_strip() {
         return;
     }
     let frame = Frame::new().fill(theme::tokens(ui).panel);

@@ -44,7 +44,7 @@ impl CardLayout {
         let (window, settings) = (ctx.content_rect(), &state.session.settings);
         let bottom = window.bottom() - size::STATUS_LINE;
         let right = window.right() - space::M;
-        if settings.strip {
+        if state.shows_strip() {
             let height = (settings.strip_height - 2.0 * space::XS).min(HIGHEST);
             let available = window.width() - 2.0 * space::M;
             let fit = |available: f32| ((available + space::S) / (WIDTH + space::S)).floor().max(1.0) as usize;

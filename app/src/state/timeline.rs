@@ -13,7 +13,7 @@ use engine::event::Stage;
 use engine::probe::{Pin, Pins};
 use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{Mode, State};
 
 pub use options::{Labels, Layer, WatchOptions, WatchView};
 pub use probes::{EpochRecord, PinnedSlice, Probes, RecordKey, SliceKey, Update};
@@ -123,6 +123,12 @@ impl State {
     /// The run that the page shows.
     pub fn watched_run(&self) -> Option<&OpenRun> {
         self.cache.timeline.track(self.session.timeline.active)
+    }
+
+    /// The bottom strip is visible. Without a run, Train has no timeline, and its pages use the height.
+    pub fn shows_strip(&self) -> bool {
+        let timeline = || self.watched_run().is_some() || self.preparing().is_some();
+        self.session.settings.strip && (self.session.mode != Mode::Train || timeline())
     }
 
     /// The run and the epoch that the shown one is compared with.

@@ -2,7 +2,7 @@
 
 mod track;
 
-use egui::{Align, Layout, RichText, Sense, Ui, UiBuilder, vec2};
+use egui::{Align, Layout, RichText, Ui, UiBuilder, vec2};
 use engine::event::Stage;
 
 use crate::command::{Command, Sender, TimelineCommand};
@@ -17,13 +17,6 @@ const SIDE: f32 = 204.0;
 const RATES: [f32; 4] = [1.0, 4.0, 12.0, 30.0];
 
 pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
-    if state.watched_run().is_none() && state.preparing().is_none() {
-        let (rect, _) = ui.allocate_exact_size(ui.available_size(), Sense::hover());
-        let layout = Layout::centered_and_justified(egui::Direction::LeftToRight);
-        let mut child = ui.new_child(UiBuilder::new().max_rect(rect.shrink(space::M)).layout(layout));
-        text::sentence(&mut child, "Open a run to see the epochs of pre-training and fine-tuning.");
-        return;
-    }
     let whole = ui.available_rect_before_wrap();
     ui.advance_cursor_after_rect(whole);
     let (side, tracks) = whole.split_left_right_at_x(whole.left() + SIDE);
