@@ -215,7 +215,7 @@ fn start(state: &mut State, jobs: &mut Jobs) {
         return state.error("The run cannot start", why);
     }
     let form = &state.session.train.form;
-    let (name, stage, config) = (form.name.trim().to_owned(), form.stage, Some(Box::new(form.config().clone())));
+    let (name, stage, config) = (state.next_run_name(), form.stage, Some(Box::new(form.config().clone())));
     // A name typed by the user means exactly that folder: an existing run with these settings is resumed.
     let folder = form.named.then(|| state.session.settings.workspace().join(&name));
     let id = state.training.new_id();

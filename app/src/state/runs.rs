@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::train::{Phase, TrainPage};
 use super::{Mode, State};
 
-pub use column::{Column, date, validation};
+pub use column::{Column, date};
 pub use settings::{SettingDifference, differences};
 
 /// Status of a run, as known to this window.

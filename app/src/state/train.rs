@@ -183,6 +183,8 @@ pub struct TrainCache {
     pub estimate: Estimate,
     /// Which patients train, validate and test in the next job, or why that is unknown.
     pub split: Option<Result<Split, String>>,
+    /// How often the form was filled in from a run. Each time it is shown from its first line.
+    pub fills: u64,
 }
 
 /// The running job, and queued and ended ones.
@@ -232,22 +234,41 @@ impl State {
         self.cache.runs.unfinished().filter(offered)
     }
 
+    /// The name of the next run: that in the form. A generated one gets a number if a run, the running job or the queue
+    /// has it already.
+    pub fn next_run_name(&self) -> String {
+        let form = &self.session.train.form;
+        let name = form.name.trim();
+        let is_used = |name: &str| {
+            let listed = self.cache.runs.entries.iter().flatten().any(|run| run.name == name);
+            let running = self.training.running.as_ref().is_some_and(|job| job.name == name);
+            listed || running || self.training.queue.iter().any(|job| job.name == name)
+        };
+        if form.named || !is_used(name) {
+            return name.to_owned();
+        }
+        let mut numbered = (2_u32..).map(|number| format!("{name}-{number}"));
+        numbered.find(|numbered| !is_used(numbered)).unwrap_or_else(|| name.to_owned())
+    }
+
     /// The problem with the name of the next run, if any.
     pub fn run_name_problem(&self) -> Option<String> {
         let form = &self.session.train.form;
-        let (name, named) = (form.name.trim(), form.named);
-        // A generated name is valid, and gets a number if it is in use.
-        if let Some(why) = form::name_problem(name).filter(|_| named) {
+        let name = form.name.trim();
+        if !form.named {
+            // A generated name is valid, and gets a number if it is in use.
+            return None;
+        }
+        if let Some(why) = form::name_problem(name) {
             return Some(why.to_owned());
         }
-        if self.training.queue.iter().any(|job| job.name == name && (named || job.config.is_some())) {
+        if self.training.queue.iter().any(|job| job.name == name) {
             return Some(format!("{name} is already in the queue. Choose another name."));
         }
-        if named && self.training.running.as_ref().is_some_and(|job| job.name == name) {
+        if self.training.running.as_ref().is_some_and(|job| job.name == name) {
             return Some(format!("{name} is training. Change the name to queue another."));
         }
-        let differs = named && !self.cache.train.name_conflict.is_empty();
-        differs.then(|| format!("A run \"{name}\" exists. Choose another name."))
+        (!self.cache.train.name_conflict.is_empty()).then(|| format!("A run \"{name}\" exists. Choose another name."))
     }
 
     /// The problem with the number of labelled patients, if any.
@@ -331,6 +352,23 @@ mod tests {
         state.cache.train.estimate = known(0);
         let why = state.no_slice_problem().unwrap_or_default();
         assert!(why.contains("no lesion inside the crop") && why.contains("other labelled patients"), "{why}");
+    }
+
+    #[test]
+    fn a_generated_name_gets_a_number_that_neither_the_running_job_nor_the_queue_has() {
+        let mut state = State::default();
+        state.session.train.form.name = "moco-pet".into();
+        assert_eq!(state.next_run_name(), "moco-pet");
+        state.training.running = Some(RunningJob { name: "moco-pet".into(), ..RunningJob::default() });
+        assert_eq!(state.next_run_name(), "moco-pet-2");
+        let config = Some(Box::new(Config::default()));
+        let waiting = QueuedJob { id: 1, name: "moco-pet-2".into(), stage: Stage::Pretrain, config, folder: None };
+        state.training.queue.push(waiting);
+        assert_eq!((state.next_run_name(), state.run_name_problem()), ("moco-pet-3".into(), None));
+        // A typed name is exact.
+        state.session.train.form.named = true;
+        assert_eq!(state.next_run_name(), "moco-pet");
+        assert!(state.run_name_problem().is_some_and(|why| why.contains("is training")));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub struct ListRow<'a> {
     swatch: Option<Color32>,
     selected: bool,
     dim: bool,
+    in_table: bool,
 }
 
 impl<'a> ListRow<'a> {
@@ -38,6 +39,7 @@ impl<'a> ListRow<'a> {
             swatch: None,
             selected: false,
             dim: false,
+            in_table: false,
         }
     }
 
@@ -89,6 +91,12 @@ impl<'a> ListRow<'a> {
         self
     }
 
+    /// A cell of a table, which paints the background of its rows itself.
+    pub fn in_table(mut self) -> Self {
+        self.in_table = true;
+        self
+    }
+
     /// Shows the row with controls on the right, laid out from right to left.
     ///
     /// The response is that of the row, without clicks on the controls.
@@ -98,7 +106,9 @@ impl<'a> ListRow<'a> {
         response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, ui.is_enabled(), self.selected, self.title));
         let t = theme::tokens(ui);
         if ui.is_rect_visible(rect) {
-            ui.painter().rect_filled(rect, radius::M, paint::selectable_fill(&response, t, self.selected));
+            if !self.in_table {
+                ui.painter().rect_filled(rect, radius::M, paint::selectable_fill(&response, t, self.selected));
+            }
             if self.selected {
                 paint::selection_bar(ui.painter(), rect, t);
             }

@@ -162,7 +162,7 @@ impl Column {
 }
 
 /// A validation: `0.551 (12)`, mean Dice and epoch.
-pub fn validation(of: Option<(usize, f64)>) -> Option<String> {
+fn validation(of: Option<(usize, f64)>) -> Option<String> {
     of.map(|(epoch, dice)| format!("{dice:.3} ({epoch})"))
 }
 

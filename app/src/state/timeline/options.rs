@@ -95,8 +95,8 @@ impl Layer {
             Self::Masked => "Masked",
             Self::Flips => "Flips",
             Self::Coins => "Coins",
-            Self::Lesion => "Lesion",
-            Self::Heat => "Heat",
+            Self::Lesion => "Reference",
+            Self::Heat => "Probability",
             Self::Edge => "Outline",
         }
     }

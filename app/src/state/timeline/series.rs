@@ -272,10 +272,14 @@ fn diagnostic(name: &str) -> (&str, &str) {
         "flat_share" => ("Flat patches", "Fraction of masked patches without contrast, left out of the loss"),
         "target_sd" => ("Target SD", "Standard deviation of the teacher's features. Near 0: a collapse"),
         "pairs_right" => ("Pairs in order", "Fraction of patch pairs ranked in the order of their losses. 0.5: chance"),
+        "high_error" => ("High-frequency error", "Error of the output's high frequencies, at full size"),
+        "low_error" => ("Low-frequency error", "Error of the output's low frequencies, at a quarter of the size"),
         "air_of_hard" => ("Air of hard patches", "Fraction of air among the patches chosen as hard"),
-        "lesion_recall_of_hard" => ("Lesion recall of hard", "Fraction of lesion patches chosen as hard"),
+        "lesion_recall_of_hard" => ("Lesion recall, hard patches", "Fraction of lesion patches chosen as hard"),
         "air_of_salient" => ("Air of salient cells", "Fraction of air among the cells that the teacher chooses"),
-        "lesion_recall_of_salient" => ("Lesion recall of salient", "Fraction of lesion cells that the teacher chooses"),
+        "lesion_recall_of_salient" => {
+            ("Lesion recall, salient cells", "Fraction of lesion cells that the teacher chooses")
+        }
         name => (name, ""),
     }
 }
@@ -411,6 +415,11 @@ mod tests {
         let diagnostics = Quantity::diagnostics(&history);
         assert_eq!(diagnostics.iter().map(Quantity::name).collect::<Vec<_>>(), ["Loss ratio", "Code accuracy", "own"]);
         assert_eq!(diagnostics.iter().map(|d| series.line(d)[0][1]).collect::<Vec<_>>(), [0.9, 0.25, 7.0]);
+        let logged = ["high_error", "low_error", "lesion_recall_of_hard", "target_sd", "emb_std", "code_perplexity"];
+        for name in logged {
+            let shown = Quantity::Diagnostic(name.to_owned());
+            assert!(shown.name() != name && !shown.meaning().is_empty(), "{name} has no words in the window");
+        }
         // SimCLR has a loss without parts.
         let plain = History { summaries: vec![row(1, &[], &[])], ..History::default() };
         assert_eq!(Quantity::losses(&plain), [Quantity::Loss]);

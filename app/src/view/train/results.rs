@@ -12,7 +12,7 @@ use engine::predict::Choice;
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::train::{Column, Results, TrainExport};
-use crate::state::{Intent, PathPurpose, State, runs};
+use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, size, space};
 use crate::widget::format;
 use crate::widget::text;
@@ -85,8 +85,9 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
                 run.modality.join(" + "),
                 format::done_of(run.epochs_done, run.epochs, "epoch", "epochs")
             );
-            let dice =
-                runs::validation(run.best_validation).map(|dice| format!("best validation {dice}")).unwrap_or_default();
+            let best = run.best_validation;
+            let dice = best.map(|(epoch, dice)| format!("best validation {}, epoch {epoch}", format::ratio(dice)));
+            let dice = dice.unwrap_or_default();
             let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
             if row.accessible_name(format!("Results of {}", run.name)).clicked() {
                 sender.send(Command::Train(TrainCommand::ShowResults(run.path.clone())));

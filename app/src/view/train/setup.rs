@@ -29,7 +29,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     let height = bar.height();
     Panel::bottom("start").exact_size(height).frame(foot).show(ui, |ui| bar.show(ui, state, sender));
     let margin = Margin { left: space::L as i8, right: space::L as i8, top: 0, bottom: space::XL as i8 };
-    ScrollArea::vertical().id_salt("setup").auto_shrink(false).content_margin(margin).show(ui, |ui| {
+    let salt = ("setup", state.cache.train.fills);
+    ScrollArea::vertical().id_salt(salt).auto_shrink(false).content_margin(margin).show(ui, |ui| {
         let area = ui.available_rect_before_wrap();
         let width = area.width().min(WIDTH);
         let left = (area.center().x - width / 2.0).round();

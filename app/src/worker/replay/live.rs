@@ -10,7 +10,7 @@ use engine::run::History;
 use engine::run::history::RunState;
 use engine::run::workspace::RunStamp;
 
-use super::{RunContent, SLOT, base_of, close, close_unrelated, open_run, place, probe, read_run};
+use super::{RunContent, SLOT, base_of, close, close_unrelated, end_comparison, open_run, place, probe, read_run};
 use crate::state::State;
 use crate::state::timeline::{LivePins, OpenRun, Series};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
@@ -41,6 +41,8 @@ pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Confi
     close(state, stage);
     *state.cache.timeline.slot(stage) = Some(open);
     state.session.timeline.active = stage;
+    // It was a comparison with another run.
+    end_comparison(state);
     (state.cache.timeline.failed, state.cache.timeline.opening) = (None, None);
     state.settle_pin();
     let with_base = stage == Stage::Finetune && state.cache.timeline.pretrain.is_none();

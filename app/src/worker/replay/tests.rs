@@ -6,7 +6,7 @@ use engine::event::{EpochSummary, Event, Probe};
 use engine::probe::{Pin, Pins};
 
 use super::*;
-use crate::state::timeline::{LivePins, RecordKey, SliceKey};
+use crate::state::timeline::{Compare, LivePins, RecordKey, SliceKey};
 use crate::worker::deliver;
 
 fn jobs() -> Jobs {
@@ -61,6 +61,16 @@ fn a_cursor_set_by_the_user_stays_while_the_run_continues() {
     step(&mut state, i64::MAX);
     live_events(&mut state, &mut jobs, path, &[epoch_event(5)]);
     assert_eq!(state.watched_run().unwrap().epoch(), Some(5), "at the end it follows again");
+}
+
+#[test]
+fn a_new_run_is_not_compared_with_the_run_that_was_beside_the_last_one() {
+    let (mut state, mut jobs) = (State::default(), jobs());
+    begin_live(&mut state, &mut jobs, Path::new("/nowhere/first"), &config(Stage::Pretrain));
+    let beside = state.cache.timeline.pretrain.take().unwrap();
+    state.cache.timeline.compare = Some(Compare { runs: vec![beside], epoch: None });
+    begin_live(&mut state, &mut jobs, Path::new("/nowhere/second"), &config(Stage::Pretrain));
+    assert!(state.cache.timeline.compare.is_none() && state.overlaid_runs().is_empty());
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     config.seed = theirs.seed;
     config.training.shift_px = theirs.training.shift_px;
     form.start_from(run);
+    state.cache.train.fills += 1;
     state.session.train.form = form.settled(&switched, &state.cache.devices);
     form::changed(state, jobs, &before);
     read_cohort(state, jobs, theirs);
@@ -78,6 +79,7 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
 /// Copies all settings into the form.
 pub(super) fn fill_in(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
     let before = state.session.train.form.clone();
+    state.cache.train.fills += 1;
     state.session.train.form = before.like(theirs);
     form::changed(state, jobs, &before);
     read_cohort(state, jobs, theirs);

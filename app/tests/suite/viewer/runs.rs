@@ -198,8 +198,8 @@ fn two_ticked_runs_of_one_stage_are_compared() {
     // A run of another stage is refused with both names.
     let other = folder.path().join("first");
     send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![other])));
-    let said = errors(&window).join("\n");
-    assert!(said.contains("first") && said.contains("third"), "{said}");
+    let message = errors(&window).join("\n");
+    assert!(message.contains("first") && message.contains("third"), "{message}");
 }
 
 #[test]
@@ -294,7 +294,23 @@ fn the_form_can_be_set_up_like_a_run() {
     let form = &state(&window).session.train.form;
     assert_eq!((state(&window).session.train.page, form.stage), (TrainPage::Setup, Stage::Finetune));
     assert_eq!((form.finetune.training.epochs, &form.finetune.data.modality[..]), (5, &["flair".to_owned()][..]));
-    assert!(errors(&window).iter().all(|said| said.contains("some/cohort")), "its cohort does not exist");
+    assert!(errors(&window).iter().all(|message| message.contains("some/cohort")), "its cohort does not exist");
+}
+
+#[test]
+fn a_form_that_is_set_up_like_a_run_is_shown_from_its_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Setup)));
+    window.get_by_label("Threads").scroll_to_me();
+    window.run_steps(30);
+    let visible = |window: &Window| {
+        let page = window.get_by_label("Start pre-training").rect().top();
+        (80.0..page).contains(&window.get_by_label("Run name").rect().center().y)
+    };
+    assert!(!visible(&window), "the machine is far below the name");
+    send(&mut window, Command::Train(TrainCommand::SetUpLike(folder.path().join("first"))));
+    assert!(visible(&window));
 }
 
 #[cfg(unix)]

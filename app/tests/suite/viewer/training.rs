@@ -27,19 +27,19 @@ use crate::window::*;
 const PATIENTS: usize = 9;
 
 /// A cohort of small patients, and a workspace.
-pub struct Place(TempDir);
+pub struct TrainingFixture(TempDir);
 
-impl Place {
+impl TrainingFixture {
     pub fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        let fixture = Self(tempfile::tempdir().unwrap());
         for number in 0..PATIENTS {
-            let folder = place.cohort().join(format!("P{number}"));
+            let folder = fixture.cohort().join(format!("P{number}"));
             std::fs::create_dir_all(&folder).unwrap();
             let (image, label) = patient(number);
             nifti::write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
             nifti::write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
         }
-        place
+        fixture
     }
 
     pub fn cohort(&self) -> PathBuf {
@@ -151,11 +151,11 @@ pub fn endings(window: &Window) -> Vec<JobOutcome> {
 
 #[test]
 fn a_failed_run_is_reported_under_its_numbered_name() {
-    let place = Place::new();
-    let mut window = place.window();
-    let taken = place.runs().join("amlp-pet");
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
+    let taken = fixture.runs().join("amlp-pet");
     RunFolder::create(&taken, "version = 1").unwrap();
-    std::fs::rename(place.cohort(), place.cohort().with_file_name("moved")).unwrap();
+    std::fs::rename(fixture.cohort(), fixture.cohort().with_file_name("moved")).unwrap();
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
     let ended = &state(&window).training.ended[0];
@@ -167,9 +167,9 @@ fn a_failed_run_is_reported_under_its_numbered_name() {
 
 #[test]
 fn a_slice_can_be_pinned_before_the_first_run() {
-    let place = Place::new();
-    let mut window = place.window();
-    let image = place.cohort().join("P0/pet.nii.gz");
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
+    let image = fixture.cohort().join("P0/pet.nii.gz");
     let request = Request { images: vec![(None, ImageFile::new(image))], ..Request::default() };
     send(&mut window, Intent::Open(Box::new(request)));
     settle(&mut window);
@@ -185,8 +185,8 @@ fn a_slice_can_be_pinned_before_the_first_run() {
 
 #[test]
 fn training_can_be_paused_resumed_and_stopped() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     train(&mut window, 2000);
     let run = run_of(&window);
     use_control(&mut window, "Pause");
@@ -217,9 +217,26 @@ fn training_can_be_paused_resumed_and_stopped() {
 }
 
 #[test]
+fn the_same_settings_can_be_queued_again_under_another_number() {
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
+    train(&mut window, 2000);
+    for _ in 0..2 {
+        use_control(&mut window, "Add to the queue");
+    }
+    let queued: Vec<&str> = state(&window).training.queue.iter().map(|job| job.name.as_str()).collect();
+    assert_eq!((queued, errors(&window)), (vec!["amlp-pet-2", "amlp-pet-3"], Vec::new()));
+    for name in ["amlp-pet-2", "amlp-pet-3"] {
+        use_control(&mut window, &format!("Remove {name} from the queue"));
+    }
+    stop(&mut window);
+    assert!(state(&window).training.queue.is_empty());
+}
+
+#[test]
 fn jobs_run_one_after_the_other() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     train(&mut window, 2000);
     queue_up(&mut window, &["second", "third", "fourth"]);
     let names = |window: &Window| state(window).training.queue.iter().map(|job| job.name.clone()).collect::<Vec<_>>();
@@ -254,8 +271,8 @@ fn jobs_run_one_after_the_other() {
 
 #[test]
 fn the_table_of_runs_follows_the_job() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     train(&mut window, 2000);
     let run = run_of(&window);
     order(&mut window, TrainCommand::ShowPage(TrainPage::Runs));
@@ -281,8 +298,8 @@ fn the_table_of_runs_follows_the_job() {
 
 #[test]
 fn preparation_is_shown_in_the_panel_on_the_page_and_on_the_timeline() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     let preparing = |handle: &JobHandle| -> Result<(), Failure> {
         handle.progress(Some(0.3), "Patient 3 of 9");
         loop {
@@ -300,8 +317,8 @@ fn preparation_is_shown_in_the_panel_on_the_page_and_on_the_timeline() {
     wait_for(&mut window, |app| app.state().preparing().is_some_and(|preparing| preparing.fraction.is_some()));
     window.run_steps(2);
     assert!(has(&window, "Job mine: Pre-training: Preparing") && has(&window, "Patient 3 of 9"));
-    let said = window.query_all_by_label("Preparing mine. Patient 3 of 9");
-    let (page, track): (Vec<_>, Vec<_>) = said.map(|node| node.rect().top()).partition(|top| *top < 680.0);
+    let labels = window.query_all_by_label("Preparing mine. Patient 3 of 9");
+    let (page, track): (Vec<_>, Vec<_>) = labels.map(|node| node.rect().top()).partition(|top| *top < 680.0);
     assert!(!page.is_empty() && track.len() == 1, "{page:?} {track:?}");
     stop(&mut window);
     assert!(state(&window).preparing().is_none());

@@ -14,8 +14,8 @@ use crate::widget::{TableOutput, TablePart, split_table, text};
 const HEIGHT: f32 = 190.0;
 /// Room for the bar that scrolls sideways.
 const BAR: f32 = 12.0;
-/// Width of the name of a setting, and minimum width of a value.
-const NAME: f32 = 170.0;
+/// Minimum and maximum width of the names of the settings, and minimum width of a value.
+const NAMES: [f32; 2] = [110.0, 300.0];
 const VALUE: f32 = 110.0;
 
 /// Draws them at the bottom of the page once two runs are ticked.
@@ -35,8 +35,13 @@ pub(super) fn show(ui: &mut Ui, state: &State) {
         let count = format::plural(rows.len(), "setting differs", "settings differ");
         text::heading(ui, &format!("{count} between the ticked runs"));
         if !rows.is_empty() {
-            let width = NAME + ui.spacing().item_spacing.x;
-            split_table(ui, "setting differences", width, |ui, part| table(ui, part, &names, &rows));
+            let color = theme::tokens(ui).text;
+            let width = |row: &SettingDifference| {
+                ui.painter().layout_no_wrap(row.name.clone(), font::body(), color).size().x.ceil()
+            };
+            let longest = rows.iter().map(width).fold(NAMES[0], f32::max).min(NAMES[1]);
+            let fixed = longest + ui.spacing().item_spacing.x;
+            split_table(ui, "setting differences", fixed, |ui, part| table(ui, part, &names, &rows));
         }
     });
 }

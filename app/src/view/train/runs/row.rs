@@ -71,7 +71,7 @@ fn mark(status: &RunStatus<'_>, t: &Tokens) -> (Icon, Color32) {
 fn name_cell(ui: &mut Ui, row: &Row<'_>, chosen: bool, sender: &Sender) {
     let run = row.run;
     let (drawing, color) = mark(&row.status, theme::tokens(ui));
-    let response = ui.add(ListRow::new(&run.name).icon_colored(drawing, color).selected(chosen));
+    let response = ui.add(ListRow::new(&run.name).icon_colored(drawing, color).selected(chosen).in_table());
     let why = row.explained();
     let response = response.accessible_name(format!("Run {}", run.name));
     ui.accesskit_node_builder(response.id, |node| node.set_description(why.as_str()));

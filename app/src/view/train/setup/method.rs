@@ -11,7 +11,7 @@ use super::field::{self, Number};
 use crate::command::masking::{METHODS, ORDERS, RULES};
 use crate::state::State;
 use crate::state::train::Form;
-use crate::widget::{NumberField, Section, Toggle, text};
+use crate::widget::{NumberField, Section, Toggle, format, text};
 
 pub(super) fn show(ui: &mut Ui, state: &State, form: &mut Form) {
     if form.pretrain.method.pretext != Pretext::Amlp {
@@ -55,9 +55,7 @@ fn numbers(ui: &mut Ui, state: &State, form: &mut Form) {
 
 /// "hard_share" as "Hard share".
 fn sentence_case(name: &str) -> String {
-    let spaced = name.replace('_', " ");
-    let mut letters = spaced.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    format::capitalised(&name.replace('_', " "))
 }
 
 fn recall(ui: &mut Ui, method: &mut MethodConfig) {

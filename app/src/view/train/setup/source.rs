@@ -132,12 +132,13 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
     let there = state.session.settings.workspace().join(form.name.trim());
     let is_there = state.cache.runs.entries.iter().flatten().any(|run| run.path == there);
     let problem = state.run_name_problem();
-    let note = match (form.named, is_there) {
-        (true, true) => "A run with these settings exists and will be resumed.",
-        (false, true) => "This name is taken. A number is appended.",
-        _ => "folder in the workspace",
+    let next = state.next_run_name();
+    let note = match form.named {
+        true if is_there => "A run with these settings exists and will be resumed.".to_owned(),
+        false if next != form.name.trim() => format!("This name is taken. The run will be named {next}."),
+        _ => "folder in the workspace".to_owned(),
     };
-    field::row(ui, problem.as_deref(), note, |ui| {
+    field::row(ui, problem.as_deref(), &note, |ui| {
         control_row(ui, "Name", |ui| {
             let t = theme::tokens(ui);
             let width = ui.available_width() - size::FIELD - ui.spacing().item_spacing.x;

@@ -35,8 +35,9 @@ fn lines(title: &str, unit: &'static str, quantities: &[Quantity], range: Option
 /// The loss terms of all methods in the runs.
 fn losses(runs: &[&OpenRun]) -> Chart {
     let mut all: Vec<Quantity> = Vec::new();
+    let is_listed = |quantity: &Quantity| runs.iter().any(|run| quantity.is_listed(&run.history));
     for quantity in runs.iter().flat_map(|run| Quantity::losses(&run.history)).chain([Quantity::ValidationLoss]) {
-        if !all.contains(&quantity) {
+        if !all.contains(&quantity) && is_listed(&quantity) {
             all.push(quantity);
         }
     }

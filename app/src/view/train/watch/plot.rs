@@ -143,7 +143,13 @@ impl Chart {
         if !log && low >= 0.0 && low < 0.6 * high {
             low = 0.0;
         }
-        let padding = if high > low { (high - low) * MARGIN } else { high.abs().max(1e-6) * 0.5 };
+        // A constant is drawn in the middle.
+        let padding = match (high > low, log) {
+            (true, _) => (high - low) * MARGIN,
+            (false, true) => 0.5,
+            (false, false) if high == 0.0 => 1.0,
+            (false, false) => high.abs() * 0.5,
+        };
         high += padding;
         low -= if low == 0.0 && !log { 0.0 } else { padding };
         [low, high]
@@ -254,11 +260,9 @@ mod tests {
     use super::*;
     use crate::state::timeline::Series;
 
-    /// The texts of the first `frames` frames of a chart over eight epochs, by frame, with their places.
-    fn texts(height: f32, frames: usize, names_epoch: bool) -> Vec<Vec<(String, Rect)>> {
-        let summaries = (1..=8).map(|epoch| EpochSummary { epoch, loss: 1.0, ..EpochSummary::default() }).collect();
-        let history = History { summaries, epochs: 8, ..History::default() };
-        let run = OpenRun {
+    /// A run with this log.
+    fn run_of(history: History) -> OpenRun {
+        OpenRun {
             id: 1,
             path: "/runs/1".into(),
             name: "1".into(),
@@ -271,7 +275,13 @@ mod tests {
             waiting: None,
             cursor: None,
             pins: Vec::new(),
-        };
+        }
+    }
+
+    /// The texts of the first `frames` frames of a chart over eight epochs, by frame, with their places.
+    fn texts(height: f32, frames: usize, names_epoch: bool) -> Vec<Vec<(String, Rect)>> {
+        let summaries = (1..=8).map(|epoch| EpochSummary { epoch, loss: 1.0, ..EpochSummary::default() }).collect();
+        let run = run_of(History { summaries, epochs: 8, ..History::default() });
         let content = Content::Lines(vec![Quantity::Loss]);
         let chart = Chart { title: "Loss".into(), unit: "", content, range: None, may_be_log: true };
         let ctx = egui::Context::default();
@@ -319,6 +329,20 @@ mod tests {
     fn an_exported_chart_names_the_epoch_of_its_values() {
         let names = |exported| texts(178.0, 1, exported)[0].iter().any(|(text, _)| text == "epoch 8");
         assert_eq!([names(true), names(false)], [true, false]);
+    }
+
+    #[test]
+    fn a_constant_curve_has_an_axis_around_it() {
+        let content = Content::Lines(vec![Quantity::Loss]);
+        let chart = Chart { title: "Loss".into(), unit: "", content, range: None, may_be_log: true };
+        let bounds = |value: f64, log| {
+            let summaries = (1..=3).map(|epoch| EpochSummary { epoch, loss: value, ..EpochSummary::default() });
+            let history = History { summaries: summaries.collect(), epochs: 3, ..History::default() };
+            chart.bounds(&[&run_of(history)], log)
+        };
+        assert_eq!(bounds(0.0, false), [0.0, 1.0]);
+        assert_eq!(bounds(2.0, false), [1.0, 3.0]);
+        assert_eq!(bounds(1.0, true), [-0.5, 0.5], "half a decade on both sides");
     }
 
     #[test]

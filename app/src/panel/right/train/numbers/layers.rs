@@ -14,8 +14,11 @@ use crate::widget::{format, text};
 
 pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     Section::new("On the probe").show(ui, |ui| {
+        let grid = grid(state, run);
+        // Some methods mask no patches.
+        let is_drawn = |layer: &Layer| layer.belongs_to(run) && (*layer != Layer::Masked || grid != Some(0));
         chips(ui, |ui| {
-            for layer in Layer::ALL.into_iter().filter(|layer| layer.belongs_to(run)) {
+            for layer in Layer::ALL.into_iter().filter(is_drawn) {
                 let on = state.session.timeline.options.shows(layer);
                 let name = format!("Show {}", layer.name().to_lowercase());
                 if ui.add(Chip::new(layer.name(), &name).selected(on)).on_hover_text(meaning(layer)).clicked() {
@@ -66,12 +69,18 @@ fn legend(ui: &mut Ui) {
     });
 }
 
+/// Patches per side of the shown slice, once it is read; 0 if the method has none.
+fn grid(state: &State, run: &OpenRun) -> Option<usize> {
+    let key = state.record_key(run, run.epoch()?)?;
+    let slice = state.cache.timeline.probes.slice(&key.slice)?.as_ref().ok()?;
+    Some(slice.slice.grid)
+}
+
 /// Numbers of the selected patch at this epoch.
 fn patch(ui: &mut Ui, state: &State, run: &OpenRun) {
     let key = run.epoch().and_then(|epoch| state.record_key(run, epoch));
     let probes = &state.cache.timeline.probes;
-    let slice = key.as_ref().and_then(|key| probes.slice(&key.slice)?.as_ref().ok());
-    let Some(grid) = slice.map(|slice| slice.slice.grid).filter(|grid| *grid > 0) else { return };
+    let Some(grid) = grid(state, run).filter(|grid| *grid > 0) else { return };
     let Some(patch) = state.session.timeline.options.patch.filter(|patch| *patch < grid * grid) else {
         text::note(ui, "Click a patch to see its numbers over the epochs.");
         return;

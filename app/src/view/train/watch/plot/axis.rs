@@ -40,17 +40,20 @@ pub(in crate::view::train) fn marks(input: &GridInput, whole: bool, least: f64) 
 /// `lines` is the number of ticks that fit.
 pub(super) fn log_marks(input: &GridInput, lines: f64) -> Vec<GridMark> {
     let (low, high) = input.bounds;
-    let every = ((high - low) / lines).ceil().max(1.0);
+    let every = ((high - low) / lines).ceil().max(1.0) as i64;
     let within = |exponent: &f64| (low..=high).contains(exponent);
-    let exponents = |factors: &[f64]| -> Vec<f64> {
-        let powers = (low.floor() as i64..=high.ceil() as i64).filter(|power| power.rem_euclid(every as i64) == 0);
+    let exponents = |every: i64, factors: &[f64]| -> Vec<f64> {
+        let powers = (low.floor() as i64..=high.ceil() as i64).filter(|power| power.rem_euclid(every) == 0);
         powers
             .flat_map(|power| factors.iter().map(move |factor| power as f64 + factor.log10()))
             .filter(within)
             .collect()
     };
-    let choices: [&[f64]; 4] = [&[1.0], &[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0, 5.0, 7.0]];
-    let ticks = choices.into_iter().map(exponents).find(|ticks| ticks.len() >= 3).unwrap_or_else(|| {
+    // Powers of ten alone, if need be closer than asked for, before numbers between them.
+    let powers = (1..=every).rev().map(|every| exponents(every, &[1.0]));
+    let choices: [&[f64]; 3] = [&[1.0, 3.0], &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0, 5.0, 7.0]];
+    let between = choices.into_iter().map(|factors| exponents(1, factors));
+    let ticks = powers.chain(between).find(|ticks| ticks.len() >= 3).unwrap_or_else(|| {
         // Less than a factor of two: the scale is as good as linear.
         let bounds = (10.0_f64.powf(low), 10.0_f64.powf(high));
         let linear = GridInput { bounds, base_step_size: 1.0 };
@@ -143,6 +146,13 @@ mod tests {
             assert!(found.len() >= 2, "{lines}: {}", found.len());
             assert!(values((1.06, 1.6), false, 0.54 / lines).len() >= 2, "{lines}");
         }
+    }
+
+    #[test]
+    fn a_low_chart_of_many_decades_has_powers_of_ten() {
+        let found = log_marks(&input((2.5e-4_f64.log10(), 8.0_f64.log10())), 2.5);
+        let exponents: Vec<f64> = found.iter().map(|mark| mark.value).collect();
+        assert_eq!(exponents, [-3.0, -2.0, -1.0, 0.0]);
     }
 
     #[test]
