@@ -71,8 +71,21 @@ pub fn duration(seconds: f64) -> String {
         (0, 0, 0) => format!("{whole} s"),
         (0, 0, _) => format!("{minutes} min {:02} s", whole % 60),
         (0, ..) => format!("{hours} h {minutes:02} min"),
+        (_, 0, _) => format!("{days} d"),
         _ => format!("{days} d {hours} h"),
     }
+}
+
+/// A text that begins with a capital letter.
+pub fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// A message of the engine as a sentence.
+pub fn sentence(message: &str) -> String {
+    let end = if message.ends_with('.') { "" } else { "." };
+    capitalised(message) + end
 }
 
 /// A value among others within a range of width `span`: as many decimals as distinguish them, without trailing zeros.
@@ -178,6 +191,13 @@ mod tests {
             said,
             ["0.0 ms", "4.2 ms", "38 ms", "420 ms", "4.2 s", "12 s", "1 min 02 s", "2 h 01 min", "2 d 2 h", NONE]
         );
+        assert_eq!(duration(16.0 * 86_400.0), "16 d", "no 0 h");
+    }
+
+    #[test]
+    fn a_message_becomes_a_sentence_once() {
+        assert_eq!(["no tissue", "No tissue."].map(sentence), ["No tissue."; 2]);
+        assert_eq!(["hard share", "", "\u{e4}"].map(capitalised), ["Hard share", "", "\u{c4}"]);
     }
 
     #[test]

@@ -110,7 +110,7 @@ fn ticks_begin_at_one_and_leave_room() {
 #[test]
 fn marks_are_described_and_drawn_at_their_values() {
     let marks = [
-        Mark { name: "set".into(), index: None, value: 0.25, current: true },
+        Mark { name: "sigma".into(), index: None, value: 0.25, current: true },
         Mark { name: "run a, epoch 9".into(), index: Some(8), value: 0.5, current: false },
         Mark { name: "run b, epoch 90".into(), index: Some(89), value: 2.0, current: false },
     ];
@@ -122,6 +122,6 @@ fn marks_are_described_and_drawn_at_their_values() {
         (),
     );
     let node = harness.get_by_label("Sigma").accesskit_node();
-    let expected = "Slice 1   0.500; set 0.250; run a, epoch 9 0.500; run b, epoch 90 2.000";
+    let expected = "Slice 1   0.500; sigma 0.250; run a, epoch 9 0.500; run b, epoch 90 2.000";
     assert_eq!(node.data().description(), Some(expected));
 }

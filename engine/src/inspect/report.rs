@@ -128,7 +128,7 @@ impl InspectedSlice {
         };
         let number = |values: Option<&[Option<f32>]>, at: usize| {
             let value = values.and_then(|values| values.get(at).copied().flatten());
-            value.map_or_else(String::new, |value| value.to_string())
+            value.map_or_else(String::new, text)
         };
         let mut csv = csv::Writer::from_writer(Vec::new());
         csv.write_record(COLUMNS).map_err(bad)?;
@@ -138,7 +138,7 @@ impl InspectedSlice {
                 (at / side).to_string(),
                 (at % side).to_string(),
                 found.labels.get(at).map_or_else(String::new, u8::to_string),
-                found.probability.get(at).map_or_else(String::new, f32::to_string),
+                found.probability.get(at).copied().map_or_else(String::new, text),
                 rank,
                 flag(Some(&masking.masked), at),
                 flag(Some(&self.air), at),
@@ -151,5 +151,20 @@ impl InspectedSlice {
             .map_err(bad)?;
         }
         csv.into_inner().map_err(|e| Error::config("patches", "CSV", e.error().to_string()))
+    }
+}
+
+/// All digits of a value. A very small one is in scientific notation instead of with dozens of zeros.
+fn text(value: f32) -> String {
+    if value != 0.0 && value.abs() < 1e-4 { format!("{value:e}") } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tiny_probability_is_written_without_dozens_of_zeros() {
+        assert_eq!([8.670_972e-34, 0.25, 0.0, 1.0].map(text), ["8.670972e-34", "0.25", "0", "1"]);
     }
 }

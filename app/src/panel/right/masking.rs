@@ -47,7 +47,7 @@ fn export(ui: &mut Ui, state: &State, sender: &Sender) {
             sender.send(Intent::Ask(purpose));
         }
     };
-    button(0.0, "View\u{2026}", "Export the view", "Ctrl+E", icon::CAMERA, PathPurpose::MaskingPicture);
+    button(0.0, "PNG\u{2026}", "Export the view", "Ctrl+E", icon::CAMERA, PathPurpose::MaskingPicture);
     let numbers = PathPurpose::MaskingTable;
-    button(half + space::S, "Numbers\u{2026}", "Export the numbers", "Ctrl+Shift+E", icon::DOWNLOAD, numbers);
+    button(half + space::S, "CSV\u{2026}", "Export the numbers", "Ctrl+Shift+E", icon::DOWNLOAD, numbers);
 }

@@ -37,7 +37,7 @@ fn marks(state: &State) -> Vec<Mark> {
         RatioSource::Sigma => (None, controls.sigma),
         RatioSource::Epoch => (place(controls.epoch), controls.ratio.sigma(controls.epoch, controls.epochs)),
     };
-    let own = Mark { name: "set".into(), index, value: sigma as f32, current: true };
+    let own = Mark { name: "sigma".into(), index, value: sigma as f32, current: true };
     let of_run = |run: RunSigma| Mark {
         name: format!("{}, epoch {}", run.run, run.epoch),
         index: place(run.epoch),

@@ -26,8 +26,8 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
     Section::new("Ratio and order").show_with(ui, reset, |ui| changed |= masking(ui, &mut controls));
     let radius = state.cache.masking.found.as_ref().and_then(|found| found.clusters.dbscan_radius);
     Section::new("Clustering").show(ui, |ui| changed |= clustering(ui, &mut controls, radius));
-    let note = if controls.mask == MaskConfig::default() { "as in the paper" } else { "changed" };
-    Section::new("Draw").note(note).closed().show(ui, |ui| changed |= draw(ui, &mut controls));
+    let note = if controls.mask == MaskConfig::default() { "all off" } else { "changed" };
+    Section::new("Beyond the paper").note(note).closed().show(ui, |ui| changed |= draw(ui, &mut controls));
     if changed {
         sender.send(Command::Masking(MaskingCommand::Set(Box::new(controls))));
     }
@@ -70,7 +70,7 @@ fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let mut choices: Vec<(usize, &str)> =
         units.iter().map(|unit| unit * side).zip(names.iter().map(String::as_str)).collect();
     if let Some(first) = choices.first_mut() {
-        *first = (0, "a patch");
+        *first = (0, "1 patch");
     }
     if controls.mask.unit_px == side {
         controls.mask.unit_px = 0;
@@ -100,8 +100,9 @@ fn clustering(ui: &mut Ui, controls: &mut Controls, radius: Option<f64>) -> bool
                 let used = radius.map_or_else(String::new, |radius| format!(", here {}", format::figures(radius)));
                 text::note(ui, &format!("Radius 0: chosen from the slice{used}"));
             }
-            let points = NumberField::new(&mut cluster.dbscan_min_points, "Core points").range(1..=1000);
-            changed |= points.show(ui).changed();
+            let points = NumberField::new(&mut cluster.dbscan_min_points, "Minimum points").range(1..=1000);
+            let why = "Patches within the radius of a core patch, itself included";
+            changed |= points.show(ui).on_hover_text(why).changed();
         }
         // No settings.
         Method::Kmeans | Method::Agglomerative => {}

@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         slice(ui, found);
         if let Some(prepared) = &state.cache.masking.prepared {
             for warning in prepared.case.warnings() {
-                text::note(ui, warning);
+                text::note(ui, &format::sentence(warning));
             }
         }
     });
