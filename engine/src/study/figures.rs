@@ -102,5 +102,19 @@ struct Sheet {
 
 /// Converts a name of a plan, which may contain spaces, percent signs and brackets, to letters, digits, `.`, `_`, `+` and `-`.
 fn file_name(words: &str) -> String {
-    words.chars().map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' }).collect()
+    let words = words.replace('%', "-percent");
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' };
+    let name: String = words.chars().map(plain).collect();
+    name.trim_end_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_named_by_letters_and_no_dash_is_left_at_the_end() {
+        let names = ["patients lgg 5%", "patients lgg 5", "label updates lgg, amlp (fold 1)"].map(file_name);
+        assert_eq!(names, ["patients-lgg-5-percent", "patients-lgg-5", "label-updates-lgg--amlp--fold-1"]);
+    }
 }
