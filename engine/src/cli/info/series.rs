@@ -7,7 +7,7 @@ use crate::Result;
 use crate::volume::dicom::{self, ImageStack, Library, Series};
 use crate::volume::{Frames, ReadOptions, Volume};
 
-/// The document of `--json`. It holds no patient names or ids.
+/// The document of `--json`. It contains no patient names or ids.
 #[derive(Debug, Serialize)]
 struct Document {
     patients: Vec<PatientEntry>,
@@ -46,7 +46,8 @@ struct Entry {
     /// Argument for `--series`.
     #[serde(skip)]
     selector: String,
-    #[serde(skip)]
+    /// What distinguishes it from the other volumes of its series.
+    #[serde(rename = "volume", skip_serializing_if = "String::is_empty")]
     name: String,
 }
 
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let library = Library::scan(&args.file, &|_, _| true)?;
     if library.patients.is_empty() {
         let why = library.warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
-        return Err(crate::Error::file(&args.file, format!("holds no DICOM file{why}")).into());
+        return Err(crate::Error::file(&args.file, format!("contains no DICOM file{why}")).into());
     }
     for warning in &library.warnings {
         eprintln!("warning: {warning}");

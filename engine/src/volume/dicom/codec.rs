@@ -70,12 +70,20 @@ impl StreamHeader {
     }
 }
 
-/// Numbers as little-endian bytes of the file's width.
+/// Numbers as little-endian bytes of the file's width; bits eight to a byte, the first one lowest.
 fn to_bytes(numbers: impl Iterator<Item = u16>, layout: &PixelLayout) -> Vec<u8> {
-    if layout.bits_allocated == 8 {
-        numbers.map(|number| number as u8).collect()
-    } else {
-        numbers.flat_map(u16::to_le_bytes).collect()
+    match layout.bits_allocated {
+        1 => {
+            let mut bytes = vec![0; layout.frame_bytes()];
+            for index in
+                numbers.take(layout.frame_len()).enumerate().filter(|(_, n)| n & 1 == 1).map(|(index, _)| index)
+            {
+                bytes[index / 8] |= 1 << (index % 8);
+            }
+            bytes
+        }
+        8 => numbers.map(|number| number as u8).collect(),
+        _ => numbers.flat_map(u16::to_le_bytes).collect(),
     }
 }
 
@@ -159,4 +167,43 @@ fn jpeg_2000(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
     // Two's complement in the low bits, whatever sign the stream states.
     let numbers = (0..columns * rows).flat_map(|index| planes.iter().map(move |plane| plane.data()[index] as u16));
     Ok(to_bytes(numbers, layout))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::volume::VoxelData;
+
+    /// A bit mask of 32 x 32 pixels in JPEG 2000: columns 5 to 26 of rows 3 to 19, without columns 8 to 19 of rows 10 and 11.
+    const MASK: &str = "ff4fff510029000000000020000000200000000000000000000000200000002000000000000000000001000101\
+                        ff52000c00000001000504040001ff5c00134008101018101018101018101018101018\
+                        ff90000a0000000000470001ff938080c8a420027f0fc8a45110215b181f217fc964b3a2001680e1078f19537964cf19\
+                        5fc02ac964f1201e40a3e27f20de0d361a36e71bcd3a81ffd9";
+
+    #[test]
+    fn a_bit_mask_in_jpeg_2000_is_read() {
+        let stream: Vec<u8> =
+            (0..MASK.len()).step_by(2).map(|at| u8::from_str_radix(&MASK[at..at + 2], 16).unwrap()).collect();
+        let layout = PixelLayout {
+            rows: 32,
+            columns: 32,
+            samples: 1,
+            frames: 1,
+            bits_allocated: 1,
+            bits_stored: 1,
+            high_bit: 0,
+            signed: false,
+            planar: false,
+            float: false,
+            photometric: "MONOCHROME2".to_owned(),
+        };
+        let inside = |index: usize| {
+            let (row, column) = (index / 32, index % 32);
+            let hole = (10..12).contains(&row) && (8..20).contains(&column);
+            u8::from((3..20).contains(&row) && (5..27).contains(&column) && !hole)
+        };
+        let bytes = jpeg_2000(&stream, &layout).unwrap();
+        assert_eq!(layout.numbers(&bytes), VoxelData::U8((0..1024).map(inside).collect()));
+    }
 }

@@ -69,7 +69,9 @@ impl<'a> Frames<'a> {
                     let why = format!("{} compressed bytes cannot hold {}", bytes.len(), layout.total_bytes());
                     return Err(file.error(pixels.tag, why));
                 }
-                let frames = split(&bytes, layout.frames).map_err(|why| file.error(pixels.tag, why))?;
+                let extended: Vec<usize> =
+                    file.data.numbers(Tag::EXTENDED_OFFSET_TABLE).iter().map(|&offset| offset as usize).collect();
+                let frames = split(&bytes, layout.frames, &extended).map_err(|why| file.error(pixels.tag, why))?;
                 Stored::Encapsulated { bytes, frames }
             }
         };
@@ -168,8 +170,8 @@ pub(super) fn interleave(planes: &[u8], pixels: usize, samples: usize, width: us
     out
 }
 
-/// The fragments of each frame among the items from the basic offset table on.
-fn split(bytes: &[u8], frames: usize) -> Result<Vec<Vec<Range<usize>>>, String> {
+/// The fragments of each frame among the items from the basic offset table on. If that is empty, the `extended` one counts.
+fn split(bytes: &[u8], frames: usize, extended: &[usize]) -> Result<Vec<Vec<Range<usize>>>, String> {
     let mut items = items(bytes)?;
     if items.is_empty() {
         return Err("the encapsulated pixels have no basic offset table".to_owned());
@@ -184,7 +186,8 @@ fn split(bytes: &[u8], frames: usize) -> Result<Vec<Vec<Range<usize>>>, String> 
     }
     let offsets: Vec<usize> =
         bytes[table.clone()].as_chunks().0.iter().map(|&b| u32::from_le_bytes(b) as usize).collect();
-    if let Some(grouped) = by_offsets(&items, &offsets, table.end, frames) {
+    let offsets = if offsets.is_empty() { extended } else { &offsets };
+    if let Some(grouped) = by_offsets(&items, offsets, table.end, frames) {
         return Ok(grouped);
     }
     if items.len() == frames {
@@ -259,7 +262,12 @@ mod tests {
     }
 
     fn lengths(bytes: &[u8], frames: usize) -> Result<Vec<Vec<usize>>, String> {
-        split(bytes, frames).map(|all| all.iter().map(|frame| frame.iter().map(Range::len).collect()).collect())
+        with_extended(bytes, frames, &[])
+    }
+
+    fn with_extended(bytes: &[u8], frames: usize, extended: &[usize]) -> Result<Vec<Vec<usize>>, String> {
+        split(bytes, frames, extended)
+            .map(|all| all.iter().map(|frame| frame.iter().map(Range::len).collect()).collect())
     }
 
     #[test]
@@ -272,6 +280,9 @@ mod tests {
         let table = [0_u32, 12].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
         // The table decides against the markers.
         assert_eq!(lengths(&[item(&table), fragments.clone()].concat(), 2).unwrap(), [vec![4], vec![2, 6]]);
+        // So does an extended one, beside an empty basic one.
+        let extended = |bytes: &[u8]| with_extended(bytes, 2, &[0, 12]).unwrap();
+        assert_eq!(extended(&by_marker), [vec![4], vec![2, 6]]);
         // A table that points nowhere is ignored.
         let wrong = [0_u32, 13].iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
         assert_eq!(lengths(&[item(&wrong), fragments].concat(), 2).unwrap(), [vec![4, 2], vec![6]]);

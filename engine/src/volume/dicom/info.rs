@@ -47,7 +47,7 @@ impl ScanInfo {
             unit,
             unit_evidence,
             positions: stack.positions.iter().map(glam::DVec3::to_array).collect(),
-            evenly_spaced: stack.is_even(),
+            evenly_spaced: stack.even,
             tilt_degrees: stack.tilt_degrees,
             padding: first.padding.map(|range| range.map(scaled)),
             inverted: first.photometric == "MONOCHROME1",

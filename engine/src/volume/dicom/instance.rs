@@ -6,15 +6,14 @@ use glam::DVec3;
 use super::pixels::padding_range;
 use super::source::Source;
 use super::suv::{PetHeader, date_time, whole_date_time};
-use super::{DataSet, DicomFile, Tag, hashed_uid, mosaic};
+use super::{DataSet, DicomFile, Tag, hashed_uid, mosaic, multiframe};
 use crate::Result;
 use crate::words::plural;
 
 /// SOP classes of segmentations, bit masks and label maps.
 const SEGMENTATION_CLASSES: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"];
-/// GridFrameOffsetVector and DoseGridScaling of a dose: distances of its frames from the first, and its slope.
-const GRID_FRAME_OFFSETS: Tag = Tag(0x3004, 0x000c);
-const DOSE_GRID_SCALING: Tag = Tag(0x3004, 0x000e);
+/// FrameType of an enhanced image.
+const FRAME_TYPE: Tag = Tag(0x0008, 0x9007);
 /// A table in place of rescale.
 const MODALITY_LUT_SEQUENCE: Tag = Tag(0x0028, 0x3000);
 
@@ -42,11 +41,22 @@ pub(super) struct Plane {
     pub rescaled: bool,
     /// Attributes that separate the planes of a series into volumes.
     pub kind: Kind,
-    /// Order among planes at the same position in instances of the same number: temporal index, time, frame.
-    pub order: [i64; 3],
-    /// TemporalPosition, b-value and TriggerTime, used where positions have different numbers of repeats.
-    pub phase: [Option<i64>; 3],
+    /// Order among planes at the same position: temporal index, number of the instance, time, frame.
+    pub order: [i64; 4],
+    /// StackID of an enhanced image.
+    pub stack_id: Option<String>,
+    /// The values of ImageType, or of FrameType.
+    pub image_type: Vec<String>,
+    /// AcquisitionNumber.
+    pub acquisition: Option<i64>,
+    /// Attributes used where positions have different numbers of repeats.
+    pub phase: [Option<i64>; PHASES.len()],
 }
+
+/// What separates repeats at a position if it leaves each part complete: the name for people, and the unit.
+pub(super) const PHASES: [[&str; 2]; 4] = [["time", ""], ["b", ""], ["trigger", " ms"], ["slice thickness", " mm"]];
+/// The index of the slice thickness in [`PHASES`]. All four are multiples of 0.001.
+pub(super) const THICKNESS: usize = 3;
 
 /// Attributes that are equal in all planes of a volume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +65,10 @@ pub(super) struct Kind {
     pub echo: Option<i64>,
     /// Magnitude, phase, real, imaginary: `M`, `P`, `R`, `I`.
     pub component: Option<char>,
+    /// ConvolutionKernel of a CT.
+    pub kernel: Option<String>,
+    /// True for a scout, which may have the orientation of the slices.
+    pub localiser: bool,
 }
 
 /// The header of one file.
@@ -197,14 +211,8 @@ impl Instance {
                 Context::of(data, &groups).plane(frame, [self.columns, self.rows])
             })
             .collect();
-        let offsets = data.numbers(GRID_FRAME_OFFSETS);
-        if per_frame.is_empty() && offsets.len() == self.planes.len() {
-            let slope = data.number(DOSE_GRID_SCALING).unwrap_or(1.0);
-            for (plane, offset) in self.planes.iter_mut().zip(&offsets) {
-                let normal = plane.axes.map_or(DVec3::Z, |[row, column]| row.cross(column));
-                plane.position = plane.position.map(|position| position + normal * (offset - offsets[0]));
-                (plane.slope, plane.rescaled) = (slope, true);
-            }
+        if per_frame.is_empty() {
+            self.warnings.extend(multiframe::place(data, &mut self.planes));
         }
     }
 
@@ -262,6 +270,9 @@ impl<'a> Context<'a> {
         let measure = |tag| self.number(Tag::PIXEL_MEASURES_SEQUENCE, tag).filter(|mm| *mm > 0.0);
         let rescale = |tag| self.number(Tag::PIXEL_VALUE_TRANSFORMATION_SEQUENCE, tag);
         let slope = rescale(Tag::RESCALE_SLOPE).filter(|slope| *slope != 0.0);
+        let content = self.groups.iter().find_map(|group| group.item(Tag::FRAME_CONTENT_SEQUENCE));
+        let image_type = self.image_type();
+        let kernel = self.holder(Tag::CT_RECONSTRUCTION_SEQUENCE, Tag::CONVOLUTION_KERNEL);
         Plane {
             frame,
             origin: [0, 0],
@@ -273,9 +284,17 @@ impl<'a> Context<'a> {
             slope: slope.unwrap_or(1.0),
             intercept: rescale(Tag::RESCALE_INTERCEPT).unwrap_or(0.0),
             rescaled: slope.is_some(),
-            kind: Kind { echo: self.echo(), component: self.component() },
-            order: self.order(frame),
-            phase: self.phase(),
+            kind: Kind {
+                echo: self.echo(),
+                component: self.component(&image_type),
+                kernel: kernel.map(|set| set.texts(Tag::CONVOLUTION_KERNEL).join("\\")),
+                localiser: image_type.get(2).is_some_and(|value| value == "LOCALIZER"),
+            },
+            order: self.order(content, frame),
+            stack_id: content.and_then(|item| item.text(Tag::STACK_ID)),
+            image_type,
+            acquisition: self.data.number(Tag::ACQUISITION_NUMBER).map(|n| n as i64),
+            phase: self.phase(content),
         }
     }
 
@@ -285,21 +304,30 @@ impl<'a> Context<'a> {
         Some((ms * 1000.0).round() as i64)
     }
 
+    /// The item that describes the type of the frame.
+    fn frame_type(&self) -> Option<&'a DataSet> {
+        let types =
+            [Tag::MR_IMAGE_FRAME_TYPE_SEQUENCE, Tag::CT_IMAGE_FRAME_TYPE_SEQUENCE, Tag::PET_FRAME_TYPE_SEQUENCE];
+        types.iter().find_map(|sequence| self.groups.iter().find_map(|group| group.item(*sequence)))
+    }
+
+    fn image_type(&self) -> Vec<String> {
+        let of_frame = self.frame_type().map(|item| item.texts(FRAME_TYPE)).filter(|values| !values.is_empty());
+        of_frame.unwrap_or_else(|| self.data.texts(Tag::IMAGE_TYPE))
+    }
+
     /// Which part of a complex image the frame is.
-    fn component(&self) -> Option<char> {
-        let types = [Tag::MR_IMAGE_FRAME_TYPE_SEQUENCE, Tag::CT_IMAGE_FRAME_TYPE_SEQUENCE];
-        for sequence in types {
-            let Some(item) = self.groups.iter().find_map(|group| group.item(sequence)) else { continue };
-            let named = item.text(Tag::COMPLEX_IMAGE_COMPONENT).and_then(|name| match &*name {
-                "MAGNITUDE" => Some('M'),
-                "PHASE" => Some('P'),
-                "REAL" => Some('R'),
-                "IMAGINARY" => Some('I'),
-                _ => None,
-            });
-            if named.is_some() {
-                return named;
-            }
+    fn component(&self, image_type: &[String]) -> Option<char> {
+        let named = self.frame_type().and_then(|item| item.text(Tag::COMPLEX_IMAGE_COMPONENT));
+        let named = named.and_then(|name| match &*name {
+            "MAGNITUDE" => Some('M'),
+            "PHASE" => Some('P'),
+            "REAL" => Some('R'),
+            "IMAGINARY" => Some('I'),
+            _ => None,
+        });
+        if named.is_some() {
+            return named;
         }
         // GE says it in a private attribute only: 0 to 3.
         if let Some(tag) = self.data.private_tag(0x0043, "GEMS_PARM_01", 0x2f)
@@ -307,8 +335,7 @@ impl<'a> Context<'a> {
         {
             return ['M', 'P', 'R', 'I'].get(usize::from(*code)).copied();
         }
-        let types = self.data.texts(Tag::IMAGE_TYPE);
-        types.iter().skip(2).find_map(|value| match &**value {
+        image_type.iter().skip(2).find_map(|value| match &**value {
             "M" | "MAGNITUDE" | "M_FFE" | "M_SE" | "M_IR" => Some('M'),
             "P" | "PHASE" | "PHASE MAP" | "PHASE_MAP" => Some('P'),
             "R" | "REAL" => Some('R'),
@@ -317,32 +344,50 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// TemporalPosition, time of acquisition in microseconds, and the frame.
-    fn order(&self, frame: usize) -> [i64; 3] {
-        let content = self.groups.iter().find_map(|group| group.item(Tag::FRAME_CONTENT_SEQUENCE));
+    fn temporal(&self, content: Option<&DataSet>) -> Option<f64> {
         let index = content.and_then(|item| item.number(Tag::TEMPORAL_POSITION_INDEX));
-        let temporal = index.or_else(|| self.data.number(Tag::TEMPORAL_POSITION_IDENTIFIER)).unwrap_or(0.0);
+        index.or_else(|| self.data.number(Tag::TEMPORAL_POSITION_IDENTIFIER))
+    }
+
+    /// TemporalPosition, number of the instance, time of acquisition in microseconds, and the frame.
+    fn order(&self, content: Option<&DataSet>, frame: usize) -> [i64; 4] {
+        let temporal = self.temporal(content).unwrap_or(0.0);
+        let number = self.data.number(Tag::INSTANCE_NUMBER).unwrap_or(0.0);
         let at = |date: Tag, time: Tag| date_time(&self.data.text(date)?, &self.data.text(time)?);
         let acquired = self.data.text(Tag::ACQUISITION_DATE_TIME).and_then(|text| whole_date_time(&text));
         let acquired = acquired
             .or_else(|| at(Tag::ACQUISITION_DATE, Tag::ACQUISITION_TIME))
             .or_else(|| at(Tag::CONTENT_DATE, Tag::CONTENT_TIME));
-        [temporal as i64, acquired.map_or(0, |seconds| (seconds * 1e6) as i64), frame as i64]
+        [temporal as i64, number as i64, acquired.map_or(0, |seconds| (seconds * 1e6) as i64), frame as i64]
     }
 
-    fn phase(&self) -> [Option<i64>; 3] {
+    fn phase(&self, content: Option<&DataSet>) -> [Option<i64>; PHASES.len()] {
         let b_value = self.number(Tag::MR_DIFFUSION_SEQUENCE, Tag::DIFFUSION_B_VALUE);
+        let thickness = self.number(Tag::PIXEL_MEASURES_SEQUENCE, Tag::SLICE_THICKNESS);
         let whole = |value: Option<f64>| value.map(|v| (v * 1000.0).round() as i64);
         [
-            whole(self.data.number(Tag::TEMPORAL_POSITION_IDENTIFIER)),
-            whole(b_value),
+            whole(self.temporal(content)),
+            whole(b_value.or_else(|| private_b_value(self.data))),
             whole(self.data.number(Tag::TRIGGER_TIME)),
+            whole(thickness),
         ]
     }
 }
 
+/// The b-value that Siemens, GE and Philips write where the standard attribute is missing.
+fn private_b_value(data: &DataSet) -> Option<f64> {
+    let number = |group, creator, element| data.number(data.private_tag(group, creator, element)?);
+    let philips = || {
+        let bytes = data.bytes(data.private_tag(0x2001, "Philips Imaging DD 001", 0x03)?)?;
+        Some(f64::from(f32::from_le_bytes(bytes.try_into().ok()?)))
+    };
+    // GE adds 10^9 to some.
+    let ge = || number(0x0043, "GEMS_PARM_01", 0x39).map(|b| b % 1e5);
+    number(0x0019, "SIEMENS MR HEADER", 0x0c).or_else(ge).or_else(philips)
+}
+
 /// Row and column direction of length 1; `None` if they are no directions or not at right angles.
-fn axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
+pub(super) fn axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
     let [a, b, c, d, e, f] = cosines;
     let (row, column) = (DVec3::new(a, b, c).try_normalize()?, DVec3::new(d, e, f).try_normalize()?);
     (row.dot(column).abs() < 1e-2).then_some([row, column])

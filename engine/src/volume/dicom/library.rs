@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::instance::Instance;
+use super::instance::{Instance, PHASES, Plane};
 use super::listing;
 use super::load::{ImageStack, Progress};
 use super::source::Source;
-use super::stack::{Slice, stacks};
+use super::stack::{Slice, Stack, stacks};
 use super::{DicomFile, Frames, Syntax, hashed_uid};
 use crate::parallel;
 use crate::words::plural;
@@ -192,9 +192,9 @@ impl Series {
         let mut warnings = Vec::new();
         instances.sort_by(|a, b| (a.number, &a.uid).cmp(&(b.number, &b.uid)));
         let before = instances.len();
-        // Some programs give different slices one UID: a copy has the same position, too.
-        let position = |instance: &Instance| instance.planes.first().and_then(|plane| plane.position);
-        instances.dedup_by(|a, b| !a.uid.is_empty() && a.uid == b.uid && position(a) == position(b));
+        // Some programs give different slices one UID: a copy has the same place and order, too.
+        let place = |instance: &Instance| instance.planes.first().map(|plane| (plane.position, plane.order));
+        instances.dedup_by(|a, b| !a.uid.is_empty() && a.uid == b.uid && place(a) == place(b));
         if before > instances.len() {
             let copies = before - instances.len();
             warnings
@@ -222,9 +222,8 @@ impl Series {
             instances: Arc::new(instances),
         };
         let instances = Arc::clone(&series.instances);
-        let count = volumes.len();
-        for (index, stack) in volumes.into_iter().enumerate() {
-            let name = if count > 1 { name_of(&instances, stack.first()) } else { String::new() };
+        let names = names(&instances, &volumes);
+        for (index, (stack, name)) in volumes.into_iter().zip(names).enumerate() {
             series.stacks.push(ImageStack { instances: Arc::clone(&instances), stack, name, number: index + 1 });
         }
         series
@@ -246,9 +245,42 @@ impl Series {
     }
 }
 
-/// Echo and component of a stack.
-fn name_of(instances: &[Instance], first: Option<Slice>) -> String {
-    let Some(plane) = first.map(|slice| &instances[slice.instance].planes[slice.plane]) else { return String::new() };
+/// Names of the stacks of a series: echo and component, and what else distinguishes stacks of one name. Empty for the only one.
+fn names(instances: &[Instance], stacks: &[Stack]) -> Vec<String> {
+    let plane = |stack: &Stack| stack.first().map(|slice| &instances[slice.instance].planes[slice.plane]);
+    let planes: Vec<Option<&Plane>> = stacks.iter().map(plane).collect();
+    let mut names: Vec<Vec<String>> =
+        planes.iter().map(|plane| plane.map_or_else(Vec::new, echo_and_component)).collect();
+    let shared = |value: &String| planes.iter().flatten().all(|plane| plane.image_type.contains(value));
+    let types = |plane: &Plane| {
+        let mut own: Vec<String> = plane.image_type.iter().filter(|value| !shared(value)).cloned().collect();
+        own.dedup();
+        Some(own.join(" ")).filter(|text| !text.is_empty())
+    };
+    let of_phase = |phase: usize| {
+        let [name, unit] = PHASES[phase];
+        move |plane: &Plane| plane.phase[phase].map(|value| format!("{name} {}{unit}", value as f64 / 1000.0))
+    };
+    let mut add = |attribute: &dyn Fn(&Plane) -> Option<String>| {
+        let values: Vec<Option<String>> = planes.iter().map(|plane| plane.and_then(attribute)).collect();
+        let distinct = |i: usize| (0..i).all(|j| names[i] != names[j]);
+        if (1..names.len()).all(distinct) || values.iter().all(|value| *value == values[0]) {
+            return;
+        }
+        names.iter_mut().zip(values).for_each(|(name, value)| name.extend(value));
+    };
+    add(&|plane| plane.kind.localiser.then(|| "localiser".to_owned()));
+    add(&|plane| plane.kind.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));
+    add(&|plane| plane.stack_id.as_ref().map(|id| format!("stack {id}")));
+    add(&types);
+    (0..PHASES.len()).for_each(|phase| add(&of_phase(phase)));
+    if stacks.len() < 2 {
+        return vec![String::new(); stacks.len()];
+    }
+    names.into_iter().map(|parts| parts.join(", ")).collect()
+}
+
+fn echo_and_component(plane: &Plane) -> Vec<String> {
     let component = plane.kind.component.map(|component| match component {
         'M' => "magnitude".to_owned(),
         'P' => "phase".to_owned(),
@@ -256,7 +288,7 @@ fn name_of(instances: &[Instance], first: Option<Slice>) -> String {
         _ => "imaginary".to_owned(),
     });
     let echo = plane.kind.echo.map(|us| format!("echo {} ms", us as f64 / 1000.0));
-    echo.into_iter().chain(component).collect::<Vec<_>>().join(", ")
+    echo.into_iter().chain(component).collect()
 }
 
 /// True if both slices can be read and have the same pixels.

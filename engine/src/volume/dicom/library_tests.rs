@@ -242,6 +242,11 @@ fn pixels_that_a_file_does_not_hold_are_named() {
     let path = write(folder.path(), "wide", &file_bytes(&data));
     let why = read(&path, &all()).unwrap_err().to_string();
     assert!(why.contains("1200000000 bytes of pixels expected, 8 found"), "{why}");
+    // Twelve bits a pixel without gaps are retired from the standard.
+    let mut packed = slice(3, 0);
+    packed.put_u16(Tag::BITS_ALLOCATED, &[12]);
+    let why = read(&write(folder.path(), "packed", &file_bytes(&packed)), &all()).unwrap_err().to_string();
+    assert!(why.contains("(0028,0100): is 12, 1, 8, 16 or 32 expected"), "{why}");
 }
 
 #[test]
@@ -426,5 +431,5 @@ fn a_folder_without_images_is_refused_with_its_content() {
     data.put_text(Tag::MODALITY, "SEG");
     let path = write(folder.path(), "seg.dcm", &file_bytes(&data));
     let why = read(&path, &all()).unwrap_err().to_string();
-    assert!(why.ends_with("holds no DICOM image, only SEG"), "{why}");
+    assert!(why.ends_with("contains no DICOM image, only SEG"), "{why}");
 }

@@ -219,8 +219,7 @@ impl ImageStack {
     }
 
     /// Allocates the voxels. If all slices have the same type and scaling, they keep the stored type and the scaling is
-    /// returned; else they become 32-bit floats. Missing slices get the padding value, or the stored value whose scaled value
-    /// is nearest to zero.
+    /// returned; else they become 32-bit floats. Missing slices get the padding value, or 0.
     fn prepare(&self, slots: usize, options: &ReadOptions) -> Result<(Option<Scale>, VoxelData)> {
         let first = self.first();
         let factors = self.factors();

@@ -137,7 +137,7 @@ pub fn open_overlay(path: &Path) -> Result<DicomFile> {
             }
         }
     }
-    Err(Error::file(place, "holds no segmentation or structure set of the chosen series"))
+    Err(Error::file(place, "contains no segmentation or structure set of the chosen series"))
 }
 
 impl SourceSeries {

@@ -151,7 +151,9 @@ pub(super) fn padding_range(data: &DataSet, signed: bool) -> Option<[f64; 2]> {
         let stored = data.number(tag)?;
         let sizes = [bits, 16].map(|bits| f64::from(1_u32 << bits));
         let wrapped = sizes.into_iter().find(|size| signed && (size / 2.0..*size).contains(&stored));
-        Some(stored - wrapped.unwrap_or(0.0))
+        // Some files write a negative number beside unsigned pixels.
+        let negative = if !signed && stored < 0.0 { f64::from(1_u32 << 16) } else { 0.0 };
+        Some(stored - wrapped.unwrap_or(0.0) + negative)
     };
     let first = value(Tag::PIXEL_PADDING_VALUE)?;
     let last = value(Tag::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(first);
@@ -168,6 +170,7 @@ pub(super) fn too_short(file: &DicomFile, expected: usize, found: usize) -> Erro
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::volume::dicom::{Value, Vr};
 
     fn layout(allocated: usize, stored: usize, high_bit: usize, signed: bool) -> PixelLayout {
         PixelLayout {
@@ -207,6 +210,12 @@ mod tests {
         data.put_u16(Tag::PIXEL_PADDING_RANGE_LIMIT, &[63546]);
         assert_eq!(padding_range(&data, true), Some([-2000.0, -1990.0]));
         assert_eq!(padding_range(&data, false), Some([63536.0, 63546.0]));
+        data.put(Tag::PIXEL_PADDING_VALUE, Vr::SS, Value::Bytes(vec![0xff; 2]));
+        data.put(Tag::PIXEL_PADDING_RANGE_LIMIT, Vr::SS, Value::Bytes(vec![0xfe, 0xff]));
+        assert_eq!(padding_range(&data, false), Some([65534.0, 65535.0]));
+        assert_eq!(padding_range(&data, true), Some([-2.0, -1.0]));
+        data.put_u16(Tag::PIXEL_PADDING_VALUE, &[63536]);
+        data.put_u16(Tag::PIXEL_PADDING_RANGE_LIMIT, &[63546]);
         // 12 bits: the lowest value by its stored bits, and by all bits of the word.
         data.put_u16(Tag::BITS_STORED, &[12]);
         assert_eq!(padding_range(&data, true), Some([-2000.0, -1990.0]));

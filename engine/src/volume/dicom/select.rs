@@ -125,7 +125,7 @@ impl Library {
             others.dedup();
             let only = if others.is_empty() { String::new() } else { format!(", only {}", others.join(", ")) };
             let why = self.warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
-            return Err(Error::file(place, format!("holds no DICOM image{only}{why}")));
+            return Err(Error::file(place, format!("contains no DICOM image{only}{why}")));
         }
         let candidates: Vec<(&Series, usize)> = match selector {
             Some(selector) => Self::matching(selector, &all),
@@ -148,7 +148,7 @@ impl Library {
             }
             (several, ..) => {
                 let listed = self.list(if several.is_empty() { &all } else { several });
-                Err(Error::file(place, format!("holds several series. Choose one: {listed}")))
+                Err(Error::file(place, format!("contains several series. Choose one: {listed}")))
             }
         }
     }
@@ -163,11 +163,13 @@ impl Library {
         Some((selector, stack))
     }
 
-    /// Lists selectors with modality and shape, but without descriptions, which may name the patient.
+    /// Lists selectors with modality, shape and volume, but without descriptions, which may name the patient.
     fn list(&self, stacks: &[(&Series, usize)]) -> String {
         let shown = stacks.iter().take(LISTED).map(|(series, index)| {
-            let [x, y, z] = series.stacks[*index].grid().shape;
-            format!("{} ({} {x}x{y}x{z})", self.selector(series, *index), series.modality)
+            let stack = &series.stacks[*index];
+            let [x, y, z] = stack.grid().shape;
+            let volume = if stack.name.is_empty() { String::new() } else { format!(", {}", stack.name) };
+            format!("{} ({} {x}x{y}x{z}{volume})", self.selector(series, *index), series.modality)
         });
         let more = if stacks.len() > LISTED { format!(" and {} more", stacks.len() - LISTED) } else { String::new() };
         shown.collect::<Vec<_>>().join(", ") + &more

@@ -1,18 +1,21 @@
 //! Sorts the planes of a series into stacks of slices, one for each volume, and computes their grids.
 //!
-//! Order and spacing depend only on ImagePositionPatient. InstanceNumber orders repeats at the same position.
+//! Order and spacing depend only on ImagePositionPatient. TemporalPosition, then InstanceNumber order repeats at a position.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use glam::{DAffine3, DMat3, DVec3};
 
 use super::instance::{Instance, Plane};
+use super::split;
 use crate::volume::Grid;
 use crate::words::plural;
 
 /// Planes closer than this along the normal, in mm, are at the same position. Spacings that differ by less are even: 0.01 mm,
 /// and what positions with two decimals lose as binary numbers.
 const EVEN_MM: f64 = 0.01 + 1e-6;
+/// The same as a share of the pixel spacing, for images of less than a tenth of a millimetre.
+const EVEN_SHARE: f64 = 0.1;
 /// Maximum difference of direction cosines within a stack.
 const COSINE_TOLERANCE: f64 = 1e-3;
 /// In-plane shift between slices above which a warning is given, in mm.
@@ -33,8 +36,8 @@ pub(super) struct Stack {
     /// Centre of the first pixel of each slice in DICOM coordinates (LPS), mm. Empty for images without position.
     pub positions: Vec<DVec3>,
     pub grid: Grid,
-    /// Distance of slices along their normal, smallest and largest, in mm; `None` for one slice.
-    pub steps_mm: Option<[f64; 2]>,
+    /// True if slices have the same distance. Single images are even.
+    pub even: bool,
     /// Angle between the direction of stacking and the normal of the slices, in degrees.
     pub tilt_degrees: f64,
     /// True for two or more slices at known positions.
@@ -43,11 +46,6 @@ pub(super) struct Stack {
 }
 
 impl Stack {
-    /// True if slices have the same distance. Single images are even.
-    pub fn is_even(&self) -> bool {
-        self.steps_mm.is_none_or(|[min, max]| max - min <= EVEN_MM)
-    }
-
     /// The first plane, which stands for all in size, scaling and kind.
     pub fn first(&self) -> Option<Slice> {
         self.frames.iter().flatten().find_map(|slice| *slice)
@@ -84,7 +82,7 @@ pub(super) fn stacks(instances: &[Instance], same_pixels: SamePixels) -> Vec<Sta
     stacks
 }
 
-fn plane_of(instances: &[Instance], slice: Slice) -> &Plane {
+pub(super) fn plane_of(instances: &[Instance], slice: Slice) -> &Plane {
     &instances[slice.instance].planes[slice.plane]
 }
 
@@ -122,7 +120,7 @@ fn flat_image(instances: &[Instance], planes: &[Slice]) -> Stack {
         frames: planes.iter().map(|slice| vec![Some(*slice)]).collect(),
         positions: Vec::new(),
         grid: Grid { oriented: false, ..Grid::new([plane.size[0], plane.size[1], 1], world_from_voxel) },
-        steps_mm: None,
+        even: true,
         tilt_degrees: 0.0,
         stackable: false,
         warnings,
@@ -130,10 +128,10 @@ fn flat_image(instances: &[Instance], planes: &[Slice]) -> Stack {
 }
 
 /// The planes of a group at one position along the normal.
-struct Level {
+pub(super) struct Level {
     /// Position along the normal in mm.
-    along: f64,
-    slices: Vec<Slice>,
+    pub along: f64,
+    pub slices: Vec<Slice>,
 }
 
 /// The stacks of planes of the same size, direction and kind.
@@ -145,10 +143,10 @@ fn of_group(instances: &[Instance], group: &[Slice], same_pixels: SamePixels) ->
         [counts.clone().min().unwrap_or(0), counts.max().unwrap_or(0)]
     };
     let [mut fewest, mut most] = repeats(&levels);
+    if let Some(parts) = split::parts(instances, group, &levels) {
+        return parts.iter().flat_map(|part| of_group(instances, part, same_pixels)).collect();
+    }
     if fewest != most {
-        if let Some(parts) = by_phase(instances, group) {
-            return parts.iter().flat_map(|part| of_group(instances, part, same_pixels)).collect();
-        }
         let dropped = drop_duplicates(&mut levels, fewest, same_pixels);
         if dropped > 0 {
             let images = plural(dropped, "image duplicates", "images duplicate");
@@ -157,6 +155,18 @@ fn of_group(instances: &[Instance], group: &[Slice], same_pixels: SamePixels) ->
                 if dropped == 1 { "is" } else { "are" }
             ));
         }
+        [fewest, most] = repeats(&levels);
+    }
+    if fewest != most
+        && let Some(kept) = split::of_complete_acquisitions(instances, group, &levels)
+    {
+        let all: usize = levels.iter().map(|level| level.slices.len()).sum();
+        levels.iter_mut().for_each(|level| level.slices.retain(|slice| kept.contains(slice)));
+        let left_out = all - levels.iter().map(|level| level.slices.len()).sum::<usize>();
+        warnings.push(format!(
+            "positions have {fewest} to {most} images each. {} left out, from incomplete acquisitions (0020,0012)",
+            plural(left_out, "image is", "images are")
+        ));
         [fewest, most] = repeats(&levels);
     }
     if fewest != most {
@@ -207,41 +217,32 @@ fn disagreements(instances: &[Instance], levels: &[Level]) -> Vec<String> {
 }
 
 /// Planes by position along the normal, ascending; planes at one position in the order of acquisition.
-fn levels(instances: &[Instance], group: &[Slice]) -> Vec<Level> {
+pub(super) fn levels(instances: &[Instance], group: &[Slice]) -> Vec<Level> {
     let normal = normal_of(plane_of(instances, group[0]));
+    let tolerance = tolerance_mm(plane_of(instances, group[0]));
     let along = |slice: &Slice| plane_of(instances, *slice).position.map_or(0.0, |position| position.dot(normal));
     let mut sorted: Vec<(f64, Slice)> = group.iter().map(|slice| (along(slice), *slice)).collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut levels: Vec<Level> = Vec::new();
     for (along, slice) in sorted {
         match levels.last_mut() {
-            Some(level) if along - level.along <= EVEN_MM => level.slices.push(slice),
+            Some(level) if along - level.along <= tolerance => level.slices.push(slice),
             _ => levels.push(Level { along, slices: vec![slice] }),
         }
     }
     for level in &mut levels {
-        level.slices.sort_by_key(|slice| (instances[slice.instance].number, plane_of(instances, *slice).order, *slice));
+        level.slices.sort_by_key(|slice| (plane_of(instances, *slice).order, *slice));
     }
     levels
 }
 
-fn normal_of(plane: &Plane) -> DVec3 {
-    plane.axes.map_or(DVec3::Z, |[row, column]| row.cross(column).normalize_or(DVec3::Z))
+/// How far positions along the normal may differ and count as the same, in mm.
+pub(super) fn tolerance_mm(plane: &Plane) -> f64 {
+    plane.spacing.map_or(EVEN_MM, |[x, y]| EVEN_MM.min(EVEN_SHARE * x.min(y)))
 }
 
-/// Splits by temporal position, b-value or trigger time, whichever leaves the same number of images at every position.
-fn by_phase(instances: &[Instance], group: &[Slice]) -> Option<Vec<Vec<Slice>>> {
-    (0..3).find_map(|phase| {
-        let mut parts: BTreeMap<i64, Vec<Slice>> = BTreeMap::new();
-        for slice in group {
-            parts.entry(plane_of(instances, *slice).phase[phase]?).or_default().push(*slice);
-        }
-        let even = |part: &Vec<Slice>| {
-            let levels = levels(instances, part);
-            levels.iter().all(|level| level.slices.len() == levels[0].slices.len())
-        };
-        (parts.len() > 1 && parts.values().all(even)).then(|| parts.into_values().collect())
-    })
+fn normal_of(plane: &Plane) -> DVec3 {
+    plane.axes.map_or(DVec3::Z, |[row, column]| row.cross(column).normalize_or(DVec3::Z))
 }
 
 /// Leaves out images beyond `fewest` a position whose pixels another image at that position has. Returns their number.
@@ -262,13 +263,13 @@ fn drop_duplicates(levels: &mut [Level], fewest: usize, same_pixels: SamePixels)
 }
 
 /// How many steps of the common distance lie between neighbours, if single slices are missing from an even stack.
-fn steps_with_gaps(steps: &[f64]) -> Option<Vec<usize>> {
+fn steps_with_gaps(steps: &[f64], tolerance: f64) -> Option<Vec<usize>> {
     let mut sorted = steps.to_vec();
     sorted.sort_by(f64::total_cmp);
     let base = sorted[sorted.len() / 2];
     let counts: Vec<usize> = steps.iter().map(|step| (step / base).round() as usize).collect();
     let fits =
-        steps.iter().zip(&counts).all(|(step, n)| *n >= 1 && (step - base * *n as f64).abs() <= EVEN_MM * *n as f64);
+        steps.iter().zip(&counts).all(|(step, n)| *n >= 1 && (step - base * *n as f64).abs() <= tolerance * *n as f64);
     let single = counts.iter().filter(|n| **n == 1).count();
     // A stack that consists mostly of gaps is refused. Computed in floats, because a spacing may be huge.
     let slices: f64 = counts.iter().map(|n| *n as f64).sum();
@@ -285,8 +286,9 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
     let range = steps.iter().fold(None, |range: Option<[f64; 2]>, step| {
         Some(range.map_or([*step, *step], |[min, max]| [min.min(*step), max.max(*step)]))
     });
-    let even = range.is_none_or(|[min, max]| max - min <= EVEN_MM);
-    let gaps = if even { None } else { steps_with_gaps(&steps) };
+    let tolerance = tolerance_mm(reference);
+    let even = range.is_none_or(|[min, max]| max - min <= tolerance);
+    let gaps = if even { None } else { steps_with_gaps(&steps, tolerance) };
     let mut slots: Vec<Option<&Level>> = vec![Some(&levels[0])];
     let mut positions = vec![ipp(&levels[0])];
     for (index, level) in levels.iter().enumerate().skip(1) {
@@ -309,7 +311,6 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
     let n = slots.len();
     let whole = positions[n - 1] - positions[0];
     let step = if n > 1 { whole / (n - 1) as f64 } else { normal * reference.step.unwrap_or(1.0) };
-    let steps_mm = if gaps.is_some() { Some([step.dot(normal); 2]) } else { range };
     if let (Some([min, max]), false, None) = (range, even, &gaps) {
         warnings.push(format!(
             "slices are {min:.3} to {max:.3} mm apart. They are kept with their true positions, and the grid has their mean \
@@ -349,7 +350,7 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
             positions[0],
         ),
         positions,
-        steps_mm,
+        even: even || gaps.is_some(),
         tilt_degrees: if tilted { tilt_degrees } else { 0.0 },
         stackable: n > 1,
         warnings,
@@ -366,4 +367,4 @@ fn grid(shape: [usize; 3], steps: [DVec3; 3], first: DVec3) -> Grid {
 
 #[cfg(test)]
 #[path = "stack_tests.rs"]
-mod tests;
+pub(super) mod tests;

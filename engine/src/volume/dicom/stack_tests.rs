@@ -5,7 +5,7 @@ use super::*;
 use crate::volume::dicom::{DataSet, DicomFile, Tag, Value, Vr, file_bytes};
 
 /// A CT slice of 2 x 2 pixels at `position`.
-fn slice(number: i64, position: [f64; 3]) -> DataSet {
+pub fn slice(number: i64, position: [f64; 3]) -> DataSet {
     let mut data = DataSet::new();
     data.put_text(Tag::SOP_CLASS_UID, "1.2.840.10008.5.1.4.1.1.2");
     data.put_text(Tag::SOP_INSTANCE_UID, &format!("1.2.{number}"));
@@ -21,7 +21,7 @@ fn slice(number: i64, position: [f64; 3]) -> DataSet {
     data
 }
 
-fn instances(slices: &[DataSet]) -> Vec<Instance> {
+pub fn instances(slices: &[DataSet]) -> Vec<Instance> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("slice");
     let read = |data: &DataSet| {
@@ -37,7 +37,7 @@ fn at_heights(heights: &[f64]) -> Vec<Stack> {
     stacks(&instances(&slices), &|_, _| false)
 }
 
-fn order(stack: &Stack) -> Vec<Vec<Option<usize>>> {
+pub fn order(stack: &Stack) -> Vec<Vec<Option<usize>>> {
     stack.frames.iter().map(|frame| frame.iter().map(|slice| slice.map(|slice| slice.instance)).collect()).collect()
 }
 
@@ -46,7 +46,7 @@ fn slices_are_ordered_by_position_and_the_grid_is_in_ras() {
     let result = at_heights(&[4.0, 0.0, 2.0]);
     assert_eq!(result.len(), 1);
     assert_eq!(order(&result[0]), [[Some(1), Some(2), Some(0)]]);
-    assert!(result[0].stackable && result[0].is_even() && result[0].warnings.is_empty(), "{:?}", result[0].warnings);
+    assert!(result[0].stackable && result[0].even && result[0].warnings.is_empty(), "{:?}", result[0].warnings);
     let rows = result[0].grid.affine_rows();
     assert_eq!(rows[..12], [-0.5, 0.0, 0.0, -10.0, 0.0, -2.0, 0.0, -20.0, 0.0, 0.0, 2.0, 0.0]);
 }
@@ -54,7 +54,7 @@ fn slices_are_ordered_by_position_and_the_grid_is_in_ras() {
 #[test]
 fn an_impossibly_large_spacing_is_not_a_gap() {
     let result = at_heights(&[0.0, 1.0, 2.0, 3.0, 1.8447e19]);
-    assert!(!result[0].is_even() && result[0].frames[0].len() == 5, "{:?}", result[0].warnings);
+    assert!(!result[0].even && result[0].frames[0].len() == 5, "{:?}", result[0].warnings);
 }
 
 #[test]
@@ -63,21 +63,20 @@ fn missing_slices_are_named_and_left_empty() {
     assert_eq!(order(&result[0]), [[Some(0), Some(1), Some(2), None, Some(3), Some(4)]]);
     assert_eq!(result[0].positions[3], DVec3::new(10.0, 20.0, 6.0));
     assert_eq!(result[0].warnings, ["1 slice is missing and left empty: k = 3"]);
-    assert!(result[0].is_even());
+    assert!(result[0].even);
 }
 
 #[test]
 fn uneven_slices_are_kept_at_their_positions() {
     let result = at_heights(&[0.0, 1.0, 2.7, 4.0]);
-    assert!(!result[0].is_even() && result[0].stackable);
-    assert_eq!(result[0].steps_mm, Some([1.0, 2.7 - 1.0]));
+    assert!(!result[0].even && result[0].stackable);
     assert!((result[0].grid.spacing_mm()[2] - 4.0 / 3.0).abs() < 1e-12);
     assert!(result[0].warnings[0].starts_with("slices are 1.000 to 1.700 mm apart"), "{:?}", result[0].warnings);
     // A hundredth of a millimetre is rounding.
-    assert!(at_heights(&[0.0, 1.0, 2.005, 3.0])[0].is_even());
+    assert!(at_heights(&[0.0, 1.0, 2.005, 3.0])[0].even);
     // Two decimals of 2/3 mm are 0.66 and 0.67 mm apart, which as binary numbers is more than 0.01.
     let thirds: Vec<f64> = (0..30).map(|k| (f64::from(k) * 200.0 / 3.0).round() / 100.0).collect();
-    assert!(at_heights(&thirds)[0].is_even());
+    assert!(at_heights(&thirds)[0].even);
 }
 
 #[test]
