@@ -227,7 +227,7 @@ impl LabelVolume {
     }
 
     /// All segments of a SEG on the grid of its frames, or of an RTSTRUCT on that of its images; `None` for other files. Where
-    /// segments overlap, one wins, with a note.
+    /// segments overlap, the smaller one is kept, with a note.
     fn of_segmentation(path: &Path) -> Result<Option<(Self, Vec<String>)>> {
         seg::open_segmentation(path).map(|file| Self::of_segments(&file)).transpose()
     }

@@ -93,7 +93,7 @@ fn dicom_info(path: &Path, stack: &ImageStack, header: &DataSet) -> DicomInfo {
     }
 }
 
-/// Reads a SEG or RTSTRUCT on the grid of its image. Where segments overlap, one label is kept and the warnings say so.
+/// Reads a SEG or RTSTRUCT on the grid of its image. Where segments overlap, the smaller one is kept and the warnings say so.
 ///
 /// # Errors
 /// What the reader or the device refuses, such as another frame of reference.

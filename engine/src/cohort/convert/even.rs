@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_take_the_nearest_slice() {
+    fn labels_use_the_nearest_slice() {
         let grid = grid([1, 1, 3], 3.0);
         let positions = [0.0, 1.0, 5.0].map(|z| DVec3::new(0.0, 0.0, z));
         let slices = Slices { grid: &grid, positions: &positions };

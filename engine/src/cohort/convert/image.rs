@@ -41,7 +41,7 @@ pub(super) fn convert<'a>(
     let uneven = irregular(stack, &info);
     if let Some(why) = &uneven {
         let why = if !work.options.resample {
-            format!("{why}, so a NIfTI file cannot hold it. Convert it with resampling")
+            format!("{why}, so it cannot be saved as NIfTI. Convert it with resampling")
         } else if stack.frames() > 1 {
             format!(
                 "{why}, and it has {}. Only a single volume is resampled",
@@ -77,7 +77,7 @@ pub(super) fn convert<'a>(
         (stored, None)
     };
     if volume.file_frames > 1 {
-        warnings.push(format!("has {}: choose one where it is used", plural(volume.file_frames, "frame", "frames")));
+        warnings.push(format!("has {}. Select one when you use it", plural(volume.file_frames, "frame", "frames")));
     }
     make_folder(folder, stem)?;
     let name = format!("{stem}.nii.gz");
@@ -91,6 +91,7 @@ pub(super) fn convert<'a>(
         units_evidence: info.unit_evidence.clone(),
         study: id(&info.study_uid),
         series: id(&info.series_uid),
+        volume: Some(stack.name.clone()).filter(|name| !name.is_empty() && !work.words.are_in(name)),
         images: (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten().count(),
         resampled: resampled.is_some(),
         patient: keep_ids.then(|| work.name.to_owned()),
@@ -134,9 +135,10 @@ pub(super) fn convert_mask(
     warnings.extend(overlap);
     if let Some((grid, positions)) = &image.resampled {
         mask = Slices { grid, positions }.labels(&mask, &image.grid)?;
-        found.segments.iter_mut().for_each(|segment| segment.voxels = 0);
-        count(&mask, &mut found.segments);
     }
+    // Those of the mask, which may lack what others overlap.
+    found.segments.iter_mut().for_each(|segment| segment.voxels = 0);
+    count(&mask, &mut found.segments);
     if mask.labelled_voxels() == 0 {
         warnings.push("the segmentation is empty".to_owned());
     }

@@ -59,7 +59,7 @@ pub fn convert(
         report.refused.extend(library.warnings.into_iter().map(unread));
     }
     if let (true, Some(source)) = (patients.is_empty(), sources.first()) {
-        return Err(Error::file(source, "holds no DICOM file"));
+        return Err(Error::file(source, "contains no DICOM file"));
     }
     std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
     let key_path = options.key.clone().unwrap_or_else(|| Key::path_beside(out));
@@ -103,3 +103,6 @@ fn program() -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
 mod tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod volumes_tests;

@@ -13,7 +13,7 @@ use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Version of the output files. Increment it when they change, so that finished patients are converted again.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Why an older segmentation is left out.
 const OLDER: &str = "a newer version of this segmentation, with the same segments, is used as the mask";
@@ -37,7 +37,7 @@ struct Scan<'a> {
     overlays: Vec<usize>,
 }
 
-/// Converts a patient. `parts` holds the patient's studies from each source.
+/// Converts a patient. `parts` are the patient's studies from each source.
 pub(super) fn convert(
     name: &str,
     parts: &[Patient],
@@ -163,7 +163,7 @@ impl PatientConversion<'_> {
                 let here: BTreeSet<&str> = series.stacks.iter().flat_map(instances).collect();
                 if let Some(before) = known.get(series.uid.as_str()) {
                     if *before != here {
-                        let why = "the series is spread over several sources. Name the folder that holds all of it";
+                        let why = "the series is spread over several sources. Name a folder that contains all of it";
                         self.refuse(&series.modality, &series.uid, why);
                     }
                     continue;

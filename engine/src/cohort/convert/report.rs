@@ -25,7 +25,7 @@ pub struct ConvertReport {
     pub skipped: Vec<RefusedImage>,
 }
 
-/// A patient of a converted cohort.
+/// A converted patient.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConvertedPatient {
     /// The pseudonym, which is the folder's name.
@@ -71,6 +71,9 @@ pub(super) struct ImageSidecar {
     /// Hashed unless ids are kept.
     pub study: String,
     pub series: String,
+    /// What distinguishes it from the other volumes of its series, such as its echo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume: Option<String>,
     pub images: usize,
     pub resampled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,24 +141,24 @@ mod tests {
     #[test]
     fn a_patient_counts_as_finished_only_if_nothing_changed() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path();
-        std::fs::write(place.join("ct.nii.gz"), b"scan").unwrap();
+        let patient = folder.path();
+        std::fs::write(patient.join("ct.nii.gz"), b"scan").unwrap();
         let record = ConvertedPatient {
             patient: "P0001".into(),
-            files: BTreeMap::from([("ct.nii.gz".to_owned(), sha256_file(&place.join("ct.nii.gz")).unwrap())]),
+            files: BTreeMap::from([("ct.nii.gz".to_owned(), sha256_file(&patient.join("ct.nii.gz")).unwrap())]),
             made_from: "a".into(),
             ..ConvertedPatient::default()
         };
-        assert_eq!(ConvertedPatient::finished(place, "a"), None, "nothing was recorded");
-        record.write(place).unwrap();
+        assert_eq!(ConvertedPatient::finished(patient, "a"), None, "nothing was recorded");
+        record.write(patient).unwrap();
         let expected = ConvertedPatient { finished_before: true, ..record.clone() };
-        assert_eq!(ConvertedPatient::finished(place, "a"), Some(expected));
-        assert_eq!(ConvertedPatient::finished(place, "b"), None, "made from other images");
-        std::fs::write(place.join("ct.nii.gz"), b"cut").unwrap();
-        assert_eq!(ConvertedPatient::finished(place, "a"), None, "a file changed");
-        let sum = sha256_file(&place.join("ct.nii.gz")).unwrap();
+        assert_eq!(ConvertedPatient::finished(patient, "a"), Some(expected));
+        assert_eq!(ConvertedPatient::finished(patient, "b"), None, "made from other images");
+        std::fs::write(patient.join("ct.nii.gz"), b"cut").unwrap();
+        assert_eq!(ConvertedPatient::finished(patient, "a"), None, "a file changed");
+        let sum = sha256_file(&patient.join("ct.nii.gz")).unwrap();
         let outside = ConvertedPatient { files: BTreeMap::from([("../x/ct.nii.gz".to_owned(), sum)]), ..record };
-        outside.write(place).unwrap();
-        assert_eq!(ConvertedPatient::finished(place, "a"), None, "a record is not followed out of its folder");
+        outside.write(patient).unwrap();
+        assert_eq!(ConvertedPatient::finished(patient, "a"), None, "a record is not followed out of its folder");
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn ct(folder: &Path, series: &str, heights: &[f64]) {
 }
 
 /// Changes the elements of every file of a series that [`ct`] wrote.
-fn change_files(folder: &Path, change: impl Fn(&mut DataSet)) {
+pub(super) fn change_files(folder: &Path, change: impl Fn(&mut DataSet)) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let file = DicomFile::open(&path).unwrap();
@@ -150,7 +150,7 @@ fn structure_set(path: &Path, series: Option<&str>) {
     std::fs::write(path, file_bytes(&data)).unwrap();
 }
 
-fn run(source: &Path, out: &Path, options: &ConvertOptions) -> ConvertReport {
+pub(super) fn run(source: &Path, out: &Path, options: &ConvertOptions) -> ConvertReport {
     convert(&[source.to_path_buf()], out, options, &Control::default(), &mut |_| {}).unwrap()
 }
 
@@ -173,12 +173,12 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found
 }
 
-fn assert_nothing_identifies(text: &[u8], place: &str) {
+fn assert_nothing_identifies(text: &[u8], source: &str) {
     let lower = text.to_ascii_lowercase();
     for secret in SECRETS {
         let wanted = secret.to_ascii_lowercase();
         let found = lower.windows(wanted.len()).any(|part| part == wanted.as_bytes());
-        assert!(!found, "{place} holds {secret}");
+        assert!(!found, "{source} contains {secret}");
     }
 }
 
@@ -316,7 +316,7 @@ fn the_newest_version_of_a_segmentation_is_the_mask_and_older_ones_are_reported(
     let warnings = &report.patients[0].warnings;
     assert!(warnings.iter().any(|warning| warning.contains("a newer version")), "{warnings:?}");
 
-    // What only the older one holds would be lost.
+    // Segments of the older one only would be lost.
     let report = copy(&|data| {
         data.put_text(Tag::SOP_INSTANCE_UID, "1.2.840.99.7.2");
         let mut segments = data.items(Tag::SEGMENT_SEQUENCE).to_vec();

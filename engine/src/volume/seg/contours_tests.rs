@@ -65,6 +65,8 @@ fn contours_make_holes_only_within_their_plane() {
         ("CLOSED_PLANAR", square(-0.5, 3.5, 1.3)),
         ("CLOSED_PLANAR", square(-0.5, 0.5, 9.0)),
         ("POINT", vec![[0.0, 0.0, 0.0]]),
+        ("CLOSED_PLANAR", vec![[0.0, 0.0, 0.0], [3.0, 3.0, 0.0]]),
+        ("CLOSED_PLANAR", vec![[2.0, 2.0, 0.0]]),
         ("CLOSED_PLANAR", vec![[0.0, 0.0, 0.0], [1.0, 0.0, 2.0], [1.0, 1.0, 0.0]]),
     ];
     let path = structure_set(&source, &contours, folder.path());
@@ -75,7 +77,10 @@ fn contours_make_holes_only_within_their_plane() {
     });
     assert_eq!(actual.layers, [expected]);
     assert_eq!((actual.segments[0].name.as_str(), actual.segments[0].colour), ("GTV", Some([255, 0, 16])));
-    for part in ["1 POINT contour is left out", "drawn across", "another plane is nearer", "outside the images"] {
+    let without_area = "2 contours are left out: fewer than three points enclose no area";
+    for part in
+        ["1 POINT contour is left out", without_area, "drawn across", "another plane is nearer", "outside the images"]
+    {
         assert!(actual.notes.iter().any(|note| note.contains(part)), "{part}: {:?}", actual.notes);
     }
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), ..source.clone() };

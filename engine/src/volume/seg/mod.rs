@@ -24,6 +24,8 @@ pub use source::{SourceImage, SourceSeries};
 pub use terms::{Code, Term, Terms};
 pub use write::{Algorithm, SegOptions, write_seg};
 
+use std::collections::BTreeMap;
+
 use super::dicom::PatientSpace;
 use super::{LabelStyle, LabelTable, LabelVolume};
 use crate::words::plural;
@@ -80,22 +82,35 @@ impl SegmentMasks {
         LabelTable { labels: self.segments.iter().map(style).collect() }
     }
 
-    /// All segments in one mask. Where segments overlap, the later layer wins. The second value is a note about such voxels.
+    /// All segments in one mask. Where segments overlap, the smaller one is kept, so that a lesion within an organ survives. The
+    /// second value is a note about the segments that lose voxels.
     pub fn merged(&self) -> (LabelVolume, Option<String>) {
         let Some((first, rest)) = self.layers.split_first() else { unreachable!("there is at least one layer") };
-        let (mut labels, mut overlapping) = (first.iter().collect::<Vec<u16>>(), 0);
+        let mut counts: BTreeMap<u16, usize> = BTreeMap::new();
+        self.layers
+            .iter()
+            .flat_map(LabelVolume::voxel_counts)
+            .for_each(|(label, n)| *counts.entry(label).or_default() += n);
+        let size = |label: &u16| (counts.get(label).copied().unwrap_or(0), *label);
+        let mut lost: BTreeMap<u16, usize> = BTreeMap::new();
+        let mut labels: Vec<u16> = first.iter().collect();
         for layer in rest {
             for (label, other) in labels.iter_mut().zip(layer.iter()).filter(|(_, other)| *other != 0) {
-                overlapping += usize::from(*label != 0);
-                *label = other;
+                let larger =
+                    if *label == 0 || size(&other) < size(label) { std::mem::replace(label, other) } else { other };
+                if larger != 0 {
+                    *lost.entry(larger).or_default() += 1;
+                }
             }
         }
         let merged = LabelVolume { grid: first.grid.clone(), data: labels.into() };
-        let note = (overlapping > 0).then(|| {
-            let voxels = plural(overlapping, "voxel", "voxels");
-            format!("segments overlap in {voxels}, where the mask keeps the label of one of them")
+        let segments = lost.iter().map(|(label, n)| {
+            let whole = counts.get(label).copied().unwrap_or(0);
+            format!("segment {label} keeps {} of {}", whole - n, plural(whole, "voxel", "voxels"))
         });
-        (merged, note)
+        let segments: Vec<String> = segments.collect();
+        let note = || format!("segments overlap, where the mask has the smaller one: {}", segments.join(", "));
+        (merged, (!segments.is_empty()).then(note))
     }
 
     /// Counts the voxels of the segments on the masks.

@@ -72,7 +72,10 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
     let segments = segments(data);
     let largest = segments.iter().map(|segment| segment.number).max().unwrap_or(0);
     let mut notes = Vec::new();
-    let unread = data.items(Tag::SEGMENT_SEQUENCE).len() - segments.len();
+    // Segment 0 of a label map describes its background.
+    let is_background = |item: &&DataSet| pixels == Pixels::Labels && item.number(Tag::SEGMENT_NUMBER) == Some(0.0);
+    let items = data.items(Tag::SEGMENT_SEQUENCE);
+    let unread = items.len() - segments.len() - items.iter().filter(is_background).count();
     if unread > 0 {
         let unread = plural(unread, "segment has", "segments have");
         notes.push(format!("{unread} no number (0062,0004), or that of another segment, and the name is not used"));

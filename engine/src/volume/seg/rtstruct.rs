@@ -30,6 +30,8 @@ struct Contour {
 struct Omissions {
     other_types: BTreeMap<String, usize>,
     damaged: usize,
+    /// Fewer than three points.
+    without_area: usize,
     not_planar: usize,
     between: usize,
     outside: usize,
@@ -136,6 +138,10 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
             left_out.damaged += 1;
             continue;
         }
+        if numbers.len() < 9 {
+            left_out.without_area += 1;
+            continue;
+        }
         let points: Vec<DVec3> = numbers
             .chunks_exact(3)
             .map(|p| voxel_from_world.transform_point3(DVec3::new(-p[0], -p[1], p[2])))
@@ -219,6 +225,7 @@ impl Omissions {
             }
         };
         note(self.damaged, "a coordinate is missing or not a number");
+        note(self.without_area, "fewer than three points enclose no area");
         note(self.not_planar, "drawn across the slices");
         note(self.between, "another plane is nearer to the same slice");
         note(self.outside, "outside the images");
