@@ -133,10 +133,12 @@ fn name(ui: &mut Ui, state: &State, form: &mut Form) {
     let is_there = state.cache.runs.entries.iter().flatten().any(|run| run.path == there);
     let problem = state.run_name_problem();
     let next = state.next_run_name();
-    let note = match form.named {
-        true if is_there => "A run with these settings exists and will be resumed.".to_owned(),
-        false if next != form.name.trim() => format!("This name is taken. The run will be named {next}."),
-        _ => "folder in the workspace".to_owned(),
+    let note = if form.named && is_there {
+        "A run with these settings exists and will be resumed.".to_owned()
+    } else if next == form.name.trim() {
+        "folder in the workspace".to_owned()
+    } else {
+        format!("This name is taken. The run will be named {next}.")
     };
     field::row(ui, problem.as_deref(), &note, |ui| {
         control_row(ui, "Name", |ui| {
