@@ -3,62 +3,63 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use clap::builder::{PathBufValueParser, TypedValueParser};
 use engine::preprocess::LabelMap;
 
 use crate::state::{Mode, Request};
 use crate::theme::Theme;
 
-/// Review lesion segmentations, and watch AMLP mask and relabel patches while it trains.
+/// Review and correct lesion segmentations, and train and inspect AMLP networks.
 ///
 /// Research use only. Not a medical device.
 #[derive(Clone, Debug, Default, PartialEq, Parser)]
 #[command(name = "amlp-viewer", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Scans of one patient (NIfTI or DICOM), a patient folder, a cohort folder, or a folder, zip archive or DICOMDIR
-    /// of studies
-    #[arg(value_name = "FILES|FOLDER")]
+    /// Scans of one patient (NIfTI or DICOM), a patient folder, a cohort, or DICOM studies (a folder, zip archive or
+    /// DICOMDIR)
+    #[arg(value_name = "FILES|FOLDER", value_parser = absolute_path())]
     pub paths: Vec<PathBuf>,
     /// Segmentation to review
-    #[arg(long, value_name = "F", requires = "paths")]
+    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute_path())]
     pub mask: Option<PathBuf>,
     /// Reference segmentation to compare with
-    #[arg(long, value_name = "F", requires = "paths")]
+    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute_path())]
     pub truth: Option<PathBuf>,
     /// Probability map of the network
-    #[arg(long, value_name = "F", requires = "paths")]
+    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute_path())]
     pub probability: Option<PathBuf>,
     /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: from dseg.tsv or
     /// dataset.json, else a guess]
     #[arg(long, value_name = "MAP")]
     pub label_map: Option<LabelMap>,
-    /// Run folder to show in Train mode and to segment with
-    #[arg(long, value_name = "RUN")]
+    /// Run folder to show on the Train timeline; Masking and Segment now use its network
+    #[arg(long, value_name = "RUN", value_parser = absolute_path())]
     pub run: Option<PathBuf>,
-    /// Mode to start in
-    #[arg(long, value_enum, default_value_t)]
+    /// Mode at start
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub mode: ModeArg,
-    /// Slice to show: index as stored, from 0, along the axis nearest to S-I
+    /// Slice to show, as stored in the file, counted from 0, along the axis nearest to head-foot
     #[arg(long, value_name = "K", requires = "paths")]
     pub slice: Option<usize>,
-    /// Folder of runs [default: the last one used, at first ~/amlp-runs]
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the runs [default: the last one used, at first ~/amlp-runs]
+    #[arg(long, value_name = "DIR", value_parser = absolute_path())]
     pub workspace: Option<PathBuf>,
-    /// Epoch to show, from 1
+    /// Epoch to show, counted from 1
     #[arg(long, value_name = "E")]
     pub epoch: Option<usize>,
     /// Theme [default: the last one used, at first dark]
-    #[arg(long, value_enum)]
+    #[arg(long, value_name = "THEME", value_enum)]
     pub theme: Option<ThemeArg>,
     /// Window size in points
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub size: Option<[f32; 2]>,
-    /// Save a screenshot once all jobs are done, then exit
+    /// Write a screenshot when all jobs are done, then exit
     #[arg(long, value_name = "PNG")]
     pub screenshot: Option<PathBuf>,
-    /// Save the displayed state as JSON once all jobs are done, then exit
+    /// Write the displayed state as JSON when all jobs are done, then exit
     #[arg(long, value_name = "JSON")]
     pub state: Option<PathBuf>,
-    /// Run the full pipeline live on the sample study: pre-train, fine-tune, segment, step through the findings
+    /// Run the full pipeline live on the sample study: pre-train, fine-tune, segment, review
     #[arg(long)]
     pub demo: bool,
     /// Steps of each run of the demo
@@ -70,22 +71,22 @@ pub struct Args {
 }
 
 const EXAMPLES: &str = "Examples:
-  amlp-viewer patient/flair.nii.gz --mask prediction.nii.gz --truth patient/seg.nii.gz
-  amlp-viewer cohort-folder
-  amlp-viewer --mode train cohort-folder --workspace runs
+  amlp-viewer p01/flair.nii.gz --mask seg.nii.gz --truth p01/seg.nii.gz
+  amlp-viewer patients
+  amlp-viewer patients --mode train --workspace runs
   amlp-viewer scan.nii.gz --screenshot scan.png --state scan.json
 
-With --screenshot or --state the exit code is 1 if an error is shown.";
+With --screenshot or --state, the exit code is 1 if an error was displayed.";
 
 /// [`Mode`] on the command line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ModeArg {
-    /// A case, its segmentation and every finding on it.
+    /// Review a case: segmentation, findings, correction.
     #[default]
     Review,
-    /// How patches are clustered and masked.
+    /// Show how patches are clustered and masked.
     Masking,
-    /// Pre-training and fine-tuning.
+    /// Pre-train and fine-tune networks.
     Train,
 }
 
@@ -115,6 +116,11 @@ impl From<ThemeArg> for Theme {
             ThemeArg::Light => Self::Light,
         }
     }
+}
+
+/// Paths of the command line are absolute: recent files and unsaved edits outlive the working folder.
+fn absolute_path() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(|path| std::path::absolute(&path).unwrap_or(path))
 }
 
 fn parse_size(text: &str) -> Result<[f32; 2], String> {
@@ -156,12 +162,25 @@ mod tests {
         }
     }
 
+    /// The journal of unsaved edits and the recent files named paths that only the same working folder could resolve.
+    #[test]
+    fn paths_of_the_command_line_are_absolute() {
+        let folder = std::env::current_dir().unwrap();
+        let line = ["amlp-viewer", "cohort", "--run", "runs/a", "--workspace", "runs"];
+        let args = Args::try_parse_from(line).unwrap();
+        assert_eq!(args.paths, [folder.join("cohort")]);
+        assert_eq!((args.run, args.workspace), (Some(folder.join("runs/a")), Some(folder.join("runs"))));
+        let elsewhere = std::env::temp_dir().join("scan.nii");
+        let args = Args::try_parse_from(["amlp-viewer".as_ref(), elsewhere.as_os_str()]).unwrap();
+        assert_eq!(args.paths, [elsewhere]);
+    }
+
     #[test]
     fn masks_on_the_command_line_belong_to_the_files() {
         let args = Args::try_parse_from(["amlp-viewer", "a.nii.gz", "b.nii.gz", "--mask", "m.nii", "--slice", "4"]);
         let request = args.unwrap().request().unwrap();
         assert_eq!(request.paths.len(), 2);
-        assert_eq!(request.segmentation, Some("m.nii".into()));
+        assert_eq!(request.segmentation, Some(std::env::current_dir().unwrap().join("m.nii")));
         assert_eq!(request.slice, Some(4));
         assert!(!Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request().unwrap().names_something());
         assert_eq!(Args::try_parse_from(["amlp-viewer"]).unwrap().request(), None);

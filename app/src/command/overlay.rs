@@ -1,7 +1,7 @@
 //! Commands about the overlay and the findings.
 
 use super::action::ActionList;
-use crate::scene::{PaneMap, PlaneMode};
+use crate::scene::PaneMap;
 use crate::state::view::Overlay;
 use crate::state::{Document, PaneId, State, View};
 
@@ -81,7 +81,8 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         Do::GoToWorst(rank) => {
             let strip = state.document.as_ref().and_then(Document::strip);
             if let Some(slice) = strip.and_then(|strip| strip.worst_first.get(rank).copied()) {
-                go_to_axial(state, slice);
+                state.look_at_axial(slice);
+                show_crosshair(state);
             }
         }
     }
@@ -93,7 +94,13 @@ fn go_to_finding(state: &mut State, at: usize) {
     let planes = state.session.settings.planes;
     state.session.view.finding = Some(at);
     state.session.view.crosshair = document.display(planes).snapped(document.look_at(entry));
-    // All panes show it; one that was panned away returns to the crosshair.
+    show_crosshair(state);
+}
+
+/// Moves panes that were panned or zoomed away back to the crosshair.
+fn show_crosshair(state: &mut State) {
+    let Some(document) = &state.document else { return };
+    let planes = state.session.settings.planes;
     for pane in PaneId::REVIEW {
         let camera = &mut state.session.view.panes[View::slot(pane)].camera;
         if camera.zoom > 1.0 {
@@ -107,16 +114,6 @@ fn go_to_finding(state: &mut State, at: usize) {
             camera.centre_mm = glam::DVec2::ZERO;
         }
     }
-}
-
-/// Shows an axial slice of the stored grid, counted from the feet.
-fn go_to_axial(state: &mut State, slice: usize) {
-    let Some(document) = &state.document else { return };
-    let native = document.display(PlaneMode::Native);
-    let mut index = native.display_from_world.transform_point3(state.session.view.crosshair);
-    index.z = slice as f64;
-    let display = document.display(state.session.settings.planes);
-    state.session.view.crosshair = display.snapped(native.world_from_display.transform_point3(index));
 }
 
 /// Adds this topic's palette entries.

@@ -8,7 +8,7 @@ use crate::state::State;
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{ButtonKind, PushButton, keycaps, text};
 
-const WIDTH: f32 = 980.0;
+const WIDTH: f32 = 1080.0;
 const COLUMNS: usize = 3;
 
 struct Group<'a> {

@@ -127,16 +127,17 @@ pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sen
     }
 }
 
-/// The typed path, without the quotes and spaces of a pasted one; `~` is the home folder.
+/// The typed path as an absolute one, without the quotes and spaces of a pasted one; `~` is the home folder.
 fn path(text: &str) -> PathBuf {
     let text = text.trim();
     let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
     let text = quoted.unwrap_or(text);
     let below_home = if text == "~" { Some("") } else { text.strip_prefix("~/") };
-    match (below_home, std::env::home_dir()) {
+    let path = match (below_home, std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(text),
-    }
+    };
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -147,7 +148,7 @@ mod tests {
     fn pasted_paths_lose_their_quotes() {
         assert_eq!(path("  /data/a scan.nii.gz\n"), PathBuf::from("/data/a scan.nii.gz"));
         assert_eq!(path("\"/data/a.nii\""), PathBuf::from("/data/a.nii"));
-        assert_eq!(path("'it"), PathBuf::from("'it"));
+        assert_eq!(path("'it"), std::env::current_dir().expect("a working folder").join("'it"));
     }
 
     #[test]
@@ -155,6 +156,6 @@ mod tests {
         let home = std::env::home_dir().expect("a home folder");
         assert_eq!(path("~/scans/a.nii"), home.join("scans/a.nii"));
         assert_eq!(path("~"), home.join(""));
-        assert_eq!(path("~other/a.nii"), PathBuf::from("~other/a.nii"));
+        assert_eq!(path("~other/a.nii"), std::env::current_dir().expect("a working folder").join("~other/a.nii"));
     }
 }

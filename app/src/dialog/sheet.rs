@@ -6,6 +6,9 @@ use crate::command::{Sender, WindowCommand};
 use crate::theme::{self, font, icon, radius, space};
 use crate::widget::IconButton;
 
+/// Width kept for the scroll bar of a sheet.
+const BAR: f32 = 14.0;
+
 pub(super) struct Sheet<'a> {
     title: &'a str,
     width: f32,
@@ -48,6 +51,8 @@ impl<'a> Sheet<'a> {
             ui.set_width(self.width.min(available).max(0.0));
             if !self.top {
                 self.head(ui, sender, controls);
+                // Scroll bars stand beside the text, not on it.
+                ui.spacing_mut().scroll.floating_allocated_width = BAR;
             }
             content(ui);
         });

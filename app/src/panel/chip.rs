@@ -4,7 +4,7 @@ use egui::{Align2, Response, Role, Sense, Stroke, StrokeKind, Ui, Widget, Widget
 
 use crate::theme::{self, font, radius, size, space};
 
-const PADDING: f32 = 7.0;
+const PADDING: f32 = 5.0;
 
 /// A short label in an outline; highlighted when selected.
 #[must_use = "add it to a Ui"]

@@ -134,8 +134,11 @@ impl Document {
         named.or_else(styled).unwrap_or_else(|| format!("Label {label}"))
     }
 
-    /// A label within a sentence: its name if it has one, else `label 1`.
+    /// A label within a sentence: its name if it has one, else `label 1`; for 0 `no label`.
     pub fn label_text(&self, label: u16) -> String {
+        if label == 0 {
+            return "no label".into();
+        }
         let name = self.label_name(label);
         if name == format!("Label {label}") { format!("label {label}") } else { name }
     }

@@ -51,7 +51,7 @@ fn label_rows_use_the_table_and_include_labels_without_voxels() {
     assert_eq!(document.label_colour(3), Color32::from_rgb(1, 2, 3));
     assert_eq!(document.label_colour(1), palette::label(1));
     assert_eq!((document.label_name(3), document.label_name(7)), ("core".into(), "to paint".into()));
-    assert_eq!([0, 1, 3].map(|label| document.label_text(label)), ["label 0", "label 1", "core"]);
+    assert_eq!([0, 1, 3].map(|label| document.label_text(label)), ["no label", "label 1", "core"]);
     assert_eq!(document.masks[0].table[1].colour, Color32::from_rgb(1, 2, 3));
 }
 

@@ -5,7 +5,7 @@ use glam::DVec3;
 
 use super::view::Overlay;
 use super::{Document, FindingEntry, MaskLayer, MaskRole, Measure, Mode, PaneId, State};
-use crate::scene::{DisplayGrid, Plane};
+use crate::scene::{DisplayGrid, Plane, PlaneMode};
 
 /// Content of the bottom strip.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,9 +49,52 @@ impl Document {
 
     /// The label of a mask at a world position; 0 outside.
     pub fn label_at(&self, labels: &EditLabels, world: DVec3) -> u16 {
-        let display = DisplayGrid::new(labels.grid(), crate::scene::PlaneMode::Native);
+        let display = DisplayGrid::new(labels.grid(), PlaneMode::Native);
         display.voxel_at(world).map_or(0, |voxel| labels.get(labels.grid().index(voxel)))
     }
+
+    /// Where to look in an axial slice of the stored grid, counted from the feet: in the largest error of the
+    /// segmentation or, if it has none there, in the largest lesion. `None` for a slice without labels.
+    pub fn mark_in_axial(&self, slice: usize) -> Option<DVec3> {
+        let native = self.display(PlaneMode::Native);
+        let (grid, stored) = (&self.base().volume.grid, native.orientation.source_shape(native.canonical_shape));
+        let [width, height, slices] = native.shape;
+        let labels = |x: usize, y: usize| {
+            let at = grid.index(native.orientation.source_voxel([x, y, slice], stored));
+            MaskRole::ALL.map(|role| self.mask(role).map_or(0, |mask| mask.labels.get(at)))
+        };
+        let (both, each_label) = (self.has_both_masks(), self.compares_labels());
+        let wrong = |x: usize, y: usize| {
+            let [segmentation, reference] = labels(x, y);
+            both && if each_label { segmentation != reference } else { (segmentation != 0) != (reference != 0) }
+        };
+        let size = (slice < slices).then_some([width, height])?;
+        let [x, y] = innermost(size, wrong).or_else(|| innermost(size, |x, y| labels(x, y) != [0, 0]))?;
+        Some(native.world([x, y, slice]))
+    }
+}
+
+/// The pixel of an area that is farthest from its edge, counted in steps to a neighbour. `None` for an empty area.
+fn innermost([width, height]: [usize; 2], inside: impl Fn(usize, usize) -> bool) -> Option<[usize; 2]> {
+    let mut depth = vec![0_usize; width * height];
+    for at in 0..depth.len() {
+        let (x, y) = (at % width, at / width);
+        if inside(x, y) {
+            let left = if x > 0 { depth[at - 1] } else { 0 };
+            let above = if y > 0 { depth[at - width] } else { 0 };
+            depth[at] = 1 + left.min(above);
+        }
+    }
+    for at in (0..depth.len()).rev() {
+        let right = if at % width + 1 < width { depth[at + 1] } else { 0 };
+        let below = depth.get(at + width).copied().unwrap_or(0);
+        depth[at] = depth[at].min(1 + right.min(below));
+    }
+    let deepest = depth.iter().copied().max().filter(|&steps| steps > 0)?;
+    // The middle one of a ridge, not its end.
+    let ridge: Vec<usize> = (0..depth.len()).filter(|&at| depth[at] == deepest).collect();
+    let at = ridge[ridge.len() / 2];
+    Some([at % width, at / width])
 }
 
 impl State {
@@ -66,6 +109,18 @@ impl State {
             self.session.view.crosshair = document.first_look(planes);
             self.session.view.finding = Some(0);
         }
+    }
+
+    /// Shows an axial slice of the stored grid, counted from the feet, at what the masks mark there. In an unmarked slice
+    /// the crosshair stays above or below its place.
+    pub(crate) fn look_at_axial(&mut self, slice: usize) {
+        let Some(document) = &self.document else { return };
+        let native = document.display(PlaneMode::Native);
+        let mut index = native.display_from_world.transform_point3(self.session.view.crosshair);
+        index.z = slice as f64;
+        let below = || native.world_from_display.transform_point3(index);
+        let world = document.mark_in_axial(slice).unwrap_or_else(below);
+        self.session.view.crosshair = document.display(self.session.settings.planes).snapped(world);
     }
 
     /// The slice that a pane shows, 0-based along the display axis.
@@ -136,5 +191,28 @@ impl State {
             None => count - 1,
         };
         (count > 0).then_some(next as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// W and the worst slice of a patient left the crosshair beside the error that they show.
+    #[test]
+    fn the_innermost_pixel_is_in_the_thickest_part_of_an_area() {
+        let rows = [
+            "#.........", //
+            "..#####...", //
+            "..#####..#", //
+            "..#####..#", //
+            ".........#",
+        ];
+        let inside = |x: usize, y: usize| rows[y].as_bytes()[x] == b'#';
+        assert_eq!(innermost([10, 5], inside), Some([4, 2]));
+        assert_eq!(innermost([10, 5], |x, y| (x, y) == (9, 0)), Some([9, 0]), "one pixel at a corner");
+        assert_eq!(innermost([10, 5], |_, _| false), None);
+        // The edge of the slice is an edge of the area.
+        assert_eq!(innermost([5, 5], |_, _| true), Some([2, 2]));
     }
 }

@@ -186,7 +186,7 @@ impl Job for Segment {
         let version: String = segmenter.digest().chars().take(8).collect();
         let algorithm = Algorithm::Automatic(format!("{name} {version}, amlp {}", env!("CARGO_PKG_VERSION")));
         let mask = MaskLayer { algorithm, ..mask };
-        let mut note = format!("{} in {:.1} s", self.title, begin.elapsed().as_secs_f64());
+        let mut note = format!("Computed in {:.1} s", begin.elapsed().as_secs_f64());
         for warning in segmenter.warnings() {
             note = format!("{note}. An older checkpoint was used: {warning}");
         }

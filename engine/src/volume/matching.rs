@@ -165,7 +165,7 @@ impl GridMatch {
         match self.relation {
             Relation::Same => (self.corner_mm > NOTED_MM).then(|| {
                 let (mm, limit) = (millimetres(self.corner_mm), millimetres(self.tolerance_mm));
-                format!("a corner of the {name} differs by {mm} mm from the {its}. Up to {limit} mm are accepted")
+                format!("a corner of the {name} differs by {mm} mm from the {its}. Up to {limit} mm is accepted")
             }),
             Relation::Reordered(_) => Some(format!(
                 "the {name}'s axes ({}) differ from the {its}'s ({}), so it is aligned by world position",

@@ -98,12 +98,15 @@ fn methods(ui: &mut Ui, document: &Document, study: &StudyMasks, sender: &Sender
     }
 }
 
-/// Modality and size.
+/// Size, after the modality unless it is the image's name.
 fn facts(image: &ImageLayer) -> String {
     let [x, y, z] = image.volume.grid.shape;
     let size = format!("{x} \u{d7} {y} \u{d7} {z}");
     let frames = if image.frames() > 1 { format!(" \u{d7} {}", image.frames()) } else { String::new() };
-    format!("{}, {size}{frames}", image.info.modality.name())
+    let modality = image.info.modality.name();
+    // The name of the image says it already.
+    let modality = if image.name.eq_ignore_ascii_case(&modality) { String::new() } else { format!("{modality}, ") };
+    format!("{modality}{size}{frames}")
 }
 
 /// True if the fusion was toggled.

@@ -2,7 +2,6 @@
 
 use egui::{Align2, Color32, Label, Rect, RichText, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::super::chip::{Chip, chips};
 use crate::command::{FileCommand, OverlayCommand, Sender};
 use crate::state::names::file_name;
 use crate::state::view::Overlay;
@@ -18,9 +17,6 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     if document.masks.is_empty() {
         text::hint(ui, icon::LABEL, "No segmentation. Press Segment now, or open one.");
         return;
-    }
-    if document.has_both_masks() {
-        overlay(ui, state, sender);
     }
     for layer in &document.masks {
         mask(ui, state, document, layer, sender);
@@ -51,19 +47,6 @@ fn missing(ui: &mut Ui, unloaded: &UnloadedMask, sender: &Sender) {
         }
     });
     ui.add_space(space::S);
-}
-
-/// Which of the two masks is drawn.
-fn overlay(ui: &mut Ui, state: &State, sender: &Sender) {
-    chips(ui, |ui| {
-        for overlay in Overlay::ALL {
-            let name = format!("Overlay {}", overlay.name());
-            let chosen = state.session.view.overlay == overlay;
-            if ui.add(Chip::new(overlay.name(), &name).selected(chosen)).clicked() {
-                sender.send(OverlayCommand::Show(overlay));
-            }
-        }
-    });
 }
 
 /// Shows or hides a mask: through the overlay mode if there are two masks, else through its labels.

@@ -40,8 +40,9 @@ pub fn show(ui: &Ui, case: &CaseView<'_>, view: &PaneView<'_>, style: &Slice, pa
     // Text must not cover letters, lesions, calipers or earlier text.
     let letters = overlay::letter_rects(&painter, case, view);
     let mut kept: Vec<Rect> = letters.iter().copied().chain(marks::lesions(case, view)).collect();
-    marks::findings(&painter, case, view, &mut kept);
+    // Calipers and their lengths lie over the crosshair, which would strike them through.
     marks::crosshair(&painter, case, view);
+    marks::findings(&painter, case, view, &mut kept);
     marks::measures(&painter, case, view, (case.state.measures().iter(), true), &mut kept);
     let kept = kept.split_off(letters.len());
     let left = case.state.session.view.tool;

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use engine::Error;
 use engine::cohort::{Cohort, ImageFile, scan_paths};
 use engine::review::latest;
 use engine::run::review::read;
 
+use super::series::holds_dicom;
 use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
 use crate::state::{CaseList, ListedCase, Request, Review};
 use crate::worker::Failure;
@@ -60,7 +62,7 @@ pub(super) fn inspect(folder: &Path, named: &Request) -> Result<FolderContents, 
             let (masks, images): (Vec<PathBuf>, Vec<PathBuf>) =
                 scan_paths(folder).unwrap_or_default().into_iter().partition(|path| is_mask_name(path));
             if images.is_empty() {
-                return Err(no_cohort.into());
+                return Err(without_scans(folder, no_cohort));
             }
             let request = Request {
                 title: folder.file_name().map(|n| n.to_string_lossy().into_owned()),
@@ -71,6 +73,17 @@ pub(super) fn inspect(folder: &Path, named: &Request) -> Result<FolderContents, 
             };
             Ok(FolderContents::Patient(named.over(request)))
         }
+    }
+}
+
+/// The error for a folder without NIfTI images. Its DICOM images, if any, have been looked for before.
+fn without_scans(folder: &Path, no_cohort: Error) -> Failure {
+    match (folder.is_dir(), holds_dicom(folder)) {
+        (false, _) => no_cohort.into(),
+        (true, true) => {
+            Failure::Error(format!("{}: its DICOM files contain no image that can be opened.", folder.display()))
+        }
+        (true, false) => Failure::Error(format!("{no_cohort} Folders of DICOM images open too.")),
     }
 }
 

@@ -37,7 +37,7 @@ use super::{
     values,
 };
 use crate::gpu::Gpu;
-use crate::scene::Modality;
+use crate::scene::{Modality, PlaneMode};
 use crate::state::names::file_name;
 use crate::state::names::title_of;
 use crate::state::{
@@ -89,8 +89,12 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     let listed = match &again {
         Intent::OpenCase(listed) => Some(*listed),
         Intent::Visit(request) => state.cases.with_images(&request.images),
+        Intent::Open(request) if request.restore.is_some() => state.cases.with_images(&request.images),
         _ => None,
     };
+    if listed.is_some() {
+        state.cases.open = listed;
+    }
     let modality = state.session.view.modality.clone();
     let label_map = state.session.label_map.clone();
     // Prefetching ends: what is still being read would compete with this case for the disk.
@@ -143,6 +147,10 @@ impl Job for Open {
 
     fn run(&self, handle: &JobHandle) -> Result<Opening, Failure> {
         let mut request = self.request.clone();
+        if let (Some(folder), [_, _, ..]) = (request.paths.iter().find(|path| path.is_dir()), &request.paths[..]) {
+            let advice = "A folder opens alone. Open the folder that contains all patients, or the scans of one.";
+            return Err(Failure::Error(format!("{}: {advice}", folder.display())));
+        }
         match look_into(&request, self.id.0, handle)? {
             RequestContent::Other => {}
             RequestContent::Image(image) => request = *image,
@@ -226,7 +234,11 @@ impl Open {
 
     /// Whether the list of cases or series stays, because the case is in it or is a patient of a run's results.
     fn is_of_list(&self) -> bool {
-        matches!(self.again, Intent::OpenCase(_) | Intent::Visit(_) | Intent::OpenSeries(_) | Intent::FuseSeries(_))
+        let kept = matches!(
+            self.again,
+            Intent::OpenCase(_) | Intent::Visit(_) | Intent::OpenSeries(_) | Intent::FuseSeries(_)
+        );
+        kept || self.listed.is_some()
     }
 
     fn failed(self, failure: &Failure, state: &mut State) {
@@ -324,16 +336,16 @@ fn kept_view(view: &View, images: usize) -> View {
     }
 }
 
-/// Shows a slice of the file, 0-based along its axis nearest to S-I.
+/// Shows a slice of the file, 0-based along its axis nearest to S-I, at what the masks mark there.
 fn go_to_slice(state: &mut State, k: usize) {
     let Some(document) = &state.document else { return };
     let grid = &document.base().volume.grid;
     let axis = engine::findings::axial_axis(grid);
     if k < grid.shape[axis] {
-        let display = document.display(crate::scene::PlaneMode::Native);
-        let mut voxel = display.voxel_at(state.session.view.crosshair).unwrap_or_default();
+        let mut voxel = [0; 3];
         voxel[axis] = k;
-        state.session.view.crosshair = grid.world(voxel);
+        let slice = document.display(PlaneMode::Native).index_at(grid.world(voxel))[2];
+        state.look_at_axial(slice);
     } else {
         let (slices, last) = (grid.shape[axis], grid.shape[axis] - 1);
         let why = format!("--slice {k}: {} has {}, 0 to {last}", document.title, plural(slices, "slice", "slices"));

@@ -75,7 +75,7 @@ fn is_overlay(path: &Path) -> bool {
 }
 
 /// Whether a folder contains DICOM files and no NIfTI images, which would open as cases.
-fn holds_dicom(root: &Path) -> bool {
+pub(super) fn holds_dicom(root: &Path) -> bool {
     let mut level = vec![root.to_path_buf()];
     let mut found = false;
     for _ in 0..DEPTH {

@@ -54,6 +54,19 @@ fn a_clicked_action_runs_even_if_it_opens_a_dialog() {
     assert_eq!(harness.state().state.dialog, Some(Dialog::Help));
 }
 
+/// The scroll bar of the help covered the keys of its right column.
+#[test]
+fn the_help_has_a_margin_for_its_scroll_bar() {
+    let state = bench::ct();
+    let shortcuts: Vec<&str> = actions(&state).iter().map(|action| action.shortcut).filter(|s| !s.is_empty()).collect();
+    let harness = with(Dialog::Help, state);
+    let sheet = harness.get_by_label("Close dialog").rect().right();
+    let keys = shortcuts.iter().flat_map(|keys| harness.query_all_by_label(keys)).map(|keys| keys.rect());
+    let inside = keys.filter(|keys| keys.top() > harness.get_by_label("Close dialog").rect().bottom());
+    let right = inside.map(|keys| keys.right()).fold(f32::MIN, f32::max);
+    assert!(right > sheet - 60.0 && right <= sheet - 12.0, "{right} of {sheet}");
+}
+
 #[test]
 fn the_palette_hides_disabled_actions() {
     let harness = with(Dialog::Palette { query: "segment".into(), chosen: 0 }, State::default());

@@ -66,15 +66,15 @@ fn the_list_marks_only_the_patient_in_the_views() {
     let mut document = bench::document(vec![bench::image("pet", Modality::Pet)]);
     document.listed = Some(CaseId(1));
     state.document = Some(document);
-    let places = |state: &State| [1, 2].map(|id| state.place_of(CaseId(id)));
+    let states = |state: &State| [1, 2].map(|id| state.place_of(CaseId(id)));
     // Another one was chosen, and its job is not listed yet.
-    assert_eq!(places(&state), [CasePlace::Shown, CasePlace::Other]);
+    assert_eq!(states(&state), [CasePlace::Shown, CasePlace::Other]);
     state.jobs = vec![bench::job(3, worker::open::SLOT, "Opening STS_0002", false)];
-    assert_eq!(places(&state), [CasePlace::Shown, CasePlace::Opening]);
+    assert_eq!(states(&state), [CasePlace::Shown, CasePlace::Opening]);
     state.document = None;
-    assert_eq!(places(&state), [CasePlace::Other, CasePlace::Opening]);
+    assert_eq!(states(&state), [CasePlace::Other, CasePlace::Opening]);
     state.jobs.clear();
-    assert_eq!(places(&state)[1], CasePlace::Shown, "its error is in the centre");
+    assert_eq!(states(&state)[1], CasePlace::Shown, "its error is in the centre");
 }
 
 #[test]
@@ -174,7 +174,8 @@ fn segmentation_and_reference_are_drawn_alone_or_compared() {
     assert_eq!(harness.state().state.session.view.overlay, Overlay::Comparison);
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::Show(Overlay::Segmentation)));
     assert_eq!(clicked(&mut harness, "Show reference"), Command::Overlay(OverlayCommand::Show(Overlay::Comparison)));
-    assert_eq!(clicked(&mut harness, "Overlay Reference"), Command::Overlay(OverlayCommand::Show(Overlay::Reference)));
+    let hidden = clicked(&mut harness, "Hide segmentation");
+    assert_eq!(hidden, Command::Overlay(OverlayCommand::Show(Overlay::Reference)));
     assert!(harness.query_by_label("Show segmentation").is_some());
     // Hiding the last one hides everything; showing it restores the previous state.
     assert_eq!(clicked(&mut harness, "Hide reference"), Command::Overlay(OverlayCommand::ShowLabel(1, false)));

@@ -11,7 +11,7 @@ use engine::run::autosave::unsaved_edits;
 use engine::volume::{LabelVolume, nifti};
 
 use super::edit_tools::{labelled, paint};
-use crate::phantom::Files;
+use crate::phantom::{Files, write_cohort};
 use crate::window::*;
 
 /// The program with a folder for unsaved edits.
@@ -22,7 +22,7 @@ pub(super) fn keeping(files: &[&Path], folder: &Path) -> Window {
     window
 }
 
-/// Paints `count` strokes of the brush, each in another place.
+/// Paints `count` strokes of the brush, each in another position.
 fn strokes(window: &mut Window, count: usize) {
     press(window, Key::B);
     for n in 0..count {
@@ -86,6 +86,25 @@ fn edits_of_a_killed_program_are_offered_and_restored_exactly() {
     assert_eq!(std::fs::read(previous_path(&files.prediction)).unwrap(), before);
     drop(window);
     assert!(!offered(&keeping(&[], &unsaved)));
+}
+
+/// Restoring closed the list of cases, so that the review of the folder could not go on.
+#[test]
+fn restored_edits_of_a_listed_case_keep_the_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, unsaved) = (write_cohort(folder.path()), folder.path().join("unsaved"));
+    let mut window = keeping(&[&root], &unsaved);
+    press_with(&mut window, CTRL, Key::ArrowDown);
+    strokes(&mut window, 1);
+    let edited = labelled(&window, 1);
+    drop(window);
+
+    let mut window = keeping(&[&root], &unsaved);
+    click(&mut window, "Restore");
+    assert_eq!(errors(&window), Vec::<String>::new());
+    let cases = &state(&window).cases;
+    assert_eq!((cases.cases.len(), cases.chosen().map(|case| &*case.name)), (3, Some("patient_2")));
+    assert_eq!((labelled(&window, 1), document(&window).is_unsaved()), (edited, true));
 }
 
 /// After a very long session, older edits are merged, but keep their names and count as unsaved.
@@ -152,9 +171,9 @@ fn edits_of_a_file_that_has_changed_are_restored_as_a_copy() {
     click(&mut window, "Restore");
     assert_eq!(labelled(&window, 1), edited);
     let mask = document(&window).segmentation().unwrap();
-    assert!(mask.path.is_none() && mask.is_unsaved(), "no file holds it");
-    let said = state(&window).notices.iter().find(|notice| notice.title.starts_with("2 edits restored")).unwrap();
-    assert!(said.detail.contains("has changed since it was edited"), "{}", said.detail);
+    assert!(mask.path.is_none() && mask.is_unsaved(), "it is in no file");
+    let notice = state(&window).notices.iter().find(|notice| notice.title.starts_with("2 edits restored")).unwrap();
+    assert!(notice.detail.contains("has changed since it was edited"), "{}", notice.detail);
 }
 
 #[test]

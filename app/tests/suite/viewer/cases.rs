@@ -1,5 +1,7 @@
 //! Opening cases: command line, welcome screen, folders, frames, several images.
 
+use std::path::Path;
+
 use amlp_viewer::Args;
 use amlp_viewer::command::FileCommand;
 use amlp_viewer::state::{Mode, PathPurpose};
@@ -100,6 +102,21 @@ fn a_folder_of_patients_is_listed_and_stepped_through() {
     assert_eq!(errors(&window), [""; 0]);
     send(&mut window, FileCommand::FilterCases("_1".into()));
     assert!(has(&window, "Case patient_1") && !has(&window, "Case patient_2"));
+}
+
+/// Two folders were read as scans: "contains no DICOM image". An empty folder named NIfTI layouts alone.
+#[test]
+fn folders_that_cannot_be_opened_say_what_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = write_cohort(folder.path());
+    let [one, two] = ["patient_1", "patient_2"].map(|name| root.join(name));
+    let why = |paths: &[&Path]| state(&open_files(paths)).failed.clone().unwrap().why;
+    assert!(why(&[&one, &two]).contains("Open the folder that contains all patients"));
+    assert!(why(&[&one, &two.join("ct.nii.gz")]).contains("A folder opens alone"));
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    assert!(why(&[&empty]).ends_with("Folders of DICOM images open too."), "{}", why(&[&empty]));
+    assert!(!why(&[&folder.path().join("none")]).contains("DICOM"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use amlp_viewer::Args;
 use amlp_viewer::command::{OverlayCommand, ViewCommand};
 use amlp_viewer::scene::ColourMap;
 use amlp_viewer::state::{Intent, PaneId};
+use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::metrics::{Options, measure};
 use engine::volume::{Grid, LabelVolume, Volume, nifti};
@@ -191,9 +192,9 @@ fn only_findings_of_the_drawn_mask_are_marked() {
         entries.filter(|entry| state.marks(document, entry)).map(|entry| entry.status.name()).collect::<Vec<_>>()
     };
     assert_eq!(marked(&window).len(), 4);
-    click(&mut window, "Overlay Reference");
+    click(&mut window, "Hide segmentation");
     assert_eq!(marked(&window), ["missed"], "lesions of the segmentation are not drawn now");
-    click(&mut window, "Overlay Segmentation");
+    press(&mut window, Key::T);
     assert!(!marked(&window).contains(&"missed") && marked(&window).len() == 3);
     send(&mut window, OverlayCommand::ShowLabel(1, false));
     assert!(marked(&window).is_empty());

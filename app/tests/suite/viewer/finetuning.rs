@@ -9,13 +9,13 @@ use egui_kittest::kittest::Queryable as _;
 use engine::event::Stage;
 use engine::predict::Choice;
 
-use super::training::{Place, change, endings, has_checkpoint, order, run_of, stop, train, use_control};
+use super::training::{TrainingFixture, change, endings, has_checkpoint, order, run_of, stop, train, use_control};
 use crate::window::*;
 
 #[test]
 fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     click(&mut window, "Start pre-training");
     assert_eq!(endings(&window), [JobOutcome::Finished]);
     let pretrained = state(&window).training.ended[0].run.clone().unwrap();
@@ -44,7 +44,7 @@ fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     settle(&mut window);
     click(&mut window, "Start fine-tuning");
     assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
-    let run = place.runs().join("finetune-pet");
+    let run = fixture.runs().join("finetune-pet");
     assert!(has_checkpoint(&run));
 
     click(&mut window, "Results of finetune-pet");
@@ -56,7 +56,7 @@ fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     let mean = evaluation.mean.as_ref().unwrap().dsc;
     assert!((results.spread(Column::Dice).unwrap().mean - mean).abs() < 1e-12, "the engine's own mean");
     let exported = |window: &mut Window, kind: TrainExport| {
-        let file = place.runs().join(format!("results.{}", kind.extension()));
+        let file = fixture.runs().join(format!("results.{}", kind.extension()));
         type_path(window, PathPurpose::TrainExport(kind), &file);
         std::fs::read_to_string(&file).unwrap()
     };
@@ -100,6 +100,8 @@ fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     assert_eq!(&document.title, case);
     // Stored with x to the left and z upwards: the file's own slice is the shown one.
     assert_eq!(slices(&window)[0], slice + 1);
+    let crosshair = state(&window).session.view.crosshair;
+    assert_eq!(document.mark_in_axial(slice), Some(crosshair), "on the lesion, not in the middle of the slice");
     assert_eq!(report(&window).metrics.map(|m| m.dsc), evaluation.patients[0].measures.as_ref().map(|m| m.dsc));
 
     let cases = &state(&window).cases;
@@ -127,9 +129,9 @@ fn by_palette(window: &mut Window, words: &str) {
 
 #[test]
 fn a_run_that_cannot_be_evaluated_says_why() {
-    let place = Place::new();
-    let mut window = place.window();
-    order(&mut window, TrainCommand::ShowResults(place.runs().join("no-run")));
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
+    order(&mut window, TrainCommand::ShowResults(fixture.runs().join("no-run")));
     settle(&mut window);
     assert!(state(&window).cache.results.why.as_deref().is_some_and(|why| why.contains("no-run")));
     assert!(window.query_by_label("no-run has no results").is_some() && has(&window, "Evaluate"));
@@ -138,8 +140,8 @@ fn a_run_that_cannot_be_evaluated_says_why() {
 
 #[test]
 fn fine_tuning_from_random_weights_can_set_every_option() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     use_control(&mut window, "Fine-tune");
     change(&mut window, |form| form.finetune.labels.validate_every = 0);
     assert_eq!(state(&window).session.train.form.name, "supervised-pet");

@@ -146,8 +146,8 @@ fn stepping_to_a_finding_centres_it_in_all_panes() {
         assert_eq!(slices(&window)[0], report(&window).findings[expected].slice);
         assert_eq!(state(&window).session.view.crosshair, display.world(at), "in the middle of a voxel");
         for pane in [PaneId::Axial, PaneId::Sagittal, PaneId::Coronal] {
-            let place = crosshair_place(&window, pane);
-            assert!((place - DVec2::splat(0.5)).length() < 1e-6, "finding {expected}, {pane:?}: {place}");
+            let position = crosshair_place(&window, pane);
+            assert!((position - DVec2::splat(0.5)).length() < 1e-6, "finding {expected}, {pane:?}: {position}");
         }
     }
     click(&mut window, "Finding 3");
@@ -185,6 +185,8 @@ fn slice_dice_and_metrics_have_the_expected_values() {
     let worst = zeros.iter().copied().max_by_key(|&k| (wrong(k), std::cmp::Reverse(k))).unwrap();
     click(&mut window, "Worst slice");
     assert_eq!(slices(&window)[0], worst + 1);
+    let at = document(&window).display(PlaneMode::Native).index_at(state(&window).session.view.crosshair);
+    assert!(prediction(at) != truth(at), "the crosshair is on the error, not in the middle of the slice: {at:?}");
     press(&mut window, Key::PageUp);
     press(&mut window, Key::W);
     assert_eq!(slices(&window)[0], worst + 1);
@@ -200,7 +202,7 @@ fn the_overlay_is_swapped_hidden_and_faded_by_keys() {
         press(&mut window, Key::T);
         assert_eq!(overlay(&window), expected);
     }
-    click(&mut window, "Overlay Compare");
+    click(&mut window, "Show reference");
     assert_eq!(overlay(&window), Overlay::Comparison);
 
     window.key_down(Key::S);
