@@ -57,7 +57,7 @@ fn a_clicked_action_runs_even_if_it_opens_a_dialog() {
 /// The scroll bar of the help covered the keys of its right column.
 #[test]
 fn the_help_has_a_margin_for_its_scroll_bar() {
-    let state = bench::ct();
+    let state = State::default();
     let shortcuts: Vec<&str> = actions(&state).iter().map(|action| action.shortcut).filter(|s| !s.is_empty()).collect();
     let harness = with(Dialog::Help, state);
     let sheet = harness.get_by_label("Close dialog").rect().right();
