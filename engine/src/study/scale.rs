@@ -6,17 +6,16 @@ use super::plan::{CohortPlan, Plan};
 use super::ready::ready_plan;
 use crate::{Error, Result};
 
-/// Side of the paper's crop in pixels and width of its network.
-const SIDE: f64 = 160.0;
-const WIDTH: f64 = 64.0;
+/// Side of the paper's crop in mm. A smaller crop covers as much if its plan names no voxel size.
+const FIELD_MM: f64 = 160.0;
 /// Sides are multiples of this, as every method requires, and at least three times as large.
 const MULTIPLE: f64 = 16.0;
 /// The narrowest network.
 const MIN_WIDTH: f64 = 4.0;
 
-/// The ready plan `name` on the scans of `path`, each modality separately. A scale below 1 shrinks the crop side, the slices
-/// per patient, the network width and the number of patients by this factor, and enlarges the voxels by its inverse, so that
-/// the crop covers the same part of the body. Time falls about with its sixth power.
+/// The ready plan `name` on the scans of `path`, each modality separately. A scale below 1 shrinks the plan's crop side, its
+/// network width and the number of patients by this factor. The voxels grow, so that the crop covers the same part of the body
+/// and a patient has fewer slices. Time falls about with the sixth power of the scale.
 ///
 /// # Errors
 /// A name that is no ready plan; a scale outside 0.1 to 1; no modality.
@@ -25,6 +24,8 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
         return Err(Error::config("scale", scale, "must be between 0.1 and 1"));
     }
     let mut plan = Plan::from_toml(&ready_plan(name)?, Path::new(name))?;
+    let own = plan.cohorts.first().zip(plan.methods.first());
+    let own = own.map(|(cohort, method)| plan.finetune_config(cohort, method)).transpose()?.unwrap_or_default();
     let cohort = |modality: &String| CohortPlan {
         name: modality.clone(),
         path: path.to_path_buf(),
@@ -32,14 +33,19 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
         settings: toml::Table::new(),
     };
     plan.cohorts = modalities.iter().map(cohort).collect();
-    let side = ((SIDE * scale / MULTIPLE).round() * MULTIPLE).max(3.0 * MULTIPLE) as usize;
-    let width = (WIDTH * scale).round().max(MIN_WIDTH) as usize;
-    let spacing = if scale < 1.0 { format!("[{0:?}, {0:?}, {0:?}]", SIDE / side as f64) } else { "\"iso\"".into() };
-    let settings = format!("preprocess = {{ size = {side}, spacing = {spacing} }}\nnetwork = {{ width = {width} }}\n");
-    let settings: toml::Table =
-        settings.parse().map_err(|e: toml::de::Error| Error::config("scale", scale, e.to_string()))?;
+    let size = own.preprocess.size as f64;
+    let side = ((size * scale / MULTIPLE).round() * MULTIPLE).max(3.0 * MULTIPLE);
+    let width = (own.network.width as f64 * scale).round().max(MIN_WIDTH);
+    let spacing = match own.preprocess.spacing.millimetres() {
+        Some(mm) => (side < size).then(|| mm.map(|mm| mm * size / side)),
+        None => (side < FIELD_MM).then_some([FIELD_MM / side; 3]),
+    };
     for stage in [&mut plan.pretrain, &mut plan.finetune] {
-        stage.settings.extend(settings.clone());
+        set(&mut stage.settings, "preprocess", "size", side as i64);
+        set(&mut stage.settings, "network", "width", width as i64);
+        if let Some(mm) = spacing {
+            set(&mut stage.settings, "preprocess", "spacing", mm.to_vec());
+        }
     }
     if scale < 1.0 {
         plan.split.patients = format!("{}%", 100.0 * scale);
@@ -47,6 +53,14 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
     }
     plan.check()?;
     Ok(plan)
+}
+
+/// Sets one setting and keeps the others.
+fn set(settings: &mut toml::Table, section: &str, key: &str, value: impl Into<toml::Value>) {
+    let section = settings.entry(section).or_insert_with(|| toml::Table::new().into());
+    if let Some(section) = section.as_table_mut() {
+        section.insert(key.to_owned(), value.into());
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +89,30 @@ mod tests {
                 assert_eq!(config.preprocess.spacing == Spacing::Iso, scale >= 1.0);
                 assert_eq!(config.data.modality, ["t1"]);
             }
+        }
+    }
+
+    /// `quick` took 12 hours on a cohort, because it got the paper's crop and network instead of its own.
+    #[test]
+    fn a_plan_keeps_its_own_crop_and_network_on_a_cohort() {
+        for (name, scale, side, width, spacing) in [
+            ("quick", 1.0, 64, 4, Spacing::Millimetres([2.5; 3])),
+            ("quick", 0.5, 48, 4, Spacing::Millimetres([160.0 / 48.0; 3])),
+            ("evidence", 1.0, 160, 16, Spacing::Native),
+            ("evidence", 0.5, 80, 8, Spacing::Millimetres([2.0; 3])),
+            ("ablation", 0.5, 48, 4, Spacing::Millimetres([4.0; 3])),
+            ("paper-table-6", 1.0, 160, 64, Spacing::Iso),
+        ] {
+            let plan = plan_on_cohort(name, Path::new("brats"), &["flair".into()], scale).unwrap();
+            let method = plan.methods.iter().find(|method| method.preset.is_some()).unwrap();
+            let pretrain = plan.pretrain_config(&plan.cohorts[0], method).unwrap().unwrap();
+            let finetune = plan.finetune_config(&plan.cohorts[0], method).unwrap();
+            for config in [&pretrain, &finetune] {
+                let found = (config.preprocess.size, config.network.width, config.preprocess.spacing);
+                assert_eq!(found, (side, width, spacing), "{name} at {scale}");
+            }
+            let every = if name == "quick" { 4 } else { 1 };
+            assert_eq!(pretrain.training.every_slice, every, "the other settings of the plan stay");
         }
     }
 

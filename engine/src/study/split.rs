@@ -11,6 +11,7 @@ use crate::cohort::label_budget::{LabelBudget, labelled_subset};
 use crate::cohort::split::Split;
 use crate::event::Control;
 use crate::jobs::{eligible_patients, with_known_modalities, with_volumes};
+use crate::words::plural;
 use crate::{Error, Result, seed};
 
 /// A test fold of a cohort.
@@ -42,6 +43,9 @@ impl Fold {
     }
 }
 
+/// A share of a cohort has at least this many patients, so that every part of a split gets some.
+const FEWEST: usize = 10;
+
 /// The folds of a cohort. Test folds are disjoint; validation patients are drawn from the rest of each.
 ///
 /// # Errors
@@ -57,7 +61,10 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         return Ok(vec![Fold { split, labelled }]);
     }
     let mut patients = eligible_patients(&config, &cases, control)?;
-    let count = count_of(&plan.split.patients, patients.len(), "split.patients")?;
+    let mut count = count_of(&plan.split.patients, patients.len(), "split.patients")?;
+    if plan.split.patients.ends_with('%') {
+        count = count.max(FEWEST);
+    }
     if count < patients.len() {
         patients.shuffle(&mut seed::stream(plan.seed, "study: patients", &[]));
         patients.sort_by_key(|(_, ml)| ml.is_none());
@@ -72,8 +79,11 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
     );
     if tests * plan.split.folds > masked || tests + vals >= masked {
         let why = format!(
-            "{} folds of {tests} test patients and {vals} validation patients need more than the {masked} patients with a mask",
-            plan.split.folds
+            "{} of {} and {} need more than the {} with a mask. Lower split.test or split.validation",
+            plural(plan.split.folds, "fold", "folds"),
+            plural(tests, "test patient", "test patients"),
+            plural(vals, "validation patient", "validation patients"),
+            plural(masked, "patient", "patients"),
         );
         return Err(Error::config(format!("cohorts.{}", cohort.name), cohort.path.display(), why));
     }

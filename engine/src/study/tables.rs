@@ -47,13 +47,11 @@ pub fn table(group: &Group) -> TextTable {
     } else {
         String::new()
     };
-    let caption = format!(
-        "{}, {} labels ({}), {}{scans}",
-        group.cohort,
-        group.budget,
-        plural(group.labelled, "labelled patient", "labelled patients"),
-        plural(group.patients, "test patient", "test patients")
-    );
+    let labelled = plural(group.labelled, "labelled patient", "labelled patients");
+    let is_count = group.budget.parse::<usize>().is_ok();
+    let budget = if is_count { labelled } else { format!("{} labels ({labelled})", group.budget) };
+    let patients = plural(group.patients, "test patient", "test patients");
+    let caption = format!("{}, {budget}, {patients}{scans}", group.cohort);
     TextTable { caption, heading, rows, notes, paper: 0 }
 }
 
