@@ -82,6 +82,10 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "lesions     {:.2} to {:.2} ml, median {:.2} ml", range.min, range.max, range.median);
     }
     let _ = writeln!(text, "background  {}", backgrounds(found));
+    let held_out = found.cases.iter().filter(|case| case.held_out).count();
+    if held_out > 0 {
+        let _ = writeln!(text, "held out    {} of imagesTs, in no split", plural(held_out, "scan", "scans"));
+    }
     let width_of = |of: &dyn Fn(&CaseFingerprint) -> usize| found.cases.iter().map(of).max().unwrap_or(0);
     let scan = width_of(&|case| case.id.chars().count()).max(4);
     // If every patient has one scan, the patient column would repeat the scan column.
@@ -97,15 +101,15 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "\n{}", plural(found.problems.len(), "problem", "problems"));
     }
     for problem in &found.problems {
-        let place = problem.file.as_deref().or(problem.case.as_deref()).unwrap_or("cohort");
-        let _ = writeln!(text, "  {place}: {}", problem.what);
+        let location = problem.file.as_deref().or(problem.case.as_deref()).unwrap_or("cohort");
+        let _ = writeln!(text, "  {location}: {}", problem.what);
     }
     text
 }
 
 /// The background values and how many images have each, most frequent first.
 fn backgrounds(found: &Fingerprint) -> String {
-    const SHOWN: usize = 6;
+    const MAX_LISTED: usize = 6;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for value in found.cases.iter().flat_map(|case| case.background.values()) {
         let name = value.map_or_else(|| "none constant".into(), |v| format!("{}", (v * 1e4).round() / 1e4 + 0.0));
@@ -113,8 +117,9 @@ fn backgrounds(found: &Fingerprint) -> String {
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, images)| std::cmp::Reverse(*images));
-    let more = counts.len().saturating_sub(SHOWN);
-    let mut list: Vec<String> = counts.iter().take(SHOWN).map(|(name, images)| format!("{name} ({images})")).collect();
+    let more = counts.len().saturating_sub(MAX_LISTED);
+    let mut list: Vec<String> =
+        counts.iter().take(MAX_LISTED).map(|(name, images)| format!("{name} ({images})")).collect();
     if more > 0 {
         list.push(format!("{more} other values"));
     }

@@ -1,6 +1,8 @@
 //! Reads a cohort's files and summarises their contents and problems.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -65,6 +67,8 @@ pub struct CaseFingerprint {
     pub patient: String,
     /// The session, time point or date; `null` if names contain none.
     pub session: Option<String>,
+    /// True for a scan in a folder of test images (`imagesTs`), which no split uses.
+    pub held_out: bool,
     /// The images by modality.
     pub images: BTreeMap<String, String>,
     /// The mask; the first file of several.
@@ -154,6 +158,7 @@ pub fn fingerprint_with(
         problems.retain(|p| p.what.strip_prefix("missing modality ").is_none_or(|other| other == modality));
     }
     let mut cases = Vec::with_capacity(reports.len());
+    let copies = copies(reports.iter().map(|(_, report)| report));
     let (mut left_out, mut masks_left_out) = (cohort.left_out.clone(), Vec::new());
     for (_, report) in reports {
         problems.extend(report.problems);
@@ -161,6 +166,7 @@ pub fn fingerprint_with(
         masks_left_out.extend(report.bad_mask.map(|why| ExcludedScan::new(&report.case.id, why)));
         cases.push(report.case);
     }
+    problems.extend(copies);
     let mut labels = BTreeMap::new();
     for label in cases.iter().flat_map(|case| &case.labels) {
         *labels.entry(*label).or_insert(0) += 1;
@@ -178,7 +184,10 @@ pub fn fingerprint_with(
         label_names: cohort.labels.clone(),
         labels,
         label_meaning,
-        lesion_ml: range(patient_volumes(cases.iter()).into_values().flatten().collect()),
+        lesion_ml: {
+            let scans = cases.iter().map(|case| (case.patient.as_str(), case.lesion_ml));
+            range(patient_volumes(scans).into_values().flatten().collect())
+        },
         shapes: count_values(cases.iter().filter_map(|case| case.shape)),
         spacings_mm: count_values(cases.iter().filter_map(|case| case.spacing_mm)),
         orientations: count_values(
@@ -220,18 +229,25 @@ impl Fingerprint {
     }
 
     /// Ids and lesion volumes of the patients for [`super::split::Split::draw`]: those with a scan that has all of `modalities`
-    /// and is not in a test folder. A patient's volume is the mean over its scans.
+    /// and is not in a test folder. A patient's volume is the mean over its scans. A scan that cannot be read counts as one
+    /// without a mask, so that it is
+    /// never labelled, validated or tested and then left out.
     pub fn volumes(&self, cohort: &Cohort, modalities: &[String]) -> Vec<(String, Option<f64>)> {
+        let unreadable: BTreeSet<&str> = self.left_out.iter().map(|left| left.case.as_str()).collect();
         let usable = |id: &str| cohort.case(id).is_some_and(|case| !case.held_out && case.has_all(modalities));
-        patient_volumes(self.cases.iter().filter(|case| usable(&case.id))).into_iter().collect()
+        let cases = self.cases.iter().filter(|case| usable(&case.id)).map(|case| {
+            let known = case.lesion_ml.filter(|_| !unreadable.contains(case.id.as_str()));
+            (case.patient.as_str(), known)
+        });
+        patient_volumes(cases).into_iter().collect()
     }
 }
 
-/// The mean lesion volume of each patient's scans with a mask.
-fn patient_volumes<'a>(cases: impl Iterator<Item = &'a CaseFingerprint>) -> BTreeMap<String, Option<f64>> {
+/// The mean lesion volume of each patient's scans with a mask, from the patient and the volume of each scan.
+fn patient_volumes<'a>(scans: impl Iterator<Item = (&'a str, Option<f64>)>) -> BTreeMap<String, Option<f64>> {
     let mut volumes: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for case in cases {
-        volumes.entry(case.patient.clone()).or_default().extend(case.lesion_ml);
+    for (patient, ml) in scans {
+        volumes.entry(patient.to_owned()).or_default().extend(ml);
     }
     let mean = |volumes: Vec<f64>| (!volumes.is_empty()).then(|| volumes.iter().sum::<f64>() / volumes.len() as f64);
     volumes.into_iter().map(|(patient, volumes)| (patient, mean(volumes))).collect()
@@ -246,6 +262,8 @@ pub(super) struct CaseReport {
     unusable: Option<String>,
     /// Why its mask cannot be read.
     bad_mask: Option<String>,
+    /// A hash of the values of each image, by modality. None for a constant image.
+    hashes: BTreeMap<String, u64>,
 }
 
 impl CaseReport {
@@ -256,6 +274,7 @@ impl CaseReport {
                 id: case.id.clone(),
                 patient: case.patient.clone(),
                 session: case.session.clone(),
+                held_out: case.held_out,
                 images: case.images.iter().map(|(m, image)| (m.clone(), text(&image.path))).collect(),
                 label: case.masks.first().map(|path| text(path)),
                 masks: case.masks.iter().map(|path| text(path)).collect(),
@@ -270,6 +289,7 @@ impl CaseReport {
             problems: Vec::new(),
             unusable: modality.filter(|m| !case.images.contains_key(*m)).map(|m| format!("missing modality {m}")),
             bad_mask: None,
+            hashes: BTreeMap::new(),
         };
         let mut first: Option<(Volume, String)> = None;
         let wanted = |m: &&String| modality.is_none_or(|wanted| *m == wanted);
@@ -282,27 +302,27 @@ impl CaseReport {
             match (read, &first) {
                 (Err(error), _) => {
                     report.unusable.get_or_insert(error.to_string());
-                    report.report(path, format!("unreadable: {}", without_path(path, &error)));
+                    report.add_problem(path, format!("unreadable: {}", without_path(path, &error)));
                 }
                 (Ok(image), None) => first = Some((image, text(path))),
                 (Ok(image), Some((reference, name))) => {
                     let spaces = image.space.as_deref().zip(reference.space.as_deref());
                     if spaces.is_some_and(|(own, its)| !own.agrees_with(its)) {
                         let why = format!("has another frame of reference than {name}, so they may not be aligned");
-                        report.report(path, why);
+                        report.add_problem(path, why);
                     }
                     let matched = image.grid.compare(&reference.grid, None);
                     if matched.relation != Relation::Same {
                         let (own, its) = (image.grid.describe(), reference.grid.describe());
                         let why = matched.difference(&image.grid, &reference.grid);
-                        report.report(path, format!("grid differs from {name}: {why} ({own} vs {its})"));
+                        report.add_problem(path, format!("grid differs from {name}: {why} ({own} vs {its})"));
                     }
                 }
             }
         }
         if let Some((Volume { grid, .. }, _)) = &first {
             report.case.shape = Some(grid.shape);
-            // Headers hold 32-bit floats: 0.9 mm must not become 0.8999999761581421.
+            // Headers store 32-bit floats: 0.9 mm must not become 0.8999999761581421.
             report.case.spacing_mm = Some(grid.spacing_mm().map(|s| (s * 1e6).round() / 1e6));
             report.case.orientation = grid.axis_codes();
         }
@@ -312,26 +332,27 @@ impl CaseReport {
         report
     }
 
-    /// Background, and doubts about the unit.
+    /// Background, hash of the values, and doubts about the unit.
     fn read_values(&mut self, modality: &str, path: &Path, image: &Volume) {
         // JSON has no NaN.
         let value = Background::of(image, 0).map(|b| b.value).filter(|value| value.is_finite());
         self.case.background.insert(modality.to_owned(), value);
+        self.hashes.extend(hash_of(image).map(|hash| (modality.to_owned(), hash)));
         let is_ct = Kind::named(modality, KindChoice::Auto) == Some(Kind::Ct);
         if let Some(doubt) = is_ct.then(|| ct_doubt(image)).flatten() {
-            self.report(path, format!("{doubt}. Training refuses it. {}", CtReader::Training.remedy(&doubt)));
+            self.add_problem(path, format!("{doubt}. Training refuses it. {}", CtReader::Training.remedy(&doubt)));
         }
     }
 
     fn read_mask(&mut self, case: &Case, path: &Path, image: Option<&Volume>, masks: &MaskOptions) {
         let label = match read_masks(&case.masks, masks) {
             Ok((label, notes)) => {
-                notes.into_iter().for_each(|note| self.report(path, note));
+                notes.into_iter().for_each(|note| self.add_problem(path, note));
                 label
             }
             Err(error) => {
                 self.bad_mask = Some(error.to_string());
-                return self.report(path, format!("unreadable: {}", without_path(path, &error)));
+                return self.add_problem(path, format!("unreadable: {}", without_path(path, &error)));
             }
         };
         if let Some(image) = image {
@@ -341,13 +362,13 @@ impl CaseReport {
                 && !case.images.values().filter_map(|other| other.read().ok()).any(|other| misplaced(&other).is_none())
             {
                 self.bad_mask = Some(error.to_string());
-                return self.report(path, without_path(path, &error));
+                return self.add_problem(path, without_path(path, &error));
             }
             let what = "the mask and its image";
             match label.clone().aligned(&image.grid, masks, what, ["mask", "image"]) {
                 // A SEG omits empty slices, so partial coverage is not a problem.
                 Ok(_) if segmentation.is_some() => {}
-                Ok((_, note)) => note.into_iter().for_each(|note| self.report(path, note)),
+                Ok((_, note)) => note.into_iter().for_each(|note| self.add_problem(path, note)),
                 Err(error) => {
                     let fits = |grid: &Grid| label.clone().aligned(grid, masks, what, ["mask", "image"]).is_ok();
                     // A mask drawn on another image of the case (HECKTOR 2022: on the CT) is resampled later.
@@ -355,7 +376,7 @@ impl CaseReport {
                     if !others.any(|grid| fits(&grid)) {
                         // Training leaves it out too: its volume belongs to no lesion of this scan.
                         self.bad_mask = Some(error.to_string());
-                        return self.report(path, error.to_string());
+                        return self.add_problem(path, error.to_string());
                     }
                 }
             }
@@ -363,14 +384,57 @@ impl CaseReport {
         self.case.labels = label.labels();
         self.case.lesion_ml = Some(label.volume_ml());
         if self.case.labels.is_empty() {
-            self.report(path, "the mask is empty".into());
+            self.add_problem(path, "the mask is empty".into());
         }
     }
 
-    fn report(&mut self, path: &Path, what: String) {
+    fn add_problem(&mut self, path: &Path, what: String) {
         let (case, file) = (Some(self.case.id.clone()), Some(path.display().to_string()));
         self.problems.push(Problem { case, file, what });
     }
+}
+
+/// A hash of an image's size and values; none for a constant image.
+fn hash_of(image: &Volume) -> Option<u64> {
+    let values = image.to_f32();
+    let first = values.first()?.to_bits();
+    if values.iter().all(|value| value.to_bits() == first) {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    image.grid.shape.hash(&mut hasher);
+    values.iter().for_each(|value| value.to_bits().hash(&mut hasher));
+    Some(hasher.finish())
+}
+
+/// Images that two patients share, such as those of a backup copy inside the cohort.
+fn copies<'a>(reports: impl Iterator<Item = &'a CaseReport>) -> Vec<Problem> {
+    let mut known: BTreeMap<(&str, u64), &CaseFingerprint> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for CaseReport { case, hashes, .. } in reports {
+        for (modality, hash) in hashes {
+            match known.entry((modality, *hash)) {
+                Entry::Vacant(entry) => {
+                    entry.insert(case);
+                }
+                Entry::Occupied(entry) if entry.get().patient != case.patient => {
+                    let other = entry.get();
+                    let what = format!(
+                        "has the same values as the {modality} of patient {}. Remove one of them, or a network may be \
+                         tested on a scan it was trained on",
+                        other.patient
+                    );
+                    problems.push(Problem {
+                        case: Some(case.id.clone()),
+                        file: case.images.get(modality).cloned(),
+                        what,
+                    });
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
+    }
+    problems
 }
 
 /// An error's text without the path, which is shown separately.

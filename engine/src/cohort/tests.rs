@@ -217,7 +217,7 @@ fn a_cached_fingerprint_rereads_only_changed_files() {
     };
     let plain = fingerprint(&cohort, None).unwrap();
     assert_eq!((read(None), read(None)), (plain.clone(), plain.clone()));
-    // Another lesion volume in what was kept shows where a value comes from.
+    // A changed lesion volume in the cache shows whether a value was cached.
     let file = std::fs::read_dir(caches.path().join("cohorts")).unwrap().next().unwrap().unwrap().path();
     let text = std::fs::read_to_string(&file).unwrap();
     let (true_ml, kept_ml) = (plain.cases[0].lesion_ml, Some(77.0));
@@ -235,6 +235,42 @@ fn a_cached_fingerprint_rereads_only_changed_files() {
     assert_eq!(volumes(&read(None)), [kept_ml, true_ml]);
     std::fs::write(&file, "no JSON").unwrap();
     assert_eq!(read(None), plain);
+}
+
+/// A patient whose scan could not be read was drawn as the only validation patient, so that nothing was validated.
+#[test]
+fn a_patient_with_an_unreadable_scan_is_only_a_training_patient() {
+    let ids = ["a", "b", "c", "d", "e"];
+    let files: Vec<String> =
+        ids.iter().flat_map(|id| [format!("{id}/ct.nii.gz"), format!("{id}/seg.nii.gz")]).collect();
+    let (folder, cohort) = cohort_of(&files.iter().map(String::as_str).collect::<Vec<_>>());
+    let path = folder.path().join("c/ct.nii.gz");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    let found = fingerprint(&cohort, Some("ct")).unwrap();
+    let volumes = found.volumes(&cohort, &["ct".into()]);
+    let known: Vec<(&str, bool)> = volumes.iter().map(|(id, ml)| (id.as_str(), ml.is_some())).collect();
+    assert_eq!(known, ids.map(|id| (id, id != "c")));
+    for seed in 0..20 {
+        let split = split::Split::draw(&volumes, seed);
+        assert!(split.train.contains(&"c".to_owned()) && split.test.len() == 1, "seed {seed}: {split:?}");
+    }
+}
+
+/// A copy of a patient in a subfolder got another id, so a split could train and test on the same scan.
+#[test]
+fn a_scan_that_two_patients_share_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (id, divisor) in [("a", 1), ("b", 2), ("backup/a", 1), ("c", 200), ("d", 200)] {
+        write(root, &format!("{id}/ct.nii.gz"), divisor);
+    }
+    let cohort = Cohort::discover(root).unwrap();
+    let found = fingerprint(&cohort, None).unwrap();
+    let copies: Vec<&Problem> = found.problems.iter().filter(|p| p.what.contains("the same values")).collect();
+    let [copy] = &*copies else { panic!("constant images are no copies: {copies:?}") };
+    assert!(copy.file.as_ref().unwrap().ends_with("backup/a/ct.nii.gz"), "{copy:?}");
+    assert!(copy.what.contains("the ct of patient a."), "{copy:?}");
 }
 
 /// A real cohort, if it exists on this machine.

@@ -67,7 +67,7 @@ pub(super) fn open_run(
             differences.retain(|line| !line.starts_with("data.cohort: "));
         }
         if !differences.is_empty() {
-            let why = format!("was started with other settings ({}); start a new run", differences.join("; "));
+            let why = format!("was started with other settings ({}). Start a new run", differences.join("; "));
             return Err(Error::file(out, why));
         }
         if moved {
@@ -77,7 +77,7 @@ pub(super) fn open_run(
         }
         failure::clear(&run)?;
         let mut corrections = run.read_corrections::<Corrections>()?.unwrap_or_default();
-        corrections.find_again(&cohort.root);
+        corrections.relocate(&cohort.root);
         return Ok(OpenedRun { run, split, corrections, new: false });
     }
     let split = match start.split {
@@ -158,10 +158,17 @@ pub(crate) fn eligible_patients(
     control: &Control,
 ) -> Result<Vec<(String, Option<f64>)>> {
     let modalities = &config.data.modality;
-    let first = modalities.first().map(String::as_str);
-    let options = FingerprintOptions { modality: first, masks: config.preprocess.masks(), cache: None };
-    let fingerprint = fingerprint_with(cohort, &options, control, &|_, _| {})?;
-    Ok(fingerprint.volumes(cohort, modalities))
+    let (first, others) = (modalities.first(), modalities.iter().skip(1));
+    let options = |modality| FingerprintOptions { modality, masks: config.preprocess.masks(), cache: None };
+    let mut found = fingerprint_with(cohort, &options(first.map(String::as_str)), control, &|_, _| {})?;
+    // The masks are known by now. Any image of a scan may be unreadable.
+    let mut images = cohort.clone();
+    images.cases.iter_mut().for_each(|case| case.masks.clear());
+    for modality in others {
+        let other = fingerprint_with(&images, &options(Some(modality)), control, &|_, _| {})?;
+        found.left_out.extend(other.left_out);
+    }
+    Ok(found.volumes(cohort, modalities))
 }
 
 /// True if `cohort` is the run's cohort, at any location: the same scans with the same headers. Runs of earlier versions
