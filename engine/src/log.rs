@@ -1,5 +1,7 @@
 //! The program's log on standard error.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
@@ -8,11 +10,16 @@ use tracing_subscriber::prelude::*;
 pub fn log_to_stderr(variable: &str, default: &str) {
     let chosen = std::env::var(variable).ok();
     let (filter, refused) = filter(chosen.as_deref(), default);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_ansi(is_coloured());
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     if let Some(why) = refused {
         tracing::warn!("{variable} is ignored: {why}");
     }
+}
+
+/// A log in a file has no colours, nor has one whose user asks for none (no-color.org).
+fn is_coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// The filter, and the reason if the chosen one cannot be parsed.

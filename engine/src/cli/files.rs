@@ -59,8 +59,9 @@ impl std::error::Error for PartialFailure {}
 impl std::fmt::Display for PartialFailure {
     /// A table of the scans that were left out, one per line.
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let all = self.done + self.left_out.len();
-        write!(to, "{} of {} not done:", self.left_out.len(), plural(all, "scan is", "scans are"))?;
+        let all = plural(self.done + self.left_out.len(), "scan", "scans");
+        let verb = if self.left_out.len() == 1 { "is" } else { "are" };
+        write!(to, "{} of {all} {verb} not done:", self.left_out.len())?;
         let width = self.left_out.iter().map(|left| left.case.chars().count()).max().unwrap_or_default();
         self.left_out.iter().try_for_each(|left| write!(to, "\n  {:width$}  {}", left.case, left.why))
     }
@@ -75,6 +76,8 @@ mod tests {
         let left_out = vec![ExcludedScan::new("P7", "missing modality t1"), ExcludedScan::new("P10", "unreadable")];
         let text = PartialFailure { done: 3, left_out }.to_string();
         assert_eq!(text, "2 of 5 scans are not done:\n  P7   missing modality t1\n  P10  unreadable");
+        let one = PartialFailure { done: 13, left_out: vec![ExcludedScan::new("P2", "no reference")] }.to_string();
+        assert_eq!(one, "1 of 14 scans is not done:\n  P2  no reference");
         assert!(PartialFailure::check(3, Vec::new()).is_ok());
     }
 }

@@ -142,12 +142,11 @@ impl Inputs {
                     |id: &&String| !known.contains(*id) && !cohort.scans_of(id).any(|case| known.contains(&case.id));
                 let new: Vec<String> = everyone.iter().filter(is_new).cloned().collect();
                 let ids: Vec<String> = split.test.iter().chain(&new).cloned().collect();
+                let new = if new.is_empty() { String::new() } else { format!(" and {} new", new.len()) };
+                let test = plural(split.test.len(), "test patient", "test patients");
                 self.notes.push(format!(
-                    "{} is the model's own cohort: only its {} test patients and {} new ones are segmented. --subset all \
-                     segments everyone",
+                    "{} is the model's own cohort: only its {test}{new} are segmented. --subset all segments everyone",
                     cohort.root.display(),
-                    split.test.len(),
-                    new.len()
                 ));
                 ids
             }
