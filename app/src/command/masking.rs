@@ -77,7 +77,7 @@ pub fn dispatch(state: &mut State, _jobs: &mut Jobs, command: MaskingCommand) {
         }
         MaskingCommand::TakeSettings => {
             if let Some(network) = &state.cache.masking.network {
-                let controls = masking.controls.of_run(&network.config);
+                let controls = masking.controls.of_run(&network.config, network.epochs);
                 set(state, controls);
             }
         }

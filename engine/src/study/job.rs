@@ -220,7 +220,7 @@ fn set_length(config: &mut Config, length: StageLength, share: f64) {
 impl std::fmt::Display for Cell {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { cohort, budget, method, fold, draw, seed } = self;
-        write!(to, "{cohort}, {budget}, {method}, fold {}, draw {}, seed {seed}", fold + 1, draw + 1)
+        write!(to, "{cohort}, {budget} labelled, {method}, fold {}, draw {}, seed {seed}", fold + 1, draw + 1)
     }
 }
 

@@ -116,10 +116,10 @@ impl Controls {
         MaskSettings { cluster, order: self.order, mask, sigma, seed: self.seed }
     }
 
-    /// The settings of a run, with the ratio by epoch.
+    /// The settings of a run, with the ratio by epoch of its schedule.
     #[must_use]
-    pub fn of_run(&self, config: &Config) -> Self {
-        let epochs = config.training.epochs.max(1);
+    pub fn of_run(&self, config: &Config, epochs: usize) -> Self {
+        let epochs = epochs.max(1);
         let method = &config.method;
         let controls = Self {
             by: RatioSource::Epoch,
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn the_settings_of_a_run_are_applied() {
         let mut config = engine::config::preset("amlp-plus", &["pet".into()]).unwrap_or_default();
-        (config.training.epochs, config.method.grid, config.preprocess.size, config.seed) = (20, 8, 96, 5);
+        (config.method.grid, config.preprocess.size, config.seed) = (8, 96, 5);
         let controls = Controls { epoch: 300, ..Controls::default() };
         assert!(!controls.fits(&config));
-        let taken = controls.of_run(&config);
+        let taken = controls.of_run(&config, 20);
         assert!(taken.fits(&config));
         assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (RatioSource::Epoch, 20, 20, 5));
         assert_eq!(taken.cluster, config.method.cluster);

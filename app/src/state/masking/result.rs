@@ -116,6 +116,8 @@ pub struct Network {
     pub config: Arc<Config>,
     /// Number of epochs it was trained for.
     pub epoch: usize,
+    /// Number of epochs of its schedule.
+    pub epochs: usize,
     /// The network itself; one job at a time uses it.
     pub reconstructor: Arc<Mutex<Reconstructor>>,
 }

@@ -34,8 +34,7 @@ impl State {
             .as_ref()
             .filter(|network| Some(network.run.as_path()) == self.run_for(RunUse::Reconstruct));
         if let Some(network) = network.filter(|network| network.epoch > 0) {
-            let config = &network.config;
-            let sigma = config.method.ratio.sigma(network.epoch, config.training.epochs.max(1));
+            let sigma = network.config.method.ratio.sigma(network.epoch, network.epochs.max(1));
             let run = RunSigma { run: name_of(&network.run), epoch: network.epoch, sigma };
             if found.iter().all(|other| (&other.run, other.epoch) != (&run.run, run.epoch)) {
                 found.push(run);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::device::{self, DeviceChoice};
 use engine::inspect::Reconstructor;
+use engine::run::History;
 
 use super::channels;
 use super::pictures::{cells_of_losses, of_pixels};
@@ -147,9 +148,13 @@ impl Reconstruct {
 
 fn load(run: &Path, device: DeviceChoice) -> Result<Network, Failure> {
     let reconstructor = Reconstructor::load(run, &device::open(device)?)?;
+    let config = reconstructor.config().clone();
+    // The epochs of a run whose length is set in steps are in its log only.
+    let epochs = Some(History::read(run)?.epochs).filter(|epochs| *epochs > 0).unwrap_or(config.training.epochs);
     Ok(Network {
         run: run.to_path_buf(),
-        config: Arc::new(reconstructor.config().clone()),
+        config: Arc::new(config),
+        epochs,
         epoch: reconstructor.epoch(),
         reconstructor: Arc::new(Mutex::new(reconstructor)),
     })

@@ -58,6 +58,7 @@ fn every_kind_of_method_shows_its_losses_diagnostics_and_pictures() {
         assert_eq!(kind(state(&window)), shown, "{name}");
         assert!(has(&window, title), "{name} has no picture {title}");
         assert_eq!(has(&window, "Input"), has_patches, "{name}");
+        assert_eq!(has(&window, "Show masked"), has_patches, "{name}: a layer without patches");
         for other in ["Reconstruction", "Relative loss", "Label update", "Entropy", "Before", "Show digits"] {
             assert!(!has(&window, other), "{name} shows {other}");
         }
@@ -72,8 +73,8 @@ fn every_kind_of_method_shows_its_losses_diagnostics_and_pictures() {
         send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Curves)));
         for diagnostic in diagnostics {
             assert!(has(&window, &format!("{diagnostic} over the epochs")), "{name}: no chart of {diagnostic}");
-            let said = window.query_all_by_label_contains(&format!("{diagnostic} ")).count();
-            assert_eq!(said, 2, "{name}: a chart and a number of {diagnostic}");
+            let labels = window.query_all_by_label_contains(&format!("{diagnostic} ")).count();
+            assert_eq!(labels, 2, "{name}: a chart and a number of {diagnostic}");
         }
         assert!(
             head.contains("loss_ratio") && head.contains(&part.replace("L_", "loss_")) == (part != "L_pred"),

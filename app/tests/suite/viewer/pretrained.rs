@@ -8,12 +8,13 @@ use amlp_viewer::command::{Command, FileCommand, TimelineCommand, WindowCommand}
 use amlp_viewer::state::{Mode, PathPurpose};
 use egui::Key;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use engine::config::preset;
+use engine::config::{TrainingConfig, preset};
 use engine::device::Compute;
 use engine::event::{Control, Stage};
 use engine::inspect::{InspectedCase, Reconstruction, Reconstructor};
 use engine::jobs::{PretrainJob, Start};
 use engine::preprocess::{Kind, Spacing};
+use engine::run::History;
 use engine::volume::{Volume, nifti};
 
 use super::masking::masking_args;
@@ -21,20 +22,24 @@ use super::segmentation::{SilentSink, patient};
 use crate::window::*;
 
 /// Writes a patient's images, one file per modality, with different values, in the further ones also outside the body.
-fn write_images(place: &Path, number: usize, modalities: &[&str]) {
-    fs::create_dir_all(place).unwrap();
+fn write_images(folder_of_images: &Path, number: usize, modalities: &[&str]) {
+    fs::create_dir_all(folder_of_images).unwrap();
     let (image, label) = patient(number);
     for (at, modality) in modalities.iter().enumerate() {
         let value = |(voxel, value): (usize, &f32)| value * (1.0 - 0.6 * at as f32) + ((voxel * at) % 7) as f32;
         let values = image.to_f32().iter().enumerate().map(value).collect();
         let image = Volume::from_f32(image.grid.clone(), values);
-        nifti::write_volume(&place.join(format!("{modality}.nii.gz")), &image).unwrap();
+        nifti::write_volume(&folder_of_images.join(format!("{modality}.nii.gz")), &image).unwrap();
     }
-    nifti::write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+    nifti::write_label(&folder_of_images.join("seg.nii.gz"), &label, &image).unwrap();
 }
 
-/// Pre-trains a tiny network for scans like `patient`.
+/// Pre-trains a tiny network for scans like `patient`, for two epochs.
 fn pretrained(folder: &Path, modalities: &[&str]) -> PathBuf {
+    pretrained_for(folder, modalities, |training| training.epochs = 2)
+}
+
+fn pretrained_for(folder: &Path, modalities: &[&str], length: impl FnOnce(&mut TrainingConfig)) -> PathBuf {
     let cohort = folder.join("cohort");
     (0..4).for_each(|number| write_images(&cohort.join(format!("P{number}")), number, modalities));
     let mut config = preset("amlp", &modalities.iter().map(|&m| m.to_owned()).collect::<Vec<_>>()).unwrap();
@@ -43,7 +48,8 @@ fn pretrained(folder: &Path, modalities: &[&str]) -> PathBuf {
     config.preprocess.size = 32;
     config.method.grid = 8;
     (config.network.width, config.network.depth) = (2, 2);
-    (config.training.epochs, config.training.batch, config.training.shift_px) = (2, 8, 2);
+    (config.training.batch, config.training.shift_px) = (8, 2);
+    length(&mut config.training);
     let (run, control) = (folder.join("pretraining"), Control::default());
     let mut job = PretrainJob::prepare(config, &run, Start::default(), &control, &mut |_, _| {}).unwrap();
     job.train(&Compute::cpu(), &mut SilentSink, &control).unwrap();
@@ -93,8 +99,8 @@ fn a_pre_trained_network_reconstructs_the_masked_patches() {
         strip.accesskit_node().data().description().unwrap().to_owned()
     };
     let set = state(&window).cache.masking.found.as_ref().unwrap().report.sigma;
-    let told = strip(&window);
-    assert!(told.contains(&format!("set {set:.3}")) && told.contains("pretraining, epoch 2 0.900"), "{told}");
+    let text = strip(&window);
+    assert!(text.contains(&format!("sigma {set:.3}")) && text.contains("pretraining, epoch 2 0.900"), "{text}");
     click(&mut window, "Close the pre-trained run");
     assert!(!strip(&window).contains("pretraining"));
     assert!(spoken(&window, "Reconstruction").contains("Choose a pre-trained run"));
@@ -103,8 +109,8 @@ fn a_pre_trained_network_reconstructs_the_masked_patches() {
     send(&mut window, Command::Timeline(TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 }));
     send(&mut window, WindowCommand::SetMode(Mode::Masking));
     let logged = report(&window).run.unwrap().summary.unwrap()["sigma"].as_f64().unwrap();
-    let told = strip(&window);
-    assert!(told.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{told}");
+    let text = strip(&window);
+    assert!(text.contains(&format!("pretraining, epoch 1 {logged:.3}")), "{text}");
     send(&mut window, Command::Timeline(TimelineCommand::Close));
     // A folder that is not a run is reported once.
     type_path(&mut window, PathPurpose::MaskingRun, folder.path());
@@ -114,9 +120,28 @@ fn a_pre_trained_network_reconstructs_the_masked_patches() {
     assert_eq!(errors(&window).len(), 1, "not again for every slice");
 }
 
+#[test]
+fn the_schedule_of_a_run_whose_length_is_set_in_steps_has_the_epochs_of_its_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = pretrained_for(folder.path(), &["pet"], |training| training.steps = 3);
+    let scan = folder.path().join("new_pet.nii.gz");
+    nifti::write_volume(&scan, &patient(7).0).unwrap();
+    let mut window = with_network(&[&scan], &run);
+    let epochs = History::read(&run).unwrap().epochs;
+    assert!((1..=3).contains(&epochs), "the configuration has 800 epochs: {epochs}");
+    let network = state(&window).cache.masking.network.clone().unwrap();
+    assert_eq!((network.epoch, network.epochs), (epochs, epochs));
+    click(&mut window, "Use the run's settings");
+    assert_eq!(state(&window).session.masking.controls.epochs, epochs);
+    let strip = window.get_by_label("Sigma over the epochs (Eq. 9)").accesskit_node();
+    let text = strip.data().description().unwrap().to_owned();
+    let last = preset("amlp", &["pet".into()]).unwrap().method.ratio.sigma(epochs, epochs);
+    assert!(text.contains(&format!("pretraining, epoch {epochs} {last:.3}")), "{text}");
+}
+
 /// The engine's reconstruction of the displayed slice in both modalities, with the displayed masking.
-fn expected(window: &Window, run: &Path, place: &Path) -> Reconstruction {
-    let images = ["flair", "t1"].map(|name| Volume::read(&place.join(format!("{name}.nii.gz"))).unwrap());
+fn expected(window: &Window, run: &Path, folder_of_images: &Path) -> Reconstruction {
+    let images = ["flair", "t1"].map(|name| Volume::read(&folder_of_images.join(format!("{name}.nii.gz"))).unwrap());
     let found = state(window).cache.masking.found.clone().unwrap();
     let config = &state(window).session.masking.controls.preprocess;
     let case = InspectedCase::prepare(&images, &[Kind::Other; 2], None, config, 0).unwrap();
@@ -137,23 +162,25 @@ fn with_network(files: &[&Path], run: &Path) -> Window {
 fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["flair", "t1"]);
-    let place = folder.path().join("new");
-    write_images(&place, 7, &["flair", "t1"]);
-    let [flair, t1] = ["flair.nii.gz", "t1.nii.gz"].map(|name| place.join(name));
+    let folder_of_images = folder.path().join("new");
+    write_images(&folder_of_images, 7, &["flair", "t1"]);
+    let [flair, t1] = ["flair.nii.gz", "t1.nii.gz"].map(|name| folder_of_images.join(name));
     // Either file, and both at once; the network's order stays.
     for (files, channel) in [(vec![&*flair], 0), (vec![&*t1], 1), (vec![&*t1, &*flair], 1)] {
         let mut window = with_network(&files, &run);
         assert!(errors(&window).is_empty(), "{:?}", errors(&window));
         click(&mut window, "Use the run's settings");
         let filled = state(&window).cache.masking.filled.clone().unwrap();
-        let made = expected(&window, &run, &place);
+        let made = expected(&window, &run, &folder_of_images);
         assert_eq!((filled.channel, filled.made.input.len()), (channel, 2 * 32 * 32));
         assert_ne!(made.input[..1024], made.input[1024..]);
         assert!(filled.made == made, "{files:?}");
         // Another slice: the images are not prepared again.
         let prepared = state(&window).cache.masking.channels.clone().unwrap().case;
         press(&mut window, Key::ArrowUp);
-        assert!(state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &place));
+        assert!(
+            state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &folder_of_images)
+        );
         assert!(Arc::ptr_eq(&prepared, &state(&window).cache.masking.channels.as_ref().unwrap().case));
     }
 }
@@ -162,12 +189,12 @@ fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
 fn a_missing_modality_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["flair", "t1"]);
-    let (place, other) = (folder.path().join("new"), folder.path().join("other"));
-    write_images(&place, 7, &["flair"]);
-    let mut window = with_network(&[&place.join("flair.nii.gz")], &run);
-    let told = errors(&window);
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("flair, t1") && told[0].ends_with("nor its folder has t1"), "{told:?}");
+    let (folder_of_images, other) = (folder.path().join("new"), folder.path().join("other"));
+    write_images(&folder_of_images, 7, &["flair"]);
+    let mut window = with_network(&[&folder_of_images.join("flair.nii.gz")], &run);
+    let messages = errors(&window);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    assert!(messages[0].contains("flair, t1") && messages[0].ends_with("nor its folder has t1"), "{messages:?}");
     let pane = window.get_by_label("Reconstruction").accesskit_node().value().unwrap();
     assert!(pane.contains("nor its folder has t1"), "{pane}");
     press(&mut window, Key::ArrowUp);

@@ -16,7 +16,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let network = state.cache.masking.network.as_ref().filter(|network| Some(network.run.as_path()) == run);
         let about = match (network, run) {
             (Some(network), _) => {
-                format!("{}, epoch {} of {}", network.config.preset, network.epoch, network.config.training.epochs)
+                format!("{}, epoch {} of {}", network.config.preset, network.epoch, network.epochs)
             }
             (None, Some(run)) => run.display().to_string(),
             (None, None) => "Reconstructs the masked patches".to_owned(),

@@ -201,13 +201,13 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
     Section::new("Problems in this cohort").note(&count).closed().show(ui, |ui| {
         list_area("problems", PROBLEMS).show(ui, |ui| {
             for (at, problem) in problems.iter().enumerate() {
-                let place = place_of(problem);
+                let (what, place) = (format::capitalised(&problem.what), place_of(problem));
                 let warn = theme::tokens(ui).warn;
-                let row = ListRow::new(&problem.what).subtitle(&place).icon_colored(icon::WARN, warn);
+                let row = ListRow::new(&what).subtitle(&place).icon_colored(icon::WARN, warn);
                 let label = format!("Open problem {}", at + 1);
                 let (response, open) =
                     row.show_with(ui, |ui| ui.add(IconButton::new(icon::EXTERNAL, &label).small()).clicked());
-                if response.on_hover_text(&problem.what).clicked() || open {
+                if response.on_hover_text(&what).clicked() || open {
                     send(sender, TrainCommand::OpenProblem(at));
                 }
             }
