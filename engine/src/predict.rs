@@ -19,14 +19,14 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::disk::atomic::sha256;
 use crate::event::{Control, Stage};
-use crate::model::{PackedUNet, UNet, UNetConfig, record};
+use crate::model::{PackedUNet, UNet, UNetConfig, read_finite, record};
 use crate::preprocess::{CtOffset, CtReader, Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::trainer::WEIGHTS;
 use crate::volume::{LabelVolume, Volume};
 use crate::words::plural;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// Largest batch of slices.
 const BATCH: usize = 8;
@@ -244,13 +244,7 @@ impl Segmenter {
         }
         let shape = [ks.len(), prepared.channels.len(), row.side, column.side];
         let input = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device);
-        let data = sigmoid(self.network.forward(input)).try_into_data();
-        let failed = |why: String| Error::from(ErrorKind::Compute { step: "segmentation".into(), why });
-        let values: Vec<f32> = data.map_err(|e| failed(e.to_string()))?.iter::<f32>().collect();
-        if values.iter().any(|v| !v.is_finite()) {
-            return Err(failed("the network's output is not finite, so its weights are damaged".into()));
-        }
-        Ok(values)
+        read_finite(sigmoid(self.network.forward(input)), "segmentation")
     }
 }
 

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::Result;
 use crate::config::Config;
 use crate::loss::{Overlap, cross_entropy, dice, dice_loss, overlap};
-use crate::model::UNet;
+use crate::model::{UNet, read_values};
 use crate::predict::network_config;
 use crate::trainer::{MicroBatch, MicroLoss, Objective};
-use crate::{ErrorKind, Result};
 
 /// Augmented slices with their targets, on the host.
 pub struct Samples {
@@ -62,9 +62,7 @@ impl Objective for DiceCrossEntropy<'_> {
         let (image, target) = batch.on(micro.range.clone(), micro.device);
         let logits = net.forward_in(image, self.0.training.precision).inner();
         let Overlap { intersection, sizes } = overlap(&logits, &target.inner());
-        let data = Tensor::cat(vec![intersection, sizes], 0).try_into_data();
-        let failed = |why: String| ErrorKind::Compute { step: "the Dice sums of a batch".into(), why };
-        Ok(Some(data.map_err(|e| failed(e.to_string()))?.iter::<f64>().collect()))
+        read_values(Tensor::cat(vec![intersection, sizes], 0), "the Dice sums of a batch").map(Some)
     }
 
     fn loss(&self, net: &UNet, batch: &Samples, micro: &MicroBatch<'_>) -> Result<MicroLoss> {

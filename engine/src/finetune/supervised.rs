@@ -5,20 +5,20 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{DiceCrossEntropy, LabelledData, Samples};
+use crate::Result;
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{EpochSummary, Event, Stage};
 use crate::metrics::Counts;
 use crate::model::record::Transfer;
-use crate::model::{UNet, UNetConfig, record};
+use crate::model::{UNet, UNetConfig, read_values, record};
 use crate::predict::{Choice, Segmenter, network_config};
 use crate::preprocess::SliceData;
 use crate::pretrain::Slices;
 use crate::probe::{PictureKind, Pin, PinnedPictures};
 use crate::run::RunFolder;
 use crate::run::checkpoint;
-use crate::trainer::{Dataset, EpochEnd, Method, Parts, Position, ResumePoint, Session, StepOutput, WEIGHTS};
-use crate::{Error, ErrorKind, Result};
+use crate::trainer::{Dataset, EpochEnd, Method, Position, ResumePoint, Session, StepOutput, WEIGHTS};
 
 /// A fine-tuning run.
 pub(super) struct Supervised<'a> {
@@ -144,11 +144,7 @@ impl<'a> Method for Supervised<'a> {
             let shape = [1, data.pixels.len() / (size * size), size, size];
             let input = Tensor::<4>::from_data(TensorData::new(data.pixels.clone(), shape), device);
             let output = valid.forward(input).slice([0..1, 0..1, 0..size, 0..size]);
-            let data = sigmoid(output).try_into_data().map_err(|e| {
-                let step = "reading a probability".to_owned();
-                Error::from(ErrorKind::Compute { step, why: e.to_string() })
-            })?;
-            Ok((data.iter::<f32>().collect(), PictureKind::Output, Vec::new()))
+            Ok((read_values(sigmoid(output), "reading a probability")?, PictureKind::Output, Vec::new()))
         };
         self.probes.record(position.epoch, Some([0.0, 1.0]), probability)?;
         Ok(EpochEnd { events: self.probes.events(), validation_dice: self.validate(net, position)? })
@@ -157,10 +153,6 @@ impl<'a> Method for Supervised<'a> {
     fn diagnostics(&mut self, _: &UNet, _: Position, summary: &mut EpochSummary) -> Result<()> {
         summary.training_dice = summary.parts.as_ref().and_then(|parts| parts.get("dice")).map(|loss| 1.0 - loss);
         Ok(())
-    }
-
-    fn state(&self) -> Result<Parts> {
-        Ok(Vec::new())
     }
 
     fn restore(&mut self, resumed: &mut ResumePoint) -> Result<()> {

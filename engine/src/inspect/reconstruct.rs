@@ -10,6 +10,7 @@ use crate::config::{Config, MaskFill};
 use crate::device::Compute;
 use crate::event::Stage;
 use crate::loss::patch_errors;
+use crate::model::read_finite;
 use crate::pretrain::MaskedNet;
 use crate::pretrain::amlp::Appearance;
 use crate::pretrain::amlp::arl::relative_losses;
@@ -17,7 +18,7 @@ use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
 use crate::seed::stream;
 use crate::trainer::WEIGHTS;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// The network of a pre-training run, loaded for reconstruction.
 pub struct Reconstructor {
@@ -96,14 +97,15 @@ impl Reconstructor {
         let appearance = Appearance::plain(&self.config.method, &slice.grid, &slice.pixels, &self.device);
         let [input, output] = self.network.reconstruct(image.clone(), mask, noise);
         let output = appearance.undo(output);
-        let errors = values(appearance.errors(patch_errors(output.clone(), image, grid)))?;
+        let read = |tensor| read_finite::<4>(tensor, "reconstruction");
+        let errors = read_finite(appearance.errors(patch_errors(output.clone(), image, grid)), "reconstruction")?;
         let masked = || (0..errors.len()).filter(|at| masking.masked[*at]);
         let chosen: Vec<f64> = masked().map(|at| f64::from(errors[at])).collect();
         let (mut losses, mut relative) = (vec![None; errors.len()], vec![None; errors.len()]);
         for (at, rel) in masked().zip(relative_losses(&chosen)) {
             (losses[at], relative[at]) = (Some(errors[at]), Some(rel as f32));
         }
-        Ok(Reconstruction { input: values(input)?, output: values(output)?, losses, relative })
+        Ok(Reconstruction { input: read(input)?, output: read(output)?, losses, relative })
     }
 
     fn require(&self, slice: &InspectedSlice, masking: &Masking) -> Result<()> {
@@ -122,15 +124,4 @@ impl Reconstructor {
         }
         Ok(())
     }
-}
-
-/// The values of a tensor. A non-finite value is an error.
-fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
-    let failed = |why: String| Error::from(ErrorKind::Compute { step: "reconstruction".into(), why });
-    let data = tensor.try_into_data().map_err(|e| failed(e.to_string()))?;
-    let values: Vec<f32> = data.iter::<f32>().collect();
-    if values.iter().all(|value| value.is_finite()) {
-        return Ok(values);
-    }
-    Err(failed("the network's output is not finite, so its weights are damaged".into()))
 }

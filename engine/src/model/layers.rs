@@ -33,22 +33,12 @@ impl Kernels {
 
     /// Converts `[B, C, H, W]` to the kernels' layout.
     pub fn enter(self, x: Tensor<4>) -> Tensor<4> {
-        if self.own { x.permute([0, 2, 3, 1]) } else { x }
+        if self.own { channels_last(x) } else { x }
     }
 
     /// Converts back to `[B, C, H, W]`.
     pub fn leave(self, x: Tensor<4>) -> Tensor<4> {
-        if self.own { x.permute([0, 3, 1, 2]) } else { x }
-    }
-
-    /// From the kernels' layout to `[B, H, W, C]`.
-    fn to_channels_last(self, x: Tensor<4>) -> Tensor<4> {
-        if self.own { x } else { x.permute([0, 2, 3, 1]) }
-    }
-
-    /// From `[B, H, W, C]` to the kernels' layout.
-    fn to_layout(self, x: Tensor<4>) -> Tensor<4> {
-        if self.own { x } else { x.permute([0, 3, 1, 2]) }
+        if self.own { channels_first(x) } else { x }
     }
 
     /// 2x2 max pooling.
@@ -79,6 +69,16 @@ impl Kernels {
     fn own_kernel(self, kernel: impl FnOnce() -> Option<Tensor<4>>) -> Option<Tensor<4>> {
         if self.own { kernel() } else { None }
     }
+}
+
+/// `[B, C, H, W]` as `[B, H, W, C]`.
+fn channels_last(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 2, 3, 1])
+}
+
+/// `[B, H, W, C]` as `[B, C, H, W]`.
+fn channels_first(x: Tensor<4>) -> Tensor<4> {
+    x.permute([0, 3, 1, 2])
 }
 
 /// Two 3x3 convolutions, each with normalisation and `ReLU`.
@@ -184,12 +184,12 @@ impl Normalisation {
             (affine, UnitNorm::Image(epsilon)) => (affine, epsilon, x.dims()[0]),
             (_, UnitNorm::Fixed(..) | UnitNorm::None) => return kernels.enter(self.forward(kernels.leave(x))),
         };
-        let x = kernels.to_channels_last(x);
+        let x = channels_last(kernels.leave(x));
         let (shape, channels) = (x.dims(), x.dims()[3]);
         let positions = shape[0] * shape[1] * shape[2] / groups;
         let x = x.reshape([groups, positions, channels]);
         // Sums over visible positions are products with this row.
-        let row = kernels.to_channels_last(visible.clone()).reshape([groups, 1, positions]);
+        let row = channels_last(kernels.leave(visible.clone())).reshape([groups, 1, positions]);
         let count = row.clone().sum_dim(2).clamp_min(1.0);
         let mean = row.clone().matmul(x.clone()) / count.clone();
         let centred = x - mean.clone();
@@ -204,10 +204,10 @@ impl Normalisation {
             update(norm, mean.reshape([channels]), variance.reshape([channels]));
         }
         let scaled = (centred * scale).reshape(shape);
-        kernels.to_layout(match shift {
+        kernels.enter(channels_first(match shift {
             Some(shift) => scaled + shift,
             None => scaled,
-        })
+        }))
     }
 
     fn is_trainable(&self) -> bool {

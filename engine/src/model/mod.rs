@@ -15,6 +15,7 @@
 //! | `init.rs` | random weights by seed |
 //! | `precision.rs` | f32, bf16, f16 |
 //! | `predictor.rs` | networks of masked pre-training that predict features |
+//! | `read.rs` | values of a tensor |
 //! | `record.rs` | weights as safetensors, and their transfer |
 
 mod cell_head;
@@ -28,6 +29,7 @@ mod masked;
 mod mix;
 mod precision;
 mod predictor;
+mod read;
 pub mod record;
 mod unet;
 mod visible;
@@ -41,5 +43,6 @@ pub use masked::{MaskInput, MaskedUNet, PixelHeadNet, TopSkip, apply_mask};
 pub use mix::mix;
 pub use precision::Precision;
 pub use predictor::{PredictorNet, TokenHeads, TokenNet, cell_rows};
+pub(crate) use read::{read_finite, read_values};
 pub use unet::{Features, Norm, Trace, UNet, UNetConfig};
 pub use visible::VisibleUNet;

@@ -160,7 +160,7 @@ impl Collector {
         let finite = |bytes: &[u8]| bytes.as_chunks::<4>().0.iter().all(|b| f32::from_le_bytes(*b).is_finite());
         match self.tensors.iter().find(|(_, (_, bytes))| !finite(bytes)) {
             Some((name, _)) => {
-                Err(failed("writing weights", format!("tensor {name} holds a value that is not finite")))
+                Err(failed("writing weights", format!("tensor {name} contains a value that is not finite")))
             }
             None => Ok(()),
         }

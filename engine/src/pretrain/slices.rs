@@ -145,7 +145,7 @@ impl Slices {
         &self.store.cases()[self.meta(slice).case as usize].plan
     }
 
-    /// The patient's slice with the largest lesion area, or with the max_shift tissue if there are no labels.
+    /// The patient's slice with the largest lesion area, or with the most tissue if there are no labels.
     pub fn fullest_slice(&self, patient: usize) -> Option<usize> {
         let of_patient = (0..self.len()).filter(|&i| self.meta(i).case as usize == patient);
         of_patient.max_by_key(|&i| (self.meta(i).lesion_pixels, self.meta(i).tissue_pixels))

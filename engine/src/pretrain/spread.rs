@@ -7,7 +7,7 @@ use crate::{ErrorKind, Result};
 pub struct Spread {
     /// Dimensions of an embedding.
     dim: usize,
-    /// Degrees of degrees_of_freedom: rows minus one, summed over the batches.
+    /// Degrees of freedom: rows minus one, summed over the batches.
     degrees_of_freedom: u64,
     /// `[dim][dim]`.
     scatter: Vec<f64>,

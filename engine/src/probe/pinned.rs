@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::source::{Source, load};
+use super::source::load;
 use super::{PictureKind, Pin, Pins, ProbeRecord, ProbeSlice, Recorder};
 use crate::Result;
 use crate::cohort::Cohort;
@@ -76,9 +76,7 @@ impl<'a> PinnedPictures<'a> {
         } else {
             // Pre-training may read masks only if its log reports recall.
             let with_label = self.stage == Stage::Finetune || self.config.method.report_recall;
-            let source = load(self.cohort, self.config, pin, with_label)?;
-            let Source { pixels, target, tissue, world_from_crop } = source;
-            (SliceData { pixels, target, tissue }, world_from_crop)
+            load(self.cohort, self.config, pin, with_label)?
         };
         let size = self.config.preprocess.size;
         let mut slice = ProbeSlice::new(pin.clone(), self.stage, trained, size, &data.pixels, data.target.as_deref());

@@ -3,26 +3,15 @@
 use super::Pin;
 use crate::cohort::Cohort;
 use crate::config::Config;
-use crate::preprocess::prepare_case;
+use crate::preprocess::{SliceData, prepare_case};
 use crate::{Error, Result};
 
-/// The training crop of one slice, without a shift.
-pub(crate) struct Source {
-    /// `[C][S][S]`.
-    pub pixels: Vec<f32>,
-    /// Bit r of a byte is set if the pixel is in region r, `[S][S]`; `None` without a label.
-    pub target: Option<Vec<u8>>,
-    /// True for tissue, `[S][S]`.
-    pub tissue: Vec<bool>,
-    /// Maps crop voxel (i, j, k) to world mm, row by row.
-    pub world_from_crop: [f64; 16],
-}
-
-/// Preprocesses a pinned slice with the run's settings. Its mask is read only to be drawn, never to be trained on.
+/// Preprocesses a pinned slice with the run's settings: its crop without a shift, and the crop's transform (voxel to world mm,
+/// row by row). Its mask is read only to be drawn, never to be trained on.
 ///
 /// # Errors
 /// A patient or slice that the cohort does not have; a scan that cannot be preprocessed.
-pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool) -> Result<Source> {
+pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool) -> Result<(SliceData, [f64; 16])> {
     let Some(case) = cohort.case(&pin.case) else {
         return Err(Error::config("patient", &pin.case, "it is not in the cohort"));
     };
@@ -34,10 +23,6 @@ pub(crate) fn load(cohort: &Cohort, config: &Config, pin: &Pin, with_label: bool
     }
     let (origin, size) = (prepared.plan.crop_origin(), config.preprocess.size);
     let (pixels, target) = prepared.window(k, origin, size);
-    Ok(Source {
-        pixels,
-        target,
-        tissue: prepared.tissue_frame(k, origin, [size, size]),
-        world_from_crop: prepared.plan.crop_affine(),
-    })
+    let tissue = prepared.tissue_frame(k, origin, [size, size]);
+    Ok((SliceData { pixels, target, tissue }, prepared.plan.crop_affine()))
 }

@@ -1,4 +1,4 @@
-//! Gradient clipping by the norm over all weights.
+//! The norm of a gradient over all weights, and clipping by it.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
@@ -47,13 +47,32 @@ impl ModuleVisitor for Scale<'_> {
     }
 }
 
+/// Euclidean norm of the gradient of `loss` over the parameters of `net`.
+pub fn gradient_norm<N: Module>(net: &N, loss: &Tensor<1>) -> f64 {
+    norm_of(net, &GradientsParams::from_grads(loss.backward(), net))
+}
+
+/// Euclidean norm of gradients over the parameters of `net`.
+fn norm_of<N: Module>(net: &N, gradients: &GradientsParams) -> f64 {
+    struct HostSquares<'a>(&'a GradientsParams, f64);
+    impl ModuleVisitor for HostSquares<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = self.0.get::<D>(param.id) {
+                self.1 += gradient.into_data().iter::<f64>().map(|g| g * g).sum::<f64>();
+            }
+        }
+    }
+    let mut squares = HostSquares(gradients, 0.0);
+    net.visit(&mut squares);
+    squares.1.sqrt()
+}
+
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
 
     use super::*;
     use crate::model::UNetConfig;
-    use crate::trainer::session::norm_of;
 
     #[test]
     fn clipping_rescales_only_gradients_above_the_limit() {

@@ -1,14 +1,12 @@
 //! Tests of micro-batches and of several devices.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use burn::module::{ModuleVisitor, Param};
-use burn::tensor::Tensor;
-
 use super::*;
 use crate::config::Config;
 use crate::finetune::{DiceCrossEntropy, Samples};
 use crate::model::{Norm, UNet, UNetConfig, record};
 use crate::pretrain::amlp::Trial;
+use crate::test_tensors::gradient_values;
 use crate::trainer::{MicroLoss, optimizer};
 
 const BATCH: usize = 6;
@@ -40,27 +38,11 @@ fn samples(config: &Config) -> Samples {
     Samples::new((0..BATCH).map(slice).collect(), 1, 1, size)
 }
 
-/// Every gradient, in the network's order.
-fn numbers<N: Module>(net: &N, gradients: &GradientsParams) -> Vec<f32> {
-    struct GradientCollector<'a>(&'a GradientsParams, Vec<f32>);
-    impl ModuleVisitor for GradientCollector<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1.extend(gradient.into_data().iter::<f32>());
-            }
-        }
-    }
-    let mut collect = GradientCollector(gradients, Vec::new());
-    net.visit(&mut collect);
-    assert!(!collect.1.is_empty());
-    collect.1
-}
-
 fn gradients<O: Objective>(objective: &O, batch: &O::Batch, devices: usize, micro: usize) -> (Vec<f32>, StepOutput) {
     let engine = engine(devices, micro);
     let net = objective.build(3, engine.device());
     let (gradients, output) = engine.gradients(objective, &net, batch, BATCH).unwrap();
-    (numbers(&net, &gradients), output)
+    (gradient_values(&net, &gradients), output)
 }
 
 fn compare<O: Objective>(objective: &O, batch: &O::Batch) {

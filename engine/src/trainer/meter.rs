@@ -34,11 +34,6 @@ impl EpochMeter {
         EpochSummary { epoch, loss: self.loss / n, learning_rate, parts, diagnostics, ..EpochSummary::default() }
     }
 
-    /// The mean of each part.
-    pub fn parts(&self) -> Losses {
-        self.parts.divided_by(self.slices.max(1) as f64)
-    }
-
     /// Reads the `tally.json` of checkpoints of earlier versions: an object in pre-training, `[sum of losses, slices]` in
     /// fine-tuning.
     pub(super) fn from_earlier(json: &[u8]) -> Result<Self> {
@@ -81,7 +76,8 @@ mod tests {
     fn checkpoints_of_earlier_versions_are_read() {
         let old = br#"{"slices":8,"loss":4.0,"parts":{"pred":2.0,"rrl":1.0,"lcl":1.0},"literal":{"pred":0.0,"rrl":8.0,"lcl":0.0},"agreeing":5,"judged":9}"#;
         let meter = EpochMeter::from_earlier(old).unwrap();
-        assert_eq!((meter.summary(1, 0.0).loss, meter.parts().get("pred")), (0.5, Some(0.25)));
+        let summary = meter.summary(1, 0.0);
+        assert_eq!((summary.loss, summary.parts.unwrap().get("pred")), (0.5, Some(0.25)));
         assert!((EpochMeter::from_earlier(b"[6.0,4]").unwrap().summary(1, 0.0).loss - 1.5).abs() < 1e-12);
         assert!(EpochMeter::from_earlier(b"{}").is_err());
     }

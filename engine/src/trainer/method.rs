@@ -68,6 +68,9 @@ pub type Net<M> = <<M as Method>::Objective as Objective>::Net;
 pub type Batch<M> = <<M as Method>::Objective as Objective>::Batch;
 
 /// A run: an [`Objective`] with its data and its state.
+///
+/// A new run calls `initial` and `restore`, a resumed one `build` and `restore`. Each step calls `collate`, `rate`, the objective's
+/// `loss` and `after_step`, each epoch `end_epoch`, `diagnostics` and, for a checkpoint, `state`.
 pub trait Method: Sync {
     /// Its network and loss.
     type Objective: Objective;
@@ -140,7 +143,9 @@ pub trait Method: Sync {
     ///
     /// # Errors
     /// State that cannot be written as bytes.
-    fn state(&self) -> Result<Parts>;
+    fn state(&self) -> Result<Parts> {
+        Ok(Vec::new())
+    }
 
     /// Restores [`Method::state`]. Called once before the first step; a new run has no parts.
     ///

@@ -3,9 +3,10 @@
 //! | file | idea |
 //! |---|---|
 //! | `method.rs` | the traits of a method: network, loss, data, state |
-//! | `session.rs` | state of a run: network, optimiser, checkpoints, log, control |
+//! | `session.rs` | a run in progress: network, optimiser, checkpoints, log, control |
+//! | `state.rs` | its state in a checkpoint; starting and resuming |
 //! | `gradients.rs` | the gradient of a batch, in micro-batches and on several devices |
-//! | `adamw.rs`, `clip.rs` | the optimiser; gradient clipping |
+//! | `adamw.rs`, `clip.rs` | the optimiser; gradient norm and clipping |
 //! | `output.rs` | the losses of a step as numbers |
 //! | `length.rs`, `meter.rs` | epochs and learning rate; running means of an epoch |
 //! | `cost.rs`, `memory.rs` | time and memory of a step |
@@ -20,6 +21,7 @@ mod meter;
 mod method;
 mod output;
 mod session;
+mod state;
 
 use std::time::Instant;
 
@@ -30,15 +32,17 @@ use crate::config::Config;
 use crate::event::{EpochSummary, Event, EventSink};
 use crate::run::History;
 
+pub use clip::gradient_norm;
 pub use cost::measure_step;
 pub use gradients::GradientEngine;
 pub use length::Length;
 pub use memory::{Head, check_device, memory_mib};
-pub use meter::EpochMeter;
+use meter::EpochMeter;
 pub use method::{Batch, Dataset, EpochEnd, Method, MicroBatch, Net, Objective, Parts, Position, ResumePoint};
 pub use output::{MicroLoss, StepOutput};
 use session::Trainer;
-pub use session::{Session, WEIGHTS, gradient_norm, optimizer};
+pub use session::{Session, optimizer};
+pub use state::WEIGHTS;
 
 /// A finished run.
 pub struct TrainOutput {
@@ -67,14 +71,15 @@ pub fn train<M: Method>(
     sink: &mut dyn EventSink,
 ) -> Result<Option<TrainOutput>> {
     let (started, training) = (Instant::now(), &config.training);
-    let length = Length::new(training, method.dataset().order(1).len());
+    let slices_per_epoch = method.dataset().order(1).len();
+    let length = Length::new(training, slices_per_epoch);
     check_device(config, &method.network(), method.head(), session.compute)?;
     cost::estimate(method, config, &length, session, sink)?;
     if session.dry {
         return Ok(None);
     }
     let mut trainer = Trainer::start(method, config, session, sink)?;
-    trainer.emit_started(&length, method.dataset().order(1).len())?;
+    trainer.emit_started(&length, slices_per_epoch)?;
     // A run resumed after its last epoch takes no step, so there is nothing to summarise.
     let mut last = History::read(session.run.root())?.summaries.pop().unwrap_or_default();
     for epoch in trainer.epochs_done() + 1..=length.epochs {

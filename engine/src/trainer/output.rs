@@ -5,7 +5,8 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use super::MicroBatch;
-use crate::{ErrorKind, Result};
+use crate::Result;
+use crate::model::read_values;
 
 /// The loss of a micro-batch on the device.
 pub struct MicroLoss {
@@ -63,11 +64,7 @@ impl StepOutput {
         let named = loss.parts.into_iter().chain(loss.diagnostics).map(|(_, value)| value);
         let values = std::iter::once(loss.value).chain(named);
         let all: Vec<Tensor<1>> = values.map(Tensor::inner).chain(per_slice).collect();
-        let data = Tensor::cat(all, 0).try_into_data();
-        let numbers: Vec<f64> = data
-            .map_err(|e| ErrorKind::Compute { step: "reading the losses".into(), why: e.to_string() })?
-            .iter::<f64>()
-            .collect();
+        let numbers: Vec<f64> = read_values(Tensor::cat(all, 0), "reading the losses")?;
         let (means, rest) = numbers.split_at(1 + parts.len() + diagnostics.len());
         let means: Vec<f64> = means.iter().map(|mean| micro.share() * mean).collect();
         self.loss += means[0];
@@ -99,10 +96,7 @@ impl StepOutput {
         let [_, _, height, width] = output.dims();
         let row = slice - range.start;
         let output = output.clone().slice([row..row + 1, 0..1, 0..height, 0..width]);
-        let data = output
-            .try_into_data()
-            .map_err(|e| ErrorKind::Compute { step: "reading a reconstruction".into(), why: e.to_string() })?;
-        Ok(Some(data.iter::<f32>().collect()))
+        read_values(output, "reading a reconstruction").map(Some)
     }
 
     /// The named loss term, NaN if there is none.

@@ -3,35 +3,24 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Bytes, Tensor};
-use serde::{Deserialize, Serialize};
+use burn::module::Module;
+use burn::optim::ModuleOptimizer;
 
 use super::adamw::AdamW;
 use super::clip::clip;
-use super::method::{Batch, EpochEnd, Net, Objective, Position, ResumePoint};
+use super::method::{Batch, EpochEnd, Net, Position};
+use super::state::{InitialState, OPTIMIZER, STATE, State, TRAINED, WEIGHTS, resume, start_new};
 use super::{EpochMeter, GradientEngine, Length, Method, StepOutput};
 use crate::cohort::Cohort;
 use crate::config::{Config, TrainingConfig};
 use crate::device::Compute;
 use crate::event::{Control, Event, EventSink, Signal};
 use crate::model::{UNetConfig, mix, record};
-use crate::preprocess::DigestMatch;
 use crate::probe::Pins;
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, CheckpointData, Slot};
 use crate::run::log::EventLog;
-use crate::{Error, ErrorKind, Result};
-
-/// Name of the weights in a checkpoint.
-pub const WEIGHTS: &str = "model.safetensors";
-/// Name of the trained weights, if [`WEIGHTS`] is their moving average.
-const TRAINED: &str = "trained.safetensors";
-const OPTIMIZER: &str = "optimizer.burnpack";
-const STATE: &str = "state.json";
-/// Name of the running means in checkpoints of earlier versions.
-const TALLY: &str = "tally.json";
+use crate::{ErrorKind, Result};
 
 /// Where a run trains, and what may change meanwhile.
 #[derive(Clone, Copy)]
@@ -55,101 +44,6 @@ pub fn optimizer(training: &TrainingConfig) -> ModuleOptimizer {
     ModuleOptimizer::from(AdamW::new(training.weight_decay))
 }
 
-/// Position in a run, as stored in its checkpoint.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct State {
-    epochs_done: usize,
-    /// Completed steps of the epoch after these.
-    steps_done: usize,
-    log_position: u64,
-    best: Option<f64>,
-    /// Digest of the training data.
-    data: String,
-    /// Steps averaged into the moving average of the weights.
-    #[serde(default)]
-    averaged: u64,
-    /// Absent in checkpoints of earlier versions.
-    meter: Option<EpochMeter>,
-}
-
-/// The state a run starts with: initial weights, or a checkpoint.
-struct InitialState<N> {
-    net: N,
-    average: Option<N>,
-    optimizer: ModuleOptimizer,
-    state: State,
-    meter: EpochMeter,
-    log: EventLog,
-}
-
-/// A new run.
-fn start_new<M: Method>(
-    method: &mut M,
-    config: &Config,
-    run: &RunFolder,
-    engine: &GradientEngine,
-) -> Result<InitialState<Net<M>>> {
-    let net = method.initial(config.seed, engine.device())?;
-    method.restore(&mut ResumePoint { epoch: 1, parts: None })?;
-    Ok(InitialState {
-        average: (config.training.ema_decay > 0.0).then(|| net.valid().train()),
-        net,
-        optimizer: optimizer(&config.training),
-        state: State { data: method.dataset().digest(), ..State::default() },
-        meter: EpochMeter::default(),
-        log: EventLog::create(&run.events_path())?,
-    })
-}
-
-/// A run resumed from its newest undamaged checkpoint.
-fn resume<M: Method>(
-    method: &mut M,
-    config: &Config,
-    run: &RunFolder,
-    engine: &GradientEngine,
-    sink: &mut dyn EventSink,
-) -> Result<InitialState<Net<M>>> {
-    let (mut parts, warnings) = checkpoint::load(run)?;
-    for message in warnings {
-        sink.event(&Event::Warning { message })?;
-    }
-    let failed = |part: &str, why: String| ErrorKind::Compute { step: format!("reading {part}"), why };
-    let mut state: State =
-        serde_json::from_slice(&parts.take(STATE)?).map_err(|e| failed("the checkpoint's state", e.to_string()))?;
-    let data = method.dataset().digest();
-    match DigestMatch::of(&state.data, &data) {
-        DigestMatch::Same => {}
-        DigestMatch::Different => {
-            let why = "the cohort's scans or labels are not those that the run was trained on; start a new run";
-            return Err(Error::file(run.root(), why));
-        }
-        DigestMatch::Unknown => {
-            let message = "The checkpoint comes from another version, whose data digest cannot be compared. Make sure that \
-                           the cohort's scans and labels have not changed since.";
-            sink.event(&Event::Warning { message: message.into() })?;
-            state.data = data;
-        }
-    }
-    let mut load =
-        |name: &str| record::from_bytes(method.objective().build(config.seed, engine.device()), &parts.take(name)?);
-    let (average, trained) =
-        if config.training.ema_decay > 0.0 { (Some(load(WEIGHTS)?), TRAINED) } else { (None, WEIGHTS) };
-    let net = load(trained)?;
-    let optimizer = optimizer(&config.training)
-        .from_bytes(Bytes::from_bytes_vec(parts.take(OPTIMIZER)?))
-        .map_err(|e| failed("the optimiser's state", e.to_string()))?;
-    let meter = match &state.meter {
-        Some(meter) => meter.clone(),
-        None => EpochMeter::from_earlier(parts.get(TALLY).unwrap_or_default())?,
-    };
-    method.restore(&mut ResumePoint { epoch: state.epochs_done + 1, parts: Some(parts) })?;
-    let (log, warning) = EventLog::resume(&run.events_path(), state.log_position)?;
-    if let Some(message) = warning {
-        sink.event(&Event::Warning { message })?;
-    }
-    Ok(InitialState { net, average, optimizer, state, meter, log })
-}
-
 /// A run of a method in progress.
 pub struct Trainer<'a, M: Method> {
     /// The network; its tensors track gradients.
@@ -160,13 +54,11 @@ pub struct Trainer<'a, M: Method> {
     average: Option<Net<M>>,
     optimizer: ModuleOptimizer,
     engine: GradientEngine,
-    training: TrainingConfig,
+    config: &'a Config,
+    session: Session<'a>,
     network: UNetConfig,
-    device: String,
-    run: &'a RunFolder,
     log: EventLog,
     sink: &'a mut dyn EventSink,
-    control: &'a Control,
     state: State,
     resumed: bool,
     /// Warnings already sent to the listeners.
@@ -178,32 +70,34 @@ impl<'a, M: Method> Trainer<'a, M> {
     ///
     /// # Errors
     /// A checkpoint of other data or of another network; files that cannot be read or written.
-    pub fn start(method: &mut M, config: &Config, session: &Session<'a>, sink: &'a mut dyn EventSink) -> Result<Self> {
-        let Session { compute, run, control, .. } = *session;
+    pub fn start(
+        method: &mut M,
+        config: &'a Config,
+        session: &Session<'a>,
+        sink: &'a mut dyn EventSink,
+    ) -> Result<Self> {
+        let (run, session) = (session.run, *session);
         for message in run.warnings() {
             sink.event(&Event::Warning { message: message.clone() })?;
         }
-        let engine = GradientEngine::new(compute, config.training.micro_batch);
+        let engine = GradientEngine::new(session.compute, config.training.micro_batch);
         let resumed = checkpoint::has_checkpoint(run);
-        let start = if resumed {
+        let InitialState { net, average, optimizer, state, meter, log } = if resumed {
             resume(method, config, run, &engine, sink)?
         } else {
             start_new(method, config, run, &engine)?
         };
-        let InitialState { net, average, optimizer, state, meter, log } = start;
         let mut trainer = Self {
             net,
             meter,
             average,
             optimizer,
             engine,
-            training: config.training.clone(),
+            config,
+            session,
             network: method.network(),
-            device: compute.name.clone(),
-            run,
             log,
             sink,
-            control,
             state,
             resumed,
             warned: BTreeSet::new(),
@@ -247,9 +141,9 @@ impl<'a, M: Method> Trainer<'a, M> {
             let (epoch, step, slices) = (position.epoch, position.step + 1, names.join(", "));
             return Err(ErrorKind::NonFinite { what: what.into(), value, epoch, step, slices }.into());
         }
-        let limit = self.training.clip_norm;
+        let limit = self.config.training.clip_norm;
         let gradients = self.engine.guard(slices.len(), "a training step", || Ok(clip(&self.net, gradients, limit)))?;
-        let before = (self.training.layer_decay < 1.0).then(|| self.net.clone());
+        let before = (self.config.training.layer_decay < 1.0).then(|| self.net.clone());
         self.net = self.optimizer.step(rate, self.net.clone(), gradients);
         if let Some(before) = before {
             self.apply_layer_decay(&before);
@@ -261,7 +155,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Layer-wise learning rates: an AdamW update is proportional to the learning rate, so it is scaled per layer.
     fn apply_layer_decay(&mut self, before: &Net<M>) {
         let back = |name: &str| {
-            let share = self.training.layer_decay.powi(self.network.layers_above(name) as i32);
+            let share = self.config.training.layer_decay.powi(self.network.layers_above(name) as i32);
             if name.contains("running_") { 0.0 } else { 1.0 - share }
         };
         self.net = mix(self.net.clone(), before, back);
@@ -272,7 +166,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     fn update_average(&mut self) {
         let Some(average) = self.average.take() else { return };
         let steps = self.state.averaged as f64;
-        let decay = self.training.ema_decay.min((1.0 + steps) / (10.0 + steps));
+        let decay = self.config.training.ema_decay.min((1.0 + steps) / (10.0 + steps));
         self.average = Some(mix(average, &self.net, |_| 1.0 - decay));
         self.state.averaged += 1;
     }
@@ -287,7 +181,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// # Errors
     /// Those of `work` and of the device.
     pub fn guard<T>(&self, what: &str, work: impl FnOnce(&Net<M>) -> Result<T>) -> Result<T> {
-        self.engine.guard(self.training.batch, what, || work(self.evaluated()))
+        self.engine.guard(self.config.training.batch, what, || work(self.evaluated()))
     }
 
     /// Logs an event and passes it to the listeners.
@@ -329,7 +223,7 @@ impl<'a, M: Method> Trainer<'a, M> {
             steps_per_epoch: length.steps_per_epoch,
             slices,
             parameters: self.net.num_params(),
-            device: self.device.clone(),
+            device: self.session.compute.name.clone(),
             first_epoch: self.state.epochs_done + 1,
         };
         if self.resumed { self.sink.event(&started) } else { self.emit(&started) }
@@ -359,15 +253,15 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// # Errors
     /// [`ErrorKind::Cancelled`]; a checkpoint that cannot be written.
     pub fn handle_signal(&mut self, method: &M, position: Position) -> Result<()> {
-        if self.control.get() == Signal::Run {
+        if self.session.control.get() == Signal::Run {
             return Ok(());
         }
         self.save(method)?;
         self.sink.event(&Event::Checkpoint { epoch: position.epoch, step: position.step + 1 })?;
-        while self.control.get() == Signal::Pause {
+        while self.session.control.get() == Signal::Pause {
             std::thread::sleep(Duration::from_millis(20));
         }
-        self.control.check()
+        self.session.control.check()
     }
 
     /// Emits the end of an epoch, and keeps the network if its validation is the best so far.
@@ -381,7 +275,7 @@ impl<'a, M: Method> Trainer<'a, M> {
         if best {
             self.state.best = Some(dice);
             let parts = vec![(WEIGHTS.to_string(), record::to_bytes(self.evaluated())?)];
-            checkpoint::save(self.run, Slot::Best, &CheckpointData { epoch, step: 0, parts })?;
+            checkpoint::save(self.session.run, Slot::Best, &CheckpointData { epoch, step: 0, parts })?;
         }
         self.emit(&Event::Validation { epoch, dice, best })
     }
@@ -416,26 +310,6 @@ impl<'a, M: Method> Trainer<'a, M> {
         parts.push((OPTIMIZER.into(), optimizer.to_vec()));
         parts.push((STATE.into(), state));
         let (epoch, step) = (self.state.epochs_done, self.state.steps_done);
-        checkpoint::save(self.run, Slot::Last, &CheckpointData { epoch, step, parts })
+        checkpoint::save(self.session.run, Slot::Last, &CheckpointData { epoch, step, parts })
     }
-}
-
-/// Euclidean norm of the gradient of `loss` over the parameters of `net`.
-pub fn gradient_norm<N: Module>(net: &N, loss: &Tensor<1>) -> f64 {
-    norm_of(net, &GradientsParams::from_grads(loss.backward(), net))
-}
-
-/// Euclidean norm of gradients over the parameters of `net`.
-pub(super) fn norm_of<N: Module>(net: &N, gradients: &GradientsParams) -> f64 {
-    struct Squares<'a>(&'a GradientsParams, f64);
-    impl ModuleVisitor for Squares<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = self.0.get::<D>(param.id) {
-                self.1 += gradient.into_data().iter::<f64>().map(|g| g * g).sum::<f64>();
-            }
-        }
-    }
-    let mut squares = Squares(gradients, 0.0);
-    net.visit(&mut squares);
-    squares.1.sqrt()
 }

@@ -161,13 +161,13 @@ impl<'a> Probes<'a> {
             self.trained.insert(pin.clone(), TrainedPin { slice, captured });
             return Ok(());
         }
-        let source = load(self.session.cohort, self.config, pin, self.config.method.report_recall)?;
-        let window = SliceData { pixels: source.pixels, target: source.target, tissue: source.tissue };
+        let with_label = self.config.method.report_recall;
+        let (window, world_from_crop) = load(self.session.cohort, self.config, pin, with_label)?;
         let mut state = PatchState::new(self.config, &self.grid, &window, pin.key());
         if self.config.method.foreground_choice != ForegroundChoice::Rule && is_darker(patches) {
             state.swap();
         }
-        self.recorder.slice(&self.slice(pin, false, &window, &state).at(source.world_from_crop));
+        self.recorder.slice(&self.slice(pin, false, &window, &state).at(world_from_crop));
         let mut relevance = Relevance::new(1, self.grid.count());
         if let Some(StoredPatches { label, sums, counts }) = self.restored.others.remove(pin)
             && label.len() == state.label.len()

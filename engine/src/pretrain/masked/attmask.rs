@@ -1,23 +1,23 @@
 //! `AttMask` (Kakogeorgiou et al., 2022): masks the cells that a teacher attends to.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::MaskedReconstructor;
-use super::teacher::{MEANS, Means, TEACHER, moments_of_masked, read, teacher_on, warn_of_constant_output};
+use super::teacher::{
+    HostSlice, MEANS, Means, TEACHER, moments_of_masked, pixel_masks, teacher_on, warn_of_constant_output,
+};
+use super::{MaskedReconstructor, bottleneck_cells};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{patch_errors, reconstruction};
 use crate::masking::pattern::random;
-use crate::masking::select::recall;
-use crate::model::record::{Transfer, from_bytes};
-use crate::model::{Ema, MaskInput, MaskedUNet, Precision, capped_decay, cosine_decay};
+use crate::model::record::Transfer;
+use crate::model::{Ema, MaskInput, MaskedUNet, Precision, capped_decay, cosine_decay, read_values};
 use crate::patch::PatchGrid;
 use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup};
-use crate::pretrain::tensors::{images, rows};
+use crate::pretrain::tensors::rows;
 use crate::run::checkpoint::CheckpointData;
 use crate::seed::stream;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
@@ -29,12 +29,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::AttMask,
     family: Family::Related,
     what: "masks what a teacher attends to, in half of the slices; loss as in mae",
-    about: "AttMask masks the part of an image that a teacher attends to most, because regions that are easy to fill \
-            in teach little. \
-            Here a bottleneck cell's attention is the dot product of its features with the slice's mean in a moving \
-            average of the network; 10 to 50 % of the cells are masked, by attention in half of the slices and at \
-            random in the others, and the loss is that of mae instead of iBOT's. \
-            Encoder and decoder are transferred.",
+    about: "AttMask masks the part of an image that a teacher attends to most, because easy regions teach little. Here \
+            the attention of a bottleneck cell is the dot product of its features with the slice's mean in a moving \
+            average of the network. 10 to 50 % of the cells are masked, by attention in half of the slices and at \
+            random in the others, and the loss is that of mae instead of iBOT's. Encoder and decoder are transferred.",
     citation: "Kakogeorgiou et al., What to Hide from Your Students: Attention-Guided Masked Image Modeling, ECCV 2022",
 };
 
@@ -72,16 +70,8 @@ fn masked(cells: usize, ratio: f64) -> usize {
     ((cells as f64 * ratio + 1e-9).floor() as usize).max(1)
 }
 
-struct Slice {
-    /// `[C][S][S]`.
-    pixels: Vec<f32>,
-    /// Cells without tissue.
-    air: Vec<bool>,
-    /// Lesion cells, if the mask is read.
-    lesion: Option<Vec<bool>>,
-    /// Masked cells; `None` where the teacher chooses them.
-    chosen: Option<Vec<usize>>,
-}
+/// A slice and its masked cells; `None` where the teacher chooses them.
+type Slice = HostSlice<Option<Vec<usize>>>;
 
 /// A batch on the host; the teacher masks some of its slices on the device.
 pub(crate) struct AttBatch {
@@ -100,11 +90,6 @@ pub(crate) struct AttMask {
     means: Means,
 }
 
-fn cells(config: &Config) -> Result<PatchGrid> {
-    let size = config.preprocess.size;
-    PatchGrid::new(size, size / network_config(config).multiple())
-}
-
 fn network(config: &Config, seed: u64, device: &Device) -> MaskedUNet {
     MaskedUNet::init(&network_config(config), MaskInput::default(), seed, device)
 }
@@ -118,42 +103,28 @@ impl AttMask {
         let slice = |sample: Sample| {
             let key = sample.stream_key(position);
             let by_teacher = stream(seed, "attmask-coin", &key).random_bool(share);
-            Slice {
-                chosen: (!by_teacher).then(|| random(n, count, seed, &key)),
-                air: self.cells.air_of_tissue(&sample.data.tissue),
-                lesion: sample.data.target.as_ref().map(|target| self.cells.lesion_patches(target)),
-                pixels: sample.data.pixels,
-            }
+            Slice::new(sample, &self.cells, (!by_teacher).then(|| random(n, count, seed, &key)))
         };
         AttBatch { slices: samples.into_par_iter().map(slice).collect(), count }
-    }
-
-    fn image(&self, slices: &[Slice], device: &Device) -> Tensor<4> {
-        images(slices.iter().map(|slice| &slice.pixels), self.config.data.modality.len(), self.cells.size(), device)
     }
 
     /// Masked cells of each slice, `[b][N]`: 1 on these.
     fn masks(&self, slices: &[Slice], count: usize, device: &Device) -> Result<Vec<Vec<f32>>> {
         let n = self.cells.count();
-        let scores = if slices.iter().all(|slice| slice.chosen.is_some()) {
+        let scores = if slices.iter().all(|slice| slice.drawn.is_some()) {
             vec![0.0; n * slices.len()]
         } else {
-            let image = self.image(slices, &device.clone().inner());
+            let image = Slice::images(slices, &self.cells, &device.clone().inner());
             let features = teacher_on(&self.teacher, device).bottleneck(image, self.config.training.precision);
-            read(attention(features), "the teacher's attention")?
+            read_values(attention(features), "reading the teacher's attention")?
         };
         let mask = |(slice, scores): (&Slice, &[f32])| {
             let mut mask = vec![0.0f32; n];
-            let chosen = slice.chosen.clone().unwrap_or_else(|| salient(scores, count));
+            let chosen = slice.drawn.clone().unwrap_or_else(|| salient(scores, count));
             chosen.into_iter().for_each(|cell| mask[cell] = 1.0);
             mask
         };
         Ok(slices.iter().zip(scores.chunks(n)).map(mask).collect())
-    }
-
-    fn pixel_mask(&self, masks: &[Vec<f32>], device: &Device) -> Tensor<4> {
-        let pixels: Vec<Vec<f32>> = masks.iter().map(|mask| self.cells.spread(mask)).collect();
-        images(pixels.iter(), 1, self.cells.size(), device)
     }
 }
 
@@ -168,7 +139,8 @@ impl Objective for AttMask {
     fn loss(&self, net: &MaskedUNet, batch: &AttBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
         let (slices, device) = (&batch.slices[micro.range.clone()], micro.device);
         let masks = self.masks(slices, batch.count, device)?;
-        let (image, mask) = (self.image(slices, device), self.pixel_mask(&masks, device));
+        let image = Slice::images(slices, &self.cells, device);
+        let mask = pixel_masks(&masks, &self.cells, device);
         let input = net.mask(image.clone(), mask.clone(), None);
         let output = net.forward(input, mask, self.config.training.precision);
         let errors = patch_errors(output.clone(), image, self.cells.grid());
@@ -192,7 +164,7 @@ impl PretextTask for AttMask {
     const NUMBERS: &'static [Number] = &[SALIENT];
 
     fn errors(config: &Config) -> Vec<Error> {
-        cells(config).err().into_iter().collect()
+        bottleneck_cells(config).err().into_iter().collect()
     }
 
     fn head(config: &Config) -> Head {
@@ -201,14 +173,14 @@ impl PretextTask for AttMask {
     }
 
     fn mask_grid(config: &Config) -> usize {
-        cells(config).map_or(0, |cells| cells.grid())
+        bottleneck_cells(config).map_or(0, |cells| cells.grid())
     }
 
     fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let config = setup.config.clone();
         let teacher = Ema::new(&network(&config, config.seed, setup.device));
         let steps = [setup.length.steps, setup.length.steps_per_epoch];
-        Ok(Self { cells: cells(&config)?, steps, teacher, means: Means::default(), config })
+        Ok(Self { cells: bottleneck_cells(&config)?, steps, teacher, means: Means::default(), config })
     }
 
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<AttBatch> {
@@ -249,27 +221,22 @@ impl PretextTask for AttMask {
     fn picture(&self, net: &MaskedUNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
         let batch = self.batch(vec![sample], position);
         let masks = self.masks(&batch.slices, batch.count, device)?;
-        let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
-        let mut pixels = read(output, "a reconstruction")?;
+        let image = Slice::images(&batch.slices, &self.cells, device);
+        let [_, output] = reconstruct(net, image, pixel_masks(&masks, &self.cells, device));
+        let mut pixels = read_values(output, "reading a reconstruction")?;
         pixels.truncate(self.cells.size().pow(2));
         Ok(Picture::masked(pixels, masks[0].iter().map(|masked| *masked > 0.0).collect()))
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
-        let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
+        MaskedReconstructor::load(network(config, 0, device), weights, reconstruct)
     }
 }
 
-/// Share of air among the teacher's cells, and their lesion recall; NaN if undefined.
+/// [`HostSlice::hits`] of a mask, if it is the teacher's.
 fn hits(slice: &Slice, mask: &[f32]) -> Vec<f32> {
-    if slice.chosen.is_some() {
-        return vec![f32::NAN; 2];
-    }
-    let chosen = || mask.iter().map(|masked| *masked > 0.0);
-    let air = chosen().zip(&slice.air).filter(|(chosen, air)| *chosen && **air).count();
-    let recall = slice.lesion.as_ref().and_then(|lesion| recall(lesion, chosen()));
-    vec![air as f32 / mask.iter().sum::<f32>().max(1.0), recall.map_or(f32::NAN, |recall| recall as f32)]
+    let by_teacher = (0..mask.len()).filter(|cell| slice.drawn.is_none() && mask[*cell] > 0.0);
+    slice.hits(&by_teacher.collect::<Vec<_>>())
 }
 
 /// The masked image and its reconstruction.
@@ -309,7 +276,7 @@ mod tests {
     fn the_teacher_masks_half_of_the_slices_and_all_have_the_same_number_of_masked_cells() {
         let task = task::<AttMask>(&sized(96));
         let batch = synthetic_batch(&task, &sized(96), 64, 0).unwrap();
-        let by_teacher = batch.slices.iter().filter(|slice| slice.chosen.is_none()).count();
+        let by_teacher = batch.slices.iter().filter(|slice| slice.drawn.is_none()).count();
         assert!((20..=44).contains(&by_teacher), "{by_teacher}");
         let masks = task.masks(&batch.slices, batch.count, &Device::flex()).unwrap();
         assert!((3..=18).contains(&batch.count), "{}", batch.count);
@@ -317,8 +284,8 @@ mod tests {
             assert_eq!(mask.iter().filter(|m| **m > 0.0).count(), batch.count);
         }
         // The teacher's choice is that of its attention.
-        let index = batch.slices.iter().position(|slice| slice.chosen.is_none()).unwrap();
-        let image = task.image(&batch.slices[index..=index], &Device::flex());
+        let index = batch.slices.iter().position(|slice| slice.drawn.is_none()).unwrap();
+        let image = Slice::images(&batch.slices[index..=index], &task.cells, &Device::flex());
         let features = task.teacher.valid().bottleneck(image, Precision::F32);
         let expected = salient(&values(attention(features)), batch.count);
         assert!(expected.iter().all(|cell| masks[index][*cell] > 0.0));
@@ -329,11 +296,11 @@ mod tests {
 
     #[test]
     fn hits_are_shares_of_the_teachers_cells() {
-        let slice = |chosen| Slice {
+        let slice = |drawn| Slice {
             pixels: Vec::new(),
             air: vec![true, false, false, true],
             lesion: Some(vec![false, true, true, false]),
-            chosen,
+            drawn,
         };
         assert_eq!(hits(&slice(None), &[1.0, 1.0, 0.0, 0.0]), [0.5, 0.5]);
         assert!(hits(&slice(Some(vec![0, 1])), &[1.0, 1.0, 0.0, 0.0]).iter().all(|hit| hit.is_nan()));

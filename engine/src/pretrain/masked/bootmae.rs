@@ -1,17 +1,16 @@
 //! `BootMAE` (Dong et al., 2022): predicts pixels and the features of a teacher that sees the whole slice.
 
-use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::teacher::{TEACHER, constant, read, teacher_on};
-use super::{MaskedBatch, MaskedReconstructor, MaskedSlice};
+use super::teacher::{TEACHER, constant, teacher_on};
+use super::{MaskedBatch, MaskedReconstructor, MaskedSlice, bottleneck_cells};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{NormalisedPatches, Variance, denormalise, patch_errors, weighted_mean};
 use crate::masking::pattern::{BlockCounts, blocks};
-use crate::model::record::{Transfer, from_bytes};
-use crate::model::{Ema, MlpShape, Norm, Precision, PredictorNet, Trace, capped_decay, cell_rows};
+use crate::model::record::Transfer;
+use crate::model::{Ema, MlpShape, Norm, Precision, PredictorNet, Trace, capped_decay, cell_rows, read_values};
 use crate::patch::PatchGrid;
 use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup};
@@ -26,12 +25,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::BootMae,
     family: Family::Masked,
     what: "block-wise masks at 75 %; predicts pixels and features of a moving average",
-    about: "BootMAE masks three quarters of the bottleneck's cells in blocks and predicts their normalised pixels \
-            together with the features that a moving average of the network computes from the whole slice. \
-            Here masked pixels are 0, the features are the bottleneck's through an MLP without cross-attention, \
-            errors inside a masked area count up to twice, and the feature loss ramps up over the first quarter of \
-            the epochs. \
-            Encoder and decoder are transferred.",
+    about: "BootMAE masks 75 % of the bottleneck's cells in blocks. It predicts their normalised pixels and the \
+            features that a moving average of the network computes from the whole slice. Here masked pixels are set to \
+            0, the features are those of the bottleneck, through an MLP without cross-attention, and errors inside a \
+            masked area count up to twice. The feature loss ramps up over the first quarter of the epochs. Encoder and \
+            decoder are transferred.",
     citation: "Dong et al., Bootstrapped Masked Autoencoders for Vision BERT Pretraining, ECCV 2022",
 };
 
@@ -97,11 +95,6 @@ pub(crate) struct BootMae {
     cells: PatchGrid,
     steps: usize,
     teacher: Ema<PredictorNet>,
-}
-
-fn cells(config: &Config) -> Result<PatchGrid> {
-    let size = config.preprocess.size;
-    PatchGrid::new(size, size / network_config(config).multiple())
 }
 
 /// MLP(d, d, d). Without norms in the network it has none, so that micro-batches add up exactly.
@@ -189,7 +182,7 @@ impl PretextTask for BootMae {
     const NUMBERS: &'static [Number] = &[FEATURE_WEIGHT];
 
     fn errors(config: &Config) -> Vec<Error> {
-        cells(config).err().into_iter().collect()
+        bottleneck_cells(config).err().into_iter().collect()
     }
 
     fn head(config: &Config) -> Head {
@@ -202,13 +195,13 @@ impl PretextTask for BootMae {
     }
 
     fn mask_grid(config: &Config) -> usize {
-        cells(config).map_or(0, |cells| cells.grid())
+        bottleneck_cells(config).map_or(0, |cells| cells.grid())
     }
 
     fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let config = setup.config.clone();
         let teacher = Ema::new(&network(&config, config.seed, setup.device));
-        Ok(Self { cells: cells(&config)?, steps: setup.length.steps, teacher, config })
+        Ok(Self { cells: bottleneck_cells(&config)?, steps: setup.length.steps, teacher, config })
     }
 
     fn collate(&self, samples: Vec<Sample>, position: Position) -> Result<BootBatch> {
@@ -242,14 +235,13 @@ impl PretextTask for BootMae {
         let batch = self.batch(vec![sample], position).masked;
         let (image, mask) = (batch.images(0..1, device), batch.masks(0..1, device));
         let [_, output] = reconstruct(net, image, mask);
-        let mut pixels = read(output, "a reconstruction")?;
+        let mut pixels = read_values(output, "reading a reconstruction")?;
         pixels.truncate(self.cells.size().pow(2));
         Ok(Picture::masked(pixels, batch.masked_patches(0, self.cells.grid())))
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
-        let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
+        MaskedReconstructor::load(network(config, 0, device), weights, reconstruct)
     }
 }
 

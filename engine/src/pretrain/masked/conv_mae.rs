@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Device;
 
 use super::normed::{NormedTarget, normed_constant_loss, normed_loss};
-use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, Reconstruction, pixel_mask};
+use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, Reconstruction, bottleneck_cells, pixel_mask};
 use crate::Result;
 use crate::config::{Config, Family, Preset, Pretext};
 use crate::loss::{Variance, denormalise};
@@ -23,12 +23,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::ConvMae,
     family: Family::Masked,
     what: "masked convolutions at 75 %; predicts normalised patches",
-    about: "ConvMAE masks 75 % of the cells of the coarsest level, hides them from every level of the encoder by \
-            masked convolutions, and reconstructs them as normalised patches. \
-            Here the cells are those of the U-Net's bottleneck, normalisation layers take their statistics from \
-            visible positions, the decoder gets one mask token per level through its skip connections instead of the \
-            fused stages, and nearly constant patches are left out of the loss. \
-            Only the encoder is transferred.",
+    about: "ConvMAE masks 75 % of the cells of the coarsest level, hides them from every level of the encoder by masked \
+            convolutions, and reconstructs them as normalised patches. Here the cells are those of the U-Net's \
+            bottleneck, and normalisation layers take their statistics from visible positions. The decoder gets a mask \
+            token per level through its skip connections instead of the fused stages, and nearly constant patches are \
+            excluded from the loss. Only the encoder is transferred.",
     citation: "Gao et al., ConvMAE: Masked Convolution Meets Masked Autoencoders, NeurIPS 2022",
 };
 
@@ -42,11 +41,6 @@ impl ConvMae {
     fn hidden(&self, key: [u64; 2]) -> Vec<usize> {
         random(self.grid.count(), masked_cells(self.grid.count()), self.config.seed, &key)
     }
-}
-
-/// The cells of the bottleneck.
-fn cells(config: &Config) -> Result<PatchGrid> {
-    PatchGrid::new(config.preprocess.size, config.preprocess.size / config.network.multiple())
 }
 
 impl MaskedTask for ConvMae {
@@ -71,11 +65,11 @@ impl MaskedTask for ConvMae {
     }
 
     fn mask_grid(config: &Config) -> usize {
-        cells(config).map_or(0, |cells| cells.grid())
+        bottleneck_cells(config).map_or(0, |cells| cells.grid())
     }
 
     fn new(config: &Config) -> Result<Self> {
-        Ok(Self { config: config.clone(), grid: cells(config)? })
+        Ok(Self { config: config.clone(), grid: bottleneck_cells(config)? })
     }
 
     fn build(&self, seed: u64, device: &Device) -> VisibleUNet {

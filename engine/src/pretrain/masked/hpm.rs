@@ -1,24 +1,26 @@
 //! HPM (Wang et al., 2023): the network predicts how hard each patch is to reconstruct, and its teacher masks the hard ones.
 
-use burn::module::Module;
 use burn::tensor::activation::softplus;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::MaskedReconstructor;
-use super::teacher::{MEANS, Means, TEACHER, moments_of_masked, read, teacher_on, warn_of_constant_output};
+use super::teacher::{
+    HostSlice, MEANS, Means, TEACHER, moments_of_masked, pixel_masks, teacher_on, warn_of_constant_output,
+};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{patch_errors, patch_features, reconstruction};
 use crate::masking::masked_count;
 use crate::masking::pattern::random;
-use crate::masking::select::recall;
-use crate::model::record::{Transfer, from_bytes};
-use crate::model::{Ema, MlpShape, Norm, Precision, PredictorNet, Trace, UNetConfig, capped_decay, cell_rows};
+use crate::model::record::Transfer;
+use crate::model::{
+    Ema, MlpShape, Norm, Precision, PredictorNet, Trace, UNetConfig, capped_decay, cell_rows, read_values,
+};
 use crate::patch::PatchGrid;
 use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup};
-use crate::pretrain::tensors::{images, rows};
+use crate::pretrain::tensors::rows;
 use crate::run::checkpoint::CheckpointData;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Parts, Position, StepOutput};
 use crate::{Error, Result};
@@ -29,12 +31,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Hpm,
     family: Family::Related,
     what: "masks shift from random to the patches that a teacher ranks hardest",
-    about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty; over the epochs, up to \
-            half of the masked patches are chosen as those that a moving average of the network ranks hardest in the \
-            whole slice. \
-            Here the ranking head is a small MLP on the U-Net's last block, averaged over each of the 16 x 16 \
-            patches. \
-            Encoder and decoder are transferred.",
+    about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty. Over the epochs, a growing \
+            share of the masked patches, up to half, are those that a moving average of the network ranks hardest in \
+            the whole slice. Here the ranking head is a small MLP on the U-Net's last block, averaged over each of the \
+            16 x 16 patches. Encoder and decoder are transferred.",
     citation: "Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",
 };
 
@@ -85,17 +85,8 @@ fn ranking(scores: Tensor<2>, losses: Tensor<2>) -> Ranking {
     Ranking { loss: mean(softplus(-margin, 1.0)), right }
 }
 
-/// A slice on the host.
-struct Slice {
-    /// `[C][S][S]`.
-    pixels: Vec<f32>,
-    /// Patches without tissue.
-    air: Vec<bool>,
-    /// Lesion patches, where a mask is read.
-    lesion: Option<Vec<bool>>,
-    /// All patches in random order.
-    order: Vec<usize>,
-}
+/// A slice and all its patches in random order.
+type Slice = HostSlice<Vec<usize>>;
 
 /// A batch on the host; the teacher masks it on the device.
 pub(crate) struct HpmBatch {
@@ -143,19 +134,13 @@ impl Hpm {
 
     fn batch(&self, samples: Vec<Sample>, position: Position) -> HpmBatch {
         let (n, seed) = (self.grid.count(), self.config.seed);
-        let slice = |sample: Sample| Slice {
-            order: random(n, n, seed, &sample.stream_key(position)),
-            air: self.grid.air_of_tissue(&sample.data.tissue),
-            lesion: sample.data.target.as_ref().map(|target| self.grid.lesion_patches(target)),
-            pixels: sample.data.pixels,
+        let slice = |sample: Sample| {
+            let order = random(n, n, seed, &sample.stream_key(position));
+            Slice::new(sample, &self.grid, order)
         };
         let slices = samples.into_par_iter().map(slice).collect();
         let hard = hard_count(self.masked(), HARD_SHARE.of(&self.config), position.epoch - 1, position.epochs);
         HpmBatch { slices, hard }
-    }
-
-    fn image(&self, slices: &[Slice], device: &Device) -> Tensor<4> {
-        images(slices.iter().map(|slice| &slice.pixels), self.config.data.modality.len(), self.grid.size(), device)
     }
 
     /// The `hard` patches that the teacher ranks hardest in each slice, then random ones.
@@ -165,15 +150,15 @@ impl Hpm {
             vec![0.0; n * slices.len()]
         } else {
             let teacher = teacher_on(&self.teacher, device);
-            let image = self.image(slices, &device.clone().inner());
+            let image = Slice::images(slices, &self.grid, &device.clone().inner());
             let last = teacher.trace(image, self.config.training.precision).last;
-            read(scores(&teacher, last, GRID), "the teacher's scores")?
+            read_values(scores(&teacher, last, GRID), "reading the teacher's scores")?
         };
         let choose = |(slice, hardness): (&Slice, &[f32])| {
             let mut by_hardness: Vec<usize> = (0..n).collect();
             by_hardness.sort_by(|a, b| hardness[*b].total_cmp(&hardness[*a]));
             by_hardness.truncate(hard);
-            let rest = slice.order.iter().filter(|patch| !by_hardness.contains(patch)).copied();
+            let rest = slice.drawn.iter().filter(|patch| !by_hardness.contains(patch)).copied();
             let rest: Vec<usize> = rest.take(self.masked() - hard).collect();
             [by_hardness, rest].concat()
         };
@@ -184,11 +169,6 @@ impl Hpm {
             patches
         };
         Ok(Masks { patches: chosen.iter().map(on_grid).collect(), chosen })
-    }
-
-    fn pixel_mask(&self, masks: &Masks, device: &Device) -> Tensor<4> {
-        let pixels: Vec<Vec<f32>> = masks.patches.iter().map(|patches| self.grid.spread(patches)).collect();
-        images(pixels.iter(), 1, self.grid.size(), device)
     }
 }
 
@@ -203,7 +183,8 @@ impl Objective for Hpm {
     fn loss(&self, net: &PredictorNet, batch: &HpmBatch, micro: &MicroBatch<'_>) -> Result<MicroLoss> {
         let (slices, device) = (&batch.slices[micro.range.clone()], micro.device);
         let masks = self.masks(slices, batch.hard, device)?;
-        let (image, mask) = (self.image(slices, device), self.pixel_mask(&masks, device));
+        let image = Slice::images(slices, &self.grid, device);
+        let mask = pixel_masks(&masks.patches, &self.grid, device);
         let trace = net.trace(image.clone() * (-mask + 1.0), self.config.training.precision);
 
         let count = self.masked();
@@ -220,7 +201,7 @@ impl Objective for Hpm {
         let masked = slices.iter().zip(&masks.patches).map(|(s, patches)| (&*s.pixels, self.grid.spread(patches)));
         let mut diagnostics = moments_of_masked(masked, device);
         diagnostics.push((RIGHT, ranking.right));
-        let hits = slices.iter().zip(&masks.chosen).map(|(slice, chosen)| hits(slice, &chosen[..batch.hard]));
+        let hits = slices.iter().zip(&masks.chosen).map(|(slice, chosen)| slice.hits(&chosen[..batch.hard]));
         let hits: Vec<Vec<f32>> = hits.collect();
         Ok(MicroLoss {
             objective: micro.weighted(value.clone()),
@@ -307,28 +288,16 @@ impl PretextTask for Hpm {
     fn picture(&self, net: &PredictorNet, sample: Sample, position: Position, device: &Device) -> Result<Picture> {
         let batch = self.batch(vec![sample], position);
         let masks = self.masks(&batch.slices, batch.hard, device)?;
-        let [_, output] = reconstruct(net, self.image(&batch.slices, device), self.pixel_mask(&masks, device));
-        let mut pixels = read(output, "a reconstruction")?;
+        let image = Slice::images(&batch.slices, &self.grid, device);
+        let [_, output] = reconstruct(net, image, pixel_masks(&masks.patches, &self.grid, device));
+        let mut pixels = read_values(output, "reading a reconstruction")?;
         pixels.truncate(self.grid.size().pow(2));
         Ok(Picture::masked(pixels, masks.patches[0].iter().map(|masked| *masked > 0.0).collect()))
     }
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
-        let net = from_bytes(network(config, 0, device), weights)?.valid();
-        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
+        MaskedReconstructor::load(network(config, 0, device), weights, reconstruct)
     }
-}
-
-/// Share of air among the hard patches, and their lesion recall; NaN if undefined.
-fn hits(slice: &Slice, hard: &[usize]) -> Vec<f32> {
-    if hard.is_empty() {
-        return vec![f32::NAN; 2];
-    }
-    let air = hard.iter().filter(|patch| slice.air[**patch]).count() as f32 / hard.len() as f32;
-    let mut chosen = vec![false; slice.air.len()];
-    hard.iter().for_each(|&patch| chosen[patch] = true);
-    let recall = slice.lesion.as_ref().and_then(|lesion| recall(lesion, chosen));
-    vec![air, recall.map_or(f32::NAN, |recall| recall as f32)]
 }
 
 /// The masked image and its reconstruction.
@@ -408,7 +377,7 @@ mod tests {
         assert_eq!(batch.hard, 96);
         let masks = hpm.masks(&batch.slices, batch.hard, &device).unwrap();
         let teacher = hpm.teacher.valid();
-        let last = teacher.trace(hpm.image(&batch.slices, &device), Precision::F32).last;
+        let last = teacher.trace(Slice::images(&batch.slices, &hpm.grid, &device), Precision::F32).last;
         let scores = values(scores(&teacher, last, GRID));
         for ((scores, chosen), patches) in scores.chunks(256).zip(&masks.chosen).zip(&masks.patches) {
             let hidden = patches.iter().filter(|m| **m > 0.0).count();
@@ -419,20 +388,6 @@ mod tests {
         }
         let (_, first) = at_epoch(1);
         assert_eq!(first.hard, 9);
-    }
-
-    #[test]
-    fn hits_are_shares_of_the_hard_patches() {
-        let slice = Slice {
-            pixels: Vec::new(),
-            air: vec![true, false, false, true],
-            lesion: Some(vec![false, true, true, false]),
-            order: Vec::new(),
-        };
-        assert_eq!(hits(&slice, &[0, 1]), [0.5, 0.5]);
-        assert!(hits(&slice, &[]).iter().all(|hit| hit.is_nan()));
-        let hit = hits(&Slice { lesion: None, ..slice }, &[0, 3]);
-        assert!((hit[0] - 1.0).abs() < 1e-6 && hit[1].is_nan());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::{Device, Tensor};
 
 use super::hog::{BINS, CELL, Hog, draw};
-use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, cells, constant_error, pixel_mask};
+use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask, constant_error, pixel_mask};
 use crate::config::{Config, Family, Preset, Pretext};
 use crate::masking::pattern::{BlockCounts, blocks};
 use crate::model::CellHeadNet;
@@ -23,12 +23,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::MaskFeat,
     family: Family::Masked,
     what: "mask token on 40 % of the cells, in blocks; predicts oriented gradients (HOG)",
-    about: "MaskFeat masks 40 % of the cells of 16 x 16 pixels, in blocks, with a mask token and predicts the \
-            oriented gradients of the masked cells: nine bins of Sobel gradients per 8 x 8 pixels, normalised to unit \
-            length, with a mean squared error. \
-            Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a gradient are left out of \
-            the loss, and slices are not augmented. \
-            Encoder and decoder are transferred.",
+    about: "MaskFeat masks 40 % of the cells of 16 x 16 pixels, in blocks, with a mask token. It predicts the oriented \
+            gradients of the masked cells: nine bins of Sobel gradients per 8 x 8 pixels, normalised to unit length, \
+            with a mean squared error. Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a \
+            gradient are excluded from the loss, and slices are not augmented. Encoder and decoder are transferred.",
     citation: "Wei et al., Masked Feature Prediction for Self-Supervised Visual Pre-Training, CVPR 2022",
 };
 
@@ -45,6 +43,22 @@ pub struct HogTarget {
     bins: Vec<f32>,
     /// Equal on the masked cells that count, 0 elsewhere, 1 in all; `[S / 8][S / 8]`.
     weights: Vec<f32>,
+}
+
+/// Side of a mask cell in pixels: the stride of a bottleneck of depth 4.
+const MASK_CELL_PX: usize = 16;
+
+/// The mask cells of a slice.
+///
+/// # Errors
+/// A size that they do not divide.
+fn cells(config: &Config) -> Result<PatchGrid> {
+    let size = config.preprocess.size;
+    if size == 0 || !size.is_multiple_of(MASK_CELL_PX) {
+        let why = format!("must be a multiple of {MASK_CELL_PX}, the side of a mask cell");
+        return Err(Error::config("preprocess.size", size, why));
+    }
+    PatchGrid::new(size, size / MASK_CELL_PX)
 }
 
 impl MaskFeat {
@@ -65,7 +79,7 @@ impl MaskedTask for MaskFeat {
     const SHOWS: PictureKind = PictureKind::Gradients;
 
     fn errors(config: &Config) -> Vec<Error> {
-        cells(config.preprocess.size).err().into_iter().collect()
+        cells(config).err().into_iter().collect()
     }
 
     fn head(config: &Config) -> Head {
@@ -77,11 +91,11 @@ impl MaskedTask for MaskFeat {
     }
 
     fn mask_grid(config: &Config) -> usize {
-        cells(config.preprocess.size).map_or(0, |cells| cells.grid())
+        cells(config).map_or(0, |cells| cells.grid())
     }
 
     fn new(config: &Config) -> Result<Self> {
-        let grid = cells(config.preprocess.size)?;
+        let grid = cells(config)?;
         Ok(Self { config: config.clone(), grid, counts: BlockCounts::maskfeat(grid.count()) })
     }
 

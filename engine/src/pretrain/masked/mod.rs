@@ -39,7 +39,7 @@ use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::probe::PictureKind;
 use crate::trainer::{Head, MicroBatch, MicroLoss, Objective, Position, StepOutput};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 pub use batch::{MaskedBatch, MaskedSlice};
 
@@ -222,8 +222,7 @@ impl<T: MaskedTask> PretextTask for MaskedMethod<T> {
 
     fn reconstructor(config: &Config, weights: &[u8], device: &Device) -> Result<Box<dyn Reconstruct>> {
         let Some(reconstruct) = T::RECONSTRUCT else { return Err(no_pixels(config)) };
-        let net = from_bytes(T::new(config)?.build(0, device), weights)?.valid();
-        Ok(Box::new(MaskedReconstructor { net, reconstruct }))
+        MaskedReconstructor::load(T::new(config)?.build(0, device), weights, reconstruct)
     }
 }
 
@@ -250,21 +249,15 @@ pub(super) fn warn_of_loss(position: Position, loss: f64, constant: f64, summary
     }
 }
 
-/// Side of a mask cell in pixels: the stride of a bottleneck of depth 4.
-const CELL_PX: usize = 16;
 /// Patches per side of a slice, as in MAE.
 const PATCHES: usize = 16;
 
-/// The mask cells of a slice of `size` pixels.
+/// The cells of the network's bottleneck.
 ///
 /// # Errors
 /// A size that they do not divide.
-fn cells(size: usize) -> Result<PatchGrid> {
-    if size == 0 || !size.is_multiple_of(CELL_PX) {
-        let why = format!("must be a multiple of {CELL_PX}, the side of a mask cell");
-        return Err(Error::config("preprocess.size", size, why));
-    }
-    PatchGrid::new(size, size / CELL_PX)
+fn bottleneck_cells(config: &Config) -> Result<PatchGrid> {
+    PatchGrid::new(config.preprocess.size, config.preprocess.size / config.network.multiple())
 }
 
 /// The pixel mask `[S][S]` of masked patches, by index.
@@ -289,16 +282,16 @@ pub fn constant_error<'a>(slices: impl Iterator<Item = (&'a [f32], &'a [f32])>) 
     if weight > 0.0 { (squares - sum * sum / weight) / count as f64 } else { 0.0 }
 }
 
-/// Reads the values of a picture from the device.
-fn read(picture: Tensor<4>) -> Result<Vec<f32>> {
-    let data = picture.try_into_data();
-    let data = data.map_err(|e| ErrorKind::Compute { step: "reading a picture".into(), why: e.to_string() })?;
-    Ok(data.iter::<f32>().collect())
-}
-
 struct MaskedReconstructor<N> {
     net: N,
     reconstruct: Reconstruction<N>,
+}
+
+impl<N: Module + Sync + 'static> MaskedReconstructor<N> {
+    /// The network with these weights, without gradients.
+    fn load(net: N, weights: &[u8], reconstruct: Reconstruction<N>) -> Result<Box<dyn Reconstruct>> {
+        Ok(Box::new(Self { net: from_bytes(net, weights)?.valid(), reconstruct }))
+    }
 }
 
 impl<N: Module + Sync> Reconstruct for MaskedReconstructor<N> {

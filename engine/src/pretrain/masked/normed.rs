@@ -8,6 +8,7 @@ use super::{MaskedBatch, MaskedLoss, MaskedSlice, constant_error};
 use crate::Result;
 use crate::device::Compute;
 use crate::loss::{NormalisedPatches, Variance, denormalise};
+use crate::model::read_values;
 use crate::patch::PatchGrid;
 
 /// The masked patches of a slice, each normalised by its mean and standard deviation.
@@ -47,7 +48,7 @@ impl NormedTarget {
             Tensor::<4>::from_data(TensorData::new(values, [1, channels, size, size]), &device)
         };
         let picture = denormalise(image(output), image(pixels.to_vec()), self.grid.grid(), self.variance);
-        super::read(picture)
+        read_values(picture, "reading a picture")
     }
 }
 

@@ -1,5 +1,5 @@
-//! Shared code of the methods with a teacher: copies on a device, detached values, and epoch means over the slices that have
-//! a value.
+//! Shared code of the methods with a teacher: copies on a device, slices that the teacher masks, and epoch means over the slices
+//! that have a value.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::warn_of_loss;
 use crate::event::{EpochSummary, Losses};
+use crate::masking::select::recall;
 use crate::model::Ema;
+use crate::patch::PatchGrid;
+use crate::pretrain::task::Sample;
+use crate::pretrain::tensors::images;
 use crate::trainer::Position;
 use crate::{ErrorKind, Result};
 
@@ -28,14 +32,51 @@ pub(super) fn constant<const D: usize>(tensor: Tensor<D>, device: &Device) -> Te
     if device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
 }
 
-/// The numbers of a tensor; `what` is for the error.
-///
-/// # Errors
-/// Those of the device.
-pub(super) fn read<const D: usize>(tensor: Tensor<D>, what: &str) -> Result<Vec<f32>> {
-    let data = tensor.try_into_data();
-    let data = data.map_err(|e| ErrorKind::Compute { step: format!("reading {what}"), why: e.to_string() })?;
-    Ok(data.iter::<f32>().collect())
+/// A slice on the host, whose masked patches the teacher chooses on the device.
+pub(super) struct HostSlice<D> {
+    /// `[C][S][S]`.
+    pub pixels: Vec<f32>,
+    /// Patches without tissue.
+    pub air: Vec<bool>,
+    /// Lesion patches, if the mask is read.
+    pub lesion: Option<Vec<bool>>,
+    /// What is drawn at random on the host.
+    pub drawn: D,
+}
+
+impl<D> HostSlice<D> {
+    pub fn new(sample: Sample, grid: &PatchGrid, drawn: D) -> Self {
+        Self {
+            air: grid.air_of_tissue(&sample.data.tissue),
+            lesion: sample.data.target.as_ref().map(|target| grid.lesion_patches(target)),
+            pixels: sample.data.pixels,
+            drawn,
+        }
+    }
+
+    /// Slices as `[b, C, S, S]`.
+    pub fn images(slices: &[Self], grid: &PatchGrid, device: &Device) -> Tensor<4> {
+        let channels = slices.first().map_or(0, |slice| slice.pixels.len() / (grid.size() * grid.size()));
+        images(slices.iter().map(|slice| &slice.pixels), channels, grid.size(), device)
+    }
+
+    /// Share of air among the patches that the teacher chose, and their lesion recall; NaN if undefined.
+    pub fn hits(&self, chosen: &[usize]) -> Vec<f32> {
+        if chosen.is_empty() {
+            return vec![f32::NAN; 2];
+        }
+        let air = chosen.iter().filter(|patch| self.air[**patch]).count() as f32 / chosen.len() as f32;
+        let mut is_chosen = vec![false; self.air.len()];
+        chosen.iter().for_each(|&patch| is_chosen[patch] = true);
+        let recall = self.lesion.as_ref().and_then(|lesion| recall(lesion, is_chosen));
+        vec![air, recall.map_or(f32::NAN, |recall| recall as f32)]
+    }
+}
+
+/// Pixel masks `[b, 1, S, S]` of masks of patches, `[b][N]`.
+pub(super) fn pixel_masks(masks: &[Vec<f32>], grid: &PatchGrid, device: &Device) -> Tensor<4> {
+    let pixels: Vec<Vec<f32>> = masks.iter().map(|mask| grid.spread(mask)).collect();
+    images(pixels.iter(), 1, grid.size(), device)
 }
 
 /// Mean of the masked pixels and of their squares.
@@ -129,6 +170,20 @@ mod tests {
         let ratio = summary.diagnostics.get(crate::pretrain::masked::LOSS_RATIO).unwrap();
         assert!((ratio - 0.99).abs() < 1e-9 && summary.warnings.len() == 1, "{ratio} {:?}", summary.warnings);
         assert_eq!(summary.diagnostics.iter().count(), 1);
+    }
+
+    #[test]
+    fn hits_are_shares_of_the_chosen_patches() {
+        let slice = HostSlice {
+            pixels: Vec::new(),
+            air: vec![true, false, false, true],
+            lesion: Some(vec![false, true, true, false]),
+            drawn: (),
+        };
+        assert_eq!(slice.hits(&[0, 1]), [0.5, 0.5]);
+        assert!(slice.hits(&[]).iter().all(|hit| hit.is_nan()));
+        let hit = HostSlice { lesion: None, ..slice }.hits(&[0, 3]);
+        assert!((hit[0] - 1.0).abs() < 1e-6 && hit[1].is_nan());
     }
 
     #[test]

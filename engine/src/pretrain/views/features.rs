@@ -13,10 +13,10 @@ use rand::seq::SliceRandom;
 
 use super::batch::ViewBatch;
 use super::{ViewLoss, Views};
-use crate::model::ViewNet;
+use crate::Result;
+use crate::model::{ViewNet, read_values};
 use crate::seed::stream;
 use crate::trainer::MicroBatch;
-use crate::{ErrorKind, Result};
 
 impl<L: ViewLoss> Views<L> {
     /// Features `[B, d]` of the network's views and of the teacher's. Of a micro-batch, only its own rows have a gradient.
@@ -42,8 +42,7 @@ impl<L: ViewLoss> Views<L> {
             student.iter().map(|_| own.as_slice()).chain(teacher.iter().map(|_| slices.as_slice())).collect();
         let all = Tensor::cat(student.into_iter().chain(teacher).map(Tensor::inner).collect(), 0);
         let d = all.dims()[1];
-        let failed = |why: String| ErrorKind::Compute { step: "the features of a batch".into(), why };
-        let values: Vec<f64> = all.try_into_data().map_err(|e| failed(e.to_string()))?.iter::<f64>().collect();
+        let values: Vec<f64> = read_values(all, "the features of a batch")?;
         let mut sums = vec![0.0; owners.len() * micro.of * d];
         let rows = owners.iter().enumerate().flat_map(|(view, slices)| slices.iter().map(move |slice| (view, *slice)));
         for ((view, slice), row) in rows.zip(values.chunks_exact(d)) {

@@ -22,11 +22,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Swav,
     family: Family::Contrastive,
     what: "predicts the prototype of other crops, with balanced assignment",
-    about: "SwAV assigns two crops of each slice to prototypes, evenly over a batch and a queue (Sinkhorn), and \
-            learns to predict the assignment of either crop from the other and from six small crops. \
-            Here there are a sixteenth as many prototypes as slices (32 to 300 instead of 3000), the queue is sized \
-            accordingly, and crops without tissue are redrawn. \
-            Only the encoder is transferred.",
+    about: "SwAV assigns two crops of each slice to prototypes, evenly over a batch and a queue (Sinkhorn), and learns \
+            to predict the assignment of either crop from the other and from six small crops. Here the number of \
+            prototypes is a sixteenth of that of the slices (32 to 300 instead of 3000), the queue is sized \
+            accordingly, and crops without tissue are redrawn. Only the encoder is transferred.",
     citation: "Caron et al., Unsupervised Learning of Visual Features by Contrasting Cluster Assignments, NeurIPS 2020",
 };
 

@@ -1,9 +1,6 @@
 //! Tests common to all methods that compare views, and tests of their state besides the network.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::optim::GradientsParams;
-
 use super::byol::Byol;
 use super::moco::Moco;
 use super::simclr::SimClr;
@@ -15,7 +12,7 @@ use crate::model::Norm;
 use crate::model::record::to_bytes;
 use crate::pretrain::synthetic::synthetic_batch;
 use crate::pretrain::testing::{check_gradient, check_slope, config, task};
-use crate::test_tensors::values;
+use crate::test_tensors::{gradient_values, values};
 use crate::trainer::{GradientEngine, Length, optimizer};
 
 fn numbers(set: &[(&str, f64)]) -> Config {
@@ -97,9 +94,7 @@ fn check_micro<L: ViewLoss>() {
         let engine = GradientEngine::new(&Compute::cpu(), micro);
         let net = task.build(3, engine.device());
         let (gradients, output) = engine.gradients(&task, &net, &batch, size).unwrap();
-        let mut collect = GradientCollector(&gradients, Vec::new());
-        net.visit(&mut collect);
-        (collect.1, output)
+        (gradient_values(&net, &gradients), output)
     };
     let (whole, expected) = of(0);
     let largest = whole.iter().fold(0.0f32, |most, g| most.max(g.abs()));
@@ -114,16 +109,6 @@ fn check_micro<L: ViewLoss>() {
         }
         for (a, b) in output.per_slice.iter().zip(&expected.per_slice) {
             assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3 * a.abs().max(1.0)), "another order of slices");
-        }
-    }
-}
-
-struct GradientCollector<'a>(&'a GradientsParams, Vec<f32>);
-
-impl ModuleVisitor for GradientCollector<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.0.get::<D>(param.id) {
-            self.1.extend(gradient.into_data().iter::<f32>());
         }
     }
 }

@@ -13,15 +13,15 @@ use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::teacher::{MEANS, Means, constant, moments_of_masked, read, warn_of_constant_output};
-use super::{MaskedBatch, MaskedSlice};
+use super::teacher::{MEANS, Means, constant, moments_of_masked, warn_of_constant_output};
+use super::{MaskedBatch, MaskedSlice, bottleneck_cells};
 use crate::config::{Config, Family, Number, Preset, Pretext, TrainingConfig};
 use crate::event::EpochSummary;
 use crate::loss::{normalised, patch_errors, quantise, reconstruction};
 use crate::masking::masked_count;
 use crate::masking::pattern::{BlockCounts, blocks, random};
 use crate::model::record::Transfer;
-use crate::model::{Precision, TokenHeads, TokenNet};
+use crate::model::{Precision, TokenHeads, TokenNet, read_values};
 use crate::patch::PatchGrid;
 use crate::pretrain::network_config;
 use crate::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
@@ -41,11 +41,10 @@ pub(crate) const PRESET: Preset = Preset {
     family: Family::Masked,
     what: "teacher (mae), tokenizer, then a student that predicts codes of masked cells",
     about: "BEiT v2 predicts, for masked cells, the codes of a tokenizer whose codebook was fitted to a teacher's \
-            features. \
-            Here the first .4 of the steps train the teacher as mae instead of using CLIP, the next .2 its tokenizer \
-            of 256 codes with 32 dimensions, and the last .4 the student, a fresh U-Net with block-wise masks of 38 % \
-            that predicts codes from its bottleneck and last block; there is no class token. \
-            The student's encoder and decoder are transferred.",
+            features. Here 40 % of the steps train the teacher (as mae, instead of CLIP), 20 % its tokenizer of 256 \
+            codes with 32 dimensions, and 40 % the student. The student is a new U-Net with block-wise masks of 38 % \
+            that predicts codes from its bottleneck and last block, without a class token. The student's encoder and \
+            decoder are transferred.",
     citation: "Peng et al., BEiT v2: Masked Image Modeling with Vector-Quantized Visual Tokenizers, 2022",
 };
 
@@ -88,11 +87,6 @@ pub(crate) struct BeitV2 {
 
 fn heads(config: &Config) -> TokenHeads {
     TokenHeads { dimension: DIMENSION, codes: CODES.count(config) }
-}
-
-fn cells(config: &Config) -> Result<PatchGrid> {
-    let size = config.preprocess.size;
-    PatchGrid::new(size, size / network_config(config).multiple())
 }
 
 /// A detached copy of the network on a micro-batch's device.
@@ -202,7 +196,8 @@ impl BeitV2 {
         let mut vectors = Vec::new();
         for start in (0..batch.slices).step_by(at_once.max(1)) {
             let image = batch.masked.images(start..(start + at_once).min(batch.slices), &self.device);
-            vectors.extend(read(net.to_codes(net.teacher_cells(image, precision)), "the cells of the teacher")?);
+            let cells = net.to_codes(net.teacher_cells(image, precision));
+            vectors.extend(read_values::<2, f32>(cells, "reading the cells of the teacher")?);
         }
         self.tokens.start(&vectors, DIMENSION, CODES.count(&self.config), self.config.seed);
         Ok(())
@@ -257,14 +252,14 @@ impl PretextTask for BeitV2 {
     }
 
     fn mask_grid(config: &Config) -> usize {
-        cells(config).map_or(0, |cells| cells.grid())
+        bottleneck_cells(config).map_or(0, |cells| cells.grid())
     }
 
     fn new(setup: &TaskSetup<'_>) -> Result<Self> {
         let config = setup.config.clone();
         Ok(Self {
             patches: PatchGrid::new(config.preprocess.size, GRID)?,
-            cells: cells(&config)?,
+            cells: bottleneck_cells(&config)?,
             phases: Phases::new(&setup.length),
             device: setup.device.clone(),
             tokens: Tokens::default(),
@@ -348,14 +343,14 @@ impl PretextTask for BeitV2 {
         let masked = batch.masked.masked_patches(0, self.cells.grid());
         if phase == Phase::Teacher {
             let output = net.reconstruct(image * (-mask + 1.0), Precision::F32);
-            let mut pixels = read(output, "a reconstruction")?;
+            let mut pixels = read_values(output, "reading a reconstruction")?;
             pixels.truncate(self.cells.size().pow(2));
             return Ok(Picture::masked(pixels, vec![false; masked.len()]));
         }
-        let mut codes = read(self.codes_of(net, image.clone(), device)?, "the codes of a slice")?;
+        let mut codes = read_values(self.codes_of(net, image.clone(), device)?, "reading the codes of a slice")?;
         if phase == Phase::Student {
             let logits = net.classify(net.student_cells(net.mask(image, mask), Precision::F32));
-            let predicted = read(logits.argmax(1).float(), "the student's codes")?;
+            let predicted = read_values(logits.argmax(1).float(), "reading the student's codes")?;
             codes
                 .iter_mut()
                 .zip(predicted)

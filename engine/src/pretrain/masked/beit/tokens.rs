@@ -71,7 +71,7 @@ impl Tokens {
     /// A wrong number of codes or counts.
     pub fn from_parts(codes: Option<Vec<u8>>, uses: &[u8], dimension: usize, count: usize) -> Result<Self> {
         let damaged = |part: &str| -> Error {
-            let why = format!("it does not hold {count} codes of {dimension} numbers");
+            let why = format!("it does not have {count} codes of {dimension} numbers");
             ErrorKind::Compute { step: format!("reading {part}"), why }.into()
         };
         let uses: Vec<f64> = uses.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect();
