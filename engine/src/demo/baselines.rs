@@ -55,7 +55,7 @@ pub struct Ellipsoid {
 
 impl Ellipsoid {
     /// Mean position and mean covariance of the labelled patients' masks.
-    pub fn fit(labels: &[LabelVolume]) -> Self {
+    pub fn fit<'a>(labels: impl IntoIterator<Item = &'a LabelVolume>) -> Self {
         let (mut offset, mut covariance, mut n) = (DVec3::ZERO, DMat3::ZERO, 0.0);
         for label in labels {
             let points: Vec<DVec3> = positions(&label.grid, |i| label.get(i) > 0);

@@ -159,67 +159,28 @@ pub fn demo(
         split.test.len()
     ));
     let (pretrain, finetune) = configs(&options.sample, options.seed, options.steps, options.fine_steps)?;
+    let modality = finetune.data.modality.clone();
+    let demo = Demo { out: &options.out, split: &split_path, compute, control };
 
     say("pre-training without labels");
     let folder = options.out.join("pretrain");
-    let start = Start { split: Some(&split_path), ..Start::default() };
-    let mut job = PretrainJob::prepare(pretrain, &folder, start, control, &mut |_, _| {})?;
-    let chosen: Vec<usize> =
-        (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
-    job.pin(&chosen)?;
-    let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
-    job.train(compute, &mut recorder, control)?;
-    let Recorder { epochs, probes: updates, .. } = recorder;
-    let probes = probes_of(&job, &chosen, &updates)?;
-    let grid = PatchGrid::new(job.config.preprocess.size, job.config.method.grid)?;
-    drop(job);
+    let Pretrained { epochs, probes, grid } = demo.pretrain(pretrain, &folder, sink)?;
     clock.lap("pre-training");
 
     say("fine-tuning the pre-trained network");
-    let (mut segmenters, mut finetuning, mut convergence) = (Vec::new(), Vec::new(), Vec::new());
-    for (name, from) in [(MODEL_RUN, Some(folder.as_path())), ("finetune-random", None)] {
-        if from.is_none() {
-            say("fine-tuning from random weights, with the same labels and steps");
-        }
-        let mut config = finetune.clone();
-        if let Some(from) = from {
-            config.labels.from = from.to_path_buf();
-        }
-        let out = options.out.join(name);
-        let mut job = FinetuneJob::prepare(config, &out, start, control, &mut |_, _| {})?;
-        let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
-        convergence.extend(job.train(compute, &mut recorder, control)?.and_then(|report| report.convergence));
-        finetuning.push((NAMES[segmenters.len()].to_string(), recorder.epochs));
-        drop(job);
-        segmenters.push(Segmenter::load(&out, Choice::Last, compute)?);
-        clock.lap(&format!("fine-tuning ({})", name.trim_start_matches("finetune-")));
-    }
+    let mut continued = finetune.clone();
+    continued.labels.from = folder;
+    let mut networks = vec![demo.finetune(continued, MODEL_RUN, sink)?];
+    clock.lap("fine-tuning (pretrained)");
+    say("fine-tuning from random weights, with the same labels and steps");
+    networks.push(demo.finetune(finetune, "finetune-random", sink)?);
+    clock.lap("fine-tuning (random)");
 
     say("segmenting the held-out patients");
-    let modality = finetune.data.modality.clone();
-    let read = |ids: &[String]| -> Result<Vec<(String, Volume, LabelVolume)>> {
-        let selection = cohort.select(ids, &modality);
-        selection.require_complete()?;
-        selection
-            .cases
-            .iter()
-            .map(|case| {
-                let (images, label) = read_with_reference(case, &modality)?;
-                let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
-                Ok((case.id.clone(), image, label))
-            })
-            .collect()
-    };
-    let (threshold, ellipsoid) = fit_baselines(read(&labelled)?);
+    let (threshold, ellipsoid) = fit_baselines(read_patients(&cohort, &labelled, &modality)?);
     let mut held_out = Vec::new();
-    for (id, image, reference) in read(&split.test)? {
-        let mut masks = Vec::new();
-        for (segmenter, name) in segmenters.iter().zip(NAMES) {
-            let segmentation = segmenter.segment(std::slice::from_ref(&image), &mut |_| {}, control)?.label;
-            let folder = MASKS[masks.len()];
-            write_label(&options.out.join(folder).join(format!("{id}.nii.gz")), &segmentation, &image)?;
-            masks.push((name.to_string(), (0..segmentation.grid.len()).map(|i| segmentation.get(i) > 0).collect()));
-        }
+    for (id, image, reference) in read_patients(&cohort, &split.test, &modality)? {
+        let mut masks = demo.segment(&networks, &id, &image)?;
         masks.push((format!("SUV >= {:.2}", threshold.value), threshold.mask(&image)));
         masks.push(("ellipsoid".to_string(), ellipsoid.mask(&image.grid)));
         held_out.push(HeldOutPatient { id, image, reference, masks });
@@ -228,6 +189,9 @@ pub fn demo(
 
     let methods = score(&held_out)?;
     clock.lap("evaluation");
+    let convergence: Vec<Convergence> = networks.iter().filter_map(|network| network.convergence.clone()).collect();
+    let named = |(network, name): (Network, &str)| (name.to_string(), network.epochs);
+    let finetuning = networks.into_iter().zip(NAMES).map(named).collect();
     let report = DemoReport {
         notice: "research use, not a medical device".into(),
         seed: options.seed,
@@ -246,6 +210,67 @@ pub fn demo(
     let json = serde_json::to_vec_pretty(&report).map_err(|e| Error::config("report", "", e.to_string()))?;
     write_atomic(&options.out.join("report.json"), &json)?;
     Ok((report, DemoData { held_out, epochs, finetuning, probes, grid }))
+}
+
+/// What the parts of the demo share.
+struct Demo<'a> {
+    out: &'a Path,
+    split: &'a Path,
+    compute: &'a Compute,
+    control: &'a Control,
+}
+
+/// What the figures show of the pre-training run, as in [`DemoData`].
+struct Pretrained {
+    epochs: Vec<EpochSummary>,
+    probes: Vec<(Vec<f32>, Vec<Probe>)>,
+    grid: PatchGrid,
+}
+
+/// A fine-tuned network.
+struct Network {
+    segmenter: Segmenter,
+    epochs: Vec<EpochSummary>,
+    convergence: Option<Convergence>,
+}
+
+impl Demo<'_> {
+    fn pretrain(&self, config: Config, folder: &Path, sink: &mut dyn EventSink) -> Result<Pretrained> {
+        let mut job = PretrainJob::prepare(config, folder, self.start(), self.control, &mut |_, _| {})?;
+        let chosen: Vec<usize> =
+            (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
+        job.pin(&chosen)?;
+        let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
+        job.train(self.compute, &mut recorder, self.control)?;
+        let Recorder { epochs, probes: updates, .. } = recorder;
+        let grid = PatchGrid::new(job.config.preprocess.size, job.config.method.grid)?;
+        Ok(Pretrained { epochs, probes: probes_of(&job, &chosen, &updates)?, grid })
+    }
+
+    fn finetune(&self, config: Config, run: &str, sink: &mut dyn EventSink) -> Result<Network> {
+        let folder = self.out.join(run);
+        let mut job = FinetuneJob::prepare(config, &folder, self.start(), self.control, &mut |_, _| {})?;
+        let mut recorder = Recorder { inner: sink, epochs: Vec::new(), probes: Vec::new() };
+        let convergence = job.train(self.compute, &mut recorder, self.control)?.and_then(|report| report.convergence);
+        let epochs = recorder.epochs;
+        drop(job);
+        Ok(Network { segmenter: Segmenter::load(&folder, Choice::Last, self.compute)?, epochs, convergence })
+    }
+
+    fn start(&self) -> Start<'_> {
+        Start { split: Some(self.split), ..Start::default() }
+    }
+
+    /// Name and segmentation of each network, which is also written to its folder of [`MASKS`].
+    fn segment(&self, networks: &[Network], id: &str, image: &Volume) -> Result<Vec<(String, Vec<bool>)>> {
+        let mut masks = Vec::new();
+        for ((network, name), folder) in networks.iter().zip(NAMES).zip(MASKS) {
+            let segmentation = network.segmenter.segment(std::slice::from_ref(image), &mut |_| {}, self.control)?.label;
+            write_label(&self.out.join(folder).join(format!("{id}.nii.gz")), &segmentation, image)?;
+            masks.push((name.to_string(), (0..segmentation.grid.len()).map(|i| segmentation.get(i) > 0).collect()));
+        }
+        Ok(masks)
+    }
 }
 
 /// Draws the held-out patients by seed and lesion volume, and writes the split before training.
@@ -300,9 +325,8 @@ fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<V
 
 /// Fits the baselines to the labelled training patients only.
 fn fit_baselines(labelled: Vec<(String, Volume, LabelVolume)>) -> (Threshold, Ellipsoid) {
-    let labels: Vec<LabelVolume> = labelled.iter().map(|(_, _, label)| label.clone()).collect();
-    let pairs: Vec<(Volume, LabelVolume)> = labelled.into_iter().map(|(_, image, label)| (image, label)).collect();
-    (Threshold::tune(&pairs), Ellipsoid::fit(&labels))
+    let cases: Vec<(Volume, LabelVolume)> = labelled.into_iter().map(|(_, image, label)| (image, label)).collect();
+    (Threshold::tune(&cases), Ellipsoid::fit(cases.iter().map(|(_, label)| label)))
 }
 
 fn score(held_out: &[HeldOutPatient]) -> Result<Vec<MethodScores>> {
@@ -366,12 +390,17 @@ impl Clock {
     }
 }
 
-/// The images of a case, and its reference mask on the grid of the first image.
-fn read_with_reference(case: &Case, modalities: &[String]) -> Result<(Vec<Volume>, LabelVolume)> {
-    let (images, label) = read_case(case, modalities, true, &MaskOptions::default())?;
-    let (Some(label), Some(first)) = (label, images.first()) else {
-        return Err(Error::config("case", &case.id, "has no reference mask. Choose patients that have one"));
+/// Name, image and reference of patients. The reference is on the image's grid.
+fn read_patients(cohort: &Cohort, ids: &[String], modality: &[String]) -> Result<Vec<(String, Volume, LabelVolume)>> {
+    let selection = cohort.select(ids, modality);
+    selection.require_complete()?;
+    let read = |case: &Case| {
+        let (images, label) = read_case(case, modality, true, &MaskOptions::default())?;
+        let image = images.into_iter().next().ok_or_else(|| Error::config("case", &case.id, "has no image"))?;
+        let label = label
+            .ok_or_else(|| Error::config("case", &case.id, "has no reference mask. Choose patients that have one"))?;
+        let label = label.on_grid(&image.grid);
+        Ok((case.id.clone(), image, label))
     };
-    let label = label.on_grid(&first.grid);
-    Ok((images, label))
+    selection.cases.iter().map(|case| read(case)).collect()
 }
