@@ -98,13 +98,17 @@ impl ClusterConfig {
 
     /// One error for each value out of range.
     pub fn errors(&self) -> Vec<Error> {
-        let numbers = [
-            positive("temperature", self.temperature),
-            positive("tsne_perplexity", self.tsne_perplexity),
-            not_negative("tolerance", self.tolerance),
-            not_negative("dbscan_eps", self.dbscan_eps),
-        ];
-        let mut errors: Vec<Error> = numbers.into_iter().filter_map(Result::err).collect();
+        let mut errors = Vec::new();
+        for (field, value) in [("temperature", self.temperature), ("tsne_perplexity", self.tsne_perplexity)] {
+            if !(value.is_finite() && value > 0.0) {
+                errors.push(Error::config(format!("cluster.{field}"), value, "must be a positive number"));
+            }
+        }
+        for (field, value) in [("tolerance", self.tolerance), ("dbscan_eps", self.dbscan_eps)] {
+            if !(value.is_finite() && value >= 0.0) {
+                errors.push(Error::config(format!("cluster.{field}"), value, "must be 0 or a positive number"));
+            }
+        }
         for (field, value) in [
             ("n_init", self.n_init),
             ("max_iter", self.max_iter),
@@ -137,20 +141,6 @@ impl ClusterConfig {
     pub(crate) fn tsne(&self) -> TsneOptions {
         TsneOptions { perplexity: self.tsne_perplexity, iterations: self.tsne_iterations }
     }
-}
-
-fn positive(field: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value > 0.0 {
-        return Ok(());
-    }
-    Err(Error::config(format!("cluster.{field}"), value, "must be a positive number"))
-}
-
-fn not_negative(field: &str, value: f64) -> Result<()> {
-    if value.is_finite() && value >= 0.0 {
-        return Ok(());
-    }
-    Err(Error::config(format!("cluster.{field}"), value, "must be 0 or a positive number"))
 }
 
 #[cfg(test)]

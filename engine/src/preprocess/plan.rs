@@ -208,8 +208,9 @@ impl CasePlan {
         Ok(if self.resampled() { gather::linear(field, &taps) } else { gather::nearest(field, &taps) })
     }
 
-    /// [`CasePlan::restore`] by nearest neighbour, for labels and bit fields.
-    pub fn restore_nearest<T: Copy + Default + Send + Sync>(&self, field: &[T]) -> Result<Vec<T>> {
+    /// [`CasePlan::restore`] by nearest neighbour.
+    #[cfg(test)]
+    pub(crate) fn restore_nearest(&self, field: &[u8]) -> Result<Vec<u8>> {
         Ok(gather::nearest(field, &self.taps_to_source(field.len())?))
     }
 

@@ -208,14 +208,6 @@ pub fn load(run: &RunFolder) -> Result<(CheckpointData, Vec<String>)> {
     Ok((checkpoint.content, checkpoint.warnings))
 }
 
-/// Loads one checkpoint of the run.
-///
-/// # Errors
-/// If it is missing or damaged.
-pub fn load_slot(run: &RunFolder, slot: Slot) -> Result<CheckpointData> {
-    Ok(first_good(run, &[slot], read_folder)?.content)
-}
-
 /// Reads the manifest of a checkpoint, without its parts.
 ///
 /// # Errors
@@ -292,7 +284,7 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
     }
     if damage.is_empty() {
         let names: Vec<_> = slots.iter().map(|slot| slot.name()).collect();
-        return Err(Error::file(&checkpoints, format!("holds no checkpoint {}", names.join(" or "))));
+        return Err(Error::file(&checkpoints, format!("has no checkpoint {}", names.join(" or "))));
     }
     Err(damage.swap_remove(0))
 }

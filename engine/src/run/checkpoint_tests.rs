@@ -39,11 +39,15 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
     names.map(str::to_owned).into()
 }
 
+fn load_slot(run: &RunFolder, slot: Slot) -> Result<CheckpointData> {
+    Ok(first_good(run, &[slot], read_folder)?.content)
+}
+
 #[test]
 fn the_last_two_and_the_best_are_kept() {
     let (_keep, run) = run();
     assert!(!has_checkpoint(&run));
-    assert!(load(&run).unwrap_err().to_string().contains("holds no checkpoint last or previous"));
+    assert!(load(&run).unwrap_err().to_string().contains("has no checkpoint last or previous"));
     for epoch in 1..=4 {
         save(&run, Slot::Last, &data(epoch)).unwrap();
         if epoch < 3 {

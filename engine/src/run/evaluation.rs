@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::RunFolder;
 use super::checkpoint::Slot;
 use super::manifest::remove_folder;
-use super::text::{read_json, write_json};
+use super::text::{read_json_if_any, write_json};
 use crate::disk::atomic::{rename, sync_folder};
 use crate::{Error, Result};
 
@@ -80,8 +80,7 @@ pub(super) fn clean(run: &Path) -> Result<()> {
 
 /// The stored evaluation of a checkpoint, if there is one.
 pub(crate) fn read<T: DeserializeOwned>(run: &Path, slot: Slot) -> Result<Option<T>> {
-    let path = path(run, slot, DOCUMENT);
-    if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
+    read_json_if_any(&path(run, slot, DOCUMENT))
 }
 
 /// Mean Dice of the stored evaluation of a checkpoint, and the part of the split it was measured on.

@@ -136,7 +136,7 @@ impl RunFolder {
     }
 
     /// Stores the split: training, validation and test patients.
-    pub fn write_split<T: Serialize + ?Sized>(&self, split: &T) -> Result<String> {
+    pub fn write_split<T: Serialize + ?Sized>(&self, split: &T) -> Result<()> {
         self.require_lock()?;
         text::write_json(&self.split_path(), split)
     }
@@ -153,27 +153,25 @@ impl RunFolder {
     }
 
     /// Stores the identity of the cohort.
-    pub fn write_cohort<T: Serialize + ?Sized>(&self, identity: &T) -> Result<String> {
+    pub fn write_cohort<T: Serialize + ?Sized>(&self, identity: &T) -> Result<()> {
         self.require_lock()?;
         text::write_json(&self.root.join(COHORT), identity)
     }
 
     /// The stored identity of the cohort, by which it is recognised; `None` in a run of an earlier version.
     pub fn read_cohort<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        let path = self.root.join(COHORT);
-        path.is_file().then(|| text::read_json(&path)).transpose()
+        text::read_json_if_any(&self.root.join(COHORT))
     }
 
     /// Stores the list of corrected masks that a fine-tuning run trains on, so that a resumed run uses the same ones.
-    pub fn write_corrections<T: Serialize + ?Sized>(&self, corrections: &T) -> Result<String> {
+    pub fn write_corrections<T: Serialize + ?Sized>(&self, corrections: &T) -> Result<()> {
         self.require_lock()?;
         text::write_json(&self.root.join(CORRECTIONS), corrections)
     }
 
     /// The stored list of corrected masks; `None` if the run trains on none.
     pub fn read_corrections<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        let path = self.root.join(CORRECTIONS);
-        path.is_file().then(|| text::read_json(&path)).transpose()
+        text::read_json_if_any(&self.root.join(CORRECTIONS))
     }
 
     /// Checks that files can be created, flushed, renamed and removed in the folder and in `checkpoints`. Called by
@@ -236,7 +234,7 @@ pub(super) fn list(folder: &Path) -> Result<Vec<fs::DirEntry>> {
 /// Checks that `root` holds neither a run nor foreign files.
 fn refuse_occupied(root: &Path) -> Result<()> {
     if RunFolder::is_run(root) {
-        return Err(Error::file(root, "already holds a run. Resume it or choose another folder"));
+        return Err(Error::file(root, "already contains a run. Resume it or choose another folder"));
     }
     for entry in list(root)? {
         let name = entry.file_name();
@@ -247,7 +245,7 @@ fn refuse_occupied(root: &Path) -> Result<()> {
         if !ours {
             return Err(Error::file(
                 root,
-                format!("is neither empty nor a run folder (it holds {name:?}). Choose another folder"),
+                format!("is neither empty nor a run folder (it contains {name:?}). Choose another folder"),
             ));
         }
     }

@@ -182,7 +182,7 @@ fn all_frames_are_restored() {
         std::fs::write(&path, encode_start(&header, &base)).unwrap();
         let error = read(&path).unwrap_err().to_string();
         let frames = crate::words::plural(frames, "frame", "frames");
-        assert!(error.contains(&format!("no mask has 4x2x2 voxels in {frames}")), "{error}");
+        assert!(error.contains(&format!("4x2x2 voxels in {frames} are not possible")), "{error}");
     }
 }
 

@@ -97,7 +97,7 @@ impl Manifest {
         if kind.len() != entry.bytes {
             return Err(Error::file(
                 &path,
-                format!("holds {} bytes, expected {}. The file is damaged", kind.len(), entry.bytes),
+                format!("has {} bytes, expected {}. The file is damaged", kind.len(), entry.bytes),
             ));
         }
         let mut bytes = Vec::new();
@@ -246,7 +246,7 @@ mod tests {
     fn a_false_size_is_refused() {
         for bytes in [0, 99, 101, u64::MAX, 1 << 50] {
             let text = refused(|manifest| manifest.parts[0].bytes = bytes).to_string();
-            assert!(text.contains("holds 100 bytes") && text.contains(&bytes.to_string()), "{text}");
+            assert!(text.contains("has 100 bytes") && text.contains(&bytes.to_string()), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::RunFolder;
 use super::folder::{PROBES, list};
-use super::text::{read_json, read_limited, write_json};
+use super::text::{read_json_if_any, read_limited, write_json};
 use crate::config::Pin;
 use crate::disk::atomic::write_atomic;
 use crate::{Error, Result};
@@ -59,13 +59,12 @@ pub(crate) fn write_pins(run: &RunFolder, pins: &[Pin]) -> Result<()> {
     run.require_lock()?;
     let folder = run.root().join(PROBES);
     make(&folder)?;
-    write_json(&folder.join(PINS), pins).map(|_| ())
+    write_json(&folder.join(PINS), pins)
 }
 
 /// The stored list of pinned slices, if any.
 pub(crate) fn read_pins(run: &Path) -> Result<Option<Vec<Pin>>> {
-    let path = run.join(PROBES).join(PINS);
-    if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
+    read_json_if_any(&run.join(PROBES).join(PINS))
 }
 
 fn make(folder: &Path) -> Result<()> {

@@ -7,8 +7,8 @@ use super::folder::RunFolder;
 use super::text;
 use crate::Result;
 
-/// Replaces the run's report and returns the SHA-256 of the file. Non-finite numbers become null.
-pub fn write_report<T: Serialize + ?Sized>(run: &RunFolder, report: &T) -> Result<String> {
+/// Replaces the run's report. Non-finite numbers become null.
+pub fn write_report<T: Serialize + ?Sized>(run: &RunFolder, report: &T) -> Result<()> {
     run.require_lock()?;
     text::write_json(&run.report_path(), report)
 }

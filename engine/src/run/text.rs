@@ -33,11 +33,16 @@ pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read_limited(path, LIMIT)?).map_err(|error| Error::file(path, error.to_string()))
 }
 
-/// Writes `value` as indented JSON and returns the SHA-256. Non-finite numbers become null.
-pub(super) fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<String> {
+/// The content of a file; `None` without one.
+pub(super) fn read_json_if_any<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    path.is_file().then(|| read_json(path)).transpose()
+}
+
+/// Writes `value` as indented JSON. Non-finite numbers become null.
+pub(super) fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| Error::file(path, error.to_string()))?;
     bytes.push(b'\n');
-    write_atomic(path, &bytes)
+    write_atomic(path, &bytes).map(drop)
 }
 
 #[cfg(test)]

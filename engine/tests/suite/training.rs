@@ -69,7 +69,7 @@ fn a_fine_tuning_logs_its_training_dice_and_says_that_it_has_not_converged() {
 }
 
 #[test]
-fn the_log_holds_losses_label_updates_and_mask_ratios() {
+fn the_log_contains_losses_label_updates_and_mask_ratios() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 4;
@@ -152,9 +152,9 @@ fn resuming_with_other_settings_or_data_is_refused() {
     moved.device = engine::device::DeviceChoice::Cpu.into();
     let (image, label) = crate::common::patient(20);
     let split: engine::cohort::split::Split = RunFolder::open(&run).unwrap().read_split().unwrap();
-    let place = root.join(&split.train[0]);
-    engine::volume::nifti::write_volume(&place.join("pet.nii.gz"), &image).unwrap();
-    engine::volume::nifti::write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+    let folder = root.join(&split.train[0]);
+    engine::volume::nifti::write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
+    engine::volume::nifti::write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
     let error = pretrain(&moved, &run, true, 0).unwrap_err().to_string();
     assert!(error.contains("not those that the run was trained on"), "{error}");
 
@@ -290,8 +290,8 @@ fn a_checkpoint_of_the_earlier_version_is_resumed() {
 
 /// Rewrites the checkpoint in the format of the earlier version, which stored the running means elsewhere.
 fn as_an_earlier_version(run: &mut RunFolder) {
-    use engine::run::checkpoint::{Slot, load_slot, save};
-    let mut data = load_slot(run, Slot::Last).unwrap();
+    use engine::run::checkpoint::{Slot, load, save};
+    let (mut data, _) = load(run).unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (state, amlp) = (text(data.take("state.json").unwrap()), text(data.take("amlp.json").unwrap()));
     let (rest, meter) = state.split_once(",\"meter\":").unwrap();
