@@ -29,9 +29,9 @@ fn patches(noise_only: bool) -> Vec<f32> {
 fn slice_of_256_patches(bencher: divan::Bencher, noise_only: bool) {
     let patches = patches(noise_only);
     let config = ClusterConfig::default();
-    let mut place = 0;
+    let mut slice = 0;
     bencher.bench_local(|| {
-        place += 1;
-        cluster(&patches, 256, 100, &[false; 256], &config, 0, &[place])
+        slice += 1;
+        cluster(&patches, 256, 100, &[false; 256], &config, 0, &[slice])
     });
 }

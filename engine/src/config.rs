@@ -78,7 +78,7 @@ pub struct DataConfig {
     pub cohort: PathBuf,
     /// Modalities, one per channel.
     pub modality: Vec<String>,
-    /// Names of the reference masks, such as `*_annotation`; absent: names and values decide.
+    /// File names of the reference masks, such as `*_annotation`; absent: recognised by name and values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_name: Option<NamePattern>,
     /// Frame of 4-D images, from 0; absent: 4-D images are refused unless `dataset.json` names their channels.

@@ -162,7 +162,7 @@ impl FinetuneJob {
         let opened = open_run(&config, &cohort, out, start, control)?;
         let run = &opened.run;
         let applied = opened.corrections.apply(&mut cohort, &opened.split);
-        let corrected = opened.corrections.trained(&opened.split).cloned().collect();
+        let corrected = opened.corrections.training_patients(&opened.split).cloned().collect();
         let (labelled, selection) = opened.load(|split| {
             let mut selection = labelled_scans(&cohort, split, &config)?;
             applied.left_out.iter().for_each(|left| selection.leave_out(&left.case, &left.why));

@@ -74,7 +74,7 @@ fn values(n: usize) -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn opening_a_volume_takes_at_most_1_3_times_its_voxels() {
+fn opening_a_volume_takes_at_most_1_3_times_the_memory_of_its_voxels() {
     let folder = tempfile::tempdir().unwrap();
     // First, before freed memory that stays with the process can be used again.
     resident_memory(folder.path());

@@ -14,17 +14,17 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use tests::damaged::{Outcome, as_file, check, places};
+use tests::damaged::{Outcome, as_file, check, samples};
 
 type Failure = Box<dyn std::error::Error>;
 
 /// Damages DICOM files at random and reads them.
 #[derive(Parser)]
 struct Options {
-    /// Damaged places.
+    /// Number of damaged samples.
     #[arg(long, default_value_t = 100_000)]
     runs: u64,
-    /// Seed of the first one.
+    /// Seed of the first sample.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Time limit in seconds.
@@ -33,7 +33,7 @@ struct Options {
     /// Folder for the files, for example in memory [default: a temporary folder].
     #[arg(long)]
     folder: Option<PathBuf>,
-    /// Only write the undamaged places into this folder.
+    /// Only write the undamaged samples to this folder.
     #[arg(long)]
     seeds: Option<PathBuf>,
 }
@@ -41,21 +41,21 @@ struct Options {
 fn soak(options: Options) -> Result<(), Failure> {
     let Options { runs, seed: first, seconds, folder, seeds } = options;
     let folder = tempfile::tempdir_in(folder.unwrap_or_else(std::env::temp_dir))?;
-    let places = places(&folder.path().join("series"))?;
+    let samples = samples(&folder.path().join("series"))?;
     if let Some(seeds) = seeds {
         std::fs::create_dir_all(&seeds)?;
-        for (at, place) in places.iter().enumerate() {
-            std::fs::write(seeds.join(at.to_string()), as_file(place))?;
+        for (at, sample) in samples.iter().enumerate() {
+            std::fs::write(seeds.join(at.to_string()), as_file(sample))?;
         }
-        println!("{} seeds in {}", places.len(), seeds.display());
+        println!("{} seeds in {}", samples.len(), seeds.display());
         return Ok(());
     }
-    println!("{} places, damaged in {}", places.len(), folder.path().display());
+    println!("{} samples, damaged in {}", samples.len(), folder.path().display());
     // A decoder that panics on a damaged frame is caught, and is no failure.
     std::panic::set_hook(Box::new(|_| {}));
     let (started, mut all, mut done) = (Instant::now(), Outcome::default(), 0);
     for seed in first..first + runs {
-        match check(seed, &places, &folder.path().join("damaged")) {
+        match check(seed, &samples, &folder.path().join("damaged")) {
             Ok(outcome) => all.add(&outcome),
             Err(why) => return Err(format!("seed {seed}: {why}. Files: {}", folder.keep().display()).into()),
         }

@@ -20,13 +20,13 @@ type Failure = Box<dyn std::error::Error>;
 /// Edits masks at random, truncates each journal at random bytes, and checks the restored mask.
 #[derive(Parser)]
 struct Options {
-    /// Sequences of edits.
+    /// Number of edit sequences.
     #[arg(long, default_value_t = 100_000)]
     sequences: u64,
     /// Seed of the first sequence.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Cuts per sequence.
+    /// Number of cuts per sequence.
     #[arg(long, default_value_t = 20)]
     cuts: usize,
     /// Folder for the journals, for example in memory [default: a temporary folder].

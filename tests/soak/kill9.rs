@@ -125,7 +125,7 @@ fn events(folder: &Path) -> Result<Vec<Value>, Failure> {
 }
 
 /// Name and content of each file of the last checkpoint, except the manifest, which holds the checksum of the optimiser state,
-/// and the optimiser state, whose entries have identifiers that burn draws anew in each process. A wrong optimiser state shows
+/// and the optimiser state, whose entries have identifiers that burn redraws in each process. A wrong optimiser state shows
 /// in the weights and events of every epoch after a resume.
 fn weights(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, Failure> {
     let mut files = Vec::new();

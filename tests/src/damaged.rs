@@ -18,16 +18,16 @@ use crate::random::Random;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// Memory that reading may allocate beyond three times the size of the files, in bytes.
-const ROOM: usize = 64 << 20;
+const MEMORY_LIMIT: usize = 64 << 20;
 /// Time limit for reading a few small files.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Larger files only slow a run down.
-const LARGEST_FILE: u64 = 600 << 10;
+const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// Maximum size of a corpus file in bytes. Larger files only slow a run down.
+const MAX_FILE_SIZE: u64 = 600 << 10;
 /// Files of a series that are read together.
 const SLICES: usize = 4;
 
-/// The contents of the files of one folder.
-pub type Place = Vec<Vec<u8>>;
+/// The contents of the files of one folder, read together.
+pub type Sample = Vec<Vec<u8>>;
 
 /// Counts of the results of reading damaged files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Outcome {
     pub errors: usize,
     /// Maximum allocation beyond three times the size of the files, in bytes, below 64 MiB.
     pub memory: usize,
-    /// Longest time that one place took.
+    /// Longest time that one sample took.
     pub longest: Duration,
 }
 
@@ -58,21 +58,21 @@ impl Outcome {
     }
 }
 
-/// Damages a place with this `seed`, writes it to `folder` and reads it in every way.
+/// Damages a sample with this `seed`, writes it to `folder` and reads it in every way.
 ///
 /// # Errors
 /// A panic, too much memory or too much time. The files stay in `folder`.
-pub fn check(seed: u64, places: &[Place], folder: &Path) -> Result<Outcome, String> {
+pub fn check(seed: u64, samples: &[Sample], folder: &Path) -> Result<Outcome, String> {
     let mut random = Random(seed);
-    let place = &places[random.below(places.len())];
+    let sample = &samples[random.below(samples.len())];
     fs::remove_dir_all(folder).ok();
     fs::create_dir_all(folder).map_err(|error| error.to_string())?;
-    let damaged = random.below(place.len());
-    let mut files = place.clone();
-    files[damaged] = mutated(&mut random, places, &files[damaged]);
+    let damaged = random.below(sample.len());
+    let mut files = sample.clone();
+    files[damaged] = mutated(&mut random, samples, &files[damaged]);
     if random.below(8) == 0 {
         let archive = zipped(&files);
-        files = vec![if random.below(2) == 0 { archive } else { mutated(&mut random, places, &archive) }];
+        files = vec![if random.below(2) == 0 { archive } else { mutated(&mut random, samples, &archive) }];
     }
     let mut paths = Vec::new();
     for (at, bytes) in files.iter().enumerate() {
@@ -84,7 +84,7 @@ pub fn check(seed: u64, places: &[Place], folder: &Path) -> Result<Outcome, Stri
     read_within(folder, &paths, size)
 }
 
-/// Writes bytes to `folder` and reads them in every way: a DICOM file, or a zip archive of several.
+/// Writes bytes to `folder` and reads them in every way. They are a DICOM file, or a zip archive of several.
 ///
 /// # Errors
 /// As [`check`].
@@ -94,12 +94,12 @@ pub fn check_file(bytes: &[u8], folder: &Path) -> Result<Outcome, String> {
     read_within(folder, &[path], bytes.len())
 }
 
-/// A place as one file: its only one, or a zip archive.
-pub fn as_file(place: &Place) -> Vec<u8> {
-    if let [only] = &place[..] { only.clone() } else { zipped(place) }
+/// A sample as one file: its only file, or a zip archive.
+pub fn as_file(sample: &Sample) -> Vec<u8> {
+    if let [only] = &sample[..] { only.clone() } else { zipped(sample) }
 }
 
-/// Reads a folder of files of `size` bytes in all.
+/// Reads a folder with files of `size` bytes in total.
 fn read_within(folder: &Path, paths: &[PathBuf], size: usize) -> Result<Outcome, String> {
     MEMORY.reset_peak_usage();
     let (before, started) = (MEMORY.current_usage(), Instant::now());
@@ -108,10 +108,10 @@ fn read_within(folder: &Path, paths: &[PathBuf], size: usize) -> Result<Outcome,
     let mut outcome = read.map_err(|_| "a panic".to_owned())?;
     outcome.longest = took;
     outcome.memory = peak.saturating_sub(3 * size);
-    if outcome.memory > ROOM {
+    if outcome.memory > MEMORY_LIMIT {
         return Err(format!("{peak} bytes allocated for {size} bytes of files"));
     }
-    if took > PATIENCE {
+    if took > TIME_LIMIT {
         return Err(format!("{took:?} for {size} bytes of files"));
     }
     Ok(outcome)
@@ -164,20 +164,20 @@ fn counted<T>(result: engine::Result<T>, outcome: &mut Outcome) -> engine::Resul
 }
 
 /// A file with one to four changes.
-fn mutated(random: &mut Random, places: &[Place], file: &[u8]) -> Vec<u8> {
+fn mutated(random: &mut Random, samples: &[Sample], file: &[u8]) -> Vec<u8> {
     let mut bytes = file.to_vec();
     for _ in 0..=random.below(4) {
-        let place = &places[random.below(places.len())];
-        let other = &place[random.below(place.len())];
+        let sample = &samples[random.below(samples.len())];
+        let other = &sample[random.below(sample.len())];
         change(random, &mut bytes, other);
     }
     bytes
 }
 
-/// Numbers at the ends of ranges, for lengths, sizes and pixels.
+/// Limits of number types, for lengths, sizes and pixels.
 const EXTREMES: [u32; 12] =
     [0, 1, 2, 0x7f, 0xff, 0x100, 0x7fff, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff];
-/// Decimal strings at the ends of ranges.
+/// Decimal strings with extreme values.
 const TEXTS: [&str; 12] =
     ["0", "-1", "1e308", "-1e308", "1e-308", "1.85e19", "NaN", "inf", "65535", "4294967296", "0.01\\0", "\\"];
 
@@ -185,7 +185,7 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     if bytes.len() < 16 || other.len() < 16 {
         return;
     }
-    let at = spot(random, bytes);
+    let at = position(random, bytes);
     match random.below(9) {
         0 => bytes[at] ^= 1 << random.below(8),
         1 => bytes[at] = EXTREMES[random.below(EXTREMES.len())] as u8,
@@ -199,7 +199,7 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
         }
         // Two elements exchange their tags, or their tags and lengths.
         4 => {
-            let (a, b, n) = (spot(random, bytes), spot(random, bytes), [4, 8][random.below(2)]);
+            let (a, b, n) = (position(random, bytes), position(random, bytes), [4, 8][random.below(2)]);
             let (a, b) = (a.min(b), a.max(b));
             if a + n <= b && b + n <= bytes.len() {
                 let (left, right) = bytes.split_at_mut(b);
@@ -209,14 +209,14 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
         // The end of another file.
         5 => {
             bytes.truncate(at);
-            bytes.extend_from_slice(&other[spot(random, other)..]);
+            bytes.extend_from_slice(&other[position(random, other)..]);
         }
         6 => {
             let end = bytes.len().min(at + 1 + random.below(64));
             drop(bytes.drain(at..end));
         }
         7 => {
-            let from = spot(random, other);
+            let from = position(random, other);
             let part = other[from..other.len().min(from + 1 + random.below(256))].to_vec();
             drop(bytes.splice(at..at, part));
         }
@@ -238,7 +238,7 @@ fn change(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
 }
 
 /// A position: of an element, within one, or anywhere.
-fn spot(random: &mut Random, bytes: &[u8]) -> usize {
+fn position(random: &mut Random, bytes: &[u8]) -> usize {
     if random.below(4) > 0 {
         let starts: Vec<usize> = elements(bytes).take(1000).collect();
         if !starts.is_empty() {
@@ -275,26 +275,27 @@ fn zipped(files: &[Vec<u8>]) -> Vec<u8> {
     archive
 }
 
-/// Places to damage: generated, and from the public corpus if it is next to the repository. Series are unpacked in `folder`.
+/// Samples to damage: generated ones, and those of the public corpus if it is next to the repository. Series are unpacked in
+/// `folder`.
 ///
 /// # Errors
 /// A file of the corpus that cannot be read.
-pub fn places(folder: &Path) -> std::io::Result<Vec<Place>> {
-    let mut places = made();
+pub fn samples(folder: &Path) -> std::io::Result<Vec<Sample>> {
+    let mut samples = generated();
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus");
     for single in files_under(&corpus.join("dicom"))? {
-        places.push(vec![fs::read(single)?]);
+        samples.push(vec![fs::read(single)?]);
     }
     for archive in files_under(&corpus.join("dicom-series"))? {
-        let place = folder.join(archive.file_stem().unwrap_or_default());
+        let sample = folder.join(archive.file_stem().unwrap_or_default());
         if archive.extension().is_some_and(|ending| ending == "xz") && archive.to_string_lossy().contains(".tar.") {
-            fs::create_dir_all(&place)?;
-            Command::new("tar").arg("xJf").arg(&archive).arg("-C").arg(&place).status()?;
-            let files = files_under(&place)?.into_iter().take(SLICES).map(fs::read).collect::<Result<Place, _>>()?;
-            places.extend((!files.is_empty()).then_some(files));
+            fs::create_dir_all(&sample)?;
+            Command::new("tar").arg("xJf").arg(&archive).arg("-C").arg(&sample).status()?;
+            let files = files_under(&sample)?.into_iter().take(SLICES).map(fs::read).collect::<Result<Sample, _>>()?;
+            samples.extend((!files.is_empty()).then_some(files));
         }
     }
-    Ok(places)
+    Ok(samples)
 }
 
 /// The files of moderate size under a folder, by path; none if it does not exist.
@@ -306,7 +307,7 @@ fn files_under(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
             let path = entry?.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.to_string_lossy().contains(".tar.") || fs::metadata(&path)?.len() <= LARGEST_FILE {
+            } else if path.to_string_lossy().contains(".tar.") || fs::metadata(&path)?.len() <= MAX_FILE_SIZE {
                 found.push(path);
             }
         }
@@ -316,14 +317,14 @@ fn files_under(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// A CT of four slices with its segmentation, and a slice in run-length encoding.
-fn made() -> Vec<Place> {
+fn generated() -> Vec<Sample> {
     let slice = |k: usize| {
         let mut data = image(k);
         data.put(Tag::PIXEL_DATA, Vr::OW, Value::Bytes((0..2 * 16 * 16).map(|at| (at * 7 + k) as u8).collect()));
         data
     };
-    let mut place: Place = (0..SLICES).map(|k| file_bytes(&slice(k))).collect();
-    place.push(file_bytes(&segmentation()));
+    let mut sample: Sample = (0..SLICES).map(|k| file_bytes(&slice(k))).collect();
+    sample.push(file_bytes(&segmentation()));
     let mut meta = DataSet::new();
     meta.put_text(Tag::TRANSFER_SYNTAX_UID, "1.2.840.10008.1.2.5");
     // Two segments, each of 256 equal bytes.
@@ -334,7 +335,7 @@ fn made() -> Vec<Place> {
     let pixels =
         [&b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff"[..], &item(&[]), &item(&frame), b"\xfe\xff\xdd\xe0\0\0\0\0"];
     let packed = [&[0; 128][..], b"DICM", &encode(&meta), &encode(&image(0)), &pixels.concat()].concat();
-    vec![place, vec![packed]]
+    vec![sample, vec![packed]]
 }
 
 /// The header of slice `k` of a CT of 16 x 16 pixels.
@@ -412,15 +413,15 @@ mod tests {
     #[test]
     fn damaged_dicom_files_end_in_a_volume_or_an_error() {
         let folder = tempfile::tempdir().expect("a folder");
-        let places = places(&folder.path().join("series")).expect("the corpus");
+        let samples = samples(&folder.path().join("series")).expect("the corpus");
         let mut all = Outcome::default();
         for seed in 0..600 {
-            match check(seed, &places, &folder.path().join("damaged")) {
+            match check(seed, &samples, &folder.path().join("damaged")) {
                 Ok(outcome) => all.add(&outcome),
                 Err(why) => panic!("seed {seed}: {why}"),
             }
         }
-        // Neither everything nor nothing is refused.
+        // Some files are read and some are refused.
         assert!(all.volumes > 50 && all.frames > 50 && all.errors > 50, "{all:?}");
     }
 
@@ -438,17 +439,17 @@ mod tests {
     }
 
     #[test]
-    fn undamaged_places_are_read() {
+    fn undamaged_samples_are_read() {
         let folder = tempfile::tempdir().expect("a folder");
-        let [place, packed] = &made()[..] else { panic!("two places") };
+        let [sample, packed] = &generated()[..] else { panic!("two samples") };
         let read = |files: &[Vec<u8>]| {
             let paths: Vec<PathBuf> = (0..files.len()).map(|at| folder.path().join(at.to_string())).collect();
             paths.iter().zip(files).for_each(|(path, bytes)| fs::write(path, bytes).expect("written"));
             read_all(folder.path(), &paths)
         };
-        let found = read(place);
+        let found = read(sample);
         assert_eq!((found.volumes, found.segmentations, found.errors), (1, 2, 0), "{found:?}");
-        assert_eq!(read(&[zipped(place)]).segmentations, 2);
+        assert_eq!(read(&[zipped(sample)]).segmentations, 2);
         assert_eq!((read(packed).volumes, read(packed).errors), (1, 0));
     }
 }

@@ -20,7 +20,7 @@ pub struct SequenceReport {
     pub records: usize,
     /// Times that the journal was compacted.
     pub compactions: usize,
-    /// Places at which it was cut.
+    /// Number of truncations.
     pub cuts: usize,
 }
 
@@ -51,18 +51,18 @@ pub fn check(seed: u64, cuts: usize, folder: &Path) -> Result<SequenceReport, St
     let path = folder.join("journal.edits");
     let (written, checked) = write(&mut random, &path)?;
     let bytes = fs::read(&path).map_err(|why| why.to_string())?;
-    let mut places: Vec<usize> = (0..cuts).map(|_| random.below(bytes.len() + 1)).collect();
+    let mut lengths: Vec<usize> = (0..cuts).map(|_| random.below(bytes.len() + 1)).collect();
     for end in &written.ends {
-        places.extend([*end as usize - 1, *end as usize, (*end as usize + 1).min(bytes.len())]);
+        lengths.extend([*end as usize - 1, *end as usize, (*end as usize + 1).min(bytes.len())]);
     }
-    for &end in &places {
+    for &end in &lengths {
         written.check(&bytes[..end]).map_err(|why| format!("cut at {end} of {}: {why}", bytes.len()))?;
     }
     // Truncated once, as by a killed program, the journal is opened and continued.
-    let end = places[random.below(places.len())].max(written.ends[0] as usize);
+    let end = lengths[random.below(lengths.len())].max(written.ends[0] as usize);
     fs::write(&path, &bytes[..end]).map_err(|why| why.to_string())?;
-    written.go_on(&path)?;
-    Ok(SequenceReport { cuts: places.len(), ..checked })
+    written.resume(&path)?;
+    Ok(SequenceReport { cuts: lengths.len(), ..checked })
 }
 
 fn expect<T: PartialEq + std::fmt::Debug + ?Sized>(what: &str, found: &T, expected: &T) -> Result<(), String> {
@@ -184,7 +184,7 @@ impl RecordedJournal {
     }
 
     /// Opens a cut journal, and appends a change.
-    fn go_on(&self, path: &Path) -> Result<(), String> {
+    fn resume(&self, path: &Path) -> Result<(), String> {
         let failed = |error: engine::Error| error.to_string();
         let (mut journal, found) = Journal::open(path).map_err(failed)?;
         let records = found.records.len();
@@ -197,8 +197,8 @@ impl RecordedJournal {
         drop(journal);
         let again = read(path).map_err(failed)?;
         expect("what follows the last record", &again.cut, &None)?;
-        expect("the records of the journal that went on", &again.records.len(), &(records + 1))?;
-        expect("the mask of the journal that went on", &again.labels, &labels)?;
+        expect("the records of the resumed journal", &again.records.len(), &(records + 1))?;
+        expect("the mask of the resumed journal", &again.labels, &labels)?;
         let back = again.records.last().map_or_else(|| Delta::empty(found.base.dims()), |r| r.changes.unpack());
         expect("the last change", &back, &delta)
     }

@@ -1,8 +1,8 @@
-//! Layers of the app and of the engine: a room imports its own layer and those below, never one above.
+//! Layers of the app and of the engine: a top-level module imports its own layer and those below, never one above.
 
 use crate::source::{File, absolute, is_name, with_full_paths};
 
-/// The rooms of `app/src`, from the bottom up. Rooms of one layer may import each other.
+/// The top-level modules of `app/src`, from the bottom up. Modules of one layer may import each other.
 const APP: &[&[&str]] = &[
     &["theme", "widget", "gpu", "sample"],
     &["scene"],
@@ -13,7 +13,7 @@ const APP: &[&[&str]] = &[
     &["launch", "app", "args", "demo", "main"],
 ];
 
-/// The same of `engine/src`; the code map of its `lib.rs` shows these rows.
+/// The same for `engine/src`. The code map of its `lib.rs` shows these rows.
 const ENGINE: &[&[&str]] = &[
     &["error", "log", "manual", "seed", "words"],
     &["disk", "threads", "parallel"],
@@ -36,7 +36,7 @@ const ENGINE: &[&[&str]] = &[
     &["cli", "main"],
 ];
 
-/// Allowed imports of a room above: `config` lists the presets of the methods, and has each method check its settings.
+/// Allowed imports of a higher layer: `config` lists the presets of the methods, and has each method check its settings.
 const UPWARD: &[(&str, &str)] = &[("config", "pretrain")];
 
 /// Files with wrong imports.
@@ -82,21 +82,25 @@ pub fn violations(files: &[File]) -> Vec<String> {
 
 pub fn violations_of(file: &File) -> Vec<String> {
     let Some(layers) = layers(&file.path).filter(|_| file.is_rust()) else { return Vec::new() };
-    let layer = |room: &str| layers.iter().position(|rooms| rooms.contains(&room));
+    let layer = |name: &str| layers.iter().position(|names| names.contains(&name));
     let module = file.module();
-    // lib.rs declares the rooms and is in none; test_tensors.rs is a helper of unit tests.
-    let room = module.first().or(file.path.ends_with("/main.rs").then_some(&"main"));
-    let Some(&room) = room.filter(|room| **room != "test_tensors") else { return Vec::new() };
-    let Some(own) = layer(room) else {
-        return vec![format!("{}:1: `{room}` belongs to no layer of its crate", file.path)];
+    // lib.rs declares the modules and is in none; test_tensors.rs is a helper of unit tests.
+    let top = module.first().or(file.path.ends_with("/main.rs").then_some(&"main"));
+    let Some(&top) = top.filter(|top| **top != "test_tensors") else { return Vec::new() };
+    let Some(own) = layer(top) else {
+        return vec![format!("{}:1: `{top}` belongs to no layer of its crate", file.path)];
     };
     let code = with_full_paths(&file.production_code(), &module);
     let mut found = Vec::new();
     for (line, text) in code.lines().enumerate() {
-        for imported in imported_rooms(text, &module) {
-            let allowed = UPWARD.contains(&(room, &imported));
+        for imported in imported_modules(text, &module) {
+            let allowed = UPWARD.contains(&(top, &imported));
             if layer(&imported).is_some_and(|other| other > own) && !allowed {
-                found.push(format!("{}:{}: `{room}` imports `{imported}`, a layer above it", file.path, line + 1));
+                found.push(format!(
+                    "{}:{}: `{top}` imports `{imported}`, which is in a higher layer",
+                    file.path,
+                    line + 1
+                ));
             }
         }
     }
@@ -104,13 +108,13 @@ pub fn violations_of(file: &File) -> Vec<String> {
     found
 }
 
-/// The rooms named at the start of the paths of a line: `crate::room::..`, or `super::` as often as leads to the crate root.
-fn imported_rooms(line: &str, module: &[&str]) -> Vec<String> {
+/// The top-level modules in the paths of a line: `crate::name::..`, or `super::` repeated up to the crate root.
+fn imported_modules(line: &str, module: &[&str]) -> Vec<String> {
     let starts = |at: &usize| !line[..*at].ends_with(|c: char| is_name(c) || c == ':');
     let paths = line.match_indices("crate::").chain(line.match_indices("super::")).map(|(at, _)| at).filter(starts);
-    let rooms = paths.filter_map(|at| {
+    let names = paths.filter_map(|at| {
         let path: String = line[at..].chars().take_while(|&c| is_name(c) || c == ':').collect();
         absolute(&path, module).strip_prefix("crate::")?.split("::").next().map(str::to_owned)
     });
-    rooms.collect()
+    names.collect()
 }

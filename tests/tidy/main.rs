@@ -3,7 +3,7 @@
 //! | table | rules |
 //! |---|---|
 //! | [`words::RULES`] | names that a folder must not contain: imports, file access, leftovers |
-//! | [`layers`] | the layers of app and engine: no room imports one above it |
+//! | [`layers`] | the layers of app and engine: no module imports one of a higher layer |
 //! | [`shape::RULES`] | the top level, manifests, reasons of `allow`, files that no module names |
 //!
 //! Each rule has a sample that breaks it and one that does not, and is tested on both.
@@ -27,9 +27,9 @@ fn files(samples: &[(&str, &str)]) -> Vec<File> {
 }
 
 #[test]
-fn every_tracked_file_keeps_the_rules() {
+fn every_tracked_file_follows_the_rules() {
     let Some(files) = tracked_files() else {
-        println!("skipped: this is no git checkout, so there is no index to read");
+        println!("skipped: not a git checkout, so no index can be read");
         return;
     };
     assert!(files.iter().any(|f| f.path == "engine/src/lib.rs"), "the index does not list engine/src/lib.rs");
@@ -62,22 +62,22 @@ fn every_shape_rule_can_fail() {
 }
 
 #[test]
-fn imports_against_the_layers_are_found() {
+fn imports_of_a_higher_layer_are_found() {
     for sample in layers::BAD {
         assert_eq!(layers::violations(&files(&[*sample])).len(), 1, "{sample:?} passes");
     }
     assert_eq!(layers::violations(&files(layers::GOOD)), Vec::<String>::new());
 }
 
-/// A rule for a room that was renamed or removed would check nothing.
+/// A rule for a folder that was renamed or removed would check nothing.
 #[test]
-fn every_room_of_the_engine_exists() {
+fn every_folder_named_in_a_rule_exists() {
     let Some(files) = tracked_files() else {
-        println!("skipped: this is no git checkout, so there is no index to read");
+        println!("skipped: not a git checkout, so no index can be read");
         return;
     };
-    let rooms = words::RULES.iter().flat_map(|rule| rule.within).filter(|room| room.starts_with("engine/"));
-    for room in rooms {
-        assert!(files.iter().any(|f| f.is_in(room)), "a rule watches {room}, which is not there");
+    let folders = words::RULES.iter().flat_map(|rule| rule.within).filter(|folder| folder.starts_with("engine/"));
+    for folder in folders {
+        assert!(files.iter().any(|f| f.is_in(folder)), "a rule applies to {folder}, which does not exist");
     }
 }

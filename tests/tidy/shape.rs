@@ -44,7 +44,7 @@ pub const RULES: &[ShapeRule] = &[
         good: &[(".ci/run", ""), ("engine/src/lib.rs", ""), ("README.md", "")],
     },
     ShapeRule {
-        name: "manifests keep the arrows",
+        name: "manifests follow the layers",
         check: manifests,
         bad: &[("app/Cargo.toml", "[dependencies]\nburn = \"1\"\n")],
         good: &[("app/Cargo.toml", "[dependencies]\nengine.workspace = true\n")],
@@ -77,8 +77,8 @@ pub const RULES: &[ShapeRule] = &[
 
 fn top_level(files: &[File]) -> Vec<String> {
     let tops: BTreeSet<&str> = files.iter().filter_map(|f| f.path.split('/').next()).collect();
-    let strangers = tops.into_iter().filter(|top| !top.starts_with('.') && !TOP_LEVEL.contains(top));
-    strangers.map(|top| format!("{top}: not one of the top level's {TOP_LEVEL:?}")).collect()
+    let others = tops.into_iter().filter(|top| !top.starts_with('.') && !TOP_LEVEL.contains(top));
+    others.map(|top| format!("{top}: not an allowed top-level entry, {TOP_LEVEL:?}")).collect()
 }
 
 fn manifests(files: &[File]) -> Vec<String> {

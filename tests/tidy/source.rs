@@ -268,7 +268,7 @@ fn test_items_are_excluded_from_production_code() {
 }
 
 #[test]
-fn uses_are_written_out() {
+fn use_declarations_are_expanded() {
     let code = "use std::{fs, io::{self, Read}};\nuse super::event::Event; pub use self::x;\nlet reuse = 1;";
     let full = with_full_paths(code, &["model", "blocks"]);
     assert_eq!(
@@ -279,7 +279,7 @@ fn uses_are_written_out() {
 }
 
 #[test]
-fn words_are_whole() {
+fn only_whole_words_match() {
     assert_eq!(line_of("a\nmy_todo!()", "todo!"), None);
     assert_eq!(line_of("a\nx(todo!())", "todo!"), Some(2));
     assert_eq!(line_of("std::fsx", "std::fs"), None);

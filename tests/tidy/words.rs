@@ -1,11 +1,11 @@
-//! Rules about names that may not appear in places. Each carries a sample that breaks it and one that does not.
+//! Rules about words that must not appear in certain folders. Each has a sample that breaks it and one that does not.
 
 use crate::source::{File, line_of, with_full_paths};
 
-/// What of a file a rule reads.
+/// The part of a file that a rule checks.
 #[derive(Clone, Copy)]
 pub enum View {
-    /// Code of tests included, comments and strings left out; each `use` written out in full.
+    /// Code with tests, without comments and strings, and with every `use` expanded.
     Code,
     /// The same without test-only items.
     Production,
@@ -13,13 +13,13 @@ pub enum View {
     Text,
 }
 
-/// Names that a place must not contain.
+/// Words that a folder must not contain.
 pub struct WordRule {
     pub name: &'static str,
     pub why: &'static str,
-    /// Rooms (see [`File::is_in`]) that the rule watches; all when empty.
+    /// Folders or files (see [`File::is_in`]) that the rule applies to; empty: all.
     pub within: &'static [&'static str],
-    /// Excluded rooms.
+    /// Excluded folders and files.
     pub except: &'static [&'static str],
     pub view: View,
     pub words: &'static [&'static str],
@@ -29,15 +29,15 @@ pub struct WordRule {
 }
 
 impl WordRule {
-    pub fn watches(&self, file: &File) -> bool {
-        let within = self.within.is_empty() || self.within.iter().any(|room| file.is_in(room));
-        within && !self.except.iter().any(|room| file.is_in(room))
+    pub fn applies_to(&self, file: &File) -> bool {
+        let within = self.within.is_empty() || self.within.iter().any(|folder| file.is_in(folder));
+        within && !self.except.iter().any(|folder| file.is_in(folder))
     }
 
-    /// Every place where the file breaks the rule, as `path:line: word (why)`.
+    /// Every violation in the file, as `path:line: word: rule: why`.
     pub fn violations(&self, file: &File) -> Vec<String> {
         let rust_only = !matches!(self.view, View::Text);
-        if !self.watches(file) || (rust_only && !file.is_rust()) {
+        if !self.applies_to(file) || (rust_only && !file.is_rust()) {
             return Vec::new();
         }
         let text = match self.view {
@@ -50,13 +50,13 @@ impl WordRule {
     }
 }
 
-/// Stand-ins for dependencies, which keep the names of what they replace.
+/// Replacements of dependencies, which keep their names.
 const VENDOR: &str = "engine/vendor/";
 
 pub const RULES: &[WordRule] = &[
     // Between the packages.
     WordRule {
-        name: "engine stands alone",
+        name: "engine is independent",
         why: "app and shaders import engine, never the other way round",
         within: &["engine"],
         except: &[VENDOR],
@@ -98,7 +98,7 @@ pub const RULES: &[WordRule] = &[
     // Inside engine, besides the layers.
     WordRule {
         name: "arrays before tensors",
-        why: "what prepares, measures, edits and masks scans works on plain arrays",
+        why: "preprocessing, metrics, editing and masking work on plain arrays",
         within: &[
             "engine/src/volume",
             "engine/src/findings",
@@ -144,9 +144,9 @@ pub const RULES: &[WordRule] = &[
         bad: ("engine/src/evaluate.rs", "use indicatif::ProgressBar;"),
         good: ("engine/src/cli/evaluate.rs", "use indicatif::ProgressBar;"),
     },
-    // What only some places may do.
+    // What only some folders may do.
     WordRule {
-        name: "few rooms touch the disk",
+        name: "few folders access the disk",
         why: "only disk, run, volume, cohort, preprocess/store, cli and the binaries do",
         within: &["engine/src"],
         except: &[
@@ -179,8 +179,8 @@ pub const RULES: &[WordRule] = &[
         good: ("engine/src/predict.rs", "use std::path::Path;\n#[cfg(test)]\nmod tests { use std::fs; }"),
     },
     WordRule {
-        name: "device.rs alone knows backends",
-        why: "which backends exist is decided in one place; compute writes the operations of one of them",
+        name: "only device.rs knows backends",
+        why: "only device.rs knows which backends exist; compute implements operations of one of them",
         within: &["engine/src"],
         except: &["engine/src/device", "engine/src/compute"],
         view: View::Production,
@@ -202,8 +202,8 @@ pub const RULES: &[WordRule] = &[
         good: ("engine/src/device.rs", "let d = burn::tensor::Device::flex();"),
     },
     WordRule {
-        name: "nothing left to do",
-        why: "what is not done is not there",
+        name: "no unfinished code",
+        why: "unfinished code is not committed",
         within: &[],
         except: &[VENDOR],
         view: View::Code,
@@ -212,8 +212,8 @@ pub const RULES: &[WordRule] = &[
         good: ("engine/src/predict.rs", "let s = \"todo!\"; // todo!"),
     },
     WordRule {
-        name: "no machine's own paths",
-        why: "a tracked file that names a folder of one machine works on that machine only",
+        name: "no paths of one machine",
+        why: "a tracked file with a path of one machine works only on that machine",
         within: &[],
         except: &[],
         view: View::Text,
@@ -222,8 +222,8 @@ pub const RULES: &[WordRule] = &[
         good: ("README.md", "ls networks/main target/tmp"),
     },
     WordRule {
-        name: "counts by their helper",
-        why: "\"1 problems\" is read where a plural is written behind a number: use engine::words::plural",
+        name: "plurals by their helper",
+        why: "a fixed plural after a number gives \"1 problems\": use engine::words::plural",
         within: &["app/src", "engine/src"],
         except: &[],
         view: View::Text,
@@ -242,7 +242,7 @@ pub const RULES: &[WordRule] = &[
     },
     WordRule {
         name: "no options in messages",
-        why: "the window shows these messages too, and has no command line: name the setting or what it does",
+        why: "the window shows these messages too: name the setting instead of the option",
         within: &[
             "engine/src/volume",
             "engine/src/cohort",

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::edit::EditLabels;
+use engine::volume::dicom::{DicomFile, Tag, is_dicom};
 use engine::volume::{LabelTable, LabelVolume, MaskOptions, Volume, nifti};
 
 use self::seg::SegFile;
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment, series};
 use crate::state::names::file_name;
 use crate::state::names::with_ending;
-use crate::state::{CaseId, Dialog, Document, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
+use crate::state::{CaseId, Dialog, Document, ImageLayer, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
 
 /// Several files may be written at once.
 pub const SLOT: Slot = Slot::shared("save");
@@ -55,6 +56,8 @@ struct Save {
     /// Further content of a SEG; `None` for a NIfTI file.
     seg: Option<SegFile>,
     image: Arc<Volume>,
+    /// Scans of the case and of the list with the name of `path`. They are never replaced.
+    scans: Vec<PathBuf>,
 }
 
 enum SaveOutcome {
@@ -81,7 +84,10 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
     let (labels, image) = (mask.labels.clone(), Arc::clone(&document.base().volume));
     let table = document.table_to_save(role, &state.session.view.hidden_labels, &state.session.edit.locked);
     let seg = SegFile::of(document, role, &path);
-    jobs.start(Save { case, role, revision, path, overwrite, labels, table, seg, image });
+    let listed = state.cases.cases.iter().flat_map(|case| case.images.values().map(|file| file.path.as_path()));
+    let scans = document.images.iter().map(ImageLayer::path).chain(listed);
+    let scans = scans.filter(|scan| scan.file_name() == path.file_name()).map(Path::to_path_buf).collect();
+    jobs.start(Save { case, role, revision, path, overwrite, labels, table, seg, image, scans });
 }
 
 impl Job for Save {
@@ -93,8 +99,14 @@ impl Job for Save {
 
     fn run(&self, _: &JobHandle) -> Result<SaveOutcome, Failure> {
         let Self { path, labels, image, .. } = self;
-        if !self.overwrite && path.exists() {
-            return Ok(SaveOutcome::Exists);
+        if path.exists() {
+            if self.scans.iter().any(|scan| is_same_file(scan, path)) || is_dicom_image(path) {
+                let why = format!("a {} does not replace a scan. Choose another name.", self.role.word());
+                return Err(Failure::Error(format!("{}: {why}", path.display())));
+            }
+            if !self.overwrite {
+                return Ok(SaveOutcome::Exists);
+            }
         }
         // Check before writing: never write labels of another grid.
         labels.grid().require_same(&image.grid, || format!("the {} and its image", self.role.word()))?;
@@ -103,7 +115,7 @@ impl Job for Save {
             (None, _) => {}
             (Some(seg), [labels]) => return Ok(SaveOutcome::Written(seg.write(path, labels)?)),
             (Some(_), _) => {
-                let why = "a DICOM SEG holds one mask, not one for each frame. Save it as .nii.gz";
+                let why = "a DICOM SEG contains one mask, not one for each frame. Save it as .nii.gz";
                 return Err(Failure::Error(format!("{}: {why}", path.display())));
             }
         }
@@ -179,6 +191,16 @@ impl Save {
         }
         state.notice(Severity::Info, format!("{} saved", self.role.name()), self.path.display().to_string());
     }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
+}
+
+/// Whether a file is DICOM, but no SEG.
+fn is_dicom_image(path: &Path) -> bool {
+    let modality = || DicomFile::open(path).ok()?.data.text(Tag::MODALITY);
+    path.is_file() && is_dicom(path) && modality().is_none_or(|modality| modality != "SEG")
 }
 
 /// Checks after writing that the file has the same labels at the same positions.

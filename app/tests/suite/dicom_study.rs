@@ -94,8 +94,8 @@ pub fn write_series(folder: &Path, made: &SeriesSpec<'_>, move_mm: impl Fn(usize
 }
 
 /// Writes a mask of a series as SEG: label 1 is a lesion.
-pub fn write_mask(place: &Path, number: usize, mask: &LabelVolume, path: &Path) {
-    let source = SourceSeries::of(&dicom::open(&dicom::with_series(place, &number.to_string())).unwrap()).unwrap();
+pub fn write_mask(study: &Path, number: usize, mask: &LabelVolume, path: &Path) {
+    let source = SourceSeries::of(&dicom::open(&dicom::with_series(study, &number.to_string())).unwrap()).unwrap();
     let lesion = LabelStyle { colour: Some(COLOUR), ..LabelStyle::named("Lesion") };
     let names = LabelTable { labels: [(1, lesion)].into() };
     let options = SegOptions { algorithm: Algorithm::Manual, terms: Terms::built_in(), description: "Lesions".into() };
@@ -104,17 +104,17 @@ pub fn write_mask(place: &Path, number: usize, mask: &LabelVolume, path: &Path) 
 
 /// The study of a patient of the sample: CT series 2, PET series 3, and a SEG of the PET.
 pub fn write_study(root: &Path) -> PathBuf {
-    let place = root.join("study");
+    let study = root.join("study");
     let patient = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample/STS_006");
     let read = |name: &str| Volume::read(&patient.join(name)).unwrap();
     let (ct, pet) = (read("ct.nii.gz"), read("pet.nii.gz"));
     let (mask, _) = LabelVolume::read_for(&patient.join("seg.nii.gz"), &pet).unwrap();
-    write_series(&place.join("a"), &SeriesSpec { number: 2, modality: "CT", volume: &ct, step: 1.0 }, |_| 0.0);
-    write_series(&place.join("b"), &SeriesSpec { number: 3, modality: "PT", volume: &pet, step: 1.0 / 1024.0 }, |_| {
+    write_series(&study.join("a"), &SeriesSpec { number: 2, modality: "CT", volume: &ct, step: 1.0 }, |_| 0.0);
+    write_series(&study.join("b"), &SeriesSpec { number: 3, modality: "PT", volume: &pet, step: 1.0 / 1024.0 }, |_| {
         0.0
     });
-    write_mask(&place, 3, &mask, &place.join("lesions.dcm"));
-    place
+    write_mask(&study, 3, &mask, &study.join("lesions.dcm"));
+    study
 }
 
 /// Writes every file of a study into a zip archive, uncompressed. Readers that ask for checksums would refuse it.

@@ -153,10 +153,10 @@ impl Files {
 pub fn write_cohort(folder: &Path) -> PathBuf {
     let root = folder.join("cohort");
     for patient in 1..=3 {
-        let place = root.join(format!("patient_{patient}"));
-        std::fs::create_dir_all(&place).unwrap();
-        write_i16(&place.join("ct.nii.gz"), &straight(), STORED, |at| hounsfield(at) + patient);
-        write_mask(&place.join("seg.nii.gz"), &straight(), STORED, truth);
+        let folder = root.join(format!("patient_{patient}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        write_i16(&folder.join("ct.nii.gz"), &straight(), STORED, |at| hounsfield(at) + patient);
+        write_mask(&folder.join("seg.nii.gz"), &straight(), STORED, truth);
     }
     root
 }

@@ -96,7 +96,7 @@ impl Screen {
         picture
     }
 
-    /// The colour at a place in points.
+    /// The colour at a position in points.
     fn color(&self, picture: &ColorImage, x: f32, y: f32) -> Color32 {
         let at = [x, y].map(|v| (v * self.scale) as usize);
         picture.pixels[at[1] * picture.size[0] + at[0]]

@@ -134,8 +134,8 @@ fn dragging_moves_the_crosshair_to_the_voxel_under_the_pointer() {
     let display = DisplayGrid::new(&grid(), PlaneMode::Native);
     let size = DVec2::new(f64::from(pane.width()), f64::from(pane.height()));
     let map = PaneMap::new(&display, Plane::Axial, Convention::Radiological, Camera::default(), size);
-    let place = to - pane.min;
-    let index = map.index_in_space(DVec2::new(f64::from(place.x), f64::from(place.y)), 14.0).round();
+    let offset = to - pane.min;
+    let index = map.index_in_space(DVec2::new(f64::from(offset.x), f64::from(offset.y)), 14.0).round();
     let expected = display.voxel_at(display.world_from_display.transform_point3(index)).unwrap();
     let crosshair = report(&harness).crosshair.unwrap();
     assert_eq!(crosshair.voxel, Some(expected));

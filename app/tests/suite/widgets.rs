@@ -112,14 +112,14 @@ fn nothing_moves_when_a_value_changes_or_an_error_appears() {
         .with_context_setup(|ctx| theme::install(ctx, Theme::Dark))
         .build_ui_state(|ui, gallery: &mut Gallery| gallery.show(ui), Gallery::default());
     harness.run_steps(4);
-    let places = |harness: &Harness<'_, Gallery>| {
+    let positions = |harness: &Harness<'_, Gallery>| {
         ["Level", "Opacity", "Lesion 2", "Segment", "Dice per slice"].map(|label| harness.get_by_label(label).rect())
     };
-    let before = places(&harness);
+    let before = positions(&harness);
     harness.get_by_label("Window").focus();
     harness.run_steps(2);
     harness.get_by_label("Window").type_text("999999");
     harness.run_steps(3);
     assert!(harness.query_by_label("1 to 4000 HU").is_some());
-    assert_eq!(places(&harness), before);
+    assert_eq!(positions(&harness), before);
 }

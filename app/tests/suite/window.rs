@@ -201,7 +201,7 @@ pub fn notch(notches: f32, modifiers: Modifiers) -> Event {
     }
 }
 
-/// Drags from one place to another.
+/// Drags from one position to another.
 pub fn drag(window: &mut Window, from: Pos2, to: Pos2, button: PointerButton, modifiers: Modifiers) {
     let press = |pos, pressed| Event::PointerButton { pos, button, pressed, modifiers };
     window.event(Event::ModifiersChanged(modifiers));

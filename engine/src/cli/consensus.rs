@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::files::keep_inputs;
 use super::masks::MaskFlags;
 use crate::Result;
 use crate::metrics::consensus::{Method, Rater, consensus};
@@ -55,7 +56,7 @@ struct Input {
 }
 
 /// A volume with the geometry and header of the result: those of the first mask's file. SEGs are cropped to their slices, so
-/// they get a grid that holds all masks.
+/// they get a grid that covers all masks.
 fn grid_of(inputs: &[PathBuf], options: &MaskOptions) -> Result<Volume> {
     let Some(file) = open_segmentation(&inputs[0]) else { return Volume::read(&inputs[0]) };
     let space = Some(Arc::new(space_of(&file, None)?));
@@ -69,6 +70,7 @@ fn grid_of(inputs: &[PathBuf], options: &MaskOptions) -> Result<Volume> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    keep_inputs(&args.out, args.inputs.iter())?;
     let like = grid_of(&args.inputs, &args.masks.options())?;
     let mut notes = Vec::new();
     let read = |path: &PathBuf| -> Result<LabelVolume> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::files::keep_inputs;
 use super::masks::MaskFlags;
 use crate::cohort::ImageFile;
 use crate::edit::history::MEMORY_BUDGET;
@@ -70,6 +71,7 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    keep_inputs(&args.out, std::iter::once(&args.image).chain(&args.other))?;
     let text = std::fs::read_to_string(&args.ops).map_err(Error::io("read", &args.ops))?;
     let steps = steps::parse(&text).map_err(|error| Error::file(&args.ops, error.to_string()))?;
     let image = ImageFile::with_frame(args.image.clone(), args.frame).read()?;

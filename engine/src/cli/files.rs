@@ -1,5 +1,7 @@
 //! Flags for finding scans and masks, and the report of scans that a command leaves out.
 
+use std::path::{Path, PathBuf};
+
 use crate::cohort::{DiscoverOptions, ExcludedScan, NamePattern, summary};
 use crate::words::plural;
 
@@ -35,6 +37,25 @@ impl FileFlags {
         eprintln!("amlp: {summary}");
         Ok(())
     }
+}
+
+/// True if both paths lead to the same existing file or folder.
+pub fn is_same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Refuses to write a mask over a file that it is made from.
+///
+/// # Errors
+/// If `out` is one of `inputs`.
+pub fn keep_inputs<'a>(out: &Path, mut inputs: impl Iterator<Item = &'a PathBuf>) -> crate::Result<()> {
+    if inputs.any(|input| is_same_file(out, input)) {
+        return Err(crate::Error::file(out, "would overwrite one of the inputs. Choose another file"));
+    }
+    Ok(())
 }
 
 /// The outcome of a command for which some scans failed or were left out and the others are done.

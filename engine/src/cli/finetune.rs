@@ -6,8 +6,8 @@ use super::progress;
 use super::training::{LabelFlags, Output, RunFlags, Shared, finished_report, put, say_if_complete, with_progress};
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::ErrorKind;
-use crate::cohort::ExcludedScan;
 use crate::cohort::split::Split;
+use crate::cohort::{ExcludedScan, canonical_modality};
 use crate::config::{Config, finetune_preset};
 use crate::device::{Compute, open_all};
 use crate::event::Control;
@@ -66,6 +66,7 @@ impl Args {
         // A resumed run has stored its settings and network, so the pre-training run may be gone.
         if self.from != Path::new("none") && !self.run.resumes(&self.shared.out) {
             let pretrained = stored_config(&self.from)?;
+            note_other_modality(&pretrained.data.modality, &self.shared.modality, &self.from);
             config.preprocess = pretrained.preprocess;
             config.network = pretrained.network;
             config.data = pretrained.data;
@@ -90,6 +91,15 @@ impl Args {
     }
 }
 
+/// Says that a network was pre-trained on other modalities. This may be intended.
+fn note_other_modality(pretrained: &[String], wanted: &[String], from: &Path) {
+    let names = |modalities: &[String]| modalities.iter().map(|name| canonical_modality(name)).collect::<Vec<_>>();
+    let (before, now) = (names(pretrained), names(wanted));
+    if before != now {
+        eprintln!("warning: {} was trained on {}, not on {}", from.display(), before.join(", "), now.join(", "));
+    }
+}
+
 pub fn run(args: &Args) -> anyhow::Result<()> {
     train(args.config()?, &args.shared.out, args.run.start(&args.shared), args.run.output(&args.shared))
 }
@@ -111,6 +121,12 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     let split: Split = job.run.read_split()?;
     for note in split.label_notes(&job.config.labels.budget()?) {
         eprintln!("amlp: {note}");
+    }
+    if job.config.labels.validate_every > 0 && split.val.is_empty() {
+        eprintln!("warning: the split has no validation patient, so nothing is validated");
+    }
+    if split.test.is_empty() {
+        eprintln!("warning: the split has no test patient, so the network cannot be tested on this cohort");
     }
     say_if_complete(&job.selection);
     let report = with_progress(output, out, |sink| job.train(&compute, sink, &control))?;

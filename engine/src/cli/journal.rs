@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::files::keep_inputs;
 use crate::cohort::ImageFile;
 use crate::edit::journal::{Cut, Kind, Record, Replay};
 use crate::run::journal::read;
@@ -78,6 +79,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         replay.keep(edits).map_err(|why| crate::Error::config("--edits", edits, why))?;
     }
     if let Some(out) = &args.out {
+        keep_inputs(out, args.image.iter().chain(std::iter::once(&args.file)))?;
         let like = match &args.image {
             Some(path) => ImageFile::with_frame(path.clone(), Some(0)).read()?,
             None => on_grid(&replay.labels.to_volume()),

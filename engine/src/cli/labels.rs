@@ -51,7 +51,7 @@ struct CorrectionFlags {
 #[derive(Debug, clap::Args)]
 struct AddArgs {
     #[command(flatten)]
-    place: CorrectionFlags,
+    location: CorrectionFlags,
     /// Id of the case in the cohort.
     #[arg(long, value_name = "ID")]
     case: String,
@@ -86,7 +86,7 @@ impl CorrectionFlags {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     match &args.action {
         Action::Add(add) => run_add(add),
-        Action::List(place) => run_list(place),
+        Action::List(location) => run_list(location),
     }
 }
 
@@ -100,24 +100,24 @@ fn run_add(args: &AddArgs) -> anyhow::Result<()> {
         model: args.model.as_ref().map(|run| model_id(run, choice)).transpose()?,
         replace: args.replace,
     };
-    let (cohort, folder) = (Cohort::discover(&args.place.cohort)?, args.place.folder());
+    let (cohort, folder) = (Cohort::discover(&args.location.cohort)?, args.location.folder());
     let added = Corrections::add(&cohort, &folder, &addition, &args.masks.options())?;
     for note in &added.notes {
         eprintln!("note: {note}");
     }
-    if args.place.json {
+    if args.location.json {
         return print_json(&added);
     }
     print_line(&line(&folder, &added.correction))?;
     added.replaced.map_or(Ok(()), |old| print_line(&format!("  replaces {}: {}", old.mask, old.describe())))
 }
 
-fn run_list(place: &CorrectionFlags) -> anyhow::Result<()> {
-    let found = Corrections::read(&place.folder())?;
+fn run_list(location: &CorrectionFlags) -> anyhow::Result<()> {
+    let found = Corrections::read(&location.folder())?;
     for note in &found.notes {
         eprintln!("warning: {note}");
     }
-    if place.json {
+    if location.json {
         return print_json(&found);
     }
     if found.masks.is_empty() {

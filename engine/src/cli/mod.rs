@@ -1,6 +1,6 @@
 //! The command line `amlp`. Each command has its own file.
 //!
-//! Results go to stdout, progress and messages to stderr. With `--json`, stdout holds exactly one JSON document. Exit
+//! Results go to stdout, progress and messages to stderr. With `--json`, stdout is exactly one JSON document. Exit
 //! codes: 1 for an error (one line on stderr), 2 for wrong arguments, 3 if some scans failed but the others are done, 130 for
 //! an interruption after which the completed work is saved.
 
@@ -175,7 +175,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_cancelled(&error) => {
-            eprintln!("amlp: interrupted; completed work is saved");
+            eprintln!("amlp: interrupted. Completed work is saved");
             ExitCode::from(INTERRUPTED)
         }
         Err(error) if error.is::<files::PartialFailure>() => {
@@ -207,7 +207,7 @@ fn interruptible() -> anyhow::Result<Arc<Control>> {
         if handle.get() == Signal::Cancel {
             std::process::exit(i32::from(INTERRUPTED));
         }
-        eprintln!("amlp: finishing the step and saving; press Ctrl+C again to stop at once");
+        eprintln!("amlp: finishing the step and saving. Press Ctrl+C again to stop at once");
         handle.set(Signal::Cancel);
     })?;
     Ok(control)

@@ -136,8 +136,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         eprintln!("warning: {warning}");
     }
     let state = Progress::of(cohort.cases.iter().map(|case| case.id.as_str()), &latest);
-    let places = rank(&order, &scored);
-    let rows = places.iter().map(|&at| row(&scored[at], &latest));
+    let ranking = rank(&order, &scored);
+    let rows = ranking.iter().map(|&at| row(&scored[at], &latest));
     if args.json {
         let folder = args.folder.display().to_string();
         super::print_json(&Report { folder, progress: &state, warnings: &warnings, queue: rows.collect() })?;

@@ -138,6 +138,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         eprintln!("amlp: {note}");
     }
     args.files.report(scans.len(), &left_out, &[])?;
+    if scans.is_empty() && left_out.is_empty() {
+        anyhow::bail!("no scan to segment. --subset all segments everyone");
+    }
     if let Some(shard) = args.shard {
         scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();
     }

@@ -143,7 +143,7 @@ pub(super) fn report(
         print_line(std::fs::read_to_string(&tables)?.trim_end())?;
     }
     if progress.failed > 0 {
-        anyhow::bail!("{} failed; the reasons are below the tables", plural(progress.failed, "run", "runs"));
+        anyhow::bail!("{} failed. The reasons are below the tables", plural(progress.failed, "run", "runs"));
     }
     Ok(())
 }

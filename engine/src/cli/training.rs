@@ -201,7 +201,7 @@ pub fn finished_report<R: DeserializeOwned>(out: &Path) -> Result<Option<R>> {
         return Ok(None);
     }
     let report = read_report(&RunFolder::open(out)?)?;
-    eprintln!("amlp: {} is finished, there is nothing to resume", out.display());
+    eprintln!("amlp: {} is finished. There is nothing to resume", out.display());
     Ok(Some(report))
 }
 
@@ -270,10 +270,10 @@ impl Shared {
     }
 }
 
-/// Sets `place` if the flag was passed.
-pub fn put<T>(place: &mut T, flag: Option<T>) {
+/// Sets `setting` if the flag was passed.
+pub fn put<T>(setting: &mut T, flag: Option<T>) {
     if let Some(value) = flag {
-        *place = value;
+        *setting = value;
     }
 }
 

@@ -1,15 +1,15 @@
 //! Corrected masks of a cohort, for the next fine-tuning run, with their provenance.
 //!
-//! A folder, by default `corrections` in the cohort's, which discovery skips:
+//! They are in a folder that discovery skips, by default `corrections` in the cohort's folder:
 //!
 //! ```text
 //! corrections/
 //!   corrections.jsonl          one line per mask: case, reviewer, time, model, digest, verdict; the last line of a case counts
-//!   p01.3f2a9c01.nii.gz        its mask, named by the case and the digest
+//!   p01.3f2a9c01.nii.gz        a mask, named by its case and digest
 //! ```
 //!
-//! Nothing is overwritten: masks have unique names and lines are only appended, so an interruption loses at most the mask being
-//! added. The cohort's own masks are not changed.
+//! Nothing is overwritten: masks have unique names, and lines are appended. An interruption loses at most the mask being
+//! added. The cohort's own masks do not change.
 
 mod add;
 
@@ -100,7 +100,7 @@ impl Correction {
 pub struct Corrections {
     /// The folder.
     pub folder: PathBuf,
-    /// The current mask of each case, by case.
+    /// The newest mask of each case, by case.
     pub masks: Vec<Correction>,
     /// Lines of the record that cannot be read, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -151,7 +151,7 @@ impl Corrections {
                     newest.insert(correction.case.clone(), correction);
                 }
                 Ok(correction) => {
-                    let why = format!("mask is {}: is not a plain file name", correction.mask);
+                    let why = format!("mask = {}: not a plain file name", correction.mask);
                     found.notes.push(format!("{}: line {}: {why}. The line is ignored.", path.display(), at + 1));
                 }
                 Err(error) => {
@@ -164,13 +164,13 @@ impl Corrections {
     }
 
     /// Falls back to the folder inside the cohort if this one is missing, for example because both were moved.
-    pub(crate) fn find_again(&mut self, cohort: &Path) {
+    pub(crate) fn relocate(&mut self, cohort: &Path) {
         if !self.masks.is_empty() && !self.folder.is_dir() {
             self.folder = Self::folder_of(cohort);
         }
     }
 
-    /// The current mask of a case.
+    /// The newest mask of a case.
     pub fn of_case(&self, case: &str) -> Option<&Correction> {
         self.masks.iter().find(|mask| mask.case == case)
     }
@@ -197,12 +197,12 @@ impl Corrections {
     }
 
     /// The training patients of a split that have a corrected mask.
-    pub fn trained<'a>(&'a self, split: &'a Split) -> impl Iterator<Item = &'a String> {
+    pub fn training_patients<'a>(&'a self, split: &'a Split) -> impl Iterator<Item = &'a String> {
         let has = |id: &&String| self.masks.iter().any(|mask| mask.patient == **id || mask.case == **id);
         split.train.iter().filter(has)
     }
 
-    /// Gives the scans of training patients their corrected masks, each checked against its digest.
+    /// Replaces the masks of training patients by their corrected masks, each checked against its digest.
     pub fn apply(&self, cohort: &mut Cohort, split: &Split) -> AppliedCorrections {
         let mut applied = AppliedCorrections::default();
         for mask in &self.masks {

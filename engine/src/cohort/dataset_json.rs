@@ -1,4 +1,4 @@
-//! `dataset.json` of nnU-Net and the Medical Segmentation Decathlon, in the variants that people write.
+//! `dataset.json` of nnU-Net and the Medical Segmentation Decathlon, in the variants found in practice.
 //!
 //! Channels are `channel_names` (nnU-Net v2) or `modality` (v1): an object by number, an inverted object, or a list. Labels
 //! are by value (v1), by name (v2), regions of several values, or a list. A byte order mark, `NaN` and trailing commas,
@@ -55,7 +55,7 @@ impl DatasetInfo {
         }
         let length = std::fs::metadata(&path).map_err(Error::io("read", &path))?.len();
         if length > JSON_BYTES {
-            let why = format!("{length} bytes is too large for a dataset.json; at most {JSON_BYTES} are read");
+            let why = format!("has {length} bytes, too large for a dataset.json. The limit is {JSON_BYTES}");
             return Err(Error::file(&path, why));
         }
         let text = std::fs::read_to_string(&path).map_err(Error::io("read", &path))?;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::listing::NiftiFile;
 use super::names::{
-    Family, FolderRole, Role, is_known_name, mask_role, segmented_image, split_suffix, tells_modality, whole_name,
-    without_id,
+    Family, FolderRole, Role, is_known_name, is_specific_modality, mask_role, segmented_image, split_suffix,
+    whole_name, without_id,
 };
 use super::{DiscoverOptions, Layout, Problem};
 
@@ -150,7 +150,7 @@ impl Group<'_> {
             };
             let role = match split {
                 Some((_, role, _)) => role,
-                None if tells_modality(&file.stem) => whole_name(&file.stem, &owner),
+                None if is_specific_modality(&file.stem) => whole_name(&file.stem, &owner),
                 None => mask_role(without_id(&file.stem, &owner)).unwrap_or_else(|| Role::Image(modality.clone())),
             };
             named.push(NamedFile { id, role, file, layout: Layout::FolderPerPatient });

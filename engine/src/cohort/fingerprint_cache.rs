@@ -18,8 +18,8 @@ use crate::volume::MaskOptions;
 
 /// Bytes compared per file: enough for the header, even of a compressed file.
 const HEAD: u64 = 4096;
-/// A file that changed this recently may change again within the resolution of its modification time.
-const SETTLED: Duration = Duration::from_secs(2);
+/// Minimum age of a file. A younger one may change again within the resolution of its modification time.
+const MIN_AGE: Duration = Duration::from_secs(2);
 
 /// A folder of cached fingerprints.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl CachedCases {
             write_atomic(&self.path, &bytes).map(|_| ())
         };
         if let Err(error) = written() {
-            tracing::debug!("the fingerprint is not kept: {error}");
+            tracing::debug!("the fingerprint is not cached: {error}");
         }
     }
 
@@ -117,7 +117,7 @@ impl CachedCases {
     }
 }
 
-/// Size, time and first bytes of a NIfTI file; none for a folder, a pair of files, or one that is being written.
+/// Size, time and first bytes of a NIfTI file. `None` for a folder, a pair of files, or a file that is being written.
 fn file_stamp(path: &Path) -> Option<String> {
     let plain = if is(path, "gz") { path.with_extension("") } else { path.to_path_buf() };
     if !is(&plain, "nii") {
@@ -126,7 +126,7 @@ fn file_stamp(path: &Path) -> Option<String> {
     let file = File::open(path).ok()?;
     let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let changed = about.modified().ok()?;
-    if SystemTime::now().duration_since(changed).is_ok_and(|age| age < SETTLED) {
+    if SystemTime::now().duration_since(changed).is_ok_and(|age| age < MIN_AGE) {
         return None;
     }
     let mut head = Vec::new();

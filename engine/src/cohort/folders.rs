@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use super::drafts::{Draft, Group, name_of, stem_of};
 use super::listing::{Folder, Listing, NiftiFile};
 use super::masks::MaskCheck;
-use super::names::{FolderRole, Role, folder_role, is_known_modality, mask_rank, without_id};
+use super::names::{
+    FolderRole, Role, canonical_modality, folder_role, is_known_modality, is_specific_modality, mask_rank, without_id,
+};
 use super::session::{is_session_folder, patients};
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem, bids};
 use crate::words::plural;
 use crate::{Error, Result};
 
-/// Files listed in a message before "and N more".
-const SHOWN: usize = 4;
+/// Maximum number of files listed in a message.
+const MAX_LISTED: usize = 4;
 
 /// Finds the scans of a listing.
 ///
@@ -71,7 +73,10 @@ fn bids_drafts(
 ) -> (Vec<Draft>, Vec<Folder>) {
     let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
     let mut others = Vec::new();
-    for Folder { path, files } in folders {
+    // Of two images of a modality, the first is used: the scan itself, not one that was derived from it.
+    let (derived, raw): (Vec<Folder>, Vec<Folder>) =
+        folders.into_iter().partition(|folder| folder.path.iter().any(|part| part == "derivatives"));
+    for Folder { path, files } in raw.into_iter().chain(derived) {
         let mut rest = Vec::new();
         for file in files {
             let Some(name) = bids::parse(&file.stem) else {
@@ -101,7 +106,8 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
         let (mut owner, mut role, mut session) = (folder.path.as_path(), None, None);
         while let Some(parent) = owner.parent().filter(|_| owner != root) {
             let name = name_of(owner);
-            if let Some(own) = folder_role(&name) {
+            let is_patient = parent == root && names_other_modality(folder, &name);
+            if let Some(own) = folder_role(&name).filter(|_| !is_patient) {
                 role = role.or(Some(own));
             } else if session.is_none() && is_session_folder(&name, &name_of(parent)) {
                 session = Some(name);
@@ -122,6 +128,16 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     groups.into_values().collect()
 }
 
+/// True if a folder is named like a modality but has images that are named after another one: it is a patient's, who happens
+/// to be called `T1`.
+fn names_other_modality(folder: &Folder, name: &str) -> bool {
+    let Some(FolderRole::Modality(own)) = folder_role(name) else { return false };
+    folder.files.iter().any(|file| {
+        let stem = without_id(&file.stem, name);
+        is_specific_modality(stem) && canonical_modality(stem) != own
+    })
+}
+
 /// A subfolder that contains only masks of the patient's image is not a patient.
 fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut MaskCheck, problems: &mut Vec<Problem>) {
     let owners: BTreeMap<PathBuf, PathBuf> = drafts
@@ -138,7 +154,7 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
                 .any(|(name, path)| is_known_modality(name) || !check.by_values(path, &stem_of(path), image));
         if !is_patient {
             let masks = plural(draft.images.len(), "mask in a separate folder is", "masks in a separate folder are");
-            let what = format!("{masks} not used. Name the one to use");
+            let what = format!("{masks} not used. Select one by its name");
             problems.push(Problem::of_file(None, &draft.owner, what));
         }
         is_patient
@@ -147,13 +163,13 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
 
 /// Gives every scan a unique id: from its files, its folder, or patient and session.
 fn name_scans(drafts: &mut [Draft], root: &Path) {
-    let place = |draft: &Draft| (draft.folder_name(), draft.session.clone());
+    let location = |draft: &Draft| (draft.folder_name(), draft.session.clone());
     let named_by_files = |draft: &Draft| draft.id != draft.folder_name();
     // If every folder uses the same file names (`P1/scan_t1`, `P2/scan_t1`), the folder names are the ids.
     let files: Vec<&Draft> = drafts.iter().filter(|draft| named_by_files(draft) && draft.patient.is_none()).collect();
     let ids: BTreeSet<_> = files.iter().map(|draft| (&draft.id, &draft.session)).collect();
-    let places: BTreeSet<_> = files.iter().map(|draft| place(draft)).collect();
-    if ids.len() < files.len() && places.len() == files.len() && files.iter().all(|draft| draft.alone) {
+    let locations: BTreeSet<_> = files.iter().map(|draft| location(draft)).collect();
+    if ids.len() < files.len() && locations.len() == files.len() && files.iter().all(|draft| draft.alone) {
         for draft in drafts.iter_mut().filter(|draft| draft.id != draft.folder_name() && draft.patient.is_none()) {
             draft.id = draft.folder_name();
         }
@@ -209,7 +225,7 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
             Role::Mask => certain.push(file),
             Role::MaskByWord if check.by_word(&file.path, &name) => by_word.push(file),
             Role::MaskByWord => {
-                note(&file.path, "is named like a mask but has no label values. It is used as an image".into());
+                note(&file.path, "is named like a mask, but its values are not labels. It is used as an image".into());
                 images.insert(name, file.path);
             }
             _ => note(&file.path, "not used: not a lesion mask".into()),
@@ -223,7 +239,7 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
         note(&file.path, "skipped: a second mask of the same case".into());
     }
     for file in masks_by_values(&mut images, check) {
-        let why = "its values are few whole numbers on the image's grid";
+        let why = "it has the image's grid, and its values are a few whole numbers";
         if chosen.is_empty() {
             note(&file.path, format!("is used as the mask: {why}"));
             chosen.push(file);
@@ -240,11 +256,11 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
         chosen.push(only.clone());
     } else if let Some(first) = further_masks.first() {
         let folder = first.path.parent().unwrap_or(&first.path);
-        note(folder, format!("{} more masks are not used. Name the one to use", further_masks.len()));
+        note(folder, format!("{} more masks are not used. Select one by its name", further_masks.len()));
     }
     if let [first, _, ..] = &*chosen {
-        let mut names: Vec<&str> = chosen.iter().take(SHOWN).map(|file| file.stem.as_str()).collect();
-        if chosen.len() > SHOWN {
+        let mut names: Vec<&str> = chosen.iter().take(MAX_LISTED).map(|file| file.stem.as_str()).collect();
+        if chosen.len() > MAX_LISTED {
             names.push("more");
         }
         note(&first.path, format!("the mask is the union of {} files: {}", chosen.len(), names.join(", ")));

@@ -1,7 +1,7 @@
-//! Chooses the labelled patients of a fine-tuning run among its training patients.
+//! Chooses the labelled patients of a fine-tuning run from its training patients.
 //!
-//! They are drawn at random among the patients whose mask has a lesion. This reads no mask, since the split records every
-//! patient's lesion volume. Options: stratify by these volumes ([`LabelDraw::Stratified`]), and include patients without lesion
+//! They are drawn at random from the patients with a lesion. This reads no mask, since the split records every patient's lesion
+//! volume. Options: stratify by these volumes ([`LabelDraw::Stratified`]), and include patients without lesion
 //! ([`LabelBudget::any`]).
 
 use std::collections::BTreeMap;
@@ -139,8 +139,8 @@ impl Split {
         }
         if budget.is_drawn() && budget.draw == LabelDraw::Stratified {
             notes.push(format!(
-                "The labelled patients were chosen by the lesion volumes of all {all} training masks, so choosing them used \
-                 every mask. Draw them at random (labels.draw = \"random\") for a label budget that counts only them."
+                "The labelled patients were chosen by the lesion volumes of all {all} training masks, so every mask counts \
+                 towards the label budget. With labels.draw = \"random\", only the labelled patients count."
             ));
         }
         notes
@@ -173,7 +173,7 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], budget: &LabelBudget, se
     let total = masked.len();
     if total == 0 {
         let why = if lesion_ml.values().any(Option::is_some) {
-            "no training patient has a lesion. labels.any = true also takes patients whose mask is empty"
+            "no training patient has a lesion. labels.any = true also draws patients with an empty mask"
         } else {
             "no training patient has a mask"
         };
@@ -310,7 +310,7 @@ mod tests {
         assert_ne!(draw(&all, LabelDraw::Stratified), draw(&other, LabelDraw::Stratified));
         let seeds: BTreeSet<_> =
             (0..20).map(|seed| subset_of(&all, &LabelShare::Count(1), LabelDraw::Random, seed).unwrap()).collect();
-        assert!(seeds.len() > 10, "the seed decides: {seeds:?}");
+        assert!(seeds.len() > 10, "different seeds draw different patients: {seeds:?}");
 
         let split = Split::draw_counts(&all, 4, 0, 1);
         let five = LabelShare::Percent(5.0);

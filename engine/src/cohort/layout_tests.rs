@@ -117,7 +117,7 @@ fn subfolders_of_further_masks_are_not_patients() {
         masks.extend(further.each_ref().map(String::as_str));
         let (_folder, cohort) = cohort_with(&["case_0/imaging.nii", "case_1/imaging.nii"], &masks);
         assert_eq!(summary(&cohort), ["case_0 imaging+", "case_1 imaging+"], "{folder}");
-        assert_eq!(cohort.problems.len(), 2, "said once a folder: {:?}", cohort.problems);
+        assert_eq!(cohort.problems.len(), 2, "one message per folder: {:?}", cohort.problems);
     }
 }
 
@@ -149,7 +149,7 @@ fn masks_distinguish_ids_ending_in_four_digits_from_channels() {
     let folder = make(&masks);
     let cohort = Cohort::discover(folder.path()).unwrap();
     assert_eq!(summary(&cohort), ["vert_0000 ct+", "vert_0001 ct+", "vert_0002 ct+", "vert_0009 ct"]);
-    // Without masks, ids and channels cannot be told apart, so numbers that are not channels are refused.
+    // Without masks, ids and channels cannot be distinguished, so numbers that are not channels are refused.
     let error = Cohort::discover(make(&[]).path()).unwrap_err().to_string();
     assert!(error.contains("vert_0001") && error.contains("0 (ct)") && error.contains("labelsTr"), "{error}");
 }
@@ -190,4 +190,43 @@ fn a_cohort_is_recognised_by_content() {
     let changed = CohortIdentity::of(&Cohort::discover(there.path()).unwrap(), &ct);
     assert!(!first.is_within(&changed));
     assert_eq!(first.shared(&changed), 1);
+}
+
+/// The image and the mask of two patients were joined to one scan, because `T1` and `T2` were taken for modalities.
+#[test]
+fn a_patient_may_be_named_like_a_modality() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for id in ["T0", "T1", "T2"] {
+        write(root, &format!("{id}/flair.nii.gz"), 1);
+        write(root, &format!("{id}/seg.nii.gz"), 10);
+    }
+    let cohort = Cohort::discover(root).unwrap();
+    assert_eq!(summary(&cohort), ["T0 flair+", "T1 flair+", "T2 flair+"]);
+    assert!(cohort.problems.is_empty(), "{:?}", cohort.problems);
+    // Folders of modalities still hold one patient each.
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["p1/t1/image.nii.gz", "p1/t2/image.nii.gz", "p2/t1/T1.nii.gz", "p2/t2/T2.nii.gz"] {
+        write(folder.path(), name, 1);
+    }
+    assert_eq!(summary(&Cohort::discover(folder.path()).unwrap()), ["p1 t1,t2", "p2 t1,t2"]);
+    assert_eq!(summary(&Cohort::discover(&folder.path().join("p1")).unwrap()), ["p1 t1,t2"]);
+}
+
+/// `derivatives` is listed before `sub-01`, so a preprocessed image replaced the scan.
+#[test]
+fn the_raw_scan_comes_before_its_derivatives() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let raw = "sub-01/anat/sub-01_FLAIR.nii.gz";
+    let derived = "derivatives/preproc/sub-01/anat/sub-01_desc-preproc_FLAIR.nii.gz";
+    for name in [raw, derived] {
+        write(root, name, 1);
+    }
+    write(root, "derivatives/lesions/sub-01/anat/sub-01_dseg.nii.gz", 10);
+    let cohort = Cohort::discover(root).unwrap();
+    assert_eq!(summary(&cohort), ["sub-01 flair+"]);
+    assert_eq!(cohort.cases[0].images["flair"].path, root.join(raw));
+    let [skipped] = &*cohort.problems else { panic!("{:?}", cohort.problems) };
+    assert!(skipped.file.as_ref().unwrap().ends_with(derived) && skipped.what.contains("second file"), "{skipped:?}");
 }

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// Depth to which folders are searched: `root/derivatives/labels/sub-1/ses-1/anat/file` and one more.
 const DEPTH: usize = 6;
 
-/// Extensions of NIfTI files with a header; the `.img` of a pair goes with its `.hdr`.
+/// Extensions of NIfTI files with a header. The `.img` of a pair belongs to its `.hdr`.
 const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr.gz", ".hdr"];
 
 /// Ending of the SEGs that `amlp segment` writes.
@@ -107,7 +107,7 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
                 continue;
             }
             if !visited.insert(real) {
-                listing.skipped.push((path, "is a link to a folder that is listed already".into()));
+                listing.skipped.push((path, "is a link to a folder that is already listed".into()));
                 continue;
             }
             let mut found = match entries(&path) {
@@ -122,10 +122,10 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
             // A folder of slices is one image of the patient of its parent folder, and a folder with one segmentation is the
             // mask. Next to folders of slices, the segmentation is in the patient's folder.
             let parent = if depth > 1 { path.parent().unwrap_or(&path) } else { &path };
-            let home_of_masks = if volumes.is_empty() && !found.folders.is_empty() { &path } else { parent };
-            for (home, files) in [(parent, volumes), (home_of_masks, masks)] {
+            let folder_of_masks = if volumes.is_empty() && !found.folders.is_empty() { &path } else { parent };
+            for (owner, files) in [(parent, volumes), (folder_of_masks, masks)] {
                 if !files.is_empty() {
-                    listing.folders.push(Folder { path: home.to_path_buf(), files });
+                    listing.folders.push(Folder { path: owner.to_path_buf(), files });
                 }
             }
             next.append(&mut found.folders);

@@ -24,12 +24,12 @@ pub(super) struct MaskCheck {
 impl MaskCheck {
     /// True if a file with a mask word in its name contains labels. An unreadable file is classified by name.
     pub fn by_word(&mut self, path: &Path, name: &str) -> bool {
-        let holds_labels = || match LabelVolume::read_first_frame(path) {
+        let has_labels = || match LabelVolume::read_first_frame(path) {
             Ok(mask) => Some(mask.labels().len() <= LABELS_BY_WORD),
             // Readable, but no labels: an image.
             Err(_) => Volume::read(path).ok().map(|_| false),
         };
-        self.decide(&format!("word {}", kind_of(name)), holds_labels).unwrap_or(true)
+        self.decide(&format!("word {}", kind_of(name)), has_labels).unwrap_or(true)
     }
 
     /// True if a file with an unknown name is a mask of `image`.

@@ -137,28 +137,28 @@ mod tests {
     #[test]
     fn the_nearest_label_table_is_used_and_an_unreadable_one_is_reported() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("p01");
-        std::fs::create_dir_all(&place).unwrap();
-        let mask = place.join("seg.nii.gz");
+        let patient = folder.path().join("p01");
+        std::fs::create_dir_all(&patient).unwrap();
+        let mask = patient.join("seg.nii.gz");
         assert_eq!(label_table_of_mask(&mask), (LabelTable::default(), Vec::new()));
         let name = |mask: &Path| label_table_of_mask(mask).0.labels[&1].name.clone();
         std::fs::write(folder.path().join("dataset.json"), r#"{"labels": {"background": 0, "edema": 1}}"#).unwrap();
         assert_eq!(name(&mask), "edema");
         std::fs::write(folder.path().join(DSEG_TSV), "index\tname\n1\tfrom dseg\n").unwrap();
         assert_eq!(name(&mask), "from dseg");
-        std::fs::write(place.join("labels.tsv"), "value\tname\n1\tbeside\n").unwrap();
+        std::fs::write(patient.join("labels.tsv"), "value\tname\n1\tbeside\n").unwrap();
         assert_eq!(name(&mask), "beside");
-        let bids = place.join("sub-1_dseg.nii.gz");
-        std::fs::write(place.join("sub-1_dseg.tsv"), "index\tname\n1\tits own\n").unwrap();
+        let bids = patient.join("sub-1_dseg.nii.gz");
+        std::fs::write(patient.join("sub-1_dseg.tsv"), "index\tname\n1\tits own\n").unwrap();
         assert_eq!(name(&bids), "its own");
-        std::fs::write(place.join("seg.labels.tsv"), "index\tname\tcolor\n1\tbroken\tred\n").unwrap();
+        std::fs::write(patient.join("seg.labels.tsv"), "index\tname\tcolor\n1\tbroken\tred\n").unwrap();
         let (table, messages) = label_table_of_mask(&mask);
         assert_eq!(table.labels[&1].name, "beside");
         assert!(
             matches!(&messages[..], [one] if one.contains("seg.labels.tsv") && one.contains("ignored")),
             "{messages:?}"
         );
-        std::fs::write(place.join("seg.labels.tsv"), "index\tname\n1\tsaved\n").unwrap();
+        std::fs::write(patient.join("seg.labels.tsv"), "index\tname\n1\tsaved\n").unwrap();
         assert_eq!((name(&mask), label_table_of_mask(&mask).1.len()), ("saved".to_owned(), 0));
     }
 }

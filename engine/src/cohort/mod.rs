@@ -45,7 +45,7 @@ pub(crate) use listing::{NiftiFile, scans_in};
 pub use listing::{modality_name, scan_paths};
 pub use meaning::{label_map_of_scan, label_table_of_mask};
 pub use names::canonical_modality;
-pub(crate) use names::is_mask_or_output;
+pub(crate) use names::{is_mask_or_output, modality_in_name};
 pub use options::{DiscoverOptions, NamePattern};
 pub(crate) use selection::summary;
 pub use selection::{ExcludedScan, Selection};
@@ -132,8 +132,7 @@ impl Cohort {
     /// Like [`Cohort::discover`], with the user's choices for ambiguous names.
     pub fn discover_with(root: &Path, options: &DiscoverOptions) -> Result<Self> {
         if !root.is_dir() {
-            let why =
-                if root.exists() { "is a file. Choose the folder that holds the patients" } else { "does not exist" };
+            let why = if root.exists() { "is a file. Choose the folder with the patients" } else { "does not exist" };
             return Err(Error::file(root, why));
         }
         let mut cohort = if nnunet::is_layout(root) {

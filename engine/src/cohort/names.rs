@@ -7,7 +7,7 @@ pub(super) enum Role {
     Image(String),
     /// The reference mask.
     Mask,
-    /// Probably a mask, because of a word in its name. Its values decide.
+    /// Named like a mask. Its values are checked.
     MaskByWord,
     /// A mask that the user named.
     ChosenMask,
@@ -200,11 +200,20 @@ pub(super) fn is_known_modality(name: &str) -> bool {
 }
 
 /// True for a name that is more specific than "image" or "MR".
-pub(super) fn tells_modality(stem: &str) -> bool {
+pub(super) fn is_specific_modality(stem: &str) -> bool {
     let name = stem.to_lowercase();
     is_known_modality(&name)
         && !IMAGE_NAMES.contains(&name.as_str())
         && !["image", "mr", "mri"].contains(&name.as_str())
+}
+
+/// The modality that a file is named after, as in `P1_t1` or `flair`; `None` if its name says nothing.
+pub(crate) fn modality_in_name(stem: &str) -> Option<String> {
+    let suffix = match split_suffix(stem) {
+        Some((_, Role::Image(modality), _)) => modality,
+        _ => stem.to_owned(),
+    };
+    is_specific_modality(&suffix).then(|| canonical_modality(&suffix))
 }
 
 /// Content of a patient's subfolder, by its name.
@@ -305,5 +314,20 @@ mod tests {
         assert_eq!(canonical_modality("T2F"), "flair");
         assert_eq!(canonical_modality("seg"), "seg");
         assert_eq!(canonical_modality("Dwi"), "dwi");
+    }
+
+    #[test]
+    fn a_name_may_say_its_modality() {
+        for (stem, modality) in [
+            ("P1_t1", Some("t1")),
+            ("BraTS-GLI-00000-000-t2f", Some("flair")),
+            ("CHUM-001__PT", Some("pet")),
+            ("flair", Some("flair")),
+            ("P1", None),
+            ("P1_image", None),
+            ("P1_seg", None),
+        ] {
+            assert_eq!(modality_in_name(stem).as_deref(), modality, "{stem}");
+        }
     }
 }

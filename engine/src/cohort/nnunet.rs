@@ -35,7 +35,7 @@ pub(super) fn discover(root: &Path, info: &DatasetInfo, options: &DiscoverOption
         part.add_to(&mut cohort, info, options, numbered)?;
     }
     if cohort.cases.is_empty() {
-        return Err(Error::file(root, "imagesTr holds no image named CASE_0000.nii.gz or ID__CT.nii.gz"));
+        return Err(Error::file(root, "imagesTr has no image named CASE_0000.nii.gz or ID__CT.nii.gz"));
     }
     let named = patients(cohort.cases.iter().map(|case| case.id.as_str()));
     for case in &mut cohort.cases {

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// The user's choices for ambiguous files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiscoverOptions {
-    /// Which files are the reference masks. Without it, names and values decide.
+    /// Which files are the reference masks. By default, they are recognised by name and values.
     pub label_name: Option<NamePattern>,
     /// The frame, from 0, of 4-D images that are not channels of `dataset.json`.
     pub frame: Option<usize>,

@@ -15,8 +15,8 @@ use crate::{Error, Result};
 /// Number of parent folders to search for a run's `split.json`; `RUN/masks/test` needs two.
 const LEVELS_UP: usize = 2;
 
-/// Names listed in a message before "and N more".
-const SHOWN: usize = 10;
+/// Maximum number of names listed in a message.
+const MAX_LISTED: usize = 10;
 
 /// The segmentation and the reference of a case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,14 +205,14 @@ impl Pairs {
     }
 }
 
-/// Joins names for a message, shortened after [`SHOWN`].
+/// Joins names for a message, shortened after [`MAX_LISTED`].
 fn list<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
     let total = names.len();
     if total == 0 {
         return "none".to_owned();
     }
-    let shown: Vec<&str> = names.take(SHOWN).map(String::as_str).collect();
-    let more = if total > SHOWN { format!(" and {} more", total - SHOWN) } else { String::new() };
+    let shown: Vec<&str> = names.take(MAX_LISTED).map(String::as_str).collect();
+    let more = if total > MAX_LISTED { format!(" and {} more", total - MAX_LISTED) } else { String::new() };
     shown.join(", ") + &more
 }
 

@@ -1,4 +1,4 @@
-//! Derives patients and sessions from names, to tell which scans belong to one patient.
+//! Derives patients and sessions from names, to find the scans that belong to one patient.
 //!
 //! A session is a visit, a time point or a date. It is named by a folder (`ses-1`, `baseline`, `2019-03-04`) or by the end of
 //! a scan's name (`BraTS-GLI-00002-101`, `P07_2020`, `P07_tp2`).
@@ -21,7 +21,7 @@ const SHORT: [&str; 5] = ["m", "w", "v", "d", "y"];
 enum Certainty {
     /// Only sessions are named like this.
     Certain,
-    /// Patients may be named like this too. The other names decide.
+    /// Patients may be named like this too. It depends on the other names.
     Possible,
 }
 

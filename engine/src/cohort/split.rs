@@ -166,7 +166,7 @@ impl Split {
         if length > FILE_BYTES {
             return Err(Error::file(
                 path,
-                format!("{length} bytes is too large for a split; at most {FILE_BYTES} are read"),
+                format!("has {length} bytes, too large for a split. The limit is {FILE_BYTES}"),
             ));
         }
         let text = std::fs::read(path).map_err(Error::io("read", path))?;

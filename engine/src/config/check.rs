@@ -32,7 +32,7 @@ impl Config {
             Stage::Finetune => {
                 check_labels(&self.labels, &mut found);
                 if self.labels.norm_batches > 0 && self.network.norm != Norm::Batch {
-                    let why = "only batch norm has running statistics; use 0";
+                    let why = "only batch norm has running statistics. Use 0";
                     found.push(Error::config("labels.norm_batches", self.labels.norm_batches, why));
                 }
             }
@@ -77,7 +77,7 @@ impl Config {
             found.push(Error::config("training.ema_decay", training.ema_decay, "must be at least 0 and below 1"));
         }
         if training.precision == Precision::F16 {
-            let why = "small gradients would become 0, since losses are not scaled; use bf16";
+            let why = "small gradients would become 0, since losses are not scaled. Use bf16";
             found.push(Error::config("training.precision", training.precision.name(), why));
         }
         if training.shift_px > 512 {
@@ -98,7 +98,7 @@ impl Config {
                 ..MethodConfig::default()
             };
             if *method != shared {
-                let why = "this method does not use AMLP's patches, masks and losses: leave them at their defaults";
+                let why = "this method does not use AMLP's patches, masks and losses. Leave them at their defaults";
                 found.push(Error::config("method.pretext", &self.preset, why));
             }
             return;

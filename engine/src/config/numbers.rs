@@ -40,10 +40,10 @@ impl Number {
             let why = match all.iter().find(|number| number.name == name) {
                 Some(Self { range: [min, max], .. }) if (*min..=*max).contains(value) => return None,
                 Some(Self { range: [min, max], .. }) => format!("must be between {min} and {max}"),
-                None if all.is_empty() => "this method has no numbers. Remove it".to_owned(),
+                None if all.is_empty() => "this method has no parameters. Remove it".to_owned(),
                 None => {
                     let names: Vec<&str> = all.iter().map(|number| number.name).collect();
-                    format!("this method has no such number. Use one of {}", names.join(", "))
+                    format!("this method has no such parameter. Use one of {}", names.join(", "))
                 }
             };
             Some(Error::config(format!("method.numbers.{name}"), value, why))
@@ -70,7 +70,7 @@ mod tests {
     const TEMPERATURE: Number = Number { name: "temperature", default: 0.1, range: [0.001, 10.0], what: "temperature" };
 
     #[test]
-    fn a_number_has_its_default_until_it_is_set() {
+    fn a_parameter_has_its_default_until_it_is_set() {
         let mut config = Config::default();
         assert_eq!(TEMPERATURE.of(&config), 0.1);
         config.method.numbers.insert("temperature".into(), 4.6);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_numbers_and_those_out_of_range_are_named() {
+    fn unknown_parameters_and_values_out_of_range_are_named() {
         let mut config = Config::default();
         config.method.numbers = [("temperature".to_owned(), f64::NAN), ("tau".to_owned(), 1.0)].into();
         let text = |all: &[Number]| Number::errors(all, &config).iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -88,11 +88,11 @@ mod tests {
             "{found:?}"
         );
         assert!(found[1].contains("between 0.001 and 10"), "{found:?}");
-        assert!(text(&[])[0].contains("no numbers"));
+        assert!(text(&[])[0].contains("no parameters"));
     }
 
     #[test]
-    fn a_number_is_read_from_name_and_value() {
+    fn a_parameter_is_parsed_from_name_and_value() {
         assert_eq!(parse_number("tau = 0.5").unwrap(), ("tau".to_owned(), 0.5));
         assert!(parse_number("tau").is_err() && parse_number("tau=x").is_err());
     }

@@ -17,7 +17,7 @@ pub struct MaskConfig {
     /// Adds Gumbel noise of this temperature to the logits of the order, so that masked patches are drawn without
     /// replacement, in proportion to exp(logit / temperature). 0 takes them in order.
     pub temperature: f64,
-    /// Share of the foreground that stays visible, drawn anew in every epoch, as long as enough other patches can be masked.
+    /// Share of the foreground that stays visible, redrawn in every epoch, as long as enough other patches can be masked.
     pub hints: f64,
     /// Side of a mask unit in pixels, a multiple of a patch's; 0: a patch.
     pub unit_px: usize,
@@ -65,7 +65,7 @@ impl MaskConfig {
         if !(temperature.is_finite() && temperature >= 0.0) {
             found.push(Error::config("method.mask.temperature", temperature, "must not be negative"));
         } else if order == Order::Random && temperature > 0.0 {
-            let why = "a random order has no logits; use 0 or another method.order";
+            let why = "a random order has no logits. Use 0 or another method.order";
             found.push(Error::config("method.mask.temperature", temperature, why));
         }
         if !(0.0..=0.9).contains(&hints) {
@@ -84,7 +84,9 @@ impl MaskConfig {
         if fits {
             return Ok(unit.max(1));
         }
-        let why = format!("must be a multiple of a patch's side, {side} pixels, that divides the crop; 0: a patch");
+        let why = format!(
+            "must be a multiple of a patch's side, {side} pixels, that divides the crop, or 0 for single patches"
+        );
         Err(Error::config("method.mask.unit_px", self.unit_px, why))
     }
 }
@@ -98,8 +100,8 @@ impl MethodConfig {
 
     /// Weight of CCL in an epoch (from 1) of `epochs`.
     pub fn lambda_in(&self, epoch: usize, epochs: usize) -> f64 {
-        let rising = self.loss.lambda_ramp * epochs as f64;
-        if rising > 0.0 { self.lambda * (epoch as f64 / rising).min(1.0) } else { self.lambda }
+        let ramp = self.loss.lambda_ramp * epochs as f64;
+        if ramp > 0.0 { self.lambda * (epoch as f64 / ramp).min(1.0) } else { self.lambda }
     }
 
     /// An error for each unusable setting; `size` is the side of the crop in pixels.
@@ -123,19 +125,19 @@ impl MethodConfig {
             found.extend(mask.unit(size / self.grid, self.grid).err());
         }
         if loss.attention_max > 0.0 && loss.attention_max < 1.0 {
-            let why = "the mean weight is 1, so it must be at least 1; 0 sets no limit";
+            let why = "the mean weight is 1, so it must be at least 1, or 0 for no limit";
             found.push(Error::config("method.loss.attention_max", loss.attention_max, why));
         }
         if augment.shift && self.relabel {
-            let why = "labels belong to patches of one crop; turn off method.relabel";
+            let why = "labels belong to the patches of one crop. Turn off method.relabel";
             found.push(Error::config("method.augment.shift", true, why));
         }
         if self.foreground_choice == ForegroundChoice::Error && augment.shift {
-            let why = "compares patches of one crop; turn off method.augment.shift";
+            let why = "it compares patches of one crop. Turn off method.augment.shift";
             found.push(Error::config("method.foreground_choice", "error", why));
         }
         if loss.normalised && self.consistency == Consistency::Logit {
-            let why = "a normalised patch has lost its distance to the centres; turn off method.consistency";
+            let why = "a normalised patch has lost its distance to the centres. Turn off method.consistency";
             found.push(Error::config("method.loss.normalised", true, why));
         }
         found

@@ -34,7 +34,7 @@ impl Schedule {
 pub struct TrainingConfig {
     /// Epochs; ignored if `steps` is above 0.
     pub epochs: usize,
-    /// Total steps; 0 trains for `epochs`.
+    /// Number of steps; 0 trains for `epochs`.
     pub steps: usize,
     /// Minimum number of steps if the length is in epochs; epochs are added to reach it. A few labelled slices give only one
     /// or two steps per epoch. 0 sets no minimum.
@@ -58,7 +58,7 @@ pub struct TrainingConfig {
     /// Learning rate of a layer divided by that of the layer above it, from the head down to the first encoder block; 1 gives
     /// all layers the same rate.
     pub layer_decay: f64,
-    /// Decay of a moving average of the weights, which is validated, kept and tested; 0 uses the trained weights.
+    /// Decay of a moving average of the weights, which is then validated and saved; 0 turns it off.
     pub ema_decay: f64,
     /// Largest random shift of the training crop along each axis, in pixels: drawn once per slice in pre-training, where
     /// the patches must stay the same, and for every sample in fine-tuning.

@@ -1,7 +1,7 @@
-//! The slices between two outlines: components matched, aligned, and turned into each other by geodesic distance.
+//! Interpolation between the outlines in two slices: components are matched, aligned, and morphed by geodesic distance.
 //!
 //! Based on Albu et al. 2008 (morphology-based interslice interpolation) and Zukic et al. 2016. Instead of repeated median
-//! dilations, every pixel of only one outline gets a time at which it appears or disappears, from its geodesic distance to the
+//! dilations, each pixel of only one outline has a time at which it appears or disappears, from its geodesic distance to the
 //! intersection. At time `t`, a share `t` of these changes is applied.
 
 use std::cmp::{Ordering, Reverse};
@@ -126,7 +126,7 @@ impl Frame {
     }
 
     /// Geodesic distance of each pixel, inside `pixels`, to the nearest of `seeds`; in thousandths of the smaller spacing, so
-    /// that sums are exact. `u32::MAX` where no path leads.
+    /// that sums are exact. `u32::MAX` where no path exists.
     fn geodesic(self, pixels: &[usize], seeds: &[usize]) -> Vec<u32> {
         const OUTSIDE: u32 = u32::MAX;
         let mut index = vec![OUTSIDE; self.size[0] * self.size[1]];
@@ -163,8 +163,8 @@ impl Frame {
         distance
     }
 
-    /// The displacement of `a` with the largest overlap with `b`, the shortest on ties: hill climbing from zero and from the
-    /// displacement of the centroids.
+    /// The displacement of `a` with the largest overlap with `b`, or the shortest of several. Found by hill climbing from zero and
+    /// from the displacement of the centroids.
     fn align(self, a: &[usize], b: &[usize]) -> Shift {
         let inside = self.bits(a);
         let back = |shift: Shift, p: usize| self.moved(p, shift.map(|d| -d)).is_some_and(|p| inside[p]);
@@ -201,14 +201,14 @@ impl Frame {
     fn morph(self, a: &[usize], b: &[usize], slices: &mut [Vec<bool>]) {
         let gap = slices.len() + 1;
         let shift = self.align(a, b);
-        let nearer_to_a = a.len() >= b.len();
+        let early = a.len() >= b.len();
         // `b` moved onto `a`, in a frame with a sufficient margin.
         let margin = shift.map(isize::unsigned_abs);
         let wide = Self { size: std::array::from_fn(|n| self.size[n] + 2 * margin[n]), ..self };
         let into_wide = |pixels: &[usize], by: Shift| -> Pixels {
             let offset: Shift = std::array::from_fn(|n| margin[n] as isize + by[n]);
-            let place = |p: usize| wide.pixel(std::array::from_fn(|n| self.position(p)[n] + offset[n]));
-            pixels.iter().filter_map(|&p| place(p)).collect()
+            let moved = |p: usize| wide.pixel(std::array::from_fn(|n| self.position(p)[n] + offset[n]));
+            pixels.iter().filter_map(|&p| moved(p)).collect()
         };
         let out_of_wide =
             |p: usize, by: Shift| self.pixel(std::array::from_fn(|n| wide.position(p)[n] - margin[n] as isize + by[n]));
@@ -222,16 +222,16 @@ impl Frame {
         changes.sort_by_key(|change| change.time);
         for (n, slice) in slices.iter_mut().enumerate() {
             let share = (n + 1) as f64 / gap as f64;
-            let done = done(&changes, share * changes.len() as f64, nearer_to_a);
-            let by = shift.map(|d| round(share * d as f64, nearer_to_a));
-            let kept = changes[done..].iter().filter(|change| !change.appears);
-            let come = changes[..done].iter().filter(|change| change.appears);
-            let inside = both.iter().copied().chain(kept.chain(come).map(|change| change.pixel));
+            let due = count_due(&changes, share * changes.len() as f64, early);
+            let by = shift.map(|d| round(share * d as f64, early));
+            let remaining = changes[due..].iter().filter(|change| !change.appears);
+            let added = changes[..due].iter().filter(|change| change.appears);
+            let inside = both.iter().copied().chain(remaining.chain(added).map(|change| change.pixel));
             inside.filter_map(|p| out_of_wide(p, by)).for_each(|p| slice[p] = true);
         }
     }
 
-    /// Each pixel outside `other`, with its geodesic distance to `both` as a share of the largest one, in units of [`END`].
+    /// The pixels outside `other`, each with its geodesic distance to `both` as a share of the largest one, in units of [`END`].
     fn times(self, pixels: &[usize], both: &[usize], other: &[bool]) -> impl Iterator<Item = (usize, u32)> {
         let distance = self.geodesic(pixels, both);
         let reached = |far: &&u32| **far < u32::MAX;
@@ -257,7 +257,7 @@ struct Change {
 /// Number of changes to apply, in order of time, for a target of `wanted` changes. Simultaneous changes are applied together. A
 /// tie goes to the number that keeps more pixels, then to the smaller number if `early`, else to the larger one, so that both
 /// directions give the same result.
-fn done(changes: &[Change], wanted: f64, early: bool) -> usize {
+fn count_due(changes: &[Change], wanted: f64, early: bool) -> usize {
     let Some(last) = changes.len().checked_sub(1) else { return 0 };
     let time = changes[(wanted as usize).min(last)].time;
     let before = changes.partition_point(|change| change.time < time);

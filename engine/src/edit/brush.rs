@@ -82,7 +82,7 @@ fn capsule(segment: [DVec3; 2], radius: f64, grid: &Grid, ranges: &mut Vec<Range
     }
 }
 
-/// The voxel axis nearest to the direction that a named plane lies across.
+/// The voxel axis nearest to the normal of a named plane.
 fn axis_of(name: PlaneName, grid: &Grid) -> usize {
     let wanted = match name {
         PlaneName::Axial => return axial_axis(grid),
@@ -115,7 +115,7 @@ impl Slice {
                 let axis = (1..3).fold(0, |best, a| if along(a) > along(best) { a } else { best });
                 let normal = in_voxels / in_voxels[axis];
                 let usable = normal.is_finite();
-                let error = || Error::config("plane", format!("{world:?}"), "it is not a direction");
+                let error = || Error::config("plane", format!("{world:?}"), "must not be zero");
                 usable.then_some(Self { axis, normal, stored: false }).ok_or_else(error)
             }
         }

@@ -56,7 +56,7 @@ impl Delta {
         Self { dims, runs: Vec::new(), voxels: 0, bounds: None }
     }
 
-    /// The changes of disjoint regions of the shown frame. Voxels with a locked label do not change.
+    /// The changes in disjoint regions of the shown frame. Voxels with a locked label do not change.
     pub(super) fn of(labels: &EditLabels, changes: &[Change], locked: &[u16]) -> Self {
         let (mut runs, first) = (Vec::new(), labels.first_voxel());
         for Change { region, label, over } in changes {
@@ -130,7 +130,7 @@ impl Delta {
         }
     }
 
-    /// Voxels along i, j, k, and frames of the mask that it changes.
+    /// Voxels along i, j, k, and frames of the changed mask.
     pub fn dims(&self) -> [usize; 4] {
         self.dims
     }
@@ -183,7 +183,7 @@ impl Delta {
         fits
     }
 
-    /// Changes the labels. Returns false and changes nothing if the delta belongs to another state of the mask.
+    /// Changes the labels. Returns false, without a change, if the delta belongs to another state of the mask.
     #[must_use = "false means that nothing was changed"]
     pub fn apply(&self, labels: &mut EditLabels) -> bool {
         if !self.fits(labels) {
@@ -280,7 +280,7 @@ impl PackedDelta {
         &self.bytes
     }
 
-    /// Voxels along i, j, k, and frames of the mask that it changes.
+    /// Voxels along i, j, k, and frames of the changed mask.
     pub fn dims(&self) -> [usize; 4] {
         self.dims
     }
@@ -301,7 +301,7 @@ impl PackedDelta {
     /// What is wrong with the bytes.
     pub fn read(bytes: &[u8], dims: [usize; 4]) -> Result<Delta, &'static str> {
         let mut left = bytes;
-        let mut get = || take(&mut left).ok_or("a number of the changes is cut off");
+        let mut get = || take(&mut left).ok_or("a number is truncated");
         let size: usize = dims.iter().product();
         let runs = get()?;
         let mut delta = Delta::empty(dims);

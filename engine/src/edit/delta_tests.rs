@@ -11,7 +11,7 @@ fn runs_are_split_at_row_ends_and_merged_within_a_row() {
     let run = |start, len, before| DeltaRun { start, len, before, after: 1 };
     assert_eq!(delta.runs(), [run(2, 2, 0), run(4, 2, 0), run(6, 1, 2)]);
     assert_eq!((delta.voxels(), delta.bounds()), (5, Some(VoxelBox { min: [0, 0, 0], max: [3, 1, 0] })));
-    // Of the second of two frames of 24 voxels: the box lies within the frame.
+    // In the second of two frames of 24 voxels, the box lies within the frame.
     let mut delta = Delta::empty([4, 3, 2, 2]);
     delta.push(DeltaRun { start: 24 + 13, len: 2, before: 0, after: 1 });
     assert_eq!((delta.frame(), delta.bounds()), (Some(1), Some(VoxelBox { min: [1, 0, 1], max: [2, 0, 1] })));
@@ -47,14 +47,14 @@ fn damaged_changes_are_refused() {
         (&[1, 0, 5], "does not change any label"),
         (&[1, 0, 4, 0, 70_000], "larger than 65535"),
         (&[0, 1], "bytes follow"),
-        (&[3], "cut off"),
+        (&[3], "truncated"),
     ] {
         assert!(packed(numbers).unwrap_err().contains(why), "{numbers:?}");
     }
 }
 
 #[test]
-fn changes_of_another_mask_are_not_applied() {
+fn a_delta_of_another_mask_is_not_applied() {
     let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
     let mut labels = EditLabels::new(grid);
     let delta = Delta::from_runs(

@@ -25,10 +25,10 @@ pub(super) fn flood(
     let (first, mut stack) = (local(start), vec![local(start)]);
     (seen[first], reached[first]) = (true, true);
     let neighbours = neighbours(connectivity);
-    let mut turn = 0_usize;
+    let mut visited = 0_usize;
     while let Some(index) = stack.pop() {
-        turn += 1;
-        if turn.is_multiple_of(1 << 16) {
+        visited += 1;
+        if visited.is_multiple_of(1 << 16) {
             control.check()?;
         }
         let voxel = bounds.voxel(index);

@@ -77,8 +77,8 @@ impl Excess {
     /// # Errors
     /// If the spill cannot be written. The edits stay in memory.
     pub fn write(&self) -> Result<SpilledEdits> {
-        let place = |(id, packed): &(u64, PackedDelta)| Ok((*id, self.spill.write(packed.bytes())?));
-        Ok(SpilledEdits(self.edits.iter().map(place).collect::<Result<_>>()?))
+        let write = |(id, packed): &(u64, PackedDelta)| Ok((*id, self.spill.write(packed.bytes())?));
+        Ok(SpilledEdits(self.edits.iter().map(write).collect::<Result<_>>()?))
     }
 }
 
@@ -135,7 +135,7 @@ impl History {
         self.entries[..self.applied].last().map(|entry| entry.name.as_str())
     }
 
-    /// Name of the edit that redo restores.
+    /// Name of the edit to redo.
     pub fn redo_name(&self) -> Option<&str> {
         self.entries.get(self.applied).map(|entry| entry.name.as_str())
     }
@@ -177,7 +177,7 @@ impl History {
         self.memory > self.budget
     }
 
-    /// The oldest edits in memory, as many as exceed the budget; `None` if none do.
+    /// The oldest edits in memory, as many as needed to meet the budget; `None` if it is met.
     pub fn excess(&self) -> Option<Excess> {
         let mut beyond = self.memory.saturating_sub(self.budget);
         let mut edits = Vec::new();
@@ -193,8 +193,8 @@ impl History {
     /// Frees the memory of edits that were written to the spill. Ignores edits that have been dropped since.
     pub fn moved(&mut self, moved: SpilledEdits) {
         for (id, offset) in moved.0 {
-            let Ok(place) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
-            let entry = &mut self.entries[place];
+            let Ok(index) = self.entries.binary_search_by_key(&id, |entry| entry.id) else { continue };
+            let entry = &mut self.entries[index];
             if let Content::Memory(packed) = &entry.content {
                 let (len, dims) = (packed.bytes().len(), packed.dims());
                 entry.content = Content::Spilled { offset, len, dims };
@@ -229,10 +229,10 @@ impl History {
         Ok(Some(delta))
     }
 
-    /// Undoes or redoes until `applied` edits (at most all) are in effect, and returns the total change.
+    /// Undoes or redoes edits until `applied` of them are in effect, and returns the total change.
     ///
     /// # Errors
-    /// As [`History::undo`]. The steps before the failing one stay done.
+    /// As [`History::undo`]. The steps before the failing one stay in effect.
     pub fn jump(&mut self, applied: usize, labels: &mut EditLabels) -> Result<Delta> {
         let mut all = Delta::empty(labels.dims());
         while self.applied != applied.min(self.entries.len()) {
@@ -257,7 +257,7 @@ impl History {
             return Ok(());
         }
         let step = "undo and redo".to_owned();
-        let why = "the labels are not those that the edit left, so nothing is changed".to_owned();
+        let why = "the mask was changed outside the history, so nothing is undone or redone".to_owned();
         Err(ErrorKind::Compute { step, why }.into())
     }
 }

@@ -1,4 +1,4 @@
-//! Filling the gaps between the slices that hold a label.
+//! Filling the gaps between slices that contain a label.
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use super::region::{BoxMask, Region, SliceLayout, in_plane};
 use crate::Result;
 use crate::event::Control;
 
-/// Interpolates a label in the empty slices across `axis` between slices that have it.
+/// Interpolates a label in the slices across `axis` that lie between slices with it.
 pub(super) fn interpolate(label: u16, axis: usize, labels: &EditLabels, control: &Control) -> Result<Region> {
     let Some(bounds) = labels.bounds_of(|other| other == label) else { return Ok(Region::default()) };
     let mask = BoxMask::of(labels, bounds, |other| other == label);

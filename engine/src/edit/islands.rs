@@ -20,9 +20,13 @@ pub(super) fn component_at(
     let is_inside = |other: u16| label.map_or(other != 0, |label| other == label);
     let here = labels.get(labels.grid().index(voxel));
     if !is_inside(here) {
-        let wanted = label.map_or_else(|| "any label".to_owned(), |label| format!("label {label}"));
+        let wanted = label.map_or_else(|| "a label".to_owned(), |label| format!("label {label}"));
         let found = if here == 0 { "background".to_owned() } else { format!("label {here}") };
-        return Err(Error::config("voxel", format!("{voxel:?}"), format!("it is {found}. Choose a voxel of {wanted}")));
+        return Err(Error::config(
+            "voxel",
+            format!("{voxel:?}"),
+            format!("it is {found}. Choose a voxel with {wanted}"),
+        ));
     }
     let Some(bounds) = VoxelBox::whole(labels.shape()) else { return Ok(Region::default()) };
     let wanted = |index: usize| is_inside(labels.get(index));

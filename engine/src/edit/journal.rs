@@ -2,7 +2,7 @@
 //!
 //! A file consists of the magic `AMLPEDIT` and frames. A frame consists of the length of its payload, the CRC-32 (IEEE) of
 //! the payload, both 32-bit little-endian, and the payload. The first payload is the [`Header`] as JSON. The second is the
-//! base mask: the deflated changes that make it from an empty mask. Each further payload is a record: sequence number, time,
+//! base mask, as deflated changes from an empty mask. Each further payload is a record: sequence number, time,
 //! kind and length of the name as LEB128 numbers, the name in UTF-8, and the changes ([`PackedDelta`]).
 //!
 //! A journal contains its base mask, so that it can be replayed without the file of the mask. It contains no file name. Replay
@@ -71,14 +71,14 @@ impl Header {
     /// Voxels along i, j, k, and frames.
     ///
     /// # Errors
-    /// If a mask cannot have these dimensions.
+    /// If these dimensions are not possible.
     fn dims(&self) -> Result<[usize; 4], String> {
         let [nx, ny, nz] = self.shape;
         let dims = [nx, ny, nz, self.frames];
         let voxels = dims.iter().try_fold(1_usize, |all, &n| all.checked_mul(n));
         let usable = voxels.is_some_and(|voxels| (1..=MAX_VOXELS).contains(&voxels));
         let frames = || plural(self.frames, "frame", "frames");
-        if usable { Ok(dims) } else { Err(format!("header: no mask has {nx}x{ny}x{nz} voxels in {}", frames())) }
+        if usable { Ok(dims) } else { Err(format!("header: {nx}x{ny}x{nz} voxels in {} are not possible", frames())) }
     }
 
     /// The grid of image and mask.
@@ -98,7 +98,7 @@ pub enum Kind {
     Undo,
     /// An edit was redone.
     Redo,
-    /// Several edits merged. The record's name lists theirs, one per line.
+    /// Several merged edits. The name of the record lists their names, one per line.
     Edits,
 }
 
@@ -194,14 +194,14 @@ fn checksum(payload: &[u8]) -> u32 {
 
 /// Splits `bytes` into the payload of the first frame and the rest.
 fn next_frame(bytes: &[u8]) -> Result<(&[u8], &[u8]), String> {
-    let head: [u8; FRAME] = bytes.get(..FRAME).and_then(|head| head.try_into().ok()).ok_or("it is cut off")?;
+    let head: [u8; FRAME] = bytes.get(..FRAME).and_then(|head| head.try_into().ok()).ok_or("it is truncated")?;
     let number = |index: usize| u32::from_le_bytes([head[index], head[index + 1], head[index + 2], head[index + 3]]);
     let len = number(0) as usize;
     // A file system may leave zeros after a power cut. An empty frame of zeros would have a valid checksum.
     if len == 0 {
         return Err("it is empty".to_owned());
     }
-    let payload = bytes.get(FRAME..FRAME + len).ok_or("it is cut off")?;
+    let payload = bytes.get(FRAME..FRAME + len).ok_or("it is truncated")?;
     if checksum(payload) != number(4) {
         return Err("its checksum is wrong".to_owned());
     }
@@ -266,7 +266,7 @@ impl Replay {
     /// [`Replay::labels`]. The undo of an edit that is older than the journal stays in the list.
     pub fn in_effect(&self) -> Vec<&Record> {
         let mut done = Vec::<&Record>::new();
-        // Undone edits, latest last. `None` stands for an edit that is older than the journal, whose undo is in `done`.
+        // Undone edits, newest last. `None` stands for an edit that is older than the journal, whose undo is in `done`.
         let mut undone = Vec::<Option<&Record>>::new();
         for record in &self.records {
             match record.kind {
@@ -310,7 +310,7 @@ impl Replay {
         let mut before = self.labels.clone();
         for record in newer.iter().rev() {
             let fits = record.changes.unpack().inverted().apply(&mut before);
-            debug_assert!(fits, "it is in effect");
+            debug_assert!(fits, "the record is in effect");
         }
         let (names, changes) = (names_of(older), Delta::between(&self.base, &before));
         let mut records = Vec::with_capacity(1 + newer.len());
@@ -333,11 +333,11 @@ impl Replay {
     /// If there are fewer records. Nothing is changed then.
     pub fn keep(&mut self, records: usize) -> Result<(), String> {
         if records > self.records.len() {
-            return Err(format!("the journal has {} whole records", self.records.len()));
+            return Err(format!("the journal has {}", plural(self.records.len(), "record", "records")));
         }
         for record in self.records.drain(records..).rev() {
             let fits = record.changes.unpack().inverted().apply(&mut self.labels);
-            debug_assert!(fits, "it was applied");
+            debug_assert!(fits, "the record was applied");
         }
         Ok(())
     }
@@ -345,7 +345,7 @@ impl Replay {
     /// Applies a record.
     fn add(&mut self, payload: &[u8]) -> Result<(), String> {
         let mut left = payload;
-        let mut number = || take(&mut left).ok_or("a number is cut off");
+        let mut number = || take(&mut left).ok_or("a number is truncated");
         let (seq, time_ms, kind, name) = (number()? as u64, number()? as u64, number()?, number()?);
         if seq != self.records.len() as u64 + 1 {
             return Err(format!("record {seq} follows record {}", self.records.len()));
@@ -357,11 +357,11 @@ impl Replay {
             3 => Kind::Edits,
             other => return Err(format!("kind {other} is unknown")),
         };
-        let (name, changes) = left.split_at_checked(name).ok_or("its name is cut off")?;
+        let (name, changes) = left.split_at_checked(name).ok_or("its name is truncated")?;
         let name = String::from_utf8(name.to_vec()).map_err(|_| "its name is not text")?;
         let delta = PackedDelta::read(changes, self.base.dims())?;
         if !delta.apply(&mut self.labels) {
-            return Err("it changes other labels than those before it".to_owned());
+            return Err("its changes do not fit the mask before it".to_owned());
         }
         self.records.push(Record { seq, time_ms, kind, name, changes: delta.pack() });
         Ok(())

@@ -13,10 +13,10 @@ use crate::volume::{Grid, LabelData, LabelVolume};
 
 /// A mask on its grid. It consists of one slab of labels for each index along k of each frame.
 ///
-/// Labels are read from the shown frame. A [`Delta`] knows the frame that it changes.
+/// Labels are read from the shown frame. A [`Delta`] changes the frame that it was made for.
 ///
 /// A clone costs one pointer per slab, so it serves as a snapshot for saving, analysis and comparison. Only a [`Delta`] changes
-/// labels. It copies a slab before the change if a clone shares it.
+/// labels. A slab that a clone shares is copied before the change.
 #[derive(Clone, Debug)]
 pub struct EditLabels {
     grid: Arc<Grid>,
@@ -267,7 +267,7 @@ impl EditLabels {
         hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 
-    /// Gives a run of voxels another label. The run, in positions over all frames, must lie in one slab and have the label
+    /// Changes the label of a run of voxels. The run, in positions over all frames, must lie in one slab and have the label
     /// `before` throughout.
     pub(super) fn replace(&mut self, range: Range<usize>, before: u16, after: u16) {
         let plane = self.grid.shape[0] * self.grid.shape[1];
@@ -371,7 +371,7 @@ mod tests {
         let one = mask(vec![1; 12]);
         let each = one.repeated(3);
         assert_eq!((each.frames(), each.to_volumes().all(|frame| frame == one.to_volume())), (3, true));
-        assert!(Arc::ptr_eq(&each.slabs[4], &one.slabs[0]), "frames share what was not edited");
+        assert!(Arc::ptr_eq(&each.slabs[4], &one.slabs[0]), "unedited frames share their slabs");
         assert_ne!(one.sha256(), each.sha256());
         let mut far = each.clone();
         far.show(9);
@@ -389,7 +389,7 @@ mod tests {
             !Arc::ptr_eq(&edited.slabs[0], &snapshot.slabs[0]) && Arc::ptr_eq(&edited.slabs[1], &snapshot.slabs[1])
         );
         edited.replace(0..3, 500, 1);
-        // One slab is wider than the snapshot's, its labels are the same.
+        // One slab has a wider type than that of the snapshot, with the same labels.
         assert_eq!(edited, snapshot);
         assert_eq!(edited.to_volume().data, LabelData::U8(vec![1; 12]));
         assert_eq!(edited.sha256(), snapshot.sha256());

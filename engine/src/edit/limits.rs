@@ -27,7 +27,7 @@ impl Op {
                 label_above_0(*label)?;
                 for (field, strokes) in [("inside", inside), ("outside", outside)] {
                     if strokes.is_empty() {
-                        return Err(Error::config(field, "[]", "a watershed needs a stroke inside and one around"));
+                        return Err(Error::config(field, "[]", "a watershed needs strokes inside and outside"));
                     }
                     strokes.iter().try_for_each(Brush::check)?;
                 }
@@ -51,7 +51,7 @@ impl Op {
             Self::RemoveComponent { .. } | Self::KeepComponent { .. } | Self::KeepLargest { .. } => Ok(()),
             Self::RemoveSmall { ml, .. } => not_negative("ml", *ml),
             Self::Relabel { from, .. } => match from {
-                0 => Err(Error::config("from", 0, "0 is background, it cannot be relabelled")),
+                0 => Err(Error::config("from", 0, "0 is background and cannot be relabelled")),
                 _ => Ok(()),
             },
             Self::Boolean { a, b, .. } => label_above_0(*a).and_then(|()| label_above_0(*b)),
@@ -60,7 +60,7 @@ impl Op {
                     label_above_0(label.unwrap_or(0))?;
                 }
                 if points_mm.len() < 3 {
-                    return Err(Error::config("points_mm", points_mm.len(), "a lasso needs 3 corners"));
+                    return Err(Error::config("points_mm", points_mm.len(), "a lasso needs at least 3 corners"));
                 }
                 finite("points_mm", points_mm)?;
                 plane.check()
@@ -73,7 +73,7 @@ impl Brush {
     fn check(&self) -> Result<()> {
         positive("radius_mm", self.radius_mm)?;
         if self.points_mm.is_empty() {
-            return Err(Error::config("points_mm", "[]", "a brush needs a point"));
+            return Err(Error::config("points_mm", "[]", "a brush needs at least one point"));
         }
         finite("points_mm", &self.points_mm)?;
         self.plane.check()
@@ -91,7 +91,7 @@ impl Plane {
                 if usable {
                     Ok(())
                 } else {
-                    Err(Error::config("plane", format!("{normal:?}"), "it is not a direction"))
+                    Err(Error::config("plane", format!("{normal:?}"), "must be a finite vector other than zero"))
                 }
             }
         }
@@ -99,12 +99,12 @@ impl Plane {
 }
 
 fn label_above_0(label: u16) -> Result<()> {
-    if label > 0 { Ok(()) } else { Err(Error::config("label", 0, "0 is background. A label is 1 to 65535")) }
+    if label > 0 { Ok(()) } else { Err(Error::config("label", 0, "0 is background. Labels are 1 to 65535")) }
 }
 
 fn range(min: Option<f64>, max: Option<f64>) -> Result<()> {
     let (low, high) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
-    if low <= high { Ok(()) } else { Err(Error::config("min", low, format!("max is {high}, below it"))) }
+    if low <= high { Ok(()) } else { Err(Error::config("min", low, format!("must not exceed max, which is {high}"))) }
 }
 
 fn check_axis(axis: usize) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Mask editing: operations, deltas, undo and the journal. This module accesses no files and does not depend on the window.
 //!
-//! 1. A tool of the window makes an [`Op`].
+//! 1. A tool of the window creates an [`Op`].
 //! 2. [`plan`] turns it into a [`Delta`]: the runs of voxels that change, with their labels before and after.
 //! 3. [`Delta::apply`] changes the [`EditLabels`]. The window redraws [`Delta::bounds`].
 //! 4. [`History`] keeps the delta for undo, and [`journal`] keeps it in case of a crash.
@@ -14,7 +14,7 @@
 //! | `delta.rs` | changes: how they are inverted, joined and packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
 //! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and regions connected by value or label |
-//! | `watershed.rs` | a lesion from strokes inside and around |
+//! | `watershed.rs` | a lesion from strokes inside and around it |
 //! | `morphology.rs`, `islands.rs` | outlines and components |
 //! | `interpolate.rs`, `between.rs` | gaps between slices |
 //! | `history.rs`, `journal.rs` | undo, and the format of the journal; [`crate::run::journal`] writes it |
@@ -75,11 +75,11 @@ pub struct Scene<'a> {
 pub fn apply(op: &Op, labels: &mut EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Delta> {
     let delta = plan(op, labels, scene, control)?;
     let fits = delta.apply(labels);
-    debug_assert!(fits, "it was made for these labels");
+    debug_assert!(fits, "the delta was planned on these labels");
     Ok(delta)
 }
 
-/// The changes that an operation would make.
+/// The changes that an operation would make. The labels stay as they are.
 ///
 /// # Errors
 /// [`crate::ErrorKind::Config`], which names the field, for a value that does not fit this mask and image, or if the image or
@@ -89,7 +89,7 @@ pub fn plan(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) 
     let changes = changes(op, labels, scene, control)?;
     control.check()?;
     if let Some(change) = changes.iter().find(|change| scene.locked.contains(&change.label)) {
-        return Err(Error::config("label", change.label, "the label is locked. Unlock it to add to it"));
+        return Err(Error::config("label", change.label, "this label is locked. Unlock it first"));
     }
     Ok(Delta::of(labels, &changes, scene.locked))
 }
@@ -227,7 +227,7 @@ fn boolean(operation: Boolean, [a, b]: [u16; 2], labels: &EditLabels, second: &E
     changes
 }
 
-/// Gives the voxels of a region the labels that they have in another mask.
+/// Copies the labels of a region from another mask.
 fn restore(region: &Region, other: &EditLabels) -> Vec<Change> {
     let mut of_label = std::collections::BTreeMap::<u16, Vec<std::ops::Range<usize>>>::new();
     for range in region.ranges() {

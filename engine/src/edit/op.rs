@@ -12,11 +12,11 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum Op {
-    /// Gives all voxels of the brush a label.
+    /// Sets the label of all voxels of the brush.
     Paint {
         /// The label, not 0.
         label: u16,
-        /// Where.
+        /// Voxels to change.
         #[serde(flatten)]
         brush: Brush,
     },
@@ -25,7 +25,7 @@ pub enum Op {
         /// Only voxels of this label.
         #[serde(default)]
         label: Option<u16>,
-        /// Where.
+        /// Voxels to change.
         #[serde(flatten)]
         brush: Brush,
     },
@@ -33,7 +33,7 @@ pub enum Op {
     ThresholdPaint {
         /// The label, not 0.
         label: u16,
-        /// Where.
+        /// Voxels to change.
         #[serde(flatten)]
         brush: Brush,
         /// Lowest value, in the image's unit.
@@ -48,7 +48,7 @@ pub enum Op {
     AdaptivePaint {
         /// The label, not 0.
         label: u16,
-        /// Where. The points are not connected.
+        /// Voxels to change. The points are not connected.
         #[serde(flatten)]
         brush: Brush,
         /// Largest difference from the value at the point. Default: half the spread of the values in the brush (5th to 95th
@@ -67,8 +67,8 @@ pub enum Op {
         #[serde(default)]
         axis: Option<usize>,
     },
-    /// Fills the background that a label encloses, which means that no path through faces leads from it to the border of the
-    /// image without crossing the label.
+    /// Fills the background that a label encloses: every face-connected path from it to the border of the image crosses the
+    /// label.
     FillHoles {
         /// The label.
         label: u16,
@@ -78,7 +78,7 @@ pub enum Op {
         /// Axis across the slices of mode `2d`. Default: the one nearest to head-foot.
         #[serde(default)]
         axis: Option<usize>,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
@@ -88,7 +88,7 @@ pub enum Op {
         label: u16,
         /// Distance in mm.
         mm: f64,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
@@ -103,22 +103,22 @@ pub enum Op {
     Smooth {
         /// The label.
         label: u16,
-        /// How.
+        /// Smoothing method.
         #[serde(default)]
         method: Smoothing,
         /// Radius of the ball, or standard deviation of the Gaussian, in mm.
         mm: f64,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
-    /// Fills the gaps between the slices that hold a label.
+    /// Fills the gaps between slices that contain a label.
     Interpolate {
         /// The label.
         label: u16,
         /// Axis across the slices (0, 1, 2).
         axis: usize,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
@@ -134,7 +134,7 @@ pub enum Op {
         /// Largest distance from the start in mm.
         #[serde(default)]
         max_radius_mm: Option<f64>,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
@@ -151,7 +151,7 @@ pub enum Op {
         /// Highest value.
         #[serde(default)]
         max: Option<f64>,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
@@ -168,7 +168,7 @@ pub enum Op {
         /// smooths nothing.
         #[serde(default)]
         smooth_mm: Option<f64>,
-        /// Other labels are replaced as well.
+        /// Also replaces other labels.
         #[serde(default)]
         overwrite: bool,
     },
@@ -190,7 +190,7 @@ pub enum Op {
         #[serde(default)]
         label: Option<u16>,
     },
-    /// Removes all 26-connected components except the largest. Of equally large ones the first in memory stays.
+    /// Removes all 26-connected components except the largest. Of several, the first in memory stays.
     KeepLargest {
         /// Only the components of this label. Default: components over all labels.
         #[serde(default)]
@@ -216,7 +216,7 @@ pub enum Op {
     },
     /// Combines two labels. The result gets label `a`, and the rest of `a` becomes background.
     Boolean {
-        /// How.
+        /// Set operation.
         operation: Boolean,
         /// The first label.
         a: u16,
@@ -250,7 +250,7 @@ pub enum Op {
 pub struct Brush {
     /// Radius in mm, measured from a point to voxel centres.
     pub radius_mm: f64,
-    /// A ball, or a disc in one slice.
+    /// Ball or disc.
     #[serde(default)]
     pub mode: Mode,
     /// Plane of the discs of mode `2d`, through each point. Default: `axial`.
@@ -274,7 +274,7 @@ pub struct Seed {
     pub point_mm: Option<[f64; 3]>,
 }
 
-/// In the volume or in slices.
+/// Whether an operation works in the volume or in slices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Mode {
@@ -357,12 +357,12 @@ pub enum Operand {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LassoAction {
-    /// Gives them the label.
+    /// Sets their label.
     #[default]
     Fill,
     /// Makes them background.
     Erase,
-    /// Gives them their labels in the other mask (`Scene::other`).
+    /// Copies their labels from the other mask (`Scene::other`).
     Restore,
 }
 
@@ -393,7 +393,7 @@ impl Op {
         }
     }
 
-    /// The operation in words, such as `Grow by 2 mm`. Its [`Op::label`] is not part of it.
+    /// The operation in words, such as `Grow by 2 mm`, without its [`Op::label`].
     pub fn action(&self) -> String {
         let by = |what: &str, mm: &f64| format!("{what} by {mm} mm");
         match self {
@@ -475,7 +475,7 @@ impl Seed {
         let outside = || format!("is outside the image of {nx}x{ny}x{nz} voxels");
         match (self.voxel, self.point_mm) {
             (None, None) => Ok(None),
-            (Some(_), Some(_)) => Err(Error::config("point_mm", "given", "voxel is given as well. Give one of them")),
+            (Some(_), Some(_)) => Err(Error::config("point_mm", "given", "voxel is given too. Give only one")),
             (Some(voxel), None) => {
                 let inside = (0..3).all(|a| voxel[a] < grid.shape[a]);
                 if inside { Ok(Some(voxel)) } else { Err(Error::config("voxel", format!("{voxel:?}"), outside())) }

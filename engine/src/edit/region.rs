@@ -25,7 +25,7 @@ impl VoxelBox {
     }
 
     /// Number of voxels.
-    #[allow(clippy::len_without_is_empty, reason = "a box always holds at least one voxel")]
+    #[allow(clippy::len_without_is_empty, reason = "a box always contains at least one voxel")]
     pub fn len(&self) -> usize {
         self.shape().iter().product()
     }
@@ -193,7 +193,7 @@ impl SliceLayout {
     }
 }
 
-/// The slice across `axis` that holds a voxel of a grid of this `shape`.
+/// The slice across `axis` through a voxel of a grid of this `shape`.
 pub(super) fn slice_of(voxel: [usize; 3], axis: usize, shape: [usize; 3]) -> VoxelBox {
     let only = |whole: usize, a: usize| if a == axis { voxel[a] } else { whole };
     VoxelBox { min: std::array::from_fn(|a| only(0, a)), max: std::array::from_fn(|a| only(shape[a] - 1, a)) }

@@ -22,7 +22,7 @@ pub(super) const PER_MM: f64 = 1000.0;
 
 /// The voxels that the watershed assigns to the `inside` strokes.
 ///
-/// The cost of a path is its largest step in value, then its length. A voxel at equal cost from both sides is outside. The
+/// The cost of a path is its largest step in value, then its length. A voxel with the same cost from both sides is outside. The
 /// result is a watershed cut (Cousty et al., "Watershed cuts: minimum spanning forests and the drop of water principle", IEEE
 /// TPAMI 31(8), 2009).
 ///
@@ -69,7 +69,7 @@ fn seeds(field: &str, brushes: &[Brush], grid: &Grid, control: &Control) -> Resu
         ranges.extend_from_slice(brush(wanted, grid, control)?.ranges());
     }
     let region = Region::new(ranges);
-    let missing = || Error::config(field, "strokes", "none of them holds the centre of a voxel of the image");
+    let missing = || Error::config(field, "strokes", "they contain no voxel centre of the image");
     if region.ranges().is_empty() { Err(missing()) } else { Ok(region) }
 }
 
@@ -143,21 +143,21 @@ fn flood(levels: &[u16], sides: &[Side], bounds: &VoxelBox, grid: &Grid, control
         cheapest[index] = key(0, 0, *side == Side::Inside);
         front.push(Reverse((cheapest[index], index)));
     }
-    let mut turn = 0_usize;
+    let mut visited = 0_usize;
     while let Some(Reverse((cost, index))) = front.pop() {
         if std::mem::replace(&mut done[index], true) {
             continue;
         }
-        turn += 1;
-        if turn.is_multiple_of(1 << 16) {
+        visited += 1;
+        if visited.is_multiple_of(1 << 16) {
             control.check()?;
         }
         inside[index] = cost & 1 == 1;
         let (largest, length) = (cost >> 48, (cost >> 1) & ((1 << 47) - 1));
         for axis in 0..3 {
-            let place = index / strides[axis] % shape[axis];
+            let at = index / strides[axis] % shape[axis];
             let neighbours =
-                [(place > 0, index.wrapping_sub(strides[axis])), (place + 1 < shape[axis], index + strides[axis])];
+                [(at > 0, index.wrapping_sub(strides[axis])), (at + 1 < shape[axis], index + strides[axis])];
             for (_, next) in neighbours.into_iter().filter(|(exists, _)| *exists) {
                 let step = u64::from(levels[index].abs_diff(levels[next])).max(largest);
                 let offer = key(step, length + lengths[axis], inside[index]);

@@ -56,7 +56,7 @@ pub fn retrain_config(run: &Path, cohort: Option<&Path>, corrections: Option<&Pa
     let own: Split = RunFolder::open(&run)?.read_split()?;
     let labelled = own.labelled(&config.labels.budget()?)?;
     let split = corrected_cases.extend(&config.data.discover()?, own);
-    let corrected: BTreeSet<String> = corrected_cases.trained(&split).cloned().collect();
+    let corrected: BTreeSet<String> = corrected_cases.training_patients(&split).cloned().collect();
     if corrected.is_empty() {
         let names: Vec<&str> = corrected_cases.masks.iter().map(|mask| mask.case.as_str()).collect();
         let why = format!(

@@ -89,7 +89,7 @@ pub(super) fn open_run(
             }
             with_volumes(split, config, cohort, control)?
         }
-        None => match inherited(config)? {
+        None => match inherited_here(config, cohort)? {
             Some(split) => {
                 split.check_patients(cohort, &config.labels.from.join("split.json"))?;
                 split
@@ -117,13 +117,29 @@ pub(crate) fn corrections(config: &Config) -> Result<Corrections> {
 }
 
 /// The split that a new fine-tuning run inherits from the run it starts from, with the patients of its corrected masks; `None`
-/// if it starts from random weights.
+/// if it starts from random weights or from another cohort.
 ///
 /// # Errors
 /// A split or a record of corrected masks that cannot be read.
 pub fn planned_split(config: &Config, cohort: &Cohort) -> Result<Option<Split>> {
-    let Some(split) = inherited(config)? else { return Ok(None) };
+    let Some(split) = inherited_here(config, cohort)? else { return Ok(None) };
     Ok(Some(corrections(config)?.extend(cohort, split)))
+}
+
+/// The split of the run that a fine-tuning run starts from, unless none of its patients is in this cohort: a network that was
+/// trained on another cohort has seen nobody of this one. A run with corrected masks always inherits.
+fn inherited_here(config: &Config, cohort: &Cohort) -> Result<Option<Split>> {
+    let Some(split) = inherited(config)? else { return Ok(None) };
+    let is_here = |id: &String| cohort.scans_of(id).next().is_some();
+    if config.labels.corrections.is_some() || split.part(Part::All).iter().any(is_here) {
+        return Ok(Some(split));
+    }
+    tracing::warn!(
+        "no patient of {} is in {}, so a new split is drawn",
+        config.labels.from.display(),
+        cohort.root.display()
+    );
+    Ok(None)
 }
 
 /// The split of the run that a fine-tuning run starts from.

@@ -3,28 +3,28 @@
 use super::padding::is_within;
 use super::{Grid, Volume};
 
-/// Background value of a scan: 0 in skull-stripped MR, the image of 0 in a z-scored scan, often -1000 or padding in CT.
+/// Background value of a scan: 0 in skull-stripped MR, the z-score of 0 in a z-scored scan, often -1000 or padding in CT.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Background {
     /// The value in the scan's unit. NaN if the border is not finite.
     pub value: f64,
     /// Largest difference from `value` that still counts as background: half a step of stored integers, or rounding of floats.
     pub tolerance: f64,
-    /// Share of the border's voxels with this value, 0 to 1. Padding does not count as border if there is another constant.
+    /// Share of the border's voxels with this value, 0 to 1. Padding counts as border only if it is the background.
     pub share: f64,
     /// Lowest and highest value that mark padding, which is also background.
     padding: Option<[f64; 2]>,
 }
 
-/// Smallest share of the border that the background value covers.
-const SMALLEST_SHARE: f64 = 0.05;
-/// The background value is at least this many times as frequent as any similar value. In noise, similar values are about
-/// equally frequent.
-const TIMES_A_NEIGHBOUR: usize = 4;
+/// Minimum share of the border that the background value covers.
+const MIN_SHARE: f64 = 0.05;
+/// Minimum ratio between the frequency of the background value and that of any similar value. In noise, similar values are
+/// about equally frequent.
+const MIN_FREQUENCY_RATIO: usize = 4;
 /// Values that differ by at most this many steps are similar.
 const NEAR_STEPS: f64 = 16.0;
-/// Minimum number of voxels of a constant value.
-const FEWEST: usize = 8;
+/// Minimum number of border voxels with the background value.
+const MIN_VOXELS: usize = 8;
 /// Relative rounding error of a constant stored as 32-bit floats.
 const FLOAT_ROUNDING: f64 = 1e-6;
 
@@ -32,11 +32,11 @@ impl Background {
     /// The background of a frame in memory. `None` for colours, if no value is constant along the border, or if all voxels
     /// have the same value. Padding is the background only if there is no other constant.
     pub fn of(volume: &Volume, frame: usize) -> Option<Self> {
-        Self::beside_padding(volume, frame).or_else(|| Self::of_padding(volume, frame))
+        Self::ignoring_padding(volume, frame).or_else(|| Self::of_padding(volume, frame))
     }
 
-    /// The background, without regard to padding.
-    pub(super) fn beside_padding(volume: &Volume, frame: usize) -> Option<Self> {
+    /// The background, with padding excluded from the border.
+    pub(super) fn ignoring_padding(volume: &Volume, frame: usize) -> Option<Self> {
         let first = volume.frame_range(frame)?.start;
         if volume.data.is_colour() {
             return None;
@@ -62,13 +62,13 @@ impl Background {
         let mode = longest[longest.len() / 2];
         // A run of dense noise is longer than the tolerance.
         let count = longest.iter().filter(|v| (**v - mode).abs() <= tolerance).count();
-        // Floats often hold whole numbers: their step is the smallest that occurs.
+        // Floats are often whole numbers: their step is the smallest difference that occurs.
         let step = runs.windows(2).map(|pair| pair[1][0] - pair[0][0]).fold(f64::INFINITY, f64::min);
         let is_near = |run: &&[f64]| run[0] != longest[0] && (run[0] - mode).abs() <= NEAR_STEPS * step;
         let near: Vec<usize> = runs.iter().copied().filter(is_near).map(<[f64]>::len).collect();
         // Noise has values on both sides. A single other value is a second constant, such as padding next to air.
         let neighbour = if near.len() > 1 { near.into_iter().max().unwrap_or(0) } else { 0 };
-        let is_constant = count >= FEWEST && share(count) >= SMALLEST_SHARE && count >= TIMES_A_NEIGHBOUR * neighbour;
+        let is_constant = count >= MIN_VOXELS && share(count) >= MIN_SHARE && count >= MIN_FREQUENCY_RATIO * neighbour;
         let background = Self { value: mode, tolerance, share: share(count), padding };
         let is_whole = || (0..volume.grid.len()).all(|index| background.contains(value(index)));
         (is_constant && !(count == values.len() && is_whole())).then_some(background)
@@ -81,7 +81,7 @@ impl Background {
         let mut values: Vec<f64> = stored.filter(|stored| is_within(volume.padding, *stored)).collect();
         values.sort_unstable_by(f64::total_cmp);
         let share = values.len() as f64 / all.max(1) as f64;
-        let is_constant = values.len() >= FEWEST && share >= SMALLEST_SHARE;
+        let is_constant = values.len() >= MIN_VOXELS && share >= MIN_SHARE;
         let value = volume.scale.apply(*values.get(values.len() / 2)?);
         is_constant.then_some(Self { value, tolerance: 0.0, share, padding: Some(padding) })
     }
@@ -137,8 +137,8 @@ mod tests {
 
     /// Distance in voxels from the nearest face.
     fn depth(index: usize) -> usize {
-        let place = [index % 12, index / 12 % 10, index / 120];
-        (0..3).map(|a| place[a].min(SHAPE[a] - 1 - place[a])).min().unwrap()
+        let voxel = [index % 12, index / 12 % 10, index / 120];
+        (0..3).map(|a| voxel[a].min(SHAPE[a] - 1 - voxel[a])).min().unwrap()
     }
 
     /// A value that differs in every voxel.
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_border_is_the_faces_of_a_volume_and_the_outline_of_a_slice() {
+    fn the_border_consists_of_the_faces_of_a_volume_or_the_outline_of_a_slice() {
         let count = |shape| border(&Grid::new(shape, DAffine3::IDENTITY)).count();
         assert_eq!([count([4, 4, 4]), count([4, 5, 1]), count([1, 4, 5]), count([4, 1, 5])], [56, 14, 14, 14]);
         assert_eq!([count([1, 1, 1]), count([6, 1, 1]), count([1, 1, 6]), count([0, 2, 2])], [1, 2, 2, 0]);
@@ -186,10 +186,10 @@ mod tests {
         assert_eq!(of(tissue), None);
         let noise: Vec<i16> = (0..960).map(|index| (index * 7919 % 13) as i16).collect();
         assert_eq!(Background::of(&Volume::new(grid(), VoxelData::I16(noise), Scale::IDENTITY), 0), None);
-        // Quiet noise, as 8-bit MR has it in air; 2 is the most frequent value, on more than a third of the border.
+        // Low noise, as in the air of 8-bit MR. The most frequent value, 2, covers more than a third of the border.
         let quiet: Vec<u8> = (0..960).map(|index| [2, 2, 1, 3, 2, 0, 1, 3, 2, 4][index * 7919 % 1013 % 10]).collect();
         assert_eq!(Background::of(&Volume::new(grid(), VoxelData::U8(quiet), Scale::IDENTITY), 0), None);
-        // Two constants far from each other, as padding and air: the larger.
+        // Of two distant constants, such as padding and air, the more frequent one.
         let two = of(|index| {
             if depth(index) > 0 {
                 tissue(index)
@@ -201,7 +201,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(two.value, -1000.0);
-        // A tenth of the border is 0, as where a head is cropped close, and no other value repeats.
+        // A tenth of the border is 0, as around a tightly cropped head, and no other value repeats.
         let close = of(|index| if index % 10 == 0 && depth(index) == 0 { 0.0 } else { tissue(index) }).unwrap();
         assert!(close.value == 0.0 && close.share < 0.25, "{close:?}");
     }

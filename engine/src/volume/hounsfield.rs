@@ -40,7 +40,7 @@ pub fn ct_doubt(volume: &Volume) -> Option<CtDoubt> {
     if high - low <= NARROWEST_HU {
         return Some(CtDoubt::Scaled { low, high });
     }
-    let background = Background::beside_padding(volume, 0).filter(|b| b.value.is_finite());
+    let background = Background::ignoring_padding(volume, 0).filter(|b| b.value.is_finite());
     let offset = |air: f64| CtDoubt::Offset { air, offset: if air.abs() < 10.0 { -1024.0 } else { -1000.0 - air } };
     if dark < AIR_HU {
         // The scan has air or padding. It must also have soft tissue, unless an intercept was applied twice.

@@ -111,7 +111,7 @@ impl Volume {
             return Err(Error::config(
                 "frame",
                 frame,
-                format!("the volume holds {}, counted from 0", plural(self.frames(), "frame", "frames")),
+                format!("the volume has {}, counted from 0", plural(self.frames(), "frame", "frames")),
             ));
         };
         // A negative slope reverses the order: the largest scaled value is the smallest stored one.
@@ -253,7 +253,7 @@ mod tests {
         );
         let volume = Volume::from_f32(grid([1, 1, 1]), vec![1.0]);
         assert!(message(&volume, 0, 3).starts_with("axis = 3"));
-        assert!(message(&volume, 1, 0).starts_with("frame = 1: the volume holds 1"));
+        assert!(message(&volume, 1, 0).starts_with("frame = 1: the volume has 1"));
         assert!(message(&Volume::from_f32(grid([0, 1, 1]), Vec::new()), 0, 0).contains("0x1x1"));
         assert!(LabelVolume::new(grid([1, 1, 1]), vec![1_u8]).unwrap().max_projection(7).is_err());
     }

@@ -18,14 +18,14 @@ pub struct MaskOptions {
     pub threshold: Option<f64>,
 }
 
-/// A value within this distance of a whole number (relative to it, above 1) is rounded without a note, because the slope in the
-/// header has only 32 bits.
+/// Distance to a whole number (relative for values above 1) up to which a value is rounded without a note, because the slope in
+/// the header has only 32 bits.
 const EXACT: f64 = 1e-6;
-/// A value within this distance of a whole number is rounded, with a note.
+/// Distance to a whole number up to which a value is rounded with a note.
 const NEAR: f64 = 0.01;
 
 /// Largest distance to a whole number at which a value is rounded: half a quantisation step of scaled integers, at least
-/// [`NEAR`]. A step of 1 or more cannot tell labels apart.
+/// [`NEAR`]. With a step of 1 or more, this would merge labels.
 fn tolerance(data: &VoxelData, scale: Scale) -> f64 {
     let step = scale.slope.abs();
     if data.is_integer() && step < 1.0 { NEAR.max(step / 2.0 * (1.0 + EXACT)) } else { NEAR }
@@ -38,7 +38,7 @@ fn label(value: f64, tolerance: f64) -> Option<u16> {
     (near && (0.0..=65535.0).contains(&whole)).then_some(whole as u16)
 }
 
-/// Counts of the values of a mask.
+/// Counts of a mask's values by how they convert to labels.
 #[derive(Clone, Copy, Default)]
 struct ValueCounts {
     largest: u16,
@@ -76,7 +76,7 @@ impl ValueCounts {
     }
 }
 
-/// Converts stored values to labels. The second value holds notes, one sentence each.
+/// Converts stored values to labels, and returns notes, one sentence each.
 ///
 /// # Errors
 /// For colours, and for a value that is not a label. The message names the first such voxel.
@@ -89,7 +89,7 @@ pub(super) fn labels(
     threshold: Option<f64>,
 ) -> Result<(LabelData, Vec<String>)> {
     if data.is_colour() {
-        return Err(Error::file(path, format!("holds {} colour voxels, a mask holds whole numbers", data.len())));
+        return Err(Error::file(path, format!("has {} colour voxels. A mask has whole numbers", data.len())));
     }
     let data = match (data, scale) {
         (VoxelData::U8(v), Scale::IDENTITY) => return Ok((LabelData::U8(v), Vec::new())),
@@ -97,29 +97,29 @@ pub(super) fn labels(
     };
     // Two passes over the values avoid a temporary copy in a wider type.
     let tolerance = tolerance(&data, scale);
-    let census: ValueCounts = for_each_type!(
+    let counts: ValueCounts = for_each_type!(
         &data,
         v => {
             let of_piece = |piece: &[_]| {
-                piece.iter().fold(ValueCounts::default(), |census, &x| census.add(scale.apply(x as f64), tolerance))
+                piece.iter().fold(ValueCounts::default(), |counts, &x| counts.add(scale.apply(x as f64), tolerance))
             };
             parallel::map_chunks(v, parallel::PIECE, of_piece).into_iter().fold(ValueCounts::default(), ValueCounts::join)
         },
         _c => ValueCounts::default()
     );
-    let whole = if census.bad > 0 {
+    let checked = if counts.bad > 0 {
         Err(first_bad(path, grid, &data, scale, tolerance))
-    } else if census.nan > 0 {
+    } else if counts.nan > 0 {
         check_nan(path, grid, &data, scale, tolerance)
     } else {
         Ok(())
     };
-    match (whole, threshold) {
+    match (checked, threshold) {
         (Ok(()), _) => {}
         (Err(_), Some(threshold)) => return thresholded(&data, scale, threshold),
         (Err(error), None) => return Err(error),
     }
-    let small = u8::try_from(census.largest).is_ok();
+    let small = u8::try_from(counts.largest).is_ok();
     let labels = for_each_type!(
         &data,
         v => {
@@ -132,12 +132,12 @@ pub(super) fn labels(
         },
         _c => LabelData::U8(Vec::new())
     );
-    Ok((labels, notes(&census, &data, scale)))
+    Ok((labels, notes(&counts, &data, scale)))
 }
 
-fn notes(census: &ValueCounts, data: &VoxelData, scale: Scale) -> Vec<String> {
+fn notes(counts: &ValueCounts, data: &VoxelData, scale: Scale) -> Vec<String> {
     let mut notes = Vec::new();
-    if census.rounded > 0 {
+    if counts.rounded > 0 {
         let why = if data.is_integer() {
             format!(", less than half a step of the stored values ({:.1e})", scale.slope.abs())
         } else {
@@ -145,14 +145,14 @@ fn notes(census: &ValueCounts, data: &VoxelData, scale: Scale) -> Vec<String> {
         };
         notes.push(format!(
             "{} rounded to whole numbers, by up to {:.1e}{why}",
-            plural(census.rounded as usize, "label is", "labels are"),
-            census.farthest
+            plural(counts.rounded as usize, "label is", "labels are"),
+            counts.farthest
         ));
     }
-    if census.nan > 0 {
+    if counts.nan > 0 {
         notes.push(format!(
             "{} as background",
-            plural(census.nan as usize, "voxel is NaN and counts", "voxels are NaN and count")
+            plural(counts.nan as usize, "voxel is NaN and counts", "voxels are NaN and count")
         ));
     }
     notes
@@ -169,11 +169,11 @@ fn thresholded(data: &VoxelData, scale: Scale, threshold: f64) -> Result<(LabelD
         v => parallel::map_values(v, |x| u8::from(scale.apply(x as f64) >= threshold)),
         _c => Vec::new()
     );
-    Ok((LabelData::U8(labels), vec![format!("a soft mask: values of {threshold} or more are lesion")]))
+    Ok((LabelData::U8(labels), vec![format!("values of {threshold} or more are lesion")]))
 }
 
 fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance: f64) -> Error {
-    // The parallel search stops at any bad voxel; the message always names the first one.
+    // The parallel pass only counts bad values. The message names the first one.
     let is_bad = |value: f64| !value.is_nan() && label(value, tolerance).is_none();
     let index = (0..data.len()).find(|&index| is_bad(scale.apply(data.stored(index)))).unwrap_or(0);
     let value = scale.apply(data.stored(index));
@@ -208,17 +208,16 @@ fn check_nan(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance
     let is_label = |index: usize| label(scale.apply(data.stored(index)), tolerance).is_some_and(|label| label > 0);
     let strides = [1, grid.shape[0], grid.shape[0] * grid.shape[1]];
     let touches = |index: usize| {
-        let place = voxel(grid, index);
+        let at = voxel(grid, index);
         (0..3).any(|a| {
-            (place[a] > 0 && is_label(index - strides[a]))
-                || (place[a] + 1 < grid.shape[a] && is_label(index + strides[a]))
+            (at[a] > 0 && is_label(index - strides[a])) || (at[a] + 1 < grid.shape[a] && is_label(index + strides[a]))
         })
     };
     match (0..data.len()).find(|&index| is_nan(index) && touches(index)) {
         None => Ok(()),
         Some(index) => {
             let why =
-                "it touches a label, so it may be lesion or background. Replace it by a number, or set a threshold";
+                "it touches a label, so it may be lesion or background. Replace it with a number, or set a threshold";
             Err(no_label(path, grid, data, scale, (index, f64::NAN), why))
         }
     }
@@ -269,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slope_that_halves_labels_or_holds_probabilities_is_refused() {
+    fn a_slope_that_gives_fractional_labels_is_refused() {
         assert!(read(VoxelData::U8(vec![0, 1, 2]), 0.5, 0.0).is_err());
         assert!(read(VoxelData::U8(vec![0, 1, 2]), 1.5, 0.0).is_err());
         assert!(read(VoxelData::U8(vec![0, 128, 255]), 1.0 / 255.0, 0.0).is_err());
@@ -291,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn nan_is_background_around_the_field_of_view_but_not_among_labels() {
+    fn nan_is_background_outside_the_field_of_view_but_refused_beside_a_label() {
         let inside = |[i, j, _]: [usize; 3]| (1..3).contains(&i) && (1..3).contains(&j);
         let (labels, notes) = mask_with(|v| if inside(v) { 1.0 } else { f32::NAN }).unwrap();
         assert_eq!(
@@ -306,14 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_turns_a_soft_mask_into_labels() {
+    fn a_threshold_binarises_a_soft_mask_but_keeps_labels() {
         let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
         let soft = VoxelData::F32(vec![0.2, 0.5, 0.988, f32::NAN]);
-        let read = |data, index| labels(Path::new("p.nii"), &grid, data, Scale::IDENTITY, Some(index));
+        let read = |data, threshold| labels(Path::new("p.nii"), &grid, data, Scale::IDENTITY, Some(threshold));
         let (hard, notes) = read(soft.clone(), 0.5).unwrap();
         assert_eq!((hard, notes.len()), (LabelData::U8(vec![0, 1, 1, 0]), 1));
         assert!(read(soft, 0.0).is_err());
-        // Whole numbers stay labels.
         assert_eq!(read(VoxelData::I16(vec![0, 1, 2, 4]), 0.5).unwrap().0, LabelData::U8(vec![0, 1, 2, 4]));
     }
 }

@@ -78,7 +78,7 @@ fn a_finetuning_run_has_the_estimated_steps_and_slices() {
 }
 
 #[test]
-fn more_labelled_patients_than_there_are_is_refused_before_any_work() {
+fn asking_for_more_labelled_patients_than_exist_is_refused_before_any_work() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = finetune_config(&cohort(temp.path(), 8), None);
     config.labels.labels = "9".into();

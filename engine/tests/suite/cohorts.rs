@@ -65,7 +65,7 @@ fn one_bad_case_never_stops_the_others() {
 }
 
 #[test]
-fn training_reports_what_it_leaves_out() {
+fn training_reports_excluded_scans() {
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
     let mut config = pretrain_config(&root);
@@ -173,15 +173,58 @@ fn a_moved_cohort_is_recognised() {
     let other = temp.path().join("other");
     fs::create_dir(&other).unwrap();
     for number in 0..8 {
-        let place = other.join(format!("P{number:02}"));
-        fs::create_dir(&place).unwrap();
+        let folder = other.join(format!("P{number:02}"));
+        fs::create_dir(&folder).unwrap();
         let (image, label) = patient(number + 1);
-        write_volume(&place.join("pet.nii.gz"), &image).unwrap();
-        write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+        write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
+        write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
     }
     assert_eq!(segment(&[&other]).len(), 8);
     let error = finetune(&finetune_config(&other, None), &model, true, 0).unwrap_err().to_string();
     assert!(error.contains("data.cohort"), "{error}");
+}
+
+/// Fine-tuning on a second cohort failed, because the split of the pre-training names none of its patients.
+#[test]
+fn a_network_of_another_cohort_is_fine_tuned_on_a_new_split() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 6);
+    let mut config = pretrain_config(&root);
+    config.training.epochs = 1;
+    let pre = temp.path().join("pre");
+    pretrain(&config, &pre, false, 0).unwrap();
+    let other = temp.path().join("other");
+    fs::create_dir(&other).unwrap();
+    for number in 0..6 {
+        fs::rename(root.join(format!("P{number:02}")), other.join(format!("Q{number:02}"))).unwrap();
+    }
+    let out = temp.path().join("fine");
+    let line = ["finetune", "--modality", "pet", "--labels", "2", "--epochs", "1", "--device", "cpu", "--from"];
+    let (code, _, errors) = ended(&amlp(&line, &[&pre, Path::new("--out"), &out, &other]));
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("so a new split is drawn"), "{errors}");
+    let split: Split = RunFolder::open(&out).unwrap().read_split().unwrap();
+    assert!(split.test.len() == 1 && split.train.iter().all(|id| id.starts_with('Q')), "{split:?}");
+
+    // The modality may be another one, but not without a word.
+    for number in 0..6 {
+        let folder = other.join(format!("Q{number:02}"));
+        fs::rename(folder.join("pet.nii.gz"), folder.join("t1.nii.gz")).unwrap();
+    }
+    let line = ["finetune", "--modality", "t1", "--labels", "2", "--epochs", "1", "--device", "cpu", "--from"];
+    let (code, _, errors) = ended(&amlp(&line, &[&pre, Path::new("--out"), &temp.path().join("t1"), &other]));
+    assert!(code == 0 && errors.contains("was trained on pet, not on t1"), "{errors}");
+}
+
+/// A cohort of two patients has no test patient, and nothing was segmented without an error.
+#[test]
+fn nothing_to_segment_is_an_error() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 2);
+    let (model, out) = (model(temp.path(), &root), temp.path().join("masks"));
+    let line = ["segment", "--device", "cpu", "--model"];
+    let (code, _, errors) = ended(&amlp(&line, &[&model, &root, Path::new("--out"), &out]));
+    assert!(code == 1 && errors.contains("--subset all") && !out.exists(), "{errors}");
 }
 
 /// A mask with an unknown name next to the scan must not become a modality that all other patients lack.
@@ -217,9 +260,9 @@ fn patients_with_several_scans_are_split_and_labelled_as_one() {
     let flat = cohort(temp.path(), 12);
     let root = temp.path().join("sessions");
     for number in 0..12 {
-        let place = root.join(format!("S{}/ses-{}", number / 2, number % 2));
-        fs::create_dir_all(place.parent().unwrap()).unwrap();
-        fs::rename(flat.join(format!("P{number:02}")), place).unwrap();
+        let folder = root.join(format!("S{}/ses-{}", number / 2, number % 2));
+        fs::create_dir_all(folder.parent().unwrap()).unwrap();
+        fs::rename(flat.join(format!("P{number:02}")), folder).unwrap();
     }
     let run = temp.path().join("fine");
     let mut config = finetune_config(&root, None);
@@ -287,9 +330,9 @@ fn a_ct_of_another_scale_is_segmented_once_its_offset_is_set() {
         write_volume(path, &Volume::from_f32(image.grid.clone(), values)).unwrap();
     };
     for number in 0..6 {
-        let place = root.join(format!("P{number:02}"));
-        fs::remove_file(place.join("pet.nii.gz")).unwrap();
-        write_ct(&place.join("ct.nii.gz"), number, 0.0);
+        let folder = root.join(format!("P{number:02}"));
+        fs::remove_file(folder.join("pet.nii.gz")).unwrap();
+        write_ct(&folder.join("ct.nii.gz"), number, 0.0);
     }
     let run = temp.path().join("fine");
     let mut config = finetune_config(&root, None);

@@ -119,8 +119,8 @@ fn an_interrupted_training_is_resumed_by_its_folder_alone() {
     assert_same(&at("fine"), &at("fine-cut"));
     assert!(!at("fine-cut/tensorboard").exists());
 
-    let (again, said) = resume(&at("fine-cut"), &[]);
-    assert!(again == report && said.contains("nothing to resume"), "{said}");
+    let (again, stderr) = resume(&at("fine-cut"), &[]);
+    assert!(again == report && stderr.contains("nothing to resume"), "{stderr}");
     let output = amlp().arg("resume").arg(&root).output().unwrap();
     assert!(String::from_utf8(output.stderr).unwrap().contains("is not a run folder"));
 }

@@ -44,11 +44,11 @@ pub fn patient(number: usize) -> (Volume, LabelVolume) {
 pub fn cohort(folder: &Path, patients: usize) -> PathBuf {
     let root = folder.join("cohort");
     for number in 0..patients {
-        let place = root.join(format!("P{number:02}"));
-        std::fs::create_dir_all(&place).unwrap();
+        let folder = root.join(format!("P{number:02}"));
+        std::fs::create_dir_all(&folder).unwrap();
         let (image, label) = patient(number);
-        write_volume(&place.join("pet.nii.gz"), &image).unwrap();
-        write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+        write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
+        write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
     }
     root
 }

@@ -20,8 +20,8 @@ use engine::volume::{Interpolation, LabelVolume, Volume, resample_f32, resample_
 fn cohort_with_masks_on_ct(folder: &Path, patients: usize) -> PathBuf {
     let root = folder.join("cohort");
     for number in 0..patients {
-        let place = root.join(format!("P{number:02}"));
-        fs::create_dir_all(&place).unwrap();
+        let folder = root.join(format!("P{number:02}"));
+        fs::create_dir_all(&folder).unwrap();
         let (pet, label) = patient(number);
         let [x, y, z] = pet.grid.spacing_mm();
         let fine = pet.grid.with_spacing([x / 2.0, y / 2.0, z]);
@@ -29,9 +29,9 @@ fn cohort_with_masks_on_ct(folder: &Path, patients: usize) -> PathBuf {
         let ct = Volume::from_f32(fine.clone(), ct);
         let labels: Vec<u8> = label.iter().map(|label| label as u8).collect();
         let labels = resample_labels(&labels, &label.grid, &fine, 0);
-        write_volume(&place.join("pet.nii.gz"), &pet).unwrap();
-        write_volume(&place.join("ct.nii.gz"), &ct).unwrap();
-        write_label(&place.join("seg.nii.gz"), &LabelVolume::new(fine, labels).unwrap(), &ct).unwrap();
+        write_volume(&folder.join("pet.nii.gz"), &pet).unwrap();
+        write_volume(&folder.join("ct.nii.gz"), &ct).unwrap();
+        write_label(&folder.join("seg.nii.gz"), &LabelVolume::new(fine, labels).unwrap(), &ct).unwrap();
     }
     root
 }

@@ -96,7 +96,7 @@ fn files_under(folder: &Path) -> usize {
 }
 
 #[test]
-fn every_series_is_read_as_its_table_says() {
+fn every_series_matches_the_reference_table() {
     let Some(root) = folder("dicom-series") else { return };
     let unpacked = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
@@ -241,7 +241,7 @@ fn stored(file: &DicomFile) -> engine::Result<(Vec<u8>, String)> {
 }
 
 #[test]
-fn every_file_is_read_as_its_table_says() {
+fn every_file_matches_the_reference_table() {
     let Some(root) = folder("dicom") else { return };
     let (mut wrong, mut refused) = (Vec::new(), 0);
     let rows = table(&root.join("reference.tsv"));
@@ -326,7 +326,7 @@ fn hostile_files_end_in_a_named_error() {
     let Some(root) = folder("dicom-series/hostile") else { return };
     // Its header is valid, so that the error occurs only when pixels are read.
     let error = Volume::read(&root.join("len4g.dcm")).unwrap_err().to_string();
-    assert!(error.contains("holds no DICOM image"), "{error}");
+    assert!(error.contains("contains no DICOM image"), "{error}");
     let file = DicomFile::open(&root.join("len4g.dcm")).unwrap();
     assert!(file.pixel_bytes(usize::MAX).unwrap().len() < 356);
     let error = Frames::open(&file).err().unwrap().to_string();
@@ -361,7 +361,7 @@ fn encapsulated(syntax: &str, [rows, columns]: [u16; 2], bits_stored: u16, strea
 }
 
 #[test]
-fn restarts_and_predictors_of_lossless_jpeg_and_damaged_frames() {
+fn lossless_jpeg_with_any_predictor_is_decoded_and_damaged_frames_never_panic() {
     let Some(root) = folder("dicom-series/hostile") else { return };
     let temp = tempfile::tempdir().unwrap();
     let path = temp.path().join("frame.dcm");

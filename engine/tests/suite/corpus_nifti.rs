@@ -80,11 +80,11 @@ fn check_row(folder: &Path, row: &BTreeMap<String, String>) -> Result<(), String
     let path = folder.join(&row["file"]);
     let read = read_all(&path);
     // The header alone gives the same position; for a hostile one, anything or nothing.
-    let place = Volume::read_grid(&path);
+    let grid = Volume::read_grid(&path);
     if let Ok(volume) = &read
-        && !place.as_ref().is_ok_and(|grid| *grid == volume.grid)
+        && !grid.as_ref().is_ok_and(|grid| *grid == volume.grid)
     {
-        return Err(format!("{place:?} by its header, {:?} as a whole", volume.grid));
+        return Err(format!("{grid:?} by its header, {:?} as a whole", volume.grid));
     }
     let image = row["role"].strip_prefix("mask-for:").map(|name| Volume::read(&folder.join(name)).unwrap());
     let warn = row["expected"] == "warn-and-load";
@@ -127,14 +127,14 @@ fn every_row_of_the_manifest_is_read_as_expected() {
 }
 
 #[test]
-fn a_bomb_is_refused_before_its_memory_is_taken_naming_both_sizes() {
+fn a_decompression_bomb_is_refused_before_allocation_with_both_sizes() {
     let Some(folder) = folder("nifti") else { return };
     let message = Volume::read(&folder.join("bomb_dims.nii.gz")).unwrap_err().to_string();
     assert!(message.contains("4000 MiB") && message.contains("2048 MiB"), "{message}");
 }
 
 #[test]
-fn no_text_of_a_header_is_ever_shown() {
+fn texts_of_a_header_are_never_shown() {
     let Some(folder) = folder("nifti") else { return };
     let volume = Volume::read(&folder.join("text_patient.nii")).unwrap();
     assert!(!format!("{volume:?}").contains("DOE"));

@@ -78,7 +78,7 @@ fn correct(ward: &Ward, id: &str, mask: &Path, verdict: Verdict) {
 }
 
 #[test]
-fn segment_correct_accept_retrain_and_the_rest_is_segmented_better() {
+fn retraining_on_corrected_cases_improves_the_other_cases() {
     let temp = tempfile::tempdir().unwrap();
     let ward = ward(temp.path());
     let first = split(&ward.run);
@@ -106,7 +106,7 @@ fn segment_correct_accept_retrain_and_the_rest_is_segmented_better() {
     let retrain =
         ["retrain", ward.run.to_str().unwrap(), "--steps", "160", "--lr", "0.01", "--device", "cpu", "--json"];
     let done = amlp(&retrain, &[("--out", &next)]);
-    let (report, said) = (json(&done), String::from_utf8_lossy(&done.stderr).into_owned());
+    let (report, stderr) = (json(&done), String::from_utf8_lossy(&done.stderr).into_owned());
     let expected: Vec<&str> = ward.corrected[..3].iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(texts(&report["corrected"]), expected);
     let labelled = texts(&report["labelled"]);
@@ -115,8 +115,10 @@ fn segment_correct_accept_retrain_and_the_rest_is_segmented_better() {
         "the first run's one joins: {report}"
     );
     assert!(
-        !labelled.contains(&tested.as_str()) && said.contains(tested.as_str()) && said.contains("is a test patient"),
-        "{said}"
+        !labelled.contains(&tested.as_str())
+            && stderr.contains(tested.as_str())
+            && stderr.contains("is a test patient"),
+        "{stderr}"
     );
 
     let change = &report["before_after"];

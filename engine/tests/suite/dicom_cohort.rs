@@ -159,7 +159,7 @@ fn commands_give_the_same_results_for_dicom_and_nifti_cohorts() {
 }
 
 #[test]
-fn a_seg_holds_what_a_nifti_mask_holds_and_no_other_file_names_the_patient() {
+fn a_seg_equals_the_nifti_mask_and_only_it_names_the_patient() {
     let temp = tempfile::tempdir().unwrap();
     let root = temp.path();
     let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/sample");
@@ -168,10 +168,10 @@ fn a_seg_holds_what_a_nifti_mask_holds_and_no_other_file_names_the_patient() {
     write_volume(&nifti, &read(&scan, &ReadOptions::default()).unwrap()).unwrap();
     let model = sample.join("model");
     let out = root.join("out");
-    let segment = |format: &str, place: &str, input: &Path| {
+    let segment = |format: &str, name: &str, input: &Path| {
         let line = ["segment", "--device", "cpu", "--threads", "2", "--format", format, "--model"];
-        amlp(&line, &[&model, Path::new("--out"), &out.join(place), input]);
-        let mut found = files(&out.join(place)).into_iter().map(|(path, _)| path);
+        amlp(&line, &[&model, Path::new("--out"), &out.join(name), input]);
+        let mut found = files(&out.join(name)).into_iter().map(|(path, _)| path);
         found.find(|path| [".dcm", ".nii.gz"].iter().any(|end| path.to_string_lossy().ends_with(end))).unwrap()
     };
     let [seg, mask, twin] = [("seg", "segs", &scan), ("nifti", "masks", &scan), ("nifti", "twins", &nifti)]

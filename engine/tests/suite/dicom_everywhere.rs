@@ -170,7 +170,7 @@ fn evaluated(segmentation: &Path, reference: &Path, target: &Target) -> engine::
 
 /// A label was measured without the voxels that a later segment covers.
 #[test]
-fn a_segment_is_evaluated_whole_although_another_overlaps_it() {
+fn an_overlapped_segment_is_evaluated_as_a_whole() {
     let temp = tempfile::tempdir().unwrap();
     let both = segmented(temp.path(), 5, &[(1, 4..9), (2, 7..12)]);
     let first = segmented(temp.path(), 5, &[(1, 4..9)]);

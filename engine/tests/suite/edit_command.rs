@@ -76,9 +76,9 @@ fn a_list_of_operations_changes_a_mask() {
     assert_eq!(labels(&restored), labels(&mask));
     let whole = std::fs::read(&journal).unwrap();
     std::fs::write(&journal, &whole[..whole.len() - 3]).unwrap();
-    let (listed, said) = done(&amlp(&["journal", &journal, "--out", &restored, "--json"]));
+    let (listed, stderr) = done(&amlp(&["journal", &journal, "--out", &restored, "--json"]));
     assert_eq!(listed["edits"], 8);
-    assert!(said.contains("8 edits are intact") && said.contains("were ignored: it is cut off"), "{said}");
+    assert!(stderr.contains("8 edits are intact") && stderr.contains("were ignored: it is truncated"), "{stderr}");
     assert_eq!(labels(&restored).iter().filter(|&&l| l == 2).count(), count(5), "before it was relabelled");
     assert_eq!(std::fs::metadata(&journal).unwrap().len(), whole.len() as u64 - 3, "reading changes nothing");
 }
@@ -105,8 +105,8 @@ fn one_frame_of_a_mask_is_edited() {
     replace_labels(masks.as_ref(), &[one.clone(), one.clone(), one.clone()], &still).unwrap();
     let (out, journal, restored) = (at("out.nii.gz"), at("p02.edits"), at("restored.nii.gz"));
     let edit = ["edit", "--image", &cine, "--mask", &masks, "--ops", &ops, "--out", &out, "--journal", &journal];
-    let (report, said) = done(&amlp(&[&edit[..], &["--frame", "1", "--json"]].concat()));
-    assert!(said.contains("has 3 frames, frame 1 is used"), "{said}");
+    let (report, stderr) = done(&amlp(&[&edit[..], &["--frame", "1", "--json"]].concat()));
+    assert!(stderr.contains("has 3 frames, frame 1 is used"), "{stderr}");
     assert_eq!(report["label_voxels"]["5"], expected.iter().filter(|&l| l == 5).count());
     assert_eq!(frames(&out), [one.clone(), expected, one]);
     let (listed, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--image", &cine, "--json"]));
@@ -120,7 +120,7 @@ fn one_frame_of_a_mask_is_edited() {
 fn an_invalid_list_is_refused_by_step_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    for (ops, said) in [
+    for (ops, expected) in [
         (r#"[{"op":"grow","label":1,"mm":3},{"op":"shrink","label":1}]"#, "step 2: op = shrink: missing field `mm`"),
         (r#"[{"op":"remove_component","voxel":[0,0,0]}]"#, "step 1: voxel = [0, 0, 0]: it is background"),
         (r#"[{"op":"boolean","operation":"union","a":1,"b":1,"of":"other"}]"#, "needs another mask"),
@@ -130,11 +130,33 @@ fn an_invalid_list_is_refused_by_step_and_writes_nothing() {
         let output = amlp(&["edit", "--image", &image, "--mask", &mask, "--ops", &list, "--out", &out]);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1));
-        assert!(errors.contains("ops.json") && errors.contains(said), "{errors}");
+        assert!(errors.contains("ops.json") && errors.contains(expected), "{errors}");
         assert!(!Path::new(&out).exists());
     }
     let output = amlp(&["journal", &at("seg.nii.gz")]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("it is not an edit journal"));
+}
+
+/// `--out` with the path of the scan replaced the scan by a mask.
+#[test]
+fn a_mask_is_never_written_over_the_file_it_is_made_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let [image, mask, ops] = files(folder.path(), r#"[{"op":"grow","label":1,"mm":3}]"#);
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let journal = at("p.edits");
+    let edit = ["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--journal", &journal, "--out"];
+    done(&amlp(&[&edit[..], &[mask.as_str()]].concat()));
+    let [scan, labels] = [&image, &mask].map(|path| std::fs::read(path).unwrap());
+    for line in [
+        [&edit[..], &[image.as_str()]].concat(),
+        vec!["consensus", &mask, &image, "--out", &mask],
+        vec!["journal", &journal, "--image", &image, "--out", &image],
+    ] {
+        let output = amlp(&line);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && errors.contains("would overwrite one of the inputs"), "{errors}");
+    }
+    assert!(std::fs::read(&image).unwrap() == scan && std::fs::read(&mask).unwrap() == labels);
 }
 
 /// Kills the program while it edits: the journal restores the result of a shorter list of operations.

@@ -63,9 +63,9 @@ fn the_program_prints_the_report_of_the_library() {
         for k in 0..7 {
             let number = k.to_string();
             let mut words: Vec<&str> = words.split_whitespace().chain(["--slice", &number]).collect();
-            let place = mask.to_string_lossy().into_owned();
+            let path = mask.to_string_lossy().into_owned();
             if with_label {
-                words.extend(["--label", &place]);
+                words.extend(["--label", &path]);
             }
             let slice = case.slice(k, 8).unwrap();
             let found = slice.cluster(settings).unwrap();
@@ -112,9 +112,9 @@ fn random_masks_equal_those_drawn_in_training() {
         let sigma = Sigma::Epoch { epoch, epochs: 9, ratio: MaskRatio::default() };
         let settings = MaskSettings { order: Order::Random, sigma, seed: 5, ..MaskSettings::default() };
         let found = slice.cluster(&settings).unwrap();
-        let place = [epoch as u64, slice.prepared_slice as u64];
+        let key = [epoch as u64, slice.prepared_slice as u64];
         let masking = slice.mask(&found, &settings).unwrap();
-        assert_eq!(masking.order, order(Order::Random, &found.labels, &found.logit, 5, &place));
+        assert_eq!(masking.order, order(Order::Random, &found.labels, &found.logit, 5, &key));
         masking.order
     };
     assert_ne!(of(1), of(2));
@@ -152,8 +152,8 @@ fn the_table_has_one_row_per_patch() {
         assert!(row[9].is_empty() && row[10].is_empty());
         assert_eq!((number(11), number(12)), (8 - at / 8, 8 - at % 8), "as the window counts");
     }
-    let told = slice.uncertainty(&found, &masking);
-    assert!((told.h1 - told.h2).abs() < 1e-12 && told.h3.is_some() && told.h1 > 0.0);
+    let uncertainty = slice.uncertainty(&found, &masking);
+    assert!((uncertainty.h1 - uncertainty.h2).abs() < 1e-12 && uncertainty.h3.is_some() && uncertainty.h1 > 0.0);
 }
 
 /// Half of the patches, lesion first.
@@ -184,8 +184,8 @@ fn a_pretrained_network_reconstructs_a_masked_slice() {
     let mut sum = 0.0;
     for patch in 0..64 {
         let (rows, columns) = slice.grid.pixels_of(patch);
-        let places = rows.flat_map(|i| columns.clone().map(move |j| i * 32 + j));
-        let error = places.map(|at| (made.output[at] - slice.pixels[at]).powi(2)).sum::<f32>() / 16.0;
+        let pixels_of_patch = rows.flat_map(|i| columns.clone().map(move |j| i * 32 + j));
+        let error = pixels_of_patch.map(|at| (made.output[at] - slice.pixels[at]).powi(2)).sum::<f32>() / 16.0;
         assert_eq!(made.losses[patch].is_some(), masking.masked[patch]);
         assert!(made.losses[patch].is_none_or(|loss| (loss - error).abs() <= 1e-4 * error.max(1e-3)), "patch {patch}");
         sum += made.relative[patch].unwrap_or(0.0);

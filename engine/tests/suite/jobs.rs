@@ -110,11 +110,11 @@ fn pausing_while_patients_are_prepared_waits_between_two_of_them() {
     let root = cohort(temp.path(), 16);
     for (name, config) in ["pre", "fine"].into_iter().zip(both(&root)) {
         let (control, released) = (Control::default(), AtomicBool::new(false));
-        let mut told = Vec::new();
+        let mut progress = Vec::new();
         std::thread::scope(|scope| {
             let mut pause = |done: usize, _: usize| {
-                told.push((done, released.load(Ordering::SeqCst)));
-                if told.len() == 1 {
+                progress.push((done, released.load(Ordering::SeqCst)));
+                if progress.len() == 1 {
                     control.set(Signal::Pause);
                     scope.spawn(|| {
                         std::thread::sleep(std::time::Duration::from_millis(100));
@@ -125,8 +125,8 @@ fn pausing_while_patients_are_prepared_waits_between_two_of_them() {
             };
             prepare(&config, &temp.path().join(name), false, &control, &mut pause).unwrap();
         });
-        assert!(told.len() > 1 && !told[0].1, "{told:?}");
-        assert!(told[1..].iter().all(|(_, released)| *released), "went on while paused: {told:?}");
+        assert!(progress.len() > 1 && !progress[0].1, "{progress:?}");
+        assert!(progress[1..].iter().all(|(_, released)| *released), "continued while paused: {progress:?}");
     }
 }
 
@@ -180,8 +180,8 @@ fn a_loss_that_explodes_leaves_finite_weights_and_the_reason() {
     let run = temp.path().join("run");
     let error = pretrain(&config, &run, false, 0).unwrap_err();
     let why = error.to_string();
-    let EntryState::Failed(told) = entry(temp.path(), &run).state else { panic!("{:?}", entry(temp.path(), &run)) };
-    assert_eq!(told, why);
+    let EntryState::Failed(reason) = entry(temp.path(), &run).state else { panic!("{:?}", entry(temp.path(), &run)) };
+    assert_eq!(reason, why);
     let folder = RunFolder::open(&run).unwrap();
     let mut checkpoint = load(&folder).unwrap().0;
     let weights = checkpoint.take("model.safetensors").unwrap();

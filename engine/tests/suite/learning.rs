@@ -110,8 +110,8 @@ fn pre_training_beats_predicting_the_mean_on_held_out_slices() {
         let name = "learning::pre_training_beats_predicting_the_mean_on_held_out_slices";
         let mut again = std::process::Command::new(std::env::current_exe().unwrap());
         let output = again.args([name, "--exact"]).env("AMLP_SIMD", "portable").output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
         return;
     }
     let temp = tempfile::tempdir().unwrap();
@@ -192,7 +192,7 @@ fn no_test_patient_influences_training() {
 
 proptest! {
     #[test]
-    fn labelled_patients_train_and_parts_are_apart(
+    fn parts_are_disjoint_and_labelled_patients_are_training_patients(
         volumes in prop::collection::vec(prop::option::of(0.1..90.0_f64), 3..50),
         share in prop_oneof![Just("5%"), Just("50%"), Just("1"), Just("all")],
         seed: u64,

@@ -278,9 +278,9 @@ fn a_ct_that_is_not_in_hounsfield_units_is_refused_until_its_offset_is_set() {
     let error = prepare(&shifted, CtOffset::None).unwrap_err().to_string();
     assert!(error.contains("air is at 24 instead of -1000") && error.contains("Set preprocess.ct_offset"), "{error}");
     assert!(shifted.problems().iter().any(|p| p.contains("cannot be Hounsfield units")));
-    let told = prepare(&shifted, CtOffset::Hu(-1024.0)).unwrap();
-    let apart = told.channels[0].iter().zip(&right.channels[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(apart < 1e-3 && told.tissue == right.tissue, "{apart}");
+    let corrected = prepare(&shifted, CtOffset::Hu(-1024.0)).unwrap();
+    let apart = corrected.channels[0].iter().zip(&right.channels[0]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart < 1e-3 && corrected.tissue == right.tissue, "{apart}");
     let scaled = ct(&|hu| (hu + 1000.0) / 1300.0);
     let error = prepare(&scaled, CtOffset::None).unwrap_err().to_string();
     assert!(error.contains("cannot be Hounsfield units") && error.contains("Set preprocess.kind to other"), "{error}");

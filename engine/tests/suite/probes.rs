@@ -127,7 +127,7 @@ fn pins_do_not_change_a_run() {
 }
 
 #[test]
-fn a_record_holds_the_masks_losses_and_labels_of_its_step() {
+fn a_record_contains_the_masks_losses_and_labels_of_its_step() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     config.training.epochs = 4;
@@ -143,10 +143,10 @@ fn a_record_holds_the_masks_losses_and_labels_of_its_step() {
     let pixels = job.slices.pixels(slice).unwrap();
     let mut events = Vec::new();
     let mut sink = |event: &Event| {
-        if let Event::Probe(told) = event {
-            let record = probe::read(&run, &pin, Stage::Pretrain, told.epoch);
-            assert_eq!(record.unwrap().epoch, told.epoch, "the record is there when its event is told");
-            events.push((**told).clone());
+        if let Event::Probe(logged) = event {
+            let record = probe::read(&run, &pin, Stage::Pretrain, logged.epoch);
+            assert_eq!(record.unwrap().epoch, logged.epoch, "the record is there when its event is logged");
+            events.push((**logged).clone());
         }
         Ok(())
     };
@@ -160,11 +160,11 @@ fn a_record_holds_the_masks_losses_and_labels_of_its_step() {
     let records = records(&run, &pin, Stage::Pretrain);
     assert_eq!(records.iter().map(|r| r.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!((&records[0].before, records[3].after.as_slice()), (&kmeans, &labels[slice * N..][..N]));
-    for (record, told) in records.iter().zip(&events) {
+    for (record, logged) in records.iter().zip(&events) {
         let sigma = config.method.ratio.sigma(record.epoch, 4);
         assert_eq!((record.sigma, record.order.len()), (Some(sigma), masked_count(N, sigma)));
-        let place = [record.epoch as u64, slice as u64];
-        let mut masked = order(config.method.order, &record.before, &clustering.logit, config.seed, &place);
+        let key = [record.epoch as u64, slice as u64];
+        let mut masked = order(config.method.order, &record.before, &clustering.logit, config.seed, &key);
         masked.truncate(record.order.len());
         assert!(record.order.iter().map(|patch| usize::from(*patch)).eq(masked), "another masking order");
         let thrown = coins(N, config.seed, record.epoch as u64, slice as u64);
@@ -184,7 +184,7 @@ fn a_record_holds_the_masks_losses_and_labels_of_its_step() {
             assert_eq!(record.after[i], label);
             let digit = |text: &str| text.as_bytes()[i] - b'0';
             assert_eq!(
-                [digit(&told.before), digit(&told.after), digit(&told.cases)],
+                [digit(&logged.before), digit(&logged.after), digit(&logged.cases)],
                 [record.before[i], record.after[i], record.cases[i]]
             );
         }
@@ -199,8 +199,8 @@ fn check_reconstruction(record: &ProbeRecord, pixels: &[f32]) {
     let picture = record.values();
     for (patch, loss) in record.losses.iter().enumerate().filter_map(|(patch, loss)| Some((patch, (*loss)?))) {
         let (row, column) = (patch / 8 * 4, patch % 8 * 4);
-        let places = (row..row + 4).flat_map(|i| (column..column + 4).map(move |j| i * 32 + j));
-        let error: f32 = places.map(|at| (picture[at] - pixels[at]).powi(2)).sum::<f32>() / 16.0;
+        let pixels_of_patch = (row..row + 4).flat_map(|i| (column..column + 4).map(move |j| i * 32 + j));
+        let error: f32 = pixels_of_patch.map(|at| (picture[at] - pixels[at]).powi(2)).sum::<f32>() / 16.0;
         // Half a step of rounding in every pixel.
         assert!((error - loss).abs() <= step * loss.sqrt() + step * step, "patch {patch}: {error} {loss}");
     }
@@ -337,9 +337,9 @@ fn an_impossible_pin_is_reported_once_and_a_resumed_run_keeps_its_pins() {
     config.method.probes = vec!["nobody:1".into(), format!("{}:99", train[0])];
     let run = temp.path().join("run");
     let pin = Pin::new(train[0].clone(), 2);
-    let mut said = Vec::new();
+    let mut warnings = Vec::new();
     job(&config, &run, false, |event, pins, control| match event {
-        Event::Warning { message } => said.push(message.clone()),
+        Event::Warning { message } => warnings.push(message.clone()),
         Event::Step { epoch: 1, step: 2, .. } => {
             pins.add(pin.clone());
             pins.remove(&Pin::new("nobody", 1));
@@ -348,9 +348,9 @@ fn an_impossible_pin_is_reported_once_and_a_resumed_run_keeps_its_pins() {
         _ => {}
     })
     .unwrap_err();
-    let about = |who: &str| said.iter().filter(|message| message.contains(who)).count();
-    assert_eq!((about("nobody:1"), about("99")), (1, 1), "{said:?}");
-    assert!(said.iter().any(|message| message.contains("7 prepared slices")), "{said:?}");
+    let about = |who: &str| warnings.iter().filter(|message| message.contains(who)).count();
+    assert_eq!((about("nobody:1"), about("99")), (1, 1), "{warnings:?}");
+    assert!(warnings.iter().any(|message| message.contains("7 prepared slices")), "{warnings:?}");
     job(&config, &run, true, |_, pins, _| assert_eq!(pins.list().len(), 2)).unwrap();
     assert!(probe::epochs(&run, &pin, Stage::Pretrain).ends_with(&[2, 3]));
 
@@ -402,11 +402,11 @@ fn fine_tuning_records_the_probability() {
     config.method.probes = vec![seen.to_string(), unseen.to_string()];
     let run = temp.path().join("run");
     let events = plain(&config, &run);
-    let told = events.iter().filter_map(|e| if let Event::Probe(p) = e { Some(p) } else { None });
+    let logged = events.iter().filter_map(|e| if let Event::Probe(p) = e { Some(p) } else { None });
     assert!(
-        told.clone().all(|p| p.stage == Stage::Finetune && p.before.is_empty() && p.trained == (p.case == seen.case))
+        logged.clone().all(|p| p.stage == Stage::Finetune && p.before.is_empty() && p.trained == (p.case == seen.case))
     );
-    assert_eq!(told.count(), 60);
+    assert_eq!(logged.count(), 60);
     for (pin, trained) in [(&seen, true), (&unseen, false)] {
         let slice = probe::read_slice(&run, pin, Stage::Finetune).unwrap();
         assert_eq!((slice.trained, slice.grid, slice.size, slice.kmeans.len()), (trained, 0, 32, 0));

@@ -150,7 +150,7 @@ fn layer_decay_slows_a_layer_by_its_distance_from_the_head() {
 }
 
 #[test]
-fn an_encoder_alone_is_taken_over() {
+fn the_encoder_can_be_transferred_alone() {
     let temp = tempfile::tempdir().unwrap();
     let config = pretrain_config(&cohort(temp.path(), 8));
     let run = temp.path().join("run");
@@ -216,7 +216,7 @@ fn the_validation_loss_is_a_curve_and_changes_no_training() {
 }
 
 #[test]
-fn losses_that_choose_the_foreground_are_remembered_by_a_checkpoint() {
+fn a_checkpoint_stores_the_losses_that_choose_the_foreground() {
     let temp = tempfile::tempdir().unwrap();
     let mut config = pretrain_config(&cohort(temp.path(), 8));
     (config.method.foreground_choice, config.method.period, config.training.epochs) = (ForegroundChoice::Error, 1, 3);

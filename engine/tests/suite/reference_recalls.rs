@@ -75,7 +75,7 @@ fn recalls_on_lgg_flair_are_near_the_reference() {
     near(paper, [0.31, 0.32], 0.25);
     let plus = measure("lgg", "flair", 160, Spacing::Iso, true).unwrap();
     near(plus, [0.94, 0.87], 0.15);
-    assert!(plus[0] > paper[0] + 0.3, "the brighter cluster without air holds the lesions here");
+    assert!(plus[0] > paper[0] + 0.3, "the brighter cluster without air contains the lesions here");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn another_process_can_read_but_not_write_verdicts() {
     child.kill().unwrap();
     child.wait().unwrap();
     let (_, log) = ReviewWriter::open(folder.path()).unwrap();
-    assert_eq!((log.entries.len(), log.warnings().len()), (3, 0), "a killed writer blocks nobody");
+    assert_eq!((log.entries.len(), log.warnings().len()), (3, 0), "a killed writer does not block others");
 }
 
 #[test]
@@ -94,16 +94,16 @@ fn names(queue: &Value) -> Vec<&str> {
 fn reviewed(folder: &Path) -> PathBuf {
     let root = cohort(folder, 4);
     for number in 0..3 {
-        let place = root.join(format!("P{number:02}"));
+        let folder = root.join(format!("P{number:02}"));
         let (image, truth) = patient(number);
         let keep = |at: usize, label: u16| if at % 4 < number { 0 } else { label };
         let labels: Vec<u16> = truth.iter().enumerate().map(|(at, label)| keep(at, label)).collect();
         let mask = LabelVolume::new(truth.grid.clone(), labels).unwrap();
-        write_label(&place.join("pet_pred.nii.gz"), &mask, &image).unwrap();
+        write_label(&folder.join("pet_pred.nii.gz"), &mask, &image).unwrap();
         if number < 2 {
             let sure = if number == 0 { 0.9 } else { 0.6 };
             let probability: Vec<f32> = truth.iter().map(|label| if label > 0 { sure } else { 0.0 }).collect();
-            write_f32(&place.join("pet_prob.nii.gz"), &probability, &image).unwrap();
+            write_f32(&folder.join("pet_prob.nii.gz"), &probability, &image).unwrap();
         }
     }
     let (mut writer, _) = ReviewWriter::open(&root).unwrap();
@@ -163,7 +163,7 @@ fn tables_and_pages_are_written() {
         truth.iter().zip(image.to_f32()).filter(|(l, _)| *l > 0).map(|(_, v)| f64::from(v)).collect();
     let mean = inside.iter().sum::<f64>() / inside.len() as f64;
     assert!((first[12].parse::<f64>().unwrap() - mean).abs() < 1e-5, "{first:?} {mean}");
-    assert_eq!(first[14], "", "without a sidecar nobody knows whether they are SUV");
+    assert_eq!(first[14], "", "without a sidecar the unit is unknown");
     let index = text("report/index.html");
     assert!((0..4).all(|n| index.contains(&format!("href=\"P0{n}.html\""))), "{index}");
     assert!(text("report/P01.html").contains("data:image/png;base64,"));

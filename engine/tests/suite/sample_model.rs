@@ -79,7 +79,7 @@ fn the_demo_writes_a_small_model_that_segments() {
     let held: Vec<&str> = split["test"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     assert!(card.contains(&format!("| held-out patients | {} |", held.join(", "))), "{card}");
 
-    // It finds in a held-out scan what the demo found with the whole run.
+    // It segments a held-out scan like the run of the demo.
     let again = temp.path().join("again");
     let scan = root.join(held[0]).join("pet.nii.gz");
     let line = ["segment", "--device", "cpu", "--threads", "2", "--model"];
@@ -148,8 +148,8 @@ fn an_exported_model_has_a_model_card() {
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success() && text.contains("Fine-tune it first") && !model.exists(), "{text}");
 
-    let said = succeeds(&export(&run));
-    assert_eq!(said.trim(), format!("Model: {}", model.display()));
+    let stdout = succeeds(&export(&run));
+    assert_eq!(stdout.trim(), format!("Model: {}", model.display()));
     let expected = ["MODEL.md", MANIFEST, WEIGHTS, "cohort.json", "config.toml", "split.json"];
     assert_eq!(files(&model), expected);
     let split: serde_json::Value = serde_json::from_slice(&fs::read(run.join("split.json")).unwrap()).unwrap();
@@ -192,8 +192,8 @@ fn every_damage_is_a_named_error() {
     };
     let flip = |at: f64| {
         move |bytes: &mut Vec<u8>| {
-            let place = (at * (bytes.len() - 1) as f64) as usize;
-            bytes[place] ^= 0x10;
+            let position = (at * (bytes.len() - 1) as f64) as usize;
+            bytes[position] ^= 0x10;
         }
     };
     let replace = |from: &'static str, to: &'static str| {
@@ -205,7 +205,7 @@ fn every_damage_is_a_named_error() {
     }
     for keep in [0, 1, 1000] {
         let error = edit(WEIGHTS, &|bytes| bytes.truncate(keep)).to_string();
-        assert!(error.contains("model.safetensors") && error.contains(&format!("holds {keep} bytes")), "{error}");
+        assert!(error.contains("model.safetensors") && error.contains(&format!("has {keep} bytes")), "{error}");
     }
     let error = edit(MANIFEST, &replace("\"epoch\": 4", "\"epoch\": 5"));
     assert!(matches!(error.kind(), ErrorKind::Checksum { path, .. } if path.ends_with(MANIFEST)), "{error}");
@@ -237,7 +237,7 @@ fn a_missing_part_of_a_model_is_named() {
         assert!(matches!(error.kind(), ErrorKind::Io { path, .. } if path.ends_with(name)), "{error}");
     }
     let error = without("checkpoints/last").to_string();
-    assert!(error.contains("holds no checkpoint last or previous"), "{error}");
+    assert!(error.contains("has no checkpoint last or previous"), "{error}");
     let error = without("config.toml").to_string();
     assert!(error.contains("is not a run folder, it has no config.toml"), "{error}");
     // The program says the same in one line.

@@ -42,9 +42,9 @@ fn brats(folder: &Path) -> PathBuf {
             let (patient, time) = (number.min(9), 100 + number / 10);
             (format!("BraTS-GLI-{patient:05}-{time}"), ["-t1n", "-t1c", "-t2w", "-t2f", "-seg"], 3)
         };
-        let place = root.join(&name);
-        fs::create_dir_all(&place).unwrap();
-        let file = |end: &str| place.join(format!("{name}{end}.nii.gz"));
+        let folder = root.join(&name);
+        fs::create_dir_all(&folder).unwrap();
+        let file = |end: &str| folder.join(format!("{name}{end}.nii.gz"));
         let (image, label) = patient(number);
         for (channel, end) in ends[..4].iter().enumerate() {
             let values = image.to_f32().iter().map(|value| value * (channel + 1) as f32).collect();
@@ -148,16 +148,16 @@ fn ended(child: Child) -> (Option<i32>, String) {
 /// Interrupts a study, as Ctrl+C does, after the message `after`, while the next run trains.
 #[cfg(unix)]
 fn interrupted(mut child: Child, after: &str) -> (Option<i32>, String) {
-    let mut said = String::new();
+    let mut output = String::new();
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
-        said += &line.unwrap();
-        said.push('\n');
-        if said.lines().last().is_some_and(|line| line.starts_with(after)) {
+        output += &line.unwrap();
+        output.push('\n');
+        if output.lines().last().is_some_and(|line| line.starts_with(after)) {
             let kill = format!("kill -INT {}", child.id());
             assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         }
     }
-    (child.wait().unwrap().code(), said)
+    (child.wait().unwrap().code(), output)
 }
 
 #[cfg(unix)]
@@ -171,13 +171,13 @@ fn the_quick_plan_is_interrupted_continued_and_shared_by_two_processes() {
     fs::write(&plan, text.replace("assets/sample", &sample.display().to_string())).unwrap();
 
     let [reference, stopped, shared] = ["reference", "stopped", "shared"].map(|name| temp.path().join(name));
-    let (code, said) = ended(spawn(&plan, &reference, &[]));
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("run 6 of 6") && said.contains(" left)"), "{said}");
+    let (code, output) = ended(spawn(&plan, &reference, &[]));
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("run 6 of 6") && output.contains(" left)"), "{output}");
 
     for after in ["pilot 1 of 6", "run 2 of 6"] {
-        let (code, said) = interrupted(spawn(&plan, &stopped, &[]), after);
-        assert_eq!(code, Some(130), "{said}");
+        let (code, output) = interrupted(spawn(&plan, &stopped, &[]), after);
+        assert_eq!(code, Some(130), "{output}");
     }
     assert_eq!(ended(spawn(&plan, &stopped, &[])).0, Some(0));
     assert_same_tables(&stopped, &reference);
@@ -186,11 +186,11 @@ fn the_quick_plan_is_interrupted_continued_and_shared_by_two_processes() {
     for _ in 0..2 {
         let shards = ["1/2", "2/2"].map(|shard| spawn(&plan, &shared, &["--shard", shard]));
         for shard in shards {
-            let (code, said) = ended(shard);
-            assert_eq!(code, Some(0), "{said}");
+            let (code, output) = ended(shard);
+            assert_eq!(code, Some(0), "{output}");
         }
     }
-    let (code, said) = ended(spawn(&plan, &shared, &[]));
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = ended(spawn(&plan, &shared, &[]));
+    assert_eq!(code, Some(0), "{output}");
     assert_same_tables(&shared, &reference);
 }

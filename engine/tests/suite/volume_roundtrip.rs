@@ -108,7 +108,7 @@ fn read_bytes(folder: &Path, bytes: &[u8]) -> engine::Result<Volume> {
 }
 
 #[test]
-fn the_forms_of_the_source_are_kept_and_its_texts_are_not() {
+fn sform_and_qform_are_copied_and_texts_are_not() {
     let folder = tempfile::tempdir().unwrap();
     let set = |b: &mut [u8], at: usize, v: &[u8]| b[at..at + v.len()].copy_from_slice(v);
     let sources = [
@@ -273,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_reader_panic(
+    fn the_reader_never_panics_on_arbitrary_bytes(
         at in prop::collection::vec((0..384_usize, any::<u8>()), 1..6),
         cut in 0..400_usize,
         version_2 in any::<bool>(),

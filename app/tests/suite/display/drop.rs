@@ -81,26 +81,26 @@ impl Hand {
     /// Serves the files on request until the window sends `message`; returns whether they were requested.
     fn answer(&self, uris: &str, message: &str) -> ClientMessageEvent {
         let (wanted, begin) = (self.atom(message), Instant::now());
-        let mut said = None;
+        let mut reply = None;
         while begin.elapsed() < TIMEOUT {
             match self.connection.poll_for_event().unwrap() {
                 Some(Event::SelectionRequest(request)) => self.hand_over(&request, uris),
-                Some(Event::ClientMessage(event)) if event.type_ == wanted => said = Some(event),
+                Some(Event::ClientMessage(event)) if event.type_ == wanted => reply = Some(event),
                 Some(_) => {}
                 // The window requests the files right before it answers.
-                None if said.is_some() => break,
+                None if reply.is_some() => break,
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         }
         // The last request must arrive before the window reads the next message.
         self.connection.sync().unwrap();
-        said.unwrap_or_else(|| panic!("the window never sent {message}"))
+        reply.unwrap_or_else(|| panic!("the window never sent {message}"))
     }
 
     fn hand_over(&self, request: &SelectionRequestEvent, uris: &str) {
-        let place = (request.requestor, request.property, request.target);
+        let target = (request.requestor, request.property, request.target);
         let mode = PropMode::REPLACE;
-        self.connection.change_property8(mode, place.0, place.1, place.2, uris.as_bytes()).unwrap().check().unwrap();
+        self.connection.change_property8(mode, target.0, target.1, target.2, uris.as_bytes()).unwrap().check().unwrap();
         let answer = SelectionNotifyEvent {
             response_type: x11rb::protocol::xproto::SELECTION_NOTIFY_EVENT,
             sequence: 0,

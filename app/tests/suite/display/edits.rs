@@ -65,10 +65,10 @@ impl Hand {
     /// Drags with the left button along a path, in pixels of the window.
     fn drag(&self, window: Window, path: &[[i16; 2]]) {
         let at = self.connection.translate_coordinates(window, self.root, 0, 0).unwrap().reply().unwrap();
-        let place = |[x, y]: [i16; 2]| [x + at.dst_x, y + at.dst_y];
-        self.fake(MOTION_NOTIFY_EVENT, 0, place(path[0]));
+        let on_screen = |[x, y]: [i16; 2]| [x + at.dst_x, y + at.dst_y];
+        self.fake(MOTION_NOTIFY_EVENT, 0, on_screen(path[0]));
         self.fake(BUTTON_PRESS_EVENT, 1, [0; 2]);
-        path.iter().for_each(|to| self.fake(MOTION_NOTIFY_EVENT, 0, place(*to)));
+        path.iter().for_each(|to| self.fake(MOTION_NOTIFY_EVENT, 0, on_screen(*to)));
         self.fake(BUTTON_RELEASE_EVENT, 1, [0; 2]);
     }
 }
@@ -109,7 +109,7 @@ fn edits_of_a_killed_window_are_restored_by_the_next_one() {
     let mut strokes = 0;
     let edits = until(&mut child, "edits on the disk", || {
         hand.press(&[u32::from(b'b')]);
-        // At a different place each time: a stroke without effect is not an edit.
+        // At a different position each time: a stroke without effect is not an edit.
         let down = 15 * (strokes % 10);
         strokes += 1;
         hand.drag(window, &[[400, 120 + down], [430, 130 + down], [450, 140 + down]]);

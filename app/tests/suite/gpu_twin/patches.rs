@@ -94,7 +94,7 @@ const SIZE: usize = 24;
 const PATCHES: usize = 4;
 const PANE: Rect = Rect { min: pos2(20.0, 10.0), max: pos2(340.0, 330.0) };
 
-fn place() -> crop::SlicePlacement {
+fn placement() -> crop::SlicePlacement {
     let matrix3 = DMat3::from_rotation_z(0.4) * DMat3::from_diagonal(DVec3::new(1.5, 1.5, 4.0));
     let world_from_crop = DAffine3 { matrix3, translation: DVec3::new(-20.0, -11.0, 33.0) };
     crop::SlicePlacement { size: SIZE, side: SIZE, world_from_crop, oriented: true }
@@ -123,11 +123,11 @@ fn pixel_of(grid: &Grid, camera: Camera, convention: Convention, world: DVec3, s
     (pos.x as usize, pos.y as usize)
 }
 
-/// World mm of a place in a patch, as shares of its sides.
+/// World mm of a point in a patch, as shares of its sides.
 fn in_patch(patch: usize, u: f64, v: f64) -> DVec3 {
     let q = (SIZE / PATCHES) as f64;
     let (i, j) = ((patch / PATCHES) as f64, (patch % PATCHES) as f64);
-    place().world_from_crop.transform_point3(DVec3::new((i + u) * q - 0.5, (j + v) * q - 0.5, 0.0))
+    placement().world_from_crop.transform_point3(DVec3::new((i + u) * q - 0.5, (j + v) * q - 0.5, 0.0))
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn patches_of_a_preprocessed_slice_cover_its_pixels() {
     // Each patch has a distinct grey: 8 times its number.
     let q = SIZE / PATCHES;
     let pixels: Vec<f32> = (0..SIZE * SIZE).map(|n| (8 * (n / SIZE / q * PATCHES + n % SIZE / q)) as f32).collect();
-    let picture = screen.gpu().upload(&place().volume(&pixels, None).unwrap(), 0).unwrap();
+    let picture = screen.gpu().upload(&placement().volume(&pixels, None).unwrap(), 0).unwrap();
     let labels: Vec<u8> = (0..16).map(|patch| u8::from(patch == 3 || patch == 8)).collect();
     let cells: Vec<u32> = (0..16)
         .map(|patch| Cell { foreground: labels[patch] == 1, masked: patch == 5, ..Cell::default() }.bits())
@@ -147,7 +147,7 @@ fn patches_of_a_preprocessed_slice_cover_its_pixels() {
             picture: Some(&picture),
             size: SIZE,
             grid: PATCHES,
-            world_from_crop: place().world_from_crop,
+            world_from_crop: placement().world_from_crop,
             labels: &labels,
             cells: Some(&cells),
             show: PatchShow::CATEGORIES | PatchShow::BLANK,
@@ -159,7 +159,7 @@ fn patches_of_a_preprocessed_slice_cover_its_pixels() {
         };
         let drawn = show(&screen, &pane, scale);
         for (patch, &label) in labels.iter().enumerate() {
-            let at = pixel_of(&place().grid(), Camera::default(), convention, in_patch(patch, 0.3, 0.4), scale);
+            let at = pixel_of(&placement().grid(), Camera::default(), convention, in_patch(patch, 0.3, 0.4), scale);
             let value = if patch == 5 { 0.0 } else { (8 * patch) as f32 };
             let grey = (value + 255.0) / 510.0;
             let tint = if label == 1 { colour::PATCH_LESION } else { colour::PATCH_BACKGROUND };
@@ -177,7 +177,7 @@ fn on_the_native_grid_patches_keep_their_world_position() {
     // The scan: other voxels, stored backwards, and it ends within the crop's first row of patches.
     let turn = DMat3::from_rotation_z(0.4);
     let matrix3 = turn * DMat3::from_diagonal(DVec3::new(-0.7, 1.1, 4.0));
-    let corner = place().world_from_crop.translation + turn * DVec3::new(40.0, -4.0, -8.0);
+    let corner = placement().world_from_crop.translation + turn * DVec3::new(40.0, -4.0, -8.0);
     let grid = Grid::new([50, 40, 5], DAffine3 { matrix3, translation: corner });
     let scan = Volume::from_f32(grid.clone(), vec![100.0; grid.len()]);
     let picture = screen.gpu().upload(&scan, 0).unwrap();
@@ -192,7 +192,7 @@ fn on_the_native_grid_patches_keep_their_world_position() {
             native: Some(Native { grid: &grid, slice }),
             size: SIZE,
             grid: PATCHES,
-            world_from_crop: place().world_from_crop,
+            world_from_crop: placement().world_from_crop,
             labels: &labels,
             cells: Some(&cells),
             show: PatchShow::CATEGORIES | PatchShow::FRAME | PatchShow::PADDING,

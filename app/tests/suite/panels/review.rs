@@ -41,7 +41,7 @@ fn a_low_panel_scrolls_to_the_finding_that_a_step_selects() {
 }
 
 #[test]
-fn seven_findings_are_in_sight_in_a_window_of_1280_by_800() {
+fn seven_findings_are_visible_in_a_window_of_1280_by_800() {
     let boxes: Vec<_> = (0..7).map(|n| ([2 * n, 2, 2], [2 * n + 1, 4, 4], 1)).collect();
     let mut state = bench::ct();
     state.document.as_mut().unwrap().set_mask(bench::mask(MaskRole::Segmentation, &boxes));
@@ -53,7 +53,7 @@ fn seven_findings_are_in_sight_in_a_window_of_1280_by_800() {
 }
 
 #[test]
-fn an_edit_tool_offers_to_correct_a_copy_of_a_reference_that_stands_alone() {
+fn an_edit_tool_offers_to_correct_a_copy_of_the_reference_without_a_segmentation() {
     let mut state = bench::ct();
     state.document.as_mut().unwrap().set_mask(bench::reference());
     state.session.view.tool = ToolKind::Brush;

@@ -315,9 +315,9 @@ fn two_epochs_or_two_runs_can_be_compared() {
 fn damaged_run_folders_are_reported_by_file() {
     let temp = tempfile::tempdir().unwrap();
     let broken = |name: &str, damage: &dyn Fn(&Path)| {
-        let place = temp.path().join(name);
-        std::fs::create_dir_all(&place).unwrap();
-        let run = copied("pretrain", &place);
+        let folder = temp.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let run = copied("pretrain", &folder);
         damage(&run);
         let window = open(&args_of(&run, None));
         (run, window)

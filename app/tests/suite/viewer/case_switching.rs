@@ -20,10 +20,10 @@ use crate::window::*;
 fn write_sequences(folder: &Path) -> PathBuf {
     let root = folder.join("sequences");
     for patient in 1..=2 {
-        let place = root.join(format!("patient_{patient}"));
-        fs::create_dir_all(&place).unwrap();
+        let folder = root.join(format!("patient_{patient}"));
+        fs::create_dir_all(&folder).unwrap();
         for (n, sequence) in ["flair", "t1", "t1ce", "t2"].into_iter().enumerate() {
-            write_i16(&place.join(format!("{sequence}.nii.gz")), &straight(), phantom::STORED, |at| {
+            write_i16(&folder.join(format!("{sequence}.nii.gz")), &straight(), phantom::STORED, |at| {
                 hounsfield(at) + patient + 10 * n as i16
             });
         }
@@ -77,8 +77,8 @@ fn while_a_case_loads_the_previous_one_is_dimmed_and_both_are_named() {
     window.state_mut().dispatch(Intent::StepCase(2));
     window.run_steps(2);
     assert_eq!(document(&window).title, "patient_1");
-    let said = "Opening patient_3. Still shown: patient_1.";
-    assert!(window.query_all_by_label_contains(said).next().is_some());
+    let message = "Opening patient_3. Still shown: patient_1.";
+    assert!(window.query_all_by_label_contains(message).next().is_some());
     settle(&mut window);
     assert_eq!(document(&window).title, "patient_3");
     assert!(window.query_all_by_label_contains("Still shown").next().is_none());
@@ -139,9 +139,9 @@ fn modality_layout_and_measurements_survive_a_change_of_case() {
     let mut window = open_files(&[&root]);
     let shown = |window: &Window| document(window).image().info.modality.clone();
     let t1ce = Modality::Mr("t1ce".into());
-    let place = document(&window).images.iter().position(|image| image.info.modality == t1ce).unwrap();
-    send(&mut window, ViewCommand::ShowImage(place));
-    send(&mut window, ViewCommand::Fuse(Some(place + 1)));
+    let index = document(&window).images.iter().position(|image| image.info.modality == t1ce).unwrap();
+    send(&mut window, ViewCommand::ShowImage(index));
+    send(&mut window, ViewCommand::Fuse(Some(index + 1)));
     send(&mut window, ViewCommand::ToggleLinked);
     send(&mut window, ruler());
     let fused = |window: &Window| {

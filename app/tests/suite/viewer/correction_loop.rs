@@ -29,15 +29,15 @@ const LABELLED: usize = 8;
 const PATIENTS: usize = 11;
 
 /// A cohort and a weak network that was trained on one of its patients.
-fn place(folder: &Path) -> (PathBuf, PathBuf) {
+fn write_cohort(folder: &Path) -> (PathBuf, PathBuf) {
     let cohort = folder.join("cohort");
     for number in 0..PATIENTS {
-        let place = cohort.join(format!("P{number:02}"));
-        std::fs::create_dir_all(&place).unwrap();
+        let folder = cohort.join(format!("P{number:02}"));
+        std::fs::create_dir_all(&folder).unwrap();
         let (image, label) = patient(number);
-        nifti::write_volume(&place.join("pet.nii.gz"), &image).unwrap();
+        nifti::write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
         if number < LABELLED {
-            nifti::write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+            nifti::write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
         }
     }
     let mut config = Config::finetune();
@@ -78,7 +78,7 @@ fn correct(window: &mut Window, number: usize) {
 #[test]
 fn fine_tuning_on_three_corrected_cases_improves_the_network() {
     let folder = tempfile::tempdir().unwrap();
-    let (cohort, run) = place(folder.path());
+    let (cohort, run) = write_cohort(folder.path());
     let first: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
     let mut window = window(&cohort, &run);
     for number in LABELLED..PATIENTS {
@@ -134,7 +134,7 @@ fn fine_tuning_on_three_corrected_cases_improves_the_network() {
 #[test]
 fn another_reviewers_mask_is_replaced_only_on_request() {
     let folder = tempfile::tempdir().unwrap();
-    let (cohort, run) = place(folder.path());
+    let (cohort, run) = write_cohort(folder.path());
     let mut window = window(&cohort, &run);
     window.state_mut().parts().0.session.settings.initials = "AB".into();
     let add = |window: &mut Window, replace| send(window, Intent::AddToLabels(LabelScope::OpenCase { replace }));

@@ -32,6 +32,21 @@ fn enter(window: &mut Window, row: &str) {
     press(window, Key::Enter);
 }
 
+/// The list says "press Enter to open", but only a row that had been clicked opened.
+#[test]
+fn enter_opens_the_selected_series_of_a_new_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let mut window = open_files(&[&study]);
+    let chosen = state(&window).series.as_ref().unwrap().chosen;
+    assert!(chosen.is_some() && state(&window).document.is_none());
+    press(&mut window, Key::Enter);
+    assert_eq!(errors(&window), Vec::<String>::new());
+    let series = state(&window).series.as_ref().unwrap();
+    let open = series.series().find(|one| state(&window).is_open_series(one)).map(|one| one.id);
+    assert_eq!(open, chosen);
+}
+
 /// The labels of the segmentation that are not background.
 fn labelled(window: &Window) -> Vec<(usize, u16)> {
     let labels = document(window).segmentation().unwrap().labels.to_volume();
@@ -170,11 +185,11 @@ fn a_study_or_an_archive_dropped_onto_the_window_is_listed_and_fused() {
     let study = write_study(folder.path());
     let archive = folder.path().join("study.zip");
     zip_study(&study, &archive);
-    for (place, proposed) in [(&study, &*study), (&archive, folder.path())] {
+    for (dropped, proposed) in [(&study, &*study), (&archive, folder.path())] {
         let mut window = open(&Args::default());
-        window.input_mut().dropped_files.push(Arc::new(DropSource(place.clone())));
+        window.input_mut().dropped_files.push(Arc::new(DropSource(dropped.clone())));
         settle(&mut window);
-        assert!(has(&window, "CT series 2") && has(&window, "SEG series 1003"), "{}", place.display());
+        assert!(has(&window, "CT series 2") && has(&window, "SEG series 1003"), "{}", dropped.display());
         click(&mut window, "Fuse CT and PET");
         enter(&mut window, "SEG series 1003");
         assert_eq!(errors(&window), Vec::<String>::new());
@@ -254,8 +269,8 @@ fn slices_with_separate_series_are_listed_as_one() {
     let volume = Volume::from_f32(straight(), vec![1.0; straight().len()]);
     let nz = volume.grid.shape[2];
     for number in [7, 8] {
-        let place = study.join(number.to_string());
-        write_series(&place, &SeriesSpec { number, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
+        let series = study.join(number.to_string());
+        write_series(&series, &SeriesSpec { number, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
     }
     for (k, entry) in std::fs::read_dir(study.join("7")).unwrap().enumerate() {
         let path = entry.unwrap().path();
@@ -316,9 +331,9 @@ fn a_folder_of_one_series_opens_at_once_and_a_nifti_image_has_no_seg() {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::on(&straight());
     let volume = engine::volume::Volume::read(&files.scan).unwrap();
-    let place = folder.path().join("one");
-    write_series(&place, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
-    let window = open_files(&[&place]);
+    let series = folder.path().join("one");
+    write_series(&series, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, |_| 0.0);
+    let window = open_files(&[&series]);
     assert_eq!((document(&window).title.as_str(), state(&window).series.is_none()), ("CT series 7", true));
     drop(window);
 
@@ -333,13 +348,16 @@ fn an_uneven_stack_is_saved_as_nifti_and_a_seg_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let files = Files::on(&straight());
     let volume = engine::volume::Volume::read(&files.scan).unwrap();
-    let place = folder.path().join("uneven");
+    let series = folder.path().join("uneven");
     let uneven = |k: usize| if k > 5 { 1.25 } else { 0.0 };
-    write_series(&place, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, uneven);
-    let mut window = open_files(&[&place]);
+    write_series(&series, &SeriesSpec { number: 7, modality: "CT", volume: &volume, step: 1.0 }, uneven);
+    let mut window = open_files(&[&series]);
     assert!(document(&window).dicom().unwrap().irregular.is_some());
-    let said: Vec<&str> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
-    assert!(said.iter().any(|text| text.starts_with("series 7: slices are")), "it is said on opening: {said:?}");
+    let messages: Vec<&str> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
+    assert!(
+        messages.iter().any(|text| text.starts_with("series 7: slices are")),
+        "a message says so on opening: {messages:?}"
+    );
     assert!(document(&window).dicom().unwrap().uneven, "and on every view");
     press(&mut window, Key::B);
     let middle = rect(&window, "Axial").center();

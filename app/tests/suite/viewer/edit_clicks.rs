@@ -12,7 +12,7 @@ use engine::edit::op::LassoAction;
 use engine::volume::{Volume, nifti};
 use glam::DVec3;
 
-use super::edit_tools::{labelled, paint, place, stroke};
+use super::edit_tools::{labelled, paint, screen_position, stroke};
 use crate::phantom::{self, Files, SHAPE, STORED, count, lesion, oblique, prediction, truth};
 use crate::window::*;
 
@@ -24,7 +24,7 @@ fn world(window: &Window, index: [f64; 3]) -> DVec3 {
 /// A rectangle in an axial slice, as a path on the screen.
 fn around(window: &Window, [x, y]: [[f64; 2]; 2], slice: f64) -> Vec<Pos2> {
     let corners = [[x[0], y[0]], [x[1], y[0]], [x[1], y[1]], [x[0], y[1]]];
-    corners.map(|[i, j]| place(window, PaneId::Axial, world(window, [i, j, slice]))).to_vec()
+    corners.map(|[i, j]| screen_position(window, PaneId::Axial, world(window, [i, j, slice]))).to_vec()
 }
 
 fn step_name(window: &Window) -> String {
@@ -77,7 +77,7 @@ fn fill_and_region_growing_start_from_a_click() {
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let middle = world(&window, [15.0, 20.0, 8.0]);
     send(&mut window, ViewCommand::MoveCrosshair(middle));
-    let at = place(&window, PaneId::Axial, middle);
+    let at = screen_position(&window, PaneId::Axial, middle);
     let in_slice = count(|at| at[2] == 8 && prediction(at));
     press(&mut window, Key::K);
     send(&mut window, EditCommand::SetLabel(2));
@@ -123,7 +123,7 @@ fn one_click_adds_the_lesion_of_the_probability_map() {
     let mut window = open(&Args { probability: Some(probability), ..args(&[&files.scan]) });
     let middle = world(&window, [28.0, 14.0, 15.0]);
     send(&mut window, ViewCommand::MoveCrosshair(middle));
-    let at = place(&window, PaneId::Axial, middle);
+    let at = screen_position(&window, PaneId::Axial, middle);
     press(&mut window, Key::V);
     paint(&mut window, &[at]);
     let voxels = |window: &Window| state(window).preview().and_then(|p| p.found.as_ref()).map(|(d, _)| d.voxels());
@@ -153,7 +153,7 @@ fn one_click_adds_the_lesion_of_the_probability_map() {
         let warnings = state(window).notices.iter().filter(|notice| notice.severity == Severity::Warning);
         warnings.map(|notice| notice.detail.clone()).collect::<Vec<_>>().join("; ")
     };
-    let corner = place(&window, PaneId::Axial, world(&window, [4.0, 4.0, 15.0]));
+    let corner = screen_position(&window, PaneId::Axial, world(&window, [4.0, 4.0, 15.0]));
     paint(&mut window, &[corner]);
     assert!(notices(&window).contains("No lesion here"), "{}", notices(&window));
     // Strokes can be chosen although there is a network.
@@ -190,7 +190,7 @@ fn strokes_find_a_lesion_without_a_probability_map() {
     send(&mut window, ViewCommand::MoveCrosshair(middle));
     press(&mut window, Key::V);
     assert!(window.query_all_by_label_contains("This case has no probability map.").next().is_some());
-    let line = [10.0, 16.0].map(|x| place(&window, PaneId::Axial, world(&window, [x, 20.0, 8.0])));
+    let line = [10.0, 16.0].map(|x| screen_position(&window, PaneId::Axial, world(&window, [x, 20.0, 8.0])));
     let mut ring = around(&window, [[3.5, 23.5], [13.5, 26.5]], 8.0);
     ring.push(ring[0]);
     let found =

@@ -8,7 +8,7 @@ use egui::{Key, Modifiers, PointerButton, vec2};
 use engine::edit::{Delta, Op};
 use engine::volume::LabelVolume;
 
-use super::edit_tools::{begin_stroke, labelled, paint, place, release};
+use super::edit_tools::{begin_stroke, labelled, paint, release, screen_position};
 use crate::phantom::Files;
 use crate::window::*;
 
@@ -41,7 +41,7 @@ fn findings_and_metrics_follow_an_edit_and_the_view_stays() {
     send(&mut window, EditCommand::SetRadius(14.0));
     send(&mut window, ViewCommand::MoveCrosshair(largest));
     let crosshair = state(&window).session.view.crosshair;
-    let at = place(&window, PaneId::Axial, largest);
+    let at = screen_position(&window, PaneId::Axial, largest);
     begin_stroke(&mut window, &[at], PointerButton::Primary, Modifiers::NONE);
     assert_eq!(report(&window).findings, before.findings, "old values stay until the new ones arrive");
     assert!(report(&window).metrics.is_some());
@@ -75,7 +75,7 @@ fn edits_can_be_undone_after_saving_and_unsaved_ones_are_asked_about() {
     assert!(saved != opened && !document(&window).is_unsaved());
     assert_eq!(written().data, document(&window).segmentation().unwrap().labels.to_volume().data);
     undo(&mut window);
-    assert!(labelled(&window, 1) == opened && document(&window).is_unsaved(), "the file holds the stroke");
+    assert!(labelled(&window, 1) == opened && document(&window).is_unsaved(), "the file contains the stroke");
     // Discarding it asks first.
     send(&mut window, Intent::CloseCase);
     assert_eq!(state(&window).dialog, Some(Dialog::Unsaved { next: Intent::CloseCase }));

@@ -15,7 +15,7 @@ use crate::window::*;
 const PANES: [PaneId; 3] = [PaneId::Axial, PaneId::Sagittal, PaneId::Coronal];
 
 /// Screen position of a world position in a pane.
-pub(super) fn place(window: &Window, pane: PaneId, world: DVec3) -> Pos2 {
+pub(super) fn screen_position(window: &Window, pane: PaneId, world: DVec3) -> Pos2 {
     let (state, rect) = (state(window), rect(window, &pane.name()));
     let size = DVec2::new(f64::from(rect.width()), f64::from(rect.height()));
     let display = document(window).display_of(pane, state.session.settings.planes);
@@ -96,7 +96,7 @@ fn a_dab_paints_the_disc_or_ball_under_the_pointer_in_every_plane() {
             press(&mut window, Key::B);
             for pane in PANES {
                 let crosshair = state(&window).session.view.crosshair;
-                let at = place(&window, pane, crosshair);
+                let at = screen_position(&window, pane, crosshair);
                 paint(&mut window, &[at]);
                 let grid = document(&window).base().volume.grid.clone();
                 let plane = (mode == Mode::Slice).then(|| across(&window, pane));
@@ -119,7 +119,7 @@ fn a_stroke_is_one_named_step_without_gaps() {
     let grid = document(&window).base().volume.grid.clone();
     let display = document(&window).display(PlaneMode::Native);
     let [from, to] = [[8, 14, 11], [30, 14, 11]].map(|index| display.world(index));
-    let ends = [from, to].map(|end| place(&window, PaneId::Axial, end));
+    let ends = [from, to].map(|end| screen_position(&window, PaneId::Axial, end));
     paint(&mut window, &[ends[0], ends[0] + (ends[1] - ends[0]) * 0.4, ends[1]]);
     let expected = near(&grid, [from, to], 5.0, Some(across(&window, PaneId::Axial)));
     assert_eq!(labelled(&window, 1), expected);
@@ -150,7 +150,7 @@ fn the_right_button_erases_and_alt_picks_with_every_tool() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     let crosshair = state(&window).session.view.crosshair;
-    let at = place(&window, PaneId::Axial, crosshair);
+    let at = screen_position(&window, PaneId::Axial, crosshair);
     let before = labelled(&window, 1);
     let zoom = state(&window).session.view.camera(PaneId::Axial).zoom;
     let brushes = ToolKind::EDIT.into_iter().filter(|tool| tool.is_brush());
@@ -224,8 +224,8 @@ fn strokes_may_leave_the_pane_and_start_outside_the_image() {
     let mut window = open_files(&[&files.scan]);
     press(&mut window, Key::B);
     let (pane, crosshair) = (rect(&window, "Axial"), state(&window).session.view.crosshair);
-    let inside = place(&window, PaneId::Axial, crosshair);
-    // Out over the top bar, over another pane, and in again at another place: no line between leaving and entering.
+    let inside = screen_position(&window, PaneId::Axial, crosshair);
+    // Out over the top bar, over another pane, and in again at another position: no line between leaving and entering.
     let right = pos2(pane.right() + 200.0, inside.y);
     let below = pos2(pane.right() + 200.0, pane.bottom() + 200.0);
     let lower = pos2(inside.x, pane.bottom() + 200.0);
@@ -241,7 +241,7 @@ fn strokes_may_leave_the_pane_and_start_outside_the_image() {
     send(&mut window, EditCommand::SetRadius(0.5));
     let corner = pane.left_top() + egui::vec2(3.0, 60.0);
     let display = document(&window).display(PlaneMode::Native);
-    assert!(place(&window, PaneId::Axial, display.world([39, 35, 11])).x > corner.x + 12.0);
+    assert!(screen_position(&window, PaneId::Axial, display.world([39, 35, 11])).x > corner.x + 12.0);
     paint(&mut window, &[corner, corner + egui::vec2(0.0, 5.0)]);
     assert_eq!((labelled(&window, 1).len(), undo_name(&window)), (0, None));
     paint(&mut window, &[corner, inside]);
@@ -256,7 +256,7 @@ fn value_based_brushes_paint_only_matching_voxels() {
     let value = |window: &Window, voxel: [usize; 3]| document(window).base().volume.value_at(voxel, 0);
     let lesion = document(&window).display(PlaneMode::Native).world([13, 20, 8]);
     send(&mut window, ViewCommand::MoveCrosshair(lesion));
-    let at = place(&window, PaneId::Axial, lesion);
+    let at = screen_position(&window, PaneId::Axial, lesion);
     press(&mut window, Key::R);
     send(&mut window, EditCommand::SetRadius(15.0));
     send(&mut window, EditCommand::SetRange(Some([500.0, 110.0])));

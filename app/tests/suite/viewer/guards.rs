@@ -67,8 +67,8 @@ fn an_answer_for_a_closed_case_is_refused() {
         let before = document(&window).segmentation().unwrap().labels.clone();
         let existed = chosen.exists();
         answer(&mut window, request, Answer::Chosen(vec![chosen.clone()]));
-        let said = errors(&window);
-        assert!(said.len() == 1 && said[0].contains("another case"), "{purpose:?}: {said:?}");
+        let messages = errors(&window);
+        assert!(messages.len() == 1 && messages[0].contains("another case"), "{purpose:?}: {messages:?}");
         assert_eq!(chosen.exists(), existed, "{purpose:?}");
         let now = document(&window);
         assert_eq!(now.segmentation().unwrap().labels, before, "{purpose:?}");
@@ -88,8 +88,8 @@ fn an_export_of_a_closed_case_does_not_ask_to_overwrite() {
     window.state_mut().dispatch(Intent::CloseCase);
     settle(&mut window);
     assert_eq!(state(&window).dialog, None);
-    let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("its case is closed"), "{said:?}");
+    let messages = errors(&window);
+    assert!(messages.len() == 1 && messages[0].contains("its case is closed"), "{messages:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
     // With the case open it asks.
     let mut window = open_files(&[&files.scan, &files.truth]);
@@ -175,7 +175,7 @@ fn changes_made_during_a_save_stay_unsaved() {
     let second = edit(&mut window);
     settle(&mut window);
     assert_eq!(saved(&path).data, first.data);
-    assert!(first != second && document(&window).is_unsaved(), "the file holds what was there before");
+    assert!(first != second && document(&window).is_unsaved(), "the file has its earlier content");
     press_with(&mut window, CTRL, Key::S);
     assert_eq!(saved(&path).data, second.data);
     assert!(!document(&window).is_unsaved());

@@ -30,7 +30,7 @@ fn names_and_colours_of_labels_are_saved_beside_the_mask() {
     settle(&mut window);
     send(&mut window, LabelCommand::SetColour(1, Color32::from_rgb(1, 2, 3)));
     assert_eq!(document(&window).label_name(1), "lesion");
-    assert!(document(&window).is_unsaved(), "its file does not hold the name yet");
+    assert!(document(&window).is_unsaved(), "its file does not have the name yet");
     click(&mut window, "Add a label");
     assert_eq!(state(&window).session.edit.label, 2);
     click(&mut window, "Label 2: lock");

@@ -148,8 +148,8 @@ fn lesions_never_hide_the_names_of_slice_and_image() {
         let mut window = start(&args(&paths), [900.0, 600.0], None);
         settle(&mut window);
         for plane in ["Axial", "Sagittal", "Coronal"] {
-            let said = shapes(&window).iter().filter(|shape| matches!(shape, Shape::Text(text) if text.galley.text().starts_with(plane) && text.galley.text().contains('/'))).count();
-            assert!(said > 0, "{plane} over {reach:?}");
+            let drawn = shapes(&window).iter().filter(|shape| matches!(shape, Shape::Text(text) if text.galley.text().starts_with(plane) && text.galley.text().contains('/'))).count();
+            assert!(drawn > 0, "{plane} over {reach:?}");
         }
         send(&mut window, amlp_viewer::command::ViewCommand::ToggleLinked);
         for name in ["MR FLAIR", "MR T1", "MR T1CE", "MR T2"] {

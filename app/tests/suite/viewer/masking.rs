@@ -342,8 +342,8 @@ fn colour_images_are_refused_and_4d_scans_use_the_displayed_frame() {
     let data = VoxelData::Rgb(vec![[200, 30, 90]; grid.len()]);
     nifti::write_volume(&colours, &Volume::new(grid, data, Scale::IDENTITY)).unwrap();
     let mut window = open(&masking_args(&[&colours]));
-    let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("colours.nii.gz"), "{said:?}");
+    let messages = errors(&window);
+    assert!(messages.len() == 1 && messages[0].contains("colours.nii.gz"), "{messages:?}");
     assert!(has(&window, "Cannot mask colours") && report(&window).masking.is_none());
     phantom::write_moving(&moving);
     send(&mut window, Intent::open_paths(vec![moving.clone()]));

@@ -185,8 +185,8 @@ fn a_mask_with_several_frames_follows_the_displayed_frame() {
     assert_eq!((document(&window).base().frame, labelled(&window)), (3, Some(3)));
     write(2);
     let window = open_files(&[&scan, &mask]);
-    let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("has 2 frames, its image has 5 frames"), "{said:?}");
+    let messages = errors(&window);
+    assert!(messages.len() == 1 && messages[0].contains("has 2 frames, its image has 5 frames"), "{messages:?}");
     assert!(document(&window).reference().is_none());
 }
 

@@ -65,9 +65,9 @@ fn looks(window: &mut Window) -> Vec<Report> {
         wheel(window, pane, notches, Modifiers::NONE);
         looks.push(comparable(window));
     }
-    for (pane, place) in [("Axial", vec2(0.4, 0.55)), ("Coronal", vec2(0.6, 0.45)), ("MIP", vec2(0.5, 0.52))] {
+    for (pane, share) in [("Axial", vec2(0.4, 0.55)), ("Coronal", vec2(0.6, 0.45)), ("MIP", vec2(0.5, 0.52))] {
         let rect = rect(window, pane);
-        let at = rect.min + place * rect.size();
+        let at = rect.min + share * rect.size();
         drag(window, at, at + vec2(4.0, 3.0), PointerButton::Primary, Modifiers::NONE);
         looks.push(comparable(window));
     }

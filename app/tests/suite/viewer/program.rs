@@ -180,14 +180,14 @@ fn a_screenshot_without_an_adapter_is_an_error() {
 #[test]
 fn mask_options_work_with_a_patient_folder_but_not_with_a_cohort() {
     let files = Files::new();
-    let place = |root: &str, patient: &str| {
+    let patient_folder = |root: &str, patient: &str| {
         let folder = files.path(root).join(patient);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::copy(&files.scan, folder.join("ct.nii.gz")).unwrap();
         std::fs::copy(&files.truth, folder.join("seg.nii.gz")).unwrap();
         folder
     };
-    let (folder, out) = (place("one", "p1"), files.path("state.json"));
+    let (folder, out) = (patient_folder("one", "p1"), files.path("state.json"));
     let shown = |scan: &Path, more: &[&Path]| {
         let named = [Path::new("--mask"), &files.prediction, Path::new("--state"), &out];
         let output = run(&[&[scan], &named[..], more].concat());
@@ -202,8 +202,8 @@ fn mask_options_work_with_a_patient_folder_but_not_with_a_cohort() {
         assert_eq!(of_folder[key], of_files[key], "{key}");
     }
 
-    let cohort = place("two", "p1").parent().unwrap().to_path_buf();
-    place("two", "p2");
+    let cohort = patient_folder("two", "p1").parent().unwrap().to_path_buf();
+    patient_folder("two", "p2");
     let (code, state) = shown(&cohort, &[]);
     assert_eq!(code, Some(1));
     assert!(state["errors"].to_string().contains("has 2 patients: --mask"), "{}", state["errors"]);

@@ -196,8 +196,11 @@ fn a_second_writer_learns_who_holds_the_lock_and_shows_no_lost_verdict() {
     let mut window = open_queue(&root);
     other.append(&Entry { verdict: Verdict::Accepted, ..Entry::new("patient_3") }).unwrap();
     press(&mut window, Key::X);
-    let said = errors(&window).join("\n");
-    assert!(said.contains("The verdict was not saved") && said.contains("has been writing verdicts since"), "{said}");
+    let message = errors(&window).join("\n");
+    assert!(
+        message.contains("The verdict was not saved") && message.contains("has been writing verdicts since"),
+        "{message}"
+    );
     assert_eq!(verdicts(&window)[0], Verdict::ToDo);
     drop(other);
     send(&mut window, Intent::StepCase(-1));
@@ -282,8 +285,8 @@ fn findings_have_verdicts_and_all_reports_are_exported() {
     click(&mut window, "Reject finding 1");
     assert_eq!(given(&window), Some(FindingVerdict::Rejected));
     assert_eq!(window.get_by_label("Finding 1").rect(), before, "a verdict moves nothing");
-    let said = window.get_by_label("Finding 1").accesskit_node().description().unwrap_or_default();
-    assert!(said.contains("rejected"), "{said}");
+    let message = window.get_by_label("Finding 1").accesskit_node().description().unwrap_or_default();
+    assert!(message.contains("rejected"), "{message}");
     let entry = state(&window).cases.review.entry("patient_1").unwrap().clone();
     assert_eq!((entry.findings.len(), entry.verdict), (1, Verdict::ToDo));
     press(&mut window, Key::Enter);

@@ -222,9 +222,9 @@ fn a_panic_in_a_job_is_reported_and_everything_else_continues() {
         let title = format!("A job in {slot:?}");
         start_job(&mut window, spec(slot, Some(id), &title), |_| panic!("index 9 of 4"));
         settle(&mut window);
-        let said = errors(&window);
-        assert_eq!(said.len(), before + 1);
-        assert!(said[before].contains(&title) && said[before].contains("index 9 of 4"), "{said:?}");
+        let messages = errors(&window);
+        assert_eq!(messages.len(), before + 1);
+        assert!(messages[before].contains(&title) && messages[before].contains("index 9 of 4"), "{messages:?}");
         let heading = format!("{}: {title} failed", document(&window).title);
         assert!(has(&window, &heading), "a toast says so, and of which case");
     }

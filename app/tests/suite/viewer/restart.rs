@@ -21,7 +21,7 @@ use engine::event::Stage;
 use tempfile::TempDir;
 
 use super::program::program;
-use super::training::{Place, change, endings, use_control};
+use super::training::{TrainingFixture, change, endings, use_control};
 use crate::phantom::{Files, write_cohort, write_moving};
 use crate::window::*;
 
@@ -133,8 +133,8 @@ fn masking_mode_is_restored_with_its_numbers() {
 }
 
 /// A run of two epochs, on the timeline.
-fn trained(place: &Place) -> Window {
-    let mut window = place.window();
+fn trained(fixture: &TrainingFixture) -> Window {
+    let mut window = fixture.window();
     click(&mut window, "Start pre-training");
     assert_eq!(endings(&window), [JobOutcome::Finished]);
     window
@@ -142,9 +142,9 @@ fn trained(place: &Place) -> Window {
 
 #[test]
 fn the_timeline_and_the_training_form_are_restored() {
-    let place = Place::new();
-    let mut window = trained(&place);
-    let run = place.runs().join("amlp-pet");
+    let fixture = TrainingFixture::new();
+    let mut window = trained(&fixture);
+    let run = fixture.runs().join("amlp-pet");
     for command in [
         TimelineCommand::SetEpoch { stage: Stage::Pretrain, epoch: 1 },
         TimelineCommand::Show(WatchView::Curves),
@@ -158,9 +158,9 @@ fn the_timeline_and_the_training_form_are_restored() {
     change(&mut window, |form| form.pretrain.training.lr = 0.25);
     settle(&mut window);
     let new = again(&window);
-    let told = report(&new).run.unwrap();
-    assert_eq!((told.folder, told.epoch), (run.display().to_string(), Some(1)));
-    assert!(told.summary.is_some() && told.probe.is_some());
+    let run_report = report(&new).run.unwrap();
+    assert_eq!((run_report.folder, run_report.epoch), (run.display().to_string(), Some(1)));
+    assert!(run_report.summary.is_some() && run_report.probe.is_some());
     assert_eq!(state(&new).session.train.page, TrainPage::Watch);
     assert_eq!(state(&new).session.train.form, state(&window).session.train.form);
 
@@ -195,8 +195,8 @@ fn a_missing_session_file_is_reported_and_the_program_starts() {
 
 #[test]
 fn an_invalid_number_in_the_form_does_not_make_the_session_unreadable() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     change(&mut window, |form| form.enter("Batch", Some("Not a number".into())));
     let (line, _folder) = line_of(&window);
     let new = open(&parsed(&line));
@@ -233,7 +233,7 @@ fn missing_files_are_reported_and_the_rest_is_restored() {
     assert_eq!(state(&new).cases.root.as_ref(), Some(&root));
     assert!(state(&new).document.as_ref().is_none_or(|document| document.base().path() != gone));
     let name = gone.file_name().unwrap().to_string_lossy().into_owned();
-    assert!(errors(&new).iter().any(|said| said.contains(&name)), "{name} is said: {:?}", errors(&new));
+    assert!(errors(&new).iter().any(|message| message.contains(&name)), "{name} is reported: {:?}", errors(&new));
 }
 
 #[test]

@@ -50,11 +50,11 @@ impl EventSink for SilentSink {
 fn model(folder: &Path) -> (PathBuf, PathBuf) {
     let cohort = folder.join("cohort");
     for number in 0..6 {
-        let place = cohort.join(format!("P{number}"));
-        fs::create_dir_all(&place).unwrap();
+        let folder = cohort.join(format!("P{number}"));
+        fs::create_dir_all(&folder).unwrap();
         let (image, label) = patient(number);
-        nifti::write_volume(&place.join("pet.nii.gz"), &image).unwrap();
-        nifti::write_label(&place.join("seg.nii.gz"), &label, &image).unwrap();
+        nifti::write_volume(&folder.join("pet.nii.gz"), &image).unwrap();
+        nifti::write_label(&folder.join("seg.nii.gz"), &label, &image).unwrap();
     }
     let scan = folder.join("new_pet.nii.gz");
     nifti::write_volume(&scan, &patient(7).0).unwrap();
@@ -215,9 +215,9 @@ fn a_damaged_model_is_reported() {
     fs::write(&weights, bytes).unwrap();
     let mut window = ready(&model, &scan);
     click(&mut window, "Segment now");
-    let said = errors(&window);
-    assert!(said.len() == 1 && said[0].contains("Segmenting new_pet failed"), "{said:?}");
-    assert!(said[0].contains("model.safetensors") && said[0].contains("checksum"), "{said:?}");
+    let messages = errors(&window);
+    assert!(messages.len() == 1 && messages[0].contains("Segmenting new_pet failed"), "{messages:?}");
+    assert!(messages[0].contains("model.safetensors") && messages[0].contains("checksum"), "{messages:?}");
     assert!(has(&window, "Segmenting new_pet failed") && report(&window).errors.len() == 1);
     assert!(document(&window).segmentation().is_none() && !document(&window).is_unsaved());
     let before = slices(&window)[0];
@@ -254,6 +254,24 @@ fn an_existing_file_is_overwritten_only_after_confirmation() {
     assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&old));
 }
 
+/// The question whether to overwrite a file was asked of scans too, and a confirmed one was replaced by the mask.
+#[test]
+fn a_scan_is_never_overwritten_by_a_mask() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let bytes = fs::read(&files.scan).unwrap();
+    fs::create_dir(files.path("sub")).unwrap();
+    let detour = files.path("sub").join("..").join(files.scan.file_name().unwrap());
+    for path in [files.scan.clone(), detour] {
+        let before = errors(&window).len();
+        type_path(&mut window, PathPurpose::SaveSegmentation, &path);
+        assert_eq!(state(&window).dialog, None);
+        assert!(errors(&window)[before].contains("does not replace a scan"), "{:?}", errors(&window));
+        assert_eq!(fs::read(&files.scan).unwrap(), bytes);
+    }
+    assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&files.prediction));
+}
+
 #[test]
 fn a_failed_save_is_reported_and_keeps_the_segmentation() {
     let files = Files::new();
@@ -261,8 +279,8 @@ fn a_failed_save_is_reported_and_keeps_the_segmentation() {
     for name in ["no_folder/pred.nii.gz", "pred.png"] {
         let before = errors(&window).len();
         type_path(&mut window, PathPurpose::SaveSegmentation, &files.path(name));
-        let said = errors(&window);
-        assert!(said.len() == before + 1 && said[before].contains(name), "{said:?}");
+        let messages = errors(&window);
+        assert!(messages.len() == before + 1 && messages[before].contains(name), "{messages:?}");
         assert!(!files.path(name).exists());
     }
     assert!(document(&window).segmentation().is_some());
@@ -304,6 +322,6 @@ fn a_mask_in_another_axis_order_is_reordered() {
     assert_eq!(document(&window).segmentation().unwrap().path.as_ref(), Some(&turned));
     assert_eq!(labels(&window), right);
     let warned = state(&window).notices.iter().filter(|n| n.severity == Severity::Warning);
-    assert!(warned.map(|n| &n.detail).any(|said| said.contains("turned_pred") && said.contains("axes")));
+    assert!(warned.map(|n| &n.detail).any(|message| message.contains("turned_pred") && message.contains("axes")));
     assert_eq!(errors(&window), [""; 0]);
 }

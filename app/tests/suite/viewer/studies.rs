@@ -82,9 +82,9 @@ fn the_table_leads_to_patients_and_all_methods_segmentations() {
     let group = record.groups.iter().find(|group| group.budget == "4").unwrap();
     let base = group.methods.iter().find(|method| method.method == "base").unwrap();
     let difference = base.differences.iter().find(|d| d.to == "sup" && d.metric == Metric::Dsc).unwrap();
-    let said = described(&window, "base at 4");
+    let message = described(&window, "base at 4");
     for number in [base.metrics[&Metric::Dsc].mean, base.metrics[&Metric::Dsc].sd_patients, difference.p_holm] {
-        assert!(said.contains(&format!("{number:.3}")), "{number} in {said}");
+        assert!(message.contains(&format!("{number:.3}")), "{number} in {message}");
     }
     assert!(has(&window, "Dice similarity coefficient by label budget"), "the learning curves");
     assert!(has(&window, "Dice similarity coefficient at 2: a dot per test patient"));
@@ -123,16 +123,16 @@ fn the_table_leads_to_patients_and_all_methods_segmentations() {
     let row = evaluation.unwrap().unwrap().patients.into_iter().find(|row| row.case == names[0]).unwrap();
     assert_eq!(mask_of(&window).as_ref(), Some(&row.mask));
     assert_eq!(slices(&window)[0], row.worst_slice.unwrap() + 1);
-    let place = slices(&window);
+    let shown = slices(&window);
 
-    // The other method's segmentation takes its place; the view stays.
+    // The other method's segmentation replaces it; the view stays.
     let methods: Vec<&str> =
         document(&window).study.as_ref().unwrap().masks.iter().map(|mask| mask.method.as_str()).collect();
     assert_eq!(methods, ["sup", "base"]);
     click(&mut window, "Segmentation by sup");
     let sup = mask_of(&window).unwrap();
     assert!(sup != row.mask && sup.file_name() == row.mask.file_name(), "{}", sup.display());
-    assert_eq!(slices(&window), place);
+    assert_eq!(slices(&window), shown);
     assert!(report(&window).metrics.is_some(), "it is compared with the reference");
 
     // All at once, each in its own colour, until one is chosen.

@@ -1,6 +1,6 @@
 //! Records of finished cases in an output folder, so that an interrupted job can continue.
 //!
-//! `CASE.segmented.json` is written after a case's outputs. It holds the checksums of scans, outputs, model and settings. A
+//! `CASE.segmented.json` is written after a case's outputs. It contains the checksums of scans, outputs, model and settings. A
 //! case counts as finished only if all of them still match. A mask that was truncated or edited, or made by another model,
 //! with other options or from another scan, is made again.
 

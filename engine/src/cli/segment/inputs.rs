@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Args;
+use crate::cli::files::is_same_file;
 use crate::cohort::split::{Part, Split};
 use crate::cohort::{
-    Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, canonical_modality, is_mask_or_output, scans_in,
+    Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, canonical_modality, is_mask_or_output,
+    modality_in_name, scans_in,
 };
 use crate::config::Config;
 use crate::run::RunFolder;
@@ -49,7 +51,7 @@ impl Inputs {
                 if dicom::is_dicom(input) {
                     inputs.add_series(input, args, config)?;
                 } else {
-                    inputs.add_file(input, args);
+                    inputs.add_file(input, args, config);
                 }
             }
         }
@@ -60,9 +62,15 @@ impl Inputs {
         Ok(inputs)
     }
 
-    fn add_file(&mut self, path: &Path, args: &Args) {
+    fn add_file(&mut self, path: &Path, args: &Args, config: &Config) {
         let image = ImageFile::with_frame(path.to_path_buf(), args.files.frame);
-        self.scans.push(Scan { case: stem(path), images: vec![image] });
+        let case = stem(path);
+        if let ([wanted], Some(named)) = (&config.data.modality[..], modality_in_name(&case))
+            && named != canonical_modality(wanted)
+        {
+            self.notes.push(format!("{case} is {named} by its name, but the model was trained on {wanted}"));
+        }
+        self.scans.push(Scan { case, images: vec![image] });
     }
 
     /// Adds a DICOM volume. Its outputs are named by modality and hashed UID, because folders may be named after patients.
@@ -113,7 +121,7 @@ impl Inputs {
                 names.join(", ")
             ));
         }
-        files.iter().for_each(|file| self.add_file(&file.path, args));
+        files.iter().for_each(|file| self.add_file(&file.path, args, config));
         Ok(())
     }
 
@@ -186,7 +194,7 @@ fn is_own(cohort: &Cohort, model: &Path, config: &Config) -> Result<bool> {
     if let Some(recorded) = run.read_cohort::<CohortIdentity>()? {
         return Ok(recorded.is_mostly(&CohortIdentity::of(cohort, &names_in(cohort, config))));
     }
-    let here = same_file(&cohort.root, &config.data.cohort);
+    let here = is_same_file(&cohort.root, &config.data.cohort);
     let patients = || run.read_split::<Split>().map(|split| split.part(Part::All)).unwrap_or_default();
     let all_here = |ids: Vec<String>| !ids.is_empty() && ids.iter().all(|id| cohort.scans_of(id).next().is_some());
     Ok(here || all_here(patients()))
@@ -201,13 +209,6 @@ fn stem(path: &Path) -> String {
     name[..name.len() - end].to_string()
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
-    match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
-}
-
 /// Refuses two scans that would write the same mask, and a mask that would overwrite its scan.
 fn refuse_name_conflicts(scans: &[Scan], out: &Path) -> Result<()> {
     let mut names = BTreeSet::new();
@@ -217,7 +218,7 @@ fn refuse_name_conflicts(scans: &[Scan], out: &Path) -> Result<()> {
             return Err(Error::config("input", &scan.case, why));
         }
         let mask: PathBuf = out.join(format!("{}.nii.gz", scan.case));
-        if scan.images.iter().any(|image| same_file(&image.path, &mask)) {
+        if scan.images.iter().any(|image| is_same_file(&image.path, &mask)) {
             return Err(Error::file(&mask, "would overwrite the scan itself. Choose another folder for the masks"));
         }
     }

@@ -70,7 +70,7 @@ impl Output {
         }
         let source = SourceSeries::of(&dicom::open(&image.path)?)?;
         match &source.irregular {
-            Some(why) => Err(Error::config("format", "seg", format!("{why}, which a SEG cannot hold. Write NIfTI"))),
+            Some(why) => Err(Error::config("format", "seg", format!("{why}, which a SEG cannot store. Write NIfTI"))),
             None => Ok(Some(source)),
         }
     }

@@ -102,7 +102,7 @@ fn program() -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests; a skipped one says why")]
-mod tests;
+pub(crate) mod tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod volumes_tests;

@@ -161,7 +161,7 @@ fn corrected_masks_apply_to_training_patients_only() {
     assert_eq!((&extended.val, &extended.test), (&own.val, &own.test));
     assert_eq!(extended.train, ["p1", "p4"], "a patient of no part trains");
     assert_eq!(extended.lesion_ml.keys().collect::<Vec<_>>(), ["p1", "p4"]);
-    assert_eq!(found.trained(&extended).collect::<Vec<_>>(), ["p1", "p4"]);
+    assert_eq!(found.training_patients(&extended).collect::<Vec<_>>(), ["p1", "p4"]);
 
     std::fs::write(found.folder.join(&found.of_case("p4").unwrap().mask), b"changed").unwrap();
     let references: Vec<Vec<PathBuf>> = cohort.cases.iter().map(|case| case.masks.clone()).collect();
@@ -183,6 +183,6 @@ fn a_folder_without_a_record_has_no_corrected_masks() {
     let found = Corrections::read(temp.path()).unwrap();
     assert!(found.masks.is_empty() && found.notes.is_empty());
     let mut moved = Corrections { folder: "gone".into(), ..Corrections::default() };
-    moved.find_again(temp.path());
-    assert_eq!(moved.folder, Path::new("gone"), "there is nothing to find");
+    moved.relocate(temp.path());
+    assert_eq!(moved.folder, Path::new("gone"), "no masks to relocate");
 }

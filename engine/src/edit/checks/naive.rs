@@ -68,7 +68,7 @@ impl Naive<'_> {
                 }
                 let next = brush.points_mm.get(n + 1).filter(|_| brush.connected);
                 let end = next.map_or(point, |&next| in_slice(next).0);
-                // Many points of the line instead of a formula.
+                // Sample the line instead of using a formula.
                 let steps = if next.is_some() { 4000 } else { 0 };
                 (0..=steps).any(|s| {
                     let on_line = point.lerp(end, f64::from(s) / f64::from(steps.max(1)));
@@ -79,7 +79,7 @@ impl Naive<'_> {
         self.voxels().into_iter().map(inside).collect()
     }
 
-    /// Grows a set by neighbours that differ by at most `steps` in the sum of their indices, until nothing changes.
+    /// Grows a set by wanted neighbours, which share a face if `faces`, until nothing changes.
     fn connected(&self, start: Voxel, faces: bool, wanted: &dyn Fn(Voxel) -> bool) -> Vec<bool> {
         let mut inside = vec![false; self.grid.len()];
         inside[self.at(start)] = true;
@@ -180,7 +180,7 @@ impl Naive<'_> {
         }
     }
 
-    /// Even-odd by the angles that the corners turn around a point.
+    /// The even-odd rule by the winding angle of the corners around a point.
     fn polygon(&self, points: &[[f64; 3]], plane: Plane, through: bool) -> Vec<bool> {
         let axis = self.axis(plane);
         let [u, v] = if axis == 0 { [1, 2] } else { [0, 3 - axis] };
@@ -212,19 +212,21 @@ impl Naive<'_> {
             | Op::RegionGrow { .. }
             | Op::ThresholdGrow { .. }
             | Op::Watershed { .. }
-            | Op::Lasso { .. } => self.at_places(op, labels),
-            Op::FillHoles { .. } | Op::Grow { .. } | Op::Shrink { .. } | Op::Smooth { .. } => self.outlines(op, labels),
+            | Op::Lasso { .. } => self.apply_at_points(op, labels),
+            Op::FillHoles { .. } | Op::Grow { .. } | Op::Shrink { .. } | Op::Smooth { .. } => {
+                self.apply_to_outline(op, labels)
+            }
             Op::RemoveComponent { .. }
             | Op::KeepComponent { .. }
             | Op::KeepLargest { .. }
             | Op::RemoveSmall { .. }
             | Op::Relabel { .. }
-            | Op::Boolean { .. } => self.whole_parts(op, labels),
+            | Op::Boolean { .. } => self.apply_to_regions(op, labels),
             Op::Interpolate { .. } => unreachable!("interpolation has separate tests"),
         }
     }
 
-    fn at_places(&self, op: &Op, labels: &[u16]) -> Option<Vec<u16>> {
+    fn apply_at_points(&self, op: &Op, labels: &[u16]) -> Option<Vec<u16>> {
         let set = |inside: &[bool], label: u16, free: &dyn Fn(u16) -> bool| set(labels, inside, label, free);
         match op {
             Op::Paint { label, brush } => set(&self.brush(brush), *label, &all),
@@ -291,11 +293,11 @@ impl Naive<'_> {
                     }
                 }
             }
-            _ => unreachable!("{op:?} is of another kind"),
+            _ => unreachable!("{op:?} belongs to another function"),
         }
     }
 
-    fn outlines(&self, op: &Op, labels: &[u16]) -> Option<Vec<u16>> {
+    fn apply_to_outline(&self, op: &Op, labels: &[u16]) -> Option<Vec<u16>> {
         let is = |label: u16| is(labels, label);
         let set = |inside: &[bool], label: u16, free: &dyn Fn(u16) -> bool| set(labels, inside, label, free);
         match op {
@@ -331,11 +333,11 @@ impl Naive<'_> {
                 };
                 Some((0..labels.len()).map(voxel).collect())
             }
-            _ => unreachable!("{op:?} is of another kind"),
+            _ => unreachable!("{op:?} belongs to another function"),
         }
     }
 
-    fn whole_parts(&self, op: &Op, labels: &[u16]) -> Option<Vec<u16>> {
+    fn apply_to_regions(&self, op: &Op, labels: &[u16]) -> Option<Vec<u16>> {
         let is = |label: u16| is(labels, label);
         let set = |inside: &[bool], label: u16, free: &dyn Fn(u16) -> bool| set(labels, inside, label, free);
         let any = |only: Option<u16>| only.map_or_else(|| labels.iter().map(|&l| l != 0).collect(), is);
@@ -390,7 +392,7 @@ impl Naive<'_> {
                 };
                 Some((0..labels.len()).map(voxel).collect())
             }
-            _ => unreachable!("{op:?} is of another kind"),
+            _ => unreachable!("{op:?} belongs to another function"),
         }
     }
 }

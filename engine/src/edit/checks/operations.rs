@@ -251,7 +251,7 @@ fn operation_lists_are_read_as_they_are_written() {
     let steps::Step::Edit(Op::Paint { brush, .. }) = &steps[1] else { panic!("{:?}", steps[1]) };
     assert_eq!((brush.plane, brush.mode, brush.connected), (Plane::Axis(1), Mode::Slice, true));
 
-    for (wrong, said) in [
+    for (wrong, expected) in [
         (r#"{"op":"grow"}"#, "expected a list"),
         (r#"[{"op":"grow","label":1,"mm":3},{"op":"grow","label":1}]"#, "step 2: op = grow: missing field `mm`"),
         (
@@ -267,6 +267,6 @@ fn operation_lists_are_read_as_they_are_written() {
         (r#"[{"op":"paint","label":1,"radius_mm":5,"plane":"oblique","points_mm":[[1,2,3]]}]"#, "a normal"),
     ] {
         let error = steps::parse(wrong).unwrap_err().to_string();
-        assert!(error.contains(said), "{wrong}: {error}");
+        assert!(error.contains(expected), "{wrong}: {error}");
     }
 }

@@ -199,8 +199,8 @@ fn two_strokes_in_one_slice_find_the_lesion() {
         let op = Op::Watershed { label: 1, inside: inside.clone(), outside, smooth_mm: None, overwrite: false };
         apply(&op, &mut labels.clone(), &scene, &Control::default()).unwrap_err().to_string()
     };
-    assert!(refused(Vec::new()).contains("outside = []: a watershed needs a stroke inside and one around"));
-    assert!(refused(vec![stroke(vec![[500.0; 3]])]).contains("outside = strokes: none of them holds the centre"));
+    assert!(refused(Vec::new()).contains("outside = []: a watershed needs strokes inside and outside"));
+    assert!(refused(vec![stroke(vec![[500.0; 3]])]).contains("outside = strokes: they contain no voxel centre"));
 }
 
 #[test]

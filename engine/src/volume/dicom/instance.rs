@@ -55,7 +55,8 @@ pub(super) struct Plane {
 
 /// What separates repeats at a position if it leaves each part complete: the name for people, and the unit.
 pub(super) const PHASES: [[&str; 2]; 4] = [["time", ""], ["b", ""], ["trigger", " ms"], ["slice thickness", " mm"]];
-/// The index of the slice thickness in [`PHASES`]. All four are multiples of 0.001.
+/// Indices of [`PHASES`]. All four are multiples of 0.001.
+pub(super) const B_VALUE: usize = 1;
 pub(super) const THICKNESS: usize = 3;
 
 /// Attributes that are equal in all planes of a volume.

@@ -52,7 +52,10 @@ fn place_reconstruction(data: &DataSet, planes: &mut [Plane], step: Option<f64>)
     let position = sets().find_map(|set| set.array(Tag::IMAGE_POSITION_PATIENT)).map(DVec3::from_array);
     let directions = sets().find_map(|set| set.array(Tag::IMAGE_ORIENTATION_PATIENT)).and_then(axes);
     let numbers = data.numbers(Tag::SLICE_VECTOR);
-    planes.iter_mut().for_each(|plane| (plane.position, plane.axes) = (position, directions));
+    planes.iter_mut().for_each(|plane| {
+        plane.position = position.or(plane.position);
+        plane.axes = directions.or(plane.axes);
+    });
     let slice = |frame: usize| numbers.get(frame).map_or(frame as f64, |number| number - 1.0);
     shift(planes, |frame| step.unwrap_or(0.0) * slice(frame));
 }

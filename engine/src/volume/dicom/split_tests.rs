@@ -1,7 +1,7 @@
 //! Tests of what separates the images of a series.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::volume::dicom::library::Series;
+use crate::volume::dicom::Series;
 use crate::volume::dicom::stack::tests::{instances, order, slice};
 use crate::volume::dicom::stack::{Stack, stacks};
 use crate::volume::dicom::{DataSet, Tag, Value, Vr};
@@ -66,6 +66,14 @@ fn water_and_fat_are_two_volumes_but_types_along_a_stack_are_not() {
     assert_eq!(stacked(&pairs).iter().map(order).collect::<Vec<_>>(), [[[Some(1), Some(3)]], [[Some(0), Some(2)]]]);
     assert_eq!(names(&pairs).len(), 2);
     assert!(names(&pairs).contains(&"W".to_owned()) && names(&pairs).contains(&"F".to_owned()), "{:?}", names(&pairs));
+    // Weighted and unweighted images of one diffusion series are its frames.
+    let diffusion = |index: usize, data: &mut DataSet| {
+        dixon(index, data);
+        let b = 800.0 * (index % 2) as f64;
+        data.put(Tag::DIFFUSION_B_VALUE, Vr::FD, Value::Bytes(b.to_le_bytes().to_vec()));
+    };
+    let weighted = stacked(&images(&[0.0, 0.0, 5.0, 5.0], diffusion));
+    assert_eq!(weighted.iter().map(order).collect::<Vec<_>>(), [[[Some(0), Some(2)], [Some(1), Some(3)]]]);
     // A head CT states another type for its upper half.
     assert_eq!(stacked(&images(&[0.0, 5.0, 10.0, 15.0], dixon)).len(), 1);
 }
@@ -158,6 +166,13 @@ fn the_temporal_position_orders_frames_before_the_instance_number() {
     };
     let result = stacked(&images(&TWICE, time));
     assert_eq!(order(&result[0]), [[Some(3), Some(4), Some(5)], [Some(0), Some(1), Some(2)]]);
+}
+
+#[test]
+fn stacks_at_one_place_are_frames() {
+    let frames = [("1", 0.0), ("1", 5.0), ("2", 0.0), ("2", 5.0)].map(|(id, z)| (id, [0.0, 0.0, z]));
+    let result = stacked(&[enhanced(&frames)]);
+    assert_eq!((result.len(), result[0].frames.len(), result[0].grid.shape[2]), (1, 2, 2));
 }
 
 /// An enhanced image with frames at these places, of these stacks.

@@ -14,8 +14,8 @@ use crate::words::plural;
 /// Planes closer than this along the normal, in mm, are at the same position. Spacings that differ by less are even: 0.01 mm,
 /// and what positions with two decimals lose as binary numbers.
 const EVEN_MM: f64 = 0.01 + 1e-6;
-/// The same as a share of the pixel spacing, for images of less than a tenth of a millimetre.
-const EVEN_SHARE: f64 = 0.1;
+/// The same as a share of the pixel spacing, for pixels of less than 0.04 mm.
+const EVEN_SHARE: f64 = 0.25;
 /// Maximum difference of direction cosines within a stack.
 const COSINE_TOLERANCE: f64 = 1e-3;
 /// In-plane shift between slices above which a warning is given, in mm.

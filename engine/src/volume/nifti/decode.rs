@@ -76,7 +76,7 @@ fn fill<T, const N: usize>(
         }
         data.extend(piece[..got].as_chunks::<N>().0.iter().map(|&bytes| convert(bytes)));
         if got < want {
-            let why = format!("holds {} of the {count} voxels in its header, so it is truncated", data.len());
+            let why = format!("has {} of the {count} voxels in its header, so it is truncated", data.len());
             return Err(Error::file(path, why));
         }
     }

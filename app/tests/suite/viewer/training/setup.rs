@@ -11,14 +11,14 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::config::Family;
 use engine::preprocess::Spacing;
 
-use super::{Place, change, endings, enter, has_checkpoint, order, tiny, use_control};
+use super::{TrainingFixture, change, endings, enter, has_checkpoint, order, tiny, use_control};
 use crate::window::*;
 
 #[test]
 fn a_cohort_on_the_command_line_is_checked() {
-    let place = Place::new();
-    std::fs::write(place.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    std::fs::write(fixture.cohort().join("P3/pet.nii.gz"), b"no scan").unwrap();
+    let mut window = fixture.window();
     assert_eq!((state(&window).session.mode, state(&window).session.train.page), (Mode::Train, TrainPage::Setup));
     for fact in ["Patients 9", "With reference 9", "Modalities pet", "Cohort cohort"] {
         assert!(has(&window, fact), "{fact}");
@@ -29,28 +29,28 @@ fn a_cohort_on_the_command_line_is_checked() {
     use_control(&mut window, "Open problem 1");
     settle(&mut window);
     assert_eq!(state(&window).session.mode, Mode::Review);
-    assert!(errors(&window).iter().any(|said| said.contains("P3") && said.contains("pet.nii.gz")));
+    assert!(errors(&window).iter().any(|message| message.contains("P3") && message.contains("pet.nii.gz")));
 }
 
 #[test]
 fn a_folder_that_is_not_a_cohort_is_reported_and_another_can_be_chosen() {
-    let place = Place::new();
-    let empty = place.cohort().parent().unwrap().join("empty");
+    let fixture = TrainingFixture::new();
+    let empty = fixture.cohort().parent().unwrap().join("empty");
     std::fs::create_dir_all(&empty).unwrap();
-    let mut window = open(&Args { workspace: Some(place.runs()), mode: ModeArg::Train, ..Args::default() });
+    let mut window = open(&Args { workspace: Some(fixture.runs()), mode: ModeArg::Train, ..Args::default() });
     assert!(has(&window, "Choose cohort…") && has(&window, "Use the sample study"));
     type_path(&mut window, PathPurpose::Cohort, &empty);
     assert!(matches!(state(&window).cache.train.cohort, CohortState::Failed(..)));
-    assert!(errors(&window).iter().any(|said| said.contains("empty")), "{:?}", errors(&window));
-    window.state_mut().dispatch(Intent::UsePaths(PathPurpose::Cohort.into(), vec![place.cohort()]));
+    assert!(errors(&window).iter().any(|message| message.contains("empty")), "{:?}", errors(&window));
+    window.state_mut().dispatch(Intent::UsePaths(PathPurpose::Cohort.into(), vec![fixture.cohort()]));
     wait_for(&mut window, |app| app.state().cache.train.cohort.card().is_some());
     assert_eq!(state(&window).session.train.form.config().data.modality, ["pet"]);
 }
 
 #[test]
 fn pre_training_is_set_up_in_the_form_and_finishes() {
-    let place = Place::new();
-    let mut window = start(&place.args(), SIZE, None);
+    let fixture = TrainingFixture::new();
+    let mut window = start(&fixture.args(), SIZE, None);
     wait_for(&mut window, |app| app.state().cache.train.cohort.card().is_some());
     window.run_steps(2);
     for section in ["Preprocessing", "Network", "Patches and masks"] {
@@ -98,21 +98,21 @@ fn pre_training_is_set_up_in_the_form_and_finishes() {
     use_control(&mut window, "TensorBoard files");
     click(&mut window, "Start pre-training");
     assert_eq!((errors(&window), endings(&window)), (Vec::new(), vec![JobOutcome::Finished]));
-    let run = place.runs().join("amlp-pet");
+    let run = fixture.runs().join("amlp-pet");
     assert_eq!(std::fs::read_dir(run.join("tensorboard")).unwrap().count(), 1, "the window writes them too");
     assert!(has_checkpoint(&run) && run.join("report.json").is_file());
     let stored = engine::jobs::stored_config(&run).unwrap();
     assert_eq!(stored.preprocess.spacing, Spacing::Millimetres([2.0, 2.5, 4.0]));
     // The same settings again give another run.
     click(&mut window, "Start pre-training");
-    assert!(has_checkpoint(&place.runs().join("amlp-pet-2")));
+    assert!(has_checkpoint(&fixture.runs().join("amlp-pet-2")));
     assert!(has(&window, "Fine-tune from amlp-pet") && has(&window, "Fine-tune from amlp-pet-2"));
 }
 
 #[test]
 fn a_tiny_learning_rate_keeps_its_digits() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     enter(&mut window, "Learning rate", "2.5e-6");
     assert_eq!(state(&window).session.train.form.pretrain.training.lr, 2.5e-6);
     let shown = window.get_by_label("Learning rate").accesskit_node().value();
@@ -121,8 +121,8 @@ fn a_tiny_learning_rate_keeps_its_digits() {
 
 #[test]
 fn presets_are_listed_by_family_and_their_parameters_can_be_set() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     change(&mut window, |form| form.pretrain.network.depth = 4);
     use_control(&mut window, "Preset");
     let top = |window: &Window, label: &str| window.get_by_role_and_label(Role::ListBoxOption, label).rect().top();
@@ -159,8 +159,8 @@ fn presets_are_listed_by_family_and_their_parameters_can_be_set() {
 
 #[test]
 fn too_many_labelled_patients_are_reported_at_the_field() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     use_control(&mut window, "Fine-tune");
     change(&mut window, |form| (form.labels, form.count) = (Labels::Count, 9));
     window.run_steps(3);
@@ -174,8 +174,8 @@ fn too_many_labelled_patients_are_reported_at_the_field() {
 
 #[test]
 fn the_split_is_listed_by_name_before_the_start() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     use_control(&mut window, "Fine-tune");
     use_control(&mut window, "Split");
     settle(&mut window);
@@ -194,8 +194,8 @@ fn the_split_is_listed_by_name_before_the_start() {
 
 #[test]
 fn one_button_applies_the_papers_settings_to_both_stages() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     use_control(&mut window, "Paper's settings");
     let form = &state(&window).session.train.form;
     assert_eq!((form.pretrain.training.epochs, form.finetune.training.epochs), (800, 70));
@@ -212,8 +212,8 @@ fn stop_estimate(window: &mut Window) {
 
 #[test]
 fn form_and_cohort_are_restored_at_the_next_start() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     change(&mut window, |form| {
         (form.pretrain.method.lambda, form.labels) = (0.25, Labels::Picked);
         form.picked.insert("P1".into());
@@ -222,10 +222,10 @@ fn form_and_cohort_are_restored_at_the_next_start() {
     let kept = window.state().settings().unwrap();
     assert!(!kept.contains("\"P1\"") && !kept.contains("patients:"), "no patient is named: {kept}");
     let settings = Session::from_json(&kept).unwrap().settings;
-    let args = Args { mode: ModeArg::Train, workspace: Some(place.runs()), ..Args::default() };
+    let args = Args { mode: ModeArg::Train, workspace: Some(fixture.runs()), ..Args::default() };
     let mut next = start_with(&args, settings);
     wait_for(&mut next, |app| app.state().cache.train.cohort.card().is_some());
-    assert_eq!(state(&next).cache.train.cohort.folder(), Some(place.cohort()));
+    assert_eq!(state(&next).cache.train.cohort.folder(), Some(fixture.cohort()));
     assert_eq!(state(&next).session.train.form.pretrain, state(&window).session.train.form.pretrain);
     settle(&mut next);
     // A form of another version does not cost the settings.
@@ -237,8 +237,8 @@ fn form_and_cohort_are_restored_at_the_next_start() {
 
 #[test]
 fn entered_epochs_replace_the_steps_of_a_run() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     assert!(!has(&window, "Steps"));
     change(&mut window, |form| form.pretrain.training.steps = 200);
     window.run_steps(2);
@@ -252,8 +252,8 @@ fn entered_epochs_replace_the_steps_of_a_run() {
 
 #[test]
 fn a_name_outside_the_workspace_is_refused() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     for name in ["../bad/name", "/elsewhere", ".hidden", ""] {
         change(&mut window, |form| form.name = name.into());
         assert!(state(&window).training_obstacle().is_some_and(|why| why.starts_with("Name: ")), "{name}");
@@ -263,9 +263,9 @@ fn a_name_outside_the_workspace_is_refused() {
     assert_eq!(errors(&window).len(), 4);
     change(&mut window, |form| form.name = "../bad/name".into());
     window.run_steps(2);
-    assert!(window.query_all_by_label_contains("a name, not a path").next().is_some(), "said at the field");
+    assert!(window.query_all_by_label_contains("a name, not a path").next().is_some(), "a message at the field");
     settle(&mut window);
-    assert!(!place.runs().exists() && !place.runs().with_file_name("bad").exists());
+    assert!(!fixture.runs().exists() && !fixture.runs().with_file_name("bad").exists());
     use_control(&mut window, "Use the suggested name");
     assert_eq!(
         (state(&window).session.train.form.name.as_str(), state(&window).training_obstacle()),
@@ -275,8 +275,8 @@ fn a_name_outside_the_workspace_is_refused() {
 
 #[test]
 fn invalid_numbers_prevent_the_start() {
-    let place = Place::new();
-    let mut window = place.window();
+    let fixture = TrainingFixture::new();
+    let mut window = fixture.window();
     assert_eq!(state(&window).training_obstacle(), None);
     for (field, text, why) in
         [("Batch", "abc", "Batch: Not a number"), ("Learning rate", "-1", "Learning rate: 0 to 1")]
@@ -301,8 +301,8 @@ fn invalid_numbers_prevent_the_start() {
 
 #[test]
 fn the_estimate_wraps_in_a_narrow_window() {
-    let place = Place::new();
-    let mut window = start(&place.args(), [900.0, 700.0], None);
+    let fixture = TrainingFixture::new();
+    let mut window = start(&fixture.args(), [900.0, 700.0], None);
     wait_for(&mut window, |app| matches!(app.state().cache.train.cohort, CohortState::Ready(_)));
     change(&mut window, tiny);
     wait_for(&mut window, |app| app.state().cache.train.estimate == Estimate::Running);
