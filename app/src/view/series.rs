@@ -158,7 +158,10 @@ fn row(ui: &mut Ui, state: &State, list: &SeriesList, series: &ListedSeries, thu
         row = row.status(icon, tone, meaning);
     }
     let response = ui.add(row).accessible_name(&name);
-    let entered = response.has_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    // Without a focused control, Enter opens the selected series of the list in the centre.
+    let unfocused = ui.memory(|memory| memory.focused().is_none()) && state.dialog.is_none();
+    let chosen = list.chosen == Some(series.id) && state.browsed().is_some() && unfocused;
+    let entered = (response.has_focus() || chosen) && ui.input(|input| input.key_pressed(Key::Enter));
     if response.double_clicked() || entered {
         sender.send(Intent::OpenSeries(series.id));
     } else if response.clicked() {

@@ -68,7 +68,7 @@ pub fn keep_previous(path: &Path) -> Result<()> {
     keep().map_err(|source| {
         // Best effort: the name identifies it as a temporary file.
         let _ = fs::remove_file(&temporary);
-        Error::io("keep the earlier version as", &previous)(source)
+        Error::io("write the earlier version to it", &previous)(source)
     })
 }
 
