@@ -137,16 +137,8 @@ pub(super) fn number_cell(
     let problem_of = |draft: &Option<Draft>| draft.as_ref().and_then(|draft| spec.parse(&draft.text).err());
     let shown_problem = problem_of(&draft);
     let mut text = draft.as_ref().map_or_else(|| spec.format(*value), |draft| draft.text.clone());
-    let hovered = ui.ctx().read_response(id).is_some_and(|response| response.hovered());
     let wrong = shown_problem.is_some() || beside.as_ref().is_some_and(|beside| beside.wrong);
-    let border = match (wrong, focused) {
-        (true, _) => Stroke::new(size::FOCUS_RING, t.error),
-        (false, true) => Stroke::new(size::FOCUS_RING, t.focus),
-        (false, false) if spec.quiet && !hovered => Stroke::NONE,
-        (false, false) => Stroke::new(1.0, t.line_strong),
-    };
-    let fill = if spec.quiet && !focused && !hovered { egui::Color32::TRANSPARENT } else { t.field };
-    ui.painter().rect(rect, radius::M, fill, border, egui::StrokeKind::Inside);
+    paint_cell(ui, rect, id, wrong, spec.quiet);
 
     let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
     child.spacing_mut().interact_size.y = rect.height();
@@ -171,25 +163,7 @@ pub(super) fn number_cell(
         draft = Some(Draft { text, instead_of: *value });
     }
     if response.lost_focus() {
-        let escaped = ui.input(|input| input.key_pressed(Key::Escape));
-        // A key consumed here must not also answer a dialog around the field.
-        let used = match draft.as_ref().map(|draft| spec.parse(&draft.text)) {
-            Some(Ok(typed)) if !escaped => {
-                changed |= typed != *value;
-                *value = typed;
-                draft = None;
-                None
-            }
-            Some(Err(_)) if !escaped => Some(Key::Enter),
-            Some(_) => {
-                draft = None;
-                Some(Key::Escape)
-            }
-            None => None,
-        };
-        if let Some(key) = used {
-            ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-        }
+        changed |= leave(ui, &mut draft, value, spec);
     }
     let problem = problem_of(&draft);
     if problem != shown_problem {
@@ -209,19 +183,60 @@ pub(super) fn number_cell(
         }
     });
     if let Some(problem) = problem {
-        ui.accesskit_node_builder(id, |node| {
-            node.set_invalid(egui::accesskit::Invalid::True);
-            node.set_description(problem.as_str());
-        });
         // A field scrolled out of its panel shows no message over other content.
-        if beside.is_none() && ui.clip_rect().contains(rect.center()) {
-            let text = RichText::new(problem).font(font::caption()).color(t.error);
-            response.show_tooltip_text(text);
-        }
+        let below = beside.is_none() && ui.clip_rect().contains(rect.center());
+        show_problem(ui, &response, problem, below);
     }
     // Typing changes the draft, not the value.
     response.flags.set(egui::response::Flags::CHANGED, changed);
     response
+}
+
+/// Field and border of the cell.
+fn paint_cell(ui: &Ui, rect: Rect, id: Id, wrong: bool, quiet: bool) {
+    let t = theme::tokens(ui);
+    let focused = ui.memory(|memory| memory.has_focus(id));
+    let hovered = ui.ctx().read_response(id).is_some_and(|response| response.hovered());
+    let border = match (wrong, focused) {
+        (true, _) => Stroke::new(size::FOCUS_RING, t.error),
+        (false, true) => Stroke::new(size::FOCUS_RING, t.focus),
+        (false, false) if quiet && !hovered => Stroke::NONE,
+        (false, false) => Stroke::new(1.0, t.line_strong),
+    };
+    let fill = if quiet && !focused && !hovered { egui::Color32::TRANSPARENT } else { t.field };
+    ui.painter().rect(rect, radius::M, fill, border, egui::StrokeKind::Inside);
+}
+
+/// Accepts or discards the draft when the field loses the focus; invalid text stays unless Esc discards it. True if the value
+/// has changed.
+fn leave(ui: &Ui, draft: &mut Option<Draft>, value: &mut f64, spec: &NumberSpec<'_>) -> bool {
+    let Some(typed) = draft.as_ref().map(|draft| spec.parse(&draft.text)) else { return false };
+    // A key consumed here must not also answer a dialog around the field.
+    let consume = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    if ui.input(|input| input.key_pressed(Key::Escape)) {
+        *draft = None;
+        consume(Key::Escape);
+        return false;
+    }
+    let Ok(typed) = typed else {
+        consume(Key::Enter);
+        return false;
+    };
+    *draft = None;
+    let changed = typed != *value;
+    *value = typed;
+    changed
+}
+
+/// Tells assistive technology of the problem, and draws it below the field if `below`.
+fn show_problem(ui: &Ui, response: &Response, problem: String, below: bool) {
+    ui.accesskit_node_builder(response.id, |node| {
+        node.set_invalid(egui::accesskit::Invalid::True);
+        node.set_description(problem.as_str());
+    });
+    if below {
+        response.show_tooltip_text(RichText::new(problem).font(font::caption()).color(theme::tokens(ui).error));
+    }
 }
 
 /// Steps of the arrow keys: one each, ten with Shift.
