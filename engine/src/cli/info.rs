@@ -1,5 +1,6 @@
 //! `amlp info`: prints the format, grid, type and values of a volume.
 
+mod segments;
 mod series;
 
 use std::path::{Path, PathBuf};
@@ -132,6 +133,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     if series::is_listing(&args) {
         return series::run(&args);
     }
+    if let Some(file) = segments::file_of(&args) {
+        return segments::run(&args, &file);
+    }
     let info = inspect(&args)?;
     let text = if args.json { serde_json::to_string(&info)? } else { info.table() };
     super::print_line(text.trim_end())
@@ -218,7 +222,9 @@ fn locate(path: &Path, volume: &Volume, shape: &[usize], voxel: &[i64], frame: O
     let n = volume.grid.len();
     match frame {
         // Only the requested frame is in memory.
-        Some(held) if voxel.len() > 3 && at / n != held => Err(outside(format!("only frame {held} was requested"))),
+        Some(loaded) if voxel.len() > 3 && at / n != loaded => {
+            Err(outside(format!("only frame {loaded} was requested")))
+        }
         Some(_) => Ok(at % n),
         None => Ok(at),
     }
