@@ -61,14 +61,14 @@ fn an_open_volume_takes_little_more_memory_than_its_voxels() {
         }
         frame(&mut app);
         let decoded = (SHAPE.iter().product::<usize>() * 2) as f64;
-        let held = MEMORY.current_usage().saturating_sub(before) as f64 / decoded;
+        let kept = MEMORY.current_usage().saturating_sub(before) as f64 / decoded;
         let peak = MEMORY.peak_usage().saturating_sub(before) as f64 / decoded;
         assert!(app.state().document.is_some() && !app.state().shows_error(), "{:?}", app.state().notices);
         // Checks the measurement itself: the voxels were counted.
-        assert!(held >= 1.0, "{name}: {held:.3} cannot be right");
+        assert!(kept >= 1.0, "{name}: {kept:.3} cannot be right");
         assert!(
-            held <= ALLOWED && peak <= ALLOWED,
-            "{name}: holds {held:.3}, at most {peak:.3} times the decoded voxels"
+            kept <= ALLOWED && peak <= ALLOWED,
+            "{name}: takes {kept:.3}, at most {peak:.3} times the decoded voxels"
         );
     }
 }

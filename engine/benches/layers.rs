@@ -26,7 +26,7 @@ const RUNS: usize = 9;
 fn peak(cpu: Cpu, threads: usize) -> f64 {
     let one = || {
         let (steps, width) = (256, 2 * cpu.lanes());
-        // A multiple of every tile that the registers hold.
+        // A multiple of every tile height.
         let rows = 12;
         let (left, right) = (vec![0.5f32; rows * steps], vec![0.25f32; steps * width]);
         let mut out = vec![0.0f32; rows * width];

@@ -19,8 +19,8 @@ use engine::volume::nifti::write_label;
 use common::scan::{SHAPE, write_scan};
 use common::{Seconds, ms};
 
-/// Runs of slow measurements.
-const FEW: usize = 3;
+/// Number of runs of slow measurements.
+const SLOW_RUNS: usize = 3;
 
 fn row(what: &str, seconds: Seconds) -> Vec<String> {
     vec![what.to_owned(), ms(seconds.min), ms(seconds.median)]
@@ -37,7 +37,7 @@ fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
     config.data.modality = vec!["flair".into()];
     config.preprocess.spacing = Spacing::Native;
     let (targets, kinds) = (Targets::Binary, [Kind::Other]);
-    let made = common::time(1, FEW, || prepare(&image, &kinds, None, &targets, &config.preprocess, 0));
+    let made = common::time(1, SLOW_RUNS, || prepare(&image, &kinds, None, &targets, &config.preprocess, 0));
     rows.push(row("preprocess, native spacing", made));
     let compute = Compute::cpu();
     let out = folder.path().join("mask.nii.gz");
@@ -51,7 +51,7 @@ fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
             write_label(&out, &made.label, &image[0]).map(drop)
         };
         whole()?;
-        let seconds = common::time(0, FEW, whole);
+        let seconds = common::time(0, SLOW_RUNS, whole);
         rows.push(row(&format!("file to segmentation, width {width}"), seconds));
     }
     Ok(())

@@ -156,7 +156,7 @@ fn retraining_starts_from_the_whole_network_and_resumes_with_the_same_masks() {
     assert_eq!((config.training.epochs, config.training.min_steps), (4, 0));
     let started = record::to_bytes(&initial_network(&config, &Compute::cpu()).unwrap()).unwrap();
     let trained = std::fs::read(ward.run.join("checkpoints/last/model.safetensors")).unwrap();
-    assert!(started == trained, "head and running statistics are taken over, too");
+    assert!(started == trained, "head and running statistics are transferred too");
 
     let out = temp.path().join("next");
     let error = finetune(&config, &out, false, 2).unwrap_err();

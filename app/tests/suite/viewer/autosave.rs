@@ -88,7 +88,7 @@ fn edits_of_a_killed_program_are_offered_and_restored_exactly() {
     assert!(!offered(&keeping(&[], &unsaved)));
 }
 
-/// Restoring closed the list of cases, so that the review of the folder could not go on.
+/// Restoring closed the list of cases, so the review could not continue.
 #[test]
 fn restored_edits_of_a_listed_case_keep_the_list() {
     let folder = tempfile::tempdir().unwrap();

@@ -180,7 +180,7 @@ fn images_side_by_side_move_together() {
     let before = slices(&window);
     wheel(&mut window, "Axial 2", -3.0, Modifiers::NONE);
     assert_eq!(slices(&window), [before[0] - 3, before[1] - 3]);
-    // The one that is touched is the one that controls are about.
+    // The controls apply to the pane that was used last.
     let at = rect(&window, "Axial 2").center();
     drag(&mut window, at, at + egui::vec2(9.0, 4.0), PointerButton::Primary, Modifiers::NONE);
     let touched = report(&window);

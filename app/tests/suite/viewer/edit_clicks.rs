@@ -140,7 +140,7 @@ fn one_click_adds_the_lesion_of_the_probability_map() {
     press(&mut window, Key::Enter);
     assert_eq!((labelled(&window, 1).len(), state(&window).preview().is_none()), (core, true));
     assert_eq!(step_name(&window), "One click, label 1, p \u{2265} 0.50");
-    // Clicked again, there is nothing to add.
+    // A second click has nothing to add.
     paint(&mut window, &[at]);
     assert_eq!(voxels(&window), Some(0));
     assert!(window.get_by_label("Add lesion").accesskit_node().is_disabled());

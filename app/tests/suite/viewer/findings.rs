@@ -168,7 +168,7 @@ fn values_are_measured_in_the_displayed_image() {
     assert_eq!((of_pet.image.as_deref(), of_pet.volume_ml), (Some("PET"), ct.volume_ml));
     let (mean, max, peak) = (of_pet.mean.unwrap(), of_pet.max.unwrap(), of_pet.peak.unwrap());
     assert!(mean < peak && peak < max, "{mean} {peak} {max}");
-    // The definition, on the PET's own grid: the highest voxel at the nearest place of any voxel of the lesion.
+    // The definition, on the PET's own grid: the highest voxel among those nearest to the voxels of the lesion.
     let volume = Volume::read(&pet).unwrap();
     let from_world = volume.grid.voxel_from_world();
     let value = |at: Voxel| {

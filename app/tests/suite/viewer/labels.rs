@@ -111,7 +111,7 @@ fn undoing_a_merge_restores_name_and_colour() {
         }
         press_with(&mut window, CTRL, Key::Z);
     }
-    // A label that is named anew meanwhile.
+    // A label that is renamed meanwhile.
     send(&mut window, LabelCommand::Delete(1));
     send(&mut window, LabelCommand::Rename(1, "core".to_owned()));
     press_with(&mut window, CTRL, Key::Z);

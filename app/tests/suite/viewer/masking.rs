@@ -263,7 +263,7 @@ fn after_a_click_arrow_keys_move_from_patch_to_patch() {
         assert_eq!(pinned(&window), None);
         press(&mut window, Key::Space);
         assert_eq!(pinned(&window), Some(first + 8 + 1), "where the keys were");
-        // Keys that are not the pane's work as ever.
+        // All other keys work as usual.
         press(&mut window, Key::PageUp);
         assert_ne!(shown_report(&window).slice, slice);
         press(&mut window, Key::PageDown);
@@ -326,7 +326,7 @@ fn a_cancelled_clustering_is_not_restarted_automatically() {
     send(&mut window, FileCommand::CancelJob(job));
     assert!(state(&window).cache.masking.failure().is_some_and(|why| why.contains("cancelled")));
     assert!(window.state().is_idle() && has(&window, "Try again"));
-    // Tried again, it clusters again.
+    // A retry clusters again.
     window.get_by_label("Try again").click();
     window.run_steps(2);
     assert!(state(&window).cache.masking.failure().is_none() && clustering(&window).is_some());

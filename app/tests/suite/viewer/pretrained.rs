@@ -21,17 +21,18 @@ use super::masking::masking_args;
 use super::segmentation::{SilentSink, patient};
 use crate::window::*;
 
-/// Writes a patient's images, one file per modality, with different values, in the further ones also outside the body.
-fn write_images(folder_of_images: &Path, number: usize, modalities: &[&str]) {
-    fs::create_dir_all(folder_of_images).unwrap();
+/// Writes a patient's images, one file per modality, with different values. All but the first also have values outside the
+/// body.
+fn write_images(images: &Path, number: usize, modalities: &[&str]) {
+    fs::create_dir_all(images).unwrap();
     let (image, label) = patient(number);
     for (at, modality) in modalities.iter().enumerate() {
         let value = |(voxel, value): (usize, &f32)| value * (1.0 - 0.6 * at as f32) + ((voxel * at) % 7) as f32;
         let values = image.to_f32().iter().enumerate().map(value).collect();
         let image = Volume::from_f32(image.grid.clone(), values);
-        nifti::write_volume(&folder_of_images.join(format!("{modality}.nii.gz")), &image).unwrap();
+        nifti::write_volume(&images.join(format!("{modality}.nii.gz")), &image).unwrap();
     }
-    nifti::write_label(&folder_of_images.join("seg.nii.gz"), &label, &image).unwrap();
+    nifti::write_label(&images.join("seg.nii.gz"), &label, &image).unwrap();
 }
 
 /// Pre-trains a tiny network for scans like `patient`, for two epochs.
@@ -140,8 +141,8 @@ fn the_schedule_of_a_run_whose_length_is_set_in_steps_has_the_epochs_of_its_log(
 }
 
 /// The engine's reconstruction of the displayed slice in both modalities, with the displayed masking.
-fn expected(window: &Window, run: &Path, folder_of_images: &Path) -> Reconstruction {
-    let images = ["flair", "t1"].map(|name| Volume::read(&folder_of_images.join(format!("{name}.nii.gz"))).unwrap());
+fn expected(window: &Window, run: &Path, images: &Path) -> Reconstruction {
+    let images = ["flair", "t1"].map(|name| Volume::read(&images.join(format!("{name}.nii.gz"))).unwrap());
     let found = state(window).cache.masking.found.clone().unwrap();
     let config = &state(window).session.masking.controls.preprocess;
     let case = InspectedCase::prepare(&images, &[Kind::Other; 2], None, config, 0).unwrap();
@@ -162,16 +163,16 @@ fn with_network(files: &[&Path], run: &Path) -> Window {
 fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["flair", "t1"]);
-    let folder_of_images = folder.path().join("new");
-    write_images(&folder_of_images, 7, &["flair", "t1"]);
-    let [flair, t1] = ["flair.nii.gz", "t1.nii.gz"].map(|name| folder_of_images.join(name));
+    let images = folder.path().join("new");
+    write_images(&images, 7, &["flair", "t1"]);
+    let [flair, t1] = ["flair.nii.gz", "t1.nii.gz"].map(|name| images.join(name));
     // Either file, and both at once; the network's order stays.
     for (files, channel) in [(vec![&*flair], 0), (vec![&*t1], 1), (vec![&*t1, &*flair], 1)] {
         let mut window = with_network(&files, &run);
         assert!(errors(&window).is_empty(), "{:?}", errors(&window));
         click(&mut window, "Use the run's settings");
         let filled = state(&window).cache.masking.filled.clone().unwrap();
-        let made = expected(&window, &run, &folder_of_images);
+        let made = expected(&window, &run, &images);
         assert_eq!((filled.channel, filled.made.input.len()), (channel, 2 * 32 * 32));
         assert_ne!(made.input[..1024], made.input[1024..]);
         assert!(filled.made == made, "{files:?}");
@@ -179,7 +180,7 @@ fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
         let prepared = state(&window).cache.masking.channels.clone().unwrap().case;
         press(&mut window, Key::ArrowUp);
         assert!(
-            state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &folder_of_images)
+            state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &images)
         );
         assert!(Arc::ptr_eq(&prepared, &state(&window).cache.masking.channels.as_ref().unwrap().case));
     }
@@ -189,9 +190,9 @@ fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
 fn a_missing_modality_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = pretrained(folder.path(), &["flair", "t1"]);
-    let (folder_of_images, other) = (folder.path().join("new"), folder.path().join("other"));
-    write_images(&folder_of_images, 7, &["flair"]);
-    let mut window = with_network(&[&folder_of_images.join("flair.nii.gz")], &run);
+    let (images, other) = (folder.path().join("new"), folder.path().join("other"));
+    write_images(&images, 7, &["flair"]);
+    let mut window = with_network(&[&images.join("flair.nii.gz")], &run);
     let messages = errors(&window);
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert!(messages[0].contains("flair, t1") && messages[0].ends_with("nor its folder has t1"), "{messages:?}");
@@ -199,7 +200,7 @@ fn a_missing_modality_is_named() {
     assert!(pane.contains("nor its folder has t1"), "{pane}");
     press(&mut window, Key::ArrowUp);
     assert_eq!(errors(&window).len(), 1, "not again for every slice");
-    // All modalities are there, but another image is shown.
+    // All modalities exist, but another image is shown.
     write_images(&other, 7, &["flair", "t1", "t2"]);
     let window = with_network(&[&other.join("t2.nii.gz")], &run);
     assert!(errors(&window)[0].contains("Show one of these"), "{:?}", errors(&window));

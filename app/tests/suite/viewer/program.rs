@@ -150,7 +150,7 @@ fn a_damaged_file_gives_exit_code_1_and_an_error_that_names_it() {
     assert_eq!(state["panes"], Value::Array(Vec::new()));
     assert!(stderr(&output).contains("damaged_ct.nii.gz"));
 
-    // A mask that does not fit, a file that is not there, a slice that does not exist.
+    // A mask on another grid, a missing file, a slice that does not exist.
     let other = files.path("other_seg.nii.gz");
     phantom::write_mask(&other, &phantom::straight(), phantom::STORED, phantom::truth);
     let missing = files.path("missing_ct.nii.gz");

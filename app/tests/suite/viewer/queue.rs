@@ -62,7 +62,7 @@ fn verdicts_are_given_by_keys_and_kept_after_a_restart() {
     assert_eq!((title(&window), verdicts(&window)), ("patient_2", vec![Accepted, ToDo, ToDo]));
     press(&mut window, Key::X);
     assert_eq!((title(&window), verdicts(&window)), ("patient_3", vec![Accepted, Rejected, ToDo]));
-    // Letters are typed into the comment and not obeyed.
+    // Letters are typed into the comment instead of running commands.
     press(&mut window, Key::C);
     for (key, text) in [(Key::X, "x"), (Key::N, "n")] {
         window.key_down(key);
@@ -145,7 +145,7 @@ fn accepting_an_edited_segmentation_saves_it_as_corrected() {
     assert_eq!((title(&window), verdicts(&window)[0]), ("patient_2", Verdict::Corrected));
     let saved = LabelVolume::read(&root.join("patient_1/ct_pred.nii.gz")).unwrap();
     assert_eq!(saved.labels(), [3]);
-    // Saved by hand before, it is corrected all the same.
+    // An earlier manual save does not change the verdict: corrected.
     edit(&mut window);
     send(&mut window, FileCommand::Save);
     press(&mut window, Key::Enter);
@@ -262,7 +262,7 @@ fn a_prefetched_case_is_used_only_if_its_files_are_unchanged() {
     press(&mut window, Key::Enter);
     assert_eq!((title(&window), ahead(&window).as_deref()), ("patient_2", Some("patient_3")));
     assert!(document(&window).comparison.is_some() && document(&window).findings.is_some());
-    // Somebody else segments the case that waits.
+    // Another process segments the prefetched case.
     write_mask(&root.join("patient_3/seg.nii.gz"), &straight(), STORED, |at| at == [3, 4, 5]);
     press(&mut window, Key::Enter);
     assert_eq!(title(&window), "patient_3");

@@ -314,7 +314,7 @@ fn ten_thousand_slices() {
     settle(&mut window);
     let scroll = |window: &mut Window, count: usize| {
         for n in 0..count {
-            // Eight slices down, eight up, in each pane in turn.
+            // Eight slices down and eight up, in one pane after the other.
             let pane = ["Axial", "Sagittal", "Coronal"][n / 16 % 3];
             if n % 16 == 0 {
                 let at = rect(window, pane).center();

@@ -179,7 +179,7 @@ fn slice_dice_and_metrics_have_the_expected_values() {
     statuses.sort_unstable();
     assert_eq!(statuses, ["extra", "hit", "hit", "missed"]);
 
-    // The worst slices are those where only one of the masks has voxels, the one with most first.
+    // The worst slices are those where only one of the masks has voxels, the largest area first.
     let wrong = |k: usize| count(|at| at[2] == k && prediction(at) != truth(at));
     let zeros: Vec<usize> = (0..SHAPE[2]).filter(|&k| dice[k] == Some(0.0)).collect();
     let worst = zeros.iter().copied().max_by_key(|&k| (wrong(k), std::cmp::Reverse(k))).unwrap();

@@ -397,7 +397,7 @@ fn a_deleted_run_is_removed_everywhere_and_can_be_restored() {
     assert_eq!(undoable(&window), ["first was moved to the trash"]);
     click(&mut window, "Undo");
     assert!(first.is_dir() && undoable(&window).is_empty() && state(&window).cache.runs.pretrained().count() == 1);
-    // Those whose toasts are closed are in the palette.
+    // Runs whose messages were closed are in the palette.
     for name in ["second", "third"] {
         let label = format!("Undo: restore {name} from the trash");
         let action = actions(state(&window)).into_iter().find(|action| action.label == label).unwrap();
@@ -482,7 +482,7 @@ fn names_stay_fixed_while_the_other_columns_scroll() {
     window.run_steps(8);
     assert!(at(&window, "Sort by Status").left() < status.left() - 100.0, "the others moved");
     assert_eq!(at(&window, "Run run-00"), name);
-    // Down: rows stay together, over whichever part the pointer is.
+    // Scrolling down moves both parts of a row together, wherever the pointer is.
     for over in ["Run run-05", "Notes of run-05"] {
         let top = at(&window, over).top();
         wheel(&mut window, over, -1.0, Modifiers::NONE);

@@ -122,7 +122,7 @@ fn a_run_cannot_be_resumed_with_other_settings_or_data() {
     change(&mut window, |form| form.pretrain.training.lr = 0.5);
     order(&mut window, TrainCommand::Start);
     settle(&mut window);
-    // Said at the field, before anything is started.
+    // The field shows the reason before anything starts.
     assert_eq!(state(&window).run_name_problem().as_deref(), Some("A run \"mine\" exists. Choose another name."));
     assert!(state(&window).cache.train.name_conflict.iter().any(|line| line.contains("training.lr")));
     let messages = errors(&window);
