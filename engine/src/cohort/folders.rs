@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::drafts::{Draft, Group, name_of, stem_of};
-use super::listing::{Folder, Listing, NiftiFile};
+use super::listing::{Folder, Listing, NiftiFile, conversion_advice};
 use super::masks::MaskCheck;
 use super::names::{
     FolderRole, Role, canonical_modality, folder_role, is_known_modality, is_specific_modality, mask_rank, without_id,
@@ -24,6 +24,7 @@ const MAX_LISTED: usize = 4;
 pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions) -> Result<Cohort> {
     let mut cohort = Cohort::new(root, Layout::FolderPerPatient);
     let problems = &mut cohort.problems;
+    let other_format = listing.other_format;
     let (mut drafts, folders) = bids_drafts(listing.folders, options, problems);
     for group in groups(&folders, root) {
         drafts.extend(group.drafts(options, problems));
@@ -58,9 +59,10 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
         }
     }
     if cohort.cases.is_empty() {
+        let advice = conversion_advice(other_format.as_deref());
         let expected = "Expected one folder per patient with .nii.gz files, ID_t1.nii.gz, ID_ct.nii.gz or \
                         imagesTr/CASE_0000.nii.gz.";
-        return Err(Error::file(root, format!("no scans found here. {expected}")));
+        return Err(Error::file(root, format!("no scans found here. {advice}{expected}")));
     }
     Ok(cohort)
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests, also of exact values")]
 
-use super::test_files::{grid, problems, summary, write, write_on};
+use super::test_files::{grid, problems, summary, touch, write, write_on};
 use super::*;
 use crate::volume::nifti::write_volume;
 use crate::volume::{Scale, Volume, VoxelData};
@@ -229,4 +229,16 @@ fn the_raw_scan_comes_before_its_derivatives() {
     assert_eq!(cohort.cases[0].images["flair"].path, root.join(raw));
     let [skipped] = &*cohort.problems else { panic!("{:?}", cohort.problems) };
     assert!(skipped.file.as_ref().unwrap().ends_with(derived) && skipped.what.contains("second file"), "{skipped:?}");
+}
+
+#[test]
+fn images_of_another_format_are_named_in_the_error() {
+    for (name, named) in [("P1/flair.mha", "flair.mha"), ("imagesTr/A_0000.nrrd", "A_0000.nrrd"), ("P1/notes.txt", "")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        touch(folder.path(), &[name]);
+        let error = Cohort::discover(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("no scans found here. ") && error.contains("Expected "), "{error}");
+        assert_eq!(error.contains(&format!("{named} is not NIfTI")), !named.is_empty(), "{error}");
+    }
 }

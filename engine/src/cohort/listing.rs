@@ -22,6 +22,9 @@ const ENDINGS: [&str; 4] = [".nii.gz", ".nii", ".hdr.gz", ".hdr"];
 /// Ending of the SEGs that `amlp segment` writes.
 pub(super) const SEG_ENDING: &str = ".dcm";
 
+/// Extensions of image formats that are not read.
+const OTHER_FORMATS: [&str; 6] = ["nrrd", "nhdr", "mha", "mhd", "mgz", "mgh"];
+
 /// Files with other names that are sampled to detect DICOM.
 const SAMPLES: usize = 4;
 
@@ -53,6 +56,19 @@ pub(super) struct Listing {
     pub folders: Vec<Folder>,
     /// Folders that were not searched, with the reason.
     pub skipped: Vec<(PathBuf, String)>,
+    /// An image of a format that is not read, if there is one.
+    pub other_format: Option<PathBuf>,
+}
+
+/// Says to convert an image of a format that is not read; empty without one.
+pub(super) fn conversion_advice(image: Option<&Path>) -> String {
+    let name = image.and_then(Path::file_name).map(|name| name.to_string_lossy());
+    name.map(|name| format!("{name} is not NIfTI. Convert such files to .nii.gz. ")).unwrap_or_default()
+}
+
+/// An image of a format that is not read, directly in a folder.
+pub(super) fn other_format(folder: &Path) -> Option<PathBuf> {
+    entries(folder).ok()?.other_format()
 }
 
 /// The name without its NIfTI extension; `None` for other and hidden files.
@@ -96,7 +112,7 @@ pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
 
 /// Lists the scans under `root`, itself included.
 pub(super) fn list(root: &Path) -> Result<Listing> {
-    let mut listing = Listing { folders: Vec::new(), skipped: Vec::new() };
+    let mut listing = Listing { folders: Vec::new(), skipped: Vec::new(), other_format: None };
     let mut visited = BTreeSet::new();
     let mut level = vec![root.to_path_buf()];
     for depth in 0..=DEPTH {
@@ -118,6 +134,7 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
                 }
                 Err(error) => return Err(error),
             };
+            listing.other_format = listing.other_format.or_else(|| found.other_format());
             let (volumes, masks) = dicom_volumes(&path, &found.others, &mut listing.skipped);
             // A folder of slices is one image of the patient of its parent folder, and a folder with one segmentation is the
             // mask. Next to folders of slices, the segmentation is in the patient's folder.
@@ -223,6 +240,13 @@ struct Entries {
 }
 
 impl Entries {
+    fn other_format(&self) -> Option<PathBuf> {
+        let is_other = |path: &&PathBuf| {
+            path.extension().is_some_and(|own| OTHER_FORMATS.iter().any(|other| own.eq_ignore_ascii_case(other)))
+        };
+        self.others.iter().find(is_other).cloned()
+    }
+
     fn without_outputs(self) -> Vec<NiftiFile> {
         let segmented = self.segmented;
         self.files.into_iter().filter(|file| !segmented.contains(&file.stem)).collect()

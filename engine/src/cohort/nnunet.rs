@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::dataset_json::DatasetInfo;
-use super::listing::{NiftiFile, scans_in};
+use super::listing::{NiftiFile, conversion_advice, other_format, scans_in};
 use super::names::{Family, Role, split_suffix};
 use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem};
@@ -35,7 +35,10 @@ pub(super) fn discover(root: &Path, info: &DatasetInfo, options: &DiscoverOption
         part.add_to(&mut cohort, info, options, numbered)?;
     }
     if cohort.cases.is_empty() {
-        return Err(Error::file(root, "imagesTr has no image named CASE_0000.nii.gz or ID__CT.nii.gz"));
+        let other = ["imagesTr", "imagesTs"].iter().find_map(|folder| other_format(&root.join(folder)));
+        let advice = conversion_advice(other.as_deref());
+        let why = format!("no scans found here. {advice}Expected imagesTr/CASE_0000.nii.gz or imagesTr/ID__CT.nii.gz.");
+        return Err(Error::file(root, why));
     }
     let named = patients(cohort.cases.iter().map(|case| case.id.as_str()));
     for case in &mut cohort.cases {

@@ -18,6 +18,10 @@ pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Resu
     for modality in &mut config.data.modality {
         *modality = cohort.modality(modality)?;
     }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = config.data.modality.iter().find(|modality| !seen.insert(*modality)) {
+        return Err(Error::config("modality", twice, "is given twice"));
+    }
     if config.data.targets == Targets::Regions && config.preprocess.label_map.is_empty() {
         let (map, source) = cohort.label_map()?;
         tracing::warn!("labels: {map}, {}", source.describe());

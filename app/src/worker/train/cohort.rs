@@ -105,6 +105,8 @@ fn use_cohort(state: &mut State, jobs: &mut Jobs, card: CohortCard) {
 struct ReadSplit {
     config: Config,
     cohort: Cohort,
+    /// The split if that run was trained on another cohort.
+    drawn: Split,
 }
 
 /// Determines the split: that of the run that fine-tuning starts from, else drawn.
@@ -116,11 +118,11 @@ pub fn split(state: &mut State, jobs: &mut Jobs) {
     };
     let form = &state.session.train.form;
     let config = form.config();
+    let drawn = drawn(card, &config.data.modality, config.seed);
     if form.stage == Stage::Pretrain || config.labels.from.as_os_str().is_empty() {
-        let split = drawn(card, &config.data.modality, config.seed);
-        return split_known(state, jobs, Ok(split));
+        return split_known(state, jobs, Ok(drawn));
     }
-    jobs.start(ReadSplit { config: config.clone(), cohort: card.cohort.clone() });
+    jobs.start(ReadSplit { config: config.clone(), cohort: card.cohort.clone(), drawn });
 }
 
 impl Job for ReadSplit {
@@ -131,8 +133,7 @@ impl Job for ReadSplit {
     }
 
     fn run(&self, _: &JobHandle) -> Result<Split, Failure> {
-        let split = planned_split(&self.config, &self.cohort)?;
-        split.ok_or_else(|| Failure::Error("the fine-tuning starts from random weights".to_owned()))
+        Ok(planned_split(&self.config, &self.cohort)?.unwrap_or_else(|| self.drawn.clone()))
     }
 
     fn apply(self, result: Result<Split, Failure>, state: &mut State, jobs: &mut Jobs) {
