@@ -216,6 +216,17 @@ fn a_network_of_another_cohort_is_fine_tuned_on_a_new_split() {
     assert!(code == 0 && errors.contains("was trained on pet, not on t1"), "{errors}");
 }
 
+/// The network got the same image in two channels.
+#[test]
+fn a_modality_given_twice_is_refused() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 3);
+    let out = temp.path().join("pre");
+    let line = ["pretrain", "--modality", "pet,PET", "--device", "cpu", "--out"];
+    let (code, _, errors) = ended(&amlp(&line, &[&out, &root]));
+    assert!(code == 1 && errors.contains("modality = pet: is given twice") && !out.exists(), "{errors}");
+}
+
 /// A cohort of two patients has no test patient, and nothing was segmented without an error.
 #[test]
 fn nothing_to_segment_is_an_error() {
