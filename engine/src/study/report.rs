@@ -199,10 +199,16 @@ fn gallery(body: &mut String, title: &str, about: &str, pictures: &[Figure]) {
 
 fn head(plan: &Plan) -> String {
     let count = |n: usize, what: &str| plural(n, what, &format!("{what}s"));
+    let is_chosen = plan.pretrain.rates.len().max(plan.finetune.rates.len()) > 1;
+    let order = if is_chosen && plan.split.folds > 1 {
+        "The learning rates were chosen on the first fold, whose training and validation patients are test patients of other \
+         folds."
+    } else {
+        "Test patients were read after all choices were frozen in plan.lock.json."
+    };
     format!(
         "<header>\n<p class=\"notice\" role=\"note\">{NOTICE}</p>\n<h1>{}</h1>\n<p class=\"summary\">{} on {}, {}, {} of \
-         the labelled patients, {}. Test patients were read after all choices were frozen in \
-         plan.lock.json.</p>\n</header>\n<main>\n",
+         the labelled patients, {}. {order}</p>\n</header>\n<main>\n",
         escape(&plan.name),
         count(plan.methods.len(), "method"),
         count(plan.cohorts.len(), "cohort"),
@@ -251,5 +257,23 @@ mod tests {
             chosen.notes,
             ["c: the masks of 1 validation patient chose the rates and count in the label budget."]
         );
+    }
+
+    /// With two folds, the patients that chose the rates are tested in the other fold, but the report claimed the opposite.
+    #[test]
+    fn the_report_says_whether_the_rates_saw_test_patients() {
+        for (folds, rates, expected) in [
+            (1, "[1e-3, 1e-2]", "after all choices were frozen"),
+            (2, "[1e-3]", "after all choices were frozen"),
+            (2, "[1e-3, 1e-2]", "chosen on the first fold"),
+        ] {
+            let text = format!(
+                "name = 'x'\nsplit = {{ folds = {folds} }}\nlabels = {{ budgets = ['2'] }}\npretrain = {{}}\n\
+                 finetune = {{ rates = {rates} }}\ncohorts = [{{ name = 'c', path = 'c', modality = ['ct'] }}]\n\
+                 methods = [{{ name = 'sup' }}]\n"
+            );
+            let head = head(&Plan::from_toml(&text, Path::new("plan.toml")).unwrap());
+            assert!(head.contains(expected), "{folds} folds, rates {rates}: {head}");
+        }
     }
 }

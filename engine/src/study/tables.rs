@@ -48,11 +48,19 @@ pub fn table(group: &Group) -> TextTable {
         String::new()
     };
     let labelled = plural(group.labelled, "labelled patient", "labelled patients");
-    let is_count = group.budget.parse::<usize>().is_ok();
-    let budget = if is_count { labelled } else { format!("{} labels ({labelled})", group.budget) };
+    let named = budget_name(&group.budget);
+    let budget = if named == labelled { labelled } else { format!("{named} ({labelled})") };
     let patients = plural(group.patients, "test patient", "test patients");
     let caption = format!("{}, {budget}, {patients}{scans}", group.cohort);
     TextTable { caption, heading, rows, notes, paper: 0 }
+}
+
+/// A label budget in words: `5% labels`, `1 labelled patient`.
+pub(super) fn budget_name(budget: &str) -> String {
+    budget.parse().map_or_else(
+        |_| format!("{budget} labels"),
+        |patients| plural(patients, "labelled patient", "labelled patients"),
+    )
 }
 
 fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut Vec<String>) -> Vec<String> {
@@ -176,4 +184,15 @@ pub fn csv(groups: &[Group]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_budget_is_named_by_its_share_or_its_patients() {
+        let names = ["1", "2", "5%", "all"].map(budget_name);
+        assert_eq!(names, ["1 labelled patient", "2 labelled patients", "5% labels", "all labels"]);
+    }
 }

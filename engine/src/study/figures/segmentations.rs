@@ -15,6 +15,7 @@ use crate::study::job::{Cell, Job};
 use crate::study::results::Row;
 use crate::study::runner::JobState;
 use crate::study::summary::{Group, patient_means};
+use crate::study::tables::budget_name;
 use crate::volume::LabelVolume;
 use crate::{Error, Result};
 
@@ -39,7 +40,7 @@ pub(super) fn sheet(source: Source<'_>, group: &Group) -> Result<Option<Sheet>> 
     if rows.is_empty() {
         return Ok(None);
     }
-    let what = format!("{}, {} labels", group.cohort, group.budget);
+    let what = format!("{}, {}", group.cohort, budget_name(&group.budget));
     let png = overlay_rows(&format!("{what}: draw 1, seed {}", first_seed(source)), &rows)?;
     let names: Vec<&str> = slices.iter().map(|slice| slice.scan.id.as_str()).collect();
     let names = names.join(", ");
