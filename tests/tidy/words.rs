@@ -61,7 +61,7 @@ pub const RULES: &[WordRule] = &[
         within: &["engine"],
         except: &[VENDOR],
         view: View::Code,
-        words: &["app::", "amlp_viewer::", "shaders::", "tests::"],
+        words: &["app::", "amlp_viewer::", "shaders::"],
         bad: ("engine/src/event.rs", "use shaders::Slice;"),
         good: ("engine/src/event.rs", "// shaders::Slice has the twin\nuse crate::volume::Volume;"),
     },
