@@ -26,9 +26,9 @@ pub fn examples() -> String {
   amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --size 96 --epochs 50
   amlp pretrain COHORT --modality flair --out runs/pre --dry-run
 
-{}
-`amlp presets NAME` describes a preset.
+Presets, which `amlp presets NAME` describes:
 
+{}
 Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.",
         super::presets::list()
     )

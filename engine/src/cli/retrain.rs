@@ -16,14 +16,14 @@ Settings are those of the run, with a fifth of its learning rate and a third of 
 training patients and of patients outside the split are added. Validation and test patients stay the same and are \
 never trained on.
 
-Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.";
+Ctrl+C finishes the step, saves and exits with code 130. `amlp resume NEW` continues.";
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Fine-tuned run to start from.
     run: PathBuf,
     /// Folder to create for the results.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "NEW")]
     out: PathBuf,
     /// Folder of the corrected masks [default: corrections in the cohort's folder].
     #[arg(long, value_name = "FOLDER")]

@@ -30,7 +30,7 @@ pub const EXAMPLES: &str = "Examples:
   amlp segment --model runs/fine COHORT --subset all --shard 2/8 --out masks
 
 To continue an interrupted job, run the same command again. Cases that this model has already segmented with the same \
-options are skipped; CASE.segmented.json holds the checksums.";
+options are skipped; CASE.segmented.json contains the checksums.";
 
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -66,7 +66,7 @@ pub struct Args {
     /// Remove components smaller than this volume in ml.
     #[arg(long, value_name = "ML")]
     min_volume: Option<f64>,
-    /// Add this offset to a CT whose values cannot be Hounsfield units; 0: use the values as they are [default: as the run].
+    /// Add this offset to a CT whose values cannot be Hounsfield units; 0: use the values as they are [default: as in the run].
     #[arg(long, value_name = "HU", allow_hyphen_values = true)]
     ct_offset: Option<f64>,
     /// Use the network with the best validation instead of the last.

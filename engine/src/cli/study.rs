@@ -44,7 +44,7 @@ pub struct Args {
     /// Modalities to study separately [default: all of the cohort].
     #[arg(long, value_name = "M,M", value_delimiter = ',', requires = "cohort")]
     modality: Vec<String>,
-    /// Scale crop size, network width, slices and patients of the plan by this factor, 0.1 to 1.
+    /// Multiply crop size, network width and number of patients of the plan by this factor, 0.1 to 1.
     #[arg(long, value_name = "S", requires = "cohort")]
     scale: Option<f64>,
     /// Do part I of N of the runs, such as 2/8, for job arrays.
@@ -98,7 +98,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             let time = if job.done { "done".into() } else { duration(job.seconds) };
             print_line(&format!("{:<34} {:>7} steps {time:>8}  {}", job.run, job.steps, job.label))?;
         }
-        return print_line(&format!("{}, {:.1} hours", plural(estimate.jobs.len(), "run", "runs"), estimate.hours));
+        let runs = plural(estimate.jobs.len(), "run", "runs");
+        return print_line(&format!("{runs}, {}", duration(3600.0 * estimate.hours)));
     }
     report(&plan, &out, args.shard.unwrap_or(Shard::WHOLE), &compute, &control, args.json)
 }

@@ -9,7 +9,7 @@ use crate::disk::atomic::sha256;
 use crate::{Error, Result};
 
 /// Maximum length of a recorded patient name in bytes, as for file names.
-const LONGEST: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 
 /// A slice of a patient, written `CASE:SLICE`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ impl FromStr for Pin {
         let bad = |why: &str| Error::config("probe", text, why);
         let (case, slice) =
             text.rsplit_once(':').ok_or_else(|| bad("expected PATIENT:SLICE, with the preprocessed slice, from 0"))?;
-        if case.is_empty() || case.len() > LONGEST {
+        if case.is_empty() || case.len() > MAX_NAME_BYTES {
             return Err(bad("the patient's name must have 1 to 255 bytes"));
         }
         let slice = slice.parse().map_err(|_| bad("the slice after the last colon must be a number from 0"))?;

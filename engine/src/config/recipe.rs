@@ -19,7 +19,7 @@ pub struct MaskConfig {
     pub temperature: f64,
     /// Share of the foreground that stays visible, redrawn in every epoch, as long as enough other patches can be masked.
     pub hints: f64,
-    /// Side of a mask unit in pixels, a multiple of a patch's; 0: a patch.
+    /// Side of a mask unit in pixels, a multiple of the side of a patch; 0 masks single patches.
     pub unit_px: usize,
     /// The ratio is a share of the units with tissue, and air is masked last.
     pub of_tissue: bool,
@@ -41,7 +41,7 @@ pub struct LossConfig {
     pub attention_max: f64,
     /// Share of the epochs in which the weight of CCL rises linearly to `lambda`.
     pub lambda_ramp: f64,
-    /// A label is doubted only where the mean relative loss is at least this far from 1.
+    /// A label is reconsidered only if the mean relative loss of its patch differs from 1 by at least this much.
     pub doubt_margin: f64,
 }
 
@@ -49,7 +49,7 @@ pub struct LossConfig {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AugmentConfig {
-    /// Draws the shift of each crop again in every epoch, instead of once.
+    /// Shifts each crop by a new random offset in every epoch, instead of once.
     pub shift: bool,
     /// Flips along R and A, drawn for every batch.
     pub flip: bool,
@@ -77,7 +77,7 @@ impl MaskConfig {
     /// Patches along the side of a mask unit, for patches of `side` pixels in a grid of `grid` per side.
     ///
     /// # Errors
-    /// A unit that patches or the crop do not divide into.
+    /// A unit that is not a multiple of the patch, or does not divide the crop.
     pub fn unit(&self, side: usize, grid: usize) -> Result<usize> {
         let unit = self.unit_px / side.max(1);
         let fits = self.unit_px == 0 || (unit > 0 && self.unit_px == unit * side && grid.is_multiple_of(unit));
