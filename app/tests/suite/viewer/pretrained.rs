@@ -179,9 +179,7 @@ fn a_multi_modality_network_reads_the_files_beside_the_displayed_one() {
         // Another slice: the images are not prepared again.
         let prepared = state(&window).cache.masking.channels.clone().unwrap().case;
         press(&mut window, Key::ArrowUp);
-        assert!(
-            state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &images)
-        );
+        assert!(state(&window).cache.masking.filled.as_ref().unwrap().made == expected(&window, &run, &images));
         assert!(Arc::ptr_eq(&prepared, &state(&window).cache.masking.channels.as_ref().unwrap().case));
     }
 }
