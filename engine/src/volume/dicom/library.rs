@@ -263,11 +263,10 @@ fn names(instances: &[Instance], stacks: &[Stack]) -> Vec<String> {
     };
     let mut add = |attribute: &dyn Fn(&Plane) -> Option<String>| {
         let values: Vec<Option<String>> = planes.iter().map(|plane| plane.and_then(attribute)).collect();
-        let distinct = |i: usize| (0..i).all(|j| names[i] != names[j]);
-        if (1..names.len()).all(distinct) || values.iter().all(|value| *value == values[0]) {
-            return;
+        let distinguishes = |i: usize| (0..i).any(|j| names[i] == names[j] && values[i] != values[j]);
+        if (1..names.len()).any(distinguishes) {
+            names.iter_mut().zip(values).for_each(|(name, value)| name.extend(value));
         }
-        names.iter_mut().zip(values).for_each(|(name, value)| name.extend(value));
     };
     add(&|plane| plane.kind.localiser.then(|| "localiser".to_owned()));
     add(&|plane| plane.kind.kernel.as_ref().map(|kernel| format!("kernel {kernel}")));

@@ -63,9 +63,8 @@ fn water_and_fat_are_two_volumes_but_types_along_a_stack_are_not() {
         data.put_text(Tag::IMAGE_TYPE, &format!("DERIVED\\PRIMARY\\{kind}\\{kind}\\DERIVED"));
     };
     let pairs = images(&[0.0, 0.0, 5.0, 5.0], dixon);
-    assert_eq!(stacked(&pairs).iter().map(order).collect::<Vec<_>>(), [[[Some(1), Some(3)]], [[Some(0), Some(2)]]]);
-    assert_eq!(names(&pairs).len(), 2);
-    assert!(names(&pairs).contains(&"W".to_owned()) && names(&pairs).contains(&"F".to_owned()), "{:?}", names(&pairs));
+    assert_eq!(stacked(&pairs).iter().map(order).collect::<Vec<_>>(), [[[Some(0), Some(2)]], [[Some(1), Some(3)]]]);
+    assert_eq!(names(&pairs), ["W", "F"]);
     // Weighted and unweighted images of one diffusion series are its frames.
     let diffusion = |index: usize, data: &mut DataSet| {
         dixon(index, data);
