@@ -234,15 +234,16 @@ impl State {
         self.cache.runs.unfinished().filter(offered)
     }
 
-    /// The name of the next run: that in the form. A generated one gets a number if a run, the running job or the queue
-    /// has it already.
+    /// The name of the next run: that in the form. A generated one gets a number if a run, the running job, or a queued or
+    /// offered one has it already.
     pub fn next_run_name(&self) -> String {
         let form = &self.session.train.form;
         let name = form.name.trim();
         let is_used = |name: &str| {
             let listed = self.cache.runs.entries.iter().flatten().any(|run| run.name == name);
-            let running = self.training.running.as_ref().is_some_and(|job| job.name == name);
-            listed || running || self.training.queue.iter().any(|job| job.name == name)
+            let Training { running, queue, left, .. } = &self.training;
+            let is_running = running.as_ref().is_some_and(|job| job.name == name);
+            listed || is_running || queue.iter().chain(left).any(|job| job.name == name)
         };
         if form.named || !is_used(name) {
             return name.to_owned();
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generated_name_gets_a_number_that_neither_the_running_job_nor_the_queue_has() {
+    fn a_generated_name_gets_a_number_that_no_running_queued_or_offered_job_has() {
         let mut state = State::default();
         state.session.train.form.name = "moco-pet".into();
         assert_eq!(state.next_run_name(), "moco-pet");
@@ -363,8 +364,9 @@ mod tests {
         assert_eq!(state.next_run_name(), "moco-pet-2");
         let config = Some(Box::new(Config::default()));
         let waiting = QueuedJob { id: 1, name: "moco-pet-2".into(), stage: Stage::Pretrain, config, folder: None };
+        state.training.left.push(QueuedJob { id: 2, name: "moco-pet-3".into(), ..waiting.clone() });
         state.training.queue.push(waiting);
-        assert_eq!((state.next_run_name(), state.run_name_problem()), ("moco-pet-3".into(), None));
+        assert_eq!((state.next_run_name(), state.run_name_problem()), ("moco-pet-4".into(), None));
         // A typed name is exact.
         state.session.train.form.named = true;
         assert_eq!(state.next_run_name(), "moco-pet");
