@@ -6,6 +6,7 @@ use clap::Parser;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use engine::preprocess::LabelMap;
 
+use crate::state::names::absolute_path;
 use crate::state::{Mode, Request};
 use crate::theme::Theme;
 
@@ -17,23 +18,23 @@ use crate::theme::Theme;
 pub struct Args {
     /// Scans of one patient (NIfTI or DICOM), a patient folder, a cohort, or DICOM studies (a folder, zip archive or
     /// DICOMDIR)
-    #[arg(value_name = "FILES|FOLDER", value_parser = absolute_path())]
+    #[arg(value_name = "FILES|FOLDER", value_parser = absolute())]
     pub paths: Vec<PathBuf>,
     /// Segmentation to review
-    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute_path())]
+    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute())]
     pub mask: Option<PathBuf>,
     /// Reference segmentation to compare with
-    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute_path())]
+    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute())]
     pub truth: Option<PathBuf>,
     /// Probability map of the network
-    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute_path())]
+    #[arg(long, value_name = "F", requires = "paths", value_parser = absolute())]
     pub probability: Option<PathBuf>,
     /// Meaning of the label values, such as 1=core,2=oedema,3=enhancing,4=other [default: from dseg.tsv or
     /// dataset.json, else a guess]
     #[arg(long, value_name = "MAP")]
     pub label_map: Option<LabelMap>,
     /// Run folder to show on the Train timeline; Masking and Segment now use its network
-    #[arg(long, value_name = "RUN", value_parser = absolute_path())]
+    #[arg(long, value_name = "RUN", value_parser = absolute())]
     pub run: Option<PathBuf>,
     /// Mode at start
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
@@ -42,7 +43,7 @@ pub struct Args {
     #[arg(long, value_name = "K", requires = "paths")]
     pub slice: Option<usize>,
     /// Folder of the runs [default: the last one used, at first ~/amlp-runs]
-    #[arg(long, value_name = "DIR", value_parser = absolute_path())]
+    #[arg(long, value_name = "DIR", value_parser = absolute())]
     pub workspace: Option<PathBuf>,
     /// Epoch to show, counted from 1
     #[arg(long, value_name = "E")]
@@ -118,9 +119,8 @@ impl From<ThemeArg> for Theme {
     }
 }
 
-/// Paths of the command line are absolute: recent files and unsaved edits outlive the working folder.
-fn absolute_path() -> impl TypedValueParser<Value = PathBuf> {
-    PathBufValueParser::new().map(|path| std::path::absolute(&path).unwrap_or(path))
+fn absolute() -> impl TypedValueParser<Value = PathBuf> {
+    PathBufValueParser::new().map(absolute_path)
 }
 
 fn parse_size(text: &str) -> Result<[f32; 2], String> {

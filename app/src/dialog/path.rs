@@ -7,6 +7,7 @@ use egui::{Context, Id, Margin, TextEdit};
 
 use crate::command::{Sender, WindowCommand};
 use crate::state::intent::ReviewFile;
+use crate::state::names::absolute_path;
 use crate::state::{Intent, PathPurpose, PathRequest};
 use crate::theme::{self, font};
 use crate::widget::text as panel_text;
@@ -137,7 +138,7 @@ fn path(text: &str) -> PathBuf {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(text),
     };
-    std::path::absolute(&path).unwrap_or(path)
+    absolute_path(path)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn case_page(case: &MeasuredCase, volumes: Option<&CaseVolumes>) -> Result<S
         ("Verdict", case.entry.verdict.name().to_owned()),
         ("Comment", case.entry.comment.clone()),
         ("Reviewer", case.entry.reviewer.clone()),
-        ("Time", time(case.entry.time_ms)),
+        ("Time", readable_time(case.entry.time_ms)),
         ("Patient", if case.patient == case.case { String::new() } else { case.patient.clone() }),
         ("Session", case.session.clone().unwrap_or_default()),
         ("Mask", case.mask.to_owned()),
@@ -76,7 +76,7 @@ pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &LatestEntries) -
         let cells = [
             case.entry.verdict.name().to_owned(),
             case.entry.reviewer.clone(),
-            time(case.entry.time_ms),
+            readable_time(case.entry.time_ms),
             if has_mask { case.findings.len().to_string() } else { "–".into() },
             case.volume_ml.map_or("–".into(), |ml| format!("{ml:.2}")),
             note.to_owned(),
@@ -85,6 +85,11 @@ pub fn cohort_page(name: &str, cases: &[MeasuredCase], latest: &LatestEntries) -
     }
     body.push_str("</tbody>\n</table></div>\n</section>\n</main>\n");
     document(&escape(&format!("Review of {name}")), &body)
+}
+
+/// The time of a verdict as "2026-12-01 23:18:02 UTC".
+fn readable_time(time_ms: u64) -> String {
+    time(time_ms).replace('T', " ").replace('Z', " UTC")
 }
 
 fn head(out: &mut String, title: &str, summary: &str) {

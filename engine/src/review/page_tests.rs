@@ -71,6 +71,7 @@ fn tables_and_pages_contain_verdicts_and_findings() {
     assert!(lines[2].starts_with("p <1>,2,rejected,reference,2,1,") && lines[2].contains(",30,30,30"), "{table}");
     assert!(page.contains("<h1>p &lt;1&gt;</h1>") && page.contains("edge, &quot;left&quot; &lt;b&gt;"), "escaped");
     assert_eq!(page.matches("src=\"data:image/png;base64,").count(), 2);
+    assert!(page.contains("<dd>2026-01-01 00:00:00 UTC</dd>"), "{page}");
     assert!(page.contains("Corrected. 2 lesions, 9.00 ml.") && page.contains("SUVpeak") && !page.contains("<script"));
     let whole = cohort_page("the cohort", &cases, &latest);
     assert!(whole.contains("1 of 1, 48 s a case."), "{whole}");

@@ -21,7 +21,7 @@ pub use rest::{OpenRest, REST};
 pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, inspect};
 pub(super) use series::listed;
-use series::{RequestContent, look_into};
+use series::{RequestContent, holds_dicom, look_into};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -147,7 +147,9 @@ impl Job for Open {
 
     fn run(&self, handle: &JobHandle) -> Result<Opening, Failure> {
         let mut request = self.request.clone();
-        if let (Some(folder), [_, _, ..]) = (request.paths.iter().find(|path| path.is_dir()), &request.paths[..]) {
+        // Several folders of DICOM files, such as a CT and a PET, are images of one patient.
+        let of_nifti = |path: &&PathBuf| path.is_dir() && !holds_dicom(path);
+        if let (Some(folder), [_, _, ..]) = (request.paths.iter().find(of_nifti), &request.paths[..]) {
             let advice = "A folder opens alone. Open the folder that contains all patients, or the scans of one.";
             return Err(Failure::Error(format!("{}: {advice}", folder.display())));
         }

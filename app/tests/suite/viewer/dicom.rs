@@ -47,6 +47,15 @@ fn enter_opens_the_selected_series_of_a_new_list() {
     assert_eq!(open, chosen);
 }
 
+#[test]
+fn the_folders_of_two_series_open_as_images_of_one_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    let study = write_study(folder.path());
+    let window = open_files(&[&study.join("a"), &study.join("b")]);
+    assert_eq!(errors(&window), Vec::<String>::new());
+    assert_eq!(document(&window).images.len(), 2);
+}
+
 /// The labels of the segmentation that are not background.
 fn labelled(window: &Window) -> Vec<(usize, u16)> {
     let labels = document(window).segmentation().unwrap().labels.to_volume();
