@@ -36,7 +36,7 @@ pub struct Delta {
 
 /// Voxels that a change may overwrite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WritableVoxels {
+enum WritableVoxels {
     /// All of them.
     All,
     /// Those of this label.
@@ -45,9 +45,26 @@ pub(super) enum WritableVoxels {
 
 /// Voxels that get a label.
 pub(super) struct Change {
-    pub region: Region,
+    region: Region,
     pub label: u16,
-    pub over: WritableVoxels,
+    over: WritableVoxels,
+}
+
+impl Change {
+    /// Gives a region a label; without `overwrite`, only where it has none.
+    pub fn add(region: Region, label: u16, overwrite: bool) -> Self {
+        Self { region, label, over: if overwrite { WritableVoxels::All } else { WritableVoxels::Only(0) } }
+    }
+
+    /// Gives a region a label, whatever it has.
+    pub fn replace(region: Region, label: u16) -> Self {
+        Self::add(region, label, true)
+    }
+
+    /// Removes the labels of a region, or the label `only`.
+    pub fn remove(region: Region, only: Option<u16>) -> Self {
+        Self { region, label: 0, over: only.map_or(WritableVoxels::All, WritableVoxels::Only) }
+    }
 }
 
 impl Delta {

@@ -45,7 +45,7 @@ pub use op::Op;
 pub use region::VoxelBox;
 
 use brush::Slice;
-use delta::{Change, WritableVoxels};
+use delta::Change;
 use op::{Boolean, LassoAction, Operand};
 use region::{BoxMask, Region};
 use values::Frame;
@@ -115,89 +115,85 @@ impl<'a> Scene<'a> {
 fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Vec<Change>> {
     let grid = labels.grid();
     let axis_or_axial = |axis: &Option<usize>| axis.unwrap_or_else(|| axial_axis(grid));
-    let add = |region: Region, label: u16, overwrite: bool| {
-        vec![Change { region, label, over: if overwrite { WritableVoxels::All } else { WritableVoxels::Only(0) } }]
-    };
-    let replace = |region: Region, label: u16| vec![Change { region, label, over: WritableVoxels::All }];
-    let remove = |region: Region, only: Option<u16>| {
-        vec![Change { region, label: 0, over: only.map_or(WritableVoxels::All, WritableVoxels::Only) }]
-    };
-    Ok(match op {
-        Op::Paint { label, brush } => replace(brush::brush(brush, grid, control)?, *label),
-        Op::Erase { label, brush } => remove(brush::brush(brush, grid, control)?, *label),
+    let one = match op {
+        Op::Paint { label, brush } => Change::replace(brush::brush(brush, grid, control)?, *label),
+        Op::Erase { label, brush } => Change::remove(brush::brush(brush, grid, control)?, *label),
         Op::ThresholdPaint { label, brush, min, max } => {
             let values = scene.values(op, labels)?;
             let range = range(*min, *max);
             let inside = brush::brush(brush, grid, control)?;
-            replace(inside.filtered(|index| range.contains(&values.value(index))), *label)
+            Change::replace(inside.filtered(|index| range.contains(&values.value(index))), *label)
         }
         Op::AdaptivePaint { label, brush, tolerance } => {
             let values = scene.values(op, labels)?;
-            replace(values::adaptive(brush, *tolerance, values, labels, control)?, *label)
+            Change::replace(values::adaptive(brush, *tolerance, values, labels, control)?, *label)
         }
         Op::Fill { label, seed, axis } => {
             let (start, axis) = (seed.require(grid)?, axis_or_axial(axis));
             let slice = region::slice_of(start, axis, labels.shape());
             let old = labels.get(grid.index(start));
             let same = |index: usize| labels.get(index) == old;
-            replace(flood::flood(start, &slice, labels.shape(), Connectivity::Face, same, control)?, *label)
+            Change::replace(flood::flood(start, &slice, labels.shape(), Connectivity::Face, same, control)?, *label)
         }
         Op::FillHoles { label, mode, axis, overwrite } => {
             let holes = morphology::holes(*label, *mode, axis_or_axial(axis), labels, control)?;
-            add(holes, *label, *overwrite)
+            Change::add(holes, *label, *overwrite)
         }
-        Op::Grow { label, mm, overwrite } => add(morphology::grow(*label, *mm, labels), *label, *overwrite),
-        Op::Shrink { label, mm } => remove(morphology::shrink(*label, *mm, labels), None),
+        Op::Grow { label, mm, overwrite } => Change::add(morphology::grow(*label, *mm, labels), *label, *overwrite),
+        Op::Shrink { label, mm } => Change::remove(morphology::shrink(*label, *mm, labels), None),
         Op::Smooth { label, method, mm, overwrite } => {
             let [gained, lost] = morphology::smooth(*label, *method, *mm, labels, control)?;
-            let mut both = add(gained, *label, *overwrite);
-            both.extend(remove(lost, None));
-            both
+            return Ok(vec![Change::add(gained, *label, *overwrite), Change::remove(lost, None)]);
         }
         Op::Interpolate { label, axis, overwrite } => {
-            add(interpolate::interpolate(*label, *axis, labels, control)?, *label, *overwrite)
+            Change::add(interpolate::interpolate(*label, *axis, labels, control)?, *label, *overwrite)
         }
         Op::RegionGrow { label, seed, tolerance, max_radius_mm, overwrite } => {
             let (start, values) = (seed.require(grid)?, scene.values(op, labels)?);
             let grown = values::region_grow(start, *tolerance, *max_radius_mm, values, labels, control)?;
-            add(grown, *label, *overwrite)
+            Change::add(grown, *label, *overwrite)
         }
         Op::ThresholdGrow { label, seed, min, max, overwrite } => {
             let (start, values) = (seed.require(grid)?, scene.values(op, labels)?);
-            add(values::threshold_grow(start, &range(*min, *max), values, labels, control)?, *label, *overwrite)
+            Change::add(values::threshold_grow(start, &range(*min, *max), values, labels, control)?, *label, *overwrite)
         }
         Op::Watershed { label, inside, outside, smooth_mm, overwrite } => {
             let values = scene.values(op, labels)?;
-            add(watershed::watershed([inside, outside], *smooth_mm, values, labels, control)?, *label, *overwrite)
+            Change::add(
+                watershed::watershed([inside, outside], *smooth_mm, values, labels, control)?,
+                *label,
+                *overwrite,
+            )
         }
         Op::KeepComponent { seed, label } => {
-            remove(islands::other_components(seed.require(grid)?, *label, labels, control)?, None)
+            Change::remove(islands::other_components(seed.require(grid)?, *label, labels, control)?, None)
         }
         Op::RemoveComponent { seed, label } => {
-            remove(islands::component_at(seed.require(grid)?, *label, labels, control)?, None)
+            Change::remove(islands::component_at(seed.require(grid)?, *label, labels, control)?, None)
         }
-        Op::KeepLargest { label } => remove(islands::components(*label, labels, |rank, _| rank > 0), None),
+        Op::KeepLargest { label } => Change::remove(islands::components(*label, labels, |rank, _| rank > 0), None),
         Op::RemoveSmall { ml, label } => {
             let min_voxels = crate::findings::MinimumSize::Ml(*ml).in_voxels(grid);
-            remove(islands::components(*label, labels, |_, voxels| voxels < min_voxels), None)
+            Change::remove(islands::components(*label, labels, |_, voxels| voxels < min_voxels), None)
         }
         Op::Relabel { from, to, seed } => match seed.find(grid)? {
-            Some(voxel) => replace(islands::component_at(voxel, Some(*from), labels, control)?, *to),
-            None => replace(region_of(*from, labels), *to),
+            Some(voxel) => Change::replace(islands::component_at(voxel, Some(*from), labels, control)?, *to),
+            None => Change::replace(region_of(*from, labels), *to),
         },
         Op::Boolean { operation, a, b, of } => {
             let second = if *of == Operand::Other { scene.other(op, labels)? } else { labels };
-            boolean(*operation, [*a, *b], labels, second)
+            return Ok(boolean(*operation, [*a, *b], labels, second));
         }
         Op::Lasso { label, points_mm, plane, action, through } => {
             let inside = Slice::new(*plane, grid)?.polygon(points_mm, *through, grid);
             match action {
-                LassoAction::Fill => replace(inside, label.unwrap_or_default()),
-                LassoAction::Erase => remove(inside, *label),
-                LassoAction::Restore => restore(&inside, scene.other(op, labels)?),
+                LassoAction::Fill => Change::replace(inside, label.unwrap_or_default()),
+                LassoAction::Erase => Change::remove(inside, *label),
+                LassoAction::Restore => return Ok(restore(&inside, scene.other(op, labels)?)),
             }
         }
-    })
+    };
+    Ok(vec![one])
 }
 
 /// The values from `min` to `max`, ends included.
@@ -220,9 +216,9 @@ fn boolean(operation: Boolean, [a, b]: [u16; 2], labels: &EditLabels, second: &E
         Boolean::Intersect => (Region::default(), own.filtered(|index| !in_second(index))),
         Boolean::Subtract => (Region::default(), own.filtered(in_second)),
     };
-    let mut changes = vec![Change { region: gained, label: a, over: WritableVoxels::All }];
+    let mut changes = vec![Change::replace(gained, a)];
     if !lost.ranges().is_empty() {
-        changes.push(Change { region: lost, label: 0, over: WritableVoxels::Only(a) });
+        changes.push(Change::remove(lost, Some(a)));
     }
     changes
 }
@@ -233,6 +229,5 @@ fn restore(region: &Region, other: &EditLabels) -> Vec<Change> {
     for range in region.ranges() {
         other.each_run(range.clone(), |run, label| of_label.entry(label).or_default().push(run));
     }
-    let change = |(label, ranges)| Change { region: Region::new(ranges), label, over: WritableVoxels::All };
-    of_label.into_iter().map(change).collect()
+    of_label.into_iter().map(|(label, ranges)| Change::replace(Region::new(ranges), label)).collect()
 }
