@@ -247,9 +247,7 @@ fn finish<R: serde::Serialize>(
         }
     })?;
     match &done {
-        Some(report) => {
-            write_report(run, &JobReport { report, left_out: &selection.left_out })?;
-        }
+        Some(report) => write_report(run, &JobReport { report, left_out: &selection.left_out })?,
         None if dry => run.discard()?,
         None => {}
     }

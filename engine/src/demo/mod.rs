@@ -189,7 +189,7 @@ pub fn demo(
 
     let methods = score(&held_out)?;
     clock.lap("evaluation");
-    let convergence: Vec<Convergence> = networks.iter().filter_map(|network| network.convergence.clone()).collect();
+    let convergence: Vec<Convergence> = networks.iter().filter_map(|network| network.convergence).collect();
     let named = |(network, name): (Network, &str)| (name.to_string(), network.epochs);
     let finetuning = networks.into_iter().zip(NAMES).map(named).collect();
     let report = DemoReport {
@@ -402,5 +402,5 @@ fn read_patients(cohort: &Cohort, ids: &[String], modality: &[String]) -> Result
         let label = label.on_grid(&image.grid);
         Ok((case.id.clone(), image, label))
     };
-    selection.cases.iter().map(|case| read(case)).collect()
+    selection.cases.iter().map(read).collect()
 }

@@ -3,6 +3,7 @@
 use super::InspectedSlice;
 use crate::cluster::{ClusterConfig, Clustering, cluster};
 use crate::config::MaskConfig;
+use crate::masking::indicator;
 use crate::pretrain::amlp::amr::MaskRatio;
 use crate::pretrain::amlp::draw::Draw;
 use crate::pretrain::amlp::mps::Order;
@@ -123,10 +124,7 @@ impl InspectedSlice {
         }
         let draw = Draw::new(settings.order, &settings.mask, &self.grid);
         let drawn = draw.patches(&found.labels, found, (settings.seed, &place));
-        let mut masked = vec![false; self.grid.count()];
-        for &patch in &drawn.order[..drawn.count(sigma)] {
-            masked[patch] = true;
-        }
+        let masked = indicator(self.grid.count(), &drawn.order[..drawn.count(sigma)]);
         Ok(Masking { sigma, order: drawn.order, masked })
     }
 

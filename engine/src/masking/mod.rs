@@ -10,4 +10,4 @@
 pub mod pattern;
 pub mod select;
 
-pub use select::{masked_count, masked_patches};
+pub use select::{indicator, masked_count, masked_patches};

@@ -6,6 +6,13 @@ pub fn masked_count(patches: usize, sigma: f64) -> usize {
     ((patches as f64 * sigma + 1e-9).floor().max(0.0) as usize).min(patches)
 }
 
+/// 1 or true at the chosen of `patches` patches, 0 or false at the others.
+pub fn indicator<T: Copy + From<bool>>(patches: usize, chosen: &[usize]) -> Vec<T> {
+    let mut is_chosen = vec![T::from(false); patches];
+    chosen.iter().for_each(|&patch| is_chosen[patch] = T::from(true));
+    is_chosen
+}
+
 /// Which patches are masked at `sigma`: the first n_m of `order`, by patch index.
 pub fn masked_patches(order: &[usize], sigma: f64) -> Vec<bool> {
     let mut masked = vec![false; order.len()];

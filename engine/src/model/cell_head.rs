@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::init::Initializer;
 use super::masked::apply_mask;
+use super::predictor::cell_rows;
 use super::record::number_parameters;
 use super::{Precision, UNet, UNetConfig};
 
@@ -42,8 +43,7 @@ impl CellHeadNet {
         let [inputs, outputs] = self.weight.dims();
         let side = (inputs / width).isqrt();
         let [rows, columns] = [height / side, columns / side];
-        let cells = space_to_depth(last, side).permute([0, 2, 3, 1]).reshape([batch * rows * columns, inputs]);
-        let values = cells.matmul(self.weight.val()) + self.bias.val().unsqueeze();
+        let values = cell_rows(space_to_depth(last, side)).matmul(self.weight.val()) + self.bias.val().unsqueeze();
         values.reshape([batch, rows, columns, outputs]).permute([0, 3, 1, 2])
     }
 }

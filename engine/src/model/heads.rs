@@ -14,7 +14,7 @@ use crate::loss::normalised;
 
 /// A linear layer.
 #[derive(Module, Debug)]
-struct Linear {
+pub(super) struct Linear {
     /// `[input, output]`.
     weight: Param<Tensor<2>>,
     /// `[output]`.
@@ -22,12 +22,12 @@ struct Linear {
 }
 
 impl Linear {
-    fn new(input: usize, output: usize, has_bias: bool, init: &mut Initializer<'_>) -> Self {
+    pub fn new(input: usize, output: usize, has_bias: bool, init: &mut Initializer<'_>) -> Self {
         let (weight, bias) = init.linear(input, output);
         Self { weight, bias: has_bias.then_some(bias) }
     }
 
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         let x = x.matmul(self.weight.val());
         match &self.bias {
             Some(bias) => x + bias.val().unsqueeze(),

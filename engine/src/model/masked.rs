@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::init::Initializer;
+use super::predictor::cell_rows;
 use super::record::number_parameters;
 use super::{Precision, UNet, UNetConfig};
 
@@ -113,9 +114,8 @@ impl PixelHeadNet {
     pub fn forward(&self, masked: Tensor<4>, precision: Precision) -> Tensor<4> {
         let channels = masked.dims()[1];
         let cells = self.unet.encode(masked, precision).bottleneck;
-        let [batch, d, rows, columns] = cells.dims();
-        let cells = cells.permute([0, 2, 3, 1]).reshape([batch * rows * columns, d]);
-        let pixels = cells.matmul(self.weight.val()) + self.bias.val().unsqueeze();
+        let [batch, _, rows, columns] = cells.dims();
+        let pixels = cell_rows(cells).matmul(self.weight.val()) + self.bias.val().unsqueeze();
         pixel_shuffle(pixels, [batch, channels, rows, columns])
     }
 }

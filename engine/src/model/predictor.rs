@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor};
 
-use super::heads::{Mlp, MlpShape};
+use super::heads::{Linear, Mlp, MlpShape};
 use super::init::Initializer;
 use super::masked::apply_mask;
 use super::record::number_parameters;
@@ -80,39 +80,21 @@ pub struct TokenNet {
     classifier: Linear,
 }
 
-#[derive(Module, Debug)]
-struct Linear {
-    /// `[input, output]`.
-    weight: Param<Tensor<2>>,
-    /// `[output]`.
-    bias: Param<Tensor<1>>,
-}
-
-impl Linear {
-    fn new(input: usize, output: usize, init: &mut Initializer<'_>) -> Self {
-        let (weight, bias) = init.linear(input, output);
-        Self { weight, bias }
-    }
-
-    fn forward(&self, rows: Tensor<2>) -> Tensor<2> {
-        rows.matmul(self.weight.val()) + self.bias.val().unsqueeze()
-    }
-}
-
 impl TokenNet {
     /// Random weights drawn from `seed`: teacher and student start from the same.
     pub fn init(config: &UNetConfig, heads: TokenHeads, seed: u64, device: &Device) -> Self {
         let mut init = Initializer::named(seed, "tokenizer", device);
         let (d, TokenHeads { dimension, codes }) = (config.bottleneck(), heads);
+        let mut linear = |input, output| Linear::new(input, output, true, &mut init);
         number_parameters(Self {
             unet: config.init(seed, device),
             mask_token: Param::from_tensor(Tensor::zeros([1], device)),
             teacher: config.init(seed, device),
-            encode_first: Linear::new(d, d, &mut init),
-            encode_last: Linear::new(d, dimension, &mut init),
-            decode_first: Linear::new(dimension, d, &mut init),
-            decode_last: Linear::new(d, d, &mut init),
-            classifier: Linear::new(d + config.width, codes, &mut init),
+            encode_first: linear(d, d),
+            encode_last: linear(d, dimension),
+            decode_first: linear(dimension, d),
+            decode_last: linear(d, d),
+            classifier: linear(d + config.width, codes),
         })
     }
 

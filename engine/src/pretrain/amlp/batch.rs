@@ -13,6 +13,7 @@ use super::choice::ForegroundChoice;
 use super::draw::Draw;
 use super::mps::{Order, PatchState};
 use crate::config::{Config, MaskFill};
+use crate::masking::indicator;
 use crate::patch::PatchGrid;
 use crate::pretrain::masked::constant_error;
 use crate::pretrain::tensors::{images, rows};
@@ -89,10 +90,7 @@ impl<'a> Masker<'a> {
     pub fn slice(&self, state: &PatchState, pixels: Vec<f32>, tissue: &[bool], key: [u64; 2]) -> MaskedSlice {
         let (config, method) = (self.config, &self.config.method);
         let chosen = self.chosen(state, key);
-        let mut masked = vec![0.0f32; self.grid.count()];
-        for &patch in &chosen {
-            masked[patch] = 1.0;
-        }
+        let masked: Vec<f32> = indicator(self.grid.count(), &chosen);
         let air = &state.clustering.air;
         let counts = |patch: &usize| !(method.loss.tissue_only && air[*patch]);
         let counted = chosen.iter().copied().filter(counts).collect();

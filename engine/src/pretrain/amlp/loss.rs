@@ -8,6 +8,7 @@ use super::ccl::{Consistency, consistency, consistency_logits, literal_consisten
 use crate::Result;
 use crate::config::{Config, MethodConfig};
 use crate::loss::{patch_errors, reconstruction};
+use crate::masking::indicator;
 use crate::model::MaskedUNet;
 use crate::pretrain::network_config;
 use crate::trainer::{MicroBatch, MicroLoss, Objective, StepOutput};
@@ -130,13 +131,11 @@ impl PatchLosses {
         let mean = |values: &Vec<f64>| values.iter().sum::<f64>() / values.len().max(1) as f64;
         let rrl = self.relative.iter().map(mean).sum::<f64>() / slices;
         let labels = batch.label_ori.iter().zip(&batch.label_new);
-        let lcl = batch.counted.iter().zip(labels).map(|(counted, (ori, new))| {
-            let mut masked = vec![false; ori.len()];
-            for &patch in counted {
-                masked[patch] = true;
-            }
-            literal_consistency_of_slice(ori, new, &masked)
-        });
+        let lcl = batch
+            .counted
+            .iter()
+            .zip(labels)
+            .map(|(counted, (ori, new))| literal_consistency_of_slice(ori, new, &indicator(ori.len(), counted)));
         [("rrl", rrl), ("lcl", lcl.sum::<f64>() / slices)]
     }
 }

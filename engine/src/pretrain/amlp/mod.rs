@@ -42,8 +42,8 @@ use super::masked::warn_of_loss;
 use super::{Slices, network_config};
 use crate::config::Config;
 use crate::event::{CaseCounts, EpochSummary, Event, Losses, Stage};
-use crate::masking::masked_count;
-use crate::masking::select::{air_share, recall_of_foreground, recall_of_masked};
+use crate::masking::select::{air_share, recall, recall_of_foreground};
+use crate::masking::{indicator, masked_count};
 use crate::model::record::Transfer;
 use crate::model::{MaskedUNet, UNetConfig};
 use crate::patch::PatchGrid;
@@ -193,9 +193,8 @@ impl<'a> Amlp<'a> {
         let masker = Masker::of_epoch(config, &self.grid, self.slices.channels(), position);
         summary.lesion_recall_masked = self.mean_of(|i, s| {
             let lesion = s.lesion.as_ref()?;
-            let mut masked = vec![false; lesion.len()];
-            masker.chosen(s, [position.epoch as u64, i as u64]).iter().for_each(|&p| masked[p] = true);
-            recall_of_masked(lesion, &masked)
+            let chosen = masker.chosen(s, [position.epoch as u64, i as u64]);
+            recall(lesion, indicator(lesion.len(), &chosen))
         });
         let mut entropy = MeanUncertainty::default();
         for s in self.patches.iter() {

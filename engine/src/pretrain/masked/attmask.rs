@@ -5,12 +5,13 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use super::teacher::{
-    HostSlice, MEANS, Means, TEACHER, moments_of_masked, pixel_masks, teacher_on, warn_of_constant_output,
+    HostSlice, MEANS, Means, TEACHER, highest, moments_of_masked, pixel_masks, teacher_on, warn_of_constant_output,
 };
 use super::{MaskedReconstructor, bottleneck_cells};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{patch_errors, reconstruction};
+use crate::masking::indicator;
 use crate::masking::pattern::random;
 use crate::model::record::Transfer;
 use crate::model::{Ema, MaskInput, MaskedUNet, Precision, capped_decay, cosine_decay, read_values};
@@ -29,10 +30,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::AttMask,
     family: Family::Related,
     what: "masks what a teacher attends to, in half of the slices; loss as in mae",
-    about: "AttMask masks the part of an image that a teacher attends to most, because easy regions teach little. Here \
-            the attention of a bottleneck cell is the dot product of its features with the slice's mean in a moving \
-            average of the network. 10 to 50 % of the cells are masked, by attention in half of the slices and at \
-            random in the others, and the loss is that of mae instead of iBOT's. Encoder and decoder are transferred.",
+    about: "AttMask masks the part of an image that a teacher attends to most, because easy regions teach little. \
+            Here the attention of a bottleneck cell is the dot product of its features with the slice's mean in a \
+            moving average of the network, 10 to 50 % of the cells are masked (at random in half of the slices), and \
+            the loss is that of mae instead of iBOT's. Encoder and decoder are transferred.",
     citation: "Kakogeorgiou et al., What to Hide from Your Students: Attention-Guided Masked Image Modeling, ECCV 2022",
 };
 
@@ -48,14 +49,6 @@ const SALIENT: Number = Number {
 const RATIOS: [f64; 2] = [0.1, 0.5];
 /// The teacher's decay in the first step; it rises to 1.
 const DECAY: f64 = 0.996;
-
-/// The `count` cells with the highest scores; the first ones in a tie.
-fn salient(scores: &[f32], count: usize) -> Vec<usize> {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
-    order.truncate(count);
-    order
-}
 
 /// The dot product of each cell's features with their mean over the slice: `[B, D, G, G]` to `[B, G^2]`.
 fn attention(features: Tensor<4>) -> Tensor<2> {
@@ -119,10 +112,7 @@ impl AttMask {
             read_values(attention(features), "reading the teacher's attention")?
         };
         let mask = |(slice, scores): (&Slice, &[f32])| {
-            let mut mask = vec![0.0f32; n];
-            let chosen = slice.drawn.clone().unwrap_or_else(|| salient(scores, count));
-            chosen.into_iter().for_each(|cell| mask[cell] = 1.0);
-            mask
+            indicator(n, &slice.drawn.clone().unwrap_or_else(|| highest(scores, count)))
         };
         Ok(slices.iter().zip(scores.chunks(n)).map(mask).collect())
     }
@@ -258,8 +248,8 @@ mod tests {
     #[test]
     fn the_cells_with_the_highest_attention_are_masked() {
         assert_eq!(masked(4, 0.5), 2);
-        assert_eq!(salient(&[0.1, 0.4, 0.2, 0.3], masked(4, 0.5)), [1, 3]);
-        assert_eq!(salient(&[0.5; 4], 2), [0, 1]);
+        assert_eq!(highest(&[0.1, 0.4, 0.2, 0.3], masked(4, 0.5)), [1, 3]);
+        assert_eq!(highest(&[0.5; 4], 2), [0, 1]);
         assert_eq!([0.1, 0.29, 0.5].map(|ratio| masked(100, ratio)), [10, 29, 50]);
         assert_eq!(masked(4, 0.1), 1);
     }
@@ -287,7 +277,7 @@ mod tests {
         let index = batch.slices.iter().position(|slice| slice.drawn.is_none()).unwrap();
         let image = Slice::images(&batch.slices[index..=index], &task.cells, &Device::flex());
         let features = task.teacher.valid().bottleneck(image, Precision::F32);
-        let expected = salient(&values(attention(features)), batch.count);
+        let expected = highest(&values(attention(features)), batch.count);
         assert!(expected.iter().all(|cell| masks[index][*cell] > 0.0));
         let counts: std::collections::BTreeSet<usize> =
             (0..20).map(|step| synthetic_batch(&task, &sized(96), 1, step).unwrap().count).collect();

@@ -25,11 +25,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::BootMae,
     family: Family::Masked,
     what: "block-wise masks at 75 %; predicts pixels and features of a moving average",
-    about: "BootMAE masks 75 % of the bottleneck's cells in blocks. It predicts their normalised pixels and the \
-            features that a moving average of the network computes from the whole slice. Here masked pixels are set to \
-            0, the features are those of the bottleneck, through an MLP without cross-attention, and errors inside a \
-            masked area count up to twice. The feature loss ramps up over the first quarter of the epochs. Encoder and \
-            decoder are transferred.",
+    about: "BootMAE masks 75 % of the bottleneck's cells in blocks and predicts their normalised pixels and the \
+            features that a moving average of the network computes from the whole slice. Here masked pixels are set \
+            to 0, the features are those of the bottleneck, through an MLP without cross-attention, errors inside a \
+            masked area count up to twice, and the feature loss ramps up over the first quarter of the epochs. \
+            Encoder and decoder are transferred.",
     citation: "Dong et al., Bootstrapped Masked Autoencoders for Vision BERT Pretraining, ECCV 2022",
 };
 

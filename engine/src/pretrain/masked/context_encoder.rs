@@ -20,9 +20,9 @@ pub(crate) const PRESET: Preset = Preset {
     family: Family::Related,
     what: "masked centre square; L2 loss with ten times the weight on its rim",
     about: "The context encoder masks a centre square of half the slice's side, except for a rim of 4 pixels, and \
-            reconstructs the square. The squared error has ten times the weight on the rim, so that the border is \
-            seamless. Here a U-Net with skip connections replaces the bottleneck network, and the adversarial loss, \
-            with a weight of .001 in the original, is omitted. Encoder and decoder are transferred.",
+            reconstructs the square, with ten times the weight on the rim so that the border is seamless. Here a \
+            U-Net with skip connections replaces the bottleneck network, and the adversarial loss, with a weight of \
+            .001 in the original, is omitted. Encoder and decoder are transferred.",
     citation: "Pathak et al., Context Encoders: Feature Learning by Inpainting, CVPR 2016",
 };
 

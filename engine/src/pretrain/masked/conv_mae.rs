@@ -23,11 +23,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::ConvMae,
     family: Family::Masked,
     what: "masked convolutions at 75 %; predicts normalised patches",
-    about: "ConvMAE masks 75 % of the cells of the coarsest level, hides them from every level of the encoder by masked \
-            convolutions, and reconstructs them as normalised patches. Here the cells are those of the U-Net's \
-            bottleneck, and normalisation layers take their statistics from visible positions. The decoder gets a mask \
-            token per level through its skip connections instead of the fused stages, and nearly constant patches are \
-            excluded from the loss. Only the encoder is transferred.",
+    about: "ConvMAE masks 75 % of the cells of the coarsest level, hides them from every level of the encoder by \
+            masked convolutions, and reconstructs them as normalised patches. Here the cells are those of the \
+            U-Net's bottleneck, normalisation uses visible positions only, the decoder gets a mask token per level \
+            through its skip connections instead of the fused stages, and nearly constant patches are excluded from \
+            the loss. Only the encoder is transferred.",
     citation: "Gao et al., ConvMAE: Masked Convolution Meets Masked Autoencoders, NeurIPS 2022",
 };
 

@@ -21,11 +21,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::FreMae,
     family: Family::Related,
     what: "mask token on 25 % of the tissue; predicts high and low spatial frequencies",
-    about: "FreMAE masks 25 % of the foreground pixels with a mask token and predicts the spectrum of the slice. High \
-            frequencies come from a path that joins the encoder's levels up to the finest, low frequencies from a path \
-            down to the coarsest. Squared errors are weighted by their logarithm. Here the foreground is the slice's \
-            tissue, the paths read the first four levels of the U-Net, and the original's learned spectral maps are \
-            omitted. Only the encoder is transferred.",
+    about: "FreMAE masks 25 % of the foreground pixels with a mask token and predicts the spectrum of the slice: \
+            high frequencies from a path that joins the encoder's levels up to the finest, low frequencies from a \
+            path down to the coarsest, with squared errors weighted by their logarithm. Here the foreground is the \
+            slice's tissue, the paths read the first four levels of the U-Net, and the original's learned spectral \
+            maps are omitted. Only the encoder is transferred.",
     citation: "Wang et al., FreMIM: Fourier Transform Meets Masked Image Modeling for Medical Image Segmentation, 2023 \
                (arXiv 2304.10864)",
 };

@@ -6,13 +6,13 @@ use rayon::prelude::*;
 
 use super::MaskedReconstructor;
 use super::teacher::{
-    HostSlice, MEANS, Means, TEACHER, moments_of_masked, pixel_masks, teacher_on, warn_of_constant_output,
+    HostSlice, MEANS, Means, TEACHER, highest, moments_of_masked, pixel_masks, teacher_on, warn_of_constant_output,
 };
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{patch_errors, patch_features, reconstruction};
-use crate::masking::masked_count;
 use crate::masking::pattern::random;
+use crate::masking::{indicator, masked_count};
 use crate::model::record::Transfer;
 use crate::model::{
     Ema, MlpShape, Norm, Precision, PredictorNet, Trace, UNetConfig, capped_decay, cell_rows, read_values,
@@ -31,10 +31,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Hpm,
     family: Family::Related,
     what: "masks shift from random to the patches that a teacher ranks hardest",
-    about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty. Over the epochs, a growing \
-            share of the masked patches, up to half, are those that a moving average of the network ranks hardest in \
-            the whole slice. Here the ranking head is a small MLP on the U-Net's last block, averaged over each of the \
-            16 x 16 patches. Encoder and decoder are transferred.",
+    about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty, and masks a growing \
+            share, up to half, of the patches that a moving average of the network ranks hardest. Here the ranking \
+            head is a small MLP on the U-Net's last block, averaged over each of the 16 x 16 patches. Encoder and \
+            decoder are transferred.",
     citation: "Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",
 };
 
@@ -155,20 +155,13 @@ impl Hpm {
             read_values(scores(&teacher, last, GRID), "reading the teacher's scores")?
         };
         let choose = |(slice, hardness): (&Slice, &[f32])| {
-            let mut by_hardness: Vec<usize> = (0..n).collect();
-            by_hardness.sort_by(|a, b| hardness[*b].total_cmp(&hardness[*a]));
-            by_hardness.truncate(hard);
+            let by_hardness = highest(hardness, hard);
             let rest = slice.drawn.iter().filter(|patch| !by_hardness.contains(patch)).copied();
             let rest: Vec<usize> = rest.take(self.masked() - hard).collect();
             [by_hardness, rest].concat()
         };
         let chosen: Vec<Vec<usize>> = slices.iter().zip(hardness.chunks(n)).map(choose).collect();
-        let on_grid = |chosen: &Vec<usize>| {
-            let mut patches = vec![0.0f32; n];
-            chosen.iter().for_each(|&patch| patches[patch] = 1.0);
-            patches
-        };
-        Ok(Masks { patches: chosen.iter().map(on_grid).collect(), chosen })
+        Ok(Masks { patches: chosen.iter().map(|chosen| indicator(n, chosen)).collect(), chosen })
     }
 }
 

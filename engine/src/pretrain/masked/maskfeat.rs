@@ -23,9 +23,9 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::MaskFeat,
     family: Family::Masked,
     what: "mask token on 40 % of the cells, in blocks; predicts oriented gradients (HOG)",
-    about: "MaskFeat masks 40 % of the cells of 16 x 16 pixels, in blocks, with a mask token. It predicts the oriented \
-            gradients of the masked cells: nine bins of Sobel gradients per 8 x 8 pixels, normalised to unit length, \
-            with a mean squared error. Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a \
+    about: "MaskFeat masks 40 % of the cells of 16 x 16 pixels, in blocks, with a mask token and predicts their \
+            oriented gradients: nine bins of Sobel gradients per 8 x 8 pixels, normalised to unit length, with a \
+            mean squared error. Here a linear head reads 8 x 8 pixels of the U-Net's last block, cells without a \
             gradient are excluded from the loss, and slices are not augmented. Encoder and decoder are transferred.",
     citation: "Wei et al., Masked Feature Prediction for Self-Supervised Visual Pre-Training, CVPR 2022",
 };

@@ -34,6 +34,7 @@ use rayon::prelude::*;
 use super::task::{Picture, PretextTask, Reconstruct, Sample, TaskSetup, no_pixels};
 use crate::config::{Config, Number};
 use crate::event::EpochSummary;
+use crate::masking::indicator;
 use crate::model::record::{Transfer, from_bytes};
 use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
@@ -262,9 +263,7 @@ fn bottleneck_cells(config: &Config) -> Result<PatchGrid> {
 
 /// The pixel mask `[S][S]` of masked patches, by index.
 pub fn pixel_mask(grid: &PatchGrid, masked: &[usize]) -> Vec<f32> {
-    let mut flags = vec![0.0; grid.count()];
-    masked.iter().for_each(|&patch| flags[patch] = 1.0);
-    grid.spread(&flags)
+    grid.spread(&indicator(grid.count(), masked))
 }
 
 /// Weighted squared error of the best constant output, mean over the slices. Each slice has a target `[C][S][S]` and pixel

@@ -8,6 +8,7 @@ use super::{MaskedBatch, MaskedLoss, MaskedSlice, constant_error};
 use crate::Result;
 use crate::device::Compute;
 use crate::loss::{NormalisedPatches, Variance, denormalise};
+use crate::masking::indicator;
 use crate::model::read_values;
 use crate::patch::PatchGrid;
 
@@ -28,8 +29,7 @@ impl NormedTarget {
     /// The target of a slice `[C][S][S]` whose `masked` patches, by index, are reconstructed.
     pub fn of(grid: &PatchGrid, pixels: &[f32], masked: &[usize], variance: Variance) -> Self {
         let channels = pixels.len() / (grid.size() * grid.size());
-        let mut is_masked = vec![false; grid.count()];
-        masked.iter().for_each(|&patch| is_masked[patch] = true);
+        let is_masked: Vec<bool> = indicator(grid.count(), masked);
         let patches = NormalisedPatches::of(grid, pixels, channels, variance);
         let area = (grid.side() * grid.side()) as f32;
         let weights: Vec<f32> = patches.weights(&is_masked).into_iter().map(|weight| weight / area).collect();

@@ -23,9 +23,9 @@ pub(crate) const PRESET: Preset = Preset {
     family: Family::Masked,
     what: "mask token on 60 % of the units of 32 pixels; L1 loss, head on the encoder",
     about: "SimMIM replaces 60 % of the units of 32 x 32 pixels (16 x 16 if 32 does not divide the slice) by a mask \
-            token. A linear head on the encoder predicts the pixels, and the loss is the mean absolute error of the \
-            masked ones. Here the token replaces pixels instead of patch embeddings, the head reads the U-Net's \
-            bottleneck, and slices are not augmented. Only the encoder is transferred.",
+            token and predicts their pixels with a linear head on the encoder and the mean absolute error. Here the \
+            token replaces pixels instead of patch embeddings, the head reads the U-Net's bottleneck, and slices are \
+            not augmented. Only the encoder is transferred.",
     citation: "Xie et al., SimMIM: A Simple Framework for Masked Image Modeling, CVPR 2022",
 };
 

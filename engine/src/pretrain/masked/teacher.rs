@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::warn_of_loss;
 use crate::event::{EpochSummary, Losses};
+use crate::masking::indicator;
 use crate::masking::select::recall;
 use crate::model::Ema;
 use crate::patch::PatchGrid;
@@ -66,11 +67,17 @@ impl<D> HostSlice<D> {
             return vec![f32::NAN; 2];
         }
         let air = chosen.iter().filter(|patch| self.air[**patch]).count() as f32 / chosen.len() as f32;
-        let mut is_chosen = vec![false; self.air.len()];
-        chosen.iter().for_each(|&patch| is_chosen[patch] = true);
-        let recall = self.lesion.as_ref().and_then(|lesion| recall(lesion, is_chosen));
+        let recall = self.lesion.as_ref().and_then(|lesion| recall(lesion, indicator(lesion.len(), chosen)));
         vec![air, recall.map_or(f32::NAN, |recall| recall as f32)]
     }
+}
+
+/// The `count` patches with the highest scores; the first ones in a tie.
+pub(super) fn highest(scores: &[f32], count: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by(|a, b| scores[*b].total_cmp(&scores[*a]));
+    order.truncate(count);
+    order
 }
 
 /// Pixel masks `[b, 1, S, S]` of masks of patches, `[b][N]`.

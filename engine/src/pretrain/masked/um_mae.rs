@@ -24,9 +24,9 @@ pub(crate) const PRESET: Preset = Preset {
     family: Family::Related,
     what: "one visible patch in each 2 x 2, a quarter of them behind a mask token",
     about: "UM-MAE keeps one patch visible in each 2 x 2, masks a quarter of the visible patches again with a mask \
-            token, and reconstructs the masked 75 % as normalised patches. Here masked patches are set to 0 in a 16 x \
-            16 grid under a U-Net, so the original's speed-up from packing visible patches together is lost. Nearly \
-            constant patches are excluded from the loss. Encoder and decoder are transferred.",
+            token, and reconstructs the masked 75 % as normalised patches. Here masked patches are set to 0 in a 16 \
+            x 16 grid under a U-Net, so the original's speed-up from packing visible patches together is lost, and \
+            nearly constant patches are excluded from the loss. Encoder and decoder are transferred.",
     citation: "Li et al., Uniform Masking: Enabling MAE Pre-training for Pyramid-based Vision Transformers with Locality, 2022 \
                (arXiv 2205.10063)",
 };

@@ -15,10 +15,10 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Byol,
     family: Family::Contrastive,
     what: "predicts the embedding of another view by a moving average; no negatives",
-    about: "BYOL predicts the embedding of the other view by a moving average of the network. It needs no negatives: \
-            the predictor and the slow target prevent a collapse. Here hidden layers and embeddings scale with the \
-            network's width, and the target's decay starts lower in a short run, at 1 - clamp(400 / steps, .004, .03). \
-            Only the encoder is transferred.",
+    about: "BYOL predicts the embedding of the other view by a moving average of the network, without negatives, \
+            because the predictor and the slow target prevent a collapse. Here hidden layers and embeddings scale \
+            with the network's width, and the target's decay starts lower in a short run, at 1 - clamp(400 / steps, \
+            .004, .03). Only the encoder is transferred.",
     citation: "Grill et al., Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning, NeurIPS 2020",
 };
 

@@ -23,10 +23,11 @@ pub(crate) const PRESET: Preset = Preset {
     pretext: Pretext::Moco,
     family: Family::Contrastive,
     what: "matches two views of each slice among a queue of earlier slices",
-    about: "MoCo v2 embeds one view of each slice with the network and the other with its moving average, and learns to \
-            identify the latter among a queue of slices from earlier batches. Here the queue has at most half of the \
-            slices instead of 65,536 and excludes the slice itself and its neighbours. The decay is .99, and the keys \
-            are shuffled through batch norm in four chunks instead of across devices. Only the encoder is transferred.",
+    about: "MoCo v2 embeds one view of each slice with the network and the other with its moving average, and learns \
+            to identify the latter among a queue of slices from earlier batches. Here the queue has at most half of \
+            the slices instead of 65,536 and excludes the slice itself and its neighbours, the decay is .99, and the \
+            keys are shuffled through batch norm in four chunks instead of across devices. Only the encoder is \
+            transferred.",
     citation: "He et al., Momentum Contrast for Unsupervised Visual Representation Learning, CVPR 2020; Chen et al., Improved \
                Baselines with Momentum Contrastive Learning, 2020 (arXiv 2003.04297)",
 };

@@ -20,7 +20,7 @@ pub(crate) const PRESET: Preset = Preset {
     what: "matches two views of each slice among all views of the batch (NT-Xent)",
     about: "SimCLR embeds two random views of each slice with a two-layer head on the encoder and learns to identify \
             the other view among all views of the batch. Here views cover at least 30 % of the slice and change only \
-            tissue, and neighbouring slices of a patient are not negatives of each other. Batches are as small as in \
+            tissue, neighbouring slices of a patient are not negatives of each other, and batches are as small as in \
             the other methods instead of 4096. Only the encoder is transferred.",
     citation: "Chen et al., A Simple Framework for Contrastive Learning of Visual Representations, ICML 2020",
 };

@@ -14,12 +14,12 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::teacher::{MEANS, Means, constant, moments_of_masked, warn_of_constant_output};
-use super::{MaskedBatch, MaskedSlice, bottleneck_cells};
+use super::{MaskedBatch, MaskedSlice, bottleneck_cells, pixel_mask};
 use crate::config::{Config, Family, Number, Preset, Pretext, TrainingConfig};
 use crate::event::EpochSummary;
 use crate::loss::{normalised, patch_errors, quantise, reconstruction};
-use crate::masking::masked_count;
 use crate::masking::pattern::{BlockCounts, blocks, random};
+use crate::masking::{indicator, masked_count};
 use crate::model::record::Transfer;
 use crate::model::{Precision, TokenHeads, TokenNet, read_values};
 use crate::patch::PatchGrid;
@@ -42,9 +42,9 @@ pub(crate) const PRESET: Preset = Preset {
     what: "teacher (mae), tokenizer, then a student that predicts codes of masked cells",
     about: "BEiT v2 predicts, for masked cells, the codes of a tokenizer whose codebook was fitted to a teacher's \
             features. Here 40 % of the steps train the teacher (as mae, instead of CLIP), 20 % its tokenizer of 256 \
-            codes with 32 dimensions, and 40 % the student. The student is a new U-Net with block-wise masks of 38 % \
-            that predicts codes from its bottleneck and last block, without a class token. The student's encoder and \
-            decoder are transferred.",
+            codes with 32 dimensions, and 40 % the student, a new U-Net without a class token that predicts the \
+            codes of block-wise masks of 38 % from its bottleneck and last block. The student's encoder and decoder \
+            are transferred.",
     citation: "Peng et al., BEiT v2: Masked Image Modeling with Vector-Quantized Visual Tokenizers, 2022",
 };
 
@@ -102,17 +102,13 @@ impl BeitV2 {
             let mut target = TokenTarget { cells: Vec::new(), patches: Vec::new() };
             let mask = match phase {
                 Phase::Teacher => {
-                    target.patches = vec![0.0; n];
-                    let chosen = random(n, masked_count(n, RATIO), seed, &key);
-                    chosen.into_iter().for_each(|patch| target.patches[patch] = 1.0);
+                    target.patches = indicator(n, &random(n, masked_count(n, RATIO), seed, &key));
                     self.patches.spread(&target.patches)
                 }
                 Phase::Tokenizer => vec![0.0; self.cells.size().pow(2)],
                 Phase::Student => {
                     target.cells = blocks(side, BlockCounts::beit(side * side), seed, &key);
-                    let mut mask = vec![0.0; side * side];
-                    target.cells.iter().for_each(|&cell| mask[cell] = 1.0);
-                    self.cells.spread(&mask)
+                    pixel_mask(&self.cells, &target.cells)
                 }
             };
             MaskedSlice { pixels: sample.data.pixels, mask, target }
