@@ -1,7 +1,7 @@
 //! Results: one row per test scan and cell.
 
 use super::job::{Cell, Job};
-use super::runner::{JobState, converged};
+use super::runner::{JobState, converged, training_left_out};
 use crate::cohort::ExcludedScan;
 use crate::jobs::evaluation::RunEvaluation;
 use crate::metrics::Measures;
@@ -47,6 +47,8 @@ pub struct Results {
     pub unconverged: Vec<Cell>,
     /// Scans of test patients that a cell could not segment or measure.
     pub left_out: Vec<(Cell, ExcludedScan)>,
+    /// Scans that the training of a cell left out.
+    pub training_left_out: Vec<(Cell, ExcludedScan)>,
 }
 
 impl Results {
@@ -67,6 +69,8 @@ impl Results {
                     if converged(folder, &job.name) == Some(false) {
                         results.unconverged.push(cell.clone());
                     }
+                    let left_out = training_left_out(folder, job).into_iter().map(|left| (cell.clone(), left));
+                    results.training_left_out.extend(left_out);
                     let own = &results.rows[before..];
                     if own.is_empty() {
                         results.gaps.push(gap(Some("no test scan could be measured".into())));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::job::Job;
+use crate::cohort::ExcludedScan;
 use crate::config::Config;
 use crate::device::Compute;
 use crate::event::{Control, EventSink, Stage};
@@ -55,6 +56,16 @@ pub fn converged(folder: &StudyFolder, name: &str) -> Option<bool> {
     let run = RunFolder::open(&folder.run(name)).ok()?;
     let report: serde_json::Value = read_report(&run).ok()?;
     report.get("converged")?.as_bool()
+}
+
+/// Scans that the training of a finished job left out, in either stage, from the runs' reports.
+pub fn training_left_out(folder: &StudyFolder, job: &Job) -> Vec<ExcludedScan> {
+    let names = job.pretrain.iter().map(|(name, _)| name).chain([&job.name]);
+    let of_run = |name: &String| {
+        let report: serde_json::Value = read_report(&RunFolder::open(&folder.run(name)).ok()?).ok()?;
+        serde_json::from_value::<Vec<ExcludedScan>>(report.get("left_out")?.clone()).ok()
+    };
+    names.filter_map(of_run).flatten().collect()
 }
 
 /// Runs jobs on one device.

@@ -10,6 +10,7 @@ use super::job::Cell;
 use super::plan::Plan;
 use super::results::Results;
 use super::statistics::{Interval, Resamples, holm, wilcoxon};
+use crate::cohort::ExcludedScan;
 use crate::metrics::Measures;
 use crate::report::mean_sd;
 
@@ -140,6 +141,9 @@ pub struct Group {
     pub columns: Vec<Metric>,
     /// Scans of test patients that could not be segmented or measured in some run, with the reason.
     pub left_out: Vec<String>,
+    /// Scans that the training of some run left out, with the reason.
+    #[serde(default)]
+    pub training_left_out: Vec<String>,
     /// The methods in the order of the plan.
     pub methods: Vec<MethodSummary>,
 }
@@ -219,8 +223,11 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
         .collect();
     let patients: BTreeSet<&str> = rows().map(|row| row.patient.as_str()).collect();
     let scans: BTreeSet<&str> = rows().map(|row| row.scan.as_str()).collect();
-    let left_out = results.left_out.iter().filter(|(cell, _)| cell.cohort == cohort && cell.budget == budget);
-    let left_out: BTreeSet<String> = left_out.map(|(_, left)| format!("{} ({})", left.case, left.why)).collect();
+    let named = |scans: &[(Cell, ExcludedScan)]| {
+        let own = scans.iter().filter(|(cell, _)| cell.cohort == cohort && cell.budget == budget);
+        let names: BTreeSet<String> = own.map(|(_, left)| format!("{} ({})", left.case, left.why)).collect();
+        names.into_iter().collect::<Vec<String>>()
+    };
     Group {
         cohort: cohort.to_owned(),
         budget: budget.to_owned(),
@@ -228,7 +235,8 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
         patients: patients.len(),
         scans: scans.len(),
         columns: plan.metrics.clone(),
-        left_out: left_out.into_iter().collect(),
+        left_out: named(&results.left_out),
+        training_left_out: named(&results.training_left_out),
         methods: summaries,
     }
 }

@@ -39,8 +39,10 @@ pub fn table(group: &Group) -> TextTable {
             unconverged.join(", ")
         ));
     }
-    if !group.left_out.is_empty() {
-        notes.push(format!("Test scans left out in some run: {}.", group.left_out.join("; ")));
+    for (part, scans) in [("Test", &group.left_out), ("Training", &group.training_left_out)] {
+        if !scans.is_empty() {
+            notes.push(format!("{part} scans left out in some run: {}.", scans.join("; ")));
+        }
     }
     let scans = if group.scans > group.patients {
         format!(" with {}", plural(group.scans, "scan", "scans"))

@@ -236,6 +236,14 @@ fn nothing_to_segment_is_an_error() {
     let line = ["segment", "--device", "cpu", "--model"];
     let (code, _, errors) = ended(&amlp(&line, &[&model, &root, Path::new("--out"), &out]));
     assert!(code == 1 && errors.contains("--subset all") && !out.exists(), "{errors}");
+    // The training already said so.
+    let settings = temp.path().join("settings.toml");
+    fs::write(&settings, "[network]\nwidth = 2\ndepth = 2\n").unwrap();
+    let line = ["finetune", "--from", "none", "--labels", "1", "--modality", "pet", "--size", "32", "--epochs", "1"];
+    let line = [&line[..], &["--validate", "1", "--device", "cpu", "--config"]].concat();
+    let (code, _, errors) = ended(&amlp(&line, &[&settings, Path::new("--out"), &temp.path().join("two"), &root]));
+    assert_eq!(code, 0, "{errors}");
+    assert!(errors.contains("no test patient") && errors.contains("no validation patient"), "{errors}");
 }
 
 /// A mask with an unknown name next to the scan must not become a modality that all other patients lack.

@@ -340,6 +340,11 @@ fn a_network_with_empty_masks_stays_in_the_table_with_a_note() {
     assert!(text.contains("1 of base"), "{text}");
     // As if the network had collapsed: its evaluation measures empty masks, and one scan could not be read.
     let run = rows(&out).iter().find(|row| row["method"] == "base").unwrap()["run"].clone();
+    // The training left a scan out, which no table of a study said.
+    let path = out.join("runs").join(&run).join("report.json");
+    let mut report: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    report["left_out"] = serde_json::json!([{ "case": "P99", "why": "a truncated file" }]);
+    fs::write(&path, report.to_string()).unwrap();
     let path = out.join("runs").join(run).join("evaluation/evaluation.json");
     let mut evaluation: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     let patients = evaluation["patients"].as_array_mut().unwrap();
@@ -352,7 +357,9 @@ fn a_network_with_empty_masks_stays_in_the_table_with_a_note() {
     assert_eq!(whole(&plan, &out).0.done, 2);
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(text.contains(note) && text.contains("| base | 0.000 |"), "{text}");
-    assert!(text.contains(&format!("left out in some run: {} (a damaged file).", lost.as_str().unwrap())), "{text}");
+    let test = format!("Test scans left out in some run: {} (a damaged file).", lost.as_str().unwrap());
+    assert!(text.contains(&test), "{text}");
+    assert!(text.contains("Training scans left out in some run: P99 (a truncated file)."), "{text}");
 }
 
 #[test]

@@ -373,6 +373,7 @@ mod tests {
             scans: 10,
             columns: vec![Metric::Dsc],
             left_out: Vec::new(),
+            training_left_out: Vec::new(),
             methods: vec![method(&[], [2, 2])],
         };
         let groups = ["5%", "10%", "50%"].map(group);
