@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::bail;
+
 use super::print_line;
 use crate::cohort::split::Split;
 use crate::config::Config;
@@ -12,6 +14,9 @@ use crate::predict::{Choice, export_model, open_finetuned};
 use crate::run::RunFolder;
 use crate::run::report::read_report;
 use crate::{Error, Result};
+
+/// The model card.
+const CARD: &str = "MODEL.md";
 
 pub const EXAMPLES: &str = "Examples:
   amlp export runs/fine --out model
@@ -38,6 +43,9 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let attribution = args.attribution.as_deref().map(read_attribution).transpose()?;
     let (run, config) = open_finetuned(&args.run)?;
+    if args.run.join(CARD).is_file() {
+        bail!("{}: an exported model already. Copy the folder, or name the run it comes from", args.run.display());
+    }
     let report: FinetuneReport = read_report(&run)?;
     let pretrained = pretrained(&config)?;
     let choice = if args.best { Choice::Best } else { Choice::Last };
@@ -71,5 +79,5 @@ pub(super) fn read_attribution(path: &Path) -> Result<String> {
 
 /// Writes the model card `MODEL.md` into the model's folder.
 pub(super) fn write_card(model: &Path, card: &ModelCard<'_>) -> Result<()> {
-    write_atomic(&model.join("MODEL.md"), card.text().as_bytes()).map(drop)
+    write_atomic(&model.join(CARD), card.text().as_bytes()).map(drop)
 }

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 const FIELD_MM: f64 = 160.0;
 /// Sides are multiples of this, as every method requires, and at least three times as large.
 const MULTIPLE: f64 = 16.0;
+/// Width of the paper's network, for plans that name none.
+const PAPER_WIDTH: f64 = 64.0;
 /// The narrowest network.
 const MIN_WIDTH: f64 = 4.0;
 
@@ -35,7 +37,9 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
     plan.cohorts = modalities.iter().map(cohort).collect();
     let size = own.preprocess.size as f64;
     let side = ((size * scale / MULTIPLE).round() * MULTIPLE).max(3.0 * MULTIPLE);
-    let width = (own.network.width as f64 * scale).round().max(MIN_WIDTH);
+    let has_width = plan.pretrain.settings.contains_key("network");
+    let width = if has_width { own.network.width as f64 } else { PAPER_WIDTH };
+    let width = (width * scale).round().max(MIN_WIDTH);
     let spacing = match own.preprocess.spacing.millimetres() {
         Some(mm) => (side < size).then(|| mm.map(|mm| mm * size / side)),
         None => (side < FIELD_MM).then_some([FIELD_MM / side; 3]),
@@ -111,7 +115,11 @@ mod tests {
                 let found = (config.preprocess.size, config.network.width, config.preprocess.spacing);
                 assert_eq!(found, (side, width, spacing), "{name} at {scale}");
             }
-            let every = if name == "quick" { 4 } else { 1 };
+            let every = match name {
+                "quick" => 4,
+                "ablation" => 2,
+                _ => 1,
+            };
             assert_eq!(pretrain.training.every_slice, every, "the other settings of the plan stay");
         }
     }

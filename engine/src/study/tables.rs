@@ -39,9 +39,9 @@ pub fn table(group: &Group) -> TextTable {
             unconverged.join(", ")
         ));
     }
-    for (part, scans) in [("Test", &group.left_out), ("Training", &group.training_left_out)] {
+    for (part, scans) in [("testing", &group.left_out), ("training", &group.training_left_out)] {
         if !scans.is_empty() {
-            notes.push(format!("{part} scans left out in some run: {}.", scans.join("; ")));
+            notes.push(format!("Scans left out of {part} in some run: {}.", scans.join("; ")));
         }
     }
     let scans = if group.scans > group.patients {

@@ -171,6 +171,8 @@ fn an_exported_model_has_a_model_card() {
     load(&model).unwrap();
     let again = export(&run);
     assert!(String::from_utf8_lossy(&again.stderr).contains("already exists"));
+    let of_model = export(&model);
+    assert!(String::from_utf8_lossy(&of_model.stderr).contains("an exported model already"));
 }
 
 #[test]

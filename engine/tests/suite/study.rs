@@ -357,9 +357,9 @@ fn a_network_with_empty_masks_stays_in_the_table_with_a_note() {
     assert_eq!(whole(&plan, &out).0.done, 2);
     let text = fs::read_to_string(out.join("tables.md")).unwrap();
     assert!(text.contains(note) && text.contains("| base | 0.000 |"), "{text}");
-    let test = format!("Test scans left out in some run: {} (a damaged file).", lost.as_str().unwrap());
+    let test = format!("Scans left out of testing in some run: {} (a damaged file).", lost.as_str().unwrap());
     assert!(text.contains(&test), "{text}");
-    assert!(text.contains("Training scans left out in some run: P99 (a truncated file)."), "{text}");
+    assert!(text.contains("Scans left out of training in some run: P99 (a truncated file)."), "{text}");
 }
 
 #[test]

@@ -74,9 +74,11 @@ fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
             "{text}"
         );
     }
-    for name in
-        ["segmentations-my-cohort-5-.png", "segmentations-my-cohort-10-.png", "label-updates-my-cohort-amlp.png"]
-    {
+    for name in [
+        "segmentations-my-cohort-5-percent.png",
+        "segmentations-my-cohort-10-percent.png",
+        "label-updates-my-cohort-amlp.png",
+    ] {
         assert!(reference.join("figures").join(name).is_file(), "{name}");
     }
     // Everybody has a part: a patient's two scans are on the same side.

@@ -301,6 +301,7 @@ fn the_form_can_be_set_up_like_a_run() {
 fn a_form_that_is_set_up_like_a_run_is_shown_from_its_first_line() {
     let folder = tempfile::tempdir().unwrap();
     let mut window = table(folder.path());
+    window.set_size(egui::vec2(1280.0, 560.0));
     send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Setup)));
     window.get_by_label("Threads").scroll_to_me();
     window.run_steps(30);
