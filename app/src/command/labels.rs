@@ -81,10 +81,18 @@ fn restyle(state: &mut State, label: u16, what: &str, change: impl FnOnce(&mut L
     }
 }
 
+/// Why a locked label cannot be changed.
+pub const LOCKED: &str = "It is locked. Unlock it first.";
+
+/// Whether a label is locked.
+pub fn is_locked(state: &State, label: u16) -> bool {
+    state.session.edit.locked.contains(&label)
+}
+
 /// Why a label cannot be deleted or merged, if it cannot.
 pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
-    if state.session.edit.locked.contains(&label) {
-        return Some("It is locked. Unlock it first.");
+    if is_locked(state, label) {
+        return Some(LOCKED);
     }
     let document = state.document.as_ref()?;
     let of_reference = document.reference().is_some_and(|mask| mask.labels.voxel_counts().contains_key(&label));
@@ -95,7 +103,8 @@ pub fn cannot_remove(state: &State, label: u16) -> Option<&'static str> {
 
 /// Removes a label from the table and relabels its voxels as `to` (0 deletes them), as one undo step.
 fn remove(state: &mut State, jobs: &mut Jobs, label: u16, to: u16) {
-    if let Some(why) = cannot_remove(state, label).or_else(|| worker::edit::busy(state, jobs)) {
+    let locked = is_locked(state, to).then_some(LOCKED);
+    if let Some(why) = cannot_remove(state, label).or(locked).or_else(|| worker::edit::busy(state, jobs)) {
         return worker::edit::refuse(state, why);
     }
     let name = if to == 0 { format!("Delete label {label}") } else { format!("Merge label {label} into {to}") };
@@ -197,7 +206,7 @@ pub fn actions(list: &mut ActionList, state: &State) {
     for row in state.document.iter().flat_map(Document::label_rows).take(LISTED) {
         let (label, title) = (row.value, row.title());
         list.add(group, format!("Paint with {title}"), "", EditCommand::SetLabel(label));
-        let locked = state.session.edit.locked.contains(&label);
+        let locked = is_locked(state, label);
         let verb = if locked { "Unlock" } else { "Lock" };
         list.add(group, format!("{verb} {title}"), "", LabelCommand::Lock(label, !locked));
         let can = cannot_remove(state, label).is_none();

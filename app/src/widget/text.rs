@@ -8,14 +8,23 @@ use crate::theme::{self, Icon, font, size, space};
 
 /// Quiet text that wraps.
 pub fn note(ui: &mut Ui, text: &str) -> Response {
-    let color = theme::tokens(ui).text_dim;
-    ui.add(Label::new(RichText::new(text).font(font::caption()).color(color)).wrap())
+    wrapped(ui, text, font::caption())
 }
 
 /// Quiet body text that wraps.
 pub fn sentence(ui: &mut Ui, text: &str) -> Response {
-    let color = theme::tokens(ui).text_dim;
-    ui.add(Label::new(RichText::new(text).font(font::body()).color(color)).wrap())
+    wrapped(ui, text, font::body())
+}
+
+fn wrapped(ui: &mut Ui, text: &str, font: FontId) -> Response {
+    let label = Label::new(RichText::new(text).font(font).color(theme::tokens(ui).text_dim)).wrap();
+    let layout = *ui.layout();
+    // The layout of a menu would spread the words of every line over its width.
+    if layout.is_vertical() && layout.horizontal_justify() {
+        ui.vertical(|ui| ui.add(label)).inner
+    } else {
+        ui.add(label)
+    }
 }
 
 /// A sentence with an icon, for an empty section.
@@ -57,4 +66,29 @@ pub fn one_line(ui: &Ui, text: &str, font: FontId, color: Color32, width: f32) -
 /// One line of text, truncated to the width; the tooltip shows all of it.
 pub fn line(ui: &mut Ui, text: RichText) -> Response {
     ui.add(Label::new(text).truncate())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_in_a_menu_are_not_justified() {
+        let ctx = egui::Context::default();
+        theme::install(&ctx, theme::Theme::Dark);
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            ui.set_max_width(120.0);
+            ui.with_layout(Layout::top_down_justified(Align::Min), |ui| {
+                note(ui, "A note that is wider than its menu and wraps to several lines.");
+                sentence(ui, "A sentence that is wider than its menu and wraps to several lines.");
+            });
+        });
+        let justified = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+            egui::Shape::Text(text) => Some(text.galley.job.justify),
+            _ => None,
+        };
+        let texts: Vec<bool> = output.shapes.iter().filter_map(justified).collect();
+        output.drop_without_applying_deltas();
+        assert_eq!(texts, [false, false]);
+    }
 }

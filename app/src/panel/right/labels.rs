@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use egui::{Align, Galley, Id, Layout, Popup, PopupCloseBehavior, RichText, TextBuffer, TextEdit, Ui};
 
-use crate::command::labels::{LabelCommand, cannot_remove};
+use crate::command::labels::{LOCKED, LabelCommand, cannot_remove, is_locked};
 use crate::command::{EditCommand, OverlayCommand, Sender};
 use crate::state::{Document, LabelRow, State};
 use crate::theme::{self, font, icon, size, space};
@@ -109,7 +109,7 @@ fn written(ui: &Ui, name: &str, width: f32) -> Arc<Galley> {
 /// Hide and lock.
 fn switches(ui: &mut Ui, state: &State, value: u16, sender: &Sender) {
     let shown = !state.session.view.hidden_labels.contains(&value);
-    let locked = state.session.edit.locked.contains(&value);
+    let locked = is_locked(state, value);
     let (eye, does) = if shown { (icon::EYE, "hide") } else { (icon::EYE_OFF, "show") };
     if ui.add(IconButton::new(eye, &format!("Label {value}: {does}")).small()).clicked() {
         sender.send(OverlayCommand::ShowLabel(value, !shown));
@@ -138,7 +138,9 @@ fn more(ui: &mut Ui, state: &State, rows: &[LabelRow], row: &LabelRow, sender: &
             }
             for other in rows.iter().filter(|other| other.value != value) {
                 let merge = format!("Merge into {}", other.title());
-                let row = ui.add(ListRow::new(&merge).swatch(other.colour));
+                let unlocked = !is_locked(state, other.value);
+                let row = ui.add_enabled(unlocked, ListRow::new(&merge).swatch(other.colour));
+                let row = row.on_disabled_hover_text(LOCKED);
                 if row.accessible_name(format!("Merge label {value} into label {}", other.value)).clicked() {
                     sender.send(LabelCommand::Merge { from: value, into: other.value });
                 }

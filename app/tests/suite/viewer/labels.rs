@@ -3,7 +3,7 @@
 use amlp_viewer::command::{EditCommand, FileCommand, LabelCommand};
 use amlp_viewer::state::Severity;
 use egui::{Color32, Key};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use engine::edit::Op;
 use engine::edit::op::Seed;
 use engine::volume::LabelTable;
@@ -74,6 +74,13 @@ fn merging_and_deleting_labels_can_be_undone_and_respects_locks() {
     send(&mut window, LabelCommand::Delete(1));
     assert_eq!(voxels(&window, 1), all, "locked");
     click(&mut window, "Label 1: unlock");
+    click(&mut window, "Label 2: lock");
+    click(&mut window, "More actions for label 1");
+    assert!(window.get_by_label("Merge label 1 into label 2").accesskit_node().is_disabled(), "into a locked label");
+    send(&mut window, LabelCommand::Merge { from: 1, into: 2 });
+    assert_eq!((voxels(&window, 1), errors(&window)), (all, vec![]), "locked");
+    press(&mut window, Key::Escape);
+    click(&mut window, "Label 2: unlock");
     click(&mut window, "More actions for label 1");
     window.get_by_label("Merge label 1 into label 2").click();
     settle(&mut window);
