@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::device::Compute;
 use crate::disk::atomic::sha256;
 use crate::event::{Control, Stage};
-use crate::model::{PackedUNet, UNet, UNetConfig, read_finite, record};
+use crate::model::{Norm, PackedUNet, UNet, UNetConfig, read_finite, record};
 use crate::preprocess::{CtOffset, CtReader, Kind, PreparedCase, check_ct, prepare};
 use crate::run::RunFolder;
 use crate::run::checkpoint::{self, Slot};
@@ -83,7 +83,8 @@ pub fn network_config(config: &Config) -> UNetConfig {
     }
 }
 
-/// A fine-tuned network, loaded for segmentation. It computes the box around a scan's tissue; elsewhere, the probability is 0.
+/// A fine-tuned network, loaded for segmentation. It computes the box around the tissue of each slice; elsewhere, the
+/// probability is 0.
 pub struct Segmenter {
     network: PackedUNet,
     device: Device,
@@ -204,58 +205,91 @@ impl Segmenter {
         control: &Control,
     ) -> Result<Vec<Vec<f32>>> {
         let [nx, ny, nz] = prepared.shape;
-        let multiple = self.config.network.multiple();
-        let [rows, columns, slices] = tissue_box(prepared, multiple);
-        let (rows, columns) = (tiles(rows, multiple), tiles(columns, multiple));
         let regions = self.config.data.targets.count();
         let mut out = vec![vec![0.0f32; nx * ny * nz]; regions];
-        let (end, slices) = (slices.end, slices.collect::<Vec<_>>());
-        for ks in slices.chunks(self.at_once) {
+        let slices = self.tiled_slices(prepared);
+        let end = slices.last().map_or(0, |slice| slice.k + 1);
+        // Slices of a batch have the same input shape, so a slice's probability does not depend on its batch.
+        let batches = slices.chunk_by(TiledSlice::same_shape).flat_map(|run| run.chunks(self.at_once));
+        for batch in batches {
             // While paused, the finished slices stay in memory.
             control.pass()?;
-            for row in &rows {
-                for column in &columns {
-                    let values = self.tile(prepared, ks, row, column)?;
-                    for (b, &k) in ks.iter().enumerate() {
-                        for (region, out) in out.iter_mut().enumerate() {
-                            let tile = &values[(b * regions + region) * row.side * column.side..];
-                            for i in row.keep.clone() {
-                                let from = (i as i64 - row.origin) as usize * column.side;
-                                let from = from + (column.keep.start as i64 - column.origin) as usize;
-                                let to = (k * nx + i) * ny;
-                                out[to + column.keep.start..to + column.keep.end]
-                                    .copy_from_slice(&tile[from..from + column.keep.len()]);
-                            }
+            for (row, column) in batch[0].tiles() {
+                let values = self.tile(prepared, batch, [row, column])?;
+                for (b, slice) in batch.iter().enumerate() {
+                    let (row, column) = (&slice.rows[row], &slice.columns[column]);
+                    for (region, out) in out.iter_mut().enumerate() {
+                        let tile = &values[(b * regions + region) * row.side * column.side..];
+                        for i in row.keep.clone() {
+                            let from = (i as i64 - row.origin) as usize * column.side;
+                            let from = from + (column.keep.start as i64 - column.origin) as usize;
+                            let to = (slice.k * nx + i) * ny;
+                            out[to + column.keep.start..to + column.keep.end]
+                                .copy_from_slice(&tile[from..from + column.keep.len()]);
                         }
                     }
                 }
             }
-            let done = ks.last().map_or(0, |k| k + 1);
-            report(if done == end { nz } else { done }, nz, &out);
+            let done = batch.last().map(|slice| slice.k + 1);
+            report(done.filter(|&done| done < end).unwrap_or(nz), nz, &out);
         }
         Ok(out)
     }
 
-    /// Probabilities of one tile of some slices, `[slices][R][row.side][column.side]`.
-    fn tile(&self, prepared: &PreparedCase, ks: &[usize], row: &Tile, column: &Tile) -> Result<Vec<f32>> {
-        let mut pixels = Vec::new();
-        for &k in ks {
-            pixels.extend(prepared.frame(k, [row.origin, column.origin], [row.side, column.side]).0);
+    /// The slices with tissue, and what is computed of each: the box around its tissue, with a margin of a cell of the
+    /// coarsest level, so that the edge of the network's input stays clear of tissue. A normalisation of each image depends on
+    /// the whole input, which therefore stays the same for all slices: the box around the tissue of the scan.
+    fn tiled_slices(&self, prepared: &PreparedCase) -> Vec<TiledSlice> {
+        let margin = self.config.network.multiple();
+        let [scan_rows, scan_columns, _] = prepared.plan.region_box.map(|[low, high]| low..high);
+        let tiles = |range: Range<usize>, length: usize| {
+            tiles(range.start.saturating_sub(margin)..(range.end + margin).min(length), margin)
+        };
+        let [nx, ny, nz] = prepared.shape;
+        (0..nz)
+            .filter_map(|k| {
+                let [rows, columns] = match (prepared.tissue_box(k)?, self.config.network.norm) {
+                    (_, Norm::Instance) => [scan_rows.clone(), scan_columns.clone()],
+                    (own, Norm::Batch | Norm::None) => own,
+                };
+                Some(TiledSlice { k, rows: tiles(rows, nx), columns: tiles(columns, ny) })
+            })
+            .collect()
+    }
+
+    /// Probabilities of one tile of each slice, by its row and column of tiles: `[slices][R][row.side][column.side]`.
+    fn tile(&self, prepared: &PreparedCase, slices: &[TiledSlice], [row, column]: [usize; 2]) -> Result<Vec<f32>> {
+        let (mut pixels, mut side) = (Vec::new(), [0; 2]);
+        for slice in slices {
+            let (row, column) = (&slice.rows[row], &slice.columns[column]);
+            side = [row.side, column.side];
+            pixels.extend(prepared.frame(slice.k, [row.origin, column.origin], side).0);
         }
-        let shape = [ks.len(), prepared.channels.len(), row.side, column.side];
+        let shape = [slices.len(), prepared.channels.len(), side[0], side[1]];
         let input = Tensor::<4>::from_data(TensorData::new(pixels, shape), &self.device);
         read_finite(sigmoid(self.network.forward(input)), "segmentation")
     }
 }
 
-/// Voxels along R, A, S whose probability is computed: the box around the tissue, with a margin of `multiple` voxels in its
-/// slices so that the edge of the network's input stays clear of tissue.
-fn tissue_box(prepared: &PreparedCase, multiple: usize) -> [Range<usize>; 3] {
-    let margins = [multiple, multiple, 0];
-    std::array::from_fn(|axis| {
-        let ([low, high], length) = (prepared.plan.region_box[axis], prepared.shape[axis]);
-        low.saturating_sub(margins[axis])..(high + margins[axis]).min(length)
-    })
+/// The tiles of slice `k` along its rows and columns.
+struct TiledSlice {
+    k: usize,
+    rows: Vec<Tile>,
+    columns: Vec<Tile>,
+}
+
+impl TiledSlice {
+    /// Indices of row and column of every tile.
+    fn tiles(&self) -> impl Iterator<Item = (usize, usize)> {
+        let columns = self.columns.len();
+        (0..self.rows.len() * columns).map(move |at| (at / columns, at % columns))
+    }
+
+    /// Whether both slices have the same number of tiles, of the same size.
+    fn same_shape(&self, other: &Self) -> bool {
+        let sides = |tiles: &[Tile]| tiles.iter().map(|tile| tile.side).collect::<Vec<_>>();
+        sides(&self.rows) == sides(&other.rows) && sides(&self.columns) == sides(&other.columns)
+    }
 }
 
 /// A tile along one axis: the network's input (`origin`, `side`) and the range of the axis its output is used for.

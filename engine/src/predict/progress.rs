@@ -110,6 +110,7 @@ mod tests {
     use crate::config::Config;
     use crate::device::Compute;
     use crate::event::Control;
+    use crate::model::Norm;
     use crate::predict::{Segmenter, network_config};
     use crate::preprocess::{Spacing, Targets};
     use crate::volume::{Grid, Orientation, Volume};
@@ -122,7 +123,7 @@ mod tests {
         config.preprocess.spacing = spacing;
         config.preprocess.size = 16;
         (config.network.width, config.network.depth) = (2, 1);
-        config.network.norm = crate::model::Norm::Instance;
+        config.network.norm = Norm::Instance;
         let compute = Compute::cpu();
         let network = network_config(&config).init(seed, &compute.device);
         Segmenter::of_network(&config, &network, &compute)
@@ -235,6 +236,43 @@ mod tests {
         assert!(found[0] == found[1] && found[0].iter().any(|&p| p >= 0.5), "the probabilities differ");
         assert!(found[0].iter().all(|&p| p > 0.0), "the margin is computed");
         assert!(ends.contains(&(29, 29, 29)) && ends.last() == Some(&(35, 35, 35)), "{ends:?}");
+    }
+
+    /// A cone whose slices grow towards the head, with an empty slice in its middle.
+    fn cone() -> Volume {
+        let grid = Grid::new([40, 36, 9], DAffine3::from_scale(DVec3::new(2.0, 2.5, 3.0)));
+        let value = |at: usize| {
+            let [i, j, k] = [at % 40, at / 40 % 36, at / (40 * 36)];
+            let inside = k != 4 && i.abs_diff(20).max(j.abs_diff(18)) < 2 * k;
+            if inside { 1.0 + ((at * 7919) % 1009) as f32 } else { 0.0 }
+        };
+        Volume::from_f32(grid.clone(), (0..grid.len()).map(value).collect())
+    }
+
+    #[test]
+    fn a_slice_is_computed_around_its_own_tissue_whatever_its_batch() {
+        let with = |norm, limit| {
+            let mut config = segmenter(Spacing::Native, Targets::Binary, 0).config().clone();
+            config.network.norm = norm;
+            let compute = Compute::cpu();
+            let network = network_config(&config).init(3, &compute.device);
+            let segmenter = Segmenter::of_network(&config, &network, &compute).at_most(limit);
+            segmenter.segment(&[cone()], &mut |_| {}, &Control::default()).unwrap().probability.swap_remove(0)
+        };
+        let probability = with(Norm::None, 0);
+        assert!(probability == with(Norm::None, 1) && probability == with(Norm::None, 3), "the batch matters");
+        let whole = with(Norm::Instance, 0);
+        for (at, (&p, &whole)) in probability.iter().zip(&whole).enumerate() {
+            let [i, j, k] = [at % 40, at / 40 % 36, at / (40 * 36)];
+            // The margin of a network of depth 1 is 2.
+            let from_centre = i.abs_diff(20).max(j.abs_diff(18));
+            let empty = k == 0 || k == 4;
+            assert!(!empty || (p.to_bits(), whole.to_bits()) == (0, 0), "slice {k} is empty");
+            assert!(empty || from_centre >= 2 * k || (p > 0.0 && whole > 0.0), "{i}, {j}, {k}");
+            assert!(p.to_bits() == 0 || from_centre < 2 * k + 2, "{i}, {j}, {k}: {p}");
+            // All slices of a scan are normalised over the same box.
+            assert!(empty || whole > 0.0 || from_centre > 15, "{i}, {j}, {k}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Preparing one case.
 
 use std::borrow::Borrow;
+use std::ops::Range;
 
 use super::config::{Kind, PreprocessConfig};
 use super::ct::shift_ct;
@@ -82,7 +83,7 @@ pub fn prepare<V: Borrow<Volume>>(
             tissue.iter_mut().zip(&region).for_each(|(t, &r)| *t |= r);
         }
     }
-    plan.region_box = bounding_box(&tissue, plan.prepared_shape);
+    plan.region_box = bounding_box(&tissue, plan.prepared_shape).unwrap_or_else(|| plan.prepared_shape.map(|n| [0, n]));
     plan.set_crop(cfg.size);
     let target = label.map(|label| {
         let bits = targets.encode(label, &cfg.label_map);
@@ -166,8 +167,8 @@ fn slice_major<T: Copy>(field: &[T], [nx, ny, nz]: [usize; 3]) -> Vec<T> {
     out
 }
 
-/// First and one past the last set voxel along each axis; the whole grid if none is set.
-fn bounding_box(mask: &[bool], shape: [usize; 3]) -> [[usize; 2]; 3] {
+/// First and one past the last set voxel along each axis; `None` if none is set.
+fn bounding_box(mask: &[bool], shape: [usize; 3]) -> Option<[[usize; 2]; 3]> {
     let [nx, ny, _] = shape;
     let mut found = [[usize::MAX, 0]; 3];
     for (row, line) in mask.chunks(ny.max(1)).enumerate() {
@@ -180,7 +181,7 @@ fn bounding_box(mask: &[bool], shape: [usize; 3]) -> [[usize; 2]; 3] {
             *bounds = [bounds[0].min(low), bounds[1].max(high + 1)];
         }
     }
-    if found[0][1] == 0 { shape.map(|n| [0, n]) } else { found }
+    (found[0][1] > 0).then_some(found)
 }
 
 impl PreparedCase {
@@ -228,6 +229,14 @@ impl PreparedCase {
             bits
         });
         (pixels, target)
+    }
+
+    /// Rows and columns of slice `k` that enclose its tissue; `None` for a slice without tissue.
+    pub fn tissue_box(&self, k: usize) -> Option<[Range<usize>; 2]> {
+        let [nx, ny, _] = self.shape;
+        let slice = self.tissue.get(k * nx * ny..(k + 1) * nx * ny)?;
+        let [rows, columns, _] = bounding_box(slice, [nx, ny, 1])?;
+        Some([rows, columns].map(|[low, high]| low..high))
     }
 
     /// Tissue of the window that [`PreparedCase::frame`] returns, `[shape 0][shape 1]`.

@@ -133,6 +133,7 @@ fn labels_follow_their_image_and_count_what_the_crop_leaves_out() {
     let label = LabelVolume::new(grid, LabelData::U8(labels)).unwrap();
     let prepared = prepare(&[image], &[Kind::Other], Some(&label), &Targets::Regions, &native(), 0).unwrap();
     assert_eq!(prepared.plan.region_box, [[2, 9], [3, 7], [0, 3]]);
+    assert_eq!([1, 2, 3].map(|k| prepared.tissue_box(k)), [Some([2..9, 3..7]), Some([2..9, 3..7]), None]);
     assert_eq!(prepared.plan.crop_origin(), [3, 3]);
     assert_eq!((prepared.plan.lesion_voxels, prepared.plan.lesion_voxels_outside_crop), (Some(3), Some(1)));
     let (pixels, target) = prepared.window(1, prepared.plan.crop_origin(), 4);
