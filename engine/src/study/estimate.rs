@@ -51,10 +51,7 @@ pub struct StudyEstimate {
 pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<StudyEstimate> {
     let pilots = jobs.pilots()?;
     let lock = Lock::read(jobs, folder)?.map_or_else(|| Lock::preliminary(jobs), Ok)?;
-    let mut all: Vec<(String, Job)> = pilots
-        .into_iter()
-        .map(|pilot| (format!("pilot: {}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates), pilot.job))
-        .collect();
+    let mut all: Vec<(String, Job)> = pilots.into_iter().map(|pilot| (format!("pilot: {pilot}"), pilot.job)).collect();
     all.extend(jobs.finals(&lock)?.into_iter().map(|(cell, job)| (cell.to_string(), job)));
     let mut meter = StepMeter { folder, compute, control, known: BTreeMap::new() };
     let mut estimates: Vec<JobEstimate> = Vec::new();
@@ -117,8 +114,9 @@ impl StepMeter<'_> {
     /// Steps of a run and seconds per step.
     fn measure(&mut self, config: &Config, split: &Split) -> Result<(usize, f64)> {
         let mut kind = config.clone();
-        // With the same data and network the time does not depend on initial weights, rate or labelled draw.
-        (kind.seed, kind.training.lr, kind.labels.from) = (0, 1.0, PathBuf::new());
+        // With the same data and network the time does not depend on initial weights, rate or labelled draw. Two names for one
+        // setting get the same time, so that a plan in seconds trains them once.
+        (kind.seed, kind.training.lr, kind.labels.from, kind.preset) = (0, 1.0, PathBuf::new(), String::new());
         if kind.training.steps > 0 {
             kind.training.steps = 1;
             let labelled = kind.labels.labels.split(',').count();

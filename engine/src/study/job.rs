@@ -64,6 +64,8 @@ pub struct Pilot {
     pub cohort: String,
     /// Name of the method.
     pub method: String,
+    /// Test fold, from 0, whose training and validation patients it uses.
+    pub fold: usize,
     /// Rates of pre-training (`None` for random weights) and fine-tuning.
     pub rates: Rates,
     /// The run.
@@ -102,13 +104,12 @@ impl Jobs<'_> {
         Ok(pre.into_iter().flat_map(pair).collect())
     }
 
-    /// The pilots: for every cohort and method with more than one pair of rates, each pair on the first fold, with the first
-    /// draw of the smallest budget.
+    /// The pilots: for every fold of every cohort and method with more than one pair of rates, each pair with the first draw of
+    /// the smallest budget. A fold has its own, because its test patients train and validate in the other folds.
     pub fn pilots(&self) -> Result<Vec<Pilot>> {
         let mut pilots = Vec::new();
-        for (cohort, method) in self.pairs() {
+        for (cohort, method, index, fold) in self.parts() {
             let candidates = self.candidates(cohort, method)?;
-            let Some(fold) = self.folds.get(&cohort.name).and_then(|folds| folds.first()) else { continue };
             if candidates.len() < 2 {
                 continue;
             }
@@ -120,7 +121,8 @@ impl Jobs<'_> {
                 let share = self.plan.finetune.pilot_share(1.0);
                 let finetune = self.finetune(cohort, method, rates, self.plan.seed, labelled, share)?;
                 let job = Job::new(fold.without_test(), pretrain, finetune)?;
-                pilots.push(Pilot { cohort: cohort.name.clone(), method: method.name.clone(), rates, job });
+                let (cohort, method) = (cohort.name.clone(), method.name.clone());
+                pilots.push(Pilot { cohort, method, fold: index, rates, job });
             }
         }
         Ok(pilots)
@@ -130,27 +132,25 @@ impl Jobs<'_> {
     /// it is listed with the first pair and not run.
     pub fn finals(&self, lock: &Lock) -> Result<Vec<(Cell, Job)>> {
         let mut finals = Vec::new();
-        for (cohort, method) in self.pairs() {
+        for (cohort, method, index, fold) in self.parts() {
             let candidates = self.candidates(cohort, method)?;
-            let chosen = lock.choice(&cohort.name, &method.name).and_then(|choice| choice.rates);
+            let chosen = lock.choice(&cohort.name, &method.name, index).and_then(|choice| choice.rates);
             let Some(rates) = chosen.or_else(|| candidates.first().copied()) else { continue };
-            for (index, fold) in self.folds.get(&cohort.name).into_iter().flatten().enumerate() {
-                for seed in &self.plan.labels.seeds {
-                    let pretrain = self.pretrain(cohort, method, rates, *seed, 1.0)?;
-                    for budget in self.plan.budgets(method) {
-                        for draw in 0..self.plan.labels.draws {
-                            let labelled = fold.labelled(budget, draw);
-                            let finetune = self.finetune(cohort, method, rates, *seed, labelled, 1.0)?;
-                            let cell = Cell {
-                                cohort: cohort.name.clone(),
-                                budget: budget.clone(),
-                                method: method.name.clone(),
-                                fold: index,
-                                draw,
-                                seed: *seed,
-                            };
-                            finals.push((cell, Job::new(fold.split.clone(), pretrain.clone(), finetune)?));
-                        }
+            for seed in &self.plan.labels.seeds {
+                let pretrain = self.pretrain(cohort, method, rates, *seed, 1.0)?;
+                for budget in self.plan.budgets(method) {
+                    for draw in 0..self.plan.labels.draws {
+                        let labelled = fold.labelled(budget, draw);
+                        let finetune = self.finetune(cohort, method, rates, *seed, labelled, 1.0)?;
+                        let cell = Cell {
+                            cohort: cohort.name.clone(),
+                            budget: budget.clone(),
+                            method: method.name.clone(),
+                            fold: index,
+                            draw,
+                            seed: *seed,
+                        };
+                        finals.push((cell, Job::new(fold.split.clone(), pretrain.clone(), finetune)?));
                     }
                 }
             }
@@ -158,9 +158,14 @@ impl Jobs<'_> {
         Ok(finals)
     }
 
-    /// Every method on every cohort.
-    pub fn pairs(&self) -> impl Iterator<Item = (&CohortPlan, &MethodPlan)> {
-        self.plan.cohorts.iter().flat_map(|cohort| self.plan.methods.iter().map(move |method| (cohort, method)))
+    /// Every method on every fold of every cohort, with the number of the fold from 0.
+    pub fn parts(&self) -> impl Iterator<Item = (&CohortPlan, &MethodPlan, usize, &Fold)> {
+        let pairs =
+            self.plan.cohorts.iter().flat_map(|cohort| self.plan.methods.iter().map(move |method| (cohort, method)));
+        pairs.flat_map(|(cohort, method)| {
+            let folds = self.folds.get(&cohort.name).into_iter().flatten().enumerate();
+            folds.map(move |(index, fold)| (cohort, method, index, fold))
+        })
     }
 
     fn pretrain(
@@ -221,6 +226,13 @@ impl std::fmt::Display for Cell {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { cohort, budget, method, fold, draw, seed } = self;
         write!(to, "{cohort}, {budget} labelled, {method}, fold {}, draw {}, seed {seed}", fold + 1, draw + 1)
+    }
+}
+
+impl std::fmt::Display for Pilot {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cohort, method, fold, rates, .. } = self;
+        write!(to, "{cohort}, {method}, fold {}, rates {rates}", fold + 1)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::job::{Jobs, Pilot, Rates};
+use super::job::{Cell, Jobs, Pilot, Rates};
 use super::plan::Plan;
 use super::runner::JobState;
 use crate::disk::atomic::sha256;
@@ -21,11 +21,16 @@ pub struct Lock {
     version: u32,
     /// SHA-256 of the plan's text.
     plan_sha256: String,
-    /// By cohort, then by method.
+    /// By cohort and fold (see [`part`]), then by method.
     rates: BTreeMap<String, BTreeMap<String, Choice>>,
 }
 
-/// The rates of a method on a cohort.
+/// Name of a fold of a cohort in the lock. Names of cohorts have no comma. The first fold has the name of its cohort.
+fn part(cohort: &str, fold: usize) -> String {
+    if fold == 0 { cohort.to_owned() } else { format!("{cohort}, fold {}", fold + 1) }
+}
+
+/// The rates of a method on a fold of a cohort.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// The chosen rates; `None` if no pilot finished.
@@ -82,14 +87,14 @@ impl Lock {
     /// A lock of another plan or version.
     pub fn read_or_freeze(jobs: &Jobs<'_>, pilots: &[Pilot], folder: &StudyFolder) -> Result<Option<Self>> {
         let frozen = Self::read(jobs, folder)?;
-        if frozen.as_ref().is_some_and(Self::is_complete) {
+        if frozen.as_ref().is_some_and(|lock| lock.is_complete(jobs)) {
             return Ok(frozen);
         }
         let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
-        for (cohort, method) in jobs.pairs() {
-            let own: Vec<&Pilot> =
-                pilots.iter().filter(|p| p.cohort == cohort.name && p.method == method.name).collect();
-            let chosen = frozen.as_ref().and_then(|lock| lock.choice(&cohort.name, &method.name));
+        for (cohort, method, fold, _) in jobs.parts() {
+            let is_own = |p: &&Pilot| (&p.cohort, &p.method, p.fold) == (&cohort.name, &method.name, fold);
+            let own: Vec<&Pilot> = pilots.iter().filter(is_own).collect();
+            let chosen = frozen.as_ref().and_then(|lock| lock.choice(&cohort.name, &method.name, fold));
             let choice = if let Some(chosen) = chosen.filter(|choice| choice.rates.is_some()) {
                 chosen.clone()
             } else if own.is_empty() {
@@ -99,7 +104,7 @@ impl Lock {
                 let Some(choice) = Choice::of(&own, folder)? else { return Ok(None) };
                 choice
             };
-            rates.entry(cohort.name.clone()).or_default().insert(method.name.clone(), choice);
+            rates.entry(part(&cohort.name, fold)).or_default().insert(method.name.clone(), choice);
         }
         let lock = Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates };
         if frozen.as_ref() != Some(&lock) {
@@ -108,33 +113,35 @@ impl Lock {
         Ok(Some(lock))
     }
 
-    /// True if every method has its rates.
-    pub fn is_complete(&self) -> bool {
-        self.rates.values().flat_map(BTreeMap::values).all(|choice| choice.rates.is_some())
+    /// True if every method has its rates in every fold.
+    pub fn is_complete(&self, jobs: &Jobs<'_>) -> bool {
+        jobs.parts().all(|(cohort, method, fold, _)| {
+            self.choice(&cohort.name, &method.name, fold).is_some_and(|choice| choice.rates.is_some())
+        })
     }
 
     /// A lock with the first pair of rates of every method, to list the runs before the pilots are done.
     pub fn preliminary(jobs: &Jobs<'_>) -> Result<Self> {
         let mut rates: BTreeMap<String, BTreeMap<String, Choice>> = BTreeMap::new();
-        for (cohort, method) in jobs.pairs() {
+        for (cohort, method, fold, _) in jobs.parts() {
             let first = jobs.candidates(cohort, method)?.into_iter().next();
             let choice = Choice { rates: first, tried: Vec::new(), labelled: Vec::new(), validated: Vec::new() };
-            rates.entry(cohort.name.clone()).or_default().insert(method.name.clone(), choice);
+            rates.entry(part(&cohort.name, fold)).or_default().insert(method.name.clone(), choice);
         }
         Ok(Self { version: VERSION, plan_sha256: plan_digest(jobs.plan)?, rates })
     }
 
-    /// Why a method has no rates on a cohort, if it has none: every pilot failed, or none of them could be measured.
-    pub fn failure(&self, cohort: &str, method: &str) -> Option<String> {
-        let choice = self.choice(cohort, method)?;
+    /// Why the method of a cell has no rates, if it has none: every pilot failed, or none of them could be measured.
+    pub fn failure(&self, cell: &Cell) -> Option<String> {
+        let choice = self.choice(&cell.cohort, &cell.method, cell.fold)?;
         let reason = || choice.tried.iter().find_map(|tried| tried.failed.clone());
         let why = || reason().unwrap_or_else(|| "no validation patient could be measured".into());
         choice.rates.is_none().then(|| format!("every pilot failed, the first with: {}", why()))
     }
 
-    /// How the rates of a method on a cohort were chosen.
-    pub fn choice(&self, cohort: &str, method: &str) -> Option<&Choice> {
-        self.rates.get(cohort)?.get(method)
+    /// How the rates of a method on a fold of a cohort were chosen.
+    pub fn choice(&self, cohort: &str, method: &str, fold: usize) -> Option<&Choice> {
+        self.rates.get(&part(cohort, fold))?.get(method)
     }
 }
 

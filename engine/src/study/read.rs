@@ -150,11 +150,7 @@ impl StudyDocuments {
         let lock = Lock::read(jobs, &self.folder)?;
         let frozen = lock.is_some();
         let lock = lock.map_or_else(|| Lock::preliminary(jobs), Ok)?;
-        let pilot = |pilot: Pilot| PlannedRun {
-            label: format!("pilot: {}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates),
-            cell: None,
-            job: pilot.job,
-        };
+        let pilot = |pilot: Pilot| PlannedRun { label: format!("pilot: {pilot}"), cell: None, job: pilot.job };
         let measured = |(cell, job): (Cell, Job)| PlannedRun { label: cell.to_string(), cell: Some(cell), job };
         let (pilots, finals) = (jobs.pilots()?, jobs.finals(&lock)?);
         let all = pilots.into_iter().map(pilot).chain(finals.into_iter().map(measured)).collect();
