@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::Plan;
+use super::plan::{MethodPlan, Plan};
 use super::summary::Group;
 use super::tables::TextTable;
 use crate::cohort::canonical_modality;
@@ -73,10 +73,7 @@ pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, g
             && (n.modality.is_empty() || canonical_modality(n.modality) == modality)
     };
     for metric in &group.columns {
-        let preset = |name: &String| {
-            let method = plan.methods.iter().find(|method| method.name == *name)?;
-            Some(method.preset.as_deref().unwrap_or("sup"))
-        };
+        let preset = |name: &String| published_name(plan.methods.iter().find(|method| method.name == *name)?);
         let value = |row: &Vec<String>| {
             let preset = preset(row.first()?)?;
             let own = |n: &Number<'_>| is_own(n) && n.method == preset && metric_of(n.metric) == Some(metric.heading());
@@ -92,6 +89,13 @@ pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, g
     }
 }
 
+/// Name in the paper's tables of a method of a plan. `None` for a variant, which changes settings of the method or of its
+/// fine-tuning. Size and length of the pre-training do not count: `amlp compare` stores them with each method.
+fn published_name(method: &MethodPlan) -> Option<&str> {
+    let is_changed = method.pretrain.contains_key("method") || !method.finetune.is_empty();
+    (!is_changed).then(|| method.preset.as_deref().unwrap_or("sup"))
+}
+
 /// Heading of a metric of the file.
 fn metric_of(name: &str) -> Option<&'static str> {
     METRICS.iter().find(|(metric, _)| *metric == name).map(|(_, heading)| *heading)
@@ -105,7 +109,7 @@ fn table(plan: &Plan, modality: &str, budget: &str) -> Option<TextTable> {
     }
     let mut rows = Vec::new();
     for method in &plan.methods {
-        let name = method.preset.as_deref().unwrap_or("sup");
+        let Some(name) = published_name(method) else { continue };
         let own: Vec<_> = METRICS.iter().map(|(metric, _)| published.get(&(name, *metric))).collect();
         let Some((_, source)) = own.iter().flatten().next() else { continue };
         let mut row = vec![method.name.clone()];
@@ -154,6 +158,31 @@ mod tests {
         assert!(table.html().contains("<td class=\"published\">0.3633</td>"));
         add_published_columns(&mut table, "5", &plan, group);
         assert_eq!(table.paper, 1, "Table 5 has neither method at this budget");
+    }
+
+    /// A variant of a method got the paper's numbers of the method.
+    #[test]
+    fn a_variant_of_a_method_has_no_published_numbers() {
+        let text = r#"
+            name = "x"
+            labels = { budgets = ["5%"] }
+            pretrain = {}
+            finetune = {}
+            cohorts = [{ name = "c", path = "c", modality = ["pet"] }]
+            methods = [
+                { name = "amlp", preset = "amlp", pretrain = { training = { epochs = 3 } } },
+                { name = "grid 8", preset = "amlp", pretrain = { method = { grid = 8 } } },
+                { name = "decayed", finetune = { training = { weight_decay = 0.1 } } },
+            ]
+        "#;
+        let plan = Plan::from_toml(text, Path::new("plan.toml")).unwrap();
+        let names: Vec<String> = tables(&plan).remove(0).rows.into_iter().map(|mut row| row.remove(0)).collect();
+        assert_eq!(names, ["amlp"]);
+        let group = &crate::study::summarise(&plan, &crate::study::Results::default())[0];
+        let mut table = crate::study::tables::table(group);
+        add_published_columns(&mut table, "1", &plan, group);
+        let last: Vec<&str> = table.rows.iter().filter_map(|row| row.last().map(String::as_str)).collect();
+        assert_eq!(last[1..], ["-", "-"], "{last:?}");
     }
 
     #[test]

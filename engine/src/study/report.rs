@@ -65,7 +65,7 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     folder.write_json("summary.json", &groups)?;
     file("tables.md", markdown.as_bytes())?;
     file("costs.md", costs.iter().map(TextTable::markdown).collect::<Vec<_>>().join("\n").as_bytes())?;
-    file("tables.csv", csv(&groups).as_bytes())?;
+    file("tables.csv", &csv(&groups)?)?;
     file("tables.tex", join(TextTable::latex).as_bytes())?;
     file("tables.html", document(&escape(&plan.name), &join(TextTable::html)).as_bytes())?;
     let source = Source { plan, finals, results, groups: &groups, folder };
@@ -76,33 +76,46 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
 
 /// The rates of each method, and the candidates where the plan gives a choice.
 fn rates_table(plan: &Plan, lock: &Lock) -> TextTable {
+    let folds = plan.split.folds;
     let mut choices = Vec::new();
     for cohort in &plan.cohorts {
         for method in &plan.methods {
-            choices.extend(lock.choice(&cohort.name, &method.name).map(|choice| (cohort, method, choice)));
+            let of_fold = |fold| Some((cohort, method, fold, lock.choice(&cohort.name, &method.name, fold)?));
+            choices.extend((0..folds).filter_map(of_fold));
         }
     }
     let is_fixed = choices.iter().all(|(.., choice)| choice.tried.is_empty());
-    let row = |(cohort, method, choice): &(&CohortPlan, &MethodPlan, &Choice)| {
+    // Each fold chooses its own rates. Rates that are fixed are those of all folds.
+    let has_folds = folds > 1 && !is_fixed;
+    if is_fixed {
+        choices.retain(|(_, _, fold, _)| *fold == 0);
+    }
+    let row = |(cohort, method, fold, choice): &(&CohortPlan, &MethodPlan, usize, &Choice)| {
         let chosen = choice.rates.map_or("-".into(), |rates| rates.to_string());
         let tried = choice.tried.iter().map(|t| {
             let dsc = t.dsc.map_or("failed".into(), |dsc| format!("{dsc:.3}"));
             format!("{}: {dsc}", t.rates)
         });
         let tried = if choice.tried.is_empty() { "fixed".into() } else { tried.collect::<Vec<_>>().join(", ") };
-        let mut cells = vec![cohort.name.clone(), method.name.clone(), chosen];
+        let mut cells = vec![cohort.name.clone(), method.name.clone()];
+        cells.extend(has_folds.then(|| (fold + 1).to_string()));
+        cells.push(chosen);
         cells.extend((!is_fixed).then_some(tried));
         cells
     };
     let validated = plan.cohorts.iter().filter_map(|cohort| {
-        let choice = plan.methods.iter().filter_map(|method| lock.choice(&cohort.name, &method.name));
-        let validated = choice.map(|choice| choice.validated.len()).max().filter(|count| *count > 0)?;
+        let own = choices.iter().filter(|(of, ..)| of.name == cohort.name);
+        let validated = own.map(|(.., choice)| choice.validated.len()).max().filter(|count| *count > 0)?;
         let patients = plural(validated, "validation patient", "validation patients");
-        Some(format!("{}: the masks of {patients} chose the rates and count in the label budget.", cohort.name))
+        let each = if has_folds { " of each fold" } else { "" };
+        Some(format!("{}: the masks of {patients}{each} chose the rates and count in the label budget.", cohort.name))
     });
     let how = if is_fixed { "fixed by the plan" } else { "chosen by validation DSC" };
-    let heading: &[&str] =
-        if is_fixed { &["Cohort", "Method", "Rates"] } else { &["Cohort", "Method", "Chosen", "Tried"] };
+    let heading: &[&str] = match (is_fixed, has_folds) {
+        (true, _) => &["Cohort", "Method", "Rates"],
+        (false, false) => &["Cohort", "Method", "Chosen", "Tried"],
+        (false, true) => &["Cohort", "Method", "Fold", "Chosen", "Tried"],
+    };
     TextTable {
         caption: format!("Learning rates of pre-training and fine-tuning, {how}"),
         heading: heading.iter().map(|head| (*head).to_owned()).collect(),
@@ -201,8 +214,8 @@ fn head(plan: &Plan) -> String {
     let count = |n: usize, what: &str| plural(n, what, &format!("{what}s"));
     let is_chosen = plan.pretrain.rates.len().max(plan.finetune.rates.len()) > 1;
     let order = if is_chosen && plan.split.folds > 1 {
-        "The learning rates were chosen on the first fold, whose training and validation patients are test patients of other \
-         folds."
+        "Each fold's learning rates were chosen without its test patients, and frozen in plan.lock.json before any were \
+         evaluated."
     } else {
         "Test patients were read after all choices were frozen in plan.lock.json."
     };
@@ -259,13 +272,41 @@ mod tests {
         );
     }
 
-    /// With two folds, the patients that chose the rates are tested in the other fold, but the report claimed the opposite.
+    /// With two folds, the rates of both were those of the first, which its training and validation patients chose. They are test
+    /// patients of the second.
+    #[test]
+    fn each_fold_has_rates_of_its_own() {
+        let text = "name = 'x'\nsplit = { folds = 2 }\nlabels = { budgets = ['2'] }\npretrain = {}\nfinetune = {}\n\
+                    cohorts = [{ name = 'c', path = 'c', modality = ['ct'] }]\nmethods = [{ name = 'sup' }]\n";
+        let plan = Plan::from_toml(text, Path::new("plan.toml")).unwrap();
+        let choice = |rate: &str, patient: &str| {
+            format!(
+                r#"{{ "rates": {{ "pretrain": null, "finetune": {rate} }},
+                     "tried": [{{ "pretrain": null, "finetune": {rate}, "dsc": 0.5, "failed": null }}],
+                     "labelled": [], "validated": ["{patient}"] }}"#
+            )
+        };
+        let lock = format!(
+            r#"{{ "version": 1, "plan_sha256": "",
+                 "rates": {{ "c": {{ "sup": {} }}, "c, fold 2": {{ "sup": {} }} }} }}"#,
+            choice("0.01", "p"),
+            choice("0.001", "q")
+        );
+        let table = rates_table(&plan, &serde_json::from_str(&lock).unwrap());
+        assert_eq!(table.heading, ["Cohort", "Method", "Fold", "Chosen", "Tried"]);
+        assert_eq!(table.rows, [["c", "sup", "1", "1e-2", "1e-2: 0.500"], ["c", "sup", "2", "1e-3", "1e-3: 0.500"]]);
+        assert_eq!(
+            table.notes,
+            ["c: the masks of 1 validation patient of each fold chose the rates and count in the label budget."]
+        );
+    }
+
     #[test]
     fn the_report_says_whether_the_rates_saw_test_patients() {
         for (folds, rates, expected) in [
             (1, "[1e-3, 1e-2]", "after all choices were frozen"),
             (2, "[1e-3]", "after all choices were frozen"),
-            (2, "[1e-3, 1e-2]", "chosen on the first fold"),
+            (2, "[1e-3, 1e-2]", "chosen without its test patients"),
         ] {
             let text = format!(
                 "name = 'x'\nsplit = {{ folds = {folds} }}\nlabels = {{ budgets = ['2'] }}\npretrain = {{}}\n\

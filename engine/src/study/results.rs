@@ -1,7 +1,7 @@
 //! Results: one row per test scan and cell.
 
 use super::job::{Cell, Job};
-use super::runner::{JobState, converged, training_left_out};
+use super::runner::{JobState, converged, pretraining_warnings, training_left_out};
 use crate::cohort::ExcludedScan;
 use crate::jobs::evaluation::RunEvaluation;
 use crate::metrics::Measures;
@@ -45,6 +45,8 @@ pub struct Results {
     pub collapsed: Vec<Cell>,
     /// Cells whose fine-tuning has not converged.
     pub unconverged: Vec<Cell>,
+    /// Warnings of the last epoch of a cell's pre-training, such as a collapse.
+    pub warnings: Vec<(Cell, String)>,
     /// Scans of test patients that a cell could not segment or measure.
     pub left_out: Vec<(Cell, ExcludedScan)>,
     /// Scans that the training of a cell left out.
@@ -69,6 +71,8 @@ impl Results {
                     if converged(folder, &job.name) == Some(false) {
                         results.unconverged.push(cell.clone());
                     }
+                    let warnings = pretraining_warnings(folder, job).into_iter().map(|warning| (cell.clone(), warning));
+                    results.warnings.extend(warnings);
                     let left_out = training_left_out(folder, job).into_iter().map(|left| (cell.clone(), left));
                     results.training_left_out.extend(left_out);
                     let own = &results.rows[before..];

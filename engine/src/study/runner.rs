@@ -13,7 +13,6 @@ use crate::jobs::{FinetuneJob, PretrainJob, Start, differences, stored_config};
 use crate::predict::Choice;
 use crate::pretrain::Slices;
 use crate::run::RunFolder;
-use crate::run::report::read_report;
 use crate::run::study::StudyFolder;
 use crate::{Error, ErrorKind, Result};
 
@@ -47,22 +46,31 @@ impl JobState {
 /// Seconds and steps of a finished run, from its report.
 pub fn cost(folder: &StudyFolder, name: &str) -> Option<(f64, usize)> {
     let run = RunFolder::open(&folder.run(name)).ok()?;
-    let report: serde_json::Value = read_report(&run).ok()?;
+    let report: serde_json::Value = run.read_report().ok()?;
     Some((report.get("seconds")?.as_f64()?, usize::try_from(report.get("steps")?.as_u64()?).ok()?))
 }
 
 /// Whether a finished fine-tuning run has converged, from its report; `None` where the report does not say.
 pub fn converged(folder: &StudyFolder, name: &str) -> Option<bool> {
     let run = RunFolder::open(&folder.run(name)).ok()?;
-    let report: serde_json::Value = read_report(&run).ok()?;
+    let report: serde_json::Value = run.read_report().ok()?;
     report.get("converged")?.as_bool()
+}
+
+/// Warnings of the last epoch of a job's pre-training, from its report.
+pub fn pretraining_warnings(folder: &StudyFolder, job: &Job) -> Vec<String> {
+    let of_run = |(name, _): &(String, Config)| {
+        let report: serde_json::Value = RunFolder::open(&folder.run(name)).ok()?.read_report().ok()?;
+        serde_json::from_value::<Vec<String>>(report.get("last")?.get("warnings")?.clone()).ok()
+    };
+    job.pretrain.as_ref().and_then(of_run).unwrap_or_default()
 }
 
 /// Scans that the training of a finished job left out, in either stage, from the runs' reports.
 pub fn training_left_out(folder: &StudyFolder, job: &Job) -> Vec<ExcludedScan> {
     let names = job.pretrain.iter().map(|(name, _)| name).chain([&job.name]);
     let of_run = |name: &String| {
-        let report: serde_json::Value = read_report(&RunFolder::open(&folder.run(name)).ok()?).ok()?;
+        let report: serde_json::Value = RunFolder::open(&folder.run(name)).ok()?.read_report().ok()?;
         serde_json::from_value::<Vec<ExcludedScan>>(report.get("left_out")?.clone()).ok()
     };
     names.filter_map(of_run).flatten().collect()

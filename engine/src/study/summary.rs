@@ -122,6 +122,12 @@ pub struct MethodSummary {
     /// Cells whose fine-tuning has not converged; comparisons with them are mostly noise.
     #[serde(default)]
     pub unconverged: usize,
+    /// Number of cells whose pre-training ended with a warning, such as a collapse.
+    #[serde(default)]
+    pub warned: usize,
+    /// These warnings, without duplicates.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One cohort at one label budget.
@@ -210,6 +216,8 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
             let own = |cell: &Cell| cell.cohort == cohort && cell.budget == budget && cell.method == *method;
             let failures: BTreeSet<String> =
                 results.gaps.iter().filter(|gap| own(&gap.cell)).filter_map(|gap| gap.failed.clone()).collect();
+            let warned: Vec<&(Cell, String)> = results.warnings.iter().filter(|(cell, _)| own(cell)).collect();
+            let warnings: BTreeSet<String> = warned.iter().map(|(_, warning)| warning.clone()).collect();
             MethodSummary {
                 method: (*method).to_owned(),
                 units: [table.len(), plan.labels.draws * plan.labels.seeds.len()],
@@ -218,6 +226,8 @@ fn group(plan: &Plan, results: &Results, cohort: &str, budget: &str) -> Group {
                 failures: failures.into_iter().collect(),
                 collapsed: results.collapsed.iter().filter(|cell| own(cell)).count(),
                 unconverged: results.unconverged.iter().filter(|cell| own(cell)).count(),
+                warned: warned.iter().map(|(cell, _)| cell).collect::<BTreeSet<_>>().len(),
+                warnings: warnings.into_iter().collect(),
             }
         })
         .collect();

@@ -1,8 +1,9 @@
 //! The tables of a study as Markdown, CSV, LaTeX and HTML.
 
-use super::summary::{Difference, Group, MethodSummary};
+use super::summary::{Difference, Group, MethodSummary, Spread};
 use crate::report::page::escape;
 use crate::words::plural;
+use crate::{Error, Result};
 
 /// One table as cells: a caption, a heading, rows, and footnotes.
 pub struct TextTable {
@@ -78,22 +79,26 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
         let paired = method.differences.iter().find(|d| d.to == *reference && d.metric == group.metric());
         cells.push(paired.map_or(DASH.into(), |paired| difference(paired, decimals)));
     }
+    notes.extend(flaws(method).into_iter().map(|flaw| format!("{}: {flaw}", method.method)));
+    cells
+}
+
+/// What is wrong with the runs of a method, apart from runs that have not converged.
+fn flaws(method: &MethodSummary) -> Vec<String> {
     let [done, all] = method.units;
+    let mut flaws = Vec::new();
     if !method.failures.is_empty() {
-        let lost = all - done;
-        let runs = plural(all, "run", "runs");
-        notes.push(format!("{}: {lost} of {runs} failed. {}", method.method, method.failures.join(" ")));
+        flaws.push(format!("{} of {} failed. {}", all - done, plural(all, "run", "runs"), method.failures.join(" ")));
     } else if done < all {
-        notes.push(format!("{}: {} of {} not done yet.", method.method, all - done, plural(all, "run is", "runs are")));
+        flaws.push(format!("{} of {} not done yet.", all - done, plural(all, "run is", "runs are")));
     }
     if method.collapsed > 0 {
-        notes.push(format!(
-            "{}: {} no voxel in any test patient.",
-            method.method,
-            plural(method.collapsed, "run marks", "runs mark")
-        ));
+        flaws.push(format!("{} no voxel in any test patient.", plural(method.collapsed, "run marks", "runs mark")));
     }
-    cells
+    if method.warned > 0 {
+        flaws.push(format!("pre-training of {}. {}", plural(method.warned, "run", "runs"), method.warnings.join(" ")));
+    }
+    flaws
 }
 
 fn difference(d: &Difference, decimals: usize) -> String {
@@ -118,23 +123,17 @@ impl TextTable {
         text
     }
 
-    /// As a LaTeX `tabular` with its caption in a comment.
+    /// As a LaTeX `tabular` with its caption in a comment, and its footnotes in small print below.
     pub fn latex(&self) -> String {
-        let cell = |text: &String| {
-            let escaped = text.replace('\\', "\\textbackslash{}");
-            ["%", "_", "&", "#", "$"]
-                .iter()
-                .fold(escaped, |text, c| text.replace(c, &format!("\\{c}")))
-                .replace('<', "$<$")
-        };
-        let line = |cells: &[String]| format!("{} \\\\\n", cells.iter().map(cell).collect::<Vec<_>>().join(" & "));
+        let cells = |cells: &[String]| cells.iter().map(|cell| latex_text(cell)).collect::<Vec<_>>().join(" & ");
+        let line = |row: &[String]| format!("{} \\\\\n", cells(row));
         let mut text =
             format!("% {}\n\\begin{{tabular}}{{l{}}}\n\\hline\n", self.caption, "r".repeat(self.heading.len() - 1));
         text += &line(&self.heading);
         text += "\\hline\n";
         self.rows.iter().for_each(|row| text += &line(row));
         text += "\\hline\n\\end{tabular}\n";
-        self.notes.iter().for_each(|note| text += &format!("% {note}\n"));
+        self.notes.iter().for_each(|note| text += &format!("\n{{\\footnotesize {}\\par}}\n", latex_text(note)));
         text
     }
 
@@ -155,42 +154,143 @@ impl TextTable {
     }
 }
 
-/// Every number of the summary as CSV: one line per cohort, budget, method and metric.
-pub fn csv(groups: &[Group]) -> String {
-    let mut text =
-        String::from("cohort,budget,method,metric,mean,sd_patients,sd_draws,reference,difference,low,high,p,p_holm\n");
-    for group in groups {
-        for method in &group.methods {
-            for (metric, spread) in group.columns.iter().filter_map(|m| Some((m, method.metrics.get(m)?))) {
-                let start = format!(
-                    "{},{},{},{},{},{},{}",
-                    group.cohort,
-                    group.budget,
-                    method.method,
-                    metric.heading(),
-                    spread.mean,
-                    spread.sd_patients,
-                    spread.sd_draws
-                );
-                let mut own = method.differences.iter().filter(|d| d.metric == *metric).peekable();
-                if own.peek().is_none() {
-                    text += &format!("{start},,,,,,\n");
-                }
-                for d in own {
-                    text += &format!(
-                        "{start},{},{},{},{},{},{}\n",
-                        d.to, d.mean, d.interval[0], d.interval[1], d.p, d.p_holm
-                    );
-                }
-            }
+/// Text of a LaTeX document.
+fn latex_text(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' => escaped += "\\textbackslash{}",
+            '~' => escaped += "\\textasciitilde{}",
+            '^' => escaped += "\\textasciicircum{}",
+            '<' | '>' => escaped += &format!("${c}$"),
+            '%' | '_' | '&' | '#' | '$' | '{' | '}' => escaped.extend(['\\', c]),
+            _ => escaped.push(c),
         }
     }
-    text
+    escaped
+}
+
+/// Every number of the summary as CSV: one line per cohort, budget, method, metric and reference. A method without results has
+/// one line, with the reason.
+pub fn csv(groups: &[Group]) -> Result<Vec<u8>> {
+    const HEADING: [&str; 16] = [
+        "cohort",
+        "budget",
+        "method",
+        "metric",
+        "mean",
+        "sd_patients",
+        "sd_draws",
+        "reference",
+        "difference",
+        "low",
+        "high",
+        "p",
+        "p_holm",
+        "runs",
+        "planned",
+        "notes",
+    ];
+    let failed = |e: csv::Error| Error::config("tables", "", e.to_string());
+    let mut to = csv::Writer::from_writer(Vec::new());
+    to.write_record(HEADING).map_err(failed)?;
+    for (group, method) in groups.iter().flat_map(|group| group.methods.iter().map(move |method| (group, method))) {
+        let mut notes = flaws(method);
+        if method.unconverged > 0 {
+            let runs = plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
+            notes.push(format!("{runs} not converged."));
+        }
+        let [runs, planned] = method.units.map(|units| units.to_string());
+        let end = [runs, planned, notes.join(" ")];
+        let mut write = |metric: &str, spread: Option<&Spread>, paired: Option<&Difference>| {
+            let spread = spread.map(|s| [s.mean, s.sd_patients, s.sd_draws].map(|value| value.to_string()));
+            let numbers = paired.map(|d| [d.mean, d.interval[0], d.interval[1], d.p, d.p_holm].map(|n| n.to_string()));
+            let mut line = [&group.cohort, &group.budget, &method.method].map(Clone::clone).to_vec();
+            line.push(metric.to_owned());
+            line.extend(spread.unwrap_or_default());
+            line.push(paired.map(|d| d.to.clone()).unwrap_or_default());
+            line.extend(numbers.unwrap_or_default());
+            line.extend(end.iter().cloned());
+            to.write_record(&line).map_err(failed)
+        };
+        if method.metrics.is_empty() {
+            write("", None, None)?;
+        }
+        for (metric, spread) in group.columns.iter().filter_map(|metric| Some((metric, method.metrics.get(metric)?))) {
+            let mut own = method.differences.iter().filter(|d| d.metric == *metric).peekable();
+            if own.peek().is_none() {
+                write(metric.heading(), Some(spread), None)?;
+            }
+            own.try_for_each(|d| write(metric.heading(), Some(spread), Some(d)))?;
+        }
+    }
+    to.into_inner().map_err(|e| Error::config("tables", "", e.to_string()))
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::study::summary::Metric;
+
+    fn method(name: &str, mean: Option<f64>) -> MethodSummary {
+        let spread = mean.map(|mean| (Metric::Dsc, Spread { mean, sd_patients: 0.25, sd_draws: 0.125 }));
+        MethodSummary {
+            method: name.into(),
+            units: [usize::from(mean.is_some()), 1],
+            metrics: spread.into_iter().collect(),
+            differences: Vec::new(),
+            failures: Vec::new(),
+            collapsed: 0,
+            unconverged: 0,
+            warned: 0,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A method without results was missing in `tables.csv`, a collapsed pre-training in all tables, and notes in print.
+    #[test]
+    fn failed_and_collapsed_methods_stay_in_every_table_with_the_reason() {
+        let failed = MethodSummary { failures: vec!["out of memory, at step 3".into()], ..method("mae", None) };
+        let warned =
+            MethodSummary { warned: 1, warnings: vec!["Training has collapsed.".into()], ..method("byol", Some(0.5)) };
+        let group = Group {
+            cohort: "c".into(),
+            budget: "5%".into(),
+            labelled: 2,
+            patients: 3,
+            scans: 3,
+            columns: vec![Metric::Dsc],
+            left_out: Vec::new(),
+            training_left_out: Vec::new(),
+            methods: vec![failed, warned],
+        };
+        let csv = csv(std::slice::from_ref(&group)).unwrap();
+        let mut lines = csv::Reader::from_reader(csv.as_slice());
+        let lines: Vec<BTreeMap<String, String>> = lines.deserialize().map(std::result::Result::unwrap).collect();
+        let cells = |line: &BTreeMap<String, String>| {
+            ["method", "metric", "mean", "runs", "planned", "notes"].map(|name| line[name].clone())
+        };
+        assert_eq!(cells(&lines[0]), ["mae", "", "", "0", "1", "1 of 1 run failed. out of memory, at step 3"]);
+        let note = "pre-training of 1 run. Training has collapsed.";
+        assert_eq!(cells(&lines[1]), ["byol", "DSC", "0.5", "1", "1", note]);
+        let table = table(&group);
+        assert_eq!(table.notes, ["mae: 1 of 1 run failed. out of memory, at step 3", &format!("byol: {note}")]);
+        for text in [table.markdown(), table.html(), table.latex()] {
+            assert!(text.contains(note) && text.contains("out of memory"), "{text}");
+        }
+        assert!(!table.latex().lines().skip(1).any(|line| line.starts_with('%')), "notes are printed");
+    }
+
+    #[test]
+    fn latex_escapes_what_a_reason_may_contain() {
+        assert_eq!(
+            latex_text("a_b {5%} < C:\\d ~^"),
+            "a\\_b \\{5\\%\\} $<$ C:\\textbackslash{}d \\textasciitilde{}\\textasciicircum{}"
+        );
+    }
 
     #[test]
     fn a_budget_is_named_by_its_share_or_its_patients() {

@@ -99,6 +99,10 @@ fn warning(method: &MethodSummary) -> Option<String> {
         let runs = format::plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
         parts.push(format!("{runs} not converged: differences are mostly noise."));
     }
+    if method.warned > 0 {
+        let runs = format::plural(method.warned, "run", "runs");
+        parts.push(format!("Pre-training of {runs}. {}", method.warnings.join(" ")));
+    }
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
@@ -360,6 +364,8 @@ mod tests {
             failures: failures.iter().map(|&why| why.to_owned()).collect(),
             collapsed: 0,
             unconverged: 0,
+            warned: 0,
+            warnings: Vec::new(),
         }
     }
 
@@ -452,6 +458,9 @@ mod tests {
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
         let said = CellText::of(&noise, Metric::Dsc, Some("sup"), None, false).warning;
         assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
+        let collapsed = MethodSummary { warned: 2, warnings: vec!["It has collapsed.".into()], ..method(&[], [2, 2]) };
+        let said = CellText::of(&collapsed, Metric::Dsc, Some("sup"), None, false).warning;
+        assert_eq!(said.as_deref(), Some("Pre-training of 2 runs. It has collapsed."));
         let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"), None, false);
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
         assert!(failed.warns());
