@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,8 @@ use super::folder::list;
 use super::text::{read_json, read_text};
 use super::{evaluation, lock};
 use crate::disk::atomic::{sha256, write_atomic};
-use crate::{Error, Result};
+use crate::event::Control;
+use crate::{Error, ErrorKind, Result};
 
 /// A study's folder, which need not exist yet.
 #[derive(Clone, Debug)]
@@ -129,13 +131,38 @@ impl StudyFolder {
         path.starts_with(&self.0) && path.is_file()
     }
 
-    /// Calls `f` with a temporary folder. Afterwards also removes the study's folder if it is empty.
+    /// Locks the folder, after waiting for the process that holds its lock.
     ///
     /// # Errors
-    /// Those of `f`; a folder that cannot be written to or removed.
+    /// Cancellation; a folder that cannot be written to.
+    pub fn wait_for_lock(&self, control: &Control) -> Result<lock::Lock> {
+        make(&self.0)?;
+        loop {
+            match lock::Lock::take(&self.0) {
+                Ok((lock, _)) => return Ok(lock),
+                Err(error) if matches!(error.kind(), ErrorKind::Locked { .. }) => control.check()?,
+                Err(error) => return Err(error),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Calls `f` with an empty temporary folder of its own. Afterwards also removes the study's folder if it is empty.
+    ///
+    /// # Errors
+    /// Errors of `f`; a folder that cannot be written to or removed.
     pub fn with_scratch<T>(&self, f: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-        let folder = self.path(".estimate");
-        make(&folder)?;
+        make(&self.0)?;
+        // Other processes may measure the same study, and one that was killed leaves its folder.
+        let mut number = 0;
+        let folder = loop {
+            let folder = self.path(&format!(".estimate-{}-{number}", std::process::id()));
+            match fs::create_dir(&folder) {
+                Ok(()) => break folder,
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+                Err(error) => return Err(Error::io("create", &folder)(error)),
+            }
+        };
         let outcome = f(&folder);
         fs::remove_dir_all(&folder).map_err(Error::io("remove", &folder))?;
         // Fails if the folder holds a study, which must stay.
@@ -177,4 +204,41 @@ pub fn read_plan(path: &Path) -> Result<String> {
 
 fn make(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(Error::io("create", folder))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Two estimates at a time shared a folder, and one that was killed made all later ones fail.
+    #[test]
+    fn every_estimate_has_a_folder_of_its_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let study = StudyFolder::new(&temp.path().join("study"));
+        let nested = study.with_scratch(|one| {
+            fs::write(one.join("run"), "").unwrap();
+            study.with_scratch(|other| Ok((one != other, list(other)?.len())))
+        });
+        assert_eq!(nested.unwrap(), (true, 0));
+        assert!(!study.root().exists(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_process_waits_for_the_lock_until_it_is_released_or_cancelled() {
+        let temp = tempfile::tempdir().unwrap();
+        let study = StudyFolder::new(&temp.path().join("study"));
+        let control = Control::default();
+        let held = study.wait_for_lock(&control).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| study.wait_for_lock(&control).map(|_| ()));
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!waiting.is_finished());
+            drop(held);
+            waiting.join().unwrap().unwrap();
+        });
+        let _held = study.wait_for_lock(&control).unwrap();
+        control.set(crate::event::Signal::Cancel);
+        assert!(matches!(study.wait_for_lock(&control).unwrap_err().kind(), ErrorKind::Cancelled));
+    }
 }

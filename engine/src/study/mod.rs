@@ -1,6 +1,6 @@
-//! A study compares methods on the same patients, labelled draws and seeds, with intervals and tests.
+//! A study compares methods on the same patients, labelled draws and seeds, with confidence intervals and tests.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `plan.rs` | `PLAN.toml`: what is compared |
 //! | `ready.rs` | predefined plans: the paper's tables, a quick one, a thorough one |
@@ -19,10 +19,10 @@
 //!
 //! ```text
 //! OUT/
-//!   plan.toml, splits.json     what was started, and who trains, validates and tests
+//!   plan.toml, splits.json     the plan as started; training, validation and test patients
 //!   plan.lock.json             the chosen rates, written before any test patient is read
 //!   runs/NAME/                 run folders; a name is a digest of what the run computes
-//!   failed/NAME.txt            the error of a run that failed; it is tried again when the study is started again
+//!   failed/NAME.txt            the error of a failed run, which the next start retries
 //!   results.csv                a row per scan of a test patient, method, fold, draw and seed
 //!   tables.{md,csv,tex,html}, summary.json, report.html, figures/
 //! ```
@@ -156,6 +156,16 @@ impl Splits {
         Ok(Self { plan_sha256: digest, folds, steps })
     }
 
+    /// The splits of a study, stored at its first start. Processes that start together wait for the first of them, because each
+    /// would measure other lengths where the plan gives seconds.
+    fn fix(plan: &Plan, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<Self> {
+        let is_measured = plan.pretrain.seconds.is_some() && !folder.is_started();
+        let _lock = is_measured.then(|| folder.wait_for_lock(control)).transpose()?;
+        let splits = Self::read_or_draw(plan, folder, compute, control)?;
+        splits.store(plan, folder)?;
+        Ok(splits)
+    }
+
     /// Writes the splits and the plan they were drawn for, unless they exist.
     fn store(&self, plan: &Plan, folder: &StudyFolder) -> Result<()> {
         if folder.read::<Self>(SPLITS)?.is_some() {
@@ -183,18 +193,16 @@ pub fn run(
 ) -> Result<StudyProgress> {
     let StudyContext { out, compute, control, sink } = context;
     let folder = &StudyFolder::new(out);
-    let splits = Splits::read_or_draw(plan, folder, compute, control)?;
-    splits.store(plan, folder)?;
+    let splits = Splits::fix(plan, folder, compute, control)?;
     let jobs = splits.jobs(plan);
     let mut runner = Runner { folder, compute, control, sink, failed: BTreeMap::new() };
 
     let pilots = jobs.pilots()?;
-    let is_chosen = Lock::read(&jobs, folder)?.is_some_and(|lock| lock.is_complete());
+    let is_chosen = Lock::read(&jobs, folder)?.is_some_and(|lock| lock.is_complete(&jobs));
     let own: Vec<_> = pilots.iter().filter(|pilot| !is_chosen && shard.has(pilot.job.shard_key())).collect();
     let mut clock = Clock::new("pilot", own.len());
     for pilot in own {
-        let label = format!("{}, {}, rates {}", pilot.cohort, pilot.method, pilot.rates);
-        clock.next(&label, || runner.run_job(&pilot.job), on_end)?;
+        clock.next(&pilot.to_string(), || runner.run_job(&pilot.job), on_end)?;
     }
     let Some(lock) = Lock::read_or_freeze(&jobs, &pilots, folder)? else {
         let mut pilots_waiting = 0;
@@ -208,7 +216,7 @@ pub fn run(
     let own: Vec<_> = finals.iter().filter(|(_, job)| shard.has(job.shard_key())).collect();
     let mut clock = Clock::new("run", own.len());
     for (cell, job) in own {
-        let run_job = || match lock.failure(&cell.cohort, &cell.method) {
+        let run_job = || match lock.failure(cell) {
             Some(why) => runner.refuse(job, why),
             None => runner.run_job(job),
         };

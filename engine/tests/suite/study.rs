@@ -105,9 +105,9 @@ fn interrupted_and_sharded_studies_end_in_the_same_tables() {
     let temp = tempfile::tempdir().unwrap();
     let plan = plan(&cohort(temp.path(), 10));
     let reference = every_way(&plan, temp.path(), 7);
-    // Pilots: four fine-tuning runs from one pre-training run and from random weights. Finals: two folds of one pre-training run, four
-    // fine-tuning runs from it and four from random weights. Base and mae are one run.
-    assert_eq!(fs::read_dir(reference.join("runs")).unwrap().count(), (1 + 4) + (2 + 8));
+    // Pilots of a fold: four fine-tuning runs from one pre-training run and from random weights. Finals: two folds of one
+    // pre-training run, four fine-tuning runs from it and four from random weights. Base and mae are one run.
+    assert_eq!(fs::read_dir(reference.join("runs")).unwrap().count(), 2 * (1 + 4) + (2 + 8));
     let expected = tables(&reference);
     let (again, steps) = whole(&plan, &reference);
     // Three methods, two folds, two draws.
@@ -118,6 +118,24 @@ fn interrupted_and_sharded_studies_end_in_the_same_tables() {
         page.contains("2 labelled patients") && page.matches("<circle").count() == 3 * 6,
         "three methods, six test patients"
     );
+}
+
+/// Each shard measured the time of a step itself, so that shards trained different lengths and the tables never had all runs. Two
+/// names for one setting were measured twice.
+#[test]
+fn shards_that_start_together_train_the_same_measured_length() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut plan = plan(&cohort(temp.path(), 10));
+    (plan.split.folds, plan.labels.draws, plan.finetune.rates) = (1, 1, vec![1e-2]);
+    (plan.pretrain.slices, plan.pretrain.seconds) = (None, Some(0.3));
+    let out = temp.path().join("study");
+    let shard = |index: usize| {
+        let (control, shard) = (Control::default(), Shard { index, count: 2 });
+        start(&plan, &out, shard, &mut |_: &Event| Ok(()), &control).unwrap()
+    };
+    std::thread::scope(|scope| [1, 2].map(|index| scope.spawn(move || shard(index))).map(|job| job.join().unwrap()));
+    assert_eq!([shard(1), shard(2)].map(|progress| (progress.waiting, progress.failed)), [(0, 0); 2]);
+    assert_eq!(fs::read_dir(out.join("runs")).unwrap().count(), 3, "sup, and the two stages of base, which is mae");
 }
 
 /// The rows of `results.csv`, by the names of its columns.
@@ -231,13 +249,20 @@ fn no_test_patient_is_used_in_pilots_or_training() {
     };
     let json = |path: &Path| -> serde_json::Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let part = |ids: &[String]| ids.iter().cloned().collect::<BTreeSet<_>>();
-    // Rates are chosen on the first fold.
-    let first = ids(&json(&out.join("splits.json"))["folds"]["balls"][0]["split"]["test"]);
-    let lock = &json(&out.join("plan.lock.json"))["rates"]["balls"];
-    for method in ["sup", "base", "mae"] {
-        assert_eq!(lock[method]["tried"].as_array().unwrap().len(), 2);
-        let (labelled, validated) = (ids(&lock[method]["labelled"]), ids(&lock[method]["validated"]));
-        assert!(labelled.is_disjoint(&validated) && labelled.is_disjoint(&first) && validated.is_disjoint(&first));
+    // The rates of each fold are chosen without its test patients.
+    let folds: Vec<(BTreeSet<String>, BTreeSet<String>)> = json(&out.join("splits.json"))["folds"]["balls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fold| (ids(&fold["split"]["train"]), ids(&fold["split"]["test"])))
+        .collect();
+    for ((_, test), part) in folds.iter().zip(["balls", "balls, fold 2"]) {
+        let lock = &json(&out.join("plan.lock.json"))["rates"][part];
+        for method in ["sup", "base", "mae"] {
+            assert_eq!(lock[method]["tried"].as_array().unwrap().len(), 2);
+            let (labelled, validated) = (ids(&lock[method]["labelled"]), ids(&lock[method]["validated"]));
+            assert!(labelled.is_disjoint(&validated) && labelled.is_disjoint(test) && validated.is_disjoint(test));
+        }
     }
     let mut tested: Vec<BTreeSet<String>> = Vec::new();
     let mut pilots = 0;
@@ -256,8 +281,9 @@ fn no_test_patient_is_used_in_pilots_or_training() {
             let measured = measured.as_array().unwrap().iter().map(|row| row["patient"].as_str().unwrap().to_owned());
             assert_eq!(measured.collect::<BTreeSet<_>>(), if test.is_empty() { val.clone() } else { test.clone() });
         }
-        // Nothing that a pilot writes names a patient that will test.
-        let forbidden = if test.is_empty() { &first } else { &test };
+        // Nothing that a pilot writes names a test patient of its fold.
+        let of_fold = &folds.iter().find(|fold| fold.0 == train).unwrap().1;
+        let forbidden = if test.is_empty() { of_fold } else { &test };
         let files: &[&str] = if test.is_empty() {
             pilots += 1;
             &["split.json", "config.toml", "events.jsonl", "report.json", "evaluation/evaluation.json"]
@@ -272,7 +298,7 @@ fn no_test_patient_is_used_in_pilots_or_training() {
             tested.push(test);
         }
     }
-    assert_eq!((pilots, tested.len()), (5, 2));
+    assert_eq!((pilots, tested.len()), (2 * 5, 2));
     assert!(tested[0].is_disjoint(&tested[1]));
 }
 
