@@ -10,8 +10,7 @@ use engine::Result;
 use engine::config::{Config, Family, Number, Preset, Pretext};
 use engine::device::Compute;
 use engine::event::{Control, Event};
-use engine::model::UNet;
-use engine::model::record::Transfer;
+use engine::model::{UNet, record::Transfer};
 use engine::pretrain::task::{Picture, PretextTask, Sample, TaskSetup};
 use engine::pretrain::{network_config, register};
 use engine::seed::stream;
@@ -113,8 +112,7 @@ pub fn compare(plan: &str, out: &Path) -> Result<()> {
 
 #[allow(clippy::print_stdout, dead_code, reason = "an example; a test includes it")]
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let usage = "usage: own_method PLAN OUT";
-    let [_, plan, out] = std::env::args().collect::<Vec<_>>().try_into().map_err(|_| usage)?;
+    let [_, plan, out] = std::env::args().collect::<Vec<_>>().try_into().map_err(|_| "usage: own_method PLAN OUT")?;
     compare(&std::fs::read_to_string(plan)?, Path::new(&out))?;
     println!("{}", std::fs::read_to_string(Path::new(&out).join("tables.md"))?);
     Ok(())

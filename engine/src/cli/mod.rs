@@ -33,12 +33,13 @@ mod segment;
 mod study;
 mod training;
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::ErrorKind;
 use crate::event::{Control, Signal};
@@ -51,6 +52,7 @@ use crate::event::{Control, Signal};
     name = "amlp",
     version,
     propagate_version = true,
+    disable_help_subcommand = true,
     after_help = "Manual: amlp manual. Help of a command: amlp COMMAND --help."
 )]
 struct Cli {
@@ -128,6 +130,9 @@ enum Command {
     /// Print the manual, or its sections on a topic.
     #[command(after_help = manual::EXAMPLES)]
     Manual(manual::Args),
+    /// Print this list, the help of a command, or the manual's sections on another topic.
+    #[command(after_help = manual::HELP_EXAMPLES)]
+    Help(manual::Args),
 }
 
 /// Exit code of a command that processed some of the scans but not all.
@@ -142,10 +147,15 @@ pub fn run() -> ExitCode {
 }
 
 /// Runs the program on these arguments, the first of which is its own name.
-pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterator<Item = T>) -> ExitCode {
+pub fn run_with<T: Into<OsString>>(arguments: impl IntoIterator<Item = T>) -> ExitCode {
     // This must precede the first write, even to standard output.
     crate::disk::atomic::survive_size_limit();
-    let cli = Cli::parse_from(arguments);
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let mut command = Cli::command();
+    if let Some(about) = presets::help(&arguments) {
+        command = command.mut_subcommand("pretrain", |pretrain| pretrain.before_help(about));
+    }
+    let cli = Cli::from_arg_matches(&command.get_matches_from(arguments)).unwrap_or_else(|error| error.exit());
     crate::log::log_to_stderr("AMLP_LOG", "warn,wgpu_hal=off");
     let done = match cli.command {
         Command::Info(args) => info::run(args),
@@ -171,6 +181,7 @@ pub fn run_with<T: Into<std::ffi::OsString> + Clone>(arguments: impl IntoIterato
         Command::Bench(args) => bench::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Manual(args) => manual::run(&args),
+        Command::Help(args) => manual::help(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! `amlp presets`: lists the pre-training presets by family, or describes some.
 
+use std::ffi::OsString;
+
 use super::{print_json, print_text};
 use crate::config::{Family, Number, Preset};
 use crate::pretrain::numbers;
@@ -72,11 +74,37 @@ fn describe(preset: &Preset) -> String {
     text
 }
 
+/// What `amlp pretrain --preset NAME --help` prints above the options: the description of the preset.
+pub(super) fn help(arguments: &[OsString]) -> Option<String> {
+    let texts: Vec<&str> = arguments.iter().filter_map(|argument| argument.to_str()).collect();
+    let follows = texts.iter().position(|text| *text == "--preset").and_then(|at| texts.get(at + 1)).copied();
+    let name = follows.or_else(|| texts.iter().find_map(|text| text.strip_prefix("--preset=")))?;
+    Preset::named(name).ok().map(describe)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::config::PRESETS;
+
+    #[test]
+    fn the_help_of_pretrain_describes_the_named_preset() {
+        let of = |line: &str| help(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        for line in ["amlp pretrain --preset byol --help", "amlp pretrain --help --preset=byol"] {
+            assert!(of(line).unwrap().contains("Grill et al."), "{line}");
+        }
+        assert_eq!([of("amlp pretrain --help"), of("amlp pretrain --preset bylo --help")], [None, None]);
+    }
+
+    /// What it is, what is adapted, and which weights are transferred.
+    #[test]
+    fn every_preset_is_described_in_three_sentences() {
+        for Preset { name, about, .. } in PRESETS {
+            let sentences = about.split(". ").filter(|sentence| !sentence.starts_with(char::is_lowercase)).count();
+            assert_eq!(sentences, 3, "{name}: {about}");
+        }
+    }
 
     #[test]
     fn every_preset_is_listed_once_under_its_family_and_described_with_its_source() {

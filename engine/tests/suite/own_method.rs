@@ -31,6 +31,12 @@ fn a_registered_method_trains_and_appears_in_the_tables_of_a_study() {
     assert!(std::fs::read_to_string(custom.with_file_name("events.jsonl")).unwrap().contains("\"bias\""));
 }
 
+#[test]
+fn the_example_is_short() {
+    let lines = include_str!("../../examples/own_method.rs").lines().count();
+    assert!(lines < 120, "{lines} lines");
+}
+
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()

@@ -21,6 +21,8 @@ fn trained() -> impl Iterator<Item = &'static Preset> {
     PRESETS.iter().filter(|preset| preset.family != Family::Amlp || preset.name == "amlp")
 }
 
+const MANUAL: &str = include_str!("../../MANUAL.md");
+
 fn epochs(events: &[Event]) -> Vec<&EpochSummary> {
     events.iter().filter_map(|e| if let Event::Epoch(s) = e { Some(&**s) } else { None }).collect()
 }
@@ -38,6 +40,9 @@ fn every_preset_trains_resumes_bit_for_bit_and_logs_diagnostics() {
         assert_eq!(epochs.len(), 2, "{name}");
         assert!(epochs.iter().all(|epoch| epoch.loss.is_finite()), "{name}");
         assert!(epochs.iter().all(|epoch| !epoch.diagnostics.is_empty()), "{name} logs no diagnostics");
+        for (diagnostic, _) in epochs.iter().flat_map(|epoch| epoch.diagnostics.iter()) {
+            assert!(MANUAL.contains(&format!("`{diagnostic}`")), "the manual does not name {diagnostic} of {name}");
+        }
         let probes = events.iter().filter(|e| matches!(e, Event::Probe(_))).count();
         assert_eq!(probes, 2, "{name}: one picture of the pinned slice an epoch");
         let steps = events.iter().filter(|e| matches!(e, Event::Step { .. })).count();

@@ -1,6 +1,6 @@
 //! Masked-image methods. Each defines its mask, fill, target, head and loss; the shared parts are here.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `batch.rs` | slices with pixel masks and targets, on the host and on a device |
 //! | `normed.rs` | normalised patches as a target |
@@ -97,7 +97,7 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// The picture of a slice, `[S][S]`; by default the first channel of the output.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn show(&self, _slice: &MaskedSlice<Self::Target>, output: Vec<f32>) -> Result<Vec<f32>> {
         Ok(output)
     }
@@ -105,7 +105,7 @@ pub trait MaskedTask: Sized + Send + Sync + 'static {
     /// The loss of some of the slices, and the picture of each.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn loss(
         &self,
         net: &Self::Net,
@@ -235,9 +235,15 @@ pub fn warn_of_flat_output(position: Position, summary: &mut EpochSummary) {
     }
 }
 
-/// Sets the ratio of `loss` to the loss of the best constant output, and warns if it is near 1.
+/// Sets the ratio of `loss` to the loss of the best constant output, and warns if it is near 1, or if a constant output has no
+/// loss.
 pub(super) fn warn_of_loss(position: Position, loss: f64, constant: f64, summary: &mut EpochSummary) {
     if constant <= 0.0 {
+        summary.warnings.push(
+            "A constant output has no loss, so there is nothing to learn about the masked pixels. Enlarge preprocess.size, or set \
+             preprocess.spacing to native."
+                .to_owned(),
+        );
         return;
     }
     let ratio = loss / constant;
@@ -324,5 +330,15 @@ mod tests {
         assert_eq!(epoch(2, 2.0), (Some(1.0), 0));
         assert_eq!(epoch(3, 2.0), (Some(1.0), 1));
         assert_eq!(epoch(3, 1.5), (Some(0.75), 0));
+    }
+
+    /// On slices that were enlarged by nearest neighbour, all patches of 2 x 2 pixels are flat and leave the loss. The run said
+    /// nothing.
+    #[test]
+    fn targets_without_contrast_give_a_warning() {
+        let mut summary = EpochSummary { epoch: 1, ..EpochSummary::default() };
+        warn_of_loss(Position { epoch: 1, epochs: 20, step: 0 }, 0.0, 0.0, &mut summary);
+        assert_eq!(summary.diagnostics.get(LOSS_RATIO), None);
+        assert!(summary.warnings[0].contains("nothing to learn"), "{:?}", summary.warnings);
     }
 }
