@@ -39,6 +39,9 @@ pub struct Split {
     /// patients are drawn from it without reading masks.
     #[serde(default)]
     pub lesion_ml: BTreeMap<String, Option<f64>>,
+    /// Patients of no part that the network was trained on before, by any of the runs that this one builds on, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
 }
 
 /// A part of a [`Split`].
@@ -101,7 +104,7 @@ impl Split {
         for part in [&mut train, &mut val, &mut test] {
             part.sort_unstable();
         }
-        Self { version: VERSION, seed, train, val, test, lesion_ml }
+        Self { version: VERSION, seed, train, val, test, lesion_ml, seen: Vec::new() }
     }
 
     /// The patients of a part, sorted.
@@ -118,19 +121,28 @@ impl Split {
         }
     }
 
-    /// Fails if this split validates or tests on training patients of `pretraining`, because a network cannot be measured on
-    /// scans it has seen. The error names them. `path` is the file of this split.
-    pub fn check_unseen(&self, pretraining: &Self, path: &Path) -> Result<()> {
-        let seen: BTreeSet<&String> = pretraining.train.iter().collect();
+    /// Fails if this split validates or tests on patients that the run of the split `earlier`, or one before it, was trained on,
+    /// because a network cannot be measured on scans it has seen. The error names them. `path` is the file of this split.
+    pub fn check_unseen(&self, earlier: &Self, cohort: &Cohort, path: &Path) -> Result<()> {
+        let seen: BTreeSet<&str> = earlier.train.iter().chain(&earlier.seen).map(|id| patient_of(cohort, id)).collect();
         for (part, ids) in [("test", &self.test), ("val", &self.val)] {
-            let named: Vec<&str> = ids.iter().filter(|id| seen.contains(id)).map(String::as_str).collect();
+            let named = ids.iter().filter(|id| seen.contains(patient_of(cohort, id)));
+            let named: Vec<&str> = named.map(String::as_str).collect();
             if !named.is_empty() {
-                let why = "the network was pre-trained on these patients. Move them to train, leave them out, or use the \
-                           split of the pre-training run";
+                let why = "the network was trained on these patients before. Move them to train, leave them out, or use the \
+                           split of the run that it comes from";
                 return Err(Error::field(path, part, named.join(", "), why));
             }
         }
         Ok(())
+    }
+
+    /// Remembers whom the run of the split `earlier`, and those before it, were trained on.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self) -> Self {
+        let seen: BTreeSet<&String> = earlier.train.iter().chain(&earlier.seen).collect();
+        self.seen = seen.into_iter().filter(|id| !self.train.contains(id)).cloned().collect();
+        self
     }
 
     /// Fails if scans of one patient are in two parts, because the network would then be tested on a patient it was trained on.
@@ -139,7 +151,7 @@ impl Split {
         let mut part_of: BTreeMap<&str, &str> = BTreeMap::new();
         for (part, ids) in [("train", &self.train), ("val", &self.val), ("test", &self.test)] {
             for id in ids {
-                let patient = cohort.scans_of(id).next().map_or(id.as_str(), |case| case.patient.as_str());
+                let patient = patient_of(cohort, id);
                 if let Some(other) = part_of.insert(patient, part).filter(|other| *other != part) {
                     let why =
                         format!("scans of patient {patient} are in {other} and {part}. Put all of them into one part");
@@ -188,6 +200,11 @@ impl Split {
     pub fn to_json(&self) -> Result<String> {
         serde_json::to_string_pretty(self).map_err(|e| Error::config("split", "", e.to_string()))
     }
+}
+
+/// The patient with this id, or of the scan with this id.
+fn patient_of<'a>(cohort: &'a Cohort, id: &'a str) -> &'a str {
+    cohort.scans_of(id).next().map_or(id, |case| &case.patient)
 }
 
 /// Removes `count` entries from a sorted pool: a random one from each of `count` equal stretches.
@@ -255,21 +272,64 @@ mod tests {
         assert!(Split::draw(&none, 3).labelled(&LabelBudget::default()).is_err());
     }
 
+    /// A cohort of scans, by their id and their patient.
+    fn scans(of: &[(&str, &str)]) -> Cohort {
+        let mut cohort = Cohort::new(Path::new("c"), super::super::Layout::Brats);
+        let case = |(id, patient): &(&str, &str)| super::super::Case {
+            id: (*id).into(),
+            patient: (*patient).into(),
+            ..Default::default()
+        };
+        cohort.cases = of.iter().map(case).collect();
+        cohort
+    }
+
+    fn split(train: &[&str], test: &[&str]) -> Split {
+        let ids = |ids: &[&str]| ids.iter().map(ToString::to_string).collect();
+        Split { train: ids(train), test: ids(test), ..Split::draw(&[], 0) }
+    }
+
     #[test]
     fn a_split_that_tests_on_pre_training_patients_is_refused() {
         let all = patients(10);
         let pretraining = Split::draw(&all, 1);
-        let path = Path::new("own.json");
-        pretraining.check_unseen(&pretraining, path).unwrap();
+        let (path, cohort) = (Path::new("own.json"), scans(&[]));
+        pretraining.check_unseen(&pretraining, &cohort, path).unwrap();
         for part in ["test", "val"] {
             let mut own = pretraining.clone();
             let moved: Vec<String> = own.train.drain(..2).collect();
             let ids = if part == "test" { &mut own.test } else { &mut own.val };
             ids.extend(moved.iter().cloned());
-            let error = own.check_unseen(&pretraining, path).unwrap_err().to_string();
+            let error = own.check_unseen(&pretraining, &cohort, path).unwrap_err().to_string();
             assert!(error.starts_with("own.json") && error.contains(part), "{error}");
             assert!(moved.iter().all(|id| error.contains(id)), "{error}");
         }
+    }
+
+    #[test]
+    fn another_scan_of_a_pre_training_patient_is_no_test_scan() {
+        let (path, cohort) = (Path::new("own.json"), scans(&[("P1_1", "P1"), ("P1_2", "P1"), ("P2", "P2")]));
+        let earlier = split(&["P1_1"], &["P2"]);
+        split(&[], &["P2"]).check_unseen(&earlier, &cohort, path).unwrap();
+        let error = split(&["P2"], &["P1_2"]).check_unseen(&earlier, &cohort, path).unwrap_err().to_string();
+        assert!(error.contains("P1_2"), "{error}");
+    }
+
+    #[test]
+    fn patients_of_all_earlier_runs_are_remembered() {
+        let (path, cohort) = (Path::new("own.json"), scans(&[]));
+        let (first, second) = (split(&["a", "b"], &["e"]), split(&["b", "c"], &["f"]));
+        let second = second.after(&first);
+        assert_eq!(second.seen, ["a"]);
+        let text = second.to_json().unwrap();
+        assert_eq!(serde_json::from_str::<Split>(&text).unwrap(), second);
+        assert!(!first.to_json().unwrap().contains("seen"), "a field that earlier versions do not know");
+        assert_eq!(split(&["d"], &[]).after(&second).seen, ["a", "b", "c"]);
+        for test in ["a", "b", "c"] {
+            let error = split(&["d"], &[test]).check_unseen(&second, &cohort, path).unwrap_err().to_string();
+            assert!(error.contains(test), "{error}");
+        }
+        split(&["d"], &["e", "f"]).check_unseen(&second, &cohort, path).unwrap();
     }
 
     #[test]
@@ -287,18 +347,7 @@ mod tests {
 
     #[test]
     fn a_split_with_a_patient_in_two_parts_is_refused() {
-        let case = |id: &str, patient: &str| super::super::Case {
-            id: id.into(),
-            patient: patient.into(),
-            ..Default::default()
-        };
-        let mut cohort = Cohort::new(Path::new("c"), super::super::Layout::Brats);
-        cohort.cases = vec![case("P1_1", "P1"), case("P1_2", "P1"), case("P2", "P2")];
-        let split = |train: &[&str], test: &[&str]| Split {
-            train: train.iter().map(ToString::to_string).collect(),
-            test: test.iter().map(ToString::to_string).collect(),
-            ..Split::draw(&[], 0)
-        };
+        let cohort = scans(&[("P1_1", "P1"), ("P1_2", "P1"), ("P2", "P2")]);
         let path = Path::new("own.json");
         for fine in [split(&["P1"], &["P2"]), split(&["P1_1", "P1_2"], &["P2", "gone"])] {
             fine.check_patients(&cohort, path).unwrap();

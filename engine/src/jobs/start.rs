@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::event::{Control, Stage};
 use crate::preprocess::Targets;
 use crate::run::{RunFolder, failure};
+use crate::volume::MaskOptions;
 use crate::{Error, Result};
 
 /// Resolves modalities to the cohort's names, and labels to their meaning in it.
@@ -84,23 +85,22 @@ pub(super) fn open_run(
         corrections.relocate(&cohort.root);
         return Ok(OpenedRun { run, split, corrections, new: false });
     }
-    let split = match start.split {
-        Some(path) => {
-            let split = Split::read(path)?;
-            split.check_patients(cohort, path)?;
-            if let Some(pretraining) = inherited(config)? {
-                split.check_unseen(&pretraining, path)?;
-            }
-            with_volumes(split, config, cohort, control)?
-        }
+    let (split, source) = match start.split {
+        Some(path) => (Split::read(path)?, path.to_path_buf()),
         None => match inherited_here(config, cohort)? {
-            Some(split) => {
-                split.check_patients(cohort, &config.labels.from.join("split.json"))?;
-                split
-            }
-            None => draw_split(config, cohort, control)?,
+            Some(split) => (split, config.labels.from.join("split.json")),
+            None => (draw_split(config, cohort, control)?, out.join("split.json")),
         },
     };
+    split.check_patients(cohort, &source)?;
+    let split = match inherited(config)? {
+        Some(earlier) => {
+            split.check_unseen(&earlier, cohort, &source)?;
+            split.after(&earlier)
+        }
+        None => split,
+    };
+    let split = if start.split.is_some() { with_volumes(split, config, cohort, control)? } else { split };
     let corrections = corrections(config)?;
     let split = corrections.extend(cohort, split);
     let run = RunFolder::create(out, &config.to_toml()?)?;
@@ -179,7 +179,8 @@ pub(crate) fn eligible_patients(
 ) -> Result<Vec<(String, Option<f64>)>> {
     let modalities = &config.data.modality;
     let (first, others) = (modalities.first(), modalities.iter().skip(1));
-    let options = |modality| FingerprintOptions { modality, masks: config.preprocess.masks(), cache: None };
+    let masks = MaskOptions { frame: config.data.frame, ..config.preprocess.masks() };
+    let options = |modality| FingerprintOptions { modality, masks, cache: None };
     let mut found = fingerprint_with(cohort, &options(first.map(String::as_str)), control, &|_, _| {})?;
     // The masks are known by now. Any image of a scan may be unreadable.
     let mut images = cohort.clone();

@@ -74,13 +74,41 @@ fn no_patient_of_pretraining_becomes_a_test_patient() {
     let (seen, unseen) = (own.train[0].clone(), own.test[0].clone());
     (own.train[0], own.test[0]) = (unseen, seen.clone());
     let error = prepare(&own).unwrap_err().to_string();
-    assert!(error.contains("own.json") && error.contains(&seen) && error.contains("pre-trained"), "{error}");
+    assert!(error.contains("own.json") && error.contains(&seen) && error.contains("trained on"), "{error}");
     assert!(!out.exists(), "no run is left behind");
     // Fewer test patients, and the validation patients become training patients: all are new to the network.
     let mut own = split;
     own.test.truncate(1);
     own.train.append(&mut own.val);
     prepare(&own).unwrap();
+}
+
+/// The split of the run in between does not name all patients of the pre-training.
+#[test]
+fn no_patient_of_an_earlier_run_becomes_a_test_patient_of_a_later_one() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 10);
+    let [pre, fine, again] = ["pre", "fine", "again"].map(|name| temp.path().join(name));
+    let mut config = pretrain_config(&root);
+    config.training.epochs = 1;
+    pretrain(&config, &pre, false, 0).unwrap();
+    let pretraining: Split = RunFolder::open(&pre).unwrap().read_split().unwrap();
+    let path = temp.path().join("own.json");
+    let prepare = |own: &Split, from: &Path, out: &Path| {
+        fs::write(&path, own.to_json().unwrap()).unwrap();
+        let start = Start { split: Some(&path), ..Start::default() };
+        let job =
+            FinetuneJob::prepare(finetune_config(&root, Some(from)), out, start, &Control::default(), &mut |_, _| {})?;
+        Ok::<Split, engine::Error>(job.run.read_split()?)
+    };
+    let mut own = pretraining.clone();
+    let left_out = own.train.remove(0);
+    let stored = prepare(&own, &pre, &fine).unwrap();
+    assert_eq!((stored.seen.clone(), stored.train), (vec![left_out.clone()], own.train.clone()));
+    own.test = vec![left_out.clone()];
+    let error = prepare(&own, &fine, &again).unwrap_err().to_string();
+    assert!(error.contains("own.json") && error.contains(&left_out) && error.contains("trained on"), "{error}");
+    assert!(!again.exists(), "no run is left behind");
 }
 
 /// Checkpoints of early versions hold a digest of Debug texts, which this version cannot compute.
