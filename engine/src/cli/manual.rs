@@ -1,4 +1,6 @@
-//! `amlp manual`: prints the manual or some of its sections.
+//! `amlp manual` and `amlp help`: print the manual or some of its sections, and the help of a command.
+
+use clap::CommandFactory;
 
 use crate::Error;
 use crate::manual::{TEXT, sections};
@@ -8,6 +10,11 @@ pub const EXAMPLES: &str = "Examples:
   amlp manual devices
   amlp manual amlp segment";
 
+pub const HELP_EXAMPLES: &str = "Examples:
+  amlp help
+  amlp help segment
+  amlp help run folders";
+
 #[derive(clap::Args)]
 pub struct Args {
     /// Words in the title of a section.
@@ -16,6 +23,18 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
     super::print_text(&sections_on(&args.topic.join(" "))?)
+}
+
+pub fn help(args: &Args) -> anyhow::Result<()> {
+    super::print_text(&help_on(&args.topic)?)
+}
+
+/// The help of the program or of the command that `topic` names, else the manual's sections on it.
+fn help_on(topic: &[String]) -> crate::Result<String> {
+    let mut program = super::Cli::command();
+    program.build();
+    let command = topic.iter().try_fold(&mut program, |command, name| command.find_subcommand_mut(name));
+    command.map_or_else(|| sections_on(&topic.join(" ")), |command| Ok(command.render_long_help().to_string()))
 }
 
 /// The sections whose title contains `topic`; the whole manual if it is empty.
@@ -50,8 +69,6 @@ fn sections_on(topic: &str) -> crate::Result<String> {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use clap::CommandFactory;
-
     use super::*;
     use crate::config::{Config, Family, PRESETS};
 
@@ -75,6 +92,8 @@ mod tests {
     fn the_manual_lists_every_option_of_every_command_and_no_other() {
         let program = super::super::Cli::command();
         let shared = options(section(SHARED));
+        let everywhere = options(section("Commands").split("\n### ").next().unwrap());
+        assert!(everywhere.contains("json"), "MANUAL.md, Commands: describe --json");
         for command in program.get_subcommands() {
             let name = command.get_name();
             let named = options(section(&format!("amlp {name}")));
@@ -87,7 +106,8 @@ mod tests {
                 .map(str::to_owned)
                 .collect();
             let taken: &BTreeSet<String> = if TRAINERS.contains(&name) { &shared } else { &BTreeSet::new() };
-            let absent: Vec<&String> = real.iter().filter(|o| !named.contains(*o) && !taken.contains(*o)).collect();
+            let described = |o: &&String| [&named, taken, &everywhere].iter().any(|options| options.contains(*o));
+            let absent: Vec<&String> = real.iter().filter(|o| !described(o)).collect();
             assert!(absent.is_empty(), "MANUAL.md, amlp {name}: describe {absent:?}");
             let stale: Vec<&String> = named.iter().chain(taken).filter(|option| !real.contains(*option)).collect();
             assert!(stale.is_empty(), "MANUAL.md, amlp {name}: there is no {stale:?}");
@@ -149,5 +169,14 @@ mod tests {
         assert_eq!(sections_on("commands").unwrap(), section("Commands"), "no command is printed twice");
         let error = sections_on("zebra").unwrap_err().to_string();
         assert!(error.contains("zebra") && error.contains("Run folders"), "{error}");
+    }
+
+    #[test]
+    fn help_is_that_of_a_command_or_of_the_manual() {
+        let on = |topic: &[&str]| help_on(&topic.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(on(&[]).unwrap().contains("Usage: amlp <COMMAND>"));
+        assert!(on(&["segment"]).unwrap().contains("Usage: amlp segment [OPTIONS]"));
+        assert_eq!(on(&["run", "folders"]).unwrap(), section("Run folders"));
+        assert!(on(&["zebra"]).is_err());
     }
 }
