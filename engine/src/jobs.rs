@@ -17,7 +17,6 @@ use crate::finetune::{FinetuneReport, LabelledData, finetune};
 use crate::pretrain::amlp::mps::PatchState;
 use crate::pretrain::{PretrainReport, Slices, Validation, patches, pretrain};
 use crate::probe::{Pin, Pins, stored_pins};
-use crate::run::report::write_report;
 use crate::run::{RunFolder, diff_config, failure};
 use crate::trainer::{Dataset, Session};
 use crate::{Error, ErrorKind, Result};
@@ -247,7 +246,7 @@ fn finish<R: serde::Serialize>(
         }
     })?;
     match &done {
-        Some(report) => write_report(run, &JobReport { report, left_out: &selection.left_out })?,
+        Some(report) => run.write_report(&JobReport { report, left_out: &selection.left_out })?,
         None if dry => run.discard()?,
         None => {}
     }

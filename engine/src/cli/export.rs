@@ -12,7 +12,6 @@ use crate::finetune::FinetuneReport;
 use crate::predict::ModelCard;
 use crate::predict::{Choice, export_model, open_finetuned};
 use crate::run::RunFolder;
-use crate::run::report::read_report;
 use crate::{Error, Result};
 
 /// The model card.
@@ -44,9 +43,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let attribution = args.attribution.as_deref().map(read_attribution).transpose()?;
     let (run, config) = open_finetuned(&args.run)?;
     if args.run.join(CARD).is_file() {
-        bail!("{}: an exported model already. Copy the folder, or name the run it comes from", args.run.display());
+        bail!("{}: is already an exported model. Copy the folder, or name the run it comes from", args.run.display());
     }
-    let report: FinetuneReport = read_report(&run)?;
+    let report: FinetuneReport = run.read_report()?;
     let pretrained = pretrained(&config)?;
     let choice = if args.best { Choice::Best } else { Choice::Last };
     let exported = export_model(&args.run, choice, &args.out)?;

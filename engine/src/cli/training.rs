@@ -16,21 +16,24 @@ use crate::jobs::{Start, stored_config};
 use crate::model::{Norm, Precision};
 use crate::preprocess::{CtOffset, LabelMap, Spacing, Targets};
 use crate::run::history::RunState;
-use crate::run::report::read_report;
 use crate::run::tensorboard::TensorBoard;
 use crate::run::{History, RunFolder};
 use crate::{Error, Result};
 
+/// Keeps what a command requires out of the help's section of options of both stages.
+const NO_HEADING: Option<&str> = None;
+
 /// Settings of a run. Each flag overrides the preset and the files of `--config`.
 #[derive(Clone, clap::Args)]
-pub struct Shared {
+pub struct TrainingFlags {
     /// Folder of patients.
+    #[arg(help_heading = NO_HEADING)]
     pub cohort: PathBuf,
     /// Modality, or several separated by commas, one per channel.
-    #[arg(long, value_name = "M", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "M", value_delimiter = ',', required = true, help_heading = NO_HEADING)]
     pub modality: Vec<String>,
     /// Folder to create for the results.
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", help_heading = NO_HEADING)]
     pub out: PathBuf,
     /// TOML file with settings named as in a run's config.toml. Repeatable; later files override earlier ones.
     #[arg(long, value_name = "FILE")]
@@ -139,7 +142,7 @@ impl DeviceFlags {
 /// How the labelled patients are chosen.
 #[derive(clap::Args)]
 pub struct LabelFlags {
-    /// Labelled training patients: a share such as 5%, a number, all, or patients:ID,ID.
+    /// Labelled training patients: a percentage such as 5%, a number, all, or patients:ID,ID.
     #[arg(long, value_name = "LABELS")]
     labels: Option<String>,
     /// How the labelled patients are drawn.
@@ -200,7 +203,7 @@ pub fn finished_report<R: DeserializeOwned>(out: &Path) -> Result<Option<R>> {
     if !RunFolder::is_run(out) || History::read(out)?.state != RunState::Finished {
         return Ok(None);
     }
-    let report = read_report(&RunFolder::open(out)?)?;
+    let report = RunFolder::open(out)?.read_report()?;
     eprintln!("amlp: {} is finished. There is nothing to resume", out.display());
     Ok(Some(report))
 }
@@ -217,17 +220,17 @@ impl RunFlags {
     }
 
     /// The output flags.
-    pub fn output(&self, shared: &Shared) -> Output {
+    pub fn output(&self, shared: &TrainingFlags) -> Output {
         Output { json: shared.json, tensorboard: self.tensorboard }
     }
 
     /// How the job opens its run folder.
-    pub fn start<'a>(&self, shared: &'a Shared) -> Start<'a> {
+    pub fn start<'a>(&self, shared: &'a TrainingFlags) -> Start<'a> {
         Start { resume: self.resume, split: shared.split.as_deref(), dry: self.dry_run, strict: shared.files.strict }
     }
 }
 
-impl Shared {
+impl TrainingFlags {
     /// Overrides `config` by the files of `--config`, then by the flags.
     pub fn resolve(&self, mut config: Config) -> Result<Config> {
         for path in &self.config {
@@ -278,7 +281,7 @@ pub fn put<T>(setting: &mut T, flag: Option<T>) {
 }
 
 /// Prints how many scans are used if none is left out. Otherwise the run itself warns.
-pub fn say_if_complete(selection: &Selection) {
+pub fn print_if_complete(selection: &Selection) {
     if selection.is_complete() {
         eprintln!("amlp: {selection}");
     }

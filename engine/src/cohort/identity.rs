@@ -29,10 +29,9 @@ impl CohortIdentity {
         let complete = cohort.cases.iter().filter(|case| case.has_all(modalities));
         let digest = |images: &BTreeMap<String, super::ImageFile>| -> Result<String> {
             let mut text = String::new();
-            for modality in modalities {
-                if let Some(image) = images.get(modality) {
-                    text += &format!("{modality} {:?} {}\n", image.frame, HeaderSummary::read(&image.path)?.digest);
-                }
+            for (modality, image) in modalities.iter().filter_map(|modality| images.get_key_value(modality)) {
+                let frame = image.frame.map_or_else(|| "None".to_owned(), |frame| format!("Some({frame})"));
+                text += &format!("{modality} {frame} {}\n", HeaderSummary::read(&image.path)?.digest);
             }
             Ok(sha256(text.as_bytes()))
         };

@@ -7,7 +7,7 @@
 //!
 //! A long operation is planned on a clone of the labels, which is cheap, and its delta is applied at the end.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `labels.rs` | the mask, in slabs that copies share |
 //! | `op.rs`, `limits.rs`, `steps.rs` | the operations, limits of their parameters, and lists of them as JSON |
@@ -119,8 +119,7 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         Op::Paint { label, brush } => Change::replace(brush::brush(brush, grid, control)?, *label),
         Op::Erase { label, brush } => Change::remove(brush::brush(brush, grid, control)?, *label),
         Op::ThresholdPaint { label, brush, min, max } => {
-            let values = scene.values(op, labels)?;
-            let range = range(*min, *max);
+            let (values, range) = (scene.values(op, labels)?, range(*min, *max));
             let inside = brush::brush(brush, grid, control)?;
             Change::replace(inside.filtered(|index| range.contains(&values.value(index))), *label)
         }
@@ -159,11 +158,8 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
         }
         Op::Watershed { label, inside, outside, smooth_mm, overwrite } => {
             let values = scene.values(op, labels)?;
-            Change::add(
-                watershed::watershed([inside, outside], *smooth_mm, values, labels, control)?,
-                *label,
-                *overwrite,
-            )
+            let lesion = watershed::watershed([inside, outside], *smooth_mm, values, labels, control)?;
+            Change::add(lesion, *label, *overwrite)
         }
         Op::KeepComponent { seed, label } => {
             Change::remove(islands::other_components(seed.require(grid)?, *label, labels, control)?, None)

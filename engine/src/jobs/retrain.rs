@@ -17,7 +17,6 @@ use crate::metrics::Measures;
 use crate::predict::{Choice, Segmenter};
 use crate::run::RunFolder;
 use crate::run::checkpoint;
-use crate::run::report::{read_report, write_report};
 use crate::trainer::WEIGHTS;
 use crate::{Error, ErrorKind, Result};
 
@@ -146,12 +145,12 @@ pub fn measure_change(
     };
     let change = compare(name_of(&config.labels.from), part, &of(&before), &of(&after.patients));
     let folder = RunFolder::resume(run)?;
-    let mut report: serde_json::Value = read_report(&folder)?;
+    let mut report: serde_json::Value = folder.read_report()?;
     if let Some(fields) = report.as_object_mut() {
         let value = serde_json::to_value(&change).map_err(|error| Error::file(run, error.to_string()))?;
         fields.insert("before_after".to_owned(), value);
     }
-    write_report(&folder, &report)?;
+    folder.write_report(&report)?;
     Ok(Some(change))
 }
 

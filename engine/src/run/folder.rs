@@ -126,10 +126,6 @@ impl RunFolder {
         self.root.join(CHECKPOINTS)
     }
 
-    pub(crate) fn report_path(&self) -> PathBuf {
-        self.root.join(REPORT)
-    }
-
     /// The stored configuration as text.
     pub fn config_text(&self) -> Result<String> {
         text::read_text(&self.config_path())
@@ -172,6 +168,20 @@ impl RunFolder {
     /// The stored list of corrected masks; `None` if the run trains on none.
     pub fn read_corrections<T: DeserializeOwned>(&self) -> Result<Option<T>> {
         text::read_json_if_any(&self.root.join(CORRECTIONS))
+    }
+
+    /// Replaces the report. Non-finite numbers become null.
+    pub fn write_report<T: Serialize + ?Sized>(&self, report: &T) -> Result<()> {
+        self.require_lock()?;
+        text::write_json(&self.root.join(REPORT), report)
+    }
+
+    /// The report of a finished run.
+    ///
+    /// # Errors
+    /// If it does not exist or is not a `T`.
+    pub fn read_report<T: DeserializeOwned>(&self) -> Result<T> {
+        text::read_json(&self.root.join(REPORT))
     }
 
     /// Checks that files can be created, flushed, renamed and removed in the folder and in `checkpoints`. Called by

@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::ErrorKind;
-use crate::run::report::{read_report, write_report};
 
 const TEXT: &str = "version = 1\n[pretrain]\nlr = 0.0001\n";
 
@@ -18,15 +17,15 @@ fn a_run_folder_is_created_written_and_read_again() {
     let (_keep, root) = new_root();
     let run = RunFolder::create(&root, TEXT).unwrap();
     run.write_split(&["a", "b"]).unwrap();
-    write_report(&run, &serde_json::json!({"dsc": 0.5})).unwrap();
+    run.write_report(&serde_json::json!({"dsc": 0.5})).unwrap();
     drop(run);
 
     let run = RunFolder::open(&root).unwrap();
     assert_eq!(run.config_text().unwrap(), TEXT);
     assert_eq!(run.read_split::<Vec<String>>().unwrap(), ["a", "b"]);
-    assert_eq!(read_report::<serde_json::Value>(&run).unwrap()["dsc"], 0.5);
+    assert_eq!(run.read_report::<serde_json::Value>().unwrap()["dsc"], 0.5);
     assert!(!run.holds_lock());
-    for error in [run.write_split("x").unwrap_err(), write_report(&run, "x").unwrap_err()] {
+    for error in [run.write_split("x").unwrap_err(), run.write_report("x").unwrap_err()] {
         assert!(error.to_string().contains("reading only"), "{error}");
     }
     assert!(RunFolder::resume(&root).unwrap().warnings().is_empty());

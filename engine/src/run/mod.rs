@@ -9,9 +9,9 @@
 //!   probes/          records of the pinned slices; see [`crate::probe`]
 //!   corrections.json the corrected masks that a fine-tuning run trains on; see [`crate::cohort::corrections`]
 //!   report.json      results of a finished run
-//!   tensorboard/     the same events as TensorBoard reads them, if asked for; see [`tensorboard`]
+//!   tensorboard/     TensorBoard event files, with `--tensorboard`; see [`tensorboard`]
 //!   evaluation/      segmentations of the held-out patients by the last network and their measures, after an evaluation
-//!   evaluation-best/ the same by the network that validated best
+//!   evaluation-best/ the same, by the network with the best validation
 //!   failed.txt       the error that ended the run; removed when it is resumed
 //!   notes.txt        the user's notes; see [`workspace`]
 //!   lock             locked by the process that writes here; see [`lock`]
@@ -39,7 +39,6 @@ pub mod lock;
 pub mod log;
 mod manifest;
 pub(crate) mod probes;
-pub mod report;
 pub mod review;
 pub mod spill;
 pub mod study;

@@ -103,10 +103,10 @@ fn parse(bytes: &[u8]) -> (ReviewLog, usize) {
 
 fn entry(line: &[u8]) -> Result<Entry, String> {
     #[derive(Deserialize)]
-    struct Versioned {
+    struct LineHeader {
         version: u32,
     }
-    let header: Versioned = serde_json::from_slice(line).map_err(|e| e.to_string())?;
+    let header: LineHeader = serde_json::from_slice(line).map_err(|e| e.to_string())?;
     if header.version != VERSION {
         return Err(format!("its version is {}, this program reads {VERSION}", header.version));
     }

@@ -3,6 +3,7 @@
 
 use rand::RngExt;
 
+use crate::volume::percentile;
 use crate::{parallel, seed};
 
 /// Number of [`Resamples`] where all of them are too many to enumerate.
@@ -133,13 +134,19 @@ impl Resamples {
         let (rows, columns): (Vec<usize>, Vec<usize>) = ((0..self.rows).collect(), (0..self.columns).collect());
         let whole = means_of(&rows, &columns);
         let drawn: Vec<Vec<f64>> = self.drawn.iter().map(|(rows, columns)| means_of(rows, columns)).collect();
-        Some(parallel::map(tables.len(), |t| {
+        let interval = |t: usize| {
             let mut means: Vec<f64> = drawn.iter().map(|means| means[t]).collect();
             let n = means.len() as f64;
             let centre = means.iter().sum::<f64>() / n;
             let sd = (means.iter().map(|mean| (mean - centre).powi(2)).sum::<f64>() / n).sqrt();
-            Interval { mean: whole[t], low: percentile(&mut means, 2.5), high: percentile(&mut means, 97.5), sd }
-        }))
+            Some(Interval {
+                mean: whole[t],
+                low: percentile(&mut means, 2.5)?,
+                high: percentile(&mut means, 97.5)?,
+                sd,
+            })
+        };
+        parallel::map(tables.len(), interval).into_iter().collect()
     }
 }
 
@@ -148,15 +155,6 @@ fn every_draw(n: usize) -> Vec<Vec<usize>> {
     (0..n).fold(vec![Vec::new()], |draws, _| {
         draws.iter().flat_map(|draw| (0..n).map(|index| [draw.as_slice(), &[index]].concat())).collect()
     })
-}
-
-/// Linear percentile, which reorders the values.
-fn percentile(values: &mut [f64], percent: f64) -> f64 {
-    let rank = percent / 100.0 * (values.len() - 1) as f64;
-    let (_, below, larger) = values.select_nth_unstable_by(rank.floor() as usize, f64::total_cmp);
-    let below = *below;
-    let above = larger.iter().copied().min_by(f64::total_cmp).unwrap_or(below);
-    below + (above - below) * (rank - rank.floor())
 }
 
 #[cfg(test)]

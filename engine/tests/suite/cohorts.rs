@@ -50,7 +50,7 @@ fn one_bad_case_never_stops_the_others() {
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((report["cases"].as_array().unwrap().len(), report["left_out"].as_array().unwrap().len()), (4, 2));
     assert!(errors.contains("used 5 of 6 scans, left out 1: P04 (missing modality pet)"), "{errors}");
-    assert!(errors.contains("2 of 6 scans are not done:") && errors.contains("\n  P02  "), "{errors}");
+    assert!(errors.contains("2 of 6 scans were left out:") && errors.contains("\n  P02  "), "{errors}");
     let strict = ["segment", "--device", "cpu", "--subset", "all", "--strict", "--model"];
     assert_eq!(ended(&amlp(&strict, &[&model, &root, Path::new("--out"), &out])).0, 1);
 
@@ -289,7 +289,7 @@ fn patients_with_several_scans_are_split_and_labelled_as_one() {
     finetune(&config, &run, false, 0).unwrap();
     let split: Split = RunFolder::open(&run).unwrap().read_split().unwrap();
     assert_eq!(split.train.len() + split.val.len() + split.test.len(), 6, "{split:?}");
-    let report: serde_json::Value = engine::run::report::read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    let report: serde_json::Value = RunFolder::open(&run).unwrap().read_report().unwrap();
     assert_eq!(report["labelled"].as_array().unwrap().len(), 2, "two patients are labelled, with two scans each");
     let (code, text, _) = ended(&amlp(&["cohort", "--json"], &[&root]));
     let found: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -310,9 +310,66 @@ fn four_dimensional_images_are_not_trained_on_silently() {
     let mut config = pretrain_config(&root);
     config.training.epochs = 1;
     let error = pretrain(&config, &temp.path().join("refused"), false, 0).unwrap_err().to_string();
-    assert!(error.contains("frames is 2") && error.contains("frames (0 to 1)"), "{error}");
+    assert!(error.contains("frames is 2") && error.contains("frames, 0 to 1, with --frame"), "{error}");
+    // No scan of a fine-tuning can be read: the error says why, not that nobody has a mask.
+    let error = finetune(&finetune_config(&root, None), &temp.path().join("no"), false, 0).unwrap_err().to_string();
+    assert!(error.contains("used 0 of") && error.contains("with --frame"), "{error}");
     config.data.frame = Some(1);
     pretrain(&config, &temp.path().join("pre"), false, 0).unwrap();
+
+    // Masks with a frame for each frame of their image follow the chosen frame in every command.
+    let label = patient(0).1;
+    let labels: Vec<u8> = label.iter().map(|l| l as u8).collect();
+    let frames = VoxelData::U8([vec![0; labels.len()], labels.clone()].concat());
+    let mask = Volume::new(label.grid.clone(), frames, engine::volume::Scale::IDENTITY);
+    write_volume(&root.join("P00/seg.nii.gz"), &mask).unwrap();
+    let list = |options: &[&str]| {
+        let (code, text, errors) = ended(&amlp(&[&["cohort", "--json", "--fresh"], options].concat(), &[&root]));
+        assert_eq!(code, 0, "{errors}");
+        let found: serde_json::Value = serde_json::from_str(&text).unwrap();
+        (found["labelled"].as_u64(), found["cases"][0]["lesion_ml"].as_f64())
+    };
+    assert_eq!(list(&[]).0, Some(4), "without a frame, such a mask is left out");
+    assert_eq!(list(&["--frame", "1"]), (Some(5), Some(label.volume_ml())));
+    assert_eq!(list(&["--frame", "0"]), (Some(5), Some(0.0)));
+    let one = temp.path().join("one.nii.gz");
+    write_label(&one, &label, &patient(0).0).unwrap();
+    let line = ["evaluate", "--json", "--frame", "1", "--prediction"];
+    let (code, text, errors) = ended(&amlp(&line, &[&one, Path::new("--truth"), &root.join("P00/seg.nii.gz")]));
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, report["mean"]["1"]["cases"].as_u64()), (0, Some(1)), "{errors}");
+}
+
+/// Channels of nnU-Net outside a dataset were segmented one by one, whatever the model reads.
+#[test]
+fn numbered_channels_without_names_are_not_segmented() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 5);
+    let (model, scans) = (model(temp.path(), &root), temp.path().join("scans"));
+    fs::create_dir_all(&scans).unwrap();
+    for (number, name) in ["A_0000", "A_0001", "B_0000", "B_0001"].into_iter().enumerate() {
+        fs::copy(root.join(format!("P0{number}/pet.nii.gz")), scans.join(format!("{name}.nii.gz"))).unwrap();
+    }
+    let out = temp.path().join("out");
+    let segment = |scans: &Path| {
+        ended(&amlp(&["segment", "--device", "cpu", "--model"], &[&model, scans, Path::new("--out"), &out]))
+    };
+    let (code, _, errors) = segment(&scans);
+    assert!(code == 1 && errors.contains("2 numbered channels a scan") && !out.exists(), "{errors}");
+    // In a dataset whose channels are others, they are refused by name; the channel of the model is found by name.
+    let images = temp.path().join("dataset/imagesTs");
+    fs::create_dir_all(images.parent().unwrap()).unwrap();
+    fs::rename(&scans, &images).unwrap();
+    let name = |second: &str| {
+        let text = format!(r#"{{"channel_names": {{"0": "CT", "1": "{second}"}}}}"#);
+        fs::write(images.with_file_name("dataset.json"), text).unwrap();
+    };
+    name("T1");
+    let (code, _, errors) = segment(&images);
+    assert!(code == 1 && errors.contains("has ct, t1. The model needs pet"), "{errors}");
+    name("PET");
+    let (code, _, errors) = segment(&images);
+    assert!(code == 0 && errors.contains("used 2 of 2 scans") && out.join("A.nii.gz").is_file(), "{errors}");
 }
 
 #[test]

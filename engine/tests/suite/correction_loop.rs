@@ -14,7 +14,6 @@ use engine::jobs::retrain::{model_id, retrain_config};
 use engine::model::record;
 use engine::predict::Choice;
 use engine::run::RunFolder;
-use engine::run::report::read_report;
 use engine::volume::MaskOptions;
 use serde_json::Value;
 
@@ -130,7 +129,7 @@ fn retraining_on_corrected_cases_improves_the_other_cases() {
     assert_eq!((&change["from"], &change["part"]), (&"fine".into(), &"test".into()));
     let second = split(&next);
     assert_eq!((second.test, second.val), (first.test, first.val));
-    let stored: FinetuneReport = read_report(&RunFolder::open(&next).unwrap()).unwrap();
+    let stored: FinetuneReport = RunFolder::open(&next).unwrap().read_report().unwrap();
     assert_eq!(serde_json::to_value(stored.before_after).unwrap(), *change);
     // The finished run still reports it.
     let again = amlp(&["resume", next.to_str().unwrap()], &[]);
@@ -166,7 +165,7 @@ fn retraining_starts_from_the_whole_network_and_resumes_with_the_same_masks() {
         finetune(&retrain_config(&ward.run, None, None, false).unwrap(), &out, true, 0).unwrap_err().to_string();
     assert!(error.contains("labels.labels"), "another training: {error}");
     finetune(&config, &out, true, 0).unwrap();
-    let report: FinetuneReport = read_report(&RunFolder::open(&out).unwrap()).unwrap();
+    let report: FinetuneReport = RunFolder::open(&out).unwrap().read_report().unwrap();
     assert_eq!(report.corrected, [ward.corrected[0].0.clone()]);
     assert_eq!(report.before_after, None, "the command and the window measure it after the training");
 }

@@ -11,7 +11,6 @@ use engine::event::{Control, Event, Signal};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::metrics::Options;
 use engine::predict::Choice;
-use engine::run::report::read_report;
 use engine::run::workspace::{EntryState, list};
 use engine::run::{RunFolder, lock};
 use engine::volume::{LabelVolume, MaskOptions};
@@ -138,7 +137,7 @@ fn the_last_and_the_best_network_are_evaluated_side_by_side() {
     assert_eq!((entry.best_validation, entry.last_validation), (Some(best), validations.last().copied()));
     let mean = |evaluation: &RunEvaluation| evaluation.mean.as_ref().map(|mean| mean.dsc);
     assert_eq!((entry.evaluated_last, entry.evaluated_best), (mean(&of_last), mean(&of_best)));
-    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    let report: serde_json::Value = RunFolder::open(&run).unwrap().read_report().unwrap();
     assert_eq!((report["best_epoch"].as_u64(), report["best_dice"].as_f64()), (Some(best.0 as u64), Some(best.1)));
 
     // An evaluation of an earlier version does not say which network it used: it was the last.

@@ -12,7 +12,6 @@ use engine::jobs::{FinetuneJob, PretrainJob, Start};
 use engine::predict::{Choice, Segmenter};
 use engine::preprocess::Kind;
 use engine::run::RunFolder;
-use engine::run::report::read_report;
 use engine::volume::nifti::{write_label, write_volume};
 use engine::volume::{LabelVolume, Volume};
 use proptest::prelude::*;
@@ -25,7 +24,7 @@ fn split_of(run: &Path) -> Split {
 
 /// The patients whose labels a fine-tuning run has used.
 fn labelled(run: &Path) -> Vec<String> {
-    let report: serde_json::Value = read_report(&RunFolder::open(run).unwrap()).unwrap();
+    let report: serde_json::Value = RunFolder::open(run).unwrap().read_report().unwrap();
     report["labelled"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect()
 }
 
@@ -61,7 +60,7 @@ fn one_slice_is_overfitted_by_fine_tuning() {
     assert!(events.iter().any(|e| matches!(e, Event::Started { slices: 1, .. })), "one slice is trained on");
 
     assert!(!events.iter().any(|e| matches!(e, Event::Warning { .. })), "it has converged");
-    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    let report: serde_json::Value = RunFolder::open(&run).unwrap().read_report().unwrap();
     assert_eq!(report["converged"], true, "{report}");
 
     let [id] = &labelled(&run)[..] else { panic!("one patient is labelled") };

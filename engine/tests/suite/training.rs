@@ -3,7 +3,6 @@
 use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
 use engine::ErrorKind;
 use engine::event::{Event, EventSink, Losses};
-use engine::run::report::read_report;
 use engine::run::{History, RunFolder};
 
 #[test]
@@ -60,7 +59,7 @@ fn a_fine_tuning_logs_its_training_dice_and_says_that_it_has_not_converged() {
     assert!(dices.iter().all(|[dice, of_loss]| (dice - of_loss).abs() < 1e-12 && *dice > 0.0), "{dices:?}");
     let warned = |event: &Event| matches!(event, Event::Warning { message } if message.starts_with("Not converged: "));
     assert!(events.iter().any(warned));
-    let report: serde_json::Value = read_report(&RunFolder::open(&run).unwrap()).unwrap();
+    let report: serde_json::Value = RunFolder::open(&run).unwrap().read_report().unwrap();
     // The mean of the second half: four epochs are too few for a tenth.
     let mean = f64::midpoint(dices[2][0], dices[3][0]);
     assert_eq!((&report["converged"], report["training_dice"].as_f64()), (&false.into(), Some(mean)));

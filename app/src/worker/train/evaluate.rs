@@ -7,7 +7,6 @@ use engine::finetune::{BeforeAfter, FinetuneReport};
 use engine::jobs::evaluation::{RunEvaluation, evaluate_run, stored_evaluation};
 use engine::predict::Choice;
 use engine::run::RunFolder;
-use engine::run::report::read_report;
 
 use crate::state::train::Results;
 use crate::state::{Severity, Slot, State};
@@ -80,5 +79,5 @@ impl Job for MeasureRun {
 
 /// The Dice before and after from a run's report; an unfinished run has none.
 fn before_after(run: &Path) -> Option<BeforeAfter> {
-    read_report::<FinetuneReport>(&RunFolder::open(run).ok()?).ok()?.before_after
+    RunFolder::open(run).ok()?.read_report::<FinetuneReport>().ok()?.before_after
 }
