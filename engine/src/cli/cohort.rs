@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let cache = FingerprintCache::of_user();
     let options = FingerprintOptions {
         modality: args.modality.as_deref(),
-        masks: args.masks.options(),
+        masks: args.masks.options_for(args.files.frame),
         cache: cache.as_ref().filter(|_| !args.fresh),
     };
     let found = fingerprint_with(&cohort, &options, &Control::default(), &progress())?;
@@ -87,14 +87,15 @@ fn table(found: &Fingerprint) -> String {
         let _ = writeln!(text, "held out    {} of imagesTs, in no split", plural(held_out, "scan", "scans"));
     }
     let width_of = |of: &dyn Fn(&CaseFingerprint) -> usize| found.cases.iter().map(of).max().unwrap_or(0);
-    let scan = width_of(&|case| case.id.chars().count()).max(4);
+    let scan = width_of(&|case| in_one_line(&case.id).chars().count()).max(4);
     // If every patient has one scan, the patient column would repeat the scan column.
-    let patient = if found.patients == found.scans { 0 } else { width_of(&|case| case.patient.chars().count()).max(7) };
+    let patient = width_of(&|case| in_one_line(&case.patient).chars().count()).max(7);
+    let patient = if found.patients == found.scans { 0 } else { patient };
     let (shape, spacing) = ("shape", "spacing (mm)");
     let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", "patient") };
     let _ = writeln!(text, "\n{patients}{:scan$}  {shape:>13}  {spacing:>18}  axes  lesion (ml)  labels", "scan");
     for case in &found.cases {
-        let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", case.patient) };
+        let patients = if patient == 0 { String::new() } else { format!("{:patient$}  ", in_one_line(&case.patient)) };
         let _ = writeln!(text, "{patients}{}", row(case, scan));
     }
     if !found.problems.is_empty() {
@@ -102,7 +103,7 @@ fn table(found: &Fingerprint) -> String {
     }
     for problem in &found.problems {
         let location = problem.file.as_deref().or(problem.case.as_deref()).unwrap_or("cohort");
-        let _ = writeln!(text, "  {location}: {}", problem.what);
+        let _ = writeln!(text, "  {}: {}", in_one_line(location), in_one_line(&problem.what));
     }
     text
 }
@@ -112,7 +113,7 @@ fn backgrounds(found: &Fingerprint) -> String {
     const MAX_LISTED: usize = 6;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for value in found.cases.iter().flat_map(|case| case.background.values()) {
-        let name = value.map_or_else(|| "none constant".into(), |v| format!("{}", (v * 1e4).round() / 1e4 + 0.0));
+        let name = value.map_or_else(|| "not constant".into(), |v| format!("{}", (v * 1e4).round() / 1e4 + 0.0));
         *counts.entry(name).or_default() += 1;
     }
     let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
@@ -123,7 +124,13 @@ fn backgrounds(found: &Fingerprint) -> String {
     if more > 0 {
         list.push(format!("{more} other values"));
     }
-    list.join(", ")
+    if list.is_empty() { "unknown, no image was read".into() } else { list.join(", ") }
+}
+
+/// A name with its control characters escaped: a folder may contain a line break in its name.
+fn in_one_line(name: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    name.chars().map(escape).collect()
 }
 
 fn row(case: &CaseFingerprint, width: usize) -> String {
@@ -132,5 +139,9 @@ fn row(case: &CaseFingerprint, width: usize) -> String {
     let axes = case.orientation.as_deref().unwrap_or("-");
     let lesion = case.lesion_ml.map_or_else(|| "-".into(), |ml| format!("{ml:.2}"));
     let labels: Vec<String> = case.labels.iter().map(u16::to_string).collect();
-    format!("{:width$}  {shape:>13}  {spacing:>18}  {axes:>4}  {lesion:>11}  {}", case.id, labels.join(" "))
+    format!(
+        "{:width$}  {shape:>13}  {spacing:>18}  {axes:>4}  {lesion:>11}  {}",
+        in_one_line(&case.id),
+        labels.join(" ")
+    )
 }

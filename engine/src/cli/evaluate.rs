@@ -108,8 +108,9 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
     } else {
         ProgressBar::hidden()
     };
-    let report =
-        evaluate_pairs(&pairs, &targets, &options, &args.masks.options(), &|done| bar.set_position(done as u64));
+    let report = evaluate_pairs(&pairs, &targets, &options, &args.masks.options_for(args.files.frame), &|done| {
+        bar.set_position(done as u64)
+    });
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -16,7 +16,12 @@ pub struct MaskFlags {
 impl MaskFlags {
     /// The flags as options of the mask reader.
     pub fn options(self) -> MaskOptions {
-        MaskOptions { grid_tolerance_mm: self.grid_tolerance, threshold: self.threshold }
+        MaskOptions { grid_tolerance_mm: self.grid_tolerance, threshold: self.threshold, frame: None }
+    }
+
+    /// The options for masks of this frame of 4-D images.
+    pub fn options_for(self, frame: Option<usize>) -> MaskOptions {
+        MaskOptions { frame, ..self.options() }
     }
 }
 

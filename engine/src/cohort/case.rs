@@ -38,8 +38,8 @@ impl ImageFile {
         let image = Volume::read_with(&self.path, &ReadOptions { frames, ..ReadOptions::default() })?;
         if self.frame.is_none() && image.file_frames > 1 {
             let why = format!(
-                "the image is 4-D. Choose one of its frames (0 to {}), or name them as channels in dataset.json beside \
-                 imagesTr",
+                "the image is 4-D. Choose one of its frames, 0 to {}, with --frame, or name them as channels in \
+                 dataset.json beside imagesTr",
                 image.file_frames - 1
             );
             return Err(Error::field(&self.path, "frames", image.file_frames, why));
@@ -79,10 +79,14 @@ impl Case {
         paths
     }
 
+    /// Its first image, or its mask if it has no image.
+    pub(super) fn first_file(&self) -> Option<&Path> {
+        self.images.values().map(|image| image.path.as_path()).chain(self.masks.iter().map(PathBuf::as_path)).next()
+    }
+
     /// The folder of its first file.
     pub fn folder(&self) -> Option<&Path> {
-        let mut files = self.images.values().map(|image| &image.path).chain(&self.masks);
-        files.next().and_then(|file| file.parent())
+        self.first_file().and_then(Path::parent)
     }
 
     /// True if it has an image of each of these modalities.

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::case::read_masks;
-use super::{Case, Cohort, ExcludedScan, FingerprintCache, LabelNames, Layout, Problem};
+use super::{Case, Cohort, ExcludedScan, FingerprintCache, LabelNames, Layout, Problem, canonical_modality};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
-use crate::preprocess::{CtReader, Kind, KindChoice};
+use crate::preprocess::{CtReader, Kind, KindChoice, MapSource};
 use crate::volume::seg::{open_segmentation, space_of};
 use crate::volume::{Background, Grid, MaskOptions, Relation, Volume, ct_doubt};
 
@@ -42,7 +42,7 @@ pub struct Fingerprint {
     pub label_names: LabelNames,
     /// Every label value and in how many cases it occurs.
     pub labels: BTreeMap<u16, usize>,
-    /// Meaning of the labels for the regions WT, TC and ET, and its source; `null` with a single label.
+    /// Meaning of the labels for the regions WT, TC and ET, and its source; `null` if nothing suggests one.
     pub label_meaning: Option<String>,
     /// Lesion volumes of the labelled patients in ml, the mean over a patient's scans; `null` if there are none.
     pub lesion_ml: Option<VolumeRange>,
@@ -199,15 +199,17 @@ pub fn fingerprint_with(
     })
 }
 
-/// Meaning of the labels. A single label is the lesion, whatever its value. Labels outside all regions are reported with their
-/// files.
+/// Meaning of the labels. The convention of BraTS is no guess for a single label, for a cohort whose tables name other labels,
+/// or for CT and PET. Labels outside all regions are reported with their files.
 fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Problem>) -> Result<Option<String>> {
     let labels: BTreeSet<u16> = cases.iter().flat_map(|case| case.labels.iter().copied()).collect();
     if labels.iter().all(|label| *label == 1) {
         return Ok(None);
     }
     let (map, source) = cohort.label_map()?;
-    if labels.len() == 1 && source.is_guess() {
+    let has_mr = cohort.modalities().keys().any(|m| !matches!(canonical_modality(m).as_str(), "ct" | "pet"));
+    let may_be_brats = labels.len() > 1 && has_mr && cohort.labels.names.is_empty();
+    if source == MapSource::Convention && !may_be_brats {
         return Ok(None);
     }
     for case in cases {
@@ -332,8 +334,9 @@ impl CaseReport {
         report
     }
 
-    /// Background, hash of the values, and doubts about the unit.
+    /// Background, hash of the values, doubts about the unit, and whatever is unusual about the file.
     fn read_values(&mut self, modality: &str, path: &Path, image: &Volume) {
+        image.warnings.iter().for_each(|warning| self.add_problem(path, warning.clone()));
         // JSON has no NaN.
         let value = Background::of(image, 0).map(|b| b.value).filter(|value| value.is_finite());
         self.case.background.insert(modality.to_owned(), value);

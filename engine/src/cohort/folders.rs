@@ -274,10 +274,15 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
 
 /// Moves files with unknown names and mask-like values out of `images`, by name.
 fn masks_by_values(images: &mut BTreeMap<String, PathBuf>, check: &mut MaskCheck) -> Vec<NiftiFile> {
-    let known = images.iter().find(|(name, _)| is_known_modality(name)).or_else(|| images.iter().next());
-    let Some(image) = known.map(|(_, path)| path.clone()) else { return Vec::new() };
+    let specific = images.iter().find(|(name, _)| is_specific_modality(name));
+    // Beside `ID__CT`, a file named `ID` is not sure to be an image: in HECKTOR 2025, it is the mask.
+    let is_sure = |name: &str| if specific.is_some() { is_specific_modality(name) } else { is_known_modality(name) };
+    let known = specific.or_else(|| images.iter().find(|(name, _)| is_sure(name))).or_else(|| images.iter().next());
+    let Some((_, image)) = known else { return Vec::new() };
+    let unsure: BTreeSet<String> = images.keys().filter(|name| !is_sure(name)).cloned().collect();
+    let image = image.clone();
     let is_mask = |name: &String, path: &mut PathBuf| {
-        !is_known_modality(name) && *path != image && check.by_values(path, name, &image)
+        unsure.contains(name) && *path != image && check.by_values(path, name, &image)
     };
     let masks = images.extract_if(.., is_mask);
     masks.map(|(_, path)| NiftiFile { stem: stem_of(&path), path }).collect()

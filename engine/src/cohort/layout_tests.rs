@@ -77,6 +77,8 @@ fn files_with_unusual_names_are_masks_if_their_values_are() {
         (&["p/t1.nii"], &["p/brain_mask.nii"], "p t1"),
         (&["p/CT/scan.nii", "p/PET/scan.nii"], &["p/mask/scan.nii"], "p ct,pet+"),
         (&["images/p.nii"], &["labels/p.nii"], "p image+"),
+        // HECKTOR 2025 names the mask after the patient.
+        (&["Task 1/C-1/C-1__CT.nii", "Task 1/C-1/C-1__PT.nii"], &["Task 1/C-1/C-1.nii"], "C-1 ct,pt+"),
     ] {
         let (_folder, cohort) = cohort_with(images, masks);
         assert_eq!(summary(&cohort), [expected], "{images:?} {masks:?}");
@@ -211,6 +213,26 @@ fn a_patient_may_be_named_like_a_modality() {
     }
     assert_eq!(summary(&Cohort::discover(folder.path()).unwrap()), ["p1 t1,t2", "p2 t1,t2"]);
     assert_eq!(summary(&Cohort::discover(&folder.path().join("p1")).unwrap()), ["p1 t1,t2"]);
+}
+
+/// A folder of images was listed without its dataset, so that every channel became a scan.
+#[test]
+fn a_folder_of_images_is_read_with_its_dataset() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["imagesTr/A_0000.nii", "imagesTr/A_0001.nii", "imagesTs/B_0000.nii", "imagesTs/B_0001.nii"] {
+        write(root, name, 1);
+    }
+    write(root, "labelsTr/A.nii", 10);
+    std::fs::write(root.join("dataset.json"), r#"{"channel_names": {"0": "FLAIR", "1": "T1"}}"#).unwrap();
+    let part = |name: &str| Cohort::discover(&root.join(name)).unwrap();
+    assert_eq!(summary(&part("imagesTr")), ["A flair,t1+"]);
+    assert_eq!((summary(&part("imagesTs")), part("imagesTs").cases[0].held_out), (vec!["B flair,t1".into()], true));
+    let count = |stems: &[&str]| nnunet::numbered_channels(stems.iter().copied());
+    assert_eq!(count(&["A_0000", "A_0001", "B_0000", "B_0001"]), Some(2));
+    for ids in [&["A_0000", "B_0000"][..], &["v_0000", "v_0001"], &["A_0001", "A_0002", "B_0001", "B_0002"], &["A"]] {
+        assert_eq!(count(ids), None, "{ids:?}");
+    }
 }
 
 /// `derivatives` is listed before `sub-01`, so a preprocessed image replaced the scan.

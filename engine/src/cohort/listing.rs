@@ -113,7 +113,9 @@ pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
 /// Lists the scans under `root`, itself included.
 pub(super) fn list(root: &Path) -> Result<Listing> {
     let mut listing = Listing { folders: Vec::new(), skipped: Vec::new(), other_format: None };
-    let mut visited = BTreeSet::new();
+    // A link to a parent of the root would list everything beside the root too.
+    let above = root.canonicalize().unwrap_or_else(|_| root.to_path_buf());
+    let mut visited: BTreeSet<PathBuf> = above.ancestors().skip(1).map(Path::to_path_buf).collect();
     let mut level = vec![root.to_path_buf()];
     for depth in 0..=DEPTH {
         let mut next = Vec::new();
@@ -123,7 +125,9 @@ pub(super) fn list(root: &Path) -> Result<Listing> {
                 continue;
             }
             if !visited.insert(real) {
-                listing.skipped.push((path, "is a link to a folder that is already listed".into()));
+                listing
+                    .skipped
+                    .push((path, "is a link to a folder that is already listed or contains this one".into()));
                 continue;
             }
             let mut found = match entries(&path) {
@@ -334,5 +338,12 @@ mod tests {
         std::os::unix::fs::symlink(root, root.join("p0/up")).unwrap();
         assert_eq!(names(root), ["p0/flair.nii.gz"]);
         assert_eq!(list(root).unwrap().skipped.len(), 1);
+        // A link out of the folder, to one that contains it.
+        let cohort = root.join("cohort");
+        touch(&cohort, &["p1/flair.nii.gz"]);
+        std::os::unix::fs::symlink("..", cohort.join("all")).unwrap();
+        assert_eq!(names(&cohort), ["p1/flair.nii.gz"]);
+        let [(skipped, why)] = &*list(&cohort).unwrap().skipped else { panic!("one folder is skipped") };
+        assert!(skipped.ends_with("all") && why.contains("contains this one"), "{why}");
     }
 }

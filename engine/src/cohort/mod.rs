@@ -46,6 +46,7 @@ pub use listing::{modality_name, scan_paths};
 pub use meaning::{label_map_of_scan, label_table_of_mask};
 pub use names::canonical_modality;
 pub(crate) use names::{is_mask_or_output, modality_in_name};
+pub(crate) use nnunet::numbered_channels;
 pub use options::{DiscoverOptions, NamePattern};
 pub(crate) use selection::summary;
 pub use selection::{ExcludedScan, Selection};
@@ -135,6 +136,9 @@ impl Cohort {
             let why = if root.exists() { "is a file. Choose the folder with the patients" } else { "does not exist" };
             return Err(Error::file(root, why));
         }
+        if let Some(part) = Self::discover_part(root, options) {
+            return Ok(part);
+        }
         let mut cohort = if nnunet::is_layout(root) {
             let info = dataset_json::DatasetInfo::read(root)?;
             Self { labels: info.labels.clone(), ..nnunet::discover(root, &info, options)? }
@@ -156,6 +160,17 @@ impl Cohort {
         }
         cohort.note_missing();
         Ok(cohort)
+    }
+
+    /// The cases of `imagesTr` or `imagesTs` alone, if `root` is such a folder: only its dataset names their channels and masks.
+    fn discover_part(root: &Path, options: &DiscoverOptions) -> Option<Self> {
+        let mut cohort = Self::discover_with(&nnunet::dataset_of(root)?, options).ok()?;
+        let folder = std::path::absolute(root).ok()?;
+        let is_here = |case: &Case| case.folder().and_then(Path::file_name) == folder.file_name();
+        let (here, elsewhere): (Vec<Case>, Vec<Case>) = cohort.cases.into_iter().partition(is_here);
+        cohort.problems.retain(|problem| !elsewhere.iter().any(|case| problem.case.as_ref() == Some(&case.id)));
+        (cohort.cases, cohort.root) = (here, root.to_path_buf());
+        (!cohort.cases.is_empty()).then_some(cohort)
     }
 
     /// Every modality and how many cases have it.
@@ -207,8 +222,15 @@ impl Cohort {
     /// Reports modalities and masks that a case lacks although others in the cohort have them.
     fn note_missing(&mut self) {
         let modalities: BTreeSet<String> = self.modalities().into_keys().collect();
+        // In a folder that several scans share, the file tells which one it is.
+        let mut scans: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        for folder in self.cases.iter().filter_map(Case::folder) {
+            *scans.entry(folder.to_path_buf()).or_default() += 1;
+        }
         for case in &self.cases {
-            let file = case.folder().map(|folder| folder.display().to_string());
+            let shared = case.folder().is_some_and(|folder| scans.get(folder).is_some_and(|scans| *scans > 1));
+            let place = if shared { case.first_file() } else { case.folder() };
+            let file = place.map(|place| place.display().to_string());
             let mut report =
                 |what| self.problems.push(Problem { case: Some(case.id.clone()), file: file.clone(), what });
             for modality in modalities.iter().filter(|m| !case.images.contains_key(*m)) {

@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::dataset_json::DatasetInfo;
 use super::listing::{NiftiFile, conversion_advice, other_format, scans_in};
@@ -15,6 +15,27 @@ use crate::{Error, Result};
 /// True for an nnU-Net folder: it has `imagesTr` or `imagesTs`.
 pub(super) fn is_layout(root: &Path) -> bool {
     root.join("imagesTr").is_dir() || root.join("imagesTs").is_dir()
+}
+
+/// The folder of the dataset of which this is a folder of images, such as `Dataset001/imagesTs`.
+pub(super) fn dataset_of(images: &Path) -> Option<PathBuf> {
+    let images = std::path::absolute(images).ok()?;
+    let is_part = images.file_name().is_some_and(|name| name == "imagesTr" || name == "imagesTs");
+    images.parent().filter(|_| is_part).map(Path::to_path_buf)
+}
+
+/// The number of channels that the names of a folder's images count, as in `A_0000`, `A_0001`, `B_0000`, `B_0001`; `None` if
+/// four digits at the end may belong to the ids.
+pub(crate) fn numbered_channels<'a>(stems: impl Iterator<Item = &'a str>) -> Option<usize> {
+    let mut channels: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for stem in stems {
+        let (id, channel) = split_channel(stem)?;
+        channels.entry(id).or_default().insert(channel);
+    }
+    let mut sets = channels.into_values();
+    let first = sets.next().filter(|set| set.len() > 1 && set.iter().copied().eq(0..set.len()))?;
+    let others: Vec<BTreeSet<usize>> = sets.collect();
+    (!others.is_empty() && others.iter().all(|set| *set == first)).then_some(first.len())
 }
 
 /// Finds the cases of such a folder.

@@ -11,7 +11,7 @@ use crate::augment::Augmentation;
 use crate::cohort::{Case, ExcludedScan};
 use crate::config::Config;
 use crate::event::Control;
-use crate::preprocess::{LabelUse, PreparedCase, SliceStore, prepare_case};
+use crate::preprocess::{LabelUse, PreparedCase, SliceStore, Targets, prepare_case};
 use crate::pretrain::Slices;
 use crate::probe::{Pin, TrainingSlice};
 use crate::seed::stream;
@@ -60,7 +60,13 @@ impl LabelledData {
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
         if lesion.is_empty() {
             let names: Vec<&str> = cases.iter().map(|c| c.id.as_str()).collect();
-            let why = "none of these patients has a lesion in the training crop";
+            let why = match config.data.targets {
+                Targets::Binary => "none of these patients has a lesion in the training crop".to_owned(),
+                Targets::Regions => format!(
+                    "none of these patients has a label of WT, TC or ET in the training crop, by the label map {}",
+                    config.preprocess.label_map
+                ),
+            };
             return Err(Error::config("labels", names.join(", "), why));
         }
         let mut left_out = store.left_out().to_vec();
@@ -81,7 +87,7 @@ impl LabelledData {
     /// Preprocesses `cases`, those of all training patients, for `labels.norm_batches`. Their masks are not read.
     ///
     /// # Errors
-    /// Those of [`Slices::load`].
+    /// Errors of [`Slices::load`].
     pub fn load_unmasked(
         &mut self,
         config: &Config,
@@ -142,7 +148,7 @@ impl Dataset for LabelledData {
         self.store.digest()
     }
 
-    /// All slices with lesion, and the configured share of slices without.
+    /// All slices with lesion, and the configured fraction of slices without.
     fn order(&self, epoch: usize) -> Vec<usize> {
         let mut draw = stream(self.seed, "finetune-order", &[epoch as u64]);
         let mut negative = self.negative.clone();

@@ -54,7 +54,7 @@ pub struct Measures {
     pub dsc: f64,
     /// Sensitivity (Eq. 11).
     pub sensitivity: f64,
-    /// Share of the segmentation that is in the reference.
+    /// Fraction of the segmentation that is in the reference.
     pub precision: f64,
     /// Boundary IoU (Eq. 12).
     pub boundary_iou: f64,
@@ -94,14 +94,14 @@ impl Counts {
         let (no_reference, no_segmentation) = (self.reference == 0, self.segmentation == 0);
         let mut notes = Vec::new();
         if no_reference {
-            notes.push("no reference: sensitivity is set to 1".to_owned());
+            notes.push("no reference, so sensitivity is set to 1".to_owned());
         }
         if no_segmentation {
             let value = if no_reference { "1, because there is no reference" } else { "0" };
-            notes.push(format!("no segmentation: precision is set to {value}"));
+            notes.push(format!("no segmentation, so precision is set to {value}"));
         }
         if no_reference != no_segmentation {
-            notes.push("one mask is empty: hd95_mm is set to the scan's diagonal".to_owned());
+            notes.push("one mask is empty, so HD95 is set to the scan's diagonal".to_owned());
         }
         notes
     }
@@ -126,7 +126,7 @@ pub fn measure(segmentation: &[bool], reference: &[bool], grid: &Grid, options: 
     );
     let mut notes = counts.notes();
     if counts.segmentation > 0 && counts.reference > 0 && surface::flat_axes(grid).contains(&true) {
-        notes.push("a single slice: its surface is the contour in the plane".to_owned());
+        notes.push("in a single slice, the surface is the contour in the plane".to_owned());
     }
     if boundary.covers_masks {
         notes.push("the boundary band is as wide as the masks, so boundary IoU is their IoU".to_owned());

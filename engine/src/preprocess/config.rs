@@ -73,6 +73,7 @@ impl PreprocessConfig {
         MaskOptions {
             grid_tolerance_mm: above_zero(self.grid_tolerance_mm),
             threshold: above_zero(self.mask_threshold),
+            frame: None,
         }
     }
 
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn spacing_reads_words_and_triples() {
         #[derive(Debug, PartialEq, Serialize, Deserialize)]
-        struct Holder {
+        struct SpacingTable {
             spacing: Spacing,
         }
         for (text, spacing) in [
@@ -253,7 +254,7 @@ mod tests {
             ("spacing = \"native\"\n", Spacing::Native),
             ("spacing = [1.0, 1.0, 3.0]\n", Spacing::Millimetres([1.0, 1.0, 3.0])),
         ] {
-            let holder: Holder = toml::from_str(text).unwrap();
+            let holder: SpacingTable = toml::from_str(text).unwrap();
             assert_eq!(holder.spacing, spacing);
             assert_eq!(toml::to_string(&holder).unwrap(), text);
         }

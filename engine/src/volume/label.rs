@@ -115,22 +115,22 @@ impl LabelVolume {
         Ok(Self::read_with(path, &MaskOptions::default())?.0)
     }
 
-    /// Reads a mask of one frame: a NIfTI file, a DICOM SEG on the grid of its frames, or an RTSTRUCT on the grid of the
+    /// Reads a mask of one frame, or [`MaskOptions::frame`] of one with several: a NIfTI file, a DICOM SEG on the grid of its frames, or an RTSTRUCT on the grid of the
     /// nearby images that it was drawn on. Values near a whole number are rounded, and NaN around the field of view is
     /// background. The second value holds notes on both and the warnings of the file, one sentence each.
     ///
     /// # Errors
-    /// As [`Volume::read`]. Also for more than one frame, for a value that is no label, and for an RTSTRUCT without its images.
+    /// As [`Volume::read`]. Also for several frames of which none was chosen, for a value that is no label, and for an RTSTRUCT without its images.
     pub fn read_with(path: &Path, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
         if let Some(found) = Self::of_segmentation(path)? {
             return Ok(found);
         }
-        let volume = Self::read_frame(path, 0)?;
-        if volume.file_frames != 1 {
-            return Err(Error::file(
-                path,
-                format!("has {}, a mask must have one", plural(volume.file_frames, "frame", "frames")),
-            ));
+        let mut volume = Self::read_frame(path, 0)?;
+        if volume.file_frames > 1 {
+            let frame = options
+                .frame
+                .ok_or_else(|| Error::file(path, format!("has {} frames, a mask must have one", volume.file_frames)))?;
+            volume = Self::read_frame(path, frame)?;
         }
         Self::of_volume(path, volume, options)
     }

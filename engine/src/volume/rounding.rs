@@ -16,6 +16,8 @@ pub struct MaskOptions {
     pub grid_tolerance_mm: Option<f64>,
     /// Threshold for masks whose values are not labels: values of at least this are lesion (label 1), all others background.
     pub threshold: Option<f64>,
+    /// Frame, counted from 0, of a mask with one for each frame of its image; by default such a mask is refused.
+    pub frame: Option<usize>,
 }
 
 /// Distance to a whole number (relative for values above 1) up to which a value is rounded without a note, because the slope in
@@ -177,7 +179,11 @@ fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance
     let is_bad = |value: f64| !value.is_nan() && label(value, tolerance).is_none();
     let index = (0..data.len()).find(|&index| is_bad(scale.apply(data.stored(index)))).unwrap_or(0);
     let value = scale.apply(data.stored(index));
-    let why = "labels are whole numbers from 0 to 65535. A soft mask needs a threshold, such as 0.5";
+    let why = if value.fract() == 0.0 {
+        "labels are whole numbers from 0 to 65535"
+    } else {
+        "labels are whole numbers from 0 to 65535. A soft mask needs a threshold, such as 0.5"
+    };
     no_label(path, grid, data, scale, (index, value), why)
 }
 

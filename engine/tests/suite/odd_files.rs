@@ -250,6 +250,32 @@ fn a_z_scored_scan_has_the_region_of_the_original() {
     assert!((background + 5.3 / 6.1).abs() < 1e-6, "{background}");
 }
 
+/// The cohort reports what `info` reports of a file.
+#[test]
+fn a_scan_with_unusual_values_is_a_problem_of_the_cohort() {
+    let mut patient = Patient::new();
+    let mut values = patient.image.to_f32();
+    values[5] = f32::NAN;
+    patient.image = Volume::from_f32(patient.image.grid.clone(), values);
+    write_volume(&patient.path("pet"), &patient.image).unwrap();
+    assert!(patient.problems().iter().any(|p| p.contains("not finite")), "{:?}", patient.problems());
+}
+
+/// A threshold is of no use for a whole number out of range.
+#[test]
+fn a_label_out_of_range_is_refused_without_advice_for_soft_masks() {
+    let patient = Patient::new();
+    let refused = |value: i32| {
+        let labels = patient.label.iter().map(|label| i32::from(label) * value).collect();
+        patient.write_mask_as(VoxelData::I32(labels), Scale::IDENTITY);
+        LabelVolume::read_for(&patient.path("seg"), &patient.image).unwrap_err().to_string()
+    };
+    for value in [-1, 70_000] {
+        let error = refused(value);
+        assert!(error.contains(&format!("is {value}: labels are whole numbers")) && !error.contains("soft"), "{error}");
+    }
+}
+
 #[test]
 fn a_scan_without_constant_border_says_so() {
     let mut patient = Patient::new();
@@ -307,6 +333,24 @@ fn the_cohort_defines_the_meaning_of_label_values() {
     // A single label is the lesion: no meaning is guessed and no problem reported.
     let found = fingerprint(&Cohort::discover(patient.folder.path()).unwrap(), None).unwrap();
     assert!(found.label_meaning.is_none() && found.problems.is_empty(), "{:?}", found.problems);
+    // Names of BraTS 2023 and later give even a single label a meaning: 4 is the resection cavity.
+    let brats = tempfile::tempdir().unwrap();
+    let folder = brats.path().join("BraTS-GLI-00000-100");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(patient.path("pet"), folder.join("BraTS-GLI-00000-100-t1c.nii.gz")).unwrap();
+    relabelled(4);
+    std::fs::copy(patient.path("seg"), folder.join("BraTS-GLI-00000-100-seg.nii.gz")).unwrap();
+    let found = fingerprint(&Cohort::discover(brats.path()).unwrap(), None).unwrap();
+    assert!(found.label_meaning.is_some_and(|meaning| meaning.contains("4=other") && meaning.contains("a guess")));
+    // Several labels of a PET/CT cohort are no parts of a brain tumour.
+    let labels: Vec<u8> = patient.label.iter().enumerate().map(|(n, l)| l as u8 * (1 + (n % 2) as u8)).collect();
+    patient.write_mask(&LabelVolume::new(patient.label.grid.clone(), labels).unwrap());
+    let found = fingerprint(&Cohort::discover(patient.folder.path()).unwrap(), None).unwrap();
+    assert!(found.labels.len() == 2 && found.label_meaning.is_none(), "{found:?}");
+    std::fs::rename(patient.path("pet"), patient.path("flair")).unwrap();
+    let found = fingerprint(&Cohort::discover(patient.folder.path()).unwrap(), None).unwrap();
+    assert!(found.label_meaning.is_some_and(|meaning| meaning.contains("BraTS up to 2021")));
+    std::fs::rename(patient.path("flair"), patient.path("pet")).unwrap();
     relabelled(4);
     assert_eq!(target(Targets::Regions, "").unwrap(), 0b111, "BraTS up to 2021");
     assert_eq!(target(Targets::Regions, "1=NETC,2=SNFH,3=ET,4=RC").unwrap(), 0, "BraTS 2024");

@@ -7,8 +7,8 @@ use super::Args;
 use crate::cli::files::is_same_file;
 use crate::cohort::split::{Part, Split};
 use crate::cohort::{
-    Cohort, CohortIdentity, ExcludedScan, ImageFile, NiftiFile, canonical_modality, is_mask_or_output,
-    modality_in_name, scans_in,
+    Cohort, CohortIdentity, ExcludedScan, ImageFile, Layout, NiftiFile, canonical_modality, is_mask_or_output,
+    modality_in_name, numbered_channels, scans_in,
 };
 use crate::config::Config;
 use crate::run::RunFolder;
@@ -96,8 +96,22 @@ impl Inputs {
                 let own = is_own(cohort, &args.model, config)?;
                 return self.add_cohort(cohort, own, args, config);
             }
+            let known: Vec<String> = cohort.modalities().into_keys().collect();
+            if cohort.layout == Layout::NnUnet && known.len() > 1 {
+                let why = format!("has {}. The model needs {}", known.join(", "), config.data.modality.join(", "));
+                return Err(Error::file(folder, why));
+            }
         }
-        let files = if config.data.modality.len() == 1 { scans_in(folder)? } else { Vec::new() };
+        let files = scans_in(folder)?;
+        if let Some(channels) = numbered_channels(files.iter().map(|file| file.stem.as_str())) {
+            let why = format!(
+                "has {channels} numbered channels a scan, and no dataset.json names them. Put the files into imagesTs of their \
+                 dataset, or name them after their modality, such as ID_{}.nii.gz",
+                config.data.modality[0]
+            );
+            return Err(Error::file(folder, why));
+        }
+        let files = if config.data.modality.len() == 1 { files } else { Vec::new() };
         let (outputs, files): (Vec<NiftiFile>, Vec<NiftiFile>) =
             files.into_iter().partition(|file| is_mask_or_output(&file.stem));
         if files.is_empty() && config.data.modality.len() == 1 && Library::scan(folder, &|_, _| true)?.has_images() {
@@ -152,8 +166,9 @@ impl Inputs {
                 let ids: Vec<String> = split.test.iter().chain(&new).cloned().collect();
                 let new = if new.is_empty() { String::new() } else { format!(" and {} new", new.len()) };
                 let test = plural(split.test.len(), "test patient", "test patients");
+                let are = if ids.len() == 1 { "is" } else { "are" };
                 self.notes.push(format!(
-                    "{} is the model's own cohort: only its {test}{new} are segmented. --subset all segments everyone",
+                    "{} is the model's own cohort: only its {test}{new} {are} segmented. --subset all segments all patients",
                     cohort.root.display(),
                 ));
                 ids
