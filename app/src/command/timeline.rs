@@ -91,13 +91,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
             replay::compare(state, jobs, &paths);
         }
         Do::CompareEpoch(epoch) => compare_epoch(state, epoch),
-        Do::EndComparison => {
-            replay::end_comparison(state);
-            let view = &mut state.session.timeline.options.view;
-            if *view == WatchView::Compare {
-                *view = WatchView::Probe;
-            }
-        }
+        Do::EndComparison => replay::end_comparison(state),
         Do::Close => replay::leave(state, state.session.timeline.active),
         Do::Reload => reload(state, jobs),
         Do::Activate(stage) => {

@@ -143,17 +143,18 @@ impl Document {
         if name == format!("Label {label}") { format!("label {label}") } else { name }
     }
 
-    /// The tumour parts of label values. A guess counts only if there are several labels and it covers all of them. The
-    /// BraTS convention up to 2021 is guessed only for cases with FLAIR and contrast-enhanced T1.
+    /// The tumour parts of label values. A guess counts only if it covers all labels. The names of BraTS 2023 and later give
+    /// even a single label a meaning, except 1; the convention up to 2021 is guessed only for several labels of cases with
+    /// FLAIR and contrast-enhanced T1.
     fn tumour_parts(&self) -> Option<&LabelMap> {
         let (map, source) = &self.label_map;
         let labels = self.labels();
         let has = |sequence: &str| self.images.iter().any(|i| i.info.modality == Modality::Mr(sequence.to_owned()));
-        let fits = labels.len() > 1 && labels.iter().all(|label| map.part(*label).is_some());
+        let fits = labels.iter().all(|label| map.part(*label).is_some());
         let counts = match source {
             MapSource::Given | MapSource::Cohort => true,
-            MapSource::CaseNames => fits,
-            MapSource::Convention => fits && has("flair") && has("t1ce"),
+            MapSource::CaseNames => fits && labels.iter().any(|label| *label != 1),
+            MapSource::Convention => fits && labels.len() > 1 && has("flair") && has("t1ce"),
         };
         counts.then_some(map)
     }

@@ -14,7 +14,7 @@ use engine::event::Stage;
 
 use super::Jobs;
 use crate::state::State;
-use crate::state::timeline::{OpenRun, Series};
+use crate::state::timeline::{OpenRun, Series, WatchView};
 
 pub use live::{begin_live, end_live, live_events, share_pins};
 pub use open::{SLOT, compare, open};
@@ -100,6 +100,15 @@ pub fn end_comparison(state: &mut State) {
     for run in state.cache.timeline.compare.take().into_iter().flat_map(|compare| compare.runs) {
         state.cache.timeline.probes.forget(run.id);
     }
+    leave_empty_comparison(state);
+}
+
+/// Leaves the page of the comparison if nothing is compared any more.
+fn leave_empty_comparison(state: &mut State) {
+    let view = &mut state.session.timeline.options.view;
+    if *view == WatchView::Compare && state.cache.timeline.compare.is_none() {
+        *view = WatchView::Probe;
+    }
 }
 
 /// Removes one run from the comparison, which ends with its last one.
@@ -110,6 +119,7 @@ pub fn leave_comparison(state: &mut State, id: u64) {
         compare.runs.retain(|run| run.id != id);
     }
     timeline.compare.take_if(|compare| compare.runs.is_empty());
+    leave_empty_comparison(state);
 }
 
 #[cfg(test)]

@@ -152,6 +152,7 @@ pub(super) fn run_opened(state: &mut State, jobs: &mut Jobs) {
         Some((_, epoch)) => {
             saved.open.runs = None;
             timeline.compare = Some(Compare { runs: Vec::new(), epoch });
+            state.session.timeline.options.view = saved.timeline.options.view;
         }
         None => saved.open.runs = None,
     }

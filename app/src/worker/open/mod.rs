@@ -2,21 +2,21 @@
 //!
 //! The job `Open` finds out what a path names, and reads the base image and its masks. A case is shown together with
 //! its masks; a mask that cannot be read never hides it. `show` displays them and starts the jobs for the rest:
-//! [`OpenRest`], the projection and the analysis.
+//! [`OpenOtherFiles`], the projection and the analysis.
 
-mod arrival;
 mod base;
 mod dicom;
 mod folder;
 mod read;
 mod rest;
 mod series;
+mod slice_preview;
 
 pub use read::{
     MaskProjection, MaskTarget, ReadMask, Reading, front_axis, layer_of, mask_layer, mask_projection, mask_textures,
     read_image, read_mask, read_probability,
 };
-pub use rest::{OpenRest, REST};
+pub use rest::{OpenOtherFiles, REST};
 
 pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, inspect};
@@ -49,7 +49,7 @@ use crate::state::{
 pub const SLOT: Slot = Slot::OPEN;
 
 /// Opens a case, or lists the cases of a folder.
-struct Open {
+struct OpenJob {
     id: CaseId,
     request: Request,
     /// Repeats the opening after a failure, or after the question about an unsaved segmentation.
@@ -84,7 +84,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     if request.paths.is_empty() && request.images.is_empty() {
         return;
     }
-    (state.failed, state.cache.arriving) = (None, None);
+    (state.failed, state.cache.partial_series) = (None, None);
     let (id, gpu) = (CaseId(jobs.unused_id()), jobs.gpu().cloned());
     let listed = match &again {
         Intent::OpenCase(listed) => Some(*listed),
@@ -102,7 +102,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs, request: Request, again: Intent
     state.cache.ahead = None;
     let (replaces, ahead) = (state.case_revision(), Arc::clone(&jobs.ahead));
     let root = state.cases.root.clone().filter(|_| listed.is_some());
-    jobs.start(Open { id, request, again, listed, replaces, modality, label_map, gpu, ahead, root });
+    jobs.start(OpenJob { id, request, again, listed, replaces, modality, label_map, gpu, ahead, root });
     // From the next frame on, the previous case is dimmed.
     state.jobs = jobs.statuses();
 }
@@ -137,7 +137,7 @@ pub fn leave(jobs: &mut Jobs) {
     of_case.into_iter().for_each(|slot| jobs.cancel_slot(slot));
 }
 
-impl Job for Open {
+impl Job for OpenJob {
     type Output = Opening;
 
     fn spec(&self) -> Spec {
@@ -159,12 +159,12 @@ impl Job for Open {
             RequestContent::List(list) => return Ok(Opening::Series(list)),
             RequestContent::Overlay(path) => return Ok(Opening::Overlay(path)),
         }
-        let request = match request.folder() {
-            Some(folder) => match inspect(folder, &request)? {
+        let request = match &request.paths[..] {
+            [folder] if folder.is_dir() => match inspect(folder, &request)? {
                 FolderContents::Patient(request) => request,
                 FolderContents::Cohort(list) => return Ok(Opening::Cases(Box::new(list))),
             },
-            None => by_role(&request),
+            _ => by_role(&request),
         };
         handle.check()?;
         let (modality, given) = (self.modality.as_ref(), self.label_map.as_ref());
@@ -180,7 +180,7 @@ impl Job for Open {
     }
 
     fn apply(self, result: Result<Opening, Failure>, state: &mut State, jobs: &mut Jobs) {
-        state.cache.arriving = None;
+        state.cache.partial_series = None;
         match result {
             Ok(Opening::Cases(list)) => {
                 state.series = None;
@@ -197,7 +197,7 @@ impl Job for Open {
             Ok(Opening::Case(base, verdicts)) => {
                 match verdicts {
                     Some(Ok(log)) => state.cases.review.merge(&log.entries),
-                    Some(Err(why)) => state.notice(Severity::Warning, "About the verdicts", why),
+                    Some(Err(why)) => state.notice(Severity::Warning, "Note on the verdicts", why),
                     None => {}
                 }
                 if !self.held_back(state) {
@@ -208,6 +208,10 @@ impl Job for Open {
                 }
             }
             Err(failure) => {
+                if failure != Failure::Cancelled && self.shows_other_list(state) {
+                    leave(jobs);
+                    state.close_document();
+                }
                 self.failed(&failure, state);
                 restore::opening_failed(state, jobs);
             }
@@ -222,7 +226,7 @@ pub fn leave_cases(state: &mut State) {
     state.session.train.visiting = false;
 }
 
-impl Open {
+impl OpenJob {
     /// Whether the user must be asked first, because the segmentation became unsaved while the next case was read.
     fn held_back(&self, state: &mut State) -> bool {
         let now = state.case_revision();
@@ -241,6 +245,14 @@ impl Open {
             Intent::OpenCase(_) | Intent::Visit(_) | Intent::OpenSeries(_) | Intent::FuseSeries(_)
         );
         kept || self.listed.is_some()
+    }
+
+    /// Whether this case is of a list to which the shown one does not belong: a folder was opened, and its first case
+    /// cannot be. The patient of another folder must not stay beside its list.
+    fn shows_other_list(&self, state: &State) -> bool {
+        let Some(document) = state.document.as_ref().filter(|document| !document.is_unsaved()) else { return false };
+        let is_listed = |id| state.cases.cases.iter().any(|case| case.id == id);
+        matches!(self.again, Intent::OpenCase(_)) && !document.listed.is_some_and(is_listed)
     }
 
     fn failed(self, failure: &Failure, state: &mut State) {
@@ -270,7 +282,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     let image = state.session.with_user_modality(image);
     let before = state.last_notice();
     for warning in warnings {
-        state.notice(Severity::Warning, "About this file", warning);
+        state.notice(Severity::Warning, "Note on this file", warning);
     }
     let restore = request.restore.clone();
     let title = request.title.clone().unwrap_or_else(|| title_of(image.path()));
@@ -312,7 +324,7 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     }
     state.assign_notices(before, id);
     frame::project_missing(state, jobs);
-    OpenRest::start(state, jobs, request);
+    OpenOtherFiles::start(state, jobs, request);
     study::patient::case_opened(state, jobs);
     match (restore, &mut state.document) {
         (Some(path), Some(document)) => document.once_opened = Some(Intent::RestoreEdits(path)),
@@ -380,7 +392,7 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     }
     let first = list.cases.first().map(|case| case.id);
     for warning in &list.review.warnings {
-        state.notice(Severity::Warning, "About the verdicts", warning);
+        state.notice(Severity::Warning, "Note on the verdicts", warning);
     }
     state.cases = list;
     state.session.train.visiting = false;

@@ -129,17 +129,20 @@ fn show(state: &mut State, jobs: &mut Jobs, run: RunContent, base: Option<RunCon
 /// Compares the shown run with others of its stage.
 fn show_beside(state: &mut State, jobs: &mut Jobs, others: Vec<RunContent>) {
     let Some(shown) = state.watched_run() else {
-        return state.error("Nothing to compare with", "Open a run first, or tick two runs of one stage in Runs.");
+        return state.error("Nothing to compare with", "Open a run first, or tick two runs of the same stage in Runs.");
     };
     let (stage, path) = (shown.stage(), shown.path.clone());
     if let Some(other) = others.iter().find(|other| other.config.stage != stage) {
-        let why = format!("{} is of another stage than {}.", name_of(&other.path), shown.name);
-        return state.error("Only runs of one stage can be compared", why);
+        let why = format!("{} and {} are of different stages.", name_of(&other.path), shown.name);
+        return state.error("Only runs of the same stage can be compared", why);
     }
+    // Without a recorded slice, only the curves of the runs can be compared.
+    let has_slices = [&shown.history].into_iter().chain(others.iter().map(|other| &other.history));
+    let has_slices = has_slices.into_iter().any(|history| !history.probes.is_empty());
     // The shown run compared with itself is a comparison of two of its epochs.
     let others = others.into_iter().filter(|other| other.path != path);
     let runs: Vec<OpenRun> = others.map(|other| open_run(state, jobs, other)).collect();
     end_comparison(state);
-    state.session.timeline.options.view = WatchView::Compare;
+    state.session.timeline.options.view = if has_slices { WatchView::Compare } else { WatchView::Curves };
     state.cache.timeline.compare = Some(Compare { runs, epoch: None });
 }

@@ -123,6 +123,12 @@ fn labels_of_brats_are_named_and_measured_by_region() {
     assert_eq!(document(&window).label_name(4), "4 enhancing");
     let guess = "Label meanings 1=core,2=oedema,3=enhancing,4=enhancing: a guess (BraTS up to 2021). A dataset.json or a given label map overrides it.";
     assert!(has(&window, guess), "a guess is shown as one");
+    // Names of BraTS 2023 and later give even a single label a meaning: 4 is the resection cavity.
+    let folder = files.path("BraTS-GLI-00000-100");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(&files.scan, folder.join("BraTS-GLI-00000-100-t1c.nii.gz")).unwrap();
+    write_labels(&folder.join("BraTS-GLI-00000-100-seg.nii.gz"), |at| if reference(at) > 0 { 4 } else { 0 });
+    assert_eq!(document(&open_files(&[&folder])).label_name(4), "4 other");
 }
 
 #[test]

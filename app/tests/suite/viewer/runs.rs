@@ -13,13 +13,13 @@ use amlp_viewer::state::{Dialog, Mode, PathPurpose, State};
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use engine::config::Config;
-use engine::event::{EpochSummary, Event, EventSink, Stage};
+use engine::event::{EpochSummary, Event, EventSink, Probe, Stage};
 use engine::run::RunFolder;
 use engine::run::log::EventLog;
 
 use crate::window::*;
 
-/// A run with `done` of five epochs logged.
+/// A run with `done` of five epochs logged. The run `pinned` recorded a slice.
 fn run(root: &Path, name: &str, stage: Stage, done: usize, dice: Option<f64>) {
     let mut config = if stage == Stage::Pretrain { Config::default() } else { Config::finetune() };
     config.data.modality = vec!["flair".into()];
@@ -38,6 +38,9 @@ fn run(root: &Path, name: &str, stage: Stage, done: usize, dice: Option<f64>) {
         first_epoch: 1,
     });
     for epoch in 1..=done {
+        if name == "pinned" {
+            tell(&Event::Probe(Box::new(Probe { stage, epoch, case: "patient".into(), ..Probe::default() })));
+        }
         if let Some(dice) = dice {
             tell(&Event::Validation { epoch, dice, best: epoch == 1 });
         }
@@ -179,10 +182,20 @@ fn two_ticked_runs_of_one_stage_are_compared() {
     click(&mut window, "Tick second to compare it");
     click(&mut window, "Compare");
     assert_eq!(state(&window).session.train.page, TrainPage::Watch);
-    assert_eq!(state(&window).session.timeline.options.view, WatchView::Compare);
+    let view = |window: &Window| state(window).session.timeline.options.view;
+    assert_eq!(view(&window), WatchView::Curves, "without a pinned slice, only curves can be compared");
     assert_eq!(state(&window).watched_run().map(|run| run.name.as_str()), Some("third"));
     assert_eq!(state(&window).compared_run().map(|(run, _)| run.name.as_str()), Some("second"));
     assert!(errors(&window).is_empty(), "{:?}", errors(&window));
+    // A run that is opened next is not shown beside an empty side.
+    send(&mut window, Command::Timeline(TimelineCommand::Show(WatchView::Compare)));
+    send(&mut window, Command::Timeline(TimelineCommand::Open(folder.path().join("first"))));
+    assert_eq!(view(&window), WatchView::Probe);
+    send(&mut window, Command::Timeline(TimelineCommand::Open(folder.path().join("third"))));
+    run(folder.path(), "pinned", Stage::Finetune, 5, None);
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![folder.path().join("pinned")])));
+    assert_eq!(view(&window), WatchView::Compare);
+    send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![folder.path().join("second")])));
 
     // The watched run serves as the second one.
     send(&mut window, Command::Timeline(TimelineCommand::EndComparison));
