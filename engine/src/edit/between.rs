@@ -2,7 +2,7 @@
 //!
 //! Based on Albu et al. 2008 (morphology-based interslice interpolation) and Zukic et al. 2016. Instead of repeated median
 //! dilations, each pixel of only one outline has a time at which it appears or disappears, from its geodesic distance to the
-//! intersection. At time `t`, a share `t` of these changes is applied.
+//! intersection. At time `t`, a fraction `t` of these changes is applied.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -231,7 +231,7 @@ impl Frame {
         }
     }
 
-    /// The pixels outside `other`, each with its geodesic distance to `both` as a share of the largest one, in units of [`END`].
+    /// The pixels outside `other`, each with its geodesic distance to `both` as a fraction of the largest one, in units of [`END`].
     fn times(self, pixels: &[usize], both: &[usize], other: &[bool]) -> impl Iterator<Item = (usize, u32)> {
         let distance = self.geodesic(pixels, both);
         let reached = |far: &&u32| **far < u32::MAX;

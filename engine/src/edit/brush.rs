@@ -93,7 +93,8 @@ fn axis_of(name: PlaneName, grid: &Grid) -> usize {
     (0..3).find(|&a| orientation.axis[a] == wanted).unwrap_or(wanted)
 }
 
-/// A plane in voxel coordinates: `normal . voxel` is constant. It contains one voxel of each column along `axis`.
+/// A plane in voxel coordinates: `normal . voxel` is constant. A stored slice contains one voxel of each column along `axis`. An
+/// oblique plane contains all voxels that it crosses, which are those that a viewer shows on it.
 pub(super) struct Slice {
     axis: usize,
     /// Scaled so that its component along `axis` is 1.
@@ -136,13 +137,22 @@ impl Slice {
         offset - self.normal[a] * u - self.normal[b] * v
     }
 
-    fn voxel(&self, [u, v]: [usize; 2], w: f64, grid: &Grid) -> Option<[usize; 3]> {
-        let w = w.round();
-        let inside = w >= 0.0 && w < grid.shape[self.axis] as f64;
+    /// Coordinates along the axis of the voxels of column (u, v) in the plane, which crosses the column's centre at `w`.
+    fn depths(&self, w: f64, grid: &Grid) -> Range<usize> {
+        // Within a voxel, `normal . position` differs from that at the centre by at most this much.
+        let half = self.normal.abs().element_sum() / 2.0 - ROUNDING;
+        let (first, last) = ((w - half).ceil(), (w + half).floor());
+        let (first, last) = if self.stored || first > last { (w.round(), w.round()) } else { (first, last) };
+        let clip = |w: f64| w.clamp(0.0, grid.shape[self.axis] as f64) as usize;
+        clip(first)..clip(last + 1.0)
+    }
+
+    /// Position in memory of the voxel of column (u, v) at a coordinate along the axis.
+    fn index(&self, [u, v]: [usize; 2], w: usize, grid: &Grid) -> usize {
         let [a, b] = in_plane(self.axis);
         let mut voxel = [0; 3];
-        (voxel[a], voxel[b], voxel[self.axis]) = (u, v, w as usize);
-        inside.then_some(voxel)
+        (voxel[a], voxel[b], voxel[self.axis]) = (u, v, w);
+        grid.index(voxel)
     }
 
     /// Voxels of the plane within `radius` of a segment, measured at their columns' intersection with the plane.
@@ -163,9 +173,9 @@ impl Slice {
                 let mut crossing = DVec3::ZERO;
                 (crossing[a], crossing[b], crossing[self.axis]) = (u as f64, v as f64, w);
                 let near = squared_distance(grid.world_from_voxel.transform_point3(crossing), on_plane) <= limit;
-                if let Some(voxel) = self.voxel([u, v], w, grid).filter(|_| near) {
-                    let index = grid.index(voxel);
-                    ranges.push(index..index + 1);
+                if near {
+                    let voxels = self.depths(w, grid).map(|depth| self.index([u, v], depth, grid));
+                    ranges.extend(voxels.map(|index| index..index + 1));
                 }
             }
         }
@@ -186,10 +196,9 @@ impl Slice {
                 let clip = |index: f64| index.ceil().clamp(0.0, grid.shape[a] as f64) as usize;
                 for u in clip(pair[0])..clip(pair[1]) {
                     let w = self.along(offset, [u as f64, v as f64]);
-                    let depths = if through { 0..grid.shape[self.axis] } else { 0..1 };
-                    let voxels =
-                        depths.filter_map(|depth| self.voxel([u, v], if through { depth as f64 } else { w }, grid));
-                    ranges.extend(voxels.map(|voxel| grid.index(voxel)).map(|index| index..index + 1));
+                    let depths = if through { 0..grid.shape[self.axis] } else { self.depths(w, grid) };
+                    let voxels = depths.map(|depth| self.index([u, v], depth, grid));
+                    ranges.extend(voxels.map(|index| index..index + 1));
                 }
             }
         }

@@ -65,13 +65,13 @@ impl Spill {
 }
 
 /// Edits beyond the memory budget of a [`History`]. They can be written while the history stays in use.
-pub struct Excess {
+pub struct ExcessEdits {
     spill: Spill,
     /// The edits, each with the id of its entry.
     edits: Vec<(u64, PackedDelta)>,
 }
 
-impl Excess {
+impl ExcessEdits {
     /// Writes the edits to the spill. Pass the result to [`History::moved`].
     ///
     /// # Errors
@@ -178,7 +178,7 @@ impl History {
     }
 
     /// The oldest edits in memory, as many as needed to meet the budget; `None` if it is met.
-    pub fn excess(&self) -> Option<Excess> {
+    pub fn excess(&self) -> Option<ExcessEdits> {
         let mut beyond = self.memory.saturating_sub(self.budget);
         let mut edits = Vec::new();
         for entry in &self.entries {
@@ -187,7 +187,7 @@ impl History {
                 edits.push((entry.id, packed.clone()));
             }
         }
-        self.is_beyond_budget().then(|| Excess { spill: self.spill.clone(), edits })
+        self.is_beyond_budget().then(|| ExcessEdits { spill: self.spill.clone(), edits })
     }
 
     /// Frees the memory of edits that were written to the spill. Ignores edits that have been dropped since.

@@ -130,7 +130,7 @@ impl Record {
 
 /// The bytes after the last whole record of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cut {
+pub struct TruncatedTail {
     /// Number of these bytes.
     pub bytes: u64,
     /// Why they are not a whole record.
@@ -151,7 +151,7 @@ pub struct Replay {
     /// Bytes up to the end of the last whole record.
     pub whole: u64,
     /// The incomplete rest of the file, if there is one.
-    pub cut: Option<Cut>,
+    pub cut: Option<TruncatedTail>,
 }
 
 /// The beginning of a journal: magic, header and base mask.
@@ -229,7 +229,7 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, String> {
         match next_frame(rest).and_then(|(payload, after)| replay.add(payload).map(|()| after)) {
             Ok(after) => rest = after,
             Err(why) => {
-                replay.cut = Some(Cut { bytes: rest.len() as u64, why });
+                replay.cut = Some(TruncatedTail { bytes: rest.len() as u64, why });
                 break;
             }
         }

@@ -3,13 +3,16 @@
 use rayon::prelude::*;
 
 use super::EditLabels;
-use super::brush::ROUNDING;
 use super::op::{Mode, Smoothing};
 use super::region::{BoxMask, Region, SliceLayout, VoxelBox};
 use crate::Result;
 use crate::event::Control;
 use crate::findings::{Components, Connectivity};
 use crate::metrics::distance::nearest;
+
+/// Relative tolerance of distances along the voxel axes. A header stores voxel sizes in single precision, so that an oblique
+/// grid of 1 mm has spacings of 1 mm within 1e-7.
+const ROUNDING: f64 = 1e-6;
 
 /// Number of voxels that a distance of `mm` spans along each axis.
 fn margin(mm: f64, labels: &EditLabels) -> [usize; 3] {

@@ -296,8 +296,7 @@ pub enum Plane {
     Axis(usize),
     /// Across the voxel axis nearest to a direction of the patient.
     Named(PlaneName),
-    /// Perpendicular to a direction in world mm, through the point. Contains one voxel of each column along the voxel axis
-    /// nearest to the normal.
+    /// Perpendicular to a direction in world mm, through the point. Contains all voxels that the plane crosses.
     Normal([f64; 3]),
 }
 

@@ -58,11 +58,37 @@ fn step(value: &Value) -> Result<Step> {
         check_keys(&given, &["op".to_owned()])?;
         return Ok(step.1);
     }
-    let op: Op = serde_json::from_value(value.clone()).map_err(|why| Error::config("op", &name, why.to_string()))?;
+    let op = operation(value, &name)?;
     // Flattened fields keep serde from refusing unknown keys, so the keys are compared with those of the serialised operation.
     check_against(value, &serde_json::to_value(&op).unwrap_or_default())?;
     op.check()?;
     Ok(Step::Edit(op))
+}
+
+/// Types in messages of serde, and how they are named to users.
+const TYPES: [(&str, &str); 3] = [
+    ("expected u16", "expected a whole number from 0 to 65535"),
+    ("expected usize", "expected a whole number, 0 or more"),
+    ("expected f64", "expected a number"),
+];
+
+/// Reads an operation. An error names the key with the wrong value; serde does not. It is the key without which the message is
+/// another one.
+fn operation(value: &Value, name: &str) -> Result<Op> {
+    let read = |value: &Value| serde_json::from_value::<Op>(value.clone()).map_err(|why| why.to_string());
+    read(value).map_err(|why| {
+        let mut keys = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "op");
+        let is_wrong = |key: &String| {
+            let mut rest = value.clone();
+            rest.as_object_mut().is_some_and(|fields| fields.remove(key).is_some())
+                && read(&rest).err() != Some(why.clone())
+        };
+        let plain = TYPES.iter().fold(why.clone(), |text, (serde, plain)| text.replace(serde, plain));
+        match keys.find(|(key, _)| !why.starts_with("missing field") && is_wrong(key)) {
+            Some((key, wrong)) => Error::config(key, wrong, plain),
+            None => Error::config("op", name, plain),
+        }
+    })
 }
 
 /// Checks recursively that every key is known.

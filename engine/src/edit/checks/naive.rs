@@ -6,7 +6,7 @@ use crate::edit::op::{Boolean, Brush, LassoAction, Mode, Op, Operand, Plane, Pla
 use crate::volume::Grid;
 
 /// The inputs of an operation besides the labels.
-pub struct Naive<'a> {
+pub struct NaiveEditor<'a> {
     pub grid: &'a Grid,
     pub image: &'a [f64],
     pub other: &'a [u16],
@@ -18,7 +18,7 @@ fn near(mm: f64, limit: f64) -> bool {
     mm <= limit * (1.0 + 1e-9)
 }
 
-impl Naive<'_> {
+impl NaiveEditor<'_> {
     pub fn voxels(&self) -> Vec<Voxel> {
         let [nx, ny, nz] = self.grid.shape;
         (0..nx * ny * nz).map(|index| [index % nx, index / nx % ny, index / (nx * ny)]).collect()

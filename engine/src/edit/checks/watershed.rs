@@ -3,7 +3,7 @@
 use glam::{DAffine3, DVec3};
 use proptest::prelude::*;
 
-use super::naive::{Naive, Voxel};
+use super::naive::{NaiveEditor, Voxel};
 use super::strategies::{brush, setting};
 use super::{edited, values_of};
 use crate::edit::op::{Brush, Mode, Op, Plane};
@@ -20,7 +20,7 @@ struct Basin {
     levels: Vec<i64>,
 }
 
-impl Naive<'_> {
+impl NaiveEditor<'_> {
     fn basin(&self, inside: &[Brush], outside: &[Brush], smooth_mm: Option<f64>) -> Option<Basin> {
         let union = |brushes: &[Brush]| {
             let all: Vec<Vec<bool>> = brushes.iter().map(|brush| self.brush(brush)).collect();
@@ -146,7 +146,7 @@ proptest! {
         (Just(s), inside, outside)
     })) {
         let image = setting.values();
-        let naive = Naive { grid: setting.grid(), image: &image, other: &setting.other };
+        let naive = NaiveEditor { grid: setting.grid(), image: &image, other: &setting.other };
         let Some(basin) = naive.basin(&inside, &outside, None) else { return Ok(()) };
         let mut labels = edited(setting.grid(), &vec![0; image.len()]);
         let op = Op::Watershed { label: 1, inside, outside, smooth_mm: None, overwrite: false };
