@@ -107,11 +107,11 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
         }
         ReviewStep::Finding(at, verdict) => {
             let found = document.findings.as_ref().and_then(|list| list.entries.get(at));
-            let Some(finding) = found.filter(|_| state.judges_finding(at)) else {
+            let Some(found) = found.filter(|_| state.judges_finding(at)) else {
                 return state.error("No verdict was given", "This finding is not in the segmentation under review.");
             };
             let mut entry = entry;
-            entry.mark(&finding.finding, &document.base().volume.grid, verdict);
+            entry.mark(&found.finding, found.role.reviewed(), &document.base().volume.grid, verdict);
             give(state, jobs, entry, false);
         }
     }

@@ -185,10 +185,12 @@ fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     form::edit(state, jobs, form);
 }
 
+/// Why fine-tuning cannot continue from the sample model.
+pub const NO_RUN: &str = "The sample model has no cohort to continue on. Choose a fine-tuned run as the model first.";
+
 fn retrain(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     let Some(run) = run.or_else(|| state.session.runs.segment.clone()) else {
-        let why = "The sample model has no cohort to continue on. Choose a fine-tuned run as the model first.";
-        return state.error("Nothing to continue", why);
+        return state.error("Nothing to continue", NO_RUN);
     };
     state.session.mode = Mode::Train;
     state.session.train.go_to(TrainPage::Setup);

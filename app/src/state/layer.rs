@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egui::Color32;
 use engine::cohort::ImageFile;
 use engine::edit::{EditLabels, VoxelBox};
+use engine::review::ReviewedMask;
 use engine::volume::seg::Algorithm;
 use engine::volume::{LabelTable, LabelVolume, Volume};
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,8 @@ use crate::theme::palette;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Source {
     /// A NIfTI file, or a DICOM series.
-    Nifti(PathBuf),
+    #[serde(alias = "Nifti")]
+    File(PathBuf),
     /// One frame of a 4-D NIfTI file, as a separate image.
     Channel(PathBuf, usize),
 }
@@ -29,7 +31,7 @@ impl From<&ImageFile> for Source {
     fn from(file: &ImageFile) -> Self {
         let path = file.path.clone();
         match file.frame {
-            None => Self::Nifti(path),
+            None => Self::File(path),
             Some(frame) => Self::Channel(path, frame),
         }
     }
@@ -39,14 +41,14 @@ impl Source {
     /// The file that represents the source in messages, titles and proposed names.
     pub fn path(&self) -> &Path {
         match self {
-            Self::Nifti(path) | Self::Channel(path, _) => path,
+            Self::File(path) | Self::Channel(path, _) => path,
         }
     }
 
     /// The file, as cohorts name it.
     pub fn file(&self) -> ImageFile {
         match self {
-            Self::Nifti(path) => ImageFile::new(path.clone()),
+            Self::File(path) => ImageFile::new(path.clone()),
             Self::Channel(path, frame) => ImageFile { path: path.clone(), frame: Some(*frame) },
         }
     }
@@ -54,7 +56,7 @@ impl Source {
     /// Whether it is this file and frame.
     pub fn is(&self, file: &ImageFile) -> bool {
         let frame = match self {
-            Self::Nifti(_) => None,
+            Self::File(_) => None,
             Self::Channel(_, frame) => Some(*frame),
         };
         (self.path(), frame) == (file.path.as_path(), file.frame)
@@ -139,6 +141,14 @@ pub enum MaskRole {
 impl MaskRole {
     /// Both, the segmentation first.
     pub const ALL: [Self; 2] = [Self::Segmentation, Self::Reference];
+
+    /// The mask in the records of the review.
+    pub fn reviewed(self) -> ReviewedMask {
+        match self {
+            Self::Segmentation => ReviewedMask::Segmentation,
+            Self::Reference => ReviewedMask::Reference,
+        }
+    }
 
     /// The name in the window.
     pub fn name(self) -> &'static str {

@@ -194,8 +194,9 @@ impl State {
     /// The verdict on a finding of the open case.
     pub fn finding_verdict(&self, at: usize) -> Option<FindingVerdict> {
         let (case, document) = self.reviewed().filter(|_| self.judges_finding(at))?;
-        let finding = &document.findings.as_ref()?.entries.get(at)?.finding;
-        self.cases.review.entry(&case.name)?.on_finding(finding, &document.base().volume.grid)
+        let found = document.findings.as_ref()?.entries.get(at)?;
+        let mask = found.role.reviewed();
+        self.cases.review.entry(&case.name)?.on_finding(&found.finding, mask, &document.base().volume.grid)
     }
 
     /// The listed case that is open, with its document.

@@ -78,10 +78,39 @@ impl FindingVerdict {
     }
 }
 
-/// A verdict on a finding. It stays with the finding that contains the point, even if the mask changes elsewhere.
+/// The mask that a finding belongs to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewedMask {
+    /// The segmentation under review.
+    #[default]
+    Segmentation,
+    /// The reference, reviewed while there is no segmentation.
+    Reference,
+}
+
+impl ReviewedMask {
+    /// The name in files.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Segmentation => "segmentation",
+            Self::Reference => "reference",
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_segmentation(&self) -> bool {
+        *self == Self::Segmentation
+    }
+}
+
+/// A verdict on a finding. It stays with the finding of that mask that contains the point, even if the mask changes elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FindingMark {
+    /// The mask of the finding.
+    #[serde(default, skip_serializing_if = "ReviewedMask::is_segmentation")]
+    pub mask: ReviewedMask,
     /// The centre of a voxel of the finding ([`anchor_mm`]), world millimetres (RAS+).
     pub at_mm: [f64; 3],
     /// The verdict.
@@ -89,8 +118,11 @@ pub struct FindingMark {
 }
 
 impl FindingMark {
-    /// True if the point lies in `finding`, which was measured on `grid`.
-    pub fn is_on(&self, finding: &Finding, grid: &Grid) -> bool {
+    /// True if the point lies in `finding` of `mask`, which was measured on `grid`.
+    pub fn is_on(&self, finding: &Finding, mask: ReviewedMask, grid: &Grid) -> bool {
+        if self.mask != mask {
+            return false;
+        }
         let voxel = grid.voxel_from_world().transform_point3(DVec3::from(self.at_mm)).round();
         let [i, j, k] = voxel.to_array();
         finding.runs.iter().any(|run| {
@@ -158,15 +190,15 @@ impl Entry {
     }
 
     /// The verdict on a finding that was measured on `grid`; the newest of several.
-    pub fn on_finding(&self, finding: &Finding, grid: &Grid) -> Option<FindingVerdict> {
-        self.findings.iter().rev().find(|mark| mark.is_on(finding, grid)).map(|mark| mark.verdict)
+    pub fn on_finding(&self, finding: &Finding, mask: ReviewedMask, grid: &Grid) -> Option<FindingVerdict> {
+        self.findings.iter().rev().find(|mark| mark.is_on(finding, mask, grid)).map(|mark| mark.verdict)
     }
 
     /// Sets or, with `None`, removes the verdict on a finding.
-    pub fn mark(&mut self, finding: &Finding, grid: &Grid, verdict: Option<FindingVerdict>) {
-        self.findings.retain(|mark| !mark.is_on(finding, grid));
+    pub fn mark(&mut self, finding: &Finding, mask: ReviewedMask, grid: &Grid, verdict: Option<FindingVerdict>) {
+        self.findings.retain(|mark| !mark.is_on(finding, mask, grid));
         let at_mm = anchor_mm(finding, grid);
-        self.findings.extend(verdict.map(|verdict| FindingMark { at_mm, verdict }));
+        self.findings.extend(verdict.map(|verdict| FindingMark { mask, at_mm, verdict }));
     }
 }
 
@@ -285,17 +317,35 @@ mod tests {
         assert_eq!(result.len(), 2);
         let mut entry = Entry::new("a");
         // The centre of a ring is outside it.
-        entry.mark(&result[0], &before.grid, Some(FindingVerdict::Accepted));
-        entry.mark(&result[1], &before.grid, Some(FindingVerdict::Accepted));
-        entry.mark(&result[1], &before.grid, Some(FindingVerdict::Rejected));
+        let mask = ReviewedMask::Segmentation;
+        entry.mark(&result[0], mask, &before.grid, Some(FindingVerdict::Accepted));
+        entry.mark(&result[1], mask, &before.grid, Some(FindingVerdict::Accepted));
+        entry.mark(&result[1], mask, &before.grid, Some(FindingVerdict::Rejected));
         assert_eq!(entry.findings.len(), 2);
         assert_eq!(anchor_mm(&result[1], &before.grid), [12.0, 6.0, 0.0]);
         // The ring grows inwards, and is found again.
         let after = ring(Some(1 + 7));
         let again = findings(&after);
-        let verdicts: Vec<_> = again.iter().map(|finding| entry.on_finding(finding, &after.grid)).collect();
+        let verdicts: Vec<_> = again.iter().map(|finding| entry.on_finding(finding, mask, &after.grid)).collect();
         assert_eq!(verdicts, [Some(FindingVerdict::Accepted), Some(FindingVerdict::Rejected)]);
-        entry.mark(&again[1], &after.grid, None);
-        assert_eq!(entry.on_finding(&again[1], &after.grid), None);
+        entry.mark(&again[1], mask, &after.grid, None);
+        assert_eq!(entry.on_finding(&again[1], mask, &after.grid), None);
+    }
+
+    /// A verdict on a finding of the reference appeared at the finding of a later segmentation at the same place.
+    #[test]
+    fn a_verdict_on_the_reference_is_none_on_the_segmentation() {
+        let masks = [ReviewedMask::Segmentation, ReviewedMask::Reference];
+        let (mask, mut entry) = (ring(None), Entry::new("a"));
+        let finding = &findings(&mask)[0];
+        let verdicts = |entry: &Entry| masks.map(|of| entry.on_finding(finding, of, &mask.grid));
+        entry.mark(finding, ReviewedMask::Reference, &mask.grid, Some(FindingVerdict::Rejected));
+        assert_eq!(verdicts(&entry), [None, Some(FindingVerdict::Rejected)]);
+        entry.mark(finding, ReviewedMask::Segmentation, &mask.grid, Some(FindingVerdict::Accepted));
+        assert_eq!(verdicts(&entry), [Some(FindingVerdict::Accepted), Some(FindingVerdict::Rejected)]);
+        let json = serde_json::to_string(&entry).unwrap();
+        assert_eq!(json.matches("\"mask\":\"reference\"").count(), 1, "{json}");
+        assert!(!json.contains("\"mask\":\"segmentation\""), "older programs read it: {json}");
+        assert_eq!(serde_json::from_str::<Entry>(&json).unwrap(), entry);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Entry, FindingVerdict, LatestEntries};
+use super::{Entry, FindingVerdict, LatestEntries, ReviewedMask};
 use crate::cohort::{Case, Cohort, ImageFile, canonical_modality, is_in_suv, read_masks, with_region};
 use crate::event::Control;
 use crate::findings::{Finding, Values, findings};
@@ -118,12 +118,13 @@ impl MeasuredCase {
         let (image_name, image, is_suv) = volumes.valued();
         (measured.image, measured.is_suv) = (image_name.to_owned(), is_suv);
         let Some(mask) = &volumes.mask else { return measured };
-        measured.mask = if case.segmentation.is_some() { "segmentation" } else { "reference" };
+        let of = if case.segmentation.is_some() { ReviewedMask::Segmentation } else { ReviewedMask::Reference };
+        measured.mask = of.key();
         measured.volume_ml = Some(mask.volume_ml());
         let measure = |finding: Finding| MeasuredFinding {
             slice: finding.axial_slice(&mask.grid) + 1,
             values: finding.values(&mask.grid, image, 0, is_suv),
-            verdict: measured.entry.on_finding(&finding, &mask.grid),
+            verdict: measured.entry.on_finding(&finding, of, &mask.grid),
             finding,
         };
         measured.findings = findings(mask).into_iter().map(measure).collect();

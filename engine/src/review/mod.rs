@@ -1,6 +1,6 @@
 //! Review of a cohort: a verdict for every case, queue order, tables and report pages.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `entry.rs` | verdicts, one line of `review.jsonl` each; the last one of a case is valid |
 //! | `measure.rs` | the findings of a case with their values and verdicts |
@@ -17,7 +17,9 @@ mod page;
 mod picture;
 mod table;
 
-pub use entry::{Entry, FindingMark, FindingVerdict, LatestEntries, Progress, Verdict, anchor_mm, latest};
+pub use entry::{
+    Entry, FindingMark, FindingVerdict, LatestEntries, Progress, ReviewedMask, Verdict, anchor_mm, latest,
+};
 pub use measure::{CaseVolumes, MeasuredCase, MeasuredFinding, measure_cohort};
 pub use order::{CaseScore, Order, Ranking, rank, scores};
 pub use page::{case_page, cohort_page, page_name};

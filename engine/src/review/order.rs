@@ -10,6 +10,7 @@ use crate::cohort::{Case, Cohort, read_masks};
 use crate::event::Control;
 use crate::findings::{Counts, mean_entropy};
 use crate::volume::{MaskLayers, MaskOptions, Volume};
+use crate::words::plural;
 
 /// An order of the cases.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +37,17 @@ pub struct Ranking {
     pub scores: BTreeMap<String, f64>,
     /// Anything unusual about the file, one sentence each.
     pub notes: Vec<String>,
+}
+
+impl Ranking {
+    /// Anything unusual about the file as the order of a cohort, one sentence each.
+    pub fn warnings(&self, cohort: &Cohort) -> Vec<String> {
+        let unknown: Vec<&String> = self.scores.keys().filter(|case| cohort.case(case).is_none()).collect();
+        let rows = plural(unknown.len(), "row names", "rows name");
+        let unknown =
+            unknown.first().map(|case| format!("{}: {rows} no case of this folder, such as {case}", self.name));
+        self.notes.iter().cloned().chain(unknown).collect()
+    }
 }
 
 /// The score of a case in an order.

@@ -12,7 +12,7 @@ use crate::cohort::{Case, Cohort, ImageFile};
 use crate::draw::Canvas;
 use crate::draw::colour::TRUE_POSITIVE;
 use crate::event::Control;
-use crate::review::{Entry, FindingVerdict, cases_csv, findings_csv, latest, measure_cohort};
+use crate::review::{Entry, FindingVerdict, ReviewedMask, cases_csv, findings_csv, latest, measure_cohort};
 use crate::volume::nifti::{write_label, write_volume};
 use crate::volume::{Grid, LabelVolume, MaskOptions, Volume};
 
@@ -56,7 +56,7 @@ fn tables_and_pages_contain_verdicts_and_findings() {
         seconds: 48.25,
         ..Entry::new("p <1>")
     };
-    entry.mark(&first[0].findings[1].finding, &grid, Some(FindingVerdict::Rejected));
+    entry.mark(&first[0].findings[1].finding, ReviewedMask::Reference, &grid, Some(FindingVerdict::Rejected));
     let latest = latest(&[entry]);
     let cases = measured(&cohort, &latest, &mut page);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
-use crate::review::{FindingMark, FindingVerdict, Verdict, latest};
+use crate::review::{FindingMark, FindingVerdict, ReviewedMask, Verdict, latest};
 
 fn entry(case: &str, verdict: Verdict) -> Entry {
     Entry { verdict, comment: "a \"quoted\"\nword".into(), reviewer: "AB".into(), time_ms: 7, ..Entry::new(case) }
@@ -19,7 +19,8 @@ fn verdicts_are_read_back_as_written() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     assert_eq!(read(root).unwrap(), ReviewLog::default());
-    let mark = FindingMark { at_mm: [1.5, -2.0, 0.1], verdict: FindingVerdict::Rejected };
+    let mark =
+        FindingMark { mask: ReviewedMask::Reference, at_mm: [1.5, -2.0, 0.1], verdict: FindingVerdict::Rejected };
     let marked = Entry { findings: vec![mark], seconds: 48.25, ..entry("p2", Verdict::SecondLook) };
     let entries = [entry("p1", Verdict::Rejected), marked, entry("p1", Verdict::Accepted)];
     write(root, &entries[..2]);

@@ -4,6 +4,7 @@ use egui::{Align, Id, Key, Layout, Margin, RichText, Role, TextEdit, Ui, WidgetI
 use engine::review::{Entry, Verdict};
 
 use super::super::verdict::{icon_of, tone_of};
+use crate::command::train::NO_RUN;
 use crate::command::{ReviewCommand, Sender, TrainCommand, labels};
 use crate::state::intent::LabelScope;
 use crate::state::{Intent, ReviewStep, State};
@@ -75,7 +76,8 @@ fn next_run(ui: &mut Ui, state: &State, sender: &Sender) {
         ui.spacing_mut().item_spacing.x = space::XS;
         let hint = "Keep this segmentation for the next fine-tuning run, with your initials and the model";
         let add = ui.add_enabled(labels::can_add(state), PushButton::new("Add to training").icon(icon::ADD));
-        if add.on_hover_text(hint).clicked() {
+        let missing = "This case has no segmentation. Press Segment now, or open one.";
+        if add.on_hover_text(hint).on_disabled_hover_text(missing).clicked() {
             sender.send(Intent::AddToLabels(LabelScope::OpenCase { replace: false }));
         }
         let count = labels::reviewed_count(state);
@@ -84,7 +86,8 @@ fn next_run(ui: &mut Ui, state: &State, sender: &Sender) {
             sender.send(Intent::AddToLabels(LabelScope::Reviewed));
         }
         let model = state.session.runs.segment.is_some();
-        if ui.add_enabled(model, IconButton::new(icon::TRAIN, "Continue fine-tuning").small()).clicked() {
+        let retrain = ui.add_enabled(model, IconButton::new(icon::TRAIN, "Continue fine-tuning").small());
+        if retrain.on_disabled_hover_text(NO_RUN).clicked() {
             sender.send(TrainCommand::Retrain(None));
         }
     });

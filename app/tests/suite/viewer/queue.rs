@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use amlp_viewer::command::train::NO_RUN;
 use amlp_viewer::command::{Command, FileCommand, LabelCommand, OverlayCommand, ReviewCommand};
 use amlp_viewer::state::intent::ReviewFile;
 use amlp_viewer::state::{Dialog, Intent, PathPurpose, QueueOrder, Settings};
@@ -310,6 +311,43 @@ fn findings_have_verdicts_and_all_reports_are_exported() {
     assert!(matches!(&state(&window).dialog, Some(Dialog::Overwrite { .. })), "{:?}", state(&window).dialog);
     click(&mut window, "Overwrite");
     assert_eq!((state(&window).dialog.clone(), errors(&window)), (None, vec![]));
+}
+
+/// The verdict on a finding of the reference was shown at the finding of the segmentation at the same place.
+#[test]
+fn a_verdict_on_a_finding_of_the_reference_stays_with_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    send(&mut window, Intent::StepCase(2));
+    assert!(title(&window) == "patient_3" && document(&window).segmentation().is_none());
+    send(&mut window, OverlayCommand::GoToFinding(0));
+    click(&mut window, "Reject finding 1");
+    assert_eq!(state(&window).finding_verdict(0), Some(FindingVerdict::Rejected));
+    send(&mut window, Intent::CorrectReference);
+    send(&mut window, OverlayCommand::GoToFinding(0));
+    assert_eq!(state(&window).finding_verdict(0), None);
+    click(&mut window, "Accept finding 1");
+    assert_eq!(state(&window).finding_verdict(0), Some(FindingVerdict::Accepted));
+    assert_eq!(state(&window).cases.review.entry("patient_3").unwrap().findings.len(), 2);
+}
+
+/// The buttons were grey without a reason.
+#[test]
+fn a_button_of_the_next_run_that_cannot_be_pressed_gives_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = cohort(folder.path());
+    let mut window = open_queue(&root);
+    send(&mut window, Intent::StepCase(2));
+    for (button, reason) in [
+        ("Continue fine-tuning", NO_RUN),
+        ("Add to training", "This case has no segmentation. Press Segment now, or open one."),
+    ] {
+        assert!(window.get_by_label(button).accesskit_node().is_disabled(), "{button}");
+        window.get_by_label(button).hover();
+        window.run_steps(40);
+        assert!(has(&window, reason), "{button}");
+    }
 }
 
 /// The question for a name came first, and the refusal after it.
