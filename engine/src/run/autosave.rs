@@ -15,6 +15,7 @@ use super::text::{read_json, write_json};
 use crate::disk::atomic::{folder_of, is_temporary, sync_folder};
 use crate::edit::journal::{Kind, Replay};
 use crate::edit::{Delta, EditLabels};
+use crate::volume::LabelTable;
 use crate::{Error, ErrorKind, Result};
 
 /// Ending of a journal.
@@ -33,6 +34,9 @@ pub struct EditedCase {
     pub mask: Option<PathBuf>,
     /// The file of the reference, if one is open.
     pub reference: Option<PathBuf>,
+    /// Names and colours of the labels.
+    #[serde(default)]
+    pub labels: LabelTable,
 }
 
 /// Bytes of edits at which a journal is compacted, about thousands of strokes with a large ball. The older half becomes one
@@ -94,6 +98,14 @@ impl Autosave {
             self.compact_at = self.journal.bytes() + self.longest;
         }
         Ok(())
+    }
+
+    /// Replaces the description of the case, after a label was named or coloured.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn describe(&self, case: &EditedCase) -> Result<()> {
+        write_json(&self.path().with_extension(SIDECAR), case)
     }
 
     /// Path of the journal.
@@ -219,7 +231,7 @@ mod tests {
 
     fn case() -> EditedCase {
         let images = vec![(Some("flair".to_owned()), "p01/flair.nii.gz".into(), None)];
-        EditedCase { title: "p01".into(), images, mask: Some("p01/seg.nii.gz".into()), reference: None }
+        EditedCase { title: "p01".into(), images, mask: Some("p01/seg.nii.gz".into()), ..EditedCase::default() }
     }
 
     fn left(folder: &Path) -> (Vec<UnsavedEdits>, Vec<Error>) {
@@ -252,10 +264,13 @@ mod tests {
         assert!(result[0].time_ms > 1_600_000_000_000);
 
         let (mut autosave, replay) = Autosave::resume(&path).unwrap();
+        let labels = LabelTable::of_names([(&1, &"oedema".to_owned())]);
+        let named = EditedCase { labels, ..case() };
+        autosave.describe(&named).unwrap();
         assert_eq!((&replay.labels, replay.header.opened_sha256), (&masks[2], masks[0].sha256()));
         autosave.append(Kind::Edit, "Brush, label 2", &delta(2)).unwrap();
         drop(autosave);
-        assert_eq!(left(&unsaved).0[0].names.len(), 3);
+        assert_eq!((left(&unsaved).0[0].names.len(), &left(&unsaved).0[0].case), (3, &named));
         assert!(unsaved_edits(&unsaved, |case| case.title == "p02").unwrap().0.is_empty(), "of another case");
         remove(&path);
         assert_eq!(files(&unsaved), 0);

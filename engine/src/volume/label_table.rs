@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::disk::atomic::write_atomic;
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ const SIDECAR: &str = ".labels.tsv";
 const MAX_BYTES: u64 = 4 << 20;
 
 /// Name and display settings of a label.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabelStyle {
     /// Its name; empty if it has none.
     pub name: String,
@@ -48,7 +48,7 @@ impl LabelStyle {
 }
 
 /// The labels of a mask by value, from 1.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LabelTable {
     /// Name, colour and locks by value. 0 is never in it.

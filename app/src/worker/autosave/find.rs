@@ -84,13 +84,30 @@ pub fn offer_next(state: &mut State) {
     }
 }
 
+/// Deletes a journal of unsaved edits.
+struct DiscardUnsavedEdits(PathBuf);
+
 /// Deletes unsaved edits.
 pub fn discard(state: &mut State, jobs: &mut Jobs, path: &Path) {
     state.unsaved_edits.found.retain(|left| left.path != path);
-    let (path, title) = (path.to_path_buf(), "Discarding unsaved edits");
-    let run = move |_: &JobHandle| {
-        remove(&path);
+    jobs.start(DiscardUnsavedEdits(path.to_path_buf()));
+}
+
+impl Job for DiscardUnsavedEdits {
+    type Output = ();
+
+    fn spec(&self) -> Spec {
+        Spec::new(DISCARD, "Discarding unsaved edits").hidden()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<(), Failure> {
+        remove(&self.0);
         Ok(())
-    };
-    jobs.start_with(Spec::new(DISCARD, title).hidden(), run, |_, _, _, _| ());
+    }
+
+    fn apply(self, result: Result<(), Failure>, state: &mut State, _: &mut Jobs) {
+        if let Err(failure) = result {
+            failure.report("Discarding unsaved edits", state);
+        }
+    }
 }

@@ -60,6 +60,11 @@ pub fn follow(state: &mut State, jobs: &mut Jobs) {
         }
         changes.into_iter().for_each(|change| recorder.append(change));
     }
+    if let Some(recording) = recorder.recording
+        && recorder.labels != mask.styles
+    {
+        recorder.describe(edited_case(document, recording.base));
+    }
     // Recorded edits stay recorded, for example during a stroke.
     let settled = |recording: Recording| {
         mask.revision == recording.revision && (!mask.is_unsaved() || recording.revision == recording.base)
@@ -106,5 +111,6 @@ fn edited_case(document: &Document, base: u64) -> EditedCase {
     let segmentation = document.segmentation().filter(|mask| mask.saved_revision == Some(base));
     let mask: Option<PathBuf> = segmentation.and_then(|mask| mask.path.clone());
     let reference = document.mask(MaskRole::Reference).and_then(|mask| mask.path.clone());
-    EditedCase { title: document.title.clone(), images: images.collect(), mask, reference }
+    let labels = document.segmentation().map(|mask| mask.styles.clone()).unwrap_or_default();
+    EditedCase { title: document.title.clone(), images: images.collect(), mask, reference, labels }
 }

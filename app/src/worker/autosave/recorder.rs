@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use engine::Error;
 use engine::edit::EditLabels;
 use engine::run::autosave::{Autosave, EditedCase};
+use engine::volume::LabelTable;
 
 use crate::state::CaseId;
 use crate::state::edit::UnrecordedChange;
@@ -31,12 +32,14 @@ enum RecorderCommand {
     /// Continues a journal of an earlier session.
     Adopt(Box<Autosave>),
     Append(Box<UnrecordedChange>),
+    /// Replaces the description of the case.
+    Describe(Box<EditedCase>),
     /// Removes the journal, since its edits are saved or discarded.
     Forget,
 }
 
 #[derive(Default)]
-struct Shared {
+struct SharedState {
     /// Number of pending commands.
     waiting: AtomicUsize,
     failure: Mutex<Option<Error>>,
@@ -47,8 +50,10 @@ pub struct Recorder {
     folder: PathBuf,
     orders: Option<Sender<RecorderCommand>>,
     thread: Option<JoinHandle<()>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     pub(super) recording: Option<Recording>,
+    /// Names and colours of labels as described last.
+    pub(super) labels: LabelTable,
 }
 
 impl Recorder {
@@ -58,12 +63,13 @@ impl Recorder {
     /// If no thread can be started.
     pub fn new(folder: PathBuf, wake: Wake) -> std::io::Result<Self> {
         let (orders, received) = channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(SharedState::default());
         let (place, report) = (folder.clone(), Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("unsaved edits".to_owned())
             .spawn(move || carry_out(&received, &place, &report, &wake))?;
-        Ok(Self { folder, orders: Some(orders), thread: Some(thread), shared, recording: None })
+        let (orders, thread, labels) = (Some(orders), Some(thread), LabelTable::default());
+        Ok(Self { folder, orders, thread, shared, recording: None, labels })
     }
 
     /// The folder of the journals.
@@ -83,12 +89,18 @@ impl Recorder {
 
     pub(super) fn begin(&mut self, case: EditedCase, base: EditLabels, recording: Recording) {
         self.recording = Some(recording);
+        self.labels.clone_from(&case.labels);
         self.order(RecorderCommand::Begin(Box::new(case), base));
     }
 
     pub(super) fn adopt(&mut self, autosave: Autosave, recording: Recording) {
         self.recording = Some(recording);
         self.order(RecorderCommand::Adopt(Box::new(autosave)));
+    }
+
+    pub(super) fn describe(&mut self, case: EditedCase) {
+        self.labels.clone_from(&case.labels);
+        self.order(RecorderCommand::Describe(Box::new(case)));
     }
 
     pub(super) fn append(&mut self, change: UnrecordedChange) {
@@ -125,7 +137,7 @@ impl Drop for Recorder {
     }
 }
 
-fn carry_out(orders: &Receiver<RecorderCommand>, folder: &std::path::Path, shared: &Shared, wake: &Wake) {
+fn carry_out(orders: &Receiver<RecorderCommand>, folder: &std::path::Path, shared: &SharedState, wake: &Wake) {
     let mut open: Option<Autosave> = None;
     for order in orders {
         let done = match order {
@@ -144,6 +156,7 @@ fn carry_out(orders: &Receiver<RecorderCommand>, folder: &std::path::Path, share
                 // The failure of its beginning was reported.
                 None => Ok(()),
             },
+            RecorderCommand::Describe(case) => open.as_ref().map_or(Ok(()), |autosave| autosave.describe(&case)),
             RecorderCommand::Forget => {
                 open.take().into_iter().for_each(Autosave::remove);
                 Ok(())

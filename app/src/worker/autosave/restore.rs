@@ -18,7 +18,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, edit};
 const SLOT: Slot = Slot::exclusive("restore edits");
 
 /// Replays a journal on the open case.
-struct Restore {
+struct RestoreJob {
     case: CaseId,
     left: UnsavedEdits,
     image: Arc<Volume>,
@@ -39,10 +39,10 @@ pub fn restore(state: &mut State, jobs: &mut Jobs, path: &Path) {
     let Some(left) = state.unsaved_edits.found.iter().find(|left| left.path == path).cloned() else { return };
     let mask = document.segmentation().filter(|mask| !mask.is_unsaved()).map(|mask| mask.labels.clone());
     let (case, image) = (document.id, Arc::clone(&document.base().volume));
-    jobs.start(Restore { case, left, image, mask });
+    jobs.start(RestoreJob { case, left, image, mask });
 }
 
-impl Job for Restore {
+impl Job for RestoreJob {
     type Output = RestoredEdits;
 
     fn spec(&self) -> Spec {
@@ -86,11 +86,13 @@ impl Job for Restore {
             revision = after;
         }
         let mask = MaskLayer::new(MaskRole::Segmentation, replay.labels, revision);
+        let styles = self.left.case.labels.clone();
         document.set_mask(match file {
-            Some(MaskLayer { path, more_files, algorithm, .. }) => {
-                MaskLayer { path, more_files, algorithm, saved_revision: Some(base), ..mask }
+            Some(MaskLayer { path, more_files, algorithm, styles: saved, .. }) => {
+                let (styles_changed, saved_revision) = (styles != saved, Some(base));
+                MaskLayer { path, more_files, algorithm, saved_revision, styles, styles_changed, ..mask }
             }
-            None => mask,
+            None => MaskLayer { styles, ..mask },
         });
         document.name_labels();
         document.forget_results();

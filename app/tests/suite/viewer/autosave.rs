@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use amlp_viewer::command::{AutosaveCommand, FileCommand};
+use amlp_viewer::command::{AutosaveCommand, FileCommand, LabelCommand};
 use amlp_viewer::state::{Dialog, Intent};
-use egui::{Key, vec2};
+use egui::{Color32, Key, vec2};
 use egui_kittest::kittest::Queryable as _;
 use engine::disk::atomic::previous_path;
 use engine::run::autosave::unsaved_edits;
-use engine::volume::{LabelVolume, nifti};
+use engine::volume::{LabelTable, LabelVolume, nifti};
 
 use super::edit_tools::{labelled, paint};
 use crate::phantom::{Files, write_cohort};
@@ -17,7 +17,7 @@ use crate::window::*;
 /// The program with a folder for unsaved edits.
 pub(super) fn keeping(files: &[&Path], folder: &Path) -> Window {
     let mut window = start(&args(files), SIZE, None);
-    window.state_mut().keep_edits_in(folder);
+    window.state_mut().autosave_in(folder);
     settle(&mut window);
     window
 }
@@ -42,6 +42,31 @@ fn files_in(folder: &Path) -> usize {
 
 fn offered(window: &Window) -> bool {
     matches!(state(window).dialog, Some(Dialog::UnsavedEdits { .. }))
+}
+
+/// The names of the labels, also those of the mask's own table, were lost.
+#[test]
+fn names_and_colours_of_labels_are_restored_with_the_edits() {
+    let files = Files::new();
+    let unsaved = files.path("unsaved");
+    std::fs::write(files.path("scan_pred.labels.tsv"), "index\tname\tcolor\n1\toedema\t#010203\n").unwrap();
+    let mut window = keeping(&[&files.scan, &files.prediction], &unsaved);
+    assert_eq!(document(&window).label_name(1), "oedema");
+    strokes(&mut window, 1);
+    send(&mut window, LabelCommand::Rename(2, "core".to_owned()));
+    settle(&mut window);
+    drop(window);
+    let mut window = keeping(&[], &unsaved);
+    click(&mut window, "Restore");
+    let names = [1, 2].map(|label| document(&window).label_name(label));
+    assert_eq!(
+        (names, document(&window).label_colour(1)),
+        (["oedema", "core"].map(str::to_owned), Color32::from_rgb(1, 2, 3))
+    );
+    send(&mut window, FileCommand::Save);
+    let table = LabelTable::read(&files.path("scan_pred.labels.tsv")).unwrap().labels;
+    assert_eq!((table[&1].name.as_str(), table[&2].name.as_str()), ("oedema", "core"));
+    assert_eq!(errors(&window), [""; 0]);
 }
 
 #[test]
