@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use egui::{
-    Align, Align2, Area, Context, Frame, Id, Label, Layout, Margin, Order, Pos2, RichText, Role, ScrollArea, Ui, Vec2,
-    pos2, vec2,
+    Align, Align2, Area, Color32, Context, FontId, Frame, Id, Label, Layout, Margin, Order, Pos2, RichText, Role,
+    ScrollArea, Ui, Vec2, pos2, vec2,
 };
 
 use crate::command::{Sender, WindowCommand};
@@ -18,9 +18,13 @@ use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
 /// Minimum and maximum width of a message over the strip; a single one is wider.
 const WIDTH: f32 = 284.0;
 const WIDEST: f32 = 440.0;
-/// Height of a message over a panel; over the strip it is as high as that, up to [`HIGHEST`].
+/// Largest height of a message over a panel and over the strip. A longer text scrolls.
 const HEIGHT: f32 = 88.0;
 const HIGHEST: f32 = 128.0;
+/// Width of the stroke and the margin on both sides of a message.
+const FRAME: f32 = 2.0 * (space::S + 1.0);
+/// Space above the title, which is in line with the icon.
+const ABOVE_TITLE: f32 = 2.0;
 /// Number shown at once; older ones are counted beside them.
 const SHOWN: usize = 4;
 /// Width for that count and its button.
@@ -40,23 +44,30 @@ struct CardLayout {
 }
 
 impl CardLayout {
-    fn of(ctx: &Context, state: &State, open: usize) -> Self {
+    fn of(ctx: &Context, state: &State, open: &[&Notice]) -> Self {
+        // The highest shown message, or the buttons for older ones, determine the height of all.
+        let height = |shown: usize, width: f32, most: f32| {
+            let heights = open[open.len() - shown..].iter().map(|notice| needed_height(ctx, state, notice, width));
+            let older = if shown < open.len() { 2.0 * size::CONTROL + space::XS } else { 0.0 };
+            heights.fold(older, f32::max).min(most)
+        };
         let (window, settings) = (ctx.content_rect(), &state.session.settings);
         let bottom = window.bottom() - size::STATUS_LINE;
         let right = window.right() - space::M;
         if state.shows_strip() {
-            let height = (settings.strip_height - 2.0 * space::XS).min(HIGHEST);
             let available = window.width() - 2.0 * space::M;
             let fit = |available: f32| ((available + space::S) / (WIDTH + space::S)).floor().max(1.0) as usize;
             let all = fit(available).min(SHOWN);
-            let (shown, available) = if open <= all {
-                (open, available)
+            let (shown, available) = if open.len() <= all {
+                (open.len(), available)
             } else {
                 let available = available - OLDER - space::S;
                 (fit(available).min(SHOWN), available)
             };
             let each = (available + space::S) / shown as f32 - space::S;
-            let card = vec2(each.clamp(WIDTH, WIDEST).min(available), height);
+            let width = each.clamp(WIDTH, WIDEST).min(available);
+            let height = height(shown, width, (settings.strip_height - 2.0 * space::XS).min(HIGHEST));
+            let card = vec2(width, height);
             let corner = pos2(right, bottom - (settings.strip_height - height) / 2.0);
             return Self { card, across: true, shown, corner };
         }
@@ -66,8 +77,9 @@ impl CardLayout {
         } else {
             (settings.left_width, window.left() + settings.left_width - space::M)
         };
-        let card = vec2((width - 2.0 * space::M).min(WIDTH), HEIGHT);
-        Self { card, across: false, shown: open.min(SHOWN), corner: pos2(right, bottom - space::M) }
+        let (shown, width) = (open.len().min(SHOWN), (width - 2.0 * space::M).min(WIDTH));
+        let card = vec2(width, height(shown, width, HEIGHT));
+        Self { card, across: false, shown, corner: pos2(right, bottom - space::M) }
     }
 
     /// Upper left corner of all messages.
@@ -90,7 +102,7 @@ pub fn show(ctx: &Context, state: &State, sender: &Sender) {
     if open.is_empty() {
         return;
     }
-    let place = CardLayout::of(ctx, state, open.len());
+    let place = CardLayout::of(ctx, state, &open);
     let waiting = open.len() - place.shown;
     let area = Area::new(Id::unique("toasts")).order(Order::Middle).fixed_pos(place.start(waiting > 0));
     let area = area.show(ctx, |ui| {
@@ -137,6 +149,31 @@ pub(crate) fn mark(severity: Severity) -> (Icon, Tone) {
     }
 }
 
+/// Width of the text in a message, whose content has this width.
+fn text_width(notice: &Notice, content: f32) -> f32 {
+    let buttons = if notice.detail.is_empty() { 1.0 } else { 2.0 } * size::ROW_DENSE;
+    content - size::ICON - buttons - 2.0 * space::S
+}
+
+/// Height of the buttons below the text, with their gap.
+fn actions_height(state: &State, notice: &Notice) -> f32 {
+    if has_actions(state, notice) { size::CONTROL + space::XS } else { 0.0 }
+}
+
+/// Height of a message of this width that shows its whole text.
+fn needed_height(ctx: &Context, state: &State, notice: &Notice, width: f32) -> f32 {
+    let wrap = text_width(notice, width - FRAME);
+    let height = |text: &str, font: FontId| {
+        let galley = ctx.fonts_mut(|fonts| fonts.layout(text.to_owned(), font, Color32::PLACEHOLDER, wrap));
+        galley.size().y.ceil()
+    };
+    let mut text = ABOVE_TITLE + height(&notice.heading(), font::strong());
+    if !notice.detail.is_empty() {
+        text += space::XS + height(&notice.detail, font::mono());
+    }
+    text.max(size::ROW_DENSE) + actions_height(state, notice) + FRAME
+}
+
 /// A message of fixed size, with scrolling text and buttons below.
 fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sender) {
     let t = theme::tokens(ui);
@@ -147,12 +184,11 @@ fn toast(ui: &mut Ui, state: &State, notice: &Notice, card: Vec2, sender: &Sende
         .shadow(ui.visuals().popup_shadow)
         .inner_margin(Margin::same(space::S as i8));
     let shown = frame.show(ui, |ui| {
-        // The stroke adds to the margin.
-        let inner = card - Vec2::splat(2.0 * (space::S + 1.0));
+        let inner = card - Vec2::splat(FRAME);
         ui.set_min_size(inner);
         ui.set_max_size(inner);
         ui.spacing_mut().item_spacing = vec2(space::S, space::XS);
-        let row = if has_actions(state, notice) { size::CONTROL + space::XS } else { 0.0 };
+        let row = actions_height(state, notice);
         ui.vertical(|ui| {
             ui.allocate_ui_with_layout(vec2(inner.x, inner.y - row), Layout::left_to_right(Align::Min), |ui| {
                 ui.set_min_size(vec2(inner.x, inner.y - row));
@@ -177,13 +213,12 @@ fn message(ui: &mut Ui, notice: &Notice, area: Vec2, sender: &Sender) {
     let (rect, _) = ui.allocate_exact_size(vec2(size::ICON, size::ROW_DENSE), egui::Sense::hover());
     let (drawing, tone) = mark(notice.severity);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON), tone.color(t));
-    let buttons = if notice.detail.is_empty() { 1.0 } else { 2.0 } * size::ROW_DENSE;
-    let width = area.x - size::ICON - buttons - 2.0 * space::S;
+    let width = text_width(notice, area.x);
     ui.allocate_ui_with_layout(vec2(width, area.y), Layout::top_down(Align::Min), |ui| {
         ui.set_min_size(vec2(width, area.y));
         ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(area.y).show(ui, |ui| {
             ui.set_width(width);
-            ui.add_space(2.0);
+            ui.add_space(ABOVE_TITLE);
             ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
             if !notice.detail.is_empty() {
                 let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);

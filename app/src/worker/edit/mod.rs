@@ -14,10 +14,12 @@ use engine::edit::journal::Kind;
 use engine::edit::{Delta, EditLabels, Op, Scene};
 use engine::event::Control;
 use engine::volume::Relation;
+use engine::{Error, ErrorKind};
 
-use super::{Jobs, analyse, layer, segment};
+use super::{Failure, Jobs, analyse, layer, segment};
 use crate::state::edit::{FollowState, UndoStep, UnrecordedChange};
 use crate::state::{Document, ImageLayer, MaskLayer, MaskRole, Severity, Slot, State};
+use crate::widget::format;
 
 /// One whole-mask operation at a time.
 pub const SLOT: Slot = Slot::exclusive("edit");
@@ -81,7 +83,23 @@ pub fn plan(state: &State, op: &Op) -> Result<Delta, String> {
         Some(mask) => engine::edit::plan(op, &mask.labels, &scene, &control),
         None => engine::edit::plan(op, &EditLabels::new(document.base().volume.grid.clone()), &scene, &control),
     };
-    planned.map_err(|error| error.to_string())
+    planned.map_err(|error| reason(&error))
+}
+
+/// Why an operation is impossible, as a sentence. The user did not type the field that an error names.
+fn reason(error: &Error) -> String {
+    match error.kind() {
+        ErrorKind::Config { why, .. } => format::sentence(why),
+        _ => error.to_string(),
+    }
+}
+
+/// The same for an operation in the background.
+fn failure(error: &Error) -> Failure {
+    match error.kind() {
+        ErrorKind::Cancelled => Failure::Cancelled,
+        _ => Failure::Error(reason(error)),
+    }
 }
 
 /// Creates an empty segmentation if the case has none.

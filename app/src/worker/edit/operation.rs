@@ -6,7 +6,7 @@ use engine::edit::op::Seed;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
 
-use super::{SLOT, busy, commit, refuse, unchanged, value_layer};
+use super::{SLOT, busy, commit, failure, refuse, unchanged, value_layer};
 use crate::state::{CaseId, ImageLayer, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -76,7 +76,7 @@ impl Job for Operation {
             other: self.other.as_ref(),
             locked: &self.locked,
         };
-        Ok(plan(&self.op, &self.labels, &scene, &handle.control)?)
+        plan(&self.op, &self.labels, &scene, &handle.control).map_err(|error| failure(&error))
     }
 
     fn apply(self, result: Result<Delta, Failure>, state: &mut State, jobs: &mut Jobs) {

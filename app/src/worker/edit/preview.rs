@@ -5,7 +5,7 @@ use std::sync::Arc;
 use engine::edit::{Delta, EditLabels, Op, Scene, plan};
 use engine::volume::Volume;
 
-use super::{refuse, value_layer};
+use super::{failure, refuse, value_layer};
 use crate::state::edit::Search;
 use crate::state::{CaseId, ImageLayer, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
@@ -63,7 +63,7 @@ impl Job for FindLesion {
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
         let scene = Scene { image: Some(&self.image), frame: self.frame, locked: &self.locked, ..Scene::default() };
-        let delta = plan(&self.op, &self.labels, &scene, &handle.control)?;
+        let delta = plan(&self.op, &self.labels, &scene, &handle.control).map_err(|error| failure(&error))?;
         // Only background changes, so applying the changes to an empty mask gives just the lesion.
         let mut alone = EditLabels::new(self.labels.grid().clone()).repeated(self.labels.frames());
         alone.show(self.labels.frame());

@@ -5,6 +5,7 @@ use amlp_viewer::scene::{Convention, Modality, PlaneMode};
 use amlp_viewer::state::{MaskLayer, Mode, PaneId, Severity, State, ToolKind};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::worker;
+use egui::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 use super::bench::{self, Bench, click, clicked, window, window_of};
@@ -157,6 +158,25 @@ fn messages_stay_while_the_pointer_is_over_them() {
     harness.get_by_label("Message 1").hover();
     harness.run_steps(60);
     assert!(harness.query_by_label("Message 1").is_some());
+}
+
+/// A message of one line had the height of the strip.
+#[test]
+fn a_message_is_as_high_as_its_text() {
+    let height = |detail: &str| {
+        let mut state = State::default();
+        state.notice(Severity::Warning, "Not saved", detail);
+        let harness = window(Bench::new(state));
+        let card = harness.get_by_role(Role::Alert).rect();
+        let strip = harness.state().state.session.settings.strip_height;
+        assert!(card.height() < strip, "{card:?}");
+        if !detail.is_empty() {
+            assert!(card.contains_rect(harness.get_by_label(detail).rect()), "{detail}: {card:?}");
+        }
+        card.height()
+    };
+    let (title, one, two) = (height(""), height("disk full"), height("disk full ".repeat(9).trim_end()));
+    assert!(title < 48.0 && title + 10.0 < one && one + 10.0 < two, "{title}, {one}, {two}");
 }
 
 #[test]

@@ -301,6 +301,8 @@ fn two_epochs_or_two_runs_can_be_compared() {
     let mut window = open(&args_of(&folder("pretrain"), Some(12)));
     click(&mut window, "Compare");
     assert!(window.query_by_label_contains("A  STS").is_some() && window.query_by_label_contains("B  STS").is_some());
+    // "A  Input  A" has the letter of the side beside that of anterior.
+    assert!(window.query_all_by_label_contains("Input").count() >= 2 && !has(&window, "A  Input"));
     send(&mut window, Command::Timeline(TimelineCommand::CompareEpoch(4)));
     assert_eq!(state(&window).compared_run().map(|(_, epoch)| epoch), Some(4));
     send(&mut window, Command::Timeline(TimelineCommand::Compare(vec![other.clone()])));

@@ -1,7 +1,7 @@
 //! Lasso, fill, region growing, one click, and findings one by one.
 
 use amlp_viewer::Args;
-use amlp_viewer::command::{EditCommand, FileCommand, OverlayCommand, ViewCommand};
+use amlp_viewer::command::{EditCommand, FileCommand, LabelCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::PlaneMode;
 use amlp_viewer::state::edit::EditChoices;
 use amlp_viewer::state::{PaneId, Severity};
@@ -69,6 +69,38 @@ fn the_lasso_fills_erases_and_restores_the_enclosed_voxels() {
     super::edit_tools::release(&mut window, path[3], PointerButton::Primary);
     assert_eq!(document(&window).edits.list.entries().len(), steps);
     assert_eq!(errors(&window), [""; 0]);
+}
+
+/// A click beside every outline filled the whole slice.
+#[test]
+fn open_background_is_not_filled() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    let (middle, outside) = (world(&window, [15.0, 20.0, 8.0]), world(&window, [24.0, 5.0, 8.0]));
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    let at = screen_position(&window, PaneId::Axial, outside);
+    press(&mut window, Key::K);
+    send(&mut window, EditCommand::SetLabel(2));
+    paint(&mut window, &[at]);
+    assert!(labelled(&window, 2).is_empty() && document(&window).edits.list.entries().is_empty());
+    let refusals: Vec<&str> = state(&window).notices.iter().map(|notice| notice.detail.as_str()).collect();
+    assert!(refusals.iter().any(|why| why.contains("reaches opposite edges of the slice")), "{refusals:?}");
+    // Inside a closed outline it is filled, up to the outline.
+    press(&mut window, Key::L);
+    let ring = around(&window, [[19.5, 29.5], [2.5, 8.5]], 8.0);
+    paint(&mut window, &ring);
+    let hole = around(&window, [[21.5, 27.5], [3.5, 7.5]], 8.0);
+    stroke(&mut window, &hole, PointerButton::Primary, Modifiers::SHIFT);
+    assert_eq!(labelled(&window, 2).len(), 60 - 24);
+    press(&mut window, Key::K);
+    paint(&mut window, &[at]);
+    assert_eq!((labelled(&window, 2).len(), step_name(&window)), (60, "Fill, label 2, slice 9".to_owned()));
+    // A locked label is named by a sentence, not by a field.
+    send(&mut window, LabelCommand::Lock(3, true));
+    send(&mut window, EditCommand::SetLabel(3));
+    paint(&mut window, &[at]);
+    assert!(labelled(&window, 3).is_empty());
+    assert_eq!(state(&window).notices.last().unwrap().detail, "This label is locked. Unlock it first.");
 }
 
 #[test]

@@ -124,8 +124,8 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
     follow(&response, state, sender);
     let count = columns.len();
     for (m, (content, name)) in columns.into_iter().enumerate() {
-        let name = format!("{letter}  {name}");
-        let response = pane::show(ui, part(row, m, count, true), state, &probed, content, &name, camera);
+        // Without the side's letter: beside a short name, A would read as an orientation letter.
+        let response = pane::show(ui, part(row, m, count, true), state, &probed, content, name, camera);
         follow(&response, state, sender);
     }
 }
