@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::files::keep_inputs;
 use super::masks::MaskFlags;
-use crate::Result;
 use crate::metrics::consensus::{Method, Rater, consensus};
 use crate::volume::nifti::write_label;
 use crate::volume::seg::{open_segmentation, space_of};
 use crate::volume::{LabelVolume, MaskOptions, Scale, Volume, VoxelData};
+use crate::{Error, ErrorKind, Result};
 
 pub const EXAMPLES: &str = "\
 Examples:
@@ -69,12 +69,21 @@ fn grid_of(inputs: &[PathBuf], options: &MaskOptions) -> Result<Volume> {
     Ok(Volume { space, ..Volume::new(grid, VoxelData::U8(Vec::new()), Scale::IDENTITY) })
 }
 
+/// Names both masks in an error about their grids.
+fn naming_masks(error: Error, [mask, first]: [&PathBuf; 2]) -> Error {
+    let ErrorKind::Geometry { difference, left, right, .. } = error.kind() else { return error };
+    let (difference, left, right) = (difference.clone(), left.clone(), right.clone());
+    let what = format!("masks {} and {}", mask.display(), first.display());
+    ErrorKind::Geometry { what, difference, left, right }.into()
+}
+
 pub fn run(args: &Args) -> anyhow::Result<()> {
     keep_inputs(&args.out, args.inputs.iter())?;
     let like = grid_of(&args.inputs, &args.masks.options())?;
     let mut notes = Vec::new();
     let read = |path: &PathBuf| -> Result<LabelVolume> {
-        let aligned = LabelVolume::read_frame_for(path, &like, 0, &args.masks.options())?;
+        let aligned = LabelVolume::read_frame_for(path, &like, 0, &args.masks.options());
+        let aligned = aligned.map_err(|error| naming_masks(error, [path, &args.inputs[0]]))?;
         notes.extend(aligned.notes.iter().map(|note| format!("{}: {note}", path.display())));
         Ok(aligned.labels)
     };

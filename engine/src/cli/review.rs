@@ -115,7 +115,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     warnings.extend(log.warnings());
     let gone = latest.keys().filter(|case| cohort.case(case).is_none());
     warnings.extend(gone.map(|case| format!("review.jsonl: {case} is not a case of this folder")));
-    let order = args.order(&mut warnings)?;
+    let order = args.order()?;
+    if let Order::Ranking(ranking) = &order {
+        warnings.extend(ranking.warnings(&cohort));
+    }
     let control = super::interruptible()?;
     let bar = if std::io::stderr().is_terminal() {
         ProgressBar::new(cohort.cases.len() as u64)
@@ -148,17 +151,13 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    fn order(&self, warnings: &mut Vec<String>) -> anyhow::Result<Order> {
+    fn order(&self) -> anyhow::Result<Order> {
         Ok(match (self.order, &self.list) {
             (OrderName::Listed, _) => Order::Listed,
             (OrderName::Uncertain, _) => Order::Uncertain,
             (OrderName::LowestDice, _) => Order::LowestDice,
             (OrderName::VolumeChange, _) => Order::VolumeChange,
-            (OrderName::List, Some(list)) => {
-                let ranking = read_ranking(list)?;
-                warnings.extend(ranking.notes.iter().cloned());
-                Order::Ranking(ranking)
-            }
+            (OrderName::List, Some(list)) => Order::Ranking(read_ranking(list)?),
             (OrderName::List, None) => bail!("--order list needs --list FILE"),
         })
     }

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use crate::common::patient;
 use engine::volume::nifti::{replace_labels, write_label, write_volume};
-use engine::volume::{LabelVolume, MaskOptions, Scale, Volume, VoxelData};
+use engine::volume::{Grid, LabelVolume, MaskOptions, Scale, Volume, VoxelData};
 use serde_json::Value;
 
 const OPS: &str = r#"[
@@ -157,6 +157,22 @@ fn a_mask_is_never_written_over_the_file_it_is_made_from() {
         assert!(output.status.code() == Some(1) && errors.contains("would overwrite one of the inputs"), "{errors}");
     }
     assert!(std::fs::read(&image).unwrap() == scan && std::fs::read(&mask).unwrap() == labels);
+}
+
+/// The error spoke of a mask and its image, though both files are masks.
+#[test]
+fn a_consensus_of_masks_on_different_grids_names_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let [image, mask, _] = files(folder.path(), "[]");
+    let other = folder.path().join("other.nii.gz").to_str().unwrap().to_owned();
+    let grid = Grid::new([3, 4, 5], Volume::read(image.as_ref()).unwrap().grid.world_from_voxel);
+    let like = Volume::new(grid.clone(), VoxelData::F32(vec![0.0; 60]), Scale::IDENTITY);
+    write_label(other.as_ref(), &LabelVolume::new(grid, vec![1_u8; 60]).unwrap(), &like).unwrap();
+    let out = folder.path().join("out.nii.gz").to_str().unwrap().to_owned();
+    let output = amlp(&["consensus", &mask, &other, "--out", &out]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains(&format!("masks {other} and {mask} have different grids")), "{errors}");
+    assert!(!Path::new(&out).exists());
 }
 
 /// Kills the program while it edits: the journal restores the result of a shorter list of operations.

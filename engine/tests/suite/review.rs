@@ -132,9 +132,10 @@ fn the_queue_is_printed_in_every_order() {
     assert_eq!(names(&uncertain), ["P01", "P00", "P02", "P03"]);
     assert_eq!(uncertain["queue"][2]["no_score"], "no saved probability");
     let list = folder.path().join("list.csv");
-    std::fs::write(&list, "case\nP03\nP01\n").unwrap();
+    std::fs::write(&list, "case\nP03\nP01\nP99\n").unwrap();
     let by_list = queue(&root, &["--order", "list", "--list", list.to_str().unwrap()]);
     assert_eq!(names(&by_list), ["P03", "P01", "P00", "P02"]);
+    assert_eq!(by_list["warnings"][0], "list.csv: 1 row names no case of this folder, such as P99");
     let change = queue(&root, &["--order", "volume-change"]);
     assert_eq!(change["queue"][0]["no_score"], "no earlier scan of this patient");
     let text = String::from_utf8(amlp(&root, &[]).stdout).unwrap();

@@ -36,7 +36,7 @@ impl Job for JoinMasks {
     type Output = (MaskLayer, String);
 
     fn spec(&self) -> Spec {
-        Spec::new(CONSENSUS, "Joining the masks").of_case(self.case)
+        Spec::new(CONSENSUS, "Combining the masks").of_case(self.case)
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {

@@ -122,7 +122,10 @@ impl Job for ExportReview {
                 }
             }
             Ok(Outcome::Exists) if state.refusal(&self.request).is_some() => {
-                let why = format!("{} already exists, and its case is closed.", self.path.display());
+                let why = format!(
+                    "{} already exists, and the window now shows something else. Export again.",
+                    self.path.display()
+                );
                 state.error("Nothing was exported", why);
             }
             Ok(Outcome::Exists) => {

@@ -79,7 +79,7 @@ fn lock(ahead: &Mutex<Option<PrefetchedCase>>) -> MutexGuard<'_, Option<Prefetch
 }
 
 /// Prefetches a case.
-struct Prefetch {
+struct PrefetchJob {
     case: CaseId,
     request: Request,
     modality: Option<Modality>,
@@ -100,9 +100,9 @@ pub fn prefetch(state: &mut State, jobs: &mut Jobs) {
     }
     state.cache.ahead = wanted;
     jobs.cancel_slot(PREFETCH);
-    jobs.forget_ahead();
+    jobs.drop_prefetched();
     let Some(case) = wanted.and_then(|id| state.cases.get(id)) else { return };
-    jobs.start(Prefetch {
+    jobs.start(PrefetchJob {
         case: case.id,
         request: case.request(),
         modality: state.session.view.modality.clone(),
@@ -118,7 +118,7 @@ fn next(state: &State) -> Option<CaseId> {
     state.cases.next_to_review(case.id)
 }
 
-impl Job for Prefetch {
+impl Job for PrefetchJob {
     type Output = ();
 
     fn spec(&self) -> Spec {

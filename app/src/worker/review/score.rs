@@ -43,19 +43,16 @@ impl Job for ScoreCases {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<RankedCases, Failure> {
-        let (order, notes) = match &self.order {
-            QueueOrder::Listed => (Order::Listed, Vec::new()),
-            QueueOrder::Uncertain => (Order::Uncertain, Vec::new()),
-            QueueOrder::LowestDice => (Order::LowestDice, Vec::new()),
-            QueueOrder::VolumeChange => (Order::VolumeChange, Vec::new()),
-            QueueOrder::List(path) => {
-                let ranking = read_ranking(path)?;
-                let notes = ranking.notes.clone();
-                (Order::Ranking(ranking), notes)
-            }
+        let order = match &self.order {
+            QueueOrder::Listed => Order::Listed,
+            QueueOrder::Uncertain => Order::Uncertain,
+            QueueOrder::LowestDice => Order::LowestDice,
+            QueueOrder::VolumeChange => Order::VolumeChange,
+            QueueOrder::List(path) => Order::Ranking(read_ranking(path)?),
         };
         // Segmentations may have been saved since the folder was listed.
         let cohort = Cohort::discover(&self.root)?;
+        let notes = if let Order::Ranking(ranking) = &order { ranking.warnings(&cohort) } else { Vec::new() };
         let progress = |done: usize, all: usize, case: &str| handle.progress(Some(done as f32 / all as f32), case);
         let scored = scores(&cohort, &order, &MaskOptions::default(), &handle.control, &progress)?;
         let ranked = rank(&order, &scored).into_iter().map(|at| scored[at].clone()).collect();
@@ -73,7 +70,7 @@ impl Job for ScoreCases {
                 review.places = ranked.iter().enumerate().map(|(place, s)| (s.case.clone(), place)).collect();
                 review.scores = ranked.into_iter().map(|scored| (scored.case.clone(), scored)).collect();
                 for note in notes {
-                    state.notice(Severity::Warning, "About the list", note);
+                    state.notice(Severity::Warning, "Note on the list", note);
                 }
                 if without > 0 {
                     let cases = plural(without, "case has no score", "cases have no score");

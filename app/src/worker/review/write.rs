@@ -26,7 +26,7 @@ pub(crate) struct VerdictQueue {
 pub(crate) type SharedVerdictQueue = Arc<VerdictQueue>;
 
 /// Writes the pending verdicts. A second job writes what the first has not taken.
-struct KeepVerdicts {
+struct WriteVerdicts {
     keeper: SharedVerdictQueue,
 }
 
@@ -46,7 +46,7 @@ pub fn decide(state: &mut State, jobs: &mut Jobs, entry: Entry) {
     state.cases.review.waiting.push(entry.clone());
     lock(&jobs.keeper.queue).push_back((root, entry));
     let keeper = Arc::clone(&jobs.keeper);
-    jobs.start(KeepVerdicts { keeper });
+    jobs.start(WriteVerdicts { keeper });
 }
 
 /// Poisoning is harmless: the writer appends whole lines.
@@ -54,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Job for KeepVerdicts {
+impl Job for WriteVerdicts {
     type Output = WriteOutcome;
 
     fn spec(&self) -> Spec {
@@ -92,7 +92,7 @@ impl Job for KeepVerdicts {
             // Another program may have written since the folder was opened.
             state.cases.review.merge(&log.entries);
             for warning in log.warnings() {
-                state.notice(Severity::Warning, "About the verdicts", warning);
+                state.notice(Severity::Warning, "Note on the verdicts", warning);
             }
         }
         for (_, entry) in kept.written.into_iter().filter(|(folder, _)| is_open(folder)) {

@@ -57,7 +57,8 @@ impl Corrections {
         let reviewer = initials(addition.reviewer)?;
         let case = cohort.case(addition.case).ok_or_else(|| {
             let known: Vec<&str> = cohort.cases.iter().take(10).map(|case| case.id.as_str()).collect();
-            let why = format!("is not a case of {}, which has {} and others", cohort.root.display(), known.join(", "));
+            let others = if cohort.cases.len() > known.len() { " and others" } else { "" };
+            let why = format!("is not a case of {}, which has {}{others}", cohort.root.display(), known.join(", "));
             Error::config("case", addition.case, why)
         })?;
         if !is_plain(&case.id) {
