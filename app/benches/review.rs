@@ -121,5 +121,5 @@ fn queue(root: &Path, screen: Option<&Offscreen>, ahead: bool) -> Vec<Duration> 
 /// Drops the prefetched case.
 fn drop_ahead(app: &mut App) {
     let (_, jobs) = app.parts();
-    jobs.forget_ahead();
+    jobs.drop_prefetched();
 }

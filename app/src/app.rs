@@ -118,7 +118,7 @@ impl App {
     }
 
     /// Records unsaved edits in a folder, and offers those of earlier sessions.
-    pub fn keep_edits_in(&mut self, folder: &Path) {
+    pub fn autosave_in(&mut self, folder: &Path) {
         worker::autosave::start(&mut self.state, &mut self.jobs, folder);
     }
 

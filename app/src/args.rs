@@ -6,9 +6,9 @@ use clap::Parser;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use engine::preprocess::LabelMap;
 
-use crate::state::names::absolute_path;
 use crate::state::{Mode, Request};
 use crate::theme::Theme;
+use crate::worker::dialog::absolute_path;
 
 /// Review and correct lesion segmentations, and train and inspect AMLP networks.
 ///
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(request.paths.len(), 2);
         assert_eq!(request.segmentation, Some(std::env::current_dir().unwrap().join("m.nii")));
         assert_eq!(request.slice, Some(4));
-        assert!(!Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request().unwrap().names_something());
+        assert!(!Args::try_parse_from(["amlp-viewer", "a.nii"]).unwrap().request().unwrap().has_more_than_images());
         assert_eq!(Args::try_parse_from(["amlp-viewer"]).unwrap().request(), None);
         assert!(Args::try_parse_from(["amlp-viewer", "--mask", "m.nii"]).is_err(), "a mask of nothing");
     }

@@ -292,7 +292,7 @@ pub struct LabelConfig {
     pub draw: LabelDraw,
     /// Also draw patients whose mask has no lesion.
     pub any: bool,
-    /// Share of training slices without lesion; the paper uses 0.
+    /// Fraction of training slices without lesion; the paper uses 0.
     pub negative_slices: f64,
     /// Epochs between two validations on the split's validation patients; 0 never validates.
     pub validate_every: usize,
@@ -300,9 +300,9 @@ pub struct LabelConfig {
     pub flip: bool,
     /// Largest rotation in degrees.
     pub rotate_deg: f64,
-    /// Largest change of scale, as a share.
+    /// Largest change of scale, as a fraction.
     pub scale: f64,
-    /// Largest change of contrast (share) and brightness (standard deviations).
+    /// Largest change of contrast (fraction) and brightness (standard deviations).
     pub intensity: f64,
 }
 
@@ -310,7 +310,7 @@ impl LabelConfig {
     /// Which training patients are labelled.
     ///
     /// # Errors
-    /// If `labels` is not a share, number or list of patients.
+    /// If `labels` is not a percentage, number or list of patients.
     pub fn budget(&self) -> Result<LabelBudget> {
         Ok(LabelBudget { share: self.labels.parse()?, draw: self.draw, any: self.any })
     }

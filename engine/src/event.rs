@@ -178,16 +178,16 @@ pub struct EpochSummary {
     /// Masking ratio (Eq. 9).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma: Option<f64>,
-    /// Share of masked patches whose importance by the loss agrees with their k-means label, 0 to 1.
+    /// Fraction of masked patches whose importance by the loss agrees with their k-means label, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<f64>,
-    /// Share of air among the foreground patches, 0 to 1.
+    /// Fraction of air among the foreground patches, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub air_share: Option<f64>,
-    /// Share of lesion patches that are labelled 1, for patients with a mask.
+    /// Fraction of lesion patches that are labelled 1, for patients with a mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_foreground: Option<f64>,
-    /// Share of lesion patches that are masked, for patients with a mask.
+    /// Fraction of lesion patches that are masked, for patients with a mask.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lesion_recall_masked: Option<f64>,
     /// Diagnostics of the method by name: means of the epoch, such as the accuracy of its task or the spread of its embeddings.

@@ -1,19 +1,44 @@
 //! The program's log on standard error.
 
+use std::fmt;
 use std::io::IsTerminal;
 
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
 
 /// Writes the log to standard error, without times. The environment variable `variable` sets the filter, such as `info` or
 /// `warn,wgpu_core=debug`; if it is unset, `default` applies. Does nothing if the program has already installed a log.
 pub fn log_to_stderr(variable: &str, default: &str) {
     let chosen = std::env::var(variable).ok();
     let (filter, refused) = filter(chosen.as_deref(), default);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time().with_ansi(is_coloured());
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(is_coloured()).event_format(LogFormat);
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
     if let Some(why) = refused {
         tracing::warn!("{variable} is ignored: {why}");
+    }
+}
+
+/// Warnings and errors as a command prints them, `warning: ...`. Other levels also name the module.
+struct LogFormat;
+
+impl<S, N> FormatEvent<S, N> for LogFormat
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        match *event.metadata().level() {
+            Level::ERROR => write!(out, "error: ")?,
+            Level::WARN => write!(out, "warning: ")?,
+            level => write!(out, "{level} {}: ", event.metadata().target())?,
+        }
+        context.field_format().format_fields(out.by_ref(), event)?;
+        writeln!(out)
     }
 }
 
@@ -35,7 +60,6 @@ fn filter(chosen: Option<&str>, default: &str) -> (Targets, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing::Level;
 
     #[test]
     fn an_unreadable_filter_falls_back_to_the_default_with_a_reason() {

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::{Error, Result};
 
-/// A patch with a larger share of lesion pixels is a lesion patch.
+/// A patch with a larger fraction of lesion pixels is a lesion patch.
 pub const LESION_SHARE: f64 = 0.25;
 
 /// Divides a slice of `size` x `size` pixels into `grid` x `grid` patches.
@@ -131,7 +131,7 @@ impl PatchGrid {
             .collect()
     }
 
-    /// Share of lesion pixels of each patch, 0 to 1. `target` as in [`PatchGrid::lesion_pixels`].
+    /// Fraction of lesion pixels of each patch, 0 to 1. `target` as in [`PatchGrid::lesion_pixels`].
     pub fn lesion_share(&self, target: &[u8]) -> Vec<f64> {
         let area = (self.side() * self.side()) as f64;
         self.lesion_pixels(target).into_iter().map(|pixels| f64::from(pixels) / area).collect()

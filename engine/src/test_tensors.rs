@@ -1,4 +1,4 @@
-//! Tensors of tests.
+//! Tensors for tests.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::module::{Module, ModuleVisitor, Param};

@@ -6,7 +6,7 @@ use super::action::ActionList;
 use super::intent;
 use crate::state::document::Stash;
 use crate::state::edit::UndoStep;
-use crate::state::names::series_name;
+use crate::state::names::{climbs, series_name};
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
 use crate::worker::{Jobs, analyse, dialog, edit, save, segment};
 
@@ -15,6 +15,8 @@ use crate::worker::{Jobs, analyse, dialog, edit, save, segment};
 pub enum FileCommand {
     /// Opens the dialog in which a path is typed.
     TypePath(PathPurpose),
+    /// Uses the path that was typed.
+    UsePath(PathRequest, PathBuf),
     /// Filters the list of cases by name.
     FilterCases(String),
     /// Opens the case again after a failure.
@@ -51,6 +53,8 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
             let request = if purpose == PathPurpose::Files { purpose.into() } else { state.path_request(purpose) };
             state.dialog = Some(Dialog::Path { request, text: String::new() });
         }
+        FileCommand::UsePath(request, path) if climbs(&path) => dialog::resolve(jobs, request, path),
+        FileCommand::UsePath(request, path) => intent::dispatch(state, jobs, Intent::UsePaths(request, vec![path])),
         FileCommand::FilterCases(text) => state.cases.filter = text,
         FileCommand::Retry => {
             if let Some(failed) = state.failed.take() {

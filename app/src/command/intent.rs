@@ -101,7 +101,7 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
         }
         Intent::UsePaths(request, paths) => {
             state.dialog = None;
-            use_paths(state, jobs, request, paths);
+            use_paths(state, jobs, &request, paths);
         }
         Intent::Open(request) => {
             let again = Intent::Open(request.clone());
@@ -171,14 +171,14 @@ pub fn without_asking(state: &mut State, jobs: &mut Jobs, intent: Intent) {
 }
 
 /// Uses paths for their purpose. Refuses an answer for a case that is no longer open or a segmentation that has changed.
-fn use_paths(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
+fn use_paths(state: &mut State, jobs: &mut Jobs, request: &PathRequest, paths: Vec<PathBuf>) {
     let Some(first) = paths.first().cloned() else { return };
-    if let Some(why) = state.refusal(&request) {
+    if let Some(why) = state.refusal(request) {
         state.after_saving = None;
         return state.error("The chosen file was not used", format!("{}: {why}", first.display()));
     }
     match request.purpose {
-        PathPurpose::Files | PathPurpose::Folder => open_or_add(state, jobs, request, paths),
+        PathPurpose::Files | PathPurpose::Folder => open_or_add(state, jobs, request.purpose, paths),
         PathPurpose::Segmentation => layer::start(state, jobs, LayerKind::Mask(MaskRole::Segmentation), vec![first]),
         PathPurpose::Reference => layer::start(state, jobs, LayerKind::Mask(MaskRole::Reference), vec![first]),
         PathPurpose::Probability => layer::start(state, jobs, LayerKind::Probability, vec![first]),
@@ -217,7 +217,7 @@ pub(super) fn write(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, pa
 }
 
 /// Paths that were opened, typed or dropped. If they are only masks, they are added to the open image.
-fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: Vec<PathBuf>) {
+fn open_or_add(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, paths: Vec<PathBuf>) {
     if state.document.is_some() && only_masks(&paths) {
         // Several references are merged; of several segmentations, the last one is kept.
         let (segmentations, regions): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| is_segmentation_name(path));
@@ -227,7 +227,7 @@ fn open_or_add(state: &mut State, jobs: &mut Jobs, request: PathRequest, paths: 
         layer::start(state, jobs, LayerKind::Mask(MaskRole::Reference), regions);
         return;
     }
-    let again = Intent::UsePaths(PathRequest { of: None, ..request }, paths.clone());
+    let again = Intent::UsePaths(purpose.into(), paths.clone());
     open::start(state, jobs, Request { paths, ..Request::default() }, again);
 }
 

@@ -61,7 +61,7 @@ macro_rules! topics {
 }
 
 topics! {
-/// Opening another case, and other steps that may have to wait for an answer.
+    /// Opening another case, and other steps that may have to wait for an answer.
     Intent(Intent),
     /// Files, masks, the segmentation.
     File(FileCommand),
@@ -73,11 +73,11 @@ topics! {
     Review(ReviewCommand),
     /// Corrections of the segmentation, measurements, undo.
     Edit(EditCommand),
-/// Unsaved edits of earlier sessions.
+    /// Unsaved edits of earlier sessions.
     Autosave(AutosaveCommand),
     /// The table of labels.
     Label(LabelCommand),
-/// Modes, panels, dialogs, messages, quit.
+    /// Modes, panels, dialogs, messages, quit.
     Window(WindowCommand),
     /// Masking mode.
     Masking(MaskingCommand),
@@ -89,7 +89,7 @@ topics! {
     Runs(RunsCommand),
     /// The Studies page.
     Study(StudyCommand),
-/// The series of a DICOM folder or archive.
+    /// The series of a DICOM folder or archive.
     Series(SeriesCommand),
 }
 

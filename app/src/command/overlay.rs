@@ -70,13 +70,13 @@ pub fn dispatch(state: &mut State, command: OverlayCommand) {
         Do::GoToFinding(at) => go_to_finding(state, at),
         Do::ShowSmallFindings(show) => {
             view.small_findings = show;
-            state.leave_folded_finding();
+            state.deselect_collapsed_finding();
         }
         Do::SetMinimumVolume(ml) => {
             if ml.is_finite() {
                 state.session.settings.minimum_ml = ml.clamp(0.0, MAXIMUM_ML);
             }
-            state.leave_folded_finding();
+            state.deselect_collapsed_finding();
         }
         Do::GoToWorst(rank) => {
             let strip = state.document.as_ref().and_then(Document::strip);
@@ -93,7 +93,7 @@ fn go_to_finding(state: &mut State, at: usize) {
     let Some(entry) = document.findings.as_ref().and_then(|f| f.entries.get(at)) else { return };
     let planes = state.session.settings.planes;
     state.session.view.finding = Some(at);
-    state.session.view.crosshair = document.display(planes).snapped(document.look_at(entry));
+    state.session.view.crosshair = document.display(planes).snapped(document.finding_position(entry));
     show_crosshair(state);
 }
 

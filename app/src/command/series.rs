@@ -20,7 +20,7 @@ pub enum SeriesCommand {
     /// Shows a segmentation as the reference.
     OpenReference(SeriesId),
     /// Steps through the slices that have arrived of a series that is loading.
-    StepArriving(i64),
+    StepPartial(i64),
     /// Opens the patients as a list of cases.
     OpenAsCases,
     /// Shows or hides the patient's identification.
@@ -43,9 +43,9 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: SeriesCommand) {
         }
         Do::Drop(id) => drop_on_view(state, jobs, id),
         Do::OpenReference(id) => overlay(state, jobs, id, MaskRole::Reference),
-        Do::StepArriving(by) => {
-            if let Some(arriving) = &mut state.cache.arriving {
-                arriving.step(by);
+        Do::StepPartial(by) => {
+            if let Some(series) = &mut state.cache.partial_series {
+                series.step(by);
             }
         }
         Do::OpenAsCases => {

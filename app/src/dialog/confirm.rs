@@ -11,7 +11,7 @@ use crate::widget::{Dialog, DialogResult, Tone};
 use crate::widget::{format, text};
 use crate::worker;
 
-pub(super) fn overwrite(ctx: &Context, request: PathRequest, path: &Path, sender: &Sender) {
+pub(super) fn overwrite(ctx: &Context, request: &PathRequest, path: &Path, sender: &Sender) {
     let name = format::file_name(path);
     let question = format!("{name} already exists. Overwrite it?");
     let dialog = Dialog::new("File exists", "Choose another name…").alternative("Overwrite");
@@ -24,7 +24,7 @@ pub(super) fn overwrite(ctx: &Context, request: PathRequest, path: &Path, sender
             // The dialog is not closed first: a pending quit waits for this save.
             sender.send(Intent::Ask(request.purpose));
         }
-        Some(DialogResult::Alternative) => sender.send(FileCommand::SaveOver(request, path.to_path_buf())),
+        Some(DialogResult::Alternative) => sender.send(FileCommand::SaveOver(request.clone(), path.to_path_buf())),
         Some(DialogResult::Cancelled) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }

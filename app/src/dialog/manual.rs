@@ -18,13 +18,13 @@ const CONTENTS: f32 = 240.0;
 const FILE: &str = "MANUAL.md";
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum Book {
+enum ManualKind {
     #[default]
     Window,
     Engine,
 }
 
-impl Book {
+impl ManualKind {
     fn text(self) -> &'static str {
         match self {
             Self::Window => WINDOW,
@@ -45,7 +45,7 @@ impl Book {
 struct Reading {
     /// The last frame in which it was shown; a gap means that the dialog was reopened.
     frame: u64,
-    book: Book,
+    book: ManualKind,
     query: String,
     /// Title of the chosen section; the first one if there is no such section.
     title: String,
@@ -93,7 +93,7 @@ fn column(ui: &mut Ui, size: egui::Vec2, draw: impl FnOnce(&mut Ui)) {
 
 /// Switch between the manuals, search field, and the sections that contain the search words.
 fn contents(ui: &mut Ui, reading: &mut Reading, listed: &[Section<'_>], shown: Option<Section<'_>>, focus: bool) {
-    let books = [Segment::text(Book::Window, "Viewer"), Segment::text(Book::Engine, "Engine")];
+    let books = [Segment::text(ManualKind::Window, "Viewer"), Segment::text(ManualKind::Engine, "Engine")];
     if SegmentedControl::new("Manual of", &books).fill_width().show(ui, &mut reading.book).changed() {
         reading.title.clear();
     }

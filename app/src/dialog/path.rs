@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use egui::text::CCursorRange;
 use egui::{Context, Id, Margin, TextEdit};
 
-use crate::command::{Sender, WindowCommand};
+use crate::command::{FileCommand, Sender, WindowCommand};
 use crate::state::intent::ReviewFile;
-use crate::state::names::absolute_path;
-use crate::state::{Intent, PathPurpose, PathRequest};
+use crate::state::{PathPurpose, PathRequest};
 use crate::theme::{self, font};
 use crate::widget::text as panel_text;
 use crate::widget::{Dialog, DialogResult};
@@ -89,7 +88,7 @@ fn example(purpose: PathPurpose) -> &'static str {
     }
 }
 
-pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sender) {
+pub(super) fn show(ctx: &Context, request: &PathRequest, text: &str, sender: &Sender) {
     let (title, action, explanation) = texts(request.purpose);
     let mut typed = text.to_owned();
     let proposes_file = matches!(action, "Save" | "Export");
@@ -122,13 +121,14 @@ pub(super) fn show(ctx: &Context, request: PathRequest, text: &str, sender: &Sen
         !typed.trim().is_empty()
     });
     match answer {
-        Some(DialogResult::Confirmed) => sender.send(Intent::UsePaths(request, vec![path(&typed)])),
+        Some(DialogResult::Confirmed) => sender.send(FileCommand::UsePath(request.clone(), path(&typed))),
         Some(_) => sender.send(WindowCommand::CloseDialog),
         None => {}
     }
 }
 
-/// The typed path as an absolute one, without the quotes and spaces of a pasted one; `~` is the home folder.
+/// The typed path as an absolute one, without the quotes and spaces of a pasted one; `~` is the home folder. It does not
+/// access the disk.
 fn path(text: &str) -> PathBuf {
     let text = text.trim();
     let quoted = ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote));
@@ -138,7 +138,7 @@ fn path(text: &str) -> PathBuf {
         (Some(rest), Some(home)) => home.join(rest),
         _ => PathBuf::from(text),
     };
-    absolute_path(path)
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 #[cfg(test)]

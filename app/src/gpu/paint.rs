@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use egui_wgpu::{Callback, CallbackResources, CallbackTrait, ScreenDescriptor};
 use shaders::{Image, Layers, PatchShow, Patches, Slice};
 
-use super::pipeline::{Bound, Panes};
+use super::pipeline::{PaneBinding, Panes};
 use super::{GpuError, Texture};
 
 /// Input of a pane.
@@ -114,7 +114,7 @@ struct Pane {
     paint: SlicePaint,
     rect: egui::Rect,
     /// Dropped with the frame, so that it does not keep closed volumes alive.
-    bound: Mutex<Option<Bound>>,
+    bound: Mutex<Option<PaneBinding>>,
 }
 
 impl CallbackTrait for Pane {

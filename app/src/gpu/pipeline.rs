@@ -21,12 +21,12 @@ pub(super) struct Panes {
 }
 
 /// A pane of this frame, ready to draw.
-pub(super) struct Bound {
+pub(super) struct PaneBinding {
     pipeline: wgpu::RenderPipeline,
     group: wgpu::BindGroup,
 }
 
-impl Bound {
+impl PaneBinding {
     pub fn draw(&self, pass: &mut wgpu::RenderPass<'static>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
@@ -111,7 +111,7 @@ impl Panes {
         queue: &wgpu::Queue,
         mut slice: Slice,
         textures: [Option<&wgpu::TextureView>; 5],
-    ) -> Bound {
+    ) -> PaneBinding {
         slice.srgb_target = u32::from(self.target.is_srgb());
         let pipeline = self.pipeline(device, Parts::of(&slice));
         let at = self.used.fetch_add(1, Ordering::Relaxed);
@@ -128,7 +128,7 @@ impl Panes {
             layout: &self.layout,
             entries: &[parameters, view(1, base), view(2, fused), view(3, labels), view(4, truth), view(5, cells)],
         });
-        Bound { pipeline, group }
+        PaneBinding { pipeline, group }
     }
 
     /// Reuses the buffers from the first one in the next frame.

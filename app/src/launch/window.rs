@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         if !args.is_report() && !args.demo {
             app.keep_fingerprints_in(FingerprintCache::of_user());
             if let Some(folder) = eframe::storage_dir(APP_ID) {
-                app.keep_edits_in(&folder.join(UNSAVED));
+                app.autosave_in(&folder.join(UNSAVED));
             }
         }
         let reporting = ReportRequest { code: result, ..ReportRequest::default() };

@@ -14,7 +14,7 @@ use crate::state::{Mode, State};
 use crate::theme::{self, icon, size, space};
 use crate::widget::PushButton;
 
-/// Share of the panel's height for the cases.
+/// Fraction of the panel's height for the cases.
 const CASES: f32 = 0.45;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 180.0..=420.0;

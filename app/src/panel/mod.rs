@@ -1,6 +1,6 @@
 //! Lists and controls around the views: they read the state and send commands.
 //!
-//! | panel | what it holds |
+//! | panel | contents |
 //! |---|---|
 //! | [`top`] | modes, case name, tools, view options |
 //! | [`banner`] | patient of the open DICOM images |

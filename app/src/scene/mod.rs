@@ -1,6 +1,6 @@
 //! Display geometry: how a pane cuts a volume, and how values become grey levels and colours.
 //!
-//! | module | idea |
+//! | module | contents |
 //! |---|---|
 //! | [`plane`] | axial, sagittal, coronal; radiological or neurological convention |
 //! | [`display_grid`] | the grid that panes cut, native or along the patient's axes; orientation letters |

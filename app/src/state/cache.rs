@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use engine::device::DeviceInfo;
 
 use super::CaseId;
-use super::arriving::Arriving;
 use super::masking::MaskingCache;
+use super::partial_series::PartialSeries;
 use super::runs::{FollowCache, RunList};
 use super::study::StudyCache;
 use super::timeline::TimelineCache;
@@ -23,7 +23,7 @@ pub struct Cache {
     /// Masks whose remedy was already offered in this session.
     pub offered_masks: BTreeSet<PathBuf>,
     /// The slices of the loading series that have arrived, if loading takes long.
-    pub arriving: Option<Arriving>,
+    pub partial_series: Option<PartialSeries>,
     /// The case that has been or is being prefetched.
     pub ahead: Option<CaseId>,
     /// The runs of the workspace.

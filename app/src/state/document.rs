@@ -411,15 +411,15 @@ impl Document {
     }
 
     /// Initial position: the largest finding, else the middle.
-    pub fn first_look(&self, mode: PlaneMode) -> DVec3 {
+    pub fn initial_position(&self, mode: PlaneMode) -> DVec3 {
         let display = self.display(mode);
         let largest = self.findings.as_ref().and_then(|f| f.entries.first());
-        largest.map_or_else(|| display.middle(), |entry| display.snapped(self.look_at(entry)))
+        largest.map_or_else(|| display.middle(), |entry| display.snapped(self.finding_position(entry)))
     }
 
     /// Position to show a finding: in the axial slice of its longest diameter, where the calipers are; at its centre of
     /// mass if the finding is scattered there.
-    pub fn look_at(&self, entry: &FindingEntry) -> DVec3 {
+    pub fn finding_position(&self, entry: &FindingEntry) -> DVec3 {
         let grid = &self.base().volume.grid;
         let at_calipers = centre_of(&entry.finding, grid);
         let inside = self.mask(entry.role).is_some_and(|mask| self.label_at(&mask.labels, at_calipers) != 0);

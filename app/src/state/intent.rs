@@ -66,19 +66,32 @@ impl Intent {
 }
 
 /// A request for a path, asked by a file dialog, the path field or the question whether to overwrite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathRequest {
     /// What the path is for.
     pub purpose: PathPurpose,
     /// The case that was open at the request, if the purpose depends on it. The answer is refused if another one is
     /// open by then.
     pub of: Option<CaseRevision>,
+    /// What else the path is about. The answer is refused if the window shows another one by then.
+    pub subject: Option<Subject>,
+}
+
+/// What an exported file is about, besides the open case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A folder of cases.
+    Folder(PathBuf),
+    /// A run.
+    Run(PathBuf),
+    /// A slice in Masking mode.
+    Slice(usize),
 }
 
 impl From<PathPurpose> for PathRequest {
     /// Applies to whatever is open when the answer is used.
     fn from(purpose: PathPurpose) -> Self {
-        Self { purpose, of: None }
+        Self { purpose, of: None, subject: None }
     }
 }
 

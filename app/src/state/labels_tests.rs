@@ -15,7 +15,7 @@ fn document() -> Document {
     let grid = Grid::new([4, 1, 1], DAffine3::IDENTITY);
     let volume = Volume::from_f32(grid.clone(), vec![0.0; 4]);
     let image = ImageLayer {
-        source: Source::Nifti("scan.nii".into()),
+        source: Source::File("scan.nii".into()),
         name: "scan".into(),
         dicom: None,
         info: ScanInfo { modality: Modality::Other, modality_from: Evidence::Values, unit: None, unit_from: None },

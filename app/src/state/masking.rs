@@ -111,7 +111,7 @@ pub struct MaskingCache {
     pub document: Option<CaseId>,
     /// The preprocessed scan.
     pub prepared: Option<PreparedCase>,
-    /// The clustered and masked slice for [`State::wanted_mask`], or the previous result.
+    /// The clustered and masked slice for [`State::mask_request`], or the previous result.
     pub found: Option<std::sync::Arc<ClusteredSlice>>,
     /// The network that reconstructs masked patches.
     pub network: Option<Network>,
@@ -148,7 +148,7 @@ impl MaskingCache {
 
 impl State {
     /// The current request of Masking mode; `None` without a case.
-    pub fn wanted_mask(&self) -> Option<MaskRequest> {
+    pub fn mask_request(&self) -> Option<MaskRequest> {
         let document = self.document.as_ref()?;
         let controls = &self.session.masking.controls;
         let layer = document.image();
@@ -184,7 +184,7 @@ impl State {
 
     /// The result, if it matches the current request.
     pub fn current_mask(&self) -> Option<&ClusteredSlice> {
-        let wanted = self.wanted_mask()?;
+        let wanted = self.mask_request()?;
         self.cache.masking.found.as_deref().filter(|found| found.wanted == wanted)
     }
 

@@ -1,6 +1,5 @@
 //! Everything the window shows, as plain data. Only commands and the results of jobs change it.
 
-pub mod arriving;
 pub mod cache;
 pub mod cases;
 pub mod dicom;
@@ -13,6 +12,7 @@ pub mod layer;
 pub mod masking;
 pub mod names;
 pub mod notice;
+pub mod partial_series;
 pub mod queue;
 pub mod report;
 pub mod request;
@@ -33,7 +33,7 @@ pub use cache::{Cache, ModelChannels};
 pub use cases::{CaseId, CaseList, CasePlace, ListedCase, Thumbnail};
 pub use dicom::{DicomInfo, ListedSeries, SeriesId, SeriesKind, SeriesList};
 pub use document::{Document, Entropy, FindingEntry, FindingList, RegionScore, Status, ValueSource};
-pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest};
+pub use intent::{CaseRevision, Intent, PathPurpose, PathRequest, Subject};
 pub use job::{JobStatus, Slot};
 pub use labels::LabelRow;
 pub use layer::{ImageLayer, LabelEntry, MaskLayer, MaskRole, ProbabilityLayer, Remedy, Source, UnloadedMask};
@@ -46,6 +46,7 @@ pub use view::{Cine, Measure, MeasureKind, Pane, PaneId, ToolKind, View};
 
 use serde::{Deserialize, Serialize};
 
+use self::session::RunUse;
 use crate::scene::WindowLevel;
 
 /// Mode of the window.
@@ -207,20 +208,44 @@ impl State {
         Some(CaseRevision { case: document.id, revision })
     }
 
-    /// A path request bound to the open case.
+    /// A path request bound to the open case, and to what the window shows besides it.
     pub fn path_request(&self, purpose: PathPurpose) -> PathRequest {
-        PathRequest { purpose, of: self.case_revision() }
+        PathRequest { purpose, of: self.case_revision(), subject: self.subject(purpose) }
+    }
+
+    /// What an exported file would be about now, besides the open case.
+    fn subject(&self, purpose: PathPurpose) -> Option<Subject> {
+        let run = |run_use| self.run_for(run_use).map(|run| Subject::Run(run.to_path_buf()));
+        match purpose {
+            PathPurpose::Review(_) => self.cases.root.clone().map(Subject::Folder),
+            PathPurpose::TrainExport(kind) => run(if kind.is_of_curves() { RunUse::Watch } else { RunUse::Results }),
+            PathPurpose::MaskingPicture | PathPurpose::MaskingTable => self.file_slice().map(Subject::Slice),
+            _ => None,
+        }
     }
 
     /// Why the answer to a request cannot be used; `None` if it can.
     pub fn refusal(&self, request: &PathRequest) -> Option<&'static str> {
-        let of = request.of.filter(|_| request.purpose.concerns_case())?;
-        let now = self.case_revision();
-        if now.is_none_or(|now| now.case != of.case) {
-            return Some("it was chosen for another case, which is no longer open. Open that case and choose again.");
+        if let Some(of) = request.of.filter(|_| request.purpose.concerns_case()) {
+            let now = self.case_revision();
+            if now.is_none_or(|now| now.case != of.case) {
+                return Some(
+                    "it was chosen for another case, which is no longer open. Open that case and choose again.",
+                );
+            }
+            if request.purpose == PathPurpose::SaveSegmentation && now != Some(of) {
+                return Some("the segmentation changed after you were asked. Save it again.");
+            }
         }
-        let changed = request.purpose == PathPurpose::SaveSegmentation && now != Some(of);
-        changed.then_some("the segmentation changed after you were asked. Save it again.")
+        let subject =
+            request.subject.as_ref().filter(|subject| self.subject(request.purpose).as_ref() != Some(subject))?;
+        Some(match subject {
+            Subject::Folder(_) => {
+                "it was chosen for another folder, which is no longer open. Open that folder and choose again."
+            }
+            Subject::Run(_) => "it was chosen for another run. Show that run and choose again.",
+            Subject::Slice(_) => "it was chosen for another slice. Go back to that slice and choose again.",
+        })
     }
 
     /// Window/level of an image: the user's for its modality, else its default.
@@ -248,5 +273,30 @@ impl State {
             Some(own) if !layer.info.is_absolute() => own.following(layer.default_window, slices),
             _ => slices,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::intent::ReviewFile;
+    use super::train::TrainExport;
+    use super::*;
+
+    /// They were used for whatever was shown by then, under the name proposed for the other one.
+    #[test]
+    fn a_path_for_another_folder_or_run_is_refused() {
+        let mut state = State::default();
+        state.cases.root = Some("/a".into());
+        state.session.runs.results = Some("/runs/a".into());
+        let folder = state.path_request(PathPurpose::Review(ReviewFile::Order));
+        let run = state.path_request(PathPurpose::TrainExport(TrainExport::ResultsTable));
+        let curves = state.path_request(PathPurpose::TrainExport(TrainExport::CurvesTable));
+        assert_eq!([&folder, &run, &curves].map(|request| state.refusal(request)), [None; 3]);
+        state.cases.root = Some("/b".into());
+        assert!(state.refusal(&folder).is_some_and(|why| why.contains("another folder")));
+        state.session.runs.results = None;
+        assert!(state.refusal(&run).is_some_and(|why| why.contains("another run")));
+        assert_eq!(state.refusal(&curves), None, "no run was shown");
+        assert_eq!(state.refusal(&PathPurpose::Review(ReviewFile::Order).into()), None, "of whatever is open");
     }
 }

@@ -42,13 +42,9 @@ fn last_word(path: &Path) -> Option<String> {
     name.split(|c: char| !c.is_alphanumeric()).rev().find(|word| !is_number(word)).map(str::to_owned)
 }
 
-/// A path that does not depend on the working folder, so that recent files and unsaved edits outlive it. One spelling for
-/// each place: `..` is resolved if the path exists.
-#[must_use]
-pub fn absolute_path(path: PathBuf) -> PathBuf {
-    let climbs = path.components().any(|part| part == Component::ParentDir);
-    let resolved = climbs.then(|| path.canonicalize().ok()).flatten();
-    resolved.or_else(|| std::path::absolute(&path).ok()).unwrap_or(path)
+/// Whether a path contains `..`, which only the disk can resolve.
+pub fn climbs(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 /// A file's name without its folder, or the name of a series, for messages.
@@ -139,17 +135,6 @@ pub(crate) fn title_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Unsaved edits of `x/../cohort` were not found again in `cohort`.
-    #[test]
-    fn a_place_has_one_absolute_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path().canonicalize().unwrap();
-        std::fs::create_dir(root.join("sub")).unwrap();
-        assert_eq!(absolute_path(root.join("sub/..")), root);
-        assert_eq!(absolute_path(PathBuf::from("a/./b")), std::env::current_dir().unwrap().join("a/b"));
-        assert!(absolute_path(root.join("none/../x")).is_absolute(), "it does not exist");
-    }
 
     #[test]
     fn saved_segmentations_are_recognised_by_name() {

@@ -156,7 +156,7 @@ impl State {
     }
 
     /// Drops offers for a role after its mask was loaded.
-    pub fn settle_offer(&mut self, role: MaskRole) {
+    pub fn remove_offers(&mut self, role: MaskRole) {
         self.dismiss_failed_opens();
         self.dismiss(|notice| notice.offer == Some(role));
         if let Some(document) = &mut self.document {

@@ -68,21 +68,13 @@ impl std::fmt::Debug for KnownStacks {
 impl Request {
     /// Whether anything besides images is named.
     #[must_use]
-    pub fn names_something(&self) -> bool {
+    pub fn has_more_than_images(&self) -> bool {
         self.segmentation.is_some() || !self.reference.is_empty() || self.probability.is_some() || self.slice.is_some()
     }
 
     /// The first file or folder, for messages.
     pub(crate) fn first_path(&self) -> &Path {
         self.paths.first().or(self.images.first().map(|(_, file)| &file.path)).map_or(Path::new(""), PathBuf::as_path)
-    }
-
-    /// The requested path, if it is a folder. Accesses the disk, so call it from jobs only.
-    pub(crate) fn folder(&self) -> Option<&Path> {
-        match &self.paths[..] {
-            [folder] if folder.is_dir() => Some(folder),
-            _ => None,
-        }
     }
 
     /// A request discovered from a folder, overridden by the files named here.

@@ -106,7 +106,7 @@ impl State {
             return;
         }
         if document.opened_at.take() == Some(self.session.view.crosshair) {
-            self.session.view.crosshair = document.first_look(planes);
+            self.session.view.crosshair = document.initial_position(planes);
             self.session.view.finding = Some(0);
         }
     }
@@ -171,7 +171,7 @@ impl State {
     }
 
     /// Deselects the selected finding if it is collapsed.
-    pub fn leave_folded_finding(&mut self) {
+    pub fn deselect_collapsed_finding(&mut self) {
         let shown = self.shown_findings();
         self.session.view.finding.take_if(|finding| *finding >= shown);
     }

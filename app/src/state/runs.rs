@@ -224,9 +224,9 @@ impl State {
             runs.insert(0, watched);
         }
         match &runs[..] {
-            [] | [_] => Err("Tick two or more runs of one stage.".to_owned()),
+            [] | [_] => Err("Tick two or more runs of the same stage.".to_owned()),
             [first, others @ ..] if others.iter().any(|run| run.stage != first.stage) => {
-                Err("The ticked runs are of different stages. Tick runs of one stage.".to_owned())
+                Err("The ticked runs are of different stages. Tick runs of the same stage.".to_owned())
             }
             runs => match runs.iter().find(|run| run.epochs_done == 0) {
                 Some(empty) => Err(format!("{} has no finished epoch yet.", empty.name)),

@@ -21,7 +21,7 @@ use crate::worker;
 
 /// Width of the lines between panes, in points.
 const GAP: f32 = 1.0;
-/// Height of the text below the large pane, and its maximum as a share of the centre's height.
+/// Height of the text below the large pane, and its maximum as a fraction of the centre's height.
 const FOOT: (f32, f32) = (60.0, 0.25);
 /// Minimum and maximum width of the column, in points.
 const COLUMN: [f32; 2] = [150.0, 560.0];
@@ -41,7 +41,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         return failed(ui, document, why, sender);
     }
     let Some(found) = &state.cache.masking.found else { return waiting(ui, area, state, sender) };
-    let shared = Shared { state, document, found };
+    let shared = FrameContext { state, document, found };
     let alone = state.session.view.maximised.is_some() || area.width() < WITH_COLUMN;
     let (large, column) = arrange(area, alone, ui.pixels_per_point());
     let foot = FOOT.0.min(large.height() * FOOT.1).round();
@@ -58,13 +58,13 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 /// What all panes of a frame share.
-struct Shared<'a> {
+struct FrameContext<'a> {
     state: &'a State,
     document: &'a Document,
     found: &'a ClusteredSlice,
 }
 
-impl<'a> Shared<'a> {
+impl<'a> FrameContext<'a> {
     /// A pane of the crop, without an image.
     fn pane(&self) -> PatchPane<'a> {
         let (slice, masking) = (&*self.found.slice, &self.state.session.masking);

@@ -1,6 +1,6 @@
 //! The centre of the window: image panes with their overlays and pointer tools, and the pages of the other modes.
 //!
-//! | module | idea |
+//! | module | contents |
 //! |---|---|
 //! | [`mod@slice`] | the slice panes of a case: images, overlays, text |
 //! | [`patch_pane`] | a preprocessed slice with its patches, for the other modes |
@@ -10,11 +10,11 @@
 //! | [`masking`], [`train`] | centre of the other modes |
 //! | `series` | the series browser |
 //! | [`welcome`], [`states`] | centre without a case: start page, loading, errors |
-//! | `arriving` | slices of a DICOM series that is still loading |
+//! | `partial_series` | slices of a DICOM series that is still loading |
 
-mod arriving;
 pub mod legend;
 pub mod masking;
+mod partial_series;
 pub mod patch_pane;
 pub(crate) mod series;
 pub mod slice;
@@ -87,8 +87,8 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             // Clicks have no effect.
             return series::show(ui, state, list, &Sender::default());
         }
-        if let (Some(job), Some(arriving)) = (opening, &state.cache.arriving) {
-            return arriving::show(ui, arriving, state.session.settings.convention, job, sender);
+        if let (Some(job), Some(series)) = (opening, &state.cache.partial_series) {
+            return partial_series::show(ui, series, state.session.settings.convention, job, sender);
         }
         match (&state.document, &state.failed, opening) {
             (Some(document), _, _) => {
@@ -97,7 +97,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
                     _ => slice::show(ui, area, state, document, sender),
                 }
                 if let Some(job) = opening {
-                    states::loading_another(ui, area, document, job, sender);
+                    states::loading_overlay(ui, area, document, job, sender);
                 }
             }
             (None, failed, opening) => {

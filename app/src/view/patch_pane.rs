@@ -29,7 +29,7 @@ const BADGED_MARGIN: f64 = 19.0;
 
 /// A slice of the scan on its native grid, instead of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Native<'a> {
+pub struct NativeSlice<'a> {
     /// Grid of the scan, of [`PatchPane::picture`] and of [`PatchPane::lesion`].
     pub grid: &'a Grid,
     /// Slice index from the feet, 0-based.
@@ -60,7 +60,7 @@ pub struct PatchPane<'a> {
     /// Labels on the grid of the image, drawn as outlines.
     pub lesion: Option<&'a Texture>,
     /// Shows this slice instead of the crop.
-    pub native: Option<Native<'a>>,
+    pub native: Option<NativeSlice<'a>>,
     /// Crop size S in pixels.
     pub size: usize,
     /// Patches per side.
@@ -204,7 +204,7 @@ impl<'a> PatchPane<'a> {
     }
 
     fn placed(&'a self, rect: Rect) -> PanePlacement<'a> {
-        let (display, slice) = if let Some(Native { grid, slice }) = self.native {
+        let (display, slice) = if let Some(NativeSlice { grid, slice }) = self.native {
             (DisplayGrid::new(grid, PlaneMode::Native), slice as f64)
         } else {
             let shape = [self.size.max(1), self.size.max(1), 1];

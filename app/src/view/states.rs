@@ -27,7 +27,7 @@ pub fn loading(ui: &mut Ui, job: &JobStatus, sender: &Sender) {
 }
 
 /// Dims the views of the open case while another one loads, and names both, so that they are not confused.
-pub fn loading_another(ui: &mut Ui, area: Rect, document: &Document, job: &JobStatus, sender: &Sender) {
+pub fn loading_overlay(ui: &mut Ui, area: Rect, document: &Document, job: &JobStatus, sender: &Sender) {
     // Takes all pointer events from the views below.
     ui.interact(area, egui::Id::unique("another case loads"), egui::Sense::click_and_drag());
     ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.image.gamma_multiply(DIMMED));

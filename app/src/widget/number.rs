@@ -117,7 +117,6 @@ pub(super) fn number_cell(
     value: &mut f64,
     spec: &NumberSpec<'_>,
 ) -> Response {
-    let t = theme::tokens(ui);
     // A disabled field drops its draft, which could not be corrected.
     let stands = |draft: &Draft| draft.instead_of == *value && ui.is_enabled();
     let mut draft = ui.data(|data| data.get_temp::<Draft>(id)).filter(stands);
@@ -139,26 +138,7 @@ pub(super) fn number_cell(
     let mut text = draft.as_ref().map_or_else(|| spec.format(*value), |draft| draft.text.clone());
     let wrong = shown_problem.is_some() || beside.as_ref().is_some_and(|beside| beside.wrong);
     paint_cell(ui, rect, id, wrong, spec.quiet);
-
-    let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
-    child.spacing_mut().interact_size.y = rect.height();
-    child.spacing_mut().icon_spacing = 3.0;
-    let mut edit = TextEdit::singleline(&mut text)
-        .id(id)
-        .font(font::number())
-        .align(Align2::RIGHT_CENTER)
-        .text_color(t.text)
-        .frame(Frame::new().inner_margin(Margin::symmetric(6, 0)))
-        .desired_width(rect.width());
-    if !spec.unit.is_empty() {
-        edit = edit.suffix(RichText::new(spec.unit).font(font::caption()).color(t.text_dim));
-    }
-    let mut output = edit.show(&mut child);
-    let mut response = output.response.response.clone().accessible_name(name);
-    if response.gained_focus() {
-        output.state.cursor.set_char_range(Some(CCursorRange::select_all(&output.galley)));
-        output.state.store(ui, id);
-    }
+    let mut response = edit(ui, rect, id, &mut text, spec.unit).accessible_name(name);
     if response.changed() {
         draft = Some(Draft { text, instead_of: *value });
     }
@@ -189,6 +169,31 @@ pub(super) fn number_cell(
     }
     // Typing changes the draft, not the value.
     response.flags.set(egui::response::Flags::CHANGED, changed);
+    response
+}
+
+/// The text of the cell. All of it is selected when it gets the focus.
+fn edit(ui: &mut Ui, rect: Rect, id: Id, text: &mut String, unit: &str) -> Response {
+    let t = theme::tokens(ui);
+    let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
+    child.spacing_mut().interact_size.y = rect.height();
+    child.spacing_mut().icon_spacing = 3.0;
+    let mut edit = TextEdit::singleline(text)
+        .id(id)
+        .font(font::number())
+        .align(Align2::RIGHT_CENTER)
+        .text_color(t.text)
+        .frame(Frame::new().inner_margin(Margin::symmetric(6, 0)))
+        .desired_width(rect.width());
+    if !unit.is_empty() {
+        edit = edit.suffix(RichText::new(unit).font(font::caption()).color(t.text_dim));
+    }
+    let mut output = edit.show(&mut child);
+    let response = output.response.response.clone();
+    if response.gained_focus() {
+        output.state.cursor.set_char_range(Some(CCursorRange::select_all(&output.galley)));
+        output.state.store(ui, id);
+    }
     response
 }
 

@@ -23,7 +23,7 @@ pub fn scroll_across<R>(ui: &mut Ui, salt: &str, content: impl FnOnce(&mut Ui) -
     .inner
 }
 
-/// Maximum share of a table for its names.
+/// Maximum fraction of a table for its names.
 const NAMES: f32 = 0.6;
 
 /// Part of a table whose names stay visible while its other columns scroll sideways.

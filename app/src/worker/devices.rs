@@ -12,7 +12,7 @@ impl Job for ProbeDevices {
     type Output = Vec<DeviceInfo>;
 
     fn spec(&self) -> Spec {
-        Spec::new(Slot::exclusive("devices"), "Looking for devices").quiet()
+        Spec::new(Slot::exclusive("devices"), "Detecting devices").quiet()
     }
 
     fn run(&self, _: &JobHandle) -> Result<Self::Output, Failure> {
@@ -22,7 +22,7 @@ impl Job for ProbeDevices {
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
             Ok(devices) => state.cache.devices = devices,
-            Err(failure) => failure.report("Looking for devices", state),
+            Err(failure) => failure.report("Detecting devices", state),
         }
     }
 }

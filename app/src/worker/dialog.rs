@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, export, review, save};
 use crate::state::intent::ReviewFile;
-use crate::state::names::{is_dicom_name, unused_path};
+use crate::state::names::{climbs, is_dicom_name, unused_path};
 use crate::state::{Dialog, Intent, MaskRole, PathPurpose, PathRequest, Slot, State};
 
 /// One dialog is open at a time.
@@ -14,6 +14,44 @@ pub const SLOT: Slot = Slot::exclusive("dialog");
 struct AskPath {
     request: PathRequest,
     proposed: PathBuf,
+}
+
+/// Resolves `..` in a typed path, which may be on a drive that does not respond.
+struct ResolvePath {
+    request: PathRequest,
+    path: PathBuf,
+}
+
+/// A path that does not depend on the working folder, so that recent files and unsaved edits outlive it. One spelling for
+/// each place: `..` is resolved if the path exists, on the disk.
+#[must_use]
+pub fn absolute_path(path: PathBuf) -> PathBuf {
+    let resolved = climbs(&path).then(|| path.canonicalize().ok()).flatten();
+    resolved.or_else(|| std::path::absolute(&path).ok()).unwrap_or(path)
+}
+
+/// Uses a typed path once the `..` in it are resolved.
+pub fn resolve(jobs: &mut Jobs, request: PathRequest, path: PathBuf) {
+    jobs.start(ResolvePath { request, path });
+}
+
+impl Job for ResolvePath {
+    type Output = PathBuf;
+
+    fn spec(&self) -> Spec {
+        Spec::new(SLOT, "Choosing a file").hidden()
+    }
+
+    fn run(&self, _: &JobHandle) -> Result<PathBuf, Failure> {
+        Ok(absolute_path(self.path.clone()))
+    }
+
+    fn apply(self, result: Result<PathBuf, Failure>, state: &mut State, _: &mut Jobs) {
+        match result {
+            Ok(path) => answered(state, self.request, Answer::Chosen(vec![path])),
+            Err(failure) => failure.report("Choosing a file", state),
+        }
+    }
 }
 
 /// Result of a file dialog.
@@ -211,6 +249,17 @@ fn has_zenity() -> bool {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    /// Unsaved edits of `x/../cohort` were not found again in `cohort`.
+    #[test]
+    fn a_place_has_one_absolute_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir(root.join("sub")).unwrap();
+        assert_eq!(absolute_path(root.join("sub/..")), root);
+        assert_eq!(absolute_path(PathBuf::from("a/./b")), std::env::current_dir().unwrap().join("a/b"));
+        assert!(absolute_path(root.join("none/../x")).is_absolute(), "it does not exist");
+    }
 
     #[test]
     fn a_folder_is_proposed_as_it_is_and_a_file_under_a_free_name() {

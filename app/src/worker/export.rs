@@ -50,7 +50,7 @@ pub fn to(state: &mut State, jobs: &mut Jobs, purpose: PathPurpose, path: &Path,
 /// The content of a file, or the reason why it is unavailable.
 fn content(state: &State, jobs: &Jobs, purpose: PathPurpose) -> Result<Content, String> {
     let picture = |mode: Mode| -> Result<Content, String> {
-        let painter = jobs.painter().ok_or("This window does not draw pictures.")?;
+        let painter = jobs.painter().ok_or("Pictures need a graphics adapter, and none was found.")?;
         Ok(Content::Picture(Picture::of(state, mode, painter)))
     };
     match purpose {
@@ -164,7 +164,7 @@ impl Job for FileExport {
         match result {
             Ok(ExportOutcome::Written) => state.notice(Severity::Info, "Exported", file.to_string()),
             Ok(ExportOutcome::Exists) if state.refusal(&self.request).is_some() => {
-                let why = format!("{file} already exists, and its case is closed. Open that case and export again.");
+                let why = format!("{file} already exists, and the window now shows something else. Export again.");
                 state.error("Nothing was exported", why);
             }
             Ok(ExportOutcome::Exists) => {

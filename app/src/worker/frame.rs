@@ -39,10 +39,10 @@ struct ShowFrame {
 /// A frame of an image and of the masks that follow it.
 struct FrameLayers {
     image: ImageLayer,
-    masks: Vec<FrameOfMask>,
+    masks: Vec<MaskFrame>,
 }
 
-struct FrameOfMask {
+struct MaskFrame {
     role: MaskRole,
     revision: u64,
     texture: Option<Texture>,
@@ -97,7 +97,7 @@ impl Job for ShowFrame {
             let mut labels = labels.clone();
             labels.show(*frame);
             let (texture, projection) = mask_textures(&labels, gpu.as_ref())?;
-            Ok(FrameOfMask { role: *role, revision: *revision, texture, projection })
+            Ok(MaskFrame { role: *role, revision: *revision, texture, projection })
         };
         let masks = self.masks.iter().map(upload).collect::<Result<_, Failure>>()?;
         Ok(FrameLayers { image, masks })
@@ -116,7 +116,7 @@ impl Job for ShowFrame {
                 for mask in document.masks.iter_mut().filter(|mask| self.image == 0 && mask.labels.frames() > 1) {
                     (mask.dirty, mask.awaits_texture, mask.projection) = (None, false, None);
                     match masks.iter().find(|new| (new.role, new.revision) == (mask.role, mask.revision)) {
-                        Some(FrameOfMask { texture, projection, .. }) => {
+                        Some(MaskFrame { texture, projection, .. }) => {
                             (mask.texture, mask.projection) = (texture.clone(), Some(projection.clone()));
                         }
                         None => changed.push(mask.role),
@@ -241,7 +241,7 @@ mod tests {
         if unit.is_some() {
             info.set_unit(unit);
         }
-        let source = Source::Nifti(name.into());
+        let source = Source::File(name.into());
         let mut layer = layer_of(&source, info, false, volume, 0, None, &mut Vec::new()).unwrap();
         layer.projection = Some(projection_of(&layer, None).unwrap());
         layer

@@ -216,7 +216,7 @@ impl JobHandle {
 
     /// Declares that there is nothing new: the end of the job does not wake the window, and is applied with the next
     /// frame.
-    pub fn found_nothing(&self) {
+    pub fn report_no_change(&self) {
         self.unchanged.store(true, Ordering::Relaxed);
     }
 

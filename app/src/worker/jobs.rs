@@ -85,7 +85,9 @@ impl Jobs {
         })
     }
 
-    /// Starts a job that is two closures: `run` on a thread, `apply` on the window's thread.
+    /// Starts a job that is two closures: `run` on a thread, `apply` on the window's thread. For tests: every job of the
+    /// program is a [`Job`].
+    #[doc(hidden)]
     pub fn start_with<T: Send + 'static>(
         &mut self,
         spec: Spec,
@@ -142,7 +144,7 @@ impl Jobs {
     }
 
     /// Drops the prefetched case.
-    pub fn forget_ahead(&self) {
+    pub fn drop_prefetched(&self) {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 

@@ -104,9 +104,9 @@ impl Job for OpenLayer {
                 if role == MaskRole::Segmentation {
                     document.mark_unedited();
                 }
-                state.settle_offer(role);
+                state.remove_offers(role);
                 for warning in warnings {
-                    state.notice(Severity::Warning, "About the mask", warning);
+                    state.notice(Severity::Warning, "Note on the mask", warning);
                 }
             }
             Ok(Layer::Probability(layer)) => {

@@ -22,7 +22,7 @@ pub fn update(state: &mut State, jobs: &mut Jobs) {
     if state.session.mode != Mode::Masking {
         return;
     }
-    let Some(wanted) = state.wanted_mask() else { return };
+    let Some(wanted) = state.mask_request() else { return };
     let masking = &mut state.cache.masking;
     masking.preparing.keep_failure_of(&wanted.case);
     masking.clustering.keep_failure_of(&wanted);

@@ -13,7 +13,7 @@ use self::seg::SegFile;
 use super::{Failure, Job, JobHandle, Jobs, Spec, segment, series};
 use crate::state::names::file_name;
 use crate::state::names::with_ending;
-use crate::state::{CaseId, Dialog, Document, ImageLayer, MaskRole, PathPurpose, PathRequest, Severity, Slot, State};
+use crate::state::{CaseId, Dialog, Document, ImageLayer, MaskRole, PathPurpose, Severity, Slot, State};
 
 /// Several files may be written at once.
 pub const SLOT: Slot = Slot::shared("save");
@@ -43,7 +43,7 @@ pub fn proposed_path(state: &State, role: MaskRole) -> PathBuf {
 }
 
 /// Writes a mask.
-struct Save {
+struct SaveJob {
     case: CaseId,
     role: MaskRole,
     revision: u64,
@@ -87,10 +87,10 @@ pub fn to(state: &mut State, jobs: &mut Jobs, role: MaskRole, path: &Path, overw
     let listed = state.cases.cases.iter().flat_map(|case| case.images.values().map(|file| file.path.as_path()));
     let scans = document.images.iter().map(ImageLayer::path).chain(listed);
     let scans = scans.filter(|scan| scan.file_name() == path.file_name()).map(Path::to_path_buf).collect();
-    jobs.start(Save { case, role, revision, path, overwrite, labels, table, seg, image, scans });
+    jobs.start(SaveJob { case, role, revision, path, overwrite, labels, table, seg, image, scans });
 }
 
-impl Job for Save {
+impl Job for SaveJob {
     type Output = SaveOutcome;
 
     fn spec(&self) -> Spec {
@@ -151,8 +151,7 @@ impl Job for Save {
                 }
             }
             Ok(SaveOutcome::Exists) => {
-                let of = state.case_revision();
-                let request = PathRequest { purpose: PathPurpose::save(self.role), of };
+                let request = state.path_request(PathPurpose::save(self.role));
                 state.dialog = Some(Dialog::Overwrite { request, path: self.path });
             }
             Err(failure) => {
@@ -176,7 +175,7 @@ impl Job for Save {
     }
 }
 
-impl Save {
+impl SaveJob {
     /// Records the file in the list of cases, so that the case opens with it from now on.
     fn list(&self, state: &mut State) {
         let listed = state.document.as_ref().and_then(|document| document.listed);
@@ -187,7 +186,7 @@ impl Save {
 
     fn report_written(&self, state: &mut State, notes: &[String]) {
         for note in notes {
-            state.notice(Severity::Warning, format!("About the {}", self.role.word()), note);
+            state.notice(Severity::Warning, format!("Note on the {}", self.role.word()), note);
         }
         state.notice(Severity::Info, format!("{} saved", self.role.name()), self.path.display().to_string());
     }

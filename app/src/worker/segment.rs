@@ -106,7 +106,7 @@ fn channels<'a>(images: &'a [ImageLayer], wanted: &[String]) -> Result<Vec<&'a I
 }
 
 /// Segments a case.
-struct Segment {
+struct SegmentJob {
     case: CaseId,
     title: String,
     images: Vec<ImageLayer>,
@@ -149,10 +149,10 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     let (case, title, images) = (document.id, document.title.clone(), document.images.clone());
     let gpu = jobs.gpu().cloned();
     let network = if state.session.runs.segment.is_some() { state.session.runs.network } else { Choice::Last };
-    jobs.start(Segment { case, title, images, model, network, device, gpu });
+    jobs.start(SegmentJob { case, title, images, model, network, device, gpu });
 }
 
-impl Job for Segment {
+impl Job for SegmentJob {
     type Output = Segmentation;
 
     fn spec(&self) -> Spec {

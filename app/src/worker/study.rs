@@ -136,7 +136,7 @@ impl Job for ReadStudy {
         let ended = |status: &StudyStatus| (status.frozen, status.done(), status.failed());
         if self.known.as_ref().is_some_and(|known| ended(known) == ended(&status)) {
             if self.known.as_ref() == Some(&status) {
-                handle.found_nothing();
+                handle.report_no_change();
             }
             return Ok(StudyUpdate { status, study: None });
         }

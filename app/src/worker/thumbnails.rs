@@ -12,7 +12,7 @@ use crate::state::{ListedCase, Slot, State, Thumbnail};
 const SIDE: usize = 96;
 
 /// A thumbnail, or the reason why there is none.
-type Made = Result<Arc<Thumbnail>, String>;
+type ThumbnailResult = Result<Arc<Thumbnail>, String>;
 
 /// Makes the thumbnails of a list one after the other.
 pub(super) struct MakeThumbnails<Id, Source> {
@@ -22,7 +22,7 @@ pub(super) struct MakeThumbnails<Id, Source> {
     /// Makes a thumbnail of at most this side in pixels.
     pub make: fn(&Source, usize) -> engine::Result<Thumbnail>,
     /// Stores the result, if the item is still listed.
-    pub store: fn(&mut State, Id, Made),
+    pub store: fn(&mut State, Id, ThumbnailResult),
 }
 
 /// Makes the thumbnails of the listed cases in the background.

@@ -1,6 +1,6 @@
 //! Jobs of Train mode: reading a cohort, estimating, training, evaluating.
 //!
-//! | module | idea |
+//! | module | contents |
 //! |---|---|
 //! | [`form`] | effects of a change of the form |
 //! | [`cohort`] | reads a cohort and its split |

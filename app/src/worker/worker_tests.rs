@@ -168,7 +168,7 @@ fn a_job_that_found_nothing_wakes_no_window_and_is_applied_with_the_next_frame()
         let (mut state, mut jobs) = (State::default(), Jobs::new(None, wake));
         let poll = move |handle: &JobHandle| -> Result<(), Failure> {
             if nothing {
-                handle.found_nothing();
+                handle.report_no_change();
             }
             Ok(())
         };

@@ -14,7 +14,7 @@ use crate::config::{Config, Pretext, preset};
 use crate::device::{Compute, DeviceList, open_all};
 use crate::disk::machine;
 use crate::model::{Norm, Precision, UNetConfig};
-use crate::pretrain::amlp::{Trial, forward, losses};
+use crate::pretrain::amlp::{SyntheticSlices, forward, losses};
 use crate::pretrain::{TIMED_SIGMA, head, stepper};
 use crate::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, check_device, optimizer};
 use crate::{Error, ErrorKind, Result};
@@ -145,7 +145,7 @@ pub fn bench(options: &Options) -> Result<Report> {
     let compute = open_all(&options.device)?;
     check_device(&config, &config.network, head(&config), &compute)?;
     // Exclude earlier reading and compiling from the measurement.
-    machine::forget_peak();
+    machine::reset_peak();
     let train = train(options, &config, &compute)?;
     let at_once = GradientEngine::new(&compute, options.micro_batch).at_once(options.batch);
     let infer = infer(options, &config, &compute)?;
@@ -230,7 +230,7 @@ fn infer(options: &Options, config: &Config, compute: &Compute) -> Result<Times>
 
 /// Phases of a step on the first device, with a synchronisation after each. The step has one micro-batch.
 fn phases(options: &Options, config: &Config, compute: &Compute) -> Result<Phases> {
-    let trial = Trial::new(config, options.batch)?;
+    let trial = SyntheticSlices::new(config, options.batch)?;
     let device = compute.training();
     let mut network = trial.objective().build(0, &device);
     let mut optimiser: ModuleOptimizer = optimizer(&config.training);

@@ -5,6 +5,7 @@ use super::{print_json, print_line, use_threads};
 use crate::bench::{Options, Report, bench};
 use crate::device::DeviceList;
 use crate::model::{Norm, Precision};
+use crate::words::plural;
 
 pub const EXAMPLES: &str = "Examples:
   amlp bench
@@ -87,7 +88,7 @@ fn table(r: &Report) -> Vec<String> {
     let mut lines = vec![
         format!("{} ({}), {} threads", r.device, r.device_name, r.threads),
         format!(
-            "{}: U-Net of width {}, depth {}, {:.2} M weights; {}x{} pixels, batch {} ({} at once), {}; {} runs",
+            "{}: U-Net of width {}, depth {}, {:.2} M weights; {}x{} pixels, batch {} ({} at once), {}; {}",
             r.preset,
             r.width,
             r.depth,
@@ -97,7 +98,7 @@ fn table(r: &Report) -> Vec<String> {
             r.batch,
             r.at_once,
             r.dtype.name(),
-            r.runs
+            plural(r.runs, "run", "runs")
         ),
         row("", "min, ms".into(), "median, ms".into(), "slices/s".into()),
         row("training step", ms(r.train_ms_min), ms(r.train_ms_median), ms(r.train_img_s)),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::study::report;
-use super::training::{LabelFlags, Shared};
+use super::training::{LabelFlags, TrainingFlags};
 use super::{interruptible, use_threads};
 use crate::Error;
 use crate::cohort::Cohort;
@@ -33,8 +33,6 @@ To continue an interrupted comparison, run the same command again.";
 
 #[derive(clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    shared: Shared,
     /// Methods separated by commas: sup (random weights) or pre-training presets. The first is the reference.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "sup,base,amlp")]
     methods: Vec<String>,
@@ -58,6 +56,8 @@ pub struct Args {
     /// Learning rate of fine-tuning.
     #[arg(long, value_name = "X")]
     fine_lr: Option<f64>,
+    #[command(flatten, next_help_heading = "Options of both stages")]
+    shared: TrainingFlags,
 }
 
 impl Args {
@@ -71,7 +71,7 @@ impl Args {
             Ok(MethodPlan { name: name.clone(), preset: Some(name.clone()), pretrain, ..MethodPlan::default() })
         };
         let methods = self.methods.iter().map(method).collect::<anyhow::Result<_>>()?;
-        let shared = Shared {
+        let shared = TrainingFlags {
             config: self.shared.config.iter().chain(&self.fine_config).cloned().collect(),
             epochs: self.fine_epochs,
             steps: self.fine_steps,

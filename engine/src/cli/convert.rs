@@ -75,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 fn line(patient: &ConvertedPatient) -> String {
     let images: Vec<&str> = patient.files.keys().filter_map(|name| name.strip_suffix(".nii.gz")).collect();
     let before = if patient.finished_before { " (finished before)" } else { "" };
-    let images = if images.is_empty() { "nothing".into() } else { images.join(", ") };
+    let images = if images.is_empty() { "no image".into() } else { images.join(", ") };
     let mut text = format!("{}: {images}{before}", patient.patient);
     for warning in &patient.warnings {
         text += &format!("\n  {warning}");

@@ -81,8 +81,8 @@ impl std::fmt::Display for PartialFailure {
     /// A table of the scans that were left out, one per line.
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let all = plural(self.done + self.left_out.len(), "scan", "scans");
-        let verb = if self.left_out.len() == 1 { "is" } else { "are" };
-        write!(to, "{} of {all} {verb} not done:", self.left_out.len())?;
+        let verb = if self.left_out.len() == 1 { "was" } else { "were" };
+        write!(to, "{} of {all} {verb} left out:", self.left_out.len())?;
         let width = self.left_out.iter().map(|left| left.case.chars().count()).max().unwrap_or_default();
         self.left_out.iter().try_for_each(|left| write!(to, "\n  {:width$}  {}", left.case, left.why))
     }
@@ -96,9 +96,9 @@ mod tests {
     fn a_partial_failure_lists_its_scans_as_a_table() {
         let left_out = vec![ExcludedScan::new("P7", "missing modality t1"), ExcludedScan::new("P10", "unreadable")];
         let text = PartialFailure { done: 3, left_out }.to_string();
-        assert_eq!(text, "2 of 5 scans are not done:\n  P7   missing modality t1\n  P10  unreadable");
+        assert_eq!(text, "2 of 5 scans were left out:\n  P7   missing modality t1\n  P10  unreadable");
         let one = PartialFailure { done: 13, left_out: vec![ExcludedScan::new("P2", "no reference")] }.to_string();
-        assert_eq!(one, "1 of 14 scans is not done:\n  P2  no reference");
+        assert_eq!(one, "1 of 14 scans was left out:\n  P2  no reference");
         assert!(PartialFailure::check(3, Vec::new()).is_ok());
     }
 }

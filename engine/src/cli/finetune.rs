@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::progress;
-use super::training::{LabelFlags, Output, RunFlags, Shared, finished_report, put, say_if_complete, with_progress};
+use super::training::{
+    LabelFlags, Output, RunFlags, TrainingFlags, finished_report, print_if_complete, put, with_progress,
+};
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::ErrorKind;
 use crate::cohort::split::Split;
@@ -29,8 +31,6 @@ Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` conti
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    shared: Shared,
-    #[command(flatten)]
     run: RunFlags,
     /// Run to start from, or none for random weights. A fine-tuned run transfers its whole network.
     #[arg(long, value_name = "RUN")]
@@ -46,7 +46,7 @@ pub struct Args {
     norm_batches: Option<usize>,
     #[command(flatten)]
     labels: LabelFlags,
-    /// Share of training slices without lesion; the paper uses 0.
+    /// Fraction of training slices without lesion; the paper uses 0.
     #[arg(long, value_name = "X")]
     negative_slices: Option<f64>,
     /// Measure Dice on the validation patients every N epochs, and keep the best network.
@@ -58,6 +58,8 @@ pub struct Args {
     /// Record the probability of this preprocessed slice, counted from 0, at every epoch. Repeatable.
     #[arg(long, value_name = "PATIENT:SLICE")]
     probe: Vec<String>,
+    #[command(flatten, next_help_heading = "Options of both stages")]
+    shared: TrainingFlags,
 }
 
 impl Args {
@@ -128,7 +130,7 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     if split.test.is_empty() {
         eprintln!("warning: the split has no test patient, so the network cannot be tested on this cohort");
     }
-    say_if_complete(&job.selection);
+    print_if_complete(&job.selection);
     let report = with_progress(output, out, |sink| job.train(&compute, sink, &control))?;
     let Some(report) = report else { return Ok(()) };
     // The evaluation locks the run again, so the job must release it.

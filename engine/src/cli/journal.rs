@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::files::keep_inputs;
 use crate::cohort::ImageFile;
-use crate::edit::journal::{Cut, Kind, Record, Replay};
+use crate::edit::journal::{Kind, Record, Replay, TruncatedTail};
 use crate::run::journal::read;
 use crate::volume::nifti::replace_labels;
 use crate::volume::{LabelData, LabelVolume, Scale, Volume, VoxelData};
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         };
         replace_labels(out, &replay.labels.to_volumes().collect::<Vec<_>>(), &like)?;
     }
-    if let Some(Cut { bytes, why }) = &replay.cut {
+    if let Some(TruncatedTail { bytes, why }) = &replay.cut {
         let edits = plural(replay.records.len(), "edit is", "edits are");
         eprintln!(
             "note: {edits} intact. The {} after them were ignored: {why}",

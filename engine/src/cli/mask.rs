@@ -35,7 +35,7 @@ pub struct Args {
     /// Slice as stored in the file, counted from 0, along the axis nearest to head-foot.
     #[arg(long, value_name = "K")]
     slice: usize,
-    /// Masking ratio: share of masked patches, 0 to 1.
+    /// Masking ratio: fraction of masked patches, 0 to 1.
     #[arg(long, value_name = "S", default_value_t = 0.5, conflicts_with_all = ["epoch", "epochs"])]
     sigma: f64,
     /// Use the masking ratio of this epoch, counted from 1, in a run of --epochs epochs.
@@ -115,9 +115,9 @@ impl Args {
             (Some(epoch), Some(epochs)) if (1..=epochs).contains(&epoch) => {
                 Ok(Sigma::Epoch { epoch, epochs, ratio: MaskRatio::default() })
             }
-            (Some(epoch), Some(epochs)) => Err(Error::config("--epoch", epoch, format!("must lie in 1 to {epochs}"))),
+            (Some(epoch), Some(epochs)) => Err(Error::config("--epoch", epoch, format!("must be 1 to {epochs}"))),
             _ if (0.0..=1.0).contains(&self.sigma) => Ok(Sigma::Fixed(self.sigma)),
-            _ => Err(Error::config("--sigma", self.sigma, "must lie in 0 to 1")),
+            _ => Err(Error::config("--sigma", self.sigma, "must be 0 to 1")),
         }
     }
 

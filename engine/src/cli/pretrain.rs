@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::progress;
 use super::recipe::RecipeFlags;
-use super::training::{Output, RunFlags, Shared, finished_report, parse_word, put, say_if_complete, with_progress};
+use super::training::{
+    Output, RunFlags, TrainingFlags, finished_report, parse_word, print_if_complete, put, with_progress,
+};
 use super::{interruptible, print_json, print_line, use_threads};
 use crate::cluster::{ForegroundRule, Method};
 use crate::cohort::ExcludedScan;
@@ -36,8 +38,6 @@ Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` conti
 
 #[derive(clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    shared: Shared,
     #[command(flatten)]
     run: RunFlags,
     /// Preset to start from.
@@ -88,11 +88,13 @@ pub struct Args {
     /// Set a parameter of the method; `amlp presets NAME` lists them. Repeatable.
     #[arg(long, value_name = "NAME=VALUE", value_parser = config::parse_number)]
     number: Vec<(String, f64)>,
-    #[command(flatten)]
-    recipe: RecipeFlags,
     /// Record this preprocessed slice, counted from 0, at every epoch. Repeatable.
     #[arg(long, value_name = "PATIENT:SLICE")]
     probe: Vec<String>,
+    #[command(flatten, next_help_heading = "Options beyond the paper")]
+    recipe: RecipeFlags,
+    #[command(flatten, next_help_heading = "Options of both stages")]
+    shared: TrainingFlags,
 }
 
 impl Args {
@@ -144,7 +146,7 @@ pub(super) fn train(config: Config, out: &Path, start: Start<'_>, output: Output
     let control = interruptible()?;
     let compute = open_all(&config.device)?;
     let mut job = PretrainJob::prepare(config, out, start, &control, &mut progress::cases())?;
-    say_if_complete(&job.selection);
+    print_if_complete(&job.selection);
     let report = with_progress(output, out, |sink| job.train(&compute, sink, &control))?;
     report.map_or(Ok(()), |report| print(&report, &job.selection.left_out, out, output))
 }

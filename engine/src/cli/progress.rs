@@ -139,6 +139,7 @@ fn step_time(seconds: f64) -> String {
 /// Formats a duration in s, min or h.
 pub fn duration(seconds: f64) -> String {
     match seconds {
+        s if s < 10.0 => format!("{s:.1} s"),
         s if s < 90.0 => format!("{s:.0} s"),
         s if s < 5400.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),

@@ -11,8 +11,8 @@ pub struct DrawFlags {
     /// Draw masked patches by their logits with this temperature; 0: take them in order.
     #[arg(long, value_name = "X")]
     temperature: Option<f64>,
-    /// Share of the foreground that stays visible.
-    #[arg(long, value_name = "SHARE")]
+    /// Fraction of the foreground that stays visible.
+    #[arg(long, value_name = "FRACTION")]
     hints: Option<f64>,
     /// Side of a mask unit in pixels, a multiple of the side of a patch; 0: mask single patches.
     #[arg(long, value_name = "PX")]
@@ -56,7 +56,7 @@ pub struct RecipeFlags {
     /// Largest weight of a patch in the attention loss; 0: no limit.
     #[arg(long, value_name = "X")]
     attention_max: Option<f64>,
-    /// Share of the epochs over which the weight of the consistency loss ramps up.
+    /// Fraction of the epochs over which the weight of the consistency loss ramps up.
     #[arg(long, value_name = "X")]
     lambda_ramp: Option<f64>,
     /// Reconsider a label only if the mean relative loss of its patch differs from 1 by at least this much.
@@ -68,10 +68,10 @@ pub struct RecipeFlags {
     /// Flip batches at random, left-right and front-back.
     #[arg(long)]
     flip: bool,
-    /// Largest random change of contrast (share) and brightness (standard deviations).
+    /// Largest random change of contrast (fraction) and brightness (standard deviations).
     #[arg(long, value_name = "X")]
     intensity: Option<f64>,
-    /// Skip slices with a smaller share of tissue in the crop.
+    /// Skip slices with a smaller fraction of tissue in the crop.
     #[arg(long, value_name = "X")]
     min_tissue: Option<f64>,
     /// Log the reconstruction loss of the validation patients every N epochs.

@@ -43,7 +43,7 @@ pub struct Args {
     /// Learning rate.
     #[arg(long, value_name = "X")]
     lr: Option<f64>,
-    /// Train on these labelled patients instead: a share such as 5%, a number, all, or patients:ID,ID.
+    /// Train on these labelled patients instead: a percentage such as 5%, a number, all, or patients:ID,ID.
     #[arg(long, value_name = "LABELS")]
     labels: Option<String>,
     #[command(flatten)]

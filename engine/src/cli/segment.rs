@@ -35,7 +35,7 @@ options are skipped; CASE.segmented.json contains the checksums.";
 #[derive(clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
-    /// Fine-tuned run.
+    /// Fine-tuned run, or a model of `amlp export`.
     #[arg(long, value_name = "RUN")]
     model: PathBuf,
     /// Scans, folders of scans, or cohorts.
@@ -139,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     args.files.report(scans.len(), &left_out, &[])?;
     if scans.is_empty() && left_out.is_empty() {
-        anyhow::bail!("no scan to segment. --subset all segments everyone");
+        anyhow::bail!("no scan to segment. --subset all segments all patients");
     }
     if let Some(shard) = args.shard {
         scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();

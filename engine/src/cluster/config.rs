@@ -59,7 +59,7 @@ pub struct ClusterConfig {
     pub n_init: usize,
     /// k-means: maximum iterations per start.
     pub max_iter: usize,
-    /// k-means: a start ends when the squared shift of its centres is at most this share of the mean feature variance, as
+    /// k-means: a start ends when the squared shift of its centres is at most this fraction of the mean feature variance, as
     /// in scikit-learn.
     pub tolerance: f64,
     /// t-SNE: effective number of neighbours, at most (N - 1) / 3.

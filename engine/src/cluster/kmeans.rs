@@ -18,7 +18,7 @@ pub struct KmeansOptions {
     pub n_init: usize,
     /// Maximum iterations per start.
     pub max_iter: usize,
-    /// A start ends when the squared shift of its centres is at most this share of the mean feature variance.
+    /// A start ends when the squared shift of its centres is at most this fraction of the mean feature variance.
     pub tolerance: f64,
 }
 

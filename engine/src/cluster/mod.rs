@@ -68,12 +68,12 @@ impl Clustering {
         self.labels.contains(&1)
     }
 
-    /// Share of foreground among all patches, 0 to 1.
+    /// Fraction of foreground among all patches, 0 to 1.
     pub fn foreground_share(&self) -> f64 {
         crate::masking::select::foreground_share(&self.labels)
     }
 
-    /// Share of air among the foreground patches, 0 to 1; `None` without a foreground.
+    /// Fraction of air among the foreground patches, 0 to 1; `None` without a foreground.
     pub fn air_share(&self) -> Option<f64> {
         crate::masking::select::air_share(&self.labels, &self.air)
     }

@@ -1,4 +1,4 @@
-//! A step of AdamW in one pass over the weights. burn's takes a dozen, each with a tensor of its own.
+//! A step of AdamW in one pass over the weights. burn's takes a dozen passes, each with its own tensor.
 
 use burn::tensor::Tensor;
 

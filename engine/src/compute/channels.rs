@@ -1,5 +1,5 @@
-//! Passes over channels-last values, some channels at a time: their constants and sums stay in registers, and the code is
-//! compiled for the instructions in use.
+//! Passes over channels-last values in groups of channels, whose constants and sums stay in registers. The code is compiled for
+//! each instruction set.
 
 #![allow(clippy::inline_always, reason = "compiled for the instructions in use")]
 

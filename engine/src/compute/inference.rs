@@ -71,12 +71,12 @@ pub struct PackedUnit {
     weight: FlexTensor,
     cache: PackedCache,
     bias: Vec<f32>,
-    after: After,
+    epilogue: Epilogue,
 }
 
 /// What follows a convolution.
 #[derive(Debug)]
-enum After {
+enum Epilogue {
     Nothing,
     /// A known normalisation, and `ReLU`.
     Activate(Normalisation),
@@ -89,11 +89,11 @@ impl PackedUnit {
     pub fn new(unit: &Unit, cpu: Cpu) -> Option<Self> {
         let ((statistics, epsilon), [weight, bias, gamma, beta]) = plan(unit)?;
         let [gamma, beta] = [gamma, beta].map(|value| into_floats(value.plain()));
-        let after = match statistics {
+        let epilogue = match statistics {
             Statistics::Batch => return None,
-            Statistics::Image => After::Normalise(gamma, beta, epsilon),
+            Statistics::Image => Epilogue::Normalise(gamma, beta, epsilon),
             Statistics::Fixed { .. } | Statistics::None => {
-                After::Activate(Normalisation::new(Grid::default(), &statistics, &[], &gamma, &beta, epsilon))
+                Epilogue::Activate(Normalisation::new(Grid::default(), &statistics, &[], &gamma, &beta, epsilon))
             }
         };
         Some(Self {
@@ -101,14 +101,14 @@ impl PackedUnit {
             weight: weight.plain(),
             cache: PackedCache::default(),
             bias: into_floats(bias.plain()),
-            after,
+            epilogue,
         })
     }
 
     /// A convolution alone, with weights `[out, in, k, k]`. `None` for tensors that are not on the CPU or not f32.
     pub fn plain(weight: &Tensor<4>, bias: &Tensor<1>, cpu: Cpu) -> Option<Self> {
         let (weight, bias) = (Value::of(weight)?.plain(), into_floats(Value::of(bias)?.plain()));
-        Some(Self { cpu, weight, cache: PackedCache::default(), bias, after: After::Nothing })
+        Some(Self { cpu, weight, cache: PackedCache::default(), bias, epilogue: Epilogue::Nothing })
     }
 
     /// Applies it to the channels of `x`, followed by those of `beside`.
@@ -120,12 +120,12 @@ impl PackedUnit {
         let cache = Some(&self.cache);
         let weights = Weights { values: floats(&self.weight), output, input, kernel, input_range: None, cache };
         let (bias, out) = (Some(&*self.bias), out.resize(grid, output));
-        match &self.after {
-            After::Nothing => drop(conv.product(&weights, bias, out, |_, _| ())),
-            After::Activate(norm) => drop(conv.product(&weights, bias, out, |_, rows| {
+        match &self.epilogue {
+            Epilogue::Nothing => drop(conv.product(&weights, bias, out, |_, _| ())),
+            Epilogue::Activate(norm) => drop(conv.product(&weights, bias, out, |_, rows| {
                 channels::run(cpu, output, ActivateInPlace { values: rows, activation: norm.activation() });
             })),
-            After::Normalise(gamma, beta, epsilon) => {
+            Epilogue::Normalise(gamma, beta, epsilon) => {
                 let rows = conv.product(&weights, bias, out, |_, rows| {
                     rows.chunks_exact(grid.width * output).map(|row| row_moments(cpu, row, output)).collect::<Vec<_>>()
                 });

@@ -1,48 +1,48 @@
 //! CPU kernels of the U-Net with custom gradients for burn's autodiff. Other devices use burn's operations.
 //!
 //! # Layout
-//! Tensors are `[B, H, W, C]`: the channels of a pixel lie side by side, so a row of pixels, padded by one on each side, holds the
-//! 3x3 windows of all its pixels as overlapping slices, and a convolution is a matrix product without a copy of its windows.
-//! [`crate::model`] keeps this layout from the first layer to the head.
+//! Tensors are `[B, H, W, C]`, channels last. In a row of pixels, padded by one pixel on each side, the 3x3 windows of neighbouring
+//! pixels are overlapping slices, so a convolution is a matrix product without an im2col copy. [`crate::model`] keeps this layout
+//! from the first layer to the head.
 //!
-//! # Products
-//! The crate `lanes` computes one tile of a product in vector registers, for AVX-512, AVX2 or any processor; `AMLP_SIMD` names
-//! one of them (`simd.rs`). A convolution (`conv.rs`) divides its image into pieces of rows that fit the L2 cache, one task of the
-//! thread pool each. A task copies its rows with their margin into a buffer of its thread, applying the normalisation and
-//! `ReLU` of the layer before on the way, and multiplies it by the weights, packed into panels of two vectors (`pack.rs`). What
-//! limits a product differs with its shape:
+//! # Matrix products
+//! The crate `lanes` computes one tile of a product in vector registers, with AVX-512, AVX2 or portable code. `AMLP_SIMD` selects
+//! one of them (`simd.rs`). A convolution (`conv.rs`) splits its image into groups of rows that fit the L2 cache, one task each. A
+//! task copies its rows and their margin to a thread-local buffer, applies the normalisation and `ReLU` of the previous layer on
+//! the way, and multiplies the rows by the weights, which are packed into panels of two vectors (`pack.rs`). The bottleneck depends
+//! on the shape:
 //!
-//! | shape | limit | answer |
+//! | shape | bottleneck | optimisation |
 //! |---|---|---|
-//! | up to one vector of output channels | every product needs a load | windows: a load serves the three columns of a kernel's row |
-//! | 32 channels and more (AVX2: 16) | multiplications | Winograd's tiles, 4 products an output instead of 9 (`winograd.rs`) |
-//! | more weights than pixels | reading weights | a task takes a panel and all pixels, whose tiles are transformed once |
+//! | up to one vector of output channels | one load per product | a load serves the three columns of a kernel row |
+//! | 32 channels and more (AVX2: 16) | multiplications | Winograd tiles: 4 products per output instead of 9 (`winograd.rs`) |
+//! | more weights than pixels | reading the weights | a task computes one panel for all pixels, whose tiles are transformed once |
 //! | weight gradients | the sum over all pixels | a fixed number of partial sums, added in order; up to four panels share an input |
 //!
-//! # One operation a block
-//! `block.rs` is a whole block for autodiff: convolution, normalisation and `ReLU`, twice. Moments are taken of each piece while it
-//! is in the cache (`norm.rs`), normalised values are computed again when they are read, and only the values before each
-//! normalisation are kept for the backward pass. `up.rs` is the transposed convolution, `pool.rs` the pooling, `ops.rs` makes them
-//! operations of autodiff by `tape.rs`, and `adamw.rs` is the optimiser's step in one pass. Passes without products
-//! (`channels.rs`) hold the constants and sums of up to 16 channels in registers, and are compiled for the instructions in use.
+//! # Fused blocks
+//! `block.rs` is a whole U-Net block as one autodiff operation: convolution, normalisation and `ReLU`, twice. The moments of a group
+//! of rows are computed while it is in the cache (`norm.rs`). The backward pass keeps only the values before each normalisation and
+//! recomputes the normalised ones. `up.rs` is the transposed convolution and `pool.rs` the pooling. `ops.rs` and `tape.rs` turn them
+//! into autodiff operations. `adamw.rs` is an optimiser step in one pass. Element-wise passes (`channels.rs`) keep the constants and
+//! sums of up to 16 channels in registers.
 //!
 //! # Inference
-//! `inference.rs` has the layers of a network whose weights do not change, [`crate::model::PackedUNet`]: the same sums, bit for
-//! bit, of weights that are packed once, into buffers that are used again. For one slice at a time, packing weights and clearing
-//! buffers was a fifth of the forward pass.
+//! `inference.rs` has the layers of a network with fixed weights, [`crate::model::PackedUNet`]. Weights are packed once and buffers
+//! are reused, which saves a fifth of the forward pass of a single slice. Results are identical bit for bit.
 //!
 //! # Memory
-//! The allocator keeps what is freed for the next layer (`lanes::keep_freed_memory`). Each thread has a heap of its own, whose
-//! free memory is of no use to other threads. The thread that calls a layer therefore allocates what is large, also the partial
-//! sums of its tasks.
+//! The allocator keeps freed memory for the next layer (`lanes::keep_freed_memory`). Each thread has its own heap, whose free memory
+//! other threads cannot use, so the calling thread makes all large allocations, including the partial sums of its tasks.
 //!
 //! # Adding a layer
-//! Write it forward and backward on slices of numbers, with its partial sums in an order that depends on shapes alone; test both
-//! against the sums that define them (`tests.rs`), on every instruction set; make it an operation as `ops.rs` does; and call it
-//! from `model/layers.rs`, where burn's own operation stays for the other devices.
+//! 1. Write the forward and the backward pass on slices of floats. The order of their partial sums must depend on shapes only.
+//! 2. Test both against naive sums (`tests.rs`), with every instruction set.
+//! 3. Make it an operation as in `ops.rs`.
+//! 4. Call it from `model/layers.rs`, next to burn's operation, which other devices use.
 //!
-//! The order of every sum depends only on shapes and the instruction set, so training is bit-identical for any number of
-//! threads, also after resuming.
+//! # Invariants
+//! The order of every sum depends only on shapes and the instruction set, so training is bit-identical for any number of threads,
+//! even after resuming.
 
 mod adamw;
 mod block;

@@ -204,7 +204,7 @@ impl Normalisation {
                 .collect();
             let scale = &self.scale[own..own + channels];
             dy.par_chunks_mut(size).zip(z.par_chunks(size)).for_each(|(dy, z)| {
-                channels::run(cpu, channels, Finish { dy, z, scale, slope: &slope, constant: &constant });
+                channels::run(cpu, channels, AffineGradient { dy, z, scale, slope: &slope, constant: &constant });
             });
         });
         let over_groups = |of: usize| {
@@ -257,7 +257,7 @@ impl Pass for BackwardRelu<'_> {
 }
 
 /// `dy = scale dy + slope z + constant`.
-struct Finish<'a> {
+struct AffineGradient<'a> {
     dy: &'a mut [f32],
     z: &'a [f32],
     scale: &'a [f32],
@@ -265,7 +265,7 @@ struct Finish<'a> {
     constant: &'a [f32],
 }
 
-impl Pass for Finish<'_> {
+impl Pass for AffineGradient<'_> {
     #[inline(always)]
     fn channels<const N: usize>(&mut self, first: usize) {
         let [scale, slope, constant] = [self.scale, self.slope, self.constant].map(|values| some::<N>(values, first));

@@ -1,8 +1,8 @@
 //! 3x3 convolutions of wide layers by Winograd's F(2x2, 3x3), which needs 4 products per output instead of 9.
 //!
 //! A tile is 2x2 outputs. [`Cpu::spread_input`] transforms the 4x4 inputs of every tile to sixteen positions, each position is a matrix
-//! product over the channels, and [`Cpu::gather_output`] brings the sums back. The weight gradient goes the same way: the
-//! sixteen positions of inputs times those of the output's gradient, summed over the tiles.
+//! product over the channels, and [`Cpu::gather_output`] brings the sums back. The weight gradient works the
+//! same way: the sixteen positions of the inputs times those of the output's gradient, summed over the tiles.
 
 use lanes::{Cpu, Left, PLACES, Pixels, Planes, Right, Segment, Shape, Start, Tile};
 
@@ -56,12 +56,12 @@ pub(super) struct Tiles {
 }
 
 /// Sixteen planes of some rows of tiles.
-struct Room {
+struct TilePlanes {
     place_stride: usize,
     channels: usize,
 }
 
-impl Room {
+impl TilePlanes {
     fn new(tiles: usize, channels: usize) -> Self {
         Self { place_stride: tiles * channels + GAP, channels }
     }
@@ -88,7 +88,7 @@ impl Tiles {
     }
 
     /// The input of rows of tiles from `first` on, `[2 rows + 2, W + 2, C]` in `input`, to `room`.
-    fn spread(&self, input: &[f32], first: usize, rows: usize, room: &Room, planes: &mut [f32]) {
+    fn spread(&self, input: &[f32], first: usize, rows: usize, room: &TilePlanes, planes: &mut [f32]) {
         for row in 0..rows {
             let from = Pixels {
                 first: 2 * (first + row) * self.padded_row(),
@@ -104,7 +104,7 @@ impl Tiles {
     /// The transformed tiles of some rows, from their padded input.
     pub fn spread_rows(&self, input: &[f32]) -> Vec<f32> {
         let rows = input.len() / self.padded_row() / 2 - 1;
-        let room = Room::new(rows * self.across, self.channels);
+        let room = TilePlanes::new(rows * self.across, self.channels);
         let mut planes = vec![0.0; room.len()];
         self.spread(input, 0, rows, &room, &mut planes);
         planes
@@ -127,7 +127,7 @@ impl Tiles {
         let at_once = self.at_once(rows);
         for (chunk, out) in out.chunks_mut(2 * at_once * row).enumerate() {
             let rows = out.len() / (2 * row);
-            let room = Room::new(rows * self.across, self.channels);
+            let room = TilePlanes::new(rows * self.across, self.channels);
             let inputs = scratch_slice(inputs, room.len());
             self.spread(input, chunk * at_once, rows, &room, inputs);
             self.product_of(inputs, packed, panels, bias, out, outputs);
@@ -148,10 +148,10 @@ impl Tiles {
         let row = 2 * self.across * columns;
         let rows = out.len() / (2 * row);
         let tiles = rows * self.across;
-        let from = Room::new(tiles, self.channels);
+        let from = TilePlanes::new(tiles, self.channels);
         // Panel by panel, so that the sums of a panel are still in the cache when they are transformed back.
         for &panel in panels {
-            let sums = Room::new(tiles, panel.wide);
+            let sums = TilePlanes::new(tiles, panel.wide);
             let outputs = scratch_slice(outputs, sums.len());
             let weights = panel_of(packed, self.cpu, PLACES * self.channels, panel);
             for position in 0..PLACES {
@@ -176,7 +176,7 @@ impl Tiles {
     #[allow(clippy::too_many_arguments, reason = "a matrix product has two factors, a result and their strides")]
     fn multiply(
         &self,
-        spread: &Room,
+        spread: &TilePlanes,
         inputs: &[f32],
         position: usize,
         weights: &[f32],
@@ -214,12 +214,12 @@ impl Tiles {
         for first in (0..rows).step_by(at_once) {
             let rows = at_once.min(rows - first);
             let tiles = rows * self.across;
-            let spread = Room::new(tiles, self.channels);
+            let spread = TilePlanes::new(tiles, self.channels);
             let inputs = scratch_slice(inputs, spread.len());
             self.spread(input, first, rows, &spread, inputs);
             for (panel, sum) in panels.iter().zip(&mut *sums) {
                 let stride = panel.vectors * self.cpu.lanes();
-                let gradients = Room::new(tiles, stride);
+                let gradients = TilePlanes::new(tiles, stride);
                 let outputs = scratch_slice(outputs, gradients.len());
                 for index in 0..rows {
                     let from = Pixels {

@@ -17,11 +17,11 @@ pub struct MaskConfig {
     /// Adds Gumbel noise of this temperature to the logits of the order, so that masked patches are drawn without
     /// replacement, in proportion to exp(logit / temperature). 0 takes them in order.
     pub temperature: f64,
-    /// Share of the foreground that stays visible, redrawn in every epoch, as long as enough other patches can be masked.
+    /// Fraction of the foreground that stays visible, redrawn in every epoch, as long as enough other patches can be masked.
     pub hints: f64,
     /// Side of a mask unit in pixels, a multiple of the side of a patch; 0 masks single patches.
     pub unit_px: usize,
-    /// The ratio is a share of the units with tissue, and air is masked last.
+    /// The ratio is a fraction of the units with tissue, and air is masked last.
     pub of_tissue: bool,
     /// What the decoder gets through the first skip connection, which has the resolution of the slice.
     pub top_skip: TopSkip,
@@ -39,7 +39,7 @@ pub struct LossConfig {
     pub normalised: bool,
     /// Largest weight that ARL gives to a patch; 0 sets no limit.
     pub attention_max: f64,
-    /// Share of the epochs in which the weight of CCL rises linearly to `lambda`.
+    /// Fraction of the epochs in which the weight of CCL rises linearly to `lambda`.
     pub lambda_ramp: f64,
     /// A label is reconsidered only if the mean relative loss of its patch differs from 1 by at least this much.
     pub doubt_margin: f64,
@@ -53,7 +53,7 @@ pub struct AugmentConfig {
     pub shift: bool,
     /// Flips along R and A, drawn for every batch.
     pub flip: bool,
-    /// Largest change of contrast (share) and brightness (standard deviations) of tissue.
+    /// Largest change of contrast (fraction) and brightness (standard deviations) of tissue.
     pub intensity: f64,
 }
 

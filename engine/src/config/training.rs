@@ -47,7 +47,7 @@ pub struct TrainingConfig {
     pub precision: Precision,
     /// Learning rate.
     pub lr: f64,
-    /// Share of the steps in which the learning rate rises linearly to `lr`; the schedule covers the rest.
+    /// Fraction of the steps in which the learning rate rises linearly to `lr`; the schedule covers the rest.
     pub warmup: f64,
     /// Learning-rate schedule.
     pub schedule: Schedule,
@@ -65,7 +65,7 @@ pub struct TrainingConfig {
     pub shift_px: usize,
     /// Pre-train only on every n-th slice of a patient, since neighbouring slices are similar.
     pub every_slice: usize,
-    /// Pre-train only on slices whose crop has at least this share of tissue.
+    /// Pre-train only on slices whose crop has at least this fraction of tissue.
     pub min_tissue: f64,
     /// Epochs between two checkpoints.
     pub checkpoint_every: usize,

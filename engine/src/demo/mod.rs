@@ -164,7 +164,7 @@ pub fn demo(
 
     say("pre-training without labels");
     let folder = options.out.join("pretrain");
-    let Pretrained { epochs, probes, grid } = demo.pretrain(pretrain, &folder, sink)?;
+    let PretrainingFigures { epochs, probes, grid } = demo.pretrain(pretrain, &folder, sink)?;
     clock.lap("pre-training");
 
     say("fine-tuning the pre-trained network");
@@ -221,7 +221,7 @@ struct Demo<'a> {
 }
 
 /// What the figures show of the pre-training run, as in [`DemoData`].
-struct Pretrained {
+struct PretrainingFigures {
     epochs: Vec<EpochSummary>,
     probes: Vec<(Vec<f32>, Vec<Probe>)>,
     grid: PatchGrid,
@@ -235,7 +235,7 @@ struct Network {
 }
 
 impl Demo<'_> {
-    fn pretrain(&self, config: Config, folder: &Path, sink: &mut dyn EventSink) -> Result<Pretrained> {
+    fn pretrain(&self, config: Config, folder: &Path, sink: &mut dyn EventSink) -> Result<PretrainingFigures> {
         let mut job = PretrainJob::prepare(config, folder, self.start(), self.control, &mut |_, _| {})?;
         let chosen: Vec<usize> =
             (0..PROBES.min(job.slices.patients())).filter_map(|p| job.slices.fullest_slice(p)).collect();
@@ -244,7 +244,7 @@ impl Demo<'_> {
         job.train(self.compute, &mut recorder, self.control)?;
         let Recorder { epochs, probes: updates, .. } = recorder;
         let grid = PatchGrid::new(job.config.preprocess.size, job.config.method.grid)?;
-        Ok(Pretrained { epochs, probes: probes_of(&job, &chosen, &updates)?, grid })
+        Ok(PretrainingFigures { epochs, probes: probes_of(&job, &chosen, &updates)?, grid })
     }
 
     fn finetune(&self, config: Config, run: &str, sink: &mut dyn EventSink) -> Result<Network> {
@@ -360,7 +360,8 @@ fn verdict(methods: &[MethodScores], convergence: &[Convergence]) -> Vec<String>
         )
     };
     let fits: Vec<String> = convergence.iter().map(|c| format!("{:.2}", c.training_dice)).collect();
-    let settled = if convergence.iter().all(|c| c.converged) { "have converged" } else { "have not both converged" };
+    let converged = convergence.iter().all(|c| c.converged);
+    let which = if converged { "Both networks have" } else { "At least one network has not" };
     vec![
         against(threshold, "tuned SUV threshold"),
         against(ellipsoid, "ellipsoid"),
@@ -369,7 +370,7 @@ fn verdict(methods: &[MethodScores], convergence: &[Convergence]) -> Vec<String>
              handful of patients proves nothing: another seed may reverse the order.",
             model.mean_dsc, random.mean_dsc
         ),
-        format!("The two networks {settled}: training Dice {}.", fits.join(" and ")),
+        format!("{which} converged: training Dice {}.", fits.join(" and ")),
     ]
 }
 

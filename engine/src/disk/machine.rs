@@ -16,13 +16,13 @@ pub fn memory_mib() -> Option<u64> {
     Some(group.map_or(physical, |bytes| physical.min(bytes / MIB)))
 }
 
-/// Peak resident set size of this process in MiB, since its start or [`forget_peak`].
+/// Peak resident set size of this process in MiB, since its start or [`reset_peak`].
 pub fn peak_mib() -> Option<u64> {
     field_mib("/proc/self/status", "VmHWM:")
 }
 
 /// Resets [`peak_mib`]. False if the system does not support it.
-pub fn forget_peak() -> bool {
+pub fn reset_peak() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 

@@ -1,6 +1,6 @@
 //! Pictures for reports: slices, patches, masks and captions on an RGB canvas.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `canvas.rs` | rectangles, hatching, blending, PNG |
 //! | `font.rs` | text |

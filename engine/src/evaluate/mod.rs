@@ -265,7 +265,7 @@ fn absent_label(target: &Target, results: &[CaseResult]) -> Option<String> {
     let mut measured = rows.filter_map(|row| row.measures.as_ref().ok()).peekable();
     measured.peek()?;
     let is_absent = measured.all(|measures| measures.volume_ml == 0.0 && measures.truth_volume_ml == 0.0);
-    is_absent.then(|| format!("label {target} is in no segmentation and no reference, so its scores say nothing"))
+    is_absent.then(|| format!("label {target} is in no segmentation and no reference, so its scores are meaningless"))
 }
 
 #[cfg(test)]

@@ -119,7 +119,7 @@ impl MatchedFinding {
         is_hit(self.overlap_voxels)
     }
 
-    /// Share of the lesion in the other mask, 0 to 1.
+    /// Fraction of the lesion in the other mask, 0 to 1.
     pub fn overlap(&self) -> f64 {
         self.overlap_voxels as f64 / self.finding.voxels as f64
     }

@@ -2,7 +2,7 @@
 //!
 //! Lesions are 26-connected components: voxels that share a face, an edge or a corner are connected.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `components.rs` | connected components over all labels by runs and union-find |
 //! | `diameter.rs` | the longest diameter in an axial slice |

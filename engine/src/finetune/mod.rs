@@ -1,6 +1,6 @@
 //! Supervised fine-tuning with a few labelled patients (section 4.4 of the paper), from a pre-trained network or random weights.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `labelled.rs` | the labelled slices, and the patients to validate on |
 //! | `batch.rs` | augmented slices, and their Dice and cross-entropy |
@@ -24,7 +24,7 @@ use crate::trainer::{Session, TrainOutput, measure_step, train};
 pub use batch::{DiceCrossEntropy, Samples};
 pub use labelled::LabelledData;
 pub(crate) use labelled::negatives_of_epoch;
-use supervised::Supervised;
+use supervised::FinetuneMethod;
 pub use supervised::initial_network;
 
 /// The report of a finished fine-tuning run.
@@ -96,14 +96,14 @@ pub struct BeforeAfter {
 /// Fine-tunes on `data`. A dry run stops after the estimate and gives `None`.
 ///
 /// # Errors
-/// Those of [`train`]; a pre-trained network that cannot be read.
+/// Errors of [`train`]; a pre-trained network that cannot be read.
 pub fn finetune(
     config: &Config,
     data: &LabelledData,
     session: &Session<'_>,
     sink: &mut dyn EventSink,
 ) -> Result<Option<FinetuneReport>> {
-    let trained = train(&mut Supervised::new(config, data, session), config, session, sink)?;
+    let trained = train(&mut FinetuneMethod::new(config, data, session), config, session, sink)?;
     let Some(TrainOutput { length, last, best_dice, seconds, .. }) = trained else { return Ok(None) };
     let history = History::read(session.run.root())?;
     let convergence = history.convergence();
@@ -133,7 +133,7 @@ pub fn finetune(
 /// Seconds of a step on a batch of `slices` slices of noise. The time does not depend on the content.
 ///
 /// # Errors
-/// Those of the device; cancellation.
+/// Device errors; cancellation.
 pub(crate) fn synthetic_step(config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
     let (channels, regions, size) = (config.data.modality.len(), config.data.targets.count(), config.preprocess.size);
     let mut draw = stream(config.seed, "synthetic slices", &[]);

@@ -21,7 +21,7 @@ use crate::run::checkpoint;
 use crate::trainer::{Dataset, EpochEnd, Method, Position, ResumePoint, Session, StepOutput, WEIGHTS};
 
 /// A fine-tuning run.
-pub(super) struct Supervised<'a> {
+pub(super) struct FinetuneMethod<'a> {
     config: &'a Config,
     objective: DiceCrossEntropy<'a>,
     data: &'a LabelledData,
@@ -29,7 +29,7 @@ pub(super) struct Supervised<'a> {
     probes: PinnedPictures<'a>,
 }
 
-impl<'a> Supervised<'a> {
+impl<'a> FinetuneMethod<'a> {
     pub fn new(config: &'a Config, data: &'a LabelledData, session: &'a Session<'a>) -> Self {
         let probes = PinnedPictures::new(config, session.cohort, session.run, session.pins, Stage::Finetune);
         Self { config, objective: DiceCrossEntropy(config), data, session, probes }
@@ -102,7 +102,7 @@ fn estimate_norms(net: &UNet, config: &Config, slices: &Slices, device: &Device)
     Ok(())
 }
 
-impl<'a> Method for Supervised<'a> {
+impl<'a> Method for FinetuneMethod<'a> {
     type Objective = DiceCrossEntropy<'a>;
     const STAGE: Stage = Stage::Finetune;
     const TRANSFER: Transfer = Transfer::EncoderDecoder;

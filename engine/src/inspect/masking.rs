@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// The masking ratio: fixed, or that of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sigma {
-    /// This share of the patches, 0 to 1.
+    /// This fraction of the patches, 0 to 1.
     Fixed(f64),
     /// The ratio of a schedule (Eq. 9).
     Epoch {

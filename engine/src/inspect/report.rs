@@ -54,13 +54,13 @@ pub struct MaskReport {
     pub order: Vec<usize>,
     /// True for masked patches.
     pub masked: Vec<bool>,
-    /// Share of foreground among all patches.
+    /// Fraction of foreground among all patches.
     pub foreground_share: f64,
-    /// Share of air among the foreground patches; `None` without a foreground.
+    /// Fraction of air among the foreground patches; `None` without a foreground.
     pub air_share: Option<f64>,
-    /// Share of lesion patches that are foreground; `None` without lesion.
+    /// Fraction of lesion patches that are foreground; `None` without lesion.
     pub lesion_recall_foreground: Option<f64>,
-    /// Share of lesion patches that are masked; `None` without lesion.
+    /// Fraction of lesion patches that are masked; `None` without lesion.
     pub lesion_recall_masked: Option<f64>,
     /// Position of the crop.
     pub crop: Crop,

@@ -13,7 +13,7 @@ const EXCLUDED: f64 = 1e9;
 pub struct Contrast {
     /// Mean cross-entropy of the positive among all candidates.
     pub loss: Tensor<1>,
-    /// Share of rows whose positive is more similar than every negative, 0 to 1.
+    /// Fraction of rows whose positive is more similar than every negative, 0 to 1.
     pub accuracy: Tensor<1>,
 }
 

@@ -61,7 +61,7 @@ impl NormalisedPatches {
         counts.into_iter().map(|counts| if counts { 1.0 / n } else { 0.0 }).collect()
     }
 
-    /// Share of flat patches among the masked, 0 to 1.
+    /// Fraction of flat patches among the masked, 0 to 1.
     pub fn flat_share(&self, masked: &[bool]) -> f64 {
         let (all, flat) = masked.iter().zip(&self.flat).fold((0usize, 0usize), |(all, flat), (is_masked, is_flat)| {
             (all + usize::from(*is_masked), flat + usize::from(*is_masked && *is_flat))

@@ -1,6 +1,6 @@
 //! Masks that do not depend on a network: random patterns, and lesion recall of a mask.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `pattern.rs` | random masks with exact counts |
 //! | `select.rs` | how many patches a ratio masks, and how many lesion patches are among them |

@@ -24,19 +24,19 @@ pub fn masked_patches(order: &[usize], sigma: f64) -> Vec<bool> {
     masked
 }
 
-/// Share of the foreground among all patches, 0 to 1; 0 without patches.
+/// Fraction of the foreground among all patches, 0 to 1; 0 without patches.
 pub fn foreground_share(labels: &[u8]) -> f64 {
     let foreground: usize = labels.iter().map(|label| usize::from(*label == 1)).sum();
     foreground as f64 / labels.len().max(1) as f64
 }
 
-/// Share of air among the foreground; `None` without a foreground.
+/// Fraction of air among the foreground; `None` without a foreground.
 pub fn air_share(labels: &[u8], air: &[bool]) -> Option<f64> {
     let foreground = labels.iter().map(|label| *label == 1);
     share(foreground.zip(air).filter(|(foreground, _)| *foreground).map(|(_, air)| *air))
 }
 
-/// Share of the lesion patches that are in `chosen`; `None` without lesion patches.
+/// Fraction of the lesion patches that are in `chosen`; `None` without lesion patches.
 pub fn recall(lesion: &[bool], chosen: impl IntoIterator<Item = bool>) -> Option<f64> {
     share(lesion.iter().zip(chosen).filter(|(lesion, _)| **lesion).map(|(_, chosen)| chosen))
 }

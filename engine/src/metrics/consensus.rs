@@ -8,7 +8,7 @@
 //! M: p_j = sum_i W_i D_ij / sum_i W_i,     q_j = sum_i (1 - W_i)(1 - D_ij) / sum_i (1 - W_i)
 //! ```
 //!
-//! D_ij is 1 where rater j marks voxel i. The prior f is one number for all voxels: the mean share that the raters mark. It starts
+//! D_ij is 1 where rater j marks voxel i. The prior f is one number for all voxels: the mean fraction that the raters mark. It starts
 //! from p = q = 0.99999 and stops once no p or q changes by more than 1e-7, or after 1000 rounds. A voxel is lesion if W >= 0.5.
 //!
 //! Voxels on which all raters decide alike have the same W, so sums are computed over patterns of decisions.
@@ -44,9 +44,9 @@ pub enum Method {
 /// STAPLE's estimates for a rater.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Rater {
-    /// Share of the true lesion that the rater marks.
+    /// Fraction of the true lesion that the rater marks.
     pub sensitivity: f64,
-    /// Share of the true background that the rater leaves unmarked.
+    /// Fraction of the true background that the rater leaves unmarked.
     pub specificity: f64,
 }
 

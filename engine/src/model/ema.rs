@@ -89,12 +89,12 @@ mod tests {
     use crate::test_tensors::values;
 
     #[derive(Module, Debug)]
-    struct One {
+    struct SingleWeight {
         weight: Param<Tensor<1>>,
     }
 
-    fn one(value: f32) -> One {
-        One { weight: Param::from_tensor(Tensor::full([1], value, &Device::flex().autodiff())) }
+    fn one(value: f32) -> SingleWeight {
+        SingleWeight { weight: Param::from_tensor(Tensor::full([1], value, &Device::flex().autodiff())) }
     }
 
     fn unet(seed: u64) -> UNet {

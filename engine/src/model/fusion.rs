@@ -22,21 +22,21 @@ pub struct FusionNet {
     mask_token: Param<Tensor<1>>,
     /// From level 3 to level 0.
     upsample: Vec<ConvTranspose2d>,
-    up: Vec<Joint>,
+    up: Vec<JoinLayer>,
     /// From level 0 to level 3.
-    down: Vec<Joint>,
+    down: Vec<JoinLayer>,
     high: Conv2d,
     low: Conv2d,
 }
 
 /// Joins a path and a level: a 1x1 convolution to the level's channels, norm, `ReLU`.
 #[derive(Module, Debug)]
-struct Joint {
+struct JoinLayer {
     conv: Conv2d,
     norm: Normalisation,
 }
 
-impl Joint {
+impl JoinLayer {
     fn new(input: usize, output: usize, norm: Norm, init: &mut Initializer, device: &Device) -> Self {
         Self { conv: init.conv(input, output, 1), norm: Normalisation::new(output, norm, device) }
     }
@@ -54,11 +54,11 @@ impl FusionNet {
         let channels = |level: usize| config.width << level;
         let upsample = (1..LEVELS).rev().map(|l| init.conv_transpose(channels(l), channels(l - 1), 2)).collect();
         let up =
-            (0..LEVELS - 1).rev().map(|l| Joint::new(2 * channels(l), channels(l), config.norm, &mut init, device));
+            (0..LEVELS - 1).rev().map(|l| JoinLayer::new(2 * channels(l), channels(l), config.norm, &mut init, device));
         let up = up.collect();
         // The four pixels of a cell of the level before have twice the channels of this one.
         let down =
-            (1..LEVELS).map(|l| Joint::new(3 * channels(l), channels(l), config.norm, &mut init, device)).collect();
+            (1..LEVELS).map(|l| JoinLayer::new(3 * channels(l), channels(l), config.norm, &mut init, device)).collect();
         let high = init.conv(channels(0), config.out_channels, 1);
         let low = init.conv(channels(LEVELS - 1), config.out_channels, 1);
         let mask_token = Param::from_tensor(Tensor::zeros([1], device));

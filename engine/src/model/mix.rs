@@ -1,4 +1,4 @@
-//! Two networks of one shape, mixed weight by weight.
+//! Interpolates the weights of two networks of the same shape.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use super::record::Path;
 
 /// `from` moved towards `to`: every weight and running statistic becomes `from + share (to - from)`, with the share of its name
-/// in a checkpoint. A share of 0 changes nothing.
+/// in a checkpoint. A fraction of 0 changes nothing.
 pub fn mix<N: Module>(from: N, to: &N, share: impl Fn(&str) -> f64) -> N {
     let mut tensors = Tensors { path: Path::default(), ids: BTreeMap::new(), values: GradientsParams::new() };
     // A running statistic defers its last update until it is read again; `valid` applies it.

@@ -1,6 +1,6 @@
 //! The 2-D U-Net of section 4.5: the same encoder and decoder serve both stages.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `unet.rs` | shape, encoder, decoder, head |
 //! | `layers.rs` | its layers, with our kernels on the CPU and burn elsewhere |
@@ -10,7 +10,7 @@
 //! | `cell_head.rs` | a linear head on cells of the last block |
 //! | `fusion.rs` | two paths that join the encoder's levels |
 //! | `visible.rs` | a U-Net whose encoder computes on visible positions only |
-//! | `mix.rs` | two networks mixed: moving averages, rates of layers |
+//! | `mix.rs` | interpolation of two networks: moving averages, layer-wise rates |
 //! | `ema.rs` | a teacher: the moving average of a network |
 //! | `init.rs` | random weights by seed |
 //! | `precision.rs` | f32, bf16, f16 |

@@ -7,7 +7,7 @@ use crate::{ErrorKind, Result};
 /// The values of a tensor. `step` names the computation that it comes from, for the error.
 ///
 /// # Errors
-/// Those of the device.
+/// Device errors.
 pub(crate) fn read_values<const D: usize, E: Element>(tensor: Tensor<D>, step: &str) -> Result<Vec<E>> {
     let data = tensor.try_into_data().map_err(|e| ErrorKind::Compute { step: step.into(), why: e.to_string() })?;
     Ok(data.iter::<E>().collect())
@@ -16,7 +16,7 @@ pub(crate) fn read_values<const D: usize, E: Element>(tensor: Tensor<D>, step: &
 /// The output of a network, `step`: as [`read_values`], and finite.
 ///
 /// # Errors
-/// Those of the device; values that are not finite.
+/// Device errors; values that are not finite.
 pub(crate) fn read_finite<const D: usize>(output: Tensor<D>, step: &str) -> Result<Vec<f32>> {
     let values: Vec<f32> = read_values(output, step)?;
     if values.iter().all(|value| value.is_finite()) {

@@ -65,7 +65,7 @@ impl UNetConfig {
         ];
         for (field, value, range) in checks {
             if !range.contains(&value) {
-                let why = format!("it must lie in {} to {}", range.start(), range.end());
+                let why = format!("it must be {} to {}", range.start(), range.end());
                 errors.push(Error::config(field, value, why));
             }
         }

@@ -132,9 +132,9 @@ fn network_bytes(config: &UNetConfig) -> usize {
 }
 
 /// Turns a network's numbers into double precision.
-struct Double;
+struct DoublingMapper;
 
-impl burn::module::ModuleMapper for Double {
+impl burn::module::ModuleMapper for DoublingMapper {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         param.map(|tensor| Tensor::from_inner(tensor.inner().cast(FloatDType::F64)).require_grad())
     }
@@ -147,7 +147,7 @@ fn masked_gradients(nudge: Option<u64>, own: bool) -> Vec<Vec<f32>> {
     let config = UNetConfig { width: 8, depth: 4, ..UNetConfig::default() };
     let device = Device::flex().autodiff();
     let network = config.init(7, &device);
-    let network = if own { network } else { burn::module::Module::map(network, &mut Double) };
+    let network = if own { network } else { burn::module::Module::map(network, &mut DoublingMapper) };
     let (batch, side, patch) = (4usize, 64usize, 4usize);
     let mut draw = crate::seed::stream(1, "test", &[]);
     let hidden: Vec<bool> = (0..batch * 256).map(|_| rand::RngExt::random_bool(&mut draw, 0.6)).collect();
@@ -244,7 +244,7 @@ fn nan_propagates_to_the_output() {
 #[test]
 fn settings_out_of_range_are_named() {
     let error = UNetConfig { depth: 9, ..UNetConfig::default() }.validate().map_err(|e| e.to_string());
-    assert_eq!(error, Err("network.depth = 9: it must lie in 1 to 6".into()));
+    assert_eq!(error, Err("network.depth = 9: it must be 1 to 6".into()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Self-supervised pre-training. Each method is a [`crate::trainer::Method`]; the loop is [`crate::trainer::train`].
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `slices.rs` | the slices of the training patients |
 //! | `amlp/` | the paper's method and its ablations, including `base` (MAE) |
@@ -75,7 +75,7 @@ pub struct PretrainReport {
 /// other methods. The loss on `validation` is logged. A dry run stops after the estimate and gives `None`.
 ///
 /// # Errors
-/// Those of [`crate::trainer::train`].
+/// Errors of [`crate::trainer::train`].
 pub fn pretrain(
     config: &Config,
     slices: &Slices,
@@ -155,7 +155,7 @@ impl MaskedNet {
 /// Clusters the patches of every slice, if the method has any.
 ///
 /// # Errors
-/// Those of [`PatchState::cluster_all`].
+/// Errors of [`PatchState::cluster_all`].
 pub(crate) fn patches(config: &Config, slices: &Slices, control: &Control) -> Result<Vec<PatchState>> {
     of(config.method.pretext).patches(config, slices, control)
 }

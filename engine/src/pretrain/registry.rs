@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 use super::amlp::mps::PatchState;
-use super::amlp::{Amlp, AmlpObjective, Trial};
+use super::amlp::{Amlp, AmlpObjective, SyntheticSlices};
 use super::masked::MaskedMethod;
 use super::masked::attmask::AttMask;
 use super::masked::beit::BeitV2;
@@ -209,7 +209,7 @@ impl<T: PretextTask> MethodEntry for TaskEntry<T> {
 
 struct AmlpEntry;
 
-/// Share of the patches that is masked in a timed step.
+/// Fraction of the patches that is masked in a timed step.
 pub(crate) const TIMED_SIGMA: f64 = 0.75;
 
 impl MethodEntry for AmlpEntry {
@@ -248,14 +248,14 @@ impl MethodEntry for AmlpEntry {
     fn synthetic_step(&self, config: &Config, slices: usize, compute: &Compute, control: &Control) -> Result<f64> {
         let mut config = config.clone();
         config.method.cluster = ClusterConfig::default();
-        let trial = Trial::new(&config, slices)?;
+        let trial = SyntheticSlices::new(&config, slices)?;
         let batch = trial.masked(config.method.ratio.sigma(1, config.training.epochs), 1);
         measure_step(&trial.objective(), &batch, slices, &config, compute, control)
     }
 
     fn stepper(&self, config: &Config, compute: &Compute) -> Result<Stepper> {
         let (size, lr) = (config.training.batch, config.training.lr);
-        let trial = Trial::new(config, size)?;
+        let trial = SyntheticSlices::new(config, size)?;
         let engine = GradientEngine::new(compute, config.training.micro_batch);
         let mut net = trial.objective().build(0, engine.device());
         let mut optimizer = optimizer(&config.training);

@@ -13,7 +13,7 @@ use crate::trainer::Position;
 /// A batch of `slices` synthetic slices, for a step of the first epoch.
 ///
 /// # Errors
-/// Those of [`PretextTask::collate`].
+/// Errors of [`PretextTask::collate`].
 pub(super) fn synthetic_batch<T: PretextTask>(
     task: &T,
     config: &Config,

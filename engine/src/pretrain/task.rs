@@ -123,7 +123,7 @@ pub trait PretextTask: Objective + Sized + Send + 'static {
     /// Called after a step, to update moving averages, queues and codes.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn after_step(&mut self, _: &mut Self::Net, _: &Self::Batch, _: &StepOutput, _: Position) -> Result<()> {
         Ok(())
     }
@@ -151,7 +151,7 @@ pub trait PretextTask: Objective + Sized + Send + 'static {
     /// The picture of a pinned slice. The network has no gradients.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn picture(&self, net: &Self::Net, sample: Sample, position: Position, device: &Device) -> Result<Picture>;
 
     /// The network of a run as one that reconstructs masked slices.

@@ -1,6 +1,6 @@
 //! Probes: slices pinned by the user, even during a run, and their records at every epoch.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `pins.rs` | which slices are pinned |
 //! | `record.rs` | the records: one per slice, and one per epoch |

@@ -94,7 +94,7 @@ impl<'a> PinnedPictures<'a> {
     /// there is a grid. `range` is the value range from black to white; by default the picture's.
     ///
     /// # Errors
-    /// Those of `picture`.
+    /// Errors of `picture`.
     pub fn record(
         &mut self,
         epoch: usize,

@@ -1,6 +1,6 @@
 //! Figures of a report: segmentations of held-out patients, label updates, training curves.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `overlay.rs` | slices of patients: scan, reference, each method's segmentation vs the reference (the paper's Fig. 3) |
 //! | `relabel.rs` | the patch labels of a slice before and after label updates (the paper's Fig. 4) |

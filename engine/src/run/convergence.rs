@@ -6,7 +6,7 @@ use crate::event::EpochSummary;
 
 /// Lowest training Dice of a converged run. A lower value means that the network has not even fitted its training slices.
 const ENOUGH_DICE: f64 = 0.8;
-/// A loss is still falling if it fell by more than this share over the last window.
+/// A loss is still falling if it fell by more than this fraction over the last window.
 const STILL_FALLING: f64 = 0.1;
 /// A smaller fall than this does not count, as for the loss of a network that fits almost perfectly.
 const MIN_FALL: f64 = 0.02;

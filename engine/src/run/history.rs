@@ -21,7 +21,7 @@ pub struct RelabelRow {
     pub flips: u64,
     /// Number of patches whose label differs from the clustering.
     pub differs: u64,
-    /// Share of masked patches whose importance by the loss agrees with the clustering, 0 to 1.
+    /// Fraction of masked patches whose importance by the loss agrees with the clustering, 0 to 1.
     pub agreement: f64,
     /// Recall of lesion patches by the new labels, if references exist.
     pub lesion_recall: Option<f64>,

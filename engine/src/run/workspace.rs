@@ -63,7 +63,7 @@ pub struct RunEntry {
     /// Mean Dice of the stored evaluation, else the best validation Dice.
     pub dice: Option<f64>,
     /// Patients of [`RunEntry::dice`].
-    pub dice_of: DiceOf,
+    pub dice_of: DiceSource,
     /// Epoch and Dice of the best validation, whose network is the checkpoint `best`.
     pub best_validation: Option<(usize, f64)>,
     /// Epoch and Dice of the last validation.
@@ -80,7 +80,7 @@ pub struct RunEntry {
 
 /// The patients that a Dice value was measured on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum DiceOf {
+pub enum DiceSource {
     /// Test patients, in the stored evaluation.
     Test,
     /// Validation patients, in the stored evaluation of a split without test patients.
@@ -317,8 +317,8 @@ fn fill(entry: &mut RunEntry) -> Result<()> {
     entry.evaluated_best = best.map(|(dice, _)| dice);
     entry.evaluated_last = last.as_ref().map(|(dice, _)| *dice);
     (entry.dice, entry.dice_of) = match last {
-        Some((dice, part)) => (Some(dice), if part == "test" { DiceOf::Test } else { DiceOf::HeldOut }),
-        None => (entry.best_validation.map(|(_, dice)| dice), DiceOf::Validation),
+        Some((dice, part)) => (Some(dice), if part == "test" { DiceSource::Test } else { DiceSource::HeldOut }),
+        None => (entry.best_validation.map(|(_, dice)| dice), DiceSource::Validation),
     };
     if owner.is_none() {
         entry.state = if history.state == RunState::Finished {

@@ -81,7 +81,7 @@ fn every_state_of_a_run_is_recognised() {
     let stopped = by_name(&runs, "set/stopped");
     assert_eq!((&stopped.state, stopped.epochs_done, stopped.dice), (&EntryState::Stopped, 3, Some(0.75)));
     assert_eq!((stopped.labels.as_deref(), &stopped.from), (Some("5%"), &None));
-    assert_eq!((stopped.checkpoint, stopped.dice_of), (true, DiceOf::Validation));
+    assert_eq!((stopped.checkpoint, stopped.dice_of), (true, DiceSource::Validation));
     assert!(!by_name(&runs, "early").checkpoint);
     assert_eq!(by_name(&runs, "early").state, EntryState::Stopped);
     assert_eq!(by_name(&runs, "failed").state, EntryState::Failed("the loss is NaN".into()));
@@ -101,7 +101,7 @@ fn an_entry_says_which_patients_its_dice_was_measured_on() {
     let root = folder.path().join("run");
     drop(run(&root, Stage::Finetune, 2, true));
     fs::create_dir(root.join("evaluation")).unwrap();
-    for (part, of) in [("test", DiceOf::Test), ("val", DiceOf::HeldOut)] {
+    for (part, of) in [("test", DiceSource::Test), ("val", DiceSource::HeldOut)] {
         let document = format!(r#"{{"part": "{part}", "mean": {{"dsc": 0.25}}}}"#);
         fs::write(root.join("evaluation/evaluation.json"), document).unwrap();
         let entry = &list(folder.path()).unwrap()[0];
@@ -109,7 +109,7 @@ fn an_entry_says_which_patients_its_dice_was_measured_on() {
     }
     fs::write(root.join("evaluation/evaluation.json"), "{").unwrap();
     let entry = &list(folder.path()).unwrap()[0];
-    assert_eq!((entry.dice, entry.dice_of), (Some(0.75), DiceOf::Validation));
+    assert_eq!((entry.dice, entry.dice_of), (Some(0.75), DiceSource::Validation));
 }
 
 #[test]

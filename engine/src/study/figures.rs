@@ -1,6 +1,6 @@
 //! Figures of a study, each a file in the study's folder `figures` and a part of `report.html`.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `segmentations.rs` | slices x methods with the reference's contour (the paper's Fig. 3) |
 //! | `updates.rs` | patch labels before and after label updates (Fig. 4) |

@@ -149,7 +149,7 @@ pub struct StagePlan {
     pub seconds: Option<f64>,
     /// Candidate learning rates, selected per method. One value is used as it is; none keeps the rate of the settings.
     pub rates: Vec<f64>,
-    /// Share of the length that pilots, which select the rates, run for; by default half of pre-training and all of
+    /// Fraction of the length that pilots, which select the rates, run for; by default half of pre-training and all of
     /// fine-tuning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pilot_share: Option<f64>,
@@ -215,7 +215,7 @@ impl StagePlan {
         if is_positive { Ok(length) } else { Err(Error::config(stage, "0", "the length must be above 0")) }
     }
 
-    /// Share of the length that a pilot is trained for.
+    /// Fraction of the length that a pilot is trained for.
     pub fn pilot_share(&self, default: f64) -> f64 {
         self.pilot_share.unwrap_or(default)
     }

@@ -43,7 +43,7 @@ impl Fold {
     }
 }
 
-/// A share of a cohort has at least this many patients, so that every part of a split gets some.
+/// A fraction of a cohort has at least this many patients, so that every part of a split gets some.
 const FEWEST: usize = 10;
 
 /// The folds of a cohort. Test folds are disjoint; validation patients are drawn from the rest of each.

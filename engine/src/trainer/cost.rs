@@ -17,7 +17,7 @@ const SLICES: usize = 4;
 /// pauses are not measured.
 ///
 /// # Errors
-/// Those of the device; cancellation.
+/// Device errors; cancellation.
 pub fn measure_step<O: Objective>(
     objective: &O,
     batch: &O::Batch,

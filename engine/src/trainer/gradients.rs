@@ -70,7 +70,7 @@ impl GradientEngine {
     /// by a panic: these become errors that name the device, like all others.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// Errors of `work`.
     pub fn guard<T>(&self, slices: usize, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let done = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
             let error = compute(what, &panic_message(panic.as_ref()));

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::Config;
 use crate::finetune::{DiceCrossEntropy, Samples};
 use crate::model::{Norm, UNet, UNetConfig, record};
-use crate::pretrain::amlp::Trial;
+use crate::pretrain::amlp::SyntheticSlices;
 use crate::test_tensors::gradient_values;
 use crate::trainer::{MicroLoss, optimizer};
 
@@ -70,7 +70,7 @@ fn compare<O: Objective>(objective: &O, batch: &O::Batch) {
 #[test]
 fn accumulated_gradients_of_pretraining_equal_those_of_the_whole_batch() {
     for norm in [Norm::None, Norm::Instance] {
-        let trial = Trial::new(&config(norm), BATCH).unwrap();
+        let trial = SyntheticSlices::new(&config(norm), BATCH).unwrap();
         compare(&trial.objective(), &trial.masked(0.5, 1));
     }
 }
@@ -110,7 +110,7 @@ fn a_dice_per_micro_batch_has_a_different_gradient() {
 #[test]
 fn two_devices_give_the_same_weights_as_two_micro_batches() {
     let config = config(Norm::Instance);
-    let trial = Trial::new(&config, BATCH).unwrap();
+    let trial = SyntheticSlices::new(&config, BATCH).unwrap();
     let weights = |devices, micro, steps| {
         let engine = engine(devices, micro);
         let (mut net, mut optimizer) = (trial.objective().build(3, engine.device()), optimizer(&config.training));

@@ -32,7 +32,7 @@ pub trait Objective: Sync {
     /// micro-batch's slices. Called only if a batch is split. `None` if the loss is a mean over slices.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn batch_statistics(
         &self,
         _net: &Self::Net,
@@ -45,7 +45,7 @@ pub trait Objective: Sync {
     /// The loss of a micro-batch.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn loss(&self, net: &Self::Net, batch: &Self::Batch, micro: &MicroBatch<'_>) -> Result<MicroLoss>;
 }
 
@@ -116,7 +116,7 @@ pub trait Method: Sync {
     /// Called after a step, to update moving averages, queues and epoch statistics. Returns events of pinned slices and warnings.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn after_step(
         &mut self,
         net: &mut Net<Self>,
@@ -128,13 +128,13 @@ pub trait Method: Sync {
     /// Called between two epochs, for label updates, validation and pinned slices. The network must not change.
     ///
     /// # Errors
-    /// Those of the device; cancellation during validation.
+    /// Device errors; cancellation during validation.
     fn end_epoch(&mut self, net: &Net<Self>, position: Position) -> Result<EpochEnd>;
 
     /// Adds the method's own values to the epoch summary, and resets its counts.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     fn diagnostics(&mut self, _net: &Net<Self>, _at: Position, _summary: &mut EpochSummary) -> Result<()> {
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The training loop of both stages.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `method.rs` | the traits of a method: network, loss, data, state |
 //! | `session.rs` | a run in progress: network, optimiser, checkpoints, log, control |

@@ -44,7 +44,7 @@ impl StepOutput {
     /// The losses of a batch that is not split.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     pub fn of(loss: MicroLoss, micro: &MicroBatch<'_>) -> Result<Self> {
         let mut output = Self::default();
         output.read(loss, micro)?;
@@ -88,7 +88,7 @@ impl StepOutput {
     /// The first channel of the network's output for a slice of the batch, `[S][S]`; `None` if it has no such slice.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     pub fn picture(&self, slice: usize) -> Result<Option<Vec<f32>>> {
         let Some((range, output)) = self.output.iter().find(|(range, _)| range.contains(&slice)) else {
             return Ok(None);

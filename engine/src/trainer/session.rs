@@ -179,7 +179,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Runs `work` on the network to keep, between two epochs; device failures become errors that name the device.
     ///
     /// # Errors
-    /// Those of `work` and of the device.
+    /// Errors of `work`, and device errors.
     pub fn guard<T>(&self, what: &str, work: impl FnOnce(&Net<M>) -> Result<T>) -> Result<T> {
         self.engine.guard(self.config.training.batch, what, || work(self.evaluated()))
     }
@@ -204,7 +204,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Sends the warnings of an epoch's summary to the listeners, each one once.
     ///
     /// # Errors
-    /// Those of a listener.
+    /// Errors of a listener.
     pub fn warn_once(&mut self, warnings: &[String]) -> Result<()> {
         for message in warnings.iter().filter(|message| self.warned.insert((*message).clone())) {
             self.sink.event(&Event::Warning { message: message.clone() })?;
@@ -215,7 +215,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Emits the start of a run with `slices` slices per epoch; the log of a resumed run already has it.
     ///
     /// # Errors
-    /// Those of [`Trainer::emit`].
+    /// Errors of [`Trainer::emit`].
     pub fn emit_started(&mut self, length: &Length, slices: usize) -> Result<()> {
         let started = Event::Started {
             stage: M::STAGE,
@@ -232,7 +232,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Adds a step of `slices` slices to the epoch's means, and emits it with the method's events.
     ///
     /// # Errors
-    /// Those of [`Trainer::emit`].
+    /// Errors of [`Trainer::emit`].
     pub fn record_step(
         &mut self,
         output: &StepOutput,
@@ -267,7 +267,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Emits the end of an epoch, and keeps the network if its validation is the best so far.
     ///
     /// # Errors
-    /// Those of [`Trainer::emit`]; a checkpoint that cannot be written.
+    /// Errors of [`Trainer::emit`]; a checkpoint that cannot be written.
     pub fn record_end(&mut self, epoch: usize, end: &EpochEnd) -> Result<()> {
         self.emit_all(&end.events)?;
         let Some(dice) = end.validation_dice else { return Ok(()) };
@@ -283,7 +283,7 @@ impl<'a, M: Method> Trainer<'a, M> {
     /// Starts the next epoch; saves before it if asked to.
     ///
     /// # Errors
-    /// Those of [`Trainer::emit`]; a checkpoint that cannot be written.
+    /// Errors of [`Trainer::emit`]; a checkpoint that cannot be written.
     pub fn finish_epoch(&mut self, method: &M, epoch: usize, save: bool) -> Result<()> {
         self.state.epochs_done = epoch;
         self.state.steps_done = 0;

@@ -10,13 +10,13 @@ pub struct Background {
     pub value: f64,
     /// Largest difference from `value` that still counts as background: half a step of stored integers, or rounding of floats.
     pub tolerance: f64,
-    /// Share of the border's voxels with this value, 0 to 1. Padding counts as border only if it is the background.
+    /// Fraction of the border's voxels with this value, 0 to 1. Padding counts as border only if it is the background.
     pub share: f64,
     /// Lowest and highest value that mark padding, which is also background.
     padding: Option<[f64; 2]>,
 }
 
-/// Minimum share of the border that the background value covers.
+/// Minimum fraction of the border that the background value covers.
 const MIN_SHARE: f64 = 0.05;
 /// Minimum ratio between the frequency of the background value and that of any similar value. In noise, similar values are
 /// about equally frequent.

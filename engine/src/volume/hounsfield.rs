@@ -29,7 +29,7 @@ const AIR_HU: f64 = -200.0;
 const FAT_HU: f64 = -50.0;
 /// Range of soft tissue, in HU.
 const SOFT_TISSUE_HU: [f64; 2] = [-200.0, 300.0];
-/// Smallest share of soft tissue in a scan.
+/// Smallest fraction of soft tissue in a scan.
 const SOFT_TISSUE_SHARE: f64 = 0.005;
 /// Range of the difference between soft tissue and air, in HU.
 const TISSUE_ABOVE_AIR_HU: [f64; 2] = [800.0, 1300.0];

@@ -77,7 +77,7 @@ impl MaskLayers {
     /// Converts each layer.
     ///
     /// # Errors
-    /// Those of `convert`.
+    /// Errors of `convert`.
     pub fn map(self, convert: impl FnMut(LabelVolume) -> Result<LabelVolume>) -> Result<Self> {
         let layers = self.layers.into_iter().map(convert).collect::<Result<_>>()?;
         Ok(Self { layers, ..self })

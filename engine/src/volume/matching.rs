@@ -38,9 +38,9 @@ pub struct GridMatch {
 
 /// Corners may always differ by this much, in mm.
 const SAME_MM: f64 = 1e-3;
-/// Corners may differ by this share of the smallest voxel size.
+/// Corners may differ by this fraction of the smallest voxel size.
 const SAME_SHARE: f64 = 0.01;
-/// Limits [`SAME_MM`] to this share of the smallest voxel size, for microscopy.
+/// Limits [`SAME_MM`] to this fraction of the smallest voxel size, for microscopy.
 const MAX_SHARE: f64 = 0.1;
 /// A difference above this is reported, in mm.
 const NOTED_MM: f64 = 1e-5;

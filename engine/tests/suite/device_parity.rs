@@ -8,7 +8,7 @@ use engine::device::{Compute, open, probe};
 use engine::finetune::{DiceCrossEntropy, Samples};
 use engine::model::UNetConfig;
 use engine::pretrain::amlp::relabel::{RelabelRule, Relevance, coins, relabel};
-use engine::pretrain::amlp::{PatchLosses, Trial, evaluate, forward, losses};
+use engine::pretrain::amlp::{PatchLosses, SyntheticSlices, evaluate, forward, losses};
 use engine::trainer::{GradientEngine, MicroBatch, Objective, StepOutput, optimizer};
 
 /// Largest allowed difference, relative to the largest number compared.
@@ -67,7 +67,7 @@ struct Step {
 
 fn pretraining_step(compute: &Compute) -> Step {
     let config = config();
-    let trial = Trial::new(&config, BATCH).unwrap();
+    let trial = SyntheticSlices::new(&config, BATCH).unwrap();
     let masked = trial.masked(SIGMA, 1);
     let device = compute.training();
     let output = evaluate(&trial.objective().build(1, &device), &masked, &config, &device).unwrap();

@@ -172,7 +172,7 @@ fn an_exported_model_has_a_model_card() {
     let again = export(&run);
     assert!(String::from_utf8_lossy(&again.stderr).contains("already exists"));
     let of_model = export(&model);
-    assert!(String::from_utf8_lossy(&of_model.stderr).contains("an exported model already"));
+    assert!(String::from_utf8_lossy(&of_model.stderr).contains("is already an exported model"));
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn links(text: &str) -> Vec<&str> {
 
 #[test]
 fn every_link_leads_to_a_section_or_to_the_web() {
-    for book in [Book::Window, Book::Engine] {
+    for book in [ManualKind::Window, ManualKind::Engine] {
         for link in links(book.text()) {
             if link.contains("/screenshots/") {
                 assert!(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(link).is_file(), "{book:?}: {link}");
@@ -81,7 +81,7 @@ fn every_link_leads_to_a_section_or_to_the_web() {
             assert!(anchor.is_empty() || !reading.title.is_empty(), "{book:?}: {link}");
         }
     }
-    assert!(links(Book::Engine.text()).iter().any(|link| link.starts_with('#')));
+    assert!(links(ManualKind::Engine.text()).iter().any(|link| link.starts_with('#')));
 }
 
 #[test]
@@ -89,5 +89,5 @@ fn a_link_to_the_other_manual_opens_it() {
     let mut reading = Reading { query: "grid".into(), ..Reading::default() };
     follow(&Context::default(), &mut reading, "../engine/MANUAL.md#run-folders");
     let Reading { book, query, title, .. } = reading;
-    assert_eq!((book, query.as_str(), title.as_str()), (Book::Engine, "", "Run folders"));
+    assert_eq!((book, query.as_str(), title.as_str()), (ManualKind::Engine, "", "Run folders"));
 }

@@ -30,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, document: &Document, sender: &Sen
     };
     Section::new("Correction").note(tool.name()).show_with(ui, controls, |ui| {
         if document.segmentation().is_none() && document.reference().is_some() {
-            text::note(ui, "The reference is not changed. Edits begin an empty segmentation.");
+            text::note(ui, "Edits start a new segmentation. The reference does not change.");
             if ui.add(PushButton::new("Correct a copy of the reference").fill_width()).clicked() {
                 sender.send(Intent::CorrectReference);
             }
@@ -91,7 +91,7 @@ fn grow(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     ui.add_enabled_ui(limited, |ui| {
         let field =
             NumberField::new(&mut reach, "Distance").range(1.0..=1000.0).decimals(0).step(1.0).unit("mm").show(ui);
-        if field.accessible_name("Largest distance").changed() {
+        if field.accessible_name("Maximum distance").changed() {
             changed.reach_mm = Some(reach);
         }
     });
@@ -167,7 +167,7 @@ fn range(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
     let image = document.image();
     let mut visible = state.session.edit.range.is_none();
     let now = state.edit_range(image);
-    if ui.add(Toggle::new(&mut visible, "Values of the window")).changed() {
+    if ui.add(Toggle::new(&mut visible, "Range of the window")).changed() {
         sender.send(EditCommand::SetRange((!visible).then_some(now)));
     }
     let span = image.range.map_or(255.0, |[low, high]| high - low);

@@ -131,7 +131,7 @@ impl UndoList {
 
     /// A closure that moves older label changes to disk, for another thread; `None` while all fit into memory, or after
     /// [`UndoList::keep_all`].
-    pub fn spill(&self) -> Option<impl FnOnce() -> engine::Result<()> + Send + use<>> {
+    pub fn spill(&self) -> Option<impl Fn() -> engine::Result<()> + Send + use<>> {
         let history = Arc::clone(&self.history);
         let spill = move || {
             // Written without the lock, so that the window can use the history.

@@ -264,19 +264,19 @@ fn diagnostic(name: &str) -> (&str, &str) {
         }
         "accuracy" => ("Accuracy", "Fraction of views matched to their partner"),
         "neighbour_pairs" => ("Neighbour pairs", "Fraction of slice pairs left out because they are neighbours"),
-        "emb_std" => ("Embedding SD", "Standard deviation of normalised embeddings. Near 0: a collapse"),
+        "emb_std" => ("Embedding SD", "Standard deviation of normalised embeddings. Near 0: collapse"),
         "effective_rank" => ("Effective rank", "Number of directions that the embeddings use"),
-        "perplexity" => ("Prototype perplexity", "Number of prototypes in use. 1: a collapse"),
-        "code_perplexity" => ("Code perplexity", "Number of codes in use. 1: a collapse"),
+        "perplexity" => ("Prototype perplexity", "Number of prototypes in use. 1: collapse"),
+        "code_perplexity" => ("Code perplexity", "Number of codes in use. 1: collapse"),
         "code_accuracy" => ("Code accuracy", "Fraction of masked cells whose code is predicted"),
         "flat_share" => ("Flat patches", "Fraction of masked patches without contrast, left out of the loss"),
-        "target_sd" => ("Target SD", "Standard deviation of the teacher's features. Near 0: a collapse"),
+        "target_sd" => ("Target SD", "Standard deviation of the teacher's features. Near 0: collapse"),
         "pairs_right" => ("Pairs in order", "Fraction of patch pairs ranked in the order of their losses. 0.5: chance"),
         "high_error" => ("High-frequency error", "Error of the output's high frequencies, at full size"),
         "low_error" => ("Low-frequency error", "Error of the output's low frequencies, at a quarter of the size"),
-        "air_of_hard" => ("Air of hard patches", "Fraction of air among the patches chosen as hard"),
+        "air_of_hard" => ("Air among hard patches", "Fraction of air among the patches chosen as hard"),
         "lesion_recall_of_hard" => ("Lesion recall, hard patches", "Fraction of lesion patches chosen as hard"),
-        "air_of_salient" => ("Air of salient cells", "Fraction of air among the cells that the teacher chooses"),
+        "air_of_salient" => ("Air among salient cells", "Fraction of air among the cells that the teacher chooses"),
         "lesion_recall_of_salient" => {
             ("Lesion recall, salient cells", "Fraction of lesion cells that the teacher chooses")
         }

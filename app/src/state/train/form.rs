@@ -168,9 +168,9 @@ impl Form {
         let mut form = Self { stage: run.stage, invalid: BTreeMap::new(), ..self.clone() };
         *form.config_mut() = Config { threads: self.config().threads, ..run.clone() };
         if run.stage == Stage::Finetune
-            && let Ok(share) = run.labels.labels.parse()
+            && let Ok(fraction) = run.labels.labels.parse()
         {
-            form.choose_labels(share);
+            form.choose_labels(fraction);
         }
         (form.named, form.other_name) = (false, None);
         form.rename();

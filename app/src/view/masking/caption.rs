@@ -3,7 +3,7 @@
 use egui::{Color32, Rect, Ui, pos2, vec2};
 
 use super::super::legend::{self, Sign};
-use super::Shared;
+use super::FrameContext;
 use crate::scene::crop;
 use crate::theme::{self, font, palette, space};
 use crate::widget::ColourBar;
@@ -14,7 +14,7 @@ const BAR: egui::Vec2 = vec2(120.0, 26.0);
 const WORDS: f32 = 160.0;
 
 /// Draws the text on the left, and the legend on the right if both fit.
-pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, foot: Rect, hovered: Option<usize>) {
+pub(super) fn show(ui: &mut Ui, shared: &FrameContext<'_>, foot: Rect, hovered: Option<usize>) {
     let area = foot.shrink2(vec2(space::S, space::XS));
     let right = legend(ui, shared, area);
     let painter = ui.painter().with_clip_rect(foot);
@@ -24,7 +24,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, foot: Rect, hovered: Option
 }
 
 /// The slice, and the masking ratio or the hovered patch.
-fn caption(shared: &Shared<'_>, hovered: Option<usize>) -> String {
+fn caption(shared: &FrameContext<'_>, hovered: Option<usize>) -> String {
     let (found, report) = (shared.found, &shared.found.report);
     let slices = shared.state.cache.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
     let slice = format!("Slice {} of {slices} (index {})", found.wanted.slice + 1, found.wanted.slice);
@@ -38,7 +38,7 @@ fn caption(shared: &Shared<'_>, hovered: Option<usize>) -> String {
 }
 
 /// Draws legend and colour bar from the right, leaving space for the text; returns their left edge.
-fn legend(ui: &mut Ui, shared: &Shared<'_>, area: Rect) -> f32 {
+fn legend(ui: &mut Ui, shared: &FrameContext<'_>, area: Rect) -> f32 {
     let shown = shared.state.session.masking.shown;
     let mut right = area.right();
     let fits = |right: f32, width: f32| right - width - space::L - area.left() >= WORDS;

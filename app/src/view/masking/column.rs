@@ -4,7 +4,7 @@ use egui::{Rect, Ui, pos2, vec2};
 use shaders::PatchShow;
 
 use super::super::patch_pane::PatchPane;
-use super::Shared;
+use super::FrameContext;
 use crate::command::{Command, MaskingCommand, Sender};
 use crate::state::masking::ReconstructedSlice;
 use crate::state::session::RunUse;
@@ -21,7 +21,7 @@ const NARROW: f32 = 150.0;
 /// Height of the colour bar with its numbers, and its distance from the edge.
 const BAR: (f32, f32) = (26.0, 6.0);
 
-pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
+pub(super) fn show(ui: &mut Ui, shared: &FrameContext<'_>, [top, middle, bottom]: [Rect; 3], sender: &Sender) {
     // An older result is dimmed; one with other patches cannot be drawn.
     let filled = shared.state.cache.masking.filled.as_deref();
     let filled = filled.filter(|filled| filled.filling.wanted.same_patches(&shared.found.wanted));
@@ -30,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, [top, middle, bottom]: [Rec
     losses(ui, shared, bottom, filled, sender);
 }
 
-fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
+fn input(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let pictures = &shared.found.pictures;
     // A run may fill masked patches with other values than 0.
     let current = filled.filter(|filled| filled.filling.wanted == shared.found.wanted);
@@ -46,7 +46,7 @@ fn input(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Reconstru
     shared.answer(&pane.show(ui, rect), false, sender);
 }
 
-fn output(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
+fn output(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let why = missing(shared, NO_RUN);
     let pane = PatchPane {
         picture: filled.and_then(|filled| filled.output.as_ref()),
@@ -60,7 +60,7 @@ fn output(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Reconstr
     beneath(ui, shared, rect, filled, "Choose pre-trained run\u{2026}", sender);
 }
 
-fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
+fn losses(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let why = missing(shared, NO_LOSS);
     let pane = PatchPane {
         picture: filled.and(shared.found.pictures.slice.as_ref()),
@@ -83,7 +83,7 @@ fn losses(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, filled: Option<&Reconstr
 }
 
 /// Reason for a missing output.
-fn missing(shared: &Shared<'_>, without_run: &str) -> String {
+fn missing(shared: &FrameContext<'_>, without_run: &str) -> String {
     match (&shared.state.cache.masking.filling.failed, shared.state.run_for(RunUse::Reconstruct)) {
         (Some((_, why)), Some(_)) => crop_problem(shared).unwrap_or_else(|| why.clone()),
         (_, Some(_)) => WORKING.to_owned(),
@@ -92,7 +92,7 @@ fn missing(shared: &Shared<'_>, without_run: &str) -> String {
 }
 
 /// Why the network cannot process this crop, naming the control.
-fn crop_problem(shared: &Shared<'_>) -> Option<String> {
+fn crop_problem(shared: &FrameContext<'_>) -> Option<String> {
     let config = &shared.state.cache.masking.network.as_ref()?.config;
     let (crop, multiple) = (shared.found.slice.grid.size(), config.network.multiple());
     let usual = config.preprocess.size;
@@ -104,7 +104,7 @@ fn crop_problem(shared: &Shared<'_>) -> Option<String> {
 /// Button to choose a run, or the progress over an older result.
 fn beneath(
     ui: &mut Ui,
-    shared: &Shared<'_>,
+    shared: &FrameContext<'_>,
     rect: Rect,
     filled: Option<&ReconstructedSlice>,
     label: &str,

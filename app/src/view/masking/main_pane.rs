@@ -4,19 +4,19 @@ use egui::{Rect, Ui};
 use engine::volume::{Relation, Volume};
 use shaders::PatchShow;
 
-use super::super::patch_pane::{Native, PatchPane};
-use super::Shared;
+use super::super::patch_pane::{NativeSlice, PatchPane};
+use super::FrameContext;
 use crate::command::Sender;
 use crate::gpu::Texture;
 use crate::scene::{ColourMap, DisplayGrid, PlaneMode};
 use crate::state::MaskLayer;
 use crate::state::masking::DisplayOptions;
 
-/// Above this share of air, the foreground is unlikely to be lesion.
+/// Above this fraction of air, the foreground is unlikely to be lesion.
 const MOSTLY: f64 = 0.5;
 
 /// Draws the pane and returns the patch under the pointer.
-pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender) -> Option<usize> {
+pub(super) fn show(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, sender: &Sender) -> Option<usize> {
     let shown = shared.state.session.masking.shown;
     let pictures = &shared.found.pictures;
     let crop = PatchPane {
@@ -36,7 +36,7 @@ pub(super) fn show(ui: &mut Ui, shared: &Shared<'_>, rect: Rect, sender: &Sender
 }
 
 /// The scan on its native grid, with the patches aligned by world position.
-fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
+fn native<'a>(shared: &FrameContext<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     let (state, document) = (shared.state, shared.document);
     let layer = document.image();
     let volume: &'a Volume = &layer.volume;
@@ -47,7 +47,7 @@ fn native<'a>(shared: &Shared<'a>, crop: &PatchPane<'a>) -> PatchPane<'a> {
     PatchPane {
         picture: layer.texture.as_ref(),
         lesion: lesion.filter(|_| state.session.masking.shown.lesion),
-        native: Some(Native { grid: &volume.grid, slice }),
+        native: Some(NativeSlice { grid: &volume.grid, slice }),
         window: [window.low() as f32, window.high() as f32],
         colour_map: if volume.data.is_colour() {
             ColourMap::Grey
@@ -68,7 +68,7 @@ fn parts(shown: DisplayOptions) -> PatchShow {
 }
 
 /// Warning about the foreground.
-fn badge(shared: &Shared<'_>) -> Option<&'static str> {
+fn badge(shared: &FrameContext<'_>) -> Option<&'static str> {
     let clusters = &shared.found.clusters;
     if !clusters.has_foreground() {
         return Some("no foreground");

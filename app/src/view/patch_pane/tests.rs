@@ -71,7 +71,7 @@ fn on_the_native_grid_patches_are_aligned_by_world_position() {
     let matrix3 = turned * DMat3::from_diagonal(DVec3::new(-1.0, 1.0, 3.0));
     let corner = DVec3::new(11.0, -4.0, 25.0) + turned * DVec3::new(30.0, -5.0, -21.0);
     let grid = Grid::new([40, 30, 12], DAffine3 { matrix3, translation: corner });
-    let native = PatchPane { native: Some(Native { grid: &grid, slice: 7 }), ..pane };
+    let native = PatchPane { native: Some(NativeSlice { grid: &grid, slice: 7 }), ..pane };
     let placed = native.placed(RECT);
     for patch in 0..16 {
         let (a, b) = (middle(&crop, patch), middle(&placed, patch));
@@ -87,7 +87,7 @@ fn a_crop_larger_than_the_scan_is_fully_visible() {
     let pane = pane();
     let corner = DVec3::new(14.0, 0.0, 25.0);
     let grid = Grid::new([5, 4, 1], DAffine3 { matrix3: pane.world_from_crop.matrix3, translation: corner });
-    let native = PatchPane { native: Some(Native { grid: &grid, slice: 0 }), ..pane };
+    let native = PatchPane { native: Some(NativeSlice { grid: &grid, slice: 0 }), ..pane };
     let placed = native.placed(RECT);
     let around = [0, 3, 12, 15].into_iter().flat_map(|patch| placed.corners(patch));
     let outside: Vec<Pos2> = around.filter(|at| !RECT.contains(*at)).collect();

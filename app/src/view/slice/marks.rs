@@ -71,7 +71,7 @@ pub fn crosshair(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
     }
 }
 
-/// Share of a pane above which a lesion is too large for text to avoid it.
+/// Fraction of a pane above which a lesion is too large for text to avoid it.
 const FILLS: f32 = 0.35;
 
 /// Screen rectangles of the lesions in the slice, marked or not; in a projection that of the selected one. Those that

@@ -1,6 +1,6 @@
 //! The slice panes of a case: axial, sagittal and coronal slices, projection, or linked axial slices.
 //!
-//! | module | idea |
+//! | module | contents |
 //! |---|---|
 //! | [`case_view`] | data shared by all panes of a frame; a pane on the screen |
 //! | [`layout`] | arrangement of the panes |

@@ -80,7 +80,7 @@ impl Job for ClusterSlice {
             Ok(found) => {
                 masking.clustering.asked = None;
                 // An outdated result of the same scan is still newer than the shown one.
-                if state.wanted_mask().is_some_and(|wanted| wanted.case == found.wanted.case) {
+                if state.mask_request().is_some_and(|wanted| wanted.case == found.wanted.case) {
                     state.cache.masking.found = Some(found);
                 }
             }

@@ -63,7 +63,7 @@ impl Job for PrepareCase {
         match result {
             Ok(prepared) => {
                 masking.preparing.asked = None;
-                if state.wanted_mask().is_some_and(|wanted| wanted.case == prepared.key) {
+                if state.mask_request().is_some_and(|wanted| wanted.case == prepared.key) {
                     state.cache.masking.prepared = Some(prepared);
                 }
             }

@@ -110,7 +110,7 @@ impl Job for Reconstruct {
     fn apply(self, result: Result<ReconstructOutput, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
             Ok(ReconstructOutput { network, channels, filled }) => {
-                let wanted = state.wanted_mask().is_some_and(|wanted| wanted.case == filled.filling.wanted.case);
+                let wanted = state.mask_request().is_some_and(|wanted| wanted.case == filled.filling.wanted.case);
                 let masking = &mut state.cache.masking;
                 masking.filling.asked = None;
                 masking.network = Some(network);

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use engine::ErrorKind;
 use engine::cohort::{ImageFile, modality_name};
 use engine::edit::EditLabels;
-use engine::volume::dicom::{self, DataSet, ImageStack, Partial, Tag};
+use engine::volume::dicom::{self, DataSet, ImageStack, PartialVolume, Tag};
 use engine::volume::seg::{self, Algorithm, SourceSeries};
 use engine::volume::{Frames, ReadOptions, Relation, Volume};
 
-use super::arrival::Arrival;
 use super::read::{ALL_FRAMES, MaskTarget, Reading, layer_of, mask_layer};
+use super::slice_preview::SlicePreviewer;
 use crate::gpu::Gpu;
 use crate::scene::{Modality, ScanInfo, Unit};
 use crate::state::dicom::{PatientInfo, place_of, shown_date, shown_name};
@@ -41,11 +41,11 @@ pub(super) fn read_series(
     handle.progress(Some(0.0), format!("0 of {slices} slices"));
     let header = stack.first_header()?.data;
     let info = scan_info(&stack, &header, named);
-    let mut arrival = Arrival::new(&stack, info.clone(), reading);
-    let mut step = |partial: &Partial<'_>| {
+    let mut previewer = SlicePreviewer::new(&stack, info.clone(), reading);
+    let mut step = |partial: &PartialVolume<'_>| {
         let (done, total) = (partial.done(), partial.total());
         handle.progress(Some(done as f32 / total.max(1) as f32), format!("{done} of {total} slices"));
-        arrival.show(partial);
+        previewer.show(partial);
         handle.check().is_ok()
     };
     let mut load = |(frames, memory_budget)| stack.load_in_steps(&ReadOptions { frames, memory_budget }, &mut step);

@@ -21,7 +21,7 @@ pub(super) fn by_role(request: &Request) -> Request {
     let all = || request.paths.iter().cloned();
     let mut masks: Vec<PathBuf> = Vec::new();
     let mut images: Vec<PathBuf> = Vec::new();
-    if request.names_something() {
+    if request.has_more_than_images() {
         images.extend(all());
     } else {
         (masks, images) = all().partition(|path| is_mask_name(path));
@@ -49,7 +49,7 @@ pub(super) enum FolderContents {
 /// besides the folder belong to a single patient.
 pub(super) fn inspect(folder: &Path, named: &Request) -> Result<FolderContents, Failure> {
     match Cohort::discover(folder) {
-        Ok(cohort) if !named.names_something() => Ok(FolderContents::Cohort(case_list(cohort))),
+        Ok(cohort) if !named.has_more_than_images() => Ok(FolderContents::Cohort(case_list(cohort))),
         Ok(cohort) => match &case_list(cohort).cases[..] {
             [case] => Ok(FolderContents::Patient(named.over(case.request()))),
             cases => Err(Failure::Error(format!(

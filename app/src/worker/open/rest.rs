@@ -17,7 +17,7 @@ pub const REST: Slot = Slot::exclusive("open rest");
 
 /// Reads the other files of a case. Each is shown as soon as it is read; one that cannot be read does not stop the
 /// others.
-pub struct OpenRest {
+pub struct OpenOtherFiles {
     case: CaseId,
     base: Arc<Volume>,
     /// The base image first.
@@ -27,7 +27,7 @@ pub struct OpenRest {
     gpu: Option<Gpu>,
 }
 
-impl OpenRest {
+impl OpenOtherFiles {
     /// Starts to read the rest of the open case; `request` names the base image first.
     pub(super) fn start(state: &State, jobs: &mut Jobs, request: Request) {
         let Some(document) = &state.document else { return };
@@ -41,7 +41,7 @@ impl OpenRest {
     }
 }
 
-impl Job for OpenRest {
+impl Job for OpenOtherFiles {
     type Output = ();
 
     fn spec(&self) -> Spec {
@@ -89,7 +89,7 @@ fn send<T: Send + 'static>(
     let path = path.to_path_buf();
     handle.send(move |state, _| {
         for warning in warnings {
-            state.notice(Severity::Warning, "About this file", warning);
+            state.notice(Severity::Warning, "Note on this file", warning);
         }
         match part {
             Ok(part) => add(state, part),

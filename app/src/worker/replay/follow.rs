@@ -83,7 +83,7 @@ impl Job for PollRuns {
             }
         }
         if !changed && open.is_empty() {
-            handle.found_nothing();
+            handle.report_no_change();
         }
         Ok(Changes { stamps, entries, open })
     }

@@ -16,7 +16,7 @@ use crate::state::timeline::{LivePins, OpenRun, Series};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// Reads a run's history from before it was resumed.
-struct ReadPast {
+struct ReadEarlierHistory {
     /// The run's number.
     id: u64,
     path: PathBuf,
@@ -46,10 +46,10 @@ pub fn begin_live(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Confi
     (state.cache.timeline.failed, state.cache.timeline.opening) = (None, None);
     state.settle_pin();
     let with_base = stage == Stage::Finetune && state.cache.timeline.pretrain.is_none();
-    jobs.start(ReadPast { id, path, config, with_base });
+    jobs.start(ReadEarlierHistory { id, path, config, with_base });
 }
 
-impl Job for ReadPast {
+impl Job for ReadEarlierHistory {
     type Output = (History, Vec<Pin>);
 
     fn spec(&self) -> Spec {

@@ -52,7 +52,7 @@ impl Job for AddImage {
             Err(failure) => return failure.report(&self.spec().title, state),
         };
         for warning in warnings {
-            state.notice(Severity::Warning, "About this file", warning);
+            state.notice(Severity::Warning, "Note on this file", warning);
         }
         show(state, image, self.placement);
         frame::project_missing(state, jobs);

@@ -11,7 +11,7 @@ use crate::worker::open::listed;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// Reads the headers of the folder.
-struct Relist {
+struct RelistSeries {
     place: PathBuf,
     /// Identifies the new list.
     id: u64,
@@ -24,17 +24,17 @@ pub(in crate::worker) fn after_writing(state: &State, jobs: &mut Jobs, written: 
     let place = state.series.as_ref().map(|list| list.place.clone());
     if let Some(place) = place.filter(|place| written.starts_with(place)) {
         let id = jobs.unused_id();
-        jobs.start(Relist { place, id, restores: false });
+        jobs.start(RelistSeries { place, id, restores: false });
     }
 }
 
 /// Lists the series of the open case after a restart.
 pub(in crate::worker) fn restore(jobs: &mut Jobs, place: PathBuf) {
     let id = jobs.unused_id();
-    jobs.start(Relist { place, id, restores: true });
+    jobs.start(RelistSeries { place, id, restores: true });
 }
 
-impl Job for Relist {
+impl Job for RelistSeries {
     type Output = SeriesList;
 
     fn spec(&self) -> Spec {

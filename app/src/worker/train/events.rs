@@ -17,7 +17,7 @@ use crate::worker::{JobHandle, Jobs, Wake, replay, runs};
 const WAKES: Duration = Duration::from_millis(50);
 
 /// The events of one run.
-pub(super) struct Feed {
+pub(super) struct EventFeed {
     queue: EventQueue,
     /// The run folder, once known. Nothing is pushed before.
     run: OnceLock<PathBuf>,
@@ -29,7 +29,7 @@ pub(super) struct Feed {
     last_wake: AtomicU64,
 }
 
-impl Feed {
+impl EventFeed {
     pub(super) fn new(wake: Wake) -> Self {
         Self {
             queue: EventQueue::default(),
@@ -87,13 +87,13 @@ fn apply(state: &mut State, jobs: &mut Jobs, run: &Path, events: &[Event]) {
 /// Pushes events into a feed, and reports the progress of the job.
 pub(super) struct Sink<'a> {
     handle: &'a JobHandle,
-    feed: &'a Arc<Feed>,
+    feed: &'a Arc<EventFeed>,
     epochs: usize,
     steps: usize,
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(handle: &'a JobHandle, feed: &'a Arc<Feed>) -> Self {
+    pub(super) fn new(handle: &'a JobHandle, feed: &'a Arc<EventFeed>) -> Self {
         Self { handle, feed, epochs: 0, steps: 0 }
     }
 }

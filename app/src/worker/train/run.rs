@@ -13,7 +13,7 @@ use engine::probe::{Pin, Pins};
 use engine::run::tensorboard::TensorBoard;
 use engine::run::{RunFolder, checkpoint};
 
-use super::events::{Feed, Sink};
+use super::events::{EventFeed, Sink};
 use super::{assess, queue};
 use crate::state::timeline::LivePins;
 use crate::state::train::form::name_problem;
@@ -27,7 +27,7 @@ pub const SLOT: Slot = Slot::exclusive("train");
 const REMEMBERED: usize = 8;
 
 /// Trains a job of the queue.
-struct Train {
+struct TrainJob {
     queued: QueuedJob,
     workspace: PathBuf,
     threads: usize,
@@ -36,7 +36,7 @@ struct Train {
     /// Slices to pin.
     wanted: Vec<Pin>,
     turn: Arc<Mutex<()>>,
-    feed: Arc<Feed>,
+    feed: Arc<EventFeed>,
 }
 
 /// How a run ended, and whether its run folder exists.
@@ -53,14 +53,14 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     }
     let queued = training.queue.remove(0);
     let QueuedJob { id, name, stage, folder, .. } = queued.clone();
-    let job = jobs.start(Train {
+    let job = jobs.start(TrainJob {
         queued,
         workspace: state.session.settings.workspace(),
         threads: super::threads(&state.session.settings),
         tensorboard: state.session.settings.tensorboard,
         wanted: state.session.timeline.wanted.clone(),
         turn: Arc::clone(&jobs.alone),
-        feed: Arc::new(Feed::new(Arc::clone(&jobs.wake))),
+        feed: Arc::new(EventFeed::new(Arc::clone(&jobs.wake))),
     });
     if state.cache.train.estimate == Estimate::Running {
         state.cache.train.estimate = Estimate::Waiting;
@@ -69,7 +69,7 @@ pub fn start_next(state: &mut State, jobs: &mut Jobs) {
     queue::save(state, jobs);
 }
 
-impl Job for Train {
+impl Job for TrainJob {
     type Output = TrainOutcome;
 
     fn spec(&self) -> Spec {
@@ -113,7 +113,7 @@ impl Job for Train {
     }
 }
 
-impl Train {
+impl TrainJob {
     fn run_folder(&self) -> Result<PathBuf, Failure> {
         let Self { queued, workspace, .. } = self;
         // A run resumed by path keeps its name; a typed name must stay inside the workspace.

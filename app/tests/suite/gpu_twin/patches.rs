@@ -3,7 +3,7 @@
 use amlp_viewer::gpu::offscreen::Offscreen;
 use amlp_viewer::gpu::{GpuError, PatchPaint, SlicePaint};
 use amlp_viewer::scene::{Camera, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, crop};
-use amlp_viewer::view::patch_pane::{Native, PatchPane};
+use amlp_viewer::view::patch_pane::{NativeSlice, PatchPane};
 use egui::{ColorImage, Rect, pos2, vec2};
 use engine::volume::{Grid, Volume};
 use glam::{DAffine3, DMat3, DVec2, DVec3};
@@ -189,7 +189,7 @@ fn on_the_native_grid_patches_keep_their_world_position() {
     for slice in [2, 4] {
         let pane = PatchPane {
             picture: Some(&picture),
-            native: Some(Native { grid: &grid, slice }),
+            native: Some(NativeSlice { grid: &grid, slice }),
             size: SIZE,
             grid: PATCHES,
             world_from_crop: placement().world_from_crop,

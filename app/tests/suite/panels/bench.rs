@@ -145,7 +145,7 @@ pub fn image(name: &str, modality: Modality) -> ImageLayer {
     let value = |n: usize| (100 * (n % nx) + 10 * (n / nx % ny) + n / (nx * ny)) as f32;
     let volume = Volume::from_f32(grid, (0..nx * ny * nz).map(value).collect());
     ImageLayer {
-        source: Source::Nifti(PathBuf::from(format!("/data/{name}.nii.gz"))),
+        source: Source::File(PathBuf::from(format!("/data/{name}.nii.gz"))),
         name: name.to_owned(),
         info,
         dicom: None,

@@ -152,9 +152,8 @@ fn a_path_is_typed_and_used() {
     field.type_text("/data/mask.nii.gz");
     harness.run();
     press(&mut harness, Key::Enter);
-    let expected =
-        Command::Intent(Intent::UsePaths(PathPurpose::Segmentation.into(), vec![PathBuf::from("/data/mask.nii.gz")]));
-    assert_eq!(harness.state().sent.last(), Some(&expected));
+    let expected = FileCommand::UsePath(PathPurpose::Segmentation.into(), PathBuf::from("/data/mask.nii.gz"));
+    assert_eq!(harness.state().sent.last(), Some(&Command::File(expected)));
     click(&mut harness, "Cancel");
     assert_eq!(harness.state().state.dialog, None);
 }

@@ -14,6 +14,7 @@ use egui::Key;
 use egui_kittest::kittest::Queryable as _;
 use engine::edit::{Delta, EditLabels, VoxelBox};
 use engine::volume::{LabelData, LabelVolume, Volume};
+use glam::DVec3;
 
 use crate::phantom::{Files, write_pet};
 use crate::window::*;
@@ -89,13 +90,42 @@ fn an_export_of_a_closed_case_does_not_ask_to_overwrite() {
     settle(&mut window);
     assert_eq!(state(&window).dialog, None);
     let messages = errors(&window);
-    assert!(messages.len() == 1 && messages[0].contains("its case is closed"), "{messages:?}");
+    assert!(messages.len() == 1 && messages[0].contains("shows something else"), "{messages:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
     // With the case open it asks.
     let mut window = open_files(&[&files.scan, &files.truth]);
     let request = state(&window).path_request(PathPurpose::FindingsTable);
-    send(&mut window, Intent::UsePaths(request, vec![path.clone()]));
+    send(&mut window, Intent::UsePaths(request.clone(), vec![path.clone()]));
     assert_eq!(state(&window).dialog, Some(Dialog::Overwrite { request, path }));
+}
+
+/// The numbers of the slice that was shown by then were written under the name proposed for the other one.
+#[test]
+fn an_export_of_another_slice_is_refused() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan]);
+    let request = state(&window).path_request(PathPurpose::MaskingTable);
+    let path = files.path("slice.csv");
+    let grid = &document(&window).base().volume.grid;
+    let below = state(&window).session.view.crosshair - DVec3::Z * 2.0 * grid.spacing_mm()[2];
+    send(&mut window, ViewCommand::MoveCrosshair(below));
+    answer(&mut window, request, Answer::Chosen(vec![path.clone()]));
+    let messages = errors(&window);
+    assert!(messages.len() == 1 && messages[0].contains("another slice"), "{messages:?}");
+    assert!(!path.exists());
+}
+
+/// Resolving them accessed the disk on the window's thread.
+#[test]
+fn typed_dots_are_resolved_by_a_job() {
+    let files = Files::new();
+    std::fs::create_dir(files.path("sub")).unwrap();
+    let mut window = open(&Args::default());
+    let typed = files.path("sub").join("..").join(files.scan.file_name().unwrap());
+    window.state_mut().dispatch(FileCommand::UsePath(PathPurpose::Files.into(), typed));
+    assert!(window.state().jobs().runs(dialog::SLOT));
+    settle(&mut window);
+    assert_eq!(document(&window).base().path(), files.scan.canonicalize().unwrap());
 }
 
 #[test]
@@ -158,7 +188,7 @@ fn the_caret_is_at_the_end_of_a_proposed_path() {
     type_text(&mut window, "/ab");
     click(&mut window, "Cancel");
     let request = state(&window).path_request(PathPurpose::SaveSegmentation);
-    answer(&mut window, request, Answer::NoDialog(PathBuf::from("/scans/ct_pred.nii")));
+    answer(&mut window, request.clone(), Answer::NoDialog(PathBuf::from("/scans/ct_pred.nii")));
     type_text(&mut window, ".gz");
     let expected = Dialog::Path { request, text: "/scans/ct_pred.nii.gz".into() };
     assert_eq!(state(&window).dialog, Some(expected));
@@ -207,9 +237,9 @@ fn a_cancelled_file_dialog_has_no_effect_and_a_missing_one_is_replaced_by_the_pa
     let request = state(&window).path_request(PathPurpose::SaveSegmentation);
     let (now, _) = window.state_mut().parts();
     now.after_saving = Some(Intent::CloseCase);
-    answer(&mut window, request, Answer::Cancelled);
+    answer(&mut window, request.clone(), Answer::Cancelled);
     assert_eq!((state(&window).dialog.clone(), state(&window).after_saving.clone()), (None, None));
-    answer(&mut window, request, Answer::NoDialog("proposed.nii.gz".into()));
+    answer(&mut window, request.clone(), Answer::NoDialog("proposed.nii.gz".into()));
     assert_eq!(state(&window).dialog, Some(Dialog::Path { request, text: "proposed.nii.gz".into() }));
 }
 

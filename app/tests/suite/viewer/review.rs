@@ -117,7 +117,7 @@ fn findings_have_the_expected_measures() {
     assert_eq!(report(&window).crosshair.unwrap().label, Some(1));
 }
 
-/// Where a pane shows the crosshair, as a share of its size.
+/// Where a pane shows the crosshair, as a fraction of its size.
 fn crosshair_place(window: &Window, pane: PaneId) -> DVec2 {
     let (state, rect) = (state(window), rect(window, &pane.name()));
     let size = DVec2::new(f64::from(rect.width()), f64::from(rect.height()));

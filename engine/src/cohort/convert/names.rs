@@ -34,7 +34,7 @@ impl PatientWords {
     }
 
     /// True if a text contains one of the words.
-    pub fn are_in(&self, text: &str) -> bool {
+    pub fn appear_in(&self, text: &str) -> bool {
         let lower = text.to_lowercase();
         self.0.iter().any(|word| lower.contains(word))
     }
@@ -68,10 +68,10 @@ mod tests {
     fn words_of_the_patients_name_and_id_are_found_in_a_text() {
         let words = PatientWords::of(&["Mustermann^Max^^Dr.=山田", "QX-77 31"]);
         for text in ["GTV mustermann", "MAX", "山田", "lesion qx-77 31", "MUSTERMANN_01"] {
-            assert!(words.are_in(text), "{text}");
+            assert!(words.appear_in(text), "{text}");
         }
         for text in ["GTV", "", "lesion 77"] {
-            assert!(!words.are_in(text), "{text}");
+            assert!(!words.appear_in(text), "{text}");
         }
     }
 

@@ -280,7 +280,7 @@ impl MaskedBatch {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::{Trial, losses};
+    use super::super::{SyntheticSlices, losses};
     use super::*;
     use crate::config::preset;
     use crate::test_tensors::values;
@@ -299,7 +299,7 @@ mod tests {
             let mut config = preset("mae", &["t1".into(), "t2".into()]).unwrap();
             config.preprocess.size = 32;
             (config.method.loss.normalised, config.method.loss.tissue_only) = (normalised, tissue_only);
-            let batch = Trial::new(&config, 3).unwrap().masked(0.75, 1);
+            let batch = SyntheticSlices::new(&config, 3).unwrap().masked(0.75, 1);
             let constant = batch.constant_loss();
             let all: Vec<f64> = (-40..=40).map(|n| pred(&batch, &config, n as f32 * 0.05)).collect();
             let best = all.iter().copied().fold(f64::INFINITY, f64::min);

@@ -28,7 +28,7 @@ pub struct Draw<'a> {
 pub struct MaskingOrder {
     /// All patches.
     pub order: Vec<usize>,
-    /// Units that the masking ratio is a share of.
+    /// Units that the masking ratio is a fraction of.
     maskable: usize,
     /// Patches of a unit.
     unit: usize,

@@ -102,7 +102,7 @@ impl Objective for AmlpObjective<'_> {
 /// Computes and reads the losses of a whole batch.
 ///
 /// # Errors
-/// Those of the device.
+/// Device errors.
 pub fn evaluate(net: &MaskedUNet, batch: &MaskedBatch, config: &Config, device: &Device) -> Result<StepOutput> {
     let micro = MicroBatch::whole(batch.len(), device);
     StepOutput::of(AmlpObjective(config).loss(net, batch, &micro)?, &micro)

@@ -62,7 +62,7 @@ pub use loss::{AmlpLoss, AmlpObjective, PatchLosses, evaluate, forward, losses};
 use mps::PatchState;
 use probes::{LabelUpdate, Probes};
 use relabel::{RelabelRule, Relevance, add_counts, coins, relabel};
-pub use trial::Trial;
+pub use trial::SyntheticSlices;
 use uncertainty::{MeanUncertainty, uncertainty};
 use validation::Validation;
 

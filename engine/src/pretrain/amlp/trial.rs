@@ -12,13 +12,13 @@ use crate::preprocess::SliceData;
 use crate::pretrain::{network_config, synthetic_slice};
 
 /// Clustered synthetic slices of a body with a brighter lesion. Every fifth label is flipped, so that no loss is zero.
-pub struct Trial {
+pub struct SyntheticSlices {
     config: Config,
     grid: PatchGrid,
     slices: Vec<(PatchState, SliceData)>,
 }
 
-impl Trial {
+impl SyntheticSlices {
     /// Makes `slices` slices with one channel per modality.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ impl Validation {
     /// Preprocesses and clusters the scans of `cases` without reading their masks. `control` may pause or cancel.
     ///
     /// # Errors
-    /// Those of [`Slices::load`] and [`PatchState::cluster_all`].
+    /// Errors of [`Slices::load`] and [`PatchState::cluster_all`].
     pub fn load(
         config: &Config,
         cases: &[Case],
@@ -44,7 +44,7 @@ impl Validation {
     /// Mean `L_pred` of the slices at the masking ratio of the last epoch of `epochs`, in batches of `at_once` slices.
     ///
     /// # Errors
-    /// Those of the device; a slice that cannot be read.
+    /// Device errors; a slice that cannot be read.
     pub(super) fn loss(
         &self,
         net: &MaskedUNet,

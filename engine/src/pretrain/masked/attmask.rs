@@ -37,15 +37,15 @@ pub(crate) const PRESET: Preset = Preset {
     citation: "Kakogeorgiou et al., What to Hide from Your Students: Attention-Guided Masked Image Modeling, ECCV 2022",
 };
 
-/// Share of the slices that are masked by attention.
+/// Fraction of the slices that are masked by attention.
 const SALIENT: Number = Number {
     name: "salient_share",
     default: 0.5,
     range: [0.0, 1.0],
-    what: "share of the slices that are masked by the teacher's attention",
+    what: "fraction of the slices that are masked by the teacher's attention",
 };
 
-/// Range of the masked share of a batch's cells.
+/// Range of the masked fraction of a batch's cells.
 const RATIOS: [f64; 2] = [0.1, 0.5];
 /// The teacher's decay in the first step; it rises to 1.
 const DECAY: f64 = 0.996;

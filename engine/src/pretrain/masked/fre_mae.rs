@@ -34,7 +34,7 @@ const SHARE: Number = Number {
     name: "masked_share",
     default: 0.25,
     range: [0.01, 0.9],
-    what: "share of the tissue's pixels that is hidden",
+    what: "fraction of the tissue's pixels that is hidden",
 };
 const LOW_WEIGHT: Number =
     Number { name: "low_weight", default: 1.3, range: [0.0, 100.0], what: "weight of the low frequencies" };
@@ -83,7 +83,7 @@ impl MaskedTask for FreMae {
         FusionNet::init(&network_config(&self.config), seed, device)
     }
 
-    /// Masks the share of the tissue's pixels, rounded down.
+    /// Masks the fraction of the tissue's pixels, rounded down.
     fn mask(&self, data: &SliceData, key: [u64; 2]) -> Vec<f32> {
         let tissue: Vec<usize> = (0..data.tissue.len()).filter(|pixel| data.tissue[*pixel]).collect();
         let hidden = (tissue.len() as f64 * SHARE.of(&self.config) + 1e-9) as usize;

@@ -8,7 +8,7 @@ use std::f64::consts::PI;
 pub const BINS: usize = 9;
 /// Side of a cell in pixels.
 pub const CELL: usize = 8;
-/// A cell whose histogram norm is below this share of the slice's mean has no orientation and is not counted.
+/// A cell whose histogram norm is below this fraction of the slice's mean has no orientation and is not counted.
 const MIN_NORM: f64 = 1e-3;
 
 /// The histograms of a slice.

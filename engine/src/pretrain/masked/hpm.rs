@@ -38,21 +38,21 @@ pub(crate) const PRESET: Preset = Preset {
     citation: "Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",
 };
 
-/// Largest share of the masked patches that are chosen by hardness.
+/// Largest fraction of the masked patches that are chosen by hardness.
 const HARD_SHARE: Number = Number {
     name: "hard_share",
     default: 0.5,
     range: [0.0, 1.0],
-    what: "share of the masked patches that are the hardest ones in the last epoch",
+    what: "fraction of the masked patches that are the hardest ones in the last epoch",
 };
 
 /// Patches per side.
 const GRID: usize = 16;
-/// Share of the patches that is masked.
+/// Fraction of the patches that is masked.
 const RATIO: f64 = 0.75;
 /// Hidden units of the ranking head.
 const HIDDEN: usize = 64;
-/// If fewer pairs than this share are in the right order, the ranking has not learned; chance is .5.
+/// If fewer pairs than this fraction are in the right order, the ranking has not learned; chance is .5.
 const MIN_RIGHT: f64 = 0.52;
 const RIGHT: &str = "pairs_right";
 
@@ -66,13 +66,13 @@ fn decay(e: usize, epochs: usize) -> f64 {
     0.999 + 0.0009 * (8.0 * e as f64 / epochs.max(1) as f64).min(1.0)
 }
 
-/// Ranking loss and share of pairs in the right order, means over the slices.
+/// Ranking loss and fraction of pairs in the right order, means over the slices.
 struct Ranking {
     loss: Tensor<1>,
     right: Tensor<1>,
 }
 
-/// The mean over the pairs of a slice with `l_i > l_j` of `softplus(s_j - s_i)`, and the share of them with `s_i > s_j`. Scores
+/// The mean over the pairs of a slice with `l_i > l_j` of `softplus(s_j - s_i)`, and the fraction of them with `s_i > s_j`. Scores
 /// `s` and detached losses `l` are `[B, M]`.
 fn ranking(scores: Tensor<2>, losses: Tensor<2>) -> Ranking {
     let [batch, n] = scores.dims();
@@ -263,7 +263,7 @@ impl PretextTask for Hpm {
         let chance = summary.diagnostics.get(RIGHT).is_some_and(|right| right < MIN_RIGHT);
         if chance && 10 * position.epoch > position.epochs {
             summary.warnings.push(format!(
-                "The ranking of hard patches is no better than chance (share of pairs in the right order below {MIN_RIGHT}), so \
+                "The ranking of hard patches is no better than chance (fraction of pairs in the right order below {MIN_RIGHT}), so \
                  the hard masks are arbitrary. Raise training.lr, or train longer."
             ));
         }

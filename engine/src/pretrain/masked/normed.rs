@@ -19,7 +19,7 @@ pub struct NormedTarget {
     /// Weight of each pixel, `[S][S]`: equal on masked patches that are not flat, 0 elsewhere, with sum 1. All 0 if every
     /// masked patch is flat.
     pub weights: Vec<f32>,
-    /// Share of flat patches among the masked, 0 to 1.
+    /// Fraction of flat patches among the masked, 0 to 1.
     pub flat_share: f64,
     grid: PatchGrid,
     variance: Variance,
@@ -40,7 +40,7 @@ impl NormedTarget {
     /// The first channel of an output, `[S][S]`, in the units of the slice `[C][S][S]`.
     ///
     /// # Errors
-    /// Those of the device.
+    /// Device errors.
     pub fn undo(&self, output: Vec<f32>, pixels: &[f32]) -> Result<Vec<f32>> {
         let (size, device) = (self.grid.size(), Compute::cpu().device);
         let image = |values: Vec<f32>| {

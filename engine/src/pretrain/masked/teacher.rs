@@ -61,7 +61,7 @@ impl<D> HostSlice<D> {
         images(slices.iter().map(|slice| &slice.pixels), channels, grid.size(), device)
     }
 
-    /// Share of air among the patches that the teacher chose, and their lesion recall; NaN if undefined.
+    /// Fraction of air among the patches that the teacher chose, and their lesion recall; NaN if undefined.
     pub fn hits(&self, chosen: &[usize]) -> Vec<f32> {
         if chosen.is_empty() {
             return vec![f32::NAN; 2];

@@ -75,7 +75,7 @@ impl ViewBatch {
     }
 
     /// Among the first `n` slices: 1 for two that are not negatives of each other, 0 elsewhere and on the diagonal, `[n, n]`, and
-    /// the share of such pairs.
+    /// the fraction of such pairs.
     pub fn neighbours(&self, n: usize, distance: usize, device: &Device) -> (Tensor<2>, f64) {
         let near = |pair: usize| pair / n != pair % n && self.ids[pair / n].is_near(self.ids[pair % n], distance);
         let values: Vec<f32> = (0..n * n).map(|pair| f32::from(u8::from(near(pair)))).collect();

@@ -1,7 +1,7 @@
 //! BYOL (Grill et al., 2020).
 
 use super::draw::ViewShape;
-use super::{AREA, Pass, Plan, ViewLoss, ViewOutput, intensity};
+use super::{AREA, LossInput, Plan, ViewLoss, ViewOutput, intensity};
 use crate::Result;
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::loss::unit_distance;
@@ -72,7 +72,7 @@ impl ViewLoss for Byol {
         cosine_decay(self.first_decay, step, self.steps)
     }
 
-    fn loss(&self, pass: &Pass<'_>) -> Result<ViewOutput> {
+    fn loss(&self, pass: &LossInput<'_>) -> Result<ViewOutput> {
         let [a, b] = [0, 1].map(|view| pass.net.project(pass.features[view].clone()));
         let [of_a, of_b] = [0, 1].map(|view| pass.keys[view].clone());
         let loss = unit_distance(pass.net.predict(a.clone()), of_b) + unit_distance(pass.net.predict(b), of_a);

@@ -10,7 +10,7 @@ use crate::seed::Stream;
 
 /// Maximum number of crops tried until one has enough tissue.
 const TRIES: usize = 10;
-/// Minimum share of tissue in a crop.
+/// Minimum fraction of tissue in a crop.
 const MIN_TISSUE: f64 = 0.25;
 /// Largest rotation in degrees.
 const ROTATION_DEG: f64 = 10.0;
@@ -20,9 +20,9 @@ const ROTATION_DEG: f64 = 10.0;
 pub struct ViewShape {
     /// Pixels along its side.
     pub side: usize,
-    /// Smallest and largest share of the slice's area that it shows.
+    /// Smallest and largest fraction of the slice's area that it shows.
     pub area: [f64; 2],
-    /// Largest change of contrast (share) and brightness (standard deviations).
+    /// Largest change of contrast (fraction) and brightness (standard deviations).
     pub intensity: f64,
     /// Probability of a blur.
     pub blur: f64,
@@ -47,7 +47,7 @@ impl Crop {
         Self { centre: [size / 2.0; 2], extent: [size; 2], turn: (0.0, 1.0), flip: false }
     }
 
-    /// Draws a crop with a share U(`area`) of the area and log-aspect U(ln 3/4, ln 4/3), inside the slice before its rotation.
+    /// Draws a crop with a fraction U(`area`) of the area and log-aspect U(ln 3/4, ln 4/3), inside the slice before its rotation.
     fn draw(size: f64, area: [f64; 2], stream: &mut Stream) -> Self {
         let share: f64 = stream.random_range(area[0]..=area[1]);
         let max_log = (4.0f64 / 3.0).ln();

@@ -6,7 +6,7 @@ use super::batch::ViewBatch;
 use super::draw::ViewShape;
 use super::queue::Queue;
 use super::{
-    ACCURACY, AREA, NEIGHBOUR_SHARE, NEIGHBOURS, Pass, Plan, ViewLoss, ViewOutput, intensity, number, temperature,
+    ACCURACY, AREA, LossInput, NEIGHBOUR_SHARE, NEIGHBOURS, Plan, ViewLoss, ViewOutput, intensity, number, temperature,
 };
 use crate::Result;
 use crate::config::{Config, Family, Number, Preset, Pretext};
@@ -91,7 +91,7 @@ impl ViewLoss for Moco {
         self.decay
     }
 
-    fn loss(&self, pass: &Pass<'_>) -> Result<ViewOutput> {
+    fn loss(&self, pass: &LossInput<'_>) -> Result<ViewOutput> {
         let query = normalised(pass.net.project(pass.features[0].clone()));
         let key = normalised(pass.keys[0].clone());
         let (near, share) = self.queue.near(&pass.batch.ids[..pass.slices], self.neighbours, pass.device);

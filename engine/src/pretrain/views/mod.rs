@@ -1,6 +1,6 @@
 //! Methods that compare views of slices: SimCLR, MoCo, BYOL and SwAV, on the mean of the encoder's bottleneck.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `draw.rs` | a random view of a slice |
 //! | `batch.rs` | views of a batch, and which slices are not negatives of each other |
@@ -37,9 +37,9 @@ use crate::{Error, ErrorKind, Result};
 use batch::ViewBatch;
 use draw::ViewShape;
 
-/// Minimum share of the slice that a view shows.
+/// Minimum fraction of the slice that a view shows.
 const AREA: Number =
-    Number { name: "area", default: 0.3, range: [0.05, 1.0], what: "least share of the slice that a view shows" };
+    Number { name: "area", default: 0.3, range: [0.05, 1.0], what: "least fraction of the slice that a view shows" };
 /// Distance within which slices are not negatives of each other.
 const NEIGHBOURS: Number = Number {
     name: "neighbours",
@@ -96,12 +96,12 @@ pub(crate) trait ViewLoss: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A network with other heads.
-    fn loss(&self, pass: &Pass<'_>) -> Result<ViewOutput>;
+    fn loss(&self, pass: &LossInput<'_>) -> Result<ViewOutput>;
 
     /// Updates the method's state after step `step` (from 0). `rows` are [`ViewOutput::rows`].
     fn learn(&mut self, _net: &mut ViewNet, _rows: &[Vec<f64>], _batch: &ViewBatch, _step: usize) {}
 
-    /// The loss of equal embeddings, if a network that learns must be below it. `neighbours` is the share of pairs that are not
+    /// The loss of equal embeddings, if a network that learns must be below it. `neighbours` is the fraction of pairs that are not
     /// negatives.
     fn loss_of_collapse(&self, neighbours: f64) -> Option<f64>;
 
@@ -126,7 +126,7 @@ pub(crate) trait ViewLoss: Sized + Send + Sync + 'static {
 }
 
 /// Input of a loss.
-pub(crate) struct Pass<'a> {
+pub(crate) struct LossInput<'a> {
     /// The network, for its heads.
     net: &'a ViewNet,
     /// Features of the batch `[B, d]`, one view after another.
@@ -173,7 +173,7 @@ const SPREAD: &str = "spread.bin";
 /// Names of diagnostics.
 const NEIGHBOUR_SHARE: &str = "neighbour_pairs";
 const ACCURACY: &str = "accuracy";
-/// A loss above this share of the collapsed loss counts as a collapse.
+/// A loss above this fraction of the collapsed loss counts as a collapse.
 const MAX_RATIO: f64 = 0.98;
 
 impl<L: ViewLoss> Views<L> {
@@ -200,7 +200,7 @@ impl<L: ViewLoss> Objective for Views<L> {
         let fixed = (micro.range.start > 0).then(|| net.with_fixed_heads());
         let teacher = self.teacher.as_ref().map(|teacher| teacher.on(micro.device));
         let key = |features: Tensor<2>| Some(teacher.as_ref()?.project(features).detach());
-        let ViewOutput { loss, diagnostics, rows } = self.loss.loss(&Pass {
+        let ViewOutput { loss, diagnostics, rows } = self.loss.loss(&LossInput {
             net: fixed.as_ref().unwrap_or(net),
             features,
             keys: teacher_features.into_iter().filter_map(key).collect(),

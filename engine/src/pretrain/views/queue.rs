@@ -74,7 +74,7 @@ impl Queue {
         Tensor::from_data(TensorData::new(self.rows.clone(), [self.owners.len(), self.dim]), device)
     }
 
-    /// `[B, K]`: 1 where a row belongs to a slice within `distance` of the query's, 0 elsewhere; and the share of such pairs.
+    /// `[B, K]`: 1 where a row belongs to a slice within `distance` of the query's, 0 elsewhere; and the fraction of such pairs.
     pub fn near(&self, queries: &[SliceId], distance: usize, device: &Device) -> (Tensor<2>, f64) {
         let is_near = |query: &SliceId, owner: &Option<SliceId>| owner.is_some_and(|id| id.is_near(*query, distance));
         let row = |query| self.owners.iter().map(move |owner| f32::from(u8::from(is_near(query, owner))));

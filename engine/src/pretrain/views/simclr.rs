@@ -1,7 +1,7 @@
 //! SimCLR (Chen et al., 2020).
 
 use super::{
-    ACCURACY, AREA, NEIGHBOUR_SHARE, NEIGHBOURS, Pass, Plan, ViewLoss, ViewOutput, intensity, number, temperature,
+    ACCURACY, AREA, LossInput, NEIGHBOUR_SHARE, NEIGHBOURS, Plan, ViewLoss, ViewOutput, intensity, number, temperature,
 };
 use crate::Result;
 use crate::config::{Config, Family, Number, Preset, Pretext};
@@ -56,7 +56,7 @@ impl ViewLoss for SimClr {
         Ok(Self { batch, neighbours, temperature: TEMPERATURE.of(config) })
     }
 
-    fn loss(&self, pass: &Pass<'_>) -> Result<ViewOutput> {
+    fn loss(&self, pass: &LossInput<'_>) -> Result<ViewOutput> {
         // Batch norm of the head sees both views together.
         let embeddings = pass.net.project(burn::tensor::Tensor::cat(pass.features.clone(), 0));
         let [a, b] = [0, pass.slices].map(|start| embeddings.clone().narrow(0, start, pass.slices));

@@ -5,7 +5,7 @@ use burn::tensor::{Int, Tensor};
 use super::batch::ViewBatch;
 use super::draw::ViewShape;
 use super::queue::Queue;
-use super::{ACCURACY, AREA, Pass, Plan, ViewLoss, ViewOutput, intensity, temperature};
+use super::{ACCURACY, AREA, LossInput, Plan, ViewLoss, ViewOutput, intensity, temperature};
 use crate::Result;
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
@@ -163,7 +163,7 @@ impl ViewLoss for Swav {
         })
     }
 
-    fn loss(&self, pass: &Pass<'_>) -> Result<ViewOutput> {
+    fn loss(&self, pass: &LossInput<'_>) -> Result<ViewOutput> {
         let prototypes = pass.net.prototypes().ok_or_else(|| super::failed("reading", &"no prototypes"))?;
         let prototypes = if pass.step < self.frozen { prototypes.detach() } else { prototypes };
         let [embeddings, scores] = Self::scores(pass.net, &pass.features, &prototypes);

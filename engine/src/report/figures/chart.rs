@@ -17,7 +17,7 @@ const DASHES: [&str; 4] = ["none", "7 3", "2 3", "9 3 2 3"];
 /// Radius of a dot, and distance between the dots of neighbouring series.
 const DOT_RADIUS: f64 = 2.5;
 const DOT_SHIFT: f64 = 6.0;
-/// Maximum share of the distance of two values that the dots of all series take.
+/// Maximum fraction of the distance of two values that the dots of all series take.
 const DOT_SHARE: f64 = 0.8;
 /// Factor between the first or last label budget and the end of its axis.
 const BUDGET_ROOM: f64 = 1.5;

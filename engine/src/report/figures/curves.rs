@@ -4,7 +4,7 @@ use super::chart::{Chart, Scale, Series, XScale};
 use crate::event::EpochSummary;
 
 /// Note on the source of lesion patches in a run without labels.
-const LESION_NOTE: &str = "Agreement is the share of masked patches whose label by reconstruction loss equals their k-means label. \
+const LESION_NOTE: &str = "Agreement is the fraction of masked patches whose label by reconstruction loss equals their k-means label. \
     Lesion patches are counted with the reference masks, which training never sees.";
 
 /// The curves of a fine-tuning run.

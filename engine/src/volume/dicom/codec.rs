@@ -121,7 +121,7 @@ fn jpeg_ls(stream: &[u8], layout: &PixelLayout) -> Result<Vec<u8>, String> {
     let word = |high, low| usize::from(u16::from_be_bytes([high, low]));
     let (columns, rows) = (word(columns, columns2), word(rows, rows2));
     if components != 1 {
-        return Err("JPEG-LS of colours is not supported".to_owned());
+        return Err("JPEG-LS in colour is not supported".to_owned());
     }
     StreamHeader { columns, rows, components: 1, precision: precision.into() }.check(layout)?;
     let decode = |stream: &[u8]| {

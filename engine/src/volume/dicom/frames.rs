@@ -20,10 +20,10 @@ pub struct Frames<'a> {
     file: &'a DicomFile,
     /// Size and type.
     pub layout: PixelLayout,
-    stored: Stored,
+    stored: PixelStorage,
 }
 
-enum Stored {
+enum PixelStorage {
     /// Uncompressed: on disk, or in memory where reading a part would inflate the whole.
     Plain { inflated: Option<Vec<u8>> },
     /// The bytes from the first item on, and the fragments of each frame.
@@ -57,7 +57,7 @@ impl<'a> Frames<'a> {
                 }
                 let end = pixels.offset + expected;
                 let inflated = file.is_deflated().then(|| file.read(pixels.offset, end)).transpose()?;
-                Stored::Plain { inflated }
+                PixelStorage::Plain { inflated }
             }
             None if !encapsulated => {
                 return Err(file.error(pixels.tag, "encapsulated pixels in an uncompressed transfer syntax"));
@@ -72,7 +72,7 @@ impl<'a> Frames<'a> {
                 let extended: Vec<usize> =
                     file.data.numbers(Tag::EXTENDED_OFFSET_TABLE).iter().map(|&offset| offset as usize).collect();
                 let frames = split(&bytes, layout.frames, &extended).map_err(|why| file.error(pixels.tag, why))?;
-                Stored::Encapsulated { bytes, frames }
+                PixelStorage::Encapsulated { bytes, frames }
             }
         };
         Ok(Self { file, layout, stored })
@@ -87,8 +87,8 @@ impl<'a> Frames<'a> {
             return Err(self.file.error(Tag::NUMBER_OF_FRAMES, format!("frame {index} of {}", self.layout.frames)));
         }
         let bytes = match &self.stored {
-            Stored::Plain { inflated } => return self.plain(index, inflated.as_deref()),
-            Stored::Encapsulated { bytes, frames } => {
+            PixelStorage::Plain { inflated } => return self.plain(index, inflated.as_deref()),
+            PixelStorage::Encapsulated { bytes, frames } => {
                 let fragments = &frames[index];
                 let joined;
                 let stream = match &fragments[..] {
@@ -106,7 +106,7 @@ impl<'a> Frames<'a> {
 
     /// True if colours are red, green and blue once decoded.
     pub(super) fn is_rgb(&self) -> bool {
-        let compressed = matches!(self.stored, Stored::Encapsulated { .. });
+        let compressed = matches!(self.stored, PixelStorage::Encapsulated { .. });
         match &*self.layout.photometric {
             "RGB" => true,
             "YBR_RCT" | "YBR_ICT" => compressed,

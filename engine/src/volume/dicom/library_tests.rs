@@ -1,4 +1,4 @@
-//! Tests of listing, choosing and loading on files that are made up.
+//! Tests of listing, choosing and loading on synthetic files.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
@@ -432,4 +432,9 @@ fn a_folder_without_images_is_refused_with_its_content() {
     let path = write(folder.path(), "seg.dcm", &file_bytes(&data));
     let why = read(&path, &all()).unwrap_err().to_string();
     assert!(why.ends_with("contains no DICOM image, only SEG"), "{why}");
+    let mut mosaic = slice(3, 0);
+    mosaic.put_text(Tag::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\M\\MOSAIC");
+    let path = write(folder.path(), "mosaic.dcm", &file_bytes(&mosaic));
+    let why = read(&path, &all()).unwrap_err().to_string();
+    assert!(why.contains("(a Siemens mosaic without CSA header"), "{why}");
 }

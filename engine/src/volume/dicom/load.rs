@@ -8,7 +8,7 @@ use super::super::data::for_each_type;
 use super::frames::SMALL;
 use super::info::ScanInfo;
 use super::instance::Instance;
-use super::partial::{Partial, Step};
+use super::partial::{PartialVolume, Step};
 use super::stack::{Slice, Stack};
 use super::suv::SuvFactor;
 use super::{DicomFile, Frames, PatientSpace, Tag, hashed_uid};
@@ -321,7 +321,7 @@ impl ImageStack {
                         decoded[slot] = true;
                     }
                 }
-                if !step(&Partial { stack: self, data, scale, decoded: &decoded }) {
+                if !step(&PartialVolume { stack: self, data, scale, decoded: &decoded }) {
                     return Err(ErrorKind::Cancelled.into());
                 }
             }

@@ -43,7 +43,7 @@ pub use load::{ImageStack, Progress};
 pub(super) use overlay::SEGMENTATIONS;
 pub use overlay::{Overlay, irregular, open_overlay};
 pub use parse::PixelElement;
-pub use partial::{Partial, Step};
+pub use partial::{PartialVolume, Step};
 pub use pixels::PixelLayout;
 pub use select::{
     is_collection, is_dicom, open, read, read_grid, read_with_info, split_selector, summary, with_series,

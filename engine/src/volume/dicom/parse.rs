@@ -223,11 +223,11 @@ struct Parser<'a> {
     levels: Vec<Level>,
 }
 
-type Done = Option<(DataSet, Option<PixelElement>)>;
+type ParsedData = Option<(DataSet, Option<PixelElement>)>;
 
 impl Parser<'_> {
     /// Reads one element, item or delimiter. Returns the finished data set at the end.
-    fn step(&mut self) -> Result<Done, Stop> {
+    fn step(&mut self) -> Result<ParsedData, Stop> {
         let depth = self.levels.len();
         let start = self.reader.offset;
         match self.levels.last() {
@@ -265,7 +265,7 @@ impl Parser<'_> {
     }
 
     /// Reads an element of a data set, or opens its sequence.
-    fn element(&mut self, encoding: Encoding, is_root: bool) -> Result<Done, Stop> {
+    fn element(&mut self, encoding: Encoding, is_root: bool) -> Result<ParsedData, Stop> {
         let before = self.reader.offset;
         let (tag, vr, length, form) = self.reader.element_head(encoding)?;
         self.count(tag)?;
@@ -401,7 +401,7 @@ impl Parser<'_> {
     }
 
     /// The root data set.
-    fn finish(&mut self, pixels: Option<PixelElement>) -> Done {
+    fn finish(&mut self, pixels: Option<PixelElement>) -> ParsedData {
         match self.levels.pop() {
             Some(Level::Data { elements, charset, .. }) => Some((DataSet::from_parts(elements, charset), pixels)),
             _ => None,

@@ -6,10 +6,10 @@ use super::ImageStack;
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
 /// Called with the slices that are decoded so far; returns false to cancel.
-pub type Step<'a> = &'a mut dyn FnMut(&Partial) -> bool;
+pub type Step<'a> = &'a mut dyn FnMut(&PartialVolume) -> bool;
 
 /// The slices of a volume that are decoded so far.
-pub struct Partial<'a> {
+pub struct PartialVolume<'a> {
     pub(super) stack: &'a ImageStack,
     pub(super) data: &'a VoxelData,
     pub(super) scale: Option<Scale>,
@@ -17,7 +17,7 @@ pub struct Partial<'a> {
     pub(super) decoded: &'a [bool],
 }
 
-impl Partial<'_> {
+impl PartialVolume<'_> {
     /// Number of decoded slices, over all frames.
     pub fn done(&self) -> usize {
         self.decoded.iter().filter(|decoded| **decoded).count()

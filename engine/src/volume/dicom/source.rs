@@ -1,8 +1,9 @@
 //! Bytes of a file, or of a member of a zip archive.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::read::DeflateDecoder;
 
@@ -14,12 +15,14 @@ const DEFLATE_LIMIT: usize = 1032;
 /// Where the bytes of an instance are.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    /// The file that holds them.
+    /// The file that holds them; empty for bytes in memory.
     pub path: PathBuf,
     /// Path for errors: the file or folder that the user chose. Names of files within it may identify the patient.
     pub display_path: PathBuf,
     /// The member of a zip archive; `None` for a file.
     pub member: Option<Member>,
+    /// The bytes, or those of the archive, if they are in memory.
+    pub(super) memory: Option<Arc<[u8]>>,
 }
 
 /// A member of a zip archive.
@@ -38,20 +41,34 @@ pub(super) struct Member {
 impl Source {
     /// A file that the user named.
     pub fn file(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), display_path: path.to_path_buf(), member: None }
+        Self::within(path.to_path_buf(), path)
+    }
+
+    /// A file of a folder that the user named.
+    pub fn within(path: PathBuf, folder: &Path) -> Self {
+        Self { path, display_path: folder.to_path_buf(), member: None, memory: None }
+    }
+
+    /// The bytes of a file.
+    pub fn memory(bytes: Arc<[u8]>) -> Self {
+        Self { memory: Some(bytes), ..Self::file(Path::new("")) }
     }
 
     /// Opens the bytes for reading.
     pub fn open(&self) -> Result<Bytes> {
         let fail = |action| Error::io(action, &self.display_path);
-        let mut file = File::open(&self.path).map_err(fail("read"))?;
-        let file_len = file.metadata().map_err(fail("read"))?.len();
+        let (file, file_len): (Box<dyn Input>, u64) = if let Some(bytes) = &self.memory {
+            (Box::new(Cursor::new(Arc::clone(bytes))), bytes.len() as u64)
+        } else {
+            let file = File::open(&self.path).map_err(fail("read"))?;
+            let len = file.metadata().map_err(fail("read"))?.len();
+            (Box::new(file), len)
+        };
         let member = self.member.unwrap_or(Member { offset: 0, packed: file_len, len: file_len, deflated: false });
         let bound = if member.deflated { member.packed.saturating_mul(DEFLATE_LIMIT as u64) } else { member.packed };
         if member.offset.checked_add(member.packed).is_none_or(|end| end > file_len) || member.len > bound {
             return Err(Error::file(&self.display_path, "the zip archive declares a member larger than its bytes"));
         }
-        file.seek(SeekFrom::Start(member.offset)).map_err(fail("read"))?;
         Ok(Bytes {
             file,
             member,
@@ -61,9 +78,13 @@ impl Source {
     }
 }
 
+trait Input: Read + Seek {}
+
+impl<T: Read + Seek> Input for T {}
+
 /// The open bytes of a [`Source`].
 pub(super) struct Bytes {
-    file: File,
+    file: Box<dyn Input>,
     member: Member,
     display_path: PathBuf,
     /// Number of bytes, inflated.

@@ -1,4 +1,4 @@
-//! Tests of stacking on planes that are made up.
+//! Tests of stacking on synthetic planes.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;

@@ -1,4 +1,4 @@
-//! Tests of the SUV rules on headers that are made up. The digital reference objects are in the integration tests.
+//! Tests of the SUV rules on synthetic headers. The digital reference objects are in the integration tests.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::*;
@@ -76,6 +76,41 @@ fn without_decay_correction_the_frame_itself_is_corrected() {
     // One half-life long, an hour and half a second after the injection.
     let within = std::f64::consts::LN_2 / 0.5;
     close(&factor(&data), 70_000.0 / 3.5e8 * within * 2_f64.powf(3600.5 / 7200.0), "SUVbw");
+}
+
+/// The header of the enhanced image that PET images are converted to, with the times of its frames.
+fn converted(mut images: DataSet, times: &[&str]) -> DataSet {
+    let mut enhanced = DataSet::new();
+    for tag in [Tag::PATIENT_WEIGHT, Tag::SERIES_DATE, Tag::SERIES_TIME] {
+        enhanced.copy(&images, tag);
+        images.put_text(tag, "");
+    }
+    images.put_text(Tag::ACQUISITION_TIME, "");
+    let mut shared = DataSet::new();
+    shared.put_items(CONVERTED, vec![images]);
+    enhanced.put_items(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE, vec![shared]);
+    let frame = |time: &&str| {
+        let (mut content, mut groups) = (DataSet::new(), DataSet::new());
+        content.put(FRAME_TIME, Vr::DT, Value::Bytes(time.as_bytes().to_vec()));
+        content.put(FRAME_DURATION, Vr::FD, Value::Bytes(7_200_000_f64.to_le_bytes().to_vec()));
+        groups.put_items(Tag::FRAME_CONTENT_SEQUENCE, vec![content]);
+        groups
+    };
+    enhanced.put_items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE, times.iter().map(frame).collect());
+    enhanced
+}
+
+#[test]
+fn an_enhanced_image_converted_from_others_has_their_suv() {
+    let times = ["20240301121000", "20240301120000.5"];
+    close(&factor(&converted(header(), &times)), 70_000.0 / (3.5e8 * 0.5_f64.sqrt()), "SUVbw");
+    let mut uncorrected = header();
+    uncorrected.put_text(Tag::DECAY_CORRECTION, "NONE");
+    let one_time = factor(&converted(uncorrected.clone(), &times[1..]));
+    let within = std::f64::consts::LN_2 / 0.5;
+    close(&one_time, 70_000.0 / 3.5e8 * within * 2_f64.powf(3600.5 / 7200.0), "SUVbw");
+    let several_times = factor(&converted(uncorrected, &times));
+    assert!(several_times.unit == "Bq/ml" && several_times.evidence.contains("(0008,0032)"), "{several_times:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::{Error, Result};
 
 /// The header fields that define the geometry. Also used to check a header before it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Forms {
+pub(super) struct GeometryFields {
     pub qform_code: i32,
     pub sform_code: i32,
     pub quatern: [f64; 6],
@@ -18,7 +18,7 @@ pub(super) struct Forms {
     pub xyzt_units: i32,
 }
 
-impl From<&Header> for Forms {
+impl From<&Header> for GeometryFields {
     fn from(h: &Header) -> Self {
         Self {
             qform_code: h.qform_code,
@@ -40,13 +40,13 @@ impl BadField {
     }
 }
 
-/// The names of [`Forms::quatern`].
+/// The names of [`GeometryFields::quatern`].
 const QUATERN_FIELDS: [&str; 6] = ["quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"];
 
 /// Highest form code of the standard (5 is "other template").
 const LAST_CODE: i32 = 5;
 
-impl Forms {
+impl GeometryFields {
     /// The transform to RAS+ millimetres, and whether the file records its orientation.
     ///
     /// `dims` are the file's dimensions. A missing axis has one voxel and no size.
@@ -224,7 +224,7 @@ fn disagree(s: &DAffine3, q: &DAffine3, dims: &[u64]) -> bool {
 
 /// The forms of a grid, for a volume without a header: both forms if the axes are orthogonal, else only the sform, and
 /// neither if the grid is the guess for a file without orientation.
-pub(super) fn forms_from_grid(grid: &crate::volume::Grid) -> Forms {
+pub(super) fn forms_from_grid(grid: &crate::volume::Grid) -> GeometryFields {
     let rows = grid.affine_rows();
     let srow = std::array::from_fn(|r| std::array::from_fn(|c| rows[4 * r + c]));
     let m = grid.world_from_voxel.matrix3;
@@ -238,7 +238,7 @@ pub(super) fn forms_from_grid(grid: &crate::volume::Grid) -> Forms {
     let mut pixdim = [1.0; 8];
     pixdim[0] = qfac;
     pixdim[1..4].copy_from_slice(&sizes);
-    let mut forms = Forms {
+    let mut forms = GeometryFields {
         qform_code: i32::from(orthogonal),
         sform_code: 1,
         quatern: if orthogonal { [turn.x, turn.y, turn.z, t.x, t.y, t.z] } else { [0.0; 6] },
@@ -248,7 +248,7 @@ pub(super) fn forms_from_grid(grid: &crate::volume::Grid) -> Forms {
     };
     if !grid.oriented {
         let dims = grid.shape.map(|n| n as u64);
-        let guess = Forms { qform_code: 0, sform_code: 0, ..forms };
+        let guess = GeometryFields { qform_code: 0, sform_code: 0, ..forms };
         match guess.affine_from_pixdim(&dims, 1.0) {
             Ok(affine) if affine.abs_diff_eq(grid.world_from_voxel, 1e-4) => forms = guess,
             // Codes must be set to keep the position. 2 is "aligned to another scan".

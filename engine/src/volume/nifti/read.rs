@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::decode::{VoxelBlock, decode};
 use super::extension;
-use super::geometry::Forms;
+use super::geometry::GeometryFields;
 use super::header::{Header, V1_LEN, V2_LEN, extra_header_bytes};
 use super::source::{Source, TrailingData};
 use crate::volume::{Extension, Frames, Grid, ReadOptions, Scale, SourceHeader, Volume};
@@ -46,7 +46,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
     let layout = Layout::of(&header, header_path, options)?;
     let data = layout.read(&header, &mut source, image_path, options, &mut warnings)?;
     let (world_from_voxel, oriented) =
-        Forms::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
+        GeometryFields::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
     let padding = extension::padding(&extensions);
     let source_header = SourceHeader {
         format: format_name(&header, gzip),
@@ -89,7 +89,7 @@ pub(in crate::volume) fn read_grid(path: &Path) -> Result<Grid> {
     check_file_length(&header, &source, image_path, offset)?;
     let layout = Layout::of(&header, header_path, &ReadOptions { memory_budget: u64::MAX, ..ReadOptions::default() })?;
     let (world_from_voxel, oriented) =
-        Forms::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
+        GeometryFields::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
     Ok(Grid { shape: layout.shape, world_from_voxel, oriented })
 }
 

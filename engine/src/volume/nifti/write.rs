@@ -7,7 +7,7 @@ use flate2::{Compression, GzBuilder};
 use nifti::NiftiHeader;
 
 use super::extension;
-use super::geometry::{Forms, forms_from_grid};
+use super::geometry::{GeometryFields, forms_from_grid};
 use super::header::{V1_LEN, V2_LEN};
 use crate::disk::atomic::{self, write_atomic};
 use crate::volume::data::for_each_type;
@@ -176,11 +176,11 @@ fn header_bytes(path: &Path, content: &Content<'_>, like: &Volume) -> Vec<u8> {
 
 /// The source's forms and true if they describe the grid exactly. Otherwise forms computed from the grid, which may be rounded
 /// to 32 bits, and false.
-fn forms_for_output(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
+fn forms_for_output(path: &Path, grid: &Grid, like: &Volume) -> (GeometryFields, bool) {
     let Some(source) = &like.header else { return (forms_from_grid(grid), false) };
     let mut pixdim = source.pixdim;
     pixdim[4..].fill(1.0);
-    let kept = Forms {
+    let kept = GeometryFields {
         qform_code: source.qform_code,
         sform_code: source.sform_code,
         quatern: source.quatern,
@@ -201,7 +201,7 @@ fn forms_for_output(path: &Path, grid: &Grid, like: &Volume) -> (Forms, bool) {
 }
 
 /// Whether the 32-bit floats and 16-bit codes of NIfTI-1 represent all of this exactly.
-fn fits_v1(forms: &Forms, scale: Scale) -> bool {
+fn fits_v1(forms: &GeometryFields, scale: Scale) -> bool {
     let fits = |v: &f64| v.is_nan() || f64::from(*v as f32).to_bits() == v.to_bits();
     let floats = forms.srow.iter().flatten().chain(&forms.quatern).chain(&forms.pixdim);
     let codes = [forms.qform_code, forms.sform_code].iter().all(|&c| i16::try_from(c).is_ok());
@@ -258,7 +258,7 @@ impl HeaderWriter {
     }
 }
 
-fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
+fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &GeometryFields) -> Vec<u8> {
     let row = |r: usize| forms.srow[r].map(|v| v as f32);
     let after = content.after_header();
     let mut h = NiftiHeader {
@@ -293,7 +293,7 @@ fn v1_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
     out.0
 }
 
-fn v2_bytes(dims: &[usize], content: &Content<'_>, forms: &Forms) -> Vec<u8> {
+fn v2_bytes(dims: &[usize], content: &Content<'_>, forms: &GeometryFields) -> Vec<u8> {
     let after = content.after_header();
     let mut dim = [1_i64; 8];
     dim[0] = dims.len() as i64;

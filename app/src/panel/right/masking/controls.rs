@@ -64,7 +64,7 @@ fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
         changed |= field.show(ui).on_hover_text(why).changed();
     }
     let hints = Slider::new(&mut controls.mask.hints, "Hints", 0.0..=0.9).decimals(2).step(0.05);
-    changed |= hints.show(ui).on_hover_text("Share of the foreground that stays visible").changed();
+    changed |= hints.show(ui).on_hover_text("Fraction of the foreground that stays visible").changed();
     let (side, units) = (controls.patch_px(), controls.units());
     let names: Vec<String> = units.iter().map(|unit| format!("{unit} x {unit} patches")).collect();
     let mut choices: Vec<(usize, &str)> =

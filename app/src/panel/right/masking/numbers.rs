@@ -56,9 +56,9 @@ fn slice(ui: &mut Ui, found: Option<&ClusteredSlice>) {
     let sigma = report.map_or_else(String::new, |report| format!("at {}", format::ratio(report.sigma)));
     row("Masked", &masked, &sigma, "Patches hidden from the network, and the masking ratio sigma");
     let share = percent(report.map(|report| report.foreground_share));
-    row("Foreground", &share, "%", "Share of the patches that are foreground");
+    row("Foreground", &share, "%", "Fraction of the patches that are foreground");
     let air = percent(report.and_then(|report| report.air_share));
-    row("Air in foreground", &air, "%", "Share of the foreground patches that have no tissue");
+    row("Air in foreground", &air, "%", "Fraction of the foreground patches that have no tissue");
     let recall = percent(report.and_then(|report| report.lesion_recall_foreground));
     let rule = "Lesion patches (more than a quarter of the patch is lesion in the reference) that are foreground";
     row("Lesion recall, foreground", &recall, "%", rule);

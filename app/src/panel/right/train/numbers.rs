@@ -159,7 +159,7 @@ fn quality(ui: &mut Ui, row: &EpochSummary) {
         line(ui, "Agreement", row.agreement, "", "Agreement of k-means and loss-based importance on masked patches");
         line(ui, "Lesion recall", row.lesion_recall_foreground, "", "Lesion patches that are labelled 1");
         line(ui, "Masked recall", row.lesion_recall_masked, "", "Lesion patches that are masked");
-        line(ui, "Air", row.air_share, "", "Share of air among the patches labelled 1");
+        line(ui, "Air", row.air_share, "", "Fraction of air among the patches labelled 1");
     });
 }
 

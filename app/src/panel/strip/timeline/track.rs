@@ -42,7 +42,7 @@ impl Scale {
         self.after(epoch, 0.0)
     }
 
-    /// The place after completed epochs and a share of the next one.
+    /// The place after completed epochs and a fraction of the next one.
     fn after(&self, epochs: usize, share: f32) -> f32 {
         self.bar.left() + (epochs as f32 + share.clamp(0.0, 1.0)) / self.epochs.max(1) as f32 * self.bar.width()
     }

@@ -63,15 +63,15 @@ impl Marker {
     }
 }
 
-/// Look of a method's curve: colour, dashes and marker.
+/// Style of a method's curve: colour, dashes and marker.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Look {
+struct CurveStyle {
     color: Color32,
     dashes: LineStyle,
     marker: Marker,
 }
 
-impl Look {
+impl CurveStyle {
     /// Of the method at a place in the table. The first 140 differ.
     fn of(t: &Tokens, method: usize) -> Self {
         let round = method / t.chart.len();
@@ -89,7 +89,7 @@ impl Look {
 /// A method with results.
 struct Curve<'a> {
     method: &'a str,
-    look: Look,
+    look: CurveStyle,
     /// Label budgets; binary logarithms of the labelled patients, rising; means.
     points: Vec<(&'a str, [f64; 2])>,
 }
@@ -105,7 +105,7 @@ fn curves<'a>(t: &Tokens, state: &'a State) -> Vec<Curve<'a>> {
         };
         let mut points: Vec<_> = groups.iter().filter_map(mean).collect();
         points.sort_by(|(_, a), (_, b)| a[0].total_cmp(&b[0]));
-        Curve { method, look: Look::of(t, at), points }
+        Curve { method, look: CurveStyle::of(t, at), points }
     };
     state.study_methods().into_iter().enumerate().map(curve).filter(|curve| !curve.points.is_empty()).collect()
 }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn no_two_of_140_methods_have_the_same_look() {
         for theme in Theme::ALL {
-            let looks: Vec<Look> = (0..140).map(|method| Look::of(theme.tokens(), method)).collect();
+            let looks: Vec<CurveStyle> = (0..140).map(|method| CurveStyle::of(theme.tokens(), method)).collect();
             for (n, look) in looks.iter().enumerate() {
                 assert!(!looks[..n].contains(look), "{theme}: method {n} looks like an earlier one: {look:?}");
             }

@@ -1,6 +1,6 @@
 //! BEiT v2 (Peng et al., 2022): predicts the codes of masked cells, from a tokenizer fitted to a teacher's features.
 //!
-//! | file | idea |
+//! | file | contents |
 //! |---|---|
 //! | `phases.rs` | teacher, tokenizer and student within one run |
 //! | `tokens.rs` | the codes and their use |
@@ -55,7 +55,7 @@ const DIMENSION: usize = 32;
 /// Patches per side of the teacher's masks, and the share that is masked.
 const GRID: usize = 16;
 const RATIO: f64 = 0.75;
-/// A perplexity below this share of the codes is a collapse.
+/// A perplexity below this fraction of the codes is a collapse.
 const MIN_PERPLEXITY: f64 = 0.05;
 const PERPLEXITY: &str = "code_perplexity";
 

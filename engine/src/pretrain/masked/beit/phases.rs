@@ -1,4 +1,4 @@
-//! The three phases of BEiT v2 within one run, with shares of .4, .2 and .4 of its steps.
+//! The three phases of BEiT v2 within one run, with .4, .2 and .4 of its steps.
 
 use crate::config::TrainingConfig;
 use crate::trainer::{Length, Position};

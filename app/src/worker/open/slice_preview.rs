@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::volume::dicom::{ImageStack, Partial};
+use engine::volume::dicom::{ImageStack, PartialVolume};
 
 use super::Reading;
 use crate::scene::{DisplayGrid, PlaneMode, Preset, ScanInfo};
 use crate::state::Thumbnail;
-use crate::state::arriving::Arriving;
+use crate::state::partial_series::PartialSeries;
 use crate::worker::JobHandle;
 
 /// Time after which the speed of loading is known well enough.
@@ -33,7 +33,7 @@ fn pictured(count: usize, middle: usize) -> impl Fn(usize) -> bool {
 }
 
 /// Makes pictures of decoded slices for the window.
-pub(super) struct Arrival<'a> {
+pub(super) struct SlicePreviewer<'a> {
     stack: &'a ImageStack,
     info: ScanInfo,
     /// Small values are bright.
@@ -46,29 +46,29 @@ pub(super) struct Arrival<'a> {
     window: Option<[f32; 2]>,
 }
 
-impl<'a> Arrival<'a> {
+impl<'a> SlicePreviewer<'a> {
     pub(super) fn new(stack: &'a ImageStack, info: ScanInfo, reading: &Reading<'a>) -> Self {
-        let arriving = Arriving::new(DisplayGrid::new(stack.grid(), PlaneMode::Native));
-        let count = if reading.shows_slices { arriving.slices.len() } else { 0 };
-        let pictured = pictured(count, arriving.at);
-        let wanted = (0..count).map(|k| pictured(arriving.number_of(k))).collect();
+        let series = PartialSeries::new(DisplayGrid::new(stack.grid(), PlaneMode::Native));
+        let count = if reading.shows_slices { series.slices.len() } else { 0 };
+        let pictured = pictured(count, series.at);
+        let wanted = (0..count).map(|k| pictured(series.number_of(k))).collect();
         let (inverted, handle) = (stack.info().inverted, reading.handle);
         Self { stack, info, inverted, handle, begun: Instant::now(), wanted, window: None }
     }
 
     /// Shows what is decoded, if the series is slow.
-    pub(super) fn show(&mut self, partial: &Partial<'_>) {
+    pub(super) fn show(&mut self, partial: &PartialVolume<'_>) {
         self.show_after(self.begun.elapsed(), partial);
     }
 
-    fn show_after(&mut self, elapsed: Duration, partial: &Partial<'_>) {
+    fn show_after(&mut self, elapsed: Duration, partial: &PartialVolume<'_>) {
         if self.window.is_some() || is_slow(elapsed, partial.done(), partial.total()) {
             self.send(partial);
         }
     }
 
     /// Sends pictures of the slices that were decoded since the last call.
-    fn send(&mut self, partial: &Partial<'_>) {
+    fn send(&mut self, partial: &PartialVolume<'_>) {
         let first = self.window.is_none();
         let mut pictures = Vec::new();
         for (k, wanted) in self.wanted.iter_mut().enumerate().filter(|(_, wanted)| **wanted) {
@@ -91,13 +91,13 @@ impl<'a> Arrival<'a> {
         if pictures.is_empty() {
             return;
         }
-        let new = first.then(|| Arriving::new(DisplayGrid::new(self.stack.grid(), PlaneMode::Native)));
+        let new = first.then(|| PartialSeries::new(DisplayGrid::new(self.stack.grid(), PlaneMode::Native)));
         self.handle.send(move |state, _| {
-            state.cache.arriving = new.or(state.cache.arriving.take());
-            let Some(arriving) = &mut state.cache.arriving else { return };
+            state.cache.partial_series = new.or(state.cache.partial_series.take());
+            let Some(series) = &mut state.cache.partial_series else { return };
             for (k, picture) in pictures {
-                let number = arriving.number_of(k);
-                if let Some(slice) = arriving.slices.get_mut(number) {
+                let number = series.number_of(k);
+                if let Some(slice) = series.slices.get_mut(number) {
                     *slice = Some(picture);
                 }
             }
@@ -163,30 +163,30 @@ mod tests {
         let (mut state, mut jobs) = (State::default(), Jobs::new(None, Arc::new(|| ())));
         let reading = Reading { shows_slices: true, ..Reading::new(None, &handle) };
         let info = ScanInfo::of_dicom(Modality::Ct, Some(Unit::Hounsfield));
-        let (mut fast, mut arrival) =
-            (Arrival::new(&stack, info.clone(), &reading), Arrival::new(&stack, info, &reading));
+        let (mut fast, mut previewer) =
+            (SlicePreviewer::new(&stack, info.clone(), &reading), SlicePreviewer::new(&stack, info, &reading));
         let mut counts = Vec::new();
         let volume = stack.load_in_steps(&ReadOptions::default(), &mut |partial| {
             fast.show_after(Duration::ZERO, partial);
             assert!(handle.take_partial().is_empty(), "a fast series does not flicker");
-            arrival.show_after(Duration::from_hours(1), partial);
+            previewer.show_after(Duration::from_hours(1), partial);
             handle.take_partial().into_iter().for_each(|part| part(false, &mut state, &mut jobs));
-            let arriving = state.cache.arriving.as_mut().unwrap();
-            let shown = arriving.slices.iter().filter(|slice| slice.is_some()).count();
+            let series = state.cache.partial_series.as_mut().unwrap();
+            let shown = series.slices.iter().filter(|slice| slice.is_some()).count();
             assert_eq!(shown, partial.done());
             if counts.is_empty() {
-                assert_eq!(arriving.shown().map(|(at, _)| at), Some((SLICES - 1) / 2));
-                arriving.step(1);
+                assert_eq!(series.shown().map(|(at, _)| at), Some((SLICES - 1) / 2));
+                series.step(1);
             }
             counts.push(shown);
             true
         });
         let volume = volume.unwrap();
         assert!(counts.len() > 1 && counts.is_sorted() && counts.last() == Some(&SLICES), "{counts:?}");
-        let arriving = state.cache.arriving.unwrap();
-        assert_eq!((arriving.plane, arriving.at), (Plane::Axial, SLICES.div_ceil(2)), "the chosen slice stays");
+        let series = state.cache.partial_series.unwrap();
+        assert_eq!((series.plane, series.at), (Plane::Axial, SLICES.div_ceil(2)), "the chosen slice stays");
         let window = [SOFT_TISSUE.low() as f32, SOFT_TISSUE.high() as f32];
-        for (number, picture) in arriving.slices.iter().enumerate() {
+        for (number, picture) in series.slices.iter().enumerate() {
             let picture = picture.as_ref().unwrap();
             // Feet first, as the views count.
             let value = volume.value([2, 0, number]) as f32;
@@ -204,9 +204,9 @@ mod tests {
         let handle = JobHandle::new(Arc::new(|| ()));
         let reading = Reading::new(None, &handle);
         let info = ScanInfo::of_dicom(Modality::Ct, Some(Unit::Hounsfield));
-        let mut arrival = Arrival::new(&stack, info, &reading);
+        let mut previewer = SlicePreviewer::new(&stack, info, &reading);
         let loaded = stack.load_in_steps(&ReadOptions::default(), &mut |partial| {
-            arrival.send(partial);
+            previewer.send(partial);
             true
         });
         assert!(loaded.is_ok() && handle.take_partial().is_empty(), "a background job shows no slices");

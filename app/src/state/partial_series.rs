@@ -7,7 +7,7 @@ use crate::scene::{DisplayGrid, Plane};
 
 /// Pictures of the slices that have arrived.
 #[derive(Clone, Debug)]
-pub struct Arriving {
+pub struct PartialSeries {
     /// Grid of the volume.
     pub grid: DisplayGrid,
     /// Plane of the slices.
@@ -18,7 +18,7 @@ pub struct Arriving {
     pub at: usize,
 }
 
-impl Arriving {
+impl PartialSeries {
     /// No pictures yet of a stack along the third stored axis. The middle slice is the current one.
     pub fn new(grid: DisplayGrid) -> Self {
         let plane = Plane::ALL[grid.orientation.axis[2]];
@@ -63,17 +63,17 @@ mod tests {
     #[test]
     fn only_slices_that_have_arrived_are_stepped_through() {
         let grid = Grid::new([4, 4, 9], DAffine3::from_scale(DVec3::new(-1.0, -1.0, 2.0)));
-        let mut arriving = Arriving::new(DisplayGrid::new(&grid, PlaneMode::Native));
-        assert_eq!((arriving.plane, arriving.at, arriving.slices.len()), (Plane::Axial, 4, 9));
-        assert!(arriving.shown().is_none());
-        arriving.step(1);
+        let mut series = PartialSeries::new(DisplayGrid::new(&grid, PlaneMode::Native));
+        assert_eq!((series.plane, series.at, series.slices.len()), (Plane::Axial, 4, 9));
+        assert!(series.shown().is_none());
+        series.step(1);
         for at in [3, 5, 8] {
-            arriving.slices[at] = Some(picture(at as u8));
+            series.slices[at] = Some(picture(at as u8));
         }
-        let mut seen = vec![arriving.shown().map(|(at, _)| at)];
+        let mut seen = vec![series.shown().map(|(at, _)| at)];
         for by in [1, 1, 1, -1, -1, -1, 2] {
-            arriving.step(by);
-            seen.push(arriving.shown().map(|(at, _)| at));
+            series.step(by);
+            seen.push(series.shown().map(|(at, _)| at));
         }
         assert_eq!(seen, [3, 5, 8, 8, 5, 3, 3, 8].map(Some));
     }
@@ -87,9 +87,9 @@ mod tests {
         for (stored, plane, number) in
             [(downwards, Plane::Axial, 3), (rightwards, Plane::Sagittal, 1), (backwards, Plane::Coronal, 3)]
         {
-            let arriving = Arriving::new(DisplayGrid::new(&Grid::new([3, 4, 5], stored), PlaneMode::Native));
-            assert_eq!((arriving.plane, arriving.slices.len(), arriving.number_of(1)), (plane, 5, number));
-            let voxel = arriving.grid.orientation.target_voxel([0, 0, 1], [3, 4, 5]);
+            let series = PartialSeries::new(DisplayGrid::new(&Grid::new([3, 4, 5], stored), PlaneMode::Native));
+            assert_eq!((series.plane, series.slices.len(), series.number_of(1)), (plane, 5, number));
+            let voxel = series.grid.orientation.target_voxel([0, 0, 1], [3, 4, 5]);
             assert_eq!(voxel[plane.axis()], number);
         }
     }

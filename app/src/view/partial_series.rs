@@ -8,22 +8,22 @@ use crate::command::{Sender, SeriesCommand};
 use crate::panel::left::thumbnails::Thumbnails;
 use crate::scene::{Convention, Plane};
 use crate::state::JobStatus;
-use crate::state::arriving::Arriving;
+use crate::state::partial_series::PartialSeries;
 use crate::theme::{self, font, radius, space};
 
 /// Draws the current slice, and below it the progress with a cancel button.
-pub(super) fn show(ui: &mut Ui, arriving: &Arriving, convention: Convention, job: &JobStatus, sender: &Sender) {
+pub(super) fn show(ui: &mut Ui, series: &PartialSeries, convention: Convention, job: &JobStatus, sender: &Sender) {
     let area = ui.max_rect();
-    let id = Id::unique("arriving slices");
+    let id = Id::unique("partial series");
     let response = ui.interact(area, id, Sense::click_and_drag());
     ui.painter().rect_filled(area, 0.0, theme::tokens::DARK.image);
     let (above, below) = area.split_top_bottom_at_y((area.bottom() - NOTICE).max(area.top()));
-    if let Some((at, picture)) = arriving.shown() {
+    if let Some((at, picture)) = series.shown() {
         let (texture, extent) = Thumbnails::of(ui).texture(ui, id, picture);
         let area = above.shrink(space::XL);
         let scale = (area.size() / extent).min_elem().max(0.0);
         // The pictures are in the radiological convention.
-        let mirrored = convention == Convention::Neurological && arriving.plane != Plane::Sagittal;
+        let mirrored = convention == Convention::Neurological && series.plane != Plane::Sagittal;
         let [left, right] = if mirrored { [1.0, 0.0] } else { [0.0, 1.0] };
         let part = Rect { min: pos2(left, 0.0), max: pos2(right, 1.0) };
         let image = Rect::from_center_size(area.center(), extent * scale);
@@ -31,13 +31,13 @@ pub(super) fn show(ui: &mut Ui, arriving: &Arriving, convention: Convention, job
         let text = |at, align, text: &str| {
             ui.painter().text(at, align, text, font::caption(), theme::tokens::DARK.text);
         };
-        if let Some(letters) = arriving.grid.letters(arriving.plane, convention) {
+        if let Some(letters) = series.grid.letters(series.plane, convention) {
             text(image.left_center() - vec2(space::S, 0.0), Align2::RIGHT_CENTER, &letters.left);
             text(image.right_center() + vec2(space::S, 0.0), Align2::LEFT_CENTER, &letters.right);
             text(image.center_top() - vec2(0.0, space::XS), Align2::CENTER_BOTTOM, &letters.top);
             text(image.center_bottom() + vec2(0.0, space::XS), Align2::CENTER_TOP, &letters.bottom);
         }
-        let label = format!("Preview: {} {}/{}", arriving.plane.name(), at + 1, arriving.slices.len());
+        let label = format!("Preview: {} {}/{}", series.plane.name(), at + 1, series.slices.len());
         text(above.left_top() + vec2(space::M, space::M), Align2::LEFT_TOP, &label);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, &label));
     }
@@ -46,7 +46,7 @@ pub(super) fn show(ui: &mut Ui, arriving: &Arriving, convention: Convention, job
         let by = notches.take(ui.input(wheel::turned).notches);
         ui.data_mut(|data| data.insert_temp(id, notches));
         if by != 0 {
-            sender.send(SeriesCommand::StepArriving(by));
+            sender.send(SeriesCommand::StepPartial(by));
         }
     }
     let card = Rect::from_center_size(below.center(), vec2(WIDTH.min(below.width()), below.height() - space::L));
@@ -71,7 +71,7 @@ mod tests {
     use crate::state::{Slot, Thumbnail};
 
     struct LoadingSlices {
-        arriving: Arriving,
+        series: PartialSeries,
         job: JobStatus,
         sender: Sender,
     }
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn the_wheel_steps_through_arrived_slices_and_loading_can_be_cancelled() {
         let grid = Grid::new([4, 4, 9], DAffine3::from_scale(DVec3::new(-1.0, -1.0, 2.0)));
-        let mut arriving = Arriving::new(DisplayGrid::new(&grid, PlaneMode::Native));
+        let mut series = PartialSeries::new(DisplayGrid::new(&grid, PlaneMode::Native));
         for at in 3..6 {
-            arriving.slices[at] = Some(Arc::new(Thumbnail { size: [4, 4], pixels: vec![40 * at as u8; 16] }));
+            series.slices[at] = Some(Arc::new(Thumbnail { size: [4, 4], pixels: vec![40 * at as u8; 16] }));
         }
         let job = JobStatus {
             id: 7,
@@ -91,10 +91,10 @@ mod tests {
             detail: "3 of 9 slices".into(),
             quiet: false,
         };
-        let loading = LoadingSlices { arriving, job, sender: Sender::default() };
+        let loading = LoadingSlices { series, job, sender: Sender::default() };
         let mut window = Harness::builder().with_size([800.0, 600.0]).build_ui_state(
             |ui, loading: &mut LoadingSlices| {
-                show(ui, &loading.arriving, Convention::Radiological, &loading.job, &loading.sender);
+                show(ui, &loading.series, Convention::Radiological, &loading.job, &loading.sender);
             },
             loading,
         );
@@ -113,8 +113,8 @@ mod tests {
             });
             window.step();
             let sent = window.state().sender.take();
-            assert_eq!(sent, [Command::from(SeriesCommand::StepArriving(expected))]);
-            window.state_mut().arriving.step(expected);
+            assert_eq!(sent, [Command::from(SeriesCommand::StepPartial(expected))]);
+            window.state_mut().series.step(expected);
             window.step();
             assert!(window.query_by_label(&format!("Preview: Axial {now}/9")).is_some());
         }
