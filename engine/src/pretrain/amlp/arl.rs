@@ -31,6 +31,11 @@ pub fn relative(errors: Tensor<2>, masked: Tensor<2>, counts: Tensor<2>) -> Tens
     relative.mask_where(degenerate, masked)
 }
 
+/// Relative losses up to `max`, so that single patches do not dominate the loss; 0 for no limit.
+pub fn clipped(relative: Tensor<2>, max: f64) -> Tensor<2> {
+    if max > 0.0 { relative.clamp_max(max) } else { relative }
+}
+
 /// `L_rrl`; `None` if it is left out. `relative` is [`relative`]'s result, `weights` `[B, N]` are 0 where a patch does not count
 /// and `count` over a slice's patches where it does: 1 if all slices have `count` masked patches.
 pub fn attention(
@@ -101,6 +106,19 @@ mod tests {
         for (actual, expected) in gradient.iter().zip([0.5 / 3.0, 1.0 / 3.0, 1.5 / 3.0, 0.0]) {
             assert!((actual - expected).abs() < 1e-6, "{gradient:?}");
         }
+    }
+
+    #[test]
+    fn a_limit_clips_the_weight_of_the_hardest_patches() {
+        let device = Device::flex();
+        let errors = rows(vec![1.0, 1.0, 4.0], 1, &device);
+        let masked = rows(vec![1.0; 3], 1, &device);
+        let rel = relative(errors.clone(), masked.clone(), of(3.0, &device));
+        assert_eq!(values(clipped(rel.clone(), 0.0)), [0.5, 0.5, 2.0]);
+        let rel = clipped(rel, 1.5);
+        assert_eq!(values(rel.clone()), [0.5, 0.5, 1.5]);
+        let loss = attention(Attention::Weighted, errors, rel, masked, 3).unwrap();
+        assert!((values(loss)[0] - (0.5 + 0.5 + 6.0) / 3.0).abs() < 1e-6);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::arl::{Attention, attention, relative, relative_losses};
+use super::arl::{Attention, attention, clipped, relative, relative_losses};
 use super::batch::{DeviceBatch, MaskedBatch};
 use super::ccl::{Consistency, consistency, consistency_logits, literal_consistency_of_slice};
 use crate::Result;
@@ -41,10 +41,8 @@ pub fn forward(net: &MaskedUNet, batch: &DeviceBatch, config: &Config) -> Tensor
 /// copied. The consistency loss covers masked patches with a flipped label.
 pub fn losses(output: Tensor<4>, batch: &DeviceBatch, method: &MethodConfig) -> AmlpLoss {
     let errors = batch.appearance.errors(patch_errors(output.clone(), batch.image.clone(), batch.grid));
-    let mut rel = relative(errors.clone(), batch.masked.clone(), batch.counts.clone());
-    if method.loss.attention_max > 0.0 {
-        rel = rel.clamp_max(method.loss.attention_max);
-    }
+    let rel = relative(errors.clone(), batch.masked.clone(), batch.counts.clone());
+    let rel = clipped(rel, method.loss.attention_max);
     let pred = reconstruction(errors.clone(), batch.weights.clone(), batch.count);
     let rrl = attention(method.attention, errors.clone(), rel, batch.weights.clone(), batch.count);
     // Without a flipped patch the sum is empty, so the logits are not computed.
