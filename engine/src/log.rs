@@ -58,8 +58,39 @@ fn filter(chosen: Option<&str>, default: &str) -> (Targets, Option<String>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Warnings of the preprocessing began with the name of its module, others with `warning:`.
+    #[test]
+    fn a_logged_warning_reads_like_one_of_a_command() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
+        let log = tracing_subscriber::registry().with(layer.event_format(LogFormat));
+        tracing::subscriber::with_default(log, || {
+            tracing::warn!("the crop is small");
+            tracing::info!("reading");
+        });
+        let text = String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "warning: the crop is small\nINFO engine::log::tests: reading\n");
+    }
 
     #[test]
     fn an_unreadable_filter_falls_back_to_the_default_with_a_reason() {

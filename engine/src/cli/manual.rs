@@ -179,4 +179,20 @@ mod tests {
         assert_eq!(on(&["run", "folders"]).unwrap(), section("Run folders"));
         assert!(on(&["zebra"]).is_err());
     }
+
+    #[test]
+    fn help_lists_what_a_command_requires_before_the_options_of_both_stages() {
+        for name in TRAINERS {
+            let help = help_on(&[name.to_owned()]).unwrap();
+            let (own, shared) = help.split_once("\nOptions of both stages:").unwrap();
+            assert!(
+                own.contains("<COHORT>\n") && own.contains("--modality <M>\n") && own.contains("--out <RUN>\n"),
+                "{own}"
+            );
+            assert!(shared.contains("--weight-decay <X>\n") && !shared.contains("Folder of patients"), "{shared}");
+        }
+        let pretrain = help_on(&["pretrain".to_owned()]).unwrap();
+        let (_, beyond) = pretrain.split_once("\nOptions beyond the paper:").unwrap();
+        assert!(beyond.contains("--hints <FRACTION>\n") && !beyond.contains("--weight-decay"), "{beyond}");
+    }
 }

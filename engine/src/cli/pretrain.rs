@@ -91,10 +91,10 @@ pub struct Args {
     /// Record this preprocessed slice, counted from 0, at every epoch. Repeatable.
     #[arg(long, value_name = "PATIENT:SLICE")]
     probe: Vec<String>,
-    #[command(flatten, next_help_heading = "Options beyond the paper")]
-    recipe: RecipeFlags,
     #[command(flatten, next_help_heading = "Options of both stages")]
     shared: TrainingFlags,
+    #[command(flatten, next_help_heading = "Options beyond the paper")]
+    recipe: RecipeFlags,
 }
 
 impl Args {
