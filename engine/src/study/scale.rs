@@ -102,8 +102,8 @@ mod tests {
         for (name, scale, side, width, spacing) in [
             ("quick", 1.0, 64, 4, Spacing::Millimetres([2.5; 3])),
             ("quick", 0.5, 48, 4, Spacing::Millimetres([160.0 / 48.0; 3])),
-            ("evidence", 1.0, 160, 16, Spacing::Native),
-            ("evidence", 0.5, 80, 8, Spacing::Millimetres([2.0; 3])),
+            ("evidence", 1.0, 160, 8, Spacing::Native),
+            ("evidence", 0.5, 80, 4, Spacing::Millimetres([2.0; 3])),
             ("ablation", 0.5, 48, 4, Spacing::Millimetres([4.0; 3])),
             ("paper-table-6", 1.0, 160, 64, Spacing::Iso),
         ] {
