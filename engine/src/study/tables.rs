@@ -73,14 +73,19 @@ fn row(group: &Group, method: &MethodSummary, references: &[&str], notes: &mut V
         method.metrics.get(metric).map_or(DASH.into(), |spread| format!("{:.*}", metric.decimals(), spread.mean))
     }));
     let (first, decimals) = (method.metrics.get(&group.metric()), group.metric().decimals());
-    cells.push(first.map_or(DASH.into(), |spread| format!("{:.decimals$}", spread.sd_patients)));
-    cells.push(first.map_or(DASH.into(), |spread| format!("{:.decimals$}", spread.sd_draws)));
+    let deviations = first.map_or([None; 2], |spread| deviations(group, method, spread));
+    cells.extend(deviations.map(|sd| sd.map_or(DASH.into(), |sd| format!("{sd:.decimals$}"))));
     for reference in references {
         let paired = method.differences.iter().find(|d| d.to == *reference && d.metric == group.metric());
         cells.push(paired.map_or(DASH.into(), |paired| difference(paired, decimals)));
     }
     notes.extend(flaws(method).into_iter().map(|flaw| format!("{}: {flaw}", method.method)));
     cells
+}
+
+/// Standard deviations over patients, and over draws and seeds; `None` for a single one, which has none.
+fn deviations(group: &Group, method: &MethodSummary, spread: &Spread) -> [Option<f64>; 2] {
+    [(group.patients > 1).then_some(spread.sd_patients), (method.units[0] > 1).then_some(spread.sd_draws)]
 }
 
 /// What is wrong with the runs of a method, apart from runs that have not converged.
@@ -203,7 +208,10 @@ pub fn csv(groups: &[Group]) -> Result<Vec<u8>> {
         let [runs, planned] = method.units.map(|units| units.to_string());
         let end = [runs, planned, notes.join(" ")];
         let mut write = |metric: &str, spread: Option<&Spread>, paired: Option<&Difference>| {
-            let spread = spread.map(|s| [s.mean, s.sd_patients, s.sd_draws].map(|value| value.to_string()));
+            let spread = spread.map(|s| {
+                let [patients, draws] = deviations(group, method, s);
+                [Some(s.mean), patients, draws].map(|value| value.map(|value| value.to_string()).unwrap_or_default())
+            });
             let numbers = paired.map(|d| [d.mean, d.interval[0], d.interval[1], d.p, d.p_holm].map(|n| n.to_string()));
             let mut line = [&group.cohort, &group.budget, &method.method].map(Clone::clone).to_vec();
             line.push(metric.to_owned());
@@ -273,10 +281,13 @@ mod tests {
         let cells = |line: &BTreeMap<String, String>| {
             ["method", "metric", "mean", "runs", "planned", "notes"].map(|name| line[name].clone())
         };
+        // One run has no deviation between draws. It was given as 0.
+        assert_eq!(["sd_patients", "sd_draws"].map(|name| lines[1][name].as_str()), ["0.25", ""]);
         assert_eq!(cells(&lines[0]), ["mae", "", "", "0", "1", "1 of 1 run failed. out of memory, at step 3"]);
         let note = "pre-training of 1 run. Training has collapsed.";
         assert_eq!(cells(&lines[1]), ["byol", "DSC", "0.5", "1", "1", note]);
         let table = table(&group);
+        assert_eq!(table.rows[1], ["byol", "0.500", "0.250", "-"]);
         assert_eq!(table.notes, ["mae: 1 of 1 run failed. out of memory, at step 3", &format!("byol: {note}")]);
         for text in [table.markdown(), table.html(), table.latex()] {
             assert!(text.contains(note) && text.contains("out of memory"), "{text}");
