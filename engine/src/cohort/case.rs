@@ -38,8 +38,8 @@ impl ImageFile {
         let image = Volume::read_with(&self.path, &ReadOptions { frames, ..ReadOptions::default() })?;
         if self.frame.is_none() && image.file_frames > 1 {
             let why = format!(
-                "the image is 4-D. Choose one of its frames, 0 to {}, with --frame, or name them as channels in \
-                 dataset.json beside imagesTr",
+                "the image is 4-D. Choose one of its frames (0 to {}), or name them as channels in dataset.json beside \
+                 imagesTr",
                 image.file_frames - 1
             );
             return Err(Error::field(&self.path, "frames", image.file_frames, why));

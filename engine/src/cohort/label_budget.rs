@@ -131,8 +131,8 @@ impl Split {
         let mut notes = Vec::new();
         if with_lesion < all {
             notes.push(format!(
-                "The labelled patients are drawn from the {} with a lesion. {} an empty mask. labels.any = true \
-                 (--labels-any) draws from all {all}.",
+                "The labelled patients are drawn from the {} with a lesion. {} an empty mask. labels.any = true draws \
+                 from all {all}.",
                 plural(with_lesion, "training patient", "training patients"),
                 plural(all - with_lesion, "other has", "others have")
             ));
@@ -173,7 +173,7 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], budget: &LabelBudget, se
     let total = masked.len();
     if total == 0 {
         let why = if lesion_ml.values().any(Option::is_some) {
-            "no training patient has a lesion. labels.any = true (--labels-any) also draws patients with an empty mask"
+            "no training patient has a lesion. labels.any = true also draws patients with an empty mask"
         } else {
             "no training patient has a mask"
         };

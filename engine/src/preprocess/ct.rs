@@ -60,16 +60,15 @@ impl CtReader {
     pub fn remedy(self, doubt: &CtDoubt) -> &'static str {
         match (self, doubt) {
             (Self::Training, CtDoubt::Offset { .. }) => {
-                "Set preprocess.ct_offset (--ct-offset) to the HU to add, or to 0 to keep the values, or preprocess.kind to \
-                 other"
+                "Set preprocess.ct_offset to the HU to add, or to 0 to keep the values, or preprocess.kind to other"
             }
             (Self::Training, CtDoubt::Scaled { .. }) => {
                 "The window in HU would make it uniform. Set preprocess.kind to other, which normalises a scan by its own \
                  values, or use the scan as it was acquired"
             }
             (Self::Model, CtDoubt::Offset { .. }) => {
-                "The model was trained on Hounsfield units. Store the scan in them, or segment it with the HU to add \
-                 (--ct-offset)"
+                "The model was trained on Hounsfield units. Store the scan in them, or segment it with a CT offset, the HU to \
+                 add"
             }
             (Self::Model, CtDoubt::Scaled { .. }) => {
                 "The model was trained on Hounsfield units, which cannot be told from these values. Use the scan as it was \

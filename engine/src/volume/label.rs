@@ -127,9 +127,9 @@ impl LabelVolume {
         }
         let mut volume = Self::read_frame(path, 0)?;
         if volume.file_frames > 1 {
-            let frame = options
-                .frame
-                .ok_or_else(|| Error::file(path, format!("has {} frames, a mask must have one", volume.file_frames)))?;
+            let frames = plural(volume.file_frames, "frame", "frames");
+            let several = || Error::file(path, format!("has {frames}, a mask must have one"));
+            let frame = options.frame.ok_or_else(several)?;
             volume = Self::read_frame(path, frame)?;
         }
         Self::of_volume(path, volume, options)

@@ -310,10 +310,10 @@ fn four_dimensional_images_are_not_trained_on_silently() {
     let mut config = pretrain_config(&root);
     config.training.epochs = 1;
     let error = pretrain(&config, &temp.path().join("refused"), false, 0).unwrap_err().to_string();
-    assert!(error.contains("frames is 2") && error.contains("frames, 0 to 1, with --frame"), "{error}");
+    assert!(error.contains("frames is 2") && error.contains("frames (0 to 1)"), "{error}");
     // No scan of a fine-tuning can be read: the error says why, not that nobody has a mask.
     let error = finetune(&finetune_config(&root, None), &temp.path().join("no"), false, 0).unwrap_err().to_string();
-    assert!(error.contains("used 0 of") && error.contains("with --frame"), "{error}");
+    assert!(error.contains("used 0 of") && error.contains("one of its frames"), "{error}");
     config.data.frame = Some(1);
     pretrain(&config, &temp.path().join("pre"), false, 0).unwrap();
 
