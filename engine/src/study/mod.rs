@@ -3,6 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `plan.rs` | `PLAN.toml`: what is compared |
+//! | `overrides.rs` | refuses settings that the rates and lengths of a stage would replace |
 //! | `ready.rs` | predefined plans: the paper's tables, a quick one, a thorough one |
 //! | `split.rs` | test folds, validation patients, labelled draws |
 //! | `job.rs` | expands the plan into runs |
@@ -35,6 +36,7 @@ mod clustering;
 mod estimate;
 pub mod figures;
 mod job;
+mod overrides;
 mod paper;
 pub mod plan;
 mod rates;

@@ -9,6 +9,7 @@ use crate::cohort::label_budget::{LabelDraw, LabelShare};
 use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
+use crate::study::overrides;
 use crate::study::summary::Metric;
 use crate::study::views::TablePlan;
 use crate::{Error, Result};
@@ -330,6 +331,7 @@ impl Plan {
                 self.pretrain_config(cohort, method)?;
             }
         }
+        overrides::check(self)?;
         self.tables.iter().try_for_each(|table| table.check(self))
     }
 
