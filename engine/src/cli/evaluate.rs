@@ -109,7 +109,7 @@ pub fn report(args: &Args) -> anyhow::Result<Report> {
         ProgressBar::hidden()
     };
     let report = evaluate_pairs(&pairs, &targets, &options, &args.masks.options_for(args.files.frame), &|done| {
-        bar.set_position(done as u64)
+        bar.set_position(done as u64);
     });
     bar.finish_and_clear();
     Ok(report?)

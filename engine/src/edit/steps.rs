@@ -72,19 +72,24 @@ const TYPES: [(&str, &str); 3] = [
     ("expected f64", "expected a number"),
 ];
 
-/// Reads an operation. An error names the key with the wrong value; serde does not. It is the key without which the message is
-/// another one.
+/// Reads an operation. An error names the key with the wrong value; serde does not. It is the key that has the value in serde's
+/// message, and without which the message is another one.
 fn operation(value: &Value, name: &str) -> Result<Op> {
     let read = |value: &Value| serde_json::from_value::<Op>(value.clone()).map_err(|why| why.to_string());
     read(value).map_err(|why| {
-        let mut keys = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "op");
-        let is_wrong = |key: &String| {
+        let quoted = match (why.split('"').nth(1), why.split('`').nth(1)) {
+            (Some(text), _) => format!("\"{text}\""),
+            (None, Some(other)) => other.to_owned(),
+            (None, None) => "null".to_owned(),
+        };
+        let is_wrong = |key: &String, given: &Value| {
             let mut rest = value.clone();
-            rest.as_object_mut().is_some_and(|fields| fields.remove(key).is_some())
-                && read(&rest).err() != Some(why.clone())
+            let removed = rest.as_object_mut().is_some_and(|fields| fields.remove(key).is_some());
+            removed && given.to_string().contains(&quoted) && read(&rest).err().as_ref() != Some(&why)
         };
         let plain = TYPES.iter().fold(why.clone(), |text, (serde, plain)| text.replace(serde, plain));
-        match keys.find(|(key, _)| !why.starts_with("missing field") && is_wrong(key)) {
+        let mut keys = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "op");
+        match keys.find(|(key, given)| !why.starts_with("missing field") && is_wrong(key, given)) {
             Some((key, wrong)) => Error::config(key, wrong, plain),
             None => Error::config("op", name, plain),
         }

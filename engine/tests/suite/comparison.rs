@@ -94,12 +94,12 @@ fn no_patient_of_an_earlier_run_becomes_a_test_patient_of_a_later_one() {
     pretrain(&config, &pre, false, 0).unwrap();
     let pretraining: Split = RunFolder::open(&pre).unwrap().read_split().unwrap();
     let path = temp.path().join("own.json");
-    let prepare = |own: &Split, from: &Path, out: &Path| {
+    let prepare = |own: &Split, from: &Path, out: &Path| -> engine::Result<Split> {
         fs::write(&path, own.to_json().unwrap()).unwrap();
         let start = Start { split: Some(&path), ..Start::default() };
         let job =
             FinetuneJob::prepare(finetune_config(&root, Some(from)), out, start, &Control::default(), &mut |_, _| {})?;
-        Ok::<Split, engine::Error>(job.run.read_split()?)
+        job.run.read_split()
     };
     let mut own = pretraining.clone();
     let left_out = own.train.remove(0);

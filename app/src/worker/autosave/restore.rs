@@ -90,7 +90,7 @@ impl Job for RestoreJob {
         document.set_mask(match file {
             Some(MaskLayer { path, more_files, algorithm, styles: saved, .. }) => {
                 let (styles_changed, saved_revision) = (styles != saved, Some(base));
-                MaskLayer { path, more_files, algorithm, saved_revision, styles, styles_changed, ..mask }
+                MaskLayer { path, more_files, styles, styles_changed, saved_revision, algorithm, ..mask }
             }
             None => MaskLayer { styles, ..mask },
         });

@@ -289,6 +289,8 @@ fn operation_lists_are_read_as_they_are_written() {
         (r#"[{"op":"fill","label":1,"voxel":[-1,0,0]}]"#, "step 1: voxel = [-1,0,0]"),
         (r#"[{"op":"interpolate","label":1,"axis":3}]"#, "axis = 3"),
         (r#"[{"op":"paint","label":1,"radius_mm":5,"mode":"4d","points_mm":[[1,2,3]]}]"#, "step 1: mode = \"4d\""),
+        (r#"[{"op":"paint","label":5,"radius_mm":"5","points_mm":[[1,2,3]]}]"#, "step 1: radius_mm = \"5\""),
+        (r#"[{"op":"paint","label":1,"radius_mm":5,"points_mm":[[1,2]]}]"#, "step 1: op = paint: invalid length 2"),
         (r#"[{"op":"paint","label":1,"radius_mm":5,"plane":"oblique","points_mm":[[1,2,3]]}]"#, "a normal"),
     ] {
         let error = steps::parse(wrong).unwrap_err().to_string();
