@@ -99,7 +99,7 @@ fn no_patient_of_an_earlier_run_becomes_a_test_patient_of_a_later_one() {
         let start = Start { split: Some(&path), ..Start::default() };
         let job =
             FinetuneJob::prepare(finetune_config(&root, Some(from)), out, start, &Control::default(), &mut |_, _| {})?;
-        job.run.read_split()
+        job.run.read_split::<Split>()
     };
     let mut own = pretraining.clone();
     let left_out = own.train.remove(0);
