@@ -30,10 +30,10 @@ pub struct TrainingFlags {
     #[arg(help_heading = NO_HEADING)]
     pub cohort: PathBuf,
     /// Modality, or several separated by commas, one per channel.
-    #[arg(long, value_name = "M", value_delimiter = ',', required = true, help_heading = NO_HEADING)]
+    #[arg(long, value_name = "M", value_delimiter = ',', required = true, help_heading = NO_HEADING, display_order = 0)]
     pub modality: Vec<String>,
     /// Folder to create for the results.
-    #[arg(long, value_name = "RUN", help_heading = NO_HEADING)]
+    #[arg(long, value_name = "RUN", help_heading = NO_HEADING, display_order = 0)]
     pub out: PathBuf,
     /// TOML file with settings named as in a run's config.toml. Repeatable; later files override earlier ones.
     #[arg(long, value_name = "FILE")]
