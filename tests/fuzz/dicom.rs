@@ -18,30 +18,24 @@ mod error;
 mod parallel;
 #[path = "../src/random.rs"]
 mod random;
+#[path = "../src/samples.rs"]
+mod samples;
 #[path = "../../engine/src/volume/mod.rs"]
 mod volume;
 #[path = "../../engine/src/words.rs"]
 mod words;
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
-
 use libfuzzer_sys::fuzz_target;
 
 pub use error::{Error, ErrorKind, Result};
-
-static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
 fuzz_target!(
     init: {
         // A decoder that panics on a damaged frame is caught, and is no failure.
         std::panic::set_hook(Box::new(|_| {}));
-        let folder = tempfile::tempdir().expect("a folder in TMPDIR");
-        FOLDER.set(folder.keep()).expect("set once");
     },
     |bytes: &[u8]| {
-        let folder = FOLDER.get().expect("set before the first run");
-        if let Err(why) = damaged::check_file(bytes, folder) {
+        if let Err(why) = damaged::check_bytes(bytes) {
             eprintln!("{why}");
             std::process::abort();
         }

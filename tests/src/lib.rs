@@ -3,3 +3,4 @@
 pub mod damaged;
 pub mod edited;
 pub mod random;
+pub mod samples;

@@ -1,6 +1,7 @@
 //! One DICOM file: its header in memory, its pixels on request.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::parse::{self, PixelElement, Stop};
 use super::source::{Bytes, Source, inflate, inflated_bound};
@@ -42,6 +43,14 @@ impl DicomFile {
     /// A file that cannot be read, is no DICOM file or is damaged before its pixels.
     pub fn open(path: &Path) -> Result<Self> {
         Self::from_source(&Source::file(path))
+    }
+
+    /// Reads the header of a file in memory, as [`DicomFile::open`] does.
+    ///
+    /// # Errors
+    /// As [`DicomFile::open`].
+    pub fn from_bytes(bytes: Arc<[u8]>) -> Result<Self> {
+        Self::from_source(&Source::memory(bytes))
     }
 
     pub(super) fn from_source(source: &Source) -> Result<Self> {

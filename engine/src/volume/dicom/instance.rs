@@ -159,8 +159,13 @@ impl Instance {
         }
         // Segmentations and presentation states are layers, not images.
         let is_layer = SEGMENTATION_CLASSES.contains(&&*instance.class_uid);
-        if !is_layer && instance.has_pixels && instance.rows > 0 && instance.columns > 0 {
-            instance.add_planes(data);
+        if !is_layer && instance.has_pixels {
+            if instance.rows > 0 && instance.columns > 0 {
+                instance.add_planes(data);
+            } else {
+                let why = "Rows (0028,0010) or Columns (0028,0011) is missing or 0, so its pixels are not read";
+                instance.warnings.push(why.to_owned());
+            }
         }
         instance
     }

@@ -76,13 +76,34 @@ pub struct Series {
 }
 
 impl Library {
-    /// Reads the headers under `path`: a file, a folder with its subfolders, a zip archive or a DICOMDIR.
+    /// Reads the headers under `path`: a file, a folder with its subfolders, a zip archive or a DICOMDIR. The zip archives of
+    /// a folder are read if it holds no other DICOM file.
     ///
     /// # Errors
     /// A path that cannot be read, a single file that is not DICOM or damaged, cancelled.
     pub fn scan(path: &Path, progress: Progress) -> Result<Self> {
         let (sources, warnings) = listing::sources(path)?;
-        Self::of_sources(&sources, warnings, progress)
+        let library = Self::of_sources(&sources, warnings, progress)?;
+        if !library.patients.is_empty() || !path.is_dir() {
+            return Ok(library);
+        }
+        let (members, warnings) = listing::of_archives(&sources);
+        if members.is_empty() {
+            return Ok(library);
+        }
+        Self::of_sources(&members, [library.warnings, warnings].concat(), progress)
+    }
+
+    /// Reads the headers of files in memory. A single one may be a zip archive.
+    ///
+    /// # Errors
+    /// As [`Library::scan`].
+    pub fn of_bytes(files: &[Arc<[u8]>]) -> Result<Self> {
+        let mut sources: Vec<Source> = files.iter().cloned().map(Source::memory).collect();
+        if let [only] = &sources[..] {
+            sources = listing::in_file(only)?.0;
+        }
+        Self::of_sources(&sources, Vec::new(), &|_, _| true)
     }
 
     fn of_sources(sources: &[Source], mut warnings: Vec<String>, progress: Progress) -> Result<Self> {

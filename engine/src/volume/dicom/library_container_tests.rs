@@ -51,6 +51,23 @@ fn a_zip_archive_is_read_like_its_folder() {
     }
 }
 
+#[test]
+fn a_folder_of_zip_archives_is_read_like_its_members() {
+    let folder = tempfile::tempdir().unwrap();
+    for k in 0..3 {
+        write(folder.path(), &format!("export/{k}.zip"), &zip(&[("image", file_bytes(&slice(3, k)))]));
+    }
+    write(folder.path(), "damaged.zip", b"PK\x03\x04 and no directory");
+    write(folder.path(), "note.txt", b"hello");
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    assert_eq!(library.select(folder.path(), None).unwrap().grid().shape, [2, 2, 3]);
+    assert_eq!(library.warnings, ["a file is left out: damaged zip archive: no end record"]);
+    // Beside other DICOM files, archives may be copies of them.
+    write(folder.path(), "image", &file_bytes(&slice(3, 7)));
+    let library = Library::scan(folder.path(), &|_, _| true).unwrap();
+    assert_eq!(library.series().map(|series| series.files).sum::<usize>(), 1);
+}
+
 /// A DICOMDIR of these file ids.
 fn directory(ids: &[&str]) -> Vec<u8> {
     let mut data = DataSet::new();

@@ -1,8 +1,6 @@
 //! The files of a folder, a zip archive or a DICOMDIR.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::source::{Member, Source};
@@ -22,32 +20,46 @@ pub(super) fn sources(path: &Path) -> Result<(Vec<Source>, Vec<String>)> {
     if meta.is_dir() {
         let mut warnings = Vec::new();
         let files = files_under(path, &mut warnings)?;
-        let sources =
-            files.into_iter().map(|file| Source { path: file, display_path: path.to_path_buf(), member: None });
-        return Ok((sources.collect(), warnings));
+        return Ok((files.into_iter().map(|file| Source::within(file, path)).collect(), warnings));
     }
-    if starts_with(path, b"PK\x03\x04")? || starts_with(path, b"PK\x05\x06")? {
-        return Ok((zip_members(path)?, Vec::new()));
-    }
-    if let Ok(file) = DicomFile::open(path)
-        && file.data.get(Tag::DIRECTORY_RECORD_SEQUENCE).is_some()
-    {
-        return of_directory(path, &file.data);
-    }
-    Ok((vec![Source::file(path)], Vec::new()))
+    in_file(&Source::file(path))
 }
 
-/// True if the file starts with these bytes.
-fn starts_with(path: &Path, start: &[u8]) -> Result<bool> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    file.take(start.len() as u64).read_to_end(&mut head).map_err(Error::io("read", path))?;
-    Ok(head == start)
+/// The files to read for one file: the members of a zip archive, the files that a DICOMDIR lists, or itself. Bytes in memory
+/// have no folder, so that a DICOMDIR there is itself.
+pub(super) fn in_file(source: &Source) -> Result<(Vec<Source>, Vec<String>)> {
+    if matches!(&start(source)?[..], b"PK\x03\x04" | b"PK\x05\x06") {
+        return Ok((zip_members(source)?, Vec::new()));
+    }
+    if source.memory.is_none()
+        && let Ok(file) = DicomFile::from_source(source)
+        && file.data.get(Tag::DIRECTORY_RECORD_SEQUENCE).is_some()
+    {
+        return of_directory(&source.path, &file.data);
+    }
+    Ok((vec![source.clone()], Vec::new()))
+}
+
+/// The first four bytes.
+fn start(source: &Source) -> Result<Vec<u8>> {
+    source.open()?.read(0, 4)
 }
 
 /// True for a zip archive.
 pub(super) fn is_zip(path: &Path) -> bool {
-    starts_with(path, b"PK\x03\x04").unwrap_or(false)
+    start(&Source::file(path)).is_ok_and(|start| start == b"PK\x03\x04")
+}
+
+/// The members of the zip archives among files, and warnings about damaged archives.
+pub(super) fn of_archives(files: &[Source]) -> (Vec<Source>, Vec<String>) {
+    let (mut members, mut warnings) = (Vec::new(), Vec::new());
+    for archive in files.iter().filter(|file| is_zip(&file.path)) {
+        match zip_members(archive) {
+            Ok(found) => members.extend(found),
+            Err(error) => warnings.push(format!("a file is left out: {}", error.without_path())),
+        }
+    }
+    (members, warnings)
 }
 
 /// True for hidden files, and for earlier versions of files that were replaced.
@@ -61,7 +73,7 @@ pub(super) fn files_in(folder: &Path) -> Result<Vec<Source>> {
     let named = entries.filter(|entry| !is_passed_over(&entry.file_name().to_string_lossy()));
     let mut files: Vec<PathBuf> = named.map(|entry| entry.path()).filter(|path| path.is_file()).collect();
     files.sort();
-    Ok(files.into_iter().map(|file| Source { path: file, display_path: folder.to_path_buf(), member: None }).collect())
+    Ok(files.into_iter().map(|file| Source::within(file, folder)).collect())
 }
 
 /// Every file under a folder, by path, without hidden ones. Links to folders are followed once.
@@ -136,7 +148,7 @@ fn of_directory(path: &Path, data: &DataSet) -> Result<(Vec<Source>, Vec<String>
         warnings.push(format!("{listed} not exist"));
     }
     let sources = files.into_iter().filter(|file| file != path);
-    Ok((sources.map(|file| Source { path: file, display_path: path.to_path_buf(), member: None }).collect(), warnings))
+    Ok((sources.map(|file| Source::within(file, path)).collect(), warnings))
 }
 
 /// Finds the file of a ReferencedFileID within the folder. Ignores case and a version suffix (`;1`).
@@ -160,17 +172,11 @@ fn locate(folder: &Path, parts: &[String]) -> Option<PathBuf> {
 }
 
 /// The files in a zip archive, from its central directory (PKWARE APPNOTE 4.3). Encrypted and nested ones are left out.
-fn zip_members(path: &Path) -> Result<Vec<Source>> {
-    let fail = || Error::io("read", path);
-    let damaged = |why: &str| Error::file(path, format!("damaged zip archive: {why}"));
-    let mut file = File::open(path).map_err(fail())?;
-    let len = file.metadata().map_err(fail())?.len();
-    let mut read = |from: u64, n: u64| -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        file.seek(SeekFrom::Start(from)).map_err(fail())?;
-        (&mut file).take(n).read_to_end(&mut bytes).map_err(fail())?;
-        Ok(bytes)
-    };
+fn zip_members(archive: &Source) -> Result<Vec<Source>> {
+    let damaged = |why: &str| Error::file(&archive.display_path, format!("damaged zip archive: {why}"));
+    let mut bytes = archive.open()?;
+    let len = bytes.len as u64;
+    let mut read = |from: u64, n: u64| bytes.read(from as usize, from.saturating_add(n) as usize);
     // The end record is the last thing, before a comment of at most 64 KiB.
     let tail_start = len.saturating_sub(22 + 65_535);
     let tail = read(tail_start, len)?;
@@ -210,7 +216,7 @@ fn zip_members(path: &Path) -> Result<Vec<Source>> {
         }
         let offset = local + 30 + u64::from(half(&head, 26)) + u64::from(half(&head, 28));
         let member = Member { offset, packed, len: unpacked, deflated: method == 8 };
-        sources.push(Source { path: path.to_path_buf(), display_path: path.to_path_buf(), member: Some(member) });
+        sources.push(Source { member: Some(member), ..archive.clone() });
     }
     Ok(sources)
 }

@@ -124,7 +124,8 @@ impl Library {
             others.sort_unstable();
             others.dedup();
             let only = if others.is_empty() { String::new() } else { format!(", only {}", others.join(", ")) };
-            let why = self.warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
+            let mut warnings = self.warnings.iter().chain(self.series().flat_map(|series| &series.warnings));
+            let why = warnings.next().map(|warning| format!(" ({warning})")).unwrap_or_default();
             return Err(Error::file(place, format!("contains no DICOM image{only}{why}")));
         }
         let candidates: Vec<(&Series, usize)> = match selector {

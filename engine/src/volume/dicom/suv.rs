@@ -5,6 +5,11 @@
 
 use super::{DataSet, Tag};
 
+/// Attributes of the images that an enhanced one was converted from, equal in all of them (PS3.3 A.71).
+const CONVERTED: Tag = Tag(0x0020, 0x9170);
+/// FrameAcquisitionDateTime and FrameAcquisitionDuration, in ms.
+const FRAME_TIME: Tag = Tag(0x0018, 0x9074);
+const FRAME_DURATION: Tag = Tag(0x0018, 0x9220);
 const DAY: f64 = 86_400.0;
 /// A dynamic scan starts at most this long before the administration, in seconds.
 const LONGEST_LEAD: f64 = 600.0;
@@ -61,6 +66,25 @@ impl SuvFactor {
 
 impl PetHeader {
     pub fn of(data: &DataSet) -> Self {
+        let shared = data.item(Tag::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
+        let Some(converted) = shared.and_then(|groups| groups.item(CONVERTED)) else { return Self::of_image(data) };
+        let mut header = converted.clone();
+        let of_file = [Tag::PATIENT_WEIGHT, Tag::PATIENT_SIZE, Tag::PATIENT_SEX, Tag::SERIES_DATE, Tag::SERIES_TIME];
+        of_file.into_iter().for_each(|tag| header.copy(data, tag));
+        let frames = data.items(Tag::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
+        let contents = || frames.iter().filter_map(|groups| groups.item(Tag::FRAME_CONTENT_SEQUENCE));
+        let mut times: Vec<String> = contents().filter_map(|content| content.text(FRAME_TIME)).collect();
+        times.sort();
+        times.dedup();
+        let mut header = Self::of_image(&header);
+        // Without decay correction, one factor holds only for frames of one time.
+        let first = times.first().filter(|_| times.len() == 1 || header.decay != "NONE");
+        header.acquisition = first.and_then(|time| whole_date_time(time));
+        header.frame_duration_ms = contents().find_map(|content| content.number(FRAME_DURATION)).filter(|ms| *ms > 0.0);
+        header
+    }
+
+    fn of_image(data: &DataSet) -> Self {
         let text = |tag| data.text(tag);
         let at = |date: Tag, time: Tag| date_time(text(date)?.as_str(), text(time)?.as_str());
         let pharmaceutical = data.item(Tag::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
