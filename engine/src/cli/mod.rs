@@ -207,8 +207,18 @@ fn is_cancelled(error: &anyhow::Error) -> bool {
 fn one_line(error: &anyhow::Error) -> String {
     // The engine's errors include their cause; for others the whole chain is printed.
     let text = if error.is::<crate::Error>() { error.to_string() } else { format!("{error:#}") };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let options =
+        REMEDIES.iter().filter(|(remedy, _)| text.contains(remedy)).map(|(_, option)| format!(" (option {option})"));
+    text.split_whitespace().collect::<Vec<_>>().join(" ") + &options.collect::<String>()
 }
+
+/// Remedies that errors name, and their options. The window shows the same errors, so the errors do not name options.
+const REMEDIES: [(&str, &str); 4] = [
+    ("one of its frames", "--frame"),
+    ("labels.any", "--labels-any"),
+    ("preprocess.ct_offset", "--ct-offset"),
+    ("a CT offset", "--ct-offset"),
+];
 
 /// A control that Ctrl+C cancels. The current step is finished and saved first. A second Ctrl+C exits at once.
 fn interruptible() -> anyhow::Result<Arc<Control>> {

@@ -314,6 +314,10 @@ fn four_dimensional_images_are_not_trained_on_silently() {
     // No scan of a fine-tuning can be read: the error says why, not that nobody has a mask.
     let error = finetune(&finetune_config(&root, None), &temp.path().join("no"), false, 0).unwrap_err().to_string();
     assert!(error.contains("used 0 of") && error.contains("one of its frames"), "{error}");
+    // The command line adds its option.
+    let line = ["pretrain", "--device", "cpu", "--modality", "pet", "--size", "16", "--width", "2", "--epochs", "1"];
+    let (code, _, errors) = ended(&amlp(&line, &[&root, Path::new("--out"), &temp.path().join("line")]));
+    assert!(code == 1 && errors.contains("one of its frames") && errors.contains("(option --frame)"), "{errors}");
     config.data.frame = Some(1);
     pretrain(&config, &temp.path().join("pre"), false, 0).unwrap();
 
