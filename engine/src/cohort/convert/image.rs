@@ -91,7 +91,7 @@ pub(super) fn convert<'a>(
         units_evidence: info.unit_evidence.clone(),
         study: id(&info.study_uid),
         series: id(&info.series_uid),
-        volume: Some(stack.name.clone()).filter(|name| !name.is_empty() && !work.words.are_in(name)),
+        volume: Some(stack.name.clone()).filter(|name| !name.is_empty() && !work.words.appear_in(name)),
         images: (0..stack.frames()).flat_map(|frame| stack.sources(frame)).flatten().count(),
         resampled: resampled.is_some(),
         patient: keep_ids.then(|| work.name.to_owned()),
@@ -120,12 +120,12 @@ pub(super) fn convert_mask(
     let mut renamed = 0;
     for segment in &mut found.segments {
         let code = segment.kind.as_ref().map(|code| code.meaning.as_str()).unwrap_or_default();
-        if !work.options.keep_ids && (work.words.are_in(&segment.name) || work.words.are_in(code)) {
+        if !work.options.keep_ids && (work.words.appear_in(&segment.name) || work.words.appear_in(code)) {
             segment.name = format!("segment {}", segment.number);
             segment.kind = None;
             renamed += 1;
         }
-        segment.algorithm = segment.algorithm.take().filter(|name| !work.words.are_in(name));
+        segment.algorithm = segment.algorithm.take().filter(|name| !work.words.appear_in(name));
     }
     if renamed > 0 {
         let segments = plural(renamed, "segment's name names", "segments' names name");

@@ -14,7 +14,7 @@ use crate::words::plural;
 /// Planes closer than this along the normal, in mm, are at the same position. Spacings that differ by less are even: 0.01 mm,
 /// and what positions with two decimals lose as binary numbers.
 const EVEN_MM: f64 = 0.01 + 1e-6;
-/// The same as a share of the pixel spacing, for pixels of less than 0.04 mm.
+/// The same as a fraction of the pixel spacing, for pixels of less than 0.04 mm.
 const EVEN_SHARE: f64 = 0.25;
 /// Maximum difference of direction cosines within a stack.
 const COSINE_TOLERANCE: f64 = 1e-3;

@@ -14,7 +14,7 @@ use crate::volume::dicom::{self, DataSet, DicomFile, Frames, PatientSpace, Tag, 
 use crate::volume::{Grid, Relation};
 use crate::words::plural;
 
-/// Smallest share of the maximum at which a fractional pixel is inside.
+/// Smallest fraction of the maximum at which a fractional pixel is inside.
 const INSIDE: f64 = 0.5;
 
 /// How the pixels of a SEG are stored.
