@@ -116,7 +116,7 @@ impl Slice {
                 let axis = (1..3).fold(0, |best, a| if along(a) > along(best) { a } else { best });
                 let normal = in_voxels / in_voxels[axis];
                 let usable = normal.is_finite();
-                let error = || Error::config("plane", format!("{world:?}"), "must not be zero");
+                let error = || Error::config("plane", format!("{world:?}"), "the normal must not be zero");
                 usable.then_some(Self { axis, normal, stored: false }).ok_or_else(error)
             }
         }

@@ -91,7 +91,11 @@ impl Plane {
                 if usable {
                     Ok(())
                 } else {
-                    Err(Error::config("plane", format!("{normal:?}"), "must be a finite vector other than zero"))
+                    Err(Error::config(
+                        "plane",
+                        format!("{normal:?}"),
+                        "the normal must be a finite vector other than zero",
+                    ))
                 }
             }
         }
@@ -104,26 +108,30 @@ fn label_above_0(label: u16) -> Result<()> {
 
 fn range(min: Option<f64>, max: Option<f64>) -> Result<()> {
     let (low, high) = (min.unwrap_or(f64::NEG_INFINITY), max.unwrap_or(f64::INFINITY));
-    if low <= high { Ok(()) } else { Err(Error::config("min", low, format!("must not exceed max, which is {high}"))) }
+    if low <= high {
+        Ok(())
+    } else {
+        Err(Error::config("min", low, format!("the minimum must not exceed the maximum, which is {high}")))
+    }
 }
 
 fn check_axis(axis: usize) -> Result<()> {
-    if axis < 3 { Ok(()) } else { Err(Error::config("axis", axis, "must be 0, 1 or 2")) }
+    if axis < 3 { Ok(()) } else { Err(Error::config("axis", axis, "the axis must be 0, 1 or 2")) }
 }
 
 fn positive(field: &str, value: f64) -> Result<()> {
     let usable = value.is_finite() && value > 0.0;
-    if usable { Ok(()) } else { Err(Error::config(field, value, "must be above 0")) }
+    if usable { Ok(()) } else { Err(Error::config(field, value, "the value must be above 0")) }
 }
 
 fn not_negative(field: &str, value: f64) -> Result<()> {
     let usable = value.is_finite() && value >= 0.0;
-    if usable { Ok(()) } else { Err(Error::config(field, value, "must be 0 or more")) }
+    if usable { Ok(()) } else { Err(Error::config(field, value, "the value must be 0 or more")) }
 }
 
 fn finite(field: &str, points: &[[f64; 3]]) -> Result<()> {
     match points.iter().find(|point| point.iter().any(|v| !v.is_finite())) {
-        Some(point) => Err(Error::config(field, format!("{point:?}"), "must be finite")),
+        Some(point) => Err(Error::config(field, format!("{point:?}"), "the point must be finite")),
         None => Ok(()),
     }
 }

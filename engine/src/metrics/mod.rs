@@ -204,7 +204,7 @@ mod tests {
         let segmentation: Vec<bool> = "0111000000011".chars().map(|c| c == '1').collect();
         let measured = measure(&segmentation, &reference, &grid([13, 1, 1]), &Options::default()).unwrap();
         assert_eq!(measured.lesions, Lesions { tp: 2, fp: 1, missed: 1 });
-        assert!(measured.notes[0].starts_with("a single slice"), "{:?}", measured.notes);
+        assert!(measured.notes[0].starts_with("in a single slice"), "{:?}", measured.notes);
         assert!((measured.volume_ml - 0.05).abs() < 1e-12 && (measured.truth_volume_ml - 0.06).abs() < 1e-12);
         assert_eq!(measured.precision, 0.4);
     }

@@ -255,7 +255,9 @@ mod tests {
         assert_eq!(exact, (vec![0, 3, 65535], vec![]));
         for bad in [0.5, -1.0, 65536.0, f32::INFINITY, 1.02, 0.988_235_3] {
             let error = floats(&[0.0, bad]).unwrap_err().to_string();
-            assert!(error.contains("voxel [1, 0, 0]") && error.contains("threshold"), "{error}");
+            assert!(error.contains("voxel [1, 0, 0]") && error.contains("whole numbers from 0 to 65535"), "{error}");
+            // A whole number out of range is no sign of a soft mask.
+            assert_eq!(error.contains("threshold"), bad.fract() != 0.0, "{error}");
         }
     }
 

@@ -165,7 +165,9 @@ fn a_consensus_of_masks_on_different_grids_names_both() {
     let folder = tempfile::tempdir().unwrap();
     let [image, mask, _] = files(folder.path(), "[]");
     let other = folder.path().join("other.nii.gz").to_str().unwrap().to_owned();
-    let grid = Grid::new([3, 4, 5], Volume::read(image.as_ref()).unwrap().grid.world_from_voxel);
+    // Between the voxels of the other mask, so that it is no part of its grid.
+    let mut grid = Grid::new([3, 4, 5], Volume::read(image.as_ref()).unwrap().grid.world_from_voxel);
+    grid.world_from_voxel.translation.x += 0.37;
     let like = Volume::new(grid.clone(), VoxelData::F32(vec![0.0; 60]), Scale::IDENTITY);
     write_label(other.as_ref(), &LabelVolume::new(grid, vec![1_u8; 60]).unwrap(), &like).unwrap();
     let out = folder.path().join("out.nii.gz").to_str().unwrap().to_owned();

@@ -85,7 +85,8 @@ fn starts_a_job(command: &Command) -> bool {
         Command::Intent(_) => true,
         Command::File(command) => matches!(
             command,
-            FileCommand::Retry
+            FileCommand::UsePath(..)
+                | FileCommand::Retry
                 | FileCommand::Save
                 | FileCommand::SaveAs(_)
                 | FileCommand::SaveThen(_)

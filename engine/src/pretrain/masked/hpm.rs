@@ -32,7 +32,7 @@ pub(crate) const PRESET: Preset = Preset {
     family: Family::Related,
     what: "masks shift from random to the patches that a teacher ranks hardest",
     about: "HPM masks 75 % of the patches, reconstructs them and ranks them by difficulty, and masks a growing \
-            share, up to half, of the patches that a moving average of the network ranks hardest. Here the ranking \
+            fraction, up to half, of the patches that a moving average of the network ranks hardest. Here the ranking \
             head is a small MLP on the U-Net's last block, averaged over each of the 16 x 16 patches. Encoder and \
             decoder are transferred.",
     citation: "Wang et al., Hard Patches Mining for Masked Image Modeling, CVPR 2023",

@@ -55,6 +55,18 @@ fn square(from: f64, to: f64, k: f64) -> Vec<[f64; 3]> {
     vec![[from, from, k], [to, from, k], [to, to, k], [from, to, k]]
 }
 
+/// A slice thickness of 1e-308 mm in a damaged header: the positions in voxels overflow.
+#[test]
+fn contours_on_a_slice_of_absurd_thickness_are_left_out() {
+    let (folder, mut source) = (tempfile::tempdir().unwrap(), made_source());
+    let path = structure_set(&source, &[("CLOSED_PLANAR", square(-0.5, 3.5, 1.0))], folder.path());
+    source.images.truncate(1);
+    source.grid.shape[2] = 1;
+    source.grid.world_from_voxel.matrix3.z_axis *= 1e-308;
+    let result = read(&path, Some(&source));
+    assert!(result.is_err() || result.unwrap().segments[0].voxels == 0);
+}
+
 #[test]
 fn contours_make_holes_only_within_their_plane() {
     let (folder, source) = (tempfile::tempdir().unwrap(), made_source());

@@ -162,10 +162,11 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
 fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
     let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return point };
     let beyond = |end: &DVec3, k: f64| DVec3::new(point.x - end.x, point.y - end.y, k + point.z - end.z);
-    if point.z <= first.z {
+    // An absurd geometry makes positions NaN. They are ordered, too, so that they end here as a point that is not finite.
+    if point.z.total_cmp(&first.z).is_le() {
         return beyond(first, 0.0);
     }
-    if point.z >= last.z {
+    if point.z.total_cmp(&last.z).is_ge() {
         return beyond(last, (positions.len() - 1) as f64);
     }
     let above = positions.partition_point(|position| position.z <= point.z).clamp(1, positions.len() - 1);
