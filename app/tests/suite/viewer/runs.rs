@@ -177,7 +177,7 @@ fn two_ticked_runs_of_one_stage_are_compared() {
     assert!(state(&window).runs_to_compare().is_err_and(|why| why.contains("Tick two")));
     click(&mut window, "Tick third to compare it");
     click(&mut window, "Tick first to compare it");
-    assert!(state(&window).runs_to_compare().is_err_and(|why| why.contains("one stage")));
+    assert!(state(&window).runs_to_compare().is_err_and(|why| why.contains("same stage")));
     click(&mut window, "Tick first to compare it");
     click(&mut window, "Tick second to compare it");
     click(&mut window, "Compare");
