@@ -14,8 +14,8 @@ use egui_kittest::kittest::Queryable as _;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_wgpu::{RenderState, RendererOptions, WgpuSetup};
 
-/// Time limit for jobs.
-pub const TIMEOUT: Duration = Duration::from_mins(1);
+/// Time limit for jobs. Only a job that hangs reaches it, even on a machine that is busy with other work.
+pub const TIMEOUT: Duration = Duration::from_mins(4);
 /// Ctrl as a window reports it.
 pub const CTRL: Modifiers = Modifiers { ctrl: true, command: true, ..Modifiers::NONE };
 /// The usual size of a window.
