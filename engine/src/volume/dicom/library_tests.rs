@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{DataSet, Tag, Value, Vr, file_bytes, read, read_with_info, with_series};
 use super::*;
+use crate::volume::seg::SourceSeries;
 use crate::volume::{ReadOptions, VoxelData};
 
 #[path = "library_container_tests.rs"]
@@ -241,6 +242,11 @@ fn pixels_that_a_file_does_not_hold_are_named() {
     data.put_u16(Tag::COLUMNS, &[10_000]);
     let path = write(folder.path(), "wide", &file_bytes(&data));
     let why = read(&path, &all()).unwrap_err().to_string();
+    assert!(why.contains("1200000000 bytes of pixels expected, 8 found"), "{why}");
+    // Nor is there a grid for contours, whose mask would be as large.
+    let library = Library::scan(&path, &|_, _| true).unwrap();
+    let stack = &library.series().next().unwrap().stacks[0];
+    let why = SourceSeries::of(stack).unwrap_err().to_string();
     assert!(why.contains("1200000000 bytes of pixels expected, 8 found"), "{why}");
     // Twelve bits a pixel without gaps are retired from the standard.
     let mut packed = slice(3, 0);

@@ -184,7 +184,7 @@ impl ImageStack {
 
     /// Reads a part of the first file before memory for `slots` slices is allocated, because its header may declare more
     /// pixels than the file holds.
-    fn check_first(&self, slots: usize) -> Result<()> {
+    pub(super) fn check_first(&self, slots: usize) -> Result<()> {
         let file = DicomFile::from_source(&self.first().source)?;
         let frames = Frames::open(&file)?;
         if frames.layout.frame_bytes() * slots > SMALL {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::frames::SMALL;
 use super::listing::files_in;
 use super::source::Source;
 use super::{DataSet, DicomFile, ImageStack, Library, PatientSpace, ScanInfo, Series, Tag, split_selector};
@@ -168,8 +169,12 @@ impl SourceSeries {
     /// The slices of a stack with the headers of their images.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// A file that cannot be read, or a large grid whose first image has fewer pixels than it declares: a mask on it would take
+    /// as much memory.
     pub fn of(stack: &ImageStack) -> Result<Self> {
+        if stack.grid().len() > SMALL {
+            stack.check_first(stack.grid().shape[2])?;
+        }
         let info = stack.info();
         let is_mosaic = stack.stack.frames.iter().flatten().flatten().any(|slice| {
             let instance = &stack.instances[slice.instance];
