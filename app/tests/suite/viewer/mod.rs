@@ -27,6 +27,7 @@ mod queue;
 mod reliability;
 mod restart;
 mod review;
+mod run_comparison;
 mod runs;
 mod segmentation;
 mod snapshots;
