@@ -47,9 +47,8 @@ fn without_window(args: &Args, why: &str) -> ExitCode {
         _ => format!("{name} is not set"),
     });
     tracing::error!(
-        "no window could be opened: {why}. Tried: {}; graphics through Vulkan, Metal, DirectX 12 or OpenGL. \
-         Without a display the program `amlp` does the same work: amlp info, amlp segment, amlp evaluate, amlp demo; \
-         amlp-viewer --screenshot and --state need no display either",
+        "no window could be opened: {why}. Tried {}, with Vulkan, Metal, DirectX 12 or OpenGL. Without a display, \
+         use the command line, such as amlp segment or amlp demo, or amlp-viewer with --screenshot or --state",
         tried.join(", ")
     );
     ExitCode::from(2)

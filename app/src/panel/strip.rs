@@ -55,7 +55,7 @@ fn missing(document: &Document) -> &'static str {
     match (document.segmentation(), document.reference()) {
         (Some(_), Some(_)) => "Computing the agreement of every slice\u{2026}",
         (Some(_), None) => {
-            "Open a reference to see the agreement of every slice, or a probability to see its uncertainty."
+            "Open a reference to see the agreement of every slice, or a probability map to see its uncertainty."
         }
         (None, Some(_)) => "Segment this case, or open a segmentation, to see the agreement of every slice.",
         (None, None) => {

@@ -23,8 +23,8 @@ pub const EXAMPLES: &str = "Examples:
   amlp finetune COHORT --modality flair --from none --labels 5% --out runs/scratch
   amlp finetune COHORT --modality pet --from runs/pre --labels 4 --validate 5 --out runs/fine
 
-Split, preprocessing and network are inherited from the pre-training run. Labels read by --validate count towards \
-the label budget.
+Split, preprocessing and network are inherited from the pre-training run. All other options have the defaults of the \
+preset; `amlp manual config.toml` lists them. Labels read by --validate count towards the label budget.
 
 Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.";
 

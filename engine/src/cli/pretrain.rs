@@ -28,7 +28,9 @@ pub fn examples() -> String {
   amlp pretrain COHORT --modality pet --out runs/pre --preset amlp-plus --size 96 --epochs 50
   amlp pretrain COHORT --modality flair --out runs/pre --dry-run
 
-Presets, which `amlp presets NAME` describes:
+Options have the defaults of the preset; `amlp manual config.toml` lists them.
+
+Presets (`amlp presets NAME` describes them):
 
 {}
 Ctrl+C finishes the step, saves and exits with code 130. `amlp resume RUN` continues.",

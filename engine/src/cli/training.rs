@@ -142,10 +142,10 @@ impl DeviceFlags {
 /// How the labelled patients are chosen.
 #[derive(clap::Args)]
 pub struct LabelFlags {
-    /// Labelled training patients: a percentage such as 5%, a number, all, or patients:ID,ID.
+    /// Labelled training patients: a percentage, a number, all, or patients:ID,ID [default: 5%].
     #[arg(long, value_name = "LABELS")]
     labels: Option<String>,
-    /// How the labelled patients are drawn.
+    /// How the labelled patients are drawn [default: random].
     #[arg(long, value_name = "HOW", value_enum)]
     label_draw: Option<LabelDraw>,
     /// Draw the labelled patients also among those with an empty mask.

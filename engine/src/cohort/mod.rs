@@ -75,11 +75,11 @@ pub enum Layout {
 impl std::fmt::Display for Layout {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str(match self {
-            Self::FolderPerPatient => "folder-a-patient",
-            Self::Bids => "bids",
-            Self::Brats => "brats",
-            Self::Hecktor => "hecktor",
-            Self::NnUnet => "nn-unet",
+            Self::FolderPerPatient => "one folder per patient",
+            Self::Bids => "BIDS",
+            Self::Brats => "BraTS",
+            Self::Hecktor => "HECKTOR",
+            Self::NnUnet => "nnU-Net",
         })
     }
 }
