@@ -35,7 +35,7 @@ pub struct MaskConfig {
 pub struct LossConfig {
     /// Masked patches of air do not count.
     pub tissue_only: bool,
-    /// Each patch is normalised by its mean and standard deviation before reconstruction, as in MAE.
+    /// Each patch is normalised by its mean and standard deviation before reconstruction, as in MAE. Flat patches do not count.
     pub normalised: bool,
     /// Largest weight that ARL gives to a patch; 0 sets no limit.
     pub attention_max: f64,

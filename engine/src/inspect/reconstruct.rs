@@ -9,7 +9,7 @@ use super::{InspectedSlice, Masking};
 use crate::config::{Config, MaskFill};
 use crate::device::Compute;
 use crate::event::Stage;
-use crate::loss::patch_errors;
+use crate::loss::{NormalisedPatches, Variance, patch_errors};
 use crate::model::read_finite;
 use crate::pretrain::MaskedNet;
 use crate::pretrain::amlp::Appearance;
@@ -36,8 +36,8 @@ pub struct Reconstruction {
     pub input: Vec<f32>,
     /// Output of the network, `[C][S][S]`.
     pub output: Vec<f32>,
-    /// `L_i` of the masked patches, `[N]`: mean squared error over their pixels and channels, over the patch's variance if the
-    /// run normalises patches.
+    /// `L_i` of the masked patches, `[N]`: mean squared error over their pixels and channels. If the run normalises patches, it is
+    /// divided by the patch's variance, and flat patches have none.
     pub losses: Vec<Option<f32>>,
     /// Relative losses of the masked patches (Eq. 6), `[N]`; their mean is 1.
     pub relative: Vec<Option<f32>>,
@@ -99,7 +99,12 @@ impl Reconstructor {
         let output = appearance.undo(output);
         let read = |tensor| read_finite::<4>(tensor, "reconstruction");
         let errors = read_finite(appearance.errors(patch_errors(output.clone(), image, grid)), "reconstruction")?;
-        let masked = || (0..errors.len()).filter(|at| masking.masked[*at]);
+        let flat = if self.config.method.loss.normalised {
+            NormalisedPatches::of(&slice.grid, &slice.pixels, channels, Variance::Unbiased).flat
+        } else {
+            vec![false; errors.len()]
+        };
+        let masked = || (0..errors.len()).filter(|at| masking.masked[*at] && !flat[*at]);
         let chosen: Vec<f64> = masked().map(|at| f64::from(errors[at])).collect();
         let (mut losses, mut relative) = (vec![None; errors.len()], vec![None; errors.len()]);
         for (at, rel) in masked().zip(relative_losses(&chosen)) {

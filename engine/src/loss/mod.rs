@@ -12,6 +12,7 @@ mod segmentation;
 pub use codebook::{Codebook, QuantisedVectors, perplexity, quantise};
 pub use contrastive::{Contrast, info_nce, normalised, nt_xent, sinkhorn, swapped_prediction, unit_distance};
 pub use frequency::{Band, Spectrum, weights as spectrum_weights};
+pub(crate) use normed::Moments;
 pub use normed::{NormalisedPatches, Variance, denormalise, weighted_mean};
 pub use reconstruction::{masked_l1, patch_errors, reconstruction};
 pub(crate) use reconstruction::{patch_features, patch_means};

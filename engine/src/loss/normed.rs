@@ -18,6 +18,16 @@ pub enum Variance {
 }
 
 impl Variance {
+    /// Mean and standard deviation of a patch.
+    pub(crate) fn moments(self, patch: &[f32]) -> Moments {
+        let n = patch.len() as f64;
+        let mean = patch.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let squares = patch.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
+        let (degrees, epsilon) = self.terms(n);
+        let variance = squares / degrees;
+        Moments { mean, deviation: (variance + epsilon).sqrt(), is_flat: variance < FLAT }
+    }
+
     /// Divisor of the sum of `n` squares, and the epsilon that is added to the variance.
     fn terms(self, n: f64) -> (f64, f64) {
         match self {
@@ -25,6 +35,15 @@ impl Variance {
             Self::Biased => (n, 1e-5),
         }
     }
+}
+
+/// What a patch is normalised by.
+pub(crate) struct Moments {
+    pub mean: f64,
+    /// With the epsilon, so never 0.
+    pub deviation: f64,
+    /// The patch is left out of the loss.
+    pub is_flat: bool,
 }
 
 /// The normalised patches of a slice.
@@ -41,14 +60,9 @@ impl NormalisedPatches {
     pub fn of(grid: &PatchGrid, pixels: &[f32], channels: usize, variance: Variance) -> Self {
         let mut patches = grid.patches(pixels, channels);
         let normalise = |patch: &mut [f32]| {
-            let n = patch.len() as f64;
-            let mean = patch.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-            let squares = patch.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>();
-            let (degrees, epsilon) = variance.terms(n);
-            let variance = squares / degrees;
-            let deviation = (variance + epsilon).sqrt();
+            let Moments { mean, deviation, is_flat } = variance.moments(patch);
             patch.iter_mut().for_each(|v| *v = ((f64::from(*v) - mean) / deviation) as f32);
-            variance < FLAT
+            is_flat
         };
         let flat = patches.chunks_mut(grid.dimension(channels)).map(normalise).collect();
         Self { pixels: grid.assemble(&patches, channels), flat }

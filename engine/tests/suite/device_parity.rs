@@ -3,6 +3,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use engine::cluster::Clustering;
 use engine::config::Config;
 use engine::device::{Compute, open, probe};
 use engine::finetune::{DiceCrossEntropy, Samples};
@@ -82,7 +83,9 @@ fn pretraining_step(compute: &Compute) -> Step {
     }
     let labels = (0..BATCH).flat_map(|slice| {
         let (ori, new) = (&masked.label_ori[slice], &masked.label_new[slice]);
-        relabel(ori, new, &relevance.mean(slice), RelabelRule::default(), &coins(ori.len(), 1, 1, slice as u64)).after
+        let ori = Clustering { labels: ori.clone(), air: vec![false; ori.len()], ..Clustering::default() };
+        let coins = coins(new.len(), 1, 1, slice as u64);
+        relabel(&ori, new, &relevance.mean(slice), RelabelRule::default(), &coins).after
     });
     let (engine, mut optimizer) = (GradientEngine::new(compute, 0), optimizer(&config.training));
     let net = trial.objective().build(1, &device);

@@ -5,12 +5,10 @@ use burn::tensor::{Device, Tensor};
 use rand::RngExt;
 
 use crate::config::MethodConfig;
+use crate::loss::{Moments, Variance};
 use crate::patch::PatchGrid;
 use crate::pretrain::tensors::{images, rows};
 use crate::seed::stream;
-
-/// Added to the variance of a patch, as in MAE.
-const MIN_VARIANCE: f64 = 1e-6;
 
 /// The transforms of some slices on a device.
 #[derive(Clone, Default)]
@@ -98,26 +96,31 @@ impl Intensity {
     }
 }
 
-/// Mean and standard deviation of each patch of a slice, `[N]`.
-pub(in crate::pretrain) struct PatchScale([Vec<f32>; 2]);
+/// What the patches of a slice are normalised by, as in MAE.
+pub(crate) struct PatchScale {
+    /// Mean and standard deviation of each patch, `[N]`.
+    moments: [Vec<f32>; 2],
+    /// Flat patches, `[N]`, which are left out of the losses.
+    pub flat: Vec<bool>,
+}
 
 impl PatchScale {
     /// Over the pixels and channels of each patch of `[C][S][S]`.
     pub fn of(grid: &PatchGrid, pixels: &[f32], channels: usize) -> Self {
         let patches = grid.patches(pixels, channels);
-        let moments = patches.chunks(grid.dimension(channels).max(1)).map(|patch| {
-            let n = patch.len() as f64;
-            let mean = patch.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-            let variance = patch.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
-            (mean as f32, (variance + MIN_VARIANCE).sqrt() as f32)
-        });
-        let (means, deviations) = moments.unzip();
-        Self([means, deviations])
+        let moments = patches.chunks(grid.dimension(channels).max(1)).map(|patch| Variance::Unbiased.moments(patch));
+        let (mut means, mut deviations, mut flat) = (Vec::new(), Vec::new(), Vec::new());
+        for Moments { mean, deviation, is_flat } in moments {
+            means.push(mean as f32);
+            deviations.push(deviation as f32);
+            flat.push(is_flat);
+        }
+        Self { moments: [means, deviations], flat }
     }
 
     /// The slice `[C][S][S]` without each patch's mean and in units of its deviation.
     pub fn normalised(&self, grid: &PatchGrid, pixels: &[f32]) -> Vec<f32> {
-        let [means, deviations] = [0, 1].map(|k| grid.spread(&self.0[k]));
+        let [means, deviations] = self.moments.each_ref().map(|values| grid.spread(values));
         let scales = means.iter().zip(&deviations).cycle();
         pixels.iter().zip(scales).map(|(pixel, (mean, deviation))| (pixel - mean) / deviation).collect()
     }
@@ -126,12 +129,12 @@ impl PatchScale {
     pub fn on<'a>(all: impl Iterator<Item = &'a Self>, grid: &PatchGrid, device: &Device) -> Option<DeviceScale> {
         let all: Vec<&Self> = all.collect();
         let spread = |k: usize| {
-            let pixels: Vec<Vec<f32>> = all.iter().map(|slice| grid.spread(&slice.0[k])).collect();
+            let pixels: Vec<Vec<f32>> = all.iter().map(|slice| grid.spread(&slice.moments[k])).collect();
             images(pixels.iter(), 1, grid.size(), device)
         };
         let precision: Vec<Vec<f32>> = all
             .iter()
-            .map(|slice| slice.0[1].iter().map(|deviation| 1.0 / (deviation * deviation)).collect())
+            .map(|slice| slice.moments[1].iter().map(|deviation| 1.0 / (deviation * deviation)).collect())
             .collect();
         let scale = || DeviceScale { pixels: [spread(0), spread(1)], precision: rows(precision.iter(), device) };
         (!all.is_empty()).then(scale)
@@ -167,24 +170,37 @@ mod tests {
         assert!(back.iter().zip(&pixels).all(|(a, b)| (a - b).abs() < 1e-4), "{back:?}");
     }
 
+    /// The numbers of MAE's `norm_pix_loss`, whose variance is unbiased.
+    #[test]
+    fn patches_are_normalised_as_in_mae() {
+        let grid = PatchGrid::new(2, 1).unwrap();
+        let pixels = [1.0, 2.0, 3.0, 6.0];
+        let normalised = PatchScale::of(&grid, &pixels, 1).normalised(&grid, &pixels);
+        for (value, expected) in normalised.iter().zip([-0.92582, -0.46291, 0.0, 1.38873]) {
+            assert!((value - expected).abs() < 1e-5, "{normalised:?}");
+        }
+    }
+
     #[test]
     fn errors_of_normalised_patches_are_in_units_of_their_variance() {
         let device = Device::flex();
         let grid = PatchGrid::new(4, 2).unwrap();
-        // Patch 0 has mean 2 and deviation 1; patch 3 mean 0 and deviation 10.
+        // Patch 0 has mean 2 and squared errors of 1; patch 3 mean 0 and squared errors of 100.
         let mut pixels = vec![0.0f32; 16];
         for (index, value) in [(0, 1.0), (1, 3.0), (4, 3.0), (5, 1.0), (10, 10.0), (11, -10.0), (14, 10.0), (15, -10.0)]
         {
             pixels[index] = value;
         }
         let scale = PatchScale::of(&grid, &pixels, 1);
+        assert_eq!(scale.flat, [false, true, true, false]);
         let appearance =
             Appearance { scale: PatchScale::on(std::iter::once(&scale), &grid, &device), ..Appearance::default() };
-        // A network that outputs only the means errs by one deviation everywhere except in flat patches.
+        // The variance of four pixels is a third of the sum of their squares, so the mean square of an output of means is 3/4 of
+        // it.
         let means = appearance.undo(Tensor::zeros([1, 1, 4, 4], &device));
         let errors = crate::loss::patch_errors(means, image(pixels, 4, &device), 2);
         let errors = values(appearance.errors(errors));
-        for (error, expected) in errors.iter().zip([1.0, 0.0, 0.0, 1.0]) {
+        for (error, expected) in errors.iter().zip([0.75, 0.0, 0.0, 0.75]) {
             assert!((error - expected).abs() < 1e-3, "{errors:?}");
         }
     }

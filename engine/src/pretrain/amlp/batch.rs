@@ -91,9 +91,10 @@ impl<'a> Masker<'a> {
         let (config, method) = (self.config, &self.config.method);
         let chosen = self.chosen(state, key);
         let masked: Vec<f32> = indicator(self.grid.count(), &chosen);
-        let air = &state.clustering.air;
-        let counts = |patch: &usize| !(method.loss.tissue_only && air[*patch]);
-        let counted = chosen.iter().copied().filter(counts).collect();
+        let scale = method.loss.normalised.then(|| PatchScale::of(self.grid, &pixels, self.channels));
+        let is_air = |patch: usize| method.loss.tissue_only && state.clustering.air[patch];
+        let is_flat = |patch: usize| scale.as_ref().is_some_and(|scale| scale.flat[patch]);
+        let counted = chosen.iter().copied().filter(|&patch| !is_air(patch) && !is_flat(patch)).collect();
         let [background, foreground] = &state.clustering.centres;
         let has_centres = !foreground.is_empty();
         let (direction, offset, distance) =
@@ -112,7 +113,7 @@ impl<'a> Masker<'a> {
             offset: offset as f32,
             temperature: temperature.max(1e-12) as f32,
             intensity: (self.augments && strength > 0.0).then(|| Intensity::draw(strength, tissue, config.seed, &key)),
-            scale: method.loss.normalised.then(|| PatchScale::of(self.grid, &pixels, self.channels)),
+            scale,
             pixels,
             counted,
             has_centres,
@@ -216,6 +217,16 @@ impl MaskedBatch {
         constant_error(targets.iter().map(|[pixels, weights]| (&pixels[..], &weights[..])))
     }
 
+    /// Fraction of flat patches among the masked ones, the sum over the slices; 0 if patches are not normalised.
+    pub(super) fn flat_shares(&self) -> f64 {
+        let share = |slice: &MaskedSlice| {
+            let flat = slice.scale.as_ref().map_or(&[][..], |scale| &scale.flat);
+            let masked = slice.chosen.iter().filter(|patch| flat.get(**patch) == Some(&true)).count();
+            masked as f64 / slice.chosen.len().max(1) as f64
+        };
+        self.slices.iter().map(share).sum()
+    }
+
     /// The target of a slice, `[C][S][S]`, and the weight of each pixel in its loss, `[S][S]`.
     fn target(&self, slice: &MaskedSlice) -> [Vec<f32>; 2] {
         let weight = 1.0 / (slice.counted.len().max(1) * (self.grid.size() / self.grid.grid()).pow(2)) as f32;
@@ -307,5 +318,25 @@ mod tests {
             // The nearest of the tried numbers is at most 0.025 away from the best one.
             assert!(best - constant < 0.0007, "{normalised} {tissue_only}: {best} {constant}");
         }
+    }
+
+    /// As in MAE's recipe for slices: a flat patch, normalised, is noise.
+    #[test]
+    fn flat_patches_do_not_count_in_the_loss_of_normalised_patches() {
+        let mut config = preset("mae", &["t1".into()]).unwrap();
+        config.preprocess.size = 32;
+        let plain = SyntheticSlices::new(&config, 2).unwrap().masked(0.75, 1);
+        assert_eq!((&plain.counted, plain.flat_shares()), (&plain.chosen, 0.0));
+        config.method.loss.normalised = true;
+        let normalised = SyntheticSlices::new(&config, 2).unwrap().masked(0.75, 1);
+        assert_eq!(normalised.chosen, plain.chosen);
+        let mut shares = 0.0;
+        for (slice, counted) in normalised.slices.iter().zip(&normalised.counted) {
+            let flat = &slice.scale.as_ref().unwrap().flat;
+            let expected: Vec<usize> = slice.chosen.iter().copied().filter(|&patch| !flat[patch]).collect();
+            assert!(*counted == expected && expected.len() < slice.chosen.len(), "air outside the body is flat");
+            shares += 1.0 - expected.len() as f64 / slice.chosen.len() as f64;
+        }
+        assert!((normalised.flat_shares() - shares).abs() < 1e-12);
     }
 }

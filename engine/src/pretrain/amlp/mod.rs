@@ -103,6 +103,9 @@ struct Statistics {
     /// Sums of `L_pred` and of the loss of the best constant output of each batch. Absent in checkpoints of earlier versions.
     #[serde(default)]
     constant: [f64; 2],
+    /// Fractions of flat patches among the masked. Absent in checkpoints of earlier versions.
+    #[serde(default)]
+    flat: f64,
 }
 
 impl<'a> Amlp<'a> {
@@ -143,9 +146,8 @@ impl<'a> Amlp<'a> {
             .par_iter()
             .enumerate()
             .map(|(i, s)| {
-                let (kmeans, mean) = (&s.clustering.labels, sums.mean(i));
-                let coins = coins(kmeans.len(), config.seed, updates, i as u64);
-                relabel(kmeans, &s.label, &mean, RelabelRule::of(&config.method), &coins)
+                let coins = coins(s.label.len(), config.seed, updates, i as u64);
+                relabel(&s.clustering, &s.label, &sums.mean(i), RelabelRule::of(&config.method), &coins)
             })
             .collect();
         let (mut cases, mut flips, mut differs, mut agreeing, mut judged) = (CaseCounts::default(), 0, 0, 0, 0);
@@ -293,6 +295,7 @@ impl<'a> Method for Amlp<'a> {
         let losses = PatchLosses::of(batch, output);
         self.probes.observe(self.patches, batch, output, &losses, position)?;
         self.statistics.slices += batch.len();
+        self.statistics.flat += batch.flat_shares();
         self.statistics.literal.add(losses.literal(batch), batch.len() as f64);
         let both = [output.part("pred"), batch.constant_loss()];
         self.statistics.constant.iter_mut().zip(both).for_each(|(sum, loss)| *sum += loss * batch.len() as f64);
@@ -319,13 +322,16 @@ impl<'a> Method for Amlp<'a> {
     }
 
     fn diagnostics(&mut self, net: &MaskedUNet, position: Position, summary: &mut EpochSummary) -> Result<()> {
-        let Statistics { slices, literal, agreeing, judged, constant } = std::mem::take(&mut self.statistics);
+        let Statistics { slices, literal, agreeing, judged, constant, flat } = std::mem::take(&mut self.statistics);
         let literal = literal.divided_by(slices.max(1) as f64);
         summary.literal =
             Some(["rrl", "lcl"].map(|name| (name, literal.get(name).unwrap_or(0.0))).into_iter().collect());
         summary.agreement = (judged > 0).then(|| agreeing as f64 / judged as f64);
         summary.sigma = Some(self.sigma(position));
         warn_of_loss(position, constant[0], constant[1], summary);
+        if self.config.method.loss.normalised {
+            summary.diagnostics.set("flat_share", flat / slices.max(1) as f64);
+        }
         summary.gradient_norm = self.gradient_norms(net, position)?;
         summary.validation_loss = self.validation_loss(net, position)?;
         self.describe_labels(position, summary);

@@ -300,10 +300,9 @@ impl UntrainedPin {
         let period = config.method.period(position.epochs);
         if config.method.relabel && position.epoch.is_multiple_of(period) {
             let updates = (position.epoch / period) as u64;
-            let (kmeans, mean) = (&self.state.clustering.labels, self.relevance.mean(0));
-            let rule = RelabelRule::of(&config.method);
-            let coins = coins(kmeans.len(), config.seed, updates, record.pin.key());
-            let outcome = relabel(kmeans, &self.state.label, &mean, rule, &coins);
+            let (PatchState { clustering, label, .. }, mean) = (&self.state, self.relevance.mean(0));
+            let coins = coins(label.len(), config.seed, updates, record.pin.key());
+            let outcome = relabel(clustering, label, &mean, RelabelRule::of(&config.method), &coins);
             put_update(&mut record, &outcome, &mean);
             self.state.label = outcome.after;
             self.relevance.clear();

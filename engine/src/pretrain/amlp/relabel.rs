@@ -9,13 +9,14 @@
 //! | - | any | never masked in the period | unchanged |
 //!
 //! A patch is important if its relative loss (Eq. 6), averaged over the epochs of the period in which it was masked, is
-//! at least 1, the mean of all.
+//! at least 1, the mean of all. Air that is left out of the clustering is never important, so it stays background.
 
 use clap::ValueEnum;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::arl::important;
+use crate::cluster::Clustering;
 use crate::config::MethodConfig;
 use crate::event::CaseCounts;
 use crate::seed;
@@ -136,21 +137,31 @@ pub struct RelabelRule {
     /// Minimum distance of a patch's mean relative loss from 1; closer patches count as agreeing with `label_ori`. 0 in the
     /// paper.
     pub margin: f64,
+    /// Air is left out of the clustering and is never foreground.
+    pub tissue_only: bool,
 }
 
 impl RelabelRule {
     /// The rule of a method.
     pub fn of(method: &MethodConfig) -> Self {
-        Self { anchor: method.anchor, margin: method.loss.doubt_margin }
+        let MethodConfig { anchor, loss, cluster, .. } = method;
+        Self { anchor: *anchor, margin: loss.doubt_margin, tissue_only: cluster.tissue_only }
     }
 }
 
 /// Updates the labels of one slice.
 ///
-/// `kmeans` are the clustering's labels, `current` those in force, `mean` the patches' mean relative losses over the period
-/// ([`Relevance::mean`]), `coins` one coin per patch ([`coins`]).
-pub fn relabel(kmeans: &[u8], current: &[u8], mean: &[Option<f64>], rule: RelabelRule, coins: &[u8]) -> RelabelOutcome {
-    debug_assert!([current.len(), mean.len(), coins.len()] == [kmeans.len(); 3]);
+/// `current` are the labels in force, `mean` the patches' mean relative losses over the period ([`Relevance::mean`]), `coins` one
+/// coin per patch ([`coins`]).
+pub fn relabel(
+    clustering: &Clustering,
+    current: &[u8],
+    mean: &[Option<f64>],
+    rule: RelabelRule,
+    coins: &[u8],
+) -> RelabelOutcome {
+    let kmeans = &clustering.labels;
+    debug_assert!([clustering.air.len(), current.len(), mean.len(), coins.len()] == [kmeans.len(); 4]);
     let mut outcome = RelabelOutcome {
         before: current.to_vec(),
         after: current.to_vec(),
@@ -164,8 +175,10 @@ pub fn relabel(kmeans: &[u8], current: &[u8], mean: &[Option<f64>], rule: Relabe
     let counts = &mut outcome.counts;
     for (i, ((kmeans, current), mean)) in kmeans.iter().zip(current).zip(mean).enumerate() {
         let ori = if rule.anchor == Anchor::Kmeans { *kmeans } else { *current };
+        let is_air = rule.tissue_only && clustering.air[i];
         let is_clear = |mean: f64| (mean - 1.0).abs() >= rule.margin;
-        let (case, new, count) = match mean.map(|mean| if is_clear(mean) { important(mean) } else { ori == 1 }) {
+        let is_important = |mean| !is_air && if is_clear(mean) { important(mean) } else { ori == 1 };
+        let (case, new, count) = match mean.map(is_important) {
             None => (Case::NeverMasked, *current, &mut counts.never_masked),
             Some(true) if ori == 1 => (Case::KeptForeground, 1, &mut counts.kept_foreground),
             Some(false) if ori == 0 => (Case::KeptBackground, 0, &mut counts.kept_background),
@@ -214,12 +227,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KMEANS: RelabelRule = RelabelRule { anchor: Anchor::Kmeans, margin: 0.0 };
+    const KMEANS: RelabelRule = RelabelRule { anchor: Anchor::Kmeans, margin: 0.0, tissue_only: false };
+
+    /// Patches of tissue with these labels.
+    fn clustered(labels: &[u8]) -> Clustering {
+        Clustering { labels: labels.to_vec(), air: vec![false; labels.len()], ..Clustering::default() }
+    }
 
     #[test]
     fn with_a_margin_only_clear_losses_question_a_label() {
         let mean = [Some(0.8), Some(1.2), Some(0.4), Some(1.6)];
-        let of = |margin| relabel(&[1, 0, 1, 0], &[1, 0, 1, 0], &mean, RelabelRule { margin, ..KMEANS }, &[0; 4]);
+        let labels = [1, 0, 1, 0];
+        let of = |margin| relabel(&clustered(&labels), &labels, &mean, RelabelRule { margin, ..KMEANS }, &[0; 4]);
         assert_eq!(of(0.0).counts.doubted_foreground + of(0.0).counts.doubted_background, 4);
         let careful = of(0.5);
         assert_eq!(careful.case[..2], [Case::KeptForeground, Case::KeptBackground]);
@@ -231,7 +250,7 @@ mod tests {
     #[test]
     fn labels_follow_the_four_cases_and_unmasked_patches_keep_theirs() {
         use Case::{DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground, NeverMasked};
-        let kmeans = [1, 0, 1, 0, 1, 0];
+        let kmeans = clustered(&[1, 0, 1, 0, 1, 0]);
         let current = [0, 1, 0, 1, 0, 1];
         let mean = [Some(1.0), Some(0.99), Some(0.2), Some(7.0), None, None];
         let coins = coins(6, 1, 2, 3);
@@ -246,6 +265,19 @@ mod tests {
         let previous = relabel(&kmeans, &current, &mean, RelabelRule { anchor: Anchor::Previous, ..KMEANS }, &coins);
         assert_eq!(previous.case[..4], [DoubtedBackground, DoubtedForeground, KeptBackground, KeptForeground]);
         assert_eq!(previous.after[2..4], [0, 1]);
+    }
+
+    #[test]
+    fn with_tissue_only_air_stays_background_however_hard_it_is() {
+        let kmeans = Clustering { air: vec![false, true, true], ..clustered(&[0; 3]) };
+        let mean = [Some(3.0), Some(3.0), None];
+        for anchor in [Anchor::Kmeans, Anchor::Previous] {
+            let paper = RelabelRule { anchor, ..KMEANS };
+            assert_eq!(relabel(&kmeans, &[0; 3], &mean, paper, &[1; 3]).after, [1, 1, 0]);
+            let outcome = relabel(&kmeans, &[0; 3], &mean, RelabelRule { tissue_only: true, ..paper }, &[1; 3]);
+            assert_eq!(outcome.after, [1, 0, 0]);
+            assert_eq!(outcome.case, [Case::DoubtedBackground, Case::KeptBackground, Case::NeverMasked]);
+        }
     }
 
     #[test]
@@ -286,7 +318,7 @@ mod tests {
                 let kmeans: Vec<u8> = patches.iter().map(|p| p.0).collect();
                 let current: Vec<u8> = patches.iter().map(|p| p.1).collect();
                 let mean: Vec<Option<f64>> = patches.iter().map(|p| p.2).collect();
-                relabel(&kmeans, &current, &mean, KMEANS, &coins(patches.len(), 3, 1, 2))
+                relabel(&clustered(&kmeans), &current, &mean, KMEANS, &coins(patches.len(), 3, 1, 2))
             };
             let first = run(&patches);
             let counts = first.counts;
