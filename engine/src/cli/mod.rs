@@ -213,11 +213,13 @@ fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// Remedies that errors name, and their options. The window shows the same errors, so the errors do not name options.
-const REMEDIES: [(&str, &str); 4] = [
+const REMEDIES: [(&str, &str); 6] = [
     ("one of its frames", "--frame"),
     ("labels.any", "--labels-any"),
     ("preprocess.ct_offset", "--ct-offset"),
     ("a CT offset", "--ct-offset"),
+    ("(preprocess.spacing)", "--spacing, or a larger --scale of a study"),
+    ("(preprocess.size)", "--size"),
 ];
 
 /// A control that Ctrl+C cancels. The current step is finished and saved first. A second Ctrl+C exits at once.

@@ -60,14 +60,7 @@ impl LabelledData {
             (0..store.len()).partition(|&i| store.meta(i).lesion_pixels > 0);
         if lesion.is_empty() {
             let names: Vec<&str> = cases.iter().map(|c| c.id.as_str()).collect();
-            let why = match config.data.targets {
-                Targets::Binary => "none of these patients has a lesion in the training crop".to_owned(),
-                Targets::Regions => format!(
-                    "none of these patients has a label of WT, TC or ET in the training crop, by the label map {}",
-                    config.preprocess.label_map
-                ),
-            };
-            return Err(Error::config("labels", names.join(", "), why));
+            return Err(Error::config("labels", names.join(", "), no_lesion(config, &store)));
         }
         let mut left_out = store.left_out().to_vec();
         let mut prepared = Vec::with_capacity(validation.len());
@@ -141,6 +134,26 @@ impl LabelledData {
         });
         Ok(TrainingSlice { trained: case.is_some(), stored: stored.transpose()? })
     }
+}
+
+/// Why no slice of `store` has a lesion, and what the user can change.
+fn no_lesion(config: &Config, store: &SliceStore) -> String {
+    let what = match config.data.targets {
+        Targets::Binary => "lesion".to_owned(),
+        Targets::Regions => {
+            format!("label of WT, TC or ET, by the label map {},", config.preprocess.label_map)
+        }
+    };
+    let size = config.preprocess.size;
+    let voxels = store.cases().first().map_or_else(String::new, |case| {
+        let [r, a, s] = case.plan.spacing_mm();
+        let side = |mm: f64| mm * size as f64;
+        format!(", {:.0} x {:.0} mm with voxels of {r:.2} x {a:.2} x {s:.2} mm", side(r), side(a))
+    });
+    format!(
+        "none of these patients has a {what} in the training crop ({size} x {size} pixels{voxels}). Label more patients, \
+         choose another seed, or set smaller voxels (preprocess.spacing) or a larger crop (preprocess.size)"
+    )
 }
 
 impl Dataset for LabelledData {

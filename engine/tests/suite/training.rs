@@ -1,9 +1,12 @@
 //! Training end to end: it is deterministic, can be resumed after any step, and is refused with invalid settings.
 
-use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, pretrain, pretrain_config};
+use crate::common::{assert_same, cohort, finetune, finetune_config, fingerprint, patient, pretrain, pretrain_config};
 use engine::ErrorKind;
 use engine::event::{Event, EventSink, Losses};
+use engine::preprocess::Spacing;
 use engine::run::{History, RunFolder};
+use engine::volume::LabelVolume;
+use engine::volume::nifti::write_label;
 
 #[test]
 fn an_interrupted_pretraining_equals_an_uninterrupted_one() {
@@ -197,6 +200,26 @@ fn fine_tuning_starts_from_the_encoder_and_a_new_head() {
 }
 
 /// The checkpoint holds the weights, so the pre-training run is no longer needed.
+/// A small lesion can vanish where the scans are resampled to large voxels, as a study does at a small scale.
+#[test]
+fn labelled_patients_without_a_lesion_in_the_crop_are_named_with_the_crop_and_what_to_change() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = cohort(temp.path(), 8);
+    for number in 0..8 {
+        let (image, label) = patient(number);
+        // One voxel of the lesion's lowest slice. The single slice of the resampled scan is another one.
+        let first = label.iter().position(|value| value > 0).unwrap();
+        let lone: Vec<u8> = (0..label.len()).map(|voxel| u8::from(voxel == first)).collect();
+        let label = LabelVolume::new(image.grid.clone(), lone).unwrap();
+        write_label(&root.join(format!("P{number:02}/seg.nii.gz")), &label, &image).unwrap();
+    }
+    let mut config = finetune_config(&root, None);
+    config.preprocess.spacing = Spacing::Millimetres([6.0, 6.0, 28.0]);
+    let error = finetune(&config, &temp.path().join("run"), false, 0).unwrap_err().to_string();
+    assert!(error.contains("(32 x 32 pixels, 192 x 192 mm with voxels of 6.00 x 6.00 x 28.00 mm)"), "{error}");
+    assert!(error.contains("Label more patients") && error.contains("(preprocess.spacing)"), "{error}");
+}
+
 #[test]
 fn a_finetuning_is_resumed_without_its_pretraining_folder() {
     let temp = tempfile::tempdir().unwrap();
@@ -307,8 +330,8 @@ fn as_an_earlier_version(run: &mut RunFolder) {
 
 #[test]
 fn an_error_of_the_event_sink_ends_training_without_a_panic() {
-    struct Full;
-    impl EventSink for Full {
+    struct FullDisk;
+    impl EventSink for FullDisk {
         fn event(&mut self, _: &Event) -> engine::Result<()> {
             Err(engine::Error::config("log", "", "full"))
         }
@@ -319,6 +342,6 @@ fn an_error_of_the_event_sink_ends_training_without_a_panic() {
     let start = engine::jobs::Start::default();
     let out = temp.path().join("run");
     let mut job = engine::jobs::PretrainJob::prepare(config, &out, start, &control, &mut |_, _| {}).unwrap();
-    let error = job.train(&engine::device::Compute::cpu(), &mut Full, &control).unwrap_err();
+    let error = job.train(&engine::device::Compute::cpu(), &mut FullDisk, &control).unwrap_err();
     assert!(error.to_string().contains("full"));
 }
