@@ -50,7 +50,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: SeriesCommand) {
         }
         Do::OpenAsCases => {
             if let Some(list) = &state.series {
-                let request = Request { paths: vec![list.place.clone()], as_cases: true, ..Request::default() };
+                let request = Request { paths: vec![list.source.clone()], as_cases: true, ..Request::default() };
                 intent::dispatch(state, jobs, Intent::Open(Box::new(request)));
             }
         }

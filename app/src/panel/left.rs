@@ -1,4 +1,4 @@
-//! The left panel: cases of the open folder or series of the DICOM place, and below them the layers of the open case.
+//! The left panel: cases of the open folder or series of the DICOM folder or archive, and below them the layers of the open case.
 
 mod cases;
 mod layers;

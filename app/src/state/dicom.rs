@@ -56,7 +56,7 @@ pub struct PatientInfo {
 #[derive(Clone, Debug)]
 pub struct SeriesList {
     /// The folder, zip archive or DICOMDIR.
-    pub place: PathBuf,
+    pub source: PathBuf,
     /// Whether it is a folder, which can also be opened as a cohort.
     pub is_folder: bool,
     /// By PatientID.
@@ -211,7 +211,7 @@ impl SeriesList {
         self.series().find(|series| series.id == id)
     }
 
-    /// The series of this list that another list of the same place has as `other`. Paths of segmentations change when
+    /// The series of this list that another list of the same source has as `other`. Paths of segmentations change when
     /// another one with their number is saved.
     pub fn same(&self, other: &ListedSeries) -> Option<&ListedSeries> {
         let is_same = |series: &&ListedSeries| match &other.file {
@@ -301,7 +301,7 @@ impl Document {
     }
 
     /// Folder and base name of files derived from the case.
-    pub fn output_place(&self) -> (PathBuf, String) {
+    pub fn default_output(&self) -> (PathBuf, String) {
         if let Some(dicom) = self.dicom() {
             return (dicom.folder.clone(), dicom.file_name.clone());
         }
@@ -339,8 +339,8 @@ impl State {
     }
 }
 
-/// The folder of a path to a series.
-pub fn place_of(path: &Path) -> &Path {
+/// The folder, zip archive or DICOMDIR of a path to a series.
+pub fn source_of(path: &Path) -> &Path {
     split_selector(path).0
 }
 
@@ -395,7 +395,7 @@ mod tests {
             studies: vec![ListedStudy { description: String::new(), date: String::new(), series }],
         };
         SeriesList {
-            place: "/d/study".into(),
+            source: "/d/study".into(),
             is_folder: true,
             patients: all.map(patient).into(),
             warnings: Vec::new(),

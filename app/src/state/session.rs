@@ -232,7 +232,7 @@ impl OpenItems {
                 verdict: cases.review.filter,
                 order: cases.review.order.clone(),
             }),
-            series: state.series.as_ref().map(|list| list.place.clone()),
+            series: state.series.as_ref().map(|list| list.source.clone()),
             cohort: state.cache.train.cohort.folder(),
             runs: (runs != OpenRuns::default()).then_some(runs),
         }

@@ -3,7 +3,7 @@
 //! It shows the crop, or a slice of the scan on its native grid with the patches aligned by world position
 //! ([`PatchPane::native`]). It sends no commands: the caller handles the [`PatchResponse`].
 
-mod hand;
+mod input;
 mod write;
 
 use egui::{Pos2, Rect, Response, Role, Stroke, StrokeKind, Ui, WidgetInfo, pos2};
@@ -15,7 +15,7 @@ use super::uniforms;
 use crate::gpu::{self, PatchPaint, SlicePaint, Texture, pane_in_pixels};
 use crate::scene::{Camera, ColourMap, Convention, DisplayGrid, PaneMap, Plane, PlaneMode, WindowLevel, crop};
 use crate::theme::{self, size};
-pub use hand::Surface;
+pub use input::Surface;
 
 /// Width of the outline of a lesion, in points.
 const OUTLINE: f32 = 1.5;
@@ -176,12 +176,12 @@ impl<'a> PatchPane<'a> {
     /// Draws it in `rect`, with the slice fitted to it.
     pub fn show(&'a self, ui: &mut Ui, rect: Rect) -> PatchResponse {
         let placed = self.placed(rect);
-        let response = hand::sense(ui, self.salt(), rect, self.chosen.is_some());
+        let response = input::sense(ui, self.salt(), rect, self.chosen.is_some());
         let painter = ui.painter().with_clip_rect(rect.intersect(ui.clip_rect()));
         let tokens = theme::tokens(ui);
         painter.rect_filled(rect, 0.0, tokens.image);
         let missing = self.paint(&painter, &placed);
-        let found = hand::interact(ui, &placed, &response);
+        let found = input::interact(ui, &placed, &response);
         match &missing {
             None => write::marks(&painter, &placed, found.hovered),
             Some(why) => write::missing(&painter, rect, why),

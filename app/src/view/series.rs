@@ -50,7 +50,7 @@ fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
                 }
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                place(ui, state, list, font::heading());
+                source_name(ui, state, list, font::heading());
             });
         });
     });
@@ -63,12 +63,12 @@ fn head(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sender) {
 }
 
 /// Draws the name of the folder, which often names the patient.
-pub(crate) fn place(ui: &mut Ui, state: &State, list: &SeriesList, font: FontId) {
+pub(crate) fn source_name(ui: &mut Ui, state: &State, list: &SeriesList, font: FontId) {
     let color = theme::tokens(ui).text;
-    let name = if state.shows_patient() { format::file_name(&list.place) } else { "DICOM series".to_owned() };
+    let name = if state.shows_patient() { format::file_name(&list.source) } else { "DICOM series".to_owned() };
     let shown = text::line(ui, RichText::new(name).font(font).color(color));
     if state.shows_patient() {
-        shown.on_hover_text(list.place.display().to_string());
+        shown.on_hover_text(list.source.display().to_string());
     }
 }
 

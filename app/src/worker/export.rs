@@ -126,7 +126,7 @@ pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
     };
     let (folder, stem) = match &state.document {
         Some(document) if document.dicom().is_some() && !matches!(purpose, PathPurpose::TrainExport(_)) => {
-            document.output_place()
+            document.default_output()
         }
         _ => {
             let stem = if matches!(purpose, PathPurpose::TrainExport(_)) { name_of(beside) } else { file_stem(beside) };

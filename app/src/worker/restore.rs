@@ -20,8 +20,8 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
     if let Some(request) = case {
         let again = Intent::Open(Box::new(request.clone()));
         open::start(state, jobs, request, again);
-    } else if let Some(place) = series {
-        open_place(state, jobs, place);
+    } else if let Some(source) = series {
+        open_source(state, jobs, source);
     } else {
         open_folder(state, jobs);
     }
@@ -43,13 +43,13 @@ pub fn start(state: &mut State, jobs: &mut Jobs, session: Session) {
 fn open_folder(state: &mut State, jobs: &mut Jobs) {
     let folder = state.restoring.as_ref().and_then(|saved| saved.open.folder.as_ref());
     if let Some(root) = folder.map(|folder| folder.root.clone()) {
-        open_place(state, jobs, root);
+        open_source(state, jobs, root);
     }
 }
 
-fn open_place(state: &mut State, jobs: &mut Jobs, place: PathBuf) {
-    let request = Request { paths: vec![place.clone()], ..Request::default() };
-    open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![place]));
+fn open_source(state: &mut State, jobs: &mut Jobs, source: PathBuf) {
+    let request = Request { paths: vec![source.clone()], ..Request::default() };
+    open::start(state, jobs, request, Intent::UsePaths(PathPurpose::Folder.into(), vec![source]));
 }
 
 /// Called when all images of a case are open. Restores the view if it is the saved case.
@@ -61,7 +61,7 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
         saved.open.folder = None;
         return;
     };
-    let place = saved.open.series.take();
+    let source = saved.open.series.take();
     let frames = restore_images(document, case);
     let count = document.images.len();
     let (session, id) = (&mut state.session, document.id);
@@ -74,8 +74,8 @@ pub(super) fn case_opened(state: &mut State, jobs: &mut Jobs) {
     for (image, number) in frames {
         frame::start(state, jobs, image, number);
     }
-    if let Some(place) = place {
-        series::relist::restore(jobs, place);
+    if let Some(source) = source {
+        series::relist::restore(jobs, source);
     }
     open_folder(state, jobs);
 }

@@ -21,7 +21,7 @@ pub const SLOT: Slot = Slot::shared("save");
 /// Proposed file name for a mask of the open case: a SEG if the image is DICOM with evenly spaced slices. A reference's
 /// name differs from its source file.
 pub fn proposed_name(state: &State, role: MaskRole) -> String {
-    let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.output_place().1);
+    let stem = state.document.as_ref().map_or_else(|| "case".into(), |document| document.default_output().1);
     let ending = ending(state.document.as_ref(), role);
     match role {
         MaskRole::Segmentation => format!("{stem}_pred.{ending}"),
@@ -38,7 +38,7 @@ fn ending(document: Option<&Document>, role: MaskRole) -> &'static str {
 
 /// Proposed path: that name beside the image, whether or not the file exists.
 pub fn proposed_path(state: &State, role: MaskRole) -> PathBuf {
-    let folder = state.document.as_ref().map(|document| document.output_place().0);
+    let folder = state.document.as_ref().map(|document| document.default_output().0);
     folder.unwrap_or_default().join(proposed_name(state, role))
 }
 

@@ -1,4 +1,4 @@
-//! The series of the open DICOM place, beside the views.
+//! The series of the open DICOM folder or archive, beside the views.
 
 use egui::{Align, Layout, ScrollArea, Ui};
 
@@ -19,7 +19,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, list: &SeriesList, sender: &Sende
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.set_min_height(size::ROW_DENSE);
-                series::place(ui, state, list, font::strong());
+                series::source_name(ui, state, list, font::strong());
             });
         });
     });

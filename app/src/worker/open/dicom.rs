@@ -14,7 +14,7 @@ use super::read::{ALL_FRAMES, MaskTarget, Reading, layer_of, mask_layer};
 use super::slice_preview::SlicePreviewer;
 use crate::gpu::Gpu;
 use crate::scene::{Modality, ScanInfo, Unit};
-use crate::state::dicom::{PatientInfo, place_of, shown_date, shown_name};
+use crate::state::dicom::{PatientInfo, shown_date, shown_name, source_of};
 use crate::state::names::file_name;
 use crate::state::names::numbered_series;
 use crate::state::{DicomInfo, ImageLayer, MaskLayer, MaskRole, Source};
@@ -78,8 +78,8 @@ fn scan_info(stack: &ImageStack, header: &DataSet, named: Option<&str>) -> ScanI
 
 fn dicom_info(path: &Path, stack: &ImageStack, header: &DataSet) -> DicomInfo {
     let (info, text) = (stack.info(), |tag| header.text(tag).unwrap_or_default());
-    let place = place_of(path);
-    let folder = if place.is_dir() { Some(place) } else { place.parent() };
+    let source_path = source_of(path);
+    let folder = if source_path.is_dir() { Some(source_path) } else { source_path.parent() };
     let dates = [text(Tag::STUDY_DATE), text(Tag::SERIES_DATE)];
     let date = dates.iter().find(|date| !date.is_empty()).map(|date| shown_date(date)).unwrap_or_default();
     DicomInfo {

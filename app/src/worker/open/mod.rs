@@ -297,11 +297,11 @@ fn show(state: &mut State, jobs: &mut Jobs, id: CaseId, listed: Option<CaseId>, 
     state.session.view = kept_view(&state.session.view, request.images.len());
     state.session.view.crosshair = document.display(state.session.settings.planes).middle();
     let listed = state.cases.root.clone().filter(|_| state.cases.open.is_some());
-    let place = state.series.as_mut().map(|list| {
+    let source = state.series.as_mut().map(|list| {
         list.browsing = false;
-        list.place.clone()
+        list.source.clone()
     });
-    state.session.settings.remember(&listed.or(place).unwrap_or_else(|| document.path.clone()));
+    state.session.settings.remember(&listed.or(source).unwrap_or_else(|| document.path.clone()));
     state.document = Some(document);
     state.failed = None;
     // Locked labels belong to a case.
@@ -375,7 +375,7 @@ fn show_series(state: &mut State, jobs: &mut Jobs, list: SeriesList) {
     state.close_document();
     leave_cases(state);
     state.failed = None;
-    state.session.settings.remember(&list.place);
+    state.session.settings.remember(&list.source);
     state.series = Some(list);
     super::series::thumbnails::start(state, jobs);
 }

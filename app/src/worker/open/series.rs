@@ -38,22 +38,22 @@ pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Res
     {
         return Ok(RequestContent::Overlay(file.clone()));
     }
-    let Some(place) = place(&request.paths) else { return Ok(RequestContent::Other) };
+    let Some(source) = source_of(&request.paths) else { return Ok(RequestContent::Other) };
     let progress = |done: usize, total: usize| {
         handle.progress(Some(done as f32 / total.max(1) as f32), format!("{done} of {total} files"));
         handle.check().is_ok()
     };
-    let library = Library::scan(&place, &progress)?;
+    let library = Library::scan(&source, &progress)?;
     if !library.has_images() {
         return Ok(RequestContent::Other);
     }
-    let list = listed(&place, &library, list);
+    let list = listed(&source, &library, list);
     let only = list.only_image().and_then(|only| list.request(&[only]));
     Ok(only.map_or_else(|| RequestContent::List(Box::new(list)), |only| RequestContent::Image(Box::new(only))))
 }
 
 /// The DICOM folder or archive that paths name: a single path, or the folder of several DICOM files.
-fn place(paths: &[PathBuf]) -> Option<PathBuf> {
+fn source_of(paths: &[PathBuf]) -> Option<PathBuf> {
     match paths {
         [] => None,
         [folder] if folder.is_dir() => holds_dicom(folder).then(|| folder.clone()),
@@ -106,7 +106,7 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 /// The listed series of a library. `list` identifies this reading of the folder.
-pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> SeriesList {
+pub(in crate::worker) fn listed(source: &Path, library: &Library, list: u64) -> SeriesList {
     let mut count = 0;
     let mut unused = || {
         count += 1;
@@ -120,14 +120,14 @@ pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> S
         for one in &study.series {
             let is_part = one.number.filter(|_| one.files == 1).is_some_and(|number| {
                 *joined.entry(number).or_insert_with(|| {
-                    let entry = joined_entry(place, library, one, &mut unused);
+                    let entry = joined_entry(source, library, one, &mut unused);
                     let found = entry.is_some();
                     series.extend(entry);
                     found
                 })
             });
             if !is_part {
-                series.extend(entries(place, library, one, &mut unused, &mut overlays));
+                series.extend(entries(source, library, one, &mut unused, &mut overlays));
             }
         }
         let dates = series.iter().map(|series| series.date.clone()).filter(|date| !date.is_empty());
@@ -139,8 +139,8 @@ pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> S
         patients.push(ListedPatient { name: shown_name(&patient.name), id: patient.id.clone(), studies });
     }
     let mut list = SeriesList {
-        place: place.to_path_buf(),
-        is_folder: place.is_dir(),
+        source: source.to_path_buf(),
+        is_folder: source.is_dir(),
         patients,
         warnings: library.warnings.clone(),
         chosen: None,
@@ -160,7 +160,7 @@ pub(in crate::worker) fn listed(place: &Path, library: &Library, list: u64) -> S
 
 /// The entry of the volume that series of one slice each are joined to.
 fn joined_entry(
-    place: &Path,
+    source: &Path,
     library: &Library,
     series: &Series,
     unused: &mut impl FnMut() -> SeriesId,
@@ -171,13 +171,13 @@ fn joined_entry(
     warnings.extend(stack.warnings());
     Some(ListedSeries {
         files,
-        ..entry(place, series, unused(), &selector, SeriesKind::Image(Box::new(stack)), warnings)
+        ..entry(source, series, unused(), &selector, SeriesKind::Image(Box::new(stack)), warnings)
     })
 }
 
 /// An entry of a series.
 fn entry(
-    place: &Path,
+    source: &Path,
     series: &Series,
     id: SeriesId,
     selector: &str,
@@ -186,7 +186,7 @@ fn entry(
 ) -> ListedSeries {
     ListedSeries {
         id,
-        path: dicom::with_series(place, selector),
+        path: dicom::with_series(source, selector),
         file: None,
         kind,
         number: series.number,
@@ -207,7 +207,7 @@ fn files_of(stack: &ImageStack) -> usize {
 
 /// One entry for each volume, image or segmentation of a series; one for a series of anything else.
 fn entries(
-    place: &Path,
+    source: &Path,
     library: &Library,
     series: &Series,
     unused: &mut impl FnMut() -> SeriesId,
@@ -215,7 +215,7 @@ fn entries(
 ) -> Vec<ListedSeries> {
     let entry = |id, selector: &str, kind, warnings: Vec<String>| {
         let warnings = series.warnings.iter().cloned().chain(warnings).collect();
-        entry(place, series, id, selector, kind, warnings)
+        entry(source, series, id, selector, kind, warnings)
     };
     let image = |(at, stack): (usize, &ImageStack), unused: &mut dyn FnMut() -> SeriesId| {
         let selector = library.selector(series, at);

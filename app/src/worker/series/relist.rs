@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use engine::volume::dicom::Library;
 
 use super::thumbnails;
-use crate::state::dicom::place_of;
+use crate::state::dicom::source_of;
 use crate::state::{Document, ListedSeries, SeriesList, Slot, State};
 use crate::worker::open::listed;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// Reads the headers of the folder.
 struct RelistSeries {
-    place: PathBuf,
+    source: PathBuf,
     /// Identifies the new list.
     id: u64,
     /// It is not listed yet.
@@ -21,17 +21,17 @@ struct RelistSeries {
 
 /// Lists the open folder again if it contains `written`.
 pub(in crate::worker) fn after_writing(state: &State, jobs: &mut Jobs, written: &Path) {
-    let place = state.series.as_ref().map(|list| list.place.clone());
-    if let Some(place) = place.filter(|place| written.starts_with(place)) {
+    let source = state.series.as_ref().map(|list| list.source.clone());
+    if let Some(source) = source.filter(|source| written.starts_with(source)) {
         let id = jobs.unused_id();
-        jobs.start(RelistSeries { place, id, restores: false });
+        jobs.start(RelistSeries { source, id, restores: false });
     }
 }
 
 /// Lists the series of the open case after a restart.
-pub(in crate::worker) fn restore(jobs: &mut Jobs, place: PathBuf) {
+pub(in crate::worker) fn restore(jobs: &mut Jobs, source: PathBuf) {
     let id = jobs.unused_id();
-    jobs.start(RelistSeries { place, id, restores: true });
+    jobs.start(RelistSeries { source, id, restores: true });
 }
 
 impl Job for RelistSeries {
@@ -42,8 +42,8 @@ impl Job for RelistSeries {
     }
 
     fn run(&self, handle: &JobHandle) -> Result<SeriesList, Failure> {
-        let library = Library::scan(&self.place, &|_, _| handle.check().is_ok())?;
-        Ok(listed(&self.place, &library, self.id))
+        let library = Library::scan(&self.source, &|_, _| handle.check().is_ok())?;
+        Ok(listed(&self.source, &library, self.id))
     }
 
     fn apply(self, result: Result<SeriesList, Failure>, state: &mut State, jobs: &mut Jobs) {
@@ -51,8 +51,8 @@ impl Job for RelistSeries {
             Ok(list) => list,
             Err(failure) => return failure.report(&self.spec().title, state),
         };
-        let Some(before) = state.series.as_ref().filter(|before| before.place == list.place) else {
-            let is_of_case = |document: &Document| place_of(document.base().path()) == list.place;
+        let Some(before) = state.series.as_ref().filter(|before| before.source == list.source) else {
+            let is_of_case = |document: &Document| source_of(document.base().path()) == list.source;
             // Otherwise another folder was opened meanwhile.
             if self.restores && state.series.is_none() && state.document.as_ref().is_some_and(is_of_case) {
                 state.series = Some(SeriesList { browsing: false, ..list });

@@ -17,13 +17,13 @@ use super::TIMEOUT;
 use super::xvfb::Xvfb;
 
 /// A separate connection to the display, with a window to drag from.
-pub struct Hand {
+pub struct DisplayClient {
     pub(super) connection: RustConnection,
     pub(super) root: Window,
     source: Window,
 }
 
-impl Hand {
+impl DisplayClient {
     pub fn new(display: &Xvfb) -> Self {
         let (connection, screen) = x11rb::connect(Some(display.name())).unwrap();
         let root = connection.setup().roots[screen].root;

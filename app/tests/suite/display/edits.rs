@@ -13,7 +13,7 @@ use x11rb::protocol::xproto::{
     MOTION_NOTIFY_EVENT, Window,
 };
 
-use super::drop::Hand;
+use super::drop::DisplayClient;
 use super::xvfb::Xvfb;
 use super::{TIMEOUT, program};
 use crate::common;
@@ -23,7 +23,7 @@ use crate::phantom::Files;
 const ENTER: u32 = 0xff0d;
 const CONTROL: u32 = 0xffe3;
 
-impl Hand {
+impl DisplayClient {
     /// An event as if from a device: the request `FakeInput` of the extension XTEST.
     fn fake(&self, kind: u8, detail: u8, [x, y]: [i16; 2]) {
         const FAKE_INPUT: u8 = 2;
@@ -38,7 +38,7 @@ impl Hand {
         request[26..28].copy_from_slice(&y.to_ne_bytes());
         let sent = self.connection.send_request_without_reply(&[IoSlice::new(&request)], Vec::new());
         sent.unwrap().check().unwrap();
-        // A frame each, as from a hand.
+        // One frame per move, as from a real mouse.
         std::thread::sleep(std::time::Duration::from_millis(40));
     }
 
@@ -102,17 +102,17 @@ fn edits_of_a_killed_window_are_restored_by_the_next_one() {
     let files = Files::new();
     let home = files.folder.path();
     let title = format!("{} - AMLP", files.scan.file_name().unwrap().to_string_lossy().trim_end_matches(".nii.gz"));
-    let hand = Hand::new(&display);
+    let client = DisplayClient::new(&display);
     let mut child = program(&display, home).arg(&files.scan).arg("--mask").arg(&files.prediction).spawn().unwrap();
-    let window = hand.wait_for_title(&title, &mut child);
-    hand.focus(window, &mut child);
+    let window = client.wait_for_title(&title, &mut child);
+    client.focus(window, &mut child);
     let mut strokes = 0;
     let edits = until(&mut child, "edits on the disk", || {
-        hand.press(&[u32::from(b'b')]);
+        client.press(&[u32::from(b'b')]);
         // At a different position each time: a stroke without effect is not an edit.
         let down = 15 * (strokes % 10);
         strokes += 1;
-        hand.drag(window, &[[400, 120 + down], [430, 130 + down], [450, 140 + down]]);
+        client.drag(window, &[[400, 120 + down], [430, 130 + down], [450, 140 + down]]);
         let edited = |path: &PathBuf| journal::read(path).is_ok_and(|replay| replay.records.len() >= 2);
         journals(home).into_iter().find(edited)
     });
@@ -122,15 +122,15 @@ fn edits_of_a_killed_window_are_restored_by_the_next_one() {
     let before = std::fs::read(&files.prediction).unwrap();
 
     let mut child = program(&display, home).spawn().unwrap();
-    let window = hand.wait_for_title("AMLP", &mut child);
-    hand.focus(window, &mut child);
+    let window = client.wait_for_title("AMLP", &mut child);
+    client.focus(window, &mut child);
     until(&mut child, "the case is open", || {
         // The question's default is to restore.
-        hand.press(&[ENTER]);
-        hand.has_title(&title).then_some(())
+        client.press(&[ENTER]);
+        client.has_title(&title).then_some(())
     });
     until(&mut child, "the restored edits are saved", || {
-        hand.press(&[CONTROL, u32::from(b's')]);
+        client.press(&[CONTROL, u32::from(b's')]);
         LabelVolume::read(&files.prediction).ok().filter(|read| read.data == labels.data)
     });
     until(&mut child, "no journal is left", || journals(home).is_empty().then_some(()));

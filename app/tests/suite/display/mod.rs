@@ -114,11 +114,11 @@ fn files_dropped_on_a_real_window_are_opened() {
     }
     let files = Files::new();
     let mut child = program(&display, files.folder.path()).spawn().unwrap();
-    let hand = drop::Hand::new(&display);
-    let window = hand.wait_for_title("AMLP", &mut child);
-    hand.drop_on(window, &[&files.scan]);
+    let client = drop::DisplayClient::new(&display);
+    let window = client.wait_for_title("AMLP", &mut child);
+    client.drop_on(window, &[&files.scan]);
     let title = format!("{} - AMLP", files.scan.file_name().unwrap().to_string_lossy().trim_end_matches(".nii.gz"));
-    hand.wait_for_title(&title, &mut child);
+    client.wait_for_title(&title, &mut child);
     child.kill().unwrap();
     child.wait().unwrap();
 }
