@@ -65,8 +65,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         print_json(&report)?;
     }
     if !report.skipped.is_empty() {
-        let objects = plural(report.skipped.len(), "object is", "objects are");
-        eprintln!("amlp: {objects} skipped: no scans, or older versions of a segmentation. conversion.json lists them");
+        let objects = plural(report.skipped.len(), "object", "objects");
+        eprintln!("amlp: skipped {objects}. conversion.json gives the reasons");
     }
     let left_out = report.refused.iter().map(|refused| ExcludedScan::new(&name(refused), refused.why.clone()));
     PartialFailure::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())

@@ -1,4 +1,4 @@
-//! The machine below the program: atomic writes, checksums, the wall clock, kill points, memory and processor.
+//! Access to the machine: atomic writes, checksums, the wall clock, kill points, memory and processor.
 
 pub mod atomic;
 pub mod clock;

@@ -149,7 +149,7 @@ fn labels_follow_their_image_and_count_what_the_crop_leaves_out() {
 }
 
 #[test]
-fn further_channels_are_laid_on_by_world_position() {
+fn further_channels_are_aligned_by_world_position() {
     let fine = ras([8, 8, 4], [1.0, 1.0, 2.0]);
     let coarse = Grid { shape: [4, 4, 4], ..ras([8, 8, 4], [1.0, 1.0, 2.0]).with_spacing([2.0, 2.0, 2.0]) };
     let first = Volume::from_f32(fine.clone(), random(256, 1));

@@ -50,7 +50,7 @@ pub fn check_device(config: &Config, network: &UNetConfig, head: Head, compute: 
     let advice = match suggest_batch(config, network, head, allowed_mib) {
         0 => "not even one slice fits. Use a smaller network.width or preprocess.size".to_owned(),
         fits => format!(
-            "training.batch = {} fits; training.micro_batch = {fits} keeps the batch and adds up gradients",
+            "training.batch = {} fits. training.micro_batch = {fits} keeps the batch and accumulates gradients",
             fits * devices
         ),
     };

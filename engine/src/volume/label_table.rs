@@ -78,7 +78,7 @@ impl LabelTable {
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > MAX_BYTES {
-            let why = format!("{length} bytes is too large for a table of labels; at most {MAX_BYTES} are read");
+            let why = format!("has {length} bytes, too large for a table of labels. The limit is {MAX_BYTES}");
             return Err(Error::file(path, why));
         }
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;

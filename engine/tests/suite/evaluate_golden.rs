@@ -8,13 +8,13 @@ use engine::volume::{Grid, LabelVolume, Volume, nifti};
 use glam::{DAffine3, DVec3};
 
 #[derive(Parser)]
-struct Verb {
+struct EvaluateCommand {
     #[command(flatten)]
     args: Args,
 }
 
 fn args(line: &[&str]) -> Args {
-    Verb::try_parse_from([&["evaluate"], line].concat()).unwrap().args
+    EvaluateCommand::try_parse_from([&["evaluate"], line].concat()).unwrap().args
 }
 
 /// Writes a mask of 8 x 6 x 4 voxels of 1 x 1 x 2 mm with these boxes: low and high corner (exclusive), label.
@@ -103,8 +103,9 @@ fn masks_on_different_grids_are_refused_with_both_names() {
 
 #[test]
 fn invalid_arguments_are_refused_before_anything_is_read() {
-    let parse =
-        |line: &[&str]| Verb::try_parse_from([&["evaluate", "--prediction", "a", "--truth", "b"], line].concat());
+    let parse = |line: &[&str]| {
+        EvaluateCommand::try_parse_from([&["evaluate", "--prediction", "a", "--truth", "b"], line].concat())
+    };
     for bad in [
         &["--label", "0"][..],
         &["--label", "x"],

@@ -54,7 +54,10 @@ impl Key {
         let path = self.path.as_path();
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > MAX_BYTES {
-            return Err(Error::file(path, format!("{length} bytes is too large for a key file")));
+            return Err(Error::file(
+                path,
+                format!("has {length} bytes, too large for a key file. The limit is {MAX_BYTES}"),
+            ));
         }
         let text = std::fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut reader = csv::ReaderBuilder::new().delimiter(b'\t').from_reader(text.as_bytes());

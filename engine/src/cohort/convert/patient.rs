@@ -66,24 +66,8 @@ pub(super) fn convert(
         let below = if sessions > 1 { format!("ses-{}/", at + 1) } else { String::new() };
         masks.extend(work.study(scans, &overlays, &folder, &below, &mut used)?);
     }
-    for (at, overlay) in overlays.iter().enumerate().filter(|(at, _)| !used.contains(at)) {
-        let scans = || studies.iter().flatten().filter(move |scan| scan.overlays.contains(&at));
-        let is_newer =
-            |mask: &usize| overlays[*mask].supersedes(overlay) && scans().any(|scan| scan.overlays.contains(mask));
-        if masks.iter().any(is_newer) {
-            let older = work.named(&overlay.modality, &overlay.series_uid, OLDER.to_owned());
-            work.done.warnings.push(format!("{} {}: {OLDER}", older.modality, older.id));
-            work.done.skipped.push(older);
-            continue;
-        }
-        let why = if scans().next().is_some() && !masks.is_empty() {
-            "another segmentation of the same study is used as the mask"
-        } else if scans().next().is_some() {
-            "the images that it was made on were refused"
-        } else {
-            "the images that it was made on are not in the source, or do not form a volume"
-        };
-        work.refuse(&overlay.modality, &overlay.series_uid, why);
+    for at in (0..overlays.len()).filter(|at| !used.contains(at)) {
+        work.leave_out(at, &overlays, &masks, &studies);
     }
     work.done.made_from = made_from;
     if parts.iter().any(|part| part.id.is_empty()) {
@@ -150,6 +134,28 @@ impl PatientConversion<'_> {
         self.done.refused.push(refused);
     }
 
+    /// Says why the segmentation numbered `at` is in no file. `masks` are those that are.
+    fn leave_out(&mut self, at: usize, overlays: &[Overlay], masks: &[usize], studies: &[Vec<Scan<'_>>]) {
+        let overlay = &overlays[at];
+        let scans = || studies.iter().flatten().filter(move |scan| scan.overlays.contains(&at));
+        let is_newer =
+            |mask: &usize| overlays[*mask].supersedes(overlay) && scans().any(|scan| scan.overlays.contains(mask));
+        if masks.iter().any(is_newer) {
+            let older = self.named(&overlay.modality, &overlay.series_uid, OLDER.to_owned());
+            self.done.warnings.push(format!("{} {}: {OLDER}", older.modality, older.id));
+            self.done.skipped.push(older);
+            return;
+        }
+        let why = if scans().next().is_some() && !masks.is_empty() {
+            "another segmentation of the same study is used as the mask"
+        } else if scans().next().is_some() {
+            "the images that it was made on were refused"
+        } else {
+            "the images that it was made on are not in the source, or do not form a volume"
+        };
+        self.refuse(&overlay.modality, &overlay.series_uid, why);
+    }
+
     fn named(&self, modality: &str, uid: &str, why: String) -> RefusedImage {
         RefusedImage { patient: Some(self.name.to_owned()), modality: modality.to_owned(), id: hashed_uid(uid), why }
     }
@@ -194,7 +200,7 @@ impl PatientConversion<'_> {
             series.stacks.iter().partition(|stack| stack.is_stackable());
         if volumes.is_empty() || !single.is_empty() {
             let images = || plural(single.len(), "single image that is", "single images that are");
-            let beside = || format!("{} no part of its volume", images());
+            let beside = || format!("{} not part of its volume", images());
             let warnings = single.first().map(|stack| stack.warnings()).unwrap_or_default();
             let why = warnings.into_iter().next().or_else(|| series.warnings.first().cloned());
             let alone = || why.unwrap_or_else(|| "it has no image".to_owned());

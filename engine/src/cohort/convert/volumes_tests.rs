@@ -33,7 +33,7 @@ fn the_smaller_of_two_overlapping_segments_is_whole_and_the_report_says_what_the
     let mask = LabelVolume::read(&out.join("P0001/seg.nii.gz")).unwrap();
     assert_eq!(mask.voxel_counts(), [(1, 4), (2, 16)]);
     let warnings = &report.patients[0].warnings;
-    let lost = "seg.nii.gz: segments overlap, where the mask has the smaller one: segment 2 keeps 16 of 20 voxels";
+    let lost = "seg.nii.gz: where segments overlap, the mask keeps the smaller one: segment 2 keeps 16 of 20 voxels";
     assert!(warnings.iter().any(|warning| warning == lost), "{warnings:?}");
     let segments = sidecar(&out.join("P0001/seg.json"))["Segments"].clone();
     assert_eq!([segments[0]["voxels"].as_u64(), segments[1]["voxels"].as_u64()], [Some(4), Some(16)]);

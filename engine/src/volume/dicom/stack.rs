@@ -200,7 +200,7 @@ fn disagreements(instances: &[Instance], levels: &[Level]) -> Vec<String> {
     if inverted > 0 && inverted < all {
         let inverted = plural(inverted, "slice", "slices");
         warnings
-            .push(format!("small values are bright in {inverted} of {all} (0028,0004), and the views show all alike"));
+            .push(format!("small values are bright in {inverted} of {all} (0028,0004), but all are displayed alike"));
     }
     if frames.len() > 1 {
         let several = plural(frames.len(), "frame of reference", "frames of reference");
@@ -277,62 +277,101 @@ fn steps_with_gaps(steps: &[f64], tolerance: f64) -> Option<Vec<usize>> {
         .then_some(counts)
 }
 
+/// The distances between neighbouring levels.
+struct Distances {
+    /// The smallest and the largest, in mm; `None` for a single level.
+    range: Option<[f64; 2]>,
+    /// True if they are the same, also for a single level.
+    even: bool,
+    /// Steps of the common distance between neighbours, if single slices are missing from an even stack.
+    gaps: Option<Vec<usize>>,
+}
+
+impl Distances {
+    /// `tolerance` is that of [`tolerance_mm`].
+    fn between(levels: &[Level], tolerance: f64) -> Self {
+        let steps: Vec<f64> = levels.windows(2).map(|pair| pair[1].along - pair[0].along).collect();
+        let range = steps.iter().fold(None, |range: Option<[f64; 2]>, step| {
+            Some(range.map_or([*step, *step], |[min, max]| [min.min(*step), max.max(*step)]))
+        });
+        let even = range.is_none_or(|[min, max]| max - min <= tolerance);
+        let gaps = if even { None } else { steps_with_gaps(&steps, tolerance) };
+        Self { range, even, gaps }
+    }
+
+    /// True if the slices have the same distance once missing ones are filled in.
+    fn are_even(&self) -> bool {
+        self.even || self.gaps.is_some()
+    }
+
+    fn warning(&self) -> Option<String> {
+        let [min, max] = self.range.filter(|_| !self.are_even())?;
+        Some(format!(
+            "slices are {min:.3} to {max:.3} mm apart. They are kept with their true positions, and the grid has their mean \
+             distance. Resample before training"
+        ))
+    }
+}
+
+/// The slices of a stack along k.
+struct Slots<'a> {
+    /// `None` where a slice is missing.
+    levels: Vec<Option<&'a Level>>,
+    /// Centre of the first pixel of each.
+    positions: Vec<DVec3>,
+}
+
+impl<'a> Slots<'a> {
+    /// The levels, with `gaps[k]` steps between k and its successor; without `gaps`, one.
+    fn of(instances: &[Instance], levels: &'a [Level], gaps: Option<&[usize]>) -> Self {
+        let position = |level: &Level| plane_of(instances, level.slices[0]).position.unwrap_or_default();
+        let mut slots = Self { levels: vec![Some(&levels[0])], positions: vec![position(&levels[0])] };
+        for (index, pair) in levels.windows(2).enumerate() {
+            let n = gaps.map_or(1, |gaps| gaps[index]);
+            let (before, here) = (position(&pair[0]), position(&pair[1]));
+            for missing in 1..n {
+                slots.levels.push(None);
+                slots.positions.push(before.lerp(here, missing as f64 / n as f64));
+            }
+            slots.levels.push(Some(&pair[1]));
+            slots.positions.push(here);
+        }
+        slots
+    }
+
+    fn warning(&self) -> Option<String> {
+        let missing: Vec<String> =
+            (0..self.levels.len()).filter(|k| self.levels[*k].is_none()).map(|k| k.to_string()).collect();
+        let slices = if missing.len() == 1 { "slice is" } else { "slices are" };
+        let first = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
+        let more = if missing.len() > 20 { " and more" } else { "" };
+        let warning = || format!("{} {slices} missing and left empty: k = {first}{more}", missing.len());
+        (!missing.is_empty()).then(warning)
+    }
+}
+
 /// The stack of levels that hold `frames` images each.
 fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warnings: Vec<String>) -> Stack {
     let reference = plane_of(instances, levels[0].slices[0]);
     let normal = normal_of(reference);
-    let ipp = |level: &Level| plane_of(instances, level.slices[0]).position.unwrap_or_default();
-    let steps: Vec<f64> = levels.windows(2).map(|pair| pair[1].along - pair[0].along).collect();
-    let range = steps.iter().fold(None, |range: Option<[f64; 2]>, step| {
-        Some(range.map_or([*step, *step], |[min, max]| [min.min(*step), max.max(*step)]))
-    });
-    let tolerance = tolerance_mm(reference);
-    let even = range.is_none_or(|[min, max]| max - min <= tolerance);
-    let gaps = if even { None } else { steps_with_gaps(&steps, tolerance) };
-    let mut slots: Vec<Option<&Level>> = vec![Some(&levels[0])];
-    let mut positions = vec![ipp(&levels[0])];
-    for (index, level) in levels.iter().enumerate().skip(1) {
-        let n = gaps.as_ref().map_or(1, |gaps| gaps[index - 1]);
-        let (before, here) = (ipp(&levels[index - 1]), ipp(level));
-        for missing in 1..n {
-            slots.push(None);
-            positions.push(before.lerp(here, missing as f64 / n as f64));
-        }
-        slots.push(Some(level));
-        positions.push(here);
-    }
-    if gaps.is_some() {
-        let missing: Vec<String> = (0..slots.len()).filter(|k| slots[*k].is_none()).map(|k| k.to_string()).collect();
-        let slices = if missing.len() == 1 { "slice is" } else { "slices are" };
-        let shown = missing.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
-        let more = if missing.len() > 20 { " and more" } else { "" };
-        warnings.push(format!("{} {slices} missing and left empty: k = {shown}{more}", missing.len()));
-    }
-    let n = slots.len();
+    let distances = Distances::between(levels, tolerance_mm(reference));
+    let slots = Slots::of(instances, levels, distances.gaps.as_deref());
+    warnings.extend(slots.warning());
+    warnings.extend(distances.warning());
+    let Slots { levels, positions } = slots;
+    let n = levels.len();
     let whole = positions[n - 1] - positions[0];
     let step = if n > 1 { whole / (n - 1) as f64 } else { normal * reference.step.unwrap_or(1.0) };
-    if let (Some([min, max]), false, None) = (range, even, &gaps) {
-        warnings.push(format!(
-            "slices are {min:.3} to {max:.3} mm apart. They are kept with their true positions, and the grid has their mean \
-             distance. Resample before training"
-        ));
-    }
-    let tilt_degrees = if n > 1 { step.angle_between(normal).to_degrees() } else { 0.0 };
-    let sideways = (whole - normal * whole.dot(normal)).length();
-    let tilted = n > 1 && sideways > SHIFT_MM;
-    if tilted {
+    // In a single image nothing is stacked sideways.
+    let is_tilted = (whole - normal * whole.dot(normal)).length() > SHIFT_MM;
+    let tilt_degrees = if is_tilted { step.angle_between(normal).to_degrees() } else { 0.0 };
+    if is_tilted {
         warnings.push(format!(
             "the slices are tilted by {tilt_degrees:.1} degrees against the direction in which they are stacked. The grid is \
              sheared, nothing is resampled"
         ));
     }
-    // How far slices stray from the line through the first and the last.
-    let stray = |position: &DVec3| {
-        let from_first = *position - positions[0];
-        let share = if whole.dot(normal).abs() > 0.0 { from_first.dot(normal) / whole.dot(normal) } else { 0.0 };
-        (from_first - whole * share).length()
-    };
-    let shift = positions.iter().map(stray).fold(0.0, f64::max);
+    let shift = largest_shift(&positions, normal);
     if shift > SHIFT_MM {
         warnings.push(format!("slices are shifted within their planes by up to {shift:.2} mm"));
     }
@@ -341,20 +380,30 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
     }
     let [row, column] = reference.axes.unwrap_or([DVec3::X, DVec3::Y]);
     let spacing = reference.spacing.unwrap_or([1.0, 1.0]);
-    let frames = (0..frames).map(|t| slots.iter().map(|level| level.map(|level| level.slices[t])).collect()).collect();
     Stack {
-        frames,
+        frames: (0..frames).map(|t| levels.iter().map(|level| level.map(|level| level.slices[t])).collect()).collect(),
         grid: grid(
             [reference.size[0], reference.size[1], n],
             [row * spacing[0], column * spacing[1], step],
             positions[0],
         ),
         positions,
-        even: even || gaps.is_some(),
-        tilt_degrees: if tilted { tilt_degrees } else { 0.0 },
+        even: distances.are_even(),
+        tilt_degrees,
         stackable: n > 1,
         warnings,
     }
+}
+
+/// How far slices stray from the line through the first and the last, in mm.
+fn largest_shift(positions: &[DVec3], normal: DVec3) -> f64 {
+    let whole = positions[positions.len() - 1] - positions[0];
+    let shift = |position: &DVec3| {
+        let from_first = *position - positions[0];
+        let share = if whole.dot(normal).abs() > 0.0 { from_first.dot(normal) / whole.dot(normal) } else { 0.0 };
+        (from_first - whole * share).length()
+    };
+    positions.iter().map(shift).fold(0.0, f64::max)
 }
 
 /// The grid with these steps along i, j, k and this first voxel, both in DICOM coordinates (LPS).

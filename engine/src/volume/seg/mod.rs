@@ -109,7 +109,7 @@ impl SegmentMasks {
             format!("segment {label} keeps {} of {}", whole - n, plural(whole, "voxel", "voxels"))
         });
         let segments: Vec<String> = segments.collect();
-        let note = || format!("segments overlap, where the mask has the smaller one: {}", segments.join(", "));
+        let note = || format!("where segments overlap, the mask keeps the smaller one: {}", segments.join(", "));
         (merged, (!segments.is_empty()).then(note))
     }
 

@@ -61,7 +61,10 @@ impl Terms {
     pub fn read(path: &Path) -> Result<Self> {
         let length = std::fs::metadata(path).map_err(Error::io("read", path))?.len();
         if length > MAX_BYTES {
-            return Err(Error::file(path, format!("{length} bytes is too large for a table of terms")));
+            return Err(Error::file(
+                path,
+                format!("has {length} bytes, too large for a table of terms. The limit is {MAX_BYTES}"),
+            ));
         }
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         let text = String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))?;

@@ -65,7 +65,7 @@ pub fn write_seg(
 ) -> Result<Vec<String>> {
     if let Some(why) = &source.irregular {
         let why =
-            format!("a SEG cannot store this mask: {why}. Viewers would show it at a wrong position. Save it as NIfTI");
+            format!("a SEG cannot store this mask: {why}. Viewers would show it in the wrong place. Save it as NIfTI");
         return Err(Error::file(path, why));
     }
     let mut notes = Vec::new();
