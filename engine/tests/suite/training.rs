@@ -199,7 +199,6 @@ fn fine_tuning_starts_from_the_encoder_and_a_new_head() {
     assert_ne!(tensor(&transferred, "head.weight"), tensor(&trained, "head.weight"));
 }
 
-/// The checkpoint holds the weights, so the pre-training run is no longer needed.
 /// A small lesion can vanish where the scans are resampled to large voxels, as a study does at a small scale.
 #[test]
 fn labelled_patients_without_a_lesion_in_the_crop_are_named_with_the_crop_and_what_to_change() {
@@ -220,6 +219,7 @@ fn labelled_patients_without_a_lesion_in_the_crop_are_named_with_the_crop_and_wh
     assert!(error.contains("Label more patients") && error.contains("(preprocess.spacing)"), "{error}");
 }
 
+/// The checkpoint holds the weights, so the pre-training run is no longer needed.
 #[test]
 fn a_finetuning_is_resumed_without_its_pretraining_folder() {
     let temp = tempfile::tempdir().unwrap();
