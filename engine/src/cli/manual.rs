@@ -3,7 +3,10 @@
 use clap::CommandFactory;
 
 use crate::Error;
-use crate::manual::{TEXT, sections};
+use crate::manual::{Section, TEXT, sections};
+
+/// The number of titles that an error lists.
+const MOST_TITLES: usize = 10;
 
 pub const EXAMPLES: &str = "Examples:
   amlp manual
@@ -53,12 +56,17 @@ fn sections_on(topic: &str) -> crate::Result<String> {
         }
     }
     if text.is_empty() {
-        let titles: Vec<&str> = all.iter().filter(|s| s.level == 2).map(|s| s.title).collect();
-        return Err(Error::config(
-            "topic",
-            topic,
-            format!("no section has this title. Sections: {}", titles.join(", ")),
-        ));
+        let titles = |keep: &dyn Fn(&Section<'_>) -> bool| {
+            let kept = all.iter().filter(|section| keep(section)).map(|section| section.title);
+            kept.take(MOST_TITLES).collect::<Vec<_>>().join(", ")
+        };
+        let mentions = titles(&|section| section.level > 2 && section.matches(topic));
+        let why = if mentions.is_empty() {
+            format!("no section has this title. Sections: {}", titles(&|section| section.level == 2))
+        } else {
+            format!("no section has this title. These mention it: {mentions}")
+        };
+        return Err(Error::config("topic", topic, why));
     }
     Ok(text)
 }
@@ -169,6 +177,8 @@ mod tests {
         assert_eq!(sections_on("commands").unwrap(), section("Commands"), "no command is printed twice");
         let error = sections_on("zebra").unwrap_err().to_string();
         assert!(error.contains("zebra") && error.contains("Run folders"), "{error}");
+        let error = sections_on("cosine").unwrap_err().to_string();
+        assert!(error.contains("config.toml") && !error.contains("Run folders"), "{error}");
     }
 
     #[test]
