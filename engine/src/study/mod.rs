@@ -3,6 +3,7 @@
 //! | file | contents |
 //! |---|---|
 //! | `plan.rs` | `PLAN.toml`: what is compared |
+//! | `check.rs` | checks names, numbers and settings of a plan |
 //! | `overrides.rs` | refuses settings that the rates and lengths of a stage would replace |
 //! | `ready.rs` | predefined plans: the paper's tables, a quick one, a thorough one |
 //! | `split.rs` | test folds, validation patients, labelled draws |
@@ -32,6 +33,7 @@
 //! another shard has finished.
 
 mod address;
+mod check;
 mod clustering;
 mod estimate;
 pub mod figures;

@@ -1,15 +1,13 @@
 //! `PLAN.toml`: what a study compares, on which cohorts, with which budgets.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cohort::label_budget::{LabelDraw, LabelShare};
+use crate::cohort::label_budget::LabelDraw;
 use crate::config::{Config, finetune_preset, preset};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
-use crate::study::overrides;
 use crate::study::summary::Metric;
 use crate::study::views::TablePlan;
 use crate::{Error, Result};
@@ -92,7 +90,7 @@ impl Default for SplitPlan {
 /// All patients of a cohort.
 const EVERYBODY: &str = "100%";
 
-fn is_everybody(patients: &str) -> bool {
+pub(super) fn is_everybody(patients: &str) -> bool {
     patients == EVERYBODY
 }
 
@@ -255,86 +253,6 @@ impl Plan {
         toml::to_string_pretty(self).map_err(|e| Error::config("plan", &self.name, e.to_string()))
     }
 
-    /// Checks names, numbers and the settings of every method.
-    ///
-    /// # Errors
-    /// The first mistake, by its field.
-    pub fn check(&self) -> Result<()> {
-        let empty = |field: &str| Error::config(field, "", "needs at least one entry");
-        if self.cohorts.is_empty() {
-            return Err(empty("cohorts"));
-        }
-        if self.methods.is_empty() {
-            return Err(empty("methods"));
-        }
-        if self.metrics.is_empty() {
-            return Err(empty("metrics"));
-        }
-        if let Some(twice) =
-            (1..self.metrics.len()).find(|index| self.metrics[..*index].contains(&self.metrics[*index]))
-        {
-            return Err(Error::config("metrics", self.metrics[twice].heading(), "is named twice"));
-        }
-        check_names("cohorts.name", self.cohorts.iter().map(|cohort| cohort.name.as_str()))?;
-        check_names("methods.name", self.methods.iter().map(|method| method.name.as_str()))?;
-        if self.labels.seeds.is_empty() || self.labels.draws == 0 {
-            return Err(empty(if self.labels.draws == 0 { "labels.draws" } else { "labels.seeds" }));
-        }
-        if self.split.file.is_some() && (self.cohorts.len() > 1 || self.split.folds > 1) {
-            return Err(Error::config("split.file", "", "a split file defines one fold of one cohort"));
-        }
-        if self.split.folds == 0 {
-            return Err(empty("split.folds"));
-        }
-        count_of(&self.split.test, 100, "split.test")?;
-        count_of(&self.split.validation, 100, "split.validation")?;
-        count_of(&self.split.patients, 100, "split.patients")?;
-        if self.split.file.is_some() && !is_everybody(&self.split.patients) {
-            return Err(Error::config(
-                "split.patients",
-                &self.split.patients,
-                "a split file already names its patients",
-            ));
-        }
-        for (stage, plan) in [("pretrain", &self.pretrain), ("finetune", &self.finetune)] {
-            plan.length(stage)?;
-            let field = |name: &str| format!("{stage}.{name}");
-            if let Some(rate) = plan.rates.iter().find(|rate| !(rate.is_finite() && **rate > 0.0)) {
-                return Err(Error::config(field("rates"), rate, "a rate must be above 0"));
-            }
-            let share = plan.pilot_share(1.0);
-            if !(share > 0.0 && share <= 1.0) {
-                return Err(Error::config(field("pilot_share"), share, "must be above 0 and at most 1"));
-            }
-        }
-        if self.finetune.seconds.is_some() {
-            return Err(Error::config(
-                "finetune.seconds",
-                "",
-                "fine-tuning has the same network for all methods. Use steps",
-            ));
-        }
-        for method in &self.methods {
-            let budgets = self.budgets(method);
-            if budgets.is_empty() {
-                return Err(empty("labels.budgets"));
-            }
-            for budget in budgets {
-                budget.parse::<LabelShare>()?;
-            }
-            if method.preset.is_none() && !method.pretrain.is_empty() {
-                let why = "has pre-training settings but no preset";
-                return Err(Error::config("methods.name", &method.name, why));
-            }
-            for cohort in &self.cohorts {
-                self.finetune_config(cohort, method)?;
-                self.pretrain_config(cohort, method)?;
-            }
-        }
-        overrides::check(self)?;
-        self.tables.iter().try_for_each(|table| table.check(self))
-    }
-
     /// Label budgets of a method.
     pub fn budgets<'a>(&'a self, method: &'a MethodPlan) -> &'a [String] {
         if method.budgets.is_empty() { &self.labels.budgets } else { &method.budgets }
@@ -383,21 +301,6 @@ pub fn count_of(text: &str, total: usize, field: &str) -> Result<usize> {
         }
         None => text.parse().map_err(|_| bad()),
     }
-}
-
-/// Names become parts of file names and cells of tables.
-fn check_names<'a>(field: &str, names: impl Iterator<Item = &'a str>) -> Result<()> {
-    let mut seen = BTreeSet::new();
-    for name in names {
-        let plain = |c: char| c.is_ascii_alphanumeric() || " -_+.%()".contains(c);
-        if name.is_empty() || !name.chars().all(plain) {
-            return Err(Error::config(field, name, "use letters, digits, spaces and -_+.%() only"));
-        }
-        if !seen.insert(name) {
-            return Err(Error::config(field, name, "is used twice"));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
