@@ -12,6 +12,8 @@ use crate::words::plural;
 /// Prints the events of a run.
 pub struct Progress {
     bar: Option<ProgressBar>,
+    /// Steps of the whole run. A length in steps may end within an epoch.
+    steps: usize,
     steps_per_epoch: usize,
     epochs: usize,
     last_line: Option<Instant>,
@@ -26,7 +28,7 @@ impl Progress {
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar
         });
-        Self { bar, steps_per_epoch: 1, epochs: 1, last_line: None }
+        Self { bar, steps: 0, steps_per_epoch: 1, epochs: 1, last_line: None }
     }
 
     fn say(&self, line: &str) {
@@ -49,25 +51,27 @@ impl Progress {
 impl EventSink for Progress {
     fn event(&mut self, event: &Event) -> Result<()> {
         match event {
-            Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => self.say(&format!(
-                "{} of {}: about {}, {memory_mib} MiB besides the slices",
-                plural(*steps, "step", "steps"),
-                step_time(*seconds_per_step),
-                duration(*seconds)
-            )),
-            Event::Started { epochs, steps_per_epoch, slices, parameters, device, first_epoch, .. } => {
-                self.steps_per_epoch = *steps_per_epoch;
-                self.epochs = *epochs;
+            Event::Estimate { steps, seconds_per_step, seconds, memory_mib } => {
+                self.steps = *steps;
                 if let Some(bar) = &self.bar {
-                    bar.set_length((epochs * steps_per_epoch) as u64);
+                    bar.set_length(*steps as u64);
                 }
+                self.say(&format!(
+                    "{} of {}: about {}, {memory_mib} MiB besides the slices",
+                    plural(*steps, "step", "steps"),
+                    step_time(*seconds_per_step),
+                    duration(*seconds)
+                ));
+            }
+            Event::Started { epochs, steps_per_epoch, slices, parameters, device, first_epoch, .. } => {
+                (self.epochs, self.steps_per_epoch) = (*epochs, *steps_per_epoch);
                 let from = if *first_epoch > 1 { format!(", resuming at epoch {first_epoch}") } else { String::new() };
                 let millions = *parameters as f64 / 1e6;
                 self.say(&format!(
-                    "{}, {} of {}, {millions:.2} M weights, on {device}{from}",
+                    "{}, {} in {}, {millions:.2} M weights, on {device}{from}",
                     plural(*slices, "slice", "slices"),
-                    plural(*epochs, "epoch", "epochs"),
-                    plural(*steps_per_epoch, "step", "steps")
+                    plural(self.steps, "step", "steps"),
+                    plural(*epochs, "epoch", "epochs")
                 ));
             }
             Event::Step { epoch, step, loss, .. } => {
@@ -172,9 +176,10 @@ pub fn counter(what: &'static str) -> impl FnMut(usize, usize) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::event::Losses;
+    use crate::event::{Losses, Stage};
 
     /// The loss of SimCLR and SwAV has no parts.
     #[test]
@@ -185,5 +190,24 @@ mod tests {
         assert_eq!(epoch_line(&summary, 2), "epoch 1/2: loss 2.0000, loss ratio 0.500");
         summary.parts = Some([("pred", 2.0)].into_iter().collect());
         assert_eq!(epoch_line(&summary, 2), "epoch 1/2: loss 2.0000 (pred 2.0000), loss ratio 0.500");
+    }
+
+    /// The bar of a run of 2 steps ended at 2 of 945.
+    #[test]
+    fn the_bar_of_a_length_in_steps_ends_within_the_epoch() {
+        let mut progress = Progress { bar: Some(ProgressBar::hidden()), ..Progress::new() };
+        let estimate = Event::Estimate { steps: 2, seconds_per_step: 0.5, seconds: 1.0, memory_mib: 4 };
+        let started = Event::Started {
+            stage: Stage::Pretrain,
+            epochs: 1,
+            steps_per_epoch: 945,
+            slices: 1890,
+            parameters: 5,
+            device: "cpu".into(),
+            first_epoch: 1,
+        };
+        progress.event(&estimate).unwrap();
+        progress.event(&started).unwrap();
+        assert_eq!(progress.bar.unwrap().length(), Some(2));
     }
 }

@@ -104,7 +104,7 @@ const fn mae() -> Preset {
 /// The pre-training presets, family by family.
 pub const PRESETS: &[Preset] = &[
     amlp("amlp", "the paper's method: MPS, AMR, ARL and CCL"),
-    amlp("amlp-plus", "larger patches, likely lesions drawn first, up to 75 %, reconstruction only"),
+    amlp("amlp-plus", "larger patches, likely lesions preferred, at most 75 %, reconstruction only"),
     amlp("base", "random masks at 75 %, reconstruction only (Table 3; l2 in Table 5)"),
     amlp("l2", "same as base"),
     amlp("mps", "lesion patches first, at 75 %"),
