@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::listing::NiftiFile;
 use super::names::{
-    Family, FolderRole, Role, is_known_name, is_specific_modality, mask_role, segmented_image, split_suffix,
-    whole_name, without_id,
+    Family, FolderRole, Role, are_counterparts, composed, is_known_name, is_specific_modality, mask_role,
+    segmented_image, split_suffix, whole_name, without_id,
 };
+use super::nnunet::split_channel;
 use super::{DiscoverOptions, Layout, Problem};
 
 /// The files of a scan before it gets its final name.
@@ -75,7 +76,7 @@ impl Draft {
 /// The last part of a path, also if the path is `.`.
 pub(super) fn name_of(folder: &Path) -> String {
     let path = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
-    path.file_name().map_or_else(|| "patient".into(), |name| name.to_string_lossy().into_owned())
+    path.file_name().map_or_else(|| "patient".into(), |name| composed(&name.to_string_lossy()))
 }
 
 /// The files of one patient's folder with its modality and mask subfolders, or of a folder shared by many patients.
@@ -84,8 +85,8 @@ pub(super) struct Group<'a> {
     pub session: Option<String>,
     /// The files, each with the role of its subfolder of `owner`.
     pub files: Vec<(&'a NiftiFile, Option<FolderRole>)>,
-    /// True for the cohort's root, which is a patient's folder only if its files are named so.
-    pub at_root: bool,
+    /// True for a folder of many patients: the cohort's root, which is a patient's folder only if its files are named so.
+    pub is_shared: bool,
 }
 
 /// A file with the scan it belongs to, if its name says so, and its role.
@@ -97,13 +98,30 @@ struct NamedFile<'a> {
 }
 
 impl Group<'_> {
+    /// True if a folder of masks has the names of at least two images, which no patient would have of one another's.
+    pub fn is_paired(&self) -> bool {
+        let stems = |masks: bool| -> BTreeSet<&str> {
+            let files = self.files.iter().filter(|(_, role)| (*role == Some(FolderRole::Masks)) == masks);
+            files.map(|(file, _)| file.stem.as_str()).collect()
+        };
+        let (images, masks) = (stems(false), stems(true));
+        let named = images.iter().filter(|image| masks.contains(*image) && !is_known_name(image));
+        named.count() > 1
+    }
+
     /// The scans of the group.
     pub fn drafts(&self, options: &DiscoverOptions, problems: &mut Vec<Problem>) -> Vec<Draft> {
         let segmentation = |file: &NiftiFile| segmented_image(&file.stem).is_some();
         let (own, rest): (Vec<_>, Vec<_>) = self.files.iter().partition(|(file, _)| segmentation(file));
-        let image = |file: &NiftiFile| matches!(split_suffix(&file.stem), Some((_, Role::Image(_), _)));
+        // `masks/1_t1` is the mask of `images/1_t1`.
+        let is_mask_folder = |folder: &Option<FolderRole>| *folder == Some(FolderRole::Masks);
+        let elsewhere: BTreeSet<&str> =
+            rest.iter().filter(|(_, folder)| !is_mask_folder(folder)).map(|(file, _)| file.stem.as_str()).collect();
+        let image = |file: &NiftiFile| {
+            matches!(split_suffix(&file.stem), Some((_, Role::Image(_), _))) && !elsewhere.contains(file.stem.as_str())
+        };
         let (further, scans): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|(file, folder)| *folder == Some(FolderRole::Masks) && !image(file));
+            rest.into_iter().partition(|(file, folder)| is_mask_folder(folder) && !image(file));
         let further: Vec<&NiftiFile> = further.into_iter().map(|(file, _)| *file).collect();
         let mut named = self.named(&scans, &further, problems);
         for file in &mut named {
@@ -142,7 +160,7 @@ impl Group<'_> {
                 plain.push(file);
                 continue;
             };
-            let many = self.at_root && scans.iter().filter(|(_, other)| other == folder).count() > 1;
+            let many = self.is_shared && scans.iter().filter(|(_, other)| other == folder).count() > 1;
             let split = split_suffix(&file.stem);
             let id = match &split {
                 Some((id, ..)) if many => Some((*id).to_owned()),
@@ -159,14 +177,16 @@ impl Group<'_> {
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
         if suffixed && !known {
             named.extend(suffixed_names(&plain, problems));
-        } else if self.at_root && !known {
-            for file in plain {
-                // A folder of scans next to a folder of masks with the same names.
-                if further.iter().any(|mask| belongs_to(&mask.stem, &file.stem)) {
-                    let (id, role) = (Some(file.stem.clone()), Role::Image("image".into()));
-                    named.push(NamedFile { id, role, file, layout: Layout::FolderPerPatient });
-                } else {
-                    problems.push(Problem::of_file(None, &file.path, "skipped: the file name matches no known layout"));
+        } else if self.is_shared && !known {
+            for &file in &plain {
+                match paired_name(file, &plain, further) {
+                    Some((id, role)) => {
+                        named.push(NamedFile { id: Some(id), role, file, layout: Layout::FolderPerPatient });
+                    }
+                    None => {
+                        let what = "skipped: the file name matches no known layout";
+                        problems.push(Problem::of_file(None, &file.path, what));
+                    }
                 }
             }
         } else {
@@ -240,6 +260,21 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
     named
 }
 
+/// Id and role of a file in a folder of many patients, if another file has the same name in a folder of masks, the same number
+/// after another word (`volume-0` and `segmentation-0`), or lacks only the channel (`P1_0000` and `P1`).
+fn paired_name(file: &NiftiFile, plain: &[&NiftiFile], further: &[&NiftiFile]) -> Option<(String, Role)> {
+    let stem = &file.stem;
+    let is_mask = |mask: &NiftiFile| belongs_to(&mask.stem, stem) || are_counterparts(&mask.stem, stem);
+    if further.iter().any(|mask| is_mask(mask)) || plain.iter().any(|mask| are_counterparts(&mask.stem, stem)) {
+        return Some((stem.clone(), Role::Image("image".into())));
+    }
+    if let Some((id, channel)) = split_channel(stem).filter(|(id, _)| further.iter().any(|mask| mask.stem == *id)) {
+        return Some((id.to_owned(), Role::Image(format!("{channel:04}"))));
+    }
+    let image = plain.iter().find(|image| are_counterparts(stem, &image.stem))?;
+    Some((image.stem.clone(), Role::MaskByWord))
+}
+
 /// True if a name equals an id, or begins with it and a separator.
 fn belongs_to(stem: &str, id: &str) -> bool {
     stem.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.', ' ']))
@@ -250,7 +285,8 @@ fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str) -> Option<&'a mut Draft> {
     if let [only] = drafts {
         return Some(only);
     }
-    drafts.iter_mut().filter(|draft| belongs_to(stem, &draft.id)).max_by_key(|draft| draft.id.len())
+    let is_owner = |id: &str| belongs_to(stem, id) || are_counterparts(stem, id);
+    drafts.iter_mut().filter(|draft| is_owner(&draft.id)).max_by_key(|draft| draft.id.len())
 }
 
 /// Assigns masks without a matching image name to the scan that their name begins with, or to the folder's only scan without a
@@ -258,7 +294,13 @@ fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str) -> Option<&'a mut Draft> {
 fn adopt(scans: &mut [Draft], stray: Draft, problems: &mut Vec<Problem>) {
     let by_name = scans.iter_mut().filter(|scan| belongs_to(&stray.id, &scan.id)).max_by_key(|scan| scan.id.len());
     if let Some(owner) = by_name {
-        owner.masks.extend(stray.masks);
+        // Without the scan's id, the name may say that the mask is of the brain.
+        let id = owner.id.clone();
+        let role_of = |role: Role, file: &NiftiFile| match mask_role(without_id(&file.stem, &id)) {
+            Some(Role::OtherMask) if role != Role::ChosenMask => Role::OtherMask,
+            _ => role,
+        };
+        owner.masks.extend(stray.masks.into_iter().map(|(role, file)| (role_of(role, &file), file)));
         return;
     }
     match scans {
@@ -282,6 +324,6 @@ fn without_image(mask: &NiftiFile) -> Problem {
 
 /// The file name without its extension.
 pub(super) fn stem_of(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = composed(&path.file_name().unwrap_or_default().to_string_lossy());
     super::listing::stem(&name).map_or_else(|| name.clone(), str::to_owned)
 }

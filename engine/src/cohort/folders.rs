@@ -123,11 +123,16 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
             owner: owner.to_path_buf(),
             session: session.clone(),
             files: Vec::new(),
-            at_root: owner == root,
+            is_shared: owner == root,
         });
         group.files.extend(folder.files.iter().map(|file| (file, role.clone())));
     }
-    groups.into_values().collect()
+    let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    // `root/train/data/001` with `root/train/label/001`.
+    if let [only] = &mut *groups {
+        only.is_shared |= only.is_paired();
+    }
+    groups
 }
 
 /// True if a folder is named like a modality but has images that are named after another one: it is a patient's, who happens
@@ -181,6 +186,11 @@ fn name_scans(drafts: &mut [Draft], root: &Path) {
         if let Some(session) = &draft.session {
             let patient = draft.id.strip_suffix(session.as_str()).map(|id| id.trim_end_matches(['_', '-']));
             let patient = patient.filter(|id| !id.is_empty()).unwrap_or(&draft.id).to_owned();
+            // The folder above the sessions is the patient's if the files begin with its name:
+            // `P3/Timepoint_1/P3_Timepoint_1_brain_t1c`.
+            let folder = draft.folder_name();
+            let is_named = draft.owner != root && without_id(&patient, &folder) != patient;
+            let patient = if is_named { folder } else { patient };
             draft.id = format!("{patient}_{session}");
             draft.patient = Some(patient);
         }

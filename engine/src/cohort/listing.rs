@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::corrections::Corrections;
+use super::names::composed;
 use crate::disk::RUN_CONFIG;
 use crate::volume::dicom::{self, Library, Overlay};
 use crate::volume::seg::open_segmentation;
@@ -103,7 +104,7 @@ pub(crate) fn masks_in(folder: &Path) -> Result<Vec<NiftiFile>> {
     for entry in std::fs::read_dir(folder).map_err(Error::io("list", folder))?.flatten() {
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         if let Some(stem) = name.strip_suffix(SEG_ENDING).filter(|_| open_segmentation(&path).is_some()) {
-            masks.push(NiftiFile { stem: stem.to_owned(), path });
+            masks.push(NiftiFile { stem: composed(stem), path });
         }
     }
     masks.sort();
@@ -268,9 +269,9 @@ fn entries(folder: &Path) -> Result<Entries> {
         if path.is_dir() {
             found.folders.push(path);
         } else if let Some(case) = name.strip_suffix(RECORD) {
-            found.segmented.insert(case.to_owned());
+            found.segmented.insert(composed(case));
         } else if let Some(stem) = stem(&name).filter(|stem| !is_probability(stem)) {
-            found.files.push(NiftiFile { stem: stem.to_owned(), path });
+            found.files.push(NiftiFile { stem: composed(stem), path });
         } else if found.others.len() < SAMPLES && stem(&name).is_none() {
             found.others.push(path);
         }

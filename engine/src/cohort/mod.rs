@@ -139,6 +139,9 @@ impl Cohort {
         if let Some(part) = Self::discover_part(root, options) {
             return Ok(part);
         }
+        if let Some(dataset) = nnunet::dataset_below(root)? {
+            return Ok(Self { root: root.to_path_buf(), ..Self::discover_with(&dataset, options)? });
+        }
         let mut cohort = if nnunet::is_layout(root) {
             let info = dataset_json::DatasetInfo::read(root)?;
             Self { labels: info.labels.clone(), ..nnunet::discover(root, &info, options)? }

@@ -65,6 +65,9 @@ const LABEL_NAMES: [&str; 8] = ["seg", "mask", "label", "labels", "segmentation"
 /// Generic image names that contain no modality.
 const IMAGE_NAMES: [&str; 5] = ["image", "imaging", "scan", "volume", "t1post"];
 
+/// Words before the number of an image, beside masks with the same number.
+const IMAGE_WORDS: [&str; 9] = ["image", "img", "imaging", "scan", "volume", "vol", "ct", "mr", "study"];
+
 /// Words that name a mask, with or without a number (`roi2`).
 const MASK_WORDS: [&str; 34] = [
     "seg",
@@ -152,12 +155,32 @@ pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
     let (role, family) = match SUFFIXES.iter().find(|(known, ..)| *known == suffix) {
         Some((_, LABEL, family)) => (Role::Mask, *family),
         Some((_, name, family)) => (Role::Image((*name).into()), *family),
-        None if is_mask_word(&suffix) => (Role::MaskByWord, Family::General),
+        None if is_mask_word(&suffix) => (mask_role(&suffix)?, Family::General),
         None => return None,
     };
     // HECKTOR 2022 has two underscores.
     let id = stem[..at].trim_end_matches('_');
-    (!id.is_empty()).then_some((id, role, family))
+    let of_other = id.rsplit_once(['_', '-']).filter(|(_, word)| OTHER_WORDS.contains(&&*word.to_lowercase()));
+    match (of_other, &role) {
+        (Some((id, _)), Role::Mask | Role::MaskByWord) if !id.is_empty() => Some((id, Role::OtherMask, family)),
+        _ => (!id.is_empty()).then_some((id, role, family)),
+    }
+}
+
+/// The name in composed form (NFC): macOS stores `ü` as two characters, and other systems as one.
+pub(super) fn composed(name: &str) -> String {
+    icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
+}
+
+/// True if a mask and an image differ only in the word before their number: `segmentation-0` and `volume-0`, `label0001` and
+/// `img0001`.
+pub(super) fn are_counterparts(mask: &str, image: &str) -> bool {
+    let split = |stem: &str| {
+        let (word, number) = stem.split_at(stem.find(|c: char| !c.is_alphabetic())?);
+        number.contains(|c: char| c.is_ascii_digit()).then(|| (word.to_lowercase(), number.to_owned()))
+    };
+    let (Some((mask, of_mask)), Some((image, of_image))) = (split(mask), split(image)) else { return false };
+    of_mask == of_image && is_mask_word(&mask) && IMAGE_WORDS.contains(&&*image)
 }
 
 /// Role of a file in a patient's folder by its full name, ignoring the folder's name if it is part of it.
@@ -231,7 +254,9 @@ pub(super) enum FolderRole {
 pub(super) fn folder_role(name: &str) -> Option<FolderRole> {
     let name = name.to_lowercase();
     match name.as_str() {
-        "anat" | "func" | "perf" | "nifti" | "nii" | "images" | "scans" | "raw" | "volumes" => Some(FolderRole::Scans),
+        "anat" | "func" | "perf" | "nifti" | "nii" | "images" | "scans" | "raw" | "volumes" | "imgs" | "data" => {
+            Some(FolderRole::Scans)
+        }
         _ if SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL) => {
             Some(FolderRole::Modality(canonical_modality(&name)))
         }
@@ -276,6 +301,10 @@ mod tests {
             ("CHGJ007_gtvt", "CHGJ007", Role::Mask),
             ("p0_mask", "p0", Role::MaskByWord),
             ("p0-lesion", "p0", Role::MaskByWord),
+            // The union with a brain mask was the reference of MSLUB and UCSF-PDGM.
+            ("patient01_brainmask", "patient01", Role::OtherMask),
+            ("p0_brain_segmentation", "p0", Role::OtherMask),
+            ("p0_brain_seg", "p0", Role::OtherMask),
         ] {
             assert_eq!(split_suffix(stem).map(|(i, r, _)| (i, r)), Some((id, role)), "{stem}");
         }
@@ -306,6 +335,18 @@ mod tests {
         }
         assert_eq!(segmented_image("a_pred_12"), Some("a"));
         assert_eq!(segmented_image("_pred"), None);
+    }
+
+    #[test]
+    fn a_mask_and_its_image_may_differ_in_the_word_before_the_number() {
+        for (mask, image) in [("segmentation-0", "volume-0"), ("label0001", "img0001"), ("mask_12", "Image_12")] {
+            assert!(are_counterparts(mask, image), "{mask} {image}");
+        }
+        let others =
+            [("segmentation-1", "volume-0"), ("volume-0", "volume-0"), ("seg", "scan"), ("mask_1", "patient_1")];
+        for (mask, image) in others {
+            assert!(!are_counterparts(mask, image), "{mask} {image}");
+        }
     }
 
     #[test]

@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::dataset_json::DatasetInfo;
-use super::listing::{NiftiFile, conversion_advice, other_format, scans_in};
+use super::listing::{NiftiFile, conversion_advice, list, other_format, scans_in};
 use super::names::{Family, Role, split_suffix};
 use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem};
 use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
+
+/// Maximum number of datasets listed in a message.
+const MAX_LISTED: usize = 8;
 
 /// True for an nnU-Net folder: it has `imagesTr` or `imagesTs`.
 pub(super) fn is_layout(root: &Path) -> bool {
@@ -22,6 +25,49 @@ pub(super) fn dataset_of(images: &Path) -> Option<PathBuf> {
     let images = std::path::absolute(images).ok()?;
     let is_part = images.file_name().is_some_and(|name| name == "imagesTr" || name == "imagesTs");
     images.parent().filter(|_| is_part).map(Path::to_path_buf)
+}
+
+/// The only dataset with `imagesTr` in the subfolders of a folder and their subfolders, such as `nnUNet_raw/Dataset001`.
+///
+/// # Errors
+/// Several datasets, or one and other scans: their names would not say which channels and masks belong together.
+pub(super) fn dataset_below(root: &Path) -> Result<Option<PathBuf>> {
+    let subfolders = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut folders: Vec<PathBuf> = entries.filter(|path| path.is_dir() && !is_hidden(path)).collect();
+        folders.sort();
+        folders
+    };
+    if is_layout(root) {
+        return Ok(None);
+    }
+    let first = subfolders(root);
+    let second = first.iter().filter(|folder| !is_layout(folder)).flat_map(|folder| subfolders(folder));
+    let datasets: Vec<PathBuf> = first.iter().cloned().chain(second).filter(|folder| is_layout(folder)).collect();
+    let [dataset] = &*datasets else {
+        let name = |dataset: &PathBuf| dataset.strip_prefix(root).unwrap_or(dataset).display().to_string();
+        let names: Vec<String> = datasets.iter().take(MAX_LISTED).map(name).collect();
+        let more = if datasets.len() > MAX_LISTED { ", ..." } else { "" };
+        let why = format!("holds {} datasets: {}{more}. Choose one of them", datasets.len(), names.join(", "));
+        return if datasets.is_empty() { Ok(None) } else { Err(Error::file(root, why)) };
+    };
+    let others = list(root)?.folders.into_iter().find(|folder| !folder.path.starts_with(dataset));
+    match others {
+        None => Ok(Some(dataset.clone())),
+        Some(other) => {
+            let why = format!(
+                "holds the dataset {} and other scans in {}. Choose one of them",
+                dataset.display(),
+                other.path.display()
+            );
+            Err(Error::file(root, why))
+        }
+    }
+}
+
+/// True for the folders that a listing leaves out.
+fn is_hidden(folder: &Path) -> bool {
+    folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.') || name == "__MACOSX")
 }
 
 /// The number of channels that the names of a folder's images count, as in `A_0000`, `A_0001`, `B_0000`, `B_0001`; `None` if
@@ -177,7 +223,7 @@ impl Part {
 }
 
 /// Splits `CASE_0000`.
-fn split_channel(stem: &str) -> Option<(&str, usize)> {
+pub(super) fn split_channel(stem: &str) -> Option<(&str, usize)> {
     let (id, number) = stem.rsplit_once('_')?;
     let four_digits = number.len() == 4 && number.chars().all(|c| c.is_ascii_digit());
     (four_digits && !id.is_empty()).then(|| number.parse().ok().map(|channel| (id, channel))).flatten()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::drafts::stem_of;
 use super::listing::{SEG_ENDING, masks_in};
-use super::names::segmented_image;
+use super::names::{composed, segmented_image};
 use super::session::patients;
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan};
 use crate::volume::dicom;
@@ -62,7 +62,7 @@ pub struct Pairs {
 pub fn case_id(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let id = super::listing::stem(name).or_else(|| name.strip_suffix(SEG_ENDING))?;
-    (!id.ends_with("_prob")).then(|| id.to_owned())
+    (!id.ends_with("_prob")).then(|| composed(id))
 }
 
 /// The `split.json` in the segmentations' folder or up to two levels up.

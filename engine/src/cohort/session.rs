@@ -27,7 +27,10 @@ enum Certainty {
 
 /// True if a folder's name denotes a session of its `parent` folder.
 pub(super) fn is_session_folder(name: &str, parent: &str) -> bool {
-    is_date(name) || is_word(name, &WORDS) || (has_digit(parent) && (is_short(name) || is_word(name, &GENERAL_WORDS)))
+    is_date(name)
+        || begins_with_date(name)
+        || is_word(name, &WORDS)
+        || (has_digit(parent) && (is_short(name) || is_word(name, &GENERAL_WORDS)))
 }
 
 /// Patient and session by scan id. A scan without a session in its name is its own patient.
@@ -95,6 +98,14 @@ fn is_date(text: &str) -> bool {
         && within(year, 1980..2100)
         && matches!(lengths[..], [] | [2] | [2, 2])
         && rest.iter().zip([1..13, 1..32]).all(|(part, range)| within(part, range))
+}
+
+/// The folder of a study in an archive: `08-29-2002-NA-PET-CT-21150` or `2002-08-29_PET`.
+fn begins_with_date(name: &str) -> bool {
+    let Some((date, rest)) = name.split_at_checked("MM-DD-YYYY".len()) else { return false };
+    let is_end = rest.is_empty() || rest.starts_with(['-', '_', '.', ' ']);
+    let parts: Vec<&str> = date.split('-').collect();
+    is_end && matches!(parts[..], [a, b, c] if is_date(date) || is_date(&format!("{c}-{a}-{b}")))
 }
 
 /// One of `words`, with or without a number, or `ses-` and a label: `ses-pre`, `follow-up`, `visit02`.
@@ -173,6 +184,8 @@ mod tests {
             "2019-03-04",
             "20190304",
             "TP1",
+            "08-29-2002-NA-PET-CT Ganzkoerper primaer mit KM-21150",
+            "2002-08-29_PET",
         ];
         assert!(sessions.iter().all(under("cohort")));
         let patients = [
@@ -182,6 +195,8 @@ mod tests {
             "t1",
             "001",
             "20191399",
+            "13-29-2002-NA",
+            "TCGA-02-0006",
             "anat",
             "scan1",
             "m12",
