@@ -349,6 +349,15 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_nifti_files_is_referred_to_the_cohort_command() {
+        let folder = tempfile::tempdir().unwrap();
+        file(&folder);
+        let args = Args { file: folder.path().into(), series: None, voxel: Vec::new(), frame: None, json: false };
+        let error = run(args).unwrap_err().to_string();
+        assert!(error.contains("no DICOM file") && error.contains("amlp cohort"), "{error}");
+    }
+
+    #[test]
     fn an_index_outside_the_file_is_named_in_the_error() {
         for (voxel, frame) in
             [("3,0,0", None), ("-1,0,0", None), ("0,0,0,2", None), ("0,0,0,0", Some(1)), ("0,0,0,0,0", None)]

@@ -47,7 +47,7 @@ pub fn ready_plan(name: &str) -> Result<String> {
 
 fn unknown(name: &str) -> Error {
     let names: Vec<&str> = READY_PLANS.iter().map(|(name, _)| *name).collect();
-    Error::config("print-plan", name, format!("choose one of {}", names.join(", ")))
+    Error::config("plan", name, format!("choose one of {}", names.join(", ")))
 }
 
 /// One of the paper's tables.
@@ -236,6 +236,7 @@ mod tests {
             assert_eq!(rows(&shown), rows(&alone), "{}", table.title);
             assert_eq!(shown.metrics, alone.metrics, "{}", table.title);
         }
-        assert!(ready_plan("paper-table-7").unwrap_err().to_string().contains("paper-table-6"));
+        let error = ready_plan("paper-table-7").unwrap_err().to_string();
+        assert!(error.starts_with("plan = paper-table-7") && error.contains("paper-table-6"), "{error}");
     }
 }

@@ -60,8 +60,14 @@ pub(super) fn is_listing(args: &Args) -> bool {
 pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let library = Library::scan(&args.file, &|_, _| true)?;
     if library.patients.is_empty() {
-        let why = library.warnings.first().map_or_else(String::new, |warning| format!(" ({warning})"));
-        return Err(crate::Error::file(&args.file, format!("contains no DICOM file{why}")).into());
+        let why = match library.warnings.first() {
+            Some(warning) => format!("contains no DICOM file ({warning})"),
+            None if args.file.is_dir() => {
+                "contains no DICOM file. amlp cohort lists a folder of NIfTI scans".to_owned()
+            }
+            None => "contains no DICOM file".to_owned(),
+        };
+        return Err(crate::Error::file(&args.file, why).into());
     }
     for warning in &library.warnings {
         eprintln!("warning: {warning}");
