@@ -191,7 +191,7 @@ impl RecordedJournal {
         expect("the mask of the opened journal", &values(&found.labels), &self.states[records])?;
         let mut labels = found.labels;
         let seed = Seed { voxel: Some([0; 3]), point_mm: None };
-        let op = Op::Fill { label: 7, seed, axis: None };
+        let op = Op::Fill { label: 7, seed, plane: Plane::default() };
         let delta = apply(&op, &mut labels, &Scene::default(), &Control::default()).map_err(failed)?;
         journal.append(Kind::Edit, "again", &delta).map_err(failed)?;
         drop(journal);
@@ -236,7 +236,7 @@ fn op(random: &mut Random, grid: &Grid) -> Op {
         3..=4 => Op::Erase { label: None, brush: brush(random, grid) },
         5 => Op::ThresholdPaint { label, brush: brush(random, grid), min: Some(8.0), max: Some(30.0) },
         6 => Op::AdaptivePaint { label, brush: brush(random, grid), tolerance: None },
-        7 => Op::Fill { label: label % 3, seed, axis: Some(random.below(3)) },
+        7 => Op::Fill { label: label % 3, seed, plane: Plane::Axis(random.below(3)) },
         8 => Op::FillHoles { label, mode: Mode::Volume, axis: None, overwrite },
         9 => Op::Grow { label, mm, overwrite },
         10 => Op::Shrink { label, mm },

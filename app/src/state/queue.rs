@@ -238,7 +238,7 @@ mod tests {
         let mut cases = list(&[Verdict::ToDo, Verdict::Accepted, Verdict::ToDo]);
         cases.review.waiting.push(Entry { verdict: Verdict::Rejected, seconds: 12.0, ..Entry::new("p0") });
         assert_eq!(cases.review.verdict("p0"), Verdict::Rejected);
-        assert_eq!(cases.progress().to_string(), "2 of 3, 6 s a case");
+        assert_eq!(cases.progress().to_string(), "2 of 3 done, 6 s each");
         cases.review.places = BTreeMap::from([("p2".into(), 0), ("p1".into(), 1), ("p0".into(), 2)]);
         let names = |cases: &CaseList| cases.matching().iter().map(|case| case.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&cases), ["p2", "p1", "p0"]);

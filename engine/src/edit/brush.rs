@@ -5,7 +5,7 @@ use std::ops::Range;
 use glam::DVec3;
 
 use super::op::{Brush, Mode, Plane, PlaneName};
-use super::region::{Region, in_plane};
+use super::region::{Region, VoxelBox, in_plane};
 use crate::event::Control;
 use crate::findings::axial_axis;
 use crate::volume::Grid;
@@ -147,12 +147,41 @@ impl Slice {
         clip(first)..clip(last + 1.0)
     }
 
-    /// Position in memory of the voxel of column (u, v) at a coordinate along the axis.
-    fn index(&self, [u, v]: [usize; 2], w: usize, grid: &Grid) -> usize {
+    /// The voxel of column (u, v) at a coordinate along the axis.
+    fn voxel(&self, [u, v]: [usize; 2], w: usize) -> [usize; 3] {
         let [a, b] = in_plane(self.axis);
         let mut voxel = [0; 3];
         (voxel[a], voxel[b], voxel[self.axis]) = (u, v, w);
-        grid.index(voxel)
+        voxel
+    }
+
+    /// Position in memory of the voxel of column (u, v) at a coordinate along the axis.
+    fn index(&self, column: [usize; 2], w: usize, grid: &Grid) -> usize {
+        grid.index(self.voxel(column, w))
+    }
+
+    /// Tests whether a voxel belongs to the plane through a point in world mm. The plane crosses the face between any two
+    /// neighbours that it crosses, so that face-connected voxels are connected on the screen too.
+    pub fn test<'a>(&'a self, point: DVec3, grid: &'a Grid) -> impl Fn([usize; 3]) -> bool + 'a {
+        let offset = self.normal.dot(self.anchor(point, grid));
+        let [a, b] = in_plane(self.axis);
+        move |voxel| {
+            let w = self.along(offset, [voxel[a] as f64, voxel[b] as f64]);
+            self.depths(w, grid).contains(&voxel[self.axis])
+        }
+    }
+
+    /// The smallest box around the voxels of the plane through a point in world mm, `None` if it misses the grid.
+    pub fn bounds(&self, point: DVec3, grid: &Grid) -> Option<VoxelBox> {
+        let offset = self.normal.dot(self.anchor(point, grid));
+        let [a, b] = in_plane(self.axis);
+        let columns = (0..grid.shape[b]).flat_map(|v| (0..grid.shape[a]).map(move |u| [u, v]));
+        let boxes = columns.filter_map(|[u, v]| {
+            let depths = self.depths(self.along(offset, [u as f64, v as f64]), grid);
+            let last = depths.end.checked_sub(1).filter(|last| *last >= depths.start)?;
+            Some(VoxelBox { min: self.voxel([u, v], depths.start), max: self.voxel([u, v], last) })
+        });
+        boxes.reduce(|all, column| all.union(&column))
     }
 
     /// Voxels of the plane within `radius` of a segment, measured at their columns' intersection with the plane.

@@ -33,7 +33,7 @@ impl Op {
                 }
                 smooth_mm.map_or(Ok(()), |mm| not_negative("smooth_mm", mm))
             }
-            Self::Fill { axis, .. } => axis.map_or(Ok(()), check_axis),
+            Self::Fill { plane, .. } => plane.check(),
             Self::FillHoles { label, axis, .. } => {
                 label_above_0(*label)?;
                 axis.map_or(Ok(()), check_axis)

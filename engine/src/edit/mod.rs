@@ -44,15 +44,17 @@ pub use labels::EditLabels;
 pub use op::Op;
 pub use region::VoxelBox;
 
+use glam::DVec3;
+
 use brush::Slice;
 use delta::Change;
-use op::{Boolean, LassoAction, Operand};
+use op::{Boolean, LassoAction, Operand, Plane};
 use region::{BoxMask, Region};
 use values::Frame;
 
 use crate::event::Control;
 use crate::findings::{Connectivity, axial_axis};
-use crate::volume::Volume;
+use crate::volume::{Grid, Volume};
 use crate::{Error, Result};
 
 /// Inputs of operations besides the edited mask. The image and the other mask must be on the grid of the edited mask.
@@ -111,6 +113,14 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// The smallest box around the voxels of a plane through a point in world mm, `None` if the plane misses the grid.
+///
+/// # Errors
+/// If the plane has a normal that is zero or not finite.
+pub fn plane_bounds(plane: Plane, point_mm: [f64; 3], grid: &Grid) -> Result<Option<VoxelBox>> {
+    Ok(Slice::new(plane, grid)?.bounds(DVec3::from_array(point_mm), grid))
+}
+
 /// The disjoint regions that change, with their new labels.
 fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -> Result<Vec<Change>> {
     let grid = labels.grid();
@@ -127,12 +137,14 @@ fn changes(op: &Op, labels: &EditLabels, scene: &Scene<'_>, control: &Control) -
             let values = scene.values(op, labels)?;
             Change::replace(values::adaptive(brush, *tolerance, values, labels, control)?, *label)
         }
-        Op::Fill { label, seed, axis } => {
-            let (start, axis) = (seed.require(grid)?, axis_or_axial(axis));
-            let slice = region::slice_of(start, axis, labels.shape());
-            let old = labels.get(grid.index(start));
-            let same = |index: usize| labels.get(index) == old;
-            Change::replace(flood::flood(start, &slice, labels.shape(), Connectivity::Face, same, control)?, *label)
+        Op::Fill { label, seed, plane } => {
+            let (start, slice) = (seed.require(grid)?, Slice::new(*plane, grid)?);
+            let point = seed.point_mm.map_or_else(|| grid.world(start), DVec3::from_array);
+            let (all, first) = (VoxelBox { min: [0; 3], max: grid.shape.map(|n| n - 1) }, VoxelBox::of(start));
+            let bounds = slice.bounds(point, grid).map_or(first, |slice| slice.union(&first));
+            let (old, is_on_slice) = (labels.get(grid.index(start)), slice.test(point, grid));
+            let same = |index: usize| labels.get(index) == old && is_on_slice(all.voxel(index));
+            Change::replace(flood::flood(start, &bounds, grid.shape, Connectivity::Face, same, control)?, *label)
         }
         Op::FillHoles { label, mode, axis, overwrite } => {
             let holes = morphology::holes(*label, *mode, axis_or_axial(axis), labels, control)?;

@@ -63,9 +63,9 @@ pub enum Op {
         /// The voxel to start at.
         #[serde(flatten)]
         seed: Seed,
-        /// Axis across the slice (0, 1, 2). Default: the one nearest to head-foot.
-        #[serde(default)]
-        axis: Option<usize>,
+        /// Plane of the slice, through the point or the voxel's centre. Default: `axial`.
+        #[serde(default, alias = "axis")]
+        plane: Plane,
     },
     /// Fills the background that a label encloses: every face-connected path from it to the border of the image crosses the
     /// label.

@@ -19,6 +19,11 @@ impl VoxelBox {
         shape.iter().all(|&n| n > 0).then(|| Self { min: [0; 3], max: shape.map(|n| n - 1) })
     }
 
+    /// The box of one voxel.
+    pub(super) fn of(voxel: [usize; 3]) -> Self {
+        Self { min: voxel, max: voxel }
+    }
+
     /// Voxels along i, j, k.
     pub fn shape(&self) -> [usize; 3] {
         std::array::from_fn(|a| self.max[a] - self.min[a] + 1)
@@ -191,12 +196,6 @@ impl SliceLayout {
     pub fn slice<T: Copy>(&self, array: &[T], n: usize) -> Vec<T> {
         (0..self.size[0] * self.size[1]).map(|p| array[self.at(n, p)]).collect()
     }
-}
-
-/// The slice across `axis` through a voxel of a grid of this `shape`.
-pub(super) fn slice_of(voxel: [usize; 3], axis: usize, shape: [usize; 3]) -> VoxelBox {
-    let only = |whole: usize, a: usize| if a == axis { voxel[a] } else { whole };
-    VoxelBox { min: std::array::from_fn(|a| only(0, a)), max: std::array::from_fn(|a| only(shape[a] - 1, a)) }
 }
 
 /// The axes of a slice across `axis`, in ascending order.

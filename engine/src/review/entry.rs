@@ -244,12 +244,12 @@ impl Progress {
 }
 
 impl fmt::Display for Progress {
-    /// "12 of 80, 48 s a case"; from two minutes on "12 of 80, 7.9 min a case".
+    /// "12 of 80 done, 48 s each"; from two minutes on "12 of 80 done, 7.9 min each".
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(to, "{} of {}", self.decided, self.cases)?;
+        write!(to, "{} of {} done", self.decided, self.cases)?;
         match self.seconds_per_case {
-            Some(seconds) if seconds >= 120.0 => write!(to, ", {:.1} min a case", seconds / 60.0),
-            Some(seconds) if seconds >= 0.5 => write!(to, ", {seconds:.0} s a case"),
+            Some(seconds) if seconds >= 120.0 => write!(to, ", {:.1} min each", seconds / 60.0),
+            Some(seconds) if seconds >= 0.5 => write!(to, ", {seconds:.0} s each"),
             _ => Ok(()),
         }
     }
@@ -278,12 +278,12 @@ mod tests {
         let latest = latest(&entries);
         assert_eq!((latest.len(), latest["a"].verdict), (3, Verdict::Accepted));
         let progress = Progress::of(["a", "b", "c", "d"].into_iter(), &latest);
-        assert_eq!(progress.to_string(), "2 of 4, 48 s a case");
+        assert_eq!(progress.to_string(), "2 of 4 done, 48 s each");
         let slow = Progress { seconds_per_case: Some(474.3), ..progress.clone() };
-        assert_eq!(slow.to_string(), "2 of 4, 7.9 min a case");
+        assert_eq!(slow.to_string(), "2 of 4 done, 7.9 min each");
         let counts: Vec<usize> = Verdict::ALL.iter().map(|verdict| progress.verdicts[verdict]).collect();
         assert_eq!(counts, [1, 1, 1, 0, 1]);
-        assert_eq!(Progress::of(["d"].into_iter(), &latest).to_string(), "0 of 1");
+        assert_eq!(Progress::of(["d"].into_iter(), &latest).to_string(), "0 of 1 done");
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn tables_and_pages_contain_verdicts_and_findings() {
     assert!(page.contains("<dd>2026-01-01 00:00:00 UTC</dd>"), "{page}");
     assert!(page.contains("Corrected. 2 lesions, 9.00 ml.") && page.contains("SUVpeak") && !page.contains("<script"));
     let whole = cohort_page("the cohort", &cases, &latest);
-    assert!(whole.contains("1 of 1, 48 s a case."), "{whole}");
+    assert!(whole.contains("1 of 1 done, 48 s each."), "{whole}");
     assert!(whole.contains("href=\"p__1_.html\""), "{whole}");
 }
 

@@ -139,7 +139,7 @@ fn the_queue_is_printed_in_every_order() {
     let change = queue(&root, &["--order", "volume-change"]);
     assert_eq!(change["queue"][0]["no_score"], "no earlier scan of this patient");
     let text = String::from_utf8(amlp(&root, &[]).stdout).unwrap();
-    assert!(text.starts_with("2 of 4, 45 s a case (2 to do, 1 accepted, 1 rejected)\n"), "{text}");
+    assert!(text.starts_with("2 of 4 done, 45 s each (2 to do, 1 accepted, 1 rejected)\n"), "{text}");
     assert!(!amlp(&root, &["--list", "x.csv"]).status.success());
 }
 

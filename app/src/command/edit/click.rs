@@ -1,7 +1,7 @@
 //! Tools that act on a click: fill, region growing, and One click, which finds a lesion in the probability map.
 
-use engine::edit::op::Seed;
-use engine::edit::{Op, VoxelBox};
+use engine::edit::op::{Plane, Seed};
+use engine::edit::{Op, VoxelBox, plane_bounds};
 use glam::DVec3;
 
 use crate::scene::{DisplayGrid, PlaneMode};
@@ -38,12 +38,12 @@ pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: 
     }
     let Some(document) = &state.document else { return };
     let planes = state.session.settings.planes;
-    let axis = document.edit_axis(pane, planes);
+    let (axis, plane) = (document.edit_axis(pane, planes), document.edit_plane(pane, planes));
     let label = if erases { 0 } else { state.session.edit.label };
     let slice = state.slice_words(&document.display(planes), pane);
     let name = if erases { format!("Erase area, {slice}") } else { format!("Fill, label {label}, {slice}") };
-    let op = Op::Fill { label, seed: seed(at), axis: Some(axis) };
-    if is_open_background(state, &op, at, axis) {
+    let op = Op::Fill { label, seed: seed(at), plane };
+    if is_open_background(state, &op, at, (axis, plane)) {
         return edit::refuse(state, OPEN_BACKGROUND);
     }
     state.show_edited((!erases).then_some(label));
@@ -51,13 +51,16 @@ pub fn fill(state: &mut State, jobs: &mut Jobs, pane: PaneId, erases: bool, at: 
 }
 
 /// Whether a fill would relabel background from one edge of the slice to the opposite one. No outline encloses it then.
-fn is_open_background(state: &State, fill: &Op, at: DVec3, axis: usize) -> bool {
+fn is_open_background(state: &State, fill: &Op, at: DVec3, (axis, plane): (usize, Plane)) -> bool {
     let Some(document) = &state.document else { return false };
     let is_background = document.segmentation().is_none_or(|mask| document.label_at(&mask.labels, at) == 0);
     let area = edit::plan(state, fill).ok().and_then(|delta| delta.bounds());
-    let shape = document.base().volume.grid.shape;
-    let spans = |area: VoxelBox| (0..3).any(|a| a != axis && shape[a] > 1 && area.shape()[a] == shape[a]);
-    is_background && area.is_some_and(spans)
+    let slice = plane_bounds(plane, at.to_array(), &document.base().volume.grid).ok().flatten();
+    let spans = |(area, slice): (VoxelBox, VoxelBox)| {
+        let (area, slice) = (area.shape(), slice.shape());
+        (0..3).any(|a| a != axis && slice[a] > 1 && area[a] == slice[a])
+    };
+    is_background && area.zip(slice).is_some_and(spans)
 }
 
 /// Adds voxels connected to a position with similar values.

@@ -139,6 +139,32 @@ fn fill_and_region_growing_start_from_a_click() {
     assert_eq!(step_name(&window), "Erase area, slice 9");
 }
 
+/// A fill in a plane along the patient relabelled the nearest stored slice instead of the displayed area.
+#[test]
+fn fill_relabels_the_displayed_area_of_a_plane_along_the_patient() {
+    let files = Files::new();
+    let mut window = open_files(&[&files.scan, &files.prediction]);
+    send(&mut window, ViewCommand::SetPlanes(PlaneMode::World));
+    let middle = world(&window, [15.0, 20.0, 8.0]);
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    let (grid, before) = (document(&window).base().volume.grid.clone(), labelled(&window, 1));
+    let across = document(&window).display(PlaneMode::World).direction(2);
+    press(&mut window, Key::K);
+    send(&mut window, EditCommand::SetLabel(2));
+    let at = screen_position(&window, PaneId::Axial, middle);
+    paint(&mut window, &[at]);
+    let columns = [0, 1, 2].map(|a| grid.world_from_voxel.matrix3.col(a));
+    let half = columns.iter().map(|column| column.dot(across).abs()).sum::<f64>() / 2.0;
+    // The other lesions are farther away.
+    let is_displayed = |voxel: phantom::Voxel| {
+        let offset = grid.world(voxel) - middle;
+        offset.length() < 20.0 && offset.dot(across).abs() < half
+    };
+    let expected: Vec<phantom::Voxel> = before.into_iter().filter(|&voxel| is_displayed(voxel)).collect();
+    assert!(expected.len() > 8, "{expected:?}");
+    assert_eq!((labelled(&window, 2), errors(&window)), (expected, vec![]));
+}
+
 #[test]
 fn one_click_adds_the_lesion_of_the_probability_map() {
     let files = Files::new();

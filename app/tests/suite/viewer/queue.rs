@@ -91,7 +91,7 @@ fn verdicts_are_given_by_keys_and_kept_after_a_restart() {
     drop(window);
     let window = open_queue(&root);
     assert_eq!(verdicts(&window), expected);
-    assert!(state(&window).cases.progress().to_string().starts_with("2 of 3"));
+    assert!(state(&window).cases.progress().to_string().starts_with("2 of 3 done"));
     assert_eq!(state(&window).cases.review.entry("patient_3").unwrap().comment, "xn");
 }
 

@@ -255,8 +255,8 @@ impl NaiveEditor<'_> {
                 }
                 set(&inside, *label, &all)
             }
-            Op::Fill { label, seed, axis } => {
-                let (start, axis) = (self.seed(seed)?, axis.unwrap_or_else(|| self.axis(Plane::default())));
+            Op::Fill { label, seed, plane } => {
+                let (start, axis) = (self.seed(seed)?, self.axis(*plane));
                 let old = labels[self.at(start)];
                 let wanted = |v: Voxel| labels[self.at(v)] == old && v[axis] == start[axis];
                 set(&self.connected(start, true, &wanted), *label, &all)

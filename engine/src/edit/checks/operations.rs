@@ -8,7 +8,7 @@ use super::strategies::{op, sequence, setting};
 use super::{edited, values_of};
 use crate::ErrorKind;
 use crate::edit::op::{Brush, Mode, Op, Plane, Seed};
-use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, plan, steps};
+use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, plan, plane_bounds, steps};
 use crate::event::{Control, Signal};
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
@@ -166,6 +166,35 @@ fn an_oblique_disc_has_every_voxel_that_its_plane_crosses() {
     }
 }
 
+/// On a plane along the patient, a fill relabelled the nearest stored slice, most of which was not displayed.
+#[test]
+fn an_oblique_fill_relabels_the_area_that_its_plane_crosses() {
+    let thick = Grid::new([31, 31, 31], DAffine3::from_scale(DVec3::new(1.0, 1.0, 2.7)));
+    for grid in [cube(31, 1.0), thick] {
+        let spacing = DVec3::from_array(grid.spacing_mm());
+        let centre = grid.world([15, 14, 15]);
+        let point = centre + DVec3::new(0.2, -0.1, 0.3);
+        let voxels: Vec<[usize; 3]> = (0..grid.len()).map(|at| [at % 31, at / 31 % 31, at / 961]).collect();
+        let is_in_ball = |voxel: [usize; 3]| grid.world(voxel).distance(centre) <= 9.0;
+        for normal in [[0.0, 0.0, 2.0], [0.3, 0.1, 1.0], [1.0, 0.4, -0.3], [-0.2, 1.0, 0.5]] {
+            let mut labels = edited(&grid, &voxels.iter().map(|&v| u16::from(is_in_ball(v))).collect::<Vec<_>>());
+            let seed = Seed { voxel: None, point_mm: Some(point.to_array()) };
+            let op = Op::Fill { label: 2, seed, plane: Plane::Normal(normal) };
+            apply(&op, &mut labels, &Scene::default(), &Control::default()).unwrap();
+            let unit = DVec3::from_array(normal).normalize();
+            let half = (unit.abs() * spacing).element_sum() / 2.0;
+            let is_crossed = |voxel: [usize; 3]| (grid.world(voxel) - point).dot(unit).abs() < half - 1e-7;
+            for &voxel in &voxels {
+                let expected = u16::from(is_in_ball(voxel)) + u16::from(is_in_ball(voxel) && is_crossed(voxel));
+                assert_eq!(labels.get(grid.index(voxel)), expected, "{normal:?}: {voxel:?}");
+            }
+            let crossed = voxels.iter().filter(|&&voxel| is_crossed(voxel)).map(|&v| VoxelBox { min: v, max: v });
+            let expected = crossed.reduce(|all, voxel| all.union(&voxel));
+            assert_eq!(plane_bounds(Plane::Normal(normal), point.to_array(), &grid).unwrap(), expected, "{normal:?}");
+        }
+    }
+}
+
 /// The brush extends beyond a bright ball in noise, but only the ball is painted.
 #[test]
 fn the_adaptive_brush_stops_at_an_edge() {
@@ -240,7 +269,7 @@ fn impossible_operations_are_refused_with_the_reason() {
     };
     assert!(refused(&Op::RemoveComponent { seed, label: None }, &plain).contains("[1, 2, 3]: it is background"));
     let outside = Seed { voxel: Some([4, 0, 0]), point_mm: None };
-    assert!(refused(&Op::Fill { label: 1, seed: outside, axis: None }, &plain).contains("4x4x4 voxels"));
+    assert!(refused(&Op::Fill { label: 1, seed: outside, plane: Plane::default() }, &plain).contains("4x4x4 voxels"));
     assert!(refused(&Op::Paint { label: 0, brush: brush(1.0) }, &plain).contains("label = 0"));
     assert!(refused(&Op::Paint { label: 1, brush: brush(f64::NAN) }, &plain).contains("radius_mm"));
     assert!(refused(&Op::Grow { label: 1, mm: 0.0, overwrite: false }, &plain).contains("mm = 0"));

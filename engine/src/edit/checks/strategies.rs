@@ -139,7 +139,7 @@ pub fn op(grid: &Grid) -> impl Strategy<Value = Op> + use<> {
     ];
     let regions = prop_oneof![
         watershed,
-        (0..4_u16, seed(grid), axis()).prop_map(|(label, seed, axis)| Op::Fill { label, seed, axis }),
+        (0..4_u16, seed(grid), plane()).prop_map(|(label, seed, plane)| Op::Fill { label, seed, plane }),
         (label(), seed(grid), 0.0..6.0_f64, prop::option::of(0.5..6.0_f64), any::<bool>()).prop_map(
             |(label, seed, tolerance, max_radius_mm, overwrite)| Op::RegionGrow {
                 label,

@@ -368,7 +368,7 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
     if is_tilted {
         warnings.push(format!(
             "the slices are tilted by {tilt_degrees:.1} degrees against the direction in which they are stacked. The grid is \
-             sheared, nothing is resampled"
+             sheared. Nothing is resampled"
         ));
     }
     let shift = largest_shift(&positions, normal);
