@@ -123,7 +123,17 @@ fn forward(inputs: [FlexTensor; 10], plans: [Plan; 2], recorded: bool) -> (FlexT
     let source = [Source { values: floats(&z1), channels: sizes::<4>(&z1)[3], activation }];
     let (z2, n2, active) = unit(grid, &source, [&w2, &b2, &g2, &s2], &second, recorded);
     let shape = sizes::<4>(&z2);
-    let output = if active { z2.clone() } else { tensor(n2.apply(cpu(), grid, floats(&z2), shape[3]), shape) };
+    let (output, z2) = if recorded {
+        (tensor(n2.apply(cpu(), grid, floats(&z2), shape[3]), shape), z2)
+    } else if active {
+        (z2.clone(), z2)
+    } else {
+        // Nothing reads the values before the normalisation again.
+        let mut values = into_floats(z2);
+        n2.apply_in_place(cpu(), grid, &mut values, shape[3]);
+        let output = tensor(values, shape);
+        (output.clone(), output)
+    };
     (output, BlockState { inputs, weights: [w1, w2], before_norm: [z1, z2], norms: [n1, n2] })
 }
 

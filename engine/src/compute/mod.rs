@@ -23,7 +23,7 @@
 //! `block.rs` is a whole U-Net block as one autodiff operation: convolution, normalisation and `ReLU`, twice. The moments of a group
 //! of rows are computed while it is in the cache (`norm.rs`). The backward pass keeps only the values before each normalisation and
 //! recomputes the normalised ones. `up.rs` is the transposed convolution and `pool.rs` the pooling. `ops.rs` and `tape.rs` turn them
-//! into autodiff operations. `adamw.rs` is an optimiser step in one pass. Element-wise passes (`channels.rs`) keep the constants and
+//! into autodiff operations. `weights.rs` has passes over all weights: AdamW, moving averages. Element-wise passes (`channels.rs`) keep the constants and
 //! sums of up to 16 channels in registers.
 //!
 //! # Inference
@@ -44,7 +44,6 @@
 //! The order of every sum depends only on shapes and the instruction set, so training is bit-identical for any number of threads,
 //! even after resuming.
 
-mod adamw;
 mod block;
 mod channels;
 mod conv;
@@ -59,16 +58,17 @@ mod tape;
 #[cfg(test)]
 mod tests;
 mod up;
+mod weights;
 mod winograd;
 
 use burn::tensor::Tensor;
 
-pub use adamw::AdamWStep;
 pub use block::{BlockOutput, Unit, UnitNorm, block};
 pub use inference::{Map, PackedUnit, PackedUpsampling};
 pub use ops::{convolve, max_pool, upsample};
 pub(crate) use simd::cpu;
 pub use simd::instructions;
+pub use weights::{AdamWStep, interpolate};
 
 /// True for an f32 tensor on the CPU, which the kernels of this module support.
 pub fn is_supported<const D: usize>(tensor: &Tensor<D>) -> bool {

@@ -7,6 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::record::Path;
+use crate::compute;
 
 /// `from` moved towards `to`: every weight and running statistic becomes `from + share (to - from)`, with the share of its name
 /// in a checkpoint. A fraction of 0 changes nothing.
@@ -68,7 +69,11 @@ impl<F: Fn(&str) -> f64> ModuleMapper for Mixer<F> {
         let (id, old, mapper) = param.consume();
         let (tracks, trains) = (old.is_autodiff(), old.is_require_grad());
         let from = old.inner();
-        let mixed = from.clone() + (to - from) * share;
+        let mixed = if compute::is_supported(&from) && compute::is_supported(&to) {
+            compute::interpolate(from, &to, share as f32)
+        } else {
+            from.clone() + (to - from) * share
+        };
         let mixed = if tracks { Tensor::from_inner(mixed).set_require_grad(trains) } else { mixed };
         Param::from_mapped_value(id, mixed, mapper)
     }
@@ -103,6 +108,9 @@ mod tests {
         for ((mixed, a), b) in head.iter().zip(&a).zip(&b) {
             assert!((mixed - (0.75 * a + 0.25 * b)).abs() < 1e-6, "{mixed} of {a} and {b}");
         }
+        let [a, b] = [a, b].map(|numbers| Tensor::<1>::from_floats(numbers.as_slice(), &Device::flex()));
+        let expected = a.clone() + (b - a) * 0.25;
+        assert_eq!(head, crate::test_tensors::values(expected), "burn's operations give other bits");
         let loss = mixed.forward(Tensor::ones([1, 1, 4, 4], &device)).sum();
         let gradients = GradientsParams::from_grads(loss.backward(), &mixed);
         assert!(gradients.len() > 10, "a mixed network no longer trains");

@@ -19,7 +19,7 @@ use super::masked::hpm::Hpm;
 use super::masked::maskfeat::MaskFeat;
 use super::masked::simmim::SimMim;
 use super::masked::um_mae::UmMae;
-use super::synthetic::synthetic_batch;
+use super::synthetic::{synthetic_batch, synthetic_samples};
 use super::task::{PretextTask, Reconstruct, new_task};
 use super::training::Pretraining;
 use super::views::Views;
@@ -193,11 +193,13 @@ impl<T: PretextTask> MethodEntry for TaskEntry<T> {
         let engine = GradientEngine::new(compute, config.training.micro_batch);
         let mut net = task.build(0, engine.device());
         let mut optimizer = optimizer(&config.training);
+        let samples = synthetic_samples(&config, size);
         Ok(Box::new(move |step| {
-            let batch = synthetic_batch(&task, &config, size, step)?;
+            let position = Position { epoch: 1, epochs: config.training.epochs, step };
+            let batch = task.collate(samples.clone(), position)?;
             let (gradients, output) = engine.gradients(&task, &net, &batch, size)?;
             net = optimizer.step(config.training.lr, net.clone(), gradients);
-            task.after_step(&mut net, &batch, &output, Position { epoch: 1, epochs: config.training.epochs, step })?;
+            task.after_step(&mut net, &batch, &output, position)?;
             engine.sync()
         }))
     }

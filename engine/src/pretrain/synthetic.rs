@@ -10,6 +10,12 @@ use crate::preprocess::SliceData;
 use crate::seed::stream;
 use crate::trainer::Position;
 
+/// `slices` synthetic slices of different patients.
+pub(super) fn synthetic_samples(config: &Config, slices: usize) -> Vec<Sample> {
+    let sample = |slice: u64| Sample { slice, patient: slice, k: 0, data: synthetic_slice(config, slice) };
+    (0..slices as u64).into_par_iter().map(sample).collect()
+}
+
 /// A batch of `slices` synthetic slices, for a step of the first epoch.
 ///
 /// # Errors
@@ -20,9 +26,7 @@ pub(super) fn synthetic_batch<T: PretextTask>(
     slices: usize,
     step: usize,
 ) -> Result<T::Batch> {
-    let sample = |slice: u64| Sample { slice, patient: slice, k: 0, data: synthetic_slice(config, slice) };
-    let position = Position { epoch: 1, epochs: config.training.epochs, step };
-    task.collate((0..slices as u64).into_par_iter().map(sample).collect(), position)
+    task.collate(synthetic_samples(config, slices), Position { epoch: 1, epochs: config.training.epochs, step })
 }
 
 /// An ellipse of tissue with a brighter disc, and independent texture per channel.

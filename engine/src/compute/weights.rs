@@ -1,4 +1,5 @@
-//! A step of AdamW in one pass over the weights. burn's takes a dozen passes, each with its own tensor.
+//! Steps of AdamW and of moving averages in one pass over the weights. burn takes a dozen passes and three, each with its own
+//! tensor.
 
 use burn::tensor::Tensor;
 
@@ -58,6 +59,20 @@ impl AdamWStep {
             *weight = *weight * self.decay - direction * self.rate;
         }
     }
+}
+
+/// `from + share (to - from)`, in the order of burn's operations, so that both give the same bits.
+///
+/// # Panics
+/// For tensors that [`super::is_supported`] refuses.
+pub fn interpolate<const D: usize>(from: Tensor<D>, to: &Tensor<D>, share: f32) -> Tensor<D> {
+    let shape = from.dims();
+    let mut values = numbers(from);
+    let to = Value::of(to).expect("a tensor on the CPU").plain();
+    for_each_piece(values.chunks_mut(PIECE).zip(floats(&to).chunks(PIECE)), |(values, to)| {
+        values.iter_mut().zip(to).for_each(|(value, to)| *value += (to - *value) * share);
+    });
+    Value::Plain(tensor(values, shape)).tensor()
 }
 
 /// The numbers of a tensor, without a copy if it is the only owner.
