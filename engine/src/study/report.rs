@@ -161,6 +161,10 @@ fn page(
 ) -> String {
     let Source { plan, results, .. } = source;
     let mut body = head(plan);
+    let is_compared = |section: &Section| section.groups.iter().any(|group| !group.references().is_empty());
+    if sections.iter().any(is_compared) {
+        let _ = writeln!(body, "<section><p class=\"note\">{STATISTICS}</p></section>");
+    }
     for (group, table) in sections.iter().flat_map(|section| section.groups.iter().zip(&section.tables)) {
         let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
         let note = "Each dot is a test patient, averaged over draws and seeds. The bar is the mean of all patients.";
@@ -194,6 +198,10 @@ fn page(
     document(&escape(&plan.name), &(body + "</main>\n"))
 }
 
+const STATISTICS: &str = "SD patients is the standard deviation over patients, SD draws that of the means over draws and \
+    seeds. Differences are paired by patient, draw and seed, with the 95 % interval of a crossed bootstrap of patients and \
+    draws. p is from the exact Wilcoxon signed-rank test on the patients' means, with Holm's correction over the methods of \
+    a table.";
 const SEGMENTATIONS: &str = "Which patients are shown depends on the first column's method alone: those at its quartiles and \
     its median. Solid blue is segmented and in the reference, hatched orange segmented but not in the reference, dashed pink \
     in the reference but missed. The white line is the reference.";

@@ -40,6 +40,7 @@ pub fn table(group: &Group) -> TextTable {
             unconverged.join(", ")
         ));
     }
+    notes.extend(identical(group));
     for (part, scans) in [("testing", &group.left_out), ("training", &group.training_left_out)] {
         if !scans.is_empty() {
             notes.push(format!("Scans left out of {part} in some run: {}.", scans.join("; ")));
@@ -56,6 +57,23 @@ pub fn table(group: &Group) -> TextTable {
     let patients = plural(group.patients, "test patient", "test patients");
     let caption = format!("{}, {budget}, {patients}{scans}", group.cohort);
     TextTable { caption, heading, rows, notes, paper: 0 }
+}
+
+/// Notes on methods whose results are equal to the last digit, because their equal rows look like an error.
+fn identical(group: &Group) -> Vec<String> {
+    let mut alike: Vec<Vec<&MethodSummary>> = Vec::new();
+    // Networks that mark no voxel have equal results for another reason, and a note of their own.
+    for method in group.methods.iter().filter(|method| !method.metrics.is_empty() && method.collapsed == 0) {
+        match alike.iter_mut().find(|own| own.iter().any(|other| other.metrics == method.metrics)) {
+            Some(own) => own.push(method),
+            None => alike.push(vec![method]),
+        }
+    }
+    let named = |own: &Vec<&MethodSummary>| own.iter().map(|m| m.method.as_str()).collect::<Vec<_>>().join(", ");
+    let note = |names: String| {
+        format!("Identical results: {names}. The settings in which they differ have no effect here, or are the same.")
+    };
+    alike.iter().filter(|own| own.len() > 1).map(|own| note(named(own))).collect()
 }
 
 /// A label budget in words: `5% labels`, `1 labelled patient`.
@@ -142,28 +160,50 @@ impl TextTable {
         text
     }
 
-    /// As an HTML table.
+    /// As an HTML table. Columns of words are aligned left. An interval stays in one piece, below its difference.
     pub fn html(&self) -> String {
-        let line = |tag: &str, cells: &[String]| {
-            let own = cells.len().saturating_sub(self.paper);
-            let grey = |index: usize| if index < own { "" } else { " class=\"published\"" };
-            let cell = |(index, cell): (usize, &String)| format!("<{tag}{}>{}</{tag}>", grey(index), escape(cell));
-            let cells: Vec<String> = cells.iter().enumerate().map(cell).collect();
-            format!("<tr>{}</tr>\n", cells.concat())
+        let own = self.heading.len().saturating_sub(self.paper);
+        let of_words = |column: usize| {
+            let cell = |row: &Vec<String>| row.get(column).is_some_and(|cell| cell.starts_with(char::is_alphabetic));
+            self.rows.iter().all(cell)
         };
-        let mut text = format!("<h2>{}</h2>\n<table>\n{}", escape(&self.caption), line("th", &self.heading));
-        self.rows.iter().for_each(|row| text += &line("td", row));
-        text += "</table>\n";
+        let class = |column: usize| match (column < own, of_words(column)) {
+            (false, _) => " class=\"published\"",
+            (true, true) => " class=\"words\"",
+            (true, false) => "",
+        };
+        let cell = |tag: &str, end: &str, column: usize, text: &str| {
+            format!("<{tag}{}>{}</{end}>", class(column), escape(text).replace(" [", "<br>["))
+        };
+        let head = |(column, text): (usize, &String)| cell("th scope=\"col\"", "th", column, text);
+        let data = |(column, text): (usize, &String)| match column {
+            0 => cell("th scope=\"row\"", "th", column, text),
+            _ => cell("td", "td", column, text),
+        };
+        let heading: String = self.heading.iter().enumerate().map(head).collect();
+        let mut text = format!(
+            "<h2>{}</h2>\n<table class=\"study\">\n<thead><tr>{heading}</tr></thead>\n<tbody>\n",
+            escape(&self.caption)
+        );
+        for row in &self.rows {
+            let row: String = row.iter().enumerate().map(data).collect();
+            text += &format!("<tr>{row}</tr>\n");
+        }
+        text += "</tbody>\n</table>\n";
         self.notes.iter().for_each(|note| text += &format!("<p>{}</p>\n", escape(note)));
         text
     }
 }
 
-/// Text of a LaTeX document.
+/// Text of a LaTeX document. A hyphen that is a minus is set as one.
 fn latex_text(text: &str) -> String {
     let mut escaped = String::new();
-    for c in text.chars() {
+    let mut before = ' ';
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        let is_minus = |after: &char| matches!(before, ' ' | '[') && (after.is_ascii_digit() || *after == ' ');
         match c {
+            '-' if rest.peek().is_some_and(is_minus) => escaped += "$-$",
             '\\' => escaped += "\\textbackslash{}",
             '~' => escaped += "\\textasciitilde{}",
             '^' => escaped += "\\textasciicircum{}",
@@ -171,6 +211,7 @@ fn latex_text(text: &str) -> String {
             '%' | '_' | '&' | '#' | '$' | '{' | '}' => escaped.extend(['\\', c]),
             _ => escaped.push(c),
         }
+        before = c;
     }
     escaped
 }
@@ -264,17 +305,7 @@ mod tests {
         let failed = MethodSummary { failures: vec!["out of memory, at step 3".into()], ..method("mae", None) };
         let warned =
             MethodSummary { warned: 1, warnings: vec!["Training has collapsed.".into()], ..method("byol", Some(0.5)) };
-        let group = Group {
-            cohort: "c".into(),
-            budget: "5%".into(),
-            labelled: 2,
-            patients: 3,
-            scans: 3,
-            columns: vec![Metric::Dsc],
-            left_out: Vec::new(),
-            training_left_out: Vec::new(),
-            methods: vec![failed, warned],
-        };
+        let group = group(vec![failed, warned]);
         let csv = csv(std::slice::from_ref(&group)).unwrap();
         let mut lines = csv::Reader::from_reader(csv.as_slice());
         let lines: Vec<BTreeMap<String, String>> = lines.deserialize().map(std::result::Result::unwrap).collect();
@@ -293,6 +324,56 @@ mod tests {
             assert!(text.contains(note) && text.contains("out of memory"), "{text}");
         }
         assert!(!table.latex().lines().skip(1).any(|line| line.starts_with('%')), "notes are printed");
+    }
+
+    fn group(methods: Vec<MethodSummary>) -> Group {
+        Group {
+            cohort: "c".into(),
+            budget: "5%".into(),
+            labelled: 2,
+            patients: 3,
+            scans: 3,
+            columns: vec![Metric::Dsc],
+            left_out: Vec::new(),
+            training_left_out: Vec::new(),
+            methods,
+        }
+    }
+
+    /// Five rows of an ablation were equal to the last digit, and nothing said why.
+    #[test]
+    fn methods_with_identical_results_are_named() {
+        let collapsed = |name| MethodSummary { collapsed: 1, ..method(name, Some(0.0)) };
+        let methods = [("recipe", 0.5), ("sup", 0.25), ("brighter", 0.5)].map(|(name, mean)| method(name, Some(mean)));
+        let all = [methods.to_vec(), vec![collapsed("a"), collapsed("b"), method("failed", None)]].concat();
+        let notes = table(&group(all)).notes;
+        let about: Vec<&String> = notes.iter().filter(|note| note.starts_with("Identical results")).collect();
+        assert_eq!(about.len(), 1, "{notes:?}");
+        assert!(about[0].starts_with("Identical results: recipe, brighter. "), "{about:?}");
+    }
+
+    /// Names were aligned right below a heading on the left, and intervals were broken in two.
+    #[test]
+    fn html_aligns_words_left_and_keeps_intervals_in_one_piece() {
+        let paired = Difference {
+            to: "sup".into(),
+            metric: Metric::Dsc,
+            mean: -0.1,
+            interval: [-0.2, 0.05],
+            p: 0.5,
+            p_holm: 0.5,
+        };
+        let better = MethodSummary { differences: vec![paired], ..method("no warm-up", Some(0.5)) };
+        let table = table(&group(vec![method("sup", Some(0.25)), better]));
+        let html = table.html();
+        assert!(html.contains("<th scope=\"row\" class=\"words\">no warm-up</th><td>0.500</td>"), "{html}");
+        assert!(html.contains("<td>-0.100<br>[-0.200, +0.050], p = 0.500</td>"), "{html}");
+        let latex = table.latex();
+        assert!(latex.contains("no warm-up") && latex.contains("DSC $-$ sup [95 \\%], p"), "{latex}");
+        assert!(
+            latex.contains("$-$0.100 [$-$0.200, +0.050], p = 0.500") && latex.contains("0.250 & - & - "),
+            "{latex}"
+        );
     }
 
     #[test]
