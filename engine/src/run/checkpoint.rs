@@ -284,7 +284,11 @@ fn first_good_now<T>(run: &RunFolder, slots: &[Slot], read: &impl Fn(&Path) -> R
     }
     if damage.is_empty() {
         let names: Vec<_> = slots.iter().map(|slot| slot.name()).collect();
-        return Err(Error::file(&checkpoints, format!("has no checkpoint {}", names.join(" or "))));
+        let why = match slots {
+            [Slot::Best] => ", because no validation chose one. Use the last network, or train with validation",
+            _ => "",
+        };
+        return Err(Error::file(&checkpoints, format!("has no checkpoint {}{why}", names.join(" or "))));
     }
     Err(damage.swap_remove(0))
 }

@@ -43,6 +43,15 @@ fn load_slot(run: &RunFolder, slot: Slot) -> Result<CheckpointData> {
     Ok(first_good(run, &[slot], read_folder)?.content)
 }
 
+/// The error only said that there is no checkpoint `best`.
+#[test]
+fn a_run_without_validation_says_why_it_has_no_best_network() {
+    let (_keep, run) = run();
+    save(&run, Slot::Last, &data(1)).unwrap();
+    let error = load_slot(&run, Slot::Best).unwrap_err().to_string();
+    assert!(error.contains("no checkpoint best, because no validation chose one. Use the last network"), "{error}");
+}
+
 #[test]
 fn the_last_two_and_the_best_are_kept() {
     let (_keep, run) = run();

@@ -137,6 +137,20 @@ fn errors_are_one_line_and_usage_errors_have_their_own_exit_code() {
     assert_eq!(amlp().args(["pretrain", "x", "--epochs", "many"]).output().unwrap().status.code(), Some(2));
 }
 
+/// The error was that a file `quick` cannot be read.
+#[test]
+fn a_built_in_plan_without_a_cohort_says_what_it_needs() {
+    let temp = tempfile::tempdir().unwrap();
+    for name in ["quick", "paper-table-1"] {
+        let output = amlp().args(["study", name, "--out", "out"]).current_dir(temp.path()).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("needs --cohort DIR") && text.contains(&format!("--print-plan {name}")), "{text}");
+    }
+    let output = amlp().args(["study", "absent.toml", "--out", "out"]).current_dir(temp.path()).output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("absent.toml: cannot read"));
+}
+
 /// The system kills a process that writes beyond its file-size limit, unless the process handles the signal.
 #[cfg(unix)]
 #[test]
