@@ -129,7 +129,7 @@ pub const LIGHT: Tokens = Tokens {
     raised_hover: rgb(0xE9_EB_EF),
     raised_active: rgb(0xD9_DC_E2),
     field: rgb(0xFF_FF_FF),
-    line: rgb(0xDA_DD_E2),
+    line: rgb(0xC8_CC_D4),
     line_strong: rgb(0xBF_C4_CC),
     text: rgb(0x1B_1E_23),
     text_dim: rgb(0x54_5B_66),
@@ -239,6 +239,18 @@ mod tests {
                 assert!(contrast(t.accent, surface) >= 3.0, "{theme}: the accent");
             }
             assert_eq!(t.image, Color32::BLACK, "{theme}: images lie on black");
+        }
+    }
+
+    /// In the light theme, the lines between the rows of a study's table had almost the colour of the window.
+    #[test]
+    fn hairlines_are_visible_on_windows_and_panels() {
+        for theme in Theme::ALL {
+            let t = theme.tokens();
+            for surface in [t.window, t.panel] {
+                let [thin, strong] = [t.line, t.line_strong].map(|line| contrast(line, surface));
+                assert!(thin >= 1.2 && strong > thin, "{theme}: lines reach only {thin:.2} and {strong:.2}");
+            }
         }
     }
 

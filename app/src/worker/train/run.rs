@@ -168,12 +168,7 @@ impl TrainJob {
             }
             Stage::Finetune => {
                 let mut job = FinetuneJob::prepare(config, run, start, &handle.control, &mut progress)?;
-                add_pins(&job.pins, &self.wanted);
-                let from = &job.config.labels.from;
-                if job.pins.list().is_empty() && !from.as_os_str().is_empty() {
-                    // The slices of the pre-training stay pinned.
-                    add_pins(&job.pins, &engine::probe::pins(from)?);
-                }
+                pin_for_finetuning(&job.pins, &self.wanted, &job.config.labels.from)?;
                 self.prepared(run, &job.config, &job.pins, handle);
                 let _turn = handle.wait_for(&self.turn)?;
                 job.train(&compute, &mut sink, &handle.control)?;
@@ -238,6 +233,15 @@ fn remove_if_empty(run: &Path) {
     if let Err(error) = removed {
         tracing::warn!("{}: cannot remove the empty run folder: {error}", run.display());
     }
+}
+
+/// Pins `wanted`. In a run without pins yet, the slices of the pre-training `from` stay pinned too.
+fn pin_for_finetuning(pins: &Pins, wanted: &[Pin], from: &Path) -> engine::Result<()> {
+    if pins.list().is_empty() && !from.as_os_str().is_empty() {
+        add_pins(pins, &engine::probe::pins(from)?);
+    }
+    add_pins(pins, wanted);
+    Ok(())
 }
 
 fn add_pins(pins: &Pins, wanted: &[Pin]) {
@@ -343,6 +347,27 @@ pub(super) fn quit_if_closed(state: &mut State, jobs: &Jobs) {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    /// With another slice pinned, the fine-tuning did not record the slice followed in the pre-training.
+    #[test]
+    fn slices_of_the_pretraining_stay_pinned_beside_new_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let from = folder.path().join("pre");
+        std::fs::create_dir_all(from.join("probes")).unwrap();
+        std::fs::write(from.join("probes/pins.json"), r#"["P:1"]"#).unwrap();
+        let (of_pretraining, new) = (Pin::new("P", 1), Pin::new("P", 4));
+        let pins = Pins::new(Vec::new());
+        pin_for_finetuning(&pins, std::slice::from_ref(&new), &from).unwrap();
+        let listed = pins.list();
+        assert_eq!((listed.len(), listed.contains(&of_pretraining), listed.contains(&new)), (2, true, true));
+        // A resumed run keeps its own pins.
+        let resumed = Pins::new(vec![new.clone()]);
+        pin_for_finetuning(&resumed, &[], &from).unwrap();
+        assert_eq!(resumed.list(), [new.clone()]);
+        let random = Pins::new(Vec::new());
+        pin_for_finetuning(&random, std::slice::from_ref(&new), Path::new("")).unwrap();
+        assert_eq!(random.list(), [new]);
+    }
 
     #[test]
     fn a_run_without_log_and_checkpoint_is_removed_and_any_other_stays() {

@@ -85,7 +85,8 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Slice
 
 fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin) -> String {
     match run.recorded(pin) {
-        [] => format!("{pin} was not recorded by {}.", run.name),
+        [] if run.live => format!("{pin} is not pinned in {}. Press + beside it to record it.", run.name),
+        [] => format!("{} did not record {pin}. Choose another pinned slice.", run.name),
         [first, ..] if *first > epoch => format!("{pin} was pinned later: its first recorded epoch is {first}."),
         [.., last] if *last < epoch => format!("{pin} is recorded up to epoch {last}."),
         _ => format!("Epoch {epoch} of {pin} was not recorded."),

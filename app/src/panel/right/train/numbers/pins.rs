@@ -77,7 +77,8 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
 fn facts(state: &State, run: &OpenRun, pin: &Pin) -> String {
     let recorded = match run.recorded(pin) {
         [] if state.session.timeline.wanted.contains(pin) => return "for the next run".to_owned(),
-        [] => return "nothing recorded yet".to_owned(),
+        [] if run.is_growing() => return "nothing recorded yet".to_owned(),
+        [] => return "not recorded by this run".to_owned(),
         [only] => format!("epoch {only}"),
         [first, .., last] => format!("epochs {first} to {last}"),
     };
