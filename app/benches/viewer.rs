@@ -1,14 +1,13 @@
-//! Cost of a frame on the UI thread, and time from start to the first image.
+//! Cost of a frame on the UI thread.
 //!
 //! ```sh
-//! cargo bench -p app
+//! cargo bench -p app --bench viewer
 //! ```
 //! Times logic, layout and tessellation of a frame, without the work of the adapter. Linux counts CPU time in steps that
 //! may be longer than a frame, so CPU time is reported as the mean of all frames, and wall time for single frames.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints, and panics on errors")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use amlp_viewer::command::ViewCommand as Do;
@@ -24,11 +23,10 @@ const FRAMES: usize = 300;
 fn main() {
     let folder = tempfile::tempdir().unwrap();
     frames(folder.path());
-    start(folder.path());
 }
 
 /// A volume of noise around a bright ellipsoid, which compresses about as badly as a scan.
-fn volume(shape: [usize; 3], low: i16) -> Volume {
+fn volume(shape: [usize; 3]) -> Volume {
     let grid = Grid::new(shape, DAffine3::from_scale(DVec3::new(0.8, 0.8, 1.5)));
     let mut state = 1_u32;
     let data = (0..grid.len()).map(|at| {
@@ -37,7 +35,7 @@ fn volume(shape: [usize; 3], low: i16) -> Volume {
         let place = [at % nx, at / nx % ny, at / (nx * ny)];
         let offset = |a: usize| (place[a] as f64 / shape[a] as f64 - 0.5) * 2.2;
         let inside = (0..3).map(|a| offset(a).powi(2)).sum::<f64>() < 1.0;
-        if inside { 40 + (state >> 27) as i16 } else { low }
+        if inside { 40 + (state >> 27) as i16 } else { -1000 }
     });
     Volume::new(grid, VoxelData::I16(data.collect()), Scale::IDENTITY)
 }
@@ -69,7 +67,7 @@ fn thread_time() -> Option<Duration> {
 /// Scrolls through a large CT with a mask of fifty components.
 fn frames(folder: &Path) {
     let (scan, seg) = (folder.join("ct.nii"), folder.join("ct_pred.nii"));
-    let image = volume([512, 512, 300], -1000);
+    let image = volume([512, 512, 300]);
     nifti::write_volume(&scan, &image).unwrap();
     nifti::write_label(&seg, &mask(&image), &image).unwrap();
     drop(image);
@@ -123,32 +121,5 @@ fn frames(folder: &Path) {
         ms(times[FRAMES / 2]),
         ms(times[FRAMES * 99 / 100]),
         ms(times[FRAMES - 1])
-    );
-}
-
-/// Time from process start to a written screenshot of a scan, and of an empty window for comparison.
-fn start(folder: &Path) {
-    let scan = folder.join("flair.nii.gz");
-    nifti::write_volume(&scan, &volume([240, 240, 155], 0)).unwrap();
-    let picture = folder.join("picture.png");
-    let run = |file: Option<&PathBuf>| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_amlp-viewer"));
-        command.args(file).arg("--screenshot").arg(&picture).env("RUST_LOG", "off");
-        command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
-        let begin = Instant::now();
-        let status = command.status().unwrap();
-        (begin.elapsed().as_secs_f64(), status.success())
-    };
-    // The first run compiles the shaders into the driver's cache.
-    if !run(None).1 {
-        println!("start: cannot write a screenshot");
-        return;
-    }
-    let fastest = |file: Option<&PathBuf>| (0..5).map(|_| run(file).0).fold(f64::INFINITY, f64::min);
-    println!(
-        "from the start of the process to a written picture, fastest of 5: {:.2} s with a 240 x 240 x 155 int16 .nii.gz, \
-         {:.2} s with an empty window",
-        fastest(Some(&scan)),
-        fastest(None)
     );
 }

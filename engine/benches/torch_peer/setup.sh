@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sets up the Python side of the benchmarks: CPU PyTorch, nibabel, scipy, scikit-learn, pydicom and dcm2niix in a virtual environment outside the repository.
+# Sets up the Python side of the benchmarks: CPU PyTorch, nibabel, scipy, matplotlib, scikit-learn, pydicom and dcm2niix in a virtual environment outside the repository.
 #   setup.sh [VENV]      default: amlp-venv in the user's cache folder
 # Then run: AMLP_PEER_PYTHON=VENV/bin/python cargo bench -p engine
 #
@@ -13,7 +13,7 @@ venv=${1:-${XDG_CACHE_HOME:-$HOME/.cache}/amlp-venv}
 python=$venv/bin/python
 pip() { "$python" -m pip install --quiet --disable-pip-version-check "$@"; }
 
-pip nibabel numpy scipy pydicom dcm2niix scikit-learn 'setuptools>=77.0.3'
+pip nibabel numpy scipy matplotlib pydicom dcm2niix scikit-learn 'setuptools>=77.0.3'
 if ! "$python" -c 'import torch' 2>/dev/null; then
     if ! pip torch --index-url "${AMLP_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" 2>/dev/null; then
         echo "No CPU wheel of PyTorch available. Installing the CPU part of the CUDA wheel." >&2
