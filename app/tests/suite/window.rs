@@ -213,7 +213,18 @@ pub fn drag(window: &mut Window, from: Pos2, to: Pos2, button: PointerButton, mo
     window.event(Event::ModifiersChanged(Modifiers::NONE));
     settle(window);
     // The next press must not count as a double click.
-    window.run_steps(40);
+    pass_time(window);
+}
+
+/// Lets more than half a second pass in few frames. Then the next press does not count as a double click, and animations have
+/// ended.
+pub fn pass_time(window: &mut Window) {
+    let now = window.ctx.input(|input| input.time);
+    window.input_mut().time = Some(now + 0.6);
+    window.step();
+    window.input_mut().time = None;
+    // What appears only after a pause fades in.
+    window.run_steps(8);
 }
 
 /// The recent files and folders of a session.

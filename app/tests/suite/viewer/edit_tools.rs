@@ -37,7 +37,7 @@ pub(super) fn release(window: &mut Window, at: Pos2, button: PointerButton) {
     window.event(Event::ModifiersChanged(Modifiers::NONE));
     settle(window);
     // The next press must not count as a double click.
-    window.run_steps(40);
+    pass_time(window);
 }
 
 /// Begins a stroke without ending it.

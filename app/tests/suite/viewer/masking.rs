@@ -276,7 +276,7 @@ fn click_at(window: &mut Window, pos: egui::Pos2) {
         window.event(egui::Event::PointerButton { pos, button, pressed, modifiers });
         window.step();
     }
-    window.run_steps(40);
+    pass_time(window);
     settle(window);
 }
 

@@ -136,7 +136,7 @@ fn all_orders_are_one(grid: &Grid, drawn: bool) {
         assert_eq!(volume.grid.shape, order.target_shape(grid.shape), "{order:?}");
         let found = if drawn {
             send(&mut window, WindowCommand::DismissAll);
-            window.run_steps(30);
+            pass_time(&mut window);
             let opened = comparable(&window);
             press(&mut window, Key::PageDown);
             (vec![rounded(opened)], Some(pixels(&mut window)))
