@@ -69,7 +69,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         eprintln!("amlp: skipped {objects}. conversion.json gives the reasons");
     }
     let left_out = report.refused.iter().map(|refused| ExcludedScan::new(&name(refused), refused.why.clone()));
-    PartialFailure::check(report.patients.iter().map(ConvertedPatient::images).sum(), left_out.collect())
+    let done = report.patients.iter().map(ConvertedPatient::images_and_masks).sum();
+    PartialFailure::check_of(["image or mask", "images and masks"], done, left_out.collect())
 }
 
 fn line(patient: &ConvertedPatient) -> String {

@@ -61,6 +61,8 @@ pub fn keep_inputs<'a>(out: &Path, mut inputs: impl Iterator<Item = &'a PathBuf>
 /// The outcome of a command for which some scans failed or were left out and the others are done.
 #[derive(Debug)]
 pub struct PartialFailure {
+    /// What is counted: one, and several.
+    things: [&'static str; 2],
     done: usize,
     left_out: Vec<ExcludedScan>,
 }
@@ -71,7 +73,15 @@ impl PartialFailure {
     /// # Errors
     /// If a scan failed or was left out. The program then exits with code 3.
     pub fn check(done: usize, left_out: Vec<ExcludedScan>) -> anyhow::Result<()> {
-        if left_out.is_empty() { Ok(()) } else { Err(Self { done, left_out }.into()) }
+        Self::check_of(["scan", "scans"], done, left_out)
+    }
+
+    /// Like [`Self::check`], for other things than scans.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_of(things: [&'static str; 2], done: usize, left_out: Vec<ExcludedScan>) -> anyhow::Result<()> {
+        if left_out.is_empty() { Ok(()) } else { Err(Self { things, done, left_out }.into()) }
     }
 }
 
@@ -80,7 +90,7 @@ impl std::error::Error for PartialFailure {}
 impl std::fmt::Display for PartialFailure {
     /// A table of the scans that were left out, one per line.
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let all = plural(self.done + self.left_out.len(), "scan", "scans");
+        let all = plural(self.done + self.left_out.len(), self.things[0], self.things[1]);
         let verb = if self.left_out.len() == 1 { "was" } else { "were" };
         write!(to, "{} of {all} {verb} left out:", self.left_out.len())?;
         let width = self.left_out.iter().map(|left| left.case.chars().count()).max().unwrap_or_default();
@@ -95,10 +105,12 @@ mod tests {
     #[test]
     fn a_partial_failure_lists_its_scans_as_a_table() {
         let left_out = vec![ExcludedScan::new("P7", "missing modality t1"), ExcludedScan::new("P10", "unreadable")];
-        let text = PartialFailure { done: 3, left_out }.to_string();
+        let text = PartialFailure { things: ["scan", "scans"], done: 3, left_out }.to_string();
         assert_eq!(text, "2 of 5 scans were left out:\n  P7   missing modality t1\n  P10  unreadable");
-        let one = PartialFailure { done: 13, left_out: vec![ExcludedScan::new("P2", "no reference")] }.to_string();
-        assert_eq!(one, "1 of 14 scans was left out:\n  P2  no reference");
+        let left_out = vec![ExcludedScan::new("P1 RTSTRUCT", "no image")];
+        // A structure set counted as a scan.
+        let one = PartialFailure { things: ["image or mask", "images and masks"], done: 13, left_out }.to_string();
+        assert_eq!(one, "1 of 14 images and masks was left out:\n  P1 RTSTRUCT  no image");
         assert!(PartialFailure::check(3, Vec::new()).is_ok());
     }
 }

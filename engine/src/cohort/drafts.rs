@@ -173,9 +173,10 @@ impl Group<'_> {
             };
             named.push(NamedFile { id, role, file, layout: Layout::FolderPerPatient });
         }
-        let known = plain.iter().any(|file| is_known_name(&file.stem));
+        let is_paired = |file: &NiftiFile| plain.iter().any(|image| are_counterparts(&file.stem, &image.stem));
+        let known = plain.iter().any(|file| is_known_name(&file.stem) && !is_paired(file));
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
-        if suffixed && !known {
+        if suffixed && !known && (self.is_shared || has_named_image(&plain)) {
             named.extend(suffixed_names(&plain, problems));
         } else if self.is_shared && !known {
             for &file in &plain {
@@ -258,6 +259,16 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
         }
     }
     named
+}
+
+/// True if a file is named as the image of an id, or begins with the id of a mask. Otherwise the names are of one patient:
+/// `flair_time01_on_middle_space` and `brain_mask`.
+fn has_named_image(files: &[&NiftiFile]) -> bool {
+    let ids: BTreeSet<&str> = files.iter().filter_map(|file| Some(split_suffix(&file.stem)?.0)).collect();
+    files.iter().any(|file| match split_suffix(&file.stem) {
+        Some((_, role, _)) => matches!(role, Role::Image(_)),
+        None => ids.iter().any(|id| belongs_to(&file.stem, id)),
+    })
 }
 
 /// Id and role of a file in a folder of many patients, if another file has the same name in a folder of masks, the same number

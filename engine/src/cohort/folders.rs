@@ -7,7 +7,8 @@ use super::drafts::{Draft, Group, name_of, stem_of};
 use super::listing::{Folder, Listing, NiftiFile, conversion_advice};
 use super::masks::MaskCheck;
 use super::names::{
-    FolderRole, Role, canonical_modality, folder_role, is_known_modality, is_specific_modality, mask_rank, without_id,
+    FolderRole, Role, canonical_modality, folder_role, is_consensus, is_known_modality, is_processed_folder,
+    is_specific_modality, mask_rank, mask_role, without_id,
 };
 use super::session::{is_session_folder, patients};
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem, bids};
@@ -104,12 +105,17 @@ fn bids_drafts(
 /// Groups the files by patient folder and session.
 fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     let mut groups: BTreeMap<(PathBuf, Option<String>), Group<'a>> = BTreeMap::new();
+    // `pre` beside `orig` has the preprocessed scans. Otherwise it is a session.
+    let is_stage = |folder: &Path, name: &str| {
+        name == "pre" && folders.iter().any(|other| other.path == folder.with_file_name("orig"))
+    };
     for folder in folders {
         let (mut owner, mut role, mut session) = (folder.path.as_path(), None, None);
         while let Some(parent) = owner.parent().filter(|_| owner != root) {
             let name = name_of(owner);
             let is_patient = parent == root && names_other_modality(folder, &name);
-            if let Some(own) = folder_role(&name).filter(|_| !is_patient) {
+            let own = if is_stage(owner, &name) { Some(FolderRole::Scans) } else { folder_role(&name) };
+            if let Some(own) = own.filter(|_| !is_patient) {
                 role = role.or(Some(own));
             } else if session.is_none() && is_session_folder(&name, &name_of(parent)) {
                 session = Some(name);
@@ -128,6 +134,11 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
         group.files.extend(folder.files.iter().map(|file| (file, role.clone())));
     }
     let mut groups: Vec<Group<'_>> = groups.into_values().collect();
+    let is_processed =
+        |file: &NiftiFile| file.path.parent().is_some_and(|folder| is_processed_folder(&name_of(folder)));
+    for group in &mut groups {
+        group.files.sort_by_key(|(file, _)| !is_processed(file));
+    }
     // `root/train/data/001` with `root/train/label/001`.
     if let [only] = &mut *groups {
         only.is_shared |= only.is_paired();
@@ -189,7 +200,7 @@ fn name_scans(drafts: &mut [Draft], root: &Path) {
             // The folder above the sessions is the patient's if the files begin with its name:
             // `P3/Timepoint_1/P3_Timepoint_1_brain_t1c`.
             let folder = draft.folder_name();
-            let is_named = draft.owner != root && without_id(&patient, &folder) != patient;
+            let is_named = draft.alone && draft.owner != root && without_id(&patient, &folder) != patient;
             let patient = if is_named { folder } else { patient };
             draft.id = format!("{patient}_{session}");
             draft.patient = Some(patient);
@@ -227,7 +238,7 @@ fn name_by_parent(drafts: &mut [Draft], root: &Path) {
 
 /// The case of a draft: chooses its masks, and notes which masks are joined or not used.
 fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> Case {
-    let Draft { id, patient, session, mut images, masks, further_masks, mut segmentation, .. } = draft;
+    let Draft { id, patient, session, mut images, masks, mut further_masks, mut segmentation, .. } = draft;
     let mut note = |path: &Path, what: String| problems.push(Problem::of_file(Some(&id), path, what));
     let (mut certain, mut by_word, mut chosen) = (Vec::new(), Vec::new(), Vec::new());
     for (role, file) in masks {
@@ -244,10 +255,11 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
         }
     }
     certain.sort_by_key(|file| mask_rank(without_id(&file.stem, &id)));
+    let raters = without_consensus(&mut by_word);
     if chosen.is_empty() {
         chosen = if certain.is_empty() { std::mem::take(&mut by_word) } else { certain.drain(..1).collect() };
     }
-    for file in certain.iter().chain(&by_word) {
+    for file in certain.iter().chain(&by_word).chain(&raters) {
         note(&file.path, "skipped: a second mask of the same case".into());
     }
     for file in masks_by_values(&mut images, check) {
@@ -260,6 +272,15 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
             segmentation = Some(file.path);
         } else {
             note(&file.path, format!("not used: {why}, but the case already has a segmentation"));
+        }
+    }
+    if chosen.is_empty() {
+        let is_other = |file: &NiftiFile| mask_role(without_id(&file.stem, &id)) == Some(Role::OtherMask);
+        for file in further_masks.extract_if(.., |file| is_other(file)) {
+            note(&file.path, "not used: not a lesion mask".into());
+        }
+        for file in without_consensus(&mut further_masks) {
+            note(&file.path, "skipped: a second mask of the same case".into());
         }
     }
     if chosen.is_empty()
@@ -280,6 +301,12 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
     let images = images.into_iter().map(|(modality, path)| (modality, ImageFile::new(path))).collect();
     let masks = chosen.into_iter().map(|file| file.path).collect();
     Case { id, patient: patient.unwrap_or_default(), session, images, masks, segmentation, held_out: false }
+}
+
+/// Leaves only the consensus of several raters, if exactly one file is named so. Returns the others.
+fn without_consensus(masks: &mut Vec<NiftiFile>) -> Vec<NiftiFile> {
+    let is_one = masks.iter().filter(|file| is_consensus(&file.stem)).count() == 1;
+    if is_one { masks.extract_if(.., |file| !is_consensus(&file.stem)).collect() } else { Vec::new() }
 }
 
 /// Moves files with unknown names and mask-like values out of `images`, by name.

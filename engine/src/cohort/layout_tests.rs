@@ -264,3 +264,156 @@ fn images_of_another_format_are_named_in_the_error() {
         assert_eq!(error.contains(&format!("{named} is not NIfTI")), !named.is_empty(), "{error}");
     }
 }
+
+/// macOS stores `ü` as `u` and a mark. A mask with the other form did not match its image.
+#[test]
+fn names_match_whatever_their_unicode_form() {
+    let (one, two) = ("M\u{fc}ller", "Mu\u{308}ller");
+    let files = |root: &Path, names: [String; 2]| {
+        write(root, &names[0], 1);
+        write(root, &names[1], 13);
+        summary(&Cohort::discover(root).unwrap())
+    };
+    for (image, mask) in [(one, two), (two, one)] {
+        for (names, expected) in [
+            ([format!("{image}_flair.nii.gz"), format!("{mask}_seg.nii.gz")], "flair"),
+            ([format!("imagesTr/{image}_0000.nii.gz"), format!("labelsTr/{mask}.nii.gz")], "0000"),
+            ([format!("{image}/{mask}__CT.nii.gz"), format!("{image}/{image}.nii.gz")], "ct"),
+            ([format!("images/{image}.nii.gz"), format!("masks/{mask}.nii.gz")], "image"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            assert_eq!(files(folder.path(), names), [format!("{one} {expected}+")]);
+        }
+    }
+}
+
+/// The channels of every case of `nnUNet_raw/Dataset001` became one patient called `imagesTr`.
+#[test]
+fn a_dataset_below_the_folder_is_read_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["raw/Dataset001/imagesTr/A_0000.nii", "raw/Dataset001/imagesTr/A_0001.nii"] {
+        write(root, name, 1);
+    }
+    write(root, "raw/Dataset001/labelsTr/A.nii", 13);
+    for below in [root.to_path_buf(), root.join("raw")] {
+        let cohort = Cohort::discover(&below).unwrap();
+        assert_eq!((summary(&cohort), &cohort.root), (vec!["A 0000,0001+".to_owned()], &below));
+    }
+    write(root, "P1/flair.nii", 1);
+    let error = Cohort::discover(root).unwrap_err().to_string();
+    assert!(error.contains("Dataset001 and other scans") && error.contains("P1"), "{error}");
+    write(root, "raw/Dataset002/imagesTr/B_0000.nii", 1);
+    let error = Cohort::discover(&root.join("raw")).unwrap_err().to_string();
+    assert!(error.contains("holds 2 datasets: Dataset001, Dataset002. Choose one"), "{error}");
+}
+
+/// Two studies of a patient became two patients, so that one could be in the training and the test set.
+#[test]
+fn a_patient_with_several_studies_is_one_patient() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for study in ["08-29-2002-NA-PET-CT Ganz-21150", "12-30-2003-NA-PET-CT Ganz-99999"] {
+        write(root, &format!("PETCT_01/{study}/SUV.nii.gz"), 1);
+        write(root, &format!("PETCT_01/{study}/SEG.nii.gz"), 13);
+    }
+    for visit in ["Timepoint_1", "Timepoint_2"] {
+        write(root, &format!("PatientID_0003/{visit}/PatientID_0003_{visit}_brain_t1c.nii.gz"), 1);
+        write(root, &format!("PatientID_0003/{visit}/PatientID_0003_{visit}_tumorMask.nii.gz"), 13);
+    }
+    let cohort = Cohort::discover(root).unwrap();
+    assert_eq!((cohort.cases.len(), cohort.patients()), (4, ["PETCT_01", "PatientID_0003"].into()));
+    assert!(cohort.cases.iter().all(|case| case.masks.len() == 1 && case.session.is_some()), "{:?}", cohort.cases);
+}
+
+/// Such masks were not found, and the images in a folder below became one patient.
+#[test]
+fn masks_in_a_folder_beside_the_images_are_matched_by_name_or_number() {
+    for (names, expected) in [
+        (
+            &["volume-0.nii", "segmentation-0.nii", "volume-10.nii", "segmentation-10.nii"][..],
+            ["volume-0", "volume-10"],
+        ),
+        (&["img/img0001.nii", "label/label0001.nii", "img/img0002.nii", "label/label0002.nii"], ["img0001", "img0002"]),
+        (&["train/data/001.nii", "train/label/001.nii", "train/data/002.nii", "train/label/002.nii"], ["001", "002"]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        for (at, name) in names.iter().enumerate() {
+            write(folder.path(), name, if at % 2 == 0 { 1 } else { 13 });
+        }
+        let found = summary(&Cohort::discover(folder.path()).unwrap());
+        assert_eq!(found, expected.map(|id| format!("{id} image+")), "{names:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, divisor) in [
+        ("images/FLARE_0001_0000.nii", 1),
+        ("labels/FLARE_0001.nii", 13),
+        ("images/FLARE_0002_0000.nii", 1),
+        ("labels/FLARE_0002.nii", 13),
+    ] {
+        write(folder.path(), name, divisor);
+    }
+    assert_eq!(summary(&Cohort::discover(folder.path()).unwrap()), ["FLARE_0001 0000+", "FLARE_0002 0000+"]);
+    // Masks are named as the images, with their modality.
+    let folder = tempfile::tempdir().unwrap();
+    for (name, divisor) in
+        [("images/1_t2.nii", 1), ("masks/1_t2.nii", 13), ("images/2_t2.nii", 1), ("masks/2_t2.nii", 13)]
+    {
+        write(folder.path(), name, divisor);
+    }
+    assert_eq!(summary(&Cohort::discover(folder.path()).unwrap()), ["1 t2+", "2 t2+"]);
+}
+
+/// The reference of MSLUB and UCSF-PDGM was the union of the lesions and the whole brain.
+#[test]
+fn a_brain_mask_is_no_part_of_the_reference() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for (name, divisor) in [
+        ("patient01/patient01_FLAIR.nii", 1),
+        ("patient01/patient01_brainmask.nii", 14),
+        ("patient01/patient01_consensus_gt.nii", 13),
+        // Of a skull-stripped scan, `brain` is part of the id.
+        ("P3/P3_brain_FLAIR.nii", 3),
+        ("P3/P3_brain_seg.nii", 12),
+        ("patient02/patient02_FLAIR.nii", 2),
+        ("patient02/patient02_brain_segmentation.nii", 14),
+        ("patient02/patient02_brain_parenchyma_segmentation.nii", 15),
+        ("patient02/patient02_tumor_segmentation.nii", 13),
+    ] {
+        write(root, name, divisor);
+    }
+    let cohort = Cohort::discover(root).unwrap();
+    assert_eq!(summary(&cohort), ["P3_brain flair+", "patient01 flair+", "patient02 flair+"]);
+    assert!(cohort.cases[1].masks[0].ends_with("patient01_consensus_gt.nii"), "{:?}", cohort.cases[1].masks);
+    assert!(cohort.cases[2].masks[0].ends_with("patient02_tumor_segmentation.nii"), "{:?}", cohort.cases[2].masks);
+    assert_eq!(problems(&cohort).iter().filter(|what| what.contains("not a lesion mask")).count(), 3);
+}
+
+/// The images of the WMH and MSSEG challenges were two sessions without a mask, and those of MSSEG-2 were not found.
+#[test]
+fn processed_scans_come_first_and_a_consensus_stands_for_its_raters() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    for name in ["Utrecht/0/orig/FLAIR.nii", "Utrecht/0/pre/FLAIR.nii", "Utrecht/0/orig/3DT1.nii"] {
+        write(root, name, 1);
+    }
+    write(root, "Utrecht/0/wmh.nii", 13);
+    for name in ["Masks/Brain_Mask", "Masks/Consensus", "Masks/ManualSegmentation_1", "Masks/ManualSegmentation_2"] {
+        write(root, &format!("Utrecht/Patient_01/{name}.nii"), 13);
+    }
+    write(root, "Utrecht/Patient_01/Preprocessed_Data/FLAIR_preprocessed.nii", 1);
+    write(root, "Utrecht/Patient_01/Raw_Data/FLAIR.nii", 1);
+    write(root, "Utrecht/013/flair_time01_on_middle_space.nii", 1);
+    write(root, "Utrecht/013/brain_mask.nii", 13);
+    write(root, "Utrecht/013/ground_truth.nii", 13);
+    let cohort = Cohort::discover(root).unwrap();
+    let expected = ["0 3dt1,flair+", "013 flair_time01_on_middle_space+", "Patient_01 flair,flair_preprocessed+"];
+    assert_eq!(summary(&cohort), expected);
+    assert!(cohort.cases[0].images["flair"].path.ends_with("pre/FLAIR.nii"));
+    assert!(cohort.cases[1].masks[0].ends_with("ground_truth.nii"));
+    assert!(cohort.cases[2].masks[0].ends_with("Consensus.nii"));
+    // Without `orig`, `pre` is a session.
+    let (_folder, cohort) = cohort_with(&["P1/pre/flair.nii", "P1/post/flair.nii"], &[]);
+    assert_eq!(patients(&cohort), [("P1_post", "P1"), ("P1_pre", "P1")]);
+}

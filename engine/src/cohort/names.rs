@@ -160,11 +160,7 @@ pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
     };
     // HECKTOR 2022 has two underscores.
     let id = stem[..at].trim_end_matches('_');
-    let of_other = id.rsplit_once(['_', '-']).filter(|(_, word)| OTHER_WORDS.contains(&&*word.to_lowercase()));
-    match (of_other, &role) {
-        (Some((id, _)), Role::Mask | Role::MaskByWord) if !id.is_empty() => Some((id, Role::OtherMask, family)),
-        _ => (!id.is_empty()).then_some((id, role, family)),
-    }
+    (!id.is_empty()).then_some((id, role, family))
 }
 
 /// The name in composed form (NFC): macOS stores `ü` as two characters, and other systems as one.
@@ -254,14 +250,24 @@ pub(super) enum FolderRole {
 pub(super) fn folder_role(name: &str) -> Option<FolderRole> {
     let name = name.to_lowercase();
     match name.as_str() {
-        "anat" | "func" | "perf" | "nifti" | "nii" | "images" | "scans" | "raw" | "volumes" | "imgs" | "data" => {
-            Some(FolderRole::Scans)
-        }
+        "anat" | "func" | "perf" | "nifti" | "nii" | "images" | "scans" | "raw" | "volumes" | "img" | "imgs"
+        | "data" | "orig" | "original" | "raw_data" => Some(FolderRole::Scans),
+        _ if is_processed_folder(&name) && name != "pre" => Some(FolderRole::Scans),
         _ if SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL) => {
             Some(FolderRole::Modality(canonical_modality(&name)))
         }
         _ => MASK_WORDS.contains(&name.as_str()).then_some(FolderRole::Masks),
     }
+}
+
+/// True for a folder of processed scans, which come before the acquired ones in `orig` or `raw_data`: masks are on their grid.
+pub(super) fn is_processed_folder(name: &str) -> bool {
+    ["pre", "preprocessed", "preprocessed_data", "processed"].contains(&name.to_lowercase().as_str())
+}
+
+/// True if a mask's name says that it combines the masks of several raters.
+pub(super) fn is_consensus(stem: &str) -> bool {
+    words(stem).iter().any(|word| ["consensus", "majority", "staple"].contains(&word.as_str()))
 }
 
 /// The canonical name of a modality, in lower case: `pt` becomes `pet`, `t1n` and `t1w` become `t1`, `t1c` and `t1gd` become
@@ -301,10 +307,8 @@ mod tests {
             ("CHGJ007_gtvt", "CHGJ007", Role::Mask),
             ("p0_mask", "p0", Role::MaskByWord),
             ("p0-lesion", "p0", Role::MaskByWord),
-            // The union with a brain mask was the reference of MSLUB and UCSF-PDGM.
+            // The union with the brain mask was the reference of MSLUB.
             ("patient01_brainmask", "patient01", Role::OtherMask),
-            ("p0_brain_segmentation", "p0", Role::OtherMask),
-            ("p0_brain_seg", "p0", Role::OtherMask),
         ] {
             assert_eq!(split_suffix(stem).map(|(i, r, _)| (i, r)), Some((id, role)), "{stem}");
         }

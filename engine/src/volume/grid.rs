@@ -1,9 +1,14 @@
 //! Voxel grid: shape and transform from voxel indices to patient space.
 
+use std::ops::RangeInclusive;
+
 use glam::{DAffine3, DMat3, DVec3};
 
 use super::Orientation;
 use super::orient::PERMUTATIONS;
+
+/// Voxel sizes from micro-CT to thick slices, in mm.
+const PLAUSIBLE_MM: RangeInclusive<f64> = 0.002..=200.0;
 
 /// A voxel grid in patient space.
 ///
@@ -40,6 +45,20 @@ impl Grid {
     pub fn spacing_mm(&self) -> [f64; 3] {
         let m = self.world_from_voxel.matrix3;
         [m.x_axis.length(), m.y_axis.length(), m.z_axis.length()]
+    }
+
+    /// A warning if the voxels have a size that no scanner gives, so that the unit of length is probably wrong. An axis of one
+    /// voxel may have any size.
+    pub fn size_doubt(&self) -> Option<String> {
+        let spacing = self.spacing_mm();
+        let is_odd = |axis: usize| self.shape[axis] > 1 && !PLAUSIBLE_MM.contains(&spacing[axis]);
+        let [i, j, k] = spacing;
+        (0..3).any(is_odd).then(|| {
+            format!(
+                "the voxels measure {i} x {j} x {k} mm, which no scanner gives. Volumes and distances are in doubt. Check the \
+                 unit of length"
+            )
+        })
     }
 
     /// Volume of one voxel in millilitres.
@@ -211,6 +230,19 @@ mod tests {
         let middle = |g: &Grid| g.corners().iter().sum::<DVec3>() / 8.0;
         assert!(middle(&grid).distance(middle(&finer)) < 1e-9);
         assert_eq!(grid.with_spacing(grid.spacing_mm()), grid);
+    }
+
+    /// Voxels of 100 m were accepted without a word, so that a lesion measured 10^9 ml.
+    #[test]
+    fn voxels_of_a_size_that_no_scanner_gives_are_doubted() {
+        let doubt = |spacing, shape| oblique([0.3, 0.2, 0.1], spacing, shape).size_doubt();
+        for spacing in [[1e5, 1.0, 1.0], [1.0, 1e-6, 1.0], [2000.0, 2000.0, 3000.0], [0.001; 3]] {
+            assert!(doubt(spacing, [4, 4, 4]).unwrap().contains("Check the unit of length"), "{spacing:?}");
+        }
+        assert_eq!(doubt([0.5, 0.5, 6.0], [4, 4, 4]), None);
+        assert_eq!(doubt([0.01, 0.01, 0.01], [4, 4, 4]), None);
+        // The thickness of a single slice may be anything.
+        assert_eq!(doubt([1.0, 1.0, 1000.0], [4, 4, 1]), None);
     }
 
     proptest! {

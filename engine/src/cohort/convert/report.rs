@@ -103,6 +103,11 @@ impl ConvertedPatient {
         self.files.keys().filter(|name| name.ends_with(".nii.gz") && !is_mask(name)).count()
     }
 
+    /// Number of its images and masks.
+    pub fn images_and_masks(&self) -> usize {
+        self.files.keys().filter(|name| name.ends_with(".nii.gz")).count()
+    }
+
     /// The record of a patient's folder; `None` if missing, or if it names files outside the folder.
     pub(super) fn read(folder: &Path) -> Option<Self> {
         let text = std::fs::read(folder.join(REPORT)).ok()?;

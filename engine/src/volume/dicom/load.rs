@@ -63,6 +63,7 @@ impl ImageStack {
     /// Irregularities of the stack and its files, one sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = self.stack.warnings.clone();
+        warnings.extend(self.stack.grid.size_doubt());
         warnings.extend(self.suv().and_then(|suv| suv.warning()));
         for slice in self.slices() {
             for warning in &self.instances[slice.instance].warnings {

@@ -47,6 +47,8 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
     let data = layout.read(&header, &mut source, image_path, options, &mut warnings)?;
     let (world_from_voxel, oriented) =
         GeometryFields::from(&header).world_from_voxel(header_path, &header.dims, &mut warnings)?;
+    let grid = Grid { shape: layout.shape, world_from_voxel, oriented };
+    warnings.extend(grid.size_doubt());
     let padding = extension::padding(&extensions);
     let source_header = SourceHeader {
         format: format_name(&header, gzip),
@@ -60,7 +62,7 @@ pub(in crate::volume) fn read(path: &Path, options: &ReadOptions) -> Result<Volu
         extensions,
     };
     Ok(Volume {
-        grid: Grid { shape: layout.shape, world_from_voxel, oriented },
+        grid,
         data,
         scale: Scale { slope: header.slope, inter: header.inter },
         padding,
