@@ -326,6 +326,11 @@ impl eframe::App for App {
         }
     }
 
+    /// Settings are written only if they changed.
+    fn auto_save_interval(&self) -> Duration {
+        Duration::from_secs(3)
+    }
+
     fn clear_color(&self, _visuals: &egui::Visuals) -> [f32; 4] {
         [0.0, 0.0, 0.0, 1.0]
     }
