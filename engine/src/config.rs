@@ -441,11 +441,14 @@ impl Config {
 }
 
 fn parse(text: &str, path: &Path) -> Result<toml::Table> {
-    text.parse().map_err(|error: toml::de::Error| {
-        let start = error.span().map_or(0, |span| span.start.min(text.len()));
-        let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
-        Error::file(path, format!("line {line}: {}", one_line(&error)))
-    })
+    text.parse().map_err(|error: toml::de::Error| toml_error(&error, text, path))
+}
+
+/// The error of a TOML text, with its line.
+pub(crate) fn toml_error(error: &toml::de::Error, text: &str, path: &Path) -> Error {
+    let start = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
+    Error::file(path, format!("line {line}: {}", one_line(error)))
 }
 
 /// The message of a TOML error, without its excerpt of the file.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cohort::label_budget::LabelDraw;
-use crate::config::{Config, finetune_preset, preset};
+use crate::config::{Config, finetune_preset, preset, toml_error};
 use crate::device::DeviceList;
 use crate::run::study::read_plan;
 use crate::study::summary::Metric;
@@ -239,11 +239,7 @@ impl Plan {
 
     /// Parses a plan and checks it; `path` is for the error.
     pub fn from_toml(text: &str, path: &Path) -> Result<Self> {
-        let plan: Self = toml::from_str(text).map_err(|e| {
-            let start = e.span().map_or(0, |span| span.start.min(text.len()));
-            let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Error::file(path, format!("line {line}: {}", e.message().replace('\n', " ")))
-        })?;
+        let plan: Self = toml::from_str(text).map_err(|e| toml_error(&e, text, path))?;
         plan.check().map_err(|error| Error::file(path, error.to_string()))?;
         Ok(plan)
     }

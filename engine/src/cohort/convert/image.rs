@@ -39,20 +39,8 @@ pub(super) fn convert<'a>(
 ) -> Result<Image<'a>> {
     let info = stack.info();
     let uneven = irregular(stack, &info);
-    if let Some(why) = &uneven {
-        let why = if !work.options.resample {
-            format!("{why}, so it cannot be saved as NIfTI. Convert it with resampling")
-        } else if stack.frames() > 1 {
-            format!(
-                "{why}, and it has {}. Only a single volume is resampled",
-                plural(stack.frames(), "frame", "frames")
-            )
-        } else {
-            String::new()
-        };
-        if !why.is_empty() {
-            return Err(Error::config("series", hashed_uid(&series.uid), why));
-        }
+    if let Some(why) = uneven.as_ref().and_then(|why| refusal(why, stack, work.options.resample)) {
+        return Err(Error::config("series", hashed_uid(&series.uid), why));
     }
     let control = work.control;
     let options = ReadOptions { frames: Frames::All, ..ReadOptions::default() };
@@ -61,18 +49,9 @@ pub(super) fn convert<'a>(
     let mut warnings = info.warnings.clone();
     let (volume, resampled) = if uneven.is_some() {
         let positions: Vec<DVec3> = info.positions.iter().map(|[x, y, z]| DVec3::new(-x, -y, *z)).collect();
-        let slices = Slices { grid: &stored.grid, positions: &positions };
-        let grid = slices.even_grid()?;
-        let mut values = stored.to_f32();
-        // As NaN, padding does not mix with tissue in the interpolation.
-        stored.replace_padding(0, &mut values, f32::NAN);
-        let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
-        let mut sampled = slices.values(&values, &grid, outside);
-        sampled.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = outside);
-        let even = Volume::from_f32(grid.clone(), sampled);
-        let [_, _, step] = grid.spacing_mm();
-        warnings.push(format!("resampled to even slices every {step:.3} mm, {outside} outside"));
-        (even, Some((stored.grid.clone(), positions)))
+        let (even, warning) = evenly_resampled(&stored, &positions)?;
+        warnings.push(warning);
+        (even, Some((stored.grid, positions)))
     } else {
         (stored, None)
     };
@@ -102,6 +81,30 @@ pub(super) fn convert<'a>(
     work.done.files.insert(json.clone(), write_json(&folder.join(&json), &sidecar)?);
     work.done.warnings.extend(warnings.iter().map(|warning| format!("{name}: {warning}")));
     Ok(Image { name, grid: volume.grid, stack, resampled })
+}
+
+/// Why a volume that is uneven or tilted, `why`, is not converted, if it may not be resampled.
+fn refusal(why: &str, stack: &ImageStack, resample: bool) -> Option<String> {
+    if !resample {
+        return Some(format!("{why}, so it cannot be saved as NIfTI. Convert it with resampling"));
+    }
+    let frames = plural(stack.frames(), "frame", "frames");
+    (stack.frames() > 1).then(|| format!("{why}, and it has {frames}. Only a single volume is resampled"))
+}
+
+/// A volume resampled to even slices, and a warning that says so. `positions` are the true ones of its slices.
+fn evenly_resampled(stored: &Volume, positions: &[DVec3]) -> Result<(Volume, String)> {
+    let slices = Slices { grid: &stored.grid, positions };
+    let grid = slices.even_grid()?;
+    let mut values = stored.to_f32();
+    // As NaN, padding does not mix with tissue in the interpolation.
+    stored.replace_padding(0, &mut values, f32::NAN);
+    let outside = values.iter().copied().filter(|value| value.is_finite()).fold(f32::INFINITY, f32::min);
+    let mut sampled = slices.values(&values, &grid, outside);
+    sampled.iter_mut().filter(|value| value.is_nan()).for_each(|value| *value = outside);
+    let [_, _, step] = grid.spacing_mm();
+    let warning = format!("resampled to even slices every {step:.3} mm, {outside} outside");
+    Ok((Volume::from_f32(grid, sampled), warning))
 }
 
 /// Reads a segmentation and writes `STEM.nii.gz`, `STEM.labels.tsv` and `STEM.json` next to its image.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{DataSet, Tag, Value, Vr, file_bytes, read, read_with_info, with_series};
+use super::super::{DataSet, Tag, Value, Vr, file_bytes, open, read, with_series};
 use super::*;
 use crate::volume::seg::SourceSeries;
 use crate::volume::{ReadOptions, VoxelData};
@@ -65,7 +65,7 @@ fn the_only_volume_is_opened_and_others_are_chosen() {
     let folder = tempfile::tempdir().unwrap();
     study(folder.path(), &[(3, 3), (9, 1)]);
     write(folder.path(), "notes.txt", b"nothing");
-    let (volume, info) = read_with_info(folder.path(), &all()).unwrap();
+    let (volume, info) = (read(folder.path(), &all()).unwrap(), open(folder.path()).unwrap().info());
     assert_eq!(volume.grid.shape, [2, 2, 3]);
     assert_eq!(volume.value([1, 1, 2]), 2.0 * 23.0 - 1000.0);
     assert!(matches!(volume.data, VoxelData::U16(_)), "constant scaling keeps the stored type");
@@ -208,7 +208,7 @@ fn a_pet_of_mixed_units_stays_as_stored_and_says_why() {
         ),
     ] {
         write_units(units);
-        let (volume, info) = read_with_info(folder.path(), &all()).unwrap();
+        let (volume, info) = (read(folder.path(), &all()).unwrap(), open(folder.path()).unwrap().info());
         assert_eq!((info.unit.as_deref(), volume.value([1, 0, 2])), (Some(unit), 2.0 * 21.0 - 1000.0));
         assert_eq!(volume.warnings, why.into_iter().collect::<Vec<_>>());
     }

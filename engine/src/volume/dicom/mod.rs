@@ -45,9 +45,7 @@ pub use overlay::{Overlay, irregular, open_overlay};
 pub use parse::PixelElement;
 pub use partial::{PartialVolume, Step};
 pub use pixels::PixelLayout;
-pub use select::{
-    is_collection, is_dicom, open, read, read_grid, read_with_info, split_selector, summary, with_series,
-};
+pub use select::{is_collection, is_dicom, open, read, read_grid, split_selector, summary, with_series};
 pub use space::PatientSpace;
 pub use tag::Tag;
 pub use vr::{Syntax, Vr};

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::library::{Library, Series};
 use super::load::ImageStack;
-use super::{DicomFile, ScanInfo, Tag, listing, parse};
+use super::{DicomFile, Tag, listing, parse};
 use crate::disk::atomic::sha256;
 use crate::volume::seg::open_segmentation;
 use crate::volume::{Grid, ReadOptions, Volume};
@@ -64,15 +64,6 @@ pub fn is_collection(path: &Path) -> bool {
 /// As [`open`] and [`ImageStack::load`].
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Volume> {
     open(path)?.load(options, &|_, _| true)
-}
-
-/// Reads a volume and its description.
-///
-/// # Errors
-/// As [`read`].
-pub fn read_with_info(path: &Path, options: &ReadOptions) -> Result<(Volume, ScanInfo)> {
-    let stack = open(path)?;
-    Ok((stack.load(options, &|_, _| true)?, stack.info()))
 }
 
 /// The grid of the volume that a path names, from headers.
