@@ -171,6 +171,13 @@ impl CaseList {
         Progress::of(self.cases.iter().map(|case| case.name.as_str()), &latest)
     }
 
+    /// The case that a folder opens with: the first without a final verdict. If all have one, the first.
+    pub fn first_to_review(&self) -> Option<CaseId> {
+        let shown = self.matching();
+        let undecided = shown.iter().find(|case| !self.review.verdict(&case.name).is_final());
+        undecided.or(shown.first()).map(|case| case.id)
+    }
+
     /// The next case to review: the next listed one without a final verdict, wrapping around. If all have one, the next.
     pub fn next_to_review(&self, after: CaseId) -> Option<CaseId> {
         let shown = self.matching();
@@ -231,6 +238,14 @@ mod tests {
         assert_eq!(next(&cases, 1), None, "the only one of this verdict");
         let decided = list(&[Accepted, Rejected]);
         assert_eq!((next(&decided, 0), next(&decided, 1)), (Some(1), None));
+    }
+
+    #[test]
+    fn a_folder_opens_with_the_first_case_without_a_final_verdict() {
+        use Verdict::{Accepted, Rejected, SecondLook, ToDo};
+        let first = |verdicts: &[Verdict]| list(verdicts).first_to_review().map(|case| case.0);
+        assert_eq!(first(&[Accepted, Rejected, SecondLook, ToDo]), Some(2));
+        assert_eq!((first(&[Accepted, Rejected]), first(&[])), (Some(0), None));
     }
 
     #[test]

@@ -390,7 +390,7 @@ fn show_cases(state: &mut State, jobs: &mut Jobs, mut list: CaseList) {
     for case in &mut list.cases {
         case.id = CaseId(jobs.unused_id());
     }
-    let first = list.cases.first().map(|case| case.id);
+    let first = list.first_to_review();
     for warning in &list.review.warnings {
         state.notice(Severity::Warning, "Note on the verdicts", warning);
     }
