@@ -6,7 +6,8 @@
 //! The peak is measured with the fastest tile, all its numbers in the L1 cache, on all threads at once. The bandwidth is that
 //! of a copy. A layer takes at least the time of its operations at the peak, and at least the time to move its input, output
 //! and weights once at the bandwidth. The roof is the longer of the two. Operations are counted from the definition of a
-//! convolution. Winograd's algorithm needs fewer, so a wide layer may exceed the roof.
+//! convolution. Winograd's algorithm needs fewer, so a wide layer may exceed the roof. The convolutions of a block are also timed
+//! alone; the rest of its time is normalisation and `ReLU`.
 #![allow(clippy::print_stdout, reason = "this program exists to print its table")]
 
 mod common;
@@ -83,6 +84,8 @@ struct Layer {
     bytes: f64,
     /// Seconds of a forward and a backward pass.
     seconds: [f64; 2],
+    /// Seconds of a block's convolutions alone, forward.
+    convolutions: Option<f64>,
 }
 
 fn normal<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -122,10 +125,13 @@ fn block(name: String, batch: usize, size: usize, inputs: [usize; 2], output: us
     let beside = (inputs[1] > 0).then(|| normal([batch, size, size, inputs[1]], &device));
     let x = normal([batch, size, size, inputs[0]], &device);
     let seconds = timed(&x, |x| Some(compute::block(&x, beside.as_ref(), &units)?.values))?;
+    let all_inputs = normal([batch, size, size, input], &device);
+    let [convolutions, _] =
+        timed(&all_inputs, |x| units.iter().try_fold(x, |x, unit| compute::convolve(&x, &unit.weight, &unit.bias)))?;
     let (pixels, channels) = (batch * size * size, input + output);
     let operations = 18.0 * (pixels * output * channels) as f64;
     let bytes = 4.0 * (pixels * (input + 3 * output) + 9 * output * channels) as f64;
-    Ok(Layer { name, operations, bytes, seconds })
+    Ok(Layer { name, operations, bytes, seconds, convolutions: Some(convolutions) })
 }
 
 fn upsampling(name: String, batch: usize, size: usize, [input, output]: [usize; 2]) -> anyhow::Result<Layer> {
@@ -136,14 +142,15 @@ fn upsampling(name: String, batch: usize, size: usize, [input, output]: [usize; 
     let seconds = timed(&x, |x| compute::upsample(&x, &weight, &bias))?;
     let pixels = batch * size * size;
     let operations = 8.0 * (pixels * input * output) as f64;
-    Ok(Layer { name, operations, bytes: 4.0 * (pixels * (input + 4 * output) + 4 * input * output) as f64, seconds })
+    let bytes = 4.0 * (pixels * (input + 4 * output) + 4 * input * output) as f64;
+    Ok(Layer { name, operations, bytes, seconds, convolutions: None })
 }
 
 fn pooling(name: String, batch: usize, size: usize, channels: usize) -> anyhow::Result<Layer> {
     let x = normal([batch, size, size, channels], &Device::flex().autodiff());
     let seconds = timed(&x, |x| compute::max_pool(&x))?;
     let numbers = (batch * size * size * channels) as f64;
-    Ok(Layer { name, operations: 0.75 * numbers, bytes: 5.0 * numbers, seconds })
+    Ok(Layer { name, operations: 0.75 * numbers, bytes: 5.0 * numbers, seconds, convolutions: None })
 }
 
 fn layers(width: usize, batch: usize) -> anyhow::Result<Vec<Layer>> {
@@ -176,11 +183,12 @@ fn main() -> anyhow::Result<()> {
          {bandwidth:.1} GB/s"
     );
     let mut rows = Vec::new();
-    for Layer { name, operations, bytes, seconds: [forward, backward] } in layers(width, batch)? {
+    for Layer { name, operations, bytes, seconds: [forward, backward], convolutions } in layers(width, batch)? {
         let roof = (operations / peak).max(bytes / bandwidth) / 1e9;
         rows.push(vec![
             name,
             common::ms(forward),
+            convolutions.map(common::ms).unwrap_or_default(),
             common::ms(backward),
             format!("{:.0}", operations / forward / 1e9),
             format!("{:.1}", bytes / forward / 1e9),
@@ -188,7 +196,16 @@ fn main() -> anyhow::Result<()> {
             format!("{:.0} %", 100.0 * roof / forward),
         ]);
     }
-    let header = ["layer", "forward, ms", "backward, ms", "GFLOP/s", "GB/s", "nearer roof", "of the roof"];
+    let header = [
+        "layer",
+        "forward, ms",
+        "its convolutions, ms",
+        "backward, ms",
+        "GFLOP/s",
+        "GB/s",
+        "nearer roof",
+        "of the roof",
+    ];
     common::print_table(&header, &rows);
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Derives modality, role and scan id from file names.
 
+use unicode_normalization::UnicodeNormalization;
+
 /// Role of a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
@@ -165,7 +167,7 @@ pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
 
 /// The name in composed form (NFC): macOS stores `ü` as two characters, and other systems as one.
 pub(super) fn composed(name: &str) -> String {
-    icu_normalizer::ComposingNormalizerBorrowed::new_nfc().normalize(name).into_owned()
+    name.nfc().collect()
 }
 
 /// True if a mask and an image differ only in the word before their number: `segmentation-0` and `volume-0`, `label0001` and
