@@ -86,7 +86,7 @@ fn training_that_does_not_fit_the_device_is_refused_before_it_starts() {
         let mut config = pretrain_config(&root);
         config.training.batch = 60_000_000;
         let error = pretrain(&config, &temp.path().join("huge"), false, 0).unwrap_err().to_string();
-        assert!(error.contains("fits; training.micro_batch") && error.contains("60000000 slices"), "{error}");
+        assert!(error.contains("fits. training.micro_batch") && error.contains("60000000 slices"), "{error}");
     } else {
         println!("skipped: this system does not report its memory");
     }
