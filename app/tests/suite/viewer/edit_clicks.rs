@@ -145,10 +145,12 @@ fn fill_relabels_the_displayed_area_of_a_plane_along_the_patient() {
     let files = Files::new();
     let mut window = open_files(&[&files.scan, &files.prediction]);
     send(&mut window, ViewCommand::SetPlanes(PlaneMode::World));
-    let middle = world(&window, [15.0, 20.0, 8.0]);
-    send(&mut window, ViewCommand::MoveCrosshair(middle));
     let (grid, before) = (document(&window).base().volume.grid.clone(), labelled(&window, 1));
-    let across = document(&window).display(PlaneMode::World).direction(2);
+    // A point of the lesion on a displayed slice, which need not run through the centre of a voxel.
+    let display = document(&window).display(PlaneMode::World);
+    let middle = display.world(display.index_at(world(&window, [15.0, 20.0, 8.0])));
+    send(&mut window, ViewCommand::MoveCrosshair(middle));
+    let across = display.direction(2);
     press(&mut window, Key::K);
     send(&mut window, EditCommand::SetLabel(2));
     let at = screen_position(&window, PaneId::Axial, middle);
