@@ -180,14 +180,11 @@ impl Group<'_> {
             named.extend(suffixed_names(&plain, problems));
         } else if self.is_shared && !known {
             for &file in &plain {
-                match paired_name(file, &plain, further) {
-                    Some((id, role)) => {
-                        named.push(NamedFile { id: Some(id), role, file, layout: Layout::FolderPerPatient });
-                    }
-                    None => {
-                        let what = "skipped: the file name matches no known layout";
-                        problems.push(Problem::of_file(None, &file.path, what));
-                    }
+                if let Some((id, role)) = paired_name(file, &plain, further) {
+                    named.push(NamedFile { id: Some(id), role, file, layout: Layout::FolderPerPatient });
+                } else {
+                    let what = "skipped: the file name matches no known layout";
+                    problems.push(Problem::of_file(None, &file.path, what));
                 }
             }
         } else {
