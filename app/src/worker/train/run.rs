@@ -363,7 +363,7 @@ mod tests {
         // A resumed run keeps its own pins.
         let resumed = Pins::new(vec![new.clone()]);
         pin_for_finetuning(&resumed, &[], &from).unwrap();
-        assert_eq!(resumed.list(), [new.clone()]);
+        assert_eq!(resumed.list(), std::slice::from_ref(&new));
         let random = Pins::new(Vec::new());
         pin_for_finetuning(&random, std::slice::from_ref(&new), Path::new("")).unwrap();
         assert_eq!(random.list(), [new]);
