@@ -4,7 +4,9 @@ use burn::tensor::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::teacher::{TEACHER, constant, teacher_on};
-use super::{MaskedBatch, MaskedReconstructor, MaskedSlice, bottleneck_cells};
+use super::{
+    CONSTANT_LOSS, MaskedBatch, MaskedReconstructor, MaskedSlice, bottleneck_cells, constant_error, warn_of_loss,
+};
 use crate::config::{Config, Family, Number, Preset, Pretext};
 use crate::event::EpochSummary;
 use crate::loss::{NormalisedPatches, Variance, denormalise, patch_errors, weighted_mean};
@@ -83,6 +85,17 @@ pub(crate) struct BootTarget {
     flat: f64,
 }
 
+/// The pixel loss of the best constant output, mean over the slices.
+fn constant_pixel_loss(cells: &PatchGrid, slices: &[MaskedSlice<BootTarget>]) -> f64 {
+    let area = (cells.side() * cells.side()) as f32;
+    let of_pixels = |slice: &MaskedSlice<BootTarget>| {
+        cells.spread(&slice.target.weights[0].iter().map(|weight| weight / area).collect::<Vec<_>>())
+    };
+    let weights: Vec<Vec<f32>> = slices.iter().map(of_pixels).collect();
+    let both = slices.iter().zip(&weights);
+    constant_error(both.map(|(slice, weights)| (slice.target.pixels.pixels.as_slice(), weights.as_slice())))
+}
+
 /// A batch and the weight of the feature loss in its epoch.
 pub(crate) struct BootBatch {
     masked: MaskedBatch<BootTarget>,
@@ -127,10 +140,10 @@ impl BootMae {
             let target = BootTarget { flat: pixels.flat_share(&masked), pixels, weights };
             MaskedSlice { pixels: sample.data.pixels, mask: self.cells.spread(&mask), target }
         };
-        let slices = samples.into_par_iter().map(slice).collect();
+        let slices: Vec<_> = samples.into_par_iter().map(slice).collect();
+        let constant_loss = constant_pixel_loss(&self.cells, &slices);
         let weight = FEATURE_WEIGHT.of(&self.config) * feature_weight(position.epoch - 1, position.epochs);
-        // Two losses have no constant-output baseline, so a collapse is detected from the targets.
-        BootBatch { masked: MaskedBatch::new(&self.config, slices, 0.0), feature_weight: weight }
+        BootBatch { masked: MaskedBatch::new(&self.config, slices, constant_loss), feature_weight: weight }
     }
 }
 
@@ -165,12 +178,12 @@ impl Objective for BootMae {
 
         let value = pixel.clone() + feature.clone() * batch.feature_weight;
         let flat = masked.slices(range.clone()).iter().map(|slice| slice.target.flat).sum::<f64>() / range.len() as f64;
-        let flat = Tensor::from_floats([flat as f32], device);
+        let [flat, best] = [flat, masked.constant_loss()].map(|value| Tensor::from_floats([value as f32], device));
         Ok(MicroLoss {
             objective: micro.weighted(value.clone()),
             value,
             parts: vec![("pixel", pixel), ("feature", feature)],
-            diagnostics: vec![(TARGET_SD, constant(spread, device)), ("flat_share", flat)],
+            diagnostics: vec![(TARGET_SD, constant(spread, device)), ("flat_share", flat), (CONSTANT_LOSS, best)],
             per_slice: None,
             output: trace.output,
         })
@@ -214,6 +227,10 @@ impl PretextTask for BootMae {
     }
 
     fn diagnose(&mut self, position: Position, summary: &mut EpochSummary) {
+        let pixel = summary.parts.as_ref().and_then(|parts| parts.get("pixel"));
+        if let (Some(best), Some(pixel)) = (summary.diagnostics.take(CONSTANT_LOSS), pixel) {
+            warn_of_loss(position, pixel, best, summary);
+        }
         let collapsed = summary.diagnostics.get(TARGET_SD).is_some_and(|sd| sd < MIN_SD);
         if collapsed && 10 * position.epoch > position.epochs {
             summary.warnings.push(format!(
@@ -302,6 +319,33 @@ mod tests {
         assert_eq!(values(spread_over_rows(rows(vec![1.0, 2.0, 1.0, 2.0], 2, &device))), [0.0]);
         let apart = values(spread_over_rows(rows(vec![1.0, 5.0, 3.0, -1.0], 2, &device)));
         assert!((apart[0] - 2.0).abs() < 1e-6, "{apart:?}");
+    }
+
+    /// A zero output is the best constant one, because patches have a mean of 0: its pixel loss is the constant one, and a
+    /// network that stays there is flagged. `BootMAE` had no such number.
+    #[test]
+    fn a_constant_output_has_the_constant_loss_and_is_flagged() {
+        let config = crate::pretrain::testing::sized(64);
+        let mut task = task::<BootMae>(&config);
+        let batch = synthetic_batch(&task, &config, 4, 0).unwrap().masked;
+        let of = |slice: &MaskedSlice<BootTarget>| {
+            let patches = task.cells.patches(&slice.target.pixels.pixels, 1);
+            let errors = patches.chunks(256).map(|patch| patch.iter().map(|v| f64::from(v * v)).sum::<f64>() / 256.0);
+            errors.zip(&slice.target.weights[0]).map(|(error, weight)| error * f64::from(*weight)).sum::<f64>()
+        };
+        let expected = batch.slices(0..4).iter().map(of).sum::<f64>() / 4.0;
+        assert!(expected > 0.5 && (batch.constant_loss() / expected - 1.0).abs() < 1e-4, "{expected}");
+        let mut flagged = |loss: f64| {
+            let parts = Some([("pixel", loss), ("feature", 0.1)].into_iter().collect());
+            let diagnostics = [(CONSTANT_LOSS, expected), (TARGET_SD, 1.0)].into_iter().collect();
+            let mut summary = EpochSummary { parts, diagnostics, ..EpochSummary::default() };
+            task.diagnose(Position { epoch: 5, epochs: 10, step: 0 }, &mut summary);
+            let ratio = summary.diagnostics.get(crate::pretrain::masked::LOSS_RATIO).unwrap();
+            (ratio, summary.warnings.iter().filter(|warning| warning.contains("constant output")).count())
+        };
+        let (ratio, warnings) = flagged(expected);
+        assert!((ratio - 1.0).abs() < 1e-9 && warnings == 1, "{ratio}");
+        assert_eq!(flagged(0.5 * expected), (0.5, 0));
     }
 
     #[test]

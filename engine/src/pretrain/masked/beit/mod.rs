@@ -14,7 +14,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::teacher::{MEANS, Means, constant, moments_of_masked, warn_of_constant_output};
-use super::{MaskedBatch, MaskedSlice, bottleneck_cells, pixel_mask};
+use super::{MaskedBatch, MaskedSlice, bottleneck_cells, pixel_mask, warn_of_loss};
 use crate::config::{Config, Family, Number, Preset, Pretext, TrainingConfig};
 use crate::event::EpochSummary;
 use crate::loss::{normalised, patch_errors, quantise, reconstruction};
@@ -182,6 +182,17 @@ impl BeitV2 {
         Ok(quantise(vectors, &codes).index.reshape([n]))
     }
 
+    /// Compares the student's cross-entropy with the entropy of its codes, which constant logits reach. An epoch that also
+    /// trains the tokenizer counts other codes. The student has a tenth of the run to get below, as any method.
+    fn warn_of_student(&self, position: Position, perplexity: f64, summary: &mut EpochSummary) {
+        let parts = summary.parts.as_ref();
+        let part = |name: &str| parts.and_then(|parts| parts.get(name));
+        if let (Some(cross_entropy), None, true) = (part("ce"), part("cosine"), perplexity > 1.0) {
+            let epoch = position.epoch.saturating_sub(self.phases.epochs_before_student());
+            warn_of_loss(Position { epoch, ..position }, cross_entropy, perplexity.ln(), summary);
+        }
+    }
+
     /// Initialises the codes from the cells of a batch.
     fn start_codes(&mut self, net: &TokenNet, batch: &TokenBatch) -> Result<()> {
         let (net, precision) = (fixed(net, &self.device), self.precision());
@@ -301,6 +312,7 @@ impl PretextTask for BeitV2 {
         let codes = CODES.count(&self.config);
         if let Some(perplexity) = self.tokens.end_epoch() {
             summary.diagnostics.set(PERPLEXITY, perplexity);
+            self.warn_of_student(position, perplexity, summary);
             if perplexity < MIN_PERPLEXITY * codes as f64 {
                 summary.warnings.push(format!(
                     "The tokenizer uses few of its {codes} codes (perplexity below {MIN_PERPLEXITY} of them), so predicting \

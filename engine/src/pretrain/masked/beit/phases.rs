@@ -57,6 +57,11 @@ impl Phases {
         self.step(position) + 1 == self.ends[0]
     }
 
+    /// Epochs that end before the student's first full one.
+    pub fn epochs_before_student(&self) -> usize {
+        self.ends[1].div_ceil(self.of_epoch.max(1))
+    }
+
     /// The learning rate. Each phase has a complete schedule, like a separate run.
     pub fn rate(&self, training: &TrainingConfig, position: Position) -> f64 {
         let (step, phase) = (self.step(position), self.of(position) as usize);
@@ -92,6 +97,7 @@ mod tests {
         assert_eq!([Phase::Teacher, Phase::Tokenizer, Phase::Student].map(count), [8, 4, 8]);
         assert!(phases.ends_teacher(at(2, 3)) && !phases.ends_teacher(at(2, 2)));
         assert_eq!((phases.before(at(2, 4)), phases.before(at(3, 4))), (Phase::Teacher, Phase::Tokenizer));
+        assert_eq!(phases.epochs_before_student(), 3);
     }
 
     #[test]

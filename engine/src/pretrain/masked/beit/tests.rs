@@ -139,6 +139,29 @@ fn an_epoch_of_two_phases_reports_the_means_of_both() {
     assert!(last.warnings.is_empty());
 }
 
+/// Constant logits reach the entropy of the codes. A student that learned no more than that was not flagged.
+#[test]
+fn a_student_that_ignores_its_input_is_flagged() {
+    let mut beit = task::<BeitV2>(&config());
+    beit.tokens.start(&[1.0, 0.0], 2, 256, 1);
+    let mut epoch = |epoch: usize, parts: &[(&'static str, f64)]| {
+        parts.iter().for_each(|(name, value)| beit.means.add(name, *value, 1.0));
+        let uniform: Vec<f64> = (0..256).map(f64::from).collect();
+        beit.tokens.count(&[uniform]);
+        let parts = Some(parts.iter().copied().collect());
+        let mut summary = EpochSummary { parts, ..EpochSummary::default() };
+        beit.diagnose(Position { epoch, epochs: 10, step: 10 }, &mut summary);
+        let ratio = summary.diagnostics.get(crate::pretrain::masked::LOSS_RATIO);
+        (ratio.map(|ratio| (1e6 * ratio).round() / 1e6), summary.warnings.len())
+    };
+    let entropy = 256f64.ln();
+    // The student's phase begins after epoch 6 of 10.
+    assert_eq!(epoch(7, &[("ce", entropy)]), (Some(1.0), 0), "it is too early to tell");
+    assert_eq!(epoch(8, &[("ce", entropy)]), (Some(1.0), 1));
+    assert_eq!(epoch(9, &[("ce", 0.5 * entropy)]), (Some(0.5), 0));
+    assert_eq!(epoch(6, &[("ce", entropy), ("cosine", 0.1), ("commitment", 0.1)]), (None, 0), "codes of two phases");
+}
+
 #[test]
 fn the_estimated_memory_counts_the_weights_of_the_heads() {
     let task = task::<BeitV2>(&config());
