@@ -66,12 +66,12 @@ pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, g
     let cohort = plan.cohorts.iter().find(|cohort| cohort.name == group.cohort);
     let Some([modality]) = cohort.map(|cohort| cohort.modality.as_slice()) else { return };
     let modality = canonical_modality(modality);
-    // Table 6 covers one modality and does not name it.
-    let is_own = |n: &Number<'_>| {
-        n.table == source
-            && n.budget == group.budget
-            && (n.modality.is_empty() || canonical_modality(n.modality) == modality)
+    // Table 6 is of BraTS, and does not name the modality.
+    let is_of_modality = |name: &str| match name {
+        "" => !is_of_hecktor(&modality),
+        name => canonical_modality(name) == modality,
     };
+    let is_own = |n: &Number<'_>| n.table == source && n.budget == group.budget && is_of_modality(n.modality);
     for metric in &group.columns {
         let preset = |name: &String| published_name(plan.methods.iter().find(|method| method.name == *name)?);
         let value = |row: &Vec<String>| {
@@ -87,6 +87,11 @@ pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, g
         table.rows.iter_mut().zip(values).for_each(|(row, value)| row.push(value.unwrap_or("-").to_owned()));
         table.paper += 1;
     }
+}
+
+/// True for the modalities of HECKTOR; the others are those of BraTS.
+pub(super) fn is_of_hecktor(modality: &str) -> bool {
+    matches!(canonical_modality(modality).as_str(), "ct" | "pet")
 }
 
 /// Name in the paper's tables of a method of a plan. `None` for a variant, which changes settings of the method or of its
@@ -158,6 +163,29 @@ mod tests {
         assert!(table.html().contains("<td class=\"published\">0.3633</td>"));
         add_published_columns(&mut table, "5", &plan, group);
         assert_eq!(table.paper, 1, "Table 5 has neither method at this budget");
+    }
+
+    /// The numbers of Table 6, which are of BraTS, stood beside results on PET.
+    #[test]
+    fn table_6_is_quoted_for_mr_only() {
+        let columns = |modality: &str| {
+            let text = format!(
+                r#"
+                name = "x"
+                labels = {{ budgets = ["10%"] }}
+                pretrain = {{}}
+                finetune = {{}}
+                cohorts = [{{ name = "c", path = "c", modality = ["{modality}"] }}]
+                methods = [{{ name = "kmeans", preset = "kmeans" }}]
+                "#
+            );
+            let plan = Plan::from_toml(&text, Path::new("plan.toml")).unwrap();
+            let group = &crate::study::summarise(&plan, &crate::study::Results::default())[0];
+            let mut table = crate::study::tables::table(group);
+            add_published_columns(&mut table, "6", &plan, group);
+            table.paper
+        };
+        assert_eq!(["flair", "t1", "ct", "pt", "pet"].map(columns), [1, 1, 0, 0, 0]);
     }
 
     /// A variant of a method got the paper's numbers of the method.

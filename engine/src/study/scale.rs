@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::paper::is_of_hecktor;
 use super::plan::{CohortPlan, Plan};
 use super::ready::ready_plan;
 use crate::{Error, Result};
@@ -12,10 +13,14 @@ const FIELD_MM: f64 = 160.0;
 const MULTIPLE: f64 = 16.0;
 /// Width of the paper's network, for plans that name none.
 const PAPER_WIDTH: f64 = 64.0;
+/// The paper's settings for HECKTOR where they differ from BraTS: side of the crop in pixels, slices per step of pre-training
+/// and of fine-tuning with 5 % of the labels.
+const HECKTOR: [i64; 3] = [144, 48, 31];
 /// The narrowest network.
 const MIN_WIDTH: f64 = 4.0;
 
-/// The ready plan `name` on the scans of `path`, each modality separately. A scale below 1 shrinks the plan's crop side, its
+/// The ready plan `name` on the scans of `path`, each modality separately. The paper's plans get its crop and batches for
+/// HECKTOR if all modalities are CT or PET. A scale below 1 shrinks the plan's crop side, its
 /// network width and the number of patients by this factor. The voxels grow, so that the crop covers the same part of the body
 /// and a patient has fewer slices. Time falls about with the sixth power of the scale.
 ///
@@ -26,6 +31,13 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
         return Err(Error::config("scale", scale, "must be between 0.1 and 1"));
     }
     let mut plan = Plan::from_toml(&ready_plan(name)?, Path::new(name))?;
+    if name.starts_with("paper") && modalities.iter().all(|modality| is_of_hecktor(modality)) {
+        let [side, pretrain, finetune] = HECKTOR;
+        for (stage, batch) in [(&mut plan.pretrain, pretrain), (&mut plan.finetune, finetune)] {
+            set(&mut stage.settings, "preprocess", "size", side);
+            set(&mut stage.settings, "training", "batch", batch);
+        }
+    }
     let own = plan.cohorts.first().zip(plan.methods.first());
     let own = own.map(|(cohort, method)| plan.finetune_config(cohort, method)).transpose()?.unwrap_or_default();
     let cohort = |modality: &String| CohortPlan {
@@ -93,6 +105,29 @@ mod tests {
                 assert_eq!(config.preprocess.spacing == Spacing::Iso, scale >= 1.0);
                 assert_eq!(config.data.modality, ["t1"]);
             }
+        }
+    }
+
+    /// The crop was 160 pixels and the batches were those of BraTS.
+    #[test]
+    fn hecktor_gets_the_papers_crop_and_batches() {
+        for (modalities, scale, expected) in [
+            (&["ct", "pt"][..], 1.0, [144, 48, 31]),
+            (&["pet"], 0.5, [80, 48, 31]),
+            (&["ct", "flair"], 1.0, [160, 36, 56]),
+            (&["t1ce"], 1.0, [160, 36, 56]),
+        ] {
+            let modalities: Vec<String> = modalities.iter().map(|name| (*name).to_owned()).collect();
+            let plan = plan_on_cohort("paper-table-1", Path::new("x"), &modalities, scale).unwrap();
+            let method = plan.methods.iter().find(|method| method.preset.is_some()).unwrap();
+            let pretrain = plan.pretrain_config(&plan.cohorts[0], method).unwrap().unwrap();
+            let finetune = plan.finetune_config(&plan.cohorts[0], method).unwrap();
+            let found = [pretrain.preprocess.size, pretrain.training.batch, finetune.training.batch];
+            assert_eq!(found, expected, "{modalities:?} at {scale}");
+            assert_eq!(finetune.preprocess.size, expected[0]);
+            let mm = pretrain.preprocess.spacing.millimetres().unwrap()[0];
+            let field = if expected[1] == 48 { 144.0 } else { 160.0 };
+            assert!((mm * expected[0] as f64 - field).abs() < 1e-9, "{mm} mm");
         }
     }
 
