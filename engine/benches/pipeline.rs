@@ -1,7 +1,8 @@
 //! Reading, preprocessing and segmenting a whole volume, and the phases of a pre-training step.
 //!
-//! `cargo bench -p engine --bench pipeline`. `--bench unet` compares a step with `PyTorch`, `--bench load` reading with
-//! nibabel.
+//! `cargo bench -p engine --bench pipeline`, with `AMLP_PEER_PYTHON` set to compare a whole volume with the network's passes over
+//! its 155 slices in `PyTorch`, four at a time, without reading, preprocessing and writing. `--bench unet` compares a step with
+//! `PyTorch`, `--bench load` reading with nibabel.
 #![allow(clippy::print_stdout, reason = "the program prints a table")]
 
 mod common;
@@ -17,13 +18,30 @@ use engine::volume::Volume;
 use engine::volume::nifti::write_label;
 
 use common::scan::{SHAPE, write_scan};
-use common::{Seconds, ms};
+use common::{Seconds, ms, ratio};
 
 /// Number of runs of slow measurements.
 const SLOW_RUNS: usize = 3;
 
+/// Slices that the peer processes together.
+const BATCH: usize = 4;
+
 fn row(what: &str, seconds: Seconds) -> Vec<String> {
-    vec![what.to_owned(), ms(seconds.min), ms(seconds.median)]
+    vec![what.to_owned(), ms(seconds.min), ms(seconds.median), String::new(), String::new()]
+}
+
+/// Seconds of the passes of a network of this width over all slices in `PyTorch`; a message without the peer.
+fn slices_in_pytorch(width: usize) -> Option<f64> {
+    let options = [("width", width), ("size", SHAPE[0]), ("batch", BATCH), ("threads", common::threads()), ("runs", 5)];
+    let mut arguments: Vec<String> = options.iter().flat_map(|(k, v)| [format!("--{k}"), v.to_string()]).collect();
+    arguments.extend(["--layout", "channels last", "--inference"].map(str::to_owned));
+    let report = common::peer("unet_step.py", &arguments);
+    let seconds = report.map(|report| Some(Seconds::from_json(&report["infer_batch"])?.median));
+    let seconds = seconds.unwrap_or_else(|why| {
+        println!("no comparison with PyTorch: {why}");
+        None
+    });
+    Some(seconds? * SHAPE[2] as f64 / BATCH as f64)
 }
 
 /// Reading, preprocessing and segmenting with random weights, which do not affect the cost.
@@ -52,7 +70,12 @@ fn volume(rows: &mut Vec<Vec<String>>) -> anyhow::Result<()> {
         };
         whole()?;
         let seconds = common::time(0, SLOW_RUNS, whole);
-        rows.push(row(&format!("file to segmentation, width {width}"), seconds));
+        let mut cells = row(&format!("file to segmentation, width {width}"), seconds);
+        if let Some(theirs) = slices_in_pytorch(width) {
+            cells.truncate(3);
+            cells.extend([ms(theirs), ratio(theirs, seconds.median)]);
+        }
+        rows.push(cells);
     }
     Ok(())
 }
@@ -102,6 +125,6 @@ fn main() -> anyhow::Result<()> {
     for cell in rows.iter_mut().flatten().filter(|cell| *cell == "NaN") {
         "-".clone_into(cell);
     }
-    common::print_table(&["what", "min, ms", "median, ms"], &rows);
+    common::print_table(&["what", "min, ms", "median, ms", "PyTorch's slices, ms", "PyTorch / engine"], &rows);
     Ok(())
 }

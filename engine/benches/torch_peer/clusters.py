@@ -2,15 +2,19 @@
 
 clusters.py SECONDS GRID... prints the seconds of processor time that Ward, DBSCAN and t-SNE (exact, 500 steps, skipped above
 SECONDS estimated seconds) take for GRID x GRID patches. Set OMP_NUM_THREADS=1 for one thread.
+
+clusters.py kmeans RUNS prints, as JSON, the seconds of k-means with two clusters and ten starts on 256 patches, for
+`cargo bench -p engine --bench kmeans`.
 """
 
+import json
 import re
 import sys
 import time
 
 import numpy as np
 from scipy.spatial.distance import squareform
-from sklearn.cluster import DBSCAN, AgglomerativeClustering
+from sklearn.cluster import DBSCAN, AgglomerativeClustering, KMeans
 from sklearn.manifold import TSNE
 from sklearn.manifold._t_sne import _joint_probabilities
 from sklearn.metrics.pairwise import euclidean_distances
@@ -76,7 +80,20 @@ def seconds(work):
     return time.process_time() - start
 
 
-if len(sys.argv) > 2:
+def kmeans(tissue, runs):
+    points, times = made(16, tissue).astype(np.float32), []
+    for seed in range(runs + 2):
+        start = time.perf_counter()
+        KMeans(2, n_init=10, random_state=seed).fit(points)
+        times.append(time.perf_counter() - start)
+    times = sorted(times[2:])
+    return {"min": times[0], "median": times[len(times) // 2]}
+
+
+if sys.argv[1:2] == ["kmeans"]:
+    runs = int(sys.argv[2])
+    print(json.dumps({"tissue": kmeans(True, runs), "noise": kmeans(False, runs)}))
+elif len(sys.argv) > 2:
     for grid in map(int, sys.argv[2:]):
         points = made(grid, True)
         radius = knee(points)

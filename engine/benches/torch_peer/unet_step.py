@@ -1,12 +1,12 @@
-"""Time the U-Net of engine/src/model in PyTorch, for `cargo bench -p engine --bench unet`.
+"""Time the U-Net of engine/src/model in PyTorch, for `cargo bench -p engine --bench unet` and `--bench pipeline`.
 
     unet_step.py --width 16 --size 160 --batch 4 --threads 2 --runs 5 [--layout "channels last"]
     unet_step.py --width 64 --batch 36 --device cuda --dtype bf16 --compile --layout "channels last"
 
 Prints one JSON document: {"version", "layout", "train": {"min", "median"}, "infer": {..}, "infer_batch": {..}, "peak_mib"}, times in
 seconds. "train" is one step on a batch (forward, mean squared error, backward, AdamW), "infer" one image, "infer_batch" a batch.
-Without --layout, both memory layouts are measured and the faster one is reported for each, to compare with PyTorch at its best;
-"peak_mib" then covers both.
+With --inference, no step is timed. Without --layout, both memory layouts are measured and the faster one is reported for each, to
+compare with PyTorch at its best; "peak_mib" then covers both.
 """
 
 import argparse
@@ -83,12 +83,12 @@ def measure(options, layout):
         F.mse_loss(through(images).float(), targets).backward()
         optimiser.step()
 
-    train = timed(step, options.runs, options.device)
+    report = {} if options.inference else {"train": timed(step, options.runs, options.device)}
     network.eval()
     with torch.inference_mode():
         infer = timed(lambda: through(images[:1]), options.runs, options.device)
         infer_batch = timed(lambda: through(images), options.runs, options.device)
-    return {"train": train, "infer": infer, "infer_batch": infer_batch}
+    return {**report, "infer": infer, "infer_batch": infer_batch}
 
 
 def main():
@@ -100,12 +100,14 @@ def main():
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--dtype", choices=["f32", "bf16", "f16"], default="f32")
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--inference", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.layout:
         layouts = {options.layout: layouts[options.layout]}
     results = {name: measure(options, layout) for name, layout in layouts.items()}
-    best = {what: min(results, key=lambda name: results[name][what]["min"]) for what in ("train", "infer", "infer_batch")}
+    timed_parts = next(iter(results.values()))
+    best = {what: min(results, key=lambda name: results[name][what]["min"]) for what in timed_parts}
     report = {what: results[name][what] for what, name in best.items()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if options.device == "cuda":

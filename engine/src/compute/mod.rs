@@ -23,8 +23,8 @@
 //! `block.rs` is a whole U-Net block as one autodiff operation: convolution, normalisation and `ReLU`, twice. The moments of a group
 //! of rows are computed while it is in the cache (`norm.rs`). The backward pass keeps only the values before each normalisation and
 //! recomputes the normalised ones. `up.rs` is the transposed convolution and `pool.rs` the pooling. `ops.rs` and `tape.rs` turn them
-//! into autodiff operations. `weights.rs` has passes over all weights: AdamW, moving averages. Element-wise passes (`channels.rs`) keep the constants and
-//! sums of up to 16 channels in registers.
+//! into autodiff operations. `weights.rs` has passes over all weights: AdamW, moving averages. Element-wise passes
+//! (`channels.rs`) keep the constants and sums of up to 16 channels in registers.
 //!
 //! # Inference
 //! `inference.rs` has the layers of a network with fixed weights, [`crate::model::PackedUNet`]. Weights are packed once and buffers
