@@ -77,11 +77,11 @@ pub fn probe() -> Devices {
 pub struct Compute {
     /// Id and name, for logs.
     pub name: String,
-    /// The device for inference; of several, the one that holds the weights.
+    /// The device for inference; with several devices, the one that holds the weights.
     pub device: Device,
     /// Further devices that share each batch.
     pub others: Vec<Device>,
-    /// Memory of the device, of several the smallest; `None` if unknown.
+    /// Memory of the device, or of the smallest of several; `None` if unknown.
     pub memory_mib: Option<u64>,
 }
 

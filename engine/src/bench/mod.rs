@@ -196,7 +196,7 @@ fn config(options: &Options) -> Result<Config> {
     }
     config.validate()?;
     if options.runs == 0 {
-        return Err(Error::config("runs", options.runs, "it must be at least 1"));
+        return Err(Error::config("runs", options.runs, "must be at least 1"));
     }
     config.training.precision = options.dtype;
     Ok(config)

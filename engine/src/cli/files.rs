@@ -76,7 +76,7 @@ impl PartialFailure {
         Self::check_of(["scan", "scans"], done, left_out)
     }
 
-    /// Like [`Self::check`], for other things than scans.
+    /// Like [`Self::check`], for files other than scans.
     ///
     /// # Errors
     /// As [`Self::check`].

@@ -244,7 +244,7 @@ impl UnitGradient<'_> {
         back.dz
     }
 
-    /// Gradient with respect to `channels` channels of the convolution's input, from `first` on.
+    /// Gradient with respect to `channels` channels of the convolution's input, starting at `first`.
     fn input_gradient(&self, dz: &[f32], first: usize, channels: usize) -> Vec<f32> {
         let [output, input, kernel, _] = sizes(self.weight);
         let cpu = cpu();

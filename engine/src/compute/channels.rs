@@ -7,7 +7,7 @@ use lanes::{Cpu, Loop};
 
 /// A pass over the values of all pixels.
 pub(super) trait Pass {
-    /// Processes `N` channels from `first` on. Mark it `#[inline(always)]`, as [`Loop::run`] asks.
+    /// Processes `N` channels, starting at `first`. Mark it `#[inline(always)]`, as [`Loop::run`] asks.
     fn channels<const N: usize>(&mut self, first: usize);
 }
 
@@ -47,7 +47,7 @@ impl<P: Pass> Loop for Blocks<P> {
     }
 }
 
-/// `N` values from `first` on.
+/// `N` values, starting at `first`.
 #[inline(always)]
 pub(super) fn some<const N: usize>(values: &[f32], first: usize) -> [f32; N] {
     let mut some = [0.0; N];
@@ -55,7 +55,7 @@ pub(super) fn some<const N: usize>(values: &[f32], first: usize) -> [f32; N] {
     some
 }
 
-/// Copies pixels to the channels from `offset` on of pixels of `channels`.
+/// Copies pixels into pixels of `channels` channels, starting at channel `offset`.
 pub(super) struct Copy<'a> {
     /// `[pixels, own channels]`.
     pub from: &'a [f32],

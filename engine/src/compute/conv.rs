@@ -51,7 +51,7 @@ fn rows_at_once(grid: Grid, numbers_per_row: usize) -> usize {
 }
 
 /// Reads rows of an image, padded with half a kernel of zeros on every side: `[rows + 2 halo, W + 2 halo, C]`, sources
-/// concatenated along the channels. They are copied to a buffer unless they lie in the source as they are.
+/// concatenated along the channels. They are copied to a buffer unless the source holds them in this layout.
 fn read_rows<'a>(to: &'a mut Vec<f32>, conv: &Convolution<'a>, image: usize, rows: Range<usize>) -> &'a [f32] {
     let Convolution { cpu, grid, kernel, sources } = *conv;
     let halo = kernel / 2;

@@ -285,7 +285,7 @@ fn relu(x: f32) -> f32 {
     if 0.0 > x { 0.0 } else { x }
 }
 
-/// `max(0, scale x + shift)` of pixels, into the channels from `offset` on of pixels of `channels`.
+/// `max(0, scale x + shift)` of pixels, into pixels of `channels` channels, starting at channel `offset`.
 pub(super) struct Activate<'a> {
     /// `[pixels, C]`.
     pub from: &'a [f32],

@@ -1,5 +1,5 @@
-//! Steps of AdamW and of moving averages in one pass over the weights. burn takes a dozen passes and three, each with its own
-//! tensor.
+//! Steps of AdamW and of moving averages in one pass over the weights. burn takes a dozen passes for a step and three for an
+//! average, each with its own tensor.
 
 use burn::tensor::Tensor;
 
@@ -18,7 +18,7 @@ pub struct AdamWStep {
     pub decay: f32,
     /// Learning rate.
     pub rate: f32,
-    /// Steps with this one.
+    /// Number of steps, including this one.
     pub time: i32,
 }
 

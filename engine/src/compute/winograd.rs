@@ -9,7 +9,7 @@ use lanes::{Cpu, Left, PLACES, Pixels, Planes, Right, Segment, Shape, Start, Til
 use super::grid::{Grid, scratch_slice};
 use super::pack::{Panel, Weights, pack, panel_of};
 
-/// Tiles that are transformed together: enough that the weights are read seldom, few enough for the L2 cache.
+/// Tiles that are transformed together: enough that the weights are rarely read, few enough for the L2 cache.
 const TILES: usize = 48;
 
 /// Padding between two positions, so that their addresses do not differ by a power of two and evict each other.
@@ -70,7 +70,7 @@ impl TilePlanes {
         PLACES * self.place_stride
     }
 
-    /// From a tile on.
+    /// The planes, starting at a tile.
     fn planes(&self, tile: usize) -> Planes {
         Planes { first: tile * self.channels, place_stride: self.place_stride, tile_stride: self.channels }
     }
@@ -87,7 +87,7 @@ impl Tiles {
         (2 * self.across + 2) * self.channels
     }
 
-    /// The input of rows of tiles from `first` on, `[2 rows + 2, W + 2, C]` in `input`, to `room`.
+    /// Transforms the input of rows of tiles, starting at row `first`, `[2 rows + 2, W + 2, C]` in `input`, to `room`.
     fn spread(&self, input: &[f32], first: usize, rows: usize, room: &TilePlanes, planes: &mut [f32]) {
         for row in 0..rows {
             let from = Pixels {
@@ -111,7 +111,7 @@ impl Tiles {
     }
 
     /// Computes some panels of rows of the output, `[rows, W, columns]`, from their padded input. `packed` holds the panels'
-    /// [`pack_panel`], and `bias` a number a column.
+    /// [`pack_panel`], and `bias` one number per column.
     pub fn product(
         &self,
         input: &[f32],

@@ -40,7 +40,7 @@ pub fn write_atomic_with(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::R
     outcome.map_err(Error::io("write", path))
 }
 
-/// Ending of the version of a file that was replaced last.
+/// Suffix of the kept previous version of a replaced file.
 pub const PREVIOUS: &str = ".previous";
 
 /// `seg.nii.gz.previous` for `seg.nii.gz`; the name is neither a scan's nor a mask's.

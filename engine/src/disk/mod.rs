@@ -5,5 +5,5 @@ pub mod clock;
 pub mod fault;
 pub mod machine;
 
-/// Name of the configuration in a run folder. A folder that has one is a run, whose files are no scans.
+/// Name of the configuration in a run folder. A folder that has one is a run, whose files are not scans.
 pub(crate) const RUN_CONFIG: &str = "config.toml";

@@ -7,7 +7,7 @@ pub(super) const ADVANCE: i64 = 6;
 /// Rows of a character, including the one for descenders.
 pub(super) const ROWS: i64 = 8;
 
-/// Eight rows per character, from the space on. The highest of the five bits is the leftmost pixel.
+/// Eight rows per character, starting with the space. The highest of the five bits is the leftmost pixel.
 #[rustfmt::skip]
 const GLYPHS: [[u8; 8]; 95] = [
     [0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00], // space

@@ -15,8 +15,8 @@ const LARGEST: usize = 4096;
 /// Radiological: the patient's right is on the left, anterior is up or, in a sagittal slice, on the left. The picture has
 /// the slice's proportions in mm and its longer side has `side` pixels (1 to 4096), the other at least one. Smaller
 /// pictures are averaged, larger ones repeat the nearest voxel. The window is from the 1st to the 99th percentile of the
-/// slice; colours are shown by their luminance, and what is not a finite number is black. Of many slices `n` the middle
-/// one is number `n / 2` from the feet.
+/// slice; colours are shown by their luminance, and non-finite values are black. The middle one of `n` slices is number
+/// `n / 2`, counted from the feet.
 ///
 /// Only the slice's voxels are touched.
 ///
@@ -32,7 +32,7 @@ pub fn thumbnail(volume: &Volume, side: usize) -> Result<(usize, usize, Vec<u8>)
 /// As [`thumbnail`].
 pub fn thumbnail_in_window(volume: &Volume, side: usize, window: Option<[f32; 2]>) -> Result<(usize, usize, Vec<u8>)> {
     if !(1..=LARGEST).contains(&side) {
-        return Err(Error::config("side", side, format!("a thumbnail has 1 to {LARGEST} pixels a side")));
+        return Err(Error::config("side", side, format!("a thumbnail has 1 to {LARGEST} pixels per side")));
     }
     if volume.grid.is_empty() || volume.frames() == 0 {
         return Err(Error::config("grid", volume.grid.describe(), "a thumbnail needs at least one voxel"));

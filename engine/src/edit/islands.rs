@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// The 26-connected component at a voxel: of one label, or over all labels.
 ///
 /// # Errors
-/// If the voxel is background, or has another label than `label`.
+/// If the voxel is background, or its label is not `label`.
 pub(super) fn component_at(
     voxel: [usize; 3],
     label: Option<u16>,

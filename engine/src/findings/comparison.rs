@@ -276,7 +276,7 @@ mod tests {
         // They equal the findings of each mask.
         let own: Vec<Finding> = found.reference.iter().map(|m| m.finding.clone()).collect();
         assert_eq!(own, findings(&mask_of(&reference, &grid)));
-        // Voxels of 10 mm3: from four voxels on, the hit of one voxel does not count, nor that of two.
+        // Voxels of 10 mm3: with a minimum of four voxels, the hit of one voxel does not count, nor that of two.
         assert_eq!(found.lesions(0.04), Lesions { tp: 2, fp: 1, missed: 1 });
         assert_eq!(found.lesions(0.05), Lesions { tp: 2, fp: 0, missed: 0 });
     }

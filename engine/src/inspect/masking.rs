@@ -113,7 +113,7 @@ impl InspectedSlice {
     ///
     /// # Errors
     /// As [`Sigma::value`]. Also for a draw that the order does not allow, a unit that patches or the crop do not divide into, or
-    /// if `found` has another number of patches.
+    /// if `found` has a different number of patches.
     pub fn mask(&self, found: &Clustering, settings: &MaskSettings) -> Result<Masking> {
         self.require(found)?;
         let sigma = settings.sigma.value()?;

@@ -80,7 +80,7 @@ impl Reconstructor {
     ///
     /// # Errors
     /// If the number of channels differs from the network's, the side of the slice is not a multiple of 2^depth, `masking`
-    /// has another number of patches, or the output is not finite.
+    /// has a different number of patches, or the output is not finite.
     pub fn reconstruct(&self, slice: &InspectedSlice, masking: &Masking) -> Result<Reconstruction> {
         self.require(slice, masking)?;
         let (channels, size, grid) = (slice.channels, slice.grid.size(), slice.grid.grid());

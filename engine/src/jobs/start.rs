@@ -131,7 +131,7 @@ pub fn planned_split(config: &Config, cohort: &Cohort) -> Result<Option<Split>> 
 }
 
 /// The split of the run that a fine-tuning run starts from, unless none of its patients is in this cohort: a network that was
-/// trained on another cohort has seen nobody of this one. A run with corrected masks always inherits.
+/// trained on another cohort has seen no patient of this one. A run with corrected masks always inherits.
 fn inherited_here(config: &Config, cohort: &Cohort) -> Result<Option<Split>> {
     let Some(split) = inherited(config)? else { return Ok(None) };
     let is_here = |id: &String| cohort.scans_of(id).next().is_some();

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use crate::seed::stream;
 
-/// Rounds of k-means that initialise the codes.
-const ROUNDS: usize = 10;
+/// Iterations of k-means that initialise the codes.
+const ITERATIONS: usize = 10;
 /// Decay of a code in a step that uses it.
 const DECAY: f64 = 0.99;
 
@@ -36,7 +36,7 @@ impl Codebook {
         Self { codes, dimension }
     }
 
-    /// `count` codes by k-means under the cosine over `samples` `[n][D]` of length 1: ten rounds from samples drawn by `seed`.
+    /// `count` codes by k-means under the cosine over `samples` `[n][D]` of length 1: ten iterations from samples drawn by `seed`.
     /// If there are fewer samples than codes, the others are random directions. A cluster without samples keeps its centre.
     pub fn start(samples: &[f32], dimension: usize, count: usize, seed: u64) -> Self {
         let mut draw = stream(seed, "codes", &[]);
@@ -51,7 +51,7 @@ impl Codebook {
             codes.extend(code.into_iter().map(|v| v as f32));
         }
         let mut book = Self { codes, dimension };
-        for _ in 0..ROUNDS {
+        for _ in 0..ITERATIONS {
             let nearest = book.nearest(samples);
             book.move_to(samples, &nearest, 0.0);
         }
@@ -220,7 +220,7 @@ mod tests {
             let best = book.codes().chunks(2).map(|code| code[0] * pair[0] + code[1] * pair[1]).fold(-1.0, f32::max);
             assert!(best > 0.9999, "{pair:?}: {best}");
         }
-        // The means of their samples: no round moves them any more.
+        // The means of their samples: further iterations do not move them.
         let mut again = book.clone();
         again.move_to(&samples, &book.nearest(&samples), 0.0);
         near(again.codes(), book.codes(), 1e-3);

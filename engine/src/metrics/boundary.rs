@@ -108,7 +108,7 @@ fn erode(mask: &mut [bool], stride: usize, len: usize, width: usize) {
         for voxels in blocks.chunks_exact_mut(block) {
             let (from, to) = (&mut from, &mut to);
             from.copy_from_slice(voxels);
-            // `from[n]` is the conjunction of `covered` voxels from n on. Each step up to doubles `covered`.
+            // `from[n]` is the conjunction of `covered` voxels, starting at n. Each step up to doubles `covered`.
             let mut covered = 1;
             while covered < span {
                 let step = covered.min(span - covered);

@@ -237,7 +237,7 @@ mod tests {
         let output =
             |top_skip, mask: &Tensor<4>| values(net(top_skip).forward(image.clone(), mask.clone(), Precision::F32));
         let kept = output(TopSkip::Keep, &none);
-        assert_eq!(output(TopSkip::Keep, &all), kept, "the mask is no input");
+        assert_eq!(output(TopSkip::Keep, &all), kept, "the mask is not an input");
         assert_eq!(output(TopSkip::Mask, &none), kept, "nothing is masked");
         let dropped = output(TopSkip::Drop, &none);
         assert_ne!(dropped, kept);

@@ -9,8 +9,8 @@ use burn::tensor::Tensor;
 use super::record::Path;
 use crate::compute;
 
-/// `from` moved towards `to`: every weight and running statistic becomes `from + share (to - from)`, with the share of its name
-/// in a checkpoint. A fraction of 0 changes nothing.
+/// `from` moved towards `to`: every weight and running statistic becomes `from + share (to - from)`, where `share`
+/// depends on its name in a checkpoint. A share of 0 changes nothing.
 pub fn mix<N: Module>(from: N, to: &N, share: impl Fn(&str) -> f64) -> N {
     let mut tensors = Tensors { path: Path::default(), ids: BTreeMap::new(), values: GradientsParams::new() };
     // A running statistic defers its last update until it is read again; `valid` applies it.
@@ -18,7 +18,7 @@ pub fn mix<N: Module>(from: N, to: &N, share: impl Fn(&str) -> f64) -> N {
     from.map(&mut Mixer { path: Path::default(), to: tensors, share })
 }
 
-/// Every float tensor of a module by its name. Two modules that were loaded from files have other ids for one name.
+/// Every float tensor of a module by its name. Modules loaded from files have different ids for the same name.
 struct Tensors {
     path: Path,
     ids: BTreeMap<String, ParamId>,

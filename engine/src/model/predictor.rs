@@ -103,7 +103,7 @@ impl TokenNet {
         self.teacher.forward_in(masked, precision)
     }
 
-    /// The teacher's bottleneck, one row a cell, `[B G^2, d]`.
+    /// The teacher's bottleneck, one row per cell, `[B G^2, d]`.
     pub fn teacher_cells(&self, image: Tensor<4>, precision: Precision) -> Tensor<2> {
         let Features { bottleneck, .. } = self.teacher.encode(image, precision);
         cell_rows(bottleneck)

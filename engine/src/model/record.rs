@@ -111,7 +111,7 @@ fn load<N: Module>(
     Ok(network.map(&mut Loader { path: Path::default(), tensors }))
 }
 
-/// The name of a tensor today: earlier versions call the mask token `fill`.
+/// The current name of a tensor: earlier versions call the mask token `fill`.
 fn current_name(stored: &str) -> &str {
     if stored == "fill" { "mask_token" } else { stored }
 }

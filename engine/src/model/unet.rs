@@ -65,7 +65,7 @@ impl UNetConfig {
         ];
         for (field, value, range) in checks {
             if !range.contains(&value) {
-                let why = format!("it must be {} to {}", range.start(), range.end());
+                let why = format!("must be {} to {}", range.start(), range.end());
                 errors.push(Error::config(field, value, why));
             }
         }
@@ -80,7 +80,7 @@ impl UNetConfig {
     /// Number of trained parameters.
     pub fn parameters(&self) -> usize {
         let channels: Vec<usize> = (0..=self.depth).map(|level| self.width << level).collect();
-        // Two convolutions of 3x3 with their biases, and two numbers a channel for each normalisation.
+        // Two convolutions of 3x3 with their biases, and two numbers per channel for each normalisation.
         let norm = if self.norm == Norm::None { 0 } else { 4 };
         let block = |input: usize, output: usize| 9 * output * (input + output) + (2 + norm) * output;
         let inputs = std::iter::once(self.in_channels).chain(channels.iter().copied());

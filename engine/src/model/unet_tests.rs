@@ -244,7 +244,7 @@ fn nan_propagates_to_the_output() {
 #[test]
 fn settings_out_of_range_are_named() {
     let error = UNetConfig { depth: 9, ..UNetConfig::default() }.validate().map_err(|e| e.to_string());
-    assert_eq!(error, Err("network.depth = 9: it must be 1 to 6".into()));
+    assert_eq!(error, Err("network.depth = 9: must be 1 to 6".into()));
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl CtReader {
                  add"
             }
             (Self::Model, CtDoubt::Scaled { .. }) => {
-                "The model was trained on Hounsfield units, which cannot be told from these values. Use the scan as it was \
+                "The model was trained on Hounsfield units, which cannot be recovered from these values. Use the scan as it was \
                  acquired"
             }
         }

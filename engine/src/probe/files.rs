@@ -42,7 +42,7 @@ pub fn read_slice(run: &Path, pin: &Pin, stage: Stage) -> Result<ProbeSlice> {
     let (path, bytes) = bytes_of(run, pin, &slice_name(stage), MAX_SLICE_BYTES)?;
     let slice = ProbeSlice::from_bytes(&bytes, &path)?;
     if slice.pin != *pin || slice.stage != stage {
-        return Err(Error::field(&path, "pin", slice.pin, format!("the file is at the path of {pin}")));
+        return Err(Error::field(&path, "pin", slice.pin, format!("the path is that of {pin}")));
     }
     Ok(slice)
 }
@@ -53,7 +53,7 @@ pub fn read(run: &Path, pin: &Pin, stage: Stage, epoch: usize) -> Result<ProbeRe
     let record = ProbeRecord::from_bytes(&bytes, &path)?;
     if record.pin != *pin || record.stage != stage || record.epoch != epoch {
         let found = format!("{}, epoch {}", record.pin, record.epoch);
-        return Err(Error::field(&path, "pin", found, format!("the file is at the path of {pin}, epoch {epoch}")));
+        return Err(Error::field(&path, "pin", found, format!("the path is that of {pin}, epoch {epoch}")));
     }
     Ok(record)
 }

@@ -49,7 +49,7 @@ impl<'a> PinnedPictures<'a> {
         Self { grid, ..self }
     }
 
-    /// Starts with `epoch`, and removes records from it on, which will be repeated.
+    /// Starts with `epoch`, and removes its record and later ones, which will be repeated.
     ///
     /// # Errors
     /// Records that cannot be removed.

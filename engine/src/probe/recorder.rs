@@ -24,7 +24,7 @@ impl<'a> Recorder<'a> {
         Self { run, pins, stage, seen: None, refused: BTreeSet::new(), events: Vec::new() }
     }
 
-    /// Removes the records from `epoch` on. No checkpoint covers these epochs, so they will be repeated.
+    /// Removes the records of `epoch` and later. No checkpoint covers these epochs, so they will be repeated.
     pub fn forget_from(&self, epoch: usize) -> Result<()> {
         probes::remove(self.run, |name| epoch_of(self.stage, name).is_some_and(|recorded| recorded >= epoch))
     }

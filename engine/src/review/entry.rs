@@ -244,7 +244,7 @@ impl Progress {
 }
 
 impl fmt::Display for Progress {
-    /// "12 of 80 done, 48 s each"; from two minutes on "12 of 80 done, 7.9 min each".
+    /// "12 of 80 done, 48 s each"; from two minutes up "12 of 80 done, 7.9 min each".
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{} of {} done", self.decided, self.cases)?;
         match self.seconds_per_case {

@@ -93,7 +93,7 @@ impl Autosave {
         if self.journal.bytes() > self.compact_at {
             if let Err(error) = self.journal.compact(self.longest as usize / 2) {
                 // The journal continues uncompacted.
-                tracing::warn!("{}: cannot be compacted: {error}", self.path().display());
+                tracing::warn!("{}: cannot compact: {error}", self.path().display());
             }
             self.compact_at = self.journal.bytes() + self.longest;
         }
@@ -127,7 +127,7 @@ pub fn remove(path: &Path) {
         if let Err(error) = std::fs::remove_file(&file)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            tracing::warn!("{}: cannot be removed: {error}", file.display());
+            tracing::warn!("{}: cannot remove: {error}", file.display());
         }
     }
     // Best effort: if a power cut undoes the removal, the edits are offered once more.

@@ -205,7 +205,7 @@ impl History {
         }
     }
 
-    /// Handles a start or a resume. Drops epochs from `first_epoch` on, which will be repeated.
+    /// Handles a start or a resume. Drops `first_epoch` and later epochs, which will be repeated.
     fn start(&mut self, event: &Event) {
         let Event::Started { stage, epochs, steps_per_epoch, slices, parameters, device, first_epoch } = event else {
             return;

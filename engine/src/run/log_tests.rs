@@ -204,7 +204,7 @@ fn a_line_without_an_end_is_not_read_into_memory() {
     fs::File::create(&path).unwrap().set_len(LONGEST_LINE * 4).unwrap();
     let read: Vec<_> = Events::open(&path).unwrap().collect();
     assert!(read.len() == 1 && read[0].is_err());
-    assert!(read_events(folder.path()).is_err(), "a folder is no log");
+    assert!(read_events(folder.path()).is_err(), "a folder is not a log");
 }
 
 #[test]

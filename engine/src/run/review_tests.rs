@@ -30,7 +30,7 @@ fn verdicts_are_read_back_as_written() {
     assert!(log.warnings().is_empty());
     assert_eq!(latest(&log.entries)["p1"].verdict, Verdict::Accepted);
     let text = std::fs::read_to_string(root.join(FILE)).unwrap();
-    assert_eq!(text.lines().count(), 3, "a line break in a comment is no line");
+    assert_eq!(text.lines().count(), 3, "a line break in a comment does not start a line");
     assert!(!text.contains(&root.display().to_string()));
 }
 

@@ -47,7 +47,7 @@ impl Grid {
         [m.x_axis.length(), m.y_axis.length(), m.z_axis.length()]
     }
 
-    /// A warning if the voxels have a size that no scanner gives, so that the unit of length is probably wrong. An axis of one
+    /// A warning if the voxels have a size that no scanner produces, so that the unit of length is probably wrong. An axis of one
     /// voxel may have any size.
     pub fn size_doubt(&self) -> Option<String> {
         let spacing = self.spacing_mm();
@@ -55,7 +55,7 @@ impl Grid {
         let [i, j, k] = spacing;
         (0..3).any(is_odd).then(|| {
             format!(
-                "the voxels measure {i} x {j} x {k} mm, which no scanner gives. Volumes and distances are in doubt. Check the \
+                "the voxels measure {i} x {j} x {k} mm, which no scanner produces. Volumes and distances are in doubt. Check the \
                  unit of length"
             )
         })
@@ -234,7 +234,7 @@ mod tests {
 
     /// Voxels of 100 m were accepted without a word, so that a lesion measured 10^9 ml.
     #[test]
-    fn voxels_of_a_size_that_no_scanner_gives_are_doubted() {
+    fn voxels_of_a_size_that_no_scanner_produces_are_doubted() {
         let doubt = |spacing, shape| oblique([0.3, 0.2, 0.1], spacing, shape).size_doubt();
         for spacing in [[1e5, 1.0, 1.0], [1.0, 1e-6, 1.0], [2000.0, 2000.0, 3000.0], [0.001; 3]] {
             assert!(doubt(spacing, [4, 4, 4]).unwrap().contains("Check the unit of length"), "{spacing:?}");

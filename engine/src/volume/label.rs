@@ -120,7 +120,8 @@ impl LabelVolume {
     /// background. The second value holds notes on both and the warnings of the file, one sentence each.
     ///
     /// # Errors
-    /// As [`Volume::read`]. Also for several frames of which none was chosen, for a value that is no label, and for an RTSTRUCT without its images.
+    /// As [`Volume::read`]. Also for several frames of which none was chosen, for a value that is not a label, and for an
+    /// RTSTRUCT without its images.
     pub fn read_with(path: &Path, options: &MaskOptions) -> Result<(Self, Vec<String>)> {
         if let Some(found) = Self::of_segmentation(path)? {
             return Ok(found);
@@ -156,8 +157,8 @@ impl LabelVolume {
     /// frame applies to all frames.
     ///
     /// # Errors
-    /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has another number of
-    /// frames. The message names both grids and the difference.
+    /// As [`LabelVolume::read_with`]. Also if the mask does not lie on the voxels of the image, or has a different number
+    /// of frames. The message names both grids and the difference.
     pub fn read_frame_for(path: &Path, image: &Volume, frame: usize, options: &MaskOptions) -> Result<AlignedMask> {
         if let Some(found) = Self::of_segmentation_for(path, image, options)? {
             return Ok(found);
@@ -191,7 +192,7 @@ impl LabelVolume {
     /// The number of frames of a mask.
     ///
     /// # Errors
-    /// If the image has another number of several frames.
+    /// If the mask has several frames, but not as many as the image.
     fn require_frames(path: &Path, mask: &Volume, image: &Volume) -> Result<usize> {
         let (own, its) = (mask.file_frames, image.file_frames);
         if own == 1 || own == its {

@@ -195,7 +195,7 @@ mod tests {
     fn tables_of_bids_and_tables_written_by_hand_are_read() {
         let bids = "\u{feff}index\tname\tabbreviation\tcolor\tmapping\r\n0\tBackground\tBG\tn/a\t0\r\n\r\n7\tCore\tC\t#ff00aa\t7\r\n";
         let table = parse(bids).unwrap();
-        assert_eq!(table.labels.keys().copied().collect::<Vec<_>>(), [7], "the background is no label");
+        assert_eq!(table.labels.keys().copied().collect::<Vec<_>>(), [7], "the background is not a label");
         assert_eq!(table.labels[&7], LabelStyle { colour: Some([255, 0, 170]), ..LabelStyle::named("Core") });
         assert!(parse("Value\tName\tLocked\n2\tx\tyes\n3\ty\n").unwrap().labels[&2].locked);
         assert!(parse("index\tname\n").unwrap().labels.is_empty());

@@ -256,7 +256,7 @@ mod tests {
         for bad in [0.5, -1.0, 65536.0, f32::INFINITY, 1.02, 0.988_235_3] {
             let error = floats(&[0.0, bad]).unwrap_err().to_string();
             assert!(error.contains("voxel [1, 0, 0]") && error.contains("whole numbers from 0 to 65535"), "{error}");
-            // A whole number out of range is no sign of a soft mask.
+            // A whole number out of range does not suggest a soft mask.
             assert_eq!(error.contains("threshold"), bad.fract() != 0.0, "{error}");
         }
     }

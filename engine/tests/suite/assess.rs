@@ -150,7 +150,7 @@ fn every_wrong_field_is_named_as_in_the_file() {
     let file: toml::Value = toml::from_str(&config.to_toml().unwrap()).unwrap();
     for field in fields(&config) {
         let found = field.split('.').try_fold(&file, |table, key| table.get(key));
-        assert!(found.is_some(), "{field} is no setting");
+        assert!(found.is_some(), "{field} is not a setting");
     }
     assert!(config.validate().unwrap_err().to_string().starts_with("preprocess.percentiles = 99, 1: "));
 

@@ -206,7 +206,7 @@ fn a_network_of_another_cohort_is_fine_tuned_on_a_new_split() {
     let split: Split = RunFolder::open(&out).unwrap().read_split().unwrap();
     assert!(split.test.len() == 1 && split.train.iter().all(|id| id.starts_with('Q')), "{split:?}");
 
-    // The modality may be another one, but not without a word.
+    // The modality may differ, but not without a warning.
     for number in 0..6 {
         let folder = other.join(format!("Q{number:02}"));
         fs::rename(folder.join("pet.nii.gz"), folder.join("t1.nii.gz")).unwrap();

@@ -136,7 +136,7 @@ fn every_device_computes_what_the_cpu_does() {
     if others.is_empty() {
         let expected = found.backends.len() > 1 && std::env::var_os("AMLP_REQUIRE_GPU").is_some();
         assert!(!expected, "this build has {:?}, and no adapter was found", found.backends);
-        println!("skipped: no other device than the CPU (this build has {:?})", found.backends);
+        println!("skipped: no device other than the CPU (this build has {:?})", found.backends);
     }
     for info in others {
         let compute = open(info.id.parse().unwrap()).unwrap();

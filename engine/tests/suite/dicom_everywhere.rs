@@ -195,7 +195,7 @@ fn segmentations_in_different_frames_of_reference_are_refused() {
     let image = Volume::read(&temp.path().join("series5")).unwrap();
     assert_eq!(LabelVolume::read_for(&one, &image).unwrap().0.labelled_voxels(), 25);
     let error = LabelVolume::read_for(&other, &image).unwrap_err().to_string();
-    assert!(error.contains("another frame of reference"), "{error}");
+    assert!(error.contains("a different frame of reference"), "{error}");
 }
 
 /// The grid of a SEG ends at its slices, and its file was read as an image.
@@ -211,5 +211,5 @@ fn a_consensus_takes_segs_of_the_same_images() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amlp"));
     let refused = command.args(["consensus", "--out"]).args([&out, &narrow, &other]).output().unwrap();
     let stderr = String::from_utf8_lossy(&refused.stderr);
-    assert!(!refused.status.success() && stderr.contains("another frame of reference"), "{stderr}");
+    assert!(!refused.status.success() && stderr.contains("a different frame of reference"), "{stderr}");
 }

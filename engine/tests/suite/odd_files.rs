@@ -342,7 +342,7 @@ fn the_cohort_defines_the_meaning_of_label_values() {
     std::fs::copy(patient.path("seg"), folder.join("BraTS-GLI-00000-100-seg.nii.gz")).unwrap();
     let found = fingerprint(&Cohort::discover(brats.path()).unwrap(), None).unwrap();
     assert!(found.label_meaning.is_some_and(|meaning| meaning.contains("4=other") && meaning.contains("a guess")));
-    // Several labels of a PET/CT cohort are no parts of a brain tumour.
+    // Several labels of a PET/CT cohort are not parts of a brain tumour.
     let labels: Vec<u8> = patient.label.iter().enumerate().map(|(n, l)| l as u8 * (1 + (n % 2) as u8)).collect();
     patient.write_mask(&LabelVolume::new(patient.label.grid.clone(), labels).unwrap());
     let found = fingerprint(&Cohort::discover(patient.folder.path()).unwrap(), None).unwrap();

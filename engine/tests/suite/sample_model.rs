@@ -218,7 +218,7 @@ fn every_damage_is_a_named_error() {
     assert_eq!((path.ends_with("config.toml"), &**found, &**supported), (true, "2", "1"));
     let error = edit("config.toml", &|bytes| bytes.truncate(30)).to_string();
     assert!(error.contains("config.toml"), "{error}");
-    // Settings of another network than the weights are of.
+    // Settings of a different network from that of the weights.
     let error = edit("config.toml", &replace("width = 2", "width = 4")).to_string();
     assert!(error.contains("reading weights") && error.contains("tensor"), "{error}");
 }

@@ -81,7 +81,7 @@ fn the_evidence_plan_runs_on_a_cohort_in_brats_layout() {
     ] {
         assert!(reference.join("figures").join(name).is_file(), "{name}");
     }
-    // Everybody has a part: a patient's two scans are on the same side.
+    // Every patient has a part, and a patient's two scans have the same.
     let splits: serde_json::Value = serde_json::from_slice(&fs::read(reference.join("splits.json")).unwrap()).unwrap();
     let split = &splits["folds"]["my cohort"][0]["split"];
     let count = |part: &str| split[part].as_array().unwrap().len();

@@ -206,7 +206,7 @@ fn labelled_patients_without_a_lesion_in_the_crop_are_named_with_the_crop_and_wh
     let root = cohort(temp.path(), 8);
     for number in 0..8 {
         let (image, label) = patient(number);
-        // One voxel of the lesion's lowest slice. The single slice of the resampled scan is another one.
+        // One voxel of the lesion's lowest slice. The single slice of the resampled scan is a different one.
         let first = label.iter().position(|value| value > 0).unwrap();
         let lone: Vec<u8> = (0..label.len()).map(|voxel| u8::from(voxel == first)).collect();
         let label = LabelVolume::new(image.grid.clone(), lone).unwrap();

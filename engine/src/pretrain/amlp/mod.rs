@@ -358,7 +358,7 @@ impl<'a> Method for Amlp<'a> {
             let patches = self.patches.len() * n;
             let (labels, relevance) = (parts.take(LABELS)?, parts.take(RELEVANCE)?);
             if labels.len() != patches || relevance.len() != patches * 12 {
-                return Err(damaged(LABELS, &"the checkpoint has another number of slices or patches"));
+                return Err(damaged(LABELS, &"the checkpoint has a different number of slices or patches"));
             }
             let swapped = self.config.method.foreground_choice == ForegroundChoice::Error
                 && parts.take(FOREGROUND)? != [u8::from(choice::is_darker(self.patches))];

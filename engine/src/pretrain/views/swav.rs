@@ -215,7 +215,7 @@ impl ViewLoss for Swav {
         let bytes = parts.take(CODES_PART)?;
         let counts: Vec<f64> = bytes.as_chunks::<8>().0.iter().map(|count| f64::from_le_bytes(*count)).collect();
         if counts.len() != self.nearest.len() {
-            return Err(super::failed("reading", &"another number of prototypes"));
+            return Err(super::failed("reading", &"a different number of prototypes"));
         }
         self.nearest = counts;
         Ok(())

@@ -19,9 +19,9 @@ enum Code {
     Page(&'static Encoding),
     /// JIS X 0201: katakana in the upper half.
     Katakana,
-    /// JIS X 0208, two bytes a character below 0x80.
+    /// JIS X 0208, two bytes per character below 0x80.
     Jis208,
-    /// JIS X 0212, two bytes a character below 0x80.
+    /// JIS X 0212, two bytes per character below 0x80.
     Jis212,
 }
 

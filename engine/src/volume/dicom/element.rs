@@ -127,7 +127,7 @@ impl DataSet {
         self.texts(tag).into_iter().next().filter(|text| !text.is_empty())
     }
 
-    /// A UID; `None` if it is missing, empty or no text.
+    /// A UID; `None` if it is missing, empty or not text.
     pub fn uid(&self, tag: Tag) -> Option<&str> {
         let text = std::str::from_utf8(self.bytes(tag)?).ok()?;
         Some(text.trim_matches([' ', '\0'])).filter(|text| !text.is_empty())

@@ -40,7 +40,7 @@ impl DicomFile {
     /// error: it names the attribute and a hash of the instance's UID.
     ///
     /// # Errors
-    /// A file that cannot be read, is no DICOM file or is damaged before its pixels.
+    /// A file that cannot be read, is not DICOM, or is damaged before its pixels.
     pub fn open(path: &Path) -> Result<Self> {
         Self::from_source(&Source::file(path))
     }
@@ -178,7 +178,7 @@ fn read_header(source: &Source, bytes: &mut Bytes, head: &[u8]) -> Result<DicomF
         let packed = bytes.read(meta.end, usize::MAX)?;
         parse_deflated(source, &packed)?
     } else {
-        // A header that ends within the bytes at hand is complete only if an element follows.
+        // A header that ends within the bytes read so far is complete only if an element follows.
         if meta.end + 8 > head.len() && head.len() < bytes.len {
             return Err(Stop::More.into());
         }

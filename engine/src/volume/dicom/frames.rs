@@ -26,7 +26,7 @@ pub struct Frames<'a> {
 enum PixelStorage {
     /// Uncompressed: on disk, or in memory where reading a part would inflate the whole.
     Plain { inflated: Option<Vec<u8>> },
-    /// The bytes from the first item on, and the fragments of each frame.
+    /// The bytes, starting at the first item, and the fragments of each frame.
     Encapsulated { bytes: Vec<u8>, frames: Vec<Vec<Range<usize>>> },
 }
 
@@ -170,7 +170,7 @@ pub(super) fn interleave(planes: &[u8], pixels: usize, samples: usize, width: us
     out
 }
 
-/// The fragments of each frame among the items from the basic offset table on. If that is empty, the `extended` one counts.
+/// The fragments of each frame among the items, which start with the basic offset table. If that is empty, `extended` counts.
 fn split(bytes: &[u8], frames: usize, extended: &[usize]) -> Result<Vec<Vec<Range<usize>>>, String> {
     let mut items = items(bytes)?;
     if items.is_empty() {

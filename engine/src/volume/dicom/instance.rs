@@ -115,7 +115,7 @@ impl Instance {
     /// As [`DicomFile::open`].
     pub fn read(source: &Source) -> Result<Option<Self>> {
         let file = DicomFile::if_dicom(source)?;
-        // A DICOMDIR within a folder is no instance.
+        // A DICOMDIR within a folder is not an instance.
         let file = file.filter(|file| file.data.get(Tag::DIRECTORY_RECORD_SEQUENCE).is_none());
         Ok(file.map(|file| Self::of(&file)))
     }
@@ -392,7 +392,7 @@ fn private_b_value(data: &DataSet) -> Option<f64> {
     number(0x0019, "SIEMENS MR HEADER", 0x0c).or_else(ge).or_else(philips)
 }
 
-/// Row and column direction of length 1; `None` if they are no directions or not at right angles.
+/// Row and column direction of length 1; `None` if they are not directions, or not at right angles.
 pub(super) fn axes(cosines: [f64; 6]) -> Option<[DVec3; 2]> {
     let [a, b, c, d, e, f] = cosines;
     let (row, column) = (DVec3::new(a, b, c).try_normalize()?, DVec3::new(d, e, f).try_normalize()?);

@@ -213,7 +213,7 @@ impl Series {
         let mut warnings = Vec::new();
         instances.sort_by(|a, b| (a.number, &a.uid).cmp(&(b.number, &b.uid)));
         let before = instances.len();
-        // Some programs give different slices one UID: a copy has the same place and order, too.
+        // Some programs give different slices one UID: a copy also has the same place and order.
         let place = |instance: &Instance| instance.planes.first().map(|plane| (plane.position, plane.order));
         instances.dedup_by(|a, b| !a.uid.is_empty() && a.uid == b.uid && place(a) == place(b));
         if before > instances.len() {

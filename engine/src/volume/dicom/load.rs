@@ -110,7 +110,7 @@ impl ImageStack {
         self.stack.frames.iter().flatten().flatten()
     }
 
-    /// The factor of each instance to SUV, `None` if it is no PET. If the slices have different units, none is converted.
+    /// The factor of each instance to SUV, `None` if it is not a PET. If the slices have different units, none is converted.
     fn suv_factors(&self) -> Vec<Option<SuvFactor>> {
         let headers = self.instances.iter().filter_map(|instance| instance.pet.as_deref());
         let first = headers.filter_map(|pet| pet.acquisition).min_by(f64::total_cmp);
@@ -124,7 +124,7 @@ impl ImageStack {
         factors
     }
 
-    /// The factor of the first slice to SUV, `None` if it is no PET.
+    /// The factor of the first slice to SUV, `None` if it is not a PET.
     pub(super) fn suv(&self) -> Option<SuvFactor> {
         let first = self.stack.first().map_or(0, |slice| slice.instance);
         self.suv_factors().into_iter().nth(first).flatten()

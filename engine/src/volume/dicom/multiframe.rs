@@ -112,7 +112,7 @@ mod tests {
         let warnings = instances(std::slice::from_ref(&data)).remove(0).warnings;
         assert!(warnings.iter().any(|text| text.contains("one position for 3 frames")), "{warnings:?}");
         assert_eq!((stacked(&data).grid.shape, stacked(&data).grid.world([0, 0, 2]).z), ([2, 2, 3], 15.0));
-        // A film has a position, too.
+        // A film also has a position.
         data.put_text(FRAME_TIMES[0], "40");
         assert_eq!((stacked(&data).grid.shape, stacked(&data).frames.len()), ([2, 2, 1], 3));
     }

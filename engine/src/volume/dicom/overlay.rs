@@ -123,7 +123,7 @@ impl Series {
     }
 }
 
-/// Opens the SEG or RTSTRUCT that a path names: a file, or a place and the part that chooses a series, with `:2` behind it
+/// Opens the SEG or RTSTRUCT that a path names: a file, or a place and the part that chooses a series, followed by `:2`
 /// for the second file of that series.
 ///
 /// # Errors
@@ -243,7 +243,7 @@ pub fn irregular(stack: &ImageStack, info: &ScanInfo) -> Option<String> {
         return Some("the slices are unevenly spaced".to_owned());
     }
     if info.tilt_degrees > 0.0 {
-        return Some(format!("the slices are tilted by {:.1} degrees against their stack", info.tilt_degrees));
+        return Some(format!("the slices are tilted by {:.1} degrees relative to the stack", info.tilt_degrees));
     }
     let off = info
         .positions
@@ -251,5 +251,5 @@ pub fn irregular(stack: &ImageStack, info: &ScanInfo) -> Option<String> {
         .enumerate()
         .map(|(k, [x, y, z])| stack.grid().world([0, 0, k]).distance(glam::DVec3::new(-x, -y, *z)));
     let shift = off.fold(0.0, f64::max);
-    (shift > SHIFT_MM).then(|| format!("the slices are shifted against each other by up to {shift:.2} mm"))
+    (shift > SHIFT_MM).then(|| format!("the slices are shifted relative to each other by up to {shift:.2} mm"))
 }

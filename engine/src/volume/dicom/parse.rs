@@ -63,7 +63,7 @@ impl Encoding {
     const EXPLICIT: Self = Self { explicit: true, big_endian: false };
 }
 
-/// The bytes at hand, of a file of `total` bytes.
+/// The bytes read so far, of a file of `total` bytes.
 struct Reader<'a> {
     bytes: &'a [u8],
     total: usize,
@@ -170,7 +170,7 @@ pub(super) fn parse_meta(bytes: &[u8], total: usize) -> Result<Meta, Stop> {
     Ok(Meta { data, end: reader.offset, syntax })
 }
 
-/// Names the element in a fault that does not yet.
+/// Adds the tag to a fault that names no element yet.
 fn within(stop: Stop, tag: Tag) -> Stop {
     match stop {
         Stop::Fault(None, why) => Stop::Fault(Some(tag), why),
@@ -179,7 +179,7 @@ fn within(stop: Stop, tag: Tag) -> Stop {
 }
 
 /// The encoding of the elements at `start`: as the transfer syntax says, but with value representations only if the first
-/// element has them. Without a transfer syntax the first element decides the byte order, too.
+/// element has them. Without a transfer syntax the first element also decides the byte order.
 fn encoding_at(bytes: &[u8], start: usize, syntax: Option<Syntax>) -> Encoding {
     let head = bytes.get(start..).unwrap_or_default();
     let explicit = head.get(4..6).is_some_and(|letters| Vr::of([letters[0], letters[1]]).is_some());

@@ -138,7 +138,7 @@ impl PixelLayout {
     }
 }
 
-/// `n` bits from bit `first` on, least significant first, a byte each.
+/// `n` bits, starting at bit `first`, least significant first, one byte each.
 pub(super) fn bits(bytes: &[u8], first: usize, n: usize) -> Vec<u8> {
     (first..first + n).map(|index| bytes.get(index / 8).map_or(0, |byte| byte >> (index % 8) & 1)).collect()
 }

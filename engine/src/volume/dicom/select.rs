@@ -101,7 +101,7 @@ pub fn open(path: &Path) -> Result<ImageStack> {
 const LISTED: usize = 10;
 
 impl Library {
-    /// The volume that `selector` names: a series number or UID, with `:2` behind it for the second volume. Without a
+    /// The volume that `selector` names: a series number or UID, followed by `:2` for the second volume. Without a
     /// selector the only one, where single images do not count beside volumes. `place` is named in errors.
     ///
     /// # Errors

@@ -245,7 +245,7 @@ fn normal_of(plane: &Plane) -> DVec3 {
     plane.axes.map_or(DVec3::Z, |[row, column]| row.cross(column).normalize_or(DVec3::Z))
 }
 
-/// Leaves out images beyond `fewest` a position whose pixels another image at that position has. Returns their number.
+/// Where a position has more than `fewest` images, drops those with the pixels of another image there. Returns their number.
 fn drop_duplicates(levels: &mut [Level], fewest: usize, same_pixels: SamePixels) -> usize {
     let mut dropped = 0;
     for level in levels {
@@ -367,7 +367,7 @@ fn stack_of(instances: &[Instance], levels: &[Level], frames: usize, mut warning
     let tilt_degrees = if is_tilted { step.angle_between(normal).to_degrees() } else { 0.0 };
     if is_tilted {
         warnings.push(format!(
-            "the slices are tilted by {tilt_degrees:.1} degrees against the direction in which they are stacked. The grid is \
+            "the slices are tilted by {tilt_degrees:.1} degrees relative to the direction in which they are stacked. The grid is \
              sheared. Nothing is resampled"
         ));
     }

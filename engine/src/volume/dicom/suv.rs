@@ -157,7 +157,7 @@ impl PetHeader {
         }
     }
 
-    /// Values that are SUV already, normalised by another mass than the weight.
+    /// Values that are SUV already, normalised by a mass other than the body weight.
     fn by_suv_type(&self) -> Result<(f64, String), (f64, &'static str, String)> {
         let Some(kind) = self.suv_type.as_deref().filter(|kind| *kind != "BW") else {
             return Ok((1.0, "Units GML, SUV by body weight".to_owned()));

@@ -41,7 +41,7 @@ pub(super) fn parse(mut bytes: &[u8], big_endian: bool) -> (Vec<Extension>, Opti
     (extensions, odd)
 }
 
-/// The extension of a little-endian file for stored values, from and to, that mark padding.
+/// The extension that records the lowest and highest stored value of padding, in a little-endian file.
 pub(super) fn of_padding([low, high]: [f64; 2]) -> Vec<u8> {
     let text = format!("{PADDING}{low} {high}");
     let size = (8 + text.len()).next_multiple_of(16);

@@ -96,7 +96,7 @@ fn contours_make_holes_only_within_their_plane() {
         assert!(actual.notes.iter().any(|note| note.contains(part)), "{part}: {:?}", actual.notes);
     }
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), ..source.clone() };
-    assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
+    assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("a different frame of reference"));
 
     // A structure set on two scans: the region of the other one has no place here.
     let mut data = DicomFile::open(&path).unwrap().data;
@@ -143,7 +143,7 @@ fn skipped_slices_and_incomplete_contours_are_noted() {
     let note = "1 contour is left out: a coordinate is missing or not a number";
     assert_eq!(result.notes, [note]);
 
-    // Without its three texts that are no numbers the contour would have another shape.
+    // Without its three texts that are not numbers the contour would have another shape.
     let mut roi = data.items(Tag::ROI_CONTOUR_SEQUENCE)[0].clone();
     let mut items = roi.items(Tag::CONTOUR_SEQUENCE).to_vec();
     let mut numbers = items[1].texts(Tag::CONTOUR_DATA);

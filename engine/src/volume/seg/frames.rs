@@ -117,7 +117,7 @@ pub(super) fn own_grid(
     if known.iter().zip(&slices).any(|((position, _), &k)| {
         position.distance(origin + normal * (k as f64 * step)) > 0.1 * steps[0].length().max(step)
     }) {
-        return Err("its frames are shifted against each other, as under a tilted gantry".into());
+        return Err("its frames are shifted relative to each other, as with a tilted gantry".into());
     }
     let depth = slices.iter().max().map_or(1, |last| last + 1);
     let matrix3 = DMat3::from_cols(steps[0], steps[1], normal * step);

@@ -107,7 +107,7 @@ fn read_seg(file: &DicomFile, source: Option<&SourceSeries>) -> Result<SegmentMa
 
 fn moved_note(own: &Grid, source: &Grid) -> String {
     format!(
-        "the segmentation is on another grid than its source ({} vs {}). Each voxel takes the nearest label",
+        "the segmentation is on a different grid from its source ({} vs {}). Each voxel takes the nearest label",
         own.describe(),
         source.describe()
     )
@@ -216,7 +216,7 @@ pub fn space_of(file: &DicomFile, images: Option<&PatientSpace>) -> Result<Patie
     if images.is_none_or(|images| space.agrees_with(images)) {
         return Ok(space);
     }
-    let why = "has another frame of reference than the images, so its position is unknown";
+    let why = "has a different frame of reference from the images, so its position is unknown";
     Err(file.error(Tag::FRAME_OF_REFERENCE_UID, why))
 }
 

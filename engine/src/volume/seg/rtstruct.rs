@@ -162,7 +162,7 @@ fn contours(roi: &DataSet, source: &SourceSeries, left_out: &mut Omissions) -> V
 fn on_true_positions(point: DVec3, positions: &[DVec3]) -> DVec3 {
     let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return point };
     let beyond = |end: &DVec3, k: f64| DVec3::new(point.x - end.x, point.y - end.y, k + point.z - end.z);
-    // An absurd geometry makes positions NaN. They are ordered, too, so that they end here as a point that is not finite.
+    // An absurd geometry makes positions NaN. They are ordered as well, so that they end here as a point that is not finite.
     if point.z.total_cmp(&first.z).is_le() {
         return beyond(first, 0.0);
     }
@@ -232,7 +232,7 @@ impl Omissions {
         note(self.outside, "outside the images");
         if self.elsewhere > 0 {
             let regions = plural(self.elsewhere, "region is", "regions are");
-            notes.push(format!("{regions} left out: drawn in another frame of reference than the images"));
+            notes.push(format!("{regions} left out: drawn in a different frame of reference from the images"));
         }
         notes
     }

@@ -237,7 +237,7 @@ fn a_mask_on_another_grid_is_resampled_to_the_images() {
     let [x, y, z] = source.grid.spacing_mm();
     let fine = label.clone().on_grid(&source.grid.with_spacing([x / 2.0, y / 2.0, z]));
     let notes = write_seg(&path, &[fine], &LabelTable::default(), &source, &options()).unwrap();
-    assert!(notes[0].contains("another grid"), "{notes:?}");
+    assert!(notes[0].contains("a different grid"), "{notes:?}");
     assert_eq!(read(&path, Some(&source)).unwrap().layers, [label]);
 }
 
@@ -272,7 +272,7 @@ fn frames_are_placed_by_image_then_by_position_with_a_note_on_another_grid() {
     assert_eq!(result.layers[0].grid, coarse.grid);
     assert!(result.notes[0].contains("nearest"), "{:?}", result.notes);
     let elsewhere = SourceSeries { frame_of_reference: Some("1.9".into()), images: vec![], ..source };
-    assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("another frame of reference"));
+    assert!(read(&path, Some(&elsewhere)).unwrap_err().to_string().contains("a different frame of reference"));
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn on_source(path: &Path, mask: &LabelVolume, grid: &Grid) -> Result<(LabelVolum
         return mask.clone().aligned(grid, &MaskOptions::default(), &what, ["mask", "images"]);
     }
     let note = format!(
-        "the mask is on another grid than the images ({} vs {}). Each voxel takes the nearest label",
+        "the mask is on a different grid from the images ({} vs {}). Each voxel takes the nearest label",
         mask.grid.describe(),
         grid.describe()
     );
