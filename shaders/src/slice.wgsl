@@ -82,7 +82,7 @@ const CLASS_WRONG_LABEL = 4u;
 const COMPARING_LABELS = 2u;
 const COMPARING_SEVERAL = 3u;
 
-// An image with a transparent lower end is fully opaque from 1 / FADE of its window on.
+// An image with a transparent lower end is fully opaque beyond 1 / FADE of its window.
 const FADE = 4.0;
 
 // Hatching and dashes: periods in points, and relative opacity of the gaps. Gaps are not empty, so that a region smaller
@@ -354,7 +354,7 @@ fn class_at(pixel: vec2<f32>) -> u32 {
     return select(CLASS_TRUE_POSITIVE, CLASS_WRONG_LABEL, differ);
 }
 
-/// The region that outlines follow: a label, or a class of the comparison; of several segmentations, their bits.
+/// The region that outlines follow: a label, or a class of the comparison; with several segmentations, their bits.
 fn region_at(pixel: vec2<f32>) -> u32 {
     if COMPARISON && slice.comparing == COMPARING_SEVERAL {
         return stored_label(label_texture, LAYER_LABELS, pixel);

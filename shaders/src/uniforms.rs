@@ -182,7 +182,7 @@ pub enum ComparisonMode {
     Place = 1,
     /// The same, with different labels at one place as a separate class.
     Labels = 2,
-    /// The labels are masks of several segmentations, a bit each: each is an outline in its colour of the palette.
+    /// The labels are masks of several segmentations, one bit each: each is an outline in its colour of the palette.
     Several = 3,
 }
 

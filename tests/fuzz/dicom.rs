@@ -31,7 +31,7 @@ pub use error::{Error, ErrorKind, Result};
 
 fuzz_target!(
     init: {
-        // A decoder that panics on a damaged frame is caught, and is no failure.
+        // A decoder that panics on a damaged frame is caught, and is not a failure.
         std::panic::set_hook(Box::new(|_| {}));
     },
     |bytes: &[u8]| {

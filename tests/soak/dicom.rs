@@ -61,7 +61,7 @@ fn soak(options: Options) -> Result<(), Failure> {
         write_damaged(first, &samples, &damaged)?;
     }
     let mut current = File::create(folder.path().join("seed"))?;
-    // A decoder that panics on a damaged frame is caught, and is no failure.
+    // A decoder that panics on a damaged frame is caught, and is not a failure.
     std::panic::set_hook(Box::new(|_| {}));
     let (started, mut all, mut done) = (Instant::now(), Outcome::default(), 0);
     for seed in first..first + runs {

@@ -5,7 +5,7 @@ use glam::{BVec3, UVec3, Vec2, Vec3, Vec4};
 use super::{Texture, Textures};
 use crate::{ColourMap, Image, Interpolation, Kind, colour};
 
-/// An image with a transparent lower end is fully opaque from 1 / FADE of its window on.
+/// An image with a transparent lower end is fully opaque beyond 1 / FADE of its window.
 const FADE: f32 = 4.0;
 
 /// Canonical voxel index of a pane pixel, rounded to 1/512 of a voxel.

@@ -32,7 +32,7 @@ fn label_at(slice: &Slice, texture: Option<&Texture<'_>>, layer: Layers, pixel: 
     label * shown
 }
 
-/// The region that outlines follow: a label, or a class of the comparison; of several segmentations, their bits.
+/// The region that outlines follow: a label, or a class of the comparison; with several segmentations, their bits.
 fn region_at(slice: &Slice, textures: &Textures<'_>, pixel: Vec2) -> u32 {
     if slice.comparing == ComparisonMode::Several as u32 {
         return stored_label(slice, textures.labels.as_ref(), Layers::Labels, pixel);

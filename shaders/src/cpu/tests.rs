@@ -162,7 +162,7 @@ fn a_fused_image_covers_the_base_where_it_has_values() {
     assert_eq!(draw(fused), [[50, 50, 50, 255], [178, 50, 50, 255], [178, 178, 178, 255], [100, 100, 100, 255]]);
     fused.transparent_low = 1;
     assert_eq!(draw(fused)[..2], [[100, 100, 100, 255], [178, 50, 50, 255]]);
-    // At an eighth of the window the opacity is half of that from a quarter on, so that bright regions have no dark seam.
+    // At an eighth of the window the opacity is half of that beyond a quarter, so that bright regions have no dark seam.
     fused.window = [0.0, 8.0];
     let [red, green, blue] = colour::map(ColourMap::Hot, 0.125).map(|v| v * 255.0);
     let expected = [red, green, blue].map(|v| (0.75 * 100.0 + 0.25 * v).round() as u8);

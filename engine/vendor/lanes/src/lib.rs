@@ -1,13 +1,13 @@
-//! The inner loops of convolutions on the CPU: tiles of a matrix product, held in vector registers, and the way of 3x3
-//! convolutions to Winograd's tiles and back.
+//! The inner loops of convolutions on the CPU: tiles of a matrix product, held in vector registers, and the transforms
+//! of 3x3 convolutions to Winograd's tiles and back.
 //!
 //! # Why a crate of its own
 //! It is the one place that needs `unsafe`. AVX-512, and AVX2 with FMA, are chosen at run time, and the loops read without
 //! bounds checks. Portable Rust compiles to SSE2 on x86-64 and runs these loops at an eighth of the speed.
 //!
 //! # What keeps it sound
-//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only ways to the loops ([`Cpu::run`] has none of its own: it runs
-//!   safe code). Before they start they check every index that they will use, in arithmetic that cannot wrap. The fields of
+//! - [`Cpu::tile`] and the methods of `winograd.rs` are the only entries to the loops ([`Cpu::run`] only runs safe
+//!   code). Before they start they check every index that they will use, in arithmetic that cannot wrap. The fields of
 //!   [`Tile`] and [`Cpu`] are private, so nothing can change between the check and the loop.
 //! - [`keep_freed_memory`] sets numbers of the allocator, which change where memory comes from, not what it holds.
 //! - A [`Cpu`] comes from [`Cpu::detect`] or [`Cpu::all`], so its instructions exist on this processor.
@@ -41,7 +41,7 @@ pub trait Loop {
     /// What it returns.
     type Output;
 
-    /// The code. Mark it, and what it calls, `#[inline(always)]`: what is not inlined is compiled for every processor.
+    /// The code. Mark it, and what it calls, `#[inline(always)]`: other code uses only what every processor has.
     fn run(self) -> Self::Output;
 }
 
@@ -100,8 +100,8 @@ impl Cpu {
         }
     }
 
-    /// Runs safe code compiled for these instructions. Rust fuses no product and sum, so that the numbers are the same with
-    /// all of them.
+    /// Runs safe code compiled for these instructions. Rust does not fuse products and sums, so the numbers are the
+    /// same on every instruction set.
     pub fn run<L: Loop>(self, code: L) -> L::Output {
         match self.0 {
             // SAFETY: `all` saw the instructions on this processor.

@@ -3,7 +3,7 @@
 //! A layer's output is a few mebibytes that the next layer frees. glibc returns such blocks to the system, and the next one
 //! costs a page fault every 4 KiB, which together were a fifth of an inference.
 
-/// Lets the allocator keep up to 256 MiB of freed memory, where it is glibc's. False if it was not told.
+/// Lets the allocator keep up to 256 MiB of freed memory, if it is glibc's. False if that is impossible.
 pub fn keep_freed_memory() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

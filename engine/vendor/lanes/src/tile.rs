@@ -140,7 +140,7 @@ pub(crate) const TAPS: usize = 3;
 /// The widest tile: two vectors of 16 numbers.
 pub(crate) const WIDEST: usize = 32;
 
-/// Computes `ROWS` rows from `first` on. Inlined into functions that are compiled for the vector's instructions; without
+/// Computes `ROWS` rows, starting at `first`. Inlined into functions that are compiled for the vector's instructions; without
 /// closures, which would be compiled without them.
 ///
 /// # Safety

@@ -101,7 +101,7 @@ impl Cpu {
         by_cpu!(self, input(from, values.as_ptr(), to, planes.as_mut_ptr()));
     }
 
-    /// `A' m A + bias`, the 2x2 outputs of every tile of a row, from the sixteen sums `m`. `bias` holds a number a channel.
+    /// `A' m A + bias`, the 2x2 outputs of every tile of a row, from the sixteen sums `m`. `bias` holds one number per channel.
     ///
     /// # Panics
     /// As [`Self::spread_input`].
