@@ -74,7 +74,7 @@ pub(super) fn hold<'a>(ctx: &Context, heard: impl Iterator<Item = (KeyboardShort
     }
 }
 
-/// Removes the keys from position `from` on from this frame and keeps them for the next.
+/// Removes the keys at position `from` and later from this frame, and keeps them for the next.
 fn wait(ctx: &Context, from: usize, mut waiting: PendingKeys) {
     ctx.input_mut(|input| {
         let (keys, others) = input.events.split_off(from).into_iter().partition(is_key);

@@ -25,7 +25,7 @@ pub enum GpuError {
         /// Message of the driver.
         why: String,
     },
-    /// Labels of another shape than their texture or image.
+    /// Labels whose shape differs from that of their texture or image.
     #[error("labels of {labels:?} voxels do not fit {what} of {expected:?} voxels")]
     Misfit {
         /// Their target.

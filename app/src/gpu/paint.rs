@@ -61,7 +61,7 @@ impl SlicePaint {
     /// The uniforms completed from the textures.
     ///
     /// # Errors
-    /// Segmentation or reference on another grid than the base, or a patch grid that is not square.
+    /// Segmentation or reference on a grid other than the base's, or a patch grid that is not square.
     pub fn complete(&self) -> Result<Slice, GpuError> {
         let mut slice = self.uniforms;
         fill(&mut slice.base, self.base.as_ref());

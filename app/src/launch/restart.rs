@@ -49,7 +49,7 @@ pub fn take(path: &Path) -> Result<Session, String> {
     let wrong = |why: String| format!("{}: {why}", path.display());
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
     if let Err(error) = std::fs::remove_file(path) {
-        tracing::warn!("{}: cannot be removed: {error}", path.display());
+        tracing::warn!("{}: cannot remove: {error}", path.display());
     }
     Session::from_json(&text).map_err(wrong)
 }
@@ -61,7 +61,7 @@ pub fn take(path: &Path) -> Result<Session, String> {
 pub fn spawn(line: &[OsString]) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| format!("cannot find the program's own file: {e}"))?;
     let started = Command::new(&program).args(line).spawn();
-    started.map(|_| ()).map_err(|e| format!("{}: cannot be started: {e}", program.display()))
+    started.map(|_| ()).map_err(|e| format!("{}: cannot start: {e}", program.display()))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Unit {
     /// Units that the values of a PET scan may have.
     pub const PET: [Self; 3] = [Self::Suv, Self::BqPerMl, Self::Counts];
 
-    /// As written behind a value.
+    /// As written after a value.
     pub fn symbol(&self) -> &'static str {
         match self {
             Self::Hounsfield => "HU",
@@ -131,7 +131,7 @@ impl ScanInfo {
         self.modality_from == Evidence::User || self.unit_from == Some(Evidence::User)
     }
 
-    /// The unit as written behind a value; empty without one.
+    /// The unit as written after a value; empty without one.
     pub fn unit_symbol(&self) -> &'static str {
         self.unit.as_ref().map_or("", Unit::symbol)
     }

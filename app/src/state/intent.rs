@@ -170,9 +170,9 @@ pub enum LabelScope {
 /// A file of the review of a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReviewFile {
-    /// One row a case, as a table.
+    /// One row per case, as a table.
     Cases,
-    /// One row a finding of any case, as a table.
+    /// One row per finding of any case, as a table.
     Findings,
     /// The page of the open case.
     CasePage,

@@ -82,7 +82,7 @@ fn a_table_is_saved_only_if_it_has_content_and_with_every_colour() {
     let table = save(&document, &[], &[]).unwrap();
     let [red, green, blue, _] = palette::label(1).to_array();
     assert_eq!(table.labels[&1], LabelStyle { colour: Some([red, green, blue]), ..LabelStyle::named("lesion") });
-    assert_eq!(table.labels[&3].name, "", "a made-up name is no name");
+    assert_eq!(table.labels[&3].name, "", "a made-up name is not a name");
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
-/// Whether a file is DICOM, but no SEG.
+/// Whether a file is DICOM, but not a SEG.
 fn is_dicom_image(path: &Path) -> bool {
     let modality = || DicomFile::open(path).ok()?.data.text(Tag::MODALITY);
     path.is_file() && is_dicom(path) && modality().is_none_or(|modality| modality != "SEG")

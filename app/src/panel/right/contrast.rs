@@ -64,7 +64,7 @@ fn modality(ui: &mut Ui, modality: &Modality, sender: &Sender) {
     }
 }
 
-/// The unit of a PET scan's values: SUV, Bq/ml and counts cannot be told from the values.
+/// The unit of a PET scan's values: the values do not tell SUV, Bq/ml and counts apart.
 fn unit(ui: &mut Ui, info: &ScanInfo, sender: &Sender) {
     if info.modality != Modality::Pet {
         return;

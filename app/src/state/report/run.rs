@@ -44,7 +44,7 @@ pub struct ProbeReport {
     pub slice: u32,
     /// False if the slice is not trained on.
     pub trained: bool,
-    /// Labels in force during the epoch, one digit a patch, as in the log.
+    /// Labels in force during the epoch, one digit per patch, as in the log.
     pub before: String,
     /// Labels after the epoch's update.
     pub after: String,

@@ -8,7 +8,7 @@ use engine::run::workspace::RunStamp;
 
 use super::*;
 
-/// A run of `last` epochs with an update every second, in which a slice was recorded from epoch `from` on.
+/// A run of `last` epochs with an update every second, in which a slice was recorded in epoch `from` and later.
 fn run(id: u64, last: usize, from: usize) -> OpenRun {
     let mut history = History::default();
     for epoch in 1..=last {

@@ -28,7 +28,7 @@ pub fn paint(painter: &egui::Painter, case: &CaseView<'_>, view: &PaneView<'_>, 
     let mut picture = Picture::default();
     let stack = stack(case.stack_input(view.id));
     if !stack.labels {
-        picture.notes.push("Labels hidden: both images are on another grid".to_owned());
+        picture.notes.push("Labels hidden: neither image is on their grid".to_owned());
     }
     picture.missing = missing(case, view);
     if picture.missing.is_none() {

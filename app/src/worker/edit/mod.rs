@@ -59,7 +59,7 @@ pub fn value_layer(document: &Document) -> Result<&ImageLayer, String> {
     match shown.volume.grid.relation(&base.volume.grid) {
         Relation::Same => Ok(shown),
         _ => Err(format!(
-            "{} is on another grid than the segmentation. Show {} to use this tool.",
+            "{} is on a different grid from the segmentation. Show {} to use this tool.",
             shown.name, base.name
         )),
     }

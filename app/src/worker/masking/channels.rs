@@ -92,7 +92,7 @@ fn beside(path: &Path) -> BTreeMap<String, ImageFile> {
     images.into_iter().map(|(modality, file)| (canonical_modality(&modality), file)).collect()
 }
 
-/// Whether a layer was read from a file. A frame of a 4-D file is another image than its other frames.
+/// Whether a layer was read from a file. Each frame of a 4-D file is an image of its own.
 fn is_file(layer: &ImageLayer, file: &ImageFile) -> bool {
     same(&file.path, layer.path()) && layer.source.file().frame == file.frame
 }

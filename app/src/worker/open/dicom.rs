@@ -110,7 +110,7 @@ pub(super) fn read_overlay(
     let mut notes = masks.notes.clone();
     notes.extend(overlap);
     let labels = if labels.grid.relation(&target.volume.grid) == Relation::Different {
-        notes.push("it is on another grid than the image, so each voxel gets the nearest label".to_owned());
+        notes.push("it is on a different grid from the image, so each voxel gets the nearest label".to_owned());
         labels.on_grid(&target.volume.grid)
     } else {
         labels

@@ -284,7 +284,7 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
     let sizes = if its == of_image { format!("Both are {its}.") } else { format!("Mask: {its}. Image: {of_image}.") };
     let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
     Ok(format!(
-        "The mask is on another grid than the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \
+        "The mask is on a different grid from the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \
          its {own:.2} ml lie in the image."
     ))
 }

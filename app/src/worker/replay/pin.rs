@@ -17,7 +17,8 @@ use crate::state::{CaseId, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// Message when there is neither a run nor a cohort.
-pub const NOTHING_TO_PIN_FOR: &str = "Choose a cohort in Set up, or open a run: its settings prepare the slice.";
+pub const NOTHING_TO_PIN_FOR: &str =
+    "Choose a cohort in Set up, or open a run. The slice is prepared with its settings.";
 
 /// Pins a slice in the running job, or for the next one, and shows it. The job notices on its next step.
 pub fn add(state: &mut State, pin: Pin) {

@@ -259,7 +259,7 @@ fn edge(record: &ProbeRecord, slice: &PinnedSlice) -> Result<LabelVolume, Failur
     let inside: Vec<bool> = record.picture.iter().map(|byte| *byte >= HALF).collect();
     let inside = resampled(&inside, record.side, slice.slice.side);
     let ones = place(&slice.slice, slice.slice.side, slice.world_from_crop).labels(&inside)?;
-    // Label 2: another colour than the reference's.
+    // Label 2, so that its colour differs from the reference's.
     let twos: Vec<u8> = ones.iter().map(|label| if label == 0 { 0 } else { 2 }).collect();
     Ok(LabelVolume::new(ones.grid.clone(), twos)?)
 }

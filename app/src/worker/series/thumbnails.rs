@@ -23,7 +23,7 @@ pub(in crate::worker) fn start(state: &State, jobs: &mut Jobs) {
     });
 }
 
-/// A picture of the middle slice of a series, at most `side` pixels a side.
+/// A picture of the middle slice of a series, at most `side` pixels per side.
 ///
 /// # Errors
 /// A slice that cannot be read.

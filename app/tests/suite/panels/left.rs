@@ -84,7 +84,7 @@ fn an_unloaded_mask_is_listed_with_reason_and_remedy() {
     let unloaded = UnloadedMask {
         role: MaskRole::Reference,
         files: vec!["/data/seg.nii.gz".into()],
-        why: "The mask lies on another grid than the image: a corner differs by 0.21 mm.".into(),
+        why: "The mask is on a different grid from the image: a corner differs by 0.21 mm.".into(),
         details: "in full".into(),
         remedy: Some(Remedy { resample: true, threshold: None }),
     };

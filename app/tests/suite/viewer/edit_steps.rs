@@ -36,7 +36,7 @@ fn findings_and_metrics_follow_an_edit_and_the_view_stays() {
     let before = report(&window);
     press(&mut window, Key::E);
     send(&mut window, EditCommand::SetMode(engine::edit::op::Mode::Volume));
-    // The whole of the first lesion is erased; the chosen one is another.
+    // The whole of the first lesion is erased, although another is chosen.
     let largest = document(&window).display(PlaneMode::Native).world([15, 20, 8]);
     send(&mut window, EditCommand::SetRadius(14.0));
     send(&mut window, ViewCommand::MoveCrosshair(largest));

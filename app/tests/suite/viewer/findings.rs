@@ -257,7 +257,7 @@ fn a_mask_on_another_grid_can_be_resampled() {
     let mut window = open_files(&[&files.scan]);
     send(&mut window, Intent::open_paths(vec![other.clone()]));
     let offer = document(&window).missing_masks().next().unwrap();
-    assert!(offer.why.contains("another grid") && document(&window).segmentation().is_none(), "{}", offer.why);
+    assert!(offer.why.contains("a different grid") && document(&window).segmentation().is_none(), "{}", offer.why);
     click(&mut window, "Resample");
     let mask = document(&window).segmentation().unwrap();
     assert_eq!((mask.path.as_ref(), mask.is_unsaved()), (None, true));

@@ -111,7 +111,7 @@ fn every_control_changes_the_result() {
     // By the controls themselves.
     click(&mut window, "Tissue only");
     let tissue = check(&window);
-    assert_ne!(first.labels, tissue.labels, "air is no foreground any more");
+    assert_ne!(first.labels, tissue.labels, "air is no longer foreground");
     assert_eq!(tissue.air_share, Some(0.0));
     click(&mut window, "Epoch");
     window.get_by_label("Epoch value").focus();
@@ -165,7 +165,7 @@ fn settings_stay_when_the_slice_changes() {
     wheel(&mut window, "Patches", 2.0, Modifiers::NONE);
     assert_eq!(shown_report(&window).slice, 17);
     assert_eq!((state(&window).session.masking.controls.clone(), state(&window).session.masking.shown), chosen);
-    // The same again with the last pane of Review being another one.
+    // The same again after a different pane was used last in Review.
     send(&mut window, ViewCommand::Activate(PaneId::Sagittal));
     press(&mut window, Key::ArrowUp);
     assert_eq!(shown_report(&window).slice, 16);

@@ -23,7 +23,7 @@ fn notices(window: &Window, severity: Severity) -> Vec<String> {
 }
 
 fn offers_to_resample(window: &Window) -> bool {
-    let says = |mask: &UnloadedMask| mask.why.contains("another grid than the image: a corner differs by 0.6 mm");
+    let says = |mask: &UnloadedMask| mask.why.contains("a different grid from the image: a corner differs by 0.6 mm");
     state(window).dialog.is_none() && document(window).missing_masks().any(says)
 }
 

@@ -150,7 +150,7 @@ fn presets_are_listed_by_family_and_their_parameters_can_be_set() {
     assert!(has(&window, "This method has no parameters.") && !has(&window, "Temperature"));
     settle(&mut window);
     assert_eq!(state(&window).training_obstacle(), None);
-    // Each of them can be trained with unchanged.
+    // Each can be trained without a change.
     for preset in engine::config::PRESETS {
         change(&mut window, |form| form.pretrain.preset = preset.name.into());
         assert_eq!(state(&window).cache.train.problems, [], "{}", preset.name);

@@ -28,7 +28,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let obstacle = match (&state.document, state.pin_config()) {
             (None, _) => Some("Open a case first. Its axial slice at the crosshair is pinned."),
             (_, None) if matches!(state.cache.train.cohort, CohortState::Reading(_)) => {
-                Some("The cohort is still being read. Its settings prepare the slice.")
+                Some("The cohort is still being read. The slice is prepared with its settings.")
             }
             (_, None) => Some(replay::NOTHING_TO_PIN_FOR),
             _ => None,
