@@ -6,7 +6,7 @@ use super::action::ActionList;
 use super::intent;
 use crate::state::document::Stash;
 use crate::state::edit::UndoStep;
-use crate::state::names::{climbs, series_name};
+use crate::state::names::{has_parent_components, series_name};
 use crate::state::{Dialog, Document, Intent, MaskRole, PathPurpose, PathRequest, Severity, State, table};
 use crate::worker::{Jobs, analyse, dialog, edit, save, segment};
 
@@ -53,7 +53,7 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: FileCommand) {
             let request = if purpose == PathPurpose::Files { purpose.into() } else { state.path_request(purpose) };
             state.dialog = Some(Dialog::Path { request, text: String::new() });
         }
-        FileCommand::UsePath(request, path) if climbs(&path) => dialog::resolve(jobs, request, path),
+        FileCommand::UsePath(request, path) if has_parent_components(&path) => dialog::resolve(jobs, request, path),
         FileCommand::UsePath(request, path) => intent::dispatch(state, jobs, Intent::UsePaths(request, vec![path])),
         FileCommand::FilterCases(text) => state.cases.filter = text,
         FileCommand::Retry => {
@@ -119,7 +119,7 @@ fn save(state: &mut State, jobs: &mut Jobs, role: MaskRole) {
 
 /// Saves the segmentation to its own file, else beside the image under the suggested name, and continues with `next`.
 /// Asks first if that file exists.
-pub(super) fn save_and_go_on(state: &mut State, jobs: &mut Jobs, next: Intent) {
+pub(super) fn save_and_continue(state: &mut State, jobs: &mut Jobs, next: Intent) {
     let role = MaskRole::Segmentation;
     let own = state.document.as_ref().and_then(Document::segmentation).and_then(|mask| mask.path.clone());
     state.after_saving = Some(next);

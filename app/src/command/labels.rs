@@ -147,7 +147,7 @@ pub(super) fn add(state: &mut State, jobs: &mut Jobs, scope: LabelScope) {
             }
             if document.is_unsaved() {
                 // Added once it is saved.
-                return file::save_and_go_on(state, jobs, Intent::AddToLabels(scope));
+                return file::save_and_continue(state, jobs, Intent::AddToLabels(scope));
             }
             let Some(mask) = document.segmentation().and_then(|mask| mask.path.clone()) else {
                 return state.error(title, "This case has no segmentation. Press Segment now, or open one.");

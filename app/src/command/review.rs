@@ -91,7 +91,7 @@ pub(super) fn step(state: &mut State, jobs: &mut Jobs, step: ReviewStep) {
     match step {
         ReviewStep::Accept if document.is_unsaved() => {
             // This step is repeated after the save.
-            file::save_and_go_on(state, jobs, Intent::Review(step));
+            file::save_and_continue(state, jobs, Intent::Review(step));
         }
         ReviewStep::Accept => {
             let verdict = if document.is_corrected() { Verdict::Corrected } else { Verdict::Accepted };

@@ -43,7 +43,7 @@ fn last_word(path: &Path) -> Option<String> {
 }
 
 /// Whether a path contains `..`, which only the disk can resolve.
-pub fn climbs(path: &Path) -> bool {
+pub fn has_parent_components(path: &Path) -> bool {
     path.components().any(|part| part == Component::ParentDir)
 }
 

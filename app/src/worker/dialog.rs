@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, export, review, save};
 use crate::state::intent::ReviewFile;
-use crate::state::names::{climbs, is_dicom_name, unused_path};
+use crate::state::names::{has_parent_components, is_dicom_name, unused_path};
 use crate::state::{Dialog, Intent, MaskRole, PathPurpose, PathRequest, Slot, State};
 
 /// One dialog is open at a time.
@@ -26,7 +26,7 @@ struct ResolvePath {
 /// each place: `..` is resolved if the path exists, on the disk.
 #[must_use]
 pub fn absolute_path(path: PathBuf) -> PathBuf {
-    let resolved = climbs(&path).then(|| path.canonicalize().ok()).flatten();
+    let resolved = has_parent_components(&path).then(|| path.canonicalize().ok()).flatten();
     resolved.or_else(|| std::path::absolute(&path).ok()).unwrap_or(path)
 }
 

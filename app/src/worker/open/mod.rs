@@ -21,7 +21,7 @@ pub use rest::{OpenOtherFiles, REST};
 pub(super) use base::{Base, read_base};
 use folder::{FolderContents, by_role, inspect};
 pub(super) use series::listed;
-use series::{RequestContent, holds_dicom, look_into};
+use series::{RequestContent, content_of, holds_dicom};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,7 +153,7 @@ impl Job for OpenJob {
             let advice = "A folder opens alone. Open the folder that contains all patients, or the scans of one.";
             return Err(Failure::Error(format!("{}: {advice}", folder.display())));
         }
-        match look_into(&request, self.id.0, handle)? {
+        match content_of(&request, self.id.0, handle)? {
             RequestContent::Other => {}
             RequestContent::Image(image) => request = *image,
             RequestContent::List(list) => return Ok(Opening::Series(list)),

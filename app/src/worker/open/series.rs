@@ -29,7 +29,7 @@ pub(super) enum RequestContent {
 
 /// Inspects what a request names. If it names other files besides the folder or archive, they belong to one image and
 /// nothing is listed.
-pub(super) fn look_into(request: &Request, list: u64, handle: &JobHandle) -> Result<RequestContent, Failure> {
+pub(super) fn content_of(request: &Request, list: u64, handle: &JobHandle) -> Result<RequestContent, Failure> {
     if request.has_more_than_images() || request.as_cases {
         return Ok(RequestContent::Other);
     }
