@@ -6,7 +6,7 @@ use crate::Error;
 use crate::manual::{Section, TEXT, sections};
 
 /// The number of titles that an error lists.
-const MOST_TITLES: usize = 10;
+const MAX_TITLES: usize = 10;
 
 pub const EXAMPLES: &str = "Examples:
   amlp manual
@@ -58,7 +58,7 @@ fn sections_on(topic: &str) -> crate::Result<String> {
     if text.is_empty() {
         let titles = |keep: &dyn Fn(&Section<'_>) -> bool| {
             let kept = all.iter().filter(|section| keep(section)).map(|section| section.title);
-            kept.take(MOST_TITLES).collect::<Vec<_>>().join(", ")
+            kept.take(MAX_TITLES).collect::<Vec<_>>().join(", ")
         };
         let mentions = titles(&|section| section.level > 2 && section.matches(topic));
         let why = if mentions.is_empty() {

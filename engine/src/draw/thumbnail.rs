@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// Percentiles of the slice's finite values that become black and white.
 const WINDOW: [f64; 2] = [1.0, 99.0];
 /// The largest side that is drawn.
-const LARGEST: usize = 4096;
+const MAX_SIDE: usize = 4096;
 
 /// The middle axial slice of the first loaded frame, in 8-bit grey: width, height, and the pixels row by row from the top.
 /// If the volume is a single sagittal or coronal slice, that slice.
@@ -31,8 +31,8 @@ pub fn thumbnail(volume: &Volume, side: usize) -> Result<(usize, usize, Vec<u8>)
 /// # Errors
 /// As [`thumbnail`].
 pub fn thumbnail_in_window(volume: &Volume, side: usize, window: Option<[f32; 2]>) -> Result<(usize, usize, Vec<u8>)> {
-    if !(1..=LARGEST).contains(&side) {
-        return Err(Error::config("side", side, format!("a thumbnail has 1 to {LARGEST} pixels per side")));
+    if !(1..=MAX_SIDE).contains(&side) {
+        return Err(Error::config("side", side, format!("a thumbnail has 1 to {MAX_SIDE} pixels per side")));
     }
     if volume.grid.is_empty() || volume.frames() == 0 {
         return Err(Error::config("grid", volume.grid.describe(), "a thumbnail needs at least one voxel"));
@@ -184,7 +184,7 @@ mod tests {
         let colours = VoxelData::Rgb(vec![[255, 255, 255], [0, 0, 0], [9, 9, 9], [9, 9, 9]]);
         let volume = Volume::new(grid([2, 1, 1], [1.0; 3]), colours, Scale::IDENTITY);
         assert_eq!(thumbnail(&volume, 2).unwrap(), (2, 1, vec![0, 255]));
-        for side in [0, LARGEST + 1] {
+        for side in [0, MAX_SIDE + 1] {
             assert!(thumbnail(&volume, side).unwrap_err().to_string().starts_with(&format!("side = {side}")));
         }
         let empty = Volume::from_f32(grid([0, 1, 1], [1.0; 3]), Vec::new());

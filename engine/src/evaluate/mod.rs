@@ -166,13 +166,13 @@ pub(crate) fn on_one_grid(
 
 /// Notes the labels that were merged, unless there is only label 1.
 fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
-    const SHOWN: usize = 8;
+    const MAX_SHOWN: usize = 8;
     if labels.is_empty() || labels == [1] {
         return;
     }
-    let mut list: Vec<String> = labels.iter().take(SHOWN).map(u16::to_string).collect();
-    if labels.len() > SHOWN {
-        list.push(format!("{} more", labels.len() - SHOWN));
+    let mut list: Vec<String> = labels.iter().take(MAX_SHOWN).map(u16::to_string).collect();
+    if labels.len() > MAX_SHOWN {
+        list.push(format!("{} more", labels.len() - MAX_SHOWN));
     }
     notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
 }

@@ -27,7 +27,7 @@ use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Warnings already given, by case, since the runs of a demo or a study preprocess the same cases.
-static SAID: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
+static WARNED: Mutex<BTreeSet<[String; 2]>> = Mutex::new(BTreeSet::new());
 
 /// Selects the slices of a store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -184,11 +184,11 @@ impl SliceStore {
         if let Some(error) = first_error.filter(|_| store.cases.is_empty()) {
             return Err(error);
         }
-        let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-        for warning in store.new_warnings(&mut said) {
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        for warning in store.new_warnings(&mut warned) {
             tracing::warn!("{warning}");
         }
-        drop(said);
+        drop(warned);
         let (slices, mib) = (store.len(), store.bytes() >> 20);
         let place = if store.on_disk() { "on disk" } else { "in memory" };
         tracing::info!(slices, mib, cases = cases.len(), "slice store {place}");
@@ -242,13 +242,13 @@ impl SliceStore {
         &self.masks_left_out
     }
 
-    /// Preprocessing warnings that are not in `said` yet, each once with its cases. Adds them to `said`.
-    fn new_warnings(&self, said: &mut BTreeSet<[String; 2]>) -> Vec<String> {
+    /// Preprocessing warnings that are not in `warned` yet, each once with its cases. Adds them to `warned`.
+    fn new_warnings(&self, warned: &mut BTreeSet<[String; 2]>) -> Vec<String> {
         let mut cases: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for case in &self.cases {
             // Two channels of a case may have the same warning.
             for warning in &case.plan.warnings {
-                if said.insert([case.id.clone(), warning.clone()]) {
+                if warned.insert([case.id.clone(), warning.clone()]) {
                     cases.entry(warning).or_default().push(&case.id);
                 }
             }

@@ -167,10 +167,10 @@ impl ProbeSlice {
             lesion: from.optional("lesion", TensorReader::flags)?,
             lesion_pixels: from.optional("lesion_pixels", TensorReader::flags)?,
         };
-        if slice.is_sound() { Ok(slice) } else { Err(mismatched(path)) }
+        if slice.is_consistent() { Ok(slice) } else { Err(mismatched(path)) }
     }
 
-    fn is_sound(&self) -> bool {
+    fn is_consistent(&self) -> bool {
         if self.size > 1 << 16 || self.side > self.size || self.grid > self.size {
             return false;
         }
@@ -336,11 +336,11 @@ impl ProbeRecord {
             record.losses[patch] = some(losses[at]);
             record.relative[patch] = some(relative[at]);
         }
-        if record.is_sound() { Ok(record) } else { Err(mismatched(path)) }
+        if record.is_consistent() { Ok(record) } else { Err(mismatched(path)) }
     }
 
     /// True if the lists have lengths that fit each other.
-    pub(crate) fn is_sound(&self) -> bool {
+    pub(crate) fn is_consistent(&self) -> bool {
         let (patches, update) = (self.before.len(), self.cases.len());
         [self.after.len(), self.masked.len(), self.losses.len(), self.relative.len()] == [patches; 4]
             && (update == patches || update == 0)

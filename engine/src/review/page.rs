@@ -13,7 +13,7 @@ use crate::words::plural;
 const PICTURES: usize = 6;
 
 /// Number of findings in the table of a case. There may be hundreds of tiny ones.
-const LISTED: usize = 50;
+const MAX_LISTED: usize = 50;
 
 /// The file name of a case's page: its id, with `_` for characters that are not portable in file names.
 pub fn page_name(case: &str) -> String {
@@ -144,9 +144,9 @@ fn pictures(out: &mut String, case: &MeasuredCase, volumes: &CaseVolumes) -> Res
 
 fn findings(out: &mut String, case: &MeasuredCase) {
     out.push_str("<section id=\"findings\">\n<h2>Findings</h2>\n");
-    let more = case.findings.len().saturating_sub(LISTED);
+    let more = case.findings.len().saturating_sub(MAX_LISTED);
     if more > 0 {
-        let _ = writeln!(out, "<p class=\"note\">The {LISTED} largest. {more} smaller ones are in the CSV.</p>");
+        let _ = writeln!(out, "<p class=\"note\">The {MAX_LISTED} largest. {more} smaller ones are in the CSV.</p>");
     }
     out.push_str("<div class=\"scroll\"><table>\n");
     let image = case.image.to_uppercase();
@@ -161,7 +161,7 @@ fn findings(out: &mut String, case: &MeasuredCase) {
     }
     columns.push("Verdict");
     table_head(out, &columns);
-    for found in case.findings.iter().take(LISTED) {
+    for found in case.findings.iter().take(MAX_LISTED) {
         let _ = write!(out, "<tr><th scope=\"row\">{}</th>", found.finding.number);
         row(out, &cells(found, case.is_suv));
     }

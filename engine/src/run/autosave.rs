@@ -41,13 +41,13 @@ pub struct EditedCase {
 
 /// Bytes of edits at which a journal is compacted, about thousands of strokes with a large ball. The older half becomes one
 /// change that keeps their names. A long session thus does not fill the disk and is restored quickly.
-const LONGEST: u64 = 64 << 20;
+const COMPACTION_BYTES: u64 = 64 << 20;
 
 /// Records unsaved edits.
 pub struct Autosave {
     journal: Journal,
     /// Bytes of edits between two compactions. Half of them stay unmerged.
-    longest: u64,
+    compaction_bytes: u64,
     /// Length of the journal at which it is compacted next.
     compact_at: u64,
 }
@@ -66,12 +66,12 @@ impl Autosave {
         // The case is written first, because a journal without a case cannot be offered.
         write_json(&path.with_extension(SIDECAR), case)?;
         let journal = Journal::create(&path, base).inspect_err(|_| remove(&path))?;
-        Ok(Self::over(journal, LONGEST))
+        Ok(Self::over(journal, COMPACTION_BYTES))
     }
 
-    fn over(journal: Journal, longest: u64) -> Self {
-        let compact_at = journal.bytes() + longest;
-        Self { journal, longest, compact_at }
+    fn over(journal: Journal, compaction_bytes: u64) -> Self {
+        let compact_at = journal.bytes() + compaction_bytes;
+        Self { journal, compaction_bytes, compact_at }
     }
 
     /// Continues a journal that was left behind, and replays it.
@@ -80,7 +80,7 @@ impl Autosave {
     /// As [`Journal::open`].
     pub fn resume(path: &Path) -> Result<(Self, Replay)> {
         let (journal, replay) = Journal::open(path)?;
-        Ok((Self::over(journal, LONGEST), replay))
+        Ok((Self::over(journal, COMPACTION_BYTES), replay))
     }
 
     /// Records a change that was just applied. It is on disk within two seconds. A long journal is compacted: its older edits
@@ -91,11 +91,11 @@ impl Autosave {
     pub fn append(&mut self, kind: Kind, name: &str, delta: &Delta) -> Result<()> {
         self.journal.append(kind, name, delta)?;
         if self.journal.bytes() > self.compact_at {
-            if let Err(error) = self.journal.compact(self.longest as usize / 2) {
+            if let Err(error) = self.journal.compact(self.compaction_bytes as usize / 2) {
                 // The journal continues uncompacted.
                 tracing::warn!("{}: cannot compact: {error}", self.path().display());
             }
-            self.compact_at = self.journal.bytes() + self.longest;
+            self.compact_at = self.journal.bytes() + self.compaction_bytes;
         }
         Ok(())
     }
@@ -288,12 +288,12 @@ mod tests {
             EditLabels::from_volume(&LabelVolume::new(grid.clone(), voxels).unwrap())
         };
         let masks: Vec<EditLabels> = (0..8).map(mask).collect();
-        let (journal, longest) = {
+        let (journal, compaction_bytes) = {
             let autosave = Autosave::create(folder.path(), &case(), &masks[0]).unwrap();
             // A change takes 44 KB: the third exceeds the limit, and the newest is kept unmerged.
             (autosave.journal, 100_000)
         };
-        let mut autosave = Autosave::over(journal, longest);
+        let mut autosave = Autosave::over(journal, compaction_bytes);
         let path = autosave.path().to_path_buf();
         let (mut compactions, names) = (0, |n: usize| (0..n).map(|n| format!("Brush {n}")).collect::<Vec<_>>());
         for (n, pair) in masks.windows(2).enumerate() {

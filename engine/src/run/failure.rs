@@ -9,12 +9,12 @@ use crate::{Error, Result};
 
 const NAME: &str = "failed.txt";
 /// Maximum length in bytes.
-const LONGEST: usize = 16 << 10;
+const MAX_BYTES: usize = 16 << 10;
 
 /// Stores the error. The lock must be held.
 pub(crate) fn write(run: &RunFolder, why: &str) -> Result<()> {
     run.require_lock()?;
-    let end = (0..=why.len().min(LONGEST)).rev().find(|&end| why.is_char_boundary(end)).unwrap_or(0);
+    let end = (0..=why.len().min(MAX_BYTES)).rev().find(|&end| why.is_char_boundary(end)).unwrap_or(0);
     write_atomic(&run.root().join(NAME), &why.as_bytes()[..end]).map(|_| ())
 }
 
@@ -30,6 +30,6 @@ pub(crate) fn clear(run: &RunFolder) -> Result<()> {
 
 /// The stored error, if there is one.
 pub(crate) fn read(run: &RunFolder) -> Option<String> {
-    let bytes = read_limited(&run.root().join(NAME), LONGEST as u64).ok()?;
+    let bytes = read_limited(&run.root().join(NAME), MAX_BYTES as u64).ok()?;
     Some(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

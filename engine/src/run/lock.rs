@@ -15,7 +15,7 @@ use crate::{Error, ErrorKind, Result};
 pub const NAME: &str = "lock";
 
 /// Maximum number of bytes that are read from a lock file.
-const LONGEST: u64 = 512;
+const MAX_BYTES: u64 = 512;
 
 /// A held lock; released when dropped.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ fn owner_of(file: &mut File) -> String {
 fn read_owner(file: &mut File) -> Option<String> {
     let mut text = String::new();
     file.seek(SeekFrom::Start(0)).ok()?;
-    file.take(LONGEST).read_to_string(&mut text).ok()?;
+    file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
     text.strip_suffix('\n').map(|line| line.trim().to_owned())
 }
 

@@ -30,7 +30,7 @@ const BUFFER: usize = 1 << 16;
 /// Buffer age above which it is written without waiting for a milestone.
 const MAX_BUFFER_AGE: Duration = Duration::from_millis(500);
 /// Maximum line length in bytes. A longer line is not a valid event.
-const LONGEST_LINE: u64 = 16 << 20;
+const MAX_LINE_BYTES: u64 = 16 << 20;
 
 /// The fields of a line apart from its event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,7 +201,7 @@ impl Events {
     fn advance(&mut self) -> Result<Option<(LineMeta, Event)>> {
         let failed = || Error::io("read", &self.path);
         self.line.clear();
-        let length = (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut self.line).map_err(failed())?;
+        let length = (&mut self.reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut self.line).map_err(failed())?;
         if length == 0 {
             self.ended = true;
             return Ok(None);
@@ -215,7 +215,7 @@ impl Events {
                     return Ok(None);
                 }
                 // The bytes after the limit belong to the same line.
-                self.ended = length as u64 == LONGEST_LINE;
+                self.ended = length as u64 == MAX_LINE_BYTES;
                 Err(Error::file(&self.path, format!("line {}: {why}", self.number)))
             }
         }
@@ -232,7 +232,7 @@ pub fn read_condensed(path: &Path, each: &mut dyn FnMut(LineMeta, &Event)) -> Re
     let mut step: Vec<u8> = Vec::new();
     loop {
         events.line.clear();
-        let line = (&mut events.reader).take(LONGEST_LINE).read_until(b'\n', &mut events.line);
+        let line = (&mut events.reader).take(MAX_LINE_BYTES).read_until(b'\n', &mut events.line);
         line.map_err(Error::io("read", path))?;
         events.number += 1;
         if is_step(&events.line) {

@@ -201,7 +201,7 @@ fn a_damaged_line_is_named_and_the_rest_still_read() {
 fn a_line_without_an_end_is_not_read_into_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.jsonl");
-    fs::File::create(&path).unwrap().set_len(LONGEST_LINE * 4).unwrap();
+    fs::File::create(&path).unwrap().set_len(MAX_LINE_BYTES * 4).unwrap();
     let read: Vec<_> = Events::open(&path).unwrap().collect();
     assert!(read.len() == 1 && read[0].is_err());
     assert!(read_events(folder.path()).is_err(), "a folder is not a log");

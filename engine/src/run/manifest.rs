@@ -19,9 +19,9 @@ pub const VERSION: u64 = 1;
 /// File name of the manifest.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// Size limit of a manifest in bytes.
-const LARGEST_MANIFEST: u64 = 1 << 20;
+const MAX_MANIFEST_BYTES: u64 = 1 << 20;
 /// Size limit of a part in bytes.
-const LARGEST_PART: u64 = 16 << 30;
+const MAX_PART_BYTES: u64 = 16 << 30;
 
 /// Description of a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Manifest {
             return Err(Error::file(folder, "is not a folder"));
         }
         let path = folder.join(MANIFEST);
-        let bytes = read_limited(&path, LARGEST_MANIFEST)?;
+        let bytes = read_limited(&path, MAX_MANIFEST_BYTES)?;
         let damaged = |error: serde_json::Error| Error::file(&path, format!("is damaged: {error}"));
         // Check the version first: another version may have other fields.
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
@@ -101,9 +101,9 @@ impl Manifest {
             ));
         }
         let mut bytes = Vec::new();
-        if entry.bytes > LARGEST_PART || bytes.try_reserve_exact(entry.bytes as usize).is_err() {
+        if entry.bytes > MAX_PART_BYTES || bytes.try_reserve_exact(entry.bytes as usize).is_err() {
             let (what, needed_mib) = (path.display().to_string(), entry.bytes >> 20);
-            return Err(ErrorKind::Memory { what, needed_mib, allowed_mib: LARGEST_PART >> 20 }.into());
+            return Err(ErrorKind::Memory { what, needed_mib, allowed_mib: MAX_PART_BYTES >> 20 }.into());
         }
         File::open(&path).map_err(failed())?.take(entry.bytes).read_to_end(&mut bytes).map_err(failed())?;
         let found = sha256(&bytes);
@@ -255,7 +255,7 @@ mod tests {
         let keep = tempfile::tempdir().unwrap();
         let folder = keep.path().join("last");
         write_folder(&folder, &data()).unwrap();
-        let length = LARGEST_PART + 1;
+        let length = MAX_PART_BYTES + 1;
         if File::options().write(true).open(folder.join("model.bin")).unwrap().set_len(length).is_err() {
             eprintln!("skipped: no sparse files here");
             return;

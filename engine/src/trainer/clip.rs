@@ -54,15 +54,15 @@ pub fn gradient_norm<N: Module>(net: &N, loss: &Tensor<1>) -> f64 {
 
 /// Euclidean norm of gradients over the parameters of `net`.
 fn norm_of<N: Module>(net: &N, gradients: &GradientsParams) -> f64 {
-    struct HostSquares<'a>(&'a GradientsParams, f64);
-    impl ModuleVisitor for HostSquares<'_> {
+    struct SquaredNorm<'a>(&'a GradientsParams, f64);
+    impl ModuleVisitor for SquaredNorm<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             if let Some(gradient) = self.0.get::<D>(param.id) {
                 self.1 += gradient.into_data().iter::<f64>().map(|g| g * g).sum::<f64>();
             }
         }
     }
-    let mut squares = HostSquares(gradients, 0.0);
+    let mut squares = SquaredNorm(gradients, 0.0);
     net.visit(&mut squares);
     squares.1.sqrt()
 }

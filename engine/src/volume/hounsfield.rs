@@ -22,7 +22,7 @@ pub enum CtDoubt {
 }
 
 /// Smallest range that a CT of tissue, bone and air can span, in HU.
-const NARROWEST_HU: f64 = 50.0;
+const MIN_RANGE_HU: f64 = 50.0;
 /// Upper limit of air, in HU.
 const AIR_HU: f64 = -200.0;
 /// Upper limit of fat, in HU. Only a scan of the inside of an organ has no fat.
@@ -37,7 +37,7 @@ const TISSUE_ABOVE_AIR_HU: [f64; 2] = [800.0, 1300.0];
 /// The reason why the first frame of a CT cannot be in Hounsfield units; `None` if it can be.
 pub fn ct_doubt(volume: &Volume) -> Option<CtDoubt> {
     let [low, dark, middle, high] = volume.percentiles(0, &[0.0, 0.1, 50.0, 100.0])?.try_into().ok()?;
-    if high - low <= NARROWEST_HU {
+    if high - low <= MIN_RANGE_HU {
         return Some(CtDoubt::Scaled { low, high });
     }
     let background = Background::ignoring_padding(volume, 0).filter(|b| b.value.is_finite());

@@ -45,7 +45,7 @@ const MAX_SHARE: f64 = 0.1;
 /// A difference above this is reported, in mm.
 const NOTED_MM: f64 = 1e-5;
 /// Maximum number of voxels of a union grid.
-const LARGEST_UNION: usize = 1 << 30;
+const MAX_UNION_VOXELS: usize = 1 << 30;
 /// Relative difference below which two voxel sizes are equal.
 const SAME_SIZE: f64 = 0.01;
 
@@ -110,7 +110,7 @@ impl Grid {
         let end = |a: usize| (origin[a] + own.shape[a] as i64).max(other.shape[a] as i64);
         let shape: [usize; 3] = std::array::from_fn(|a| (end(a) - low[a]) as usize);
         let voxels = shape.iter().try_fold(1_usize, |product, n| product.checked_mul(*n))?;
-        (voxels <= LARGEST_UNION).then(|| other.cropped(low, shape))
+        (voxels <= MAX_UNION_VOXELS).then(|| other.cropped(low, shape))
     }
 
     /// The largest distance between corresponding corner voxels' centres in mm; infinite if a position is not finite.

@@ -99,7 +99,7 @@ impl<'a> Probes<'a> {
         if let Some(bytes) = resumed.parts.as_ref().and_then(|parts| parts.get(PART)) {
             let failed = |why: String| ErrorKind::Compute { step: format!("checkpoint part {PART}"), why };
             self.restored = serde_json::from_slice(bytes).map_err(|e| failed(e.to_string()))?;
-            if !self.restored.captured.iter().all(ProbeRecord::is_sound) {
+            if !self.restored.captured.iter().all(ProbeRecord::is_consistent) {
                 return Err(failed("its arrays have different lengths".into()).into());
             }
         }
@@ -244,7 +244,7 @@ impl<'a> Probes<'a> {
         }
         for view in views {
             let Some(other) = self.others.get_mut(&view.record.pin) else { continue };
-            self.recorder.record(&other.judge(view, self.config, position));
+            self.recorder.record(&other.completed(view, self.config, position));
         }
         self.recorder.events()
     }
@@ -294,7 +294,7 @@ impl UntrainedPin {
     }
 
     /// Adds a view's relative losses, updates the labels at the end of a period, and returns the full record.
-    fn judge(&mut self, view: View, config: &Config, position: Position) -> ProbeRecord {
+    fn completed(&mut self, view: View, config: &Config, position: Position) -> ProbeRecord {
         let View { mut record, counted, relative } = view;
         self.relevance.add(0, &counted, &relative);
         let period = config.method.period(position.epochs);

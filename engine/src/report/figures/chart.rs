@@ -24,7 +24,7 @@ const BUDGET_ROOM: f64 = 1.5;
 /// Markers on the curves, a path around the point, by round of colours and dashes: none, square, triangle, diamond.
 const MARKERS: [&str; 4] = ["", "M-3.5-3.5h7v7h-7z", "M0-4.5l4.5 8h-9z", "M0-5l5 5l-5 5l-5-5z"];
 /// Larger numbers are taken for invalid and not drawn.
-const GREATEST: f64 = 1e15;
+const MAX_VALUE: f64 = 1e15;
 
 /// Curves in one pair of axes.
 #[derive(Clone, Debug)]
@@ -137,7 +137,7 @@ fn multiples(low: f64, high: f64, step: f64) -> Vec<f64> {
 }
 
 fn drawable(point: &[f64; 2]) -> bool {
-    point.iter().all(|v| v.is_finite() && v.abs() <= GREATEST)
+    point.iter().all(|v| v.is_finite() && v.abs() <= MAX_VALUE)
 }
 
 /// Formats the number at a tick in few characters.

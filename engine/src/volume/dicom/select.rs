@@ -98,7 +98,7 @@ pub fn open(path: &Path) -> Result<ImageStack> {
 }
 
 /// Maximum number of series that an error lists.
-const LISTED: usize = 10;
+const MAX_LISTED: usize = 10;
 
 impl Library {
     /// The volume that `selector` names: a series number or UID, followed by `:2` for the second volume. Without a
@@ -157,13 +157,14 @@ impl Library {
 
     /// Lists selectors with modality, shape and volume, but without descriptions, which may name the patient.
     fn list(&self, stacks: &[(&Series, usize)]) -> String {
-        let shown = stacks.iter().take(LISTED).map(|(series, index)| {
+        let shown = stacks.iter().take(MAX_LISTED).map(|(series, index)| {
             let stack = &series.stacks[*index];
             let [x, y, z] = stack.grid().shape;
             let volume = if stack.name.is_empty() { String::new() } else { format!(", {}", stack.name) };
             format!("{} ({} {x}x{y}x{z}{volume})", self.selector(series, *index), series.modality)
         });
-        let more = if stacks.len() > LISTED { format!(" and {} more", stacks.len() - LISTED) } else { String::new() };
+        let more =
+            if stacks.len() > MAX_LISTED { format!(" and {} more", stacks.len() - MAX_LISTED) } else { String::new() };
         shown.collect::<Vec<_>>().join(", ") + &more
     }
 

@@ -12,9 +12,9 @@ const FRAME_TIME: Tag = Tag(0x0018, 0x9074);
 const FRAME_DURATION: Tag = Tag(0x0018, 0x9220);
 const DAY: f64 = 86_400.0;
 /// A dynamic scan starts at most this long before the administration, in seconds.
-const LONGEST_LEAD: f64 = 600.0;
+const MAX_LEAD_SECONDS: f64 = 600.0;
 /// Most half-lives between administration and scan. More is an error of a date or time.
-const LONGEST_WAIT: f64 = 10.0;
+const MAX_HALF_LIVES: f64 = 10.0;
 
 /// The attributes of a PET header that determine its unit, extracted so that headers need not stay in memory.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -216,7 +216,7 @@ impl PetHeader {
         let since = |reference: f64| {
             let is_late = !self.administered_has_date && administered > reference;
             let seconds = reference - administered + if is_late { DAY } else { 0.0 };
-            let fits = (-LONGEST_LEAD..=LONGEST_WAIT * half_life).contains(&seconds);
+            let fits = (-MAX_LEAD_SECONDS..=MAX_HALF_LIVES * half_life).contains(&seconds);
             fits.then_some(seconds).ok_or("the time of administration (0018,1078) does not fit the time of the scan")
         };
         let frame = || Some(self.acquisition? + self.mean_activity_time(lambda)? - self.frame_reference_ms? / 1000.0);

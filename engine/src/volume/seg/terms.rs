@@ -13,9 +13,9 @@ const ANY: &str = "*";
 /// Maximum size of a table in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 /// Maximum length of the attribute `CodeValue` (SH).
-const LONGEST_CODE: usize = 16;
+const MAX_CODE_LENGTH: usize = 16;
 /// Maximum length of `CodeMeaning` (LO).
-const LONGEST_MEANING: usize = 64;
+const MAX_MEANING_LENGTH: usize = 64;
 
 /// A term of a vocabulary.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -102,9 +102,9 @@ impl Terms {
             };
             let code = |voxel: [usize; 3]| -> Result<Code> {
                 Ok(Code {
-                    value: cell(voxel[0], LONGEST_CODE)?,
-                    scheme: cell(voxel[1], LONGEST_CODE)?,
-                    meaning: cell(voxel[2], LONGEST_MEANING)?,
+                    value: cell(voxel[0], MAX_CODE_LENGTH)?,
+                    scheme: cell(voxel[1], MAX_CODE_LENGTH)?,
+                    meaning: cell(voxel[2], MAX_MEANING_LENGTH)?,
                 })
             };
             let term = Term { category: code(category_at)?, kind: code(kind_at)? };

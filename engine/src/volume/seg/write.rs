@@ -22,11 +22,11 @@ const CLASS: &str = "1.2.840.10008.5.1.4.1.1.66.4";
 /// Added to the series number of the source to give that of its segmentation.
 const SERIES_NUMBER: i64 = 1000;
 /// Maximum length of the value representation LO.
-const LONGEST_TEXT: usize = 64;
+const MAX_TEXT_LENGTH: usize = 64;
 /// Maximum length of a decimal string.
-const LONGEST_DECIMAL: usize = 16;
+const MAX_DECIMAL_LENGTH: usize = 16;
 /// The largest label that is written. Unused smaller labels become empty segments.
-const LARGEST_LABEL: u16 = 255;
+const MAX_LABEL: u16 = 255;
 
 /// Who made the segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,9 +125,9 @@ fn segments<'a>(path: &Path, masks: &'a [LabelVolume], names: &LabelTable) -> Re
     let Some(occurs) = by_label.keys().last().copied() else {
         return Err(Error::file(path, "not written: the mask is empty, and a SEG must have at least one frame"));
     };
-    let named = names.labels.keys().rev().find(|label| **label <= LARGEST_LABEL).copied().unwrap_or(0);
+    let named = names.labels.keys().rev().find(|label| **label <= MAX_LABEL).copied().unwrap_or(0);
     let largest = occurs.max(named);
-    if largest > LARGEST_LABEL {
+    if largest > MAX_LABEL {
         let why = "SEG numbers its segments from 1 without gaps. Use labels up to 255, or save the mask as NIfTI";
         return Err(Error::config("label", largest, why));
     }
@@ -189,7 +189,7 @@ impl Segment<'_> {
 /// A text reduced to the characters and the length that LO allows.
 fn text(value: &str) -> String {
     let clean = value.chars().map(|c| if c.is_control() || c == '\\' { ' ' } else { c });
-    clean.take(LONGEST_TEXT).collect::<String>().trim().to_owned()
+    clean.take(MAX_TEXT_LENGTH).collect::<String>().trim().to_owned()
 }
 
 fn coded(code: &Code) -> DataSet {
@@ -363,11 +363,11 @@ fn uid_of(random: u128) -> String {
 /// A number as a decimal string of at most 16 characters.
 fn decimal(value: f64) -> String {
     let shortest = format!("{value}");
-    if shortest.len() <= LONGEST_DECIMAL {
+    if shortest.len() <= MAX_DECIMAL_LENGTH {
         return shortest;
     }
-    let fits = |digits: &usize| format!("{value:.digits$}").len() <= LONGEST_DECIMAL;
-    let digits = (0..LONGEST_DECIMAL).rev().find(fits);
+    let fits = |digits: &usize| format!("{value:.digits$}").len() <= MAX_DECIMAL_LENGTH;
+    let digits = (0..MAX_DECIMAL_LENGTH).rev().find(fits);
     digits.map_or_else(|| format!("{value:.9e}"), |digits| format!("{value:.digits$}"))
 }
 
