@@ -19,9 +19,9 @@ use crate::{dialog, panel, theme, view};
 /// The key of the stored settings.
 const SETTINGS: &str = "settings";
 /// Seconds until the next frame while a poll is overdue.
-const OVERDUE: f64 = 0.5;
+const OVERDUE_INTERVAL: f64 = 0.5;
 /// Maximum seconds until the next frame, while one is due.
-const LONGEST_WAIT: f64 = 60.0;
+const MAX_WAIT_SECONDS: f64 = 60.0;
 
 /// The program: state, jobs and start options.
 pub struct App {
@@ -251,7 +251,7 @@ impl App {
         if self.stays_open {
             // One that is overdue still runs.
             let polls = [worker::replay::follow::wait(&self.state, now), worker::study::wait(&self.state, now)];
-            waits.extend(polls.into_iter().flatten().map(|wait| if wait > 0.0 { wait } else { OVERDUE }));
+            waits.extend(polls.into_iter().flatten().map(|wait| if wait > 0.0 { wait } else { OVERDUE_INTERVAL }));
         }
         waits.extend(self.demo.as_ref().and_then(|demo| demo.wait(now)));
         let paused = self.state.training.running.as_ref().filter(|job| job.phase == Phase::Paused).map(|job| job.job);
@@ -261,7 +261,7 @@ impl App {
             waits.push(if software { 0.5 } else { 0.1 });
         }
         if let Some(wait) = waits.into_iter().reduce(f64::min) {
-            ctx.request_repaint_after(Duration::from_secs_f64(wait.clamp(0.0, LONGEST_WAIT)));
+            ctx.request_repaint_after(Duration::from_secs_f64(wait.clamp(0.0, MAX_WAIT_SECONDS)));
         }
     }
 

@@ -18,9 +18,9 @@ use crate::state::{Intent, Mode, Request, State};
 const VALIDATE_EVERY: usize = 3;
 
 /// Seconds that each finding is shown.
-const SHOWN: f64 = 2.5;
+const SECONDS_PER_FINDING: f64 = 2.5;
 /// Seconds that the labels of the whole pre-training run are shown side by side.
-const SHEET: f64 = 6.0;
+const SHEET_SECONDS: f64 = 6.0;
 /// Maximum number of findings shown, largest first: a poor network has dozens of tiny ones.
 const MAX_FINDINGS: usize = 6;
 /// Seed of split, weights and training.
@@ -152,7 +152,7 @@ impl Demo {
 
     fn pretrained(&mut self, state: &State, now: f64) -> Vec<Command> {
         let Some(run) = self.ended(state, Stage::Pretrain) else { return Vec::new() };
-        self.step = Step::Sheet(now + SHEET, run);
+        self.step = Step::Sheet(now + SHEET_SECONDS, run);
         vec![Command::Timeline(TimelineCommand::Show(WatchView::Sheet))]
     }
 
@@ -171,7 +171,7 @@ impl Demo {
         let Some(document) = &state.document else { return Vec::new() };
         match self.step {
             Step::Segmenting if document.comparison.is_some() && document.probability.is_some() => {
-                self.step = Step::Findings { due: now + SHOWN, shown: 0 };
+                self.step = Step::Findings { due: now + SECONDS_PER_FINDING, shown: 0 };
                 vec![
                     Command::Overlay(OverlayCommand::Show(Overlay::Comparison)),
                     Command::Overlay(OverlayCommand::GoToFinding(0)),
@@ -183,7 +183,7 @@ impl Demo {
                     self.step = Step::Over;
                     return vec![Command::Overlay(OverlayCommand::GoToFinding(0))];
                 }
-                self.step = Step::Findings { due: now + SHOWN, shown: shown + 1 };
+                self.step = Step::Findings { due: now + SECONDS_PER_FINDING, shown: shown + 1 };
                 vec![Command::Overlay(OverlayCommand::GoToFinding(shown + 1))]
             }
             _ => Vec::new(),

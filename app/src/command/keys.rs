@@ -42,14 +42,14 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
     }
     let typing = ctx.text_edit_focused();
     let pane = focus::focused(ctx);
-    let typed_before = typed_before(ctx, typing);
+    let had_field_focus = had_field_focus(ctx, typing);
     // A focused button or slider keeps the keys that operate it; a pane does not need them.
     let list_is_open = egui::Popup::is_any_open(ctx);
     let control = (ctx.egui_wants_keyboard_input() && pane.is_none()) || list_is_open;
     let mut found = Vec::new();
     if ctx.input(|i| i.key_pressed(Key::Escape)) {
         // Escape first closes an open list or leaves a field.
-        found.extend(escape(state, typed_before).filter(|_| !list_is_open));
+        found.extend(escape(state, had_field_focus).filter(|_| !list_is_open));
     }
     if state.dialog.is_some() {
         return found;
@@ -69,7 +69,7 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
         let to_patches = pane == Some(Arrows::Patches) && is_arrow(keys.logical_key);
         // A text field handles undo itself.
         let in_text = typing && matches!(action.command, Command::Edit(_));
-        let taken = typing || to_patches || (control && works_controls(keys.logical_key));
+        let taken = typing || to_patches || (control && operates_controls(keys.logical_key));
         let is_held = matches!(action.command, Command::Overlay(OverlayCommand::Hide(_)));
         action.enabled && is_seen(&action.command, state) && !(taken && plain) && !in_text && !is_held
     });
@@ -90,13 +90,13 @@ pub fn commands(ctx: &egui::Context, state: &State) -> Vec<Command> {
 }
 
 /// Whether a field had the focus in the previous frame, before Escape removed it.
-fn typed_before(ctx: &egui::Context, typing: bool) -> bool {
+fn had_field_focus(ctx: &egui::Context, typing: bool) -> bool {
     let id = egui::Id::unique("a field has the keyboard");
     ctx.data_mut(|data| std::mem::replace(data.get_temp_mut_or_default(id), typing))
 }
 
 /// Keys that operate a focused button, slider or list.
-fn works_controls(key: Key) -> bool {
+fn operates_controls(key: Key) -> bool {
     use Key::{Backspace, End, Enter, Home, PageDown, PageUp, Space};
     is_arrow(key) || matches!(key, Enter | Space | Home | End | PageUp | PageDown | Backspace)
 }

@@ -15,7 +15,7 @@ use crate::worker::add_labels::{self, ReviewedCase};
 use crate::worker::{self, Jobs};
 
 /// Maximum number of labels in the palette.
-const LISTED: usize = 16;
+const MAX_LISTED: usize = 16;
 
 /// A command about the labels of the open case.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,7 +203,7 @@ pub fn actions(list: &mut ActionList, state: &State) {
     list.add_if(reviewed_count(state) > 0, group, all, "", add(LabelScope::Reviewed));
     let group = "Labels";
     list.add_if(state.document.is_some(), group, "Add a label", "", LabelCommand::Add);
-    for row in state.document.iter().flat_map(Document::label_rows).take(LISTED) {
+    for row in state.document.iter().flat_map(Document::label_rows).take(MAX_LISTED) {
         let (label, title) = (row.value, row.title());
         list.add(group, format!("Paint with {title}"), "", EditCommand::SetLabel(label));
         let locked = is_locked(state, label);

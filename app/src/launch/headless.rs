@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use super::report;
-use super::{SETTLING, SIZE};
+use super::{SETTLING_FRAMES, SIZE};
 use crate::app::App;
 use crate::args::Args;
 use crate::gpu::offscreen::Offscreen;
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> ExitCode {
         }
         app.decline_offers();
         settled = if app.is_idle() { settled + 1 } else { 0 };
-        if settled >= SETTLING {
+        if settled >= SETTLING_FRAMES {
             return finish(&app, args, screen.as_ref(), &ctx, &output);
         }
         std::thread::sleep(PAUSE);

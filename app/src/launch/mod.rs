@@ -14,7 +14,7 @@ const APP_ID: &str = "amlp-viewer";
 /// Size of a new window in points.
 const SIZE: [f32; 2] = [1280.0, 800.0];
 /// Frames that are drawn after the last job ended, so that layout, thumbnails and letters have settled.
-const SETTLING: usize = 4;
+const SETTLING_FRAMES: usize = 4;
 
 /// Runs the program; the exit code is 1 if an error is shown in a report, 2 if nothing can be shown at all.
 pub fn run(args: &Args) -> ExitCode {

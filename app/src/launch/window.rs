@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use eframe::WindowBuilderHook;
 use engine::cohort::FingerprintCache;
 
-use super::{APP_ID, SETTLING, SIZE, report, restart};
+use super::{APP_ID, SETTLING_FRAMES, SIZE, report, restart};
 use crate::app::{App, stored_settings};
 use crate::args::Args;
 use crate::gpu::Gpu;
@@ -77,7 +77,7 @@ impl Window {
     fn report(&mut self, ctx: &egui::Context) {
         self.reporting.settled = if self.app.is_idle() { self.reporting.settled + 1 } else { 0 };
         ctx.request_repaint();
-        if self.reporting.settled < SETTLING {
+        if self.reporting.settled < SETTLING_FRAMES {
             return;
         }
         if self.args.screenshot.is_some() && !self.reporting.asked {

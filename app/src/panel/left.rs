@@ -15,7 +15,7 @@ use crate::theme::{self, icon, size, space};
 use crate::widget::PushButton;
 
 /// Fraction of the panel's height for the cases.
-const CASES: f32 = 0.45;
+const CASES_SHARE: f32 = 0.45;
 /// Widths that the panel can be dragged to.
 const WIDTHS: std::ops::RangeInclusive<f32> = 180.0..=420.0;
 /// Minimum height of the cases and of the layers below them while the border is dragged.
@@ -36,7 +36,7 @@ pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let empty = state.cases.cases.is_empty() && list.is_none();
         let visiting = state.session.mode == Mode::Review && state.session.train.visiting;
         let back_button = if visiting { size::CONTROL + space::S } else { 0.0 };
-        let height = if empty { NO_CASES + back_button } else { (ui.available_height() * CASES).round() };
+        let height = if empty { NO_CASES + back_button } else { (ui.available_height() * CASES_SHARE).round() };
         let inner = Frame::new().inner_margin(Margin::symmetric(space::M as i8, 0));
         let cases = if empty {
             Panel::top("no cases").exact_size(height)

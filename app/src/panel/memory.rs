@@ -3,14 +3,14 @@
 use egui::{Context, Id};
 
 /// Seconds between two readings.
-const EVERY: f64 = 1.0;
+const INTERVAL: f64 = 1.0;
 
 /// Resident memory in bytes, read at most once a second.
 pub(super) fn resident_bytes(ctx: &Context) -> Option<u64> {
     let id = Id::unique("memory of the process");
     let now = ctx.input(|input| input.time);
     if let Some((at, bytes)) = ctx.data(|data| data.get_temp::<(f64, Option<u64>)>(id))
-        && (0.0..EVERY).contains(&(now - at))
+        && (0.0..INTERVAL).contains(&(now - at))
     {
         return bytes;
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{CaseId, CaseList, Document, ListedCase, MaskRole, State};
 
 /// The longest pause between inputs that counts as working time, in seconds.
-const LONGEST_PAUSE: f64 = 30.0;
+const MAX_PAUSE_SECONDS: f64 = 30.0;
 
 /// The order of the cases in the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ impl Clock {
     pub fn used(&mut self, case: CaseId, now: f64) {
         self.shown(case, now);
         let pause = self.last_input.map_or(0.0, |last| now - last);
-        self.seconds += pause.clamp(0.0, LONGEST_PAUSE);
+        self.seconds += pause.clamp(0.0, MAX_PAUSE_SECONDS);
         self.last_input = Some(now);
     }
 

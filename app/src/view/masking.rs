@@ -28,7 +28,7 @@ const COLUMN: [f32; 2] = [150.0, 560.0];
 /// Minimum width of a centre with a column, in points.
 const WITH_COLUMN: f32 = 360.0;
 /// Length of a drag, in points, that changes the contrast by its whole width.
-const PACE: f64 = 400.0;
+const POINTS_PER_WIDTH: f64 = 400.0;
 
 const NO_ADAPTER: &str = "Not drawn: no graphics adapter.";
 
@@ -103,7 +103,7 @@ impl<'a> FrameContext<'a> {
 
     fn contrast(&self, delta: DVec2, native: bool) -> Command {
         if !native {
-            return Command::Masking(MaskingCommand::ChangeContrast(delta / PACE));
+            return Command::Masking(MaskingCommand::ChangeContrast(delta / POINTS_PER_WIDTH));
         }
         let layer = self.document.image();
         let (width, level) = tool::window_change(delta, self.state.window_of(layer), layer.range, &layer.info.modality);

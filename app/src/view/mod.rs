@@ -34,7 +34,7 @@ use crate::state::{JobStatus, Mode, State};
 use crate::theme;
 
 /// Seconds for which the list of series stays visible while one of them opens.
-const SHORT: f64 = 0.3;
+const SHORT_SECONDS: f64 = 0.3;
 
 /// Draws the content of an exported picture: the views of a case, the view of Masking mode or the charts of Train mode.
 pub fn export(ui: &mut Ui, state: &State) {
@@ -47,7 +47,7 @@ pub fn export(ui: &mut Ui, state: &State) {
     }
 }
 
-/// Whether a job started less than [`SHORT`] ago. Most series open before a message could be read.
+/// Whether a job started less than [`SHORT_SECONDS`] ago. Most series open before a message could be read.
 fn has_just_begun(ui: &Ui, job: &JobStatus) -> bool {
     let now = ui.input(|input| input.time);
     let seen = ui.data_mut(|data| {
@@ -57,7 +57,7 @@ fn has_just_begun(ui: &Ui, job: &JobStatus) -> bool {
         }
         *seen
     });
-    let left = SHORT - (now - seen.1);
+    let left = SHORT_SECONDS - (now - seen.1);
     if left > 0.0 {
         ui.ctx().request_repaint_after(Duration::from_secs_f64(left));
     }

@@ -17,7 +17,7 @@ pub struct Select<'a, T> {
 }
 
 /// Width and height of a list whose choices are explained, at most.
-const EXPLAINED: [f32; 2] = [600.0, 420.0];
+const EXPLAINED_SIZE: [f32; 2] = [600.0, 420.0];
 
 impl<'a, T: Clone + PartialEq> Select<'a, T> {
     /// A choice between `choices`, each with its name.
@@ -69,11 +69,11 @@ impl<'a, T: Clone + PartialEq> Select<'a, T> {
                 // A list that fits neither below nor above its field would open beside it.
                 let field = ui.available_rect_before_wrap();
                 let room = (screen.bottom() - field.top() - size::FIELD).max(field.top() - screen.top());
-                combo.height(EXPLAINED[1].min(room - 2.0 * space::XL))
+                combo.height(EXPLAINED_SIZE[1].min(room - 2.0 * space::XL))
             };
             let shown = combo.show_ui(ui, |ui| {
                 if !self.explained.is_empty() {
-                    ui.set_min_width(EXPLAINED[0].min(0.6 * screen.width()));
+                    ui.set_min_width(EXPLAINED_SIZE[0].min(0.6 * screen.width()));
                 }
                 ui.spacing_mut().item_spacing.y = 0.0;
                 let steps = take_steps(ui);

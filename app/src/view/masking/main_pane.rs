@@ -13,7 +13,7 @@ use crate::state::MaskLayer;
 use crate::state::masking::DisplayOptions;
 
 /// Above this fraction of air, the foreground is unlikely to be lesion.
-const MOSTLY: f64 = 0.5;
+const MAX_AIR_SHARE: f64 = 0.5;
 
 /// Draws the pane and returns the patch under the pointer.
 pub(super) fn show(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, sender: &Sender) -> Option<usize> {
@@ -73,7 +73,7 @@ fn badge(shared: &FrameContext<'_>) -> Option<&'static str> {
     if !clusters.has_foreground() {
         return Some("no foreground");
     }
-    clusters.air_share().is_some_and(|share| share > MOSTLY).then_some("foreground is mostly air")
+    clusters.air_share().is_some_and(|share| share > MAX_AIR_SHARE).then_some("foreground is mostly air")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 /// One estimate at a time.
 pub const SLOT: Slot = Slot::exclusive("estimate");
 /// Time for which the form must stay unchanged before a step is measured.
-const SETTLES: Duration = Duration::from_millis(400);
+const SETTLING_TIME: Duration = Duration::from_millis(400);
 
 /// Measures time and memory of a training step.
 struct EstimateTraining {
@@ -55,7 +55,7 @@ impl Job for EstimateTraining {
 
     fn run(&self, handle: &JobHandle) -> Result<Self::Output, Failure> {
         let begin = Instant::now();
-        while begin.elapsed() < SETTLES {
+        while begin.elapsed() < SETTLING_TIME {
             handle.check()?;
             std::thread::sleep(Duration::from_millis(10));
         }

@@ -14,7 +14,7 @@ use crate::state::{Severity, State};
 use crate::worker::{JobHandle, Jobs, Wake, replay, runs};
 
 /// Minimum interval between wake-ups of the window, which also polls its jobs.
-const WAKES: Duration = Duration::from_millis(50);
+const WAKE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The events of one run.
 pub(super) struct EventFeed {
@@ -61,7 +61,7 @@ impl EventFeed {
     fn wake(&self) {
         let now = self.begin.elapsed().as_millis() as u64 + 1;
         let last = self.last_wake.load(Ordering::Relaxed);
-        if last == 0 || now >= last + WAKES.as_millis() as u64 {
+        if last == 0 || now >= last + WAKE_INTERVAL.as_millis() as u64 {
             self.last_wake.store(now, Ordering::Relaxed);
             (self.wake)();
         }

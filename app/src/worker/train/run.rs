@@ -24,7 +24,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of, replay, runs};
 /// One run at a time; the others wait in the queue.
 pub const SLOT: Slot = Slot::exclusive("train");
 /// Maximum number of ended jobs that are listed.
-const REMEMBERED: usize = 8;
+const MAX_REMEMBERED: usize = 8;
 
 /// Trains a job of the queue.
 struct TrainJob {
@@ -286,7 +286,7 @@ fn ended(state: &mut State, jobs: &mut Jobs, queued: QueuedJob, how: JobOutcome,
         JobOutcome::Failed(_) => {}
     }
     state.training.ended.insert(0, EndedJob { id, name, stage, run, how });
-    state.training.ended.truncate(REMEMBERED);
+    state.training.ended.truncate(MAX_REMEMBERED);
     queue::save(state, jobs);
     if closing {
         return quit_if_closed(state, jobs);

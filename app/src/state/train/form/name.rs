@@ -5,7 +5,7 @@ use engine::event::Stage;
 use super::Form;
 
 /// Maximum length of a run's name in characters, which leaves room for a number.
-const LONGEST_NAME: usize = 100;
+const MAX_NAME_LENGTH: usize = 100;
 
 impl Form {
     /// Generates a name from preset and modality.
@@ -34,7 +34,7 @@ pub fn name_problem(name: &str) -> Option<&'static str> {
         Some("A name cannot start with a dot: the folder would be hidden.")
     } else if name.ends_with('.') || name.contains(odd) {
         Some("A name cannot end with a dot or contain < > : \" | ? *")
-    } else if name.chars().count() > LONGEST_NAME {
+    } else if name.chars().count() > MAX_NAME_LENGTH {
         Some("Use at most 100 characters.")
     } else {
         None
