@@ -81,8 +81,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let (plan, out) = (args.plan.as_ref().context("no plan")?, args.out.as_ref().context("no --out")?);
     let plan = match &args.cohort {
         Some(cohort) => on_cohort(plan, cohort, args)?,
-        None if !plan.exists() && ready_plan(&plan.to_string_lossy()).is_ok() => {
-            let name = plan.display();
+        None if !plan.exists() && plan.extension().is_none() => {
+            let name = plan.to_string_lossy();
+            ready_plan(&name)?;
             anyhow::bail!(
                 "{name}: a built-in plan needs --cohort DIR, or print it with --print-plan {name} and edit it"
             );
