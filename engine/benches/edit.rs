@@ -4,7 +4,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use engine::edit::op::{Brush, Mode, Op, Plane};
-use engine::edit::steps::{self, Step};
+use engine::edit::op_list::{self, ListedOp};
 use engine::edit::{Delta, EditLabels, Scene, apply, plan};
 use engine::event::Control;
 use engine::volume::Grid;
@@ -71,7 +71,7 @@ fn move_of_a_disc_of_20_voxels(bencher: Bencher) {
     r#"{"op":"keep_largest"}"#,
 ])]
 fn operation(bencher: Bencher, text: &str) {
-    let Some(Step::Edit(op)) = steps::parse(&format!("[{text}]")).unwrap().pop() else { panic!("{text}") };
+    let Some(ListedOp::Edit(op)) = op_list::parse(&format!("[{text}]")).unwrap().pop() else { panic!("{text}") };
     let mut labels = empty();
     let voxels = done(&stroke(Mode::Volume, 21.0, 2.0), &mut labels).voxels();
     let bencher = bencher.counter(ItemsCount::new(voxels));

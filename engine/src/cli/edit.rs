@@ -9,7 +9,7 @@ use super::masks::MaskFlags;
 use crate::cohort::ImageFile;
 use crate::edit::history::MEMORY_BUDGET;
 use crate::edit::journal::Kind;
-use crate::edit::steps::{self, Outcome, Step};
+use crate::edit::op_list::{self, ListedOp, Outcome};
 use crate::edit::{EditLabels, History, Scene};
 use crate::event::Control;
 use crate::run::journal::Journal;
@@ -73,7 +73,7 @@ struct Report<'a> {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     keep_inputs(&args.out, std::iter::once(&args.image).chain(&args.other))?;
     let text = std::fs::read_to_string(&args.ops).map_err(Error::io("read", &args.ops))?;
-    let steps = steps::parse(&text).map_err(|error| Error::file(&args.ops, error.to_string()))?;
+    let list = op_list::parse(&text).map_err(|error| Error::file(&args.ops, error.to_string()))?;
     let image = ImageFile::with_frame(args.image.clone(), args.frame).read()?;
     let mut notes = image.warnings.clone();
     let mut labels = match &args.mask {
@@ -83,9 +83,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let other = args.other.as_ref().map(|path| args.read_mask(path, &image, &mut notes)).transpose()?;
     let scene = Scene { image: Some(&image), other: other.as_ref(), ..Scene::default() };
     let mut journal = args.journal.as_ref().map(|path| Journal::create(path, &labels)).transpose()?;
-    let outcomes = edit(&steps, &mut labels, &scene, journal.as_mut(), &args.ops)?;
-    for (n, step) in outcomes.iter().enumerate().filter(|(_, done)| done.voxels_changed == 0) {
-        notes.push(format!("step {} ({}) changed nothing", n + 1, step.op));
+    let outcomes = edit(&list, &mut labels, &scene, journal.as_mut(), &args.ops)?;
+    for (n, outcome) in outcomes.iter().enumerate().filter(|(_, outcome)| outcome.voxels_changed == 0) {
+        notes.push(format!("operation {} ({}) changed nothing", n + 1, outcome.op));
     }
     replace_labels(&args.out, &labels.to_volumes().collect::<Vec<_>>(), &image)?;
     for note in &notes {
@@ -117,25 +117,25 @@ impl Args {
     }
 }
 
-/// Runs all steps and appends each to the journal.
+/// Runs all operations and appends each to the journal.
 fn edit(
-    steps: &[Step],
+    list: &[ListedOp],
     labels: &mut EditLabels,
     scene: &Scene<'_>,
     mut journal: Option<&mut Journal>,
     ops: &std::path::Path,
 ) -> anyhow::Result<Vec<Outcome>> {
-    // An interruption ends the program. Until all steps are done, only the journal is written.
+    // An interruption ends the program. Until all operations are done, only the journal is written.
     let control = Control::default();
     let mut history = History::new(MEMORY_BUDGET, spill::in_folder(&std::env::temp_dir())?);
-    let mut outcomes = Vec::with_capacity(steps.len());
+    let mut outcomes = Vec::with_capacity(list.len());
     let mut failed_journal = false;
-    let done = steps::run(steps, labels, &mut history, scene, &control, &mut |step, outcome, delta| {
+    let done = op_list::run(list, labels, &mut history, scene, &control, &mut |listed, outcome, delta| {
         outcomes.push(outcome.clone());
-        let (kind, name) = match step {
-            Step::Edit(op) => (Kind::Edit, op.title()),
-            Step::Undo => (Kind::Undo, step.name().to_owned()),
-            Step::Redo => (Kind::Redo, step.name().to_owned()),
+        let (kind, name) = match listed {
+            ListedOp::Edit(op) => (Kind::Edit, op.title()),
+            ListedOp::Undo => (Kind::Undo, listed.name().to_owned()),
+            ListedOp::Redo => (Kind::Redo, listed.name().to_owned()),
         };
         let appended = journal.as_mut().map_or(Ok(()), |journal| journal.append(kind, &name, delta));
         failed_journal = appended.is_err();
@@ -149,7 +149,7 @@ fn edit(
     }
 }
 
-/// One line per step: number, operation, changed voxels, volumes.
+/// One line per operation: number, name, changed voxels, volumes.
 fn line(n: usize, outcome: &Outcome) -> String {
     let volume = |(label, ml): (&u16, &f64)| format!("label {label} {ml:.3} ml");
     let volumes: Vec<String> = outcome.label_volumes_ml.iter().map(volume).collect();

@@ -10,7 +10,8 @@
 //! | file | contents |
 //! |---|---|
 //! | `labels.rs` | the mask, in slabs that copies share |
-//! | `op.rs`, `limits.rs`, `steps.rs` | the operations, limits of their parameters, and lists of them as JSON |
+//! | `op.rs`, `op/` | the operations, their parameters and their names |
+//! | `limits.rs`, `op_list.rs` | limits of the parameters, and lists of operations as JSON |
 //! | `delta.rs` | changes: how they are inverted, joined and packed |
 //! | `region.rs` | boxes, runs and slices of voxels |
 //! | `brush.rs`, `values.rs`, `flood.rs` | brushes, polygons, and regions connected by value or label |
@@ -33,8 +34,8 @@ mod labels;
 mod limits;
 mod morphology;
 pub mod op;
+pub mod op_list;
 mod region;
-pub mod steps;
 mod values;
 mod watershed;
 

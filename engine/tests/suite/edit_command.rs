@@ -117,12 +117,15 @@ fn one_frame_of_a_mask_is_edited() {
 }
 
 #[test]
-fn an_invalid_list_is_refused_by_step_and_writes_nothing() {
+fn an_invalid_list_names_the_operation_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for (ops, expected) in [
-        (r#"[{"op":"grow","label":1,"mm":3},{"op":"shrink","label":1}]"#, "step 2: op = shrink: missing field `mm`"),
-        (r#"[{"op":"remove_component","voxel":[0,0,0]}]"#, "step 1: voxel = [0, 0, 0]: it is background"),
+        (
+            r#"[{"op":"grow","label":1,"mm":3},{"op":"shrink","label":1}]"#,
+            "operation 2: op = shrink: missing field `mm`",
+        ),
+        (r#"[{"op":"remove_component","voxel":[0,0,0]}]"#, "operation 1: voxel = [0, 0, 0]: it is background"),
         (r#"[{"op":"boolean","operation":"union","a":1,"b":1,"of":"other"}]"#, "needs another mask"),
     ] {
         let [image, mask, list] = files(folder.path(), ops);
@@ -135,6 +138,19 @@ fn an_invalid_list_is_refused_by_step_and_writes_nothing() {
     }
     let output = amlp(&["journal", &at("seg.nii.gz")]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("it is not an edit journal"));
+}
+
+/// Errors and notes said "step", and the manual "operation".
+#[test]
+fn an_entry_of_a_list_is_called_an_operation_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let [image, mask, ops] = files(folder.path(), r#"[{"op":"undo"},{"op":"grow","label":9,"mm":3}]"#);
+    let out = folder.path().join("out.nii.gz").to_str().unwrap().to_owned();
+    let (_, notes) = done(&amlp(&["edit", "--image", &image, "--mask", &mask, "--ops", &ops, "--out", &out]));
+    assert!(notes.contains("operation 1 (undo) changed nothing"), "{notes}");
+    assert!(notes.contains("operation 2 (grow) changed nothing"), "{notes}");
+    let help = String::from_utf8(amlp(&["edit", "--help"]).stdout).unwrap();
+    assert!(!notes.contains("step") && !help.contains("step"), "{notes}{help}");
 }
 
 /// `--out` with the path of the scan replaced the scan by a mask.
@@ -165,7 +181,7 @@ fn a_consensus_of_masks_on_different_grids_names_both() {
     let folder = tempfile::tempdir().unwrap();
     let [image, mask, _] = files(folder.path(), "[]");
     let other = folder.path().join("other.nii.gz").to_str().unwrap().to_owned();
-    // Between the voxels of the other mask, so that it is no part of its grid.
+    // Between the voxels of the other mask, so that it is not part of its grid.
     let mut grid = Grid::new([3, 4, 5], Volume::read(image.as_ref()).unwrap().grid.world_from_voxel);
     grid.world_from_voxel.translation.x += 0.37;
     let like = Volume::new(grid.clone(), VoxelData::F32(vec![0.0; 60]), Scale::IDENTITY);

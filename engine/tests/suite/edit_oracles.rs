@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use engine::edit::steps::{self, Step};
+use engine::edit::op_list::{self, ListedOp};
 use engine::edit::{EditLabels, Scene, apply};
 use engine::event::Control;
 use engine::volume::{Grid, LabelVolume, Scale, Volume, VoxelData};
@@ -45,9 +45,9 @@ fn decode(runs: &[i64]) -> Vec<i64> {
     runs.chunks(2).flat_map(|run| std::iter::repeat_n(run[0], run[1] as usize)).collect()
 }
 
-fn only_step(op: &serde_json::Value) -> engine::edit::Op {
-    let mut steps = steps::parse(&format!("[{op}]")).unwrap();
-    let Some(Step::Edit(op)) = steps.pop() else { panic!("{op} is no operation") };
+fn only_op(op: &serde_json::Value) -> engine::edit::Op {
+    let mut list = op_list::parse(&format!("[{op}]")).unwrap();
+    let Some(ListedOp::Edit(op)) = list.pop() else { panic!("{op} is not an operation") };
     op
 }
 
@@ -65,7 +65,7 @@ fn operations_equal_scipy() {
         let image = Volume::new(grid.clone(), VoxelData::I16((0..grid.len()).map(pattern).collect()), Scale::IDENTITY);
         let before: Vec<u16> = decode(&masks[case.mask]).into_iter().map(|label| label as u16).collect();
         let mut labels = EditLabels::from_volume(&LabelVolume::new(grid, before.clone()).unwrap());
-        let op = only_step(&case.op);
+        let op = only_op(&case.op);
         let scene = Scene { image: Some(&image), ..Scene::default() };
         apply(&op, &mut labels, &scene, &Control::default()).unwrap();
         let new = decode(&case.new).into_iter();
@@ -94,7 +94,7 @@ fn interpolation_is_as_good_as_itk() {
         let used: Vec<usize> =
             drawn.chunks(plane).enumerate().filter(|(_, s)| s.contains(&1)).map(|(k, _)| k).collect();
         let mut labels = EditLabels::from_volume(&LabelVolume::new(mask.grid.clone(), drawn).unwrap());
-        let op = only_step(&serde_json::json!({"op": "interpolate", "label": 1, "axis": 2}));
+        let op = only_op(&serde_json::json!({"op": "interpolate", "label": 1, "axis": 2}));
         apply(&op, &mut labels, &Scene::default(), &Control::default()).unwrap();
         let left_out = (0..mask.len()).filter(|at| {
             let k = at / plane;

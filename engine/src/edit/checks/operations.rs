@@ -8,7 +8,7 @@ use super::strategies::{op, sequence, setting};
 use super::{edited, values_of};
 use crate::ErrorKind;
 use crate::edit::op::{Brush, Mode, Op, Plane, Seed};
-use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, plan, plane_bounds, steps};
+use crate::edit::{Delta, EditLabels, PackedDelta, Scene, VoxelBox, apply, op_list, plan, plane_bounds};
 use crate::event::{Control, Signal};
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
@@ -294,35 +294,41 @@ fn operation_lists_are_read_as_they_are_written() {
         {"op":"grow","label":1,"mm":3},{"op":"interpolate","label":1,"axis":2},
         {"op":"remove_component","voxel":[1,2,3]},{"op":"undo"},{"op":"redo"},
         {"op":"lasso","label":2,"plane":"coronal","action":"erase","points_mm":[[0,0,0],[1,0,0],[0,0,1]]}]"#;
-    let steps = steps::parse(text).unwrap();
-    let names: Vec<&str> = steps.iter().map(steps::Step::name).collect();
+    let list = op_list::parse(text).unwrap();
+    let names: Vec<&str> = list.iter().map(op_list::ListedOp::name).collect();
     assert_eq!(names, ["paint", "paint", "erase", "grow", "interpolate", "remove_component", "undo", "redo", "lasso"]);
-    let steps::Step::Edit(Op::Paint { brush, .. }) = &steps[1] else { panic!("{:?}", steps[1]) };
+    let op_list::ListedOp::Edit(Op::Paint { brush, .. }) = &list[1] else { panic!("{:?}", list[1]) };
     assert_eq!((brush.plane, brush.mode, brush.connected), (Plane::Axis(1), Mode::Slice, true));
 
     for (wrong, expected) in [
         (r#"{"op":"grow"}"#, "expected a list"),
-        (r#"[{"op":"grow","label":1,"mm":3},{"op":"grow","label":1}]"#, "step 2: op = grow: missing field `mm`"),
+        (r#"[{"op":"grow","label":1,"mm":3},{"op":"grow","label":1}]"#, "operation 2: op = grow: missing field `mm`"),
         (
             r#"[{"op":"grow","label":1,"mm":3,"raduis":1}]"#,
-            "step 1: raduis = given: unknown key. Known: label, mm, op, overwrite",
+            "operation 1: raduis = given: unknown key. Known: label, mm, op, overwrite",
         ),
         (r#"[{"op":"undo","count":2}]"#, "unknown key"),
         (r#"[{"op":"grwo"}]"#, "unknown variant `grwo`"),
-        (r#"[{"mm":1}]"#, "step 1: op = missing"),
+        (r#"[{"mm":1}]"#, "operation 1: op = missing"),
         (
             r#"[{"op":"grow","label":70000,"mm":3}]"#,
             "label = 70000: invalid value: integer `70000`, expected a whole number from",
         ),
-        (r#"[{"op":"grow","label":1,"mm":"3"}]"#, "step 1: mm = \"3\": invalid type: string \"3\", expected a number"),
-        (r#"[{"op":"fill","label":1,"voxel":[-1,0,0]}]"#, "step 1: voxel = [-1,0,0]"),
+        (
+            r#"[{"op":"grow","label":1,"mm":"3"}]"#,
+            "operation 1: mm = \"3\": invalid type: string \"3\", expected a number",
+        ),
+        (r#"[{"op":"fill","label":1,"voxel":[-1,0,0]}]"#, "operation 1: voxel = [-1,0,0]"),
         (r#"[{"op":"interpolate","label":1,"axis":3}]"#, "axis = 3"),
-        (r#"[{"op":"paint","label":1,"radius_mm":5,"mode":"4d","points_mm":[[1,2,3]]}]"#, "step 1: mode = \"4d\""),
-        (r#"[{"op":"paint","label":5,"radius_mm":"5","points_mm":[[1,2,3]]}]"#, "step 1: radius_mm = \"5\""),
-        (r#"[{"op":"paint","label":1,"radius_mm":5,"points_mm":[[1,2]]}]"#, "step 1: op = paint: invalid length 2"),
+        (r#"[{"op":"paint","label":1,"radius_mm":5,"mode":"4d","points_mm":[[1,2,3]]}]"#, "operation 1: mode = \"4d\""),
+        (r#"[{"op":"paint","label":5,"radius_mm":"5","points_mm":[[1,2,3]]}]"#, "operation 1: radius_mm = \"5\""),
+        (
+            r#"[{"op":"paint","label":1,"radius_mm":5,"points_mm":[[1,2]]}]"#,
+            "operation 1: op = paint: invalid length 2",
+        ),
         (r#"[{"op":"paint","label":1,"radius_mm":5,"plane":"oblique","points_mm":[[1,2,3]]}]"#, "a normal"),
     ] {
-        let error = steps::parse(wrong).unwrap_err().to_string();
+        let error = op_list::parse(wrong).unwrap_err().to_string();
         assert!(error.contains(expected), "{wrong}: {error}");
     }
 }

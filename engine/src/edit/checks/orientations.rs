@@ -3,7 +3,7 @@
 use glam::{DAffine3, DMat3, DVec3};
 
 use super::{edited, values_of};
-use crate::edit::steps::{self, Step};
+use crate::edit::op_list::{self, ListedOp};
 use crate::edit::{EditLabels, Scene, apply};
 use crate::event::Control;
 use crate::volume::{Grid, LabelVolume, Orientation, Scale, Volume, VoxelData};
@@ -72,28 +72,28 @@ fn all_48_orientations_give_the_same_result_in_the_patient() {
     let grid = upright();
     let start = phantom(&grid);
     let values: Vec<i16> = (0..grid.len()).map(|index| ((index * 7919 + index / 25 * 31) % 97) as i16).collect();
-    let steps = steps::parse(OPS).unwrap();
+    let list = op_list::parse(OPS).unwrap();
     let run = |orientation: Orientation| -> Vec<Vec<u16>> {
         let own = grid.reoriented(&orientation);
         let mut labels = edited(&own, &orientation.apply(&start, grid.shape));
         let image = VoxelData::I16(orientation.apply(&values, grid.shape));
         let image = Volume::new(own, image, Scale::IDENTITY);
         let scene = Scene { image: Some(&image), ..Scene::default() };
-        let after = |step: &Step| {
-            let Step::Edit(op) = step else { panic!("{step:?}") };
+        let after = |listed: &ListedOp| {
+            let ListedOp::Edit(op) = listed else { panic!("{listed:?}") };
             apply(op, &mut labels, &scene, &Control::default()).unwrap();
             orientation.inverse(&values_of(&labels), grid.shape)
         };
-        steps.iter().map(after).collect()
+        list.iter().map(after).collect()
     };
     let expected = run(Orientation::IDENTITY);
     for (n, pair) in std::iter::once(&start).chain(&expected).collect::<Vec<_>>().windows(2).enumerate() {
-        assert!(pair[0] != pair[1], "{} changes nothing, so it is not tested", steps[n].name());
+        assert!(pair[0] != pair[1], "{} changes nothing, so it is not tested", list[n].name());
     }
     for orientation in Orientation::all() {
         for (n, (found, expected)) in run(orientation).iter().zip(&expected).enumerate() {
             let differ = found.iter().zip(expected).filter(|(a, b)| a != b).count();
-            assert_eq!(differ, 0, "{} in {orientation:?}", steps[n].name());
+            assert_eq!(differ, 0, "{} in {orientation:?}", list[n].name());
         }
     }
 }
@@ -110,7 +110,7 @@ fn interpolation_is_the_same_in_all_48_orientations() {
     let run = |orientation: Orientation| {
         let mut labels = edited(&grid.reoriented(&orientation), &orientation.apply(&drawn, grid.shape));
         let text = format!(r#"[{{"op":"interpolate","label":1,"axis":{}}}]"#, orientation.axis[2]);
-        let Step::Edit(op) = steps::parse(&text).unwrap().remove(0) else { panic!("no edit") };
+        let ListedOp::Edit(op) = op_list::parse(&text).unwrap().remove(0) else { panic!("no edit") };
         apply(&op, &mut labels, &Scene::default(), &Control::default()).unwrap();
         orientation.inverse(&values_of(&labels), grid.shape)
     };
@@ -136,7 +136,7 @@ fn interpolation_fills_gaps_only() {
         .map(|(index, &l)| if [4, 5, 9, 14].contains(&(index / (25 * 23))) { l } else { 0 })
         .collect();
     let mut labels: EditLabels = edited(&grid, &drawn);
-    let Step::Edit(op) = steps::parse(r#"[{"op":"interpolate","label":1,"axis":2}]"#).unwrap().remove(0) else {
+    let ListedOp::Edit(op) = op_list::parse(r#"[{"op":"interpolate","label":1,"axis":2}]"#).unwrap().remove(0) else {
         panic!("no edit")
     };
     let delta = apply(&op, &mut labels, &Scene::default(), &Control::default()).unwrap();

@@ -8,7 +8,7 @@ use super::strategies::{brush, setting};
 use super::{edited, values_of};
 use crate::edit::op::{Brush, Mode, Op, Plane};
 use crate::edit::watershed::{BETWEEN, LEVELS, PER_MM};
-use crate::edit::{Scene, apply, steps};
+use crate::edit::{Scene, apply, op_list};
 use crate::event::Control;
 use crate::volume::{Grid, Scale, Volume, VoxelData};
 
@@ -211,9 +211,9 @@ fn strokes_in_a_list_are_read_and_their_keys_checked() {
             "outside":[{{"radius_mm":1,"mode":"2d","axis":2,"{key}":true,"points_mm":[[1,2,3],[4,5,6]]}}]}}]"#
         )
     };
-    let read = steps::parse(&list("connected")).unwrap();
-    let steps::Step::Edit(Op::Watershed { outside, smooth_mm: None, .. }) = &read[0] else { panic!("{read:?}") };
+    let read = op_list::parse(&list("connected")).unwrap();
+    let op_list::ListedOp::Edit(Op::Watershed { outside, smooth_mm: None, .. }) = &read[0] else { panic!("{read:?}") };
     assert_eq!((outside[0].plane, outside[0].connected), (Plane::Axis(2), true));
-    let error = steps::parse(&list("conected")).unwrap_err().to_string();
-    assert!(error.contains("step 1: conected = given: unknown key. Known: connected, mode"), "{error}");
+    let error = op_list::parse(&list("conected")).unwrap_err().to_string();
+    assert!(error.contains("operation 1: conected = given: unknown key. Known: connected, mode"), "{error}");
 }
