@@ -330,7 +330,7 @@ mod tests {
     fn undamaged_samples_are_read() {
         for (at, sample) in generated().iter().enumerate() {
             let found = read_from_memory(sample, 0).expect("within the limits");
-            // The structure set finds its images only with them at hand, and the DICOMDIR has none.
+            // A structure set is read only with its images, and a DICOMDIR has none.
             let expected = match at {
                 0 => (1, 2, 0),
                 1 => (1, 1, 1),

@@ -13,7 +13,7 @@ const MAX_FILE_SIZE: u64 = 600 << 10;
 pub(crate) const SLICES: usize = 4;
 /// Maximum size in bytes of the files of a small sample together, and maximum number of pixels of a frame.
 const SMALL: (usize, usize) = (12 << 10, 64 * 64);
-/// Compressed frames, one a line.
+/// Compressed frames, one per line.
 const FRAMES: &str = include_str!("frames.txt");
 /// Rows and columns of the generated images.
 const SIDE: u16 = 16;

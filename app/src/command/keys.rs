@@ -130,7 +130,7 @@ fn modifier_count(modifiers: Modifiers) -> usize {
     usize::from(modifiers.command) + usize::from(modifiers.shift) + usize::from(modifiers.alt)
 }
 
-/// Commands that repeat while their key is held; others need a press each.
+/// Commands that repeat while their key is held; others need one press each time.
 fn repeats(command: &Command) -> bool {
     matches!(
         command,

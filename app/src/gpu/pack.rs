@@ -75,7 +75,7 @@ impl Plan {
         first(indices.start)..first(indices.end).max(first(indices.start))
     }
 
-    /// The smallest box of stored voxels behind a region of texels.
+    /// The smallest box of stored voxels that a region of texels shows.
     pub fn voxels_of(&self, Region { first, size }: Region) -> VoxelBox {
         VoxelBox {
             min: std::array::from_fn(|a| self.stored_at(a, first[a])),

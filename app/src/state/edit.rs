@@ -80,7 +80,7 @@ impl EditChoices {
         }
     }
 
-    /// Makes the brush larger (positive) or smaller by steps of a sixth, at least a tenth of a mm each.
+    /// Makes the brush larger (positive) or smaller in steps of a sixth of its radius, but at least 0.1 mm.
     pub fn resize(&mut self, steps: i64) {
         for _ in 0..steps.unsigned_abs() {
             let (now, by) = (self.radius_mm, (self.radius_mm / 6.0).max(0.1));

@@ -7,7 +7,7 @@ use lanes::{Cpu, Loop};
 
 /// A pass over the values of all pixels.
 pub(super) trait Pass {
-    /// Processes `N` channels, starting at `first`. Mark it `#[inline(always)]`, as [`Loop::run`] asks.
+    /// Processes `N` channels, starting at `first`. Mark it `#[inline(always)]`, as [`Loop::run`] requires.
     fn channels<const N: usize>(&mut self, first: usize);
 }
 

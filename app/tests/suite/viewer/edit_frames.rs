@@ -88,7 +88,7 @@ fn an_edit_changes_the_displayed_frame_and_undo_goes_to_it() {
     assert!(!document(&window).is_unsaved() && !document(&window).is_corrected());
     send(&mut window, EditCommand::JumpTo(2));
     assert_eq!(frame_and_labels(&window), (3, vec![1, 3]));
-    // Whole labels, too, are those of the shown frame.
+    // Whole labels are also those of the shown frame.
     let whole = engine::edit::Op::Relabel { from: 3, to: 5, seed: engine::edit::op::Seed::default() };
     send(&mut window, EditCommand::Apply(Box::new(whole)));
     assert_eq!(labelled(&window, 5), on_fourth);

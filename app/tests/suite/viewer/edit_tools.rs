@@ -25,7 +25,7 @@ pub(super) fn screen_position(window: &Window, pane: PaneId, world: DVec3) -> Po
     rect.min + egui::vec2(at.x as f32, at.y as f32)
 }
 
-/// Moves the pointer with a button down along a path, a frame each.
+/// Moves the pointer with a button down along a path, one point per frame.
 pub(super) fn stroke(window: &mut Window, path: &[Pos2], button: PointerButton, modifiers: Modifiers) {
     begin_stroke(window, path, button, modifiers);
     release(window, *path.last().unwrap(), button);

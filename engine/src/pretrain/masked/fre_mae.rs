@@ -45,7 +45,7 @@ const HALF_WIDTH: Number = Number {
     what: "half-width of the square of low frequencies, over the slice's side",
 };
 
-/// Pixels of tissue behind a token; high frequencies at the slice's size, low ones at a quarter of it.
+/// Masks pixels of tissue with a token. Predicts high frequencies at the slice's size, and low ones at a quarter of it.
 pub struct FreMae {
     config: Config,
 }

@@ -30,7 +30,7 @@ pub(crate) const PRESET: Preset = Preset {
     citation: "Wei et al., Masked Feature Prediction for Self-Supervised Visual Pre-Training, CVPR 2022",
 };
 
-/// Blocks behind a token, HOG of the hidden cells through a linear head on the last block.
+/// Masks blocks with a token. A linear head on the last block predicts the HOG of the masked cells.
 pub struct MaskFeat {
     config: Config,
     grid: PatchGrid,

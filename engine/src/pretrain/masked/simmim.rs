@@ -29,7 +29,7 @@ pub(crate) const PRESET: Preset = Preset {
     citation: "Xie et al., SimMIM: A Simple Framework for Masked Image Modeling, CVPR 2022",
 };
 
-/// 60 % of the units behind a token; the masked pixels through a linear head on the bottleneck.
+/// Masks 60 % of the units with a token. A linear head on the bottleneck predicts the masked pixels.
 pub(crate) struct SimMim {
     config: Config,
     units: PatchGrid,

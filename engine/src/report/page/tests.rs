@@ -102,7 +102,7 @@ fn the_page_has_its_notice_caution_attribution_and_timings() {
     assert!(html.contains("1 min 15 s") && html.contains("1 min 17 s"), "the time of a part and the total");
     // The page loads nothing external and has no scripts.
     assert!(!html.contains("<script") && !html.contains("<link") && !html.contains("src=\"http"));
-    // An empty page is valid, too.
+    // An empty page is also valid.
     assert_eq!(unbalanced(&page(&PageInput::default())), Vec::<String>::new());
 }
 

@@ -5,7 +5,7 @@ use crate::tile::{Shape, Tile, Vector, by_shape};
 #[derive(Clone, Copy)]
 pub(crate) struct Eight([f32; 8]);
 
-// SAFETY of all below: as the trait asks.
+// SAFETY of all below: as the trait requires.
 impl Vector for Eight {
     const LANES: usize = 8;
     #[inline(always)]

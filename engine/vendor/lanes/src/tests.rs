@@ -40,7 +40,7 @@ impl Product {
     fn of(cpu: Cpu, shape: Shape, side_by_side: bool, windows: bool) -> Self {
         let Shape { rows, vectors, columns } = shape;
         let width = cpu.lanes() * vectors;
-        // Rows of the left factor one behind the other, or its steps.
+        // Consecutive rows of the left factor, or consecutive steps.
         let (row_stride, step_stride) = if side_by_side { (1, rows + 2) } else { (7, 1) };
         let (right_stride, out_stride) = (width + 3, columns + 5);
         let segments =

@@ -46,7 +46,7 @@ impl Pixels {
     }
 }
 
-/// Columns of so many tiles and their margins.
+/// Number of columns of `tiles` tiles and their margins.
 #[inline]
 fn columns(tiles: usize, margins: usize) -> usize {
     tiles.checked_mul(2).and_then(|columns| columns.checked_add(margins)).expect("a count of tiles that wraps around")

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 use crate::Loop;
 use crate::tile::{Shape, Tile, Vector, by_shape};
 
-// SAFETY of all below: as the trait asks.
+// SAFETY of all below: as the trait requires.
 impl Vector for __m512 {
     const LANES: usize = 16;
     #[inline(always)]
