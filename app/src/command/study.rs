@@ -78,7 +78,8 @@ pub fn actions(list: &mut ActionList, state: &State) {
     add(list, "Reload the studies", StudyCommand::Refresh);
     if state.study_folder().is_none() {
         for study in state.cache.study.listed.iter().flatten() {
-            add(list, &format!("Open {}", name_of(&study.path)), StudyCommand::Open(study.path.clone()));
+            let label = format!("Open {} ({})", study.name(), name_of(&study.path));
+            add(list, &label, StudyCommand::Open(study.path.clone()));
         }
         return;
     }

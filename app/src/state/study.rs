@@ -9,7 +9,7 @@ use egui::Color32;
 use engine::edit::EditLabels;
 use engine::study::summary::{Group, MethodSummary, Metric};
 use engine::study::views::TablePlan;
-use engine::study::{StudyRecord, StudyStatus};
+use engine::study::{Plan, StudyOverview, StudyRecord};
 use engine::volume::LabelVolume;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,7 @@ use super::train::{Column, TrainPage};
 use super::{Mode, State};
 use crate::gpu::Texture;
 use crate::theme::palette;
+use crate::widget::format;
 pub use patients::StudyPatient;
 
 /// Section below the table of a study.
@@ -80,8 +81,29 @@ pub struct StudySession {
 pub struct ListedStudy {
     /// Its folder.
     pub path: PathBuf,
-    /// Its progress, or why it cannot be read.
-    pub status: Result<StudyStatus, String>,
+    /// What it compares and how far it is, or why it cannot be read.
+    pub overview: Result<StudyOverview, String>,
+}
+
+impl ListedStudy {
+    /// The name of its plan, or of its folder if the plan cannot be read.
+    pub fn name(&self) -> String {
+        self.overview.as_ref().map_or_else(|_| format::file_name(&self.path), |study| study.plan.name.clone())
+    }
+}
+
+/// What a plan compares: "lgg: 4 methods with 5 %, 10 % labelled".
+pub fn contents(plan: &Plan) -> String {
+    let cohorts: Vec<&str> = plan.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();
+    let methods = format::plural(plan.methods.len(), "method", "methods");
+    let mut budgets: Vec<String> = Vec::new();
+    for budget in plan.methods.iter().flat_map(|method| plan.budgets(method)) {
+        let budget = budget.replace('%', " %");
+        if !budgets.contains(&budget) {
+            budgets.push(budget);
+        }
+    }
+    format!("{}: {methods} with {} labelled", cohorts.join(", "), budgets.join(", "))
 }
 
 /// Studies read from disk.
@@ -285,6 +307,21 @@ mod tests {
     fn mask(voxels: [u8; 4]) -> EditLabels {
         let grid = Grid::new([4, 1, 1], glam::DAffine3::IDENTITY);
         EditLabels::from_volume(&LabelVolume::new(grid, voxels.to_vec()).unwrap())
+    }
+
+    /// The list had only the names of folders.
+    #[test]
+    fn a_listed_study_is_described_by_its_plan() {
+        let text = "name = 'Small study'\nlabels = { budgets = ['5%', '10%'] }\npretrain = {}\nfinetune = {}\n\
+                    cohorts = [{ name = 'lgg', path = 'c', modality = ['flair'] }]\n\
+                    methods = [{ name = 'sup' }, { name = 'more', budgets = ['10%', 'all'] }]\n";
+        let plan = Plan::from_toml(text, Path::new("plan.toml")).unwrap();
+        assert_eq!(contents(&plan), "lgg: 2 methods with 5 %, 10 %, all labelled");
+        let (status, path) = (engine::study::StudyStatus::default(), PathBuf::from("runs/small"));
+        let overview = Ok(StudyOverview { plan, status, changed: 1.0 });
+        let listed = ListedStudy { path, overview };
+        assert_eq!(listed.name(), "Small study");
+        assert_eq!(ListedStudy { overview: Err("damaged".into()), ..listed }.name(), "small");
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub mod patient;
 use std::path::{Path, PathBuf};
 
 use engine::run::study::find_studies;
-use engine::study::{Comparison, StudyRecord, StudyStatus, read_means, read_status};
+use engine::study::{Comparison, StudyRecord, StudyStatus, read_means, read_overview, read_status};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession};
@@ -97,9 +97,12 @@ impl Job for ListStudies {
         let mut studies = Vec::new();
         for path in folders {
             handle.check()?;
-            let status = read_status(&path).map_err(|error| error.to_string());
-            studies.push(ListedStudy { path, status });
+            let overview = read_overview(&path).map_err(|error| error.to_string());
+            studies.push(ListedStudy { path, overview });
         }
+        // Newest first; studies that cannot be read last.
+        let changed = |study: &ListedStudy| study.overview.as_ref().map_or(0.0, |study| study.changed);
+        studies.sort_by(|a, b| changed(b).total_cmp(&changed(a)));
         Ok(studies)
     }
 

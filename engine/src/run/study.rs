@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::checkpoint::Slot;
 use super::folder::list;
 use super::text::{read_json, read_text};
-use super::{evaluation, lock};
+use super::{evaluation, lock, workspace};
 use crate::disk::atomic::{sha256, write_atomic};
 use crate::event::Control;
 use crate::{Error, ErrorKind, Result};
@@ -124,6 +124,13 @@ impl StudyFolder {
     /// True if a process works on a run.
     pub fn is_locked(&self, run: &str) -> bool {
         lock::held_by(&self.run(run)).is_some()
+    }
+
+    /// Time of the last change to the study or one of its runs, in seconds since 1970; 0 if unknown.
+    pub fn changed(&self) -> f64 {
+        let runs = list(&self.path("runs")).unwrap_or_default();
+        let runs = runs.iter().map(|run| workspace::changed(&run.path()));
+        runs.fold(workspace::newest(&self.0, &["plan.toml", "splits.json", "report.html"]), f64::max)
     }
 
     /// True if a file of the study exists.

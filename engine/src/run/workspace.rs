@@ -344,7 +344,7 @@ fn settings(config: &Config) -> Result<BTreeMap<String, String>> {
 }
 
 /// Modification time of the newest file of a run, in seconds since 1970; 0 if unknown.
-fn changed(path: &Path) -> f64 {
+pub(super) fn changed(path: &Path) -> f64 {
     let files = [
         "events.jsonl",
         "report.json",
@@ -353,6 +353,11 @@ fn changed(path: &Path) -> f64 {
         "evaluation/evaluation.json",
         "evaluation-best/evaluation.json",
     ];
+    newest(path, &files)
+}
+
+/// Modification time of the newest of some files in a folder, in seconds since 1970; 0 if none exists.
+pub(super) fn newest(path: &Path, files: &[&str]) -> f64 {
     let time = |file: &str| {
         let written = fs::metadata(path.join(file)).ok()?.modified().ok()?;
         written.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())

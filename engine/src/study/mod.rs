@@ -17,7 +17,7 @@
 //! | `statistics.rs`, `summary.rs` | intervals, tests, spreads |
 //! | `tables.rs`, `views.rs`, `figures.rs`, `report.rs` | the tables, what each shows, the pictures and the page |
 //! | `read.rs` | reads a study's status from disk |
-//! | `paper.rs` | the paper's own numbers |
+//! | `paper.rs`, `layout.rs` | the paper's own numbers, and its tables in their own layout |
 //!
 //! ```text
 //! OUT/
@@ -38,6 +38,7 @@ mod clustering;
 mod estimate;
 pub mod figures;
 mod job;
+mod layout;
 mod overrides;
 mod paper;
 pub mod plan;
@@ -69,8 +70,8 @@ pub use estimate::{JobEstimate, StudyEstimate, estimate};
 pub use job::{Cell, Job, Jobs, Rates};
 pub use plan::Plan;
 pub use rates::Lock;
-pub use read::{SegmentedScan, StudyRecord, StudyRun, StudyRunState, StudyStatus};
-pub use read::{read_means, read_status, read_study, segmentations};
+pub use read::{SegmentedScan, StudyOverview, StudyRecord, StudyRun, StudyRunState, StudyStatus};
+pub use read::{read_means, read_overview, read_status, read_study, segmentations};
 pub use ready::{READY_PLANS, ready_plan};
 pub use results::{Gap, Results, Row};
 pub use runner::JobState;
@@ -147,7 +148,7 @@ impl Splits {
         let digest = rates::plan_digest(plan)?;
         if let Some(splits) = folder.read::<Self>(SPLITS)? {
             if splits.plan_sha256 != digest {
-                let why = "was drawn for another plan. Choose another --out for the changed plan";
+                let why = "was drawn for another plan. Choose another folder for the changed plan";
                 return Err(Error::file(&folder.path(SPLITS), why));
             }
             return Ok(splits);

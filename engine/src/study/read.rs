@@ -88,6 +88,17 @@ impl StudyStatus {
     }
 }
 
+/// A study in a list: what it compares and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StudyOverview {
+    /// What is compared.
+    pub plan: Plan,
+    /// How far it is.
+    pub status: StudyStatus,
+    /// Time of its last change, in seconds since 1970; 0 if unknown.
+    pub changed: f64,
+}
+
 /// A study with its status and results so far.
 #[derive(Clone, Debug)]
 pub struct StudyRecord {
@@ -238,6 +249,15 @@ impl Clock<'_> {
 /// A folder without a study, or with one whose documents do not belong together.
 pub fn read_status(folder: &Path) -> Result<StudyStatus> {
     StudyDocuments::open(folder)?.status()
+}
+
+/// What the study in a folder compares, and how far it is.
+///
+/// # Errors
+/// As [`read_status`].
+pub fn read_overview(folder: &Path) -> Result<StudyOverview> {
+    let stored = StudyDocuments::open(folder)?;
+    Ok(StudyOverview { status: stored.status()?, changed: stored.folder.changed(), plan: stored.plan })
 }
 
 /// The study in a folder: how far it is, and the statistics of all that is measured.

@@ -32,10 +32,11 @@ fn line(ui: &mut Ui, name: &str, before: Option<f64>, after: Option<f64>) {
     let t = theme::tokens(ui);
     let dice = |dice: Option<f64>| dice.map_or_else(|| format::NONE.to_owned(), |dice| format!("{dice:.3}"));
     let change = before.zip(after).map(|(before, after)| after - before);
+    // Without colour: no test supports a statement.
     let (text, color) = match change {
         None => (format::NONE.to_owned(), t.text_dim),
-        Some(change) if change >= 0.0 => (format!("+{change:.3}"), t.ok),
-        Some(change) => (format!("\u{2212}{:.3}", -change), t.warn),
+        Some(change) if change >= 0.0 => (format!("+{change:.3}"), t.text),
+        Some(change) => (format!("\u{2212}{:.3}", -change), t.text),
     };
     let label = ui.label(RichText::new(name).font(font::body()).color(t.text));
     let description = format!("Dice of {name}: {} before, {} after", dice(before), dice(after));

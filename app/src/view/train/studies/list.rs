@@ -1,9 +1,12 @@
 //! The studies of the workspace, and others that were opened before.
 
-use egui::{RichText, ScrollArea, Ui};
+use egui::{Response, RichText, ScrollArea, Ui};
+use engine::study::StudyOverview;
 
 use super::{progress, row};
 use crate::command::{Command, Sender, StudyCommand};
+use crate::state::runs::date;
+use crate::state::study::{ListedStudy, contents};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, font, icon, size, space};
 use crate::widget::{EmptyState, ErrorState, ListRow, LoadingState, PushButton};
@@ -39,21 +42,34 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             ScrollArea::vertical().id_salt("studies").show(ui, |ui| {
                 ui.spacing_mut().item_spacing.y = 2.0;
                 for study in studies {
-                    let (t, name) = (theme::tokens(ui), format::file_name(&study.path));
-                    let (what, drawing, color) = match &study.status {
-                        Err(why) => (why.clone(), icon::WARN, t.warn),
-                        Ok(status) if status.failed() > 0 => (progress(status), icon::ERROR, t.error),
-                        Ok(status) if status.is_complete() => (progress(status), icon::DONE, t.ok),
-                        Ok(status) if status.processes > 0 => (progress(status), icon::TRAIN, t.accent_text),
-                        Ok(status) => (progress(status), icon::PENDING, t.text_dim),
-                    };
-                    let row = ui.add(ListRow::new(&name).subtitle(&what).icon_colored(drawing, color));
-                    let row = row.accessible_name(format!("Study {name}"));
-                    if row.on_hover_text(study.path.display().to_string()).clicked() {
+                    if row_of(ui, study).clicked() {
                         sender.send(Command::Study(StudyCommand::Open(study.path.clone())));
                     }
                 }
             });
         }
     }
+}
+
+/// A study by the name of its plan, with its progress, contents, folder and date.
+fn row_of(ui: &mut Ui, study: &ListedStudy) -> Response {
+    let (t, folder) = (theme::tokens(ui), format::file_name(&study.path));
+    let (what, changed, drawing, color) = match &study.overview {
+        Err(why) => (why.clone(), String::new(), icon::WARN, t.warn),
+        Ok(StudyOverview { plan, status, changed }) => {
+            let (drawing, color) = match status {
+                status if status.failed() > 0 => (icon::ERROR, t.error),
+                status if status.is_complete() => (icon::DONE, t.ok),
+                status if status.processes > 0 => (icon::TRAIN, t.accent_text),
+                _ => (icon::PENDING, t.text_dim),
+            };
+            let what = [progress(status), contents(plan), format!("folder {folder}")].join(" \u{b7} ");
+            (what, date(*changed), drawing, color)
+        }
+    };
+    let name = study.name();
+    let row = ListRow::new(&name).subtitle(&what).trailing(&changed).icon_colored(drawing, color);
+    let response = ui.add(row).accessible_name(format!("Study {folder}"));
+    ui.accesskit_node_builder(response.id, |node| node.set_description(format!("{name}. {what}")));
+    response.on_hover_text(format!("{what}\n{}", study.path.display()))
 }

@@ -33,7 +33,7 @@ struct CellText {
     mean: [String; 2],
     difference: [String; 2],
     p: String,
-    /// 1 if the interval is on the better side, -1 on the worse.
+    /// 1 if the method is better than the reference by interval and test, -1 if it is worse, else 0.
     verdict: i8,
     /// What is missing, in a sentence.
     warning: Option<String>,
@@ -56,7 +56,7 @@ impl CellText {
             None => [none(), "failed".into()],
         };
         let (difference, p, verdict) = match paired(method, metric, reference) {
-            Some(d) => (difference(d, decimals), p.map_or_else(none, p_value), verdict(d, metric)),
+            Some(d) => (difference(d, decimals), p.map_or_else(none, p_value), verdict(d, p, metric)),
             None if Some(method.method.as_str()) == reference => {
                 (["reference".into(), String::new()], String::new(), 0)
             }
@@ -120,8 +120,15 @@ fn p_value(p: f64) -> String {
     if p < 0.001 { "<0.001".into() } else { fixed(p, 3) }
 }
 
-/// 1 if the whole interval is on the better side of 0, -1 if it is on the worse one.
-fn verdict(d: &Difference, metric: Metric) -> i8 {
+/// Corrected p values from here on support no statement, whatever the interval.
+const LEVEL: f64 = 0.05;
+
+/// 1 if the corrected test supports a difference and the whole interval is on the better side of 0, -1 if it is on the worse
+/// one, else 0.
+fn verdict(d: &Difference, p: Option<f64>, metric: Metric) -> i8 {
+    if p.is_none_or(|p| p >= LEVEL) {
+        return 0;
+    }
     let side = if d.interval[0] > 0.0 { 1 } else { -i8::from(d.interval[1] < 0.0) };
     if is_distance(metric) { -side } else { side }
 }
@@ -331,7 +338,8 @@ fn show_cell(
         }
     }
     let explained = "Mean \u{b1} SD of the patients. Difference over the same patients, draws and seeds, with its 95 % \
-                     interval. Wilcoxon p of the patients, after Holm's correction over the shown methods.";
+                     interval. Wilcoxon p of the patients, after Holm's correction over the shown methods. Coloured where \
+                     the interval excludes 0 and p is below 0.05.";
     let explained = text.warning.as_ref().map_or_else(|| explained.to_owned(), |why| format!("{why}\n{explained}"));
     response.on_hover_text(explained)
 }
@@ -349,10 +357,25 @@ mod tests {
         let better = d(0.034, [0.012, 0.0561]);
         assert_eq!(difference(&better, 3), ["+0.034", "+0.012 to +0.056"]);
         assert_eq!(difference(&d(-0.01, [-0.02, 0.0004]), 3), ["\u{2212}0.010", "\u{2212}0.020 to +0.000"]);
-        assert_eq!([verdict(&better, Metric::Dsc), verdict(&better, Metric::Hd95Mm)], [1, -1]);
-        assert_eq!(verdict(&d(-1.0, [-2.0, -0.5]), Metric::Hd95Mm), 1);
-        assert_eq!(verdict(&d(0.0, [-0.1, 0.1]), Metric::Dsc), 0);
+        let supported = Some(0.01);
+        assert_eq!([Metric::Dsc, Metric::Hd95Mm].map(|metric| verdict(&better, supported, metric)), [1, -1]);
+        assert_eq!(verdict(&d(-1.0, [-2.0, -0.5]), supported, Metric::Hd95Mm), 1);
+        assert_eq!(verdict(&d(0.0, [-0.1, 0.1]), supported, Metric::Dsc), 0);
         assert_eq!([p_value(0.0004), p_value(0.0312)], ["<0.001", "0.031"]);
+    }
+
+    /// With few patients, an interval excluded 0 and was green beside a p of 0.4.
+    #[test]
+    fn a_difference_is_coloured_only_if_the_corrected_test_supports_it() {
+        let (better, worse) = (d(0.034, [0.012, 0.0561]), d(-0.034, [-0.0561, -0.012]));
+        for (p, verdicts) in [(Some(0.049), [1, -1]), (Some(0.05), [0, 0]), (Some(0.4), [0, 0]), (None, [0, 0])] {
+            assert_eq!([&better, &worse].map(|d| verdict(d, p, Metric::Dsc)), verdicts, "{p:?}");
+        }
+        let mut own = method(&[], [2, 2]);
+        own.differences.push(better);
+        // The p of the cell is the corrected one, not the difference's own.
+        let cell = |p| CellText::of(&own, Metric::Dsc, Some("sup"), Some(p), false).verdict;
+        assert_eq!([cell(0.02), cell(0.4)], [1, 0]);
     }
 
     fn method(failures: &[&str], units: [usize; 2]) -> MethodSummary {
