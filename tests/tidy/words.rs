@@ -135,6 +135,21 @@ pub const RULES: &[WordRule] = &[
         good: ("engine/src/model/unet.rs", "fn forward(&self, x: Tensor<4>) -> Tensor<4> { x }"),
     },
     WordRule {
+        name: "library messages name no option",
+        why: "the window shows the same messages; the command line adds options to them (see REMEDIES)",
+        within: &["engine/src"],
+        except: &[
+            "engine/src/cli",
+            "engine/src/predict/model_card.rs",
+            "engine/src/report/page/tests.rs",
+            "engine/src/study/plans",
+        ],
+        view: View::Text,
+        words: &["--out", "--split", "--modality", "--cohort", "--scale", "--size", "--spacing", "--strict"],
+        bad: ("engine/src/study/rates.rs", "let why = \"Choose another --out\";"),
+        good: ("engine/src/cli/mod.rs", "const REMEDY: &str = \"--out\";"),
+    },
+    WordRule {
         name: "progress bars stay in the command line",
         why: "everything else reports events",
         within: &["engine/src"],
@@ -190,7 +205,7 @@ pub const RULES: &[WordRule] = &[
             "app/src/view",
             "app/src/app.rs",
         ],
-        // The process's own memory is no file on a disk.
+        // The process's own memory is not a file on a disk.
         except: &["app/src/panel/memory.rs"],
         view: View::Production,
         words: &[

@@ -213,13 +213,17 @@ fn one_line(error: &anyhow::Error) -> String {
 }
 
 /// Remedies that errors name, and their options. The window shows the same errors, so the errors do not name options.
-const REMEDIES: [(&str, &str); 6] = [
+const REMEDIES: [(&str, &str); 10] = [
     ("one of its frames", "--frame"),
     ("labels.any", "--labels-any"),
     ("preprocess.ct_offset", "--ct-offset"),
     ("a CT offset", "--ct-offset"),
     ("(preprocess.spacing)", "--spacing, or a larger --scale of a study"),
     ("(preprocess.size)", "--size"),
+    ("study other modalities", "--modality, with --cohort"),
+    ("another folder for the changed", "--out"),
+    ("Give the split of the run", "--split"),
+    ("strict = true", "--strict"),
 ];
 
 /// A control that Ctrl+C cancels. The current step is finished and saved first. A second Ctrl+C exits at once.

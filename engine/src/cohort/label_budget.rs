@@ -192,7 +192,8 @@ pub fn labelled_subset(train: &[(String, Option<f64>)], budget: &LabelBudget, se
         }
         LabelShare::Count(count) if *count > total => {
             let what = if budget.any { "mask" } else { "lesion" };
-            return Err(Error::config("labels", share, format!("only {total} training patients have a {what}")));
+            let patients = plural(total, "training patient has", "training patients have");
+            return Err(Error::config("labels", share, format!("only {patients} a {what}")));
         }
         LabelShare::Count(count) => *count,
         LabelShare::Percent(percent) => (percent / 100.0 * total as f64 + 1e-9).round() as usize,

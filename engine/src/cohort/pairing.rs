@@ -75,7 +75,7 @@ pub fn find_split(segmentations: &Path) -> Result<PathBuf> {
     let files = folders.iter().map(|folder| folder.join("split.json"));
     files.into_iter().find(|file| file.is_file()).ok_or_else(|| {
         let why = format!(
-            "found no split.json next to the segmentations or up to {LEVELS_UP} folders above. Give --split FILE"
+            "found no split.json next to the segmentations or up to {LEVELS_UP} folders above. Give the split of the run"
         );
         Error::file(segmentations, why)
     })
@@ -403,6 +403,6 @@ mod tests {
             assert!(find_split(&root.join(below)).unwrap().ends_with("run/split.json"), "{below}");
         }
         let error = find_split(&root.join("run/1/2/3")).unwrap_err().to_string();
-        assert!(error.contains("Give --split FILE"), "{error}");
+        assert!(error.contains("Give the split of the run"), "{error}");
     }
 }

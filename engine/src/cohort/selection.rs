@@ -73,12 +73,12 @@ impl Selection {
         self.left_out.is_empty() && self.masks_left_out.is_empty()
     }
 
-    /// Fails unless everything is used, as `--strict` requires.
+    /// Fails unless everything is used.
     ///
     /// # Errors
     /// The summary, if a scan or a mask is left out.
     pub fn require_complete(&self) -> Result<()> {
-        if self.is_complete() { Ok(()) } else { Err(Error::config("--strict", "on", self.to_string())) }
+        if self.is_complete() { Ok(()) } else { Err(Error::config("strict", true, self.to_string())) }
     }
 
     /// Fails if no scan is selected.

@@ -74,7 +74,7 @@ impl Lock {
             return Err(ErrorKind::Version { path, found, supported }.into());
         }
         if lock.plan_sha256 != plan_digest(jobs.plan)? {
-            let why = "belongs to another version of the plan. Choose another --out for the changed plan";
+            let why = "belongs to another version of the plan. Choose another folder for the changed plan";
             return Err(Error::file(&path, why));
         }
         Ok(Some(lock))

@@ -147,8 +147,10 @@ impl Runner<'_> {
             config.labels.from.clone_from(&stored.labels.from);
             let differences = differences(&stored, &config)?;
             if !differences.is_empty() {
-                let why =
-                    format!("contains a run with other settings ({}). Choose another --out", differences.join("; "));
+                let why = format!(
+                    "contains a run with other settings ({}). Choose another folder for the changed settings",
+                    differences.join("; ")
+                );
                 return Err(Error::file(&run, why));
             }
             if cost(self.folder, name).is_some() {

@@ -57,7 +57,7 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
     let config = with_known_modalities(config, &cases)?;
     if let Some(file) = &plan.split.file {
         let split = with_volumes(Split::read(file)?, &config, &cases, control)?;
-        let labelled = labelled_draws(plan, &split, 0)?;
+        let labelled = labelled_draws(plan, &split, 0).map_err(|error| too_few(cohort, &error, "labels.budgets"))?;
         return Ok(vec![Fold { split, labelled }]);
     }
     let mut patients = eligible_patients(&config, &cases, control)?;
@@ -79,13 +79,13 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
     );
     if tests * plan.split.folds > masked || tests + vals >= masked {
         let why = format!(
-            "{} of {} and {} need more than the {} with a mask. Lower split.test or split.validation",
+            "{} of {} and {} need more than the {} with a mask",
             plural(plan.split.folds, "fold", "folds"),
             plural(tests, "test patient", "test patients"),
             plural(vals, "validation patient", "validation patients"),
             plural(masked, "patient", "patients"),
         );
-        return Err(Error::config(format!("cohorts.{}", cohort.name), cohort.path.display(), why));
+        return Err(too_few(cohort, &why, "split.test or split.validation"));
     }
     let mut tested: Vec<(String, Option<f64>)> = Vec::new();
     let mut folds = Vec::new();
@@ -96,12 +96,18 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         split.train.extend(tested.iter().map(|(id, _)| id.clone()));
         split.train.sort_unstable();
         split.lesion_ml.extend(tested.iter().cloned());
-        let labelled = labelled_draws(plan, &split, fold)?;
+        let labelled = labelled_draws(plan, &split, fold).map_err(|error| too_few(cohort, &error, "labels.budgets"))?;
         folds.push(Fold { split, labelled });
         patients = rest;
         tested.extend(test);
     }
     Ok(folds)
+}
+
+/// A cohort that has too few patients for a setting of the plan. In a predefined plan, each modality is a cohort.
+fn too_few(cohort: &CohortPlan, why: &dyn std::fmt::Display, setting: &str) -> Error {
+    let why = format!("{why}. Lower {setting}, or study other modalities of this cohort");
+    Error::config(format!("cohorts.{}", cohort.name), cohort.path.display(), why)
 }
 
 fn labelled_draws(plan: &Plan, split: &Split, fold: usize) -> Result<Vec<(String, Vec<Vec<String>>)>> {

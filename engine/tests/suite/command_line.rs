@@ -147,8 +147,31 @@ fn a_built_in_plan_without_a_cohort_says_what_it_needs() {
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("needs --cohort DIR") && text.contains(&format!("--print-plan {name}")), "{text}");
     }
-    let output = amlp().args(["study", "absent.toml", "--out", "out"]).current_dir(temp.path()).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().contains("absent.toml: cannot read"));
+    for (plan, why) in
+        [("absent.toml", "absent.toml: cannot read"), ("quik", "plan = quik: choose one of quick, evidence")]
+    {
+        let output = amlp().args(["study", plan, "--out", "out"]).current_dir(temp.path()).output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(why), "{text}");
+    }
+}
+
+/// The error named only settings of a plan file, which a built-in plan does not have.
+#[test]
+fn a_built_in_plan_on_a_modality_of_few_patients_names_the_option_that_leaves_it_out() {
+    let temp = tempfile::tempdir().unwrap();
+    // The plan tests 4 patients, validates on 2 and labels 2.
+    for (patients, why) in [(5, "the 5 patients with a mask"), (7, "only 1 training patient has a lesion")] {
+        let root = cohort(&temp.path().join(patients.to_string()), patients);
+        let mut command = amlp();
+        command.args(["study", "quick", "--dry-run", "--cohort"]).arg(&root).arg("--out").arg(temp.path().join("out"));
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        for part in ["cohorts.pet", why, "other modalities", "(option --modality, with --cohort)"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
 }
 
 /// The system kills a process that writes beyond its file-size limit, unless the process handles the signal.
