@@ -187,9 +187,10 @@ pub fn actions(list: &mut ActionList, state: &State) {
     }
     for pin in state.pins() {
         let other = timeline.pin.as_ref() != Some(&pin);
-        add(other, format!("Show the pinned slice {pin}"), "", TimelineCommand::ChoosePin(pin.clone()));
+        let name = state.pin_name(&pin);
+        add(other, format!("Show {name}"), "", TimelineCommand::ChoosePin(pin.clone()));
         if state.is_pinned(&pin) {
-            add(true, format!("Unpin {pin}"), "", TimelineCommand::Unpin(pin));
+            add(true, format!("Unpin {name}"), "", TimelineCommand::Unpin(pin));
         }
     }
     let open = state.document.is_some() && state.pin_config().is_some();

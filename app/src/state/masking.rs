@@ -164,6 +164,12 @@ impl State {
         Some(MaskRequest { case: key, slice, grid: controls.grid, settings: controls.mask_settings() })
     }
 
+    /// Number of the axial slice of the displayed image at the crosshair, from 1, as the views show it.
+    pub fn slice_number(&self) -> Option<usize> {
+        let display = DisplayGrid::new(&self.document.as_ref()?.image().volume.grid, PlaneMode::Native);
+        Some(display.index_at(self.session.view.crosshair)[2] + 1)
+    }
+
     /// Slice of the displayed image at the crosshair, from 0, along its stored axis nearest to S-I.
     pub fn file_slice(&self) -> Option<usize> {
         let grid = &self.document.as_ref()?.image().volume.grid;

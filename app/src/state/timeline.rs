@@ -1,6 +1,7 @@
 //! The open runs, live or replayed: their history, the cursors of both tracks, and their recorded slices.
 
 mod options;
+mod place;
 pub mod probes;
 pub mod run;
 pub mod series;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Mode, State};
 
 pub use options::{Labels, Layer, WatchOptions, WatchView};
+pub use place::{PinPlace, PinSettings};
 pub use probes::{EpochRecord, PinnedSlice, Probes, RecordKey, SliceKey, Update};
 pub use run::OpenRun;
 pub use series::{Quantity, Series};
@@ -82,6 +84,8 @@ pub struct TimelineCache {
     pub failed: Option<(PathBuf, String)>,
     /// The pinned slices read so far.
     pub probes: Probes,
+    /// Their places in their scans, as far as known.
+    pub places: Vec<PinPlace>,
 }
 
 impl TimelineCache {

@@ -119,7 +119,7 @@ pub fn proposed_path(state: &State, purpose: PathPurpose) -> PathBuf {
         PathPurpose::TrainExport(kind) if kind.is_of_curves() => "curves".to_owned(),
         PathPurpose::TrainExport(_) => format!("results_{}", network_word(&state.cache.results)),
         PathPurpose::MaskingPicture | PathPurpose::MaskingTable => {
-            format!("slice{}_masking", state.file_slice().unwrap_or(0))
+            format!("slice{}_masking", state.slice_number().unwrap_or_default())
         }
         PathPurpose::ViewPicture => "view".to_owned(),
         _ => table::name(purpose).to_lowercase(),

@@ -46,12 +46,13 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub type Painter = fn(&mut egui::Ui, &State);
 
 /// Starts follow-up jobs after a command, a result or a timer: the slice of Masking mode, the cohort of the last session, and
-/// records of pinned slices.
+/// records and places of pinned slices.
 pub fn update(state: &mut State, jobs: &mut Jobs) {
     masking::update(state, jobs);
     segment::read_model(state, jobs);
     train::cohort::read_remembered(state, jobs);
     replay::read_missing_probes(state, jobs);
+    replay::locate_missing_pins(state, jobs);
     review::prefetch(state, jobs);
 }
 

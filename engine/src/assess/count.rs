@@ -9,7 +9,7 @@ use crate::cohort::{Case, Cohort};
 use crate::config::Config;
 use crate::event::Control;
 use crate::finetune::negatives_of_epoch;
-use crate::preprocess::{LabelUse, SliceStore, prepared_shape};
+use crate::preprocess::{LabelUse, SliceStore, geometry};
 use crate::volume::Volume;
 use crate::words::plural;
 use crate::{Error, Result};
@@ -117,7 +117,7 @@ fn slices_by_header(config: &Config, case: &Case) -> Result<usize> {
     let image =
         case.images.get(modality).ok_or_else(|| Error::config("modality", modality, "this patient lacks it"))?;
     let grid = Volume::read_grid(&image.path)?;
-    let [_, _, slices] = prepared_shape(&grid, &config.preprocess)?;
+    let [_, _, slices] = geometry(&grid, &config.preprocess)?.prepared_shape;
     Ok(slices.div_ceil(config.training.every_slice))
 }
 

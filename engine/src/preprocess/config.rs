@@ -150,7 +150,7 @@ impl std::str::FromStr for Spacing {
         let numbers: Option<Vec<f64>> = text.split([',', 'x']).map(|t| t.trim().parse().ok()).collect();
         match numbers.map(<[f64; 3]>::try_from) {
             Some(Ok(mm)) if mm.iter().all(|s| s.is_finite() && *s > 0.0) => Ok(Self::Millimetres(mm)),
-            _ => Err(Error::config("spacing", text, "must be iso, native, or three sizes in mm such as 1,1,3")),
+            _ => Err(Error::config("spacing", text, "must be iso, native, or three numbers in mm such as 1,1,3")),
         }
     }
 }

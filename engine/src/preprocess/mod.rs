@@ -24,7 +24,7 @@ pub use case::{prepare_case, read_case};
 pub use config::{BackgroundFill, Kind, KindChoice, PreprocessConfig, Spacing};
 pub use ct::{CtOffset, CtReader, check_ct};
 pub use label_map::{LabelMap, MapSource, TumourPart};
-pub use plan::{CasePlan, ChannelPlan, prepared_shape};
+pub use plan::{CasePlan, ChannelPlan, geometry};
 pub use prepare::{PreparedCase, prepare};
 pub use store::{CaseMeta, DigestMatch, LabelUse, SliceData, SliceFilter, SliceMeta, SliceStore, StoreOptions};
 pub use targets::Targets;

@@ -190,11 +190,19 @@ impl CasePlan {
     /// The prepared slice nearest to source slice `k_source` (0-based, along [`CasePlan::source_slice_axis`]); the
     /// lower one on a tie.
     pub fn prepared_slice_of(&self, k_source: usize) -> usize {
+        let at = (self.from_feet(k_source) as f64 - self.start[2]) / self.step[2];
+        nearest(at, self.prepared_shape[2])
+    }
+
+    /// Source slice `k_source`, counted from the feet instead of along [`CasePlan::source_slice_axis`], both from 0.
+    pub fn from_feet(&self, k_source: usize) -> usize {
         let last = self.source_slices().saturating_sub(1);
-        let along = if self.flipped[2] { last - k_source.min(last) } else { k_source.min(last) };
-        let at = (along as f64 - self.start[2]) / self.step[2];
-        let highest = self.prepared_shape[2].saturating_sub(1) as f64;
-        (at - 0.5 - 1e-6).ceil().clamp(0.0, highest) as usize
+        if self.flipped[2] { last - k_source.min(last) } else { k_source.min(last) }
+    }
+
+    /// The source slice nearest to a prepared slice, both counted from the feet, from 0; the lower one on a tie.
+    pub fn source_slice_of(&self, prepared: usize) -> usize {
+        nearest(self.start[2] + prepared as f64 * self.step[2], self.source_slices())
     }
 
     /// Maps a slice-major field on the prepared grid to the source grid, in file order. A resampled case is
@@ -331,12 +339,17 @@ impl CasePlan {
     }
 }
 
-/// Shape (R, A, S) of a scan on `source` after preprocessing.
+/// The plan of a scan on `source` with only the geometry set, which needs no values.
 ///
 /// # Errors
 /// If `source` is empty or a voxel size is not positive.
-pub fn prepared_shape(source: &Grid, config: &PreprocessConfig) -> Result<[usize; 3]> {
-    Ok(CasePlan::new(source, config.spacing, config.interpolation)?.prepared_shape)
+pub fn geometry(source: &Grid, config: &PreprocessConfig) -> Result<CasePlan> {
+    CasePlan::new(source, config.spacing, config.interpolation)
+}
+
+/// The slice nearest to a fractional position among `count`; the lower one on a tie.
+fn nearest(at: f64, count: usize) -> usize {
+    (at - 0.5 - 1e-6).ceil().clamp(0.0, count.saturating_sub(1) as f64) as usize
 }
 
 /// The transform of a row-major 4x4 matrix.

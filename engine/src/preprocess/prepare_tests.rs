@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 
 use super::*;
-use crate::preprocess::{BackgroundFill, ChannelPlan, Spacing};
+use crate::preprocess::{BackgroundFill, ChannelPlan, Spacing, geometry};
 use crate::volume::{LabelData, Orientation};
 
 /// A slightly rotated RAS grid, so that no axis is exactly anatomical.
@@ -188,6 +188,26 @@ fn source_slices_find_their_prepared_ones() {
     assert_eq!(of(flipped, Spacing::Native), [4, 3, 2, 1, 0]);
     // 1.5 mm: centres at 0.5, 2.5, ... On a tie the lower slice is used.
     assert_eq!(of(Orientation::IDENTITY, Spacing::Millimetres([1.0, 1.0, 1.5])), [0, 2, 4, 6, 8]);
+}
+
+/// Pinned slices had the number of the prepared slice, which is another one than in the views.
+#[test]
+fn a_prepared_slice_has_the_number_of_its_source_slice_from_the_feet() {
+    let grid = ras([4, 4, 5], [1.0, 1.0, 3.0]);
+    let of = |orientation: Orientation, spacing| {
+        let image = stored(&grid, &random(80, 5), &orientation);
+        let plan = geometry(&image.grid, &PreprocessConfig { spacing, ..native() }).unwrap();
+        let numbers = (0..plan.prepared_shape[2]).map(|k| plan.source_slice_of(k)).collect::<Vec<_>>();
+        let stored = (0..plan.source_slices()).map(|k| plan.from_feet(k)).collect::<Vec<_>>();
+        (numbers, stored)
+    };
+    let flipped = Orientation { axis: [2, 0, 1], flip: [true, false, false] };
+    assert_eq!(of(Orientation::IDENTITY, Spacing::Native), (vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4]));
+    assert_eq!(of(flipped, Spacing::Native), (vec![0, 1, 2, 3, 4], vec![4, 3, 2, 1, 0]));
+    // The numbers do not depend on how the file is stored.
+    let fine = of(Orientation::IDENTITY, Spacing::Iso).0;
+    assert_eq!(fine, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
+    assert_eq!(of(flipped, Spacing::Iso).0, fine);
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl<'a> Recorder<'a> {
 
     /// Warns once that a slice cannot be recorded.
     pub fn refuse(&mut self, pin: &Pin, why: &Error) {
-        self.warn(&format!("the pinned slice {pin} is not recorded: {why}"));
+        self.warn(&format!("a pinned slice of {} is not recorded: {why}", pin.case));
         self.refused.insert(pin.clone());
     }
 

@@ -50,6 +50,24 @@ fn shown(last: usize, from: usize) -> State {
     state
 }
 
+/// A pin was named "P:3" beside a view of "Axial 2/23".
+#[test]
+fn a_pinned_slice_has_the_number_that_the_views_show() {
+    let mut state = shown(6, 2);
+    let pin = Pin::new("P", 3);
+    let of = state.pin_settings(&pin).unwrap();
+    assert_eq!(state.pin_name(&pin), "P", "its scan has not been read yet");
+    for (slice, name) in [(Some(1), "P slice 2"), (None, "P prepared slice 4")] {
+        state.cache.timeline.places = vec![PinPlace { of: of.clone(), pin: pin.clone(), slice }];
+        assert_eq!(state.pin_name(&pin), name);
+    }
+    // With another spacing it is another slice.
+    state.cache.timeline.places[0].of.spacing = engine::preprocess::Spacing::Native;
+    assert_eq!(state.pin_name(&pin), "P");
+    state.cache.timeline.pretrain = None;
+    assert_eq!(state.pin_name(&pin), "P prepared slice 4", "no run and no cohort");
+}
+
 #[test]
 fn a_paused_run_is_neither_live_nor_waiting() {
     let mut run = run(1, 0, 1);

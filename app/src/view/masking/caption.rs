@@ -26,8 +26,13 @@ pub(super) fn show(ui: &mut Ui, shared: &FrameContext<'_>, foot: Rect, hovered: 
 /// The slice, and the masking ratio or the hovered patch.
 fn caption(shared: &FrameContext<'_>, hovered: Option<usize>) -> String {
     let (found, report) = (shared.found, &shared.found.report);
-    let slices = shared.state.cache.masking.prepared.as_ref().map_or(0, |prepared| prepared.case.file_slices());
-    let slice = format!("Slice {} of {slices} (index {})", found.wanted.slice + 1, found.wanted.slice);
+    let stored = found.wanted.slice;
+    // Counted from the feet, as in Review. The index is that of the file.
+    let number = shared.state.cache.masking.prepared.as_ref().map(|prepared| {
+        let plan = prepared.case.plan();
+        format!("{} of {}", plan.from_feet(stored) + 1, plan.source_slices())
+    });
+    let slice = format!("Slice {} (index {stored})", number.unwrap_or_default());
     let Some(patch) = hovered.filter(|&patch| patch < report.labels.len()) else {
         let masked = found.masking.count();
         return format!("{slice}\nsigma {:.3}: {masked} of {} masked", report.sigma, report.labels.len());

@@ -54,8 +54,7 @@ impl Job for ClusterSlice {
     type Output = Arc<ClusteredSlice>;
 
     fn spec(&self) -> Spec {
-        let title = format!("Clustering slice {}", self.wanted.slice + 1);
-        let spec = Spec::new(SLOT, title).of_case(self.wanted.case.document);
+        let spec = Spec::new(SLOT, "Clustering the slice").of_case(self.wanted.case.document);
         if is_quick(&self.wanted) { spec.quiet() } else { spec }
     }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use engine::cohort::{Case, Cohort};
 use engine::config::Config;
-use engine::preprocess::prepare_case;
+use engine::preprocess::geometry;
 use engine::probe::Pin;
+use engine::volume::Volume;
 use engine::{Error, Result};
 use glam::DVec3;
 
 use super::SLOT;
 use super::live::show_pins;
-use crate::scene::crop;
 use crate::state::{CaseId, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -43,7 +43,7 @@ pub fn remove(state: &mut State, pin: &Pin) {
     state.settle_pin();
 }
 
-/// Pins the open case's shown axial slice, after finding its index among the prepared slices by world position.
+/// Pins the open case's shown axial slice: the prepared slice nearest to it.
 pub struct PinShownSlice {
     case: CaseId,
     config: Arc<Config>,
@@ -70,11 +70,11 @@ impl Job for PinShownSlice {
     type Output = Pin;
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, format!("Preparing {} to pin a slice", self.title)).of_case(self.case)
+        Spec::new(SLOT, format!("Pinning a slice of {}", self.title)).of_case(self.case)
     }
 
     fn run(&self, handle: &JobHandle) -> Result<Pin, Failure> {
-        let pin = prepared(self)?;
+        let pin = prepared_slice(self)?;
         handle.check()?;
         Ok(pin)
     }
@@ -87,20 +87,22 @@ impl Job for PinShownSlice {
     }
 }
 
-/// The preprocessed slice nearest to a world position.
-fn prepared(shown: &PinShownSlice) -> Result<Pin> {
+/// The preprocessed slice nearest to a world position, from the header of the scan.
+fn prepared_slice(shown: &PinShownSlice) -> Result<Pin> {
     let config = &shown.config;
     let cohort = config.data.discover()?;
     let case = find(&cohort, shown).ok_or_else(|| {
         let why = format!("it is not in the cohort {}", config.data.cohort.display());
         Error::config("patient", &shown.title, why)
     })?;
-    let d = &config.data;
-    let prepared = prepare_case(case, &d.modality, false, &d.targets, &config.preprocess, config.seed)?;
-    let at = crop::affine(&prepared.plan.crop_affine()).inverse().transform_point3(shown.world).z.round();
-    if !(0.0..prepared.shape[2] as f64).contains(&at) {
-        let why = format!("it is outside the {} prepared slices of {}", prepared.shape[2], case.id);
-        return Err(Error::config("slice", at, why));
+    let image = config.data.modality.first().and_then(|modality| case.images.get(modality));
+    let image = image.ok_or_else(|| {
+        Error::config("modality", config.data.modality.join(", "), format!("{} does not have it", case.id))
+    })?;
+    let grid = geometry(&Volume::read_grid(&image.path)?, &config.preprocess)?.prepared_grid();
+    let at = grid.world_from_voxel.inverse().transform_point3(shown.world).z.round();
+    if !(0.0..grid.shape[2] as f64).contains(&at) {
+        return Err(Error::config("slice", at, format!("it is outside the prepared scan of {}", case.id)));
     }
     Ok(Pin::new(case.id.clone(), at as u32))
 }

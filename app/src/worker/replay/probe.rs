@@ -1,20 +1,20 @@
 //! Reads records of pinned slices, a few epochs ahead of the cursor.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use engine::cohort::Cohort;
 use engine::config::Config;
 use engine::event::Stage;
-use engine::probe::{self, Pin, ProbeRecord, ProbeSlice};
-use engine::volume::{LabelVolume, Volume};
+use engine::probe::{self, ProbeRecord, ProbeSlice};
+use engine::volume::LabelVolume;
 use shaders::Cell;
 
+use super::place::source_grid;
 use crate::gpu::{Gpu, Texture};
 use crate::scene::crop::{self, SlicePlacement};
 use crate::state::timeline::probes::{Cells, MAX_RELATIVE, ReadResult};
-use crate::state::timeline::{EpochRecord, OpenRun, PinnedSlice, RecordKey, SliceKey, Update, WatchView};
+use crate::state::timeline::{EpochRecord, OpenRun, PinSettings, PinnedSlice, RecordKey, SliceKey, Update, WatchView};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -23,8 +23,8 @@ const SLOT: Slot = Slot::exclusive("probes");
 /// Maximum epochs per job, because the cursor may move meanwhile.
 const BATCH: usize = 8;
 /// Epochs that are read ahead of the cursor and behind it.
-const AHEAD: usize = 4;
-const BEHIND: usize = 2;
+const EPOCHS_AHEAD: usize = 4;
+const EPOCHS_BEHIND: usize = 2;
 /// The lowest byte that stands for a probability of one half or more.
 const HALF: u8 = 128;
 
@@ -53,8 +53,8 @@ pub(super) fn wanted(state: &State) -> Vec<RecordKey> {
         }
         let recorded = state.session.timeline.pin.as_ref().map_or(&[][..], |pin| run.recorded(pin));
         let at = recorded.partition_point(|&other| other <= epoch);
-        let ahead = recorded[at..].iter().take(AHEAD);
-        let behind = recorded[..at].iter().rev().take(BEHIND + 1);
+        let ahead = recorded[at..].iter().take(EPOCHS_AHEAD);
+        let behind = recorded[..at].iter().rev().take(EPOCHS_BEHIND + 1);
         keys.extend(ahead.chain(behind).filter_map(|&epoch| state.record_key(run, epoch)));
     }
     keys
@@ -174,7 +174,9 @@ fn slice_of(
 fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlice, Failure> {
     let (run, key) = (&request.run, &request.key.slice);
     let slice = probe::read_slice(run, &key.pin, key.stage)?;
-    let oriented = is_oriented(run, &request.config, &key.pin);
+    // Records do not store whether the scan records left and right, so the scan itself is read.
+    let grid = source_grid(&PinSettings::of(&request.config, Some(run)), &key.pin.case);
+    let oriented = grid.is_some_and(|grid| grid.oriented);
     let world_from_crop = crop::at_slice(crop::affine(&slice.world_from_crop), slice.pin.slice as usize);
     let place = place(&slice, slice.side, world_from_crop);
     let picture = match gpu.filter(|_| slice.side > 0) {
@@ -190,20 +192,6 @@ fn upload_slice(request: &RecordRequest, gpu: Option<&Gpu>) -> Result<PinnedSlic
     };
     let window = window_of(&slice);
     Ok(PinnedSlice { slice, world_from_crop, oriented, window, picture, lesion })
-}
-
-/// Whether the scan of a pinned slice records left and right. Records do not store this, so the scan itself is
-/// read; false if it no longer exists.
-fn is_oriented(run: &Path, config: &Config, pin: &Pin) -> bool {
-    let named = &config.data.cohort;
-    // A relative cohort path is resolved here, and against every parent folder of the run.
-    let above = run.ancestors().filter(|_| named.is_relative()).map(|folder| folder.join(named));
-    let places = std::iter::once(named.clone()).chain(above).filter(|place| place.is_dir());
-    let grid = places.filter_map(|place| Cohort::discover(&place).ok()).find_map(|cohort| {
-        let image = cohort.case(&pin.case)?.images.get(config.data.modality.first()?)?;
-        Volume::read_grid(&image.path).ok()
-    });
-    grid.is_some_and(|grid| grid.oriented)
 }
 
 fn place(slice: &ProbeSlice, side: usize, world_from_crop: glam::DAffine3) -> SlicePlacement {

@@ -148,6 +148,6 @@ fn the_shown_slice_is_pinned_while_a_job_runs() {
     let pin = Pin::new("P02", slice as u32);
     assert_eq!(pins.list(), std::slice::from_ref(&pin));
     assert_eq!(state(&window).session.timeline.pin.as_ref(), Some(&pin));
-    click(&mut window, &format!("Unpin {pin}"));
+    click(&mut window, &format!("Unpin P02 slice {}", slice + 1));
     assert!(pins.list().is_empty());
 }

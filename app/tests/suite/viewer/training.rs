@@ -178,6 +178,9 @@ fn a_slice_can_be_pinned_before_the_first_run() {
     settle(&mut window);
     let wanted: Vec<String> = state(&window).session.timeline.wanted.iter().map(ToString::to_string).collect();
     assert!(wanted.len() == 1 && wanted[0].starts_with("P0:"), "{wanted:?}");
+    // It has the number that the view shows, whatever the number of the prepared slice.
+    let shown = report(&window).panes[0].slice.unwrap();
+    assert_eq!(state(&window).pin_name(&state(&window).pins()[0]), format!("P0 slice {shown}"));
     order(&mut window, TrainCommand::Start);
     assert_eq!(state(&window).pins().len(), 1, "it is listed while the patients are prepared");
     stop(&mut window);

@@ -61,20 +61,21 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Slice
     let Some(pin) = &state.session.timeline.pin else {
         return Err("No pinned slices in this run. Pin a slice during training to record it at every epoch.".into());
     };
+    let name = state.pin_name(pin);
     let Some(key) = state.record_key(run, epoch) else {
-        return Err(not_recorded(run, epoch, pin));
+        return Err(not_recorded(run, epoch, pin, &name));
     };
     let found = match probes.record(&key) {
-        Some(Err(why)) => return Err(format!("Cannot show epoch {epoch} of {pin}: {why}")),
+        Some(Err(why)) => return Err(format!("Cannot show epoch {epoch} of {name}: {why}")),
         Some(Ok(seen)) => Some(seen),
         None => probes.nearest(&key),
     };
     let slice = match probes.slice(&key.slice) {
-        Some(Err(why)) => return Err(format!("Cannot show {pin}: {why}")),
+        Some(Err(why)) => return Err(format!("Cannot show {name}: {why}")),
         Some(Ok(slice)) => Some(slice),
         None => None,
     };
-    let reading = || format!("Reading epoch {epoch} of {pin}\u{2026}");
+    let reading = || format!("Reading epoch {epoch} of {name}\u{2026}");
     match (slice, found) {
         (Some(slice), Some(epoch)) => {
             Ok(SliceAtEpoch { slice: Arc::clone(slice), epoch: Arc::clone(epoch), labelled: run.has_labels() })
@@ -83,13 +84,13 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Slice
     }
 }
 
-fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin) -> String {
+fn not_recorded(run: &OpenRun, epoch: usize, pin: &engine::probe::Pin, name: &str) -> String {
     match run.recorded(pin) {
-        [] if run.live => format!("{pin} is not pinned in {}. Press + beside it to record it.", run.name),
-        [] => format!("{} did not record {pin}. Choose another pinned slice.", run.name),
-        [first, ..] if *first > epoch => format!("{pin} was pinned later: its first recorded epoch is {first}."),
-        [.., last] if *last < epoch => format!("{pin} is recorded up to epoch {last}."),
-        _ => format!("Epoch {epoch} of {pin} was not recorded."),
+        [] if run.live => format!("{name} is not pinned in {}. Press + beside it to record it.", run.name),
+        [] => format!("{} did not record {name}. Choose another pinned slice.", run.name),
+        [first, ..] if *first > epoch => format!("{name} was pinned later: its first recorded epoch is {first}."),
+        [.., last] if *last < epoch => format!("{name} is recorded up to epoch {last}."),
+        _ => format!("Epoch {epoch} of {name} was not recorded."),
     }
 }
 

@@ -63,7 +63,7 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: 
     let mut hovered = None;
     for (n, content) in contents.iter().enumerate() {
         let rect = part(large, n, contents.len(), true);
-        let title = title(probed, *content);
+        let title = title(state, probed, *content);
         let response = pane::show(ui, rect, state, probed, *content, &title, camera);
         signs(ui, rect, state, probed);
         hovered = hovered.or(response.hovered);
@@ -123,10 +123,10 @@ fn bar(ui: &Ui, rect: Rect, bar: ColourBar<'_>) {
     }
 }
 
-/// "STS_001:12, epoch 5, after the update".
-pub(super) fn title(probed: &SliceAtEpoch, content: PaneContent) -> String {
+/// "STS_001 slice 12, epoch 5, after the update".
+pub(super) fn title(state: &State, probed: &SliceAtEpoch, content: PaneContent) -> String {
     let record = &probed.epoch.record;
-    let epoch = format!("{}  epoch {}", record.pin, record.epoch);
+    let epoch = format!("{}, epoch {}", state.pin_name(&record.pin), record.epoch);
     match (content, record.cases.is_empty()) {
         (PaneContent::Before, true) => format!("{epoch}, no update"),
         (_, true) => epoch,

@@ -37,8 +37,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     if epochs.is_empty() {
         let message = match &state.session.timeline.pin {
             None => "No pinned slices in this run.".to_owned(),
-            Some(pin) if run.is_growing() => format!("Nothing recorded of {pin} yet."),
-            Some(pin) => format!("{} did not record {pin}. Choose another pinned slice.", run.name),
+            Some(pin) if run.is_growing() => format!("Nothing recorded of {} yet.", state.pin_name(pin)),
+            Some(pin) => {
+                format!("{} did not record {}. Choose another pinned slice.", run.name, state.pin_name(pin))
+            }
         };
         return sentence(ui, area, &message);
     }

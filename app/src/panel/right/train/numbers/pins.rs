@@ -50,19 +50,19 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
 
 fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
-    let title = pin.to_string();
+    let title = state.pin_name(pin);
     let facts = state.watched_run().map_or_else(|| "for the next run".to_owned(), |run| facts(state, run, pin));
     let pinned = state.is_pinned(pin);
     let chosen = state.session.timeline.pin.as_ref() == Some(pin);
     let row = ListRow::new(&title).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
     let (response, ()) = row.show_with(ui, |ui| {
         if pinned {
-            let name = format!("Unpin {pin}");
+            let name = format!("Unpin {title}");
             if ui.add(IconButton::new(icon::CLOSE, &name).small()).clicked() {
                 send(TimelineCommand::Unpin(pin.clone()));
             }
         } else {
-            let name = format!("Pin {pin}");
+            let name = format!("Pin {title}");
             if ui.add(IconButton::new(icon::ADD, &name).small()).clicked() {
                 send(TimelineCommand::AddPin(pin.clone()));
             }

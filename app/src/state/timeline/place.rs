@@ -1,0 +1,77 @@
+//! Names of pinned slices. A pin counts prepared slices, which may be resampled. The window names the slice of the scan, as
+//! every view does.
+
+use std::path::{Path, PathBuf};
+
+use engine::config::Config;
+use engine::preprocess::Spacing;
+use engine::probe::Pin;
+
+use super::super::State;
+
+/// What determines the place of a pinned slice.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PinSettings {
+    /// The cohort's folder.
+    pub cohort: PathBuf,
+    /// The first channel, whose grid is prepared.
+    pub modality: Option<String>,
+    /// The spacing that it is resampled to.
+    pub spacing: Spacing,
+    /// The run, if the cohort's path is relative to one of its parent folders.
+    pub run: Option<PathBuf>,
+}
+
+impl PinSettings {
+    /// The settings of a run, or of the next one.
+    pub fn of(config: &Config, run: Option<&Path>) -> Self {
+        let data = &config.data;
+        Self {
+            cohort: data.cohort.clone(),
+            modality: data.modality.first().cloned(),
+            spacing: config.preprocess.spacing,
+            run: run.filter(|_| data.cohort.is_relative()).map(Path::to_path_buf),
+        }
+    }
+}
+
+/// A pinned slice in its scan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PinPlace {
+    /// What determines it.
+    pub of: PinSettings,
+    /// The pinned slice.
+    pub pin: Pin,
+    /// The nearest slice of the scan, counted from the feet, from 0; `None` if the scan cannot be read.
+    pub slice: Option<usize>,
+}
+
+impl State {
+    /// The settings that a pinned slice was prepared with: those of the shown run if it has the slice, else of another open
+    /// run, else of the next run.
+    pub fn pin_settings(&self, pin: &Pin) -> Option<PinSettings> {
+        let timeline = &self.cache.timeline;
+        let mut runs = self.watched_run().into_iter().chain(timeline.runs());
+        match runs.find(|run| run.pins.contains(pin) || run.history.probes.contains_key(pin)) {
+            Some(run) => Some(PinSettings::of(&run.config, Some(&run.path))),
+            None => Some(PinSettings::of(self.pin_config()?.as_ref(), None)),
+        }
+    }
+
+    /// The place of a pinned slice, once it is known.
+    pub fn pin_place(&self, pin: &Pin) -> Option<&PinPlace> {
+        let of = self.pin_settings(pin)?;
+        self.cache.timeline.places.iter().find(|place| place.pin == *pin && place.of == of)
+    }
+
+    /// The name of a pinned slice: "P01 slice 9", as in the views. If its scan cannot be read, it has the number of the prepared
+    /// slice and is called so.
+    pub fn pin_name(&self, pin: &Pin) -> String {
+        let is_unknown = self.pin_settings(pin).is_none();
+        match self.pin_place(pin).map(|place| place.slice) {
+            Some(Some(slice)) => format!("{} slice {}", pin.case, slice + 1),
+            None if !is_unknown => pin.case.clone(),
+            Some(None) | None => format!("{} prepared slice {}", pin.case, pin.slice + 1),
+        }
+    }
+}
