@@ -13,7 +13,7 @@ use crate::state::train::{CohortState, Column, Form, QueuedJob, Results, Running
 use crate::state::{Intent, Mode, PathPurpose, Request, Severity, State};
 use crate::worker::export;
 use crate::worker::train::retrain::ReadRetraining;
-use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig};
+use crate::worker::train::start_from::{ConfigPurpose, ReadRunConfig, offer_latest};
 use crate::worker::train::{cohort, evaluate, form, queue, run};
 use crate::worker::{Jobs, name_of, runs, segment, study};
 
@@ -115,7 +115,13 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TrainCommand) {
             }
         }
         Do::OpenProblem(at) => open_problem(state, jobs, at),
-        Do::Edit(form) => form::edit(state, jobs, *form),
+        Do::Edit(form) => {
+            let is_new_stage = form.stage == Stage::Finetune && state.session.train.form.stage != form.stage;
+            form::edit(state, jobs, *form);
+            if is_new_stage {
+                offer_latest(state, jobs);
+            }
+        }
         Do::FinetuneFrom(run) => finetune_from(state, jobs, run),
         Do::Retrain(run) => retrain(state, jobs, run),
         Do::SetUpLike(run) => set_up_from(state, jobs, run, ConfigPurpose::SetUpLike),
@@ -181,6 +187,7 @@ fn finetune_from(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     state.session.train.go_to(TrainPage::Setup);
     let mut form = state.session.train.form.clone();
     form.stage = Stage::Finetune;
+    form.offered = state.latest_pretraining().map(|run| run.path.clone());
     form.start_from(PathBuf::new());
     form::edit(state, jobs, form);
 }
@@ -194,7 +201,7 @@ fn retrain(state: &mut State, jobs: &mut Jobs, run: Option<PathBuf>) {
     };
     state.session.mode = Mode::Train;
     state.session.train.go_to(TrainPage::Setup);
-    let (folder, best) = (state.cases.root.clone(), state.session.runs.network == Choice::Best);
+    let (folder, best) = (state.cases.root.clone(), state.network_of(&run) == Choice::Best);
     jobs.start(ReadRetraining { run, folder, best });
 }
 
@@ -300,8 +307,10 @@ pub fn actions(list: &mut ActionList, state: &State) {
     if let Some(run) = &state.session.runs.results {
         add(list, true, &format!("Evaluate {} again", name_of(run)), "", TrainCommand::Evaluate(run.clone()));
     }
+    let chosen = &state.session.runs;
+    let has_best = chosen.results.iter().chain(&chosen.segment).any(|run| state.has_best(run));
     for (network, name) in [(Choice::Last, "last network"), (Choice::Best, "network of the best validation")] {
-        let other = state.session.runs.network != network;
+        let other = has_best && chosen.network != network;
         add(list, other, &format!("Segment and evaluate with the {name}"), "", TrainCommand::ChooseNetwork(network));
     }
     list.add(group, "Choose cohort…", "", Command::Intent(Intent::Ask(PathPurpose::Cohort)));

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use engine::event::Stage;
+use engine::predict::Choice;
 use engine::run::workspace::{EntryState, RunEntry, RunStamp};
 use serde::{Deserialize, Serialize};
 
@@ -201,6 +202,17 @@ impl State {
         rows
     }
 
+    /// Whether a run has a network of its best validation. Only runs trained with validation have one. A run outside the
+    /// workspace may have one.
+    pub fn has_best(&self, run: &Path) -> bool {
+        self.cache.runs.run(run).is_none_or(|run| run.best_validation.is_some())
+    }
+
+    /// The network of a run to segment with and evaluate: the chosen one, or the last if the run has no best one.
+    pub fn network_of(&self, run: &Path) -> Choice {
+        if self.has_best(run) { self.session.runs.network } else { Choice::Last }
+    }
+
     /// The selected run, if it is in the list.
     pub fn selected_run(&self) -> Option<&RunEntry> {
         self.cache.runs.run(self.session.runs.selected.as_deref()?)
@@ -313,6 +325,17 @@ mod tests {
         assert_eq!(names(&state), ["b", "a"], "runs without a value come last");
         state.session.run_table.rising = true;
         assert_eq!(names(&state), ["b", "a"]);
+    }
+
+    /// The best network was offered for every run, and evaluating a run without validation failed.
+    #[test]
+    fn a_run_without_validation_has_only_its_last_network() {
+        let mut state = state(vec![run("validated", Some(0.4), 1.0), run("plain", None, 2.0)]);
+        let networks = |state: &State| ["validated", "plain", "elsewhere"].map(|run| state.network_of(Path::new(run)));
+        assert_eq!(networks(&state), [Choice::Last; 3]);
+        state.session.runs.network = Choice::Best;
+        assert_eq!(networks(&state), [Choice::Best, Choice::Last, Choice::Best]);
+        assert!(!state.has_best(Path::new("plain")));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use engine::cohort::split::Split;
 use engine::cohort::{Cohort, Fingerprint};
 use engine::config::Config;
 use engine::event::Stage;
-use engine::run::workspace::RunEntry;
+use engine::run::workspace::{EntryState, RunEntry};
 use serde::{Deserialize, Serialize};
 
 pub use export::TrainExport;
@@ -234,6 +234,18 @@ impl State {
         self.cache.runs.unfinished().filter(offered)
     }
 
+    /// The finished pre-training of the form's cohort to fine-tune: the last one of this session, else the selected or the
+    /// watched one.
+    pub fn latest_pretraining(&self) -> Option<&RunEntry> {
+        let ended = self.training.ended.iter().filter_map(|job| job.run.as_deref());
+        let selected = self.session.runs.selected.as_deref();
+        let watched = self.cache.timeline.pretrain.as_ref().map(|run| run.path.as_path());
+        let cohort = &self.session.train.form.config().data.cohort;
+        let is_usable = |run: &&RunEntry| run.state == EntryState::Finished && run.cohort == *cohort;
+        let usable = |path: &Path| self.cache.runs.pretrained().filter(is_usable).find(|run| run.path == path);
+        ended.chain(selected).chain(watched).find_map(usable)
+    }
+
     /// The name of the next run: that in the form. A generated one gets a number if a run, the running job, or a queued or
     /// offered one has it already.
     pub fn next_run_name(&self) -> String {
@@ -371,6 +383,43 @@ mod tests {
         state.session.train.form.named = true;
         assert_eq!(state.next_run_name(), "moco-pet");
         assert!(state.run_name_problem().is_some_and(|why| why.contains("is training")));
+    }
+
+    /// Fine-tuning started from random weights although a network had just been pre-trained for it.
+    #[test]
+    fn the_latest_pretraining_of_the_cohort_is_offered_for_finetuning() {
+        let mut state = State::default();
+        state.session.train.form.pretrain.data.cohort = "lgg".into();
+        let run = |name: &str, cohort: &str, stage| RunEntry {
+            path: name.into(),
+            cohort: cohort.into(),
+            stage,
+            epochs_done: 1,
+            state: EntryState::Finished,
+            ..RunEntry::default()
+        };
+        let runs = [
+            RunEntry { state: EntryState::Stopped, ..run("stopped", "lgg", Stage::Pretrain) },
+            run("first", "lgg", Stage::Pretrain),
+            run("second", "lgg", Stage::Pretrain),
+            run("other", "sts", Stage::Pretrain),
+            run("tuned", "lgg", Stage::Finetune),
+        ];
+        state.cache.runs.entries = Some(runs.to_vec());
+        let offered = |state: &State| state.latest_pretraining().map(|run| run.path.clone());
+        assert_eq!(offered(&state), None, "runs of earlier sessions are not chosen by themselves");
+        state.session.runs.selected = Some("first".into());
+        assert_eq!(offered(&state), Some("first".into()));
+        for (id, name) in (1..).zip(["second", "other", "tuned", "stopped"]) {
+            let (run, stage) = (Some(PathBuf::from(name)), Stage::Pretrain);
+            let job = EndedJob { id, name: name.into(), stage, run, how: JobOutcome::Finished };
+            state.training.ended.insert(0, job);
+        }
+        assert_eq!(
+            offered(&state),
+            Some("second".into()),
+            "the others are of another cohort or stage, or not finished"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use engine::preprocess::Spacing;
 pub use engine::words::plural;
 
 /// Placeholder for a missing number.
@@ -35,6 +36,13 @@ pub fn value(value: f64) -> String {
         _ => 2,
     };
     fixed(value, decimals)
+}
+
+/// The spacing that scans are resampled to.
+pub fn spacing(spacing: Spacing) -> String {
+    spacing
+        .millimetres()
+        .map_or_else(|| "As acquired".to_owned(), |mm| mm.map(|mm| mm.to_string()).join(" \u{d7} ") + " mm")
 }
 
 /// A value with its unit, if it has one.

@@ -41,7 +41,7 @@ type Outcomes = Vec<(String, Result<AddOutcome, String>)>;
 
 /// Adds the masks of some cases of the folder `root`. Records the model selected for segmentation with them.
 pub fn start(state: &State, jobs: &mut Jobs, root: PathBuf, cases: Vec<ReviewedCase>, replace: bool) {
-    let chosen = state.session.runs.segment.clone().map(|run| (run, state.session.runs.network));
+    let chosen = state.session.runs.segment.as_ref().map(|run| (run.clone(), state.network_of(run)));
     let model = chosen.or_else(|| segment::sample_model().map(|run| (run, Choice::Last)));
     jobs.start(AddToLabels { root, cases, replace, model });
 }

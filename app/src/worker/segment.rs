@@ -148,7 +148,7 @@ pub fn start(state: &mut State, jobs: &mut Jobs) {
     };
     let (case, title, images) = (document.id, document.title.clone(), document.images.clone());
     let gpu = jobs.gpu().cloned();
-    let network = if state.session.runs.segment.is_some() { state.session.runs.network } else { Choice::Last };
+    let network = state.session.runs.segment.as_ref().map_or(Choice::Last, |run| state.network_of(run));
     jobs.start(SegmentJob { case, title, images, model, network, device, gpu });
 }
 

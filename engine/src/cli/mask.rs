@@ -64,7 +64,7 @@ pub struct Args {
     /// Number of patches along the side of the crop.
     #[arg(long, value_name = "N", default_value_t = 16)]
     grid: usize,
-    /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
+    /// Spacing: iso (1 mm), native, or three numbers in mm such as 1,1,3.
     #[arg(long, value_name = "MM", default_value = "iso")]
     spacing: Spacing,
     /// Frame of a 4-D scan, counted from 0.

@@ -77,7 +77,7 @@ pub struct TrainingFlags {
     /// Side of the square training crop in pixels.
     #[arg(long, value_name = "PX")]
     pub size: Option<usize>,
-    /// Voxel size: iso (1 mm), native, or three sizes in mm such as 1,1,3.
+    /// Spacing: iso (1 mm), native, or three numbers in mm such as 1,1,3.
     #[arg(long, value_name = "MM")]
     pub spacing: Option<Spacing>,
     #[command(flatten)]

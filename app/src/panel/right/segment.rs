@@ -64,12 +64,12 @@ fn model(ui: &mut Ui, state: &State, name: &str, sender: &Sender) {
     }
 }
 
-/// The network of the chosen run; the sample model has one.
+/// The network of the chosen run. The sample model and runs without validation have one.
 fn network(ui: &mut Ui, state: &State, sender: &Sender) {
     let choices = [(Choice::Last, "Last epoch"), (Choice::Best, "Best validation")];
-    let is_run = state.session.runs.segment.is_some();
-    let mut network = if is_run { state.session.runs.network } else { Choice::Last };
-    ui.add_enabled_ui(is_run, |ui| {
+    let run = state.session.runs.segment.as_ref();
+    let mut network = run.map_or(Choice::Last, |run| state.network_of(run));
+    ui.add_enabled_ui(run.is_some_and(|run| state.has_best(run)), |ui| {
         if Select::new("Network", &choices).show(ui, &mut network).changed() {
             sender.send(TrainCommand::ChooseNetwork(network));
         }

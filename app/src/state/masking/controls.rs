@@ -8,6 +8,8 @@ use engine::pretrain::amlp::amr::MaskRatio;
 use engine::pretrain::amlp::mps::Order;
 use serde::{Deserialize, Serialize};
 
+use crate::widget::format;
+
 /// Selectable patches per side; they must divide the crop.
 pub const GRIDS: [usize; 5] = [8, 10, 16, 20, 32];
 /// Minimum and maximum side of the crop in pixels.
@@ -137,9 +139,20 @@ impl Controls {
         controls.within_limits()
     }
 
-    /// Whether preprocessing and patch grid are those of this run.
-    pub fn fits(&self, config: &Config) -> bool {
-        self.grid == config.method.grid && self.preprocess == config.preprocess
+    /// The first setting in which the slice differs from those that the network of a run was trained on, with the run's
+    /// value.
+    pub fn mismatch(&self, config: &Config) -> Option<(&'static str, String)> {
+        let (own, theirs) = (&self.preprocess, &config.preprocess);
+        let grid = config.method.grid;
+        if own.spacing != theirs.spacing {
+            Some(("spacing", format::spacing(theirs.spacing)))
+        } else if own.size != theirs.size {
+            Some(("crop", format!("{} px", theirs.size)))
+        } else if self.grid != grid {
+            Some(("patch grid", format!("{grid} \u{d7} {grid}")))
+        } else {
+            (own != theirs).then(|| ("preprocessing", String::new()))
+        }
     }
 
     /// Whether clustering takes less than a frame.
@@ -204,6 +217,8 @@ pub type Switch = fn(&mut DisplayOptions) -> &mut bool;
 
 #[cfg(test)]
 mod tests {
+    use engine::preprocess::Spacing;
+
     use super::*;
 
     #[test]
@@ -232,7 +247,7 @@ mod tests {
         let controls = Controls { mask, ..Controls::default() }.within_limits();
         assert_eq!((controls.mask.unit_px, controls.patch_px(), controls.units()), (20, 10, vec![1, 2, 4]));
         let coarse = Controls { grid: 10, ..controls.clone() }.within_limits();
-        assert_eq!((coarse.mask.unit_px, coarse.units()), (0, vec![1, 2]), "20 px are no whole number of 16 px");
+        assert_eq!((coarse.mask.unit_px, coarse.units()), (0, vec![1, 2]), "20 px is not a multiple of 16 px");
         assert_eq!(Controls { order: Order::Random, ..controls }.within_limits().mask.temperature, 0.0);
     }
 
@@ -248,11 +263,31 @@ mod tests {
         let mut config = engine::config::preset("amlp-plus", &["pet".into()]).unwrap_or_default();
         (config.method.grid, config.preprocess.size, config.seed) = (8, 96, 5);
         let controls = Controls { epoch: 300, ..Controls::default() };
-        assert!(!controls.fits(&config));
+        assert_eq!(controls.mismatch(&config), Some(("crop", "96 px".into())));
         let taken = controls.of_run(&config, 20);
-        assert!(taken.fits(&config));
+        assert_eq!(taken.mismatch(&config), None);
         assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (RatioSource::Epoch, 20, 20, 5));
         assert_eq!(taken.cluster, config.method.cluster);
+    }
+
+    /// The wrong spacing was one of several possible differences, in a note away from the picture.
+    #[test]
+    fn the_setting_that_the_network_was_not_trained_with_is_named_with_its_value() {
+        let mut config = Config::default();
+        let controls = Controls { grid: config.method.grid, ..Controls::default() };
+        config.preprocess.spacing = Spacing::Millimetres([2.0, 2.0, 2.5]);
+        let spacing = Some(("spacing", "2 \u{d7} 2 \u{d7} 2.5 mm".into()));
+        assert_eq!(controls.mismatch(&config), spacing);
+        config.preprocess.size = 96;
+        assert_eq!(controls.mismatch(&config), spacing, "the one that changes the scale of the anatomy comes first");
+        config.preprocess.spacing = Spacing::Iso;
+        assert_eq!(controls.mismatch(&config), Some(("crop", "96 px".into())));
+        config.preprocess.size = controls.preprocess.size;
+        config.method.grid = 8;
+        assert_eq!(controls.mismatch(&config), Some(("patch grid", "8 \u{d7} 8".into())));
+        config.method.grid = controls.grid;
+        config.preprocess.percentiles = [0.0, 100.0];
+        assert_eq!(controls.mismatch(&config), Some(("preprocessing", String::new())));
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub struct Form {
     pub count: usize,
     /// Their names, for [`Labels::Picked`].
     pub picked: BTreeSet<String>,
+    /// The pre-training that was last offered as the start. It is offered once, so that another choice stays.
+    #[serde(default)]
+    pub offered: Option<PathBuf>,
     /// Number fields with invalid text, with the problem. `true` marks fine-tuning. Not saved, because the text exists
     /// only in the field.
     #[serde(skip)]
@@ -76,6 +79,7 @@ impl Default for Form {
             percent: 20.0,
             count: 5,
             picked: BTreeSet::new(),
+            offered: None,
             invalid: BTreeMap::new(),
         };
         form.rename();

@@ -32,7 +32,7 @@ pub(super) fn show(ui: &mut Ui, shared: &FrameContext<'_>, [top, middle, bottom]
 
 fn input(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let pictures = &shared.found.pictures;
-    // A run may fill masked patches with other values than 0.
+    // A run may fill masked patches with values other than 0.
     let current = filled.filter(|filled| filled.filling.wanted == shared.found.wanted);
     let exact = current.and_then(|filled| filled.input.as_ref());
     let pane = PatchPane {
@@ -48,7 +48,9 @@ fn input(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&Rec
 
 fn output(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let why = missing(shared, NO_RUN);
+    let other = mismatch(shared).filter(|_| filled.is_some());
     let pane = PatchPane {
+        badge: other.as_deref(),
         picture: filled.and_then(|filled| filled.output.as_ref()),
         cells: shared.found.pictures.cells.as_ref(),
         show: PatchShow::NONE,
@@ -62,7 +64,9 @@ fn output(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&Re
 
 fn losses(ui: &mut Ui, shared: &FrameContext<'_>, rect: Rect, filled: Option<&ReconstructedSlice>, sender: &Sender) {
     let why = missing(shared, NO_LOSS);
+    let other = mismatch(shared).filter(|_| filled.is_some());
     let pane = PatchPane {
+        badge: other.as_deref(),
         picture: filled.and(shared.found.pictures.slice.as_ref()),
         cells: filled.and_then(|filled| filled.cells.as_ref()),
         show: PatchShow::HEAT,
@@ -89,6 +93,13 @@ fn missing(shared: &FrameContext<'_>, without_run: &str) -> String {
         (_, Some(_)) => WORKING.to_owned(),
         (_, None) => without_run.to_owned(),
     }
+}
+
+/// Badge of what the network makes of a slice unlike those it was trained on. The right panel has its settings.
+fn mismatch(shared: &FrameContext<'_>) -> Option<String> {
+    let network = shared.state.cache.masking.network.as_ref()?;
+    let (setting, _) = shared.state.session.masking.controls.mismatch(&network.config)?;
+    Some(format!("other {setting}"))
 }
 
 /// Why the network cannot process this crop, naming the control.

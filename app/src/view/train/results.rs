@@ -121,11 +121,13 @@ fn buttons(row: &mut Ui, state: &State, run: &Path, idle: bool, sender: &Sender)
     if row.add(PushButton::new("Choose another run").icon(icon::LIST)).clicked() {
         sender.send(Command::Train(TrainCommand::ChooseResults));
     }
-    let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
-    let mut network = state.session.runs.network;
-    let choice = SegmentedControl::new("Network", &networks).show(row, &mut network);
-    if choice.on_hover_text("The last network, or the one with the best validation").changed() {
-        sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
+    if state.has_best(run) {
+        let networks = [Segment::text(Choice::Last, "Last"), Segment::text(Choice::Best, "Best")];
+        let mut network = state.session.runs.network;
+        let choice = SegmentedControl::new("Network", &networks).show(row, &mut network);
+        if choice.on_hover_text("The last network, or the one with the best validation").changed() {
+            sender.send(Command::Train(TrainCommand::ChooseNetwork(network)));
+        }
     }
     if idle && results.evaluation.is_some() {
         if row.add(PushButton::new("Evaluate again").icon(icon::RETRY)).clicked() {

@@ -30,7 +30,7 @@ struct MeasureRun {
 pub fn start(state: &mut State, jobs: &mut Jobs, run: PathBuf, again: bool) {
     (state.session.runs.results, state.cache.results) = (Some(run.clone()), Results::default());
     let device = state.session.train.form.config().device.first();
-    let network = state.session.runs.network;
+    let network = state.network_of(&run);
     jobs.start(MeasureRun { run, network, again, device, threads: super::threads(&state.session.settings) });
 }
 
@@ -56,8 +56,8 @@ impl Job for MeasureRun {
     }
 
     fn apply(self, result: Result<Self::Output, Failure>, state: &mut State, _: &mut Jobs) {
-        let chosen = &state.session.runs;
-        let wanted = chosen.results.as_ref() == Some(&self.run) && chosen.network == self.network;
+        let is_shown = state.session.runs.results.as_ref() == Some(&self.run);
+        let wanted = is_shown && state.network_of(&self.run) == self.network;
         match result {
             Ok((evaluation, change)) if wanted => {
                 if let Some(summary) = evaluation.left_out_summary() {

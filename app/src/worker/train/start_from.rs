@@ -7,6 +7,7 @@ use engine::event::Stage;
 use engine::jobs::stored_config;
 
 use super::{cohort, form};
+use crate::state::train::Form;
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
@@ -51,6 +52,14 @@ impl Job for ReadRunConfig {
     }
 }
 
+/// Starts fine-tuning from the latest pre-training if it has not been offered before, so that the user's choice stays.
+pub fn offer_latest(state: &mut State, jobs: &mut Jobs) {
+    let latest = state.latest_pretraining().map(|run| run.path.clone());
+    if let Some(run) = latest.filter(|run| state.session.train.form.offered.as_ref() != Some(run)) {
+        jobs.start(ReadRunConfig { run, purpose: ConfigPurpose::StartFrom });
+    }
+}
+
 /// Sets up the form for fine-tuning a run, which determines the preprocessing and the network's shape.
 fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config) {
     if theirs.stage != Stage::Pretrain {
@@ -69,6 +78,7 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     config.data.clone_from(&theirs.data);
     config.seed = theirs.seed;
     config.training.shift_px = theirs.training.shift_px;
+    form.offered = state.latest_pretraining().map(|run| run.path.clone());
     form.start_from(run);
     state.cache.train.fills += 1;
     state.session.train.form = form.settled(&switched, &state.cache.devices);
@@ -80,7 +90,8 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
 pub(super) fn fill_in(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
     let before = state.session.train.form.clone();
     state.cache.train.fills += 1;
-    state.session.train.form = before.like(theirs);
+    let offered = state.latest_pretraining().map(|run| run.path.clone());
+    state.session.train.form = Form { offered, ..before.like(theirs) };
     form::changed(state, jobs, &before);
     read_cohort(state, jobs, theirs);
 }

@@ -124,7 +124,7 @@ fn shown(ui: &mut Ui, shown: DisplayOptions, sender: &Sender) {
     ui.add_space(space::XS);
 }
 
-/// Patch grid, crop and voxel spacing.
+/// Patch grid, crop and spacing.
 pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut controls = state.session.masking.controls.clone();
     let mut changed = false;
@@ -148,13 +148,11 @@ pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn spacing(ui: &mut Ui, spacing: &mut Spacing) -> bool {
-    let own = match spacing {
-        Spacing::Millimetres(mm) => mm.map(|mm| format!("{mm}")).join(" x ") + " mm",
-        Spacing::Iso | Spacing::Native => String::new(),
-    };
-    let mut choices = vec![(Spacing::Iso, "1 mm (paper)"), (Spacing::Native, "As acquired")];
-    if !own.is_empty() {
-        choices.push((*spacing, own.as_str()));
+    let mut offered = vec![Spacing::Iso, Spacing::Native];
+    if !offered.contains(spacing) {
+        offered.push(*spacing);
     }
-    Select::new("Voxels", &choices).show(ui, spacing).changed()
+    let names: Vec<String> = offered.iter().map(|spacing| format::spacing(*spacing)).collect();
+    let choices: Vec<(Spacing, &str)> = offered.into_iter().zip(names.iter().map(String::as_str)).collect();
+    Select::new("Spacing", &choices).show(ui, spacing).changed()
 }

@@ -32,9 +32,10 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             sender.send(Intent::Ask(PathPurpose::MaskingRun));
         }
         let Some(network) = network else { return };
-        if !state.session.masking.controls.fits(&network.config) {
+        if let Some((setting, value)) = state.session.masking.controls.mismatch(&network.config) {
             ui.add_space(space::XS);
-            text::note(ui, "This network was trained with another crop, spacing or patch grid.");
+            let value = if value.is_empty() { value } else { format!(": {value}") };
+            text::note(ui, &format!("This network was trained with another {setting}{value}."));
             if ui.add(PushButton::new("Use the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {
                 sender.send(Command::Masking(MaskingCommand::TakeSettings));
             }

@@ -87,7 +87,8 @@ const CUSTOM_MM: [f64; 3] = [1.0, 1.0, 3.0];
 /// The paper's, the native or a custom spacing.
 fn spacing(ui: &mut Ui, state: &State, spacing: &mut Spacing) {
     let custom = if let Spacing::Millimetres(_) = spacing { *spacing } else { Spacing::Millimetres(CUSTOM_MM) };
-    let spacings = [(Spacing::Iso, "1 \u{d7} 1 \u{d7} 1 mm"), (Spacing::Native, "As acquired"), (custom, "Custom")];
+    let names = [Spacing::Iso, Spacing::Native].map(format::spacing);
+    let spacings = [(Spacing::Iso, names[0].as_str()), (Spacing::Native, names[1].as_str()), (custom, "Custom")];
     field::choice(ui, "Spacing", "paper: 1 mm along each axis", spacing, &spacings);
     let Spacing::Millimetres(mm) = spacing else { return };
     let problem = field::problem(state, "preprocess.spacing");

@@ -68,12 +68,15 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
         choices.push((chosen.clone(), format::file_name(&chosen)));
     }
     let choices: Vec<(PathBuf, &str)> = choices.iter().map(|(path, name)| (path.clone(), name.as_str())).collect();
+    let latest = state.latest_pretraining();
     let note = if chosen.as_os_str().is_empty() {
         "fully supervised baseline"
     } else if form.finetune.labels.corrections.is_some() {
         "continues this run with the corrected masks of its cohort"
+    } else if latest.is_some_and(|run| run.path == chosen) {
+        "weights of the latest pre-training, with a new head"
     } else {
-        "encoder and decoder of this run, with a new head"
+        "weights of this run, with a new head"
     };
     let mut now = chosen.clone();
     field::row(ui, None, note, |ui| {
@@ -88,6 +91,12 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
             }
         });
     });
+    if let Some(run) = latest.filter(|run| run.path != chosen) {
+        let offer = format!("Start from {}, the latest pre-training", run.name);
+        if ui.add(PushButton::new(&offer).kind(ButtonKind::Quiet).icon(icon::BRAIN)).clicked() {
+            now.clone_from(&run.path);
+        }
+    }
     if now != chosen {
         let run = (!now.as_os_str().is_empty()).then_some(now);
         sender.send(Command::Train(TrainCommand::FinetuneFrom(run)));
