@@ -154,7 +154,7 @@ def runs(mask):
 
 
 def interpolation():
-    """Dice of ITK's morphological interpolation on the slices that were left out, of the sample study's masks."""
+    """Dice of ITK's morphological interpolation on the omitted slices of the sample study's masks."""
     import itk
 
     found = []
@@ -166,7 +166,7 @@ def interpolation():
             used = np.flatnonzero(drawn.any((0, 1)))
             if len(used) < 2:
                 continue
-            # The filter wants a margin.
+            # The filter needs a margin.
             padded = itk.image_from_array(np.ascontiguousarray(np.pad(drawn, 2).transpose(2, 1, 0)))
             interpolator = itk.MorphologicalContourInterpolator.New(padded)
             interpolator.SetAxis(2)

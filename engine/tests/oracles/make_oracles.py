@@ -18,7 +18,7 @@ import numpy as np
 import scipy
 from scipy import ndimage
 
-# surface-distance 0.1 was written for older numpy and scipy: it still asks for these two names.
+# surface-distance 0.1 was written for older numpy and scipy: it still imports these two names.
 for name in ("filters", "morphology"):
     if not hasattr(ndimage, name):
         setattr(ndimage, name, ndimage)

@@ -25,7 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def random_network(draw):
-    """Weights like those of a network that has trained a while: no bias is 0 and no scale is 1."""
+    """Weights like those of a trained network: no bias is 0 and no scale is 1."""
     network = {}
 
     def tensor(name, shape, fan_in):
@@ -125,12 +125,13 @@ def train(network, losses, rate, weight_decay):
 
 
 def before_a_norm(name):
-    """Batch norm takes the mean away, so the bias before it has no gradient but rounding."""
+    """Batch norm removes the mean, so the gradient of the bias before it is only a rounding error."""
     return name.endswith((".first.bias", ".second.bias"))
 
 
 def check(parameters):
-    """AdamW's first step has the gradient's sign and the rate's size: no gradient may be as small as rounding."""
+    """AdamW's first step has the sign of the gradient and the size of the learning rate, so no gradient may be as small as a
+    rounding error."""
     largest = max(float(p.grad.abs().max()) for p in parameters.values() if p.requires_grad)
     for name, parameter in parameters.items():
         if parameter.requires_grad:
@@ -194,7 +195,7 @@ def pretrain(seed):
 
 
 def first_usable(step):
-    """The first seed whose gradients are all above rounding."""
+    """The first seed whose gradients all exceed rounding errors."""
     for seed in range(1000):
         try:
             return seed, step(seed)
