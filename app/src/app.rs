@@ -127,7 +127,7 @@ impl App {
         self.state.fingerprints = cache;
     }
 
-    /// The state.
+    /// The state that the window shows.
     pub fn state(&self) -> &State {
         &self.state
     }

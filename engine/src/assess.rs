@@ -29,7 +29,7 @@ pub struct Assessment {
     pub slices: usize,
     /// Steps of the whole run.
     pub steps: usize,
-    /// Epochs.
+    /// Epochs of the whole run.
     pub epochs: usize,
     /// Weights of the network.
     pub parameters: usize,
@@ -39,7 +39,7 @@ pub struct Assessment {
     pub seconds: f64,
     /// MiB of a training step, without the slices.
     pub memory_mib: u64,
-    /// MiB of the slices.
+    /// MiB of the prepared slices. Beyond the memory limit they go to a file.
     pub slices_mib: u64,
     /// Notes on the estimate, one sentence each.
     pub notes: Vec<String>,

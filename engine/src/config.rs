@@ -60,7 +60,7 @@ pub struct Config {
     pub data: DataConfig,
     /// Preprocessing of scans to slices.
     pub preprocess: PreprocessConfig,
-    /// The network.
+    /// Width, depth and normalisation of the network.
     pub network: UNetConfig,
     /// Schedule and optimiser.
     pub training: TrainingConfig,

@@ -86,7 +86,7 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// The CPU.
+    /// The CPU as the only device, with the memory of the machine.
     pub fn cpu() -> Self {
         Self { name: "cpu".into(), device: Device::flex(), others: Vec::new(), memory_mib: machine::memory_mib() }
     }

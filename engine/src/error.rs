@@ -101,9 +101,9 @@ pub enum ErrorKind {
     Memory {
         /// The data to be loaded.
         what: String,
-        /// MiB needed.
+        /// Memory that the data needs, in MiB.
         needed_mib: u64,
-        /// MiB allowed.
+        /// Memory that it may use, in MiB.
         allowed_mib: u64,
     },
     /// The recorded and the computed checksum differ.
@@ -144,7 +144,7 @@ pub enum ErrorKind {
         path: PathBuf,
         /// The process that holds the lock; 0 if unknown.
         process: u32,
-        /// Its machine.
+        /// Host name of the machine on which that process runs.
         machine: String,
         /// When it took the lock, UTC.
         since: String,
@@ -165,7 +165,7 @@ pub enum ErrorKind {
          smaller training.micro_batch, or train a smaller network or on another device"
     )]
     DeviceMemory {
-        /// The device.
+        /// Id and name of the device.
         device: String,
         /// What was being computed.
         what: String,
@@ -175,7 +175,7 @@ pub enum ErrorKind {
     /// The device was lost during training.
     #[error("{device}: the device was lost ({why}). Training stopped. Resume from the checkpoint of the last epoch")]
     DeviceLost {
-        /// The device.
+        /// Id and name of the device.
         device: String,
         /// The library's reason.
         why: String,

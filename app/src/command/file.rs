@@ -31,7 +31,7 @@ pub enum FileCommand {
     SaveThen(Intent),
     /// Discards the unsaved segmentation and runs the pending intent.
     Discard,
-    /// Removes the reference.
+    /// Removes the reference from the case. Its file stays.
     RemoveReference,
     /// Removes the probability map.
     RemoveProbability,
@@ -41,7 +41,7 @@ pub enum FileCommand {
     SetDevice(String),
     /// Selects the sample model for Segment now.
     UseSampleModel,
-    /// Cancels a job.
+    /// Cancels the job with this id.
     CancelJob(u64),
 }
 

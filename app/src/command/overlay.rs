@@ -16,9 +16,9 @@ pub enum OverlayCommand {
     ChangeOpacity(f32),
     /// Fill and outline of labels.
     SetStyle {
-        /// Fill.
+        /// Whether labels are filled.
         fill: bool,
-        /// Outline.
+        /// Whether labels are outlined.
         outline: bool,
     },
     /// Shows or hides one label.

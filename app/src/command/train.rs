@@ -23,7 +23,7 @@ const LISTED: usize = 12;
 /// A command of Train mode.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainCommand {
-    /// Shows a page.
+    /// Shows a page of Train mode.
     ShowPage(TrainPage),
     /// Returns to the previous page.
     Back,

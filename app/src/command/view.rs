@@ -19,21 +19,21 @@ pub enum ViewCommand {
     MoveCrosshair(DVec3),
     /// Steps through the slices of a pane; positive towards head, front, right.
     StepSlice {
-        /// The pane.
+        /// The pane that changes.
         pane: PaneId,
         /// How many slices.
         by: i64,
     },
     /// Shows one slice of a pane, 0-based along its display axis.
     GoToSlice {
-        /// The pane.
+        /// The pane that changes.
         pane: PaneId,
-        /// The slice.
+        /// Index of the slice, from 0.
         slice: usize,
     },
     /// Zooms a pane around a fixed point.
     Zoom {
-        /// The pane.
+        /// The pane that changes.
         pane: PaneId,
         /// Above 1 magnifies.
         factor: f64,
@@ -44,7 +44,7 @@ pub enum ViewCommand {
     },
     /// Pans a pane.
     Pan {
-        /// The pane.
+        /// The pane that changes.
         pane: PaneId,
         /// Distance to the right and down, in mm of the patient.
         by_mm: DVec2,
@@ -70,9 +70,9 @@ pub enum ViewCommand {
     },
     /// Sets window and level.
     SetWindow {
-        /// Width.
+        /// Range of values from black to white, in the image's unit.
         width: f64,
-        /// Level.
+        /// Middle of that range, in the image's unit.
         level: f64,
     },
     /// Applies a preset of the shown image's modality, by its place in the list.

@@ -15,7 +15,7 @@ use super::{Convention, Plane, PlaneMode};
 pub struct DisplayGrid {
     /// Size along R, A, S.
     pub shape: [usize; 3],
-    /// Spacing in mm.
+    /// Spacing along R, A, S, in mm.
     pub spacing_mm: [f64; 3],
     /// Display index to world mm.
     pub world_from_display: DAffine3,
@@ -29,7 +29,7 @@ pub struct DisplayGrid {
     pub orientation: Orientation,
     /// False if the file has no orientation: no letters are shown.
     pub oriented: bool,
-    /// The mode.
+    /// Whether the axes are those of the file or of the patient.
     pub mode: PlaneMode,
 }
 

@@ -7,7 +7,7 @@ use super::Modality;
 /// Modality and unit of an image, with their sources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanInfo {
-    /// The modality.
+    /// CT, PET or another modality.
     pub modality: Modality,
     /// Source of the modality.
     pub modality_from: Evidence,

@@ -25,7 +25,7 @@ pub struct SeriesId {
 /// Metadata from the header of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DicomInfo {
-    /// The patient.
+    /// Name and ID of the patient, and date of the study, for display only.
     pub patient: PatientInfo,
     /// Base name of derived files: modality and hash of the series' UID.
     pub file_name: String,

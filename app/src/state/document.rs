@@ -126,7 +126,7 @@ impl FindingList {
 pub struct ValueSource {
     /// Index of the image in the case.
     pub image: usize,
-    /// Its frame.
+    /// Frame of a 4-D image, from 0.
     pub frame: usize,
     /// Whether the values include the peak over 1 ml, as for PET in SUV.
     pub with_peak: bool,
@@ -175,7 +175,7 @@ pub struct FindingEntry {
 pub struct RegionScore {
     /// The name in the window.
     pub name: String,
-    /// Its labels.
+    /// Values of the labels that count as the region.
     pub labels: Vec<u16>,
     /// Dice; `None` if neither mask has the region.
     pub dice: Option<f64>,
@@ -232,12 +232,12 @@ impl Document {
         self.masks.iter_mut().find(|mask| mask.role == role)
     }
 
-    /// The segmentation.
+    /// The segmentation, if the case has one.
     pub fn segmentation(&self) -> Option<&MaskLayer> {
         self.mask(MaskRole::Segmentation)
     }
 
-    /// The reference.
+    /// The reference, if the case has one.
     pub fn reference(&self) -> Option<&MaskLayer> {
         self.mask(MaskRole::Reference)
     }

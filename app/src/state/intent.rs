@@ -31,13 +31,13 @@ pub enum Intent {
     FuseSeries([SeriesId; 2]),
     /// Open the next (1) or previous (-1) case of the list.
     StepCase(i64),
-    /// Close the case.
+    /// Close the open case and the list of cases.
     CloseCase,
     /// Segment the open case.
     Segment,
     /// Show the segmentation of another method of the study, by its place.
     ShowMethod(usize),
-    /// Remove the segmentation.
+    /// Remove the segmentation from the case. Its file stays.
     RemoveSegmentation,
     /// Replace the segmentation by a copy of the reference.
     CorrectReference,
@@ -82,7 +82,7 @@ pub struct PathRequest {
 pub enum Subject {
     /// A folder of cases.
     Folder(PathBuf),
-    /// A run.
+    /// The run in this folder.
     Run(PathBuf),
     /// A slice in Masking mode.
     Slice(usize),
@@ -98,7 +98,7 @@ impl From<PathPurpose> for PathRequest {
 /// A case and the state of its segmentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaseRevision {
-    /// The case.
+    /// The case that was open.
     pub case: CaseId,
     /// The segmentation's revision; `None` without one.
     pub revision: Option<u64>,
@@ -131,7 +131,7 @@ pub enum PathPurpose {
     SaveReference,
     /// A run to watch.
     Run,
-    /// A study.
+    /// A study to list and read.
     Study,
     /// A run to compare with the shown one.
     CompareRun,

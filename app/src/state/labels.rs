@@ -16,7 +16,7 @@ use crate::theme::palette;
 pub struct Region {
     /// The name in the window.
     pub name: String,
-    /// Its labels.
+    /// Values of its labels.
     pub labels: Vec<u16>,
 }
 
@@ -30,7 +30,7 @@ pub struct LabelRow {
     pub value: u16,
     /// Its name, or empty.
     pub name: String,
-    /// Its colour.
+    /// Its colour on the image.
     pub colour: Color32,
     /// Volume in the segmentation or, if the case has none, in the reference; `None` without voxels.
     pub volume_ml: Option<f64>,

@@ -176,7 +176,7 @@ pub struct LabelEntry {
     pub name: String,
     /// The colour on the image.
     pub colour: Color32,
-    /// Volume in ml.
+    /// Volume of its voxels, in ml.
     pub volume_ml: f64,
 }
 

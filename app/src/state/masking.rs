@@ -29,7 +29,7 @@ pub struct CaseKey {
     pub document: CaseId,
     /// Index of the image in the case.
     pub image: usize,
-    /// Its frame.
+    /// Frame of a 4-D image, from 0.
     pub frame: usize,
     /// CT or not, if set by the user or the cohort. Otherwise determined by file name and values.
     pub kind: Option<Kind>,

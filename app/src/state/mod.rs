@@ -92,7 +92,7 @@ pub enum Dialog {
     Manual,
     /// Entry of a path where the system has no file dialog.
     Path {
-        /// Its request.
+        /// What the path is for.
         request: PathRequest,
         /// What was typed.
         text: String,

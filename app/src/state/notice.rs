@@ -19,7 +19,7 @@ pub enum Severity {
 pub struct Notice {
     /// Increasing number, unique in the session.
     pub id: u64,
-    /// Severity.
+    /// Decides icon and colour.
     pub severity: Severity,
     /// What happened, in one short sentence.
     pub title: String,

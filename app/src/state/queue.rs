@@ -63,7 +63,7 @@ pub enum ReviewStep {
     Accept,
     /// Gives the open case a verdict, and opens the next case if `next`.
     Decide {
-        /// The verdict.
+        /// The verdict on its segmentation.
         verdict: Verdict,
         /// Whether the next case is opened.
         next: bool,

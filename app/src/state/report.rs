@@ -15,7 +15,7 @@ use crate::scene::{Convention, Letters, PlaneMode};
 /// The root object. Its keys are a public contract, described in MANUAL.md.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
-    /// The mode.
+    /// The mode of the window.
     pub mode: Mode,
     /// The file of the image in the panes.
     pub file: Option<String>,
@@ -48,11 +48,11 @@ pub struct Report {
 /// One pane.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PaneReport {
-    /// Its name.
+    /// The name in the window.
     pub name: String,
     /// The number of the slice as shown, from 1, along R, A or S; null for a projection.
     pub slice: Option<usize>,
-    /// The plane.
+    /// Sagittal, coronal or axial.
     pub plane: crate::scene::Plane,
     /// Along the stored grid or the patient's axes.
     pub planes: PlaneMode,
@@ -76,9 +76,9 @@ pub struct CrosshairReport {
 /// Agreement of a label or region.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RegionReport {
-    /// Its name.
+    /// The name in the window.
     pub name: String,
-    /// Its labels.
+    /// Values of the labels that count as the region.
     pub labels: Vec<u16>,
     /// Dice; null where neither mask has it.
     pub dice: Option<f64>,
@@ -93,7 +93,7 @@ pub struct FindingReport {
     pub label: u16,
     /// All labels inside.
     pub labels: Vec<LabelPart>,
-    /// Volume in ml.
+    /// Volume of all its labels, in ml.
     pub volume_ml: f64,
     /// Whether it is below the minimum volume, so that the list collapses it.
     pub folded: bool,

@@ -21,7 +21,7 @@ pub struct Request {
     pub as_cases: bool,
     /// DICOM series whose headers have been read.
     pub stacks: KnownStacks,
-    /// The segmentation.
+    /// The file of the segmentation.
     pub segmentation: Option<PathBuf>,
     /// The files of the reference, which is their union.
     pub reference: Vec<PathBuf>,

@@ -63,7 +63,7 @@ impl RunStatus<'_> {
 pub struct Row<'a> {
     /// Contents of its folder.
     pub run: &'a RunEntry,
-    /// Its status.
+    /// Whether it trains, waits or has ended.
     pub status: RunStatus<'a>,
 }
 

@@ -30,7 +30,7 @@ const VERSION: u64 = 4;
 pub struct Session {
     /// Preferences, kept between sessions.
     pub settings: Settings,
-    /// The mode.
+    /// The mode that was shown last.
     pub mode: Mode,
     /// View settings of the open case.
     pub view: View,
@@ -126,7 +126,7 @@ impl State {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OpenItems {
-    /// The case.
+    /// The files of the open case.
     pub case: Option<OpenCase>,
     /// The folder of cases.
     pub folder: Option<OpenFolder>,

@@ -52,7 +52,7 @@ impl StudyTab {
 pub struct StudyCell {
     /// The label budget, as in the plan.
     pub budget: String,
-    /// The method.
+    /// Name of the method, as in the plan.
     pub method: String,
 }
 
@@ -126,7 +126,7 @@ pub struct StudyCache {
 /// A method's segmentation of the open case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StudyMask {
-    /// The method.
+    /// Name of the method, as in the plan.
     pub method: String,
     /// The run whose last network computed it.
     pub run: PathBuf,

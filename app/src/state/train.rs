@@ -104,7 +104,7 @@ impl CohortState {
         if let Self::Ready(card) = self { Some(card) } else { None }
     }
 
-    /// Its folder.
+    /// The folder of the cohort, even if it could not be read.
     pub fn folder(&self) -> Option<PathBuf> {
         match self {
             Self::None => None,
@@ -171,7 +171,7 @@ impl TrainSession {
 /// The cohort of the next job, and data derived from cohort and form.
 #[derive(Clone, Debug, Default)]
 pub struct TrainCache {
-    /// The cohort.
+    /// The cohort, or how far it has been read.
     pub cohort: CohortState,
     /// Invalid settings of the form: the name in `config.toml`, and the problem.
     pub problems: Vec<(String, String)>,

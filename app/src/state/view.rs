@@ -15,9 +15,9 @@ pub enum ToolKind {
     Crosshair,
     /// Window/level: sideways the width, up and down the level.
     Window,
-    /// Pans.
+    /// Moves the image in its pane.
     Pan,
-    /// Zooms.
+    /// Magnifies the image in its pane.
     Zoom,
     /// Measures a length.
     Ruler,
@@ -196,11 +196,11 @@ pub struct Statistics {
     pub frame: usize,
     /// Number of voxels.
     pub voxels: usize,
-    /// Mean.
+    /// Mean of the voxels, in the image's unit.
     pub mean: f64,
     /// Standard deviation (of the voxels, not of the mean).
     pub sd: f64,
-    /// Area in mm2.
+    /// Area of the region in mm2.
     pub area_mm2: f64,
 }
 
@@ -216,9 +216,9 @@ pub struct Cine {
 /// How segmentation and reference are drawn if both exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Overlay {
-    /// The segmentation.
+    /// Only the segmentation.
     Segmentation,
-    /// The reference.
+    /// Only the reference.
     Reference,
     /// True positives, false positives, false negatives and wrong labels in different colours.
     #[default]

@@ -112,7 +112,7 @@ pub fn install(ctx: &Context, theme: Theme) {
 
 /// A window, or a part of it, with a theme.
 pub trait HasTheme {
-    /// Its theme.
+    /// The theme in effect, light or dark.
     fn theme(&self) -> Theme;
 }
 

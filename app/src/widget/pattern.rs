@@ -13,7 +13,7 @@ pub enum Pattern {
     Dashed,
     /// A chequerboard.
     Chequered,
-    /// An outline.
+    /// A solid line around the class.
     Outline,
 }
 

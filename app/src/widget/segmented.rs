@@ -8,9 +8,9 @@ use crate::theme::{self, Icon, font, radius, size, space};
 /// A segment.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a, T> {
-    /// Its value.
+    /// The value that a click selects.
     pub value: T,
-    /// Its label.
+    /// The text, which is also its name for assistive tools.
     pub label: &'a str,
     /// Its icon, next to the label or instead of it.
     pub icon: Option<Icon>,

@@ -23,7 +23,7 @@ pub struct ReviewedCase {
     pub mask: Option<PathBuf>,
     /// The reviewer's verdict.
     pub verdict: Verdict,
-    /// The reviewer.
+    /// Initials of the reviewer.
     pub reviewer: String,
 }
 

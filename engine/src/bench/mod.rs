@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct Options {
     /// Preset of pre-training.
     pub preset: String,
-    /// Devices.
+    /// Devices that share each batch, or the only one.
     pub device: DeviceList,
     /// Channels of the network's first level.
     pub width: usize,

@@ -24,12 +24,7 @@ pub(super) enum Statistics {
     /// Each image (instance norm).
     Image,
     /// Fixed values per channel.
-    Fixed {
-        /// Means.
-        mean: Vec<f32>,
-        /// Variances.
-        variance: Vec<f32>,
-    },
+    Fixed { mean: Vec<f32>, variance: Vec<f32> },
     /// No normalisation.
     None,
 }
@@ -41,7 +36,6 @@ pub(super) struct Normalisation {
     pub scale: Vec<f32>,
     /// `beta - mean * scale`.
     pub shift: Vec<f32>,
-    /// Means.
     pub mean: Vec<f32>,
     /// Biased variances.
     pub variance: Vec<f32>,
@@ -348,7 +342,7 @@ fn merge(rows: &[Vec<f32>], width: usize, channels: usize) -> (Vec<f32>, Vec<f32
     (0..channels).map(merged).unzip()
 }
 
-/// Column sums.
+/// Sums of the columns of `values`, `[rows, columns]`.
 pub(super) fn column_sums(cpu: Cpu, values: &[f32], columns: usize) -> Vec<f32> {
     let one = |values| channels::run(cpu, columns, Sums { values, sums: vec![0.0; columns] }).sums;
     let pieces: Vec<Vec<f32>> = values.par_chunks(PIECE * columns).map(one).collect();

@@ -13,7 +13,7 @@ pub enum DeviceChoice {
     /// CUDA, else a hardware wgpu adapter, else the CPU; never a software adapter.
     #[default]
     Auto,
-    /// The CPU.
+    /// The CPU, even if there are other devices.
     Cpu,
     /// A wgpu adapter by its index in the list of [`super::probe`], which has hardware adapters first.
     Wgpu(usize),

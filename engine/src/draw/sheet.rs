@@ -18,7 +18,7 @@ const SAMPLE: [i64; 2] = [36, 18];
 pub struct Panel {
     /// Text above the picture. Line breaks are kept, and lines after the first are fainter.
     pub caption: String,
-    /// The picture.
+    /// Picture below the caption.
     pub picture: Canvas,
 }
 

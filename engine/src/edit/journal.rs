@@ -92,7 +92,7 @@ impl Header {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// An edit.
+    /// An edit was applied.
     Edit,
     /// An edit was undone.
     Undo,

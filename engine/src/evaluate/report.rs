@@ -73,11 +73,11 @@ pub struct Mean {
     pub cases: usize,
     /// Dice similarity coefficient.
     pub dsc: f64,
-    /// Sensitivity.
+    /// Sensitivity (Eq. 11).
     pub sensitivity: f64,
-    /// Precision.
+    /// Fraction of the segmented voxels that are in the reference.
     pub precision: f64,
-    /// Boundary IoU.
+    /// Boundary IoU (Eq. 12).
     pub boundary_iou: f64,
     /// 95th percentile Hausdorff distance in mm.
     pub hd95_mm: f64,

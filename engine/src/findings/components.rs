@@ -148,9 +148,9 @@ impl Components {
 /// Minimum size of a component.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MinimumSize {
-    /// In voxels.
+    /// Number of voxels.
     Voxels(usize),
-    /// In millilitres.
+    /// Volume in millilitres.
     Ml(f64),
 }
 

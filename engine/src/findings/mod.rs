@@ -37,7 +37,7 @@ use crate::{Error, Result};
 pub struct Finding {
     /// Rank from 1: by volume, largest first, then by the position of the first voxel in memory.
     pub number: u32,
-    /// Voxels.
+    /// Number of voxels.
     pub voxels: usize,
     /// Volume in millilitres.
     pub volume_ml: f64,
@@ -61,9 +61,9 @@ pub struct Finding {
 /// The part of a finding that has one label.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct LabelPart {
-    /// The label.
+    /// Value of the label in the mask.
     pub label: u16,
-    /// Voxels.
+    /// Number of voxels.
     pub voxels: usize,
     /// Volume in millilitres.
     pub volume_ml: f64,

@@ -70,7 +70,7 @@ pub struct FinetuneReport {
 /// Dice of a patient, the mean over the scans.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PatientChange {
-    /// The patient.
+    /// ID of the patient.
     pub patient: String,
     /// Dice of the network that the run started from.
     pub before: Option<f64>,
@@ -85,7 +85,7 @@ pub struct BeforeAfter {
     pub from: String,
     /// The held-out part of the split: `test`, or `val` if there are no test patients.
     pub part: String,
-    /// The patients.
+    /// The patients of that part.
     pub patients: Vec<PatientChange>,
     /// Mean before, over the patients that both networks segmented.
     pub before: Option<f64>,

@@ -50,7 +50,7 @@ pub struct PatientRow {
     /// The slice of the first image (from 0, along its axis nearest to S-I) with the lowest Dice, among those where the
     /// segmentation or the reference has a voxel.
     pub worst_slice: Option<usize>,
-    /// Its Dice.
+    /// Dice of the worst slice.
     pub worst_dice: Option<f64>,
 }
 

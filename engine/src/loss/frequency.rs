@@ -21,7 +21,7 @@ pub enum Band {
     Low,
     /// Outside.
     High,
-    /// All.
+    /// Every frequency.
     All,
 }
 

@@ -22,7 +22,7 @@ pub enum Norm {
     Batch,
     /// Over the image, per channel.
     Instance,
-    /// None.
+    /// No normalisation.
     None,
 }
 

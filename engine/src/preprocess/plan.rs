@@ -132,7 +132,7 @@ impl CasePlan {
         }
     }
 
-    /// The prepared grid.
+    /// The grid that the case is resampled to.
     pub fn prepared_grid(&self) -> Grid {
         let world_from_voxel = affine(&self.prepared_affine);
         Grid { shape: self.prepared_shape, world_from_voxel, oriented: self.oriented }

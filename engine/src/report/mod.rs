@@ -14,7 +14,7 @@ pub struct MethodScores {
     pub name: String,
     /// One per held-out patient, in the same order for every method.
     pub cases: Vec<CaseScore>,
-    /// Mean DSC.
+    /// Mean DSC over the patients.
     pub mean_dsc: f64,
     /// Standard deviation of DSC over the patients (n - 1).
     pub sd_dsc: f64,
@@ -29,7 +29,7 @@ pub struct CaseScore {
     pub dsc: f64,
     /// Sensitivity (Eq. 11).
     pub sensitivity: f64,
-    /// Precision.
+    /// Fraction of the segmented voxels that are in the reference.
     pub precision: f64,
     /// HD95 in mm (Eq. 13).
     pub hd95_mm: f64,

@@ -113,7 +113,7 @@ pub struct FindingMark {
     pub mask: ReviewedMask,
     /// The centre of a voxel of the finding ([`anchor_mm`]), world millimetres (RAS+).
     pub at_mm: [f64; 3],
-    /// The verdict.
+    /// What the reviewer decided about the finding.
     pub verdict: FindingVerdict,
 }
 
@@ -156,7 +156,7 @@ pub struct Entry {
     pub version: u32,
     /// The case's id in its cohort, never a path.
     pub case: String,
-    /// The verdict.
+    /// What the reviewer decided about the segmentation.
     pub verdict: Verdict,
     /// The reviewer's comment; may be empty.
     #[serde(default)]

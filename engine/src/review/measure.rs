@@ -30,7 +30,7 @@ pub struct CaseVolumes {
 pub struct MeasuredCase {
     /// The scan's id.
     pub case: String,
-    /// The patient.
+    /// ID of the patient, who may have several scans.
     pub patient: String,
     /// The session, if names contain it.
     pub session: Option<String>,

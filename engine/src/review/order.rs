@@ -53,7 +53,7 @@ impl Ranking {
 /// The score of a case in an order.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CaseScore {
-    /// The case.
+    /// The case's id in its cohort.
     pub case: String,
     /// The score: entropy in bits, Dice, change in ml, or from the list.
     pub score: Option<f64>,

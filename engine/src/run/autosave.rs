@@ -139,7 +139,7 @@ pub fn remove(path: &Path) {
 pub struct UnsavedEdits {
     /// The journal.
     pub path: PathBuf,
-    /// The case.
+    /// The case that was edited.
     pub case: EditedCase,
     /// Names of the edits in effect, oldest first.
     pub names: Vec<String>,

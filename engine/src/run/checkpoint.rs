@@ -219,7 +219,7 @@ pub fn manifest(run: &RunFolder, slot: Slot) -> Result<Manifest> {
 /// Content read from the first usable of several slots.
 #[derive(Clone, Debug)]
 pub struct SlotContent<T> {
-    /// The content.
+    /// What was read.
     pub content: T,
     /// The slot it was read from.
     pub slot: Slot,

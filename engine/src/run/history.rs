@@ -36,7 +36,7 @@ pub struct StepRow {
     pub step: usize,
     /// Training loss.
     pub loss: f64,
-    /// Learning rate.
+    /// Learning rate of the step.
     pub learning_rate: f64,
 }
 
@@ -80,7 +80,7 @@ pub struct History {
     pub stage: Option<Stage>,
     /// Planned epochs.
     pub epochs: usize,
-    /// Steps per epoch.
+    /// Number of steps per epoch.
     pub steps_per_epoch: usize,
     /// Slices per epoch.
     pub slices: usize,
@@ -98,7 +98,7 @@ pub struct History {
     pub validations: Vec<(usize, f64, bool)>,
     /// Recorded epochs of each pinned slice.
     pub probes: BTreeMap<Pin, Vec<usize>>,
-    /// The last step.
+    /// The newest logged step.
     pub last_step: Option<StepRow>,
     /// Estimated cost of the run.
     pub estimate: Option<EstimateRow>,

@@ -34,7 +34,7 @@ pub struct RunEntry {
     pub name: String,
     /// Training stage.
     pub stage: Stage,
-    /// Preset.
+    /// Name of the preset that it started from.
     pub preset: String,
     /// Folder of the cohort.
     pub cohort: PathBuf,
@@ -44,7 +44,7 @@ pub struct RunEntry {
     pub labels: Option<String>,
     /// Pre-training run it starts from (fine-tuning); `None` for random weights.
     pub from: Option<PathBuf>,
-    /// Seed.
+    /// Seed of the split, the weights and the training.
     pub seed: u64,
     /// All settings of its configuration by their names in `config.toml`, such as `training.lr`.
     pub settings: BTreeMap<String, String>,
@@ -54,7 +54,7 @@ pub struct RunEntry {
     pub epochs_done: usize,
     /// Planned epochs.
     pub epochs: usize,
-    /// State.
+    /// Whether it trains, has finished, or why it ended.
     pub state: EntryState,
     /// Time of the last change, in seconds since 1970.
     pub changed: f64,

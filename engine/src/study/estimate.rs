@@ -23,7 +23,7 @@ use crate::{Error, Result};
 pub struct JobEstimate {
     /// Cell or pilot of the run, as shown in lists.
     pub label: String,
-    /// Stage.
+    /// Pre-training or fine-tuning.
     pub stage: Stage,
     /// Name of its run folder.
     pub run: String,

@@ -22,7 +22,7 @@ use crate::run::study::StudyFolder;
 /// Input of the figures.
 #[derive(Clone, Copy)]
 pub struct Source<'a> {
-    /// The plan.
+    /// The plan of the study.
     pub plan: &'a Plan,
     /// The runs that are measured on test patients.
     pub finals: &'a [(Cell, Job)],

@@ -83,7 +83,7 @@ pub struct Rates {
 
 /// Expands a plan into its runs.
 pub struct Jobs<'a> {
-    /// The plan.
+    /// The plan to expand.
     pub plan: &'a Plan,
     /// The folds of each cohort, by name.
     pub folds: &'a BTreeMap<String, Vec<Fold>>,

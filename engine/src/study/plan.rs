@@ -39,7 +39,7 @@ pub struct Plan {
     pub pretrain: StagePlan,
     /// Length, rates and settings of fine-tuning, the same for all methods.
     pub finetune: StagePlan,
-    /// The cohorts.
+    /// The cohorts, each with tables of its own.
     pub cohorts: Vec<CohortPlan>,
     /// The methods, in the order of the tables.
     pub methods: Vec<MethodPlan>,
@@ -182,11 +182,11 @@ pub struct MethodPlan {
 pub enum StageLength {
     /// That of the settings.
     Settings,
-    /// Steps.
+    /// Number of steps.
     Steps(usize),
-    /// Slices seen.
+    /// Number of slices seen.
     Slices(usize),
-    /// Epochs.
+    /// Number of epochs.
     Epochs(usize),
     /// Seconds of measured compute.
     Seconds(f64),

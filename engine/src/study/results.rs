@@ -28,7 +28,7 @@ pub struct Row {
 /// A cell without results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The cell.
+    /// Method, cohort, label budget, fold, draw and seed of the missing run.
     pub cell: Cell,
     /// The error that ended the run; `None` if it has not run yet.
     pub failed: Option<String>,

@@ -26,7 +26,7 @@ pub enum Metric {
     Dsc,
     /// Sensitivity (Eq. 11).
     Sensitivity,
-    /// Precision.
+    /// Fraction of the segmented voxels that are in the reference.
     Precision,
     /// Boundary IoU (Eq. 12).
     BoundaryIou,
@@ -92,7 +92,7 @@ pub struct Spread {
 pub struct Difference {
     /// The reference method.
     pub to: String,
-    /// The metric.
+    /// The metric that is compared.
     pub metric: Metric,
     /// Mean difference.
     pub mean: f64,
@@ -133,7 +133,7 @@ pub struct MethodSummary {
 /// One cohort at one label budget.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// The cohort.
+    /// Name of the cohort in the plan.
     pub cohort: String,
     /// The label budget.
     pub budget: String,

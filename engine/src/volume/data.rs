@@ -120,9 +120,9 @@ fn luminance(red: u8, green: u8, blue: u8) -> f64 {
 /// `value = slope * stored + inter`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
-    /// Slope.
+    /// Factor on the stored value.
     pub slope: f64,
-    /// Intercept.
+    /// Added after the multiplication.
     pub inter: f64,
 }
 

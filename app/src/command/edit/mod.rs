@@ -29,9 +29,9 @@ pub enum EditCommand {
     BeginStroke(StrokeStart),
     /// Paints from one world position (mm) to another.
     ExtendStroke([DVec3; 2]),
-    /// Begins a lasso.
+    /// Begins a lasso at the pointer.
     BeginLasso {
-        /// The pane.
+        /// The pane in which it is drawn.
         pane: PaneId,
         /// Erases, whatever the lasso's setting.
         erases: bool,
@@ -111,7 +111,7 @@ pub struct StrokeStart {
     pub tool: ToolKind,
     /// Erases, whatever the brush.
     pub erases: bool,
-    /// The pane.
+    /// The pane in which it is painted.
     pub pane: PaneId,
     /// World position in mm.
     pub at: DVec3,

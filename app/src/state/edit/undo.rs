@@ -35,7 +35,7 @@ pub enum UndoStep {
 pub struct StyleEntry {
     /// The mask.
     pub role: MaskRole,
-    /// The label.
+    /// Value of the label.
     pub label: u16,
     /// Its name and colour; `None` if the table does not list it.
     pub style: Option<LabelStyle>,

@@ -95,7 +95,7 @@ pub struct ClusteredSlice {
     pub wanted: MaskRequest,
     /// Its pixels and patches.
     pub slice: Arc<InspectedSlice>,
-    /// Its clusters.
+    /// Foreground and background of its patches.
     pub clusters: Arc<Clustering>,
     /// Which patches are masked.
     pub masking: Masking,
@@ -110,7 +110,7 @@ pub struct ClusteredSlice {
 /// A pre-trained network.
 #[derive(Clone)]
 pub struct Network {
-    /// Its run.
+    /// Folder of the run that trained it.
     pub run: PathBuf,
     /// The configuration it was trained with.
     pub config: Arc<Config>,

@@ -11,7 +11,7 @@ use crate::state::timeline::{EpochRecord, OpenRun};
 /// The open run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RunReport {
-    /// Its folder.
+    /// Path of its folder.
     pub folder: String,
     /// `pretrain` or `finetune`; null, like all that follows, if the run could not be read.
     pub stage: Option<Stage>,

@@ -14,7 +14,7 @@ use crate::widget::format;
 pub enum Column {
     /// The folder's name.
     Name,
-    /// Its status.
+    /// Whether it trains, waits or has ended.
     Status,
     /// The preset it started from; `finetune` for every fine-tuning run.
     Preset,
@@ -35,7 +35,7 @@ pub enum Column {
     /// When it last changed.
     #[default]
     Date,
-    /// The device.
+    /// The device that computed it.
     Device,
     /// A setting, by its name in `config.toml`.
     Setting(String),

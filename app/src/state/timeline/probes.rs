@@ -26,7 +26,7 @@ pub struct SliceKey {
 /// One epoch of a pinned slice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordKey {
-    /// The slice.
+    /// Run, stage and pin of the slice.
     pub slice: SliceKey,
     /// From 1.
     pub epoch: usize,
@@ -52,7 +52,7 @@ pub struct PinnedSlice {
 /// The last relabelling of a slice at an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// Its epoch.
+    /// The epoch in which it happened, from 1.
     pub epoch: usize,
     /// The case of each patch, 0 to 4.
     pub cases: Vec<u8>,

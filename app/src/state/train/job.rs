@@ -30,7 +30,7 @@ pub enum Phase {
     /// Patients are read and prepared.
     #[default]
     Preparing,
-    /// Training.
+    /// Training steps are computed.
     Training,
     /// Finishing the step before a pause.
     Pausing,
@@ -86,7 +86,7 @@ pub struct RunningJob {
     pub epoch_loss: Option<f64>,
     /// The newest step's loss.
     pub loss: Option<f64>,
-    /// Its learning rate.
+    /// The newest step's learning rate.
     pub learning_rate: Option<f64>,
     /// Schedule of the masking ratio (pre-training by AMLP).
     pub ratio: Option<MaskRatio>,
@@ -195,7 +195,7 @@ impl RunningJob {
 /// What the running job does before its first step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preparation<'a> {
-    /// The job.
+    /// The running job.
     pub job: &'a RunningJob,
     /// Description of the current item.
     pub what: String,

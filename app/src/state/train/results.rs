@@ -15,9 +15,9 @@ pub enum Column {
     /// Dice.
     #[default]
     Dice,
-    /// Sensitivity.
+    /// Fraction of the reference's voxels that are segmented.
     Sensitivity,
-    /// Precision.
+    /// Fraction of the segmented voxels that are in the reference.
     Precision,
     /// 95th percentile of the surface distances, mm.
     Hd95,
@@ -160,7 +160,7 @@ pub struct Results {
 /// Mean and standard deviation over patients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
-    /// Mean.
+    /// Mean over the patients.
     pub mean: f64,
     /// Standard deviation of the patients (n - 1); none for a single one.
     pub sd: Option<f64>,

@@ -49,7 +49,7 @@ impl<'a> PaneMasks<'a> {
 /// The open case in a frame.
 #[derive(Debug)]
 pub struct CaseView<'a> {
-    /// The state.
+    /// The state of the program.
     pub state: &'a State,
     /// The case.
     pub document: &'a Document,
@@ -159,7 +159,7 @@ pub struct PaneView<'a> {
     pub rect: Rect,
     /// Its display grid.
     pub grid: &'a DisplayGrid,
-    /// Its plane.
+    /// Sagittal, coronal or axial.
     pub plane: Plane,
     /// Map from points within the pane to indices.
     pub map: PaneMap,

@@ -98,7 +98,7 @@ impl<'a> Sampler<'a> {
 pub struct EllipseValues {
     /// Number of values.
     pub voxels: usize,
-    /// Mean.
+    /// Mean of the values, in the image's unit.
     pub mean: f64,
     /// Standard deviation of the values (not of the mean).
     pub sd: f64,

@@ -76,7 +76,7 @@ pub trait Pane: Sized {
 pub struct Drag {
     /// The tool of the press: keys released or pressed since do not change it.
     pub tool: ToolKind,
-    /// The button.
+    /// The mouse button that was pressed.
     pub button: PointerButton,
     /// The keys that were held at the press.
     pub modifiers: Modifiers,

@@ -14,11 +14,11 @@ const DASH: (f32, f32) = (4.0, 4.0);
 /// A marked value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// Its name.
+    /// Name of what is marked, the first part of its label.
     pub name: String,
     /// Its index; `None` draws a dashed line across the strip.
     pub index: Option<usize>,
-    /// The value.
+    /// The value, which decides the height of the mark.
     pub value: f32,
     /// Drawn filled in the text colour: the current value, as opposed to others.
     pub current: bool,

@@ -18,7 +18,6 @@ use crate::worker::Wake;
 /// The current recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recording {
-    /// The case.
     pub case: CaseId,
     /// Revision of the mask that the journal begins with.
     pub base: u64,

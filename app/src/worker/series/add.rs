@@ -8,7 +8,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, analyse, frame, values}
 /// Where an added image is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// In the panes.
+    /// As the image of the panes.
     InPanes,
     /// By the modalities that the user chose to see and to fuse.
     AsChosen,

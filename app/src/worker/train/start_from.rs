@@ -13,7 +13,7 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec, name_of};
 
 /// Reads the settings of a run for the form.
 pub struct ReadRunConfig {
-    /// The run.
+    /// Folder of the run.
     pub run: PathBuf,
     /// What its settings are for.
     pub purpose: ConfigPurpose,

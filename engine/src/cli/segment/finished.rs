@@ -19,7 +19,6 @@ use crate::{Error, Result};
 /// The record of a finished case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct FinishedSegmentation {
-    /// The case.
     pub case: String,
     /// Digest of weights, settings and program version.
     pub model: String,

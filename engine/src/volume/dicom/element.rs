@@ -15,7 +15,7 @@ pub enum Value {
 /// An attribute: tag, value representation and value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Element {
-    /// Its tag.
+    /// Group and element number.
     pub tag: Tag,
     /// Its value representation; [`Vr::UN`] where an implicit file holds a tag that is not in the table.
     pub vr: Vr,

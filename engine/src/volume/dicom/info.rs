@@ -24,9 +24,9 @@ pub struct ScanInfo {
     pub padding: Option<[f64; 2]>,
     /// True if small values are bright (MONOCHROME1), so that the image must be inverted for display.
     pub inverted: bool,
-    /// UID of the study.
+    /// StudyInstanceUID.
     pub study_uid: String,
-    /// UID of the series.
+    /// SeriesInstanceUID.
     pub series_uid: String,
     /// UID of the frame of reference: scans that share it are aligned.
     pub frame_of_reference: String,

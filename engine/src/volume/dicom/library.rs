@@ -58,7 +58,7 @@ pub struct Series {
     pub uid: String,
     /// SeriesNumber.
     pub number: Option<i64>,
-    /// Modality.
+    /// Modality as in the header, such as `MR` or `PT`.
     pub modality: String,
     /// SeriesDescription.
     pub description: String,

@@ -45,7 +45,7 @@ pub struct Shape {
 /// What the sums start from.
 #[derive(Clone, Copy, Debug)]
 pub enum Start<'a> {
-    /// Zero.
+    /// Every sum starts from zero.
     Zero,
     /// One number per column, at least [`Shape::columns`] of them.
     Row(&'a [f32]),

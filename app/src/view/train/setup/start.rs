@@ -39,7 +39,6 @@ impl Bar {
         Self { paragraphs, width }
     }
 
-    /// Its height.
     pub(super) fn height(&self) -> f32 {
         let text = self.paragraphs.iter().map(|paragraph| paragraph.size().y + GAP).sum::<f32>();
         (text + 2.0 * space::S).ceil().clamp(HEIGHT[0], HEIGHT[1])
