@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::folder_names::FolderRole;
 use super::listing::NiftiFile;
 use super::names::{
-    Family, FolderRole, Role, are_counterparts, composed, is_known_name, is_specific_modality, mask_role,
-    segmented_image, split_suffix, whole_name, without_id,
+    Family, Role, are_counterparts, composed, is_known_name, is_specific_modality, mask_role, segmented_image,
+    split_suffix, whole_name, without_id, without_mask_word, without_modality,
 };
 use super::nnunet::split_channel;
+use super::numbered::{are_numbered, is_of_many};
 use super::{DiscoverOptions, Layout, Problem};
 
 /// The files of a scan before it gets its final name.
@@ -23,6 +25,8 @@ pub(super) struct Draft {
     pub layout: Layout,
     /// Its folder: the patient's own, or one shared by many patients.
     pub owner: PathBuf,
+    /// The folder of its session in `owner`, or `owner`.
+    pub place: PathBuf,
     /// True for the only scan of its folder.
     pub alone: bool,
     /// True if its files do not name it: its id is the folder's name.
@@ -45,6 +49,7 @@ impl Draft {
             session: None,
             layout,
             owner: owner.to_path_buf(),
+            place: owner.to_path_buf(),
             alone: false,
             by_folder: false,
             images: BTreeMap::new(),
@@ -57,6 +62,11 @@ impl Draft {
     /// Name of its folder.
     pub fn folder_name(&self) -> String {
         name_of(&self.owner)
+    }
+
+    /// True if the names of all its images begin with its id.
+    pub fn is_in_names(&self) -> bool {
+        self.images.values().all(|path| belongs_to(&stem_of(path), &self.id))
     }
 
     /// Adds a file. Of two files of a modality, the first is kept and the second reported.
@@ -79,14 +89,27 @@ pub(super) fn name_of(folder: &Path) -> String {
     path.file_name().map_or_else(|| "patient".into(), |name| composed(&name.to_string_lossy()))
 }
 
+/// A mask without an image in its folder.
+pub(super) struct Stray {
+    pub role: Role,
+    pub file: NiftiFile,
+    /// The folder that may be named after its patient, and the session.
+    pub owner: PathBuf,
+    pub session: Option<String>,
+}
+
 /// The files of one patient's folder with its modality and mask subfolders, or of a folder shared by many patients.
 pub(super) struct Group<'a> {
     pub owner: PathBuf,
+    /// The folder of its session, or `owner`.
+    pub place: PathBuf,
     pub session: Option<String>,
     /// The files, each with the role of its subfolder of `owner`.
     pub files: Vec<(&'a NiftiFile, Option<FolderRole>)>,
     /// True for a folder of many patients: the cohort's root, which is a patient's folder only if its files are named so.
     pub is_shared: bool,
+    /// True if all its files are masks, whatever their names: `labels/P01` beside `images/P01`.
+    pub is_of_masks: bool,
 }
 
 /// A file with the scan it belongs to, if its name says so, and its role.
@@ -98,19 +121,41 @@ struct NamedFile<'a> {
 }
 
 impl Group<'_> {
-    /// True if a folder of masks has the names of at least two images, which no patient would have of one another's.
-    pub fn is_paired(&self) -> bool {
-        let stems = |masks: bool| -> BTreeSet<&str> {
-            let files = self.files.iter().filter(|(_, role)| (*role == Some(FolderRole::Masks)) == masks);
-            files.map(|(file, _)| file.stem.as_str()).collect()
-        };
-        let (images, masks) = (stems(false), stems(true));
-        let named = images.iter().filter(|image| masks.contains(*image) && !is_known_name(image));
-        named.count() > 1
+    /// The names of its images, as far as names tell them from masks.
+    pub fn images(&self) -> BTreeSet<&str> {
+        let files = self.files.iter().filter(|(_, role)| *role != Some(FolderRole::Masks));
+        files.map(|(file, _)| file.stem.as_str()).filter(|stem| mask_role(stem).is_none()).collect()
     }
 
-    /// The scans of the group.
-    pub fn drafts(&self, options: &DiscoverOptions, problems: &mut Vec<Problem>) -> Vec<Draft> {
+    /// True if the folder has images of many patients: at least two with masks of their names or numbers, or numbered ones. A
+    /// patient's folder would have the same names as another one's, so each name must be one of a kind.
+    pub fn is_of_many(&self, is_unique: impl Fn(&str) -> bool) -> bool {
+        let images = self.images();
+        if images.len() < 2 || !images.iter().all(|image| is_unique(image)) {
+            return false;
+        }
+        let is_by_modality = |role: &Option<FolderRole>| matches!(role, Some(FolderRole::Modality(_)));
+        if self.files.iter().any(|(_, role)| is_by_modality(role)) {
+            // `train/flair/1_FLAIR_isovox` and `train/t1/1_T1_isovox`.
+            let files = self.files.iter().filter(|(_, role)| is_by_modality(role));
+            let ids: BTreeSet<String> = files.map(|(file, _)| without_modality(&file.stem)).collect();
+            let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+            return are_numbered(&ids) && is_of_many(&name_of(&self.owner), ids.len());
+        }
+        let masks: Vec<(&str, bool)> =
+            self.files.iter().map(|(file, role)| (file.stem.as_str(), *role == Some(FolderRole::Masks))).collect();
+        let is_paired = |image: &&&str| {
+            let is_mask = |(mask, in_folder): &(&str, bool)| {
+                (*in_folder && belongs_to(mask, image)) || are_counterparts(mask, image)
+            };
+            !is_known_name(image) && masks.iter().any(is_mask)
+        };
+        images.iter().filter(is_paired).count() > 1
+            || (are_numbered(&images) && is_of_many(&name_of(&self.owner), images.len()))
+    }
+
+    /// The scans of the group, and its masks without a scan.
+    pub fn drafts(&self, options: &DiscoverOptions, problems: &mut Vec<Problem>) -> (Vec<Draft>, Vec<Stray>) {
         let segmentation = |file: &NiftiFile| segmented_image(&file.stem).is_some();
         let (own, rest): (Vec<_>, Vec<_>) = self.files.iter().partition(|(file, _)| segmentation(file));
         // `masks/1_t1` is the mask of `images/1_t1`.
@@ -118,7 +163,8 @@ impl Group<'_> {
         let elsewhere: BTreeSet<&str> =
             rest.iter().filter(|(_, folder)| !is_mask_folder(folder)).map(|(file, _)| file.stem.as_str()).collect();
         let image = |file: &NiftiFile| {
-            matches!(split_suffix(&file.stem), Some((_, Role::Image(_), _))) && !elsewhere.contains(file.stem.as_str())
+            let is_named = matches!(split_suffix(&file.stem), Some((_, Role::Image(_), _)));
+            is_named && !self.is_of_masks && !elsewhere.contains(file.stem.as_str())
         };
         let (further, scans): (Vec<_>, Vec<_>) =
             rest.into_iter().partition(|(file, folder)| is_mask_folder(folder) && !image(file));
@@ -127,12 +173,12 @@ impl Group<'_> {
         for file in &mut named {
             file.role = options.role(std::mem::replace(&mut file.role, Role::OtherMask), &file.file.path);
         }
-        let mut drafts = self.assembled(named, problems);
+        let (mut drafts, mut strays) = self.assembled(named, problems);
         for file in further {
-            match (owner_of(&mut drafts, &file.stem), options.role(Role::MaskByWord, &file.path)) {
+            match (owner_of(&mut drafts, &file.stem, self.is_shared), options.role(Role::MaskByWord, &file.path)) {
                 (Some(draft), Role::MaskByWord) => draft.further_masks.push(file.clone()),
                 (Some(draft), role) => draft.masks.push((role, file.clone())),
-                (None, _) => problems.push(without_image(file)),
+                (None, role) => strays.push(self.stray(role, file)),
             }
         }
         for (file, _) in own {
@@ -142,7 +188,11 @@ impl Group<'_> {
                 None => problems.push(without_image(file)),
             }
         }
-        drafts
+        (drafts, strays)
+    }
+
+    fn stray(&self, role: Role, file: &NiftiFile) -> Stray {
+        Stray { role, file: file.clone(), owner: self.owner.clone(), session: self.session.clone() }
     }
 
     /// Interprets the file names.
@@ -164,7 +214,7 @@ impl Group<'_> {
             let split = split_suffix(&file.stem);
             let id = match &split {
                 Some((id, ..)) if many => Some((*id).to_owned()),
-                _ => many.then(|| file.stem.clone()),
+                _ => many.then(|| without_modality(&file.stem)),
             };
             let role = match split {
                 Some((_, role, _)) => role,
@@ -176,11 +226,16 @@ impl Group<'_> {
         let is_paired = |file: &NiftiFile| plain.iter().any(|image| are_counterparts(&file.stem, &image.stem));
         let known = plain.iter().any(|file| is_known_name(&file.stem) && !is_paired(file));
         let suffixed = plain.iter().any(|file| split_suffix(&file.stem).is_some());
+        let images = plain.iter().map(|file| file.stem.as_str()).filter(|stem| mask_role(stem).is_none());
+        let numbered = self.is_shared && are_numbered(&images.collect());
+        let numbered_name = |file: &NiftiFile| {
+            (numbered && mask_role(&file.stem).is_none()).then(|| (file.stem.clone(), Role::Image("image".into())))
+        };
         if suffixed && !known && (self.is_shared || has_named_image(&plain)) {
-            named.extend(suffixed_names(&plain, problems));
+            named.extend(suffixed_names(&plain, numbered, problems));
         } else if self.is_shared && !known {
             for &file in &plain {
-                if let Some((id, role)) = paired_name(file, &plain, further) {
+                if let Some((id, role)) = paired_name(file, &plain, further).or_else(|| numbered_name(file)) {
                     named.push(NamedFile { id: Some(id), role, file, layout: Layout::FolderPerPatient });
                 } else {
                     let what = "skipped: the file name matches no known layout";
@@ -200,7 +255,7 @@ impl Group<'_> {
     }
 
     /// Files with the same id form a scan. Files without an id belong to the patient of the folder.
-    fn assembled(&self, named: Vec<NamedFile<'_>>, problems: &mut Vec<Problem>) -> Vec<Draft> {
+    fn assembled(&self, named: Vec<NamedFile<'_>>, problems: &mut Vec<Problem>) -> (Vec<Draft>, Vec<Stray>) {
         let ids: BTreeSet<&String> = named.iter().filter_map(|file| file.id.as_ref()).collect();
         let only = ids.first().filter(|_| ids.len() == 1).map_or_else(|| name_of(&self.owner), |id| (*id).clone());
         let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
@@ -209,23 +264,24 @@ impl Group<'_> {
             let id = id.unwrap_or_else(|| only.clone());
             let draft = drafts.entry(id.clone()).or_insert_with(|| Draft::new(&id, &self.owner, layout));
             draft.session.clone_from(&self.session);
+            draft.place.clone_from(&self.place);
             draft.by_folder |= by_folder;
             draft.add(role, file, problems);
             draft.layout = draft.layout.max(layout);
         }
-        let (mut scans, strays): (Vec<Draft>, Vec<Draft>) =
+        let (mut scans, others): (Vec<Draft>, Vec<Draft>) =
             drafts.into_values().partition(|draft| !draft.images.is_empty());
-        for stray in strays {
-            adopt(&mut scans, stray, problems);
-        }
+        let others = others.into_iter().flat_map(|other| adopt(&mut scans, other, problems));
+        let strays = others.map(|(role, file)| self.stray(role, &file)).collect();
         let alone = scans.len() == 1;
         scans.iter_mut().for_each(|draft| draft.alone = alone);
-        scans
+        (scans, strays)
     }
 }
 
-/// Groups scans by the name before the suffix. Another modality (`ID_dose`) is assigned to the longest matching id.
-fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> Vec<NamedFile<'a>> {
+/// Groups scans by the name before the suffix. Another modality (`ID_dose`) is assigned to the longest matching id. A numbered
+/// image without a mask (`study_0001` beside `study_0255_mask`) is its own scan.
+fn suffixed_names<'a>(files: &[&'a NiftiFile], numbered: bool, problems: &mut Vec<Problem>) -> Vec<NamedFile<'a>> {
     let (mut named, mut others) = (Vec::new(), Vec::new());
     for &file in files {
         let Some((id, role, family)) = split_suffix(&file.stem) else {
@@ -246,25 +302,26 @@ fn suffixed_names<'a>(files: &[&'a NiftiFile], problems: &mut Vec<Problem>) -> V
                 let role = whole_name(&file.stem, id);
                 named.push(NamedFile { id: Some(id.clone()), role, file, layout: Layout::FolderPerPatient });
             }
+            None if numbered && mask_role(&file.stem).is_none() => {
+                let (id, role) = (Some(file.stem.clone()), Role::Image("image".into()));
+                named.push(NamedFile { id, role, file, layout: Layout::FolderPerPatient });
+            }
             None => {
-                problems.push(Problem::of_file(
-                    None,
-                    &file.path,
-                    "skipped: the file name matches no case in this folder",
-                ));
+                let what = "skipped: the file name matches no case in this folder";
+                problems.push(Problem::of_file(None, &file.path, what));
             }
         }
     }
     named
 }
 
-/// True if a file is named as the image of an id, or begins with the id of a mask. Otherwise the names are of one patient:
-/// `flair_time01_on_middle_space` and `brain_mask`.
+/// True if a file is named as the image of an id, or an image begins with the id of a mask. Otherwise the names are of one
+/// patient: `flair_time01_on_middle_space`, `brain_mask`, `ground_truth` and `ground_truth_expert1`.
 fn has_named_image(files: &[&NiftiFile]) -> bool {
     let ids: BTreeSet<&str> = files.iter().filter_map(|file| Some(split_suffix(&file.stem)?.0)).collect();
     files.iter().any(|file| match split_suffix(&file.stem) {
         Some((_, role, _)) => matches!(role, Role::Image(_)),
-        None => ids.iter().any(|id| belongs_to(&file.stem, id)),
+        None => mask_role(&file.stem).is_none() && ids.iter().any(|id| belongs_to(&file.stem, id)),
     })
 }
 
@@ -284,23 +341,22 @@ fn paired_name(file: &NiftiFile, plain: &[&NiftiFile], further: &[&NiftiFile]) -
 }
 
 /// True if a name equals an id, or begins with it and a separator.
-fn belongs_to(stem: &str, id: &str) -> bool {
+pub(super) fn belongs_to(stem: &str, id: &str) -> bool {
     stem.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.', ' ']))
 }
 
-/// The scan of a mask in a subfolder: the only one, else by name.
-fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str) -> Option<&'a mut Draft> {
-    if let [only] = drafts {
-        return Some(only);
-    }
-    let is_owner = |id: &str| belongs_to(stem, id) || are_counterparts(stem, id);
-    drafts.iter_mut().filter(|draft| is_owner(&draft.id)).max_by_key(|draft| draft.id.len())
+/// The scan of a mask in a subfolder: the only one, unless the mask may be of another patient, else by name.
+fn owner_of<'a>(drafts: &'a mut [Draft], stem: &str, is_shared: bool) -> Option<&'a mut Draft> {
+    let names_none = !is_shared || is_known_name(stem);
+    let is_only = drafts.len() == 1 && drafts.iter().all(|only| only.by_folder || names_none);
+    let is_owner = |id: &str| belongs_to(stem, id) || are_counterparts(stem, id) || without_mask_word(stem) == id;
+    drafts.iter_mut().filter(|draft| is_only || is_owner(&draft.id)).max_by_key(|draft| draft.id.len())
 }
 
 /// Assigns masks without a matching image name to the scan that their name begins with, or to the folder's only scan without a
-/// mask: patient 355 of BraTS 2020 has its mask under another name (`W39_1998.09.19_Segm.nii`).
-fn adopt(scans: &mut [Draft], stray: Draft, problems: &mut Vec<Problem>) {
-    let by_name = scans.iter_mut().filter(|scan| belongs_to(&stray.id, &scan.id)).max_by_key(|scan| scan.id.len());
+/// mask: patient 355 of BraTS 2020 has its mask under another name (`W39_1998.09.19_Segm.nii`). Returns the others.
+fn adopt(scans: &mut [Draft], other: Draft, problems: &mut Vec<Problem>) -> Vec<(Role, NiftiFile)> {
+    let by_name = scans.iter_mut().filter(|scan| belongs_to(&other.id, &scan.id)).max_by_key(|scan| scan.id.len());
     if let Some(owner) = by_name {
         // Without the scan's id, the name may say that the mask is of the brain.
         let id = owner.id.clone();
@@ -308,26 +364,28 @@ fn adopt(scans: &mut [Draft], stray: Draft, problems: &mut Vec<Problem>) {
             Some(Role::OtherMask) if role != Role::ChosenMask => Role::OtherMask,
             _ => role,
         };
-        owner.masks.extend(stray.masks.into_iter().map(|(role, file)| (role_of(role, &file), file)));
-        return;
+        owner.masks.extend(other.masks.into_iter().map(|(role, file)| (role_of(role, &file), file)));
+        return Vec::new();
     }
     match scans {
         [only] if only.masks.is_empty() => {
-            for (_, mask) in &stray.masks {
+            // `P3_tumorMask` beside `P3_brain_t1c` names the same id.
+            for (_, mask) in other.masks.iter().filter(|_| !belongs_to(&only.id, &other.id)) {
                 let what = format!(
                     "the mask is named after another id, {}. It is used because it is the only mask in this folder",
-                    stray.id
+                    other.id
                 );
                 problems.push(Problem::of_file(Some(&only.id), &mask.path, what));
             }
-            only.masks.extend(stray.masks);
+            only.masks.extend(other.masks);
+            Vec::new()
         }
-        _ => problems.extend(stray.masks.iter().map(|(_, mask)| without_image(mask))),
+        _ => other.masks,
     }
 }
 
-fn without_image(mask: &NiftiFile) -> Problem {
-    Problem::of_file(None, &mask.path, "skipped: a mask without an image in the same folder")
+pub(super) fn without_image(mask: &NiftiFile) -> Problem {
+    Problem::of_file(None, &mask.path, "skipped: a mask without an image of its name or folder")
 }
 
 /// The file name without its extension.

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::case::read_masks;
-use super::{Case, Cohort, ExcludedScan, FingerprintCache, LabelNames, Layout, Problem, canonical_modality};
+use super::names::is_mr;
+use super::{Case, Cohort, ExcludedScan, FingerprintCache, LabelNames, Layout, Problem};
 use crate::Result;
 use crate::event::Control;
 use crate::parallel;
@@ -200,14 +201,14 @@ pub fn fingerprint_with(
 }
 
 /// Meaning of the labels. The convention of BraTS is no guess for a single label, for a cohort whose tables name other labels,
-/// or for CT and PET. Labels outside all regions are reported with their files.
+/// or for scans that are not known to be MR. Labels outside all regions are reported with their files.
 fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Problem>) -> Result<Option<String>> {
     let labels: BTreeSet<u16> = cases.iter().flat_map(|case| case.labels.iter().copied()).collect();
     if labels.iter().all(|label| *label == 1) {
         return Ok(None);
     }
     let (map, source) = cohort.label_map()?;
-    let has_mr = cohort.modalities().keys().any(|m| !matches!(canonical_modality(m).as_str(), "ct" | "pet"));
+    let has_mr = cohort.modalities().keys().any(|modality| is_mr(modality));
     let may_be_brats = labels.len() > 1 && has_mr && cohort.labels.names.is_empty();
     if source == MapSource::Convention && !may_be_brats {
         return Ok(None);

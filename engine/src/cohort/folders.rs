@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::drafts::{Draft, Group, name_of, stem_of};
+use super::folder_names::{FolderRole, folder_role, is_named_for_masks, is_processed_folder};
 use super::listing::{Folder, Listing, NiftiFile, conversion_advice};
 use super::masks::MaskCheck;
 use super::names::{
-    FolderRole, Role, canonical_modality, folder_role, is_consensus, is_known_modality, is_processed_folder,
-    is_specific_modality, mask_rank, mask_role, without_id,
+    Role, canonical_modality, is_consensus, is_corrected, is_known_modality, is_of_rater, is_specific_modality,
+    mask_rank, mask_role, without_id,
 };
+use super::naming::name_scans;
 use super::session::{is_session_folder, patients};
+use super::trees::{absorb_nested, assign_strays, join_trees};
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem, bids};
 use crate::words::plural;
 use crate::{Error, Result};
@@ -27,17 +30,23 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     let problems = &mut cohort.problems;
     let other_format = listing.other_format;
     let (mut drafts, folders) = bids_drafts(listing.folders, options, problems);
+    let mut strays = Vec::new();
     for group in groups(&folders, root) {
-        drafts.extend(group.drafts(options, problems));
+        let (found, masks) = group.drafts(options, problems);
+        drafts.extend(found);
+        strays.extend(masks);
     }
     let mut check = MaskCheck::default();
     absorb_folders_of_masks(&mut drafts, root, &mut check, problems);
+    strays.extend(absorb_nested(&mut drafts, root, problems));
+    join_trees(&mut drafts);
     let layouts = [Layout::FolderPerPatient, Layout::Bids, Layout::Brats, Layout::Hecktor];
     let count = |layout: &Layout| drafts.iter().filter(|draft| draft.layout == *layout).count();
     if let Some(layout) = layouts.into_iter().rev().max_by_key(count) {
         cohort.layout = layout;
     }
     name_scans(&mut drafts, root);
+    assign_strays(&mut drafts, strays, root, problems);
     let ids: Vec<String> = drafts.iter().map(|draft| draft.id.clone()).collect();
     let by_name = patients(ids.iter().map(String::as_str));
     // Of duplicates, the first by path is kept, so that a copy in a subfolder never wins.
@@ -95,8 +104,8 @@ fn bids_drafts(
             others.push(Folder { path, files: rest });
         }
     }
-    let (scans, strays): (Vec<Draft>, Vec<Draft>) = drafts.into_values().partition(|draft| !draft.images.is_empty());
-    for (_, mask) in strays.iter().flat_map(|stray| &stray.masks) {
+    let (scans, masks): (Vec<Draft>, Vec<Draft>) = drafts.into_values().partition(|draft| !draft.images.is_empty());
+    for (_, mask) in masks.iter().flat_map(|draft| &draft.masks) {
         problems.push(Problem::of_file(None, &mask.path, "skipped: a mask without an image of the same patient"));
     }
     (scans, others)
@@ -110,7 +119,7 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
         name == "pre" && folders.iter().any(|other| other.path == folder.with_file_name("orig"))
     };
     for folder in folders {
-        let (mut owner, mut role, mut session) = (folder.path.as_path(), None, None);
+        let (mut owner, mut role, mut session, mut place) = (folder.path.as_path(), None, None, None);
         while let Some(parent) = owner.parent().filter(|_| owner != root) {
             let name = name_of(owner);
             let is_patient = parent == root && names_other_modality(folder, &name);
@@ -118,7 +127,7 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
             if let Some(own) = own.filter(|_| !is_patient) {
                 role = role.or(Some(own));
             } else if session.is_none() && is_session_folder(&name, &name_of(parent)) {
-                session = Some(name);
+                (session, place) = (Some(name), Some(owner.to_path_buf()));
             } else {
                 break;
             }
@@ -127,9 +136,11 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
         let role = role.filter(|role| *role != FolderRole::Scans);
         let group = groups.entry((owner.to_path_buf(), session.clone())).or_insert_with(|| Group {
             owner: owner.to_path_buf(),
+            place: place.unwrap_or_else(|| owner.to_path_buf()),
             session: session.clone(),
             files: Vec::new(),
             is_shared: owner == root,
+            is_of_masks: false,
         });
         group.files.extend(folder.files.iter().map(|file| (file, role.clone())));
     }
@@ -139,11 +150,29 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     for group in &mut groups {
         group.files.sort_by_key(|(file, _)| !is_processed(file));
     }
-    // `root/train/data/001` with `root/train/label/001`.
-    if let [only] = &mut *groups {
-        only.is_shared |= only.is_paired();
+    mark_folders_of_masks(&mut groups, root);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for image in groups.iter().filter(|group| !group.is_of_masks).flat_map(Group::images) {
+        *counts.entry(image.to_owned()).or_default() += 1;
+    }
+    for group in groups.iter_mut().filter(|group| !group.is_of_masks) {
+        group.is_shared |= group.is_of_many(|image| counts.get(image) == Some(&1));
     }
     groups
+}
+
+/// Below a folder of masks, a folder with the name of a patient's folder has only masks: `labels/P01` beside `images/P01`.
+fn mark_folders_of_masks(groups: &mut [Group<'_>], root: &Path) {
+    let is_below_masks = |group: &Group<'_>| {
+        let mut above = group.owner.ancestors().skip(1).take_while(|above| above.starts_with(root) && *above != root);
+        group.owner != root && above.any(|above| is_named_for_masks(&name_of(above)))
+    };
+    let patients: BTreeSet<String> =
+        groups.iter().filter(|group| !is_below_masks(group)).map(|group| name_of(&group.owner)).collect();
+    for group in groups.iter_mut().filter(|group| is_below_masks(group) && patients.contains(&name_of(&group.owner))) {
+        group.is_of_masks = true;
+        group.files.iter_mut().for_each(|(_, role)| *role = Some(FolderRole::Masks));
+    }
 }
 
 /// True if a folder is named like a modality but has images that are named after another one: it is a patient's, who happens
@@ -177,63 +206,6 @@ fn absorb_folders_of_masks(drafts: &mut Vec<Draft>, root: &Path, check: &mut Mas
         }
         is_patient
     });
-}
-
-/// Gives every scan a unique id: from its files, its folder, or patient and session.
-fn name_scans(drafts: &mut [Draft], root: &Path) {
-    let location = |draft: &Draft| (draft.folder_name(), draft.session.clone());
-    let named_by_files = |draft: &Draft| draft.id != draft.folder_name();
-    // If every folder uses the same file names (`P1/scan_t1`, `P2/scan_t1`), the folder names are the ids.
-    let files: Vec<&Draft> = drafts.iter().filter(|draft| named_by_files(draft) && draft.patient.is_none()).collect();
-    let ids: BTreeSet<_> = files.iter().map(|draft| (&draft.id, &draft.session)).collect();
-    let locations: BTreeSet<_> = files.iter().map(|draft| location(draft)).collect();
-    if ids.len() < files.len() && locations.len() == files.len() && files.iter().all(|draft| draft.alone) {
-        for draft in drafts.iter_mut().filter(|draft| draft.id != draft.folder_name() && draft.patient.is_none()) {
-            draft.id = draft.folder_name();
-        }
-    }
-    name_by_parent(drafts, root);
-    for draft in drafts.iter_mut().filter(|draft| draft.patient.is_none()) {
-        if let Some(session) = &draft.session {
-            let patient = draft.id.strip_suffix(session.as_str()).map(|id| id.trim_end_matches(['_', '-']));
-            let patient = patient.filter(|id| !id.is_empty()).unwrap_or(&draft.id).to_owned();
-            // The folder above the sessions is the patient's if the files begin with its name:
-            // `P3/Timepoint_1/P3_Timepoint_1_brain_t1c`.
-            let folder = draft.folder_name();
-            let is_named = draft.alone && draft.owner != root && without_id(&patient, &folder) != patient;
-            let patient = if is_named { folder } else { patient };
-            draft.id = format!("{patient}_{session}");
-            draft.patient = Some(patient);
-        }
-    }
-}
-
-/// Folder names that repeat are sessions if they are few (`P1/first`, `P2/first`), else patients (`site1/001`, `site2/001`,
-/// `HGG/001`, `LGG/001`). Both get the parent folder's name as prefix.
-fn name_by_parent(drafts: &mut [Draft], root: &Path) {
-    let unnamed = |draft: &Draft| draft.by_folder && draft.session.is_none() && draft.patient.is_none();
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for draft in drafts.iter().filter(|draft| unnamed(draft)) {
-        *counts.entry(draft.id.clone()).or_default() += 1;
-    }
-    let parent = |draft: &Draft| draft.owner.parent().filter(|parent| *parent != root).map(Path::to_path_buf);
-    let repeated =
-        drafts.iter().filter(|draft| unnamed(draft) && counts.get(&draft.id).is_some_and(|count| *count > 1));
-    let parents: BTreeSet<PathBuf> = repeated.filter_map(parent).collect();
-    let below = |draft: &Draft| unnamed(draft) && parent(draft).is_some_and(|parent| parents.contains(&parent));
-    let names: BTreeSet<String> = drafts.iter().filter(|draft| below(draft)).map(|draft| draft.id.clone()).collect();
-    let has_digit = |name: &str| name.chars().any(|c| c.is_ascii_digit());
-    let like_patients =
-        parents.iter().all(|parent| has_digit(&name_of(parent))) || !names.iter().any(|name| has_digit(name));
-    let are_sessions = names.len() <= parents.len() && like_patients;
-    for draft in drafts.iter_mut().filter(|draft| below(draft)) {
-        let parent = draft.owner.parent().map(name_of).unwrap_or_default();
-        if are_sessions {
-            draft.session = Some(std::mem::replace(&mut draft.id, parent));
-        } else {
-            draft.id = format!("{parent}_{}", draft.id);
-        }
-    }
 }
 
 /// The case of a draft: chooses its masks, and notes which masks are joined or not used.
@@ -303,13 +275,18 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
     Case { id, patient: patient.unwrap_or_default(), session, images, masks, segmentation, held_out: false }
 }
 
-/// Leaves only the consensus of several raters, if exactly one file is named so. Returns the others.
+/// Leaves only the mask of all raters: the one file named as their consensus, or beside files of raters the one that is not.
+/// Returns the others.
 fn without_consensus(masks: &mut Vec<NiftiFile>) -> Vec<NiftiFile> {
-    let is_one = masks.iter().filter(|file| is_consensus(&file.stem)).count() == 1;
-    if is_one { masks.extract_if(.., |file| !is_consensus(&file.stem)).collect() } else { Vec::new() }
+    for is_of_all in [is_consensus, |stem: &str| !is_of_rater(stem)] {
+        if masks.iter().filter(|file| is_of_all(&file.stem)).count() == 1 {
+            return masks.extract_if(.., |file| !is_of_all(&file.stem)).collect();
+        }
+    }
+    Vec::new()
 }
 
-/// Moves files with unknown names and mask-like values out of `images`, by name.
+/// Moves files with unknown names and mask-like values out of `images`, by name, corrected ones first.
 fn masks_by_values(images: &mut BTreeMap<String, PathBuf>, check: &mut MaskCheck) -> Vec<NiftiFile> {
     let specific = images.iter().find(|(name, _)| is_specific_modality(name));
     // Beside `ID__CT`, a file named `ID` is not sure to be an image: in HECKTOR 2025, it is the mask.
@@ -322,5 +299,7 @@ fn masks_by_values(images: &mut BTreeMap<String, PathBuf>, check: &mut MaskCheck
         unsure.contains(name) && *path != image && check.by_values(path, name, &image)
     };
     let masks = images.extract_if(.., is_mask);
-    masks.map(|(_, path)| NiftiFile { stem: stem_of(&path), path }).collect()
+    let mut masks: Vec<NiftiFile> = masks.map(|(_, path)| NiftiFile { stem: stem_of(&path), path }).collect();
+    masks.sort_by_key(|mask| !is_corrected(&mask.stem));
+    masks
 }

@@ -26,8 +26,8 @@ impl MaskCheck {
     pub fn by_word(&mut self, path: &Path, name: &str) -> bool {
         let has_labels = || match LabelVolume::read_first_frame(path) {
             Ok(mask) => Some(mask.labels().len() <= LABELS_BY_WORD),
-            // Readable, but no labels: an image.
-            Err(_) => Volume::read(path).ok().map(|_| false),
+            // Readable, but no labels: an image, unless few numbers such as -1 are to blame. Reading the mask names them.
+            Err(_) => Volume::read(path).ok().map(|volume| has_few_whole_numbers(&volume)),
         };
         self.decide(&format!("word {}", kind_of(name)), has_labels).unwrap_or(true)
     }
@@ -56,6 +56,17 @@ impl MaskCheck {
         }
         decision
     }
+}
+
+/// True if an image has few values, all whole numbers.
+fn has_few_whole_numbers(volume: &Volume) -> bool {
+    let mut known: Vec<f32> = Vec::new();
+    volume.to_f32().iter().filter(|value| !value.is_nan()).all(|value| {
+        if !known.contains(value) {
+            known.push(*value);
+        }
+        value.fract() == 0.0 && known.len() <= LABELS_BY_WORD
+    })
 }
 
 /// A name without its digits, so that `Finding1_ROI` and `Finding2_ROI` are of one kind.

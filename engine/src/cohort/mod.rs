@@ -13,6 +13,7 @@ mod dataset_json;
 mod drafts;
 mod fingerprint;
 mod fingerprint_cache;
+mod folder_names;
 mod folders;
 mod identity;
 pub mod label_budget;
@@ -20,7 +21,9 @@ mod listing;
 mod masks;
 mod meaning;
 mod names;
+mod naming;
 mod nnunet;
+mod numbered;
 mod options;
 mod outputs;
 pub mod pairing;
@@ -28,6 +31,7 @@ mod selection;
 mod session;
 mod sidecar;
 pub mod split;
+mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -252,3 +256,5 @@ mod layout_tests;
 mod test_files;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tree_tests;

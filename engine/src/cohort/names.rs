@@ -46,8 +46,8 @@ const SUFFIXES: [(&str, &str, Family); 26] = [
     ("pt", "pt", Family::Hecktor),
     ("pet", "pet", Family::Hecktor),
     ("gtvt", LABEL, Family::Hecktor),
-    ("gtv", LABEL, Family::Hecktor),
-    ("gtvs", LABEL, Family::Hecktor),
+    ("gtv", LABEL, Family::General),
+    ("gtvs", LABEL, Family::General),
     ("adc", "adc", Family::General),
     ("dwi", "dwi", Family::General),
     ("swi", "swi", Family::General),
@@ -109,14 +109,20 @@ const MASK_WORDS: [&str; 34] = [
 ];
 
 /// Words for masks of something other than the lesion.
-const OTHER_WORDS: [&str; 7] = ["brain", "head", "body", "skull", "tissue", "air", "fov"];
+const OTHER_WORDS: [&str; 9] = ["brain", "head", "body", "skull", "tissue", "air", "fov", "fg", "foreground"];
 
-fn words(name: &str) -> Vec<String> {
+/// The words of a name, in lower case.
+pub(super) fn words(name: &str) -> Vec<String> {
     name.to_lowercase()
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// True for a name that is a mask's word and nothing else.
+pub(super) fn is_plain_mask_word(name: &str) -> bool {
+    MASK_WORDS.contains(&name)
 }
 
 fn is_mask_word(word: &str) -> bool {
@@ -201,10 +207,12 @@ pub(super) fn without_id<'a>(stem: &'a str, id: &str) -> &'a str {
     start.or_else(|| stem.strip_suffix(id).and_then(|rest| separated(rest, false))).unwrap_or(stem)
 }
 
-/// Rank of a mask's full name in a patient's folder. The mask of the lowest rank is the reference.
+/// Rank of a mask's full name in a patient's folder. The mask of the lowest rank is the reference: `segm` comes before
+/// `automated_approx_segm`.
 pub(super) fn mask_rank(stem: &str) -> usize {
     let name = stem.to_lowercase();
-    LABEL_NAMES.iter().position(|known| *known == name).unwrap_or(LABEL_NAMES.len())
+    let known = LABEL_NAMES.iter().position(|known| *known == name);
+    known.unwrap_or(LABEL_NAMES.len() + words(&name).len())
 }
 
 /// True if a full name is a known mask or modality.
@@ -216,8 +224,12 @@ pub(super) fn is_known_name(stem: &str) -> bool {
 
 /// True for a known modality.
 pub(super) fn is_known_modality(name: &str) -> bool {
-    let image = SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL);
-    image || IMAGE_NAMES.contains(&name)
+    is_modality_suffix(name) || IMAGE_NAMES.contains(&name)
+}
+
+/// True for a modality in [`SUFFIXES`].
+pub(super) fn is_modality_suffix(name: &str) -> bool {
+    SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL)
 }
 
 /// True for a name that is more specific than "image" or "MR".
@@ -226,6 +238,12 @@ pub(super) fn is_specific_modality(stem: &str) -> bool {
     is_known_modality(&name)
         && !IMAGE_NAMES.contains(&name.as_str())
         && !["image", "mr", "mri"].contains(&name.as_str())
+}
+
+/// True for a known MR modality, or a name that begins with one: `t1ce`, `flair_bias`.
+pub(super) fn is_mr(modality: &str) -> bool {
+    let known = ["t1", "t1ce", "t2", "flair", "adc", "dwi", "swi", "pd", "mr", "mri"];
+    words(modality).first().is_some_and(|word| known.contains(&canonical_modality(word).as_str()))
 }
 
 /// The modality that a file is named after, as in `P1_t1` or `flair`; `None` if its name says nothing.
@@ -237,39 +255,47 @@ pub(crate) fn modality_in_name(stem: &str) -> Option<String> {
     is_specific_modality(&suffix).then(|| canonical_modality(&suffix))
 }
 
-/// Content of a patient's subfolder, by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FolderRole {
-    /// Scans of the patient; the folder name is not part of their names.
-    Scans,
-    /// Scans of this modality.
-    Modality(String),
-    /// Masks.
-    Masks,
+/// The modality that is one of the words of a name: `flair` for `1_FLAIR_isovox`.
+pub(super) fn modality_word(stem: &str) -> Option<String> {
+    words(stem).into_iter().find(|word| is_specific_modality(word))
 }
 
-/// The role of a subfolder; `None` for a patient's folder.
-pub(super) fn folder_role(name: &str) -> Option<FolderRole> {
-    let name = name.to_lowercase();
-    match name.as_str() {
-        "anat" | "func" | "perf" | "nifti" | "nii" | "images" | "scans" | "raw" | "volumes" | "img" | "imgs"
-        | "data" | "orig" | "original" | "raw_data" => Some(FolderRole::Scans),
-        _ if is_processed_folder(&name) && name != "pre" => Some(FolderRole::Scans),
-        _ if SUFFIXES.iter().any(|(known, to, _)| *known == name && *to != LABEL) => {
-            Some(FolderRole::Modality(canonical_modality(&name)))
+/// A name without the word for its modality: `1_isovox` for `1_FLAIR_isovox`.
+pub(super) fn without_modality(stem: &str) -> String {
+    without_word(stem, is_specific_modality)
+}
+
+/// A name without the word for a mask: `1_isovox` for `1_gt_isovox`.
+pub(super) fn without_mask_word(stem: &str) -> String {
+    without_word(stem, |word| is_mask_word(&word.to_lowercase()))
+}
+
+/// A name without the first of its words that is one of a kind, unless it has no other word.
+fn without_word(stem: &str, is_of_kind: impl Fn(&str) -> bool) -> String {
+    let mut parts: Vec<&str> = stem.split(['_', '-', ' ']).collect();
+    match parts.iter().position(|part| is_of_kind(part)) {
+        Some(at) if parts.len() > 1 => {
+            parts.remove(at);
+            parts.join("_")
         }
-        _ => MASK_WORDS.contains(&name.as_str()).then_some(FolderRole::Masks),
+        _ => stem.to_owned(),
     }
-}
-
-/// True for a folder of processed scans, which come before the acquired ones in `orig` or `raw_data`: masks are on their grid.
-pub(super) fn is_processed_folder(name: &str) -> bool {
-    ["pre", "preprocessed", "preprocessed_data", "processed"].contains(&name.to_lowercase().as_str())
 }
 
 /// True if a mask's name says that it combines the masks of several raters.
 pub(super) fn is_consensus(stem: &str) -> bool {
-    words(stem).iter().any(|word| ["consensus", "majority", "staple"].contains(&word.as_str()))
+    words(stem).iter().any(|word| ["consensus", "majority", "maj", "staple"].contains(&word.as_str()))
+}
+
+/// True if a mask's name says that it was corrected: `GlistrBoost_ManuallyCorrected` beside `GlistrBoost`.
+pub(super) fn is_corrected(stem: &str) -> bool {
+    stem.to_lowercase().contains("corrected")
+}
+
+/// True if a mask's name says that one of several raters drew it.
+pub(super) fn is_of_rater(stem: &str) -> bool {
+    let raters = ["expert", "rater", "reader", "observer", "annotator"];
+    words(stem).iter().any(|word| raters.contains(&word.trim_end_matches(|c: char| c.is_ascii_digit())))
 }
 
 /// The canonical name of a modality, in lower case: `pt` becomes `pet`, `t1n` and `t1w` become `t1`, `t1c` and `t1gd` become

@@ -255,12 +255,16 @@ fn references(
             return Ok(by_patient(direct.clone()));
         }
     }
-    let cohort = match Cohort::discover_with(folder, options) {
-        Ok(cohort) => cohort,
-        // A folder of masks without any match: the caller lists both sides.
-        Err(error) => return direct.ok().filter(|masks| !masks.is_empty()).map(by_patient).ok_or(error),
-    };
-    let labelled = cohort.cases.into_iter().filter(|case| !case.masks.is_empty());
+    let cohort = Cohort::discover_with(folder, options);
+    let is_labelled = |cohort: &Cohort| cohort.cases.iter().any(|case| !case.masks.is_empty());
+    // A folder of masks without any match, which may be named like numbered scans: the caller lists both sides.
+    if !cohort.as_ref().is_ok_and(is_labelled)
+        && let Ok(masks) = direct
+        && !masks.is_empty()
+    {
+        return Ok(by_patient(masks));
+    }
+    let labelled = cohort?.cases.into_iter().filter(|case| !case.masks.is_empty());
     let reference = |case: Case| {
         let images = case.images.values().map(|image| stem_of(&image.path)).collect();
         (case.id, Reference { patient: case.patient, images, masks: case.masks })

@@ -10,11 +10,20 @@ const WORDS: [&str; 12] =
     ["ses", "sess", "session", "visit", "tp", "timepoint", "baseline", "bl", "followup", "fu", "preop", "postop"];
 
 /// Words that name a session only after a patient's number: `P07_scan2`.
-const GENERAL_WORDS: [&str; 11] =
-    ["scan", "exam", "study", "time", "pre", "post", "week", "month", "day", "year", "prior"];
+const GENERAL_WORDS: [&str; 13] =
+    ["scan", "exam", "study", "time", "pre", "post", "week", "month", "day", "year", "prior", "frame", "phase"];
+
+/// Words of [`GENERAL_WORDS`] that also begin the names of patients: `study_0001`.
+const PATIENT_WORDS: [&str; 3] = ["scan", "exam", "study"];
 
 /// Short words that name a session only with a number: `m12`, `w04`, `v2`.
 const SHORT: [&str; 5] = ["m", "w", "v", "d", "y"];
+
+/// Words for scans of one session.
+const SERIES_WORDS: [&str; 7] = ["series", "echo", "run", "acq", "rep", "stack", "slab"];
+
+/// Characters between the parts of a name.
+const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
 
 /// Certainty that the end of a name is a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +59,41 @@ pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<Strin
     ids.iter().map(of).collect()
 }
 
+/// The session at the end of a scan's name, if the rest is the name of a folder: `01` of `training01_01` in `training01`.
+pub(super) fn session_after<'a>(id: &'a str, folder: &str) -> Option<&'a str> {
+    let end = id.strip_prefix(folder)?.strip_prefix(SEPARATORS)?;
+    (has_digit(folder) && certainty(folder, end).is_some()).then_some(end)
+}
+
+/// True if a name contains a date or a word for a session or a series, so that its number counts the scans of a patient:
+/// `flair_time01`, `2019-03-04`, `echo2`.
+pub(super) fn names_session(stem: &str) -> bool {
+    let words = || stem.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase);
+    let is_session = |word: String| {
+        let word = word.as_str();
+        WORDS.contains(&word)
+            || SERIES_WORDS.contains(&word)
+            || (GENERAL_WORDS.contains(&word) && !PATIENT_WORDS.contains(&word))
+    };
+    let ends = stem.match_indices(SEPARATORS).map(|(at, _)| &stem[at + 1..]);
+    words().any(is_session) || begins_with_date(stem) || ends.chain([stem]).any(is_date)
+}
+
 /// Splits the session off the end of a scan's name.
 fn ending(id: &str) -> Option<(&str, &str, Certainty)> {
-    let separators = id.char_indices().filter(|(_, letter)| ['_', '-', '.', ' '].contains(letter)).map(|(at, _)| at);
+    // `100101A` and `100101B` are two scans of one patient.
+    if let Some((base, end)) = id.split_at_checked(id.len().saturating_sub(1))
+        && base.len() >= 3
+        && base.chars().all(|c| c.is_ascii_digit())
+        && end.chars().all(|c| c.is_ascii_uppercase())
+    {
+        return Some((base, end, Certainty::Certain));
+    }
+    let separators = id.match_indices(SEPARATORS).map(|(at, _)| at);
     // The longest ending first: `P1_2019-03-04` has a date, not the day 04.
     separators.filter(|at| *at > 0).find_map(|at| {
         let (base, end) = (&id[..at], &id[at + 1..]);
-        let base = base.trim_end_matches(['_', '-', '.', ' ']);
+        let base = base.trim_end_matches(SEPARATORS);
         certainty(base, end).filter(|_| !base.is_empty()).map(|certainty| (base, end, certainty))
     })
 }
@@ -64,7 +101,8 @@ fn ending(id: &str) -> Option<(&str, &str, Certainty)> {
 fn certainty(base: &str, end: &str) -> Option<Certainty> {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let numbered = has_digit(base);
-    if is_word(end, &WORDS) || (numbered && (is_date(end) || is_word(end, &GENERAL_WORDS))) {
+    let is_dated = || is_date(end) || begins_with_date(end);
+    if is_word(end, &WORDS) || (numbered && (is_dated() || is_word(end, &GENERAL_WORDS))) {
         return Some(Certainty::Certain);
     }
     // `BraTS-GLI-00002-101`: the last number is the time point.
@@ -108,14 +146,16 @@ fn begins_with_date(name: &str) -> bool {
     is_end && matches!(parts[..], [a, b, c] if is_date(date) || is_date(&format!("{c}-{a}-{b}")))
 }
 
-/// One of `words`, with or without a number, or `ses-` and a label: `ses-pre`, `follow-up`, `visit02`.
+/// One of `words`, with or without a number and its unit, or `ses-` and a label: `ses-pre`, `follow-up`, `visit02`, `FU003d`.
 fn is_word(text: &str, words: &[&str]) -> bool {
     let text = text.to_lowercase();
     if let Some(label) = text.strip_prefix("ses-") {
         return !label.is_empty() && label.chars().all(char::is_alphanumeric);
     }
     let plain: String = text.chars().filter(|c| c.is_alphanumeric()).collect();
-    words.contains(&plain.trim_end_matches(|c: char| c.is_ascii_digit()))
+    let is_digit = |c: char| c.is_ascii_digit();
+    let number = plain.strip_suffix(['d', 'w', 'm', 'y']).filter(|number| number.ends_with(is_digit));
+    words.contains(&number.unwrap_or(&plain).trim_end_matches(is_digit))
 }
 
 fn is_short(text: &str) -> bool {
@@ -149,6 +189,11 @@ mod tests {
                 &["UPENN-GBM-00001", "UPENN-GBM-00001", "UPENN-GBM-00002"],
             ),
             (&["P01_m00", "P01_m12", "P02_m00"], &["P01", "P01", "P02"]),
+            // The scans of a patient in AutoPET, UCSF-PDGM, UCSF-BMSR and ACDC were several patients.
+            (&["fdg_0b5_05-02-2002-NA-PET-CT Ganz-4", "fdg_0b5_11-13-2004-NA-PET-CT Ganz-1"], &["fdg_0b5"; 2]),
+            (&["UCSF-PDGM-0429", "UCSF-PDGM-0429_FU003d"], &["UCSF-PDGM-0429"; 2]),
+            (&["100101A", "100101B", "100102A"], &["100101", "100101", "100102"]),
+            (&["patient001_frame01", "patient001_frame12"], &["patient001"; 2]),
         ] {
             assert_eq!(of(ids), expected, "{ids:?}");
         }
@@ -167,6 +212,27 @@ mod tests {
             &["P00", "P01"],
         ] {
             assert_eq!(of(ids), ids, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_may_count_scans_or_patients() {
+        for scan in
+            ["flair_time01", "visit-2", "2019-03-04", "08-29-2002-NA", "P1_20190304", "week-012", "frame1", "echo2"]
+        {
+            assert!(names_session(scan), "{scan}");
+        }
+        for patient in ["study_0001", "scan1", "volume-0", "coronacases_001", "radiopaedia_10_85902_1", "img0001"] {
+            assert!(!names_session(patient), "{patient}");
+        }
+        for (id, folder, session) in [
+            ("training01_01", "training01", Some("01")),
+            ("RHUH-0001_0", "RHUH-0001", Some("0")),
+            ("BraTS2021_00000", "BraTS2021", None),
+            ("site_001", "site", None),
+            ("training011_01", "training01", None),
+        ] {
+            assert_eq!(session_after(id, folder), session, "{id}");
         }
     }
 

@@ -179,10 +179,12 @@ fn first_bad(path: &Path, grid: &Grid, data: &VoxelData, scale: Scale, tolerance
     let is_bad = |value: f64| !value.is_nan() && label(value, tolerance).is_none();
     let index = (0..data.len()).find(|&index| is_bad(scale.apply(data.stored(index)))).unwrap_or(0);
     let value = scale.apply(data.stored(index));
-    let why = if value.fract() == 0.0 {
-        "labels are whole numbers from 0 to 65535"
-    } else {
+    let why = if value.fract() != 0.0 {
         "labels are whole numbers from 0 to 65535. A soft mask needs a threshold, such as 0.5"
+    } else if value < 0.0 {
+        "labels are whole numbers from 0 to 65535. If negative values mean background or unknown, replace them with 0"
+    } else {
+        "labels are whole numbers from 0 to 65535"
     };
     no_label(path, grid, data, scale, (index, value), why)
 }
