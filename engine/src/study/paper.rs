@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::plan::{MethodPlan, Plan};
-use super::summary::Group;
+use super::plan::{CohortPlan, MethodPlan, Plan};
+use super::summary::{Group, Metric};
 use super::tables::TextTable;
 use crate::cohort::canonical_modality;
 
@@ -63,21 +63,12 @@ pub fn tables(plan: &Plan) -> Vec<TextTable> {
 
 /// Adds the numbers of one of the paper's tables to a study's table: a column per published metric.
 pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, group: &Group) {
-    let cohort = plan.cohorts.iter().find(|cohort| cohort.name == group.cohort);
-    let Some([modality]) = cohort.map(|cohort| cohort.modality.as_slice()) else { return };
-    let modality = canonical_modality(modality);
-    // Table 6 is of BraTS, and does not name the modality.
-    let is_of_modality = |name: &str| match name {
-        "" => !is_of_hecktor(&modality),
-        name => canonical_modality(name) == modality,
-    };
-    let is_own = |n: &Number<'_>| n.table == source && n.budget == group.budget && is_of_modality(n.modality);
+    let Some(cohort) = plan.cohorts.iter().find(|cohort| cohort.name == group.cohort) else { return };
     for metric in &group.columns {
-        let preset = |name: &String| published_name(plan.methods.iter().find(|method| method.name == *name)?);
         let value = |row: &Vec<String>| {
-            let preset = preset(row.first()?)?;
-            let own = |n: &Number<'_>| is_own(n) && n.method == preset && metric_of(n.metric) == Some(metric.heading());
-            numbers().find(own).map(|number| number.value)
+            let name = row.first()?;
+            let method = plan.methods.iter().find(|method| method.name == *name)?;
+            published(source, &group.budget, method, cohort, *metric)
         };
         let values: Vec<Option<&str>> = table.rows.iter().map(value).collect();
         if values.iter().all(Option::is_none) {
@@ -87,6 +78,28 @@ pub fn add_published_columns(table: &mut TextTable, source: &str, plan: &Plan, g
         table.rows.iter_mut().zip(values).for_each(|(row, value)| row.push(value.unwrap_or("-").to_owned()));
         table.paper += 1;
     }
+}
+
+/// A number of table `source` of the paper, for a cohort of one modality.
+pub(super) fn published(
+    source: &str,
+    budget: &str,
+    method: &MethodPlan,
+    cohort: &CohortPlan,
+    metric: Metric,
+) -> Option<&'static str> {
+    let (preset, [modality]) = (published_name(method)?, cohort.modality.as_slice()) else { return None };
+    // Table 6 is of BraTS, and does not name the modality.
+    let is_of_modality = |name: &str| match name {
+        "" => !is_of_hecktor(modality),
+        name => canonical_modality(name) == canonical_modality(modality),
+    };
+    let own = |n: &Number<'_>| {
+        [n.table, n.budget, n.method] == [source, budget, preset]
+            && metric_of(n.metric) == Some(metric.heading())
+            && is_of_modality(n.modality)
+    };
+    numbers().find(own).map(|number| number.value)
 }
 
 /// True for the modalities of HECKTOR; the others are those of BraTS.

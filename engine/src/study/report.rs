@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::clustering;
 use super::figures::{Pictures, Source, charts};
 use super::job::{Cell, Job};
+use super::layout::paper_layout;
 use super::paper::{self, add_published_columns};
 use super::plan::{CohortPlan, MethodPlan, Plan};
 use super::rates::{Choice, Lock};
@@ -21,15 +22,23 @@ use crate::words::plural;
 
 /// Groups of results and their tables.
 struct Section {
+    /// All groups in one table, in the layout of the paper.
+    whole: Option<TextTable>,
     groups: Vec<Group>,
     tables: Vec<TextTable>,
+}
+
+impl Section {
+    fn all(&self) -> impl Iterator<Item = &TextTable> {
+        self.whole.iter().chain(&self.tables)
+    }
 }
 
 /// The tables that the plan asks for with the paper's numbers beside them, or one of all methods for each group.
 fn sections(plan: &Plan, groups: &[Group], results: &Results) -> Vec<Section> {
     if plan.tables.is_empty() {
         let tables = groups.iter().map(table).collect();
-        return vec![Section { groups: groups.to_vec(), tables }];
+        return vec![Section { whole: None, groups: groups.to_vec(), tables }];
     }
     let section = |asked: &TablePlan| {
         let shown = asked.of(plan);
@@ -40,7 +49,8 @@ fn sections(plan: &Plan, groups: &[Group], results: &Results) -> Vec<Section> {
             table.caption = format!("{}: {}", asked.title, table.caption);
             table
         };
-        Section { tables: groups.iter().map(titled).collect(), groups }
+        let whole = paper_layout(asked, &shown, &groups);
+        Section { whole, tables: groups.iter().map(titled).collect(), groups }
     };
     plan.tables.iter().map(section).collect()
 }
@@ -56,7 +66,7 @@ pub fn write(plan: &Plan, lock: &Lock, finals: &[(Cell, Job)], results: &Results
     // Times differ from run to run, so they are not in the tables that studies are compared by.
     let mut costs = vec![cost_table(plan, finals, folder)];
     costs.extend(clustering::table(&clustering::costs(plan, folder)?));
-    let tables = || sections.iter().flat_map(|section| &section.tables).chain([&rates]);
+    let tables = || sections.iter().flat_map(Section::all).chain([&rates]);
     let join = |text: fn(&TextTable) -> String| tables().map(text).collect::<Vec<_>>().join("\n");
     let published = if plan.tables.is_empty() { paper::tables(plan) } else { Vec::new() };
     let markdown = published.iter().fold(join(TextTable::markdown), |text, table| text + "\n" + &table.markdown());
@@ -165,14 +175,20 @@ fn page(
     if sections.iter().any(is_compared) {
         let _ = writeln!(body, "<section><p class=\"note\">{STATISTICS}</p></section>");
     }
-    for (group, table) in sections.iter().flat_map(|section| section.groups.iter().zip(&section.tables)) {
-        let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
-        let note = "Each dot is a test patient, averaged over draws and seeds. The bar is the mean of all patients.";
-        let _ = writeln!(
-            body,
-            "<div class=\"charts\"><figure>{}<figcaption>{note}</figcaption></figure></div>\n</section>",
-            charts::dots(group, results)
-        );
+    let note = "Each dot is a test patient, averaged over draws and seeds. The bar is the mean of all patients.";
+    for section in sections {
+        if let Some(table) = &section.whole {
+            let _ =
+                writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>\n</section>", table.html());
+        }
+        for (group, table) in section.groups.iter().zip(&section.tables) {
+            let _ = writeln!(body, "<section class=\"wide\">\n<div class=\"scroll\">{}</div>", table.html());
+            let _ = writeln!(
+                body,
+                "<div class=\"charts\"><figure>{}<figcaption>{note}</figcaption></figure></div>\n</section>",
+                charts::dots(group, results)
+            );
+        }
     }
     for (_, chart) in charts::learning_curves(source) {
         let (svg, note) = (chart.svg(), escape(&chart.note));
