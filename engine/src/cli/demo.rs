@@ -11,6 +11,7 @@ use crate::demo::documents::documents;
 use crate::demo::{DemoData, DemoOptions, DemoReport, MASKS, MODEL_RUN, demo};
 use crate::device::{DeviceChoice, open};
 use crate::disk::atomic::write_atomic;
+use crate::disk::create_folder;
 use crate::predict::ModelCard;
 use crate::predict::{Choice, export_model};
 
@@ -59,7 +60,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     };
     refuse_used(&out)?;
     for folder in [out.clone(), out.join(MASKS[0]), out.join(MASKS[1])] {
-        std::fs::create_dir_all(&folder).map_err(Error::io("create", &folder))?;
+        create_folder(&folder)?;
     }
     let sample = match &args.sample {
         Some(sample) => sample.clone(),
@@ -151,7 +152,7 @@ fn write_documents(out: &Path, report: &DemoReport, data: &DemoData) -> anyhow::
     for (name, bytes) in documents(report, data)? {
         let path = out.join(name);
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+            create_folder(folder)?;
         }
         write_atomic(&path, &bytes)?;
     }

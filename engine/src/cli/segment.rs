@@ -12,6 +12,7 @@ use super::{interruptible, print_json, print_line, use_threads};
 use crate::cohort::split::Part;
 use crate::cohort::{ExcludedScan, ImageFile};
 use crate::device::{DeviceChoice, open};
+use crate::disk::create_folder;
 use crate::event::Control;
 use crate::findings::{MinimumSize, remove_smaller_than};
 use crate::predict::{Choice, Segmenter};
@@ -144,7 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(shard) = args.shard {
         scans = part_of(scans.len(), shard).map(|at| scans[at].clone()).collect();
     }
-    std::fs::create_dir_all(&args.out).map_err(Error::io("create", &args.out))?;
+    create_folder(&args.out)?;
     let output = Output::new(args.format, args.terms.as_ref(), &args.model, &segmenter)?;
     let mut options = format!("probabilities {}, min_volume {:?}", args.probabilities, args.min_volume);
     if let Some(hu) = args.ct_offset {

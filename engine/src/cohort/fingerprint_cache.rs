@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::fingerprint::CaseReport;
 use super::{Case, Cohort};
 use crate::disk::atomic::{sha256, write_atomic};
+use crate::disk::create_folder;
 use crate::volume::MaskOptions;
 
 /// Bytes compared per file: enough for the header, even of a compressed file.
@@ -96,7 +97,7 @@ impl CachedCases {
         let kept = CacheFile { version: VERSION.to_owned(), cases };
         let written = || -> crate::Result<()> {
             if let Some(folder) = self.path.parent() {
-                std::fs::create_dir_all(folder).map_err(crate::Error::io("create", folder))?;
+                create_folder(folder)?;
             }
             let bytes = serde_json::to_vec(&kept).unwrap_or_default();
             write_atomic(&self.path, &bytes).map(|_| ())

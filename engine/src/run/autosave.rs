@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::journal::{self, Journal};
 use super::text::{read_json, write_json};
 use crate::disk::atomic::{folder_of, is_temporary, sync_folder};
+use crate::disk::create_folder;
 use crate::edit::journal::{Kind, Replay};
 use crate::edit::{Delta, EditLabels};
 use crate::volume::LabelTable;
@@ -59,7 +60,7 @@ impl Autosave {
     /// If the folder or one of the files cannot be written.
     pub fn create(folder: &Path, case: &EditedCase, base: &EditLabels) -> Result<Self> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("{now}-{}-{number}.{EDITS}", std::process::id()));

@@ -11,6 +11,7 @@ use super::lock::{self, Lock};
 use super::{checkpoint, evaluation, text};
 use crate::disk::RUN_CONFIG;
 use crate::disk::atomic::{is_temporary, rename, sync_folder, write_atomic};
+use crate::disk::create_folder;
 use crate::{Error, Result};
 
 pub(super) const SPLIT: &str = "split.json";
@@ -36,7 +37,7 @@ impl RunFolder {
     /// If `root` is not empty. The remains of a killed `create`, without a configuration, count as empty. Also if the folder
     /// cannot be created, locked or written.
     pub fn create(root: &Path, config_toml: &str) -> Result<Self> {
-        fs::create_dir_all(root).map_err(Error::io("create", root))?;
+        create_folder(root)?;
         refuse_occupied(root)?;
         let (lock, _) = Lock::take(root)?;
         // Another process may have created its run here between the check and the lock.
@@ -44,7 +45,7 @@ impl RunFolder {
         let run = Self { root: root.to_path_buf(), lock: Some(lock), warnings: Vec::new() };
         run.clean()?;
         let checkpoints = run.checkpoints_path();
-        fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
+        create_folder(&checkpoints)?;
         run.check_writable()?;
         write_atomic(&run.config_path(), config_toml.as_bytes())?;
         Ok(run)
@@ -63,7 +64,7 @@ impl RunFolder {
             run.warnings.push(format!("{}: process {pid} ended without releasing this run", root.display()));
         }
         let checkpoints = run.checkpoints_path();
-        fs::create_dir_all(&checkpoints).map_err(Error::io("create", &checkpoints))?;
+        create_folder(&checkpoints)?;
         run.clean()?;
         run.check_writable()?;
         run.warnings.extend(checkpoint::recover_interrupted_saves(&checkpoints)?);

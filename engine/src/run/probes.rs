@@ -8,6 +8,7 @@ use super::folder::{PROBES, list};
 use super::text::{read_json_if_any, read_limited, write_json};
 use crate::config::Pin;
 use crate::disk::atomic::write_atomic;
+use crate::disk::create_folder;
 use crate::{Error, Result};
 
 const PINS: &str = "pins.json";
@@ -21,7 +22,7 @@ pub(crate) fn path(run: &Path, folder: &str, name: &str) -> PathBuf {
 pub(crate) fn write(run: &RunFolder, folder: &str, name: &str, bytes: &[u8]) -> Result<()> {
     run.require_lock()?;
     let target = path(run.root(), folder, name);
-    make(target.parent().unwrap_or(run.root()))?;
+    create_folder(target.parent().unwrap_or(run.root()))?;
     write_atomic(&target, bytes).map(|_| ())
 }
 
@@ -58,15 +59,11 @@ pub(crate) fn remove(run: &RunFolder, is_stale: impl Fn(&str) -> bool) -> Result
 pub(crate) fn write_pins(run: &RunFolder, pins: &[Pin]) -> Result<()> {
     run.require_lock()?;
     let folder = run.root().join(PROBES);
-    make(&folder)?;
+    create_folder(&folder)?;
     write_json(&folder.join(PINS), pins)
 }
 
 /// The stored list of pinned slices, if any.
 pub(crate) fn read_pins(run: &Path) -> Result<Option<Vec<Pin>>> {
     read_json_if_any(&run.join(PROBES).join(PINS))
-}
-
-fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))
 }

@@ -13,6 +13,7 @@ use super::folder::list;
 use super::text::{read_json, read_text};
 use super::{evaluation, lock, workspace};
 use crate::disk::atomic::{sha256, write_atomic};
+use crate::disk::create_folder;
 use crate::event::Control;
 use crate::{Error, ErrorKind, Result};
 
@@ -56,7 +57,7 @@ impl StudyFolder {
     /// A folder that cannot be written to.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
-        make(path.parent().unwrap_or(&self.0))?;
+        create_folder(path.parent().unwrap_or(&self.0))?;
         write_atomic(&path, bytes).map(|_| ())
     }
 
@@ -108,7 +109,7 @@ impl StudyFolder {
     /// # Errors
     /// A folder that cannot be written to.
     pub fn make_runs(&self) -> Result<()> {
-        make(&self.path("runs"))
+        create_folder(&self.path("runs"))
     }
 
     /// True if a study was started here.
@@ -143,7 +144,7 @@ impl StudyFolder {
     /// # Errors
     /// Cancellation; a folder that cannot be written to.
     pub fn wait_for_lock(&self, control: &Control) -> Result<lock::Lock> {
-        make(&self.0)?;
+        create_folder(&self.0)?;
         loop {
             match lock::Lock::take(&self.0) {
                 Ok((lock, _)) => return Ok(lock),
@@ -159,7 +160,7 @@ impl StudyFolder {
     /// # Errors
     /// Errors of `f`; a folder that cannot be written to or removed.
     pub fn with_scratch<T>(&self, f: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
-        make(&self.0)?;
+        create_folder(&self.0)?;
         // Other processes may measure the same study, and one that was killed leaves its folder.
         let mut number = 0;
         let folder = loop {
@@ -207,10 +208,6 @@ pub fn find_studies(root: &Path) -> Result<Vec<PathBuf>> {
 /// A file that cannot be read.
 pub fn read_plan(path: &Path) -> Result<String> {
     read_text(path)
-}
-
-fn make(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder).map_err(Error::io("create", folder))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::disk::create_folder;
 use crate::event::{Event, EventSink};
 use crate::{Error, Result};
 
@@ -42,7 +43,7 @@ impl TensorBoard {
 
     fn start(&mut self, steps_per_epoch: usize) -> Result<()> {
         (self.steps_per_epoch, self.restarted) = (steps_per_epoch, true);
-        std::fs::create_dir_all(&self.folder).map_err(Error::io("create", &self.folder))?;
+        create_folder(&self.folder)?;
         let name = format!("events.out.tfevents.{:010}.{}.amlp", wall_time() as u64, std::process::id());
         let path = self.folder.join(name);
         let file = File::create(&path).map_err(Error::io("create", &path))?;

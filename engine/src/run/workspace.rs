@@ -15,6 +15,7 @@ use super::text::read_limited;
 use super::{RunFolder, checkpoint, evaluation, failure, flat_settings, lock};
 use crate::config::Config;
 use crate::disk::atomic::{rename, sync_folder, write_atomic};
+use crate::disk::create_folder;
 use crate::event::Stage;
 use crate::{Error, ErrorKind, Result};
 
@@ -192,7 +193,7 @@ pub fn trash(workspace: &Path, run: &Path) -> Result<PathBuf> {
         return Err(ErrorKind::Locked { path: run.to_path_buf(), pid }.into());
     }
     let name = place.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    fs::create_dir_all(&bin).map_err(Error::io("create", &bin))?;
+    create_folder(&bin)?;
     let mut number = 1;
     let target = loop {
         let target = bin.join(format!("{name}-{number}"));

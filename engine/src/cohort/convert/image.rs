@@ -9,6 +9,7 @@ use super::patient::PatientConversion;
 use super::program;
 use super::report::{ImageSidecar, MaskSidecar, write_json};
 use crate::disk::atomic::sha256_file;
+use crate::disk::create_folder;
 use crate::volume::dicom::{ImageStack, Overlay, Series, hashed_uid, irregular};
 use crate::volume::nifti::{write_label, write_volume};
 use crate::volume::seg::{SourceSeries, read_file};
@@ -187,5 +188,5 @@ fn bids_unit(unit: &str) -> String {
 fn make_folder(folder: &Path, stem: &str) -> Result<()> {
     let path = folder.join(stem);
     let parent = path.parent().unwrap_or(folder);
-    std::fs::create_dir_all(parent).map_err(Error::io("create", parent))
+    create_folder(parent)
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use key::Key;
 pub use report::{ConvertReport, ConvertedPatient, REPORT, RefusedImage};
 
+use crate::disk::create_folder;
 use crate::event::Control;
 use crate::volume::dicom::{Library, Patient, Study};
 use crate::{Error, Result};
@@ -61,7 +62,7 @@ pub fn convert(
     if let (true, Some(source)) = (patients.is_empty(), sources.first()) {
         return Err(Error::file(source, "contains no DICOM file"));
     }
-    std::fs::create_dir_all(out).map_err(Error::io("create", out))?;
+    create_folder(out)?;
     let key_path = options.key.clone().unwrap_or_else(|| Key::path_beside(out));
     let mut key = if options.keep_ids { None } else { Some(Key::open(&key_path, out)?) };
     let mut folders: Vec<String> = Vec::new();

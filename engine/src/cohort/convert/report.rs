@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use crate::disk::atomic::{sha256_file, write_atomic};
+use crate::disk::create_folder;
 use crate::volume::seg::{Segment, SegmentationKind};
 use crate::{Error, Result};
 
@@ -127,7 +128,7 @@ impl ConvertedPatient {
 
     /// Writes the record.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder)?;
         write_json(&folder.join(REPORT), self).map(drop)
     }
 }

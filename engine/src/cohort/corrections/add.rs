@@ -10,6 +10,7 @@ use super::{Correction, Corrections, ModelId, RECORD, Verdict, is_plain};
 use crate::cohort::{Case, Cohort};
 use crate::disk::atomic::survive_size_limit;
 use crate::disk::clock::now_ms;
+use crate::disk::create_folder;
 use crate::volume::nifti::write_label;
 use crate::volume::{LabelVolume, MaskOptions, Volume};
 use crate::{Error, Result};
@@ -71,7 +72,7 @@ impl Corrections {
         }
         let (labels, image, notes) = fitted(case, addition.mask, options)?;
         check_labels(cohort, addition.mask, &labels)?;
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder)?;
         let (mask, sha256) = write_mask(folder, &case.id, &labels, &image)?;
         if let Some(same) = earlier.as_ref().filter(|earlier| {
             earlier.sha256 == sha256 && earlier.verdict == addition.verdict && earlier.reviewer == reviewer

@@ -12,6 +12,7 @@ use super::frames::CaseFrames;
 use super::spill::{Frame, decode, encode};
 use super::{CaseMeta, LabelUse, SliceMeta, StoreOptions};
 use crate::cohort::Case;
+use crate::disk::create_folder;
 use crate::volume::dicom;
 use crate::volume::nifti::HeaderSummary;
 use crate::{Error, Result};
@@ -73,7 +74,7 @@ fn file_of(folder: &Path, key: &str) -> PathBuf {
 
 /// File layout: SHA-256 of the rest, length of the header (u64), header (JSON), frames.
 pub(super) fn save(folder: &Path, key: &str, case: &CaseFrames) -> Result<()> {
-    std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    create_folder(folder)?;
     let path = file_of(folder, key);
     let header = serde_json::to_vec(&Header { meta: case.meta.clone(), metas: case.metas.clone() })
         .map_err(|e| Error::file(&path, e.to_string()))?;

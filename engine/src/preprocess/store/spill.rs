@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::disk::create_folder;
 use crate::{Error, Result};
 
 /// A training frame: the pixels of its channels, and one byte per pixel (bits 0 to 6 target, bit 7 tissue).
@@ -43,7 +44,7 @@ static SPILLS: AtomicU64 = AtomicU64::new(0);
 impl SpillFile {
     /// Creates a new file in `folder`, and the folder if needed.
     pub fn create(folder: &Path) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder)?;
         loop {
             let number = SPILLS.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("slices-{}-{number}.tmp", std::process::id()));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cohort::Cohort;
 use crate::disk::atomic::write_atomic;
+use crate::disk::create_folder;
 use crate::event::Control;
 use crate::review::{
     LatestEntries, MeasuredCase, case_page, cases_csv, cohort_page, findings_csv, measure_cohort, page_name,
@@ -40,7 +41,7 @@ pub fn export(
 ) -> Result<Vec<MeasuredCase>> {
     if let Some(folder) = &to.report {
         require_own_names(cohort, folder)?;
-        std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+        create_folder(folder)?;
     }
     let page = |folder: &Path, row: &MeasuredCase, text: String| {
         write_atomic(&folder.join(page_name(&row.case)), text.as_bytes()).map(drop)
