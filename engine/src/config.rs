@@ -25,6 +25,7 @@ use crate::pretrain::amlp::ccl::Consistency;
 use crate::pretrain::amlp::choice::ForegroundChoice;
 use crate::pretrain::amlp::mps::Order;
 use crate::pretrain::amlp::relabel::Anchor;
+use crate::words::of_serde;
 use crate::{Error, ErrorKind, Result};
 
 pub use numbers::{Number, parse_number};
@@ -374,7 +375,7 @@ impl Config {
         let over = parse(text, path)?;
         let mut table = toml::Table::try_from(self).map_err(|e| Error::file(path, e.to_string()))?;
         merge(&mut table, over);
-        table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))
+        table.try_into().map_err(|error: toml::de::Error| setting_error(&error, path))
     }
 
     /// Reads a whole `config.toml`; `path` is for the error.
@@ -400,7 +401,7 @@ impl Config {
         for (section, setting) in RETIRED {
             table.get_mut(section).and_then(toml::Value::as_table_mut).map(|section| section.remove(setting));
         }
-        let config: Self = table.try_into().map_err(|e: toml::de::Error| Error::file(path, one_line(&e)))?;
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| setting_error(&error, path))?;
         config.validate().map_err(|error| Error::file(path, error.to_string()))?;
         Ok(config)
     }
@@ -448,12 +449,16 @@ fn parse(text: &str, path: &Path) -> Result<toml::Table> {
 pub(crate) fn toml_error(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     let start = error.span().map_or(0, |span| span.start.min(text.len()));
     let line = text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count() + 1;
-    Error::file(path, format!("line {line}: {}", one_line(error)))
+    Error::file(path, format!("line {line}: {}", of_serde(error.message())))
 }
 
-/// The message of a TOML error, without its excerpt of the file.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().replace('\n', " ")
+/// The error of a table of settings. It has no line, but names the setting, or the section of an unknown key.
+fn setting_error(error: &toml::de::Error, path: &Path) -> Error {
+    let text = error.to_string();
+    let named = text.trim_end().strip_suffix('`').and_then(|text| text.rsplit_once("\nin `"));
+    let why = named
+        .map_or_else(|| of_serde(error.message()), |(message, setting)| format!("{setting}: {}", of_serde(message)));
+    Error::file(path, why)
 }
 
 /// Merges `over` into `table`, table by table.

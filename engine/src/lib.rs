@@ -5,7 +5,7 @@
 //!
 //! | modules | contents |
 //! |---|---|
-//! | [`error`], [`log`], [`manual`], [`seed`], [`words`] | errors that name the file, the field and the value; the log; the manual; random streams; plurals |
+//! | [`error`], [`log`], [`manual`], [`seed`], [`words`] | errors that name the file, the field and the value; the log; the manual; random streams; words of messages |
 //! | [`disk`], [`threads`], `parallel` | atomic files; number of compute threads; parallel loops |
 //! | [`volume`] | scans and masks on their grid: geometry, orientation, resampling, NIfTI, DICOM |
 //! | [`findings`], [`metrics`] | components of a mask; agreement metrics |

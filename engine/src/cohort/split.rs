@@ -13,6 +13,7 @@ use super::Cohort;
 use super::label_budget::by_volume;
 use crate::disk::atomic::write_atomic;
 use crate::seed::{self, Stream};
+use crate::words::of_serde;
 use crate::{Error, ErrorKind, Result};
 
 /// The version that this program writes.
@@ -182,7 +183,7 @@ impl Split {
             ));
         }
         let text = std::fs::read(path).map_err(Error::io("read", path))?;
-        let split: Self = serde_json::from_slice(&text).map_err(|e| Error::file(path, e.to_string()))?;
+        let split: Self = serde_json::from_slice(&text).map_err(|e| Error::file(path, of_serde(&e.to_string())))?;
         if split.version != VERSION {
             let (found, supported) = (split.version.to_string(), VERSION.to_string());
             return Err(ErrorKind::Version { path: path.to_path_buf(), found, supported }.into());

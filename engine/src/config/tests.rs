@@ -68,6 +68,25 @@ fn a_syntax_error_names_its_line() {
     assert!(error.contains("line 3") && error.lines().count() == 1, "{error}");
 }
 
+/// The error was "invalid type: string, expected usize", without the setting.
+#[test]
+fn an_error_names_the_setting_and_what_is_expected() {
+    for (text, expected) in [
+        (
+            "[training]\nepochs = \"three\"\n",
+            "x.toml: training.epochs: invalid type: string \"three\", expected a whole number, 0 or more",
+        ),
+        ("[training]\nlr = true\n", "x.toml: training.lr: invalid type: boolean `true`, expected a number"),
+        ("[training]\nepocs = 3\n", "x.toml: training: unknown key `epocs`, expected one of `epochs`"),
+        ("[training]\nschedule = \"cosin\"\n", "x.toml: training.schedule: unknown value `cosin`, expected `constant`"),
+        ("[method.mask]\nunits = 3\n", "x.toml: method.mask: unknown key `units`"),
+        ("epochs = 3\n", "x.toml: unknown key `epochs`"),
+    ] {
+        let error = config().overlay(text, Path::new("x.toml")).unwrap_err().to_string();
+        assert!(error.starts_with(expected) && error.lines().count() == 1, "{error}");
+    }
+}
+
 #[test]
 fn another_format_version_is_an_error() {
     let text = config().to_toml().unwrap().replace("version = 1", "version = 9");

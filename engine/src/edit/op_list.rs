@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Delta, EditLabels, History, Op, Scene, apply};
 use crate::event::Control;
+use crate::words::of_serde;
 use crate::{Error, ErrorKind, Result};
 
 /// An entry of an operation list.
@@ -66,13 +67,6 @@ fn listed(value: &Value) -> Result<ListedOp> {
     Ok(ListedOp::Edit(op))
 }
 
-/// Types in messages of serde, and how they are named to users.
-const TYPES: [(&str, &str); 3] = [
-    ("expected u16", "expected a whole number from 0 to 65535"),
-    ("expected usize", "expected a whole number, 0 or more"),
-    ("expected f64", "expected a number"),
-];
-
 /// Reads an operation. An error names the key with the wrong value, which serde does not: the key whose value is in serde's
 /// message, and without which the message changes.
 fn operation(value: &Value, name: &str) -> Result<Op> {
@@ -88,7 +82,7 @@ fn operation(value: &Value, name: &str) -> Result<Op> {
             let removed = rest.as_object_mut().is_some_and(|fields| fields.remove(key).is_some());
             removed && given.to_string().contains(&quoted) && read(&rest).err().as_ref() != Some(&why)
         };
-        let plain = TYPES.iter().fold(why.clone(), |text, (serde, plain)| text.replace(serde, plain));
+        let plain = of_serde(&why);
         let mut keys = value.as_object().into_iter().flatten().filter(|(key, _)| *key != "op");
         match keys.find(|(key, given)| !why.starts_with("missing field") && is_wrong(key, given)) {
             Some((key, wrong)) => Error::config(key, wrong, plain),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::disk::atomic::write_atomic;
+use crate::words::of_serde;
 use crate::{Error, Result};
 
 /// Size limit of configurations, splits and reports, in bytes.
@@ -30,7 +31,7 @@ pub(super) fn read_text(path: &Path) -> Result<String> {
 }
 
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read_limited(path, LIMIT)?).map_err(|error| Error::file(path, error.to_string()))
+    serde_json::from_slice(&read_limited(path, LIMIT)?).map_err(|error| Error::file(path, of_serde(&error.to_string())))
 }
 
 /// The content of a file; `None` without one.

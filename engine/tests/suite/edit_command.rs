@@ -121,10 +121,7 @@ fn an_invalid_list_names_the_operation_and_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     for (ops, expected) in [
-        (
-            r#"[{"op":"grow","label":1,"mm":3},{"op":"shrink","label":1}]"#,
-            "operation 2: op = shrink: missing field `mm`",
-        ),
+        (r#"[{"op":"grow","label":1,"mm":3},{"op":"shrink","label":1}]"#, "operation 2: op = shrink: missing key `mm`"),
         (r#"[{"op":"remove_component","voxel":[0,0,0]}]"#, "operation 1: voxel = [0, 0, 0]: it is background"),
         (r#"[{"op":"boolean","operation":"union","a":1,"b":1,"of":"other"}]"#, "needs another mask"),
     ] {

@@ -302,13 +302,13 @@ fn operation_lists_are_read_as_they_are_written() {
 
     for (wrong, expected) in [
         (r#"{"op":"grow"}"#, "expected a list"),
-        (r#"[{"op":"grow","label":1,"mm":3},{"op":"grow","label":1}]"#, "operation 2: op = grow: missing field `mm`"),
+        (r#"[{"op":"grow","label":1,"mm":3},{"op":"grow","label":1}]"#, "operation 2: op = grow: missing key `mm`"),
         (
             r#"[{"op":"grow","label":1,"mm":3,"raduis":1}]"#,
             "operation 1: raduis = given: unknown key. Known: label, mm, op, overwrite",
         ),
         (r#"[{"op":"undo","count":2}]"#, "unknown key"),
-        (r#"[{"op":"grwo"}]"#, "unknown variant `grwo`"),
+        (r#"[{"op":"grwo"}]"#, "op = grwo: unknown value `grwo`"),
         (r#"[{"mm":1}]"#, "operation 1: op = missing"),
         (
             r#"[{"op":"grow","label":70000,"mm":3}]"#,
