@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use super::drafts::{Draft, name_of, stem_of};
 use super::folder_names::{is_named_patient, may_name_patient};
 use super::names::without_id;
-use super::numbered::MOST_SCANS;
-use super::session::{is_session_folder, session_after};
+use super::session::{MOST_SCANS, is_session_folder, session_after};
 
 /// Gives every scan a unique id: from its files, its folder, or patient and session.
 pub(super) fn name_scans(drafts: &mut [Draft], root: &Path) {

@@ -8,10 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::folder_names::may_name_patient;
 use super::names::{is_known_name, modality_word};
 use super::nnunet::numbered_channels;
-use super::session::names_session;
-
-/// A folder named like a patient's with more files of one pattern than this is a folder of patients.
-pub(super) const MOST_SCANS: usize = 12;
+use super::session::{MOST_SCANS, names_session, names_year};
 
 /// True if names are of one or several patterns, each with at least two numbers, and no number counts channels, modalities or
 /// sessions.
@@ -25,6 +22,7 @@ pub(super) fn are_numbered(stems: &BTreeSet<&str>) -> bool {
     counts.iter().all(is_counted)
         && modalities.len() == 1
         && !stems.iter().any(|stem| is_known_name(stem) || names_session(stem))
+        && !stems.iter().all(|stem| names_year(stem))
         && numbered_channels(stems.iter().copied()).is_none()
 }
 
@@ -59,6 +57,7 @@ mod tests {
             &["coronacases_001", "coronacases_002", "radiopaedia_10_85902_1", "radiopaedia_7_85703_0"],
             &["001", "002"],
             &["ct_1", "ct_2"],
+            &["case_0007", "case_2001"],
         ] {
             assert!(are(patients), "{patients:?}");
         }
@@ -69,6 +68,7 @@ mod tests {
             &["t1", "t2"],
             &["a_t1_reg", "a_t2_reg"],
             &["echo1", "echo2"],
+            &["scan_2019", "scan_2021"],
             &["flair_time01", "flair_time02"],
             &["2019-03-04", "2020-01-01"],
             &["A_0000", "A_0001", "B_0000", "B_0001"],

@@ -16,8 +16,11 @@ const GENERAL_WORDS: [&str; 13] =
 /// Words of [`GENERAL_WORDS`] that also begin the names of patients: `study_0001`.
 const PATIENT_WORDS: [&str; 3] = ["scan", "exam", "study"];
 
-/// Short words that name a session only with a number: `m12`, `w04`, `v2`.
-const SHORT: [&str; 5] = ["m", "w", "v", "d", "y"];
+/// Short words that name a session only with a number: `m12`, `w04`, `v2`, `MR1`.
+const SHORT: [&str; 6] = ["m", "w", "v", "d", "y", "mr"];
+
+/// More scans than this are of several patients.
+pub(super) const MOST_SCANS: usize = 12;
 
 /// Words for scans of one session.
 const SERIES_WORDS: [&str; 7] = ["series", "echo", "run", "acq", "rep", "stack", "slab"];
@@ -46,17 +49,29 @@ pub(super) fn is_session_folder(name: &str, parent: &str) -> bool {
 pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<String, (String, Option<String>)> {
     let ids: BTreeSet<&str> = ids.collect();
     let endings: Vec<_> = ids.iter().filter_map(|id| ending(id)).collect();
-    let possible = || endings.iter().filter(|(.., certainty)| *certainty == Certainty::Possible);
-    let bases: BTreeSet<&str> = possible().map(|(base, ..)| *base).collect();
-    let ends: BTreeSet<&str> = possible().map(|(_, end, _)| *end).collect();
+    let mut possible: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (base, end, _) in endings.iter().filter(|(.., certainty)| *certainty == Certainty::Possible) {
+        possible.entry(*base).or_default().insert(*end);
+    }
+    let ends: BTreeSet<&str> = possible.values().flatten().copied().collect();
+    let repeats: Vec<_> = possible.iter().filter(|(_, ends)| ends.len() > 1).collect();
     // Patients' numbers are many for each prefix (`site1_001` to `site1_050`), time points are few for each patient.
-    let are_sessions = bases.len() < possible().count() && ends.len() <= bases.len();
+    let are_few = ends.len() <= possible.len() || repeats.iter().all(|(base, ends)| count_scans(base, ends));
+    let are_sessions = !repeats.is_empty() && are_few;
     let of = |id: &&str| {
         let named = ending(id).filter(|(.., certainty)| *certainty == Certainty::Certain || are_sessions);
         let patient = named.map_or(*id, |(base, ..)| base).to_owned();
         ((*id).to_owned(), (patient, named.map(|(_, end, _)| end.to_owned())))
     };
     ids.iter().map(of).collect()
+}
+
+/// True if endings count the scans of a patient: few, each a short word (`P01_m12`) or a shorter number than the patient's
+/// (`P01_1`).
+fn count_scans(patient: &str, ends: &BTreeSet<&str>) -> bool {
+    let digits = patient.len() - patient.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let is_number = |end: &str| end.len() < digits && end.chars().all(|c| c.is_ascii_digit());
+    ends.len() <= MOST_SCANS && ends.iter().all(|end| is_short(end) || is_number(end))
 }
 
 /// The session at the end of a scan's name, if the rest is the name of a folder: `01` of `training01_01` in `training01`.
@@ -75,8 +90,14 @@ pub(super) fn names_session(stem: &str) -> bool {
             || SERIES_WORDS.contains(&word)
             || (GENERAL_WORDS.contains(&word) && !PATIENT_WORDS.contains(&word))
     };
-    let ends = stem.match_indices(SEPARATORS).map(|(at, _)| &stem[at + 1..]);
-    words().any(is_session) || begins_with_date(stem) || ends.chain([stem]).any(is_date)
+    let mut ends = stem.match_indices(SEPARATORS).map(|(at, _)| &stem[at + 1..]);
+    let is_dated = begins_with_date(stem) || is_date(stem) || ends.any(|end| is_date(end) && end.len() > "2019".len());
+    is_dated || words().any(is_session)
+}
+
+/// True if a name ends with what may be a year: `scan_2019`.
+pub(super) fn names_year(stem: &str) -> bool {
+    stem.rsplit(SEPARATORS).next().is_some_and(is_date)
 }
 
 /// Splits the session off the end of a scan's name.
@@ -161,7 +182,7 @@ fn is_word(text: &str, words: &[&str]) -> bool {
 fn is_short(text: &str) -> bool {
     let text = text.to_lowercase();
     let word = text.trim_end_matches(|c: char| c.is_ascii_digit());
-    word.len() < text.len() && text.len() - word.len() <= 3 && SHORT.contains(&word)
+    word.len() < text.len() && text.len() - word.len() <= 4 && SHORT.contains(&word)
 }
 
 #[cfg(test)]
@@ -189,6 +210,11 @@ mod tests {
                 &["UPENN-GBM-00001", "UPENN-GBM-00001", "UPENN-GBM-00002"],
             ),
             (&["P01_m00", "P01_m12", "P02_m00"], &["P01", "P01", "P02"]),
+            // More scans a patient than patients.
+            (&["P01_m00", "P01_m06", "P01_m12", "P02_m00"], &["P01", "P01", "P01", "P02"]),
+            (&["OAS1_0061_MR1", "OAS1_0061_MR2", "OAS1_0062_MR1"], &["OAS1_0061", "OAS1_0061", "OAS1_0062"]),
+            (&["OAS30001_MR_d0129", "OAS30001_MR_d0757"], &["OAS30001_MR"; 2]),
+            (&["P01_1", "P01_2", "P01_3", "P02_1"], &["P01", "P01", "P01", "P02"]),
             // The scans of a patient in AutoPET, UCSF-PDGM, UCSF-BMSR and ACDC were several patients.
             (&["fdg_0b5_05-02-2002-NA-PET-CT Ganz-4", "fdg_0b5_11-13-2004-NA-PET-CT Ganz-1"], &["fdg_0b5"; 2]),
             (&["UCSF-PDGM-0429", "UCSF-PDGM-0429_FU003d"], &["UCSF-PDGM-0429"; 2]),
@@ -222,9 +248,10 @@ mod tests {
         {
             assert!(names_session(scan), "{scan}");
         }
-        for patient in ["study_0001", "scan1", "volume-0", "coronacases_001", "radiopaedia_10_85902_1", "img0001"] {
+        for patient in ["study_0001", "scan1", "volume-0", "coronacases_001", "radiopaedia_10_85902_1", "case_2001"] {
             assert!(!names_session(patient), "{patient}");
         }
+        assert!(names_year("scan_2019") && !names_year("study_0255"));
         for (id, folder, session) in [
             ("training01_01", "training01", Some("01")),
             ("RHUH-0001_0", "RHUH-0001", Some("0")),

@@ -64,8 +64,8 @@ fn trees_of_the_same_patients_are_one_cohort() {
         cohort_of(&["images/P1/ct.nii", "images/P2/ct.nii", "annotations/P1/P1.nii*", "annotations/P2/x_ct.nii*"]);
     assert_eq!(summary(&cohort), ["P1 ct+", "P2 ct+"]);
     // The mask of another patient is not the mask of the only one.
-    let (_folder, cohort) = cohort_of(&["images/P1.nii", "masks/P2.nii*"]);
-    assert_eq!(summary(&cohort), ["P1 image"]);
+    let (_folder, cohort) = cohort_of(&["images/P1_ct.nii", "masks/P2.nii*"]);
+    assert_eq!(summary(&cohort), ["P1 ct"]);
     // Not every folder of this name has masks alone.
     let (_folder, cohort) = cohort_of(&["tumor_seg/P1/flair.nii", "control/P2/flair.nii"]);
     assert_eq!(summary(&cohort), ["P1 flair", "P2 flair"]);
@@ -112,10 +112,12 @@ fn numbered_scans_of_a_folder_are_patients() {
     assert_eq!(summary(&one), ["img0061 image", "img0062 image"]);
     // Shifts has a folder for each modality, in a part of the cohort or in the cohort itself.
     for part in ["", "best/train/"] {
-        let names = ["flair/1_FLAIR_isovox", "t1/1_T1_isovox", "gt/1_gt_isovox", "fg_mask/1_isovox_fg_mask"];
-        let names = names.iter().flat_map(|name| [name.to_string(), name.replace("1_", "2_")]);
-        let names: Vec<String> =
-            names.map(|name| format!("{part}{name}.nii{}", if name.contains('g') { "*" } else { "" })).collect();
+        let mut names = Vec::new();
+        for id in ["1", "2"] {
+            let own = [format!("flair/{id}_FLAIR_isovox.nii"), format!("t1/{id}_T1_isovox.nii")];
+            let masks = [format!("gt/{id}_gt_isovox.nii*"), format!("fg_mask/{id}_isovox_fg_mask.nii*")];
+            names.extend(own.into_iter().chain(masks).map(|name| format!("{part}{name}")));
+        }
         let (_folder, shifts) = cohort_of(&names.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(summary(&shifts), ["1_isovox flair,t1+", "2_isovox flair,t1+"], "{part}");
     }
@@ -166,10 +168,11 @@ fn folders_say_which_scans_are_of_one_patient() {
                 "P01/flair_1.nii",
                 "P01/flair_1_mask.nii*",
                 "P01/flair_2.nii",
+                "P01/flair_2_mask.nii*",
                 "P02/flair_1.nii",
                 "P02/flair_1_mask.nii*",
             ][..],
-            &["P01 | P01_flair_1 image+", "P01 | P01_flair_2 image", "P02 | P02_flair_1 image+"][..],
+            &["P01 | P01_flair_1 image+", "P01 | P01_flair_2 image+", "P02 | P02_flair_1 image+"][..],
         ),
         // RHUH-GBM, with more scans a patient than patients.
         (
