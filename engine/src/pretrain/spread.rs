@@ -50,9 +50,11 @@ impl Spread {
         (squares > 0.0).then(|| trace * trace / squares)
     }
 
-    /// True if the spread is at most a tenth of the possible one.
+    /// True if the spread is below a tenth of that of evenly distributed embeddings, or below a quarter along a single line.
     pub fn is_collapsed(&self) -> bool {
-        self.std().is_some_and(|std| std < 0.1 / (self.dim as f64).sqrt())
+        let is_line = self.effective_rank().is_some_and(|rank| rank < 1.2);
+        let least = if is_line { 0.25 } else { 0.1 };
+        self.std().is_some_and(|std| std < least / (self.dim as f64).sqrt())
     }
 
     /// Serialises all sums for a checkpoint.
@@ -116,6 +118,11 @@ mod tests {
         assert!(result.std().unwrap() < 1e-12 && result.is_collapsed() && result.effective_rank().is_none());
         let nearly = spread(&[&[&[1.0, 0.0], &[1.0, 0.1]]]);
         assert!(nearly.is_collapsed(), "{:?}", nearly.std());
+        // BYOL without its predictor comes to rest on a line, at .13 of an even spread, and was not flagged.
+        let line = spread(&[&[&[1.0, 0.0], &[0.3f64.cos(), 0.3f64.sin()]]]);
+        assert!(line.std().unwrap() > 0.1 / 2f64.sqrt() && line.is_collapsed(), "{:?}", line.std());
+        let plane = spread(&[&[&[1.0, 0.0, 0.0], &[1.0, 0.3, 0.0]], &[&[1.0, 0.0, 0.0], &[1.0, 0.0, 0.3]]]);
+        assert!(plane.effective_rank().unwrap() > 1.5 && !plane.is_collapsed(), "{:?}", plane.std());
         assert!(Spread::default().std().is_none() && !Spread::default().is_collapsed());
         assert!(spread(&[&[&[1.0, 0.0]]]).std().is_none(), "one embedding has no spread");
     }

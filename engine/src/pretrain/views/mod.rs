@@ -295,8 +295,8 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         }
         if spread.is_collapsed() {
             summary.warnings.push(format!(
-                "Training has collapsed: embeddings of different slices are almost equal (emb_std below a tenth of {:.4}). \
-                 Lower training.lr or enlarge training.batch.",
+                "Training has collapsed: embeddings of different slices are almost equal (emb_std far below {:.4}). Lower \
+                 training.lr or enlarge training.batch.",
                 1.0 / (dim as f64).sqrt()
             ));
         }
