@@ -112,7 +112,10 @@ pub fn dispatch(state: &mut State, jobs: &mut Jobs, command: TimelineCommand) {
             state.session.timeline.pin = Some(pin);
         }
         Do::Pin => replay::pin_shown_slice(state, jobs),
-        Do::AddPin(pin) => replay::add_pin(state, pin),
+        Do::AddPin(pin) => {
+            let of = state.pin_settings(&pin);
+            replay::add_pin(state, pin, of);
+        }
         Do::Unpin(pin) => replay::remove_pin(state, &pin),
         Do::Show(view) => {
             state.session.timeline.options.view = view;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{Mode, State};
 
 pub use options::{Labels, Layer, WatchOptions, WatchView};
-pub use place::{PinPlace, PinSettings};
+pub use place::{PinPlace, PinSettings, WantedPin};
 pub use probes::{EpochRecord, PinnedSlice, Probes, RecordKey, SliceKey, Update};
 pub use run::OpenRun;
 pub use series::{Quantity, Series};
@@ -61,7 +61,8 @@ pub struct TimelineSession {
     /// The slice that is shown.
     pub pin: Option<Pin>,
     /// Slices to pin in the next job.
-    pub wanted: Vec<Pin>,
+    #[serde(rename = "next_pins")]
+    pub wanted: Vec<WantedPin>,
     /// Display settings of the runs.
     pub options: WatchOptions,
     /// While the timeline plays: when the next epoch is due, in the window's seconds.
@@ -123,6 +124,13 @@ impl TimelineCache {
     }
 }
 
+impl TimelineSession {
+    /// Whether a slice is pinned in the next job.
+    pub fn wants(&self, pin: &Pin) -> bool {
+        self.wanted.iter().any(|wanted| wanted.pin == *pin)
+    }
+}
+
 impl State {
     /// The run that the page shows.
     pub fn watched_run(&self) -> Option<&OpenRun> {
@@ -153,7 +161,8 @@ impl State {
     pub fn pins(&self) -> Vec<Pin> {
         let of_run = |run: &OpenRun| run.pins.iter().chain(run.history.probes.keys()).cloned().collect::<Vec<_>>();
         let recorded = self.cache.timeline.runs().flat_map(of_run);
-        let mut pins: Vec<Pin> = recorded.chain(self.session.timeline.wanted.iter().cloned()).collect();
+        let mut pins: Vec<Pin> =
+            recorded.chain(self.session.timeline.wanted.iter().map(|wanted| wanted.pin.clone())).collect();
         pins.sort();
         pins.dedup();
         pins
@@ -173,7 +182,7 @@ impl State {
     pub fn is_pinned(&self, pin: &Pin) -> bool {
         match &self.training.pins {
             Some(live) => live.pins.list().contains(pin),
-            None => self.session.timeline.wanted.contains(pin),
+            None => self.session.timeline.wants(pin),
         }
     }
 

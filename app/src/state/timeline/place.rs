@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use engine::config::Config;
 use engine::preprocess::Spacing;
 use engine::probe::Pin;
+use serde::{Deserialize, Serialize};
 
 use super::super::State;
 
 /// What determines the place of a pinned slice.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PinSettings {
     /// The cohort's folder.
     pub cohort: PathBuf,
@@ -35,6 +36,15 @@ impl PinSettings {
     }
 }
 
+/// A slice to pin in the next job, which may prepare its scan with other settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WantedPin {
+    /// The prepared slice.
+    pub pin: Pin,
+    /// The settings that it was prepared with, if known.
+    pub of: Option<PinSettings>,
+}
+
 /// A pinned slice in its scan.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PinPlace {
@@ -48,14 +58,14 @@ pub struct PinPlace {
 
 impl State {
     /// The settings that a pinned slice was prepared with: those of the shown run if it has the slice, else of another open
-    /// run, else of the next run.
+    /// run, else those that it was pinned with.
     pub fn pin_settings(&self, pin: &Pin) -> Option<PinSettings> {
         let timeline = &self.cache.timeline;
         let mut runs = self.watched_run().into_iter().chain(timeline.runs());
-        match runs.find(|run| run.pins.contains(pin) || run.history.probes.contains_key(pin)) {
-            Some(run) => Some(PinSettings::of(&run.config, Some(&run.path))),
-            None => Some(PinSettings::of(self.pin_config()?.as_ref(), None)),
+        if let Some(run) = runs.find(|run| run.pins.contains(pin) || run.history.probes.contains_key(pin)) {
+            return Some(PinSettings::of(&run.config, Some(&run.path)));
         }
+        self.session.timeline.wanted.iter().find(|wanted| wanted.pin == *pin)?.of.clone()
     }
 
     /// The place of a pinned slice, once it is known.

@@ -65,7 +65,13 @@ fn a_pinned_slice_has_the_number_that_the_views_show() {
     state.cache.timeline.places[0].of.spacing = engine::preprocess::Spacing::Native;
     assert_eq!(state.pin_name(&pin), "P");
     state.cache.timeline.pretrain = None;
-    assert_eq!(state.pin_name(&pin), "P prepared slice 4", "no run and no cohort");
+    assert_eq!(state.pin_name(&pin), "P prepared slice 4", "nothing is known about it");
+    // For the next run, it stays the slice that it was pinned as, whatever the form is changed to.
+    let native = PinSettings { spacing: engine::preprocess::Spacing::Native, ..of };
+    state.session.timeline.wanted = vec![WantedPin { pin: pin.clone(), of: Some(native.clone()) }];
+    state.cache.timeline.places = vec![PinPlace { of: native, pin: pin.clone(), slice: Some(8) }];
+    state.session.train.form.pretrain.preprocess.spacing = engine::preprocess::Spacing::Iso;
+    assert_eq!(state.pin_name(&pin), "P slice 9");
 }
 
 #[test]

@@ -129,7 +129,7 @@ pub fn share_pins(state: &mut State, pins: LivePins) {
     if state.cache.timeline.of_path(&pins.run).is_some_and(|open| open.live) {
         // Pins are handed over only now, so that none is lost if the start fails.
         let taken = pins.pins.list();
-        state.session.timeline.wanted.retain(|pin| !taken.contains(pin));
+        state.session.timeline.wanted.retain(|wanted| !taken.contains(&wanted.pin));
         state.training.pins = Some(pins);
         show_pins(state);
     }

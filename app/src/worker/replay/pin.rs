@@ -13,6 +13,7 @@ use glam::DVec3;
 
 use super::SLOT;
 use super::live::show_pins;
+use crate::state::timeline::{PinSettings, WantedPin};
 use crate::state::{CaseId, Severity, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -20,14 +21,15 @@ use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 pub const NOTHING_TO_PIN_FOR: &str =
     "Choose a cohort in Set up, or open a run. The slice is prepared with its settings.";
 
-/// Pins a slice in the running job, or for the next one, and shows it. The job notices on its next step.
-pub fn add(state: &mut State, pin: Pin) {
+/// Pins a slice, which was prepared with the settings `of`, in the running job, or for the next one, and shows it. The job
+/// notices on its next step.
+pub fn add(state: &mut State, pin: Pin, of: Option<PinSettings>) {
     match &state.training.pins {
         Some(live) => {
             live.pins.add(pin.clone());
         }
-        None if state.session.timeline.wanted.contains(&pin) => {}
-        None => state.session.timeline.wanted.push(pin.clone()),
+        None if state.session.timeline.wants(&pin) => {}
+        None => state.session.timeline.wanted.push(WantedPin { pin: pin.clone(), of }),
     }
     show_pins(state);
     state.session.timeline.pin = Some(pin);
@@ -38,7 +40,7 @@ pub fn remove(state: &mut State, pin: &Pin) {
     if let Some(live) = &state.training.pins {
         live.pins.remove(pin);
     }
-    state.session.timeline.wanted.retain(|other| other != pin);
+    state.session.timeline.wanted.retain(|wanted| wanted.pin != *pin);
     show_pins(state);
     state.settle_pin();
 }
@@ -47,6 +49,8 @@ pub fn remove(state: &mut State, pin: &Pin) {
 pub struct PinShownSlice {
     case: CaseId,
     config: Arc<Config>,
+    /// The run of these settings, if any.
+    run: Option<PathBuf>,
     title: String,
     image: PathBuf,
     world: DVec3,
@@ -60,6 +64,7 @@ pub fn pin_shown_slice(state: &mut State, jobs: &mut Jobs) {
     jobs.start(PinShownSlice {
         case: document.id,
         config,
+        run: state.watched_run().map(|run| run.path.clone()),
         title: document.title.clone(),
         image: document.base().path().to_path_buf(),
         world: state.session.view.crosshair,
@@ -81,7 +86,7 @@ impl Job for PinShownSlice {
 
     fn apply(self, result: Result<Pin, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(pin) => add(state, pin),
+            Ok(pin) => add(state, pin, Some(PinSettings::of(&self.config, self.run.as_deref()))),
             Err(failure) => failure.report(&self.spec().title, state),
         }
     }

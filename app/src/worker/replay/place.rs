@@ -1,11 +1,11 @@
 //! Locates pinned slices in their scans, for their names in the window. Reads headers only.
 
 use engine::cohort::Cohort;
-use engine::preprocess::{PreprocessConfig, geometry};
+use engine::preprocess::{CasePlan, PreprocessConfig, geometry};
 use engine::probe::Pin;
 use engine::volume::{Grid, Volume};
 
-use crate::state::timeline::{PinPlace, PinSettings};
+use crate::state::timeline::{PinPlace, PinSettings, WantedPin};
 use crate::state::{Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
@@ -40,13 +40,28 @@ pub(super) fn source_grid(of: &PinSettings, case: &str) -> Option<Grid> {
     })
 }
 
-impl LocatePins {
-    fn slice_of(&self, pin: &Pin) -> Option<usize> {
-        let config = PreprocessConfig { spacing: self.of.spacing, ..PreprocessConfig::default() };
-        let plan = geometry(&source_grid(&self.of, &pin.case)?, &config).ok()?;
-        let prepared = pin.slice as usize;
-        (prepared < plan.prepared_shape[2]).then(|| plan.source_slice_of(prepared))
-    }
+/// The geometry of the prepared scan of a patient.
+fn plan_of(of: &PinSettings, case: &str) -> Option<CasePlan> {
+    let config = PreprocessConfig { spacing: of.spacing, ..PreprocessConfig::default() };
+    geometry(&source_grid(of, case)?, &config).ok()
+}
+
+/// The slice of the scan nearest to a pinned slice, counted from the feet.
+fn slice_of(of: &PinSettings, pin: &Pin) -> Option<usize> {
+    let (plan, prepared) = (plan_of(of, &pin.case)?, pin.slice as usize);
+    (prepared < plan.prepared_shape[2]).then(|| plan.source_slice_of(prepared))
+}
+
+/// The pin of the same slice of the scan in a run with the settings `to`.
+pub fn pin_in(wanted: &WantedPin, to: &PinSettings) -> Pin {
+    let moved = |of: &PinSettings| {
+        let slice = slice_of(of, &wanted.pin)?;
+        let plan = plan_of(to, &wanted.pin.case)?;
+        // Reversing the order twice is the identity.
+        Some(Pin::new(wanted.pin.case.clone(), plan.prepared_slice_of(plan.from_feet(slice)) as u32))
+    };
+    let other = wanted.of.as_ref().filter(|of| of.spacing != to.spacing);
+    other.and_then(moved).unwrap_or_else(|| wanted.pin.clone())
 }
 
 impl Job for LocatePins {
@@ -59,7 +74,7 @@ impl Job for LocatePins {
     fn run(&self, handle: &JobHandle) -> Result<Vec<Option<usize>>, Failure> {
         let slice = |pin: &Pin| {
             handle.check()?;
-            Ok(self.slice_of(pin))
+            Ok(slice_of(&self.of, pin))
         };
         self.pins.iter().map(slice).collect()
     }

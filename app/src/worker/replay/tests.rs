@@ -3,10 +3,13 @@ use std::time::{Duration, Instant};
 
 use engine::config::Config;
 use engine::event::{EpochSummary, Event, Probe};
+use engine::preprocess::Spacing;
 use engine::probe::{Pin, Pins};
+use engine::volume::nifti::write_volume;
+use engine::volume::{Grid, Volume};
 
 use super::*;
-use crate::state::timeline::{Compare, LivePins, RecordKey, SliceKey};
+use crate::state::timeline::{Compare, LivePins, PinSettings, RecordKey, SliceKey, WantedPin};
 use crate::worker::deliver;
 
 fn jobs() -> Jobs {
@@ -123,12 +126,12 @@ fn pins_go_to_the_current_run_or_the_next_one() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     let (a, b) = (Pin::new("A", 1), Pin::new("B", 2));
-    add_pin(&mut state, a.clone());
-    assert_eq!(state.session.timeline.wanted, std::slice::from_ref(&a));
+    add_pin(&mut state, a.clone(), None);
+    assert!(state.session.timeline.wants(&a));
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     let pins = Arc::new(Pins::new(Vec::new()));
     share_pins(&mut state, LivePins { run: path.to_path_buf(), pins: Arc::clone(&pins) });
-    add_pin(&mut state, b.clone());
+    add_pin(&mut state, b.clone(), None);
     assert_eq!(pins.list(), std::slice::from_ref(&b));
     assert_eq!(state.watched_run().unwrap().pins, std::slice::from_ref(&b));
     remove_pin(&mut state, &b);
@@ -137,12 +140,31 @@ fn pins_go_to_the_current_run_or_the_next_one() {
     assert!(state.training.pins.is_none());
 }
 
+/// The form was changed to another spacing after a slice had been pinned, and another slice was recorded.
+#[test]
+fn a_slice_pinned_for_the_next_run_stays_the_same_slice_of_the_scan() {
+    let folder = tempfile::tempdir().unwrap();
+    let patient = folder.path().join("P");
+    std::fs::create_dir(&patient).unwrap();
+    let grid = Grid::new([4, 4, 5], glam::DAffine3::from_scale(glam::DVec3::new(1.0, 1.0, 3.0)));
+    let volume = Volume::from_f32(grid, (0_u8..80).map(f32::from).collect());
+    write_volume(&patient.join("pet.nii.gz"), &volume).unwrap();
+    let (cohort, modality) = (folder.path().to_path_buf(), Some("pet".to_owned()));
+    let settings = |spacing| PinSettings { cohort: cohort.clone(), modality: modality.clone(), spacing, run: None };
+    let wanted = WantedPin { pin: Pin::new("P", 3), of: Some(settings(Spacing::Native)) };
+    assert_eq!(pin_in(&wanted, &settings(Spacing::Native)), wanted.pin);
+    assert_eq!(pin_in(&wanted, &settings(Spacing::Iso)), Pin::new("P", 10));
+    // A scan that cannot be read keeps its number, so that the run can report it.
+    let absent = WantedPin { pin: Pin::new("Q", 3), ..wanted };
+    assert_eq!(pin_in(&absent, &settings(Spacing::Iso)), absent.pin);
+}
+
 #[test]
 fn pins_stay_listed_until_training_has_started() {
     let (mut state, mut jobs) = (State::default(), jobs());
     let path = Path::new("/nowhere/run");
     let a = Pin::new("A", 1);
-    add_pin(&mut state, a.clone());
+    add_pin(&mut state, a.clone(), None);
     begin_live(&mut state, &mut jobs, path, &config(Stage::Pretrain));
     assert_eq!((state.pins(), state.session.timeline.wanted.len()), (vec![a.clone()], 1));
     share_pins(&mut state, LivePins { run: path.to_path_buf(), pins: Arc::new(Pins::new(vec![a.clone()])) });

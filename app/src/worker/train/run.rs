@@ -15,7 +15,7 @@ use engine::run::{RunFolder, checkpoint};
 
 use super::events::{EventFeed, Sink};
 use super::{assess, queue};
-use crate::state::timeline::LivePins;
+use crate::state::timeline::{LivePins, PinSettings, WantedPin};
 use crate::state::train::form::name_problem;
 use crate::state::train::{EndedJob, Estimate, JobOutcome, Phase, QueuedJob, RunningJob};
 use crate::state::{Severity, Slot, State};
@@ -34,7 +34,7 @@ struct TrainJob {
     /// TensorBoard event files are written.
     tensorboard: bool,
     /// Slices to pin.
-    wanted: Vec<Pin>,
+    wanted: Vec<WantedPin>,
     turn: Arc<Mutex<()>>,
     feed: Arc<EventFeed>,
 }
@@ -157,7 +157,7 @@ impl TrainJob {
         match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, run, start, &handle.control, &mut progress)?;
-                add_pins(&job.pins, &self.wanted);
+                add_pins(&job.pins, &self.pins_of(&job.config, run));
                 if job.pins.list().is_empty() {
                     // Without pins, record the fullest slice of the first patient, so that Watch has a slice to show.
                     job.pin(&Vec::from_iter(job.slices.fullest_slice(0)))?;
@@ -168,7 +168,7 @@ impl TrainJob {
             }
             Stage::Finetune => {
                 let mut job = FinetuneJob::prepare(config, run, start, &handle.control, &mut progress)?;
-                pin_for_finetuning(&job.pins, &self.wanted, &job.config.labels.from)?;
+                pin_for_finetuning(&job.pins, &self.pins_of(&job.config, run), &job.config.labels.from)?;
                 self.prepared(run, &job.config, &job.pins, handle);
                 let _turn = handle.wait_for(&self.turn)?;
                 job.train(&compute, &mut sink, &handle.control)?;
@@ -180,11 +180,21 @@ impl TrainJob {
         Ok(())
     }
 
+    /// The slices to pin, as the run prepares them. The form may have changed since they were pinned.
+    fn pins_of(&self, config: &Config, run: &Path) -> Vec<Pin> {
+        let settings = PinSettings::of(config, Some(run));
+        self.wanted.iter().map(|wanted| replay::pin_in(wanted, &settings)).collect()
+    }
+
     /// Called when the patients are prepared. From now on, the window shows the run.
     fn prepared(&self, run: &Path, config: &Config, pins: &Arc<Pins>, handle: &JobHandle) {
         self.feed.set_run(run);
         let (run, config, pins) = (run.to_path_buf(), config.clone(), Arc::clone(pins));
-        handle.send(move |state, jobs| begun(state, jobs, &run, &config, pins));
+        let taken = self.wanted.clone();
+        handle.send(move |state, jobs| {
+            begun(state, jobs, &run, &config, pins);
+            state.session.timeline.wanted.retain(|wanted| !taken.contains(wanted));
+        });
         handle.progress(None, "Setting up the network");
     }
 }

@@ -176,7 +176,7 @@ fn a_slice_can_be_pinned_before_the_first_run() {
     assert!(state(&window).watched_run().is_none());
     send(&mut window, Command::Timeline(TimelineCommand::Pin));
     settle(&mut window);
-    let wanted: Vec<String> = state(&window).session.timeline.wanted.iter().map(ToString::to_string).collect();
+    let wanted: Vec<String> = state(&window).pins().iter().map(ToString::to_string).collect();
     assert!(wanted.len() == 1 && wanted[0].starts_with("P0:"), "{wanted:?}");
     // It has the number that the view shows, whatever the number of the prepared slice.
     let shown = report(&window).panes[0].slice.unwrap();

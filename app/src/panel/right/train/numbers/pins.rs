@@ -76,7 +76,7 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
 /// Recorded epochs, and whether the slice is trained on.
 fn facts(state: &State, run: &OpenRun, pin: &Pin) -> String {
     let recorded = match run.recorded(pin) {
-        [] if state.session.timeline.wanted.contains(pin) => return "for the next run".to_owned(),
+        [] if state.session.timeline.wants(pin) => return "for the next run".to_owned(),
         [] if run.is_growing() => return "nothing recorded yet".to_owned(),
         [] => return "not recorded by this run".to_owned(),
         [only] => format!("epoch {only}"),
