@@ -23,7 +23,7 @@ use crate::{Error, ErrorKind, Result};
 use scans::{labelled_scans, training_scans, with_mask};
 use start::open_run;
 pub use start::planned_split;
-pub(crate) use start::{corrections, eligible_patients, with_known_modalities, with_volumes};
+pub(crate) use start::{corrections, eligible_patients, slice_name, with_known_modalities, with_volumes};
 
 /// How a job starts in its run folder.
 #[derive(Clone, Copy, Debug, Default)]

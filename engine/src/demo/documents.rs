@@ -1,8 +1,7 @@
 //! The demo's figures, scores table and report page.
 
-use super::{DemoData, DemoReport, HeldOutPatient};
+use super::{DemoData, DemoReport, HeldOutPatient, RecordedSlice};
 use crate::Result;
-use crate::event::Probe;
 use crate::report::figures::{
     FinetuneCurve, OverlayInput, OverlayMask, RelabelRow, axial_slice, finetuning_charts, fullest_slice, overlay,
     pretraining_charts, relabel_sheet,
@@ -25,25 +24,23 @@ pub fn documents(report: &DemoReport, data: &DemoData) -> Result<Vec<(String, Ve
         files.push((name, bytes));
     }
     let mut relabelling = Vec::new();
-    for (number, (pixels, updates)) in data.probes.iter().enumerate() {
-        let Some(first) = updates.first() else { continue };
+    for (number, RecordedSlice { name: slice, pixels, updates }) in data.probes.iter().enumerate() {
+        if updates.is_empty() {
+            continue;
+        }
         let name = format!("relabelling_{}.png", number + 1);
-        let row = RelabelRow { pixels, grid: data.grid, updates };
+        let row = RelabelRow { name: slice, pixels, grid: data.grid, updates };
         files.push((name.clone(), relabel_sheet("Patch labels during pre-training", &[row])?));
         relabelling.push(Figure {
             file: name,
-            alt: format!("Patch labels of {} before and after each update", heading(first)),
-            caption: format!("{}: patch labels before and after updates during pre-training.", heading(first)),
+            alt: format!("Patch labels of {slice} before and after each update"),
+            caption: format!("{slice}: patch labels before and after updates during pre-training."),
             size: None,
         });
     }
     files.push(("scores.csv".into(), scores_csv(report).into_bytes()));
     files.push(("report.html".into(), page(&input(report, data, overlays, relabelling)).into_bytes()));
     Ok(files)
-}
-
-fn heading(probe: &Probe) -> String {
-    format!("{}, prepared slice {}", probe.case, probe.slice + 1)
 }
 
 /// The overlay of a held-out patient, and the index of the slice it shows.

@@ -16,11 +16,12 @@ use crate::config::{Config, preset};
 use crate::device::Compute;
 use crate::disk::atomic::write_atomic;
 use crate::event::{Control, EpochSummary, Event, EventSink, Probe};
-use crate::jobs::{FinetuneJob, PretrainJob, Start};
+use crate::jobs::{FinetuneJob, PretrainJob, Start, slice_name};
 use crate::metrics::{Options as MetricOptions, measure};
 use crate::patch::PatchGrid;
 use crate::predict::{Choice, Segmenter};
 use crate::preprocess::{Spacing, read_case};
+use crate::probe::Pin;
 use crate::report::{CaseScore, MethodScores};
 use crate::run::Convergence;
 use crate::trainer::Dataset;
@@ -67,7 +68,7 @@ pub struct DemoOptions {
 pub struct DemoReport {
     /// States that the results are for research use only.
     pub notice: String,
-    /// Seed.
+    /// Seed of the split, the weights and the training.
     pub seed: u64,
     /// Compute device.
     pub device: String,
@@ -113,10 +114,20 @@ pub struct DemoData {
     pub epochs: Vec<EpochSummary>,
     /// Name and epochs of each fine-tuning run.
     pub finetuning: Vec<(String, Vec<EpochSummary>)>,
-    /// For each probe: its slice as trained on, and its updates.
-    pub probes: Vec<(Vec<f32>, Vec<Probe>)>,
+    /// The recorded slices.
+    pub probes: Vec<RecordedSlice>,
     /// The patch grid of the probes.
     pub grid: PatchGrid,
+}
+
+/// A recorded slice of the pre-training run.
+pub struct RecordedSlice {
+    /// Its name.
+    pub name: String,
+    /// The slice as trained on.
+    pub pixels: Vec<f32>,
+    /// Its label updates.
+    pub updates: Vec<Probe>,
 }
 
 /// Forwards all events and keeps those that the figures need.
@@ -223,7 +234,7 @@ struct Demo<'a> {
 /// What the figures show of the pre-training run, as in [`DemoData`].
 struct PretrainingFigures {
     epochs: Vec<EpochSummary>,
-    probes: Vec<(Vec<f32>, Vec<Probe>)>,
+    probes: Vec<RecordedSlice>,
     grid: PatchGrid,
 }
 
@@ -312,15 +323,15 @@ pub fn configs(sample: &Path, seed: u64, steps: usize, fine_steps: usize) -> Res
 }
 
 /// The recorded slices as trained on, each with its updates.
-fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<Vec<(Vec<f32>, Vec<Probe>)>> {
-    chosen
-        .iter()
-        .map(|&i| {
-            let name = job.slices.name(i);
-            let mine = updates.iter().filter(|p| format!("{}:{}", p.case, p.slice) == name).cloned().collect();
-            Ok((job.slices.pixels(i)?, mine))
-        })
-        .collect()
+fn probes_of(job: &PretrainJob, chosen: &[usize], updates: &[Probe]) -> Result<Vec<RecordedSlice>> {
+    let recorded = |i: &usize| {
+        let pin: Pin = job.slices.name(*i).parse()?;
+        let is_own = |probe: &&Probe| probe.case == pin.case && probe.slice == pin.slice;
+        let updates = updates.iter().filter(is_own).cloned().collect();
+        let name = slice_name(&job.config, &pin.case, pin.slice as usize)?;
+        Ok(RecordedSlice { name, pixels: job.slices.pixels(*i)?, updates })
+    };
+    chosen.iter().map(recorded).collect()
 }
 
 /// Fits the baselines to the labelled training patients only.

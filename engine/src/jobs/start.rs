@@ -9,10 +9,21 @@ use crate::cohort::split::{Part, Split};
 use crate::cohort::{Cohort, CohortIdentity, FingerprintOptions, fingerprint_with};
 use crate::config::Config;
 use crate::event::{Control, Stage};
-use crate::preprocess::Targets;
+use crate::preprocess::{Targets, geometry};
 use crate::run::{RunFolder, failure};
-use crate::volume::MaskOptions;
+use crate::volume::{MaskOptions, Volume};
 use crate::{Error, Result};
+
+/// "P01, axial slice 9": the patient, and the scan's slice nearest to a prepared slice, counted from the feet, from 1, as the
+/// views number slices. Reads headers only.
+pub(crate) fn slice_name(config: &Config, case: &str, prepared: usize) -> Result<String> {
+    let cohort = config.data.discover()?;
+    let first = config.data.modality.first().map(|modality| cohort.modality(modality)).transpose()?;
+    let image = cohort.case(case).zip(first).and_then(|(case, modality)| case.images.get(&modality));
+    let image = image.ok_or_else(|| Error::config("patient", case, "the cohort no longer has its scan"))?;
+    let plan = geometry(&Volume::read_grid(&image.path)?, &config.preprocess)?;
+    Ok(format!("{case}, axial slice {}", plan.source_slice_of(prepared) + 1))
+}
 
 /// Resolves modalities to the cohort's names, and labels to their meaning in it.
 pub(crate) fn with_known_modalities(mut config: Config, cohort: &Cohort) -> Result<Config> {

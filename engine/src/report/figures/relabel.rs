@@ -17,6 +17,8 @@ const DIMMED: f32 = 1.6;
 /// A slice and its label updates.
 #[derive(Clone, Copy, Debug)]
 pub struct RelabelRow<'a> {
+    /// Its name, above the row.
+    pub name: &'a str,
     /// The slice as trained on, its first channel, `[S][S]`: row i along R, column j along A.
     pub pixels: &'a [f32],
     /// Its patch grid.
@@ -52,7 +54,7 @@ pub fn relabel_sheet(title: &str, slices: &[RelabelRow]) -> Result<Vec<u8>> {
             before.panels.push(Panel::new(format!("epoch {}: before", probe.epoch), picture(slice, &old, &old, &new)));
             let flips = plural(flips, "flip", "flips");
             after.panels.push(Panel::new(format!("after, {flips}"), picture(slice, &new, &old, &new)));
-            before.heading = format!("{}, prepared slice {}", probe.case, probe.slice + 1);
+            before.heading = slice.name.to_owned();
         }
         rows.extend([before, after]);
     }
@@ -135,7 +137,7 @@ mod tests {
         };
         let flips = |before: &str, after: &str| {
             let updates = [probe(before, after)];
-            let png = relabel_sheet("title", &[RelabelRow { pixels: &pixels, grid, updates: &updates }])?;
+            let png = relabel_sheet("title", &[RelabelRow { name: "P1", pixels: &pixels, grid, updates: &updates }])?;
             Ok::<_, Error>(Canvas::from_png(&png).count(FLIP))
         };
         // Patches of 20 pixels: a frame of two has 144, and the legend's sample is the rest.
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(flips("0101", "0111").unwrap(), sample + 2 * 144);
         assert!(flips("0101", "011").unwrap_err().to_string().starts_with("after = 3 characters"));
         assert!(flips("0121", "0111").is_err() && flips("é11", "0111").is_err());
-        let short = RelabelRow { pixels: &pixels[1..], grid, updates: &[] };
+        let short = RelabelRow { name: "P1", pixels: &pixels[1..], grid, updates: &[] };
         assert!(relabel_sheet("", &[short]).unwrap_err().to_string().contains("pixels = 63"));
         assert!(!relabel_sheet("nothing", &[]).unwrap().is_empty());
     }

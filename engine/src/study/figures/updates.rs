@@ -2,7 +2,9 @@
 
 use super::{Sheet, Source};
 use crate::Result;
+use crate::config::Config;
 use crate::event::{Event, Probe, Stage};
+use crate::jobs::slice_name;
 use crate::patch::PatchGrid;
 use crate::probe;
 use crate::report::figures::{RelabelRow, relabel_sheet};
@@ -25,15 +27,14 @@ pub(super) fn sheets(source: Source<'_>) -> Vec<(String, Result<Option<Sheet>>)>
             drawn.push(run);
             let what = format!("label updates {} {}", cohort.name, method.name);
             let title = format!("{}, {}: patch labels during pre-training", cohort.name, method.name);
-            let size = config.preprocess.size;
-            sheets.push((what, sheet(source, run, &title, size)));
+            sheets.push((what, sheet(source, run, &title, config)));
         }
     }
     sheets
 }
 
 /// The sheet of a pre-training run; `None` if it did not run, or updated no labels.
-fn sheet(source: Source<'_>, run: &str, title: &str, size: usize) -> Result<Option<Sheet>> {
+fn sheet(source: Source<'_>, run: &str, title: &str, config: &Config) -> Result<Option<Sheet>> {
     let path = source.folder.run(run);
     if !RunFolder::is_run(&path) {
         return Ok(None);
@@ -51,17 +52,15 @@ fn sheet(source: Source<'_>, run: &str, title: &str, size: usize) -> Result<Opti
         return Ok(None);
     }
     let slice = probe::read_slice(&path, &pin, Stage::Pretrain)?;
+    let size = config.preprocess.size;
     let pixels = enlarged(&slice.values(), slice.side, size);
+    let name = slice_name(config, &pin.case, pin.slice as usize)?;
     let grid = PatchGrid::new(size, slice.grid)?;
-    let png = relabel_sheet(title, &[RelabelRow { pixels: &pixels, grid, updates: &updates }])?;
+    let png = relabel_sheet(title, &[RelabelRow { name: &name, pixels: &pixels, grid, updates: &updates }])?;
     Ok(Some(Sheet {
         png,
         alt: format!("Patch labels of {} before and after each update", pin.case),
-        caption: format!(
-            "{title}, before and after updates. {}, prepared slice {}: the fullest slice of a training patient.",
-            pin.case,
-            pin.slice + 1
-        ),
+        caption: format!("{title}, before and after updates. {name}: the fullest slice of a training patient."),
     }))
 }
 
