@@ -6,21 +6,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use egui::{
-    Align, Align2, Area, Color32, Context, FontId, Frame, Id, Label, Layout, Margin, Order, Pos2, RichText, Role,
-    ScrollArea, Ui, Vec2, pos2, vec2,
+    Align, Align2, Area, Color32, Context, Frame, Id, Label, Layout, Margin, Order, Pos2, RichText, Role, ScrollArea,
+    Ui, Vec2, pos2, vec2,
 };
 
 use crate::command::{Sender, WindowCommand};
 use crate::state::{Intent, MaskRole, Notice, Remedy, Severity, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above};
+use crate::widget::{ButtonKind, IconButton, PushButton, Tone, letters_above, visible_bar};
 
-/// Minimum and maximum width of a message over the strip; a single one is wider.
+/// Minimum width of a message over the strip, and the width up to which it may be higher instead of wider.
 const WIDTH: f32 = 284.0;
 const WIDEST: f32 = 440.0;
-/// Largest height of a message over a panel and over the strip. A longer text scrolls.
-const HEIGHT: f32 = 88.0;
-const HIGHEST: f32 = 128.0;
+/// Step in which a message over the strip becomes wider, until its text fits.
+const WIDER: f32 = 40.0;
+/// Largest fraction of the window's height for all messages over a panel.
+const STACK: f32 = 0.6;
+/// Width for the scroll bar of a text that does not fit.
+const BAR: f32 = 8.0;
 /// Width of the stroke and the margin on both sides of a message.
 const FRAME: f32 = 2.0 * (space::S + 1.0);
 /// Space above the title, which is in line with the icon.
@@ -46,10 +49,10 @@ struct CardLayout {
 impl CardLayout {
     fn of(ctx: &Context, state: &State, open: &[&Notice]) -> Self {
         // The highest shown message, or the buttons for older ones, determine the height of all.
-        let height = |shown: usize, width: f32, most: f32| {
+        let height = |shown: usize, width: f32| {
             let heights = open[open.len() - shown..].iter().map(|notice| needed_height(ctx, state, notice, width));
             let older = if shown < open.len() { 2.0 * size::CONTROL + space::XS } else { 0.0 };
-            heights.fold(older, f32::max).min(most)
+            heights.fold(older, f32::max)
         };
         let (window, settings) = (ctx.content_rect(), &state.session.settings);
         let bottom = window.bottom() - size::STATUS_LINE;
@@ -65,8 +68,12 @@ impl CardLayout {
                 (fit(available).min(SHOWN), available)
             };
             let each = (available + space::S) / shown as f32 - space::S;
-            let width = each.clamp(WIDTH, WIDEST).min(available);
-            let height = height(shown, width, (settings.strip_height - 2.0 * space::XS).min(HIGHEST));
+            let most = settings.strip_height - 2.0 * space::XS;
+            let mut width = each.clamp(WIDTH, WIDEST).min(available);
+            while height(shown, width) > most && width < each {
+                width = (width + WIDER).min(each);
+            }
+            let height = height(shown, width).min(most);
             let card = vec2(width, height);
             let corner = pos2(right, bottom - (settings.strip_height - height) / 2.0);
             return Self { card, across: true, shown, corner };
@@ -78,7 +85,8 @@ impl CardLayout {
             (settings.left_width, window.left() + settings.left_width - space::M)
         };
         let (shown, width) = (open.len().min(SHOWN), (width - 2.0 * space::M).min(WIDTH));
-        let card = vec2(width, height(shown, width, HEIGHT));
+        let most = STACK * window.height() / shown as f32;
+        let card = vec2(width, height(shown, width).min(most));
         Self { card, across: false, shown, corner: pos2(right, bottom - space::M) }
     }
 
@@ -152,7 +160,7 @@ pub(crate) fn mark(severity: Severity) -> (Icon, Tone) {
 /// Width of the text in a message, whose content has this width.
 fn text_width(notice: &Notice, content: f32) -> f32 {
     let buttons = if notice.detail.is_empty() { 1.0 } else { 2.0 } * size::ROW_DENSE;
-    content - size::ICON - buttons - 2.0 * space::S
+    content - size::ICON - buttons - 2.0 * space::S - BAR
 }
 
 /// Height of the buttons below the text, with their gap.
@@ -160,18 +168,29 @@ fn actions_height(state: &State, notice: &Notice) -> f32 {
     if has_actions(state, notice) { size::CONTROL + space::XS } else { 0.0 }
 }
 
+/// Lower edges of the lines of a message whose text has this width, from its upper edge.
+fn line_ends(ctx: &Context, notice: &Notice, width: f32) -> Vec<f32> {
+    let (mut top, mut ends) = (ABOVE_TITLE, Vec::new());
+    for (text, font) in [(&notice.heading(), font::strong()), (&notice.detail, font::mono())] {
+        if text.is_empty() {
+            continue;
+        }
+        let galley = ctx.fonts_mut(|fonts| fonts.layout(text.clone(), font, Color32::PLACEHOLDER, width));
+        ends.extend(galley.rows.iter().map(|row| (top + row.max_y()).ceil()));
+        top += galley.size().y.ceil() + space::XS;
+    }
+    ends
+}
+
+/// Height of the lines that fit whole. The others are reached by scrolling.
+fn whole_lines(ends: &[f32], height: f32) -> f32 {
+    ends.iter().copied().filter(|end| *end <= height).fold(0.0, f32::max)
+}
+
 /// Height of a message of this width that shows its whole text.
 fn needed_height(ctx: &Context, state: &State, notice: &Notice, width: f32) -> f32 {
-    let wrap = text_width(notice, width - FRAME);
-    let height = |text: &str, font: FontId| {
-        let galley = ctx.fonts_mut(|fonts| fonts.layout(text.to_owned(), font, Color32::PLACEHOLDER, wrap));
-        galley.size().y.ceil()
-    };
-    let mut text = ABOVE_TITLE + height(&notice.heading(), font::strong());
-    if !notice.detail.is_empty() {
-        text += space::XS + height(&notice.detail, font::mono());
-    }
-    text.max(size::ROW_DENSE) + actions_height(state, notice) + FRAME
+    let text = line_ends(ctx, notice, text_width(notice, width - FRAME)).into_iter().fold(size::ROW_DENSE, f32::max);
+    text + actions_height(state, notice) + FRAME
 }
 
 /// A message of fixed size, with scrolling text and buttons below.
@@ -214,17 +233,22 @@ fn message(ui: &mut Ui, notice: &Notice, area: Vec2, sender: &Sender) {
     let (drawing, tone) = mark(notice.severity);
     ui.painter().text(rect.center(), Align2::CENTER_CENTER, drawing.char(), Icon::font(size::ICON), tone.color(t));
     let width = text_width(notice, area.x);
-    ui.allocate_ui_with_layout(vec2(width, area.y), Layout::top_down(Align::Min), |ui| {
-        ui.set_min_size(vec2(width, area.y));
-        ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(area.y).show(ui, |ui| {
-            ui.set_width(width);
-            ui.add_space(ABOVE_TITLE);
-            ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
-            if !notice.detail.is_empty() {
-                let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
-                ui.add(Label::new(text).wrap().selectable(true));
-            }
-        });
+    let height = whole_lines(&line_ends(ui.ctx(), notice, width), area.y);
+    ui.allocate_ui_with_layout(vec2(width + BAR, area.y), Layout::top_down(Align::Min), |ui| {
+        ui.set_min_size(vec2(width + BAR, area.y));
+        ui.spacing_mut().scroll = visible_bar();
+        ScrollArea::vertical().id_salt(("toast", notice.id)).max_height(height).min_scrolled_height(0.0).show(
+            ui,
+            |ui| {
+                ui.set_width(width);
+                ui.add_space(ABOVE_TITLE);
+                ui.add(Label::new(RichText::new(notice.heading()).font(font::strong()).color(t.text)).wrap());
+                if !notice.detail.is_empty() {
+                    let text = RichText::new(&notice.detail).font(font::mono()).color(t.text_dim);
+                    ui.add(Label::new(text).wrap().selectable(true));
+                }
+            },
+        );
     });
     ui.spacing_mut().item_spacing.x = 0.0;
     if !notice.detail.is_empty() && ui.add(IconButton::new(icon::COPY, "Copy text").small()).clicked() {
@@ -294,4 +318,27 @@ fn age(ctx: &Context, open: &[&Notice], held: bool, sender: &Sender) {
         ctx.request_repaint_after(Duration::from_secs_f64(next.clamp(0.05, 0.5)));
     }
     ctx.data_mut(|data| data.insert_temp(id, left));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_does_not_fit_ends_after_a_whole_line() {
+        let ctx = Context::default();
+        crate::theme::install(&ctx, crate::theme::Theme::Dark);
+        let mut state = State::default();
+        state.notice(Severity::Error, "Not saved", "the disk of this machine is full ".repeat(20));
+        ctx.run_ui(egui::RawInput::default(), |ui| {
+            let ends = line_ends(ui.ctx(), &state.notices[0], 240.0);
+            assert!(ends.len() > 8 && ends.is_sorted(), "{ends:?}");
+            for height in 30..100 {
+                let shown = whole_lines(&ends, height as f32);
+                assert!(ends.contains(&shown) && shown <= height as f32, "{shown} of {height}");
+                assert!(height as f32 - shown < 20.0, "{shown} of {height}: another line would fit");
+            }
+        })
+        .drop_without_applying_deltas();
+    }
 }

@@ -1,6 +1,6 @@
 //! The top bar: modes, case name, tools, view options, help.
 
-use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, RichText, Ui};
+use egui::{Align, Layout, Panel, Popup, PopupCloseBehavior, Ui};
 
 use crate::command::{Command, Sender, ViewCommand, WindowCommand};
 use crate::scene::{Convention, PlaneMode};
@@ -109,8 +109,10 @@ fn title(ui: &mut Ui, state: &State) {
         ui.add(Badge::new("unsaved").tone(Tone::Warn)).on_hover_text("The segmentation is not saved");
         ui.add_space(space::XS);
     }
-    let name = RichText::new(&document.title).font(font::strong()).color(color);
-    text::line(ui, name).on_hover_text(document.path.display().to_string());
+    let case = document.listed.and_then(|id| state.cases.get(id)).filter(|case| case.name == document.title);
+    let distinct = case.map(|case| case.distinct.clone()).unwrap_or_default();
+    let name = text::name(ui, &document.title, &distinct, &font::strong(), color);
+    name.on_hover_text(format!("{}\n{}", document.title, document.path.display()));
 }
 
 fn icon_of(tool: ToolKind) -> Icon {

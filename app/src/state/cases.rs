@@ -1,6 +1,7 @@
 //! The cases of a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct ListedCase {
     pub id: CaseId,
     /// The patient's name in the folder.
     pub name: String,
+    /// The characters of the name that tell it from all others of the folder.
+    pub distinct: Range<usize>,
     /// The images by modality.
     pub images: BTreeMap<String, ImageFile>,
     /// A segmentation saved next to the images.

@@ -3,12 +3,10 @@
 use egui::{Align2, Color32, Painter, Pos2, Rect, Shape, Stroke, StrokeKind, Vec2, pos2, vec2};
 
 use crate::theme::{self, font, radius, space};
-use crate::widget::overlay_text;
+use crate::widget::plate;
 
 /// Side of a symbol.
 const SWATCH: f32 = 11.0;
-/// Opacity of the plate below text over patches.
-const PLATE: f32 = 0.75;
 /// Line spacing in points.
 pub const LINE: f32 = 17.0;
 
@@ -38,12 +36,6 @@ pub fn size(painter: &Painter, entries: &[(&str, Sign)]) -> Vec2 {
     vec2(widest + space::S + SWATCH, entries.len() as f32 * LINE)
 }
 
-/// Dark plate that separates text from the patches below it.
-pub fn plate(painter: &Painter, rect: Rect) {
-    let color = theme::tokens(painter.ctx()).image.gamma_multiply(PLATE);
-    painter.rect_filled(rect.expand(space::XS), radius::M, color);
-}
-
 /// Draws the legend with its lower right corner at `corner`, first entry on top.
 pub fn show(painter: &Painter, corner: Pos2, entries: &[(&str, Sign)]) {
     if entries.is_empty() {
@@ -51,12 +43,12 @@ pub fn show(painter: &Painter, corner: Pos2, entries: &[(&str, Sign)]) {
     }
     let tokens = theme::tokens(painter.ctx());
     let place = Rect::from_min_max(corner - size(painter, entries), corner);
-    plate(painter, place);
+    plate(painter, place.expand(space::XS));
     for (n, (text, sign)) in entries.iter().enumerate() {
         let middle = place.top() + (n as f32 + 0.5) * LINE;
         let at = pos2(place.left() + SWATCH + space::S, middle);
         swatch(painter, Rect::from_center_size(pos2(place.left() + SWATCH / 2.0, middle), Vec2::splat(SWATCH)), *sign);
-        overlay_text(painter, at, Align2::LEFT_CENTER, text, font::number_small(), tokens.overlay_text);
+        painter.text(at, Align2::LEFT_CENTER, text, font::number_small(), tokens.overlay_text);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::scene::{Convention, Plane};
 use crate::state::JobStatus;
 use crate::state::partial_series::PartialSeries;
 use crate::theme::{self, font, radius, space};
+use crate::widget::overlay_text;
 
 /// Draws the current slice, and below it the progress with a cancel button.
 pub(super) fn show(ui: &mut Ui, series: &PartialSeries, convention: Convention, job: &JobStatus, sender: &Sender) {
@@ -29,7 +30,7 @@ pub(super) fn show(ui: &mut Ui, series: &PartialSeries, convention: Convention, 
         let image = Rect::from_center_size(area.center(), extent * scale);
         ui.painter().image(texture, image, part, Color32::WHITE);
         let text = |at, align, text: &str| {
-            ui.painter().text(at, align, text, font::caption(), theme::tokens::DARK.text);
+            overlay_text(ui.painter(), at, align, text, font::caption(), theme::tokens::DARK.overlay_text);
         };
         if let Some(letters) = series.grid.letters(series.plane, convention) {
             text(image.left_center() - vec2(space::S, 0.0), Align2::RIGHT_CENTER, &letters.left);

@@ -323,19 +323,6 @@ impl<'a> PatchPane<'a> {
 }
 
 impl PanePlacement<'_> {
-    /// Screen rectangle of the slice.
-    fn picture(&self) -> Rect {
-        let [x, y] = Plane::Axial.screen_axes();
-        let end = |axis: usize| self.display.shape[axis] as f64 - 0.5;
-        let corner = |across: f64, down: f64| {
-            let mut index = DVec3::splat(self.slice);
-            (index[x], index[y]) = (across, down);
-            let place = self.map.place_of_index(index);
-            pos2(self.rect.min.x + place.x as f32, self.rect.min.y + place.y as f32)
-        };
-        Rect::from_two_pos(corner(-0.5, -0.5), corner(end(x), end(y)))
-    }
-
     /// World mm at a screen position.
     fn world_at(&self, pos: Pos2) -> DVec3 {
         self.display.world_from_display.transform_point3(self.display_at(pos))

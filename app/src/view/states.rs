@@ -7,7 +7,7 @@ use crate::command::{FileCommand, Sender};
 use crate::state::names::file_name;
 use crate::state::{Document, Intent, JobStatus, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, radius, size, space};
-use crate::widget::{ButtonKind, LoadingState, PushButton};
+use crate::widget::{ButtonKind, LoadingState, PushButton, overlay_text};
 
 /// Width of the column.
 pub(super) const WIDTH: f32 = 460.0;
@@ -101,7 +101,7 @@ pub fn drop_target(ui: &Ui, area: Rect, state: &State) {
         None => ("Drop to open", "Scans with masks, a folder of cases, or DICOM."),
     };
     let center = rect.center();
-    painter.text(center, egui::Align2::CENTER_BOTTOM, title, font::title(), theme::tokens::DARK.text);
+    overlay_text(&painter, center, egui::Align2::CENTER_BOTTOM, title, font::title(), t.overlay_text);
     let below = center + vec2(0.0, space::S);
-    painter.text(below, egui::Align2::CENTER_TOP, detail, font::body(), theme::tokens::DARK.text);
+    overlay_text(&painter, below, egui::Align2::CENTER_TOP, detail, font::body(), t.overlay_text);
 }

@@ -1,4 +1,4 @@
-//! A list row. The whole row is clickable; text that does not fit ends in an ellipsis.
+//! A list row. The whole row is clickable; text that does not fit ends in an ellipsis, and the tooltip has the whole title.
 
 use std::sync::Arc;
 
@@ -123,13 +123,13 @@ impl<'a> ListRow<'a> {
         let value = controls(&mut child);
         let used = child.min_rect();
         let right = if used.width() > 0.0 { used.left() - space::XS } else { inner.right() };
-        if ui.is_rect_visible(rect) {
-            self.paint_content(ui, Rect::from_min_max(inner.min, pos2(right, inner.max.y)));
-        }
-        (response, value)
+        let whole = !ui.is_rect_visible(rect)
+            || self.paint_content(ui, Rect::from_min_max(inner.min, pos2(right, inner.max.y)));
+        (if whole { response } else { response.on_hover_text(self.title) }, value)
     }
 
-    fn paint_content(&self, ui: &Ui, rect: Rect) {
+    /// True if the whole title is shown.
+    fn paint_content(&self, ui: &Ui, rect: Rect) -> bool {
         let t = theme::tokens(ui);
         let painter = ui.painter();
         let middle = rect.center().y;
@@ -154,6 +154,7 @@ impl<'a> ListRow<'a> {
         }
         let color = if self.dim { t.text_dim } else { t.text };
         let title = paint::line(ui, self.title, font::body(), color, right - left);
+        let whole = !title.elided;
         if let Some(subtitle) = self.subtitle {
             let subtitle = paint::line(ui, subtitle, font::caption(), t.text_dim, right - left);
             paint::put(painter, pos2(left, middle), Align2::LEFT_BOTTOM, title);
@@ -161,6 +162,7 @@ impl<'a> ListRow<'a> {
         } else {
             paint::put(painter, pos2(left, middle), Align2::LEFT_CENTER, title);
         }
+        whole
     }
 }
 
@@ -193,6 +195,23 @@ mod tests {
         };
         let harness = harness(cut, vec![true]);
         assert_eq!(*harness.state(), [false, false, false]);
+    }
+
+    #[test]
+    fn a_title_that_does_not_fit_is_shown_whole_on_hover() {
+        let long = "A name much too long to be shown whole in the row of a narrow panel of any application";
+        let mut harness = harness(
+            |ui, _: &mut ()| {
+                ui.add(ListRow::new(long));
+                ui.add(ListRow::new("short"));
+            },
+            (),
+        );
+        for (title, tooltips) in [(long, 1), ("short", 0)] {
+            harness.get_by_label(title).hover();
+            harness.run_steps(40);
+            assert_eq!(harness.query_all_by_label(title).count(), 1 + tooltips, "{title}");
+        }
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod search;
 mod section;
 mod segmented;
 mod select;
+mod short_name;
 mod slider;
 pub mod space_bar;
 mod state_view;
@@ -59,17 +60,16 @@ pub use keycap::keycaps;
 pub use list_row::ListRow;
 pub use markdown::Markdown;
 pub use number::{NumberField, take_entered, with_problem_beside};
-pub use overlay::{
-    clear_place, keep_letter, letters_above, overlay_label, overlay_text, place_clear, place_within, plate,
-};
+pub use overlay::{clear_place, keep_letter, letters_above, overlay_text, place_clear, place_within, plate};
 pub use pattern::Pattern;
 pub use progress::{ProgressRow, progress_bar};
 pub use property::{PropertyRow, control_row};
-pub use scroll::{TableOutput, TablePart, list_area, scroll_across, split_table};
+pub use scroll::{TableOutput, TablePart, list_area, scroll_across, split_table, visible_bar};
 pub use search::SearchField;
 pub use section::Section;
 pub use segmented::{Segment, SegmentedControl};
 pub use select::Select;
+pub use short_name::distinctions;
 pub use slider::Slider;
 pub use state_view::{EmptyState, ErrorState, LoadingState};
 pub use strip::{Mark, StripChart, StripOutput, WorstEnd};

@@ -4,34 +4,23 @@ use egui::{Align2, Color32, Context, FontId, Id, LayerId, Order, Painter, Pos2, 
 
 use crate::theme::{self, radius};
 
-/// Opacity of the plate below text that must be read on any image.
-const PLATE: f32 = 0.6;
+/// Opacity of the plate below text: every colour of text over an image is readable on it, whatever the image.
+const PLATE: f32 = 0.75;
+/// Minimum height of a plate, so that those of consecutive lines of small text join.
+const HEIGHT: f32 = 15.0;
 
-/// Paints text over an image with a dark outline, legible on bright anatomy. Returns its rectangle.
+/// Paints text over an image, on a dark plate. Returns its rectangle.
 pub fn overlay_text(painter: &Painter, pos: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Rect {
-    let halo = theme::tokens(painter.ctx()).overlay_halo;
-    let galley = painter.layout_no_wrap(text.to_owned(), font, Color32::PLACEHOLDER);
+    let galley = painter.layout_no_wrap(text.to_owned(), font, color);
     let rect = anchor.anchor_size(pos, galley.size());
-    for (x, y) in [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0), (-0.7, -0.7), (0.7, -0.7), (-0.7, 0.7), (0.7, 0.7)]
-    {
-        painter.galley(rect.min + vec2(x, y), galley.clone(), halo);
-    }
+    plate(painter, Rect::from_center_size(rect.center(), rect.size().max(vec2(0.0, HEIGHT)) + vec2(4.0, 0.0)));
     painter.galley(rect.min, galley, color);
     rect
 }
 
-/// Text on a dark plate, legible on any image. Returns its rectangle.
-pub fn overlay_label(painter: &Painter, pos: Pos2, anchor: Align2, text: &str, font: FontId, color: Color32) -> Rect {
-    let size = painter.layout_no_wrap(text.to_owned(), font.clone(), color).size();
-    let rect = anchor.anchor_size(pos, size);
-    plate(painter, rect);
-    overlay_text(painter, rect.min, Align2::LEFT_TOP, text, font, color)
-}
-
-/// Dark plate that separates text from a bright image.
+/// Dark plate that separates text from the image below it.
 pub fn plate(painter: &Painter, rect: Rect) {
-    let color = theme::tokens(painter.ctx()).image.gamma_multiply(PLATE);
-    painter.rect_filled(rect.expand2(vec2(2.0, 0.0)), radius::S, color);
+    painter.rect_filled(rect, radius::S, theme::tokens(painter.ctx()).image.gamma_multiply(PLATE));
 }
 
 /// The first of the places where text of this size fits within `bounds`; else the first place, moved inside.
@@ -101,7 +90,39 @@ pub fn letters_above(ctx: &Context, cover: Rect) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::theme::Theme;
+    use crate::theme::tokens::contrast;
     use egui::pos2;
+
+    /// The dim text in the corners of a view had only an outline, and was not readable over bone.
+    #[test]
+    fn text_over_an_image_is_readable_on_white() {
+        let [r, g, b, a] = Color32::BLACK.gamma_multiply(PLATE).to_array();
+        let over_white = [r, g, b].map(|channel| channel + (255 - a));
+        let plate = Color32::from_rgb(over_white[0], over_white[1], over_white[2]);
+        for theme in Theme::ALL {
+            let t = theme.tokens();
+            for (name, color) in [("text", t.overlay_text), ("dim", t.overlay_dim), ("measure", t.overlay_measure)] {
+                let ratio = contrast(color, plate);
+                assert!(ratio >= 4.5, "{theme}: {name} reaches only {ratio:.2}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_text_over_an_image_is_on_a_plate() {
+        let ctx = egui::Context::default();
+        let output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            theme::install(ui.ctx(), Theme::Light);
+            let font = FontId::monospace(11.0);
+            overlay_text(ui.painter(), pos2(50.0, 50.0), Align2::RIGHT_TOP, "zoom 1.0", font, Color32::WHITE);
+        });
+        let shapes: Vec<egui::Shape> = output.shapes.iter().map(|clipped| clipped.shape.clone()).collect();
+        output.drop_without_applying_deltas();
+        let [egui::Shape::Rect(plate), egui::Shape::Text(text)] = shapes.as_slice() else { panic!("{shapes:?}") };
+        assert!(plate.rect.contains_rect(text.galley.rect.translate(text.pos.to_vec2())), "{plate:?}");
+        assert_eq!(plate.fill, Color32::BLACK.gamma_multiply(PLATE), "dark in the light theme too");
+    }
 
     #[test]
     fn a_label_at_the_edge_of_a_pane_is_moved_inside_whole() {

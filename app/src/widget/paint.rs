@@ -1,10 +1,12 @@
 //! Painting shared by the widgets.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use egui::epaint::text::{LayoutJob, TextWrapping};
 use egui::{Align2, Color32, FontId, Galley, Painter, Pos2, Rect, Response, Stroke, StrokeKind, Ui, pos2};
 
+use super::short_name::shorten;
 use crate::theme::{self, Icon, Tokens, radius, size, space};
 
 /// One line of text, truncated to `width` points with an ellipsis.
@@ -14,26 +16,18 @@ pub(super) fn line(ui: &Ui, text: &str, font: FontId, color: Color32, width: f32
     ui.painter().layout_job(job)
 }
 
-/// A name in one line. If it is wider than `width` points, its middle is left out: names of one cohort begin alike.
-pub(super) fn name(ui: &Ui, text: &str, font: &FontId, color: Color32, width: f32) -> Arc<Galley> {
+/// A name in one line, shortened to `width` points. `distinct` are the characters that tell it from the other names of its
+/// list.
+pub(super) fn name(
+    ui: &Ui,
+    text: &str,
+    distinct: &Range<usize>,
+    font: &FontId,
+    color: Color32,
+    width: f32,
+) -> Arc<Galley> {
     let layout = |text: &str| line(ui, text, font.clone(), color, f32::INFINITY);
-    let whole = layout(text);
-    if whole.size().x <= width {
-        return whole;
-    }
-    let letters: Vec<char> = text.chars().collect();
-    let cut = |kept: usize| {
-        let (head, tail) = (kept.div_ceil(2), kept / 2);
-        let parts = [&letters[..head], &['\u{2026}'], &letters[letters.len() - tail..]];
-        parts.concat().into_iter().collect::<String>()
-    };
-    // The most letters that fit, by bisection.
-    let (mut kept, mut too_many) = (0, letters.len());
-    while kept + 1 < too_many {
-        let middle = usize::midpoint(kept, too_many);
-        if layout(&cut(middle)).size().x <= width { kept = middle } else { too_many = middle }
-    }
-    layout(&cut(kept))
+    layout(&shorten(text, distinct, |text| layout(text).size().x <= width))
 }
 
 /// Several lines of text, centred or not, wrapped at `width` points.

@@ -6,18 +6,22 @@ use egui::{Id, Rect, ScrollArea, Ui, UiBuilder, vec2};
 /// Opacity of a permanent scroll bar: it has the text colour, but must be dimmer.
 const OPACITY: f32 = 0.5;
 
-/// Scrolls wide content sideways. The bar has reserved space, so that it is always visible and covers no row.
+/// The style of a scroll bar that is visible whenever the content does not fit.
+pub fn visible_bar() -> ScrollStyle {
+    ScrollStyle {
+        bar_width: 8.0,
+        floating_width: 6.0,
+        dormant_handle_opacity: OPACITY,
+        active_handle_opacity: OPACITY,
+        interact_handle_opacity: 0.8,
+        ..ScrollStyle::floating()
+    }
+}
+
+/// Scrolls wide content sideways. The bar has reserved space, so that it covers no row.
 pub fn scroll_across<R>(ui: &mut Ui, salt: &str, content: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope(|ui| {
-        ui.spacing_mut().scroll = ScrollStyle {
-            bar_width: 8.0,
-            floating_width: 6.0,
-            floating_allocated_width: 12.0,
-            dormant_handle_opacity: OPACITY,
-            active_handle_opacity: OPACITY,
-            interact_handle_opacity: 0.8,
-            ..ScrollStyle::floating()
-        };
+        ui.spacing_mut().scroll = ScrollStyle { floating_allocated_width: 12.0, ..visible_bar() };
         ScrollArea::horizontal().id_salt(salt).show(ui, content).inner
     })
     .inner

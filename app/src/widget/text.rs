@@ -1,5 +1,6 @@
 //! Sentences, captions and headings.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use egui::{Align, Color32, FontId, Galley, Label, Layout, Response, RichText, Ui, vec2};
@@ -66,6 +67,12 @@ pub fn one_line(ui: &Ui, text: &str, font: FontId, color: Color32, width: f32) -
 /// One line of text, truncated to the width; the tooltip shows all of it.
 pub fn line(ui: &mut Ui, text: RichText) -> Response {
     ui.add(Label::new(text).truncate())
+}
+
+/// A name on one line. If it does not fit, `distinct` stays: the characters that tell it from the other names of its list.
+pub fn name(ui: &mut Ui, name: &str, distinct: &Range<usize>, font: &FontId, color: Color32) -> Response {
+    let galley = super::paint::name(ui, name, distinct, font, color, ui.available_width());
+    ui.add(Label::new(galley)).accessible_name(name)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A row of the list of cases or of series.
 
+use std::ops::Range;
+
 use egui::{Align2, Color32, Rect, Response, Role, Sense, TextureId, Ui, Vec2, Widget, WidgetInfo, pos2, vec2};
 
 use super::{Tone, keycap, paint};
@@ -14,6 +16,7 @@ const ICON: f32 = 14.0;
 pub struct ThumbnailRow<'a> {
     title: &'a str,
     subtitle: &'a str,
+    distinct: Range<usize>,
     texture: Option<(TextureId, Vec2)>,
     status: Option<(Icon, Tone, &'a str)>,
     selected: bool,
@@ -23,7 +26,13 @@ pub struct ThumbnailRow<'a> {
 impl<'a> ThumbnailRow<'a> {
     /// A row with a title and a second line.
     pub fn new(title: &'a str, subtitle: &'a str) -> Self {
-        Self { title, subtitle, texture: None, status: None, selected: false, draggable: false }
+        Self { title, subtitle, distinct: 0..0, texture: None, status: None, selected: false, draggable: false }
+    }
+
+    /// The characters of the title that tell it from the other rows. They stay if the title does not fit.
+    pub fn distinct(mut self, distinct: &Range<usize>) -> Self {
+        self.distinct = distinct.clone();
+        self
     }
 
     /// Its image with its size, for the aspect ratio; a placeholder without one.
@@ -50,7 +59,8 @@ impl<'a> ThumbnailRow<'a> {
         self
     }
 
-    fn paint(&self, ui: &Ui, rect: Rect, response: &Response) {
+    /// Draws the row. True if it shows the whole title.
+    fn paint(&self, ui: &Ui, rect: Rect, response: &Response) -> bool {
         let t = theme::tokens(ui);
         let painter = ui.painter();
         painter.rect_filled(rect, radius::M, paint::selectable_fill(response, t, self.selected));
@@ -67,10 +77,11 @@ impl<'a> ThumbnailRow<'a> {
             }
             _ => paint::icon(painter, image.center(), icon::IMAGE, size::ICON, t.overlay_dim.gamma_multiply(0.6)),
         }
-        // The name has the whole first line: cases of a cohort differ in its last letters.
+        // The name has the whole first line.
         let (left, right) = (image.right() + space::S, rect.right() - space::S);
         let icon_width = if self.status.is_some() { ICON + space::S } else { 0.0 };
-        let title = paint::name(ui, self.title, &font::body(), t.text, right - left);
+        let title = paint::name(ui, self.title, &self.distinct, &font::body(), t.text, right - left);
+        let whole = title.text() == self.title;
         let subtitle = paint::line(ui, self.subtitle, font::caption(), t.text_dim, right - left - icon_width);
         paint::put(painter, pos2(left, rect.center().y), Align2::LEFT_BOTTOM, title);
         let below = paint::put(painter, pos2(left, rect.center().y + 2.0), Align2::LEFT_TOP, subtitle);
@@ -78,6 +89,7 @@ impl<'a> ThumbnailRow<'a> {
             paint::icon(painter, pos2(right - ICON / 2.0, below.center().y), icon, ICON, tone.color(t));
         }
         paint::focus_ring(ui, response, rect, radius::M);
+        whole
     }
 }
 
@@ -88,16 +100,13 @@ impl Widget for ThumbnailRow<'_> {
             ui.allocate_exact_size(vec2(ui.available_width(), HEIGHT), sense)
         };
         response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, ui.is_enabled(), self.selected, self.title));
-        if ui.is_rect_visible(rect) {
-            self.paint(ui, rect, &response);
+        let whole = !ui.is_rect_visible(rect) || self.paint(ui, rect, &response);
+        let meaning = self.status.map(|(_, _, meaning)| meaning);
+        if let Some(meaning) = meaning {
+            ui.accesskit_node_builder(response.id, |node| node.set_description(meaning));
         }
-        match self.status {
-            Some((_, _, meaning)) => {
-                ui.accesskit_node_builder(response.id, |node| node.set_description(meaning));
-                keycap::tip(response, meaning, None)
-            }
-            None => response,
-        }
+        let about: Vec<&str> = Some(self.title).filter(|_| !whole).into_iter().chain(meaning).collect();
+        if about.is_empty() { response } else { keycap::tip(response, &about.join("\n"), None) }
     }
 }
 
@@ -108,20 +117,15 @@ mod tests {
     use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
     #[test]
-    fn names_that_begin_alike_differ_in_a_narrow_row() {
-        let names = ["TCGA_CS_4941_19960909", "TCGA_CS_4942_19970222", "STS_001"];
-        let shown = |ui: &mut egui::Ui, shown: &mut Vec<String>| {
-            let galleys = names.map(|name| paint::name(ui, name, &font::body(), Color32::WHITE, 100.0));
-            assert!(galleys.iter().all(|galley| galley.size().x <= 100.0));
-            *shown = galleys.iter().map(|galley| galley.text().to_owned()).collect();
-        };
-        let harness = harness(shown, Vec::new());
-        let shown = harness.state();
-        assert!(
-            shown[0].starts_with("TCGA") && shown[0].contains('\u{2026}') && shown[0].ends_with("0909"),
-            "{shown:?}"
+    fn a_row_with_a_shortened_name_shows_the_whole_name_on_hover() {
+        let name = "a_name_that_is_much_too_long_for_a_row_in_a_window_of_this_width_and_ends_here_at_last";
+        let mut harness = harness(
+            |ui, _: &mut ()| drop(ui.add(ThumbnailRow::new(name, "PET").status(icon::DONE, Tone::Ok, "accepted"))),
+            (),
         );
-        assert!(shown[1].ends_with("0222") && shown[2] == "STS_001", "{shown:?}");
+        harness.get_by_label(name).hover();
+        harness.run_steps(40);
+        assert!(harness.query_by_label(&format!("{name}\naccepted")).is_some());
     }
 
     #[test]

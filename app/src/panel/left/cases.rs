@@ -126,7 +126,10 @@ fn row(ui: &mut Ui, case: &ListedCase, review: &Review, place: CasePlace, thumbn
     let meaning = comment.map_or_else(|| judged.clone(), |comment| format!("{judged}\n{comment}"));
     let texture =
         case.thumbnail.as_ref().map(|thumbnail| thumbnails.texture(ui, Id::unique(("case", case.id)), thumbnail));
-    let mut row = ThumbnailRow::new(&case.name, &facts).texture(texture).selected(place == CasePlace::Shown);
+    let mut row = ThumbnailRow::new(&case.name, &facts)
+        .distinct(&case.distinct)
+        .texture(texture)
+        .selected(place == CasePlace::Shown);
     if place == CasePlace::Opening {
         row = row.status(icon::BUSY, Tone::Accent, "opening");
     } else if let Some(error) = &case.error {

@@ -18,6 +18,21 @@ fn pane() -> PatchPane<'static> {
     PatchPane { size: 8, grid: 4, world_from_crop, labels, title: "Input", ..PatchPane::default() }
 }
 
+impl PanePlacement<'_> {
+    /// Screen rectangle of the slice.
+    fn picture(&self) -> Rect {
+        let [x, y] = Plane::Axial.screen_axes();
+        let end = |axis: usize| self.display.shape[axis] as f64 - 0.5;
+        let corner = |across: f64, down: f64| {
+            let mut index = DVec3::splat(self.slice);
+            (index[x], index[y]) = (across, down);
+            let place = self.map.place_of_index(index);
+            pos2(self.rect.min.x + place.x as f32, self.rect.min.y + place.y as f32)
+        };
+        Rect::from_two_pos(corner(-0.5, -0.5), corner(end(x), end(y)))
+    }
+}
+
 fn middle(placed: &PanePlacement<'_>, patch: usize) -> Pos2 {
     let [a, _, c, _] = placed.corners(patch);
     a + (c - a) / 2.0

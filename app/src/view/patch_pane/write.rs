@@ -10,7 +10,7 @@ use super::PanePlacement;
 use crate::scene::Plane;
 use crate::theme::{self, Tokens, font, icon, radius, space};
 use crate::view::slice::marks;
-use crate::widget::{Badge, Tone, keep_letter, overlay_text, plate};
+use crate::widget::{Badge, Tone, keep_letter, overlay_text};
 
 /// Minimum width of a patch with its label as a digit, in points. Low enough that Fig. 4 keeps its digits in a small
 /// window.
@@ -132,7 +132,6 @@ fn patch_width(placed: &PanePlacement<'_>) -> f32 {
 /// Name, badge, and, if the image is `seen`, letters.
 pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, seen: bool) {
     let (pane, tokens) = (placed.pane, theme::tokens(painter.ctx()));
-    let picture = placed.picture();
     let rect = placed.rect.shrink2(vec2(MARGIN, if pane.bare { 0.0 } else { MARGIN }));
     let name = if pane.bare {
         Rect::NOTHING
@@ -151,10 +150,6 @@ pub(super) fn frame(ui: &mut Ui, painter: &Painter, placed: &PanePlacement<'_>, 
             (&letters.top, top, Align2::CENTER_TOP),
             (&letters.bottom, rect.center_bottom(), Align2::CENTER_BOTTOM),
         ] {
-            // If the margin is too small for the letter, it gets a plate.
-            if anchor.anchor_size(pos, size(text)).intersects(picture) {
-                plate(painter, anchor.anchor_size(pos, size(text)));
-            }
             let at = overlay_text(painter, pos, anchor, text, font.clone(), tokens.overlay_text);
             keep_letter(painter.ctx(), at, text, font.clone());
         }

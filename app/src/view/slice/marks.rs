@@ -9,7 +9,7 @@ use super::text;
 use crate::scene::Plane;
 use crate::state::{Measure, MeasureKind, Status};
 use crate::theme::font;
-use crate::widget::{clear_place, overlay_label, place_clear, place_within};
+use crate::widget::{clear_place, overlay_text, place_clear, place_within};
 
 /// Half the gap at the centre of the crosshair, in points.
 const OPENING: f32 = 14.0;
@@ -153,7 +153,7 @@ fn number(painter: &Painter, case: &CaseView<'_>, corner: Pos2, (label, chosen):
     let place = clear_place(bounds, size, &places, kept);
     let place = place.or_else(|| chosen.then(|| place_within(bounds, size, &places)));
     if let Some(place) = place {
-        kept.push(overlay_label(painter, place.min, Align2::LEFT_TOP, label, font, color));
+        kept.push(overlay_text(painter, place.min, Align2::LEFT_TOP, label, font, color));
     }
 }
 
@@ -251,7 +251,7 @@ fn write(
 ) {
     let size = painter.layout_no_wrap(label.to_owned(), font.clone(), color).size();
     let place = place_clear(painter.clip_rect().shrink(EDGE), size, places, kept);
-    kept.push(overlay_label(painter, place.min, Align2::LEFT_TOP, label, font, color));
+    kept.push(overlay_text(painter, place.min, Align2::LEFT_TOP, label, font, color));
 }
 
 fn ellipse(painter: &Painter, case: &CaseView<'_>, ends: [Pos2; 2], label: &[String; 3], kept: &mut Vec<Rect>) {

@@ -5,9 +5,8 @@ use egui::{Align2, Color32, FontId, Painter, Pos2, Rect, Stroke, StrokeKind, pos
 use super::case_view::{CaseView, PaneMasks, PaneView};
 use super::picture::Picture;
 use super::{marks, scale_bar, text};
-use crate::scene::ColourMap;
 use crate::theme::{font, palette, space};
-use crate::widget::{Pattern, keep_letter, overlay_label, overlay_text, plate};
+use crate::widget::{Pattern, keep_letter, overlay_text};
 
 /// Distance of text from the pane's edge.
 const MARGIN: f32 = space::S;
@@ -23,7 +22,7 @@ const BAR: (f32, f32) = (110.0, 0.25);
 const BAR_HEIGHT: f32 = 22.0;
 /// Width of a legend's swatch, including the gap.
 const SWATCH: f32 = 24.0;
-/// Minimum gap between texts side by side on their plates.
+/// Minimum gap between texts side by side, for their plates.
 const BETWEEN_PLATES: f32 = 6.0;
 /// Half the height of a letter at the edge, with a gap.
 const LETTER: f32 = 14.0;
@@ -48,13 +47,11 @@ struct Page<'a> {
     written: Vec<Rect>,
     /// Lesions, calipers and their text.
     kept: &'a [Rect],
-    /// Every line gets a plate, because the image's background is bright.
-    bright: bool,
 }
 
 impl Page<'_> {
     fn is_free(&self, rect: Rect) -> bool {
-        let rect = if self.bright { rect.expand2(vec2(BETWEEN_PLATES, 0.0)) } else { rect };
+        let rect = rect.expand2(vec2(BETWEEN_PLATES, 0.0));
         !self.written.iter().chain(self.kept).any(|other| other.intersects(rect))
     }
 
@@ -71,8 +68,7 @@ impl Page<'_> {
             return None;
         }
         self.written.push(rect);
-        let write = if self.bright { overlay_label } else { overlay_text };
-        Some(write(self.painter, at, anchor, text, font, color))
+        Some(overlay_text(self.painter, at, anchor, text, font, color))
     }
 }
 
@@ -131,9 +127,7 @@ fn block(page: &mut Page<'_>, area: Rect, columns: &[Column], lines: &[Line]) ->
 
 /// Writes all text on a pane, the most important first, avoiding `kept`: lesions, calipers and their text.
 pub fn write(painter: &Painter, text: &PaneText<'_>, kept: &[Rect]) {
-    let layer = text.case.layer(text.view.image);
-    let colours = layer.colours(text.case.state.session.view.colour_map, text.view.id.is_projection());
-    let mut page = Page { painter, written: Vec::new(), kept, bright: colours == ColourMap::GreyInverted };
+    let mut page = Page { painter, written: Vec::new(), kept };
     letters(&mut page, text);
     let narrow = text.view.rect.width() < NARROW;
     let (column, at_right) = heading(&mut page, text, narrow);
@@ -175,7 +169,6 @@ pub fn letter_rects(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>)
 fn letters(page: &mut Page<'_>, text: &PaneText<'_>) {
     let color = text.case.tokens.overlay_text;
     for (letter, rect) in letter_places(page.painter, text.case, text.view) {
-        plate(page.painter, rect);
         let rect = overlay_text(page.painter, rect.min, Align2::LEFT_TOP, &letter, font::heading(), color);
         keep_letter(page.painter.ctx(), rect, &letter, font::heading());
         page.written.push(rect.shrink2(vec2(0.0, LEADING)));
@@ -214,12 +207,10 @@ fn heading(page: &mut Page<'_>, text: &PaneText<'_>, narrow: bool) -> (Column, b
             page.is_free(rect) && view.rect.contains_rect(rect)
         })
     };
-    let clear = corners.iter().find(fits).copied();
-    let corner = clear.unwrap_or(corners[0]);
+    let corner = corners.iter().find(fits).copied().unwrap_or(corners[0]);
     let places: Vec<_> = (0..lines.len()).map(|n| place(page, corner, n)).collect();
     for ((at, anchor, rect), (text, font, color)) in places.iter().zip(lines) {
-        let write = if page.bright || clear.is_none() { overlay_label } else { overlay_text };
-        write(page.painter, *at, *anchor, &text, font, color);
+        overlay_text(page.painter, *at, *anchor, &text, font, color);
         page.written.push(*rect);
     }
     // The colour of this plane's line in other panes.
@@ -367,7 +358,7 @@ mod tests {
         for kept in [vec![], vec![left], vec![left, right], vec![left, right, across]] {
             ctx.run_ui(input.clone(), |ui| {
                 crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
-                let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &kept, bright: false };
+                let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &kept };
                 let line = |text: &str| (text.to_owned(), FontId::monospace(11.0), Color32::WHITE);
                 let lines = ["82 HU", "R 17.6, P 35.3", "(12, 30, 4)", "label 1"].map(line);
                 let corner = |x: f32, anchor: Align2| Column { at: pos2(x, 192.0), anchor, step: -LINE };
@@ -391,7 +382,7 @@ mod tests {
         ctx.run_ui(input, |ui| {
             crate::theme::install(ui.ctx(), crate::theme::Theme::Dark);
             let lesion = [Rect::from_min_max(pos2(120.0, 150.0), pos2(180.0, 190.0))];
-            let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &lesion, bright: false };
+            let mut page = Page { painter: ui.painter(), written: Vec::new(), kept: &lesion };
             let mut write = |y: f32| {
                 page.text(pos2(180.0, y), Align2::RIGHT_CENTER, "10 cm", FontId::monospace(11.0), Color32::WHITE)
                     .is_some()
@@ -403,10 +394,8 @@ mod tests {
             // The number of a lesion next to it, so that both plates would touch.
             let beside = page.line(pos2(60.0, 60.0), Align2::LEFT_CENTER, "W 10", FontId::monospace(11.0));
             let number = [Rect::from_min_max(pos2(40.0, 50.0), pos2(beside.left() - 1.0, 70.0))];
-            for bright in [false, true] {
-                let page = Page { painter: ui.painter(), written: Vec::new(), kept: &number, bright };
-                assert_eq!(page.is_free(beside), !bright);
-            }
+            let page = Page { painter: ui.painter(), written: Vec::new(), kept: &number };
+            assert!(!page.is_free(beside));
         })
         .drop_without_applying_deltas();
     }

@@ -9,7 +9,7 @@ use super::{marks, overlay};
 use crate::scene::vector;
 use crate::state::edit::{Preview, Search, SeedStroke};
 use crate::theme::font;
-use crate::widget::{format, overlay_label, place_clear};
+use crate::widget::{format, overlay_text, place_clear};
 
 /// Width of the outline, in points.
 const WIDTH: f32 = 2.0;
@@ -44,7 +44,7 @@ pub fn show(painter: &Painter, case: &CaseView<'_>, view: &PaneView<'_>) {
         let size = painter.layout_no_wrap(caption.clone(), font.clone(), color).size();
         let letters = overlay::letter_rects(painter, case, view);
         let place = words_place(view.rect, size, view.pos_of(at), &letters);
-        overlay_label(painter, place.min, Align2::LEFT_TOP, &caption, font, color);
+        overlay_text(painter, place.min, Align2::LEFT_TOP, &caption, font, color);
     }
 }
 

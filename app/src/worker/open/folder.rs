@@ -10,6 +10,7 @@ use engine::run::review::read;
 use super::series::holds_dicom;
 use crate::state::names::{file_stem, is_mask_name, is_segmentation_name};
 use crate::state::{CaseList, ListedCase, Request, Review};
+use crate::widget::distinctions;
 use crate::worker::Failure;
 
 /// The files of a request by role. Masks are recognised by name unless roles are given. If all files are masks, the
@@ -104,11 +105,13 @@ fn case_list(cohort: Cohort) -> CaseList {
         format!("{place}: {}", p.what)
     });
     let problems = cohort.left_out_summary().into_iter().chain(problems).collect();
-    let cases = cohort.cases.into_iter().map(|case| ListedCase {
+    let distinct = distinctions(&cohort.cases.iter().map(|case| case.id.as_str()).collect::<Vec<_>>());
+    let cases = cohort.cases.into_iter().zip(distinct).map(|(case, distinct)| ListedCase {
         images: case.images,
         masks: case.masks,
         segmentation: case.segmentation,
         name: case.id,
+        distinct,
         ..ListedCase::default()
     });
     let review = verdicts(&cohort.root);

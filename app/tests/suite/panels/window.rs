@@ -2,7 +2,7 @@
 
 use amlp_viewer::command::{Command, FileCommand, ViewCommand, WindowCommand};
 use amlp_viewer::scene::{Convention, Modality, PlaneMode};
-use amlp_viewer::state::{MaskLayer, Mode, PaneId, Severity, State, ToolKind};
+use amlp_viewer::state::{CaseId, CaseList, ListedCase, MaskLayer, Mode, PaneId, Severity, State, ToolKind};
 use amlp_viewer::theme::Theme;
 use amlp_viewer::worker;
 use egui::Role;
@@ -177,6 +177,51 @@ fn a_message_is_as_high_as_its_text() {
     };
     let (title, one, two) = (height(""), height("disk full"), height("disk full ".repeat(9).trim_end()));
     assert!(title < 48.0 && title + 10.0 < one && one + 10.0 < two, "{title}, {one}, {two}");
+}
+
+/// The end was left out, so that two scans of one patient had the same title.
+#[test]
+fn a_title_without_enough_room_keeps_what_tells_cases_apart() {
+    let name = "A cohort with quite a long name, patient TCGA_CS_4941 19960909";
+    let start = name.find("TCGA").unwrap();
+    let mut state = bench::ct();
+    state.document.as_mut().unwrap().listed = Some(CaseId(1));
+    state.document.as_mut().unwrap().title = name.into();
+    let case = ListedCase { id: CaseId(1), name: name.into(), distinct: start..name.len(), ..ListedCase::default() };
+    state.cases = CaseList { cases: vec![case], open: Some(CaseId(1)), ..CaseList::default() };
+    let mut harness = window(Bench::new(state));
+    let title = harness.get_by_label(name).rect();
+    assert!(title.width() > 100.0 && title.right() < 580.0, "{title:?}");
+    let texts = harness.output().shapes.iter().filter_map(|clipped| match &clipped.shape {
+        egui::Shape::Text(text) if title.contains(text.pos) => Some(text.galley.text().to_owned()),
+        _ => None,
+    });
+    let texts: Vec<String> = texts.collect();
+    assert!(
+        texts.iter().any(|text| text.starts_with("A c") && text.ends_with("\u{2026}TCGA_CS_4941 19960909")),
+        "{texts:?}"
+    );
+    harness.get_by_label(name).hover();
+    harness.run_steps(40);
+    assert!(harness.query_by_label_contains(&format!("{name}\n")).is_some());
+}
+
+/// The fourth line was cut: the height of the strip limits that of a message, so a long one becomes wider.
+#[test]
+fn no_line_of_a_message_is_cut() {
+    for lines in 1..7 {
+        let detail = "the mask lies on another grid than the image ".repeat(lines).trim_end().to_owned();
+        for (strip, size) in [(true, [1280.0, 800.0]), (true, [900.0, 600.0]), (false, [1280.0, 800.0])] {
+            let mut state = State::default();
+            state.session.settings.strip = strip;
+            state.notice(Severity::Error, "The segmentation of this case is not loaded", detail.clone());
+            let harness = window_of(size, Bench::new(state));
+            let card = harness.get_by_role(Role::Alert).rect();
+            let text = harness.get_by_label(&detail).rect();
+            assert!(card.contains_rect(text), "{lines} in {size:?}, strip {strip}: {text:?} in {card:?}");
+            assert!(egui::Rect::from_min_size(egui::Pos2::ZERO, size.into()).contains_rect(card), "{card:?}");
+        }
+    }
 }
 
 #[test]
