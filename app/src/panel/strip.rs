@@ -16,7 +16,7 @@ use crate::widget::{IconButton, StripChart, WorstEnd};
 /// Width of the column beside the bars.
 const SIDE: f32 = 184.0;
 /// Heights that the strip can be dragged to.
-const HEIGHTS: std::ops::RangeInclusive<f32> = 80.0..=320.0;
+const HEIGHTS: std::ops::RangeInclusive<f32> = 92.0..=320.0;
 
 /// Draws the strip of the current mode.
 pub fn show(ui: &mut Ui, state: &State, sender: &Sender) {
@@ -111,10 +111,11 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
         step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));
         step(IconButton::new(icon::CHEVRON_LEFT, "Next worse slice"), worse);
         step(IconButton::new(icon::CHEVRON_RIGHT, "Next better slice"), Some(better));
-        let place = rank.map_or_else(|| "worst first".to_owned(), |rank| format!("rank {} of {count}", rank + 1));
+        let place = rank.map_or_else(|| format!("{count} slices"), |rank| format!("{} of {count}", rank + 1));
         let color = theme::tokens(ui).text_dim;
-        let place = ui.label(RichText::new(place).font(font::caption()).color(color));
-        place.on_hover_text("Rank of the shown slice, the worst first");
+        let place = ui.label(RichText::new(place).font(font::number_small()).color(color));
+        place.on_hover_text(format!("Position of the displayed slice. {}.", strip.order));
     });
+    text::note(&mut ui, strip.order);
     text::note(&mut ui, strip.note);
 }

@@ -12,7 +12,9 @@ use crate::scene::{DisplayGrid, Plane, PlaneMode};
 pub struct Strip {
     /// What the values are, with their unit.
     pub title: &'static str,
-    /// A note on how to read them.
+    /// The order in which the buttons step through the slices.
+    pub order: &'static str,
+    /// A note on how to read the values.
     pub note: &'static str,
     /// One value per canonical axial slice, feet to head; `None` for slices without a value.
     pub values: Vec<Option<f64>>,
@@ -28,6 +30,7 @@ impl Document {
         if let Some(comparison) = &self.comparison {
             return Some(Strip {
                 title: "Dice per slice",
+                order: "Slices, lowest Dice first",
                 note: "Segmentation vs reference. Blank: neither present.",
                 values: comparison.slice_dice(),
                 top: 1.0,
@@ -40,6 +43,7 @@ impl Document {
         worst_first.sort_by(|&a, &b| values[b].partial_cmp(&values[a]).unwrap_or(std::cmp::Ordering::Equal));
         Some(Strip {
             title: "Mean entropy per slice, bit",
+            order: "Slices, highest entropy first",
             note: "of the network's probability, which is not calibrated",
             top: 1.0,
             values,

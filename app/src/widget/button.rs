@@ -89,13 +89,14 @@ pub struct PushButton<'a> {
     icon: Option<Icon>,
     kind: ButtonKind,
     shortcut: Option<&'a str>,
+    selected: Option<bool>,
     fill_width: bool,
 }
 
 impl<'a> PushButton<'a> {
     /// A secondary button.
     pub fn new(label: &'a str) -> Self {
-        Self { label, icon: None, kind: ButtonKind::Secondary, shortcut: None, fill_width: false }
+        Self { label, icon: None, kind: ButtonKind::Secondary, shortcut: None, selected: None, fill_width: false }
     }
 
     /// The primary action.
@@ -118,6 +119,12 @@ impl<'a> PushButton<'a> {
     /// The shortcut, for the tooltip.
     pub fn shortcut(mut self, shortcut: &'a str) -> Self {
         self.shortcut = Some(shortcut);
+        self
+    }
+
+    /// Makes it a toggle button.
+    pub fn selected(mut self, selected: bool) -> Self {
+        self.selected = Some(selected);
         self
     }
 
@@ -148,6 +155,9 @@ impl<'a> PushButton<'a> {
             return (fill, Color32::TRANSPARENT, t.on_disabled);
         }
         let lit = response.hovered();
+        if self.selected == Some(true) {
+            return (paint::selectable_fill(response, t, true), t.accent_text, t.accent_text);
+        }
         match self.kind {
             ButtonKind::Primary => (if lit { t.accent_hover } else { t.accent }, Color32::TRANSPARENT, t.on_accent),
             ButtonKind::Secondary => (paint::fill(response, t, t.raised), t.line_strong, t.text),
@@ -172,7 +182,11 @@ impl Widget for PushButton<'_> {
         let content = icon_width + galley.size().x;
         let width = if self.fill_width { available } else { content + 2.0 * padding };
         let (rect, response) = ui.allocate_exact_size(vec2(width, size::CONTROL), Sense::click());
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, ui.is_enabled(), self.label));
+        let enabled = ui.is_enabled();
+        response.widget_info(|| match self.selected {
+            Some(selected) => WidgetInfo::selected(Role::Button, enabled, selected, self.label),
+            None => WidgetInfo::labeled(Role::Button, enabled, self.label),
+        });
         if ui.is_rect_visible(rect) {
             let (fill, border, text) = self.colors(&response, t);
             let painter = paint::readable(ui);

@@ -1,15 +1,14 @@
 //! The list of findings, one row each. Small ones are collapsed.
 
-use egui::{Id, Rect, Ui};
+use egui::{Id, Rect, Response, Ui};
 use engine::review::FindingVerdict;
 
-use super::super::chip::{Chip, chips};
 use super::export;
-use super::finding_row::{self, Columns, FindingRow};
+use super::finding_row::{self, Columns, FindingRow, verdict_mark};
 use crate::command::overlay::MAXIMUM_ML;
 use crate::command::{EditCommand, OverlayCommand, ReviewCommand, Sender};
 use crate::state::{CaseId, Document, FindingEntry, FindingList, MaskRole, PathPurpose, ReviewStep, State};
-use crate::theme::{Icon, icon};
+use crate::theme::{Icon, icon, space};
 use crate::widget::{ButtonKind, IconButton, ListRow, NumberField, PushButton, Section};
 use crate::widget::{format, list_area, text};
 
@@ -104,38 +103,46 @@ fn rows(ui: &mut Ui, state: &State, document: &Document, list: &FindingList, sho
 fn correct(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
     let chosen = state.session.view.finding.and_then(|at| Some((at, list.entries.get(at)?)));
     let Some((at, _)) = chosen.filter(|(_, entry)| entry.role == MaskRole::Segmentation) else { return };
-    ui.horizontal(|ui| {
-        let (keep, remove) = (format!("Keep only {}", at + 1), format!("Remove {}", at + 1));
-        let button = |label: &'static str| PushButton::new(label).kind(ButtonKind::Quiet);
-        let kept = ui.add(button("Keep only").icon(icon::CHECK)).accessible_name(format!("{keep} in the segmentation"));
-        if kept.on_hover_text("Removes all other findings from the segmentation").clicked() {
-            sender.send(EditCommand::KeepFinding(at));
-        }
-        let removed =
-            ui.add(button("Remove").icon(icon::TRASH)).accessible_name(format!("{remove} from the segmentation"));
-        if removed.on_hover_text("Removes this finding from the segmentation").clicked() {
-            sender.send(EditCommand::RemoveFinding(at));
-        }
-    });
+    let number = at + 1;
+    let [kept, removed] =
+        pair(ui, [PushButton::new("Keep only").icon(icon::FINDING), PushButton::new("Remove").icon(icon::TRASH)]);
+    let kept = kept.accessible_name(format!("Keep only {number} in the segmentation"));
+    if kept.on_hover_text("Removes all other findings from the segmentation").clicked() {
+        sender.send(EditCommand::KeepFinding(at));
+    }
+    let removed = removed.accessible_name(format!("Remove {number} from the segmentation"));
+    if removed.on_hover_text("Removes this finding from the segmentation").clicked() {
+        sender.send(EditCommand::RemoveFinding(at));
+    }
 }
 
 /// The verdict on the selected finding. Pressing the current one clears it.
 fn judge(ui: &mut Ui, state: &State, sender: &Sender) {
     let Some(at) = state.session.view.finding.filter(|at| state.judges_finding(*at)) else { return };
     let given = state.finding_verdict(at);
-    chips(ui, |ui| {
-        let ways = [
-            (FindingVerdict::Accepted, "Accept", "It is a lesion"),
-            (FindingVerdict::Rejected, "Reject", "It is not a lesion. The segmentation is not changed"),
-        ];
-        for (verdict, label, hint) in ways {
-            let (chosen, name) = (given == Some(verdict), format!("{label} finding {}", at + 1));
-            let response = ui.add(Chip::new(label, &name).selected(chosen));
-            if response.on_hover_text(hint).clicked() {
-                sender.send(ReviewCommand::Step(ReviewStep::Finding(at, (!chosen).then_some(verdict))));
-            }
+    let ways = [
+        (FindingVerdict::Accepted, "Accept", "It is a lesion"),
+        (FindingVerdict::Rejected, "Reject", "It is not a lesion. The segmentation is not changed"),
+    ];
+    let buttons = ways
+        .map(|(verdict, label, _)| PushButton::new(label).icon(verdict_mark(verdict)).selected(given == Some(verdict)));
+    for (response, (verdict, label, hint)) in pair(ui, buttons).into_iter().zip(ways) {
+        let response = response.accessible_name(format!("{label} finding {}", at + 1));
+        if response.on_hover_text(hint).clicked() {
+            let verdict = (given != Some(verdict)).then_some(verdict);
+            sender.send(ReviewCommand::Step(ReviewStep::Finding(at, verdict)));
         }
-    });
+    }
+}
+
+/// Two buttons of equal width.
+fn pair(ui: &mut Ui, [left, right]: [PushButton<'_>; 2]) -> [Response; 2] {
+    ui.add_space(space::XS);
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
+        ui.columns_const(|[first, second]| [first.add(left.fill_width()), second.add(right.fill_width())])
+    })
+    .inner
 }
 
 /// The minimum volume, and a button that shows or hides the findings below it.

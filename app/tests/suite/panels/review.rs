@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use amlp_viewer::command::{Command, EditCommand, FileCommand, OverlayCommand, ViewCommand};
 use amlp_viewer::scene::{ColourMap, Modality, Plane, PlaneMode, Unit};
 use amlp_viewer::state::{
-    Document, Entropy, Intent, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId, PathPurpose, State, ToolKind,
-    table,
+    CaseId, CaseList, Document, Entropy, Intent, ListedCase, MaskLayer, MaskRole, Measure, MeasureKind, Mode, PaneId,
+    PathPurpose, State, ToolKind, table,
 };
 use amlp_viewer::worker;
 use egui::accesskit::Role;
@@ -361,6 +361,46 @@ fn the_strip_steps_through_slices_from_the_worst() {
     click(&mut harness, "Next better slice");
     click(&mut harness, "Next worse slice");
     assert_eq!(shown(&harness), worst[1]);
+}
+
+/// Accept and Reject were small chips at the left edge, above two larger buttons without an edge.
+#[test]
+fn the_buttons_for_a_finding_are_in_two_aligned_columns() {
+    let mut state = bench::ct();
+    let document = state.document.as_mut().unwrap();
+    document.set_mask(bench::mask(MaskRole::Segmentation, &[([2, 2, 2], [6, 6, 6], 1)]));
+    document.listed = Some(CaseId(1));
+    let case = ListedCase { id: CaseId(1), name: "p1".into(), ..ListedCase::default() };
+    state.cases = CaseList { cases: vec![case], open: Some(CaseId(1)), ..CaseList::default() };
+    let mut harness = tall(Bench::new(state).analysed());
+    click(&mut harness, "Finding 1");
+    let rect = |name: &str| harness.get_by_label(name).rect();
+    let [accept, reject] = ["Accept finding 1", "Reject finding 1"].map(rect);
+    let [keep, remove] = ["Keep only 1 in the segmentation", "Remove 1 from the segmentation"].map(rect);
+    for (above, below) in [(accept, keep), (reject, remove)] {
+        assert_eq!((above.x_range(), above.height()), (below.x_range(), below.height()));
+    }
+    assert_eq!((accept.y_range(), keep.y_range()), (reject.y_range(), remove.y_range()));
+}
+
+/// It said "rank 28 of 36", but not what was ranked, nor which end came first.
+#[test]
+fn the_strip_says_what_its_buttons_step_through_and_in_which_order() {
+    let mut harness = window(bench::compared());
+    let count = open(&harness).comparison.unwrap().worst_first().len();
+    click(&mut harness, "Worst slice");
+    click(&mut harness, "Next better slice");
+    assert!(harness.query_by_label(&format!("2 of {count}")).is_some());
+    assert!(harness.query_by_label("Slices, lowest Dice first").is_some());
+    // All of it is above the status line, also in the lowest strip.
+    harness.state_mut().state.session.settings.strip_height = 0.0;
+    let note = harness.get_by_label("Segmentation vs reference. Blank: neither present.").rect();
+    assert!(note.bottom() <= 800.0 - 24.0, "{note:?}");
+    let mut state = bench::ct();
+    let by_slice = (0..bench::SHAPE[2]).map(|k| Some(k as f64 / 20.0)).collect();
+    state.document.as_mut().unwrap().entropy = Some(Entropy { by_slice });
+    let harness = window(Bench::new(state));
+    assert!(harness.query_by_label("Slices, highest entropy first").is_some());
 }
 
 #[test]
