@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::disk::machine;
 use crate::model::Precision;
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 pub use choice::{DeviceChoice, DeviceList};
@@ -57,7 +58,7 @@ pub fn probe() -> Devices {
     devices.extend(gpus.into_iter().flatten().map(|(info, _)| info));
     let threads = rayon::current_num_threads();
     let name = machine::processor().unwrap_or_else(|| "CPU".into());
-    let name = format!("{name}, {threads} threads");
+    let name = format!("{name}, {}", plural(threads, "thread", "threads"));
     let memory_mib = machine::memory_mib();
     devices.push(DeviceInfo { id: "cpu".into(), name, kind: DeviceKind::Cpu, memory_mib });
     devices.sort_by_key(|d| d.kind == DeviceKind::Software);

@@ -86,7 +86,7 @@ fn table(r: &Report) -> Vec<String> {
     let ms = |value: f64| format!("{value:.1}");
     let phase = |what: &str, value: f64| row(what, String::new(), ms(value), String::new());
     let mut lines = vec![
-        format!("{} ({}), {} threads", r.device, r.device_name, r.threads),
+        format!("{} ({}), {}", r.device, r.device_name, plural(r.threads, "thread", "threads")),
         format!(
             "{}: U-Net of width {}, depth {}, {:.2} M weights; {}x{} pixels, batch {} ({} at once), {}; {}",
             r.preset,

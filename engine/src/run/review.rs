@@ -26,6 +26,7 @@ use crate::disk::atomic::{folder_of, survive_size_limit, sync_folder};
 use crate::disk::clock::{now_ms, utc};
 use crate::disk::{fault, machine};
 use crate::review::Entry;
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Name of the file.
@@ -56,8 +57,8 @@ impl ReviewLog {
     pub fn warnings(&self) -> Vec<String> {
         let torn = (self.torn_bytes > 0).then(|| {
             format!(
-                "{FILE}: the last line is incomplete ({} bytes) and left out, so its verdict is lost",
-                self.torn_bytes
+                "{FILE}: the last line is incomplete ({}) and left out, so its verdict is lost",
+                plural(self.torn_bytes, "byte", "bytes")
             )
         });
         torn.into_iter().chain(self.problems.iter().cloned()).collect()

@@ -257,21 +257,24 @@ impl Plan {
     /// Settings of a method's pre-training; `None` for random weights.
     pub fn pretrain_config(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Option<Config>> {
         let Some(name) = &method.preset else { return Ok(None) };
-        let tables = [&cohort.settings, &self.pretrain.settings, &method.pretrain];
+        let own = (format!("methods.{}.pretrain", method.name), &method.pretrain);
+        let tables = [settings_of(cohort), ("pretrain.settings".into(), &self.pretrain.settings), own];
         self.settle(preset(name, &cohort.modality)?, cohort, &tables).map(Some)
     }
 
     /// Settings of a method's fine-tuning. The preset `finetune` is the start unless the settings name another.
     pub fn finetune_config(&self, cohort: &CohortPlan, method: &MethodPlan) -> Result<Config> {
         let named = |table: &toml::Table| table.get("preset").and_then(|name| name.as_str().map(str::to_owned));
-        let tables = [&cohort.settings, &self.finetune.settings, &method.finetune];
-        let name = tables.iter().rev().find_map(|table| named(table)).unwrap_or_else(|| "finetune".into());
+        let own = (format!("methods.{}.finetune", method.name), &method.finetune);
+        let tables = [settings_of(cohort), ("finetune.settings".into(), &self.finetune.settings), own];
+        let name = tables.iter().rev().find_map(|(_, table)| named(table)).unwrap_or_else(|| "finetune".into());
         self.settle(finetune_preset(&name)?, cohort, &tables)
     }
 
-    fn settle(&self, mut config: Config, cohort: &CohortPlan, tables: &[&toml::Table]) -> Result<Config> {
-        let path = Path::new("plan");
-        for table in tables {
+    /// `config` overridden by named tables of the plan.
+    fn settle(&self, mut config: Config, cohort: &CohortPlan, tables: &[(String, &toml::Table)]) -> Result<Config> {
+        for (name, table) in tables {
+            let path = Path::new(name);
             let text = toml::to_string(table).map_err(|e| Error::file(path, e.to_string()))?;
             config = config.overlay(&text, path)?;
         }
@@ -281,6 +284,11 @@ impl Plan {
         config.validate()?;
         Ok(config)
     }
+}
+
+/// The settings of a cohort, by their name in the plan.
+fn settings_of(cohort: &CohortPlan) -> (String, &toml::Table) {
+    (format!("cohorts.{}.settings", cohort.name), &cohort.settings)
 }
 
 /// A number, or a percentage of `total` that is rounded.
@@ -366,7 +374,8 @@ grid = 8
             ("\"5%\", ", "\"five\", ", "labels = five"),
             ("name = \"grid 8\"", "name = \"sup\"", "used twice"),
             ("preset = \"amlp\"", "preset = \"ampl\"", "preset = ampl"),
-            ("grid = 8", "grdi = 8", "grdi"),
+            ("grid = 8", "grdi = 8", "methods.grid 8.pretrain: method: unknown key `grdi`"),
+            ("size = 64\n[[cohorts]]", "size = \"x\"\n[[cohorts]]", "finetune.settings: preprocess.size: invalid type"),
             ("steps = 300", "stpes = 300", "line 12"),
             ("draws = 2", "draws = 0", "labels.draws"),
             ("name = \"small\"", "name = \"small\"\nmetrics = [\"dsc\", \"dice\"]", "dice"),

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nifti::{NiftiHeader, NiftiType};
 
+use crate::words::plural;
 use crate::{Error, ErrorKind, Result};
 
 /// Length of a NIfTI-1 header in bytes.
@@ -257,7 +258,7 @@ fn datatype(path: &Path, code: i16, bitpix: i16, warnings: &mut Vec<String>) -> 
 }
 
 fn too_short(path: &Path, length: usize, needed: usize) -> Error {
-    Error::file(path, format!("ends after {length} bytes, but the header needs {needed}"))
+    Error::file(path, format!("ends after {}, but the header needs {needed}", plural(length, "byte", "bytes")))
 }
 
 /// The error for a file that is not NIfTI. Names the actual format if the first bytes show it.

@@ -335,7 +335,9 @@ impl Layout {
         }
         match source.finish()? {
             TrailingData::Nothing => {}
-            TrailingData::Bytes(n) => warnings.push(format!("{n} bytes after the voxels are ignored")),
+            TrailingData::Bytes(n) => {
+                warnings.push(format!("{} ignored after the voxels", plural(n as usize, "byte is", "bytes are")));
+            },
             TrailingData::Garbage => warnings.push("bytes after the gzip stream are ignored".to_owned()),
             TrailingData::TooLong => warnings.push(
                 "far more data follows the voxels than the header states. It is not read, so the checksum is not verified"
