@@ -11,6 +11,7 @@ use super::ops::grid_of;
 use super::pack::Weights;
 use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
+use super::zeros;
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::grads::Gradients;
@@ -148,7 +149,7 @@ fn unit(
     let [output, input, kernel, _] = sizes(weight);
     let conv = Convolution { cpu: cpu(), grid, kernel, sources };
     let weights = Weights { values: floats(weight), output, input, kernel, input_range: None, cache: None };
-    let mut z = vec![0.0; grid.pixels() * output];
+    let mut z = zeros(grid.pixels() * output);
     let of_batch = matches!(statistics, Statistics::Batch | Statistics::Image);
     let normalise =
         |moments: &[Vec<f32>]| Normalisation::new(grid, statistics, moments, floats(gamma), floats(beta), *epsilon);
@@ -257,7 +258,7 @@ impl UnitGradient<'_> {
             cache: None,
         };
         let sources = [Source { values: dz, channels: output, activation: None }];
-        let mut dx = vec![0.0; self.grid.pixels() * channels];
+        let mut dx = zeros(self.grid.pixels() * channels);
         let conv = Convolution { cpu, grid: self.grid, kernel, sources: &sources };
         conv.product(&weights, None, &mut dx, |_, _| ());
         dx

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use super::channels::{self, Pass, some};
 use super::conv::Activation;
 use super::grid::Grid;
+use super::zeros;
 
 /// Pixels per partial sum. Constant, because it determines the order of sums.
 const PIECE: usize = 512;
@@ -127,7 +128,7 @@ impl Normalisation {
 
     /// `max(0, scale z + shift)`.
     pub fn apply(&self, cpu: Cpu, grid: Grid, z: &[f32], channels: usize) -> Vec<f32> {
-        let mut out = vec![0.0; z.len()];
+        let mut out = zeros(z.len());
         let size = PIECE.min(grid.area()) * channels;
         let images = out.par_chunks_mut(grid.area() * channels).zip(z.par_chunks(grid.area() * channels)).enumerate();
         images.for_each(|(image, (out, z))| {

@@ -6,6 +6,7 @@ use super::pack::Weights;
 use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
 use super::up::Upsampling;
+use super::zeros;
 use super::{norm, pool};
 use burn::backend::Flex;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
@@ -100,7 +101,7 @@ pub fn convolve(x: &Tensor<4>, weight: &Tensor<4>, bias: &Tensor<1>) -> Option<T
         let sources = [Source { values: floats(&x), channels: input, activation: None }];
         let conv = Convolution { cpu: cpu(), grid, kernel, sources: &sources };
         let weights = Weights { values: floats(&weight), output, input, kernel, input_range: None, cache: None };
-        let mut out = vec![0.0; grid.pixels() * output];
+        let mut out = zeros(grid.pixels() * output);
         conv.product(&weights, Some(floats(&bias)), &mut out, |_, _| ());
         (tensor(out, [grid.batch, grid.height, grid.width, output]), (x, weight))
     });
@@ -132,7 +133,7 @@ impl Backward<Flex, 3> for Convolve {
             let weights =
                 Weights { values: floats(&weight), output, input, kernel, input_range: Some((0, input)), cache: None };
             let sources = [Source { values: &dy, channels: output, activation: None }];
-            let mut dx = vec![0.0; grid.pixels() * input];
+            let mut dx = zeros(grid.pixels() * input);
             let conv = Convolution { cpu, grid, kernel, sources: &sources };
             conv.product(&weights, None, &mut dx, |_, _| ());
             grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&x)));

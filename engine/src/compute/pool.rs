@@ -11,10 +11,11 @@ use rayon::prelude::*;
 
 use super::channels::{self, Pass};
 use super::grid::Grid;
+use super::zeros;
 
 /// `[B, H, W, C]` to `[B, H/2, W/2, C]`. An odd last row or column is ignored.
 pub(super) fn forward(cpu: Cpu, grid: Grid, x: &[f32], channels: usize) -> Vec<f32> {
-    let mut out = vec![0.0; grid.half().pixels() * channels];
+    let mut out = zeros(grid.half().pixels() * channels);
     forward_to(cpu, grid, x, channels, &mut out);
     out
 }
@@ -58,7 +59,7 @@ impl Pass for Forward<'_> {
 pub(super) fn backward(cpu: Cpu, grid: Grid, x: &[f32], dy: &[f32], channels: usize) -> Vec<f32> {
     let (row, half) = (grid.width * channels, grid.width / 2 * channels);
     let lines = grid.height / 2;
-    let mut dx = vec![0.0; x.len()];
+    let mut dx = zeros(x.len());
     let images = dx.par_chunks_exact_mut(grid.height * row).zip(x.par_chunks_exact(grid.height * row));
     images.zip(dy.par_chunks_exact(lines * half)).for_each(|((dx, x), dy)| {
         let lines = dx.par_chunks_exact_mut(2 * row).zip(x.par_chunks_exact(2 * row));

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::grid::{Grid, with_scratch};
 use super::pack::{Panel, pack, panel_of, panels};
+use super::zeros;
 
 /// A transposed convolution from `input` channels on `grid` to `output` channels on twice the grid. Weights are
 /// `[in, out, 2, 2]`.
@@ -26,7 +27,7 @@ const ROWS: usize = 8;
 impl Upsampling {
     /// `[B, H, W, in]` to `[B, 2H, 2W, out]`.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; self.grid.pixels() * 4 * self.output];
+        let mut out = zeros(self.grid.pixels() * 4 * self.output);
         self.forward_packed(x, &self.pack(weights), bias, &mut out);
         out
     }
@@ -83,7 +84,7 @@ impl Upsampling {
             }
         });
         let panels = panels(cpu, input);
-        let mut dx = vec![0.0; grid.pixels() * input];
+        let mut dx = zeros(grid.pixels() * input);
         let (to, from) = (grid.width * input, grid.width * output * 4);
         dx.par_chunks_exact_mut(to).zip(dy.par_chunks_exact(from)).for_each(|(dx, dy)| {
             for &panel in &panels {
