@@ -385,7 +385,7 @@ fn adopt(scans: &mut [Draft], other: Draft, problems: &mut Vec<Problem>) -> Vec<
 }
 
 pub(super) fn without_image(mask: &NiftiFile) -> Problem {
-    Problem::of_file(None, &mask.path, "skipped: a mask without an image of its name or folder")
+    Problem::of_file(None, &mask.path, "skipped: no image matches this mask by name or folder")
 }
 
 /// The file name without its extension.

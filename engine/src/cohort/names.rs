@@ -179,12 +179,14 @@ pub(super) fn composed(name: &str) -> String {
 /// True if a mask and an image differ only in the word before their number: `segmentation-0` and `volume-0`, `label0001` and
 /// `img0001`.
 pub(super) fn are_counterparts(mask: &str, image: &str) -> bool {
-    let split = |stem: &str| {
-        let (word, number) = stem.split_at(stem.find(|c: char| !c.is_alphabetic())?);
-        number.contains(|c: char| c.is_ascii_digit()).then(|| (word.to_lowercase(), number.to_owned()))
-    };
-    let (Some((mask, of_mask)), Some((image, of_image))) = (split(mask), split(image)) else { return false };
-    of_mask == of_image && is_mask_word(&mask) && IMAGE_WORDS.contains(&&*image)
+    fn split(stem: &str) -> (&str, &str) {
+        stem.split_at(stem.find(|c: char| !c.is_alphabetic()).unwrap_or(stem.len()))
+    }
+    let ((mask, of_mask), (image, of_image)) = (split(mask), split(image));
+    of_mask == of_image
+        && of_mask.contains(|c: char| c.is_ascii_digit())
+        && is_mask_word(&mask.to_lowercase())
+        && IMAGE_WORDS.contains(&&*image.to_lowercase())
 }
 
 /// Role of a file in a patient's folder by its full name, ignoring the folder's name if it is part of it.

@@ -43,7 +43,7 @@ fn trees_of_the_same_patients_are_one_cohort() {
         ]
     );
     assert_eq!(cohort.cases[0].masks, [folder.path().join("images_segm/UPENN-GBM-00001_11_segm.nii")]);
-    assert!(problems(&cohort).contains(&"skipped: a mask without an image of its name or folder"));
+    assert!(problems(&cohort).contains(&"skipped: no image matches this mask by name or folder"));
 
     // IXI has a folder for each modality.
     let (_folder, cohort) = cohort_of(&["IXI-T1/IXI002-Guys-0828-T1.nii", "IXI-T2/IXI002-Guys-0828-T2.nii"]);

@@ -91,9 +91,19 @@ fn below(folder: &Path, above: &Path) -> PathBuf {
 /// Assigns masks without an image in their folder: by the name of a scan or of one of its images, by a folder with the name of a
 /// scan's folder, or to the scan of a folder above.
 pub(super) fn assign_strays(drafts: &mut [Draft], strays: Vec<Stray>, root: &Path, problems: &mut Vec<Problem>) {
+    let mut images: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, draft) in drafts.iter().enumerate() {
+        draft.images.values().for_each(|path| images.entry(stem_of(path)).or_default().push(at));
+    }
+    let by_image = |mask: &str| match images.get(mask).map(Vec::as_slice) {
+        Some([only]) => Some(*only),
+        _ => None,
+    };
+    let folders: Vec<Vec<String>> = drafts.iter().map(|draft| names_up(&draft.owner, root)).collect();
     for stray in strays {
         let found = by_name(drafts, &stray.file.stem)
-            .or_else(|| by_folder(drafts, &stray, root))
+            .or_else(|| by_image(&stray.file.stem))
+            .or_else(|| by_folder(drafts, &folders, &stray, root))
             .or_else(|| by_place(drafts, &stray, root));
         let Some(draft) = found.and_then(|at| drafts.get_mut(at)) else {
             problems.push(without_image(&stray.file));
@@ -112,43 +122,42 @@ pub(super) fn assign_strays(drafts: &mut [Draft], strays: Vec<Stray>, root: &Pat
 
 /// The scan with the longest id that a mask is named after, if there is one such scan.
 fn by_name(drafts: &[Draft], mask: &str) -> Option<usize> {
+    let plain = without_mask_word(mask);
     let names = |draft: &Draft| {
-        let rest = without_id(mask, &draft.id);
-        let is_image = || draft.images.values().any(|path| stem_of(path) == mask);
         mask == draft.id
-            || (belongs_to(mask, &draft.id) && mask_role(rest).is_some())
+            || plain == draft.id
+            || (belongs_to(mask, &draft.id) && mask_role(without_id(mask, &draft.id)).is_some())
             || are_counterparts(mask, &draft.id)
-            || without_mask_word(mask) == draft.id
-            || is_image()
     };
-    only_longest(drafts, |draft| names(draft).then_some(draft.id.len()))
+    only_longest(drafts, |_, draft| names(draft).then_some(draft.id.len()))
 }
 
 /// The scan of a folder with the name of the mask's folder, and of the same session, if there is one such scan: the one with the
 /// most folders above of the same names.
-fn by_folder(drafts: &[Draft], stray: &Stray, root: &Path) -> Option<usize> {
-    let names = |folder: &Path| -> Vec<String> {
-        let below = folder.ancestors().take_while(|above| *above != root);
-        below.map(name_of).collect()
-    };
-    let own = names(&stray.owner);
-    only_longest(drafts, |draft| {
-        let same = names(&draft.owner).iter().zip(&own).take_while(|(a, b)| a == b).count();
+fn by_folder(drafts: &[Draft], folders: &[Vec<String>], stray: &Stray, root: &Path) -> Option<usize> {
+    let own = names_up(&stray.owner, root);
+    only_longest(drafts, |at, draft| {
+        let same = folders.get(at)?.iter().zip(&own).take_while(|(a, b)| a == b).count();
         let is_session = stray.session.is_none() || draft.session == stray.session;
         (draft.alone && same > 0 && is_session).then_some(same)
     })
 }
 
+/// The names of a folder and of those above it, up to `root`.
+fn names_up(folder: &Path, root: &Path) -> Vec<String> {
+    folder.ancestors().take_while(|above| *above != root).map(name_of).collect()
+}
+
 /// The scan of the nearest folder above a mask, if it is a patient's.
 fn by_place(drafts: &[Draft], stray: &Stray, root: &Path) -> Option<usize> {
     let is_above = |draft: &Draft| draft.alone && draft.place != root && stray.file.path.starts_with(&draft.place);
-    only_longest(drafts, |draft| is_above(draft).then(|| draft.place.components().count()))
+    only_longest(drafts, |_, draft| is_above(draft).then(|| draft.place.components().count()))
 }
 
 /// The position of the draft of the greatest length, if no other has the same.
-fn only_longest(drafts: &[Draft], length: impl Fn(&Draft) -> Option<usize>) -> Option<usize> {
+fn only_longest(drafts: &[Draft], length: impl Fn(usize, &Draft) -> Option<usize>) -> Option<usize> {
     let lengths: Vec<(usize, usize)> =
-        drafts.iter().enumerate().filter_map(|(at, draft)| Some((length(draft)?, at))).collect();
+        drafts.iter().enumerate().filter_map(|(at, draft)| Some((length(at, draft)?, at))).collect();
     let longest = lengths.iter().map(|(length, _)| *length).max()?;
     let mut of_longest = lengths.iter().filter(|(length, _)| *length == longest);
     of_longest.next().filter(|_| of_longest.next().is_none()).map(|(_, at)| *at)
