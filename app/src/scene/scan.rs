@@ -115,8 +115,8 @@ impl ScanInfo {
 
     /// Sets the modality by the user. Keeps a unit from a file or the user.
     pub fn set_modality(&mut self, modality: Modality) {
-        let said = self.unit_from.filter(|from| *from != Evidence::Modality);
-        let unit = self.unit.take().zip(said);
+        let evidence = self.unit_from.filter(|from| *from != Evidence::Modality);
+        let unit = self.unit.take().zip(evidence);
         *self = Self::with_unit(modality, Evidence::User, unit);
     }
 

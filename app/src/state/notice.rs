@@ -199,13 +199,13 @@ mod tests {
         let first = state.notices[0].id;
         state.error("Not saved", "disk full");
         state.error("Not saved", "disk full");
-        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
-        assert_eq!(said, ["Saved", "Not saved \u{d7}3"]);
+        let headings: Vec<String> = state.notices.iter().map(Notice::heading).collect();
+        assert_eq!(headings, ["Saved", "Not saved \u{d7}3"]);
         assert!(state.notices[1].id > first, "its timer restarts");
         state.error("Not saved", "no such folder");
         state.notices[1].dismissed = true;
         state.error("Not saved", "disk full");
-        let said: Vec<String> = state.notices.iter().map(Notice::heading).collect();
-        assert_eq!(said, ["Saved", "Not saved \u{d7}3", "Not saved", "Not saved"]);
+        let headings: Vec<String> = state.notices.iter().map(Notice::heading).collect();
+        assert_eq!(headings, ["Saved", "Not saved \u{d7}3", "Not saved", "Not saved"]);
     }
 }

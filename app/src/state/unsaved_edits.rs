@@ -49,10 +49,10 @@ mod tests {
             time_ms: 1_764_032_460_000,
             cut: None,
         };
-        let said = |left: &UnsavedEdits, minutes: u64| sentence(left, left.time_ms + minutes * 60_000);
-        assert_eq!(said(&left, 12), "37 edits on p01, the last 12 minutes ago (2025-11-25 01:01 UTC)");
+        let text = |left: &UnsavedEdits, minutes: u64| sentence(left, left.time_ms + minutes * 60_000);
+        assert_eq!(text(&left, 12), "37 edits on p01, the last 12 minutes ago (2025-11-25 01:01 UTC)");
         left.names.truncate(1);
-        assert!(said(&left, 0).starts_with("1 edit on p01, the last less than a minute ago"));
-        assert!(said(&left, 200).contains("3 hours ago") && said(&left, 5000).contains("3 days ago"));
+        assert!(text(&left, 0).starts_with("1 edit on p01, the last less than a minute ago"));
+        assert!(text(&left, 200).contains("3 hours ago") && text(&left, 5000).contains("3 days ago"));
     }
 }

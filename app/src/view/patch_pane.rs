@@ -318,7 +318,7 @@ impl<'a> PatchPane<'a> {
             count => format!("{lesion} of {count} patches are foreground"),
         };
         let more = self.badge.into_iter().chain(missing);
-        more.fold(patches, |said, more| format!("{said}. {more}"))
+        more.fold(patches, |text, more| format!("{text}. {more}"))
     }
 }
 

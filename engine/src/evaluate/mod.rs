@@ -103,8 +103,8 @@ pub fn evaluate(
     masks: &MaskOptions,
 ) -> Result<Vec<Measures>> {
     let (segmentation, reference, aligned) = on_one_grid(what, segmentation, reference, masks)?;
-    let notes_of = |whose: &str, mask: &MaskLayers| -> Vec<String> {
-        mask.notes.iter().map(|note| format!("{whose}: {note}")).collect()
+    let notes_of = |name: &str, mask: &MaskLayers| -> Vec<String> {
+        mask.notes.iter().map(|note| format!("{name}: {note}")).collect()
     };
     let notes = [notes_of("segmentation", &segmentation), notes_of("reference", &reference)].concat();
     targets
@@ -136,13 +136,17 @@ pub(crate) fn on_one_grid(
 ) -> Result<(MaskLayers, MaskLayers, Option<String>)> {
     segmentation.require_same_space(&reference, what)?;
     let names = ["segmentation", "reference"];
-    let (own, its) = (segmentation.grid().clone(), reference.grid().clone());
+    let (segmentation_grid, reference_grid) = (segmentation.grid().clone(), reference.grid().clone());
     let is_cropped = segmentation.cropped || reference.cropped;
-    if let Some(grid) = own.union(&its).or_else(|| its.union(&own)).filter(|_| is_cropped) {
+    if let Some(grid) = segmentation_grid
+        .union(&reference_grid)
+        .or_else(|| reference_grid.union(&segmentation_grid))
+        .filter(|_| is_cropped)
+    {
         let on_both = |mask: MaskLayers| mask.map(|layer| Ok(layer.on_grid(&grid)));
         return Ok((on_both(segmentation)?, on_both(reference)?, None));
     }
-    let matched = own.compare(&its, masks.grid_tolerance_mm);
+    let matched = segmentation_grid.compare(&reference_grid, masks.grid_tolerance_mm);
     let mut note = None;
     let mut aligned = |mask: MaskLayers, grid: &Grid, names: [&str; 2]| {
         mask.map(|layer| {
@@ -153,19 +157,19 @@ pub(crate) fn on_one_grid(
     };
     let (segmentation, reference) = match matched.relation {
         Relation::Same => {
-            note = matched.note(names, &own, &its);
+            note = matched.note(names, &segmentation_grid, &reference_grid);
             (segmentation, reference)
         }
-        Relation::Box { .. } if own.len() > its.len() => {
-            (segmentation, aligned(reference, &own, [names[1], names[0]])?)
+        Relation::Box { .. } if segmentation_grid.len() > reference_grid.len() => {
+            (segmentation, aligned(reference, &segmentation_grid, [names[1], names[0]])?)
         }
-        _ => (aligned(segmentation, &its, names)?, reference),
+        _ => (aligned(segmentation, &reference_grid, names)?, reference),
     };
     Ok((segmentation, reference, note))
 }
 
 /// Notes the labels that were merged, unless there is only label 1.
-fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
+fn note_labels(notes: &mut Vec<String>, name: &str, labels: &[u16]) {
     const MAX_SHOWN: usize = 8;
     if labels.is_empty() || labels == [1] {
         return;
@@ -174,7 +178,7 @@ fn note_labels(notes: &mut Vec<String>, whose: &str, labels: &[u16]) {
     if labels.len() > MAX_SHOWN {
         list.push(format!("{} more", labels.len() - MAX_SHOWN));
     }
-    notes.push(format!("labels of the {whose} merged into 1: {}", list.join(", ")));
+    notes.push(format!("labels of the {name} merged into 1: {}", list.join(", ")));
 }
 
 /// Measures a segmentation file against a reference, which is the union of its files. Anything unusual about the files

@@ -180,17 +180,18 @@ pub fn compare(segmentation: &LabelVolume, reference: &LabelVolume) -> Result<Co
     check_len(segmentation.len(), grid)?;
     check_len(reference.len(), grid)?;
     // Voxels outside both masks are visited only once, while the components are found.
-    let (own, its) = rayon::join(|| Components::of_labels(segmentation), || Components::of_labels(reference));
+    let (segmented, referenced) =
+        rayon::join(|| Components::of_labels(segmentation), || Components::of_labels(reference));
     let slices = grid.axial_slices();
     let (mut counts, mut mislabelled_voxels) = (vec![Counts::default(); slices.count], 0);
-    let in_segmentation = matched(&own, grid, |slice, at| {
-        let (own, its) = (segmentation.get(at), reference.get(at));
+    let in_segmentation = matched(&segmented, grid, |slice, at| {
+        let (label, reference_label) = (segmentation.get(at), reference.get(at));
         counts[slices.canonical(slice)].segmentation += 1;
-        counts[slices.canonical(slice)].both += usize::from(its != 0);
-        mislabelled_voxels += usize::from(its != 0 && its != own);
-        its != 0
+        counts[slices.canonical(slice)].both += usize::from(reference_label != 0);
+        mislabelled_voxels += usize::from(reference_label != 0 && reference_label != label);
+        reference_label != 0
     });
-    let in_reference = matched(&its, grid, |slice, at| {
+    let in_reference = matched(&referenced, grid, |slice, at| {
         counts[slices.canonical(slice)].reference += 1;
         segmentation.get(at) != 0
     });

@@ -68,8 +68,11 @@ fn invalid_lines_are_reported_and_the_others_kept() {
     std::fs::write(folder.path().join(FILE), format!("{good}\nno json\n\n{newer}\n{good}\n")).unwrap();
     let log = read(folder.path()).unwrap();
     assert_eq!(log.entries.len(), 2);
-    let said = log.warnings().join("\n");
-    assert!(said.contains("line 2 is left out") && said.contains("line 4 is left out: its version is 2"), "{said}");
+    let warnings = log.warnings().join("\n");
+    assert!(
+        warnings.contains("line 2 is left out") && warnings.contains("line 4 is left out: its version is 2"),
+        "{warnings}"
+    );
 }
 
 #[test]

@@ -194,12 +194,14 @@ impl LabelVolume {
     /// # Errors
     /// If the mask has several frames, but not as many as the image.
     fn require_frames(path: &Path, mask: &Volume, image: &Volume) -> Result<usize> {
-        let (own, its) = (mask.file_frames, image.file_frames);
-        if own == 1 || own == its {
-            return Ok(own);
+        let (of_mask, of_image) = (mask.file_frames, image.file_frames);
+        if of_mask == 1 || of_mask == of_image {
+            return Ok(of_mask);
         }
-        let [own, its] = [own, its].map(|n| plural(n, "frame", "frames"));
-        let why = format!("has {own}, its image has {its}. A mask has one frame, or one for each frame of its image");
+        let [of_mask, of_image] = [of_mask, of_image].map(|n| plural(n, "frame", "frames"));
+        let why = format!(
+            "has {of_mask}, its image has {of_image}. A mask has one frame, or one for each frame of its image"
+        );
         Err(Error::file(path, why))
     }
 

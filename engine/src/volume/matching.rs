@@ -139,11 +139,11 @@ impl Grid {
     /// The axis of the other grid that each of this grid's axes runs along; `None` if the mapping is not one to one.
     fn axes_along(&self, other: &Self) -> Option<Orientation> {
         // Directions decide, not step lengths: an axis of one voxel has a direction but no extent.
-        let (mine, its) = (self.world_from_voxel.matrix3, other.world_from_voxel.matrix3);
+        let (own, others) = (self.world_from_voxel.matrix3, other.world_from_voxel.matrix3);
         let (mut along, mut taken) = (Orientation::IDENTITY, [false; 3]);
         for a in 0..3 {
-            let direction = mine.col(a).normalize_or_zero();
-            let cosine = |b: usize| direction.dot(its.col(b).normalize_or_zero());
+            let direction = own.col(a).normalize_or_zero();
+            let cosine = |b: usize| direction.dot(others.col(b).normalize_or_zero());
             let b = (0..3).max_by(|&x, &y| cosine(x).abs().total_cmp(&cosine(y).abs()))?;
             if taken[b] {
                 return None;

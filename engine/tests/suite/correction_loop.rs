@@ -22,14 +22,14 @@ const UNLABELLED: usize = 4;
 
 /// A cohort whose last patients have no mask yet, the masks that a reviewer draws for them, and a weak network that was
 /// trained on one other patient.
-struct Ward {
+struct CorrectionFixture {
     root: PathBuf,
     run: PathBuf,
     /// The masks that the reviewer draws, by patient.
     corrected: Vec<(String, PathBuf)>,
 }
 
-fn ward(folder: &Path) -> Ward {
+fn fixture(folder: &Path) -> CorrectionFixture {
     let root = cohort(folder, 14);
     let corrected = (14 - UNLABELLED..14)
         .map(|number| {
@@ -43,7 +43,7 @@ fn ward(folder: &Path) -> Ward {
     (config.training.epochs, config.labels.labels, config.network.width) = (12, "1".into(), 4);
     let run = folder.join("fine");
     finetune(&config, &run, false, 0).unwrap();
-    Ward { root, run, corrected }
+    CorrectionFixture { root, run, corrected }
 }
 
 fn split(run: &Path) -> Split {
@@ -69,27 +69,27 @@ fn texts(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().filter_map(Value::as_str).collect()
 }
 
-fn correct(ward: &Ward, id: &str, mask: &Path, verdict: Verdict) {
-    let model = Some(model_id(&ward.run, Choice::Last).unwrap());
+fn correct(fixture: &CorrectionFixture, id: &str, mask: &Path, verdict: Verdict) {
+    let model = Some(model_id(&fixture.run, Choice::Last).unwrap());
     let addition = Addition { case: id, mask, verdict, reviewer: "AB", model, replace: false };
-    let cohort = Cohort::discover(&ward.root).unwrap();
-    Corrections::add(&cohort, &Corrections::folder_of(&ward.root), &addition, &MaskOptions::default()).unwrap();
+    let cohort = Cohort::discover(&fixture.root).unwrap();
+    Corrections::add(&cohort, &Corrections::folder_of(&fixture.root), &addition, &MaskOptions::default()).unwrap();
 }
 
 #[test]
 fn retraining_on_corrected_cases_improves_the_other_cases() {
     let temp = tempfile::tempdir().unwrap();
-    let ward = ward(temp.path());
-    let first = split(&ward.run);
+    let fixture = fixture(temp.path());
+    let first = split(&fixture.run);
     let (out, next) = (temp.path().join("out"), temp.path().join("fine-2"));
-    assert!(first.test.len() >= 2 && ward.corrected.iter().all(|(id, _)| first.train.contains(id)), "{first:?}");
+    assert!(first.test.len() >= 2 && fixture.corrected.iter().all(|(id, _)| first.train.contains(id)), "{first:?}");
 
     // Three are segmented and corrected, and of a test patient the segmentation is accepted.
-    let segment = ["segment", ward.root.to_str().unwrap(), "--device", "cpu", "--subset", "all"];
-    amlp(&segment, &[("--model", &ward.run), ("--out", &out)]);
-    for (id, drawn) in &ward.corrected[..3] {
+    let segment = ["segment", fixture.root.to_str().unwrap(), "--device", "cpu", "--subset", "all"];
+    amlp(&segment, &[("--model", &fixture.run), ("--out", &out)]);
+    for (id, drawn) in &fixture.corrected[..3] {
         let add = ["labels", "add", "--case", id, "--reviewer", "AB", "--json"];
-        let added = json(&amlp(&add, &[("--cohort", &ward.root), ("--mask", drawn), ("--model", &ward.run)]));
+        let added = json(&amlp(&add, &[("--cohort", &fixture.root), ("--mask", drawn), ("--model", &fixture.run)]));
         assert_eq!(
             (&added["correction"]["verdict"], &added["correction"]["model"]["run"]),
             (&"corrected".into(), &"fine".into())
@@ -98,15 +98,15 @@ fn retraining_on_corrected_cases_improves_the_other_cases() {
     let tested = &first.test[0];
     let accepted = out.join(format!("{tested}.nii.gz"));
     let add = ["labels", "add", "--case", tested, "--reviewer", "AB", "--verdict", "accepted"];
-    amlp(&add, &[("--cohort", &ward.root), ("--mask", &accepted), ("--model", &ward.run)]);
-    let list = json(&amlp(&["labels", "list", "--json"], &[("--cohort", &ward.root)]));
+    amlp(&add, &[("--cohort", &fixture.root), ("--mask", &accepted), ("--model", &fixture.run)]);
+    let list = json(&amlp(&["labels", "list", "--json"], &[("--cohort", &fixture.root)]));
     assert_eq!(list["masks"].as_array().unwrap().len(), 4);
 
     let retrain =
-        ["retrain", ward.run.to_str().unwrap(), "--steps", "160", "--lr", "0.01", "--device", "cpu", "--json"];
+        ["retrain", fixture.run.to_str().unwrap(), "--steps", "160", "--lr", "0.01", "--device", "cpu", "--json"];
     let done = amlp(&retrain, &[("--out", &next)]);
     let (report, stderr) = (json(&done), String::from_utf8_lossy(&done.stderr).into_owned());
-    let expected: Vec<&str> = ward.corrected[..3].iter().map(|(id, _)| id.as_str()).collect();
+    let expected: Vec<&str> = fixture.corrected[..3].iter().map(|(id, _)| id.as_str()).collect();
     assert_eq!(texts(&report["corrected"]), expected);
     let labelled = texts(&report["labelled"]);
     assert!(
@@ -140,32 +140,32 @@ fn retraining_on_corrected_cases_improves_the_other_cases() {
 #[test]
 fn retraining_starts_from_the_whole_network_and_resumes_with_the_same_masks() {
     let temp = tempfile::tempdir().unwrap();
-    let ward = ward(temp.path());
+    let fixture = fixture(temp.path());
     let why = |run: &Path| retrain_config(run, None, None, false).unwrap_err().to_string();
-    assert!(why(&ward.run).contains("has no corrected mask"), "{}", why(&ward.run));
-    let (tested, mask) = (split(&ward.run).test[0].clone(), &ward.corrected[0].1);
-    let reference = ward.root.join(&tested).join("seg.nii.gz");
-    correct(&ward, &tested, &reference, Verdict::Accepted);
-    assert!(why(&ward.run).contains("holds them out"), "{}", why(&ward.run));
+    assert!(why(&fixture.run).contains("has no corrected mask"), "{}", why(&fixture.run));
+    let (tested, mask) = (split(&fixture.run).test[0].clone(), &fixture.corrected[0].1);
+    let reference = fixture.root.join(&tested).join("seg.nii.gz");
+    correct(&fixture, &tested, &reference, Verdict::Accepted);
+    assert!(why(&fixture.run).contains("holds them out"), "{}", why(&fixture.run));
 
-    correct(&ward, &ward.corrected[0].0, mask, Verdict::Corrected);
-    let config = retrain_config(&ward.run, None, None, false).unwrap();
-    let theirs = finetune_config(&ward.root, None);
-    assert!((config.training.lr - 0.2 * theirs.training.lr).abs() < 1e-12);
+    correct(&fixture, &fixture.corrected[0].0, mask, Verdict::Corrected);
+    let config = retrain_config(&fixture.run, None, None, false).unwrap();
+    let source = finetune_config(&fixture.root, None);
+    assert!((config.training.lr - 0.2 * source.training.lr).abs() < 1e-12);
     assert_eq!((config.training.epochs, config.training.min_steps), (4, 0));
     let started = record::to_bytes(&initial_network(&config, &Compute::cpu()).unwrap()).unwrap();
-    let trained = std::fs::read(ward.run.join("checkpoints/last/model.safetensors")).unwrap();
+    let trained = std::fs::read(fixture.run.join("checkpoints/last/model.safetensors")).unwrap();
     assert!(started == trained, "head and running statistics are transferred too");
 
     let out = temp.path().join("next");
     let error = finetune(&config, &out, false, 2).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error}");
-    correct(&ward, &ward.corrected[1].0, &ward.corrected[1].1, Verdict::Corrected);
+    correct(&fixture, &fixture.corrected[1].0, &fixture.corrected[1].1, Verdict::Corrected);
     let error =
-        finetune(&retrain_config(&ward.run, None, None, false).unwrap(), &out, true, 0).unwrap_err().to_string();
+        finetune(&retrain_config(&fixture.run, None, None, false).unwrap(), &out, true, 0).unwrap_err().to_string();
     assert!(error.contains("labels.labels"), "another training: {error}");
     finetune(&config, &out, true, 0).unwrap();
     let report: FinetuneReport = RunFolder::open(&out).unwrap().read_report().unwrap();
-    assert_eq!(report.corrected, [ward.corrected[0].0.clone()]);
+    assert_eq!(report.corrected, [fixture.corrected[0].0.clone()]);
     assert_eq!(report.before_after, None, "the command and the window measure it after the training");
 }

@@ -98,8 +98,8 @@ fn regions(ui: &mut Ui, document: &Document) {
 /// A name and two numbers.
 fn line(ui: &mut Ui, name: &str, cells: [&str; 2], heading: bool) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), size::ROW_DENSE), Sense::hover());
-    let said = format!("{name} {}", cells.join(" "));
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
+    let label = format!("{name} {}", cells.join(" "));
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
     let t = theme::tokens(ui);
     let (font, color) = if heading { (font::caption(), t.text_dim) } else { (font::number(), t.text) };
     let middle = rect.center().y;

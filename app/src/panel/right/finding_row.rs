@@ -77,8 +77,8 @@ impl Columns {
     pub(super) fn head(&self, ui: &mut Ui) {
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), 34.0), Sense::hover());
         let values = self.values();
-        let said = format!("Findings: volume, longest axial diameter in mm, {}", values.join(", "));
-        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, said.trim_end_matches(", ")));
+        let label = format!("Findings: volume, longest axial diameter in mm, {}", values.join(", "));
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, true, label.trim_end_matches(", ")));
         let color = theme::tokens(ui).text_dim;
         let rights = Self::rights(rect);
         for (right, heading) in rights.into_iter().zip(["volume", "\u{d8} mm", ""]) {

@@ -34,8 +34,8 @@ fn row(ui: &mut Ui, case: &str, verdict: Verdict, entry: Option<&Entry>, sender:
         buttons(ui, verdict, sender);
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             let badge = ui.add(Badge::new(verdict.name()).icon(icon_of(verdict)).tone(tone_of(verdict)));
-            let said = format!("Verdict of {case}: {}", verdict.name());
-            badge.widget_info(|| WidgetInfo::labeled(Role::Label, true, &said));
+            let label = format!("Verdict of {case}: {}", verdict.name());
+            badge.widget_info(|| WidgetInfo::labeled(Role::Label, true, &label));
             if let Some(entry) = entry.filter(|entry| !entry.reviewer.is_empty()) {
                 // The initials alone have room beside the longest verdict.
                 let (color, spent) = (theme::tokens(ui).text_dim, format!("{:.0} s spent on this case", entry.seconds));

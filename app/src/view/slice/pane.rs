@@ -72,5 +72,5 @@ fn spoken(view: &PaneView<'_>, picture: &Picture) -> String {
         format!("slice {} of {}", view.slice + 1, view.grid.shape[view.plane.axis()])
     };
     let missing = picture.missing.iter().chain(&picture.notes);
-    missing.fold(slice, |said, more| format!("{said}. {more}"))
+    missing.fold(slice, |text, more| format!("{text}. {more}"))
 }

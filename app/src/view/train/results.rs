@@ -11,6 +11,7 @@ use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 use engine::predict::Choice;
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
+use crate::state::runs::Column as RunColumn;
 use crate::state::train::{Column, Results, TrainExport};
 use crate::state::{Intent, PathPurpose, State};
 use crate::theme::{self, Icon, font, icon, size, space};
@@ -41,9 +42,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         match (chosen, &results.evaluation, job, &results.why) {
             (None, ..) => choose(ui, state, sender),
             (Some(_), _, Some(job), _) => {
-                let said =
+                let text =
                     if job.detail.is_empty() { job.title.clone() } else { format!("{}: {}", job.title, job.detail) };
-                if LoadingState::new(&said, job.progress).cancel().show(ui) {
+                if LoadingState::new(&text, job.progress).cancel().show(ui) {
                     sender.send(FileCommand::CancelJob(job.id));
                 }
             }
@@ -76,15 +77,14 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
         EmptyState::new(icon::BARS, what).show(ui);
         return;
     }
+    ui.add_space(space::S);
     text::heading(ui, "Fine-tuned runs of the workspace");
     ui.add_space(space::XS);
     ScrollArea::vertical().id_salt("measurable").show(ui, |ui| {
         for run in runs {
-            let what = format!(
-                "{}, {}",
-                run.modality.join(" + "),
-                format::done_of(run.epochs_done, run.epochs, "epoch", "epochs")
-            );
+            let start = run.from.as_deref().map_or_else(|| "random weights".to_owned(), format::file_name);
+            let epochs = format::done_of(run.epochs_done, run.epochs, "epoch", "epochs");
+            let what = format!("{}, from {start}, {epochs}", RunColumn::Data.text(&state.run_row(run)));
             let best = run.best_validation;
             let dice = best.map(|(epoch, dice)| format!("best validation {}, epoch {epoch}", format::ratio(dice)));
             let dice = dice.unwrap_or_default();
@@ -165,9 +165,9 @@ fn evaluated_patients(evaluation: &RunEvaluation) -> String {
         "val" => ["validation patient", "validation patients"],
         other => [other; 2],
     };
-    let whom = format::plural(evaluation.patients.len(), part[0], part[1]);
+    let patients = format::plural(evaluation.patients.len(), part[0], part[1]);
     let network = if evaluation.checkpoint == Choice::Best { "best network" } else { "last network" };
-    format!("{whom}, {network}, after epoch {}", evaluation.epoch)
+    format!("{patients}, {network}, after epoch {}", evaluation.epoch)
 }
 
 /// The width that the heading and cells of a column need. `mark` is the room for the arrow of a sorted column.

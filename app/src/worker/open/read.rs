@@ -280,8 +280,12 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
         let ([x, y, z], [dx, dy, dz]) = (grid.shape, grid.spacing_mm());
         format!("{x}\u{d7}{y}\u{d7}{z} at {dx:.2}\u{d7}{dy:.2}\u{d7}{dz:.2} mm")
     };
-    let (its, of_image) = (short(&mask.grid), short(&image.grid));
-    let sizes = if its == of_image { format!("Both are {its}.") } else { format!("Mask: {its}. Image: {of_image}.") };
+    let (of_mask, of_image) = (short(&mask.grid), short(&image.grid));
+    let sizes = if of_mask == of_image {
+        format!("Both are {of_mask}.")
+    } else {
+        format!("Mask: {of_mask}. Image: {of_image}.")
+    };
     let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
     Ok(format!(
         "The mask is on a different grid from the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \

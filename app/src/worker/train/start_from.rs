@@ -61,8 +61,8 @@ pub fn offer_latest(state: &mut State, jobs: &mut Jobs) {
 }
 
 /// Sets up the form for fine-tuning a run, which determines the preprocessing and the network's shape.
-fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config) {
-    if theirs.stage != Stage::Pretrain {
+fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, source: &Config) {
+    if source.stage != Stage::Pretrain {
         let why = "is a fine-tuned run. Continue it with corrected masks, or start from a pre-trained run.";
         return state.error("Fine-tuning cannot start from this run", format!("{} {why}", run.display()));
     }
@@ -73,33 +73,33 @@ fn start_from(state: &mut State, jobs: &mut Jobs, run: PathBuf, theirs: &Config)
     form = form.settled(&before, &state.cache.devices);
     let switched = form.clone();
     let config = &mut form.finetune;
-    config.preprocess.clone_from(&theirs.preprocess);
-    config.network.clone_from(&theirs.network);
-    config.data.clone_from(&theirs.data);
-    config.seed = theirs.seed;
-    config.training.shift_px = theirs.training.shift_px;
+    config.preprocess.clone_from(&source.preprocess);
+    config.network.clone_from(&source.network);
+    config.data.clone_from(&source.data);
+    config.seed = source.seed;
+    config.training.shift_px = source.training.shift_px;
     form.offered = state.latest_pretraining().map(|run| run.path.clone());
     form.start_from(run);
     state.cache.train.fills += 1;
     state.session.train.form = form.settled(&switched, &state.cache.devices);
     form::changed(state, jobs, &before);
-    read_cohort(state, jobs, theirs);
+    read_cohort(state, jobs, source);
 }
 
 /// Copies all settings into the form.
-pub(super) fn fill_in(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
+pub(super) fn fill_in(state: &mut State, jobs: &mut Jobs, source: &Config) {
     let before = state.session.train.form.clone();
     state.cache.train.fills += 1;
     let offered = state.latest_pretraining().map(|run| run.path.clone());
-    state.session.train.form = Form { offered, ..before.like(theirs) };
+    state.session.train.form = Form { offered, ..before.like(source) };
     form::changed(state, jobs, &before);
-    read_cohort(state, jobs, theirs);
+    read_cohort(state, jobs, source);
 }
 
 /// Reads the cohort of a run, unless it is the form's already.
-fn read_cohort(state: &mut State, jobs: &mut Jobs, theirs: &Config) {
+fn read_cohort(state: &mut State, jobs: &mut Jobs, source: &Config) {
     let known = state.cache.train.cohort.card().map(|card| &card.cohort.root);
-    if known != Some(&theirs.data.cohort) {
-        cohort::start(state, jobs, &theirs.data.cohort);
+    if known != Some(&source.data.cohort) {
+        cohort::start(state, jobs, &source.data.cohort);
     }
 }

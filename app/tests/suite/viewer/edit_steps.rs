@@ -182,7 +182,7 @@ fn edits_are_refused_while_the_case_loads_and_in_locked_labels() {
     let (now, _) = window.state_mut().parts();
     now.session.edit.locked = vec![1];
     paint(&mut window, &[at, at + vec2(5.0, 0.0), at + vec2(9.0, 0.0)]);
-    assert_eq!(warnings(&window).len(), 2, "said once a stroke: {:?}", warnings(&window));
+    assert_eq!(warnings(&window).len(), 2, "one warning per stroke: {:?}", warnings(&window));
     send(&mut window, EditCommand::SetLabel(2));
     let kept = labelled(&window, 1);
     let centre = rect(&window, "Axial").center();

@@ -135,12 +135,12 @@ fn a_warning_of_many_cases_is_given_once() {
     for (case, warnings) in store.cases.iter_mut().zip(plans) {
         case.plan.warnings = warnings.iter().map(|&w| w.to_owned()).collect();
     }
-    let mut said = BTreeSet::new();
-    let warnings = store.new_warnings(&mut said);
+    let mut warned = BTreeSet::new();
+    let warnings = store.new_warnings(&mut warned);
     assert_eq!(warnings, ["P2: 1 voxel is not finite", "2 of 3 cases: no border (P0, P2)"]);
-    assert!(store.new_warnings(&mut said).is_empty(), "not again by the next run of the same program");
+    assert!(store.new_warnings(&mut warned).is_empty(), "not again by the next run of the same program");
     store.cases[1].plan.warnings = vec!["no border".into()];
-    assert_eq!(store.new_warnings(&mut said), ["P1: no border"]);
+    assert_eq!(store.new_warnings(&mut warned), ["P1: no border"]);
 }
 
 #[test]

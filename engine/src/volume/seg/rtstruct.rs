@@ -106,10 +106,10 @@ fn names(data: &DataSet) -> BTreeMap<i64, String> {
 
 /// Numbers of the regions that were drawn in another frame of reference, where the file names that of the source too.
 fn regions_elsewhere(data: &DataSet, space: &PatientSpace, source: &SourceSeries) -> BTreeSet<i64> {
-    let its = source.frame_of_reference.as_deref().filter(|uid| space.frames_of_reference.contains(*uid));
+    let of_source = source.frame_of_reference.as_deref().filter(|uid| space.frames_of_reference.contains(*uid));
     let drawn_elsewhere = |roi: &&DataSet| {
         let own = roi.uid(Tag::REFERENCED_FRAME_OF_REFERENCE_UID);
-        own.zip(its).is_some_and(|(own, its)| own != its)
+        own.zip(of_source).is_some_and(|(own, of_source)| own != of_source)
     };
     let regions = data.items(Tag::STRUCTURE_SET_ROI_SEQUENCE).iter().filter(drawn_elsewhere);
     regions.filter_map(|roi| Some(roi.number(Tag::ROI_NUMBER)? as i64)).collect()

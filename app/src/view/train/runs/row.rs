@@ -103,10 +103,10 @@ fn status_cell(ui: &mut Ui, row: &Row<'_>, sender: &Sender) {
 
 fn text_cell(ui: &mut Ui, column: &Column, row: &Row<'_>) {
     let t = theme::tokens(ui);
-    let said = column.text(row);
-    let said = if said.is_empty() { "\u{2013}".to_owned() } else { said };
+    let content = column.text(row);
+    let content = if content.is_empty() { "\u{2013}".to_owned() } else { content };
     let font = if column.is_number() || *column == Column::Date { font::number() } else { font::body() };
-    let text = RichText::new(said).font(font).color(t.text);
+    let text = RichText::new(content).font(font).color(t.text);
     let shown = if column.is_number() {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| text::line(ui, text)).inner
     } else {

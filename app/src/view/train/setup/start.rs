@@ -139,8 +139,8 @@ mod tests {
             slices_mib: 1,
             notes: Vec::new(),
         };
-        let said = [Stage::Finetune, Stage::Pretrain].map(|stage| more(&known, stage));
-        assert!(said[0].contains("4 slices \u{b7} 2 labelled patients \u{b7}"), "{}", said[0]);
-        assert!(said[1].contains("\u{b7} 7 patients \u{b7}"), "{}", said[1]);
+        let texts = [Stage::Finetune, Stage::Pretrain].map(|stage| more(&known, stage));
+        assert!(texts[0].contains("4 slices \u{b7} 2 labelled patients \u{b7}"), "{}", texts[0]);
+        assert!(texts[1].contains("\u{b7} 7 patients \u{b7}"), "{}", texts[1]);
     }
 }

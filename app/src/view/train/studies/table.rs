@@ -479,11 +479,11 @@ mod tests {
         );
         assert!(!waiting.warns(), "waiting is no failure");
         let noise = MethodSummary { unconverged: 1, ..method(&[], [2, 2]) };
-        let said = CellText::of(&noise, Metric::Dsc, Some("sup"), None, false).warning;
-        assert_eq!(said.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
+        let warning = CellText::of(&noise, Metric::Dsc, Some("sup"), None, false).warning;
+        assert_eq!(warning.as_deref(), Some("1 fine-tuning run has not converged: differences are mostly noise."));
         let collapsed = MethodSummary { warned: 2, warnings: vec!["It has collapsed.".into()], ..method(&[], [2, 2]) };
-        let said = CellText::of(&collapsed, Metric::Dsc, Some("sup"), None, false).warning;
-        assert_eq!(said.as_deref(), Some("Pre-training of 2 runs. It has collapsed."));
+        let warning = CellText::of(&collapsed, Metric::Dsc, Some("sup"), None, false).warning;
+        assert_eq!(warning.as_deref(), Some("Pre-training of 2 runs. It has collapsed."));
         let failed = CellText::of(&method(&["out of memory"], [0, 2]), Metric::Dsc, Some("amlp"), None, false);
         assert_eq!((failed.mean[1].as_str(), failed.difference[0].as_str()), ("failed", "reference"));
         assert!(failed.warns());
