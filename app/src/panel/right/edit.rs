@@ -121,14 +121,18 @@ fn one_click(ui: &mut Ui, state: &State, document: &Document, sender: &Sender) {
         };
         return text::hint(ui, icon::ONE_CLICK, what);
     };
-    match preview.least() {
-        Some(least) => text::note(ui, &format!("Voxels connected to the click with p \u{2265} {least:.2}")),
-        None => text::note(ui, "Draw more strokes to correct the outline. It stays within the strokes around it."),
+    match (preview.least(), preview.next_stroke()) {
+        (Some(least), _) => text::note(ui, &format!("Voxels connected to the click with p \u{2265} {least:.2}")),
+        (None, Some(next)) => text::note(ui, &format!("{next}.")),
+        (None, None) => {
+            text::note(ui, "Draw more strokes to correct the outline. It stays within the strokes around it.")
+        }
     };
     ui.horizontal(|ui| {
         let adds = preview.found.as_ref().is_some_and(|(delta, _)| !delta.is_empty());
         ui.add_enabled_ui(adds, |ui| {
-            if ui.add(PushButton::primary("Add lesion").shortcut("Enter")).clicked() {
+            let add = ui.add(PushButton::primary("Add lesion").shortcut("Enter"));
+            if add.on_disabled_hover_text("There is nothing to add yet.").clicked() {
                 sender.send(EditCommand::AcceptPreview);
             }
         });

@@ -101,6 +101,16 @@ impl Preview {
         self.strokes().iter().any(|stroke| stroke.outside == outside)
     }
 
+    /// What to draw before a lesion can be found by strokes.
+    pub fn next_stroke(&self) -> Option<&'static str> {
+        match self.search {
+            Search::Click { .. } => None,
+            Search::Strokes(_) if !self.has(true) => Some("Now draw around it with the right button"),
+            Search::Strokes(_) if !self.has(false) => Some("Now draw inside it with the left button"),
+            Search::Strokes(_) => None,
+        }
+    }
+
     /// The operation that finds the lesion on this grid; `None` until both sides have a stroke.
     pub fn op(&self, label: u16, grid: &Grid) -> Option<Op> {
         match &self.search {

@@ -70,13 +70,7 @@ fn caption(preview: &Preview) -> String {
             let ml = delta.voxels() as f64 * alone.grid().voxel_volume_ml();
             format!("{search}{}. Enter: add, Esc: discard", format::volume(ml))
         }
-        None if preview.least().is_none() && !preview.has(true) => {
-            "Now draw around it with the right button".to_owned()
-        }
-        None if preview.least().is_none() && !preview.has(false) => {
-            "Now draw inside it with the left button".to_owned()
-        }
-        None => format!("{search}\u{2026}"),
+        None => preview.next_stroke().map_or_else(|| format!("{search}\u{2026}"), str::to_owned),
     }
 }
 

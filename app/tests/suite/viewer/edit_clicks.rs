@@ -259,7 +259,12 @@ fn strokes_find_a_lesion_without_a_probability_map() {
     press(&mut window, Key::Enter);
     let waits = state(&window).preview().is_some_and(|preview| preview.strokes().len() == 1);
     assert!(waits && found(&window).is_none() && document(&window).segmentation().is_none(), "one side finds nothing");
+    assert!(
+        window.query_by_label("Now draw around it with the right button.").is_some(),
+        "the panel says what is missing"
+    );
     stroke(&mut window, &ring, PointerButton::Secondary, Modifiers::NONE);
+    assert!(window.query_by_label_contains("Draw more strokes to correct the outline.").is_some());
     let first = found(&window).unwrap();
     assert!(document(&window).segmentation().is_none(), "nothing is changed before it is accepted");
     // A further stroke changes it; Escape cancels it while drawing, and again drops all.
