@@ -131,27 +131,22 @@ impl Group<'_> {
     /// patient's folder would have the same names as another one's, so each name must be one of a kind.
     pub fn is_of_many(&self, is_unique: impl Fn(&str) -> bool) -> bool {
         let images = self.images();
-        if images.len() < 2 || !images.iter().all(|image| is_unique(image)) {
+        let by_modality = self.files.iter().any(|(_, role)| matches!(role, Some(FolderRole::Modality(_))));
+        // `train/flair/1_FLAIR_isovox` and `train/t1/1_T1_isovox`.
+        let id = |image: &&str| if by_modality { without_modality(image) } else { (*image).to_owned() };
+        let ids: BTreeSet<String> = images.iter().map(id).collect();
+        let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
+        if ids.len() < 2 || !images.iter().all(|image| is_unique(image)) {
             return false;
-        }
-        let is_by_modality = |role: &Option<FolderRole>| matches!(role, Some(FolderRole::Modality(_)));
-        if self.files.iter().any(|(_, role)| is_by_modality(role)) {
-            // `train/flair/1_FLAIR_isovox` and `train/t1/1_T1_isovox`.
-            let files = self.files.iter().filter(|(_, role)| is_by_modality(role));
-            let ids: BTreeSet<String> = files.map(|(file, _)| without_modality(&file.stem)).collect();
-            let ids: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-            return are_numbered(&ids) && is_of_many(&name_of(&self.owner), ids.len());
         }
         let masks: Vec<(&str, bool)> =
             self.files.iter().map(|(file, role)| (file.stem.as_str(), *role == Some(FolderRole::Masks))).collect();
-        let is_paired = |image: &&&str| {
-            let is_mask = |(mask, in_folder): &(&str, bool)| {
-                (*in_folder && belongs_to(mask, image)) || are_counterparts(mask, image)
-            };
-            !is_known_name(image) && masks.iter().any(is_mask)
+        let is_paired = |id: &&&str| {
+            let is_mask =
+                |(mask, in_folder): &(&str, bool)| (*in_folder && belongs_to(mask, id)) || are_counterparts(mask, id);
+            !is_known_name(id) && masks.iter().any(is_mask)
         };
-        images.iter().filter(is_paired).count() > 1
-            || (are_numbered(&images) && is_of_many(&name_of(&self.owner), images.len()))
+        ids.iter().filter(is_paired).count() > 1 || (are_numbered(&ids) && is_of_many(&name_of(&self.owner), ids.len()))
     }
 
     /// The scans of the group, and its masks without a scan.

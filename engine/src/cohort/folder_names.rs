@@ -3,7 +3,7 @@
 use super::names::{canonical_modality, is_modality_suffix, is_plain_mask_word, is_specific_modality, words};
 
 /// Last words of a folder of masks whose name says more: `images_segm`, `Infection_Mask`.
-const MASK_FOLDER_WORDS: [&str; 13] = [
+const MASK_FOLDER_WORDS: [&str; 18] = [
     "seg",
     "segm",
     "segs",
@@ -17,6 +17,11 @@ const MASK_FOLDER_WORDS: [&str; 13] = [
     "rois",
     "annotation",
     "annotations",
+    "contours",
+    "delineations",
+    "gt",
+    "truth",
+    "groundtruth",
 ];
 
 /// Words for the images of a cohort.

@@ -29,7 +29,7 @@ pub(super) enum Family {
 
 /// Suffixes that identify the content of a file (`ID_t1ce`, `ID-t1c`, `ID_gtvt`); those of BraTS 2023 are mapped to the older
 /// names.
-const SUFFIXES: [(&str, &str, Family); 26] = [
+const SUFFIXES: [(&str, &str, Family); 27] = [
     ("t1", "t1", Family::Brats),
     ("t1n", "t1", Family::Brats),
     ("t1w", "t1", Family::General),
@@ -56,6 +56,7 @@ const SUFFIXES: [(&str, &str, Family); 26] = [
     ("mri", "mri", Family::General),
     ("suv", "suv", Family::General),
     ("image", "image", Family::General),
+    ("img", "image", Family::General),
 ];
 
 /// Marks a mask in [`SUFFIXES`].
@@ -68,10 +69,10 @@ const LABEL_NAMES: [&str; 8] = ["seg", "mask", "label", "labels", "segmentation"
 const IMAGE_NAMES: [&str; 5] = ["image", "imaging", "scan", "volume", "t1post"];
 
 /// Words before the number of an image, beside masks with the same number.
-const IMAGE_WORDS: [&str; 9] = ["image", "img", "imaging", "scan", "volume", "vol", "ct", "mr", "study"];
+const IMAGE_WORDS: [&str; 10] = ["image", "img", "imaging", "scan", "volume", "vol", "ct", "mr", "study", "data"];
 
 /// Words that name a mask, with or without a number (`roi2`).
-const MASK_WORDS: [&str; 34] = [
+const MASK_WORDS: [&str; 36] = [
     "seg",
     "segm",
     "segs",
@@ -104,7 +105,9 @@ const MASK_WORDS: [&str; 34] = [
     "annot",
     "manual",
     "contour",
+    "contours",
     "delineation",
+    "delineations",
     "instances",
 ];
 
@@ -156,9 +159,9 @@ pub(crate) fn is_mask_or_output(stem: &str) -> bool {
     mask_role(stem).is_some()
 }
 
-/// Splits `ID_suffix` or `ID-suffix` if the suffix is known.
+/// Splits `ID_suffix`, `ID-suffix` or `ID.suffix` if the suffix is known.
 pub(super) fn split_suffix(stem: &str) -> Option<(&str, Role, Family)> {
-    let at = stem.rfind(['_', '-']).filter(|&at| at > 0)?;
+    let at = stem.rfind(['_', '-', '.']).filter(|&at| at > 0)?;
     let suffix = stem[at + 1..].to_lowercase();
     let (role, family) = match SUFFIXES.iter().find(|(known, ..)| *known == suffix) {
         Some((_, LABEL, family)) => (Role::Mask, *family),
@@ -335,6 +338,7 @@ mod tests {
             ("CHGJ007_pt", "CHGJ007", image("pt")),
             ("CHUM-001__CT", "CHUM-001", image("ct")),
             ("CHGJ007_gtvt", "CHGJ007", Role::Mask),
+            ("1.img", "1", image("image")),
             ("p0_mask", "p0", Role::MaskByWord),
             ("p0-lesion", "p0", Role::MaskByWord),
             // The union with the brain mask was the reference of MSLUB.

@@ -135,6 +135,29 @@ fn numbered_scans_of_a_folder_are_patients() {
     assert_eq!(summary(&parts), ["a image+", "b image+", "c image+", "d image+"]);
 }
 
+/// Masks of EMIDEC, ImageCAS, KiPA and CT-ORG were not found.
+#[test]
+fn masks_are_found_by_the_folders_and_endings_of_published_sets() {
+    for (names, expected) in [
+        (
+            &["Case_N006/Images/Case_N006.nii", "Case_N006/Contours/Case_N006.nii*", "Case_P1/Images/Case_P1.nii"][..],
+            ["Case_N006 image+", "Case_P1 image"],
+        ),
+        (&["1.img.nii", "1.label.nii*", "2.img.nii", "2.label.nii*"], ["1 image+", "2 image+"]),
+        (
+            &["train/image/a.nii", "train/label/a.nii*", "train/image/b.nii", "train/label/b.nii*"],
+            ["a image+", "b image+"],
+        ),
+        (
+            &["ORG/volume-0.nii", "ORG/labels-0.nii*", "ORG/volume-1.nii", "ORG/labels-1.nii*"],
+            ["volume-0 image+", "volume-1 image+"],
+        ),
+    ] {
+        let (_folder, cohort) = cohort_of(names);
+        assert_eq!(summary(&cohort), expected);
+    }
+}
+
 /// A patient in the training and the test set is worse than a split with fewer patients.
 #[test]
 fn numbered_scans_of_a_patient_are_one_patient() {
