@@ -114,6 +114,31 @@ fn the_unshortened_evidence_plan_lists_its_runs_and_hours() {
     assert!(estimate["hours"].as_f64().unwrap() > 0.0 && !out.exists(), "nothing is left behind");
 }
 
+/// One command for a folder: each modality separately, shrunk, and the hours of all runs before any training.
+#[test]
+fn a_plan_of_the_paper_runs_on_a_cohort_at_a_scale() {
+    let temp = tempfile::tempdir().unwrap();
+    let (root, out) = (brats(temp.path()), temp.path().join("study"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amlp"));
+    command.args(["study", "paper-table-4", "--modality", "flair,t1", "--scale", "0.25", "--dry-run", "--json"]);
+    let output = command.arg("--cohort").arg(root).arg("--out").arg(&out).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let estimate: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let jobs = estimate["jobs"].as_array().unwrap();
+    assert_eq!(jobs.len(), 12, "{jobs:?}");
+    for modality in ["flair", "t1"] {
+        for (method, stage) in
+            ["random", "background-first", "lesion-first"].iter().flat_map(|m| [(m, "pretrain"), (m, "finetune")])
+        {
+            let label = format!("{modality}, 10% labelled, {method}, ");
+            let own =
+                |job: &&serde_json::Value| job["stage"] == stage && job["label"].as_str().unwrap().starts_with(&label);
+            assert_eq!(jobs.iter().filter(own).count(), 1, "{label}{stage}: {jobs:?}");
+        }
+    }
+    assert!(estimate["hours"].as_f64().unwrap() > 0.0 && !out.exists(), "nothing is left behind");
+}
+
 #[test]
 fn the_plan_of_table_3_is_stopped_continued_and_sharded() {
     let temp = tempfile::tempdir().unwrap();
