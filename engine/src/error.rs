@@ -117,7 +117,7 @@ pub enum ErrorKind {
         recorded: String,
     },
     /// A file has an unsupported format version.
-    #[error("{}: format version {found}, this program reads {supported}", path.display())]
+    #[error("{}: format version {found}, but this program reads {supported}", path.display())]
     Version {
         /// The file.
         path: PathBuf,
@@ -182,7 +182,7 @@ pub enum ErrorKind {
     },
     /// A loss is not finite.
     #[error(
-        "{what} is {value} at epoch {epoch}, step {step} (slices {slices}). Training stopped, the last finite weights are kept"
+        "{what} is {value} at epoch {epoch}, step {step} (slices {slices}). Training stopped. The last finite weights are kept"
     )]
     NonFinite {
         /// The loss.

@@ -124,7 +124,7 @@ fn backgrounds(found: &Fingerprint) -> String {
     if more > 0 {
         list.push(format!("{more} other values"));
     }
-    if list.is_empty() { "unknown, no image was read".into() } else { list.join(", ") }
+    if list.is_empty() { "unknown, because no image was read".into() } else { list.join(", ") }
 }
 
 /// A name with its control characters escaped: a folder may contain a line break in its name.

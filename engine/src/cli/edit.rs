@@ -111,7 +111,7 @@ impl Args {
         labels.show(self.frame.unwrap_or(0));
         if file.frames() > 1 {
             let (path, frames) = (path.display(), plural(file.frames(), "frame", "frames"));
-            notes.push(format!("{path}: has {frames}, frame {} is used", labels.frame()));
+            notes.push(format!("{path}: has {frames}. Frame {} is used", labels.frame()));
         }
         Ok(labels)
     }

@@ -210,7 +210,7 @@ fn locate(path: &Path, volume: &Volume, shape: &[usize], voxel: &[i64], frame: O
     let axes: Vec<usize> = match voxel.len() {
         n if n <= 4 => [&shape[..3], &[volume.file_frames]].concat(),
         n if n == shape.len() => shape.to_vec(),
-        n => return Err(outside(format!("{n} indices, the shape is {shape:?}"))),
+        n => return Err(outside(format!("{n} indices for the shape {shape:?}"))),
     };
     let (mut at, mut stride) = (0, 1);
     for (a, &n) in axes.iter().enumerate() {

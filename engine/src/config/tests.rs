@@ -91,7 +91,7 @@ fn an_error_names_the_setting_and_what_is_expected() {
 fn another_format_version_is_an_error() {
     let text = config().to_toml().unwrap().replace("version = 1", "version = 9");
     let error = Config::from_toml(&text, Path::new("config.toml")).unwrap_err().to_string();
-    assert!(error.contains("version 9, this program reads 1"), "{error}");
+    assert!(error.contains("version 9, but this program reads 1"), "{error}");
 }
 
 #[test]

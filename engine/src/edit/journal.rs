@@ -218,7 +218,10 @@ pub fn replay(bytes: &[u8]) -> Result<Replay, String> {
     let version = |value: &serde_json::Value| value.get("version").and_then(serde_json::Value::as_u64);
     let value: serde_json::Value = serde_json::from_slice(payload).map_err(|why| format!("header: {why}"))?;
     if version(&value) != Some(u64::from(VERSION)) {
-        return Err(format!("format version {:?}, this program reads {VERSION}", version(&value).unwrap_or_default()));
+        return Err(format!(
+            "format version {:?}, but this program reads {VERSION}",
+            version(&value).unwrap_or_default()
+        ));
     }
     let header: Header = serde_json::from_value(value).map_err(|why| format!("header: {why}"))?;
     let dims = header.dims()?;

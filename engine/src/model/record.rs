@@ -97,8 +97,11 @@ fn load<N: Module>(
             needed[1] += extra_inputs;
         }
         if view.dtype() != Dtype::F32 || view.shape() != needed {
-            let why =
-                format!("tensor {name} is {:?} {:?}, this network needs F32 {needed:?}", view.dtype(), view.shape());
+            let why = format!(
+                "tensor {name} is {:?} {:?}, but this network needs F32 {needed:?}",
+                view.dtype(),
+                view.shape()
+            );
             return Err(failed("reading weights", why));
         }
         // For each output, this network's inputs come first.

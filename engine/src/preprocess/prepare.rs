@@ -73,7 +73,7 @@ pub fn prepare<V: Borrow<Volume>>(
         let mut channel = intensity::normalise(&mut values, &region, kind, cfg, noise);
         channel.nonfinite = found.nonfinite;
         if channel.region_voxels == 0 {
-            plan.warnings.push(format!("channel {place} is empty, all its voxels are background"));
+            plan.warnings.push(format!("channel {place} is empty, because all its voxels are background"));
         }
         plan.channels.push(channel);
         channels.push(values);
@@ -120,7 +120,7 @@ fn voxel_values(image: &Volume, channel: usize) -> Result<Vec<f32>> {
         return Err(Error::config(
             "modality",
             image.data.type_name(),
-            "colour images are for viewing only, choose a greyscale image",
+            "colour images are for viewing only. Choose a greyscale image",
         ));
     }
     if values.len() == image.grid.len() {

@@ -136,7 +136,7 @@ fn another_format_version_is_refused_without_falling_back() {
     let text = fs::read_to_string(&path).unwrap().replace("\"version\": 1", "\"version\": 2");
     fs::write(&path, text).unwrap();
     let error = load(&run).unwrap_err();
-    assert!(error.to_string().contains("format version 2, this program reads 1"), "{error}");
+    assert!(error.to_string().contains("format version 2, but this program reads 1"), "{error}");
     assert_eq!(names(&run), set(["last", "previous"]));
 }
 

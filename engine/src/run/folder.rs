@@ -269,7 +269,7 @@ fn refuse_other(root: &Path) -> Result<()> {
     if RunFolder::is_run(root) {
         Ok(())
     } else {
-        Err(Error::file(root, format!("is not a run folder, it has no {RUN_CONFIG}")))
+        Err(Error::file(root, format!("is not a run folder. It has no {RUN_CONFIG}")))
     }
 }
 

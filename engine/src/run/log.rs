@@ -78,7 +78,7 @@ impl EventLog {
         file.seek(SeekFrom::Start(kept)).map_err(failed())?;
         let warning = (kept != position).then(|| {
             format!(
-                "{}: events are missing, only {kept} of {position} bytes covered by the checkpoint are left",
+                "{}: events are missing. Only {kept} of {position} bytes covered by the checkpoint are left",
                 path.display()
             )
         });

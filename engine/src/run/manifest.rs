@@ -70,7 +70,7 @@ impl Manifest {
         // Check the version first: another version may have other fields.
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
         match value.get("version") {
-            None => return Err(Error::file(&path, "is damaged, the version is missing")),
+            None => return Err(Error::file(&path, "is damaged. The version is missing")),
             Some(found) if found.as_u64() != Some(VERSION) => {
                 let (found, supported) = (found.to_string(), VERSION.to_string());
                 return Err(ErrorKind::Version { path, found, supported }.into());
@@ -290,7 +290,7 @@ mod tests {
             fs::write(&path, format!("{{\"version\": {found}, \"other\": []}}")).unwrap();
             let error = read_folder(&folder).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::Version { .. }), "{error}");
-            assert!(error.to_string().contains(&format!("version {found}, this program reads 1")), "{error}");
+            assert!(error.to_string().contains(&format!("version {found}, but this program reads 1")), "{error}");
         }
         for damaged in ["", "[]", "{", "{\"version\": 1}", "[[[["] {
             fs::write(&path, damaged).unwrap();

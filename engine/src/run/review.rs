@@ -109,7 +109,7 @@ fn entry(line: &[u8]) -> Result<Entry, String> {
     }
     let header: LineHeader = serde_json::from_slice(line).map_err(|e| e.to_string())?;
     if header.version != VERSION {
-        return Err(format!("its version is {}, this program reads {VERSION}", header.version));
+        return Err(format!("its version is {}, but this program reads {VERSION}", header.version));
     }
     serde_json::from_slice(line).map_err(|e| e.to_string())
 }

@@ -332,7 +332,7 @@ impl Volume {
         if self.data.is_colour() {
             return Err(Error::file(
                 path,
-                format!("{} voxels are for viewing only, a greyscale image is needed", self.data.type_name()),
+                format!("{} voxels are for viewing only. Choose a greyscale image", self.data.type_name()),
             ));
         }
         Ok(())

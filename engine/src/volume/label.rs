@@ -129,7 +129,7 @@ impl LabelVolume {
         let mut volume = Self::read_frame(path, 0)?;
         if volume.file_frames > 1 {
             let frames = plural(volume.file_frames, "frame", "frames");
-            let several = || Error::file(path, format!("has {frames}, a mask must have one"));
+            let several = || Error::file(path, format!("has {frames}, but a mask must have one"));
             let frame = options.frame.ok_or_else(several)?;
             volume = Self::read_frame(path, frame)?;
         }
@@ -200,7 +200,7 @@ impl LabelVolume {
         }
         let [of_mask, of_image] = [of_mask, of_image].map(|n| plural(n, "frame", "frames"));
         let why = format!(
-            "has {of_mask}, its image has {of_image}. A mask has one frame, or one for each frame of its image"
+            "has {of_mask}, but its image has {of_image}. A mask has one frame, or one for each frame of its image"
         );
         Err(Error::file(path, why))
     }

@@ -121,7 +121,7 @@ impl Volume {
                 match &self.data {
                     $(VoxelData::$variant(v) => VoxelData::$variant(extreme(&v[voxels], shape, axis, smallest)),)*
                     VoxelData::Rgb(_) | VoxelData::Rgba(_) => {
-                        let why = "a maximum projection needs numbers, colours have no order";
+                        let why = "a maximum projection needs numbers, but colours have no order";
                         return Err(Error::config("voxels", self.data.type_name(), why));
                     }
                 }
@@ -249,7 +249,7 @@ mod tests {
         let colours = Volume::new(grid([1, 1, 1]), VoxelData::Rgb(vec![[1, 2, 3]]), Scale::IDENTITY);
         assert_eq!(
             message(&colours, 0, 2),
-            "voxels = rgb24: a maximum projection needs numbers, colours have no order"
+            "voxels = rgb24: a maximum projection needs numbers, but colours have no order"
         );
         let volume = Volume::from_f32(grid([1, 1, 1]), vec![1.0]);
         assert!(message(&volume, 0, 3).starts_with("axis = 3"));

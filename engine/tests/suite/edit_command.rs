@@ -106,7 +106,7 @@ fn one_frame_of_a_mask_is_edited() {
     let (out, journal, restored) = (at("out.nii.gz"), at("p02.edits"), at("restored.nii.gz"));
     let edit = ["edit", "--image", &cine, "--mask", &masks, "--ops", &ops, "--out", &out, "--journal", &journal];
     let (report, stderr) = done(&amlp(&[&edit[..], &["--frame", "1", "--json"]].concat()));
-    assert!(stderr.contains("has 3 frames, frame 1 is used"), "{stderr}");
+    assert!(stderr.contains("has 3 frames. Frame 1 is used"), "{stderr}");
     assert_eq!(report["label_voxels"]["5"], expected.iter().filter(|&l| l == 5).count());
     assert_eq!(frames(&out), [one.clone(), expected, one]);
     let (listed, _) = done(&amlp(&["journal", &journal, "--out", &restored, "--image", &cine, "--json"]));

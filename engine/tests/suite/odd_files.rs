@@ -212,7 +212,7 @@ fn a_mask_of_several_frames_follows_its_image() {
     frames(2);
     assert!(LabelVolume::read_frames_for(&path, &cine, MaskOptions::default()).is_err());
     let error = read(0).unwrap_err().to_string();
-    assert!(error.contains("has 2 frames, its image has 3 frames"), "{error}");
+    assert!(error.contains("has 2 frames, but its image has 3 frames"), "{error}");
 }
 
 /// The mask of the selected frame is trained on, not the first frame's.

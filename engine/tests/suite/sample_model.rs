@@ -241,7 +241,7 @@ fn a_missing_part_of_a_model_is_named() {
     let error = without("checkpoints/last").to_string();
     assert!(error.contains("has no checkpoint last or previous"), "{error}");
     let error = without("config.toml").to_string();
-    assert!(error.contains("is not a run folder, it has no config.toml"), "{error}");
+    assert!(error.contains("is not a run folder. It has no config.toml"), "{error}");
     // The program says the same in one line.
     fs::remove_file(model.join(MANIFEST)).unwrap();
     let scan = temp.path().join("cohort/P00/pet.nii.gz");

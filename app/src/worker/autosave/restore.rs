@@ -54,12 +54,16 @@ impl Job for RestoreJob {
         let (grid, title) = (replay.header.grid(), &self.left.case.title);
         if grid.relation(&self.image.grid) != Relation::Same {
             let (of_edits, of_image) = (grid.describe(), self.image.grid.describe());
-            return Err(Failure::Error(format!("{title}: the edits belong to {of_edits}, the image has {of_image}")));
+            return Err(Failure::Error(format!(
+                "{title}: the edits belong to {of_edits}, but the image has {of_image}"
+            )));
         }
         let (of_edits, of_image) = (replay.labels.frames(), self.image.file_frames);
         if of_edits != 1 && of_edits != of_image {
             let [of_edits, of_image] = [of_edits, of_image].map(|frames| plural(frames, "frame", "frames"));
-            return Err(Failure::Error(format!("{title}: the edits belong to {of_edits}, the image has {of_image}")));
+            return Err(Failure::Error(format!(
+                "{title}: the edits belong to {of_edits}, but the image has {of_image}"
+            )));
         }
         let is_edited = |mask: &EditLabels| mask.sha256() == replay.header.opened_sha256;
         let same_file = self.left.case.mask.is_some() && self.mask.as_ref().is_some_and(is_edited);

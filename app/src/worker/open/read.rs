@@ -352,7 +352,7 @@ pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer,
     let outside = volume.percentiles(0, &[0.0, 100.0]).is_none_or(|p| p[0] < 0.0 || p[1] > 1.0);
     if outside {
         return Err(Failure::Error(format!(
-            "{}: not a probability map, its values must be from 0 to 1",
+            "{}: not a probability map. Its values must be from 0 to 1",
             path.display()
         )));
     }

@@ -186,7 +186,7 @@ fn a_mask_with_several_frames_follows_the_displayed_frame() {
     write(2);
     let window = open_files(&[&scan, &mask]);
     let messages = errors(&window);
-    assert!(messages.len() == 1 && messages[0].contains("has 2 frames, its image has 5 frames"), "{messages:?}");
+    assert!(messages.len() == 1 && messages[0].contains("has 2 frames, but its image has 5 frames"), "{messages:?}");
     assert!(document(&window).reference().is_none());
 }
 

@@ -128,7 +128,7 @@ impl GeometryFields {
         let handedness = match self.pixdim[0] {
             0.0 | 1.0 => 1.0,
             -1.0 => -1.0,
-            other => return Err(BadField::new("pixdim[0]", &other, "qfac must be 1 or -1, the handedness is unknown")),
+            other => return Err(BadField::new("pixdim[0]", &other, "qfac must be 1 or -1. The handedness is unknown")),
         };
         for (name, value) in QUATERN_FIELDS.iter().zip(self.quatern) {
             if !value.is_finite() {
@@ -139,7 +139,11 @@ impl GeometryFields {
         let rest = 1.0 - (b * b + c * c + d * d);
         // The margin covers rounding to 32-bit floats.
         if rest < -1e-5 {
-            return Err(BadField::new("quatern", &format!("({b}, {c}, {d})"), "is not a rotation, its norm exceeds 1"));
+            return Err(BadField::new(
+                "quatern",
+                &format!("({b}, {c}, {d})"),
+                "is not a rotation, because its norm exceeds 1",
+            ));
         }
         let turn = DMat3::from_quat(DQuat::from_xyzw(b, c, d, rest.max(0.0).sqrt()).normalize());
         let [sx, sy, sz] = self.sizes(dims)?;
@@ -170,7 +174,7 @@ impl GeometryFields {
                 return Err(BadField::new(
                     &format!("pixdim[{}]", a + 1),
                     &stored,
-                    "must be positive, no form gives the voxel size",
+                    "must be positive, because no form gives the voxel size",
                 ));
             }
         }
@@ -206,7 +210,7 @@ fn check(affine: &DAffine3) -> Result<(), &'static str> {
         return Err("gives voxel sizes outside 1e-7 to 1e7 mm");
     }
     if m.determinant().abs() < 1e-5 * sizes.iter().product::<f64>() {
-        return Err("is singular, its axes lie in one plane");
+        return Err("is singular, because its axes lie in one plane");
     }
     Ok(())
 }

@@ -86,7 +86,7 @@ impl Header {
         let raw = NiftiHeader::from_reader(bytes)
             .map_err(|e| Error::file(path, format!("cannot parse the NIfTI-1 header: {e}")))?;
         if raw.sizeof_hdr != V1_LEN as i32 {
-            warnings.push(format!("sizeof_hdr is {}, it should be 348", raw.sizeof_hdr));
+            warnings.push(format!("sizeof_hdr is {} instead of 348", raw.sizeof_hdr));
         }
         let wide = |row: [f32; 4]| row.map(f64::from);
         let datatype = datatype(path, raw.datatype, raw.bitpix, warnings)?;

@@ -228,7 +228,7 @@ impl Omissions {
         note(self.damaged, "a coordinate is missing or not a number");
         note(self.without_area, "fewer than three points enclose no area");
         note(self.not_planar, "drawn across the slices");
-        note(self.between, "another plane is nearer to the same slice");
+        note(self.between, "another plane is closer to the same slice");
         note(self.outside, "outside the images");
         if self.elsewhere > 0 {
             let regions = plural(self.elsewhere, "region is", "regions are");
