@@ -143,11 +143,6 @@ pub fn count(n: usize) -> String {
     }
 }
 
-/// A loss with four decimals; below 0.1 with three significant digits.
-pub fn loss(value: f64) -> String {
-    if value.abs() < 0.1 { figures(value) } else { fixed(value, 4) }
-}
-
 /// The last component of a path.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
@@ -231,7 +226,7 @@ mod tests {
     fn sizes_and_counts_are_abbreviated() {
         assert_eq!((memory(512), memory(6_144)), ("512 MiB".to_owned(), "6.0 GiB".to_owned()));
         assert_eq!([812, 48_200, 31_030_000].map(count), ["812", "48.2 k", "31.03 M"]);
-        assert_eq!([0.25, 0.0083, 2.5e-5].map(loss), ["0.2500", "0.00830", "2.50e\u{2212}5"]);
+        assert_eq!([0.25, 0.0083, 2.5e-5].map(figures), ["0.250", "0.00830", "2.50e\u{2212}5"]);
         assert_eq!([1, 20_000].map(|n| counted(n, "step", "steps")), ["1 step", "20.0 k steps"]);
     }
 }

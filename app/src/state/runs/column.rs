@@ -131,7 +131,7 @@ impl Column {
             Self::Preset => run.preset.clone(),
             Self::Data => data(run),
             Self::Epochs => format!("{} / {}", run.epochs_done, run.epochs),
-            Self::Loss => run.loss.map_or_else(String::new, format::loss),
+            Self::Loss => run.loss.map_or_else(String::new, format::figures),
             Self::BestValidation => validation(run.best_validation).unwrap_or_default(),
             Self::LastValidation | Self::TestLast | Self::TestBest => {
                 self.dice(run).map_or_else(String::new, |dice| format!("{dice:.3}"))

@@ -10,6 +10,7 @@ use egui::{
     Align, Frame, Key, Layout, Margin, Popup, PopupCloseBehavior, RichText, ScrollArea, Sense, TextEdit, Ui, UiBuilder,
     vec2,
 };
+use engine::event::Stage;
 use engine::run::workspace::RunEntry;
 
 use crate::command::{Command, RunsCommand, Sender, TimelineCommand, TrainCommand};
@@ -108,6 +109,17 @@ fn actions(ui: &mut Ui, state: &State, sender: &Sender) {
     let like = PushButton::new("Set up like this").icon(icon::CONTROLS).kind(ButtonKind::Quiet);
     let response = ui.add_enabled(on, like).on_hover_text("Fills the form with the settings of the selected run");
     send(response.clicked(), &|run| Command::Train(TrainCommand::SetUpLike(run.path.clone())));
+    let (drawing, next) = match chosen.map(|run| run.stage) {
+        Some(Stage::Finetune) => (icon::BARS, "Results of this run"),
+        Some(Stage::Pretrain) | None => (icon::BRAIN, "Fine-tune this run"),
+    };
+    let is_trained = chosen.is_some_and(|run| run.epochs_done > 0);
+    send(ui.add_enabled(is_trained, IconButton::new(drawing, next)).clicked(), &|run| {
+        Command::Train(match run.stage {
+            Stage::Pretrain => TrainCommand::FinetuneFrom(Some(run.path.clone())),
+            Stage::Finetune => TrainCommand::ShowResults(run.path.clone()),
+        })
+    });
     compare_button(ui, state, sender);
     send(ui.add_enabled(on, PushButton::primary("Open").icon(icon::CURVES)).clicked(), &|run| {
         Command::Timeline(TimelineCommand::Open(run.path.clone()))

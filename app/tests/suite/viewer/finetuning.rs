@@ -25,7 +25,7 @@ fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     let form = &state(&window).session.train.form;
     assert_eq!((form.stage, &form.finetune.labels.from), (Stage::Finetune, &pretrained));
     assert_eq!((form.finetune.preprocess.size, form.finetune.network.width), (32, 4), "as the run has them");
-    assert_eq!(form.name, "finetune-pet");
+    assert_eq!(form.name, "finetune-amlp-pet");
 
     // By name: only patients of the training part are offered.
     use_control(&mut window, "Labelled");
@@ -44,10 +44,10 @@ fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     settle(&mut window);
     click(&mut window, "Start fine-tuning");
     assert_eq!((errors(&window), &endings(&window)[0]), (Vec::new(), &JobOutcome::Finished));
-    let run = fixture.runs().join("finetune-pet");
+    let run = fixture.runs().join("finetune-amlp-pet");
     assert!(has_checkpoint(&run));
 
-    click(&mut window, "Results of finetune-pet");
+    click(&mut window, "Results of finetune-amlp-pet");
     assert_eq!((errors(&window), state(&window).session.train.page), (Vec::new(), TrainPage::Results));
     let results = &state(&window).cache.results;
     let evaluation = results.evaluation.clone().unwrap();
@@ -81,7 +81,7 @@ fn a_run_is_finetuned_evaluated_and_its_worst_slice_opened() {
     by_palette(&mut window, "with the last network");
     assert_eq!(state(&window).cache.results.evaluation.as_ref(), Some(&evaluation));
     std::fs::remove_dir_all(run.join("evaluation")).unwrap();
-    by_palette(&mut window, "Evaluate finetune-pet again");
+    by_palette(&mut window, "Evaluate finetune-amlp-pet again");
     assert!(run.join("evaluation").is_dir(), "evaluated once more");
     let again = state(&window).cache.results.evaluation.clone().unwrap();
     assert_eq!((again.checkpoint, again.mean, again.patients.len()), (Choice::Last, evaluation.mean, split.test.len()));

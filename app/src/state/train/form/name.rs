@@ -3,22 +3,25 @@
 use engine::event::Stage;
 
 use super::Form;
+use crate::widget::format::file_name;
 
 /// Maximum length of a run's name in characters, which leaves room for a number.
 const MAX_NAME_LENGTH: usize = 100;
 
 impl Form {
-    /// Generates a name from preset and modality.
+    /// Generates a name from preset and modality or, for fine-tuning, from the run it starts from.
     pub(super) fn rename(&mut self) {
-        let config = self.config();
-        let mut parts = vec![match self.stage {
-            Stage::Pretrain => config.preset.clone(),
-            Stage::Finetune if config.labels.from.as_os_str().is_empty() => "supervised".into(),
-            Stage::Finetune if config.labels.corrections.is_some() => "retrained".into(),
-            Stage::Finetune => "finetune".into(),
-        }];
-        parts.extend(config.data.modality.iter().cloned());
-        self.name = parts.join("-");
+        let (config, from) = (self.config(), &self.config().labels.from);
+        let modality = config.data.modality.join("-");
+        let (start, rest) = match self.stage {
+            Stage::Pretrain => (config.preset.as_str(), modality),
+            Stage::Finetune if from.as_os_str().is_empty() => ("supervised", modality),
+            Stage::Finetune if config.labels.corrections.is_some() => ("retrained", modality),
+            // That run is named by its preset and modality, unless the user chose another name.
+            Stage::Finetune => ("finetune", file_name(from)),
+        };
+        let separator = if rest.is_empty() { "" } else { "-" };
+        self.name = format!("{start}{separator}{rest}").chars().take(MAX_NAME_LENGTH).collect();
     }
 }
 
