@@ -151,7 +151,10 @@ impl Controls {
         } else if self.grid != grid {
             Some(("patch grid", format!("{grid} \u{d7} {grid}")))
         } else {
-            (own != theirs).then(|| ("preprocessing", String::new()))
+            let values = |config: &PreprocessConfig| {
+                (config.interpolation, config.ct_window, config.percentiles, config.background, config.ct_offset)
+            };
+            (values(own) != values(theirs)).then(|| ("intensity", "clipping, background or interpolation".to_owned()))
         }
     }
 
@@ -287,7 +290,9 @@ mod tests {
         assert_eq!(controls.mismatch(&config), Some(("patch grid", "8 \u{d7} 8".into())));
         config.method.grid = controls.grid;
         config.preprocess.percentiles = [0.0, 100.0];
-        assert_eq!(controls.mismatch(&config), Some(("preprocessing", String::new())));
+        assert_eq!(controls.mismatch(&config).map(|(setting, _)| setting), Some("intensity"));
+        config.preprocess = PreprocessConfig { memory_mib: 1, ..controls.preprocess.clone() };
+        assert_eq!(controls.mismatch(&config), None, "the picture does not depend on it");
     }
 
     #[test]

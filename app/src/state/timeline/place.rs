@@ -74,14 +74,19 @@ impl State {
         self.cache.timeline.places.iter().find(|place| place.pin == *pin && place.of == of)
     }
 
-    /// The name of a pinned slice: "P01 slice 9", as in the views. If its scan cannot be read, it has the number of the prepared
-    /// slice and is called so.
-    pub fn pin_name(&self, pin: &Pin) -> String {
+    /// The number of a pinned slice: "slice 9", as in the views. If its scan cannot be read, it has the number of the prepared
+    /// slice and is called so. Empty until its scan has been read.
+    pub fn pin_number(&self, pin: &Pin) -> String {
         let is_unknown = self.pin_settings(pin).is_none();
         match self.pin_place(pin).map(|place| place.slice) {
-            Some(Some(slice)) => format!("{} slice {}", pin.case, slice + 1),
-            None if !is_unknown => pin.case.clone(),
-            Some(None) | None => format!("{} prepared slice {}", pin.case, pin.slice + 1),
+            Some(Some(slice)) => format!("slice {}", slice + 1),
+            None if !is_unknown => String::new(),
+            Some(None) | None => format!("prepared slice {}", pin.slice + 1),
         }
+    }
+
+    /// The name of a pinned slice: "P01 slice 9".
+    pub fn pin_name(&self, pin: &Pin) -> String {
+        format!("{} {}", pin.case, self.pin_number(pin)).trim_end().to_owned()
     }
 }

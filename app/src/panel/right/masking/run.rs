@@ -34,8 +34,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
         let Some(network) = network else { return };
         if let Some((setting, value)) = state.session.masking.controls.mismatch(&network.config) {
             ui.add_space(space::XS);
-            let value = if value.is_empty() { value } else { format!(": {value}") };
-            text::note(ui, &format!("This network was trained with another {setting}{value}."));
+            text::note(ui, &format!("This network was trained with another {setting}: {value}."));
             if ui.add(PushButton::new("Use the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {
                 sender.send(Command::Masking(MaskingCommand::TakeSettings));
             }

@@ -52,9 +52,13 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
     let send = |command| sender.send(Command::Timeline(command));
     let title = state.pin_name(pin);
     let facts = state.watched_run().map_or_else(|| "for the next run".to_owned(), |run| facts(state, run, pin));
+    // The number comes first in the second line, because a long name of a patient is cut.
+    let facts =
+        [state.pin_number(pin), facts].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let pinned = state.is_pinned(pin);
     let chosen = state.session.timeline.pin.as_ref() == Some(pin);
-    let row = ListRow::new(&title).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
+    let row =
+        ListRow::new(&pin.case).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
     let (response, ()) = row.show_with(ui, |ui| {
         if pinned {
             let name = format!("Unpin {title}");
@@ -68,7 +72,7 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
             }
         }
     });
-    if response.clicked() {
+    if response.accessible_name(&title).clicked() {
         send(TimelineCommand::ChoosePin(pin.clone()));
     }
 }
