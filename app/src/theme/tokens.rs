@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accent_is_no_domain_colour() {
+    fn the_accent_is_not_a_domain_colour() {
         for theme in Theme::ALL {
             let t = theme.tokens();
             for (name, color) in palette::DOMAIN {

@@ -366,7 +366,7 @@ fn masks_in_a_folder_beside_the_images_are_matched_by_name_or_number() {
 
 /// The reference of MSLUB and UCSF-PDGM was the union of the lesions and the whole brain.
 #[test]
-fn a_brain_mask_is_no_part_of_the_reference() {
+fn a_brain_mask_is_not_part_of_the_reference() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     for (name, divisor) in [

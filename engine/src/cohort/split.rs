@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn another_scan_of_a_pre_training_patient_is_no_test_scan() {
+    fn another_scan_of_a_pre_training_patient_is_not_a_test_scan() {
         let (path, cohort) = (Path::new("own.json"), scans(&[("P1_1", "P1"), ("P1_2", "P1"), ("P2", "P2")]));
         let earlier = split(&["P1_1"], &["P2"]);
         split(&[], &["P2"]).check_unseen(&earlier, &cohort, path).unwrap();

@@ -334,7 +334,7 @@ mod tests {
 
     /// A verdict on a finding of the reference appeared at the finding of a later segmentation at the same place.
     #[test]
-    fn a_verdict_on_the_reference_is_none_on_the_segmentation() {
+    fn a_verdict_on_the_reference_does_not_apply_to_the_segmentation() {
         let masks = [ReviewedMask::Segmentation, ReviewedMask::Reference];
         let (mask, mut entry) = (ring(None), Entry::new("a"));
         let finding = &findings(&mask)[0];

@@ -14,7 +14,7 @@ use flate2::read::GzDecoder;
 use serde_json::Value as Json;
 
 use crate::common::{assert_same, finetune, finetune_config, patient, pretrain, pretrain_config};
-use crate::dicom_everywhere::{amlp, assert_names_nobody, json, write_series};
+use crate::dicom_everywhere::{amlp, assert_names_no_patient, json, write_series};
 
 const PATIENTS: usize = 6;
 
@@ -99,11 +99,11 @@ fn files(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// Fails if the content or the name of a file under `root` names the patient. Returns the number of files.
-fn assert_files_name_nobody(root: &Path) -> usize {
+fn assert_files_name_no_patient(root: &Path) -> usize {
     let all = files(root);
     for (path, bytes) in &all {
-        assert_names_nobody(&path.to_string_lossy());
-        assert_names_nobody(&String::from_utf8_lossy(bytes));
+        assert_names_no_patient(&path.to_string_lossy());
+        assert_names_no_patient(&String::from_utf8_lossy(bytes));
     }
     all.len()
 }
@@ -154,7 +154,7 @@ fn commands_give_the_same_results_for_dicom_and_nifti_cohorts() {
     assert_same(&root.join("fine-files"), &root.join("fine-series"));
 
     for run in ["pre-series", "fine-series"] {
-        assert!(assert_files_name_nobody(&root.join(run)) > 5, "{run}");
+        assert!(assert_files_name_no_patient(&root.join(run)) > 5, "{run}");
     }
 }
 
@@ -206,5 +206,5 @@ fn a_seg_equals_the_nifti_mask_and_only_it_names_the_patient() {
     // The SEG goes to the archive and keeps the patient.
     assert!(String::from_utf8_lossy(&fs::read(&seg).unwrap()).contains("Musterfrau"));
     fs::remove_file(&seg).unwrap();
-    assert!(assert_files_name_nobody(&out) > 12);
+    assert!(assert_files_name_no_patient(&out) > 12);
 }

@@ -21,7 +21,7 @@ fn text(v: &[f64]) -> String {
 }
 
 /// Fails if a text names the patient.
-pub fn assert_names_nobody(text: &str) {
+pub fn assert_names_no_patient(text: &str) {
     let named = PATIENT.iter().chain(&["Musterfrau"]).find(|name| text.contains(*name));
     assert!(named.is_none(), "{named:?} is in {text}");
 }
@@ -84,7 +84,7 @@ pub fn amlp(arguments: &[&str], paths: &[&Path]) -> String {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{stderr}");
     let stdout = String::from_utf8(output.stdout).unwrap();
-    [&*stderr, &*stdout].into_iter().for_each(assert_names_nobody);
+    [&*stderr, &*stdout].into_iter().for_each(assert_names_no_patient);
     stdout
 }
 

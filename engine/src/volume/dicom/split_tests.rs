@@ -42,7 +42,7 @@ fn two_reconstructions_in_one_series_are_two_volumes() {
 }
 
 #[test]
-fn a_localiser_parallel_to_the_slices_is_no_slice() {
+fn a_localiser_parallel_to_the_slices_is_not_a_slice() {
     let mark = |index: usize, data: &mut DataSet| {
         data.put_text(
             Tag::IMAGE_TYPE,
