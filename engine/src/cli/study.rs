@@ -12,8 +12,8 @@ use crate::device::{Compute, open_all};
 use crate::event::{Control, Event};
 use crate::run::study::StudyFolder;
 use crate::study::{
-    EndedRun, JobState, Plan, Shard, Splits, StudyContext, StudyProgress, estimate, plan_on_cohort, ready_plan,
-    run as run_study,
+    EndedRun, JobEstimate, JobState, Plan, Shard, Splits, StudyContext, StudyProgress, estimate, plan_on_cohort,
+    ready_plan, run as run_study,
 };
 use crate::words::plural;
 
@@ -97,7 +97,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.dry_run {
         let folder = StudyFolder::new(&out);
         let splits = Splits::read_or_draw(&plan, &folder, &compute, &control)?;
-        let estimate = estimate(&splits.jobs(&plan), &folder, &compute, &control)?;
+        let mut on_measure = |job: &JobEstimate| eprintln!("timed {}: {}", job.label, duration(job.seconds));
+        let estimate = estimate(&splits.jobs(&plan), &folder, &compute, &control, &mut on_measure)?;
         if args.json {
             return print_json(&estimate);
         }

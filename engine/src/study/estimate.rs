@@ -44,11 +44,18 @@ pub struct StudyEstimate {
     pub hours: f64,
 }
 
-/// Lists the runs of a study and measures the time per step of each kind of run. Trains no run and writes no lock.
+/// Lists the runs of a study and measures the time per step of each kind of run, which takes minutes for large networks. Calls
+/// `on_measure` with the first run of each kind. Trains no run and writes no lock.
 ///
 /// # Errors
 /// A cohort that cannot be read; cancellation.
-pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, control: &Control) -> Result<StudyEstimate> {
+pub fn estimate(
+    jobs: &Jobs<'_>,
+    folder: &StudyFolder,
+    compute: &Compute,
+    control: &Control,
+    on_measure: &mut dyn FnMut(&JobEstimate),
+) -> Result<StudyEstimate> {
     let pilots = jobs.pilots()?;
     let lock = Lock::read(jobs, folder)?.map_or_else(|| Lock::preliminary(jobs), Ok)?;
     let mut all: Vec<(String, Job)> = pilots.into_iter().map(|pilot| (format!("pilot: {pilot}"), pilot.job)).collect();
@@ -62,15 +69,20 @@ pub fn estimate(jobs: &Jobs<'_>, folder: &StudyFolder, compute: &Compute, contro
             if estimates.iter().any(|estimate| estimate.run == *name) {
                 continue;
             }
+            let known = meter.known.len();
             let (steps, per_step) = meter.measure(config, &job.split)?;
-            estimates.push(JobEstimate {
+            let estimate = JobEstimate {
                 label: label.clone(),
                 stage: config.stage,
                 run: name.clone(),
                 steps,
                 seconds: steps as f64 * per_step,
                 done: done || cost(folder, name).is_some(),
-            });
+            };
+            if meter.known.len() > known {
+                on_measure(&estimate);
+            }
+            estimates.push(estimate);
         }
     }
     let hours = estimates.iter().filter(|job| !job.done).map(|job| job.seconds).sum::<f64>() / 3600.0;
