@@ -273,6 +273,9 @@ fn unfit(
 }
 
 /// How the grids of a mask and its image differ, in short sentences.
+///
+/// # Errors
+/// A mask that cannot be read, or whose lesions all lie outside the image, where resampling would leave none.
 fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remedy) -> Result<String, Failure> {
     let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
     let (mask, _) = read_masks(files, &options)?;
@@ -287,6 +290,11 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
         format!("Mask: {of_mask}. Image: {of_image}.")
     };
     let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
+    if kept == 0.0 && own > 0.0 {
+        let path = files.first().map_or(Path::new(""), PathBuf::as_path).display();
+        let why = format!("{path}: the mask lies outside the image. {sizes} Choose the mask of this image.");
+        return Err(Failure::Error(why));
+    }
     Ok(format!(
         "The mask is on a different grid from the image: {difference}. {sizes} Resampled to the nearest voxel, {kept:.2} of \
          its {own:.2} ml lie in the image."

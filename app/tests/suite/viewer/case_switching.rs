@@ -190,7 +190,9 @@ fn a_name_without_an_extension_is_saved_as_nifti() {
 fn a_listed_case_opens_despite_an_unusable_mask() {
     let folder = tempfile::tempdir().unwrap();
     let root = write_cohort(folder.path());
-    write_mask(&root.join("patient_1/seg.nii.gz"), &phantom::oblique(), phantom::STORED, phantom::truth);
+    let mut grid = straight();
+    grid.world_from_voxel.translation.x += 0.6;
+    write_mask(&root.join("patient_1/seg.nii.gz"), &grid, phantom::STORED, phantom::truth);
     let window = open_files(&[&root]);
     assert_eq!(document(&window).title, "patient_1");
     assert!(document(&window).reference().is_none());

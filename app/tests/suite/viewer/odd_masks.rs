@@ -93,6 +93,25 @@ fn a_scan_opens_without_a_mask_on_another_grid() {
     assert!(notices(&window, Severity::Info).iter().any(|n| n.starts_with("Nothing to save")));
 }
 
+/// Resampling was offered, which left an empty mask.
+#[test]
+fn a_mask_outside_the_image_is_refused_with_what_to_choose() {
+    let files = Files::new();
+    shifted_mask(&files, 500.0);
+    let mut window = open_files(&[&files.scan, &files.truth]);
+    let outside = |window: &Window| {
+        let messages = errors(window);
+        assert!(document(window).reference().is_none() && !has(window, "Resample"));
+        assert!(messages.last().unwrap().contains("lies outside the image"), "{messages:?}");
+        assert!(messages.last().unwrap().contains("Choose the mask of this image"), "{messages:?}");
+        messages.len()
+    };
+    assert_eq!(outside(&window), 1);
+    // As well when it is opened later.
+    send(&mut window, Intent::open_paths(vec![files.truth.clone()]));
+    outside(&window);
+}
+
 #[test]
 fn a_soft_mask_can_be_thresholded() {
     let files = Files::new();
