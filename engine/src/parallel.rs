@@ -1,6 +1,6 @@
 //! Parallel loops whose thread handling is compiled once.
 //!
-//! Rayon's iterators are compiled anew for every closure and element type, which would make up a third of this crate's machine
+//! Rayon's iterators are compiled again for every closure and element type, which would make up a third of this crate's machine
 //! code. Here the pool calls every closure through a pointer. That costs nanoseconds per call, so a call should take at least
 //! microseconds: a slice, a row of pieces, a case.
 

@@ -233,7 +233,7 @@ fn leave(ui: &Ui, draft: &mut Option<Draft>, value: &mut f64, spec: &NumberSpec<
     changed
 }
 
-/// Tells assistive technology of the problem, and draws it below the field if `below`.
+/// Reports the problem to assistive technology, and draws it below the field if `below`.
 fn show_problem(ui: &Ui, response: &Response, problem: String, below: bool) {
     ui.accesskit_node_builder(response.id, |node| {
         node.set_invalid(egui::accesskit::Invalid::True);
