@@ -159,7 +159,7 @@ pub fn actions(list: &mut ActionList, state: &State) {
         change(format!("Order: {name}"), &|c| c.order = order);
     }
     for grid in state.session.masking.controls.grids() {
-        change(format!("Patches: {grid} x {grid}"), &|c| c.grid = grid);
+        change(format!("Patches: {grid} \u{d7} {grid}"), &|c| c.grid = grid);
     }
     list.add(group, "Default settings", "", send(MaskingCommand::Reset));
     let pinned = state.session.masking.pinned.is_some();

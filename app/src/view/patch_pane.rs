@@ -26,6 +26,8 @@ const MARGIN: (f64, f64, f64) = (0.07, 17.0, 24.0);
 const BARE_MARGIN: f64 = 13.0;
 /// Margin without a name but with a badge, which must not cover the picture.
 const BADGED_MARGIN: f64 = 19.0;
+/// Minimum margin beside a name and a badge.
+const NAMED_BADGE_MARGIN: f64 = 23.0;
 
 /// A slice of the scan on its native grid, instead of the crop.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -252,6 +254,7 @@ impl<'a> PatchPane<'a> {
             return if self.badge.is_some() { BADGED_MARGIN } else { BARE_MARGIN };
         }
         let (share, least, most) = MARGIN;
+        let least = if self.badge.is_some() { NAMED_BADGE_MARGIN } else { least };
         (share * size.min_element()).clamp(least, most)
     }
 

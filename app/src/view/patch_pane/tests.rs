@@ -52,6 +52,14 @@ fn the_slice_fits_the_pane_and_patches_follow_the_patients_axes() {
 }
 
 #[test]
+fn the_badge_beside_a_name_covers_no_patch() {
+    let tall = Rect::from_min_size(RECT.min, vec2(200.0, 200.0));
+    let top = |badge| PatchPane { badge, ..pane() }.placed(tall).picture().top() - tall.top();
+    // Its height and its distance from the edge.
+    assert!(top(Some("other spacing")) >= 22.0 && top(None) < 18.0);
+}
+
+#[test]
 fn the_badge_of_a_bare_pane_covers_no_patch() {
     for badge in [None, Some("not trained on")] {
         let pane = PatchPane { bare: true, badge, ..pane() };

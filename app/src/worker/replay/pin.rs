@@ -13,8 +13,10 @@ use glam::DVec3;
 
 use super::SLOT;
 use super::live::show_pins;
+use crate::scene::{DisplayGrid, PlaneMode};
 use crate::state::timeline::{PinSettings, WantedPin};
 use crate::state::{CaseId, Severity, State};
+use crate::widget::format;
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
 /// Message when there is neither a run nor a cohort.
@@ -71,29 +73,44 @@ pub fn pin_shown_slice(state: &mut State, jobs: &mut Jobs) {
     });
 }
 
+/// The prepared slice nearest to the shown one.
+pub struct NearestSlice {
+    pin: Pin,
+    /// The numbers of the shown slice and of the pinned one, if they differ because slices are resampled.
+    moved: Option<[usize; 2]>,
+}
+
 impl Job for PinShownSlice {
-    type Output = Pin;
+    type Output = NearestSlice;
 
     fn spec(&self) -> Spec {
         Spec::new(SLOT, format!("Pinning a slice of {}", self.title)).of_case(self.case)
     }
 
-    fn run(&self, handle: &JobHandle) -> Result<Pin, Failure> {
-        let pin = prepared_slice(self)?;
+    fn run(&self, handle: &JobHandle) -> Result<NearestSlice, Failure> {
+        let nearest = nearest_slice(self)?;
         handle.check()?;
-        Ok(pin)
+        Ok(nearest)
     }
 
-    fn apply(self, result: Result<Pin, Failure>, state: &mut State, _: &mut Jobs) {
+    fn apply(self, result: Result<NearestSlice, Failure>, state: &mut State, _: &mut Jobs) {
         match result {
-            Ok(pin) => add(state, pin, Some(PinSettings::of(&self.config, self.run.as_deref()))),
+            Ok(NearestSlice { pin, moved }) => {
+                add(state, pin, Some(PinSettings::of(&self.config, self.run.as_deref())));
+                if let Some([shown, pinned]) = moved {
+                    let spacing = format::spacing(self.config.preprocess.spacing);
+                    let why =
+                        format!("With a spacing of {spacing}, slice {shown} is not used. Slice {pinned} is nearest.");
+                    state.notice(Severity::Info, format!("Slice {pinned} was pinned"), why);
+                }
+            }
             Err(failure) => failure.report(&self.spec().title, state),
         }
     }
 }
 
-/// The preprocessed slice nearest to a world position, from the header of the scan.
-fn prepared_slice(shown: &PinShownSlice) -> Result<Pin> {
+/// The prepared slice nearest to the shown one, from the header of the scan.
+fn nearest_slice(shown: &PinShownSlice) -> Result<NearestSlice> {
     let config = &shown.config;
     let cohort = config.data.discover()?;
     let case = find(&cohort, shown).ok_or_else(|| {
@@ -104,12 +121,18 @@ fn prepared_slice(shown: &PinShownSlice) -> Result<Pin> {
     let image = image.ok_or_else(|| {
         Error::config("modality", config.data.modality.join(", "), format!("{} does not have it", case.id))
     })?;
-    let grid = geometry(&Volume::read_grid(&image.path)?, &config.preprocess)?.prepared_grid();
-    let at = grid.world_from_voxel.inverse().transform_point3(shown.world).z.round();
-    if !(0.0..grid.shape[2] as f64).contains(&at) {
-        return Err(Error::config("slice", at, format!("it is outside the prepared scan of {}", case.id)));
+    let grid = Volume::read_grid(&image.path)?;
+    let display = DisplayGrid::new(&grid, PlaneMode::Native);
+    if display.voxel_at(shown.world).is_none() {
+        return Err(Error::config("slice", shown.world, format!("it is outside the scan of {}", case.id)));
     }
-    Ok(Pin::new(case.id.clone(), at as u32))
+    let slice = display.index_at(shown.world)[2];
+    let plan = geometry(&grid, &config.preprocess)?;
+    // Reversing the order twice is the identity.
+    let at = plan.prepared_slice_of(plan.from_feet(slice));
+    let pinned = plan.source_slice_of(at);
+    let moved = (pinned != slice).then(|| [slice + 1, pinned + 1]);
+    Ok(NearestSlice { pin: Pin::new(case.id.clone(), at as u32), moved })
 }
 
 /// The open case in a cohort: by its file, else by its name.
@@ -118,4 +141,41 @@ fn find<'a>(cohort: &'a Cohort, shown: &PinShownSlice) -> Option<&'a Case> {
         |a: &Path, b: &Path| a == b || a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b);
     let by_file = cohort.cases.iter().find(|case| case.images.values().any(|image| same(&image.path, &shown.image)));
     by_file.or_else(|| cohort.case(&shown.title))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use engine::preprocess::Spacing;
+    use engine::volume::Grid;
+    use engine::volume::nifti::write_volume;
+    use glam::DAffine3;
+
+    use super::*;
+
+    /// Slice 14 was shown, and slice 15 was pinned without a word.
+    #[test]
+    fn a_slice_that_resampling_skips_is_replaced_by_the_nearest_and_both_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let patient = folder.path().join("P");
+        std::fs::create_dir(&patient).unwrap();
+        let image = patient.join("flair.nii.gz");
+        let volume = Volume::from_f32(Grid::new([4, 4, 23], DAffine3::IDENTITY), vec![1.0; 368]);
+        write_volume(&image, &volume).unwrap();
+        let mut config = Config::default();
+        (config.data.cohort, config.data.modality) = (folder.path().to_path_buf(), vec!["flair".into()]);
+        let nearest = |millimetres: f64, slice: f64| {
+            let mut config = config.clone();
+            config.preprocess.spacing = Spacing::Millimetres([1.0, 1.0, millimetres]);
+            let (case, config, title) = (CaseId(1), Arc::new(config), "P".to_owned());
+            let world = DVec3::new(1.0, 1.0, slice);
+            nearest_slice(&PinShownSlice { case, config, run: None, title, image: image.clone(), world }).unwrap()
+        };
+        // Every second slice is prepared: 1, 3, .. 23.
+        let shown = nearest(2.0, 13.0);
+        assert_eq!((shown.pin, shown.moved), (Pin::new("P", 6), Some([14, 13])));
+        let used = nearest(2.0, 14.0);
+        assert_eq!((used.pin, used.moved), (Pin::new("P", 7), None));
+        assert_eq!(nearest(1.0, 13.0).moved, None);
+    }
 }

@@ -236,6 +236,26 @@ fn the_form_can_be_set_up_like_a_run() {
     assert!(errors(&window).iter().all(|message| message.contains("some/cohort")), "its cohort does not exist");
 }
 
+/// The page led from a run only to Watch. Fine-tuning it, or its results, had to be found on other pages.
+#[test]
+fn the_selected_run_leads_to_its_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut window = table(folder.path());
+    click(&mut window, "Run third");
+    click(&mut window, "Results of this run");
+    assert_eq!(state(&window).session.train.page, TrainPage::Results);
+    assert_eq!(state(&window).session.runs.results, Some(folder.path().join("third")));
+    send(&mut window, Command::Train(TrainCommand::ShowPage(TrainPage::Runs)));
+    click(&mut window, "Run first");
+    click(&mut window, "Fine-tune this run");
+    let (train, from) = (&state(&window).session.train, folder.path().join("first"));
+    assert_eq!(
+        (train.page, train.form.stage, &train.form.finetune.labels.from),
+        (TrainPage::Setup, Stage::Finetune, &from)
+    );
+    assert_eq!(train.form.name, "finetune-first");
+}
+
 #[test]
 fn a_form_that_is_set_up_like_a_run_is_shown_from_its_first_line() {
     let folder = tempfile::tempdir().unwrap();

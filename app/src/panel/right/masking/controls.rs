@@ -66,7 +66,7 @@ fn draw(ui: &mut Ui, controls: &mut Controls) -> bool {
     let hints = Slider::new(&mut controls.mask.hints, "Hints", 0.0..=0.9).decimals(2).step(0.05);
     changed |= hints.show(ui).on_hover_text("Fraction of the foreground that stays visible").changed();
     let (side, units) = (controls.patch_px(), controls.units());
-    let names: Vec<String> = units.iter().map(|unit| format!("{unit} x {unit} patches")).collect();
+    let names: Vec<String> = units.iter().map(|unit| format!("{unit} \u{d7} {unit} patches")).collect();
     let mut choices: Vec<(usize, &str)> =
         units.iter().map(|unit| unit * side).zip(names.iter().map(String::as_str)).collect();
     if let Some(first) = choices.first_mut() {
@@ -129,13 +129,13 @@ pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
     let mut controls = state.session.masking.controls.clone();
     let mut changed = false;
     let size = controls.preprocess.size;
-    let note = format!("{0} x {0} of {1} px", controls.grid, size / controls.grid.max(1));
+    let note = format!("{0} \u{d7} {0} of {1} px", controls.grid, size / controls.grid.max(1));
     Section::new("Grid and crop").note(&note).show(ui, |ui| {
         let mut grids = controls.grids();
         if !grids.contains(&controls.grid) {
             grids.push(controls.grid);
         }
-        let names: Vec<String> = grids.iter().map(|grid| format!("{grid} x {grid}")).collect();
+        let names: Vec<String> = grids.iter().map(|grid| format!("{grid} \u{d7} {grid}")).collect();
         let choices: Vec<(usize, &str)> = grids.into_iter().zip(names.iter().map(String::as_str)).collect();
         changed |= Select::new("Grid", &choices).show(ui, &mut controls.grid).changed();
         let field = NumberField::new(&mut controls.preprocess.size, "Crop").range(SIZES[0]..=SIZES[1]);

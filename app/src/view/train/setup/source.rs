@@ -73,10 +73,8 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
         "fully supervised baseline"
     } else if form.finetune.labels.corrections.is_some() {
         "continues this run with the corrected masks of its cohort"
-    } else if latest.is_some_and(|run| run.path == chosen) {
-        "weights of the latest pre-training, with a new head"
     } else {
-        "weights of this run, with a new head"
+        "weights of this pre-training, with a new head"
     };
     let mut now = chosen.clone();
     field::row(ui, None, note, |ui| {
@@ -92,7 +90,7 @@ fn from(ui: &mut Ui, state: &State, form: &Form, sender: &Sender) {
         });
     });
     if let Some(run) = latest.filter(|run| run.path != chosen) {
-        let offer = format!("Start from {}, the latest pre-training", run.name);
+        let offer = format!("Start from {} instead", run.name);
         if ui.add(PushButton::new(&offer).kind(ButtonKind::Quiet).icon(icon::BRAIN)).clicked() {
             now.clone_from(&run.path);
         }
