@@ -129,7 +129,7 @@ impl Group<'_> {
 
     /// True if the folder has images of many patients: at least two with masks of their names or numbers, or numbered ones. A
     /// patient's folder would have the same names as another one's, so each name must be one of a kind.
-    pub fn is_of_many(&self, is_unique: impl Fn(&str) -> bool) -> bool {
+    pub fn is_of_many(&self, is_unique: impl Fn(&str) -> bool, is_only: bool) -> bool {
         let images = self.images();
         let by_modality = self.files.iter().any(|(_, role)| matches!(role, Some(FolderRole::Modality(_))));
         // `train/flair/1_FLAIR_isovox` and `train/t1/1_T1_isovox`.
@@ -146,7 +146,15 @@ impl Group<'_> {
                 |(mask, in_folder): &(&str, bool)| (*in_folder && belongs_to(mask, id)) || are_counterparts(mask, id);
             !is_known_name(id) && masks.iter().any(is_mask)
         };
-        ids.iter().filter(is_paired).count() > 1 || (are_numbered(&ids) && is_of_many(&name_of(&self.owner), ids.len()))
+        ids.iter().filter(is_paired).count() > 1
+            || (are_numbered(&ids) && is_of_many(&name_of(&self.owner), ids.len(), is_only))
+    }
+
+    /// True if all its images have names of other folders: `out/P01` beside `P01/flair` is a result, no patient.
+    pub fn is_named_after(&self, folders: &BTreeSet<String>) -> bool {
+        let (images, own) = (self.images(), name_of(&self.owner));
+        let is_other = |image: &&str| *image != own && !is_known_name(image) && folders.contains(*image);
+        !images.is_empty() && images.iter().all(is_other)
     }
 
     /// The scans of the group, and its masks without a scan.

@@ -28,7 +28,7 @@ const MASK_FOLDER_WORDS: [&str; 18] = [
 const IMAGES_WORDS: [&str; 6] = ["images", "scans", "nifti", "volumes", "data", "studies"];
 
 /// Words for a part of a cohort, with or without a number: no patient's folder is named `Training Batch 1`.
-const PART_WORDS: [&str; 18] = [
+const PART_WORDS: [&str; 24] = [
     "train",
     "training",
     "test",
@@ -47,6 +47,12 @@ const PART_WORDS: [&str; 18] = [
     "cases",
     "patients",
     "subjects",
+    "all",
+    "controls",
+    "healthy",
+    "normal",
+    "hgg",
+    "lgg",
 ];
 
 /// Content of a patient's subfolder, by its name.
@@ -92,11 +98,15 @@ pub(super) fn is_named_for_masks(folder: &str) -> bool {
 
 /// True if a folder may be named after a patient: it has a number, and no word for a part of a cohort.
 pub(super) fn may_name_patient(folder: &str) -> bool {
-    let is_part = |word: &String| {
+    has_digit(folder) && !names_part(folder)
+}
+
+/// True if a folder's name has a word for a part of a cohort, or for its images.
+pub(super) fn names_part(folder: &str) -> bool {
+    words(folder).iter().any(|word| {
         let plain = word.trim_end_matches(|c: char| c.is_ascii_digit());
         PART_WORDS.contains(&plain) || IMAGES_WORDS.contains(&plain) || is_specific_modality(word)
-    };
-    has_digit(folder) && !words(folder).iter().any(is_part)
+    })
 }
 
 /// True for a name that begins with the word for a patient: `Patient_01`, `sub-3`.

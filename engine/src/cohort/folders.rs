@@ -31,7 +31,16 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     let other_format = listing.other_format;
     let (mut drafts, folders) = bids_drafts(listing.folders, options, problems);
     let mut strays = Vec::new();
-    for group in groups(&folders, root) {
+    let groups = groups(&folders, root);
+    let names: BTreeSet<String> =
+        groups.iter().filter(|group| group.owner != root).map(|group| name_of(&group.owner)).collect();
+    for group in groups {
+        if group.owner != root && group.is_named_after(&names) {
+            let what =
+                "not used: its files are named like the folders of patients. Put masks into a folder named masks";
+            problems.push(Problem::of_file(None, &group.owner, what));
+            continue;
+        }
         let (found, masks) = group.drafts(options, problems);
         drafts.extend(found);
         strays.extend(masks);
@@ -155,8 +164,9 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     for image in groups.iter().filter(|group| !group.is_of_masks).flat_map(Group::images) {
         *counts.entry(image.to_owned()).or_default() += 1;
     }
+    let is_only = groups.iter().filter(|group| !group.is_of_masks && !group.images().is_empty()).count() == 1;
     for group in groups.iter_mut().filter(|group| !group.is_of_masks) {
-        group.is_shared |= group.is_of_many(|image| counts.get(image) == Some(&1));
+        group.is_shared |= group.is_of_many(|image| counts.get(image) == Some(&1), is_only);
     }
     groups
 }

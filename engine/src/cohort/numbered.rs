@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::folder_names::may_name_patient;
+use super::folder_names::{may_name_patient, names_part};
 use super::names::{is_known_name, modality_word};
 use super::nnunet::numbered_channels;
 use super::session::{MOST_SCANS, names_session, names_year};
@@ -26,9 +26,10 @@ pub(super) fn are_numbered(stems: &BTreeSet<&str>) -> bool {
         && numbered_channels(stems.iter().copied()).is_none()
 }
 
-/// True if a folder with these numbered images is not one patient's: its name is no patient's, or it has too many.
-pub(super) fn is_of_many(folder: &str, images: usize) -> bool {
-    !may_name_patient(folder) || images > MOST_SCANS
+/// True if a folder with these numbered images is not one patient's: it is named as a part of a cohort, it has too many, or it
+/// is the only folder and not named like a patient.
+pub(super) fn is_of_many(folder: &str, images: usize, is_only: bool) -> bool {
+    names_part(folder) || images > MOST_SCANS || (is_only && !may_name_patient(folder))
 }
 
 /// A name with `#` for each of its numbers.
@@ -82,10 +83,11 @@ mod tests {
     #[test]
     fn a_folder_named_like_a_patient_has_few_scans() {
         for part in ["Training Batch 1", "CT-0", "COVID-19-CT-Seg_20cases", "all", "test2"] {
-            assert!(is_of_many(part, 2), "{part}");
+            assert!(is_of_many(part, 2, false), "{part}");
         }
         for patient in ["P01", "001", "TCGA-02-0006", "sub-1", "Patient_7"] {
-            assert!(!is_of_many(patient, 12) && is_of_many(patient, 13), "{patient}");
+            assert!(!is_of_many(patient, 12, true) && is_of_many(patient, 13, false), "{patient}");
         }
+        assert!(is_of_many("MosMed", 2, true) && !is_of_many("Smith", 2, false), "one of several may be a patient");
     }
 }

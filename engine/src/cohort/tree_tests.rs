@@ -167,6 +167,7 @@ fn numbered_scans_of_a_patient_are_one_patient() {
         &["A/volume-0.nii", "A/segmentation-0.nii*", "A/volume-1.nii", "A/segmentation-1.nii*", "B/volume-0.nii"],
         // A folder with a patient's name.
         &["P01/scan1.nii", "P01/scan2.nii", "P02/scan3.nii", "P02/scan4.nii"],
+        &["Smith/scan1.nii", "Smith/scan2.nii", "Jones/scan3.nii", "Jones/scan4.nii"],
         // Dates and sessions.
         &["A/2019-03-04.nii", "A/2020-01-01.nii", "B/2019-05-06.nii", "B/2021-02-03.nii"],
         &["A/flair_time01.nii", "A/flair_time02.nii", "B/flair_time03.nii", "B/flair_time04.nii"],
@@ -264,6 +265,15 @@ fn results_in_a_subfolder_of_a_scan_are_no_patient() {
         let (_folder, cohort) = cohort_of(names);
         assert_eq!(cohort.cases.len(), 4, "{:?}", with_patients(&cohort));
     }
+}
+
+/// Masks saved beside the patients' folders became a patient, whose images were the masks of all others.
+#[test]
+fn results_named_after_patients_are_no_patient() {
+    let (folder, cohort) = cohort_of(&["out/p1.nii*", "out/p2.nii*", "p1/flair.nii", "p2/flair.nii", "p2/seg.nii*"]);
+    assert_eq!(summary(&cohort), ["p1 flair", "p2 flair+"]);
+    let note = cohort.problems.iter().find(|problem| problem.what.starts_with("not used: its files are named like"));
+    assert_eq!(note.unwrap().file, Some(folder.path().join("out").display().to_string()));
 }
 
 /// One patient's mask with a negative value made all masks of the cohort images.
