@@ -56,13 +56,31 @@ impl Spectrum {
 
     /// `|F|^2`, where F is the transform of `difference` `[B, C, n, n]`, 0 outside the band.
     pub fn power(&self, difference: &Tensor<4>) -> Tensor<4> {
-        let rows = |table: &Tensor<4>| table.clone().matmul(difference.clone());
+        let [real, imaginary] = self.transform(difference);
+        (real.clone() * real + imaginary.clone() * imaginary) * self.band.clone()
+    }
+
+    /// The part of real images `[B, C, n, n]` in the band.
+    pub fn filtered(&self, images: &Tensor<4>) -> Tensor<4> {
+        let [real, imaginary] = self.transform(images).map(|part| part * self.band.clone());
+        let both = |rows: &Tensor<4>, x: &Tensor<4>, columns: &Tensor<4>| {
+            rows.clone().matmul(x.clone()).matmul(columns.clone())
+        };
+        let (cosine, sine) = (&self.cosine, &self.sine);
+        // exp(i a) (real - i imaginary) exp(i b), whose own imaginary part is 0.
+        both(cosine, &real, cosine) - both(sine, &real, sine)
+            + both(sine, &imaginary, cosine)
+            + both(cosine, &imaginary, sine)
+    }
+
+    /// Real and negative imaginary part of the transform of real images `[B, C, n, n]`.
+    fn transform(&self, images: &Tensor<4>) -> [Tensor<4>; 2] {
+        let rows = |table: &Tensor<4>| table.clone().matmul(images.clone());
         let (cosine, sine) = (rows(&self.cosine), rows(&self.sine));
         let columns = |x: &Tensor<4>, table: &Tensor<4>| x.clone().matmul(table.clone());
         // exp(-i a) exp(-i b): the tables are symmetric.
         let real = columns(&cosine, &self.cosine) - columns(&sine, &self.sine);
-        let imaginary = columns(&cosine, &self.sine) + columns(&sine, &self.cosine);
-        (real.clone() * real + imaginary.clone() * imaginary) * self.band.clone()
+        [real, columns(&cosine, &self.sine) + columns(&sine, &self.cosine)]
     }
 }
 
@@ -106,6 +124,17 @@ mod tests {
         // All power, 64, is in one of 64 frequencies.
         assert!((error(Band::Low, constant) - 1.0).abs() < 1e-4 && error(Band::High, constant) < 1e-4);
         assert!((error(Band::High, checkers) - 1.0).abs() < 1e-4 && error(Band::Low, checkers) < 1e-4);
+    }
+
+    #[test]
+    fn the_parts_of_an_image_in_both_bands_add_up_to_it() {
+        let device = Device::flex();
+        let image = tensor((0..64).map(|index: usize| (index * index % 11) as f32).collect(), 8, &device);
+        let part = |band| Spectrum::new(8, band, 1.5, &device).filtered(&image);
+        let sum = values(part(Band::Low) + part(Band::High));
+        assert!(sum.iter().zip(values(image.clone())).all(|(a, b)| (a - b).abs() < 1e-4), "{sum:?}");
+        let power = |part: Tensor<4>| values(part.clone() * part).iter().sum::<f32>();
+        assert!(power(part(Band::Low)) > 1.0 && power(part(Band::High)) > 1.0);
     }
 
     /// Of 160 pixels the square has a half-width of 12 frequencies.

@@ -2,14 +2,16 @@
 
 use std::ops::Range;
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{MaskedBatch, MaskedLoss, MaskedTask};
+use super::{MaskedBatch, MaskedLoss, MaskedSlice, MaskedTask};
 use crate::config::{Config, Family, Number, Preset, Pretext};
+use crate::device::Compute;
 use crate::loss::{Band, Spectrum, patch_features};
 use crate::masking::pattern::random;
 use crate::model::record::Transfer;
-use crate::model::{FUSION_LEVELS, FusionNet};
+use crate::model::{FUSION_LEVELS, FusionNet, read_values};
+use crate::patch::PatchGrid;
 use crate::preprocess::SliceData;
 use crate::pretrain::network_config;
 use crate::trainer::Head;
@@ -48,6 +50,15 @@ const HALF_WIDTH: Number = Number {
 /// Masks pixels of tissue with a token. Predicts high frequencies at the slice's size, and low ones at a quarter of it.
 pub struct FreMae {
     config: Config,
+}
+
+impl FreMae {
+    /// The high frequencies at full size, and the low ones at a quarter of it.
+    fn spectra(&self, device: &Device) -> [Spectrum; 2] {
+        let size = self.config.preprocess.size;
+        let half_width = HALF_WIDTH.of(&self.config) * size as f64;
+        [Spectrum::new(size, Band::High, half_width, device), Spectrum::new(size / 4, Band::Low, half_width, device)]
+    }
 }
 
 impl MaskedTask for FreMae {
@@ -101,12 +112,8 @@ impl MaskedTask for FreMae {
         range: Range<usize>,
         device: &Device,
     ) -> Result<MaskedLoss> {
-        let size = self.config.preprocess.size;
-        let half_width = HALF_WIDTH.of(&self.config) * size as f64;
-        let spectra = [
-            Spectrum::new(size, Band::High, half_width, device),
-            Spectrum::new(size / 4, Band::Low, half_width, device),
-        ];
+        let (size, spectra) = (self.config.preprocess.size, self.spectra(device));
+        let (slices, area) = (range.len(), size * size);
         let (image, mask) = (batch.images(range.clone(), device), batch.masks(range, device));
         let [high, low] = net.forward(net.mask(image.clone(), mask), self.config.training.precision);
         let small = patch_features(image.clone(), size / 4);
@@ -115,11 +122,27 @@ impl MaskedTask for FreMae {
             let [high, low] = [spectra[0].error(&of_high), spectra[1].error(&of_low)];
             (high.clone() + low.clone() * weight, high, low)
         };
-        let (loss, of_high, of_low) = sum([high.clone() - image.clone(), low - small.clone()]);
+        // The first channel of both, of which the picture is made.
+        let first = |x: &Tensor<4>, n: usize| x.clone().detach().narrow(1, 0, 1).reshape([slices, 1, n, 1]);
+        let output = Tensor::cat(vec![first(&high, area), first(&low, area / 16)], 2);
+        let (loss, of_high, of_low) = sum([high - image.clone(), low - small.clone()]);
         // A constant has only the zero frequency, so the batch mean is the best constant.
         let (constant, _, _) = sum([image, small - mean(batch)]);
         let diagnostics = vec![("high_error", of_high.detach()), ("low_error", of_low.detach())];
-        Ok(MaskedLoss { loss, name: "spectrum", constant: Some(constant), diagnostics, output: high })
+        Ok(MaskedLoss { loss, name: "spectrum", constant: Some(constant), diagnostics, output })
+    }
+
+    /// The frequencies that the loss reads, from either path.
+    fn show(&self, _: &MaskedSlice<()>, mut output: Vec<f32>) -> Result<Vec<f32>> {
+        let (size, device) = (self.config.preprocess.size, Compute::cpu().device);
+        let low = output.split_off(size * size);
+        let part = |pixels: Vec<f32>, side: usize, spectrum: &Spectrum| {
+            let image = Tensor::from_data(TensorData::new(pixels, [1, 1, side, side]), &device);
+            read_values::<4, f32>(spectrum.filtered(&image), "reading a picture")
+        };
+        let [of_high, of_low] = self.spectra(&device);
+        let low = PatchGrid::new(size, size / 4)?.spread(&part(low, size / 4, &of_low)?);
+        Ok(part(output, size, &of_high)?.into_iter().zip(low).map(|(high, low)| high + low).collect())
     }
 }
 
@@ -160,6 +183,18 @@ mod tests {
             high + low * 1.3
         });
         check_micro_batches::<MaskedMethod<FreMae>>(&config());
+    }
+
+    /// The picture was the path of high frequencies, whose low ones are arbitrary. A constant has low ones only, a checkerboard
+    /// high ones only, each in one of the paths.
+    #[test]
+    fn the_picture_has_the_frequencies_of_either_path() {
+        let task = FreMae::new(&config()).unwrap();
+        let slice = MaskedSlice { pixels: Vec::new(), mask: Vec::new(), target: () };
+        let checkers = |index: usize| if (index / 32 + index % 32).is_multiple_of(2) { 1.0 } else { -1.0 };
+        let high: Vec<f32> = (0..32 * 32).map(|index| checkers(index) + 7.0).collect();
+        let picture = task.show(&slice, [high, vec![2.0; 8 * 8]].concat()).unwrap();
+        assert!(picture.iter().enumerate().all(|(index, v)| (v - checkers(index) - 2.0).abs() < 1e-3), "{picture:?}");
     }
 
     #[test]
