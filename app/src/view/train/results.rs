@@ -9,6 +9,7 @@ use egui::{Align, Align2, Frame, Label, Layout, Margin, RichText, Role, ScrollAr
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 use engine::jobs::evaluation::{PatientRow, RunEvaluation};
 use engine::predict::Choice;
+use engine::run::workspace::DiceSource;
 
 use crate::command::{Command, FileCommand, Sender, TrainCommand};
 use crate::state::runs::Column as RunColumn;
@@ -85,9 +86,12 @@ fn choose(ui: &mut Ui, state: &State, sender: &Sender) {
             let start = run.from.as_deref().map_or_else(|| "random weights".to_owned(), format::file_name);
             let epochs = format::done_of(run.epochs_done, run.epochs, "epoch", "epochs");
             let what = format!("{}, from {start}, {epochs}", RunColumn::Data.text(&state.run_row(run)));
-            let best = run.best_validation;
-            let dice = best.map(|(epoch, dice)| format!("best validation {}, epoch {epoch}", format::ratio(dice)));
-            let dice = dice.unwrap_or_default();
+            let tested = run.evaluated_last.filter(|_| run.dice_of == DiceSource::Test);
+            let dice = match (tested, run.best_validation) {
+                (Some(dice), _) => format!("test Dice {}", format::ratio(dice)),
+                (None, Some((epoch, dice))) => format!("best validation {}, epoch {epoch}", format::ratio(dice)),
+                (None, None) => String::new(),
+            };
             let row = ui.add(ListRow::new(&run.name).subtitle(&what).icon(icon::BRAIN).trailing(&dice));
             if row.accessible_name(format!("Results of {}", run.name)).clicked() {
                 sender.send(Command::Train(TrainCommand::ShowResults(run.path.clone())));

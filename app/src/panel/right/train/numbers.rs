@@ -103,8 +103,10 @@ fn epoch(ui: &mut Ui, run: &OpenRun, row: &EpochSummary) {
             let dice = |value: Option<f64>| value.map_or_else(|| format::NONE.to_owned(), format::ratio);
             ui.add(PropertyRow::new("Training Dice", &dice(row.training_dice)).hint(hint));
             let found = run.history.validations.iter().find(|v| v.0 == row.epoch);
-            let validated = dice(found.map(|v| v.1));
-            ui.add(PropertyRow::new("Validation Dice", &validated).hint("Mean over the validation patients"));
+            if run.config.labels.validate_every > 0 {
+                let validated = dice(found.map(|v| v.1));
+                ui.add(PropertyRow::new("Validation Dice", &validated).hint("Mean over the validation patients"));
+            }
             if found.is_some_and(|v| v.2) {
                 ui.add(Badge::new("best so far").tone(Tone::Ok));
             }

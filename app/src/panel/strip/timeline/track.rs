@@ -200,8 +200,12 @@ fn signs(painter: &Painter, t: &Tokens, run: &OpenRun, at: Pos2, right: f32) {
     };
     let entries = [event, "slice recorded", "checkpoint"]
         .map(|word| painter.layout_no_wrap(word.to_owned(), font::caption(), t.text_dim));
-    // A method without labels never updates any.
-    let first = usize::from(run.stage() == Stage::Pretrain && !run.has_labels());
+    // A method without labels never updates any, and a run may have no validations.
+    let has_events = match run.stage() {
+        Stage::Pretrain => run.has_labels(),
+        Stage::Finetune => run.config.labels.validate_every > 0,
+    };
+    let first = usize::from(!has_events);
     let width: f32 = entries[first..].iter().map(|word| SIGN + word.size().x + space::M).sum();
     if at.x + width > right {
         return;

@@ -89,7 +89,7 @@ fn facts(state: &State, run: &OpenRun, pin: &Pin) -> String {
     let key = SliceKey { run: run.id, stage: run.stage(), pin: pin.clone() };
     let slice = state.cache.timeline.probes.slice(&key).and_then(|seen| seen.as_ref().ok());
     match slice {
-        Some(seen) if !seen.slice.trained => format!("{recorded}, not trained on"),
+        Some(seen) if !seen.slice.trained => format!("not trained on, {recorded}"),
         _ => recorded,
     }
 }
