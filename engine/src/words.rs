@@ -21,7 +21,13 @@ const SERDE: [(&str, &str); 10] = [
 
 /// A message of serde on one line, without the names of Rust's types.
 pub fn of_serde(message: &str) -> String {
-    SERDE.iter().fold(message.replace('\n', " "), |text, (serde, plain)| text.replace(serde, plain))
+    let text = SERDE.iter().fold(message.replace('\n', " "), |text, (serde, plain)| text.replace(serde, plain));
+    match text.split_once("expected struct ") {
+        Some((before, name)) => {
+            format!("{before}expected a group of keys{}", name.trim_start_matches(char::is_alphanumeric))
+        }
+        None => text,
+    }
 }
 
 #[cfg(test)]
@@ -38,5 +44,6 @@ mod tests {
         let message = "invalid type: string \"x\", expected usize";
         assert_eq!(of_serde(message), "invalid type: string \"x\", expected a whole number, 0 or more");
         assert_eq!(of_serde("unknown variant `a`,\nexpected `b`"), "unknown value `a`, expected `b`");
+        assert_eq!(of_serde("expected struct Split at line 1"), "expected a group of keys at line 1");
     }
 }

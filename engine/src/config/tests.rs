@@ -81,6 +81,7 @@ fn an_error_names_the_setting_and_what_is_expected() {
         ("[training]\nschedule = \"cosin\"\n", "x.toml: training.schedule: unknown value `cosin`, expected `constant`"),
         ("[method.mask]\nunits = 3\n", "x.toml: method.mask: unknown key `units`"),
         ("epochs = 3\n", "x.toml: unknown key `epochs`"),
+        ("training = 3\n", "x.toml: training: invalid type: integer `3`, expected a group of keys"),
     ] {
         let error = config().overlay(text, Path::new("x.toml")).unwrap_err().to_string();
         assert!(error.starts_with(expected) && error.lines().count() == 1, "{error}");
