@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use super::drafts::{Draft, name_of, stem_of};
 use super::folder_names::{is_named_patient, may_name_patient};
 use super::names::without_id;
-use super::session::{MOST_SCANS, is_session_folder, session_after};
+use super::session::{MOST_SCANS, is_session_folder, names_session, session_after};
 
 /// Gives every scan a unique id: from its files, its folder, or patient and session.
 pub(super) fn name_scans(drafts: &mut [Draft], root: &Path) {
     name_by_repeated_files(drafts, root);
+    name_by_session_in_files(drafts, root);
     name_by_session_above(drafts, root);
     name_by_parent(drafts, root);
     for draft in drafts.iter_mut().filter(|draft| draft.patient.is_none()) {
@@ -53,6 +54,25 @@ fn name_by_repeated_files(drafts: &mut [Draft], root: &Path) {
     if folders.iter().all(|folder| folder != root && may_name_patient(&name_of(folder))) {
         let is_in = |draft: &Draft| by_files(draft) && draft.session.is_none() && folders.contains(&draft.owner);
         for draft in drafts.iter_mut().filter(|draft| is_in(draft)) {
+            draft.session = Some(std::mem::take(&mut draft.id));
+            draft.id = draft.folder_name();
+        }
+    }
+}
+
+/// Files that name only a session are of the folder's patient, unless it has too many: `P01/2019_flair`, `P01/visit1_flair`.
+fn name_by_session_in_files(drafts: &mut [Draft], root: &Path) {
+    let is_session = |draft: &Draft| {
+        let is_free = draft.patient.is_none() && draft.session.is_none() && !draft.by_folder;
+        let names_only = names_session(&draft.id) && is_session_folder(&draft.id, &draft.folder_name());
+        is_free && draft.owner != root && names_only
+    };
+    let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for draft in drafts.iter().filter(|draft| is_session(draft)) {
+        *counts.entry(draft.owner.clone()).or_default() += 1;
+    }
+    for draft in drafts.iter_mut().filter(|draft| is_session(draft)) {
+        if counts.get(&draft.owner).is_some_and(|count| *count <= MOST_SCANS) {
             draft.session = Some(std::mem::take(&mut draft.id));
             draft.id = draft.folder_name();
         }

@@ -56,7 +56,8 @@ pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<Strin
     let ends: BTreeSet<&str> = possible.values().flatten().copied().collect();
     let repeats: Vec<_> = possible.iter().filter(|(_, ends)| ends.len() > 1).collect();
     // Patients' numbers are many for each prefix (`site1_001` to `site1_050`), time points are few for each patient.
-    let are_few = ends.len() <= possible.len() || repeats.iter().all(|(base, ends)| count_scans(base, ends));
+    let are_few =
+        ends.len() <= possible.len() || repeats.iter().all(|(base, ends)| count_scans(base, ends, possible.len()));
     let are_sessions = !repeats.is_empty() && are_few;
     let of = |id: &&str| {
         let named = ending(id).filter(|(.., certainty)| *certainty == Certainty::Certain || are_sessions);
@@ -66,12 +67,14 @@ pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<Strin
     ids.iter().map(of).collect()
 }
 
-/// True if endings count the scans of a patient: few, each a short word (`P01_m12`) or a shorter number than the patient's
-/// (`P01_1`).
-fn count_scans(patient: &str, ends: &BTreeSet<&str>) -> bool {
+/// True if endings count the scans of one of so many patients: few, each a short word (`P01_m12`), a shorter number than the
+/// patient's (`P01_1`), or the year of one of several patients (`Smith_2019`).
+fn count_scans(patient: &str, ends: &BTreeSet<&str>, patients: usize) -> bool {
     let digits = patient.len() - patient.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let is_number = |end: &str| end.len() < digits && end.chars().all(|c| c.is_ascii_digit());
-    ends.len() <= MOST_SCANS && ends.iter().all(|end| is_short(end) || is_number(end))
+    let is_year = |end: &str| patients > 1 && end.len() == "2019".len() && is_date(end);
+    let is_scan = |end: &&str| is_short(end) || is_number(end) || is_year(end);
+    ends.len() <= MOST_SCANS && ends.iter().all(is_scan)
 }
 
 /// The session at the end of a scan's name, if the rest is the name of a folder: `01` of `training01_01` in `training01`.
@@ -91,7 +94,7 @@ pub(super) fn names_session(stem: &str) -> bool {
             || (GENERAL_WORDS.contains(&word) && !PATIENT_WORDS.contains(&word))
     };
     let mut ends = stem.match_indices(SEPARATORS).map(|(at, _)| &stem[at + 1..]);
-    let is_dated = begins_with_date(stem) || is_date(stem) || ends.any(|end| is_date(end) && end.len() > "2019".len());
+    let is_dated = begins_with_date(stem) || is_date(stem) || ends.any(is_full_date);
     is_dated || words().any(is_session)
 }
 
@@ -122,8 +125,8 @@ fn ending(id: &str) -> Option<(&str, &str, Certainty)> {
 fn certainty(base: &str, end: &str) -> Option<Certainty> {
     let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     let numbered = has_digit(base);
-    let is_dated = || is_date(end) || begins_with_date(end);
-    if is_word(end, &WORDS) || (numbered && (is_dated() || is_word(end, &GENERAL_WORDS))) {
+    let is_dated = begins_with_date(end) || is_full_date(end) || (is_date(end) && numbered);
+    if is_word(end, &WORDS) || is_dated || (numbered && is_word(end, &GENERAL_WORDS)) {
         return Some(Certainty::Certain);
     }
     // `BraTS-GLI-00002-101`: the last number is the time point.
@@ -157,6 +160,11 @@ fn is_date(text: &str) -> bool {
         && within(year, 1980..2100)
         && matches!(lengths[..], [] | [2] | [2, 2])
         && rest.iter().zip([1..13, 1..32]).all(|(part, range)| within(part, range))
+}
+
+/// A date with its day: `2019-03-04`, but not `2015_01`, which may be a year and a patient.
+fn is_full_date(text: &str) -> bool {
+    is_date(text) && text.chars().filter(char::is_ascii_digit).count() == "20190304".len()
 }
 
 /// The folder of a study in an archive: `08-29-2002-NA-PET-CT-21150` or `2002-08-29_PET`.
@@ -203,6 +211,8 @@ mod tests {
             (&["P07_2019", "P07_2020"], &["P07"; 2]),
             (&["ID_2019", "ID_2020", "JD_2019", "JD_2020"], &["ID", "ID", "JD", "JD"]),
             (&["P07_2019-03-04", "P07_20200101"], &["P07"; 2]),
+            (&["Smith_2019-03-04", "Smith_20200101"], &["Smith"; 2]),
+            (&["Smith_2018", "Smith_2019", "Smith_2020", "Jones_2017"], &["Smith", "Smith", "Smith", "Jones"]),
             (&["P07_tp1", "P07_tp2", "P08_baseline", "P08-followup"], &["P07", "P07", "P08", "P08"]),
             (&["sub-1_ses-pre", "sub-1_ses-02"], &["sub-1"; 2]),
             (
@@ -231,6 +241,7 @@ mod tests {
             &["ISLES22_001", "ISLES22_002", "ISLES22_003"][..],
             &["site1_001", "site1_002", "site2_003", "site2_004"],
             &["MS_2001", "MS_2002", "MS_2003"],
+            &["ISLES_2015_01", "ISLES_2015_02", "ISLES_2015_13"],
             &["BraTS2021_00000", "BraTS2021_00002"],
             &["BraTS20_Training_001", "BraTS20_Training_002"],
             &["case_00000", "case_00001"],

@@ -198,6 +198,15 @@ fn folders_say_which_scans_are_of_one_patient() {
             ][..],
             &["P01 | P01_flair_1 image+", "P01 | P01_flair_2 image+", "P02 | P02_flair_1 image+"][..],
         ),
+        // Files that name the session alone.
+        (
+            &["P01/2019_flair.nii", "P01/2020_flair.nii", "P02/2018_flair.nii"],
+            &["P01 | P01_2019 flair", "P01 | P01_2020 flair", "P02 | P02_2018 flair"],
+        ),
+        (
+            &["P01/visit1_flair.nii", "P01/visit2_flair.nii", "P02/baseline_flair.nii"],
+            &["P01 | P01_visit1 flair", "P01 | P01_visit2 flair", "P02 | P02_baseline flair"],
+        ),
         // RHUH-GBM, with more scans a patient than patients.
         (
             &["R-0001/0/R-0001_0_t1.nii", "R-0001/1/R-0001_1_t1.nii", "R-0001/2/R-0001_2_t1.nii"],
