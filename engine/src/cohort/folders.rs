@@ -271,7 +271,8 @@ fn case_of(draft: Draft, check: &mut MaskCheck, problems: &mut Vec<Problem>) -> 
         chosen.push(only.clone());
     } else if let Some(first) = further_masks.first() {
         let folder = first.path.parent().unwrap_or(&first.path);
-        note(folder, format!("{} more masks are not used. Select one by its name", further_masks.len()));
+        let further = plural(further_masks.len(), "more mask is", "more masks are");
+        note(folder, format!("{further} not used. Select one by its name"));
     }
     if let [first, _, ..] = &*chosen {
         let mut names: Vec<&str> = chosen.iter().take(MAX_LISTED).map(|file| file.stem.as_str()).collect();

@@ -305,7 +305,7 @@ fn a_dataset_below_the_folder_is_read_as_one() {
     assert!(error.contains("Dataset001 and other scans") && error.contains("P1"), "{error}");
     write(root, "raw/Dataset002/imagesTr/B_0000.nii", 1);
     let error = Cohort::discover(&root.join("raw")).unwrap_err().to_string();
-    assert!(error.contains("holds 2 datasets: Dataset001, Dataset002. Choose one"), "{error}");
+    assert!(error.contains("contains 2 datasets: Dataset001, Dataset002. Choose one"), "{error}");
 }
 
 /// Two studies of a patient became two patients, so that one could be in the training and the test set.

@@ -48,7 +48,7 @@ pub(super) fn dataset_below(root: &Path) -> Result<Option<PathBuf>> {
         let name = |dataset: &PathBuf| dataset.strip_prefix(root).unwrap_or(dataset).display().to_string();
         let names: Vec<String> = datasets.iter().take(MAX_LISTED).map(name).collect();
         let more = if datasets.len() > MAX_LISTED { ", ..." } else { "" };
-        let why = format!("holds {} datasets: {}{more}. Choose one of them", datasets.len(), names.join(", "));
+        let why = format!("contains {} datasets: {}{more}. Choose one of them", datasets.len(), names.join(", "));
         return if datasets.is_empty() { Ok(None) } else { Err(Error::file(root, why)) };
     };
     let others = list(root)?.folders.into_iter().find(|folder| !folder.path.starts_with(dataset));
@@ -56,7 +56,7 @@ pub(super) fn dataset_below(root: &Path) -> Result<Option<PathBuf>> {
         None => Ok(Some(dataset.clone())),
         Some(other) => {
             let why = format!(
-                "holds the dataset {} and other scans in {}. Choose one of them",
+                "contains the dataset {} and other scans in {}. Choose one of them",
                 dataset.display(),
                 other.path.display()
             );

@@ -437,7 +437,7 @@ fn a_folder_without_images_is_refused_with_its_content() {
     data.put_text(Tag::MODALITY, "SEG");
     let path = write(folder.path(), "seg.dcm", &file_bytes(&data));
     let why = read(&path, &all()).unwrap_err().to_string();
-    assert!(why.ends_with("contains no DICOM image, only SEG"), "{why}");
+    assert!(why.ends_with("contains no DICOM image. Modalities found: SEG"), "{why}");
     let mut mosaic = slice(3, 0);
     mosaic.put_text(Tag::IMAGE_TYPE, "ORIGINAL\\PRIMARY\\M\\MOSAIC");
     let path = write(folder.path(), "mosaic.dcm", &file_bytes(&mosaic));

@@ -114,10 +114,11 @@ impl Library {
                 self.series().map(|series| &*series.modality).filter(|m| !m.is_empty()).collect();
             others.sort_unstable();
             others.dedup();
-            let only = if others.is_empty() { String::new() } else { format!(", only {}", others.join(", ")) };
+            let found =
+                if others.is_empty() { String::new() } else { format!(". Modalities found: {}", others.join(", ")) };
             let mut warnings = self.warnings.iter().chain(self.series().flat_map(|series| &series.warnings));
             let why = warnings.next().map(|warning| format!(" ({warning})")).unwrap_or_default();
-            return Err(Error::file(place, format!("contains no DICOM image{only}{why}")));
+            return Err(Error::file(place, format!("contains no DICOM image{why}{found}")));
         }
         let candidates: Vec<(&Series, usize)> = match selector {
             Some(selector) => Self::matching(selector, &all),
