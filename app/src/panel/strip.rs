@@ -114,7 +114,7 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
         let place = rank.map_or_else(|| format!("{count} slices"), |rank| format!("{} of {count}", rank + 1));
         let color = theme::tokens(ui).text_dim;
         let place = ui.label(RichText::new(place).font(font::number_small()).color(color));
-        place.on_hover_text(format!("Position of the displayed slice. {}.", strip.order));
+        place.on_hover_text(format!("Position of the displayed slice. {}", strip.order));
     });
     text::note(&mut ui, strip.order);
     text::note(&mut ui, strip.note);

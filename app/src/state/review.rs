@@ -30,7 +30,7 @@ impl Document {
         if let Some(comparison) = &self.comparison {
             return Some(Strip {
                 title: "Dice per slice",
-                order: "Slices, lowest Dice first",
+                order: "Slices, lowest Dice first.",
                 note: "Segmentation vs reference. Blank: neither present.",
                 values: comparison.slice_dice(),
                 top: 1.0,
@@ -43,7 +43,7 @@ impl Document {
         worst_first.sort_by(|&a, &b| values[b].partial_cmp(&values[a]).unwrap_or(std::cmp::Ordering::Equal));
         Some(Strip {
             title: "Mean entropy per slice, bit",
-            order: "Slices, highest entropy first",
+            order: "Slices, highest entropy first.",
             note: "of the network's probability, which is not calibrated",
             top: 1.0,
             values,

@@ -147,6 +147,7 @@ fn pair(ui: &mut Ui, [left, right]: [PushButton<'_>; 2]) -> [Response; 2] {
 
 /// The minimum volume, and a button that shows or hides the findings below it.
 fn fold(ui: &mut Ui, state: &State, list: &FindingList, sender: &Sender) {
+    ui.add_space(space::XS);
     let mut minimum = state.session.settings.minimum_ml;
     let small = list.entries.iter().filter(|entry| entry.finding.volume_ml < minimum).count();
     let unfolded = state.session.view.small_findings;

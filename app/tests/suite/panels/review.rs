@@ -391,7 +391,7 @@ fn the_strip_says_what_its_buttons_step_through_and_in_which_order() {
     click(&mut harness, "Worst slice");
     click(&mut harness, "Next better slice");
     assert!(harness.query_by_label(&format!("2 of {count}")).is_some());
-    assert!(harness.query_by_label("Slices, lowest Dice first").is_some());
+    assert!(harness.query_by_label("Slices, lowest Dice first.").is_some());
     // All of it is above the status line, also in the lowest strip.
     harness.state_mut().state.session.settings.strip_height = 0.0;
     let note = harness.get_by_label("Segmentation vs reference. Blank: neither present.").rect();
@@ -400,7 +400,7 @@ fn the_strip_says_what_its_buttons_step_through_and_in_which_order() {
     let by_slice = (0..bench::SHAPE[2]).map(|k| Some(k as f64 / 20.0)).collect();
     state.document.as_mut().unwrap().entropy = Some(Entropy { by_slice });
     let harness = window(Bench::new(state));
-    assert!(harness.query_by_label("Slices, highest entropy first").is_some());
+    assert!(harness.query_by_label("Slices, highest entropy first.").is_some());
 }
 
 #[test]
