@@ -104,7 +104,7 @@ fn median(turns: &[Value], number: impl Fn(&Value) -> Option<f64>) -> f64 {
 }
 
 fn rows(case: Case<'_>, threads: usize) -> anyhow::Result<Vec<Vec<String>>> {
-    let Case { width, batch, size, simd } = case;
+    let Case { width, batch, size, .. } = case;
     let options = [("width", width), ("size", size), ("batch", batch), ("threads", threads), ("runs", RUNS)];
     let mut arguments: Vec<String> = options.iter().flat_map(|(k, v)| [format!("--{k}"), v.to_string()]).collect();
     arguments.extend(["--layout".to_owned(), "channels last".to_owned()]);

@@ -92,13 +92,18 @@ impl ListedStudy {
     }
 }
 
+/// A label budget as shown: "5 %", or a number of patients.
+pub fn budget_name(budget: &str) -> String {
+    budget.replace('%', " %")
+}
+
 /// What a plan compares: "lgg: 4 methods with 5 %, 10 % labelled".
 pub fn contents(plan: &Plan) -> String {
     let cohorts: Vec<&str> = plan.cohorts.iter().map(|cohort| cohort.name.as_str()).collect();
     let methods = format::plural(plan.methods.len(), "method", "methods");
     let mut budgets: Vec<String> = Vec::new();
     for budget in plan.methods.iter().flat_map(|method| plan.budgets(method)) {
-        let budget = budget.replace('%', " %");
+        let budget = budget_name(budget);
         if !budgets.contains(&budget) {
             budgets.push(budget);
         }

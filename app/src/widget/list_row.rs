@@ -201,7 +201,7 @@ mod tests {
     fn a_title_that_does_not_fit_is_shown_whole_on_hover() {
         let long = "A name much too long to be shown whole in the row of a narrow panel of any application";
         let mut harness = harness(
-            |ui, _: &mut ()| {
+            |ui, (): &mut ()| {
                 ui.add(ListRow::new(long));
                 ui.add(ListRow::new("short"));
             },

@@ -120,7 +120,7 @@ mod tests {
     fn a_row_with_a_shortened_name_shows_the_whole_name_on_hover() {
         let name = "a_name_that_is_much_too_long_for_a_row_in_a_window_of_this_width_and_ends_here_at_last";
         let mut harness = harness(
-            |ui, _: &mut ()| drop(ui.add(ThumbnailRow::new(name, "PET").status(icon::DONE, Tone::Ok, "accepted"))),
+            |ui, (): &mut ()| drop(ui.add(ThumbnailRow::new(name, "PET").status(icon::DONE, Tone::Ok, "accepted"))),
             (),
         );
         harness.get_by_label(name).hover();

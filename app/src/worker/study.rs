@@ -9,7 +9,7 @@ use engine::run::study::find_studies;
 use engine::study::{Comparison, StudyRecord, StudyStatus, read_means, read_overview, read_status};
 
 use super::{Failure, Job, JobHandle, Jobs, Spec, name_of};
-use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession};
+use crate::state::study::{ListedStudy, StudyCache, StudyCell, StudySession, budget_name};
 use crate::state::{Slot, State};
 
 /// One read at a time.
@@ -190,7 +190,7 @@ impl Job for ReadStudy {
 pub fn open_patient(state: &mut State, jobs: &mut Jobs, cell: &StudyCell, patient: &str) {
     let Some(folder) = state.study_folder().map(Path::to_path_buf) else { return };
     let Some((shown, rows)) = state.study_segmentations(cell, patient) else {
-        let what = format!("{patient} has no result of {} at {}.", cell.method, cell.budget);
+        let what = format!("{patient} has no result of {} at {}.", cell.method, budget_name(&cell.budget));
         return state.error("The patient was not opened", what);
     };
     jobs.start(patient::FindPatient { folder, patient: patient.to_owned(), shown, rows });

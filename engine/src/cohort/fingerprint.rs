@@ -311,7 +311,7 @@ impl CaseReport {
                 (Ok(image), Some((reference, name))) => {
                     let spaces = image.space.as_deref().zip(reference.space.as_deref());
                     if spaces.is_some_and(|(own, its)| !own.agrees_with(its)) {
-                        let why = format!("has another frame of reference than {name}, so they may not be aligned");
+                        let why = format!("frame of reference differs from {name}, so they may not be aligned");
                         report.add_problem(path, why);
                     }
                     let matched = image.grid.compare(&reference.grid, None);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::drafts::{Draft, name_of, stem_of};
 use super::folder_names::{is_named_patient, may_name_patient};
 use super::names::without_id;
-use super::session::{MOST_SCANS, is_session_folder, names_session, session_after};
+use super::session::{MAX_SCANS, is_session_folder, names_session, session_after};
 
 /// Gives every scan a unique id: from its files, its folder, or patient and session.
 pub(super) fn name_scans(drafts: &mut [Draft], root: &Path) {
@@ -72,7 +72,7 @@ fn name_by_session_in_files(drafts: &mut [Draft], root: &Path) {
         *counts.entry(draft.owner.clone()).or_default() += 1;
     }
     for draft in drafts.iter_mut().filter(|draft| is_session(draft)) {
-        if counts.get(&draft.owner).is_some_and(|count| *count <= MOST_SCANS) {
+        if counts.get(&draft.owner).is_some_and(|count| *count <= MAX_SCANS) {
             draft.session = Some(std::mem::take(&mut draft.id));
             draft.id = draft.folder_name();
         }
@@ -164,7 +164,7 @@ fn name_by_own_folder(drafts: &mut [Draft], root: &Path) {
     found.iter().flatten().for_each(|(folder, _)| *counts.entry(folder).or_default() += 1);
     for (draft, found) in drafts.iter_mut().zip(&found) {
         if let Some((folder, session)) = found
-            && counts.get(folder).is_some_and(|count| *count <= MOST_SCANS)
+            && counts.get(folder).is_some_and(|count| *count <= MAX_SCANS)
         {
             (draft.patient, draft.session) = (Some(name_of(folder)), Some(session.clone()));
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::folder_names::{may_name_patient, names_part};
 use super::names::{is_known_name, modality_word};
 use super::nnunet::numbered_channels;
-use super::session::{MOST_SCANS, names_session, names_year};
+use super::session::{MAX_SCANS, names_session, names_year};
 
 /// True if names are of one or several patterns, each with at least two numbers, and no number counts channels, modalities or
 /// sessions.
@@ -29,7 +29,7 @@ pub(super) fn are_numbered(stems: &BTreeSet<&str>) -> bool {
 /// True if a folder with these numbered images is not one patient's: it is named as a part of a cohort, it has too many, or it
 /// is the only folder and not named like a patient.
 pub(super) fn is_of_many(folder: &str, images: usize, is_only: bool) -> bool {
-    names_part(folder) || images > MOST_SCANS || (is_only && !may_name_patient(folder))
+    names_part(folder) || images > MAX_SCANS || (is_only && !may_name_patient(folder))
 }
 
 /// A name with `#` for each of its numbers.

@@ -20,7 +20,7 @@ const PATIENT_WORDS: [&str; 3] = ["scan", "exam", "study"];
 const SHORT: [&str; 6] = ["m", "w", "v", "d", "y", "mr"];
 
 /// More scans than this are of several patients.
-pub(super) const MOST_SCANS: usize = 12;
+pub(super) const MAX_SCANS: usize = 12;
 
 /// Words for scans of one session.
 const SERIES_WORDS: [&str; 7] = ["series", "echo", "run", "acq", "rep", "stack", "slab"];
@@ -74,7 +74,7 @@ fn count_scans(patient: &str, ends: &BTreeSet<&str>, patients: usize) -> bool {
     let is_number = |end: &str| end.len() < digits && end.chars().all(|c| c.is_ascii_digit());
     let is_year = |end: &str| patients > 1 && end.len() == "2019".len() && is_date(end);
     let is_scan = |end: &&str| is_short(end) || is_number(end) || is_year(end);
-    ends.len() <= MOST_SCANS && ends.iter().all(is_scan)
+    ends.len() <= MAX_SCANS && ends.iter().all(is_scan)
 }
 
 /// The session at the end of a scan's name, if the rest is the name of a folder: `01` of `training01_01` in `training01`.

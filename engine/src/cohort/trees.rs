@@ -10,7 +10,7 @@ use super::folder_names::may_name_patient;
 use super::names::{Role, are_counterparts, mask_role, modality_word, split_suffix, without_id, without_mask_word};
 
 /// Subfolders with scans of a patient's folder above which the folder is one of many patients.
-const MOST_NESTED: usize = 2;
+const MAX_NESTED: usize = 2;
 
 /// Joins drafts of one id in different folders, if their files are named after it and their modalities differ:
 /// `images_structural/ID/ID_T1` and `images_DTI/ID/ID_DTI_FA`, `IXI-T1/ID-T1` and `IXI-T2/ID-T2`.
@@ -70,7 +70,7 @@ pub(super) fn absorb_nested(drafts: &mut Vec<Draft>, root: &Path, problems: &mut
             return false;
         }
         let count = |of: &BTreeMap<PathBuf, usize>, key: &Path| of.get(key).copied().unwrap_or_default();
-        count(&counts, &owner) <= MOST_NESTED || count(&repeats, &below(&draft.place, &owner)) > 1
+        count(&counts, &owner) <= MAX_NESTED || count(&repeats, &below(&draft.place, &owner)) > 1
     };
     let mut strays = Vec::new();
     for draft in drafts.extract_if(.., |draft| is_nested(draft)) {

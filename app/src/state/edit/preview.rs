@@ -104,10 +104,9 @@ impl Preview {
     /// What to draw before a lesion can be found by strokes.
     pub fn next_stroke(&self) -> Option<&'static str> {
         match self.search {
-            Search::Click { .. } => None,
             Search::Strokes(_) if !self.has(true) => Some("Now draw around it with the right button"),
             Search::Strokes(_) if !self.has(false) => Some("Now draw inside it with the left button"),
-            Search::Strokes(_) => None,
+            Search::Click { .. } | Search::Strokes(_) => None,
         }
     }
 

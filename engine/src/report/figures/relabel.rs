@@ -54,7 +54,7 @@ pub fn relabel_sheet(title: &str, slices: &[RelabelRow]) -> Result<Vec<u8>> {
             before.panels.push(Panel::new(format!("epoch {}: before", probe.epoch), picture(slice, &old, &old, &new)));
             let flips = plural(flips, "flip", "flips");
             after.panels.push(Panel::new(format!("after, {flips}"), picture(slice, &new, &old, &new)));
-            before.heading = slice.name.to_owned();
+            slice.name.clone_into(&mut before.heading);
         }
         rows.extend([before, after]);
     }

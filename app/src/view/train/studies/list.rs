@@ -57,11 +57,14 @@ fn row_of(ui: &mut Ui, study: &ListedStudy) -> Response {
     let (what, changed, drawing, color) = match &study.overview {
         Err(why) => (why.clone(), String::new(), icon::WARN, t.warn),
         Ok(StudyOverview { plan, status, changed }) => {
-            let (drawing, color) = match status {
-                status if status.failed() > 0 => (icon::ERROR, t.error),
-                status if status.is_complete() => (icon::DONE, t.ok),
-                status if status.processes > 0 => (icon::TRAIN, t.accent_text),
-                _ => (icon::PENDING, t.text_dim),
+            let (drawing, color) = if status.failed() > 0 {
+                (icon::ERROR, t.error)
+            } else if status.is_complete() {
+                (icon::DONE, t.ok)
+            } else if status.processes > 0 {
+                (icon::TRAIN, t.accent_text)
+            } else {
+                (icon::PENDING, t.text_dim)
             };
             let what = [progress(status), contents(plan), format!("folder {folder}")].join(" \u{b7} ");
             (what, date(*changed), drawing, color)

@@ -10,7 +10,7 @@ use engine::study::summary::{Difference, Group, MethodSummary, Metric};
 
 use crate::command::{Command, Sender, StudyCommand};
 use crate::state::State;
-use crate::state::study::{StudyCell, column_of, is_distance};
+use crate::state::study::{StudyCell, budget_name, column_of, is_distance};
 use crate::theme::{self, Icon, Tokens, font, icon, radius, size, space};
 use crate::widget::format::{self, fixed};
 use crate::widget::scroll_across;
@@ -272,9 +272,9 @@ impl Table<'_> {
     /// The label budget, and the columns of its cells.
     fn head(&self, ui: &Ui, area: Rect, group: &Group, widths: &[f32; 3], t: &Tokens) {
         let patients = format::plural(group.labelled, "labelled patient", "labelled patients");
-        let budget = if group.budget.ends_with('%') { format!("{}: {patients}", group.budget) } else { patients };
-        let what =
-            if group.patients > 0 { format!("{budget}, {} tested", group.patients) } else { group.budget.clone() };
+        let name = budget_name(&group.budget);
+        let budget = if name.ends_with('%') { format!("{name}: {patients}") } else { patients };
+        let what = if group.patients > 0 { format!("{budget}, {} tested", group.patients) } else { name };
         let title = crate::widget::text::one_line(ui, &what, font::strong(), t.text, area.width() - 2.0 * PAD);
         put(ui, pos2(area.left() + PAD, area.top() + LINE / 2.0), Align2::LEFT_CENTER, title);
         for (right, head) in rights(area, widths).into_iter().zip(&self.heads) {
@@ -300,7 +300,7 @@ fn show_cell(
     metric: &str,
 ) -> Response {
     let t = theme::tokens(ui);
-    let name = format!("{} at {}", cell.method, cell.budget);
+    let name = format!("{} at {}", cell.method, budget_name(&cell.budget));
     let response = ui.interact(rect, ui.scope_id().with(("cell", &name)), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::GridCell, ui.is_enabled(), chosen, &name));
     let [mean, spread] = &text.mean;
