@@ -10,8 +10,8 @@ use crate::scene::PlaneMode;
 use crate::state::review::Strip;
 use crate::state::{Document, Mode, PaneId, State};
 use crate::theme::{self, font, icon, size, space};
-use crate::widget::text;
 use crate::widget::{IconButton, StripChart, WorstEnd};
+use crate::widget::{format, text};
 
 /// Width of the column beside the bars.
 const SIDE: f32 = 184.0;
@@ -111,7 +111,8 @@ fn about(mut ui: Ui, strip: &Strip, slice: usize, sender: &Sender) {
         step(IconButton::new(icon::SKIP_BACK, "Worst slice").shortcut("W"), Some(0));
         step(IconButton::new(icon::CHEVRON_LEFT, "Next worse slice"), worse);
         step(IconButton::new(icon::CHEVRON_RIGHT, "Next better slice"), Some(better));
-        let place = rank.map_or_else(|| format!("{count} slices"), |rank| format!("{} of {count}", rank + 1));
+        let place =
+            rank.map_or_else(|| format::plural(count, "slice", "slices"), |rank| format!("{} of {count}", rank + 1));
         let color = theme::tokens(ui).text_dim;
         let place = ui.label(RichText::new(place).font(font::number_small()).color(color));
         place.on_hover_text(format!("Position of the displayed slice. {}", strip.order));

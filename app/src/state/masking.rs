@@ -15,7 +15,7 @@ use engine::preprocess::{Kind, KindChoice, PreprocessConfig};
 use glam::DVec2;
 use serde::{Deserialize, Serialize};
 
-pub use controls::{Controls, DisplayOptions, GRIDS, MAX_EPOCHS, RatioSource, SIZES, Switch};
+pub use controls::{Controls, DisplayOptions, GRIDS, MAX_EPOCHS, Mismatch, RatioSource, SIZES, Switch};
 pub use result::{AllChannels, ClusteredSlice, Network, Pictures, PreparedCase, ReconstructedSlice, RequestStatus};
 pub use sigma::RunSigma;
 

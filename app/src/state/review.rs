@@ -44,7 +44,7 @@ impl Document {
         Some(Strip {
             title: "Mean entropy per slice, bit",
             order: "Slices, highest entropy first.",
-            note: "of the network's probability, which is not calibrated",
+            note: "Entropy of the network's probability. Not calibrated.",
             top: 1.0,
             values,
             worst_first,

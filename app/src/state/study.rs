@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::Color32;
+use engine::cohort::label_budget::LabelShare;
 use engine::edit::EditLabels;
 use engine::study::summary::{Group, MethodSummary, Metric};
 use engine::study::views::TablePlan;
@@ -92,9 +93,16 @@ impl ListedStudy {
     }
 }
 
-/// A label budget as shown: "5 %", or a number of patients.
+/// A label budget as shown before "labelled": "5 %", "2 patients" or "all patients".
 pub fn budget_name(budget: &str) -> String {
-    budget.replace('%', " %")
+    let patients = |count| format::plural(count, "patient", "patients");
+    match budget.parse() {
+        Ok(LabelShare::Percent(share)) => format!("{share} %"),
+        Ok(LabelShare::Count(count)) => patients(count),
+        Ok(LabelShare::Patients(ids)) => patients(ids.len()),
+        Ok(LabelShare::All) => "all patients".to_owned(),
+        Err(_) => budget.to_owned(),
+    }
 }
 
 /// What a plan compares: "lgg: 4 methods with 5 %, 10 % labelled".
@@ -314,6 +322,14 @@ mod tests {
         EditLabels::from_volume(&LabelVolume::new(grid, voxels.to_vec()).unwrap())
     }
 
+    /// A plan may write "5 %", which got two spaces. A bare number was read as anything but patients.
+    #[test]
+    fn a_label_budget_is_named_with_its_unit() {
+        let names = ["5%", "5 %", "2.5%", "1", "12", "all", "patients:A,B", "half"].map(budget_name);
+        let shown = ["5 %", "5 %", "2.5 %", "1 patient", "12 patients", "all patients", "2 patients", "half"];
+        assert_eq!(names, shown);
+    }
+
     /// The list had only the names of folders.
     #[test]
     fn a_listed_study_is_described_by_its_plan() {
@@ -321,7 +337,7 @@ mod tests {
                     cohorts = [{ name = 'lgg', path = 'c', modality = ['flair'] }]\n\
                     methods = [{ name = 'sup' }, { name = 'more', budgets = ['10%', 'all'] }]\n";
         let plan = Plan::from_toml(text, Path::new("plan.toml")).unwrap();
-        assert_eq!(contents(&plan), "lgg: 2 methods with 5 %, 10 %, all labelled");
+        assert_eq!(contents(&plan), "lgg: 2 methods with 5 %, 10 %, all patients labelled");
         let (status, path) = (engine::study::StudyStatus::default(), PathBuf::from("runs/small"));
         let overview = Ok(StudyOverview { plan, status, changed: 1.0 });
         let listed = ListedStudy { path, overview };

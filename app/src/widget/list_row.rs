@@ -1,4 +1,4 @@
-//! A list row. The whole row is clickable; text that does not fit ends in an ellipsis, and the tooltip has the whole title.
+//! A list row. The whole row is clickable; text that does not fit ends in an ellipsis, and the tooltip has all of it.
 
 use std::sync::Arc;
 
@@ -125,10 +125,12 @@ impl<'a> ListRow<'a> {
         let right = if used.width() > 0.0 { used.left() - space::XS } else { inner.right() };
         let whole = !ui.is_rect_visible(rect)
             || self.paint_content(ui, Rect::from_min_max(inner.min, pos2(right, inner.max.y)));
-        (if whole { response } else { response.on_hover_text(self.title) }, value)
+        let all =
+            || self.subtitle.map_or_else(|| self.title.to_owned(), |subtitle| format!("{}\n{subtitle}", self.title));
+        (if whole { response } else { response.on_hover_text(all()) }, value)
     }
 
-    /// True if the whole title is shown.
+    /// True if title and subtitle are shown whole.
     fn paint_content(&self, ui: &Ui, rect: Rect) -> bool {
         let t = theme::tokens(ui);
         let painter = ui.painter();
@@ -154,9 +156,10 @@ impl<'a> ListRow<'a> {
         }
         let color = if self.dim { t.text_dim } else { t.text };
         let title = paint::line(ui, self.title, font::body(), color, right - left);
-        let whole = !title.elided;
+        let mut whole = !title.elided;
         if let Some(subtitle) = self.subtitle {
             let subtitle = paint::line(ui, subtitle, font::caption(), t.text_dim, right - left);
+            whole &= !subtitle.elided;
             paint::put(painter, pos2(left, middle), Align2::LEFT_BOTTOM, title);
             paint::put(painter, pos2(left, middle + 2.0), Align2::LEFT_TOP, subtitle);
         } else {
@@ -211,6 +214,25 @@ mod tests {
             harness.get_by_label(title).hover();
             harness.run_steps(40);
             assert_eq!(harness.query_all_by_label(title).count(), 1 + tooltips, "{title}");
+        }
+    }
+
+    /// The rest of a long path, or of why a run failed, could not be read.
+    #[test]
+    fn a_subtitle_that_does_not_fit_is_shown_whole_on_hover() {
+        let long =
+            "/a/folder/with/a/name/much/too/long/to/be/shown/whole/in/the/row/of/a/narrow/panel/of/any/application";
+        let mut harness = harness(
+            |ui, (): &mut ()| {
+                ui.add(ListRow::new("cut").subtitle(long));
+                ui.add(ListRow::new("fits").subtitle("short"));
+            },
+            (),
+        );
+        for (title, subtitle, tooltips) in [("cut", long, 1), ("fits", "short", 0)] {
+            harness.get_by_label(title).hover();
+            harness.run_steps(40);
+            assert_eq!(harness.query_all_by_label(&format!("{title}\n{subtitle}")).count(), tooltips, "{title}");
         }
     }
 

@@ -72,7 +72,10 @@ pub fn line(ui: &mut Ui, text: RichText) -> Response {
 /// A name on one line. If it does not fit, `distinct` stays: the characters that tell it from the other names of its list.
 pub fn name(ui: &mut Ui, name: &str, distinct: &Range<usize>, font: &FontId, color: Color32) -> Response {
     let galley = super::paint::name(ui, name, distinct, font, color, ui.available_width());
-    ui.add(Label::new(galley)).accessible_name(name)
+    let response = ui.add(Label::new(galley));
+    // The name of a text is its value.
+    ui.accesskit_node_builder(response.id, |node| node.set_value(name));
+    response
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::state::timeline::{OpenRun, Series, WatchView};
 pub use live::{begin_live, end_live, live_events, share_pins};
 pub use open::{SLOT, compare, open};
 pub use pin::{NOTHING_TO_PIN_FOR, PinShownSlice, add as add_pin, pin_shown_slice, remove as remove_pin};
-pub use place::{locate_missing as locate_missing_pins, pin_in};
+pub use place::{locate_missing as locate_missing_pins, pins_in};
 pub use play::{advance, follow_newest, go_to, period, step, toggle};
 pub use probe::read_missing as read_missing_probes;
 pub use read::{RunContent, base_of, read_run};

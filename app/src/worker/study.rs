@@ -190,7 +190,7 @@ impl Job for ReadStudy {
 pub fn open_patient(state: &mut State, jobs: &mut Jobs, cell: &StudyCell, patient: &str) {
     let Some(folder) = state.study_folder().map(Path::to_path_buf) else { return };
     let Some((shown, rows)) = state.study_segmentations(cell, patient) else {
-        let what = format!("{patient} has no result of {} at {}.", cell.method, budget_name(&cell.budget));
+        let what = format!("{patient} has no result of {} with {} labelled.", cell.method, budget_name(&cell.budget));
         return state.error("The patient was not opened", what);
     };
     jobs.start(patient::FindPatient { folder, patient: patient.to_owned(), shown, rows });

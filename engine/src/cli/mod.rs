@@ -220,7 +220,7 @@ const REMEDIES: [(&str, &str); 10] = [
     ("a CT offset", "--ct-offset"),
     ("(preprocess.spacing)", "--spacing, or a larger --scale of a study"),
     ("(preprocess.size)", "--size"),
-    ("study other modalities", "--modality, with --cohort"),
+    ("study other modalities", "--modality, if the study has --cohort"),
     ("another folder for the changed", "--out"),
     ("Give the split of the run", "--split"),
     ("strict = true", "--strict"),

@@ -9,7 +9,7 @@ use super::progress::duration;
 use super::{interruptible, print_json, print_line, print_text, use_threads};
 use crate::cohort::Cohort;
 use crate::device::{Compute, open_all};
-use crate::event::{Control, Event};
+use crate::event::{Control, Event, Stage};
 use crate::run::study::StudyFolder;
 use crate::study::{
     EndedRun, JobEstimate, JobState, Plan, Shard, Splits, StudyContext, StudyProgress, estimate, plan_on_cohort,
@@ -97,7 +97,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     if args.dry_run {
         let folder = StudyFolder::new(&out);
         let splits = Splits::read_or_draw(&plan, &folder, &compute, &control)?;
-        let mut on_measure = |job: &JobEstimate| eprintln!("timed {}: {}", job.label, duration(job.seconds));
+        let mut on_measure = |job: &JobEstimate| {
+            let stage = if job.stage == Stage::Pretrain { "pre-training" } else { "fine-tuning" };
+            eprintln!("timed a step of {stage}, {}: the run takes about {}", job.label, duration(job.seconds));
+        };
         let estimate = estimate(&splits.jobs(&plan), &folder, &compute, &control, &mut on_measure)?;
         if args.json {
             return print_json(&estimate);

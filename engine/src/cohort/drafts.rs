@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::folder_names::FolderRole;
 use super::listing::NiftiFile;
 use super::names::{
-    Family, Role, are_counterparts, composed, is_known_name, is_specific_modality, mask_role, segmented_image,
-    split_suffix, whole_name, without_id, without_mask_word, without_modality,
+    Family, Role, SEPARATORS, are_counterparts, composed, is_known_name, is_specific_modality, mask_role,
+    segmented_image, split_suffix, whole_name, without_id, without_mask_word, without_modality,
 };
 use super::nnunet::split_channel;
 use super::numbered::{are_numbered, is_of_many};
@@ -127,8 +127,9 @@ impl Group<'_> {
         files.map(|(file, _)| file.stem.as_str()).filter(|stem| mask_role(stem).is_none()).collect()
     }
 
-    /// True if the folder has images of many patients: at least two with masks of their names or numbers, or numbered ones. A
-    /// patient's folder would have the same names as another one's, so each name must be one of a kind.
+    /// True if the folder has images of many patients: at least two with masks of their names or numbers, or numbered ones, in a
+    /// folder that is not a patient's. A patient's folder would have the same names as another one's, so each name must be one
+    /// of a kind.
     pub fn is_of_many(&self, is_unique: impl Fn(&str) -> bool, is_only: bool) -> bool {
         let images = self.images();
         let by_modality = self.files.iter().any(|(_, role)| matches!(role, Some(FolderRole::Modality(_))));
@@ -146,11 +147,11 @@ impl Group<'_> {
                 |(mask, in_folder): &(&str, bool)| (*in_folder && belongs_to(mask, id)) || are_counterparts(mask, id);
             !is_known_name(id) && masks.iter().any(is_mask)
         };
-        ids.iter().filter(is_paired).count() > 1
-            || (are_numbered(&ids) && is_of_many(&name_of(&self.owner), ids.len(), is_only))
+        (ids.iter().filter(is_paired).count() > 1 || are_numbered(&ids))
+            && is_of_many(&name_of(&self.owner), ids.len(), is_only)
     }
 
-    /// True if all its images have names of other folders: `out/P01` beside `P01/flair` is a result, no patient.
+    /// True if all its images have names of other folders: `out/P01` beside `P01/flair` is a result, not a patient.
     pub fn is_named_after(&self, folders: &BTreeSet<String>) -> bool {
         let (images, own) = (self.images(), name_of(&self.owner));
         let is_other = |image: &&str| *image != own && !is_known_name(image) && folders.contains(*image);
@@ -208,6 +209,10 @@ impl Group<'_> {
         let owner = name_of(&self.owner);
         let mut named = Vec::new();
         let mut plain: Vec<&'a NiftiFile> = Vec::new();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (file, _) in scans.iter().filter(|(_, folder)| matches!(folder, Some(FolderRole::Modality(_)))) {
+            *counts.entry(&file.stem).or_default() += 1;
+        }
         for &&(file, ref folder) in scans {
             let Some(FolderRole::Modality(modality)) = folder else {
                 plain.push(file);
@@ -217,6 +222,8 @@ impl Group<'_> {
             let split = split_suffix(&file.stem);
             let id = match &split {
                 Some((id, ..)) if many => Some((*id).to_owned()),
+                // A name that folders of two modalities share has none: `PT_001` in `ct` and `pet`.
+                _ if counts.get(&*file.stem).is_some_and(|count| *count > 1) => many.then(|| file.stem.clone()),
                 _ => many.then(|| without_modality(&file.stem)),
             };
             let role = match split {
@@ -345,7 +352,7 @@ fn paired_name(file: &NiftiFile, plain: &[&NiftiFile], further: &[&NiftiFile]) -
 
 /// True if a name equals an id, or begins with it and a separator.
 pub(super) fn belongs_to(stem: &str, id: &str) -> bool {
-    stem.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '-', '.', ' ']))
+    stem.strip_prefix(id).is_some_and(|rest| rest.is_empty() || rest.starts_with(SEPARATORS))
 }
 
 /// The scan of a mask in a subfolder: the only one, unless the mask may be of another patient, else by name.

@@ -200,8 +200,8 @@ pub fn fingerprint_with(
     })
 }
 
-/// Meaning of the labels. The convention of BraTS is no guess for a single label, for a cohort whose tables name other labels,
-/// or for scans that are not known to be MR. Labels outside all regions are reported with their files.
+/// Meaning of the labels. The BraTS convention is not assumed for a single label, for a cohort whose tables name other
+/// labels, or for scans that are not known to be MR. Labels outside all regions are reported with their files.
 fn meaning(cohort: &Cohort, cases: &[CaseFingerprint], problems: &mut Vec<Problem>) -> Result<Option<String>> {
     let labels: BTreeSet<u16> = cases.iter().flat_map(|case| case.labels.iter().copied()).collect();
     if labels.iter().all(|label| *label == 1) {

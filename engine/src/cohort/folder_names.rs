@@ -1,6 +1,6 @@
 //! Says from a folder's name what it has: scans, masks, one modality, a patient, or a part of a cohort.
 
-use super::names::{canonical_modality, is_modality_suffix, is_plain_mask_word, is_specific_modality, words};
+use super::names::{canonical_modality, has_digit, is_modality_suffix, is_modality_word, is_plain_mask_word, words};
 
 /// Last words of a folder of masks whose name says more: `images_segm`, `Infection_Mask`.
 const MASK_FOLDER_WORDS: [&str; 18] = [
@@ -101,11 +101,16 @@ pub(super) fn may_name_patient(folder: &str) -> bool {
     has_digit(folder) && !names_part(folder)
 }
 
+/// True if a folder's name has a word for a modality.
+pub(super) fn names_modality(folder: &str) -> bool {
+    words(folder).iter().any(|word| is_modality_word(word))
+}
+
 /// True if a folder's name has a word for a part of a cohort, or for its images.
 pub(super) fn names_part(folder: &str) -> bool {
     words(folder).iter().any(|word| {
         let plain = word.trim_end_matches(|c: char| c.is_ascii_digit());
-        PART_WORDS.contains(&plain) || IMAGES_WORDS.contains(&plain) || is_specific_modality(word)
+        PART_WORDS.contains(&plain) || IMAGES_WORDS.contains(&plain) || is_modality_word(word)
     })
 }
 
@@ -120,10 +125,6 @@ pub(super) fn is_named_patient(folder: &str) -> bool {
 /// True for a folder of processed scans, which come before the acquired ones in `orig` or `raw_data`: masks are on their grid.
 pub(super) fn is_processed_folder(name: &str) -> bool {
     ["pre", "preprocessed", "preprocessed_data", "processed"].contains(&name.to_lowercase().as_str())
-}
-
-fn has_digit(name: &str) -> bool {
-    name.chars().any(|c| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -153,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_folder_with_a_number_may_be_a_patient() {
-        for patient in ["P01", "001", "TCGA-02-0006", "UPENN-GBM-00001_11", "C19"] {
+        for patient in ["P01", "001", "TCGA-02-0006", "UPENN-GBM-00001_11", "C19", "PT_01", "PD-001"] {
             assert!(may_name_patient(patient), "{patient}");
         }
         for part in ["Training Batch 1", "CT-0", "COVID-19-CT-Seg_20cases", "IXI-T1", "images", "fold2"] {

@@ -12,7 +12,7 @@ use super::names::{
     mask_rank, mask_role, without_id,
 };
 use super::naming::name_scans;
-use super::session::{is_session_folder, patients};
+use super::session::{MAX_SCANS, is_session_folder, patients};
 use super::trees::{absorb_nested, assign_strays, join_trees};
 use super::{Case, Cohort, DiscoverOptions, ExcludedScan, ImageFile, Layout, Problem, bids};
 use crate::words::plural;
@@ -32,8 +32,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     let (mut drafts, folders) = bids_drafts(listing.folders, options, problems);
     let mut strays = Vec::new();
     let groups = groups(&folders, root);
-    let names: BTreeSet<String> =
-        groups.iter().filter(|group| group.owner != root).map(|group| name_of(&group.owner)).collect();
+    let names: BTreeSet<String> = patients_of(&groups, root).map(|group| name_of(&group.owner)).collect();
     for group in groups {
         if group.owner != root && group.is_named_after(&names) {
             let what =
@@ -48,7 +47,7 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
     let mut check = MaskCheck::default();
     absorb_folders_of_masks(&mut drafts, root, &mut check, problems);
     strays.extend(absorb_nested(&mut drafts, root, problems));
-    join_trees(&mut drafts);
+    join_trees(&mut drafts, root);
     let layouts = [Layout::FolderPerPatient, Layout::Bids, Layout::Brats, Layout::Hecktor];
     let count = |layout: &Layout| drafts.iter().filter(|draft| draft.layout == *layout).count();
     if let Some(layout) = layouts.into_iter().rev().max_by_key(count) {
@@ -84,6 +83,12 @@ pub(super) fn discover(root: &Path, listing: Listing, options: &DiscoverOptions)
         return Err(Error::file(root, format!("no scans found here. {advice}{expected}")));
     }
     Ok(cohort)
+}
+
+/// The groups with images in a folder below the cohort's.
+fn patients_of<'a, 'b>(groups: &'b [Group<'a>], root: &'b Path) -> impl Iterator<Item = &'b Group<'a>> {
+    let has_images = |group: &&Group<'_>| !group.is_of_masks && !group.images().is_empty();
+    groups.iter().filter(move |group| group.owner != root).filter(has_images)
 }
 
 /// The scans with BIDS names, which identify patient and session regardless of the folder, and the other files.
@@ -127,6 +132,11 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
     let is_stage = |folder: &Path, name: &str| {
         name == "pre" && folders.iter().any(|other| other.path == folder.with_file_name("orig"))
     };
+    let top = folders.iter().filter_map(|folder| folder.path.strip_prefix(root).ok()?.components().next());
+    let top: BTreeSet<_> = top.collect();
+    // Above many folders, the root is not a patient's, so `MR0001` is not a session.
+    let patient_of =
+        |folder: &Path| if folder == root && top.len() > MAX_SCANS { String::new() } else { name_of(folder) };
     for folder in folders {
         let (mut owner, mut role, mut session, mut place) = (folder.path.as_path(), None, None, None);
         while let Some(parent) = owner.parent().filter(|_| owner != root) {
@@ -135,7 +145,7 @@ fn groups<'a>(folders: &'a [Folder], root: &Path) -> Vec<Group<'a>> {
             let own = if is_stage(owner, &name) { Some(FolderRole::Scans) } else { folder_role(&name) };
             if let Some(own) = own.filter(|_| !is_patient) {
                 role = role.or(Some(own));
-            } else if session.is_none() && is_session_folder(&name, &name_of(parent)) {
+            } else if session.is_none() && is_session_folder(&name, &patient_of(parent)) {
                 (session, place) = (Some(name), Some(owner.to_path_buf()));
             } else {
                 break;

@@ -62,6 +62,9 @@ const SUFFIXES: [(&str, &str, Family); 27] = [
 /// Marks a mask in [`SUFFIXES`].
 const LABEL: &str = "";
 
+/// Characters between the parts of a name.
+pub(super) const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
+
 /// Full names of a mask in a patient's folder, most likely first.
 const LABEL_NAMES: [&str; 8] = ["seg", "mask", "label", "labels", "segmentation", "gtv", "gtvt", "lesion"];
 
@@ -204,9 +207,8 @@ pub(super) fn whole_name(stem: &str, folder: &str) -> Role {
 /// A name without the id that it begins or ends with.
 pub(super) fn without_id<'a>(stem: &'a str, id: &str) -> &'a str {
     let separated = |rest: &'a str, at_start: bool| {
-        let separators = ['_', '-', '.', ' '];
-        let joined = if at_start { rest.starts_with(separators) } else { rest.ends_with(separators) };
-        (rest.is_empty() || joined).then(|| rest.trim_matches(separators))
+        let joined = if at_start { rest.starts_with(SEPARATORS) } else { rest.ends_with(SEPARATORS) };
+        (rest.is_empty() || joined).then(|| rest.trim_matches(SEPARATORS))
     };
     let start = stem.strip_prefix(id).and_then(|rest| separated(rest, true));
     start.or_else(|| stem.strip_suffix(id).and_then(|rest| separated(rest, false))).unwrap_or(stem)
@@ -260,6 +262,11 @@ pub(crate) fn modality_in_name(stem: &str) -> Option<String> {
     is_specific_modality(&suffix).then(|| canonical_modality(&suffix))
 }
 
+/// True for a modality as a word of a folder's name. `PT_01` and `PD_01` are patients.
+pub(super) fn is_modality_word(word: &str) -> bool {
+    !["pt", "pd"].contains(&word) && is_specific_modality(word)
+}
+
 /// The modality that is one of the words of a name: `flair` for `1_FLAIR_isovox`.
 pub(super) fn modality_word(stem: &str) -> Option<String> {
     words(stem).into_iter().find(|word| is_specific_modality(word))
@@ -285,6 +292,10 @@ fn without_word(stem: &str, is_of_kind: impl Fn(&str) -> bool) -> String {
         }
         _ => stem.to_owned(),
     }
+}
+
+pub(super) fn has_digit(name: &str) -> bool {
+    name.chars().any(|c| c.is_ascii_digit())
 }
 
 /// True if a mask's name says that it combines the masks of several raters.

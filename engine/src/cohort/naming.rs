@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::drafts::{Draft, name_of, stem_of};
 use super::folder_names::{is_named_patient, may_name_patient};
-use super::names::without_id;
-use super::session::{MAX_SCANS, is_session_folder, names_session, session_after};
+use super::names::{has_digit, without_id};
+use super::session::{MAX_SCANS, is_session_folder, is_session_of_patients, names_session, session_after};
 
 /// Gives every scan a unique id: from its files, its folder, or patient and session.
 pub(super) fn name_scans(drafts: &mut [Draft], root: &Path) {
@@ -60,7 +60,8 @@ fn name_by_repeated_files(drafts: &mut [Draft], root: &Path) {
     }
 }
 
-/// Files that name only a session are of the folder's patient, unless it has too many: `P01/2019_flair`, `P01/visit1_flair`.
+/// Files that name only a session are of the folder's patient: `P01/2019_flair`, `P01/visit1_flair`. A folder without a number
+/// has few.
 fn name_by_session_in_files(drafts: &mut [Draft], root: &Path) {
     let is_session = |draft: &Draft| {
         let is_free = draft.patient.is_none() && draft.session.is_none() && !draft.by_folder;
@@ -72,7 +73,8 @@ fn name_by_session_in_files(drafts: &mut [Draft], root: &Path) {
         *counts.entry(draft.owner.clone()).or_default() += 1;
     }
     for draft in drafts.iter_mut().filter(|draft| is_session(draft)) {
-        if counts.get(&draft.owner).is_some_and(|count| *count <= MAX_SCANS) {
+        let are_few = counts.get(&draft.owner).is_some_and(|count| *count <= MAX_SCANS);
+        if are_few || may_name_patient(&draft.folder_name()) {
             draft.session = Some(std::mem::take(&mut draft.id));
             draft.id = draft.folder_name();
         }
@@ -86,8 +88,9 @@ fn name_by_session_above(drafts: &mut [Draft], root: &Path) {
         let folder = draft.owner.parent().filter(|folder| draft.owner != root && *folder != root)?;
         let above = folder.parent()?;
         let is_free = draft.patient.is_none() && draft.session.is_none() && draft.alone;
-        (is_free && is_session_folder(&name_of(folder), &name_of(above)))
-            .then(|| (folder.to_path_buf(), above.to_path_buf()))
+        let name = name_of(folder);
+        let is_session = is_session_folder(&name, &name_of(above)) || (above == root && is_session_of_patients(&name));
+        (is_free && is_session).then(|| (folder.to_path_buf(), above.to_path_buf()))
     };
     let found: Vec<Option<(PathBuf, PathBuf)>> = drafts.iter().map(session).collect();
     let above: BTreeSet<&PathBuf> = found.iter().flatten().map(|(_, above)| above).collect();
@@ -128,7 +131,6 @@ fn name_by_parent(drafts: &mut [Draft], root: &Path) {
     let parents: BTreeSet<PathBuf> = repeated.filter_map(parent).collect();
     let below = |draft: &Draft| unnamed(draft) && parent(draft).is_some_and(|parent| parents.contains(&parent));
     let names: BTreeSet<String> = drafts.iter().filter(|draft| below(draft)).map(|draft| draft.id.clone()).collect();
-    let has_digit = |name: &str| name.chars().any(|c| c.is_ascii_digit());
     let like_patients =
         parents.iter().all(|parent| has_digit(&name_of(parent))) || !names.iter().any(|name| has_digit(name));
     let are_sessions =

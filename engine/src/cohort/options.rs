@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::names::Role;
+use super::names::{Role, SEPARATORS};
 use crate::{Error, Result};
 
 /// The user's choices for ambiguous files.
@@ -75,7 +75,7 @@ impl NamePattern {
         let stem = super::listing::stem(&file).unwrap_or(&file);
         let folder = path.parent().map(name).unwrap_or_default();
         let whole = if self.0.contains('/') { format!("{folder}/{stem}") } else { stem.to_owned() };
-        let last = whole.strip_suffix(self.0.as_str()).is_some_and(|rest| rest.ends_with(['_', '-', '.', ' ']));
+        let last = whole.strip_suffix(self.0.as_str()).is_some_and(|rest| rest.ends_with(SEPARATORS));
         last || glob(&self.0, &whole)
     }
 }

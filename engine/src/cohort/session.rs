@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::{SEPARATORS, has_digit};
+
 /// Words for a session, with or without a number: `ses-1`, `visit2`, `followup`.
 const WORDS: [&str; 12] =
     ["ses", "sess", "session", "visit", "tp", "timepoint", "baseline", "bl", "followup", "fu", "preop", "postop"];
@@ -19,14 +21,11 @@ const PATIENT_WORDS: [&str; 3] = ["scan", "exam", "study"];
 /// Short words that name a session only with a number: `m12`, `w04`, `v2`, `MR1`.
 const SHORT: [&str; 6] = ["m", "w", "v", "d", "y", "mr"];
 
-/// More scans than this are of several patients.
+/// More scans than this are of several patients, if neither a folder nor their names say that they are of one.
 pub(super) const MAX_SCANS: usize = 12;
 
 /// Words for scans of one session.
 const SERIES_WORDS: [&str; 7] = ["series", "echo", "run", "acq", "rep", "stack", "slab"];
-
-/// Characters between the parts of a name.
-const SEPARATORS: [char; 4] = ['_', '-', '.', ' '];
 
 /// Certainty that the end of a name is a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +44,11 @@ pub(super) fn is_session_folder(name: &str, parent: &str) -> bool {
         || (has_digit(parent) && (is_short(name) || is_word(name, &GENERAL_WORDS)))
 }
 
+/// True if a folder of patients' folders denotes a session, whatever the name above it: `baseline`, `2019`, `pre`, `week12`.
+pub(super) fn is_session_of_patients(name: &str) -> bool {
+    is_session_folder(name, "") || (names_session(name) && is_word(name, &GENERAL_WORDS))
+}
+
 /// Patient and session by scan id. A scan without a session in its name is its own patient.
 pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<String, (String, Option<String>)> {
     let ids: BTreeSet<&str> = ids.collect();
@@ -55,12 +59,17 @@ pub(super) fn patients<'a>(ids: impl Iterator<Item = &'a str>) -> BTreeMap<Strin
     }
     let ends: BTreeSet<&str> = possible.values().flatten().copied().collect();
     let repeats: Vec<_> = possible.iter().filter(|(_, ends)| ends.len() > 1).collect();
-    // Patients' numbers are many for each prefix (`site1_001` to `site1_050`), time points are few for each patient.
-    let are_few =
-        ends.len() <= possible.len() || repeats.iter().all(|(base, ends)| count_scans(base, ends, possible.len()));
-    let are_sessions = !repeats.is_empty() && are_few;
+    // Patients' numbers are many for each prefix (`site1_001` to `site1_050`), time points are few for each patient. One patient
+    // with too many does not make patients of the others' scans.
+    let are_few = ends.len() <= possible.len();
+    let are_counted = |base: &str, ends: &BTreeSet<&str>| count_scans(base, ends, possible.len());
+    let any_counted = repeats.iter().any(|(base, ends)| are_counted(base, ends));
+    let are_scans = |base: &str| {
+        let is_counted = any_counted && possible.get(base).is_some_and(|ends| are_counted(base, ends));
+        !repeats.is_empty() && (are_few || is_counted)
+    };
     let of = |id: &&str| {
-        let named = ending(id).filter(|(.., certainty)| *certainty == Certainty::Certain || are_sessions);
+        let named = ending(id).filter(|(base, _, certainty)| *certainty == Certainty::Certain || are_scans(base));
         let patient = named.map_or(*id, |(base, ..)| base).to_owned();
         ((*id).to_owned(), (patient, named.map(|(_, end, _)| end.to_owned())))
     };
@@ -74,7 +83,9 @@ fn count_scans(patient: &str, ends: &BTreeSet<&str>, patients: usize) -> bool {
     let is_number = |end: &str| end.len() < digits && end.chars().all(|c| c.is_ascii_digit());
     let is_year = |end: &str| patients > 1 && end.len() == "2019".len() && is_date(end);
     let is_scan = |end: &&str| is_short(end) || is_number(end) || is_year(end);
-    ends.len() <= MAX_SCANS && ends.iter().all(is_scan)
+    // Monthly scans are a baseline and twelve months.
+    let limit = if ends.iter().all(|end| is_short(end)) { MAX_SCANS + 1 } else { MAX_SCANS };
+    ends.len() <= limit && ends.iter().all(is_scan)
 }
 
 /// The session at the end of a scan's name, if the rest is the name of a folder: `01` of `training01_01` in `training01`.
@@ -140,10 +151,6 @@ fn certainty(base: &str, end: &str) -> Option<Certainty> {
     (is_date(end) || (is_short(end) && numbered) || after_number).then_some(Certainty::Possible)
 }
 
-fn has_digit(text: &str) -> bool {
-    text.chars().any(|c| c.is_ascii_digit())
-}
-
 /// `2019`, `20190304`, `2019-03-04` or `2019_03`.
 fn is_date(text: &str) -> bool {
     let parts: Vec<&str> = text.split(['-', '_', '.']).collect();
@@ -170,7 +177,7 @@ fn is_full_date(text: &str) -> bool {
 /// The folder of a study in an archive: `08-29-2002-NA-PET-CT-21150` or `2002-08-29_PET`.
 fn begins_with_date(name: &str) -> bool {
     let Some((date, rest)) = name.split_at_checked("MM-DD-YYYY".len()) else { return false };
-    let is_end = rest.is_empty() || rest.starts_with(['-', '_', '.', ' ']);
+    let is_end = rest.is_empty() || rest.starts_with(SEPARATORS);
     let parts: Vec<&str> = date.split('-').collect();
     is_end && matches!(parts[..], [a, b, c] if is_date(date) || is_date(&format!("{c}-{a}-{b}")))
 }
@@ -220,6 +227,11 @@ mod tests {
                 &["UPENN-GBM-00001", "UPENN-GBM-00001", "UPENN-GBM-00002"],
             ),
             (&["P01_m00", "P01_m12", "P02_m00"], &["P01", "P01", "P02"]),
+            // Numbers of another base do not matter.
+            (
+                &["P01_m00", "P01_m06", "site2_001", "site2_002", "site2_003"],
+                &["P01", "P01", "site2_001", "site2_002", "site2_003"],
+            ),
             // More scans a patient than patients.
             (&["P01_m00", "P01_m06", "P01_m12", "P02_m00"], &["P01", "P01", "P01", "P02"]),
             (&["OAS1_0061_MR1", "OAS1_0061_MR2", "OAS1_0062_MR1"], &["OAS1_0061", "OAS1_0061", "OAS1_0062"]),
@@ -232,6 +244,18 @@ mod tests {
             (&["patient001_frame01", "patient001_frame12"], &["patient001"; 2]),
         ] {
             assert_eq!(of(ids), expected, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn many_scans_of_a_patient_do_not_separate_those_of_others() {
+        for count in [13, 14] {
+            let many: Vec<String> = (0..count).map(|month| format!("P03_m{month:02}")).collect();
+            let others = ["P01_m00", "P01_m06", "P02_m00", "P02_m06"];
+            let ids: Vec<&str> = others.into_iter().chain(many.iter().map(String::as_str)).collect();
+            let found = of(&ids);
+            assert_eq!(found[..4], ["P01", "P01", "P02", "P02"], "{count}");
+            assert_eq!(found[4..].iter().all(|patient| patient == "P03"), count == 13, "a baseline and twelve months");
         }
     }
 
@@ -309,5 +333,9 @@ mod tests {
         ];
         assert!(!patients.iter().any(under("cohort")));
         assert!(["scan1", "m12", "pre"].iter().all(under("P01")));
+        assert!(["baseline", "2019", "pre", "week12", "time1"].iter().all(|name| is_session_of_patients(name)));
+        assert!(
+            !["P01_20190304", "P01_baseline", "scan1", "m12", "MR0001"].iter().any(|name| is_session_of_patients(name))
+        );
     }
 }

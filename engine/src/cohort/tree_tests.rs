@@ -2,17 +2,23 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::path::Path;
+
 use super::test_files::{problems, summary, write};
 use super::*;
 
 /// Writes images of many values, and masks of mostly background for names with `*`. Returns the folder and its cohort.
 fn cohort_of(names: &[&str]) -> (tempfile::TempDir, Cohort) {
     let folder = tempfile::tempdir().unwrap();
-    for name in names {
-        write(folder.path(), name.trim_end_matches('*'), if name.ends_with('*') { 13 } else { 1 });
-    }
-    let cohort = Cohort::discover(folder.path()).unwrap();
+    let cohort = cohort_in(folder.path(), names);
     (folder, cohort)
+}
+
+fn cohort_in(root: &Path, names: &[&str]) -> Cohort {
+    for name in names {
+        write(root, name.trim_end_matches('*'), if name.ends_with('*') { 13 } else { 1 });
+    }
+    Cohort::discover(root).unwrap()
 }
 
 /// Scans with their modalities and masks, each after its patient.
@@ -228,31 +234,154 @@ fn folders_say_which_scans_are_of_one_patient() {
                 "002_S_0295/MPR1/2007-05-25_07_12/S2/A_002_S_0295_S2.nii",
                 "003_S_0907/MPR1/2006-09-11_07_52/S3/A_003_S_0907_S3.nii",
             ],
-            &["002_S_0295", "002_S_0295", "003_S_0907"],
+            &["002_S_0295 |", "002_S_0295 |", "003_S_0907 |"],
         ),
-        (&["P1/2019/s1/x.nii", "P1/2020/s1/x.nii", "P2/2019/s1/x.nii"], &["P1", "P1", "P2"]),
+        (&["P1/2019/s1/x.nii", "P1/2020/s1/x.nii", "P2/2019/s1/x.nii"], &["P1 |", "P1 |", "P2 |"]),
         // Sessions above the patients.
         (
             &["baseline/P1/ct.nii", "followup/P1/ct.nii", "baseline/P2/ct.nii"],
             &["P1 | P1_baseline ct", "P1 | P1_followup ct", "P2 | P2 ct"],
         ),
         (&["2019/P1/ct.nii", "2020/P2/ct.nii"], &["P1 | P1 ct", "P2 | P2 ct"]),
+        (
+            &["pre/P1/ct.nii", "post/P1/ct.nii", "pre/P2/ct.nii", "post/P2/ct.nii"],
+            &["P1 | P1_post ct", "P1 | P1_pre ct", "P2 | P2_post ct", "P2 | P2_pre ct"],
+        ),
+        (
+            &["week0/P1/ct.nii", "week12/P1/ct.nii", "week0/P2/ct.nii", "week12/P2/ct.nii"],
+            &["P1 | P1_week0 ct", "P1 | P1_week12 ct", "P2 | P2_week0 ct", "P2 | P2_week12 ct"],
+        ),
+        // Patients, although their names have a date.
+        (&["P01_20190304/dicom/ct.nii", "P02_20190506/dicom/ct.nii"], &["P01_20190304 |", "P02_20190506 |"]),
+        (&["pre/P1/P1_flair.nii", "post/P1/P1_t1.nii"], &["P1 | P1_post t1", "P1 | P1_pre flair"]),
+        // Only the images of one session are one scan.
+        (
+            &["baseline/IXI-T1/P1-T1.nii", "baseline/IXI-T2/P1-T2.nii", "followup/IXI-T1/P1-T1.nii"],
+            &["P1 | P1_baseline t1,t2", "P1 | P1_followup t1"],
+        ),
+        (&["baseline/P1/P1_flair.nii", "followup/P1/P1_t1.nii"], &["P1 | P1_baseline flair", "P1 | P1_followup t1"]),
+        // A session beside a scan of its patient.
+        (
+            &["P1/flair.nii", "P1/followup/flair.nii", "P1/followup/seg.nii*"],
+            &["P1 | P1 flair", "P1 | P1_followup flair+"],
+        ),
+        (
+            &["P1/ct.nii", "P1/baseline/flair.nii", "P1/followup/flair.nii", "P1/followup/seg.nii*"],
+            &["P1 | P1 ct", "P1 | P1_baseline flair", "P1 | P1_followup flair+"],
+        ),
+        (
+            &["P1/ct.nii", "P1/followup/res/flair.nii", "P1/followup/res/seg.nii*"],
+            &["P1 | P1 ct", "P1 | P1_followup_res flair+"],
+        ),
+        // A mask of another session is of no scan.
+        (&["P1/ct.nii", "P1/followup/seg.nii*", "P2/ct.nii"], &["P1 | P1 ct", "P2 | P2 ct"]),
         // Patients of two centres, as in MSSEG 2016.
         (
             &["Center_01/Patient_01/ct.nii", "Center_01/Patient_02/ct.nii", "Center_07/Patient_01/ct.nii"],
-            &["Center_01_Patient_01", "Center_01_Patient_02", "Center_07_Patient_01"],
+            &["Center_01_Patient_01 |", "Center_01_Patient_02 |", "Center_07_Patient_01 |"],
+        ),
+    ] {
+        // The name of the temporary folder may have a number, as a patient's has.
+        let folder = tempfile::tempdir().unwrap();
+        let cohort = cohort_in(&folder.path().join("study"), names);
+        let found = with_patients(&cohort);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        let is_expected = |(found, expected): (&String, &&str)| {
+            if expected.ends_with('|') { found.starts_with(expected) } else { found == expected }
+        };
+        assert!(found.iter().zip(expected).all(is_expected), "{found:?}");
+    }
+}
+
+/// Scans of one patient became patients of their own, or patients were joined.
+#[test]
+fn names_that_could_be_of_parts_of_a_cohort_are_of_patients() {
+    let visits: Vec<String> = (0..13).map(|visit| format!("P01/visit{visit}_flair.nii")).collect();
+    let visits: Vec<&str> = visits.iter().map(String::as_str).chain(["P02/baseline_flair.nii"]).collect();
+    let numbered: Vec<String> = (1..14).map(|number| format!("MR{number:04}/flair.nii")).collect();
+    let numbered: Vec<&str> = numbered.iter().map(String::as_str).collect();
+    for (names, patients) in [
+        (
+            &[
+                "P01/volume-0.nii",
+                "P01/segmentation-0.nii*",
+                "P01/volume-1.nii",
+                "P01/segmentation-1.nii*",
+                "P02/volume-2.nii",
+                "P02/segmentation-2.nii*",
+            ][..],
+            2,
+        ),
+        (&["P01/images/a.nii", "P01/images/b.nii", "P01/masks/a.nii*", "P01/masks/b.nii*", "P02/images/c.nii"], 2),
+        (&["PT_01/scan1.nii", "PT_01/scan2.nii", "PT_02/scan3.nii", "PT_02/scan4.nii"], 2),
+        (&["PT_01/scan_t1.nii", "PT_02/scan_t2.nii"], 2),
+        (
+            &[
+                "PT_01/flair_1.nii",
+                "PT_01/flair_1_mask.nii*",
+                "PT_01/flair_2.nii",
+                "PT_01/flair_2_mask.nii*",
+                "PT_02/flair_1.nii",
+                "PT_02/flair_1_mask.nii*",
+            ],
+            2,
+        ),
+        (&visits, 2),
+        (&numbered, 13),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("data2024");
+        let cohort = cohort_in(&root, names);
+        assert_eq!(cohort.patients().len(), patients, "{:?}", with_patients(&cohort));
+        assert!(cohort.left_out.is_empty(), "{:?}", cohort.left_out);
+    }
+}
+
+/// Masks that are named after a scan's files or folder were left out, or made the images a folder of results.
+#[test]
+fn masks_in_another_tree_are_found_by_the_name_of_the_patient() {
+    for (names, expected) in [
+        (
+            &[
+                "ct/PT_001.nii",
+                "pet/PT_001.nii",
+                "masks/PT_001.nii*",
+                "ct/PT_002.nii",
+                "pet/PT_002.nii",
+                "masks/PT_002.nii*",
+            ][..],
+            ["PT_001 ct,pet+", "PT_002 ct,pet+"],
+        ),
+        // Of these, the word is a modality, and the mask has the name of one of the images.
+        (
+            &[
+                "flair/1_FLAIR_isovox.nii",
+                "t1/1_T1_isovox.nii",
+                "gt/1_FLAIR_isovox.nii*",
+                "flair/2_FLAIR_isovox.nii",
+                "t1/2_T1_isovox.nii",
+                "gt/2_FLAIR_isovox.nii*",
+            ],
+            ["1_isovox flair,t1+", "2_isovox flair,t1+"],
+        ),
+        (
+            &["CT_scans/P01.nii", "CT_scans/P02.nii", "labels/P01/seg.nii*", "labels/P02/seg.nii*"],
+            ["P01 image+", "P02 image+"],
+        ),
+        // A mask of another session is of no scan.
+        (
+            &["CT_scans/P01.nii", "CT_scans/P02.nii", "labels/P01/followup/seg.nii*", "labels/P02/seg.nii*"],
+            ["P01 image", "P02 image+"],
         ),
     ] {
         let (_folder, cohort) = cohort_of(names);
-        let found = with_patients(&cohort);
-        assert_eq!(found.len(), expected.len(), "{found:?}");
-        assert!(found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)), "{found:?}");
+        assert_eq!(summary(&cohort), expected, "{:?}", problems(&cohort));
     }
 }
 
 /// The results of LUMIERE, in subfolders of each scan, became a patient, and its masks were not found.
 #[test]
-fn results_in_a_subfolder_of_a_scan_are_no_patient() {
+fn results_in_a_subfolder_of_a_scan_are_not_a_patient() {
     let mut names = Vec::new();
     for week in ["week-000", "week-044"] {
         for name in ["CT1.nii", "HD-GLIO/registered/CT1_reg.nii", "HD-GLIO/registered/segmentation.nii*"] {
@@ -278,7 +407,7 @@ fn results_in_a_subfolder_of_a_scan_are_no_patient() {
 
 /// Masks saved beside the patients' folders became a patient, whose images were the masks of all others.
 #[test]
-fn results_named_after_patients_are_no_patient() {
+fn results_named_after_patients_are_not_a_patient() {
     let (folder, cohort) = cohort_of(&["out/p1.nii*", "out/p2.nii*", "p1/flair.nii", "p2/flair.nii", "p2/seg.nii*"]);
     assert_eq!(summary(&cohort), ["p1 flair", "p2 flair+"]);
     let note = cohort.problems.iter().find(|problem| problem.what.starts_with("not used: its files are named like"));

@@ -3,7 +3,7 @@
 use super::paper::published;
 use super::plan::{MethodPlan, Plan};
 use super::summary::Group;
-use super::tables::TextTable;
+use super::tables::{TextTable, flaws_and_convergence};
 use super::views::TablePlan;
 
 /// All groups of a table in one, with the paper's numbers in the last columns. `shown` is the plan reduced to the table.
@@ -50,7 +50,12 @@ pub fn paper_layout(asked: &TablePlan, shown: &Plan, groups: &[Group]) -> Option
         heading.push(name);
         rows.iter_mut().zip(printed).for_each(|(row, value)| row.push(value.unwrap_or("-").to_owned()));
     }
-    Some(TextTable { caption: asked.title.clone(), heading, rows, notes: Vec::new(), paper })
+    let methods = groups.iter().flat_map(|group| group.methods.iter().map(move |method| (group, method)));
+    let notes = methods.flat_map(|(group, method)| {
+        let of = format!("{}, {}, {}", group.cohort, group.budget, method.method);
+        flaws_and_convergence(method).into_iter().map(move |flaw| format!("{of}: {flaw}"))
+    });
+    Some(TextTable { caption: asked.title.clone(), heading, rows, notes: notes.collect(), paper })
 }
 
 #[cfg(test)]
@@ -78,6 +83,7 @@ mod tests {
         let spread = Spread { mean: 0.25, sd_patients: 0.1, sd_draws: 0.1 };
         let amlp = measured.methods.iter_mut().find(|method| method.method == "amlp").unwrap();
         amlp.metrics = BTreeMap::from([(Metric::Sensitivity, spread)]);
+        (amlp.units, amlp.collapsed) = ([1, 1], 1);
         let table = paper_layout(asked, &shown, &groups).unwrap();
         assert_eq!(
             table.heading.join(", "),
@@ -85,6 +91,8 @@ mod tests {
              my cohort Sensitivity (paper), t1 DSC (paper), t1 Sensitivity (paper)"
         );
         assert_eq!((table.paper, table.rows.len()), (4, 2 * 11 + 2));
+        let flaw = "t1, 10%, amlp: 1 run marks no voxel in any test patient.";
+        assert!(table.notes.iter().any(|note| note == flaw), "{:?}", table.notes);
         let row = |budget: &str, method: &str| {
             let row = table.rows.iter().find(|row| row[0] == budget && row[1] == method).unwrap();
             row[2..].join(" ")

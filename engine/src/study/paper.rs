@@ -91,7 +91,7 @@ pub(super) fn published(
     let (preset, [modality]) = (published_name(method)?, cohort.modality.as_slice()) else { return None };
     // Table 6 is of BraTS, and does not name the modality.
     let is_of_modality = |name: &str| match name {
-        "" => !is_of_hecktor(modality),
+        "" => ["t1", "t1ce", "t2", "flair"].contains(&canonical_modality(modality).as_str()),
         name => canonical_modality(name) == canonical_modality(modality),
     };
     let own = |n: &Number<'_>| {
@@ -102,7 +102,7 @@ pub(super) fn published(
     numbers().find(own).map(|number| number.value)
 }
 
-/// True for the modalities of HECKTOR; the others are those of BraTS.
+/// True for the modalities of HECKTOR.
 pub(super) fn is_of_hecktor(modality: &str) -> bool {
     matches!(canonical_modality(modality).as_str(), "ct" | "pet")
 }
@@ -198,7 +198,7 @@ mod tests {
             add_published_columns(&mut table, "6", &plan, group);
             table.paper
         };
-        assert_eq!(["flair", "t1", "ct", "pt", "pet"].map(columns), [1, 1, 0, 0, 0]);
+        assert_eq!(["flair", "t1", "ct", "pt", "pet", "dwi"].map(columns), [1, 1, 0, 0, 0, 0]);
     }
 
     /// A variant of a method got the paper's numbers of the method.

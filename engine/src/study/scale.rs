@@ -13,16 +13,18 @@ const FIELD_MM: f64 = 160.0;
 const MULTIPLE: f64 = 16.0;
 /// Width of the paper's network, for plans that name none.
 const PAPER_WIDTH: f64 = 64.0;
-/// The paper's settings for HECKTOR where they differ from BraTS: side of the crop in pixels, slices per step of pre-training
-/// and of fine-tuning with 5 % of the labels.
-const HECKTOR: [i64; 3] = [144, 48, 31];
+/// The paper's settings for HECKTOR where they differ from BraTS: side of the crop in pixels, slices per step of pre-training.
+const HECKTOR: [i64; 2] = [144, 48];
+/// The paper's slices per step of fine-tuning with 5 % and with 10 % of the labels.
+const FINETUNING: [i64; 2] = [56, 70];
+const HECKTOR_FINETUNING: [i64; 2] = [31, 90];
 /// The narrowest network.
 const MIN_WIDTH: f64 = 4.0;
 
-/// The ready plan `name` on the scans of `path`, each modality separately. The paper's plans get its crop and batches for
-/// HECKTOR if all modalities are CT or PET. A scale below 1 shrinks the plan's crop side, its
-/// network width and the number of patients by this factor. The voxels grow, so that the crop covers the same part of the body
-/// and a patient has fewer slices. Time falls about with the sixth power of the scale.
+/// The ready plan `name` on the scans of `path`, each modality separately. The paper's plans get its batches, and its crop for
+/// HECKTOR if all modalities are CT or PET. A plan with several label budgets fine-tunes with the batch of 5 %. A scale below 1
+/// shrinks the plan's crop side, its network width and the number of patients by this factor. The voxels grow, so that the crop
+/// covers the same part of the body and a patient has fewer slices. Time falls about with the sixth power of the scale.
 ///
 /// # Errors
 /// A name that is no ready plan; a scale outside 0.1 to 1; no modality.
@@ -31,11 +33,17 @@ pub fn plan_on_cohort(name: &str, path: &Path, modalities: &[String], scale: f64
         return Err(Error::config("scale", scale, "must be between 0.1 and 1"));
     }
     let mut plan = Plan::from_toml(&ready_plan(name)?, Path::new(name))?;
-    if name.starts_with("paper") && modalities.iter().all(|modality| is_of_hecktor(modality)) {
-        let [side, pretrain, finetune] = HECKTOR;
-        for (stage, batch) in [(&mut plan.pretrain, pretrain), (&mut plan.finetune, finetune)] {
-            set(&mut stage.settings, "preprocess", "size", side);
-            set(&mut stage.settings, "training", "batch", batch);
+    if name.starts_with("paper") {
+        let is_hecktor = modalities.iter().all(|modality| is_of_hecktor(modality));
+        let [five, ten] = if is_hecktor { HECKTOR_FINETUNING } else { FINETUNING };
+        let batch = if plan.labels.budgets == ["10%"] { ten } else { five };
+        set(&mut plan.finetune.settings, "training", "batch", batch);
+        if is_hecktor {
+            let [side, batch] = HECKTOR;
+            set(&mut plan.pretrain.settings, "training", "batch", batch);
+            for stage in [&mut plan.pretrain, &mut plan.finetune] {
+                set(&mut stage.settings, "preprocess", "size", side);
+            }
         }
     }
     let own = plan.cohorts.first().zip(plan.methods.first());
@@ -111,14 +119,16 @@ mod tests {
     /// The crop was 160 pixels and the batches were those of BraTS.
     #[test]
     fn hecktor_gets_the_papers_crop_and_batches() {
-        for (modalities, scale, expected) in [
-            (&["ct", "pt"][..], 1.0, [144, 48, 31]),
-            (&["pet"], 0.5, [80, 48, 31]),
-            (&["ct", "flair"], 1.0, [160, 36, 56]),
-            (&["t1ce"], 1.0, [160, 36, 56]),
+        for (name, modalities, scale, expected) in [
+            ("paper-table-1", &["ct", "pt"][..], 1.0, [144, 48, 31]),
+            ("paper-table-1", &["pet"], 0.5, [80, 48, 31]),
+            ("paper-table-1", &["ct", "flair"], 1.0, [160, 36, 56]),
+            ("paper-table-1", &["t1ce"], 1.0, [160, 36, 56]),
+            ("paper-table-4", &["ct"], 1.0, [144, 48, 90]),
+            ("paper-table-4", &["flair"], 1.0, [160, 36, 70]),
         ] {
             let modalities: Vec<String> = modalities.iter().map(|name| (*name).to_owned()).collect();
-            let plan = plan_on_cohort("paper-table-1", Path::new("x"), &modalities, scale).unwrap();
+            let plan = plan_on_cohort(name, Path::new("x"), &modalities, scale).unwrap();
             let method = plan.methods.iter().find(|method| method.preset.is_some()).unwrap();
             let pretrain = plan.pretrain_config(&plan.cohorts[0], method).unwrap().unwrap();
             let finetune = plan.finetune_config(&plan.cohorts[0], method).unwrap();

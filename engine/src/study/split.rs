@@ -7,7 +7,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{CohortPlan, Plan, count_of};
-use crate::cohort::label_budget::{LabelBudget, labelled_subset};
+use crate::cohort::label_budget::{LabelBudget, LabelShare, labelled_subset};
 use crate::cohort::split::Split;
 use crate::event::Control;
 use crate::jobs::{eligible_patients, with_known_modalities, with_volumes};
@@ -57,7 +57,7 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
     let config = with_known_modalities(config, &cases)?;
     if let Some(file) = &plan.split.file {
         let split = with_volumes(Split::read(file)?, &config, &cases, control)?;
-        let labelled = labelled_draws(plan, &split, 0).map_err(|error| too_few(cohort, &error, "labels.budgets"))?;
+        let labelled = labelled_draws(plan, cohort, &split, 0)?;
         return Ok(vec![Fold { split, labelled }]);
     }
     let mut patients = eligible_patients(&config, &cases, control)?;
@@ -96,7 +96,7 @@ pub fn folds(plan: &Plan, cohort: &CohortPlan, control: &Control) -> Result<Vec<
         split.train.extend(tested.iter().map(|(id, _)| id.clone()));
         split.train.sort_unstable();
         split.lesion_ml.extend(tested.iter().cloned());
-        let labelled = labelled_draws(plan, &split, fold).map_err(|error| too_few(cohort, &error, "labels.budgets"))?;
+        let labelled = labelled_draws(plan, cohort, &split, fold)?;
         folds.push(Fold { split, labelled });
         patients = rest;
         tested.extend(test);
@@ -110,12 +110,19 @@ fn too_few(cohort: &CohortPlan, why: &dyn std::fmt::Display, setting: &str) -> E
     Error::config(format!("cohorts.{}", cohort.name), cohort.path.display(), why)
 }
 
-fn labelled_draws(plan: &Plan, split: &Split, fold: usize) -> Result<Vec<(String, Vec<Vec<String>>)>> {
+/// For every budget of the plan, the labelled patients of each draw.
+fn labelled_draws(
+    plan: &Plan,
+    cohort: &CohortPlan,
+    split: &Split,
+    fold: usize,
+) -> Result<Vec<(String, Vec<Vec<String>>)>> {
     let mut budgets: Vec<&String> = plan.methods.iter().flat_map(|method| plan.budgets(method)).collect();
     budgets.sort_unstable();
     budgets.dedup();
     let volume = |id: &String| (id.clone(), split.lesion_ml.get(id).copied().flatten());
     let train: Vec<_> = split.train.iter().map(volume).collect();
+    let can_label = train.iter().any(|(_, ml)| ml.is_some_and(|ml| plan.labels.any || ml > 0.0));
     let draws = |budget: &String| {
         let labels = &plan.labels;
         let shares = LabelBudget { share: budget.parse()?, draw: labels.draw, any: labels.any };
@@ -123,7 +130,11 @@ fn labelled_draws(plan: &Plan, split: &Split, fold: usize) -> Result<Vec<(String
             let seed = seed::stream(plan.seed, "study: labelled draw", &[fold as u64, draw as u64]).next_u64();
             labelled_subset(&train, &shares, seed)
         };
-        Ok((budget.clone(), (0..plan.labels.draws).map(draw).collect::<Result<_>>()?))
+        let drawn: Result<_> = (0..plan.labels.draws).map(draw).collect();
+        // A lower number helps only where a number is too large.
+        let is_lowerable = can_label && matches!(shares.share, LabelShare::Count(_));
+        let remedied = |error| if is_lowerable { too_few(cohort, &error, "labels.budgets") } else { error };
+        Ok((budget.clone(), drawn.map_err(remedied)?))
     };
     budgets.into_iter().map(draws).collect()
 }

@@ -106,6 +106,16 @@ fn deviations(group: &Group, method: &MethodSummary, spread: &Spread) -> [Option
     [(group.patients > 1).then_some(spread.sd_patients), (method.units[0] > 1).then_some(spread.sd_draws)]
 }
 
+/// What is wrong with the runs of a method, and how many have not converged.
+pub(super) fn flaws_and_convergence(method: &MethodSummary) -> Vec<String> {
+    let mut flaws = flaws(method);
+    if method.unconverged > 0 {
+        let runs = plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
+        flaws.push(format!("{runs} not converged."));
+    }
+    flaws
+}
+
 /// What is wrong with the runs of a method, apart from runs that have not converged.
 fn flaws(method: &MethodSummary) -> Vec<String> {
     let [done, all] = method.units;
@@ -241,11 +251,7 @@ pub fn csv(groups: &[Group]) -> Result<Vec<u8>> {
     let mut to = csv::Writer::from_writer(Vec::new());
     to.write_record(HEADING).map_err(failed)?;
     for (group, method) in groups.iter().flat_map(|group| group.methods.iter().map(move |method| (group, method))) {
-        let mut notes = flaws(method);
-        if method.unconverged > 0 {
-            let runs = plural(method.unconverged, "fine-tuning run has", "fine-tuning runs have");
-            notes.push(format!("{runs} not converged."));
-        }
+        let notes = flaws_and_convergence(method);
         let [runs, planned] = method.units.map(|units| units.to_string());
         let end = [runs, planned, notes.join(" ")];
         let mut write = |metric: &str, spread: Option<&Spread>, paired: Option<&Difference>| {

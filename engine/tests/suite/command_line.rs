@@ -168,7 +168,7 @@ fn a_built_in_plan_on_a_modality_of_few_patients_names_the_option_that_leaves_it
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{text}");
-        for part in ["cohorts.pet", why, "other modalities", "(option --modality, with --cohort)"] {
+        for part in ["cohorts.pet", why, "other modalities", "(option --modality, if the study has --cohort)"] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

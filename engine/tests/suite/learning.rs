@@ -115,7 +115,7 @@ fn pre_training_beats_predicting_the_mean_on_held_out_slices() {
     }
     let temp = tempfile::tempdir().unwrap();
     let root = cohort(temp.path(), 10);
-    let epochs = 25;
+    let epochs = 40;
     for (name, at_most) in [("base", 0.7), ("amlp", 0.9)] {
         let mut config = pretrain_config(&root);
         config.method = MethodConfig { grid: 8, ..preset(name, &["pet".into()]).unwrap().method };

@@ -349,7 +349,7 @@ fn an_impossible_pin_is_reported_once_and_a_resumed_run_keeps_its_pins() {
     })
     .unwrap_err();
     let about = |who: &str| warnings.iter().filter(|message| message.contains(who)).count();
-    assert_eq!((about("nobody:1"), about("99")), (1, 1), "{warnings:?}");
+    assert_eq!((about("patient = nobody"), about("99")), (1, 1), "{warnings:?}");
     assert!(warnings.iter().any(|message| message.contains("7 prepared slices")), "{warnings:?}");
     job(&config, &run, true, |_, pins, _| assert_eq!(pins.list().len(), 2)).unwrap();
     assert!(probe::epochs(&run, &pin, Stage::Pretrain).ends_with(&[2, 3]));

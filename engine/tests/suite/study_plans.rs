@@ -139,7 +139,14 @@ fn a_plan_of_the_paper_runs_on_a_cohort_at_a_scale() {
     assert!(estimate["hours"].as_f64().unwrap() > 0.0 && !out.exists(), "nothing is left behind");
     // The measurement of a large network takes minutes, in which nothing was said.
     let messages = String::from_utf8(output.stderr).unwrap();
-    assert!(messages.lines().filter(|line| line.starts_with("timed flair, 10% labelled, ")).count() >= 4, "{messages}");
+    assert!(
+        messages
+            .lines()
+            .filter(|line| line.starts_with("timed a step of ") && line.contains(", flair, 10% labelled, "))
+            .count()
+            >= 4,
+        "{messages}"
+    );
 }
 
 #[test]

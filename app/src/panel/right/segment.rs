@@ -59,7 +59,7 @@ fn model(ui: &mut Ui, state: &State, name: &str, sender: &Sender) {
             sender.send(FileCommand::UseSampleModel);
         }
     });
-    if response.accessible_name(format!("Model {name}")).on_hover_text(path).clicked() {
+    if response.accessible_name(format!("Model {name}")).clicked() {
         sender.send(Intent::Ask(PathPurpose::Model));
     }
 }

@@ -27,6 +27,33 @@ pub enum RatioSource {
     Epoch,
 }
 
+/// A setting in which a slice differs from those that a network was trained on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mismatch {
+    /// The name of the setting, and the network's value.
+    Value(&'static str, String),
+    /// How intensities are clipped and resampled.
+    Intensity,
+}
+
+impl Mismatch {
+    /// The badge of a picture.
+    pub fn badge(&self) -> String {
+        match self {
+            Self::Value(setting, _) => format!("other {setting}"),
+            Self::Intensity => "other preprocessing".to_owned(),
+        }
+    }
+
+    /// What the network was trained with.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Value(setting, value) => format!("This network was trained with another {setting}: {value}."),
+            Self::Intensity => "This network was trained with other clipping, background or interpolation.".to_owned(),
+        }
+    }
+}
+
 /// The user's settings. Defaults as for `amlp mask`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
@@ -139,22 +166,22 @@ impl Controls {
         controls.within_limits()
     }
 
-    /// The first setting in which the slice differs from those that the network of a run was trained on, with the run's
-    /// value.
-    pub fn mismatch(&self, config: &Config) -> Option<(&'static str, String)> {
+    /// The first setting in which the slice differs from those that the network of a run was trained on.
+    pub fn mismatch(&self, config: &Config) -> Option<Mismatch> {
         let (own, theirs) = (&self.preprocess, &config.preprocess);
         let grid = config.method.grid;
-        if own.spacing != theirs.spacing {
-            Some(("spacing", format::spacing(theirs.spacing)))
+        // Iso and 1 x 1 x 1 mm are the same.
+        if own.spacing.millimetres() != theirs.spacing.millimetres() {
+            Some(Mismatch::Value("spacing", format::spacing(theirs.spacing)))
         } else if own.size != theirs.size {
-            Some(("crop", format!("{} px", theirs.size)))
+            Some(Mismatch::Value("crop", format!("{} px", theirs.size)))
         } else if self.grid != grid {
-            Some(("patch grid", format!("{grid} \u{d7} {grid}")))
+            Some(Mismatch::Value("patch grid", format!("{grid} \u{d7} {grid}")))
         } else {
             let values = |config: &PreprocessConfig| {
                 (config.interpolation, config.ct_window, config.percentiles, config.background, config.ct_offset)
             };
-            (values(own) != values(theirs)).then(|| ("intensity", "clipping, background or interpolation".to_owned()))
+            (values(own) != values(theirs)).then_some(Mismatch::Intensity)
         }
     }
 
@@ -266,7 +293,7 @@ mod tests {
         let mut config = engine::config::preset("amlp-plus", &["pet".into()]).unwrap_or_default();
         (config.method.grid, config.preprocess.size, config.seed) = (8, 96, 5);
         let controls = Controls { epoch: 300, ..Controls::default() };
-        assert_eq!(controls.mismatch(&config), Some(("crop", "96 px".into())));
+        assert_eq!(controls.mismatch(&config), Some(Mismatch::Value("crop", "96 px".into())));
         let taken = controls.of_run(&config, 20);
         assert_eq!(taken.mismatch(&config), None);
         assert_eq!((taken.by, taken.epoch, taken.epochs, taken.seed), (RatioSource::Epoch, 20, 20, 5));
@@ -279,20 +306,33 @@ mod tests {
         let mut config = Config::default();
         let controls = Controls { grid: config.method.grid, ..Controls::default() };
         config.preprocess.spacing = Spacing::Millimetres([2.0, 2.0, 2.5]);
-        let spacing = Some(("spacing", "2 \u{d7} 2 \u{d7} 2.5 mm".into()));
+        let spacing = Some(Mismatch::Value("spacing", "2 \u{d7} 2 \u{d7} 2.5 mm".into()));
         assert_eq!(controls.mismatch(&config), spacing);
         config.preprocess.size = 96;
         assert_eq!(controls.mismatch(&config), spacing, "the one that changes the scale of the anatomy comes first");
-        config.preprocess.spacing = Spacing::Iso;
-        assert_eq!(controls.mismatch(&config), Some(("crop", "96 px".into())));
+        // "Trained with another spacing: 1 x 1 x 1 mm" was shown beside the same spacing.
+        config.preprocess.spacing = Spacing::Millimetres([1.0; 3]);
+        assert_eq!(controls.mismatch(&config), Some(Mismatch::Value("crop", "96 px".into())));
         config.preprocess.size = controls.preprocess.size;
         config.method.grid = 8;
-        assert_eq!(controls.mismatch(&config), Some(("patch grid", "8 \u{d7} 8".into())));
+        assert_eq!(controls.mismatch(&config), Some(Mismatch::Value("patch grid", "8 \u{d7} 8".into())));
         config.method.grid = controls.grid;
         config.preprocess.percentiles = [0.0, 100.0];
-        assert_eq!(controls.mismatch(&config).map(|(setting, _)| setting), Some("intensity"));
+        assert_eq!(controls.mismatch(&config), Some(Mismatch::Intensity));
         config.preprocess = PreprocessConfig { memory_mib: 1, ..controls.preprocess.clone() };
         assert_eq!(controls.mismatch(&config), None, "the picture does not depend on it");
+    }
+
+    #[test]
+    fn a_mismatch_names_the_setting_or_what_is_meant_by_preprocessing() {
+        let crop = Mismatch::Value("crop", "96 px".into());
+        assert_eq!(crop.badge(), "other crop");
+        assert_eq!(crop.sentence(), "This network was trained with another crop: 96 px.");
+        let why = "This network was trained with other clipping, background or interpolation.";
+        assert_eq!(
+            (Mismatch::Intensity.badge().as_str(), Mismatch::Intensity.sentence().as_str()),
+            ("other preprocessing", why)
+        );
     }
 
     #[test]

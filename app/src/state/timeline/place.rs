@@ -9,6 +9,7 @@ use engine::probe::Pin;
 use serde::{Deserialize, Serialize};
 
 use super::super::State;
+use super::OpenRun;
 
 /// What determines the place of a pinned slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,31 +63,46 @@ impl State {
     pub fn pin_settings(&self, pin: &Pin) -> Option<PinSettings> {
         let timeline = &self.cache.timeline;
         let mut runs = self.watched_run().into_iter().chain(timeline.runs());
-        if let Some(run) = runs.find(|run| run.pins.contains(pin) || run.history.probes.contains_key(pin)) {
-            return Some(PinSettings::of(&run.config, Some(&run.path)));
+        if let Some(run) = runs.find(|run| run.has_pin(pin)) {
+            return Some(run.pin_settings());
         }
         self.session.timeline.wanted.iter().find(|wanted| wanted.pin == *pin)?.of.clone()
     }
 
-    /// The place of a pinned slice, once it is known.
-    pub fn pin_place(&self, pin: &Pin) -> Option<&PinPlace> {
-        let of = self.pin_settings(pin)?;
-        self.cache.timeline.places.iter().find(|place| place.pin == *pin && place.of == of)
+    /// The place of a pinned slice that was prepared with the settings `of`, once it is known.
+    pub fn pin_place(&self, of: &PinSettings, pin: &Pin) -> Option<&PinPlace> {
+        self.cache.timeline.places.iter().find(|place| place.pin == *pin && place.of == *of)
     }
 
     /// The number of a pinned slice: "slice 9", as in the views. If its scan cannot be read, it has the number of the prepared
     /// slice and is called so. Empty until its scan has been read.
     pub fn pin_number(&self, pin: &Pin) -> String {
-        let is_unknown = self.pin_settings(pin).is_none();
-        match self.pin_place(pin).map(|place| place.slice) {
+        self.pin_settings(pin).map_or_else(|| prepared_number(pin), |of| self.number_of(&of, pin))
+    }
+
+    fn number_of(&self, of: &PinSettings, pin: &Pin) -> String {
+        match self.pin_place(of, pin).map(|place| place.slice) {
             Some(Some(slice)) => format!("slice {}", slice + 1),
-            None if !is_unknown => String::new(),
-            Some(None) | None => format!("prepared slice {}", pin.slice + 1),
+            Some(None) => prepared_number(pin),
+            None => String::new(),
         }
     }
 
     /// The name of a pinned slice: "P01 slice 9".
     pub fn pin_name(&self, pin: &Pin) -> String {
-        format!("{} {}", pin.case, self.pin_number(pin)).trim_end().to_owned()
+        name_of(pin, &self.pin_number(pin))
     }
+
+    /// The name of a pinned slice in a run, which may have prepared another slice of the scan under this number.
+    pub fn pin_name_in(&self, run: &OpenRun, pin: &Pin) -> String {
+        if run.has_pin(pin) { name_of(pin, &self.number_of(&run.pin_settings(), pin)) } else { self.pin_name(pin) }
+    }
+}
+
+fn prepared_number(pin: &Pin) -> String {
+    format!("prepared slice {}", pin.slice + 1)
+}
+
+fn name_of(pin: &Pin, number: &str) -> String {
+    format!("{} {number}", pin.case).trim_end().to_owned()
 }

@@ -10,7 +10,7 @@ use engine::run::History;
 use engine::run::history::RunState;
 use engine::run::workspace::RunStamp;
 
-use super::Series;
+use super::{PinSettings, Series};
 
 /// An open run.
 #[derive(Clone, Debug)]
@@ -100,6 +100,16 @@ impl OpenRun {
     /// The recorded epochs of a slice, ascending.
     pub fn recorded(&self, pin: &Pin) -> &[usize] {
         self.history.probes.get(pin).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a slice is pinned or recorded in it.
+    pub fn has_pin(&self, pin: &Pin) -> bool {
+        self.pins.contains(pin) || self.history.probes.contains_key(pin)
+    }
+
+    /// What determines the places of its pinned slices.
+    pub fn pin_settings(&self) -> PinSettings {
+        PinSettings::of(&self.config, Some(&self.path))
     }
 
     /// The last update of the labels at an epoch or before it.

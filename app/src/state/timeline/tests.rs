@@ -74,6 +74,29 @@ fn a_pinned_slice_has_the_number_that_the_views_show() {
     assert_eq!(state.pin_name(&pin), "P slice 9");
 }
 
+/// Both sides of a comparison had the number of the shown run.
+#[test]
+fn a_pinned_slice_is_named_by_the_settings_of_each_run() {
+    let mut state = shown(6, 2);
+    let (pin, a) = (Pin::new("P", 3), state.watched_run().unwrap().clone());
+    let config = |spacing| {
+        let mut config = Config::default();
+        config.preprocess.spacing = spacing;
+        Arc::new(config)
+    };
+    let b = OpenRun { config: config(engine::preprocess::Spacing::Native), ..run(2, 6, 2) };
+    let place = |run: &OpenRun, slice| PinPlace { of: run.pin_settings(), pin: pin.clone(), slice };
+    state.cache.timeline.places = vec![place(&a, Some(1)), place(&b, Some(3))];
+    state.cache.timeline.compare = Some(Compare { runs: vec![b.clone()], epoch: None });
+    assert_eq!([&a, &b].map(|run| state.pin_name_in(run, &pin)), ["P slice 2", "P slice 4"]);
+    assert_eq!(state.pin_name(&pin), "P slice 2", "as in the shown run");
+    // A run without the slice has no number of its own for it.
+    let without = OpenRun { config: config(engine::preprocess::Spacing::Native), ..run(3, 6, 9) };
+    assert_eq!(state.pin_name_in(&without, &pin), "P slice 2");
+    state.cache.timeline.places[1].slice = None;
+    assert_eq!(state.pin_name_in(&b, &pin), "P prepared slice 4");
+}
+
 #[test]
 fn a_paused_run_is_neither_live_nor_waiting() {
     let mut run = run(1, 0, 1);

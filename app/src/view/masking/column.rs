@@ -98,8 +98,7 @@ fn missing(shared: &FrameContext<'_>, without_run: &str) -> String {
 /// Badge of what the network makes of a slice unlike those it was trained on. The right panel has its settings.
 fn mismatch(shared: &FrameContext<'_>) -> Option<String> {
     let network = shared.state.cache.masking.network.as_ref()?;
-    let (setting, _) = shared.state.session.masking.controls.mismatch(&network.config)?;
-    Some(format!("other {setting}"))
+    Some(shared.state.session.masking.controls.mismatch(&network.config)?.badge())
 }
 
 /// Why the network cannot process this crop, naming the control.

@@ -275,7 +275,7 @@ fn unfit(
 /// How the grids of a mask and its image differ, in short sentences.
 ///
 /// # Errors
-/// A mask that cannot be read, or whose lesions all lie outside the image, where resampling would leave none.
+/// A mask that cannot be read, or of which resampling would leave no lesion.
 fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remedy) -> Result<String, Failure> {
     let options = MaskOptions { threshold: remedy.threshold, ..MaskOptions::default() };
     let (mask, _) = read_masks(files, &options)?;
@@ -292,7 +292,10 @@ fn other_grid(files: &[PathBuf], image: &Volume, difference: &str, remedy: Remed
     let (own, kept) = (mask.volume_ml(), mask.clone().on_grid(&image.grid).volume_ml());
     if kept == 0.0 && own > 0.0 {
         let path = files.first().map_or(Path::new(""), PathBuf::as_path).display();
-        let why = format!("{path}: the mask lies outside the image. {sizes} Choose the mask of this image.");
+        let why = format!(
+            "{path}: no lesion is left on the grid of the image. The lesions lie outside it or between its voxels. {sizes} \
+             Choose the mask of this image."
+        );
         return Err(Failure::Error(why));
     }
     Ok(format!(
@@ -360,7 +363,7 @@ pub fn read_probability(path: &Path, image: &Volume) -> Result<ProbabilityLayer,
     let outside = volume.percentiles(0, &[0.0, 100.0]).is_none_or(|p| p[0] < 0.0 || p[1] > 1.0);
     if outside {
         return Err(Failure::Error(format!(
-            "{}: not a probability map. Its values must be from 0 to 1",
+            "{}: not a probability map. Its values must be from 0 to 1.",
             path.display()
         )));
     }

@@ -24,14 +24,16 @@ pub const NOTHING_TO_PIN_FOR: &str =
     "Choose a cohort in Set up, or open a run. The slice is prepared with its settings.";
 
 /// Pins a slice, which was prepared with the settings `of`, in the running job, or for the next one, and shows it. The job
-/// notices on its next step.
+/// notices on its next step. With other settings, another slice may have the same number, so the last one is pinned.
 pub fn add(state: &mut State, pin: Pin, of: Option<PinSettings>) {
-    match &state.training.pins {
-        Some(live) => {
-            live.pins.add(pin.clone());
+    if let Some(live) = &state.training.pins {
+        live.pins.add(pin.clone());
+    } else {
+        let (wanted, new) = (&mut state.session.timeline.wanted, WantedPin { pin: pin.clone(), of });
+        match wanted.iter_mut().find(|wanted| wanted.pin == pin) {
+            Some(same) => *same = new,
+            None => wanted.push(new),
         }
-        None if state.session.timeline.wants(&pin) => {}
-        None => state.session.timeline.wanted.push(WantedPin { pin: pin.clone(), of }),
     }
     show_pins(state);
     state.session.timeline.pin = Some(pin);
@@ -117,14 +119,16 @@ fn nearest_slice(shown: &PinShownSlice) -> Result<NearestSlice> {
         let why = format!("it is not in the cohort {}", config.data.cohort.display());
         Error::config("patient", &shown.title, why)
     })?;
-    let image = config.data.modality.first().and_then(|modality| case.images.get(modality));
-    let image = image.ok_or_else(|| {
+    let channel = config.data.modality.first().and_then(|modality| Some((modality, case.images.get(modality)?)));
+    let (modality, image) = channel.ok_or_else(|| {
         Error::config("modality", config.data.modality.join(", "), format!("{} does not have it", case.id))
     })?;
     let grid = Volume::read_grid(&image.path)?;
     let display = DisplayGrid::new(&grid, PlaneMode::Native);
     if display.voxel_at(shown.world).is_none() {
-        return Err(Error::config("slice", shown.world, format!("it is outside the scan of {}", case.id)));
+        let [x, y, z] = shown.world.to_array();
+        let why = format!("it is outside the {modality} scan of {}", case.id);
+        return Err(Error::config("crosshair", format!("{x:.1}, {y:.1}, {z:.1} mm"), why));
     }
     let slice = display.index_at(shown.world)[2];
     let plan = geometry(&grid, &config.preprocess)?;
@@ -177,5 +181,23 @@ mod tests {
         let used = nearest(2.0, 14.0);
         assert_eq!((used.pin, used.moved), (Pin::new("P", 7), None));
         assert_eq!(nearest(1.0, 13.0).moved, None);
+    }
+
+    #[test]
+    fn a_crosshair_outside_the_scan_is_named_with_the_scan() {
+        let folder = tempfile::tempdir().unwrap();
+        let patient = folder.path().join("P");
+        std::fs::create_dir(&patient).unwrap();
+        let image = patient.join("flair.nii.gz");
+        let volume = Volume::from_f32(Grid::new([4, 4, 4], DAffine3::IDENTITY), vec![1.0; 64]);
+        write_volume(&image, &volume).unwrap();
+        let mut config = Config::default();
+        (config.data.cohort, config.data.modality) = (folder.path().to_path_buf(), vec!["flair".into()]);
+        let (case, config, title) = (CaseId(1), Arc::new(config), "P".to_owned());
+        let world = DVec3::new(1.0, 1.0, 9.5);
+        let shown = PinShownSlice { case, config, run: None, title, image, world };
+        let why = nearest_slice(&shown).err().unwrap().to_string();
+        assert!(why.contains("crosshair") && why.contains("1.0, 1.0, 9.5 mm"), "{why}");
+        assert!(why.contains("it is outside the flair scan of P"), "{why}");
     }
 }

@@ -28,7 +28,7 @@ pub fn read_run(path: &Path) -> Result<RunContent> {
         return Err(Error::file(path, "no such folder"));
     }
     if !RunFolder::is_run(path) {
-        return Err(Error::file(path, "is not a run folder. It has no config.toml"));
+        return Err(Error::file(path, "is not a run folder. It has no config.toml."));
     }
     let stamp = RunStamp::of(path);
     let folder = RunFolder::open(path)?;

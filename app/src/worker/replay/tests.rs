@@ -140,23 +140,95 @@ fn pins_go_to_the_current_run_or_the_next_one() {
     assert!(state.training.pins.is_none());
 }
 
-/// The form was changed to another spacing after a slice had been pinned, and another slice was recorded.
-#[test]
-fn a_slice_pinned_for_the_next_run_stays_the_same_slice_of_the_scan() {
+/// A cohort of the patient P with a PET of 5 slices of 3 mm, and a CT of slices of 1.5 mm that begins 3 mm lower.
+fn cohort() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let patient = folder.path().join("P");
     std::fs::create_dir(&patient).unwrap();
-    let grid = Grid::new([4, 4, 5], glam::DAffine3::from_scale(glam::DVec3::new(1.0, 1.0, 3.0)));
-    let volume = Volume::from_f32(grid, (0_u8..80).map(f32::from).collect());
-    write_volume(&patient.join("pet.nii.gz"), &volume).unwrap();
-    let (cohort, modality) = (folder.path().to_path_buf(), Some("pet".to_owned()));
-    let settings = |spacing| PinSettings { cohort: cohort.clone(), modality: modality.clone(), spacing, run: None };
-    let wanted = WantedPin { pin: Pin::new("P", 3), of: Some(settings(Spacing::Native)) };
-    assert_eq!(pin_in(&wanted, &settings(Spacing::Native)), wanted.pin);
-    assert_eq!(pin_in(&wanted, &settings(Spacing::Iso)), Pin::new("P", 10));
+    for (name, slices, mm, lowest) in [("pet", 5, 3.0, 0.0), ("ct", 20, 1.5, -3.0)] {
+        let mut world_from_voxel = glam::DAffine3::from_scale(glam::DVec3::new(1.0, 1.0, mm));
+        world_from_voxel.translation.z = lowest;
+        let values = (0..16 * slices as u16).map(f32::from).collect();
+        let volume = Volume::from_f32(Grid::new([4, 4, slices], world_from_voxel), values);
+        write_volume(&patient.join(format!("{name}.nii.gz")), &volume).unwrap();
+    }
+    folder
+}
+
+fn settings(cohort: &tempfile::TempDir, modality: &str, spacing: Spacing) -> PinSettings {
+    PinSettings { cohort: cohort.path().to_path_buf(), modality: Some(modality.to_owned()), spacing, run: None }
+}
+
+/// The form was changed to another spacing after a slice had been pinned, and another slice was recorded.
+#[test]
+fn a_slice_pinned_for_the_next_run_stays_the_same_slice_of_the_scan() {
+    let cohort = cohort();
+    let [native, iso, same] = [Spacing::Native, Spacing::Iso, Spacing::Millimetres([1.0; 3])]
+        .map(|spacing| settings(&cohort, "pet", spacing));
+    let wanted = |case: &str, slice, of: &PinSettings| WantedPin { pin: Pin::new(case, slice), of: Some(of.clone()) };
     // A scan that cannot be read keeps its number, so that the run can report it.
-    let absent = WantedPin { pin: Pin::new("Q", 3), ..wanted };
-    assert_eq!(pin_in(&absent, &settings(Spacing::Iso)), absent.pin);
+    let pins = [wanted("P", 3, &native), wanted("Q", 3, &native), wanted("P", 3, &iso)];
+    let numbers = |to: &PinSettings| pins_in(&pins, to).into_iter().map(|pin| pin.slice).collect::<Vec<_>>();
+    assert_eq!(numbers(&native), [3, 3, 1]);
+    assert_eq!(numbers(&iso), [10, 3, 3]);
+    assert_eq!(numbers(&same), [10, 3, 3], "1 mm along each axis is the same spacing");
+}
+
+/// Only the spacing was compared, and the number of the slice was kept on the grid of the other scan.
+#[test]
+fn a_slice_stays_at_its_place_in_the_patient_in_a_run_of_another_modality() {
+    let cohort = cohort();
+    let of = |modality: &str, spacing| settings(&cohort, modality, spacing);
+    let wanted = [WantedPin { pin: Pin::new("P", 3), of: Some(of("pet", Spacing::Native)) }];
+    // At z = 9 mm.
+    assert_eq!(pins_in(&wanted, &of("ct", Spacing::Native)), [Pin::new("P", 8)]);
+    let wanted = [WantedPin { pin: Pin::new("P", 8), of: Some(of("ct", Spacing::Native)) }];
+    assert_eq!(pins_in(&wanted, &of("pet", Spacing::Iso)), [Pin::new("P", 10)]);
+}
+
+/// Both sides of a comparison had the number of the first run.
+#[test]
+fn a_pin_is_located_in_every_run_that_has_it() {
+    let cohort = cohort();
+    let (mut state, mut jobs) = (State::default(), jobs());
+    let pin = Pin::new("P", 4);
+    let run = |state: &mut State, jobs: &mut Jobs, path: &str, spacing| {
+        let mut config = config(Stage::Pretrain);
+        (config.data.cohort, config.data.modality) = (cohort.path().to_path_buf(), vec!["pet".into()]);
+        config.preprocess.spacing = spacing;
+        begin_live(state, jobs, Path::new(path), &config);
+        settle(state, jobs);
+        state.cache.timeline.pretrain.as_mut().unwrap().pins = vec![pin.clone()];
+        state.cache.timeline.pretrain.take().unwrap()
+    };
+    let [a, b] = [("/nowhere/a", Spacing::Iso), ("/nowhere/b", Spacing::Native)]
+        .map(|(path, spacing)| run(&mut state, &mut jobs, path, spacing));
+    state.cache.timeline.pretrain = Some(a.clone());
+    state.cache.timeline.compare = Some(Compare { runs: vec![b.clone()], epoch: None });
+    for _ in 0..2 {
+        // One job for each of the settings.
+        locate_missing_pins(&state, &mut jobs);
+        settle(&mut state, &mut jobs);
+    }
+    assert_eq!((state.pin_name(&pin), state.pin_name_in(&a, &pin)), ("P slice 2".into(), "P slice 2".into()));
+    assert_eq!(state.pin_name_in(&b, &pin), "P slice 5");
+    locate_missing_pins(&state, &mut jobs);
+    assert!(jobs.idle(), "all places are known");
+}
+
+/// Nothing happened if another slice, prepared with other settings, had the same number.
+#[test]
+fn of_two_slices_with_the_same_number_the_last_one_is_pinned() {
+    let cohort = cohort();
+    let mut state = State::default();
+    let of = |spacing| Some(settings(&cohort, "pet", spacing));
+    let (other, pin) = (Pin::new("A", 1), Pin::new("P", 1));
+    for (pin, spacing) in [(&pin, Spacing::Native), (&other, Spacing::Native), (&pin, Spacing::Iso)] {
+        add_pin(&mut state, pin.clone(), of(spacing));
+    }
+    let wanted = [(pin.clone(), Spacing::Iso), (other, Spacing::Native)];
+    let wanted = wanted.map(|(pin, spacing)| WantedPin { pin, of: of(spacing) });
+    assert_eq!((state.session.timeline.wanted.as_slice(), &state.session.timeline.pin), (&wanted[..], &Some(pin)));
 }
 
 #[test]

@@ -157,19 +157,21 @@ impl TrainJob {
         match config.stage {
             Stage::Pretrain => {
                 let mut job = PretrainJob::prepare(config, run, start, &handle.control, &mut progress)?;
-                add_pins(&job.pins, &self.pins_of(&job.config, run));
+                let pins = self.pins_of(&job.config, run);
+                add_pins(&job.pins, &pins);
                 if job.pins.list().is_empty() {
                     // Without pins, record the fullest slice of the first patient, so that Watch has a slice to show.
                     job.pin(&Vec::from_iter(job.slices.fullest_slice(0)))?;
                 }
-                self.prepared(run, &job.config, &job.pins, handle);
+                self.prepared(run, &job.config, (&job.pins, pins), handle);
                 let _turn = handle.wait_for(&self.turn)?;
                 job.train(&compute, &mut sink, &handle.control)?;
             }
             Stage::Finetune => {
                 let mut job = FinetuneJob::prepare(config, run, start, &handle.control, &mut progress)?;
-                pin_for_finetuning(&job.pins, &self.pins_of(&job.config, run), &job.config.labels.from)?;
-                self.prepared(run, &job.config, &job.pins, handle);
+                let pins = self.pins_of(&job.config, run);
+                pin_for_finetuning(&job.pins, &pins, &job.config.labels.from)?;
+                self.prepared(run, &job.config, (&job.pins, pins), handle);
                 let _turn = handle.wait_for(&self.turn)?;
                 job.train(&compute, &mut sink, &handle.control)?;
                 // The evaluation locks the run again.
@@ -183,17 +185,18 @@ impl TrainJob {
     /// The slices to pin, as the run prepares them. The form may have changed since they were pinned.
     fn pins_of(&self, config: &Config, run: &Path) -> Vec<Pin> {
         let settings = PinSettings::of(config, Some(run));
-        self.wanted.iter().map(|wanted| replay::pin_in(wanted, &settings)).collect()
+        replay::pins_in(&self.wanted, &settings)
     }
 
-    /// Called when the patients are prepared. From now on, the window shows the run.
-    fn prepared(&self, run: &Path, config: &Config, pins: &Arc<Pins>, handle: &JobHandle) {
+    /// Called when the patients are prepared. From now on, the window shows the run. `converted` are the wanted slices, as
+    /// the run prepares them.
+    fn prepared(&self, run: &Path, config: &Config, (pins, converted): (&Arc<Pins>, Vec<Pin>), handle: &JobHandle) {
         self.feed.set_run(run);
         let (run, config, pins) = (run.to_path_buf(), config.clone(), Arc::clone(pins));
-        let taken = self.wanted.clone();
+        let wanted = self.wanted.clone();
         handle.send(move |state, jobs| {
             begun(state, jobs, &run, &config, pins);
-            state.session.timeline.wanted.retain(|wanted| !taken.contains(wanted));
+            hand_over(state, &wanted, &converted);
         });
         handle.progress(None, "Setting up the network");
     }
@@ -271,6 +274,16 @@ fn begun(state: &mut State, jobs: &mut Jobs, run: &Path, config: &Config, pins: 
     replay::begin_live(state, jobs, run, config);
     replay::share_pins(state, LivePins { run: run.to_path_buf(), pins });
     runs::list(state, jobs);
+}
+
+/// Called when a run has pinned the slices `wanted` as `pins`. The shown slice stays shown, whatever its number in the run.
+fn hand_over(state: &mut State, wanted: &[WantedPin], pins: &[Pin]) {
+    let timeline = &mut state.session.timeline;
+    let mut pairs = wanted.iter().zip(pins);
+    if let Some((_, pin)) = pairs.find(|(wanted, _)| timeline.pin.as_ref() == Some(&wanted.pin)) {
+        timeline.pin = Some(pin.clone());
+    }
+    timeline.wanted.retain(|other| !wanted.contains(other));
 }
 
 /// Called when the job has ended, with any outcome.
@@ -377,6 +390,22 @@ mod tests {
         let random = Pins::new(Vec::new());
         pin_for_finetuning(&random, std::slice::from_ref(&new), Path::new("")).unwrap();
         assert_eq!(random.list(), [new]);
+    }
+
+    /// The shown slice had another number in the run, and the slice of another patient was shown instead.
+    #[test]
+    fn the_shown_slice_stays_shown_if_it_has_another_number_in_the_run() {
+        let (mut state, mut jobs) = (State::default(), Jobs::new(None, Arc::new(|| ())));
+        let wanted = [Pin::new("A", 1), Pin::new("P", 3)].map(|pin| WantedPin { pin, of: None });
+        let pins = [Pin::new("A", 4), Pin::new("P", 10)];
+        let timeline = &mut state.session.timeline;
+        (timeline.wanted, timeline.pin) = (wanted.to_vec(), Some(wanted[1].pin.clone()));
+        let run = PathBuf::from("/nowhere/run");
+        replay::begin_live(&mut state, &mut jobs, &run, &Config::default());
+        replay::share_pins(&mut state, LivePins { run, pins: Arc::new(Pins::new(pins.to_vec())) });
+        hand_over(&mut state, &wanted, &pins);
+        state.settle_pin();
+        assert_eq!((state.session.timeline.pin.as_ref(), state.pins()), (Some(&pins[1]), pins.to_vec()));
     }
 
     #[test]

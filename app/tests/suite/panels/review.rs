@@ -413,9 +413,13 @@ fn without_a_reference_the_strip_shows_uncertainty_or_what_is_missing() {
     let document = state.document.as_mut().unwrap();
     document.entropy = Some(Entropy { by_slice: (0..bench::SHAPE[2]).map(|k| Some(k as f64 / 20.0)).collect() });
     let mut harness = window(Bench::new(state.clone()));
-    assert!(harness.query_by_label("of the network's probability, which is not calibrated").is_some());
+    assert!(harness.query_by_label("Entropy of the network's probability. Not calibrated.").is_some());
     click(&mut harness, "Worst slice");
     assert_eq!(harness.state().state.session.view.crosshair.z, 33.0, "the last slice is the most uncertain one");
+    let mut single = state.clone();
+    let by_slice = (0..bench::SHAPE[2]).map(|k| (k + 1 == bench::SHAPE[2]).then_some(0.5)).collect();
+    single.document.as_mut().unwrap().entropy = Some(Entropy { by_slice });
+    assert!(window(Bench::new(single)).query_by_label("1 slice").is_some());
 
     let before = harness.get_by_label("Worst slice").rect().top();
     state.session.mode = Mode::Train;

@@ -210,7 +210,7 @@ fn a_title_without_enough_room_keeps_what_tells_cases_apart() {
 #[test]
 fn no_line_of_a_message_is_cut() {
     for lines in 1..7 {
-        let detail = "the mask lies on another grid than the image ".repeat(lines).trim_end().to_owned();
+        let detail = "The mask is on a different grid from the image. ".repeat(lines).trim_end().to_owned();
         for (strip, size) in [(true, [1280.0, 800.0]), (true, [900.0, 600.0]), (false, [1280.0, 800.0])] {
             let mut state = State::default();
             state.session.settings.strip = strip;

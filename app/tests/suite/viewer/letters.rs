@@ -118,7 +118,7 @@ fn letters_and_numbers_are_drawn_on_plates() {
         .filter(|text| matches!(text.galley.text(), "S" | "I" | "1"))
         .filter(|text| (220.0..620.0).contains(&text.pos.x) && (40.0..480.0).contains(&text.pos.y))
         .collect();
-    assert!(of_panes.len() > 6, "{}", of_panes.len());
+    assert!(of_panes.len() > 3, "{}", of_panes.len());
     for text in of_panes {
         assert!(plates(text) > 0, "{:?} at {:?}", text.galley.text(), text.pos);
     }

@@ -6,6 +6,7 @@ use amlp_viewer::state::names::is_mask_name;
 use amlp_viewer::state::{Intent, PathPurpose, Session, Severity, UnloadedMask};
 use egui::Key;
 use engine::volume::{Grid, LabelVolume, Orientation, Scale, Volume, VoxelData, nifti};
+use glam::{DAffine3, DVec3};
 
 use crate::phantom::{self, Files, STORED, count, lesion, straight, write_cohort, write_mask};
 use crate::window::*;
@@ -102,7 +103,7 @@ fn a_mask_outside_the_image_is_refused_with_what_to_choose() {
     let outside = |window: &Window| {
         let messages = errors(window);
         assert!(document(window).reference().is_none() && !has(window, "Resample"));
-        assert!(messages.last().unwrap().contains("lies outside the image"), "{messages:?}");
+        assert!(messages.last().unwrap().contains("no lesion is left on the grid of the image"), "{messages:?}");
         assert!(messages.last().unwrap().contains("Choose the mask of this image"), "{messages:?}");
         messages.len()
     };
@@ -110,6 +111,20 @@ fn a_mask_outside_the_image_is_refused_with_what_to_choose() {
     // As well when it is opened later.
     send(&mut window, Intent::open_paths(vec![files.truth.clone()]));
     outside(&window);
+}
+
+/// It was said to lie outside the image.
+#[test]
+fn a_mask_with_lesions_between_the_slices_is_refused_as_such() {
+    let files = Files::new();
+    let grid = |slices, mm| Grid::new([8, 8, slices], DAffine3::from_scale(DVec3::new(1.0, 1.0, mm)));
+    let scan = Volume::from_f32(grid(2, 5.0), (0_u8..128).map(f32::from).collect());
+    nifti::write_volume(&files.scan, &scan).unwrap();
+    write_mask(&files.truth, &grid(6, 1.0), STORED, |at| at == [3, 3, 2]);
+    let window = open_files(&[&files.scan, &files.truth]);
+    let messages = errors(&window);
+    assert!(document(&window).reference().is_none() && !has(&window, "Resample"));
+    assert!(messages.last().unwrap().contains("outside it or between its voxels"), "{messages:?}");
 }
 
 #[test]

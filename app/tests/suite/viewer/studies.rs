@@ -82,14 +82,14 @@ fn the_table_leads_to_patients_and_all_methods_segmentations() {
     let group = record.groups.iter().find(|group| group.budget == "4").unwrap();
     let base = group.methods.iter().find(|method| method.method == "base").unwrap();
     let difference = base.differences.iter().find(|d| d.to == "sup" && d.metric == Metric::Dsc).unwrap();
-    let message = described(&window, "base at 4");
+    let message = described(&window, "base with 4 patients labelled");
     for number in [base.metrics[&Metric::Dsc].mean, base.metrics[&Metric::Dsc].sd_patients, difference.p_holm] {
         assert!(message.contains(&format!("{number:.3}")), "{number} in {message}");
     }
     assert!(has(&window, "Dice similarity coefficient by label budget"), "the learning curves");
-    assert!(has(&window, "Dice similarity coefficient at 2: a dot per test patient"));
+    assert!(has(&window, "Dice similarity coefficient with 2 patients labelled: a dot per test patient"));
     click(&mut window, "HD95");
-    assert!(described(&window, "base at 4").starts_with("HD95"));
+    assert!(described(&window, "base with 4 patients labelled").starts_with("HD95"));
     click(&mut window, "Dice");
     click(&mut window, "Progress");
     assert!(has(&window, "All runs are done. None failed."));
@@ -97,13 +97,17 @@ fn the_table_leads_to_patients_and_all_methods_segmentations() {
     // A table of the plan has its own methods and label budgets.
     click(&mut window, "Table");
     click(&mut window, "Base only");
-    assert!(has(&window, "base at 4") && !has(&window, "sup at 4") && !has(&window, "base at 2"));
+    assert!(
+        has(&window, "base with 4 patients labelled")
+            && !has(&window, "sup with 4 patients labelled")
+            && !has(&window, "base with 2 patients labelled")
+    );
     click(&mut window, "Table");
     click(&mut window, "All methods");
-    assert!(has(&window, "sup at 4") && has(&window, "base at 2"));
+    assert!(has(&window, "sup with 4 patients labelled") && has(&window, "base with 2 patients labelled"));
 
     // A cell lists its patients, the worst first.
-    click(&mut window, "base at 4");
+    click(&mut window, "base with 4 patients labelled");
     let session = &state(&window).session.study;
     let cell = StudyCell { budget: "4".into(), method: "base".into() };
     assert_eq!((session.tab, session.cell.as_ref()), (StudyTab::Patients, Some(&cell)));
@@ -199,7 +203,7 @@ fn a_study_run_by_another_process_is_followed() {
     carry_out(&plan, &out, usize::MAX).unwrap();
     wait_for(&mut window, |app| app.state().cache.study.open.as_ref().unwrap().status.is_complete());
     window.run_steps(2);
-    assert!(has(&window, "12 of 12 runs done") && has(&window, "sup at 4"));
+    assert!(has(&window, "12 of 12 runs done") && has(&window, "sup with 4 patients labelled"));
 
     // A run that fails is named with its reason, in the table and below it.
     let last = status(&window).runs.last().unwrap().clone();

@@ -244,7 +244,7 @@ impl<'a> Probes<'a> {
         }
         for view in views {
             let Some(other) = self.others.get_mut(&view.record.pin) else { continue };
-            self.recorder.record(&other.completed(view, self.config, position));
+            self.recorder.record(&other.complete(view, self.config, position));
         }
         self.recorder.events()
     }
@@ -294,7 +294,7 @@ impl UntrainedPin {
     }
 
     /// Adds a view's relative losses, updates the labels at the end of a period, and returns the full record.
-    fn completed(&mut self, view: View, config: &Config, position: Position) -> ProbeRecord {
+    fn complete(&mut self, view: View, config: &Config, position: Position) -> ProbeRecord {
         let View { mut record, counted, relative } = view;
         self.relevance.add(0, &counted, &relative);
         let period = config.method.period(position.epochs);

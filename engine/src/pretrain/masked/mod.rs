@@ -250,8 +250,8 @@ pub(super) fn warn_of_loss(position: Position, loss: f64, constant: f64, summary
     summary.diagnostics.set(LOSS_RATIO, ratio);
     if 10 * position.epoch > position.epochs && ratio > MAX_RATIO {
         summary.warnings.push(format!(
-            "The loss is that of a constant output (ratio above {MAX_RATIO}), so the network has learned nothing about the \
-             masked pixels. Raise training.lr, or train longer."
+            "The loss is that of a constant output (ratio above {MAX_RATIO}), so the network has learned nothing about what \
+             is masked. Raise training.lr, or train longer."
         ));
     }
 }

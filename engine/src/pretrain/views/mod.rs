@@ -295,8 +295,11 @@ impl<L: ViewLoss> PretextTask for Views<L> {
         }
         if spread.is_collapsed() {
             summary.warnings.push(format!(
-                "Training has collapsed: embeddings of different slices are almost equal (emb_std far below {:.4}). Lower \
-                 training.lr or enlarge training.batch.",
+                "Training has collapsed: embeddings of different slices are almost equal or on a line (emb_std {:.4}, \
+                 effective_rank {:.1}; evenly spread embeddings have {:.4} and more than 1.2). Lower training.lr or enlarge \
+                 training.batch.",
+                spread.std().unwrap_or(0.0),
+                spread.effective_rank().unwrap_or(0.0),
                 1.0 / (dim as f64).sqrt()
             ));
         }

@@ -54,7 +54,9 @@ fn sheet(source: Source<'_>, run: &str, title: &str, config: &Config) -> Result<
     let slice = probe::read_slice(&path, &pin, Stage::Pretrain)?;
     let size = config.preprocess.size;
     let pixels = enlarged(&slice.values(), slice.side, size);
-    let name = slice_name(config, &pin.case, pin.slice as usize)?;
+    // The cohort may have moved since, and only its scan numbers the slices as views do.
+    let name = slice_name(config, &pin.case, pin.slice as usize)
+        .unwrap_or_else(|_| format!("{}, prepared slice {}", pin.case, pin.slice + 1));
     let grid = PatchGrid::new(size, slice.grid)?;
     let png = relabel_sheet(title, &[RelabelRow { name: &name, pixels: &pixels, grid, updates: &updates }])?;
     Ok(Some(Sheet {

@@ -91,7 +91,7 @@ fn contours_make_holes_only_within_their_plane() {
     assert_eq!((actual.segments[0].name.as_str(), actual.segments[0].colour), ("GTV", Some([255, 0, 16])));
     let without_area = "2 contours are left out: fewer than three points enclose no area";
     for part in
-        ["1 POINT contour is left out", without_area, "drawn across", "another plane is nearer", "outside the images"]
+        ["1 POINT contour is left out", without_area, "drawn across", "another plane is closer", "outside the images"]
     {
         assert!(actual.notes.iter().any(|note| note.contains(part)), "{part}: {:?}", actual.notes);
     }
@@ -113,7 +113,7 @@ fn contours_make_holes_only_within_their_plane() {
     let both = read(&path, Some(&source)).unwrap();
     assert_eq!(both.layers, actual.layers);
     assert!(
-        both.notes.iter().any(|note| note.starts_with("1 region is left out: drawn in another")),
+        both.notes.iter().any(|note| note.starts_with("1 region is left out: drawn in a different frame of reference")),
         "{:?}",
         both.notes
     );

@@ -148,11 +148,32 @@ pub(super) fn slice(ui: &mut Ui, state: &State, sender: &Sender) {
 }
 
 fn spacing(ui: &mut Ui, spacing: &mut Spacing) -> bool {
-    let mut offered = vec![Spacing::Iso, Spacing::Native];
-    if !offered.contains(spacing) {
-        offered.push(*spacing);
-    }
+    let offered = spacings(*spacing);
     let names: Vec<String> = offered.iter().map(|spacing| format::spacing(*spacing)).collect();
     let choices: Vec<(Spacing, &str)> = offered.into_iter().zip(names.iter().map(String::as_str)).collect();
     Select::new("Spacing", &choices).show(ui, spacing).changed()
+}
+
+/// The spacings to choose from. The current one replaces its equal.
+fn spacings(current: Spacing) -> Vec<Spacing> {
+    let mut offered = vec![Spacing::Iso, Spacing::Native];
+    match offered.iter_mut().find(|spacing| spacing.millimetres() == current.millimetres()) {
+        Some(same) => *same = current,
+        None => offered.push(current),
+    }
+    offered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A network trained with `spacing = [1, 1, 1]` led to two entries "1 x 1 x 1 mm".
+    #[test]
+    fn every_spacing_is_offered_once() {
+        let [same, thick] = [[1.0; 3], [1.0, 1.0, 3.0]].map(Spacing::Millimetres);
+        assert_eq!(spacings(Spacing::Native), [Spacing::Iso, Spacing::Native]);
+        assert_eq!(spacings(same), [same, Spacing::Native]);
+        assert_eq!(spacings(thick), [Spacing::Iso, Spacing::Native, thick]);
+    }
 }

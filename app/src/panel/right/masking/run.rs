@@ -32,9 +32,9 @@ pub(super) fn show(ui: &mut Ui, state: &State, sender: &Sender) {
             sender.send(Intent::Ask(PathPurpose::MaskingRun));
         }
         let Some(network) = network else { return };
-        if let Some((setting, value)) = state.session.masking.controls.mismatch(&network.config) {
+        if let Some(mismatch) = state.session.masking.controls.mismatch(&network.config) {
             ui.add_space(space::XS);
-            text::note(ui, &format!("This network was trained with another {setting}: {value}."));
+            text::note(ui, &mismatch.sentence());
             if ui.add(PushButton::new("Use the run's settings").icon(icon::CONTROLS).fill_width()).clicked() {
                 sender.send(Command::Masking(MaskingCommand::TakeSettings));
             }

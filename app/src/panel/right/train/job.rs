@@ -177,7 +177,7 @@ fn ended_row(ui: &mut Ui, state: &State, job: &EndedJob, sender: &Sender) {
             }
         }
     });
-    response.accessible_name(format!("{}: {what}", job.name)).on_hover_text(&what);
+    response.accessible_name(format!("{}: {what}", job.name));
 }
 
 /// A failed run has a checkpoint once an epoch is complete.

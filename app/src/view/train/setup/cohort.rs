@@ -108,7 +108,7 @@ fn show_card(ui: &mut Ui, state: &State, card: &CohortCard, sender: &Sender) {
             sender.send(Intent::Ask(PathPurpose::Cohort));
         }
     });
-    response.accessible_name(format!("Cohort {name}")).on_hover_text(&path);
+    response.accessible_name(format!("Cohort {name}"));
     // Keeps labels of the right column clear of values of the left one.
     ui.spacing_mut().item_spacing.x = space::XL;
     ui.columns(2, |columns| {
@@ -207,7 +207,7 @@ fn problems(ui: &mut Ui, card: &CohortCard, sender: &Sender) {
                 let label = format!("Open problem {}", at + 1);
                 let (response, open) =
                     row.show_with(ui, |ui| ui.add(IconButton::new(icon::EXTERNAL, &label).small()).clicked());
-                if response.on_hover_text(&what).clicked() || open {
+                if response.clicked() || open {
                     send(sender, TrainCommand::OpenProblem(at));
                 }
             }

@@ -198,7 +198,7 @@ pub(super) fn machine(ui: &mut Ui, state: &State, form: &mut Form, sender: &Send
                 sender.send(Intent::Ask(PathPurpose::Workspace));
             }
         });
-        if response.accessible_name(format!("Workspace {place}")).on_hover_text(&path).clicked() {
+        if response.accessible_name(format!("Workspace {place}")).clicked() {
             sender.send(Intent::Ask(PathPurpose::Workspace));
         }
     });

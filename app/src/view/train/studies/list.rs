@@ -74,5 +74,5 @@ fn row_of(ui: &mut Ui, study: &ListedStudy) -> Response {
     let row = ListRow::new(&name).subtitle(&what).trailing(&changed).icon_colored(drawing, color);
     let response = ui.add(row).accessible_name(format!("Study {folder}"));
     ui.accesskit_node_builder(response.id, |node| node.set_description(format!("{name}. {what}")));
-    response.on_hover_text(format!("{what}\n{}", study.path.display()))
+    response.on_hover_text(study.path.display().to_string())
 }

@@ -274,7 +274,8 @@ impl Table<'_> {
         let patients = format::plural(group.labelled, "labelled patient", "labelled patients");
         let name = budget_name(&group.budget);
         let budget = if name.ends_with('%') { format!("{name}: {patients}") } else { patients };
-        let what = if group.patients > 0 { format!("{budget}, {} tested", group.patients) } else { name };
+        let tested = format!("{budget}, {} tested", group.patients);
+        let what = if group.patients > 0 { tested } else { format!("{name} labelled") };
         let title = crate::widget::text::one_line(ui, &what, font::strong(), t.text, area.width() - 2.0 * PAD);
         put(ui, pos2(area.left() + PAD, area.top() + LINE / 2.0), Align2::LEFT_CENTER, title);
         for (right, head) in rights(area, widths).into_iter().zip(&self.heads) {
@@ -300,7 +301,7 @@ fn show_cell(
     metric: &str,
 ) -> Response {
     let t = theme::tokens(ui);
-    let name = format!("{} at {}", cell.method, budget_name(&cell.budget));
+    let name = format!("{} with {} labelled", cell.method, budget_name(&cell.budget));
     let response = ui.interact(rect, ui.scope_id().with(("cell", &name)), Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::GridCell, ui.is_enabled(), chosen, &name));
     let [mean, spread] = &text.mean;

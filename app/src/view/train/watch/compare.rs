@@ -118,7 +118,7 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, (epoch, n): (usi
     let small = ((area.height() - GAP) * 0.3).min(area.width() / 3.0).round();
     let (large, row) = area.split_top_bottom_at_y(area.bottom() - small - GAP);
     let row = Rect::from_min_max(egui::pos2(row.left(), row.top() + GAP), row.max);
-    let name = format!("{letter}  {}", title(state, &probed, content));
+    let name = format!("{letter}  {}", title(state, run, &probed, content));
     let response = pane::show(ui, large, state, &probed, content, &name, camera);
     description(ui, line, state, &probed, response.hovered);
     follow(&response, state, sender);

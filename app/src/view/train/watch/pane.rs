@@ -61,7 +61,7 @@ pub(super) fn probed(state: &State, run: &OpenRun, epoch: usize) -> Result<Slice
     let Some(pin) = &state.session.timeline.pin else {
         return Err("No pinned slices in this run. Pin a slice during training to record it at every epoch.".into());
     };
-    let name = state.pin_name(pin);
+    let name = state.pin_name_in(run, pin);
     let Some(key) = state.record_key(run, epoch) else {
         return Err(not_recorded(run, epoch, pin, &name));
     };

@@ -35,7 +35,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     ui.painter().rect_filled(top, 0.0, theme::tokens(ui).image);
     let epoch = run.epoch().unwrap_or(1);
     match pane::probed(state, run, epoch) {
-        Ok(probed) => panes(ui, top, state, &probed, sender),
+        Ok(probed) => panes(ui, top, state, run, &probed, sender),
         Err(why) => {
             let mut dark = super::child(ui, top, "no probe");
             theme::on_image(&mut dark);
@@ -45,7 +45,7 @@ pub(super) fn show(ui: &mut Ui, state: &State, run: &OpenRun, sender: &Sender) {
     curves::row(&mut super::child(ui, bottom, "curves"), state, run, sender);
 }
 
-fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: &Sender) {
+fn panes(ui: &mut Ui, area: Rect, state: &State, run: &OpenRun, probed: &SliceAtEpoch, sender: &Sender) {
     let stage = probed.epoch.record.stage;
     let (area, line) = with_note(area, probed.slice.slice.grid > 0);
     let small = pane::column(probed);
@@ -63,7 +63,7 @@ fn panes(ui: &mut Ui, area: Rect, state: &State, probed: &SliceAtEpoch, sender: 
     let mut hovered = None;
     for (n, content) in contents.iter().enumerate() {
         let rect = part(large, n, contents.len(), true);
-        let title = title(state, probed, *content);
+        let title = title(state, run, probed, *content);
         let response = pane::show(ui, rect, state, probed, *content, &title, camera);
         signs(ui, rect, state, probed);
         hovered = hovered.or(response.hovered);
@@ -124,9 +124,9 @@ fn bar(ui: &Ui, rect: Rect, bar: ColourBar<'_>) {
 }
 
 /// "STS_001 slice 12, epoch 5, after the update".
-pub(super) fn title(state: &State, probed: &SliceAtEpoch, content: PaneContent) -> String {
+pub(super) fn title(state: &State, run: &OpenRun, probed: &SliceAtEpoch, content: PaneContent) -> String {
     let record = &probed.epoch.record;
-    let epoch = format!("{}, epoch {}", state.pin_name(&record.pin), record.epoch);
+    let epoch = format!("{}, epoch {}", state.pin_name_in(run, &record.pin), record.epoch);
     match (content, record.cases.is_empty()) {
         (PaneContent::Before, true) => format!("{epoch}, no update"),
         (_, true) => epoch,

@@ -163,14 +163,16 @@ impl BeitV2 {
             .collect();
         let count = indices.len();
         let indices = |device: &Device| Tensor::<1, Int>::from_data(TensorData::new(indices.clone(), [count]), device);
-        let target = index.clone().select(0, indices(&index.device()));
+        let device_of_codes = index.device();
+        let codes = index.select(0, indices(&device_of_codes));
         let logits = net.classify(cells.select(0, indices(device)));
         let predicted = logits.clone().detach().argmax(1).float();
-        let target = constant(target.reshape([count, 1]), device);
+        let target = constant(codes.clone().reshape([count, 1]), device);
         let accuracy = predicted.equal(target.clone()).float().mean();
         let value = -log_softmax(logits, 1).gather(1, target.int()).mean();
         let diagnostics = vec![("code_accuracy", accuracy)];
-        let per_slice = constant(index.reshape([range.len(), n]), device);
+        // Every slice has as many masked cells. Constant logits reach the entropy of these, not of all cells.
+        let per_slice = constant(codes.reshape([range.len(), count / range.len()]), device);
         Ok(micro_loss(micro, value, diagnostics, vec![("ce", None)], Some(per_slice), image))
     }
 
@@ -183,7 +185,7 @@ impl BeitV2 {
     }
 
     /// Compares the student's cross-entropy with the entropy of its codes, which constant logits reach. An epoch that also
-    /// trains the tokenizer counts other codes. The student has a tenth of the run to get below, as any method.
+    /// trains the tokenizer counts other codes. Like any method, the student has a tenth of the run to fall below it.
     fn warn_of_student(&self, position: Position, perplexity: f64, summary: &mut EpochSummary) {
         let parts = summary.parts.as_ref();
         let part = |name: &str| parts.and_then(|parts| parts.get(name));

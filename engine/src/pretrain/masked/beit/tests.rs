@@ -57,6 +57,8 @@ fn the_loss_of_uniform_logits_is_the_logarithm_of_the_number_of_codes() {
     let output = StepOutput::of(task.loss(&net, &batch, &micro).unwrap(), &micro).unwrap();
     assert!((output.loss - 5.545_177).abs() < 1e-5, "{}", output.loss);
     assert_eq!(output.per_slice.len(), 2);
+    // The codes of the 2 masked cells of 4, whose entropy the cross-entropy is compared with.
+    assert!(output.per_slice.iter().all(|codes| codes.len() == 2));
     assert!(output.per_slice.iter().flatten().all(|code| (0.0..256.0).contains(code) && code.fract() == 0.0));
 }
 

@@ -44,7 +44,7 @@ impl Tokens {
         nearest.into_iter().for_each(|code| self.uses[code] += 1.0);
     }
 
-    /// Counts the codes of every cell of some slices.
+    /// Counts the codes of the masked cells of some slices.
     pub fn count(&mut self, rows: &[Vec<f64>]) {
         rows.iter().flatten().for_each(|code| self.uses[*code as usize] += 1.0);
     }

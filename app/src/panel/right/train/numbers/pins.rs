@@ -57,8 +57,7 @@ fn row(ui: &mut Ui, state: &State, pin: &Pin, sender: &Sender) {
         [state.pin_number(pin), facts].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
     let pinned = state.is_pinned(pin);
     let chosen = state.session.timeline.pin.as_ref() == Some(pin);
-    let row =
-        ListRow::new(&pin.case).subtitle(&facts).icon(icon::PIN).selected(chosen).dim(!pinned && facts.is_empty());
+    let row = ListRow::new(&pin.case).subtitle(&facts).icon(icon::PIN).selected(chosen);
     let (response, ()) = row.show_with(ui, |ui| {
         if pinned {
             let name = format!("Unpin {title}");
