@@ -87,7 +87,7 @@ fn the_table_leads_to_patients_and_all_methods_segmentations() {
         assert!(message.contains(&format!("{number:.3}")), "{number} in {message}");
     }
     assert!(has(&window, "Dice similarity coefficient by label budget"), "the learning curves");
-    assert!(has(&window, "Dice similarity coefficient with 2 patients labelled: a dot per test patient"));
+    assert!(has(&window, "Dice similarity coefficient by patient, 2 patients labelled"));
     click(&mut window, "HD95");
     assert!(described(&window, "base with 4 patients labelled").starts_with("HD95"));
     click(&mut window, "Dice");

@@ -97,8 +97,8 @@ fn dots(ui: &mut Ui, rect: Rect, state: &State, sender: &Sender) {
     }
     let range = range(metric, all.iter().map(|dot| dot.mean));
     let (several, count) = (state.study_groups().len() > 1, names.len() as f64);
-    let budget = if several { format!(" with {} labelled", budget_name(&group.budget)) } else { String::new() };
-    let title = format!("{}{budget}: a dot per test patient", column.meaning());
+    let budget = if several { format!(", {} labelled", budget_name(&group.budget)) } else { String::new() };
+    let title = format!("{} by patient{budget}", column.meaning());
     let place = card(ui, rect, &title);
     let mut inner = child(ui, place, "study dots");
     let lines = f64::from((inner.max_rect().width() / 80.0).clamp(2.0, 10.0));
