@@ -7,8 +7,10 @@ use engine::run::autosave::{UnsavedEdits, remove, unsaved_edits};
 use crate::state::{Dialog, Slot, State};
 use crate::worker::{Failure, Job, JobHandle, Jobs, Spec};
 
-/// One search at a time.
-const SLOT: Slot = Slot::exclusive("find unsaved edits");
+/// One search at a time. The search for a case does not replace that for all cases: a folder opens its first case at once, and
+/// the edits of the others would not be offered.
+const ALL: Slot = Slot::exclusive("find unsaved edits");
+const OF_CASE: Slot = Slot::exclusive("find unsaved edits of a case");
 /// Several may be discarded.
 const DISCARD: Slot = Slot::shared("discard unsaved edits");
 
@@ -37,7 +39,7 @@ impl Job for FindUnsavedEdits {
     type Output = (Vec<UnsavedEdits>, Vec<engine::Error>);
 
     fn spec(&self) -> Spec {
-        Spec::new(SLOT, "Looking for unsaved edits").hidden()
+        Spec::new(if self.of.is_some() { OF_CASE } else { ALL }, "Looking for unsaved edits").hidden()
     }
 
     fn run(&self, _: &JobHandle) -> Result<Self::Output, Failure> {
@@ -66,9 +68,14 @@ impl Job for FindUnsavedEdits {
         if of_other_case {
             return;
         }
-        // The newest is offered first, so it goes on top.
-        let offers = found.iter().rev().map(|left| left.path.clone());
-        state.unsaved_edits.offers = offers.collect();
+        let shown = match &state.dialog {
+            Some(Dialog::UnsavedEdits { path }) => Some(path),
+            _ => None,
+        };
+        // The newest is offered first, so it goes on top. Both searches may find the same edits.
+        let offers = &mut state.unsaved_edits.offers;
+        offers.retain(|path| found.iter().all(|left| left.path != *path));
+        offers.extend(found.iter().rev().map(|left| left.path.clone()).filter(|path| Some(path) != shown));
         state.unsaved_edits.found.retain(|known| found.iter().all(|left| left.path != known.path));
         state.unsaved_edits.found.extend(found);
         offer_next(state);
