@@ -7,7 +7,7 @@ use super::channels;
 use super::conv::{Convolution, Source};
 use super::grid::Grid;
 use super::norm::{ActivateInPlace, Normalisation, Statistics, column_sums, row_moments};
-use super::ops::grid_of;
+use super::ops::{grid_of, input_gradient};
 use super::pack::Weights;
 use super::simd::cpu;
 use super::tape::{Value, floats, into_floats, record, sizes, tensor};
@@ -187,7 +187,7 @@ impl Backward<Flex, 10> for Block {
         if to[..6].iter().all(Option::is_none) {
             return;
         }
-        let dy = second.input_gradient(&dz, 0, between);
+        let dy = input_gradient(grid, &w2, &dz, 0..between);
         drop((dz, z2));
         let sources: Vec<Source<'_>> = inputs.iter().map(plain).collect();
         let first = UnitGradient { grid, weight: &w1, z: &z1, norm: &n1 };
@@ -195,7 +195,7 @@ impl Backward<Flex, 10> for Block {
         let mut before = 0;
         for (source, to) in sources.iter().zip([to[0], to[1]]) {
             if let Some(id) = to {
-                let dx = first.input_gradient(&dz, before, source.channels);
+                let dx = input_gradient(grid, &w1, &dz, before..before + source.channels);
                 grads.register::<Flex>(id, tensor(dx, [grid.batch, grid.height, grid.width, source.channels]));
             }
             before += source.channels;
@@ -243,24 +243,5 @@ impl UnitGradient<'_> {
             grads.register::<Flex>(id, tensor(gradient, sizes::<4>(self.weight)));
         }
         back.dz
-    }
-
-    /// Gradient with respect to `channels` channels of the convolution's input, starting at `first`.
-    fn input_gradient(&self, dz: &[f32], first: usize, channels: usize) -> Vec<f32> {
-        let [output, input, kernel, _] = sizes(self.weight);
-        let cpu = cpu();
-        let weights = Weights {
-            values: floats(self.weight),
-            output,
-            input,
-            kernel,
-            input_range: Some((first, channels)),
-            cache: None,
-        };
-        let sources = [Source { values: dz, channels: output, activation: None }];
-        let mut dx = zeros(self.grid.pixels() * channels);
-        let conv = Convolution { cpu, grid: self.grid, kernel, sources: &sources };
-        conv.product(&weights, None, &mut dx, |_, _| ());
-        dx
     }
 }

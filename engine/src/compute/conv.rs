@@ -136,13 +136,19 @@ impl Convolution<'_> {
         });
         let pieces: Vec<_> = pieces.collect();
         let tiles = self.tiles(columns);
+        // Only gradients: a forward pass with cached weights must round as one without.
+        let single = columns == 1 && self.kernel == 3 && weights.input_range.is_some();
         let packed = match weights.cache {
             Some(cache) => Cow::Borrowed(self.cached(cache, weights, tiles)),
+            None if single => Cow::Owned(weights.pack_positions(self.cpu)),
             None => Cow::Owned(self.pack(weights, tiles)),
         };
         let pieces = pieces.into_par_iter().map(|(image, first, out)| {
             with_scratch(|input, scratch| {
                 let input = read_rows(input, self, image, first..first + out.len() / row);
+                if single {
+                    return self.single_column(input, &packed, bias, out, &mut scratch[0]);
+                }
                 if let Some(tiles) = tiles {
                     return tiles.product(input, &packed, &panels, bias, out, scratch);
                 }
@@ -295,6 +301,38 @@ impl Convolution<'_> {
             let tile = Tile::new(shape, left, right, &segments[..at_once], start);
             let tile = if windows { tile.windows(channels * stride) } else { tile };
             self.cpu.tile(&tile, &mut out[y * width * columns + panel.first..], columns);
+        }
+    }
+
+    /// Computes some rows of a single column by a 3x3 kernel. The weights are those of [`Weights::pack_positions`]: the kernel's
+    /// positions are the columns of one product over the padded pixels, and each output sums nine of its results.
+    fn single_column(
+        &self,
+        input: &[f32],
+        packed: &[f32],
+        bias: Option<&[f32]>,
+        out: &mut [f32],
+        products: &mut Vec<f32>,
+    ) {
+        const POSITIONS: usize = 9;
+        let (channels, width, stride) = (self.channels(), self.grid.width, packed.len() / self.channels());
+        let pixels = input.len() / channels;
+        let products = scratch_slice(products, pixels * POSITIONS);
+        let shape = Shape { rows: pixels, vectors: stride / self.cpu.lanes(), columns: POSITIONS };
+        let left = Left { values: input, row_stride: channels, step_stride: 1 };
+        let right = Right { values: packed, step_stride: stride };
+        let segments = [Segment { left: 0, right: 0, length: channels }];
+        self.cpu.tile(&Tile::new(shape, left, right, &segments, Start::Zero), products, POSITIONS);
+        let start = bias.map_or(0.0, |b| b[0]);
+        for (y, row) in out.chunks_exact_mut(width).enumerate() {
+            for (x, to) in row.iter_mut().enumerate() {
+                // From one column of the kernel to the next, pixel and position increase by one.
+                let sums = [0, 1, 2].map(|ky| {
+                    let of_row = &products[((y + ky) * (width + 2) + x) * POSITIONS + 3 * ky..][..21];
+                    of_row[0] + of_row[10] + of_row[20]
+                });
+                *to = start + sums[0] + sums[1] + sums[2];
+            }
         }
     }
 

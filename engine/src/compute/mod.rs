@@ -15,6 +15,7 @@
 //! | shape | bottleneck | optimisation |
 //! |---|---|---|
 //! | up to one vector of output channels | one load per product | a load serves the three columns of a kernel row |
+//! | gradient of a single channel | all but one number of a vector are lost | the kernel's positions are the columns of one product |
 //! | 32 channels and more (AVX2: 16) | multiplications | Winograd tiles: 4 products per output instead of 9 (`winograd.rs`) |
 //! | more weights than pixels | reading the weights | a task computes one panel for all pixels, whose tiles are transformed once |
 //! | weight gradients | the sum over all pixels | a fixed number of partial sums, added in order; up to four panels share an input |

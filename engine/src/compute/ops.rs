@@ -14,11 +14,24 @@ use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::FlexTensor;
 use burn::tensor::Tensor;
+use std::ops::Range;
 
 /// Grid and channels of a `[B, H, W, C]` tensor.
 pub(super) fn grid_of(x: &FlexTensor) -> (Grid, usize) {
     let [batch, height, width, channels] = sizes(x);
     (Grid { batch, height, width }, channels)
+}
+
+/// Gradient with respect to some channels of a convolution's input, `[B, H, W, channels]`, given that of its output, `dz`
+/// `[B, H, W, out]`; `weight` is `[out, in, k, k]`.
+pub(super) fn input_gradient(grid: Grid, weight: &FlexTensor, dz: &[f32], channels: Range<usize>) -> Vec<f32> {
+    let [output, input, kernel, _] = sizes(weight);
+    let input_range = Some((channels.start, channels.len()));
+    let weights = Weights { values: floats(weight), output, input, kernel, input_range, cache: None };
+    let sources = [Source { values: dz, channels: output, activation: None }];
+    let mut dx = zeros(grid.pixels() * channels.len());
+    Convolution { cpu: cpu(), grid, kernel, sources: &sources }.product(&weights, None, &mut dx, |_, _| ());
+    dx
 }
 
 /// 2x2 max pooling with stride 2: `[B, H, W, C]` to `[B, H/2, W/2, C]`. `None` for an unsupported tensor.
@@ -130,12 +143,7 @@ impl Backward<Flex, 3> for Convolve {
             grads.register::<Flex>(parent.id, tensor(norm::column_sums(cpu, &dy, output), [output]));
         }
         if let Some(parent) = to_x {
-            let weights =
-                Weights { values: floats(&weight), output, input, kernel, input_range: Some((0, input)), cache: None };
-            let sources = [Source { values: &dy, channels: output, activation: None }];
-            let mut dx = zeros(grid.pixels() * input);
-            let conv = Convolution { cpu, grid, kernel, sources: &sources };
-            conv.product(&weights, None, &mut dx, |_, _| ());
+            let dx = input_gradient(grid, &weight, &dy, 0..input);
             grads.register::<Flex>(parent.id, tensor(dx, sizes::<4>(&x)));
         }
     }

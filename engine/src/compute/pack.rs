@@ -107,6 +107,17 @@ impl Weights<'_> {
         pack(cpu, self.steps(), self.columns(), |panel, stride, to| self.pack_panel(panel, stride, to))
     }
 
+    /// Packs the gradient of a single input channel with the positions of the kernel as columns, `[channels, stride]`.
+    pub fn pack_positions(&self, cpu: Cpu) -> Vec<f32> {
+        let (area, first) = (self.kernel * self.kernel, self.input_range.map_or(0, |(first, _)| first));
+        pack(cpu, self.channels(), area, |_, stride, to| {
+            for (channel, to) in to.chunks_exact_mut(stride).enumerate() {
+                let window = &self.values[(channel * self.input + first) * area..][..area];
+                to.iter_mut().zip(window.iter().rev()).for_each(|(to, weight)| *to = *weight);
+            }
+        })
+    }
+
     /// Packs one panel, `[k, k, channels, stride]`.
     pub fn pack_panel(&self, panel: Panel, stride: usize, to: &mut [f32]) {
         self.pack_channels(panel, stride, 0..self.channels(), to);

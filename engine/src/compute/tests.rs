@@ -51,6 +51,8 @@ fn convolutions_and_their_gradients_equal_their_definitions() {
         // Windows of a single vector of columns, and odd sizes of wide layers.
         (1, 12, 25, 16, 16, 3),
         (1, 5, 25, 32, 32, 3),
+        // The gradient of a single channel, in several pieces.
+        (2, 23, 130, 1, 33, 3),
         // Enough columns that a partial sum has several pieces.
         (5, 4, 6, 3, 130, 3),
     ];

@@ -138,3 +138,35 @@ fn labelled_draws(
     };
     budgets.into_iter().map(draws).collect()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::study::scale::plan_on_cohort;
+
+    /// The message of a budget that cannot be drawn from three training patients of these lesion volumes, or an empty one.
+    fn refusal(budget: &str, volumes: [Option<f64>; 3]) -> String {
+        let mut plan = plan_on_cohort("paper-table-5", Path::new("brats"), &["flair".into()], 1.0).unwrap();
+        plan.labels.budgets = vec![budget.into()];
+        let patients: Vec<_> = ["A", "B", "C"].map(str::to_owned).into_iter().zip(volumes).collect();
+        let split = Split::draw_counts(&patients, 0, 0, 0);
+        let drawn = labelled_draws(&plan, &plan.cohorts[0], &split, 0);
+        drawn.err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_budget_is_told_to_be_lowered_only_where_that_helps() {
+        let with_lesion = [Some(2.0), Some(1.0), Some(3.0)];
+        assert_eq!(refusal("3", with_lesion), "");
+        let too_many = refusal("4", with_lesion);
+        assert!(too_many.contains("Lower labels.budgets"), "{too_many}");
+        // No number of labelled patients can be drawn without a lesion, and a percentage is never too large.
+        for budget in ["1", "4", "50%"] {
+            let none = refusal(budget, [Some(0.0), None, None]);
+            assert!(!none.is_empty() && !none.contains("Lower"), "{budget}: {none}");
+        }
+    }
+}
